@@ -1,0 +1,117 @@
+"""Every error a user can meet, and the exit code it ends with.
+
+A message answers four questions: what failed, where, what was expected, and what to do about it.
+`TransientError` marks what may go away by itself; callers retry it a bounded number of times.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+EXIT_DONE = 0
+EXIT_FAILED = 1  # a trial or a check failed
+EXIT_USAGE = 2  # the experiment file or the arguments are wrong
+EXIT_HOST = 3  # this host lacks something; `harness doctor` says what
+EXIT_INTERRUPTED = 130
+
+
+class HarnessError(Exception):
+    """Something a user can act on.
+
+    `what` is one sentence; `where` a place (`file:line:column`, a host, a step); `expected` what would have been
+    right; `hint` the next thing to do; `log` the file that holds the whole story.
+    """
+
+    exit_code = EXIT_FAILED
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        expected: str | None = None,
+        hint: str | None = None,
+        log: Path | str | None = None,
+    ) -> None:
+        super().__init__(what)
+        self.what, self.where, self.expected, self.hint = what, where, expected, hint
+        self.log = str(log) if log is not None else None
+
+    def __str__(self) -> str:
+        lines = [f"{self.where}: {self.what}" if self.where else self.what]
+        lines += [f"  expected: {self.expected}"] if self.expected else []
+        lines += [f"  try: {self.hint}"] if self.hint else []
+        lines += [f"  log: {self.log}"] if self.log else []
+        return "\n".join(lines)
+
+
+class SpecError(HarnessError):
+    """The experiment file is wrong; `where` is file:line:column."""
+
+    exit_code = EXIT_USAGE
+
+
+class UsageError(HarnessError):
+    """The arguments are wrong."""
+
+    exit_code = EXIT_USAGE
+
+
+class HostError(HarnessError):
+    """This host lacks something: a program, a service, disk space."""
+
+    exit_code = EXIT_HOST
+
+
+class BoxError(HostError):
+    """A guest image could not be built, or is not what its recipe says."""
+
+
+class MachineError(HostError):
+    """A machine did not come up, or is not the one that was asked for."""
+
+
+class ProvisionError(HarnessError):
+    """An Ansible task failed on a machine."""
+
+
+class RemoteError(HarnessError):
+    """A command or a transfer on a machine failed."""
+
+
+class TransientError(RemoteError):
+    """The connection failed in a way that may go away: refused, reset, timed out."""
+
+
+class DeadlineError(RemoteError):
+    """A remote command or transfer did not end within its limit."""
+
+
+class TrialError(HarnessError):
+    """A trial could not be carried out."""
+
+
+class VerdictError(HarnessError):
+    """A trial was carried out, but its recording may not be used."""
+
+
+class TraceError(HarnessError):
+    """A recording cannot be read as what it claims to be."""
+
+
+class StoreError(HarnessError):
+    """A run folder is missing, locked, damaged or of an unknown schema."""
+
+
+class LockedError(StoreError):
+    """Another process works in this run folder."""
+
+
+class ModelError(HarnessError):
+    """A predictor could not be trained or scored."""
+
+
+class Interrupted(HarnessError):
+    """A person or the system asked to stop; what was recorded stays."""
+
+    exit_code = EXIT_INTERRUPTED

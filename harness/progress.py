@@ -1,0 +1,25 @@
+"""How long work tells whoever watches what it is doing."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Watcher(Protocol):
+    """Receives what a long step is doing; must be cheap and must never raise."""
+
+    def note(self, text: str) -> None:
+        """One short line: what is happening now."""
+
+    def advance(self, done: float, total: float | None) -> None:
+        """How far it is, in any unit; `total` is None while it is unknown."""
+
+
+class Silent:
+    """A watcher that watches nothing."""
+
+    def note(self, text: str) -> None:
+        """Drop it."""
+
+    def advance(self, done: float, total: float | None) -> None:
+        """Drop it."""
