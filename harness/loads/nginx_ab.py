@@ -1,0 +1,61 @@
+"""nginx serving one small page to ApacheBench on the same machine."""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.loads.base import Metrics
+
+NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
+FIELDS: dict[str, tuple[str, type]] = {
+    "requests_completed": (rf"^Complete requests:\s+{NUMBER}", int),
+    "requests_failed": (rf"^Failed requests:\s+{NUMBER}", int),
+    "responses_non_2xx": (rf"^Non-2xx responses:\s+{NUMBER}", int),
+    "requests_per_s": (rf"^Requests per second:\s+{NUMBER}", float),
+    "seconds": (rf"^Time taken for tests:\s+{NUMBER}", float),
+}
+
+
+class NginxAb(BaseModel):
+    """`ab` asks nginx for a page, again and again, over the loopback interface."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    roles: ClassVar[tuple[str, ...]] = ("nginx", "apache2_utils")
+    keeps_cpu_busy: ClassVar[bool] = True
+    counts_requests: ClassVar[bool] = True
+
+    kind: Literal["nginx_ab"] = "nginx_ab"
+    requests: int = Field(
+        1_000_000, ge=1, le=10_000_000, description="requests in all; more than the machine can answer while recording"
+    )
+    concurrency: int = Field(5, ge=1, le=20_000, description="requests under way at the same time")
+    keepalive: bool = Field(False, description="keep connections open between requests (ab -k)")
+    path: str = Field("/", pattern=r"^/[!-~]*$", max_length=200, description="path of the page that is asked for")
+
+    def command(self) -> list[str]:
+        """`ab`, quiet but for its final statistics, which it also prints when it is sent SIGINT."""
+        keepalive = ["-k"] if self.keepalive else []
+        at_once = min(self.concurrency, self.requests)  # ab refuses more
+        return ["ab", "-q", *keepalive, "-n", str(self.requests), "-c", str(at_once), self._url]
+
+    def ready(self) -> list[str] | None:
+        """A single request, which fails while nothing listens."""
+        return ["ab", "-q", "-n", "1", "-c", "1", self._url]
+
+    def parse(self, output: str) -> Metrics:
+        """The statistics block of ab; it leaves out the line of non-2xx responses where there were none."""
+        found: Metrics = {}
+        for name, (pattern, number) in FIELDS.items():
+            if match := re.search(pattern, output, re.MULTILINE):
+                found[name] = number(match[1])
+        if "requests_completed" in found:
+            found.setdefault("responses_non_2xx", 0)
+        return found
+
+    @property
+    def _url(self) -> str:
+        return f"http://127.0.0.1{self.path}"

@@ -1,0 +1,43 @@
+"""Groups of senders and receivers passing small messages: hackbench, as perf carries it."""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.loads.base import Metrics
+
+
+class PerfBenchMessaging(BaseModel):
+    """`perf bench sched messaging`: every sender of a group writes to every receiver of that group."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    roles: ClassVar[tuple[str, ...]] = ("perf",)
+    keeps_cpu_busy: ClassVar[bool] = True
+    counts_requests: ClassVar[bool] = False
+
+    kind: Literal["perf_bench_messaging"] = "perf_bench_messaging"
+    groups: int = Field(2, ge=1, le=100, description="groups of 20 senders and 20 receivers")
+    loops: int = Field(
+        10_000_000, ge=1, le=1_000_000_000, description="messages each sender sends; more than fit into the recording"
+    )
+    threads: bool = Field(False, description="threads of one process instead of processes")
+    pipes: bool = Field(False, description="pipes instead of socket pairs")
+
+    def command(self) -> list[str]:
+        """The benchmark; stopped by SIGINT it prints nothing."""
+        flags = ["--thread"] * self.threads + ["--pipe"] * self.pipes
+        sizes = ["--group", str(self.groups), "--nr_loops", str(self.loops)]
+        return ["perf", "bench", "sched", "messaging", *sizes, *flags]
+
+    def ready(self) -> list[str] | None:
+        """Nothing to wait for."""
+        return None
+
+    def parse(self, output: str) -> Metrics:
+        """Its running time, where it came to its end."""
+        match = re.search(r"^\s*Total time:\s+([0-9.]+)\s*\[sec\]", output, re.MULTILINE)
+        return {"seconds": float(match[1])} if match else {}

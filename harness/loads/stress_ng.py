@@ -1,0 +1,43 @@
+"""One stressor of stress-ng, by default the one that does nothing but switch."""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.loads.base import Metrics
+
+
+class StressNg(BaseModel):
+    """`stress-ng` with one kind of stressor, until it is stopped."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    roles: ClassVar[tuple[str, ...]] = ("stress_ng",)
+    keeps_cpu_busy: ClassVar[bool] = True
+    counts_requests: ClassVar[bool] = False
+
+    kind: Literal["stress_ng"] = "stress_ng"
+    stressor: Literal["switch", "context", "pipe", "fork", "futex", "cpu"] = Field(
+        "switch", description="what each worker does"
+    )
+    workers: int = Field(2, ge=1, le=1024, description="workers at the same time")
+
+    def command(self) -> list[str]:
+        """Without a time limit; on SIGINT it stops its workers and prints its metrics."""
+        return ["stress-ng", f"--{self.stressor}", str(self.workers), "--timeout", "0", "--metrics-brief"]
+
+    def ready(self) -> list[str] | None:
+        """Nothing to wait for."""
+        return None
+
+    def parse(self, output: str) -> Metrics:
+        """Operations of the stressor, the seconds they took in real time, and their rate."""
+        row = re.search(
+            rf"\s{re.escape(self.stressor)}\s+([0-9]+)\s+([0-9.]+)\s+[0-9.]+\s+[0-9.]+\s+([0-9.]+)", output
+        )
+        if not row:
+            return {}
+        return {"operations": int(row[1]), "seconds": float(row[2]), "operations_per_s": float(row[3])}

@@ -1,0 +1,334 @@
+"""One machine reached over SSH: run a command, put a file, get a file, each within a deadline.
+
+Everything goes through one `fabric.Connection`, opened when it is needed and closed when it broke. The user's own SSH
+configuration, agent and keys play no part: a machine is reached with the key and the known hosts of its own folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shlex
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import fabric
+import paramiko
+from fabric.config import Config
+from invoke.exceptions import ThreadException
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
+
+from harness.errors import DeadlineError, RemoteError, TransientError
+
+CONNECT_LIMIT_S = 30.0
+GRACE_S = 5.0  # for a killed command's exit status to come back
+KILLED = (124, 137, -1)  # exit status where `timeout` ended the command: by TERM, by KILL, by KILL to itself as well
+WRONG_DIGEST = 97
+BLOCK_BYTES = 1 << 20
+CONNECTION_ERRORS = (OSError, EOFError, paramiko.SSHException, ThreadException)
+
+Progress = Callable[[int, int], object]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command left: `stdout` and `stderr` are text, `seconds` is wall time with the connecting included."""
+
+    command: str
+    exit_code: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+
+class Deadline:
+    """A point in time on the monotonic clock."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self._end = seconds, time.monotonic() + seconds
+
+    def left(self) -> float:
+        """Seconds that remain; 0.0 when it has passed."""
+        return max(0.0, self._end - time.monotonic())
+
+
+class PinHostKey(paramiko.MissingHostKeyPolicy):
+    """Accepts a machine's first key and writes it down; refuses any other from then on."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
+        """Called by paramiko for a key that is not in the known hosts; raises RemoteError on a second one."""
+        if client.get_host_keys().lookup(hostname) is not None:
+            raise _changed_key(hostname, self.path)
+        line = f"{hostname} {key.get_name()} {key.get_base64()}\n"
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as known_hosts:
+            known_hosts.write(line)
+
+
+@dataclass
+class Host:
+    """A machine at the far end of SSH. Storing the facts opens nothing; `close` may be called at any time.
+
+    Every method takes `timeout_s`, which bounds connecting and working together, and raises `TransientError` where the
+    connection failed, `DeadlineError` where the time was up, `RemoteError` for anything that would fail again.
+    """
+
+    address: str
+    port: int
+    user: str
+    key_path: Path
+    known_hosts_path: Path
+    name: str
+    connect_limit_s: float = CONNECT_LIMIT_S
+    _connection: fabric.Connection | None = field(default=None, init=False, repr=False, compare=False)
+
+    def __enter__(self) -> Host:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def where(self) -> str:
+        """The machine's name and address, for messages."""
+        return f"{self.name} ({self.user}@{self.address}:{self.port})"
+
+    def run(self, command: str, *, timeout_s: float, check: bool = True, sudo: bool = False) -> Result:
+        """Run a shell command line; one that passes its deadline is killed on the machine, children included.
+
+        `check` raises RemoteError on a non-zero exit, with the end of what it printed. `sudo` runs it as root.
+        """
+        started, deadline = time.monotonic(), Deadline(timeout_s)
+        connection = self._open(deadline)
+        guarded = self._guard(command, deadline, sudo)
+        with self._mapped_errors(f"run: {_short(command)}", deadline, GRACE_S):
+            done = connection.run(guarded, hide=True, warn=True, in_stream=False, encoding="utf-8", shell=False)
+            if done.exited in KILLED and deadline.left() < 0.5:
+                raise self._late(f"run: {_short(command)}", timeout_s)
+            if done.exited < 0:
+                raise EOFError("the connection ended before the command did")
+        result = Result(command, done.exited, done.stdout, done.stderr, time.monotonic() - started)
+        if check and result.exit_code != 0:
+            raise self._failed(result)
+        return result
+
+    def put(self, local: Path, remote: str, timeout_s: float, progress: Progress | None = None) -> str:
+        """Copy a file to the machine and return its SHA-256; it appears under its name only when whole.
+
+        `progress(done_bytes, total_bytes)` is called as it goes.
+        """
+        deadline, digest, part = Deadline(timeout_s), sha256(local), f"{remote}.part"
+        connection = self._open(deadline)
+        with self._mapped_errors(f"put {local} as {remote}", deadline):
+            connection.sftp().put(str(local), part, callback=self._watched(progress, deadline))
+        quoted, target = shlex.quote(part), shlex.quote(remote)
+        checked = self.run(
+            f"sum=$(sha256sum < {quoted}) && [ \"${{sum%% *}}\" = {digest} ] && mv -f {quoted} {target}"
+            f" || {{ rm -f {quoted}; echo \"$sum\"; exit {WRONG_DIGEST}; }}",
+            timeout_s=deadline.left(),
+            check=False,
+        )
+        if checked.exit_code != 0:
+            raise self._wrong_digest(str(local), digest, checked.stdout or checked.stderr)
+        return digest
+
+    def get(self, remote: str, local: Path, timeout_s: float, progress: Progress | None = None) -> str:
+        """Copy a file from the machine and return its SHA-256; `local` appears only when whole and verified."""
+        deadline, part = Deadline(timeout_s), local.with_name(f".{local.name}.part")
+        connection = self._open(deadline)
+        try:
+            with self._mapped_errors(f"get {remote}", deadline):
+                connection.sftp().get(remote, str(part), callback=self._watched(progress, deadline))
+            theirs = self.run(f"sha256sum < {shlex.quote(remote)}", timeout_s=deadline.left()).stdout.split()[0]
+            if (ours := sha256(part)) != theirs:
+                raise self._wrong_digest(remote, theirs, ours)
+            _publish(part, local)
+        finally:
+            part.unlink(missing_ok=True)
+        return ours
+
+    def read_text(self, remote: str, timeout_s: float = 30.0) -> str:
+        """The text of a small file; RemoteError where it cannot be read."""
+        return self.run(f"cat -- {shlex.quote(remote)}", timeout_s=timeout_s).stdout
+
+    def close(self) -> None:
+        """Close the connection, so that nothing of it is left on the machine; the next call opens another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _open(self, deadline: Deadline) -> fabric.Connection:
+        if self._connection is not None and self._connection.is_connected:
+            return self._connection
+        limit = min(self.connect_limit_s, deadline.left())
+        until = Deadline(limit)
+        attempts = Retrying(
+            retry=retry_if_exception_type(TransientError),
+            wait=wait_exponential(multiplier=0.25, max=4),
+            stop=stop_after_delay(max(0.0, limit - 1.0)),
+            reraise=True,
+        )
+        self._connection = attempts(self._connect, until)
+        return self._connection
+
+    def _connect(self, deadline: Deadline) -> fabric.Connection:
+        logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # it logs tracebacks of what is handled here
+        with self._mapped_errors("connect", deadline, transient=True):
+            wire = socket.create_connection((self.address, self.port), timeout=max(0.1, deadline.left()))
+        watchdog = threading.Timer(max(0.1, deadline.left()), _hang_up, (wire,))
+        watchdog.daemon = True
+        watchdog.start()
+        connection = self._configured(wire, deadline)
+        try:
+            with self._mapped_errors("connect", deadline, transient=True):
+                connection.open()
+        except BaseException:
+            connection.close()
+            wire.close()
+            raise
+        finally:
+            watchdog.cancel()
+        return connection
+
+    def _configured(self, wire: socket.socket, deadline: Deadline) -> fabric.Connection:
+        limit = max(0.1, deadline.left())
+        connection = fabric.Connection(
+            self.address,
+            user=self.user,
+            port=self.port,
+            config=Config(lazy=True, ssh_config=paramiko.SSHConfig()),
+            connect_kwargs={
+                "sock": wire,
+                "key_filename": str(self.key_path),
+                "look_for_keys": False,
+                "allow_agent": False,
+                "banner_timeout": limit,
+                "auth_timeout": limit,
+                "channel_timeout": self.connect_limit_s,
+            },
+        )
+        if self.known_hosts_path.exists():
+            connection.client.load_host_keys(str(self.known_hosts_path))
+        connection.client.set_missing_host_key_policy(PinHostKey(self.known_hosts_path))
+        return connection
+
+    @contextmanager
+    def _mapped_errors(
+        self, doing: str, deadline: Deadline, grace_s: float = 0.0, transient: bool = False
+    ) -> Iterator[None]:
+        """Turn what paramiko and the socket raise into this project's errors; hang up when the deadline passes."""
+        fired = threading.Event()
+
+        def hang_up() -> None:
+            fired.set()
+            self.close()
+
+        watchdog = threading.Timer(deadline.left() + grace_s, hang_up)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            yield
+        except RemoteError:
+            self.close()
+            raise
+        except Exception as error:
+            self.close()
+            if fired.is_set() and not transient:
+                raise self._late(doing, deadline.seconds) from error
+            raise self._translated(doing, error) from error
+        finally:
+            watchdog.cancel()
+
+    def _watched(self, progress: Progress | None, deadline: Deadline) -> Progress:
+        def tick(done: int, total: int) -> None:
+            if progress is not None:
+                progress(done, total)
+            if deadline.left() == 0.0:
+                raise self._late(f"transfer, {done} of {total} bytes done", deadline.seconds)
+
+        return tick
+
+    def _translated(self, doing: str, error: Exception) -> RemoteError:
+        if isinstance(error, paramiko.BadHostKeyException):
+            return _changed_key(self.where, self.known_hosts_path)
+        if isinstance(error, paramiko.AuthenticationException):
+            return RemoteError(
+                f"{doing}: the machine refused the key", where=self.where, expected=f"{self.key_path} to be let in"
+            )
+        if isinstance(error, (FileNotFoundError, PermissionError, IsADirectoryError)):
+            return RemoteError(f"{doing}: {error.strerror or error}", where=self.where)
+        if isinstance(error, socket.gaierror) and error.errno != socket.EAI_AGAIN:
+            return RemoteError(f"{doing}: {error.strerror}", where=self.where, expected="an address or a known name")
+        if isinstance(error, CONNECTION_ERRORS):
+            return TransientError(
+                f"{doing}: {_reason(error)}", where=self.where, hint="see whether the machine is still up"
+            )
+        return RemoteError(f"{doing}: {_reason(error)}", where=self.where)
+
+    def _guard(self, command: str, deadline: Deadline, sudo: bool) -> str:
+        limit = max(0.1, deadline.left())
+        root = "sudo -n -- " if sudo and self.user != "root" else ""
+        return f"{root}timeout --kill-after=2 {limit:.1f} sh -c {shlex.quote(command)}"
+
+    def _late(self, doing: str, seconds: float) -> DeadlineError:
+        return DeadlineError(f"{doing}: not done within {seconds:g} s", where=self.where)
+
+    def _failed(self, result: Result) -> RemoteError:
+        said = (result.stderr.strip() or result.stdout.strip() or "it printed nothing")[-2000:]
+        return RemoteError(f"exit status {result.exit_code}: {_short(result.command)}\n{said}", where=self.where)
+
+    def _wrong_digest(self, path: str, expected: str, got: str) -> RemoteError:
+        return RemoteError(
+            f"{path} did not arrive as it was sent: SHA-256 {got.split()[0] if got.split() else 'unknown'}",
+            where=self.where,
+            expected=expected,
+        )
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _publish(part: Path, path: Path) -> None:
+    with part.open("rb+") as stream:
+        os.fsync(stream.fileno())
+    part.replace(path)
+
+
+def _hang_up(wire: socket.socket) -> None:
+    try:
+        wire.shutdown(socket.SHUT_RDWR)
+    except OSError:  # it was closed in the meantime
+        return
+
+
+def _changed_key(where: str, known_hosts: Path) -> RemoteError:
+    return RemoteError(
+        "the host key is not the one this machine had before",
+        where=where,
+        expected=f"the key in {known_hosts}",
+        hint="find out whether another machine answers at this address; nothing was sent to it",
+    )
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+def _short(command: str, limit: int = 120) -> str:
+    line = " ".join(command.split())
+    return line if len(line) <= limit else f"{line[:limit]}..."

@@ -1,0 +1,190 @@
+"""Commands and transfers over a real SSH connection to this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.errors import DeadlineError, RemoteError, TransientError
+from harness.remote import Host
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs; one that ended but was not waited for does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def test_a_command_returns_what_it_printed_and_its_exit_status(host: Host) -> None:
+    result = host.run("echo out; echo err >&2; exit 3", timeout_s=10, check=False)
+    assert (result.stdout, result.stderr, result.exit_code) == ("out\n", "err\n", 3)
+
+
+def test_a_failed_command_raises_with_the_machine_and_what_it_said(host: Host) -> None:
+    with pytest.raises(RemoteError, match="no such thing") as caught:
+        host.run("echo no such thing >&2; exit 4", timeout_s=10)
+    assert "exit status 4" in str(caught.value)
+    assert "loopback" in str(caught.value)
+    assert not isinstance(caught.value, TransientError)
+
+
+def test_a_command_past_its_deadline_is_killed_on_the_machine(host: Host, tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    started = time.monotonic()
+    with pytest.raises(DeadlineError, match="1 s"):
+        host.run(f"echo $$ > {pid_file}; sleep 300 & wait", timeout_s=1)
+    assert time.monotonic() - started < 6
+    assert not alive(int(pid_file.read_text()))
+    assert host.run("echo still here", timeout_s=10).stdout == "still here\n"
+
+
+def test_a_command_that_ignores_the_first_signal_is_killed_all_the_same(host: Host, tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    with pytest.raises(DeadlineError):
+        host.run(f"trap '' TERM; echo $$ > {pid_file}; while :; do sleep 1; done", timeout_s=1)
+    assert not alive(int(pid_file.read_text()))
+
+
+def test_an_exit_status_of_124_long_before_the_deadline_is_the_commands_own(host: Host) -> None:
+    assert host.run("exit 124", timeout_s=30, check=False).exit_code == 124
+
+
+def test_a_refused_connection_is_transient_and_tried_again_until_the_limit(sshd) -> None:
+    sshd.stop()
+    started = time.monotonic()
+    with pytest.raises(TransientError, match="refused"):
+        sshd.host(connect_limit_s=2.0).run("true", timeout_s=10)
+    assert 0.9 < time.monotonic() - started < 4
+
+
+def test_a_machine_that_comes_up_late_is_reached(sshd) -> None:
+    sshd.stop()
+    threading.Timer(1.0, sshd.start).start()
+    with sshd.host(connect_limit_s=20.0) as host:
+        assert host.run("echo up", timeout_s=30).stdout == "up\n"
+
+
+def test_a_server_that_accepts_and_then_says_nothing_does_not_hold_the_caller(sshd) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        host = sshd.host(port=mute.getsockname()[1], connect_limit_s=1.5)
+        started = time.monotonic()
+        with pytest.raises(TransientError):
+            host.run("true", timeout_s=10)
+    assert time.monotonic() - started < 5
+
+
+def test_a_wrong_key_is_stable_and_not_tried_again(sshd, tmp_path: Path) -> None:
+    other = tmp_path / "other_key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(other)], check=True)
+    with pytest.raises(RemoteError, match="refused the key") as caught:
+        sshd.host(key_path=other).run("true", timeout_s=10)
+    assert not isinstance(caught.value, TransientError)
+
+
+def test_the_first_host_key_is_written_down_and_a_change_is_refused(sshd) -> None:
+    host = sshd.host()
+    host.run("true", timeout_s=10)
+    host.close()
+    assert host.known_hosts_path.read_text().startswith(f"[127.0.0.1]:{sshd.port} ssh-ed25519 ")
+    sshd.change_host_key()
+    with pytest.raises(RemoteError, match="host key is not the one") as caught:
+        host.run("true", timeout_s=10)
+    assert not isinstance(caught.value, TransientError)
+
+
+def test_a_key_of_another_type_is_a_change_too(sshd) -> None:
+    rsa = sshd.folder / "rsa_key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", str(rsa)], check=True)
+    kind, key = (sshd.folder / "rsa_key.pub").read_text().split()[:2]
+    host = sshd.host()
+    host.known_hosts_path.write_text(f"[127.0.0.1]:{sshd.port} {kind} {key}\n")
+    with pytest.raises(RemoteError, match="host key is not the one"):
+        host.run("true", timeout_s=10)
+
+
+def test_the_users_own_ssh_configuration_is_not_read(sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh" / "config").write_text("Host *\n  Port 1\n  User nobody-at-all\n  ProxyCommand false\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with sshd.host() as host:
+        assert host.run("echo reached", timeout_s=10).stdout == "reached\n"
+
+
+def test_a_file_goes_there_and_back_with_the_same_digest(host: Host, tmp_path: Path) -> None:
+    source, far, back = tmp_path / "source", tmp_path / "far file", tmp_path / "back"
+    source.write_bytes(bytes(range(256)) * 4000)
+    seen: list[tuple[int, int]] = []
+    expected = hashlib.sha256(source.read_bytes()).hexdigest()
+    assert host.put(source, str(far), 20, lambda done, total: seen.append((done, total))) == expected
+    assert host.get(str(far), back, 20) == expected
+    assert back.read_bytes() == source.read_bytes()
+    assert seen[-1] == (1_024_000, 1_024_000)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["back", "far file", "source", "sshd"]
+
+
+def test_a_file_that_changes_under_a_get_is_refused_and_leaves_nothing(host: Host, tmp_path: Path) -> None:
+    far, back = tmp_path / "far", tmp_path / "back"
+    far.write_bytes(b"x" * 100_000)
+
+    def change_at_the_end(done: int, total: int) -> None:
+        if done == total:
+            far.write_bytes(b"y" * 100_000)
+
+    with pytest.raises(RemoteError, match="did not arrive as it was sent"):
+        host.get(str(far), back, 20, change_at_the_end)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["far", "sshd"]
+
+
+def test_a_file_that_changes_under_a_put_is_refused_and_leaves_nothing(host: Host, tmp_path: Path) -> None:
+    source, far = tmp_path / "source", tmp_path / "far"
+    source.write_bytes(b"x" * 500_000)
+
+    def change_the_rest(done: int, total: int) -> None:
+        with source.open("rb+") as stream:
+            stream.seek(400_000)
+            stream.write(b"y" * 100_000)
+
+    with pytest.raises(RemoteError, match="did not arrive as it was sent"):
+        host.put(source, str(far), 20, change_the_rest)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["source", "sshd"]
+
+
+def test_a_transfer_past_its_deadline_ends(host: Host, tmp_path: Path) -> None:
+    far = tmp_path / "far"
+    far.write_bytes(b"x" * 2_000_000)
+    started = time.monotonic()
+    with pytest.raises(DeadlineError):
+        host.get(str(far), tmp_path / "back", 1.0, lambda done, total: time.sleep(0.2))
+    assert time.monotonic() - started < 15
+    assert not (tmp_path / "back").exists()
+
+
+def test_a_missing_remote_file_is_stable(host: Host, tmp_path: Path) -> None:
+    with pytest.raises(RemoteError, match="No such file") as caught:
+        host.get(str(tmp_path / "nowhere"), tmp_path / "back", 10)
+    assert not isinstance(caught.value, TransientError)
+
+
+def test_a_connection_that_broke_is_opened_again(host: Host) -> None:
+    host.run("true", timeout_s=10)
+    with pytest.raises(TransientError):
+        host.run("kill -9 $(ps -o ppid= -p $PPID)", timeout_s=10)
+    assert host.run("echo back", timeout_s=10).stdout == "back\n"
+
+
+def test_closing_leaves_no_connection_behind(host: Host, sshd) -> None:
+    host.run("true", timeout_s=10)
+    host.close()
+    time.sleep(0.3)
+    port = f":{sshd.port:04X}"
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    assert not [row for row in rows if row[1].endswith(port) and row[3] == "01"]
