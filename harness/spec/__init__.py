@@ -1,0 +1,29 @@
+"""Experiment files: YAML -> frozen Experiment, with file:line:column in every error."""
+
+from __future__ import annotations
+
+from harness.spec.build import apply, from_dict, load, to_dict, with_load, with_machine
+from harness.spec.check import load_kinds
+from harness.spec.fields import Experiment, MachineSpec, ModelSpec, RecordSpec, TrialsSpec, VerdictSpec
+from harness.spec.jsonschema import schema
+from harness.spec.problems import SpecProblems
+from harness.spec.sweep import combinations
+
+__all__ = [
+    "Experiment",
+    "MachineSpec",
+    "ModelSpec",
+    "RecordSpec",
+    "SpecProblems",
+    "TrialsSpec",
+    "VerdictSpec",
+    "apply",
+    "combinations",
+    "from_dict",
+    "load",
+    "load_kinds",
+    "schema",
+    "to_dict",
+    "with_load",
+    "with_machine",
+]

@@ -1,0 +1,110 @@
+"""Experiment files -> experiments, and experiments with some values changed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.errors import SpecError
+from harness.spec import sweep
+from harness.spec.check import build
+from harness.spec.document import Document, parse, parse_value, read
+from harness.spec.fields import Experiment
+from harness.spec.problems import Problem, as_error, shown
+
+NO_SWEEP = "add --set 'sweep={}'"
+
+
+def load(
+    path: Path | str, overrides: Mapping[str, str] | None = None, *, predictors: Collection[str] | None = None
+) -> Experiment:
+    """Read an experiment file.
+
+    `overrides` maps a dotted path to YAML text (`--set load.concurrency=50`); setting `load.kind` to another kind
+    drops the file's parameters of the old one. `predictors` are the known names; None leaves them unchecked.
+    Raises SpecError with file:line:column, for all that is wrong with the values at once.
+    """
+    overrides = overrides or {}
+    text = read(Path(path))
+    document = parse(text, str(path))
+    for name in sorted(overrides, key=lambda name: name != "load.kind"):
+        _override(document, name, overrides[name])
+    return _valid(document, predictors, _pointless(document, overrides)).with_origin(Path(path), text)
+
+
+def to_dict(experiment: Experiment) -> dict[str, Any]:
+    """Every value, defaults included, as JSON can hold it."""
+    return experiment.model_dump(mode="json")
+
+
+def from_dict(data: Mapping[str, Any], source: Path | None = None, text: str = "") -> Experiment:
+    """The inverse of `to_dict`. Raises SpecError that names the path of what is wrong."""
+    return _valid(Document(str(source or "experiment"), dict(data))).with_origin(source, text)
+
+
+def with_load(experiment: Experiment, kind: str) -> Experiment:
+    """The same experiment under another load, with that load's defaults. Raises SpecError."""
+    where = f"--load {kind}"
+    if "load.kind" in experiment.sweep:
+        raise SpecError("this experiment sweeps load.kind itself", where=where, hint=NO_SWEEP)
+    return _rebuilt(experiment, {"load.kind": kind}, where)
+
+
+def with_machine(experiment: Experiment, box: str) -> Experiment:
+    """The same experiment in another box, which is then the only one allowed: no fallback. Raises SpecError."""
+    where = f"--machine {box}"
+    if "machine.box" in experiment.sweep:
+        raise SpecError("this experiment sweeps machine.box itself", where=where, hint=NO_SWEEP)
+    return _rebuilt(experiment, {"machine.box": box}, where)
+
+
+def apply(experiment: Experiment, settings: Mapping[str, Any]) -> Experiment:
+    """The experiment of one arm: `settings` (dotted path -> value) in place, nothing left to sweep."""
+    where = ", ".join(f"{path}={shown(value)}" for path, value in settings.items())
+    return _rebuilt(experiment.model_copy(update={"sweep": {}}), settings, where)
+
+
+def _rebuilt(experiment: Experiment, settings: Mapping[str, Any], where: str) -> Experiment:
+    document = Document(where, sweep.changed(to_dict(experiment), settings))
+    return _valid(document).with_origin(experiment.source, experiment.text)
+
+
+def _valid(
+    document: Document, predictors: Collection[str] | None = None, problems: Collection[Problem] = ()
+) -> Experiment:
+    """The experiment that a document holds. Raises SpecError with all its problems and those already known."""
+    experiment, found = build(document.data, predictors)
+    found += problems
+    found += sweep.problems_of(experiment) if experiment and not found else []
+    if experiment is None or found:
+        raise as_error(found, document)
+    return experiment
+
+
+def _override(document: Document, path: str, text: str) -> None:
+    """Put the value of one `--set` into the document, which from then on stands on the command line."""
+    where = f"--set {path}={text}"
+    keys = tuple(path.split("."))
+    if not all(keys):
+        raise SpecError(f"{path!r} is not a path of keys", where=where, expected="such as --set load.concurrency=50")
+    value = parse_value(text, where)
+    section: Any = document.data
+    if path == "load.kind" and isinstance(section.get("load"), dict) and section["load"].get("kind") != value:
+        section["load"] = {}
+    for key in keys[:-1]:
+        section = section.setdefault(key, {}) if isinstance(section, dict) else None
+    if not isinstance(section, dict):
+        raise SpecError(f"{'.'.join(keys[:-1])} is not a mapping", where=where, expected="a path of keys that exists")
+    section[keys[-1]] = value
+    document.move(keys, where)
+
+
+def _pointless(document: Document, overrides: Mapping[str, str]) -> list[Problem]:
+    """Settings that every arm of the sweep replaces."""
+    swept = document.data.get("sweep")
+    return [
+        Problem(tuple(path.split(".")), f"{path} is swept, so setting it has no effect", hint=NO_SWEEP)
+        for path in overrides
+        if isinstance(swept, dict) and path in swept
+    ]

@@ -1,0 +1,87 @@
+"""Plain values -> Experiment, or everything that is wrong with them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from harness.spec.document import Keys
+from harness.spec.fields import Experiment, Section
+from harness.spec.problems import Problem, from_pydantic, shown, unknown
+
+
+def load_kinds() -> dict[str, type[BaseModel]]:
+    """The known loads: kind -> the model of its parameters."""
+    from harness.loads import KINDS
+
+    kinds: dict[str, Any] = dict(KINDS)
+    return kinds
+
+
+def build(data: dict[str, Any], predictors: Collection[str] | None = None) -> tuple[Experiment | None, list[Problem]]:
+    """Validate plain values, all but what the sweep holds.
+
+    Returns the experiment, or None where its sections are not valid, and all problems found.
+    """
+    parameters, problems = _build_load(data["load"]) if "load" in data else (None, [])
+    stand_in = {"load": parameters or Section()} if "load" in data else {}
+    try:
+        experiment = Experiment.model_validate({**data, **stand_in})
+    except ValidationError as error:
+        return None, problems + from_pydantic(error, (), lambda path: keys_at(path, _kind(data)))
+    problems += _predictor_problems(experiment, predictors)
+    return (experiment if parameters else None), problems
+
+
+def keys_at(path: Keys, load_kind: str | None = None) -> dict[str, str]:
+    """The known keys of a section and what each means; the load's are those of `load_kind`."""
+    if path == ("load",):
+        kinds = load_kinds()
+        return _meanings(kinds[load_kind]) if load_kind in kinds else {"kind": "which load"}
+    model: Any = Experiment
+    for key in path:
+        field = model.model_fields.get(key)
+        model = field.annotation if field else None
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return {}
+    return _meanings(model)
+
+
+def _meanings(model: type[BaseModel]) -> dict[str, str]:
+    return {name: field.description or "" for name, field in model.model_fields.items()}
+
+
+def _kind(data: dict[str, Any]) -> str | None:
+    load = data.get("load")
+    kind = load.get("kind") if isinstance(load, dict) else None
+    return kind if isinstance(kind, str) else None
+
+
+def _build_load(value: Any) -> tuple[BaseModel | None, list[Problem]]:
+    kinds = load_kinds()
+    if not isinstance(value, dict):
+        return None, [Problem(("load",), f"load is {shown(value)}", "a mapping with `kind`, such as {kind: nginx_ab}")]
+    if "kind" not in value:
+        return None, [Problem(("load",), "load.kind is missing", f"one of: {', '.join(sorted(kinds))}", on_key=True)]
+    kind = value["kind"]
+    if not isinstance(kind, str) or kind not in kinds:
+        return None, [unknown(("load", "kind"), "load", kind if isinstance(kind, str) else shown(kind), kinds)]
+    try:
+        # As JSON: strict about types, and a list may stand for a tuple.
+        return kinds[kind].model_validate_json(json.dumps(value), strict=True), []
+    except ValidationError as error:
+        return None, from_pydantic(error, ("load",), lambda path: keys_at(path, kind))
+
+
+def _predictor_problems(experiment: Experiment, known: Collection[str] | None) -> Iterator[Problem]:
+    chosen = experiment.model.predictors
+    for index, name in enumerate(chosen):
+        if known is not None and name not in known:
+            yield unknown(("model", "predictors", index), "predictor", name, known)
+    for name in experiment.model.params:
+        if name not in chosen:
+            what = f"model.params has settings for {name!r}, which is not in model.predictors"
+            yield Problem(("model", "params", name), what, f"one of: {', '.join(chosen)}", on_key=True)

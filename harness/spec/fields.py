@@ -1,0 +1,173 @@
+"""The sections of an experiment file: every key with its type, default, bounds, unit and meaning."""
+
+from __future__ import annotations
+
+from math import isclose
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SerializeAsAny, field_validator
+
+NAME = r"^[a-z0-9][a-z0-9_-]*$"
+BOX = r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$"
+RELEASE = r"^[0-9]+\.[0-9]+[A-Za-z0-9.+~_-]*$"
+MAX_INT = 2**31 - 1
+
+
+class Section(BaseModel):
+    """What all sections share: frozen, no unknown keys, no silent conversion of one type into another."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class MachineSpec(Section):
+    """Where trials run: a guest image (box) and the hypervisor that boots it."""
+
+    provider: Literal["vagrant"] = Field("vagrant", description="What brings the machine up.")
+    hypervisor: Literal["libvirt", "virtualbox"] = Field("libvirt", description="What Vagrant runs the machine on.")
+    box: str = Field(
+        pattern=BOX,
+        max_length=100,
+        description="The guest image: a recipe in vagrant/boxes (`harness box ls`), or a ready-made box such as "
+        "bento/ubuntu-18.04.",
+    )
+    fallback: str | None = Field(
+        None,
+        pattern=BOX,
+        max_length=100,
+        description="The box to use, announced, where `box` cannot be built or does not come up; null forbids that.",
+    )
+    cpus: int = Field(1, ge=1, le=256, description="Virtual CPUs of the guest.")
+    memory_mb: int = Field(1024, ge=256, le=1_048_576, description="Memory of the guest in MiB.")
+    accelerator: Literal["auto", "kvm", "tcg"] = Field(
+        "auto", description="kvm: on the CPU; tcg: emulated, slow; auto: kvm where a real boot shows that it works."
+    )
+    kernel: str | None = Field(
+        None,
+        pattern=RELEASE,
+        max_length=100,
+        description="The kernel release the guest must report (`uname -r`); null expects the one of the box's recipe.",
+    )
+
+
+class RecordSpec(Section):
+    """How long and how one trial is recorded."""
+
+    warmup_s: float = Field(5.0, ge=0, le=3600, description="Seconds the load runs before the recording starts.")
+    seconds: float = Field(50.0, gt=0, le=86_400, description="Seconds recorded.")
+    buffer_kb: int | None = Field(
+        None,
+        ge=4,
+        le=1_048_576,
+        description="perf's buffer per CPU in KiB, a power of two (`perf record -m`); null leaves it to perf.",
+    )
+
+    @field_validator("buffer_kb")
+    @classmethod
+    def _power_of_two(cls, value: int | None) -> int | None:
+        if value is not None and value & (value - 1):
+            raise ValueError("a power of two, such as 512 or 4096")
+        return value
+
+
+class TrialsSpec(Section):
+    """How often and in which order arms are recorded, and how stubbornly."""
+
+    repeat: int = Field(3, ge=1, le=1000, description="Trials per arm.")
+    order: Literal["shuffled", "listed"] = Field(
+        "shuffled", description="Order of the arms within each repetition: drawn with `seed`, or as listed in `sweep`."
+    )
+    seed: int = Field(2026, ge=0, le=MAX_INT, description="Seed of the order.")
+    attempts: int = Field(3, ge=1, le=20, description="Recordings made of one trial until its verdict is good.")
+
+
+class VerdictSpec(Section):
+    """The limits a recording must keep to be used."""
+
+    min_recorded_share: float = Field(0.98, ge=0, le=1, description="Least recorded time / asked time.")
+    max_lost_events: int = Field(0, ge=0, description="Most events that perf says it lost.")
+    max_chain_breaks: int = Field(
+        0, ge=0, description="Most switches that do not start from the task their CPU last switched to."
+    )
+    max_failed_requests: int = Field(0, ge=0, description="Most requests of the load that may fail.")
+    max_tracer_share: float = Field(0.25, ge=0, le=1, description="Largest share of CPU time taken by perf itself.")
+    max_idle_share: float = Field(0.20, ge=0, le=1, description="Largest share of CPU time spent idle.")
+
+
+class ModelSpec(Section):
+    """What is predicted, by which predictors, and how they are scored."""
+
+    mark: Literal["comm", "task"] = Field(
+        "task", description="What the next pick is: task tells every thread apart (name and tid), comm only names."
+    )
+    predictors: tuple[str, ...] = Field(
+        (), strict=False, description="Predictors to train and score; an empty list only records."
+    )
+    seeds: tuple[int, ...] = Field(
+        (0, 1, 2), strict=False, min_length=1, description="Seeds: each predictor is trained once with each of them."
+    )
+    split: tuple[float, float, float] = Field(
+        (0.7, 0.15, 0.15), strict=False, description="Shares of each trial, in time order: train, validation, test."
+    )
+    params: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="Settings of single predictors (predictor -> setting -> value)."
+    )
+
+    @field_validator("predictors", "seeds")
+    @classmethod
+    def _no_duplicates(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
+        twice = [item for item in value if value.count(item) > 1]
+        if twice:
+            raise ValueError(f"each value once; {twice[0]!r} stands there {value.count(twice[0])} times")
+        return value
+
+    @field_validator("seeds")
+    @classmethod
+    def _seeds_in_range(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if any(not 0 <= seed <= MAX_INT for seed in value):
+            raise ValueError(f"whole numbers from 0 to {MAX_INT}")
+        return value
+
+    @field_validator("split")
+    @classmethod
+    def _split_is_whole(cls, value: tuple[float, float, float]) -> tuple[float, float, float]:
+        if any(share <= 0 for share in value) or not isclose(sum(value), 1.0, abs_tol=1e-6):
+            raise ValueError("three shares above 0 that add up to 1")
+        return value
+
+
+class Experiment(Section):
+    """One question, with everything needed to answer it."""
+
+    name: str = Field(pattern=NAME, max_length=60, description="Short name; run folders are named after it.")
+    question: str = Field("", max_length=2000, description="What the experiment is to find out, in one sentence.")
+    machine: MachineSpec = Field(description="Where trials run.")
+    load: SerializeAsAny[BaseModel] = Field(description="What keeps the CPU busy; `harness loads` lists the kinds.")
+    record: RecordSpec = Field(default_factory=RecordSpec, description="How long and how one trial is recorded.")
+    trials: TrialsSpec = Field(default_factory=TrialsSpec, description="How often, in which order.")
+    model: ModelSpec = Field(default_factory=ModelSpec, description="What is predicted, by which predictors.")
+    verdict: VerdictSpec = Field(default_factory=VerdictSpec, description="Limits a recording must keep to be used.")
+    sweep: dict[str, Annotated[tuple[Any, ...], Field(strict=False)]] = Field(
+        default_factory=dict,
+        description="Values to compare: a dotted path under machine, load or record -> list of values. Several make "
+        "every combination.",
+    )
+
+    _source: Path | None = PrivateAttr(None)
+    _text: str = PrivateAttr("")
+
+    @property
+    def source(self) -> Path | None:
+        """The file it was read from."""
+        return self._source
+
+    @property
+    def text(self) -> str:
+        """That file's text, word for word; command line settings are not in it."""
+        return self._text
+
+    def with_origin(self, source: Path | None, text: str) -> Experiment:
+        """The same experiment, said to come from `source`."""
+        twin = self.model_copy()
+        twin._source, twin._text = source, text
+        return twin

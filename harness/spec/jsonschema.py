@@ -1,0 +1,32 @@
+"""The JSON Schema of experiment files, for completion and checks in editors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from harness.spec.check import load_kinds
+from harness.spec.fields import Experiment
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def schema() -> dict[str, Any]:
+    """The schema of an experiment file; `load` is one of the known loads, told apart by `kind`."""
+    result = Experiment.model_json_schema()
+    definitions = {name: part for name, part in result["$defs"].items() if name != "BaseModel"}
+    loads, shared = models_json_schema([(model, "validation") for model in load_kinds().values()])
+    definitions |= shared["$defs"]
+    kinds = {}
+    for kind, model in load_kinds().items():
+        reference = loads[model, "validation"]["$ref"]
+        kinds[kind] = reference
+        part = definitions[reference.rpartition("/")[2]]
+        part["required"] = sorted({"kind", *part.get("required", ())})
+    result["properties"]["load"] = {
+        "description": Experiment.model_fields["load"].description,
+        "discriminator": {"propertyName": "kind", "mapping": kinds},
+        "oneOf": [{"$ref": reference} for reference in kinds.values()],
+    }
+    return {"$schema": DIALECT, **result, "$defs": definitions}

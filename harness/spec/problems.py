@@ -1,0 +1,140 @@
+"""What is wrong with an experiment, in words a person can act on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import ValidationError
+
+from harness.errors import SpecError
+from harness.spec.document import Document, Keys, kind_of
+
+EXPECTED = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+}
+OPENINGS = {
+    "Input should be ": "",
+    "Value error, ": "",
+    "String should match pattern": "text that matches",
+    "String should have": "text of",
+    "Tuple should have": "a list of",
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong at `path`; `on_key` when the key itself is wrong and not its value."""
+
+    path: Keys
+    what: str
+    expected: str | None = None
+    hint: str | None = None
+    on_key: bool = False
+
+
+class SpecProblems(SpecError):
+    """Several things are wrong with one experiment; the attributes are those of the first, the text has them all."""
+
+    def __init__(self, problems: Sequence[SpecError]) -> None:
+        first = problems[0]
+        super().__init__(first.what, where=first.where, expected=first.expected, hint=first.hint)
+        self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        return "\n".join(str(problem) for problem in self.problems)
+
+
+def as_error(problems: Iterable[Problem], document: Document) -> SpecError:
+    """The error to raise for `problems`, in the order of their places in the file."""
+    errors: dict[str, SpecError] = {}
+    for problem in problems:
+        where = document.place(problem.path, key=problem.on_key)
+        error = SpecError(problem.what, where=where, expected=problem.expected, hint=problem.hint)
+        errors.setdefault(str(error), error)
+    ordered = sorted(errors.values(), key=lambda error: _order(error.where or ""))
+    return ordered[0] if len(ordered) == 1 else SpecProblems(ordered)
+
+
+def unknown(path: Keys, what: str, name: str, known: Collection[str], elsewhere: Collection[str] = ()) -> Problem:
+    """`name` is not among `known`; names the nearest, which may be a dotted path `elsewhere`."""
+    near = get_close_matches(name, list(known), n=1, cutoff=0.5) or _same_leaf(name, elsewhere)
+    expected = f"one of: {', '.join(sorted(known))}" if known else None
+    return Problem(path, f"unknown {what} {name!r}", expected, f"did you mean {near[0]!r}?" if near else None)
+
+
+def from_pydantic(error: ValidationError, prefix: Keys, keys_at: Callable[[Keys], dict[str, str]]) -> list[Problem]:
+    """pydantic's findings as problems. `keys_at(path)` gives the known keys of a section and what they mean."""
+    found = []
+    for detail in error.errors(include_url=False):
+        path = (*prefix, *detail["loc"])
+        found.append(_problem(path, detail["type"], detail["msg"], detail["input"], keys_at))
+    return found
+
+
+def dotted(path: Keys) -> str:
+    """("model", "seeds", 0) -> model.seeds[0]"""
+    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
+    return text.removeprefix(".")
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it: short."""
+    if isinstance(value, dict) or value is None:
+        return kind_of(value)
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _problem(path: Keys, kind: str, message: str, value: Any, keys_at: Callable[[Keys], dict[str, str]]) -> Problem:
+    parent = path[:-1]
+    if kind == "extra_forbidden":
+        what = f"key in {dotted(parent)}:" if parent else "key"
+        found = unknown(path, what, str(path[-1]), keys_at(parent), _all_paths(keys_at))
+        return Problem(path, found.what, found.expected, found.hint, on_key=True)
+    if kind in ("missing", "too_long") and path and (isinstance(path[-1], int) or kind == "too_long"):
+        whole = parent if kind == "missing" else path
+        return Problem(
+            whole,
+            f"{dotted(whole)} has too {'few' if kind == 'missing' else 'many'} values",
+            keys_at(whole[:-1]).get(str(whole[-1])),
+        )
+    if kind == "missing":
+        meaning = keys_at(parent).get(str(path[-1])) if path else None
+        what = f"{dotted(path)} is missing"
+        return Problem(parent, what, meaning, on_key=bool(parent))
+    return Problem(path, f"{dotted(path)} is {shown(value)}", EXPECTED.get(kind) or _plain(message))
+
+
+def _plain(message: str) -> str:
+    """pydantic's sentence without its opening."""
+    for opening, plain in OPENINGS.items():
+        message = message.replace(opening, plain, 1)
+    return message
+
+
+def _all_paths(keys_at: Callable[[Keys], dict[str, str]]) -> list[str]:
+    return [f"{section}.{key}" for section in keys_at(()) for key in keys_at((section,))]
+
+
+def _same_leaf(name: str, paths: Collection[str]) -> list[str]:
+    leaves = {path.rpartition(".")[2]: path for path in paths}
+    return [leaves[leaf] for leaf in get_close_matches(name, list(leaves), n=1, cutoff=0.8)]
+
+
+def _order(where: str) -> tuple[int, ...]:
+    """Line and column as numbers; what stands on the command line comes last."""
+    parts = where.rsplit(":", 2)[1:]
+    return tuple(int(part) for part in parts) if len(parts) == 2 and all(map(str.isdecimal, parts)) else (2**31,)
