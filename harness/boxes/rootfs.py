@@ -1,0 +1,84 @@
+"""The command line that turns a recipe into a root filesystem and a raw disk. Pure: nothing is run here."""
+
+from __future__ import annotations
+
+import io
+import shlex
+import tarfile
+from pathlib import Path
+
+from harness.boxes.recipe import Recipe
+from harness.errors import BoxError
+
+KEYRINGS = Path("/usr/share/keyrings")
+COMMAND_LINE = "root=/dev/vda rw console=ttyS0 net.ifnames=0 biosdevname=0"
+# Man pages, translations and most documentation are of no use in a guest that lives for minutes.
+LEFT_OUT = ("/usr/share/man/*", "/usr/share/locale/*", "/usr/share/doc/*", "/usr/share/info/*", "/usr/share/lintian/*")
+
+
+def command(recipe: Recipe, *, guest: Path, work: Path) -> list[str]:
+    """The mmdebstrap call for `recipe`; `guest` holds finish.sh and image.sh, `work` has tmp/, out/ and root.tar.
+
+    No mirror is named: mmdebstrap knows those of a suite, its updates and its security suite by itself. The mode is
+    its choice too: `root` for root, `unshare` (user namespaces) for anybody else.
+    """
+    quoted = {name: shlex.quote(str(guest / name)) for name in ("finish.sh", "image.sh")}
+    return [
+        "mmdebstrap",
+        "--variant=minbase",
+        "--format=null",
+        "--architectures=amd64",
+        f"--components={','.join(recipe.components)}",
+        f"--keyring={keyring(recipe)}",
+        f"--include={','.join(recipe.all_packages())}",
+        *(f"--dpkgopt=path-exclude={pattern}" for pattern in LEFT_OUT),
+        "--dpkgopt=force-confold",  # our sshd_config was there first and stays
+        '--aptopt=Acquire::Languages "none"',
+        '--aptopt=Acquire::Retries "3"',
+        f"--essential-hook=tar-in {shlex.quote(str(work / 'root.tar'))} /",
+        f"--customize-hook=upload {quoted['finish.sh']} /finish.sh",
+        '--customize-hook=chroot "$1" sh /finish.sh && rm "$1/finish.sh"',
+        f'--customize-hook=sh {quoted["image.sh"]} "$1" {shlex.quote(str(work / "out"))} {recipe.disk_gb}G',
+        recipe.suite,
+        "/dev/null",
+    ]
+
+
+def keyring(recipe: Recipe, folder: Path = KEYRINGS) -> Path:
+    """The keys this suite is verified with. Raises BoxError, before anything is fetched, when they are missing."""
+    path = folder / recipe.keyring
+    if path.is_file():
+        return path
+    package = f"{recipe.distribution}-archive-keyring" if recipe.distribution == "debian" else "ubuntu-keyring"
+    where = {
+        "debian": "it is in every Debian and Ubuntu release",
+        "ubuntu": "it is in every Ubuntu release, in Debian 13 and in bookworm-backports, not in Debian 12 itself",
+    }[recipe.distribution]
+    raise BoxError(
+        f"the box {recipe.name!r} cannot be built: there are no keys to verify {recipe.suite} with",
+        where=str(path),
+        expected=f"the package {package} ({where})",
+        hint=f"apt-get install {package}, or take another machine: --machine debian-12",
+    )
+
+
+def overlay(source: Path, target: Path) -> None:
+    """Pack the files a guest gets on top of its packages; owner root, modes fixed, whatever the checkout has."""
+    with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as archive:
+        for path in sorted(source.rglob("*")):
+            if path.is_file():
+                archive.addfile(_entry(path, source), io.BytesIO(path.read_bytes()))
+
+
+def _entry(path: Path, source: Path) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(f"./{path.relative_to(source)}")
+    entry.size = path.stat().st_size
+    entry.mode = _mode(entry.name)
+    entry.uname = entry.gname = "root"
+    return entry
+
+
+def _mode(name: str) -> int:
+    if "/sbin/" in name:
+        return 0o755
+    return 0o440 if "/sudoers.d/" in name else 0o644
