@@ -22,7 +22,7 @@ class PerfBenchMessaging(BaseModel):
     kind: Literal["perf_bench_messaging"] = "perf_bench_messaging"
     groups: int = Field(2, ge=1, le=100, description="groups of 20 senders and 20 receivers")
     loops: int = Field(
-        10_000_000, ge=1, le=1_000_000_000, description="messages each sender sends; more than fit into the recording"
+        10_000_000, ge=1, le=100_000_000, description="messages each sender sends; more than fit into the recording"
     )
     threads: bool = Field(False, description="threads of one process instead of processes")
     pipes: bool = Field(False, description="pipes instead of socket pairs")
