@@ -267,9 +267,8 @@ def _run_in_thread(runner: Any, recorder: Recorder, limit_s: float) -> None:
             recorder.stop.set()
             thread.join(20)
     if late:
-        raise ProvisionError(
-            f"not done within {limit_s:g} s", where=f"task [{recorder.current_task}]", log=recorder.log_path, hint="read the log's end"
-        )
+        where = f"task [{recorder.current_task}]"
+        raise ProvisionError(f"not done within {limit_s:g} s", where=where, log=recorder.log_path)
     if failure:
         raise ProvisionError(f"ansible-runner failed: {failure[0]}", log=recorder.log_path) from failure[0]
 
