@@ -1,0 +1,99 @@
+"""A fitted predictor on disk: arrays in `weights.safetensors`, everything else in `config.json`. Never a pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from model.errors import CheckpointError
+from model.marks import Vocabulary
+from model.predictors import create
+from model.predictors.protocol import Predictor
+
+SCHEMA = 1
+CONFIG, WEIGHTS = "config.json", "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A predictor and the marks it speaks of; `about` is what else was written beside it."""
+
+    predictor: Predictor
+    kind: str
+    vocabulary: Vocabulary
+    mark: str
+    about: Mapping[str, object]
+
+
+def save(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write both files, each whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays = {name: np.ascontiguousarray(array) for name, array in checkpoint.predictor.arrays().items()}
+    weights = safetensors.numpy.save(arrays)
+    config = {
+        "schema": SCHEMA,
+        "predictor": checkpoint.kind,
+        "regime": checkpoint.predictor.regime,
+        "settings": checkpoint.predictor.settings(),
+        "mark": checkpoint.mark,
+        "vocabulary": list(checkpoint.vocabulary.names),
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
+        "about": dict(checkpoint.about),
+    }
+    write_atomic(folder / WEIGHTS, weights)
+    write_atomic(folder / CONFIG, json.dumps(config, indent=1).encode())
+
+
+def load(folder: Path) -> Checkpoint:
+    """Rebuild the predictor from its folder alone. CheckpointError if a file is missing, changed or not understood."""
+    config = _config(Path(folder) / CONFIG)
+    path = Path(folder) / WEIGHTS
+    weights = _bytes(path)
+    if hashlib.sha256(weights).hexdigest() != config["weights_sha256"]:
+        raise CheckpointError(f"{path}: not the weights that {CONFIG} was written with: train again")
+    predictor = create(config["predictor"], config["settings"])
+    try:
+        predictor.restore(safetensors.numpy.load(weights))
+    except (safetensors.SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path}: does not fit a {config['predictor']} ({error}): train again") from error
+    vocabulary = Vocabulary(tuple(config["vocabulary"]))
+    return Checkpoint(predictor, config["predictor"], vocabulary, config["mark"], config["about"])
+
+
+def _config(path: Path) -> dict:
+    try:
+        config = json.loads(_bytes(path))
+    except ValueError as error:
+        raise CheckpointError(f"{path}: not JSON ({error}): train again") from error
+    if not isinstance(config, dict) or config.get("schema") != SCHEMA:
+        found = config.get("schema") if isinstance(config, dict) else type(config).__name__
+        raise CheckpointError(f"{path}: checkpoint schema {found}: this version reads {SCHEMA}; train again")
+    missing = {"predictor", "settings", "mark", "vocabulary", "weights_sha256", "about"} - set(config)
+    if missing:
+        raise CheckpointError(f"{path}: lacks {', '.join(sorted(missing))}: train again")
+    return config
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path}: {error.strerror}: expected the folder of a trained predictor") from error
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """The file appears whole or not at all."""
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)

@@ -1,0 +1,77 @@
+"""Interpolated counts of symbols in nested contexts: the tables behind every predictor that counts.
+
+Witten-Bell smoothing (Witten and Bell, IEEE Trans. Inf. Theory 37(4), 1991): a context seen n times with t distinct
+symbols leaves t / (n + t) of its probability to the next shorter context, and the empty one to the uniform law.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class _Level:
+    """Contexts of one length. A context is its parent's number and one more value; its number is its rank in `key`."""
+
+    key: np.ndarray  # int64 (contexts,), sorted: parent * values + value
+    begin: np.ndarray  # int64 (contexts + 1,): where a context's entries begin in the next two
+    symbol: np.ndarray  # int32 (entries,)
+    count: np.ndarray  # int64 (entries,)
+
+
+class NestedCounts:
+    """Counts of `symbols` symbols in contexts of up to `depth` values, each value below `values`."""
+
+    def __init__(self, symbols: int, values: int, depth: int) -> None:
+        self.symbols, self.values, self.depth = symbols, values, depth
+        self.levels: list[_Level] = []
+
+    def fit(self, context: np.ndarray, symbol: np.ndarray) -> None:
+        """Count. context: (n, >= depth), the value that matters most first; symbol: (n,)."""
+        self.levels = []
+        number = np.zeros(len(symbol), np.int64)
+        for depth in range(self.depth + 1):
+            key = number if depth == 0 else number * self.values + context[:, depth - 1]
+            keys, number = np.unique(key, return_inverse=True)
+            pairs, count = np.unique(number.astype(np.int64) * self.symbols + symbol, return_counts=True)
+            begin = np.searchsorted(pairs, np.arange(len(keys) + 1) * self.symbols)
+            self.levels.append(_Level(keys, begin, (pairs % self.symbols).astype(np.int32), count))
+
+    def probabilities(self, context: np.ndarray, depth: int | None = None) -> np.ndarray:
+        """(n, symbols) float64 for contexts (n, >= depth), using at most `depth` values of each."""
+        probability = np.full((len(context), self.symbols), 1 / self.symbols)
+        number = np.zeros(len(context), np.int64)
+        known = np.arange(len(context))  # rows whose context has been seen so far
+        for level_depth, level in enumerate(self.levels[: (self.depth if depth is None else depth) + 1]):
+            key = number if level_depth == 0 else number * self.values + context[known, level_depth - 1]
+            place = np.minimum(np.searchsorted(level.key, key), len(level.key) - 1)
+            seen = level.key[place] == key
+            known, number = known[seen], place[seen]
+            _blend(probability, known, number, level)
+        return probability
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Everything counted, as flat arrays."""
+        return {
+            f"{depth}.{name}": getattr(level, name)
+            for depth, level in enumerate(self.levels)
+            for name in ("key", "begin", "symbol", "count")
+        }
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take back what `arrays` gave."""
+        names = ("key", "begin", "symbol", "count")
+        self.levels = [_Level(*(arrays[f"{depth}.{name}"] for name in names)) for depth in range(self.depth + 1)]
+
+
+def _blend(probability: np.ndarray, rows: np.ndarray, number: np.ndarray, level: _Level) -> None:
+    """Mix the counts of each row's context into what the shorter contexts said, in place."""
+    begin, distinct = level.begin[number], level.begin[number + 1] - level.begin[number]
+    totals = np.add.reduceat(level.count, level.begin[:-1])[number] if len(level.count) else np.zeros(0)
+    entries = np.arange(distinct.sum()) + np.repeat(begin - np.cumsum(distinct) + distinct, distinct)
+    probability[rows] *= (distinct / (totals + distinct))[:, None]
+    share = level.count[entries] / np.repeat(totals + distinct, distinct)
+    probability[np.repeat(rows, distinct), level.symbol[entries]] += share

@@ -1,0 +1,183 @@
+"""Tables -> per-CPU streams of events, cut in time into train, validation and test.
+
+Event i of a stream is slice i on that CPU: the task that was switched in (the mark), and how long it stayed (dt). A
+predictor of event i may use all of events 0..i-1, slice i-1 being over by then, and in the `runqueue` regime also who
+was runnable at `start_ns[i]`. The density of dt is asked for given the event's own mark.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from model import tables
+from model.errors import SettingError, StreamError
+from model.marks import UNKNOWN, Vocabulary, name_events
+
+SHORTEST = 100  # events; below this a 15 % test part is a dozen events and says nothing
+STATES = ("R", "R+", "S", "D", "I", "T", "t", "X", "Z", "P", "?")
+_STATE_CODE = {state: code for code, state in enumerate(STATES)}
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The events of one CPU in one recording, in time order; every array is (n,) unless said otherwise."""
+
+    recording: str
+    folder: Path
+    cpu: int
+    mark: np.ndarray  # int32, index into the vocabulary
+    tid: np.ndarray  # int32
+    prio: np.ndarray  # int16, the kernel's own scale: below 100 real-time, 120 a nice of 0
+    start_ns: np.ndarray  # int64
+    slice_ns: np.ndarray  # int64
+    end_state: np.ndarray  # int8, index into STATES; why the slice ended
+    wake_ns: np.ndarray  # int64, -1 where the task had been preempted
+    contested: np.ndarray  # bool
+    runnable_at: np.ndarray  # int64 (n + 1,), where event i's entries begin in the next two
+    runnable_tid: np.ndarray  # int32 (m,)
+    runnable_mark: np.ndarray  # int32 (m,)
+
+    def __len__(self) -> int:
+        return len(self.mark)
+
+    def runnable(self, event: int) -> np.ndarray:
+        """The tids that could have been picked at `event`."""
+        return self.runnable_tid[self.runnable_at[event] : self.runnable_at[event + 1]]
+
+    def slice_us(self) -> np.ndarray:
+        """(n,) float64 slice lengths in microseconds, at least one nanosecond, so that their log exists."""
+        return np.maximum(self.slice_ns, 1) / 1e3
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Events start..stop-1 of a stream; the events before `start` may be looked back at, but are not part of it."""
+
+    stream: Stream
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def of(self, column: np.ndarray) -> np.ndarray:
+        """The part of a stream's column that belongs to this segment."""
+        return column[self.start : self.stop]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Streams cut into three parts, and the vocabulary of the first."""
+
+    mark: str
+    vocabulary: Vocabulary
+    train: tuple[Segment, ...]
+    valid: tuple[Segment, ...]
+    test: tuple[Segment, ...]
+    recordings: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class _Recording:
+    folder: Path
+    table: pa.Table  # sorted by time
+    names: list[str]  # the mark of each row
+    cuts_ns: tuple[int, int]  # when the train part ends, when the validation part ends
+
+
+def load(folders: Sequence[Path], mark: str = "task", split: Sequence[float] = (0.7, 0.15, 0.15)) -> Dataset:
+    """Read the recordings in `folders` and cut each one in time.
+
+    The cut is one instant for all CPUs of a recording, so that no CPU's train part lies in another's future.
+    Raises TableError, StreamError (empty, too short, one task only) or SettingError (mark, split).
+    """
+    if not folders:
+        raise StreamError("no recordings: expected at least one folder with a slices table")
+    _check_split(split)
+    recordings = [_read(Path(folder), mark, split) for folder in folders]
+    vocabulary = Vocabulary.of(name for recording in recordings for name in _train_names(recording))
+    parts: list[list[Segment]] = [[], [], []]
+    for recording in recordings:
+        for stream in _streams(recording, vocabulary):
+            for part, segment in zip(parts, _cut(stream, recording.cuts_ns), strict=True):
+                part.append(segment)
+    train, valid, test = (tuple(segment for segment in part if len(segment)) for part in parts)
+    return Dataset(mark, vocabulary, train, valid, test, tuple(recording.folder.name for recording in recordings))
+
+
+def _check_split(split: Sequence[float]) -> None:
+    if len(split) != 3 or min(split) <= 0 or abs(sum(split) - 1) > 1e-6:
+        raise SettingError(f"split {list(split)}: expected three positive shares that add up to 1, as 0.7, 0.15, 0.15")
+
+
+def _read(folder: Path, mark: str, split: Sequence[float]) -> _Recording:
+    table = tables.read(folder, "slices")
+    table = table.filter(pc.is_valid(table["slice_ns"])).sort_by([("start_ns", "ascending"), ("cpu", "ascending")])
+    if len(table) < SHORTEST:
+        raise StreamError(
+            f"{folder}: {len(table)} slices: expected at least {SHORTEST}; record longer or a busier load"
+        )
+    names = name_events(mark, tables.texts(table, "comm"), table["tid"].to_pylist())
+    times = table["start_ns"].to_numpy()
+    first, second = (int(len(times) * share) for share in (split[0], split[0] + split[1]))
+    return _Recording(folder, table, names, (int(times[first]), int(times[second])))
+
+
+def _train_names(recording: _Recording) -> list[str]:
+    end = int(np.searchsorted(recording.table["start_ns"].to_numpy(), recording.cuts_ns[0]))
+    return recording.names[:end]
+
+
+def _cut(stream: Stream, cuts_ns: tuple[int, int]) -> list[Segment]:
+    first, second = np.searchsorted(stream.start_ns, cuts_ns)
+    bounds = [0, int(first), int(second), len(stream)]
+    return [Segment(stream, start, stop) for start, stop in itertools.pairwise(bounds)]
+
+
+def _streams(recording: _Recording, vocabulary: Vocabulary) -> list[Stream]:
+    table = recording.table.append_column("mark", pa.array(vocabulary.encode(recording.names)))
+    tid_marks = _marks_of_tids(table)
+    cpus = table["cpu"].to_numpy()
+    return [
+        _stream(recording.folder, int(cpu), table.filter(pa.array(cpus == cpu)), tid_marks) for cpu in np.unique(cpus)
+    ]
+
+
+def _stream(folder: Path, cpu: int, table: pa.Table, tid_marks: tuple[np.ndarray, np.ndarray]) -> Stream:
+    columns = {name: table[name].to_numpy() for name in ("mark", "tid", "prio", "start_ns", "slice_ns")}
+    lists = table["runnable"].combine_chunks()
+    counts = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
+    runnable_tid = pc.list_flatten(lists).to_numpy().astype(np.int32)
+    states = tables.texts(table, "end_state")
+    return Stream(
+        recording=folder.name,
+        folder=folder,
+        cpu=cpu,
+        **columns,
+        end_state=np.array([_STATE_CODE.get(state, len(STATES) - 1) for state in states], np.int8),
+        wake_ns=pc.fill_null(table["wake_ns"], -1).to_numpy(),
+        contested=pc.fill_null(table["contested"], False).to_numpy(zero_copy_only=False),
+        runnable_at=np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]),
+        runnable_tid=runnable_tid,
+        runnable_mark=_look_up(tid_marks, runnable_tid),
+    )
+
+
+def _marks_of_tids(table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+    """Sorted tids, and the mark each of them runs under most recently; the run queue knows its tasks by name."""
+    tids, marks = table["tid"].to_numpy()[::-1], table["mark"].to_numpy()[::-1]
+    unique, first = np.unique(tids, return_index=True)
+    return unique, marks[first]
+
+
+def _look_up(tid_marks: tuple[np.ndarray, np.ndarray], wanted: np.ndarray) -> np.ndarray:
+    tids, marks = tid_marks
+    place = np.minimum(np.searchsorted(tids, wanted), len(tids) - 1)
+    return np.where(tids[place] == wanted, marks[place], UNKNOWN).astype(np.int32)

@@ -1,0 +1,119 @@
+"""One unit of work: fit one predictor with one seed on some recordings, score it, and leave it in a folder."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from model import checkpoint, data, evaluate, rollout
+from model.checkpoint import Checkpoint, write_atomic
+from model.predictors import create, find
+from model.predictors.protocol import OnProgress, Predictor, unwatched
+
+SCORES, HISTORY = "scores.json", "history.parquet"
+
+
+@dataclass(frozen=True)
+class Job:
+    """`tables`: folders of ingested recordings. `params`: settings of the predictor, the seed aside."""
+
+    tables: tuple[Path, ...]
+    predictor: str
+    seed: int
+    mark: str
+    split: tuple[float, float, float]
+    out_dir: Path
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def digest(self) -> str:
+        """What the scores depend on, as a hash: the settings and the recordings' names, sizes and times."""
+        inputs = [[folder.name, *_stamp(folder / "slices.parquet")] for folder in map(Path, self.tables)]
+        told = {**asdict(self), "params": dict(self.params), "tables": inputs, "out_dir": None}
+        return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def done(job: Job) -> bool:
+    """Whether the job's folder holds the scores of this very job."""
+    try:
+        found = json.loads((Path(job.out_dir) / SCORES).read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and found.get("job_sha256") == job.digest()
+
+
+def run(job: Job, on_progress: OnProgress = unwatched) -> dict[str, Any]:
+    """Fit, score, save; returns what `scores.json` holds, which is written last. Raises PredictionError.
+
+    One torch thread: processes are spread over seeds, and two threads each would only get in each other's way.
+    """
+    _one_thread()
+    digest = job.digest()
+    on_progress("reading tables", 0, None)
+    dataset = data.load([Path(folder) for folder in job.tables], job.mark, job.split)
+    predictor = _predictor(job)
+    began = time.monotonic()
+    history = predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), on_progress)
+    fit_seconds = time.monotonic() - began
+    on_progress("scoring", 0, None)
+    result = {**_head(job, predictor, dataset, digest), **evaluate.scores(evaluate.outcomes(predictor, dataset.test))}
+    result |= {"fit_seconds": fit_seconds, "rollout": _rollout(predictor, dataset, job.seed)}
+    _write(job, predictor, dataset, history, result)
+    return result
+
+
+def _predictor(job: Job) -> Predictor:
+    seed = {"seed": job.seed} if find(job.predictor).seeded else {}
+    return create(job.predictor, {**job.params, **seed})
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _head(job: Job, predictor: Predictor, dataset: data.Dataset, digest: str) -> dict[str, Any]:
+    sizes = {name: array.size for name, array in predictor.arrays().items()}
+    return {
+        "predictor": job.predictor,
+        "regime": predictor.regime,
+        "mark": job.mark,
+        "seed": job.seed,
+        "trials": list(dataset.recordings),
+        "marks": len(dataset.vocabulary),
+        "parameters": int(sum(sizes.values())),
+        "job_sha256": digest,
+    }
+
+
+def _rollout(predictor: Predictor, dataset: data.Dataset, seed: int) -> dict[str, object] | None:
+    test = dataset.test[0]
+    made = rollout.roll(predictor, dataset.train, test, rollout.STEPS, seed)
+    return None if made is None else rollout.compare(made, test, dataset.vocabulary.names)
+
+
+def _write(job: Job, predictor: Predictor, dataset: data.Dataset, history: list, result: dict) -> None:
+    out = Path(job.out_dir)
+    about = {"seed": job.seed, "split": list(job.split), "trials": list(dataset.recordings)}
+    out.mkdir(parents=True, exist_ok=True)
+    (out / SCORES).unlink(missing_ok=True)
+    checkpoint.save(out, Checkpoint(predictor, job.predictor, dataset.vocabulary, job.mark, about))
+    rows = history or [{"step": 0.0}]
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows), buffer, compression="zstd")
+    write_atomic(out / HISTORY, buffer.getvalue())
+    write_atomic(out / SCORES, json.dumps(result, indent=1).encode())
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    found = path.stat() if path.exists() else None
+    return (found.st_size, found.st_mtime_ns) if found else (0, 0)

@@ -1,0 +1,38 @@
+"""The predictors by name. A class is imported when it is asked for, so that naming them costs no torch."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from model.errors import SettingError
+from model.predictors.protocol import Predictor
+
+KINDS = {
+    "most_frequent": "model.predictors.most_frequent:MostFrequent",
+    "markov": "model.predictors.markov:Markov",
+    "lstm": "model.predictors.lstm:Lstm",
+}
+
+
+def find(kind: str) -> type[Any]:
+    """The class behind a name; a SettingError names the nearest known one."""
+    if kind not in KINDS:
+        near = difflib.get_close_matches(kind, KINDS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(KINDS)}"
+        raise SettingError(f"unknown predictor {kind!r}: {hint}")
+    module, _, name = KINDS[kind].partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def create(kind: str, settings: Mapping[str, Any]) -> Predictor:
+    """A predictor that has learned nothing yet. SettingError if it has no such setting."""
+    cls = find(kind)
+    known = list(inspect.signature(cls).parameters)
+    for name in settings:
+        if name not in known:
+            raise SettingError(f"predictor {kind!r} has no setting {name!r}: it has {', '.join(known)}")
+    return cls(**settings)

@@ -1,0 +1,13 @@
+"""Long short-term memory (Hochreiter and Schmidhuber, Neural Computation 9(8), 1997) over marks and slices."""
+
+from __future__ import annotations
+
+import torch
+
+from model.predictors.recurrent import Recurrent
+
+
+class Lstm(Recurrent):
+    """A stateful LSTM; see `Recurrent` for its settings."""
+
+    cell = torch.nn.LSTM

@@ -1,0 +1,151 @@
+"""What LSTM and GRU share: settings, fitting, predicting with carried state, and walking step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+
+from model import train as training
+from model.data import Segment
+from model.density import LogNormalMixture
+from model.errors import SettingError, StreamError
+from model.lanes import Scale, inputs_of, joined
+from model.network import Inputs, Network
+from model.predictors.protocol import OnProgress, Prediction
+
+LEAST = 64  # events in the train and in the validation part
+WARM_UP = 512  # events read before a segment, to bring the memory up to date
+
+
+class Recurrent:
+    """A network with a memory. `regime` is `slices` (marks, slices and end states go in) or `marks` (marks alone).
+
+    `lanes` is what fits the data where it is left out. Same seed, same data, same CPU: same weights, bit for bit,
+    unless `max_seconds` ended the training.
+    """
+
+    cell: type[torch.nn.Module]
+    seeded = True
+
+    def __init__(
+        self,
+        regime: str = "slices",
+        hidden: int = 64,
+        layers: int = 1,
+        learning_rate: float = 5e-3,
+        lanes: int | None = None,
+        steps: int = 64,
+        slice_weight: float = 0.3,
+        max_epochs: int = 60,
+        max_seconds: float | None = None,
+        patience: int = 3,
+        seed: int = 0,
+    ) -> None:
+        if regime not in ("marks", "slices"):
+            raise SettingError(f"regime {regime!r}: a recurrent network takes 'marks' or 'slices'")
+        self.regime, self.hidden, self.layers, self.learning_rate = regime, hidden, layers, learning_rate
+        self.lanes, self.steps, self.slice_weight = lanes, steps, slice_weight
+        self.max_epochs, self.max_seconds, self.patience, self.seed = max_epochs, max_seconds, patience, seed
+
+    def settings(self) -> dict[str, object]:
+        """The constructor's arguments."""
+        names = "regime hidden layers learning_rate lanes steps slice_weight max_epochs max_seconds patience seed"
+        return {name: getattr(self, name) for name in names.split()}
+
+    def fit(
+        self, train: Sequence[Segment], valid: Sequence[Segment], marks: int, on_progress: OnProgress
+    ) -> list[dict[str, float]]:
+        """Train until validation stops improving. StreamError where either part is too short to tell."""
+        for name, part in (("train", train), ("validation", valid)):
+            if sum(len(segment) for segment in part) < LEAST:
+                raise StreamError(f"the {name} part has fewer than {LEAST} events: record longer or a busier load")
+        torch.manual_seed(self.seed)
+        self.marks, self.scale = marks, Scale.of(train)
+        self.network = self._build()
+        laid = joined(train, self.scale, marks)
+        recipe = training.Recipe(self.learning_rate, self._lanes(laid), self.steps, self.slice_weight)
+        budget = training.Budget(self.max_epochs, self.max_seconds, self.patience)
+        held_out = joined(valid, self.scale, marks)
+        return training.fit(self.network, laid, held_out, recipe, budget, self.seed, on_progress)
+
+    @torch.no_grad()
+    def predict(self, segment: Segment) -> Prediction:
+        """One pass over the segment, the memory warmed up on up to WARM_UP events before it."""
+        memory, inputs, _ = self._remember(segment)
+        log_probs = torch.log_softmax(self.network.mark_out(memory).double(), dim=-1)
+        return Prediction(log_probs.numpy(), self._density(memory, inputs.mark[0]))
+
+    @torch.no_grad()
+    def session(self, segment: Segment) -> RecurrentSession:
+        """Walk on from before the segment's first event."""
+        memory, _, state = self._remember(Segment(segment.stream, segment.start, segment.start + 1))
+        return RecurrentSession(self, memory, state)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Weights, and the scale of log dt."""
+        scale = np.array([self.scale.mean, self.scale.deviation])
+        weights = {name: weight.numpy() for name, weight in self.network.state_dict().items()}
+        return {"marks": np.array([self.marks]), "scale": scale, **weights}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take back what `arrays` gave."""
+        weights = dict(arrays)
+        self.marks = int(weights.pop("marks")[0])
+        self.scale = Scale(*(float(value) for value in weights.pop("scale")))
+        self.network = self._build()
+        self.network.load_state_dict({name: torch.from_numpy(np.array(weight)) for name, weight in weights.items()})
+        self.network.eval()
+
+    def _build(self) -> Network:
+        return Network(self.marks, self.cell, self.hidden, self.layers, self.regime == "slices")
+
+    def _lanes(self, whole: Inputs) -> int:
+        """Enough lanes for speed, few enough that an epoch is still some dozens of steps."""
+        return self.lanes or int(np.clip(whole.mark.shape[1] // (self.steps * 40), 2, 32))
+
+    def _remember(self, segment: Segment) -> tuple[torch.Tensor, Inputs, object]:
+        """(n, hidden) memory for each event of the segment, its inputs, and the state after the last of them."""
+        start = max(0, segment.start - WARM_UP)
+        self.network.eval()
+        memory, state = self.network.run(
+            inputs_of(Segment(segment.stream, start, segment.stop), self.scale, self.marks)
+        )
+        return memory[0, segment.start - start :], inputs_of(segment, self.scale, self.marks), state
+
+    def _density(self, memory: torch.Tensor, mark: torch.Tensor) -> LogNormalMixture:
+        log_weight, mean, log_deviation = (part.double() for part in self.network.mixture(memory, mark))
+        spread = self.scale.deviation
+        return LogNormalMixture(
+            log_weight.exp().numpy(),
+            (mean * spread + self.scale.mean).numpy(),
+            (log_deviation.exp() * spread).numpy(),
+        )
+
+
+class RecurrentSession:
+    """The memory of one stream."""
+
+    def __init__(self, recurrent: Recurrent, memory: torch.Tensor, state: object) -> None:
+        self.recurrent, self.memory, self.state = recurrent, memory, state
+
+    @torch.no_grad()
+    def marks(self) -> np.ndarray:
+        """(marks,) probabilities of the next mark."""
+        return torch.softmax(self.recurrent.network.mark_out(self.memory[0]).double(), dim=-1).numpy()
+
+    @torch.no_grad()
+    def slice_of(self, mark: int) -> LogNormalMixture:
+        """The density of the next slice, should `mark` be picked."""
+        return self.recurrent._density(self.memory, torch.tensor([mark]))
+
+    @torch.no_grad()
+    def push(self, mark: int, slice_us: float, end_state: int) -> None:
+        """Take one step with what happened."""
+        scale = self.recurrent.scale
+        log_dt = torch.tensor([[(np.log(max(slice_us, 1e-3)) - scale.mean) / scale.deviation]], dtype=torch.float32)
+        seen, nothing = torch.tensor([[mark]]), torch.zeros(1, 1, dtype=torch.int64)
+        inputs = Inputs(seen, log_dt, torch.tensor([[end_state]]), nothing, log_dt)
+        memory, self.state = self.recurrent.network.run(inputs, self.state)
+        self.memory = memory[0]

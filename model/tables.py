@@ -1,0 +1,50 @@
+"""Reads the Parquet tables of one recording, and refuses what it does not understand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from model.errors import TableError
+
+SCHEMA_VERSIONS = (b"1",)
+COLUMNS = {
+    "slices": ("start_ns", "slice_ns", "cpu", "comm", "tid", "prio", "end_state", "wake_ns", "runnable", "contested"),
+    "switches": ("time_ns", "cpu", "prev_comm", "prev_tid", "prev_prio", "prev_state", "next_comm", "next_tid"),
+    "wakeups": ("time_ns", "cpu", "kind", "comm", "tid", "prio", "target_cpu"),
+    "runtimes": ("time_ns", "cpu", "comm", "tid", "runtime_ns", "vruntime_ns"),
+}
+
+
+def read(folder: Path, name: str) -> pa.Table:
+    """Table `name` of the recording in `folder`. TableError if it is missing, unreadable or of another schema."""
+    path = Path(folder) / f"{name}.parquet"
+    if not path.is_file():
+        raise TableError(f"{path}: no such table: expected the folder of an ingested recording")
+    try:
+        file = pq.ParquetFile(path)
+        _check(path, file.schema_arrow, COLUMNS[name])
+        return file.read(columns=[column for column in file.schema_arrow.names if column in COLUMNS[name]])
+    except (pa.ArrowInvalid, OSError) as error:
+        raise TableError(f"{path}: not a readable Parquet file ({error}): ingest the recording again") from error
+
+
+def _check(path: Path, schema: pa.Schema, expected: tuple[str, ...]) -> None:
+    version = (schema.metadata or {}).get(b"schema_version")
+    if version is not None and version not in SCHEMA_VERSIONS:
+        known = ", ".join(v.decode() for v in SCHEMA_VERSIONS)
+        raise TableError(f"{path}: schema version {version.decode(errors='replace')}: this version reads {known}")
+    missing = [column for column in expected if column not in schema.names]
+    if missing:
+        raise TableError(f"{path}: lacks the columns {', '.join(missing)}: ingest the recording again")
+
+
+def texts(table: pa.Table, column: str) -> list[str]:
+    """A text column as a list, whether it is stored plain or as a dictionary."""
+    values = table[column]
+    if pa.types.is_dictionary(values.type):
+        values = pc.cast(values, values.type.value_type)
+    return ["" if text is None else text for text in values.to_pylist()]
