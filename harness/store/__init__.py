@@ -1,0 +1,21 @@
+"""Run folders: manifest, hashes, lock, states. Everything is written whole or not at all."""
+
+from __future__ import annotations
+
+from harness.store.files import sha256, write_atomic, writing
+from harness.store.folder import RunFolder
+from harness.store.manifest import SCHEMA_VERSION, STATES
+from harness.store.runs import find_runs, resolve
+from harness.store.verify import Problem
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "STATES",
+    "Problem",
+    "RunFolder",
+    "find_runs",
+    "resolve",
+    "sha256",
+    "write_atomic",
+    "writing",
+]

@@ -1,0 +1,48 @@
+"""events.jsonl: what happened and when, one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from harness.store.clock import now
+from harness.store.files import writing
+from harness.store.manifest import plain
+
+NAME = "events.jsonl"
+
+
+def append(folder: Path, kind: str, **data: Any) -> None:
+    """Add one line. What cannot be written whole is taken back. Raises HostError when the disk is full."""
+    path = folder / NAME
+    line = json.dumps(plain({"time": now(), "kind": kind, **data}), ensure_ascii=False).encode("utf-8") + b"\n"
+    with writing(path), path.open("ab+", buffering=0) as sink:
+        end = sink.seek(0, os.SEEK_END)
+        if end and os.pread(sink.fileno(), 1, end - 1) != b"\n":
+            line = b"\n" + line  # a killed process left half a line; do not write on behind it
+        try:
+            if sink.write(line) != len(line):
+                raise OSError(28, os.strerror(28))
+            os.fsync(sink.fileno())
+        except OSError:
+            sink.truncate(end)
+            raise
+
+
+def read(folder: Path) -> list[dict[str, Any]]:
+    """All whole lines, oldest first. Half a line, left by a process that was killed while it wrote, is passed over."""
+    try:
+        raw = (folder / NAME).read_bytes()
+    except FileNotFoundError:
+        return []
+    return [event for line in raw.split(b"\n") if (event := _event(line)) is not None]
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and "kind" in event else None

@@ -1,0 +1,89 @@
+"""Writing files so that they are whole or not there, and telling whether they are still what was written."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from harness.errors import HostError, StoreError
+
+CHUNK = 1 << 20
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+LEFTOVER = ".*.tmp"  # what `write_atomic` leaves when its process is killed
+
+
+def write_atomic(path: Path, content: bytes | str) -> None:
+    """Write under a temporary name, fsync, rename: `path` holds the old content or the new one, never a part.
+
+    Text is written as UTF-8. Raises HostError when the disk is full or the folder cannot be written to.
+    """
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    with writing(path):
+        try:
+            with temporary.open("xb") as sink:
+                sink.write(data)
+                sink.flush()
+                os.fsync(sink.fileno())
+            temporary.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+        sync_folder(path.parent)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn an OSError of writing `path` into a HostError that says which file and how much space is left."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in NO_SPACE:
+            raise HostError(
+                f"the disk is full: {path.name} could not be written",
+                where=str(path),
+                expected=f"more than the {_free_mb(path.parent):.1f} MB that are free there",
+                hint="free some space, then go on with `harness run --resume`",
+            ) from error
+        raise HostError(f"{path.name} could not be written: {error.strerror or error}", where=str(path)) from error
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hex. Raises StoreError when it cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as source:
+            while chunk := source.read(CHUNK):
+                digest.update(chunk)
+    except OSError as error:
+        raise StoreError(f"{path.name} cannot be read: {error.strerror or error}", where=str(path)) from error
+    return digest.hexdigest()
+
+
+def sync(path: Path) -> None:
+    """Have the kernel put a file's content on the disk."""
+    with writing(path), path.open("rb") as source:
+        os.fsync(source.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the kernel put a folder's entries on the disk, new names among them."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _free_mb(folder: Path) -> float:
+    try:
+        return shutil.disk_usage(folder).free / 1e6
+    except OSError:
+        return 0.0

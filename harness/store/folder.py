@@ -1,0 +1,188 @@
+"""The run folder: everything one campaign leaves, and what its manifest says of it."""
+
+from __future__ import annotations
+
+import copy
+import json
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from harness import spec
+from harness.errors import Interrupted, StoreError
+from harness.spec import Experiment
+from harness.store import events, manifest, verify
+from harness.store.clock import name_of_now, now
+from harness.store.files import LEFTOVER, sha256, sync, sync_folder, write_atomic, writing
+from harness.store.lock import is_locked, locked
+
+
+class RunFolder:
+    """One run on disk. Change it only inside `lock()`; reading needs no lock.
+
+    A step is done when its outputs are there and have the hashes that `finish` wrote down.
+    """
+
+    def __init__(self, path: Path, content: dict[str, Any]) -> None:
+        self.path = path
+        self._content = content
+        self._hashes: dict[tuple[str, int, int, int], str] = {}
+        self._guard = threading.RLock()
+
+    @classmethod
+    def create(cls, runs_dir: Path, experiment: Experiment, command: Sequence[str] | None = None) -> RunFolder:
+        """Make a new run folder, named after the time and the experiment. Raises HostError."""
+        path = _new_folder(runs_dir, f"{name_of_now()}_{experiment.name}")
+        content = manifest.new(path.name, experiment, sys.argv if command is None else command)
+        folder = cls(path, content)
+        folder._write(content)
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """Read an existing run folder. Raises StoreError when its manifest is missing, damaged or of another schema."""
+        return cls(path, manifest.read(path))
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be the only process that changes this folder. Raises LockedError, naming the holder."""
+        with locked(self.path):
+            self._content = manifest.read(self.path)
+            for leftover in self.path.rglob(LEFTOVER):
+                with suppress(OSError):
+                    leftover.unlink()
+            yield
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """A copy of the manifest."""
+        with self._guard:
+            return copy.deepcopy(self._content)
+
+    @property
+    def state(self) -> str:
+        """running, interrupted, failed or done; a run whose process was killed is interrupted."""
+        told = str(self._content["state"])
+        return "interrupted" if told == "running" and not is_locked(self.path) else told
+
+    @property
+    def experiment(self) -> Experiment:
+        """The experiment this run was asked to carry out. Raises SpecError when this version cannot read it."""
+        source = self._content.get("spec_source")
+        return spec.from_dict(self._content["spec"], Path(source) if source else None, self._content["spec_text"])
+
+    def trial_dir(self, name: str) -> Path:
+        """Where the files of a trial live; the folder need not exist."""
+        return self.path / "trials" / name
+
+    def model_dir(self, name: str) -> Path:
+        """Where the files of a model live; the folder need not exist."""
+        return self.path / "models" / name
+
+    def update(self, **changes: Any) -> None:
+        """Set top-level keys of the manifest, on disk at once and whole. Raises HostError, StoreError."""
+        with self._guard:
+            content = {**self._content, **manifest.plain(changes)}
+            manifest.check(content, self.path / manifest.NAME)
+            self._write(content)
+
+    def event(self, kind: str, **data: Any) -> None:
+        """Add a line to events.jsonl. Raises HostError."""
+        with self._guard:
+            events.append(self.path, kind, **data)
+
+    def events(self) -> list[dict[str, Any]]:
+        """What happened, oldest first."""
+        return events.read(self.path)
+
+    def begin(self, step: str) -> None:
+        """Write down that a step is under way; what it left before counts no longer."""
+        self._set_step(step, state="running", started=now(), seconds=None, outputs={}, detail={}, error=None)
+        self.event("begin", step=step)
+
+    def finish(
+        self, step: str, outputs: Sequence[Path] = (), seconds: float = 0.0, detail: Mapping[str, Any] | None = None
+    ) -> None:
+        """Hash the outputs, which must lie in this folder, and write down that the step is done. Raises StoreError."""
+        hashes = {self._relative(path): self._hash_and_sync(path) for path in outputs}
+        self._set_step(step, state="done", seconds=seconds, outputs=hashes, detail=detail or {}, error=None)
+        self.event("finish", step=step, seconds=seconds)
+
+    def fail(self, step: str, error: BaseException | str) -> None:
+        """Write down why a step did not end well; one that was stopped is interrupted, not failed."""
+        stopped = isinstance(error, (Interrupted, KeyboardInterrupt))
+        text = str(error) or type(error).__name__
+        self._set_step(step, state="interrupted" if stopped else "failed", error=text)
+        self.event("fail", step=step, error=text)
+
+    def done(self, step: str) -> bool:
+        """Whether the step ended well and every file it left is there, unchanged."""
+        told = self._content["steps"].get(step)
+        if told is None or told["state"] != "done":
+            return False
+        return all(self._has(path, digest) for path, digest in told["outputs"].items())
+
+    def verify(self) -> list[verify.Problem]:
+        """Read every file again and compare it with the manifest; also finds files that nobody wrote down."""
+        return list(verify.problems(self.path, self._content))
+
+    def _set_step(self, step: str, **changes: Any) -> None:
+        with self._guard:
+            blank: dict[str, Any] = {
+                "state": "running",
+                "started": now(),
+                "seconds": None,
+                "outputs": {},
+                "detail": {},
+                "error": None,
+            }
+            steps = self._content["steps"]
+            self.update(steps={**steps, step: {**blank, **steps.get(step, {}), **changes}})
+
+    def _write(self, content: dict[str, Any]) -> None:
+        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+        write_atomic(self.path / manifest.NAME, text + "\n")
+        self._content = content
+
+    def _relative(self, path: Path) -> str:
+        try:
+            return path.resolve().relative_to(self.path.resolve()).as_posix()
+        except ValueError:
+            raise StoreError("a step's output lies outside of its run folder", where=str(path)) from None
+
+    def _hash_and_sync(self, path: Path) -> str:
+        if not path.is_file():
+            raise StoreError("a step did not leave the file it said it would", where=str(path))
+        sync(path)
+        return self._hash(path)
+
+    def _has(self, path: str, digest: str) -> bool:
+        file = self.path / path
+        return file.is_file() and self._hash(file) == digest
+
+    def _hash(self, path: Path) -> str:
+        """The SHA-256 of a file, computed once while its size, time and inode stay the same."""
+        stat = path.stat()
+        key = (str(path.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ino)
+        if key not in self._hashes:
+            self._hashes[key] = sha256(path)
+        return self._hashes[key]
+
+
+def _new_folder(runs_dir: Path, name: str) -> Path:
+    """Make a folder that was not there: `name`, or `name_2`, `name_3`, ..."""
+    with writing(runs_dir / name):
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        number = 1
+        while True:
+            path = runs_dir / (name if number == 1 else f"{name}_{number}")
+            try:
+                path.mkdir()
+            except FileExistsError:
+                number += 1
+                continue
+            sync_folder(runs_dir)
+            return path

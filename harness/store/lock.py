@@ -1,0 +1,73 @@
+"""One process at a time in a run folder.
+
+The lock is the kernel's (flock), so it ends with the process that holds it, however that one ends. A file beside it
+says who the holder is; it is only read when the lock is taken, so what a dead process left in it does no harm.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from harness.errors import LockedError
+from harness.store.clock import now
+from harness.store.files import write_atomic, writing
+
+LOCK = ".lock"
+HOLDER = ".lock.json"
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a run folder. Raises LockedError, naming the holder, when another process has it."""
+    lock = FileLock(folder / LOCK, timeout=0)
+    with writing(folder / LOCK):
+        try:
+            lock.acquire()
+        except Timeout:
+            raise _held_by_another(folder) from None
+    try:
+        write_atomic(folder / HOLDER, json.dumps({"pid": os.getpid(), "since": now()}))
+        yield
+    finally:
+        with suppress(OSError):
+            (folder / HOLDER).unlink()
+        lock.release()
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a live process holds the lock."""
+    path = folder / LOCK
+    if not path.exists():
+        return False
+    probe = FileLock(path, timeout=0)
+    try:
+        probe.acquire()
+    except Timeout:
+        return True
+    except OSError:  # a folder that cannot be written to, such as an archive, is worked in by nobody
+        return False
+    probe.release()
+    return False
+
+
+def _held_by_another(folder: Path) -> LockedError:
+    return LockedError(
+        "another process works in this run folder",
+        where=str(folder),
+        expected="no other campaign, report or training in it",
+        hint=f"wait for {_holder(folder)} to end, or stop it",
+    )
+
+
+def _holder(folder: Path) -> str:
+    try:
+        told = json.loads((folder / HOLDER).read_text("utf-8"))
+        return f"process {told['pid']} (since {told['since']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "the other process"

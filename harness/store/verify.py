@@ -1,0 +1,55 @@
+"""Whether a run folder still holds what its manifest says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.store.files import sha256
+from harness.store.manifest import NAME, text_sha256
+
+GUARDED = ("trials", "models", "report")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One file that is not as the manifest says: `kind` is missing, changed or extra."""
+
+    path: str
+    kind: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.kind} ({self.detail})"
+
+
+def problems(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Problem]:
+    """Re-check every hash. Files beside the outputs of a finished step that no step lists count as extra."""
+    if text_sha256(manifest["spec_text"]) != manifest["spec_sha256"]:
+        yield Problem(NAME, "changed", "spec_text does not have the SHA-256 in spec_sha256")
+    listed: set[str] = set()
+    for name, step in manifest["steps"].items():
+        listed.update(step["outputs"])
+        for path, expected in step["outputs"].items():
+            yield from _output(folder / path, path, expected, name)
+    yield from _extra(folder, listed)
+
+
+def _output(file: Path, path: str, expected: str, step: str) -> Iterator[Problem]:
+    if not file.is_file():
+        yield Problem(path, "missing", f"written by step {step}")
+    elif (found := sha256(file)) != expected:
+        yield Problem(path, "changed", f"SHA-256 is {found[:12]}..., was {str(expected)[:12]}...")
+
+
+def _extra(folder: Path, listed: set[str]) -> Iterator[Problem]:
+    homes = {Path(*Path(path).parts[:2]) if path.count("/") > 1 else Path(path).parent for path in listed}
+    for home in sorted(homes):
+        if not home.parts or home.parts[0] not in GUARDED:
+            continue
+        for file in sorted((folder / home).rglob("*")):
+            path = file.relative_to(folder).as_posix()
+            if file.is_file() and path not in listed:
+                yield Problem(path, "extra", "no finished step wrote it")
