@@ -1,0 +1,87 @@
+"""Tracepoint format texts: what a recording says about the layout of its own events.
+
+The kernel publishes one text per tracepoint (`/sys/kernel/tracing/events/*/*/format`) and perf copies it into the
+file, so field offsets are read from there and never assumed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from harness.errors import TraceError
+
+_FIELD = re.compile(
+    r"field:(?P<declaration>[^;\n]{1,512});\s{0,4}offset:(?P<offset>\d{1,9});\s{0,4}size:(?P<size>\d{1,9});"
+    r"(?:\s{0,4}signed:(?P<signed>[01]);)?"
+)
+_NAME = re.compile(r"(\w+)\s{0,4}(\[[^\]]*\])?$")
+_MAX_OFFSET = 0xFFFF  # a record's size is 16 bits, so nothing in it lies further out
+_MAX_TEXT = 256 << 10  # characters; the longest of the kernel's own texts has about 20,000
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of an event: `offset` and `size` in bytes from the start of the raw data.
+
+    `kind` is `int`, `chars` (a fixed array of char) or `loc` (u32: length << 16 | offset of the bytes).
+    """
+
+    name: str
+    offset: int
+    size: int
+    signed: bool
+    kind: str
+
+    @property
+    def end(self) -> int:
+        """First byte after the field."""
+        return self.offset + self.size
+
+
+@dataclass(frozen=True)
+class TraceFormat:
+    """One tracepoint: `system:name`, its numeric `id` (common_type), its fields and its print format."""
+
+    system: str
+    name: str
+    id: int
+    fields: dict[str, Field]
+    print_fmt: str
+
+    @property
+    def end(self) -> int:
+        """Bytes of raw data that hold every fixed field."""
+        return max((field.end for field in self.fields.values()), default=0)
+
+
+def parse_format(text: str, system: str = "") -> TraceFormat:
+    """Read one format text. TraceError where it lacks a name or an id, or has a field beyond any record."""
+    if len(text) > _MAX_TEXT:
+        raise TraceError(f"a tracepoint format has {len(text)} characters", expected=f"at most {_MAX_TEXT}")
+    name = re.search(r"^name: ?(\S{1,200})$", text, re.MULTILINE)
+    number = re.search(r"^ID: ?(\d{1,9})$", text, re.MULTILINE)
+    if not name or not number:
+        raise TraceError("a tracepoint format has no name or no ID", expected="`name:` and `ID:` lines")
+    printed = re.search(r"^print fmt:(.*)\Z", text, re.MULTILINE | re.DOTALL)
+    fields = {field.name: field for field in map(_field, _FIELD.finditer(text))}
+    return TraceFormat(system, name[1], int(number[1]), fields, printed[1].strip() if printed else "")
+
+
+def _field(found: re.Match[str]) -> Field:
+    declaration = found["declaration"].strip()
+    named = _NAME.search(declaration)
+    if not named:
+        raise TraceError(f"cannot read the tracepoint field {declaration[:80]!r}")
+    offset, size = int(found["offset"]), int(found["size"])
+    if offset + size > _MAX_OFFSET:
+        raise TraceError(f"the tracepoint field {named[1]!r} lies beyond any record: offset {offset}, size {size}")
+    return Field(named[1], offset, size, found["signed"] == "1", _kind(declaration, named[2]))
+
+
+def _kind(declaration: str, array: str | None) -> str:
+    if "__data_loc" in declaration:
+        return "loc"
+    if array and "char" in declaration:
+        return "chars"
+    return "int"

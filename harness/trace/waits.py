@@ -1,0 +1,236 @@
+"""When each task waited for a CPU, and which tasks waited at each switch. The rules are those of `slices`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from harness.trace.gather import Array
+
+# events of one task at one time are taken in this order: what makes it runnable, what moves it, off and on a CPU
+WAKE, MOVE, OUT_RUNNABLE, OUT_ASLEEP, IN, END = range(6)
+_NEVER = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True)
+class Waits:
+    """Stretches of waiting on one CPU: task, CPU, begin (ns) and end (ns); `pick` is the row of the switch that ended
+    the wait by picking the task there, or -1. `wake_ns` is per switch: when the picked task was woken, or -1."""
+
+    tid: Array
+    cpu: Array
+    begin_ns: Array
+    begin_row: Array
+    end_ns: Array
+    pick: Array
+    wake_ns: Array
+
+    def sets(self, cpu: Array, time: Array, tid: Array, order: Array) -> tuple[Array, Array]:
+        """The runnable tasks at every switch, one after the other, and where each switch's begin (n + 1 offsets).
+
+        `order` are the switches by (CPU, time).
+        """
+        place = np.empty(len(order), np.int64)
+        place[order] = np.arange(len(order))
+        first, stop = self._spans(cpu, time, order, place)
+        alone = np.ones(len(order), bool)
+        alone[self.pick[(self.pick >= 0) & (first < stop)]] = False
+        alone_rows = np.flatnonzero(alone)
+        tids = np.concatenate([self.tid, tid[alone_rows]])
+        first = np.concatenate([first, place[alone_rows]])
+        stop = np.concatenate([stop, place[alone_rows] + 1])
+        begin = np.concatenate([self.begin_ns, time[alone_rows]])
+        return _expand(tids, first, stop, np.argsort(begin, kind="stable"), order)
+
+    def _spans(self, cpu: Array, time: Array, order: Array, place: Array) -> tuple[Array, Array]:
+        """Each wait as a range of places in `order`: the switches on its CPU during which it lasted."""
+        first, stop = np.zeros(len(self.tid), np.int64), np.zeros(len(self.tid), np.int64)
+        ordered_cpu, ordered_time = cpu[order], time[order]
+        for number in np.unique(self.cpu):
+            low, high = np.searchsorted(ordered_cpu, [number, number + 1])
+            here = np.flatnonzero(self.cpu == number)
+            times = ordered_time[low:high]
+            first[here] = low + np.searchsorted(times, self.begin_ns[here])
+            stop[here] = low + np.searchsorted(times, self.end_ns[here])
+        left = self.begin_row >= 0
+        first[left] = place[self.begin_row[left]]
+        picked = self.pick >= 0
+        stop[picked] = place[self.pick[picked]] + 1
+        return first, np.maximum(first, stop)
+
+
+def _expand(tids: Array, first: Array, stop: Array, by_begin: Array, order: Array) -> tuple[Array, Array]:
+    """Lists per switch (row order) from ranges of places; within a list in the order `by_begin`."""
+    tids, first, lengths = tids[by_begin], first[by_begin], (stop - first)[by_begin]
+    total = int(lengths.sum())
+    starts = np.cumsum(lengths) - lengths
+    rows = order[np.arange(total) - np.repeat(starts - first, lengths)]
+    values = np.repeat(tids, lengths)[stable_order(rows)]
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=len(order)))])
+    return values.astype(np.int32), offsets.astype(np.int32)
+
+
+def stable_order(values: Array) -> Array:
+    """argsort(kind="stable") of small non-negative integers, 16 bits at a time, for which numpy sorts by radix."""
+    order = np.argsort((values & 0xFFFF).astype(np.uint16), kind="stable")
+    shift = 16
+    while len(values) and int(values.max()) >> shift:
+        digit = (values[order] >> shift & 0xFFFF).astype(np.uint16)
+        order = order[np.argsort(digit, kind="stable")]
+        shift += 16
+    return order
+
+
+@dataclass
+class _Events:
+    """Every event of every task but the idle one, by task and time. `row` is the switch, or -1."""
+
+    tid: Array
+    time: Array
+    cpu: Array
+    kind: Array
+    row: Array
+
+
+def find_waits(
+    time: Array,
+    cpu: Array,
+    prev_tid: Array,
+    next_tid: Array,
+    runnable: Array,
+    wakeups: pa.Table,
+    migrations: pa.Table,
+    shifted_states: bool = False,
+) -> Waits:
+    """Rebuild the waits from switches (arrays, `runnable`: the task that left still wants the CPU), wakeups, moves."""
+    events = _events(time, cpu, prev_tid, next_tid, runnable, wakeups, migrations)
+    return _waits(events, len(time), shifted_states)
+
+
+def _events(
+    time: Array, cpu: Array, prev_tid: Array, next_tid: Array, runnable: Array, wakeups: pa.Table, moves: pa.Table
+) -> _Events:
+    rows, none = np.arange(len(time)), np.full(wakeups.num_rows + moves.num_rows, -1)
+    kinds = np.concatenate(
+        [
+            np.full(wakeups.num_rows, WAKE),
+            np.full(moves.num_rows, MOVE),
+            np.where(runnable, OUT_RUNNABLE, OUT_ASLEEP),
+            np.full(len(time), IN),
+        ]
+    )
+    tid = np.concatenate([_array(wakeups, "tid"), _array(moves, "tid"), prev_tid, next_tid]).astype(np.int64)
+    at = np.concatenate([_array(wakeups, "time_ns"), _array(moves, "time_ns"), time, time])
+    on = np.concatenate([_array(wakeups, "target_cpu"), _array(moves, "dest_cpu"), cpu, cpu])
+    row = np.concatenate([none, rows, rows])
+    by_time = np.argsort(at, kind="stable")
+    by_time = by_time[tid[by_time] != 0]
+    order = by_time[stable_order(tid[by_time] - min(0, int(tid.min(initial=0))))]
+    return _with_ends(_Events(tid[order], at[order], on[order], kinds[order].astype(np.int8), row[order]))
+
+
+def _with_ends(events: _Events) -> _Events:
+    """Put an END event, at the end of time, behind the last event of each task."""
+    last = np.flatnonzero(np.diff(events.tid, append=events.tid[-1:] + 1)) + 1
+    tid = events.tid[last - 1]
+    return _Events(
+        np.insert(events.tid, last, tid),
+        np.insert(events.time, last, _NEVER),
+        np.insert(events.cpu, last, -1),
+        np.insert(events.kind, last, END),
+        np.insert(events.row, last, -1),
+    )
+
+
+def _waits(events: _Events, switches: int, shifted_states: bool) -> Waits:
+    kind, place = events.kind, np.arange(len(events.kind))
+    anchor = _last(place, kind >= OUT_RUNNABLE)
+    closing = np.flatnonzero((kind == IN) | (kind == END))
+    before = anchor[closing]
+    anchored = (before >= 0) & (kind[np.maximum(before, 0)] != END)
+    first_wake = _next(place, kind == WAKE)[np.where(anchored, before + 1, _task_starts(events.tid)[closing])]
+    begin = _begins(kind, closing, before, anchored, first_wake, anchor, shifted_states)
+    wakes = np.full(switches, -1, np.int64)
+    woken = (begin >= 0) & (kind[np.maximum(begin, 0)] != OUT_RUNNABLE) & (kind[closing] == IN)
+    wakes[events.row[closing[woken]]] = events.time[begin[woken]]
+    return _stretches(events, closing[begin >= 0], begin[begin >= 0], wakes)
+
+
+def _begins(
+    kind: Array,
+    closing: Array,
+    before: Array,
+    anchored: Array,
+    first_wake: Array,
+    anchor: Array,
+    shifted_states: bool,
+) -> Array:
+    """The event with which each wait that ends at `closing` began, or -1 where that is not known."""
+    anchor_kind = np.where(anchored, kind[np.maximum(before, 0)], IN)
+    woken = first_wake < closing
+    ends = kind[closing] == END
+    begin = np.where(woken & ~(ends & anchored & (anchor_kind == IN)), first_wake, -1)
+    left = anchor_kind == OUT_RUNNABLE
+    if shifted_states:  # these kernels show a sleeping idle thread (state I) as preempted: R+ and then woken is asleep
+        left &= ~woken & ~ends
+    begin[left] = before[left]
+    begin[woken_while_leaving(kind, before, anchor, (anchor_kind == OUT_ASLEEP) & ~woken & ~ends)] = -2
+    return np.where(begin == -2, before, begin)
+
+
+def woken_while_leaving(kind: Array, before: Array, anchor: Array, candidates: Array) -> Array:
+    """Waits after going to sleep, without a wakeup of their own: those with one while the task was still running."""
+    chosen = np.flatnonzero(candidates)
+    asleep = before[chosen]
+    wakes = np.concatenate([[0], np.cumsum(kind == WAKE)])
+    since = np.maximum(anchor[asleep], 0)
+    return chosen[wakes[asleep] > wakes[since]]
+
+
+def _stretches(events: _Events, closing: Array, begin: Array, wakes: Array) -> Waits:
+    """Cut each wait where the task is moved."""
+    owner = np.full(len(events.kind), -1)
+    owner[begin] = np.arange(len(begin))
+    owner = np.maximum.accumulate(owner) if len(owner) else owner
+    moves = np.flatnonzero(events.kind == MOVE)
+    held = owner[moves]
+    inside = (held >= 0) & (moves < closing[np.maximum(held, 0)]) if len(begin) else np.zeros(len(moves), bool)
+    points = np.sort(np.concatenate([begin, moves[inside]]))
+    last = np.append(points[1:], len(events.kind))
+    stop = np.minimum(last, closing[owner[points]]) if len(points) else points
+    ends_here = stop == closing[owner[points]] if len(points) else np.zeros(0, bool)
+    same_cpu = events.cpu[points] == events.cpu[stop]
+    picked = ends_here & same_cpu & (events.kind[stop] == IN)
+    return Waits(
+        tid=events.tid[points],
+        cpu=events.cpu[points],
+        begin_ns=events.time[points],
+        begin_row=events.row[points],
+        end_ns=events.time[stop],
+        pick=np.where(picked, events.row[stop], -1),
+        wake_ns=wakes,
+    )
+
+
+def _last(place: Array, marked: Array) -> Array:
+    """For each event the nearest marked one strictly before it, or -1."""
+    found = np.where(marked, place, -1)
+    return np.concatenate([[-1], np.maximum.accumulate(found)[:-1]]) if len(found) else found
+
+
+def _next(place: Array, marked: Array) -> Array:
+    """For each event the nearest marked one at or after it; one place more is kept for what lies behind the last."""
+    found = np.append(np.where(marked, place, _NEVER), _NEVER)
+    return np.minimum.accumulate(found[::-1])[::-1]
+
+
+def _task_starts(tid: Array) -> Array:
+    """For each event the first event of its task."""
+    starts = np.concatenate([[True], tid[1:] != tid[:-1]]) if len(tid) else np.zeros(0, bool)
+    return np.maximum.accumulate(np.where(starts, np.arange(len(tid)), 0))
+
+
+def _array(table: pa.Table, name: str) -> Array:
+    return table.column(name).combine_chunks().to_numpy(zero_copy_only=False)
