@@ -43,6 +43,7 @@ def run(
     argv: Sequence[str],
     *,
     timeout_s: float,
+    quiet_s: float | None = None,
     log: Path | None = None,
     on_line: Callable[[str], None] | None = None,
     env: Mapping[str, str] | None = None,
@@ -50,22 +51,49 @@ def run(
 ) -> Ended:
     """Run `argv` to its end or its limit; standard output and error are read together, line by line.
 
-    Every line is appended to `log` and handed to `on_line`. Raises HostError when the program does not exist;
+    The limit is `timeout_s` in all, and `quiet_s` without a line of output. Every line is appended to `log` and handed to `on_line`. Raises HostError when the program does not exist;
     a failing or late program raises nothing: look at the `Ended`.
     """
     started = time.monotonic()
     child = _start(argv, env, cwd)
-    late = threading.Event()
-    timer = threading.Timer(timeout_s, _expire, (child, late))
-    timer.daemon = True
-    timer.start()
+    watchdog = _Watchdog(child, timeout_s, quiet_s)
+    watchdog.start()
     try:
-        output = _pump(child, log, on_line)
+        output = _pump(child, log, watchdog.heard, on_line)
         exit_code = child.wait()
     finally:
-        timer.cancel()
+        watchdog.done.set()
         stop(child)
-    return Ended(tuple(argv), exit_code, output, time.monotonic() - started, late.is_set())
+    return Ended(tuple(argv), exit_code, output, time.monotonic() - started, watchdog.fired)
+
+
+class _Watchdog(threading.Thread):
+    """Ends a program's whole group when its time is up, so that nobody keeps the pipe open."""
+
+    def __init__(self, child: subprocess.Popen[str], timeout_s: float, quiet_s: float | None) -> None:
+        super().__init__(daemon=True)
+        self.child, self.timeout_s, self.quiet_s = child, timeout_s, quiet_s
+        self.done, self.fired = threading.Event(), False
+        self._began = self._heard_at = time.monotonic()
+
+    def heard(self) -> None:
+        """The program said something."""
+        self._heard_at = time.monotonic()
+
+    def run(self) -> None:
+        """Wait for the end, or bring it about."""
+        while not self.done.wait(self._left()):
+            if self._left() <= 0.0:
+                self.fired = True
+                _signal_group(self.child.pid, signal.SIGTERM)
+                self.done.wait(GRACE_S)
+                _signal_group(self.child.pid, signal.SIGKILL)
+                return
+
+    def _left(self) -> float:
+        now = time.monotonic()
+        ends = [self._began + self.timeout_s] + ([self._heard_at + self.quiet_s] if self.quiet_s else [])
+        return max(0.0, min(ends) - now)
 
 
 def stop(child: subprocess.Popen[str], grace_s: float = GRACE_S) -> None:
@@ -98,12 +126,15 @@ def _start(argv: Sequence[str], env: Mapping[str, str] | None, cwd: Path | None)
     )
 
 
-def _pump(child: subprocess.Popen[str], log: Path | None, on_line: Callable[[str], None] | None) -> str:
+def _pump(
+    child: subprocess.Popen[str], log: Path | None, heard: Callable[[], None], on_line: Callable[[str], None] | None
+) -> str:
     assert child.stdout is not None
     kept: list[str] = []
     sink: IO[str] | None = log.open("a", encoding="utf-8") if log else None
     try:
         for line in child.stdout:
+            heard()
             kept.append(line)
             if sink:
                 sink.write(line)
@@ -114,14 +145,6 @@ def _pump(child: subprocess.Popen[str], log: Path | None, on_line: Callable[[str
         if sink:
             sink.close()
     return "".join(kept)
-
-
-def _expire(child: subprocess.Popen[str], late: threading.Event) -> None:
-    """The limit is reached: end the whole group, so that nobody keeps the pipe open."""
-    late.set()
-    _signal_group(child.pid, signal.SIGTERM)
-    time.sleep(GRACE_S if child.poll() is None else 0.0)
-    _signal_group(child.pid, signal.SIGKILL)
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:

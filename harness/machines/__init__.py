@@ -1,0 +1,18 @@
+"""Where trials run. A kind of machine is one class with `up`, `down` and `facts`, listed in KINDS."""
+
+from __future__ import annotations
+
+from harness.machines.base import Machine
+from harness.machines.registry import Entry as Leftover
+from harness.machines.registry import entries
+from harness.machines.vagrant import VagrantMachine, remove
+
+KINDS: dict[str, type[VagrantMachine]] = {"vagrant": VagrantMachine}
+
+
+def left_behind() -> list[Leftover]:
+    """The machines whose process is gone: killed before it could take them away, or told to keep them."""
+    return [entry for entry in entries() if not entry.owned()]
+
+
+__all__ = ["KINDS", "Leftover", "Machine", "VagrantMachine", "left_behind", "remove"]

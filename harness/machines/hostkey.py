@@ -1,0 +1,52 @@
+"""The host key of a machine, known before the first connection.
+
+A box built here makes its host key on its first boot and prints the public half on the serial console, which nobody
+but the host can write to: no trust on first use. A ready-made box does no such thing; its key is pinned on the first
+connection, by `remote.Host`, and a change is refused from then on.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import re
+import time
+from pathlib import Path
+
+from harness.errors import MachineError
+
+MARK = re.compile(rb"harness-host-key ssh-ed25519 ([A-Za-z0-9+/]{68})(?![A-Za-z0-9+/=])")
+HEADER = b"\x00\x00\x00\x0bssh-ed25519\x00\x00\x00\x20"  # RFC 8709, section 4: name, then a key of 32 bytes
+KEY_BYTES = len(HEADER) + 32
+
+
+def from_console(text: bytes) -> str | None:
+    """The host key (base64) that a serial console told; a line that a kernel message fell into does not count."""
+    for found in MARK.finditer(text):
+        try:
+            blob = base64.b64decode(found.group(1), validate=True)
+        except binascii.Error:
+            continue
+        if len(blob) == KEY_BYTES and blob.startswith(HEADER):
+            return found.group(1).decode()
+    return None
+
+
+def wait_for(console: Path, timeout_s: float) -> str:
+    """The key from a console log, as soon as it is there. Raises MachineError after the limit."""
+    end = time.monotonic() + timeout_s
+    while True:
+        if console.is_file() and (key := from_console(console.read_bytes())):
+            return key
+        if time.monotonic() >= end:
+            raise MachineError("the machine did not tell its host key on the serial console", log=console)
+        time.sleep(0.2)
+
+
+def pin(known_hosts: Path, address: str, port: int, key: str) -> None:
+    """Write the one key that this machine may show; the file is replaced."""
+    name = address if port == 22 else f"[{address}]:{port}"
+    handle = os.open(known_hosts, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="ascii") as sink:
+        sink.write(f"{name} ssh-ed25519 {key}\n")

@@ -1,0 +1,77 @@
+"""A built box where Vagrant and libvirt look for it: added to Vagrant once, copied into the libvirt pool once."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from harness.boxes import Box
+from harness.boxes.store import lock
+from harness.machines import libvirt
+from harness.machines.commands import BoundedVagrant
+
+VERSION = "1.0.0"
+
+
+@dataclass(frozen=True)
+class Installed:
+    """Where libvirt finds the kernel and the initrd of a box (paths of volumes, readable by QEMU's own user)."""
+
+    kernel: str
+    initrd: str
+
+
+def install(box: Box, vagrant: BoundedVagrant) -> Installed:
+    """Make `box` known to Vagrant and libvirt; quick when it already is. Raises HostError or MachineError.
+
+    Kernel and initrd go into the pool as well: QEMU runs as a user who cannot look into a home folder.
+    """
+    with lock(box.digest):
+        if not _added(box):
+            _add(box, vagrant)
+        libvirt.ensure_volume(disk_volume(box), box.image, form="qcow2", capacity="1")
+        kernel = libvirt.ensure_volume(f"{_stem(box)}-vmlinuz", box.vmlinuz, form="raw", capacity="1")
+        initrd = libvirt.ensure_volume(f"{_stem(box)}-initrd", box.initrd, form="raw", capacity="1")
+    return Installed(kernel, initrd)
+
+
+def uninstall(box: Box) -> None:
+    """Take `box` out of Vagrant and of the libvirt pool; for `harness box rm`."""
+    shutil.rmtree(_vagrant_folder(box), ignore_errors=True)
+    libvirt.remove_volumes([disk_volume(box), f"{_stem(box)}-vmlinuz", f"{_stem(box)}-initrd"])
+
+
+def disk_volume(box: Box) -> str:
+    """The name that vagrant-libvirt gives the base volume of a box."""
+    return f"{box.vagrant_name.replace('/', '-VAGRANTSLASH-')}_vagrant_box_image_{VERSION}_box.img"
+
+
+def catalog(box: Box) -> str:
+    """The JSON that tells Vagrant name, version and file of a box; without it every box has version 0."""
+    provider = {"name": box.provider, "url": f"file://{quote(str(box.path))}"}
+    return json.dumps({"name": box.vagrant_name, "versions": [{"version": VERSION, "providers": [provider]}]})
+
+
+def _stem(box: Box) -> str:
+    return box.vagrant_name.replace("/", "-")
+
+
+def _vagrant_folder(box: Box) -> Path:
+    home = Path(os.environ.get("VAGRANT_HOME") or Path.home() / ".vagrant.d")
+    return home / "boxes" / box.vagrant_name.replace("/", "-VAGRANTSLASH-")
+
+
+def _added(box: Box) -> bool:
+    copy = _vagrant_folder(box) / VERSION / box.provider / "box.img"
+    return copy.is_file() and copy.stat().st_size == box.image.stat().st_size
+
+
+def _add(box: Box, vagrant: BoundedVagrant) -> None:
+    shutil.rmtree(_vagrant_folder(box), ignore_errors=True)  # half of one, from a killed `vagrant box add`
+    description = vagrant.log.with_name("box.json")
+    description.write_text(catalog(box), encoding="utf-8")
+    vagrant.box_add(box.vagrant_name, str(description), provider=box.provider, force=True)

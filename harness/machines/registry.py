@@ -1,0 +1,127 @@
+"""Which machines this user has up, written down before each is brought up, so that a SIGKILL hides none."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from harness import resources
+from harness.errors import MachineError
+
+WAIT_FOR_ORPHANS_S = 15.0
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One machine: its domain (or VirtualBox name), its folder, and the process that owns it."""
+
+    domain: str
+    hypervisor: str
+    folder: str
+    owner_pid: int
+    owner_started: str
+    created: float
+
+    @property
+    def path(self) -> Path:
+        """The file this entry is kept in."""
+        return _root() / f"{self.domain}.json"
+
+    @property
+    def run_folder(self) -> Path:
+        """The run that the machine was brought up for."""
+        return Path(self.folder).parent
+
+    def owned(self) -> bool:
+        """Whether the process that brought it up is still there (and not another one of the same number)."""
+        return started(self.owner_pid) == self.owner_started
+
+
+def record(domain: str, hypervisor: str, folder: Path) -> Entry:
+    """Write down that this process is about to bring `domain` up; on disk when this returns."""
+    pid = os.getpid()
+    entry = Entry(domain, hypervisor, str(folder), pid, started(pid) or "", time.time())
+    _root().mkdir(parents=True, exist_ok=True)
+    part = entry.path.with_suffix(f".{pid}.part")
+    with part.open("w", encoding="utf-8") as sink:
+        json.dump(asdict(entry), sink)
+        sink.flush()
+        os.fsync(sink.fileno())
+    part.replace(entry.path)
+    return entry
+
+
+def forget(domain: str) -> None:
+    """The machine is gone."""
+    (_root() / f"{domain}.json").unlink(missing_ok=True)
+
+
+def entries() -> list[Entry]:
+    """Every machine written down, oldest first. Raises MachineError for a file that is not one of ours."""
+    found = []
+    for path in _root().glob("*.json"):
+        try:
+            found.append(Entry(**json.loads(path.read_text(encoding="utf-8"))))
+        except FileNotFoundError:
+            continue
+        except (ValueError, TypeError) as error:
+            raise MachineError(
+                f"the note of a machine cannot be read: {error}", where=str(path), hint="look at it and remove it"
+            ) from None
+    return sorted(found, key=lambda entry: entry.created)
+
+
+def in_folder(folder: Path) -> list[Entry]:
+    """The machines that were brought up for this folder."""
+    return [entry for entry in entries() if entry.folder == str(folder)]
+
+
+def started(pid: int) -> str | None:
+    """When a process started, in clock ticks since boot (proc(5), field 22), with the boot's id; None if it is gone."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+    return f"{boot}:{text.rpartition(')')[2].split()[19]}"
+
+
+def end_orphans(settings: Path) -> None:
+    """End what is left of a killed campaign's Vagrant: processes whose environment names this settings file."""
+    mark = f"HARNESS_MACHINE_JSON={settings}".encode()
+    end = time.monotonic() + WAIT_FOR_ORPHANS_S
+    number = signal.SIGTERM
+    while pids := [pid for pid in _processes() if mark in _environ(pid) and pid != os.getpid()]:
+        for pid in pids:
+            _signal(pid, number)
+        time.sleep(0.2)
+        if time.monotonic() > end:
+            number = signal.SIGKILL
+        if time.monotonic() > end + 5:
+            raise MachineError(f"processes of a killed campaign do not end: {pids}", where=str(settings))
+
+
+def _root() -> Path:
+    return resources.state_dir() / "machines"
+
+
+def _processes() -> list[int]:
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
+def _environ(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except (ProcessLookupError, PermissionError):
+        return

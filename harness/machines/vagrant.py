@@ -1,0 +1,261 @@
+"""A virtual machine through Vagrant: one campaign, one settings file, one VM that no other campaign touches."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from harness import processes
+from harness.boxes import Box, names, recipe
+from harness.errors import HostError, MachineError
+from harness.machines import hostkey, images, kvm, libvirt, registry
+from harness.machines.commands import QUICK_S, BoundedVagrant
+from harness.progress import Watcher
+from harness.remote import Host
+from harness.spec import MachineSpec
+
+BOOT_LIMIT_S = {"kvm": 180, "tcg": 420}  # from power-on to SSH; measured: a few seconds, about 30 s
+START_LIMIT_S = 300.0  # what Vagrant does around that
+DOWNLOAD_LIMIT_S = 1800.0  # a ready-made box comes over the network
+CHECK_LIMIT_S = 60.0
+UNSAFE = set("<>&'\"\n")  # the console's path goes into libvirt's XML, which Vagrant does not escape
+
+
+class VagrantMachine:
+    """One VM. `box` is a built box, or the name of a ready-made one; `folder` is the machine's own, in the run folder.
+
+    In `folder`: settings.json, key and key.pub, known_hosts, vagrant.log, console.log, kvm.log, and Vagrant's state.
+    """
+
+    def __init__(self, spec: MachineSpec, box: Box | str, state_dir: Path, name: str) -> None:
+        self.spec, self.box, self.folder, self.name = spec, box, state_dir, name
+        self._domain: str | None = None
+        self._facts: dict[str, Any] = {}
+
+    @property
+    def log(self) -> Path:
+        """Everything Vagrant said."""
+        return self.folder / "vagrant.log"
+
+    @property
+    def console(self) -> Path:
+        """What the machine's serial console showed."""
+        return self.folder / "console.log"
+
+    def __enter__(self) -> VagrantMachine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.down()
+
+    def up(self, watcher: Watcher) -> list[Host]:
+        """Bring the VM up, wait for SSH, check its CPUs and kernel. Raises HostError or MachineError; then it is gone.
+
+        An earlier VM of the same folder, left by a killed run, is taken away first.
+        """
+        self._prepare()
+        self.down()
+        try:
+            host = self._start(watcher)
+            self._check(host, watcher)
+        except BaseException:
+            self.down()
+            raise
+        return [host]
+
+    def down(self) -> None:
+        """Take the VM away, with its disk. Raises MachineError when it is still there afterwards."""
+        for entry in registry.in_folder(self.folder):
+            remove(entry)
+        self._domain = None
+
+    def facts(self) -> dict[str, Any]:
+        """Guest kernel and CPUs, accelerator and why, hypervisor version, box name and digest; empty before `up`."""
+        return dict(self._facts)
+
+    def _prepare(self) -> None:
+        if shutil.which("vagrant") is None:
+            raise HostError("the program 'vagrant' is not installed", hint="./setup.sh installs what is missing")
+        if wrong := UNSAFE & set(str(self.folder)):
+            raise HostError(
+                f"a run folder's path may not contain {' '.join(sorted(wrong))}",
+                where=str(self.folder),
+                hint="choose another with --runs-dir",
+            )
+        if self.spec.hypervisor == "libvirt":
+            libvirt.check()
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def _start(self, watcher: Watcher) -> Host:
+        started = time.monotonic()
+        built = self.box if isinstance(self.box, Box) else None
+        accelerator, why = self._accelerator(built, watcher)
+        prefix = f"harness-{secrets.token_hex(4)}-"
+        self._domain = prefix + self.name
+        vagrant = bounded(self.folder)
+        self._write_settings(prefix, accelerator)
+        if built:
+            watcher.note(f"handing the box {built.name} to Vagrant and libvirt")
+            self._write_settings(prefix, accelerator, images.install(built, vagrant))
+        # The serial log is written by libvirt's log daemon, as root: a file that is there already stays this user's.
+        self.console.write_bytes(b"")
+        registry.record(self._domain, self.spec.hypervisor, self.folder)
+        self._power_on(vagrant, accelerator, watcher)
+        host = self._host(vagrant, built)
+        self._facts = self._describe(built, accelerator, why) | {"up_seconds": round(time.monotonic() - started, 1)}
+        return host
+
+    def _describe(self, built: Box | None, accelerator: str, why: str) -> dict[str, Any]:
+        libvirtd = self.spec.hypervisor == "libvirt"
+        return {
+            "domain": self._domain,
+            "box": built.name if built else str(self.box),
+            "box_digest": built.digest if built else None,
+            "perf_packages": list(built.perf_packages) if built else None,
+            "hypervisor": self.spec.hypervisor,
+            "hypervisor_version": libvirt.hypervisor_version() if libvirtd else None,
+            "accelerator": accelerator,
+            "accelerator_reason": why,
+            "host_key": "told on the serial console" if built else "pinned on the first connection",
+        }
+
+    def _write_settings(self, prefix: str, accelerator: str, installed: images.Installed | None = None) -> None:
+        settings = self._settings(prefix, accelerator)
+        if installed:
+            settings |= {"kernel": installed.kernel, "initrd": installed.initrd, "command_line": self._command_line()}
+        (self.folder / "settings.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
+
+    def _accelerator(self, built: Box | None, watcher: Watcher) -> tuple[str, str]:
+        if self.spec.hypervisor == "virtualbox":
+            return "virtualbox", "VirtualBox chooses for itself"
+        return kvm.choose(self.spec.accelerator, built, self.folder / "kvm.log", watcher)
+
+    def _settings(self, prefix: str, accelerator: str) -> dict[str, Any]:
+        fast = accelerator == "kvm"
+        libvirtd = self.spec.hypervisor == "libvirt"
+        return {
+            "name": self.name,
+            "prefix": prefix,
+            "box": self.box.vagrant_name if isinstance(self.box, Box) else self.box,
+            "ready_made": not isinstance(self.box, Box),
+            "key": str(self._key()),
+            "cpus": self.spec.cpus,
+            "memory_mb": self.spec.memory_mb,
+            "driver": "kvm" if fast else "qemu",
+            # An emulated CPU that copies a modern host's model makes guests hang; this one is the plainest there is.
+            "cpu_mode": "host-passthrough" if fast else "custom",
+            "cpu_model": None if fast else "qemu64",
+            "boot_timeout_s": BOOT_LIMIT_S.get(accelerator, BOOT_LIMIT_S["tcg"]),
+            "pool": libvirt.POOL,
+            "network": libvirt.NETWORK,
+            "network_address": libvirt.network_address() if libvirtd else None,
+            "console": str(self.console),
+            "kernel": None,
+        }
+
+    def _key(self) -> Path:
+        """The campaign's own key pair; its public half reaches the guest on the kernel command line."""
+        path = self.folder / "key"
+        if not path.with_suffix(".pub").is_file():
+            path.unlink(missing_ok=True)
+            ended = processes.run(
+                ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "harness", "-f", str(path)], timeout_s=30
+            )
+            if not ended.ok:
+                raise MachineError(f"no key pair could be made: {ended.output.strip()}", where=str(path))
+        return path
+
+    def _command_line(self) -> str:
+        assert isinstance(self.box, Box)
+        kind, public = self._key().with_suffix(".pub").read_text(encoding="ascii").split()[:2]
+        return f"{self.box.cmdline} harness.key={kind}:{public}"
+
+    def _power_on(self, vagrant: BoundedVagrant, accelerator: str, watcher: Watcher) -> None:
+        boot = BOOT_LIMIT_S.get(accelerator, BOOT_LIMIT_S["tcg"])
+        vagrant.limit_s = boot + (START_LIMIT_S if isinstance(self.box, Box) else DOWNLOAD_LIMIT_S)
+        vagrant.on_line = lambda line: _tell(line, watcher)
+        watcher.note(f"starting the machine ({accelerator})")
+        try:
+            vagrant.up(provider=self.spec.hypervisor)
+        except MachineError as error:
+            raise MachineError(
+                f"the machine did not come up: {error.what}",
+                where=self._domain,
+                hint=f"its serial console ended with {self._last_words()!r}; see {self.console}",
+                log=self.log,
+            ) from None
+        finally:
+            vagrant.limit_s, vagrant.on_line = QUICK_S, None
+
+    def _host(self, vagrant: BoundedVagrant, built: Box | None) -> Host:
+        told = vagrant.conf()
+        known_hosts = self.folder / "known_hosts"
+        if built:
+            hostkey.pin(known_hosts, told["HostName"], int(told["Port"]), hostkey.wait_for(self.console, 10.0))
+        else:
+            known_hosts.write_bytes(b"")
+        key = self.folder / "key" if built else Path(told["IdentityFile"].strip('"'))
+        return Host(told["HostName"], int(told["Port"]), told["User"], key, known_hosts, self.name)
+
+    def _check(self, host: Host, watcher: Watcher) -> None:
+        """The machine must be the one asked for: this many CPUs, this kernel."""
+        watcher.note("checking the machine's CPUs and kernel")
+        with host:
+            said = host.run("nproc && uname -r", timeout_s=CHECK_LIMIT_S).stdout.split()
+        cpus, kernel = int(said[0]), said[1]
+        self._facts |= {"cpus": cpus, "kernel": kernel}
+        if cpus != self.spec.cpus:
+            raise MachineError(f"the machine has {cpus} CPUs", where=self._domain, expected=f"{self.spec.cpus}")
+        if (pattern := self._kernel_pattern()) and not re.fullmatch(pattern, kernel):
+            raise MachineError(f"the machine runs the kernel {kernel}", where=self._domain, expected=pattern)
+
+    def _kernel_pattern(self) -> str | None:
+        if self.spec.kernel:
+            return re.escape(self.spec.kernel)
+        if isinstance(self.box, Box) and self.box.name in names():
+            return recipe(self.box.name).kernel.release
+        return None
+
+    def _last_words(self) -> str:
+        lines = self.console.read_text(encoding="utf-8", errors="replace").split("\n") if self.console.exists() else []
+        return next((line.strip()[-120:] for line in reversed(lines) if line.strip()), "")
+
+
+def bounded(folder: Path) -> BoundedVagrant:
+    """Vagrant for the machine of this folder."""
+    return BoundedVagrant(folder / "settings.json", folder / "dotfile", folder / "vagrant.log")
+
+
+def remove(entry: registry.Entry) -> None:
+    """Take away one recorded machine, also when its run folder is gone. Raises MachineError when it stays."""
+    folder = Path(entry.folder)
+    registry.end_orphans(folder / "settings.json")
+    failed: MachineError | None = None
+    if (folder / "settings.json").is_file() and (folder / "dotfile").is_dir() and _same(folder, entry.domain):
+        try:
+            bounded(folder).destroy()
+        except MachineError as error:
+            failed = error
+    if entry.hypervisor == "libvirt":
+        libvirt.remove_domain(entry.domain)
+    elif failed:
+        raise failed
+    shutil.rmtree(folder / "dotfile", ignore_errors=True)
+    registry.forget(entry.domain)
+
+
+def _same(folder: Path, domain: str) -> bool:
+    """Whether the folder's settings are still those of this machine, and not of a later one."""
+    told = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+    return f"{told['prefix']}{told['name']}" == domain
+
+
+def _tell(line: str, watcher: Watcher) -> None:
+    """Vagrant's own progress lines, without its colours and its machine's name."""
+    if found := re.match(r"^==> [^:]+: (?!-- )(\S.*?)\.*$", re.sub(r"\x1b\[[0-9;]*m", "", line)):
+        watcher.note(found.group(1))
