@@ -1,0 +1,381 @@
+"""One trial, carried out inside the machine: check, start the load, warm up, record, stop, collect, tell.
+
+Sent to the guest as one file and run there as root by the guest's own Python, 3.6 or newer, with nothing but its
+standard library. `result.json` is written last: whoever finds it finds everything else in place.
+
+    python3 trial.py preflight     only check, and print what was found as one line of JSON
+    python3 trial.py               check and carry out the trial
+"""
+# ruff: noqa: UP006, UP035, UP045  (what they ask for is unknown to Python 3.6)
+
+import glob
+import hashlib
+import json
+import os
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from typing import Any, Dict, List, Optional
+
+CONFIG_JSON = "{}"  # the host puts the trial here
+SCHEMA = 1
+EARLIEST_CLOCK = 1700000000  # 2023-11-14: an earlier clock was never set
+ESTABLISHED = "01"
+SSH_PORT = 22
+
+
+class Failure(Exception):
+    """A step could not be done; the text says why, for a person to read."""
+
+
+def call(argv: List[str], limit_s: float, check: bool = True) -> str:
+    """Run a command; return what it printed on both streams; raise Failure where it fails or takes too long."""
+    try:
+        done = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=limit_s
+        )
+    except FileNotFoundError:
+        raise Failure(f"{argv[0]}: no such program on this machine") from None
+    except subprocess.TimeoutExpired:
+        raise Failure(f"{shlex_join(argv)}: not done within {limit_s:g} s") from None
+    text = done.stdout.decode("utf-8", "replace")
+    if check and done.returncode != 0:
+        raise Failure(f"{shlex_join(argv)}: exit status {done.returncode}: {text.strip()[-1500:]}")
+    return text
+
+
+def shlex_join(argv: List[str]) -> str:
+    """The argv as a shell would take it."""
+    return " ".join(shlex.quote(word) for word in argv)
+
+
+def read(path: str) -> Optional[str]:
+    """The text of a small file without its last newline; None where it cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return stream.read().rstrip("\n")
+    except OSError:
+        return None
+
+
+def write_atomic(path: str, text: str) -> None:
+    """The file is there whole, on the disk, or not at all."""
+    with open(path + ".part", "w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.rename(path + ".part", path)
+
+
+# --- checks -----------------------------------------------------------------------------------------------------------
+
+
+def check_identity(config: Dict[str, Any]) -> None:
+    """The kernel and the CPUs are the ones asked for, this is root, and the clock has been set."""
+    kernel, cpus = os.uname().release, os.sysconf("SC_NPROCESSORS_ONLN")
+    if config["kernel"] and kernel != config["kernel"]:
+        raise Failure("the kernel is {}, expected {}".format(kernel, config["kernel"]))
+    if config["cpus"] and cpus != config["cpus"]:
+        raise Failure("{} CPUs are online, expected {}".format(cpus, config["cpus"]))
+    if os.geteuid() != 0:
+        raise Failure("not root: recording the scheduler needs it")
+    if time.time() < EARLIEST_CLOCK:
+        raise Failure("the clock was never set: it says {}".format(time.strftime("%Y-%m-%d", time.gmtime())))
+
+
+def check_space(config: Dict[str, Any]) -> None:
+    """The recording will fit on the disk."""
+    disk = os.statvfs(config["work_dir"])
+    free_mb = disk.f_bavail * disk.f_frsize // (1 << 20)
+    if free_mb < config["free_mb"]:
+        raise Failure("{} MB free in {}, expected {}".format(free_mb, config["work_dir"], config["free_mb"]))
+
+
+def check_perf(config: Dict[str, Any]) -> str:
+    """perf runs on this kernel and may record the scheduler; returns its version."""
+    version = call(["perf", "--version"], 30).strip().splitlines()[-1]
+    probe = os.path.join(config["work_dir"], "probe.data")
+    try:
+        call(["perf", "sched", "record", "-B", "-m", "512K", "-o", probe, "--", "true"], 60)
+        if not os.path.exists(probe) or os.path.getsize(probe) == 0:
+            raise Failure("perf sched record left no recording")
+    finally:
+        if os.path.exists(probe):
+            os.unlink(probe)
+    return version
+
+
+def check_load(config: Dict[str, Any]) -> None:
+    """What the load needs answers; it is given a few seconds to start."""
+    if not config["ready"]:
+        return
+    until = time.monotonic() + 20
+    while True:
+        try:
+            call(config["ready"], 20)
+            return
+        except Failure:
+            if time.monotonic() > until:
+                raise
+            time.sleep(1)
+
+
+def preflight(config: Dict[str, Any]) -> Dict[str, Any]:
+    """Everything that can be known to be wrong before anything is recorded."""
+    check_identity(config)
+    check_space(config)
+    version = check_perf(config)
+    check_load(config)
+    return {"perf_version": version}
+
+
+# --- the load ---------------------------------------------------------------------------------------------------------
+
+
+def start_load(config: Dict[str, Any]) -> None:
+    """Start the load as a unit of its own, which SIGINT stops and which cannot outlive the trial for long."""
+    launcher = os.path.join(config["work_dir"], "load.sh")
+    output = shlex.quote(os.path.join(config["work_dir"], "load.txt"))
+    with open(launcher, "w", encoding="utf-8") as stream:
+        stream.write("#!/bin/sh\nexec {} >{} 2>&1\n".format(shlex_join(config["command"]), output))
+    longest = int(config["warmup_s"] + config["seconds"] * 2 + 300)
+    properties = ["KillSignal=SIGINT", "TimeoutStopSec=30", f"RuntimeMaxSec={longest}"]
+    options = [f"--property={name}" for name in properties]
+    call(["systemd-run", "--quiet", "--unit=" + config["load_unit"], *options, "/bin/sh", launcher], 30)
+
+
+def load_state(config: Dict[str, Any]) -> Dict[str, str]:
+    """What systemd says of the load's unit, by property name."""
+    names = ["ActiveState", "SubState", "Result", "ExecMainStatus", "ExecMainCode"]
+    text = call(["systemctl", "show", "--property=" + ",".join(names), config["load_unit"]], 30, check=False)
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+
+
+def require_load(config: Dict[str, Any], when: str) -> None:
+    """The load runs; if not, say what it printed."""
+    state = load_state(config)
+    if state.get("ActiveState") == "active":
+        return
+    said = (read(os.path.join(config["work_dir"], "load.txt")) or "it printed nothing")[-1500:]
+    raise Failure("the load had ended {} (exit status {}): {}".format(when, state.get("ExecMainStatus", "?"), said))
+
+
+def stop_load(config: Dict[str, Any]) -> None:
+    """Stop the unit and forget it; harmless where there is none."""
+    call(["systemctl", "stop", config["load_unit"]], 60, check=False)
+    call(["systemctl", "reset-failed", config["load_unit"]], 30, check=False)
+
+
+# --- the recording ----------------------------------------------------------------------------------------------------
+
+
+def ssh_connections(tables: List[str]) -> int:
+    """Established connections to the SSH port, from the texts of /proc/net/tcp and tcp6."""
+    rows = [line.split() for table in tables for line in table.splitlines()[1:]]
+    suffix = f":{SSH_PORT:04X}"
+    return sum(len(row) > 3 and row[1].endswith(suffix) and row[3] == ESTABLISHED for row in rows)
+
+
+def ssh_connections_now() -> int:
+    """The same, of this machine, now."""
+    return ssh_connections([read("/proc/net/" + name) or "" for name in ("tcp", "tcp6")])
+
+
+def wait_until_alone(limit_s: float) -> int:
+    """Wait until nobody is connected over SSH, which would disturb the scheduler; returns how many still are."""
+    until = time.monotonic() + limit_s
+    while ssh_connections_now() and time.monotonic() < until:
+        time.sleep(0.25)
+    return ssh_connections_now()
+
+
+def cpu_ticks(text: str) -> Dict[str, int]:
+    """The first line of /proc/stat, in clock ticks since boot, summed over CPUs."""
+    names = ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"]
+    return dict(zip(names, [int(value) for value in text.splitlines()[0].split()[1:9]]))  # noqa: B905
+
+
+def record(config: Dict[str, Any]) -> Dict[str, Any]:
+    """Record the scheduler for the time asked; this process sleeps in one wait meanwhile.
+
+    Returns `wall_s`, perf's whole running time, and `tracer_cpu_s`, the CPU time it used.
+    """
+    data = os.path.join(config["work_dir"], "perf.data")
+    argv = ["perf", "sched", "record", "-B", "-m", "{}K".format(config["buffer_kb"]), "-o", data]
+    argv += ["--", "sleep", "{:g}".format(config["seconds"])]
+    limit_s = int(config["seconds"] + config["grace_s"])
+    before, started_at, started = read("/proc/stat") or "", time.time(), time.monotonic()
+    with open(os.path.join(config["work_dir"], "perf.log"), "wb") as log:
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        status, usage = wait_with_alarm(process, limit_s)
+    wall_s = time.monotonic() - started
+    if status != 0 or not os.path.exists(data):
+        said = (read(os.path.join(config["work_dir"], "perf.log")) or "it printed nothing")[-1500:]
+        raise Failure(f"perf sched record ended with status {status}: {said}")
+    os.chmod(data, 0o644)  # perf lets only root read it; it is pulled by the user
+    return {
+        "argv": argv,
+        "started_at": started_at,
+        "wall_s": wall_s,
+        "tracer_cpu_s": usage.ru_utime + usage.ru_stime,
+        "cpu_ticks_before": cpu_ticks(before),
+        "cpu_ticks_after": cpu_ticks(read("/proc/stat") or ""),
+    }
+
+
+def wait_with_alarm(process: Any, limit_s: int) -> Any:
+    """Block until the process ends; one alarm, far beyond the end, instead of polling. Returns (status, rusage)."""
+
+    def late(signum: int, frame: Any) -> None:
+        process.kill()
+        raise Failure(f"perf sched record did not end within {limit_s} s")
+
+    signal.signal(signal.SIGALRM, late)
+    signal.alarm(limit_s)
+    try:
+        _, status, usage = os.wait4(process.pid, 0)
+    finally:
+        signal.alarm(0)
+    process.returncode = status  # it has been waited for; Popen must not do it again
+    return status, usage
+
+
+# --- facts ------------------------------------------------------------------------------------------------------------
+
+
+def cpu_model(cpuinfo: str) -> str:
+    """The model name in the text of /proc/cpuinfo; empty where there is none."""
+    for line in cpuinfo.splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == "model name":
+            return value.strip()
+    return ""
+
+
+def facts() -> Dict[str, Any]:
+    """What the scheduler's behaviour may depend on."""
+    meminfo = dict(line.split(":", 1) for line in (read("/proc/meminfo") or "").splitlines() if ":" in line)
+    clock = "/sys/devices/system/clocksource/clocksource0/current_clocksource"
+    return {
+        "hostname": socket.gethostname(),
+        "kernel": os.uname().release,
+        "kernel_version": os.uname().version,
+        "kernel_cmdline": " ".join(w for w in (read("/proc/cmdline") or "").split() if not w.startswith("harness.")),
+        "cpus": os.sysconf("SC_NPROCESSORS_ONLN"),
+        "cpu_model": cpu_model(read("/proc/cpuinfo") or ""),
+        "memory_kb": int(meminfo.get("MemTotal", "0 kB").split()[0]),
+        "memory_available_kb": int(meminfo.get("MemAvailable", "0 kB").split()[0]),
+        "clocksource": read(clock),
+        "loadavg": read("/proc/loadavg"),
+        "python": sys.version.split()[0],
+        "packages": packages(),
+        "scheduler": scheduler_settings(),
+    }
+
+
+def packages() -> Dict[str, str]:
+    """Versions of what was installed for the trial, as far as it came in packages."""
+    wanted = ["linux-perf*", "linux-tools*", "nginx*", "apache2-utils", "stress-ng", "systemd"]
+    show = ["dpkg-query", "--show", "--showformat", "${db:Status-Abbrev}|${Package}|${Version}\n"]
+    try:
+        rows = [line.split("|") for line in call(show + wanted, 30, check=False).splitlines()]
+    except Failure:
+        return {}
+    return {row[1]: row[2] for row in rows if len(row) == 3 and row[0].startswith("ii")}
+
+
+def scheduler_settings() -> Dict[str, str]:
+    """Every knob of the scheduler that this kernel shows, by its path."""
+    patterns = ["/proc/sys/kernel/sched_*", "/sys/kernel/debug/sched/*", "/sys/kernel/debug/sched_features"]
+    patterns += ["/sys/kernel/sched_ext/state", "/sys/fs/cgroup/system.slice/cgroup.controllers"]
+    found = {path: read(path) for pattern in patterns for path in sorted(glob.glob(pattern)) if os.path.isfile(path)}
+    return {path: text[:2000] for path, text in found.items() if text and not path.endswith("/debug")}
+
+
+def sha256(path: str) -> str:
+    """The file's SHA-256, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        for block in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def hashes(work_dir: str) -> Dict[str, str]:
+    """The SHA-256 of every file the host pulls; also written as `sha256sums`."""
+    found = {}
+    for name in ("perf.data", "perf.log", "load.txt"):
+        path = os.path.join(work_dir, name)
+        if os.path.exists(path):
+            found[name] = sha256(path)
+    lines = [f"{digest}  {name}\n" for name, digest in sorted(found.items())]
+    write_atomic(os.path.join(work_dir, "sha256sums"), "".join(lines))
+    return found
+
+
+# --- the trial --------------------------------------------------------------------------------------------------------
+
+
+def carry_out(config: Dict[str, Any], result: Dict[str, Any]) -> None:
+    """All steps in order; `result` always says which one is under way."""
+
+    def step(name: str) -> None:
+        result["stage"] = name
+        result["stages"][name] = round(time.monotonic() - begun, 3)
+
+    begun = time.monotonic()
+    step("preflight")
+    result.update(preflight(config))
+    step("alone")
+    result["ssh_connections_before"] = wait_until_alone(config["alone_s"])
+    os.sync()
+    step("load")
+    start_load(config)
+    try:
+        step("warm-up")
+        time.sleep(config["warmup_s"])
+        require_load(config, "before the recording began")
+        step("record")
+        result["recording"] = record(config)
+        result["ssh_connections_after"] = ssh_connections_now()
+        result["load"] = load_state(config)
+    finally:
+        stop_load(config)
+    step("collect")
+    result["facts"] = facts()
+    step("hash")
+    result["sha256"] = hashes(config["work_dir"])
+    step("done")
+
+
+def terminated(signum: int, frame: Any) -> None:
+    """Told to stop: unwind, so that the load is stopped as well."""
+    raise Failure(f"stopped from outside (signal {signum})")
+
+
+def main(arguments: List[str], config: Dict[str, Any]) -> int:
+    """Carry out what the arguments ask for; 0 where it succeeded."""
+    signal.signal(signal.SIGTERM, terminated)
+    result = {"schema": SCHEMA, "name": config["name"], "ok": False, "stage": "preflight", "stages": {}}
+    try:
+        if arguments == ["preflight"]:
+            result.update(preflight(config))
+        else:
+            carry_out(config, result)
+        result["ok"] = True
+    except Failure as error:
+        result["error"] = str(error)
+    except Exception as error:  # anything at all has to reach the host
+        result["error"] = f"{type(error).__name__}: {error}"
+    if arguments == ["preflight"]:
+        print(json.dumps(result, sort_keys=True))
+    else:
+        write_atomic(os.path.join(config["work_dir"], "result.json"), json.dumps(result, indent=1, sort_keys=True))
+    return 0 if result["ok"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], json.loads(CONFIG_JSON)))
