@@ -1,0 +1,180 @@
+"""The answer in a sentence or two, computed from the scores, and the banners that say what to beware of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from harness.report.facts import Run
+from harness.report.scores import Cell, Group, standing
+from harness.report.svg import element
+from harness.report.text import percent, percent_range
+
+
+@dataclass(frozen=True)
+class Contest:
+    """The best predictor of one mark, arm and regime against the best baseline that sees no more than it does."""
+
+    mark: str
+    arm: str
+    regime: str
+    best: Group
+    baseline: Group | None
+    split: str  # contested, or overall where no switch was contested
+    chance: float | None
+
+    @property
+    def outcome(self) -> str:
+        """`baseline` when the best is one itself, `alone` with none to compare to, else `better` or `unclear`."""
+        if self.best.baseline:
+            return "baseline"
+        ours, theirs = self.cell(self.best), self.baseline and self.cell(self.baseline)
+        if not ours or not theirs:
+            return "alone"
+        low = ours.low if ours.low is not None else ours.value
+        high = theirs.high if theirs.high is not None else theirs.value
+        return "better" if low > high else "unclear"
+
+    def cell(self, group: Group) -> Cell | None:
+        """The top-1 score this contest is about."""
+        return group.cell(self.split, "top1")
+
+
+@dataclass(frozen=True)
+class Banner:
+    """Something a reader must not miss; `kind` is `bad` or `warn`."""
+
+    kind: str
+    title: str
+    text: str
+    items: tuple[str, ...] = ()
+
+
+def contests(groups: list[Group]) -> list[Contest]:
+    """One contest for each mark, arm and regime that was scored, in the order of `groups`."""
+    keys = dict.fromkeys((group.mark, group.arm, group.regime) for group in groups)
+    found = []
+    for mark, arm, regime in keys:
+        rivals = [group for group in groups if (group.mark, group.arm, group.regime) == (mark, arm, regime)]
+        best = max(rivals, key=standing)
+        split = "contested" if best.cell("contested", "top1") else "overall"
+        chance = best.mean(lambda seed: seed.chance) if split == "contested" else None
+        found.append(Contest(mark, arm, regime, best, _baseline(groups, best), split, chance))
+    return found
+
+
+def _baseline(groups: list[Group], best: Group) -> Group | None:
+    """The best baseline of the same mark, arm and regime; where that regime has none, of the same mark and arm."""
+    same = [g for g in groups if g.baseline and (g.mark, g.arm) == (best.mark, best.arm) and g is not best]
+    return max([g for g in same if g.regime == best.regime] or same, key=standing, default=None)
+
+
+def lead(found: list[Contest]) -> Contest | None:
+    """The contest the page opens with: the highest score; on a draw the regime that sees less, which comes first."""
+    return max(found, key=lambda contest: standing(contest.best), default=None)
+
+
+def answer(run: Run, found: list[Contest]) -> Markup:
+    """The answer to the question of the experiment in one or two sentences, as safe HTML."""
+    first = lead(found)
+    if first is None:
+        return _no_answer(run)
+    cell = first.cell(first.best)
+    where = (
+        "At contested switches, where two or more tasks could have run,"
+        if first.split == "contested"
+        else "At no switch of the test part could more than one task have run; over all of them"
+    )
+    arm = f" on {first.arm}" if len({contest.arm for contest in found}) > 1 else ""
+    sentence = Markup("{where} {name} names the next {mark} {score} of the time{arm}{interval}{chance}.").format(
+        where=where,
+        name=element("strong", first.best.predictor),
+        mark="task’s name" if first.mark == "comm" else "task",  # noqa: RUF001
+        score=element("strong", percent(cell.value if cell else None)),
+        arm=arm,
+        interval=_interval(cell),
+        chance=f", against {percent(first.chance)} by chance" if first.chance is not None else "",
+    )
+    return sentence + " " + _against_baseline(first)
+
+
+def _interval(cell: Cell | None) -> str:
+    between = percent_range(cell.low, cell.high) if cell else ""
+    return f" (95\u202f% interval {between})" if between else ""
+
+
+def _against_baseline(contest: Contest) -> Markup:
+    baseline = contest.baseline
+    if contest.outcome == "baseline":
+        return element("strong", "Nothing beats the baseline:") + " the best predictor is itself a baseline."
+    if contest.outcome == "alone" or baseline is None:
+        return Markup("No baseline was scored beside it, so this says little about what was learnt.")
+    cell = contest.cell(baseline)
+    theirs = f"{baseline.predictor}, reaches {percent(cell.value if cell else None)}{_interval(cell)}"
+    if contest.outcome == "better":
+        return Markup("The best baseline, {}; the intervals do not overlap.").format(theirs)
+    return Markup("{} The best one, {}, and the intervals overlap.").format(
+        element("strong", "It does not clearly beat the baseline."), theirs
+    )
+
+
+def _no_answer(run: Run) -> Markup:
+    if run.wants_models:
+        return Markup("There is no answer yet: no predictor has been scored in this run.")
+    usable = [trial.recording for trial in run.trials if trial.recording]
+    if not usable:
+        return Markup("There is no answer yet: nothing has been recorded.")
+    switches = sum(recording.switches for recording in usable)
+    text = (
+        f"This experiment only records: {len(usable)} recordings with {switches:,} slices, and no predictor asked for."
+    )
+    return Markup("{}").format(text)
+
+
+def banners(run: Run) -> list[Banner]:
+    """What stands between the reader and the numbers, worst first."""
+    return [*_failed(run), *_incomplete(run), *_fallback(run), *_unread(run)]
+
+
+def _failed(run: Run) -> list[Banner]:
+    failed = [trial for trial in run.trials if trial.ok is False]
+    if not failed:
+        return []
+    items = tuple(
+        f"{trial.name}: " + ("; ".join(f"{c.name}: {c.why or c.value}" for c in trial.checks if not c.ok) or "failed")
+        for trial in failed
+    )
+    title = f"{len(failed)} of {len(run.trials)} trials failed their verdict"
+    return [Banner("bad", title, "What they recorded is shown below, and is not to be relied on.", items)]
+
+
+def _incomplete(run: Run) -> list[Banner]:
+    reasons = []
+    if run.state in {"interrupted", "failed"}:
+        reasons.append(f"The campaign was {run.state}" + (f": {run.error}" if run.error else "."))
+    usable = sum(trial.ok is True for trial in run.trials)
+    if run.planned is not None and usable < run.planned:
+        reasons.append(f"{usable} of {run.planned} planned trials have a recording that passed its verdict.")
+    unfinished = [f"{step.name} ({step.state})" for step in run.unfinished]
+    if unfinished:
+        reasons.append("Steps not done: " + ", ".join(unfinished) + ".")
+    if run.wants_models and not run.models:
+        reasons.append("Predictors were asked for and none has been scored.")
+    text = "The numbers below describe what is there so far."
+    return [Banner("bad", "This run is incomplete", text, tuple(reasons))] if reasons else []
+
+
+def _fallback(run: Run) -> list[Banner]:
+    if not run.fallback_reason:
+        return []
+    asked = run.manifest.get("spec", {}).get("machine", {}).get("box", "the box asked for")
+    used = (run.manifest.get("box") or {}).get("name", "another one")
+    title = f"Fallback box: this ran on {used}, not on {asked}"
+    return [
+        Banner("warn", title, "Kernel and scheduler differ from what the experiment asks for.", (run.fallback_reason,))
+    ]
+
+
+def _unread(run: Run) -> list[Banner]:
+    return [Banner("warn", "Some models are missing here", "", tuple(run.problems))] if run.problems else []

@@ -1,0 +1,136 @@
+"""Puts the page together: facts and figures into one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from harness.report import answer, figures, rows, text
+from harness.report.facts import Run, Trial, read_run
+from harness.report.recordings import TaskUse
+from harness.report.scores import REGIMES, SPLITS, Group
+from harness.report.timeline import Timeline, timelines
+from harness.store import write_atomic
+
+SCRIPTS = ("timeline.js", "page.js")
+
+
+def build(run_dir: Path) -> Path:
+    """Write `report/index.html` of a run folder and return its path.
+
+    Missing pieces (no model, no recording, a failed trial) are said on the page. Raises StoreError where the folder
+    has no readable manifest.
+    """
+    target = run_dir / "report" / "index.html"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(target, page(read_run(run_dir)))
+    return target
+
+
+def page(run: Run) -> str:
+    """The page as text."""
+    drawn = timelines([(trial.name, trial.recording) for trial in run.trials if trial.recording])
+    style, scripts = _asset("report.css"), [_asset(name) for name in SCRIPTS]
+    found = answer.contests(run.groups)
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            run=run,
+            policy=_policy(style, scripts),
+            style=Markup(style),
+            scripts=[Markup(script) for script in scripts],
+            contests=found,
+            lead=answer.lead(found),
+            answer=answer.answer(run, found),
+            banners=answer.banners(run),
+            facts=rows.where(run),
+            versions=rows.versions(run),
+            settings=rows.settings(run),
+            timelines=drawn,
+            timeline_meta=json_in_script([one.meta() for one in drawn]),
+            rows=rows.side_by_side(run.trials),
+            curves=list(curve_panels(run.groups)),
+            slots=_slots(run),
+            widest=max((step.seconds or 0 for step in run.steps), default=0) or 1.0,
+            total_seconds=sum(step.seconds or 0 for step in run.steps),
+            cut=[one for one in drawn if one.shown < one.total],
+        )
+    )
+
+
+def json_in_script(value: Any) -> Markup:
+    """JSON that cannot end the script element it stands in: ASCII, with `<`, `>` and `&` as escapes."""
+    encoded = json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    for character in "<>&":
+        encoded = encoded.replace(character, f"\\u{ord(character):04x}")
+    return Markup(encoded)
+
+
+def curve_panels(groups: list[Group]) -> Iterator[tuple[Group, str, Markup]]:
+    """(predictor, column, figure) for everything that has a training history."""
+    for group in groups:
+        for name in dict.fromkeys(curve.label for seed in group.seeds for curve in seed.curves):
+            yield group, name, figures.curves(group.seeds, name)
+
+
+def _slots(run: Run) -> dict[str, int]:
+    tasks: list[TaskUse] = [use for trial in run.trials if trial.recording for use in trial.recording.tasks]
+    return {use.label: use.slot for use in tasks}
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FunctionLoader(_asset),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+        finalize=_finalize,
+    )
+    environment.globals.update(
+        figures=figures, text=text, regimes=REGIMES, splits=SPLITS, usable=_usable, hashes=_hashes, packed=_packed
+    )
+    return environment
+
+
+def _finalize(value: Any) -> Any:
+    """The last gate: whatever text reaches the page has nothing hidden in it."""
+    return text.visible_lines(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _usable(trials: list[Trial]) -> int:
+    return sum(trial.ok is True for trial in trials)
+
+
+def _hashes(run: Run) -> list[tuple[str, str]]:
+    return [(path, digest) for step in run.steps for path, digest in step.outputs.items()]
+
+
+def _packed(timeline: Timeline) -> Markup:
+    return Markup(timeline.packed)
+
+
+def _policy(style: str, scripts: list[str]) -> str:
+    """A content security policy under which only this page's own style and scripts work, and nothing is fetched."""
+    allowed = " ".join(_source(script) for script in scripts)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src {_source(style)}; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _source(content: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
+
+
+def _asset(name: str) -> str:
+    return (files("harness.report") / "templates" / name).read_text("utf-8")

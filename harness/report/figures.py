@@ -1,0 +1,184 @@
+"""The figures of the page, each a pure function from facts to inline SVG."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from markupsafe import Markup
+
+from harness.report.recordings import TASKS_SHOWN, Spread
+from harness.report.history import Curve
+from harness.report.scores import Group, Rollout, Scored
+from harness.report.svg import Scale, axis, element, grid, lane, nice_scale, tick_step, ticks, time_tick
+from harness.report.text import fixed, percent
+
+ROLLOUT_SHOWN = 120
+_CURVE_HEIGHT = 150
+
+
+def swatch(slot: int) -> Markup:
+    """A small square in a task's colour."""
+    return element(
+        "svg", element("rect", class_=f"fill t{slot}", width="10", height="10", rx="2"),
+        class_="swatch", width="10", height="10", aria_hidden="true",
+    )  # fmt: skip
+
+
+def bar(share: float, kind: str = "") -> Markup:
+    """A horizontal bar of `share` (0 to 1) of its cell."""
+    width = f"{100 * min(max(share, 0.0), 1.0):.2f}%"
+    return lane(14, [element("rect", class_=f"bar {kind}".strip(), x="0", y="2", height="10", width=width)])
+
+
+def split_bar(contested: float) -> Markup:
+    """One bar in two parts: contested switches, then forced ones."""
+    edge = f"{100 * contested:.2f}%"
+    parts = [
+        element("rect", class_="bar forced", x="0", y="2", height="10", width="100%"),
+        element("rect", class_="bar contested", x="0", y="2", height="10", width=edge),
+    ]
+    return lane(14, parts, f"{percent(contested)} contested")
+
+
+def time_scale(edges_ns: Sequence[float]) -> Scale:
+    """The logarithmic scale on which a trial's distributions are drawn."""
+    return Scale(edges_ns[0], edges_ns[-1], log=True)
+
+
+def time_axis(edges_ns: Sequence[float], label: str) -> Markup:
+    """The axis under a column of distributions."""
+    return axis(time_scale(edges_ns), label, time_tick)
+
+
+def ridge(spread: Spread, edges_ns: Sequence[float], slot: int, height: int = 38) -> Markup:
+    """A histogram over log time, scaled to its own peak, with the middle half and the median marked below it."""
+    scale, peak = time_scale(edges_ns), max(spread.bins) or 1
+    base = height - 7
+    steps = "".join(f"V{base - (base - 3) * n / peak:.1f}H{index + 1}" for index, n in enumerate(spread.bins))
+    shape = element("path", class_=f"fill t{slot}", d=f"M0 {base}{steps}V{base}Z")
+    hist = element("svg", shape, viewBox=f"0 0 {len(spread.bins)} {height}", preserveAspectRatio="none",
+                   width="100%", height=height)  # fmt: skip
+    y = height - 3
+    middle = element("line", class_="middle", x1=scale.percent(spread.p25), x2=scale.percent(spread.p75), y1=y, y2=y)
+    tails = element("line", class_="tails", x1=scale.percent(spread.p05), x2=scale.percent(spread.p95), y1=y, y2=y)
+    median = element("circle", class_="median", cx=scale.percent(spread.p50), cy=y, r="3")
+    bins = ",".join(map(str, spread.bins))
+    return lane(height, [*grid(scale), hist, tails, middle, median], class_="ridge", data_bins=bins)
+
+
+def score_scale(groups: Iterable[Group], split: str, metric: str) -> Scale:
+    """One scale for every predictor's score on one split, wide enough for intervals and chance."""
+    values: list[float] = []
+    for group in groups:
+        cells = [one.splits[split][metric] for one in group.seeds if metric in one.splits[split]]
+        values += [v for cell in cells for v in (cell.value, cell.low, cell.high) if v is not None]
+        if (split, metric) == ("contested", "top1"):
+            values += [one.chance for one in group.seeds if one.chance is not None]
+    return nice_scale(values, floor=0.0, ceiling=1.0 if metric == "top1" else None)
+
+
+def dots(group: Group, split: str, metric: str, scale: Scale, best: bool = False) -> Markup:
+    """A predictor's mean with its interval, a faint dot for each seed, and a dashed line at chance."""
+    cell = group.cell(split, metric)
+    parts = grid(scale, 4)
+    chance = group.mean(lambda seed: seed.chance) if (split, metric) == ("contested", "top1") else None
+    if chance is not None:
+        at = scale.percent(chance)
+        parts.append(element("line", class_="chance", x1=at, x2=at, y1="0", y2="100%"))
+    if cell is None:
+        return lane(26, parts, "not scored")
+    if cell.low is not None and cell.high is not None:
+        parts.append(element("line", class_="interval", x1=scale.percent(cell.low), x2=scale.percent(cell.high),
+                             y1="13", y2="13"))  # fmt: skip
+    parts += [
+        element("circle", class_="seed", cx=scale.percent(one.splits[split][metric].value), cy="13", r="2.5")
+        for one in group.seeds
+        if len(group.seeds) > 1 and metric in one.splits[split]
+    ]
+    kind = " ".join(["point"] + ["best"] * best + ["baseline"] * group.baseline)
+    parts.append(element("circle", class_=kind, cx=scale.percent(cell.value), cy="13", r="4.5"))
+    return lane(26, parts)
+
+
+def score_axis(scale: Scale, metric: str) -> Markup:
+    """The axis under a column of dots."""
+    if metric == "top1":
+        return axis(scale, "top-1 accuracy", lambda value: percent(value, 0), 4)
+    step = tick_step(scale.low, scale.high, 4)
+    digits = 0 if step >= 1 else 1 if step >= 0.1 else 2
+    return axis(scale, "bits per switch", lambda value: fixed(value, digits), 4)
+
+
+def curves(seeds: Sequence[Scored], name: str) -> Markup:
+    """One column of the training history, a line for each seed."""
+    lines = [curve for seed in seeds for curve in seed.curves if curve.label == name]
+    points = [point for curve in lines for point in curve.points]
+    xs = Scale(min(x for x, _ in points), max(x for x, _ in points) + 1e-9)
+    ys = nice_scale([y for _, y in points])
+    top, bottom = 12, _CURVE_HEIGHT - 40
+    parts: list[Markup] = []
+    for value in ticks(ys, 4):
+        y = bottom - (bottom - top) * ys.at(value) / 100
+        parts.append(element("line", class_="grid", x1="10%", x2="100%", y1=y, y2=y))
+        parts.append(element("text", f"{value:.4g}", class_="tick", x="8.5%", y=y + 4, text_anchor="end"))
+    drawn = [_polyline(curve, xs, ys) for curve in lines]
+    parts.append(element("svg", *drawn, x="10%", y=top, width="90%", height=bottom - top, viewBox="0 0 100 100",
+                         preserveAspectRatio="none", overflow="visible"))  # fmt: skip
+    foot = element("svg", axis(xs, seeds[0].x_label, lambda value: f"{value:.4g}"),
+                   x="10%", y=bottom, width="90%", height="40")  # fmt: skip
+    return lane(
+        _CURVE_HEIGHT, [*parts, foot], f"{name} over {seeds[0].x_label}, one line for each seed", class_="curves"
+    )
+
+
+def _polyline(curve: Curve, xs: Scale, ys: Scale) -> Markup:
+    points = " ".join(f"{xs.at(x):.2f},{100 - ys.at(y):.2f}" for x, y in curve.points)
+    if len(curve.points) == 1:
+        points = f"{points} {points}"
+    return element("polyline", class_="curve", points=points)
+
+
+def rollout_slots(rollout: Rollout, known: dict[str, int]) -> dict[str, int]:
+    """A colour for each mark of a rollout: the page's own for a task it knows, else one that is free."""
+    marks = [mark for mark, _ in Counter(rollout.real + rollout.generated).most_common()]
+    slots = {mark: slot for mark in marks if (slot := _known_slot(mark, known)) is not None}
+    free = [slot for slot in range(1, TASKS_SHOWN) if slot not in slots.values()]
+    return {mark: slots[mark] if mark in slots else free.pop(0) if free else TASKS_SHOWN for mark in marks}
+
+
+def _known_slot(mark: str, known: dict[str, int]) -> int | None:
+    """A mark may leave out the number of a task, or number a task that is alone under its name."""
+    if mark.startswith("swapper/"):
+        return known.get("idle")
+    return next((known[name] for name in (mark, f"{mark}#0", mark.removesuffix("#0")) if name in known), None)
+
+
+def strip(marks: Sequence[str], slots: dict[str, int], label: str) -> Markup:
+    """Marks in order, one coloured cell each."""
+    cells: dict[int, list[str]] = {}
+    for index, mark in enumerate(marks[:ROLLOUT_SHOWN]):
+        cells.setdefault(slots[mark], []).append(f"M{index + 0.06:.2f} 0h.88v1h-.88z")
+    drawn = [element("path", class_=f"fill t{slot}", d="".join(d)) for slot, d in sorted(cells.items())]
+    return _cells(drawn, 22, label)
+
+
+def agreement(rollout: Rollout) -> Markup:
+    """A tick for each position at which the two strips differ."""
+    pairs = zip(rollout.real, rollout.generated, strict=False)
+    wrong = [index for index, (real, made) in enumerate(pairs) if real != made and index < ROLLOUT_SHOWN]
+    path = element("path", class_="differs", d="".join(f"M{index + 0.06:.2f} 0h.88v1h-.88z" for index in wrong))
+    return _cells([path], 6, f"{len(wrong)} positions differ")
+
+
+def rollout_note(rollout: Rollout) -> str:
+    """How far the two go together."""
+    pairs = list(zip(rollout.real, rollout.generated, strict=False))
+    together = next((index for index, (real, made) in enumerate(pairs) if real != made), len(pairs))
+    return f"the first {together} of {len(pairs)} agree; {min(len(pairs), ROLLOUT_SHOWN)} are drawn"
+
+
+def _cells(drawn: list[Markup], height: int, label: str) -> Markup:
+    inner = element("svg", *drawn, viewBox=f"0 0 {ROLLOUT_SHOWN} 1", preserveAspectRatio="none", width="100%",
+                    height=height)  # fmt: skip
+    return lane(height, [inner], label, class_="strip")

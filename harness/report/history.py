@@ -1,0 +1,40 @@
+"""The course of a training, from history.parquet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as parquet
+
+from harness.report.text import visible
+
+CURVE_POINTS = 400
+_STEPS = ("epoch", "update", "step", "order")
+_MEASURES = ("loss", "nll", "nats", "bits")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line of a training history: (x, y) points of one column."""
+
+    label: str
+    points: tuple[tuple[float, float], ...]
+
+
+def read_curves(path: Path) -> tuple[str, tuple[Curve, ...]]:
+    """The columns of a training history against its first one of epoch, update, step or order (else the row number)."""
+    if not path.is_file():
+        return "", ()
+    frame = parquet.read_table(path).to_pandas().select_dtypes("number")
+    x_label = next((name for name in _STEPS if name in frame), "row")
+    x = frame[x_label].to_numpy(dtype=float) if x_label in frame else np.arange(1.0, len(frame) + 1)
+    keep = np.unique(np.linspace(0, len(frame) - 1, min(CURVE_POINTS, len(frame))).astype(int))
+    wanted = [name for name in frame if any(word in str(name) for word in _MEASURES)]
+    curves = []
+    for name in wanted:
+        y = frame[name].to_numpy(dtype=float)
+        points = tuple((float(x[i]), float(y[i])) for i in keep if np.isfinite(x[i]) and np.isfinite(y[i]))
+        curves += [Curve(visible(name).replace("_", " "), points)] if points else []
+    return x_label, tuple(curves)

@@ -1,0 +1,84 @@
+"""The rows of the page's plain tables: where it ran, with what, and the trials side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from harness.report import text
+from harness.report.facts import Run, Trial
+from harness.report.recordings import Recording
+
+_EXACT = ("digest", "port", "version", "pid", "cmdline")  # numbers in these are names, and are not grouped
+_BANNERED = ("fallback_reason", "asked")
+
+
+def where(run: Run) -> list[tuple[str, str]]:
+    """Where it ran, as (name, value): the box, the machine, the guest of the first trial that told, the host."""
+    box, guest = run.manifest.get("box"), _guest(run)
+    known = {key: value for key, value in box.items() if key not in _BANNERED} if isinstance(box, dict) else None
+    facts = {key: value for key, value in _mapping(guest.get("facts")).items() if key != "scheduler"}
+    perf = {"perf": guest["perf_version"]} if "perf_version" in guest else {}
+    return [
+        *_flat("box", known),
+        *_flat("machine", run.manifest.get("machine")),
+        *_flat("guest", {**facts, **perf}),
+        *_flat("host", run.manifest.get("host")),
+    ]
+
+
+def settings(run: Run) -> list[tuple[str, str]]:
+    """The scheduler's settings in the guest, by path, as far as its kernel shows them."""
+    found = _mapping(_mapping(_guest(run).get("facts")).get("scheduler"))
+    return [(text.visible(path), text.visible(value)) for path, value in found.items()]
+
+
+def versions(run: Run) -> list[tuple[str, str]]:
+    """Versions of harness, Python and packages on the host."""
+    found = dict(_mapping(run.manifest.get("versions")))
+    packages = _mapping(found.pop("packages", None))
+    return [(text.visible(name), text.visible(version)) for name, version in {**found, **packages}.items()]
+
+
+def _guest(run: Run) -> dict[str, Any]:
+    return next((trial.guest for trial in run.trials if trial.guest), {})
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _flat(name: str, value: Any) -> list[tuple[str, str]]:
+    """Nested mappings as rows whose names tell the way to them; lists as one row; nothing for null."""
+    if isinstance(value, dict):
+        return [row for key, inner in value.items() for row in _flat(f"{name} {text.visible(key)}", inner)]
+    label = name.replace("_", " ")
+    if isinstance(value, list):
+        return [(label, ", ".join(text.plain(item) for item in value) or text.NO_VALUE)]
+    if value is None:
+        return []
+    return [(label, text.visible(value) if any(word in name for word in _EXACT) else text.plain(value))]
+
+
+def side_by_side(trials: list[Trial]) -> list[tuple[str, list[str]]]:
+    """The trials as columns: (what, its value in each trial); first the recordings, then the load's own metrics."""
+    known: list[tuple[str, Callable[[Recording], str]]] = [
+        ("recorded", lambda rec: text.seconds(rec.span_s)),
+        ("slices", lambda rec: text.count(rec.switches)),
+        ("slices per second", lambda rec: text.count(rec.switches / rec.span_s if rec.span_s else None)),
+        ("tasks", lambda rec: text.count(rec.task_count)),
+        ("contested", lambda rec: text.percent(rec.contested_share)),
+        ("idle", lambda rec: text.percent(rec.idle_share)),
+        ("median wakeup latency", lambda rec: text.duration(rec.latency.p50 if rec.latency else None)),
+        ("95th percentile", lambda rec: text.duration(rec.latency.p95 if rec.latency else None)),
+        ("99th percentile", lambda rec: text.duration(rec.latency.p99 if rec.latency else None)),
+    ]
+    rows = [(name, [show(t.recording) if t.recording else text.NO_VALUE for t in trials]) for name, show in known]
+    metrics = dict.fromkeys(name for trial in trials for name in trial.metrics)
+    return rows + [
+        (
+            text.visible(name).replace("_per_s", " per second").replace("_", " "),
+            [text.plain(t.metrics.get(name)) for t in trials],
+        )
+        for name in metrics
+    ]

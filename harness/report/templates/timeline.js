@@ -1,0 +1,268 @@
+"use strict";
+// The timeline: unpacks the slices of one CPU and draws what the window [from, to) shows.
+(() => {
+  const figure = document.getElementById("timeline");
+  if (!figure) return;
+  const find = (id) => document.getElementById(`timeline-${id}`);
+  const metas = JSON.parse(find("meta").textContent);
+  const packed = figure.querySelectorAll(".timeline-data");
+  const main = find("main"), over = find("over"), tip = find("tip"), read = find("read"), legend = find("legend");
+  const pick = find("pick"), stage = main.parentElement, pen = main.getContext("2d"), overPen = over.getContext("2d");
+  const ROW = 24, AXIS = 24, OVER = 40, CLOSEST = 200;
+  let data, meta, rows = [], hidden = new Set(), from = 0, to = 1, end = 1, chosen = -1, gutter = 120, colours = {}, queued = 0;
+  let busy = null; // the overview's columns, kept until the width or the recording changes
+
+  // Five LEB128 numbers a slice; see timeline.py.
+  function unpack(index) {
+    const raw = atob(packed[index].textContent.trim()), n = metas[index].shown;
+    const out = { n, start: new Float64Array(n), length: new Float64Array(n), wait: new Float64Array(n),
+      slot: new Uint8Array(n), contested: new Uint8Array(n), state: new Uint16Array(n), sum: 0 };
+    let at = 0, last = 0;
+    const next = () => {
+      let value = 0, scale = 1, byte;
+      do { byte = raw.charCodeAt(at++); value += (byte & 127) * scale; scale *= 128; } while (byte > 127);
+      return value;
+    };
+    for (let i = 0; i < n; i++) {
+      const gap = next();
+      out.start[i] = last + (gap % 2 ? -(gap + 1) / 2 : gap / 2);
+      out.length[i] = next();
+      const kind = next();
+      out.slot[i] = Math.floor(kind / 2); out.contested[i] = kind % 2;
+      out.state[i] = next();
+      out.wait[i] = next() - 1;
+      last = out.start[i] + out.length[i];
+      out.sum += out.length[i];
+    }
+    return out;
+  }
+
+  function time(ns) {
+    for (const [size, unit] of [[1e9, "s"], [1e6, "ms"], [1e3, "µs"]])
+      if (Math.abs(ns) >= size * 0.9995) return `${Number((ns / size).toPrecision(3))} ${unit}`;
+    return `${Math.round(ns)} ns`;
+  }
+  function moment(ns, step) { // a time since the start, as fine as `step`
+    const [size, unit] = step >= 1e8 ? [1e9, "s"] : step >= 1e5 ? [1e6, "ms"] : [1e3, "µs"];
+    return `${(ns / size).toFixed(Math.max(0, Math.ceil(-Math.log10(step / size) - 1e-9)))} ${unit}`;
+  }
+  const label = (slot) => (meta.tasks.find(([number]) => number === slot) || [slot, "?"])[1];
+
+  function open(index) {
+    meta = metas[index]; data = unpack(index); busy = null; chosen = -1;
+    end = data.n ? Math.max(1, data.start[data.n - 1] + data.length[data.n - 1]) : 1;
+    hidden = new Set();
+    legend.replaceChildren(...meta.tasks.map(([slot, name]) => {
+      const button = document.createElement("button"), mark = document.createElement("i");
+      button.type = "button"; button.setAttribute("aria-pressed", "true");
+      mark.style.background = `var(--t${slot})`;
+      button.append(mark, name);
+      button.addEventListener("click", () => {
+        hidden.has(slot) ? hidden.delete(slot) : hidden.add(slot);
+        button.setAttribute("aria-pressed", String(!hidden.has(slot)));
+        layout();
+      });
+      return button;
+    }));
+    view(0, end); layout();
+  }
+
+  function size(canvas, context, height) {
+    const ratio = window.devicePixelRatio || 1, width = Math.max(200, figure.clientWidth);
+    canvas.width = Math.round(width * ratio); canvas.height = Math.round(height * ratio);
+    canvas.style.height = `${height}px`;
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.font = `12px ${getComputedStyle(document.body).getPropertyValue("--sans") || "sans-serif"}`;
+    return width;
+  }
+  function layout() {
+    const style = getComputedStyle(document.documentElement);
+    colours = Object.fromEntries(["ink", "soft", "rule", "faint", "paper", "bad", "wash", ...Array.from({ length: 13 }, (_, i) => `t${i}`)]
+      .map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
+    rows = meta.tasks.map(([slot]) => slot).filter((slot) => !hidden.has(slot));
+    gutter = figure.clientWidth < 560 ? 74 : 128;
+    size(main, pen, rows.length * ROW + AXIS); size(over, overPen, OVER);
+    busy = null; draw();
+  }
+  const width = () => main.clientWidth - gutter;
+  const x = (ns) => gutter + ((ns - from) / (to - from)) * width();
+  const ns = (px) => from + ((px - gutter) / width()) * (to - from);
+
+  function view(low, high) {
+    const span = Math.min(Math.max(high - low, CLOSEST), end);
+    from = Math.min(Math.max(low, 0), end - span); to = from + span;
+    if (!queued) queued = requestAnimationFrame(() => { queued = 0; draw(); });
+  }
+  const zoom = (factor, at = (from + to) / 2) => view(at - (at - from) * factor, at + (to - at) * factor);
+  const pan = (share) => view(from + share * (to - from), to + share * (to - from));
+  function first(at) { // the first slice that ends after `at`
+    let low = 0, high = data.n;
+    while (low < high) { const mid = (low + high) >> 1; data.start[mid] + data.length[mid] <= at ? (low = mid + 1) : (high = mid); }
+    return low;
+  }
+  function columns(low, high, count, lines, lineOf) { // share of each column's time that each line was on the CPU
+    const shares = new Float32Array(count * lines), step = (high - low) / count;
+    for (let i = first(low); i < data.n && data.start[i] < high; i++) {
+      const line = lineOf(data.slot[i]);
+      if (line < 0) continue;
+      const a = Math.max(0, (data.start[i] - low) / step), b = Math.min(count, (data.start[i] + data.length[i] - low) / step);
+      for (let c = Math.floor(a); c < b; c++) shares[line * count + c] += Math.min(b, c + 1) - Math.max(a, c);
+    }
+    return shares;
+  }
+
+  function draw() {
+    const wide = main.clientWidth, plot = Math.max(1, Math.floor(width())), lines = rows.length;
+    const lineOf = Object.fromEntries(rows.map((slot, line) => [slot, line]));
+    const started = performance.now();
+    pen.clearRect(0, 0, wide, lines * ROW + AXIS);
+    pen.textBaseline = "middle"; pen.textAlign = "left";
+    rows.forEach((slot, line) => {
+      pen.fillStyle = colours.faint; pen.fillRect(0, (line + 1) * ROW - 1, wide, 1);
+      pen.fillStyle = colours[`t${slot}`]; pen.fillRect(0, line * ROW + 7, 9, 9);
+      pen.fillStyle = colours.ink; text(label(slot), 15, line * ROW + ROW / 2, gutter - 22);
+    });
+    const low = first(from), high = first(to), many = high - low > plot / 3;
+    if (many) far(plot, lineOf, lines); else near(low, high, lineOf);
+    axis(lines * ROW, wide);
+    overview();
+    figure.dataset.drawMs = (performance.now() - started).toFixed(1);
+    if (chosen < 0) read.value = `${moment(from, (to - from) / 1e3)} to ${moment(to, (to - from) / 1e3)} of ${time(end)}: ${high - low + 1 > data.n ? data.n : high - low + 1} slices`;
+  }
+  function text(value, left, middle, room) { // shortened to fit
+    let shown = value;
+    while (shown.length > 1 && pen.measureText(shown).width > room) shown = shown.slice(0, -2) + "…";
+    pen.fillText(shown, left, middle);
+  }
+  function far(plot, lineOf, lines) {
+    const shares = columns(from, to, plot, lines, (slot) => lineOf[slot] ?? -1);
+    rows.forEach((slot, line) => {
+      pen.fillStyle = colours[`t${slot}`];
+      for (let c = 0; c < plot; c++) {
+        const share = shares[line * plot + c];
+        if (share > 0) { const tall = Math.max(1.5, Math.min(1, share) * (ROW - 5)); pen.fillRect(gutter + c, (line + 1) * ROW - 2 - tall, 1, tall); }
+      }
+    });
+  }
+  function near(low, high, lineOf) {
+    pen.save(); pen.beginPath(); pen.rect(gutter, 0, width(), rows.length * ROW); pen.clip();
+    for (let i = low; i <= high && i < data.n; i++) {
+      const line = lineOf[data.slot[i]];
+      if (line === undefined) continue;
+      const left = x(data.start[i]), wide = Math.max(0.75, x(data.start[i] + data.length[i]) - left), top = line * ROW;
+      if (data.wait[i] > 0) { const woke = x(data.start[i] - data.wait[i]); pen.fillStyle = colours.soft; pen.fillRect(woke, top + ROW / 2, left - woke, 1); pen.fillRect(woke, top + ROW / 2 - 3, 1, 7); }
+      pen.fillStyle = colours[`t${data.slot[i]}`]; pen.fillRect(left, top + 5, Math.max(0.75, wide - (wide > 3 ? 0.5 : 0)), ROW - 8);
+      if (data.contested[i]) { pen.fillStyle = colours.ink; pen.fillRect(left, top + 2, Math.max(1.5, Math.min(wide, 5)), 2); }
+      if (i === chosen) { pen.strokeStyle = colours.ink; pen.lineWidth = 2; pen.strokeRect(left - 1, top + 4, wide + 2, ROW - 6); }
+      if (wide > 56) { pen.fillStyle = colours.paper; pen.fillText(time(data.length[i]), Math.max(left, gutter) + 4, top + ROW / 2 + 1); }
+    }
+    pen.restore();
+  }
+  function axis(top, wide) {
+    const raw = (to - from) / Math.max(2, width() / 130), power = 10 ** Math.floor(Math.log10(raw));
+    const step = [1, 2, 5, 10].find((factor) => factor * power >= raw) * power;
+    pen.fillStyle = colours.soft; pen.textAlign = "center";
+    for (let at = Math.ceil(from / step) * step; at <= to; at += step) {
+      pen.fillRect(x(at), top, 1, 4);
+      const name = moment(at, step), half = pen.measureText(name).width / 2;
+      pen.fillText(name, Math.min(Math.max(x(at), gutter + half), wide - half), top + 14);
+    }
+  }
+  function overview() {
+    const wide = over.clientWidth, plot = Math.max(1, Math.floor(wide));
+    busy ||= columns(0, end, plot, 1, (slot) => (slot === 0 ? -1 : 0));
+    overPen.clearRect(0, 0, wide, OVER);
+    overPen.fillStyle = colours.wash; overPen.fillRect(0, 0, wide, OVER);
+    overPen.fillStyle = colours.t0;
+    busy.forEach((share, c) => { const tall = Math.min(1, share) * (OVER - 6); overPen.fillRect(c, OVER - tall, 1, tall); });
+    const left = (from / end) * wide, window = Math.max(3, ((to - from) / end) * wide);
+    overPen.strokeStyle = colours.ink; overPen.lineWidth = 1.5; overPen.strokeRect(left + 0.75, 0.75, Math.min(window, wide - left) - 1.5, OVER - 1.5);
+  }
+
+  function describe(i) {
+    const wait = data.wait[i] < 0 ? "was preempted before, so did not wait for a wakeup" : `waited ${time(data.wait[i])} since its wakeup`;
+    return [`${label(data.slot[i])} at ${moment(data.start[i], 100)}`, `ran ${time(data.length[i])}, then ${meta.states[data.state[i]]}`, wait, data.contested[i] ? "contested" : "forced"];
+  }
+  function choose(i) {
+    chosen = Math.min(Math.max(i, 0), data.n - 1);
+    const middle = data.start[chosen] + data.length[chosen] / 2;
+    if (middle < from || middle > to || data.length[chosen] < (to - from) / 400) {
+      const span = Math.min(to - from, Math.max(data.length[chosen] * 20, 2e5));
+      view(middle - span / 2, middle + span / 2);
+    }
+    draw(); read.value = describe(chosen).join("; ");
+  }
+  function hit(px, py) { // the slice under a point, or within two pixels of it in that row
+    const slot = rows[Math.floor(py / ROW)], reach = (2 * (to - from)) / width();
+    if (slot === undefined || px < gutter) return -1;
+    for (let i = first(ns(px) - reach); i < data.n && data.start[i] <= ns(px) + reach; i++) if (data.slot[i] === slot) return i;
+    return -1;
+  }
+  function hover(event) {
+    const i = hit(event.offsetX, event.offsetY);
+    tip.hidden = i < 0;
+    if (i < 0) return;
+    tip.textContent = describe(i).join("\n");
+    tip.style.left = `${Math.max(0, Math.min(event.offsetX + 14, main.clientWidth - tip.offsetWidth - 4))}px`;
+    tip.style.top = `${event.offsetY + 16}px`;
+  }
+
+  const actions = { in: () => zoom(0.5), out: () => zoom(2), left: () => pan(-0.3), right: () => pan(0.3), all: () => { chosen = -1; view(0, end); },
+    next: () => choose(chosen < 0 ? first(from) : chosen + 1), previous: () => choose(chosen < 0 ? first(from) : chosen - 1) };
+  const keys = { "+": "in", "=": "in", "-": "out", ArrowUp: "in", ArrowDown: "out", ArrowLeft: "left", ArrowRight: "right", 0: "all", Home: "all", n: "next", p: "previous" };
+  main.addEventListener("keydown", (event) => {
+    const name = !event.ctrlKey && !event.metaKey && !event.altKey && keys[event.key];
+    if (name) { event.preventDefault(); actions[name](); }
+  });
+  figure.querySelectorAll("[data-do]").forEach((button) => button.addEventListener("click", () => actions[button.dataset.do]()));
+  main.addEventListener("wheel", (event) => {
+    if (event.deltaY > 0 && to - from >= end) return; // all is shown: let the page scroll on
+    event.preventDefault(); tip.hidden = true;
+    event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY) ? pan((event.deltaX || event.deltaY) / width()) : zoom(Math.exp(Math.max(-1, Math.min(1, event.deltaY / 300))), ns(event.offsetX));
+  }, { passive: false });
+  let grip = null;
+  main.addEventListener("pointerdown", (event) => { grip = { px: event.clientX, from, to, moved: false }; main.setPointerCapture(event.pointerId); });
+  main.addEventListener("pointermove", (event) => {
+    if (!grip) return hover(event);
+    const shift = ((event.clientX - grip.px) / width()) * (grip.to - grip.from);
+    grip.moved ||= Math.abs(event.clientX - grip.px) > 3; tip.hidden = true;
+    view(grip.from - shift, grip.to - shift);
+  });
+  main.addEventListener("pointerup", (event) => { if (grip && !grip.moved) { const i = hit(event.offsetX, event.offsetY); if (i >= 0) choose(i); } grip = null; });
+  main.addEventListener("pointercancel", () => { grip = null; });
+  main.addEventListener("pointerleave", () => { tip.hidden = true; });
+  const jump = (event) => { const at = (event.offsetX / over.clientWidth) * end, half = (to - from) / 2; view(at - half, at + half); };
+  over.addEventListener("pointerdown", (event) => { over.setPointerCapture(event.pointerId); jump(event); });
+  over.addEventListener("pointermove", (event) => { if (event.buttons) jump(event); });
+  pick.addEventListener("change", () => open(Number(pick.value)));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", layout);
+  new ResizeObserver(() => { if (data) layout(); }).observe(figure);
+
+  figure.querySelectorAll("[hidden]").forEach((part) => { if (part !== tip) part.hidden = false; });
+  open(0);
+
+  // Proof, for tests and for the doubtful: do all recordings unpack to the sums they were packed with, and do the
+  // controls do what they say? Opened with #check, the page answers in attributes of the figure.
+  if (location.hash === "#check") check();
+  function check() {
+    const faults = [], expect = (ok, what) => { if (!ok) faults.push(what); };
+    metas.forEach((one, index) => expect(unpack(index).sum === one.busy, `sum of ${index}`));
+    const press = (key) => main.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+    press("+"); expect(Math.abs(to - from - end / 2) < end / 1e6 + CLOSEST, "plus halves the window");
+    press("ArrowRight"); expect(from > end / 4, "right goes on");
+    const i = Math.floor(data.n / 2);
+    choose(i); draw();
+    const py = rows.indexOf(data.slot[i]) * ROW + ROW / 2;
+    expect(hit(x(data.start[i] + data.length[i] / 2), py) >= 0, "a slice is found under its place");
+    press("n"); expect(chosen === i + 1 || data.n < 2, "n goes to the next slice");
+    const button = legend.querySelector("button"), before = rows.length;
+    button.click(); expect(rows.length === before - 1, "a row can be switched off");
+    button.click(); expect(rows.length === before, "and on again");
+    press("0"); draw(); expect(from === 0 && to === end, "0 shows all");
+    const started = performance.now();
+    for (let turn = 0; turn < 5; turn++) draw();
+    figure.dataset.frameMs = ((performance.now() - started) / 5).toFixed(1);
+    figure.dataset.slices = String(metas.reduce((sum, one) => sum + one.shown, 0));
+    figure.dataset.check = faults.length ? `failed: ${faults.join(", ")}` : "ok";
+  }
+})();

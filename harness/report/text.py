@@ -1,0 +1,100 @@
+"""How values become text: units, rounding, and names that try to be something else."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+# Control characters, lone surrogates, and the marks that reorder or hide text.
+_UNSEEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\uffff]"
+)
+_UNSEEN_IN_LINES = re.compile(_UNSEEN.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
+
+NO_VALUE = "–"  # noqa: RUF001 - an en dash is what a table shows for "none"
+
+
+def visible(value: Any) -> str:
+    r"""One line of text in which nothing is hidden: control characters and stray bytes read as `\x1b`, `\u202e`."""
+    return _UNSEEN.sub(_escape, _text(value))
+
+
+def visible_lines(value: Any) -> str:
+    """The same for text of several lines, whose line feeds and tabs are kept."""
+    return _UNSEEN_IN_LINES.sub(_escape, _text(value))
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that was not UTF-8, carried by surrogateescape
+        return f"\\x{code - 0xDC00:02x}"
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def number(value: Any) -> float | None:
+    """`value` as a finite float, or None where it is missing, not a number, or not finite."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) else None
+
+
+def count(value: float | None) -> str:
+    """A whole number with thin spaces between thousands: 145 607."""
+    return NO_VALUE if value is None else f"{round(value):,}".replace(",", "\u202f")
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A share between 0 and 1 as percent."""
+    return NO_VALUE if value is None else f"{100 * value:.{digits}f}\u202f%"
+
+
+def percent_range(low: float | None, high: float | None, digits: int = 1) -> str:
+    """An interval of shares: 76.2 to 79.8 %; nothing where there is none."""
+    return "" if low is None or high is None else f"{100 * low:.{digits}f} to {percent(high, digits)}"
+
+
+def fixed(value: float | None, digits: int = 3) -> str:
+    """A number with a fixed count of digits after the point."""
+    return NO_VALUE if value is None else f"{value:.{digits}f}"
+
+
+def plain(value: Any) -> str:
+    """Any scalar of a check or a metric: whole numbers grouped, others to four significant digits."""
+    if value is None or value == "":
+        return NO_VALUE
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    as_number = number(value)
+    if as_number is None:
+        return visible(value)
+    return count(as_number) if as_number == round(as_number) else f"{as_number:.4g}"
+
+
+def duration(ns: float | None) -> str:
+    """Nanoseconds to three significant digits in the unit that reads best: 840 ns, 12.3 µs, 1.25 ms."""
+    if ns is None:
+        return NO_VALUE
+    for size, unit in ((1e9, "s"), (1e6, "ms"), (1e3, "µs")):
+        if abs(ns) >= size * 0.9995:
+            return f"{_three(ns / size)}\u202f{unit}"
+    return f"{round(ns)}\u202fns"
+
+
+def seconds(value: float | None) -> str:
+    """A cost in seconds: 0.42 s, 38.5 s, 4 min 05 s."""
+    if value is None:
+        return NO_VALUE
+    if value < 120:
+        return f"{value:.2f}\u202fs" if value < 10 else f"{value:.1f}\u202fs"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes}\u202fmin {rest:02d}\u202fs"
+
+
+def _three(value: float) -> str:
+    digits = 2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0
+    return f"{value:.{digits}f}"

@@ -1,0 +1,132 @@
+"""Packs slices into the few bytes each that the page carries for its timeline.
+
+One slice is five unsigned LEB128 numbers: the gap to the end of the slice before it on that CPU (ns, zigzag, since
+clocks may step back), its length (ns), `slot * 2 + contested`, the end state's index, and the wakeup latency plus one
+(ns; 0 where the task was preempted and so never waited for a wakeup). About 8 bytes a slice, 11 as base64.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness.report.recordings import Recording
+from harness.report.text import visible
+
+SLICES_A_PAGE = 300_000
+CPUS_SHOWN = 4
+_SEVEN_BITS = 7
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """One CPU of one trial: `packed` is base64; `shown` of `total` slices are in it, from `start_ns` on."""
+
+    trial: str
+    cpu: int
+    start_ns: int
+    shown: int
+    total: int
+    busy_ns: int  # the sum of the slices shown: the page adds them up again to prove that it read them right
+    states: tuple[str, ...]
+    tasks: tuple[tuple[int, str], ...]
+    packed: str
+
+    def meta(self) -> dict[str, Any]:
+        """What the page's script needs beside the packed bytes; plain values for JSON."""
+        return {
+            "trial": self.trial,
+            "cpu": self.cpu,
+            "start": str(self.start_ns),
+            "shown": self.shown,
+            "total": self.total,
+            "busy": self.busy_ns,
+            "states": list(self.states),
+            "tasks": [[slot, label] for slot, label in self.tasks],
+        }
+
+
+def timelines(recordings: Sequence[tuple[str, Recording]], limit: int = SLICES_A_PAGE) -> list[Timeline]:
+    """The timeline of every (trial name, recording) and CPU, which share `limit` slices fairly."""
+    parts = [
+        (name, int(str(cpu)), recording, rows)
+        for name, recording in recordings
+        for cpu, rows in list(recording.slices.groupby("cpu", sort=True))[:CPUS_SHOWN]
+    ]
+    allowed = _shares([len(rows) for *_, rows in parts], limit)
+    return [
+        _timeline(name, cpu, recording, rows, most)
+        for (name, cpu, recording, rows), most in zip(parts, allowed, strict=True)
+    ]
+
+
+def _shares(wanted: list[int], limit: int) -> list[int]:
+    """How many of each may be shown: what small ones leave over goes to large ones."""
+    given = [0] * len(wanted)
+    left = limit
+    for place, index in enumerate(sorted(range(len(wanted)), key=wanted.__getitem__)):
+        given[index] = min(wanted[index], left // (len(wanted) - place))
+        left -= given[index]
+    return given
+
+
+def _timeline(name: str, cpu: int, recording: Recording, rows: pd.DataFrame, most: int) -> Timeline:
+    head = rows.iloc[:most]
+    states, state_names = pd.factorize(head["end_state"].astype(object).fillna("?"))
+    slots = set(head["slot"].tolist())
+    return Timeline(
+        trial=name,
+        cpu=cpu,
+        start_ns=int(head["start_ns"].iloc[0]) if len(head) else 0,
+        shown=len(head),
+        total=len(rows),
+        busy_ns=int(head["slice_ns"].sum()),
+        states=tuple(visible(state) for state in state_names),
+        tasks=tuple((use.slot, use.label) for use in recording.tasks if use.slot in slots),
+        packed=base64.b64encode(pack(head, states)).decode("ascii"),
+    )
+
+
+def pack(rows: pd.DataFrame, states: np.ndarray) -> bytes:
+    """The bytes of the slices in `rows`, whose end states have the indices `states`."""
+    starts = rows["start_ns"].to_numpy(dtype=np.int64)
+    lengths = rows["slice_ns"].to_numpy(dtype=np.int64)
+    gaps = starts - np.concatenate([starts[:1], (starts + lengths)[:-1]])
+    waited = rows["wait_ns"].to_numpy(dtype=np.int64)
+    contested = rows["contested"].fillna(False).to_numpy(dtype=bool)
+    columns = [
+        np.where(gaps < 0, -2 * gaps - 1, 2 * gaps),
+        np.maximum(lengths, 0),
+        rows["slot"].to_numpy(dtype=np.int64) * 2 + contested,
+        np.asarray(states, dtype=np.int64),
+        np.maximum(waited, -1) + 1,
+    ]
+    return leb128(np.stack(columns, axis=1).ravel())
+
+
+def leb128(values: np.ndarray) -> bytes:
+    """Unsigned LEB128 of non-negative integers, all at once (DWARF 5, section 7.6)."""
+    if not values.size:
+        return b""
+    left = values.astype(np.uint64)
+    widths = np.maximum(1, -(-_bit_length(left) // _SEVEN_BITS))
+    digits = np.arange(int(widths.max()), dtype=np.uint64)
+    sevens = (left[:, None] >> (digits * np.uint64(_SEVEN_BITS))) & np.uint64(0x7F)
+    used = digits[None, :] < widths[:, None].astype(np.uint64)
+    more = digits[None, :] < (widths[:, None] - 1).astype(np.uint64)
+    return (sevens | (more.astype(np.uint64) << np.uint64(_SEVEN_BITS)))[used].astype(np.uint8).tobytes()
+
+
+def _bit_length(values: np.ndarray) -> np.ndarray:
+    lengths = np.zeros(values.shape, dtype=np.int64)
+    left = values.copy()
+    for step in (32, 16, 8, 4, 2, 1):
+        large = left >= (np.uint64(1) << np.uint64(step))
+        lengths[large] += step
+        left[large] >>= np.uint64(step)
+    return lengths + (left > 0)

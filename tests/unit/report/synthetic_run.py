@@ -1,0 +1,216 @@
+"""Run folders for tests of the report: the right files with made-up contents, from a plain random process."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as parquet
+
+TASKS = [  # comm, tid, share of the picks, typical slice in ns
+    ("swapper/0", 0, 0.02, 40_000),
+    ("ab", 811, 0.42, 21_000),
+    ("nginx", 640, 0.30, 62_000),
+    ("nginx", 641, 0.16, 55_000),
+    ("ksoftirqd/0", 12, 0.04, 7_000),
+    ("rcu_preempt", 14, 0.025, 2_500),
+    ("kworker/0:1", 31, 0.012, 9_000),
+    ("perf", 790, 0.01, 180_000),
+    ("systemd-journal", 210, 0.008, 30_000),
+    ("sshd", 420, 0.005, 15_000),
+]
+GUEST = {
+    "perf_version": "perf version 6.1.148",
+    "facts": {
+        "kernel": "6.1.0-40-cloud-amd64",
+        "kernel_cmdline": "console=ttyS0 root=/dev/vda",
+        "cpus": 1,
+        "memory_kb": 1_012_344,
+        "clocksource": "tsc",
+        "packages": {"nginx": "1.22.1-9", "apache2-utils": "2.4.62-1"},
+        "scheduler": {"/proc/sys/kernel/sched_autogroup_enabled": "1"},
+    },
+}
+SLICES = pa.schema(
+    [
+        ("start_ns", pa.int64()),
+        ("slice_ns", pa.int64()),
+        ("cpu", pa.int16()),
+        ("comm", pa.dictionary(pa.int32(), pa.string())),
+        ("tid", pa.int32()),
+        ("prio", pa.int16()),
+        ("end_state", pa.dictionary(pa.int32(), pa.string())),
+        ("wake_ns", pa.int64()),
+        ("runnable", pa.list_(pa.int32())),
+        ("contested", pa.bool_()),
+    ]
+)
+
+
+def slices(count: int, seed: int = 0, names: dict[str, str] | None = None, cpu: int = 0) -> pa.Table:
+    """`count` slices of one CPU in the harness's own columns; `names` renames comms."""
+    draw = np.random.default_rng(seed)
+    which = draw.choice(len(TASKS), size=count, p=[share for _, _, share, _ in TASKS])
+    typical = np.array([ns for *_, ns in TASKS], dtype=float)[which]
+    lengths = np.maximum(300, typical * draw.lognormal(0, 0.6, count)).astype(np.int64)
+    starts = 5_000_000_000_000 + np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    tids = np.array([tid for _, tid, *_ in TASKS])[which]
+    comms = np.array([(names or {}).get(comm, comm) for comm, *_ in TASKS], dtype=object)[which]
+    preempted = (draw.random(count) < 0.15) | (tids == 0)
+    waits = (3_000 * draw.lognormal(0, 1.1, count)).astype(np.int64)
+    contested = draw.random(count) < 0.14
+    columns = [
+        starts,
+        lengths,
+        np.full(count, cpu, dtype=np.int16),
+        pa.array(comms.tolist()).dictionary_encode(),
+        tids,
+        np.full(count, 120, dtype=np.int16),
+        pa.array(np.where(draw.random(count) < 0.8, "S", "R").tolist()).dictionary_encode(),
+        pa.array(starts - waits, mask=preempted),
+        pa.array([[int(tid)] * (1 + int(two)) for tid, two in zip(tids, contested, strict=True)], pa.list_(pa.int32())),
+        contested,
+    ]
+    return pa.table([pa.array(c).cast(f.type) if not isinstance(c, pa.Array) else c.cast(f.type)
+                     for c, f in zip(columns, SLICES, strict=True)], schema=SLICES)  # fmt: skip
+
+
+def checks(**wrong: Any) -> list[dict[str, Any]]:
+    """The checks of a verdict; `recorded_share=0.2` makes that one fail."""
+    good = [
+        ("recorded_share", 1.0, 0.98, "recorded time against the time asked for"),
+        ("lost_events", 0, 0, "the ring buffer kept up"),
+        ("chain_breaks", 0, 0, "each switch begins with the task the one before it ended with"),
+        ("failed_requests", 0, 0, "the load answered every request"),
+        ("idle_share", 0.013, 0.2, "the load keeps the CPU busy"),
+        ("kernel", "6.1.0-40-cloud-amd64", "6.1.0-40-cloud-amd64", "the kernel the recipe pins"),
+    ]
+    return [
+        {"name": name, "ok": name not in wrong, "value": wrong.get(name, value), "limit": limit, "why": why}
+        for name, value, limit, why in good
+    ]
+
+
+def add_trial(run: Path, name: str, table: pa.Table | None, **facts: Any) -> None:
+    """One trial folder."""
+    folder = run / "trials" / name
+    folder.mkdir(parents=True)
+    known = {
+        "name": name,
+        "arm": "nginx_ab",
+        "attempts": 1,
+        "verdict": {"ok": True, "checks": checks()},
+        "metrics": {"requests_per_s": 284.31, "requests_completed": 14215, "requests_failed": 0},
+        "quality": {"warnings": []},
+    }
+    (folder / "trial.json").write_text(json.dumps(known | facts))
+    (folder / "guest.json").write_text(json.dumps(GUEST))
+    if table is not None:
+        parquet.write_table(table, folder / "slices.parquet", compression="zstd")
+
+
+def add_model(run: Path, predictor: str, seed: int, contested: float | None, **more: Any) -> None:
+    """One model folder, whose scores are made up around a top-1 of `contested` on contested switches."""
+    folder = run / "models" / f"{predictor}_s{seed}"
+    folder.mkdir(parents=True)
+    draw = np.random.default_rng(seed + len(predictor))
+    scores = {
+        "predictor": predictor,
+        "regime": more.pop("regime", "marks"),
+        "mark": more.pop("mark", "task"),
+        "seed": seed,
+        "trials": more.pop("trials", ["000_nginx_ab", "001_nginx_ab"]),
+        "test_events": 21_840,
+        "share_contested": 0.138,
+        "overall": _table(0.93 + 0.05 * ((contested or 0.5) - 0.5), draw),
+        "forced": _table(0.985, draw),
+        "contested": {"events": 0} if contested is None else _table(contested, draw) | {"chance_top1": 0.442},
+        "fit_seconds": float(draw.uniform(0.2, 40)),
+        "parameters": int(draw.integers(100, 40_000)),
+        "rollout": more.pop("rollout", _rollout(draw)),
+    }
+    (folder / "scores.json").write_text(json.dumps(scores | more))
+    epochs = np.arange(1, 31)
+    columns = {"epoch": epochs, "valid_bits": 0.4 + 1.5 * np.exp(-epochs / 5) + draw.normal(0, 0.01, 30)}
+    columns["valid_slice_nats"] = 2.9 + np.exp(-epochs / 8) + draw.normal(0, 0.01, 30)
+    parquet.write_table(pa.table(columns), folder / "history.parquet")
+
+
+def _table(top1: float, draw: np.random.Generator) -> dict[str, Any]:
+    top1 = float(np.clip(top1 + draw.normal(0, 0.003), 0, 1))
+    bits, nats = 2.2 * (1 - top1) + 0.05, 3.1 - top1
+    return {
+        "events": 3000,
+        "top1": top1,
+        "top1_ci": [top1 - 0.012, min(1.0, top1 + 0.012)],
+        "bits_per_switch": bits,
+        "bits_ci": [bits - 0.02, bits + 0.02],
+        "time_nll_nats": nats,
+        "time_nll_ci": [nats - 0.05, nats + 0.05],
+        "time_mae_us": 25.4,
+    }
+
+
+def _rollout(draw: np.random.Generator) -> dict[str, Any]:
+    names = ["<unknown>", "ab#0", "nginx#0", "nginx#1", "ksoftirqd/0#0", "swapper/0#0"]
+    real = ([1, 2, 1, 3, 1, 2, 4] * 150)[:1000]
+    made = [mark if draw.random() < 0.8 else int(draw.integers(1, 6)) for mark in real]
+    distances = {f"{who}{kind}_distance": 0.1 for who in ("", "real_") for kind in ("mark", "pair", "slice")}
+    return {"steps": 1000, "marks": made, "real_marks": real, "names": names, **distances}
+
+
+def manifest(**changes: Any) -> dict[str, Any]:
+    """A manifest of a finished run."""
+    steps = {"box": 77.4, "machine": 74.2, "provision": 112.9, "trial:000_nginx_ab": 63.1, "trial:001_nginx_ab": 62.8}
+    steps |= {f"model:lstm_s{seed}": 41.0 + seed for seed in range(3)}
+    return {
+        "schema_version": 1,
+        "name": "nginx_ab",
+        "state": "running",
+        "spec": {
+            "name": "nginx_ab",
+            "question": "How well can the next task be predicted while nginx serves ab on one CPU?",
+            "machine": {"provider": "vagrant", "box": "ubuntu-18.04", "fallback": "debian-12", "cpus": 1},
+            "load": {"kind": "nginx_ab", "requests": 1_000_000, "concurrency": 5},
+            "record": {"warmup_s": 5, "seconds": 50},
+            "trials": {"repeat": 2, "order": "shuffled", "seed": 2026},
+            "model": {"mark": "task", "predictors": ["most_frequent", "markov", "lstm"], "seeds": [0, 1, 2]},
+            "sweep": {},
+        },
+        "spec_text": "name: nginx_ab\n",
+        "spec_sha256": hashlib.sha256(b"name: nginx_ab\n").hexdigest(),
+        "versions": {"harness": "0.1.0", "python": "3.11.2", "packages": {"torch": "2.13.0", "pyarrow": "24.0.0"}},
+        "host": {"cpu": "AMD EPYC 9B14", "cores": 2, "kernel": "6.18.5"},
+        "command": ["harness", "run", "experiments/nginx_ab.yaml"],
+        "box": {"name": "ubuntu-18.04", "digest": "3f9a2c" * 10 + "aaaa", "fallback_reason": None},
+        "machine": {"accelerator": "tcg", "kernel": "6.1.0-40-cloud-amd64", "cpus": 1},
+        "steps": {
+            **{
+                name: {"state": "done", "seconds": seconds, "outputs": {f"{name}/file": "ab" * 32}, "detail": {}}
+                for name, seconds in steps.items()
+            },
+            "report": {"state": "running", "seconds": None, "outputs": {}},
+        },
+    } | changes  # fmt: skip
+
+
+def write_manifest(run: Path, **changes: Any) -> None:
+    """Write `manifest.json`."""
+    run.mkdir(parents=True, exist_ok=True)
+    (run / "manifest.json").write_text(json.dumps(manifest(**changes)))
+
+
+def make_run(run: Path, count: int = 6_000) -> Path:
+    """A whole finished run: two trials, three predictors, three seeds of one of them."""
+    write_manifest(run)
+    add_trial(run, "000_nginx_ab", slices(count, 1))
+    add_trial(run, "001_nginx_ab", slices(count, 2))
+    add_model(run, "most_frequent", 0, 0.45, rollout=None)
+    add_model(run, "markov", 0, 0.66)
+    for seed in range(3):
+        add_model(run, "lstm", seed, 0.71, regime="slices")
+    return run
