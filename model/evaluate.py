@@ -65,12 +65,13 @@ def _outcomes(prediction: Prediction, segment: Segment) -> Outcomes:
 
 
 def _chance(segment: Segment) -> np.ndarray:
+    """The share of the runnable tasks that carry the right mark; zero where the record of them misses it."""
     stream = segment.stream
     bounds = stream.runnable_at[segment.start : segment.stop + 1]
-    begin, end = bounds[:-1], bounds[1:]
-    same = stream.runnable_mark == np.repeat(stream.mark, np.diff(stream.runnable_at))
-    total = np.concatenate([[0], np.cumsum(same)])
-    return (total[end] - total[begin]) / np.maximum(end - begin, 1)
+    lengths = np.diff(bounds)
+    same = stream.runnable_mark[bounds[0] : bounds[-1]] == np.repeat(segment.of(stream.mark), lengths)
+    event = np.repeat(np.arange(len(segment)), lengths)
+    return np.bincount(event, weights=same, minlength=len(segment)) / np.maximum(lengths, 1)
 
 
 def scores(found: Outcomes) -> dict[str, object]:

@@ -17,26 +17,39 @@ class SliceTable:
 
     def __init__(self, marks: int, lags: int) -> None:
         self.lags, self.absent = lags, marks
+        self.used = lags  # `choose` may find fewer to be better
         self.counts = NestedCounts(BINS, marks + 1, lags + 1)
 
     def fit(self, segments: Sequence[Segment]) -> None:
         """Count the slices of `segments`."""
         self.counts.fit(self._context(segments), bin_of(own_us(segments)))
 
+    def choose(self, valid: Sequence[Segment]) -> None:
+        """Look back only as far as pays on `valid`."""
+        dt_us, context = own_us(valid), self._context(valid)
+
+        def nats(lags: int) -> float:
+            return float(-Histogram(self.counts.probabilities(context, lags + 1)).log_pdf(dt_us).mean())
+
+        self.used = min(range(self.lags + 1), key=nats)
+
     def predict(self, segment: Segment) -> Histogram:
         """The densities of a segment's slices, each given its own mark."""
-        return Histogram(self.counts.probabilities(self._context([segment])))
+        return Histogram(self.counts.probabilities(self._context([segment]), self.used + 1))
 
     def of(self, mark: int, past: Sequence[int]) -> Histogram:
         """The density of one slice of `mark` after the marks in `past`, the latest first, at least `lags` of them."""
-        return Histogram(self.counts.probabilities(np.array([[mark, *past[: self.lags]]], np.int64)))
+        context = np.array([[mark, *past[: self.lags]]], np.int64)
+        return Histogram(self.counts.probabilities(context, self.used + 1))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Everything counted."""
-        return {f"slice.{name}": array for name, array in self.counts.arrays().items()}
+        counted = {f"slice.{name}": array for name, array in self.counts.arrays().items()}
+        return {"slice_lags": np.array([self.used], np.int64), **counted}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Take back what `arrays` gave."""
+        self.used = int(arrays["slice_lags"][0])
         self.counts.restore({name[6:]: array for name, array in arrays.items() if name.startswith("slice.")})
 
     def _context(self, segments: Sequence[Segment]) -> np.ndarray:

@@ -45,6 +45,7 @@ class Markov:
         self.slices.fit(train)
         if not valid:
             return []
+        self.slices.choose(valid)
         tried = range(self.depth + 1) if self.order is None else [self.depth]
         history = [{"order": float(order), "valid_bits": self._bits(valid, order)} for order in tried]
         self.depth = int(min(history, key=lambda row: row["valid_bits"])["order"])

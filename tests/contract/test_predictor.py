@@ -1,0 +1,133 @@
+"""What every predictor in `model.predictors.KINDS` must do, whatever it is made of."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model import checkpoint, data, synthetic
+from model.checkpoint import Checkpoint
+from model.data import Segment, Stream
+from model.predictors import KINDS, create, find
+from model.predictors.protocol import REGIMES, Predictor, unwatched
+
+SMALL: dict[str, dict[str, object]] = {
+    "lstm": {"hidden": 8, "max_epochs": 2},
+}
+
+
+def made(kind: str, seed: int = 0) -> Predictor:
+    return create(kind, {**SMALL.get(kind, {}), **({"seed": seed} if find(kind).seeded else {})})
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> data.Dataset:
+    folder = tmp_path_factory.mktemp("known") / "000_known"
+    synthetic.write(folder, synthetic.Source(tasks=4, seed=5), events=3_000)
+    return data.load([folder])
+
+
+@pytest.fixture(scope="module", params=list(KINDS))
+def fitted(request: pytest.FixtureRequest, dataset: data.Dataset) -> tuple[str, Predictor]:
+    predictor = made(request.param)
+    predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+    return request.param, predictor
+
+
+def changed_from(stream: Stream, event: int) -> Stream:
+    """Another future: everything that happens at `event` or later is different, but for who was runnable at `event`."""
+    mark, slice_ns, state, wake = (
+        column.copy() for column in (stream.mark, stream.slice_ns, stream.end_state, stream.wake_ns)
+    )
+    mark[event:] = 1 + mark[event:] % (mark.max() - 1)
+    slice_ns[event:] *= 50
+    state[event:] = 3
+    wake[event + 1 :] = -1
+    lists = stream.runnable_mark.copy()
+    lists[stream.runnable_at[event + 1] :] = 1
+    changes = {"mark": mark, "slice_ns": slice_ns, "end_state": state, "wake_ns": wake, "runnable_mark": lists}
+    return dataclasses.replace(stream, **changes)
+
+
+def test_it_names_its_regime(fitted: tuple[str, Predictor]) -> None:
+    assert fitted[1].regime in REGIMES
+
+
+def test_probabilities_are_positive_and_add_up(fitted: tuple[str, Predictor], dataset: data.Dataset) -> None:
+    test = dataset.test[0]
+    probability = np.exp(fitted[1].predict(test).log_probs)
+    assert probability.shape == (len(test), len(dataset.vocabulary))
+    assert (probability > 0).all()
+    assert probability.sum(axis=1) == pytest.approx(1, abs=1e-6)
+
+
+def test_slice_densities_are_densities(fitted: tuple[str, Predictor], dataset: data.Dataset) -> None:
+    test = dataset.test[0]
+    density = fitted[1].predict(test).dt
+    low, median, high = (density.quantile(share) for share in (0.1, 0.5, 0.9))
+    assert (low > 0).all()
+    assert (low <= median).all()
+    assert (median <= high).all()
+    assert density.cdf(median) == pytest.approx(0.5, abs=1e-3)
+    assert np.isfinite(density.log_pdf(test.of(test.stream.slice_us()))).all()
+
+
+def test_no_look_ahead(fitted: tuple[str, Predictor], dataset: data.Dataset) -> None:
+    test = dataset.test[0]
+    event = test.start + 100
+    seen = Segment(test.stream, test.start, event + 1)
+    other = Segment(changed_from(test.stream, event), test.start, event + 1)
+    left, right = (fitted[1].predict(segment) for segment in (seen, other))
+    assert np.array_equal(left.log_probs, right.log_probs)
+    dt = seen.of(test.stream.slice_us())
+    assert np.array_equal(left.dt.log_pdf(dt)[:-1], right.dt.log_pdf(dt)[:-1])
+
+
+def test_what_was_predicted_does_not_depend_on_how_much_is_asked_for(
+    fitted: tuple[str, Predictor], dataset: data.Dataset
+) -> None:
+    test = dataset.test[0]
+    whole = fitted[1].predict(test).log_probs[:50]
+    part = fitted[1].predict(Segment(test.stream, test.start, test.start + 50)).log_probs
+    assert whole == pytest.approx(part, abs=1e-5)
+
+
+def test_the_first_event_of_a_recording_can_be_predicted(fitted: tuple[str, Predictor], dataset: data.Dataset) -> None:
+    assert np.isfinite(fitted[1].predict(Segment(dataset.train[0].stream, 0, 3)).log_probs).all()
+
+
+def test_a_stored_predictor_says_the_same(fitted: tuple[str, Predictor], dataset: data.Dataset, tmp_path: Path) -> None:
+    kind, predictor = fitted
+    checkpoint.save(tmp_path, Checkpoint(predictor, kind, dataset.vocabulary, "task", {}))
+    test, again = dataset.test[0], checkpoint.load(tmp_path).predictor
+    assert again.settings() == predictor.settings()
+    left, right = predictor.predict(test), again.predict(test)
+    assert np.array_equal(left.log_probs, right.log_probs)
+    dt = test.of(test.stream.slice_us())
+    assert np.array_equal(left.dt.log_pdf(dt), right.dt.log_pdf(dt))
+
+
+def test_the_same_seed_learns_the_same(fitted: tuple[str, Predictor], dataset: data.Dataset) -> None:
+    kind, predictor = fitted
+    again = made(kind)
+    again.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+    assert np.array_equal(again.predict(dataset.test[0]).log_probs, predictor.predict(dataset.test[0]).log_probs)
+
+
+def test_a_session_walks_as_predict_does(fitted: tuple[str, Predictor], dataset: data.Dataset) -> None:
+    predictor, test = fitted[1], dataset.test[0]
+    session = predictor.session(test)
+    assert (session is None) == (predictor.regime == "runqueue")
+    if session is None:
+        return
+    steps = Segment(test.stream, test.start, test.start + 20)
+    expected, dt = predictor.predict(steps), steps.of(test.stream.slice_us())
+    for step, event in enumerate(range(steps.start, steps.stop)):
+        assert session.marks() == pytest.approx(np.exp(expected.log_probs[step]), abs=1e-5)
+        mark = int(test.stream.mark[event])
+        own = session.slice_of(mark).log_pdf(dt[step : step + 1])[0]
+        assert own == pytest.approx(expected.dt.log_pdf(dt)[step], abs=1e-3)
+        session.push(mark, float(dt[step]), int(test.stream.end_state[event]))

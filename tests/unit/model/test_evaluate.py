@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from model import data, evaluate, rollout, synthetic
+from model.density import LogNormalMixture
+from model.errors import StreamError
+from model.marks import UNKNOWN
+from model.predictors import create
+from model.predictors.protocol import Prediction, unwatched
+
+
+class Told:
+    """Says the same of every event."""
+
+    regime, seeded = "marks", False
+
+    def __init__(self, probability: list[float]) -> None:
+        self.probability = np.array(probability)
+
+    def predict(self, segment: data.Segment) -> Prediction:
+        ones = np.ones((len(segment), 1))
+        return Prediction(np.tile(np.log(self.probability), (len(segment), 1)), LogNormalMixture(ones, 3 * ones, ones))
+
+
+def segment_of(dataset: data.Dataset, **changes: np.ndarray) -> data.Segment:
+    """The first events of the dataset, some columns changed."""
+    stream, size = dataset.test[0].stream, len(next(iter(changes.values())))
+    cut = {name: getattr(stream, name)[:size] for name in ("tid", "prio", "start_ns", "slice_ns", "end_state")}
+    cut |= {"mark": stream.mark[:size], "wake_ns": stream.wake_ns[:size], "contested": stream.contested[:size]}
+    return data.Segment(dataclasses.replace(stream, **{**cut, **changes}), 0, size)
+
+
+def test_hits_and_bits_by_hand(dataset: data.Dataset) -> None:
+    segment = segment_of(dataset, mark=np.array([1, 2, 3, 4]), contested=np.array([True, True, False, False]))
+    found = evaluate.outcomes(Told([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [segment])  # type: ignore[arg-type]
+    assert found.hit.tolist() == [True, False, False, False]
+    assert found.hit3.tolist() == [True, True, True, False]
+    assert found.bits == pytest.approx([1, 2, 3, -np.log2(0.1)])
+    table = evaluate.scores(found)
+    assert (table["contested"]["top1"], table["forced"]["top1"]) == (0.5, 0.0)  # type: ignore[index]
+    assert table["share_contested"] == 0.5
+
+
+def test_betting_on_the_unknown_names_no_task(dataset: data.Dataset) -> None:
+    segment = segment_of(dataset, mark=np.array([UNKNOWN, UNKNOWN]))
+    found = evaluate.outcomes(Told([0.9, 0.02, 0.02, 0.02, 0.02, 0.02]), [segment])  # type: ignore[arg-type]
+    assert not found.hit.any()
+    assert found.bits == pytest.approx([-np.log2(0.9)] * 2)
+
+
+def test_chance_is_one_over_the_number_of_runnable_tasks(dataset: data.Dataset) -> None:
+    told = Told([0.02, 0.5, 0.25, 0.125, 0.1, 0.005])
+    found = evaluate.outcomes(told, dataset.test)  # type: ignore[arg-type]
+    assert set(found.chance[found.contested]) == {0.5}
+    assert set(found.chance[~found.contested]) == {1.0}
+    assert evaluate.scores(found)["contested"]["chance_top1"] == 0.5  # type: ignore[index]
+
+
+def test_the_right_order_comes_within_two_percent_of_the_sources_entropy(
+    dataset: data.Dataset, source: synthetic.Source
+) -> None:
+    markov = create("markov", {"order": 2})
+    markov.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+    overall = evaluate.scores(evaluate.outcomes(markov, dataset.test))["overall"]
+    assert overall["bits_per_switch"] == pytest.approx(source.entropy_bits(), rel=0.02)  # type: ignore[index]
+    assert overall["time_nll_nats"] == pytest.approx(source.slice_nats(), abs=0.06)  # type: ignore[index]
+    assert overall["calibration_error"] < 0.03  # type: ignore[index]
+    assert overall["time_calibration_error"] < 0.03  # type: ignore[index]
+
+
+def test_an_empty_test_part_is_refused(dataset: data.Dataset) -> None:
+    with pytest.raises(StreamError, match="test part is empty"):
+        evaluate.outcomes(Told([1.0]), [])  # type: ignore[arg-type]
+
+
+def test_a_part_without_events_says_so_instead_of_scoring_zero(dataset: data.Dataset) -> None:
+    segment = segment_of(dataset, contested=np.zeros(40, bool))
+    table = evaluate.scores(evaluate.outcomes(Told([0.5, 0.1, 0.1, 0.1, 0.1, 0.1]), [segment]))  # type: ignore[arg-type]
+    assert table["contested"] == {"events": 0}
+
+
+def test_scores_of_several_seeds_become_one_row_with_an_interval() -> None:
+    def table(bits: float) -> dict[str, object]:
+        part = {"events": 10, "bits_per_switch": bits, "bits_ci": [0, 1]}
+        head = {"predictor": "lstm", "regime": "slices", "mark": "task"}
+        return {**head, "overall": part, "forced": {"events": 0}, "contested": part}
+
+    (row,) = evaluate.summarise([table(0.1), table(0.2), table(0.3)])
+    assert row["seeds"] == 3
+    assert row["overall.bits_per_switch"] == pytest.approx(0.2)
+    low, high = row["overall.bits_per_switch_seeds_ci"]  # type: ignore[misc]
+    assert low < 0.2 < high
+    assert "forced.bits_per_switch" not in row
+
+
+def test_a_rollout_of_the_right_model_looks_like_the_real_continuation(dataset: data.Dataset) -> None:
+    markov = create("markov", {"order": 2})
+    markov.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+    made = rollout.roll(markov, dataset.train, dataset.test[0], 1000, seed=0)
+    assert made is not None
+    beside = rollout.compare(made, dataset.test[0], dataset.vocabulary.names)
+    floor = create("most_frequent", {})
+    floor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+    memoryless = rollout.roll(floor, dataset.train, dataset.test[0], 1000, seed=0)
+    assert memoryless is not None
+    other = rollout.compare(memoryless, dataset.test[0], dataset.vocabulary.names)
+    assert beside["mark_distance"] < 0.15  # type: ignore[operator]
+    assert beside["slice_distance"] < 0.15  # type: ignore[operator]
+    assert beside["pair_distance"] < other["pair_distance"] / 1.5  # type: ignore[operator]
+
+
+def test_the_same_seed_rolls_the_same_events(dataset: data.Dataset) -> None:
+    markov = create("markov", {"order": 1})
+    markov.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+    first, again, other = (rollout.roll(markov, dataset.train, dataset.test[0], 50, seed) for seed in (1, 1, 2))
+    assert first is not None
+    assert again is not None
+    assert other is not None
+    assert first.slice_us.tolist() == again.slice_us.tolist()
+    assert first.slice_us.tolist() != other.slice_us.tolist()

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import pytest
+
+from model import data, evaluate, synthetic
+from model.errors import SettingError, StreamError
+from model.predictors import create
+from model.predictors.protocol import unwatched
+
+
+def test_an_lstm_learns_a_source_with_two_events_of_memory(dataset: data.Dataset, source: synthetic.Source) -> None:
+    lstm = create("lstm", {"seed": 0, "hidden": 32, "max_epochs": 12})
+    history = lstm.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+    overall = evaluate.scores(evaluate.outcomes(lstm, dataset.test))["overall"]
+    assert overall["bits_per_switch"] < source.entropy_bits() + 0.1  # type: ignore[index]
+    assert overall["time_nll_nats"] < source.slice_nats() + 0.1  # type: ignore[index]
+    assert history[-1]["valid_bits"] < history[0]["valid_bits"]
+
+
+def test_training_ends_by_itself_once_validation_stands_still(dataset: data.Dataset) -> None:
+    lstm = create("lstm", {"seed": 0, "hidden": 4, "max_epochs": 200, "patience": 1, "learning_rate": 1e-6})
+    history = lstm.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+    assert len(history) < 20
+
+
+def test_a_limit_in_seconds_ends_training(dataset: data.Dataset) -> None:
+    lstm = create("lstm", {"seed": 0, "hidden": 4, "max_seconds": 0.0})
+    assert len(lstm.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)) == 1
+
+
+def test_too_little_to_train_on_is_refused(dataset: data.Dataset) -> None:
+    short = data.Segment(dataset.train[0].stream, 0, 40)
+    with pytest.raises(StreamError, match="the train part has fewer than 64 events"):
+        create("lstm", {"seed": 0}).fit([short], dataset.valid, len(dataset.vocabulary), unwatched)
+
+
+def test_an_lstm_cannot_see_the_run_queue() -> None:
+    with pytest.raises(SettingError, match="takes 'marks' or 'slices'"):
+        create("lstm", {"regime": "runqueue"})
