@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 
@@ -13,6 +14,16 @@ class Watcher(Protocol):
 
     def advance(self, done: float, total: float | None) -> None:
         """How far it is, in any unit; `total` is None while it is unknown."""
+
+
+class View(Protocol):
+    """What a campaign shows itself through: a terminal, plain lines, JSON lines, or nothing."""
+
+    def step(self, name: str, title: str) -> AbstractContextManager[Watcher]:
+        """One step that takes time; the context ends when the step does, and an exception marks it failed."""
+
+    def say(self, kind: str, text: str) -> None:
+        """One fact worth keeping on the screen; `kind` is info, warn or good."""
 
 
 class Silent:

@@ -1,0 +1,85 @@
+"""One attempt at a trial: carry it out, read the recording, judge it, and write down what came of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import zstandard
+
+from harness import trace, verdict
+from harness import trial as carried
+from harness.loads.base import Metrics
+from harness.plan import Trial
+from harness.progress import Watcher
+from harness.remote import Host
+from harness.store import write_atomic, writing
+from harness.trace import Ingested
+from harness.verdict import Verdict
+
+COMPRESSION_LEVEL = 3  # raw recordings shrink about eightfold; higher levels cost seconds and gain little
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What one attempt gave: its verdict, and what is worth reading in the manifest."""
+
+    verdict: Verdict
+    detail: dict[str, Any]
+
+
+def make(host: Host, trial: Trial, folder: Path, number: int, machine: Mapping[str, Any], watcher: Watcher) -> Attempt:
+    """Carry `trial` out on `host`, leaving everything in `folder`, trial.json last.
+
+    `machine` holds the `kernel` and `cpus` that were found when it came up.
+
+    Raises TrialError or RemoteError when it could not be carried out, TraceError when the recording is not one.
+    """
+    wanted = carried.expected(trial, machine["kernel"], machine["cpus"])
+    files = carried.run(host, trial, folder, watcher, expected=wanted, attempt=number)
+    watcher.note("reading the recording")
+    ingested = trace.ingest(files.perf_data, folder)
+    found = verdict.judge(files.guest, ingested.quality, ingested.usage, trial.arm.experiment.verdict, wanted)
+    compress(files.perf_data)
+    detail = _detail(files.metrics, ingested, found)
+    told = {
+        "name": trial.name,
+        "arm": trial.arm.name,
+        "settings": trial.arm.settings,
+        "repetition": trial.repetition,
+        "attempts": number,
+        "seconds": files.seconds,
+        "verdict": {"ok": found.ok, "checks": [asdict(check) for check in found.checks]},
+        "metrics": files.metrics,
+        "quality": asdict(ingested.quality),
+        "usage": ingested.usage,
+        **detail,
+    }
+    write_atomic(folder / "trial.json", json.dumps(told, indent=1, default=str) + "\n")
+    return Attempt(found, {"arm": trial.arm.name, "attempts": number, **detail})
+
+
+def _detail(metrics: Metrics, ingested: Ingested, found: Verdict) -> dict[str, Any]:
+    """The few numbers that a list of trials is read for."""
+    shares = {check.name: check.value for check in found.checks if check.name in ("tracer share", "idle share")}
+    return {
+        "switches": ingested.switches,
+        "contested_share": ingested.contested_share,
+        "tracer_share": shares.get("tracer share"),
+        "idle_share": shares.get("idle share"),
+        "requests_per_s": metrics.get("requests_per_s"),
+    }
+
+
+def compress(path: Path) -> Path:
+    """Replace a file by its zstd-compressed self, `path.zst`; the original goes only when that is whole."""
+    target = path.with_name(f"{path.name}.zst")
+    part = path.with_name(f".{target.name}.part")
+    with writing(target), path.open("rb") as source, part.open("wb") as sink:
+        zstandard.ZstdCompressor(level=COMPRESSION_LEVEL, write_checksum=True).copy_stream(source, sink)
+    part.replace(target)
+    path.unlink()
+    return target

@@ -1,0 +1,61 @@
+"""`harness box`: the guest images, built from recipes and cached."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from harness.cli.output import JsonFlag, Output, QuietFlag, handled
+from harness.errors import EXIT_FAILED
+
+app = typer.Typer(help="Guest images: build, list, verify and remove them.", no_args_is_help=True)
+BoxName = Annotated[str, typer.Argument(help="A recipe's name; `harness box ls` lists them.")]
+
+
+@app.command()
+@handled
+def build(name: BoxName, as_json: JsonFlag = False, quiet: QuietFlag = False) -> None:
+    """Build a box from its recipe, unless one of this very recipe and builder is cached."""
+    from harness import boxes
+
+    output = Output(as_json, quiet)
+    view = output.view()
+    with view.step(f"box:{name}", f"Build box {name}") as watcher:
+        box = boxes.build(boxes.recipe(name), watcher)
+    view.say("good", f"{box.name}: kernel {box.kernel}, {box.path}")
+
+
+@app.command("ls")
+@handled
+def ls(as_json: JsonFlag = False) -> None:
+    """List the recipes and what of them is cached."""
+    from harness import boxes, show
+
+    rows = boxes.ls()
+    Output(as_json).data([row.__dict__ for row in rows])
+    Output(as_json).show(show.boxes(rows))
+
+
+@app.command()
+@handled
+def verify(name: BoxName, as_json: JsonFlag = False) -> None:
+    """Hash a cached box again; exit 1 if it is not what was built."""
+    from harness import boxes
+
+    problems = boxes.verify(name)
+    Output(as_json).data({"box": name, "problems": problems})
+    Output(as_json).show("\n".join(problems) if problems else f"{name}: as built")
+    if problems:
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
+@handled
+def rm(name: BoxName, as_json: JsonFlag = False) -> None:
+    """Remove a cached box, and what Vagrant and libvirt keep of it."""
+    from harness import boxes
+
+    removed = boxes.rm(name)
+    Output(as_json).data({"removed": [str(path) for path in removed]})
+    Output(as_json).show(f"{name}: removed {len(removed)} cached box(es)" if removed else f"{name}: nothing was cached")

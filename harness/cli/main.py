@@ -1,0 +1,54 @@
+"""The command's tree. Each command imports what it needs when it runs, so that `--help` is instant."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from harness import __version__
+from harness.cli import about, box, run, runs
+
+EPILOG = "Exit codes: 0 done, 1 a trial or a check failed, 2 wrong experiment file or arguments, 3 this host lacks \
+something (see `harness doctor`), 130 interrupted."
+
+app = typer.Typer(
+    name="harness",
+    help="Record the Linux scheduler under load in a described machine, predict it, and report how well that went.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"harness {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command("run")(run.run)
+app.command("ls")(runs.ls)
+app.command("show")(runs.show)
+app.command("report")(runs.report)
+app.command("verify")(runs.verify)
+app.command("down")(runs.down)
+app.add_typer(box.app, name="box")
+app.command("loads")(about.loads)
+app.command("schema")(about.schema)
+app.command("doctor")(about.doctor)
+
+
+def main() -> None:
+    """The entry point of the `harness` command."""
+    app()

@@ -1,0 +1,108 @@
+"""What the command prints, and how an error leaves it."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from harness.errors import EXIT_FAILED, EXIT_INTERRUPTED, HarnessError
+from harness.progress import View
+from harness.resources import state_dir
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]
+QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")]
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a command's answer goes: rich text on a terminal, plain text in a pipe, or JSON."""
+
+    as_json: bool = False
+    quiet: bool = False
+
+    def show(self, *renderables: Any) -> None:
+        """Print for people; nothing under --json or --quiet."""
+        if not (self.as_json or self.quiet):
+            console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+            for renderable in renderables:
+                console.print(renderable)
+
+    def data(self, value: Any) -> None:
+        """Print JSON, under --json only."""
+        if self.as_json:
+            typer.echo(json.dumps(value, indent=2, default=str))
+
+    def view(self) -> View:
+        """How long work is shown."""
+        from harness import views
+
+        if self.as_json:
+            return views.JsonView(sys.stdout)
+        if self.quiet:
+            return views.QuietView(sys.stderr)
+        if sys.stdout.isatty():
+            return views.LiveView(Console(highlight=False))
+        return views.PlainView(sys.stdout)
+
+
+def handled(command: Command) -> Command:
+    """Turn what a command raises into a message and an exit code; a user never sees a traceback."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except HarnessError as error:
+            _print_error(error, bool(kwargs.get("as_json")))
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            typer.echo("interrupted", err=True)
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+        except BrokenPipeError:  # `harness ls | head`: whoever read us has seen enough
+            sys.stderr.close()
+            raise typer.Exit(EXIT_FAILED) from None
+        except (typer.Exit, typer.Abort, typer.BadParameter):
+            raise
+        except Exception as error:
+            _print_error(_defect(error), bool(kwargs.get("as_json")))
+            raise typer.Exit(EXIT_FAILED) from None
+
+    return wrapped  # type: ignore[return-value]
+
+
+def _print_error(error: HarnessError, as_json: bool) -> None:
+    if as_json:
+        told = {"what": error.what, "where": error.where, "expected": error.expected, "try": error.hint}
+        event = {"event": "error", "type": type(error).__name__, **told, "log": error.log, "exit_code": error.exit_code}
+        typer.echo(json.dumps(event))
+        return
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    first, *rest = str(error).splitlines()
+    console.print(f"[bold red]error:[/] {escape(first)}")
+    for line in rest:
+        console.print(escape(line))
+
+
+def _defect(error: Exception) -> HarnessError:
+    """An exception nobody foresaw: the traceback goes into a file, the user gets one sentence."""
+    stamp = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H-%M-%S")
+    path = state_dir() / "crashes" / f"{stamp}.txt"
+    text = "".join(traceback.format_exception(error))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{' '.join(sys.argv)}\n\n{text}")
+    except OSError:  # a full or read-only disk may be the very reason; then the text itself is all there is
+        return HarnessError(f"a defect of harness: {text}")
+    return HarnessError(f"a defect of harness: {type(error).__name__}: {error}", hint="report the log", log=path)

@@ -1,0 +1,148 @@
+"""`harness run`: one experiment, from a machine that is not there yet to a report."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.output import JsonFlag, Output, QuietFlag, handled
+from harness.errors import EXIT_FAILED, UsageError
+
+if TYPE_CHECKING:
+    from harness.spec import Experiment
+    from harness.store import RunFolder
+
+RunsDir = Annotated[Path, typer.Option("--runs", envvar="HARNESS_RUNS", help="The folder that holds run folders.")]
+
+
+@handled
+def run(
+    experiment: Annotated[
+        str | None,
+        typer.Argument(help="An experiment file or one that comes with harness; with --resume, a run."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change one value: load.concurrency=50.")
+    ] = None,
+    load: Annotated[str | None, typer.Option("--load", help="Use this load, as `harness loads` lists it.")] = None,
+    machine: Annotated[
+        str | None, typer.Option("--machine", help="Use this box, without a fallback (`harness box ls`).")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an unfinished run: the one named, or the latest.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and touch nothing.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the machine up; `harness down` removes it.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that train; default: one per CPU.")] = None,
+    runs_dir: RunsDir = Path("runs"),
+    as_json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Bring up the machine, record every trial, train and score every predictor, write the report.
+
+    What is already done is not done again: after Ctrl-C, a crash or a dead machine, --resume goes on from there.
+    """
+    output = Output(as_json, quiet)
+    if resume:
+        _refuse_changes(settings, load, machine)
+        asked, folder = _unfinished(experiment, runs_dir)
+    else:
+        asked, folder = _asked(experiment, _overrides(settings), load, machine), None
+    if dry_run:
+        return _show_plan(asked, output)
+    folder = folder or _new_folder(runs_dir, asked)
+    _carry_out(asked, folder, output, keep, workers)
+
+
+def _asked(name: str | None, overrides: Mapping[str, str], load: str | None, machine: str | None) -> Experiment:
+    from harness import spec
+    from model.predictors import KINDS as PREDICTORS
+
+    if name is None:
+        raise UsageError("no experiment is named", expected="a file", hint="harness run experiments/nginx_ab.yaml")
+    found = spec.load(_find(name), overrides, predictors=tuple(PREDICTORS))
+    found = spec.with_load(found, load) if load else found
+    return spec.with_machine(found, machine) if machine else found
+
+
+def _find(name: str) -> Path:
+    """A path as it stands, or else an experiment that comes with harness, so that it works from any folder."""
+    from harness.resources import data_dir
+
+    path = Path(name)
+    bundled = data_dir("experiments") / (path.name if path.suffix else f"{path.name}.yaml")
+    plain = path.parent in (Path("."), Path("experiments"))
+    return bundled if not path.exists() and plain and bundled.is_file() else path
+
+
+def _overrides(settings: list[str] | None) -> dict[str, str]:
+    pairs = [setting.partition("=") for setting in settings or []]
+    for path, equals, _ in pairs:
+        if not equals:
+            raise UsageError(f"--set {path} has no value", expected="PATH=VALUE, such as load.concurrency=50")
+    return {path.strip(): value for path, _, value in pairs}
+
+
+def _refuse_changes(settings: list[str] | None, load: str | None, machine: str | None) -> None:
+    if settings or load or machine:
+        raise UsageError(
+            "--resume goes on with a run as it was asked for",
+            expected="no --set, --load or --machine beside it",
+            hint="start a new run for a changed experiment",
+        )
+
+
+def _unfinished(name: str | None, runs_dir: Path) -> tuple[Experiment, RunFolder]:
+    from harness import spec, store
+
+    if name is None or name.endswith((".yaml", ".yml")):
+        folder = _latest_unfinished(runs_dir, spec.load(_find(name)).name if name else None)
+    else:
+        folder = store.RunFolder.open(store.resolve(runs_dir, name))
+    return folder.experiment, folder
+
+
+def _latest_unfinished(runs_dir: Path, experiment: str | None) -> RunFolder:
+    from harness import store
+
+    for path in reversed(store.find_runs(runs_dir)):
+        folder = store.RunFolder.open(path)
+        if folder.state in ("interrupted", "failed") and experiment in (None, folder.manifest["spec"]["name"]):
+            return folder
+    what = f"no unfinished run of {experiment}" if experiment else "no unfinished run"
+    raise UsageError(
+        what, where=str(runs_dir), hint="`harness ls` lists the runs; name one to go on with it all the same"
+    )
+
+
+def _new_folder(runs_dir: Path, asked: Experiment) -> RunFolder:
+    from harness import store
+
+    return store.RunFolder.create(runs_dir, asked, command=["harness", *sys.argv[1:]])
+
+
+def _show_plan(asked: Experiment, output: Output) -> None:
+    from harness import plan, show, spec
+
+    trials = plan.trials(asked)
+    output.data({"experiment": spec.to_dict(asked), "trials": [asdict(row) for row in plan.describe(trials)]})
+    output.show(*show.plan(asked, trials))
+
+
+def _carry_out(asked: Experiment, folder: RunFolder, output: Output, keep: bool, workers: int | None) -> None:
+    from harness import show
+    from harness.campaign import Campaign
+
+    view = output.view()
+    view.say("info", f"run folder: {folder.path}")
+    outcome = Campaign(asked, folder, view, keep=keep, workers=workers).run()
+    output.show(*show.run(folder))
+    if output.as_json:
+        view.say("good" if outcome.ok else "warn", f"report: {outcome.report}")
+    if not outcome.ok:
+        raise typer.Exit(EXIT_FAILED)

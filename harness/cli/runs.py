@@ -1,0 +1,84 @@
+"""Commands about runs that were made: list, show, report, verify, and clean up after."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.output import JsonFlag, Output, QuietFlag, handled
+from harness.cli.run import RunsDir
+from harness.errors import EXIT_FAILED
+
+RunName = Annotated[
+    str | None, typer.Argument(help="A run's folder, or the beginning of its name; default: the latest.")
+]
+
+
+@handled
+def ls(runs_dir: RunsDir = Path("runs"), as_json: JsonFlag = False) -> None:
+    """List the runs: when, what, in which state, how many trials are usable."""
+    from harness import show, store
+
+    found = [store.RunFolder.open(path) for path in store.find_runs(runs_dir)]
+    output = Output(as_json)
+    output.data([show.run_row(folder) for folder in found])
+    output.show(show.runs(found, runs_dir))
+
+
+@handled
+def show(run: RunName = None, runs_dir: RunsDir = Path("runs"), as_json: JsonFlag = False) -> None:
+    """Show one run: where it ran, each trial's verdict, each model's scores, what each step cost."""
+    from harness import show as shown
+    from harness import store
+
+    folder = store.RunFolder.open(store.resolve(runs_dir, run))
+    output = Output(as_json)
+    output.data(folder.manifest)
+    output.show(*shown.run(folder))
+
+
+@handled
+def report(run: RunName = None, runs_dir: RunsDir = Path("runs"), as_json: JsonFlag = False) -> None:
+    """Write a run's report again and print where it is."""
+    from harness import store
+    from harness.report import build
+    from harness.steps import recorded_step
+    from harness.views import QuietView
+
+    folder = store.RunFolder.open(store.resolve(runs_dir, run))
+    with folder.lock(), recorded_step(folder, QuietView(typer.get_text_stream("stderr")), "report", "Report") as step:
+        page = build(folder.path)
+        step.outputs.append(page)
+    Output(as_json).data({"report": str(page)})
+    Output(as_json).show(str(page))
+
+
+@handled
+def verify(run: RunName = None, runs_dir: RunsDir = Path("runs"), as_json: JsonFlag = False) -> None:
+    """Check every file of a run against the hashes in its manifest; exit 1 if anything is not as recorded."""
+    from harness import show, store
+
+    folder = store.RunFolder.open(store.resolve(runs_dir, run))
+    problems = folder.verify()
+    output = Output(as_json)
+    output.data({"run": folder.path.name, "problems": [problem.__dict__ for problem in problems]})
+    output.show(show.problems(folder, problems))
+    if problems:
+        raise typer.Exit(EXIT_FAILED)
+
+
+@handled
+def down(as_json: JsonFlag = False, quiet: QuietFlag = False) -> None:
+    """Remove machines that a crash or --keep left behind; machines of campaigns at work are not touched."""
+    from harness import machines
+
+    output = Output(as_json, quiet)
+    view = output.view()
+    found = machines.left_behind()
+    for leftover in found:
+        with view.step(f"down:{leftover.domain}", f"Remove {leftover.domain}"):
+            machines.remove(leftover)
+    if not found:
+        view.say("info", "no machine was left behind")

@@ -1,0 +1,131 @@
+"""Where work is spread: local processes, one thread each.
+
+Two torch threads on a busy two-core machine are slower than two processes with one thread, so seeds and predictors
+are spread over processes. A worker that is killed ends the whole spread with an error instead of a hang, and a parent
+that is killed takes its workers with it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import queue
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from harness.errors import ModelError
+
+Job = TypeVar("Job")
+Answer = TypeVar("Answer")
+Report = Callable[[float, "float | None", str], None]
+
+PR_SET_PDEATHSIG = 1
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+_outbox: Any = None  # in a worker: where its progress goes
+
+
+def spread(
+    jobs: Iterable[tuple[str, Job]],
+    work: Callable[[Job, Report], Answer],
+    *,
+    workers: int | None = None,
+    heard: Callable[[str, float, float | None, str], None] = lambda *_: None,
+) -> Iterator[tuple[str, Answer | BaseException]]:
+    """Yield `(name, answer or exception)` of each job as it ends.
+
+    `work(job, report)` runs in a worker process and must be importable; `report(done, total, note)` reaches
+    `heard(name, done, total, note)` here. An exception of one job is yielded and does not end the others. Leaving the
+    iterator early ends the workers. Raises ModelError when a worker process dies.
+    """
+    named = list(jobs)
+    if not named:
+        return
+    context = multiprocessing.get_context("spawn")
+    inbox = context.Queue()
+    with _single_threaded_children(), _listening(inbox, heard):
+        pool = ProcessPoolExecutor(workers or os.cpu_count() or 1, context, _set_up_worker, (inbox, os.getpid()))
+        try:
+            pending = {pool.submit(_call, name, work, job): name for name, job in named}
+            yield from _as_they_end(pending)
+        finally:
+            _end(pool)
+
+
+def _as_they_end(pending: dict[Future[Any], str]) -> Iterator[tuple[str, Any]]:
+    while pending:
+        ended, _ = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)  # short: Ctrl-C is heard between waits
+        for future in ended:
+            name = pending.pop(future)
+            error = future.exception()
+            if isinstance(error, BrokenProcessPool):
+                raise ModelError(
+                    "a worker process died",
+                    where=name,
+                    expected="it to end by itself; the kernel's out-of-memory killer is the usual reason",
+                    hint="see `dmesg`, then go on with --resume, perhaps with --workers 1",
+                )
+            yield name, error if error is not None else future.result()
+
+
+def _call(name: str, work: Callable[[Any, Report], Any], job: Any) -> Any:
+    def report(done: float, total: float | None, note: str) -> None:
+        _outbox.put((name, done, total, note))
+
+    return work(job, report)
+
+
+def _set_up_worker(outbox: Any, parent: int) -> None:
+    global _outbox
+    _outbox = outbox
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides; a terminal sends Ctrl-C to all
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the line above
+        os._exit(1)
+
+
+@contextmanager
+def _single_threaded_children() -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
+
+
+@contextmanager
+def _listening(inbox: Any, heard: Callable[..., None]) -> Iterator[None]:
+    stop = threading.Event()
+
+    def listen() -> None:
+        while not stop.is_set():
+            try:
+                heard(*inbox.get(timeout=0.2))
+            except queue.Empty:
+                continue
+
+    thread = threading.Thread(target=listen, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        inbox.close()
+
+
+def _end(pool: ProcessPoolExecutor) -> None:
+    workers = list((pool._processes or {}).values())  # no public way to end running workers before Python 3.14
+    pool.shutdown(wait=False, cancel_futures=True)
+    for worker in workers:
+        worker.terminate()
+    for worker in workers:
+        worker.join(timeout=5)

@@ -1,0 +1,203 @@
+"""Runs, boxes, loads and checks as tables for a terminal. Each function returns renderables and prints nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from harness.boxes import Listed
+from harness.doctor import Check
+from harness.plan import Trial, describe, estimate_s
+from harness.report import scores
+from harness.report.scores import Cell
+from harness.spec import Experiment
+from harness.store import Problem, RunFolder
+from harness.views import spell_seconds
+
+STATES = {"done": "green", "failed": "red", "interrupted": "yellow", "running": "cyan"}
+
+
+def plan(asked: Experiment, trials: Sequence[Trial]) -> list[RenderableType]:
+    """What `harness run` would do, trial by trial."""
+    table = _table("trial", "box", "load", ">warm-up s", ">record s", ">about s")
+    for row in describe(trials):
+        seconds = (f"{row.warmup_s:g}", f"{row.record_s:g}", f"{row.estimate_s:.0f}")
+        table.add_row(row.name, row.box, escape(row.load), *seconds)
+    wanted = asked.model
+    seeds = ", ".join(map(str, wanted.seeds))
+    models = f"{', '.join(wanted.predictors) or 'none'}; marks: {wanted.mark}; seeds: {seeds}"
+    fallback = f", or else {asked.machine.fallback}" if asked.machine.fallback else ", no fallback"
+    return [
+        f"[bold]{escape(asked.name)}[/]  {escape(asked.question)}",
+        f"machine: {asked.machine.box}{fallback}; {asked.machine.cpus} CPU, {asked.machine.memory_mb} MB",
+        table,
+        f"predictors: {models}",
+        f"recording takes about {spell_seconds(estimate_s(trials))}, machine included; nothing was touched",
+    ]
+
+
+def runs(found: Sequence[RunFolder], runs_dir: Path) -> RenderableType:
+    """All runs, oldest first."""
+    if not found:
+        return f"no runs in {runs_dir}; start one: harness run experiments/nginx_ab.yaml"
+    table = _table("run", "state", ">trials", ">models", "box", ">took")
+    for folder in found:
+        row = run_row(folder)
+        trials, models = f"{row['trials_done']}/{row['trials']}", f"{row['models_done']}/{row['models']}"
+        box, took = row["box"] or "-", spell_seconds(row["seconds"])
+        table.add_row(row["name"], _state(row["state"]), trials, models, box, took)
+    return table
+
+
+def run_row(folder: RunFolder) -> dict[str, Any]:
+    """One run in a line: its name, state, and how many trials and models are done of how many begun."""
+    manifest = folder.manifest
+    steps = manifest["steps"]
+    trials, models = _of_kind(steps, "trial"), _of_kind(steps, "model")
+    return {
+        "name": manifest["name"],
+        "state": folder.state,
+        "trials": len(trials),
+        "trials_done": sum(step["state"] == "done" for step in trials.values()),
+        "models": len(models),
+        "models_done": sum(step["state"] == "done" for step in models.values()),
+        "box": (manifest.get("box") or {}).get("name"),
+        "seconds": sum(step["seconds"] or 0.0 for name, step in steps.items() if not name.startswith("model:")),
+    }
+
+
+def run(folder: RunFolder) -> list[RenderableType]:
+    """One run: state, machine, verdicts, scores, costs."""
+    manifest = folder.manifest
+    parts: list[RenderableType] = [Text(f"{manifest['name']}: ", end="").append(folder.state, STATES[folder.state])]
+    parts += [f"[red]{escape(manifest['error'])}[/]"] if manifest.get("error") else []
+    box = manifest.get("box") or {}
+    if reason := box.get("fallback_reason"):
+        parts.append(f"[yellow]! ran on the fallback {box['name']}, not on {box['asked']}: {escape(reason)}[/]")
+    parts += [_trials(folder), _scores(folder), _costs(manifest["steps"])]
+    page = folder.path / "report" / "index.html"
+    return [*parts, f"report: {page}" if page.is_file() else "no report yet: `harness report` writes it"]
+
+
+def problems(folder: RunFolder, found: Sequence[Problem]) -> RenderableType:
+    """What `harness verify` found."""
+    if not found:
+        return f"{folder.path.name}: every file is as recorded"
+    table = _table("file", "problem")
+    for problem in found:
+        table.add_row(escape(str(problem.path)), escape(f"{problem.kind}: {problem.detail}"))
+    return table
+
+
+def boxes(recipes: Mapping[str, str], found: Sequence[Listed]) -> RenderableType:
+    """The recipes and which of them are cached."""
+    cached = {listed.box.name: listed for listed in sorted(found, key=lambda listed: listed.current)}
+    table = _table("box", "what it is", "cached", ">MB", "kernel")
+    for name, title in recipes.items():
+        listed = cached.get(name)
+        state = "no" if listed is None else "yes" if listed.current else "yes, but of an older recipe"
+        size, kernel = (f"{listed.size_mb:.0f}", listed.box.kernel) if listed else ("", "")
+        table.add_row(name, escape(title), state, size, kernel)
+    return table
+
+
+def loads(kinds: Mapping[str, Any]) -> list[RenderableType]:
+    """Every load with its parameters."""
+    shown: list[RenderableType] = []
+    for kind, load in kinds.items():
+        shown.append(f"[bold]{kind}[/]  {escape((load.__doc__ or '').strip().splitlines()[0])}")
+        table = _table("parameter", "default", "meaning")
+        for name, field in load.model_fields.items():
+            if name != "kind":
+                table.add_row(f"load.{name}", escape(str(field.default)), escape(field.description or ""))
+        shown += [table] if table.row_count else ["  no parameters"]
+    return shown
+
+
+def checks(found: Iterable[Check]) -> RenderableType:
+    """What `harness doctor` found."""
+    table = _table("", "check", "found", "what to do")
+    for check in found:
+        mark = "[green]✓[/]" if check.ok else "[red]✗[/]"
+        table.add_row(mark, escape(check.name), escape(check.detail), escape(check.hint or "") if not check.ok else "")
+    return table
+
+
+def _trials(folder: RunFolder) -> RenderableType:
+    table = _table("trial", "verdict", ">switches", ">contested", ">idle", ">tracer", ">requests/s", ">s")
+    for name, step in sorted(_steps(folder, "trial").items()):
+        told = step["detail"]
+        share = [f"{told[key]:.1%}" if key in told else "" for key in ("contested_share", "idle_share", "tracer_share")]
+        verdict = "[green]usable[/]" if step["state"] == "done" else f"[red]{escape(step['error'] or step['state'])}[/]"
+        rate = f"{told['requests_per_s']:.0f}" if "requests_per_s" in told else ""
+        seconds = f"{step['seconds']:.0f}" if step["seconds"] else ""
+        table.add_row(name, verdict, f"{told.get('switches', 0):,}", *share, rate, seconds)
+    return table
+
+
+def _scores(folder: RunFolder) -> RenderableType:
+    found, _problems = scores.read_models(folder.path / "models")
+    arms = {name: step["detail"].get("arm", "") for name, step in _steps(folder, "trial").items()}
+    numbers = (">seeds", ">top-1 contested", ">chance", ">top-1", ">bits/switch", ">MAE us")
+    table = _table("predictor", "sees", "arm", *numbers)
+    for group in scores.groups(found, arms):
+        chance = group.mean(lambda one: one.chance)
+        table.add_row(
+            group.predictor,
+            group.regime,
+            group.arm,
+            str(len(group.seeds)),
+            _percent(group.cell("contested", "top1")),
+            "" if chance is None else f"{chance:.1%}",
+            _percent(group.cell("overall", "top1")),
+            _number(group.cell("overall", "bits_per_switch"), ".3f"),
+            _number(group.cell("overall", "time_mae_us"), ".0f"),
+        )
+    return table if table.row_count else "no models"
+
+
+def _percent(cell: Cell | None) -> str:
+    """A share with its interval."""
+    if cell is None:
+        return ""
+    interval = f" [{cell.low:.1%}, {cell.high:.1%}]" if cell.low is not None and cell.high is not None else ""
+    return escape(f"{cell.value:.1%}{interval}")
+
+
+def _number(cell: Cell | None, form: str) -> str:
+    return "" if cell is None else format(cell.value, form)
+
+
+def _costs(steps: Mapping[str, Any]) -> RenderableType:
+    table = _table("step", "state", ">took")
+    for name, step in steps.items():
+        if not name.startswith(("model:", "attempt:")):
+            took = spell_seconds(step["seconds"]) if step["seconds"] is not None else ""
+            table.add_row(escape(name), _state(step["state"]), took)
+    return table
+
+
+def _steps(folder: RunFolder, kind: str) -> dict[str, Any]:
+    return _of_kind(folder.manifest["steps"], kind)
+
+
+def _of_kind(steps: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    return {name.split(":", 1)[1]: step for name, step in steps.items() if name.startswith(f"{kind}:")}
+
+
+def _state(state: str) -> str:
+    return f"[{STATES.get(state, 'white')}]{state}[/]"
+
+
+def _table(*columns: str) -> Table:
+    """A plain table; a heading that begins with `>` is a column of numbers."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in columns:
+        table.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left")
+    return table

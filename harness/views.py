@@ -1,0 +1,182 @@
+"""What a campaign looks like while it works: a live terminal, plain lines, JSON lines, or nothing.
+
+Each view is given the console or stream it writes to; opening one is `cli.py`'s business.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from harness.progress import Watcher
+
+SILENT_FOR_SECONDS = 15.0  # a plain log gets a line at least this often while a step is busy
+MARKS = {"info": "[dim]-[/]", "warn": "[yellow]![/]", "good": "[green]✓[/]"}
+
+
+class LiveView:
+    """A bar for each step at work, and one line for each that is over."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    @contextmanager
+    def step(self, name: str, title: str) -> Iterator[Watcher]:
+        """Show `title` with a bar until the step ends."""
+        bars = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TimeElapsedColumn(),
+            TextColumn("[dim]left[/]"),
+            TimeRemainingColumn(),
+            TextColumn("[dim]{task.fields[note]}[/]"),
+            console=self._console,
+            transient=True,
+        )
+        started = time.monotonic()
+        with bars:
+            watcher = _BarWatcher(bars, bars.add_task(escape(title), total=None, note=""))
+            try:
+                yield watcher
+            except BaseException:
+                self._close("[red]✗[/]", title, started)
+                raise
+        self._close("[green]✓[/]", title, started)
+
+    def say(self, kind: str, text: str) -> None:
+        """Print one line above the bars."""
+        self._console.print(f"{MARKS[kind]} {escape(text)}")
+
+    def _close(self, mark: str, title: str, started: float) -> None:
+        self._console.print(f"{mark} {escape(title)} [dim]{spell_seconds(time.monotonic() - started)}[/]")
+
+
+class _BarWatcher:
+    def __init__(self, bars: Progress, task: TaskID) -> None:
+        self._bars, self._task = bars, task
+
+    def note(self, text: str) -> None:
+        self._bars.update(self._task, note=escape(text[:60]))
+
+    def advance(self, done: float, total: float | None) -> None:
+        self._bars.update(self._task, completed=done, total=total)
+
+
+class PlainView:
+    """Lines with a time, for logs and pipes."""
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream, self._clock = stream, clock
+
+    @contextmanager
+    def step(self, name: str, title: str) -> Iterator[Watcher]:
+        """Print when the step starts, how it goes now and then, and when it ends."""
+        started = self._clock()
+        self._line(f"{title} ...")
+        try:
+            yield _LineWatcher(lambda text: self._line(f"  {title}: {text}"), self._clock)
+        except BaseException:
+            self._line(f"{title} failed after {spell_seconds(self._clock() - started)}")
+            raise
+        self._line(f"{title} done in {spell_seconds(self._clock() - started)}")
+
+    def say(self, kind: str, text: str) -> None:
+        """Print one line."""
+        self._line(f"{'warning: ' if kind == 'warn' else ''}{text}")
+
+    def _line(self, text: str) -> None:
+        stamp = datetime.now(timezone.utc).strftime("%H:%M:%S")
+        self._stream.write(f"{stamp} {text}\n")
+        self._stream.flush()
+
+
+class _LineWatcher:
+    """Lets a line through when the last one is old enough, so that a log stays readable."""
+
+    def __init__(self, write: Callable[[str], None], clock: Callable[[], float]) -> None:
+        self._write, self._clock, self._last = write, clock, clock()
+        self._note = "working"
+        self._lock = threading.Lock()
+
+    def note(self, text: str) -> None:
+        self._note = text
+        self._maybe(text)
+
+    def advance(self, done: float, total: float | None) -> None:
+        self._maybe(f"{self._note} ({done / total:.0%})" if total else self._note)
+
+    def _maybe(self, text: str) -> None:
+        with self._lock:
+            if self._clock() - self._last < SILENT_FOR_SECONDS:
+                return
+            self._last = self._clock()
+        self._write(text)
+
+
+class JsonView:
+    """One JSON object a line: `event` is step_started, step_progress, step_done, step_failed or message."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    @contextmanager
+    def step(self, name: str, title: str) -> Iterator[Watcher]:
+        """Emit the start, the progress and the end of the step."""
+        started = time.monotonic()
+        self.emit("step_started", step=name, title=title)
+        try:
+            yield _LineWatcher(lambda text: self.emit("step_progress", step=name, note=text), time.monotonic)
+        except BaseException as error:
+            self.emit("step_failed", step=name, seconds=_since(started), error=str(error) or type(error).__name__)
+            raise
+        self.emit("step_done", step=name, seconds=_since(started))
+
+    def say(self, kind: str, text: str) -> None:
+        """Emit a message."""
+        self.emit("message", kind=kind, text=text)
+
+    def emit(self, event: str, **fields: Any) -> None:
+        """Write one line."""
+        now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        self._stream.write(json.dumps({"event": event, "time": now, **fields}, default=str) + "\n")
+        self._stream.flush()
+
+
+class QuietView:
+    """Only warnings, as plain lines."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    @contextmanager
+    def step(self, name: str, title: str) -> Iterator[Watcher]:
+        """Say nothing."""
+        yield _LineWatcher(lambda _text: None, time.monotonic)
+
+    def say(self, kind: str, text: str) -> None:
+        """Print warnings only."""
+        if kind == "warn":
+            self._stream.write(f"warning: {text}\n")
+            self._stream.flush()
+
+
+def spell_seconds(seconds: float) -> str:
+    """`12.3 s`, `4 min 05 s`, `1 h 02 min`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _since(started: float) -> float:
+    return round(time.monotonic() - started, 3)
