@@ -9,9 +9,9 @@ from typing import Any
 from harness.errors import SpecError
 from harness.spec import sweep
 from harness.spec.check import build
-from harness.spec.document import Document, parse, parse_value, read
+from harness.spec.document import Document, parse, parse_value, printable, read
 from harness.spec.fields import Experiment
-from harness.spec.problems import Problem, as_error, shown
+from harness.spec.problems import Problem, as_error, dotted, shown
 
 NO_SWEEP = "add --set 'sweep={}'"
 
@@ -45,7 +45,7 @@ def from_dict(data: Mapping[str, Any], source: Path | None = None, text: str = "
 
 def with_load(experiment: Experiment, kind: str) -> Experiment:
     """The same experiment under another load, with that load's defaults. Raises SpecError."""
-    where = f"--load {kind}"
+    where = printable(f"--load {kind}")
     if "load.kind" in experiment.sweep:
         raise SpecError("this experiment sweeps load.kind itself", where=where, hint=NO_SWEEP)
     return _rebuilt(experiment, {"load.kind": kind}, where)
@@ -53,7 +53,7 @@ def with_load(experiment: Experiment, kind: str) -> Experiment:
 
 def with_machine(experiment: Experiment, box: str) -> Experiment:
     """The same experiment in another box, which is then the only one allowed: no fallback. Raises SpecError."""
-    where = f"--machine {box}"
+    where = printable(f"--machine {box}")
     if "machine.box" in experiment.sweep:
         raise SpecError("this experiment sweeps machine.box itself", where=where, hint=NO_SWEEP)
     return _rebuilt(experiment, {"machine.box": box}, where)
@@ -84,7 +84,7 @@ def _valid(
 
 def _override(document: Document, path: str, text: str) -> None:
     """Put the value of one `--set` into the document, which from then on stands on the command line."""
-    where = f"--set {path}={text}"
+    where = printable(f"--set {path}={text}")
     keys = tuple(path.split("."))
     if not all(keys):
         raise SpecError(f"{path!r} is not a path of keys", where=where, expected="such as --set load.concurrency=50")
@@ -95,7 +95,7 @@ def _override(document: Document, path: str, text: str) -> None:
     for key in keys[:-1]:
         section = section.setdefault(key, {}) if isinstance(section, dict) else None
     if not isinstance(section, dict):
-        raise SpecError(f"{'.'.join(keys[:-1])} is not a mapping", where=where, expected="a path of keys that exists")
+        raise SpecError(f"{dotted(keys[:-1])} is not a mapping", where=where, expected="a path of keys that exists")
     section[keys[-1]] = value
     document.move(keys, where)
 

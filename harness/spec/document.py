@@ -7,6 +7,7 @@ anchors, aliases and merge keys are refused, because a spec is read by people an
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
@@ -105,7 +106,9 @@ def parse_value(text: str, where: str) -> Any:
 def compose(text: str, name: str) -> Node | None:
     """Text -> node tree. The parser of the library raises several types on text that no one means as YAML."""
     try:
-        return YAML(typ="safe", pure=True).compose(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of anchors used twice; aliases to them are refused below
+            return YAML(typ="safe", pure=True).compose(text)
     except MarkedYAMLError as error:
         raise _syntax_error(error, name) from None
     except ReaderError as error:
@@ -116,6 +119,11 @@ def compose(text: str, name: str) -> Node | None:
         raise SpecError("the file is nested too deeply", where=name, expected=f"at most {MAX_DEPTH} levels") from None
     except _NOT_YAML as error:
         raise SpecError(f"this is not YAML: {_reason(error)}", where=name) from None
+
+
+def printable(text: str) -> str:
+    """`text` with line breaks and control characters escaped, so that a message stays one line."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def kind_of(value: Any) -> str:
@@ -152,7 +160,7 @@ class _Reader:
             return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
         if isinstance(node, ScalarNode):
             return _scalar(tag.removeprefix(_TAG), node.value, where)
-        raise SpecError(f"the tag {tag} is not known", where=where, expected="plain values", hint="remove the tag")
+        raise SpecError(f"the tag {printable(tag)} is not known", where=where, hint="remove the tag")
 
     def _mapping(self, node: MappingNode, path: Keys) -> dict[str, Any]:
         result: dict[str, Any] = {}
@@ -184,7 +192,7 @@ def _scalar(tag: str, text: str, where: str) -> Any:
     if tag == "bool":
         return text.lower() in ("true", "yes", "on", "y")
     if tag not in ("int", "float"):
-        raise SpecError(f"the tag {tag} is not known", where=where, expected="plain values", hint="remove the tag")
+        raise SpecError(f"the tag {printable(tag)} is not known", where=where, hint="remove the tag")
     number = _number(tag, text.replace("_", ""))
     if number is None:
         expected = "a finite number such as 5, 1_000_000 or 0.5"

@@ -15,6 +15,8 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 def schema() -> dict[str, Any]:
     """The schema of an experiment file; `load` is one of the known loads, told apart by `kind`."""
     result = Experiment.model_json_schema()
+    for name, key in result["properties"].items():
+        key["description"] = Experiment.model_fields[name].description
     definitions = {name: part for name, part in result["$defs"].items() if name != "BaseModel"}
     loads, shared = models_json_schema([(model, "validation") for model in load_kinds().values()])
     definitions |= shared["$defs"]

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.errors import SpecError
-from harness.spec.document import Document, Keys, kind_of
+from harness.spec.document import Document, Keys, kind_of, printable
 
 EXPECTED = {
     "int_type": "a whole number",
@@ -70,7 +70,8 @@ def as_error(problems: Iterable[Problem], document: Document) -> SpecError:
 
 def unknown(path: Keys, what: str, name: str, known: Collection[str], elsewhere: Collection[str] = ()) -> Problem:
     """`name` is not among `known`; names the nearest, which may be a dotted path `elsewhere`."""
-    near = get_close_matches(name, list(known), n=1, cutoff=0.5) or _same_leaf(name, elsewhere)
+    misplaced = [path for path in elsewhere if path.rpartition(".")[2] == name]
+    near = misplaced or get_close_matches(name, list(known), n=1, cutoff=0.5) or _same_leaf(name, elsewhere)
     expected = f"one of: {', '.join(sorted(known))}" if known else None
     return Problem(path, f"unknown {what} {name!r}", expected, f"did you mean {near[0]!r}?" if near else None)
 
@@ -86,7 +87,7 @@ def from_pydantic(error: ValidationError, prefix: Keys, keys_at: Callable[[Keys]
 
 def dotted(path: Keys) -> str:
     """("model", "seeds", 0) -> model.seeds[0]"""
-    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
+    text = "".join(f"[{key}]" if isinstance(key, int) else f".{printable(key)}" for key in path)
     return text.removeprefix(".")
 
 

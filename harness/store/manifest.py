@@ -60,7 +60,7 @@ def read(folder: Path) -> dict[str, Any]:
         raise StoreError(what, where=str(folder), hint="`harness ls` lists the runs") from None
     except json.JSONDecodeError as error:
         raise _damaged(f"{path}:{error.lineno}:{error.colno}", error.msg) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _damaged(str(path), str(error)) from None
     check(manifest, path)
     return dict(manifest)

@@ -1,0 +1,195 @@
+"""A run folder: whole or not there, locked, hashed, and honest about what is done."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness import spec, store
+from harness.errors import Interrupted, LockedError, StoreError, UsageError
+from harness.store import RunFolder
+
+DATA = {"name": "x", "machine": {"box": "debian-12"}, "load": {"kind": "idle"}}
+HOLD = "import sys, time; from pathlib import Path; from harness.store import RunFolder\n\
+with RunFolder.open(Path(sys.argv[1])).lock(): print('held', flush=True); time.sleep(60)"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return RunFolder.create(tmp_path / "runs", spec.from_dict(DATA, Path("x.yaml"), "name: x\n"), ["harness", "run"])
+
+
+def leave(folder: RunFolder, path: str, content: str = "data") -> Path:
+    file = folder.path / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(content)
+    return file
+
+
+def test_a_run_is_named_after_the_time_and_the_experiment(folder: RunFolder) -> None:
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d_x", folder.path.name)
+
+
+def test_runs_of_one_second_get_folders_of_their_own(tmp_path: Path) -> None:
+    made = [RunFolder.create(tmp_path, spec.from_dict(DATA)).path for _ in range(12)]
+    assert len(set(made)) == 12
+    assert store.find_runs(tmp_path)[-1] == made[-1]
+
+
+def test_the_manifest_tells_what_was_asked_with_what_and_where(folder: RunFolder) -> None:
+    manifest = RunFolder.open(folder.path).manifest
+    assert manifest["schema_version"] == store.SCHEMA_VERSION
+    assert manifest["command"] == ["harness", "run"]
+    assert manifest["spec_text"] == "name: x\n"
+    assert manifest["host"]["cores"] >= 1
+    assert manifest["versions"]["packages"]["pydantic"]
+    assert RunFolder.open(folder.path).experiment == folder.experiment
+
+
+def test_a_step_is_done_only_while_its_files_are_what_they_were(folder: RunFolder) -> None:
+    file = leave(folder, "trials/000_idle/perf.data")
+    assert not folder.done("trial:000_idle")
+    folder.begin("trial:000_idle")
+    assert not folder.done("trial:000_idle")
+    folder.finish("trial:000_idle", [file], 1.5, {"switches": np.int64(7), "share": float("nan"), "path": Path("a")})
+    assert folder.done("trial:000_idle")
+    assert RunFolder.open(folder.path).done("trial:000_idle")
+    file.write_text("Data")
+    assert not folder.done("trial:000_idle")
+    file.unlink()
+    assert not folder.done("trial:000_idle")
+    assert folder.manifest["steps"]["trial:000_idle"]["detail"] == {"switches": 7, "share": None, "path": "a"}
+
+
+def test_a_step_begun_again_is_not_done(folder: RunFolder) -> None:
+    folder.finish("s", [leave(folder, "trials/a/b")])
+    folder.begin("s")
+    assert not folder.done("s")
+    assert folder.manifest["steps"]["s"]["outputs"] == {}
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [(ValueError("bad"), "failed"), (KeyboardInterrupt(), "interrupted"), (Interrupted("stop"), "interrupted")],
+)
+def test_a_step_that_was_stopped_is_not_called_failed(folder: RunFolder, error: BaseException, state: str) -> None:
+    folder.begin("s")
+    folder.fail("s", error)
+    assert folder.manifest["steps"]["s"]["state"] == state
+    assert folder.manifest["steps"]["s"]["error"]
+    assert not folder.done("s")
+
+
+def test_a_step_cannot_claim_a_file_that_is_missing_or_elsewhere(folder: RunFolder, tmp_path: Path) -> None:
+    (tmp_path / "outside").write_text("x")
+    with pytest.raises(StoreError, match="did not leave"):
+        folder.finish("s", [folder.path / "none"])
+    with pytest.raises(StoreError, match="outside"):
+        folder.finish("s", [tmp_path / "outside"])
+    assert not folder.done("s")
+
+
+def test_verify_finds_what_is_changed_missing_or_extra(folder: RunFolder) -> None:
+    files = [leave(folder, f"trials/000_idle/{name}") for name in ("same", "changed", "missing")]
+    folder.finish("trial:000_idle", files)
+    assert folder.verify() == []
+    stat = files[1].stat()
+    files[1].write_text("DATA")
+    os.utime(files[1], ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    files[2].unlink()
+    leave(folder, "trials/000_idle/deep/extra")
+    leave(folder, "trials/001_idle/half_recorded")
+    found = {(problem.path.rpartition("/")[2], problem.kind) for problem in folder.verify()}
+    assert found == {("changed", "changed"), ("missing", "missing"), ("extra", "extra")}
+
+
+def test_verify_finds_an_experiment_text_that_was_changed(folder: RunFolder) -> None:
+    folder.update(spec_text="name: y\n")
+    assert [problem.kind for problem in folder.verify()] == ["changed"]
+
+
+def test_a_second_process_is_told_who_holds_the_lock_and_a_dead_one_holds_nothing(folder: RunFolder) -> None:
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(folder.path)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        assert folder.state == "running"
+        with pytest.raises(LockedError, match=f"process {holder.pid}"), folder.lock():
+            pytest.fail("two processes hold one lock")
+    finally:
+        holder.send_signal(signal.SIGKILL)
+        holder.communicate()
+    assert folder.state == "interrupted"
+    with folder.lock():
+        assert json.loads((folder.path / ".lock.json").read_text())["pid"] == os.getpid()
+
+
+def test_taking_the_lock_reads_what_the_last_holder_wrote_and_clears_its_half_files(folder: RunFolder) -> None:
+    other = RunFolder.open(folder.path)
+    with other.lock():
+        other.update(box={"name": "debian-12"})
+    half = leave(folder, "trials/a/.trial.json.12345678.tmp")
+    with folder.lock():
+        assert folder.manifest["box"] == {"name": "debian-12"}
+    assert not half.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "damaged"),
+        (b'{"schema_version": 1, "na', "damaged"),
+        (b"\xff\xfe", "damaged"),
+        (b"[]", "not a JSON object"),
+        (b'{"schema_version": 99}', "schema_version 99"),
+        (b'{"schema_version": 1}', "name is missing"),
+        (b"[" * 100_000, "damaged"),
+    ],
+)
+def test_a_damaged_or_unknown_manifest_is_an_error_and_never_a_run(
+    folder: RunFolder, content: bytes, what: str
+) -> None:
+    (folder.path / "manifest.json").write_bytes(content)
+    with pytest.raises(StoreError, match=what):
+        RunFolder.open(folder.path)
+
+
+@pytest.mark.parametrize(
+    "steps", [{"s": 5}, {"s": {"state": "done"}}, {"s": {"state": "done", "outputs": {"../x": ""}}}]
+)
+def test_a_manifest_whose_steps_are_none_is_damaged(folder: RunFolder, steps: object) -> None:
+    path = folder.path / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "steps": {"s": step}}))
+    with pytest.raises(StoreError, match="damaged"):
+        RunFolder.open(folder.path)
+
+
+def test_a_state_that_is_none_is_refused_before_it_is_written(folder: RunFolder) -> None:
+    with pytest.raises(StoreError, match="finished"):
+        folder.update(state="finished")
+    assert RunFolder.open(folder.path).manifest["state"] == "running"
+
+
+def test_runs_are_found_by_beginning_by_path_and_by_being_the_latest(tmp_path: Path) -> None:
+    for name in ("2026-01-01T00-00-00_a", "2026-01-02T00-00-00_b", "no_run"):
+        (tmp_path / name).mkdir()
+        if name != "no_run":
+            (tmp_path / name / "manifest.json").write_text("{}")
+    assert [run.name[-1] for run in store.find_runs(tmp_path)] == ["a", "b"]
+    assert store.resolve(tmp_path).name.endswith("_b")
+    assert store.resolve(tmp_path, "2026-01-01").name.endswith("_a")
+    assert store.resolve(tmp_path, str(tmp_path / "2026-01-01T00-00-00_a")).name.endswith("_a")
+    with pytest.raises(UsageError, match="beginning of 2 runs"):
+        store.resolve(tmp_path, "2026")
+    with pytest.raises(UsageError, match="did you mean 2026-01-02"):
+        store.resolve(tmp_path, "2026-01-02T00-00-00_bb")
+    with pytest.raises(UsageError, match="no runs yet"):
+        store.resolve(tmp_path / "none")
