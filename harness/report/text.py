@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from typing import Any
 
-# Control characters, lone surrogates, and the marks that reorder or hide text.
-_UNSEEN = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\uffff]"
-)
-_UNSEEN_IN_LINES = re.compile(_UNSEEN.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
+_UNUSUAL = re.compile(r"[^ -~]")
+_UNUSUAL_IN_LINES = re.compile(r"[^ -~\n\t]")
 
 NO_VALUE = "–"  # noqa: RUF001 - an en dash is what a table shows for "none"
 
 
 def visible(value: Any) -> str:
     r"""One line of text in which nothing is hidden: control characters and stray bytes read as `\x1b`, `\u202e`."""
-    return _UNSEEN.sub(_escape, _text(value))
+    return _UNUSUAL.sub(_escape, _text(value))
 
 
 def visible_lines(value: Any) -> str:
     """The same for text of several lines, whose line feeds and tabs are kept."""
-    return _UNSEEN_IN_LINES.sub(_escape, _text(value))
+    return _UNUSUAL_IN_LINES.sub(_escape, _text(value))
 
 
 def _text(value: Any) -> str:
@@ -30,10 +28,15 @@ def _text(value: Any) -> str:
 
 
 def _escape(match: re.Match[str]) -> str:
-    code = ord(match.group())
+    """A character as it is where it can be seen or is a space; else its code: control characters, marks that reorder
+    or hide text, lone surrogates, what is not assigned."""
+    character = match.group()
+    if character.isprintable() or unicodedata.category(character) == "Zs":
+        return character
+    code = ord(character)
     if 0xDC80 <= code <= 0xDCFF:  # a byte that was not UTF-8, carried by surrogateescape
         return f"\\x{code - 0xDC00:02x}"
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def number(value: Any) -> float | None:

@@ -57,7 +57,7 @@ def slices(count: int, seed: int = 0, names: dict[str, str] | None = None, cpu: 
     which = draw.choice(len(TASKS), size=count, p=[share for _, _, share, _ in TASKS])
     typical = np.array([ns for *_, ns in TASKS], dtype=float)[which]
     lengths = np.maximum(300, typical * draw.lognormal(0, 0.6, count)).astype(np.int64)
-    starts = 5_000_000_000_000 + np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    starts = 5_000_000_000_000 + np.concatenate([[0], np.cumsum(lengths)])[:count]
     tids = np.array([tid for _, tid, *_ in TASKS])[which]
     comms = np.array([(names or {}).get(comm, comm) for comm, *_ in TASKS], dtype=object)[which]
     preempted = (draw.random(count) < 0.15) | (tids == 0)
@@ -95,12 +95,12 @@ def checks(**wrong: Any) -> list[dict[str, Any]]:
     ]
 
 
-def add_trial(run: Path, name: str, table: pa.Table | None, **facts: Any) -> None:
+def add_trial(run: Path, place: str, table: pa.Table | None, **facts: Any) -> None:
     """One trial folder."""
-    folder = run / "trials" / name
+    folder = run / "trials" / place
     folder.mkdir(parents=True)
     known = {
-        "name": name,
+        "name": place,
         "arm": "nginx_ab",
         "attempts": 1,
         "verdict": {"ok": True, "checks": checks()},
@@ -113,13 +113,13 @@ def add_trial(run: Path, name: str, table: pa.Table | None, **facts: Any) -> Non
         parquet.write_table(table, folder / "slices.parquet", compression="zstd")
 
 
-def add_model(run: Path, predictor: str, seed: int, contested: float | None, **more: Any) -> None:
+def add_model(run: Path, kind: str, seed: int, contested: float | None, **more: Any) -> None:
     """One model folder, whose scores are made up around a top-1 of `contested` on contested switches."""
-    folder = run / "models" / f"{predictor}_s{seed}"
+    folder = run / "models" / f"{kind}_s{seed}"
     folder.mkdir(parents=True)
-    draw = np.random.default_rng(seed + len(predictor))
+    draw = np.random.default_rng(seed + len(kind))
     scores = {
-        "predictor": predictor,
+        "predictor": kind,
         "regime": more.pop("regime", "marks"),
         "mark": more.pop("mark", "task"),
         "seed": seed,

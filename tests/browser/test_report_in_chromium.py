@@ -1,0 +1,98 @@
+"""The report in a real browser: it works, fetches nothing, and runs nothing but its own scripts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import synthetic_run
+
+from harness.report import build
+
+pytestmark = pytest.mark.browser
+
+MARK = "document.documentElement.dataset.owned=1"
+HOSTILE = [
+    f"</script><img src=x onerror={MARK}>",
+    f"<script>{MARK}</script>",
+    f'"><svg onload="{MARK}">',
+    f"<!--<script>{MARK}//-->",
+    "\x1b[31m\x00\x07\u202e",
+    r"\xff\xfe\xfa\x80\xff\xfe\xfa\x80\xff\xfe\xfa\x80\xff\xfe\xfa",
+]
+
+
+def checked(chromium: Any, run: Path) -> Any:
+    return chromium(build(run), fragment="#check")
+
+
+def test_the_timeline_shows_what_was_recorded_and_answers_to_its_keys(chromium: Any, tmp_path: Path) -> None:
+    page = checked(chromium, synthetic_run.make_run(tmp_path / "run", 4_000))
+    assert page.console == []
+    assert page.attribute("data-page") == "ready"
+    assert page.attribute("data-check") == "ok"
+    assert page.attribute("data-slices") == "8000"
+
+
+def test_a_hundred_thousand_slices_are_drawn_many_times_a_second(chromium: Any, tmp_path: Path) -> None:
+    synthetic_run.write_manifest(tmp_path / "run")
+    synthetic_run.add_trial(tmp_path / "run", "000_nginx_ab", synthetic_run.slices(100_000))
+    page = checked(chromium, tmp_path / "run")
+    assert page.attribute("data-check") == "ok"
+    assert page.attribute("data-slices") == "100000"
+    frame_ms = page.attribute("data-frame-ms")
+    assert frame_ms is not None
+    assert float(frame_ms) < 200  # about 10 ms on an idle machine, software rendering
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_task_name_runs_nothing(chromium: Any, tmp_path: Path, name: str) -> None:
+    run = tmp_path / "run"
+    spec = synthetic_run.manifest()["spec"] | {"question": name}
+    box = {"name": name, "digest": name, "fallback_reason": name}
+    synthetic_run.write_manifest(run, name=name, spec=spec, box=box)
+    table = synthetic_run.slices(400, names={"ab": name, "nginx": f"{name}2"})
+    table = table.set_column(6, "end_state", pa.array([name] * 400).dictionary_encode())
+    synthetic_run.add_trial(run, "000_nginx_ab", table, name=name, arm=name, metrics={name: name})
+    rollout = {"names": [name, "b"], "marks": [0, 1], "real_marks": [1, 1]}
+    synthetic_run.add_model(run, "markov", 0, 0.6, predictor=name, rollout=rollout)
+    page = checked(chromium, run)
+    assert page.console == []
+    assert page.attribute("data-owned") is None
+    assert page.attribute("data-check") == "ok"
+    assert "<img" not in page.markup
+
+
+def test_the_policy_stops_scripts_and_requests_that_are_not_the_pages_own(chromium: Any, tmp_path: Path) -> None:
+    path = build(synthetic_run.make_run(tmp_path / "run", 200))
+    broken_in = (
+        f'<script>{MARK}</script><img src="{tmp_path.as_uri()}/x.png" onerror="{MARK}"><p style="color:red"></p>'
+    )
+    path.write_text(path.read_text("utf-8").replace("<footer>", broken_in + "<footer>"), "utf-8")
+    page = chromium(path, fragment="#check")
+    assert page.attribute("data-owned") is None
+    assert page.attribute("data-check") == "ok"
+    assert len([line for line in page.console if "Content Security Policy" in line]) >= 3
+
+
+def test_a_run_with_nothing_in_it_is_a_page_without_errors(chromium: Any, tmp_path: Path) -> None:
+    synthetic_run.write_manifest(tmp_path / "run", steps={}, box=None, machine=None)
+    page = checked(chromium, tmp_path / "run")
+    assert page.console == []
+    assert page.attribute("data-page") == "ready"
+    assert "Nothing has been recorded" in page.markup
+
+
+def test_the_page_is_no_wider_than_a_phone(chromium: Any, tmp_path: Path) -> None:
+    path = build(synthetic_run.make_run(tmp_path / "run", 500))
+    frame = tmp_path / "phone.html"
+    probe = (
+        "<iframe id=f width=400 height=800 src='run/report/index.html'></iframe><script>f.onload=()=>{"
+        "const d=f.contentDocument.documentElement;document.body.dataset.wide=d.scrollWidth+' of '+d.clientWidth}</script>"
+    )
+    frame.write_text(probe)
+    page = chromium(frame, "--allow-file-access-from-files")
+    assert path.is_file()
+    assert page.attribute("data-wide") == "400 of 400"

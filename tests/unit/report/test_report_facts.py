@@ -1,0 +1,156 @@
+"""From a run folder to numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as compute
+import pytest
+import synthetic_run
+
+from harness.errors import StoreError
+from harness.report import answer, scores
+from harness.report.facts import read_run
+
+
+def test_shares_and_counts_are_those_of_the_table(tmp_path: Path) -> None:
+    table = synthetic_run.slices(3_000, seed=4)
+    synthetic_run.write_manifest(tmp_path)
+    synthetic_run.add_trial(tmp_path, "000_nginx_ab", table)
+    recording = read_run(tmp_path).trials[0].recording
+    assert recording is not None
+    idle = compute.sum(compute.if_else(compute.equal(table["tid"], 0), table["slice_ns"], 0)).as_py()
+    total = compute.sum(table["slice_ns"]).as_py()
+    assert recording.switches == 3_000
+    assert recording.idle_share == pytest.approx(idle / total)
+    assert recording.contested_share == pytest.approx(compute.mean(table["contested"].cast("int8")).as_py())
+    assert recording.span_s == pytest.approx(total / 1e9)
+    assert sum(task.switches for task in recording.tasks) == 3_000
+    assert sum(task.cpu_share for task in recording.tasks) == pytest.approx(1)
+
+
+def test_latency_is_from_wakeup_to_start_and_preempted_slices_have_none(tmp_path: Path) -> None:
+    table = synthetic_run.slices(4, seed=1)
+    starts = table["start_ns"].to_pylist()
+    table = table.set_column(4, "tid", pa.array([5, 5, 5, 5], pa.int32()))
+    wakes = pa.array([starts[0] - 100, None, starts[2] - 300, None], pa.int64())
+    table = table.set_column(7, "wake_ns", wakes)
+    synthetic_run.write_manifest(tmp_path)
+    synthetic_run.add_trial(tmp_path, "000_nginx_ab", table)
+    recording = read_run(tmp_path).trials[0].recording
+    assert recording is not None
+    assert recording.latency is not None
+    assert (recording.latency.count, recording.latency.p50) == (2, 200)
+
+
+def test_tasks_that_share_a_name_are_told_apart_by_first_appearance(tmp_path: Path) -> None:
+    run = read_run(synthetic_run.make_run(tmp_path, 2_000))
+    assert run.trials[0].recording is not None
+    labels = {task.label for task in run.trials[0].recording.tasks}
+    assert {"ab", "nginx#0", "nginx#1", "idle"} <= labels
+
+
+def test_a_task_has_the_same_colour_in_every_trial(tmp_path: Path) -> None:
+    run = read_run(synthetic_run.make_run(tmp_path, 2_000))
+    slots: dict[str, set[int]] = {}
+    for trial in run.trials:
+        assert trial.recording is not None
+        for task in trial.recording.tasks:
+            slots.setdefault(task.label, set()).add(task.slot)
+    assert all(len(found) == 1 for found in slots.values())
+
+
+def test_seeds_are_averaged_and_their_intervals_put_together(tmp_path: Path) -> None:
+    run = read_run(synthetic_run.make_run(tmp_path, 500))
+    (lstm,) = [group for group in run.groups if group.predictor == "lstm"]
+    cells = [seed.splits["contested"]["top1"] for seed in lstm.seeds]
+    together = lstm.cell("contested", "top1")
+    assert together is not None
+    assert len(cells) == 3
+    assert together.value == pytest.approx(sum(cell.value for cell in cells) / 3)
+    assert together.low == min(cell.low for cell in cells if cell.low is not None)
+    assert together.high == max(cell.high for cell in cells if cell.high is not None)
+
+
+def spoken(tmp_path: Path) -> str:
+    run = read_run(tmp_path)
+    return str(answer.answer(run, answer.contests(run.groups)))
+
+
+def test_the_answer_names_the_best_its_score_chance_and_the_baseline(tmp_path: Path) -> None:
+    said = spoken(synthetic_run.make_run(tmp_path, 500))
+    assert "<strong>lstm</strong>" in said
+    assert "by chance" in said
+    assert "The best baseline, markov" in said
+    assert "do not overlap" in said
+
+
+def test_the_answer_says_so_when_nothing_beats_the_baseline(tmp_path: Path) -> None:
+    synthetic_run.write_manifest(tmp_path)
+    synthetic_run.add_model(tmp_path, "markov", 0, 0.8)
+    synthetic_run.add_model(tmp_path, "lstm", 0, 0.6)
+    assert "Nothing beats the baseline" in spoken(tmp_path)
+
+
+def test_a_lead_within_the_intervals_is_not_called_a_win(tmp_path: Path) -> None:
+    synthetic_run.write_manifest(tmp_path)
+    synthetic_run.add_model(tmp_path, "markov", 0, 0.70)
+    synthetic_run.add_model(tmp_path, "lstm", 0, 0.705)
+    assert "does not clearly beat the baseline" in spoken(tmp_path)
+
+
+def test_without_contested_switches_the_answer_speaks_of_all(tmp_path: Path) -> None:
+    synthetic_run.write_manifest(tmp_path)
+    synthetic_run.add_model(tmp_path, "markov", 0, None)
+    said = spoken(tmp_path)
+    assert "no switch of the test part" in said
+    assert "by chance" not in said
+
+
+def test_a_fallback_a_failed_trial_and_an_interruption_each_raise_a_banner(tmp_path: Path) -> None:
+    box = {
+        "name": "debian-12",
+        "asked": "ubuntu-18.04",
+        "digest": "00",
+        "fallback_reason": "its archive key is missing",
+    }
+    synthetic_run.write_manifest(tmp_path, box=box, state="interrupted", error="stopped by SIGINT")
+    verdict = {"ok": False, "checks": synthetic_run.checks(lost_events=312)}
+    synthetic_run.add_trial(tmp_path, "000_nginx_ab", synthetic_run.slices(100), verdict=verdict)
+    found = answer.banners(read_run(tmp_path))
+    said = " ".join(f"{banner.title} {' '.join(banner.items)}" for banner in found)
+    assert [banner.kind for banner in found] == ["bad", "bad", "warn"]
+    assert "1 of 1 trials failed" in said
+    assert "stopped by SIGINT" in said
+    assert "0 of 2 planned" in said
+    assert "ran on debian-12, not on ubuntu-18.04" in said
+    assert "its archive key is missing" in said
+
+
+def test_a_whole_run_raises_no_banner(tmp_path: Path) -> None:
+    assert answer.banners(read_run(synthetic_run.make_run(tmp_path, 500))) == []
+
+
+def test_a_damaged_model_is_named_and_the_others_are_read(tmp_path: Path) -> None:
+    synthetic_run.write_manifest(tmp_path)
+    synthetic_run.add_model(tmp_path, "markov", 0, 0.7)
+    for name, content in (("lstm_s0", "{"), ("lstm_s1", '{"regime": "marks"}'), ("lstm_s2", "[]")):
+        (tmp_path / "models" / name).mkdir()
+        (tmp_path / "models" / name / "scores.json").write_text(content)
+    (tmp_path / "models" / "lstm_s3").mkdir()
+    run = read_run(tmp_path)
+    assert [group.predictor for group in run.groups] == ["markov"]
+    assert [problem.split()[0] for problem in run.problems] == ["lstm_s0", "lstm_s1", "lstm_s2", "lstm_s3"]
+
+
+def test_the_ranking_for_terminals_holds_the_contested_score_and_chance(tmp_path: Path) -> None:
+    rows = scores.ranking(synthetic_run.make_run(tmp_path, 100))
+    assert {len(row) for row in rows} == {7}
+    assert [row[0] for row in rows] == ["markov", "most_frequent", "lstm"]
+    assert all("44.2" in row[3] for row in rows)
+
+
+def test_a_folder_without_a_manifest_is_an_error_that_says_where(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"manifest\.json"):
+        read_run(tmp_path)

@@ -1,0 +1,165 @@
+"""The page as text: whole, offline, and never broken by what it shows."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import synthetic_run
+
+from harness.report import build
+from harness.report.build import json_in_script
+
+HOSTILE = "</script><img src=x onerror=alert(1)>"
+
+
+def written(run: Path) -> str:
+    return build(run).read_text("utf-8")
+
+
+def test_the_report_is_one_file_in_the_run_folder(tmp_path: Path) -> None:
+    path = build(synthetic_run.make_run(tmp_path, 500))
+    assert path == tmp_path / "report" / "index.html"
+    assert [found.name for found in path.parent.iterdir()] == ["index.html"]
+
+
+def test_nothing_on_the_page_points_to_a_network(tmp_path: Path) -> None:
+    page = written(synthetic_run.make_run(tmp_path, 500))
+    assert not re.findall(r"(?:https?:)?//[a-z0-9-]+\.[a-z]", page)
+    assert re.findall(r'(?:src|href)="([^"#][^"]*)"', page) == ["data:,"]
+    assert "default-src 'none'" in html.unescape(page)
+    assert "unsafe" not in page
+
+
+def test_no_element_has_an_inline_style_or_handler_which_the_policy_would_refuse(tmp_path: Path) -> None:
+    markup = re.sub(r"<(script|style)\b.*?</\1>", "", written(synthetic_run.make_run(tmp_path, 500)), flags=re.DOTALL)
+    assert not re.findall(r"<[a-z][^>]*\s(?:style|on[a-z]+)=", markup)
+
+
+def test_json_in_a_script_cannot_end_it() -> None:
+    shown = json_in_script({"name": HOSTILE + "<!--\u2028&"})
+    assert not set(str(shown)) & set("<>&\u2028")
+    assert json.loads(str(shown)) == {"name": HOSTILE + "<!--\u2028&"}
+
+
+@pytest.mark.parametrize("name", [HOSTILE, "\x1b[31m\x00\x07", r"\xff\xfe\x80", "‮txt.exe", "", '"><svg/onload=1>'])
+def test_a_hostile_task_name_is_text_and_nothing_else(tmp_path: Path, name: str) -> None:
+    run = hostile_run(tmp_path, name)
+    page = written(run)
+    plain = written(hostile_run(tmp_path / "plain", "harmless"))
+    tags = re.compile(r"<(/?[a-z][a-z0-9]*)")
+    assert tags.findall(page) == tags.findall(plain)
+    assert not set(page) & set("\x00\x07\x1b\u202e")
+
+
+def hostile_run(run: Path, name: str) -> Path:
+    """A run in which everything that can carry foreign text carries `name`."""
+    box = {"name": name, "digest": name, "fallback_reason": f"reason {name}"}
+    steps = {"box": {"state": "failed", "seconds": 1.0, "error": f"error {name}", "outputs": {f"file {name}": name}}}
+    spec = synthetic_run.manifest()["spec"] | {"question": f"Is it {name}?"}
+    synthetic_run.write_manifest(
+        run, name=f"run {name}", box=box, steps=steps, spec=spec, error=name, command=["a", name]
+    )
+    checks = [{"name": f"check {name}", "ok": False, "value": f"v {name}", "limit": f"l {name}", "why": f"why {name}"}]
+    table = synthetic_run.slices(300, names={"ab": f"t {name}", "nginx": name})
+    table = table.set_column(6, "end_state", pa.array([f"S {name}"] * 300).dictionary_encode())
+    synthetic_run.add_trial(
+        run, "000_nginx_ab", table, name=f"trial {name}", arm=f"arm {name}", verdict={"ok": False, "checks": checks},
+        quality={"warnings": [f"warning {name}"]}, metrics={f"metric {name}": f"value {name}"},
+    )  # fmt: skip
+    rollout = {"names": [f"m {name}", "b"], "marks": [0, 1, 0], "real_marks": [1, 1, 0]}
+    synthetic_run.add_model(
+        run, "markov", 0, 0.6, predictor=f"p {name}", regime=f"r {name}", mark="task", rollout=rollout
+    )
+    return run
+
+
+def cases(run: Path) -> dict[str, Any]:
+    """Run folders in which something is missing, and what the page has to say then."""
+    return {
+        "nothing at all": (lambda: synthetic_run.write_manifest(run, steps={}, box=None), "No trial has been started"),
+        "no model": (lambda: models_missing(run), "no predictor has been scored"),
+        "no slices": (lambda: trial(run, None), "has no slices.parquet"),
+        "an empty recording": (lambda: trial(run, synthetic_run.slices(0)), "holds no slice"),
+        "one slice": (lambda: trial(run, synthetic_run.slices(1)), "000_nginx_ab"),
+        "damaged slices": (lambda: damaged(run), "cannot be read"),
+        "no predictor wanted": (lambda: record_only(run), "only records"),
+        "no trial.json": (lambda: bare(run), "no verdict"),
+    }
+
+
+def trial(run: Path, table: Any) -> None:
+    synthetic_run.write_manifest(run)
+    synthetic_run.add_trial(run, "000_nginx_ab", table)
+
+
+def models_missing(run: Path) -> None:
+    trial(run, synthetic_run.slices(200))
+
+
+def damaged(run: Path) -> None:
+    trial(run, synthetic_run.slices(200))
+    path = run / "trials" / "000_nginx_ab" / "slices.parquet"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def record_only(run: Path) -> None:
+    spec = synthetic_run.manifest()["spec"] | {"model": {"predictors": []}}
+    synthetic_run.write_manifest(run, spec=spec)
+    synthetic_run.add_trial(run, "000_nginx_ab", synthetic_run.slices(200))
+
+
+def bare(run: Path) -> None:
+    trial(run, synthetic_run.slices(200))
+    for name in ("trial.json", "guest.json"):
+        (run / "trials" / "000_nginx_ab" / name).unlink()
+
+
+@pytest.mark.parametrize("case", list(cases(Path())))
+def test_a_missing_piece_is_said_on_the_page(tmp_path: Path, case: str) -> None:
+    make, said = cases(tmp_path)[case]
+    make()
+    assert said in written(tmp_path)
+
+
+def test_every_check_is_shown_with_value_limit_and_reason(tmp_path: Path) -> None:
+    synthetic_run.write_manifest(tmp_path)
+    checks = synthetic_run.checks(lost_events=312)
+    synthetic_run.add_trial(tmp_path, "000_nginx_ab", synthetic_run.slices(50), verdict={"ok": False, "checks": checks})
+    page = written(tmp_path)
+    for check in checks:
+        assert check["why"] in page
+    assert ">312</td>" in page
+    assert "✗ failed" in page
+
+
+def test_what_each_step_cost_and_how_to_repeat_it_are_on_the_page(tmp_path: Path) -> None:
+    page = written(synthetic_run.make_run(tmp_path, 100)).replace("\u202f", " ")
+    manifest = synthetic_run.manifest()
+    assert ">112.9 s<" in page
+    assert "harness run experiments/nginx_ab.yaml" in page
+    assert manifest["spec_sha256"] in page
+    assert manifest["box"]["digest"] in page
+    assert "ab" * 32 in page
+
+
+def test_a_hundred_thousand_slices_make_a_small_page_quickly(tmp_path: Path) -> None:
+    run = synthetic_run.make_run(tmp_path, 50_000)
+    started = time.monotonic()
+    path = build(run)
+    assert time.monotonic() - started < 20
+    assert path.stat().st_size < 3_000_000
+
+
+def test_the_page_stays_bounded_however_long_the_recordings_are(tmp_path: Path) -> None:
+    synthetic_run.write_manifest(tmp_path)
+    synthetic_run.add_trial(tmp_path, "000_nginx_ab", synthetic_run.slices(400_000))
+    page = written(tmp_path)
+    assert len(page.encode()) < 6_000_000
+    assert "the first 300\u202f000 of 400\u202f000 slices" in page
