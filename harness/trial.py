@@ -146,11 +146,11 @@ def _prepare(host: Host, settings: Mapping[str, Any], script: str, out_dir: Path
     out_dir.mkdir(parents=True, exist_ok=True)
     local = out_dir / "trial.py"
     local.write_text(script, encoding="utf-8")
-    host.run(_stop_command() + f"; rm -rf {GUEST_ROOT}", timeout_s=120, sudo=True)
-    host.run(f"mkdir -p {folder}", timeout_s=30)
+    clear = f"{_stop_command()}; rm -rf {GUEST_ROOT}; install -d -o {shlex.quote(host.user)} {GUEST_ROOT} {folder}"
+    host.run(clear, timeout_s=120, sudo=True)
     host.put(local, f"{settings['work_dir']}/trial.py", 60)
     started = time.monotonic()
-    checked = host.run(f"python3 {folder}/trial.py preflight", timeout_s=180, sudo=True, check=False)
+    checked = host.run(f"python3 {folder}/trial.py check", timeout_s=180, sudo=True, check=False)
     answer = _json(checked.stdout.strip().splitlines()[-1] if checked.stdout.strip() else "", host, checked.stderr)
     _require_ok(answer, host)
     return time.monotonic() - started
@@ -160,7 +160,7 @@ def _start(host: Host, settings: Mapping[str, Any]) -> None:
     """Start the script as a unit of its own, and leave."""
     unit, script = settings["unit"], f"{settings['work_dir']}/trial.py"
     start = f"systemd-run --quiet --unit={shlex.quote(unit)} --property=TimeoutStopSec=90"
-    command = f"{start} python3 {shlex.quote(script)}"
+    command = f"{start} python3 {shlex.quote(script)} record"
     host.run(command, timeout_s=60, sudo=True)
     host.close()
 
@@ -237,7 +237,9 @@ def _stop(host: Host) -> None:
 
 def _require_ok(result: Mapping[str, Any], host: Host) -> None:
     if not result.get("ok"):
-        raise TrialError(f"{result.get('stage', 'start')}: {result.get('error', 'no reason given')}", where=host.where)
+        stage = result.get("stage", "start")
+        hint = "if the load was simply done, give it more to do, such as load.requests" if stage == "warm-up" else None
+        raise TrialError(f"{stage}: {result.get('error', 'no reason given')}", where=host.where, hint=hint)
 
 
 def _vanished(host: Host, settings: Mapping[str, Any]) -> TrialError:

@@ -164,7 +164,7 @@ def _load(guest: Mapping[str, Any], limits: Limits, expected: Mapping[str, Any])
     if not counts:
         return
     completed, lost = metrics.get("requests_completed"), _requests_lost(metrics)
-    yield _check("requests completed", bool(completed), completed, "more than 0", "the load reported none; see load.txt")
+    yield _check("requests completed", bool(completed), completed, "more than 0", "it reported none; see load.txt")
     yield _check(
         "requests failed",
         lost <= limits.max_failed_requests,

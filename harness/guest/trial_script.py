@@ -3,8 +3,9 @@
 Sent to the guest as one file and run there as root by the guest's own Python, 3.6 or newer, with nothing but its
 standard library. `result.json` is written last: whoever finds it finds everything else in place.
 
-    python3 trial.py preflight     only check, and print what was found as one line of JSON
-    python3 trial.py               check and carry out the trial
+    python3 trial.py check         only check, and print the outcome as one line of JSON
+    python3 trial.py record        carry out a trial that has been checked
+    python3 trial.py               both, one after the other
 """
 # ruff: noqa: UP006, UP035, UP045  (what they ask for is unknown to Python 3.6)
 
@@ -31,6 +32,10 @@ class Failure(Exception):
     """A step could not be done; the text says why, for a person to read."""
 
 
+class Missing(Failure):
+    """A program is not there, and will not come by itself."""
+
+
 def call(argv: List[str], limit_s: float, check: bool = True) -> str:
     """Run a command; return what it printed on both streams; raise Failure where it fails or takes too long."""
     try:
@@ -38,7 +43,7 @@ def call(argv: List[str], limit_s: float, check: bool = True) -> str:
             argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=limit_s
         )
     except FileNotFoundError:
-        raise Failure(f"{argv[0]}: no such program on this machine") from None
+        raise Missing(f"{argv[0]}: no such program on this machine") from None
     except subprocess.TimeoutExpired:
         raise Failure(f"{shlex_join(argv)}: not done within {limit_s:g} s") from None
     text = done.stdout.decode("utf-8", "replace")
@@ -74,14 +79,12 @@ def write_atomic(path: str, text: str) -> None:
 
 
 def check_identity(config: Dict[str, Any]) -> None:
-    """The kernel and the CPUs are the ones asked for, this is root, and the clock has been set."""
+    """The kernel and the CPUs are the ones asked for, and the clock has been set."""
     kernel, cpus = os.uname().release, os.sysconf("SC_NPROCESSORS_ONLN")
     if config["kernel"] and kernel != config["kernel"]:
         raise Failure("the kernel is {}, expected {}".format(kernel, config["kernel"]))
     if config["cpus"] and cpus != config["cpus"]:
         raise Failure("{} CPUs are online, expected {}".format(cpus, config["cpus"]))
-    if os.geteuid() != 0:
-        raise Failure("not root: recording the scheduler needs it")
     if time.time() < EARLIEST_CLOCK:
         raise Failure("the clock was never set: it says {}".format(time.strftime("%Y-%m-%d", time.gmtime())))
 
@@ -94,9 +97,8 @@ def check_space(config: Dict[str, Any]) -> None:
         raise Failure("{} MB free in {}, expected {}".format(free_mb, config["work_dir"], config["free_mb"]))
 
 
-def check_perf(config: Dict[str, Any]) -> str:
-    """perf runs on this kernel and may record the scheduler; returns its version."""
-    version = call(["perf", "--version"], 30).strip().splitlines()[-1]
+def check_perf(config: Dict[str, Any]) -> None:
+    """perf runs on this kernel and may record the scheduler."""
     probe = os.path.join(config["work_dir"], "probe.data")
     try:
         call(["perf", "sched", "record", "-B", "-m", "512K", "-o", probe, "--", "true"], 60)
@@ -105,7 +107,6 @@ def check_perf(config: Dict[str, Any]) -> str:
     finally:
         if os.path.exists(probe):
             os.unlink(probe)
-    return version
 
 
 def check_load(config: Dict[str, Any]) -> None:
@@ -117,19 +118,18 @@ def check_load(config: Dict[str, Any]) -> None:
         try:
             call(config["ready"], 20)
             return
-        except Failure:
-            if time.monotonic() > until:
+        except Failure as error:
+            if isinstance(error, Missing) or time.monotonic() > until:
                 raise
             time.sleep(1)
 
 
-def preflight(config: Dict[str, Any]) -> Dict[str, Any]:
+def check(config: Dict[str, Any]) -> None:
     """Everything that can be known to be wrong before anything is recorded."""
     check_identity(config)
     check_space(config)
-    version = check_perf(config)
+    check_perf(config)
     check_load(config)
-    return {"perf_version": version}
 
 
 # --- the load ---------------------------------------------------------------------------------------------------------
@@ -271,6 +271,7 @@ def facts() -> Dict[str, Any]:
         "clocksource": read(clock),
         "loadavg": read("/proc/loadavg"),
         "python": sys.version.split()[0],
+        "perf_version": call(["perf", "--version"], 30).strip(),
         "packages": packages(),
         "scheduler": scheduler_settings(),
     }
@@ -290,7 +291,7 @@ def packages() -> Dict[str, str]:
 def scheduler_settings() -> Dict[str, str]:
     """Every knob of the scheduler that this kernel shows, by its path."""
     patterns = ["/proc/sys/kernel/sched_*", "/sys/kernel/debug/sched/*", "/sys/kernel/debug/sched_features"]
-    patterns += ["/sys/kernel/sched_ext/state", "/sys/fs/cgroup/system.slice/cgroup.controllers"]
+    patterns += ["/sys/kernel/sched_ext/state", "/sys/fs/cgroup/system.slice/cgroup.subtree_control"]
     found = {path: read(path) for pattern in patterns for path in sorted(glob.glob(pattern)) if os.path.isfile(path)}
     return {path: text[:2000] for path, text in found.items() if text and not path.endswith("/debug")}
 
@@ -327,8 +328,6 @@ def carry_out(config: Dict[str, Any], result: Dict[str, Any]) -> None:
         result["stages"][name] = round(time.monotonic() - begun, 3)
 
     begun = time.monotonic()
-    step("preflight")
-    result.update(preflight(config))
     step("alone")
     result["ssh_connections_before"] = wait_until_alone(config["alone_s"])
     os.sync()
@@ -359,18 +358,18 @@ def terminated(signum: int, frame: Any) -> None:
 def main(arguments: List[str], config: Dict[str, Any]) -> int:
     """Carry out what the arguments ask for; 0 where it succeeded."""
     signal.signal(signal.SIGTERM, terminated)
-    result = {"schema": SCHEMA, "name": config["name"], "ok": False, "stage": "preflight", "stages": {}}
+    result = {"schema": SCHEMA, "name": config["name"], "ok": False, "stage": "check", "stages": {}}
     try:
-        if arguments == ["preflight"]:
-            result.update(preflight(config))
-        else:
+        if arguments != ["record"]:
+            check(config)
+        if arguments != ["check"]:
             carry_out(config, result)
         result["ok"] = True
     except Failure as error:
         result["error"] = str(error)
     except Exception as error:  # anything at all has to reach the host
         result["error"] = f"{type(error).__name__}: {error}"
-    if arguments == ["preflight"]:
+    if arguments == ["check"]:
         print(json.dumps(result, sort_keys=True))
     else:
         write_atomic(os.path.join(config["work_dir"], "result.json"), json.dumps(result, indent=1, sort_keys=True))

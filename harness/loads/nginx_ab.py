@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness.loads.base import Metrics
 
-NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
+COUNT, NUMBER = r"([0-9]+)\b", r"([0-9]+(?:\.[0-9]+)?)"
 FIELDS: dict[str, tuple[str, type]] = {
-    "requests_completed": (rf"^Complete requests:\s+{NUMBER}", int),
-    "requests_failed": (rf"^Failed requests:\s+{NUMBER}", int),
-    "responses_non_2xx": (rf"^Non-2xx responses:\s+{NUMBER}", int),
+    "requests_completed": (rf"^Complete requests:\s+{COUNT}", int),
+    "requests_failed": (rf"^Failed requests:\s+{COUNT}", int),
+    "responses_non_2xx": (rf"^Non-2xx responses:\s+{COUNT}", int),
     "requests_per_s": (rf"^Requests per second:\s+{NUMBER}", float),
     "seconds": (rf"^Time taken for tests:\s+{NUMBER}", float),
 }

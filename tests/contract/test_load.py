@@ -1,0 +1,53 @@
+"""What every load has to keep to, whatever it runs."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from harness.loads import KINDS
+from harness.resources import data_dir
+
+
+@pytest.fixture(params=sorted(KINDS))
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_a_load_is_known_under_the_name_it_carries(kind: str) -> None:
+    assert KINDS[kind]().kind == kind
+
+
+def test_a_load_is_frozen_and_knows_all_its_keys(kind: str) -> None:
+    load = KINDS[kind]()
+    with pytest.raises(ValidationError):
+        load.kind = "other"  # type: ignore[misc,assignment]
+    with pytest.raises(ValidationError):
+        KINDS[kind](nonsense=1)  # type: ignore[call-arg]
+
+
+def test_a_load_runs_without_a_shell(kind: str) -> None:
+    load = KINDS[kind]()
+    for argv in (load.command(), load.ready() or ["true"]):
+        assert argv
+        assert all(isinstance(word, str) and word for word in argv)
+
+
+def test_a_load_names_roles_that_exist(kind: str) -> None:
+    roles = data_dir("ansible") / "roles"
+    assert all((roles / role / "tasks" / "main.yml").is_file() for role in KINDS[kind].roles)
+
+
+def test_a_load_reports_nothing_where_it_printed_nothing(kind: str) -> None:
+    assert KINDS[kind]().parse("") == {}
+
+
+def test_every_parameter_says_what_it_means(kind: str) -> None:
+    model: type[BaseModel] = KINDS[kind]
+    unexplained = [name for name, about in model.model_fields.items() if name != "kind" and not about.description]
+    assert unexplained == []
+
+
+def test_a_load_survives_being_written_down_and_read_again(kind: str) -> None:
+    load = KINDS[kind]()
+    assert KINDS[kind].model_validate(load.model_dump()) == load

@@ -1,0 +1,93 @@
+"""Loads: the argv they run, and what they read in their own output."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from harness.loads import KINDS, Idle, NginxAb, PerfBenchMessaging, StressNg
+
+# The final statistics of ab 2.3, interrupted by SIGINT.
+AB_OUTPUT = """This is ApacheBench, Version 2.3 <$Revision: 1903618 $>
+Benchmarking 127.0.0.1 (be patient)...
+
+Server Software:        nginx/1.22.1
+Server Hostname:        127.0.0.1
+Server Port:            80
+
+Document Path:          /
+Document Length:        186 bytes
+
+Concurrency Level:      5
+Time taken for tests:   21.841 seconds
+Complete requests:      5720
+Failed requests:        2
+   (Connect: 0, Receive: 0, Length: 2, Exceptions: 0)
+Non-2xx responses:      3
+Total transferred:      2379520 bytes
+HTML transferred:       1063920 bytes
+Requests per second:    261.90 [#/sec] (mean)
+Time per request:       19.091 [ms] (mean)
+"""
+
+
+def test_ab_runs_with_the_parameters_of_the_load() -> None:
+    load = NginxAb(requests=100, concurrency=7, keepalive=True, path="/page")
+    assert load.command() == ["ab", "-q", "-k", "-n", "100", "-c", "7", "http://127.0.0.1/page"]
+
+
+def test_ab_is_never_asked_for_more_at_once_than_in_all() -> None:
+    assert NginxAb(requests=3, concurrency=50).command()[-2] == "3"
+
+
+def test_the_statistics_of_ab_are_read() -> None:
+    assert NginxAb().parse(AB_OUTPUT) == {
+        "requests_completed": 5720,
+        "requests_failed": 2,
+        "responses_non_2xx": 3,
+        "requests_per_s": 261.9,
+        "seconds": 21.841,
+    }
+
+
+def test_ab_without_a_line_of_bad_responses_had_none() -> None:
+    without = AB_OUTPUT.replace("Non-2xx responses:      3\n", "")
+    assert NginxAb().parse(without)["responses_non_2xx"] == 0
+
+
+def test_an_ab_that_was_killed_reports_nothing() -> None:
+    assert NginxAb().parse("Benchmarking 127.0.0.1 (be patient)...\napr_socket_recv: Connection refused (111)\n") == {}
+
+
+def test_stress_ng_metrics_are_read() -> None:
+    output = (
+        "stress-ng: info:  [601] dispatching hogs: 2 switch\n"
+        "stress-ng: info:  [601] stressor       bogo ops real time  usr time  sys time   bogo ops/s     bogo ops/s\n"
+        "stress-ng: info:  [601]                           (secs)    (secs)    (secs)   (real time) (usr+sys time)\n"
+        "stress-ng: info:  [601] switch           523776      5.00      0.61      4.29    104742.44      106893.06\n"
+    )
+    assert StressNg().parse(output) == {"operations": 523776, "seconds": 5.0, "operations_per_s": 104742.44}
+
+
+def test_the_messaging_benchmark_reports_its_time_only_where_it_ended() -> None:
+    ended = "# 2 groups == 80 processes run\n\n     Total time: 0.215 [sec]\n"
+    assert PerfBenchMessaging().parse(ended) == {"seconds": 0.215}
+    assert PerfBenchMessaging().parse("") == {}
+
+
+def test_an_idle_machine_is_not_expected_to_be_busy() -> None:
+    assert not Idle().keeps_cpu_busy
+
+
+@pytest.mark.parametrize("path", ["no-slash", "/with space", "/\n", ""])
+def test_a_path_that_is_no_path_is_refused(path: str) -> None:
+    with pytest.raises(ValidationError):
+        NginxAb(path=path)
+
+
+@given(st.text())
+def test_no_output_at_all_makes_a_parser_fail(output: str) -> None:
+    for kind in KINDS.values():
+        assert isinstance(kind().parse(output), dict)

@@ -1,0 +1,238 @@
+"""The script that runs inside the machine: its parts, and the whole of it against stand-ins for systemd and perf."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import trial
+from harness.guest import trial_script
+
+PERF = """#!/bin/sh
+case "$1" in
+--version) echo "perf version 6.1.0"; exit 0 ;;
+esac
+echo "$$" >>@RECORDERS@
+while [ "$1" != -o ]; do shift; done
+echo recorded >"$2"
+echo "[ perf record: Captured ]" >&2
+shift 3
+exec "$@"
+"""
+SYSTEMD_RUN = """#!/bin/sh
+for word do case "$word" in --unit=*) unit=${word#--unit=} ;; esac; done
+while case "$1" in --*) true ;; *) false ;; esac; do shift; done
+env --default-signal=INT setsid "$@" </dev/null >/dev/null 2>&1 &
+echo $! >@FOLDER@/"$unit".pid
+"""
+SYSTEMCTL = """#!/bin/sh
+for unit do :; done
+pid=$(cat @FOLDER@/"$unit".pid 2>/dev/null)
+running() { [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null && ! grep -q '^State:.Z' /proc/"$pid"/status; }
+case "$1" in
+show) if running; then echo ActiveState=active; else echo ActiveState=inactive; fi; echo ExecMainStatus=0 ;;
+stop) echo "$unit" >>@FOLDER@/stopped; if running; then kill -INT "$pid"; fi
+    while running; do sleep 0.02; done ;;
+esac
+"""
+
+
+@pytest.fixture
+def guest(tmp_path: Path) -> Guest:
+    return Guest(tmp_path)
+
+
+class Guest:
+    """A folder with stand-ins for systemd and perf first on the path, and the script ready to run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.work, self.programs = folder / "work", folder / "programs"
+        self.work.mkdir()
+        self.programs.mkdir()
+        for name, text in {"perf": PERF, "systemd-run": SYSTEMD_RUN, "systemctl": SYSTEMCTL}.items():
+            self.program(name, text.replace("@FOLDER@", str(folder)).replace("@RECORDERS@", str(folder / "recorders")))
+        self.folder, self.path = folder, f"{self.programs}:{os.environ['PATH']}"
+        self.config: dict[str, Any] = {
+            "name": "000_test",
+            "load_unit": "harness-load-test.service",
+            "work_dir": str(self.work),
+            "kernel": os.uname().release,
+            "cpus": os.sysconf("SC_NPROCESSORS_ONLN"),
+            "command": ["sh", "-c", "trap 'echo \"Complete requests: 9\"; exit 1' INT; while :; do sleep 0.05; done"],
+            "ready": ["true"],
+            "warmup_s": 0.1,
+            "seconds": 0.3,
+            "grace_s": 20,
+            "alone_s": 0.2,
+            "buffer_kb": 512,
+            "free_mb": 1,
+        }
+
+    def program(self, name: str, text: str) -> None:
+        path = self.programs / name
+        path.write_text(text)
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        script = self.folder / "trial.py"
+        text = trial.SCRIPT.read_text()
+        script.write_text(text.replace(trial.PLACEHOLDER, f"CONFIG_JSON = {json.dumps(self.config)!r}"))
+        environment = {"PATH": self.path, "LC_ALL": "C.UTF-8"}
+        return subprocess.Popen(
+            [sys.executable, "-I", str(script), *arguments], env=environment, stdout=subprocess.PIPE, text=True
+        )
+
+    def run(self, *arguments: str) -> tuple[int, str]:
+        process = self.start(*arguments)
+        output, _ = process.communicate(timeout=60)
+        return process.returncode, output
+
+    def result(self) -> dict[str, Any]:
+        value = json.loads((self.work / "result.json").read_text())
+        assert isinstance(value, dict)
+        return value
+
+    def load_runs(self) -> bool:
+        pid = int((self.folder / "harness-load-test.service.pid").read_text())
+        try:
+            return ") Z" not in Path(f"/proc/{pid}/stat").read_text()
+        except FileNotFoundError:
+            return False
+
+
+def test_a_trial_leaves_its_recording_the_loads_statistics_and_a_result(guest: Guest) -> None:
+    code, _ = guest.run()
+    result = guest.result()
+    assert (code, result["ok"], result["stage"]) == (0, True, "done")
+    assert (guest.work / "load.txt").read_text() == "Complete requests: 9\n"
+    assert "Captured" in (guest.work / "perf.log").read_text()
+    assert result["load"]["ActiveState"] == "active"
+    assert result["recording"]["wall_s"] >= 0.3
+    assert result["facts"]["kernel"] == os.uname().release
+
+
+def test_the_hashes_are_those_of_the_files(guest: Guest) -> None:
+    guest.run()
+    recorded = hashlib.sha256((guest.work / "perf.data").read_bytes()).hexdigest()
+    assert guest.result()["sha256"]["perf.data"] == recorded
+    checked = subprocess.run(["sha256sum", "--check", "--strict", "sha256sums"], cwd=guest.work, capture_output=True)
+    assert checked.returncode == 0
+
+
+def test_the_load_is_stopped_whatever_happens_to_the_recording(guest: Guest) -> None:
+    guest.program("perf", '#!/bin/sh\n[ "$1" = --version ] || { echo no such event >&2; exit 129; }\n')
+    code, _ = guest.run("record")
+    result = guest.result()
+    assert (code, result["ok"], result["stage"]) == (1, False, "record")
+    assert "no such event" in result["error"]
+    time.sleep(0.2)
+    assert not guest.load_runs()
+
+
+def test_a_load_that_ends_during_the_warm_up_is_told_with_what_it_printed(guest: Guest) -> None:
+    guest.config["command"] = ["sh", "-c", "echo cannot bind; exit 1"]
+    guest.run()
+    result = guest.result()
+    assert result["stage"] == "warm-up"
+    assert "before the recording began" in result["error"]
+    assert "cannot bind" in result["error"]
+
+
+def test_a_load_that_ends_while_it_is_recorded_is_seen(guest: Guest) -> None:
+    guest.config["command"] = ["sleep", "0.35"]
+    guest.config["seconds"] = 1
+    guest.run("record")
+    assert guest.result()["load"]["ActiveState"] == "inactive"
+
+
+def test_told_to_stop_it_stops_the_load_and_says_so(guest: Guest) -> None:
+    guest.config["seconds"] = 30
+    process = guest.start("record")
+    while not (guest.folder / "recorders").exists():
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    os.kill(int((guest.folder / "recorders").read_text()), signal.SIGTERM)  # the unit's own end takes it with it
+    assert "stopped from outside" in guest.result()["error"]
+    time.sleep(0.2)
+    assert not guest.load_runs()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"kernel": "4.15.0-58-generic"}, "expected 4.15.0-58-generic"),
+        ({"cpus": 4096}, "expected 4096"),
+        ({"free_mb": 10**9}, "MB free"),
+        ({"ready": ["no-such-program"]}, "no such program"),
+    ],
+)
+def test_what_is_wrong_before_the_start_is_found_by_the_check(guest: Guest, change: dict[str, Any], said: str) -> None:
+    guest.config.update(change)
+    code, output = guest.run("check")
+    answer = json.loads(output)
+    assert (code, answer["ok"], answer["stage"]) == (1, False, "check")
+    assert said in answer["error"]
+    assert list(guest.work.iterdir()) == []
+
+
+def test_a_perf_that_does_not_fit_the_kernel_is_found_by_the_check(guest: Guest) -> None:
+    guest.program("perf", "#!/bin/sh\necho 'WARNING: perf not found for kernel 4.15.0-58' >&2; exit 2\n")
+    code, output = guest.run("check")
+    assert code == 1
+    assert "perf not found for kernel" in json.loads(output)["error"]
+
+
+def test_a_guest_without_perf_is_told_so(guest: Guest) -> None:
+    (guest.programs / "perf").unlink()
+    guest.path = str(guest.programs)
+    _, output = guest.run("check")
+    assert json.loads(output)["error"] == "perf: no such program on this machine"
+
+
+def test_connections_over_ssh_are_counted_and_listeners_are_not() -> None:
+    table = (
+        "  sl  local_address rem_address   st tx_queue\n"
+        "   0: 00000000:0016 00000000:0000 0A 00000000\n"
+        "   1: 0F02000A:0016 0202000A:8B1C 01 00000000\n"
+        "   2: 0100007F:0050 0100007F:8B1C 01 00000000\n"
+        "   3: 0F02000A:0016 0202000A:8B20 06 00000000\n"
+    )
+    assert trial_script.ssh_connections([table, ""]) == 1
+
+
+def test_cpu_ticks_are_read_by_name() -> None:
+    ticks = trial_script.cpu_ticks("cpu  15622 1 6221 22909 110 2 430 3 0 0\ncpu0 1 2 3\n")
+    assert ticks == {
+        "user": 15622,
+        "nice": 1,
+        "system": 6221,
+        "idle": 22909,
+        "iowait": 110,
+        "irq": 2,
+        "softirq": 430,
+        "steal": 3,
+    }
+
+
+def test_the_cpu_model_is_the_first_one_named() -> None:
+    assert trial_script.cpu_model("processor\t: 0\nmodel name\t: QEMU Virtual CPU: 2.5+\n") == "QEMU Virtual CPU: 2.5+"
+    assert trial_script.cpu_model("") == ""
+
+
+def test_the_script_needs_nothing_but_the_standard_library() -> None:
+    tree = ast.parse(trial.SCRIPT.read_text())
+    imported = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
+    imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert imported <= set(sys.stdlib_module_names)
