@@ -162,10 +162,8 @@ def test_a_damaged_or_unknown_manifest_is_an_error_and_never_a_run(
         RunFolder.open(folder.path)
 
 
-@pytest.mark.parametrize(
-    "steps", [{"s": 5}, {"s": {"state": "done"}}, {"s": {"state": "done", "outputs": {"../x": ""}}}]
-)
-def test_a_manifest_whose_steps_are_none_is_damaged(folder: RunFolder, steps: object) -> None:
+@pytest.mark.parametrize("step", [5, {"state": "done"}, {"state": "done", "outputs": {"../x": ""}}])
+def test_a_manifest_whose_steps_are_none_is_damaged(folder: RunFolder, step: object) -> None:
     path = folder.path / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "steps": {"s": step}}))
     with pytest.raises(StoreError, match="damaged"):
