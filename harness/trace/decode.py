@@ -10,7 +10,7 @@ import numpy as np
 from harness.errors import TraceError
 from harness.trace.attr import RAW, TIME, TYPE_TRACEPOINT, Attr, layout
 from harness.trace.comms import COMM_BYTES, Names, keep
-from harness.trace.events import COMM, EVENTS, Column, Event
+from harness.trace.events import COMM, EVENTS, TEXT, Column, Event
 from harness.trace.format import Field, TraceFormat
 from harness.trace.gather import Array, column, gather, gather_rows
 from harness.trace.header import Header
@@ -119,6 +119,8 @@ class Decoder:
         return block
 
     def _column(self, buffer: Array, rows: Array, found: Samples, wanted: Column, place: Field) -> Array:
+        if wanted.dtype == TEXT:
+            return self._texts(buffer, rows, found, place)
         if wanted.dtype != COMM:
             return column(rows, f"{self.order}{'i' if place.signed else 'u'}{place.size}", place.offset).astype(
                 wanted.dtype
@@ -132,13 +134,23 @@ class Decoder:
 
     def _located(self, buffer: Array, rows: Array, found: Samples, place: Field) -> Array:
         """Names that lie behind the fixed fields, at (length << 16 | offset) from the start of the raw data."""
+        at, lengths = self._spans(rows, found, place, COMM_BYTES)
+        return keep(gather_rows(buffer, at, COMM_BYTES), lengths)
+
+    def _spans(self, rows: Array, found: Samples, place: Field, longest: int) -> tuple[Array, Array]:
+        """Byte addresses and lengths of located bytes; those that cannot be are counted as bad and given as empty."""
         words = column(rows, self.order + "u4", place.offset)
         offsets, lengths = (words & 0xFFFF).astype(np.int64), (words >> 16).astype(np.int64)
-        inside = (offsets + lengths <= found.raw_size) & (lengths <= COMM_BYTES)
+        inside = (offsets + lengths <= found.raw_size) & (lengths <= longest)
         self.bad += int((~inside).sum())
-        lengths = np.where(inside, lengths, 0)
-        at = found.raw_at + np.where(inside, offsets, 0)
-        return keep(gather_rows(buffer, at, COMM_BYTES), lengths)
+        return found.raw_at + np.where(inside, offsets, 0), np.where(inside, lengths, 0)
+
+    def _texts(self, buffer: Array, rows: Array, found: Samples, place: Field) -> Array:
+        """Bytes of any length, one by one: only execs have such, and they are few."""
+        at, lengths = self._spans(rows, found, place, 0xFFFF)
+        spans = zip(at.tolist(), lengths.tolist(), strict=True)
+        whole = [buffer[start : start + length].tobytes().split(b"\0", 1)[0] for start, length in spans]
+        return np.array([self.names.number(text) for text in whole], np.int32)
 
 
 def _choose(found: Samples, chosen: Array) -> Samples:

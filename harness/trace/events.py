@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-COMM, INT = "comm", "int"
+COMM, TEXT, BOOL = "comm", "text", "?"  # a name of 16 bytes, bytes of any length, and else numpy types
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,11 @@ EVENTS = {
                 Column("child_tid", "child_pid"),
             ),
         ),
-        Event("sched_process_exec", "execs", (Column("tid", "pid"), Column("old_tid", "old_pid"))),
-        Event("sched_process_exit", "exits", _TASK),
+        Event(
+            "sched_process_exec",
+            "execs",
+            (Column("filename", "filename", TEXT), Column("tid", "pid"), Column("old_tid", "old_pid")),
+        ),
+        Event("sched_process_exit", "exits", (*_TASK, Column("group_dead", "group_dead", BOOL, optional=True))),
     )
 }

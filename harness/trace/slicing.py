@@ -9,9 +9,9 @@ How the runnable set is rebuilt. A task waits from the moment it becomes runnabl
   it was woken while it was going to sleep, and waits from that switch on.
 
 A task is known from its first event on. At a switch, the tasks waiting on that CPU (those that began to wait at the
-very time of the switch included) are `runnable`, in the order in which they began to wait; the one that was picked is
-always among them. The idle task (tid 0) is in the list only where it was picked. The switch is `contested` where two
-or more tasks other than the idle task are in the list, and forced otherwise.
+very time of the switch included) are `runnable`, in the order in which they began to wait there; the one that was
+picked is always among them. The idle task (tid 0) is in the list only where it was picked. The switch is `contested`
+where two or more tasks other than the idle task are in the list, and forced otherwise.
 """
 
 from __future__ import annotations

@@ -44,8 +44,8 @@ SCHEMAS: dict[str, pa.Schema] = {
         ],
         "migrations": [*_WHERE, *_TASK, ("orig_cpu", pa.int16()), ("dest_cpu", pa.int16())],
         "forks": [*_WHERE, ("comm", _TEXT), ("tid", pa.int32()), ("child_comm", _TEXT), ("child_tid", pa.int32())],
-        "execs": [*_WHERE, ("tid", pa.int32()), ("old_tid", pa.int32())],
-        "exits": [*_WHERE, *_TASK],
+        "execs": [*_WHERE, ("filename", _TEXT), ("tid", pa.int32()), ("old_tid", pa.int32())],
+        "exits": [*_WHERE, *_TASK, ("group_dead", pa.bool_())],
         "slices": [
             ("start_ns", pa.int64()),
             ("slice_ns", pa.int64()),

@@ -16,12 +16,16 @@ _NEVER = np.iinfo(np.int64).max
 
 @dataclass(frozen=True)
 class Waits:
-    """Stretches of waiting on one CPU: task, CPU, begin (ns) and end (ns); `pick` is the row of the switch that ended
-    the wait by picking the task there, or -1. `wake_ns` is per switch: when the picked task was woken, or -1."""
+    """Stretches of waiting on one CPU: task, CPU, begin and end (ns), and the rank of the begin among all events.
+
+    `begin_row` is the switch with which it began, `pick` the one that ended it by picking the task there; -1 where
+    there is none. `wake_ns` is per switch: when the picked task was woken, or -1.
+    """
 
     tid: Array
     cpu: Array
     begin_ns: Array
+    begin_rank: Array
     begin_row: Array
     end_ns: Array
     pick: Array
@@ -41,8 +45,9 @@ class Waits:
         tids = np.concatenate([self.tid, tid[alone_rows]])
         first = np.concatenate([first, place[alone_rows]])
         stop = np.concatenate([stop, place[alone_rows] + 1])
-        begin = np.concatenate([self.begin_ns, time[alone_rows]])
-        return _expand(tids, first, stop, np.argsort(begin, kind="stable"), order)
+        latest = int(self.begin_rank.max(initial=0)) + 1
+        rank = np.concatenate([self.begin_rank, np.full(len(alone_rows), latest)])
+        return _expand(tids, first, stop, stable_order(rank), order)
 
     def _spans(self, cpu: Array, time: Array, order: Array, place: Array) -> tuple[Array, Array]:
         """Each wait as a range of places in `order`: the switches on its CPU during which it lasted."""
@@ -61,9 +66,9 @@ class Waits:
         return first, np.maximum(first, stop)
 
 
-def _expand(tids: Array, first: Array, stop: Array, by_begin: Array, order: Array) -> tuple[Array, Array]:
-    """Lists per switch (row order) from ranges of places; within a list in the order `by_begin`."""
-    tids, first, lengths = tids[by_begin], first[by_begin], (stop - first)[by_begin]
+def _expand(tids: Array, first: Array, stop: Array, by_rank: Array, order: Array) -> tuple[Array, Array]:
+    """Lists per switch (row order) from ranges of places; within a list in the order `by_rank`."""
+    tids, first, lengths = tids[by_rank], first[by_rank], (stop - first)[by_rank]
     total = int(lengths.sum())
     starts = np.cumsum(lengths) - lengths
     rows = order[np.arange(total) - np.repeat(starts - first, lengths)]
@@ -85,13 +90,14 @@ def stable_order(values: Array) -> Array:
 
 @dataclass
 class _Events:
-    """Every event of every task but the idle one, by task and time. `row` is the switch, or -1."""
+    """Every event of every task but the idle one, by task and time. `row` is the switch, or -1; `rank` orders all."""
 
     tid: Array
     time: Array
     cpu: Array
     kind: Array
     row: Array
+    rank: Array
 
 
 def find_waits(
@@ -127,8 +133,9 @@ def _events(
     row = np.concatenate([none, rows, rows])
     by_time = np.argsort(at, kind="stable")
     by_time = by_time[tid[by_time] != 0]
-    order = by_time[stable_order(tid[by_time] - min(0, int(tid.min(initial=0))))]
-    return _with_ends(_Events(tid[order], at[order], on[order], kinds[order].astype(np.int8), row[order]))
+    rank = stable_order(tid[by_time] - min(0, int(tid.min(initial=0))))
+    order = by_time[rank]
+    return _with_ends(_Events(tid[order], at[order], on[order], kinds[order].astype(np.int8), row[order], rank))
 
 
 def _with_ends(events: _Events) -> _Events:
@@ -141,6 +148,7 @@ def _with_ends(events: _Events) -> _Events:
         np.insert(events.cpu, last, -1),
         np.insert(events.kind, last, END),
         np.insert(events.row, last, -1),
+        np.insert(events.rank, last, len(events.rank)),
     )
 
 
@@ -207,6 +215,7 @@ def _stretches(events: _Events, closing: Array, begin: Array, wakes: Array) -> W
         tid=events.tid[points],
         cpu=events.cpu[points],
         begin_ns=events.time[points],
+        begin_rank=events.rank[points],
         begin_row=events.row[points],
         end_ns=events.time[stop],
         pick=np.where(picked, events.row[stop], -1),

@@ -1,0 +1,95 @@
+"""Our tables against `perf script`, row for row, field for field, in order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import perf_text
+import pyarrow.compute as pc
+import pytest
+from busy import NAMES
+from perf_record import MORE_EVENTS, record
+
+import harness.trace
+from harness.trace.comms import to_text
+
+TABLES = {
+    "sched_switch": "switches",
+    "sched_waking": "wakeups",
+    "sched_wakeup": "wakeups",
+    "sched_wakeup_new": "wakeups",
+    "sched_stat_runtime": "runtimes",
+    "sched_migrate_task": "migrations",
+    "sched_process_fork": "forks",
+    "sched_process_exec": "execs",
+    "sched_process_exit": "exits",
+}
+
+
+def assert_equal_to_perf(path: Path, *, recording_for_perf: Path | None = None) -> set[str]:
+    """Compare every event; returns those that had rows."""
+    trace, said = harness.trace.read(path), perf_text.script(recording_for_perf or path)
+    for event, name in TABLES.items():
+        table = getattr(trace, name)
+        if name == "wakeups":
+            table = table.filter(pc.equal(table["kind"].cast("string"), event.removeprefix("sched_")))
+        assert perf_text.spoken(table, event) == said.get(event, []), event
+    return set(said)
+
+
+def test_the_kept_recording_is_read_as_perf_reads_it(nginx_recording: Path) -> None:
+    assert assert_equal_to_perf(nginx_recording) >= {"sched_switch", "sched_waking", "sched_stat_runtime"}
+
+
+def test_hostile_names_on_several_cpus_are_read_as_perf_reads_them(hostile_recording: Path) -> None:
+    assert assert_equal_to_perf(hostile_recording) >= set(TABLES)
+
+
+def test_every_hostile_name_is_in_the_tables(hostile_recording: Path) -> None:
+    trace = harness.trace.read(hostile_recording)
+    seen = set(trace.switches["next_comm"].to_pylist())
+    assert {to_text(name) for name in NAMES} <= seen
+
+
+def test_several_cpus_and_migrations_were_recorded(hostile_recording: Path) -> None:
+    trace = harness.trace.read(hostile_recording)
+    assert len(trace.quality.cpus) >= 2
+    assert trace.migrations.num_rows > 0
+
+
+@pytest.mark.parametrize("options", [("-g",), ("-C", "0"), ("-k", "monotonic"), ("-m", "1")], ids=" ".join)
+def test_recordings_made_with_other_options_are_read_as_perf_reads_them(tmp_path: Path, options: tuple[str]) -> None:
+    recording = record(tmp_path / "perf.data", *options, *MORE_EVENTS, rounds=8)
+    assert "sched_switch" in assert_equal_to_perf(recording)
+
+
+def test_the_clock_that_was_asked_for_is_known(tmp_path: Path) -> None:
+    recording = record(tmp_path / "perf.data", "-k", "monotonic", rounds=2)
+    assert harness.trace.read(recording).quality.clock == "monotonic"
+
+
+def test_what_perf_noted_about_the_machine_is_kept(nginx_recording: Path) -> None:
+    header = harness.trace.read(nginx_recording).header
+    assert header.os_release is not None
+    assert header.os_release.startswith("6.18.")
+    assert header.nrcpus == 2
+    assert header.arch == "x86_64"
+    assert header.perf_version == "6.1.192"
+    assert header.cmdline[1:3] == ("sched", "record")
+
+
+def test_the_counts_of_events_are_those_of_perf(nginx_recording: Path) -> None:
+    quality, said = harness.trace.read(nginx_recording).quality, perf_text.script(nginx_recording)
+    assert quality.counts == {f"sched:{event}": len(rows) for event, rows in said.items()}
+    assert quality.samples == sum(quality.counts.values())
+    assert (quality.lost_events, quality.inversions, quality.cpus, quality.clock) == (0, 0, (1,), "perf")
+
+
+def test_chain_breaks_are_those_of_a_plain_count(nginx_recording: Path, hostile_recording: Path) -> None:
+    for recording in (nginx_recording, hostile_recording):
+        trace, last, breaks = harness.trace.read(recording), {}, 0
+        for row in trace.switches.to_pylist():
+            breaks += last.get(row["cpu"], row["prev_tid"]) != row["prev_tid"]
+            last[row["cpu"]] = row["next_tid"]
+        assert trace.quality.chain_breaks == breaks
+        assert trace.quality.whole == (breaks == 0)

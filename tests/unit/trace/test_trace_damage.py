@@ -1,0 +1,148 @@
+"""Damaged, cut and unfinished recordings: what is left is read, what is missing is said, and nothing crashes."""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+import tempfile
+import time
+import tracemalloc
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import harness.trace
+from harness.errors import TraceError
+
+DATA_OFFSET, DATA_SIZE = 40, 48  # byte addresses of the data section's offset and size in the file header
+FEATURES = 72
+
+
+def write(folder: Path, data: bytes) -> Path:
+    path = folder / "perf.data"
+    path.write_bytes(data)
+    return path
+
+
+def cut(data: bytes, share: float) -> bytes:
+    offset, size = struct.unpack_from("<QQ", data, DATA_OFFSET)
+    return data[: int(offset + share * size)]
+
+
+@pytest.fixture(scope="module")
+def whole(nginx_recording: Path) -> bytes:
+    return nginx_recording.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def small(whole: bytes) -> bytes:
+    """The same recording with the first 60 of its records only: quick to mutate, with every part in it."""
+    offset, size = struct.unpack_from("<QQ", whole, DATA_OFFSET)
+    end = offset
+    for _ in range(60):
+        end += struct.unpack_from("<H", whole, end + 6)[0]
+    count = sum(byte.bit_count() for byte in whole[FEATURES:104])
+    table, removed = offset + size, offset + size - end
+    entries = [struct.unpack_from("<QQ", whole, table + 16 * place) for place in range(count)]
+    moved = b"".join(struct.pack("<QQ", start - removed, length) for start, length in entries)
+    header = bytearray(whole[:end])
+    struct.pack_into("<Q", header, DATA_SIZE, end - offset)
+    return bytes(header) + moved + whole[table + 16 * count :]
+
+
+def test_a_shortened_recording_is_still_a_whole_one(small: bytes, tmp_path: Path) -> None:
+    trace = harness.trace.read(write(tmp_path, small), strict=True)
+    assert trace.quality.samples > 30
+    assert trace.quality.decode_errors == 0
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.999])
+def test_a_truncated_file_is_never_taken_for_whole(
+    share: float, whole: bytes, tmp_path: Path, nginx_recording: Path
+) -> None:
+    path = write(tmp_path, cut(whole, share))
+    trace = harness.trace.read(path)
+    assert trace.quality.truncated
+    assert not trace.quality.whole
+    assert any("bytes of its data are missing" in warning for warning in trace.quality.warnings)
+    with pytest.raises(TraceError, match="not whole"):
+        harness.trace.read(path, strict=True)
+    recovered = harness.trace.read(path, formats_from=nginx_recording).switches
+    complete = harness.trace.read(nginx_recording).switches
+    assert recovered.to_pylist() == complete.slice(0, recovered.num_rows).to_pylist()
+    assert abs(recovered.num_rows / complete.num_rows - share) < 0.05
+
+
+def test_a_killed_recorder_s_file_is_never_taken_for_whole(whole: bytes, tmp_path: Path, nginx_recording: Path) -> None:
+    offset, size = struct.unpack_from("<QQ", whole, DATA_OFFSET)
+    killed = bytearray(whole[: offset + size])
+    struct.pack_into("<Q", killed, DATA_SIZE, 0)
+    path = write(tmp_path, bytes(killed))
+    quality = harness.trace.read(path).quality
+    assert quality.killed
+    assert not quality.whole
+    assert any("killed" in warning for warning in quality.warnings)
+    recovered = harness.trace.read(path, formats_from=nginx_recording)
+    assert recovered.quality.killed
+    assert recovered.switches.to_pylist() == harness.trace.read(nginx_recording).switches.to_pylist()
+
+
+def test_a_file_that_is_no_recording_is_refused_by_name(tmp_path: Path) -> None:
+    path = write(tmp_path, b"#!/bin/sh\necho hello\n" * 10)
+    with pytest.raises(TraceError, match=r"no perf\.data file") as caught:
+        harness.trace.read(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"PERF", b"PERFILE2", b"PERFILE2" + bytes(96)])
+def test_a_header_that_is_cut_is_a_trace_error(content: bytes, tmp_path: Path) -> None:
+    with pytest.raises(TraceError):
+        harness.trace.read(write(tmp_path, content))
+
+
+def test_a_missing_file_is_a_trace_error(tmp_path: Path) -> None:
+    with pytest.raises(TraceError, match="No such file"):
+        harness.trace.read(tmp_path / "nothing")
+
+
+def assert_tables_or_trace_error(data: bytes) -> None:
+    """On any bytes: tables, or one TraceError; in bounded time and memory."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = write(Path(folder), data)
+        started = time.perf_counter()
+        tracemalloc.start()
+        with contextlib.suppress(TraceError):
+            harness.trace.slices(harness.trace.read(path))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert time.perf_counter() - started < 5
+        assert peak < 40 << 20
+
+
+slow = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@slow
+@given(st.data())
+def test_changed_bytes_never_crash_the_reader(small: bytes, data: st.DataObject) -> None:
+    changed = bytearray(small)
+    for _ in range(data.draw(st.integers(1, 6))):
+        place = data.draw(st.one_of(st.integers(0, 1500), st.integers(0, len(small) - 1)))
+        value = data.draw(st.one_of(st.sampled_from([b"\0", b"\xff", b"\xff" * 8, b"\x7f" + b"\xff" * 7]), st.binary()))
+        changed[place : place + len(value)] = value
+    assert_tables_or_trace_error(bytes(changed))
+
+
+@slow
+@given(st.data())
+def test_any_cut_never_crashes_the_reader(small: bytes, data: st.DataObject) -> None:
+    assert_tables_or_trace_error(small[: data.draw(st.integers(0, len(small)))])
+
+
+@slow
+@given(st.binary(max_size=300))
+def test_any_bytes_behind_the_magic_never_crash_the_reader(tail: bytes) -> None:
+    assert_tables_or_trace_error(b"PERFILE2" + struct.pack("<Q", 104) + tail)
+    assert_tables_or_trace_error(b"2ELIFREP" + struct.pack(">Q", 104) + tail)
