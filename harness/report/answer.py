@@ -149,7 +149,8 @@ def _failed(run: Run) -> list[Banner]:
     return [Banner("bad", title, "What they recorded is shown below, and is not to be relied on.", items)]
 
 
-def _incomplete(run: Run) -> list[Banner]:
+def incomplete(run: Run) -> list[str]:
+    """Why the run is not complete, a sentence each; none where it is."""
     reasons = []
     if run.state in {"interrupted", "failed"}:
         reasons.append(f"The campaign was {run.state}" + (f": {run.error}" if run.error else "."))
@@ -161,16 +162,19 @@ def _incomplete(run: Run) -> list[Banner]:
         reasons.append("Steps not done: " + ", ".join(unfinished) + ".")
     if run.wants_models and not run.models:
         reasons.append("Predictors were asked for and none has been scored.")
-    text = "The numbers below describe what is there so far."
+    return reasons
+
+
+def _incomplete(run: Run) -> list[Banner]:
+    reasons, text = incomplete(run), "The numbers below describe what is there so far."
     return [Banner("bad", "This run is incomplete", text, tuple(reasons))] if reasons else []
 
 
 def _fallback(run: Run) -> list[Banner]:
     if not run.fallback_reason:
         return []
-    asked = run.manifest.get("spec", {}).get("machine", {}).get("box", "the box asked for")
     used = (run.manifest.get("box") or {}).get("name", "another one")
-    title = f"Fallback box: this ran on {used}, not on {asked}"
+    title = f"Fallback box: this ran on {used}, not on {run.asked_box}"
     return [
         Banner("warn", title, "Kernel and scheduler differ from what the experiment asks for.", (run.fallback_reason,))
     ]

@@ -52,6 +52,7 @@ def page(run: Run) -> str:
             lead=answer.lead(found),
             answer=answer.answer(run, found),
             banners=answer.banners(run),
+            complete=not answer.incomplete(run),
             facts=rows.where(run),
             versions=rows.versions(run),
             settings=rows.settings(run),
@@ -61,7 +62,6 @@ def page(run: Run) -> str:
             curves=list(curve_panels(run.groups)),
             slots=_slots(run),
             widest=max((step.seconds or 0 for step in run.steps), default=0) or 1.0,
-            total_seconds=sum(step.seconds or 0 for step in run.steps),
             cut=[one for one in drawn if one.shown < one.total],
         )
     )

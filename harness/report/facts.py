@@ -103,8 +103,26 @@ class Run:
 
     @property
     def unfinished(self) -> list[Step]:
-        """Steps that were begun and are not done, other than the one that writes this page."""
-        return [step for step in self.steps if step.state != "done" and step.name != REPORT_STEP]
+        """Steps that were begun and are not done, beyond what is told elsewhere: the step that writes this page, the
+        box that the fallback stands in for, trials that failed their verdict."""
+        told = {REPORT_STEP} | {f"trial:{trial.name}" for trial in self.trials if trial.ok is False}
+        if self.fallback_reason:
+            told |= {f"{what}:{self.asked_box}" for what in ("box", "up")}
+        return [step for step in self.steps if step.state != "done" and step.name not in told]
+
+    @property
+    def asked_box(self) -> str:
+        """The box the experiment asks for."""
+        asked = _dict(self.manifest, "box").get("asked") or _dict(_dict(self.manifest, "spec"), "machine").get("box")
+        return visible(asked or "the box asked for")
+
+    def error_of(self, step: str) -> str:
+        """What a step failed with; empty where it did not."""
+        return next((found.error for found in self.steps if found.name == step), "")
+
+    def seconds_of(self, *, models: bool) -> float:
+        """The seconds of all steps: of models, some of which are trained side by side, or of everything else."""
+        return sum(step.seconds or 0.0 for step in self.steps if step.name.startswith("model:") == models)
 
 
 def read_run(folder: Path) -> Run:

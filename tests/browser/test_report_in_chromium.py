@@ -90,7 +90,8 @@ def test_the_page_is_no_wider_than_a_phone(chromium: Any, tmp_path: Path) -> Non
     frame = tmp_path / "phone.html"
     probe = (
         "<iframe id=f width=400 height=800 src='run/report/index.html'></iframe><script>f.onload=()=>{"
-        "const d=f.contentDocument.documentElement;document.body.dataset.wide=d.scrollWidth+' of '+d.clientWidth}</script>"
+        "const d=f.contentDocument.documentElement;"
+        "document.body.dataset.wide=d.scrollWidth+' of '+d.clientWidth}</script>"
     )
     frame.write_text(probe)
     page = chromium(frame, "--allow-file-access-from-files")

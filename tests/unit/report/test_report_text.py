@@ -30,7 +30,7 @@ def test_text_of_several_lines_keeps_its_line_feeds_only() -> None:
 @pytest.mark.parametrize(
     ("ns", "shown"),
     [
-        (None, "–"),
+        (None, text.NO_VALUE),
         (0, "0 ns"),
         (840, "840 ns"),
         (999.6, "1.00 µs"),
@@ -54,4 +54,4 @@ def test_a_missing_or_endless_number_is_none() -> None:
 
 def test_scalars_of_checks_read_plainly() -> None:
     shown = [text.plain(value) for value in (True, None, 1_000_000, 0.98123, "6.1.0-40")]
-    assert shown == ["yes", "–", "1\u202f000\u202f000", "0.9812", "6.1.0-40"]  # noqa: RUF001
+    assert shown == ["yes", text.NO_VALUE, "1\u202f000\u202f000", "0.9812", "6.1.0-40"]
