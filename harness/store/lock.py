@@ -20,12 +20,13 @@ from harness.store.files import write_atomic, writing
 
 LOCK = ".lock"
 HOLDER = ".lock.json"
+PATIENCE_S = 1.0  # `is_locked` holds the lock for a moment
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the lock of a run folder. Raises LockedError, naming the holder, when another process has it."""
-    lock = FileLock(folder / LOCK, timeout=0)
+    lock = FileLock(folder / LOCK, timeout=PATIENCE_S)
     with writing(folder / LOCK):
         try:
             lock.acquire()
