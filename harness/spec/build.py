@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,20 +18,30 @@ NO_SWEEP = "add --set 'sweep={}'"
 
 
 def load(
-    path: Path | str, overrides: Mapping[str, str] | None = None, *, predictors: Collection[str] | None = None
+    path: Path | str,
+    overrides: Mapping[str, str] | None = None,
+    *,
+    kind: str | None = None,
+    box: str | None = None,
+    predictors: Collection[str] | None = None,
 ) -> Experiment:
     """Read an experiment file.
 
-    `overrides` maps a dotted path to YAML text (`--set load.concurrency=50`); setting `load.kind` to another kind
+    `kind` (`--load`) and `box` (`--machine`) swap the load and the box first, as `with_load` and `with_machine` do.
+    `overrides` then maps dotted paths to YAML text (`--set load.concurrency=50`); setting `load.kind` to another kind
     drops the file's parameters of the old one. `predictors` are the known names; None leaves them unchecked.
     Raises SpecError with file:line:column, for all that is wrong with the values at once.
     """
-    overrides = overrides or {}
     text = read(Path(path))
     document = parse(text, str(path))
-    for name in sorted(overrides, key=lambda name: name != "load.kind"):
-        _override(document, name, overrides[name])
-    return _valid(document, predictors, _pointless(document, overrides)).with_origin(Path(path), text)
+    changes = {
+        **_swaps(kind, box),
+        **{name: (f"--set {name}={value}", value) for name, value in (overrides or {}).items()},
+    }
+    for name in sorted(changes, key=lambda name: name not in ("load.kind", "machine.box")):
+        where, value = changes[name]
+        _override(document, name, value, printable(where))
+    return _valid(document, predictors, _pointless(document, changes)).with_origin(Path(path), text)
 
 
 def to_dict(experiment: Experiment) -> dict[str, Any]:
@@ -82,9 +93,17 @@ def _valid(
     return experiment
 
 
-def _override(document: Document, path: str, text: str) -> None:
-    """Put the value of one `--set` into the document, which from then on stands on the command line."""
-    where = printable(f"--set {path}={text}")
+def _swaps(kind: str | None, box: str | None) -> dict[str, tuple[str, str]]:
+    """What `--load` and `--machine` set: path -> (option, YAML text)."""
+    swaps = {"load.kind": (f"--load {kind}", json.dumps(kind))} if kind is not None else {}
+    if box is not None:
+        swaps["machine.box"] = (f"--machine {box}", json.dumps(box))
+        swaps["machine.fallback"] = swaps["machine.kernel"] = (f"--machine {box}", "null")
+    return swaps
+
+
+def _override(document: Document, path: str, text: str, where: str) -> None:
+    """Put one value into the document, which from then on stands on the command line, at `where`."""
     keys = tuple(path.split("."))
     if not all(keys):
         raise SpecError(f"{path!r} is not a path of keys", where=where, expected="such as --set load.concurrency=50")
@@ -100,11 +119,11 @@ def _override(document: Document, path: str, text: str) -> None:
     document.move(keys, where)
 
 
-def _pointless(document: Document, overrides: Mapping[str, str]) -> list[Problem]:
+def _pointless(document: Document, changes: Collection[str]) -> list[Problem]:
     """Settings that every arm of the sweep replaces."""
     swept = document.data.get("sweep")
     return [
         Problem(tuple(path.split(".")), f"{path} is swept, so setting it has no effect", hint=NO_SWEEP)
-        for path in overrides
+        for path in changes
         if isinstance(swept, dict) and path in swept
     ]

@@ -100,6 +100,34 @@ def test_what_is_swept_cannot_be_swapped_as_well(small: Path, swept: str, change
         change(experiment, "idle")  # type: ignore[operator]
 
 
+def test_what_is_set_beside_another_load_or_machine_belongs_to_the_new_one(small: Path) -> None:
+    changed = {"load.groups": "3", "machine.kernel": "5.10.0-1-amd64"}
+    experiment = spec.load(small, changed, kind="perf_bench_messaging", box="debian-11")
+    assert experiment.load.model_dump()["kind"] == "perf_bench_messaging"
+    assert experiment.load.model_dump()["groups"] == 3
+    machine = experiment.machine
+    assert (machine.box, machine.fallback, machine.kernel) == ("debian-11", None, "5.10.0-1-amd64")
+
+
+def test_swapping_while_reading_is_the_same_as_swapping_afterwards(small: Path) -> None:
+    afterwards = spec.with_machine(spec.with_load(spec.load(small), "idle"), "debian-13")
+    assert spec.load(small, kind="idle", box="debian-13") == afterwards
+
+
+def test_a_load_and_a_machine_that_are_none_point_at_their_options(small: Path) -> None:
+    with pytest.raises(SpecError) as caught:
+        spec.load(small, kind="nope", box="../x")
+    assert {line.partition(":")[0] for line in str(caught.value).splitlines() if line.startswith("--")} == {
+        "--load nope",
+        "--machine ../x",
+    }
+
+
+def test_what_is_swept_cannot_be_swapped_while_reading(small: Path) -> None:
+    with pytest.raises(SpecError, match=r"load\.kind is swept"):
+        spec.load(small, {"sweep": "{load.kind: [idle, nginx_ab]}"}, kind="idle")
+
+
 def test_the_resolved_experiment_of_an_arm_has_nothing_left_to_sweep(small: Path) -> None:
     experiment = spec.load(small, {"sweep": "{load.concurrency: [1, 9]}"})
     arm = spec.apply(experiment, {"load.concurrency": 9})
