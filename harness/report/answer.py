@@ -142,7 +142,13 @@ def _failed(run: Run) -> list[Banner]:
     if not failed:
         return []
     items = tuple(
-        f"{trial.name}: " + ("; ".join(f"{c.name}: {c.why or c.value}" for c in trial.checks if not c.ok) or "failed")
+        f"{trial.name}: "
+        + (
+            "; ".join(
+                f"{c.name} {c.value}, limit {c.limit}" + f" ({c.why})" * bool(c.why) for c in trial.checks if not c.ok
+            )
+            or "failed"
+        )
         for trial in failed
     )
     title = f"{len(failed)} of {len(run.trials)} trials failed their verdict"
@@ -176,7 +182,9 @@ def _fallback(run: Run) -> list[Banner]:
     used = (run.manifest.get("box") or {}).get("name", "another one")
     title = f"Fallback box: this ran on {used}, not on {run.asked_box}"
     return [
-        Banner("warn", title, "Kernel and scheduler differ from what the experiment asks for.", (run.fallback_reason,))
+        Banner(
+            "warn", title, "Its kernel and scheduler are not the ones the experiment asks for.", (run.fallback_reason,)
+        )
     ]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from markupsafe import Markup
 
 from harness.report.history import Curve
-from harness.report.recordings import TASKS_SHOWN, Spread
+from harness.report.recordings import REST, TASKS_SHOWN, Spread
 from harness.report.scores import Group, Rollout, Scored
 from harness.report.svg import Scale, axis, element, grid, lane, nice_scale, tick_step, ticks, time_tick
 from harness.report.text import fixed, percent
@@ -87,7 +87,7 @@ def dots(group: Group, split: str, metric: str, scale: Scale, best: bool = False
         at = scale.percent(chance)
         parts.append(element("line", class_="chance", x1=at, x2=at, y1="0", y2="100%"))
     if cell is None:
-        return lane(26, parts, "not scored")
+        return lane(26, parts)
     if cell.low is not None and cell.high is not None:
         parts.append(element("line", class_="interval", x1=scale.percent(cell.low), x2=scale.percent(cell.high),
                              y1="13", y2="13"))  # fmt: skip
@@ -99,6 +99,11 @@ def dots(group: Group, split: str, metric: str, scale: Scale, best: bool = False
     kind = " ".join(["point"] + ["best"] * best + ["baseline"] * group.baseline)
     parts.append(element("circle", class_=kind, cx=scale.percent(cell.value), cy="13", r="4.5"))
     return lane(26, parts)
+
+
+def scored(groups: Iterable[Group], split: str, metric: str) -> bool:
+    """Whether any predictor has this score: a recording may hold no forced switch, or no contested one."""
+    return any(group.cell(split, metric) for group in groups)
 
 
 def score_axis(scale: Scale, metric: str) -> Markup:
@@ -134,8 +139,6 @@ def curves(seeds: Sequence[Scored], name: str) -> Markup:
 
 def _polyline(curve: Curve, xs: Scale, ys: Scale) -> Markup:
     points = " ".join(f"{xs.at(x):.2f},{100 - ys.at(y):.2f}" for x, y in curve.points)
-    if len(curve.points) == 1:
-        points = f"{points} {points}"
     return element("polyline", class_="curve", points=points)
 
 
@@ -145,6 +148,12 @@ def rollout_slots(rollout: Rollout, known: dict[str, int]) -> dict[str, int]:
     slots = {mark: slot for mark in marks if (slot := _known_slot(mark, known)) is not None}
     free = [slot for slot in range(1, TASKS_SHOWN) if slot not in slots.values()]
     return {mark: slots[mark] if mark in slots else free.pop(0) if free else TASKS_SHOWN for mark in marks}
+
+
+def rollout_legend(slots: dict[str, int]) -> list[tuple[int, str]]:
+    """(colour, name) of the marks that have a colour of their own, and one entry for the others."""
+    own = [(slot, mark) for mark, slot in slots.items() if slot != TASKS_SHOWN]
+    return own + [(TASKS_SHOWN, REST)] * (len(own) < len(slots))
 
 
 def _known_slot(mark: str, known: dict[str, int]) -> int | None:

@@ -36,5 +36,5 @@ def read_curves(path: Path) -> tuple[str, tuple[Curve, ...]]:
     for name in wanted:
         y = frame[name].to_numpy(dtype=float)
         points = tuple((float(x[i]), float(y[i])) for i in keep if np.isfinite(x[i]) and np.isfinite(y[i]))
-        curves += [Curve(visible(name).replace("_", " "), points)] if points else []
+        curves += [Curve(visible(name).replace("_", " "), points)] if len(points) > 1 else []
     return x_label, tuple(curves)

@@ -97,7 +97,7 @@ def grid(scale: Scale, wanted: int = 5) -> list[Markup]:
 def axis(scale: Scale, label: str, text: Any, wanted: int = 5) -> Markup:
     """The row under a figure: tick marks, their values as `text(value)`, and what is measured."""
     parts, marked = [], ticks(scale, wanted)
-    every = 2 if len(marked) > 6 else 1
+    every = 2 if len(marked) > 5 else 1
     for index, value in enumerate(marked):
         at = scale.at(value)
         anchor = "start" if at < 4 else "end" if at > 96 else "middle"

@@ -63,7 +63,7 @@ def percent_range(low: float | None, high: float | None, digits: int = 1) -> str
 
 def fixed(value: float | None, digits: int = 3) -> str:
     """A number with a fixed count of digits after the point."""
-    return NO_VALUE if value is None else f"{value:.{digits}f}"
+    return NO_VALUE if value is None else f"{value:.{digits}f}".replace("-", "\u2212")
 
 
 def plain(value: Any) -> str:

@@ -80,7 +80,7 @@
     colours = Object.fromEntries(["ink", "soft", "rule", "faint", "paper", "bad", "wash", ...Array.from({ length: 13 }, (_, i) => `t${i}`)]
       .map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
     rows = meta.tasks.map(([slot]) => slot).filter((slot) => !hidden.has(slot));
-    gutter = figure.clientWidth < 560 ? 74 : 128;
+    gutter = figure.clientWidth < 560 ? 84 : 136;
     size(main, pen, rows.length * ROW + AXIS); size(over, overPen, OVER);
     busy = null; draw();
   }
@@ -130,8 +130,9 @@
     if (chosen < 0) read.value = `${moment(from, (to - from) / 1e3)} to ${moment(to, (to - from) / 1e3)} of ${time(end)}: ${high - low + 1 > data.n ? data.n : high - low + 1} slices`;
   }
   function text(value, left, middle, room) { // shortened to fit
-    let shown = value;
-    while (shown.length > 1 && pen.measureText(shown).width > room) shown = shown.slice(0, -2) + "…";
+    const mark = value.lastIndexOf("#"), tail = mark > 0 ? value.slice(mark) : "";
+    let shown = value, head = value.slice(0, value.length - tail.length);
+    while (head && pen.measureText(shown).width > room) { head = head.slice(0, -1); shown = `${head}…${tail}`; }
     pen.fillText(shown, left, middle);
   }
   function far(plot, lineOf, lines) {
@@ -179,9 +180,12 @@
     overPen.strokeStyle = colours.ink; overPen.lineWidth = 1.5; overPen.strokeRect(left + 0.75, 0.75, Math.min(window, wide - left) - 1.5, OVER - 1.5);
   }
 
+  // What the letters of a task state say of why a slice ended (Linux, include/linux/sched.h).
+  const FATES = { R: "was preempted", S: "slept", D: "waited, not to be disturbed", I: "idled", T: "was stopped", t: "was traced", X: "exited", Z: "exited" };
+  const fate = (state) => (Object.hasOwn(FATES, state[0] || "") ? `${FATES[state[0]]} (${state})` : state);
   function describe(i) {
     const wait = data.wait[i] < 0 ? "was preempted before, so did not wait for a wakeup" : `waited ${time(data.wait[i])} since its wakeup`;
-    return [`${label(data.slot[i])} at ${moment(data.start[i], 100)}`, `ran ${time(data.length[i])}, then ${meta.states[data.state[i]]}`, wait, data.contested[i] ? "contested" : "forced"];
+    return [`${label(data.slot[i])} at ${moment(data.start[i], 100)}`, `ran ${time(data.length[i])}, then ${fate(meta.states[data.state[i]])}`, wait, data.contested[i] ? "contested" : "forced"];
   }
   function choose(i) {
     chosen = Math.min(Math.max(i, 0), data.n - 1);
