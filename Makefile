@@ -1,0 +1,47 @@
+# `make run` and `make test` set up everything they need; the other targets take the environment as it is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help run test setup lint types unit contract browser e2e clean
+
+EXPERIMENT ?= experiments/nginx_ab.yaml
+MACHINE ?= debian-12
+ARGS ?=
+
+PYTEST := .venv/bin/python -m pytest
+
+help: ## these lines
+	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
+
+run: ## run an experiment: EXPERIMENT=experiments/nginx_ab.yaml MACHINE=debian-12 ARGS='--set record.seconds=10'
+	@./setup.sh -- .venv/bin/harness run "$(EXPERIMENT)" --machine "$(MACHINE)" $(ARGS)
+
+test: ## everything: lint, types, and all the tests, a real virtual machine included
+	@./setup.sh --tests -- $(MAKE) --no-print-directory lint types unit contract browser e2e
+
+setup: ## packages, Python environment, libvirt
+	@./setup.sh --tests
+
+lint: ## style, import directions, shell scripts
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/lint-imports
+	shellcheck setup.sh vagrant/boxes/*.sh vagrant/boxes/root/usr/local/sbin/*
+
+types: ## the type checker
+	.venv/bin/mypy
+
+unit: ## tests that need no machine (seconds)
+	$(PYTEST) tests/unit
+
+contract: ## every implementation behind a seam passes the same tests
+	$(PYTEST) tests/contract
+
+browser: ## the report in a real browser
+	$(PYTEST) tests/browser
+
+e2e: ## a real virtual machine, from the experiment file to the report (minutes)
+	$(PYTEST) tests/e2e
+
+clean: ## remove the environment and what tools cached here; boxes and runs stay
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

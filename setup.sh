@@ -1,0 +1,196 @@
+#!/usr/bin/env bash
+# Make a Debian 12+ or Ubuntu 22.04+ machine ready: packages, Python environment, libvirt.
+#
+#   ./setup.sh [--tests] [-- COMMAND...]
+#
+# --tests adds what only the test suite needs. A COMMAND is run afterwards, with the group memberships that setting up
+# may just have given this user. The second time there is nothing to do, and that takes no second to find out.
+# Needs root, or a user with sudo. Works with and without a running systemd.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+URI=qemu:///system
+RUN_PACKAGES=(libvirt-daemon-system libvirt-clients dnsmasq-base qemu-system-x86 qemu-utils mmdebstrap e2fsprogs
+    debian-archive-keyring uidmap util-linux openssh-client zstd python3-venv)
+TEST_PACKAGES=(nginx-light apache2-utils shellcheck)
+wanted=run
+command=()
+
+while [ $# -gt 0 ]; do
+    case $1 in
+    --tests) wanted=tests ;;
+    --) shift && command=("$@") && break ;;
+    *) echo "usage: ./setup.sh [--tests] [-- COMMAND...]" >&2 && exit 2 ;;
+    esac
+    shift
+done
+
+say() { printf '%s\n' "setup: $*" >&2; }
+die() { say "$1" && exit 3; }
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -- "$@"; fi; }
+installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+available() { apt-cache show "$1" >/dev/null 2>&1; }
+has_systemd() { [ -d /run/systemd/system ]; }
+virsh_root() { as_root virsh -q -c "$URI" "$@" >/dev/null; }
+
+check_host() {
+    command -v apt-get >/dev/null || die "this is neither Debian nor Ubuntu; README.md lists what to install by hand"
+    [ "$(uname -m)" = x86_64 ] || die "the guests are x86-64 machines; this one is $(uname -m)"
+    [ "$(id -u)" = 0 ] || command -v sudo >/dev/null || die "run this as root, or install sudo"
+}
+
+is_ubuntu() { grep -q '^ID=ubuntu' /etc/os-release; }
+
+# Vagrant, unless it was installed by hand together with its libvirt plug-in.
+vagrant_packages() {
+    if command -v vagrant >/dev/null && vagrant plugin list 2>/dev/null | grep -q '^vagrant-libvirt '; then
+        return
+    fi
+    for package in vagrant vagrant-libvirt; do
+        available "$package" || die "this release has no package $package. Install Vagrant from its makers' packages,
+    then \`vagrant plugin install vagrant-libvirt\`, and start again: a Vagrant installed by hand is used as it is"
+        echo "$package"
+    done
+}
+
+test_packages() {
+    printf '%s\n' "${TEST_PACKAGES[@]}"
+    if is_ubuntu; then printf '%s\n' linux-tools-common linux-tools-generic; else echo linux-perf; fi
+    if command -v chromium google-chrome chromium-browser >/dev/null; then return; fi
+    if is_ubuntu; then echo chromium-browser; else echo chromium; fi
+}
+
+# Ubuntu's keys are needed for the ubuntu-18.04 box alone, and Debian 12 itself does not have them.
+keyring_packages() {
+    if available ubuntu-keyring; then
+        echo ubuntu-keyring
+    elif [ ! -f /usr/share/keyrings/ubuntu-archive-keyring.gpg ]; then
+        say "this release has no package ubuntu-keyring (Debian 12 has it in bookworm-backports only):"
+        say "the box ubuntu-18.04 cannot be built here; every Debian box can"
+    fi
+}
+
+install_packages() {
+    local missing=() package list
+    [ -n "$(find /var/lib/apt/lists -name '*_Packages*' -print -quit 2>/dev/null)" ] || as_root apt-get update -q
+    list=$(printf '%s\n' "${RUN_PACKAGES[@]}" && vagrant_packages && keyring_packages)
+    [ "$wanted" = run ] || list+=$'\n'$(test_packages)
+    while IFS= read -r package; do
+        [ -z "$package" ] || installed "$package" || missing+=("$package")
+    done <<<"$list"
+    [ ${#missing[@]} -gt 0 ] || return 0
+    say "installing ${missing[*]}"
+    as_root apt-get update -q
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q "${missing[@]}"
+}
+
+# Without udev nobody gives /dev/kvm to the group that QEMU runs in. libvirt then tries QEMU out again and again, a
+# minute each time a machine is defined.
+open_kvm() {
+    [ -c /dev/kvm ] && [ "$(stat -c %G:%a /dev/kvm)" = root:600 ] || return 0
+    as_root chgrp kvm /dev/kvm
+    as_root chmod 660 /dev/kvm
+}
+
+join_groups() {
+    [ "$(id -u)" != 0 ] || return 0
+    local group
+    for group in libvirt kvm; do
+        id -nG "$USER" | grep -qw "$group" || as_root usermod -aG "$group" "$USER"
+    done
+}
+
+start_libvirt() {
+    virsh_root uri 2>/dev/null && return
+    if has_systemd; then
+        as_root systemctl start virtlogd.socket libvirtd.socket libvirtd.service
+    else
+        pgrep -x virtlogd >/dev/null || as_root virtlogd -d
+        pgrep -x libvirtd >/dev/null || as_root libvirtd -d
+    fi
+    for _ in $(seq 50); do
+        virsh_root uri 2>/dev/null && return
+        sleep 0.2
+    done
+    die "libvirtd does not answer at $URI; its messages: journalctl -u libvirtd, or run libvirtd in a terminal"
+}
+
+# $1: net-info or pool-info
+is_active() {
+    as_root env LC_ALL=C virsh -q -c "$URI" "$1" default 2>/dev/null | grep -Eq '^(Active|State): +(yes|running)'
+}
+
+start_network() {
+    is_active net-info && return
+    virsh_root net-info default 2>/dev/null || virsh_root net-define /usr/share/libvirt/networks/default.xml
+    virsh_root net-start default || die "libvirt's network 'default' (192.168.122.0/24) does not start; if that range is
+    taken on this host, give the network another: virsh -c $URI net-edit default"
+    virsh_root net-autostart default
+}
+
+start_pool() {
+    is_active pool-info && return
+    as_root mkdir -p /var/lib/libvirt/images
+    virsh_root pool-info default 2>/dev/null ||
+        virsh_root pool-define-as default dir --target /var/lib/libvirt/images
+    virsh_root pool-start default
+    virsh_root pool-autostart default
+}
+
+find_python() {
+    local candidate
+    for candidate in python3 python3.13 python3.12 python3.11 python3.10; do
+        if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' 2>/dev/null
+        then
+            echo "$candidate" && return
+        fi
+    done
+    die "no Python from 3.10 to 3.13 with the venv module was found"
+}
+
+make_environment() {
+    local python extra=.
+    python=$(find_python)
+    [ -x .venv/bin/python ] || "$python" -m venv .venv
+    # Scripts carry the environment's path: one that was moved or copied is made anew.
+    .venv/bin/pip --version >/dev/null 2>&1 || "$python" -m venv --clear .venv
+    [ "$wanted" = run ] || extra='.[test]'
+    say "installing the Python packages into .venv"
+    .venv/bin/pip install -q --disable-pip-version-check torch==2.13.0
+    .venv/bin/pip install -q --disable-pip-version-check -c constraints.txt -e "$extra"
+}
+
+fingerprint() { cat setup.sh pyproject.toml constraints.txt | sha256sum | cut -d ' ' -f 1; }
+
+# Done before, with these very inputs, and libvirt is up: nothing to do.
+up_to_date() {
+    local stamp
+    for stamp in .venv/.setup-tests ".venv/.setup-$wanted"; do
+        [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(fingerprint)" ] || continue
+        if .venv/bin/python -c pass 2>/dev/null && is_active net-info && is_active pool-info; then return 0; fi
+    done
+    return 1
+}
+
+run_command() {
+    [ ${#command[@]} -gt 0 ] || return 0
+    # A group joined a moment ago is not this shell's yet; sudo starts from the group database.
+    if [ "$(id -u)" != 0 ] && ! id -nG | grep -qw libvirt; then
+        exec sudo -u "$USER" env PATH="$PATH" HOME="$HOME" TERM="${TERM:-dumb}" "${command[@]}"
+    fi
+    exec "${command[@]}"
+}
+
+if ! up_to_date; then
+    check_host
+    install_packages
+    open_kvm
+    join_groups
+    start_libvirt
+    start_network
+    start_pool
+    make_environment
+    fingerprint >".venv/.setup-$wanted"
+    say "ready"
+fi
+run_command
