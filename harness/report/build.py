@@ -14,10 +14,11 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.report import answer, figures, rows, text
-from harness.report.facts import Run, Trial, read_run
+from harness.report.facts import Run, read_run
 from harness.report.recordings import TaskUse
 from harness.report.scores import REGIMES, SPLITS, Group
 from harness.report.timeline import Timeline, timelines
+from harness.report.trials import Trial
 from harness.store import write_atomic
 
 SCRIPTS = ("timeline.js", "page.js")

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from harness.report import text
-from harness.report.facts import Run, Trial
+from harness.report.facts import Run
 from harness.report.recordings import Recording
+from harness.report.trials import Trial
 
 _EXACT = ("digest", "port", "version", "pid", "cmdline")  # numbers in these are names, and are not grouped
 _BANNERED = ("fallback_reason", "asked")
