@@ -254,18 +254,22 @@ def _private_dir() -> Iterator[Path]:
 
 
 def _run_in_thread(runner: Any, recorder: Recorder, limit_s: float) -> None:
-    """Run it to its end; stop it when the limit passes or this thread is interrupted."""
+    """Run it to its end; stop it when the limit passes or this thread is interrupted.
+
+    Waits on an event rather than in `Thread.join`, which after an interrupt takes a running thread for an ended one.
+    """
     failure: list[BaseException] = []
-    thread = threading.Thread(target=_guarded(runner.run, failure), name="ansible", daemon=True)
+    ended = threading.Event()
+    thread = threading.Thread(target=_guarded, args=(runner.run, failure, ended), name="ansible", daemon=True)
     thread.start()
     until = time.monotonic() + limit_s
     try:
-        while thread.is_alive() and time.monotonic() < until:
-            thread.join(0.2)
+        while not ended.wait(0.2) and time.monotonic() < until:
+            pass
     finally:
-        if late := thread.is_alive():
+        if late := not ended.is_set():
             recorder.stop.set()
-            thread.join(20)
+            ended.wait(20)
     if late:
         where = f"task [{recorder.current_task}]"
         raise ProvisionError(f"not done within {limit_s:g} s", where=where, log=recorder.log_path)
@@ -273,21 +277,24 @@ def _run_in_thread(runner: Any, recorder: Recorder, limit_s: float) -> None:
         raise ProvisionError(f"ansible-runner failed: {failure[0]}", log=recorder.log_path) from failure[0]
 
 
-def _guarded(work: Callable[[], object], failure: list[BaseException]) -> Callable[[], None]:
-    def call() -> None:
-        try:
-            work()
-        except BaseException as error:
-            failure.append(error)
-
-    return call
+def _guarded(work: Callable[[], object], failure: list[BaseException], ended: threading.Event) -> None:
+    try:
+        work()
+    except BaseException as error:
+        failure.append(error)
+    finally:
+        ended.set()
 
 
 def _close_control_connections(private: Path) -> None:
     """End the connections Ansible keeps open: an idle one would disturb the scheduler during a recording."""
     for control in (private / "c").glob("*"):
+        command = ["ssh", "-F", "/dev/null", "-o", f"ControlPath={control}", "-O", "exit", "any-name"]
         with contextlib.suppress(subprocess.TimeoutExpired):
-            subprocess.run(["ssh", "-o", f"ControlPath={control}", "-O", "exit", "-"], capture_output=True, timeout=10)
+            subprocess.run(command, capture_output=True, timeout=10)
+        until = time.monotonic() + 5
+        while control.exists() and time.monotonic() < until:
+            time.sleep(0.05)
 
 
 def _check_roles(folder: Path, roles: Sequence[str]) -> None:

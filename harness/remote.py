@@ -260,7 +260,7 @@ class Host:
     def _translated(self, doing: str, error: Exception) -> RemoteError:
         if isinstance(error, paramiko.BadHostKeyException):
             return _changed_key(self.where, self.known_hosts_path)
-        if isinstance(error, paramiko.AuthenticationException):
+        if isinstance(error, paramiko.AuthenticationException) and not _cut_short(error):
             return RemoteError(
                 f"{doing}: the machine refused the key", where=self.where, expected=f"{self.key_path} to be let in"
             )
@@ -327,6 +327,11 @@ def _changed_key(where: str, known_hosts: Path) -> RemoteError:
 
 def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__
+
+
+def _cut_short(error: Exception) -> bool:
+    """Whether paramiko reports a connection that ended or stalled on the way as a failed authentication."""
+    return any(sign in str(error) for sign in ("EOF", "timeout", "No existing session"))
 
 
 def _short(command: str, limit: int = 120) -> str:

@@ -159,7 +159,7 @@ def _prepare(host: Host, settings: Mapping[str, Any], script: str, out_dir: Path
 def _start(host: Host, settings: Mapping[str, Any]) -> None:
     """Start the script as a unit of its own, and leave."""
     unit, script = settings["unit"], f"{settings['work_dir']}/trial.py"
-    start = f"systemd-run --quiet --unit={shlex.quote(unit)} --property=TimeoutStopSec=90"
+    start = f"systemd-run --quiet --unit={shlex.quote(unit)} --property=TimeoutStopSec=90 --property=Nice=-10"
     command = f"{start} python3 {shlex.quote(script)} record"
     host.run(command, timeout_s=60, sudo=True)
     host.close()

@@ -9,6 +9,7 @@ standard library. `result.json` is written last: whoever finds it finds everythi
 """
 # ruff: noqa: UP006, UP035, UP045  (what they ask for is unknown to Python 3.6)
 
+import contextlib
 import glob
 import hashlib
 import json
@@ -19,13 +20,14 @@ import socket
 import subprocess
 import sys
 import time
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterator, List, Optional
 
 CONFIG_JSON = "{}"  # the host puts the trial here
 SCHEMA = 1
 EARLIEST_CLOCK = 1700000000  # 2023-11-14: an earlier clock was never set
 ESTABLISHED = "01"
 SSH_PORT = 22
+SETTLE_S = 1.0  # for perf to stop recording before the load is stopped
 
 
 class Failure(Exception):
@@ -199,35 +201,60 @@ def cpu_ticks(text: str) -> Dict[str, int]:
 
 
 def record(config: Dict[str, Any]) -> Dict[str, Any]:
-    """Record the scheduler for the time asked; this process sleeps in one wait meanwhile.
+    """Record the scheduler for the time asked, then stop the load so that perf can finish on a CPU that is free.
 
-    Returns `wall_s`, perf's whole running time, and `tracer_cpu_s`, the CPU time it used.
+    This process sleeps in one read meanwhile. Returns the load's state when the time was over as `load`, and of perf
+    `wall_s`, its whole running time, and `tracer_cpu_s`, the CPU time it used.
     """
-    data = os.path.join(config["work_dir"], "perf.data")
-    argv = ["perf", "sched", "record", "-B", "-m", "{}K".format(config["buffer_kb"]), "-o", data]
-    argv += ["--", "sleep", "{:g}".format(config["seconds"])]
-    limit_s = int(config["seconds"] + config["grace_s"])
     before, started_at, started = read("/proc/stat") or "", time.time(), time.monotonic()
+    end, told = os.pipe()
+    argv = record_argv(config, told)
     with open(os.path.join(config["work_dir"], "perf.log"), "wb") as log:
-        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        status, usage = wait_with_alarm(process, limit_s)
-    wall_s = time.monotonic() - started
-    if status != 0 or not os.path.exists(data):
-        said = (read(os.path.join(config["work_dir"], "perf.log")) or "it printed nothing")[-1500:]
-        raise Failure(f"perf sched record ended with status {status}: {said}")
-    os.chmod(data, 0o644)  # perf lets only root read it; it is pulled by the user
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=(told,))
+    os.close(told)
+    with alarm(process, int(config["seconds"] + config["grace_s"])):
+        if os.read(end, 1):  # nothing to read: perf ended without waiting for its command
+            time.sleep(SETTLE_S)
+        load = load_state(config)
+        stop_load(config)
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = status  # it has been waited for; Popen must not do it again
+    require_recording(config, status)
     return {
         "argv": argv,
+        "load": load,
         "started_at": started_at,
-        "wall_s": wall_s,
+        "wall_s": time.monotonic() - started,
         "tracer_cpu_s": usage.ru_utime + usage.ru_stime,
         "cpu_ticks_before": cpu_ticks(before),
         "cpu_ticks_after": cpu_ticks(read("/proc/stat") or ""),
     }
 
 
-def wait_with_alarm(process: Any, limit_s: int) -> Any:
-    """Block until the process ends; one alarm, far beyond the end, instead of polling. Returns (status, rusage)."""
+def record_argv(config: Dict[str, Any], told: int) -> List[str]:
+    """perf for as long as a sleep takes; the end of the sleep is told through the pipe `told`.
+
+    This script runs favoured, and so does perf while it starts up, which a load that overwhelms the CPU would draw
+    out for minutes. The command it records gives both the usual priority first. -B leaves out the list of programs,
+    for which perf would read the whole recording again.
+    """
+    sleep = "renice -n 0 -p $PPID $$ >/dev/null; sleep {:g}; echo >/proc/self/fd/{}".format(config["seconds"], told)
+    options = ["-B", "-m", "{}K".format(config["buffer_kb"]), "-o", os.path.join(config["work_dir"], "perf.data")]
+    return ["perf", "sched", "record", *options, "--", "sh", "-c", sleep]
+
+
+def require_recording(config: Dict[str, Any], status: int) -> None:
+    """perf succeeded and left a file, which is made readable: perf lets only root read it, a user pulls it."""
+    data = os.path.join(config["work_dir"], "perf.data")
+    if status != 0 or not os.path.exists(data):
+        said = (read(os.path.join(config["work_dir"], "perf.log")) or "it printed nothing")[-1500:]
+        raise Failure(f"perf sched record ended with status {status}: {said}")
+    os.chmod(data, 0o644)
+
+
+@contextlib.contextmanager
+def alarm(process: Any, limit_s: int) -> Iterator[None]:
+    """Kill the process and raise Failure after the limit: one alarm, far beyond the end, instead of polling."""
 
     def late(signum: int, frame: Any) -> None:
         process.kill()
@@ -236,11 +263,9 @@ def wait_with_alarm(process: Any, limit_s: int) -> Any:
     signal.signal(signal.SIGALRM, late)
     signal.alarm(limit_s)
     try:
-        _, status, usage = os.wait4(process.pid, 0)
+        yield
     finally:
         signal.alarm(0)
-    process.returncode = status  # it has been waited for; Popen must not do it again
-    return status, usage
 
 
 # --- facts ------------------------------------------------------------------------------------------------------------
@@ -339,8 +364,8 @@ def carry_out(config: Dict[str, Any], result: Dict[str, Any]) -> None:
         require_load(config, "before the recording began")
         step("record")
         result["recording"] = record(config)
+        result["load"] = result["recording"].pop("load")
         result["ssh_connections_after"] = ssh_connections_now()
-        result["load"] = load_state(config)
     finally:
         stop_load(config)
     step("collect")

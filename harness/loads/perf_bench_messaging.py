@@ -20,7 +20,7 @@ class PerfBenchMessaging(BaseModel):
     counts_requests: ClassVar[bool] = False
 
     kind: Literal["perf_bench_messaging"] = "perf_bench_messaging"
-    groups: int = Field(2, ge=1, le=100, description="groups of 20 senders and 20 receivers")
+    groups: int = Field(1, ge=1, le=100, description="groups of 20 senders and 20 receivers")
     loops: int = Field(
         10_000_000, ge=1, le=100_000_000, description="messages each sender sends; more than fit into the recording"
     )

@@ -150,7 +150,7 @@ def test_a_load_that_ends_during_the_warm_up_is_told_with_what_it_printed(guest:
 
 
 def test_a_load_that_ends_while_it_is_recorded_is_seen(guest: Guest) -> None:
-    guest.config["command"] = ["sleep", "0.35"]
+    guest.config["command"] = ["sleep", "0.4"]
     guest.config["seconds"] = 1
     guest.run("record")
     assert guest.result()["load"]["ActiveState"] == "inactive"

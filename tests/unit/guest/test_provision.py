@@ -1,0 +1,170 @@
+"""Ansible over a real SSH connection to this machine, with playbooks that touch nothing outside a test's folder.
+
+The project's own playbook is never run here: it would change this machine. The end-to-end tests run it in a guest.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+from textwrap import indent
+
+import pytest
+
+from harness import provision
+from harness.errors import ProvisionError, RemoteError
+from harness.progress import Silent
+from harness.resources import data_dir
+
+
+class Notes(Silent):
+    """Remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.steps: list[tuple[float, float | None]] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def advance(self, done: float, total: float | None) -> None:
+        self.steps.append((done, total))
+
+
+@pytest.fixture
+def playbooks(tmp_path: Path):
+    """Makes a folder like `ansible/`, whose site.yml holds the given tasks."""
+
+    def make(tasks: str, gather_facts: bool = False) -> Path:
+        folder = tmp_path / "playbooks"
+        (folder / "roles" / "perf").mkdir(parents=True)
+        shutil.copy(data_dir("ansible") / "ansible.cfg", folder)
+        facts = f"  gather_facts: {str(gather_facts).lower()}\n"
+        subset = '  gather_subset: ["!all", "!min", distribution, platform, python]\n' if gather_facts else ""
+        play = "- name: Test\n  hosts: all\n" + facts + subset + "  tasks:\n" + indent(tasks, "    ")
+        (folder / "site.yml").write_text(play)
+        return folder
+
+    return make
+
+
+def apply(host, folder: Path, tmp_path: Path, **more):
+    watcher = more.pop("watcher", Silent())
+    return provision.apply([host], more.pop("roles", ["perf"]), tmp_path / "work", watcher, playbook_dir=folder, **more)
+
+
+def test_the_second_run_changes_nothing(host, playbooks, tmp_path: Path) -> None:
+    folder = playbooks(
+        "- name: Write a page\n  ansible.builtin.copy:\n    content: page\n    mode: '0644'\n"
+        f"    dest: {tmp_path}/page\n"
+    )
+    first, second = (apply(host, folder, tmp_path) for _ in range(2))
+    assert (first.ok, first.changed, first.failed) == (1, 1, 0)
+    assert (second.ok, second.changed, second.failed) == (1, 0, 0)
+    assert (tmp_path / "page").read_text() == "page"
+
+
+def test_tasks_are_shown_as_they_start_and_kept_in_the_log(host, playbooks, tmp_path: Path) -> None:
+    watcher = Notes()
+    report = apply(host, playbooks("- name: Say hello\n  ansible.builtin.command: 'true'\n"), tmp_path, watcher=watcher)
+    assert watcher.notes == ["Say hello"]
+    assert watcher.steps == [(1, 2)]
+    assert "TASK [Say hello]" in report.log_path.read_text()
+    assert [(task.host, task.task, task.status) for task in report.tasks] == [("loopback", "Say hello", "changed")]
+
+
+def test_facts_come_back(host, playbooks, tmp_path: Path) -> None:
+    report = apply(host, playbooks("[]", gather_facts=True), tmp_path)
+    kernel = subprocess.run(["uname", "-r"], capture_output=True, text=True, check=True).stdout.strip()
+    assert report.facts["loopback"]["ansible_kernel"] == kernel
+    assert "ansible_distribution_version" in report.facts["loopback"]
+
+
+def test_a_failed_task_is_named_with_the_machine_and_what_it_said(host, playbooks, tmp_path: Path) -> None:
+    folder = playbooks("- name: Install it\n  ansible.builtin.command: sh -c 'echo no such package >&2; exit 3'\n")
+    with pytest.raises(ProvisionError, match="Install it") as caught:
+        apply(host, folder, tmp_path)
+    text = str(caught.value)
+    assert "loopback" in text
+    assert "no such package" in text
+    assert "provision.log" in text
+
+
+def test_a_playbook_that_cannot_be_read_is_told_in_ansibles_words(host, playbooks, tmp_path: Path) -> None:
+    with pytest.raises(ProvisionError, match="no_such_module"):
+        apply(host, playbooks("- name: Odd\n  no_such_module: {}\n"), tmp_path)
+
+
+def test_an_unknown_role_is_refused_before_anything_runs(host, playbooks, tmp_path: Path) -> None:
+    with pytest.raises(ProvisionError, match="unknown role 'prof'") as caught:
+        apply(host, playbooks("[]"), tmp_path, roles=["prof"])
+    assert caught.value.expected == "perf"
+    assert not (tmp_path / "work").exists()
+
+
+def test_a_machine_that_cannot_be_reached_is_a_remote_error(sshd, playbooks, tmp_path: Path) -> None:
+    sshd.stop()
+    with pytest.raises(RemoteError, match="refused"):
+        apply(sshd.host(connect_limit_s=1.0), playbooks("[]"), tmp_path)
+
+
+def test_a_run_past_its_limit_is_ended(host, playbooks, tmp_path: Path) -> None:
+    folder = playbooks("- name: Wait\n  ansible.builtin.command: sleep 300\n")
+    started = time.monotonic()
+    with pytest.raises(ProvisionError, match="not done within 3 s") as caught:
+        apply(host, folder, tmp_path, limit_s=3)
+    assert time.monotonic() - started < 30
+    assert "Wait" in str(caught.value)
+
+
+def test_an_interrupt_ends_ansible(host, playbooks, tmp_path: Path) -> None:
+    folder = playbooks(f"- name: Wait\n  ansible.builtin.command: sh -c 'touch {tmp_path}/began; sleep 300'\n")
+
+    def interrupt() -> None:
+        while not (tmp_path / "began").exists():
+            time.sleep(0.05)
+        signal.raise_signal(signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        apply(host, folder, tmp_path)
+    assert time.monotonic() - started < 30
+    assert [thread.name for thread in threading.enumerate() if thread.name == "ansible"] == []
+
+
+def test_nothing_of_this_processs_environment_is_handed_on(
+    host, playbooks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOME_TOKEN", "sesame")
+    folder = playbooks(
+        "- name: Look\n  ansible.builtin.assert:\n    that: lookup('ansible.builtin.env', 'SOME_TOKEN') == ''\n"
+    )
+    report = apply(host, folder, tmp_path)
+    assert report.ok == 1
+    kept = [path for path in (tmp_path / "work").rglob("*") if path.is_file()]
+    assert [path.name for path in kept] == ["provision.log"]
+    assert "sesame" not in kept[0].read_text()
+
+
+def test_signal_handlers_and_connections_are_left_as_they_were(host, sshd, playbooks, tmp_path: Path) -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    apply(host, playbooks("- name: Hello\n  ansible.builtin.command: 'true'\n"), tmp_path)
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    time.sleep(0.5)
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    assert not [row for row in rows if row[1].endswith(f":{sshd.port:04X}") and row[3] == "01"]
+
+
+def test_values_reach_the_playbook_as_they_are(host, playbooks, tmp_path: Path) -> None:
+    folder = playbooks(
+        "- name: Write them\n  ansible.builtin.copy:\n    mode: '0644'\n"
+        f"    content: '{{{{ [harness_roles, workers] | to_json }}}}'\n    dest: {tmp_path}/seen\n"
+    )
+    apply(host, folder, tmp_path, extra_vars={"workers": 2})
+    assert json.loads((tmp_path / "seen").read_text()) == [["perf"], 2]

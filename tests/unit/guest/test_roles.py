@@ -1,0 +1,191 @@
+"""The roles: which packages each release gets, and that a guest as old as Ubuntu 18.04 can run what is sent to it.
+
+Ubuntu 18.04 has Python 3.6. No interpreter that old can be had from the package sources this project uses, so nothing
+here runs one: what Ansible and the harness send to the guest is taken apart, and every file of it has to parse with
+the grammar of 3.6 and to need no library newer than that (vermin).
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from harness import trial
+from harness.loads import KINDS
+from harness.resources import data_dir
+
+ANSIBLE = data_dir("ansible")
+FACTS: dict[str, dict[str, str]] = {
+    "ubuntu-18.04": {
+        "ansible_distribution": "Ubuntu",
+        "ansible_distribution_version": "18.04",
+        "ansible_distribution_major_version": "18",
+        "ansible_kernel": "4.15.0-58-generic",
+        "ansible_python_version": "3.6.8",
+    },
+    "debian-11": {
+        "ansible_distribution": "Debian",
+        "ansible_distribution_version": "11.11",
+        "ansible_distribution_major_version": "11",
+        "ansible_kernel": "5.10.0-35-cloud-amd64",
+        "ansible_python_version": "3.9.2",
+    },
+    "debian-12": {
+        "ansible_distribution": "Debian",
+        "ansible_distribution_version": "12.11",
+        "ansible_distribution_major_version": "12",
+        "ansible_kernel": "6.1.0-37-cloud-amd64",
+        "ansible_python_version": "3.11.2",
+    },
+    "debian-13": {
+        "ansible_distribution": "Debian",
+        "ansible_distribution_version": "13.0",
+        "ansible_distribution_major_version": "13",
+        "ansible_kernel": "6.12.38+deb13-cloud-amd64",
+        "ansible_python_version": "3.13.5",
+    },
+}
+ROLES = ["perf", "nginx", "apache2_utils"]
+
+
+def packages(tmp_path: Path, facts: dict[str, str], roles: list[str]) -> tuple[int, str, list[str]]:
+    """What the role `packages` would ask the package manager for: exit status, output, names."""
+    wanted = tmp_path / "wanted.json"
+    tasks = [
+        {"ansible.builtin.include_role": {"name": "packages", "tasks_from": "wanted.yml"}},
+        {"ansible.builtin.copy": {"content": "{{ packages_wanted | to_json }}", "dest": str(wanted), "mode": "0644"}},
+    ]
+    variables = {**facts, "harness_roles": roles, "ansible_python_interpreter": sys.executable}
+    play = [{"hosts": "localhost", "connection": "local", "gather_facts": False, "vars": variables, "tasks": tasks}]
+    playbook = tmp_path / "play.yml"
+    playbook.write_text(yaml.safe_dump(play))
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    program = Path(sys.executable).parent / "ansible-playbook"
+    done = subprocess.run(
+        [program, "-i", "localhost,", playbook], env=environment, capture_output=True, text=True, timeout=120
+    )
+    return done.returncode, done.stdout, json.loads(wanted.read_text()) if wanted.exists() else []
+
+
+@pytest.mark.parametrize(
+    ("release", "expected"),
+    [
+        ("ubuntu-18.04", ["linux-tools-4.15.0-58-generic", "nginx-core", "apache2-utils"]),
+        ("debian-11", ["linux-perf-5.10", "nginx-light", "apache2-utils"]),
+        ("debian-12", ["linux-perf", "nginx", "apache2-utils"]),
+        ("debian-13", ["linux-perf", "nginx", "apache2-utils"]),
+    ],
+)
+def test_each_release_is_asked_for_its_own_packages(tmp_path: Path, release: str, expected: list[str]) -> None:
+    code, output, names = packages(tmp_path, FACTS[release], ROLES)
+    assert code == 0, output
+    assert names == expected
+
+
+def test_a_role_without_packages_adds_none(tmp_path: Path) -> None:
+    _, _, names = packages(tmp_path, FACTS["debian-12"], ["perf", "baseline"])
+    assert names == ["linux-perf"]
+
+
+def test_a_release_without_a_table_is_refused_with_those_that_have_one(tmp_path: Path) -> None:
+    facts = {**FACTS["ubuntu-18.04"], "ansible_distribution_version": "16.04"}
+    code, output, names = packages(tmp_path, facts, ROLES)
+    assert code != 0
+    assert names == []
+    assert "no table of packages for Ubuntu 16.04" in " ".join(output.split())
+    assert "Debian-12" in output
+
+
+def test_every_release_has_packages_for_every_load() -> None:
+    roles = {"perf"} | {role for kind in KINDS.values() for role in kind.roles}
+    for table in sorted((ANSIBLE / "roles" / "packages" / "vars").glob("*.yml")):
+        assert roles <= set(yaml.safe_load(table.read_text())["packages_of_role"]), table.name
+
+
+def test_there_is_no_python_beside_the_playbook() -> None:
+    assert list(ANSIBLE.glob("*.py")) == []
+
+
+def tasks_of(value: Any) -> list[dict[str, Any]]:
+    """All tasks in a parsed YAML file."""
+    found = [value] if isinstance(value, dict) and "name" in value else []
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+    return found + [task for child in children for task in tasks_of(child)]
+
+
+def modules_used() -> set[str]:
+    """The Ansible modules that site.yml and the roles use on a guest, fact gathering included."""
+    files = [ANSIBLE / "site.yml", *ANSIBLE.glob("roles/*/tasks/*.yml"), *ANSIBLE.glob("roles/*/handlers/*.yml")]
+    keys = {key for path in files for task in tasks_of(yaml.safe_load(path.read_text())) for key in task}
+    names = {key.removeprefix("ansible.builtin.") for key in keys if key.startswith("ansible.builtin.")}
+    here = {"include_role", "import_tasks", "include_vars", "assert", "set_fact"}  # these run on the control side
+    return {"command" if name == "shell" else name for name in names - here} | {"setup", "stat"}
+
+
+def sent_to_guest(module: str, into: Path) -> list[Path]:
+    """The Python files Ansible sends to a guest to run a module: the module and all it imports."""
+    from ansible.executor.module_common import modify_module
+    from ansible.parsing.dataloader import DataLoader
+    from ansible.plugins.loader import init_plugin_loader, module_loader
+    from ansible.template import Templar
+
+    with warnings.catch_warnings():  # it warns when it is called again
+        warnings.simplefilter("ignore")
+        init_plugin_loader()
+    path = module_loader.find_plugin(module)
+    variables = {"ansible_python_interpreter": "/usr/bin/python3"}
+    templar = Templar(DataLoader(), variables=variables)
+    data, _, _ = modify_module(f"ansible.builtin.{module}", path, {}, templar, variables)
+    wrapper = into / f"{module}_wrapper.py"
+    wrapper.write_bytes(data)
+    packed = re.search(rb"ZIPDATA = '([A-Za-z0-9+/=]+)'", data)
+    assert packed is not None
+    zipfile.ZipFile(io.BytesIO(base64.b64decode(packed[1]))).extractall(into)
+    return [wrapper, *sorted(into.rglob("*.py"))]
+
+
+def test_the_modules_of_the_roles_are_found() -> None:
+    assert {"apt", "command", "copy", "lineinfile", "systemd", "setup"} <= modules_used()
+
+
+@pytest.mark.parametrize("module", sorted(modules_used()))
+def test_what_ansible_sends_to_the_guest_is_python_3_6(module: str, tmp_path: Path) -> None:
+    files = sent_to_guest(module, tmp_path)
+    assert len(files) > 5
+    for path in files:
+        ast.parse(path.read_bytes(), filename=str(path), feature_version=(3, 6))
+
+
+def test_the_guest_script_is_python_3_6() -> None:
+    ast.parse(trial.SCRIPT.read_text(), feature_version=(3, 6))
+    assert minimum_python(trial.SCRIPT) <= (3, 6)
+
+
+def test_the_check_would_notice_something_newer(tmp_path: Path) -> None:
+    newer = tmp_path / "newer.py"
+    newer.write_text("import subprocess\nsubprocess.run(['true'], capture_output=True)\n")
+    assert minimum_python(newer) == (3, 7)
+    with pytest.raises(SyntaxError):
+        ast.parse("if (n := 1):\n    pass\n", feature_version=(3, 6))
+
+
+def minimum_python(path: Path) -> tuple[int, int]:
+    """The oldest Python 3 that has all the syntax and the library a file uses."""
+    program = Path(sys.executable).parent / "vermin"
+    done = subprocess.run([program, "--no-tips", str(path)], capture_output=True, text=True, timeout=60)
+    found = re.search(r"Minimum required versions:.*?\b3\.(\d+)", done.stdout)
+    assert found is not None, done.stdout
+    return 3, int(found[1])
