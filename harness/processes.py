@@ -51,8 +51,9 @@ def run(
 ) -> Ended:
     """Run `argv` to its end or its limit; standard output and error are read together, line by line.
 
-    The limit is `timeout_s` in all, and `quiet_s` without a line of output. Every line is appended to `log` and handed to `on_line`. Raises HostError when the program does not exist;
-    a failing or late program raises nothing: look at the `Ended`.
+    The limit is `timeout_s` in all, and `quiet_s` without a line of output. Every line is appended to `log` and handed
+    to `on_line`. Raises HostError when the program does not exist; a failing or late program raises nothing: look at
+    the `Ended`.
     """
     started = time.monotonic()
     child = _start(argv, env, cwd)

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import vagrant
-
 from harness import processes, resources
 from harness.errors import MachineError
 

@@ -15,6 +15,7 @@ import shutil
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from harness import processes, resources
 from harness.boxes import Box
@@ -138,7 +139,7 @@ def _path() -> Path:
     return resources.state_dir() / "kvm.json"
 
 
-def _load() -> dict[str, dict[str, float]]:
+def _load() -> dict[str, dict[str, Any]]:
     """What is kept; a damaged file counts as nothing, since the probe can be done again."""
     try:
         kept = json.loads(_path().read_text(encoding="utf-8"))
@@ -154,5 +155,5 @@ def _keep(name: str, answer: Answer) -> None:
     part.replace(_path())
 
 
-def _when(told: dict[str, float]) -> float:
-    return told.get("when", 0.0)
+def _when(told: dict[str, Any]) -> float:
+    return float(told.get("when", 0.0))

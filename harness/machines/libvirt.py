@@ -99,7 +99,9 @@ def remove_domain(name: str) -> None:
         for extra in (["--nvram", "--managed-save", "--snapshots-metadata"], []):
             if virsh("undefine", name, *extra).ok:
                 break
-    remove_volumes(volume for volume in volumes() if re.fullmatch(re.escape(name) + r"(-vd[a-z])?\.(img|qcow2)", volume))
+    remove_volumes(
+        volume for volume in volumes() if re.fullmatch(re.escape(name) + r"(-vd[a-z])?\.(img|qcow2)", volume)
+    )
     if name in domains():
         raise MachineError(f"the machine {name!r} could not be removed", hint=f"virsh -c {URI} destroy {name}")
 

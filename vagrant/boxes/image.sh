@@ -11,6 +11,7 @@ mkdir -p "$root"/var/lib/apt/lists/partial "$root"/var/cache/apt/archives/partia
 cp "$root"/boot/vmlinuz-* "$out/vmlinuz"
 cp "$root"/boot/initrd.img-* "$out/initrd"
 basename "$root"/boot/vmlinuz-* | sed 's/^vmlinuz-//' >"$out/kernel"
+# shellcheck disable=SC2016 # dpkg-query fills these in
 chroot "$root" dpkg-query -W -f '${Package} ${Version}\n' >"$out/packages"
 rm -f "$root"/boot/initrd.img-*    # QEMU is given the kernel and the initrd; the image needs neither
 
