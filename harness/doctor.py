@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import boxes, processes, resources
-from harness.boxes import build, rootfs, store
+from harness.boxes import builder, rootfs, store
 from harness.errors import HarnessError
 from harness.machines import kvm, libvirt
 
@@ -25,7 +25,7 @@ LIMIT_S = 20.0
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at. `hint` says what to do when it is not `ok`; an `advice` may be wrong and a run still works."""
+    """One thing looked at. `hint` says what to do when it is not `ok`; a run works without what is mere `advice`."""
 
     name: str
     ok: bool
@@ -85,7 +85,7 @@ def groups() -> list[Check]:
 
 def disk_space() -> list[Check]:
     """Free space where boxes are built and kept."""
-    return [_space(folder) for folder in (resources.cache_dir(), build.scratch_root())]
+    return [_space(folder) for folder in (resources.cache_dir(), builder.scratch_root())]
 
 
 def keyrings() -> list[Check]:

@@ -1,6 +1,6 @@
 """Guest images: described by a recipe, built on this host, kept by digest."""
 
-from harness.boxes.build import build
+from harness.boxes.builder import build
 from harness.boxes.recipe import Recipe, names, recipe
 from harness.boxes.store import Box, Listed, ls, rm, verify
 
