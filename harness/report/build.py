@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from importlib.resources import files
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ def page(run: Run) -> str:
             style=Markup(style),
             scripts=[Markup(script) for script in scripts],
             contests=found,
+            blocks=rivals(run.groups),
             lead=answer.lead(found),
             answer=answer.answer(run, found),
             banners=answer.banners(run),
@@ -74,6 +76,11 @@ def json_in_script(value: Any) -> Markup:
     for character in "<>&":
         encoded = encoded.replace(character, f"\\u{ord(character):04x}")
     return Markup(encoded)
+
+
+def rivals(groups: list[Group]) -> list[tuple[tuple[str, str, str], list[Group]]]:
+    """Predictors that compete: (mark, arm, regime) and those that share it, in the order of `groups`."""
+    return [(key, list(members)) for key, members in groupby(groups, lambda one: (one.mark, one.arm, one.regime))]
 
 
 def curve_panels(groups: list[Group]) -> Iterator[tuple[Group, str, Markup]]:
