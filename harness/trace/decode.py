@@ -15,6 +15,7 @@ from harness.trace.format import Field, TraceFormat
 from harness.trace.gather import Array, column, gather, gather_rows
 from harness.trace.header import Header
 from harness.trace.samples import Samples, locate
+from harness.trace.stream import Hints
 
 Block = dict[str, Array]  # columns of equal length, in file order; task names as numbers
 
@@ -40,6 +41,7 @@ class Decoder:
         self.formats = self.header.tracing.formats if self.header.tracing else {}
         offsets = {place.id for place in self.places}
         self.id_offset = offsets.pop() if len(offsets) == 1 else None
+        self.hints = Hints(self.known_ids, self.id_offset)
 
     def decode(self, buffer: Array, samples: Array) -> dict[str, list[Block]]:
         """The rows of the samples at byte addresses `samples`, by table. Unknown events are counted only."""

@@ -131,10 +131,12 @@ def _read_attrs(file: BinaryIO, size: int, header: Header, attrs: Section, attr_
         entry = table[start : start + attr_size]
         header.attrs.append(parse_attr(entry[:-16], header.little))
         ids = _section(Cursor(entry, attr_size - 16, little=header.little))
-        _add_ids(header, _part(file, Section(ids.offset, ids.size // 8 * 8), size), len(header.attrs) - 1)
+        add_ids(header, _part(file, Section(ids.offset, ids.size // 8 * 8), size), len(header.attrs) - 1)
 
 
-def _add_ids(header: Header, packed: bytes, place: int) -> None:
+def add_ids(header: Header, packed: bytes, place: int) -> None:
+    """Note that samples with these ids (packed u64) are of the attr at `place`. TraceError where they are too many."""
+    packed = packed[: len(packed) // 8 * 8]
     if len(header.ids) + len(packed) // 8 > _MAX_IDS:
         raise TraceError(f"the header claims more than {_MAX_IDS} event ids")
     for number in Cursor(packed, little=header.little).unpack(f"{len(packed) // 8}Q"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -13,10 +12,10 @@ from harness.errors import TraceError
 from harness.trace import quality as soundness
 from harness.trace.decode import Block, Decoder
 from harness.trace.gather import gather
-from harness.trace.header import Header, read_header
+from harness.trace.header import Header
 from harness.trace.quality import Losses, TraceQuality
+from harness.trace.recording import Recording, located, open_recording
 from harness.trace.states import StateNames, may_be_shifted, true_state
-from harness.trace.stream import Records
 from harness.trace.tables import EVENT_TABLES, join, to_table
 
 
@@ -63,11 +62,10 @@ class _Gathered:
     first_ns: int | None = None
     last_ns: int | None = None
     previous_ns: int | None = None
-    cpus: set[int] = field(default_factory=set)
 
 
 def read(path: Path | str, *, strict: bool = False, formats_from: Path | str | None = None) -> Trace:
-    """Read a recording into tables.
+    """Read a recording into tables: a file, what came out of a pipe, or a folder made with `--threads`.
 
     A damaged or unfinished file gives what can be recovered, and `quality` says what is missing; with `strict` it
     raises TraceError instead. `formats_from` names a whole recording of the same boot or kernel, from which the
@@ -75,17 +73,9 @@ def read(path: Path | str, *, strict: bool = False, formats_from: Path | str | N
     Raises TraceError where the file is no recording or nothing can be made of it.
     """
     path = Path(path)
-    try:
-        with path.open("rb") as file:
-            size = path.stat().st_size
-            header = read_header(file, size)
-            _borrow_formats(header, formats_from)
-            trace = _read(path, file, size, header)
-    except OSError as error:
-        raise TraceError(f"cannot read the recording: {error.strerror}", where=str(path)) from error
-    except TraceError as error:
-        error.where = f"{path}: {error.where}" if error.where else str(path)
-        raise
+    recording = open_recording(path, Path(formats_from) if formats_from is not None else None)
+    with located(path):
+        trace = _read(recording)
     if strict and (trace.quality.truncated or trace.quality.killed or trace.quality.decode_errors):
         raise TraceError(
             "the recording is not whole: " + "; ".join(trace.quality.warnings),
@@ -95,31 +85,17 @@ def read(path: Path | str, *, strict: bool = False, formats_from: Path | str | N
     return trace
 
 
-def _borrow_formats(header: Header, formats_from: Path | str | None) -> None:
-    if header.tracing is not None or formats_from is None:
-        return
-    lender = Path(formats_from)
-    with lender.open("rb") as file:
-        header.tracing = read_header(file, lender.stat().st_size).tracing
-    header.problems.append(f"the tracepoint formats are those of {lender.name}")
-
-
-def _read(path: Path, file: BinaryIO, size: int, header: Header) -> Trace:
-    decoder, gathered, losses = Decoder(header), _Gathered(), Losses("<" if header.little else ">")
+def _read(recording: Recording) -> Trace:
+    decoder, gathered = Decoder(recording.header), _Gathered()
+    losses = Losses(decoder.order)
     if not any(place.time for place in decoder.places):
         raise TraceError("the recording has no timestamps", hint="record with `perf sched record`, which adds them")
-    records = _records(file, size, header, decoder)
-    for buffer, found in records:
-        for record in found.others:
-            losses.add(buffer, record)
-        _take(gathered, decoder, buffer, found.samples)
-    return _finish(path, size, header, decoder, gathered, losses, records)
-
-
-def _records(file: BinaryIO, size: int, header: Header, decoder: Decoder) -> Records:
-    data = header.data
-    whole = type(data)(data.offset, max(0, min(data.size, size - data.offset)))
-    return Records(file, whole, decoder.order, decoder.known_ids, decoder.id_offset)
+    for part in recording.parts:
+        for buffer, found in part.buffers(decoder.hints):
+            for record in found.others:
+                losses.add(buffer, record)
+            _take(gathered, decoder, buffer, found.samples)
+    return _finish(recording, decoder, gathered, losses)
 
 
 def _take(gathered: _Gathered, decoder: Decoder, buffer: np.ndarray, samples: np.ndarray) -> None:
@@ -138,36 +114,28 @@ def _take(gathered: _Gathered, decoder: Decoder, buffer: np.ndarray, samples: np
     gathered.last_ns = last if gathered.last_ns is None else max(last, gathered.last_ns)
 
 
-def _finish(
-    path: Path,
-    size: int,
-    header: Header,
-    decoder: Decoder,
-    gathered: _Gathered,
-    losses: Losses,
-    records: Records,
-) -> Trace:
+def _finish(recording: Recording, decoder: Decoder, gathered: _Gathered, losses: Losses) -> Trace:
+    header = recording.header
     states = _state_names(header)
     names = list(decoder.names.codes)
     blocks = {table: join(gathered.blocks.get(table, [])) for table in EVENT_TABLES}
     shifted = _shifted(header, blocks["switches"], states)
     tables = {table: to_table(table, block, names, states) for table, block in blocks.items()}
-    truncated = header.data.end > size or records.ending.left > 0
     quality = TraceQuality(
         samples=gathered.samples,
         lost_events=losses.events,
         chain_breaks=_breaks(blocks["switches"]),
         inversions=gathered.inversions,
-        truncated=truncated,
+        truncated=recording.missing_bytes > 0 or any(part.left or part.unread for part in recording.parts),
         killed=header.killed,
         span_ns=(gathered.last_ns or 0) - (gathered.first_ns or 0),
         clock=header.attrs[0].clock,
         cpus=_cpus(blocks),
         decode_errors=decoder.bad,
         counts=dict(decoder.counts),
-        warnings=tuple(_warnings(size, header, decoder, records, states, shifted)),
+        warnings=tuple(_warnings(recording, decoder, states, shifted)),
     )
-    return Trace(path=path, header=_info(path, header), quality=quality, shifted_states=shifted, **tables)
+    return Trace(path=recording.path, header=_info(recording), quality=quality, shifted_states=shifted, **tables)
 
 
 def _state_names(header: Header) -> StateNames | None:
@@ -200,18 +168,16 @@ def _cpus(blocks: dict[str, Block]) -> tuple[int, ...]:
     return tuple(sorted(seen))
 
 
-def _warnings(
-    size: int, header: Header, decoder: Decoder, records: Records, states: StateNames | None, shifted: bool
-) -> list[str]:
+def _warnings(recording: Recording, decoder: Decoder, states: StateNames | None, shifted: bool) -> list[str]:
+    header = recording.header
     notes = list(header.problems)
     if header.killed:
         notes.append("the recorder was killed: the end of the header and what was still in its buffers are missing")
-    if header.data.end > size:
-        notes.append(f"the file is cut: {header.data.end - size} bytes of its data are missing")
-    if records.ending.left:
-        why = {"cut": "the last record is cut", "broken": "a record has an impossible size"}
-        reason = why.get(records.ending.why, "a record of a kind that cannot be read")
-        notes.append(f"{reason}: the last {records.ending.left} bytes of data are not read")
+    if recording.missing_bytes:
+        notes.append(f"the file is cut: {recording.missing_bytes} bytes of its data are missing")
+    for part in recording.parts:
+        if part.left or part.unread:
+            notes.append(f"{part.path.name}: {part.unread}: the last {part.left} bytes of data are not read")
     if header.tracing is None:
         notes.append("the file holds no tracepoint formats, so no event can be decoded; give `formats_from`")
     if decoder.bad:
@@ -226,7 +192,8 @@ def _warnings(
     return notes
 
 
-def _info(path: Path, header: Header) -> Info:
+def _info(recording: Recording) -> Info:
+    header = recording.header
     return Info(
         header.hostname,
         header.os_release,
@@ -234,5 +201,5 @@ def _info(path: Path, header: Header) -> Info:
         header.arch,
         header.nrcpus,
         tuple(header.cmdline),
-        path.stat().st_mtime,
+        recording.path.stat().st_mtime,
     )

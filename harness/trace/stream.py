@@ -1,61 +1,101 @@
-"""Cuts the data section of a recording into buffers of whole records, reading no more than a chunk at a time."""
+"""Cuts a stream of records into buffers of whole records, reading no more than a chunk at a time."""
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
 
+from harness.trace.compressed import Bytes
 from harness.trace.gather import PADDING, Array
 from harness.trace.header import Section
-from harness.trace.walk import Walk, walk
+from harness.trace.walk import AUXTRACE, TRACING_DATA, Walk, walk
 
-CHUNK_BYTES = 8 << 20
-_MAX_RECORD = 1 << 16
-
-
-@dataclass
-class Ending:
-    """How the stream ended: `left` bytes behind the last whole record, and why the walk stopped there."""
-
-    left: int = 0
-    why: str = ""
+CHUNK_BYTES = 4 << 20
+_MAX_APART = 10_000  # records that are read apart cost a look at the whole buffer each; real files have a few
 
 
-@dataclass
-class Records:
-    """One file's stream of records: `section` of `file`, byte order `order` (`<` or `>`)."""
+class FileBytes:
+    """The bytes of a section of a file."""
 
-    file: BinaryIO
-    section: Section
-    order: str
+    def __init__(self, file: BinaryIO, section: Section) -> None:
+        self.file, self.left = file, section.size
+        file.seek(section.offset)
+
+    def readinto(self, target: memoryview) -> int:
+        """Fill `target` as far as the section goes; how many bytes were put there."""
+        wanted = min(len(target), self.left)
+        read = self.file.readinto(target[:wanted]) if wanted else 0  # type: ignore[attr-defined]
+        self.left -= read
+        return read
+
+
+@dataclass(frozen=True)
+class Hints:
+    """What makes samples easier to find: the ids of events (sorted) and where in a sample they stand."""
+
     known_ids: Array | None = None
     id_offset: int | None = None
-    chunk_bytes: int = CHUNK_BYTES
 
-    def __post_init__(self) -> None:
-        self.ending = Ending()
+
+class Records:
+    """The records of `source`. After iteration, `left` bytes behind the last whole record were not read, and `why`."""
+
+    def __init__(self, source: Bytes, order: str, hints: Hints, chunk_bytes: int = CHUNK_BYTES) -> None:
+        self.source, self.order, self.hints, self.chunk_bytes = source, order, hints, chunk_bytes
+        self.left, self.why = 0, ""
+        self._apart = 0
 
     def __iter__(self) -> Iterator[tuple[Array, Walk]]:
         """Buffers and the records found in each. A record that straddles two buffers comes with the second."""
-        self.file.seek(self.section.offset)
-        wanted, kept = self.section.size, b""
+        kept = np.zeros(0, np.uint8)
         while True:
-            buffer, size = self._fill(kept, min(wanted, self.chunk_bytes))
-            wanted -= size - len(kept)
-            found = walk(buffer, size, self.order, self.known_ids, self.id_offset)
+            buffer, size = self._fill(kept)
+            found = walk(buffer, size, self.order, self.hints.known_ids, self.hints.id_offset)
             yield buffer, found
-            last = wanted <= 0 or size - len(kept) == 0
-            kept = buffer[found.end : size].tobytes()
-            if last or found.stopped in ("broken", "apart"):
-                self.ending = Ending(len(kept) + wanted, found.stopped)
+            at = found.end
+            if found.stopped == "apart" and self._apart < _MAX_APART:
+                self._apart += 1
+                at += self._apart_size(buffer, found.end, size)
+                self._skip(at - size)
+            elif found.stopped in ("apart", "broken") or size == len(kept):
+                self.left, self.why = size - found.end, found.stopped
                 return
+            kept = buffer[min(at, size) : size]
 
-    def _fill(self, kept: bytes, more: int) -> tuple[Array, int]:
-        """A buffer of `kept` and up to `more` bytes of the file, and how many bytes it holds."""
-        buffer = np.zeros(len(kept) + more + PADDING, np.uint8)
-        buffer[: len(kept)] = np.frombuffer(kept, np.uint8)
-        read = self.file.readinto(buffer.data[len(kept) : len(kept) + more])  # type: ignore[attr-defined]
-        return buffer, len(kept) + read
+    def _fill(self, kept: Array) -> tuple[Array, int]:
+        """A buffer of `kept` and what the source gives up to a chunk, and how many bytes it holds."""
+        more = max(self.chunk_bytes - len(kept), 1 << 16)
+        buffer = np.empty(len(kept) + more + PADDING, np.uint8)
+        buffer[: len(kept)] = kept
+        size = len(kept)
+        while size < len(kept) + more:
+            read = self.source.readinto(buffer.data[size : len(kept) + more])
+            if not read:
+                break
+            size += read
+        buffer[size : size + PADDING] = 0
+        return buffer, size
+
+    def _apart_size(self, buffer: Array, at: int, size: int) -> int:
+        """How far a record reaches, with the bytes behind it that its own size does not count."""
+        kind, _, length = struct.unpack_from(self.order + "IHH", buffer.data, at)
+        if at + 16 > size:
+            return length
+        if kind == AUXTRACE:
+            return length + int(struct.unpack_from(self.order + "Q", buffer.data, at + 8)[0])
+        if kind == TRACING_DATA:
+            return length + (int(struct.unpack_from(self.order + "I", buffer.data, at + 8)[0]) + 7) // 8 * 8
+        return length
+
+    def _skip(self, size: int) -> None:
+        """Read over `size` bytes of the source, in pieces."""
+        scratch = memoryview(bytearray(min(max(size, 0), 1 << 16)))
+        while size > 0:
+            read = self.source.readinto(scratch[: min(size, len(scratch))])
+            if not read:
+                return
+            size -= read

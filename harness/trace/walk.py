@@ -17,9 +17,8 @@ import numpy as np
 from harness.trace.gather import Array, gather
 
 SAMPLE = 9
-AUXTRACE, TRACING_DATA, COMPRESSED, COMPRESSED2 = 71, 66, 81, 83
-# records followed by bytes that their size does not count, or that are not a multiple of eight: the caller's to read
-APART = frozenset({AUXTRACE, TRACING_DATA, COMPRESSED, COMPRESSED2})
+AUXTRACE, TRACING_DATA = 71, 66
+APART = frozenset({AUXTRACE, TRACING_DATA})  # followed by bytes that their size does not count
 
 
 @dataclass(frozen=True)
@@ -36,8 +35,8 @@ class Other:
 class Walk:
     """The records of one buffer: byte addresses of samples, the other records, and why the walk ended at `end`.
 
-    `stopped` is `cut` where the next record does not fit, `apart` at a record of a type in APART, `broken` at one
-    whose size cannot be, and empty where the buffer ends with a whole record.
+    `stopped` is `cut` where the next record does not fit, `apart` at a record of a type in APART or of a size that
+    is no multiple of eight, `broken` at one whose size cannot be, and empty where the buffer ends with a whole one.
     """
 
     samples: Array
@@ -134,10 +133,10 @@ class _Plain:
         if at + 8 > self.size:
             return self._stop(at, "cut" if at < self.size else "end")
         kind, misc, length = self.read(self.bytes, at)
-        if kind in APART:
-            return self._stop(at, "apart")
-        if length < 8 or length % 8:
+        if length < 8:
             return self._stop(at, "broken")
+        if kind in APART or length % 8:
+            return self._stop(at, "apart")
         if at + length > self.size:
             return self._stop(at, "cut")
         if kind != SAMPLE:

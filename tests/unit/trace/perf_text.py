@@ -19,7 +19,7 @@ _HEAD = re.compile(rb"^ *(-?\d+) +\[(\d+)\] +(\d+)\.(\d{9}): +sched:(sched_\w+):
 def script(recording: Path) -> dict[str, list[Row]]:
     """The rows that perf prints, by event. A row ends where the next begins: names may hold newlines."""
     said = subprocess.run(
-        ["perf", "script", "-i", str(recording), "--ns", "-F", "tid,cpu,time,event,trace"],
+        ["perf", "script", "-G", "-i", str(recording), "--ns", "-F", "tid,cpu,time,event,trace"],
         capture_output=True,
         check=True,
         timeout=120,

@@ -8,7 +8,7 @@ import perf_text
 import pyarrow.compute as pc
 import pytest
 from busy import NAMES
-from perf_record import MORE_EVENTS, record
+from perf_record import MORE_EVENTS, record, record_to_pipe
 
 import harness.trace
 from harness.trace.comms import to_text
@@ -26,14 +26,16 @@ TABLES = {
 }
 
 
-def assert_equal_to_perf(path: Path, *, recording_for_perf: Path | None = None) -> set[str]:
-    """Compare every event; returns those that had rows."""
-    trace, said = harness.trace.read(path), perf_text.script(recording_for_perf or path)
+def assert_equal_to_perf(path: Path, *, ties: bool = True) -> set[str]:
+    """Compare every event; returns those that had rows. Without `ties`, rows of one time may stand in any order."""
+    trace, said = harness.trace.read(path), perf_text.script(path)
     for event, name in TABLES.items():
         table = getattr(trace, name)
         if name == "wakeups":
             table = table.filter(pc.equal(table["kind"].cast("string"), event.removeprefix("sched_")))
-        assert perf_text.spoken(table, event) == said.get(event, []), event
+        ours, theirs = perf_text.spoken(table, event), said.get(event, [])
+        assert [row[0] for row in ours] == [row[0] for row in theirs], event
+        assert (ours if ties else sorted(ours)) == (theirs if ties else sorted(theirs)), event
     return set(said)
 
 
@@ -57,10 +59,27 @@ def test_several_cpus_and_migrations_were_recorded(hostile_recording: Path) -> N
     assert trace.migrations.num_rows > 0
 
 
-@pytest.mark.parametrize("options", [("-g",), ("-C", "0"), ("-k", "monotonic"), ("-m", "1")], ids=" ".join)
-def test_recordings_made_with_other_options_are_read_as_perf_reads_them(tmp_path: Path, options: tuple[str]) -> None:
+@pytest.mark.parametrize(
+    "options", [("-g",), ("-C", "0"), ("-k", "monotonic"), ("-m", "1"), ("-z",), ("-g", "-z")], ids=" ".join
+)
+def test_recordings_made_with_other_options_are_read_as_perf_reads_them(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
     recording = record(tmp_path / "perf.data", *options, *MORE_EVENTS, rounds=8)
     assert "sched_switch" in assert_equal_to_perf(recording)
+
+
+@pytest.mark.parametrize("options", [(), ("-z",), ("-g",)], ids="pipe{}".format)
+def test_recordings_from_a_pipe_are_read_as_perf_reads_them(tmp_path: Path, options: tuple[str, ...]) -> None:
+    recording = record_to_pipe(tmp_path / "perf.data", *options, *MORE_EVENTS, rounds=8)
+    assert "sched_switch" in assert_equal_to_perf(recording)
+
+
+@pytest.mark.parametrize("options", [("--threads",), ("--threads", "-z")], ids=" ".join)
+def test_folders_of_recordings_are_read_as_perf_reads_them(tmp_path: Path, options: tuple[str, ...]) -> None:
+    recording = record(tmp_path / "perf.data", *options, *MORE_EVENTS, rounds=8)
+    assert recording.is_dir()
+    assert "sched_switch" in assert_equal_to_perf(recording, ties=False)
 
 
 def test_the_clock_that_was_asked_for_is_known(tmp_path: Path) -> None:

@@ -25,10 +25,10 @@ def plainly(data: bytes, order: str = "<") -> tuple[list[int], list[int], int, s
     at = 0
     while at + 8 <= len(data):
         kind, _, size = struct.unpack_from(order + "IHH", data, at)
-        if kind in APART:
-            return samples, others, at, "apart"
-        if size < 8 or size % 8:
+        if size < 8:
             return samples, others, at, "broken"
+        if kind in APART or size % 8:
+            return samples, others, at, "apart"
         if at + size > len(data):
             return samples, others, at, "cut"
         (samples if kind == SAMPLE else others).append(at)

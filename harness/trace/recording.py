@@ -1,0 +1,131 @@
+"""A recording on disk, in any of the forms that perf writes: a file, what came out of a pipe, a folder of files."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from harness.errors import TraceError
+from harness.trace.compressed import Bytes, Decompressed
+from harness.trace.gather import Array, padded
+from harness.trace.header import COMPRESSED, Header, Section, read_header
+from harness.trace.pipe import read_pipe_header
+from harness.trace.stream import CHUNK_BYTES, FileBytes, Hints, Records
+from harness.trace.walk import Walk, walk
+
+
+@dataclass
+class Part:
+    """One file with records: `section` of `path`. `order` is `<` or `>`.
+
+    After it was read, `unread` says why its last `left` bytes could not be.
+    """
+
+    path: Path
+    section: Section
+    order: str
+    compressed: bool
+    left: int = 0
+    unread: str = ""
+
+    def buffers(self, hints: Hints, chunk_bytes: int = CHUNK_BYTES) -> Iterator[tuple[Array, Walk]]:
+        """Buffers of whole records, in the order of the file; may be asked for again."""
+        with self.path.open("rb") as file:
+            outer = FileBytes(file, self.section)
+            if not self.compressed:
+                yield from self._plain(outer, hints, chunk_bytes)
+                return
+            inner = Decompressed(outer, self.order)
+            yield from self._plain(inner, hints, chunk_bytes)
+            self.left += inner.left + outer.left
+            self.unread = inner.why or ("the last record is cut" if inner.left else self.unread)
+            beside = b"".join(record.ljust((len(record) + 7) // 8 * 8, b"\0") for record in inner.plain)
+            yield padded(beside), walk(padded(beside), len(beside), self.order)
+
+    def _plain(self, source: Bytes, hints: Hints, chunk_bytes: int) -> Iterator[tuple[Array, Walk]]:
+        records = Records(source, self.order, hints, chunk_bytes)
+        yield from records
+        reasons = {"cut": "the last record is cut", "broken": "a record has an impossible size", "": ""}
+        self.left, self.unread = records.left, reasons.get(records.why, "a record is of a kind that cannot be read")
+
+
+@dataclass
+class Recording:
+    """What a recording says about itself, and the parts that hold its records."""
+
+    path: Path
+    header: Header
+    size: int
+    parts: list[Part] = field(default_factory=list)
+
+    @property
+    def missing_bytes(self) -> int:
+        """Bytes of data that the header promises and the file lacks."""
+        return 0 if self.header.killed else max(0, self.header.data.end - self.size)
+
+
+def open_recording(path: Path, formats_from: Path | None = None) -> Recording:
+    """Read the header of `path`, a file or a folder made by `perf record --threads`.
+
+    `formats_from` lends its tracepoint formats where this recording has none. TraceError, with the path, where it is
+    no recording.
+    """
+    main = path / "data" if path.is_dir() else path
+    with located(main):
+        header, size = _header(main)
+        if header.tracing is None and formats_from is not None:
+            header.tracing = _header(formats_from)[0].tracing
+            header.problems.append(f"the tracepoint formats are those of {formats_from.name}")
+    order, compressed = "<" if header.little else ">", COMPRESSED in header.features
+    data = Section(header.data.offset, max(0, min(header.data.size, size - header.data.offset)))
+    parts = [Part(main, data, order, compressed)]
+    for more in _siblings(path):
+        parts.append(Part(more, Section(0, more.stat().st_size), order, compressed))
+    return Recording(path, header, size, parts)
+
+
+@contextlib.contextmanager
+def located(path: Path) -> Iterator[None]:
+    """Puts the path before what a TraceError says about a place in it, and makes one of an OSError."""
+    try:
+        yield
+    except OSError as error:
+        raise TraceError(f"cannot read the recording: {error.strerror}", where=str(path)) from error
+    except TraceError as error:
+        error.where = f"{path}: {error.where}" if error.where else str(path)
+        raise
+
+
+def _header(path: Path) -> tuple[Header, int]:
+    with path.open("rb") as file:
+        size = path.stat().st_size
+        header = read_header(file, size)
+        if header.pipe:
+            read_pipe_header(file, header, size)
+        elif header.killed:
+            header.features |= _compressed_feature(file, header)
+        return header, size
+
+
+def _compressed_feature(file: BinaryIO, header: Header) -> set[int]:
+    """A killed recorder leaves no list of features: whether it compressed shows in the records themselves."""
+    probe = Records(FileBytes(file, header.data), "<" if header.little else ">", Hints())
+    for buffer, found in probe:
+        kinds = {record.type for record in found.others}
+        kinds |= {int(buffer[found.end])} if found.stopped == "apart" else set()
+        if kinds & {81, 83}:
+            return {COMPRESSED}
+        if len(found.samples):
+            break
+    return set()
+
+
+def _siblings(path: Path) -> list[Path]:
+    """data.0, data.1, ... of a folder, in the order of their numbers."""
+    if not path.is_dir():
+        return []
+    found = [part for part in path.iterdir() if part.name.startswith("data.") and part.name[5:].isdigit()]
+    return sorted(found, key=lambda part: int(part.name[5:]))

@@ -1,0 +1,149 @@
+"""Recordings of shapes and byte orders that no machine at hand would make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from forge import (
+    ADDR,
+    CALLCHAIN,
+    CPU,
+    ID,
+    IDENTIFIER,
+    IP,
+    PERIOD,
+    RAW,
+    READ,
+    STREAM_ID,
+    TID,
+    TIME,
+    USUAL,
+    Forge,
+    Switch,
+)
+
+import harness.trace
+from harness.errors import TraceError
+from harness.trace import Trace
+
+SWITCHES: list[Switch] = [
+    (1000, 0, b"swapper/0", 0, 0, b"nginx", 9),
+    (2000, 0, b"nginx", 9, 1, b"ab", 70000),
+    (2000, 1, b"swapper/1", 0, 0, b"fifteen_bytes_x", 11),
+    (3000, 0, b"ab", 70000, 0x100, b"swapper/0", 0),
+]
+
+
+def read(tmp_path: Path, data: bytes) -> Trace:
+    path = tmp_path / "perf.data"
+    path.write_bytes(data)
+    return harness.trace.read(path)
+
+
+def rows(trace: Trace) -> list[tuple[object, ...]]:
+    names = ("time_ns", "cpu", "prev_comm", "prev_tid", "prev_state", "next_comm", "next_tid")
+    return [tuple(row[name] for name in names) for row in trace.switches.to_pylist()]
+
+
+def expected(switches: list[Switch]) -> list[tuple[object, ...]]:
+    letters = {0: "R", 1: "S", 2: "D", 0x100: "R+"}
+    return [
+        (time, cpu, prev.decode(), tid, letters[state], following.decode(), next_tid)
+        for time, cpu, prev, tid, state, following, next_tid in switches
+    ]
+
+
+SHAPES = {
+    "usual": Forge(),
+    "one id, in the sample": Forge(sample_type=TID | TIME | ID | CPU | RAW, ids=(7,)),
+    "no id at all": Forge(sample_type=IP | TID | TIME | CPU | PERIOD | RAW, ids=()),
+    "everything": Forge(
+        sample_type=USUAL | ADDR | STREAM_ID | ID | READ | CALLCHAIN, read_format=1 | 2 | 4, callchain=(9, 9, 9)
+    ),
+    "a group read": Forge(sample_type=USUAL | READ, read_format=8 | 4 | 16),
+    "a read with lost": Forge(sample_type=USUAL | READ, read_format=4 | 16),
+    "an empty callchain": Forge(sample_type=USUAL | CALLCHAIN),
+    "a callchain full of headers": Forge(sample_type=USUAL | CALLCHAIN, callchain=(9 | 64 << 48,) * 8),
+    "raw data with a tail": Forge(raw_tail=b"\xff" * 13),
+}
+
+
+@pytest.mark.parametrize("order", ["<", ">"], ids=["little", "big"])
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+def test_samples_of_every_shape_and_byte_order_are_read(shape: Forge, order: str, tmp_path: Path) -> None:
+    forge = Forge(**{**vars(shape), "order": order})
+    trace = read(tmp_path, forge.write(SWITCHES))
+    assert rows(trace) == expected(SWITCHES)
+    assert trace.header.os_release == "6.1.0"
+    assert (trace.quality.decode_errors, trace.quality.truncated, trace.quality.warnings) == (0, False, ())
+
+
+def test_samples_out_of_order_are_sorted_and_those_of_one_time_keep_their_order(tmp_path: Path) -> None:
+    shuffled = [SWITCHES[place] for place in (3, 1, 0, 2)]
+    trace = read(tmp_path, Forge().write(shuffled))
+    assert rows(trace) == expected(SWITCHES)
+    assert trace.quality.inversions == 2
+
+
+def test_losses_are_never_added(tmp_path: Path) -> None:
+    forge = Forge()
+    lost = [forge.record(2, forge._pack("QQ", 7, count)) for count in (3, 4)]
+    lost_samples = [forge.record(13, forge._pack("Q", 5))]
+    assert read(tmp_path, Forge(others=lost + lost_samples).write(SWITCHES)).quality.lost_events == 7
+    assert read(tmp_path, Forge(others=lost_samples).write(SWITCHES)).quality.lost_events == 5
+
+
+def test_samples_with_an_unknown_id_are_counted_and_not_read(tmp_path: Path) -> None:
+    stranger = Forge(ids=(99,)).sample(SWITCHES[0])
+    quality = read(tmp_path, Forge(others=[stranger]).write(SWITCHES)).quality
+    assert (quality.samples, quality.decode_errors) == (5, 1)
+    assert "1 samples cannot be decoded" in quality.warnings
+
+
+@pytest.mark.parametrize("missing", [1, 8, 60, 61])
+def test_a_sample_too_short_for_its_fields_is_counted_and_not_read(missing: int, tmp_path: Path) -> None:
+    forge = Forge()
+    whole = forge.sample(SWITCHES[0])
+    short = forge.record(9, whole[8 : len(whole) - (missing + 7) // 8 * 8])
+    trace = read(tmp_path, Forge(others=[short]).write(SWITCHES))
+    assert trace.quality.decode_errors == 1
+    assert rows(trace) == expected(SWITCHES)
+
+
+def test_records_of_kinds_that_hold_more_than_they_say_are_passed_over(tmp_path: Path) -> None:
+    forge = Forge()
+    aux = forge.record(71, forge._pack("QQ", 24, 0)) + b"\x09\0\0\0\0\0\x18\0" * 3
+    formats = forge.record(66, forge._pack("II", 20, 0)) + bytes(24)
+    odd = forge.record(80, forge._pack("Q", 40) + b"xyz")
+    last = forge.sample((4000, 1, b"x", 11, 2, b"swapper/1", 0))
+    trace = read(tmp_path, Forge(others=[aux, formats, odd, last]).write(SWITCHES))
+    assert rows(trace)[-1][0] == 4000
+    assert not trace.quality.truncated
+
+
+def test_a_recording_without_times_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TraceError, match="no timestamps"):
+        read(tmp_path, Forge(sample_type=IDENTIFIER | TID | RAW).write(SWITCHES))
+
+
+def test_a_recording_without_cpus_is_read_with_cpu_minus_one(tmp_path: Path) -> None:
+    trace = read(tmp_path, Forge(sample_type=USUAL & ~CPU).write(SWITCHES))
+    assert set(trace.switches["cpu"].to_pylist()) == {-1}
+
+
+def test_a_kernel_that_shifts_states_is_warned_about_and_known_by_its_idle_task(tmp_path: Path) -> None:
+    shifted = [
+        (time, cpu, prev, tid, {0: 1, 1: 2}.get(state, state), *rest) for time, cpu, prev, tid, state, *rest in SWITCHES
+    ]
+    trace = read(tmp_path, Forge(os_release="4.15.0-58-generic").write(shifted))  # type: ignore[arg-type]
+    assert trace.shifted_states
+    assert any("one bit too high" in warning for warning in trace.quality.warnings)
+    assert trace.switches["prev_state"].to_pylist() == ["S", "D", "S", "R+"]
+    assert harness.trace.slices(trace)["end_state"].to_pylist() == ["S", "R+"]
+
+
+def test_a_mended_kernel_of_that_range_is_not_warned_about(tmp_path: Path) -> None:
+    trace = read(tmp_path, Forge(os_release="4.19.300").write(SWITCHES))
+    assert not trace.shifted_states
+    assert trace.quality.warnings == ()
