@@ -29,7 +29,7 @@ say() { printf '%s\n' "setup: $*" >&2; }
 die() { say "$1" && exit 3; }
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -- "$@"; fi; }
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
-available() { apt-cache show "$1" >/dev/null 2>&1; }
+available() { LC_ALL=C apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [^(]'; }
 has_systemd() { [ -d /run/systemd/system ]; }
 virsh_root() { as_root virsh -q -c "$URI" "$@" >/dev/null; }
 

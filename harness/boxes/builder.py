@@ -12,9 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness import processes
-from harness.boxes import recipe as recipes
-from harness.boxes import rootfs, store
-from harness.boxes.recipe import Recipe
+from harness.boxes import recipes, rootfs, store
+from harness.boxes.recipes import Recipe
 from harness.boxes.store import Box
 from harness.errors import BoxError, HostError
 from harness.progress import Watcher
@@ -44,19 +43,19 @@ def build(wanted: Recipe, watcher: Watcher) -> Box:
     digest = store.digest(wanted)
     if found := store.find(wanted.name, digest):
         return found
-    rootfs.keyring(wanted)
+    keys = rootfs.keyring(wanted)
     with store.lock(digest):
         if found := store.find(wanted.name, digest):
             return found
         _sweep()
         with _work_folder() as work:
-            return _make(wanted, digest, work, watcher)
+            return _make(wanted, digest, keys, work, watcher)
 
 
-def _make(wanted: Recipe, digest: str, work: Path, watcher: Watcher) -> Box:
+def _make(wanted: Recipe, digest: str, keys: Path, work: Path, watcher: Watcher) -> Box:
     log = store.root() / f"{wanted.name}.log"
     log.write_text("", encoding="utf-8")
-    _bootstrap(wanted, work, log, watcher)
+    _bootstrap(wanted, keys, work, log, watcher)
     out = work / "out"
     kernel = (out / "kernel").read_text(encoding="utf-8").strip()
     if not wanted.matches_kernel(kernel):
@@ -77,11 +76,11 @@ def _make(wanted: Recipe, digest: str, work: Path, watcher: Watcher) -> Box:
         raise
 
 
-def _bootstrap(wanted: Recipe, work: Path, log: Path, watcher: Watcher) -> None:
+def _bootstrap(wanted: Recipe, keys: Path, work: Path, log: Path, watcher: Watcher) -> None:
     guest = recipes.folder()
     rootfs.overlay(guest / "root", work / "root.tar")
     ended = processes.run(
-        rootfs.command(wanted, guest=guest, work=work),
+        rootfs.command(wanted, keys=keys, guest=guest, work=work),
         timeout_s=BUILD_LIMIT_S,
         log=log,
         on_line=_reporter(watcher),

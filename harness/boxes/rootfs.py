@@ -7,7 +7,7 @@ import shlex
 import tarfile
 from pathlib import Path
 
-from harness.boxes.recipe import Recipe
+from harness.boxes.recipes import Recipe
 from harness.errors import BoxError
 
 KEYRINGS = Path("/usr/share/keyrings")
@@ -16,11 +16,12 @@ COMMAND_LINE = "root=/dev/vda rw console=ttyS0 net.ifnames=0 biosdevname=0"
 LEFT_OUT = ("/usr/share/man/*", "/usr/share/locale/*", "/usr/share/doc/*", "/usr/share/info/*", "/usr/share/lintian/*")
 
 
-def command(recipe: Recipe, *, guest: Path, work: Path) -> list[str]:
-    """The mmdebstrap call for `recipe`; `guest` holds finish.sh and image.sh, `work` has tmp/, out/ and root.tar.
+def command(recipe: Recipe, *, keys: Path, guest: Path, work: Path) -> list[str]:
+    """The mmdebstrap call for `recipe`, which is verified with `keys`.
 
-    No mirror is named: mmdebstrap knows those of a suite, its updates and its security suite by itself. The mode is
-    its choice too: `root` for root, `unshare` (user namespaces) for anybody else.
+    `guest` holds finish.sh and image.sh; `work` has tmp/, out/ and root.tar. No mirror is named: mmdebstrap knows those
+    of a suite, its updates and its security suite by itself. The mode is its choice too: `root` for root, `unshare`
+    (user namespaces) for anybody else.
     """
     quoted = {name: shlex.quote(str(guest / name)) for name in ("finish.sh", "image.sh")}
     return [
@@ -29,7 +30,7 @@ def command(recipe: Recipe, *, guest: Path, work: Path) -> list[str]:
         "--format=null",
         "--architectures=amd64",
         f"--components={','.join(recipe.components)}",
-        f"--keyring={keyring(recipe)}",
+        f"--keyring={keys}",
         f"--include={','.join(recipe.all_packages())}",
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in LEFT_OUT),
         "--dpkgopt=force-confold",  # our sshd_config was there first and stays

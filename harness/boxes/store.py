@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from harness import resources
-from harness.boxes import recipe as recipes
-from harness.boxes.recipe import Recipe
+from harness.boxes import recipes
+from harness.boxes.recipes import Recipe
 from harness.errors import BoxError
 
 SCHEMA = 1
@@ -86,7 +86,7 @@ def builder_files() -> list[Path]:
     """The files that decide what a recipe becomes, in a fixed order."""
     here = Path(__file__).parent
     guest = (path for path in sorted(recipes.folder().rglob("*")) if path.is_file() and path.suffix != ".yaml")
-    return [here / "rootfs.py", here / "builder.py", here / "recipe.py", *guest]
+    return [here / "rootfs.py", here / "builder.py", here / "recipes.py", *guest]
 
 
 def find(name: str, wanted_digest: str) -> Box | None:
