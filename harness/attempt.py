@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 import zstandard
+from pyarrow import parquet
 
 from harness import trace, verdict
 from harness import trial as carried
@@ -39,10 +41,11 @@ def make(host: Host, trial: Trial, folder: Path, number: int, machine: Mapping[s
     Raises TrialError or RemoteError when it could not be carried out, TraceError when the recording is not one.
     """
     wanted = carried.expected(trial, machine["kernel"], machine["cpus"])
-    files = carried.run(host, trial, folder, watcher, expected=wanted, attempt=number)
+    files = carried.run(host, trial, folder, watcher, wanted=wanted, attempt=number)
     watcher.note("reading the recording")
     ingested = trace.ingest(files.perf_data, folder)
-    found = verdict.judge(files.guest, ingested.quality, ingested.usage, trial.arm.experiment.verdict, wanted)
+    limits = trial.arm.experiment.verdict
+    found = verdict.judge(files.guest, ingested.quality, _shares(ingested), limits, wanted)
     compress(files.perf_data)
     detail = _detail(files.metrics, ingested, found)
     told = {
@@ -55,21 +58,28 @@ def make(host: Host, trial: Trial, folder: Path, number: int, machine: Mapping[s
         "verdict": {"ok": found.ok, "checks": [asdict(check) for check in found.checks]},
         "metrics": files.metrics,
         "quality": asdict(ingested.quality),
-        "usage": ingested.usage,
+        "usage": {comm: asdict(used) for comm, used in ingested.usage.items()},
+        "idle_share": ingested.idle_share,
         **detail,
     }
     write_atomic(folder / "trial.json", json.dumps(told, indent=1, default=str) + "\n")
     return Attempt(found, {"arm": trial.arm.name, "attempts": number, **detail})
 
 
+def _shares(ingested: Ingested) -> dict[str, float]:
+    """CPU time by task name, the idle tasks under the kernel's name for them."""
+    return {**{comm: used.cpu_share for comm, used in ingested.usage.items()}, "swapper": ingested.idle_share}
+
+
 def _detail(metrics: Metrics, ingested: Ingested, found: Verdict) -> dict[str, Any]:
     """The few numbers that a list of trials is read for."""
-    shares = {check.name: check.value for check in found.checks if check.name in ("tracer share", "idle share")}
+    tracer = next((check.value for check in found.checks if check.name == "tracer share"), None)
+    contested = parquet.read_table(ingested.paths["slices"], columns=["contested"])["contested"]
     return {
-        "switches": ingested.switches,
-        "contested_share": ingested.contested_share,
-        "tracer_share": shares.get("tracer share"),
-        "idle_share": shares.get("idle share"),
+        "switches": len(contested),
+        "contested_share": pc.mean(contested).as_py(),
+        "tracer_share": tracer,
+        "idle_share": ingested.idle_share,
         "requests_per_s": metrics.get("requests_per_s"),
     }
 

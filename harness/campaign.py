@@ -16,7 +16,7 @@ from harness.errors import HarnessError, Interrupted
 from harness.interrupt import stop_signals_raise
 from harness.plan import Trial
 from harness.progress import View
-from harness.recording import Recording
+from harness.recording import Recording, Tools
 from harness.spec import Experiment
 from harness.steps import recorded_step
 from harness.store import RunFolder
@@ -40,10 +40,17 @@ class Campaign:
     """Works in one run folder; `run` does what is not done yet and leaves no machine behind."""
 
     def __init__(
-        self, experiment: Experiment, folder: RunFolder, view: View, *, keep: bool = False, workers: int | None = None
+        self,
+        experiment: Experiment,
+        folder: RunFolder,
+        view: View,
+        *,
+        keep: bool = False,
+        workers: int | None = None,
+        tools: Tools | None = None,
     ) -> None:
         self._experiment, self._folder, self._view = experiment, folder, view
-        self._keep, self._workers = keep, workers
+        self._keep, self._workers, self._tools = keep, workers, tools
 
     def run(self) -> Outcome:
         """Carry the campaign out.
@@ -62,7 +69,7 @@ class Campaign:
         return Outcome(tuple(unusable), tuple(failed), page)
 
     def _record(self, trials: list[Trial]) -> list[str]:
-        recording = Recording(self._folder, self._view, keep=self._keep)
+        recording = Recording(self._folder, self._view, keep=self._keep, tools=self._tools)
         for group in plan.by_machine(trials):
             recording.record(group)
         return [trial.name for trial in trials if not self._folder.done(f"trial:{trial.name}")]
@@ -87,5 +94,5 @@ class Campaign:
             text = str(error) if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}"
             self._folder.update(state="failed", error=text)
             raise
-        state, error = ("failed", "; ".join(shortcomings)) if shortcomings else ("done", None)
-        self._folder.update(state=state, error=error)
+        told = "; ".join(shortcomings)
+        self._folder.update(state="failed" if told else "done", error=told or None)

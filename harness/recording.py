@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from harness import attempt, boxes, machines, provision
+from harness.attempt import Attempt
 from harness.boxes import Box
 from harness.errors import HostError, RemoteError, TraceError, TrialError, VerdictError
 from harness.interrupt import unheard
 from harness.machines import Machine
 from harness.plan import Trial
-from harness.progress import View
+from harness.progress import View, Watcher
+from harness.provision import ProvisionReport
 from harness.remote import Host
 from harness.spec import MachineSpec
 from harness.steps import recorded_step
@@ -36,11 +38,24 @@ class Ready:
     facts: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Tools:
+    """What acts on the world; a test puts fakes in their place."""
+
+    box: Callable[[str, Watcher], Box | str] = lambda name, watcher: boxes.build(boxes.recipe(name), watcher)
+    machine: Callable[[MachineSpec, Box | str, Path, str], Machine] = lambda spec, box, place, name: machines.KINDS[
+        spec.provider
+    ](spec, box, place, name)
+    provision: Callable[..., ProvisionReport] = provision.apply
+    attempt: Callable[..., Attempt] = attempt.make
+
+
 class Recording:
     """Records what is missing of a group of trials that share one machine."""
 
-    def __init__(self, folder: RunFolder, view: View, *, keep: bool = False) -> None:
+    def __init__(self, folder: RunFolder, view: View, *, keep: bool = False, tools: Tools | None = None) -> None:
         self._folder, self._view, self._keep = folder, view, keep
+        self._tools = tools or Tools()
 
     def record(self, group: Sequence[Trial]) -> None:
         """Record every trial of `group` that is not done; nothing is brought up when all are.
@@ -90,7 +105,7 @@ class Recording:
         self._folder.update(box={**known, "asked": spec.box, "fallback_reason": fallback_reason})
         used = spec.model_copy(update={"box": name, "fallback": None})
         place = self._folder.path / "machine" / name.replace("/", "-")
-        machine = machines.KINDS[spec.provider](used, box, place, "guest")
+        machine = self._tools.machine(used, box, place, "guest")
         with recorded_step(self._folder, self._view, f"up:{name}", f"Bring up {name}") as step:
             hosts = machine.up(step.watcher)
             step.detail.update(machine.facts())
@@ -101,15 +116,18 @@ class Recording:
         if "/" in name:  # a ready-made box, which Vagrant fetches itself
             return name
         with recorded_step(self._folder, self._view, f"box:{name}", f"Get the box {name}") as step:
-            box = boxes.build(boxes.recipe(name), step.watcher)
-            step.detail.update(digest=box.digest, kernel=box.kernel, size_mb=round(box.path.stat().st_size / 1e6, 1))
+            box = self._tools.box(name, step.watcher)
+            if isinstance(box, Box):
+                step.detail.update(
+                    digest=box.digest, kernel=box.kernel, size_mb=round(box.path.stat().st_size / 1e6, 1)
+                )
         return box
 
     def _provision(self, ready: Ready, trials: Sequence[Trial]) -> None:
         roles = list(dict.fromkeys([*ROLES, *(role for trial in trials for role in trial.load.roles)]))
         with recorded_step(self._folder, self._view, "provision", f"Install {', '.join(roles)}") as step:
             place, told = self._folder.path / "machine", _variables(ready.facts)
-            done = provision.apply([ready.host], roles, place, step.watcher, told)
+            done = self._tools.provision([ready.host], roles, place, step.watcher, told)
             packages = done.packages.get(ready.host.name, {})
             step.detail.update(roles=roles, ok=done.ok, changed=done.changed, packages=packages, facts=done.facts)
 
@@ -140,7 +158,7 @@ class Recording:
         place = self._folder.trial_dir(trial.name)
         title = f"Record {trial.name}" + (f", attempt {number}" if number > 1 else "")
         with suppress(VerdictError), recorded_step(self._folder, self._view, f"trial:{trial.name}", title) as step:
-            made = attempt.make(ready.host, trial, place, number, ready.facts, step.watcher)
+            made = self._tools.attempt(ready.host, trial, place, number, ready.facts, step.watcher)
             step.outputs += files_of(place)
             step.detail.update(made.detail)
             if not made.verdict.ok:

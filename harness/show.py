@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from harness.boxes import Listed
-from harness.doctor import Check
 from harness.plan import Trial, describe, estimate_s
 from harness.report import scores
 from harness.report.scores import Cell
-from harness.spec import Experiment
-from harness.store import Problem, RunFolder
 from harness.views import spell_seconds
+
+if TYPE_CHECKING:
+    from harness.boxes import Listed, Recipe
+    from harness.doctor import Check
+    from harness.spec import Experiment
+    from harness.store import Problem, RunFolder
 
 STATES = {"done": "green", "failed": "red", "interrupted": "yellow", "running": "cyan"}
 
@@ -95,15 +97,16 @@ def problems(folder: RunFolder, found: Sequence[Problem]) -> RenderableType:
     return table
 
 
-def boxes(recipes: Mapping[str, str], found: Sequence[Listed]) -> RenderableType:
+def boxes(recipes: Sequence[Recipe], found: Sequence[Listed]) -> RenderableType:
     """The recipes and which of them are cached."""
     cached = {listed.box.name: listed for listed in sorted(found, key=lambda listed: listed.current)}
-    table = _table("box", "what it is", "cached", ">MB", "kernel")
-    for name, title in recipes.items():
-        listed = cached.get(name)
+    table = _table("box", "suite", "kernel package", "booted in tests", "cached", ">MB", "kernel inside")
+    for recipe in recipes:
+        listed = cached.get(recipe.name)
         state = "no" if listed is None else "yes" if listed.current else "yes, but of an older recipe"
         size, kernel = (f"{listed.size_mb:.0f}", listed.box.kernel) if listed else ("", "")
-        table.add_row(name, escape(title), state, size, kernel)
+        tested = "yes" if recipe.booted_in_tests else "no"
+        table.add_row(recipe.name, recipe.suite, recipe.kernel.package, tested, state, size, kernel)
     return table
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -33,8 +34,10 @@ def ls(as_json: JsonFlag = False) -> None:
     from harness import boxes, show
 
     rows = boxes.ls()
-    Output(as_json).data([row.__dict__ for row in rows])
-    Output(as_json).show(show.boxes(rows))
+    recipes = [boxes.recipe(name) for name in boxes.names()]
+    told = [recipe.model_dump(mode="json") for recipe in recipes]
+    Output(as_json).data({"recipes": told, "cached": [asdict(row) for row in rows]})
+    Output(as_json).show(show.boxes(recipes, rows))
 
 
 @app.command()

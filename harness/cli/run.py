@@ -65,9 +65,7 @@ def _asked(name: str | None, overrides: Mapping[str, str], load: str | None, mac
 
     if name is None:
         raise UsageError("no experiment is named", expected="a file", hint="harness run experiments/nginx_ab.yaml")
-    found = spec.load(_find(name), overrides, predictors=tuple(PREDICTORS))
-    found = spec.with_load(found, load) if load else found
-    return spec.with_machine(found, machine) if machine else found
+    return spec.load(_find(name), overrides, kind=load, box=machine, predictors=tuple(PREDICTORS))
 
 
 def _find(name: str) -> Path:
@@ -110,8 +108,7 @@ def _unfinished(name: str | None, runs_dir: Path) -> tuple[Experiment, RunFolder
 def _latest_unfinished(runs_dir: Path, experiment: str | None) -> RunFolder:
     from harness import store
 
-    for path in reversed(store.find_runs(runs_dir)):
-        folder = store.RunFolder.open(path)
+    for folder in reversed(store.readable(runs_dir)[0]):
         if folder.state in ("interrupted", "failed") and experiment in (None, folder.manifest["spec"]["name"]):
             return folder
     what = f"no unfinished run of {experiment}" if experiment else "no unfinished run"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.cli.run import RunsDir
@@ -21,10 +22,10 @@ def ls(runs_dir: RunsDir = Path("runs"), as_json: JsonFlag = False) -> None:
     """List the runs: when, what, in which state, how many trials are usable."""
     from harness import show, store
 
-    found = [store.RunFolder.open(path) for path in store.find_runs(runs_dir)]
+    found, damaged = store.readable(runs_dir)
     output = Output(as_json)
-    output.data([show.run_row(folder) for folder in found])
-    output.show(show.runs(found, runs_dir))
+    output.data([show.run_row(folder) for folder in found] + [{"damaged": str(error)} for error in damaged])
+    output.show(show.runs(found, runs_dir), *(f"[red]damaged:[/] {escape(str(error))}" for error in damaged))
 
 
 @handled

@@ -5,7 +5,7 @@ from __future__ import annotations
 from harness.store.files import sha256, write_atomic, writing
 from harness.store.folder import RunFolder
 from harness.store.manifest import SCHEMA_VERSION, STATES
-from harness.store.runs import find_runs, resolve
+from harness.store.runs import find_runs, readable, resolve
 from harness.store.verify import Problem
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Problem",
     "RunFolder",
     "find_runs",
+    "readable",
     "resolve",
     "sha256",
     "write_atomic",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from difflib import get_close_matches
 from pathlib import Path
 
-from harness.errors import UsageError
+from harness.errors import StoreError, UsageError
+from harness.store.folder import RunFolder
 from harness.store.manifest import NAME
 
 SECOND = len("2026-11-22T10-15-03")  # of runs begun in one second, `..._10` comes after `..._2`
@@ -17,6 +18,17 @@ def find_runs(runs_dir: Path) -> list[Path]:
         return []
     runs = (path for path in runs_dir.iterdir() if (path / NAME).is_file())
     return sorted(runs, key=lambda run: (run.name[:SECOND], len(run.name), run.name))
+
+
+def readable(runs_dir: Path) -> tuple[list[RunFolder], list[StoreError]]:
+    """All runs below `runs_dir`, oldest first, and what is wrong with those that cannot be read."""
+    found, damaged = [], []
+    for path in find_runs(runs_dir):
+        try:
+            found.append(RunFolder.open(path))
+        except StoreError as error:
+            damaged.append(error)
+    return found, damaged
 
 
 def resolve(runs_dir: Path, name: str | None = None) -> Path:

@@ -1,0 +1,190 @@
+"""The loop of a campaign: what is done once, what is done again, and what never is."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from conftest import BAD, GOOD, HOPELESS, World
+
+from harness.errors import BoxError, Interrupted, LockedError, RemoteError, TrialError
+
+Start = Callable[..., Any]
+STOPPED = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+
+def test_a_campaign_records_every_trial_and_takes_the_machine_down(start: Start, world: World) -> None:
+    campaign, folder = start()
+    outcome = campaign.run()
+    assert outcome.ok
+    assert world.log == [
+        "box debian-12",
+        "up debian-12",
+        "provision perf nginx apache2_utils",
+        "trial 000_nginx_ab attempt 1",
+        "trial 001_nginx_ab attempt 1",
+        "down debian-12",
+    ]
+    assert folder.state == "done"
+    assert outcome.report.is_file()
+    assert folder.verify() == []
+
+
+def test_what_is_done_is_not_done_again(start: Start, world: World) -> None:
+    campaign, folder = start()
+    campaign.run()
+    world.log.clear()
+    again, _ = start(folder=folder)
+    assert again.run().ok
+    assert world.log == []
+
+
+def test_a_recording_that_was_changed_on_disk_is_made_again_and_the_old_one_is_kept(start: Start, world: World) -> None:
+    campaign, folder = start()
+    campaign.run()
+    world.log.clear()
+    with (folder.trial_dir("001_nginx_ab") / "slices.parquet").open("ab") as table:
+        table.write(b"x")
+    again, _ = start(folder=folder)
+    again.run()
+    assert [line for line in world.log if line.startswith("trial")] == ["trial 001_nginx_ab attempt 1"]
+    assert (folder.path / "attempts" / "001_nginx_ab-1" / "slices.parquet").is_file()
+
+
+def test_a_recording_that_may_not_be_used_is_made_again_and_kept_aside(start: Start, world: World) -> None:
+    world.outcomes = [BAD, GOOD, GOOD]
+    campaign, folder = start()
+    assert campaign.run().ok
+    assert "trial 000_nginx_ab attempt 2" in world.log
+    assert (folder.path / "attempts" / "000_nginx_ab-1" / "perf.data.zst").is_file()
+    assert folder.verify() == []
+
+
+def test_a_trial_that_stays_bad_fails_the_run_but_not_the_other_trials(start: Start, world: World) -> None:
+    world.outcomes = [BAD, BAD, GOOD]
+    campaign, folder = start()
+    outcome = campaign.run()
+    assert outcome.unusable == ("000_nginx_ab",)
+    assert folder.state == "failed"
+    assert "lost events 7 (limit 0)" in folder.manifest["steps"]["trial:000_nginx_ab"]["error"]
+    assert folder.done("trial:001_nginx_ab")
+
+
+def test_a_trial_that_cannot_get_better_is_not_tried_again(start: Start, world: World) -> None:
+    world.outcomes = [HOPELESS, GOOD]
+    campaign, _ = start()
+    assert campaign.run().unusable == ("000_nginx_ab",)
+    assert "trial 000_nginx_ab attempt 2" not in world.log
+
+
+def test_a_machine_that_dies_ends_the_run_and_resume_goes_on_from_there(start: Start, world: World) -> None:
+    world.outcomes = [GOOD, TrialError("the machine is gone"), RemoteError("connection refused")]
+    campaign, folder = start()
+    with pytest.raises(RemoteError):
+        campaign.run()
+    assert folder.state == "failed"
+    assert world.up == set()
+    world.log.clear()
+    again, _ = start(folder=folder)
+    assert again.run().ok
+    assert [line for line in world.log if line.startswith("trial")] == ["trial 001_nginx_ab attempt 1"]
+
+
+@pytest.mark.parametrize("number", STOPPED)
+def test_a_stop_signal_keeps_what_is_recorded_and_leaves_no_machine(
+    start: Start, world: World, number: signal.Signals
+) -> None:
+    class Stopping(list[Any]):
+        def pop(self, _: Any = 0) -> Any:
+            if len(world.log) > 4:
+                os.kill(os.getpid(), number)
+            return GOOD
+
+        def __bool__(self) -> bool:
+            return True
+
+    world.outcomes = Stopping()
+    before = signal.getsignal(number)
+    campaign, folder = start()
+    with pytest.raises(Interrupted, match=number.name):
+        campaign.run()
+    assert signal.getsignal(number) is before
+    assert folder.state == "interrupted"
+    assert folder.manifest["steps"]["trial:001_nginx_ab"]["state"] == "interrupted"
+    assert world.up == set()
+    world.outcomes, again = [], start(folder=folder)[0]
+    world.log.clear()
+    assert again.run().ok
+    assert [line for line in world.log if line.startswith("trial")] == ["trial 001_nginx_ab attempt 1"]
+
+
+def test_a_box_that_cannot_be_built_falls_back_and_says_so(start: Start, world: World) -> None:
+    world.boxes["ubuntu-18.04"] = BoxError("the keyring is missing")
+    campaign, folder = start(machine={"box": "ubuntu-18.04", "fallback": "debian-12"})
+    outcome = campaign.run()
+    assert outcome.ok
+    assert folder.manifest["box"]["name"] == "debian-12"
+    assert folder.manifest["box"]["asked"] == "ubuntu-18.04"
+    assert "the keyring is missing" in folder.manifest["box"]["fallback_reason"]
+    assert "the keyring is missing" in outcome.report.read_text()
+    assert any(event["kind"] == "warning" and "fallback" in event["text"] for event in folder.events())
+
+
+def test_a_resumed_run_stays_with_the_fallback_it_began_with(start: Start, world: World) -> None:
+    world.boxes["ubuntu-18.04"] = BoxError("the keyring is missing")
+    world.outcomes = [GOOD, TrialError("gone"), TrialError("gone")]
+    campaign, folder = start(machine={"box": "ubuntu-18.04", "fallback": "debian-12"})
+    with pytest.raises(TrialError):
+        campaign.run()
+    world.boxes.clear()
+    world.log.clear()
+    assert start(folder=folder)[0].run().ok
+    assert "box ubuntu-18.04" not in world.log
+    assert "the keyring is missing" in folder.manifest["box"]["fallback_reason"]
+
+
+def test_without_a_fallback_a_box_that_cannot_be_built_ends_the_run(start: Start, world: World) -> None:
+    world.boxes["debian-12"] = BoxError("no space")
+    campaign, folder = start()
+    with pytest.raises(BoxError):
+        campaign.run()
+    assert folder.state == "failed"
+    assert "no space" in folder.manifest["error"]
+
+
+def test_keep_leaves_the_machine_up(start: Start, world: World) -> None:
+    campaign, _ = start(keep=True)
+    campaign.run()
+    assert world.up == {"debian-12"}
+
+
+def test_two_processes_cannot_work_in_one_run_folder(start: Start) -> None:
+    campaign, folder = start()
+    with folder.lock(), pytest.raises(LockedError, match=str(os.getpid())):
+        campaign.run()
+
+
+def test_models_are_trained_once_and_again_when_a_recording_changes(start: Start, world: World) -> None:
+    campaign, folder = start(model={"predictors": ["most_frequent", "markov"], "seeds": [0, 1]})
+    assert campaign.run().ok
+    models = sorted(path.name for path in (folder.path / "models").iterdir())
+    assert models == ["markov_s0", "most_frequent_s0"]
+    before = folder.manifest["steps"]["model:markov_s0"]["started"]
+    start(folder=folder)[0].run()
+    assert folder.manifest["steps"]["model:markov_s0"]["started"] == before
+    (folder.trial_dir("000_nginx_ab") / "slices.parquet").unlink()
+    start(folder=folder)[0].run()
+    assert folder.manifest["steps"]["model:markov_s0"]["started"] > before
+    assert folder.verify() == []
+
+
+def test_a_model_that_fails_is_named_and_the_others_are_scored(start: Start) -> None:
+    model = {"predictors": ["most_frequent", "markov"], "params": {"markov": {"max_order": -3}}, "seeds": [0]}
+    campaign, folder = start(model=model)
+    outcome = campaign.run()
+    assert outcome.failed_models == ("markov_s0",)
+    assert folder.done("model:most_frequent_s0")
+    assert folder.state == "failed"
