@@ -13,6 +13,7 @@ from model.errors import StreamError
 from model.marks import UNKNOWN
 from model.predictors.protocol import Prediction, Predictor
 
+PARTS = ("overall", "forced", "contested", "open")
 PART = 16384  # events predicted at once; bounds the memory that (events, marks) probabilities take
 
 
@@ -22,6 +23,7 @@ class Outcomes:
 
     mark: np.ndarray
     contested: np.ndarray  # bool
+    open: np.ndarray  # bool: two or more were runnable besides the task that was just switched away from
     chance: np.ndarray  # of picking the right one of the runnable tasks blindly
     hit: np.ndarray  # bool: the most probable mark was the right one
     hit3: np.ndarray  # bool: it was among the three most probable
@@ -53,6 +55,7 @@ def _outcomes(prediction: Prediction, segment: Segment) -> Outcomes:
     return Outcomes(
         mark=mark,
         contested=segment.of(segment.stream.contested),
+        open=_open(segment),
         chance=_chance(segment),
         hit=(best[:, 0] == mark) & named,
         hit3=(best == mark[:, None]).any(axis=1) & named,
@@ -74,6 +77,14 @@ def _chance(segment: Segment) -> np.ndarray:
     return np.bincount(event, weights=same, minlength=len(segment)) / np.maximum(lengths, 1)
 
 
+def _open(segment: Segment) -> np.ndarray:
+    """A task is never switched to from itself, so only what else was runnable is a choice."""
+    stream, events = segment.stream, range(segment.start, segment.stop)
+    last = np.concatenate([[-1], stream.tid])[segment.start : segment.stop]
+    choices = [np.count_nonzero(stream.runnable(event) != tid) for event, tid in zip(events, last, strict=True)]
+    return segment.of(stream.contested) & (np.array(choices) >= 2)
+
+
 def scores(found: Outcomes) -> dict[str, object]:
     """The score table of one predictor: `overall`, `forced`, `contested`, and the share of the last."""
     everything = np.ones(len(found.mark), bool)
@@ -87,6 +98,7 @@ def scores(found: Outcomes) -> dict[str, object]:
         "overall": _table(found, everything),
         "forced": _table(found, ~found.contested),
         "contested": contested,
+        "open": _table(found, found.open),
     }
 
 
@@ -146,7 +158,7 @@ def summarise(tables: Iterable[Mapping[str, object]]) -> list[dict[str, object]]
 
 def _summary(key: tuple[str, str, str], members: Sequence[Mapping[str, object]]) -> dict[str, object]:
     row: dict[str, object] = {"predictor": key[0], "regime": key[1], "mark": key[2], "seeds": len(members)}
-    for part in ("overall", "forced", "contested"):
+    for part in PARTS:
         tables: list[Mapping[str, object]] = [member[part] for member in members]  # type: ignore[misc]
         for name in tables[0]:
             values = [table.get(name) for table in tables]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +23,29 @@ SLICES = pa.schema(
         ("wake_ns", pa.int64()),
         ("runnable", pa.list_(pa.int32())),
         ("contested", pa.bool_()),
+    ],
+    metadata={"schema_version": "1"},
+)
+WAKEUPS = pa.schema(
+    [
+        ("time_ns", pa.int64()),
+        ("cpu", pa.int16()),
+        ("kind", pa.dictionary(pa.int32(), pa.string())),
+        ("comm", pa.dictionary(pa.int32(), pa.string())),
+        ("tid", pa.int32()),
+        ("prio", pa.int16()),
+        ("target_cpu", pa.int16()),
+    ],
+    metadata={"schema_version": "1"},
+)
+RUNTIMES = pa.schema(
+    [
+        ("time_ns", pa.int64()),
+        ("cpu", pa.int16()),
+        ("comm", pa.dictionary(pa.int32(), pa.string())),
+        ("tid", pa.int32()),
+        ("runtime_ns", pa.int64()),
+        ("vruntime_ns", pa.int64()),
     ],
     metadata={"schema_version": "1"},
 )
@@ -71,17 +96,18 @@ class Source:
 
 def write(folder: Path, source: Source, events: int, seed: int = 1) -> None:
     """A one-CPU recording of the source in `folder`: every second switch contested between the next task and its
-    neighbour, tasks sleeping after odd slices and preempted after even ones."""
+    neighbour, tasks sleeping after odd slices and preempted after even ones, woken a microsecond before they run."""
     task, slice_ns = source.sample(events, seed)
     other = (task + 1) % source.tasks
     start = 10**9 + np.concatenate([[0], np.cumsum(slice_ns)[:-1]])
-    contested = np.arange(events) % 2 == 0
+    contested, nothing = np.arange(events) % 2 == 0, np.zeros(events)
+    comms = [f"task{number}" for number in task]
     tids = [[FIRST_TID + int(a), FIRST_TID + int(b)][: 1 + c] for a, b, c in zip(task, other, contested, strict=True)]
     columns = {
         "start_ns": start,
         "slice_ns": slice_ns,
-        "cpu": np.zeros(events),
-        "comm": [f"task{number}" for number in task],
+        "cpu": nothing,
+        "comm": comms,
         "tid": FIRST_TID + task,
         "prio": np.full(events, 120),
         "end_state": ["S" if odd else "R" for odd in np.arange(events) % 2],
@@ -89,6 +115,14 @@ def write(folder: Path, source: Source, events: int, seed: int = 1) -> None:
         "runnable": tids,
         "contested": contested,
     }
-    arrays = [pa.array(columns[field.name]).cast(field.type) for field in SLICES]
+    _store(folder, "slices", SLICES, columns)
+    woken = {**columns, "time_ns": start - 1000, "kind": ["waking"] * events, "target_cpu": nothing}
+    _store(folder, "wakeups", WAKEUPS, woken)
+    ran = {**columns, "time_ns": start + slice_ns - 1, "runtime_ns": slice_ns, "vruntime_ns": np.cumsum(slice_ns)}
+    _store(folder, "runtimes", RUNTIMES, ran)
+
+
+def _store(folder: Path, name: str, schema: pa.Schema, columns: Mapping[str, Any]) -> None:
+    arrays = [pa.array(columns[field.name]).cast(field.type) for field in schema]
     folder.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_arrays(arrays, schema=SLICES), folder / "slices.parquet", compression="zstd")
+    pq.write_table(pa.Table.from_arrays(arrays, schema=schema), folder / f"{name}.parquet", compression="zstd")

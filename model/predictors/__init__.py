@@ -15,6 +15,8 @@ KINDS = {
     "most_frequent": "model.predictors.most_frequent:MostFrequent",
     "markov": "model.predictors.markov:Markov",
     "lstm": "model.predictors.lstm:Lstm",
+    "fifo": "model.predictors.fifo:Fifo",
+    "cfs_replay": "model.predictors.cfs_replay:CfsReplay",
 }
 
 

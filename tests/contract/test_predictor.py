@@ -42,13 +42,17 @@ def changed_from(stream: Stream, event: int) -> Stream:
     mark, slice_ns, state, wake = (
         column.copy() for column in (stream.mark, stream.slice_ns, stream.end_state, stream.wake_ns)
     )
+    tid, listed = stream.tid.copy(), stream.runnable_tid.copy()
+    tid[event:] = tid.min() + (tid[event:] - tid.min() + 1) % 4
+    listed[stream.runnable_at[event + 1] :] = tid.min()
     mark[event:] = 1 + mark[event:] % (mark.max() - 1)
     slice_ns[event:] *= 50
     state[event:] = 3
     wake[event + 1 :] = -1
     lists = stream.runnable_mark.copy()
     lists[stream.runnable_at[event + 1] :] = 1
-    changes = {"mark": mark, "slice_ns": slice_ns, "end_state": state, "wake_ns": wake, "runnable_mark": lists}
+    changes = {"mark": mark, "slice_ns": slice_ns, "end_state": state, "wake_ns": wake}
+    changes |= {"tid": tid, "runnable_tid": listed, "runnable_mark": lists}
     return dataclasses.replace(stream, **changes)
 
 

@@ -81,13 +81,14 @@ def test_a_part_without_events_says_so_instead_of_scoring_zero(dataset: data.Dat
     segment = segment_of(dataset, contested=np.zeros(40, bool))
     table = evaluate.scores(evaluate.outcomes(Told([0.5, 0.1, 0.1, 0.1, 0.1, 0.1]), [segment]))  # type: ignore[arg-type]
     assert table["contested"] == {"events": 0}
+    assert table["open"] == {"events": 0}
 
 
 def test_scores_of_several_seeds_become_one_row_with_an_interval() -> None:
     def table(bits: float) -> dict[str, object]:
         part = {"events": 10, "bits_per_switch": bits, "bits_ci": [0, 1]}
         head = {"predictor": "lstm", "regime": "slices", "mark": "task"}
-        return {**head, "overall": part, "forced": {"events": 0}, "contested": part}
+        return {**head, "overall": part, "forced": {"events": 0}, "contested": part, "open": part}
 
     (row,) = evaluate.summarise([table(0.1), table(0.2), table(0.3)])
     assert row["seeds"] == 3

@@ -1,0 +1,33 @@
+"""Replays the Completely Fair Scheduler from what the kernel traced (see `model.replay.cfs`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from model.data import Segment
+from model.predictors.ranked import Ranked
+from model.replay import events
+from model.replay.cfs import Rules
+from model.replay.walk import Walk
+
+
+class CfsReplay(Ranked):
+    """`forget_buddies_when_picked` is the rule up to Linux 5.13. For recordings made on CFS kernels, before 6.6."""
+
+    def __init__(
+        self, latency_ms: float = 6.0, wakeup_granularity_ms: float = 1.0, forget_buddies_when_picked: bool = False
+    ) -> None:
+        super().__init__()
+        self.latency_ms, self.wakeup_granularity_ms = latency_ms, wakeup_granularity_ms
+        self.forget_buddies_when_picked = forget_buddies_when_picked
+
+    def settings(self) -> dict[str, object]:
+        """The constructor's arguments."""
+        names = ("latency_ms", "wakeup_granularity_ms", "forget_buddies_when_picked")
+        return {name: getattr(self, name) for name in names}
+
+    def order(self, segment: Segment) -> Sequence[Sequence[int]]:
+        """As the replayed queue would pick them. Raises TableError where wakeups or run times are not recorded."""
+        rules = Rules(self.latency_ms * 1e6, self.wakeup_granularity_ms * 1e6, self.forget_buddies_when_picked)
+        walk = Walk(segment.stream, events.names(segment.stream), rules)
+        return list(walk.rankings(events.read(segment.stream, segment.stop), segment.start))
