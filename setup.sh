@@ -15,6 +15,7 @@ RUN_PACKAGES=(libvirt-daemon-system libvirt-clients dnsmasq-base qemu-system-x86
 TEST_PACKAGES=(nginx-light apache2-utils shellcheck)
 wanted=run
 command=()
+user=$(id -un)
 
 while [ $# -gt 0 ]; do
     case $1 in
@@ -29,7 +30,8 @@ say() { printf '%s\n' "setup: $*" >&2; }
 die() { say "$1" && exit 3; }
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -- "$@"; fi; }
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
-available() { LC_ALL=C apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [^(]'; }
+# grep reads from a string, not from a pipe: it stops at the first match, and pipefail would call that a failure.
+available() { grep -q 'Candidate: [^(]' <<<"$(LC_ALL=C apt-cache policy "$1" 2>/dev/null)"; }
 has_systemd() { [ -d /run/systemd/system ]; }
 virsh_root() { as_root virsh -q -c "$URI" "$@" >/dev/null; }
 
@@ -43,7 +45,7 @@ is_ubuntu() { grep -q '^ID=ubuntu' /etc/os-release; }
 
 # Vagrant, unless it was installed by hand together with its libvirt plug-in.
 vagrant_packages() {
-    if command -v vagrant >/dev/null && vagrant plugin list 2>/dev/null | grep -q '^vagrant-libvirt '; then
+    if command -v vagrant >/dev/null && grep -q '^vagrant-libvirt ' <<<"$(vagrant plugin list 2>/dev/null)"; then
         return
     fi
     for package in vagrant vagrant-libvirt; do
@@ -73,7 +75,7 @@ keyring_packages() {
 install_packages() {
     local missing=() package list
     [ -n "$(find /var/lib/apt/lists -name '*_Packages*' -print -quit 2>/dev/null)" ] || as_root apt-get update -q
-    list=$(printf '%s\n' "${RUN_PACKAGES[@]}" && vagrant_packages && keyring_packages)
+    list=$(printf '%s\n' "${RUN_PACKAGES[@]}" && vagrant_packages && keyring_packages) || exit
     [ "$wanted" = run ] || list+=$'\n'$(test_packages)
     while IFS= read -r package; do
         [ -z "$package" ] || installed "$package" || missing+=("$package")
@@ -96,7 +98,7 @@ join_groups() {
     [ "$(id -u)" != 0 ] || return 0
     local group
     for group in libvirt kvm; do
-        id -nG "$USER" | grep -qw "$group" || as_root usermod -aG "$group" "$USER"
+        grep -qw "$group" <<<"$(id -nG "$user")" || as_root usermod -aG "$group" "$user"
     done
 }
 
@@ -117,7 +119,7 @@ start_libvirt() {
 
 # $1: net-info or pool-info
 is_active() {
-    as_root env LC_ALL=C virsh -q -c "$URI" "$1" default 2>/dev/null | grep -Eq '^(Active|State): +(yes|running)'
+    grep -Eq '^(Active|State): +(yes|running)' <<<"$(as_root env LC_ALL=C virsh -q -c "$URI" "$1" default 2>/dev/null)"
 }
 
 start_network() {
@@ -175,8 +177,8 @@ up_to_date() {
 run_command() {
     [ ${#command[@]} -gt 0 ] || return 0
     # A group joined a moment ago is not this shell's yet; sudo starts from the group database.
-    if [ "$(id -u)" != 0 ] && ! id -nG | grep -qw libvirt; then
-        exec sudo -u "$USER" env PATH="$PATH" HOME="$HOME" TERM="${TERM:-dumb}" "${command[@]}"
+    if [ "$(id -u)" != 0 ] && ! grep -qw libvirt <<<"$(id -nG)"; then
+        exec sudo -u "$user" env PATH="$PATH" HOME="$HOME" TERM="${TERM:-dumb}" "${command[@]}"
     fi
     exec "${command[@]}"
 }

@@ -47,7 +47,7 @@ def build(wanted: Recipe, watcher: Watcher) -> Box:
     with store.lock(digest):
         if found := store.find(wanted.name, digest):
             return found
-        _sweep()
+        sweep()
         with _work_folder() as work:
             return _make(wanted, digest, keys, work, watcher)
 
@@ -190,7 +190,7 @@ def _work_folder() -> Iterator[Path]:
         _remove(outer)
 
 
-def _sweep() -> None:
+def sweep() -> None:
     """Remove what builds of this user left when they were killed; a folder of a live process is left alone."""
     for outer in scratch_root().glob(f"harness-box-{os.getuid()}-*"):
         if not _alive(outer.name.split("-")[3]):
