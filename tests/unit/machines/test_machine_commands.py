@@ -1,0 +1,127 @@
+"""Programs with a deadline, and python-vagrant on top of them."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from harness import processes
+from harness.errors import HostError, MachineError
+from harness.machines import commands
+from harness.machines.commands import BoundedVagrant
+
+
+@pytest.fixture
+def fake_vagrant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program called vagrant that writes down how it was called and does what the file `does` says."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    script = programs / "vagrant"
+    script.write_text(f'#!/bin/sh\nenv >"{tmp_path}/env"\necho "$@" >>"{tmp_path}/calls"\n. "{tmp_path}/does"\n')
+    script.chmod(0o755)
+    (tmp_path / "does").write_text("true\n")
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    return tmp_path
+
+
+def bounded(folder: Path) -> BoundedVagrant:
+    return BoundedVagrant(folder / "settings.json", folder / "dotfile", folder / "vagrant.log")
+
+
+def test_a_program_that_ends_in_time_gives_its_exit_code_and_all_it_said(tmp_path: Path) -> None:
+    lines: list[str] = []
+    argv = ["sh", "-c", "echo one; echo two >&2; exit 7"]
+    ended = processes.run(argv, timeout_s=20, log=tmp_path / "log", on_line=lines.append)
+    assert (ended.exit_code, ended.timed_out, ended.ok) == (7, False, False)
+    assert sorted(lines) == ["one", "two"]
+    assert (tmp_path / "log").read_text() == ended.output
+
+
+def test_a_program_past_its_limit_is_ended_with_all_its_children(tmp_path: Path) -> None:
+    started = time.monotonic()
+    argv = ["sh", "-c", f"sleep 300 & echo $! >'{tmp_path}/child'; wait"]
+    ended = processes.run(argv, timeout_s=1.0)
+    child = int((tmp_path / "child").read_text())
+    assert ended.timed_out
+    assert time.monotonic() - started < 15
+    assert gone(child)
+
+
+def test_a_program_that_falls_silent_is_ended_before_its_limit() -> None:
+    ended = processes.run(["sh", "-c", "echo hello; sleep 300"], timeout_s=200, quiet_s=1.0)
+    assert ended.timed_out
+    assert ended.seconds < 30
+    assert ended.output == "hello\n"
+
+
+def test_an_exception_of_the_listener_ends_the_program(tmp_path: Path) -> None:
+    def listen(line: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        processes.run(["sh", "-c", f"echo $$ >'{tmp_path}/pid'; echo x; sleep 300"], timeout_s=200, on_line=listen)
+    assert gone(int((tmp_path / "pid").read_text()))
+
+
+def test_a_missing_program_is_said_by_name() -> None:
+    with pytest.raises(HostError, match="'no-such-program' is not installed"):
+        processes.run(["no-such-program"], timeout_s=5)
+
+
+def test_output_that_is_no_text_is_read_all_the_same() -> None:
+    assert processes.run(["printf", "\\377\\n"], timeout_s=20).output == "�\n"
+
+
+def test_a_failing_vagrant_raises_with_its_reason_and_its_log(fake_vagrant: Path) -> None:
+    (fake_vagrant / "does").write_text("echo '==> vm: Starting domain.'; echo 'The box is damaged.'; exit 1\n")
+    with pytest.raises(MachineError) as caught:
+        bounded(fake_vagrant).up(provider="libvirt")
+    assert caught.value.what == "`vagrant up` ended with 1: The box is damaged."
+    assert caught.value.log == str(fake_vagrant / "vagrant.log")
+    assert "Starting domain" in (fake_vagrant / "vagrant.log").read_text()
+
+
+def test_a_vagrant_that_hangs_is_ended_at_its_limit(fake_vagrant: Path) -> None:
+    (fake_vagrant / "does").write_text("sleep 300\n")
+    vagrant = bounded(fake_vagrant)
+    vagrant.limit_s = 1.0
+    with pytest.raises(MachineError, match="was not done after 1 s"):
+        vagrant.destroy()
+
+
+def test_vagrant_is_told_the_settings_and_the_folder_of_this_campaign_alone(
+    fake_vagrant: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAGRANT_DOTFILE_PATH", "/elsewhere")
+    monkeypatch.setenv("VAGRANT_VAGRANTFILE", "Other")
+    bounded(fake_vagrant).up(provider="libvirt")
+    told = dict(line.split("=", 1) for line in (fake_vagrant / "env").read_text().splitlines() if "=" in line)
+    assert told["VAGRANT_DOTFILE_PATH"] == str(fake_vagrant / "dotfile")
+    assert told["HARNESS_MACHINE_JSON"] == str(fake_vagrant / "settings.json")
+    assert "VAGRANT_VAGRANTFILE" not in told
+
+
+def test_the_home_of_vagrant_with_its_plugins_stays_the_one_of_the_user(tmp_path: Path) -> None:
+    told = commands.environment(tmp_path / "s", tmp_path / "d", {"VAGRANT_HOME": "/home/me/.vagrant.d"})
+    assert told["VAGRANT_HOME"] == "/home/me/.vagrant.d"
+
+
+def test_the_reason_is_what_vagrant_says_outside_its_progress_lines() -> None:
+    output = "\x1b[0;31m==> vm: Creating domain\x1b[0m\n    vm: SSH address: 1.2.3.4\nName in use.\nChoose another.\n"
+    assert commands.reason(output) == "Name in use. Choose another."
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended, within a few seconds; a zombie has."""
+    for _ in range(50):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.1)
+    return False

@@ -1,0 +1,58 @@
+"""The host key comes from the serial console, where kernel messages may fall into any line."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import MachineError
+from harness.machines import hostkey
+
+
+def line(secret: bytes) -> bytes:
+    return b"harness-host-key ssh-ed25519 " + base64.b64encode(hostkey.HEADER + secret)
+
+
+def key(secret: bytes) -> str:
+    return base64.b64encode(hostkey.HEADER + secret).decode()
+
+
+@given(st.binary(min_size=32, max_size=32), st.binary(max_size=200), st.binary(max_size=200))
+def test_the_key_is_found_among_anything_else_a_console_shows(secret: bytes, before: bytes, after: bytes) -> None:
+    assert hostkey.from_console(before + b"\r\n" + line(secret) + b"\r\n" + after) == key(secret)
+
+
+@given(st.binary(max_size=400))
+def test_no_text_makes_a_key_out_of_nothing(text: bytes) -> None:
+    assert hostkey.from_console(text) is None
+
+
+@given(st.binary(min_size=32, max_size=32), st.integers(min_value=1, max_value=90))
+def test_a_line_that_was_broken_in_the_middle_does_not_count_and_the_next_one_does(secret: bytes, cut: int) -> None:
+    whole = line(secret)
+    broken = whole[:cut] + b"[   12.345] eth0: renamed\n" + whole[cut:]
+    assert hostkey.from_console(broken) is None
+    assert hostkey.from_console(broken + b"\n" + whole + b"\n") == key(secret)
+
+
+def test_a_key_of_another_kind_under_the_mark_does_not_count() -> None:
+    wrong = base64.b64encode(b"\0" * hostkey.KEY_BYTES)
+    assert hostkey.from_console(b"harness-host-key ssh-ed25519 " + wrong + b"\n") is None
+
+
+def test_a_machine_that_tells_no_key_is_an_error_with_its_console(tmp_path: Path) -> None:
+    with pytest.raises(MachineError) as caught:
+        hostkey.wait_for(tmp_path / "console.log", 0.0)
+    assert caught.value.log == str(tmp_path / "console.log")
+
+
+def test_the_pinned_key_is_the_only_one_and_for_nobody_else_to_read(tmp_path: Path) -> None:
+    known_hosts = tmp_path / "known_hosts"
+    hostkey.pin(known_hosts, "192.0.2.1", 22, key(b"a" * 32))
+    hostkey.pin(known_hosts, "192.0.2.2", 2222, key(b"b" * 32))
+    assert known_hosts.read_text() == f"[192.0.2.2]:2222 ssh-ed25519 {key(b'b' * 32)}\n"
+    assert known_hosts.stat().st_mode & 0o777 == 0o600

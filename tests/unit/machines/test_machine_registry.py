@@ -1,0 +1,95 @@
+"""Which machines are up is written down before they are, so that a killed process hides none."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness import machines
+from harness.errors import MachineError
+from harness.machines import registry
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HARNESS_STATE", str(tmp_path / "state"))
+    return tmp_path / "state"
+
+
+def record_in_another_process(folder: Path, then: str) -> subprocess.Popen[str]:
+    code = f"""
+import sys, time
+from pathlib import Path
+from harness.machines import registry
+registry.record("harness-0-vm", "libvirt", Path(sys.argv[1]))
+print("recorded", flush=True)
+{then}
+"""
+    child = subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "recorded\n"
+    return child
+
+
+def test_a_machine_of_a_live_process_is_not_left_behind(tmp_path: Path) -> None:
+    registry.record("harness-1-vm", "libvirt", tmp_path / "run" / "machine")
+    assert [entry.domain for entry in registry.entries()] == ["harness-1-vm"]
+    assert machines.left_behind() == []
+
+
+def test_a_machine_of_a_killed_process_is_left_behind_with_its_run(tmp_path: Path) -> None:
+    child = record_in_another_process(tmp_path / "run" / "machine", "time.sleep(300)")
+    assert machines.left_behind() == []
+    child.kill()
+    child.communicate()
+    (left,) = machines.left_behind()
+    assert (left.domain, left.run_folder, left.owner_pid) == ("harness-0-vm", tmp_path / "run", child.pid)
+
+
+def test_another_process_of_the_same_number_does_not_count_as_the_owner(tmp_path: Path) -> None:
+    entry = registry.record("harness-1-vm", "libvirt", tmp_path)
+    text = entry.path.read_text().replace(entry.owner_started, "another boot:1")
+    entry.path.write_text(text)
+    assert [left.domain for left in machines.left_behind()] == ["harness-1-vm"]
+
+
+def test_a_forgotten_machine_is_gone_and_forgetting_twice_is_no_matter(tmp_path: Path) -> None:
+    registry.record("harness-1-vm", "libvirt", tmp_path)
+    registry.forget("harness-1-vm")
+    registry.forget("harness-1-vm")
+    assert registry.entries() == []
+
+
+def test_machines_of_one_folder_are_found_by_it(tmp_path: Path) -> None:
+    registry.record("harness-1-vm", "libvirt", tmp_path / "a")
+    registry.record("harness-2-vm", "libvirt", tmp_path / "b")
+    assert [entry.domain for entry in registry.in_folder(tmp_path / "b")] == ["harness-2-vm"]
+
+
+def test_a_note_of_nonsense_is_refused_with_its_place(tmp_path: Path, state: Path) -> None:
+    path = state / "machines" / "x.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("[]")
+    with pytest.raises(MachineError) as caught:
+        registry.entries()
+    assert caught.value.where == str(path)
+
+
+def test_what_a_killed_campaign_still_runs_is_ended_and_nothing_else(tmp_path: Path) -> None:
+    mine = subprocess.Popen(["sleep", "300"], env={**os.environ, "HARNESS_MACHINE_JSON": str(tmp_path / "a.json")})
+    other = subprocess.Popen(["sleep", "300"], env={**os.environ, "HARNESS_MACHINE_JSON": str(tmp_path / "b.json")})
+    try:
+        time.sleep(0.3)  # for both to be `sleep`, with the environment they were given
+        registry.end_orphans(tmp_path / "a.json")
+        assert mine.wait(timeout=20) != 0
+        assert other.poll() is None
+    finally:
+        mine.kill()
+        other.kill()
+        mine.wait()
+        other.wait()
