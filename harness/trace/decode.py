@@ -14,6 +14,7 @@ from harness.trace.events import COMM, EVENTS, TEXT, Column, Event
 from harness.trace.format import Field, TraceFormat
 from harness.trace.gather import Array, column, gather, gather_rows
 from harness.trace.header import Header
+from harness.trace.ids import Ids
 from harness.trace.samples import Samples, locate
 from harness.trace.stream import Hints
 
@@ -35,72 +36,55 @@ class Decoder:
     def __post_init__(self) -> None:
         self.order = "<" if self.header.little else ">"
         self.places = [layout(attr) for attr in self.header.attrs]
-        known = sorted(self.header.ids)
-        self.known_ids = np.array(known, dtype=np.uint64)
-        self.id_places = np.array([self.header.ids[number] for number in known], dtype=np.int32)
+        self.ids = Ids(self.header.ids)
         self.formats = self.header.tracing.formats if self.header.tracing else {}
         offsets = {place.id for place in self.places}
         self.id_offset = offsets.pop() if len(offsets) == 1 else None
-        self.hints = Hints(self.known_ids, self.id_offset)
+        self.hints = Hints(self.ids, self.id_offset)
+        self._groups = _groups(self.header.attrs)
 
     def decode(self, buffer: Array, samples: Array) -> dict[str, list[Block]]:
         """The rows of the samples at byte addresses `samples`, by table. Unknown events are counted only."""
         tables: dict[str, list[Block]] = {}
-        for attr, at in self._by_attr(buffer, samples):
+        for attr, at in self._by_layout(buffer, samples):
             found = locate(buffer, at, attr, self.order)
             self.bad += found.dropped
-            for form, part in self._by_format(buffer, attr, found):
+            for form, part in self._by_format(found):
                 event = EVENTS.get(form.name) if form.system == "sched" else None
                 self.counts[f"{form.system}:{form.name}"] += len(part.raw_at)
                 if event and len(part.raw_at):
                     tables.setdefault(event.table, []).append(self._block(buffer, event, form, part))
         return tables
 
-    def _by_attr(self, buffer: Array, samples: Array) -> list[tuple[Attr, Array]]:
-        """The samples of each attr that carries tracepoint data."""
+    def _by_layout(self, buffer: Array, samples: Array) -> list[tuple[Attr, Array]]:
+        """The samples that carry tracepoint data, by the layout they share, with an attr of that layout."""
         attrs = self.header.attrs
-        if self.id_offset is None or not len(self.known_ids):
-            return [(attrs[0], samples)] if self._has_tracepoint(0) else self._count_foreign(0, len(samples))
-        sizes = gather(buffer, samples, self.order + "u2", 6)
-        fits = sizes >= self.id_offset + 8
-        self.bad += int((~fits).sum())
-        samples = samples[fits]
-        ids = gather(buffer, samples, self.order + "u8", self.id_offset)
-        found = np.minimum(np.searchsorted(self.known_ids, ids), len(self.known_ids) - 1)
-        places = np.where(self.known_ids[found] == ids, self.id_places[found], -1)
-        groups = []
-        for place in np.flatnonzero(np.bincount(places + 1)) - 1:
-            chosen = samples[places == place]
-            if place < 0:
-                self.bad += len(chosen)
-            elif self._has_tracepoint(int(place)):
-                groups.append((attrs[place], chosen))
-            else:
-                self._count_foreign(int(place), len(chosen))
-        return groups
-
-    def _has_tracepoint(self, place: int) -> bool:
-        attr = self.header.attrs[place]
-        wanted = RAW | TIME
-        return attr.type == TYPE_TRACEPOINT and attr.sample_type & wanted == wanted
+        if self.id_offset is None or not len(self.ids.known):
+            return [(attrs[0], samples)] if _has_tracepoint(attrs[0]) else self._count_foreign(0, len(samples))
+        places = self.ids.places(gather(buffer, samples, self.order + "u8", self.id_offset))
+        groups = self._groups[places]
+        if len(groups) and groups[0] >= 0 and (groups == groups[0]).all():
+            return [(attrs[int(groups[0])], samples)]
+        self.bad += int((places < 0).sum())
+        for place in np.flatnonzero(np.bincount(places[(groups < 0) & (places >= 0)])).tolist():
+            self._count_foreign(place, int((places == place).sum()))
+        return [(attrs[group], samples[groups == group]) for group in np.unique(groups[groups >= 0]).tolist()]
 
     def _count_foreign(self, place: int, number: int) -> list[tuple[Attr, Array]]:
         self.counts[self.header.names.get(place, f"event {place}")] += number
         return []
 
-    def _by_format(self, buffer: Array, attr: Attr, found: Samples) -> list[tuple[TraceFormat, Samples]]:
-        """Told apart by common_type, the first two bytes of the raw data; one event may stand for all."""
-        kinds = gather(buffer, found.raw_at, self.order + "u2")
+    def _by_format(self, found: Samples) -> list[tuple[TraceFormat, Samples]]:
+        """Told apart by common_type, the first two bytes of the raw data."""
         parts = []
-        for kind in np.flatnonzero(np.bincount(kinds)).tolist():
-            form = self.formats.get(kind)
-            here = kinds == kind
-            if form is None:
-                self.bad += int(here.sum())
-                continue
-            whole = here & (found.raw_size >= form.end)
-            self.bad += int(here.sum() - whole.sum())
-            parts.append((form, found if whole.all() else _choose(found, whole)))
+        for kind in np.flatnonzero(np.bincount(found.kind)).tolist():
+            form, part = self.formats.get(kind), found.only(np.flatnonzero(found.kind == kind))
+            whole = part.raw_size >= (form.end if form else 1 << 16)
+            if not whole.all():
+                self.bad += int((~whole).sum())
+                part = part.only(whole)
+            if form is not None:
+                parts.append((form, part))
         return parts
 
     def _block(self, buffer: Array, event: Event, form: TraceFormat, found: Samples) -> Block:
@@ -155,5 +139,16 @@ class Decoder:
         return np.array([self.names.number(text) for text in whole], np.int32)
 
 
-def _choose(found: Samples, chosen: Array) -> Samples:
-    return Samples(found.time_ns[chosen], found.cpu[chosen], found.raw_at[chosen], found.raw_size[chosen], 0)
+def _has_tracepoint(attr: Attr) -> bool:
+    wanted = RAW | TIME
+    return attr.type == TYPE_TRACEPOINT and attr.sample_type & wanted == wanted
+
+
+def _groups(attrs: list[Attr]) -> Array:
+    """For each attr the first one with the same layout; -1 for one without tracepoint data, and for an unknown id."""
+    firsts: dict[tuple[int, int], int] = {}
+    groups = [
+        firsts.setdefault((attr.sample_type, attr.read_format), place) if _has_tracepoint(attr) else -1
+        for place, attr in enumerate(attrs)
+    ]
+    return np.array([*groups, -1], dtype=np.int32)

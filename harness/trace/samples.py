@@ -1,4 +1,4 @@
-"""Where the raw tracepoint data of each sample lies, and the time, CPU and task that perf put before it."""
+"""Where the raw tracepoint data of each sample lies, and the time and CPU that perf put before it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import numpy as np
 from harness.trace.attr import Attr, Layout, is_grouped, layout, read_words
 from harness.trace.gather import Array, column, gather, gather_rows
 
+_KIND_BYTES = 2  # common_type, the first field of the raw data of every tracepoint
+
 
 @dataclass(frozen=True)
 class Samples:
-    """Samples of one attr: times (ns), CPUs, and for each its raw data's byte address and size.
+    """Samples of one layout: times (ns), CPUs, and for each its raw data's byte address, size and common_type.
 
     `dropped` counts those whose parts do not fit into the record.
     """
@@ -21,55 +23,58 @@ class Samples:
     cpu: Array
     raw_at: Array
     raw_size: Array
-    dropped: int
+    kind: Array
+    dropped: int = 0
+
+    def only(self, chosen: Array) -> Samples:
+        """Those chosen by a mask or by places."""
+        return Samples(
+            self.time_ns[chosen],
+            self.cpu[chosen],
+            self.raw_at[chosen],
+            self.raw_size[chosen],
+            self.kind[chosen],
+            self.dropped,
+        )
 
 
 def locate(buffer: Array, at: Array, attr: Attr, order: str) -> Samples:
-    """Read the fixed part of the samples of `attr` at byte addresses `at` and find their raw data."""
+    """Read the fixed part of samples of the layout of `attr` at byte addresses `at`, and find their raw data."""
     places = layout(attr)
-    sizes = gather(buffer, at, order + "u2", 6).astype(np.int64)
-    at, sizes, short = _fitting(at, sizes, sizes >= places.tail + (4 if places.has_raw else 0))
-    tail, fits = _raw_offsets(buffer, at, sizes, attr, places, order)
-    if fits is not None:
-        (at, sizes, cut), tail = _fitting(at, sizes, fits), tail[fits] if isinstance(tail, np.ndarray) else tail
-        short += cut
-    raw_size = gather(buffer, at + tail, order + "u4").astype(np.int64)
-    fixed = gather_rows(buffer, at, places.tail)
-    inside = raw_size <= sizes - tail - 4
-    samples = Samples(
-        column(fixed, order + "i8", places.time or 0).astype(np.int64),
-        _cpus(fixed, places, order),
-        at + tail + 4,
+    head = gather_rows(buffer, at, places.tail + 4 + _KIND_BYTES)
+    sizes = column(head, order + "u2", 6).astype(np.int64)
+    if places.has_read or places.has_callchain:
+        tail: Array | int = np.minimum(_raw_offsets(buffer, at, sizes, attr, places, order), sizes)
+        raw_size = gather(buffer, at + tail, order + "u4").astype(np.int64)
+        kind = gather(buffer, at + tail + 4, order + "u2")
+    else:
+        tail = places.tail
+        raw_size = column(head, order + "u4", tail).astype(np.int64)
+        kind = column(head, order + "u2", tail + 4)
+    found = Samples(
+        column(head, order + "i8", places.time or 0).astype(np.int64),
+        _cpus(head, places, order),
+        at + (tail + 4),
         raw_size,
-        short + int((~inside).sum()),
+        kind,
     )
-    return samples if inside.all() else _only(samples, inside)
+    inside = (raw_size >= _KIND_BYTES) & (raw_size <= sizes - (tail + 4))
+    return found if inside.all() else _dropping(found, inside)
 
 
-def _fitting(at: Array, sizes: Array, good: Array) -> tuple[Array, Array, int]:
-    if good.all():
-        return at, sizes, 0
-    return at[good], sizes[good], int((~good).sum())
+def _dropping(found: Samples, inside: Array) -> Samples:
+    rest = found.only(inside)
+    return Samples(rest.time_ns, rest.cpu, rest.raw_at, rest.raw_size, rest.kind, int((~inside).sum()))
 
 
-def _only(samples: Samples, good: Array) -> Samples:
-    return Samples(
-        samples.time_ns[good], samples.cpu[good], samples.raw_at[good], samples.raw_size[good], samples.dropped
-    )
-
-
-def _cpus(fixed: Array, places: Layout, order: str) -> Array:
+def _cpus(head: Array, places: Layout, order: str) -> Array:
     if places.cpu is None:
-        return np.full(len(fixed), -1, np.int16)
-    return column(fixed, order + "u4", places.cpu).astype(np.int16)
+        return np.full(len(head), -1, np.int16)
+    return column(head, order + "u4", places.cpu).astype(np.int16)
 
 
-def _raw_offsets(
-    buffer: Array, at: Array, sizes: Array, attr: Attr, places: Layout, order: str
-) -> tuple[Array | int, Array | None]:
+def _raw_offsets(buffer: Array, at: Array, sizes: Array, attr: Attr, places: Layout, order: str) -> Array:
     """Byte offset of the raw part in each record: READ and CALLCHAIN, of any length, come before it."""
-    if not places.has_read and not places.has_callchain:
-        return places.tail, None
     offset = np.full(len(at), places.tail, np.int64)
     if places.has_read:
         members = _counts(buffer, at, offset, sizes, order) if is_grouped(attr) else np.ones(len(at), np.int64)
@@ -77,7 +82,7 @@ def _raw_offsets(
         offset += 8 * (read_words(attr, 0) + each * members)
     if places.has_callchain:
         offset += 8 * (1 + _counts(buffer, at, offset, sizes, order))
-    return np.minimum(offset, sizes), offset + 4 <= sizes
+    return offset
 
 
 def _counts(buffer: Array, at: Array, offset: Array, sizes: Array, order: str) -> Array:

@@ -16,24 +16,18 @@ where two or more tasks other than the idle task are in the list, and forced oth
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from harness.errors import TraceError
 from harness.trace.gather import Array
 from harness.trace.reader import Trace
 from harness.trace.states import is_runnable, true_state
 from harness.trace.tables import SCHEMAS
-from harness.trace.waits import Waits, find_waits
+from harness.trace.waits import find_waits
 
-
-@dataclass(frozen=True)
-class _Stays:
-    """Switches by (CPU, time): `order` are their rows; `ends` marks those whose stay has a known end, at `after`."""
-
-    order: Array
-    ends: Array
+_MAX_VALUES = (1 << 31) - 1
 
 
 def slices(trace: Trace) -> pa.Table:
@@ -62,7 +56,9 @@ def slice_table(
     after = _following(order, rows)
     rows, after = _by_row(rows, after)
     runnable, offsets = waits.sets(cpu, time, tid, order)
-    return _table(switches, rows, after, letters, waits, runnable, offsets)
+    places = np.empty(len(order), np.int64)
+    places[order] = np.arange(len(order))
+    return _table(switches, rows, after, letters, waits.wake_ns[rows], _lists(runnable, offsets, places[rows]))
 
 
 def _by_row(rows: Array, after: Array) -> tuple[Array, Array]:
@@ -87,13 +83,23 @@ def _runnable(letters: list[str], state: Array) -> Array:
     return np.array([is_runnable(text) for text in letters] or [False], dtype=bool)[state]
 
 
+def _lists(values: Array, offsets: Array, places: Array) -> pa.Array:
+    """The lists at `places`. Offsets are of 32 bits, so more than two thousand million values are refused."""
+    if int(offsets[-1]) > _MAX_VALUES:
+        raise TraceError(
+            f"the runnable sets of this recording hold {int(offsets[-1])} tasks together",
+            expected=f"at most {_MAX_VALUES}",
+            hint="record a shorter time",
+        )
+    lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(values, pa.int32()))
+    return lists.take(pa.array(places))
+
+
 def _table(
-    switches: pa.Table, rows: Array, after: Array, letters: list[str], waits: Waits, runnable: Array, offsets: Array
+    switches: pa.Table, rows: Array, after: Array, letters: list[str], woken: Array, runnable: pa.Array
 ) -> pa.Table:
     time, tid = _numbers(switches, "time_ns"), _numbers(switches, "next_tid")
-    lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(runnable, pa.int32()))
-    lengths = np.diff(offsets)[rows]
-    woken = waits.wake_ns[rows]
+    lengths = pc.list_value_length(runnable).to_numpy(zero_copy_only=False)
     ends = pa.DictionaryArray.from_arrays(
         pa.array(_codes(switches, "prev_state")[after], pa.int32()), pa.array(letters, pa.string())
     )
@@ -106,7 +112,7 @@ def _table(
         pa.array(_numbers(switches, "next_prio")[rows]),
         _unified(ends),
         pa.array(woken, pa.int64(), mask=woken < 0),
-        lists.take(pa.array(rows)),
+        runnable,
         pa.array(lengths - (tid[rows] == 0) >= 2),
     ]
     return pa.Table.from_arrays(columns, schema=SCHEMAS["slices"])

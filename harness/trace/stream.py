@@ -12,6 +12,7 @@ import numpy as np
 from harness.trace.compressed import Bytes
 from harness.trace.gather import PADDING, Array
 from harness.trace.header import Section
+from harness.trace.ids import Ids
 from harness.trace.walk import AUXTRACE, TRACING_DATA, Walk, walk
 
 CHUNK_BYTES = 4 << 20
@@ -35,9 +36,9 @@ class FileBytes:
 
 @dataclass(frozen=True)
 class Hints:
-    """What makes samples easier to find: the ids of events (sorted) and where in a sample they stand."""
+    """What makes samples easier to find: the ids of events and where in a sample they stand."""
 
-    known_ids: Array | None = None
+    ids: Ids | None = None
     id_offset: int | None = None
 
 
@@ -54,7 +55,7 @@ class Records:
         kept = np.zeros(0, np.uint8)
         while True:
             buffer, size = self._fill(kept)
-            found = walk(buffer, size, self.order, self.hints.known_ids, self.hints.id_offset)
+            found = walk(buffer, size, self.order, self.hints.ids, self.hints.id_offset)
             yield buffer, found
             at = found.end
             if found.stopped == "apart" and self._apart < _MAX_APART:

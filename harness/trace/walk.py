@@ -15,9 +15,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from harness.trace.gather import Array, gather
+from harness.trace.ids import Ids
 
 SAMPLE = 9
 AUXTRACE, TRACING_DATA = 71, 66
+_FALSE_SHARE = 50  # one break in so many candidates, and they are looked at more closely
 APART = frozenset({AUXTRACE, TRACING_DATA})  # followed by bytes that their size does not count
 
 
@@ -45,33 +47,31 @@ class Walk:
     stopped: str = ""
 
 
-def walk(buffer: Array, size: int, order: str, known_ids: Array | None = None, id_offset: int | None = None) -> Walk:
+def walk(buffer: Array, size: int, order: str, ids: Ids | None = None, id_offset: int | None = None) -> Walk:
     """Walk `buffer[:size]`, which begins with a record and is aligned to eight bytes.
 
-    `order` is `<` or `>`. `known_ids` (sorted, uint64) at byte `id_offset` of each sample make candidates surer;
+    `order` is `<` or `>`. `ids` at byte `id_offset` of each sample make candidates surer where too many are false;
     they are only a hint and never change the result.
     """
-    candidates = _candidates(buffer, size, order, known_ids, id_offset)
-    ends = candidates + gather(buffer, candidates, order + "u2", 6).astype(np.int64)
+    candidates, ends = _candidates(buffer, size, order)
     breaks = np.flatnonzero(ends[:-1] != candidates[1:]) + 1
+    if ids is not None and id_offset is not None and len(breaks) * _FALSE_SHARE > len(candidates):
+        likely = candidates + id_offset + 8 <= size
+        likely[likely] = ids.places(gather(buffer, candidates[likely], order + "u8", id_offset)) >= 0
+        candidates, ends = candidates[likely], ends[likely]
+        breaks = np.flatnonzero(ends[:-1] != candidates[1:]) + 1
     return _join(buffer, size, order, candidates, ends, breaks)
 
 
-def _candidates(buffer: Array, size: int, order: str, known_ids: Array | None, id_offset: int | None) -> Array:
+def _candidates(buffer: Array, size: int, order: str) -> tuple[Array, Array]:
+    """Where samples may begin, by their type and a possible size, and where each would end."""
     words = buffer[: size // 8 * 8].view(order + "u4")
-    at = np.flatnonzero(words[::2] == SAMPLE) * 8
-    sizes = gather(buffer, at, order + "u2", 6).astype(np.int64)
-    at = at[(sizes >= 16) & (sizes % 8 == 0) & (at + sizes <= size)]
-    if known_ids is None or id_offset is None or not len(known_ids):
-        return at
-    at = at[at + id_offset + 8 <= size]
-    return at[is_known(gather(buffer, at, order + "u8", id_offset), known_ids)]
-
-
-def is_known(ids: Array, known: Array) -> Array:
-    """Which of `ids` are in `known` (sorted)."""
-    places = np.searchsorted(known, ids)
-    return known[np.minimum(places, len(known) - 1)] == ids
+    at = np.flatnonzero(words[::2] == SAMPLE)
+    sizes = buffer[: size // 8 * 8].view(order + "u2")[3::4][at].astype(np.int64)
+    at *= 8
+    ends = at + sizes
+    possible = (sizes >= 16) & (sizes & 7 == 0) & (ends <= size)
+    return (at, ends) if possible.all() else (at[possible], ends[possible])
 
 
 def _join(buffer: Array, size: int, order: str, candidates: Array, ends: Array, breaks: Array) -> Walk:

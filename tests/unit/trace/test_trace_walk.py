@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import struct
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.trace.gather import padded
+from harness.trace.ids import Ids
 from harness.trace.walk import APART, SAMPLE, walk
 
 
@@ -37,7 +37,7 @@ def plainly(data: bytes, order: str = "<") -> tuple[list[int], list[int], int, s
 
 
 def vectorised(data: bytes, order: str = "<", ids: list[int] | None = None) -> tuple[list[int], list[int], int, str]:
-    known = None if ids is None else np.array(sorted(ids), np.uint64)
+    known = None if ids is None else Ids(dict.fromkeys(ids, 0))
     found = walk(padded(data), len(data), order, known, 8)
     return found.samples.tolist(), [other.at for other in found.others], found.end, found.stopped
 
