@@ -203,8 +203,8 @@ def cpu_ticks(text: str) -> Dict[str, int]:
 def record(config: Dict[str, Any]) -> Dict[str, Any]:
     """Record the scheduler for the time asked, then stop the load so that perf can finish on a CPU that is free.
 
-    This process sleeps in one read meanwhile. Returns the load's state when the time was over as `load`, and of perf
-    `wall_s`, its whole running time, and `tracer_cpu_s`, the CPU time it used.
+    This process sleeps in one read meanwhile. Returns, of the moment the time was over, the state of the load and the
+    number of SSH connections; of perf `wall_s`, its whole running time, and `tracer_cpu_s`, the CPU time it used.
     """
     before, started_at, started = read("/proc/stat") or "", time.time(), time.monotonic()
     end, told = os.pipe()
@@ -213,9 +213,10 @@ def record(config: Dict[str, Any]) -> Dict[str, Any]:
         process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=(told,))
     os.close(told)
     with alarm(process, int(config["seconds"] + config["grace_s"])):
-        if os.read(end, 1):  # nothing to read: perf ended without waiting for its command
+        over = os.read(end, 1)  # empty where perf ended without waiting for its command
+        visitors, load = ssh_connections_now(), load_state(config)
+        if over:
             time.sleep(SETTLE_S)
-        load = load_state(config)
         stop_load(config)
         _, status, usage = os.wait4(process.pid, 0)
     process.returncode = status  # it has been waited for; Popen must not do it again
@@ -223,6 +224,7 @@ def record(config: Dict[str, Any]) -> Dict[str, Any]:
     return {
         "argv": argv,
         "load": load,
+        "ssh_connections": visitors,
         "started_at": started_at,
         "wall_s": time.monotonic() - started,
         "tracer_cpu_s": usage.ru_utime + usage.ru_stime,
@@ -365,7 +367,7 @@ def carry_out(config: Dict[str, Any], result: Dict[str, Any]) -> None:
         step("record")
         result["recording"] = record(config)
         result["load"] = result["recording"].pop("load")
-        result["ssh_connections_after"] = ssh_connections_now()
+        result["ssh_connections_after"] = result["recording"].pop("ssh_connections")
     finally:
         stop_load(config)
     step("collect")
