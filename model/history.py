@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from model.data import Segment
 
 
-def lagged(column: np.ndarray, start: int, stop: int, lags: int, absent: int) -> np.ndarray:
+def lagged(column: np.ndarray, start: int, stop: int, lags: int, absent: float) -> np.ndarray:
     """(stop - start, lags): the value 1, 2, ... events before each event; `absent` before the stream's first."""
     padded = np.concatenate([np.full(lags, absent, column.dtype), column[:stop]])
     out = np.empty((stop - start, lags), column.dtype)
@@ -18,10 +19,37 @@ def lagged(column: np.ndarray, start: int, stop: int, lags: int, absent: int) ->
     return out
 
 
+@dataclass(frozen=True)
+class Past:
+    """(n, lags) each, the latest event first; before a stream's first event: mark `absent`, 0 us, state 0."""
+
+    mark: np.ndarray  # int64
+    slice_us: np.ndarray  # float64
+    end_state: np.ndarray  # int64
+
+    @classmethod
+    def of(cls, segments: Sequence[Segment], lags: int, absent: int) -> Past:
+        """The past of every event of all segments."""
+        parts = []
+        for segment in segments:
+            stream, start, stop = segment.stream, segment.start, segment.stop
+            columns = (stream.mark, absent), (stream.slice_us(), 0.0), (stream.end_state, 0)
+            parts.append([lagged(column, start, stop, lags, missing) for column, missing in columns])
+        mark, slice_us, state = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return cls(mark.astype(np.int64), slice_us, state.astype(np.int64))
+
+    def then(self, mark: int, slice_us: float, end_state: int) -> Past:
+        """The past of the event after the next, all rows alike."""
+
+        def shift(column: np.ndarray, value: float) -> np.ndarray:
+            return np.concatenate([np.full((len(column), 1), value, column.dtype), column[:, :-1]], axis=1)
+
+        return Past(shift(self.mark, mark), shift(self.slice_us, slice_us), shift(self.end_state, end_state))
+
+
 def past_marks(segments: Sequence[Segment], lags: int, absent: int) -> np.ndarray:
     """(events, lags) int64 marks before each event of all segments, the latest first."""
-    parts = [lagged(segment.stream.mark, segment.start, segment.stop, lags, absent) for segment in segments]
-    return np.concatenate(parts).astype(np.int64)
+    return Past.of(segments, lags, absent).mark
 
 
 def own(segments: Sequence[Segment], column: str) -> np.ndarray:

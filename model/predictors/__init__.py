@@ -13,8 +13,13 @@ from model.predictors.protocol import Predictor
 
 KINDS = {
     "most_frequent": "model.predictors.most_frequent:MostFrequent",
+    "repeat": "model.predictors.repeat:Repeat",
     "markov": "model.predictors.markov:Markov",
+    "slice_markov": "model.predictors.slice_markov:SliceMarkov",
+    "decision_tree": "model.predictors.decision_tree:DecisionTree",
+    "gradient_boosting": "model.predictors.gradient_boosting:GradientBoosting",
     "lstm": "model.predictors.lstm:Lstm",
+    "gru": "model.predictors.gru:Gru",
     "fifo": "model.predictors.fifo:Fifo",
     "cfs_replay": "model.predictors.cfs_replay:CfsReplay",
 }

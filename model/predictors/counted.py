@@ -1,0 +1,111 @@
+"""What every predictor that counts contexts shares: choosing how much of a context pays, predicting, walking on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from model.counts import NestedCounts
+from model.data import Segment
+from model.density import Histogram
+from model.history import Past, own
+from model.predictors.protocol import OnProgress, Prediction
+from model.slice_table import SliceTable
+
+
+class Counted:
+    """A subclass says which columns make a context (`columns`), what matters most first, and how many values they have.
+
+    `depth` columns are counted; how many of them are used is chosen on the validation part unless `chosen` is False.
+    """
+
+    seeded = False
+    slice_lags = 2  # marks that the slice histograms look back at
+    counts: NestedCounts
+    slices: SliceTable
+
+    def __init__(self, depth: int, lags: int, chosen: bool = True) -> None:
+        self.depth, self.lags, self.chosen = depth, lags, chosen
+
+    def columns(self, past: Past) -> np.ndarray:
+        """(n, depth) int64 contexts of events with this past."""
+        return past.mark[:, : self.depth]
+
+    def values(self, marks: int) -> int:
+        """All context values are below this."""
+        return marks + 1
+
+    def prepare(self, train: Sequence[Segment]) -> None:
+        """Measure on the train part whatever `columns` needs; nothing by default."""
+
+    def fit(
+        self, train: Sequence[Segment], valid: Sequence[Segment], marks: int, on_progress: OnProgress
+    ) -> list[dict[str, float]]:
+        """Count the train part; the history has one row per depth tried, with its bits on the validation part."""
+        on_progress("counting", 0, None)
+        self._shape(marks, self.depth)
+        self.prepare(train)
+        self.counts.fit(self._context(train), own(train, "mark"))
+        self.slices.fit(train)
+        if not valid:
+            return []
+        self.slices.choose(valid)
+        tried = range(self.depth + 1) if self.chosen else [self.depth]
+        context, mark = self._context(valid), own(valid, "mark")
+        history = [{"order": float(depth), "valid_bits": self._bits(context, mark, depth)} for depth in tried]
+        self.used = int(min(history, key=lambda row: row["valid_bits"])["order"])
+        return history
+
+    def predict(self, segment: Segment) -> Prediction:
+        """Marks from the counts, slices from the histograms."""
+        probability = self.counts.probabilities(self._context([segment]), self.used)
+        return Prediction(np.log(probability), self.slices.predict(segment))
+
+    def session(self, segment: Segment) -> CountedSession:
+        """Walk on from before the segment's first event."""
+        first = Segment(segment.stream, segment.start, segment.start + 1)
+        return CountedSession(self, Past.of([first], max(self.lags, self.slice_lags, 1), self.absent))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The counts, and the depth they are used to."""
+        shape = np.array([self.absent, self.used], np.int64)
+        return {"shape": shape, **self.counts.arrays(), **self.slices.arrays()}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take back what `arrays` gave."""
+        marks, used = (int(value) for value in arrays["shape"])
+        self._shape(marks, used)
+        self.counts.restore(arrays)
+        self.slices.restore(arrays)
+
+    def _shape(self, marks: int, used: int) -> None:
+        self.absent, self.used = marks, used  # `absent` stands for the events before a stream's first
+        self.counts = NestedCounts(marks, self.values(marks), self.depth)
+        self.slices = SliceTable(marks, self.slice_lags)
+
+    def _context(self, segments: Sequence[Segment]) -> np.ndarray:
+        return self.columns(Past.of(segments, self.lags, self.absent))
+
+    def _bits(self, context: np.ndarray, mark: np.ndarray, depth: int) -> float:
+        probability = self.counts.probabilities(context, depth)
+        return float(-np.log2(probability[np.arange(len(probability)), mark]).mean())
+
+
+class CountedSession:
+    """The last events of one stream."""
+
+    def __init__(self, counted: Counted, past: Past) -> None:
+        self.counted, self.past = counted, past
+
+    def marks(self) -> np.ndarray:
+        """(marks,) probabilities of the next mark."""
+        return self.counted.counts.probabilities(self.counted.columns(self.past), self.counted.used)[0]
+
+    def slice_of(self, mark: int) -> Histogram:
+        """The density of the next slice, should `mark` be picked."""
+        return self.counted.slices.of(mark, self.past.mark[0])
+
+    def push(self, mark: int, slice_us: float, end_state: int) -> None:
+        """Remember what happened."""
+        self.past = self.past.then(mark, slice_us, end_state)

@@ -1,0 +1,81 @@
+"""Gradient boosted trees (LightGBM: Ke et al., NIPS 2017) on marks, slices and recency. Needs the extra `boosting`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from model.errors import SettingError
+from model.predictors.trees import Trees
+
+FLOOR = 1e-5  # share of the probability that goes to marks as they are common: boosting is sure of too much
+
+
+class GradientBoosting(Trees):
+    """Up to `rounds` rounds, ended by the validation part; one thread."""
+
+    seeded = True
+
+    def __init__(self, rounds: int = 150, learning_rate: float = 0.1, leaves: int = 31, seed: int = 0) -> None:
+        self.rounds, self.learning_rate, self.leaves, self.seed = rounds, learning_rate, leaves, seed
+
+    def settings(self) -> dict[str, object]:
+        """The constructor's arguments."""
+        return {name: getattr(self, name) for name in ("rounds", "learning_rate", "leaves", "seed")}
+
+    def learn(
+        self, train: tuple[np.ndarray, np.ndarray], valid: tuple[np.ndarray, np.ndarray] | None
+    ) -> list[dict[str, float]]:
+        """Boost; marks the train part never holds are left to the floor."""
+        library = _lightgbm()
+        self.common = (np.bincount(train[1], minlength=self.marks) + 0.5) / (len(train[1]) + 0.5 * self.marks)
+        data = library.Dataset(train[0], train[1], params={"verbose": -1})
+        options: dict[str, Any] = {}
+        history: dict[str, dict[str, list[float]]] = {}
+        if valid:
+            options["valid_sets"] = [data.create_valid(*valid)]
+            stop = library.early_stopping(10, verbose=False)
+            options["callbacks"] = [stop, library.record_evaluation(history)]
+        self.booster = library.train(self._parameters(), data, self.rounds, **options)
+        nats = history.get("valid_0", {}).get("multi_logloss", [])
+        return [{"round": step + 1.0, "valid_bits": value / np.log(2)} for step, value in enumerate(nats)]
+
+    def probabilities(self, rows: np.ndarray) -> np.ndarray:
+        """What the trees say, with a floor."""
+        told = self.booster.predict(rows, num_threads=1)
+        return (1 - FLOOR) * np.asarray(told) + FLOOR * self.common
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The trees in LightGBM's own text form, as bytes, and the histograms."""
+        text = self.booster.model_to_string(num_iteration=self.booster.best_iteration).encode()
+        return {**super().arrays(), "trees": np.frombuffer(text, np.uint8), "common": self.common}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take back what `arrays` gave."""
+        super().restore(arrays)
+        self.common = np.array(arrays["common"])
+        self.booster = _lightgbm().Booster(model_str=arrays["trees"].tobytes().decode())
+
+    def _parameters(self) -> dict[str, Any]:
+        return {
+            "objective": "multiclass",
+            "num_class": self.marks,
+            "learning_rate": self.learning_rate,
+            "num_leaves": self.leaves,
+            "min_data_in_leaf": 20,
+            "num_threads": 1,
+            "seed": self.seed,
+            "deterministic": True,
+            "force_row_wise": True,
+            "verbose": -1,
+        }
+
+
+def _lightgbm() -> Any:
+    try:
+        import lightgbm
+    except ImportError as error:
+        raise SettingError("gradient_boosting needs LightGBM: install the extra `harness[boosting]`") from error
+    return lightgbm

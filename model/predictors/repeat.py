@@ -1,0 +1,82 @@
+"""What came a fixed number of events ago comes again: the simplest use of memory there is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from model.data import Segment
+from model.errors import SettingError
+from model.history import Past, own, past_marks
+from model.predictors.counted import Counted, CountedSession
+from model.predictors.protocol import OnProgress, Prediction
+
+FURTHEST = 8
+
+
+class Repeat(Counted):
+    """The mark of `lag` events ago, believed as often as it was right in the train part, else how common marks are.
+
+    Without a `lag`, the one up to FURTHEST that is right most often in the train part.
+    """
+
+    regime = "marks"
+
+    def __init__(self, lag: int | None = None) -> None:
+        if lag is not None and not 1 <= lag <= FURTHEST:
+            raise SettingError(f"repeat: lag {lag}: expected 1 to {FURTHEST}")
+        super().__init__(depth=0, lags=FURTHEST)
+        self.lag = lag
+        self.right: np.ndarray = np.zeros(FURTHEST)  # share of the train part, by lag
+
+    def settings(self) -> dict[str, object]:
+        """The constructor's arguments."""
+        return {"lag": self.lag}
+
+    def fit(
+        self, train: Sequence[Segment], valid: Sequence[Segment], marks: int, on_progress: OnProgress
+    ) -> list[dict[str, float]]:
+        """Count how often each lag is right."""
+        super().fit(train, valid, marks, on_progress)
+        same = past_marks(train, FURTHEST, marks) == own(train, "mark")[:, None]
+        self.right = (same.sum(axis=0) + 0.5) / (len(same) + 1)
+        return [{"lag": float(lag + 1), "train_top1": float(share)} for lag, share in enumerate(self.right)]
+
+    def predict(self, segment: Segment) -> Prediction:
+        """Part of the probability on the mark that is due, the rest as marks are common."""
+        probability = self.mixed(Past.of([segment], FURTHEST, self.absent))
+        return Prediction(np.log(probability), self.slices.predict(segment))
+
+    def mixed(self, past: Past) -> np.ndarray:
+        """(n, marks) probabilities."""
+        lag = int(np.argmax(self.right)) if self.lag is None else self.lag - 1
+        due, known = past.mark[:, lag], past.mark[:, lag] < self.absent
+        probability = self.counts.probabilities(np.zeros((len(due), 0), np.int64))
+        probability[known] *= 1 - self.right[lag]
+        probability[np.flatnonzero(known), due[known]] += self.right[lag]
+        return probability
+
+    def session(self, segment: Segment) -> RepeatSession:
+        """Walk on from before the segment's first event."""
+        first = Segment(segment.stream, segment.start, segment.start + 1)
+        return RepeatSession(self, Past.of([first], FURTHEST, self.absent))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The counts, and how often each lag was right."""
+        return {"right": self.right, **super().arrays()}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take back what `arrays` gave."""
+        super().restore(arrays)
+        self.right = np.array(arrays["right"])
+
+
+class RepeatSession(CountedSession):
+    """The last events of one stream."""
+
+    counted: Repeat
+
+    def marks(self) -> np.ndarray:
+        """(marks,) probabilities of the next mark."""
+        return self.counted.mixed(self.past)[0]

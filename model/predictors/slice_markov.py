@@ -1,0 +1,59 @@
+"""The table of the `slices` regime: a chain over marks, the states they left the CPU in, and how long they stayed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from model.data import STATES, Segment
+from model.errors import SettingError
+from model.history import Past, own_us
+from model.predictors.counted import Counted
+
+LONGEST = 8
+
+
+class SliceMarkov(Counted):
+    """Up to `max_order` events of history, each as its mark, then its end state and one of `bins` classes of length.
+
+    How far back to look, and whether to look at the state and length of the event furthest back, is chosen on the
+    validation part.
+    """
+
+    regime = "slices"
+
+    def __init__(self, max_order: int = 5, bins: int = 4) -> None:
+        if not 1 <= max_order <= LONGEST or not 1 <= bins <= 64:
+            raise SettingError(f"slice_markov: expected a max_order of 1 to {LONGEST} and 1 to 64 bins")
+        super().__init__(depth=2 * max_order, lags=max_order)
+        self.max_order, self.bins = max_order, bins
+        self.edges_us = np.zeros(bins - 1)
+
+    def settings(self) -> dict[str, object]:
+        """The constructor's arguments."""
+        return {"max_order": self.max_order, "bins": self.bins}
+
+    def values(self, marks: int) -> int:
+        """A column holds a mark, or a state and a class of length."""
+        return max(marks + 1, len(STATES) * self.bins)
+
+    def prepare(self, train: Sequence[Segment]) -> None:
+        """Classes of length that are equally common in the train part."""
+        self.edges_us = np.quantile(own_us(train), np.arange(1, self.bins) / self.bins)
+
+    def columns(self, past: Past) -> np.ndarray:
+        """Mark, state and length, of the latest event, then of the one before, ..."""
+        length = np.searchsorted(self.edges_us, past.slice_us)
+        ended = past.end_state * self.bins + length
+        both = np.stack([past.mark, ended], axis=2)[:, : self.max_order]
+        return both.reshape(len(past.mark), -1).astype(np.int64)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The counts and the edges of the classes."""
+        return {"edges_us": self.edges_us, **super().arrays()}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take back what `arrays` gave."""
+        super().restore(arrays)
+        self.edges_us = np.array(arrays["edges_us"])
