@@ -5,7 +5,7 @@ set -eu
 root=$1 out=$2 size=$3
 PATH=$PATH:/usr/sbin:/sbin
 
-rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/* "$root"/var/log/* "$root"/tmp/*
+rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/* "$root"/var/log/*
 mkdir -p "$root"/var/lib/apt/lists/partial "$root"/var/cache/apt/archives/partial
 
 cp "$root"/boot/vmlinuz-* "$out/vmlinuz"
@@ -18,6 +18,8 @@ rm -f "$root"/boot/initrd.img-*    # QEMU is given the kernel and the initrd; th
 # /proc, /sys and /dev are mounted in the root by now: a plain bind mount shows the tree without them.
 plain=$(mktemp -d)
 mount --bind "$root" "$plain"
+# mmdebstrap keeps its own apt configuration in the root's /tmp, and still needs it: hidden here, not removed.
+mount -t tmpfs -o mode=1777 none "$plain/tmp"
 # The features are named one by one: a guest kernel of 2018 has to read what this year's mke2fs writes.
 features=none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file
 features=$features,huge_file,dir_nlink,extra_isize,metadata_csum
@@ -26,6 +28,6 @@ mke2fs -q -t ext4 -L root -m 1 -O "$features" -E lazy_itable_init=1,lazy_journal
     cat "$out/mke2fs.log" >&2
     exit 1
 }
-umount "$plain"
+umount "$plain/tmp" "$plain"
 rmdir "$plain"
 chmod 644 "$out"/*
