@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from harness.errors import TraceError
+from harness.trace.columns import codes, column, numbers, texts
 from harness.trace.gather import Array
 from harness.trace.reader import Trace
 from harness.trace.states import is_runnable, true_state
@@ -44,15 +45,15 @@ def slice_table(
     switches: pa.Table, wakeups: pa.Table, migrations: pa.Table, *, shifted_states: bool = False
 ) -> pa.Table:
     """As `slices`, from tables sorted by time."""
-    cpu = _numbers(switches, "cpu")
-    time, tid = _numbers(switches, "time_ns"), _numbers(switches, "next_tid")
+    cpu = numbers(switches, "cpu")
+    time, tid = numbers(switches, "time_ns"), numbers(switches, "next_tid")
     order = np.argsort(cpu, kind="stable")
-    letters = [true_state(text, shifted_states) for text in _texts(switches, "prev_state")]
-    state = _codes(switches, "prev_state")
+    letters = [true_state(text, shifted_states) for text in texts(switches, "prev_state")]
+    state = codes(switches, "prev_state")
     waits = find_waits(
-        time, cpu, _numbers(switches, "prev_tid"), tid, _runnable(letters, state), wakeups, migrations, shifted_states
+        time, cpu, numbers(switches, "prev_tid"), tid, _runnable(letters, state), wakeups, migrations, shifted_states
     )
-    rows = order[:-1][_ended(cpu, _numbers(switches, "prev_tid"), tid, order)] if len(order) else order
+    rows = order[:-1][_ended(cpu, numbers(switches, "prev_tid"), tid, order)] if len(order) else order
     after = _following(order, rows)
     rows, after = _by_row(rows, after)
     runnable, offsets = waits.sets(cpu, time, tid, order)
@@ -98,18 +99,18 @@ def _lists(values: Array, offsets: Array, places: Array) -> pa.Array:
 def _table(
     switches: pa.Table, rows: Array, after: Array, letters: list[str], woken: Array, runnable: pa.Array
 ) -> pa.Table:
-    time, tid = _numbers(switches, "time_ns"), _numbers(switches, "next_tid")
+    time, tid = numbers(switches, "time_ns"), numbers(switches, "next_tid")
     lengths = pc.list_value_length(runnable).to_numpy(zero_copy_only=False)
     ends = pa.DictionaryArray.from_arrays(
-        pa.array(_codes(switches, "prev_state")[after], pa.int32()), pa.array(letters, pa.string())
+        pa.array(codes(switches, "prev_state")[after], pa.int32()), pa.array(letters, pa.string())
     )
     columns = [
         pa.array(time[rows]),
         pa.array(time[after] - time[rows]),
-        pa.array(_numbers(switches, "cpu")[rows]),
-        _column(switches, "next_comm").take(pa.array(rows)),
+        pa.array(numbers(switches, "cpu")[rows]),
+        column(switches, "next_comm").take(pa.array(rows)),
         pa.array(tid[rows]),
-        pa.array(_numbers(switches, "next_prio")[rows]),
+        pa.array(numbers(switches, "next_prio")[rows]),
         _unified(ends),
         pa.array(woken, pa.int64(), mask=woken < 0),
         runnable,
@@ -118,23 +119,6 @@ def _table(
     return pa.Table.from_arrays(columns, schema=SCHEMAS["slices"])
 
 
-def _unified(column: pa.DictionaryArray) -> pa.DictionaryArray:
+def _unified(states: pa.DictionaryArray) -> pa.DictionaryArray:
     """The same values in a dictionary without repeats (setting shifted states right can make two letters one)."""
-    return column.cast(pa.string()).dictionary_encode() if len(column) else column
-
-
-def _column(table: pa.Table, name: str) -> pa.Array:
-    column = table.column(name)
-    return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
-
-
-def _numbers(table: pa.Table, name: str) -> Array:
-    return _column(table, name).to_numpy(zero_copy_only=False)
-
-
-def _codes(table: pa.Table, name: str) -> Array:
-    return _column(table, name).indices.to_numpy()
-
-
-def _texts(table: pa.Table, name: str) -> list[str]:
-    return _column(table, name).dictionary.to_pylist()
+    return states.cast(pa.string()).dictionary_encode() if len(states) else states

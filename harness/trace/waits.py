@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from harness.trace.columns import numbers
 from harness.trace.gather import Array
 
 # events of one task at one time are taken in this order: what makes it runnable, what moves it, off and on a CPU
@@ -20,7 +21,7 @@ class Waits:
     """Stretches of waiting on one CPU: task, CPU, begin and end (ns), and the rank of the begin among all events.
 
     `begin_row` is the switch with which it began, `pick` the one that ended it by picking the task there; -1 where
-    there is none. `wake_ns` is per switch: when the picked task was woken, or -1.
+    there is none. Per switch: `wait_ns` is when the picked task began to wait, `wake_ns` when it was woken, or -1.
     """
 
     tid: Array
@@ -30,6 +31,7 @@ class Waits:
     begin_row: Array
     end_ns: Array
     pick: Array
+    wait_ns: Array
     wake_ns: Array
 
     def sets(self, cpu: Array, time: Array, tid: Array, order: Array) -> tuple[Array, Array]:
@@ -140,9 +142,9 @@ def _events(
             np.full(len(time), IN),
         ]
     )
-    tid = np.concatenate([_array(wakeups, "tid"), _array(moves, "tid"), prev_tid, next_tid]).astype(np.int64)
-    at = np.concatenate([_array(wakeups, "time_ns"), _array(moves, "time_ns"), time, time])
-    on = np.concatenate([_array(wakeups, "target_cpu"), _array(moves, "dest_cpu"), cpu, cpu])
+    tid = np.concatenate([numbers(wakeups, "tid"), numbers(moves, "tid"), prev_tid, next_tid]).astype(np.int64)
+    at = np.concatenate([numbers(wakeups, "time_ns"), numbers(moves, "time_ns"), time, time])
+    on = np.concatenate([numbers(wakeups, "target_cpu"), numbers(moves, "dest_cpu"), cpu, cpu])
     row = np.concatenate([none, rows, rows])
     by_time = np.argsort(at, kind="stable")
     by_time = by_time[tid[by_time] != 0]
@@ -173,10 +175,12 @@ def _waits(events: _Events, switches: int, shifted_states: bool) -> Waits:
     anchored = (before >= 0) & (kind[np.maximum(before, 0)] != END)
     first_wake = _next(place, kind == WAKE)[np.where(anchored, before + 1, _task_starts(events.tid)[closing])]
     begin = _begins(kind, closing, before, anchored, first_wake, anchor, shifted_states)
-    wakes = np.full(switches, -1, np.int64)
-    woken = (begin >= 0) & (kind[np.maximum(begin, 0)] != OUT_RUNNABLE) & (kind[closing] == IN)
+    picked = (begin >= 0) & (kind[closing] == IN)
+    woken = picked & (kind[np.maximum(begin, 0)] != OUT_RUNNABLE)
+    waits, wakes = np.full(switches, -1, np.int64), np.full(switches, -1, np.int64)
+    waits[events.row[closing[picked]]] = events.time[begin[picked]]
     wakes[events.row[closing[woken]]] = events.time[begin[woken]]
-    return _stretches(events, closing[begin >= 0], begin[begin >= 0], wakes)
+    return _stretches(events, closing[begin >= 0], begin[begin >= 0], waits, wakes)
 
 
 def _begins(
@@ -210,7 +214,7 @@ def woken_while_leaving(kind: Array, before: Array, anchor: Array, candidates: A
     return chosen[wakes[asleep] > wakes[since]]
 
 
-def _stretches(events: _Events, closing: Array, begin: Array, wakes: Array) -> Waits:
+def _stretches(events: _Events, closing: Array, begin: Array, waits: Array, wakes: Array) -> Waits:
     """Cut each wait where the task is moved."""
     owner = np.full(len(events.kind), -1)
     owner[begin] = np.arange(len(begin))
@@ -232,6 +236,7 @@ def _stretches(events: _Events, closing: Array, begin: Array, wakes: Array) -> W
         begin_row=events.row[points],
         end_ns=events.time[stop],
         pick=np.where(picked, events.row[stop], -1),
+        wait_ns=waits,
         wake_ns=wakes,
     )
 
@@ -252,7 +257,3 @@ def _task_starts(tid: Array) -> Array:
     """For each event the first event of its task."""
     starts = np.concatenate([[True], tid[1:] != tid[:-1]]) if len(tid) else np.zeros(0, bool)
     return np.maximum.accumulate(np.where(starts, np.arange(len(tid)), 0))
-
-
-def _array(table: pa.Table, name: str) -> Array:
-    return table.column(name).combine_chunks().to_numpy(zero_copy_only=False)

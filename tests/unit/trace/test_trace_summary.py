@@ -1,0 +1,100 @@
+"""Summaries against `perf sched timehist --summary` and `perf sched latency`, within their rounding."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pytest
+from busy import NAMES
+
+import harness.trace
+from harness.trace.comms import to_text
+from harness.trace.reader import Trace
+from harness.trace.summary import cpu_summary, task_summary
+
+ROUNDING_MS = 0.0011  # perf cuts off after microseconds
+_TIMEHIST = re.compile(
+    rb"\[(\d+)(?:/\d+)?\] +-?\d+ +(\d+) +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+) +(\d+)$", re.MULTILINE
+)
+_LATENCY = re.compile(
+    rb":(\d+) *\| +([\d.]+) ms \| +(\d+) \| avg: *([\d.]+) ms \| max: *([\d.]+) ms \| max start: *([\d.]+) s"
+)
+
+
+def perf(*words: str) -> bytes:
+    return subprocess.run(["perf", "sched", *words], capture_output=True, check=True, timeout=120).stdout
+
+
+def rows(trace: Trace) -> dict[int, dict[str, Any]]:
+    return {row["tid"]: row for row in task_summary(trace).to_pylist()}
+
+
+def tasks_of_the_load(trace: Trace) -> set[int]:
+    """The children of `busy.py`, which lived and died within the recording."""
+    ours = {to_text(name) for name in NAMES}
+    return {row["child_tid"] for row in trace.forks.to_pylist() if row["comm"].startswith("python")} | {
+        row["next_tid"] for row in trace.switches.to_pylist() if row["next_comm"] in ours
+    }
+
+
+def test_run_times_are_those_of_perf_sched_timehist(hostile_recording: Path) -> None:
+    trace = harness.trace.read(hostile_recording)
+    ours, tasks = rows(trace), tasks_of_the_load(trace)
+    said = {
+        int(found[1]): found for found in _TIMEHIST.finditer(perf("timehist", "-s", "-M", "-i", str(hostile_recording)))
+    }
+    assert len(tasks & set(said)) >= len(NAMES)
+    for tid in tasks & set(said):
+        row, found = ours[tid], said[tid]
+        assert (row["runs"], row["migrations"]) == (int(found[2]), int(found[8])), row
+        for name, group in (("run_ns", 3), ("run_min_ns", 4), ("run_mean_ns", 5), ("run_max_ns", 6)):
+            assert row[name] / 1e6 == pytest.approx(float(found[group]), abs=ROUNDING_MS), (name, row)
+        assert row["run_error_percent"] == pytest.approx(float(found[7]), abs=0.01)
+
+
+def test_delays_are_those_of_perf_sched_latency(hostile_recording: Path) -> None:
+    trace = harness.trace.read(hostile_recording)
+    woken = trace.wakeups.filter(pc.not_equal(trace.wakeups["kind"].cast("string"), "waking"))
+    ours = rows(dataclasses.replace(trace, wakeups=woken))  # this perf looks at sched_wakeup alone
+    preempted = pc.equal(trace.switches["prev_state"].cast("string"), "R+")
+    odd = set(trace.switches.filter(preempted)["prev_tid"].to_pylist())  # whose waits it does not count
+    said = {int(found[1]): found for found in _LATENCY.finditer(perf("latency", "-p", "-i", str(hostile_recording)))}
+    compared = [tid for tid in said if tid in ours and tid not in odd]
+    assert len(compared) >= 5
+    for tid in compared:
+        row, found = ours[tid], said[tid]
+        assert row["delays"] == int(found[3]), row
+        expected = [float(found[group]) for group in (2, 4, 5)]
+        actual = [row[name] / 1e6 for name in ("runtime_ns", "delay_mean_ns", "delay_max_ns")]
+        assert actual == pytest.approx(expected, abs=ROUNDING_MS), row
+        if row["delay_max_ns"]:
+            assert row["delay_max_from_ns"] / 1e9 == pytest.approx(float(found[6]), abs=2e-6), row
+
+
+def test_chain_breaks_are_what_perf_calls_context_switch_bugs(hostile_recording: Path) -> None:
+    said = re.search(rb"context switch bugs \((\d+) out of", perf("latency", "-i", str(hostile_recording)))
+    assert harness.trace.read(hostile_recording).quality.chain_breaks == (int(said[1]) if said else 0)
+
+
+def test_every_nanosecond_of_a_cpu_is_busy_or_idle(hostile_recording: Path) -> None:
+    trace = harness.trace.read(hostile_recording)
+    for row in cpu_summary(trace, harness.trace.slices(trace)).to_pylist():
+        times = [switch["time_ns"] for switch in trace.switches.to_pylist() if switch["cpu"] == row["cpu"]]
+        assert row["busy_ns"] + row["idle_ns"] == times[-1] - times[0]
+        assert row["switches"] == len(times)
+        assert 1 <= row["runnable_mean"] <= row["runnable_max"]
+
+
+def test_contested_and_runnable_counts_are_those_of_the_slices(nginx_recording: Path) -> None:
+    trace = harness.trace.read(nginx_recording)
+    slices = harness.trace.slices(trace)
+    (row,) = cpu_summary(trace, slices).to_pylist()
+    busy = [slice_row for slice_row in slices.to_pylist() if slice_row["tid"] != 0]
+    assert row["contested"] == sum(slice_row["contested"] for slice_row in slices.to_pylist())
+    assert row["runnable_mean"] == pytest.approx(sum(len(one["runnable"]) for one in busy) / len(busy))
+    assert row["runnable_max"] == max(len(one["runnable"]) for one in busy)
