@@ -102,13 +102,21 @@ join_groups() {
     done
 }
 
+# libvirtd asks polkit who may connect, over D-Bus; where no systemd runs there is neither. The group decides then.
+start_libvirtd() {
+    local config=/etc/libvirt/libvirtd-by-group.conf
+    printf '%s\n' 'unix_sock_group = "libvirt"' 'unix_sock_rw_perms = "0770"' \
+        'auth_unix_ro = "none"' 'auth_unix_rw = "none"' | as_root tee "$config" >/dev/null
+    as_root libvirtd -d --config "$config"
+}
+
 start_libvirt() {
     virsh_root uri 2>/dev/null && return
     if has_systemd; then
         as_root systemctl start virtlogd.socket libvirtd.socket libvirtd.service
     else
         pgrep -x virtlogd >/dev/null || as_root virtlogd -d
-        pgrep -x libvirtd >/dev/null || as_root libvirtd -d
+        pgrep -x libvirtd >/dev/null || start_libvirtd
     fi
     for _ in $(seq 50); do
         virsh_root uri 2>/dev/null && return
