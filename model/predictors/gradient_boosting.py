@@ -10,7 +10,8 @@ import numpy as np
 from model.errors import SettingError
 from model.predictors.trees import Trees
 
-FLOOR = 1e-5  # share of the probability that goes to marks as they are common: boosting is sure of too much
+FLOOR = 1e-4  # share of the probability that goes to marks as they are common: boosting is sure of too much
+FEWEST = 50  # events of a mark in the train part; boosting goes astray on rarer ones, so they are one class together
 
 
 class GradientBoosting(Trees):
@@ -28,10 +29,14 @@ class GradientBoosting(Trees):
     def learn(
         self, train: tuple[np.ndarray, np.ndarray], valid: tuple[np.ndarray, np.ndarray] | None
     ) -> list[dict[str, float]]:
-        """Boost; marks the train part never holds are left to the floor."""
+        """Boost; rare marks share what their common class gets, as common as they are."""
         library = _lightgbm()
-        self.common = (np.bincount(train[1], minlength=self.marks) + 0.5) / (len(train[1]) + 0.5 * self.marks)
-        data = library.Dataset(train[0], train[1], params={"verbose": -1})
+        count = np.bincount(train[1], minlength=self.marks)
+        self.common = (count + 0.5) / (len(train[1]) + 0.5 * self.marks)
+        self.class_of = np.where(count >= FEWEST, np.cumsum(count >= FEWEST), 0)  # 0: all the rare ones
+        train = (train[0], self.class_of[train[1]])
+        valid = (valid[0], self.class_of[valid[1]]) if valid else None
+        data = library.Dataset(*train, params={"verbose": -1})
         options: dict[str, Any] = {}
         history: dict[str, dict[str, list[float]]] = {}
         if valid:
@@ -44,27 +49,30 @@ class GradientBoosting(Trees):
 
     def probabilities(self, rows: np.ndarray) -> np.ndarray:
         """What the trees say, with a floor."""
-        told = self.booster.predict(rows, num_threads=1)
-        return (1 - FLOOR) * np.asarray(told) + FLOOR * self.common
+        told = np.asarray(self.booster.predict(rows, num_threads=1))[:, self.class_of]
+        share = self.common / np.bincount(self.class_of, weights=self.common)[self.class_of]
+        return (1 - FLOOR) * told * share + FLOOR * self.common
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The trees in LightGBM's own text form, as bytes, and the histograms."""
         text = self.booster.model_to_string(num_iteration=self.booster.best_iteration).encode()
-        return {**super().arrays(), "trees": np.frombuffer(text, np.uint8), "common": self.common}
+        mine = {"trees": np.frombuffer(text, np.uint8), "common": self.common, "class_of": self.class_of}
+        return {**super().arrays(), **mine}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Take back what `arrays` gave."""
         super().restore(arrays)
-        self.common = np.array(arrays["common"])
+        self.common, self.class_of = np.array(arrays["common"]), np.array(arrays["class_of"])
         self.booster = _lightgbm().Booster(model_str=arrays["trees"].tobytes().decode())
 
     def _parameters(self) -> dict[str, Any]:
         return {
             "objective": "multiclass",
-            "num_class": self.marks,
+            "num_class": int(self.class_of.max()) + 1,
             "learning_rate": self.learning_rate,
             "num_leaves": self.leaves,
             "min_data_in_leaf": 20,
+            "min_sum_hessian_in_leaf": 1.0,
             "num_threads": 1,
             "seed": self.seed,
             "deterministic": True,
