@@ -76,8 +76,12 @@ class Campaign:
 
     def _report(self) -> Path:
         """Written after the state is settled, so that the page does not say that the run is still under way."""
-        with recorded_step(self._folder, self._view, "report", "Write the report") as step:
-            step.outputs.append(report.build(self._folder.path))
+        try:
+            with recorded_step(self._folder, self._view, "report", "Write the report") as step:
+                step.outputs.append(report.build(self._folder.path))
+        except BaseException as error:
+            self._folder.update(state="failed", error=f"the report was not written: {error}")
+            raise
         return step.outputs[0]
 
     @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
@@ -126,8 +126,7 @@ class Recording:
     def _provision(self, ready: Ready, trials: Sequence[Trial]) -> None:
         roles = list(dict.fromkeys([*ROLES, *(role for trial in trials for role in trial.load.roles)]))
         with recorded_step(self._folder, self._view, "provision", f"Install {', '.join(roles)}") as step:
-            place, told = self._folder.path / "machine", _variables(ready.facts)
-            done = self._tools.provision([ready.host], roles, place, step.watcher, told)
+            done = self._tools.provision([ready.host], roles, self._folder.path / "machine", step.watcher)
             packages = done.packages.get(ready.host.name, {})
             step.detail.update(roles=roles, ok=done.ok, changed=done.changed, packages=packages, facts=done.facts)
 
@@ -191,7 +190,3 @@ def _ssh(host: Host) -> str:
     options = f"-i {shlex.quote(str(host.key_path))} -o UserKnownHostsFile={shlex.quote(str(host.known_hosts_path))}"
     return f"ssh {options} -p {host.port} {host.user}@{host.address}"
 
-
-def _variables(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What the roles are told of the box: the packages its recipe pins perf to."""
-    return {"perf_packages": facts["perf_packages"]} if facts.get("perf_packages") else {}

@@ -127,7 +127,7 @@ def checks(found: Iterable[Check]) -> RenderableType:
     """What `harness doctor` found."""
     table = _table("", "check", "found", "what to do")
     for check in found:
-        mark = "[green]✓[/]" if check.ok else "[red]✗[/]"
+        mark = "[green]✓[/]" if check.ok else "[yellow]![/]" if check.advice else "[red]✗[/]"
         table.add_row(mark, escape(check.name), escape(check.detail), escape(check.hint or "") if not check.ok else "")
     return table
 

@@ -34,8 +34,8 @@ def doctor(as_json: JsonFlag = False) -> None:
     from harness import doctor as checks
     from harness import show
 
-    found = checks.run()
+    found = checks.examine()
     Output(as_json).data([check.__dict__ for check in found])
     Output(as_json).show(show.checks(found))
-    if not all(check.ok for check in found):
+    if not all(check.ok or check.advice for check in found):
         raise typer.Exit(EXIT_HOST)

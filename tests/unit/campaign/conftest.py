@@ -91,7 +91,7 @@ class FakeMachine:
         self.world.up.discard(self.box)
 
     def facts(self) -> dict[str, Any]:
-        return {"kernel": "6.1.0-56-cloud-amd64", "cpus": 1, "perf_packages": ["linux-perf"]}
+        return {"kernel": "6.1.0-56-cloud-amd64", "cpus": 1}
 
 
 @pytest.fixture

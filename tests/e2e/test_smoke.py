@@ -1,0 +1,92 @@
+"""`harness run experiments/smoke.yaml`, for real, and what it leaves."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pyarrow.parquet as parquet
+import zstandard
+from conftest import HARNESS, Smoke
+
+from harness import boxes, provision
+from harness.progress import Silent
+
+
+def test_a_stopped_run_exits_with_130_and_leaves_no_machine(smoke: Smoke) -> None:
+    assert smoke.stopped_code == 130, smoke.stopped.events[-3:]
+    assert smoke.stopped_state == "interrupted"
+    assert not smoke.left_after_stop
+
+
+def test_the_resumed_run_ends_well(smoke: Smoke) -> None:
+    assert smoke.resumed_code == 0, smoke.resumed.events[-5:]
+    assert smoke.folder.state == "done"
+
+
+def test_the_guest_is_the_machine_that_was_asked_for(smoke: Smoke) -> None:
+    machine, trial = smoke.folder.manifest["machine"], smoke.folder.trial_dir("000_nginx_ab")
+    guest = json.loads((trial / "guest.json").read_text())
+    assert machine["cpus"] == guest["facts"]["cpus"] == 1
+    assert boxes.recipe("debian-12").matches_kernel(guest["facts"]["kernel"])
+    assert smoke.folder.manifest["box"]["fallback_reason"] is None
+
+
+def test_nobody_was_connected_while_it_recorded(smoke: Smoke) -> None:
+    guest = json.loads((smoke.folder.trial_dir("000_nginx_ab") / "guest.json").read_text())
+    assert (guest["ssh_connections_before"], guest["ssh_connections_after"]) == (0, 0)
+
+
+def test_the_load_was_real_and_alive_to_the_end(smoke: Smoke) -> None:
+    told = json.loads((smoke.folder.trial_dir("000_nginx_ab") / "trial.json").read_text())
+    assert told["verdict"]["ok"], told["verdict"]
+    assert told["metrics"]["requests_completed"] > 100
+    assert {"nginx", "ab"} <= set(told["usage"])
+
+
+def test_the_tables_are_what_perf_script_prints(smoke: Smoke, tmp_path: Path) -> None:
+    trial = smoke.folder.trial_dir("000_nginx_ab")
+    raw = tmp_path / "perf.data"
+    with (trial / "perf.data.zst").open("rb") as source, raw.open("wb") as sink:
+        zstandard.ZstdDecompressor().copy_stream(source, sink)
+    command = ["perf", "script", "-i", str(raw), "--ns", "-F", "time,event,trace"]
+    printed = subprocess.run(command, capture_output=True, check=True, timeout=300).stdout.decode("utf-8", "replace")
+    lines = [line for line in printed.splitlines() if "sched:sched_switch:" in line]
+    table = parquet.read_table(trial / "switches.parquet").to_pylist()
+    assert len(table) == len(lines) > 1000
+    for row, line in zip(table, lines, strict=True):
+        seconds, _, fraction = line.split(":", 1)[0].strip().partition(".")
+        assert row["time_ns"] == int(seconds) * 10**9 + int(fraction)
+        for name in ("prev", "next"):
+            assert f"{name}_comm={row[f'{name}_comm']} {name}_pid={row[f'{name}_tid']} " in line
+        assert f"prev_state={row['prev_state']} ==>" in line
+
+
+def test_every_predictor_was_scored_on_contested_switches_too(smoke: Smoke) -> None:
+    for name in ("most_frequent_s0", "markov_s0", "lstm_s0"):
+        scores = json.loads((smoke.folder.model_dir(name) / "scores.json").read_text())
+        assert 0 < scores["contested"]["top1"] < 1
+        assert scores["overall"]["bits_per_switch"] > 0
+
+
+def test_the_report_is_there_and_every_file_is_as_recorded(smoke: Smoke) -> None:
+    page = (smoke.folder.path / "report" / "index.html").read_text()
+    assert "000_nginx_ab" in page
+    assert "lstm" in page
+    ended = subprocess.run([*HARNESS, "verify", str(smoke.folder.path)], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_provisioning_a_second_time_changes_nothing(smoke: Smoke, tmp_path: Path) -> None:
+    told = smoke.folder.manifest["steps"]["provision"]["detail"]
+    assert told["changed"] > 0
+    again = provision.apply([smoke.host], told["roles"], tmp_path, Silent())
+    assert (again.changed, again.failed) == (0, 0)
+
+
+def test_the_command_works_from_any_folder(smoke: Smoke, tmp_path: Path) -> None:
+    plan = [*HARNESS, "run", "experiments/smoke.yaml", "--dry-run", "--json"]
+    ended = subprocess.run(plan, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert json.loads(ended.stdout)["trials"][0]["name"] == "000_nginx_ab"
+    assert list(tmp_path.iterdir()) == []

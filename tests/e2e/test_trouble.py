@@ -1,0 +1,96 @@
+"""What goes wrong on a real machine: each is one clear error, and nothing stays behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from conftest import HARNESS, VIRSH, Smoke, domains, harness
+
+from harness import attempt, machines, plan, provision, spec
+from harness import trial as carried
+from harness.errors import ProvisionError, RemoteError, TrialError
+from harness.machines import registry
+from harness.plan import Trial
+from harness.progress import Silent
+
+
+@pytest.fixture
+def trial(smoke: Smoke) -> Trial:
+    asked = spec.apply(smoke.folder.experiment, {"record.seconds": 2.0, "record.warmup_s": 0.0})
+    return plan.trials(asked)[0]
+
+
+def test_perf_missing_in_the_guest_is_named(smoke: Smoke, trial: Trial, tmp_path: Path) -> None:
+    with smoke.host as host:
+        host.run("mv $(command -v perf) /usr/bin/perf.away", timeout_s=60, sudo=True)
+        try:
+            with pytest.raises(TrialError, match=r"preflight: perf: no such program"):
+                attempt.make(host, trial, tmp_path / "t", 1, smoke.folder.manifest["machine"], Silent())
+        finally:
+            host.run("mv /usr/bin/perf.away /usr/bin/perf", timeout_s=60, sudo=True)
+
+
+def test_a_load_that_ends_too_soon_is_not_taken_for_a_trial(smoke: Smoke, trial: Trial, tmp_path: Path) -> None:
+    short = plan.trials(spec.apply(trial.arm.experiment, {"load.requests": 30, "record.warmup_s": 3.0}))[0]
+    with pytest.raises(TrialError, match="the load had ended before the recording began"):
+        attempt.make(smoke.host, short, tmp_path / "t", 1, smoke.folder.manifest["machine"], Silent())
+
+
+def test_a_playbook_that_fails_names_the_task_and_what_the_guest_said(smoke: Smoke, tmp_path: Path) -> None:
+    variables = {"packages_of_role": {"perf": ["no-such-package"]}}
+    with pytest.raises(ProvisionError, match="no-such-package") as caught:
+        provision.apply([smoke.host], ["perf"], tmp_path, Silent(), variables)
+    assert "task [" in str(caught.value)
+    assert Path(str(caught.value.log)).is_file()
+
+
+def test_a_killed_harness_leaves_a_machine_that_down_finds_and_removes(
+    smoke: Smoke, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    runs = tmp_path_factory.mktemp("killed") / "runs"
+    process = harness("run", "experiments/smoke.yaml", "--runs", str(runs))
+    process.until(lambda event: event.get("step") == "up:debian-12")
+    until = time.monotonic() + 300
+    while not (up := _recorded(runs) & domains()):
+        assert time.monotonic() < until, "the machine never came up"
+        time.sleep(1)
+    os.kill(process.child.pid, signal.SIGKILL)
+    process.child.wait()
+    left = [entry for entry in machines.left_behind() if entry.domain in up]
+    assert len(left) == 1
+    machines.remove(left[0])
+    assert not up & domains()
+    smoke.host.run("true", timeout_s=60)  # the other campaign's machine was not touched
+
+
+def _recorded(runs: Path) -> set[str]:
+    """The machines that were entered in the register for run folders below `runs`."""
+    return {entry.domain for entry in registry.entries() if str(runs) in entry.folder}
+
+
+def test_a_machine_that_dies_in_a_trial_is_an_error_within_its_deadline(
+    smoke: Smoke, trial: Trial, tmp_path: Path
+) -> None:
+    kill = threading.Timer(20, subprocess.run, [[*VIRSH, "destroy", smoke.domain]])
+    kill.start()
+    longer = plan.trials(spec.apply(trial.arm.experiment, {"record.seconds": 30.0}))[0]
+    with pytest.raises((TrialError, RemoteError)):
+        carried.run(
+            smoke.host, longer, tmp_path / "t", Silent(), wanted=carried.expected(longer, None, 1), deadline_s=20
+        )
+    kill.join()
+    assert not (tmp_path / "t" / "perf.data").exists()
+
+
+def test_down_removes_what_was_kept_and_then_finds_nothing(smoke: Smoke) -> None:
+    assert smoke.domain in domains()
+    assert subprocess.run([*HARNESS, "down"], timeout=300).returncode == 0
+    assert smoke.domain not in domains()
+    again = subprocess.run([*HARNESS, "down"], capture_output=True, text=True, timeout=60)
+    assert "no machine was left behind" in again.stdout
