@@ -112,6 +112,12 @@ def load(folders: Sequence[Path], mark: str = "task", split: Sequence[float] = (
     return Dataset(mark, vocabulary, train, valid, test, tuple(recording.folder.name for recording in recordings))
 
 
+def streams(folders: Sequence[Path], mark: str, vocabulary: Vocabulary) -> list[Stream]:
+    """Whole recordings, uncut, in the marks of a vocabulary that was made elsewhere."""
+    recordings = [_read(folder, mark, (0.7, 0.15, 0.15)) for folder in folders]
+    return [stream for recording in recordings for stream in _streams(recording, vocabulary)]
+
+
 def _check_split(split: Sequence[float]) -> None:
     if len(split) != 3 or min(split) <= 0 or abs(sum(split) - 1) > 1e-6:
         raise SettingError(f"split {list(split)}: expected three positive shares that add up to 1, as 0.7, 0.15, 0.15")

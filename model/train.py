@@ -21,7 +21,7 @@ class Budget:
     """When training ends: at `max_epochs`, at `max_seconds` (none by default, for it makes the end depend on the
     machine), or once the learning rate was cut `cuts` times and `patience` more epochs brought nothing."""
 
-    max_epochs: int = 60
+    max_epochs: int = 120
     max_seconds: float | None = None
     patience: int = 3
     cuts: int = 3
@@ -31,7 +31,7 @@ class Budget:
 class Recipe:
     """lanes x steps events a step of Adam; `slice_weight` is the share of the dt loss against that of the marks."""
 
-    learning_rate: float = 5e-3
+    learning_rate: float = 1e-2
     lanes: int = 16
     steps: int = 64
     slice_weight: float = 0.3

@@ -1,0 +1,75 @@
+"""Uses a stored predictor on recordings it was not trained on: score it, or ask it for what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model import checkpoint, data, evaluate
+from model.checkpoint import Checkpoint
+from model.data import Segment
+from model.errors import SettingError
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """One event: its number in the stream, what was likeliest, what came, and both times in microseconds."""
+
+    event: int
+    cpu: int
+    likeliest: tuple[tuple[str, float], ...]  # marks with their probabilities, the best first
+    mark: str
+    median_us: float
+    slice_us: float
+    contested: bool
+
+
+def scores(model_folder: Path, recordings: Sequence[Path], share: float = 1.0) -> dict[str, Any]:
+    """Score a checkpoint on the last `share` of each recording, marks spelled as it learned them.
+
+    With a `share` below 1 the part before it is history that may be looked back at. Raises PredictionError.
+    """
+    if not 0 < share <= 1:
+        raise SettingError(f"share {share}: expected more than 0 and at most 1")
+    stored = checkpoint.load(model_folder)
+    segments = [_last(segment, share) for segment in _segments(stored, recordings)]
+    found = evaluate.scores(evaluate.outcomes(stored.predictor, segments))
+    head = {"predictor": stored.kind, "regime": stored.predictor.regime, "mark": stored.mark}
+    return {**head, "trials": [Path(folder).name for folder in recordings], **found}
+
+
+def foresee(model_folder: Path, recording: Path, events: int, top: int = 3) -> list[Foreseen]:
+    """The last `events` events of each CPU of a recording, each foreseen from what lies before it."""
+    if events < 1:
+        raise SettingError(f"{events} events: expected at least one")
+    stored = checkpoint.load(model_folder)
+    told = []
+    for whole in _segments(stored, [recording]):
+        told += _foresee(stored, Segment(whole.stream, max(0, whole.stop - events), whole.stop), top)
+    return told
+
+
+def _segments(stored: Checkpoint, recordings: Sequence[Path]) -> list[Segment]:
+    streams = data.streams([Path(folder) for folder in recordings], stored.mark, stored.vocabulary)
+    return [Segment(stream, 0, len(stream)) for stream in streams]
+
+
+def _last(segment: Segment, share: float) -> Segment:
+    return Segment(segment.stream, segment.stop - int(np.ceil(len(segment) * share)), segment.stop)
+
+
+def _foresee(stored: Checkpoint, segment: Segment, top: int) -> list[Foreseen]:
+    prediction, names = stored.predictor.predict(segment), stored.vocabulary.names
+    median_us, stream = prediction.dt.quantile(0.5), segment.stream
+    told = []
+    slice_us = segment.of(stream.slice_us())
+    for row, event in enumerate(range(segment.start, segment.stop)):
+        best = np.argsort(-prediction.log_probs[row], kind="stable")[:top]
+        likeliest = tuple((names[mark], float(np.exp(prediction.log_probs[row, mark]))) for mark in best)
+        real = names[stream.mark[event]], float(slice_us[row]), bool(stream.contested[event])
+        told.append(Foreseen(event, stream.cpu, likeliest, real[0], float(median_us[row]), real[1], real[2]))
+    return told

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from model import apply, jobs, sources
+from model.errors import SettingError, StreamError, TableError
+from model.jobs import Job
+
+
+def trial(run: Path, name: str, recording: Path, ok: bool = True, kernel: str = "6.1") -> Path:
+    """A trial of a run, with the tables of `recording`."""
+    folder = run / "trials" / name
+    folder.mkdir(parents=True)
+    (folder / "slices.parquet").write_bytes((recording / "slices.parquet").read_bytes())
+    checks = [{"name": "lost events", "ok": ok}, {"name": "kernel", "ok": True}]
+    (folder / "trial.json").write_text(json.dumps({"verdict": {"ok": ok, "checks": checks}}))
+    (folder / "guest.json").write_text(json.dumps({"facts": {"kernel": kernel}}))
+    return folder
+
+
+def test_a_run_gives_its_good_trials_by_name(recording: Path, tmp_path: Path) -> None:
+    for name, ok in (("001_b", True), ("000_a", True), ("002_c", False)):
+        trial(tmp_path, name, recording, ok)
+    assert [folder.name for folder in sources.recordings([tmp_path])] == ["000_a", "001_b"]
+
+
+def test_a_folder_of_tables_is_a_recording(recording: Path) -> None:
+    assert sources.recordings([recording]) == [recording]
+
+
+def test_a_trial_whose_verdict_is_bad_is_refused_with_the_reason(recording: Path, tmp_path: Path) -> None:
+    folder = trial(tmp_path, "000_a", recording, ok=False)
+    for path in (folder, tmp_path):
+        with pytest.raises(StreamError, match=r"verdict is bad \(lost events\)"):
+            sources.recordings([path])
+
+
+def test_recordings_of_two_kernels_are_not_mixed(recording: Path, tmp_path: Path) -> None:
+    trial(tmp_path, "000_a", recording, kernel="6.1")
+    trial(tmp_path, "001_b", recording, kernel="6.12")
+    with pytest.raises(StreamError, match=r"several kernels \(6\.1 in 000_a; 6\.12 in 001_b\)"):
+        sources.recordings([tmp_path])
+
+
+def test_a_path_without_recordings_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TableError, match="expected a run or its tables"):
+        sources.recordings([tmp_path])
+    with pytest.raises(TableError, match="no recordings named"):
+        sources.recordings([])
+
+
+def test_a_stored_predictor_scores_another_recording(recording: Path, tmp_path: Path) -> None:
+    jobs.run(Job((recording,), "markov", 0, "task", (0.7, 0.15, 0.15), tmp_path, {}))
+    whole, last = (apply.scores(tmp_path, [recording], share) for share in (1.0, 0.15))
+    assert (whole["test_events"], last["test_events"]) == (20_000, 3_000)
+    assert last["overall"] == json.loads((tmp_path / "scores.json").read_text())["overall"] | {
+        name: pytest.approx(value) for name, value in last["overall"].items() if name.endswith("_ci")
+    }
+
+
+def test_what_comes_next_is_told_with_what_came(recording: Path, tmp_path: Path) -> None:
+    jobs.run(Job((recording,), "markov", 0, "task", (0.7, 0.15, 0.15), tmp_path, {}))
+    told = apply.foresee(tmp_path, recording, events=5, top=2)
+    assert [each.event for each in told] == list(range(19_995, 20_000))
+    assert all(len(each.likeliest) == 2 and each.likeliest[0][1] >= each.likeliest[1][1] for each in told)
+    assert all(each.mark.startswith("task") and each.median_us > 0 for each in told)
+
+
+def test_a_share_or_a_number_that_makes_no_sense_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="more than 0 and at most 1"):
+        apply.scores(tmp_path, [], share=0)
+    with pytest.raises(SettingError, match="at least one"):
+        apply.foresee(tmp_path, tmp_path, events=0)
