@@ -12,6 +12,7 @@ import binascii
 import os
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from harness.errors import MachineError
@@ -33,15 +34,19 @@ def from_console(text: bytes) -> str | None:
     return None
 
 
-def wait_for(console: Path, timeout_s: float) -> str:
-    """The key from a console log, as soon as it is there. Raises MachineError after the limit."""
+def wait_for(console: Path, timeout_s: float, fetch: Callable[[], None]) -> str:
+    """The key from a console log, as soon as it is there; `fetch` brings the log up to date.
+
+    Raises MachineError after the limit.
+    """
     end = time.monotonic() + timeout_s
     while True:
+        fetch()
         if console.is_file() and (key := from_console(console.read_bytes())):
             return key
         if time.monotonic() >= end:
             raise MachineError("the machine did not tell its host key on the serial console", log=console)
-        time.sleep(0.2)
+        time.sleep(0.5)
 
 
 def pin(known_hosts: Path, address: str, port: int, key: str) -> None:

@@ -73,6 +73,26 @@ def volume_path(name: str) -> str:
     return ended.output.strip()
 
 
+def console_volume(domain: str) -> str:
+    """Make an empty volume for the serial console of `domain` and return its path.
+
+    libvirt's log daemon replaces it with a file that only root may read; as a volume, whoever may use libvirt may
+    fetch it (`fetch_console`), and it goes with the domain.
+    """
+    made = virsh("vol-create-as", POOL, f"{domain}-console.log", "0", "--format", "raw")
+    if not made.ok:
+        raise HostError(f"no file for the serial console could be made in the pool {POOL!r}: {made.output.strip()}")
+    return volume_path(f"{domain}-console.log")
+
+
+def fetch_console(domain: str, target: Path) -> None:
+    """Copy what the serial console showed so far to `target`; nothing happens when there is no such volume."""
+    part = target.with_suffix(".part")
+    if virsh("vol-download", "--pool", POOL, f"{domain}-console.log", str(part)).ok:
+        part.replace(target)
+    part.unlink(missing_ok=True)
+
+
 def ensure_volume(name: str, source: Path, *, form: str, capacity: str) -> str:
     """Have a copy of `source` in the pool and return its path; a copy cut short by a kill is made again.
 
@@ -99,9 +119,8 @@ def remove_domain(name: str) -> None:
         for extra in (["--nvram", "--managed-save", "--snapshots-metadata"], []):
             if virsh("undefine", name, *extra).ok:
                 break
-    remove_volumes(
-        volume for volume in volumes() if re.fullmatch(re.escape(name) + r"(-vd[a-z])?\.(img|qcow2)", volume)
-    )
+    own = re.compile(re.escape(name) + r"(-console\.log|(-vd[a-z])?\.(img|qcow2))")
+    remove_volumes(volume for volume in volumes() if own.fullmatch(volume))
     if name in domains():
         raise MachineError(f"the machine {name!r} could not be removed", hint=f"virsh -c {URI} destroy {name}")
 

@@ -23,7 +23,6 @@ BOOT_LIMIT_S = {"kvm": 180, "tcg": 420}  # from power-on to SSH; measured: a few
 START_LIMIT_S = 300.0  # what Vagrant does around that
 DOWNLOAD_LIMIT_S = 1800.0  # a ready-made box comes over the network
 CHECK_LIMIT_S = 60.0
-UNSAFE = set("<>&'\"\n")  # the console's path goes into libvirt's XML, which Vagrant does not escape
 
 
 class VagrantMachine:
@@ -70,6 +69,7 @@ class VagrantMachine:
 
     def down(self) -> None:
         """Take the VM away, with its disk. Raises MachineError when it is still there afterwards."""
+        self._fetch_console()
         for entry in registry.in_folder(self.folder):
             remove(entry)
         self._domain = None
@@ -81,12 +81,6 @@ class VagrantMachine:
     def _prepare(self) -> None:
         if shutil.which("vagrant") is None:
             raise HostError("the program 'vagrant' is not installed", hint="./setup.sh installs what is missing")
-        if wrong := UNSAFE & set(str(self.folder)):
-            raise HostError(
-                f"a run folder's path may not contain {' '.join(sorted(wrong))}",
-                where=str(self.folder),
-                hint="choose another with --runs-dir",
-            )
         if self.spec.hypervisor == "libvirt":
             libvirt.check()
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -98,13 +92,14 @@ class VagrantMachine:
         prefix = f"harness-{secrets.token_hex(4)}-"
         self._domain = prefix + self.name
         vagrant = bounded(self.folder)
-        self._write_settings(prefix, accelerator)
+        registry.record(self._domain, self.spec.hypervisor, self.folder)
+        settings = self._settings(prefix, accelerator)
+        self._write(settings)
         if built:
             watcher.note(f"handing the box {built.name} to Vagrant and libvirt")
-            self._write_settings(prefix, accelerator, images.install(built, vagrant))
-        # The serial log is written by libvirt's log daemon, as root: a file that is there already stays this user's.
-        self.console.write_bytes(b"")
-        registry.record(self._domain, self.spec.hypervisor, self.folder)
+            installed = images.install(built, vagrant)
+            settings |= {"kernel": installed.kernel, "initrd": installed.initrd, "command_line": self._command_line()}
+            self._write(settings)
         self._power_on(vagrant, accelerator, watcher)
         host = self._host(vagrant, built)
         self._facts = self._describe(built, accelerator, why) | {"up_seconds": round(time.monotonic() - started, 1)}
@@ -124,10 +119,7 @@ class VagrantMachine:
             "host_key": "told on the serial console" if built else "pinned on the first connection",
         }
 
-    def _write_settings(self, prefix: str, accelerator: str, installed: images.Installed | None = None) -> None:
-        settings = self._settings(prefix, accelerator)
-        if installed:
-            settings |= {"kernel": installed.kernel, "initrd": installed.initrd, "command_line": self._command_line()}
+    def _write(self, settings: dict[str, Any]) -> None:
         (self.folder / "settings.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
 
     def _accelerator(self, built: Box | None, watcher: Watcher) -> tuple[str, str]:
@@ -154,7 +146,7 @@ class VagrantMachine:
             "pool": libvirt.POOL,
             "network": libvirt.NETWORK,
             "network_address": libvirt.network_address() if libvirtd else None,
-            "console": str(self.console),
+            "console": libvirt.console_volume(f"{prefix}{self.name}") if libvirtd else str(self.console),
             "kernel": None,
         }
 
@@ -183,6 +175,7 @@ class VagrantMachine:
         try:
             vagrant.up(provider=self.spec.hypervisor)
         except MachineError as error:
+            self._fetch_console()
             raise MachineError(
                 f"the machine did not come up: {error.what}",
                 where=self._domain,
@@ -196,7 +189,12 @@ class VagrantMachine:
         told = vagrant.conf()
         known_hosts = self.folder / "known_hosts"
         if built:
-            hostkey.pin(known_hosts, told["HostName"], int(told["Port"]), hostkey.wait_for(self.console, 10.0))
+            hostkey.pin(
+                known_hosts,
+                told["HostName"],
+                int(told["Port"]),
+                hostkey.wait_for(self.console, 10.0, self._fetch_console),
+            )
         else:
             known_hosts.write_bytes(b"")
         key = self.folder / "key" if built else Path(told["IdentityFile"].strip('"'))
@@ -220,6 +218,11 @@ class VagrantMachine:
         if isinstance(self.box, Box) and self.box.name in names():
             return recipe(self.box.name).kernel.release
         return None
+
+    def _fetch_console(self) -> None:
+        """Bring console.log up to date; VirtualBox writes it by itself."""
+        if self._domain and self.spec.hypervisor == "libvirt":
+            libvirt.fetch_console(self._domain, self.console)
 
     def _last_words(self) -> str:
         lines = self.console.read_text(encoding="utf-8", errors="replace").split("\n") if self.console.exists() else []

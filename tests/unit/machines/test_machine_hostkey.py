@@ -46,8 +46,19 @@ def test_a_key_of_another_kind_under_the_mark_does_not_count() -> None:
 
 def test_a_machine_that_tells_no_key_is_an_error_with_its_console(tmp_path: Path) -> None:
     with pytest.raises(MachineError) as caught:
-        hostkey.wait_for(tmp_path / "console.log", 0.0)
+        hostkey.wait_for(tmp_path / "console.log", 0.0, lambda: None)
     assert caught.value.log == str(tmp_path / "console.log")
+
+
+def test_the_log_is_fetched_until_the_key_is_in_it(tmp_path: Path) -> None:
+    console = tmp_path / "console.log"
+    parts = iter([b"[    0.0] Linux version", b"\n" + line(b"a" * 32)[:40], line(b"a" * 32)[40:] + b"\n"])
+
+    def fetch() -> None:
+        with console.open("ab") as sink:
+            sink.write(next(parts))
+
+    assert hostkey.wait_for(console, 30.0, fetch) == key(b"a" * 32)
 
 
 def test_the_pinned_key_is_the_only_one_and_for_nobody_else_to_read(tmp_path: Path) -> None:
