@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harness.errors import TraceError
+from harness.trace.files import whole_file
 from harness.trace.quality import TraceQuality
 from harness.trace.reader import Info, read
 from harness.trace.slicing import slices
@@ -56,15 +56,8 @@ def ingest(perf_data: Path | str, out_dir: Path | str) -> Ingested:
 
 def write_table(table: pa.Table, path: Path) -> Path:
     """Write one table with zstd, under a temporary name first, so that the file is whole wherever it exists."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            pq.write_table(table, file, compression="zstd")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        pq.write_table(table, file, compression="zstd")
     return path
 
 

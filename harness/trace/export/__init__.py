@@ -1,0 +1,35 @@
+"""Seam: formats that a recording can be handed on in. Each module has `export(trace, target) -> list of files`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+from harness.errors import UsageError
+from harness.trace.reader import Trace
+
+KINDS = {
+    "csv": "harness.trace.export.tables",
+    "parquet": "harness.trace.export.tables",
+    "perf-sched-map": "harness.trace.export.sched_map",
+    "perfetto": "harness.trace.export.perfetto",
+}
+
+
+def export(trace: Trace, kind: str, target: Path | str) -> list[Path]:
+    """Write `trace` as `kind`: into the folder `target` for csv and parquet, else to the file `target`.
+
+    Returns the files written, each whole or not there at all. UsageError where the kind is unknown or needs a
+    package that is not installed.
+    """
+    if kind not in KINDS:
+        raise UsageError(f"unknown format {kind!r}", where="--to", expected=f"one of {', '.join(KINDS)}")
+    try:
+        module = import_module(KINDS[kind])
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"the format {kind} needs the package {error.name}",
+            hint=f"install it with the extra: pip install 'harness[{kind}]'",
+        ) from error
+    found: list[Path] = module.export(trace, Path(target), kind)
+    return found

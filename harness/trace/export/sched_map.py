@@ -1,0 +1,53 @@
+"""The text of `perf sched map`: a column per CPU, a two-letter tag per task, a line per switch.
+
+The tags are perf's: A0 to Z0, then A1 and so on to Z9, then A0 again, so with more than 260 tasks they are reused.
+Times are cut off after microseconds. The text loses what it has no room for: states, priorities, wakeups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.trace.columns import codes, numbers, texts
+from harness.trace.comms import to_bytes
+from harness.trace.files import whole_file
+from harness.trace.reader import Trace
+
+_BATCH = 10_000  # lines written at a time
+
+
+def export(trace: Trace, target: Path, kind: str) -> list[Path]:
+    """Write the text to the file `target`."""
+    with whole_file(target) as file:
+        batch: list[bytes] = []
+        for line in lines(trace):
+            batch.append(line)
+            if len(batch) == _BATCH:
+                file.write(b"".join(batch))
+                batch.clear()
+        file.write(b"".join(batch))
+    return [target]
+
+
+def lines(trace: Trace) -> Iterator[bytes]:
+    """The lines, with their ends."""
+    switches = trace.switches
+    names = [to_bytes(text) for text in texts(switches, "next_comm")]
+    columns = (numbers(switches, name).tolist() for name in ("time_ns", "cpu", "next_tid"))
+    shown: list[bytes] = [b"  "] * (1 + int(numbers(switches, "cpu").max(initial=0)))
+    tags: dict[int, bytes] = {}
+    called: dict[int, int] = {}
+    for time, cpu, tid, name in zip(*columns, codes(switches, "next_comm").tolist(), strict=True):
+        tag = tags.get(tid) or tags.setdefault(tid, b". " if tid == 0 else _tag(len(tags) - (0 in tags)))
+        shown[cpu] = tag
+        cells = b"".join((b"*" if place == cpu else b" ") + cell + b" " for place, cell in enumerate(shown))
+        stamp = b"%d.%06d" % divmod(time // 1000, 1_000_000)
+        said = b"%s => %s:%d" % (tag, b"swapper" if tid == 0 else names[name], tid)
+        new = called.get(tid) != name and not (tid == 0 and tid in called)
+        called[tid] = name
+        yield b"  %s  %s secs %s\n" % (cells, stamp.rjust(12), said if new else b"")
+
+
+def _tag(number: int) -> bytes:
+    return b"%c%d" % (ord("A") + number % 26, number // 26 % 10)
