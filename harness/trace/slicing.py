@@ -26,13 +26,15 @@ from harness.trace.gather import Array
 from harness.trace.reader import Trace
 from harness.trace.states import is_runnable, true_state
 from harness.trace.tables import SCHEMAS
-from harness.trace.waits import find_waits
+from harness.trace.waits import Tracker
 
 _MAX_VALUES = (1 << 31) - 1
+_LATER = ("slice_ns", "end_state")  # what is known of a stay only when it ends
+_START_SCHEMA = pa.schema([field for field in SCHEMAS["slices"] if field.name not in _LATER])
 
 
 def slices(trace: Trace) -> pa.Table:
-    """The slices of a recording, sorted by `start_ns`, with the columns of DESIGN's `slices` table.
+    """The slices of a recording, sorted by `start_ns`, with the columns of `tables.SCHEMAS["slices"]`.
 
     The last stay on each CPU has no end and is left out, and so is one whose end was lost (the next switch on its CPU
     begins with another task). `wake_ns` is null for a task that waited because it was preempted, or whose wakeup is
@@ -45,43 +47,100 @@ def slice_table(
     switches: pa.Table, wakeups: pa.Table, migrations: pa.Table, *, shifted_states: bool = False
 ) -> pa.Table:
     """As `slices`, from tables sorted by time."""
-    cpu = numbers(switches, "cpu")
-    time, tid = numbers(switches, "time_ns"), numbers(switches, "next_tid")
-    order = np.argsort(cpu, kind="stable")
-    letters = [true_state(text, shifted_states) for text in texts(switches, "prev_state")]
-    state = codes(switches, "prev_state")
-    waits = find_waits(
-        time, cpu, numbers(switches, "prev_tid"), tid, _runnable(letters, state), wakeups, migrations, shifted_states
-    )
-    rows = order[:-1][_ended(cpu, numbers(switches, "prev_tid"), tid, order)] if len(order) else order
-    after = _following(order, rows)
-    rows, after = _by_row(rows, after)
-    runnable, offsets = waits.sets(cpu, time, tid, order)
-    places = np.empty(len(order), np.int64)
-    places[order] = np.arange(len(order))
-    return _table(switches, rows, after, letters, waits.wake_ns[rows], _lists(runnable, offsets, places[rows]))
+    return Slicer(shifted_states).feed(switches, wakeups, migrations)
 
 
-def _by_row(rows: Array, after: Array) -> tuple[Array, Array]:
-    order = np.argsort(rows, kind="stable")
-    return rows[order], after[order]
+class Slicer:
+    """Cuts a stream of events into slices, a block at a time.
+
+    What is to come tells whether a task that left was asleep, in the odd cases above. It is looked for in the same
+    block and, with `feed(..., ahead=...)`, in the next one; a task of which nothing is heard until then was asleep.
+    """
+
+    def __init__(self, shifted_states: bool = False) -> None:
+        self._shifted = shifted_states
+        self._tracker = Tracker(shifted_states)
+        self._open = _START_SCHEMA.empty_table()  # the stay that goes on, one per CPU
+
+    def feed(
+        self,
+        switches: pa.Table,
+        wakeups: pa.Table,
+        migrations: pa.Table,
+        ahead: tuple[pa.Table, pa.Table] | None = None,
+    ) -> pa.Table:
+        """The slices that end in this block, sorted by start. Each table is sorted and lies wholly behind the last one.
+
+        `ahead` are the switches and wakeups of the next block.
+        """
+        starts = self._starts(switches, wakeups, migrations, ahead)
+        cpu, old = numbers(starts, "cpu"), self._open.num_rows
+        order = np.argsort(cpu, kind="stable")
+        this, after = order[:-1], order[1:]
+        follows = cpu[this] == cpu[after]
+        ends = follows & (numbers(starts, "tid")[this] == _prev_tids(switches, old)[after])
+        rows, after = this[ends], after[ends] - old
+        by_start = np.argsort(numbers(starts, "start_ns")[rows], kind="stable")
+        last = order[np.append(~follows, True)] if len(order) else order
+        self._open = starts.take(pa.array(np.sort(last)))
+        return self._finished(starts, rows[by_start], switches, after[by_start])
+
+    def _starts(
+        self,
+        switches: pa.Table,
+        wakeups: pa.Table,
+        migrations: pa.Table,
+        ahead: tuple[pa.Table, pa.Table] | None,
+    ) -> pa.Table:
+        """The stays that go on, then those that begin at each switch of the block."""
+        letters = [true_state(text, self._shifted) for text in texts(switches, "prev_state")]
+        wants = _runnable(letters, codes(switches, "prev_state"))
+        seen = (ahead[0], ahead[1], _runnable_of(ahead[0], self._shifted)) if ahead else None
+        waits = self._tracker.feed(switches, wants, wakeups, migrations, seen)
+        cpu, tid = numbers(switches, "cpu"), numbers(switches, "next_tid")
+        order = np.argsort(cpu, kind="stable")
+        places = np.empty(len(order), np.int64)
+        places[order] = np.arange(len(order))
+        values, offsets = waits.sets(cpu, numbers(switches, "time_ns"), tid, order)
+        runnable = _lists(values, offsets, places)
+        lengths = pc.list_value_length(runnable).to_numpy(zero_copy_only=False)
+        columns = [
+            column(switches, "time_ns"),
+            column(switches, "cpu"),
+            column(switches, "next_comm"),
+            column(switches, "next_tid"),
+            column(switches, "next_prio"),
+            pa.array(waits.wake_ns, pa.int64(), mask=waits.wake_ns < 0),
+            runnable,
+            pa.array(lengths - (tid == 0) >= 2),
+        ]
+        begun = pa.Table.from_arrays(columns, schema=_START_SCHEMA)
+        return pa.concat_tables([self._open, begun]).unify_dictionaries().combine_chunks() if len(self._open) else begun
+
+    def _finished(self, starts: pa.Table, rows: Array, switches: pa.Table, after: Array) -> pa.Table:
+        begun = starts.take(pa.array(rows))
+        times = numbers(switches, "time_ns")[after] - numbers(starts, "start_ns")[rows]
+        letters = [true_state(text, self._shifted) for text in texts(switches, "prev_state")]
+        states = pa.DictionaryArray.from_arrays(
+            pa.array(codes(switches, "prev_state")[after], pa.int32()), pa.array(letters, pa.string())
+        )
+        later = {"slice_ns": pa.array(times, pa.int64()), "end_state": _unified(states)}
+        columns = [later[field.name] if field.name in later else begun[field.name] for field in SCHEMAS["slices"]]
+        return pa.Table.from_arrays(columns, schema=SCHEMAS["slices"])
 
 
-def _ended(cpu: Array, prev_tid: Array, next_tid: Array, order: Array) -> Array:
-    """Which switches in `order` (but the last) are followed by one on the same CPU that ends their stay."""
-    this, following = order[:-1], order[1:]
-    return (cpu[this] == cpu[following]) & (next_tid[this] == prev_tid[following])
-
-
-def _following(order: Array, rows: Array) -> Array:
-    """The switch that comes next on the same CPU, for each of `rows`."""
-    after = np.zeros(len(order), np.int64)
-    after[order[:-1]] = order[1:]
-    return after[rows]
+def _prev_tids(switches: pa.Table, old: int) -> Array:
+    """The task that each switch switches out, with a place before for each stay that goes on."""
+    return np.concatenate([np.full(old, -1, np.int32), numbers(switches, "prev_tid")])
 
 
 def _runnable(letters: list[str], state: Array) -> Array:
     return np.array([is_runnable(text) for text in letters] or [False], dtype=bool)[state]
+
+
+def _runnable_of(switches: pa.Table, shifted: bool) -> Array:
+    letters = [true_state(text, shifted) for text in texts(switches, "prev_state")]
+    return _runnable(letters, codes(switches, "prev_state"))
 
 
 def _lists(values: Array, offsets: Array, places: Array) -> pa.Array:
@@ -90,33 +149,10 @@ def _lists(values: Array, offsets: Array, places: Array) -> pa.Array:
         raise TraceError(
             f"the runnable sets of this recording hold {int(offsets[-1])} tasks together",
             expected=f"at most {_MAX_VALUES}",
-            hint="record a shorter time",
+            hint="convert it to files instead, which is done in parts",
         )
     lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(values, pa.int32()))
-    return lists.take(pa.array(places))
-
-
-def _table(
-    switches: pa.Table, rows: Array, after: Array, letters: list[str], woken: Array, runnable: pa.Array
-) -> pa.Table:
-    time, tid = numbers(switches, "time_ns"), numbers(switches, "next_tid")
-    lengths = pc.list_value_length(runnable).to_numpy(zero_copy_only=False)
-    ends = pa.DictionaryArray.from_arrays(
-        pa.array(codes(switches, "prev_state")[after], pa.int32()), pa.array(letters, pa.string())
-    )
-    columns = [
-        pa.array(time[rows]),
-        pa.array(time[after] - time[rows]),
-        pa.array(numbers(switches, "cpu")[rows]),
-        column(switches, "next_comm").take(pa.array(rows)),
-        pa.array(tid[rows]),
-        pa.array(numbers(switches, "next_prio")[rows]),
-        _unified(ends),
-        pa.array(woken, pa.int64(), mask=woken < 0),
-        runnable,
-        pa.array(lengths - (tid[rows] == 0) >= 2),
-    ]
-    return pa.Table.from_arrays(columns, schema=SCHEMAS["slices"])
+    return lists if (places == np.arange(len(places))).all() else lists.take(pa.array(places))
 
 
 def _unified(states: pa.DictionaryArray) -> pa.DictionaryArray:

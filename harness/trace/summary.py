@@ -15,7 +15,7 @@ from harness.trace.columns import column, numbers, texts
 from harness.trace.gather import Array
 from harness.trace.reader import Trace
 from harness.trace.states import is_runnable, true_state
-from harness.trace.waits import find_waits
+from harness.trace.waits import Tracker
 
 TASK_SCHEMA = pa.schema(
     [
@@ -171,10 +171,8 @@ def _delays(trace: Trace) -> tuple[Array, Array, Array]:
     switches = trace.switches
     time, tid = numbers(switches, "time_ns"), numbers(switches, "next_tid")
     prev = numbers(switches, "prev_tid")
-    cpu = numbers(switches, "cpu")
-    waits = find_waits(
-        time, cpu, prev, tid, _left_runnable(trace), trace.wakeups, trace.migrations, trace.shifted_states
-    )
+    tracker = Tracker(trace.shifted_states)
+    waits = tracker.feed(switches, _left_runnable(trace), trace.wakeups, trace.migrations)
     begins = waits.wait_ns
     new = _first_sights(trace, time, prev, tid)
     begins = np.where((begins < 0) & new, time, begins)

@@ -1,8 +1,8 @@
-"""When each task waited for a CPU, and which tasks waited at each switch. The rules are those of `slices`."""
+"""When each task waited for a CPU, and which tasks waited at each switch. The rules are those of `slicing`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pyarrow as pa
@@ -105,7 +105,7 @@ def stable_order(values: Array) -> Array:
 
 @dataclass
 class _Events:
-    """Every event of every task but the idle one, by task and time. `row` is the switch, or -1; `rank` orders all."""
+    """Events of tasks other than the idle one. `row` is the switch, or -1; `rank` is their order in time."""
 
     tid: Array
     time: Array
@@ -114,26 +114,46 @@ class _Events:
     row: Array
     rank: Array
 
-
-def find_waits(
-    time: Array,
-    cpu: Array,
-    prev_tid: Array,
-    next_tid: Array,
-    runnable: Array,
-    wakeups: pa.Table,
-    migrations: pa.Table,
-    shifted_states: bool = False,
-) -> Waits:
-    """Rebuild the waits from switches (arrays, `runnable`: the task that left still wants the CPU), wakeups, moves."""
-    events = _events(time, cpu, prev_tid, next_tid, runnable, wakeups, migrations)
-    return _waits(events, len(time), shifted_states)
+    def only(self, chosen: Array) -> _Events:
+        """Those chosen by a mask or by places."""
+        return _Events(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
-def _events(
-    time: Array, cpu: Array, prev_tid: Array, next_tid: Array, runnable: Array, wakeups: pa.Table, moves: pa.Table
-) -> _Events:
-    rows, none = np.arange(len(time)), np.full(wakeups.num_rows + moves.num_rows, -1)
+class Tracker:
+    """Follows tasks through a stream of events, block by block."""
+
+    def __init__(self, shifted_states: bool = False) -> None:
+        self._shifted = shifted_states
+        self._carried = _empty()
+
+    def feed(
+        self,
+        switches: pa.Table,
+        runnable: Array,
+        wakeups: pa.Table,
+        moves: pa.Table,
+        ahead: tuple[pa.Table, pa.Table, Array] | None = None,
+    ) -> Waits:
+        """The waits of a block. `runnable`: at which switches the task that left still wanted the CPU.
+
+        `ahead` are the switches and wakeups of the next block, and the same for its switches.
+        """
+        block = _in_time(_events(switches, runnable, wakeups, moves))
+        seen = _join([self._carried, block])
+        coming = _firsts(_in_time(_events(ahead[0], ahead[2], ahead[1], moves.slice(0, 0)))) if ahead else _empty()
+        events = _join([seen, coming])
+        waits = _waits(_with_ends(_by_task(events)), switches.num_rows, self._shifted)
+        self._carried = _unsettled(_by_task(seen))
+        return waits
+
+
+def _empty() -> _Events:
+    return _Events(*(np.zeros(0, np.int64) for _ in fields(_Events)))
+
+
+def _events(switches: pa.Table, runnable: Array, wakeups: pa.Table, moves: pa.Table) -> _Events:
+    time, cpu, rows = numbers(switches, "time_ns"), numbers(switches, "cpu"), np.arange(switches.num_rows)
+    none = np.full(wakeups.num_rows + moves.num_rows, -1)
     kinds = np.concatenate(
         [
             np.full(wakeups.num_rows, WAKE),
@@ -142,15 +162,68 @@ def _events(
             np.full(len(time), IN),
         ]
     )
-    tid = np.concatenate([numbers(wakeups, "tid"), numbers(moves, "tid"), prev_tid, next_tid]).astype(np.int64)
-    at = np.concatenate([numbers(wakeups, "time_ns"), numbers(moves, "time_ns"), time, time])
-    on = np.concatenate([numbers(wakeups, "target_cpu"), numbers(moves, "dest_cpu"), cpu, cpu])
-    row = np.concatenate([none, rows, rows])
-    by_time = np.argsort(at, kind="stable")
-    by_time = by_time[tid[by_time] != 0]
-    rank = stable_order(tid[by_time] - min(0, int(tid.min(initial=0))))
-    order = by_time[rank]
-    return _with_ends(_Events(tid[order], at[order], on[order], kinds[order].astype(np.int8), row[order], rank))
+    tids = [
+        numbers(wakeups, "tid"),
+        numbers(moves, "tid"),
+        numbers(switches, "prev_tid"),
+        numbers(switches, "next_tid"),
+    ]
+    times = np.concatenate([numbers(wakeups, "time_ns"), numbers(moves, "time_ns"), time, time])
+    cpus = np.concatenate([numbers(wakeups, "target_cpu"), numbers(moves, "dest_cpu"), cpu, cpu])
+    tid, row = np.concatenate(tids).astype(np.int64), np.concatenate([none, rows, rows])
+    return _Events(tid, times, cpus, kinds, row, np.zeros(0, np.int64))
+
+
+def _in_time(events: _Events) -> _Events:
+    """In the order of time, without the idle tasks."""
+    order = np.argsort(events.time, kind="stable")
+    order = order[events.tid[order] != 0]
+    events.rank = np.zeros(len(events.tid), np.int64)
+    return events.only(order)
+
+
+def _join(parts: list[_Events]) -> _Events:
+    """One after the other in time; `rank` says so."""
+    joined = _Events(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(_Events)))
+    joined.rank = np.arange(len(joined.tid))
+    return joined
+
+
+def _by_task(events: _Events) -> _Events:
+    """By task, and in time for each."""
+    return events.only(stable_order(events.tid - min(0, int(events.tid.min(initial=0)))))
+
+
+def _firsts(events: _Events) -> _Events:
+    """The first event of each task, none of them a switch of this block."""
+    _, places = np.unique(events.tid, return_index=True)
+    found = events.only(np.sort(places))
+    found.row = np.full(len(found.row), -1)
+    return found
+
+
+def _unsettled(events: _Events) -> _Events:
+    """What must be known of the past for the blocks to come, in the order of time.
+
+    That is, of each task that is not simply asleep: what happened since the switch before its last one, with no more
+    than the first wakeup after each switch.
+    """
+    place, starts = np.arange(len(events.tid)), _task_starts(events.tid)
+    switched = events.kind >= OUT_RUNNABLE
+    before = np.maximum(_last(place, switched), starts - 1)  # the switch before an event, of the same task
+    ends = np.flatnonzero(np.append(events.tid[1:] != events.tid[:-1], True)) if len(place) else place
+    of = np.cumsum(place == starts) - 1  # the number of each event's task
+    last = np.where(switched[ends], ends, before[ends])
+    since = np.where(last >= starts[ends], before[np.maximum(last, 0)], starts[ends] - 1)
+    wakes = np.concatenate([[0], np.cumsum(events.kind == WAKE)])
+    recent = (place >= since[of]) & (place >= starts)
+    first_wake = wakes[place] == wakes[before + 1]
+    asleep = (last >= starts[ends]) & (events.kind[last] == OUT_ASLEEP)
+    woken = wakes[ends + 1] > wakes[np.maximum(since, starts[ends])]
+    kept = recent & ((events.kind != WAKE) | first_wake) & ~(asleep & ~woken)[of]
+    found = events.only(kept)
+    found.row = np.full(len(found.row), -1)
+    return found.only(np.argsort(found.rank))
 
 
 def _with_ends(events: _Events) -> _Events:
@@ -175,7 +248,7 @@ def _waits(events: _Events, switches: int, shifted_states: bool) -> Waits:
     anchored = (before >= 0) & (kind[np.maximum(before, 0)] != END)
     first_wake = _next(place, kind == WAKE)[np.where(anchored, before + 1, _task_starts(events.tid)[closing])]
     begin = _begins(kind, closing, before, anchored, first_wake, anchor, shifted_states)
-    picked = (begin >= 0) & (kind[closing] == IN)
+    picked = (begin >= 0) & (events.row[closing] >= 0)
     woken = picked & (kind[np.maximum(begin, 0)] != OUT_RUNNABLE)
     waits, wakes = np.full(switches, -1, np.int64), np.full(switches, -1, np.int64)
     waits[events.row[closing[picked]]] = events.time[begin[picked]]

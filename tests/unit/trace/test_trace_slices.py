@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import harness.trace
-from harness.trace.slicing import slice_table
+from harness.trace.slicing import Slicer, slice_table
 from harness.trace.states import is_runnable
 from harness.trace.tables import SCHEMAS
 
@@ -241,6 +243,40 @@ def test_sets_of_valid_streams_are_those_of_a_plain_simulation(stream: tuple[lis
     assert [sorted(row["runnable"]) for row in rows] == simulate(switches, wakeups)[: len(rows)]
     assert len(rows) == max(0, len(switches) - 1)
     assert all(row["tid"] in row["runnable"] for row in rows)
+
+
+def in_blocks(tables: list[pa.Table], edges: list[int], shifted: bool = False) -> list[Row]:
+    """The slices of blocks that end before the given times, each with a look at the next one."""
+    blocks = []
+    for low, high in zip([-1, *edges], [*edges, 1 << 62], strict=True):
+        times = [table["time_ns"] for table in tables]
+        kept = [pc.and_(pc.greater_equal(time, low), pc.less(time, high)) for time in times]
+        blocks.append([table.filter(mask) for table, mask in zip(tables, kept, strict=True)])
+    slicer, rows = Slicer(shifted), []
+    for place, block in enumerate(blocks):
+        ahead = (blocks[place + 1][0], blocks[place + 1][1]) if place + 1 < len(blocks) else None
+        rows += slicer.feed(*block, ahead=ahead).to_pylist()
+    return sorted(rows, key=lambda row: (row["start_ns"], row["cpu"]))
+
+
+@pytest.mark.parametrize("size", [40, 1000])
+@pytest.mark.parametrize("which", ["nginx_recording", "hostile_recording"])
+def test_slices_cut_in_blocks_are_those_cut_at_once(which: str, size: int, request: pytest.FixtureRequest) -> None:
+    trace = harness.trace.read(request.getfixturevalue(which))
+    tables = [trace.switches, trace.wakeups, trace.migrations]
+    edges = trace.switches["time_ns"].to_pylist()[size::size]
+    expected = sorted(harness.trace.slices(trace).to_pylist(), key=lambda row: (row["start_ns"], row["cpu"]))
+    assert in_blocks(tables, edges) == expected
+
+
+@settings(max_examples=200, deadline=None)
+@given(streams(), st.lists(st.integers(0, 320), max_size=3))
+def test_valid_streams_cut_in_blocks_give_the_same_slices(
+    stream: tuple[list[Row], list[Row]], edges: list[int]
+) -> None:
+    names = ("switches", "wakeups", "migrations")
+    tables = [pa.Table.from_pylist(rows, schema=SCHEMAS[name]) for name, rows in zip(names, (*stream, []), strict=True)]
+    assert in_blocks(tables, sorted(edges)) == cut(*stream)
 
 
 times = st.integers(0, 40)
