@@ -189,4 +189,3 @@ def _ssh(host: Host) -> str:
     """How a person gets in."""
     options = f"-i {shlex.quote(str(host.key_path))} -o UserKnownHostsFile={shlex.quote(str(host.known_hosts_path))}"
     return f"ssh {options} -p {host.port} {host.user}@{host.address}"
-

@@ -132,8 +132,8 @@ class Host:
             connection.sftp().put(str(local), part, callback=self._watched(progress, deadline))
         quoted, target = shlex.quote(part), shlex.quote(remote)
         checked = self.run(
-            f"sum=$(sha256sum < {quoted}) && [ \"${{sum%% *}}\" = {digest} ] && mv -f {quoted} {target}"
-            f" || {{ rm -f {quoted}; echo \"$sum\"; exit {WRONG_DIGEST}; }}",
+            f'sum=$(sha256sum < {quoted}) && [ "${{sum%% *}}" = {digest} ] && mv -f {quoted} {target}'
+            f' || {{ rm -f {quoted}; echo "$sum"; exit {WRONG_DIGEST}; }}',
             timeout_s=deadline.left(),
             check=False,
         )

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from harness.spec import VerdictSpec
+
 TRACER = re.compile(r"perf(?:[_-][0-9.]+)?")  # Debian 11 calls it perf_5.10
 IDLE = re.compile(r"swapper(?:/[0-9]+)?")
 
@@ -29,17 +31,6 @@ class Quality(Protocol):
     @property
     def span_ns(self) -> int:
         """From the first event to the last."""
-
-
-class Limits(Protocol):
-    """The section `verdict` of an experiment."""
-
-    min_recorded_share: float
-    max_lost_events: int
-    max_chain_breaks: int
-    max_failed_requests: int
-    max_tracer_share: float
-    max_idle_share: float
 
 
 @dataclass(frozen=True)
@@ -88,7 +79,7 @@ def judge(
     guest: Mapping[str, Any],
     quality: Quality,
     usage: Mapping[str, float],
-    limits: Limits,
+    limits: VerdictSpec,
     expected: Mapping[str, Any],
 ) -> Verdict:
     """Judge one recording.
@@ -120,7 +111,7 @@ def _machine(guest: Mapping[str, Any], expected: Mapping[str, Any]) -> Iterator[
 
 
 def _recording(
-    guest: Mapping[str, Any], quality: Quality, limits: Limits, expected: Mapping[str, Any]
+    guest: Mapping[str, Any], quality: Quality, limits: VerdictSpec, expected: Mapping[str, Any]
 ) -> Iterator[Check]:
     share = quality.span_ns / (expected["seconds"] * 1e9)
     yield _check("whole", not quality.truncated, not quality.truncated, True, "the recording was cut off")
@@ -149,7 +140,7 @@ def _recording(
     yield _check("SSH connections", visitors == 0, visitors, 0, "somebody was logged in, which disturbs the scheduler")
 
 
-def _load(guest: Mapping[str, Any], limits: Limits, expected: Mapping[str, Any]) -> Iterator[Check]:
+def _load(guest: Mapping[str, Any], limits: VerdictSpec, expected: Mapping[str, Any]) -> Iterator[Check]:
     state = guest.get("load", {}).get("ActiveState", "unknown")
     metrics, counts = guest.get("metrics", {}), expected["counts_requests"]
     ended_well = counts and _requests_lost(metrics) == 0 and metrics.get("requests_completed", 0) > 0
@@ -179,7 +170,7 @@ def _requests_lost(metrics: Mapping[str, Any]) -> int:
     return int(metrics.get("requests_failed", 0)) + int(metrics.get("responses_non_2xx", 0))
 
 
-def _shares(usage: Mapping[str, float], limits: Limits, expected: Mapping[str, Any]) -> Iterator[Check]:
+def _shares(usage: Mapping[str, float], limits: VerdictSpec, expected: Mapping[str, Any]) -> Iterator[Check]:
     tracer, idle = _share(usage, TRACER), _share(usage, IDLE)
     yield _check(
         "tracer share",

@@ -35,9 +35,7 @@ class StressNg(BaseModel):
 
     def parse(self, output: str) -> Metrics:
         """Operations of the stressor, the seconds they took in real time, and their rate."""
-        row = re.search(
-            rf"\s{re.escape(self.stressor)}\s+([0-9]+)\s+([0-9.]+)\s+[0-9.]+\s+[0-9.]+\s+([0-9.]+)", output
-        )
+        row = re.search(rf"\s{re.escape(self.stressor)}\s+([0-9]+)\s+([0-9.]+)\s+[0-9.]+\s+[0-9.]+\s+([0-9.]+)", output)
         if not row:
             return {}
         return {"operations": int(row[1]), "seconds": float(row[2]), "operations_per_s": float(row[3])}

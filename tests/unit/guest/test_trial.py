@@ -195,7 +195,7 @@ def test_a_name_that_systemd_would_refuse_is_changed() -> None:
 
 
 def test_the_rendered_script_is_python_and_carries_the_whole_trial() -> None:
-    planned = Planned(load=NginxAb(path="/it's\"quoted\"\\n"))
+    planned = Planned(load=NginxAb(path='/it\'s"quoted"\\n'))
     wanted = trial.expected(planned, "6.1.0-x", 2)
     tree = ast.parse(trial.render(planned, wanted, attempt=3))
     texts = [
