@@ -56,13 +56,13 @@ def hypervisor_version() -> str:
 
 
 def domains() -> list[str]:
-    """The names of all domains, running or not."""
-    return virsh("list", "--all", "--name").output.split()
+    """The names of all domains, running or not. Raises HostError when libvirtd does not answer."""
+    return _answer("list", "--all", "--name").split()
 
 
 def volumes() -> list[str]:
-    """The names of the volumes in the pool."""
-    return [line.split()[0] for line in virsh("vol-list", POOL).output.splitlines() if line.strip()]
+    """The names of the volumes in the pool. Raises HostError when libvirtd does not answer."""
+    return [line.split()[0] for line in _answer("vol-list", POOL).splitlines() if line.strip()]
 
 
 def volume_path(name: str) -> str:
@@ -129,6 +129,14 @@ def remove_volumes(names: Iterable[str]) -> None:
     """Delete these volumes; one that is already gone is no matter."""
     for name in names:
         virsh("vol-delete", "--pool", POOL, name)
+
+
+def _answer(*args: str) -> str:
+    """What virsh printed; a list that could not be had is not an empty list."""
+    ended = virsh(*args)
+    if not ended.ok:
+        raise HostError(f"libvirtd does not answer: {ended.output.strip()}", where=URI, hint="./setup.sh starts it")
+    return ended.output
 
 
 def _volume_size(name: str) -> int | None:

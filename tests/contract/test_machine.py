@@ -1,0 +1,133 @@
+"""What every machine promises, whatever it runs on. The real VM goes through the same life in the end-to-end tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import machines
+from harness.errors import HarnessError, MachineError
+from harness.machines import Machine, VagrantMachine, registry
+from harness.progress import Silent, Watcher
+from harness.remote import Host
+from harness.spec import MachineSpec
+
+Make = Callable[[Path], Machine]
+
+
+class Bench:
+    """A machine that is only noted down: what a test of a campaign uses in place of a VM."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self._up = folder, False
+
+    def up(self, watcher: Watcher) -> list[Host]:
+        watcher.note("up")
+        self._up = True
+        return [Host("192.0.2.1", 22, "vagrant", self.folder / "key", self.folder / "known_hosts", "bench")]
+
+    def down(self) -> None:
+        self._up = False
+
+    def facts(self) -> dict[str, Any]:
+        return {"accelerator": "none", "cpus": 1, "kernel": "6.1.0"} if self._up else {}
+
+
+def vagrant(folder: Path) -> Machine:
+    return VagrantMachine(MachineSpec(box="debian-12"), "nobody/no-such-box", folder, "vm")
+
+
+@pytest.fixture(params=[Bench, vagrant], ids=["bench", "vagrant"])
+def machine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    monkeypatch.setenv("HARNESS_STATE", str(tmp_path / "state"))
+    make: Make = request.param
+    return make(tmp_path / "run" / "machine")
+
+
+def test_making_a_machine_does_nothing(machine: Machine, tmp_path: Path) -> None:
+    assert isinstance(machine, Machine)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_machine_that_is_not_up_has_no_facts(machine: Machine) -> None:
+    assert machine.facts() == {}
+
+
+def test_taking_away_what_is_not_there_is_no_matter_any_number_of_times(machine: Machine) -> None:
+    machine.down()
+    machine.down()
+
+
+def test_facts_belong_to_the_caller(machine: Machine) -> None:
+    machine.facts()["kernel"] = "mine"
+    assert machine.facts() == {}
+
+
+def test_a_machine_comes_up_with_hosts_and_facts_and_can_do_so_again(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    for _ in range(2):
+        (host,) = bench.up(Silent())
+        assert (host.user, host.port) == ("vagrant", 22)
+        assert {"accelerator", "cpus", "kernel"} <= set(bench.facts())
+        bench.down()
+        assert bench.facts() == {}
+
+
+def test_every_kind_is_a_machine(tmp_path: Path) -> None:
+    for kind in machines.KINDS.values():
+        assert isinstance(kind(MachineSpec(box="debian-12"), "a/b", tmp_path, "vm"), Machine)
+
+
+@pytest.fixture
+def broken_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A host whose libvirt answers, with no volumes and no domains, and whose Vagrant fails."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    replies = {
+        "vagrant": 'echo "$1" >>"$CALLS"; [ "$1" = destroy ] && exit 0; echo "The box could not be found."; exit 1',
+        "virsh": 'case "$*" in *net-info*) echo "Active: yes";; *pool-info*) echo "State: running";; '
+        '*net-dumpxml*) echo "<network><ip address=\\"192.0.2.1\\" netmask=\\"255.255.255.0\\"/></network>";; '
+        '*vol-download*) for last; do :; done; echo "Kernel panic" >"$last";; '
+        "*vol-path*) echo /pool/console.log;; *) :;; esac",
+        "setpriv": 'while [ "$1" != -- ]; do shift; done; shift; exec "$@"',
+    }
+    for name, script in replies.items():
+        (programs / name).write_text(f"#!/bin/sh\n{script}\n")
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
+    monkeypatch.setenv("HARNESS_STATE", str(tmp_path / "state"))
+    return tmp_path
+
+
+def test_a_vm_that_does_not_come_up_says_why_shows_its_last_words_and_leaves_nothing(broken_host: Path) -> None:
+    folder = broken_host / "a run" / "machine"
+    with pytest.raises(MachineError) as caught:
+        VagrantMachine(MachineSpec(box="debian-12", accelerator="tcg"), "a/b", folder, "vm").up(Silent())
+    assert "The box could not be found." in caught.value.what
+    assert "Kernel panic" in str(caught.value.hint)
+    assert caught.value.log == str(folder / "vagrant.log")
+    assert (folder / "console.log").read_text() == "Kernel panic\n"
+    assert (broken_host / "calls").read_text().split() == ["up"]
+    assert machines.left_behind() == []
+    assert list((broken_host / "state" / "machines").iterdir()) == []
+
+
+def test_a_host_without_libvirt_is_told_so_before_anything_is_made(broken_host: Path) -> None:
+    (broken_host / "bin" / "virsh").write_text("#!/bin/sh\necho 'error: failed to connect to the hypervisor'; exit 1\n")
+    folder = broken_host / "run" / "machine"
+    with pytest.raises(HarnessError, match="libvirtd does not answer") as caught:
+        VagrantMachine(MachineSpec(box="debian-12", accelerator="tcg"), "a/b", folder, "vm").up(Silent())
+    assert caught.value.exit_code == 3
+    assert not folder.exists()
+
+
+def test_a_machine_that_cannot_be_asked_about_stays_written_down(broken_host: Path) -> None:
+    entry = registry.record("harness-0-vm", "libvirt", broken_host / "run" / "machine")
+    (broken_host / "bin" / "virsh").write_text("#!/bin/sh\necho 'error: failed to connect to the hypervisor'; exit 1\n")
+    with pytest.raises(HarnessError, match="libvirtd does not answer"):
+        machines.remove(entry)
+    assert registry.entries() == [entry]

@@ -1,0 +1,90 @@
+"""The doctor looks, says what it saw, and never fails itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness import boxes, doctor
+
+
+@pytest.fixture(autouse=True)
+def bare_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A host with no program at all, and nothing of this user's in its caches."""
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HARNESS_STATE", str(tmp_path / "state"))
+    (tmp_path / "bin").mkdir()
+    return tmp_path
+
+
+def install(host: Path, name: str, script: str) -> None:
+    (host / "bin" / name).write_text(f"#!/bin/sh\n{script}\n")
+    (host / "bin" / name).chmod(0o755)
+
+
+def test_a_bare_host_lacks_every_program_and_every_lack_comes_with_a_hint() -> None:
+    checks = doctor.programs()
+    assert {check.name for check in checks} == set(doctor.PROGRAMS)
+    assert not any(check.ok for check in checks)
+    assert all(check.hint for check in checks)
+
+
+def test_on_a_bare_host_the_doctor_still_examines_everything() -> None:
+    names = {check.name for check in doctor.examine()}
+    assert {"vagrant", "torch", "libvirt", "kvm"} <= names
+    assert {f"box {name} can be built" for name in boxes.names()} <= names
+
+
+def test_vagrant_without_its_libvirt_plugin_is_not_enough(bare_host: Path) -> None:
+    install(bare_host, "vagrant", "echo 'No plugins installed.'")
+    told = {check.name: check for check in doctor.programs(["vagrant"])}
+    assert told["vagrant"].ok
+    assert not told["vagrant-libvirt"].ok
+
+
+def test_the_plugin_is_found_with_its_version(bare_host: Path) -> None:
+    install(bare_host, "vagrant", "echo 'vagrant-libvirt (0.11.2, system)'")
+    told = {check.name: check for check in doctor.programs(["vagrant"])}
+    assert (told["vagrant-libvirt"].ok, told["vagrant-libvirt"].detail) == (True, "0.11.2")
+
+
+def test_an_inactive_network_is_told_apart_from_an_active_pool(bare_host: Path) -> None:
+    install(
+        bare_host, "virsh", 'case "$*" in *net-info*) echo "Active: no";; *pool-info*) echo "State: running";; esac'
+    )
+    told = {check.name: check.ok for check in doctor.libvirt_parts()}
+    assert told == {"libvirtd": True, "libvirt network": False, "libvirt pool": True}
+
+
+def test_a_libvirtd_that_does_not_answer_is_one_finding_with_its_own_words(bare_host: Path) -> None:
+    install(bare_host, "virsh", "echo 'error: Failed to connect socket' >&2; exit 1")
+    (check,) = doctor.libvirt_parts()
+    assert (check.ok, check.detail) == (False, "error: Failed to connect socket")
+
+
+def test_a_missing_python_package_is_said_and_an_installed_one_has_its_version() -> None:
+    missing, there = doctor.python_packages(["no-such-package", "pytest"])
+    assert (missing.ok, missing.detail) == (False, "not installed")
+    assert there.ok
+    assert there.detail == pytest.__version__
+
+
+def test_a_box_that_cannot_be_built_is_advice_because_others_can() -> None:
+    for check in doctor.keyrings():
+        assert check.advice
+        assert check.ok or "no keys" in check.detail
+
+
+def test_kvm_that_was_not_tried_or_is_not_there_is_advice_and_no_failure() -> None:
+    (check,) = doctor.kvm_answer()
+    assert check.advice
+    assert not check.ok
+    assert check.hint
+
+
+def test_a_full_disk_is_said_with_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "DISK_MB", 10**12)
+    assert [check.ok for check in doctor.disk_space()] == [False, False]
+    assert str(10**12) in doctor.disk_space()[0].hint
