@@ -47,10 +47,10 @@ class LogNormalMixture:
         return (self.weight * ndtr((np.log(dt_us)[:, None] - self.mean) / self.deviation)).sum(axis=1)
 
     def quantile(self, share: float) -> np.ndarray:
-        """(n,) quantiles by bisection on the log of dt; 50 halvings reach the last bits of a double."""
+        """(n,) quantiles by bisection on the log of dt; 36 halvings leave less than a part in a million."""
         low = (self.mean - 40 * self.deviation).min(axis=1)
         high = (self.mean + 40 * self.deviation).max(axis=1)
-        for _ in range(50):
+        for _ in range(36):
             middle = (low + high) / 2
             below = self.cdf(np.exp(middle)) < share
             low, high = np.where(below, middle, low), np.where(below, high, middle)
@@ -93,3 +93,19 @@ class Histogram:
         before = total[rows, which] - self.probability[rows, which]
         inside = np.clip((share - before) / np.maximum(self.probability[rows, which], 1e-300), 0, 1)
         return np.exp(BIN_EDGES[which] + inside * (BIN_EDGES[1] - BIN_EDGES[0]))
+
+
+CRPS_LEVELS = (np.arange(16) + 0.5) / 16
+
+
+def crps(density: Density, dt_us: np.ndarray) -> np.ndarray:
+    """(n,) continuous ranked probability score in microseconds: how far the whole density is from dt.
+
+    Twice the mean pinball loss over CRPS_LEVELS (Gneiting and Raftery, JASA 102, 2007). For a density that is all
+    at one point it is the absolute error.
+    """
+    total = np.zeros(len(dt_us))
+    for level in CRPS_LEVELS:
+        over = dt_us - density.quantile(float(level))
+        total += np.maximum(level * over, (level - 1) * over)
+    return 2 * total / len(CRPS_LEVELS)

@@ -9,6 +9,7 @@ import numpy as np
 
 from model.bootstrap import interval, over_seeds
 from model.data import Segment
+from model.density import crps
 from model.errors import StreamError
 from model.marks import UNKNOWN
 from model.predictors.protocol import Prediction, Predictor
@@ -31,6 +32,7 @@ class Outcomes:
     confidence: np.ndarray  # probability of the most probable mark
     slice_nats: np.ndarray  # -log density of dt in microseconds
     slice_error_us: np.ndarray  # |median - dt|
+    slice_crps_us: np.ndarray
     slice_rank: np.ndarray  # cumulative probability at dt: uniform if the densities are right
 
 
@@ -63,6 +65,7 @@ def _outcomes(prediction: Prediction, segment: Segment) -> Outcomes:
         confidence=np.exp(prediction.log_probs[rows, best[:, 0]]),
         slice_nats=-prediction.dt.log_pdf(dt_us),
         slice_error_us=np.abs(prediction.dt.quantile(0.5) - dt_us),
+        slice_crps_us=crps(prediction.dt, dt_us),
         slice_rank=prediction.dt.cdf(dt_us),
     )
 
@@ -121,6 +124,7 @@ def _table(found: Outcomes, chosen: np.ndarray) -> dict[str, object]:
         "time_nll_nats": mean(found.slice_nats),
         "time_nll_ci": interval(found.slice_nats, chosen),
         "time_mae_us": mean(found.slice_error_us),
+        "time_crps_us": mean(found.slice_crps_us),
         "calibration_error": _calibration_error(found, chosen),
         "time_calibration_error": _rank_error(found.slice_rank[chosen]),
     }

@@ -20,6 +20,8 @@ KINDS = {
     "gradient_boosting": "model.predictors.gradient_boosting:GradientBoosting",
     "lstm": "model.predictors.lstm:Lstm",
     "gru": "model.predictors.gru:Gru",
+    "mingru": "model.predictors.mingru:MinGru",
+    "transformer": "model.predictors.transformer:Transformer",
     "fifo": "model.predictors.fifo:Fifo",
     "cfs_replay": "model.predictors.cfs_replay:CfsReplay",
 }

@@ -22,19 +22,21 @@ WARM_UP = 512  # events read before a segment, to bring the memory up to date
 class Recurrent:
     """A network with a memory. `regime` is `slices` (marks, slices and end states go in) or `marks` (marks alone).
 
-    `lanes` is what fits the data where it is left out. Same seed, same data, same CPU: same weights, bit for bit,
+    What is left out is what suits the cell and the data. Same seed, same data, same CPU: same weights, bit for bit,
     unless `max_seconds` ended the training.
     """
 
     cell: type[torch.nn.Module]
     seeded = True
+    layers_by_default = 1
+    rate_by_default = 1e-2
 
     def __init__(
         self,
         regime: str = "slices",
         hidden: int = 64,
-        layers: int = 1,
-        learning_rate: float = 1e-2,
+        layers: int | None = None,
+        learning_rate: float | None = None,
         lanes: int | None = None,
         steps: int = 64,
         slice_weight: float = 0.3,
@@ -45,7 +47,8 @@ class Recurrent:
     ) -> None:
         if regime not in ("marks", "slices"):
             raise SettingError(f"regime {regime!r}: a recurrent network takes 'marks' or 'slices'")
-        self.regime, self.hidden, self.layers, self.learning_rate = regime, hidden, layers, learning_rate
+        self.regime, self.hidden, self.layers = regime, hidden, layers or self.layers_by_default
+        self.learning_rate = learning_rate or self.rate_by_default
         self.lanes, self.steps, self.slice_weight = lanes, steps, slice_weight
         self.max_epochs, self.max_seconds, self.patience, self.seed = max_epochs, max_seconds, patience, seed
 

@@ -17,6 +17,8 @@ from model.predictors.protocol import REGIMES, Predictor, unwatched
 SMALL: dict[str, dict[str, object]] = {
     "lstm": {"hidden": 8, "max_epochs": 2},
     "gru": {"hidden": 8, "max_epochs": 2, "regime": "marks"},
+    "mingru": {"hidden": 8, "max_epochs": 2},
+    "transformer": {"hidden": 8, "max_epochs": 2},
     "decision_tree": {"depth": 4},
     "gradient_boosting": {"rounds": 5, "leaves": 7},
 }

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model.density import BINS, Density, Histogram, LogNormalMixture, bin_of
+from model.density import BINS, Density, Histogram, LogNormalMixture, bin_of, crps
 
 
 def mixture() -> LogNormalMixture:
@@ -42,3 +42,12 @@ def test_a_log_normal_scores_as_its_formula_says() -> None:
 def test_what_lies_beyond_the_histogram_belongs_to_its_end_bins() -> None:
     assert bin_of(np.array([0.001, 0.1, 9.99e6, 1e9])).tolist() == [0, 0, BINS - 1, BINS - 1]
     assert np.isfinite(histogram().log_pdf(np.array([1e-3]))).all()
+
+
+def test_crps_agrees_with_its_definition_by_sampling() -> None:
+    draw = np.random.default_rng(0)
+    one = LogNormalMixture(np.array([[1.0]]), np.array([[3.0]]), np.array([[0.5]]))
+    left, right = np.exp(draw.normal(3.0, 0.5, (2, 200_000)))
+    for dt in (5.0, 20.0, 60.0):
+        expected = np.abs(left - dt).mean() - np.abs(left - right).mean() / 2
+        assert crps(one, np.array([dt]))[0] == pytest.approx(expected, rel=0.05)
