@@ -112,6 +112,32 @@ def load(folders: Sequence[Path], mark: str = "task", split: Sequence[float] = (
     return Dataset(mark, vocabulary, train, valid, test, tuple(recording.folder.name for recording in recordings))
 
 
+def across(train: Sequence[Path], test: Sequence[Path], mark: str = "task", valid: float = 0.15) -> Dataset:
+    """Learn from some recordings and be tested on others, whole: another trial, another load, another host.
+
+    The last `valid` share of each recording learned from is held out for validation; nothing of the others is seen.
+    """
+    shared = {Path(folder).resolve() for folder in train} & {Path(folder).resolve() for folder in test}
+    if shared or not train or not test:
+        told = f"{min(shared)} is both learned from and tested on" if shared else "one of the two sides is empty"
+        raise SettingError(f"{told}: expected recordings to learn from, and others to be tested on")
+    if not 0 < valid < 1:
+        raise SettingError(f"validation share {valid}: expected more than 0 and less than 1")
+    known = [_read(Path(folder), mark, (1 - valid, valid / 2, valid / 2)) for folder in train]
+    vocabulary = Vocabulary.of(name for recording in known for name in _train_names(recording))
+    parts: list[list[Segment]] = [[], []]
+    for recording in known:
+        for stream in _streams(recording, vocabulary):
+            end = int(np.searchsorted(stream.start_ns, recording.cuts_ns[0]))
+            parts[0].append(Segment(stream, 0, end))
+            parts[1].append(Segment(stream, end, len(stream)))
+    others = [
+        Segment(stream, 0, len(stream)) for stream in streams([Path(folder) for folder in test], mark, vocabulary)
+    ]
+    learned, held_out = (tuple(segment for segment in part if len(segment)) for part in parts)
+    return Dataset(mark, vocabulary, learned, held_out, tuple(others), tuple(Path(f).name for f in (*train, *test)))
+
+
 def streams(folders: Sequence[Path], mark: str, vocabulary: Vocabulary) -> list[Stream]:
     """Whole recordings, uncut, in the marks of a vocabulary that was made elsewhere."""
     recordings = [_read(folder, mark, (0.7, 0.15, 0.15)) for folder in folders]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
 import inspect
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +16,7 @@ KINDS = {
     "most_frequent": "model.predictors.most_frequent:MostFrequent",
     "repeat": "model.predictors.repeat:Repeat",
     "markov": "model.predictors.markov:Markov",
+    "ctw": "model.predictors.ctw:Ctw",
     "slice_markov": "model.predictors.slice_markov:SliceMarkov",
     "decision_tree": "model.predictors.decision_tree:DecisionTree",
     "gradient_boosting": "model.predictors.gradient_boosting:GradientBoosting",
@@ -25,6 +27,14 @@ KINDS = {
     "fifo": "model.predictors.fifo:Fifo",
     "cfs_replay": "model.predictors.cfs_replay:CfsReplay",
 }
+
+# What a predictor needs beyond the core, by name: the library and the extra that brings it.
+EXTRAS = {"gradient_boosting": ("lightgbm", "boosting")}
+
+
+def installed(kind: str) -> bool:
+    """Whether the library behind a predictor's extra is here; True where it needs none."""
+    return kind not in EXTRAS or importlib.util.find_spec(EXTRAS[kind][0]) is not None
 
 
 def find(kind: str) -> type[Any]:
@@ -40,6 +50,10 @@ def find(kind: str) -> type[Any]:
 def create(kind: str, settings: Mapping[str, Any]) -> Predictor:
     """A predictor that has learned nothing yet. SettingError if it has no such setting."""
     cls = find(kind)
+    if not installed(kind):
+        raise SettingError(
+            f"predictor {kind!r} needs {EXTRAS[kind][0]}: install the extra `harness[{EXTRAS[kind][1]}]`"
+        )
     known = list(inspect.signature(cls).parameters)
     for name in settings:
         if name not in known:

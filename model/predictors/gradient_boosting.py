@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from model.errors import SettingError
 from model.predictors.trees import Trees
 
 FLOOR = 1e-4  # share of the probability that goes to marks as they are common: boosting is sure of too much
@@ -82,8 +81,6 @@ class GradientBoosting(Trees):
 
 
 def _lightgbm() -> Any:
-    try:
-        import lightgbm
-    except ImportError as error:
-        raise SettingError("gradient_boosting needs LightGBM: install the extra `harness[boosting]`") from error
+    import lightgbm
+
     return lightgbm

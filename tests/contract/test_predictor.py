@@ -11,7 +11,7 @@ import pytest
 from model import checkpoint, data, synthetic
 from model.checkpoint import Checkpoint
 from model.data import Segment, Stream
-from model.predictors import KINDS, create, find
+from model.predictors import KINDS, create, find, installed
 from model.predictors.protocol import REGIMES, Predictor, unwatched
 
 SMALL: dict[str, dict[str, object]] = {
@@ -35,7 +35,8 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> data.Dataset:
     return data.load([folder])
 
 
-@pytest.fixture(scope="module", params=list(KINDS))
+# What an extra brings is held to the rules wherever it is installed.
+@pytest.fixture(scope="module", params=[kind for kind in KINDS if installed(kind)])
 def fitted(request: pytest.FixtureRequest, dataset: data.Dataset) -> tuple[str, Predictor]:
     predictor = made(request.param)
     predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)

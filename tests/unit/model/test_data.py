@@ -99,6 +99,23 @@ def test_several_recordings_share_one_vocabulary(recording: Path, source: synthe
     assert [len(segment) for segment in loaded.train] == [14_000, 2_100]
 
 
+def test_other_recordings_are_tested_whole_and_never_learned_from(
+    recording: Path, source: synthetic.Source, tmp_path: Path
+) -> None:
+    synthetic.write(tmp_path / "other", synthetic.Source(tasks=7, seed=1), 3000, seed=9)
+    loaded = data.across([recording], [tmp_path / "other"])
+    assert [len(segment) for segment in (*loaded.train, *loaded.valid, *loaded.test)] == [17_000, 3_000, 3_000]
+    assert len(loaded.vocabulary) == 1 + source.tasks
+    assert (loaded.test[0].stream.mark == UNKNOWN).any()
+
+
+def test_a_recording_cannot_be_on_both_sides(recording: Path) -> None:
+    with pytest.raises(SettingError, match="both learned from and tested on"):
+        data.across([recording], [recording])
+    with pytest.raises(SettingError, match="one of the two sides is empty"):
+        data.across([recording], [])
+
+
 def test_an_empty_recording_is_refused_with_its_folder(recording: Path, tmp_path: Path) -> None:
     empty = rewrite(recording, tmp_path / "empty", lambda table: table.slice(0, 0))
     with pytest.raises(StreamError, match=r"empty: 0 slices: expected at least 100"):

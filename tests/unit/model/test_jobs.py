@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from model import checkpoint, data, jobs
+from model import checkpoint, data, jobs, predictors
 from model.errors import CheckpointError, SettingError
 from model.jobs import Job
 
@@ -76,6 +76,14 @@ def test_an_unknown_predictor_names_the_nearest(recording: Path, tmp_path: Path)
 def test_an_unknown_setting_names_those_there_are(recording: Path, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"no setting 'depth': it has order, max_order"):
         jobs.run(job(recording, tmp_path, depth=3))
+
+
+def test_a_predictor_whose_library_is_missing_names_the_extra(
+    recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(predictors.EXTRAS, "markov", ("no_such_library", "counting"))
+    with pytest.raises(SettingError, match=r"needs no_such_library: install the extra `harness\[counting\]`"):
+        jobs.run(job(recording, tmp_path))
 
 
 def test_a_predictor_is_rebuilt_from_its_folder_alone(recording: Path, tmp_path: Path, dataset: data.Dataset) -> None:

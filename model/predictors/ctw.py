@@ -1,0 +1,116 @@
+"""A universal compressor over marks (see `model.context_tree`): it needs to be told neither order nor when to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from model.context_tree import ContextTree
+from model.data import Segment
+from model.density import Histogram
+from model.errors import SettingError
+from model.history import past_marks
+from model.predictors.protocol import OnProgress, Prediction
+from model.slice_table import SliceTable
+
+LONGEST = 16
+SLICE_LAGS = 2
+
+
+class Ctw:
+    """Contexts of up to `depth` marks. `online`: it goes on learning while it predicts.
+
+    It then also learns the `memory` events before a segment. Where these were in the train part they count twice, which
+    gives the recent past more weight.
+    """
+
+    regime = "marks"
+    seeded = False
+
+    def __init__(self, depth: int = 8, online: bool = True, memory: int = 4096) -> None:
+        if not 1 <= depth <= LONGEST or memory < 0:
+            raise SettingError(f"ctw: expected a depth of 1 to {LONGEST} and a memory of 0 events or more")
+        self.depth, self.online, self.memory = depth, online, memory
+
+    def settings(self) -> dict[str, object]:
+        """The constructor's arguments."""
+        return {"depth": self.depth, "online": self.online, "memory": self.memory}
+
+    def fit(
+        self, train: Sequence[Segment], valid: Sequence[Segment], marks: int, on_progress: OnProgress
+    ) -> list[dict[str, float]]:
+        """Learn the train part, event by event."""
+        on_progress("counting", 0, None)
+        self._shape(marks)
+        for segment in train:
+            for context, mark in self._events(segment):
+                self.tree.learn(context, mark)
+        self.slices.fit(train)
+        if valid:
+            self.slices.choose(valid)
+        return []
+
+    def predict(self, segment: Segment) -> Prediction:
+        """Each event from what was learned so far, then learned itself."""
+        tree = self.lately(segment)
+        probability = np.empty((len(segment), self.marks))
+        for row, (context, mark) in enumerate(self._events(segment)):
+            probability[row] = tree.probabilities(context)
+            if self.online:
+                tree.learn(context, mark)
+        return Prediction(np.log(probability), self.slices.predict(segment))
+
+    def session(self, segment: Segment) -> CtwSession:
+        """Walk on from before the segment's first event."""
+        first = Segment(segment.stream, segment.start, segment.start + 1)
+        past = past_marks([first], max(self.depth, SLICE_LAGS), self.marks)[0].tolist()
+        return CtwSession(self, past, self.lately(segment))
+
+    def lately(self, segment: Segment) -> ContextTree:
+        """What was learned, and what the stream did just before the segment."""
+        tree = ContextTree(self.marks, self.depth, below=self.tree)
+        if self.online:
+            begin = max(0, segment.start - self.memory)
+            for context, mark in self._events(Segment(segment.stream, begin, segment.start)):
+                tree.learn(context, mark)
+        return tree
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The tree and the histograms."""
+        return {"marks": np.array([self.marks]), **self.tree.arrays(), **self.slices.arrays()}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take back what `arrays` gave."""
+        self._shape(int(arrays["marks"][0]))
+        self.tree.restore(arrays)
+        self.slices.restore(arrays)
+
+    def _shape(self, marks: int) -> None:
+        self.marks, self.tree = marks, ContextTree(marks, self.depth)
+        self.slices = SliceTable(marks, SLICE_LAGS)
+
+    def _events(self, segment: Segment) -> Iterator[tuple[list[int], int]]:
+        past = past_marks([segment], self.depth, self.marks).tolist()
+        return zip(past, segment.of(segment.stream.mark).tolist(), strict=True)
+
+
+class CtwSession:
+    """The last marks of one stream, and what they have taught."""
+
+    def __init__(self, ctw: Ctw, past: list[int], tree: ContextTree) -> None:
+        self.ctw, self.past, self.tree = ctw, past, tree  # the latest first
+
+    def marks(self) -> np.ndarray:
+        """(marks,) probabilities of the next mark."""
+        return self.tree.probabilities(self.past[: self.ctw.depth])
+
+    def slice_of(self, mark: int) -> Histogram:
+        """The density of the next slice, should `mark` be picked."""
+        return self.ctw.slices.of(mark, self.past)
+
+    def push(self, mark: int, slice_us: float, end_state: int) -> None:
+        """Remember the mark, and learn from it."""
+        if self.ctw.online:
+            self.tree.learn(self.past[: self.ctw.depth], mark)
+        self.past = [mark, *self.past[:-1]]
