@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.machines.base import Machine
+from harness.machines.images import uninstall
 from harness.machines.registry import Entry as Leftover
 from harness.machines.registry import entries
 from harness.machines.vagrant import VagrantMachine, remove
@@ -15,4 +16,4 @@ def left_behind() -> list[Leftover]:
     return [entry for entry in entries() if not entry.owned()]
 
 
-__all__ = ["KINDS", "Leftover", "Machine", "VagrantMachine", "left_behind", "remove"]
+__all__ = ["KINDS", "Leftover", "Machine", "VagrantMachine", "left_behind", "remove", "uninstall"]
