@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import IO, Protocol, cast
+from typing import Protocol
 
 import zstandard
 
 COMPRESSED, COMPRESSED2 = 81, 83
 _MAX_WINDOW = 128 << 20  # bytes; what zstd's own tools allow
+_FED = 1024  # bytes decompressed at a time: at most 32 MB, in a file made to do harm
 
 
 class Bytes(Protocol):
@@ -33,24 +34,35 @@ class Decompressed:
         self.outer, self.order = outer, order
         self.plain: list[bytes] = []
         self.why, self.left = "", 0
-        decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
-        self._reader = decompressor.stream_reader(
-            cast("IO[bytes]", _Payloads(self._payloads())), read_across_frames=True
-        )
+        self._pieces = self._decompressed()
+        self._rest = b""
 
     def readinto(self, target: memoryview) -> int:
         """Fill `target`; a stream that cannot be decompressed ends there, and `why` says so."""
         done = 0
-        while done < len(target) and not self.why:
-            try:
-                more = self._reader.readinto(target[done:])
-            except zstandard.ZstdError as error:
-                self.why = f"the compressed records cannot be decompressed: {error}"
-                break
-            if not more:
-                break
-            done += more
+        while done < len(target):
+            if not self._rest:
+                self._rest = next(self._pieces, b"")
+                if not self._rest:
+                    break
+            given = self._rest[: len(target) - done]
+            target[done : done + len(given)] = given
+            done, self._rest = done + len(given), self._rest[len(given) :]
         return done
+
+    def _decompressed(self) -> Iterator[bytes]:
+        """What is in the records, piece by piece; zstandard's stream_reader loses what its last read has no room for."""
+        decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
+        stream = decompressor.decompressobj(read_across_frames=True)
+        for payload in self._payloads():
+            for start in range(0, len(payload), _FED):
+                try:
+                    piece = stream.decompress(payload[start : start + _FED])
+                except zstandard.ZstdError as error:
+                    self.why = f"the compressed records cannot be decompressed: {error}"
+                    return
+                if piece:
+                    yield piece
 
     def _payloads(self) -> Iterator[bytes]:
         """What each compressed record holds; other records are put aside."""
@@ -66,23 +78,6 @@ class Decompressed:
                 yield _sized(body, self.order)
             else:
                 self.plain.append(head + body)
-
-
-class _Payloads:
-    """A file-like object over an iterator of bytes, for zstandard to read from."""
-
-    def __init__(self, parts: Iterator[bytes]) -> None:
-        self.parts, self.rest = parts, b""
-
-    def read(self, size: int = -1) -> bytes:
-        while not self.rest:
-            try:
-                self.rest = next(self.parts)
-            except StopIteration:
-                return b""
-        size = len(self.rest) if size < 0 else size
-        given, self.rest = self.rest[:size], self.rest[size:]
-        return given
 
 
 def _sized(body: bytes, order: str) -> bytes:

@@ -34,7 +34,7 @@ _START_SCHEMA = pa.schema([field for field in SCHEMAS["slices"] if field.name no
 
 
 def slices(trace: Trace) -> pa.Table:
-    """The slices of a recording, sorted by `start_ns`, with the columns of `tables.SCHEMAS["slices"]`.
+    """The slices of a recording, sorted by `start_ns` and CPU, with the columns of `tables.SCHEMAS["slices"]`.
 
     The last stay on each CPU has no end and is left out, and so is one whose end was lost (the next switch on its CPU
     begins with another task). `wake_ns` is null for a task that waited because it was preempted, or whose wakeup is
@@ -62,6 +62,11 @@ class Slicer:
         self._tracker = Tracker(shifted_states)
         self._open = _START_SCHEMA.empty_table()  # the stay that goes on, one per CPU
 
+    @property
+    def earliest_open_ns(self) -> int | None:
+        """When the oldest stay that goes on began; slices to come begin no earlier. None where none goes on."""
+        return pc.min(self._open["start_ns"]).as_py()
+
     def feed(
         self,
         switches: pa.Table,
@@ -80,7 +85,7 @@ class Slicer:
         follows = cpu[this] == cpu[after]
         ends = follows & (numbers(starts, "tid")[this] == _prev_tids(switches, old)[after])
         rows, after = this[ends], after[ends] - old
-        by_start = np.argsort(numbers(starts, "start_ns")[rows], kind="stable")
+        by_start = np.lexsort([cpu[rows], numbers(starts, "start_ns")[rows]])
         last = order[np.append(~follows, True)] if len(order) else order
         self._open = starts.take(pa.array(np.sort(last)))
         return self._finished(starts, rows[by_start], switches, after[by_start])

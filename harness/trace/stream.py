@@ -15,7 +15,7 @@ from harness.trace.header import Section
 from harness.trace.ids import Ids
 from harness.trace.walk import AUXTRACE, TRACING_DATA, Walk, walk
 
-CHUNK_BYTES = 4 << 20
+CHUNK_BYTES = 2 << 20
 _MAX_APART = 10_000  # records that are read apart cost a look at the whole buffer each; real files have a few
 
 
@@ -24,7 +24,8 @@ class FileBytes:
 
     def __init__(self, file: BinaryIO, section: Section) -> None:
         self.file, self.left = file, section.size
-        file.seek(section.offset)
+        if section.size:  # a forged offset may lie beyond anything that can be sought
+            file.seek(section.offset)
 
     def readinto(self, target: memoryview) -> int:
         """Fill `target` as far as the section goes; how many bytes were put there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import struct
 import tempfile
 import time
@@ -36,6 +37,13 @@ def whole(nginx_recording: Path) -> bytes:
     return nginx_recording.read_bytes()
 
 
+class Named(bytes):
+    """Bytes whose name is short, for the messages of failing tests."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} bytes>"
+
+
 @pytest.fixture(scope="module")
 def small(whole: bytes) -> bytes:
     """The same recording with the first 60 of its records only: quick to mutate, with every part in it."""
@@ -49,7 +57,7 @@ def small(whole: bytes) -> bytes:
     moved = b"".join(struct.pack("<QQ", start - removed, length) for start, length in entries)
     header = bytearray(whole[:end])
     struct.pack_into("<Q", header, DATA_SIZE, end - offset)
-    return bytes(header) + moved + whole[table + 16 * count :]
+    return Named(bytes(header) + moved + whole[table + 16 * count :])
 
 
 def test_a_shortened_recording_is_still_a_whole_one(small: bytes, tmp_path: Path) -> None:
@@ -115,13 +123,20 @@ def assert_tables_or_trace_error(data: bytes) -> None:
         tracemalloc.start()
         with contextlib.suppress(TraceError):
             harness.trace.slices(harness.trace.read(path))
+        with contextlib.suppress(TraceError):
+            harness.trace.ingest(path, Path(folder) / "out")
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert time.perf_counter() - started < 5
         assert peak < 40 << 20
 
 
-slow = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# a longer search: TRACE_FUZZ_EXAMPLES=20000 pytest tests/unit/trace/test_trace_damage.py
+slow = settings(
+    max_examples=int(os.environ.get("TRACE_FUZZ_EXAMPLES", "60")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 
 
 @slow

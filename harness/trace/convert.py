@@ -1,0 +1,141 @@
+"""A recording to Parquet files, in memory that does not grow with it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+
+from harness.trace.decode import Block, Decoder
+from harness.trace.judging import Counted, demand_whole, is_shifted, judge, open_decoder, state_names
+from harness.trace.merge import RELEASE_ROWS, in_order, scan
+from harness.trace.quality import TraceQuality
+from harness.trace.reader import Info, info
+from harness.trace.recording import Recording, located, open_recording
+from harness.trace.sinks import SliceSink, TableSink
+from harness.trace.slicing import Slicer
+from harness.trace.span import Chain
+from harness.trace.states import StateNames, may_be_shifted
+from harness.trace.stream import CHUNK_BYTES
+from harness.trace.tables import EVENT_TABLES, to_table
+from harness.trace.usage import Usage, UsageCount
+
+ALL_TABLES = (*EVENT_TABLES, "slices")
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What `convert` wrote, by table. `usage` is by comm, without the idle tasks; `idle_share` is theirs."""
+
+    paths: dict[str, Path]
+    quality: TraceQuality
+    header: Info
+    usage: dict[str, Usage]
+    idle_share: float
+    rows: dict[str, int] = field(default_factory=dict)
+
+
+def convert(
+    path: Path | str,
+    out_dir: Path | str,
+    *,
+    tables: tuple[str, ...] = ALL_TABLES,
+    strict: bool = False,
+    formats_from: Path | str | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+    chunk_bytes: int = CHUNK_BYTES,
+    release_rows: int = RELEASE_ROWS,
+) -> Converted:
+    """Write `tables` of a recording as `<table>.parquet` into `out_dir` (made if need be), each whole or not at all.
+
+    Damage is handled as by `read`. `on_progress` is told samples decoded and samples in all. Raises TraceError where
+    the recording cannot be read.
+    """
+    recording = open_recording(Path(path), Path(formats_from) if formats_from is not None else None)
+    folder = Path(out_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    with located(Path(path)):
+        return _convert(recording, folder, tables, strict, on_progress, chunk_bytes, release_rows)
+
+
+def _convert(
+    recording: Recording,
+    folder: Path,
+    tables: tuple[str, ...],
+    strict: bool,
+    on_progress: Callable[[int, int], None] | None,
+    chunk_bytes: int,
+    release_rows: int,
+) -> Converted:
+    decoder, chain, usage = open_decoder(recording), Chain(), UsageCount()
+    first = scan(recording, decoder, chunk_bytes)
+    states = state_names(recording.header)
+    shifted = _shifted(recording, states, first.bounds, chunk_bytes)
+    with contextlib.ExitStack() as stack:
+        sinks = {name: stack.enter_context(TableSink(folder, name)) for name in tables if name != "slices"}
+        slicing = _Slicing(
+            Slicer(shifted), stack.enter_context(SliceSink(folder)) if "slices" in tables else None, usage
+        )
+        for blocks in in_order(recording, decoder, first.bounds, chunk_bytes, release_rows):
+            made = _tables(blocks, decoder, states)
+            for name, table in made.items():
+                chain.add(name, blocks.get(name, {}))
+                if name in sinks:
+                    sinks[name].add(table)
+            slicing.add(made)
+            if on_progress:
+                on_progress(sum(decoder.counts.values()), first.times.samples)
+        slicing.finish()
+        quality = judge(recording, decoder, Counted(first.times, first.losses, chain), states, shifted)
+        if strict:
+            demand_whole(recording, quality)
+    found: list[TableSink | SliceSink] = [*sinks.values(), *([slicing.sink] if slicing.sink else [])]
+    shares, idle = usage.result()
+    paths, rows = {sink.name: sink.path for sink in found}, {sink.name: sink.rows for sink in found}
+    return Converted(paths, quality, info(recording), shares, idle, rows)
+
+
+def _tables(blocks: dict[str, Block], decoder: Decoder, states: StateNames | None) -> dict[str, pa.Table]:
+    names = list(decoder.names.codes)
+    return {name: to_table(name, blocks.get(name, {}), names, states) for name in EVENT_TABLES}
+
+
+@dataclass
+class _Slicing:
+    """Cuts slices with a look at the block to come, so each block is cut when the next one is there."""
+
+    slicer: Slicer
+    sink: SliceSink | None
+    usage: UsageCount
+    waiting: dict[str, pa.Table] | None = None
+
+    def add(self, tables: dict[str, pa.Table]) -> None:
+        if self.waiting is not None:
+            self._cut(self.waiting, (tables["switches"], tables["wakeups"]))
+        self.waiting = tables
+
+    def finish(self) -> None:
+        if self.waiting is not None:
+            self._cut(self.waiting, None)
+        self.waiting = None
+
+    def _cut(self, block: dict[str, pa.Table], ahead: tuple[pa.Table, pa.Table] | None) -> None:
+        if self.sink is None:
+            return
+        made = self.slicer.feed(block["switches"], block["wakeups"], block["migrations"], ahead)
+        self.usage.add(made)
+        self.sink.add(made, self.slicer.earliest_open_ns)
+
+
+def _shifted(recording: Recording, states: StateNames | None, bounds: list[list[int]], chunk_bytes: int) -> bool:
+    """Whether states are shifted, told by the first switch away from an idle task, of kernels that may shift them."""
+    if states is None or not may_be_shifted(recording.header.os_release):
+        return False
+    for blocks in in_order(recording, Decoder(recording.header), bounds, chunk_bytes, 1):
+        switches = blocks.get("switches", {})
+        if switches and (switches["prev_tid"] == 0).any():
+            return is_shifted(recording.header, switches, states)
+    return True

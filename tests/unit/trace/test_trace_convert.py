@@ -1,0 +1,116 @@
+"""Files written in parts are those written at once, in bounded memory, whole or not at all."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from forge import Forge, Switch
+from perf_record import MORE_EVENTS, record
+
+import harness.trace
+from harness.errors import TraceError
+from harness.trace.convert import ALL_TABLES, convert
+from harness.trace.sinks import SliceSink
+
+
+def assert_written_as_read(path: Path, folder: Path, **options: int) -> None:
+    made, trace = convert(path, folder, **options), harness.trace.read(path)
+    for name in ALL_TABLES:
+        expected = harness.trace.slices(trace) if name == "slices" else getattr(trace, name)
+        written = pq.read_table(made.paths[name])
+        assert made.rows[name] == expected.num_rows
+        assert written.to_pylist() == expected.to_pylist(), name
+    assert made.quality == trace.quality
+    assert made.header == trace.header
+
+
+@pytest.mark.parametrize("which", ["nginx_recording", "hostile_recording"])
+@pytest.mark.parametrize(("chunk_bytes", "release_rows"), [(1 << 16, 100), (1 << 18, 2000), (4 << 20, 200_000)])
+def test_tables_written_in_parts_are_those_read_at_once(
+    which: str, chunk_bytes: int, release_rows: int, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    recording = request.getfixturevalue(which)
+    assert_written_as_read(recording, tmp_path, chunk_bytes=chunk_bytes, release_rows=release_rows)
+
+
+@pytest.mark.parametrize("options", [("--threads",), ("-z",)], ids=" ".join)
+def test_folders_and_compressed_recordings_are_written_in_parts(options: tuple[str, ...], tmp_path: Path) -> None:
+    recording = record(tmp_path / "perf.data", *options, *MORE_EVENTS, rounds=8)
+    assert_written_as_read(recording, tmp_path / "out", chunk_bytes=1 << 16, release_rows=100)
+
+
+def test_a_recording_in_no_order_at_all_is_sorted(tmp_path: Path) -> None:
+    backwards: list[Switch] = [
+        (10**9 - 1000 * place, place % 3, b"a", place, 1, b"b", place - 1) for place in range(3000)
+    ]
+    (tmp_path / "perf.data").write_bytes(Forge().write(backwards))
+    assert_written_as_read(tmp_path / "perf.data", tmp_path / "out", chunk_bytes=1 << 16, release_rows=10)
+
+
+def test_slices_that_come_late_are_put_in_their_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SliceSink, "held_rows", 5)
+    quiet: list[Switch] = [(1, 1, b"q", 5, 1, b"hog", 6)]
+    busy: list[Switch] = [(10 + place, 0, b"a", place % 2 + 1, 1, b"b", 2 - place % 2) for place in range(2000)]
+    late: list[Switch] = [(1500, 1, b"hog", 6, 1, b"q", 5), (1800, 1, b"q", 5, 1, b"hog", 6)]
+    forged = Forge().write(sorted([*quiet, *busy, *late]))
+    (tmp_path / "perf.data").write_bytes(forged)
+    assert_written_as_read(tmp_path / "perf.data", tmp_path / "out", chunk_bytes=1 << 16, release_rows=50)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {f"{name}.parquet" for name in ALL_TABLES}
+
+
+def test_a_strict_conversion_of_a_cut_recording_leaves_no_file(nginx_recording: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "perf.data"
+    cut.write_bytes(nginx_recording.read_bytes()[:1_000_000])
+    with pytest.raises(TraceError, match="not whole"):
+        convert(cut, tmp_path / "out", strict=True, formats_from=nginx_recording)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_progress_is_told_up_to_the_last_sample(nginx_recording: Path, tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    convert(
+        nginx_recording, tmp_path, on_progress=lambda *pair: told.append(pair), chunk_bytes=1 << 18, release_rows=900
+    )
+    assert len(told) > 3
+    assert told == sorted(told)
+    assert told[-1] == (15_638, 15_638)
+
+
+CONVERT = """
+import sys
+from harness.trace.convert import convert
+convert(sys.argv[1], sys.argv[2])
+status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+print(status["VmHWM"].split()[0])
+"""
+
+
+def long_recording(path: Path, samples: int) -> None:
+    """Two tasks that take turns on one CPU, a microsecond each."""
+    switches: list[Switch] = [(0, 0, b"a", place % 2 + 1, 1, b"b", 2 - place % 2) for place in range(2)]
+    pair = b"".join(map(Forge().sample, switches))
+    rows = np.frombuffer(pair * (samples // 2), np.uint8).reshape(samples, len(pair) // 2).copy()
+    rows[:, 32:40] = (1000 * np.arange(1, samples + 1)).astype("<u8").view(np.uint8).reshape(samples, 8)
+    path.write_bytes(Forge(others=[rows.tobytes()]).write([]))
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    peaks = []
+    for samples in (400_000, 1_600_000):
+        path = tmp_path / f"{samples}.perf.data"
+        long_recording(path, samples)
+        done = subprocess.run(
+            [sys.executable, "-c", CONVERT, str(path), str(tmp_path / "out")],
+            capture_output=True,
+            check=True,
+            timeout=120,
+        )
+        peaks.append(int(done.stdout))  # KiB
+        path.unlink()
+    assert peaks[1] < 400 << 10
+    assert peaks[1] - peaks[0] < 60 << 10
