@@ -51,7 +51,10 @@ class Decompressed:
         return done
 
     def _decompressed(self) -> Iterator[bytes]:
-        """What is in the records, piece by piece; zstandard's stream_reader loses what its last read has no room for."""
+        """What is in the records, piece by piece.
+
+        zstandard's stream_reader would do, but at the end it loses what its last read has no room for.
+        """
         decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
         stream = decompressor.decompressobj(read_across_frames=True)
         for payload in self._payloads():

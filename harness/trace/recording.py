@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
+
+import zstandard
 
 from harness.errors import TraceError
 from harness.trace.compressed import Bytes, Decompressed
@@ -14,6 +17,7 @@ from harness.trace.gather import Array, padded
 from harness.trace.header import COMPRESSED, Header, Section, read_header
 from harness.trace.pipe import read_pipe_header
 from harness.trace.stream import CHUNK_BYTES, FileBytes, Hints, Records
+from harness.trace.tracing_data import TracingData
 from harness.trace.walk import Walk, walk
 
 
@@ -52,6 +56,20 @@ class Part:
         self.left, self.unread = records.left, reasons.get(records.why, "a record is of a kind that cannot be read")
 
 
+class Unpacked:
+    """A recording that was compressed as a whole (perf.data.zst), in a temporary file of its own while this lives."""
+
+    def __init__(self, packed: Path) -> None:
+        self.file = tempfile.NamedTemporaryFile(prefix="perf.data-")  # noqa: SIM115 - it lives as long as this
+        try:
+            with packed.open("rb") as source:
+                zstandard.ZstdDecompressor(max_window_size=128 << 20).copy_stream(source, self.file)
+        except zstandard.ZstdError as error:
+            raise TraceError(f"the compressed recording is damaged: {error}", hint="pull or copy it again") from error
+        self.file.flush()
+        self.path = Path(self.file.name)
+
+
 @dataclass
 class Recording:
     """What a recording says about itself, and the parts that hold its records."""
@@ -60,6 +78,7 @@ class Recording:
     header: Header
     size: int
     parts: list[Part] = field(default_factory=list)
+    unpacked: Unpacked | None = None
 
     @property
     def missing_bytes(self) -> int:
@@ -68,23 +87,26 @@ class Recording:
 
 
 def open_recording(path: Path, formats_from: Path | None = None) -> Recording:
-    """Read the header of `path`, a file or a folder made by `perf record --threads`.
+    """Read the header of `path`: a file, one that zstd compressed, or a folder made by `perf record --threads`.
 
     `formats_from` lends its tracepoint formats where this recording has none. TraceError, with the path, where it is
     no recording.
     """
-    main = path / "data" if path.is_dir() else path
+    main, unpacked = path / "data" if path.is_dir() else path, None
     with located(main):
+        if _is_packed(main):
+            unpacked = Unpacked(main)
+            main = unpacked.path
         header, size = _header(main)
         if header.tracing is None and formats_from is not None:
-            header.tracing = _header(formats_from)[0].tracing
+            header.tracing = _lent_formats(formats_from)
             header.problems.append(f"the tracepoint formats are those of {formats_from.name}")
     order, compressed = "<" if header.little else ">", COMPRESSED in header.features
     data = Section(header.data.offset, max(0, min(header.data.size, size - header.data.offset)))
     parts = [Part(main, data, order, compressed)]
     for more in _siblings(path):
         parts.append(Part(more, Section(0, more.stat().st_size), order, compressed))
-    return Recording(path, header, size, parts)
+    return Recording(path, header, size, parts, unpacked)
 
 
 @contextlib.contextmanager
@@ -97,6 +119,15 @@ def located(path: Path) -> Iterator[None]:
     except TraceError as error:
         error.where = f"{path}: {error.where}" if error.where else str(path)
         raise
+
+
+def _lent_formats(lender: Path) -> TracingData | None:
+    return open_recording(lender).header.tracing
+
+
+def _is_packed(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == zstandard.FRAME_HEADER
 
 
 def _header(path: Path) -> tuple[Header, int]:

@@ -24,6 +24,7 @@ NAMES = (
     b"[000] 1.000: s",
     b"\x1b[31mred",
     b"-1",
+    b"[bold]x[/b]",
 )
 _PR_SET_NAME = 15
 

@@ -1,0 +1,97 @@
+"""A summary as something rich can print."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from harness.trace.commands import Summary
+
+
+def render(summary: Summary, limit: int = 20) -> RenderableType:
+    """What is known about the recording, its CPUs, and the `limit` tasks that ran longest; 80 columns are enough.
+
+    `queue` is the mean number of runnable tasks at a pick, `delay` from runnable to running.
+    """
+    return Group(_about(summary), _cpus(summary), _tasks(summary, limit), *_warnings(summary))
+
+
+def _about(summary: Summary) -> Table:
+    header, quality = summary.header, summary.quality
+    rows = {
+        "machine": f"{header.hostname or '?'}, {header.os_release or '?'}, {header.nrcpus or '?'} CPUs",
+        "samples": f"{quality.samples:,} in {quality.span_ns / 1e9:.3f} s, clock {quality.clock}",
+        "events": ", ".join(f"{name.removeprefix('sched:sched_')} {count:,}" for name, count in quality.counts.items()),
+        "sound": "yes" if quality.whole else f"no: {_damage(summary)}",
+    }
+    table = Table.grid(padding=(0, 2))
+    for name, value in rows.items():
+        table.add_row(Text(name, style="bold"), Text(value))
+    return table
+
+
+def _damage(summary: Summary) -> str:
+    quality = summary.quality
+    found = {
+        f"{quality.lost_events:,} events lost": quality.lost_events,
+        f"{quality.chain_breaks:,} breaks in the chain of switches": quality.chain_breaks,
+        f"{quality.decode_errors:,} samples cannot be decoded": quality.decode_errors,
+        "cut": quality.truncated,
+        "the recorder was killed": quality.killed,
+    }
+    return ", ".join(text for text, present in found.items() if present)
+
+
+def _table(title: str, first: str, *others: str) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column(first, no_wrap=True)
+    for name in others:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _cpus(summary: Summary) -> Table:
+    table = _table("CPUs", "CPU", "switches", "busy ms", "idle ms", "idle %", "preempted", "contested", "queue", "most")
+    for row in summary.cpus.to_pylist():
+        whole = max(row["busy_ns"] + row["idle_ns"], 1)
+        table.add_row(
+            str(row["cpu"]),
+            f"{row['switches']:,}",
+            _ms(row["busy_ns"]),
+            _ms(row["idle_ns"]),
+            f"{100 * row['idle_ns'] / whole:.1f}",
+            f"{row['preemptions']:,}",
+            f"{row['contested']:,}",
+            f"{row['runnable_mean']:.2f}",
+            str(row["runnable_max"]),
+        )
+    return table
+
+
+def _tasks(summary: Summary, limit: int) -> Table:
+    shown = min(limit, summary.tasks.num_rows)
+    table = _table(
+        f"Tasks ({shown} of {summary.tasks.num_rows})",
+        "task", "tid", "runs", "run ms", "mean", "max", "preempted", "moved", "delay ms", "max",
+    )  # fmt: skip
+    for row in summary.tasks.slice(0, shown).to_pylist():
+        table.add_row(
+            Text(row["comm"]),  # a name is text, whatever brackets are in it
+            str(row["tid"]),
+            f"{row['runs']:,}",
+            *(_ms(row[name]) for name in ("run_ns", "run_mean_ns", "run_max_ns")),
+            f"{row['preemptions']:,}",
+            f"{row['migrations']:,}",
+            *(_ms(row[name]) for name in ("delay_mean_ns", "delay_max_ns")),
+        )
+    return table
+
+
+def _warnings(summary: Summary) -> list[Text]:
+    return [Text(f"warning: {warning}", style="yellow") for warning in summary.quality.warnings]
+
+
+def _ms(ns: float) -> str:
+    return f"{ns / 1e6:,.3f}"
