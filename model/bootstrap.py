@@ -20,15 +20,25 @@ LEVEL = 0.95
 def interval(value: np.ndarray, weight: np.ndarray | None = None, seed: int = 0) -> tuple[float, float] | None:
     """95 % interval of sum(value * weight) / sum(weight), events in time order; None for fewer than two blocks."""
     weight = np.ones(len(value)) if weight is None else weight.astype(float)
-    blocks = max(min(FEWEST_BLOCKS, len(value) // 10), len(value) // BLOCK)
-    if blocks < 2 or weight.sum() == 0:
+    begin = blocks_of(len(value))
+    if len(begin) < 2 or weight.sum() == 0:
         return None
-    begin = np.linspace(0, len(value), blocks, endpoint=False).astype(int)
     above, below = np.add.reduceat(value * weight, begin), np.add.reduceat(weight, begin)
-    draw = np.random.default_rng(seed).integers(0, blocks, (REDRAWS, blocks))
+    draw = redraws(len(begin), seed)
     ratios = above[draw].sum(axis=1) / np.maximum(below[draw].sum(axis=1), 1e-12)
     low, high = np.quantile(ratios, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
+
+
+def blocks_of(events: int) -> np.ndarray:
+    """Where each block begins; fewer and shorter blocks where there are few events."""
+    blocks = max(min(FEWEST_BLOCKS, events // 10), events // BLOCK)
+    return np.linspace(0, events, blocks, endpoint=False).astype(int)
+
+
+def redraws(blocks: int, seed: int = 0) -> np.ndarray:
+    """(REDRAWS, blocks) numbers of the blocks drawn each time, with replacement."""
+    return np.random.default_rng(seed).integers(0, blocks, (REDRAWS, blocks))
 
 
 def over_seeds(scores: Sequence[float]) -> tuple[float, float] | None:

@@ -7,7 +7,7 @@ import io
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ import pyarrow.parquet as pq
 
 from model import checkpoint, data, evaluate, rollout
 from model.checkpoint import Checkpoint, write_atomic
+from model.evaluate import Outcomes
 from model.predictors import create, find
 from model.predictors.protocol import OnProgress, Predictor, unwatched
 
-SCORES, HISTORY = "scores.json", "history.parquet"
+SCORES, HISTORY, OUTCOMES = "scores.json", "history.parquet", "outcomes.parquet"
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,10 @@ def run(job: Job, on_progress: OnProgress = unwatched) -> dict[str, Any]:
     history = predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), on_progress)
     fit_seconds = time.monotonic() - began
     on_progress("scoring", 0, None)
-    result = {**_head(job, predictor, dataset, digest), **evaluate.scores(evaluate.outcomes(predictor, dataset.test))}
+    found = evaluate.outcomes(predictor, dataset.test)
+    result = {**_head(job, predictor, dataset, digest), **evaluate.scores(found)}
     result |= {"fit_seconds": fit_seconds, "rollout": _rollout(predictor, dataset, job.seed)}
-    _write(job, predictor, dataset, history, result)
+    _write(job, predictor, dataset, history, found, result)
     return result
 
 
@@ -101,17 +103,22 @@ def _rollout(predictor: Predictor, dataset: data.Dataset, seed: int) -> dict[str
     return None if made is None else rollout.compare(made, test, dataset.vocabulary.names)
 
 
-def _write(job: Job, predictor: Predictor, dataset: data.Dataset, history: list, result: dict) -> None:
+def _write(job: Job, predictor: Predictor, dataset: data.Dataset, history: list, found: Outcomes, result: dict) -> None:
     out = Path(job.out_dir)
     about = {"seed": job.seed, "split": list(job.split), "trials": list(dataset.recordings)}
     out.mkdir(parents=True, exist_ok=True)
     (out / SCORES).unlink(missing_ok=True)
     checkpoint.save(out, Checkpoint(predictor, job.predictor, dataset.vocabulary, job.mark, about))
-    rows = history or [{"step": 0.0}]
-    buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows), buffer, compression="zstd")
-    write_atomic(out / HISTORY, buffer.getvalue())
+    write_atomic(out / HISTORY, _parquet(pa.Table.from_pylist(history or [{"step": 0.0}])))
+    columns = {item.name: getattr(found, item.name) for item in fields(found)}
+    write_atomic(out / OUTCOMES, _parquet(pa.table(columns)))
     write_atomic(out / SCORES, json.dumps(result, indent=1).encode())
+
+
+def _parquet(table: pa.Table) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -24,7 +24,7 @@ def test_a_job_leaves_everything_that_is_promised(recording: Path, tmp_path: Pat
     heard: list[str] = []
     result = jobs.run(job(recording, tmp_path, "lstm", **SHORT), lambda what, done, total: heard.append(what))
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"config.json", "weights.safetensors", "history.parquet", "scores.json"}
+    assert names == {"config.json", "weights.safetensors", "history.parquet", "outcomes.parquet", "scores.json"}
     stored = json.loads((tmp_path / "scores.json").read_text())
     assert stored["overall"]["bits_per_switch"] == result["overall"]["bits_per_switch"]
     assert {"predictor", "regime", "mark", "seed", "trials", "test_events", "fit_seconds", "parameters"} <= set(stored)

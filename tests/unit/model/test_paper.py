@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from model import paper
+from model.errors import SettingError, StreamError
+from model.paper import AS_CODED, AS_WRITTEN, CORRECTED, SEQUENCES, Choices
+
+
+def events(count: int, names: int = 4) -> tuple[list[str], np.ndarray]:
+    """Names in a cycle with some noise, and lengths."""
+    draw = np.random.default_rng(0)
+    code = np.where(draw.uniform(size=count) < 0.1, draw.integers(0, names, count), np.arange(count) % names)
+    return [f"task{number}" for number in code], draw.integers(1000, 90_000, count)
+
+
+def test_a_step_of_the_scrambled_layout_mixes_cells_of_rows_far_apart() -> None:
+    matrix = np.arange(SEQUENCES * 40, dtype=float)[:, None] * np.ones((1, 5))  # every cell holds its row's number
+    scrambled, ordered = (paper.lay_out(matrix, flag) for flag in (True, False))
+    assert np.ptp(ordered[0, 7]) == 0
+    assert np.ptp(scrambled[0, 7]) == 32  # 4 columns further on, 8 rows each
+    assert scrambled.shape == ordered.shape == (SEQUENCES, 40, 5)
+
+
+def test_nearly_all_that_the_code_tests_on_was_trained_on() -> None:
+    laid = np.arange(SEQUENCES)
+    learned, tested = paper.split(laid, overlapping=True)
+    assert len(set(tested) & set(learned)) / len(tested) == pytest.approx(0.969, abs=1e-3)
+    learned, tested = paper.split(laid, overlapping=False)
+    assert not set(tested) & set(learned)
+
+
+def test_the_curves_start_is_what_a_constant_scores() -> None:
+    names, lengths = events(SEQUENCES * 6, names=28)
+    matrix = paper.rows(names, np.zeros(len(lengths)), AS_CODED)
+    constant, clock, table = paper.baselines(matrix)
+    assert constant == pytest.approx((28 / 29 / 28) * (1 - 1 / 29), rel=0.01)
+    assert table < clock < constant
+
+
+def test_the_outlier_is_treated_as_chosen() -> None:
+    names, lengths = events(SEQUENCES * 4)
+    lengths[100] = 10**9
+    sizes = {choices.outlier: paper.rows(names, lengths, choices) for choices in (AS_CODED, AS_WRITTEN, CORRECTED)}
+    assert sizes["zero"][100, 0] == 0
+    assert len(sizes["drop"]) == len(names) - 1
+    assert sizes["keep"][100, 0] == 1
+    assert sizes["keep"][:, 0].mean() < 0.01  # min-max leaves the rest next to nothing
+
+
+def test_training_lowers_the_loss_and_gives_the_same_curve_again() -> None:
+    names, lengths = events(SEQUENCES * 4)
+    curves = [paper.train(names, lengths, Choices(scrambled=False, overlapping=False, steps=1)) for _ in range(2)]
+    assert curves[0] == curves[1]
+    assert curves[0].test[-1] < curves[0].constant
+    assert curves[0].columns == 5
+
+
+def test_too_short_a_recording_and_an_unknown_choice_are_refused() -> None:
+    with pytest.raises(StreamError, match="984 sequences"):
+        paper.rows(*events(500), AS_CODED)
+    with pytest.raises(SettingError, match="min_max or z_score"):
+        Choices(scaling="robust")
