@@ -67,7 +67,7 @@ def _make(wanted: Recipe, digest: str, keys: Path, work: Path, watcher: Watcher)
         )
     fresh = Path(tempfile.mkdtemp(prefix=f".new-{digest[:12]}-{os.getpid()}-", dir=store.root()))
     try:
-        box = Box(wanted.name, digest, kernel, rootfs.COMMAND_LINE, "libvirt", fresh, wanted.perf_packages)
+        box = Box(wanted.name, digest, kernel, rootfs.COMMAND_LINE, "libvirt", fresh)
         _pack(wanted, box, out, log, watcher)
         store.write_manifest(fresh, box)
         return _settle(fresh, digest, wanted.name)

@@ -50,7 +50,6 @@ class Recipe(BaseModel):
     components: tuple[str, ...]
     keyring: str = Field(pattern=r"^[A-Za-z0-9.-]+\.gpg$")
     kernel: Kernel
-    perf_packages: tuple[str, ...]
     packages: tuple[str, ...] = ()
     disk_gb: int = Field(ge=2, le=200)
     booted_in_tests: bool

@@ -31,7 +31,6 @@ class Box:
     cmdline: str
     provider: str
     folder: Path
-    perf_packages: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -183,7 +182,7 @@ def _open(folder: Path) -> Box:
     try:
         told = json.loads((folder / "box.json").read_text(encoding="utf-8"))
         keys = ("name", "digest", "kernel", "cmdline", "provider")
-        return Box(**{key: told[key] for key in keys}, folder=folder, perf_packages=tuple(told["perf_packages"]))
+        return Box(**{key: told[key] for key in keys}, folder=folder)
     except (ValueError, KeyError, TypeError) as error:
         raise BoxError(
             f"this box's description cannot be read: {error}",

@@ -57,8 +57,8 @@ def verify(name: BoxName, as_json: JsonFlag = False) -> None:
 @handled
 def rm(name: BoxName, as_json: JsonFlag = False) -> None:
     """Remove a cached box, and what Vagrant and libvirt keep of it."""
-    from harness import boxes
+    from harness import boxes, machines
 
-    removed = boxes.rm(name)
-    Output(as_json).data({"removed": [str(path) for path in removed]})
-    Output(as_json).show(f"{name}: removed {len(removed)} cached box(es)" if removed else f"{name}: nothing was cached")
+    removed = boxes.rm(name, machines.uninstall)
+    Output(as_json).data({"removed": [box.vagrant_name for box in removed]})
+    Output(as_json).show(f"{name}: removed {len(removed)}, with what Vagrant and libvirt kept of it")

@@ -111,7 +111,6 @@ class VagrantMachine:
             "domain": self._domain,
             "box": built.name if built else str(self.box),
             "box_digest": built.digest if built else None,
-            "perf_packages": list(built.perf_packages) if built else None,
             "hypervisor": self.spec.hypervisor,
             "hypervisor_version": libvirt.hypervisor_version() if libvirtd else None,
             "accelerator": accelerator,

@@ -30,7 +30,7 @@ def test_perf_missing_in_the_guest_is_named(smoke: Smoke, trial: Trial, tmp_path
     with smoke.host as host:
         host.run("mv $(command -v perf) /usr/bin/perf.away", timeout_s=60, sudo=True)
         try:
-            with pytest.raises(TrialError, match=r"preflight: perf: no such program"):
+            with pytest.raises(TrialError, match=r"perf: no such program"):
                 attempt.make(host, trial, tmp_path / "t", 1, smoke.folder.manifest["machine"], Silent())
         finally:
             host.run("mv /usr/bin/perf.away /usr/bin/perf", timeout_s=60, sudo=True)

@@ -31,7 +31,7 @@ def put(name: str = "debian-12", digest: str = "") -> Box:
     folder.mkdir()
     for part in (*store.PARTS, "box.img"):
         (folder / part).write_bytes(f"{name} {part}".encode())
-    box = Box(name, digest, "6.1.0-56-cloud-amd64", "root=/dev/vda", "libvirt", folder, ("linux-perf",))
+    box = Box(name, digest, "6.1.0-56-cloud-amd64", "root=/dev/vda", "libvirt", folder)
     store.write_manifest(folder, box)
     return box
 
