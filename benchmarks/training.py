@@ -77,7 +77,7 @@ def our_step(dataset: data.Dataset, cell: type[torch.nn.Module], hidden: int, la
     recipe, marks = Recipe(lanes=lanes), len(dataset.vocabulary)
     laid = lay(joined(dataset.train, Scale.of(dataset.train), marks), lanes, 0)
     network = Network(marks, cell, hidden, 1, slices=True)
-    adam = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate)
+    adam = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, fused=True)
     place: dict[str, object] = {"begin": 0, "state": None}
 
     def step() -> int:

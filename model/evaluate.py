@@ -117,6 +117,7 @@ def _table(found: Outcomes, chosen: np.ndarray) -> dict[str, object]:
         "events": int(chosen.sum()),
         "top1": mean(found.hit),
         "top1_ci": interval(found.hit, chosen),
+        "top1_known": _top1_known(found, chosen),
         "top3": mean(found.hit3),
         "macro_recall": _macro_recall(found, chosen),
         "bits_per_switch": mean(found.bits),
@@ -128,6 +129,12 @@ def _table(found: Outcomes, chosen: np.ndarray) -> dict[str, object]:
         "calibration_error": _calibration_error(found, chosen),
         "time_calibration_error": _rank_error(found.slice_rank[chosen]),
     }
+
+
+def _top1_known(found: Outcomes, chosen: np.ndarray) -> float | None:
+    """`top1` among the events whose task the train part knew; None without any."""
+    known = chosen & (found.mark != UNKNOWN)
+    return float(found.hit[known].mean()) if known.any() else None
 
 
 def _macro_recall(found: Outcomes, chosen: np.ndarray) -> float:

@@ -106,7 +106,7 @@ class Recurrent:
 
     def _lanes(self, whole: Inputs) -> int:
         """Enough lanes for speed, few enough that an epoch is still some dozens of steps."""
-        return self.lanes or int(np.clip(whole.mark.shape[1] // (self.steps * 40), 2, 32))
+        return self.lanes or int(np.clip(whole.mark.shape[1] // (self.steps * 24), 2, 32))
 
     def _remember(self, segment: Segment) -> tuple[torch.Tensor, Inputs, object]:
         """(n, hidden) memory for each event of the segment, its inputs, and the state after the last of them."""

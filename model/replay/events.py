@@ -8,6 +8,7 @@ import numpy as np
 
 from model import tables
 from model.data import STATES, Stream
+from model.errors import StreamError
 
 RUNTIME, WAKEUP, FORK, SWITCH = 0, 1, 2, 3  # the order in which events of one nanosecond are taken
 _RUNNABLE = tuple(code for code, state in enumerate(STATES) if state in ("R", "R+", "P"))
@@ -26,7 +27,7 @@ class Events:
 
 
 def read(stream: Stream, stop: int) -> Events:
-    """Everything on the stream's CPU up to the switch that begins event `stop - 1`. Raises TableError."""
+    """Everything on the stream's CPU up to the switch that begins event `stop - 1`. Raises TableError, StreamError."""
     parts = [_switches(stream, stop), _wakeups(stream), _runtimes(stream)]
     end_ns = int(stream.start_ns[stop - 1]) if stop else -1
     columns = [np.concatenate([part[column] for part in parts]) for column in range(6)]
@@ -62,6 +63,9 @@ def _runtimes(stream: Stream) -> list[np.ndarray]:
     table = tables.read(stream.folder, "runtimes")
     keep = table["cpu"].to_numpy() == stream.cpu
     vruntime = table["vruntime_ns"].fill_null(-1).to_numpy()[keep].astype(np.int64)
+    if len(table) and table["vruntime_ns"].null_count == len(table):
+        kernel = "its kernel traces no vruntime (EEVDF, Linux 6.6 and later)"
+        raise StreamError(f"{stream.folder}: {kernel}: CFS cannot be replayed from it")
     time_ns, tid, run = (table[name].to_numpy()[keep].astype(np.int64) for name in ("time_ns", "tid", "runtime_ns"))
     return [time_ns, np.full(len(tid), RUNTIME), tid, np.full(len(tid), -1), run, vruntime]
 

@@ -3,12 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 from model import data
-from model.errors import TableError
+from model.errors import StreamError, TableError
 from model.predictors.cfs_replay import CfsReplay
 from model.predictors.fifo import Fifo
 from model.replay.cfs import Cfs, Entity, Queue, Rules, weight_of
@@ -153,4 +154,16 @@ def test_a_recording_without_run_times_is_refused(tmp_path: Path) -> None:
     for name in ("slices", "wakeups"):
         (tmp_path / f"{name}.parquet").write_bytes((GUEST / f"{name}.parquet").read_bytes())
     with pytest.raises(TableError, match=r"runtimes\.parquet: no such table"):
+        share_right(CfsReplay(), tmp_path)
+
+
+def test_a_recording_of_a_kernel_that_traces_no_vruntime_is_refused(tmp_path: Path) -> None:
+    for name in ("slices", "wakeups"):
+        (tmp_path / f"{name}.parquet").write_bytes((GUEST / f"{name}.parquet").read_bytes())
+    table = pq.read_table(GUEST / "runtimes.parquet")
+    place = table.schema.get_field_index("vruntime_ns")
+    pq.write_table(
+        table.set_column(place, "vruntime_ns", pa.nulls(len(table), pa.int64())), tmp_path / "runtimes.parquet"
+    )
+    with pytest.raises(StreamError, match="traces no vruntime"):
         share_right(CfsReplay(), tmp_path)

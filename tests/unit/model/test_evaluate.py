@@ -50,6 +50,7 @@ def test_betting_on_the_unknown_names_no_task(dataset: data.Dataset) -> None:
     found = evaluate.outcomes(Told([0.9, 0.02, 0.02, 0.02, 0.02, 0.02]), [segment])  # type: ignore[arg-type]
     assert not found.hit.any()
     assert found.bits == pytest.approx([-np.log2(0.9)] * 2)
+    assert evaluate.scores(found)["overall"]["top1_known"] is None  # type: ignore[index]
 
 
 def test_chance_is_one_over_the_number_of_runnable_tasks(dataset: data.Dataset) -> None:
