@@ -166,8 +166,8 @@ make_environment() {
     .venv/bin/pip --version >/dev/null 2>&1 || "$python" -m venv --clear .venv
     [ "$wanted" = run ] || extra='.[test]'
     say "installing the Python packages into .venv"
-    .venv/bin/pip install -q --disable-pip-version-check torch==2.13.0
-    .venv/bin/pip install -q --disable-pip-version-check -c constraints.txt -e "$extra"
+    .venv/bin/pip install -qq --disable-pip-version-check torch==2.13.0
+    .venv/bin/pip install -qq --disable-pip-version-check -c constraints.txt -e "$extra"
 }
 
 fingerprint() { cat setup.sh pyproject.toml constraints.txt | sha256sum | cut -d ' ' -f 1; }

@@ -27,7 +27,7 @@ class RunFolder:
     """
 
     def __init__(self, path: Path, content: dict[str, Any]) -> None:
-        self.path = path
+        self.path = path.resolve()  # Vagrant and Ansible work from other folders than this process
         self._content = content
         self._hashes: dict[tuple[str, int, int, int], str] = {}
         self._guard = threading.RLock()

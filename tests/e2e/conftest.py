@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import signal
 import subprocess
@@ -101,7 +102,8 @@ def own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory: pytest.TempPathFactory, own_state: None) -> Iterator[Smoke]:
     """One real campaign: stopped by SIGTERM in the middle of its recording, then carried to its end."""
-    runs = tmp_path_factory.mktemp("e2e") / "runs"
+    # Relative, as it is by default: other programs, which work from other folders, have to find it all the same.
+    runs = Path(os.path.relpath(tmp_path_factory.mktemp("e2e") / "runs"))
     stopped = harness("run", "experiments/smoke.yaml", "--runs", str(runs))
     stopped.until(lambda event: event.get("step") == "trial:000_nginx_ab" and event["event"] == "step_started")
     time.sleep(15)  # into the recording or close to it: whichever, it has to end well

@@ -71,7 +71,7 @@ def test_a_killed_harness_leaves_a_machine_that_down_finds_and_removes(
 
 def _recorded(runs: Path) -> set[str]:
     """The machines that were entered in the register for run folders below `runs`."""
-    return {entry.domain for entry in registry.entries() if str(runs) in entry.folder}
+    return {entry.domain for entry in registry.entries() if str(runs.resolve()) in entry.folder}
 
 
 def test_a_machine_that_dies_in_a_trial_is_an_error_within_its_deadline(
