@@ -12,10 +12,10 @@ from harness.trace.attr import RAW, TIME, TYPE_TRACEPOINT, Attr, layout
 from harness.trace.comms import COMM_BYTES, Names, keep
 from harness.trace.events import COMM, EVENTS, TEXT, Column, Event
 from harness.trace.format import Field, TraceFormat
-from harness.trace.gather import Array, column, gather, gather_rows
+from harness.trace.gather import Array, column, gather_rows
 from harness.trace.header import Header
 from harness.trace.ids import Ids
-from harness.trace.samples import Samples, locate
+from harness.trace.samples import HEAD_MORE, Samples, locate
 from harness.trace.stream import Hints
 
 Block = dict[str, Array]  # columns of equal length, in file order; task names as numbers
@@ -41,13 +41,24 @@ class Decoder:
         offsets = {place.id for place in self.places}
         self.id_offset = offsets.pop() if len(offsets) == 1 else None
         self.hints = Hints(self.ids, self.id_offset)
+        self.time_offset = next((place.time for place in self.places if place.time), 8)
+        self.head_bytes = max((place.tail for place in self.places), default=8) + HEAD_MORE
         self._groups = _groups(self.header.attrs)
 
-    def decode(self, buffer: Array, samples: Array) -> dict[str, list[Block]]:
+    def heads(self, buffer: Array, samples: Array) -> Array:
+        """The first bytes of the samples at byte addresses `samples`, up to the common_type of the usual layout."""
+        return gather_rows(buffer, samples, self.head_bytes)
+
+    def times(self, heads: Array) -> Array:
+        """The times (ns) of samples, from their first bytes."""
+        return column(heads, self.order + "i8", self.time_offset).astype(np.int64)
+
+    def decode(self, buffer: Array, samples: Array, heads: Array) -> dict[str, list[Block]]:
         """The rows of the samples at byte addresses `samples`, by table. Unknown events are counted only."""
         tables: dict[str, list[Block]] = {}
-        for attr, at in self._by_layout(buffer, samples):
-            found = locate(buffer, at, attr, self.order)
+        for attr, chosen in self._by_layout(heads):
+            at, head = (samples, heads) if chosen is None else (samples[chosen], heads[chosen])
+            found = locate(buffer, at, head, attr, self.order)
             self.bad += found.dropped
             for form, part in self._by_format(found):
                 event = EVENTS.get(form.name) if form.system == "sched" else None
@@ -56,21 +67,21 @@ class Decoder:
                     tables.setdefault(event.table, []).append(self._block(buffer, event, form, part))
         return tables
 
-    def _by_layout(self, buffer: Array, samples: Array) -> list[tuple[Attr, Array]]:
-        """The samples that carry tracepoint data, by the layout they share, with an attr of that layout."""
+    def _by_layout(self, heads: Array) -> list[tuple[Attr, Array | None]]:
+        """The samples that carry tracepoint data, by the layout they share, with an attr of it; None means all."""
         attrs = self.header.attrs
         if self.id_offset is None or not len(self.ids.known):
-            return [(attrs[0], samples)] if _has_tracepoint(attrs[0]) else self._count_foreign(0, len(samples))
-        places = self.ids.places(gather(buffer, samples, self.order + "u8", self.id_offset))
+            return [(attrs[0], None)] if _has_tracepoint(attrs[0]) else self._count_foreign(0, len(heads))
+        places = self.ids.places(column(heads, self.order + "u8", self.id_offset))
         groups = self._groups[places]
         if len(groups) and groups[0] >= 0 and (groups == groups[0]).all():
-            return [(attrs[int(groups[0])], samples)]
+            return [(attrs[int(groups[0])], None)]
         self.bad += int((places < 0).sum())
         for place in np.flatnonzero(np.bincount(places[(groups < 0) & (places >= 0)])).tolist():
             self._count_foreign(place, int((places == place).sum()))
-        return [(attrs[group], samples[groups == group]) for group in np.unique(groups[groups >= 0]).tolist()]
+        return [(attrs[group], groups == group) for group in np.unique(groups[groups >= 0]).tolist()]
 
-    def _count_foreign(self, place: int, number: int) -> list[tuple[Attr, Array]]:
+    def _count_foreign(self, place: int, number: int) -> list[tuple[Attr, Array | None]]:
         self.counts[self.header.names.get(place, f"event {place}")] += number
         return []
 
@@ -93,7 +104,7 @@ class Decoder:
         for wanted in event.columns:
             place = form.fields.get(wanted.field)
             if place is not None:
-                block[wanted.name] = self._column(buffer, rows, found, wanted, place)
+                block[wanted.name] = self._column(buffer, rows, found, form, wanted)
             elif not wanted.optional:
                 raise TraceError(
                     f"the event sched:{event.name} has no field {wanted.field!r}",
@@ -104,19 +115,24 @@ class Decoder:
             block[name] = np.full(len(rows), self.names.number(text.encode()), np.int32)
         return block
 
-    def _column(self, buffer: Array, rows: Array, found: Samples, wanted: Column, place: Field) -> Array:
+    def _column(self, buffer: Array, rows: Array, found: Samples, form: TraceFormat, wanted: Column) -> Array:
+        place = form.fields[wanted.field]
         if wanted.dtype == TEXT:
             return self._texts(buffer, rows, found, place)
         if wanted.dtype != COMM:
-            return column(rows, f"{self.order}{'i' if place.signed else 'u'}{place.size}", place.offset).astype(
-                wanted.dtype
-            )
+            return self._integers(rows, place).astype(wanted.dtype)
+        tids = self._integers(rows, form.fields[wanted.tid_field])
         if place.kind == "loc":
-            return self.names.encode(self._located(buffer, rows, found, place))
+            return self.names.encode(self._located(buffer, rows, found, place), tids)
+        if place.size == COMM_BYTES:
+            return self.names.encode(rows[:, place.offset : place.end], tids)
         wide = np.zeros((len(rows), COMM_BYTES), np.uint8)
         width = min(place.size, COMM_BYTES)
         wide[:, :width] = rows[:, place.offset : place.offset + width]
-        return self.names.encode(wide)
+        return self.names.encode(wide, tids)
+
+    def _integers(self, rows: Array, place: Field) -> Array:
+        return column(rows, f"{self.order}{'i' if place.signed else 'u'}{place.size}", place.offset)
 
     def _located(self, buffer: Array, rows: Array, found: Samples, place: Field) -> Array:
         """Names that lie behind the fixed fields, at (length << 16 | offset) from the start of the raw data."""

@@ -9,12 +9,16 @@ COMM, TEXT, BOOL = "comm", "text", "?"  # a name of 16 bytes, bytes of any lengt
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its name in the table, the field it comes from, and how wide it is (numpy type)."""
+    """A column: its name in the table, the field it comes from, and how wide it is (numpy type).
+
+    `tid_field` is where the tid of the task is whose name this is.
+    """
 
     name: str
     field: str
     dtype: str = "i4"
     optional: bool = False
+    tid_field: str = "pid"
 
 
 @dataclass(frozen=True)
@@ -27,8 +31,8 @@ class Event:
     constants: dict[str, str] = field(default_factory=dict)
 
 
-def _comm(name: str = "comm", field: str = "comm") -> Column:
-    return Column(name, field, COMM)
+def _comm(name: str = "comm", field: str = "comm", tid_field: str = "pid") -> Column:
+    return Column(name, field, COMM, tid_field=tid_field)
 
 
 _TASK = (_comm(), Column("tid", "pid"), Column("prio", "prio", "i2"))
@@ -41,11 +45,11 @@ EVENTS = {
             "sched_switch",
             "switches",
             (
-                _comm("prev_comm", "prev_comm"),
+                _comm("prev_comm", "prev_comm", "prev_pid"),
                 Column("prev_tid", "prev_pid"),
                 Column("prev_prio", "prev_prio", "i2"),
                 Column("prev_state", "prev_state", "i8"),
-                _comm("next_comm", "next_comm"),
+                _comm("next_comm", "next_comm", "next_pid"),
                 Column("next_tid", "next_pid"),
                 Column("next_prio", "next_prio", "i2"),
             ),
@@ -72,9 +76,9 @@ EVENTS = {
             "sched_process_fork",
             "forks",
             (
-                _comm(field="parent_comm"),
+                _comm(field="parent_comm", tid_field="parent_pid"),
                 Column("tid", "parent_pid"),
-                _comm("child_comm", "child_comm"),
+                _comm("child_comm", "child_comm", "child_pid"),
                 Column("child_tid", "child_pid"),
             ),
         ),

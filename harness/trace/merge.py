@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from harness.trace.decode import Block, Decoder
-from harness.trace.gather import Array
+from harness.trace.gather import Array, gather
 from harness.trace.quality import Losses
 from harness.trace.recording import Part, Recording
 from harness.trace.span import Times
@@ -37,13 +37,14 @@ class Scan:
 
 def scan(recording: Recording, decoder: Decoder, chunk_bytes: int = CHUNK_BYTES) -> Scan:
     """The first pass over a recording."""
-    found = Scan(Times(decoder), Losses(decoder.order))
+    found = Scan(Times(), Losses(decoder.order))
     for part in recording.parts:
         earliest: list[int] = []
         for buffer, records in part.buffers(decoder.hints, chunk_bytes):
             for other in records.others:
                 found.losses.add(buffer, other)
-            first = found.times.add(buffer, records.samples)
+            times = gather(buffer, records.samples, decoder.order + "i8", decoder.time_offset)
+            first = found.times.add(times.astype(np.int64))
             earliest.append(_NEVER if first is None else first)
         found.times.next_part()
         from_here = np.minimum.accumulate(np.array([*earliest, _NEVER])[::-1])[::-1]
@@ -62,7 +63,7 @@ def in_order(
     held: dict[str, list[tuple[int, Block]]] = {}
     rows = 0
     for part, buffer, records, limit in _by_time(recording.parts, decoder, bounds, chunk_bytes):
-        for table, blocks in decoder.decode(buffer, records.samples).items():
+        for table, blocks in decoder.decode(buffer, records.samples, decoder.heads(buffer, records.samples)).items():
             held.setdefault(table, []).extend((part, block) for block in blocks)
             rows += sum(len(block["time_ns"]) for block in blocks)
         if rows >= release_rows:

@@ -67,14 +67,15 @@ def read(path: Path | str, *, strict: bool = False, formats_from: Path | str | N
 
 def _read(recording: Recording) -> Trace:
     decoder, chain = open_decoder(recording), Chain()
-    times, losses = Times(decoder), Losses(decoder.order)
+    times, losses = Times(), Losses(decoder.order)
     gathered: dict[str, list[Block]] = {}
     for part in recording.parts:
         for buffer, found in part.buffers(decoder.hints):
             for record in found.others:
                 losses.add(buffer, record)
-            times.add(buffer, found.samples)
-            for table, more in decoder.decode(buffer, found.samples).items():
+            heads = decoder.heads(buffer, found.samples)
+            times.add(decoder.times(heads))
+            for table, more in decoder.decode(buffer, found.samples, heads).items():
                 gathered.setdefault(table, []).extend(more)
         times.next_part()
     blocks = {table: join(gathered.pop(table, [])) for table in EVENT_TABLES}

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.trace.attr import Attr, Layout, is_grouped, layout, read_words
-from harness.trace.gather import Array, column, gather, gather_rows
+from harness.trace.gather import Array, column, gather
 
 _KIND_BYTES = 2  # common_type, the first field of the raw data of every tracepoint
+HEAD_MORE = 4 + _KIND_BYTES  # the size of the raw data, and the common_type
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,12 @@ class Samples:
         )
 
 
-def locate(buffer: Array, at: Array, attr: Attr, order: str) -> Samples:
-    """Read the fixed part of samples of the layout of `attr` at byte addresses `at`, and find their raw data."""
+def locate(buffer: Array, at: Array, head: Array, attr: Attr, order: str) -> Samples:
+    """Read the fixed part of samples of the layout of `attr`, and find their raw data.
+
+    `head` are their first bytes, HEAD_MORE of them behind the fixed part; `at` are their byte addresses.
+    """
     places = layout(attr)
-    head = gather_rows(buffer, at, places.tail + 4 + _KIND_BYTES)
     sizes = column(head, order + "u2", 6).astype(np.int64)
     if places.has_read or places.has_callchain:
         tail: Array | int = np.minimum(_raw_offsets(buffer, at, sizes, attr, places, order), sizes)

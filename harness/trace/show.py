@@ -74,7 +74,7 @@ def _tasks(summary: Summary, limit: int) -> Table:
     shown = min(limit, summary.tasks.num_rows)
     table = _table(
         f"Tasks ({shown} of {summary.tasks.num_rows})",
-        "task", "tid", "runs", "run ms", "mean", "max", "preempted", "moved", "delay ms", "max",
+        "task", "tid", "runs", "run ms", "mean", "max", "preempt", "delay ms", "max",
     )  # fmt: skip
     for row in summary.tasks.slice(0, shown).to_pylist():
         table.add_row(
@@ -83,7 +83,6 @@ def _tasks(summary: Summary, limit: int) -> Table:
             f"{row['runs']:,}",
             *(_ms(row[name]) for name in ("run_ns", "run_mean_ns", "run_max_ns")),
             f"{row['preemptions']:,}",
-            f"{row['migrations']:,}",
             *(_ms(row[name]) for name in ("delay_mean_ns", "delay_max_ns")),
         )
     return table
@@ -94,4 +93,4 @@ def _warnings(summary: Summary) -> list[Text]:
 
 
 def _ms(ns: float) -> str:
-    return f"{ns / 1e6:,.3f}"
+    return f"{ns / 1e6:,.2f}"

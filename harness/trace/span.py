@@ -5,27 +5,24 @@ from __future__ import annotations
 import numpy as np
 
 from harness.trace import quality
-from harness.trace.decode import Block, Decoder
-from harness.trace.gather import Array, gather
+from harness.trace.decode import Block
+from harness.trace.gather import Array
 
 
 class Times:
     """Counts samples and inversions, in the order of the file, and keeps the first and the last time (ns)."""
 
-    def __init__(self, decoder: Decoder) -> None:
-        self.order = decoder.order
-        self.offset = next((place.time for place in decoder.places if place.time), 8)
+    def __init__(self) -> None:
         self.samples = self.inversions = 0
         self.first_ns: int | None = None
         self.last_ns: int | None = None
         self._previous: int | None = None
 
-    def add(self, buffer: Array, samples: Array) -> int | None:
-        """Take the samples at these byte addresses; the earliest of their times."""
-        if not len(samples):
+    def add(self, times: Array) -> int | None:
+        """Take the times of samples (ns, int64); the earliest of them."""
+        if not len(times):
             return None
-        times = gather(buffer, samples, self.order + "i8", self.offset).astype(np.int64)
-        self.samples += len(samples)
+        self.samples += len(times)
         self.inversions += quality.inversions(times)
         if self._previous is not None:
             self.inversions += int(times[0] < self._previous)
