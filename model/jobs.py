@@ -25,7 +25,11 @@ SCORES, HISTORY, OUTCOMES = "scores.json", "history.parquet", "outcomes.parquet"
 
 @dataclass(frozen=True)
 class Job:
-    """`tables`: folders of ingested recordings. `params`: settings of the predictor, the seed aside."""
+    """`tables`: folders of ingested recordings. `params`: settings of the predictor, the seed aside.
+
+    With `test_tables` nothing of `tables` is tested on: the first two shares of `split` are learned from and validated
+    on, and these other recordings are the test, whole (another trial, another load, another host).
+    """
 
     tables: tuple[Path, ...]
     predictor: str
@@ -34,11 +38,12 @@ class Job:
     split: tuple[float, float, float]
     out_dir: Path
     params: Mapping[str, Any] = field(default_factory=dict)
+    test_tables: tuple[Path, ...] = ()
 
     def digest(self) -> str:
         """What the scores depend on, as a hash: the settings and the recordings' names, sizes and times."""
-        inputs = [[folder.name, *_stamp(folder / "slices.parquet")] for folder in map(Path, self.tables)]
-        told = {**asdict(self), "params": dict(self.params), "tables": inputs, "out_dir": None}
+        inputs = {name: [_stamp(Path(folder)) for folder in getattr(self, name)] for name in ("tables", "test_tables")}
+        told = {**asdict(self), "params": dict(self.params), **inputs, "out_dir": None}
         return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -59,7 +64,7 @@ def run(job: Job, on_progress: OnProgress = unwatched) -> dict[str, Any]:
     _one_thread()
     digest = job.digest()
     on_progress("reading tables", 0, None)
-    dataset = data.load([Path(folder) for folder in job.tables], job.mark, job.split)
+    dataset = _dataset(job)
     predictor = _predictor(job)
     began = time.monotonic()
     history = predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), on_progress)
@@ -70,6 +75,12 @@ def run(job: Job, on_progress: OnProgress = unwatched) -> dict[str, Any]:
     result |= {"fit_seconds": fit_seconds, "rollout": _rollout(predictor, dataset, job.seed)}
     _write(job, predictor, dataset, history, found, result)
     return result
+
+
+def _dataset(job: Job) -> data.Dataset:
+    if not job.test_tables:
+        return data.load(job.tables, job.mark, job.split)
+    return data.across(job.tables, job.test_tables, job.mark, job.split[1] / (job.split[0] + job.split[1]))
 
 
 def _predictor(job: Job) -> Predictor:
@@ -121,6 +132,7 @@ def _parquet(table: pa.Table) -> bytes:
     return buffer.getvalue()
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def _stamp(folder: Path) -> tuple[str, int, int]:
+    path = folder / "slices.parquet"
     found = path.stat() if path.exists() else None
-    return (found.st_size, found.st_mtime_ns) if found else (0, 0)
+    return (folder.name, found.st_size, found.st_mtime_ns) if found else (folder.name, 0, 0)

@@ -27,6 +27,7 @@ class Recurrent:
     """
 
     cell: type[torch.nn.Module]
+    regime = "slices"
     seeded = True
     layers_by_default = 1
     rate_by_default = 1e-2

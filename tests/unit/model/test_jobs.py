@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import pickle
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from model import checkpoint, data, jobs, predictors
+from model import checkpoint, data, jobs, predictors, synthetic
 from model.errors import CheckpointError, SettingError
 from model.jobs import Job
 
@@ -61,6 +62,16 @@ def test_old_scores_are_gone_when_a_new_job_cannot_end(recording: Path, tmp_path
     with pytest.raises(OSError, match="history"):
         jobs.run(job(recording, tmp_path, order=2))
     assert not (tmp_path / "scores.json").exists()
+
+
+def test_a_job_may_be_tested_on_another_recording(recording: Path, source: synthetic.Source, tmp_path: Path) -> None:
+    synthetic.write(tmp_path / "other", source, 2000, seed=5)
+    wanted = dataclasses.replace(job(recording, tmp_path / "out", order=2), test_tables=(tmp_path / "other",))
+    result = jobs.run(wanted)
+    assert (result["test_events"], result["trials"]) == (2000, ["000_known", "other"])
+    assert result["overall"]["bits_per_switch"] == pytest.approx(source.entropy_bits(), abs=0.1)
+    assert jobs.done(wanted)
+    assert not jobs.done(dataclasses.replace(wanted, test_tables=()))
 
 
 def test_a_job_travels_between_processes(recording: Path, tmp_path: Path) -> None:
