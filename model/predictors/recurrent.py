@@ -69,7 +69,9 @@ class Recurrent:
         self.marks, self.scale = marks, Scale.of(train)
         self.network = self._build()
         laid = joined(train, self.scale, marks)
-        recipe = training.Recipe(self.learning_rate, self._lanes(laid), self.steps, self.slice_weight)
+        lanes = self._lanes(laid)
+        steps = min(self.steps, max(8, laid.mark.shape[1] // (4 * lanes)))  # of a short recording, several chunks still
+        recipe = training.Recipe(self.learning_rate, lanes, steps, self.slice_weight)
         budget = training.Budget(self.max_epochs, self.max_seconds, self.patience)
         held_out = joined(valid, self.scale, marks)
         return training.fit(self.network, laid, held_out, recipe, budget, self.seed, on_progress)

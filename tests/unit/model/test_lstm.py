@@ -28,6 +28,14 @@ def test_a_limit_in_seconds_ends_training(dataset: data.Dataset) -> None:
     assert len(lstm.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)) == 1
 
 
+def test_a_short_recording_is_still_learned_from(dataset: data.Dataset) -> None:
+    stream = dataset.train[0].stream
+    train, valid = data.Segment(stream, 0, 100), data.Segment(stream, 100, 180)
+    lstm = create("lstm", {"seed": 0, "hidden": 8, "max_epochs": 10})
+    history = lstm.fit([train], [valid], len(dataset.vocabulary), unwatched)
+    assert history[-1]["valid_bits"] < history[0]["valid_bits"]
+
+
 def test_too_little_to_train_on_is_refused(dataset: data.Dataset) -> None:
     short = data.Segment(dataset.train[0].stream, 0, 40)
     with pytest.raises(StreamError, match="the train part has fewer than 64 events"):
