@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from pathlib import Path
 
 import perf_text
 import pyarrow.compute as pc
 import pytest
 from busy import NAMES
-from perf_record import MORE_EVENTS, record, record_to_pipe
+from perf_record import MORE_EVENTS, record, record_killed, record_overrun, record_to_pipe
 
 import harness.trace
 from harness.trace.comms import to_text
@@ -80,6 +82,35 @@ def test_folders_of_recordings_are_read_as_perf_reads_them(tmp_path: Path, optio
     recording = record(tmp_path / "perf.data", *options, *MORE_EVENTS, rounds=8)
     assert recording.is_dir()
     assert "sched_switch" in assert_equal_to_perf(recording, ties=False)
+
+
+def test_a_recording_that_lost_events_is_read_as_perf_reads_it_and_its_losses_are_counted(tmp_path: Path) -> None:
+    recording = record_overrun(tmp_path / "perf.data")
+    assert_equal_to_perf(recording)
+    said = subprocess.run(
+        ["perf", "script", "-i", str(recording), "--show-lost-events", "-F", "comm,event"],
+        capture_output=True,
+        check=True,
+        timeout=60,
+    ).stdout
+    quality = harness.trace.read(recording).quality
+    assert quality.lost_events == sum(map(int, re.findall(rb"PERF_RECORD_LOST lost (\d+)", said))) > 0
+    assert quality.chain_breaks > 0
+    assert not quality.whole
+
+
+def test_what_a_killed_recorder_left_is_read_with_the_formats_of_another_recording(
+    tmp_path: Path, hostile_recording: Path
+) -> None:
+    recording = record_killed(tmp_path / "perf.data")
+    alone = harness.trace.read(recording)
+    assert alone.quality.killed
+    assert alone.switches.num_rows == 0
+    assert any("formats_from" in warning for warning in alone.quality.warnings)
+    trace = harness.trace.read(recording, formats_from=hostile_recording)
+    assert trace.quality.killed
+    assert trace.quality.samples == alone.quality.samples == sum(trace.quality.counts.values())
+    assert trace.switches.num_rows > 100
 
 
 def test_the_clock_that_was_asked_for_is_known(tmp_path: Path) -> None:
