@@ -102,26 +102,18 @@ class Decoder:
         rows = gather_rows(buffer, found.raw_at, form.end)
         block: Block = {"time_ns": found.time_ns, "cpu": found.cpu}
         for wanted in event.columns:
-            place = form.fields.get(wanted.field)
-            if place is not None:
+            if wanted.field in form.fields or not wanted.optional:
                 block[wanted.name] = self._column(buffer, rows, found, form, wanted)
-            elif not wanted.optional:
-                raise TraceError(
-                    f"the event sched:{event.name} has no field {wanted.field!r}",
-                    expected=f"fields {', '.join(form.fields)} and this one",
-                    hint="this kernel's scheduler events are not known yet; report its format file",
-                )
         for name, text in event.constants.items():
             block[name] = np.full(len(rows), self.names.number(text.encode()), np.int32)
         return block
 
     def _column(self, buffer: Array, rows: Array, found: Samples, form: TraceFormat, wanted: Column) -> Array:
-        place = form.fields[wanted.field]
         if wanted.dtype == TEXT:
-            return self._texts(buffer, rows, found, place)
+            return self._texts(buffer, rows, found, _place(form, wanted.field, "loc"))
         if wanted.dtype != COMM:
-            return self._integers(rows, place).astype(wanted.dtype)
-        tids = self._integers(rows, form.fields[wanted.tid_field])
+            return self._integers(rows, form, wanted.field).astype(wanted.dtype)
+        place, tids = _place(form, wanted.field, "chars", "loc"), self._integers(rows, form, wanted.tid_field)
         if place.kind == "loc":
             return self.names.encode(self._located(buffer, rows, found, place), tids)
         if place.size == COMM_BYTES:
@@ -131,7 +123,8 @@ class Decoder:
         wide[:, :width] = rows[:, place.offset : place.offset + width]
         return self.names.encode(wide, tids)
 
-    def _integers(self, rows: Array, place: Field) -> Array:
+    def _integers(self, rows: Array, form: TraceFormat, field: str) -> Array:
+        place = _place(form, field, "int")
         return column(rows, f"{self.order}{'i' if place.signed else 'u'}{place.size}", place.offset)
 
     def _located(self, buffer: Array, rows: Array, found: Samples, place: Field) -> Array:
@@ -153,6 +146,20 @@ class Decoder:
         spans = zip(at.tolist(), lengths.tolist(), strict=True)
         whole = [buffer[start : start + length].tobytes().split(b"\0", 1)[0] for start, length in spans]
         return np.array([self.names.number(text) for text in whole], np.int32)
+
+
+def _place(form: TraceFormat, field: str, *kinds: str) -> Field:
+    """Where a field lies. TraceError where the format lacks it, or has something else under its name."""
+    place = form.fields.get(field)
+    sizes = {"int": (1, 2, 4, 8), "loc": (4,), "chars": range(1, 1 << 16)}
+    if place is None or place.kind not in kinds or place.size not in sizes[place.kind]:
+        found = f"{place.kind} of {place.size} bytes" if place else "nothing"
+        raise TraceError(
+            f"the event {form.system}:{form.name} has {found} as its field {field!r}",
+            expected=f"{' or '.join(kinds)}, as in every kernel so far",
+            hint="record again; if the kernel is a new one, its format file shows what has changed",
+        )
+    return place
 
 
 def _has_tracepoint(attr: Attr) -> bool:

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.trace.commands import Summary
+from harness.trace.quality import TraceQuality
 
 
 def render(summary: Summary, limit: int = 20) -> RenderableType:
@@ -24,7 +25,7 @@ def _about(summary: Summary) -> Table:
         "machine": f"{header.hostname or '?'}, {header.os_release or '?'}, {header.nrcpus or '?'} CPUs",
         "samples": f"{quality.samples:,} in {quality.span_ns / 1e9:.3f} s, clock {quality.clock}",
         "events": ", ".join(f"{name.removeprefix('sched:sched_')} {count:,}" for name, count in quality.counts.items()),
-        "sound": "yes" if quality.whole else f"no: {_damage(summary)}",
+        "sound": "yes" if quality.whole else f"no: {damage(quality)}",
     }
     table = Table.grid(padding=(0, 2))
     for name, value in rows.items():
@@ -32,8 +33,8 @@ def _about(summary: Summary) -> Table:
     return table
 
 
-def _damage(summary: Summary) -> str:
-    quality = summary.quality
+def damage(quality: TraceQuality) -> str:
+    """What is known to be missing, in words; empty for a whole recording."""
     found = {
         f"{quality.lost_events:,} events lost": quality.lost_events,
         f"{quality.chain_breaks:,} breaks in the chain of switches": quality.chain_breaks,

@@ -41,6 +41,7 @@ class Forge:
     os_release: str = "6.1.0"
     others: list[bytes] = field(default_factory=list)
     raw_tail: bytes = b""
+    switch_format: str = SWITCH_FORMAT
 
     def write(self, switches: list[Switch]) -> bytes:
         """A seekable recording of these switches, with `others` (whole records) behind them."""
@@ -100,7 +101,7 @@ class Forge:
         return self._pack("IIQQQQQ", 2, 128, SWITCH_ID, 1, self.sample_type, self.read_format, 0) + bytes(80)
 
     def _tracing_data(self) -> bytes:
-        form = SWITCH_FORMAT.encode()
+        form = self.switch_format.encode()
         endian = b"\0" if self.order == "<" else b"\1"
         head = b"\x17\x08\x44tracing0.6\0" + endian + b"\x08" + self._pack("I", 4096)
         head += b"header_page\0" + self._pack("Q", 0) + b"header_event\0" + self._pack("Q", 0) + self._pack("I", 0)

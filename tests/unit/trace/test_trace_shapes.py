@@ -16,6 +16,7 @@ from forge import (
     RAW,
     READ,
     STREAM_ID,
+    SWITCH_FORMAT,
     TID,
     TIME,
     USUAL,
@@ -147,3 +148,19 @@ def test_a_mended_kernel_of_that_range_is_not_warned_about(tmp_path: Path) -> No
     trace = read(tmp_path, Forge(os_release="4.19.300").write(SWITCHES))
     assert not trace.shifted_states
     assert trace.quality.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("field:pid_t next_pid;", "field:pid_t other_pid;"),
+        ("field:pid_t prev_pid;\toffset:24;\tsize:4;", "field:pid_t prev_pid;\toffset:24;\tsize:3;"),
+        ("field:char next_comm[16];", "field:int next_comm;"),
+        ("field:char prev_comm[16];\toffset:8;\tsize:16;", "field:__data_loc char[] prev_comm;\toffset:8;\tsize:2;"),
+    ],
+)
+def test_a_format_without_a_field_that_is_needed_is_a_trace_error(before: str, after: str, tmp_path: Path) -> None:
+    assert before in SWITCH_FORMAT
+    forge = Forge(switch_format=SWITCH_FORMAT.replace(before, after))
+    with pytest.raises(TraceError, match="sched:sched_switch has"):
+        read(tmp_path, forge.write(SWITCHES))
