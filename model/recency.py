@@ -54,7 +54,7 @@ def _recency(tail: Tail, ended_us: np.ndarray, mark: int, start: int, stop: int)
     at = np.arange(start, stop)
     seen = (last >= 0) & (at - last <= WINDOW)
     safe = np.maximum(last, 0)
-    since_us = np.maximum(ended_us[at] - ended_us[safe + 1], 0)
+    since_us = np.maximum(ended_us[at] - ended_us[np.minimum(safe + 1, len(ended_us) - 1)], 0)
     state = tail.end_state[np.minimum(safe, len(tail.end_state) - 1)] if len(tail.end_state) else np.zeros(len(at))
     found = [np.log(np.maximum(at - last, 1)), np.log1p(since_us), state]
     return np.stack([np.where(seen, value, -1) for value in found], axis=1).astype(np.float32)

@@ -33,7 +33,7 @@ def roll(predictor: Predictor, train: Sequence[Segment], test: Segment, steps: i
     session = predictor.session(test)
     if session is None:
         return None
-    end_states = _end_states(train)
+    end_states = _end_states(train, len(session.marks()))
     draw = np.random.default_rng(seed)
     marks, slices = np.empty(steps, np.int64), np.empty(steps)
     for step in range(steps):
@@ -45,7 +45,7 @@ def _step(session: Session, end_states: np.ndarray, draw: np.random.Generator) -
     probability = session.marks()
     mark = int(draw.choice(len(probability), p=probability / probability.sum()))
     slice_us = _sample(session.slice_of(mark), draw)
-    session.push(mark, slice_us, int(draw.choice(len(STATES), p=end_states[mark % len(end_states)])))
+    session.push(mark, slice_us, int(draw.choice(len(STATES), p=end_states[mark])))
     return mark, slice_us
 
 
@@ -53,10 +53,10 @@ def _sample(density: Density, draw: np.random.Generator) -> float:
     return float(density.quantile(float(draw.uniform(1e-6, 1 - 1e-6)))[0])
 
 
-def _end_states(train: Sequence[Segment]) -> np.ndarray:
+def _end_states(train: Sequence[Segment], known: int) -> np.ndarray:
     """(marks, states) shares; a mark that never ran takes those of all."""
     marks, states = own(train, "mark"), own(train, "end_state")
-    counts = np.zeros((int(marks.max()) + 1, len(STATES)))
+    counts = np.zeros((known, len(STATES)))
     np.add.at(counts, (marks, states), 1)
     counts[counts.sum(axis=1) == 0] = counts.sum(axis=0)
     return counts / counts.sum(axis=1, keepdims=True)

@@ -23,7 +23,7 @@ class Budget:
 
     max_epochs: int = 120
     max_seconds: float | None = None
-    patience: int = 3
+    patience: int = 6
     cuts: int = 3
 
 

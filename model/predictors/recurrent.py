@@ -43,7 +43,7 @@ class Recurrent:
         slice_weight: float = 0.3,
         max_epochs: int = 120,
         max_seconds: float | None = None,
-        patience: int = 3,
+        patience: int = 6,
         seed: int = 0,
     ) -> None:
         if regime not in ("marks", "slices"):

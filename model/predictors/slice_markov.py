@@ -10,42 +10,58 @@ from model.data import STATES, Segment
 from model.errors import SettingError
 from model.history import Past, own_us
 from model.predictors.counted import Counted
+from model.predictors.protocol import OnProgress
 
 LONGEST = 8
+BINS_TRIED = (2, 4, 8, 16)
+MOST_BINS = 64
 
 
 class SliceMarkov(Counted):
     """Up to `max_order` events of history, each as its mark, then its end state and one of `bins` classes of length.
 
-    How far back to look, and whether to look at the state and length of the event furthest back, is chosen on the
-    validation part.
+    How far back to look, whether to look at the state and length of the event furthest back, and the number of classes
+    where none is given, are chosen on the validation part.
     """
 
     regime = "slices"
 
-    def __init__(self, max_order: int = 5, bins: int = 4) -> None:
-        if not 1 <= max_order <= LONGEST or not 1 <= bins <= 64:
-            raise SettingError(f"slice_markov: expected a max_order of 1 to {LONGEST} and 1 to 64 bins")
+    def __init__(self, max_order: int = 5, bins: int | None = None) -> None:
+        if not 1 <= max_order <= LONGEST or not 1 <= (bins or 1) <= MOST_BINS:
+            raise SettingError(f"slice_markov: expected a max_order of 1 to {LONGEST} and 1 to {MOST_BINS} bins")
         super().__init__(depth=2 * max_order, lags=max_order)
         self.max_order, self.bins = max_order, bins
-        self.edges_us = np.zeros(bins - 1)
+        self.classes = bins or BINS_TRIED[0]
+        self.edges_us: np.ndarray = np.zeros(0)
 
     def settings(self) -> dict[str, object]:
         """The constructor's arguments."""
         return {"max_order": self.max_order, "bins": self.bins}
 
+    def fit(
+        self, train: Sequence[Segment], valid: Sequence[Segment], marks: int, on_progress: OnProgress
+    ) -> list[dict[str, float]]:
+        """Count once for each number of classes tried, and again with the best; the history is that of the best."""
+        if self.bins is None and valid:
+            bits = {}
+            for self.classes in BINS_TRIED:
+                rows = super().fit(train, valid, marks, on_progress)
+                bits[self.classes] = min(row["valid_bits"] for row in rows)
+            self.classes = min(bits, key=lambda classes: bits[classes])
+        return super().fit(train, valid, marks, on_progress)
+
     def values(self, marks: int) -> int:
         """A column holds a mark, or a state and a class of length."""
-        return max(marks + 1, len(STATES) * self.bins)
+        return max(marks + 1, len(STATES) * self.classes)
 
     def prepare(self, train: Sequence[Segment]) -> None:
         """Classes of length that are equally common in the train part."""
-        self.edges_us = np.quantile(own_us(train), np.arange(1, self.bins) / self.bins)
+        self.edges_us = np.quantile(own_us(train), np.arange(1, self.classes) / self.classes)
 
     def columns(self, past: Past) -> np.ndarray:
         """Mark, state and length, of the latest event, then of the one before, ..."""
         length = np.searchsorted(self.edges_us, past.slice_us)
-        ended = past.end_state * self.bins + length
+        ended = past.end_state * self.classes + length
         both = np.stack([past.mark, ended], axis=2)[:, : self.max_order]
         return both.reshape(len(past.mark), -1).astype(np.int64)
 
@@ -55,5 +71,6 @@ class SliceMarkov(Counted):
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Take back what `arrays` gave."""
-        super().restore(arrays)
         self.edges_us = np.array(arrays["edges_us"])
+        self.classes = len(self.edges_us) + 1
+        super().restore(arrays)

@@ -127,6 +127,18 @@ def test_the_same_seed_learns_the_same(fitted: tuple[str, Predictor], dataset: d
     assert np.array_equal(again.predict(dataset.test[0]).log_probs, predictor.predict(dataset.test[0]).log_probs)
 
 
+def test_a_session_may_begin_with_a_recording(fitted: tuple[str, Predictor], dataset: data.Dataset) -> None:
+    stream = dataset.train[0].stream
+    session = fitted[1].session(Segment(stream, 0, len(stream)))
+    if session is None:
+        assert fitted[1].regime == "runqueue"
+        return
+    for _ in range(3):
+        assert session.marks().sum() == pytest.approx(1, abs=1e-6)
+        assert np.isfinite(session.slice_of(1).quantile(0.5)).all()
+        session.push(1, 20.0, 2)
+
+
 def test_a_session_walks_as_predict_does(fitted: tuple[str, Predictor], dataset: data.Dataset) -> None:
     predictor, test = fitted[1], dataset.test[0]
     session = predictor.session(test)
