@@ -14,6 +14,7 @@ from rich.text import Text
 from harness.plan import Trial, describe, estimate_s
 from harness.report import scores
 from harness.report.scores import Cell
+from harness.report.text import visible
 from harness.views import spell_seconds
 
 if TYPE_CHECKING:
@@ -163,6 +164,48 @@ def _scores(folder: RunFolder) -> RenderableType:
             _number(group.cell("overall", "time_mae_us"), ".0f"),
         )
     return table if table.row_count else "no models"
+
+
+def scores_of(scores: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """Scores of models, one row each, with the interval of the first."""
+    numbers = (">seed", ">top-1 contested", ">chance", ">top-1", ">bits/switch", ">time nats", ">MAE us")
+    table = _table("predictor", "sees", "predicts", *numbers)
+    for one in scores:
+        overall, contested = one["overall"], one.get("contested") or {}
+        table.add_row(
+            one["predictor"],
+            one["regime"],
+            one["mark"],
+            str(one.get("seed", "")),
+            _of(contested, "top1", ".1%") + _interval(contested.get("top1_ci")),
+            _of(contested, "chance_top1", ".1%"),
+            _of(overall, "top1", ".1%"),
+            _of(overall, "bits_per_switch", ".3f"),
+            _of(overall, "time_nll_nats", ".2f"),
+            _of(overall, "time_mae_us", ".0f"),
+        )
+    return table
+
+
+def foreseen(found: Sequence[Any]) -> RenderableType:
+    """Predictions beside what happened; `found` are `model.apply.Foreseen`."""
+    table = _table("", "CPU", "was likeliest", "came", ">median us", ">ran us", "")
+    for one in found:
+        likely = "  ".join(f"{visible(mark)} {probability:.0%}" for mark, probability in one.likeliest)
+        right = "[green]✓[/]" if one.likeliest[0][0] == one.mark else "[red]✗[/]"
+        times = (f"{one.median_us:.0f}", f"{one.slice_us:.0f}")
+        contested = "contested" if one.contested else "forced"
+        table.add_row(right, str(one.cpu), escape(likely), escape(visible(one.mark)), *times, contested)
+    return table
+
+
+def _of(scores: Mapping[str, Any], name: str, form: str) -> str:
+    value = scores.get(name)
+    return "" if value is None else format(value, form)
+
+
+def _interval(ends: Sequence[float] | None) -> str:
+    return escape(f" [{ends[0]:.1%}, {ends[1]:.1%}]") if ends else ""
 
 
 def _percent(cell: Cell | None) -> str:

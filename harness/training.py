@@ -80,7 +80,7 @@ def work(job: Job, report: engine.Report) -> dict[str, Any]:
 
 def _train(todo: list[Fit], folder: RunFolder, view: View, watcher: Watcher, workers: int | None) -> list[str]:
     by_name = {fit.name: fit for fit in todo}
-    heard = _Heard(watcher, len(todo))
+    heard = Heard(watcher, len(todo))
     failed: list[str] = []
     for fit in todo:
         folder.begin(fit.step)
@@ -100,7 +100,7 @@ def _train(todo: list[Fit], folder: RunFolder, view: View, watcher: Watcher, wor
     return failed
 
 
-class _Heard:
+class Heard:
     """Adds up the progress of all models."""
 
     def __init__(self, watcher: Watcher, count: int) -> None:
@@ -109,6 +109,7 @@ class _Heard:
         self._began: dict[str, float] = {}
 
     def progress(self, name: str, done: float, total: float | None, note: str) -> None:
+        """Take what one model's worker says."""
         self._began.setdefault(name, time.monotonic())
         if total:
             self._shares[name] = max(self._shares.get(name, 0.0), min(0.95, done / total))
@@ -116,10 +117,12 @@ class _Heard:
         self._watcher.advance(sum(self._shares.values()), self._count)
 
     def ended(self, name: str) -> None:
+        """One model is done, well or not."""
         self._shares[name] = 1.0
         self._watcher.advance(sum(self._shares.values()), self._count)
 
     def seconds(self, name: str) -> float:
+        """How long ago one model was first heard of."""
         return time.monotonic() - self._began.get(name, time.monotonic())
 
 

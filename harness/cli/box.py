@@ -21,10 +21,10 @@ def build(name: BoxName, as_json: JsonFlag = False, quiet: QuietFlag = False) ->
     from harness import boxes
 
     output = Output(as_json, quiet)
-    view = output.view()
-    with view.step(f"box:{name}", f"Build box {name}") as watcher:
+    with output.view().step(f"box:{name}", f"Build box {name}") as watcher:
         box = boxes.build(boxes.recipe(name), watcher)
-    view.say("good", f"{box.name}: kernel {box.kernel}, {box.path}")
+    output.data(asdict(box))
+    output.show(f"{box.name}: kernel {box.kernel}, {box.path}")
 
 
 @app.command("ls")

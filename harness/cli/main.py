@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from harness import __version__
-from harness.cli import about, box, run, runs
+from harness.cli import about, box, models, run, runs, trace
 
 EPILOG = "Exit codes: 0 done, 1 a trial or a check failed, 2 wrong experiment file or arguments, 3 this host lacks \
 something (see `harness doctor`), 130 interrupted."
@@ -44,6 +44,10 @@ app.command("report")(runs.report)
 app.command("verify")(runs.verify)
 app.command("down")(runs.down)
 app.add_typer(box.app, name="box")
+app.add_typer(trace.app, name="trace")
+app.command("train")(models.train)
+app.command("evaluate")(models.evaluate)
+app.command("predict")(models.predict)
 app.command("loads")(about.loads)
 app.command("schema")(about.schema)
 app.command("doctor")(about.doctor)

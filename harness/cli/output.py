@@ -44,13 +44,13 @@ class Output:
         if self.as_json:
             typer.echo(json.dumps(value, indent=2, default=str))
 
-    def view(self) -> View:
-        """How long work is shown."""
+    def view(self, *, json_lines: bool = False) -> View:
+        """How long work is shown. Under --json it is not, unless the command speaks in JSON lines as it goes."""
         from harness import views
 
-        if self.as_json:
+        if self.as_json and json_lines:
             return views.JsonView(sys.stdout)
-        if self.quiet:
+        if self.quiet or self.as_json:
             return views.QuietView(sys.stderr)
         if sys.stdout.isatty():
             return views.LiveView(Console(highlight=False))

@@ -135,7 +135,7 @@ def _carry_out(asked: Experiment, folder: RunFolder, output: Output, keep: bool,
     from harness import show
     from harness.campaign import Campaign
 
-    view = output.view()
+    view = output.view(json_lines=True)
     view.say("info", f"run folder: {folder.path}")
     outcome = Campaign(asked, folder, view, keep=keep, workers=workers).run()
     output.show(*show.run(folder))

@@ -81,5 +81,6 @@ def down(as_json: JsonFlag = False, quiet: QuietFlag = False) -> None:
     for leftover in found:
         with view.step(f"down:{leftover.domain}", f"Remove {leftover.domain}"):
             machines.remove(leftover)
+    output.data({"removed": [leftover.domain for leftover in found]})
     if not found:
-        view.say("info", "no machine was left behind")
+        output.show("no machine was left behind")

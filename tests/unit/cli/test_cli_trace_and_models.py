@@ -1,0 +1,92 @@
+"""`harness trace`, `train`, `evaluate` and `predict` on a real recording, from the outside."""
+
+from __future__ import annotations
+
+import json
+import lzma
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HARNESS = [sys.executable, "-c", "from harness.cli import main; main()"]
+RECORDING = Path(__file__).parents[2] / "data" / "debian12_guest_nginx_ab.perf.data.xz"
+
+
+def harness(*arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    ended = subprocess.run([*HARNESS, *map(str, arguments)], capture_output=True, text=True, timeout=240)
+    assert ended.returncode == code, ended.stderr
+    assert "Traceback" not in ended.stderr
+    return ended
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("raw") / "perf.data"
+    path.write_bytes(lzma.decompress(RECORDING.read_bytes()))
+    return path
+
+
+@pytest.fixture(scope="module")
+def tables(raw: Path) -> Path:
+    harness("trace", "convert", raw, "-o", raw.parent / "tables")
+    return raw.parent / "tables"
+
+
+def test_convert_writes_every_table_and_says_where(raw: Path, tmp_path: Path) -> None:
+    told = json.loads(harness("trace", "convert", raw, "-o", tmp_path / "t", "--json").stdout)
+    assert {"switches", "wakeups", "slices", "runtimes"} <= set(told["paths"])
+    assert all(Path(path).is_file() for path in told["paths"].values())
+    assert told["quality"]["lost_events"] == 0
+
+
+def test_a_truncated_recording_is_saved_as_far_as_it_goes_and_never_passes_for_whole(raw: Path, tmp_path: Path) -> None:
+    short = tmp_path / "short.data"
+    short.write_bytes(raw.read_bytes()[: raw.stat().st_size // 2])
+    ended = harness("trace", "convert", short, "-o", tmp_path / "t", code=1)
+    assert "this recording is not whole: " in ended.stderr
+    harness("trace", "convert", short, "-o", tmp_path / "strict", "--strict", code=1)
+    assert not (tmp_path / "strict" / "slices.parquet").exists()
+
+
+def test_what_is_no_recording_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"hello")
+    ended = harness("trace", "summary", tmp_path / "x", code=1)
+    assert "error:" in ended.stderr
+
+
+def test_summary_is_for_people_and_for_programs(raw: Path) -> None:
+    assert "nginx" in harness("trace", "summary", raw).stdout
+    told = json.loads(harness("trace", "summary", raw, "--json").stdout)
+    assert told["quality"]["whole"] is True
+    assert {"nginx", "ab"} <= {task["comm"] for task in told["tasks"]}
+
+
+def test_the_text_of_perf_sched_map_goes_out_and_comes_back(raw: Path, tmp_path: Path) -> None:
+    harness("trace", "export", raw, "--to", "perf-sched-map", "-o", tmp_path / "map.txt")
+    assert "switches" in harness("trace", "import", tmp_path / "map.txt", "-o", tmp_path / "t").stdout
+    assert (tmp_path / "t" / "switches.parquet").is_file()
+    harness("trace", "export", raw, "--to", "perfeto", "-o", tmp_path / "x", code=2)
+
+
+def test_a_model_is_trained_kept_scored_elsewhere_and_asked(tables: Path, tmp_path: Path) -> None:
+    told = json.loads(harness("train", tables, "-p", "markov", "-o", tmp_path, "--json").stdout)
+    assert 0 < told["contested"]["top1"] < 1
+    scored = json.loads(harness("evaluate", tables, "--model", tmp_path / "markov_s0", "--json").stdout)
+    assert scored["overall"]["top1"] > 0.5
+    asked = harness("predict", tables, "--model", tmp_path / "markov_s0", "--events", "5")
+    assert "contested" in asked.stdout or "forced" in asked.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["evaluate", "nowhere"], 1, "nowhere"),
+        (["evaluate", "{tables}", "-p", "markvo"], 1, "did you mean 'markov'"),
+        (["evaluate", "{tables}", "--regime", "psychic"], 2, "marks, slices, runqueue"),
+        (["predict", "{tables}", "--model", "nowhere"], 1, "nowhere"),
+    ],
+)
+def test_a_wrong_call_says_what_is_wrong(arguments: list[str], code: int, words: str, tables: Path) -> None:
+    assert words in harness(*[one.format(tables=tables) for one in arguments], code=code).stderr
