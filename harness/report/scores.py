@@ -19,7 +19,7 @@ METRICS = {  # name in scores.json -> the name of its interval there
     "time_nll_nats": "time_nll_ci",
     "time_mae_us": "time_mae_ci",
 }
-BASELINES = ("most_frequent", "markov", "repeat", "fifo", "lifo")
+BASELINES = ("most_frequent", "markov", "slice_markov", "ctw", "repeat", "fifo", "lifo")
 REGIMES = {
     "marks": "the tasks so far and when they switched",
     "slices": "also how long each ran and why it stopped",
