@@ -25,7 +25,6 @@ from harness.remote import Host
 SCRIPT = Path(__file__).parent / "guest" / "trial_script.py"
 PLACEHOLDER = 'CONFIG_JSON = "{}"'
 GUEST_ROOT = "/var/tmp/harness-trial"
-BUFFER_KB = 16_384  # per CPU: a quarter of a second of 500,000 events/s, while perf waits for its turn on a full CPU
 MB_PER_CPU_SECOND = 8  # disk that a fast guest fills while it is recorded
 ALONE_S = 30.0  # for the SSH connections of others to end
 PULLED = ("perf.data", "load.txt", "perf.log")
@@ -99,7 +98,7 @@ def config(trial: Recordable, wanted: Mapping[str, Any], attempt: int = 1) -> di
         "seconds": record.seconds,
         "grace_s": 120 + record.seconds,
         "alone_s": ALONE_S,
-        "buffer_kb": record.buffer_kb or BUFFER_KB,
+        "buffer_kb": record.buffer_kb,
         "free_mb": int(256 + MB_PER_CPU_SECOND * record.seconds * (cpus or 1)),
     }
 
