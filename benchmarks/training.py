@@ -4,7 +4,7 @@
     python benchmarks/training.py RECORDING [...]       # and how long it takes to pass the order-5 table on yours
 
 The paper trained two LSTM cells of 51 units in double precision, stepping through Python, with one linear layer and the
-mean squared error over all columns; that loop is rebuilt here from its description, forward and backward.
+mean squared error over all columns; `model.paper` rebuilds that loop from its description.
 """
 
 from __future__ import annotations
@@ -21,33 +21,13 @@ import torch
 from model import data, synthetic
 from model.lanes import Scale, chunk, joined, lay
 from model.network import Network, detach
+from model.paper import Cells
 from model.predictors import create
 from model.predictors.protocol import unwatched
 from model.train import CLIP, Recipe
 
-PAPER_HIDDEN = 51
 PAPER_COLUMNS = 29  # 28 names and the time
 SECONDS = 5.0  # each loop is measured for about as long
-
-
-class PaperCells(torch.nn.Module):
-    """Two LSTM cells in a row and a linear layer, stepped through in Python."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first = torch.nn.LSTMCell(PAPER_COLUMNS, PAPER_HIDDEN)
-        self.second = torch.nn.LSTMCell(PAPER_HIDDEN, PAPER_HIDDEN)
-        self.out = torch.nn.Linear(PAPER_HIDDEN, PAPER_COLUMNS)
-
-    def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        """(lanes, steps, columns) to as many foreseen rows."""
-        states = [torch.zeros(len(rows), PAPER_HIDDEN, dtype=rows.dtype) for _ in range(4)]
-        told = []
-        for step in range(rows.shape[1]):
-            states[:2] = self.first(rows[:, step], (states[0], states[1]))
-            states[2:] = self.second(states[0], (states[2], states[3]))
-            told.append(self.out(states[2]))
-        return torch.stack(told, dim=1)
 
 
 def rate(step: Callable[[], int], seconds: float) -> float:
@@ -61,7 +41,7 @@ def rate(step: Callable[[], int], seconds: float) -> float:
 
 def paper_step(lanes: int, steps: int) -> Callable[[], int]:
     """One forward and backward pass of the paper's loop."""
-    cells = PaperCells().double()
+    cells = Cells(PAPER_COLUMNS).double()
     rows = torch.rand(lanes, steps, PAPER_COLUMNS, dtype=torch.float64)
 
     def step() -> int:
