@@ -26,7 +26,7 @@ from harness.trace.gather import Array
 from harness.trace.reader import Trace
 from harness.trace.states import is_runnable, true_state
 from harness.trace.tables import SCHEMAS
-from harness.trace.waits import Tracker
+from harness.trace.tracker import Tracker
 
 _MAX_VALUES = (1 << 31) - 1
 _LATER = ("slice_ns", "end_state")  # what is known of a stay only when it ends

@@ -15,7 +15,7 @@ from harness.trace.columns import column, numbers, texts
 from harness.trace.gather import Array
 from harness.trace.reader import Trace
 from harness.trace.states import is_runnable, true_state
-from harness.trace.waits import Tracker
+from harness.trace.tracker import Tracker
 
 TASK_SCHEMA = pa.schema(
     [
