@@ -29,6 +29,7 @@ MB_PER_CPU_SECOND = 8  # disk that a fast guest fills while it is recorded
 ALONE_S = 30.0  # for the SSH connections of others to end
 PULLED = ("perf.data", "load.txt", "perf.log")
 POLL_S = 2.0
+STAY_LONGER_S = 3.0  # a guest that is slower than foreseen must not be visited while it records
 
 
 class Recordable(Protocol):
@@ -125,7 +126,7 @@ def run(
     try:
         checks_s = _prepare(host, settings, render(trial, wanted, attempt), out_dir, watcher)
         _start(host, settings)
-        _stay_away(settings["warmup_s"] + settings["seconds"] + 2 * checks_s + 1, watcher)
+        _stay_away(settings["warmup_s"] + settings["seconds"] + 2 * checks_s + STAY_LONGER_S, watcher)
         guest = _await_result(host, settings, late, watcher)
         _pull(host, settings, guest, trial.load, out_dir, watcher)
     except BaseException:

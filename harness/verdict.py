@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from harness.spec import VerdictSpec
 
 TRACER = re.compile(r"perf(?:[_-][0-9.]+)?")  # Debian 11 calls it perf_5.10
+SSHD = re.compile(r"sshd.*")  # newer ones run each session under a name of its own
 IDLE = re.compile(r"swapper(?:/[0-9]+)?")
 
 
@@ -171,7 +172,14 @@ def _requests_lost(metrics: Mapping[str, Any]) -> int:
 
 
 def _shares(usage: Mapping[str, float], limits: VerdictSpec, expected: Mapping[str, Any]) -> Iterator[Check]:
-    tracer, idle = _share(usage, TRACER), _share(usage, IDLE)
+    tracer, idle, sshd = _share(usage, TRACER), _share(usage, IDLE), _share(usage, SSHD)
+    yield _check(
+        "sshd share",
+        sshd == 0,
+        round(sshd, 6),
+        0,
+        "somebody came by over SSH while it was recorded, which disturbs the scheduler",
+    )
     yield _check(
         "tracer share",
         tracer <= limits.max_tracer_share,

@@ -137,3 +137,10 @@ def test_somebody_logged_in_while_it_recorded_spoils_it() -> None:
 def test_one_failure_that_stays_makes_trying_again_pointless() -> None:
     judged = verdict(guest_with("facts", cpus=2), quality=Quality(lost_events=5))
     assert not judged.retryable
+
+
+@pytest.mark.parametrize("comm", ["sshd", "sshd-session"])
+def test_a_visitor_who_came_and_went_while_it_recorded_is_seen_in_the_recording(comm: str) -> None:
+    judged = verdict(usage={**USAGE, comm: 0.0001})
+    assert failed(judged) == ["sshd share"]
+    assert judged.retryable
