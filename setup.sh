@@ -164,7 +164,7 @@ make_environment() {
     [ -x .venv/bin/python ] || "$python" -m venv .venv
     # Scripts carry the environment's path: one that was moved or copied is made anew.
     .venv/bin/pip --version >/dev/null 2>&1 || "$python" -m venv --clear .venv
-    [ "$wanted" = run ] || extra='.[test]'
+    [ "$wanted" = run ] || extra='.[test,boosting,perfetto]'
     say "installing the Python packages into .venv"
     .venv/bin/pip install -qq --disable-pip-version-check torch==2.13.0
     .venv/bin/pip install -qq --disable-pip-version-check -c constraints.txt -e "$extra"
