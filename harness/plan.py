@@ -14,7 +14,7 @@ from harness.loads import Load
 from harness.spec import Experiment, MachineSpec, RecordSpec
 
 # Rough costs beside the recording itself, for `--dry-run`; measured on two cores with an emulated guest.
-MACHINE_S = 240.0  # from nothing to a provisioned machine
+MACHINE_S = 150.0  # from nothing to a provisioned machine
 TRIAL_S = 20.0  # checks, upload, pull and reading of one trial
 
 MAX_NAME = 120  # folders are named after arms
@@ -96,7 +96,7 @@ def describe(planned: Sequence[Trial]) -> list[Row]:
             trial.arm.name,
             trial.repetition,
             trial.machine.box,
-            " ".join(f"{key}={value}" for key, value in _parameters(trial.load).items()),
+            " ".join(_words(trial.load)),
             trial.record.warmup_s,
             trial.record.seconds,
             trial.record.warmup_s + trial.record.seconds + TRIAL_S,
@@ -133,5 +133,7 @@ def _slug(value: Any) -> str:
     return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-.")[:40] or "none"
 
 
-def _parameters(load: Load) -> dict[str, Any]:
-    return cast(Any, load).model_dump(mode="json")
+def _words(load: Load) -> list[str]:
+    """The load and its parameters, as they would be set on the command line."""
+    told = cast(Any, load).model_dump(mode="json", exclude={"kind"})
+    return [load.kind, *(f"{key}={value}" for key, value in told.items())]

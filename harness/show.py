@@ -120,8 +120,8 @@ def loads(kinds: Mapping[str, Any]) -> list[RenderableType]:
         for name, field in load.model_fields.items():
             if name != "kind":
                 table.add_row(f"load.{name}", escape(str(field.default)), escape(field.description or ""))
-        shown += [table] if table.row_count else ["  no parameters"]
-    return shown
+        shown += [table if table.row_count else "no parameters", ""]
+    return shown[:-1]
 
 
 def checks(found: Iterable[Check]) -> RenderableType:
