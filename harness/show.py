@@ -148,36 +148,41 @@ def _trials(folder: RunFolder) -> RenderableType:
 def _scores(folder: RunFolder) -> RenderableType:
     found, _problems = scores.read_models(folder.path / "models")
     arms = {name: step["detail"].get("arm", "") for name, step in _steps(folder, "trial").items()}
-    numbers = (">seeds", ">top-1 contested", ">chance", ">top-1", ">bits/switch", ">MAE us")
-    table = _table("predictor", "sees", "arm", *numbers)
+    several = len(set(arms.values())) > 1
+    numbers = (">seeds", ">contested", ">chance", ">top-1", ">bits", ">nats", ">MAE us")
+    table = _table(*(["arm"] if several else []), "predictor", "sees", *numbers)
     for group in scores.groups(found, arms):
         chance = group.mean(lambda one: one.chance)
         table.add_row(
+            *([group.arm] if several else []),
             group.predictor,
             group.regime,
-            group.arm,
             str(len(group.seeds)),
-            _percent(group.cell("contested", "top1")),
+            _share(group.cell("contested", "top1")),
             "" if chance is None else f"{chance:.1%}",
-            _percent(group.cell("overall", "top1")),
+            _number(group.cell("overall", "top1"), ".1%"),
             _number(group.cell("overall", "bits_per_switch"), ".3f"),
+            _number(group.cell("overall", "time_nll_nats"), ".2f"),
             _number(group.cell("overall", "time_mae_us"), ".0f"),
         )
     return table if table.row_count else "no models"
 
 
-def scores_of(scores: Sequence[Mapping[str, Any]]) -> RenderableType:
-    """Scores of models, one row each, with the interval of the first."""
-    numbers = (">seed", ">top-1 contested", ">chance", ">top-1", ">bits/switch", ">time nats", ">MAE us")
-    table = _table("predictor", "sees", "predicts", *numbers)
-    for one in scores:
+def scores_of(found: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """Scores of single models, one row each."""
+    table = _table(
+        "predictor", "sees", "predicts", ">seed", ">contested", ">chance", ">top-1", ">bits", ">nats", ">MAE us"
+    )
+    for one in found:
         overall, contested = one["overall"], one.get("contested") or {}
+        ends = contested.get("top1_ci") or (None, None)
+        hit = contested.get("top1")
         table.add_row(
             one["predictor"],
             one["regime"],
             one["mark"],
             str(one.get("seed", "")),
-            _of(contested, "top1", ".1%") + _interval(contested.get("top1_ci")),
+            _share(None if hit is None else Cell(hit, *ends)),
             _of(contested, "chance_top1", ".1%"),
             _of(overall, "top1", ".1%"),
             _of(overall, "bits_per_switch", ".3f"),
@@ -204,16 +209,13 @@ def _of(scores: Mapping[str, Any], name: str, form: str) -> str:
     return "" if value is None else format(value, form)
 
 
-def _interval(ends: Sequence[float] | None) -> str:
-    return escape(f" [{ends[0]:.1%}, {ends[1]:.1%}]") if ends else ""
-
-
-def _percent(cell: Cell | None) -> str:
-    """A share with its interval."""
+def _share(cell: Cell | None) -> str:
+    """A share with the longer half of its interval, which fits a terminal; the report has both ends."""
     if cell is None:
         return ""
-    interval = f" [{cell.low:.1%}, {cell.high:.1%}]" if cell.low is not None and cell.high is not None else ""
-    return escape(f"{cell.value:.1%}{interval}")
+    ends = [end for end in (cell.low, cell.high) if end is not None]
+    half = max((abs(end - cell.value) for end in ends), default=None)
+    return f"{cell.value:.1%}" if half is None else f"{cell.value:.1%} ±{100 * half:.1f}"
 
 
 def _number(cell: Cell | None, form: str) -> str:
