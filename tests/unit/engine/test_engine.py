@@ -1,0 +1,86 @@
+"""Work spread over processes: answers, failures, deaths, and nobody left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import workloads
+
+from harness import engine
+from harness.errors import ModelError
+
+HERE = Path(__file__).parent
+PARENT = """
+import sys
+sys.path.insert(0, {here!r})
+import workloads
+from harness import engine
+if __name__ == "__main__":
+    for _ in engine.spread([("a", {path!r})], workloads.tell_pid_and_sleep, workers=1): pass
+"""
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def eventually(true: Callable[[], bool], seconds: float = 20) -> bool:
+    until = time.monotonic() + seconds
+    while not true() and time.monotonic() < until:
+        time.sleep(0.05)
+    return true()
+
+
+def test_every_job_gives_its_answer_and_its_progress_is_heard() -> None:
+    heard: list[tuple[str, float, float | None, str]] = []
+    jobs = [(str(number), number) for number in range(4)]
+    answers = dict(engine.spread(jobs, workloads.double, workers=2, heard=lambda *told: heard.append(told)))
+    assert answers == {"0": 0, "1": 2, "2": 4, "3": 6}
+    assert ("0", 1, 2, "doubling 0") in heard
+
+
+def test_one_job_that_fails_does_not_end_the_others() -> None:
+    answers = dict(engine.spread([(str(n), n) for n in (2, 3, 4)], workloads.fail_on_three, workers=1))
+    assert (answers["2"], answers["4"]) == (4, 8)
+    assert isinstance(answers["3"], ValueError)
+
+
+def test_a_worker_that_is_killed_is_an_error_and_not_a_hang() -> None:
+    with pytest.raises(ModelError, match="a worker process died"):
+        list(engine.spread([("a", 1)], workloads.die, workers=1))
+
+
+def test_workers_use_one_thread_each_and_the_environment_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert dict(engine.spread([("a", 1)], workloads.threads, workers=1)) == {"a": "1"}
+    assert "OMP_NUM_THREADS" not in os.environ
+
+
+def test_leaving_early_ends_the_workers(tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    spread = engine.spread([("slow", str(told)), ("fast", str(tmp_path / "x" / "y"))], workloads.tell_pid_and_sleep)
+    name, answer = next(iter(spread))
+    assert (name, type(answer)) == ("fast", FileNotFoundError)
+    assert eventually(lambda: told.exists() and told.read_text() != "")
+    spread.close()
+    assert eventually(lambda: not alive(int(told.read_text())))
+
+
+def test_a_parent_that_is_killed_takes_its_workers_along(tmp_path: Path) -> None:
+    told, program = tmp_path / "pid", tmp_path / "parent.py"
+    program.write_text(PARENT.format(here=str(HERE), path=str(told)))
+    parent = subprocess.Popen([sys.executable, str(program)], env={**os.environ, "PYTHONPATH": str(HERE)})
+    assert eventually(lambda: told.exists() and told.read_text() != "")
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    assert eventually(lambda: not alive(int(told.read_text())))

@@ -1,0 +1,70 @@
+"""What a terminal, a log and a program are shown of the same work."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from harness.views import JsonView, LiveView, PlainView, QuietView, spell_seconds
+
+
+def test_a_plain_log_says_when_a_step_began_how_it_went_and_how_long_it_took() -> None:
+    now, stream = iter(range(0, 1000, 10)), io.StringIO()
+    with PlainView(stream, lambda: next(now)).step("x", "Build") as watcher:
+        watcher.note("a first line, too early to be worth one")
+        watcher.advance(1, 2)
+    lines = [line.split(" ", 1)[1] for line in stream.getvalue().splitlines()]
+    assert lines[0] == "Build ..."
+    assert "  Build: a first line, too early to be worth one (50%)" in lines
+    assert lines[-1].startswith("Build done in")
+
+
+def test_a_step_that_fails_is_said_to_have_failed() -> None:
+    stream = io.StringIO()
+    with pytest.raises(ValueError, match="no"), PlainView(stream).step("x", "Build"):
+        raise ValueError("no")
+    assert "Build failed after" in stream.getvalue()
+
+
+def test_json_is_one_object_a_line() -> None:
+    stream = io.StringIO()
+    view = JsonView(stream)
+    view.say("warn", "careful\nnow")
+    with view.step("x", "Build"):
+        pass
+    events = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [event["event"] for event in events] == ["message", "step_started", "step_done"]
+    assert events[0]["text"] == "careful\nnow"
+    assert events[2]["seconds"] >= 0
+
+
+def test_quiet_means_warnings_only() -> None:
+    stream = io.StringIO()
+    view = QuietView(stream)
+    view.say("info", "hello")
+    view.say("warn", "careful")
+    with view.step("x", "Build") as watcher:
+        watcher.note("working")
+    assert stream.getvalue() == "warning: careful\n"
+
+
+def test_names_with_brackets_do_not_break_a_terminal() -> None:
+    stream = io.StringIO()
+    view = LiveView(Console(file=stream, force_terminal=True, width=100, highlight=False))
+    with view.step("x", "Build [/b]") as watcher:
+        watcher.note("[red]")
+        watcher.advance(1, 3)
+    view.say("warn", "[/nothing]")
+    assert "Build [/b]" in stream.getvalue()
+    assert "[/nothing]" in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.04, "0.0 s"), (59.9, "59.9 s"), (60, "1 min 00 s"), (3599, "59 min 59 s"), (3720, "1 h 02 min")],
+)
+def test_seconds_are_spelled_for_people(seconds: float, text: str) -> None:
+    assert spell_seconds(seconds) == text
