@@ -25,7 +25,7 @@ class Outcomes:
     mark: np.ndarray
     contested: np.ndarray  # bool
     open: np.ndarray  # bool: two or more were runnable besides the task that was just switched away from
-    chance: np.ndarray  # of picking the right one of the runnable tasks blindly
+    chance: np.ndarray  # of picking the right one blindly, of those that could be switched to
     hit: np.ndarray  # bool: the most probable mark was the right one
     hit3: np.ndarray  # bool: it was among the three most probable
     bits: np.ndarray
@@ -71,21 +71,31 @@ def _outcomes(prediction: Prediction, segment: Segment) -> Outcomes:
 
 
 def _chance(segment: Segment) -> np.ndarray:
-    """The share of the runnable tasks that carry the right mark; zero where the record of them misses it."""
-    stream = segment.stream
-    bounds = stream.runnable_at[segment.start : segment.stop + 1]
-    lengths = np.diff(bounds)
-    same = stream.runnable_mark[bounds[0] : bounds[-1]] == np.repeat(segment.of(stream.mark), lengths)
-    event = np.repeat(np.arange(len(segment)), lengths)
-    return np.bincount(event, weights=same, minlength=len(segment)) / np.maximum(lengths, 1)
+    """The share of the possible tasks that carry the right mark; zero where the record of them misses it."""
+    event, mark = _possible(segment)
+    same = mark == segment.of(segment.stream.mark)[event]
+    count = np.bincount(event, minlength=len(segment))
+    return np.bincount(event, weights=same, minlength=len(segment)) / np.maximum(count, 1)
 
 
 def _open(segment: Segment) -> np.ndarray:
-    """A task is never switched to from itself, so only what else was runnable is a choice."""
-    stream, events = segment.stream, range(segment.start, segment.stop)
+    """Where there was a choice beyond not going on."""
+    event, _ = _possible(segment)
+    return segment.of(segment.stream.contested) & (np.bincount(event, minlength=len(segment)) >= 2)
+
+
+def _possible(segment: Segment) -> tuple[np.ndarray, np.ndarray]:
+    """(m,) event and mark of every task that could have been switched to.
+
+    That is who was runnable, less the task that just left the CPU: going on with that one would be no switch.
+    """
+    stream = segment.stream
+    bounds = stream.runnable_at[segment.start : segment.stop + 1]
+    event = np.repeat(np.arange(len(segment)), np.diff(bounds))
+    tid = stream.runnable_tid[bounds[0] : bounds[-1]]
     last = np.concatenate([[-1], stream.tid])[segment.start : segment.stop]
-    choices = [np.count_nonzero(stream.runnable(event) != tid) for event, tid in zip(events, last, strict=True)]
-    return segment.of(stream.contested) & (np.array(choices) >= 2)
+    possible = (tid != last[event]) | (tid == segment.of(stream.tid)[event])
+    return event[possible], stream.runnable_mark[bounds[0] : bounds[-1]][possible]
 
 
 def scores(found: Outcomes) -> dict[str, object]:

@@ -53,12 +53,21 @@ def test_betting_on_the_unknown_names_no_task(dataset: data.Dataset) -> None:
     assert evaluate.scores(found)["overall"]["top1_known"] is None  # type: ignore[index]
 
 
-def test_chance_is_one_over_the_number_of_runnable_tasks(dataset: data.Dataset) -> None:
-    told = Told([0.02, 0.5, 0.25, 0.125, 0.1, 0.005])
-    found = evaluate.outcomes(told, dataset.test)  # type: ignore[arg-type]
-    assert set(found.chance[found.contested]) == {0.5}
-    assert set(found.chance[~found.contested]) == {1.0}
-    assert evaluate.scores(found)["contested"]["chance_top1"] == 0.5  # type: ignore[index]
+def test_chance_is_one_over_the_number_of_tasks_that_could_be_switched_to(dataset: data.Dataset) -> None:
+    runnable = [[7, 8], [7, 8], [8, 9, 7], [9]]  # 7 is preempted by 8, that by 9, that sleeps
+    segment = segment_of(
+        dataset,
+        tid=np.array([7, 8, 9, 9]),
+        mark=np.array([1, 2, 3, 3]),
+        contested=np.array([True, True, True, False]),
+        runnable_at=np.array([0, 2, 4, 7, 8]),
+        runnable_tid=np.array([tid for tids in runnable for tid in tids]),
+        runnable_mark=np.array([tid - 6 for tids in runnable for tid in tids]),
+    )
+    found = evaluate.outcomes(Told([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [segment])  # type: ignore[arg-type]
+    assert found.chance.tolist() == [1 / 2, 1, 1 / 2, 1]
+    assert found.open.tolist() == [True, False, True, False]
+    assert evaluate.scores(found)["contested"]["chance_top1"] == pytest.approx(2 / 3)  # type: ignore[index]
 
 
 def test_the_right_order_comes_within_two_percent_of_the_sources_entropy(
