@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from harness.report.facts import Run
-from harness.report.scores import Cell, Group, standing
+from harness.report.scores import Cell, Group, sees_less, standing
 from harness.report.svg import element
 from harness.report.text import percent, percent_range
 
@@ -23,18 +23,27 @@ class Contest:
     baseline: Group | None
     split: str  # contested, or overall where no switch was contested
     chance: float | None
+    challenged: bool  # whether anything but baselines was scored
 
     @property
     def outcome(self) -> str:
-        """`baseline` when the best is one itself, `alone` with none to compare to, else `better` or `unclear`."""
+        """`baseline` when the best is one itself, `alone` with none to compare to, else `better` or `unclear`.
+
+        `untried` when nothing but baselines was scored.
+        """
         if self.best.baseline:
-            return "baseline"
+            return "baseline" if self.challenged else "untried"
         ours, theirs = self.cell(self.best), self.baseline and self.cell(self.baseline)
         if not ours or not theirs:
             return "alone"
-        low = ours.low if ours.low is not None else ours.value
-        high = theirs.high if theirs.high is not None else theirs.value
-        return "better" if low > high else "unclear"
+        if ours.low is None or theirs.high is None:  # too few events for an interval, and so for a claim
+            return "unclear"
+        return "better" if ours.low > theirs.high else "unclear"
+
+    @property
+    def baseline_sees_less(self) -> bool:
+        """Whether the two are not in the same game: part of the difference is what the best may see."""
+        return self.baseline is not None and self.baseline.regime != self.regime
 
     def cell(self, group: Group) -> Cell | None:
         """The top-1 score this contest is about."""
@@ -60,19 +69,31 @@ def contests(groups: list[Group]) -> list[Contest]:
         best = max(rivals, key=standing)
         split = "contested" if best.cell("contested", "top1") else "overall"
         chance = best.mean(lambda seed: seed.chance) if split == "contested" else None
-        found.append(Contest(mark, arm, regime, best, _baseline(groups, best), split, chance))
+        challenged = not all(rival.baseline for rival in rivals)
+        found.append(Contest(mark, arm, regime, best, _baseline(groups, best), split, chance, challenged))
     return found
 
 
 def _baseline(groups: list[Group], best: Group) -> Group | None:
-    """The best baseline of the same mark, arm and regime; where that regime has none, of the same mark and arm."""
+    """The best baseline of the same mark, arm and regime; where that regime has none, of one that sees less."""
     same = [g for g in groups if g.baseline and (g.mark, g.arm) == (best.mark, best.arm) and g is not best]
-    return max([g for g in same if g.regime == best.regime] or same, key=standing, default=None)
+    less = [g for g in same if sees_less(g.regime, best.regime)]
+    return max([g for g in same if g.regime == best.regime] or less, key=standing, default=None)
 
 
 def lead(found: list[Contest]) -> Contest | None:
-    """The contest the page opens with: the highest score; on a draw the regime that sees less, which comes first."""
-    return max(found, key=lambda contest: standing(contest.best), default=None)
+    """The contest the page opens with: the highest score; on a draw the regime that sees less, which comes first.
+
+    One about contested switches goes before one about all, whose score is of an easier question.
+    """
+    return max(found, key=lambda contest: (contest.split == "contested", standing(contest.best)), default=None)
+
+
+def leads_by_arm(found: list[Contest]) -> list[Contest]:
+    """What the page would open with if there were but one arm, for each of them."""
+    arms = dict.fromkeys(contest.arm for contest in found)
+    leads = [lead([contest for contest in found if contest.arm == arm]) for arm in arms]
+    return [one for one in leads if one is not None]
 
 
 def answer(run: Run, found: list[Contest]) -> Markup:
@@ -86,8 +107,11 @@ def answer(run: Run, found: list[Contest]) -> Markup:
         if first.split == "contested"
         else "At no switch of the test part could more than one task have run; over all of them"
     )
-    arm = f" on {first.arm}" if len({contest.arm for contest in found}) > 1 else ""
-    sentence = Markup("{where} {name} names the next {mark} {score} of the time{arm}{interval}{chance}.").format(
+    arm = f", on {first.arm}" if len({contest.arm for contest in found}) > 1 else ""
+    others = [standing(one.best) for one in leads_by_arm(found) if one.split == first.split and one is not first]
+    if others:
+        arm += f": the highest score of {len(others) + 1} arms, of which the lowest is {percent(min(others))}"
+    sentence = Markup("{where} {name} names the next {mark} {score} of the time{interval}{chance}{arm}.").format(
         where=where,
         name=element("strong", first.best.predictor),
         mark="task’s name" if first.mark == "comm" else "task",  # noqa: RUF001
@@ -106,16 +130,23 @@ def _interval(cell: Cell | None) -> str:
 
 def _against_baseline(contest: Contest) -> Markup:
     baseline = contest.baseline
+    if contest.outcome == "untried":
+        return Markup("Nothing but baselines was scored that sees as much.")
     if contest.outcome == "baseline":
         return element("strong", "Nothing beats the baseline:") + " the best predictor is itself a baseline."
     if contest.outcome == "alone" or baseline is None:
         return Markup("No baseline was scored beside it, so this says little about what was learnt.")
     cell = contest.cell(baseline)
-    theirs = f"{baseline.predictor}, reaches {percent(cell.value if cell else None)}{_interval(cell)}"
+    sees = f", which sees less ({baseline.regime}, not {contest.regime})," if contest.baseline_sees_less else ","
+    theirs = f"{baseline.predictor}{sees} reaches {percent(cell.value if cell else None)}{_interval(cell)}"
     if contest.outcome == "better":
         return Markup("The best baseline, {}; the intervals do not overlap.").format(theirs)
-    return Markup("{} The best one, {}, and the intervals overlap.").format(
-        element("strong", "It does not clearly beat the baseline."), theirs
+    ours = contest.cell(contest.best)
+    untold = not cell or not ours or cell.high is None or ours.low is None
+    return Markup("{} The best one, {}, and {}.").format(
+        element("strong", "It does not clearly beat the baseline."),
+        theirs,
+        "there are too few switches for an interval" if untold else "the intervals overlap",
     )
 
 

@@ -63,6 +63,7 @@ def page(run: Run) -> str:
             timeline_meta=json_in_script([one.meta() for one in drawn]),
             rows=rows.side_by_side(run.trials),
             curves=list(curve_panels(run.groups)),
+            contested_shares=contested_shares(run.groups),
             slots=_slots(run),
             widest=max((step.seconds or 0 for step in run.steps), default=0) or 1.0,
             cut=[one for one in drawn if one.shown < one.total],
@@ -81,6 +82,12 @@ def json_in_script(value: Any) -> Markup:
 def rivals(groups: list[Group]) -> list[tuple[tuple[str, str, str], list[Group]]]:
     """Predictors that compete: (mark, arm, regime) and those that share it, in the order of `groups`."""
     return [(key, list(members)) for key, members in groupby(groups, lambda one: (one.mark, one.arm, one.regime))]
+
+
+def contested_shares(groups: list[Group]) -> list[tuple[str, float]]:
+    """(arm, share of its test switches that were contested), where it is known."""
+    first = {group.arm: group.mean(lambda seed: seed.share_contested) for group in reversed(groups)}
+    return sorted((arm, share) for arm, share in first.items() if share is not None)
 
 
 def curve_panels(groups: list[Group]) -> Iterator[tuple[Group, str, Markup]]:

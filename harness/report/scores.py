@@ -21,8 +21,8 @@ METRICS = {  # name in scores.json -> the name of its interval there
 }
 BASELINES = ("most_frequent", "markov", "slice_markov", "ctw", "repeat", "fifo", "lifo")
 REGIMES = {
-    "marks": "the tasks so far and when they switched",
-    "slices": "also how long each ran and why it stopped",
+    "marks": "which tasks ran before, in order",
+    "slices": "also how long each ran, and in what state it stopped",
     "runqueue": "also which tasks were runnable",
 }
 
@@ -197,6 +197,12 @@ def _together(cells: list[Cell]) -> Cell:
     lows = [cell.low for cell in cells if cell.low is not None]
     highs = [cell.high for cell in cells if cell.high is not None]
     return Cell(fmean(cell.value for cell in cells), min(lows, default=None), max(highs, default=None))
+
+
+def sees_less(regime: str, other: str) -> bool:
+    """Whether one regime is known to see less than another."""
+    order = list(REGIMES)
+    return regime in order and other in order and order.index(regime) < order.index(other)
 
 
 def standing(group: Group) -> float:

@@ -100,6 +100,51 @@ def test_a_lead_within_the_intervals_is_not_called_a_win(tmp_path: Path) -> None
     assert "does not clearly beat the baseline" in spoken(tmp_path)
 
 
+def test_a_baseline_that_sees_less_is_not_passed_off_as_an_equal(tmp_path: Path) -> None:
+    synthetic_run.write_manifest(tmp_path)
+    synthetic_run.add_model(tmp_path, "markov", 0, 0.6)
+    synthetic_run.add_model(tmp_path, "lstm", 0, 0.9, regime="slices")
+    marks, slices = answer.contests(read_run(tmp_path).groups)
+    assert (marks.outcome, slices.baseline_sees_less) == ("untried", True)
+    assert "markov, which sees less (marks, not slices), reaches" in spoken(tmp_path)
+
+
+def test_a_baseline_that_sees_more_is_no_baseline(tmp_path: Path) -> None:
+    synthetic_run.write_manifest(tmp_path)
+    synthetic_run.add_model(tmp_path, "fifo", 0, 0.6, regime="runqueue")
+    synthetic_run.add_model(tmp_path, "lstm", 0, 0.9, regime="slices")
+    assert "No baseline was scored" in spoken(tmp_path)
+
+
+def test_a_higher_score_without_intervals_is_not_called_a_win(tmp_path: Path) -> None:
+    synthetic_run.write_manifest(tmp_path)
+    for kind, top1 in (("markov", 0.6), ("lstm", 0.9)):
+        synthetic_run.add_model(tmp_path, kind, 0, None, overall={"events": 9, "top1": top1, "top1_ci": None})
+    assert "too few switches for an interval" in spoken(tmp_path)
+
+
+def two_arms(run: Path, high: float, low: float | None) -> Path:
+    """A run of two arms, `low` and `high` being their scores at contested switches."""
+    synthetic_run.write_manifest(run)
+    for number, (arm, score) in enumerate((("c-5", high), ("c-50", low))):
+        place = f"{number:03d}_{arm}"
+        synthetic_run.add_trial(run, place, synthetic_run.slices(100), arm=arm)
+        synthetic_run.add_model(run, "lstm", number, score, trials=[place], share_contested=0.1 * (number + 1))
+    return run
+
+
+def test_the_answer_says_that_its_arm_is_the_one_with_the_highest_score(tmp_path: Path) -> None:
+    said = spoken(two_arms(tmp_path, 0.9, 0.4)).replace("\u202f", " ")
+    assert ", on c-5: the highest score of 2 arms, of which the lowest is " in said
+
+
+def test_an_arm_without_contested_switches_does_not_lead_with_its_easier_score(tmp_path: Path) -> None:
+    run = read_run(two_arms(tmp_path, 0.5, None))
+    first = answer.lead(answer.contests(run.groups))
+    assert first is not None
+    assert (first.arm, first.split) == ("c-5", "contested")
+
+
 def test_without_contested_switches_the_answer_speaks_of_all(tmp_path: Path) -> None:
     synthetic_run.write_manifest(tmp_path)
     synthetic_run.add_model(tmp_path, "markov", 0, None)

@@ -128,6 +128,20 @@ def test_a_missing_piece_is_said_on_the_page(tmp_path: Path, case: str) -> None:
     assert said in written(tmp_path)
 
 
+def test_arms_are_told_apart_in_every_table_of_scores(tmp_path: Path) -> None:
+    synthetic_run.write_manifest(tmp_path)
+    for number, arm in enumerate(("c-5", "c-50")):
+        place = f"{number:03d}_{arm}"
+        synthetic_run.add_trial(tmp_path, place, synthetic_run.slices(100), arm=arm)
+        synthetic_run.add_model(tmp_path, "markov", number, 0.6, trials=[place], share_contested=0.1 * (number + 1))
+    page = written(tmp_path).replace("\u202f", " ")
+    assert page.count("<td>c-50</td>") == 3  # the head of the page, all scores, seed by seed
+    assert "on c-5, 10.0 % were contested" in page
+    assert "on c-50, 20.0 % were contested" in page
+    assert len(re.findall(r"<strong>markov</strong> [a-z ]+ on c-50<", page)) == 2  # training curves
+    assert "<strong>markov</strong> on c-50, seed 1" in page  # rollout
+
+
 def test_every_check_is_shown_with_value_limit_and_reason(tmp_path: Path) -> None:
     synthetic_run.write_manifest(tmp_path)
     checks = synthetic_run.checks(lost_events=312)
