@@ -66,21 +66,22 @@ def compare(made: Rollout, test: Segment, names: Sequence[str]) -> dict[str, obj
     """The rollout beside as many real events: how far apart marks, pairs of marks and slice lengths are.
 
     Distances of marks and pairs are total variation (0 the same, 1 nothing in common); that of slices is
-    Kolmogorov's. `real_*` says how far the second half of the real events is from the first: what to expect of a
-    perfect predictor.
+    Kolmogorov's. `real_*` says how far as many other real events, next to those, are from them: what to expect of a
+    perfect predictor. As many, because fewer events are further apart by chance alone.
     """
     steps = min(len(made.mark), len(test))
     mark, slice_us = made.mark[:steps], made.slice_us[:steps]
     real, real_us = test.of(test.stream.mark)[:steps], test.of(test.stream.slice_us())[:steps]
-    half = steps // 2
+    beside = _beside(test, steps)
+    other, other_us = test.stream.mark[beside], test.stream.slice_us()[beside]
     return {
         "steps": steps,
         "mark_distance": _variation(mark, real),
         "pair_distance": _variation(_pairs(mark), _pairs(real)),
         "slice_distance": _kolmogorov(slice_us, real_us),
-        "real_mark_distance": _variation(real[:half], real[half:]),
-        "real_pair_distance": _variation(_pairs(real[:half]), _pairs(real[half:])),
-        "real_slice_distance": _kolmogorov(real_us[:half], real_us[half:]),
+        "real_mark_distance": _variation(real, other),
+        "real_pair_distance": _variation(_pairs(real), _pairs(other)),
+        "real_slice_distance": _kolmogorov(real_us, other_us),
         "frequencies": _frequencies(mark, real, names),
         "marks": mark.tolist(),
         "slice_us": [round(value, 3) for value in slice_us.tolist()],
@@ -88,6 +89,14 @@ def compare(made: Rollout, test: Segment, names: Sequence[str]) -> dict[str, obj
         "real_slice_us": real_us.tolist(),
         "names": list(names),
     }
+
+
+def _beside(test: Segment, steps: int) -> slice:
+    """The events after the first `steps` of the test part; where there are not as many, those before it."""
+    after = test.start + steps
+    if after + steps <= len(test.stream):
+        return slice(after, after + steps)
+    return slice(max(0, test.start - steps), test.start) if test.start else slice(after, len(test.stream))
 
 
 def _frequencies(mark: np.ndarray, real: np.ndarray, names: Sequence[str]) -> list[dict[str, object]]:

@@ -40,8 +40,8 @@ class Cell:
 class Rollout:
     """What a predictor generated from the start of the test part on, beside what the kernel did.
 
-    `distances` holds, for marks, pairs of marks and slice lengths, how far the two are apart and how far one half of
-    the real events is from the other, which is what to expect of a perfect predictor.
+    `distances` holds, for marks, pairs of marks and slice lengths, how far the two are apart and how far the real
+    events are from as many beside them, which is what to expect of a perfect predictor.
     """
 
     real: tuple[str, ...]

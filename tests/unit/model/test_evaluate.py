@@ -124,6 +124,20 @@ def test_a_rollout_of_the_right_model_looks_like_the_real_continuation(dataset: 
     assert beside["pair_distance"] < other["pair_distance"] / 1.5  # type: ignore[operator]
 
 
+def test_a_rollout_is_measured_by_as_many_real_events_beside_those_it_is_compared_to(dataset: data.Dataset) -> None:
+    test = dataset.test[0]
+    for steps, other in (
+        (500, slice(test.start + 500, test.start + 1000)),
+        (len(test), slice(test.start - len(test), test.start)),
+    ):
+        real = slice(test.start, test.start + steps)
+        made = rollout.Rollout(test.stream.mark[other].astype(np.int64), test.stream.slice_us()[other])
+        assert len(made.mark) == steps == real.stop - real.start
+        beside = rollout.compare(made, test, dataset.vocabulary.names)
+        for kind in ("mark", "pair", "slice"):  # a rollout that is real does as well as real events do
+            assert beside[f"{kind}_distance"] == pytest.approx(beside[f"real_{kind}_distance"])
+
+
 def test_the_same_seed_rolls_the_same_events(dataset: data.Dataset) -> None:
     markov = create("markov", {"order": 1})
     markov.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
