@@ -9,7 +9,7 @@ from markupsafe import Markup
 from harness.report.facts import Run
 from harness.report.scores import Cell, Group, sees_less, standing
 from harness.report.svg import element
-from harness.report.text import percent, percent_range
+from harness.report.text import count, percent, percent_range
 
 
 @dataclass(frozen=True)
@@ -153,14 +153,12 @@ def _against_baseline(contest: Contest) -> Markup:
 def _no_answer(run: Run) -> Markup:
     if run.wants_models:
         return Markup("There is no answer yet: no predictor has been scored in this run.")
-    usable = [trial.recording for trial in run.trials if trial.recording]
+    usable = [trial.recording for trial in run.trials if trial.recording and trial.ok is True]
     if not usable:
-        return Markup("There is no answer yet: nothing has been recorded.")
-    switches = sum(recording.switches for recording in usable)
-    text = (
-        f"This experiment only records: {len(usable)} recordings with {switches:,} slices, and no predictor asked for."
-    )
-    return Markup("{}").format(text)
+        return Markup("There is no answer yet: nothing has been recorded that may be used.")
+    slices = count(sum(recording.switches for recording in usable))
+    recordings = f"{len(usable)} recording{'s' if len(usable) > 1 else ''} with {slices} slices"
+    return Markup("This experiment only records: {}, and no predictor asked for.").format(recordings)
 
 
 def banners(run: Run) -> list[Banner]:
@@ -190,7 +188,8 @@ def incomplete(run: Run) -> list[str]:
     """Why the run is not complete, a sentence each; none where it is."""
     reasons = []
     if run.state in {"interrupted", "failed"}:
-        reasons.append(f"The campaign was {run.state}" + (f": {run.error}" if run.error else "."))
+        what = "The campaign failed" if run.state == "failed" else f"The campaign was {run.state}"
+        reasons.append(what + (f": {run.error}" if run.error else "."))
     usable = sum(trial.ok is True for trial in run.trials)
     if run.planned is not None and usable < run.planned:
         reasons.append(f"{usable} of {run.planned} planned trials have a recording that passed its verdict.")

@@ -78,7 +78,7 @@ def side_by_side(trials: list[Trial]) -> list[tuple[str, list[str]]]:
     metrics = dict.fromkeys(name for trial in trials for name in trial.metrics)
     return rows + [
         (
-            text.visible(name).replace("_per_s", " per second").replace("_", " "),
+            "load: " + text.visible(name).replace("_per_s", " per second").replace("_", " "),
             [text.plain(t.metrics.get(name)) for t in trials],
         )
         for name in metrics

@@ -10,7 +10,7 @@ import pytest
 import synthetic_run
 
 from harness.errors import StoreError
-from harness.report import answer, scores
+from harness.report import answer, rows, scores
 from harness.report.facts import read_run
 
 
@@ -171,6 +171,16 @@ def test_a_fallback_a_failed_trial_and_an_interruption_each_raise_a_banner(tmp_p
     assert "0 of 2 planned" in said
     assert "ran on debian-12, not on ubuntu-18.04" in said
     assert "its archive key is missing" in said
+
+
+def test_a_failed_campaign_is_said_in_plain_words(tmp_path: Path) -> None:
+    synthetic_run.write_manifest(tmp_path, state="failed", error="the disk is full")
+    assert answer.incomplete(read_run(tmp_path))[0] == "The campaign failed: the disk is full"
+
+
+def test_what_the_load_tells_of_itself_is_marked_as_such(tmp_path: Path) -> None:
+    shown = dict(rows.side_by_side(read_run(synthetic_run.make_run(tmp_path, 100)).trials))
+    assert shown["load: requests per second"] == ["284.3", "284.3"]
 
 
 def test_a_whole_run_raises_no_banner(tmp_path: Path) -> None:

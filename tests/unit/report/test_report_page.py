@@ -90,6 +90,7 @@ def cases(run: Path) -> dict[str, Any]:
         "one slice": (lambda: trial(run, synthetic_run.slices(1)), "000_nginx_ab"),
         "damaged slices": (lambda: damaged(run), "cannot be read"),
         "no predictor wanted": (lambda: record_only(run), "only records"),
+        "no usable recording": (lambda: refused(run), "nothing has been recorded that may be used"),
         "no trial.json": (lambda: bare(run), "no verdict"),
     }
 
@@ -113,6 +114,12 @@ def record_only(run: Path) -> None:
     spec = synthetic_run.manifest()["spec"] | {"model": {"predictors": []}}
     synthetic_run.write_manifest(run, spec=spec)
     synthetic_run.add_trial(run, "000_nginx_ab", synthetic_run.slices(200))
+
+
+def refused(run: Path) -> None:
+    record_only(run)
+    path = run / "trials" / "000_nginx_ab" / "trial.json"
+    path.write_text(path.read_text().replace('"ok": true, "checks"', '"ok": false, "checks"'))
 
 
 def bare(run: Path) -> None:
