@@ -15,23 +15,21 @@ _BANNERED = ("fallback_reason", "asked")
 
 
 def where(run: Run) -> list[tuple[str, str]]:
-    """Where it ran, as (name, value): the box, the machine, the guest of the first trial that told, the host."""
-    box, guest = run.manifest.get("box"), _guest(run)
+    """Where it ran, as (name, value): the box, the machine, the guest as every trial found it, the host."""
+    box = run.manifest.get("box")
     known = {key: value for key, value in box.items() if key not in _BANNERED} if isinstance(box, dict) else None
-    facts = {key: value for key, value in _mapping(guest.get("facts")).items() if key != "scheduler"}
-    perf = {"perf": guest["perf_version"]} if "perf_version" in guest else {}
     return [
         *_flat("box", known),
         *_flat("machine", run.manifest.get("machine")),
-        *_flat("guest", {**facts, **perf}),
+        *_told([_guest_rows(trial.guest) for trial in run.trials if trial.guest]),
         *_flat("host", run.manifest.get("host")),
     ]
 
 
 def settings(run: Run) -> list[tuple[str, str]]:
     """The scheduler's settings in the guest, by path, as far as its kernel shows them."""
-    found = _mapping(_mapping(_guest(run).get("facts")).get("scheduler"))
-    return [(text.visible(path), text.visible(value)) for path, value in found.items()]
+    found = [_mapping(_mapping(trial.guest.get("facts")).get("scheduler")) for trial in run.trials if trial.guest]
+    return _told([[(text.visible(path), text.visible(value)) for path, value in one.items()] for one in found])
 
 
 def versions(run: Run) -> list[tuple[str, str]]:
@@ -41,8 +39,17 @@ def versions(run: Run) -> list[tuple[str, str]]:
     return [(text.visible(name), text.visible(version)) for name, version in {**found, **packages}.items()]
 
 
-def _guest(run: Run) -> dict[str, Any]:
-    return next((trial.guest for trial in run.trials if trial.guest), {})
+def _guest_rows(guest: dict[str, Any]) -> list[tuple[str, str]]:
+    facts = {key: value for key, value in _mapping(guest.get("facts")).items() if key != "scheduler"}
+    return _flat("guest", {**facts, **({"perf": guest["perf_version"]} if "perf_version" in guest else {})})
+
+
+def _told(trials: list[list[tuple[str, str]]]) -> list[tuple[str, str]]:
+    """The rows of all trials as one list; where trials differ, as those of a sweep may, each value once."""
+    found: dict[str, dict[str, None]] = {}
+    for name, value in (row for rows in trials for row in rows):
+        found.setdefault(name, {})[value] = None
+    return [(name, " | ".join(values)) for name, values in found.items()]
 
 
 def _mapping(value: Any) -> dict[str, Any]:

@@ -173,6 +173,19 @@ def test_a_fallback_a_failed_trial_and_an_interruption_each_raise_a_banner(tmp_p
     assert "its archive key is missing" in said
 
 
+def test_guests_that_differ_between_trials_are_all_told(tmp_path: Path) -> None:
+    run = synthetic_run.make_run(tmp_path, 100)
+    guest = run / "trials" / "001_nginx_ab" / "guest.json"
+    guest.write_text(
+        guest.read_text()
+        .replace('"cpus": 1', '"cpus": 2')
+        .replace('autogroup_enabled": "1"', 'autogroup_enabled": "0"')
+    )
+    told = dict(rows.where(read_run(run)))
+    assert (told["guest cpus"], told["guest clocksource"]) == ("1 | 2", "tsc")
+    assert rows.settings(read_run(run)) == [("/proc/sys/kernel/sched_autogroup_enabled", "1 | 0")]
+
+
 def test_a_failed_campaign_is_said_in_plain_words(tmp_path: Path) -> None:
     synthetic_run.write_manifest(tmp_path, state="failed", error="the disk is full")
     assert answer.incomplete(read_run(tmp_path))[0] == "The campaign failed: the disk is full"
