@@ -80,7 +80,8 @@ class Campaign:
             with recorded_step(self._folder, self._view, "report", "Write the report") as step:
                 step.outputs.append(report.build(self._folder.path))
         except BaseException as error:
-            self._folder.update(state="failed", error=f"the report was not written: {error}")
+            state = "interrupted" if isinstance(error, Interrupted) else "failed"
+            self._folder.update(state=state, error=f"the report was not written: {error}")
             raise
         return step.outputs[0]
 

@@ -26,6 +26,7 @@ Answer = TypeVar("Answer")
 Report = Callable[[float, "float | None", str], None]
 
 PR_SET_PDEATHSIG = 1
+OF_THE_TERMINAL = (signal.SIGINT, signal.SIGHUP)  # it sends Ctrl-C, and its own end, to every process
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 _outbox: Any = None  # in a worker: where its progress goes
@@ -52,7 +53,8 @@ def spread(
     with _single_threaded_children(), _listening(inbox, heard):
         pool = ProcessPoolExecutor(workers or os.cpu_count() or 1, context, _set_up_worker, (inbox, os.getpid()))
         try:
-            pending = {pool.submit(_call, name, work, job): name for name, job in named}
+            with _put_off():
+                pending = {pool.submit(_call, name, work, job): name for name, job in named}
             yield from _as_they_end(pending)
         finally:
             _end(pool)
@@ -84,10 +86,23 @@ def _call(name: str, work: Callable[[Any, Report], Any], job: Any) -> Any:
 def _set_up_worker(outbox: Any, parent: int) -> None:
     global _outbox
     _outbox = outbox
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides; a terminal sends Ctrl-C to all
+    for number in OF_THE_TERMINAL:  # the parent decides
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, OF_THE_TERMINAL)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before the line above
         os._exit(1)
+
+
+@contextmanager
+def _put_off() -> Iterator[None]:
+    """Block a terminal's signals while workers are started, who inherit that until they are set up: one stopped in the
+    middle of its imports would print a traceback. Here, what came in the meantime is heard afterwards."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, OF_THE_TERMINAL)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

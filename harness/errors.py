@@ -15,8 +15,8 @@ EXIT_HOST = 3  # this host lacks something; `harness doctor` says what
 EXIT_INTERRUPTED = 130
 
 
-class HarnessError(Exception):
-    """Something a user can act on.
+class Told(BaseException):
+    """What every error here tells.
 
     `what` is one sentence; `where` a place (`file:line:column`, a host, a step); `expected` what would have been
     right; `hint` the next thing to do; `log` the file that holds the whole story.
@@ -43,6 +43,10 @@ class HarnessError(Exception):
         lines += [f"  try: {self.hint}"] if self.hint else []
         lines += [f"  log: {self.log}"] if self.log else []
         return "\n".join(lines)
+
+
+class HarnessError(Told, Exception):
+    """Something a user can act on."""
 
 
 class SpecError(HarnessError):
@@ -111,7 +115,11 @@ class ModelError(HarnessError):
     """A predictor could not be trained or scored."""
 
 
-class Interrupted(HarnessError):
-    """A person or the system asked to stop; what was recorded stays."""
+class Interrupted(Told):
+    """A person or the system asked to stop; what was recorded stays.
+
+    Like KeyboardInterrupt no Exception: it is raised wherever the program happens to be, and code that translates,
+    retries or passes over errors must not take it for one of them.
+    """
 
     exit_code = EXIT_INTERRUPTED

@@ -29,20 +29,33 @@ def stop_signals_raise() -> Iterator[None]:
             hint="go on from here with `harness run --resume`; what was recorded stays",
         )
 
-    before = {number: signal.signal(number, stop) for number in STOP_SIGNALS}
+    numbers = [number for number in STOP_SIGNALS if not _left_alone(number)]
+    before = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _left_alone(number: int) -> bool:
+    """Under `nohup`, the end of the terminal is not the end of the run."""
+    return number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN
 
 
 @contextmanager
 def unheard() -> Iterator[None]:
-    """Let no stop signal interrupt what is inside: a clean-up that is bounded in time."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in STOP_SIGNALS}
+    """Put off a stop signal until what is inside is over: a clean-up that is bounded in time.
+
+    The signals are caught rather than ignored, because programs that are started inside would inherit that, and could
+    then not be ended when they are late.
+    """
+    heard: list[int] = []
+    before = {number: signal.signal(number, lambda number, _frame: heard.append(number)) for number in STOP_SIGNALS}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if heard:
+        signal.raise_signal(heard[0])

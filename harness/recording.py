@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -81,8 +81,14 @@ class Recording:
             if self._keep:
                 self._view.say("warn", f"the machine stays up: {_ssh(ready.host)}; `harness down` removes it")
             else:
-                with unheard(), recorded_step(self._folder, self._view, f"down:{ready.box}", "Take the machine down"):
-                    ready.machine.down()
+                self._take_down(ready)
+
+    def _take_down(self, ready: Ready) -> None:
+        """Also where that can be neither shown nor written down: the terminal is closed, the disk is full."""
+        with unheard(), ExitStack() as at_last:
+            at_last.callback(ready.machine.down)
+            with recorded_step(self._folder, self._view, f"down:{ready.box}", "Take the machine down"):
+                at_last.pop_all().close()
 
     def _up_or_fallback(self, spec: MachineSpec) -> Ready:
         """The box that was asked for, or the fallback, announced; a run that fell back once stays with it."""
@@ -106,10 +112,15 @@ class Recording:
         used = spec.model_copy(update={"box": name, "fallback": None})
         place = self._folder.path / "machine" / name.replace("/", "-")
         machine = self._tools.machine(used, box, place, "guest")
-        with recorded_step(self._folder, self._view, f"up:{name}", f"Bring up {name}") as step:
-            hosts = machine.up(step.watcher)
-            step.detail.update(machine.facts())
-        self._folder.update(machine=machine.facts())
+        try:
+            with recorded_step(self._folder, self._view, f"up:{name}", f"Bring up {name}") as step:
+                hosts = machine.up(step.watcher)
+                step.detail.update(machine.facts())
+            self._folder.update(machine=machine.facts())
+        except BaseException:  # it may be up, and not be written down: stopped just then, or the disk is full
+            with unheard():
+                machine.down()
+            raise
         return Ready(machine, hosts[0], name, machine.facts())
 
     def _box(self, name: str) -> Box | str:
@@ -187,5 +198,5 @@ def files_of(folder: Path) -> list[Path]:
 
 def _ssh(host: Host) -> str:
     """How a person gets in."""
-    options = f"-i {shlex.quote(str(host.key_path))} -o UserKnownHostsFile={shlex.quote(str(host.known_hosts_path))}"
-    return f"ssh {options} -p {host.port} {host.user}@{host.address}"
+    known = shlex.quote(f'UserKnownHostsFile="{host.known_hosts_path}"')  # ssh takes it apart at spaces once more
+    return f"ssh -i {shlex.quote(str(host.key_path))} -o {known} -p {host.port} {host.user}@{host.address}"

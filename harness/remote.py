@@ -6,6 +6,7 @@ configuration, agent and keys play no part: a machine is reached with the key an
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
@@ -24,7 +25,7 @@ from fabric.config import Config
 from invoke.exceptions import ThreadException
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
-from harness.errors import DeadlineError, RemoteError, TransientError
+from harness.errors import DeadlineError, HostError, RemoteError, TransientError
 
 CONNECT_LIMIT_S = 30.0
 GRACE_S = 5.0  # for a killed command's exit status to come back
@@ -242,6 +243,8 @@ class Host:
             raise
         except Exception as error:
             self.close()
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise HostError(f"{doing}: the disk of this host is full", hint="free some space") from error
             if fired.is_set() and not transient:
                 raise self._late(doing, deadline.seconds) from error
             raise self._translated(doing, error) from error

@@ -31,7 +31,8 @@ def recorded_step(folder: RunFolder, view: View, name: str, title: str) -> Itera
         with view.step(name, title) as watcher:
             step = Step(watcher)
             yield step
+        folder.finish(name, step.outputs, time.monotonic() - started, step.detail)
     except BaseException as error:
-        folder.fail(name, error)
+        if not folder.done(name):  # stopped after that was written down, it is done all the same
+            folder.fail(name, error)
         raise
-    folder.finish(name, step.outputs, time.monotonic() - started, step.detail)

@@ -9,7 +9,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from typing import Any, TextIO
 
@@ -21,6 +21,28 @@ from harness.progress import Watcher
 
 SILENT_FOR_SECONDS = 15.0  # a plain log gets a line at least this often while a step is busy
 MARKS = {"info": "[dim]-[/]", "warn": "[yellow]![/]", "good": "[green]✓[/]"}
+
+
+class Lossy:
+    """A text stream whose reader may go away: a closed terminal or pipe must not end, or keep from its clean-up, a
+    campaign that writes its whole story into the run folder."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, or drop the text where nobody can read it any more."""
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand on what was written, as far as anybody takes it."""
+        with suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 class LiveView:
@@ -55,7 +77,7 @@ class LiveView:
 
     def say(self, kind: str, text: str) -> None:
         """Print one line above the bars."""
-        self._console.print(f"{MARKS[kind]} {escape(text)}")
+        self._console.print(f"{MARKS[kind]} {escape(text)}", soft_wrap=True)  # a path is there to be copied
 
     def _close(self, mark: str, title: str, started: float) -> None:
         self._console.print(f"{mark} {escape(title)} [dim]{spell_seconds(time.monotonic() - started)}[/]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
 import sys
@@ -9,13 +10,13 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TextIO, TypeVar, cast
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from harness.errors import EXIT_FAILED, EXIT_INTERRUPTED, HarnessError
+from harness.errors import EXIT_FAILED, EXIT_INTERRUPTED, HarnessError, HostError, Interrupted, Told
 from harness.progress import View
 from harness.resources import state_dir
 
@@ -37,24 +38,27 @@ class Output:
         if not (self.as_json or self.quiet):
             console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
             for renderable in renderables:
-                console.print(renderable)
+                console.print(renderable, soft_wrap=isinstance(renderable, str))  # no break in the middle of a path
 
     def data(self, value: Any) -> None:
         """Print JSON, under --json only."""
         if self.as_json:
-            typer.echo(json.dumps(value, indent=2, default=str))
+            from harness.store.manifest import plain
+
+            typer.echo(json.dumps(plain(value), indent=2, allow_nan=False))
 
     def view(self, *, json_lines: bool = False) -> View:
         """How long work is shown. Under --json it is not, unless the command speaks in JSON lines as it goes."""
         from harness import views
 
+        shown, warned = cast(TextIO, views.Lossy(sys.stdout)), cast(TextIO, views.Lossy(sys.stderr))
         if self.as_json and json_lines:
-            return views.JsonView(sys.stdout)
+            return views.JsonView(shown)
         if self.quiet or self.as_json:
-            return views.QuietView(sys.stderr)
+            return views.QuietView(warned)
         if sys.stdout.isatty():
-            return views.LiveView(Console(highlight=False))
-        return views.PlainView(sys.stdout)
+            return views.LiveView(Console(file=shown, highlight=False))
+        return views.PlainView(shown)
 
 
 def handled(command: Command) -> Command:
@@ -64,7 +68,7 @@ def handled(command: Command) -> Command:
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         try:
             return command(*args, **kwargs)
-        except HarnessError as error:
+        except (HarnessError, Interrupted) as error:
             _print_error(error, bool(kwargs.get("as_json")))
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
@@ -76,13 +80,14 @@ def handled(command: Command) -> Command:
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except Exception as error:
-            _print_error(_defect(error), bool(kwargs.get("as_json")))
-            raise typer.Exit(EXIT_FAILED) from None
+            told = _disk_full(error) or _defect(error)
+            _print_error(told, bool(kwargs.get("as_json")))
+            raise typer.Exit(told.exit_code) from None
 
     return wrapped  # type: ignore[return-value]
 
 
-def _print_error(error: HarnessError, as_json: bool) -> None:
+def _print_error(error: Told, as_json: bool) -> None:
     if as_json:
         told = {"what": error.what, "where": error.where, "expected": error.expected, "try": error.hint}
         event = {"event": "error", "type": type(error).__name__, **told, "log": error.log, "exit_code": error.exit_code}
@@ -93,6 +98,14 @@ def _print_error(error: HarnessError, as_json: bool) -> None:
     console.print(f"[bold red]error:[/] {escape(first)}")
     for line in rest:
         console.print(escape(line))
+
+
+def _disk_full(error: Exception) -> HostError | None:
+    """No program foresees every write; a full disk is the host's lack wherever it shows."""
+    if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return None
+    where = str(error.filename) if error.filename else None
+    return HostError("the disk is full", where=where, hint="free some space, then go on with `harness run --resume`")
 
 
 def _defect(error: Exception) -> HarnessError:

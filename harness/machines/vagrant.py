@@ -12,12 +12,14 @@ from typing import Any
 
 from harness import processes
 from harness.boxes import Box, names, recipe
-from harness.errors import HostError, MachineError
+from harness.errors import HostError, MachineError, RemoteError
+from harness.interrupt import unheard
 from harness.machines import hostkey, images, kvm, libvirt, registry
 from harness.machines.commands import QUICK_S, BoundedVagrant
 from harness.progress import Watcher
 from harness.remote import Host
 from harness.spec import MachineSpec
+from harness.store import write_atomic
 
 BOOT_LIMIT_S = {"kvm": 180, "tcg": 420}  # from power-on to SSH; measured: a few seconds, about 30 s
 START_LIMIT_S = 300.0  # what Vagrant does around that
@@ -63,7 +65,8 @@ class VagrantMachine:
             host = self._start(watcher)
             self._check(host, watcher)
         except BaseException:
-            self.down()
+            with unheard():
+                self.down()
             raise
         return [host]
 
@@ -119,7 +122,7 @@ class VagrantMachine:
         }
 
     def _write(self, settings: dict[str, Any]) -> None:
-        (self.folder / "settings.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
+        write_atomic(self.folder / "settings.json", json.dumps(settings, indent=1))
 
     def _accelerator(self, built: Box | None, watcher: Watcher) -> tuple[str, str]:
         if self.spec.hypervisor == "virtualbox":
@@ -202,8 +205,11 @@ class VagrantMachine:
     def _check(self, host: Host, watcher: Watcher) -> None:
         """The machine must be the one asked for: this many CPUs, this kernel."""
         watcher.note("checking the machine's CPUs and kernel")
-        with host:
-            said = host.run("nproc && uname -r", timeout_s=CHECK_LIMIT_S).stdout.split()
+        try:
+            with host:
+                said = host.run("nproc && uname -r", timeout_s=CHECK_LIMIT_S).stdout.split()
+        except RemoteError as error:
+            raise MachineError(f"the machine cannot be used over SSH: {error.what}", where=self._domain) from error
         cpus, kernel = int(said[0]), said[1]
         self._facts |= {"cpus": cpus, "kernel": kernel}
         if cpus != self.spec.cpus:
@@ -253,8 +259,15 @@ def remove(entry: registry.Entry) -> None:
 
 def _same(folder: Path, domain: str) -> bool:
     """Whether the folder's settings are still those of this machine, and not of a later one."""
-    told = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
-    return f"{told['prefix']}{told['name']}" == domain
+    try:
+        told = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+        return f"{told['prefix']}{told['name']}" == domain
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+    ):  # half a file; libvirt knows the machine by its name
+        return False
 
 
 def _tell(line: str, watcher: Watcher) -> None:

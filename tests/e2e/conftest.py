@@ -83,7 +83,7 @@ class Smoke:
         user, _, address = words[-1].partition("@")
         known = next(word for word in words if word.startswith("UserKnownHostsFile="))
         key, port = words[words.index("-i") + 1], int(words[words.index("-p") + 1])
-        return Host(address, port, user, Path(key), Path(known.partition("=")[2]), "guest")
+        return Host(address, port, user, Path(key), Path(known.partition("=")[2].strip('"')), "guest")
 
     @property
     def domain(self) -> str:

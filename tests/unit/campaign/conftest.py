@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import lzma
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ from harness import attempt, spec, verdict
 from harness.attempt import Attempt
 from harness.campaign import Campaign
 from harness.errors import HarnessError
+from harness.interrupt import STOP_SIGNALS
 from harness.plan import Trial
-from harness.progress import Watcher
+from harness.progress import View, Watcher
 from harness.provision import ProvisionReport
 from harness.recording import Tools
 from harness.remote import Host
@@ -94,6 +96,15 @@ class FakeMachine:
         return {"kernel": "6.1.0-56-cloud-amd64", "cpus": 1}
 
 
+@pytest.fixture(autouse=True)
+def handlers_as_in_a_terminal() -> Iterator[None]:
+    """Whatever the tests themselves were started under, such as nohup."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in STOP_SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.fixture
 def world() -> World:
     return World()
@@ -103,11 +114,13 @@ def world() -> World:
 def start(tmp_path: Path, world: World) -> Callable[..., tuple[Campaign, RunFolder]]:
     """Make a campaign of BASE with some sections replaced; `folder=` goes on with one that is there."""
 
-    def make(folder: RunFolder | None = None, keep: bool = False, **sections: Any) -> tuple[Campaign, RunFolder]:
+    def make(
+        folder: RunFolder | None = None, keep: bool = False, view: View | None = None, **sections: Any
+    ) -> tuple[Campaign, RunFolder]:
         asked = folder.experiment if folder else spec.from_dict({**BASE, **sections})
         place = folder or RunFolder.create(tmp_path / "runs", asked, ["harness", "run"])
-        log = (tmp_path / "screen.txt").open("a")
-        return Campaign(asked, place, PlainView(log), keep=keep, tools=world.tools()), place
+        shown = view or PlainView((tmp_path / "screen.txt").open("a"))
+        return Campaign(asked, place, shown, keep=keep, tools=world.tools()), place
 
     return make
 

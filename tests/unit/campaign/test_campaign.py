@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
+import shlex
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import BAD, GOOD, HOPELESS, World
+from conftest import BAD, GOOD, HOPELESS, FakeMachine, World
 
-from harness.errors import BoxError, Interrupted, LockedError, RemoteError, TrialError
+from harness import recording
+from harness.errors import BoxError, HostError, Interrupted, LockedError, RemoteError, TrialError
+from harness.remote import Host
+from harness.store import RunFolder
+from harness.store import folder as folder_module
+from harness.views import PlainView
 
 Start = Callable[..., Any]
 STOPPED = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
@@ -188,3 +197,100 @@ def test_a_model_that_fails_is_named_and_the_others_are_scored(start: Start) -> 
     assert outcome.failed_models == ("markov_s0",)
     assert folder.done("model:most_frequent_s0")
     assert folder.state == "failed"
+
+
+class DeadTerminal(io.StringIO):
+    """Nothing can be written once a trial has begun."""
+
+    def write(self, text: str) -> int:
+        if "Record" in text or self.closed_now:
+            self.closed_now = True
+            raise OSError(errno.EIO, "Input/output error")
+        return super().write(text)
+
+    closed_now = False
+
+
+def test_a_terminal_that_is_gone_keeps_no_machine_up(start: Start, world: World) -> None:
+    campaign, _ = start(view=PlainView(DeadTerminal()))
+    with pytest.raises(OSError, match="Input/output error"):
+        campaign.run()
+    assert world.up == set()
+
+
+@pytest.mark.parametrize("step", ["provision", "trial:000_nginx_ab"])
+def test_a_full_disk_keeps_no_machine_up(
+    start: Start, world: World, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def full(folder: RunFolder, name: str) -> None:
+        if "full" in told or name == step:
+            told.append("full")
+            raise HostError("the disk is full")
+        begin(folder, name)
+
+    told, begin = list[str](), RunFolder.begin
+    monkeypatch.setattr(RunFolder, "begin", full)
+    campaign, _ = start()
+    with pytest.raises(HostError, match="the disk is full"):
+        campaign.run()
+    assert world.up == set()
+
+
+def test_a_machine_that_is_up_but_cannot_be_written_down_is_taken_away_before_the_fallback(
+    start: Start, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(folder: RunFolder, **changes: Any) -> None:
+        if "machine" in changes:
+            raise HostError("the disk is full")
+        update(folder, **changes)
+
+    update = RunFolder.update
+    monkeypatch.setattr(RunFolder, "update", full)
+    campaign, _ = start(machine={"box": "ubuntu-18.04", "fallback": "debian-12"})
+    with pytest.raises(HostError, match="the disk is full"):
+        campaign.run()
+    assert [line for line in world.log if line.startswith(("up", "down"))] == [
+        "up ubuntu-18.04",
+        "down ubuntu-18.04",
+        "up debian-12",
+        "down debian-12",
+    ]
+
+
+def test_a_stop_while_the_machine_is_taken_down_ends_the_run_after_that(
+    start: Start, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    down = FakeMachine.down
+
+    def stopped(machine: FakeMachine) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        down(machine)
+
+    monkeypatch.setattr(FakeMachine, "down", stopped)
+    campaign, folder = start(model={"predictors": ["most_frequent"]})
+    with pytest.raises(Interrupted):
+        campaign.run()
+    assert (world.up, folder.state) == (set(), "interrupted")
+    assert not (folder.path / "models").exists()
+
+
+def test_a_step_whose_files_cannot_be_written_down_has_failed(
+    start: Start, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path) -> None:
+        if path.name == "slices.parquet":
+            raise HostError("the disk is full")
+
+    monkeypatch.setattr(folder_module, "sync", full)
+    campaign, folder = start()
+    with pytest.raises(HostError):
+        campaign.run()
+    assert folder.manifest["steps"]["trial:000_nginx_ab"]["state"] == "failed"
+    assert world.up == set()
+
+
+def test_the_ssh_command_of_a_kept_machine_works_in_a_folder_with_a_space(tmp_path: Path) -> None:
+    known = tmp_path / "my runs" / "known_hosts"
+    told = shlex.split(recording._ssh(Host("192.0.2.1", 22, "vagrant", tmp_path / "my runs" / "key", known, "guest")))
+    assert told[told.index("-i") + 1] == str(tmp_path / "my runs" / "key")
+    assert told[told.index("-o") + 1] == f'UserKnownHostsFile="{known}"'

@@ -84,3 +84,27 @@ def test_a_parent_that_is_killed_takes_its_workers_along(tmp_path: Path) -> None
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     assert eventually(lambda: not alive(int(told.read_text())))
+
+
+def test_ctrl_c_while_workers_start_prints_no_traceback_of_theirs(tmp_path: Path) -> None:
+    told, program = tmp_path / "pid", tmp_path / "parent.py"
+    program.write_text(STOPPED.format(here=str(HERE), path=str(told)))
+    parent = subprocess.Popen([sys.executable, str(program)], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    assert eventually(lambda: told.exists())
+    os.killpg(parent.pid, signal.SIGINT)
+    assert parent.communicate(timeout=30)[1] == "stopped\n"
+
+
+STOPPED = """
+import sys, pathlib, threading, signal
+sys.path.insert(0, {here!r})
+import workloads
+from harness import engine
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    threading.Timer(0.1, pathlib.Path({path!r}).touch).start()
+    try:
+        for _ in engine.spread([("a", {path!r} + "a"), ("b", {path!r} + "b")], workloads.tell_pid_and_sleep): pass
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+"""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import signal
 import socket
 import subprocess
 import threading
@@ -11,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import DeadlineError, RemoteError, TransientError
+from harness.errors import DeadlineError, HostError, Interrupted, RemoteError, TransientError
+from harness.interrupt import stop_signals_raise
 from harness.remote import Host
 
 
@@ -188,3 +192,25 @@ def test_closing_leaves_no_connection_behind(host: Host, sshd) -> None:
     port = f":{sshd.port:04X}"
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     assert not [row for row in rows if row[1].endswith(port) and row[3] == "01"]
+
+
+def test_being_stopped_in_the_middle_of_a_command_is_no_error_of_the_machine(host: Host) -> None:
+    host.run("true", timeout_s=10)
+    stop = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM))
+    stop.start()
+    with stop_signals_raise(), pytest.raises(Interrupted):
+        host.run("sleep 2", timeout_s=20)
+    assert host.run("echo still here", timeout_s=10).stdout == "still here\n"
+
+
+def test_a_full_disk_here_is_not_taken_for_a_lost_connection(
+    host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("paramiko.SFTPClient.get", full)
+    (tmp_path / "there").write_text("x")
+    with pytest.raises(HostError, match="the disk of this host is full"):
+        host.get(str(tmp_path / "there"), tmp_path / "here", 10)
+    assert not (tmp_path / "here").exists()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import os
+from typing import TextIO, cast
 
 import pytest
 from rich.console import Console
 
-from harness.views import JsonView, LiveView, PlainView, QuietView, spell_seconds
+from harness.views import JsonView, LiveView, Lossy, PlainView, QuietView, spell_seconds
 
 
 def test_a_plain_log_says_when_a_step_began_how_it_went_and_how_long_it_took() -> None:
@@ -68,3 +71,23 @@ def test_names_with_brackets_do_not_break_a_terminal() -> None:
 )
 def test_seconds_are_spelled_for_people(seconds: float, text: str) -> None:
     assert spell_seconds(seconds) == text
+
+
+def test_a_reader_that_went_away_ends_no_work() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    lost = os.fdopen(writing, "w", buffering=1)
+    stream = cast(TextIO, Lossy(lost))
+    console = Console(file=stream, force_terminal=True, width=100)
+    for view in (PlainView(stream), JsonView(stream), QuietView(stream), LiveView(console)):
+        with view.step("x", "Build") as watcher:
+            watcher.note("working")
+        view.say("warn", "careful")
+    with contextlib.suppress(BrokenPipeError):
+        lost.close()
+
+
+def test_a_terminal_that_is_narrow_breaks_no_path() -> None:
+    stream = io.StringIO()
+    LiveView(Console(file=stream, force_terminal=True, width=40)).say("info", f"run folder: /{'long/' * 20}")
+    assert f"/{'long/' * 20}" in stream.getvalue()

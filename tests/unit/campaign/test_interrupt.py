@@ -1,0 +1,68 @@
+"""Being asked to stop: what it interrupts, what it waits for, and whom it does not concern."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+
+import pytest
+
+from harness.errors import Interrupted
+from harness.interrupt import STOP_SIGNALS, stop_signals_raise, unheard
+
+
+def send(number: int) -> None:
+    os.kill(os.getpid(), number)
+
+
+def test_code_that_handles_errors_does_not_take_a_stop_for_one() -> None:
+    def work() -> None:
+        try:
+            send(signal.SIGTERM)
+        except Exception:
+            pytest.fail("it was taken for an error")
+
+    with stop_signals_raise(), pytest.raises(Interrupted):
+        work()
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_a_stop_during_a_clean_up_is_heard_when_that_is_over(number: int) -> None:
+    def work() -> None:
+        with unheard():
+            send(number)
+            send(number)
+            done.append("cleaned up")
+        done.append("went on")
+
+    done: list[str] = []
+    with stop_signals_raise(), pytest.raises(Interrupted):
+        work()
+    assert done == ["cleaned up"]
+
+
+def test_an_error_of_the_clean_up_itself_is_not_hidden_by_a_stop() -> None:
+    def work() -> None:
+        with unheard():
+            send(signal.SIGINT)
+            raise ValueError("still there")
+
+    with stop_signals_raise(), pytest.raises(ValueError, match="still there"):
+        work()
+
+
+def test_programs_started_in_a_clean_up_can_be_ended() -> None:
+    with unheard():
+        child = subprocess.Popen(["sleep", "60"])
+    child.terminate()
+    assert child.wait(timeout=10) == -signal.SIGTERM
+
+
+def test_under_nohup_the_end_of_the_terminal_is_not_heard() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with stop_signals_raise():
+        send(signal.SIGHUP)
+        with unheard():
+            send(signal.SIGHUP)
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
