@@ -48,7 +48,7 @@ def plan(asked: Experiment, trials: Sequence[Trial]) -> list[RenderableType]:
 def runs(found: Sequence[RunFolder], runs_dir: Path) -> RenderableType:
     """All runs, oldest first."""
     if not found:
-        return f"no runs in {runs_dir}; start one: harness run experiments/nginx_ab.yaml"
+        return f"no runs in {escape(str(runs_dir))}; start one: harness run experiments/nginx_ab.yaml"
     table = _table("run", "state", ">trials", ">models", "box", ">took")
     for folder in found:
         row = run_row(folder)
@@ -85,7 +85,7 @@ def run(folder: RunFolder) -> list[RenderableType]:
         parts.append(f"[yellow]! ran on the fallback {box['name']}, not on {box['asked']}: {escape(reason)}[/]")
     parts += [_trials(folder), _scores(folder), _costs(manifest["steps"])]
     page = folder.path / "report" / "index.html"
-    return [*parts, f"report: {page}" if page.is_file() else "no report yet: `harness report` writes it"]
+    return [*parts, f"report: {escape(str(page))}" if page.is_file() else "no report yet: `harness report` writes it"]
 
 
 def problems(folder: RunFolder, found: Sequence[Problem]) -> RenderableType:
@@ -137,9 +137,9 @@ def _trials(folder: RunFolder) -> RenderableType:
     table = _table("trial", "verdict", ">switches", ">contested", ">idle", ">tracer", ">requests/s", ">s")
     for name, step in sorted(_steps(folder, "trial").items()):
         told = step["detail"]
-        share = [f"{told[key]:.1%}" if key in told else "" for key in ("contested_share", "idle_share", "tracer_share")]
+        share = [_of(told, key, ".1%") for key in ("contested_share", "idle_share", "tracer_share")]
         verdict = "[green]usable[/]" if step["state"] == "done" else f"[red]{escape(step['error'] or step['state'])}[/]"
-        rate = f"{told['requests_per_s']:.0f}" if "requests_per_s" in told else ""
+        rate = _of(told, "requests_per_s", ".0f")
         seconds = f"{step['seconds']:.0f}" if step["seconds"] else ""
         table.add_row(name, verdict, f"{told.get('switches', 0):,}", *share, rate, seconds)
     return table

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.errors import EXIT_FAILED
@@ -24,7 +25,7 @@ def build(name: BoxName, as_json: JsonFlag = False, quiet: QuietFlag = False) ->
     with output.view().step(f"box:{name}", f"Build box {name}") as watcher:
         box = boxes.build(boxes.recipe(name), watcher)
     output.data(asdict(box))
-    output.show(f"{box.name}: kernel {box.kernel}, {box.path}")
+    output.show(f"{box.name}: kernel {box.kernel}, {escape(str(box.path))}")
 
 
 @app.command("ls")

@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.cli.run import RunsDir
-from harness.errors import EXIT_FAILED
+from harness.errors import EXIT_FAILED, HarnessError, MachineError
 
 RunName = Annotated[
     str | None, typer.Argument(help="A run's folder, or the beginning of its name; default: the latest.")
@@ -53,7 +53,7 @@ def report(run: RunName = None, runs_dir: RunsDir = Path("runs"), as_json: JsonF
         page = build(folder.path)
         step.outputs.append(page)
     Output(as_json).data({"report": str(page)})
-    Output(as_json).show(str(page))
+    Output(as_json).show(escape(str(page)))
 
 
 @handled
@@ -78,9 +78,16 @@ def down(as_json: JsonFlag = False, quiet: QuietFlag = False) -> None:
     output = Output(as_json, quiet)
     view = output.view()
     found = machines.left_behind()
+    failed: list[HarnessError] = []
     for leftover in found:
-        with view.step(f"down:{leftover.domain}", f"Remove {leftover.domain}"):
-            machines.remove(leftover)
+        try:
+            with view.step(f"down:{leftover.domain}", f"Remove {leftover.domain}"):
+                machines.remove(leftover)
+        except HarnessError as error:  # the others are no less in the way
+            failed.append(error)
+            view.say("warn", str(error))
+    if failed:
+        raise MachineError(f"{len(failed)} of {len(found)} machines could not be removed: {failed[0].what}")
     output.data({"removed": [leftover.domain for leftover in found]})
     if not found:
         output.show("no machine was left behind")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +13,11 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from harness import spec
+from harness import machines, spec
 from harness.cli import app
-from harness.cli.output import handled
-from harness.errors import HarnessError
+from harness.cli.output import Output, handled
+from harness.errors import HarnessError, Interrupted, MachineError
+from harness.machines import registry
 from harness.store import RunFolder
 
 HARNESS = [sys.executable, "-c", "from harness.cli import main; main()"]
@@ -141,3 +144,60 @@ def test_an_error_that_was_foreseen_keeps_its_exit_code() -> None:
     with pytest.raises(typer.Exit) as ended:
         failing()
     assert ended.value.exit_code == 1
+
+
+def test_being_stopped_is_exit_code_130(capsys: pytest.CaptureFixture[str]) -> None:
+    @handled
+    def stopped() -> None:
+        raise Interrupted("stopped by SIGTERM", hint="go on with --resume")
+
+    with pytest.raises(typer.Exit) as ended:
+        stopped()
+    assert ended.value.exit_code == 130
+    assert "stopped by SIGTERM" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_the_hosts_lack_wherever_it_shows(capsys: pytest.CaptureFixture[str]) -> None:
+    @handled
+    def writing() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/somewhere/file")
+
+    with pytest.raises(typer.Exit) as ended:
+        writing()
+    assert ended.value.exit_code == 3
+    assert "/somewhere/file: the disk is full" in capsys.readouterr().err
+
+
+def test_a_trial_whose_load_counts_no_requests_is_shown(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path / "runs", RUN, [])
+    folder.finish("trial:000_idle", detail={"switches": 9, "contested_share": None, "requests_per_s": None})
+    ended = harness("show", cwd=tmp_path)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "usable" in ended.stdout
+
+
+def test_a_long_path_with_brackets_is_printed_in_one_piece(tmp_path: Path) -> None:
+    runs = tmp_path / ("long" * 30) / "[red]"
+    folder = RunFolder.create(runs, RUN, [])
+    ended = harness("report", "--runs", str(runs), cwd=tmp_path)
+    assert ended.stdout == f"{folder.path / 'report' / 'index.html'}\n"
+
+
+def test_what_is_no_number_is_null_in_json(capsys: pytest.CaptureFixture[str]) -> None:
+    Output(as_json=True).data({"nats": float("nan"), "path": Path("a")})
+    assert json.loads(capsys.readouterr().out, parse_constant=pytest.fail) == {"nats": None, "path": "a"}
+
+
+def test_a_machine_that_stays_does_not_keep_the_others_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def remove(entry: registry.Entry) -> None:
+        if entry.domain == "stuck":
+            raise MachineError("it stays")
+        removed.append(entry.domain)
+
+    removed: list[str] = []
+    left = [registry.Entry(name, "libvirt", str(tmp_path), 1, "", 0.0) for name in ("stuck", "other")]
+    monkeypatch.setattr(machines, "left_behind", lambda: left)
+    monkeypatch.setattr(machines, "remove", remove)
+    ended = runner.invoke(app, ["down"])
+    assert (ended.exit_code, removed) == (3, ["other"])
+    assert "1 of 2 machines could not be removed: it stays" in ended.output
