@@ -115,6 +115,21 @@ def scores(found: Outcomes) -> dict[str, object]:
     }
 
 
+def by_recording(found: Outcomes, segments: Sequence[Segment]) -> dict[str, dict[str, float | None]]:
+    """`top1` and `contested_top1` of each recording by itself: recordings differ by more than intervals inside them.
+
+    `found` is what `outcomes` made of `segments`; `contested_top1` is None where none was contested.
+    """
+    name = np.repeat([segment.stream.recording for segment in segments], [len(segment) for segment in segments])
+    rows = {}
+    for recording in dict.fromkeys(name.tolist()):
+        chosen = name == recording
+        contested = found.hit[chosen & found.contested]
+        hard = float(contested.mean()) if len(contested) else None
+        rows[recording] = {"top1": float(found.hit[chosen].mean()), "contested_top1": hard}
+    return rows
+
+
 def _table(found: Outcomes, chosen: np.ndarray) -> dict[str, object]:
     """Means and intervals over the chosen events; without any, only their number."""
     if not chosen.any():

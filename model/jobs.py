@@ -72,6 +72,7 @@ def run(job: Job, on_progress: OnProgress = unwatched) -> dict[str, Any]:
     on_progress("scoring", 0, None)
     found = evaluate.outcomes(predictor, dataset.test)
     result = {**_head(job, predictor, dataset, digest), **evaluate.scores(found)}
+    result["by_trial"] = evaluate.by_recording(found, dataset.test)
     result |= {"fit_seconds": fit_seconds, "rollout": _rollout(predictor, dataset, job.seed)}
     _write(job, predictor, dataset, history, found, result)
     return result

@@ -111,13 +111,16 @@ def answer(run: Run, found: list[Contest]) -> Markup:
     others = [standing(one.best) for one in leads_by_arm(found) if one.split == first.split and one is not first]
     if others:
         arm += f": the highest score of {len(others) + 1} arms, of which the lowest is {percent(min(others))}"
-    sentence = Markup("{where} {name} names the next {mark} {score} of the time{interval}{chance}{arm}.").format(
+    sentence = Markup(
+        "{where} {name} names the next {mark} {score} of the time{interval}{trials}{chance}{arm}."
+    ).format(
         where=where,
         name=element("strong", first.best.predictor),
         mark="task’s name" if first.mark == "comm" else "task",  # noqa: RUF001
         score=element("strong", percent(cell.value if cell else None)),
         arm=arm,
         interval=_interval(cell),
+        trials=_by_trial(first),
         chance=f", against {percent(first.chance)} by chance" if first.chance is not None else "",
     )
     return sentence + " " + _against_baseline(first)
@@ -126,6 +129,14 @@ def answer(run: Run, found: list[Contest]) -> Markup:
 def _interval(cell: Cell | None) -> str:
     between = percent_range(cell.low, cell.high) if cell else ""
     return f" (95\u202f% interval {between})" if between else ""
+
+
+def _by_trial(contest: Contest) -> str:
+    """How far trials are apart, which the interval does not hold."""
+    scores = contest.best.by_trial(contest.split).values()
+    if len(scores) < 2:
+        return ""
+    return f", in its {len(scores)} trials one by one {percent_range(min(scores), max(scores))}"
 
 
 def _against_baseline(contest: Contest) -> Markup:

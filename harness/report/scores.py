@@ -63,6 +63,7 @@ class Scored:
     splits: dict[str, dict[str, Cell]]
     chance: float | None
     share_contested: float | None
+    by_trial: dict[str, dict[str, float]]  # split -> trial -> top-1
     fit_seconds: float | None
     parameters: float | None
     baseline: bool
@@ -91,6 +92,11 @@ class Group:
     def cell(self, split: str, metric: str) -> Cell | None:
         """The score over the seeds, or None where there is none."""
         return self.splits.get(split, {}).get(metric)
+
+    def by_trial(self, split: str) -> dict[str, float]:
+        """Top-1 in each trial by itself, the mean over the seeds; nothing where it is not known."""
+        known = [one.by_trial.get(split, {}) for one in self.seeds]
+        return {trial: fmean(one[trial] for one in known) for trial in known[0] if all(trial in one for one in known)}
 
     def mean(self, value: Callable[[Scored], float | None]) -> float | None:
         """The mean over the seeds of something each of them may have."""
@@ -127,6 +133,7 @@ def _read(path: Path) -> Scored:
         splits={split: _cells(scores.get(split) or {}) for split in SPLITS},
         chance=number(contested.get("chance_top1")),
         share_contested=number(scores.get("share_contested")),
+        by_trial=_by_trial(scores.get("by_trial") or {}),
         fit_seconds=number(scores.get("fit_seconds")),
         parameters=number(scores.get("parameters")),
         baseline=bool(scores.get("baseline", predictor.startswith(BASELINES))),
@@ -134,6 +141,14 @@ def _read(path: Path) -> Scored:
         curves=curves,
         rollout=_rollout(scores.get("rollout")),
     )
+
+
+def _by_trial(found: dict[str, Any]) -> dict[str, dict[str, float]]:
+    names = {"overall": "top1", "contested": "contested_top1"}
+    return {
+        split: {visible(trial): value for trial, row in found.items() if (value := number(row.get(name))) is not None}
+        for split, name in names.items()
+    }
 
 
 def _cells(split: dict[str, Any]) -> dict[str, Cell]:

@@ -82,6 +82,17 @@ def test_the_right_order_comes_within_two_percent_of_the_sources_entropy(
     assert overall["time_calibration_error"] < 0.03  # type: ignore[index]
 
 
+def test_each_recording_is_scored_by_itself_too(dataset: data.Dataset) -> None:
+    first = segment_of(dataset, mark=np.array([1, 1, 2, 2]), contested=np.array([True, True, False, False]))
+    second = segment_of(dataset, mark=np.array([2, 1]), contested=np.array([False, False]))
+    second = data.Segment(dataclasses.replace(second.stream, recording="001_known"), 0, 2)
+    found = evaluate.outcomes(Told([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [first, second])  # type: ignore[arg-type]
+    assert evaluate.by_recording(found, [first, second]) == {
+        "000_known": {"top1": 0.5, "contested_top1": 1.0},
+        "001_known": {"top1": 0.5, "contested_top1": None},
+    }
+
+
 def test_an_empty_test_part_is_refused(dataset: data.Dataset) -> None:
     with pytest.raises(StreamError, match="test part is empty"):
         evaluate.outcomes(Told([1.0]), [])  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ import pytest
 import synthetic_run
 
 from harness.errors import StoreError
-from harness.report import answer, rows, scores
+from harness.report import answer, build, rows, scores
 from harness.report.facts import read_run
 
 
@@ -98,6 +98,15 @@ def test_a_lead_within_the_intervals_is_not_called_a_win(tmp_path: Path) -> None
     synthetic_run.add_model(tmp_path, "markov", 0, 0.70)
     synthetic_run.add_model(tmp_path, "lstm", 0, 0.705)
     assert "does not clearly beat the baseline" in spoken(tmp_path)
+
+
+def test_the_answer_says_how_far_trials_are_apart(tmp_path: Path) -> None:
+    synthetic_run.write_manifest(tmp_path)
+    for seed, shift in ((0, 0.0), (1, 0.02)):
+        found = {f"{n:03d}": {"top1": 0.9, "contested_top1": score + shift} for n, score in enumerate((0.6, 0.8))}
+        synthetic_run.add_model(tmp_path, "lstm", seed, 0.7, by_trial=found)
+    assert "in its 2 trials one by one 61.0 to 81.0 %" in spoken(tmp_path).replace("\u202f", " ")
+    assert "Trial by trial" in build(tmp_path).read_text("utf-8")
 
 
 def test_a_baseline_that_sees_less_is_not_passed_off_as_an_equal(tmp_path: Path) -> None:
