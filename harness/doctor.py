@@ -79,7 +79,7 @@ def groups() -> list[Check]:
         return [Check("groups", True, "root")]
     import grp
 
-    mine = {grp.getgrgid(number).gr_name for number in os.getgroups()}
+    mine = {group.gr_name for group in grp.getgrall() if group.gr_gid in os.getgroups()}  # not every number has a name
     return [_group(name, name in mine) for name in GROUPS]
 
 

@@ -14,6 +14,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -101,11 +102,10 @@ def stop(child: subprocess.Popen[str], grace_s: float = GRACE_S) -> None:
     """End a program and all of its group: SIGTERM, then SIGKILL after `grace_s`. Safe when it has ended."""
     if child.poll() is None:
         _signal_group(child.pid, signal.SIGTERM)
-        try:
+        with suppress(subprocess.TimeoutExpired):
             child.wait(timeout=grace_s)
-        except subprocess.TimeoutExpired:
-            _signal_group(child.pid, signal.SIGKILL)
-            child.wait()
+        _signal_group(child.pid, signal.SIGKILL)  # it, or those of its group that did not end with it
+        child.wait()
     if child.stdout:
         child.stdout.close()
 

@@ -65,7 +65,20 @@ def _asked(name: str | None, overrides: Mapping[str, str], load: str | None, mac
 
     if name is None:
         raise UsageError("no experiment is named", expected="a file", hint="harness run experiments/nginx_ab.yaml")
-    return spec.load(_find(name), overrides, kind=load, box=machine, predictors=tuple(PREDICTORS))
+    asked = spec.load(_find(name), overrides, kind=load, box=machine, predictors=tuple(PREDICTORS))
+    _check_boxes(asked)
+    return asked
+
+
+def _check_boxes(asked: Experiment) -> None:
+    """Raises UsageError for a box that has no recipe, before there is a run folder for it."""
+    from harness import boxes, plan
+
+    for arm in plan.arms(asked):
+        wanted = arm.experiment.machine
+        for box in filter(None, (wanted.box, wanted.fallback)):
+            if "/" not in box:  # those are ready-made
+                boxes.recipe(box)
 
 
 def _find(name: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,9 @@ def test_a_full_disk_is_said_with_what_is_needed(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(doctor, "DISK_MB", 10**12)
     assert [check.ok for check in doctor.disk_space()] == [False, False]
     assert str(10**12) in doctor.disk_space()[0].hint
+
+
+def test_a_group_without_a_name_is_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 1000)
+    monkeypatch.setattr(os, "getgroups", lambda: [2**31 - 7])
+    assert [check.ok for check in doctor.groups()] == [False, False]

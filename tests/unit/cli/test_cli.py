@@ -39,6 +39,8 @@ def harness(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedPro
         (["run", "nginx_ab", "--set", "load.concurrency", "--dry-run"], 2, "PATH=VALUE"),
         (["run", "nginx_ab", "--load", "nginx_abb", "--dry-run"], 2, "nginx_ab"),
         (["run", "nginx_ab", "--machine", "a/b/c", "--dry-run"], 2, "machine"),
+        (["run", "nginx_ab", "--machine", "debain-12"], 2, "did you mean 'debian-12'"),
+        (["run", "nginx_ab", "--set", "machine.fallback=debain-12"], 2, "did you mean 'debian-12'"),
         (["run", "nginx_ab", "--set", "model.predictors=[lstmm]", "--dry-run"], 2, "lstm"),
         (["run", "--resume"], 2, "no unfinished run"),
         (["run", "--resume", "--set", "a=b"], 2, "--resume goes on with a run as it was asked for"),

@@ -57,6 +57,17 @@ def test_a_program_that_falls_silent_is_ended_before_its_limit() -> None:
     assert ended.output == "hello\n"
 
 
+def test_what_outlives_a_program_that_was_stopped_is_ended_too(tmp_path: Path) -> None:
+    stubborn = f"trap '' TERM; echo $$ >'{tmp_path}/child'; exec sleep 300"
+    with pytest.raises(ZeroDivisionError):
+        processes.run(
+            ["sh", "-c", f'sh -c "$0" & while [ ! -s "{tmp_path}/child" ]; do :; done; echo ready; wait', stubborn],
+            timeout_s=20,
+            on_line=lambda _: 1 // 0 > 0,
+        )
+    assert gone(int((tmp_path / "child").read_text()))
+
+
 def test_an_exception_of_the_listener_ends_the_program(tmp_path: Path) -> None:
     def listen(line: str) -> None:
         raise KeyboardInterrupt
