@@ -79,17 +79,27 @@ def work(job: Job, report: engine.Report) -> dict[str, Any]:
 
 
 def _train(todo: list[Fit], folder: RunFolder, view: View, watcher: Watcher, workers: int | None) -> list[str]:
-    by_name = {fit.name: fit for fit in todo}
-    heard = Heard(watcher, len(todo))
-    failed: list[str] = []
+    left = {fit.name: fit for fit in todo}
     for fit in todo:
         folder.begin(fit.step)
+    try:
+        return _fit(left, folder, view, watcher, workers)
+    except BaseException as error:  # none of them is under way any more
+        for fit in left.values():
+            folder.fail(fit.step, error)
+        raise
+
+
+def _fit(left: dict[str, Fit], folder: RunFolder, view: View, watcher: Watcher, workers: int | None) -> list[str]:
+    """Train what is in `left`, taking out of it what is done or failed; returns the names of those that failed."""
+    todo, heard = list(left.values()), Heard(watcher, len(left))
+    failed: list[str] = []
     longest_first = sorted(todo, key=lambda fit: fit.job.predictor in ("most_frequent", "markov"))
     for name, answer in engine.spread(
         [(fit.name, fit.job) for fit in longest_first], work, workers=workers, heard=heard.progress
     ):
         heard.ended(name)
-        fit = by_name[name]
+        fit = left[name]
         if isinstance(answer, BaseException):
             failed.append(name)
             folder.fail(fit.step, answer)
@@ -97,6 +107,7 @@ def _train(todo: list[Fit], folder: RunFolder, view: View, watcher: Watcher, wor
         else:
             detail = {"arm": fit.arm, "predictor": fit.job.predictor, "seed": fit.job.seed}
             folder.finish(fit.step, _files(Path(fit.job.out_dir)), heard.seconds(name), detail)
+        del left[name]
     return failed
 
 

@@ -7,14 +7,14 @@ import io
 import os
 import shlex
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import BAD, GOOD, HOPELESS, FakeMachine, World
 
-from harness import recording
+from harness import engine, recording
 from harness.errors import BoxError, HostError, Interrupted, LockedError, RemoteError, TrialError
 from harness.remote import Host
 from harness.store import RunFolder
@@ -294,3 +294,17 @@ def test_the_ssh_command_of_a_kept_machine_works_in_a_folder_with_a_space(tmp_pa
     told = shlex.split(recording._ssh(Host("192.0.2.1", 22, "vagrant", tmp_path / "my runs" / "key", known, "guest")))
     assert told[told.index("-i") + 1] == str(tmp_path / "my runs" / "key")
     assert told[told.index("-o") + 1] == f'UserKnownHostsFile="{known}"'
+
+
+def test_a_stop_while_models_are_trained_leaves_none_under_way(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    def one_and_then_stop(*arguments: Any, **named: Any) -> Iterator[Any]:
+        yield next(iter(spread(*arguments, **named)))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    spread = engine.spread
+    monkeypatch.setattr(engine, "spread", one_and_then_stop)
+    campaign, folder = start(model={"predictors": ["most_frequent", "markov"], "seeds": [0]})
+    with pytest.raises(Interrupted):
+        campaign.run()
+    states = [step["state"] for name, step in folder.manifest["steps"].items() if name.startswith("model:")]
+    assert sorted(states) == ["done", "interrupted"]
