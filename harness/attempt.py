@@ -60,6 +60,7 @@ def make(host: Host, trial: Trial, folder: Path, number: int, machine: Mapping[s
         "quality": asdict(ingested.quality),
         "usage": {comm: asdict(used) for comm, used in ingested.usage.items()},
         "idle_share": ingested.idle_share,
+        "machine": dict(machine),
         **detail,
     }
     write_atomic(folder / "trial.json", json.dumps(told, indent=1, default=str) + "\n")

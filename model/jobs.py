@@ -23,6 +23,9 @@ from model.predictors.protocol import OnProgress, Predictor, unwatched
 SCORES, HISTORY, OUTCOMES = "scores.json", "history.parquet", "outcomes.parquet"
 
 
+SCORER = 2  # raised when scores come to mean something else, so that stored ones are made again
+
+
 @dataclass(frozen=True)
 class Job:
     """`tables`: folders of ingested recordings. `params`: settings of the predictor, the seed aside.
@@ -43,7 +46,7 @@ class Job:
     def digest(self) -> str:
         """What the scores depend on, as a hash: the settings and the recordings' names, sizes and times."""
         inputs = {name: [_stamp(Path(folder)) for folder in getattr(self, name)] for name in ("tables", "test_tables")}
-        told = {**asdict(self), "params": dict(self.params), **inputs, "out_dir": None}
+        told = {"scorer": SCORER, **asdict(self), "params": dict(self.params), **inputs, "out_dir": None}
         return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
 

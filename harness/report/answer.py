@@ -103,7 +103,7 @@ def answer(run: Run, found: list[Contest]) -> Markup:
         return _no_answer(run)
     cell = first.cell(first.best)
     where = (
-        "At contested switches, where two or more tasks could have run,"
+        "At contested switches, where two or more tasks wanted the CPU,"
         if first.split == "contested"
         else "At no switch of the test part could more than one task have run; over all of them"
     )

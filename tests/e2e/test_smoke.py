@@ -31,6 +31,8 @@ def test_the_guest_is_the_machine_that_was_asked_for(smoke: Smoke) -> None:
     assert machine["cpus"] == guest["facts"]["cpus"] == 1
     assert boxes.recipe("debian-12").matches_kernel(guest["facts"]["kernel"])
     assert smoke.folder.manifest["box"]["fallback_reason"] is None
+    told = json.loads((trial / "trial.json").read_text())
+    assert (told["machine"]["kernel"], told["machine"]["box"]) == (guest["facts"]["kernel"], "debian-12")
 
 
 def test_nobody_was_connected_while_it_recorded(smoke: Smoke) -> None:
