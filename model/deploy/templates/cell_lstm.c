@@ -1,0 +1,17 @@
+/* Gates: in, forget, fresh, out. */
+static void cell(${name}_state *state, int layer, const float *restrict given)
+{
+    float gate[ROWS];
+    float *restrict memory = state->memory[layer], *restrict kept = state->kept[layer];
+
+    for (int row = 0; row < ROWS; row++)
+        gate[row] = given[row] + hidden_bias[layer][row];
+    multiply(&hidden_matrix[layer], ROWS, memory, gate);
+    for (int unit = 0; unit < HIDDEN; unit++) {
+        float in = sigmoid(gate[unit]), forget = sigmoid(gate[HIDDEN + unit]);
+        float fresh = hyperbolic_tangent(gate[2 * HIDDEN + unit]), out = sigmoid(gate[3 * HIDDEN + unit]);
+
+        kept[unit] = forget * kept[unit] + in * fresh;
+        memory[unit] = out * hyperbolic_tangent(kept[unit]);
+    }
+}

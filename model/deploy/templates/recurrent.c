@@ -1,0 +1,101 @@
+/*
+ * $cell_name of $layers x $hidden. What the first layer makes of an event was worked out for each mark and state, so
+ * that it is looked up and added. A matrix is stored in blocks of BLOCK rows, each block column by column: the rows of a
+ * block are added up side by side. Results are the same wherever floats are IEEE 754 and are neither contracted nor
+ * reordered: compile with -ffp-contract=off for that, and never with -ffast-math.
+ */
+#include <string.h>
+
+enum {
+    HIDDEN = $hidden,
+    LAYERS = $layers,
+    ROWS = $rows,   /* gates x HIDDEN, in whole blocks */
+    OUTPUTS = $outputs, /* marks, in whole blocks */
+    BLOCK = $block
+};
+
+$data
+
+$multiply
+
+/* e to the x, within 3e-7 of itself: 2 to a whole number, times a polynomial in what is left. */
+static inline float exponential(float x)
+{
+    const float to_nearest = 12582912.0f; /* 1.5 * 2^23: adding it leaves no bits for a fraction */
+    float within = x < -87.0f ? -87.0f : x > 87.0f ? 87.0f : x;
+    float whole = (within * 1.44269504f + to_nearest) - to_nearest;
+    float rest = (within - whole * 0.693359375f) + whole * 2.12194440e-4f;
+    float series = 1.0f / 720;
+    int32_t bits = ((int32_t)whole + 127) * (1 << 23);
+    float power;
+
+    series = series * rest + 1.0f / 120;
+    series = series * rest + 1.0f / 24;
+    series = series * rest + 1.0f / 6;
+    series = series * rest + 0.5f;
+    series = series * rest + 1.0f;
+    series = series * rest + 1.0f;
+    memcpy(&power, &bits, sizeof(power));
+    return series * power;
+}
+
+static inline float sigmoid(float x)
+{
+    return 1.0f / (1.0f + exponential(-x));
+}
+
+static inline float hyperbolic_tangent(float x)
+{
+    return 1.0f - 2.0f / (1.0f + exponential(2.0f * x));
+}
+
+$cell
+
+static void advance(${name}_state *state, $parameters)
+{
+    float given[ROWS];
+
+    for (int row = 0; row < ROWS; row++)
+        given[row] = $looked_up;
+    cell(state, 0, given);
+$upper_layers    memcpy(state->logit, output_bias, sizeof(output_bias));
+    multiply(&output_matrix, OUTPUTS, state->memory[LAYERS - 1], state->logit);
+}
+
+/* e to each logit less the largest, their sum, and which is the largest. */
+static int32_t weigh(const ${name}_state *state, float weight[MARKS], double *sum)
+{
+    int32_t best = 0;
+
+    for (int mark = 1; mark < MARKS; mark++)
+        best = state->logit[mark] > state->logit[best] ? mark : best;
+    for (int mark = 0; mark < MARKS; mark++)
+        weight[mark] = exponential(state->logit[mark] - state->logit[best]);
+    *sum = 0.0;
+    for (int mark = 0; mark < MARKS; mark++)
+        *sum += (double)weight[mark];
+    return best;
+}
+
+static ${name}_prediction foresee(const ${name}_state *state)
+{
+    ${name}_prediction prediction;
+    float weight[MARKS];
+    double sum;
+
+    prediction.mark = weigh(state, weight, &sum);
+    prediction.probability = (double)weight[prediction.mark] / sum;
+    return prediction;
+}
+
+void ${name}_distribution(const ${name}_state *state, double probability[MARKS])
+{
+    float weight[MARKS];
+    double sum;
+
+    weigh(state, weight, &sum);
+    for (int mark = 0; mark < MARKS; mark++)
+        probability[mark] = (double)weight[mark] / sum;
+}
+
+$push
