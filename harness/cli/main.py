@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from harness import __version__
-from harness.cli import about, box, models, run, runs, trace
+from harness.cli import about, box, model, models, run, runs, trace
 
 EPILOG = "Exit codes: 0 done, 1 a trial or a check failed, 2 wrong experiment file or arguments, 3 this host lacks \
 something (see `harness doctor`), 130 interrupted."
@@ -45,6 +45,7 @@ app.command("verify")(runs.verify)
 app.command("down")(runs.down)
 app.add_typer(box.app, name="box")
 app.add_typer(trace.app, name="trace")
+app.add_typer(model.app, name="model")
 app.command("train")(models.train)
 app.command("evaluate")(models.evaluate)
 app.command("predict")(models.predict)
