@@ -12,7 +12,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 URI=qemu:///system
 RUN_PACKAGES=(libvirt-daemon-system libvirt-clients dnsmasq-base qemu-system-x86 qemu-utils mmdebstrap e2fsprogs
     debian-archive-keyring uidmap util-linux openssh-client zstd python3-venv)
-TEST_PACKAGES=(nginx-light apache2-utils shellcheck)
+TEST_PACKAGES=(nginx-light apache2-utils shellcheck gcc libc6-dev)
 wanted=run
 command=()
 user=$(id -un)
