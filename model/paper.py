@@ -35,10 +35,13 @@ class Choices:
     scaling: str = "min_max"
     outlier: str = "zero"
     steps: int = 15
+    sequences: int = SEQUENCES
 
     def __post_init__(self) -> None:
         if self.scaling not in ("min_max", "z_score") or self.outlier not in ("zero", "drop", "keep"):
             raise SettingError("expected scaling min_max or z_score, and outlier zero, drop or keep")
+        if self.steps < 1 or self.sequences <= 2 * HELD_OUT:
+            raise SettingError(f"expected at least one step, and more than {2 * HELD_OUT} sequences")
 
 
 AS_CODED = Choices()
@@ -61,35 +64,67 @@ class Curve:
     table: float
     columns: int
 
+    def history(self) -> list[dict[str, float]]:
+        """One row per step; the losses of those that know next to nothing stand in each."""
+        level = {"constant_loss": self.constant, "column_clock_loss": self.column_clock, "table_loss": self.table}
+        pairs = zip(self.train, self.test, strict=True)
+        rows = [
+            {"step": float(step), "train_loss": left, "test_loss": right} for step, (left, right) in enumerate(pairs, 1)
+        ]
+        return [{**row, **level} for row in rows]
 
-def rows(names: Sequence[str], slice_ns: np.ndarray, choices: Choices) -> np.ndarray:
-    """(events, 1 + names) float64: time, then one column per name in sorted order. StreamError if there are too few."""
-    known, code = np.unique(np.asarray(names, dtype=object).astype(str), return_inverse=True)
-    time = np.asarray(slice_ns, float).copy()
-    longest = int(np.argmax(time))
-    if choices.outlier == "zero":
-        time[longest] = 0
-    matrix = np.concatenate([_scaled(time, choices)[:, None], np.eye(len(known))[code]], axis=1)
-    if choices.outlier == "drop":
-        matrix = np.delete(matrix, longest, axis=0)
-    if len(matrix) < 3 * SEQUENCES:
-        raise StreamError(f"{len(matrix)} switches: the recipe cuts them into {SEQUENCES} sequences; record longer")
+
+@dataclass(frozen=True)
+class Layout:
+    """How events become rows: the names that have a column, in sorted order, and how their time is scaled."""
+
+    names: np.ndarray
+    offset_ns: float
+    spread_ns: float
+
+    @classmethod
+    def of(cls, names: Sequence[str] | np.ndarray, slice_ns: np.ndarray, choices: Choices) -> Layout:
+        """Columns and scale of the events learned from, the outlier having been treated as chosen."""
+        time, kept = _with_outlier(slice_ns, choices)
+        time = time[kept]
+        if choices.scaling == "min_max":
+            return cls(np.unique(names), float(time.min()), max(float(np.ptp(time)), 1.0))
+        return cls(np.unique(names), float(time.mean()), max(float(time.std()), 1e-9))
+
+    def rows(self, names: Sequence[str] | np.ndarray, slice_ns: np.ndarray) -> np.ndarray:
+        """(events, 1 + names) float64: time, then one column per name; a name without a column is zero in all."""
+        time = (np.asarray(slice_ns, float) - self.offset_ns) / self.spread_ns
+        return np.concatenate([time[:, None], np.asarray(names)[:, None] == self.names], axis=1)
+
+
+def rows(names: Sequence[str] | np.ndarray, slice_ns: np.ndarray, choices: Choices) -> np.ndarray:
+    """(events, 1 + names) float64 of a recording, its outlier treated as chosen. StreamError if there are too few."""
+    time, kept = _with_outlier(slice_ns, choices)
+    matrix = Layout.of(names, slice_ns, choices).rows(names, time)[kept]
+    if len(matrix) < 3 * choices.sequences:
+        raise StreamError(
+            f"{len(matrix)} switches: the recipe cuts them into {choices.sequences} sequences; record longer"
+        )
     return matrix
 
 
-def _scaled(time: np.ndarray, choices: Choices) -> np.ndarray:
-    if choices.scaling == "min_max":
-        return (time - time.min()) / max(float(np.ptp(time)), 1.0)
-    return (time - time.mean()) / max(float(time.std()), 1e-9)
+def _with_outlier(slice_ns: np.ndarray, choices: Choices) -> tuple[np.ndarray, np.ndarray]:
+    """(events,) times, and which of them stay."""
+    time, kept = np.asarray(slice_ns, float).copy(), np.ones(len(slice_ns), bool)
+    longest = int(np.argmax(time))
+    if choices.outlier == "zero":
+        time[longest] = 0
+    kept[longest] = choices.outlier != "drop"
+    return time, kept
 
 
-def lay_out(matrix: np.ndarray, scrambled: bool) -> np.ndarray:
-    """(SEQUENCES, steps, columns). In order, or as `reshape(SEQUENCES, columns, -1)` and a transpose leave it."""
-    steps, columns = len(matrix) // SEQUENCES, matrix.shape[1]
-    kept = matrix[: steps * SEQUENCES]
+def lay_out(matrix: np.ndarray, scrambled: bool, sequences: int = SEQUENCES) -> np.ndarray:
+    """(sequences, steps, columns). In order, or as `reshape(sequences, columns, -1)` and a transpose leave it."""
+    steps, columns = len(matrix) // sequences, matrix.shape[1]
+    kept = matrix[: steps * sequences]
     if scrambled:
-        return kept.reshape(SEQUENCES, columns, steps).transpose(0, 2, 1)
-    return kept.reshape(SEQUENCES, steps, columns)
+        return kept.reshape(sequences, columns, steps).transpose(0, 2, 1)
+    return kept.reshape(sequences, steps, columns)
 
 
 def split(laid: np.ndarray, overlapping: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -98,6 +133,10 @@ def split(laid: np.ndarray, overlapping: bool) -> tuple[np.ndarray, np.ndarray]:
         return laid[HELD_OUT:], laid[: len(laid) - HELD_OUT]
     end = int(len(laid) * 0.85)
     return laid[:end], laid[end:]
+
+
+Cell = tuple[torch.Tensor, torch.Tensor]
+Memory = tuple[Cell | None, Cell | None]
 
 
 class Cells(nn.Module):
@@ -111,23 +150,28 @@ class Cells(nn.Module):
 
     def forward(self, given: torch.Tensor) -> torch.Tensor:
         """(lanes, steps, columns) to as many foreseen rows."""
-        first = second = None
+        return self.run(given)[0]
+
+    def run(self, given: torch.Tensor, memory: Memory = (None, None)) -> tuple[torch.Tensor, Memory]:
+        """The same, going on from a memory; it comes back as the last step left it."""
+        first, second = memory
         told = []
         for step in range(given.shape[1]):
             first = self.first(given[:, step], first)
             second = self.second(first[0], second)
             told.append(self.out(second[0]))
-        return torch.stack(told, dim=1)
+        return torch.stack(told, dim=1), (first, second)
 
 
-def train(names: Sequence[str], slice_ns: np.ndarray, choices: Choices, on_progress: OnProgress = unwatched) -> Curve:
-    """The paper's training on a recording's names and slice lengths, and its curve. Takes minutes."""
+def train(
+    names: Sequence[str] | np.ndarray, slice_ns: np.ndarray, choices: Choices, on_progress: OnProgress = unwatched
+) -> tuple[Cells, Curve]:
+    """The paper's training on a recording's names and slice lengths: the network and its curve. Takes minutes."""
     torch.set_num_threads(1)
     torch.manual_seed(SEED)
     matrix = rows(names, slice_ns, choices)
-    learned, tested = (
-        torch.from_numpy(part.copy()) for part in split(lay_out(matrix, choices.scrambled), choices.overlapping)
-    )
+    laid = lay_out(matrix, choices.scrambled, choices.sequences)
+    learned, tested = (torch.from_numpy(part.copy()) for part in split(laid, choices.overlapping))
     cells = Cells(matrix.shape[1]).double()
     search = torch.optim.LBFGS(cells.parameters(), lr=LEARNING_RATE)
     losses: tuple[list[float], list[float]] = ([], [])
@@ -144,7 +188,7 @@ def train(names: Sequence[str], slice_ns: np.ndarray, choices: Choices, on_progr
             for kept, part in zip(losses, (learned, tested), strict=True):
                 kept.append(float(_loss(cells, part)))
         on_progress(f"step {step + 1}: test loss {losses[1][-1]:.4f}", step + 1, choices.steps)
-    return Curve(*losses, *baselines(matrix), matrix.shape[1])
+    return cells, Curve(*losses, *baselines(matrix), matrix.shape[1])
 
 
 def _loss(cells: Cells, laid: torch.Tensor) -> torch.Tensor:

@@ -88,7 +88,7 @@ def predict(
 
 
 def _chosen(predictors: list[str] | None, regime: str | None) -> list[str]:
-    from model.predictors import KINDS, find, installed
+    from model.predictors import KINDS, REPRODUCTIONS, find, installed
     from model.predictors.protocol import REGIMES
 
     if regime is not None and regime not in REGIMES:
@@ -96,7 +96,8 @@ def _chosen(predictors: list[str] | None, regime: str | None) -> list[str]:
     with _as_model_error():
         for name in predictors or []:
             find(name)
-        wanted = predictors or ([name for name in KINDS if installed(name)] if regime else ["most_frequent", "markov"])
+        every = [name for name in KINDS if installed(name) and name not in REPRODUCTIONS]
+        wanted = predictors or (every if regime else ["most_frequent", "markov"])
         return [name for name in wanted if regime is None or find(name).regime == regime]
 
 

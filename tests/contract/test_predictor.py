@@ -11,7 +11,7 @@ import pytest
 from model import checkpoint, data, synthetic
 from model.checkpoint import Checkpoint
 from model.data import Segment, Stream
-from model.predictors import KINDS, create, find, installed
+from model.predictors import KINDS, REPRODUCTIONS, create, find, installed
 from model.predictors.protocol import REGIMES, Predictor, unwatched
 
 SMALL: dict[str, dict[str, object]] = {
@@ -21,6 +21,7 @@ SMALL: dict[str, dict[str, object]] = {
     "transformer": {"hidden": 8, "max_epochs": 2},
     "decision_tree": {"depth": 4},
     "gradient_boosting": {"rounds": 5, "leaves": 7},
+    **{kind: {"sequences": 100, "steps": 1} for kind in REPRODUCTIONS},
 }
 
 

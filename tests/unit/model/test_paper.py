@@ -45,13 +45,15 @@ def test_the_outlier_is_treated_as_chosen() -> None:
     sizes = {choices.outlier: paper.rows(names, lengths, choices) for choices in (AS_CODED, AS_WRITTEN, CORRECTED)}
     assert sizes["zero"][100, 0] == 0
     assert len(sizes["drop"]) == len(names) - 1
+    assert sizes["drop"][:, 0].std() == pytest.approx(1)  # measured without it
     assert sizes["keep"][100, 0] == 1
     assert sizes["keep"][:, 0].mean() < 0.01  # min-max leaves the rest next to nothing
 
 
 def test_training_lowers_the_loss_and_gives_the_same_curve_again() -> None:
     names, lengths = events(SEQUENCES * 4)
-    curves = [paper.train(names, lengths, Choices(scrambled=False, overlapping=False, steps=1)) for _ in range(2)]
+    choices = Choices(scrambled=False, overlapping=False, steps=1)
+    curves = [paper.train(names, lengths, choices)[1] for _ in range(2)]
     assert curves[0] == curves[1]
     assert curves[0].test[-1] < curves[0].constant
     assert curves[0].columns == 5

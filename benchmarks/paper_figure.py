@@ -1,0 +1,65 @@
+"""The paper's loss curves as one SVG: a panel for each set of choices, with its yardsticks as level lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+Rows = Sequence[Mapping[str, float]]
+
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 330, 260, 46, 30, 40
+# column, what it is called, colour, dashes
+LEVELS = (
+    ("constant_loss", "a constant", "#8a6d00", "6 3"),
+    ("column_clock_loss", "the column clock", "#b3402a", "2 3"),
+    ("table_loss", "order-1 table, in order", "#2f7d4f", "9 3 2 3"),
+)
+CURVES = (("train_loss", "train", "#9bb4d6"), ("test_loss", "test", "#1f4e8c"))
+
+
+def draw(reproduced: Mapping[str, Rows]) -> str:
+    """The whole figure; `reproduced` holds the history of each set of choices, by its name."""
+    width, height = WIDTH * len(reproduced), HEIGHT + 30
+    panels = "".join(
+        f'<g transform="translate({WIDTH * place},0)">{"".join(_panel(name, rows))}</g>'
+        for place, (name, rows) in enumerate(reproduced.items())
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif"'
+        f' font-size="11"><title>Mean squared error after each step</title>'
+        f'<rect width="{width}" height="{height}" fill="white"/>{panels}{"".join(_legend())}</svg>\n'
+    )
+
+
+def _panel(name: str, rows: Rows) -> Iterator[str]:
+    top = max(max(row[key] for row in rows for key in ("train_loss", "test_loss")), rows[0]["constant_loss"]) * 1.08
+    right, floor = WIDTH - 12, HEIGHT - BOTTOM
+
+    def x(step: float) -> float:
+        return LEFT + (right - LEFT) * (step - 1) / max(len(rows) - 1, 1)
+
+    def y(loss: float) -> float:
+        return floor - (floor - TOP) * loss / top
+
+    yield f'<text x="{LEFT}" y="18" font-weight="bold">{name}</text>'
+    yield f'<path d="M{LEFT} {TOP}V{floor}H{right}" fill="none" stroke="#444"/>'
+    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+        loss = share * top
+        yield f'<text x="{LEFT - 5}" y="{y(loss) + 4:.1f}" text-anchor="end">{loss:.3f}</text>'
+    for step in sorted({1, (1 + len(rows)) // 2, len(rows)}):
+        yield f'<text x="{x(step):.1f}" y="{floor + 15}" text-anchor="middle">{step}</text>'
+    yield f'<text x="{(LEFT + right) / 2:.1f}" y="{floor + 30}" text-anchor="middle">step</text>'
+    for key, _, colour, dashes in LEVELS:
+        at = f"{y(rows[0][key]):.1f}"
+        yield f'<path d="M{LEFT} {at}H{right}" stroke="{colour}" stroke-dasharray="{dashes}" stroke-width="1.5"/>'
+    for key, _, colour in CURVES:
+        points = " ".join(f"{x(step):.1f},{y(row[key]):.1f}" for step, row in enumerate(rows, 1))
+        yield f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>'
+
+
+def _legend() -> Iterator[str]:
+    entries = [(label, colour, "") for _, label, colour in CURVES] + [(label, *rest) for _, label, *rest in LEVELS]
+    at = LEFT
+    for label, colour, dashes in entries:
+        yield f'<path d="M{at} {HEIGHT + 10}h28" stroke="{colour}" stroke-dasharray="{dashes}" stroke-width="2"/>'
+        yield f'<text x="{at + 34}" y="{HEIGHT + 14}">{label}</text>'
+        at += 60 + 6 * len(label)
