@@ -70,6 +70,7 @@ class Campaign:
 
     def _record(self, trials: list[Trial]) -> list[str]:
         recording = Recording(self._folder, self._view, keep=self._keep, tools=self._tools)
+        recording.clear()
         for group in plan.by_machine(trials):
             recording.record(group)
         return [trial.name for trial in trials if not self._folder.done(f"trial:{trial.name}")]

@@ -95,6 +95,10 @@ class TrialError(HarnessError):
     """A trial could not be carried out."""
 
 
+class GuestError(TrialError):
+    """The guest itself said that a step of a trial failed: the machine is there, the trial is not to be had."""
+
+
 class VerdictError(HarnessError):
     """A trial was carried out, but its recording may not be used."""
 

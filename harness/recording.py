@@ -13,7 +13,7 @@ from typing import Any
 from harness import attempt, boxes, machines, provision
 from harness.attempt import Attempt
 from harness.boxes import Box
-from harness.errors import HostError, RemoteError, TraceError, TrialError, VerdictError
+from harness.errors import GuestError, HostError, RemoteError, TraceError, TrialError, VerdictError
 from harness.interrupt import unheard
 from harness.machines import Machine
 from harness.plan import Trial
@@ -56,6 +56,13 @@ class Recording:
     def __init__(self, folder: RunFolder, view: View, *, keep: bool = False, tools: Tools | None = None) -> None:
         self._folder, self._view, self._keep = folder, view, keep
         self._tools = tools or Tools()
+
+    def clear(self) -> None:
+        """Take away the machines of this run folder that a killed process left up: nothing may still need them."""
+        for entry in machines.left_behind():
+            if self._folder.path in Path(entry.folder).parents:
+                with self._view.step(f"down:{entry.domain}", f"Remove {entry.domain}, left by a killed process"):
+                    machines.remove(entry)
 
     def record(self, group: Sequence[Trial]) -> None:
         """Record every trial of `group` that is not done; nothing is brought up when all are.
@@ -144,7 +151,8 @@ class Recording:
     def _trial(self, ready: Ready, trial: Trial) -> None:
         """Attempt the trial until it is usable, cannot get better, or its attempts are used up.
 
-        Raises the last attempt's TrialError, RemoteError or TraceError: then something is wrong with the machine.
+        Raises the last attempt's TrialError, RemoteError or TraceError: then something is wrong with the machine. What
+        the guest itself calls a failed step (the load that ended early) fails this trial alone, not those after it.
         """
         allowed = trial.arm.experiment.trials.attempts
         for number in range(1, allowed + 1):
@@ -152,7 +160,7 @@ class Recording:
             try:
                 found = self._attempt(ready, trial, number)
             except (TrialError, RemoteError, TraceError) as error:
-                if last:
+                if last and not isinstance(error, GuestError):
                     raise
                 self._warn(f"{trial.name}, attempt {number} of {allowed}: {error}")
                 continue

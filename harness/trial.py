@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness.errors import DeadlineError, HarnessError, RemoteError, TransientError, TrialError
+from harness.errors import DeadlineError, GuestError, HarnessError, RemoteError, TransientError, TrialError
 from harness.loads import Load
 from harness.loads.base import Metrics
 from harness.progress import Watcher
@@ -239,7 +239,7 @@ def _require_ok(result: Mapping[str, Any], host: Host) -> None:
     if not result.get("ok"):
         stage = result.get("stage", "start")
         hint = "if the load was simply done, give it more to do, such as load.requests" if stage == "warm-up" else None
-        raise TrialError(f"{stage}: {result.get('error', 'no reason given')}", where=host.where, hint=hint)
+        raise GuestError(f"{stage}: {result.get('error', 'no reason given')}", where=host.where, hint=hint)
 
 
 def _vanished(host: Host, settings: Mapping[str, Any]) -> TrialError:

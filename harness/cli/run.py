@@ -112,7 +112,10 @@ def _unfinished(name: str | None, runs_dir: Path) -> tuple[Experiment, RunFolder
     from harness import spec, store
 
     if name is None or name.endswith((".yaml", ".yml")):
-        folder = _latest_unfinished(runs_dir, spec.load(_find(name)).name if name else None)
+        asked = spec.load(_find(name)) if name else None
+        folder = _latest_unfinished(runs_dir, asked.name if asked else None)
+        if asked and asked.text != folder.manifest["spec_text"]:
+            typer.echo(f"warning: {name} was changed since; {folder.path.name} goes on as it was begun", err=True)
     else:
         folder = store.RunFolder.open(store.resolve(runs_dir, name))
     return folder.experiment, folder

@@ -24,6 +24,7 @@ from harness.progress import Watcher
 
 DEVICE = Path("/dev/kvm")
 LIMIT_S = 60.0
+ASK_AGAIN_S = 7 * 86_400.0  # a "no" is not for ever
 QUIET_S = 8.0  # a kernel that runs says something long before that
 QEMU = "qemu-system-x86_64"
 
@@ -70,7 +71,16 @@ def remembered(box: Box | None) -> Answer | None:
         told = kept.get(key(box.digest))
     else:
         told = max((one for name, one in kept.items() if name.startswith(_host())), key=_when, default=None)
-    return Answer(**told) if told else None
+    return _fresh(told) if told else None
+
+
+def _fresh(told: dict[str, Any]) -> Answer | None:
+    """A kept answer, unless it is damaged, or a "no" of long ago: a busy host may have kept the guest waiting."""
+    try:
+        answer = Answer(**told)
+    except TypeError:
+        return None
+    return answer if answer.works or time.time() - answer.when < ASK_AGAIN_S else None
 
 
 def probe(box: Box, log: Path, watcher: Watcher) -> Answer:

@@ -7,6 +7,8 @@ import io
 import os
 import shlex
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,8 @@ from typing import Any
 import pytest
 from conftest import BAD, GOOD, HOPELESS, FakeMachine, World
 
-from harness import engine, recording
-from harness.errors import BoxError, HostError, Interrupted, LockedError, RemoteError, TrialError
+from harness import engine, machines, recording
+from harness.errors import BoxError, GuestError, HostError, Interrupted, LockedError, RemoteError, TrialError
 from harness.remote import Host
 from harness.store import RunFolder
 from harness.store import folder as folder_module
@@ -100,6 +102,30 @@ def test_a_machine_that_dies_ends_the_run_and_resume_goes_on_from_there(start: S
     again, _ = start(folder=folder)
     assert again.run().ok
     assert [line for line in world.log if line.startswith("trial")] == ["trial 001_nginx_ab attempt 1"]
+
+
+def test_a_trial_whose_step_fails_in_the_guest_does_not_keep_the_others_from_being_recorded(
+    start: Start, world: World
+) -> None:
+    ended_early = GuestError("warm-up: the load had ended before the recording began")
+    world.outcomes = [ended_early, ended_early, GOOD]
+    campaign, folder = start()
+    assert campaign.run().unusable == ("000_nginx_ab",)
+    assert folder.done("trial:001_nginx_ab")
+    assert "the load had ended" in folder.manifest["steps"]["trial:000_nginx_ab"]["error"]
+
+
+def test_a_machine_that_a_killed_process_left_is_taken_away_before_anything_else(
+    start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HARNESS_STATE", str(tmp_path / "state"))
+    campaign, folder = start()
+    program = "import sys; from pathlib import Path; from harness.machines import registry; \
+registry.record('no-such-domain', 'libvirt', Path(sys.argv[1]))"
+    subprocess.run([sys.executable, "-c", program, str(folder.path / "machine" / "debian-12")], check=True, timeout=60)
+    assert [entry.domain for entry in machines.left_behind()] == ["no-such-domain"]
+    campaign.run()
+    assert machines.left_behind() == []
 
 
 @pytest.mark.parametrize("number", STOPPED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -71,6 +72,19 @@ def test_the_answer_is_remembered_for_this_box_and_asked_anew_for_another(box: B
     assert calls(qemu) == 1
     other = Box("debian-12", "e" * 64, box.kernel, box.cmdline, "libvirt", box.folder)
     kvm.choose("auto", other, tmp_path / "kvm.log", Silent())
+    assert calls(qemu) == 2
+
+
+@pytest.mark.parametrize("changed", [{"when": 0.0}, {"mood": "good"}])
+def test_an_old_no_and_a_damaged_answer_are_asked_anew(
+    box: Box, qemu: Path, tmp_path: Path, changed: dict[str, object]
+) -> None:
+    does(qemu, "exit 1")
+    kvm.choose("auto", box, tmp_path / "kvm.log", Silent())
+    memory = tmp_path / "state" / "kvm.json"
+    kept = {name: {**answer, **changed} for name, answer in json.loads(memory.read_text()).items()}
+    memory.write_text(json.dumps(kept))
+    kvm.choose("auto", box, tmp_path / "kvm.log", Silent())
     assert calls(qemu) == 2
 
 
