@@ -12,6 +12,7 @@ from harness import engine
 from harness.plan import Trial
 from harness.progress import View, Watcher
 from harness.spec import Experiment
+from harness.steps import recorded_step
 from harness.store import RunFolder
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ def train(
     failed = [fit.name for fit in wanted if not fit.job.tables]
     todo = [fit for fit in wanted if fit.job.tables and not (folder.done(fit.step) and jobs.done(fit.job))]
     if todo:
-        with view.step("train", f"Train and score {len(todo)} models") as watcher:
-            failed += _train(todo, folder, view, watcher, workers)
+        with recorded_step(folder, view, "train", f"Train and score {len(todo)} models") as step:
+            failed += _train(todo, folder, view, step.watcher, workers)
     return failed
 
 
