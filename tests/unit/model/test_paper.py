@@ -64,3 +64,11 @@ def test_too_short_a_recording_and_an_unknown_choice_are_refused() -> None:
         paper.rows(*events(500), AS_CODED)
     with pytest.raises(SettingError, match="min_max or z_score"):
         Choices(scaling="robust")
+
+
+def test_a_scrambled_step_is_shown_other_cells_of_the_row_it_foresees() -> None:
+    rows_of_19 = np.arange(SEQUENCES * 15, dtype=float)[:, None] * np.ones((1, 19))  # every cell holds its row's number
+    laid = paper.lay_out(rows_of_19, scrambled=True)[0]
+    shown, foreseen = set(laid[:8].ravel()), laid[8]
+    assert set(foreseen) <= shown
+    assert not set(paper.lay_out(rows_of_19, scrambled=False)[0, 8]) & set(range(8))
