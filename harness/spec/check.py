@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -81,7 +82,6 @@ def _predictor_problems(experiment: Experiment, known: Collection[str] | None) -
     for index, name in enumerate(chosen):
         if known is not None and name not in known:
             yield unknown(("model", "predictors", index), "predictor", name, known)
-    for name in experiment.model.params:
-        if name not in chosen:
-            what = f"model.params has settings for {name!r}, which is not in model.predictors"
-            yield Problem(("model", "params", name), what, f"one of: {', '.join(chosen)}", on_key=True)
+    for name in experiment.model.params:  # of one that is left out this time they may stay: --set swaps predictors
+        if known is not None and name not in known:
+            yield replace(unknown(("model", "params", name), "predictor", name, known), on_key=True)

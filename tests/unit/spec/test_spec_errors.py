@@ -52,9 +52,6 @@ CASES = {
     "shares that are not whole": (HEAD + LOAD + "model: {split: [1, 1, 1]}\n", "4:16", "model.split is", "add up to 1"),
     "a buffer that perf refuses": (HEAD + LOAD + "record: {buffer_kb: 5}\n", "4:21", "buffer_kb is 5", "power of two"),
     "a seed twice": (HEAD + LOAD + "model: {seeds: [1, 1]}\n", "4:16", "model.seeds is [1, 1]", "once"),
-    "settings of no predictor": (
-        HEAD + LOAD + "model: {predictors: [lstm], params: {lsmt: {}}}\n", "4:38", "'lsmt', which is not", "lstm",
-    ),
     "a sweep over an unknown path": (
         HEAD + LOAD + "sweep:\n  load.concurency: [1]\n", "5:3", "unknown path in sweep: 'load.concurency'",
         "'load.concurrency'",
@@ -168,3 +165,13 @@ def test_nesting_beyond_reason_is_an_error_and_no_crash(tmp_path: Path) -> None:
 def test_what_a_manifest_holds_is_checked_like_a_file() -> None:
     with pytest.raises(SpecError, match="unknown key 'nam'"):
         spec.from_dict({"nam": "x"})
+
+
+def test_settings_of_an_unknown_predictor_are_an_error_and_those_of_one_left_out_are_not(tmp_path: Path) -> None:
+    text = HEAD + LOAD + "model: {predictors: [lstm], params: {lsmt: {}}}\n"
+    error = error_of(tmp_path, text, predictors=("markov", "lstm"))
+    assert str(error.where).endswith(":4:38")
+    assert error.hint == "did you mean 'lstm'?"
+    left_out = HEAD + LOAD + "model: {predictors: [markov], params: {lstm: {hidden: 8}}}\n"
+    (tmp_path / "left_out.yaml").write_text(left_out)
+    assert spec.load(tmp_path / "left_out.yaml", predictors=("markov", "lstm")).model.predictors == ("markov",)
