@@ -4,7 +4,8 @@
     python benchmarks/inference.py RECORDING            # on a recording: trees and tables depend on what they learned
 
 A prediction is one step: take in the event that happened, say which task is most likely next. Python is this package's
-own session, with eager torch for networks. Networks are trained for one epoch: their weights do not change the time.
+own session, with eager torch for networks. ONNX Runtime is measured where `onnxruntime`, `onnx` and `onnxscript` are
+installed. Networks are trained for one epoch: their weights do not change the time.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import onnx_step
 import torch
 
 from model import checkpoint, data, deploy, synthetic
@@ -26,6 +28,7 @@ from model.checkpoint import Checkpoint
 from model.data import Segment, Stream
 from model.predictors import create
 from model.predictors.protocol import Predictor, unwatched
+from model.predictors.recurrent import Recurrent
 
 HERE = Path(__file__).parent
 ONE_EPOCH = {"max_epochs": 1}
@@ -44,10 +47,11 @@ ROUNDS = 7  # the fastest counts: whatever else runs can only slow a round down
 
 @dataclass(frozen=True)
 class Row:
-    """One model; nanoseconds per prediction, in C one for each of FLAGS."""
+    """One model; nanoseconds per prediction, in C one for each of FLAGS; ONNX Runtime has only networks."""
 
     name: str
     python_ns: float
+    onnx_ns: float | None
     c_ns: tuple[float, ...]
 
 
@@ -78,6 +82,13 @@ def in_c(source: Path, stream: Stream, flags: Sequence[str]) -> float:
     return min(step(*arguments) for _ in range(ROUNDS))
 
 
+def in_onnx(predictor: Predictor, stream: Stream, folder: Path) -> float | None:
+    """Nanoseconds per step in ONNX Runtime; None where there is none, or no network."""
+    if not onnx_step.installed() or not isinstance(predictor, Recurrent):
+        return None
+    return min(onnx_step.step_ns(predictor, stream, folder) for _ in range(3))
+
+
 def recorded(stream: Stream) -> np.ndarray:
     """(n,) the stream as the C takes it."""
     events = np.empty(len(stream), EVENT)
@@ -105,10 +116,11 @@ def rows(dataset: data.Dataset, folder: Path) -> list[Row]:
         predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
         checkpoint.save(folder / kind, Checkpoint(predictor, kind, dataset.vocabulary, "task", {}))
         python_ns = min(in_python(predictor, stream) for _ in range(3))
+        onnx_ns = in_onnx(predictor, stream, folder / kind)
         for quantize in quantized:
             source, _ = deploy.export(folder / kind, folder / quantize, quantize=quantize)
             label = f"{name}, {quantize}" if len(quantized) > 1 else name
-            found.append(Row(label, python_ns, tuple(in_c(source, stream, flags) for flags in FLAGS)))
+            found.append(Row(label, python_ns, onnx_ns, tuple(in_c(source, stream, flags) for flags in FLAGS)))
     return found
 
 
@@ -118,10 +130,12 @@ def report(dataset: data.Dataset, found: list[Row], switch_ns: float) -> None:
     print(
         f"{events:,} events, {len(dataset.vocabulary)} marks, one thread, torch {torch.__version__}; ns per prediction"
     )
-    print(f"{'':26}{'Python':>12}" + "".join(f"{'C ' + ' '.join(flags):>24}" for flags in FLAGS))
+    flags = [f"C {' '.join(flags)}" for flags in FLAGS]
+    print(f"{'':26}{'Python':>12}{'ONNX Runtime':>14}" + "".join(f"{name:>22}" for name in flags))
     for row in found:
-        print(f"{row.name:26}{row.python_ns:12,.0f}" + "".join(f"{ns:24,.1f}" for ns in row.c_ns))
-    print(f"{'a context switch':26}{'':12}{switch_ns:24,.1f}   (pipes between two processes on one CPU)")
+        onnx = "-" if row.onnx_ns is None else f"{row.onnx_ns:,.0f}"
+        print(f"{row.name:26}{row.python_ns:12,.0f}{onnx:>14}" + "".join(f"{ns:22,.1f}" for ns in row.c_ns))
+    print(f"{'a context switch':26}{'':26}{switch_ns:22,.1f}   (pipes between two processes on one CPU)")
 
 
 def main() -> None:
