@@ -51,7 +51,7 @@ def test_a_command_prints_what_the_readme_says(block: str, tmp_path: Path) -> No
 @pytest.mark.parametrize("command", commands(), ids=" ".join)
 def test_every_command_of_the_readme_exists_with_its_options(command: list[str], tmp_path: Path) -> None:
     assert command[0] == "harness"
-    path = command[1:3] if command[1] in ("trace", "box") else command[1:2]
+    path = command[1:3] if command[1] in ("trace", "box", "model") else command[1:2]
     helped = run([*path, "--help"], tmp_path)
     assert "Usage" in helped
     for option in (word for word in command if word.startswith("-")):
