@@ -122,7 +122,8 @@ def _fit(
                 failed.append(f"{name}: {answer}")
             else:
                 scores.append(answer)
-    _answer(sorted(scores, key=lambda one: (predictors.index(one["predictor"]), one["seed"])), output)
+    if not (failed and output.as_json):  # then the error is the one JSON document that is printed
+        _answer(sorted(scores, key=lambda one: (predictors.index(one["predictor"]), one["seed"])), output)
     if failed:
         raise ModelError("; ".join(failed))
 

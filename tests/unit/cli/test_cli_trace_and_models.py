@@ -90,3 +90,9 @@ def test_a_model_is_trained_kept_scored_elsewhere_and_asked(tables: Path, tmp_pa
 )
 def test_a_wrong_call_says_what_is_wrong(arguments: list[str], code: int, words: str, tables: Path) -> None:
     assert words in harness(*[one.format(tables=tables) for one in arguments], code=code).stderr
+
+
+def test_with_json_a_failure_is_one_document_too(tables: Path) -> None:
+    both = ["-p", "markov", "-p", "cfs_replay", "--mark", "nonsense"]
+    told = json.loads(harness("evaluate", tables, *both, "--json", code=1).stdout)
+    assert (told["event"], told["type"]) == ("error", "ModelError")
