@@ -10,9 +10,9 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 URI=qemu:///system
-RUN_PACKAGES=(libvirt-daemon-system libvirt-clients dnsmasq-base qemu-system-x86 qemu-utils mmdebstrap e2fsprogs
+RUN_PACKAGES=(libvirt-daemon-system libvirt-clients dnsmasq-base qemu-system-x86 qemu-utils mmdebstrap e2fsprogs procps
     debian-archive-keyring uidmap util-linux openssh-client zstd python3-venv)
-TEST_PACKAGES=(nginx-light apache2-utils shellcheck gcc libc6-dev)
+TEST_PACKAGES=(openssh-server shellcheck gcc libc6-dev git)
 wanted=run
 command=()
 user=$(id -un)
