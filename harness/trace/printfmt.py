@@ -40,6 +40,9 @@ _LIMIT = 20_000  # characters of a print fmt; the kernel's own are under 2,000
 _DEPTH = 60
 
 
+_LITERAL = re.compile(r"0[xX][0-9a-fA-F]+|[0-9]+")  # of ASCII alone: Python calls a superscript one a digit, too
+
+
 class Unprintable(ValueError):
     """The print format uses something this evaluator does not know."""
 
@@ -135,8 +138,8 @@ class _Parser:
             return self._flags()
         if token.startswith('"'):
             return lambda record: token[1:-1]
-        if token[0].isdigit():
-            number = int(token, 0) if token[:2].lower() == "0x" or token == "0" else int(token, 10)
+        if _LITERAL.fullmatch(token):
+            number = int(token, 16 if token[:2].lower() == "0x" else 10)
             return lambda record: number
         raise Unprintable(f"unknown word {token!r}")
 

@@ -158,5 +158,5 @@ def _siblings(path: Path) -> list[Path]:
     """data.0, data.1, ... of a folder, in the order of their numbers."""
     if not path.is_dir():
         return []
-    found = [part for part in path.iterdir() if part.name.startswith("data.") and part.name[5:].isdigit()]
+    found = [part for part in path.iterdir() if part.name.startswith("data.") and part.name[5:].isdecimal()]
     return sorted(found, key=lambda part: int(part.name[5:]))

@@ -99,6 +99,12 @@ def test_a_print_format_that_cannot_be_followed_gives_hexadecimal_and_says_so() 
     assert "__print_symbolic" in states.failure
 
 
+@pytest.mark.parametrize("word", ["\u00b9", "0x", "0xg", "1a"])
+def test_what_only_looks_like_a_number_is_refused(word: str) -> None:
+    with pytest.raises(Unprintable):
+        arguments(f'"%s", {word}')
+
+
 @given(st.text(max_size=80))
 def test_any_print_format_is_followed_or_refused(text: str) -> None:
     for fmt in (text, f'"%s", {text}', f'"%s", REC->prev_state {text}'):
