@@ -7,7 +7,6 @@ configuration, agent and keys play no part: a machine is reached with the key an
 from __future__ import annotations
 
 import errno
-import hashlib
 import logging
 import os
 import shlex
@@ -26,12 +25,12 @@ from invoke.exceptions import ThreadException
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from harness.errors import DeadlineError, HostError, RemoteError, TransientError
+from harness.hashing import sha256
 
 CONNECT_LIMIT_S = 30.0
 GRACE_S = 5.0  # for a killed command's exit status to come back
 KILLED = (124, 137, -1)  # exit status where `timeout` ended the command: by TERM, by KILL, by KILL to itself as well
 WRONG_DIGEST = 97
-BLOCK_BYTES = 1 << 20
 CONNECTION_ERRORS = (OSError, EOFError, paramiko.SSHException, ThreadException)
 
 Progress = Callable[[int, int], object]
@@ -295,15 +294,6 @@ class Host:
             where=self.where,
             expected=expected,
         )
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(BLOCK_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _publish(part: Path, path: Path) -> None:

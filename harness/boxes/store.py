@@ -16,6 +16,7 @@ from harness import resources
 from harness.boxes import recipes
 from harness.boxes.recipes import Recipe
 from harness.errors import BoxError
+from harness.hashing import sha256
 
 SCHEMA = 1
 PARTS = ("libvirt.box", "vmlinuz", "initrd", "packages")
@@ -150,15 +151,6 @@ def lock(name: str, timeout_s: float = 1800) -> Iterator[None]:
             expected=f"to have it within {timeout_s:.0f} s",
             hint="see which process holds the file: fuser -v FILE",
         ) from None
-
-
-def sha256(path: Path) -> str:
-    """The file's SHA-256, read in pieces."""
-    total = hashlib.sha256()
-    with path.open("rb") as source:
-        while piece := source.read(1 << 20):
-            total.update(piece)
-    return total.hexdigest()
 
 
 def _of(name: str) -> list[Listed]:

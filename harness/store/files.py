@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import shutil
 import uuid
@@ -11,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from harness import hashing
 from harness.errors import HostError, StoreError
 
-CHUNK = 1 << 20
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 LEFTOVER = ".*.tmp"  # what `write_atomic` leaves when its process is killed
 
@@ -57,14 +56,10 @@ def writing(path: Path) -> Iterator[None]:
 
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, in hex. Raises StoreError when it cannot be read."""
-    digest = hashlib.sha256()
     try:
-        with path.open("rb") as source:
-            while chunk := source.read(CHUNK):
-                digest.update(chunk)
+        return hashing.sha256(path)
     except OSError as error:
         raise StoreError(f"{path.name} cannot be read: {error.strerror or error}", where=str(path)) from error
-    return digest.hexdigest()
 
 
 def sync(path: Path) -> None:

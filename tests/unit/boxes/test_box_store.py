@@ -13,6 +13,7 @@ from harness import boxes
 from harness.boxes import builder, store
 from harness.boxes.store import Box
 from harness.errors import BoxError, HostError
+from harness.hashing import sha256
 from harness.progress import Silent
 
 
@@ -152,4 +153,4 @@ def test_a_build_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: p
 def test_the_description_names_every_part_with_its_hash() -> None:
     box = put()
     parts = json.loads((box.folder / "box.json").read_text(encoding="utf-8"))["parts"]
-    assert parts == {name: store.sha256(box.folder / name) for name in (*store.PARTS, "box.img")}
+    assert parts == {name: sha256(box.folder / name) for name in (*store.PARTS, "box.img")}
