@@ -11,8 +11,10 @@ from urllib.parse import quote
 
 from harness.boxes import Box
 from harness.boxes.store import lock
+from harness.errors import MachineError
 from harness.machines import libvirt
 from harness.machines.commands import BoundedVagrant
+from harness.machines.registry import Entry, entries
 
 VERSION = "1.0.0"
 
@@ -40,9 +42,31 @@ def install(box: Box, vagrant: BoundedVagrant) -> Installed:
 
 
 def uninstall(box: Box) -> None:
-    """Take `box` out of Vagrant and of the libvirt pool; for `harness box rm`."""
+    """Take `box` out of Vagrant and of the libvirt pool; for `harness box rm`.
+
+    Raises MachineError while a machine that is written down was made from it: its disk holds only what differs.
+    """
+    if found := users(box):
+        raise MachineError(
+            f"the box {box.name} is in use by {', '.join(found)}",
+            where=box.vagrant_name,
+            hint="end that run, or remove a machine that was left behind with `harness down`; then try again",
+        )
     shutil.rmtree(_vagrant_folder(box), ignore_errors=True)
     libvirt.remove_volumes([disk_volume(box), f"{_stem(box)}-vmlinuz", f"{_stem(box)}-initrd"])
+
+
+def users(box: Box) -> list[str]:
+    """The machines that are written down as made from `box`."""
+    return [entry.domain for entry in entries() if _made_from(entry, box)]
+
+
+def _made_from(entry: Entry, box: Box) -> bool:
+    try:
+        settings = json.loads((Path(entry.folder) / "settings.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # brought up no further than its name
+        return False
+    return bool(settings.get("box") == box.vagrant_name)
 
 
 def disk_volume(box: Box) -> str:

@@ -1,0 +1,47 @@
+"""A box is not taken away from under a machine that was made from it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness import boxes, machines
+from harness.boxes import Box, store
+from harness.errors import MachineError
+from harness.machines import images, registry
+
+
+@pytest.fixture
+def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Box:
+    for name in ("HARNESS_CACHE", "HARNESS_STATE", "VAGRANT_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / name.lower()))
+    folder = store.root() / "0123456789abcdef"
+    folder.mkdir(parents=True)
+    for part in (*store.PARTS, "box.img"):
+        (folder / part).write_bytes(part.encode())
+    made = Box("debian-12", folder.name, "6.1.0-0-amd64", "console=ttyS0", "libvirt", folder)
+    store.write_manifest(folder, made)
+    return made
+
+
+def test_a_box_is_not_removed_while_a_machine_is_made_from_it(box: Box, tmp_path: Path) -> None:
+    machine = tmp_path / "run" / "machine"
+    machine.mkdir(parents=True)
+    registry.record("harness-1-vm", "libvirt", machine)
+    (machine / "settings.json").write_text(json.dumps({"box": box.vagrant_name}))
+    with pytest.raises(MachineError, match="the box debian-12 is in use by harness-1-vm") as caught:
+        boxes.rm("debian-12", machines.uninstall)
+    assert "harness down" in (caught.value.hint or "")
+    assert boxes.verify("debian-12") == []
+
+
+@pytest.mark.parametrize("settings", [None, "{", '{"box": "harness/other"}'])
+def test_machines_made_from_other_boxes_do_not_matter(box: Box, settings: str | None, tmp_path: Path) -> None:
+    machine = tmp_path / "run" / "machine"
+    machine.mkdir(parents=True)
+    registry.record("harness-1-vm", "libvirt", machine)
+    if settings is not None:
+        (machine / "settings.json").write_text(settings)
+    assert images.users(box) == []
