@@ -175,14 +175,13 @@ def _cut(stream: Stream, cuts_ns: tuple[int, int]) -> list[Segment]:
 
 def _streams(recording: _Recording, vocabulary: Vocabulary) -> list[Stream]:
     table = recording.table.append_column("mark", pa.array(vocabulary.encode(recording.names)))
-    tid_marks = _marks_of_tids(table)
-    cpus = table["cpu"].to_numpy()
-    return [
-        _stream(recording.folder, int(cpu), table.filter(pa.array(cpus == cpu)), tid_marks) for cpu in np.unique(cpus)
-    ]
+    called, cpus = _Names.of(table), table["cpu"].to_numpy()
+    return [_stream(recording.folder, int(cpu), table, np.flatnonzero(cpus == cpu), called) for cpu in np.unique(cpus)]
 
 
-def _stream(folder: Path, cpu: int, table: pa.Table, tid_marks: tuple[np.ndarray, np.ndarray]) -> Stream:
+def _stream(folder: Path, cpu: int, whole: pa.Table, rows: np.ndarray, called: _Names) -> Stream:
+    """The stream of one CPU, whose slices are `rows` of its recording's."""
+    table = whole.take(pa.array(rows))
     columns = {name: table[name].to_numpy() for name in ("mark", "tid", "prio", "start_ns", "slice_ns")}
     lists = table["runnable"].combine_chunks()
     counts = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
@@ -198,18 +197,29 @@ def _stream(folder: Path, cpu: int, table: pa.Table, tid_marks: tuple[np.ndarray
         contested=pc.fill_null(table["contested"], False).to_numpy(zero_copy_only=False),
         runnable_at=np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]),
         runnable_tid=runnable_tid,
-        runnable_mark=_look_up(tid_marks, runnable_tid),
+        runnable_mark=called.at(np.repeat(rows, counts), runnable_tid),
     )
 
 
-def _marks_of_tids(table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
-    """Sorted tids, and the mark each of them runs under most recently; the run queue knows its tasks by name."""
-    tids, marks = table["tid"].to_numpy()[::-1], table["mark"].to_numpy()[::-1]
-    unique, first = np.unique(tids, return_index=True)
-    return unique, marks[first]
+@dataclass(frozen=True)
+class _Names:
+    """Under which mark each tid ran in each slice of a recording; the run queue knows its tasks by name."""
 
+    tid: np.ndarray  # (tids,) sorted
+    key: np.ndarray  # int64 (slices,), sorted: number of the tid * slices + row
+    mark: np.ndarray  # (slices,) in the order of `key`
 
-def _look_up(tid_marks: tuple[np.ndarray, np.ndarray], wanted: np.ndarray) -> np.ndarray:
-    tids, marks = tid_marks
-    place = np.minimum(np.searchsorted(tids, wanted), len(tids) - 1)
-    return np.where(tids[place] == wanted, marks[place], UNKNOWN).astype(np.int32)
+    @classmethod
+    def of(cls, table: pa.Table) -> _Names:
+        """From slices in the order of time."""
+        tids, number = np.unique(table["tid"].to_numpy(), return_inverse=True)
+        key = number.astype(np.int64) * len(table) + np.arange(len(table))
+        order = np.argsort(key)
+        return cls(tids, key[order], table["mark"].to_numpy()[order])
+
+    def at(self, row: np.ndarray, tid: np.ndarray) -> np.ndarray:
+        """(n,) mark under which each tid ran last before its row; its first where it never had; or UNKNOWN."""
+        number = np.minimum(np.searchsorted(self.tid, tid), len(self.tid) - 1)
+        begin = np.searchsorted(self.key, number.astype(np.int64) * len(self.key))
+        last = np.searchsorted(self.key, number.astype(np.int64) * len(self.key) + row) - 1
+        return np.where(self.tid[number] == tid, self.mark[np.maximum(begin, last)], UNKNOWN).astype(np.int32)

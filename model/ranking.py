@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.data import Segment, Stream
+from model.data import Segment
 
 DEEPEST = 6  # ranks, and sizes of the runnable set, told apart
 
@@ -21,18 +21,27 @@ class Ranking:
     at: np.ndarray  # (n + 1,)
 
     @classmethod
-    def of(cls, stream: Stream, tids: Sequence[Sequence[int]]) -> Ranking:
-        """From lists of tids; their marks are those the run queue knows them by."""
-        known, first = np.unique(stream.runnable_tid, return_index=True)
+    def of(cls, segment: Segment, tids: Sequence[Sequence[int]]) -> Ranking:
+        """From the tids of each event, all of them runnable then; their marks are those the run queue knows them by."""
+        stream, sizes = segment.stream, [len(each) for each in tids]
         flat = np.fromiter((tid for each in tids for tid in each), np.int64)
-        at = np.concatenate([[0], np.cumsum([len(each) for each in tids])]).astype(np.int64)
-        return cls(stream.runnable_mark[first][np.searchsorted(known, flat)], flat, at)
+        bounds = stream.runnable_at[segment.start : segment.stop + 1]
+        listed = slice(int(bounds[0]), int(bounds[-1]))
+        waiting = _keys(np.repeat(np.arange(len(segment)), np.diff(bounds)), stream.runnable_tid[listed])
+        order = np.argsort(waiting)
+        place = order[np.searchsorted(waiting, _keys(np.repeat(np.arange(len(tids)), sizes), flat), sorter=order)]
+        return cls(stream.runnable_mark[listed][place], flat, np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64))
 
     def rank_and_size(self) -> tuple[np.ndarray, np.ndarray]:
         """(m,) rank of each entry in its event, and how many entries that event has, both capped at DEEPEST."""
         sizes = np.diff(self.at)
         rank = np.arange(len(self.mark)) - np.repeat(self.at[:-1], sizes)
         return np.minimum(rank, DEEPEST - 1), np.minimum(np.repeat(sizes, sizes), DEEPEST)
+
+
+def _keys(event: np.ndarray, tid: np.ndarray) -> np.ndarray:
+    """One number for each event and tid; tids stay below 2^32."""
+    return event.astype(np.int64) << 32 | tid.astype(np.int64)
 
 
 class RankTable:

@@ -45,7 +45,7 @@ class Ranked:
 
     def ranking(self, segment: Segment) -> Ranking:
         """The policy's order, with marks."""
-        return Ranking.of(segment.stream, self.order(segment))
+        return Ranking.of(segment, self.order(segment))
 
     def predict(self, segment: Segment) -> Prediction:
         """Marks from the order, slices from the histograms."""

@@ -48,6 +48,38 @@ def test_runnable_tids_carry_their_marks(dataset: data.Dataset) -> None:
     assert np.array_equal(first, stream.mark)  # the source lists the task that is picked first
 
 
+def test_a_waiting_task_is_called_what_it_was_called_by_then(recording: Path, tmp_path: Path) -> None:
+    def renamed(table: pa.Table) -> pa.Table:  # one task calls itself something else from the slice 7,000 on
+        comms, tids = table["comm"].to_pylist(), table["tid"].to_pylist()
+        chosen = tids[7000]
+        return replace(table, "comm", ["new" if r >= 7000 and tids[r] == chosen else c for r, c in enumerate(comms)])
+
+    loaded = data.load([rewrite(recording, tmp_path / "renamed", renamed)])
+    stream, names = loaded.train[0].stream, loaded.vocabulary.names
+    tid = stream.tid[7000]
+    event = np.repeat(np.arange(len(stream)), np.diff(stream.runnable_at))
+    for before, row in ((True, event <= 7000), (False, event > 7000)):
+        found = {names[mark] for mark in stream.runnable_mark[row & (stream.runnable_tid == tid)]}
+        assert len(found) == 1
+        assert ("new#0" in found) != before
+
+
+def test_a_task_that_has_not_run_yet_waits_under_its_first_name(recording: Path, tmp_path: Path) -> None:
+    def guest(table: pa.Table) -> pa.Table:  # waits from the start, and runs late; another never runs
+        lists = [[*tids, 999, 998] for tids in table["runnable"].to_pylist()]
+        comms, tids = table["comm"].to_pylist(), table["tid"].to_pylist()
+        comms[9000:9002], tids[9000:9002] = ["early", "later"], [999, 999]
+        column = table.schema.get_field_index("runnable")
+        table = table.set_column(column, "runnable", pa.array(lists, pa.list_(pa.int32())))
+        return replace(replace(table, "comm", comms), "tid", tids)
+
+    loaded = data.load([rewrite(recording, tmp_path / "guest", guest)])
+    stream, names = loaded.train[0].stream, loaded.vocabulary.names
+    waiting = [names[stream.runnable_mark[stream.runnable_at[event + 1] - 2]] for event in (0, 9000, 9001, 9002)]
+    assert waiting == ["early#0", "early#0", "early#0", "later#0"]
+    assert stream.runnable_mark[stream.runnable_at[1] - 1] == UNKNOWN
+
+
 def test_the_vocabulary_never_sees_the_test_part(recording: Path, tmp_path: Path) -> None:
     def late_guest(table: pa.Table) -> pa.Table:
         comms, tids = table["comm"].to_pylist(), table["tid"].to_pylist()
