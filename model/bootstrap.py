@@ -1,44 +1,92 @@
 """Intervals for scores of dependent events: block bootstrap over time, Student's t over seeds.
 
 Neighbouring events are not independent draws, so whole blocks of them are redrawn (Kuensch, Annals of Statistics
-17(3), 1989). A block is long against the memory of a scheduler and there are enough blocks to redraw.
+17(3), 1989). A block is long against the memory of a scheduler, there are enough blocks to redraw, and none reaches
+over the end of a stream: events at both sides of such a seam are no neighbours.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
 BLOCK = 1000  # events; with 200, intervals were half as wide as with 3000: how regular a guest is drifts over seconds
 FEWEST_BLOCKS = 20
+MOST_BLOCKS = 2000  # of very long recordings blocks are longer instead: what is redrawn stays within memory
 REDRAWS = 1000
 LEVEL = 0.95
 
 
-def interval(value: np.ndarray, weight: np.ndarray | None = None, seed: int = 0) -> tuple[float, float] | None:
-    """95 % interval of sum(value * weight) / sum(weight), events in time order; None for fewer than two blocks."""
+@dataclass(frozen=True)
+class Blocks:
+    """Events cut into blocks, and how often each block was drawn in each of REDRAWS draws with replacement."""
+
+    begin: np.ndarray  # (blocks,) number of each block's first event
+    times: np.ndarray  # float64 (REDRAWS, blocks)
+
+    @classmethod
+    def of(cls, stream: np.ndarray, seed: int = 0) -> Blocks:
+        """stream: (n,) the number of the stream that each event is of; a stream's events stand together."""
+        begin = blocks_of(lengths_of(stream))
+        draws = np.random.default_rng(seed).integers(0, len(begin), (REDRAWS, len(begin)))
+        cells = np.arange(REDRAWS)[:, None] * len(begin) + draws
+        times = np.bincount(cells.ravel(), minlength=REDRAWS * len(begin)).reshape(REDRAWS, -1)
+        return cls(begin, times.astype(float))
+
+    def redrawn(self, value: np.ndarray) -> np.ndarray:
+        """(REDRAWS, k) sums over the drawn blocks of (n, k) values."""
+        return self.times @ np.add.reduceat(value, self.begin, axis=0)
+
+    def counted(self, symbol: np.ndarray, symbols: int, weight: np.ndarray) -> np.ndarray:
+        """(REDRAWS, symbols) weight of each symbol over the drawn blocks; symbol, weight: (n,)."""
+        block = np.searchsorted(self.begin, np.arange(len(symbol)), side="right") - 1
+        cells = np.bincount(block * symbols + symbol, weight, minlength=len(self.begin) * symbols)
+        return self.times @ cells.reshape(len(self.begin), symbols)
+
+
+def lengths_of(stream: np.ndarray) -> np.ndarray:
+    """(streams,) events of each, in the order in which they stand."""
+    seams = np.flatnonzero(np.diff(stream)) + 1
+    return np.diff(np.concatenate([[0], seams, [len(stream)]]))
+
+
+def blocks_of(lengths: np.ndarray) -> np.ndarray:
+    """Where each block begins; each stream has its own, fewer and shorter ones where there are few events.
+
+    Of fewer than 20 events all are one block.
+    """
+    events = int(lengths.sum())
+    wanted = min(max(min(FEWEST_BLOCKS, events // 10), events // BLOCK), MOST_BLOCKS)
+    if wanted < 2:
+        return np.zeros(1, int)
+    starts = np.cumsum(lengths) - lengths
+    shares = np.maximum(1, np.rint(wanted * lengths / max(events, 1)).astype(int))
+    cuts = [np.linspace(a, a + n, k, endpoint=False) for a, n, k in zip(starts, lengths, shares, strict=True)]
+    return np.concatenate(cuts).astype(int)
+
+
+def interval(
+    value: np.ndarray, weight: np.ndarray | None = None, stream: np.ndarray | None = None, seed: int = 0
+) -> tuple[float, float] | None:
+    """95 % interval of sum(value * weight) / sum(weight), events in time order; None for fewer than two blocks.
+
+    Left out, all events weigh the same and are of one stream.
+    """
     weight = np.ones(len(value)) if weight is None else weight.astype(float)
-    begin = blocks_of(len(value))
-    if len(begin) < 2 or weight.sum() == 0:
+    blocks = Blocks.of(np.zeros(len(value), int) if stream is None else stream, seed)
+    if len(blocks.begin) < 2 or weight.sum() == 0:
         return None
-    above, below = np.add.reduceat(value * weight, begin), np.add.reduceat(weight, begin)
-    draw = redraws(len(begin), seed)
-    ratios = above[draw].sum(axis=1) / np.maximum(below[draw].sum(axis=1), 1e-12)
-    low, high = np.quantile(ratios, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    sums = blocks.redrawn(np.stack([value * weight, weight], axis=1))
+    return ends(sums[:, 0] / np.maximum(sums[:, 1], 1e-12))
+
+
+def ends(redrawn: np.ndarray) -> tuple[float, float]:
+    """The middle 95 % of what was redrawn."""
+    low, high = np.quantile(redrawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
-
-
-def blocks_of(events: int) -> np.ndarray:
-    """Where each block begins; fewer and shorter blocks where there are few events."""
-    blocks = max(min(FEWEST_BLOCKS, events // 10), events // BLOCK)
-    return np.linspace(0, events, blocks, endpoint=False).astype(int)
-
-
-def redraws(blocks: int, seed: int = 0) -> np.ndarray:
-    """(REDRAWS, blocks) numbers of the blocks drawn each time, with replacement."""
-    return np.random.default_rng(seed).integers(0, blocks, (REDRAWS, blocks))
 
 
 def over_seeds(scores: Sequence[float]) -> tuple[float, float] | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from model.bootstrap import blocks_of, redraws
+from model.bootstrap import Blocks, ends
 from model.errors import StreamError, TableError
 from model.jobs import OUTCOMES
 
@@ -39,13 +39,10 @@ def saving(folder: Path, baseline: Path, part: str = "overall") -> Saving:
         raise StreamError(f"{folder} and {baseline} were scored on other events: score both on the same recordings")
     chosen = np.ones(len(mine["mark"])) if part == "overall" else mine[part].astype(float)
     left, right = mine["bits"] * chosen, other["bits"] * chosen
-    begin = blocks_of(len(chosen))
-    draws = redraws(len(begin))
-    ours, theirs = (np.add.reduceat(bits, begin)[draws].sum(axis=1) for bits in (left, right))
-    low, high = np.quantile(1 - ours / theirs, [0.025, 0.975])
+    redrawn = Blocks.of(mine["stream"]).redrawn(np.stack([left, right], axis=1))
     count = int(chosen.sum())
     share = float(1 - left.sum() / right.sum())
-    return Saving(count, left.sum() / count, right.sum() / count, share, (float(low), float(high)))
+    return Saving(count, left.sum() / count, right.sum() / count, share, ends(1 - redrawn[:, 0] / redrawn[:, 1]))
 
 
 def _outcomes(folder: Path) -> dict[str, np.ndarray]:
@@ -53,4 +50,8 @@ def _outcomes(folder: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise TableError(f"{path}: no such table: expected the folder of a scored predictor")
     table = pq.read_table(path)
+    if "stream" not in table.column_names:
+        raise TableError(
+            f"{path}: written by an older scorer: train again, so that it says which events are neighbours"
+        )
     return {name: table[name].to_numpy() for name in table.column_names}

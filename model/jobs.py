@@ -23,7 +23,7 @@ from model.predictors.protocol import OnProgress, Predictor, unwatched
 SCORES, HISTORY, OUTCOMES = "scores.json", "history.parquet", "outcomes.parquet"
 
 
-SCORER = 2  # raised when scores come to mean something else, so that stored ones are made again
+SCORER = 3  # raised when scores come to mean something else, so that stored ones are made again
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ def run(job: Job, on_progress: OnProgress = unwatched) -> dict[str, Any]:
     found = evaluate.outcomes(predictor, dataset.test)
     result = {**_head(job, predictor, dataset, digest), **evaluate.scores(found)}
     result["by_trial"] = evaluate.by_recording(found, dataset.test)
+    result["valid"] = evaluate.selection(predictor, dataset.valid)
     result |= {"fit_seconds": fit_seconds, "rollout": _rollout(predictor, dataset, job.seed)}
     _write(job, predictor, dataset, history, found, result)
     return result

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model.bootstrap import interval, over_seeds
+from model.bootstrap import Blocks, blocks_of, interval, lengths_of, over_seeds
 
 
 def test_the_interval_holds_the_mean_and_shrinks_with_more_events() -> None:
@@ -40,3 +40,33 @@ def test_the_interval_over_seeds_is_students() -> None:
     low, high = over_seeds([1.0, 2.0, 3.0]) or (0, 0)
     assert (low, high) == pytest.approx((2 - 4.3027 / 3**0.5, 2 + 4.3027 / 3**0.5), abs=1e-3)
     assert over_seeds([1.0]) is None
+
+
+def test_no_block_reaches_over_the_end_of_a_stream() -> None:
+    lengths = np.array([2_500, 999, 10, 40_001])
+    begin = blocks_of(lengths)
+    seams = np.cumsum(lengths)[:-1]
+    assert set(seams) <= set(begin.tolist())
+    assert np.diff([*begin, lengths.sum()]).max() <= 1_250
+    assert lengths_of(np.repeat([3, 1, 2, 0], lengths)).tolist() == lengths.tolist()
+
+
+def test_blocks_that_end_at_a_seam_do_not_mix_what_is_at_both_sides_of_it() -> None:
+    lengths = [10_500, 10_500]  # 21 blocks of 1,000 would have one that is half of this stream and half of that
+    value = np.repeat([0.0, 1.0], lengths)
+    blocks = Blocks.of(np.repeat([0, 1], lengths))
+    means = np.add.reduceat(value, blocks.begin) / np.diff([*blocks.begin, len(value)])
+    assert set(means.tolist()) == {0.0, 1.0}
+
+
+def test_very_long_recordings_have_longer_blocks_not_ever_more() -> None:
+    assert len(blocks_of(np.array([50_000_000]))) == 2_000
+
+
+def test_redrawn_counts_are_those_of_the_drawn_blocks() -> None:
+    symbol = np.random.default_rng(2).integers(0, 3, 5_000)
+    blocks = Blocks.of(np.repeat([0, 1], 2_500))
+    counted = blocks.counted(symbol, 3, np.ones(5_000))
+    by_hand = blocks.redrawn((symbol[:, None] == np.arange(3)).astype(float))
+    assert np.array_equal(counted, by_hand)
+    assert blocks.times.sum(axis=1).tolist() == [len(blocks.begin)] * len(blocks.times)

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from model import compare, jobs, synthetic
+from model.bootstrap import Blocks
 from model.errors import StreamError, TableError
 from model.jobs import Job
 
@@ -37,6 +40,27 @@ def test_scores_of_other_events_are_not_compared(recording: Path, source: synthe
         compare.saving(left, right)
     with pytest.raises(StreamError, match="expected one of overall, contested, open"):
         compare.saving(left, left, "hard")
+
+
+def test_blocks_are_not_drawn_over_the_seam_of_two_recordings(
+    recording: Path, source: synthetic.Source, tmp_path: Path
+) -> None:
+    synthetic.write(tmp_path / "001_known", source, 3_333, seed=4)
+    both = (recording, tmp_path / "001_known")
+    for order in (0, 2):
+        jobs.run(Job(both, "markov", 0, "task", (0.7, 0.15, 0.15), tmp_path / str(order), {"order": order}))
+    stream = pq.read_table(tmp_path / "2" / jobs.OUTCOMES)["stream"].to_numpy()
+    assert np.bincount(stream).tolist() == [3_000, 500]
+    assert np.flatnonzero(stream == 1)[0] in Blocks.of(stream).begin
+    found = compare.saving(tmp_path / "2", tmp_path / "0")
+    assert found.share_ci[0] < found.share < found.share_ci[1]
+
+
+def test_outcomes_of_an_older_scorer_are_refused(recording: Path, tmp_path: Path) -> None:
+    folder = scored(recording, tmp_path / "a", 1)
+    pq.write_table(pq.read_table(folder / jobs.OUTCOMES).drop_columns("stream"), folder / jobs.OUTCOMES)
+    with pytest.raises(TableError, match="written by an older scorer"):
+        compare.saving(folder, folder)
 
 
 def test_a_folder_without_outcomes_is_refused(tmp_path: Path) -> None:

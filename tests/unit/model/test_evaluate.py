@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from model import data, evaluate, rollout, synthetic
+from model import data, evaluate, metrics, rollout, synthetic
 from model.density import LogNormalMixture
 from model.errors import StreamError
 from model.marks import UNKNOWN
@@ -117,6 +117,39 @@ def test_scores_of_several_seeds_become_one_row_with_an_interval() -> None:
     low, high = row["overall.bits_per_switch_seeds_ci"]  # type: ignore[misc]
     assert low < 0.2 < high
     assert "forced.bits_per_switch" not in row
+
+
+def test_two_arms_of_a_sweep_are_not_pooled_as_if_they_were_seeds() -> None:
+    def table(trial: str, bits: float) -> dict[str, object]:
+        part = {"events": 10, "bits_per_switch": bits}
+        head = {"predictor": "lstm", "regime": "slices", "mark": "task", "trials": [trial]}
+        return {**head, "overall": part, "forced": part, "contested": part, "open": part}
+
+    rows = evaluate.summarise([table("000_c5", 0.1), table("001_c50", 0.9), table("000_c5", 0.3)])
+    told = [(row["trials"], row["seeds"], row["overall.bits_per_switch"]) for row in rows]
+    assert told == [(["000_c5"], 2, pytest.approx(0.2)), (["001_c50"], 1, 0.9)]
+
+
+def test_every_score_has_an_interval_that_holds_it(dataset: data.Dataset) -> None:
+    markov = create("markov", {"order": 1})
+    markov.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+    table = evaluate.scores(evaluate.outcomes(markov, dataset.test))
+    for part in evaluate.PARTS:
+        told: dict = table[part]  # type: ignore[assignment]
+        for name, interval in metrics.INTERVALS.items():
+            assert told[interval][0] <= told[name] <= told[interval][1]
+        for name in ("top1", "top1_known", "top3", "macro_recall", "time_crps_us", "calibration_error"):
+            assert told[f"{name}_ci"][0] <= told[name] <= told[f"{name}_ci"][1]
+        assert told["time_calibration_error_ci"][0] <= told["time_calibration_error"]
+        assert sum(told["time_pit"]) == pytest.approx(1)
+
+
+def test_a_predictor_is_chosen_by_hits_and_bits_of_the_part_it_is_chosen_on(dataset: data.Dataset) -> None:
+    segment = segment_of(dataset, mark=np.array([1, 2, 3, 4]), contested=np.array([True, True, False, False]))
+    told = evaluate.selection(Told([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [segment])  # type: ignore[arg-type]
+    assert told["contested"] == {"events": 2, "top1": 0.5, "bits_per_switch": 1.5}
+    assert told["overall"]["top1"] == 0.25
+    assert evaluate.selection(Told([1.0]), [])["overall"] == {"events": 0}  # type: ignore[arg-type]
 
 
 def test_a_rollout_of_the_right_model_looks_like_the_real_continuation(dataset: data.Dataset) -> None:

@@ -31,6 +31,7 @@ def test_a_job_leaves_everything_that_is_promised(recording: Path, tmp_path: Pat
     assert {"predictor", "regime", "mark", "seed", "trials", "test_events", "fit_seconds", "parameters"} <= set(stored)
     assert {"top1", "top1_ci", "bits_per_switch", "bits_ci", "time_nll_nats", "time_mae_us"} <= set(stored["overall"])
     assert 0 < stored["contested"]["chance_top1"] < 1
+    assert stored["valid"]["contested"]["events"] == 1500
     assert stored["rollout"]["steps"] == 1000
     assert pq.read_table(tmp_path / "history.parquet")["epoch"].to_pylist() == [1, 2]
     assert any("epoch 2" in what for what in heard)

@@ -1,0 +1,96 @@
+"""Scores over chosen events, each with its 95 % interval by block bootstrap."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from model.bootstrap import Blocks, ends
+from model.marks import UNKNOWN
+from model.outcomes import Outcomes
+
+MEANS = {  # score -> the column of Outcomes it is the mean of
+    "top1": "hit",
+    "top3": "hit3",
+    "bits_per_switch": "bits",
+    "time_nll_nats": "slice_nats",
+    "time_mae_us": "slice_error_us",
+    "time_crps_us": "slice_crps_us",
+}
+INTERVALS = {"bits_per_switch": "bits_ci", "time_nll_nats": "time_nll_ci", "time_mae_us": "time_mae_ci"}
+CONFIDENCE_BINS = 15
+RANK_BINS = 200  # of redrawn ranks; the score itself is exact
+SHOWN_BINS = 10  # of `time_pit`
+
+Interval = tuple[float, float] | None
+
+
+def table(found: Outcomes, chosen: np.ndarray, blocks: Blocks) -> dict[str, object]:
+    """Scores of the chosen events (n,), and their intervals; without any, only their number."""
+    if not chosen.any():
+        return {"events": 0}
+    told: dict[str, object] = {"events": int(chosen.sum())}
+    made = {
+        **_means(found, chosen, blocks),
+        "top1_known": _top1_known(found, chosen, blocks),
+        "macro_recall": _macro_recall(found, chosen, blocks),
+        "calibration_error": _calibration_error(found, chosen, blocks),
+        "time_calibration_error": _rank_error(found.slice_rank, chosen, blocks),
+    }
+    for name, (score, interval) in made.items():
+        told |= {name: score, INTERVALS.get(name, f"{name}_ci"): interval if len(blocks.begin) > 1 else None}
+    shares = np.histogram(found.slice_rank[chosen], SHOWN_BINS, (0, 1))[0] / chosen.sum()
+    return {**told, "time_pit": shares.tolist()}
+
+
+def _means(found: Outcomes, chosen: np.ndarray, blocks: Blocks) -> dict[str, tuple[float, Interval]]:
+    columns = np.stack([getattr(found, column) for column in MEANS.values()], axis=1).astype(float)
+    sums = blocks.redrawn(np.column_stack([columns * chosen[:, None], chosen]))
+    redrawn = sums[:, :-1] / np.maximum(sums[:, -1:], 1e-12)
+    mean = columns[chosen].mean(axis=0)
+    return {name: (float(mean[place]), ends(redrawn[:, place])) for place, name in enumerate(MEANS)}
+
+
+def _top1_known(found: Outcomes, chosen: np.ndarray, blocks: Blocks) -> tuple[float | None, Interval]:
+    """`top1` among the events whose task the train part knew; None without any."""
+    known = chosen & (found.mark != UNKNOWN)
+    if not known.any():
+        return None, None
+    sums = blocks.redrawn(np.column_stack([found.hit & known, known]).astype(float))
+    return float(found.hit[known].mean()), ends(sums[:, 0] / np.maximum(sums[:, 1], 1e-12))
+
+
+def _macro_recall(found: Outcomes, chosen: np.ndarray, blocks: Blocks) -> tuple[float, Interval]:
+    """Mean over marks of the share of its events that were foreseen: the rare task counts as much as the common one."""
+    marks = int(found.mark.max()) + 1
+    seen = blocks.counted(found.mark, marks, chosen.astype(float))
+    hits = blocks.counted(found.mark, marks, (chosen & found.hit).astype(float))
+    recall = np.divide(hits, seen, out=np.zeros_like(hits), where=seen > 0)
+    redrawn = recall.sum(axis=1) / np.maximum((seen > 0).sum(axis=1), 1)
+    names, inverse = np.unique(found.mark[chosen], return_inverse=True)
+    right = np.bincount(inverse, weights=found.hit[chosen], minlength=len(names))
+    return float((right / np.bincount(inverse, minlength=len(names))).mean()), ends(redrawn)
+
+
+def _calibration_error(found: Outcomes, chosen: np.ndarray, blocks: Blocks) -> tuple[float, Interval]:
+    """Expected calibration error (Guo et al., ICML 2017) of the most probable mark, bins of equal width."""
+    which = np.minimum((found.confidence * CONFIDENCE_BINS).astype(int), CONFIDENCE_BINS - 1)
+    gap = np.where(chosen, found.hit - found.confidence, 0.0)
+    error = float(np.abs(np.bincount(which, gap)).sum() / chosen.sum())
+    drawn = np.maximum(blocks.redrawn(chosen[:, None].astype(float))[:, 0], 1)
+    return error, _about(error, np.abs(blocks.counted(which, CONFIDENCE_BINS, gap)).sum(axis=1) / drawn)
+
+
+def _rank_error(rank: np.ndarray, chosen: np.ndarray, blocks: Blocks) -> tuple[float, Interval]:
+    """Largest gap between the ranks of dt in their densities and the uniform law: Kolmogorov's distance of the PIT."""
+    ordered, steps = np.sort(rank[chosen]), np.arange(chosen.sum() + 1) / chosen.sum()
+    error = float(max(np.abs(ordered - steps[1:]).max(), np.abs(ordered - steps[:-1]).max()))
+    which = np.clip((rank * RANK_BINS).astype(int), 0, RANK_BINS - 1)
+    below = np.cumsum(blocks.counted(which, RANK_BINS, chosen.astype(float)), axis=1)
+    uniform = np.arange(1, RANK_BINS + 1) / RANK_BINS
+    return error, _about(error, np.abs(below / np.maximum(below[:, -1:], 1) - uniform).max(axis=1))
+
+
+def _about(error: float, redrawn: np.ndarray) -> Interval:
+    """An interval around the error: what is redrawn from a sample is further off than the sample, by chance alone."""
+    low, high = ends(redrawn - redrawn.mean() + error)
+    return max(0.0, low), high
