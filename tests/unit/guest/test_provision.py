@@ -11,6 +11,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import indent
 
@@ -34,6 +35,14 @@ class Notes(Silent):
 
     def advance(self, done: float, total: float | None) -> None:
         self.steps.append((done, total))
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """SIGINT raises, also where a shell started the tests in the background, which has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
@@ -122,7 +131,7 @@ def test_a_run_past_its_limit_is_ended(host, playbooks, tmp_path: Path) -> None:
     assert "Wait" in str(caught.value)
 
 
-def test_an_interrupt_ends_ansible(host, playbooks, tmp_path: Path) -> None:
+def test_an_interrupt_ends_ansible(host, playbooks, tmp_path: Path, interruptible: None) -> None:
     folder = playbooks(f"- name: Wait\n  ansible.builtin.command: sh -c 'touch {tmp_path}/began; sleep 300'\n")
 
     def interrupt() -> None:
