@@ -11,8 +11,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 URI=qemu:///system
 RUN_PACKAGES=(libvirt-daemon-system libvirt-clients dnsmasq-base qemu-system-x86 qemu-utils mmdebstrap e2fsprogs procps
-    debian-archive-keyring uidmap util-linux openssh-client zstd python3-venv)
-TEST_PACKAGES=(openssh-server shellcheck gcc libc6-dev git)
+    debian-archive-keyring uidmap util-linux openssh-client zstd python3-venv gcc libc6-dev)
+TEST_PACKAGES=(openssh-server shellcheck git)
 wanted=run
 command=()
 user=$(id -un)

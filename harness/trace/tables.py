@@ -8,6 +8,7 @@ import pyarrow as pa
 from harness.trace.comms import dictionary_column, to_text
 from harness.trace.decode import Block
 from harness.trace.gather import Array
+from harness.trace.order import time_order
 from harness.trace.states import StateNames
 
 SCHEMA_VERSION = 1
@@ -67,11 +68,8 @@ def join(blocks: list[Block]) -> Block:
         return {}
     names = dict.fromkeys(name for block in blocks for name in block)
     whole = {name: np.concatenate([block[name] for block in blocks]) for name in names}
-    times = whole["time_ns"]
-    if (times[1:] >= times[:-1]).all():
-        return whole
-    order = np.argsort(times, kind="stable")
-    return {name: values[order] for name, values in whole.items()}
+    order = time_order(whole["time_ns"])
+    return whole if order is None else {name: values[order] for name, values in whole.items()}
 
 
 def to_table(table: str, block: Block, names: list[bytes], states: StateNames | None = None) -> pa.Table:

@@ -1,0 +1,112 @@
+/* The stable order by time of rows that are nearly in order.
+ *
+ * A recording is made of runs that rise: what one CPU's buffer held when perf emptied it. Neighbouring runs overlap,
+ * distant ones hardly do. So runs are merged pairwise, bottom up, and each merge touches only where its two sides
+ * overlap: nearly linear for a recording, and never worse than n log n. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "native.h"
+
+struct sorting {
+    const int64_t *times;
+    int64_t *order;        /* places of rows; sorted piece by piece */
+    int64_t *spare;        /* room for the left side of a merge */
+    const int64_t *starts; /* where each run begins, and behind the last one where all ends */
+};
+
+/* How many of the `count` sorted rows at `rows` are not later than `time`. */
+static int64_t not_later(const struct sorting *of, const int64_t *rows, int64_t count, int64_t time)
+{
+    int64_t low = 0, high = count;
+
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        if (of->times[rows[middle]] <= time)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* How many of the `count` sorted rows at `rows` are earlier than `time`. */
+static int64_t earlier(const struct sorting *of, const int64_t *rows, int64_t count, int64_t time)
+{
+    return time == INT64_MIN ? 0 : not_later(of, rows, count, time - 1);
+}
+
+/* Merge order[low, middle) with order[middle, high). */
+static void merge(const struct sorting *of, int64_t low, int64_t middle, int64_t high)
+{
+    int64_t *order = of->order, *left = of->spare, lefts, at = 0;
+
+    low += not_later(of, order + low, middle - low, of->times[order[middle]]);
+    lefts = middle - low;
+    if (!lefts)
+        return;
+    high = middle + earlier(of, order + middle, high - middle, of->times[order[middle - 1]]);
+    memcpy(left, order + low, (size_t)lefts * sizeof *left);
+    while (at < lefts && middle < high)
+        order[low++] = of->times[order[middle]] < of->times[left[at]] ? order[middle++] : left[at++];
+    memcpy(order + low, left + at, (size_t)(lefts - at) * sizeof *left);
+}
+
+static void sort_runs(const struct sorting *of, int64_t first, int64_t stop)
+{
+    int64_t middle = first + (stop - first) / 2;
+
+    if (stop - first < 2)
+        return;
+    sort_runs(of, first, middle);
+    sort_runs(of, middle, stop);
+    merge(of, of->starts[first], of->starts[middle], of->starts[stop]);
+}
+
+static int64_t count_runs(const int64_t *times, int64_t rows)
+{
+    int64_t runs = rows > 0;
+
+    for (int64_t row = 1; row < rows; row++)
+        runs += times[row] < times[row - 1];
+    return runs;
+}
+
+static void find_runs(const int64_t *times, int64_t rows, int64_t *starts)
+{
+    int64_t run = 0;
+
+    starts[run++] = 0;
+    for (int64_t row = 1; row < rows; row++)
+        if (times[row] < times[row - 1])
+            starts[run++] = row;
+    starts[run] = rows;
+}
+
+/* Put the places of `rows` rows into `order`, sorted by their times; rows of one time keep their order.
+ *
+ * The number of runs that rise: up to 1, the rows are in order, and `order` is left alone. NO_MEMORY where there is
+ * too little. */
+int64_t time_order(const int64_t *times, int64_t rows, int64_t *order)
+{
+    int64_t runs = count_runs(times, rows);
+    int64_t *starts, *spare;
+
+    if (runs < 2)
+        return runs;
+    starts = malloc((size_t)(runs + 1) * sizeof *starts);
+    spare = malloc((size_t)rows * sizeof *spare);
+    if (starts && spare) {
+        struct sorting of = {times, order, spare, starts};
+
+        find_runs(times, rows, starts);
+        for (int64_t row = 0; row < rows; row++)
+            order[row] = row;
+        sort_runs(&of, 0, runs);
+    } else {
+        runs = NO_MEMORY;
+    }
+    free(starts);
+    free(spare);
+    return runs;
+}

@@ -1,0 +1,103 @@
+"""The compiled code: made once, by whoever comes first; done without where it cannot be had."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import TraceError
+from harness.trace.native import build, library
+from harness.trace.order import time_order
+
+ASK = "from harness.trace.native import state; print(*state())"
+MAKE = "from harness.trace.native import functions; print(functions({}) is not None)"
+
+
+def ask(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | environment, capture_output=True, text=True, timeout=120
+    )
+
+
+def test_the_library_is_made_once_and_kept_in_the_cache(tmp_path: Path) -> None:
+    first = ask(ASK, HARNESS_CACHE=str(tmp_path)).stdout
+    (made,) = (tmp_path / "native").iterdir()
+    assert first == f"True {made}\n"
+    written = made.stat().st_mtime_ns
+    assert ask(ASK, HARNESS_CACHE=str(tmp_path)).stdout == first
+    assert made.stat().st_mtime_ns == written
+
+
+def test_processes_that_make_the_library_at_once_all_get_it_whole(tmp_path: Path) -> None:
+    environment = os.environ | {"HARNESS_CACHE": str(tmp_path)}
+    started = [
+        subprocess.Popen([sys.executable, "-c", MAKE], env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    assert [process.communicate(timeout=120)[0] for process in started] == ["True\n"] * 4
+    assert len(list((tmp_path / "native").iterdir())) == 1
+
+
+def test_without_a_compiler_it_is_done_without_and_the_reason_is_told(tmp_path: Path) -> None:
+    asked = ask(ASK, HARNESS_CACHE=str(tmp_path), PATH=str(tmp_path))
+    assert asked.stdout == "False no C compiler (`cc`) is installed\n"
+    assert ask(MAKE, HARNESS_CACHE=str(tmp_path), PATH=str(tmp_path)).stdout == "False\n"
+
+
+def test_a_compiler_that_fails_is_quoted_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    broken = tmp_path / "broken-cc"
+    broken.write_text("#!/bin/sh\necho 'stdint.h: fatal error: No such file or directory' >&2\nexit 1\n")
+    broken.chmod(broken.stat().st_mode | stat.S_IXUSR)
+    asked = ask(ASK, HARNESS_CACHE=str(tmp_path / "cache"), CC=str(broken)).stdout
+    assert asked.startswith("False the C compiler failed: stdint.h: fatal error")
+    assert list((tmp_path / "cache" / "native").iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file, where a folder should be")
+    assert ask(MAKE, HARNESS_CACHE=str(tmp_path / "cache")).stdout == "False\n"
+
+
+def test_forbidden_it_is_not_used_and_demanded_it_must_be_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(library.VARIABLE, "0")
+    assert library.functions({}) is None
+    asked = ask(MAKE, HARNESS_CACHE=str(tmp_path), PATH=str(tmp_path), **{library.VARIABLE: "1"})
+    assert "the compiled code cannot be had: no C compiler" in asked.stderr
+
+
+def test_another_flag_or_compiler_makes_another_library(tmp_path: Path) -> None:
+    compiler = build.compiler()
+    assert compiler is not None
+    copy = tmp_path / "copied-cc"
+    copy.write_bytes(b"another compiler")
+    digests = {build.digest(compiler), build.digest(compiler, ["-O1"]), build.digest(str(copy))}
+    assert len(digests) == 3
+
+
+def test_sources_that_do_not_compile_are_a_trace_error(tmp_path: Path) -> None:
+    compiler = build.compiler()
+    assert compiler is not None
+    with pytest.raises(TraceError, match="C compiler failed"):
+        build.build(tmp_path / "x.so", compiler, [*build.FLAGS, "-Dtime_order=1"])
+    assert list(tmp_path.iterdir()) == []
+
+
+@given(st.lists(st.lists(st.integers(-4, 20) | st.sampled_from([-(1 << 63), (1 << 63) - 1]), max_size=8), max_size=12))
+def test_rows_are_ordered_by_time_and_those_of_one_time_stay_as_they_are(runs: list[list[int]]) -> None:
+    times = np.array([time for run in runs for time in sorted(run)], np.int64)
+    expected = np.argsort(times, kind="stable").tolist()
+    with pytest.MonkeyPatch.context() as patch:
+        for engine in "10":
+            patch.setenv(library.VARIABLE, engine)
+            order = time_order(times)
+            assert (list(range(len(times))) if order is None else order.tolist()) == expected
