@@ -86,10 +86,10 @@ install_packages() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q "${missing[@]}"
 }
 
-# Without udev nobody gives /dev/kvm to the group that QEMU runs in. libvirt then tries QEMU out again and again, a
-# minute each time a machine is defined.
+# Without udev nobody gives /dev/kvm to the group that QEMU runs in (in a container it may have the number of some other
+# group). libvirt then tries QEMU out again and again, a minute each time a machine is defined.
 open_kvm() {
-    [ -c /dev/kvm ] && [ "$(stat -c %G:%a /dev/kvm)" = root:600 ] || return 0
+    [ -c /dev/kvm ] && [ ! -e /run/udev/control ] && [ "$(stat -c %G:%a /dev/kvm)" != kvm:660 ] || return 0
     as_root chgrp kvm /dev/kvm
     as_root chmod 660 /dev/kvm
 }
