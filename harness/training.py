@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,6 +79,14 @@ def work(job: Job, report: engine.Report) -> dict[str, Any]:
     return jobs.run(job, lambda note, done, total: report(done, total, note))
 
 
+def tell(view: View, name: str, scores: Mapping[str, Any]) -> None:
+    """Say it where a training went on from what an earlier one had kept, or left that aside."""
+    if after := scores.get("went_on_after_epoch"):
+        view.say("info", f"{name} went on after epoch {after} of a training that was cut short")
+    if reason := scores.get("training_set_aside"):
+        view.say("warn", f"{name} was trained from the start; what an earlier training had kept is set aside: {reason}")
+
+
 def _train(todo: list[Fit], folder: RunFolder, view: View, watcher: Watcher, workers: int | None) -> list[str]:
     left = {fit.name: fit for fit in todo}
     for fit in todo:
@@ -108,6 +116,7 @@ def _fit(left: dict[str, Fit], folder: RunFolder, view: View, watcher: Watcher, 
         else:
             detail = {"arm": fit.arm, "predictor": fit.job.predictor, "seed": fit.job.seed}
             folder.finish(fit.step, _files(Path(fit.job.out_dir)), heard.seconds(name), detail)
+            tell(view, name, answer)
         del left[name]
     return failed
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,7 +18,10 @@ from model import checkpoint, data, evaluate, rollout
 from model.checkpoint import Checkpoint, write_atomic
 from model.evaluate import Outcomes
 from model.predictors import create, find
-from model.predictors.protocol import OnProgress, Predictor, unwatched
+from model.predictors.protocol import OnProgress, Predictor, Resumable, unwatched
+
+if TYPE_CHECKING:
+    from model.journal import Journal
 
 SCORES, HISTORY, OUTCOMES = "scores.json", "history.parquet", "outcomes.parquet"
 
@@ -45,9 +48,12 @@ class Job:
 
     def digest(self) -> str:
         """What the scores depend on, as a hash: the settings and the recordings' names, sizes and times."""
-        inputs = {name: [_stamp(Path(folder)) for folder in getattr(self, name)] for name in ("tables", "test_tables")}
-        told = {"scorer": SCORER, **asdict(self), "params": dict(self.params), **inputs, "out_dir": None}
+        told = {"scorer": SCORER, **asdict(self), "params": dict(self.params), **self.inputs(), "out_dir": None}
         return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+
+    def inputs(self) -> dict[str, list[tuple[str, int, int]]]:
+        """Names, sizes and times of the recordings on both sides."""
+        return {name: [_stamp(Path(folder)) for folder in getattr(self, name)] for name in ("tables", "test_tables")}
 
 
 def done(job: Job) -> bool:
@@ -59,16 +65,24 @@ def done(job: Job) -> bool:
     return isinstance(found, dict) and found.get("job_sha256") == job.digest()
 
 
+def stored(job: Job) -> dict[str, Any] | None:
+    """The scores of this very job, where its folder holds them."""
+    return json.loads((Path(job.out_dir) / SCORES).read_bytes()) if done(job) else None
+
+
 def run(job: Job, on_progress: OnProgress = unwatched) -> dict[str, Any]:
     """Fit, score, save; returns what `scores.json` holds, which is written last. Raises PredictionError.
 
-    One torch thread: processes are spread over seeds, and two threads each would only get in each other's way.
+    A network that was being trained in the job's folder when it was killed goes on after its last whole epoch, and ends
+    as it would have. One torch thread: processes are spread over seeds, and two threads each would only get in each
+    other's way.
     """
     _one_thread()
     digest = job.digest()
     on_progress("reading tables", 0, None)
     dataset = _dataset(job)
     predictor = _predictor(job)
+    journal = _journal(job, predictor)
     began = time.monotonic()
     history = predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), on_progress)
     fit_seconds = time.monotonic() - began
@@ -78,8 +92,24 @@ def run(job: Job, on_progress: OnProgress = unwatched) -> dict[str, Any]:
     result["by_trial"] = evaluate.by_recording(found, dataset.test)
     result["valid"] = evaluate.selection(predictor, dataset.valid)
     result |= {"fit_seconds": fit_seconds, "rollout": _rollout(predictor, dataset, job.seed)}
+    if journal:
+        result["fit_seconds"] += journal.seconds_before
+        result |= {"went_on_after_epoch": journal.went_on_after, "training_set_aside": journal.set_aside}
     _write(job, predictor, dataset, history, found, result)
+    if journal:
+        journal.clear()
     return result
+
+
+def _journal(job: Job, predictor: Predictor) -> Journal | None:
+    """Where a network keeps its epochs: beside what it will become."""
+    if not isinstance(predictor, Resumable):
+        return None
+    from model.journal import Journal
+
+    told = {"predictor": job.predictor, "settings": predictor.settings(), "mark": job.mark, "split": job.split}
+    predictor.journal = Journal(Path(job.out_dir), {**told, **job.inputs()})
+    return predictor.journal
 
 
 def _dataset(job: Job) -> data.Dataset:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 
 import torch
 
+from model.errors import CheckpointError, StreamError
+from model.journal import Entry, Journal
 from model.lanes import chunk, lay
 from model.network import Inputs, Network, detach
 from model.predictors.protocol import OnProgress
@@ -37,36 +39,131 @@ class Recipe:
     slice_weight: float = 0.3
 
 
-def fit(
-    network: Network, train: Inputs, valid: Inputs, recipe: Recipe, budget: Budget, seed: int, on_progress: OnProgress
-) -> list[dict[str, float]]:
-    """Leaves the network with the weights that did best on `valid`; returns one row per epoch."""
-    offsets = torch.Generator().manual_seed(seed)
-    adam = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, fused=True)
-    began, best, stale, cuts = time.monotonic(), math.inf, 0, 0
-    kept: dict[str, torch.Tensor] = {}
-    history: list[dict[str, float]] = []
-    for epoch in range(budget.max_epochs):
-        _epoch(network, train, recipe, adam, int(torch.randint(recipe.steps, (1,), generator=offsets)))
-        mark_nats, slice_nats = measure(network, valid, recipe)
+@dataclass
+class Standing:
+    """How far a training is, as numbers."""
+
+    best: float = math.inf  # score on validation
+    stale: int = 0  # epochs without a gain
+    cuts: int = 0  # of the learning rate
+    rate: float = 0.0
+    seconds: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def over(self, budget: Budget) -> bool:
+        """Whether there is no next epoch."""
+        spent = budget.max_seconds is not None and bool(self.history) and self.seconds > budget.max_seconds
+        return len(self.history) >= budget.max_epochs or self.cuts > budget.cuts or spent
+
+
+class Training:
+    """A network, its optimiser, the generator that draws where lanes begin, and the best weights so far."""
+
+    def __init__(self, network: Network, recipe: Recipe, budget: Budget, seed: int) -> None:
+        self.network, self.recipe, self.budget = network, recipe, budget
+        self.adam = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, fused=True)
+        self.offsets = torch.Generator().manual_seed(seed)
+        self.standing = Standing(rate=recipe.learning_rate)
+        self.kept: dict[str, torch.Tensor] = {}
+
+    def epoch(self, train: Inputs, valid: Inputs) -> None:
+        """Once through `train`, a look at `valid`, and what follows from it for the learning rate.
+
+        Raises StreamError where the loss is no number any more.
+        """
+        began, standing, recipe = time.monotonic(), self.standing, self.recipe
+        offset = int(torch.randint(recipe.steps, (1,), generator=self.offsets))
+        _epoch(self.network, train, recipe, self.adam, offset)
+        mark_nats, slice_nats = measure(self.network, valid, recipe)
         score = mark_nats + recipe.slice_weight * slice_nats
-        seconds = time.monotonic() - began
-        rate = adam.param_groups[0]["lr"]
-        row = {"epoch": epoch + 1, "valid_bits": mark_nats / math.log(2), "valid_slice_nats": slice_nats}
-        history.append({**row, "learning_rate": rate, "seconds": seconds})
-        on_progress(f"epoch {epoch + 1}: {row['valid_bits']:.3f} bits", epoch + 1, budget.max_epochs)
-        stale = 0 if score < best - SMALLEST_GAIN * abs(best) or not kept else stale + 1
-        if score < best:
-            best, kept = score, {name: weight.clone() for name, weight in network.state_dict().items()}
-        if stale >= budget.patience:
-            network.load_state_dict(kept)
-            cuts, stale = cuts + 1, 0
-            for group in adam.param_groups:
-                group["lr"] /= 3
-        if cuts > budget.cuts or (budget.max_seconds is not None and seconds > budget.max_seconds):
-            break
-    network.load_state_dict(kept)
-    return history
+        if not math.isfinite(score):
+            raise StreamError(f"training went astray (loss {score}): set a learning_rate below {standing.rate:g}")
+        standing.seconds += time.monotonic() - began
+        row = {"epoch": len(standing.history) + 1, "valid_bits": mark_nats / math.log(2)}
+        row |= {"valid_slice_nats": slice_nats, "learning_rate": standing.rate, "seconds": standing.seconds}
+        standing.history.append(row)
+        self._judge(score)
+
+    def _judge(self, score: float) -> None:
+        standing = self.standing
+        gained = not self.kept or score < standing.best - SMALLEST_GAIN * abs(standing.best)
+        standing.stale = 0 if gained else standing.stale + 1
+        if score < standing.best:
+            standing.best = score
+            self.kept = {name: weight.clone() for name, weight in self.network.state_dict().items()}
+        if standing.stale >= self.budget.patience:
+            self.network.load_state_dict(self.kept)
+            standing.cuts, standing.stale = standing.cuts + 1, 0
+            self._set_rate(standing.rate / 3)
+
+    def _set_rate(self, rate: float) -> None:
+        self.standing.rate = rate
+        for group in self.adam.param_groups:
+            group["lr"] = rate
+
+    def entry(self) -> Entry:
+        """All that the next epoch depends on."""
+        tensors = {f"weights.{name}": weight for name, weight in self.network.state_dict().items()}
+        tensors |= {f"best.{name}": weight for name, weight in self.kept.items()}
+        for number, state in self.adam.state_dict()["state"].items():
+            tensors |= {f"adam.{number}.{name}": value for name, value in state.items()}
+        tensors |= {"random.offsets": self.offsets.get_state(), "random.torch": torch.get_rng_state()}
+        return Entry(len(self.standing.history), asdict(self.standing), tensors)
+
+    def go_on(self, entry: Entry) -> None:
+        """Take back what `entry` gave. CheckpointError where it is not of such a network."""
+        parts: dict[str, dict[str, torch.Tensor]] = {"weights": {}, "best": {}, "adam": {}, "random": {}}
+        try:
+            for name, tensor in entry.tensors.items():
+                part, _, rest = name.partition(".")
+                parts[part][rest] = tensor
+            self.standing = Standing(**entry.numbers)
+            self.network.load_state_dict(parts["weights"])
+            self.adam.load_state_dict({**self.adam.state_dict(), "state": _by_number(parts["adam"])})
+            self.offsets.set_state(parts["random"]["offsets"])
+            torch.set_rng_state(parts["random"]["torch"])
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise CheckpointError(f"the training that was kept does not fit: {error}: remove it") from error
+        self.kept = parts["best"]
+        self._set_rate(self.standing.rate)
+
+
+def fit(
+    network: Network,
+    train: Inputs,
+    valid: Inputs,
+    recipe: Recipe,
+    budget: Budget,
+    seed: int,
+    on_progress: OnProgress,
+    journal: Journal | None = None,
+) -> list[dict[str, float]]:
+    """Leaves the network with the weights that did best on `valid`; returns one row per epoch.
+
+    With a journal every epoch is kept in it, and one that is there is gone on from: the end is the same, bit for bit.
+    """
+    training = Training(network, recipe, budget, seed)
+    found = journal.read() if journal else None
+    if found:
+        training.go_on(found)
+        on_progress(f"going on after epoch {found.epoch}", found.epoch, budget.max_epochs)
+    while not training.standing.over(budget):
+        training.epoch(train, valid)
+        if journal:
+            journal.write(training.entry())
+        last = training.standing.history[-1]
+        on_progress(f"epoch {last['epoch']}: {last['valid_bits']:.3f} bits", last["epoch"], budget.max_epochs)
+    network.load_state_dict(training.kept)
+    return training.standing.history
+
+
+def _by_number(flat: dict[str, torch.Tensor]) -> dict[int, dict[str, torch.Tensor]]:
+    """`{"0.step": x}` to `{0: {"step": x}}`."""
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in flat.items():
+        number, _, rest = name.partition(".")
+        state.setdefault(int(number), {})[rest] = tensor
+    return state
 
 
 def _epoch(network: Network, train: Inputs, recipe: Recipe, adam: torch.optim.Optimizer, offset: int) -> None:

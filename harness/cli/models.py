@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
+from harness.cli.fitting import Asked, answer, as_model_error, fit, params_of
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
-from harness.errors import ModelError, UsageError
-
-if TYPE_CHECKING:
-    from model.jobs import Job
+from harness.errors import UsageError
 
 Paths = Annotated[list[Path], typer.Argument(help="Runs, or folders that `harness trace convert` wrote.")]
 Predictors = Annotated[
@@ -25,7 +21,10 @@ Mark = Annotated[str, typer.Option(help="What is predicted: task (name and threa
 Regime = Annotated[str | None, typer.Option(help="Every predictor of this regime: marks, slices or runqueue.")]
 Seeds = Annotated[list[int] | None, typer.Option("--seed", help="A seed; may be given several times. Default: 0.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes that train; default: one per CPU.")]
-SPLIT = (0.7, 0.15, 0.15)
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="PREDICTOR.SETTING=VALUE, as gru.hidden=32; repeatable."),
+]
 
 
 @handled
@@ -36,12 +35,17 @@ def train(
     mark: Mark = "task",
     regime: Regime = None,
     seeds: Seeds = None,
+    settings: Settings = None,
     workers: Workers = None,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Train predictors on the first 85 % of each recording, score them on the rest, and keep them."""
-    _fit(paths, out, _chosen(predictors, regime), mark, seeds or [0], workers, Output(as_json, quiet))
+    """Train predictors on the first 85 % of each recording, score them on the rest, and keep them.
+
+    Into the same folder again, it goes on: what is trained is kept, and a network that was being trained when it was
+    stopped goes on after its last epoch.
+    """
+    fit(_asked(paths, predictors, regime, mark, seeds, settings), out, workers, Output(as_json, quiet))
 
 
 @handled
@@ -52,6 +56,7 @@ def evaluate(
     mark: Mark = "task",
     regime: Regime = None,
     seeds: Seeds = None,
+    settings: Settings = None,
     workers: Workers = None,
     share: Annotated[float, typer.Option(help="With --model: score the last share of each recording.")] = 1.0,
     as_json: JsonFlag = False,
@@ -60,12 +65,13 @@ def evaluate(
     """Score predictors, trained for the purpose and not kept, or a stored one on recordings it did not learn from."""
     output = Output(as_json, quiet)
     if model is None:
+        asked = _asked(paths, predictors, regime, mark, seeds, settings)
         with tempfile.TemporaryDirectory(prefix="harness-models-") as folder:
-            return _fit(paths, Path(folder), _chosen(predictors, regime), mark, seeds or [0], workers, output)
-    with _as_model_error():
+            return fit(asked, Path(folder), workers, output)
+    with as_model_error():
         from model import apply, sources
 
-        _answer([apply.scores(model, sources.recordings(paths), share)], output)
+        answer([apply.scores(model, sources.recordings(paths), share)], output)
 
 
 @handled
@@ -79,12 +85,24 @@ def predict(
     """Print what a stored model foresaw at the end of a recording, beside what the kernel did."""
     from harness import show
 
-    with _as_model_error():
+    with as_model_error():
         from model import apply, sources
 
         found = [one for folder in sources.recordings([path]) for one in apply.foresee(model, folder, events, top)]
     Output(as_json).data([asdict(one) for one in found])
     Output(as_json).show(show.foreseen(found))
+
+
+def _asked(
+    paths: list[Path],
+    predictors: list[str] | None,
+    regime: str | None,
+    mark: str,
+    seeds: list[int] | None,
+    settings: list[str] | None,
+) -> Asked:
+    chosen = _chosen(predictors, regime)
+    return Asked(paths, chosen, mark, seeds or [0], params_of(settings or [], chosen))
 
 
 def _chosen(predictors: list[str] | None, regime: str | None) -> list[str]:
@@ -93,66 +111,9 @@ def _chosen(predictors: list[str] | None, regime: str | None) -> list[str]:
 
     if regime is not None and regime not in REGIMES:
         raise UsageError(f"unknown regime {regime!r}", where="--regime", expected=", ".join(REGIMES))
-    with _as_model_error():
+    with as_model_error():
         for name in predictors or []:
             find(name)
         every = [name for name in KINDS if installed(name) and name not in REPRODUCTIONS]
         wanted = predictors or (every if regime else ["most_frequent", "markov"])
         return [name for name in wanted if regime is None or find(name).regime == regime]
-
-
-def _fit(
-    paths: list[Path],
-    out: Path,
-    predictors: list[str],
-    mark: str,
-    seeds: list[int],
-    workers: int | None,
-    output: Output,
-) -> None:
-    from harness import engine, training
-
-    jobs = [(job.out_dir.name, job) for job in _jobs(paths, out, predictors, mark, seeds)]
-    scores, failed = [], []
-    with output.view().step("train", f"Train and score {len(jobs)} models") as watcher:
-        heard = training.Heard(watcher, len(jobs))
-        for name, answer in engine.spread(jobs, training.work, workers=workers, heard=heard.progress):
-            heard.ended(name)
-            if isinstance(answer, BaseException):
-                failed.append(f"{name}: {answer}")
-            else:
-                scores.append(answer)
-    if not (failed and output.as_json):  # then the error is the one JSON document that is printed
-        _answer(sorted(scores, key=lambda one: (predictors.index(one["predictor"]), one["seed"])), output)
-    if failed:
-        raise ModelError("; ".join(failed))
-
-
-def _jobs(paths: list[Path], out: Path, predictors: list[str], mark: str, seeds: list[int]) -> Iterator[Job]:
-    with _as_model_error():
-        from model.jobs import Job
-        from model.predictors import find
-        from model.sources import recordings
-
-        tables = tuple(recordings(paths))
-        for predictor in predictors:
-            for seed in seeds if find(predictor).seeded else seeds[:1]:
-                yield Job(tables, predictor, seed, mark, SPLIT, out / f"{predictor}_s{seed}")
-
-
-def _answer(scores: list[dict[str, Any]], output: Output) -> None:
-    from harness import show
-
-    output.data(scores[0] if len(scores) == 1 else scores)
-    output.show(show.scores_of(scores))
-
-
-@contextmanager
-def _as_model_error() -> Iterator[None]:
-    """The prediction package knows nothing of this command; its errors become one that has an exit code."""
-    from model.errors import PredictionError
-
-    try:
-        yield
-    except PredictionError as error:
-        raise ModelError(str(error)) from error

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
 from model.data import Segment
 from model.density import Density
+
+if TYPE_CHECKING:
+    from model.journal import Journal
 
 REGIMES = ("marks", "slices", "runqueue")
 
@@ -67,3 +70,10 @@ class Predictor(Protocol):
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Take back what `arrays` gave; predictions are then the same, bit for bit."""
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """A predictor whose `fit` keeps every epoch in a journal, where it is given one, and goes on from what is there."""
+
+    journal: Journal | None

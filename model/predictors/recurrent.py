@@ -11,6 +11,7 @@ from model import train as training
 from model.data import Segment
 from model.density import LogNormalMixture
 from model.errors import SettingError, StreamError
+from model.journal import Journal
 from model.lanes import Scale, inputs_of, joined
 from model.network import Inputs, Network
 from model.predictors.protocol import OnProgress, Prediction
@@ -31,6 +32,7 @@ class Recurrent:
     seeded = True
     layers_by_default = 1
     rate_by_default = 1e-2
+    journal: Journal | None = None
 
     def __init__(
         self,
@@ -74,7 +76,7 @@ class Recurrent:
         recipe = training.Recipe(self.learning_rate, lanes, steps, self.slice_weight)
         budget = training.Budget(self.max_epochs, self.max_seconds, self.patience)
         held_out = joined(valid, self.scale, marks)
-        return training.fit(self.network, laid, held_out, recipe, budget, self.seed, on_progress)
+        return training.fit(self.network, laid, held_out, recipe, budget, self.seed, on_progress, self.journal)
 
     @torch.no_grad()
     def predict(self, segment: Segment) -> Prediction:

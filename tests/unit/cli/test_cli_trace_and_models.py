@@ -6,6 +6,7 @@ import json
 import lzma
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,24 @@ def test_a_model_is_trained_kept_scored_elsewhere_and_asked(tables: Path, tmp_pa
     assert "contested" in asked.stdout or "forced" in asked.stdout
 
 
+def test_a_training_that_was_killed_goes_on_in_the_same_folder(tables: Path, tmp_path: Path) -> None:
+    small = ["--set", "gru.hidden=8", "--set", "gru.max_epochs=12"]
+    wanted = ["train", tables, "-p", "markov", "-p", "gru", "-o", tmp_path, "--workers", "1", *small]
+    progress = tmp_path / "gru_s0" / "training" / "progress.json"
+    with subprocess.Popen([*HARNESS, *map(str, wanted)], stdout=subprocess.DEVNULL) as first:
+        while not progress.exists():
+            assert first.poll() is None
+            time.sleep(0.01)
+        first.kill()  # its workers die with it
+    again = harness(*wanted).stdout
+    assert "markov_s0 is trained already" in again
+    assert "gru_s0 went on after epoch" in again
+    third = json.loads(harness(*wanted, "--json").stdout)
+    assert [one["predictor"] for one in third] == ["markov", "gru"]
+    other = harness(*wanted[:-1], "gru.max_epochs=3").stdout
+    assert "gru_s0 is trained already" not in other
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -86,6 +105,9 @@ def test_a_model_is_trained_kept_scored_elsewhere_and_asked(tables: Path, tmp_pa
         (["evaluate", "{tables}", "-p", "markvo"], 1, "did you mean 'markov'"),
         (["evaluate", "{tables}", "--regime", "psychic"], 2, "marks, slices, runqueue"),
         (["predict", "{tables}", "--model", "nowhere"], 1, "nowhere"),
+        (["evaluate", "{tables}", "-p", "markov", "--set", "markov.ordr=2"], 1, "it has order, max_order"),
+        (["evaluate", "{tables}", "-p", "markov", "--set", "gru.hidden=2"], 2, "no such predictor among markov"),
+        (["evaluate", "{tables}", "-p", "markov", "--set", "markov"], 2, "PREDICTOR.SETTING=VALUE"),
     ],
 )
 def test_a_wrong_call_says_what_is_wrong(arguments: list[str], code: int, words: str, tables: Path) -> None:

@@ -1,0 +1,157 @@
+"""A training that was killed goes on after its last whole epoch, and ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from model import jobs, synthetic
+from model.errors import CheckpointError
+from model.jobs import Job
+from model.journal import Entry, Journal
+
+SPLIT = (0.7, 0.15, 0.15)
+PARAMS = {"hidden": 8, "max_epochs": 9, "patience": 1, "learning_rate": 0.15}  # the rate is cut on the way
+WORKER = """
+import sys
+from pathlib import Path
+from model import jobs
+from model.jobs import Job
+jobs.run(Job((Path(sys.argv[1]),), sys.argv[2], 3, "task", (0.7, 0.15, 0.15), Path(sys.argv[3]), {params}))
+"""
+
+
+@pytest.fixture(scope="module")
+def recording(source: synthetic.Source, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small enough that an epoch is short, long enough that it can be killed in one."""
+    folder = tmp_path_factory.mktemp("small") / "000_known"
+    synthetic.write(folder, source, events=8_000)
+    return folder
+
+
+def job(recording: Path, out: Path, predictor: str = "lstm", **changes: object) -> Job:
+    return Job((recording,), predictor, 3, "task", SPLIT, out, {**PARAMS, **changes})
+
+
+def killed_after(epochs: int, wanted: Job) -> None:
+    """Train in a process of its own and kill that once so many epochs are kept."""
+    command = [sys.executable, "-c", WORKER.format(params=dict(wanted.params))]
+    arguments = [str(wanted.tables[0]), wanted.predictor, str(wanted.out_dir)]
+    process = subprocess.Popen([*command, *arguments])
+    progress, deadline = wanted.out_dir / "training" / "progress.json", time.monotonic() + 120
+    while not (progress.exists() and json.loads(progress.read_text())["epoch"] >= epochs):
+        assert process.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not (wanted.out_dir / "scores.json").exists()
+
+
+@pytest.mark.parametrize("predictor", ["lstm", "transformer"])
+def test_a_killed_training_goes_on_and_ends_with_the_same_bits(predictor: str, recording: Path, tmp_path: Path) -> None:
+    whole, broken = job(recording, tmp_path / "whole", predictor), job(recording, tmp_path / "broken", predictor)
+    jobs.run(whole)
+    for epochs in (2, 4):  # killed twice, for what was kept by one that had gone on must be as good
+        killed_after(epochs, broken)
+    result = jobs.run(broken)
+    assert result["went_on_after_epoch"] >= 4
+    for name in ("weights.safetensors", "outcomes.parquet"):
+        assert (tmp_path / "broken" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    histories = [pq.read_table(tmp_path / name / "history.parquet").drop(["seconds"]) for name in ("whole", "broken")]
+    assert histories[0].equals(histories[1])
+    assert len(set(histories[0]["learning_rate"].to_pylist())) > 1
+    assert not (tmp_path / "broken" / "training").exists()
+
+
+@pytest.fixture
+def begun(recording: Path, tmp_path: Path) -> Job:
+    """A job whose training was cut short after three epochs."""
+
+    class Cut(Exception):
+        pass
+
+    def cut(note: str, done: float, total: float | None) -> None:
+        if note.startswith("epoch 3"):
+            raise Cut
+
+    wanted = job(recording, tmp_path / "model", max_epochs=4)
+    with pytest.raises(Cut):
+        jobs.run(wanted, cut)
+    return wanted
+
+
+def test_a_training_of_other_settings_is_set_aside_and_said_so(begun: Job, recording: Path) -> None:
+    heard: list[str] = []
+    result = jobs.run(job(recording, begun.out_dir, max_epochs=2), lambda note, *_: heard.append(note))
+    assert result["went_on_after_epoch"] is None
+    assert "of another job, whose settings differ" in result["training_set_aside"]
+    assert (begun.out_dir / "training.set-aside" / "progress.json").exists()
+    assert any("epoch 1:" in note for note in heard)
+
+
+def test_a_training_on_another_recording_is_set_aside(begun: Job, tmp_path: Path, recording: Path) -> None:
+    copy = tmp_path / "000_known"
+    copy.mkdir()
+    (copy / "slices.parquet").write_bytes((recording / "slices.parquet").read_bytes())  # the same, made again
+    result = jobs.run(job(copy, begun.out_dir, max_epochs=4))
+    assert "whose tables differ" in result["training_set_aside"]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"schema": 99}, "it is of schema 99, this version writes 1"),
+        ({"sha256": "0" * 64}, "is not the file that was written"),
+        ({"tensors": "gone.safetensors"}, "what was kept is damaged"),
+        ({"job": 7}, "what was kept is damaged"),
+    ],
+)
+def test_what_does_not_fit_is_set_aside_with_the_reason(begun: Job, change: dict[str, object], reason: str) -> None:
+    progress = begun.out_dir / "training" / "progress.json"
+    progress.write_text(json.dumps({**json.loads(progress.read_text()), **change}))
+    assert reason in jobs.run(begun)["training_set_aside"]
+
+
+def test_half_a_progress_file_is_set_aside(begun: Job) -> None:
+    progress = begun.out_dir / "training" / "progress.json"
+    progress.write_bytes(progress.read_bytes()[:40])
+    assert "what was kept is damaged" in jobs.run(begun)["training_set_aside"]
+
+
+def test_tensors_of_another_network_under_the_same_name_are_refused(begun: Job) -> None:
+    folder = begun.out_dir / "training"
+    told = json.loads((folder / "progress.json").read_text())
+    numbers = told["numbers"]
+    journal = Journal(begun.out_dir, told["job"])
+    journal.write(Entry(3, numbers, {"weights.odd": torch.zeros(2)}))
+    with pytest.raises(CheckpointError, match="does not fit"):
+        jobs.run(begun)
+
+
+def test_the_epoch_before_stays_whole_until_the_next_one_is(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, {"seed": 1})
+    journal.write(Entry(1, {"best": 0.5}, {"a": torch.ones(3)}))
+    (tmp_path / "training" / "epoch-00002.safetensors").write_bytes(b"cut sho")  # killed before the numbers followed
+    found = Journal(tmp_path, {"seed": 1}).read()
+    assert found is not None
+    assert (found.epoch, found.numbers, found.tensors["a"].tolist()) == (1, {"best": 0.5}, [1, 1, 1])
+
+
+def test_only_the_last_epoch_takes_room(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, {})
+    for epoch in (1, 2, 3):
+        journal.write(Entry(epoch, {}, {"a": torch.ones(3)}))
+    assert sorted(path.name for path in (tmp_path / "training").iterdir()) == [
+        "epoch-00003.safetensors",
+        "progress.json",
+    ]
