@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.plan import Trial, describe, estimate_s
-from harness.report import scores
-from harness.report.scores import Cell
+from harness.report.groups import groups
+from harness.report.scores import Cell, read_models
 from harness.report.text import visible
 from harness.views import spell_seconds
 
@@ -146,12 +146,12 @@ def _trials(folder: RunFolder) -> RenderableType:
 
 
 def _scores(folder: RunFolder) -> RenderableType:
-    found, _problems = scores.read_models(folder.path / "models")
+    found, _problems = read_models(folder.path / "models")
     arms = {name: step["detail"].get("arm", "") for name, step in _steps(folder, "trial").items()}
     several = len(set(arms.values())) > 1
     numbers = (">seeds", ">contested", ">chance", ">top-1", ">bits", ">nats", ">MAE us")
     table = _table(*(["arm"] if several else []), "predictor", "sees", *numbers)
-    for group in scores.groups(found, arms):
+    for group in groups(found, arms):
         chance = group.mean(lambda one: one.chance)
         table.add_row(
             *([group.arm] if several else []),

@@ -63,9 +63,9 @@ def _end_states(train: Sequence[Segment], known: int) -> np.ndarray:
 
 
 def compare(made: Rollout, test: Segment, names: Sequence[str]) -> dict[str, object]:
-    """The rollout beside as many real events: how far apart marks, pairs of marks and slice lengths are.
+    """The rollout beside as many real events: how far apart marks, their pairs and triples, and slice lengths are.
 
-    Distances of marks and pairs are total variation (0 the same, 1 nothing in common); that of slices is
+    Distances of marks, pairs and triples are total variation (0 the same, 1 nothing in common); that of slices is
     Kolmogorov's. `real_*` says how far as many other real events, next to those, are from them: what to expect of a
     perfect predictor. As many, because fewer events are further apart by chance alone.
     """
@@ -77,10 +77,12 @@ def compare(made: Rollout, test: Segment, names: Sequence[str]) -> dict[str, obj
     return {
         "steps": steps,
         "mark_distance": _variation(mark, real),
-        "pair_distance": _variation(_pairs(mark), _pairs(real)),
+        "pair_distance": _variation(_runs(mark, 2), _runs(real, 2)),
+        "triple_distance": _variation(_runs(mark, 3), _runs(real, 3)),
         "slice_distance": _kolmogorov(slice_us, real_us),
         "real_mark_distance": _variation(real, other),
-        "real_pair_distance": _variation(_pairs(real), _pairs(other)),
+        "real_pair_distance": _variation(_runs(real, 2), _runs(other, 2)),
+        "real_triple_distance": _variation(_runs(real, 3), _runs(other, 3)),
         "real_slice_distance": _kolmogorov(real_us, other_us),
         "frequencies": _frequencies(mark, real, names),
         "marks": mark.tolist(),
@@ -105,8 +107,12 @@ def _frequencies(mark: np.ndarray, real: np.ndarray, names: Sequence[str]) -> li
     return [{"mark": names[c], "rollout": made[c] / len(mark), "real": true[c] / len(real)} for c in order]
 
 
-def _pairs(mark: np.ndarray) -> np.ndarray:
-    return mark[:-1].astype(np.int64) << 32 | mark[1:].astype(np.int64)
+def _runs(mark: np.ndarray, length: int) -> np.ndarray:
+    """A number for each run of `length` marks; marks stay below 2^21."""
+    runs = np.zeros(max(len(mark) - length + 1, 0), np.int64)
+    for place in range(length):
+        runs = runs << 21 | mark[place : place + len(runs)].astype(np.int64)
+    return runs
 
 
 def _variation(left: np.ndarray, right: np.ndarray) -> float:

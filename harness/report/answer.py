@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from harness.report.facts import Run
-from harness.report.scores import Cell, Group, sees_less, standing
+from harness.report.groups import Group, chosen_on_validation, sees_less, standing
+from harness.report.scores import Cell
 from harness.report.svg import element
 from harness.report.text import count, percent, percent_range
 
@@ -24,6 +25,7 @@ class Contest:
     split: str  # contested, or overall where no switch was contested
     chance: float | None
     challenged: bool  # whether anything but baselines was scored
+    fair: bool  # chosen on the validation part, not by the score that is shown
 
     @property
     def outcome(self) -> str:
@@ -63,14 +65,14 @@ class Banner:
 def contests(groups: list[Group]) -> list[Contest]:
     """One contest for each mark, arm and regime that was scored, in the order of `groups`."""
     keys = dict.fromkeys((group.mark, group.arm, group.regime) for group in groups)
+    rank, fair = standing(groups), chosen_on_validation(groups)
     found = []
     for mark, arm, regime in keys:
         rivals = [group for group in groups if (group.mark, group.arm, group.regime) == (mark, arm, regime)]
-        best = max(rivals, key=standing)
-        split = "contested" if best.cell("contested", "top1") else "overall"
-        chance = best.mean(lambda seed: seed.chance) if split == "contested" else None
+        best = max(rivals, key=rank)
+        chance = best.mean(lambda seed: seed.chance) if best.hard == "contested" else None
         challenged = not all(rival.baseline for rival in rivals)
-        found.append(Contest(mark, arm, regime, best, _baseline(groups, best), split, chance, challenged))
+        found.append(Contest(mark, arm, regime, best, _baseline(groups, best), best.hard, chance, challenged, fair))
     return found
 
 
@@ -78,15 +80,16 @@ def _baseline(groups: list[Group], best: Group) -> Group | None:
     """The best baseline of the same mark, arm and regime; where that regime has none, of one that sees less."""
     same = [g for g in groups if g.baseline and (g.mark, g.arm) == (best.mark, best.arm) and g is not best]
     less = [g for g in same if sees_less(g.regime, best.regime)]
-    return max([g for g in same if g.regime == best.regime] or less, key=standing, default=None)
+    return max([g for g in same if g.regime == best.regime] or less, key=standing(groups), default=None)
 
 
 def lead(found: list[Contest]) -> Contest | None:
-    """The contest the page opens with: the highest score; on a draw the regime that sees less, which comes first.
+    """The contest the page opens with: the best of the bests; on a draw the regime that sees less, which comes first.
 
     One about contested switches goes before one about all, whose score is of an easier question.
     """
-    return max(found, key=lambda contest: (contest.split == "contested", standing(contest.best)), default=None)
+    rank = standing([contest.best for contest in found])
+    return max(found, key=lambda contest: (contest.split == "contested", rank(contest.best)), default=None)
 
 
 def leads_by_arm(found: list[Contest]) -> list[Contest]:
@@ -108,14 +111,15 @@ def answer(run: Run, found: list[Contest]) -> Markup:
         else "At no switch of the test part could more than one task have run; over all of them"
     )
     arm = f", on {first.arm}" if len({contest.arm for contest in found}) > 1 else ""
-    others = [standing(one.best) for one in leads_by_arm(found) if one.split == first.split and one is not first]
+    others = [one.best.test_score for one in leads_by_arm(found) if one.split == first.split and one is not first]
     if others:
-        arm += f": the highest score of {len(others) + 1} arms, of which the lowest is {percent(min(others))}"
+        arm += f": one of {len(others) + 1} arms; on the others the best of each scores {_spread(others)}"
     sentence = Markup(
-        "{where} {name} names the next {mark} {score} of the time{interval}{trials}{chance}{arm}."
+        "{where} {name}{chosen} names the next {mark} {score} of the time{interval}{trials}{chance}{arm}."
     ).format(
         where=where,
         name=element("strong", first.best.predictor),
+        chosen=", the best on the validation part," if first.fair and first.challenged else "",
         mark="task’s name" if first.mark == "comm" else "task",  # noqa: RUF001
         score=element("strong", percent(cell.value if cell else None)),
         arm=arm,
@@ -124,6 +128,10 @@ def answer(run: Run, found: list[Contest]) -> Markup:
         chance=f", against {percent(first.chance)} by chance" if first.chance is not None else "",
     )
     return sentence + " " + _against_baseline(first)
+
+
+def _spread(scores: list[float]) -> str:
+    return percent(scores[0]) if len(scores) == 1 else percent_range(min(scores), max(scores))
 
 
 def _interval(cell: Cell | None) -> str:

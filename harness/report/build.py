@@ -16,13 +16,15 @@ from markupsafe import Markup
 
 from harness.report import answer, figures, rows, text
 from harness.report.facts import Run, read_run
+from harness.report.groups import Group, chosen_on_validation
 from harness.report.recordings import TaskUse
-from harness.report.scores import REGIMES, SPLITS, Group
+from harness.report.scores import METRICS, REGIMES
 from harness.report.timeline import Timeline, timelines
 from harness.report.trials import Trial
 from harness.store import write_atomic
 
 SCRIPTS = ("timeline.js", "page.js")
+SHARES = ("top1", "top3", "macro_recall")  # scores that are read as percent
 
 
 def build(run_dir: Path) -> Path:
@@ -63,7 +65,8 @@ def page(run: Run) -> str:
             timeline_meta=json_in_script([one.meta() for one in drawn]),
             rows=rows.side_by_side(run.trials),
             curves=list(curve_panels(run.groups)),
-            contested_shares=contested_shares(run.groups),
+            counted=switches_scored(run.groups),
+            fair=chosen_on_validation(run.groups),
             slots=_slots(run),
             widest=max((step.seconds or 0 for step in run.steps), default=0) or 1.0,
             cut=[one for one in drawn if one.shown < one.total],
@@ -84,10 +87,10 @@ def rivals(groups: list[Group]) -> list[tuple[tuple[str, str, str], list[Group]]
     return [(key, list(members)) for key, members in groupby(groups, lambda one: (one.mark, one.arm, one.regime))]
 
 
-def contested_shares(groups: list[Group]) -> list[tuple[str, float]]:
-    """(arm, share of its test switches that were contested), where it is known."""
-    first = {group.arm: group.mean(lambda seed: seed.share_contested) for group in reversed(groups)}
-    return sorted((arm, share) for arm, share in first.items() if share is not None)
+def switches_scored(groups: list[Group]) -> list[tuple[str, dict[str, float]]]:
+    """(arm, split -> switches of its test part), where they are known; all seeds are scored on the same."""
+    found = {group.arm: group.seeds[0].events for group in reversed(groups)}
+    return sorted((arm, counts) for arm, counts in found.items() if counts.get("overall"))
 
 
 def curve_panels(groups: list[Group]) -> Iterator[tuple[Group, str, Markup]]:
@@ -112,7 +115,14 @@ def _environment() -> Environment:
         finalize=_finalize,
     )
     environment.globals.update(
-        figures=figures, text=text, regimes=REGIMES, splits=SPLITS, usable=_usable, hashes=_hashes, packed=_packed
+        figures=figures,
+        text=text,
+        regimes=REGIMES,
+        metrics=list(METRICS),
+        shares=SHARES,
+        usable=_usable,
+        hashes=_hashes,
+        packed=_packed,
     )
     return environment
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from harness.errors import StoreError
 from harness.report import scores
-from harness.report.scores import Group, Scored
+from harness.report.groups import Group, groups
+from harness.report.scores import Scored
 from harness.report.text import number, visible, visible_lines
 from harness.report.trials import Trial, mapping, read_trials
 
@@ -116,7 +117,7 @@ def read_run(folder: Path) -> Run:
         trials=trials,
         planned=_planned(spec),
         models=models,
-        groups=scores.groups(models, {trial.name: trial.arm for trial in trials}),
+        groups=groups(models, {trial.name: trial.arm for trial in trials}),
         problems=problems,
     )
 

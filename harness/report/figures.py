@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup
 
+from harness.report.groups import Group
 from harness.report.history import Curve
 from harness.report.recordings import REST, TASKS_SHOWN, Spread
-from harness.report.scores import Group, Rollout, Scored
+from harness.report.scores import Rollout, Scored
 from harness.report.svg import Scale, axis, element, grid, lane, nice_scale, tick_step, ticks, time_tick
 from harness.report.text import fixed, percent
 

@@ -56,6 +56,7 @@ class Recording:
     latency: Spread | None
     tasks: list[TaskUse]
     task_count: int
+    unended: int  # slices whose end was not recorded; they are in none of the other numbers
     edges_ns: tuple[float, ...]
     slices: pd.DataFrame  # start_ns, slice_ns, cpu, slot, end_state, wait_ns, contested; sorted by start_ns
 
@@ -66,10 +67,13 @@ def read_slices(folder: Path) -> pd.DataFrame:
     Raises OSError, ValueError or KeyError (pyarrow's own errors derive from them) where the table is not readable.
     """
     table = parquet.read_table(folder / "slices.parquet", columns=_COLUMNS)
+    unended = table["slice_ns"].null_count
+    table = table.filter(compute.is_valid(table["slice_ns"]))
     wait = compute.fill_null(compute.subtract(table["start_ns"], table["wake_ns"].cast("int64")), -1)
     table = table.drop_columns("wake_ns").append_column("wait_ns", wait)
     frame = table.to_pandas().sort_values("start_ns", kind="stable", ignore_index=True)
     frame["task"] = _labels(frame)
+    frame.attrs["unended"] = unended
     return frame
 
 
@@ -134,6 +138,7 @@ def summarise(frame: pd.DataFrame, slots: dict[str, int]) -> Recording:
         idle_share=float(lengths[(frame["slot"] == 0).to_numpy()].sum()) / total,
         latency=_spread(waited[(frame["slot"] != 0).to_numpy()], edges),
         tasks=sorted(tasks, key=lambda use: (use.slot == TASKS_SHOWN, -use.switches)),
+        unended=frame.attrs.get("unended", 0),
         task_count=int(frame["task"].nunique()),
         edges_ns=tuple(edges.tolist()),
         slices=frame,

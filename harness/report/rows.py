@@ -74,6 +74,7 @@ def side_by_side(trials: list[Trial]) -> list[tuple[str, list[str]]]:
         ("recorded", lambda rec: text.seconds(rec.span_s)),
         ("slices", lambda rec: text.count(rec.switches)),
         ("slices per second", lambda rec: text.count(rec.switches / rec.span_s if rec.span_s else None)),
+        ("slices without an end", lambda rec: text.count(rec.unended)),
         ("tasks", lambda rec: text.count(rec.task_count)),
         ("contested", lambda rec: text.percent(rec.contested_share)),
         ("idle", lambda rec: text.percent(rec.idle_share)),

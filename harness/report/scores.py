@@ -1,23 +1,26 @@
-"""What a models folder holds: each predictor's scores, seed by seed and over its seeds."""
+"""What a models folder holds: each predictor's scores, seed by seed."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from harness.report.history import Curve, read_curves
-from harness.report.text import fixed, number, percent, visible
+from harness.report.text import number, visible
 
-SPLITS = ("overall", "forced", "contested")
+SPLITS = ("overall", "forced", "contested", "open")
 METRICS = {  # name in scores.json -> the name of its interval there
     "top1": "top1_ci",
+    "top3": "top3_ci",
+    "macro_recall": "macro_recall_ci",
     "bits_per_switch": "bits_ci",
+    "calibration_error": "calibration_error_ci",
     "time_nll_nats": "time_nll_ci",
     "time_mae_us": "time_mae_ci",
+    "time_crps_us": "time_crps_us_ci",
+    "time_calibration_error": "time_calibration_error_ci",
 }
 BASELINES = ("most_frequent", "markov", "slice_markov", "ctw", "repeat", "fifo", "lifo")
 REGIMES = {
@@ -61,8 +64,9 @@ class Scored:
     trials: tuple[str, ...]
     test_events: float | None
     splits: dict[str, dict[str, Cell]]
+    events: dict[str, float]  # split -> switches of the test part
+    valid: dict[str, float]  # split -> top-1 on the validation part, which predictors are chosen by
     chance: float | None
-    share_contested: float | None
     by_trial: dict[str, dict[str, float]]  # split -> trial -> top-1
     fit_seconds: float | None
     parameters: float | None
@@ -75,33 +79,6 @@ class Scored:
     def group(self) -> tuple[str, str, tuple[str, ...], str]:
         """What its seeds have in common."""
         return (self.mark, self.regime, self.trials, self.predictor)
-
-
-@dataclass(frozen=True)
-class Group:
-    """One predictor over all its seeds: means, with intervals that hold every seed's interval."""
-
-    predictor: str
-    regime: str
-    mark: str
-    arm: str
-    baseline: bool
-    seeds: tuple[Scored, ...]
-    splits: dict[str, dict[str, Cell]]
-
-    def cell(self, split: str, metric: str) -> Cell | None:
-        """The score over the seeds, or None where there is none."""
-        return self.splits.get(split, {}).get(metric)
-
-    def by_trial(self, split: str) -> dict[str, float]:
-        """Top-1 in each trial by itself, the mean over the seeds; nothing where it is not known."""
-        known = [one.by_trial.get(split, {}) for one in self.seeds]
-        return {trial: fmean(one[trial] for one in known) for trial in known[0] if all(trial in one for one in known)}
-
-    def mean(self, value: Callable[[Scored], float | None]) -> float | None:
-        """The mean over the seeds of something each of them may have."""
-        known = [found for seed in self.seeds if (found := value(seed)) is not None]
-        return fmean(known) if known else None
 
 
 def read_models(folder: Path) -> tuple[list[Scored], list[str]]:
@@ -131,8 +108,9 @@ def _read(path: Path) -> Scored:
         trials=tuple(Path(str(trial)).name for trial in scores.get("trials", ())),
         test_events=number(scores.get("test_events")),
         splits={split: _cells(scores.get(split) or {}) for split in SPLITS},
+        events=_numbers(scores, "events"),
+        valid=_numbers(scores.get("valid") or {}, "top1"),
         chance=number(contested.get("chance_top1")),
-        share_contested=number(scores.get("share_contested")),
         by_trial=_by_trial(scores.get("by_trial") or {}),
         fit_seconds=number(scores.get("fit_seconds")),
         parameters=number(scores.get("parameters")),
@@ -149,6 +127,12 @@ def _by_trial(found: dict[str, Any]) -> dict[str, dict[str, float]]:
         split: {visible(trial): value for trial, row in found.items() if (value := number(row.get(name))) is not None}
         for split, name in names.items()
     }
+
+
+def _numbers(found: dict[str, Any], name: str) -> dict[str, float]:
+    """One number of each split, where it has it."""
+    known = {split: number((found.get(split) or {}).get(name)) for split in SPLITS}
+    return {split: value for split, value in known.items() if value is not None}
 
 
 def _cells(split: dict[str, Any]) -> dict[str, Cell]:
@@ -168,83 +152,9 @@ def _rollout(found: Any) -> Rollout | None:
     names = [visible(name) for name in found["names"]]
     distances = tuple(
         (kind, apart, real)
-        for kind in ("mark", "pair", "slice")
+        for kind in ("mark", "pair", "triple", "slice")
         if (apart := number(found.get(f"{kind}_distance"))) is not None
         and (real := number(found.get(f"real_{kind}_distance"))) is not None
     )
     real_marks, marks = found["real_marks"], found["marks"]
     return Rollout(tuple(names[mark] for mark in real_marks), tuple(names[mark] for mark in marks), distances)
-
-
-def groups(scored: Iterable[Scored], arms: dict[str, str]) -> list[Group]:
-    """Seeds put together, best first within each mark, arm and regime; `arms` maps trial to arm."""
-    together: dict[tuple[str, str, tuple[str, ...], str], list[Scored]] = {}
-    for one in scored:
-        together.setdefault(one.group, []).append(one)
-    found = [_group(seeds, arms) for seeds in together.values()]
-    order = list(REGIMES)
-    return sorted(
-        found,
-        key=lambda group: (
-            group.mark,
-            group.arm,
-            order.index(group.regime) if group.regime in order else len(order),
-            -standing(group),
-            group.predictor,
-        ),
-    )
-
-
-def _group(seeds: list[Scored], arms: dict[str, str]) -> Group:
-    first = seeds[0]
-    splits: dict[str, dict[str, Cell]] = {}
-    for split in SPLITS:
-        for metric in METRICS:
-            cells = [one.splits[split][metric] for one in seeds if metric in one.splits[split]]
-            if cells:
-                splits.setdefault(split, {})[metric] = _together(cells)
-    arm = ", ".join(dict.fromkeys(arms.get(trial, trial) for trial in first.trials))
-    ordered = tuple(sorted(seeds, key=lambda one: (len(one.seed), one.seed)))
-    return Group(first.predictor, first.regime, first.mark, arm, first.baseline, ordered, splits)
-
-
-def _together(cells: list[Cell]) -> Cell:
-    lows = [cell.low for cell in cells if cell.low is not None]
-    highs = [cell.high for cell in cells if cell.high is not None]
-    return Cell(fmean(cell.value for cell in cells), min(lows, default=None), max(highs, default=None))
-
-
-def sees_less(regime: str, other: str) -> bool:
-    """Whether one regime is known to see less than another."""
-    order = list(REGIMES)
-    return regime in order and other in order and order.index(regime) < order.index(other)
-
-
-def standing(group: Group) -> float:
-    """What predictors are ranked by: top-1 on contested switches, or on all where none is contested."""
-    cell = group.cell("contested", "top1") or group.cell("overall", "top1")
-    return cell.value if cell else -1.0
-
-
-def ranking(run_dir: Path) -> list[tuple[str, ...]]:
-    """The scores of a run folder for a terminal, best first within each mark, arm and regime.
-
-    Seven texts a row: predictor, what it sees, top-1 and chance at contested switches, then over all switches top-1,
-    bits per switch, and the mean absolute error of the time in microseconds.
-    """
-    scored, _ = read_models(run_dir / "models")
-    return [_row(group) for group in groups(scored, {})]
-
-
-def _row(group: Group) -> tuple[str, ...]:
-    contested, overall = group.cell("contested", "top1"), group.cell("overall", "top1")
-    bits, error = group.cell("overall", "bits_per_switch"), group.cell("overall", "time_mae_us")
-    return (
-        group.predictor,
-        group.regime,
-        percent(contested.value if contested else None),
-        percent(group.mean(lambda one: one.chance)),
-        percent(overall.value if overall else None),
-        fixed(bits.value if bits else None),
-        fixed(error.value if error else None, 1),
-    )

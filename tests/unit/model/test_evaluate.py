@@ -166,6 +166,7 @@ def test_a_rollout_of_the_right_model_looks_like_the_real_continuation(dataset: 
     assert beside["mark_distance"] < 0.15  # type: ignore[operator]
     assert beside["slice_distance"] < 0.15  # type: ignore[operator]
     assert beside["pair_distance"] < other["pair_distance"] / 1.5  # type: ignore[operator]
+    assert beside["triple_distance"] < other["triple_distance"] / 1.5  # type: ignore[operator]
 
 
 def test_a_rollout_is_measured_by_as_many_real_events_beside_those_it_is_compared_to(dataset: data.Dataset) -> None:
@@ -178,7 +179,7 @@ def test_a_rollout_is_measured_by_as_many_real_events_beside_those_it_is_compare
         made = rollout.Rollout(test.stream.mark[other].astype(np.int64), test.stream.slice_us()[other])
         assert len(made.mark) == steps == real.stop - real.start
         beside = rollout.compare(made, test, dataset.vocabulary.names)
-        for kind in ("mark", "pair", "slice"):  # a rollout that is real does as well as real events do
+        for kind in ("mark", "pair", "triple", "slice"):  # a rollout that is real does as well as real events do
             assert beside[f"{kind}_distance"] == pytest.approx(beside[f"real_{kind}_distance"])
 
 

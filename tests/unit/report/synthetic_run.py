@@ -125,10 +125,11 @@ def add_model(run: Path, kind: str, seed: int, contested: float | None, **more: 
         "seed": seed,
         "trials": more.pop("trials", ["000_nginx_ab", "001_nginx_ab"]),
         "test_events": 21_840,
-        "share_contested": 0.138,
         "overall": _table(0.93 + 0.05 * ((contested or 0.5) - 0.5), draw),
         "forced": _table(0.985, draw),
         "contested": {"events": 0} if contested is None else _table(contested, draw) | {"chance_top1": 0.442},
+        "open": {"events": 0} if contested is None else _table(contested - 0.05, draw),
+        "valid": more.pop("valid", {"overall": {"top1": 0.9}, "contested": {"top1": contested}}),
         "fit_seconds": float(draw.uniform(0.2, 40)),
         "parameters": int(draw.integers(100, 40_000)),
         "rollout": more.pop("rollout", _rollout(draw)),
@@ -152,6 +153,11 @@ def _table(top1: float, draw: np.random.Generator) -> dict[str, Any]:
         "time_nll_nats": nats,
         "time_nll_ci": [nats - 0.05, nats + 0.05],
         "time_mae_us": 25.4,
+        "top3": 0.97,
+        "macro_recall": 0.5,
+        "calibration_error": 0.02,
+        "time_crps_us": 18.2,
+        "time_calibration_error": 0.03,
     }
 
 
@@ -159,7 +165,7 @@ def _rollout(draw: np.random.Generator) -> dict[str, Any]:
     names = ["<unknown>", "ab#0", "nginx#0", "nginx#1", "ksoftirqd/0#0", "swapper/0#0"]
     real = ([1, 2, 1, 3, 1, 2, 4] * 150)[:1000]
     made = [mark if draw.random() < 0.8 else int(draw.integers(1, 6)) for mark in real]
-    distances = {f"{who}{kind}_distance": 0.1 for who in ("", "real_") for kind in ("mark", "pair", "slice")}
+    distances = {f"{who}{kind}_distance": 0.1 for who in ("", "real_") for kind in ("mark", "pair", "triple", "slice")}
     return {"steps": 1000, "marks": made, "real_marks": real, "names": names, **distances}
 
 

@@ -10,7 +10,7 @@ import pytest
 import synthetic_run
 
 from harness.errors import StoreError
-from harness.report import answer, build, rows, scores
+from harness.report import answer, build, rows
 from harness.report.facts import read_run
 
 
@@ -138,13 +138,50 @@ def two_arms(run: Path, high: float, low: float | None) -> Path:
     for number, (arm, score) in enumerate((("c-5", high), ("c-50", low))):
         place = f"{number:03d}_{arm}"
         synthetic_run.add_trial(run, place, synthetic_run.slices(100), arm=arm)
-        synthetic_run.add_model(run, "lstm", number, score, trials=[place], share_contested=0.1 * (number + 1))
+        synthetic_run.add_model(run, "lstm", number, score, trials=[place])
     return run
 
 
-def test_the_answer_says_that_its_arm_is_the_one_with_the_highest_score(tmp_path: Path) -> None:
+def test_the_answer_says_of_which_arm_it_is_and_how_the_others_fare(tmp_path: Path) -> None:
     said = spoken(two_arms(tmp_path, 0.9, 0.4)).replace("\u202f", " ")
-    assert ", on c-5: the highest score of 2 arms, of which the lowest is " in said
+    assert ", on c-5: one of 2 arms; on the others the best of each scores " in said
+
+
+def test_the_best_is_chosen_on_the_validation_part_and_shown_with_its_test_score(tmp_path: Path) -> None:
+    synthetic_run.write_manifest(tmp_path)
+    synthetic_run.add_model(tmp_path, "lstm", 0, 0.70, valid={"contested": {"top1": 0.8}})
+    synthetic_run.add_model(tmp_path, "gru", 0, 0.90, valid={"contested": {"top1": 0.6}})
+    (contest,) = answer.contests(read_run(tmp_path).groups)
+    assert contest.best.predictor == "lstm"
+    cell = contest.cell(contest.best)
+    assert cell is not None
+    assert cell.value == pytest.approx(0.70, abs=0.02)
+    assert "<strong>lstm</strong>, the best on the validation part, names" in spoken(tmp_path)
+    assert "chosen on the validation part and scored on the test part" in build(tmp_path).read_text("utf-8")
+
+
+def test_a_best_that_could_only_be_chosen_on_the_test_part_is_said_to_be(tmp_path: Path) -> None:
+    synthetic_run.write_manifest(tmp_path)
+    synthetic_run.add_model(tmp_path, "lstm", 0, 0.70)
+    synthetic_run.add_model(tmp_path, "gru", 0, 0.90, valid={})
+    (contest,) = answer.contests(read_run(tmp_path).groups)
+    assert (contest.best.predictor, contest.fair) == ("gru", False)
+    page = build(tmp_path).read_text("utf-8")
+    assert "the best on the validation part" not in page
+    assert "chosen on the test part, for want of scores on the validation part" in page
+
+
+def test_slices_without_an_end_are_counted_and_left_out(tmp_path: Path) -> None:
+    table = synthetic_run.slices(50)
+    ends = pa.array([*table["slice_ns"].to_pylist()[:-2], None, None], pa.int64())
+    synthetic_run.write_manifest(tmp_path)
+    synthetic_run.add_trial(tmp_path, "000_nginx_ab", table.set_column(1, "slice_ns", ends))
+    run = read_run(tmp_path)
+    recording = run.trials[0].recording
+    assert recording is not None
+    assert (recording.switches, recording.unended) == (48, 2)
+    assert 0 <= recording.idle_share <= 1
+    assert dict(rows.side_by_side(run.trials))["slices without an end"] == ["2"]
 
 
 def test_an_arm_without_contested_switches_does_not_lead_with_its_easier_score(tmp_path: Path) -> None:
@@ -219,13 +256,6 @@ def test_a_damaged_model_is_named_and_the_others_are_read(tmp_path: Path) -> Non
     run = read_run(tmp_path)
     assert [group.predictor for group in run.groups] == ["markov"]
     assert [problem.split()[0] for problem in run.problems] == ["lstm_s0", "lstm_s1", "lstm_s2", "lstm_s3"]
-
-
-def test_the_ranking_for_terminals_holds_the_contested_score_and_chance(tmp_path: Path) -> None:
-    rows = scores.ranking(synthetic_run.make_run(tmp_path, 100))
-    assert {len(row) for row in rows} == {7}
-    assert [row[0] for row in rows] == ["markov", "most_frequent", "lstm"]
-    assert all("44.2" in row[3] for row in rows)
 
 
 def test_a_folder_without_a_manifest_is_an_error_that_says_where(tmp_path: Path) -> None:

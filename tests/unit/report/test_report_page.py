@@ -135,16 +135,37 @@ def test_a_missing_piece_is_said_on_the_page(tmp_path: Path, case: str) -> None:
     assert said in written(tmp_path)
 
 
+def test_the_page_says_how_many_switches_were_forced_contested_and_open(tmp_path: Path) -> None:
+    synthetic_run.write_manifest(tmp_path)
+    synthetic_run.add_model(tmp_path, "markov", 0, 0.6)
+    path = tmp_path / "models" / "markov_s0" / "scores.json"
+    scores = json.loads(path.read_text())
+    for name, events in {"overall": 33_419, "forced": 9_540, "contested": 23_879, "open": 18_279}.items():
+        scores[name]["events"] = events
+    path.write_text(json.dumps(scores))
+    page = written(tmp_path).replace("\u202f", " ")
+    assert "Of the 33 419 switches scored, 9 540 were forced and 23 879 contested (71.5 %)" in page
+    assert "18 279 of the contested ones were <dfn>open</dfn>" in page
+
+
+def test_every_score_of_the_protocol_is_on_the_page(tmp_path: Path) -> None:
+    page = written(synthetic_run.make_run(tmp_path, 500))
+    for name in ("top-1", "top-3", "macro recall", "bits", "NLL (nats)", "MAE (µs)", "CRPS (µs)"):
+        assert page.count(f'<th scope="col" class="num">{name}</th>') == 4  # contested, open, forced, all
+    assert page.count('<th scope="col" class="num">calibration error</th>') == 8
+    assert "mix of triples in a row" in page
+
+
 def test_arms_are_told_apart_in_every_table_of_scores(tmp_path: Path) -> None:
     synthetic_run.write_manifest(tmp_path)
     for number, arm in enumerate(("c-5", "c-50")):
         place = f"{number:03d}_{arm}"
         synthetic_run.add_trial(tmp_path, place, synthetic_run.slices(100), arm=arm)
-        synthetic_run.add_model(tmp_path, "markov", number, 0.6, trials=[place], share_contested=0.1 * (number + 1))
+        synthetic_run.add_model(tmp_path, "markov", number, 0.6, trials=[place])
     page = written(tmp_path).replace("\u202f", " ")
-    assert page.count("<td>c-50</td>") == 3  # the head of the page, all scores, seed by seed
-    assert "on c-5, 10.0 % were contested" in page
-    assert "on c-50, 20.0 % were contested" in page
+    assert page.count("<td>c-50</td>") == 6  # the head of the page, all scores of four kinds of switches, seed by seed
+    assert "switches scored on c-5," in page
+    assert "switches scored on c-50," in page
     assert len(re.findall(r"<strong>markov</strong> [a-z ]+ on c-50<", page)) == 2  # training curves
     assert "<strong>markov</strong> on c-50, seed 1" in page  # rollout
 
