@@ -105,29 +105,25 @@ def _tables(blocks: dict[str, Block], decoder: Decoder, states: StateNames | Non
 
 @dataclass
 class _Slicing:
-    """Cuts slices with a look at the block to come, so each block is cut when the next one is there."""
+    """Cuts slices and hands them on, where slices are wanted."""
 
     slicer: Slicer
     sink: SliceSink | None
     usage: UsageCount
-    waiting: dict[str, pa.Table] | None = None
 
     def add(self, tables: dict[str, pa.Table]) -> None:
-        if self.waiting is not None:
-            self._cut(self.waiting, (tables["switches"], tables["wakeups"]))
-        self.waiting = tables
+        if self.sink is not None:
+            self.slicer.add(tables["switches"], tables["wakeups"], tables["migrations"])
+            self._hand_on(self.sink, self.slicer.ready())
 
     def finish(self) -> None:
-        if self.waiting is not None:
-            self._cut(self.waiting, None)
-        self.waiting = None
+        if self.sink is not None:
+            self._hand_on(self.sink, self.slicer.finish())
 
-    def _cut(self, block: dict[str, pa.Table], ahead: tuple[pa.Table, pa.Table] | None) -> None:
-        if self.sink is None:
-            return
-        made = self.slicer.feed(block["switches"], block["wakeups"], block["migrations"], ahead)
-        self.usage.add(made)
-        self.sink.add(made, self.slicer.earliest_open_ns)
+    def _hand_on(self, sink: SliceSink, made: pa.Table) -> None:
+        if made.num_rows:
+            self.usage.add(made)
+            sink.add(made, self.slicer.earliest_ns)
 
 
 def _shifted(recording: Recording, states: StateNames | None, bounds: list[list[int]], chunk_bytes: int) -> bool:

@@ -89,15 +89,17 @@ def _by_time(
 def _release(held: dict[str, list[tuple[int, Block]]], limit: int) -> dict[str, Block]:
     """Take the rows before `limit` out of `held`, sorted; what is left stays there, sorted too.
 
-    Rows of one time stay in the order of the file.
+    Rows of one time stay in the order of the files, and of each file.
     """
     released: dict[str, Block] = {}
     for table, blocks in held.items():
-        if not blocks:
-            continue
-        whole = join([block for _, block in sorted(blocks, key=lambda one: one[0])])
-        cut = int(np.searchsorted(whole["time_ns"], limit)) if limit != _NEVER else len(whole["time_ns"])
-        released[table] = {name: values[:cut] for name, values in whole.items()}
-        rest = {name: values[cut:].copy() for name, values in whole.items()}
-        held[table] = [(0, rest)] if len(rest["time_ns"]) else []
-    return {table: block for table, block in released.items() if len(block["time_ns"])}
+        ready, rest = [], []
+        for part in sorted({part for part, _ in blocks}):
+            whole = join([block for of, block in blocks if of == part])
+            cut = int(np.searchsorted(whole["time_ns"], limit)) if limit != _NEVER else len(whole["time_ns"])
+            ready.append({name: values[:cut] for name, values in whole.items()})
+            if cut < len(whole["time_ns"]):
+                rest.append((part, {name: values[cut:].copy() for name, values in whole.items()}))
+        held[table] = rest
+        released[table] = join(ready)
+    return {table: block for table, block in released.items() if block and len(block["time_ns"])}

@@ -105,22 +105,29 @@ class SliceSink:
             self._sink.add(table)
 
     def _insert_late(self) -> None:
-        """Write the file once more, with the late rows in their places."""
+        """Write the file once more, with the late rows in their places: of one time and CPU, they began last."""
         late, at = _sorted(self._late), 0
         starts = numbers(late, "start_ns")
         written = pq.ParquetFile(self.path)
+        rest = late.slice(0, 0)
         with TableSink(self._folder, self.name) as again:
             for group in range(written.num_row_groups):
-                rows = written.read_row_group(group).cast(SCHEMAS[self.name])
-                upto = int(np.searchsorted(starts, rows["start_ns"][-1].as_py(), side="right"))
-                again.add(_sorted([late.slice(at, upto - at), rows]))
-                at = upto
-            again.add(late.slice(at))
+                rows = _joined([rest, written.read_row_group(group).cast(SCHEMAS[self.name])])
+                last_ns = rows["start_ns"][-1].as_py()  # rows of that time may be in the next group too
+                upto = int(np.searchsorted(starts, last_ns))
+                end = int(np.searchsorted(numbers(rows, "start_ns"), last_ns))
+                again.add(_sorted([rows.slice(0, end), late.slice(at, upto - at)]))
+                at, rest = upto, rows.slice(end)
+            again.add(_sorted([rest, late.slice(at)]))
+
+
+def _joined(tables: list[pa.Table]) -> pa.Table:
+    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
 
 
 def _sorted(tables: list[pa.Table]) -> pa.Table:
-    """All rows by start and CPU."""
-    whole = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+    """All rows by start and CPU; rows of one start and CPU stay as they are."""
+    whole = _joined(tables)
     starts = numbers(whole, "start_ns")
     if len(starts) < 2 or (starts[1:] > starts[:-1]).all():
         return whole

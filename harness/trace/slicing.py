@@ -1,17 +1,23 @@
 """Slices: one stay of one task on one CPU each, with the tasks that could have been picked when it began.
 
-How the runnable set is rebuilt. A task waits from the moment it becomes runnable until it is picked:
+How the runnable set is rebuilt. Events are taken in the order of time; at one time wakeups come first, then migrations,
+then the switches as they stand in their table. A task waits from the moment it becomes runnable until it is picked:
 
-- from a wakeup (the first `waking`, `wakeup` or `wakeup_new` after it went to sleep), on the wakeup's target CPU;
+- from a wakeup (the first `waking`, `wakeup` or `wakeup_new` after it last left or got a CPU), on the target CPU;
 - from being switched out while still runnable (prev_state R or R+), on the CPU it left;
 - a migration while it waits moves it to another CPU;
-- a wakeup while it runs means nothing, unless it then goes to sleep and is next seen picked without another wakeup:
-  it was woken while it was going to sleep, and waits from that switch on.
+- leaving a CPU ends its wait too: the task had been running when it was woken, or its pick was lost;
+- a task that is switched out asleep, but was woken while it ran, waits from that switch on if it is picked before
+  anything else happens to it than a migration, at most `tracker.LOOKAHEAD` events later. It was woken while it was
+  going to sleep. If not, it was asleep.
 
 A task is known from its first event on. At a switch, the tasks waiting on that CPU (those that began to wait at the
 very time of the switch included) are `runnable`, in the order in which they began to wait there; the one that was
 picked is always among them. The idle task (tid 0) is in the list only where it was picked. The switch is `contested`
 where two or more tasks other than the idle task are in the list, and forced otherwise.
+
+Kernels that shift states (4.14 to 4.19) show a sleeping idle thread (state I) as preempted. There the last of the rules
+above tells for every task that left as R+ whether it waits.
 """
 
 from __future__ import annotations
@@ -20,15 +26,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from harness.errors import TraceError
 from harness.trace.columns import codes, column, numbers, texts
 from harness.trace.gather import Array
 from harness.trace.reader import Trace
 from harness.trace.states import is_runnable, true_state
 from harness.trace.tables import SCHEMAS
-from harness.trace.tracker import Tracker
+from harness.trace.tracker import LOOKAHEAD, Tracker
 
-_MAX_VALUES = (1 << 31) - 1
 _LATER = ("slice_ns", "end_state")  # what is known of a stay only when it ends
 _START_SCHEMA = pa.schema([field for field in SCHEMAS["slices"] if field.name not in _LATER])
 
@@ -44,70 +48,97 @@ def slices(trace: Trace) -> pa.Table:
 
 
 def slice_table(
-    switches: pa.Table, wakeups: pa.Table, migrations: pa.Table, *, shifted_states: bool = False
+    switches: pa.Table,
+    wakeups: pa.Table,
+    migrations: pa.Table,
+    *,
+    shifted_states: bool = False,
+    lookahead: int = LOOKAHEAD,
 ) -> pa.Table:
     """As `slices`, from tables sorted by time."""
-    return Slicer(shifted_states).feed(switches, wakeups, migrations)
+    slicer = Slicer(shifted_states, lookahead)
+    slicer.add(switches, wakeups, migrations)
+    return slicer.finish()
 
 
 class Slicer:
-    """Cuts a stream of events into slices, a block at a time.
+    """Cuts a stream of events into slices, block by block; how it is cut into blocks makes no difference.
 
-    What is to come tells whether a task that left was asleep, in the odd cases above. It is looked for in the same
-    block and, with `feed(..., ahead=...)`, in the next one; a task of which nothing is heard until then was asleep.
+    A block is held back until all that is looked ahead is there.
     """
 
-    def __init__(self, shifted_states: bool = False) -> None:
-        self._shifted = shifted_states
-        self._tracker = Tracker(shifted_states)
+    def __init__(self, shifted_states: bool = False, lookahead: int = LOOKAHEAD) -> None:
+        self._shifted, self._lookahead = shifted_states, lookahead
+        self._tracker = Tracker(shifted_states, lookahead)
+        self._held: list[tuple[pa.Table, ...]] = []
         self._open = _START_SCHEMA.empty_table()  # the stay that goes on, one per CPU
 
     @property
-    def earliest_open_ns(self) -> int | None:
-        """When the oldest stay that goes on began; slices to come begin no earlier. None where none goes on."""
-        return pc.min(self._open["start_ns"]).as_py()
+    def earliest_ns(self) -> int | None:
+        """Slices to come begin no earlier. None where nothing is known of any."""
+        begun = [pc.min(self._open["start_ns"]).as_py(), *(pc.min(held[0]["time_ns"]).as_py() for held in self._held)]
+        return min((time for time in begun if time is not None), default=None)
 
-    def feed(
-        self,
-        switches: pa.Table,
-        wakeups: pa.Table,
-        migrations: pa.Table,
-        ahead: tuple[pa.Table, pa.Table] | None = None,
-    ) -> pa.Table:
-        """The slices that end in this block, sorted by start. Each table is sorted and lies wholly behind the last one.
+    def add(self, switches: pa.Table, wakeups: pa.Table, migrations: pa.Table) -> None:
+        """Take the next block. Each table is sorted by time, and all of its rows are later than all taken before."""
+        self._held.append((switches, wakeups, migrations))
 
-        `ahead` are the switches and wakeups of the next block.
-        """
-        starts = self._starts(switches, wakeups, migrations, ahead)
+    def ready(self) -> pa.Table:
+        """The slices that can be told by now, sorted by start and CPU; none while it is not worth the trouble."""
+        rows = sum(table.num_rows for held in self._held for table in held)
+        if rows <= 3 * self._lookahead:
+            return SCHEMAS["slices"].empty_table()
+        tables = self._gathered()
+        times = np.concatenate([numbers(table, "time_ns") for table in tables])
+        place = rows - max(self._lookahead, 1)
+        before_ns = int(np.partition(times, place)[place])
+        edges = [int(np.searchsorted(numbers(table, "time_ns"), before_ns)) for table in tables]
+        self._held = [tuple(table.slice(edge) for table, edge in zip(tables, edges, strict=True))]
+        return self._cut(tables, before_ns)
+
+    def finish(self) -> pa.Table:
+        """The slices that are left when nothing more comes."""
+        if not self._held:
+            return SCHEMAS["slices"].empty_table()
+        tables, self._held = self._gathered(), []
+        return self._cut(tables, None)
+
+    def _gathered(self) -> list[pa.Table]:
+        """What is held, as one table of each kind."""
+        if len(self._held) == 1:
+            return list(self._held[0])
+        return [
+            pa.concat_tables(tables).unify_dictionaries().combine_chunks() for tables in zip(*self._held, strict=True)
+        ]
+
+    def _cut(self, tables: list[pa.Table], before_ns: int | None) -> pa.Table:
+        """The slices that end before a time (None: at any)."""
+        begun, switches = self._begun(*tables, before_ns=before_ns)
+        starts = _together(self._open, begun)
         cpu, old = numbers(starts, "cpu"), self._open.num_rows
         order = np.argsort(cpu, kind="stable")
         this, after = order[:-1], order[1:]
         follows = cpu[this] == cpu[after]
         ends = follows & (numbers(starts, "tid")[this] == _prev_tids(switches, old)[after])
         rows, after = this[ends], after[ends] - old
-        by_start = np.lexsort([cpu[rows], numbers(starts, "start_ns")[rows]])
+        by_start = np.lexsort([rows, cpu[rows], numbers(starts, "start_ns")[rows]])
         last = order[np.append(~follows, True)] if len(order) else order
         self._open = starts.take(pa.array(np.sort(last)))
         return self._finished(starts, rows[by_start], switches, after[by_start])
 
-    def _starts(
-        self,
-        switches: pa.Table,
-        wakeups: pa.Table,
-        migrations: pa.Table,
-        ahead: tuple[pa.Table, pa.Table] | None,
-    ) -> pa.Table:
-        """The stays that go on, then those that begin at each switch of the block."""
+    def _begun(
+        self, switches: pa.Table, wakeups: pa.Table, migrations: pa.Table, *, before_ns: int | None
+    ) -> tuple[pa.Table, pa.Table]:
+        """The stays that begin before a time, one at each switch; and these switches."""
         letters = [true_state(text, self._shifted) for text in texts(switches, "prev_state")]
-        wants = _runnable(letters, codes(switches, "prev_state"))
-        seen = (ahead[0], ahead[1], _runnable_of(ahead[0], self._shifted)) if ahead else None
-        waits = self._tracker.feed(switches, wants, wakeups, migrations, seen)
-        cpu, tid = numbers(switches, "cpu"), numbers(switches, "next_tid")
+        wants = np.array([*map(is_runnable, letters), False], dtype=bool)[codes(switches, "prev_state")]
+        waits = self._tracker.feed(switches, wants, wakeups, migrations, before_ns)
+        switches = switches.slice(0, len(waits.wait_ns))
+        cpu, tid = numbers(switches, "cpu").astype(np.int64), numbers(switches, "next_tid")
         order = np.argsort(cpu, kind="stable")
         places = np.empty(len(order), np.int64)
         places[order] = np.arange(len(order))
-        values, offsets = waits.sets(cpu, numbers(switches, "time_ns"), tid, order)
-        runnable = _lists(values, offsets, places)
+        runnable = _lists(*waits.sets(cpu, tid, order), places)
         lengths = pc.list_value_length(runnable).to_numpy(zero_copy_only=False)
         columns = [
             column(switches, "time_ns"),
@@ -119,8 +150,7 @@ class Slicer:
             runnable,
             pa.array(lengths - (tid == 0) >= 2),
         ]
-        begun = pa.Table.from_arrays(columns, schema=_START_SCHEMA)
-        return pa.concat_tables([self._open, begun]).unify_dictionaries().combine_chunks() if len(self._open) else begun
+        return pa.Table.from_arrays(columns, schema=_START_SCHEMA), switches
 
     def _finished(self, starts: pa.Table, rows: Array, switches: pa.Table, after: Array) -> pa.Table:
         begun = starts.take(pa.array(rows))
@@ -139,23 +169,12 @@ def _prev_tids(switches: pa.Table, old: int) -> Array:
     return np.concatenate([np.full(old, -1, np.int32), numbers(switches, "prev_tid")])
 
 
-def _runnable(letters: list[str], state: Array) -> Array:
-    return np.array([is_runnable(text) for text in letters] or [False], dtype=bool)[state]
-
-
-def _runnable_of(switches: pa.Table, shifted: bool) -> Array:
-    letters = [true_state(text, shifted) for text in texts(switches, "prev_state")]
-    return _runnable(letters, codes(switches, "prev_state"))
+def _together(first: pa.Table, second: pa.Table) -> pa.Table:
+    return pa.concat_tables([first, second]).unify_dictionaries().combine_chunks() if len(first) else second
 
 
 def _lists(values: Array, offsets: Array, places: Array) -> pa.Array:
-    """The lists at `places`. Offsets are of 32 bits, so more than two thousand million values are refused."""
-    if int(offsets[-1]) > _MAX_VALUES:
-        raise TraceError(
-            f"the runnable sets of this recording hold {int(offsets[-1])} tasks together",
-            expected=f"at most {_MAX_VALUES}",
-            hint="convert it to files instead, which is done in parts",
-        )
+    """The lists at `places`."""
     lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(values, pa.int32()))
     return lists if (places == np.arange(len(places))).all() else lists.take(pa.array(places))
 

@@ -8,51 +8,60 @@ import numpy as np
 
 from harness.trace.gather import Array
 
-# events of one task at one time are taken in this order: what makes it runnable, what moves it, off and on a CPU
-WAKE, MOVE, OUT_RUNNABLE, OUT_ASLEEP, IN, END = range(6)
+# The last four are of switches: picked; left asleep; left and waits, as it was preempted; left asleep and waits, as it
+# had been woken while it ran. UNCLEAR is left asleep or preempted, which what comes next tells.
+WAKE, MOVE, PICKED, ASLEEP, PREEMPTED, WOKEN, UNCLEAR = range(7)
 NEVER = np.iinfo(np.int64).max
 
 
 @dataclass
 class Events:
-    """Events of tasks other than the idle one. `row` is the switch, or -1; `rank` is their order in time."""
+    """Events of tasks other than the idle one.
+
+    `row` is the switch that it is part of, or before which it happened. `at` counts the events of all tables.
+    `rank` is the order in time, and at one time: wakeups, migrations, switches as they stand in their table.
+    """
 
     tid: Array
     time: Array
     cpu: Array
     kind: Array
     row: Array
+    at: Array
     rank: Array
 
     def only(self, chosen: Array) -> Events:
         """Those chosen by a mask or by places."""
         return Events(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
+    def by_task(self) -> Events:
+        """By task, and in time for each."""
+        return self.only(stable_order(self.tid - min(0, int(self.tid.min(initial=0)))))
 
-def with_ends(events: Events) -> Events:
-    """Put an END event, at the end of time, behind the last event of each task."""
-    last = np.flatnonzero(np.diff(events.tid, append=events.tid[-1:] + 1)) + 1
-    tid = events.tid[last - 1]
-    return Events(
-        np.insert(events.tid, last, tid),
-        np.insert(events.time, last, NEVER),
-        np.insert(events.cpu, last, -1),
-        np.insert(events.kind, last, END),
-        np.insert(events.row, last, -1),
-        np.insert(events.rank, last, len(events.rank)),
+
+def no_events() -> Events:
+    """None at all."""
+    return Events(*(np.zeros(0, np.int64) for _ in fields(Events)))
+
+
+def join(first: Events, second: Events) -> Events:
+    """One after the other in time."""
+    joined = Events(
+        *(np.concatenate([getattr(part, field.name) for part in (first, second)]) for field in fields(Events))
     )
-
-
-def last_before(place: Array, marked: Array) -> Array:
-    """For each event the nearest marked one strictly before it, or -1."""
-    found = np.where(marked, place, -1)
-    return np.concatenate([[-1], np.maximum.accumulate(found)[:-1]]) if len(found) else found
+    joined.rank = np.arange(len(joined.tid))
+    return joined
 
 
 def task_starts(tid: Array) -> Array:
-    """For each event the first event of its task."""
-    starts = np.concatenate([[True], tid[1:] != tid[:-1]]) if len(tid) else np.zeros(0, bool)
-    return np.maximum.accumulate(np.where(starts, np.arange(len(tid)), 0))
+    """At which events, sorted by task, another task begins."""
+    return np.concatenate([[True], tid[1:] != tid[:-1]]) if len(tid) else np.zeros(0, bool)
+
+
+def next_place(marked: Array) -> Array:
+    """For each event the nearest marked one at or after it, else NEVER; with one place more behind the last."""
+    found = np.append(np.where(marked, np.arange(len(marked)), NEVER), NEVER)
+    return np.minimum.accumulate(found[::-1])[::-1]
 
 
 def stable_order(values: Array) -> Array:

@@ -2,130 +2,113 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import numpy as np
 import pyarrow as pa
 
 from harness.trace.columns import numbers
 from harness.trace.gather import Array
 from harness.trace.task_events import (
-    IN,
+    ASLEEP,
     MOVE,
-    OUT_ASLEEP,
-    OUT_RUNNABLE,
+    NEVER,
+    PICKED,
+    PREEMPTED,
+    UNCLEAR,
     WAKE,
+    WOKEN,
     Events,
-    last_before,
-    stable_order,
+    join,
+    next_place,
+    no_events,
     task_starts,
-    with_ends,
 )
 from harness.trace.waits import Waits, waits_of
 
+LOOKAHEAD = 30_000  # switches, wakeups and migrations of the recording, all CPUs together
+
 
 class Tracker:
-    """Follows tasks through a stream of events, block by block."""
+    """Follows tasks through a stream of events, block by block. The rules are those of `slicing`."""
 
-    def __init__(self, shifted_states: bool = False) -> None:
-        self._shifted = shifted_states
-        self._carried = _empty()
+    def __init__(self, shifted_states: bool = False, lookahead: int = LOOKAHEAD) -> None:
+        self._shifted, self._lookahead = shifted_states, lookahead
+        self._carried = no_events()
 
     def feed(
-        self,
-        switches: pa.Table,
-        runnable: Array,
-        wakeups: pa.Table,
-        moves: pa.Table,
-        ahead: tuple[pa.Table, pa.Table, Array] | None = None,
+        self, switches: pa.Table, runnable: Array, wakeups: pa.Table, moves: pa.Table, before_ns: int | None = None
     ) -> Waits:
-        """The waits of a block. `runnable`: at which switches the task that left still wanted the CPU.
+        """The waits of the events before `before_ns` (None: of all). What is behind it will be given again.
 
-        `ahead` are the switches and wakeups of the next block, and the same for its switches.
+        `runnable`: at which switches the task that left still wanted the CPU. Behind `before_ns` there must be as many
+        events as are looked ahead, or the end of the stream.
         """
-        block = _in_time(_events(switches, runnable, wakeups, moves))
-        seen = _join([self._carried, block])
-        coming = _firsts(_in_time(_events(ahead[0], ahead[2], ahead[1], moves.slice(0, 0)))) if ahead else _empty()
-        events = _join([seen, coming])
-        waits = waits_of(with_ends(_by_task(events)), switches.num_rows, self._shifted)
-        self._carried = _unsettled(_by_task(seen))
-        return waits
+        left = np.where(runnable, UNCLEAR if self._shifted else PREEMPTED, ASLEEP)
+        events = join(self._carried, _in_time(switches, left, wakeups, moves)).by_task()
+        _settle(events, self._lookahead)
+        rows = switches.num_rows
+        if before_ns is not None:
+            events = events.only(events.time < before_ns)
+            rows = int(np.searchsorted(numbers(switches, "time_ns"), before_ns))
+        self._carried = _still_waiting(events)
+        return waits_of(events, rows)
 
 
-def _empty() -> Events:
-    return Events(*(np.zeros(0, np.int64) for _ in fields(Events)))
-
-
-def _events(switches: pa.Table, runnable: Array, wakeups: pa.Table, moves: pa.Table) -> Events:
-    time, cpu, rows = numbers(switches, "time_ns"), numbers(switches, "cpu"), np.arange(switches.num_rows)
-    none = np.full(wakeups.num_rows + moves.num_rows, -1)
-    kinds = np.concatenate(
-        [
-            np.full(wakeups.num_rows, WAKE),
-            np.full(moves.num_rows, MOVE),
-            np.where(runnable, OUT_RUNNABLE, OUT_ASLEEP),
-            np.full(len(time), IN),
-        ]
-    )
-    tids = [
-        numbers(wakeups, "tid"),
-        numbers(moves, "tid"),
-        numbers(switches, "prev_tid"),
-        numbers(switches, "next_tid"),
-    ]
-    times = np.concatenate([numbers(wakeups, "time_ns"), numbers(moves, "time_ns"), time, time])
-    cpus = np.concatenate([numbers(wakeups, "target_cpu"), numbers(moves, "dest_cpu"), cpu, cpu])
-    tid, row = np.concatenate(tids).astype(np.int64), np.concatenate([none, rows, rows])
-    return Events(tid, times, cpus, kinds, row, np.zeros(0, np.int64))
-
-
-def _in_time(events: Events) -> Events:
+def _in_time(switches: pa.Table, left: Array, wakeups: pa.Table, moves: pa.Table) -> Events:
     """In the order of time, without the idle tasks."""
-    order = np.argsort(events.time, kind="stable")
-    order = order[events.tid[order] != 0]
-    events.rank = np.zeros(len(events.tid), np.int64)
-    return events.only(order)
+    time, cpu = numbers(switches, "time_ns"), numbers(switches, "cpu")
+    tids = np.stack([numbers(switches, "prev_tid"), numbers(switches, "next_tid")], axis=1).reshape(-1)
+    kinds = np.stack([left, np.full(len(left), PICKED)], axis=1).reshape(-1)
+    whole = Events(
+        np.concatenate([numbers(wakeups, "tid"), numbers(moves, "tid"), tids]).astype(np.int64),
+        np.concatenate([numbers(wakeups, "time_ns"), numbers(moves, "time_ns"), np.repeat(time, 2)]),
+        np.concatenate([numbers(wakeups, "target_cpu"), numbers(moves, "dest_cpu"), np.repeat(cpu, 2)]).astype(
+            np.int64
+        ),
+        np.concatenate([np.full(wakeups.num_rows, WAKE), np.full(moves.num_rows, MOVE), kinds]),
+        *[np.zeros(0, np.int64)] * 3,
+    )
+    order = np.argsort(whole.time, kind="stable")
+    kind = whole.kind[order]
+    picks = np.cumsum(kind == PICKED)
+    whole.row, whole.at, whole.rank = (np.empty(len(order), np.int64) for _ in range(3))
+    whole.row[order] = picks - (kind == PICKED)
+    whole.at[order] = np.cumsum(kind != PICKED)
+    return whole.only(order[whole.tid[order] != 0])
 
 
-def _join(parts: list[Events]) -> Events:
-    """One after the other in time; `rank` says so."""
-    joined = Events(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Events)))
-    joined.rank = np.arange(len(joined.tid))
-    return joined
+def _settle(events: Events, lookahead: int) -> None:
+    """Tell of each task that left the CPU, and may have been asleep or not, which it was. Events are by task."""
+    kind = events.kind
+    switched = task_starts(events.tid) | (kind >= PICKED)
+    place = np.arange(len(kind))
+    since = np.concatenate([[0], np.maximum.accumulate(np.where(switched, place, 0))[:-1]]) if len(kind) else place
+    since = np.where(task_starts(events.tid), place, since)
+    wakes = np.concatenate([[0], np.cumsum(kind == WAKE)])
+    woken = (kind == ASLEEP) & (wakes[:-1] > wakes[since])
+    unclear = np.flatnonzero(woken | (kind == UNCLEAR))
+    following = np.minimum(next_place(kind != MOVE)[unclear + 1], len(kind) - 1)
+    picked = (following > unclear) & (events.tid[following] == events.tid[unclear]) & (kind[following] == PICKED)
+    picked &= events.at[following] - events.at[unclear] <= lookahead
+    waits = np.where(kind[unclear] == UNCLEAR, PREEMPTED, WOKEN)
+    kind[unclear] = np.where(picked, waits, ASLEEP)
 
 
-def _by_task(events: Events) -> Events:
-    """By task, and in time for each."""
-    return events.only(stable_order(events.tid - min(0, int(events.tid.min(initial=0)))))
+def _still_waiting(events: Events) -> Events:
+    """What must be known of the past for the blocks to come, in the order of time: why and where each task waits.
 
-
-def _firsts(events: Events) -> Events:
-    """The first event of each task, none of them a switch of this block."""
-    _, places = np.unique(events.tid, return_index=True)
-    found = events.only(np.sort(places))
-    found.row = np.full(len(found.row), -1)
-    return found
-
-
-def _unsettled(events: Events) -> Events:
-    """What must be known of the past for the blocks to come, in the order of time.
-
-    That is, of each task that is not simply asleep: what happened since the switch before its last one, with no more
-    than the first wakeup after each switch.
+    That is, of what happened since its last switch, the first wakeup and the last migration.
     """
-    place, starts = np.arange(len(events.tid)), task_starts(events.tid)
-    switched = events.kind >= OUT_RUNNABLE
-    before = np.maximum(last_before(place, switched), starts - 1)  # the switch before an event, of the same task
-    ends = np.flatnonzero(np.append(events.tid[1:] != events.tid[:-1], True)) if len(place) else place
-    of = np.cumsum(place == starts) - 1  # the number of each event's task
-    last = np.where(switched[ends], ends, before[ends])
-    since = np.where(last >= starts[ends], before[np.maximum(last, 0)], starts[ends] - 1)
-    wakes = np.concatenate([[0], np.cumsum(events.kind == WAKE)])
-    recent = (place >= since[of]) & (place >= starts)
-    first_wake = wakes[place] == wakes[before + 1]
-    asleep = (last >= starts[ends]) & (events.kind[last] == OUT_ASLEEP)
-    woken = wakes[ends + 1] > wakes[np.maximum(since, starts[ends])]
-    kept = recent & ((events.kind != WAKE) | first_wake) & ~(asleep & ~woken)[of]
+    kind, starts = events.kind, task_starts(events.tid)
+    place = np.arange(len(kind))
+    ends = np.flatnonzero(np.append(starts[1:], True)) if len(kind) else place
+    of = np.cumsum(starts) - 1
+    since = np.maximum.accumulate(np.where(starts | (kind >= PICKED), place, 0)) if len(kind) else place
+    recent = place >= since[ends][of]
+    wakes = np.concatenate([[0], np.cumsum(kind == WAKE)])
+    first_wake = (kind == WAKE) & (wakes[:-1] == wakes[since[ends]][of])
+    moves = np.concatenate([[0], np.cumsum(kind == MOVE)])
+    last_move = (kind == MOVE) & (moves[1:] == moves[ends + 1][of])
+    kept = recent & (first_wake | last_move | (kind == PREEMPTED) | (kind == WOKEN))
     found = events.only(kept)
-    found.row = np.full(len(found.row), -1)
+    found.row[:], found.at[:] = 0, -NEVER // 2
     return found.only(np.argsort(found.rank))

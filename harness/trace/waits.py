@@ -6,74 +6,70 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from harness.errors import TraceError
 from harness.trace.gather import Array
 from harness.trace.task_events import (
-    END,
-    IN,
     MOVE,
-    NEVER,
-    OUT_ASLEEP,
-    OUT_RUNNABLE,
+    PICKED,
+    PREEMPTED,
     WAKE,
+    WOKEN,
     Events,
-    last_before,
+    next_place,
     stable_order,
     task_starts,
 )
 
 _BLOCK = 1 << 16
+_MAX_VALUES = (1 << 31) - 1
 
 
 @dataclass(frozen=True)
 class Waits:
-    """Stretches of waiting on one CPU: task, CPU, begin and end (ns), and the rank of the begin among all events.
+    """Stretches of waiting on one CPU: the task, the CPU, and the switches (of any CPU) from `first` up to `stop`.
 
-    `begin_row` is the switch with which it began, `pick` the one that ended it by picking the task there; -1 where
-    there is none. Per switch: `wait_ns` is when the picked task began to wait, `wake_ns` when it was woken, or -1.
+    `rank` is the order in which they began; `pick` the switch that ended it by picking the task there, -1 where none
+    did. Per switch: `wait_ns` is when the picked task began to wait, `wake_ns` when it was woken, or -1.
     """
 
     tid: Array
     cpu: Array
-    begin_ns: Array
-    begin_rank: Array
-    begin_row: Array
-    end_ns: Array
+    first: Array
+    stop: Array
+    rank: Array
     pick: Array
     wait_ns: Array
     wake_ns: Array
 
-    def sets(self, cpu: Array, time: Array, tid: Array, order: Array) -> tuple[Array, Array]:
+    def sets(self, cpu: Array, tid: Array, order: Array) -> tuple[Array, Array]:
         """The runnable tasks at every switch, one after the other, and where each switch's begin (n + 1 offsets).
 
-        The switches are taken by (CPU, time), which `order` is.
+        The switches are taken by CPU, and in time on each, which `order` is; `cpu` and `tid` (picked) are theirs.
         """
         place = np.empty(len(order), np.int64)
         place[order] = np.arange(len(order))
-        first, stop = self._spans(cpu, time, order, place)
+        keys = cpu[order] * (len(order) + 1) + order
+        own = self.cpu * (len(order) + 1)
+        first, stop = np.searchsorted(keys, own + self.first), np.searchsorted(keys, own + self.stop)
         alone = np.ones(len(order), bool)
-        alone[self.pick[(self.pick >= 0) & (first < stop)]] = False
+        alone[self.pick[self.pick >= 0]] = False
         alone_rows = np.flatnonzero(alone)
-        by_rank = stable_order(self.begin_rank)
+        by_rank = stable_order(self.rank)
         tids = np.concatenate([self.tid[by_rank], tid[alone_rows]]).astype(np.int32)
         first = np.concatenate([first[by_rank], place[alone_rows]])
         stop = np.concatenate([stop[by_rank], place[alone_rows] + 1])
+        _demand_few(int((stop - first).sum()))
         return _expand(tids, first, stop, len(order))
 
-    def _spans(self, cpu: Array, time: Array, order: Array, place: Array) -> tuple[Array, Array]:
-        """Each wait as a range of places in `order`: the switches on its CPU during which it lasted."""
-        first, stop = np.zeros(len(self.tid), np.int64), np.zeros(len(self.tid), np.int64)
-        ordered_cpu, ordered_time = cpu[order], time[order]
-        for number in np.unique(self.cpu):
-            low, high = np.searchsorted(ordered_cpu, [number, number + 1])
-            here = np.flatnonzero(self.cpu == number)
-            times = ordered_time[low:high]
-            first[here] = low + np.searchsorted(times, self.begin_ns[here])
-            stop[here] = low + np.searchsorted(times, self.end_ns[here])
-        left = self.begin_row >= 0
-        first[left] = place[self.begin_row[left]]
-        picked = self.pick >= 0
-        stop[picked] = place[self.pick[picked]] + 1
-        return first, np.maximum(first, stop)
+
+def _demand_few(values: int) -> None:
+    """Offsets are of 32 bits, so more than two thousand million values are refused."""
+    if values > _MAX_VALUES:
+        raise TraceError(
+            f"the runnable sets of this recording hold {values} tasks together",
+            expected=f"at most {_MAX_VALUES}",
+            hint="convert it to files instead, which is done in parts",
+        )
 
 
 def _expand(tids: Array, first: Array, stop: Array, places: int) -> tuple[Array, Array]:
@@ -100,85 +96,51 @@ def _expand(tids: Array, first: Array, stop: Array, places: int) -> tuple[Array,
     return np.concatenate(values), offsets
 
 
-def waits_of(events: Events, switches: int, shifted_states: bool) -> Waits:
-    """The waits in these events, which are by task and time, each task's closed by an END.
-
-    `switches` is how many switches there are in the block that the rows of the events are counted in.
-    """
-    kind, place = events.kind, np.arange(len(events.kind))
-    anchor = last_before(place, kind >= OUT_RUNNABLE)
-    closing = np.flatnonzero((kind == IN) | (kind == END))
-    before = anchor[closing]
-    anchored = (before >= 0) & (kind[np.maximum(before, 0)] != END)
-    first_wake = _next(place, kind == WAKE)[np.where(anchored, before + 1, task_starts(events.tid)[closing])]
-    begin = _begins(kind, closing, before, anchored, first_wake, anchor, shifted_states)
-    picked = (begin >= 0) & (events.row[closing] >= 0)
-    woken = picked & (kind[np.maximum(begin, 0)] != OUT_RUNNABLE)
+def waits_of(events: Events, switches: int) -> Waits:
+    """The waits in these events, which are settled, and by task and time. `switches`: how many switches there are."""
+    kind, tid = events.kind, events.tid
+    opening = np.flatnonzero(task_starts(tid) | (kind >= PICKED))  # a wait lies between two of these
+    closing = np.append(opening[1:], len(kind))[: len(opening)]
+    left = (kind[opening] == PREEMPTED) | (kind[opening] == WOKEN)
+    begin = np.where(left, opening, next_place(kind == WAKE)[opening])
+    waited = np.flatnonzero(begin < closing)
+    if not len(waited):
+        return Waits(*[np.zeros(0, np.int64)] * 6, *[np.full(switches, -1, np.int64)] * 2)
+    begin, closing = begin[waited], closing[waited]
+    last = np.minimum(closing, len(kind) - 1)
+    ended = (closing < len(kind)) & (tid[last] == tid[begin])
+    stop = np.where(ended, events.row[last], switches)
+    pick = np.where(ended & (kind[last] == PICKED), events.row[last], -1)
     waits, wakes = np.full(switches, -1, np.int64), np.full(switches, -1, np.int64)
-    waits[events.row[closing[picked]]] = events.time[begin[picked]]
-    wakes[events.row[closing[woken]]] = events.time[begin[woken]]
-    return _stretches(events, closing[begin >= 0], begin[begin >= 0], waits, wakes)
+    picked = pick >= 0
+    woken = picked & (kind[begin] != PREEMPTED)
+    waits[pick[picked]] = events.time[begin[picked]]
+    wakes[pick[woken]] = events.time[begin[woken]]
+    return _stretches(events, begin, closing, stop, pick, waits, wakes)
 
 
-def _begins(
-    kind: Array,
-    closing: Array,
-    before: Array,
-    anchored: Array,
-    first_wake: Array,
-    anchor: Array,
-    shifted_states: bool,
-) -> Array:
-    """The event with which each wait that ends at `closing` began, or -1 where that is not known."""
-    anchor_kind = np.where(anchored, kind[np.maximum(before, 0)], IN)
-    woken = first_wake < closing
-    ends = kind[closing] == END
-    begin = np.where(woken & ~(ends & anchored & (anchor_kind == IN)), first_wake, -1)
-    left = anchor_kind == OUT_RUNNABLE
-    if shifted_states:  # these kernels show a sleeping idle thread (state I) as preempted: R+ and then woken is asleep
-        left &= ~woken & ~ends
-    begin[left] = before[left]
-    begin[woken_while_leaving(kind, before, anchor, (anchor_kind == OUT_ASLEEP) & ~woken & ~ends)] = -2
-    return np.where(begin == -2, before, begin)
-
-
-def woken_while_leaving(kind: Array, before: Array, anchor: Array, candidates: Array) -> Array:
-    """Waits after going to sleep, without a wakeup of their own: those with one while the task was still running."""
-    chosen = np.flatnonzero(candidates)
-    asleep = before[chosen]
-    wakes = np.concatenate([[0], np.cumsum(kind == WAKE)])
-    since = np.maximum(anchor[asleep], 0)
-    return chosen[wakes[asleep] > wakes[since]]
-
-
-def _stretches(events: Events, closing: Array, begin: Array, waits: Array, wakes: Array) -> Waits:
+def _stretches(
+    events: Events, begin: Array, closing: Array, stop: Array, pick: Array, waits: Array, wakes: Array
+) -> Waits:
     """Cut each wait where the task is moved."""
-    owner = np.full(len(events.kind), -1)
-    owner[begin] = np.arange(len(begin))
-    owner = np.maximum.accumulate(owner) if len(owner) else owner
     moves = np.flatnonzero(events.kind == MOVE)
-    held = owner[moves]
-    inside = (held >= 0) & (moves < closing[np.maximum(held, 0)]) if len(begin) else np.zeros(len(moves), bool)
-    points = np.sort(np.concatenate([begin, moves[inside]]))
-    last = np.append(points[1:], len(events.kind))
-    stop = np.minimum(last, closing[owner[points]]) if len(points) else points
-    ends_here = stop == closing[owner[points]] if len(points) else np.zeros(0, bool)
-    same_cpu = events.cpu[points] == events.cpu[stop]
-    picked = ends_here & same_cpu & (events.kind[stop] == IN)
+    held = np.searchsorted(begin, moves, side="right") - 1
+    inside = (held >= 0) & (moves < closing[held])
+    points = np.concatenate([begin, moves[inside]])
+    owner = np.concatenate([np.arange(len(begin)), held[inside]])
+    order = np.argsort(points)
+    points, owner = points[order], owner[order]
+    more = np.append(owner[1:] == owner[:-1], False)
+    until = np.where(more, events.row[np.append(points[1:], 0)], stop[owner])
+    last = np.minimum(closing[owner], len(events.kind) - 1)
+    picked = ~more & (pick[owner] >= 0) & (events.cpu[points] == events.cpu[last])
     return Waits(
         tid=events.tid[points],
         cpu=events.cpu[points],
-        begin_ns=events.time[points],
-        begin_rank=events.rank[points],
-        begin_row=events.row[points],
-        end_ns=events.time[stop],
-        pick=np.where(picked, events.row[stop], -1),
+        first=events.row[points],
+        stop=np.where(picked, until + 1, until),
+        rank=events.rank[points],
+        pick=np.where(picked, pick[owner], -1),
         wait_ns=waits,
         wake_ns=wakes,
     )
-
-
-def _next(place: Array, marked: Array) -> Array:
-    """For each event the nearest marked one at or after it; one place more is kept for what lies behind the last."""
-    found = np.append(np.where(marked, place, NEVER), NEVER)
-    return np.minimum.accumulate(found[::-1])[::-1]

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from forge import Forge, Switch
@@ -16,6 +17,7 @@ import harness.trace
 from harness.errors import TraceError
 from harness.trace.convert import ALL_TABLES, convert
 from harness.trace.sinks import SliceSink
+from harness.trace.tables import SCHEMAS
 
 
 def assert_written_as_read(path: Path, folder: Path, **options: int) -> None:
@@ -44,6 +46,18 @@ def test_folders_and_compressed_recordings_are_written_in_parts(options: tuple[s
     assert_written_as_read(recording, tmp_path / "out", chunk_bytes=1 << 16, release_rows=100)
 
 
+def test_rows_of_one_time_in_several_files_stay_in_the_order_of_the_files(tmp_path: Path) -> None:
+    folder = tmp_path / "perf.data"
+    folder.mkdir()
+    (folder / "data").write_bytes(Forge().write([(0, 3, b"a", 1, 1, b"b", 2)]))  # a file with no data was not finished
+    for part, pace in ((0, 1), (1, 3), (2, 2)):  # so that they are read by turns, and all have the same times
+        switches: list[Switch] = [
+            (60 * (place // 60) * pace, part, b"a", place, 1, b"b", place + 1) for place in range(6000 // pace)
+        ]
+        (folder / f"data.{part}").write_bytes(b"".join(map(Forge().sample, switches)))
+    assert_written_as_read(folder, tmp_path / "out", chunk_bytes=1 << 16, release_rows=10)
+
+
 def test_a_recording_in_no_order_at_all_is_sorted(tmp_path: Path) -> None:
     backwards: list[Switch] = [
         (10**9 - 1000 * place, place % 3, b"a", place, 1, b"b", place - 1) for place in range(3000)
@@ -52,12 +66,29 @@ def test_a_recording_in_no_order_at_all_is_sorted(tmp_path: Path) -> None:
     assert_written_as_read(tmp_path / "perf.data", tmp_path / "out", chunk_bytes=1 << 16, release_rows=10)
 
 
+def test_slices_that_come_late_stand_behind_those_of_the_same_time_and_cpu(tmp_path: Path) -> None:
+    table = pa.Table.from_pylist(
+        [
+            {"start_ns": start, "slice_ns": length, "cpu": cpu, "comm": "a", "tid": 1, "prio": 1, "end_state": "S"}
+            | {"wake_ns": None, "runnable": [1], "contested": False}
+            for start, cpu, length in [(1, 0, 1), (5, 0, 0), (5, 2, 2), (5, 1, 9), (5, 0, 8), (1, 1, 9), (5, 3, 9)]
+        ],
+        schema=SCHEMAS["slices"],
+    )
+    for first in range(1, 6):
+        with SliceSink(tmp_path) as sink:
+            sink.add(table.slice(0, first), None)
+            sink.add(table.slice(first), None)
+        written = [(row["start_ns"], row["cpu"], row["slice_ns"]) for row in pq.read_table(sink.path).to_pylist()]
+        assert written == [(1, 0, 1), (1, 1, 9), (5, 0, 0), (5, 0, 8), (5, 1, 9), (5, 2, 2), (5, 3, 9)]
+
+
 def test_slices_that_come_late_are_put_in_their_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SliceSink, "held_rows", 5)
     quiet: list[Switch] = [(1, 1, b"q", 5, 1, b"hog", 6)]
     busy: list[Switch] = [(10 + place, 0, b"a", place % 2 + 1, 1, b"b", 2 - place % 2) for place in range(2000)]
     late: list[Switch] = [(1500, 1, b"hog", 6, 1, b"q", 5), (1800, 1, b"q", 5, 1, b"hog", 6)]
-    forged = Forge().write(sorted([*quiet, *busy, *late]))
+    forged = Forge().write(sorted([*quiet, *busy, *late], key=lambda switch: switch[0]))
     (tmp_path / "perf.data").write_bytes(forged)
     assert_written_as_read(tmp_path / "perf.data", tmp_path / "out", chunk_bytes=1 << 16, release_rows=50)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {f"{name}.parquet" for name in ALL_TABLES}

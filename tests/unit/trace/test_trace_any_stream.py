@@ -1,0 +1,139 @@
+"""Slices of streams that are made up: of valid ones, and of ones that no kernel would write."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from event_rows import Row, move, switch, tables_of, wake
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from plain_slices import plain_slices
+
+import harness.trace
+from harness.trace.slicing import Slicer, slice_table
+
+Stream = tuple[list[Row], list[Row], list[Row]]  # switches, wakeups, migrations
+
+
+def in_blocks(tables: list[pa.Table], edges: list[int], shifted: bool = False, lookahead: int = 30_000) -> list[Row]:
+    """The slices of blocks that end before the given times."""
+    slicer, rows = Slicer(shifted, lookahead), []
+    for low, high in zip([-1, *edges], [*edges, 1 << 62], strict=True):
+        times = [table["time_ns"] for table in tables]
+        kept = [pc.and_(pc.greater_equal(time, low), pc.less(time, high)) for time in times]
+        slicer.add(*(table.filter(mask) for table, mask in zip(tables, kept, strict=True)))
+        rows += slicer.ready().to_pylist()
+    rows += slicer.finish().to_pylist()
+    return sorted(rows, key=lambda row: (row["start_ns"], row["cpu"]))
+
+
+@st.composite
+def valid_streams(draw: st.DrawFn) -> Stream:
+    """One CPU: each switch begins with the task that runs, and only sleepers are woken."""
+    switches, wakeups = [], []
+    running, asleep, ready = 0, set(range(1, 5)), set()
+    for step in range(draw(st.integers(0, 30))):
+        time = 10 * (step + 1)
+        for tid in sorted(draw(st.sets(st.sampled_from(sorted(asleep)))) if asleep else []):
+            wakeups.append(wake(time - 5, tid))
+            ready.add(tid)
+        asleep -= ready
+        stays = running != 0 and draw(st.booleans())
+        choices = sorted(ready) or ([0] if running else [])
+        if not choices:
+            continue
+        following = draw(st.sampled_from(choices))
+        switches.append(switch(time, running, "R" if stays or not running else "S", following))
+        if running:
+            (ready if stays else asleep).add(running)
+        ready.discard(following)
+        running = following
+    return switches, wakeups, []
+
+
+_STEPS = st.tuples(
+    st.sampled_from(["switch", "switch", "switch", "wake", "wake", "move", "lost"]),
+    st.sampled_from([0, 0, 1, 1, 2, 7]),  # time since the last event
+    st.integers(0, 4),  # task
+    st.integers(-1, 2),  # CPU
+    st.sampled_from(["R", "R+", "S", "D", "I", "X"]),
+    st.sampled_from([True, True, True, False]),  # whether the task that runs is the one that leaves
+)
+
+
+@st.composite
+def hostile_streams(draw: st.DrawFn) -> Stream:
+    """Few tasks on few CPUs: equal times, wakeups of running tasks, migrations of any, switches that were lost."""
+    switches: list[Row] = []
+    wakeups: list[Row] = []
+    moves: list[Row] = []
+    time, running = 0, {}
+    for what, later, tid, cpu, state, chained in draw(st.lists(_STEPS, max_size=60)):
+        time += later
+        if what == "wake":
+            wakeups.append(wake(time, tid, cpu))
+        elif what == "move":
+            moves.append(move(time, tid, 0, cpu))
+        else:
+            leaves = running.get(cpu, 0) if chained else (tid + 1) % 5
+            if what == "switch":
+                switches.append(switch(time, leaves, state, tid, cpu))
+            running[cpu] = tid
+    return switches, wakeups, moves
+
+
+@settings(max_examples=200, deadline=None)
+@given(valid_streams())
+def test_every_switch_of_a_valid_stream_but_the_last_begins_a_slice(stream: Stream) -> None:
+    rows = slice_table(*tables_of(*stream)).to_pylist()
+    assert len(rows) == max(0, len(stream[0]) - 1)
+    assert rows == plain_slices(*stream)
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    hostile_streams(), st.booleans(), st.sampled_from([0, 1, 2, 5, 30_000]), st.lists(st.integers(0, 120), max_size=6)
+)
+def test_any_stream_cut_anyhow_gives_what_the_rules_give_event_by_event(
+    stream: Stream, shifted: bool, lookahead: int, edges: list[int]
+) -> None:
+    tables, expected = tables_of(*stream), plain_slices(*stream, shifted_states=shifted, lookahead=lookahead)
+    assert slice_table(*tables, shifted_states=shifted, lookahead=lookahead).to_pylist() == expected
+    assert in_blocks(tables, sorted(edges), shifted, lookahead) == expected
+
+
+@settings(max_examples=200, deadline=None)
+@given(hostile_streams(), st.booleans())
+def test_any_stream_gives_sound_slices(stream: Stream, shifted: bool) -> None:
+    for row in slice_table(*tables_of(*stream), shifted_states=shifted).to_pylist():
+        assert row["tid"] in row["runnable"]
+        assert len(set(row["runnable"])) == len(row["runnable"])
+        assert row["slice_ns"] >= 0
+        assert row["wake_ns"] is None or row["wake_ns"] <= row["start_ns"]
+        assert row["contested"] == (len([tid for tid in row["runnable"] if tid]) >= 2)
+
+
+@pytest.mark.parametrize("lookahead", [10, 30_000])
+@pytest.mark.parametrize("size", [40, 1000])
+@pytest.mark.parametrize("which", ["nginx_recording", "hostile_recording"])
+def test_slices_cut_in_blocks_are_those_cut_at_once(
+    which: str, size: int, lookahead: int, request: pytest.FixtureRequest
+) -> None:
+    trace = harness.trace.read(request.getfixturevalue(which))
+    tables = [trace.switches, trace.wakeups, trace.migrations]
+    edges = trace.switches["time_ns"].to_pylist()[size::size]
+    assert in_blocks(tables, edges, lookahead=lookahead) == slice_table(*tables, lookahead=lookahead).to_pylist()
+
+
+@settings(max_examples=200, deadline=None)
+@given(hostile_streams(), st.lists(st.integers(0, 120), max_size=6))
+def test_no_slice_begins_before_the_time_that_was_promised(stream: Stream, edges: list[int]) -> None:
+    slicer, tables, promised = Slicer(lookahead=2), tables_of(*stream), -1
+    for low, high in zip([-1, *sorted(edges)], [*sorted(edges), 1 << 62], strict=True):
+        times = [table["time_ns"].to_numpy() for table in tables]
+        slicer.add(*(table.filter((low <= time) & (time < high)) for table, time in zip(tables, times, strict=True)))
+        starts = slicer.ready()["start_ns"].to_pylist()
+        assert min(starts, default=promised) >= promised
+        promised = slicer.earliest_ns if slicer.earliest_ns is not None else promised
+    assert min(slicer.finish()["start_ns"].to_pylist(), default=promised) >= promised
