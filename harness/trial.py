@@ -30,6 +30,7 @@ ALONE_S = 30.0  # for the SSH connections of others to end
 PULLED = ("perf.data", "load.txt", "perf.log")
 POLL_S = 2.0
 STAY_LONGER_S = 3.0  # a guest that is slower than foreseen must not be visited while it records
+LONGER_EACH_SHARE = 0.5  # of the time foreseen, more with every further attempt: the last one may have failed by a visit
 
 
 class Recordable(Protocol):
@@ -126,7 +127,7 @@ def run(
     try:
         checks_s = _prepare(host, settings, render(trial, wanted, attempt), out_dir, watcher)
         _start(host, settings)
-        _stay_away(settings["warmup_s"] + settings["seconds"] + 2 * checks_s + STAY_LONGER_S, watcher)
+        _stay_away(away_s(settings, checks_s), watcher)
         guest = _await_result(host, settings, late, watcher)
         _pull(host, settings, guest, trial.load, out_dir, watcher)
     except BaseException:
@@ -163,6 +164,12 @@ def _start(host: Host, settings: Mapping[str, Any]) -> None:
     command = f"{start} python3 {shlex.quote(script)} record"
     host.run(command, timeout_s=60, sudo=True)
     host.close()
+
+
+def away_s(settings: Mapping[str, Any], checks_s: float) -> float:
+    """For how long nobody may visit the guest; `checks_s`, the time its checks took, says how slow it is."""
+    foreseen: float = settings["warmup_s"] + settings["seconds"] + 2 * checks_s
+    return foreseen * (1 + LONGER_EACH_SHARE * (settings["attempt"] - 1)) + STAY_LONGER_S
 
 
 def _stay_away(seconds: float, watcher: Watcher) -> None:

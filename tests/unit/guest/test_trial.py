@@ -189,6 +189,15 @@ def test_every_attempt_has_units_and_a_folder_of_its_own() -> None:
         assert first[key] != second[key]
 
 
+def test_every_further_attempt_leaves_the_guest_alone_for_longer() -> None:
+    planned = Planned()
+    wanted = trial.expected(planned, None, None)
+    asked = planned.record.warmup_s + planned.record.seconds
+    first, second, third = (trial.away_s(trial.config(planned, wanted, attempt), 1.5) for attempt in (1, 2, 3))
+    assert first > asked + 3
+    assert second - first == third - second == pytest.approx((asked + 3) / 2)
+
+
 def test_a_name_that_systemd_would_refuse_is_changed() -> None:
     settings = trial.config(Planned(name="001_load=ab,c=5 %"), trial.expected(Planned(), None, None))
     assert settings["unit"] == "harness-trial-001_load-ab-c-5---a1.service"
