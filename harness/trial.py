@@ -30,7 +30,7 @@ ALONE_S = 30.0  # for the SSH connections of others to end
 PULLED = ("perf.data", "load.txt", "perf.log")
 POLL_S = 2.0
 STAY_LONGER_S = 3.0  # a guest that is slower than foreseen must not be visited while it records
-LONGER_EACH_SHARE = 0.5  # of the time foreseen, more with every further attempt: the last one may have failed by a visit
+LONGER_EACH_SHARE = 0.5  # of the time foreseen, with every further attempt: the last may have failed by our visit
 
 
 class Recordable(Protocol):
