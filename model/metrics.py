@@ -38,6 +38,7 @@ def table(found: Outcomes, chosen: np.ndarray, blocks: Blocks) -> dict[str, obje
     }
     for name, (score, interval) in made.items():
         told |= {name: score, INTERVALS.get(name, f"{name}_ci"): interval if len(blocks.begin) > 1 else None}
+    told["joint_nats"] = float((found.bits * np.log(2) + found.slice_nats)[chosen].mean())
     shares = np.histogram(found.slice_rank[chosen], SHOWN_BINS, (0, 1))[0] / chosen.sum()
     return {**told, "time_pit": shares.tolist()}
 

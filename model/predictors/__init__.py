@@ -24,6 +24,8 @@ KINDS = {
     "gru": "model.predictors.gru:Gru",
     "mingru": "model.predictors.mingru:MinGru",
     "transformer": "model.predictors.transformer:Transformer",
+    "rmtpp": "model.predictors.rmtpp:Rmtpp",
+    "nhp": "model.predictors.nhp:Nhp",
     "fifo": "model.predictors.fifo:Fifo",
     "cfs_replay": "model.predictors.cfs_replay:CfsReplay",
     "paper_as_coded": "model.predictors.paper:PaperAsCoded",

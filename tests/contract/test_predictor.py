@@ -19,6 +19,8 @@ SMALL: dict[str, dict[str, object]] = {
     "gru": {"hidden": 8, "max_epochs": 2, "regime": "marks"},
     "mingru": {"hidden": 8, "max_epochs": 2},
     "transformer": {"hidden": 8, "max_epochs": 2},
+    "rmtpp": {"hidden": 8, "max_epochs": 2},
+    "nhp": {"hidden": 8, "max_epochs": 2},
     "decision_tree": {"depth": 4},
     "gradient_boosting": {"rounds": 5, "leaves": 7},
     **{kind: {"sequences": 100, "steps": 1} for kind in REPRODUCTIONS},

@@ -1,0 +1,12 @@
+"""The neural Hawkes process (see `model.intensity.ContinuousLstm`)."""
+
+from __future__ import annotations
+
+from model.intensity import ContinuousLstm
+from model.predictors.point_process import PointProcess
+
+
+class Nhp(PointProcess):
+    """Scored with its intensity taken at 161 times and linear in between; see `PointProcess` for its settings."""
+
+    kind = ContinuousLstm

@@ -1,0 +1,102 @@
+"""What point processes share: they are trained in streams as `Recurrent` is, and read a mark before they time it."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from model.data import Segment
+from model.density import Density
+from model.intensity import ContinuousLstm, ExponentialIntensity
+from model.lanes import inputs_of
+from model.network import Inputs
+from model.predictors.protocol import Prediction
+from model.predictors.recurrent import WARM_UP, Recurrent
+
+SETTINGS = "hidden learning_rate lanes steps slice_weight max_epochs max_seconds patience seed"
+
+
+class PointProcess(Recurrent):
+    """A subclass names the network. `slice_weight` 1 trains for the likelihood of times and marks, as published.
+
+    What is left out is what suits the data; the same seed gives the same weights, as for `Recurrent`.
+    """
+
+    kind: type[ExponentialIntensity] | type[ContinuousLstm]
+    network: ExponentialIntensity | ContinuousLstm  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        hidden: int = 32,
+        learning_rate: float | None = None,
+        lanes: int | None = None,
+        steps: int = 64,
+        slice_weight: float = 1.0,
+        max_epochs: int = 60,
+        max_seconds: float | None = None,
+        patience: int = 4,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(
+            "slices", hidden, 1, learning_rate, lanes, steps, slice_weight, max_epochs, max_seconds, patience, seed
+        )
+
+    def settings(self) -> dict[str, object]:
+        """The constructor's arguments."""
+        return {name: getattr(self, name) for name in SETTINGS.split()}
+
+    @torch.no_grad()
+    def predict(self, segment: Segment) -> Prediction:
+        """One pass over the segment, the memory warmed up on up to WARM_UP events before it."""
+        memory, _, _ = self._remember(segment)
+        return Prediction(self.network.log_probs(memory).double().numpy(), self.density(memory))
+
+    @torch.no_grad()
+    def session(self, segment: Segment) -> PointProcessSession:  # type: ignore[override]
+        """Walk on from before the segment's first event."""
+        begin, state = max(0, segment.start - WARM_UP), None
+        if segment.start > begin:
+            past = Segment(segment.stream, begin, segment.start)
+            _, state = self.network.run(inputs_of(past, self.scale, self.marks))
+        first = Segment(segment.stream, segment.start, segment.start + 1)
+        return PointProcessSession(self, inputs_of(first, self.scale, self.marks).previous_log, state)
+
+    @torch.no_grad()
+    def density(self, memory: torch.Tensor) -> Density:
+        """How long the slices last whose marks were read last."""
+        return self.network.density(memory, float(np.exp(self.scale.mean)))
+
+    def _build(self) -> ExponentialIntensity | ContinuousLstm:  # type: ignore[override]
+        return self.kind(self.marks, self.hidden, self.scale.deviation)
+
+
+class PointProcessSession:
+    """The memory of one stream, the last event's mark read, its slice not yet."""
+
+    def __init__(self, process: PointProcess, previous_log: torch.Tensor, state: object) -> None:
+        self.process, self.previous_log, self.state = process, previous_log, state
+
+    def marks(self) -> np.ndarray:
+        """(marks,) probabilities of the next mark."""
+        memory, _ = self._step(0)  # what is remembered of before is the same whichever mark comes
+        with torch.no_grad():
+            return torch.exp(self.process.network.log_probs(memory).double()).numpy()[0]
+
+    def slice_of(self, mark: int) -> Density:
+        """The density of the next slice, should `mark` be picked."""
+        return self.process.density(self._step(mark)[0])
+
+    def push(self, mark: int, slice_us: float, end_state: int) -> None:
+        """Take one step with what happened; the end state is no part of a point process."""
+        _, self.state = self._step(mark)
+        scale = self.process.scale
+        log_dt = (np.log(max(slice_us, 1e-3)) - scale.mean) / scale.deviation
+        self.previous_log = torch.tensor([[log_dt]], dtype=torch.float32)
+
+    @torch.no_grad()
+    def _step(self, mark: int) -> tuple[torch.Tensor, object]:
+        """(1, width) memory around the next event, should it be of `mark`, and the state after it."""
+        seen, nothing = torch.tensor([[mark]]), torch.zeros(1, 1, dtype=torch.int64)
+        inputs = Inputs(nothing, self.previous_log, nothing, seen, self.previous_log)
+        memory, state = self.process.network.run(inputs, self.state)
+        return memory[0], state

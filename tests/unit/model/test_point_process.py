@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from model import data, evaluate, synthetic
+from model.data import Segment
+from model.intensity import KNOTS, ContinuousLstm, ExponentialIntensity, quadrature
+from model.lanes import Scale, inputs_of
+from model.network import Inputs
+from model.predictors import create
+from model.predictors.protocol import unwatched
+
+KINDS = (ExponentialIntensity, ContinuousLstm)
+
+
+@pytest.fixture
+def inputs(dataset: data.Dataset) -> Inputs:
+    stream = dataset.train[0].stream
+    return inputs_of(Segment(stream, 0, 200), Scale.of(dataset.train), len(dataset.vocabulary))
+
+
+def network(kind: type[torch.nn.Module], dataset: data.Dataset) -> torch.nn.Module:
+    """With weights far enough from zero that intensities really change in time."""
+    torch.manual_seed(0)
+    made = kind(len(dataset.vocabulary), 8, Scale.of(dataset.train).deviation).eval()
+    with torch.no_grad():
+        for weight in made.parameters():
+            weight.add_(0.5 * torch.randn_like(weight))
+        if isinstance(made, ExponentialIntensity):
+            made.slope.fill_(-0.3)
+            made.longest.fill_(1e4)
+    return made
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_stream_cut_in_pieces_is_seen_as_a_whole(
+    kind: type[torch.nn.Module], dataset: data.Dataset, inputs: Inputs
+) -> None:
+    made = network(kind, dataset)
+    names = Inputs.__annotations__
+    whole, _ = made.run(inputs)
+    first, state = made.run(Inputs(*(getattr(inputs, name)[:, :77] for name in names)))
+    second, _ = made.run(Inputs(*(getattr(inputs, name)[:, 77:] for name in names)), state)
+    assert torch.allclose(torch.cat([first, second], dim=1), whole, atol=1e-6)
+
+
+@pytest.mark.parametrize(("kind", "tolerance"), [(ExponentialIntensity, 1e-4), (ContinuousLstm, 0.01)])
+def test_what_is_trained_for_is_what_is_scored(
+    kind: type[torch.nn.Module], tolerance: float, dataset: data.Dataset, inputs: Inputs
+) -> None:
+    made, scale = network(kind, dataset), Scale.of(dataset.train)
+    with torch.no_grad():
+        memory, _ = made.run(inputs)
+        mark_nats, slice_nats = made.losses(memory, inputs)
+        log_probs = made.log_probs(memory[0]).numpy()
+        density = made.density(memory[0], math.exp(scale.mean))
+    log_us = inputs.log_dt[0].double().numpy() * scale.deviation + scale.mean
+    standardised = density.log_pdf(np.exp(log_us)) + log_us + math.log(scale.deviation)
+    assert float(slice_nats) == pytest.approx(-standardised.mean(), abs=tolerance)
+    assert float(mark_nats) == pytest.approx(-log_probs[np.arange(200), inputs.mark[0]].mean(), abs=1e-5)
+
+
+def test_the_intensities_of_all_marks_add_up_to_the_rate_at_which_a_slice_ends(
+    dataset: data.Dataset, inputs: Inputs
+) -> None:
+    made = network(ContinuousLstm, dataset)
+    with torch.no_grad():
+        memory, _ = made.run(inputs)
+        gap = (inputs.previous_log[0, 1:] * made.deviation).exp()  # how long event i - 1 lasted
+        ended = made.total(memory[0, :-1], gap[:, None])[:, 0]
+        before = made.rates(memory[0, 1:, : made.hidden]).sum(dim=-1)
+    assert torch.allclose(ended, before, rtol=1e-4)
+
+
+def test_the_quadrature_holds_from_nothing_to_a_million_slices() -> None:
+    until = torch.tensor([1e-4, 0.3, 1.0, 40.0, 1e3, 1e6], dtype=torch.float64)
+    node, weight = quadrature(until)
+    for rate in (1e-5, 1e-2, 1.0):  # of a memory that fades towards a rate of 0.01
+        found = ((0.01 + torch.exp(-rate * node)) * weight).sum(dim=-1)
+        exact = 0.01 * until + (1 - torch.exp(-rate * until)) / rate
+        assert torch.allclose(found, exact, rtol=0.02)
+
+
+def test_the_times_at_which_intensities_are_taken_reach_beyond_every_slice() -> None:
+    assert KNOTS[0] == 0
+    assert (np.diff(KNOTS) > 0).all()
+    assert KNOTS[-1] == 1e6
+
+
+@pytest.mark.parametrize(("kind", "bits", "nats"), [("rmtpp", 0.1, 0.7), ("nhp", 0.25, 0.2)])
+def test_a_point_process_learns_a_source_with_two_events_of_memory(
+    kind: str, bits: float, nats: float, dataset: data.Dataset, source: synthetic.Source
+) -> None:
+    made = create(kind, {"seed": 0, "max_epochs": 7})
+    made.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+    overall = evaluate.scores(evaluate.outcomes(made, dataset.test))["overall"]
+    assert overall["bits_per_switch"] < source.entropy_bits() + bits  # type: ignore[index]
+    assert overall["time_nll_nats"] < source.slice_nats() + nats  # type: ignore[index]
