@@ -10,8 +10,6 @@ import struct
 from collections.abc import Iterator
 from typing import Protocol
 
-import zstandard
-
 COMPRESSED, COMPRESSED2 = 81, 83
 _MAX_WINDOW = 128 << 20  # bytes; what zstd's own tools allow
 _FED = 1024  # bytes decompressed at a time: at most 32 MB, in a file made to do harm
@@ -55,6 +53,8 @@ class Decompressed:
 
         zstandard's stream_reader would do, but at the end it loses what its last read has no room for.
         """
+        import zstandard
+
         decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
         stream = decompressor.decompressobj(read_across_frames=True)
         for payload in self._payloads():

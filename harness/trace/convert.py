@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
 
-from harness.trace.decode import Block, Decoder
-from harness.trace.judging import Counted, demand_whole, is_shifted, judge, open_decoder, state_names
-from harness.trace.merge import RELEASE_ROWS, in_order, scan
+from harness.trace.engine import Block, Engine, open_engine
+from harness.trace.judging import demand_whole, is_shifted, judge, state_names
+from harness.trace.merge import RELEASE_ROWS, Bounds, in_order, scan
 from harness.trace.quality import TraceQuality
 from harness.trace.reader import Info, info
 from harness.trace.recording import Recording, located, open_recording
 from harness.trace.sinks import SliceSink, TableSink
 from harness.trace.slicing import Slicer
-from harness.trace.span import Chain
 from harness.trace.states import StateNames, may_be_shifted
 from harness.trace.stream import CHUNK_BYTES
 from harness.trace.tables import EVENT_TABLES, to_table
@@ -70,37 +69,39 @@ def _convert(
     chunk_bytes: int,
     release_rows: int,
 ) -> Converted:
-    decoder, chain, usage = open_decoder(recording), Chain(), UsageCount()
-    first = scan(recording, decoder, chunk_bytes)
-    states = state_names(recording.header)
-    shifted = _shifted(recording, states, first.bounds, chunk_bytes)
+    header, parts, usage = recording.header, len(recording.parts), UsageCount()
+    counter, engine = open_engine(header, parts, counts_only=True), open_engine(header, parts)
+    bounds = scan(recording, counter, chunk_bytes)
+    times, states = counter.seen(), state_names(header)
+    shifted = _shifted(recording, states, bounds, chunk_bytes)
     with contextlib.ExitStack() as stack:
         sinks = {name: stack.enter_context(TableSink(folder, name)) for name in tables if name != "slices"}
         slicing = _Slicing(
             Slicer(shifted), stack.enter_context(SliceSink(folder)) if "slices" in tables else None, usage
         )
-        for blocks in in_order(recording, decoder, first.bounds, chunk_bytes, release_rows):
-            made = _tables(blocks, decoder, states)
-            for name, table in made.items():
-                chain.add(name, blocks.get(name, {}))
-                if name in sinks:
-                    sinks[name].add(table)
+        for blocks in in_order(recording, engine, bounds, chunk_bytes, release_rows):
+            made = _tables(blocks, engine, states)
+            for name, sink in sinks.items():
+                sink.add(made[name])
             slicing.add(made)
             if on_progress:
-                on_progress(sum(decoder.counts.values()), first.times.samples)
+                on_progress(sum(engine.seen().counts.values()), times.samples)
         slicing.finish()
-        quality = judge(recording, decoder, Counted(first.times, first.losses, chain), states, shifted)
+        found = engine.seen()
+        seen = replace(times, bad=found.bad, counts=found.counts, chain_breaks=found.chain_breaks, cpus=found.cpus)
+        quality = judge(recording, seen, states, shifted)
         if strict:
             demand_whole(recording, quality)
-    found: list[TableSink | SliceSink] = [*sinks.values(), *([slicing.sink] if slicing.sink else [])]
+    written: list[TableSink | SliceSink] = [*sinks.values(), *([slicing.sink] if slicing.sink else [])]
     shares, idle = usage.result()
-    paths, rows = {sink.name: sink.path for sink in found}, {sink.name: sink.rows for sink in found}
+    paths, rows = {sink.name: sink.path for sink in written}, {sink.name: sink.rows for sink in written}
     return Converted(paths, quality, info(recording), shares, idle, rows)
 
 
-def _tables(blocks: dict[str, Block], decoder: Decoder, states: StateNames | None) -> dict[str, pa.Table]:
-    names = list(decoder.names.codes)
-    return {name: to_table(name, blocks.get(name, {}), names, states) for name in EVENT_TABLES}
+def _tables(blocks: dict[str, Block], engine: Engine, states: StateNames | None) -> dict[str, pa.Table]:
+    names = engine.names()
+    letters = [states.letters(value) for value in engine.states()] if states else []
+    return {name: to_table(name, blocks.get(name, {}), names, letters) for name in EVENT_TABLES}
 
 
 @dataclass
@@ -126,12 +127,14 @@ class _Slicing:
             sink.add(made, self.slicer.earliest_ns)
 
 
-def _shifted(recording: Recording, states: StateNames | None, bounds: list[list[int]], chunk_bytes: int) -> bool:
+def _shifted(recording: Recording, states: StateNames | None, bounds: Bounds, chunk_bytes: int) -> bool:
     """Whether states are shifted, told by the first switch away from an idle task, of kernels that may shift them."""
     if states is None or not may_be_shifted(recording.header.os_release):
         return False
-    for blocks in in_order(recording, Decoder(recording.header), bounds, chunk_bytes, 1):
+    engine, found = open_engine(recording.header, len(recording.parts)), False
+    for blocks in in_order(recording, engine, bounds, chunk_bytes, 1):
         switches = blocks.get("switches", {})
+        found = found or bool(switches)
         if switches and (switches["prev_tid"] == 0).any():
-            return is_shifted(recording.header, switches, states)
-    return True
+            return is_shifted(recording.header, lambda: switches, engine.states(), states)  # noqa: B023 - called at once
+    return found

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-COMM, TEXT, BOOL = "comm", "text", "?"  # a name of 16 bytes, bytes of any length, and else numpy types
+# A name of 16 bytes, bytes of any length, a state (numbered), a truth value; else numpy types.
+COMM, TEXT, STATE, BOOL = "comm", "text", "state", "?"
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its name in the table, the field it comes from, and how wide it is (numpy type).
-
-    `tid_field` is where the tid of the task is whose name this is.
-    """
+    """A column: its name in the table, the field it comes from, and how wide it is (numpy type)."""
 
     name: str
     field: str
     dtype: str = "i4"
     optional: bool = False
-    tid_field: str = "pid"
 
 
 @dataclass(frozen=True)
@@ -31,8 +28,8 @@ class Event:
     constants: dict[str, str] = field(default_factory=dict)
 
 
-def _comm(name: str = "comm", field: str = "comm", tid_field: str = "pid") -> Column:
-    return Column(name, field, COMM, tid_field=tid_field)
+def _comm(name: str = "comm", field: str = "comm") -> Column:
+    return Column(name, field, COMM)
 
 
 _TASK = (_comm(), Column("tid", "pid"), Column("prio", "prio", "i2"))
@@ -45,11 +42,11 @@ EVENTS = {
             "sched_switch",
             "switches",
             (
-                _comm("prev_comm", "prev_comm", "prev_pid"),
+                _comm("prev_comm", "prev_comm"),
                 Column("prev_tid", "prev_pid"),
                 Column("prev_prio", "prev_prio", "i2"),
-                Column("prev_state", "prev_state", "i8"),
-                _comm("next_comm", "next_comm", "next_pid"),
+                Column("prev_state", "prev_state", STATE),
+                _comm("next_comm", "next_comm"),
                 Column("next_tid", "next_pid"),
                 Column("next_prio", "next_prio", "i2"),
             ),
@@ -76,9 +73,9 @@ EVENTS = {
             "sched_process_fork",
             "forks",
             (
-                _comm(field="parent_comm", tid_field="parent_pid"),
+                _comm(field="parent_comm"),
                 Column("tid", "parent_pid"),
-                _comm("child_comm", "child_comm", "child_pid"),
+                _comm("child_comm", "child_comm"),
                 Column("child_tid", "child_pid"),
             ),
         ),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-Array = np.ndarray
+from harness.trace.engine import PADDING
 
-PADDING = 256  # zero bytes kept after the data of every buffer, so that a piece at the very end can be taken
+Array = np.ndarray
 
 
 def padded(data: bytes | bytearray | memoryview) -> Array:

@@ -2,52 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from harness.errors import TraceError
-from harness.trace.decode import Block, Decoder
+from harness.trace.engine import Block, Seen
 from harness.trace.header import Header
-from harness.trace.quality import Losses, TraceQuality
+from harness.trace.quality import TraceQuality
 from harness.trace.recording import Recording
-from harness.trace.span import Chain, Times
 from harness.trace.states import StateNames, may_be_shifted
 
 
-@dataclass(frozen=True)
-class Counted:
-    """The counts of a whole recording."""
-
-    times: Times
-    losses: Losses
-    chain: Chain
-
-
-def open_decoder(recording: Recording) -> Decoder:
-    """A decoder for the samples of a recording. TraceError where they carry no times."""
-    decoder = Decoder(recording.header)
-    if not any(place.time for place in decoder.places):
-        raise TraceError("the recording has no timestamps", hint="record with `perf sched record`, which adds them")
-    return decoder
-
-
-def judge(
-    recording: Recording, decoder: Decoder, counted: Counted, states: StateNames | None, shifted: bool
-) -> TraceQuality:
-    """The quality of a recording that was read to its end."""
+def judge(recording: Recording, seen: Seen, states: StateNames | None, shifted: bool) -> TraceQuality:
+    """The quality of a recording that was read to its end; the letters of all its states have been asked for."""
     header = recording.header
     return TraceQuality(
-        samples=counted.times.samples,
-        lost_events=counted.losses.events,
-        chain_breaks=counted.chain.breaks,
-        inversions=counted.times.inversions,
+        samples=seen.samples,
+        lost_events=seen.lost_events,
+        chain_breaks=seen.chain_breaks,
+        inversions=seen.inversions,
         truncated=recording.missing_bytes > 0 or any(part.left or part.unread for part in recording.parts),
         killed=header.killed,
-        span_ns=counted.times.span_ns,
+        span_ns=seen.span_ns,
         clock=header.attrs[0].clock,
-        cpus=tuple(sorted(counted.chain.cpus)),
-        decode_errors=decoder.bad,
-        counts=dict(decoder.counts),
-        warnings=tuple(_warnings(recording, decoder, states, shifted)),
+        cpus=seen.cpus,
+        decode_errors=seen.bad,
+        counts=seen.counts,
+        warnings=tuple(_warnings(recording, seen.bad, states, shifted)),
     )
 
 
@@ -68,17 +48,23 @@ def state_names(header: Header) -> StateNames | None:
     return StateNames(switch) if switch else None
 
 
-def is_shifted(header: Header, switches: Block, states: StateNames | None) -> bool:
-    """Whether states are shifted: the idle task, which never sleeps, is seen to sleep; else the kernel's version."""
-    if not states or not switches or not may_be_shifted(header.os_release):
+def is_shifted(header: Header, ask: Callable[[], Block], values: list[int], states: StateNames | None) -> bool:
+    """Whether states are shifted: the idle task, which never sleeps, is seen to sleep; else the kernel's version.
+
+    `ask` gives a block of switches, in which states stand as places in `values`.
+    """
+    if not states or not may_be_shifted(header.os_release):
+        return False
+    switches = ask()
+    if not switches:
         return False
     idle = switches["prev_state"][switches["prev_tid"] == 0]
     if len(idle):
-        return states.letters(int(idle[0])) != "R"
+        return states.letters(values[int(idle[0])]) != "R"
     return True
 
 
-def _warnings(recording: Recording, decoder: Decoder, states: StateNames | None, shifted: bool) -> list[str]:
+def _warnings(recording: Recording, bad: int, states: StateNames | None, shifted: bool) -> list[str]:
     header = recording.header
     notes = list(header.problems)
     if header.killed:
@@ -90,8 +76,8 @@ def _warnings(recording: Recording, decoder: Decoder, states: StateNames | None,
             notes.append(f"{part.path.name}: {part.unread}: the last {part.left} bytes of data are not read")
     if header.tracing is None:
         notes.append("the file holds no tracepoint formats, so no event can be decoded; give `formats_from`")
-    if decoder.bad:
-        notes.append(f"{decoder.bad} samples cannot be decoded")
+    if bad:
+        notes.append(f"{bad} samples cannot be decoded")
     if states and states.failure:
         notes.append(f"prev_state is given in hexadecimal: {states.failure}")
     if shifted:

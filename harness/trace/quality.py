@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-import struct
-from collections import Counter
 from dataclasses import dataclass, field
-
-import numpy as np
-
-from harness.trace.gather import Array
-from harness.trace.walk import Other
-
-LOST, LOST_SAMPLES = 2, 13
 
 
 @dataclass(frozen=True)
@@ -43,34 +34,3 @@ class TraceQuality:
     def whole(self) -> bool:
         """Whether nothing is known to be missing."""
         return not (self.lost_events or self.chain_breaks or self.truncated or self.killed or self.decode_errors)
-
-
-class Losses:
-    """Counts lost events from LOST {id, lost} and LOST_SAMPLES {lost} records."""
-
-    def __init__(self, order: str) -> None:
-        self.order = order
-        self.counted: Counter[int] = Counter()
-
-    def add(self, buffer: Array, record: Other) -> None:
-        """Take the count out of one record; others are passed over."""
-        place = {LOST: 16, LOST_SAMPLES: 8}.get(record.type)
-        if place is not None and record.size >= place + 8:
-            self.counted[record.type] += struct.unpack_from(self.order + "Q", buffer.data, record.at + place)[0]
-
-    @property
-    def events(self) -> int:
-        """The larger of both sums: they count the same losses."""
-        return max(self.counted[LOST], self.counted[LOST_SAMPLES])
-
-
-def chain_breaks(cpu: Array, prev_tid: Array, next_tid: Array) -> int:
-    """How many switches (sorted by time) do not begin with the task that the last one on their CPU switched to."""
-    order = np.argsort(cpu, kind="stable")
-    same = cpu[order][1:] == cpu[order][:-1]
-    return int((same & (next_tid[order][:-1] != prev_tid[order][1:])).sum())
-
-
-def inversions(times: Array) -> int:
-    """How many times are smaller than the one before."""
-    return int((times[1:] < times[:-1]).sum())

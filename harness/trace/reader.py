@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
-from harness.trace.decode import Block
-from harness.trace.judging import Counted, demand_whole, is_shifted, judge, open_decoder, state_names
-from harness.trace.quality import Losses, TraceQuality
+from harness.trace.engine import Engine, open_engine
+from harness.trace.judging import demand_whole, is_shifted, judge, state_names
+from harness.trace.quality import TraceQuality
 from harness.trace.recording import Recording, located, open_recording
-from harness.trace.span import Chain, Times
-from harness.trace.tables import EVENT_TABLES, join, to_table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -28,24 +30,58 @@ class Info:
     captured_s: float
 
 
-@dataclass(frozen=True)
 class Trace:
     """A recording as tables, each sorted by time (stable), with the columns of `tables.SCHEMAS`.
 
     `shifted_states`: the kernel reports prev_state one bit too high (4.14 to 4.19); `prev_state` is as recorded.
+    A table becomes one of Arrow when it is first asked for: to import Arrow takes as long as to read a million samples.
     """
 
-    path: Path
-    header: Info
-    quality: TraceQuality
-    switches: pa.Table
-    wakeups: pa.Table
-    runtimes: pa.Table
-    migrations: pa.Table
-    forks: pa.Table
-    execs: pa.Table
-    exits: pa.Table
-    shifted_states: bool = False
+    def __init__(
+        self,
+        path: Path,
+        header: Info,
+        quality: TraceQuality,
+        table: Callable[[str], pa.Table],
+        shifted_states: bool = False,
+    ) -> None:
+        self.path, self.header, self.quality, self.shifted_states = path, header, quality, shifted_states
+        self._table = table
+
+    @cached_property
+    def switches(self) -> pa.Table:
+        """sched_switch."""
+        return self._table("switches")
+
+    @cached_property
+    def wakeups(self) -> pa.Table:
+        """sched_waking, sched_wakeup and sched_wakeup_new."""
+        return self._table("wakeups")
+
+    @cached_property
+    def runtimes(self) -> pa.Table:
+        """sched_stat_runtime."""
+        return self._table("runtimes")
+
+    @cached_property
+    def migrations(self) -> pa.Table:
+        """sched_migrate_task."""
+        return self._table("migrations")
+
+    @cached_property
+    def forks(self) -> pa.Table:
+        """sched_process_fork."""
+        return self._table("forks")
+
+    @cached_property
+    def execs(self) -> pa.Table:
+        """sched_process_exec."""
+        return self._table("execs")
+
+    @cached_property
+    def exits(self) -> pa.Table:
+        """sched_process_exit."""
+        return self._table("exits")
 
 
 def read(path: Path | str, *, strict: bool = False, formats_from: Path | str | None = None) -> Trace:
@@ -66,27 +102,28 @@ def read(path: Path | str, *, strict: bool = False, formats_from: Path | str | N
 
 
 def _read(recording: Recording) -> Trace:
-    decoder, chain = open_decoder(recording), Chain()
-    times, losses = Times(), Losses(decoder.order)
-    gathered: dict[str, list[Block]] = {}
-    for part in recording.parts:
-        for buffer, found in part.buffers(decoder.hints):
-            for record in found.others:
-                losses.add(buffer, record)
-            heads = decoder.heads(buffer, found.samples)
-            times.add(decoder.times(heads))
-            for table, more in decoder.decode(buffer, found.samples, heads).items():
-                gathered.setdefault(table, []).extend(more)
-        times.next_part()
-    blocks = {table: join(gathered.pop(table, [])) for table in EVENT_TABLES}
-    for table, block in blocks.items():
-        chain.add(table, block)
-    states = state_names(recording.header)
-    shifted = is_shifted(recording.header, blocks["switches"], states)
-    names = list(decoder.names.codes)
-    tables = {table: to_table(table, block, names, states) for table, block in blocks.items()}
-    quality = judge(recording, decoder, Counted(times, losses, chain), states, shifted)
-    return Trace(path=recording.path, header=info(recording), quality=quality, shifted_states=shifted, **tables)
+    engine = open_engine(recording.header, len(recording.parts))
+    for number, part in enumerate(recording.parts):
+        engine.enter(number)
+        for _ in part.feed(engine):
+            pass
+    engine.finish()
+    states, values = state_names(recording.header), engine.states()
+    letters = [states.letters(value) for value in values] if states else []
+    shifted = is_shifted(recording.header, lambda: engine.block("switches"), values, states)
+    quality = judge(recording, engine.seen(), states, shifted)
+    return Trace(recording.path, info(recording), quality, _tables(engine, letters), shifted)
+
+
+def _tables(engine: Engine, letters: list[str]) -> Callable[[str], pa.Table]:
+    """Makes tables of what an engine holds."""
+
+    def table(name: str) -> pa.Table:
+        from harness.trace.tables import to_table
+
+        return to_table(name, engine.block(name), engine.names(), letters)
+
+    return table
 
 
 def info(recording: Recording) -> Info:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-import zstandard
-
 from harness.errors import TraceError
 from harness.trace.compressed import Bytes, Decompressed
-from harness.trace.gather import Array, padded
+from harness.trace.engine import PADDING
 from harness.trace.header import COMPRESSED, Header, Section, read_header
 from harness.trace.pipe import read_pipe_header
-from harness.trace.stream import CHUNK_BYTES, FileBytes, Hints, Records
+from harness.trace.stream import APART, CHUNK_BYTES, FileBytes, Records, Taker
 from harness.trace.tracing_data import TracingData
-from harness.trace.walk import Walk, walk
+
+_ZSTD_FRAME = b"\x28\xb5\x2f\xfd"
+_SAMPLE, _COMPRESSED_RECORDS = 9, (81, 83)
 
 
 @dataclass
@@ -35,22 +35,23 @@ class Part:
     left: int = 0
     unread: str = ""
 
-    def buffers(self, hints: Hints, chunk_bytes: int = CHUNK_BYTES) -> Iterator[tuple[Array, Walk]]:
-        """Buffers of whole records, in the order of the file; may be asked for again."""
+    def feed(self, engine: Taker, chunk_bytes: int = CHUNK_BYTES) -> Iterator[None]:
+        """Give the records to an engine, a buffer a step, in the order of the file; may be done again."""
         with self.path.open("rb") as file:
             outer = FileBytes(file, self.section)
             if not self.compressed:
-                yield from self._plain(outer, hints, chunk_bytes)
+                yield from self._plain(outer, engine, chunk_bytes)
                 return
             inner = Decompressed(outer, self.order)
-            yield from self._plain(inner, hints, chunk_bytes)
+            yield from self._plain(inner, engine, chunk_bytes)
             self.left += inner.left + outer.left
             self.unread = inner.why or ("the last record is cut" if inner.left else self.unread)
             beside = b"".join(record.ljust((len(record) + 7) // 8 * 8, b"\0") for record in inner.plain)
-            yield padded(beside), walk(padded(beside), len(beside), self.order)
+            engine.take(bytearray(beside + bytes(PADDING)), len(beside))
+            yield
 
-    def _plain(self, source: Bytes, hints: Hints, chunk_bytes: int) -> Iterator[tuple[Array, Walk]]:
-        records = Records(source, self.order, hints, chunk_bytes)
+    def _plain(self, source: Bytes, engine: Taker, chunk_bytes: int) -> Iterator[None]:
+        records = Records(source, self.order, engine, chunk_bytes)
         yield from records
         reasons = {"cut": "the last record is cut", "broken": "a record has an impossible size", "": ""}
         self.left, self.unread = records.left, reasons.get(records.why, "a record is of a kind that cannot be read")
@@ -60,6 +61,10 @@ class Unpacked:
     """A recording that was compressed as a whole (perf.data.zst), in a temporary file of its own while this lives."""
 
     def __init__(self, packed: Path) -> None:
+        import tempfile
+
+        import zstandard
+
         self.file = tempfile.NamedTemporaryFile(prefix="perf.data-")  # noqa: SIM115 - it lives as long as this
         try:
             with packed.open("rb") as source:
@@ -127,7 +132,7 @@ def _lent_formats(lender: Path) -> TracingData | None:
 
 def _is_packed(path: Path) -> bool:
     with path.open("rb") as file:
-        return file.read(4) == zstandard.FRAME_HEADER
+        return file.read(4) == _ZSTD_FRAME
 
 
 def _header(path: Path) -> tuple[Header, int]:
@@ -143,15 +148,33 @@ def _header(path: Path) -> tuple[Header, int]:
 
 def _compressed_feature(file: BinaryIO, header: Header) -> set[int]:
     """A killed recorder leaves no list of features: whether it compressed shows in the records themselves."""
-    probe = Records(FileBytes(file, header.data), "<" if header.little else ">", Hints())
-    for buffer, found in probe:
-        kinds = {record.type for record in found.others}
-        kinds |= {int(buffer[found.end])} if found.stopped == "apart" else set()
-        if kinds & {81, 83}:
-            return {COMPRESSED}
-        if len(found.samples):
-            break
-    return set()
+    probe = _Probe("<" if header.little else ">")
+    for _ in Records(FileBytes(file, header.data), probe.order, probe):
+        pass
+    return {COMPRESSED} if probe.found in _COMPRESSED_RECORDS else set()
+
+
+class _Probe:
+    """Walks to the first record that is a sample or compressed; `found` is its type."""
+
+    def __init__(self, order: str) -> None:
+        self.order, self.found = order, 0
+        self._left = 1_000_000  # records; before the first sample there are a few for every task that runs
+
+    def take(self, buffer: bytearray, size: int) -> tuple[int, str]:
+        """See `Engine.take`."""
+        at = 0
+        while at + 8 <= size and self._left:
+            kind, _, length = struct.unpack_from(self.order + "IHH", buffer, at)
+            if kind == _SAMPLE or kind in _COMPRESSED_RECORDS or length < 8:
+                self.found, self._left = kind, 0
+            elif kind in APART or length % 8:
+                return at, "apart"
+            elif at + length > size:
+                break
+            else:
+                at, self._left = at + length, self._left - 1
+        return at, "cut" if self._left else "broken"
 
 
 def _siblings(path: Path) -> list[Path]:

@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 from harness.errors import TraceError
-from harness.trace.comms import Names, dictionary_column, to_text
-from harness.trace.tables import SCHEMAS
+from harness.trace.comms import Names, to_text
+from harness.trace.tables import SCHEMAS, dictionary_column
 
 _LINE = re.compile(rb"  ((?:[ *](?:[A-Z.][0-9 ]|  ) )+) {0,10}(\d{1,12})\.(\d{6}) secs (.*)", re.DOTALL)
 _NEW = re.compile(rb"(\S{1,2}) {0,2}=> (.*):(-?\d{1,10})\n?", re.DOTALL)
@@ -110,7 +110,7 @@ def _table(state: _State, texts: list[str]) -> pa.Table:
     name, rows = np.array(state.names, np.int32), len(state.tids)
     before = _previous(cpu)
     known = before >= 0
-    prev_comm = dictionary_column(name[np.maximum(before, 0)], texts)
+    prev_comm = dictionary_column(name[np.maximum(before, 0)], texts.__getitem__)
     columns = {
         "time_ns": pa.array(state.times, pa.int64()),
         "cpu": pa.array(cpu),
@@ -118,7 +118,7 @@ def _table(state: _State, texts: list[str]) -> pa.Table:
             pa.array(prev_comm.indices.to_numpy(), pa.int32(), mask=~known), prev_comm.dictionary
         ),
         "prev_tid": pa.array(tid[np.maximum(before, 0)], mask=~known),
-        "next_comm": dictionary_column(name, texts),
+        "next_comm": dictionary_column(name, texts.__getitem__),
         "next_tid": pa.array(tid),
     }
     schema = SCHEMAS["switches"]

@@ -1,12 +1,17 @@
-"""The counts that accumulate while a recording passes through: samples, times, order, breaks in the chain."""
+"""The counts that accumulate while a recording passes through: samples, times, order, losses, breaks in the chain."""
 
 from __future__ import annotations
 
+import struct
+from collections import Counter
+
 import numpy as np
 
-from harness.trace import quality
-from harness.trace.decode import Block
+from harness.trace.engine import NEVER, Block
 from harness.trace.gather import Array
+from harness.trace.walk import Other
+
+LOST, LOST_SAMPLES = 2, 13
 
 
 class Times:
@@ -23,7 +28,7 @@ class Times:
         if not len(times):
             return None
         self.samples += len(times)
-        self.inversions += quality.inversions(times)
+        self.inversions += int((times[1:] < times[:-1]).sum())
         if self._previous is not None:
             self.inversions += int(times[0] < self._previous)
         self._previous = int(times[-1])
@@ -36,10 +41,24 @@ class Times:
         """Another file begins, whose order has nothing to do with the last one's."""
         self._previous = None
 
+
+class Losses:
+    """Counts lost events from LOST {id, lost} and LOST_SAMPLES {lost} records."""
+
+    def __init__(self, order: str) -> None:
+        self.order = order
+        self.counted: Counter[int] = Counter()
+
+    def add(self, buffer: Array, record: Other) -> None:
+        """Take the count out of one record; others are passed over."""
+        place = {LOST: 16, LOST_SAMPLES: 8}.get(record.type)
+        if place is not None and record.size >= place + 8:
+            self.counted[record.type] += struct.unpack_from(self.order + "Q", buffer.data, record.at + place)[0]
+
     @property
-    def span_ns(self) -> int:
-        """From the first sample to the last."""
-        return (self.last_ns or 0) - (self.first_ns or 0)
+    def events(self) -> int:
+        """The larger of both sums: they count the same losses. Forged ones end at 2^63 - 1."""
+        return min(max(self.counted[LOST], self.counted[LOST_SAMPLES]), NEVER)
 
 
 class Chain:
@@ -59,9 +78,16 @@ class Chain:
         if table != "switches":
             return
         prev, following = block["prev_tid"], block["next_tid"]
-        self.breaks += quality.chain_breaks(block["cpu"], prev, following)
+        self.breaks += _chain_breaks(block["cpu"], prev, following)
         for cpu, first in zip(found.tolist(), firsts.tolist(), strict=True):
             self.breaks += self._running.get(cpu, int(prev[first])) != int(prev[first])
         backwards, lasts = np.unique(block["cpu"][::-1], return_index=True)
         for cpu, last in zip(backwards.tolist(), lasts.tolist(), strict=True):
             self._running[cpu] = int(following[len(following) - 1 - last])
+
+
+def _chain_breaks(cpu: Array, prev_tid: Array, next_tid: Array) -> int:
+    """How many switches (sorted by time) do not begin with the task that the last one on their CPU switched to."""
+    order = np.argsort(cpu, kind="stable")
+    same = cpu[order][1:] == cpu[order][:-1]
+    return int((same & (next_tid[order][:-1] != prev_tid[order][1:])).sum())

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import re
 
-import numpy as np
-
 from harness.trace.format import TraceFormat
-from harness.trace.gather import Array
 from harness.trace.printfmt import Unprintable, arguments
 
 _TRUE_STATE = {"S": "R", "D": "S", "T": "D", "t": "T", "X": "t", "Z": "X", "P": "Z", "I": "P"}
@@ -40,14 +37,6 @@ class StateNames:
         except (Unprintable, KeyError, RecursionError) as error:
             self.failure, text = str(error), ""
         return text or f"0x{state & 0xFFFFFFFFFFFFFFFF:x}"
-
-    def encode(self, states: Array) -> tuple[Array, list[str]]:
-        """Codes (int32) into a list of letters, for an array of numbers."""
-        values, codes = np.unique(states, return_inverse=True)
-        texts = [self.letters(int(value)) for value in values]
-        distinct = list(dict.fromkeys(texts))
-        places = np.array([distinct.index(text) for text in texts], dtype=np.int32)
-        return places[codes.reshape(-1)] if len(values) else np.zeros(0, np.int32), distinct
 
 
 def _state_arguments(print_fmt: str) -> list:

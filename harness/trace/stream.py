@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import BinaryIO
-
-import numpy as np
+from typing import BinaryIO, Protocol
 
 from harness.trace.compressed import Bytes
-from harness.trace.gather import PADDING, Array
+from harness.trace.engine import PADDING
 from harness.trace.header import Section
-from harness.trace.ids import Ids
-from harness.trace.walk import AUXTRACE, TRACING_DATA, Walk, walk
 
-CHUNK_BYTES = 2 << 20
+AUXTRACE, TRACING_DATA = 71, 66
+APART = frozenset({AUXTRACE, TRACING_DATA})  # followed by bytes that their size does not count
+MAX_RECORD = 1 << 16  # bytes; a record's size has 16 bits
+CHUNK_BYTES = 1 << 20
 _MAX_APART = 10_000  # records that are read apart cost a look at the whole buffer each; real files have a few
+
+
+class Taker(Protocol):
+    """What takes buffers of records: an `engine.Engine`, as far as it matters here."""
+
+    def take(self, buffer: bytearray, size: int) -> tuple[int, str]:
+        """See `Engine.take`."""
 
 
 class FileBytes:
@@ -35,62 +40,64 @@ class FileBytes:
         return read
 
 
-@dataclass(frozen=True)
-class Hints:
-    """What makes samples easier to find: the ids of events and where in a sample they stand."""
-
-    ids: Ids | None = None
-    id_offset: int | None = None
-
-
 class Records:
-    """The records of `source`. After iteration, `left` bytes behind the last whole record were not read, and `why`."""
+    """Gives the records of `source` to an engine, a buffer of them at a time.
 
-    def __init__(self, source: Bytes, order: str, hints: Hints, chunk_bytes: int = CHUNK_BYTES) -> None:
-        self.source, self.order, self.hints, self.chunk_bytes = source, order, hints, chunk_bytes
+    After iteration, `left` bytes behind the last whole record were not read, and `why`: one of the reasons of
+    `walk.Walk.stopped`.
+    """
+
+    def __init__(self, source: Bytes, order: str, engine: Taker, chunk_bytes: int = CHUNK_BYTES) -> None:
+        self.source, self.order, self.engine, self.chunk_bytes = source, order, engine, chunk_bytes
         self.left, self.why = 0, ""
-        self._apart = 0
+        self._buffer = bytearray(chunk_bytes + MAX_RECORD + PADDING)
+        self._size, self._apart = 0, 0  # bytes in the buffer; records read apart
 
-    def __iter__(self) -> Iterator[tuple[Array, Walk]]:
-        """Buffers and the records found in each. A record that straddles two buffers comes with the second."""
-        kept = np.zeros(0, np.uint8)
+    def __iter__(self) -> Iterator[None]:
+        """Goes on to the next buffer. A record that straddles two comes with the second."""
+        ended = False
         while True:
-            buffer, size = self._fill(kept)
-            found = walk(buffer, size, self.order, self.hints.ids, self.hints.id_offset)
-            yield buffer, found
-            at = found.end
-            if found.stopped == "apart" and self._apart < _MAX_APART:
+            ended = ended or not self._fill()
+            at, why = self.engine.take(self._buffer, self._size)
+            yield
+            if why == "apart" and self._apart < _MAX_APART:
                 self._apart += 1
-                at += self._apart_size(buffer, found.end, size)
-                self._skip(at - size)
-            elif found.stopped in ("apart", "broken") or size == len(kept):
-                self.left, self.why = size - found.end, found.stopped
+                at += self._apart_size(at)
+                self._skip(at - self._size)
+            elif why in ("apart", "broken") or ended:
+                self.left, self.why = self._size - at, why
                 return
-            kept = buffer[min(at, size) : size]
+            self._drop(at)
 
-    def _fill(self, kept: Array) -> tuple[Array, int]:
-        """A buffer of `kept` and what the source gives up to a chunk, and how many bytes it holds."""
-        more = max(self.chunk_bytes - len(kept), 1 << 16)
-        buffer = np.empty(len(kept) + more + PADDING, np.uint8)
-        buffer[: len(kept)] = kept
-        size = len(kept)
-        while size < len(kept) + more:
-            read = self.source.readinto(buffer.data[size : len(kept) + more])
-            if not read:
-                break
-            size += read
-        buffer[size : size + PADDING] = 0
-        return buffer, size
+    def _fill(self) -> bool:
+        """Add up to a chunk, unless more than a record is left; whether the source may have more."""
+        if self._size > MAX_RECORD:
+            return True
+        wanted = self._size + self.chunk_bytes
+        with memoryview(self._buffer) as view:
+            while self._size < wanted:
+                read = self.source.readinto(view[self._size : wanted])
+                self._size += read
+                if not read:
+                    break
+            view[self._size : self._size + PADDING] = bytes(PADDING)
+        return self._size == wanted
 
-    def _apart_size(self, buffer: Array, at: int, size: int) -> int:
+    def _drop(self, at: int) -> None:
+        """Move what is behind `at` to the front of the buffer."""
+        kept = self._buffer[min(at, self._size) : self._size]
+        self._buffer[: len(kept) + PADDING] = kept + bytes(PADDING)
+        self._size = len(kept)
+
+    def _apart_size(self, at: int) -> int:
         """How far a record reaches, with the bytes behind it that its own size does not count."""
-        kind, _, length = struct.unpack_from(self.order + "IHH", buffer.data, at)
-        if at + 16 > size:
+        kind, _, length = struct.unpack_from(self.order + "IHH", self._buffer, at)
+        if at + 16 > self._size:
             return length
         if kind == AUXTRACE:
-            return length + int(struct.unpack_from(self.order + "Q", buffer.data, at + 8)[0])
+            return length + int(struct.unpack_from(self.order + "Q", self._buffer, at + 8)[0])
         if kind == TRACING_DATA:
-            return length + (int(struct.unpack_from(self.order + "I", buffer.data, at + 8)[0]) + 7) // 8 * 8
+            return length + (int(struct.unpack_from(self.order + "I", self._buffer, at + 8)[0]) + 7) // 8 * 8
         return length
 
     def _skip(self, size: int) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pyarrow as pa
 
-from harness.trace.comms import dictionary_column, to_text
-from harness.trace.decode import Block
+from harness.trace.comms import to_text
+from harness.trace.engine import Block
 from harness.trace.gather import Array
-from harness.trace.order import time_order
-from harness.trace.states import StateNames
 
 SCHEMA_VERSION = 1
 
@@ -62,31 +62,34 @@ SCHEMAS: dict[str, pa.Schema] = {
 EVENT_TABLES = tuple(table for table in SCHEMAS if table != "slices")
 
 
-def join(blocks: list[Block]) -> Block:
-    """One block of all, sorted by time; rows of one time stay in the order of the file."""
-    if not blocks:
-        return {}
-    names = dict.fromkeys(name for block in blocks for name in block)
-    whole = {name: np.concatenate([block[name] for block in blocks]) for name in names}
-    order = time_order(whole["time_ns"])
-    return whole if order is None else {name: values[order] for name, values in whole.items()}
+def to_table(table: str, block: Block, names: list[bytes], letters: list[str]) -> pa.Table:
+    """An Arrow table with exactly the columns of its schema; a column that the kernel does not give is null.
 
-
-def to_table(table: str, block: Block, names: list[bytes], states: StateNames | None = None) -> pa.Table:
-    """An Arrow table with exactly the columns of its schema; a column that the kernel does not give is null."""
+    `names` are task names, and `letters` those of states, by number.
+    """
     schema = SCHEMAS[table]
     rows = len(block["time_ns"]) if block else 0
-    texts = [to_text(name) for name in names]
-    columns = [_column(field, block, rows, texts, states) for field in schema]
+    columns = [_column(field, block, rows, names, letters) for field in schema]
     return pa.Table.from_arrays(columns, schema=schema)
 
 
-def _column(field: pa.Field, block: Block, rows: int, texts: list[str], states: StateNames | None) -> pa.Array:
+def _column(field: pa.Field, block: Block, rows: int, names: list[bytes], letters: list[str]) -> pa.Array:
     values: Array | None = block.get(field.name)
     if values is None:
         return pa.nulls(rows, field.type) if rows else pa.array([], field.type)
-    if field.name == "prev_state" and states:
-        return dictionary_column(*states.encode(values))
+    if field.name == "prev_state":
+        return dictionary_column(values, lambda code: letters[code])
     if field.type == _TEXT:
-        return dictionary_column(values, texts)
+        return dictionary_column(values, lambda code: to_text(names[code]))
     return pa.array(values, field.type)
+
+
+def dictionary_column(codes: Array, text_of: Callable[[int], str]) -> pa.DictionaryArray:
+    """A dictionary<int32, string> column of numbers; the texts that occur stand in their own order, each once."""
+    used = np.flatnonzero(np.bincount(codes))
+    texts = [text_of(code) for code in used.tolist()]
+    kept = sorted(set(texts))
+    places = {text: place for place, text in enumerate(kept)}
+    renumbered = np.zeros(int(used.max(initial=-1)) + 1, np.int32)
+    renumbered[used] = [places[text] for text in texts]
+    return pa.DictionaryArray.from_arrays(pa.array(renumbered[codes], pa.int32()), pa.array(kept, pa.string()))

@@ -16,11 +16,10 @@ import numpy as np
 
 from harness.trace.gather import Array, gather
 from harness.trace.ids import Ids
+from harness.trace.stream import APART
 
 SAMPLE = 9
-AUXTRACE, TRACING_DATA = 71, 66
 _FALSE_SHARE = 50  # one break in so many candidates, and they are looked at more closely
-APART = frozenset({AUXTRACE, TRACING_DATA})  # followed by bytes that their size does not count
 
 
 @dataclass(frozen=True)

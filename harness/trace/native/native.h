@@ -7,7 +7,11 @@
 
 #define NO_MEMORY (-1)
 
+/* What is known of a CPU, above the 32 bits of the tid that runs there. */
+#define CPU_MET ((int64_t)1 << 32)
+#define TASK_KNOWN ((int64_t)1 << 33)
+
 /* sort.c */
-int64_t time_order(const int64_t *times, int64_t rows, int64_t *order);
+int64_t time_order(const int64_t *times, const int32_t *parts, int64_t rows, int64_t *order);
 
 #endif

@@ -10,19 +10,44 @@
 
 struct sorting {
     const int64_t *times;
+    const int32_t *parts;  /* what comes first among rows of one time; NULL: nothing does */
     int64_t *order;        /* places of rows; sorted piece by piece */
     int64_t *spare;        /* room for the left side of a merge */
     const int64_t *starts; /* where each run begins, and behind the last one where all ends */
 };
 
-/* How many of the `count` sorted rows at `rows` are not later than `time`. */
-static int64_t not_later(const struct sorting *of, const int64_t *rows, int64_t count, int64_t time)
+static inline int is_before(const struct sorting *of, int64_t row, int64_t other)
+{
+    if (of->times[row] != of->times[other] || !of->parts)
+        return of->times[row] < of->times[other];
+    return of->parts[row] < of->parts[other];
+}
+
+/* How many of the `count` sorted rows at `rows` do not come behind `other`. */
+static int64_t not_behind(const struct sorting *of, const int64_t *rows, int64_t count, int64_t other)
 {
     int64_t low = 0, high = count;
 
     while (low < high) {
         int64_t middle = low + (high - low) / 2;
-        if (of->times[rows[middle]] <= time)
+
+        if (is_before(of, other, rows[middle]))
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+/* How many of the `count` sorted rows at `rows` come before `other`. */
+static int64_t before(const struct sorting *of, const int64_t *rows, int64_t count, int64_t other)
+{
+    int64_t low = 0, high = count;
+
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+
+        if (is_before(of, rows[middle], other))
             low = middle + 1;
         else
             high = middle;
@@ -30,25 +55,19 @@ static int64_t not_later(const struct sorting *of, const int64_t *rows, int64_t 
     return low;
 }
 
-/* How many of the `count` sorted rows at `rows` are earlier than `time`. */
-static int64_t earlier(const struct sorting *of, const int64_t *rows, int64_t count, int64_t time)
-{
-    return time == INT64_MIN ? 0 : not_later(of, rows, count, time - 1);
-}
-
 /* Merge order[low, middle) with order[middle, high). */
 static void merge(const struct sorting *of, int64_t low, int64_t middle, int64_t high)
 {
     int64_t *order = of->order, *left = of->spare, lefts, at = 0;
 
-    low += not_later(of, order + low, middle - low, of->times[order[middle]]);
+    low += not_behind(of, order + low, middle - low, order[middle]);
     lefts = middle - low;
     if (!lefts)
         return;
-    high = middle + earlier(of, order + middle, high - middle, of->times[order[middle - 1]]);
+    high = middle + before(of, order + middle, high - middle, order[middle - 1]);
     memcpy(left, order + low, (size_t)lefts * sizeof *left);
     while (at < lefts && middle < high)
-        order[low++] = of->times[order[middle]] < of->times[left[at]] ? order[middle++] : left[at++];
+        order[low++] = is_before(of, order[middle], left[at]) ? order[middle++] : left[at++];
     memcpy(order + low, left + at, (size_t)(lefts - at) * sizeof *left);
 }
 
@@ -63,43 +82,43 @@ static void sort_runs(const struct sorting *of, int64_t first, int64_t stop)
     merge(of, of->starts[first], of->starts[middle], of->starts[stop]);
 }
 
-static int64_t count_runs(const int64_t *times, int64_t rows)
+static int64_t count_runs(const struct sorting *of, int64_t rows)
 {
     int64_t runs = rows > 0;
 
     for (int64_t row = 1; row < rows; row++)
-        runs += times[row] < times[row - 1];
+        runs += is_before(of, row, row - 1);
     return runs;
 }
 
-static void find_runs(const int64_t *times, int64_t rows, int64_t *starts)
+static void find_runs(const struct sorting *of, int64_t rows, int64_t *starts)
 {
     int64_t run = 0;
 
     starts[run++] = 0;
     for (int64_t row = 1; row < rows; row++)
-        if (times[row] < times[row - 1])
+        if (is_before(of, row, row - 1))
             starts[run++] = row;
     starts[run] = rows;
 }
 
-/* Put the places of `rows` rows into `order`, sorted by their times; rows of one time keep their order.
+/* Put the places of `rows` rows into `order`, sorted by their times, and rows of one time by their parts (NULL: all are
+ * of one). Rows that are equal in both keep their order.
  *
  * The number of runs that rise: up to 1, the rows are in order, and `order` is left alone. NO_MEMORY where there is
  * too little. */
-int64_t time_order(const int64_t *times, int64_t rows, int64_t *order)
+int64_t time_order(const int64_t *times, const int32_t *parts, int64_t rows, int64_t *order)
 {
-    int64_t runs = count_runs(times, rows);
-    int64_t *starts, *spare;
+    struct sorting of = {times, parts, order, NULL, NULL};
+    int64_t runs = count_runs(&of, rows);
+    int64_t *starts;
 
     if (runs < 2)
         return runs;
-    starts = malloc((size_t)(runs + 1) * sizeof *starts);
-    spare = malloc((size_t)rows * sizeof *spare);
-    if (starts && spare) {
-        struct sorting of = {times, order, spare, starts};
-
-        find_runs(times, rows, starts);
+    of.starts = starts = malloc((size_t)(runs + 1) * sizeof *starts);
+    of.spare = malloc((size_t)rows * sizeof *of.spare);
+    if (starts && of.spare) {
+        find_runs(&of, rows, starts);
         for (int64_t row = 0; row < rows; row++)
             order[row] = row;
         sort_runs(&of, 0, runs);
@@ -107,6 +126,6 @@ int64_t time_order(const int64_t *times, int64_t rows, int64_t *order)
         runs = NO_MEMORY;
     }
     free(starts);
-    free(spare);
+    free(of.spare);
     return runs;
 }

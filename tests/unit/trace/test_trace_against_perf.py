@@ -94,7 +94,8 @@ def test_a_recording_that_lost_events_is_read_as_perf_reads_it_and_its_losses_ar
         timeout=60,
     ).stdout
     quality = harness.trace.read(recording).quality
-    assert quality.lost_events == sum(map(int, re.findall(rb"PERF_RECORD_LOST lost (\d+)", said))) > 0
+    # what is lost behind the last LOST record is counted by LOST_SAMPLES alone, which perf does not print
+    assert quality.lost_events >= sum(map(int, re.findall(rb"PERF_RECORD_LOST lost (\d+)", said))) > 0
     assert quality.chain_breaks > 0
     assert not quality.whole
 

@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+from ctypes import c_int64, c_void_p
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import TraceError
-from harness.trace.native import build, library
-from harness.trace.order import time_order
+from harness.trace.native import Signatures, build, library
 
 ASK = "from harness.trace.native import state; print(*state())"
 MAKE = "from harness.trace.native import functions; print(functions({}) is not None)"
+
+
+@pytest.fixture(autouse=True)
+def neither_forbidden_nor_demanded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(library.VARIABLE, raising=False)
 
 
 def ask(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -92,12 +97,20 @@ def test_sources_that_do_not_compile_are_a_trace_error(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@given(st.lists(st.lists(st.integers(-4, 20) | st.sampled_from([-(1 << 63), (1 << 63) - 1]), max_size=8), max_size=12))
-def test_rows_are_ordered_by_time_and_those_of_one_time_stay_as_they_are(runs: list[list[int]]) -> None:
-    times = np.array([time for run in runs for time in sorted(run)], np.int64)
-    expected = np.argsort(times, kind="stable").tolist()
-    with pytest.MonkeyPatch.context() as patch:
-        for engine in "10":
-            patch.setenv(library.VARIABLE, engine)
-            order = time_order(times)
-            assert (list(range(len(times))) if order is None else order.tolist()) == expected
+_ORDER: Signatures = {"time_order": (c_int64, [c_void_p, c_void_p, c_int64, c_void_p])}
+times = st.integers(-4, 20) | st.sampled_from([-(1 << 63), (1 << 63) - 1])
+
+
+@given(st.lists(st.lists(times, max_size=8), max_size=12), st.booleans(), st.data())
+def test_rows_are_sorted_by_time_then_part_and_else_stay_as_they_are(
+    runs: list[list[int]], has_parts: bool, data: st.DataObject
+) -> None:
+    native = library.functions(_ORDER)
+    assert native is not None
+    found = np.array([time for run in runs for time in sorted(run)], np.int64)
+    rows = len(found)
+    parts = np.array(data.draw(st.lists(st.integers(0, 2), min_size=rows, max_size=rows)), np.int32)
+    order = np.arange(rows, dtype=np.int64)
+    native.time_order(found.ctypes.data, parts.ctypes.data if has_parts else None, rows, order.ctypes.data)
+    keys = [parts, found] if has_parts else [found]
+    assert order.tolist() == np.lexsort(keys).tolist()
