@@ -169,16 +169,17 @@ def _scores(folder: RunFolder) -> RenderableType:
 
 
 def scores_of(found: Sequence[Mapping[str, Any]]) -> RenderableType:
-    """Scores of single models, one row each."""
-    table = _table(
-        "predictor", "sees", "predicts", ">seed", ">contested", ">chance", ">top-1", ">bits", ">nats", ">MAE us"
-    )
+    """Scores of single models, one row each; of folds, with what each was tested on."""
+    folds = ["tested on"] if any(one.get("fold") for one in found) else []
+    numbers = (">seed", ">contested", ">chance", ">top-1", ">bits", ">nats", ">MAE us")
+    table = _table("predictor", *folds, "sees", "predicts", *numbers)
     for one in found:
         overall, contested = one["overall"], one.get("contested") or {}
         ends = contested.get("top1_ci") or (None, None)
         hit = contested.get("top1")
         table.add_row(
             one["predictor"],
+            *([escape(one["fold"])] if folds else []),
             one["regime"],
             one["mark"],
             str(one.get("seed", "")),

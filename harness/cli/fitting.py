@@ -17,41 +17,80 @@ if TYPE_CHECKING:
     from model.jobs import Job
 
 SPLIT = (0.7, 0.15, 0.15)
+TEMPORAL = "temporal"
 Scores = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Asked:
-    """Every predictor with every seed on these recordings; `params` holds settings by predictor."""
+    """Every predictor with every seed on these recordings; `params` holds settings by predictor.
+
+    Tested on the end of each recording (`split` temporal), on the recordings behind `test`, or, for each of the ways to
+    split in `model.splits`, on one group of recordings after the other.
+    """
 
     paths: Sequence[Path]
     predictors: Sequence[str]
     mark: str = "task"
     seeds: Sequence[int] = (0,)
     params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    split: str = TEMPORAL
+    test: Sequence[Path] = ()
 
-    def jobs(self, out: Path) -> Iterator[Job]:
-        """One job a model, each in its own folder under `out`; one seed where chance plays no part."""
-        from model.jobs import Job
-        from model.predictors import find
+    @property
+    def in_folds(self) -> bool:
+        """Whether every model is trained several times, and scores are means over that."""
+        return self.split != TEMPORAL
+
+    def jobs(self, out: Path) -> list[tuple[Job, str | None]]:
+        """One job a model and fold, each in its own folder under `out`, and what its fold holds out."""
+        from model import splits
         from model.sources import recordings
 
-        tables = tuple(recordings(self.paths))
+        tables, test = tuple(recordings(self.paths)), tuple(recordings(self.test) if self.test else ())
+        recordings([*self.paths, *self.test])  # of one kernel, on both sides
+        if not self.in_folds:
+            return [(job, None) for job in self._jobs(tables, test, out, "")]
+        made = [
+            (fold, self._jobs(fold.train, fold.test, out, f".{fold.slug}")) for fold in splits.folds(tables, self.split)
+        ]
+        return [(job, fold.name) for fold, jobs in made for job in jobs]
+
+    def _jobs(self, tables: tuple[Path, ...], test: tuple[Path, ...], out: Path, suffix: str) -> Iterator[Job]:
+        """One seed is enough where chance plays no part."""
+        from model.jobs import Job
+        from model.predictors import find
+
         for predictor in self.predictors:
             for seed in self.seeds if find(predictor).seeded else self.seeds[:1]:
-                params = self.params.get(predictor, {})
-                yield Job(tables, predictor, seed, self.mark, SPLIT, out / f"{predictor}_s{seed}", params)
+                folder, params = out / f"{predictor}_s{seed}{suffix}", self.params.get(predictor, {})
+                yield Job(tables, predictor, seed, self.mark, SPLIT, folder, params, test)
 
 
 def fit(asked: Asked, out: Path, workers: int | None, output: Output) -> None:
     """Train what is not trained yet, score it, and print the scores. ModelError names every model that failed."""
     with as_model_error():
-        jobs = list(asked.jobs(out))
-    scores, failed = _fit(jobs, workers, output.view())
+        jobs = asked.jobs(out)
+    scores, failed = _fit([job for job, _ in jobs], workers, output.view())
+    found = [{**scores[job.out_dir.name], "fold": fold} for job, fold in jobs if job.out_dir.name in scores]
     if not (failed and output.as_json):  # then the error is the one JSON document that is printed
-        answer([scores[job.out_dir.name] for job in jobs if job.out_dir.name in scores], output)
+        _answer(asked, found, output)
     if failed:
         raise ModelError("; ".join(failed))
+
+
+def _answer(asked: Asked, found: list[Scores], output: Output) -> None:
+    """Print the scores, those of folds with their mean."""
+    if not asked.in_folds:
+        return answer([{name: value for name, value in one.items() if name != "fold"} for one in found], output)
+    from harness import show
+    from model import splits
+
+    means = [{**one, "split": asked.split} for one in splits.summarise(found)]
+    output.data(means[0] if len(means) == 1 else means)
+    for one in means:
+        mean = {**one, "fold": f"mean of {len({fold['fold'] for fold in one['folds']})}", "seed": ""}
+        output.show(show.scores_of([*one["folds"], mean]))
 
 
 def _fit(jobs: Sequence[Job], workers: int | None, view: View) -> tuple[dict[str, Scores], list[str]]:

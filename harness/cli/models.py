@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.fitting import Asked, answer, as_model_error, fit, params_of
+from harness.cli.fitting import TEMPORAL, Asked, answer, as_model_error, fit, params_of
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.errors import UsageError
 
@@ -20,6 +20,17 @@ Predictors = Annotated[
 Mark = Annotated[str, typer.Option(help="What is predicted: task (name and thread) or comm (name).")]
 Regime = Annotated[str | None, typer.Option(help="Every predictor of this regime: marks, slices or runqueue.")]
 Seeds = Annotated[list[int] | None, typer.Option("--seed", help="A seed; may be given several times. Default: 0.")]
+Split = Annotated[
+    str,
+    typer.Option(
+        help="What is tested on: temporal (the last 15 % of each recording), or in turn each recording, load, host or "
+        "run, foreseen from the others."
+    ),
+]
+Tested = Annotated[
+    list[Path] | None,
+    typer.Option("--test", help="Test on this other run or folder, whole; may be given several times."),
+]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes that train; default: one per CPU.")]
 Settings = Annotated[
     list[str] | None,
@@ -36,6 +47,8 @@ def train(
     regime: Regime = None,
     seeds: Seeds = None,
     settings: Settings = None,
+    split: Split = TEMPORAL,
+    test: Tested = None,
     workers: Workers = None,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
@@ -45,7 +58,7 @@ def train(
     Into the same folder again, it goes on: what is trained is kept, and a network that was being trained when it was
     stopped goes on after its last epoch.
     """
-    fit(_asked(paths, predictors, regime, mark, seeds, settings), out, workers, Output(as_json, quiet))
+    fit(_asked(paths, predictors, regime, mark, seeds, settings, split, test), out, workers, Output(as_json, quiet))
 
 
 @handled
@@ -57,6 +70,8 @@ def evaluate(
     regime: Regime = None,
     seeds: Seeds = None,
     settings: Settings = None,
+    split: Split = TEMPORAL,
+    test: Tested = None,
     workers: Workers = None,
     share: Annotated[float, typer.Option(help="With --model: score the last share of each recording.")] = 1.0,
     as_json: JsonFlag = False,
@@ -65,7 +80,7 @@ def evaluate(
     """Score predictors, trained for the purpose and not kept, or a stored one on recordings it did not learn from."""
     output = Output(as_json, quiet)
     if model is None:
-        asked = _asked(paths, predictors, regime, mark, seeds, settings)
+        asked = _asked(paths, predictors, regime, mark, seeds, settings, split, test)
         with tempfile.TemporaryDirectory(prefix="harness-models-") as folder:
             return fit(asked, Path(folder), workers, output)
     with as_model_error():
@@ -100,9 +115,16 @@ def _asked(
     mark: str,
     seeds: list[int] | None,
     settings: list[str] | None,
+    split: str,
+    test: list[Path] | None,
 ) -> Asked:
+    from model.splits import BY
+
+    if split != TEMPORAL and (split not in BY or test):
+        expected = f"one of {', '.join((TEMPORAL, *BY))}, and no --test beside a split into groups"
+        raise UsageError(f"--split {split}", expected=expected)
     chosen = _chosen(predictors, regime)
-    return Asked(paths, chosen, mark, seeds or [0], params_of(settings or [], chosen))
+    return Asked(paths, chosen, mark, seeds or [0], params_of(settings or [], chosen), split, test or ())
 
 
 def _chosen(predictors: list[str] | None, regime: str | None) -> list[str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import lzma
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 HARNESS = [sys.executable, "-c", "from harness.cli import main; main()"]
@@ -98,6 +100,27 @@ def test_a_training_that_was_killed_goes_on_in_the_same_folder(tables: Path, tmp
     assert "gru_s0 is trained already" not in other
 
 
+@pytest.fixture(scope="module")
+def other(tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A second recording; that it says the same as the first does not matter here."""
+    return Path(shutil.copytree(tables, tmp_path_factory.mktemp("other") / "tables2"))
+
+
+def test_every_recording_is_tested_on_in_turn(tables: Path, other: Path) -> None:
+    told = json.loads(harness("evaluate", tables, other, "-p", "markov", "--split", "recording", "--json").stdout)
+    assert (told["split"], [one["fold"] for one in told["folds"]]) == ("recording", [str(tables), str(other)])
+    assert told["contested"]["top1"] == pytest.approx(np.mean([one["contested"]["top1"] for one in told["folds"]]))
+    assert told["folds"][0]["trials"] == ["tables2", "tables"]
+    shown = harness("evaluate", tables, other, "-p", "markov", "--split", "run").stdout
+    assert "mean of 2" in shown
+
+
+def test_another_recording_is_tested_on_whole(tables: Path, other: Path) -> None:
+    told = json.loads(harness("evaluate", tables, "--test", other, "-p", "most_frequent", "--json").stdout)
+    end = json.loads(harness("evaluate", tables, "-p", "most_frequent", "--json").stdout)
+    assert told["test_events"] > 6 * end["test_events"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -108,6 +131,11 @@ def test_a_training_that_was_killed_goes_on_in_the_same_folder(tables: Path, tmp
         (["evaluate", "{tables}", "-p", "markov", "--set", "markov.ordr=2"], 1, "it has order, max_order"),
         (["evaluate", "{tables}", "-p", "markov", "--set", "gru.hidden=2"], 2, "no such predictor among markov"),
         (["evaluate", "{tables}", "-p", "markov", "--set", "markov"], 2, "PREDICTOR.SETTING=VALUE"),
+        (["evaluate", "{tables}", "--split", "week"], 2, "temporal, recording, run, load, host"),
+        (["evaluate", "{tables}", "--split", "recording"], 1, "name recordings of at least two"),
+        (["evaluate", "{tables}", "--split", "load"], 1, "its load is not known"),
+        (["evaluate", "{tables}", "--test", "{tables}"], 1, "is both learned from and tested on"),
+        (["evaluate", "{tables}", "--test", "{tables}", "--split", "run"], 2, "no --test beside a split"),
     ],
 )
 def test_a_wrong_call_says_what_is_wrong(arguments: list[str], code: int, words: str, tables: Path) -> None:

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model import splits
+from model.errors import SettingError
+
+
+def run(place: Path, load: dict[str, object], cpu: str = "Xeon") -> Path:
+    """A run folder without trials."""
+    place.mkdir(parents=True)
+    host = {"cpu": cpu, "cores": 2, "memory_mb": 24105, "kernel": "6.18"}
+    (place / "manifest.json").write_text(json.dumps({"spec": {"load": load}, "host": host}))
+    return place
+
+
+def trial(run: Path, name: str, accelerator: str = "kvm", **settings: object) -> Path:
+    folder = run / "trials" / name
+    folder.mkdir(parents=True)
+    told = {"settings": settings, "machine": {"accelerator": accelerator}}
+    (folder / "trial.json").write_text(json.dumps(told))
+    return folder
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> list[Path]:
+    """Two trials with five clients and one with fifty."""
+    folder = run(tmp_path / "sweep", {"kind": "nginx_ab", "concurrency": 5})
+    many = trial(folder, "001_b", **{"load.concurrency": 50})
+    return [trial(folder, "000_a"), many, trial(folder, "002_a")]
+
+
+def test_each_recording_is_held_out_once_and_never_learned_from_then(sweep: list[Path]) -> None:
+    found = splits.folds(sweep, "recording")
+    assert [fold.name for fold in found] == ["sweep/000_a", "sweep/001_b", "sweep/002_a"]
+    assert [fold.test for fold in found] == [(one,) for one in sweep]
+    assert all(set(fold.train) == set(sweep) - set(fold.test) for fold in found)
+    assert found[0].slug == "sweep-000_a"
+
+
+def test_loads_are_told_apart_by_the_experiment_and_the_trials_own_settings(sweep: list[Path]) -> None:
+    five, fifty = splits.folds(sweep, "load")
+    assert (five.name, fifty.name) == ("nginx_ab concurrency=5", "nginx_ab concurrency=50")
+    assert (five.test, five.train) == ((sweep[0], sweep[2]), (sweep[1],))
+    assert (fifty.test, fifty.train) == ((sweep[1],), (sweep[0], sweep[2]))
+
+
+def test_another_kind_of_load_is_another_load(tmp_path: Path) -> None:
+    kinds = [run(tmp_path / kind, {"kind": kind}) for kind in ("idle", "stress_ng")]
+    names = [fold.name for fold in splits.folds([trial(kind, "000") for kind in kinds], "load")]
+    assert names == ["idle", "stress_ng"]
+
+
+def test_hosts_differ_by_machine_and_by_how_the_guest_was_run(tmp_path: Path) -> None:
+    xeon, epyc = (run(tmp_path / cpu, {"kind": "idle"}, cpu) for cpu in ("Xeon", "EPYC"))
+    recordings = [trial(xeon, "000"), trial(epyc, "000"), trial(epyc, "001", accelerator="tcg")]
+    names = [fold.name for fold in splits.folds(recordings, "host")]
+    assert names == [
+        f"cpu {cpu}, cores 2, memory_mb 24105, kernel 6.18, under {how}"
+        for cpu, how in (("Xeon", "kvm"), ("EPYC", "kvm"), ("EPYC", "tcg"))
+    ]
+    assert len(splits.folds(recordings, "run")) == 2
+
+
+@pytest.mark.parametrize("by", ["run", "load", "host"])
+def test_one_group_alone_cannot_be_held_out(by: str, sweep: list[Path]) -> None:
+    with pytest.raises(
+        SettingError, match=rf"all 2 recordings are of one {by} \(.+\): name recordings of at least two"
+    ):
+        splits.folds([sweep[0], sweep[2]], by)
+
+
+def test_one_recording_alone_cannot_be_split(sweep: list[Path]) -> None:
+    with pytest.raises(SettingError, match="split by recording: there is but one recording"):
+        splits.folds(sweep[:1], "recording")
+
+
+@pytest.mark.parametrize("by", ["load", "host"])
+def test_tables_that_no_run_made_do_not_say_what_they_are_of(by: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=rf"its {by} is not known: name it with --test"):
+        splits.folds([tmp_path / "a", tmp_path / "b"], by)
+
+
+def test_a_manifest_that_says_nothing_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "manifest.json").write_text("{")
+    for by, words in (("load", "does not say what load"), ("host", "does not say on which host")):
+        with pytest.raises(SettingError, match=words):
+            splits.folds([tmp_path / "run" / "trials" / "a", tmp_path / "b"], by)
+
+
+def test_an_unknown_way_to_split_is_refused(sweep: list[Path]) -> None:
+    with pytest.raises(SettingError, match="expected one of recording, run, load, host"):
+        splits.folds(sweep, "week")
+
+
+def scored(fold: str, seed: int, top1: float, **contested: object) -> dict[str, object]:
+    head = {"predictor": "gru", "regime": "slices", "mark": "task", "seed": seed, "fold": fold}
+    part = {"events": 10, "top1": top1, "top1_ci": [0.0, 1.0], "bits_per_switch": 1.0}
+    return {**head, "overall": part, "forced": part, "contested": {"events": 0, **contested}, "open": part}
+
+
+def test_a_mean_over_folds_counts_every_fold_once_whatever_its_seeds() -> None:
+    (mean,) = splits.summarise([scored("a", 0, 0.5), scored("a", 1, 0.7), scored("b", 0, 0.8)])
+    assert mean["overall"]["top1"] == pytest.approx(0.7)
+    low, high = mean["overall"]["top1_ci"]
+    assert (low + high) / 2 == pytest.approx(0.7)
+    assert high - low == pytest.approx(2 * 12.706 * np.std([0.6, 0.8], ddof=1) / np.sqrt(2), rel=1e-3)
+    assert mean["overall"]["bits_ci"] == (1.0, 1.0)
+    assert mean["seeds"] == [0, 1]
+    assert len(mean["folds"]) == 3
+
+
+def test_what_one_fold_does_not_have_is_no_part_of_the_mean() -> None:
+    (mean,) = splits.summarise([scored("a", 0, 0.5, top3=0.4), scored("b", 0, 0.8)])
+    assert "top3" not in mean["contested"]
