@@ -1,7 +1,8 @@
 """Slices: one stay of one task on one CPU each, with the tasks that could have been picked when it began.
 
 How the runnable set is rebuilt. Events are taken in the order of time; at one time wakeups come first, then migrations,
-then the switches as they stand in their table. A task waits from the moment it becomes runnable until it is picked:
+then switches by CPU, and those of one CPU as they stand in their table. A task waits from the moment it becomes
+runnable until it is picked:
 
 - from a wakeup (the first `waking`, `wakeup` or `wakeup_new` after it last left or got a CPU), on the target CPU;
 - from being switched out while still runnable (prev_state R or R+), on the CPU it left;
@@ -31,7 +32,8 @@ from harness.trace.gather import Array
 from harness.trace.reader import Trace
 from harness.trace.states import is_runnable, true_state
 from harness.trace.tables import SCHEMAS
-from harness.trace.tracker import LOOKAHEAD, Tracker
+from harness.trace.tracker import LOOKAHEAD, new_tracker
+from harness.trace.waits import Picks
 
 _LATER = ("slice_ns", "end_state")  # what is known of a stay only when it ends
 _START_SCHEMA = pa.schema([field for field in SCHEMAS["slices"] if field.name not in _LATER])
@@ -69,7 +71,7 @@ class Slicer:
 
     def __init__(self, shifted_states: bool = False, lookahead: int = LOOKAHEAD) -> None:
         self._shifted, self._lookahead = shifted_states, lookahead
-        self._tracker = Tracker(shifted_states, lookahead)
+        self._tracker = new_tracker(shifted_states, lookahead)
         self._held: list[tuple[pa.Table, ...]] = []
         self._open = _START_SCHEMA.empty_table()  # the stay that goes on, one per CPU
 
@@ -105,78 +107,89 @@ class Slicer:
 
     def _gathered(self) -> list[pa.Table]:
         """What is held, as one table of each kind."""
-        if len(self._held) == 1:
-            return list(self._held[0])
-        return [
-            pa.concat_tables(tables).unify_dictionaries().combine_chunks() for tables in zip(*self._held, strict=True)
-        ]
+        tables = list(self._held[0])
+        if len(self._held) > 1:
+            tables = [_together(list(parts)) for parts in zip(*self._held, strict=True)]
+        return [_by_cpu(tables[0]), *tables[1:]]
 
     def _cut(self, tables: list[pa.Table], before_ns: int | None) -> pa.Table:
         """The slices that end before a time (None: at any)."""
-        begun, switches = self._begun(*tables, before_ns=before_ns)
-        starts = _together(self._open, begun)
-        cpu, old = numbers(starts, "cpu"), self._open.num_rows
-        order = np.argsort(cpu, kind="stable")
-        this, after = order[:-1], order[1:]
-        follows = cpu[this] == cpu[after]
-        ends = follows & (numbers(starts, "tid")[this] == _prev_tids(switches, old)[after])
-        rows, after = this[ends], after[ends] - old
-        by_start = np.lexsort([rows, cpu[rows], numbers(starts, "start_ns")[rows]])
-        last = order[np.append(~follows, True)] if len(order) else order
-        self._open = starts.take(pa.array(np.sort(last)))
-        return self._finished(starts, rows[by_start], switches, after[by_start])
+        switches, times = tables[0], numbers(tables[0], "time_ns")
+        block = switches if before_ns is None else switches.slice(0, int(np.searchsorted(times, before_ns)))
+        ending, ends, last = _stays(self._open, block)
+        old = self._open.num_rows
+        group = np.zeros(block.num_rows, np.uint8)
+        group[ending[ending >= old] - old], group[last[last >= old] - old] = 1, 2
+        wants = _runnable(switches, self._shifted)
+        picks = self._tracker.feed(switches, wants, tables[1], tables[2], group, before_ns)
+        ended, begun = (_begun(block, np.flatnonzero(group == number), picks, number) for number in (1, 2))
+        before = self._open
+        self._open = _together([before.take(pa.array(last[last < old])), begun])
+        starts = pa.concat_tables([before.take(pa.array(ending[ending < old])), ended])
+        return self._finished(starts, block, ends)
 
-    def _begun(
-        self, switches: pa.Table, wakeups: pa.Table, migrations: pa.Table, *, before_ns: int | None
-    ) -> tuple[pa.Table, pa.Table]:
-        """The stays that begin before a time, one at each switch; and these switches."""
-        letters = [true_state(text, self._shifted) for text in texts(switches, "prev_state")]
-        wants = np.array([*map(is_runnable, letters), False], dtype=bool)[codes(switches, "prev_state")]
-        waits = self._tracker.feed(switches, wants, wakeups, migrations, before_ns)
-        switches = switches.slice(0, len(waits.wait_ns))
-        cpu, tid = numbers(switches, "cpu").astype(np.int64), numbers(switches, "next_tid")
-        order = np.argsort(cpu, kind="stable")
-        places = np.empty(len(order), np.int64)
-        places[order] = np.arange(len(order))
-        runnable = _lists(*waits.sets(cpu, tid, order), places)
-        lengths = pc.list_value_length(runnable).to_numpy(zero_copy_only=False)
-        columns = [
-            column(switches, "time_ns"),
-            column(switches, "cpu"),
-            column(switches, "next_comm"),
-            column(switches, "next_tid"),
-            column(switches, "next_prio"),
-            pa.array(waits.wake_ns, pa.int64(), mask=waits.wake_ns < 0),
-            runnable,
-            pa.array(lengths - (tid == 0) >= 2),
-        ]
-        return pa.Table.from_arrays(columns, schema=_START_SCHEMA), switches
-
-    def _finished(self, starts: pa.Table, rows: Array, switches: pa.Table, after: Array) -> pa.Table:
-        begun = starts.take(pa.array(rows))
-        times = numbers(switches, "time_ns")[after] - numbers(starts, "start_ns")[rows]
-        letters = [true_state(text, self._shifted) for text in texts(switches, "prev_state")]
+    def _finished(self, starts: pa.Table, switches: pa.Table, ends: Array) -> pa.Table:
+        """Slices that start so and end with these switches."""
+        states = column(switches, "prev_state")
+        letters = [true_state(text, self._shifted) for text in states.dictionary.to_pylist()]
         states = pa.DictionaryArray.from_arrays(
-            pa.array(codes(switches, "prev_state")[after], pa.int32()), pa.array(letters, pa.string())
+            pa.array(states.indices.to_numpy()[ends], pa.int32()), pa.array(letters, pa.string())
         )
+        times = numbers(switches, "time_ns")[ends] - numbers(starts, "start_ns")
         later = {"slice_ns": pa.array(times, pa.int64()), "end_state": _unified(states)}
-        columns = [later[field.name] if field.name in later else begun[field.name] for field in SCHEMAS["slices"]]
+        columns = [later[field.name] if field.name in later else starts[field.name] for field in SCHEMAS["slices"]]
         return pa.Table.from_arrays(columns, schema=SCHEMAS["slices"])
 
 
-def _prev_tids(switches: pa.Table, old: int) -> Array:
-    """The task that each switch switches out, with a place before for each stay that goes on."""
-    return np.concatenate([np.full(old, -1, np.int32), numbers(switches, "prev_tid")])
+def _by_cpu(switches: pa.Table) -> pa.Table:
+    """Sorted by time, and by CPU at one time."""
+    time, cpu = numbers(switches, "time_ns"), numbers(switches, "cpu")
+    if not ((time[1:] == time[:-1]) & (cpu[1:] < cpu[:-1])).any():
+        return switches
+    return switches.take(pa.array(np.lexsort([cpu, time])))
 
 
-def _together(first: pa.Table, second: pa.Table) -> pa.Table:
-    return pa.concat_tables([first, second]).unify_dictionaries().combine_chunks() if len(first) else second
+def _stays(going_on: pa.Table, switches: pa.Table) -> tuple[Array, Array, Array]:
+    """Which stays end in a block, at which switches, and which go on behind it.
+
+    Stays are numbered: those that go on from before, then one for each switch.
+    """
+    cpu = np.concatenate([numbers(going_on, "cpu"), numbers(switches, "cpu")])
+    tid = np.concatenate([numbers(going_on, "tid"), numbers(switches, "next_tid")])
+    prev = np.concatenate([numbers(going_on, "tid"), numbers(switches, "prev_tid")])
+    order = np.argsort(cpu, kind="stable")
+    this, after = order[:-1], order[1:]
+    follows = cpu[this] == cpu[after]
+    ended = follows & (tid[this] == prev[after])
+    end = np.full(len(order), -1)
+    end[this[ended]] = after[ended] - going_on.num_rows
+    ending = np.flatnonzero(end >= 0)
+    last = order[np.append(~follows, True)] if len(order) else order
+    return ending, end[ending], np.sort(last)
 
 
-def _lists(values: Array, offsets: Array, places: Array) -> pa.Array:
-    """The lists at `places`."""
-    lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(values, pa.int32()))
-    return lists if (places == np.arange(len(places))).all() else lists.take(pa.array(places))
+def _begun(switches: pa.Table, rows: Array, picks: Picks, group: int) -> pa.Table:
+    """The stays that begin at these switches, which are the group's."""
+    chosen, runnable = switches.take(pa.array(rows)), picks.sets[group - 1]
+    lengths = np.diff(runnable.offsets.to_numpy())
+    wake_ns = picks.wake_ns[rows]
+    columns = [
+        *(chosen[name] for name in ("time_ns", "cpu", "next_comm", "next_tid", "next_prio")),
+        pa.array(wake_ns, pa.int64(), mask=wake_ns < 0),
+        runnable,
+        pa.array(lengths - (numbers(chosen, "next_tid") == 0) >= 2),
+    ]
+    return pa.Table.from_arrays(columns, schema=_START_SCHEMA)
+
+
+def _runnable(switches: pa.Table, shifted: bool) -> Array:
+    """At which switches the task that left still wanted the CPU."""
+    wants = [is_runnable(true_state(text, shifted)) for text in texts(switches, "prev_state")]
+    return np.array([*wants, False], dtype=bool)[codes(switches, "prev_state")]
+
+
+def _together(tables: list[pa.Table]) -> pa.Table:
+    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
 
 
 def _unified(states: pa.DictionaryArray) -> pa.DictionaryArray:

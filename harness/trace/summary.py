@@ -15,7 +15,7 @@ from harness.trace.columns import column, numbers, texts
 from harness.trace.gather import Array
 from harness.trace.reader import Trace
 from harness.trace.states import is_runnable, true_state
-from harness.trace.tracker import Tracker
+from harness.trace.tracker import new_tracker
 
 TASK_SCHEMA = pa.schema(
     [
@@ -171,9 +171,9 @@ def _delays(trace: Trace) -> tuple[Array, Array, Array]:
     switches = trace.switches
     time, tid = numbers(switches, "time_ns"), numbers(switches, "next_tid")
     prev = numbers(switches, "prev_tid")
-    tracker = Tracker(trace.shifted_states)
-    waits = tracker.feed(switches, _left_runnable(trace), trace.wakeups, trace.migrations)
-    begins = waits.wait_ns
+    no_sets = np.zeros(switches.num_rows, np.uint8)
+    tracker = new_tracker(trace.shifted_states)
+    begins = tracker.feed(switches, _left_runnable(trace), trace.wakeups, trace.migrations, no_sets).wait_ns
     new = _first_sights(trace, time, prev, tid)
     begins = np.where((begins < 0) & new, time, begins)
     rows = np.flatnonzero((begins >= 0) & (tid != 0))

@@ -6,7 +6,9 @@ import numpy as np
 import pyarrow as pa
 
 from harness.trace.columns import numbers
+from harness.trace.compiled_tracker import FUNCTIONS, CompiledTracker
 from harness.trace.gather import Array
+from harness.trace.native import functions
 from harness.trace.task_events import (
     ASLEEP,
     MOVE,
@@ -22,9 +24,15 @@ from harness.trace.task_events import (
     no_events,
     task_starts,
 )
-from harness.trace.waits import Waits, waits_of
+from harness.trace.waits import Picks, waits_of
 
 LOOKAHEAD = 30_000  # switches, wakeups and migrations of the recording, all CPUs together
+
+
+def new_tracker(shifted_states: bool = False, lookahead: int = LOOKAHEAD) -> Tracker | CompiledTracker:
+    """The compiled one where that can be had; both find the same."""
+    native = functions(FUNCTIONS)
+    return CompiledTracker(native, shifted_states, lookahead) if native else Tracker(shifted_states, lookahead)
 
 
 class Tracker:
@@ -35,22 +43,37 @@ class Tracker:
         self._carried = no_events()
 
     def feed(
-        self, switches: pa.Table, runnable: Array, wakeups: pa.Table, moves: pa.Table, before_ns: int | None = None
-    ) -> Waits:
-        """The waits of the events before `before_ns` (None: of all). What is behind it will be given again.
+        self,
+        switches: pa.Table,
+        runnable: Array,
+        wakeups: pa.Table,
+        moves: pa.Table,
+        group: Array,
+        before_ns: int | None = None,
+    ) -> Picks:
+        """What is known of the switches before `before_ns` (None: of all). What is behind it will be given again.
 
-        `runnable`: at which switches the task that left still wanted the CPU. Behind `before_ns` there must be as many
-        events as are looked ahead, or the end of the stream.
+        `runnable`: at which switches the task that left still wanted the CPU. `group`, for each switch before
+        `before_ns`: 1 or 2 where its runnable set is wanted, else 0. Behind `before_ns` there must be as many events
+        as are looked ahead, or the end of the stream.
         """
         left = np.where(runnable, UNCLEAR if self._shifted else PREEMPTED, ASLEEP)
         events = join(self._carried, _in_time(switches, left, wakeups, moves)).by_task()
         _settle(events, self._lookahead)
-        rows = switches.num_rows
         if before_ns is not None:
             events = events.only(events.time < before_ns)
-            rows = int(np.searchsorted(numbers(switches, "time_ns"), before_ns))
         self._carried = _still_waiting(events)
-        return waits_of(events, rows)
+        waits = waits_of(events, len(group))
+        if not group.any():
+            return Picks(waits.wait_ns, waits.wake_ns, (_no_lists(), _no_lists()))
+        switches = switches.slice(0, len(group))
+        sets = waits.sets(numbers(switches, "cpu"), numbers(switches, "next_tid"))
+        chosen = (sets.filter(pa.array(group == number)) for number in (1, 2))
+        return Picks(waits.wait_ns, waits.wake_ns, tuple(chosen))
+
+
+def _no_lists() -> pa.ListArray:
+    return pa.array([], pa.list_(pa.int32()))
 
 
 def _in_time(switches: pa.Table, left: Array, wakeups: pa.Table, moves: pa.Table) -> Events:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
 from harness.errors import TraceError
 from harness.trace.gather import Array
@@ -21,7 +22,19 @@ from harness.trace.task_events import (
 )
 
 _BLOCK = 1 << 16
-_MAX_VALUES = (1 << 31) - 1
+MAX_VALUES = (1 << 31) - 1  # of the offsets of lists, which are of 32 bits
+
+
+@dataclass(frozen=True)
+class Picks:
+    """Of every switch: when the picked task began to wait, and when it was woken (ns); -1 where that is not known.
+
+    `sets`: for each of the groups 1 and 2 of switches, the lists of the tasks that were runnable there.
+    """
+
+    wait_ns: Array
+    wake_ns: Array
+    sets: tuple[pa.ListArray, ...]
 
 
 @dataclass(frozen=True)
@@ -29,7 +42,7 @@ class Waits:
     """Stretches of waiting on one CPU: the task, the CPU, and the switches (of any CPU) from `first` up to `stop`.
 
     `rank` is the order in which they began; `pick` the switch that ended it by picking the task there, -1 where none
-    did. Per switch: `wait_ns` is when the picked task began to wait, `wake_ns` when it was woken, or -1.
+    did. Per switch: `wait_ns` and `wake_ns` as in Picks.
     """
 
     tid: Array
@@ -41,14 +54,12 @@ class Waits:
     wait_ns: Array
     wake_ns: Array
 
-    def sets(self, cpu: Array, tid: Array, order: Array) -> tuple[Array, Array]:
-        """The runnable tasks at every switch, one after the other, and where each switch's begin (n + 1 offsets).
-
-        The switches are taken by CPU, and in time on each, which `order` is; `cpu` and `tid` (picked) are theirs.
-        """
+    def sets(self, cpu: Array, tid: Array) -> pa.ListArray:
+        """The runnable tasks at every switch; `cpu` and `tid` (picked) are theirs."""
+        order = np.argsort(cpu, kind="stable")
         place = np.empty(len(order), np.int64)
         place[order] = np.arange(len(order))
-        keys = cpu[order] * (len(order) + 1) + order
+        keys = cpu[order].astype(np.int64) * (len(order) + 1) + order
         own = self.cpu * (len(order) + 1)
         first, stop = np.searchsorted(keys, own + self.first), np.searchsorted(keys, own + self.stop)
         alone = np.ones(len(order), bool)
@@ -58,18 +69,24 @@ class Waits:
         tids = np.concatenate([self.tid[by_rank], tid[alone_rows]]).astype(np.int32)
         first = np.concatenate([first[by_rank], place[alone_rows]])
         stop = np.concatenate([stop[by_rank], place[alone_rows] + 1])
-        _demand_few(int((stop - first).sum()))
-        return _expand(tids, first, stop, len(order))
+        if (values := int((stop - first).sum())) > MAX_VALUES:
+            raise too_many(str(values))
+        return _lists(*_expand(tids, first, stop, len(order)), place)
 
 
-def _demand_few(values: int) -> None:
-    """Offsets are of 32 bits, so more than two thousand million values are refused."""
-    if values > _MAX_VALUES:
-        raise TraceError(
-            f"the runnable sets of this recording hold {values} tasks together",
-            expected=f"at most {_MAX_VALUES}",
-            hint="convert it to files instead, which is done in parts",
-        )
+def too_many(values: str) -> TraceError:
+    """What is said of runnable sets that do not fit into a list column."""
+    return TraceError(
+        f"the runnable sets of this recording hold {values} tasks together",
+        expected=f"at most {MAX_VALUES}",
+        hint="convert it to files instead, which is done in parts",
+    )
+
+
+def _lists(values: Array, offsets: Array, places: Array) -> pa.ListArray:
+    """The lists at `places`."""
+    lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(values, pa.int32()))
+    return lists if (places == np.arange(len(places))).all() else lists.take(pa.array(places))
 
 
 def _expand(tids: Array, first: Array, stop: Array, places: int) -> tuple[Array, Array]:

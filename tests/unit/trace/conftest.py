@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,3 +24,11 @@ def nginx_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def hostile_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All CPUs, hostile names, migrations, forks, execs and exits, recorded now."""
     return record(tmp_path_factory.mktemp("hostile") / "perf.data", *MORE_EVENTS)
+
+
+@pytest.fixture(params=["0", "1"], ids=["numpy", "compiled"], scope="module")
+def either_way(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Everything twice: without and with compiled code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HARNESS_NATIVE", request.param)
+        yield

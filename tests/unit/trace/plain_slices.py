@@ -104,5 +104,6 @@ def plain_slices(
     switches: list[Row], wakeups: list[Row], moves: list[Row], shifted_states: bool = False, lookahead: int = 30_000
 ) -> list[Row]:
     """The slices of tables sorted by time, as rows."""
-    events = sorted([*wakeups, *moves, *switches], key=lambda row: row["time_ns"])  # stable: kinds stay in this order
+    by_cpu = sorted(switches, key=lambda row: row["cpu"])
+    events = sorted([*wakeups, *moves, *by_cpu], key=lambda row: row["time_ns"])  # stable: kinds stay in this order
     return Plain(events, shifted_states, lookahead).run()

@@ -13,6 +13,8 @@ from plain_slices import plain_slices
 import harness.trace
 from harness.trace.slicing import Slicer, slice_table
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 Stream = tuple[list[Row], list[Row], list[Row]]  # switches, wakeups, migrations
 
 

@@ -19,6 +19,8 @@ from harness.trace.convert import ALL_TABLES, convert
 from harness.trace.sinks import SliceSink
 from harness.trace.tables import SCHEMAS
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 
 def assert_written_as_read(path: Path, folder: Path, **options: int) -> None:
     made, trace = convert(path, folder, **options), harness.trace.read(path)

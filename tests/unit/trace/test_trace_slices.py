@@ -14,6 +14,8 @@ from harness.trace.reader import Trace
 from harness.trace.slicing import slice_table
 from harness.trace.tracker import LOOKAHEAD
 
+pytestmark = pytest.mark.usefixtures("either_way")
+
 
 def cut(
     switches: Sequence[Row], wakeups: Sequence[Row] = (), moves: Sequence[Row] = (), shifted_states: bool = False
