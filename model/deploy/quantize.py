@@ -28,7 +28,7 @@ class Matrix:
             return [real(f"{self.name}_weight", self._blocks(self.weight))]
         weight, scale = rounded(self.weight)
         scales = filled_up(scale / FIXED_POINT, self.block)
-        return [whole(f"{self.name}_weight", self._blocks(weight)), real(f"{self.name}_scale", scales)]
+        return [whole(f"{self.name}_weight", self._pairs(weight)), real(f"{self.name}_scale", scales)]
 
     def pointers(self, quantize: str) -> str:
         """Its `matrix` in C."""
@@ -38,6 +38,12 @@ class Matrix:
         """(blocks * columns * block,): block after block, each column by column."""
         padded = filled_up(weight, self.block)
         return padded.reshape(-1, self.block, weight.shape[1]).transpose(0, 2, 1).reshape(-1)
+
+    def _pairs(self, weight: np.ndarray) -> np.ndarray:
+        """(blocks * pairs of columns * block * 2,): as `_blocks`, two columns of a row side by side."""
+        even = filled_up(weight.T, 2).T
+        padded = filled_up(even, self.block).reshape(-1, self.block, even.shape[1] // 2, 2)
+        return padded.transpose(0, 2, 1, 3).reshape(-1)
 
 
 def rounded(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Tables of counts as C: a tree of contexts, each with the most likely mark worked out."""
+"""Tables of counts as C: contexts in a hash table, each with the most likely mark worked out."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from model.predictors.counted import Counted
 from model.predictors.slice_markov import SliceMarkov
 
 CHUNK = 4096  # contexts worked out at a time
+ROOM = 2  # slots for each context, at least: then most are found where they are first looked for
+GOLDEN = 0x9E3779B97F4A7C15  # 2^64 / golden ratio (Knuth, The Art of Computer Programming 3, 6.4)
 
 
 def parts(name: str, counted: Counted) -> Parts:
@@ -29,21 +31,35 @@ def parts(name: str, counted: Counted) -> Parts:
 
 
 def _nodes(counts: NestedCounts, used: int) -> list[str]:
-    """Contexts, shortest first, as a tree, and what each foresees."""
+    """What leads from each context to the longer ones, shortest first, and what each foresees."""
     levels = counts.levels[: used + 1]
-    sizes = [len(level.key) for level in levels]
-    starts = np.cumsum([0, *sizes[:-2]])[: len(sizes) - 1]  # of the level above
-    parents = [level.key // counts.values + start for level, start in zip(levels[1:], starts, strict=True)]
-    value = np.concatenate([[0], *(level.key % counts.values for level in levels[1:])])
-    children = np.bincount(np.concatenate([np.zeros(0, np.int64), *parents]), minlength=sum(sizes))
-    first_child = 1 + np.concatenate([[0], np.cumsum(children)])
+    starts = np.cumsum([0, *(len(level.key) for level in levels)])  # the number of each level's first context
+    above = zip(levels[1:], starts[:-1], strict=False)
+    keys = np.concatenate([np.zeros(0, np.int64), *(level.key + start * counts.values for level, start in above)])
+    bits, slot_key, slot_context = slots(keys + 1, np.arange(1, len(keys) + 1))
     mark, probability = _foreseen(counts, used)
     return [
-        whole("first_child", first_child),
-        whole("context_value", value),
+        f"enum {{ VALUES = {counts.values}, SLOT_BITS = {bits} }};",
+        whole("slot_key", slot_key),
+        whole("slot_context", slot_context),
         whole("best_mark", mark),
         real("best_probability", probability, "double"),
     ]
+
+
+def slots(keys: np.ndarray, values: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
+    """An open hash table with linear probing: the binary logarithm of its size, its keys (0 is free), its values.
+
+    keys: distinct and above zero. Half of the slots or more are free.
+    """
+    bits = max(int(len(keys) * ROOM - 1).bit_length(), 1) if len(keys) else 1
+    slot_key, slot_value = np.zeros(1 << bits, np.int64), np.zeros(1 << bits, np.int64)
+    for key, value in zip(keys.tolist(), values.tolist(), strict=True):
+        slot = (key * GOLDEN % 2**64) >> (64 - bits)
+        while slot_key[slot]:
+            slot = (slot + 1) % (1 << bits)
+        slot_key[slot], slot_value[slot] = key, value
+    return bits, slot_key, slot_value
 
 
 def _foreseen(counts: NestedCounts, used: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,13 +1,15 @@
 /*
  * $cell_name of $layers x $hidden. What the first layer makes of an event was worked out for each mark and state, so
  * that it is looked up and added. A matrix is stored in blocks of BLOCK rows, each block column by column: the rows of a
- * block are added up side by side. Results are the same wherever floats are IEEE 754 and are neither contracted nor
- * reordered: compile with -ffp-contract=off for that, and never with -ffast-math.
+ * block are added up side by side. For speed compile with -O3 -march=native -fno-trapping-math; without the last, gates
+ * are worked out one by one on many machines. Results are the same wherever floats are IEEE 754 and are neither
+ * contracted nor reordered: compile with -ffp-contract=off for that, and never with -ffast-math.
  */
 #include <string.h>
 
 enum {
     HIDDEN = $hidden,
+    PAIRS = (HIDDEN + 1) / 2, /* of columns */
     LAYERS = $layers,
     ROWS = $rows,   /* gates x HIDDEN, in whole blocks */
     OUTPUTS = $outputs, /* marks, in whole blocks */
@@ -22,7 +24,8 @@ $multiply
 static inline float exponential(float x)
 {
     const float to_nearest = 12582912.0f; /* 1.5 * 2^23: adding it leaves no bits for a fraction */
-    float within = x < -87.0f ? -87.0f : x > 87.0f ? 87.0f : x;
+    float capped = x > 87.0f ? 87.0f : x;
+    float within = capped < -87.0f ? -87.0f : capped; /* two plain choices, so that it can be done side by side */
     float whole = (within * 1.44269504f + to_nearest) - to_nearest;
     float rest = (within - whole * 0.693359375f) + whole * 2.12194440e-4f;
     float series = 1.0f / 720;

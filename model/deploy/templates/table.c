@@ -1,49 +1,45 @@
 /*
- * The contexts are a tree, the most recent value nearest to its root. The children of node n are the nodes
- * first_child[n] to first_child[n + 1] - 1, sorted by the value that leads to them. The deepest node that the past
- * leads to decides: what it foresees as most likely was worked out beforehand.
+ * Contexts are numbered, the empty one 0. What leads from a context, the most recent value first, to the one that is a
+ * value longer is found by hashing both: slot_key is context * VALUES + value + 1, or 0 where a slot is free. The longest
+ * context that the past leads to decides: what it foresees as most likely was worked out beforehand.
  */
 enum { COLUMNS = $columns, DEPTH = $depth };
 
 $data
 
-/* Node to which `value` leads from `node`, or -1 where that was never seen. */
-static int32_t child_of(int32_t node, int32_t value)
+/* The context that is `value` longer than `context`, or -1 where that was never seen. */
+static inline int32_t longer(int32_t context, int32_t value)
 {
-    int32_t low = first_child[node], count = first_child[node + 1] - low;
+    int64_t key = (int64_t)context * VALUES + value + 1;
+    uint64_t slot = ((uint64_t)key * 0x9E3779B97F4A7C15ULL) >> (64 - SLOT_BITS);
 
-    if (count == 0)
-        return -1;
-    while (count > 1) {
-        int32_t half = count / 2;
-
-        low += context_value[low + half - 1] < value ? half : 0;
-        count -= half;
-    }
-    return context_value[low] == value ? low : -1;
+    for (; slot_key[slot] != key; slot = (slot + 1) & ((1ULL << SLOT_BITS) - 1))
+        if (slot_key[slot] == 0)
+            return -1;
+    return slot_context[slot];
 }
 
 static ${name}_prediction foresee(const ${name}_state *state)
 {
     ${name}_prediction prediction;
-    int32_t node = 0;
+    int32_t context = 0;
 
     for (int depth = 0; depth < DEPTH; depth++) {
-        int32_t child = child_of(node, state->context[depth]);
+        int32_t next = longer(context, state->context[depth]);
 
-        if (child < 0)
+        if (next < 0)
             break;
-        node = child;
+        context = next;
     }
-    prediction.mark = best_mark[node];
-    prediction.probability = best_probability[node];
+    prediction.mark = best_mark[context];
+    prediction.probability = best_probability[context];
     return prediction;
 }
 
 /* Witten-Bell: a context seen `total` times with `distinct` marks leaves distinct / (total + distinct) to shorter ones. */
-static void blend(int32_t node, double probability[MARKS])
+static void blend(int32_t context, double probability[MARKS])
 {
-    int32_t begin = first_entry[node], end = first_entry[node + 1], distinct = end - begin;
+    int32_t begin = first_entry[context], end = first_entry[context + 1], distinct = end - begin;
     int64_t total = 0;
 
     for (int32_t entry = begin; entry < end; entry++)
@@ -56,16 +52,16 @@ static void blend(int32_t node, double probability[MARKS])
 
 void ${name}_distribution(const ${name}_state *state, double probability[MARKS])
 {
-    int32_t node = 0;
+    int32_t context = 0;
 
     for (int mark = 0; mark < MARKS; mark++)
         probability[mark] = 1.0 / MARKS;
-    blend(node, probability);
+    blend(context, probability);
     for (int depth = 0; depth < DEPTH; depth++) {
-        node = child_of(node, state->context[depth]);
-        if (node < 0)
+        context = longer(context, state->context[depth]);
+        if (context < 0)
             return;
-        blend(node, probability);
+        blend(context, probability);
     }
 }
 

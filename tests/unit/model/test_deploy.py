@@ -12,6 +12,7 @@ from compiled import Compiled
 from model import checkpoint, data, deploy
 from model.checkpoint import Checkpoint
 from model.data import Dataset, Segment, Stream
+from model.deploy.tables import GOLDEN, slots
 from model.errors import CheckpointError, SettingError
 from model.predictors import create
 from model.predictors.protocol import unwatched
@@ -96,6 +97,33 @@ def test_weights_of_eight_bits_cost_less_than_a_point_of_top1(
     assert loss < 0.01
     distance = np.abs(spread - expected).sum(axis=1) / 2
     assert 0 < distance.mean() < 0.02  # total variation; not nothing, for then the weights were never rounded
+
+
+@pytest.mark.parametrize("quantize", ["float", "int8"])
+@pytest.mark.parametrize("name", ["gru", "gru_marks", "lstm"])
+def test_every_instruction_set_gives_the_same_bits(
+    name: str, quantize: str, models: Path, stream: Stream, tmp_path: Path
+) -> None:
+    found = []
+    for place, flags in enumerate((["-O2"], ["-O2", "-U__SSE2__"], ["-O3", "-march=native", "-fno-trapping-math"])):
+        source, _ = deploy.export(models / name, tmp_path / str(place), quantize=quantize)
+        compiled = Compiled(source, len(checkpoint.load(models / name).vocabulary), (*flags, "-ffp-contract=off"))
+        found.append(compiled.walk(stream))
+    for other in found[1:]:
+        for left, right in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(left, right)
+
+
+def test_the_slots_of_a_table_hold_every_context_and_half_of_them_are_free() -> None:
+    keys = np.random.default_rng(0).choice(10**12, 5_000, replace=False) + 1
+    bits, slot_key, slot_value = slots(keys, np.arange(5_000))
+    assert len(slot_key) == 1 << bits >= 10_000
+    filled = slot_key > 0
+    assert dict(zip(slot_key[filled].tolist(), slot_value[filled].tolist(), strict=True)) == {
+        key: place for place, key in enumerate(keys.tolist())
+    }
+    home = np.array([(key * GOLDEN % 2**64) >> (64 - bits) for key in slot_key[filled].tolist()])
+    assert ((np.flatnonzero(filled) - home) % (1 << bits)).mean() < 1  # slots looked at beyond the first
 
 
 @pytest.mark.parametrize("name", ["markov", "lstm"])
