@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from importlib.resources import files
 from pathlib import Path
 
 APP = "harness"
@@ -14,7 +13,7 @@ def data_dir(name: str) -> Path:
 
     Raises FileNotFoundError when neither is there, which means a broken installation.
     """
-    package = Path(str(files("harness")))
+    package = Path(__file__).parent
     for candidate in (package / "_data" / name, package.parent / name):
         if candidate.is_dir():
             return candidate

@@ -76,12 +76,31 @@ def to_table(table: str, block: Block, names: list[bytes], letters: list[str]) -
 def _column(field: pa.Field, block: Block, rows: int, names: list[bytes], letters: list[str]) -> pa.Array:
     values: Array | None = block.get(field.name)
     if values is None:
-        return pa.nulls(rows, field.type) if rows else pa.array([], field.type)
+        return pa.nulls(rows, field.type)
     if field.name == "prev_state":
         return dictionary_column(values, lambda code: letters[code])
     if field.type == _TEXT:
         return dictionary_column(values, lambda code: to_text(names[code]))
-    return pa.array(values, field.type)
+    return numbers_column(values, field.type)
+
+
+def numbers_column(values: Array, kind: pa.DataType) -> pa.Array:
+    """A column of numbers or truth values, which shares their memory.
+
+    `pyarrow.array` would do, but the first time it imports pandas, which takes longer than to read a million samples.
+    """
+    if pa.types.is_boolean(kind):
+        bits = np.packbits(values, bitorder="little")
+        return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(bits)])
+    values = np.ascontiguousarray(values, kind.to_pandas_dtype())
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(values)])
+
+
+def texts_column(texts: list[str]) -> pa.Array:
+    """A column of texts, made without `pyarrow.array` for the same reason."""
+    encoded = [text.encode() for text in texts]
+    ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+    return pa.StringArray.from_buffers(len(texts), pa.py_buffer(ends), pa.py_buffer(b"".join(encoded)))
 
 
 def dictionary_column(codes: Array, text_of: Callable[[int], str]) -> pa.DictionaryArray:
@@ -92,4 +111,4 @@ def dictionary_column(codes: Array, text_of: Callable[[int], str]) -> pa.Diction
     places = {text: place for place, text in enumerate(kept)}
     renumbered = np.zeros(int(used.max(initial=-1)) + 1, np.int32)
     renumbered[used] = [places[text] for text in texts]
-    return pa.DictionaryArray.from_arrays(pa.array(renumbered[codes], pa.int32()), pa.array(kept, pa.string()))
+    return pa.DictionaryArray.from_arrays(numbers_column(renumbered[codes], pa.int32()), texts_column(kept))

@@ -202,10 +202,20 @@ int32_t decoder_names(const struct decoder *of, int32_t states, const uint8_t **
 /* Sort every table. NO_MEMORY where there is too little. */
 int decoder_sort(struct decoder *of)
 {
+    int64_t rows = 0;
+    int failed = 0;
+    void *scratch;
+
     for (int32_t place = 0; place < MAX_TABLES; place++)
-        if (table_sort(&of->tables[place]))
-            return NO_MEMORY;
-    return 0;
+        if (of->tables[place].rows > rows)
+            rows = of->tables[place].rows;
+    scratch = malloc((size_t)rows * SCRATCH_BYTES + 1);
+    if (!scratch)
+        return NO_MEMORY;
+    for (int32_t place = 0; place < MAX_TABLES; place++)
+        failed |= table_sort(&of->tables[place], scratch);
+    free(scratch);
+    return failed ? NO_MEMORY : 0;
 }
 
 int64_t decoder_rows(const struct decoder *of, int32_t table)

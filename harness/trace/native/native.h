@@ -12,6 +12,6 @@
 #define TASK_KNOWN ((int64_t)1 << 33)
 
 /* sort.c */
-int64_t time_order(const int64_t *times, const int32_t *parts, int64_t rows, int64_t *order);
+int64_t time_order(const int64_t *times, const int32_t *parts, int32_t rows, int32_t *order, int32_t *spare);
 
 #endif

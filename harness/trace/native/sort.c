@@ -11,9 +11,9 @@
 struct sorting {
     const int64_t *times;
     const int32_t *parts;  /* what comes first among rows of one time; NULL: nothing does */
-    int64_t *order;        /* places of rows; sorted piece by piece */
-    int64_t *spare;        /* room for the left side of a merge */
-    const int64_t *starts; /* where each run begins, and behind the last one where all ends */
+    int32_t *order;        /* places of rows; sorted piece by piece */
+    int32_t *spare;        /* room for the left side of a merge */
+    const int32_t *starts; /* where each run begins, and behind the last one where all ends */
 };
 
 static inline int is_before(const struct sorting *of, int64_t row, int64_t other)
@@ -24,7 +24,7 @@ static inline int is_before(const struct sorting *of, int64_t row, int64_t other
 }
 
 /* How many of the `count` sorted rows at `rows` do not come behind `other`. */
-static int64_t not_behind(const struct sorting *of, const int64_t *rows, int64_t count, int64_t other)
+static int64_t not_behind(const struct sorting *of, const int32_t *rows, int64_t count, int64_t other)
 {
     int64_t low = 0, high = count;
 
@@ -40,7 +40,7 @@ static int64_t not_behind(const struct sorting *of, const int64_t *rows, int64_t
 }
 
 /* How many of the `count` sorted rows at `rows` come before `other`. */
-static int64_t before(const struct sorting *of, const int64_t *rows, int64_t count, int64_t other)
+static int64_t before(const struct sorting *of, const int32_t *rows, int64_t count, int64_t other)
 {
     int64_t low = 0, high = count;
 
@@ -58,7 +58,8 @@ static int64_t before(const struct sorting *of, const int64_t *rows, int64_t cou
 /* Merge order[low, middle) with order[middle, high). */
 static void merge(const struct sorting *of, int64_t low, int64_t middle, int64_t high)
 {
-    int64_t *order = of->order, *left = of->spare, lefts, at = 0;
+    int32_t *order = of->order, *left = of->spare;
+    int64_t lefts, at = 0;
 
     low += not_behind(of, order + low, middle - low, order[middle]);
     lefts = middle - low;
@@ -91,41 +92,37 @@ static int64_t count_runs(const struct sorting *of, int64_t rows)
     return runs;
 }
 
-static void find_runs(const struct sorting *of, int64_t rows, int64_t *starts)
+static void find_runs(const struct sorting *of, int32_t rows, int32_t *starts)
 {
     int64_t run = 0;
 
     starts[run++] = 0;
-    for (int64_t row = 1; row < rows; row++)
+    for (int32_t row = 1; row < rows; row++)
         if (is_before(of, row, row - 1))
             starts[run++] = row;
     starts[run] = rows;
 }
 
 /* Put the places of `rows` rows into `order`, sorted by their times, and rows of one time by their parts (NULL: all are
- * of one). Rows that are equal in both keep their order.
+ * of one). Rows that are equal in both keep their order. There is room for as many in `spare`.
  *
  * The number of runs that rise: up to 1, the rows are in order, and `order` is left alone. NO_MEMORY where there is
  * too little. */
-int64_t time_order(const int64_t *times, const int32_t *parts, int64_t rows, int64_t *order)
+int64_t time_order(const int64_t *times, const int32_t *parts, int32_t rows, int32_t *order, int32_t *spare)
 {
-    struct sorting of = {times, parts, order, NULL, NULL};
+    struct sorting of = {times, parts, order, spare, NULL};
     int64_t runs = count_runs(&of, rows);
-    int64_t *starts;
+    int32_t *starts;
 
     if (runs < 2)
         return runs;
     of.starts = starts = malloc((size_t)(runs + 1) * sizeof *starts);
-    of.spare = malloc((size_t)rows * sizeof *of.spare);
-    if (starts && of.spare) {
-        find_runs(&of, rows, starts);
-        for (int64_t row = 0; row < rows; row++)
-            order[row] = row;
-        sort_runs(&of, 0, runs);
-    } else {
-        runs = NO_MEMORY;
-    }
+    if (!starts)
+        return NO_MEMORY;
+    find_runs(&of, rows, starts);
+    for (int32_t row = 0; row < rows; row++)
+        order[row] = row;
+    sort_runs(&of, 0, runs);
     free(starts);
-    free(of.spare);
     return runs;
 }

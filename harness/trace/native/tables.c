@@ -1,12 +1,26 @@
 /* Tables that grow, and are sorted by time. */
+#define _DEFAULT_SOURCE /* madvise */
 #include "tables.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "native.h"
 
-#define FIRST_ROOM 1024 /* rows */
+#define FIRST_ROOM 1024     /* rows */
+#define LARGE (4 << 20)     /* bytes that are worth large pages */
+#define LARGE_PAGE (2 << 20)
+
+/* Ask for large pages: to fault in small ones takes as long as to fill them. */
+static void prefer_large_pages(uint8_t *data, int64_t bytes)
+{
+    uintptr_t start = ((uintptr_t)data + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
+    uintptr_t end = ((uintptr_t)data + (uintptr_t)bytes) / LARGE_PAGE * LARGE_PAGE;
+
+    if (bytes >= LARGE && end > start)
+        (void)madvise((void *)start, end - start, MADV_HUGEPAGE); /* where it cannot be had, small ones do */
+}
 
 int table_grow(struct table *of)
 {
@@ -14,6 +28,8 @@ int table_grow(struct table *of)
 
     if (of->rows < of->room)
         return 0;
+    if (room > INT32_MAX)
+        return NO_MEMORY;
     for (int32_t place = 0; place < of->column_count; place++) {
         struct column *column = &of->columns[place];
         uint8_t *data = realloc(column->data, (size_t)(room * column->width));
@@ -21,16 +37,17 @@ int table_grow(struct table *of)
         if (!data)
             return NO_MEMORY;
         column->data = data;
+        prefer_large_pages(data, room * column->width);
     }
     of->room = room;
     return 0;
 }
 
-/* The `rows` items at the places `order`, one behind the other. */
-static void gather(uint8_t *target, const uint8_t *source, int32_t width, const int64_t *order, int64_t rows)
+/* The items at the places `order`, one behind the other. */
+static void gather(uint8_t *target, const uint8_t *source, int32_t width, const int32_t *order, int64_t rows)
 {
     for (int64_t row = 0; row < rows; row++) {
-        const uint8_t *item = source + order[row] * width;
+        const uint8_t *item = source + (int64_t)order[row] * width;
 
         switch (width) {
         case 1:
@@ -49,18 +66,14 @@ static void gather(uint8_t *target, const uint8_t *source, int32_t width, const 
 }
 
 /* Bring the rows into `order`, leaving alone those before the first and behind the last that move. */
-static int reorder(struct table *of, const int64_t *order)
+static void reorder(struct table *of, const int32_t *order, uint8_t *spare)
 {
     int64_t first = 0, stop = of->rows;
-    uint8_t *spare;
 
     while (first < stop && order[first] == first)
         first++;
     while (stop > first && order[stop - 1] == stop - 1)
         stop--;
-    spare = malloc((size_t)(stop - first) * sizeof(int64_t) + 1);
-    if (!spare)
-        return NO_MEMORY;
     for (int32_t place = 0; place < of->column_count; place++) {
         struct column *column = &of->columns[place];
         int64_t bytes = (stop - first) * column->width;
@@ -68,26 +81,22 @@ static int reorder(struct table *of, const int64_t *order)
         gather(spare, column->data, column->width, order + first, stop - first);
         memcpy(column->data + first * column->width, spare, (size_t)bytes);
     }
-    free(spare);
-    return 0;
 }
 
-int table_sort(struct table *of)
+int table_sort(struct table *of, void *scratch)
 {
     const int64_t *times = (const int64_t *)of->columns[TIME_COLUMN].data;
     const int32_t *parts = of->part_column ? (const int32_t *)of->columns[of->part_column].data : NULL;
-    int64_t *order, runs;
-    int failed;
+    uint8_t *spare = scratch;
+    int32_t *order = (int32_t *)(spare + of->rows * 8);
+    int64_t runs;
 
     if (of->rows < 2)
         return 0;
-    order = malloc((size_t)of->rows * sizeof *order);
-    if (!order)
-        return NO_MEMORY;
-    runs = time_order(times, parts, of->rows, order);
-    failed = runs < 0 || (runs > 1 && reorder(of, order));
-    free(order);
-    return failed ? NO_MEMORY : 0;
+    runs = time_order(times, parts, (int32_t)of->rows, order, order + of->rows);
+    if (runs > 1)
+        reorder(of, order, spare);
+    return runs < 0 ? NO_MEMORY : 0;
 }
 
 void table_drop(struct table *of, int64_t rows)

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #define MAX_COLUMNS 12
+#define SCRATCH_BYTES 16
 #define TIME_COLUMN 0 /* int64, ns */
 #define CPU_COLUMN 1  /* int16 */
 
@@ -22,8 +23,9 @@ struct table {
 
 /* Room for one more row; NO_MEMORY where there is none. */
 int table_grow(struct table *of);
-/* Sort the rows by time; those of one time by part, and else as they were added. NO_MEMORY where there is too little. */
-int table_sort(struct table *of);
+/* Sort the rows by time; those of one time by part, and else as they were added. `scratch` has room for SCRATCH_BYTES
+ * for each row. NO_MEMORY where there is too little. */
+int table_sort(struct table *of, void *scratch);
 /* Drop the first `rows` rows. */
 void table_drop(struct table *of, int64_t rows);
 /* How many rows of a sorted table are earlier than `time`. */

@@ -6,7 +6,7 @@ import os
 import stat
 import subprocess
 import sys
-from ctypes import c_int64, c_void_p
+from ctypes import c_int32, c_int64, c_void_p
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +97,7 @@ def test_sources_that_do_not_compile_are_a_trace_error(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-_ORDER: Signatures = {"time_order": (c_int64, [c_void_p, c_void_p, c_int64, c_void_p])}
+_ORDER: Signatures = {"time_order": (c_int64, [c_void_p, c_void_p, c_int32, c_void_p, c_void_p])}
 times = st.integers(-4, 20) | st.sampled_from([-(1 << 63), (1 << 63) - 1])
 
 
@@ -110,7 +110,8 @@ def test_rows_are_sorted_by_time_then_part_and_else_stay_as_they_are(
     found = np.array([time for run in runs for time in sorted(run)], np.int64)
     rows = len(found)
     parts = np.array(data.draw(st.lists(st.integers(0, 2), min_size=rows, max_size=rows)), np.int32)
-    order = np.arange(rows, dtype=np.int64)
-    native.time_order(found.ctypes.data, parts.ctypes.data if has_parts else None, rows, order.ctypes.data)
+    order, spare = np.arange(rows, dtype=np.int32), np.empty(rows, np.int32)
+    given = [array.ctypes.data for array in (found, parts, order, spare)]
+    native.time_order(given[0], given[1] if has_parts else None, rows, *given[2:])
     keys = [parts, found] if has_parts else [found]
     assert order.tolist() == np.lexsort(keys).tolist()
