@@ -28,6 +28,7 @@ class CfsReplay(Ranked):
 
     def order(self, segment: Segment) -> Sequence[Sequence[int]]:
         """As the replayed queue would pick them. Raises TableError where wakeups or run times are not recorded."""
+        events.demand_vruntime(segment.stream)
         rules = Rules(self.latency_ms * 1e6, self.wakeup_granularity_ms * 1e6, self.forget_buddies_when_picked)
         walk = Walk(segment.stream, events.names(segment.stream), rules)
         return list(walk.rankings(events.read(segment.stream, segment.stop), segment.start))

@@ -63,11 +63,16 @@ def _runtimes(stream: Stream) -> list[np.ndarray]:
     table = tables.read(stream.folder, "runtimes")
     keep = table["cpu"].to_numpy() == stream.cpu
     vruntime = table["vruntime_ns"].fill_null(-1).to_numpy()[keep].astype(np.int64)
-    if len(table) and table["vruntime_ns"].null_count == len(table):
-        kernel = "its kernel traces no vruntime (EEVDF, Linux 6.6 and later)"
-        raise StreamError(f"{stream.folder}: {kernel}: CFS cannot be replayed from it")
     time_ns, tid, run = (table[name].to_numpy()[keep].astype(np.int64) for name in ("time_ns", "tid", "runtime_ns"))
     return [time_ns, np.full(len(tid), RUNTIME), tid, np.full(len(tid), -1), run, vruntime]
+
+
+def demand_vruntime(stream: Stream) -> None:
+    """Raises StreamError where run times were accounted and none of them says a vruntime."""
+    table = tables.read(stream.folder, "runtimes")
+    if len(table) and table["vruntime_ns"].null_count == len(table):
+        kernel = "its kernel traces no vruntime (EEVDF, Linux 6.6 and later)"
+        raise StreamError(f"{stream.folder}: {kernel}: CFS cannot be replayed from it, eevdf_replay can")
 
 
 def names(stream: Stream) -> dict[int, str]:

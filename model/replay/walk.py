@@ -166,8 +166,9 @@ class Walk:
         """Tasks of one group begin at vruntimes of one size: move a task that was thought to be elsewhere."""
         root = self.cfs.root
         if self._is_kernel(tid):
-            if not root.least:
-                root.least = task.vruntime
+            alike = [queue.least for queue in self.groups if queue is not root and abs(queue.least - began) < NEAR_NS]
+            if alike or not root.least:
+                root.least = alike[0] if alike else task.vruntime
                 self._merge(root)
             return
         near = [queue for queue in self.groups if abs(queue.least - began) < NEAR_NS]

@@ -15,7 +15,9 @@ from model.predictors.fifo import Fifo
 from model.replay.cfs import Cfs, Entity, Queue, Rules, weight_of
 
 MS = 1e6
-GUEST = Path(__file__).parents[2] / "data" / "cfs_6_1"  # 4 s of nginx and ab on one CPU, Debian 12, kernel 6.1
+DATA = Path(__file__).parents[2] / "data"
+GUEST = DATA / "cfs_6_1"  # 4 s of nginx and ab on one CPU, Debian 12, kernel 6.1: kernel threads, and a group of the rest
+OLDER = DATA / "cfs_5_10"  # the same on Debian 11, kernel 5.10: one queue for all
 
 
 def queue_of(*vruntimes_ms: float) -> tuple[Cfs, list[Entity]]:
@@ -136,6 +138,13 @@ def test_the_replay_foresees_a_real_scheduler() -> None:
     assert contested > 2500
     assert share > 0.99
     assert share_right(Fifo(), GUEST)[0] < 0.7
+
+
+def test_the_replay_foresees_an_older_kernel_whose_tasks_are_in_one_queue() -> None:
+    share, contested = share_right(CfsReplay(forget_buddies_when_picked=True), OLDER)
+    assert contested > 2500
+    assert share > 0.99
+    assert share_right(Fifo(), OLDER)[0] < 0.7
 
 
 def test_the_replay_knows_nothing_of_the_future(tmp_path: Path) -> None:
