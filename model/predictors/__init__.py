@@ -28,6 +28,7 @@ KINDS = {
     "nhp": "model.predictors.nhp:Nhp",
     "fifo": "model.predictors.fifo:Fifo",
     "cfs_replay": "model.predictors.cfs_replay:CfsReplay",
+    "eevdf_replay": "model.predictors.eevdf_replay:EevdfReplay",
     "paper_as_coded": "model.predictors.paper:PaperAsCoded",
     "paper_as_written": "model.predictors.paper:PaperAsWritten",
     "paper_corrected": "model.predictors.paper:PaperCorrected",

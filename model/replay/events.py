@@ -67,10 +67,15 @@ def _runtimes(stream: Stream) -> list[np.ndarray]:
     return [time_ns, np.full(len(tid), RUNTIME), tid, np.full(len(tid), -1), run, vruntime]
 
 
+def has_vruntime(stream: Stream) -> bool:
+    """Whether a recording's accounted run times say a vruntime; so do those of kernels before 6.8."""
+    table = tables.read(stream.folder, "runtimes")
+    return not len(table) or table["vruntime_ns"].null_count < len(table)
+
+
 def demand_vruntime(stream: Stream) -> None:
     """Raises StreamError where run times were accounted and none of them says a vruntime."""
-    table = tables.read(stream.folder, "runtimes")
-    if len(table) and table["vruntime_ns"].null_count == len(table):
+    if not has_vruntime(stream):
         kernel = "its kernel traces no vruntime (EEVDF, Linux 6.6 and later)"
         raise StreamError(f"{stream.folder}: {kernel}: CFS cannot be replayed from it, eevdf_replay can")
 

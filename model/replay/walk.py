@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from model.data import Stream
 from model.replay.cfs import NICE_0, Cfs, Entity, Queue, Rules, weight_of
 from model.replay.events import FORK, RUNTIME, SWITCH, WAKEUP, Events, still_runnable
+from model.replay.threads import REAL_TIME, is_kernel_thread
 
 NEAR_NS = 50e6  # tasks of one group have vruntimes this close when they run one after the other
-REAL_TIME = 100  # kernel priorities below this are not the fair class's business
-_KERNEL_THREAD = re.compile(r"^(kworker/|ksoftirqd/|rcu_|migration/|kswapd|kcompactd|khugepaged|kthreadd|jbd2/)")
 
 
 class Walk:
@@ -160,7 +158,7 @@ class Walk:
         return max(self.groups, key=queues.count)
 
     def _is_kernel(self, tid: int) -> bool:
-        return _KERNEL_THREAD.match(self.names.get(tid, "")) is not None
+        return is_kernel_thread(self.names.get(tid, ""))
 
     def _settle(self, tid: int, task: Entity, began: float) -> None:
         """Tasks of one group begin at vruntimes of one size: move a task that was thought to be elsewhere."""

@@ -16,7 +16,7 @@ from model.replay.cfs import Cfs, Entity, Queue, Rules, weight_of
 
 MS = 1e6
 DATA = Path(__file__).parents[2] / "data"
-GUEST = DATA / "cfs_6_1"  # 4 s of nginx and ab on one CPU, Debian 12, kernel 6.1: kernel threads, and a group of the rest
+GUEST = DATA / "cfs_6_1"  # 4 s of nginx and ab on one CPU, Debian 12, kernel 6.1: kernel threads, the rest in a group
 OLDER = DATA / "cfs_5_10"  # the same on Debian 11, kernel 5.10: one queue for all
 
 

@@ -1,0 +1,29 @@
+"""Replays the EEVDF scheduler from what the kernel traced (see `model.replay.eevdf`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from model.data import Segment
+from model.predictors.ranked import Ranked
+from model.replay import eevdf_walk, events, kernel
+
+
+class EevdfReplay(Ranked):
+    """For kernels since 6.6, made after 6.12. What is left out is taken from the recording, or is 6.12's on one CPU."""
+
+    def __init__(self, base_slice_ms: float | None = None, delay_dequeue: bool | None = None) -> None:
+        super().__init__()
+        self.base_slice_ms, self.delay_dequeue = base_slice_ms, delay_dequeue
+
+    def settings(self) -> dict[str, object]:
+        """The constructor's arguments."""
+        return {"base_slice_ms": self.base_slice_ms, "delay_dequeue": self.delay_dequeue}
+
+    def order(self, segment: Segment) -> Sequence[Sequence[int]]:
+        """As the replayed queue would pick them. Raises TableError where wakeups or run times are not recorded."""
+        stream = segment.stream
+        slice_ns = None if self.base_slice_ms is None else int(self.base_slice_ms * 1e6)
+        rules = kernel.eevdf_rules(stream.folder, slice_ns, self.delay_dequeue)
+        found = events.read(stream, segment.stop)
+        return list(eevdf_walk.rankings(stream, found, events.names(stream), rules, segment.start))
