@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from perf_record import MORE_EVENTS, record
+from perf_record import MORE_EVENTS, record, record_to_pipe
+from shorten import Named, shortened, shortened_pipe
 
 DATA = Path(__file__).parents[2] / "data"
 
@@ -32,3 +33,23 @@ def either_way(request: pytest.FixtureRequest) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HARNESS_NATIVE", request.param)
         yield
+
+
+@pytest.fixture(scope="session")
+def small(nginx_recording: Path) -> bytes:
+    """The kept recording with the first 60 of its records."""
+    return shortened(nginx_recording.read_bytes())
+
+
+@pytest.fixture(scope="session")
+def piped(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The beginning of a recording that came out of a pipe."""
+    return shortened_pipe(record_to_pipe(tmp_path_factory.mktemp("piped") / "perf.data", rounds=1).read_bytes())
+
+
+@pytest.fixture(scope="session")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A short recording whose records are compressed, with callchains and every event."""
+    return Named(
+        record(tmp_path_factory.mktemp("packed") / "perf.data", "-z", "-g", *MORE_EVENTS, rounds=1).read_bytes()
+    )

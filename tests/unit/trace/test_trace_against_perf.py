@@ -6,6 +6,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import engines
 import perf_text
 import pyarrow.compute as pc
 import pytest
@@ -29,7 +30,11 @@ TABLES = {
 
 
 def assert_equal_to_perf(path: Path, *, ties: bool = True) -> set[str]:
-    """Compare every event; returns those that had rows. Without `ties`, rows of one time may stand in any order."""
+    """Compare every event, as every engine reads it; returns those that had rows.
+
+    Without `ties`, rows of one time may stand in any order.
+    """
+    engines.assert_same(path)
     trace, said = harness.trace.read(path), perf_text.script(path)
     for event, name in TABLES.items():
         table = getattr(trace, name)

@@ -10,16 +10,15 @@ import time
 import tracemalloc
 from pathlib import Path
 
+import engines
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from shorten import DATA_OFFSET, DATA_SIZE
 
 import harness.trace
 from harness.errors import TraceError
 from harness.trace import ingest, read, slices  # imported here, so that no test pays for it
-
-DATA_OFFSET, DATA_SIZE = 40, 48  # byte addresses of the data section's offset and size in the file header
-FEATURES = 72
 
 
 def write(folder: Path, data: bytes) -> Path:
@@ -36,29 +35,6 @@ def cut(data: bytes, share: float) -> bytes:
 @pytest.fixture(scope="module")
 def whole(nginx_recording: Path) -> bytes:
     return nginx_recording.read_bytes()
-
-
-class Named(bytes):
-    """Bytes whose name is short, for the messages of failing tests."""
-
-    def __repr__(self) -> str:
-        return f"<{len(self)} bytes>"
-
-
-@pytest.fixture(scope="module")
-def small(whole: bytes) -> bytes:
-    """The same recording with the first 60 of its records only: quick to mutate, with every part in it."""
-    offset, size = struct.unpack_from("<QQ", whole, DATA_OFFSET)
-    end = offset
-    for _ in range(60):
-        end += struct.unpack_from("<H", whole, end + 6)[0]
-    count = sum(byte.bit_count() for byte in whole[FEATURES:104])
-    table, removed = offset + size, offset + size - end
-    entries = [struct.unpack_from("<QQ", whole, table + 16 * place) for place in range(count)]
-    moved = b"".join(struct.pack("<QQ", start - removed, length) for start, length in entries)
-    header = bytearray(whole[:end])
-    struct.pack_into("<Q", header, DATA_SIZE, end - offset)
-    return Named(bytes(header) + moved + whole[table + 16 * count :])
 
 
 def test_a_shortened_recording_is_still_a_whole_one(small: bytes, tmp_path: Path) -> None:
@@ -117,7 +93,7 @@ def test_a_missing_file_is_a_trace_error(tmp_path: Path) -> None:
 
 
 def assert_tables_or_trace_error(data: bytes) -> None:
-    """On any bytes: tables, or one TraceError; in bounded time and memory."""
+    """On any bytes: tables, or one TraceError; in bounded time and memory; and the same from every engine."""
     with tempfile.TemporaryDirectory() as folder:
         path = write(Path(folder), data)
         started = time.perf_counter()
@@ -130,6 +106,7 @@ def assert_tables_or_trace_error(data: bytes) -> None:
         tracemalloc.stop()
         assert time.perf_counter() - started < 5
         assert peak < 40 << 20
+        engines.assert_same(path)
 
 
 # a longer search: TRACE_FUZZ_EXAMPLES=20000 pytest tests/unit/trace/test_trace_damage.py
@@ -140,15 +117,40 @@ slow = settings(
 )
 
 
+def mutated(whole: bytes, data: st.DataObject, head: int) -> bytes:
+    """`whole` with some bytes changed, those of its first `head` bytes more often."""
+    changed = bytearray(whole)
+    for _ in range(data.draw(st.integers(1, 6))):
+        place = data.draw(st.one_of(st.integers(0, head), st.integers(0, len(whole) - 1)))
+        value = data.draw(st.one_of(st.sampled_from([b"\0", b"\xff", b"\xff" * 8, b"\x7f" + b"\xff" * 7]), st.binary()))
+        changed[place : place + len(value)] = value
+    return bytes(changed)
+
+
 @slow
 @given(st.data())
 def test_changed_bytes_never_crash_the_reader(small: bytes, data: st.DataObject) -> None:
-    changed = bytearray(small)
-    for _ in range(data.draw(st.integers(1, 6))):
-        place = data.draw(st.one_of(st.integers(0, 1500), st.integers(0, len(small) - 1)))
-        value = data.draw(st.one_of(st.sampled_from([b"\0", b"\xff", b"\xff" * 8, b"\x7f" + b"\xff" * 7]), st.binary()))
-        changed[place : place + len(value)] = value
-    assert_tables_or_trace_error(bytes(changed))
+    assert_tables_or_trace_error(mutated(small, data, 1500))
+
+
+@slow
+@given(st.data())
+def test_changed_bytes_of_a_recording_from_a_pipe_never_crash_the_reader(piped: bytes, data: st.DataObject) -> None:
+    assert_tables_or_trace_error(mutated(piped, data, 1500))
+
+
+@slow
+@given(st.data())
+def test_changed_bytes_of_a_compressed_recording_never_crash_the_reader(packed: bytes, data: st.DataObject) -> None:
+    assert_tables_or_trace_error(mutated(packed, data, 1500))
+
+
+@slow
+@given(st.data())
+def test_changed_bytes_behind_the_header_never_crash_the_reader(small: bytes, data: st.DataObject) -> None:
+    offset, size = struct.unpack_from("<QQ", small, DATA_OFFSET)
+    records = mutated(small[offset : offset + size], data, 500)[:size]
+    assert_tables_or_trace_error(small[:offset] + records + small[offset + size :])
 
 
 @slow

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shorten import shortened
 
 from harness.errors import TraceError
 from harness.trace.native import Signatures, build, library
@@ -95,6 +96,49 @@ def test_sources_that_do_not_compile_are_a_trace_error(tmp_path: Path) -> None:
     with pytest.raises(TraceError, match="C compiler failed"):
         build.build(tmp_path / "x.so", compiler, [*build.FLAGS, "-Dtime_order=1"])
     assert list(tmp_path.iterdir()) == []
+
+
+SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g")
+
+
+@pytest.fixture(scope="module")
+def sanitised(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An environment in which the library is one that ends the process where it reads or writes what it must not."""
+    cache, compiler = tmp_path_factory.mktemp("sanitised"), build.compiler()
+    assert compiler is not None
+    build.build(cache / "native" / f"trace-{build.digest(compiler)}.so", compiler, (*build.FLAGS, *SANITIZERS))
+    runtime = subprocess.run([compiler, "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
+    return {
+        **{name: value for name, value in os.environ.items() if name != library.VARIABLE},
+        "HARNESS_CACHE": str(cache), "LD_PRELOAD": runtime.stdout.strip(), "PYTHONMALLOC": "malloc",
+        "ASAN_OPTIONS": "detect_leaks=0", library.VARIABLE: "1",
+    }  # fmt: skip
+
+
+def under_sanitizers(
+    environment: dict[str, str], *command: str, limit_s: float = 60
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *command], env=environment, capture_output=True, text=True, timeout=limit_s)
+
+
+def test_the_sanitizers_are_at_work(sanitised: dict[str, str]) -> None:
+    too_far = "from harness.trace.native import functions; functions({}).chain_cpus(bytes(8), 1 << 20, bytes(8))"
+    assert "AddressSanitizer" in under_sanitizers(sanitised, "-c", too_far).stderr
+
+
+# a longer search: TRACE_FUZZ_SECONDS=600 pytest tests/unit/trace/test_trace_native.py
+def test_damaged_recordings_never_make_the_compiled_code_read_or_write_what_it_must_not(
+    sanitised: dict[str, str], small: bytes, piped: bytes, packed: bytes, nginx_recording: Path, tmp_path: Path
+) -> None:
+    longer, paths = shortened(nginx_recording.read_bytes(), 6000), []
+    for name, content in (("small", small), ("longer", longer), ("piped", piped), ("packed", packed)):
+        paths.append(tmp_path / name)
+        paths[-1].write_bytes(content)
+    seconds = os.environ.get("TRACE_FUZZ_SECONDS", "6")
+    driver = str(Path(__file__).with_name("sanitised.py"))
+    done = under_sanitizers(sanitised, driver, seconds, str(tmp_path), *map(str, paths), limit_s=60 + float(seconds))
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert int(done.stdout) > 50
 
 
 _ORDER: Signatures = {"time_order": (c_int64, [c_void_p, c_void_p, c_int32, c_void_p, c_void_p])}

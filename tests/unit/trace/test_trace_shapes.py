@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import engines
 import pytest
 from forge import (
     ADDR,
@@ -37,8 +38,10 @@ SWITCHES: list[Switch] = [
 
 
 def read(tmp_path: Path, data: bytes) -> Trace:
+    """The recording, of which every engine makes the same."""
     path = tmp_path / "perf.data"
     path.write_bytes(data)
+    engines.assert_same(path)
     return harness.trace.read(path)
 
 

@@ -1,0 +1,148 @@
+"""What every engine of the trace reader must do: the one in C, and the one in numpy that stands in for it."""
+
+from __future__ import annotations
+
+import lzma
+import struct
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+import harness.trace
+from harness.errors import TraceError
+from harness.trace.convert import ALL_TABLES, convert
+from harness.trace.engine import PADDING, Engine, open_engine
+from harness.trace.native.library import VARIABLE
+from harness.trace.recording import Recording, open_recording
+from harness.trace.tables import EVENT_TABLES
+
+DATA = Path(__file__).parents[1] / "data"
+SWITCHES, SAMPLES = 5756, 15638  # of the kept recording, as `perf script` prints them
+ENGINES = {"compiled": "1", "numpy": "0"}
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("kept") / "perf.data"
+    target.write_bytes(lzma.decompress((DATA / "nginx_ab_one_cpu.perf.data.xz").read_bytes()))
+    return target
+
+
+@pytest.fixture(params=ENGINES)
+def engine_name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv(VARIABLE, ENGINES[request.param])
+    return str(request.param)
+
+
+@pytest.fixture
+def recording(kept: Path, engine_name: str) -> Recording:
+    return open_recording(kept)
+
+
+@pytest.fixture
+def engine(recording: Recording, engine_name: str) -> Engine:
+    made = open_engine(recording.header)
+    assert type(made).__name__.lower() == {"compiled": "compiled", "numpy": "vectorised"}[engine_name]
+    return made
+
+
+def feed(recording: Recording, engine: Engine, chunk_bytes: int = 1 << 20) -> None:
+    for part in recording.parts:
+        for _ in part.feed(engine, chunk_bytes):
+            pass
+
+
+def test_everything_is_counted(recording: Recording, engine: Engine) -> None:
+    feed(recording, engine)
+    seen = engine.seen()
+    assert seen.samples == SAMPLES == sum(seen.counts.values())
+    assert (seen.bad, seen.lost_events, seen.inversions) == (0, 0, 0)
+    assert (seen.first_ns, seen.span_ns) == (2104323808796, 82235622)
+    assert seen.counts["sched:sched_switch"] == SWITCHES
+
+
+def test_rows_are_kept_until_they_are_released(recording: Recording, engine: Engine) -> None:
+    feed(recording, engine)
+    rows = engine.rows
+    middle = (engine.seen().first_ns + engine.seen().last_ns) // 2
+    first = engine.release(middle)
+    assert max(int(block["time_ns"][-1]) for block in first.values()) < middle
+    rest = engine.release((1 << 63) - 1)
+    assert min(int(block["time_ns"][0]) for block in rest.values()) >= middle
+    given = sum(len(block["time_ns"]) for blocks in (first, rest) for block in blocks.values())
+    assert (given, engine.rows) == (rows, 0)
+    assert (engine.seen().cpus, engine.seen().chain_breaks) == ((1,), 7)
+
+
+def test_what_only_counts_keeps_no_rows(recording: Recording, engine_name: str) -> None:
+    counter = open_engine(recording.header, counts_only=True)
+    feed(recording, counter)
+    assert (counter.seen().samples, counter.rows) == (SAMPLES, 0)
+
+
+def test_columns_outlive_the_engine_that_made_them(kept: Path, engine_name: str) -> None:
+    times = harness.trace.read(kept).switches["time_ns"]
+    again = harness.trace.read(kept).switches["time_ns"]
+    assert times == again
+
+
+@pytest.mark.parametrize("chunk_bytes", [1 << 16, 100_008, 1 << 20])
+def test_how_a_recording_is_cut_into_buffers_makes_no_difference(
+    chunk_bytes: int, kept: Path, tmp_path: Path, engine_name: str
+) -> None:
+    done = convert(kept, tmp_path, chunk_bytes=chunk_bytes, release_rows=1000)
+    trace = harness.trace.read(kept)
+    assert done.quality == trace.quality
+    for name in EVENT_TABLES:
+        assert pq.read_table(done.paths[name]).to_pylist() == getattr(trace, name).to_pylist()
+    assert set(done.paths) == set(ALL_TABLES)
+
+
+def record(kind: int, size: int) -> bytes:
+    return struct.pack("<IHH", kind, 0, size).ljust(max(size, 8), b"\0")
+
+
+@pytest.mark.parametrize(
+    ("records", "end", "why"),
+    [
+        ([], 0, ""),
+        ([record(3, 16)], 16, ""),
+        ([record(3, 16), b"\3\0\0\0"], 16, "cut"),
+        ([record(3, 16), record(9, 64)[:40]], 16, "cut"),
+        ([record(3, 16), record(3, 7)], 16, "broken"),
+        ([record(3, 16), record(3, 0)], 16, "broken"),
+        ([record(3, 16), record(3, 17)], 16, "apart"),
+        ([record(3, 16), record(71, 16)], 16, "apart"),
+        ([record(3, 16), record(66, 65528)], 16, "apart"),
+    ],
+)
+def test_a_walk_ends_where_it_must_and_says_why(records: list[bytes], end: int, why: str, engine: Engine) -> None:
+    data = b"".join(records)
+    assert engine.take(bytearray(data + bytes(PADDING)), len(data)) == (end, why)
+
+
+@pytest.mark.parametrize("size", [8, 16, 40, 60, 64])
+def test_samples_that_are_too_short_are_counted_and_hold_no_row(
+    size: int, recording: Recording, engine: Engine
+) -> None:
+    known = struct.pack("<Q", min(recording.header.ids))
+    data = (record(9, size // 8 * 8)[:8] + known).ljust(size // 8 * 8, b"\0")[: size // 8 * 8]
+    engine.take(bytearray(data + bytes(PADDING)), len(data))
+    assert (engine.seen().samples, engine.seen().bad, engine.rows) == (1, 1, 0)
+
+
+def test_losses_too_large_to_add_up_end_at_the_largest_number(engine: Engine) -> None:
+    lost = struct.pack("<IHHQQ", 2, 0, 24, 1, (1 << 64) - 1) * 3
+    engine.take(bytearray(lost + bytes(PADDING)), len(lost))
+    assert engine.seen().lost_events == (1 << 63) - 1
+
+
+def test_a_file_that_is_cut_is_read_up_to_there(kept: Path, tmp_path: Path, engine_name: str) -> None:
+    path = tmp_path / "perf.data"
+    path.write_bytes(kept.read_bytes()[:600_003])
+    quality = harness.trace.read(path, formats_from=kept).quality
+    assert quality.truncated
+    assert 3000 < quality.samples < SAMPLES
+    with pytest.raises(TraceError, match="not whole"):
+        harness.trace.read(path, formats_from=kept, strict=True)

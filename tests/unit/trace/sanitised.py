@@ -1,0 +1,69 @@
+"""Reads damaged recordings with the engine in C alone; run under sanitizers, which end it where it errs.
+
+Run as a program: `sanitised.py SECONDS FOLDER RECORDING...` (FOLDER is for what is written in between).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import sys
+import time
+from pathlib import Path
+
+from harness.errors import TraceError
+from harness.trace.engine import PADDING, Engine, open_engine
+from harness.trace.recording import open_recording
+
+HOSTILE = (b"\0", b"\xff", b"\xff" * 8, b"\x7f" + b"\xff" * 7, b"\x09\0\0\0\0\0\x08\0", b"\x09\0\0\0\0\0\xf8\xff")
+
+
+def damaged(whole: bytes, dice: random.Random) -> bytes:
+    """The recording with some bytes changed, or cut, or both."""
+    changed = bytearray(whole)
+    for _ in range(dice.randint(1, 8)):
+        place = dice.choice([dice.randrange(2000), dice.randrange(len(whole))])
+        value = dice.choice([*HOSTILE, dice.randbytes(dice.randint(1, 12))])
+        changed[place : place + len(value)] = value
+    return bytes(changed[: dice.choice([len(changed), len(changed), dice.randrange(len(changed))])])
+
+
+class Exact:
+    """Gives an engine its buffers in memory that ends where they do, so that a step beyond is seen."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def take(self, buffer: bytearray, size: int) -> tuple[int, str]:
+        """See `Engine.take`."""
+        return self.engine.take(bytearray(buffer[: size + PADDING]), size)
+
+
+def take_apart(path: Path) -> None:
+    """Read the whole, then in small buffers that are given away piece by piece."""
+    recording = open_recording(path)
+    for parts, chunk_bytes in ((1, 1 << 20), (2, 1 << 14)):
+        engine = open_engine(recording.header, parts)
+        for number, part in enumerate(recording.parts):
+            engine.enter(number)
+            for _ in part.feed(Exact(engine), chunk_bytes):
+                if parts > 1:
+                    engine.release(engine.earliest_ns)
+        engine.finish()
+        engine.names(), engine.states(), engine.seen()
+
+
+def main(seconds: float, folder: Path, recordings: list[Path]) -> int:
+    """Go on for some seconds; how many files were read."""
+    dice, wholes, count = random.Random(2026), [path.read_bytes() for path in recordings], 0
+    path, end = folder / "damaged.perf.data", time.monotonic() + seconds
+    while time.monotonic() < end:
+        path.write_bytes(damaged(wholes[count % len(wholes)], dice))
+        with contextlib.suppress(TraceError):
+            take_apart(path)
+        count += 1
+    return count
+
+
+if __name__ == "__main__":
+    print(main(float(sys.argv[1]), Path(sys.argv[2]), [Path(name) for name in sys.argv[3:]]))
