@@ -30,7 +30,7 @@ class UsageCount:
         """Take the slices of a table."""
         idle = pc.equal(slices["tid"], 0)
         self._idle_ns += pc.sum(slices.filter(idle)["slice_ns"]).as_py() or 0
-        busy = slices.filter(pc.invert(idle)).select(["comm", "slice_ns"])
+        busy = slices.filter(pc.invert(idle)).select(["comm", "slice_ns"]).unify_dictionaries()
         for row in busy.group_by("comm").aggregate([("slice_ns", "sum"), ("slice_ns", "count")]).to_pylist():
             self._taken[row["comm"]] += row["slice_ns_sum"]
             self._slices[row["comm"]] += row["slice_ns_count"]

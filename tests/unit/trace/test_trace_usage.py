@@ -1,0 +1,31 @@
+"""Who took the CPU, counted over tables however they are made."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from harness.trace.tables import SCHEMAS
+from harness.trace.usage import UsageCount
+
+
+def stays(*rows: tuple[str, int, int]) -> pa.Table:
+    """Slices of (comm, tid, slice_ns), with a dictionary of just their own names."""
+    named = [{"comm": comm, "tid": tid, "slice_ns": slice_ns} for comm, tid, slice_ns in rows]
+    return pa.Table.from_pylist(named, schema=SCHEMAS["slices"])
+
+
+def test_parts_of_a_table_may_number_their_names_each_in_its_own_way() -> None:
+    count = UsageCount()
+    first, second = stays(("ab", 1, 10), ("nginx", 2, 30)), stays(("perf", 3, 20), ("ab", 1, 20), ("swapper", 0, 20))
+    count.add(pa.concat_tables([first, second]))
+    shares, idle = count.result()
+    assert {comm: (used.cpu_share, used.slices, used.mean_slice_ns) for comm, used in shares.items()} == {
+        "ab": (0.3, 2, 15),
+        "nginx": (0.3, 1, 30),
+        "perf": (0.2, 1, 20),
+    }
+    assert idle == 0.2
+
+
+def test_nothing_recorded_is_nobodys() -> None:
+    assert UsageCount().result() == ({}, 0.0)
