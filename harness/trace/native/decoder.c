@@ -142,16 +142,25 @@ static int is_readable(const struct format *format, const struct step *step)
     return (int64_t)step->offset + step->size <= format->end;
 }
 
+/* Whether the low bytes of a field come first and are all that a column keeps, as nearly always. */
+static int is_copied(const struct decoder *of, const struct step *step, int32_t width)
+{
+    const uint16_t one = 1;
+
+    return step->how == INTEGER && !of->swap && *(const uint8_t *)&one == 1 && width <= step->size;
+}
+
 /* The next column of the format that was told last. */
 int decoder_step(struct decoder *of, int32_t how, int32_t column, int32_t offset, int32_t size, int32_t is_signed)
 {
     struct format *format = of->format_count ? &of->formats[of->format_count - 1] : NULL;
-    struct step step = {(enum how)how, column, offset, size, is_signed};
+    struct step step = {(enum how)how, column, offset, size, is_signed, 0};
 
     if (!format || format->table < 0 || format->step_count == MAX_STEPS || !is_readable(format, &step))
         return REFUSED;
     if (column < 2 || column >= of->tables[format->table].column_count)
         return REFUSED;
+    step.copied = is_copied(of, &step, of->tables[format->table].columns[column].width);
     format->steps[format->step_count++] = step;
     return 0;
 }

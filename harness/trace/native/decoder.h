@@ -24,6 +24,7 @@ struct step {
     enum how how;
     int32_t column;
     int32_t offset, size, is_signed; /* of the field in the raw data; of a CONSTANT its value is `offset` */
+    int32_t copied;                  /* whether the column is nothing but the first bytes of the field */
 };
 
 struct format {

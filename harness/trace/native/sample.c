@@ -165,6 +165,16 @@ static int64_t value_of(struct decoder *of, const struct raw *raw, const struct 
     }
 }
 
+static void put_value(struct decoder *of, const struct column *column, int64_t row, const struct raw *raw,
+                      const struct step *step)
+{
+    int64_t value = value_of(of, raw, step);
+
+    if (value == NO_MEMORY && step->how >= TASK_NAME)
+        of->counted.failed = 1;
+    column_put(column, row, value);
+}
+
 static void add_row(struct decoder *of, const struct format *format, const struct raw *raw)
 {
     struct table *table = &of->tables[format->table];
@@ -179,11 +189,11 @@ static void add_row(struct decoder *of, const struct format *format, const struc
         column_put(&table->columns[table->part_column], table->rows, of->part);
     for (int32_t place = 0; place < format->step_count; place++) {
         const struct step *step = &format->steps[place];
-        int64_t value = value_of(of, raw, step);
 
-        if (value == NO_MEMORY && step->how >= TASK_NAME)
-            of->counted.failed = 1;
-        column_put(&table->columns[step->column], table->rows, value);
+        if (step->copied)
+            column_copy(&table->columns[step->column], table->rows, raw->at + step->offset);
+        else
+            put_value(of, &table->columns[step->column], table->rows, raw, step);
     }
     table->rows++;
 }

@@ -1,5 +1,5 @@
 /* Tables that grow, and are sorted by time. */
-#define _DEFAULT_SOURCE /* madvise */
+#define _GNU_SOURCE /* mremap, madvise */
 #include "tables.h"
 
 #include <stdlib.h>
@@ -8,18 +8,37 @@
 
 #include "native.h"
 
-#define FIRST_ROOM 1024     /* rows */
-#define LARGE (4 << 20)     /* bytes that are worth large pages */
-#define LARGE_PAGE (2 << 20)
+#define FIRST_ROOM 1024 /* rows */
+#define LARGE (2 << 20) /* bytes that are worth pages of their own, and large ones: those take less time to fault in */
 
-/* Ask for large pages: to fault in small ones takes as long as to fill them. */
-static void prefer_large_pages(uint8_t *data, int64_t bytes)
+/* Memory of `bytes` that begins with what `data` holds, of which there are `old` bytes; NULL where there is none. What is
+ * large is moved by changing the map, not by copying. */
+static uint8_t *resized(uint8_t *data, int64_t old, int64_t bytes)
 {
-    uintptr_t start = ((uintptr_t)data + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
-    uintptr_t end = ((uintptr_t)data + (uintptr_t)bytes) / LARGE_PAGE * LARGE_PAGE;
+    void *made;
 
-    if (bytes >= LARGE && end > start)
-        (void)madvise((void *)start, end - start, MADV_HUGEPAGE); /* where it cannot be had, small ones do */
+    if (bytes < LARGE)
+        return realloc(data, (size_t)bytes);
+    if (old >= LARGE)
+        made = mremap(data, (size_t)old, (size_t)bytes, MREMAP_MAYMOVE);
+    else
+        made = mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (made == MAP_FAILED)
+        return NULL;
+    (void)madvise(made, (size_t)bytes, MADV_HUGEPAGE); /* where there are none, small ones do */
+    if (old && old < LARGE) {
+        memcpy(made, data, (size_t)old);
+        free(data);
+    }
+    return made;
+}
+
+static void release(uint8_t *data, int64_t bytes)
+{
+    if (bytes < LARGE)
+        free(data);
+    else
+        munmap(data, (size_t)bytes);
 }
 
 int table_grow(struct table *of)
@@ -32,12 +51,12 @@ int table_grow(struct table *of)
         return NO_MEMORY;
     for (int32_t place = 0; place < of->column_count; place++) {
         struct column *column = &of->columns[place];
-        uint8_t *data = realloc(column->data, (size_t)(room * column->width));
+        uint8_t *data = resized(column->data, column->room * column->width, room * column->width);
 
         if (!data)
             return NO_MEMORY;
         column->data = data;
-        prefer_large_pages(data, room * column->width);
+        column->room = room;
     }
     of->room = room;
     return 0;
@@ -132,5 +151,5 @@ int64_t table_before(const struct table *of, int64_t time)
 void table_free(struct table *of)
 {
     for (int32_t place = 0; place < of->column_count; place++)
-        free(of->columns[place].data);
+        release(of->columns[place].data, of->columns[place].room * of->columns[place].width);
 }

@@ -12,6 +12,7 @@
 struct column {
     uint8_t *data;
     int32_t width; /* bytes of a number: 1, 2, 4 or 8 */
+    int64_t room;  /* rows there is memory for */
 };
 
 struct table {
@@ -31,6 +32,26 @@ void table_drop(struct table *of, int64_t rows);
 /* How many rows of a sorted table are earlier than `time`. */
 int64_t table_before(const struct table *of, int64_t time);
 void table_free(struct table *of);
+
+/* The number that `from` begins with, in the column's own width. */
+static inline void column_copy(const struct column *of, int64_t row, const uint8_t *from)
+{
+    uint8_t *at = of->data + row * of->width;
+
+    switch (of->width) {
+    case 1:
+        *at = *from;
+        break;
+    case 2:
+        __builtin_memcpy(at, from, 2);
+        break;
+    case 4:
+        __builtin_memcpy(at, from, 4);
+        break;
+    default:
+        __builtin_memcpy(at, from, 8);
+    }
+}
 
 static inline void column_put(const struct column *of, int64_t row, int64_t value)
 {
