@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from model import checkpoint, data, evaluate
+from model import checkpoint, data, evaluate, online
 from model.checkpoint import Checkpoint
 from model.data import Segment
 from model.errors import SettingError
@@ -39,7 +39,8 @@ def scores(model_folder: Path, recordings: Sequence[Path], share: float = 1.0) -
     segments = [_last(segment, share) for segment in _segments(stored, recordings)]
     found = evaluate.scores(evaluate.outcomes(stored.predictor, segments))
     head = {"predictor": stored.kind, "regime": stored.predictor.regime, "mark": stored.mark}
-    return {**head, "trials": [Path(folder).name for folder in recordings], **found}
+    learned_on = online.scores(stored.predictor, segments)
+    return {**head, "trials": [Path(folder).name for folder in recordings], **found, "online": learned_on}
 
 
 def foresee(model_folder: Path, recording: Path, events: int, top: int = 3) -> list[Foreseen]:
@@ -66,7 +67,7 @@ def _foresee(stored: Checkpoint, segment: Segment, top: int) -> list[Foreseen]:
     prediction, names = stored.predictor.predict(segment), stored.vocabulary.names
     median_us, stream = prediction.dt.quantile(0.5), segment.stream
     told = []
-    slice_us = segment.of(stream.slice_us())
+    slice_us = segment.slice_us()
     for row, event in enumerate(range(segment.start, segment.stop)):
         best = np.argsort(-prediction.log_probs[row], kind="stable")[:top]
         likeliest = tuple((names[mark], float(np.exp(prediction.log_probs[row, mark]))) for mark in best)

@@ -6,10 +6,14 @@ symbols leaves t / (n + t) of its probability to the next shorter context, and t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+
+HELD = 8  # parts are merged once the latest has an eighth of the distinct rows that were held before
+
+Rows = tuple[np.ndarray, np.ndarray, np.ndarray]  # contexts (n, depth), symbols (n,), how often each came (n,)
 
 
 @dataclass(frozen=True)
@@ -29,16 +33,40 @@ class NestedCounts:
         self.symbols, self.values, self.depth = symbols, values, depth
         self.levels: list[_Level] = []
 
-    def fit(self, context: np.ndarray, symbol: np.ndarray) -> None:
-        """Count. context: (n, >= depth), the value that matters most first; symbol: (n,)."""
+    def fit_parts(self, parts: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
+        """Count what comes in several parts, each as for `fit`; only what is distinct in them is kept at a time."""
+        held: list[Rows] = []
+        for context, symbol in parts:
+            held.append(self._distinct(context[:, : self.depth], symbol, np.ones(len(symbol), np.int64)))
+            if len(held) > 1 and len(held[-1][1]) * HELD > len(held[0][1]):
+                held = [self._merged(held)]
+        self.fit(*self._merged(held))
+
+    def fit(self, context: np.ndarray, symbol: np.ndarray, times: np.ndarray | None = None) -> None:
+        """Count. context: (n, >= depth), the value that matters most first; symbol: (n,); times: (n,), 1 left out."""
         self.levels = []
+        times = np.ones(len(symbol), np.int64) if times is None else times
         number = np.zeros(len(symbol), np.int64)
         for depth in range(self.depth + 1):
             key = number if depth == 0 else number * self.values + context[:, depth - 1]
             keys, number = np.unique(key, return_inverse=True)
-            pairs, count = np.unique(number.astype(np.int64) * self.symbols + symbol, return_counts=True)
+            pairs, place = np.unique(number.astype(np.int64) * self.symbols + symbol, return_inverse=True)
+            count = np.bincount(place, weights=times, minlength=len(pairs)).astype(np.int64)
             begin = np.searchsorted(pairs, np.arange(len(keys) + 1) * self.symbols)
             self.levels.append(_Level(keys, begin, (pairs % self.symbols).astype(np.int32), count))
+
+    def _merged(self, held: list[Rows]) -> Rows:
+        if len(held) == 1:
+            return held[0]
+        return self._distinct(*(np.concatenate(column) for column in zip(*held, strict=True)))
+
+    def _distinct(self, context: np.ndarray, symbol: np.ndarray, times: np.ndarray) -> Rows:
+        """Rows that differ, and how often each occurs."""
+        number = symbol.astype(np.int64)
+        for column in context.T:
+            number = np.unique(number, return_inverse=True)[1] * self.values + column
+        _, first, place = np.unique(number, return_index=True, return_inverse=True)
+        return context[first], symbol[first], np.bincount(place, weights=times).astype(np.int64)
 
     def probabilities(self, context: np.ndarray, depth: int | None = None) -> np.ndarray:
         """(n, symbols) float64 for contexts (n, >= depth), using at most `depth` values of each."""

@@ -13,16 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from model import tables
 from model.errors import SettingError, StreamError
 from model.marks import UNKNOWN, Vocabulary, name_events
+from model.recording import STATES as STATES
+from model.recording import Recording, read, runnable_as
+from model.spool import ROWS, Spool, mapped, parts
 
 SHORTEST = 100  # events; below this a 15 % test part is a dozen events and says nothing
-STATES = ("R", "R+", "S", "D", "I", "T", "t", "X", "Z", "P", "?")
-_STATE_CODE = {state: code for code, state in enumerate(STATES)}
 
 
 @dataclass(frozen=True)
@@ -51,9 +49,12 @@ class Stream:
         """The tids that could have been picked at `event`."""
         return self.runnable_tid[self.runnable_at[event] : self.runnable_at[event + 1]]
 
-    def slice_us(self) -> np.ndarray:
-        """(n,) float64 slice lengths in microseconds, at least one nanosecond, so that their log exists."""
-        return np.maximum(self.slice_ns, 1) / 1e3
+    def slice_us(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """(n,) float64 slice lengths in microseconds, at least one nanosecond, so that their log exists.
+
+        Of events start..stop-1; of all of them takes memory where the stream does not fit into it.
+        """
+        return np.maximum(self.slice_ns[start:stop], 1) / 1e3
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,15 @@ class Segment:
         """The part of a stream's column that belongs to this segment."""
         return column[self.start : self.stop]
 
+    def slice_us(self) -> np.ndarray:
+        """(n,) the slice lengths of its events in microseconds."""
+        return self.stream.slice_us(self.start, self.stop)
+
+    def parts(self, events: int = ROWS) -> list[Segment]:
+        """The same, in pieces of at most so many events."""
+        pieces = [(self.start + part.start, self.start + part.stop) for part in parts(len(self), events)]
+        return [Segment(self.stream, start, stop) for start, stop in pieces]
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -85,15 +95,23 @@ class Dataset:
 
 
 @dataclass(frozen=True)
-class _Recording:
-    folder: Path
-    table: pa.Table  # sorted by time
-    names: list[str]  # the mark of each row
-    cuts_ns: tuple[int, int]  # when the train part ends, when the validation part ends
+class _Cut:
+    """A recording, the mark of each of those that ran, and when the train part and the validation part end."""
+
+    recording: Recording
+    names: list[str]
+    cuts_ns: tuple[int, int]
+
+    def train_names(self) -> list[str]:
+        """The marks that occur in the train part."""
+        end = int(np.searchsorted(self.recording.column["start_ns"], self.cuts_ns[0]))
+        return [self.names[who] for who in self.recording.who_until(end)]
 
 
-def load(folders: Sequence[Path], mark: str = "task", split: Sequence[float] = (0.7, 0.15, 0.15)) -> Dataset:
-    """Read the recordings in `folders` and cut each one in time.
+def load(
+    folders: Sequence[Path], mark: str = "task", split: Sequence[float] = (0.7, 0.15, 0.15), rows: int = ROWS
+) -> Dataset:
+    """Read the recordings in `folders`, `rows` slices at a time, and cut each one in time.
 
     The cut is one instant for all CPUs of a recording, so that no CPU's train part lies in another's future.
     Raises TableError, StreamError (empty, too short, one task only) or SettingError (mark, split).
@@ -101,15 +119,15 @@ def load(folders: Sequence[Path], mark: str = "task", split: Sequence[float] = (
     if not folders:
         raise StreamError("no recordings: expected at least one folder with a slices table")
     _check_split(split)
-    recordings = [_read(Path(folder), mark, split) for folder in folders]
-    vocabulary = Vocabulary.of(name for recording in recordings for name in _train_names(recording))
-    parts: list[list[Segment]] = [[], [], []]
+    recordings = [_read(Path(folder), mark, split, rows) for folder in folders]
+    vocabulary = Vocabulary.of(name for recording in recordings for name in recording.train_names())
+    cut: list[list[Segment]] = [[], [], []]
     for recording in recordings:
-        for stream in _streams(recording, vocabulary):
-            for part, segment in zip(parts, _cut(stream, recording.cuts_ns), strict=True):
+        for stream in _streams(recording, vocabulary, rows):
+            for part, segment in zip(cut, _segments(stream, recording.cuts_ns), strict=True):
                 part.append(segment)
-    train, valid, test = (tuple(segment for segment in part if len(segment)) for part in parts)
-    return Dataset(mark, vocabulary, train, valid, test, tuple(recording.folder.name for recording in recordings))
+    train, valid, test = (tuple(segment for segment in part if len(segment)) for part in cut)
+    return Dataset(mark, vocabulary, train, valid, test, tuple(Path(folder).name for folder in folders))
 
 
 def across(train: Sequence[Path], test: Sequence[Path], mark: str = "task", valid: float = 0.15) -> Dataset:
@@ -123,25 +141,25 @@ def across(train: Sequence[Path], test: Sequence[Path], mark: str = "task", vali
         raise SettingError(f"{told}: expected recordings to learn from, and others to be tested on")
     if not 0 < valid < 1:
         raise SettingError(f"validation share {valid}: expected more than 0 and less than 1")
-    known = [_read(Path(folder), mark, (1 - valid, valid / 2, valid / 2)) for folder in train]
-    vocabulary = Vocabulary.of(name for recording in known for name in _train_names(recording))
-    parts: list[list[Segment]] = [[], []]
+    known = [_read(Path(folder), mark, (1 - valid, valid / 2, valid / 2), ROWS) for folder in train]
+    vocabulary = Vocabulary.of(name for recording in known for name in recording.train_names())
+    cut: list[list[Segment]] = [[], []]
     for recording in known:
-        for stream in _streams(recording, vocabulary):
+        for stream in _streams(recording, vocabulary, ROWS):
             end = int(np.searchsorted(stream.start_ns, recording.cuts_ns[0]))
-            parts[0].append(Segment(stream, 0, end))
-            parts[1].append(Segment(stream, end, len(stream)))
+            cut[0].append(Segment(stream, 0, end))
+            cut[1].append(Segment(stream, end, len(stream)))
     others = [
         Segment(stream, 0, len(stream)) for stream in streams([Path(folder) for folder in test], mark, vocabulary)
     ]
-    learned, held_out = (tuple(segment for segment in part if len(segment)) for part in parts)
+    learned, held_out = (tuple(segment for segment in part if len(segment)) for part in cut)
     return Dataset(mark, vocabulary, learned, held_out, tuple(others), tuple(Path(f).name for f in (*train, *test)))
 
 
 def streams(folders: Sequence[Path], mark: str, vocabulary: Vocabulary) -> list[Stream]:
     """Whole recordings, uncut, in the marks of a vocabulary that was made elsewhere."""
-    recordings = [_read(folder, mark, (0.7, 0.15, 0.15)) for folder in folders]
-    return [stream for recording in recordings for stream in _streams(recording, vocabulary)]
+    recordings = [_read(folder, mark, (0.7, 0.15, 0.15), ROWS) for folder in folders]
+    return [stream for recording in recordings for stream in _streams(recording, vocabulary, ROWS)]
 
 
 def _check_split(split: Sequence[float]) -> None:
@@ -149,77 +167,55 @@ def _check_split(split: Sequence[float]) -> None:
         raise SettingError(f"split {list(split)}: expected three positive shares that add up to 1, as 0.7, 0.15, 0.15")
 
 
-def _read(folder: Path, mark: str, split: Sequence[float]) -> _Recording:
-    table = tables.read(folder, "slices")
-    table = table.filter(pc.is_valid(table["slice_ns"])).sort_by([("start_ns", "ascending"), ("cpu", "ascending")])
-    if len(table) < SHORTEST:
+def _read(folder: Path, mark: str, split: Sequence[float], rows: int) -> _Cut:
+    recording = read(folder, rows)
+    if len(recording) < SHORTEST:
         raise StreamError(
-            f"{folder}: {len(table)} slices: expected at least {SHORTEST}; record longer or a busier load"
+            f"{folder}: {len(recording)} slices: expected at least {SHORTEST}; record longer or a busier load"
         )
-    names = name_events(mark, tables.texts(table, "comm"), table["tid"].to_pylist())
-    times = table["start_ns"].to_numpy()
+    names = name_events(mark, recording.comm, recording.tid)  # by first appearance, as if it were event by event
+    times = recording.column["start_ns"]
     first, second = (int(len(times) * share) for share in (split[0], split[0] + split[1]))
-    return _Recording(folder, table, names, (int(times[first]), int(times[second])))
+    return _Cut(recording, names, (int(times[first]), int(times[second])))
 
 
-def _train_names(recording: _Recording) -> list[str]:
-    end = int(np.searchsorted(recording.table["start_ns"].to_numpy(), recording.cuts_ns[0]))
-    return recording.names[:end]
-
-
-def _cut(stream: Stream, cuts_ns: tuple[int, int]) -> list[Segment]:
+def _segments(stream: Stream, cuts_ns: tuple[int, int]) -> list[Segment]:
     first, second = np.searchsorted(stream.start_ns, cuts_ns)
     bounds = [0, int(first), int(second), len(stream)]
     return [Segment(stream, start, stop) for start, stop in itertools.pairwise(bounds)]
 
 
-def _streams(recording: _Recording, vocabulary: Vocabulary) -> list[Stream]:
-    table = recording.table.append_column("mark", pa.array(vocabulary.encode(recording.names)))
-    called, cpus = _Names.of(table), table["cpu"].to_numpy()
-    return [_stream(recording.folder, int(cpu), table, np.flatnonzero(cpus == cpu), called) for cpu in np.unique(cpus)]
+def _streams(cut: _Cut, vocabulary: Vocabulary, rows: int) -> list[Stream]:
+    column, code = dict(cut.recording.column), np.append(vocabulary.encode(cut.names), UNKNOWN)
+    who, listed = column.pop("who"), runnable_as(cut.recording, rows)
+    column["mark"] = mapped(len(who), np.int32, lambda part: code[who[part]], rows)
+    column["runnable_mark"] = mapped(len(listed), np.int32, lambda part: code[listed[part]], rows)
+    cpus = sorted({int(cpu) for part in parts(len(who), rows) for cpu in np.unique(column["cpu"][part])})
+    if len(cpus) > 1:
+        return [_stream(cut.recording.folder, cpu, _of_cpu(column, cpu, rows)) for cpu in cpus]
+    return [_stream(cut.recording.folder, cpus[0], column)]
 
 
-def _stream(folder: Path, cpu: int, whole: pa.Table, rows: np.ndarray, called: _Names) -> Stream:
-    """The stream of one CPU, whose slices are `rows` of its recording's."""
-    table = whole.take(pa.array(rows))
-    columns = {name: table[name].to_numpy() for name in ("mark", "tid", "prio", "start_ns", "slice_ns")}
-    lists = table["runnable"].combine_chunks()
-    counts = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
-    runnable_tid = pc.list_flatten(lists).to_numpy().astype(np.int32)
-    states = tables.texts(table, "end_state")
-    return Stream(
-        recording=folder.name,
-        folder=folder,
-        cpu=cpu,
-        **columns,
-        end_state=np.array([_STATE_CODE.get(state, len(STATES) - 1) for state in states], np.int8),
-        wake_ns=pc.fill_null(table["wake_ns"], -1).to_numpy(),
-        contested=pc.fill_null(table["contested"], False).to_numpy(zero_copy_only=False),
-        runnable_at=np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]),
-        runnable_tid=runnable_tid,
-        runnable_mark=called.at(np.repeat(rows, counts), runnable_tid),
-    )
+def _of_cpu(column: dict[str, np.ndarray], cpu: int, rows: int) -> dict[str, np.ndarray]:
+    """The rows of one CPU, and what was listed in them."""
+    spools, begin = {name: Spool(values.dtype) for name, values in column.items()}, 0
+    for part in parts(len(column["cpu"]), rows):
+        mine, count = column["cpu"][part] == cpu, column["runnable_count"][part]
+        lists = slice(begin, begin + int(count.sum()))
+        for name, values in column.items():
+            flat = name in ("runnable_tid", "runnable_mark")
+            spools[name].append(values[lists][np.repeat(mine, count)] if flat else values[part][mine])
+        begin = lists.stop
+    return {name: spool.whole() for name, spool in spools.items()}
 
 
-@dataclass(frozen=True)
-class _Names:
-    """Under which mark each tid ran in each slice of a recording; the run queue knows its tasks by name."""
-
-    tid: np.ndarray  # (tids,) sorted
-    key: np.ndarray  # int64 (slices,), sorted: number of the tid * slices + row
-    mark: np.ndarray  # (slices,) in the order of `key`
-
-    @classmethod
-    def of(cls, table: pa.Table) -> _Names:
-        """From slices in the order of time."""
-        tids, number = np.unique(table["tid"].to_numpy(), return_inverse=True)
-        key = number.astype(np.int64) * len(table) + np.arange(len(table))
-        order = np.argsort(key)
-        return cls(tids, key[order], table["mark"].to_numpy()[order])
-
-    def at(self, row: np.ndarray, tid: np.ndarray) -> np.ndarray:
-        """(n,) mark under which each tid ran last before its row; its first where it never had; or UNKNOWN."""
-        number = np.minimum(np.searchsorted(self.tid, tid), len(self.tid) - 1)
-        begin = np.searchsorted(self.key, number.astype(np.int64) * len(self.key))
-        last = np.searchsorted(self.key, number.astype(np.int64) * len(self.key) + row) - 1
-        return np.where(self.tid[number] == tid, self.mark[np.maximum(begin, last)], UNKNOWN).astype(np.int32)
+def _stream(folder: Path, cpu: int, column: dict[str, np.ndarray]) -> Stream:
+    count = column.pop("runnable_count")
+    del column["cpu"]
+    at, total = Spool(np.int64), 0
+    at.append(np.zeros(1))
+    for part in parts(len(count)):
+        reached = total + np.cumsum(count[part], dtype=np.int64)
+        at.append(reached)
+        total = int(reached[-1])
+    return Stream(folder.name, folder, cpu, **column, runnable_at=at.whole())

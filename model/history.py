@@ -12,10 +12,11 @@ from model.data import Segment
 
 def lagged(column: np.ndarray, start: int, stop: int, lags: int, absent: float) -> np.ndarray:
     """(stop - start, lags): the value 1, 2, ... events before each event; `absent` before the stream's first."""
-    padded = np.concatenate([np.full(lags, absent, column.dtype), column[:stop]])
+    begin = max(0, start - lags)
+    padded = np.concatenate([np.full(lags - (start - begin), absent, column.dtype), column[begin:stop]])
     out = np.empty((stop - start, lags), column.dtype)
     for lag in range(1, lags + 1):
-        out[:, lag - 1] = padded[start + lags - lag : stop + lags - lag]
+        out[:, lag - 1] = padded[lags - lag : lags - lag + stop - start]
     return out
 
 
@@ -33,8 +34,9 @@ class Past:
         parts = []
         for segment in segments:
             stream, start, stop = segment.stream, segment.start, segment.stop
-            columns = (stream.mark, absent), (stream.slice_us(), 0.0), (stream.end_state, 0)
-            parts.append([lagged(column, start, stop, lags, missing) for column, missing in columns])
+            begin = max(0, start - lags)
+            columns = (stream.mark[begin:], absent), (stream.slice_us(begin, stop), 0.0), (stream.end_state[begin:], 0)
+            parts.append([lagged(column, start - begin, stop - begin, lags, missing) for column, missing in columns])
         mark, slice_us, state = (np.concatenate(column) for column in zip(*parts, strict=True))
         return cls(mark.astype(np.int64), slice_us, state.astype(np.int64))
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from model import checkpoint, data, evaluate, rollout
+from model import checkpoint, data, evaluate, online, rollout
 from model.checkpoint import Checkpoint, write_atomic
 from model.evaluate import Outcomes
 from model.predictors import create, find
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SCORES, HISTORY, OUTCOMES = "scores.json", "history.parquet", "outcomes.parquet"
 
 
-SCORER = 3  # raised when scores come to mean something else, so that stored ones are made again
+SCORER = 4  # raised when scores come to mean something else, so that stored ones are made again
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,7 @@ def run(job: Job, on_progress: OnProgress = unwatched) -> dict[str, Any]:
     on_progress("scoring", 0, None)
     found = evaluate.outcomes(predictor, dataset.test)
     result = {**_head(job, predictor, dataset, digest), **evaluate.scores(found)}
+    result["online"] = online.scores(predictor, dataset.test)
     result["by_trial"] = evaluate.by_recording(found, dataset.test)
     result["valid"] = evaluate.selection(predictor, dataset.valid)
     result |= {"fit_seconds": fit_seconds, "rollout": _rollout(predictor, dataset, job.seed)}

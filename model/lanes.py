@@ -11,6 +11,9 @@ import torch
 from model.data import Segment
 from model.history import lagged
 from model.network import Inputs
+from model.spool import ROWS, Spool
+
+NAMES = tuple(Inputs.__annotations__)
 
 
 @dataclass(frozen=True)
@@ -23,31 +26,46 @@ class Scale:
     @classmethod
     def of(cls, segments: Sequence[Segment]) -> Scale:
         """Measured on `segments`; a deviation of zero becomes one."""
-        log_dt = np.log(np.concatenate([segment.of(segment.stream.slice_us()) for segment in segments]))
-        return cls(float(log_dt.mean()), float(log_dt.std()) or 1.0)
+        parts = [part for segment in segments for part in segment.parts()]
+        events = sum(len(part) for part in parts)
+        mean = sum(float(np.log(part.slice_us()).sum()) for part in parts) / events
+        square = sum(float(((np.log(part.slice_us()) - mean) ** 2).sum()) for part in parts) / events
+        return cls(mean, float(np.sqrt(square)) or 1.0)
 
 
 def inputs_of(segment: Segment, scale: Scale, absent: int) -> Inputs:
     """(1, n) inputs and targets of a segment."""
-    stream, start, stop = segment.stream, segment.start, segment.stop
-    log_dt = ((np.log(stream.slice_us()) - scale.mean) / scale.deviation).astype(np.float32)
-
-    def before(column: np.ndarray, value: int) -> torch.Tensor:
-        return torch.from_numpy(lagged(column, start, stop, 1, value).T.copy())
-
-    return Inputs(
-        previous=before(stream.mark.astype(np.int64), absent),
-        previous_log=before(log_dt, 0),
-        previous_state=before(stream.end_state.astype(np.int64), 0),
-        mark=torch.from_numpy(segment.of(stream.mark).astype(np.int64))[None],
-        log_dt=torch.from_numpy(segment.of(log_dt).copy())[None],
-    )
+    columns = _columns(segment, scale, absent)
+    return Inputs(**{name: torch.from_numpy(column)[None] for name, column in columns.items()})
 
 
-def joined(segments: Sequence[Segment], scale: Scale, absent: int) -> Inputs:
-    """(1, all events): the segments end to end; each begins with its own past, a seam costs one odd step."""
-    parts = [inputs_of(segment, scale, absent) for segment in segments]
-    return Inputs(*(torch.cat([getattr(part, name) for part in parts], dim=1) for name in Inputs.__annotations__))
+def _columns(segment: Segment, scale: Scale, absent: int) -> dict[str, np.ndarray]:
+    stream, begin = segment.stream, max(0, segment.start - 1)  # one event more than the segment, where there is one
+    start, stop = segment.start - begin, segment.stop - begin
+    log_dt = ((np.log(stream.slice_us(begin, segment.stop)) - scale.mean) / scale.deviation).astype(np.float32)
+
+    def before(column: np.ndarray, value: int) -> np.ndarray:
+        return lagged(column, start, stop, 1, value)[:, 0].copy()
+
+    return {
+        "previous": before(stream.mark[begin : segment.stop].astype(np.int64), absent),
+        "previous_log": before(log_dt, 0),
+        "previous_state": before(stream.end_state[begin : segment.stop].astype(np.int64), 0),
+        "mark": segment.of(stream.mark).astype(np.int64),
+        "log_dt": log_dt[start:].copy(),
+    }
+
+
+def joined(segments: Sequence[Segment], scale: Scale, absent: int, rows: int = ROWS) -> Inputs:
+    """(1, all events): the segments end to end; each begins with its own past, a seam costs one odd step.
+
+    The tensors lie in files (see `model.spool`), so that there may be more events than memory holds.
+    """
+    spools = {name: Spool(np.float32 if name.endswith("log") or name == "log_dt" else np.int64) for name in NAMES}
+    for part in (part for segment in segments for part in segment.parts(rows)):
+        for name, column in _columns(part, scale, absent).items():
+            spools[name].append(column)
+    return Inputs(**{name: torch.from_numpy(spool.whole())[None] for name, spool in spools.items()})
 
 
 def lay(whole: Inputs, lanes: int, offset: int) -> Inputs:
@@ -57,9 +75,9 @@ def lay(whole: Inputs, lanes: int, offset: int) -> Inputs:
     def fold(row: torch.Tensor) -> torch.Tensor:
         return row[0, offset : offset + lanes * steps].reshape(lanes, steps)
 
-    return Inputs(*(fold(getattr(whole, name)) for name in Inputs.__annotations__))
+    return Inputs(*(fold(getattr(whole, name)) for name in NAMES))
 
 
 def chunk(laid: Inputs, begin: int, steps: int) -> Inputs:
     """Steps begin..begin+steps-1 of every lane."""
-    return Inputs(*(getattr(laid, name)[:, begin : begin + steps] for name in Inputs.__annotations__))
+    return Inputs(*(getattr(laid, name)[:, begin : begin + steps] for name in NAMES))

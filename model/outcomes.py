@@ -10,6 +10,7 @@ import numpy as np
 from model.data import Segment
 from model.density import crps
 from model.errors import StreamError
+from model.history import lagged
 from model.marks import UNKNOWN
 from model.predictors.protocol import Prediction, Predictor
 
@@ -75,7 +76,7 @@ def _named(prediction: Prediction, segment: Segment) -> dict[str, np.ndarray]:
 
 
 def _outcomes(prediction: Prediction, segment: Segment, number: int) -> Outcomes:
-    dt_us = segment.of(segment.stream.slice_us())
+    dt_us = segment.slice_us()
     return Outcomes(
         stream=np.full(len(segment), number, np.int32),
         mark=segment.of(segment.stream.mark),
@@ -113,6 +114,6 @@ def _possible(segment: Segment) -> tuple[np.ndarray, np.ndarray]:
     bounds = stream.runnable_at[segment.start : segment.stop + 1]
     event = np.repeat(np.arange(len(segment)), np.diff(bounds))
     tid = stream.runnable_tid[bounds[0] : bounds[-1]]
-    last = np.concatenate([[-1], stream.tid])[segment.start : segment.stop]
+    last = lagged(stream.tid, segment.start, segment.stop, 1, -1)[:, 0]
     possible = (tid != last[event]) | (tid == segment.of(stream.tid)[event])
     return event[possible], stream.runnable_mark[bounds[0] : bounds[-1]][possible]

@@ -27,7 +27,7 @@ class Tail:
         """What the segment's features look at, and where in it the segment begins."""
         stream, begin = segment.stream, max(0, segment.start - WINDOW)
         cut = slice(begin, segment.stop)
-        return cls(stream.mark[cut], stream.slice_us()[cut], stream.end_state[cut]), segment.start - begin
+        return cls(stream.mark[cut], stream.slice_us(begin, segment.stop), stream.end_state[cut]), segment.start - begin
 
 
 def features(tail: Tail, start: int, stop: int, tracked: np.ndarray) -> np.ndarray:

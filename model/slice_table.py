@@ -9,7 +9,9 @@ import numpy as np
 from model.counts import NestedCounts
 from model.data import Segment
 from model.density import BINS, Histogram, bin_of
-from model.history import own, own_us, past_marks
+from model.history import past_marks
+
+CHOSEN_BY = 1 << 14  # events that are gone through at once; 160 probabilities each
 
 
 class SliceTable:
@@ -22,20 +24,21 @@ class SliceTable:
 
     def fit(self, segments: Sequence[Segment]) -> None:
         """Count the slices of `segments`."""
-        self.counts.fit(self._context(segments), bin_of(own_us(segments)))
+        pieces = [part for segment in segments for part in segment.parts()]
+        self.counts.fit_parts((self.context(part), bin_of(part.slice_us())) for part in pieces)
 
     def choose(self, valid: Sequence[Segment]) -> None:
         """Look back only as far as pays on `valid`."""
-        dt_us, context = own_us(valid), self._context(valid)
-
-        def nats(lags: int) -> float:
-            return float(-Histogram(self.counts.probabilities(context, lags + 1)).log_pdf(dt_us).mean())
-
-        self.used = min(range(self.lags + 1), key=nats)
+        nats = np.zeros(self.lags + 1)
+        for part in (part for segment in valid for part in segment.parts(CHOSEN_BY)):
+            context, dt_us = self.context(part), part.slice_us()
+            for lags in range(self.lags + 1):
+                nats[lags] -= Histogram(self.counts.probabilities(context, lags + 1)).log_pdf(dt_us).sum()
+        self.used = int(nats.argmin())
 
     def predict(self, segment: Segment) -> Histogram:
         """The densities of a segment's slices, each given its own mark."""
-        return Histogram(self.counts.probabilities(self._context([segment]), self.used + 1))
+        return Histogram(self.counts.probabilities(self.context(segment), self.used + 1))
 
     def of(self, mark: int, past: Sequence[int]) -> Histogram:
         """The density of one slice of `mark` after the marks in `past`, the latest first, at least `lags` of them."""
@@ -52,6 +55,7 @@ class SliceTable:
         self.used = int(arrays["slice_lags"][0])
         self.counts.restore({name[6:]: array for name, array in arrays.items() if name.startswith("slice.")})
 
-    def _context(self, segments: Sequence[Segment]) -> np.ndarray:
-        mine = own(segments, "mark").astype(np.int64)[:, None]
-        return np.concatenate([mine, past_marks(segments, self.lags, self.absent)], axis=1)
+    def context(self, segment: Segment) -> np.ndarray:
+        """(n, 1 + lags) int64: each event's own mark, and those before it, the latest first."""
+        mine = segment.of(segment.stream.mark).astype(np.int64)[:, None]
+        return np.concatenate([mine, past_marks([segment], self.lags, self.absent)], axis=1)

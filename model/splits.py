@@ -123,7 +123,13 @@ def summarise(scores: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _summary(members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     told = {name: members[0][name] for name in ("predictor", "regime", "mark")}
     told |= {"seeds": sorted({member["seed"] for member in members}), "folds": list(members)}
-    return {**told, **{part: _means([(str(member["fold"]), member[part]) for member in members]) for part in PARTS}}
+    if all(member.get("online") for member in members):
+        told["online"] = _parts([(str(member["fold"]), member["online"]) for member in members])
+    return {**told, **_parts([(str(member["fold"]), member) for member in members])}
+
+
+def _parts(tables: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
+    return {part: _means([(fold, table[part]) for fold, table in tables]) for part in PARTS}
 
 
 def _means(tables: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -21,13 +24,27 @@ COLUMNS = {
 
 def read(folder: Path, name: str) -> pa.Table:
     """Table `name` of the recording in `folder`. TableError if it is missing, unreadable or of another schema."""
+    with _opened(folder, name) as file:
+        return file.read(columns=[column for column in file.schema_arrow.names if column in COLUMNS[name]])
+
+
+def chunks(folder: Path, name: str, rows: int, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """The same table, or some columns of it, as tables of at most `rows`, one after the other."""
+    with _opened(folder, name) as file:
+        for group in range(file.num_row_groups):  # a reader of all groups would keep what it read of each of them
+            for batch in file.iter_batches(rows, row_groups=[group], columns=list(columns or COLUMNS[name])):
+                yield pa.Table.from_batches([batch])
+
+
+@contextmanager
+def _opened(folder: Path, name: str) -> Iterator[pq.ParquetFile]:
     path = Path(folder) / f"{name}.parquet"
     if not path.is_file():
         raise TableError(f"{path}: no such table: expected the folder of an ingested recording")
     try:
-        file = pq.ParquetFile(path)
-        _check(path, file.schema_arrow, COLUMNS[name])
-        return file.read(columns=[column for column in file.schema_arrow.names if column in COLUMNS[name]])
+        with pq.ParquetFile(path) as file:
+            _check(path, file.schema_arrow, COLUMNS[name])
+            yield file
     except (pa.ArrowInvalid, OSError) as error:
         raise TableError(f"{path}: not a readable Parquet file ({error}): ingest the recording again") from error
 
@@ -48,3 +65,13 @@ def texts(table: pa.Table, column: str) -> list[str]:
     if pa.types.is_dictionary(values.type):
         values = pc.cast(values, values.type.value_type)
     return ["" if text is None else text for text in values.to_pylist()]
+
+
+def coded(table: pa.Table, column: str) -> tuple[list[str], np.ndarray]:
+    """The texts that occur in a column, and (n,) which of them each row holds; a missing one is the empty text."""
+    values = table[column]
+    if not pa.types.is_dictionary(values.type):
+        values = pc.dictionary_encode(values)
+    whole = values.unify_dictionaries().combine_chunks()
+    known = whole.dictionary.to_pylist()
+    return [*known, ""], pc.fill_null(whole.indices, len(known)).to_numpy(zero_copy_only=False)

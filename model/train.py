@@ -14,6 +14,7 @@ from model.lanes import chunk, lay
 from model.network import Inputs, Network, detach
 from model.predictors.protocol import OnProgress
 
+MEASURED = 8192  # steps of validation at once, which bounds the memory it takes
 CLIP = 1.0  # norm of the gradient
 SMALLEST_GAIN = 1e-3  # relative; less than this on validation counts as no gain
 
@@ -186,6 +187,10 @@ def measure(network: Network, inputs: Inputs, recipe: Recipe) -> tuple[float, fl
     """Mean nats of marks and of standardised log dt over all lanes, the state carried through each lane."""
     network.eval()
     laid = lay(inputs, min(4, recipe.lanes), 0)
-    memory, _ = network.run(laid)
-    mark_nats, slice_nats = network.losses(memory, laid)
-    return float(mark_nats), float(slice_nats)
+    total, state, steps = torch.zeros(2, dtype=torch.float64), None, laid.mark.shape[1]
+    for begin in range(0, steps, MEASURED):
+        part = chunk(laid, begin, MEASURED)
+        memory, state = network.run(part, state)
+        total += torch.stack(network.losses(memory, part)).double() * part.mark.shape[1]
+    mark_nats, slice_nats = (total / steps).tolist()
+    return mark_nats, slice_nats

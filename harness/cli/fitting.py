@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,7 +90,7 @@ def _answer(asked: Asked, found: list[Scores], output: Output) -> None:
     output.data(means[0] if len(means) == 1 else means)
     for one in means:
         mean = {**one, "fold": f"mean of {len({fold['fold'] for fold in one['folds']})}", "seed": ""}
-        output.show(show.scores_of([*one["folds"], mean]))
+        output.show(show.scores_of(_with_online([*one["folds"], mean])))
 
 
 def _fit(jobs: Sequence[Job], workers: int | None, view: View) -> tuple[dict[str, Scores], list[str]]:
@@ -152,7 +152,16 @@ def answer(scores: list[Scores], output: Output) -> None:
     from harness import show
 
     output.data(scores[0] if len(scores) == 1 else scores)
-    output.show(show.scores_of(scores))
+    output.show(show.scores_of(_with_online(scores)))
+
+
+def _with_online(scores: Iterable[Scores]) -> list[Scores]:
+    """Each table, and after it that of the same predictor learning on, where it can."""
+    rows: list[Scores] = []
+    for one in scores:
+        learned_on = {**one, **one["online"], "predictor": f"{one['predictor']}, online"} if one.get("online") else None
+        rows += [one, learned_on] if learned_on else [one]
+    return rows
 
 
 @contextmanager

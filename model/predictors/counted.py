@@ -9,9 +9,10 @@ import numpy as np
 from model.counts import NestedCounts
 from model.data import Segment
 from model.density import Histogram
-from model.history import Past, own
+from model.growing import GrowingCounts, Learner
+from model.history import Past
 from model.predictors.protocol import OnProgress, Prediction
-from model.slice_table import SliceTable
+from model.slice_table import CHOSEN_BY, SliceTable
 
 
 class Counted:
@@ -46,14 +47,15 @@ class Counted:
         on_progress("counting", 0, None)
         self._shape(marks, self.depth)
         self.prepare(train)
-        self.counts.fit(self._context(train), own(train, "mark"))
+        pieces = [part for segment in train for part in segment.parts()]
+        self.counts.fit_parts((self._context([part]), part.of(part.stream.mark)) for part in pieces)
         self.slices.fit(train)
         if not valid:
             return []
         self.slices.choose(valid)
         tried = range(self.depth + 1) if self.chosen else [self.depth]
-        context, mark = self._context(valid), own(valid, "mark")
-        history = [{"order": float(depth), "valid_bits": self._bits(context, mark, depth)} for depth in tried]
+        bits = self._bits(valid, tried)
+        history = [{"order": float(depth), "valid_bits": bits[depth]} for depth in tried]
         self.used = int(min(history, key=lambda row: row["valid_bits"])["order"])
         return history
 
@@ -61,6 +63,15 @@ class Counted:
         """Marks from the counts, slices from the histograms."""
         probability = self.counts.probabilities(self._context([segment]), self.used)
         return Prediction(np.log(probability), self.slices.predict(segment))
+
+    def counting_on(self) -> Learner:
+        """A `learner` for subclasses whose counts are all that they learn."""
+        return Learner(
+            lambda: GrowingCounts(self.counts, self.used),
+            self.slices,
+            lambda segment: self._context([segment]),
+            self.absent,
+        )
 
     def session(self, segment: Segment) -> CountedSession:
         """Walk on from before the segment's first event."""
@@ -87,9 +98,15 @@ class Counted:
     def _context(self, segments: Sequence[Segment]) -> np.ndarray:
         return self.columns(Past.of(segments, self.lags, self.absent))
 
-    def _bits(self, context: np.ndarray, mark: np.ndarray, depth: int) -> float:
-        probability = self.counts.probabilities(context, depth)
-        return float(-np.log2(probability[np.arange(len(probability)), mark]).mean())
+    def _bits(self, segments: Sequence[Segment], depths: Sequence[int]) -> dict[int, float]:
+        """Mean bits of the marks of all segments, by depth."""
+        total = dict.fromkeys(depths, 0.0)
+        for part in (part for segment in segments for part in segment.parts(CHOSEN_BY)):
+            context, mark = self._context([part]), part.of(part.stream.mark)
+            for depth in depths:
+                probability = self.counts.probabilities(context, depth)
+                total[depth] -= float(np.log2(probability[np.arange(len(probability)), mark]).sum())
+        return {depth: bits / sum(map(len, segments)) for depth, bits in total.items()}
 
 
 class CountedSession:

@@ -10,6 +10,7 @@ from model.context_tree import ContextTree
 from model.data import Segment
 from model.density import Histogram
 from model.errors import SettingError
+from model.growing import Learner
 from model.history import past_marks
 from model.predictors.protocol import OnProgress, Prediction
 from model.slice_table import SliceTable
@@ -19,23 +20,19 @@ SLICE_LAGS = 2
 
 
 class Ctw:
-    """Contexts of up to `depth` marks. `online`: it goes on learning while it predicts.
-
-    It then also learns the `memory` events before a segment. Where these were in the train part they count twice, which
-    gives the recent past more weight.
-    """
+    """Contexts of up to `depth` marks."""
 
     regime = "marks"
     seeded = False
 
-    def __init__(self, depth: int = 8, online: bool = True, memory: int = 4096) -> None:
-        if not 1 <= depth <= LONGEST or memory < 0:
-            raise SettingError(f"ctw: expected a depth of 1 to {LONGEST} and a memory of 0 events or more")
-        self.depth, self.online, self.memory = depth, online, memory
+    def __init__(self, depth: int = 8) -> None:
+        if not 1 <= depth <= LONGEST:
+            raise SettingError(f"ctw: expected a depth of 1 to {LONGEST}")
+        self.depth = depth
 
     def settings(self) -> dict[str, object]:
         """The constructor's arguments."""
-        return {"depth": self.depth, "online": self.online, "memory": self.memory}
+        return {"depth": self.depth}
 
     def fit(
         self, train: Sequence[Segment], valid: Sequence[Segment], marks: int, on_progress: OnProgress
@@ -43,8 +40,8 @@ class Ctw:
         """Learn the train part, event by event."""
         on_progress("counting", 0, None)
         self._shape(marks)
-        for segment in train:
-            for context, mark in self._events(segment):
+        for piece in (part for segment in train for part in segment.parts()):
+            for context, mark in self._events(piece):
                 self.tree.learn(context, mark)
         self.slices.fit(train)
         if valid:
@@ -52,29 +49,26 @@ class Ctw:
         return []
 
     def predict(self, segment: Segment) -> Prediction:
-        """Each event from what was learned so far, then learned itself."""
-        tree = self.lately(segment)
+        """Each event from what the train part taught."""
         probability = np.empty((len(segment), self.marks))
-        for row, (context, mark) in enumerate(self._events(segment)):
-            probability[row] = tree.probabilities(context)
-            if self.online:
-                tree.learn(context, mark)
+        for row, (context, _) in enumerate(self._events(segment)):
+            probability[row] = self.tree.probabilities(context)
         return Prediction(np.log(probability), self.slices.predict(segment))
 
     def session(self, segment: Segment) -> CtwSession:
         """Walk on from before the segment's first event."""
         first = Segment(segment.stream, segment.start, segment.start + 1)
         past = past_marks([first], max(self.depth, SLICE_LAGS), self.marks)[0].tolist()
-        return CtwSession(self, past, self.lately(segment))
+        return CtwSession(self, past)
 
-    def lately(self, segment: Segment) -> ContextTree:
-        """What was learned, and what the stream did just before the segment."""
-        tree = ContextTree(self.marks, self.depth, below=self.tree)
-        if self.online:
-            begin = max(0, segment.start - self.memory)
-            for context, mark in self._events(Segment(segment.stream, begin, segment.start)):
-                tree.learn(context, mark)
-        return tree
+    def learner(self) -> Learner:
+        """One whose tree goes on growing."""
+        return Learner(
+            lambda: ContextTree(self.marks, self.depth, below=self.tree),
+            self.slices,
+            lambda segment: past_marks([segment], self.depth, self.marks),
+            self.marks,
+        )
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The tree and the histograms."""
@@ -96,21 +90,19 @@ class Ctw:
 
 
 class CtwSession:
-    """The last marks of one stream, and what they have taught."""
+    """The last marks of one stream."""
 
-    def __init__(self, ctw: Ctw, past: list[int], tree: ContextTree) -> None:
-        self.ctw, self.past, self.tree = ctw, past, tree  # the latest first
+    def __init__(self, ctw: Ctw, past: list[int]) -> None:
+        self.ctw, self.past = ctw, past  # the latest first
 
     def marks(self) -> np.ndarray:
         """(marks,) probabilities of the next mark."""
-        return self.tree.probabilities(self.past[: self.ctw.depth])
+        return self.ctw.tree.probabilities(self.past[: self.ctw.depth])
 
     def slice_of(self, mark: int) -> Histogram:
         """The density of the next slice, should `mark` be picked."""
         return self.ctw.slices.of(mark, self.past)
 
     def push(self, mark: int, slice_us: float, end_state: int) -> None:
-        """Remember the mark, and learn from it."""
-        if self.ctw.online:
-            self.tree.learn(self.past[: self.ctw.depth], mark)
+        """Remember the mark."""
         self.past = [mark, *self.past[:-1]]

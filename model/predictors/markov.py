@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from model.errors import SettingError
+from model.growing import Learner
 from model.predictors.counted import Counted
 
 LONGEST = 8
@@ -23,3 +24,7 @@ class Markov(Counted):
     def settings(self) -> dict[str, object]:
         """The constructor's arguments."""
         return {"order": self.order, "max_order": self.max_order}
+
+    def learner(self) -> Learner:
+        """One that goes on counting."""
+        return self.counting_on()

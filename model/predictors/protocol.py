@@ -72,6 +72,22 @@ class Predictor(Protocol):
         """Take back what `arrays` gave; predictions are then the same, bit for bit."""
 
 
+class Foresees(Protocol):
+    """The part of a predictor that is scored."""
+
+    def predict(self, segment: Segment) -> Prediction:
+        """Foresee each event of the segment from what lies before it in its stream."""
+
+
+@runtime_checkable
+class Learns(Protocol):
+    """A predictor that can go on learning while it predicts. `predict` itself never does: it is frozen."""
+
+    def learner(self) -> Foresees:
+        """One that begins with what was fitted, foresees segments that follow each other, and learns every event once
+        it was foreseen. A segment that does not follow on the last one begins with what was fitted again."""
+
+
 @runtime_checkable
 class Resumable(Protocol):
     """A predictor whose `fit` keeps every epoch in a journal, where it is given one, and goes on from what is there."""

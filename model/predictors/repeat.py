@@ -8,7 +8,7 @@ import numpy as np
 
 from model.data import Segment
 from model.errors import SettingError
-from model.history import Past, own, past_marks
+from model.history import Past, past_marks
 from model.predictors.counted import Counted, CountedSession
 from model.predictors.protocol import OnProgress, Prediction
 
@@ -39,8 +39,10 @@ class Repeat(Counted):
     ) -> list[dict[str, float]]:
         """Count how often each lag is right."""
         super().fit(train, valid, marks, on_progress)
-        same = past_marks(train, FURTHEST, marks) == own(train, "mark")[:, None]
-        self.right = (same.sum(axis=0) + 0.5) / (len(same) + 1)
+        right = np.zeros(FURTHEST)
+        for part in (part for segment in train for part in segment.parts()):
+            right += (past_marks([part], FURTHEST, marks) == part.of(part.stream.mark)[:, None]).sum(axis=0)
+        self.right = (right + 0.5) / (sum(map(len, train)) + 1)
         return [{"lag": float(lag + 1), "train_top1": float(share)} for lag, share in enumerate(self.right)]
 
     def predict(self, segment: Segment) -> Prediction:

@@ -8,6 +8,7 @@ import numpy as np
 
 from model.data import STATES, Segment
 from model.errors import SettingError
+from model.growing import Learner
 from model.history import Past, own_us
 from model.predictors.counted import Counted
 from model.predictors.protocol import OnProgress
@@ -64,6 +65,10 @@ class SliceMarkov(Counted):
         ended = past.end_state * self.classes + length
         both = np.stack([past.mark, ended], axis=2)[:, : self.max_order]
         return both.reshape(len(past.mark), -1).astype(np.int64)
+
+    def learner(self) -> Learner:
+        """One that goes on counting, in the classes of length of the train part."""
+        return self.counting_on()
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The counts and the edges of the classes."""

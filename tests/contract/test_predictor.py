@@ -12,7 +12,7 @@ from model import checkpoint, data, synthetic
 from model.checkpoint import Checkpoint
 from model.data import Segment, Stream
 from model.predictors import KINDS, REPRODUCTIONS, create, find, installed
-from model.predictors.protocol import REGIMES, Predictor, unwatched
+from model.predictors.protocol import REGIMES, Learns, Predictor, unwatched
 
 SMALL: dict[str, dict[str, object]] = {
     "lstm": {"hidden": 8, "max_epochs": 2},
@@ -128,6 +128,50 @@ def test_the_same_seed_learns_the_same(fitted: tuple[str, Predictor], dataset: d
     again = made(kind)
     again.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
     assert np.array_equal(again.predict(dataset.test[0]).log_probs, predictor.predict(dataset.test[0]).log_probs)
+
+
+def online(fitted: tuple[str, Predictor]) -> Predictor:
+    """One that learns on; where a predictor cannot there is nothing to hold to the rules."""
+    if not isinstance(fitted[1], Learns):
+        assert not hasattr(fitted[1], "learner")
+        return fitted[1]
+    return fitted[1].learner()  # type: ignore[return-value]
+
+
+def test_who_learns_on_does_not_look_ahead_either(fitted: tuple[str, Predictor], dataset: data.Dataset) -> None:
+    test = dataset.test[0]
+    event = test.start + 100
+    seen = Segment(test.stream, test.start, event + 1)
+    other = Segment(changed_from(test.stream, event), test.start, event + 1)
+    left, right = (online(fitted).predict(segment) for segment in (seen, other))
+    assert np.array_equal(left.log_probs, right.log_probs)
+    dt = seen.slice_us()
+    assert np.array_equal(left.dt.log_pdf(dt)[:-1], right.dt.log_pdf(dt)[:-1])
+
+
+def test_who_learns_on_does_so_across_the_parts_it_is_asked_for_and_begins_anew_elsewhere(
+    fitted: tuple[str, Predictor], dataset: data.Dataset
+) -> None:
+    stream, start = dataset.test[0].stream, dataset.test[0].start
+    whole, first, second = (
+        Segment(stream, a, b) for a, b in ((start, start + 60), (start, start + 25), (start + 25, start + 60))
+    )
+    expected, learner = online(fitted).predict(whole).log_probs, online(fitted)
+    pieces = np.concatenate([learner.predict(part).log_probs for part in (first, second)])
+    assert pieces == pytest.approx(expected, abs=1e-5)
+    assert learner.predict(whole).log_probs == pytest.approx(expected, abs=1e-5)
+
+
+def test_predicting_teaches_nothing_and_learning_on_leaves_what_was_fitted(
+    fitted: tuple[str, Predictor], dataset: data.Dataset
+) -> None:
+    part = Segment(dataset.test[0].stream, dataset.test[0].start, dataset.test[0].start + 60)
+    before = fitted[1].predict(part).log_probs
+    learned_on = online(fitted).predict(part).log_probs
+    assert np.array_equal(fitted[1].predict(part).log_probs, before)
+    assert np.array_equal(learned_on, before) != isinstance(fitted[1], Learns)
+    if isinstance(fitted[1], Learns):  # nothing was learned yet
+        assert learned_on[0] == pytest.approx(before[0])
 
 
 def test_a_session_may_begin_with_a_recording(fitted: tuple[str, Predictor], dataset: data.Dataset) -> None:

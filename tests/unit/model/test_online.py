@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model import data, evaluate, jobs, online
+from model.counts import NestedCounts
+from model.data import Segment
+from model.growing import GrowingCounts
+from model.jobs import Job
+from model.predictors import create
+from model.predictors.protocol import unwatched
+
+SPLIT = (0.7, 0.15, 0.15)
+
+
+@given(st.integers(0, 2**32), st.integers(0, 120), st.integers(0, 3))
+def test_counts_that_grew_say_what_counting_it_all_at_once_says(seed: int, first: int, depth: int) -> None:
+    draw = np.random.default_rng(seed)
+    context, symbol = draw.integers(0, 3, (120, depth)), draw.integers(0, 5, 120)
+    some, everything = NestedCounts(5, 3, depth), NestedCounts(5, 3, depth)
+    some.fit(context[: max(1, first)], symbol[: max(1, first)])
+    everything.fit(context, symbol)
+    growing = GrowingCounts(some, depth)
+    for around, one in zip(context[max(1, first) :].tolist(), symbol[max(1, first) :].tolist(), strict=True):
+        growing.learn(around, one)
+    asked = draw.integers(0, 3, (20, depth))
+    expected = everything.probabilities(asked)
+    for row, probability in zip(asked.tolist(), expected, strict=True):
+        assert growing.probabilities(row) == pytest.approx(probability)
+
+
+def moved(dataset: data.Dataset) -> Segment:
+    """A test part in which the tasks have changed places."""
+    test = dataset.test[0]
+    order, mark = np.array([0, 3, 1, 4, 5, 2]), test.stream.mark.copy()
+    mark[test.start :] = order[mark[test.start :]]
+    return Segment(dataclasses.replace(test.stream, mark=mark), test.start, test.stop)
+
+
+@pytest.mark.parametrize("kind", ["most_frequent", "markov", "slice_markov"])
+def test_who_counts_on_follows_a_source_that_changes(kind: str, dataset: data.Dataset) -> None:
+    predictor, changed = create(kind, {}), moved(dataset)
+    predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+    frozen = evaluate.scores(evaluate.outcomes(predictor, [changed]))["overall"]
+    learned_on = online.scores(predictor, [changed])
+    assert learned_on is not None
+    assert learned_on["overall"]["bits_per_switch"] < frozen["bits_per_switch"]  # type: ignore[index]
+    assert learned_on["overall"]["time_nll_nats"] < frozen["time_nll_nats"] - 0.02  # type: ignore[index]
+
+
+def test_on_a_source_that_stays_there_is_little_to_learn(dataset: data.Dataset) -> None:
+    markov = create("markov", {"order": 2})
+    markov.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+    frozen = evaluate.scores(evaluate.outcomes(markov, dataset.test))["overall"]
+    learned_on = online.scores(markov, dataset.test)
+    assert learned_on is not None
+    assert learned_on["overall"]["bits_per_switch"] == pytest.approx(frozen["bits_per_switch"], rel=0.01)  # type: ignore[index]
+
+
+def test_who_cannot_learn_on_has_no_such_scores(dataset: data.Dataset) -> None:
+    for kind in ("repeat", "fifo", "decision_tree"):
+        assert online.scores(create(kind, {}), dataset.test) is None
+
+
+def test_both_scores_stand_in_the_jobs_answer(recording: Path, tmp_path: Path) -> None:
+    for kind, learns in (("markov", True), ("repeat", False)):
+        jobs.run(Job((recording,), kind, 0, "task", SPLIT, tmp_path / kind))
+        stored = json.loads((tmp_path / kind / "scores.json").read_text())
+        assert (stored["online"] is not None) == learns
+        if learns:
+            assert stored["online"]["contested"]["bits_per_switch"] != stored["contested"]["bits_per_switch"]
+            assert stored["online"]["test_events"] == stored["test_events"]
