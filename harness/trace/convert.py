@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from harness.trace.tables import EVENT_TABLES, to_table
 from harness.trace.usage import Usage, UsageCount
 
 ALL_TABLES = (*EVENT_TABLES, "slices")
+PIECE_VALUES = 1 << 20  # tasks in the runnable sets of the slices that are handed on at once
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,9 @@ def _convert(
     with contextlib.ExitStack() as stack:
         sinks = {name: stack.enter_context(TableSink(folder, name)) for name in tables if name != "slices"}
         slicing = _Slicing(
-            Slicer(shifted), stack.enter_context(SliceSink(folder)) if "slices" in tables else None, usage
+            Slicer(shifted, piece_values=PIECE_VALUES),
+            stack.enter_context(SliceSink(folder)) if "slices" in tables else None,
+            usage,
         )
         for blocks in in_order(recording, engine, bounds, chunk_bytes, release_rows):
             made = _tables(blocks, engine, states)
@@ -121,8 +124,8 @@ class _Slicing:
         if self.sink is not None:
             self._hand_on(self.sink, self.slicer.finish())
 
-    def _hand_on(self, sink: SliceSink, made: pa.Table) -> None:
-        if made.num_rows:
+    def _hand_on(self, sink: SliceSink, pieces: Iterator[pa.Table]) -> None:
+        for made in pieces:
             self.usage.add(made)
             sink.add(made, self.slicer.earliest_ns)
 

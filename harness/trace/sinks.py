@@ -15,7 +15,8 @@ from harness.trace.columns import numbers
 from harness.trace.files import whole_file
 from harness.trace.tables import SCHEMAS
 
-ROW_GROUP = 100_000
+ROW_GROUP = 100_000  # rows, or as many fewer as take this many bytes in memory:
+ROW_GROUP_BYTES = 16 << 20
 
 
 class TableSink:
@@ -24,6 +25,7 @@ class TableSink:
     def __init__(self, folder: Path, name: str) -> None:
         self.name, self.path, self.rows = name, folder / f"{name}.parquet", 0
         self._waiting: list[pa.Table] = []
+        self._waiting_bytes = 0
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> TableSink:
@@ -42,13 +44,14 @@ class TableSink:
         """Take rows that lie behind those before."""
         self.rows += table.num_rows
         self._waiting.append(table)
-        if sum(waiting.num_rows for waiting in self._waiting) >= ROW_GROUP:
+        self._waiting_bytes += table.nbytes
+        if sum(waiting.num_rows for waiting in self._waiting) >= ROW_GROUP or self._waiting_bytes >= ROW_GROUP_BYTES:
             self._flush()
 
     def _flush(self) -> None:
         if any(waiting.num_rows for waiting in self._waiting):
             self._writer.write_table(pa.concat_tables(self._waiting).combine_chunks())
-        self._waiting = []
+        self._waiting, self._waiting_bytes = [], 0
 
 
 class SliceSink:
@@ -59,7 +62,7 @@ class SliceSink:
     """
 
     name = "slices"
-    held_rows = 200_000
+    held_rows, held_bytes = 200_000, 24 << 20
 
     def __init__(self, folder: Path) -> None:
         self.path, self.rows = folder / "slices.parquet", 0
@@ -87,7 +90,7 @@ class SliceSink:
         self.rows += table.num_rows
         self._held = _sorted([self._held, self._set_late_aside(table)])
         cut = self._held.num_rows
-        if safe_ns is not None and cut <= self.held_rows:
+        if safe_ns is not None and cut <= self.held_rows and self._held.nbytes <= self.held_bytes:
             cut = int(np.searchsorted(numbers(self._held, "start_ns"), safe_ns))
         self._write(self._held.slice(0, cut))
         self._held = self._held.slice(cut).combine_chunks()

@@ -23,6 +23,8 @@ above tells for every task that left as R+ whether it waits.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -35,6 +37,8 @@ from harness.trace.tables import SCHEMAS
 from harness.trace.tracker import LOOKAHEAD, new_tracker
 from harness.trace.waits import Picks
 
+_FIRST_ROWS = 8192  # of a piece, before it is known how long the runnable sets are
+_NO_LIMIT = 1 << 62
 _LATER = ("slice_ns", "end_state")  # what is known of a stay only when it ends
 _START_SCHEMA = pa.schema([field for field in SCHEMAS["slices"] if field.name not in _LATER])
 
@@ -60,17 +64,21 @@ def slice_table(
     """As `slices`, from tables sorted by time."""
     slicer = Slicer(shifted_states, lookahead)
     slicer.add(switches, wakeups, migrations)
-    return slicer.finish()
+    return pa.concat_tables(slicer.finish())
 
 
 class Slicer:
     """Cuts a stream of events into slices, block by block; how it is cut into blocks makes no difference.
 
-    A block is held back until all that is looked ahead is there.
+    What is held back is what must be looked ahead. With `piece_values`, slices are given in pieces whose runnable sets
+    hold about so many tasks.
     """
 
-    def __init__(self, shifted_states: bool = False, lookahead: int = LOOKAHEAD) -> None:
-        self._shifted, self._lookahead = shifted_states, lookahead
+    def __init__(
+        self, shifted_states: bool = False, lookahead: int = LOOKAHEAD, piece_values: int | None = None
+    ) -> None:
+        self._shifted, self._lookahead, self._piece_values = shifted_states, lookahead, piece_values
+        self._piece_rows = min(piece_values, _FIRST_ROWS) if piece_values else _NO_LIMIT
         self._tracker = new_tracker(shifted_states, lookahead)
         self._held: list[tuple[pa.Table, ...]] = []
         self._open = _START_SCHEMA.empty_table()  # the stay that goes on, one per CPU
@@ -85,25 +93,49 @@ class Slicer:
         """Take the next block. Each table is sorted by time, and all of its rows are later than all taken before."""
         self._held.append((switches, wakeups, migrations))
 
-    def ready(self) -> pa.Table:
+    def ready(self) -> Iterator[pa.Table]:
         """The slices that can be told by now, sorted by start and CPU; none while it is not worth the trouble."""
-        rows = sum(table.num_rows for held in self._held for table in held)
-        if rows <= 3 * self._lookahead:
-            return SCHEMAS["slices"].empty_table()
-        tables = self._gathered()
-        times = np.concatenate([numbers(table, "time_ns") for table in tables])
-        place = rows - max(self._lookahead, 1)
-        before_ns = int(np.partition(times, place)[place])
-        edges = [int(np.searchsorted(numbers(table, "time_ns"), before_ns)) for table in tables]
-        self._held = [tuple(table.slice(edge) for table, edge in zip(tables, edges, strict=True))]
-        return self._cut(tables, before_ns)
+        if sum(table.num_rows for held in self._held for table in held) > 3 * self._lookahead:
+            yield from self._pieces(self._lookahead)
 
-    def finish(self) -> pa.Table:
-        """The slices that are left when nothing more comes."""
-        if not self._held:
-            return SCHEMAS["slices"].empty_table()
-        tables, self._held = self._gathered(), []
-        return self._cut(tables, None)
+    def finish(self) -> Iterator[pa.Table]:
+        """The slices that are left when nothing more comes; at least one table, which may be empty."""
+        yield SCHEMAS["slices"].empty_table()
+        if self._held:
+            yield from self._pieces(0)
+
+    def _pieces(self, kept: int) -> Iterator[pa.Table]:
+        """Cut what is held, but for the last `kept` rows, which are only looked at."""
+        tables = self._gathered()
+        columns = [numbers(table, "time_ns") for table in tables]
+        times = np.sort(np.concatenate(columns), kind="stable")
+        at, edges = 0, [0, 0, 0]
+        while (upto := self._upto(times, at, len(times) - kept)) > at:
+            seen_ns = int(times[min(upto + self._lookahead, len(times)) - 1])
+            seen = [int(np.searchsorted(column, seen_ns, side="right")) for column in columns]
+            piece = [table.slice(low, high - low) for table, low, high in zip(tables, edges, seen, strict=True)]
+            before_ns = int(times[upto]) if upto < len(times) else None
+            edges = [
+                len(column) if before_ns is None else int(np.searchsorted(column, before_ns)) for column in columns
+            ]
+            self._held = [tuple(table.slice(edge) for table, edge in zip(tables, edges, strict=True))]
+            yield self._cut(piece, before_ns)
+            at = upto
+
+    def _upto(self, times: Array, at: int, last: int) -> int:
+        """Where the piece that begins at row `at` ends, at most at row `last`; events of one time stay together."""
+        upto = min(at + self._piece_rows, last)
+        if upto <= at or upto == len(times):
+            return upto
+        before = int(np.searchsorted(times, times[upto]))
+        behind = int(np.searchsorted(times, times[upto], side="right"))
+        return before if before > at else behind if behind <= last else at
+
+    def _adapt(self, rows: int, values: int) -> None:
+        """Choose how many rows come next, from how many values the last ones gave."""
+        if self._piece_values:
+            fitting = self._piece_values * max(rows, 1) // max(values, 1)
+            self._piece_rows = max(1, min(2 * self._piece_rows, fitting))
 
     def _gathered(self) -> list[pa.Table]:
         """What is held, as one table of each kind."""
@@ -122,10 +154,11 @@ class Slicer:
         group[ending[ending >= old] - old], group[last[last >= old] - old] = 1, 2
         wants = _runnable(switches, self._shifted)
         picks = self._tracker.feed(switches, wants, tables[1], tables[2], group, before_ns)
+        self._adapt(sum(map(len, tables)), sum(len(sets.values) for sets in picks.sets))
         ended, begun = (_begun(block, np.flatnonzero(group == number), picks, number) for number in (1, 2))
         before = self._open
         self._open = _together([before.take(pa.array(last[last < old])), begun])
-        starts = pa.concat_tables([before.take(pa.array(ending[ending < old])), ended])
+        starts = pa.concat_tables([before.take(pa.array(ending[ending < old])), ended]).unify_dictionaries()
         return self._finished(starts, block, ends)
 
     def _finished(self, starts: pa.Table, switches: pa.Table, ends: Array) -> pa.Table:
