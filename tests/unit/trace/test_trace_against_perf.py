@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import re
 import subprocess
 from pathlib import Path
@@ -11,11 +12,13 @@ import perf_text
 import pyarrow.compute as pc
 import pytest
 from busy import NAMES
+from older import for_older_perf
 from perf_record import MORE_EVENTS, record, record_killed, record_overrun, record_to_pipe
 
 import harness.trace
 from harness.trace.comms import to_text
 
+DATA = Path(__file__).parents[2] / "data"
 TABLES = {
     "sched_switch": "switches",
     "sched_waking": "wakeups",
@@ -48,6 +51,19 @@ def assert_equal_to_perf(path: Path, *, ties: bool = True) -> set[str]:
 
 def test_the_kept_recording_is_read_as_perf_reads_it(nginx_recording: Path) -> None:
     assert assert_equal_to_perf(nginx_recording) >= {"sched_switch", "sched_waking", "sched_stat_runtime"}
+
+
+@pytest.mark.parametrize("guest", ["debian11_guest_5_10", "debian13_guest_6_12"])
+def test_recordings_of_guests_with_other_kernels_are_read_as_perf_reads_them(guest: str, tmp_path: Path) -> None:
+    path = tmp_path / "perf.data"
+    path.write_bytes(for_older_perf(lzma.decompress((DATA / f"{guest}.perf.data.xz").read_bytes())))
+    assert assert_equal_to_perf(path) >= {"sched_switch", "sched_waking", "sched_stat_runtime", "sched_process_fork"}
+    trace = harness.trace.read(path, strict=True)
+    assert trace.header.os_release is not None
+    assert guest.endswith("_".join(trace.header.os_release.split(".")[:2]))
+    assert (trace.quality.whole, trace.quality.cpus, trace.quality.warnings) == (True, (0,), ())
+    has_vruntime = trace.runtimes["vruntime_ns"].null_count == 0
+    assert has_vruntime == (guest == "debian11_guest_5_10")
 
 
 def test_hostile_names_on_several_cpus_are_read_as_perf_reads_them(hostile_recording: Path) -> None:
