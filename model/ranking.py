@@ -65,13 +65,17 @@ class RankTable:
         self.common = (np.bincount(mark, minlength=marks) + 0.5) / (len(mark) + 0.5 * marks)
         self.missed = float((len(tid) - right.sum() + 0.5) / (len(tid) + 1))
 
-    def log_probs(self, ranking: Ranking) -> np.ndarray:
-        """(n, marks) natural log probabilities."""
-        events = len(ranking.at) - 1
+    def weights(self, ranking: Ranking) -> np.ndarray:
+        """(m,) how often an entry of that rank, in a set of that size, was right."""
         rank, size = ranking.rank_and_size()
+        return self.by_rank[size, rank]
+
+    def log_probs(self, ranking: Ranking, weights: np.ndarray | None = None) -> np.ndarray:
+        """(n, marks) natural log probabilities; `weights` (m,) says otherwise how likely each entry is."""
+        events = len(ranking.at) - 1
         event = np.repeat(np.arange(events), np.diff(ranking.at))
         told = np.zeros((events, len(self.common)))
-        np.add.at(told, (event, ranking.mark), self.by_rank[size, rank])
+        np.add.at(told, (event, ranking.mark), self.weights(ranking) if weights is None else weights)
         told /= np.maximum(told.sum(axis=1, keepdims=True), 1e-300)
         nothing = told.sum(axis=1, keepdims=True) == 0
         share = np.where(nothing, 1.0, self.missed)

@@ -6,6 +6,7 @@ import difflib
 import importlib
 import importlib.util
 import inspect
+import typing
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,6 +30,7 @@ KINDS = {
     "fifo": "model.predictors.fifo:Fifo",
     "cfs_replay": "model.predictors.cfs_replay:CfsReplay",
     "eevdf_replay": "model.predictors.eevdf_replay:EevdfReplay",
+    "replay_residual": "model.predictors.replay_residual:ReplayResidual",
     "paper_as_coded": "model.predictors.paper:PaperAsCoded",
     "paper_as_written": "model.predictors.paper:PaperAsWritten",
     "paper_corrected": "model.predictors.paper:PaperCorrected",
@@ -67,4 +69,10 @@ def create(kind: str, settings: Mapping[str, Any]) -> Predictor:
     for name in settings:
         if name not in known:
             raise SettingError(f"predictor {kind!r} has no setting {name!r}: it has {', '.join(known)}")
+    hints = typing.get_type_hints(cls.__init__)
+    for name, value in settings.items():
+        allowed = typing.get_args(hints[name]) or (hints[name],)
+        if type(value) not in allowed and not (type(value) is int and float in allowed):
+            expected = " or ".join("none" if one is type(None) else one.__name__ for one in allowed)
+            raise SettingError(f"predictor {kind!r}: {name} {value!r}: expected {expected}")
     return cls(**settings)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from model.data import Segment
 from model.predictors.ranked import Ranked
-from model.replay import eevdf_walk, events, kernel
+from model.replay import events, kernel
+from model.replay.eevdf_walk import EevdfWalks
 
 
 class EevdfReplay(Ranked):
@@ -25,5 +26,5 @@ class EevdfReplay(Ranked):
         stream = segment.stream
         slice_ns = None if self.base_slice_ms is None else int(self.base_slice_ms * 1e6)
         rules = kernel.eevdf_rules(stream.folder, slice_ns, self.delay_dequeue)
-        found = events.read(stream, segment.stop)
-        return list(eevdf_walk.rankings(stream, found, events.names(stream), rules, segment.start))
+        walks = EevdfWalks(stream, events.names(stream), rules)
+        return list(walks.rankings(events.read(stream, segment.stop), segment.start))

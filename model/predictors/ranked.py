@@ -36,7 +36,7 @@ class Ranked:
     ) -> list[dict[str, float]]:
         """Count how often the policy's first, second, ... choice was picked."""
         on_progress("ordering the runnable tasks", 0, None)
-        self.table.fit(_joined([self.ranking(segment) for segment in train]), train, marks)
+        self.table.fit(joined([self.ranking(segment) for segment in train]), train, marks)
         self._shape(marks)
         self.slices.fit(train)
         if valid:
@@ -68,7 +68,8 @@ class Ranked:
         self.slices = SliceTable(marks, SLICE_LAGS)
 
 
-def _joined(rankings: Sequence[Ranking]) -> Ranking:
+def joined(rankings: Sequence[Ranking]) -> Ranking:
+    """One ranking of the events of several segments."""
     sizes = np.concatenate([np.diff(ranking.at) for ranking in rankings])
     return Ranking(
         np.concatenate([ranking.mark for ranking in rankings]),

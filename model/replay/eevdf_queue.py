@@ -62,11 +62,14 @@ class Queue:
             weight += entity.weight
         return moment, weight
 
-    def average(self) -> int:
-        """V, rounded down; of an empty queue what it was last."""
+    def mean(self) -> int:
+        """V, rounded down; of an empty queue what it was when the kernel last asked."""
         moment, weight = self.load()
-        if weight:
-            self.zero += moment // weight
+        return self.zero + (moment // weight if weight else 0)
+
+    def average(self) -> int:
+        """V, where the kernel asks for it."""
+        self.zero = self.mean()
         return self.zero
 
     def eligible(self, entity: Entity) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from model.data import STATES, Stream
+from model.replay.candidates import UNSEEN
 from model.replay.cfs import weight_of
 from model.replay.clock import Clock
 from model.replay.eevdf import Eevdf
@@ -26,25 +27,39 @@ PROBATION = 2_000  # events after which the worse of two walks is given up
 Pending = list[tuple[int, int]]  # wakeups whose effect is not settled: stamp, tid
 
 
-def rankings(stream: Stream, events: Events, names: dict[int, str], rules: Rules, start: int) -> Iterator[list[int]]:
-    """For each event from `start` on, the runnable tids, the likeliest first.
+class EevdfWalks:
+    """The replay with the group and without: what was right more often so far is asked.
 
-    What was right more often so far is asked, with a group or without: no event is foreseen from its own outcome.
+    So no event is foreseen from its own outcome. After PROBATION events only the better one goes on.
     """
-    walks = [EevdfWalk(stream, names, rules, grouped).rankings(events, 0) for grouped in (True, False)]
-    right = [0, 0]
-    for event in range(PROBATION):
-        said = [next(walk, None) for walk in walks]
-        best = said[right[1] > right[0]]
-        if best is None:
-            return
-        if event >= start:
-            yield best
-        for number, ranking in enumerate(said):
-            right[number] += int(ranking is not None and ranking[:1] == [int(stream.tid[event])])
-    for event, ranking in enumerate(walks[right[1] > right[0]], PROBATION):
-        if event >= start:
-            yield ranking
+
+    def __init__(self, stream: Stream, names: dict[int, str], rules: Rules) -> None:
+        self.stream = stream
+        self.walks = [EevdfWalk(stream, names, rules, grouped) for grouped in (True, False)]
+        self.asked = self.walks[0]
+
+    def rankings(self, events: Events, start: int) -> Iterator[list[int]]:
+        """For each event from `start` on, the runnable tids, the likeliest first."""
+        walking, right = [walk.rankings(events, 0) for walk in self.walks], [0, 0]
+        for event in range(PROBATION):
+            said = [next(walk, None) for walk in walking]
+            number = int(right[1] > right[0])
+            self.asked, best = self.walks[number], said[number]
+            if best is None:
+                return
+            if event >= start:
+                yield best
+            for number, ranking in enumerate(said):
+                right[number] += int(ranking is not None and ranking[:1] == [int(self.stream.tid[event])])
+        number = int(right[1] > right[0])
+        self.asked = self.walks[number]
+        for event, ranking in enumerate(walking[number], PROBATION):
+            if event >= start:
+                yield ranking
+
+    def describe(self, tid: int) -> tuple[float, ...]:
+        """What the walk that is asked says of a runnable task."""
+        return self.asked.describe(tid)
 
 
 class EevdfWalk:
@@ -83,6 +98,25 @@ class EevdfWalk:
                 if value >= start:
                     yield ranking
                 self._enter(value)
+
+    def describe(self, tid: int) -> tuple[float, ...]:
+        """What `model.replay.candidates.STATE` names, of a runnable task before a switch."""
+        task = self.tasks.get(tid)
+        if task is None or not task.queued:
+            return UNSEEN
+        own, top = task.queue, list(task.chain())[-1]
+        root = top.queue
+        return (
+            (task.vruntime - own.mean()) / 1e3,
+            (task.deadline - own.mean()) / 1e3,
+            float(own.eligible(task)),
+            (top.vruntime - root.mean()) / 1e3,
+            (top.deadline - root.mean()) / 1e3,
+            float(root.eligible(top)),
+            float(root.buddy is top),
+            float(top is not task),
+            task.lag / 1e3,
+        )
 
     def _accounted(self, pending: Pending, tid: int, ran_ns: int, time_ns: int) -> None:
         """A run time was traced: at a tick, at a switch, or for a task that wakes, before it is queued."""

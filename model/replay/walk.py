@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from model.data import Stream
+from model.replay.candidates import UNSEEN
 from model.replay.cfs import NICE_0, Cfs, Entity, Queue, Rules, weight_of
 from model.replay.events import FORK, RUNTIME, SWITCH, WAKEUP, Events, still_runnable
 from model.replay.threads import REAL_TIME, is_kernel_thread
@@ -39,11 +40,21 @@ class Walk:
                 self.prio[tid] = prio
                 pending.append((time, tid, kind))
             elif kind == SWITCH:
-                yield_now = value >= start
-                prev = self._leave(value)
-                if yield_now:
-                    yield self._rank(value, prev)
+                ranking = self._rank(value, self._leave(value))
+                if value >= start:
+                    yield ranking
                 self._enter(value, time)
+
+    def describe(self, tid: int) -> tuple[float, ...]:
+        """What `model.replay.candidates.STATE` names, of a runnable task before a switch; CFS has no deadlines."""
+        task = self.tasks.get(tid)
+        if task is None or not task.queued:
+            return UNSEEN
+        top = list(task.chain())[-1]
+        own_us = (task.vruntime - task.queue.least) / 1e3
+        top_us = (top.vruntime - top.queue.least) / 1e3
+        buddies = (float(task.queue.buddy is task), float(top.queue.buddy is top))
+        return own_us, own_us, buddies[0], top_us, top_us, 1.0, buddies[1], float(top is not task), 0.0
 
     def _account(self, tid: int, runtime: int, vruntime: int, time: int) -> None:
         """A task has run: believe its vruntime, and give its groups what they were not yet given."""
