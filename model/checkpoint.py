@@ -13,13 +13,24 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from model.errors import CheckpointError
+from model.errors import CheckpointError, SettingError
 from model.marks import Vocabulary
 from model.predictors import create
 from model.predictors.protocol import Predictor
 
 SCHEMA = 1
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
+FIELDS = {"predictor": str, "settings": dict, "mark": str, "vocabulary": list, "weights_sha256": str, "about": dict}
+MISFITS = (  # what comes of arrays that are not those of the predictor
+    safetensors.SafetensorError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    ArithmeticError,
+    MemoryError,
+)
 
 
 @dataclass(frozen=True)
@@ -59,10 +70,13 @@ def load(folder: Path) -> Checkpoint:
     weights = _bytes(path)
     if hashlib.sha256(weights).hexdigest() != config["weights_sha256"]:
         raise CheckpointError(f"{path}: not the weights that {CONFIG} was written with: train again")
-    predictor = create(config["predictor"], config["settings"])
+    try:
+        predictor = create(config["predictor"], config["settings"])
+    except SettingError as error:
+        raise CheckpointError(f"{Path(folder) / CONFIG}: {error}: train again with this version") from error
     try:
         predictor.restore(safetensors.numpy.load(weights))
-    except (safetensors.SafetensorError, KeyError, ValueError, RuntimeError) as error:
+    except MISFITS as error:
         raise CheckpointError(f"{path}: does not fit a {config['predictor']} ({error}): train again") from error
     vocabulary = Vocabulary(tuple(config["vocabulary"]))
     return Checkpoint(predictor, config["predictor"], vocabulary, config["mark"], config["about"])
@@ -76,9 +90,9 @@ def _config(path: Path) -> dict:
     if not isinstance(config, dict) or config.get("schema") != SCHEMA:
         found = config.get("schema") if isinstance(config, dict) else type(config).__name__
         raise CheckpointError(f"{path}: checkpoint schema {found}: this version reads {SCHEMA}; train again")
-    missing = {"predictor", "settings", "mark", "vocabulary", "weights_sha256", "about"} - set(config)
-    if missing:
-        raise CheckpointError(f"{path}: lacks {', '.join(sorted(missing))}: train again")
+    wrong = sorted(name for name, kind in FIELDS.items() if not isinstance(config.get(name), kind))
+    if wrong or not all(isinstance(name, str) for name in config["vocabulary"]):
+        raise CheckpointError(f"{path}: lacks {', '.join(wrong) or 'names in its vocabulary'}: train again")
     return config
 
 

@@ -11,6 +11,7 @@ import pytest
 from model import checkpoint, data, synthetic
 from model.checkpoint import Checkpoint
 from model.data import Segment, Stream
+from model.marks import UNKNOWN
 from model.predictors import KINDS, REPRODUCTIONS, create, find, installed
 from model.predictors.protocol import REGIMES, Learns, Predictor, unwatched
 
@@ -110,6 +111,19 @@ def test_what_was_predicted_does_not_depend_on_how_much_is_asked_for(
 
 def test_the_first_event_of_a_recording_can_be_predicted(fitted: tuple[str, Predictor], dataset: data.Dataset) -> None:
     assert np.isfinite(fitted[1].predict(Segment(dataset.train[0].stream, 0, 3)).log_probs).all()
+
+
+def test_tasks_that_were_never_seen_are_foreseen_with_some_probability_and_do_no_harm(
+    fitted: tuple[str, Predictor], dataset: data.Dataset
+) -> None:
+    test = dataset.test[0]
+    mark, event = test.stream.mark.copy(), test.start + 20
+    mark[event : event + 20] = UNKNOWN
+    strange = Segment(dataclasses.replace(test.stream, mark=mark), test.start, test.start + 60)
+    found = fitted[1].predict(strange)
+    assert np.isfinite(found.log_probs).all()
+    assert np.isfinite(found.dt.log_pdf(strange.slice_us())).all()
+    assert np.isfinite(found.dt.quantile(0.5)).all()
 
 
 def test_a_stored_predictor_says_the_same(fitted: tuple[str, Predictor], dataset: data.Dataset, tmp_path: Path) -> None:

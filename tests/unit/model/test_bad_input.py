@@ -1,0 +1,154 @@
+"""Recordings and models that are no good: each has one clear error, or does what is said of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import model
+from model import apply, checkpoint, jobs, sources, synthetic
+from model.errors import CheckpointError, PredictionError, SettingError, StreamError
+from model.jobs import Job
+from model.predictors import create
+
+SPLIT = (0.7, 0.15, 0.15)
+
+
+def rewritten(recording: Path, out: Path, **columns: object) -> Path:
+    """The slices of a recording with some columns replaced by one value each."""
+    table = pq.read_table(recording / "slices.parquet")
+    for name, value in columns.items():
+        field = table.schema.field(name)
+        values = pa.array([value] * len(table)).cast(field.type)
+        table = table.set_column(table.schema.get_field_index(name), field, values)
+    out.mkdir(parents=True)
+    pq.write_table(table, out / "slices.parquet")
+    return out
+
+
+@pytest.fixture(scope="module")
+def stored(source: synthetic.Source, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("stored")
+    synthetic.write(folder / "tables", source, 2_000)
+    jobs.run(Job((folder / "tables",), "markov", 0, "task", SPLIT, folder / "markov_s0"))
+    return folder / "markov_s0"
+
+
+@pytest.fixture
+def copied(stored: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(stored, tmp_path / "model"))
+
+
+def test_one_task_alone_is_nothing_to_foresee(recording: Path, tmp_path: Path) -> None:
+    alone = rewritten(recording, tmp_path / "alone", comm="ab", tid=7)
+    with pytest.raises(StreamError, match=r"only 'ab#0' runs in the train part: expected at least two tasks"):
+        jobs.run(Job((alone,), "markov", 0, "task", SPLIT, tmp_path / "out"))
+    assert not (tmp_path / "out" / "scores.json").exists()
+
+
+def test_tasks_that_were_never_learned_are_scored_as_unknown(
+    stored: Path, source: synthetic.Source, tmp_path: Path
+) -> None:
+    synthetic.write(tmp_path / "plain", source, 2_000)
+    strangers = rewritten(tmp_path / "plain", tmp_path / "strangers", comm="stranger")
+    scored = apply.scores(stored, [strangers])
+    assert scored["share_unknown"] == 1
+    assert scored["overall"]["top1"] == 0  # to bet on a stranger names no task
+    assert np.isfinite(scored["overall"]["bits_per_switch"])
+
+
+def test_kernels_may_differ_neither_on_one_side_nor_between_both(recording: Path, tmp_path: Path) -> None:
+    for name, kernel in (("a", "5.10"), ("b", "6.1")):
+        folder = rewritten(recording, tmp_path / name)
+        (folder / "guest.json").write_text(json.dumps({"facts": {"kernel": kernel}}))
+    with pytest.raises(StreamError, match=r"several kernels \(5\.10 in a; 6\.1 in b\)"):
+        sources.recordings([tmp_path / "a", tmp_path / "b"])
+
+
+def test_weights_that_are_a_pickle_are_not_loaded(copied: Path) -> None:
+    class Harmful:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (Path.touch, (copied / "loaded",))
+
+    content = pickle.dumps(Harmful())
+    (copied / "weights.safetensors").write_bytes(content)
+    config = json.loads((copied / "config.json").read_text())
+    config["weights_sha256"] = hashlib.sha256(content).hexdigest()
+    (copied / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match="does not fit a markov"):
+        checkpoint.load(copied)
+    assert not (copied / "loaded").exists()
+
+
+def test_nothing_in_the_package_can_load_a_pickle() -> None:
+    words = r"\bpickle\b|torch\.load|torch\.save|joblib|allow_pickle|\bmarshal\b|\beval\(|\bexec\("
+    found = subprocess.run(
+        ["grep", "-rnE", words, "--include=*.py", str(Path(model.__file__).parent)], capture_output=True, text=True
+    )
+    harmless = ("Never a pickle", ".eval()", "safetensors.torch.")
+    assert [line for line in found.stdout.splitlines() if not any(one in line for one in harmless)] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"settings": {"order": "three"}}, "order 'three': expected int or none"),
+        ({"settings": {"ordr": 3}}, "has no setting 'ordr'"),
+        ({"settings": 5}, "lacks settings"),
+        ({"predictor": "markow"}, "did you mean 'markov'"),
+        ({"predictor": "gru", "settings": {}}, "does not fit a gru"),
+        ({"vocabulary": [1, 2]}, "names in its vocabulary"),
+        ({"schema": 2}, "checkpoint schema 2: this version reads 1"),
+        ({"weights_sha256": "0"}, "not the weights"),
+    ],
+)
+def test_a_config_that_was_changed_is_refused(copied: Path, change: dict[str, object], words: str) -> None:
+    config = json.loads((copied / "config.json").read_text())
+    (copied / "config.json").write_text(json.dumps({**config, **change}))
+    with pytest.raises(CheckpointError, match=words):
+        checkpoint.load(copied)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@given(st.data())
+def test_a_model_of_any_bytes_is_refused_or_is_the_one_that_was_stored(copied: Path, drawn: st.DataObject) -> None:
+    path = copied / drawn.draw(st.sampled_from(["config.json", "weights.safetensors"]))
+    whole = path.read_bytes()
+    place = drawn.draw(st.integers(0, len(whole) - 1))
+    path.write_bytes(whole[:place] + drawn.draw(st.binary(max_size=4)) + whole[place + drawn.draw(st.integers(0, 4)) :])
+    told = ""
+    try:
+        checkpoint.load(copied)
+    except PredictionError as error:
+        told = str(error)
+    path.write_bytes(whole)
+    assert not told or str(copied) in told
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong", "words"),
+    [
+        ("gru", {"hidden": "wide"}, "hidden 'wide': expected int"),
+        ("gru", {"hidden": True}, "hidden True: expected int"),
+        ("gru", {"max_seconds": [1]}, r"max_seconds \[1\]: expected float or none"),
+        ("markov", {"order": 2.5}, "order 2.5: expected int or none"),
+    ],
+)
+def test_a_setting_of_another_type_is_refused(kind: str, wrong: dict[str, object], words: str) -> None:
+    with pytest.raises(SettingError, match=words):
+        create(kind, wrong)
+
+
+def test_a_whole_number_will_do_where_a_fraction_may_stand() -> None:
+    assert create("gru", {"max_seconds": 3, "learning_rate": 1}).settings()["max_seconds"] == 3
