@@ -38,7 +38,7 @@ class ExponentialIntensity(nn.Module):
 
     longest: torch.Tensor
 
-    def __init__(self, marks: int, hidden: int, deviation: float) -> None:
+    def __init__(self, marks: int, hidden: int, deviation: float, longest: float) -> None:
         super().__init__()
         self.hidden, self.deviation = hidden, deviation
         self.mark_in = nn.Embedding(marks, MARK_WIDTH)
@@ -47,7 +47,7 @@ class ExponentialIntensity(nn.Module):
         self.rate = nn.Linear(hidden, 1)
         self.slope = nn.Parameter(torch.zeros(()))
         self.log_background = nn.Parameter(torch.full((), -5.0))
-        self.register_buffer("longest", torch.ones(()))  # slice learned from
+        self.register_buffer("longest", torch.full((), longest))  # slice learned from
 
     def run(self, inputs: Inputs, state: object = None) -> tuple[torch.Tensor, object]:
         """(lanes, steps, 2 hidden): before and after each event, and the state to carry on with."""
@@ -69,8 +69,6 @@ class ExponentialIntensity(nn.Module):
         mark_nats = functional.nll_loss(self.log_probs(memory).flatten(0, 1), inputs.mark.flatten())
         log_time = inputs.log_dt * self.deviation
         time, log_rate = log_time.exp(), self.log_rate(memory)
-        if self.training:
-            self.longest.copy_(torch.maximum(self.longest, time.max()))
         change = (self.slope * time).clamp(max=LARGEST_RISE)
         small = change.abs() < 1e-3
         safe = torch.where(small, torch.ones_like(change), change)
@@ -94,7 +92,7 @@ class ContinuousLstm(nn.Module):
     The integral of their sum is taken by Gauss-Legendre quadrature over log time, where they draw random times.
     """
 
-    def __init__(self, marks: int, hidden: int, deviation: float) -> None:
+    def __init__(self, marks: int, hidden: int, deviation: float, longest: float) -> None:
         super().__init__()
         self.hidden, self.deviation = hidden, deviation
         self.mark_in = nn.Embedding(marks, MARK_WIDTH)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -10,7 +12,7 @@ from model.density import Density
 from model.intensity import ContinuousLstm, ExponentialIntensity
 from model.lanes import inputs_of
 from model.network import Inputs
-from model.predictors.protocol import Prediction
+from model.predictors.protocol import OnProgress, Prediction
 from model.predictors.recurrent import WARM_UP, Recurrent
 
 SETTINGS = "hidden learning_rate lanes steps slice_weight max_epochs max_seconds patience seed"
@@ -24,6 +26,7 @@ class PointProcess(Recurrent):
 
     kind: type[ExponentialIntensity] | type[ContinuousLstm]
     network: ExponentialIntensity | ContinuousLstm  # type: ignore[assignment]
+    longest_us = 1.0  # slice learned from; a network that is restored knows it itself
 
     def __init__(
         self,
@@ -45,6 +48,14 @@ class PointProcess(Recurrent):
         """The constructor's arguments."""
         return {name: getattr(self, name) for name in SETTINGS.split()}
 
+    def fit(
+        self, train: Sequence[Segment], valid: Sequence[Segment], marks: int, on_progress: OnProgress
+    ) -> list[dict[str, float]]:
+        """As `Recurrent` does. StreamError where either part is too short to tell."""
+        longest = (float(part.slice_us().max()) for segment in train for part in segment.parts())
+        self.longest_us = max(longest, default=1.0)
+        return super().fit(train, valid, marks, on_progress)
+
     @torch.no_grad()
     def predict(self, segment: Segment) -> Prediction:
         """One pass over the segment, the memory warmed up on up to WARM_UP events before it."""
@@ -64,10 +75,13 @@ class PointProcess(Recurrent):
     @torch.no_grad()
     def density(self, memory: torch.Tensor) -> Density:
         """How long the slices last whose marks were read last."""
-        return self.network.density(memory, float(np.exp(self.scale.mean)))
+        return self.network.density(memory, self._unit_us())
 
     def _build(self) -> ExponentialIntensity | ContinuousLstm:  # type: ignore[override]
-        return self.kind(self.marks, self.hidden, self.scale.deviation)
+        return self.kind(self.marks, self.hidden, self.scale.deviation, self.longest_us / self._unit_us())
+
+    def _unit_us(self) -> float:
+        return float(np.exp(self.scale.mean))
 
 
 class PointProcessSession:

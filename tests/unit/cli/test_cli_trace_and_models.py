@@ -115,6 +115,22 @@ def test_every_recording_is_tested_on_in_turn(tables: Path, other: Path) -> None
     assert "mean of 2" in shown
 
 
+def test_who_learns_on_has_a_row_and_scores_of_its_own(tables: Path, tmp_path: Path) -> None:
+    assert "markov, online" in harness("train", tables, "-p", "markov", "-o", tmp_path).stdout
+    for wanted in (["-p", "markov"], ["--model", tmp_path / "markov_s0"]):
+        told = json.loads(harness("evaluate", tables, *wanted, "--json").stdout)
+        assert told["online"]["contested"]["top1"] > 0
+        assert told["online"]["test_events"] == told["test_events"]
+
+
+def test_kernels_may_not_differ_between_what_is_learned_from_and_tested_on(other: Path, tmp_path: Path) -> None:
+    for name, kernel in (("a", "5.10"), ("b", "6.1")):
+        shutil.copytree(other, tmp_path / name)
+        (tmp_path / name / "guest.json").write_text(json.dumps({"facts": {"kernel": kernel}}))
+    ended = harness("evaluate", tmp_path / "a", "--test", tmp_path / "b", code=1)
+    assert "recordings of several kernels (5.10 in a; 6.1 in b)" in " ".join(ended.stderr.split())
+
+
 def test_another_recording_is_tested_on_whole(tables: Path, other: Path) -> None:
     told = json.loads(harness("evaluate", tables, "--test", other, "-p", "most_frequent", "--json").stdout)
     end = json.loads(harness("evaluate", tables, "-p", "most_frequent", "--json").stdout)

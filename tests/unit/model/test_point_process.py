@@ -26,13 +26,12 @@ def inputs(dataset: data.Dataset) -> Inputs:
 def network(kind: type[torch.nn.Module], dataset: data.Dataset) -> torch.nn.Module:
     """With weights far enough from zero that intensities really change in time."""
     torch.manual_seed(0)
-    made = kind(len(dataset.vocabulary), 8, Scale.of(dataset.train).deviation).eval()
+    made = kind(len(dataset.vocabulary), 8, Scale.of(dataset.train).deviation, longest=1e4).eval()
     with torch.no_grad():
         for weight in made.parameters():
             weight.add_(0.5 * torch.randn_like(weight))
         if isinstance(made, ExponentialIntensity):
             made.slope.fill_(-0.3)
-            made.longest.fill_(1e4)
     return made
 
 
