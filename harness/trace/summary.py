@@ -2,7 +2,8 @@
 
 Run times follow `perf sched timehist --summary`: at every switch, the time since the last switch on that CPU is the
 switched-out task's; the first switch on a CPU gives its task a run of zero. Delays follow `perf sched latency`: from
-becoming runnable to being picked, where a task that is first heard of by being picked counts as a delay of zero.
+becoming runnable to being picked, where a task that is first heard of by being picked counts as a delay of zero, and
+one that is first heard of by its accounting counts as waiting from then on, unless it is next seen to leave a CPU.
 (Versions of perf before 6.10 do not count the waits of preempted tasks, state R+, as delays; these do.)
 """
 
@@ -15,6 +16,7 @@ from harness.trace.columns import column, numbers, texts
 from harness.trace.gather import Array
 from harness.trace.reader import Trace
 from harness.trace.states import is_runnable, true_state
+from harness.trace.task_events import NEVER
 from harness.trace.tracker import new_tracker
 
 TASK_SCHEMA = pa.schema(
@@ -58,7 +60,7 @@ def task_summary(trace: Trace) -> pa.Table:
     tids = tids[tids != 0]
     groups = _Groups(tids)
     runs = groups.statistics(prev, _runs(trace))
-    delay_tid, delay_ns, delay_from = _delays(trace)
+    delay_tid, delay_ns, delay_from = _delays(trace, groups)
     delays = groups.statistics(delay_tid, delay_ns)
     columns = {
         "comm": _last_names(trace, tids),
@@ -140,6 +142,13 @@ class _Groups:
         low[count == 0] = 0
         return {"count": count, "sum": total, "min": low, "max": high, "mean": mean, "error_percent": percent}
 
+    def first(self, of: Array, values: Array) -> Array:
+        """The first value of each key; NEVER for an empty group."""
+        chosen, group = self._members(of)
+        found = np.full(len(self.keys), NEVER)
+        found[group[::-1]] = values[chosen[::-1]]  # what is written last stays
+        return found
+
     def at_largest(self, of: Array, values: Array, what: Array) -> Array:
         """For each key, `what` stands where its first largest value stands; zero for an empty group."""
         chosen, group = self._members(of)
@@ -166,32 +175,30 @@ def _left_runnable(trace: Trace) -> Array:
     return np.array([*wanted, False], bool)[column(trace.switches, "prev_state").indices.to_numpy()]
 
 
-def _delays(trace: Trace) -> tuple[Array, Array, Array]:
+def _delays(trace: Trace, groups: _Groups) -> tuple[Array, Array, Array]:
     """Of every pick whose wait is known, and of the first sight of a task: tid, delay and its begin (ns)."""
     switches = trace.switches
     time, tid = numbers(switches, "time_ns"), numbers(switches, "next_tid")
-    prev = numbers(switches, "prev_tid")
     no_sets = np.zeros(switches.num_rows, np.uint8)
     tracker = new_tracker(trace.shifted_states)
     begins = tracker.feed(switches, _left_runnable(trace), trace.wakeups, trace.migrations, no_sets).wait_ns
-    new = _first_sights(trace, time, prev, tid)
-    begins = np.where((begins < 0) & new, time, begins)
+    rows, since = _first_picks(trace, groups)
+    begins[rows] = since
     rows = np.flatnonzero((begins >= 0) & (tid != 0))
     return tid[rows], time[rows] - begins[rows], begins[rows]
 
 
-def _first_sights(trace: Trace, time: Array, prev: Array, tid: Array) -> Array:
-    """Which switches pick a task that nothing was heard of before."""
-    heard = [(numbers(table, "tid"), numbers(table, "time_ns")) for table in (trace.wakeups, trace.runtimes)]
-    everyone = np.concatenate([prev, tid, *(tids for tids, _ in heard)])
-    when = np.concatenate([time, time, *(times for _, times in heard)])
-    order = np.argsort(when, kind="stable")  # at one time the task that leaves comes before the one that is picked
-    _, firsts = np.unique(everyone[order], return_index=True)
-    places = order[firsts]
-    picked = (places >= len(prev)) & (places < 2 * len(prev))
-    new = np.zeros(len(prev), bool)
-    new[places[picked] - len(prev)] = True
-    return new
+def _first_picks(trace: Trace, groups: _Groups) -> tuple[Array, Array]:
+    """The first picks of tasks that were first heard of by it or by their accounting, and when that was (ns)."""
+    switches, wakeups, runtimes = trace.switches, trace.wakeups, trace.runtimes
+    time, rows = numbers(switches, "time_ns"), np.arange(switches.num_rows)
+    left = groups.first(numbers(switches, "prev_tid"), time)
+    picked = groups.first(numbers(switches, "next_tid"), time)
+    woken = groups.first(numbers(wakeups, "tid"), numbers(wakeups, "time_ns"))
+    accounted = groups.first(numbers(runtimes, "tid"), numbers(runtimes, "time_ns"))
+    since = np.minimum(picked, np.where(accounted < woken, accounted, NEVER))
+    chosen = (picked < left) & ((picked <= woken) | (accounted < woken))
+    return groups.first(numbers(switches, "next_tid"), rows)[chosen], since[chosen]
 
 
 def _last_names(trace: Trace, tids: Array) -> list[str]:
