@@ -137,7 +137,7 @@ def report(dataset: data.Dataset, found: list[Row], switch_ns: float) -> None:
         onnx = "-" if row.onnx_ns is None else f"{row.onnx_ns:,.0f}"
         numbers = (f"{row.python_ns:,.0f}", onnx, *(f"{ns:,.1f}" for ns in row.c_ns), f"{limit:,}")
         print(f"{row.name:26}" + "".join(f"{n:>14}" for n in numbers) + f"{switch_ns / row.c_ns[-1]:14,.1f}")
-    print(f"a context switch with its read and write takes {switch_ns:,.0f} ns (pipes between two processes on one CPU)")
+    print(f"a context switch, its read and its write: {switch_ns:,.0f} ns (pipes between two processes on one CPU)")
 
 
 def main() -> None:
