@@ -11,20 +11,25 @@ from model.replay.eevdf_walk import EevdfWalks
 
 
 class EevdfReplay(Ranked):
-    """For kernels since 6.6, made after 6.12. What is left out is taken from the recording, or is 6.12's on one CPU."""
+    """For kernels since 6.6, made after 6.12. What is left out is taken from the recording, or is 6.12's on one CPU.
 
-    def __init__(self, base_slice_ms: float | None = None, delay_dequeue: bool | None = None) -> None:
+    `corrects`: a pick that was not foreseen puts the lags concerned right; without it only the kernel's rules speak.
+    """
+
+    def __init__(
+        self, base_slice_ms: float | None = None, delay_dequeue: bool | None = None, corrects: bool = True
+    ) -> None:
         super().__init__()
-        self.base_slice_ms, self.delay_dequeue = base_slice_ms, delay_dequeue
+        self.base_slice_ms, self.delay_dequeue, self.corrects = base_slice_ms, delay_dequeue, corrects
 
     def settings(self) -> dict[str, object]:
         """The constructor's arguments."""
-        return {"base_slice_ms": self.base_slice_ms, "delay_dequeue": self.delay_dequeue}
+        return {name: getattr(self, name) for name in ("base_slice_ms", "delay_dequeue", "corrects")}
 
     def order(self, segment: Segment) -> Sequence[Sequence[int]]:
         """As the replayed queue would pick them. Raises TableError where wakeups or run times are not recorded."""
         stream = segment.stream
         slice_ns = None if self.base_slice_ms is None else int(self.base_slice_ms * 1e6)
         rules = kernel.eevdf_rules(stream.folder, slice_ns, self.delay_dequeue)
-        walks = EevdfWalks(stream, events.names(stream), rules)
+        walks = EevdfWalks(stream, events.names(stream), rules, self.corrects)
         return list(walks.rankings(events.read(stream, segment.stop), segment.start))

@@ -33,9 +33,9 @@ class EevdfWalks:
     So no event is foreseen from its own outcome. After PROBATION events only the better one goes on.
     """
 
-    def __init__(self, stream: Stream, names: dict[int, str], rules: Rules) -> None:
+    def __init__(self, stream: Stream, names: dict[int, str], rules: Rules, corrects: bool = True) -> None:
         self.stream = stream
-        self.walks = [EevdfWalk(stream, names, rules, grouped) for grouped in (True, False)]
+        self.walks = [EevdfWalk(stream, names, rules, grouped, corrects) for grouped in (True, False)]
         self.asked = self.walks[0]
 
     def rankings(self, events: Events, start: int) -> Iterator[list[int]]:
@@ -63,14 +63,19 @@ class EevdfWalks:
 
 
 class EevdfWalk:
-    """One CPU's replay. `grouped`: whatever is no kernel thread is in one control group, as systemd's services are."""
+    """One CPU's replay. `grouped`: whatever is no kernel thread is in one control group, as systemd's services are.
 
-    def __init__(self, stream: Stream, names: dict[int, str], rules: Rules, grouped: bool) -> None:
+    `corrects`: a pick that was not foreseen puts the tasks concerned right (`Eevdf.learn`).
+    """
+
+    def __init__(
+        self, stream: Stream, names: dict[int, str], rules: Rules, grouped: bool, corrects: bool = True
+    ) -> None:
         self.stream, self.names = stream, names
         self.eevdf = Eevdf(rules)
         self.group = Entity(self.eevdf.root)
         self.group.inner = Queue(owner=self.group)
-        self.grouped = grouped
+        self.grouped, self.corrects = grouped, corrects
         self.clock = Clock()
         self.tasks: dict[int, Entity] = {}
         self.prio: dict[int, int] = {}
@@ -238,7 +243,7 @@ class EevdfWalk:
             after.weight = weight_of(self.prio[tid])
             self._ensure(tid)
             said = self.tasks.get(self.said)
-            if said is not None and said.queued and said is not after:
+            if self.corrects and said is not None and said.queued and said is not after:
                 self.eevdf.learn(after, said)
         self.eevdf.switch(before, after, self.total_ns)
         self.last = tid

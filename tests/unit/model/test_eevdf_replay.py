@@ -200,6 +200,11 @@ def test_the_replay_foresees_a_real_scheduler() -> None:
     assert share_right(Fifo(), GUEST)[0] < 0.75
 
 
+def test_the_rules_alone_foresee_nearly_as_much() -> None:
+    rules, corrected = (share_right(EevdfReplay(corrects=corrects), GUEST)[0] for corrects in (False, True))
+    assert 0.95 < rules < corrected
+
+
 def test_what_another_slice_foresees_is_worse() -> None:
     assert share_right(EevdfReplay(base_slice_ms=0.1), GUEST)[0] < share_right(EevdfReplay(), GUEST)[0]
     assert share_right(EevdfReplay(delay_dequeue=False), GUEST)[0] < 0.9
