@@ -16,7 +16,7 @@ from harness.trace.parquet import write_table
 from harness.trace.quality import TraceQuality
 from harness.trace.reader import Info, read
 from harness.trace.sched_map import Imported, import_sched_map
-from harness.trace.slicing import slices
+from harness.trace.slicing import slices_in_pieces
 from harness.trace.summary import cpu_summary, task_summary
 
 
@@ -69,7 +69,9 @@ def convert(
 def summary(recording: Path, *, formats_from: Path | None = None) -> Summary:
     """Count and time the tasks and CPUs of a recording. Raises TraceError."""
     trace = read(recording, formats_from=formats_from)
-    return Summary(trace.path, trace.header, trace.quality, task_summary(trace), cpu_summary(trace, slices(trace)))
+    return Summary(
+        trace.path, trace.header, trace.quality, task_summary(trace), cpu_summary(trace, slices_in_pieces(trace))
+    )
 
 
 def export(recording: Path, kind: str, target: Path, *, formats_from: Path | None = None) -> list[Path]:

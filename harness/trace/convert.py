@@ -16,14 +16,13 @@ from harness.trace.quality import TraceQuality
 from harness.trace.reader import Info, info
 from harness.trace.recording import Recording, located, open_recording
 from harness.trace.sinks import SliceSink, TableSink
-from harness.trace.slicing import Slicer
+from harness.trace.slicing import PIECE_VALUES, Slicer
 from harness.trace.states import StateNames, may_be_shifted
 from harness.trace.stream import CHUNK_BYTES
 from harness.trace.tables import EVENT_TABLES, to_table
 from harness.trace.usage import Usage, UsageCount
 
 ALL_TABLES = (*EVENT_TABLES, "slices")
-PIECE_VALUES = 1 << 20  # tasks in the runnable sets of the slices that are handed on at once
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ from harness.trace.tables import SCHEMAS
 from harness.trace.tracker import LOOKAHEAD, new_tracker
 from harness.trace.waits import Picks
 
+PIECE_VALUES = 1 << 20  # tasks in the runnable sets of slices that are handed on at once
 _FIRST_ROWS = 8192  # of a piece, before it is known how long the runnable sets are
 _NO_LIMIT = 1 << 62
 _LATER = ("slice_ns", "end_state")  # what is known of a stay only when it ends
@@ -51,6 +52,13 @@ def slices(trace: Trace) -> pa.Table:
     not in the recording. `end_state` is the state that was meant, also on kernels that report it shifted.
     """
     return slice_table(trace.switches, trace.wakeups, trace.migrations, shifted_states=trace.shifted_states)
+
+
+def slices_in_pieces(trace: Trace, piece_values: int = PIECE_VALUES) -> Iterator[pa.Table]:
+    """As `slices`, one part after the other; a part's runnable sets hold about `piece_values` tasks."""
+    slicer = Slicer(trace.shifted_states, piece_values=piece_values)
+    slicer.add(trace.switches, trace.wakeups, trace.migrations)
+    return slicer.finish()
 
 
 def slice_table(

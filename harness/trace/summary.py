@@ -9,6 +9,8 @@ one that is first heard of by its accounting counts as waiting from then on, unl
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pyarrow as pa
 
@@ -85,24 +87,28 @@ def task_summary(trace: Trace) -> pa.Table:
     return table.sort_by([("run_ns", "descending"), ("tid", "ascending")])
 
 
-def cpu_summary(trace: Trace, slices: pa.Table) -> pa.Table:
-    """One row per CPU, with the columns of CPU_SCHEMA; `slices` are those of the recording."""
+def cpu_summary(trace: Trace, slices: Iterable[pa.Table]) -> pa.Table:
+    """One row per CPU, with the columns of CPU_SCHEMA; `slices` are those of the recording, in one table or many."""
     switches = trace.switches
     groups = _Groups(np.unique(numbers(switches, "cpu")))
     cpu, prev, runs = numbers(switches, "cpu"), numbers(switches, "prev_tid"), _runs(trace)
-    idle, slice_cpu = prev == 0, numbers(slices, "cpu")
-    sizes = np.diff(column(slices, "runnable").offsets.to_numpy())
-    busy = numbers(slices, "tid") != 0
-    runnable = groups.statistics(slice_cpu[busy], sizes[busy])
+    idle = prev == 0
+    picks, runnable, most, contested = (np.zeros(len(groups.keys), np.int64) for _ in range(4))
+    for piece in slices:
+        slice_cpu, busy = numbers(piece, "cpu"), numbers(piece, "tid") != 0
+        sizes = np.diff(column(piece, "runnable").offsets.to_numpy())
+        found = groups.statistics(slice_cpu[busy], sizes[busy])
+        picks, runnable, most = picks + found["count"], runnable + found["sum"], np.maximum(most, found["max"])
+        contested += groups.count(slice_cpu[numbers(piece, "contested")])
     columns = {
         "cpu": groups.keys,
         "switches": groups.count(cpu),
         "busy_ns": groups.statistics(cpu[~idle], runs[~idle])["sum"],
         "idle_ns": groups.statistics(cpu[idle], runs[idle])["sum"],
         "preemptions": groups.count(cpu[_left_runnable(trace) & ~idle]),
-        "contested": groups.count(slice_cpu[numbers(slices, "contested")]),
-        "runnable_mean": runnable["mean"],
-        "runnable_max": runnable["max"],
+        "contested": contested,
+        "runnable_mean": runnable / np.maximum(picks, 1),
+        "runnable_max": most,
     }
     return pa.Table.from_arrays([pa.array(columns[field.name], field.type) for field in CPU_SCHEMA], schema=CPU_SCHEMA)
 

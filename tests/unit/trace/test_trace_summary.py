@@ -14,6 +14,7 @@ from busy import NAMES
 import harness.trace
 from harness.trace.comms import to_text
 from harness.trace.reader import Trace
+from harness.trace.slicing import slices_in_pieces
 from harness.trace.summary import cpu_summary, task_summary
 
 pytestmark = pytest.mark.usefixtures("either_way")
@@ -103,7 +104,7 @@ def test_chain_breaks_are_what_perf_calls_context_switch_bugs(hostile_recording:
 
 def test_every_nanosecond_of_a_cpu_is_busy_or_idle(hostile_recording: Path) -> None:
     trace = harness.trace.read(hostile_recording)
-    for row in cpu_summary(trace, harness.trace.slices(trace)).to_pylist():
+    for row in cpu_summary(trace, [harness.trace.slices(trace)]).to_pylist():
         times = [switch["time_ns"] for switch in trace.switches.to_pylist() if switch["cpu"] == row["cpu"]]
         assert row["busy_ns"] + row["idle_ns"] == times[-1] - times[0]
         assert row["switches"] == len(times)
@@ -113,7 +114,7 @@ def test_every_nanosecond_of_a_cpu_is_busy_or_idle(hostile_recording: Path) -> N
 def test_contested_and_runnable_counts_are_those_of_the_slices(nginx_recording: Path) -> None:
     trace = harness.trace.read(nginx_recording)
     slices = harness.trace.slices(trace)
-    (row,) = cpu_summary(trace, slices).to_pylist()
+    (row,) = cpu_summary(trace, slices_in_pieces(trace, piece_values=900)).to_pylist()
     busy = [slice_row for slice_row in slices.to_pylist() if slice_row["tid"] != 0]
     assert row["contested"] == sum(slice_row["contested"] for slice_row in slices.to_pylist())
     assert row["runnable_mean"] == pytest.approx(sum(len(one["runnable"]) for one in busy) / len(busy))
