@@ -1,15 +1,17 @@
 """How fast a recording becomes tables, beside the two ways that go through perf's text.
 
-    python benchmarks/trace.py [recording]
+    python benchmarks/trace.py [recording] [--samples N] [--rounds N]
 
-Without a recording one of at least a million samples is made with `perf bench sched messaging` (as root, in a
-temporary folder). Every way runs in a process of its own, imports included, several times, and the fastest counts.
-`CPU s` is what the process and its children used, so that a busy machine blurs it less than `wall s`; `warm` is a
-read in a process that has read before.
+Without a recording one of at least `--samples` samples (a million) is made with `perf bench sched messaging`, as root,
+in a temporary folder. Every way runs in a process of its own, imports included, once in each of `--rounds` rounds, and
+its fastest run counts: what else the machine does is the same for all then. `CPU s` is what the process and its
+children used, so that a busy machine blurs it less than the wall clock. `warm` rows are the fastest of several times in
+a process that has done it before. The last columns say how many times as much the two ways through perf's text use.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -21,10 +23,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from harness.trace.native import state
 from harness.trace.reader import read
-
-SAMPLES = 1_000_000
-ROUNDS = 3
 
 COMMON = """
 import json, resource, sys, time
@@ -86,14 +86,28 @@ told(len(rows))
 
 READ = """
 from harness.trace.reader import read
+told(read(path).quality.samples)
+"""
+
+READ_SWITCHES = """
+from harness.trace.reader import read
 told(read(path).switches.num_rows)
+"""
+
+READ_TABLES = """
+from harness.trace.reader import read
+trace = read(path)
+told(sum(table.num_rows for table in (trace.switches, trace.wakeups, trace.runtimes, trace.migrations)))
 """
 
 WARM = """
 from harness.trace.reader import read
-read(path)
-cpu_s, trace = fastest(lambda: read(path), 5)
-told(trace.switches.num_rows, cpu_s=cpu_s, samples=trace.quality.samples)
+def work():
+    trace = read(path)
+    return trace.quality.samples, trace.switches, trace.wakeups, trace.runtimes, trace.migrations
+work()
+cpu_s, found = fastest(work, 5)
+told(found[0], cpu_s=cpu_s, samples=found[0])
 """
 
 SLICES = """
@@ -111,70 +125,91 @@ with tempfile.TemporaryDirectory() as folder:
     told(convert(path, folder).rows["switches"])
 """
 
+REGEX, MAP, READ_WARM = "perf script + regex", "perf sched map + loop (switches only)", "read to Arrow tables, warm"
+READ_NAME = "read"
 WAYS = {
-    "perf script + regex": SCRIPT_REGEX,
-    "perf sched map + loop (switches only)": MAP_LOOP,
-    "read": READ,
-    "read, warm": WARM,
+    REGEX: SCRIPT_REGEX,
+    MAP: MAP_LOOP,
+    READ_NAME: READ,
+    "read, switches as an Arrow table": READ_SWITCHES,
+    "read, all as Arrow tables": READ_TABLES,
+    READ_WARM: WARM,
     "slices, warm": SLICES,
     "convert to Parquet, with slices": CONVERT,
 }
+WITHOUT_COMPILER = {f"{name}, numpy alone": WAYS[name] for name in ("read, all as Arrow tables", READ_WARM)}
 
 
-def measure(code: str, recording: Path) -> dict[str, float]:
-    """The fastest of some runs of `code` as a program of its own."""
-    runs = []
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
-    for _ in range(ROUNDS):
-        started = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, "-c", COMMON + code, str(recording)],
-            capture_output=True, check=True, text=True, env=environment, timeout=900,
-        )  # fmt: skip
-        runs.append({"wall_s": time.perf_counter() - started, **json.loads(done.stdout)})
-    return min(runs, key=lambda run: run["cpu_s"])
+def run(code: str, recording: Path, native: str) -> dict[str, float]:
+    """One run of `code` as a program of its own."""
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "HARNESS_NATIVE": native}
+    started = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", COMMON + code, str(recording)],
+        capture_output=True, check=True, text=True, env=environment, timeout=1800,
+    )  # fmt: skip
+    return {"wall_s": time.perf_counter() - started, **json.loads(done.stdout)}
 
 
-def record(folder: Path) -> Path:
-    """A recording of at least SAMPLES samples."""
-    target, loops = folder / "perf.data", 6000
+def measure(recording: Path, rounds: int) -> dict[str, dict[str, float]]:
+    """The fastest run of every way."""
+    best: dict[str, dict[str, float]] = {}
+    for _ in range(rounds):
+        for name, code in (WAYS | WITHOUT_COMPILER).items():
+            found = run(code, recording, "0" if name in WITHOUT_COMPILER else "1")
+            best[name] = min(found, best.get(name, found), key=lambda run: run["cpu_s"])
+    return best
+
+
+def record(folder: Path, samples: int) -> Path:
+    """A recording of at least `samples` samples."""
+    target, loops = folder / "perf.data", max(samples * 6 // 1000, 100)
     while True:
         load = ["perf", "bench", "sched", "messaging", "-g", "5", "-l", str(loops), "-p"]
         done = subprocess.run(
             ["perf", "sched", "record", "-m", "8M", "-o", str(target), "--", *load],
-            capture_output=True, text=True, timeout=600,
+            capture_output=True, text=True, timeout=1800,
         )  # fmt: skip
         if not target.exists():
             raise SystemExit(f"perf made no recording: {done.stderr}")
-        if read(target).quality.samples >= SAMPLES:
+        found = read(target).quality.samples
+        if found >= samples:
             return target
-        loops *= 2
+        loops = loops * samples * 11 // (max(found, samples // 10) * 10)
 
 
-def report(recording: Path, console: Console) -> None:
+def report(recording: Path, rounds: int, console: Console) -> None:
     """Measure every way and print a table."""
-    found = {name: measure(code, recording) for name, code in WAYS.items()}
-    samples, size = found["read, warm"]["samples"], recording.stat().st_size / 1e6
-    table = Table(title=f"{samples:,.0f} samples, {size:.0f} MB, {os.cpu_count()} CPUs", title_justify="left")
-    for name in ("way", "CPU s", "wall s", "CPU s / read's", "peak MB"):
-        table.add_column(name, justify="left" if name == "way" else "right")
-    for name, run in found.items():
-        wall = "" if "warm" in name else f"{run['wall_s']:.2f}"
-        ratio = f"{run['cpu_s'] / found['read']['cpu_s']:.1f}"
-        table.add_row(name, f"{run['cpu_s']:.2f}", wall, ratio, f"{run['peak_mb']:.0f}")
+    found = measure(recording, rounds)
+    samples, size = found[READ_WARM]["samples"], recording.stat().st_size / 1e6
+    title = f"{samples:,.0f} samples, {size:.0f} MB, {os.cpu_count()} CPUs, fastest of {rounds}"
+    table = Table(title=title, title_justify="left")
+    table.add_column("way")
+    for name in ("CPU s", "wall s", "peak MB", "x script", "x map"):
+        table.add_column(name, justify="right")
+    for name, one in found.items():
+        wall = "" if "warm" in name else f"{one['wall_s']:.2f}"
+        times = [f"{found[other]['cpu_s'] / one['cpu_s']:.1f}" for other in (REGEX, MAP)]
+        table.add_row(name, f"{one['cpu_s']:.3f}", wall, f"{one['peak_mb']:.0f}", *times)
     console.print(table)
-    warm = found["read, warm"]["cpu_s"]
-    console.print(f"warm: {samples / warm / 1e6:.1f} M samples a second and core")
+    console.print(f"warm: {samples / found[READ_WARM]['cpu_s'] / 1e6:.1f} M samples a second and core")
+    script, text_map = (found[other]["cpu_s"] / found[READ_NAME]["cpu_s"] for other in (REGEX, MAP))
+    console.print(f"read: {script:.1f} times as fast as {REGEX}, {text_map:.1f} times as fast as {MAP}")
 
 
 def main() -> None:
     """Measure the recording that is named, or one made now."""
-    console = Console(width=100)
-    if len(sys.argv) > 1:
-        report(Path(sys.argv[1]), console)
+    arguments = argparse.ArgumentParser(description="how fast a recording becomes tables")
+    arguments.add_argument("recording", type=Path, nargs="?")
+    arguments.add_argument("--samples", type=int, default=1_000_000, help="at least so many, where one is made")
+    arguments.add_argument("--rounds", type=int, default=3)
+    given, console = arguments.parse_args(), Console(width=100)
+    console.print(f"compiled code: {state().detail}")
+    if given.recording:
+        report(given.recording, given.rounds, console)
         return
     with tempfile.TemporaryDirectory() as folder:
-        report(record(Path(folder)), console)
+        report(record(Path(folder), given.samples), given.rounds, console)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from harness import boxes, processes, resources
 from harness.boxes import builder, rootfs, store
 from harness.errors import HarnessError
 from harness.machines import kvm, libvirt
+from harness.trace import native
 
 SET_UP = "./setup.sh installs and starts what is missing"
 PROGRAMS = ("vagrant", "virsh", "qemu-img", "qemu-system-x86_64", "mmdebstrap", "ssh-keygen", "setpriv")
@@ -39,6 +40,7 @@ def examine() -> list[Check]:
     parts: list[tuple[str, Callable[[], Iterable[Check]]]] = [
         ("programs", programs),
         ("python packages", python_packages),
+        ("compiled trace engine", trace_engine),
         ("libvirt", libvirt_parts),
         ("groups", groups),
         ("disk space", disk_space),
@@ -58,6 +60,13 @@ def programs(names: Iterable[str] = PROGRAMS) -> list[Check]:
 def python_packages(names: Iterable[str] = PACKAGES) -> list[Check]:
     """Each Python package the harness works through, with its version."""
     return [_package(name) for name in names]
+
+
+def trace_engine() -> list[Check]:
+    """Whether recordings are read by compiled code. Without it numpy does the same, more slowly."""
+    found = native.state()
+    hint = "" if found.usable else "sudo apt-get install gcc libc6-dev: recordings are then read faster"
+    return [Check("compiled trace engine", found.usable, found.detail, hint, advice=True)]
 
 
 def libvirt_parts() -> list[Check]:

@@ -38,6 +38,20 @@ def test_on_a_bare_host_the_doctor_still_examines_everything() -> None:
     assert {f"box {name} can be built" for name in boxes.names()} <= names
 
 
+def test_without_a_compiler_recordings_are_read_more_slowly_and_the_doctor_says_so() -> None:
+    (check,) = doctor.trace_engine()
+    assert (check.ok, check.advice) == (False, True)
+    assert "no C compiler" in check.detail
+    assert "gcc" in check.hint
+
+
+def test_with_a_compiler_recordings_are_read_by_compiled_code(bare_host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    (check,) = doctor.trace_engine()
+    assert check.ok
+    assert check.detail.endswith(".so")
+
+
 def test_vagrant_without_its_libvirt_plugin_is_not_enough(bare_host: Path) -> None:
     install(bare_host, "vagrant", "echo 'No plugins installed.'")
     told = {check.name: check for check in doctor.programs(["vagrant"])}

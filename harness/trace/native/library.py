@@ -31,7 +31,7 @@ def functions(signatures: Signatures) -> ctypes.CDLL | None:
     wanted = os.environ.get(VARIABLE, "")
     if wanted == "0":
         return None
-    library, why = _library()
+    library, why = _library(build.compiler())
     if library is None:
         if wanted == "1":
             raise TraceError(f"the compiled code cannot be had: {why}", expected=f"it, because {VARIABLE}=1")
@@ -46,14 +46,13 @@ def state() -> State:
     """Whether `functions` would give the library; it is made if need be."""
     if os.environ.get(VARIABLE) == "0":
         return State(False, f"forbidden by {VARIABLE}=0")
-    library, why = _library()
+    library, why = _library(build.compiler())
     return State(False, why) if library is None else State(True, library._name)
 
 
-@lru_cache(maxsize=1)
-def _library() -> tuple[ctypes.CDLL | None, str]:
-    """The loaded library, or the reason why there is none. Found out once in a process."""
-    compiler = build.compiler()
+@lru_cache(maxsize=8)
+def _library(compiler: str | None) -> tuple[ctypes.CDLL | None, str]:
+    """The loaded library, or the reason why there is none. Found out once in a process for each compiler."""
     if compiler is None:
         return None, "no C compiler (`cc`) is installed"
     path = _place(compiler)
