@@ -67,9 +67,9 @@ class Tracker:
         if not group.any():
             return Picks(waits.wait_ns, waits.wake_ns, (_no_lists(), _no_lists()))
         switches = switches.slice(0, len(group))
-        sets = waits.sets(numbers(switches, "cpu"), numbers(switches, "next_tid"))
-        chosen = (sets.filter(pa.array(group == number)) for number in (1, 2))
-        return Picks(waits.wait_ns, waits.wake_ns, tuple(chosen))
+        wanted = [np.flatnonzero(group == number) for number in (1, 2)]
+        sets = waits.sets(numbers(switches, "cpu"), numbers(switches, "next_tid"), wanted)
+        return Picks(waits.wait_ns, waits.wake_ns, sets)
 
 
 def _no_lists() -> pa.ListArray:

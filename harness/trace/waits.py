@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,8 +55,8 @@ class Waits:
     wait_ns: Array
     wake_ns: Array
 
-    def sets(self, cpu: Array, tid: Array) -> pa.ListArray:
-        """The runnable tasks at every switch; `cpu` and `tid` (picked) are theirs."""
+    def sets(self, cpu: Array, tid: Array, wanted: Iterable[Array]) -> tuple[pa.ListArray, ...]:
+        """The runnable tasks at the wanted switches, by groups; `cpu` and `tid` (picked) are those of all switches."""
         order = np.argsort(cpu, kind="stable")
         place = np.empty(len(order), np.int64)
         place[order] = np.arange(len(order))
@@ -69,9 +70,11 @@ class Waits:
         tids = np.concatenate([self.tid[by_rank], tid[alone_rows]]).astype(np.int32)
         first = np.concatenate([first[by_rank], place[alone_rows]])
         stop = np.concatenate([stop[by_rank], place[alone_rows] + 1])
-        if (values := int((stop - first).sum())) > MAX_VALUES:
-            raise too_many(str(values))
-        return _lists(*_expand(tids, first, stop, len(order)), place)
+        if (held := int((stop - first).sum())) > MAX_VALUES:
+            raise too_many(str(held))
+        values, offsets = _expand(tids, first, stop, len(order))
+        lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(values, pa.int32()))
+        return tuple(lists.take(pa.array(place[rows])) for rows in wanted)
 
 
 def too_many(values: str) -> TraceError:
@@ -81,12 +84,6 @@ def too_many(values: str) -> TraceError:
         expected=f"at most {MAX_VALUES}",
         hint="convert it to files instead, which is done in parts",
     )
-
-
-def _lists(values: Array, offsets: Array, places: Array) -> pa.ListArray:
-    """The lists at `places`."""
-    lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(values, pa.int32()))
-    return lists if (places == np.arange(len(places))).all() else lists.take(pa.array(places))
 
 
 def _expand(tids: Array, first: Array, stop: Array, places: int) -> tuple[Array, Array]:
