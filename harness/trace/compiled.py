@@ -1,4 +1,4 @@
-"""The engine in C: tells it what the header of a recording says, and hands its columns over."""
+"""The engine in C, and its columns."""
 
 from __future__ import annotations
 
@@ -6,23 +6,16 @@ import ctypes
 import itertools
 import sys
 import weakref
-from ctypes import POINTER, byref, c_char, c_char_p, c_int, c_int16, c_int32, c_int64, c_uint64, c_void_p
+from ctypes import POINTER, byref, c_char, c_char_p, c_int, c_int16, c_int32, c_int64, c_void_p
 from typing import Any
 
-from harness.errors import TraceError
-from harness.trace.attr import is_grouped, read_words
-from harness.trace.engine import NEVER, Block, Layouts, Seen, event_of, layouts
-from harness.trace.events import EVENTS
-from harness.trace.format import TraceFormat
+from harness.trace.engine import NEVER, Block, Seen, layouts
 from harness.trace.header import Header
 from harness.trace.native import Signatures, functions
-from harness.trace.plan import CONSTANT, WAYS, Step, steps
+from harness.trace.telling import TABLES, WIDTHS, tell
 
-_NO_TABLE, _REFUSED_TABLE = -1, -2
-_WIDTHS = {"?": 1, "i2": 2, "i4": 4, "i8": 8}
 _STOPPED = ("", "cut", "apart", "broken")  # in the order of `enum stopped`
 _CPUS = 1 << 16
-_TABLES = list(dict.fromkeys(event.table for event in EVENTS.values()))
 
 
 class _Counted(ctypes.Structure):
@@ -76,17 +69,14 @@ class Compiled:
         self._id = native.decoder_new(
             int(header.little != (sys.byteorder == "little")),
             self._layouts.time_offset,
-            _or_minus(self._layouts.id_offset),
+            -1 if self._layouts.id_offset is None else self._layouts.id_offset,
         )
         if not self._id:
             raise MemoryError("no room for a decoder")
         weakref.finalize(self, native.decoder_free, self._id)
         self._counted = native.decoder_counted(self._id).contents
-        self._columns: dict[str, list[tuple[str, str]]] = {}  # name and numpy type, in the order of the decoder's
-        self._refusals: dict[int, TraceError] = {}
-        self._forms: list[TraceFormat] = []
         self._running, self._breaks = (c_int64 * _CPUS)(), 0
-        self._tell(parts > 1)
+        self._told = tell(native, self._id, header, self._layouts, parts > 1)
         if counts_only:
             native.decoder_counts_only(self._id)
 
@@ -98,7 +88,7 @@ class Compiled:
     @property
     def rows(self) -> int:
         """How many rows are kept."""
-        return sum(self._native.decoder_rows(self._id, place) for place in range(len(_TABLES)))
+        return sum(self._native.decoder_rows(self._id, place) for place in range(len(TABLES)))
 
     def take(self, buffer: bytearray, size: int) -> tuple[int, str]:
         """See `Engine.take`."""
@@ -107,7 +97,7 @@ class Compiled:
         if self._counted.failed:
             raise MemoryError(f"no room for {self.rows} rows")
         if self._counted.refused >= 0:
-            raise self._refusals[self._counted.refused]
+            raise self._told.refusals[self._counted.refused]
         return at, _STOPPED[self._counted.stopped]
 
     def enter(self, part: int) -> None:
@@ -117,7 +107,7 @@ class Compiled:
     def finish(self) -> None:
         """See `Engine.finish`."""
         self._sort()
-        for table in self._columns:
+        for table in self._told.columns:
             self._follow(table, self._rows(table))
 
     def block(self, table: str) -> Block:
@@ -128,14 +118,14 @@ class Compiled:
         """See `Engine.release`."""
         self._sort()
         given = {}
-        for table in self._columns:
+        for table in self._told.columns:
             cut = self._rows(table)
             if limit_ns != NEVER:
-                cut = self._native.decoder_before(self._id, _TABLES.index(table), limit_ns)
+                cut = self._native.decoder_before(self._id, TABLES.index(table), limit_ns)
             if cut:
                 self._follow(table, cut)
                 given[table] = {name: values.copy() for name, values in self._block(table, cut).items()}
-                self._native.decoder_drop(self._id, _TABLES.index(table), cut)
+                self._native.decoder_drop(self._id, TABLES.index(table), cut)
         return given
 
     def seen(self) -> Seen:
@@ -162,59 +152,6 @@ class Compiled:
         """See `Engine.states`."""
         return [int.from_bytes(raw, sys.byteorder, signed=True) for raw in self._strings(states=True)]
 
-    def _tell(self, has_parts: bool) -> None:
-        """Everything that the header says about samples and events."""
-        ids = sorted(self._header.ids)
-        places = [self._header.ids[number] for number in ids]
-        self._check("decoder_ids", (c_uint64 * len(ids))(*ids), (c_int32 * len(ids))(*places), len(ids))
-        _tell_layouts(self._check, self._header, self._layouts)
-        plans = {form.id: self._plan(form) for form in self._layouts.formats.values()}
-        for form in self._layouts.formats.values():
-            self._tell_format(form, plans[form.id], has_parts)
-
-    def _plan(self, form: TraceFormat) -> list[Step] | TraceError:
-        event = event_of(form)
-        try:
-            return steps(event, form) if event else []
-        except TraceError as error:
-            return error
-
-    def _tell_format(self, form: TraceFormat, plan: list[Step] | TraceError, has_parts: bool) -> None:
-        if isinstance(plan, TraceError):
-            self._refusals[len(self._forms)] = plan
-        event, place = event_of(form), _REFUSED_TABLE if isinstance(plan, TraceError) else _NO_TABLE
-        if event and not isinstance(plan, TraceError):
-            place = self._tell_table(event.table, plan, has_parts)
-        self._check("decoder_format", form.id, form.end, place)
-        self._forms.append(form)
-        for step in plan if place >= 0 and not isinstance(plan, TraceError) else ():
-            self._tell_step(self._columns[_TABLES[place]], step)
-
-    def _tell_table(self, table: str, plan: list[Step], has_parts: bool) -> int:
-        place = _TABLES.index(table)
-        if table not in self._columns:
-            columns = [(step.name, step.dtype) for step in plan]
-            widths = (c_int32 * len(columns))(*(_WIDTHS[dtype] for _, dtype in columns))
-            self._check("decoder_table", place, widths, len(columns), int(has_parts))
-            part = [("", "i4")] if has_parts else []
-            self._columns[table] = [("time_ns", "i8"), ("cpu", "i2"), *part, *columns]
-        return place
-
-    def _tell_step(self, columns: list[tuple[str, str]], step: Step) -> None:
-        offset = step.offset
-        if step.how == CONSTANT:
-            text = step.text.encode()
-            offset = self._native.decoder_name(self._id, text, len(text))
-        column = columns.index((step.name, step.dtype))
-        self._check("decoder_step", WAYS.index(step.how), column, offset, step.size, int(step.signed))
-
-    def _check(self, function: str, *arguments: Any) -> None:
-        answer = getattr(self._native, function)(self._id, *arguments)
-        if answer == -1:
-            raise MemoryError(f"{function}: no room")
-        if answer:
-            raise TraceError(f"the header of the recording cannot be followed ({function}{arguments})")
-
     def _sort(self) -> None:
         if self._native.decoder_sort(self._id):
             raise MemoryError(f"no room to sort {self.rows} rows")
@@ -229,29 +166,29 @@ class Compiled:
             self._breaks += self._native.chain_breaks(cpus, *tids, rows, self._running)
 
     def _rows(self, table: str) -> int:
-        return int(self._native.decoder_rows(self._id, _TABLES.index(table)))
+        return int(self._native.decoder_rows(self._id, TABLES.index(table)))
 
     def _address(self, table: str, column: str) -> int:
-        place = [name for name, _ in self._columns[table]].index(column)
-        return self._native.decoder_column(self._id, _TABLES.index(table), place) or 0
+        place = [name for name, _ in self._told.columns[table]].index(column)
+        return self._native.decoder_column(self._id, TABLES.index(table), place) or 0
 
     def _block(self, table: str, rows: int) -> Block:
         import numpy as np
 
         block: Block = {}
-        for name, dtype in self._columns.get(table, []) if rows else []:
+        for name, dtype in self._told.columns.get(table, []) if rows else []:
             if name:
-                size = rows * _WIDTHS[dtype]
+                size = rows * WIDTHS[dtype]
                 memory = (c_char * size).from_address(self._address(table, name))
                 memory.owner = self  # type: ignore[attr-defined]
                 block[name] = np.frombuffer(memory, dtype)  # type: ignore[call-overload]
         return block
 
     def _counts(self) -> dict[str, int]:
-        forms, foreign = (c_int64 * len(self._forms))(), (c_int64 * len(self._layouts.places))()
+        forms, foreign = (c_int64 * len(self._told.forms))(), (c_int64 * len(self._layouts.places))()
         self._native.decoder_seen(self._id, forms, foreign)
         found: dict[str, int] = {}
-        named = [(f"{form.system}:{form.name}", seen) for form, seen in zip(self._forms, forms, strict=True)]
+        named = [(f"{form.system}:{form.name}", seen) for form, seen in zip(self._told.forms, forms, strict=True)]
         named += [(self._layouts.foreign_name(self._header, place), seen) for place, seen in enumerate(foreign)]
         for name, seen in named:
             if seen:
@@ -266,17 +203,3 @@ class Compiled:
         limits = [0, *ends[:count]]
         whole = ctypes.string_at(start.value or 0, limits[-1])
         return [whole[low:high] for low, high in itertools.pairwise(limits)]
-
-
-def _tell_layouts(check: Any, header: Header, found: Layouts) -> None:
-    for attr, place, group in zip(header.attrs, found.places, found.groups, strict=True):
-        base = read_words(attr, 0) if is_grouped(attr) else read_words(attr)
-        each = read_words(attr, 1) - read_words(attr, 0) if is_grouped(attr) else 0
-        check(
-            "decoder_layout", group, _or_minus(place.time), _or_minus(place.cpu), place.tail, int(place.has_read), base,
-            each, int(place.has_callchain),
-        )  # fmt: skip
-
-
-def _or_minus(offset: int | None) -> int:
-    return -1 if offset is None else offset

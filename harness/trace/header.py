@@ -18,7 +18,7 @@ MAGIC_LITTLE, MAGIC_BIG = b"PERFILE2", b"2ELIFREP"
 PIPE_HEADER_SIZE = 16
 _FILE_HEADER_SIZE = 104
 _MAX_PART = 64 << 20  # bytes of one header section; real ones are under 1 MB
-_MAX_ATTRS, _MAX_IDS = 4096, 1 << 18  # one id per event and CPU
+MAX_ATTRS, _MAX_IDS = 4096, 1 << 18  # one id per event and CPU
 
 TRACING_DATA, HOSTNAME, OSRELEASE, VERSION, ARCH, NRCPUS, CPUDESC = 1, 3, 4, 5, 6, 7, 8
 CMDLINE, EVENT_DESC, SAMPLE_TIME, DIR_FORMAT, COMPRESSED = 11, 12, 21, 24, 27
@@ -124,7 +124,7 @@ def _part(file: BinaryIO, section: Section, file_size: int) -> bytes:
 
 
 def _read_attrs(file: BinaryIO, size: int, header: Header, attrs: Section, attr_size: int) -> None:
-    if not 64 <= attr_size <= 4096 or attrs.size % attr_size or not 0 < attrs.size <= attr_size * _MAX_ATTRS:
+    if not 64 <= attr_size <= 4096 or attrs.size % attr_size or not 0 < attrs.size <= attr_size * MAX_ATTRS:
         raise TraceError(f"the attr section of {attrs.size} bytes does not hold attrs of {attr_size} bytes")
     table = _part(file, attrs, size)
     for start in range(0, len(table), attr_size):

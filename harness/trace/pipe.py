@@ -8,8 +8,8 @@ from typing import BinaryIO
 from harness.errors import TraceError
 from harness.trace.attr import parse_attr
 from harness.trace.bytesio import Cursor
+from harness.trace.header import MAX_ATTRS, Header, Section, add_ids, apply_feature
 from harness.trace.header import TRACING_DATA as TRACING_FEATURE
-from harness.trace.header import Header, Section, add_ids, apply_feature
 
 HEADER_ATTR, HEADER_TRACING_DATA, HEADER_FEATURE = 64, 66, 80
 _FIRST_OF_PERF_S_OWN = 64  # record types below come from the kernel, or are made up in its manner
@@ -50,6 +50,8 @@ def _take_attr(header: Header, body: bytes) -> None:
     attr_size = Cursor(body, 4, little=header.little, what="an attr record").u32()
     if not 64 <= attr_size <= len(body):
         raise TraceError(f"an attr record of {len(body)} bytes claims an attr of {attr_size}")
+    if len(header.attrs) == MAX_ATTRS:
+        raise TraceError(f"the recording claims more than {MAX_ATTRS} kinds of events")
     header.attrs.append(parse_attr(body[:attr_size], header.little))
     add_ids(header, body[attr_size:], len(header.attrs) - 1)
 

@@ -15,6 +15,7 @@ from harness.errors import TraceError
 from harness.trace.engine import PADDING, Engine, open_engine
 from harness.trace.recording import open_recording
 
+LEAST = 20
 HOSTILE = (b"\0", b"\xff", b"\xff" * 8, b"\x7f" + b"\xff" * 7, b"\x09\0\0\0\0\0\x08\0", b"\x09\0\0\0\0\0\xf8\xff")
 
 
@@ -54,10 +55,10 @@ def take_apart(path: Path) -> None:
 
 
 def main(seconds: float, folder: Path, recordings: list[Path]) -> int:
-    """Go on for some seconds; how many files were read."""
+    """Go on for some seconds, and for LEAST files on any machine; how many files were read."""
     dice, wholes, count = random.Random(2026), [path.read_bytes() for path in recordings], 0
     path, end = folder / "damaged.perf.data", time.monotonic() + seconds
-    while time.monotonic() < end:
+    while count < LEAST or time.monotonic() < end:
         path.write_bytes(damaged(wholes[count % len(wholes)], dice))
         with contextlib.suppress(TraceError):
             take_apart(path)

