@@ -6,10 +6,10 @@ more slowly and with the same results. `HARNESS_NATIVE=0` forbids it, `HARNESS_N
 
 A module that uses it lists its functions with the types of their arguments, and asks when it needs them:
 
-    _FUNCTIONS: Signatures = {"time_order": (c_int64, [c_void_p, c_int64, c_void_p])}
+    _FUNCTIONS: Signatures = {"chain_met": (c_int32, [c_void_p, c_void_p])}
     native = functions(_FUNCTIONS)
     if native is not None:
-        native.time_order(...)
+        native.chain_met(...)
 """
 
 from __future__ import annotations
