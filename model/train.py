@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
 import torch
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from model.errors import CheckpointError, StreamError
 from model.journal import Entry, Journal
@@ -16,6 +19,7 @@ from model.predictors.protocol import OnProgress
 
 MEASURED = 8192  # steps of validation at once, which bounds the memory it takes
 CLIP = 1.0  # norm of the gradient
+AVERAGED = 0.99  # share of the average that a step leaves as it was
 SMALLEST_GAIN = 1e-3  # relative; less than this on validation counts as no gain
 
 
@@ -46,6 +50,7 @@ class Standing:
 
     best: float = math.inf  # score on validation
     stale: int = 0  # epochs without a gain
+    updates: int = 0  # steps of the optimiser
     cuts: int = 0  # of the learning rate
     rate: float = 0.0
     seconds: float = 0.0
@@ -58,10 +63,15 @@ class Standing:
 
 
 class Training:
-    """A network, its optimiser, the generator that draws where lanes begin, and the best weights so far."""
+    """A network, its optimiser, the generator that draws where lanes begin, and the best weights so far.
+
+    What is looked at on validation, and kept, is a moving average of the weights (Polyak and Juditsky, SIAM J. Control
+    Optim. 30(4), 1992): the noise of single steps cancels in it.
+    """
 
     def __init__(self, network: Network, recipe: Recipe, budget: Budget, seed: int) -> None:
         self.network, self.recipe, self.budget = network, recipe, budget
+        self.average = copy.deepcopy(network)
         self.adam = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, fused=True)
         self.offsets = torch.Generator().manual_seed(seed)
         self.standing = Standing(rate=recipe.learning_rate)
@@ -73,9 +83,9 @@ class Training:
         Raises StreamError where the loss is no number any more.
         """
         began, standing, recipe = time.monotonic(), self.standing, self.recipe
-        offset = int(torch.randint(recipe.steps, (1,), generator=self.offsets))
-        _epoch(self.network, train, recipe, self.adam, offset)
-        mark_nats, slice_nats = measure(self.network, valid, recipe)
+        for _ in self.steps(train):
+            pass
+        mark_nats, slice_nats = measure(self.average, valid, recipe)
         score = mark_nats + recipe.slice_weight * slice_nats
         if not math.isfinite(score):
             raise StreamError(f"training went astray (loss {score}): set a learning_rate below {standing.rate:g}")
@@ -85,15 +95,31 @@ class Training:
         standing.history.append(row)
         self._judge(score)
 
+    def steps(self, train: Inputs) -> Iterator[int]:
+        """Once through `train`; yields after each step of the optimiser how many events it was of."""
+        offset = int(torch.randint(self.recipe.steps, (1,), generator=self.offsets))
+        for events in _steps(self.network, train, self.recipe, self.adam, offset):
+            self._take_in()
+            yield events
+
+    @torch.no_grad()
+    def _take_in(self) -> None:
+        """Move the average a little towards the weights; further at first, so that it forgets where they began."""
+        standing = self.standing
+        standing.updates += 1
+        move = get_ema_multi_avg_fn(min(AVERAGED, (1 + standing.updates) / (10 + standing.updates)))
+        move(list(self.average.parameters()), list(self.network.parameters()), None)
+
     def _judge(self, score: float) -> None:
         standing = self.standing
         gained = not self.kept or score < standing.best - SMALLEST_GAIN * abs(standing.best)
         standing.stale = 0 if gained else standing.stale + 1
         if score < standing.best:
             standing.best = score
-            self.kept = {name: weight.clone() for name, weight in self.network.state_dict().items()}
+            self.kept = {name: weight.clone() for name, weight in self.average.state_dict().items()}
         if standing.stale >= self.budget.patience:
             self.network.load_state_dict(self.kept)
+            self.average.load_state_dict(self.kept)
             standing.cuts, standing.stale = standing.cuts + 1, 0
             self._set_rate(standing.rate / 3)
 
@@ -105,6 +131,7 @@ class Training:
     def entry(self) -> Entry:
         """All that the next epoch depends on."""
         tensors = {f"weights.{name}": weight for name, weight in self.network.state_dict().items()}
+        tensors |= {f"average.{name}": weight for name, weight in self.average.state_dict().items()}
         tensors |= {f"best.{name}": weight for name, weight in self.kept.items()}
         for number, state in self.adam.state_dict()["state"].items():
             tensors |= {f"adam.{number}.{name}": value for name, value in state.items()}
@@ -113,13 +140,15 @@ class Training:
 
     def go_on(self, entry: Entry) -> None:
         """Take back what `entry` gave. CheckpointError where it is not of such a network."""
-        parts: dict[str, dict[str, torch.Tensor]] = {"weights": {}, "best": {}, "adam": {}, "random": {}}
+        names = ("weights", "average", "best", "adam", "random")
+        parts: dict[str, dict[str, torch.Tensor]] = {name: {} for name in names}
         try:
             for name, tensor in entry.tensors.items():
                 part, _, rest = name.partition(".")
                 parts[part][rest] = tensor
             self.standing = Standing(**entry.numbers)
             self.network.load_state_dict(parts["weights"])
+            self.average.load_state_dict(parts["average"])
             self.adam.load_state_dict({**self.adam.state_dict(), "state": _by_number(parts["adam"])})
             self.offsets.set_state(parts["random"]["offsets"])
             torch.set_rng_state(parts["random"]["torch"])
@@ -167,7 +196,7 @@ def _by_number(flat: dict[str, torch.Tensor]) -> dict[int, dict[str, torch.Tenso
     return state
 
 
-def _epoch(network: Network, train: Inputs, recipe: Recipe, adam: torch.optim.Optimizer, offset: int) -> None:
+def _steps(network: Network, train: Inputs, recipe: Recipe, adam: torch.optim.Optimizer, offset: int) -> Iterator[int]:
     network.train()
     laid = lay(train, recipe.lanes, offset)
     state: object = None
@@ -180,6 +209,7 @@ def _epoch(network: Network, train: Inputs, recipe: Recipe, adam: torch.optim.Op
         (mark_nats + recipe.slice_weight * slice_nats).backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), CLIP)
         adam.step()
+        yield part.mark.numel()
 
 
 @torch.no_grad()

@@ -37,7 +37,7 @@ class Recurrent:
     def __init__(
         self,
         regime: str = "slices",
-        hidden: int = 64,
+        hidden: int = 48,
         layers: int | None = None,
         learning_rate: float | None = None,
         lanes: int | None = None,
