@@ -73,7 +73,7 @@ class Compiled:
         )
         if not self._id:
             raise MemoryError("no room for a decoder")
-        weakref.finalize(self, native.decoder_free, self._id)
+        weakref.finalize(self, native.decoder_free, self._id).atexit = False  # its columns may still be in use then
         self._counted = native.decoder_counted(self._id).contents
         self._running, self._breaks = (c_int64 * _CPUS)(), 0
         self._told = tell(native, self._id, header, self._layouts, parts > 1)

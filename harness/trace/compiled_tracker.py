@@ -48,7 +48,7 @@ class CompiledTracker:
         self._slicer = native.slicer_new(shifted_states, lookahead, MAX_VALUES, int.from_bytes(os.urandom(8), "little"))
         if not self._slicer:
             raise MemoryError("no room to follow tasks")
-        weakref.finalize(self, native.slicer_free, self._slicer)
+        weakref.finalize(self, native.slicer_free, self._slicer).atexit = False
 
     def feed(
         self,
@@ -99,7 +99,7 @@ class _Values:
     """Memory that C allocated, which is given back with the last array that uses it."""
 
     def __init__(self, native: CDLL, address: int) -> None:
-        weakref.finalize(self, native.slicer_free_values, address)
+        weakref.finalize(self, native.slicer_free_values, address).atexit = False  # arrays may still be in use then
 
 
 def _columns(table: pa.Table, **types: str) -> list[Array]:

@@ -1,14 +1,18 @@
 /* A hash table of byte strings. */
+#define _DEFAULT_SOURCE /* getentropy */
 #include "names.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "native.h"
 
+/* Two products, so that no change of the input is sure to change certain bits alone: a file could make use of that. */
 static uint64_t mixed(uint64_t value)
 {
-    value *= 0xFF51AFD7ED558CCDu;
-    return value ^ value >> 32;
+    value = (value ^ value >> 33) * 0xFF51AFD7ED558CCDu;
+    value = (value ^ value >> 33) * 0xC4CEB9FE1A85EC53u;
+    return value ^ value >> 33;
 }
 
 static uint64_t hash(const struct names *of, const uint8_t *bytes, int64_t length)
@@ -53,8 +57,9 @@ static int more_slots(struct names *of)
 
     if (!slots)
         return NO_MEMORY;
-    if (!of->seed)
-        of->seed = (uint64_t)(uintptr_t)slots | 1;
+    if (!of->seed && getentropy(&of->seed, sizeof of->seed))
+        of->seed = (uint64_t)(uintptr_t)slots;
+    of->seed |= 1;
     free(of->slots);
     of->slots = slots;
     of->slot_count = wanted;
@@ -70,7 +75,7 @@ static int more_slots(struct names *of)
 static int make_room(struct names *of, int64_t length)
 {
     if (of->count == of->capacity) {
-        int32_t capacity = of->capacity ? 2 * of->capacity : 256;
+        int32_t capacity = !of->capacity ? 256 : of->capacity < 1 << 30 ? 2 * of->capacity : 0;
         int64_t *ends = capacity > 0 ? realloc(of->ends, (size_t)capacity * sizeof *ends) : NULL;
 
         if (!ends)

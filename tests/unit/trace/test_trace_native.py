@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shorten import shortened
 
-from harness.errors import TraceError
+from harness.errors import HostError
 from harness.trace.native import Signatures, build, library
 
 ASK = "from harness.trace.native import state; print(*state())"
@@ -23,8 +23,9 @@ MAKE = "from harness.trace.native import functions; print(functions({}) is not N
 
 
 @pytest.fixture(autouse=True)
-def neither_forbidden_nor_demanded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(library.VARIABLE, raising=False)
+def as_the_machine_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (library.VARIABLE, "CC"):
+        monkeypatch.delenv(name, raising=False)
 
 
 def ask(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -54,7 +55,7 @@ def test_processes_that_make_the_library_at_once_all_get_it_whole(tmp_path: Path
 
 def test_without_a_compiler_it_is_done_without_and_the_reason_is_told(tmp_path: Path) -> None:
     asked = ask(ASK, HARNESS_CACHE=str(tmp_path), PATH=str(tmp_path))
-    assert asked.stdout == "False no C compiler (`cc`) is installed\n"
+    assert asked.stdout == "False there is no C compiler `cc` (no CC is set)\n"
     assert ask(MAKE, HARNESS_CACHE=str(tmp_path), PATH=str(tmp_path)).stdout == "False\n"
 
 
@@ -78,24 +79,83 @@ def test_forbidden_it_is_not_used_and_demanded_it_must_be_there(
     monkeypatch.setenv(library.VARIABLE, "0")
     assert library.functions({}) is None
     asked = ask(MAKE, HARNESS_CACHE=str(tmp_path), PATH=str(tmp_path), **{library.VARIABLE: "1"})
-    assert "the compiled code cannot be had: no C compiler" in asked.stderr
+    assert "the compiled code cannot be had: there is no C compiler" in asked.stderr
 
 
 def test_another_flag_or_compiler_makes_another_library(tmp_path: Path) -> None:
-    compiler = build.compiler()
-    assert compiler is not None
-    copy = tmp_path / "copied-cc"
+    compiler, copy = build.compiler(), tmp_path / "copied-cc"
     copy.write_bytes(b"another compiler")
-    digests = {build.digest(compiler), build.digest(compiler, ["-O1"]), build.digest(str(copy))}
-    assert len(digests) == 3
+    others = [build.digest(compiler, ["-O1"]), build.digest([*compiler, "-m64"]), build.digest([str(copy)])]
+    assert len({build.digest(compiler), *others}) == 4
 
 
-def test_sources_that_do_not_compile_are_a_trace_error(tmp_path: Path) -> None:
-    compiler = build.compiler()
-    assert compiler is not None
-    with pytest.raises(TraceError, match="C compiler failed"):
-        build.build(tmp_path / "x.so", compiler, [*build.FLAGS, "-Dtime_order=1"])
+def test_sources_that_do_not_compile_are_told_of(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match="C compiler failed"):
+        build.build(tmp_path / "x.so", build.compiler(), [*build.FLAGS, "-Dtime_order=1"])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_compiler_may_be_asked_for_with_arguments_or_by_a_name_it_goes_by(tmp_path: Path) -> None:
+    by_name = tmp_path / "wrapped-cc"  # a link to a wrapper that looks at what it is called, as ccache does
+    wrapper = tmp_path / "wrapper"
+    wrapper.write_text('#!/bin/sh\ncase "$0" in *wrapped-cc) exec cc "$@" ;; esac\nexit 3\n')
+    wrapper.chmod(0o755)
+    by_name.symlink_to(wrapper)
+    for number, words in enumerate([f"{by_name} -m64", "cc -O1"]):
+        asked = ask(ASK, HARNESS_CACHE=str(tmp_path / str(number)), CC=words).stdout
+        assert asked.startswith("True "), asked
+    assert ask(ASK, CC="no-such-cc").stdout == "False there is no C compiler `no-such-cc` (from CC)\n"
+
+
+def test_a_compiler_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
+    hanging = tmp_path / "hanging-cc"
+    hanging.write_text(f"#!/bin/sh\nsleep 300 &\necho $! >{tmp_path}/started\nwait\n")
+    hanging.chmod(0o755)
+    with pytest.raises(HostError, match="took longer than 1 s"):
+        build.build(tmp_path / "made" / "x.so", [str(hanging)], limit_s=1)
+    assert list((tmp_path / "made").iterdir()) == []
+    child = Path("/proc") / (tmp_path / "started").read_text().strip() / "stat"
+    assert not child.exists() or child.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+@pytest.mark.parametrize("left", [0, 100, 20_000])
+def test_a_damaged_library_is_made_again(left: int, tmp_path: Path) -> None:
+    first = ask(ASK, HARNESS_CACHE=str(tmp_path)).stdout
+    (made,) = (tmp_path / "native").iterdir()
+    whole = made.read_bytes()
+    made.write_bytes(whole[:left])
+    assert ask(ASK, HARNESS_CACHE=str(tmp_path)).stdout == first
+    assert made.stat().st_size == len(whole)
+
+
+@pytest.mark.parametrize("what", ["folder", "library"])
+def test_a_library_that_others_can_write_is_not_loaded(what: str, tmp_path: Path) -> None:
+    ask(ASK, HARNESS_CACHE=str(tmp_path))
+    (made,) = (tmp_path / "native").iterdir()
+    (made if what == "library" else made.parent).chmod(0o777)
+    asked = ask(ASK, HARNESS_CACHE=str(tmp_path)).stdout
+    if what == "folder":
+        assert asked == f"False {made.parent} may have been written by another user\n"
+    else:  # in a folder of this user's alone it is made again
+        assert asked == f"True {made}\n"
+        assert made.stat().st_mode & 0o022 == 0
+
+
+THREADS = """
+import threading
+from harness.trace.native import functions
+found = []
+threads = [threading.Thread(target=lambda: found.append(functions({}) is not None)) for _ in range(6)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(found)
+"""
+
+
+def test_threads_that_ask_at_once_all_get_it(tmp_path: Path) -> None:
+    asked = ask(THREADS, HARNESS_CACHE=str(tmp_path))
+    assert asked.stdout == f"{[True] * 6}\n", asked.stderr
+    assert len(list((tmp_path / "native").iterdir())) == 1
 
 
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g")
@@ -105,9 +165,8 @@ SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno
 def sanitised(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An environment in which the library is one that ends the process where it reads or writes what it must not."""
     cache, compiler = tmp_path_factory.mktemp("sanitised"), build.compiler()
-    assert compiler is not None
     build.build(cache / "native" / f"trace-{build.digest(compiler)}.so", compiler, (*build.FLAGS, *SANITIZERS))
-    runtime = subprocess.run([compiler, "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
+    runtime = subprocess.run([*compiler, "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
     return {
         **{name: value for name, value in os.environ.items() if name != library.VARIABLE},
         "HARNESS_CACHE": str(cache), "LD_PRELOAD": runtime.stdout.strip(), "PYTHONMALLOC": "malloc",

@@ -74,9 +74,8 @@ def feed_anything(native: ctypes.CDLL, rounds: int) -> int:
 
 def test_any_events_stay_within_bounds(tmp_path: Path) -> None:
     compiler = build.compiler()
-    assert compiler is not None
     build.build(tmp_path / "sanitized.so", compiler, [*build.FLAGS, *SANITIZED])
-    asan = subprocess.run([compiler, "-print-file-name=libasan.so"], capture_output=True, text=True, check=True).stdout
+    asan = subprocess.run([*compiler, "-print-file-name=libasan.so"], capture_output=True, text=True, check=True).stdout
     more = {"LD_PRELOAD": asan.strip(), "ASAN_OPTIONS": "detect_leaks=0", "PYTHONPATH": str(Path(__file__).parent)}
     done = subprocess.run(
         [sys.executable, "-c", DRAW, str(tmp_path / "sanitized.so")],
