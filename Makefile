@@ -7,7 +7,8 @@ EXPERIMENT ?= experiments/nginx_ab.yaml
 MACHINE ?= debian-12
 ARGS ?=
 
-PYTEST := .venv/bin/python -m pytest
+# One thread for each process: two of them on a busy machine wait for one another most of the time.
+PYTEST := OMP_NUM_THREADS=1 .venv/bin/python -m pytest
 
 help: ## these lines
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'

@@ -26,7 +26,7 @@ def judge(recording: Recording, seen: Seen, states: StateNames | None, shifted: 
         clock=header.attrs[0].clock,
         cpus=seen.cpus,
         decode_errors=seen.bad,
-        counts=seen.counts,
+        counts=dict(sorted(seen.counts.items())),
         warnings=tuple(_warnings(recording, seen.bad, states, shifted)),
     )
 

@@ -23,6 +23,7 @@ class State(NamedTuple):
 
     usable: bool
     detail: str
+    forbidden: bool = False
 
 
 def functions(signatures: Signatures) -> ctypes.CDLL | None:
@@ -48,7 +49,7 @@ def functions(signatures: Signatures) -> ctypes.CDLL | None:
 def state() -> State:
     """Whether `functions` would give the library; it is made if need be."""
     if os.environ.get(VARIABLE) == "0":
-        return State(False, f"forbidden by {VARIABLE}=0")
+        return State(False, f"forbidden by {VARIABLE}=0", forbidden=True)
     library = _found()
     return State(False, library.what) if isinstance(library, HostError) else State(True, library._name)
 
