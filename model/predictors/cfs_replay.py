@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from model.data import Segment
 from model.predictors.ranked import Ranked
-from model.replay import events
+from model.replay import events, names
 from model.replay.cfs import Rules
 from model.replay.walk import Walk
 
@@ -23,12 +23,12 @@ class CfsReplay(Ranked):
 
     def settings(self) -> dict[str, object]:
         """The constructor's arguments."""
-        names = ("latency_ms", "wakeup_granularity_ms", "forget_buddies_when_picked")
-        return {name: getattr(self, name) for name in names}
+        settings = ("latency_ms", "wakeup_granularity_ms", "forget_buddies_when_picked")
+        return {name: getattr(self, name) for name in settings}
 
     def order(self, segment: Segment) -> Sequence[Sequence[int]]:
         """As the replayed queue would pick them. Raises TableError where wakeups or run times are not recorded."""
         events.demand_vruntime(segment.stream)
         rules = Rules(self.latency_ms * 1e6, self.wakeup_granularity_ms * 1e6, self.forget_buddies_when_picked)
-        walk = Walk(segment.stream, events.names(segment.stream), rules)
+        walk = Walk(segment.stream, names.read(segment.stream.folder), rules)
         return list(walk.rankings(events.read(segment.stream, segment.stop), segment.start))

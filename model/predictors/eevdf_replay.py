@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from model.data import Segment
 from model.predictors.ranked import Ranked
-from model.replay import events, kernel
+from model.replay import events, kernel, names
 from model.replay.eevdf_walk import EevdfWalks
 
 
@@ -31,5 +31,5 @@ class EevdfReplay(Ranked):
         stream = segment.stream
         slice_ns = None if self.base_slice_ms is None else int(self.base_slice_ms * 1e6)
         rules = kernel.eevdf_rules(stream.folder, slice_ns, self.delay_dequeue)
-        walks = EevdfWalks(stream, events.names(stream), rules, self.corrects)
+        walks = EevdfWalks(stream, names.read(stream.folder), rules, self.corrects)
         return list(walks.rankings(events.read(stream, segment.stop), segment.start))

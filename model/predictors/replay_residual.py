@@ -15,7 +15,7 @@ from model.boosted import Boosted
 from model.data import Segment
 from model.predictors.protocol import OnProgress, Prediction
 from model.predictors.ranked import Ranked, joined
-from model.replay import events
+from model.replay import events, names
 from model.replay.candidates import Candidates
 from model.replay.replays import replay_of
 
@@ -150,9 +150,9 @@ class ReplayResidual(Ranked):
 
 
 def _look(segment: Segment) -> Candidates:
-    names = events.names(segment.stream)
+    called = names.read(segment.stream.folder)
     found = events.read(segment.stream, segment.stop)
-    return Candidates.of(segment, found, names, replay_of(segment.stream, names))
+    return Candidates.of(segment, found, called, replay_of(segment.stream, called))
 
 
 def _normalised(weights: np.ndarray, at: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 from model.data import Segment, Stream
 from model.ranking import Ranking
 from model.replay.events import FORK, WAKEUP, Events, still_runnable
+from model.replay.names import Names
 from model.replay.threads import REAL_TIME, is_kernel_thread
 
 # Of a task and of the entity of the top queue that it belongs to; virtual microseconds from the queue's average (EEVDF)
@@ -43,7 +44,7 @@ class Candidates:
     rows: np.ndarray  # (m, FEATURES) float32
 
     @classmethod
-    def of(cls, segment: Segment, events: Events, names: dict[int, str], replay: Replay) -> Candidates:
+    def of(cls, segment: Segment, events: Events, names: Names, replay: Replay) -> Candidates:
         """Walk up to the segment's end, and look at every event in it."""
         stream, waiting = segment.stream, _Waiting(segment.stream, events)
         tids, marks, rows, at = [], [], [], [0]
@@ -64,8 +65,8 @@ def _marks(stream: Stream, event: int) -> dict[int, int]:
     return dict(zip(stream.runnable_tid[part].tolist(), stream.runnable_mark[part].tolist(), strict=True))
 
 
-def _about(tid: int, mark: int, names: dict[int, str], waiting: _Waiting, replay: Replay) -> tuple[float, ...]:
-    kernel, urgent = is_kernel_thread(names.get(tid, "")), waiting.prio.get(tid, 120) < REAL_TIME
+def _about(tid: int, mark: int, names: Names, waiting: _Waiting, replay: Replay) -> tuple[float, ...]:
+    kernel, urgent = is_kernel_thread(names.at(tid, waiting.now_ns)), waiting.prio.get(tid, 120) < REAL_TIME
     return (float(mark), float(kernel), float(urgent), *waiting.of(tid), *replay.describe(tid))
 
 
@@ -88,23 +89,23 @@ class _Waiting:
         columns = (events.time_ns, events.tid, events.prio)
         self._wakeups = list(zip(*(column[chosen].tolist() for column in columns), strict=True))
         self._next, self._event, self.stream = 0, 0, stream
-        self._now_ns = 0
+        self.now_ns = 0
         self._since: dict[int, tuple[int, bool]] = {}
         self.prio: dict[int, int] = {}
 
     def until(self, event: int) -> None:
         """Take in what happened up to the switch that begins `event`."""
         for past in range(self._event, event + 1):
-            self._now_ns = int(self.stream.start_ns[past])
-            self._wake_until(self._now_ns)
+            self.now_ns = int(self.stream.start_ns[past])
+            self._wake_until(self.now_ns)
             if past and still_runnable(self.stream, past - 1):
-                self._since[int(self.stream.tid[past - 1])] = (self._now_ns, False)
+                self._since[int(self.stream.tid[past - 1])] = (self.now_ns, False)
         self._event = event + 1
 
     def of(self, tid: int) -> tuple[float, float]:
         """Microseconds waited, and 1.0 if the task woke."""
-        since_ns, woken = self._since.get(tid, (self._now_ns, False))
-        return (self._now_ns - since_ns) / 1e3, float(woken)
+        since_ns, woken = self._since.get(tid, (self.now_ns, False))
+        return (self.now_ns - since_ns) / 1e3, float(woken)
 
     def _wake_until(self, end_ns: int) -> None:
         while self._next < len(self._wakeups) and self._wakeups[self._next][0] <= end_ns:

@@ -16,6 +16,7 @@ from model.replay.clock import Clock
 from model.replay.eevdf import Eevdf
 from model.replay.eevdf_queue import Entity, Queue, Rules
 from model.replay.events import FORK, RUNTIME, WAKEUP, Events, still_runnable
+from model.replay.names import Names
 from model.replay.threads import REAL_TIME, is_kernel_thread
 
 WAKE_DELAY_NS = 8_000  # from the stamp of sched_waking to the reading of the clock, at a usual stamp
@@ -33,7 +34,7 @@ class EevdfWalks:
     So no event is foreseen from its own outcome. After PROBATION events only the better one goes on.
     """
 
-    def __init__(self, stream: Stream, names: dict[int, str], rules: Rules, corrects: bool = True) -> None:
+    def __init__(self, stream: Stream, names: Names, rules: Rules, corrects: bool = True) -> None:
         self.stream = stream
         self.walks = [EevdfWalk(stream, names, rules, grouped, corrects) for grouped in (True, False)]
         self.asked = self.walks[0]
@@ -68,9 +69,7 @@ class EevdfWalk:
     `corrects`: a pick that was not foreseen puts the tasks concerned right (`Eevdf.learn`).
     """
 
-    def __init__(
-        self, stream: Stream, names: dict[int, str], rules: Rules, grouped: bool, corrects: bool = True
-    ) -> None:
+    def __init__(self, stream: Stream, names: Names, rules: Rules, grouped: bool, corrects: bool = True) -> None:
         self.stream, self.names = stream, names
         self.eevdf = Eevdf(rules)
         self.group = Entity(self.eevdf.root)
@@ -79,6 +78,7 @@ class EevdfWalk:
         self.clock = Clock()
         self.tasks: dict[int, Entity] = {}
         self.prio: dict[int, int] = {}
+        self.now_ns = 0
         self.last = 0  # tid that runs
         self.said = 0  # tid that was thought to be next
         self.total_ns = 0  # run time of all tasks
@@ -88,6 +88,7 @@ class EevdfWalk:
         pending: Pending = []
         columns = (events.time_ns, events.kind, events.tid, events.prio, events.value)
         for time_ns, kind, tid, prio, value in zip(*(column.tolist() for column in columns), strict=True):
+            self.now_ns = time_ns
             if kind == RUNTIME:
                 self._accounted(pending, tid, value, time_ns)
             elif kind == WAKEUP:
@@ -256,7 +257,7 @@ class EevdfWalk:
         task = self.tasks.get(tid)
         if task is None:
             inner = self.group.inner
-            apart = self.grouped and inner is not None and not is_kernel_thread(self.names.get(tid, ""))
+            apart = self.grouped and inner is not None and not is_kernel_thread(self.names.at(tid, self.now_ns))
             queue = inner if apart and inner is not None else self.eevdf.root
             task = self.tasks[tid] = Entity(queue, weight_of(self.prio.get(tid, 120)), tid)
         return task

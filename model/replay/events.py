@@ -78,12 +78,3 @@ def demand_vruntime(stream: Stream) -> None:
     if not has_vruntime(stream):
         kernel = "its kernel traces no vruntime (EEVDF, Linux 6.6 and later)"
         raise StreamError(f"{stream.folder}: {kernel}: CFS cannot be replayed from it, eevdf_replay can")
-
-
-def names(stream: Stream) -> dict[int, str]:
-    """The name each thread was woken or ran under; a run queue knows the names of what is in it."""
-    found: dict[int, str] = {}
-    for table_name in ("slices", "wakeups"):
-        table = tables.read(stream.folder, table_name)
-        found |= dict(zip(table["tid"].to_pylist(), tables.texts(table, "comm"), strict=True))
-    return found

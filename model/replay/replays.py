@@ -6,12 +6,13 @@ from model.data import Stream
 from model.replay import cfs, kernel
 from model.replay.candidates import Replay
 from model.replay.eevdf_walk import EevdfWalks
+from model.replay.names import Names
 from model.replay.walk import Walk
 
 BUDDIES_KEPT_SINCE = (5, 14)  # kernels before forget a buddy whenever it is picked
 
 
-def replay_of(stream: Stream, names: dict[int, str]) -> Replay:
+def replay_of(stream: Stream, names: Names) -> Replay:
     """EEVDF since Linux 6.6, CFS before. Raises TableError where run times are not recorded."""
     if kernel.is_eevdf(stream):
         return EevdfWalks(stream, names, kernel.eevdf_rules(stream.folder))

@@ -8,6 +8,7 @@ from model.data import Stream
 from model.replay.candidates import UNSEEN
 from model.replay.cfs import NICE_0, Cfs, Entity, Queue, Rules, weight_of
 from model.replay.events import FORK, RUNTIME, SWITCH, WAKEUP, Events, still_runnable
+from model.replay.names import Names
 from model.replay.threads import REAL_TIME, is_kernel_thread
 
 NEAR_NS = 50e6  # tasks of one group have vruntimes this close when they run one after the other
@@ -16,12 +17,13 @@ NEAR_NS = 50e6  # tasks of one group have vruntimes this close when they run one
 class Walk:
     """One CPU's replay. Everything it knows at a switch was traced before that switch."""
 
-    def __init__(self, stream: Stream, names: dict[int, str], rules: Rules) -> None:
+    def __init__(self, stream: Stream, names: Names, rules: Rules) -> None:
         self.stream, self.names = stream, names
         self.cfs = Cfs(rules)
         self.tasks: dict[int, Entity] = {}
         self.prio: dict[int, int] = {}
         self.groups: list[Queue] = [self.cfs.root]
+        self.now_ns = 0
         self.last = 0  # tid that runs
         self.credited = 0.0  # what the group of the running task was given ahead of being accounted
         self.accounted_ns = 0  # when the running task was last accounted
@@ -33,6 +35,7 @@ class Walk:
         for time, kind, tid, prio, value, vruntime in zip(
             *(getattr(events, name).tolist() for name in Events.__annotations__), strict=True
         ):
+            self.now_ns = time
             if kind == RUNTIME:
                 self._account(tid, value, vruntime, time)
             self._wake(pending)
@@ -169,7 +172,7 @@ class Walk:
         return max(self.groups, key=queues.count)
 
     def _is_kernel(self, tid: int) -> bool:
-        return is_kernel_thread(self.names.get(tid, ""))
+        return is_kernel_thread(self.names.at(tid, self.now_ns))
 
     def _settle(self, tid: int, task: Entity, began: float) -> None:
         """Tasks of one group begin at vruntimes of one size: move a task that was thought to be elsewhere."""

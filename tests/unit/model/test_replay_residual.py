@@ -13,9 +13,10 @@ from model.data import Dataset, Segment
 from model.predictors.eevdf_replay import EevdfReplay
 from model.predictors.protocol import Predictor, unwatched
 from model.predictors.replay_residual import ReplayResidual
-from model.replay import events
+from model.replay import events, names
 from model.replay.candidates import FEATURES, Candidates
 from model.replay.eevdf_walk import EevdfWalks
+from model.replay.names import Names
 from model.replay.replays import replay_of
 from model.replay.walk import Walk
 
@@ -105,7 +106,7 @@ def test_the_replay_is_the_one_of_the_kernel(
         (tmp_path / path.name).write_bytes(path.read_bytes())
     if release:
         (tmp_path / "guest.json").write_text(json.dumps({"facts": {"kernel": release}}))
-    replay = replay_of(data.load([tmp_path]).train[0].stream, {})
+    replay = replay_of(data.load([tmp_path]).train[0].stream, Names())
     assert isinstance(replay, expected)
     if isinstance(replay, Walk):
         assert replay.cfs.rules.forget_buddies_when_picked is forgets
@@ -114,8 +115,8 @@ def test_the_replay_is_the_one_of_the_kernel(
 @pytest.mark.parametrize("name", ["eevdf_6_12", "cfs_6_1"])
 def test_a_candidate_is_told_by_what_the_replay_and_the_trace_know_of_it(name: str) -> None:
     stream = data.load([DATA / name]).train[0].stream
-    segment, names = Segment(stream, 1000, 1200), events.names(stream)
-    looked = Candidates.of(segment, events.read(stream, 1200), names, replay_of(stream, names))
+    segment, called = Segment(stream, 1000, 1200), names.read(stream.folder)
+    looked = Candidates.of(segment, events.read(stream, 1200), called, replay_of(stream, called))
     assert looked.ranking.at[-1] == len(looked.rows) == len(looked.ranking.tid)
     assert looked.rows.shape[1] == len(FEATURES)
     column = {feature: looked.rows[:, number] for number, feature in enumerate(FEATURES)}
