@@ -5,19 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from model.data import Segment
+from model.limits import demand
 from model.predictors.ranked import Ranked
 from model.replay import events, names
 from model.replay.cfs import Rules
 from model.replay.walk import Walk
 
+LATENCY_MS = (0.1, 1000.0)  # as the kernel lets sched_latency_ns be set
+GRANULARITY_MS = (0.0, 1000.0)  # as it lets sched_wakeup_granularity_ns
+
 
 class CfsReplay(Ranked):
-    """`forget_buddies_when_picked` is the rule up to Linux 5.13. For recordings made on CFS kernels, before 6.6."""
+    """`forget_buddies_when_picked` is the rule up to Linux 5.13. For recordings made on CFS kernels, before 6.6.
+
+    Raises SettingError where a time is out of the kernel's own range.
+    """
 
     def __init__(
         self, latency_ms: float = 6.0, wakeup_granularity_ms: float = 1.0, forget_buddies_when_picked: bool = False
     ) -> None:
         super().__init__()
+        demand("cfs_replay.latency_ms", latency_ms, *LATENCY_MS)
+        demand("cfs_replay.wakeup_granularity_ms", wakeup_granularity_ms, *GRANULARITY_MS)
         self.latency_ms, self.wakeup_granularity_ms = latency_ms, wakeup_granularity_ms
         self.forget_buddies_when_picked = forget_buddies_when_picked
 

@@ -1,7 +1,8 @@
 """A replayed scheduler, and what is learned of where it errs: boosted trees over what it knows of each candidate.
 
 Which replay it is follows from the kernel's release. The trees weigh the runnable tasks at contested switches; the
-validation part decides how far they are listened to, down to not at all, so that they can never cost it a hit or a bit.
+validation part decides how far they are listened to, down to not at all, so that they cost it neither a hit nor a bit
+there. On other switches they may do either.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 
 from model.boosted import Boosted
 from model.data import Segment
+from model.limits import demand
 from model.predictors.protocol import OnProgress, Prediction
 from model.predictors.ranked import Ranked, joined
 from model.replay import events, names
@@ -22,6 +24,7 @@ from model.replay.replays import replay_of
 RATE = 0.15
 SHARES = (1.0, 0.95, 0.8, 0.5, 0.2, 0.0)  # of the trees in the probabilities, the rest being the bare replay's
 FEWEST = 50  # contested switches to learn from
+DEEPEST = 32  # levels of a tree
 
 
 @dataclass(frozen=True)
@@ -56,12 +59,22 @@ class Choices:
 
 
 class ReplayResidual(Ranked):
-    """Up to `most` contested switches are learned from: all that the replay got wrong, and as many others as fit."""
+    """About `most` contested switches are learned from: those that the replay got wrong, and as many others as fit.
+
+    Where the wrong ones are more than half, either kind has half the room. Raises SettingError.
+    """
 
     seeded = True
 
     def __init__(self, rounds: int = 80, depth: int = 4, most: int = 20_000, seed: int = 0) -> None:
         super().__init__()
+        for name, value, least, greatest in (
+            ("rounds", rounds, 1, None),
+            ("depth", depth, 1, DEEPEST),
+            ("most", most, FEWEST, None),
+            ("seed", seed, 0, 2**32 - 1),
+        ):
+            demand(f"replay_residual.{name}", value, least, greatest)
         self.rounds, self.depth, self.most, self.seed = rounds, depth, most, seed
         self.trees: Boosted | None = None
         self.share, self.keeps_first = 0.0, True
@@ -117,10 +130,11 @@ class ReplayResidual(Ranked):
 
     def _draw(self, wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(events,) whether a contested switch is learned from, and how many it stands for."""
-        room = max(self.most - int(wrong.sum()), self.most // 2)
-        odds = min(room / max(int((~wrong).sum()), 1), 1.0)
-        keep = wrong | (np.random.default_rng(self.seed).random(len(wrong)) < odds)
-        return keep, np.where(wrong, 1.0, 1 / odds)
+        counts = (int((~wrong).sum()), int(wrong.sum()))
+        rooms = [max(self.most - other, self.most // 2) for other in reversed(counts)]
+        odds = np.array([min(room / max(count, 1), 1.0) for room, count in zip(rooms, counts, strict=True)])
+        chance = odds[wrong.astype(int)]
+        return np.random.default_rng(self.seed).random(len(wrong)) < chance, 1 / chance
 
     def _choose(self, seen: Sequence[Candidates], valid: Sequence[Segment]) -> list[dict[str, float]]:
         """The fewest bits among the ways that hit as often as the replay by itself."""
