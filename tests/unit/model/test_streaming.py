@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -16,6 +20,7 @@ from hypothesis import strategies as st
 from model import data, synthetic
 from model.counts import NestedCounts
 from model.data import Segment, Stream
+from model.errors import StreamError
 from model.history import Past
 from model.lanes import NAMES, Scale, inputs_of, joined
 from model.marks import role
@@ -139,20 +144,82 @@ def test_counts_of_parts_are_the_counts_of_the_whole(seed: int, part: int, depth
         np.testing.assert_array_equal(array, pieces.arrays()[name], err_msg=name)
 
 
-def test_a_column_outlives_its_file_and_may_be_empty() -> None:
-    spool, empty = Spool(np.int32), Spool(np.int64)
+@pytest.mark.parametrize("short", [0, 20, 1000])  # in a file from the start, later, never
+def test_a_column_outlives_its_file_and_may_be_empty(short: int) -> None:
+    spool, empty = Spool(np.int32, short), Spool(np.int64)
     for begin in (0, 3):
         spool.append(np.arange(begin, begin + 3, dtype=np.int64))
     column = spool.whole()
     assert (column.dtype, column.tolist(), len(empty.whole())) == (np.int32, [0, 1, 2, 3, 4, 5], 0)
+    column[0] = 7  # its own to change
+    assert column[0] == 7
 
 
-def test_the_columns_are_in_files_and_not_in_memory(recording: Path) -> None:
-    stream = read(recording)
-    for name in ("start_ns", "runnable_tid", "who"):
-        column, base = stream.column[name], stream.column[name].base
-        assert not column.flags.owndata
-        assert isinstance(base, np.memmap)
+def mapped_kb() -> int:
+    """Of this process, what the kernel maps from files that are gone."""
+    maps = Path("/proc/self/maps").read_text().splitlines()
+    spans = [line.split()[0].split("-") for line in maps if "harness-column-" in line or line.endswith("(deleted)")]
+    return sum(int(end, 16) - int(begin, 16) for begin, end in spans) // 1024
+
+
+def test_a_long_column_is_in_a_file_and_not_in_memory_and_is_let_go_of_with_its_last_view() -> None:
+    before, opened = mapped_kb(), len(os.listdir("/proc/self/fd"))
+    spool = Spool(np.int64)
+    for begin in range(0, 4_000_000, 500_000):
+        spool.append(np.arange(begin, begin + 500_000))
+    column = spool.whole()
+    view = column[-2:]
+    assert not column.flags.owndata
+    assert mapped_kb() - before >= 31_000
+    assert len(os.listdir("/proc/self/fd")) == opened
+    del column, spool
+    assert view.tolist() == [3_999_998, 3_999_999]
+    del view
+    assert mapped_kb() == before
+
+
+MANY_CPUS = """
+import resource, sys
+from pathlib import Path
+from model import data, spool
+spool.Spool.__init__.__defaults__ = (0,)  # every column is a long one
+data.load([Path(sys.argv[1])])  # what is imported on the way is no part of it
+resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
+found = data.load([Path(folder) for folder in sys.argv[1:]])
+print(len(found.test), sum(int(segment.stream.slice_ns.sum()) for segment in found.test))
+"""
+
+
+def test_recordings_of_many_cpus_keep_no_file_open(tmp_path: Path) -> None:
+    def spread(table: pa.Table) -> pa.Table:
+        cpus = pa.array(np.arange(len(table)) % 24).cast(pa.int16())
+        return table.set_column(table.schema.get_field_index("cpu"), table.schema.field("cpu"), cpus)
+
+    folders = [changed(tmp_path / name, spread) for name in ("a", "b")]
+    told = subprocess.run([sys.executable, "-c", MANY_CPUS, *folders], capture_output=True, text=True)
+    assert told.returncode == 0, told.stderr
+    total = pc.sum(pq.read_table(folders[0] / "slices.parquet")["slice_ns"]).as_py()
+    assert told.stdout.split() == ["48", str(2 * total)]
+
+
+def test_a_folder_of_temporary_files_that_is_not_there_is_named_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "gone"))
+    with pytest.raises(StreamError, match=r"gone: No such file or directory: .+ name another folder, on a disk"):
+        Spool(np.int8, 0).append(np.zeros(1))
+
+
+def test_a_full_disk_is_said_so_with_what_to_do() -> None:
+    script = (
+        "import resource, signal, numpy as np\nfrom model.spool import Spool\nfrom model.errors import StreamError\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+        "spool = Spool(np.int64, 0)\n"
+        "try:\n    spool.append(np.zeros(10_000))\n    spool.whole()\nexcept StreamError as error:\n    print(error)"
+    )
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert "make room, or name another folder, on a disk, with TMPDIR" in told.stdout, told.stderr
+    assert "Traceback" not in told.stderr
 
 
 def test_a_table_of_a_thousand_row_groups_is_read(source: synthetic.Source, tmp_path: Path) -> None:
