@@ -15,6 +15,7 @@ from scipy import stats
 
 BLOCK = 1000  # events; with 200, intervals were half as wide as with 3000: how regular a guest is drifts over seconds
 FEWEST_BLOCKS = 20
+FEWEST_HOLDING = 5  # blocks with any of the events that are scored; one redraw in 150 has then none of them
 MOST_BLOCKS = 2000  # of very long recordings blocks are longer instead: what is redrawn stays within memory
 REDRAWS = 1000
 LEVEL = 0.95
@@ -25,7 +26,7 @@ class Blocks:
     """Events cut into blocks, and how often each block was drawn in each of REDRAWS draws with replacement."""
 
     begin: np.ndarray  # (blocks,) number of each block's first event
-    times: np.ndarray  # float64 (REDRAWS, blocks)
+    times: np.ndarray  # float64 (draws, blocks)
 
     @classmethod
     def of(cls, stream: np.ndarray, seed: int = 0) -> Blocks:
@@ -36,12 +37,22 @@ class Blocks:
         times = np.bincount(cells.ravel(), minlength=REDRAWS * len(begin)).reshape(REDRAWS, -1)
         return cls(begin, times.astype(float))
 
+    def holding(self, weight: np.ndarray) -> Blocks | None:
+        """The draws with any weight, (n,) of the events: what has no event has no score, which is not a score of zero.
+
+        None where fewer than FEWEST_HOLDING blocks have any, too few to tell how far the next ones would differ.
+        """
+        heavy = np.add.reduceat((weight > 0).astype(float), self.begin) > 0
+        if heavy.sum() < FEWEST_HOLDING:
+            return None
+        return Blocks(self.begin, self.times[self.times @ heavy > 0])
+
     def redrawn(self, value: np.ndarray) -> np.ndarray:
-        """(REDRAWS, k) sums over the drawn blocks of (n, k) values."""
+        """(draws, k) sums over the drawn blocks of (n, k) values."""
         return self.times @ np.add.reduceat(value, self.begin, axis=0)
 
     def counted(self, symbol: np.ndarray, symbols: int, weight: np.ndarray) -> np.ndarray:
-        """(REDRAWS, symbols) weight of each symbol over the drawn blocks; symbol, weight: (n,)."""
+        """(draws, symbols) weight of each symbol over the drawn blocks; symbol, weight: (n,)."""
         block = np.searchsorted(self.begin, np.arange(len(symbol)), side="right") - 1
         cells = np.bincount(block * symbols + symbol, weight, minlength=len(self.begin) * symbols)
         return self.times @ cells.reshape(len(self.begin), symbols)
@@ -71,16 +82,17 @@ def blocks_of(lengths: np.ndarray) -> np.ndarray:
 def interval(
     value: np.ndarray, weight: np.ndarray | None = None, stream: np.ndarray | None = None, seed: int = 0
 ) -> tuple[float, float] | None:
-    """95 % interval of sum(value * weight) / sum(weight), events in time order; None for fewer than two blocks.
+    """95 % interval of sum(value * weight) / sum(weight), events in time order; None for fewer than FEWEST_HOLDING
+    blocks with any weight.
 
     Left out, all events weigh the same and are of one stream.
     """
     weight = np.ones(len(value)) if weight is None else weight.astype(float)
-    blocks = Blocks.of(np.zeros(len(value), int) if stream is None else stream, seed)
-    if len(blocks.begin) < 2 or weight.sum() == 0:
+    blocks = Blocks.of(np.zeros(len(value), int) if stream is None else stream, seed).holding(weight)
+    if blocks is None:
         return None
     sums = blocks.redrawn(np.stack([value * weight, weight], axis=1))
-    return ends(sums[:, 0] / np.maximum(sums[:, 1], 1e-12))
+    return ends(sums[:, 0] / sums[:, 1])
 
 
 def ends(redrawn: np.ndarray) -> tuple[float, float]:

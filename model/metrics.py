@@ -25,29 +25,35 @@ Interval = tuple[float, float] | None
 
 
 def table(found: Outcomes, chosen: np.ndarray, blocks: Blocks) -> dict[str, object]:
-    """Scores of the chosen events (n,), and their intervals; without any, only their number."""
+    """Scores of the chosen events (n,), and their intervals; without any, only their number.
+
+    An interval is None where the chosen lie in fewer than `bootstrap.FEWEST_HOLDING` blocks.
+    """
     if not chosen.any():
         return {"events": 0}
     told: dict[str, object] = {"events": int(chosen.sum())}
+    held = blocks.holding(chosen)
     made = {
-        **_means(found, chosen, blocks),
+        **_means(found, chosen, held),
         "top1_known": _top1_known(found, chosen, blocks),
-        "macro_recall": _macro_recall(found, chosen, blocks),
-        "calibration_error": _calibration_error(found, chosen, blocks),
-        "time_calibration_error": _rank_error(found.slice_rank, chosen, blocks),
+        "macro_recall": _macro_recall(found, chosen, held),
+        "calibration_error": _calibration_error(found, chosen, held),
+        "time_calibration_error": _rank_error(found.slice_rank, chosen, held),
     }
     for name, (score, interval) in made.items():
-        told |= {name: score, INTERVALS.get(name, f"{name}_ci"): interval if len(blocks.begin) > 1 else None}
+        told |= {name: score, INTERVALS.get(name, f"{name}_ci"): interval}
     told["joint_nats"] = float((found.bits * np.log(2) + found.slice_nats)[chosen].mean())
     shares = np.histogram(found.slice_rank[chosen], SHOWN_BINS, (0, 1))[0] / chosen.sum()
     return {**told, "time_pit": shares.tolist()}
 
 
-def _means(found: Outcomes, chosen: np.ndarray, blocks: Blocks) -> dict[str, tuple[float, Interval]]:
+def _means(found: Outcomes, chosen: np.ndarray, blocks: Blocks | None) -> dict[str, tuple[float, Interval]]:
     columns = np.stack([getattr(found, column) for column in MEANS.values()], axis=1).astype(float)
-    sums = blocks.redrawn(np.column_stack([columns * chosen[:, None], chosen]))
-    redrawn = sums[:, :-1] / np.maximum(sums[:, -1:], 1e-12)
     mean = columns[chosen].mean(axis=0)
+    if blocks is None:
+        return {name: (float(mean[place]), None) for place, name in enumerate(MEANS)}
+    sums = blocks.redrawn(np.column_stack([columns * chosen[:, None], chosen]))
+    redrawn = sums[:, :-1] / sums[:, -1:]
     return {name: (float(mean[place]), ends(redrawn[:, place])) for place, name in enumerate(MEANS)}
 
 
@@ -56,39 +62,48 @@ def _top1_known(found: Outcomes, chosen: np.ndarray, blocks: Blocks) -> tuple[fl
     known = chosen & (found.mark != UNKNOWN)
     if not known.any():
         return None, None
-    sums = blocks.redrawn(np.column_stack([found.hit & known, known]).astype(float))
-    return float(found.hit[known].mean()), ends(sums[:, 0] / np.maximum(sums[:, 1], 1e-12))
+    score, held = float(found.hit[known].mean()), blocks.holding(known)
+    if held is None:
+        return score, None
+    sums = held.redrawn(np.column_stack([found.hit & known, known]).astype(float))
+    return score, ends(sums[:, 0] / sums[:, 1])
 
 
-def _macro_recall(found: Outcomes, chosen: np.ndarray, blocks: Blocks) -> tuple[float, Interval]:
+def _macro_recall(found: Outcomes, chosen: np.ndarray, blocks: Blocks | None) -> tuple[float, Interval]:
     """Mean over marks of the share of its events that were foreseen: the rare task counts as much as the common one."""
+    names, inverse = np.unique(found.mark[chosen], return_inverse=True)
+    right = np.bincount(inverse, weights=found.hit[chosen], minlength=len(names))
+    score = float((right / np.bincount(inverse, minlength=len(names))).mean())
+    if blocks is None:
+        return score, None
     marks = int(found.mark.max()) + 1
     seen = blocks.counted(found.mark, marks, chosen.astype(float))
     hits = blocks.counted(found.mark, marks, (chosen & found.hit).astype(float))
     recall = np.divide(hits, seen, out=np.zeros_like(hits), where=seen > 0)
-    redrawn = recall.sum(axis=1) / np.maximum((seen > 0).sum(axis=1), 1)
-    names, inverse = np.unique(found.mark[chosen], return_inverse=True)
-    right = np.bincount(inverse, weights=found.hit[chosen], minlength=len(names))
-    return float((right / np.bincount(inverse, minlength=len(names))).mean()), ends(redrawn)
+    return score, ends(recall.sum(axis=1) / (seen > 0).sum(axis=1))
 
 
-def _calibration_error(found: Outcomes, chosen: np.ndarray, blocks: Blocks) -> tuple[float, Interval]:
+def _calibration_error(found: Outcomes, chosen: np.ndarray, blocks: Blocks | None) -> tuple[float, Interval]:
     """Expected calibration error (Guo et al., ICML 2017) of the most probable mark, bins of equal width."""
     which = np.minimum((found.confidence * CONFIDENCE_BINS).astype(int), CONFIDENCE_BINS - 1)
     gap = np.where(chosen, found.hit - found.confidence, 0.0)
     error = float(np.abs(np.bincount(which, gap)).sum() / chosen.sum())
-    drawn = np.maximum(blocks.redrawn(chosen[:, None].astype(float))[:, 0], 1)
+    if blocks is None:
+        return error, None
+    drawn = blocks.redrawn(chosen[:, None].astype(float))[:, 0]
     return error, _about(error, np.abs(blocks.counted(which, CONFIDENCE_BINS, gap)).sum(axis=1) / drawn)
 
 
-def _rank_error(rank: np.ndarray, chosen: np.ndarray, blocks: Blocks) -> tuple[float, Interval]:
+def _rank_error(rank: np.ndarray, chosen: np.ndarray, blocks: Blocks | None) -> tuple[float, Interval]:
     """Largest gap between the ranks of dt in their densities and the uniform law: Kolmogorov's distance of the PIT."""
     ordered, steps = np.sort(rank[chosen]), np.arange(chosen.sum() + 1) / chosen.sum()
     error = float(max(np.abs(ordered - steps[1:]).max(), np.abs(ordered - steps[:-1]).max()))
+    if blocks is None:
+        return error, None
     which = np.clip((rank * RANK_BINS).astype(int), 0, RANK_BINS - 1)
     below = np.cumsum(blocks.counted(which, RANK_BINS, chosen.astype(float)), axis=1)
     uniform = np.arange(1, RANK_BINS + 1) / RANK_BINS
-    return error, _about(error, np.abs(below / np.maximum(below[:, -1:], 1) - uniform).max(axis=1))
+    return error, _about(error, np.abs(below / below[:, -1:] - uniform).max(axis=1))
 
 
 def _about(error: float, redrawn: np.ndarray) -> Interval:

@@ -36,6 +36,14 @@ def test_too_few_events_have_no_interval() -> None:
     assert interval(np.ones(1000), np.zeros(1000)) is None
 
 
+def test_rare_events_have_an_interval_only_where_they_lie_in_five_blocks_or_more() -> None:
+    value = np.random.default_rng(3).uniform(1, 2, 20_000)
+    block = np.arange(20_000) // 1000
+    assert interval(value, (block < 4).astype(float)) is None
+    low, high = interval(value, (block < 5).astype(float)) or (0, 0)
+    assert 1.4 < low < high < 1.6
+
+
 def test_the_interval_over_seeds_is_students() -> None:
     low, high = over_seeds([1.0, 2.0, 3.0]) or (0, 0)
     assert (low, high) == pytest.approx((2 - 4.3027 / 3**0.5, 2 + 4.3027 / 3**0.5), abs=1e-3)

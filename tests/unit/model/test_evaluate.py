@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from model import data, evaluate, metrics, rollout, synthetic
+from model.bootstrap import Blocks
 from model.density import LogNormalMixture
 from model.errors import StreamError
 from model.marks import UNKNOWN
@@ -142,6 +143,38 @@ def test_every_score_has_an_interval_that_holds_it(dataset: data.Dataset) -> Non
             assert told[f"{name}_ci"][0] <= told[name] <= told[f"{name}_ci"][1]
         assert told["time_calibration_error_ci"][0] <= told["time_calibration_error"]
         assert sum(told["time_pit"]) == pytest.approx(1)
+
+
+def twenty_blocks(chosen: np.ndarray) -> tuple[dict, dict]:
+    """Scores of the chosen of 20,000 events in 20 blocks, every other one foreseen, and those of all events."""
+    mark, half = np.arange(20_000) % 5 + 1, np.arange(20_000) % 2 == 0
+    rank = np.random.default_rng(1).uniform(size=20_000)
+    bits = 1 + rank / 10
+    columns = (mark * 0, mark, chosen, chosen, bits, half, half, bits, bits / 3, bits, bits, bits, rank)
+    found = evaluate.Outcomes(*columns)
+    return metrics.table(found, chosen, Blocks.of(found.stream)), metrics.table(
+        found, bits > 0, Blocks.of(found.stream)
+    )
+
+
+def test_events_that_lie_in_few_blocks_have_scores_and_no_interval() -> None:
+    table, whole = twenty_blocks(np.arange(20_000) // 30 == 100)
+    assert table["events"] == 30
+    assert 1 < table["bits_per_switch"] < 1.1
+    intervals = [name for name in table if name.endswith("_ci")]
+    assert "bits_ci" in intervals
+    assert [table[name] for name in intervals] == [None] * len(intervals)
+    assert None not in [whole[name] for name in intervals]
+
+
+def test_a_redraw_that_holds_none_of_the_events_is_no_score_of_zero() -> None:
+    table, _ = twenty_blocks(np.isin(np.arange(20_000) // 1000, (2, 5, 9, 14, 17)) & (np.arange(20_000) % 200 == 0))
+    assert table["events"] == 25
+    assert 1 < table["bits_ci"][0] < table["bits_per_switch"] < table["bits_ci"][1] < 1.1
+    for name in ("top1_ci", "top1_known_ci", "macro_recall_ci"):
+        assert table[name] == (1.0, 1.0)
+    assert table["calibration_error_ci"][0] > 0
+    assert table["time_calibration_error_ci"][0] > 0
 
 
 def test_a_predictor_is_chosen_by_hits_and_bits_of_the_part_it_is_chosen_on(dataset: data.Dataset) -> None:
