@@ -25,10 +25,16 @@ def lines(models: Path, predictor: str, baseline: str) -> Iterator[str]:
     yield f"{'':12}{'switches':>10}{'events':>10}{predictor:>16}{baseline:>16}{'fewer bits':>12}   95 % interval"
     for folder in folders:
         for part in compare.PARTS:
-            found = compare.saving(folder, against[0], part)
-            low, high = found.share_ci
-            row = f"{folder.name:12}{part:>10}{found.events:10,}{found.bits:16.3f}{found.baseline_bits:16.3f}"
-            yield f"{row}{found.share:12.1%}   {low:.1%} to {high:.1%}"
+            yield f"{folder.name:12}{part:>10}{_row(folder, against[0], part)}"
+
+
+def _row(folder: Path, baseline: Path, part: str) -> str:
+    try:
+        found = compare.saving(folder, baseline, part)
+    except compare.NothingToCompare:
+        return f"{0:10,}"
+    span = "in too few blocks" if found.share_ci is None else "{:.1%} to {:.1%}".format(*found.share_ci)
+    return f"{found.events:10,}{found.bits:16.3f}{found.baseline_bits:16.3f}{found.share:12.1%}   {span}"
 
 
 def main() -> None:

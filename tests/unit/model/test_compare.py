@@ -56,6 +56,35 @@ def test_blocks_are_not_drawn_over_the_seam_of_two_recordings(
     assert found.share_ci[0] < found.share < found.share_ci[1]
 
 
+def reduced(folder: Path, **columns: np.ndarray) -> Path:
+    """The folder, some columns of its outcomes replaced."""
+    table = pq.read_table(folder / jobs.OUTCOMES)
+    for name, values in columns.items():
+        table = table.set_column(table.column_names.index(name), name, [values])
+    pq.write_table(table, folder / jobs.OUTCOMES)
+    return folder
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_rare_part_has_a_saving_and_no_interval(recording: Path, tmp_path: Path) -> None:
+    rare = np.arange(3_000) < 30
+    right, floor = (reduced(scored(recording, tmp_path / str(order), order), open=rare) for order in (2, 0))
+    found = compare.saving(right, floor, "open")
+    assert found.events == 30
+    assert 0 < found.share < 1
+    assert found.share_ci is None
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_part_without_switches_or_bits_is_not_compared(recording: Path, tmp_path: Path) -> None:
+    folder = reduced(scored(recording, tmp_path / "a", 1), open=np.zeros(3_000, bool))
+    with pytest.raises(StreamError, match="no open switches among the 3000"):
+        compare.saving(folder, folder, "open")
+    reduced(folder, bits=np.zeros(3_000))
+    with pytest.raises(StreamError, match="needs no bits for the contested switches"):
+        compare.saving(folder, folder, "contested")
+
+
 def test_outcomes_of_an_older_scorer_are_refused(recording: Path, tmp_path: Path) -> None:
     folder = scored(recording, tmp_path / "a", 1)
     pq.write_table(pq.read_table(folder / jobs.OUTCOMES).drop_columns("stream"), folder / jobs.OUTCOMES)
