@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.plan import Trial, describe, estimate_s
-from harness.report.groups import groups
+from harness.report.groups import groups, with_online
 from harness.report.scores import Cell, read_models
 from harness.report.text import visible
 from harness.views import spell_seconds
@@ -151,7 +151,7 @@ def _scores(folder: RunFolder) -> RenderableType:
     several = len(set(arms.values())) > 1
     numbers = (">seeds", ">contested", ">chance", ">top-1", ">bits", ">nats", ">MAE us")
     table = _table(*(["arm"] if several else []), "predictor", "sees", *numbers)
-    for group in groups(found, arms):
+    for group in with_online(groups(found, arms)):
         chance = group.mean(lambda one: one.chance)
         table.add_row(
             *([group.arm] if several else []),

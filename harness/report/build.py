@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from harness.report import answer, figures, rows, text
 from harness.report.facts import Run, read_run
-from harness.report.groups import Group, chosen_on_validation
+from harness.report.groups import Group, chosen_on_validation, with_online
 from harness.report.recordings import TaskUse
 from harness.report.scores import METRICS, REGIMES
 from harness.report.timeline import Timeline, timelines
@@ -43,7 +43,7 @@ def page(run: Run) -> str:
     """The page as text."""
     drawn = timelines([(trial.name, trial.recording) for trial in run.trials if trial.recording])
     style, scripts = _asset("report.css"), [_asset(name) for name in SCRIPTS]
-    found = answer.contests(run.groups)
+    found, tabled = answer.contests(run.groups), with_online(run.groups)
     return (
         _environment()
         .get_template("page.html.j2")
@@ -53,7 +53,9 @@ def page(run: Run) -> str:
             style=Markup(style),
             scripts=[Markup(script) for script in scripts],
             contests=found,
-            blocks=rivals(run.groups),
+            blocks=rivals(tabled),
+            tabled=tabled,
+            metrics=scored_metrics(tabled),
             lead=answer.lead(found),
             answer=answer.answer(run, found),
             banners=answer.banners(run),
@@ -66,6 +68,7 @@ def page(run: Run) -> str:
             rows=rows.side_by_side(run.trials),
             curves=list(curve_panels(run.groups)),
             counted=switches_scored(run.groups),
+            caveats=caveats(run.groups),
             fair=chosen_on_validation(run.groups),
             slots=_slots(run),
             widest=max((step.seconds or 0 for step in run.steps), default=0) or 1.0,
@@ -87,10 +90,26 @@ def rivals(groups: list[Group]) -> list[tuple[tuple[str, str, str], list[Group]]
     return [(key, list(members)) for key, members in groupby(groups, lambda one: (one.mark, one.arm, one.regime))]
 
 
+def scored_metrics(groups: list[Group]) -> list[str]:
+    """The columns of the table of all scores; older scorers told nothing of task and time together."""
+    told = any(group.cell("overall", "joint_nats") for group in groups)
+    return [metric for metric in METRICS if metric != "joint_nats" or told]
+
+
 def switches_scored(groups: list[Group]) -> list[tuple[str, dict[str, float]]]:
     """(arm, split -> switches of its test part), where they are known; all seeds are scored on the same."""
     found = {group.arm: group.seeds[0].events for group in reversed(groups)}
     return sorted((arm, counts) for arm, counts in found.items() if counts.get("overall"))
+
+
+def caveats(groups: list[Group]) -> list[tuple[str, str]]:
+    """(caveat, the predictors it is said of), where scores say one."""
+    found: dict[str, dict[str, None]] = {}
+    for group in groups:
+        for seed in group.seeds:
+            if seed.caveat:
+                found.setdefault(seed.caveat, {})[group.predictor] = None
+    return [(caveat, ", ".join(predictors)) for caveat, predictors in found.items()]
 
 
 def curve_panels(groups: list[Group]) -> Iterator[tuple[Group, str, Markup]]:
@@ -118,7 +137,6 @@ def _environment() -> Environment:
         figures=figures,
         text=text,
         regimes=REGIMES,
-        metrics=list(METRICS),
         shares=SHARES,
         usable=_usable,
         hashes=_hashes,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from harness.report.scores import METRICS, REGIMES, SPLITS, Cell, Scored
@@ -73,17 +73,37 @@ def groups(scored: Iterable[Scored], arms: dict[str, str]) -> list[Group]:
     )
 
 
+def with_online(found: Iterable[Group]) -> list[Group]:
+    """Each predictor, and after it the same one learning on while it is tested, where every seed of it can.
+
+    For tables only: what learns on is in no contest, for the best is chosen by frozen scores of the validation part.
+    """
+    return [row for group in found for row in (group, _online(group)) if row is not None]
+
+
+def _online(group: Group) -> Group | None:
+    if not all(one.online for one in group.seeds):
+        return None
+    name = f"{group.predictor}, online"
+    seeds = [replace(one, predictor=name, splits=one.online, valid={}) for one in group.seeds]
+    return replace(group, predictor=name, seeds=tuple(seeds), splits=_means(seeds))
+
+
 def _group(seeds: list[Scored], arms: dict[str, str]) -> Group:
     first = seeds[0]
+    arm = ", ".join(dict.fromkeys(arms.get(trial, trial) for trial in first.trials))
+    ordered = tuple(sorted(seeds, key=lambda one: (len(one.seed), one.seed)))
+    return Group(first.predictor, first.regime, first.mark, arm, first.baseline, ordered, _means(seeds))
+
+
+def _means(seeds: list[Scored]) -> dict[str, dict[str, Cell]]:
     splits: dict[str, dict[str, Cell]] = {}
     for split in SPLITS:
         for metric in METRICS:
             cells = [one.splits[split][metric] for one in seeds if metric in one.splits[split]]
             if cells:
                 splits.setdefault(split, {})[metric] = _together(cells)
-    arm = ", ".join(dict.fromkeys(arms.get(trial, trial) for trial in first.trials))
-    ordered = tuple(sorted(seeds, key=lambda one: (len(one.seed), one.seed)))
-    return Group(first.predictor, first.regime, first.mark, arm, first.baseline, ordered, splits)
+    return splits
 
 
 def _together(cells: list[Cell]) -> Cell:

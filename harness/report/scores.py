@@ -21,6 +21,7 @@ METRICS = {  # name in scores.json -> the name of its interval there
     "time_mae_us": "time_mae_ci",
     "time_crps_us": "time_crps_us_ci",
     "time_calibration_error": "time_calibration_error_ci",
+    "joint_nats": "joint_nats_ci",
 }
 BASELINES = ("most_frequent", "markov", "slice_markov", "ctw", "repeat", "fifo", "lifo")
 REGIMES = {
@@ -64,6 +65,7 @@ class Scored:
     trials: tuple[str, ...]
     test_events: float | None
     splits: dict[str, dict[str, Cell]]
+    online: dict[str, dict[str, Cell]]  # the same of the predictor learning on as it is tested; empty where it cannot
     events: dict[str, float]  # split -> switches of the test part
     valid: dict[str, float]  # split -> top-1 on the validation part, which predictors are chosen by
     chance: float | None
@@ -74,6 +76,7 @@ class Scored:
     x_label: str
     curves: tuple[Curve, ...]
     rollout: Rollout | None
+    caveat: str | None = None
 
     @property
     def group(self) -> tuple[str, str, tuple[str, ...], str]:
@@ -107,7 +110,8 @@ def _read(path: Path) -> Scored:
         seed=visible(scores.get("seed", "–")),  # noqa: RUF001
         trials=tuple(Path(str(trial)).name for trial in scores.get("trials", ())),
         test_events=number(scores.get("test_events")),
-        splits={split: _cells(scores.get(split) or {}) for split in SPLITS},
+        splits=_splits(scores),
+        online=_splits(scores["online"]) if scores.get("online") else {},
         events=_numbers(scores, "events"),
         valid=_numbers(scores.get("valid") or {}, "top1"),
         chance=number(contested.get("chance_top1")),
@@ -118,6 +122,7 @@ def _read(path: Path) -> Scored:
         x_label=x_label,
         curves=curves,
         rollout=_rollout(scores.get("rollout")),
+        caveat=visible(scores["caveat"]) if scores.get("caveat") else None,
     )
 
 
@@ -133,6 +138,10 @@ def _numbers(found: dict[str, Any], name: str) -> dict[str, float]:
     """One number of each split, where it has it."""
     known = {split: number((found.get(split) or {}).get(name)) for split in SPLITS}
     return {split: value for split, value in known.items() if value is not None}
+
+
+def _splits(scores: dict[str, Any]) -> dict[str, dict[str, Cell]]:
+    return {split: _cells(scores.get(split) or {}) for split in SPLITS}
 
 
 def _cells(split: dict[str, Any]) -> dict[str, Cell]:

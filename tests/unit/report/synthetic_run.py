@@ -141,6 +141,11 @@ def add_model(run: Path, kind: str, seed: int, contested: float | None, **more: 
     parquet.write_table(pa.table(columns), folder / "history.parquet")
 
 
+def online(top1: float) -> dict[str, Any]:
+    """Scores of a predictor that learns on."""
+    return {split: _table(top1, np.random.default_rng(0)) for split in ("overall", "forced", "contested", "open")}
+
+
 def _table(top1: float, draw: np.random.Generator) -> dict[str, Any]:
     top1 = float(np.clip(top1 + draw.normal(0, 0.003), 0, 1))
     bits, nats = 2.2 * (1 - top1) + 0.05, 3.1 - top1

@@ -156,6 +156,38 @@ def test_every_score_of_the_protocol_is_on_the_page(tmp_path: Path) -> None:
     assert "mix of triples in a row" in page
 
 
+def test_who_learns_on_stands_beside_its_frozen_self_and_is_never_the_best(tmp_path: Path) -> None:
+    synthetic_run.write_manifest(tmp_path)
+    for seed in (0, 1):
+        synthetic_run.add_model(tmp_path, "lstm", seed, 0.7)
+        synthetic_run.add_model(tmp_path, "markov", seed, 0.6, online=synthetic_run.online(0.9))
+    page = written(tmp_path).replace("\u202f", " ")
+    assert len(re.findall(r'<th scope="row">markov, online</th>', page)) == 4  # all scores, of four kinds of switches
+    assert len(re.findall(r'<th scope="row">markov, online <span class="by">baseline</span></th>', page)) == 2  # plots
+    assert "<em>Online</em> is the same predictor learning on" in page
+    assert "<strong>lstm</strong>, the best on the validation part" in page
+    assert "lstm, online" not in page
+
+
+def test_the_likelihood_of_task_and_time_together_is_shown_where_it_was_scored(tmp_path: Path) -> None:
+    synthetic_run.write_manifest(tmp_path)
+    synthetic_run.add_model(tmp_path, "markov", 0, 0.6)
+    assert "joint NLL" not in written(tmp_path)
+    synthetic_run.add_model(tmp_path, "rmtpp", 0, 0.6, overall={"events": 9, "top1": 0.6, "joint_nats": 5.4321})
+    page = written(tmp_path)
+    assert page.count('<th scope="col" class="num">joint NLL (nats)</th>') == 4
+    assert page.count('<td class="num">5.432</td>') == 1
+
+
+def test_a_score_without_an_interval_is_shown_without_one(tmp_path: Path) -> None:
+    synthetic_run.write_manifest(tmp_path)
+    rare = {"events": 30, "top1": 0.6543, "top1_ci": None, "bits_per_switch": 0.98765, "bits_ci": None}
+    synthetic_run.add_model(tmp_path, "markov", 0, 0.6, open=rare)
+    page = written(tmp_path).replace("\u202f", " ")
+    assert '<td class="num">65.4 %</td>' in page
+    assert '<td class="num">0.988</td>' in page
+
+
 def test_arms_are_told_apart_in_every_table_of_scores(tmp_path: Path) -> None:
     synthetic_run.write_manifest(tmp_path)
     for number, arm in enumerate(("c-5", "c-50")):
@@ -205,3 +237,17 @@ def test_the_page_stays_bounded_however_long_the_recordings_are(tmp_path: Path) 
     page = written(tmp_path)
     assert len(page.encode()) < 6_000_000
     assert "the first 300\u202f000 of 400\u202f000 slices" in page
+
+
+def test_what_must_be_said_beside_a_score_is_on_the_page_once(tmp_path: Path) -> None:
+    synthetic_run.write_manifest(tmp_path)
+    for kind, caveat in (("fifo", "knows <some> of the future"), ("cfs_replay", "knows <some> of the future")):
+        synthetic_run.add_model(tmp_path, kind, 0, 0.6, regime="runqueue", caveat=caveat)
+    synthetic_run.add_model(tmp_path, "markov", 0, 0.6, caveat=None)
+    page = written(tmp_path)
+    assert page.count("knows &lt;some&gt; of the future") == 1
+    assert page.count('class="caveat"') == 1
+    place = page.index('class="caveat"')
+    assert "fifo" in page[place : place + 120]
+    assert "cfs_replay" in page[place : place + 120]
+    assert "markov" not in page[place : place + 120]
