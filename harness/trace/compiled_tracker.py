@@ -33,6 +33,7 @@ class _Found(Structure):
 FUNCTIONS: Signatures = {
     "slicer_new": (c_void_p, [c_int64, c_int64, c_int64, c_uint64]),
     "slicer_free": (None, [c_void_p]),
+    "slicer_waiting": (c_int64, [c_void_p]),
     "slicer_feed": (c_int64, [c_void_p, POINTER(_Events), POINTER(_Found)]),
     "slicer_take": (c_void_p, [c_void_p, c_int64]),
     "slicer_free_values": (None, [c_void_p]),
@@ -49,6 +50,11 @@ class CompiledTracker:
         if not self._slicer:
             raise MemoryError("no room to follow tasks")
         weakref.finalize(self, native.slicer_free, self._slicer).atexit = False
+
+    @property
+    def waiting(self) -> int:
+        """As `tracker.Tracker.waiting`."""
+        return int(self._native.slicer_waiting(self._slicer))
 
     def feed(
         self,

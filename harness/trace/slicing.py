@@ -31,6 +31,7 @@ import pyarrow.compute as pc
 
 from harness.trace.columns import codes, column, numbers, texts
 from harness.trace.gather import Array
+from harness.trace.pieces import Pieces
 from harness.trace.reader import Trace
 from harness.trace.states import is_runnable, true_state
 from harness.trace.tables import SCHEMAS
@@ -38,8 +39,7 @@ from harness.trace.tracker import LOOKAHEAD, new_tracker
 from harness.trace.waits import Picks
 
 PIECE_VALUES = 1 << 20  # tasks in the runnable sets of slices that are handed on at once
-_FIRST_ROWS = 8192  # of a piece, before it is known how long the runnable sets are
-_NO_LIMIT = 1 << 62
+_FIRST_ROWS = 8192  # of a piece, at most; of the next ones twice as many as of the last
 _LATER = ("slice_ns", "end_state")  # what is known of a stay only when it ends
 _START_SCHEMA = pa.schema([field for field in SCHEMAS["slices"] if field.name not in _LATER])
 
@@ -55,7 +55,7 @@ def slices(trace: Trace) -> pa.Table:
 
 
 def slices_in_pieces(trace: Trace, piece_values: int = PIECE_VALUES) -> Iterator[pa.Table]:
-    """As `slices`, one part after the other; a part's runnable sets hold about `piece_values` tasks."""
+    """As `slices`, one part after the other; a part's runnable sets hold at most `piece_values` tasks."""
     slicer = Slicer(trace.shifted_states, piece_values=piece_values)
     slicer.add(trace.switches, trace.wakeups, trace.migrations)
     return slicer.finish()
@@ -78,15 +78,15 @@ def slice_table(
 class Slicer:
     """Cuts a stream of events into slices, block by block; how it is cut into blocks makes no difference.
 
-    What is held back is what must be looked ahead. With `piece_values`, slices are given in pieces whose runnable sets
-    hold about so many tasks.
+    What is held back is what must be looked ahead. With `piece_values`, slices are cut in pieces that begin stays whose
+    runnable sets hold at most so many tasks, however suddenly queues get deep; but events of one time are never cut.
     """
 
     def __init__(
         self, shifted_states: bool = False, lookahead: int = LOOKAHEAD, piece_values: int | None = None
     ) -> None:
         self._shifted, self._lookahead, self._piece_values = shifted_states, lookahead, piece_values
-        self._piece_rows = min(piece_values, _FIRST_ROWS) if piece_values else _NO_LIMIT
+        self._piece_rows = 0  # of the last piece
         self._tracker = new_tracker(shifted_states, lookahead)
         self._held: list[tuple[pa.Table, ...]] = []
         self._open = _START_SCHEMA.empty_table()  # the stay that goes on, one per CPU
@@ -116,9 +116,9 @@ class Slicer:
         """Cut what is held, but for the last `kept` rows, which are only looked at."""
         tables = self._gathered()
         columns = [numbers(table, "time_ns") for table in tables]
-        times = np.sort(np.concatenate(columns), kind="stable")
-        at, edges = 0, [0, 0, 0]
-        while (upto := self._upto(times, at, len(times) - kept)) > at:
+        pieces = Pieces(*tables)
+        times, at, edges = pieces.times, 0, [0, 0, 0]
+        while (upto := self._upto(pieces, at, len(times) - kept)) > at:
             seen_ns = int(times[min(upto + self._lookahead, len(times)) - 1])
             seen = [int(np.searchsorted(column, seen_ns, side="right")) for column in columns]
             piece = [table.slice(low, high - low) for table, low, high in zip(tables, edges, seen, strict=True)]
@@ -130,20 +130,19 @@ class Slicer:
             yield self._cut(piece, before_ns)
             at = upto
 
-    def _upto(self, times: Array, at: int, last: int) -> int:
+    def _upto(self, pieces: Pieces, at: int, last: int) -> int:
         """Where the piece that begins at row `at` ends, at most at row `last`; events of one time stay together."""
-        upto = min(at + self._piece_rows, last)
+        upto, times = last, pieces.times
+        if self._piece_values and at < last:
+            upto = min(last, at + max(_FIRST_ROWS, 2 * self._piece_rows))
+            fitting = pieces.fitting(at, upto, self._tracker.waiting, self._piece_values)
+            upto = max(fitting, at + 1)
+            self._piece_rows = upto - at
         if upto <= at or upto == len(times):
             return upto
         before = int(np.searchsorted(times, times[upto]))
         behind = int(np.searchsorted(times, times[upto], side="right"))
         return before if before > at else behind if behind <= last else at
-
-    def _adapt(self, rows: int, values: int) -> None:
-        """Choose how many rows come next, from how many values the last ones gave."""
-        if self._piece_values:
-            fitting = self._piece_values * max(rows, 1) // max(values, 1)
-            self._piece_rows = max(1, min(2 * self._piece_rows, fitting))
 
     def _gathered(self) -> list[pa.Table]:
         """What is held, as one table of each kind."""
@@ -162,7 +161,6 @@ class Slicer:
         group[ending[ending >= old] - old], group[last[last >= old] - old] = 1, 2
         wants = _runnable(switches, self._shifted)
         picks = self._tracker.feed(switches, wants, tables[1], tables[2], group, before_ns)
-        self._adapt(sum(map(len, tables)), sum(len(sets.values) for sets in picks.sets))
         ended, begun = (_begun(block, np.flatnonzero(group == number), picks, number) for number in (1, 2))
         before = self._open
         self._open = _together([before.take(pa.array(last[last < old])), begun])

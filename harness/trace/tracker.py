@@ -42,6 +42,11 @@ class Tracker:
         self._shifted, self._lookahead = shifted_states, lookahead
         self._carried = no_events()
 
+    @property
+    def waiting(self) -> int:
+        """No more tasks than these wait at the end of what was fed."""
+        return len(np.unique(self._carried.tid[self._carried.kind != MOVE]))
+
     def feed(
         self,
         switches: pa.Table,

@@ -472,6 +472,12 @@ int64_t slicer_feed(struct slicer *slicer, const struct events *events, const st
     return failed;
 }
 
+/* How many tasks wait at the end of what was followed: all that are known between two calls. */
+int64_t slicer_waiting(const struct slicer *slicer)
+{
+    return slicer->size;
+}
+
 /* The sets of the last call's switches of a group, 1 or 2, one after the other; NULL where there are none. They are the
  * caller's from now on, who frees them. */
 int32_t *slicer_take(struct slicer *slicer, int64_t group)

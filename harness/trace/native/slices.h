@@ -41,6 +41,7 @@ struct slicer;
 struct slicer *slicer_new(int64_t shifted, int64_t lookahead, int64_t most_values, uint64_t seed);
 void slicer_free(struct slicer *slicer);
 int64_t slicer_feed(struct slicer *slicer, const struct events *events, const struct found *found);
+int64_t slicer_waiting(const struct slicer *slicer);
 int32_t *slicer_take(struct slicer *slicer, int64_t group);
 void slicer_free_values(int32_t *values);
 
