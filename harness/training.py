@@ -84,7 +84,7 @@ def tell(view: View, name: str, scores: Mapping[str, Any]) -> None:
     if after := scores.get("went_on_after_epoch"):
         view.say("info", f"{name} went on after epoch {after} of a training that was cut short")
     if reason := scores.get("training_set_aside"):
-        view.say("warn", f"{name} was trained from the start; what an earlier training had kept is set aside: {reason}")
+        view.say("warn", f"{name} was trained from the start, what an earlier training kept being of no use: {reason}")
 
 
 def _train(todo: list[Fit], folder: RunFolder, view: View, watcher: Watcher, workers: int | None) -> list[str]:

@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import safetensors.torch
 import torch
 
-from model.checkpoint import write_atomic
+from model.checkpoint import MISFITS, write_atomic
 
-SCHEMA = 1  # raised when trainings come to keep something else
+SCHEMA = 2  # raised when trainings come to keep something else
 FOLDER, PROGRESS = "training", "progress.json"
 
 
@@ -53,13 +52,21 @@ class Journal:
             return None
         try:
             found = self._read()
-        except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
+            if isinstance(found, Entry):
+                self.went_on_after, self.seconds_before = found.epoch, float(found.numbers.get("seconds", 0))
+        except (*MISFITS, OSError) as error:
             found = f"what was kept is damaged ({error})"
-        if isinstance(found, str):
-            self._put_aside(found)
-            return None
-        self.went_on_after, self.seconds_before = found.epoch, float(found.numbers.get("seconds", 0))
-        return found
+        if isinstance(found, Entry):
+            return found
+        self.put_aside(found)
+        return None
+
+    def put_aside(self, reason: str) -> None:
+        """Make room for a training from the start; what was kept can be looked at until that is over."""
+        place = self._aside()
+        shutil.rmtree(place, ignore_errors=True)
+        self.folder.rename(place)
+        self.went_on_after, self.seconds_before, self.set_aside = None, 0.0, f"{self.folder}: {reason}"
 
     def write(self, entry: Entry) -> None:
         """Keep this epoch, and then drop the one before."""
@@ -75,8 +82,9 @@ class Journal:
                 old.unlink()
 
     def clear(self) -> None:
-        """The training is over, and what it led to is stored."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """The training is over, and what it led to is stored; nothing of its folder is needed or looked at any more."""
+        for folder in (self.folder, self._aside()):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _read(self) -> Entry | str:
         told = json.loads((self.folder / PROGRESS).read_bytes())
@@ -90,8 +98,5 @@ class Journal:
             return f"{told['tensors']} is not the file that was written"
         return Entry(int(told["epoch"]), dict(told["numbers"]), safetensors.torch.load(content))
 
-    def _put_aside(self, reason: str) -> None:
-        place = self.folder.with_name(f"{FOLDER}.set-aside")
-        shutil.rmtree(place, ignore_errors=True)
-        self.folder.rename(place)
-        self.set_aside = f"{reason}; it is now in {place}"
+    def _aside(self) -> Path:
+        return self.folder.with_name(f"{FOLDER}.set-aside")

@@ -139,7 +139,7 @@ class Training:
         return Entry(len(self.standing.history), asdict(self.standing), tensors)
 
     def go_on(self, entry: Entry) -> None:
-        """Take back what `entry` gave. CheckpointError where it is not of such a network."""
+        """Take back what `entry` gave. CheckpointError where it is not of such a network (then half changed)."""
         names = ("weights", "average", "best", "adam", "random")
         parts: dict[str, dict[str, torch.Tensor]] = {name: {} for name in names}
         try:
@@ -147,15 +147,25 @@ class Training:
                 part, _, rest = name.partition(".")
                 parts[part][rest] = tensor
             self.standing = Standing(**entry.numbers)
+            for kept in ("best", "average"):  # in this order, for the best are only tried on
+                self.average.load_state_dict(parts[kept])
             self.network.load_state_dict(parts["weights"])
-            self.average.load_state_dict(parts["average"])
-            self.adam.load_state_dict({**self.adam.state_dict(), "state": _by_number(parts["adam"])})
+            self.adam.load_state_dict({**self.adam.state_dict(), "state": self._moments(parts["adam"])})
             self.offsets.set_state(parts["random"]["offsets"])
             torch.set_rng_state(parts["random"]["torch"])
+            self._set_rate(float(self.standing.rate))
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise CheckpointError(f"the training that was kept does not fit: {error}: remove it") from error
+            raise CheckpointError(f"what was kept does not fit the network ({error})") from error
         self.kept = parts["best"]
-        self._set_rate(self.standing.rate)
+
+    def _moments(self, flat: dict[str, torch.Tensor]) -> dict[int, dict[str, torch.Tensor]]:
+        """What Adam keeps of each weight, from `{"0.step": x}`. ValueError where that is of other weights."""
+        state = _by_number(flat)
+        for number, weight in enumerate(self.network.parameters()):
+            found = {name: tuple(value.shape) for name, value in state.get(number, {}).items()}
+            if found != {"step": (), "exp_avg": tuple(weight.shape), "exp_avg_sq": tuple(weight.shape)}:
+                raise ValueError(f"moments of weight {number}: {found}")
+        return state
 
 
 def fit(
@@ -172,11 +182,7 @@ def fit(
 
     With a journal every epoch is kept in it, and one that is there is gone on from: the end is the same, bit for bit.
     """
-    training = Training(network, recipe, budget, seed)
-    found = journal.read() if journal else None
-    if found:
-        training.go_on(found)
-        on_progress(f"going on after epoch {found.epoch}", found.epoch, budget.max_epochs)
+    training = _begun(network, recipe, budget, seed, on_progress, journal)
     while not training.standing.over(budget):
         training.epoch(train, valid)
         if journal:
@@ -185,6 +191,25 @@ def fit(
         on_progress(f"epoch {last['epoch']}: {last['valid_bits']:.3f} bits", last["epoch"], budget.max_epochs)
     network.load_state_dict(training.kept)
     return training.standing.history
+
+
+def _begun(
+    network: Network, recipe: Recipe, budget: Budget, seed: int, on_progress: OnProgress, journal: Journal | None
+) -> Training:
+    """A training as the journal has it, or one from the start where that has none or one that does not fit."""
+    training, found = Training(network, recipe, budget, seed), journal.read() if journal else None
+    if not (journal and found):
+        return training
+    weights, random = copy.deepcopy(network.state_dict()), torch.get_rng_state()
+    try:
+        training.go_on(found)
+    except CheckpointError as error:
+        journal.put_aside(str(error))
+        network.load_state_dict(weights)
+        torch.set_rng_state(random)
+        return Training(network, recipe, budget, seed)
+    on_progress(f"going on after epoch {found.epoch}", found.epoch, budget.max_epochs)
+    return training
 
 
 def _by_number(flat: dict[str, torch.Tensor]) -> dict[int, dict[str, torch.Tensor]]:

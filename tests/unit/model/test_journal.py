@@ -15,7 +15,6 @@ import pytest
 import torch
 
 from model import jobs, synthetic
-from model.errors import CheckpointError
 from model.jobs import Job
 from model.journal import Entry, Journal
 
@@ -95,8 +94,17 @@ def test_a_training_of_other_settings_is_set_aside_and_said_so(begun: Job, recor
     result = jobs.run(job(recording, begun.out_dir, max_epochs=2), lambda note, *_: heard.append(note))
     assert result["went_on_after_epoch"] is None
     assert "of another job, whose settings differ" in result["training_set_aside"]
-    assert (begun.out_dir / "training.set-aside" / "progress.json").exists()
+    assert str(begun.out_dir / "training") in result["training_set_aside"]
     assert any("epoch 1:" in note for note in heard)
+
+
+def test_what_was_set_aside_is_there_until_the_scores_are_and_no_longer(begun: Job, recording: Path) -> None:
+    seen: list[bool] = []
+    aside = begun.out_dir / "training.set-aside"
+    jobs.run(job(recording, begun.out_dir, max_epochs=2), lambda *_: seen.append((aside / "progress.json").exists()))
+    assert seen[-1]  # while it is scored
+    files = {path.name for path in begun.out_dir.rglob("*")}
+    assert files == {"config.json", "history.parquet", "outcomes.parquet", "scores.json", "weights.safetensors"}
 
 
 def test_a_training_on_another_recording_is_set_aside(begun: Job, tmp_path: Path, recording: Path) -> None:
@@ -110,10 +118,14 @@ def test_a_training_on_another_recording_is_set_aside(begun: Job, tmp_path: Path
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"schema": 99}, "it is of schema 99, this version writes 1"),
+        ({"schema": 99}, "it is of schema 99, this version writes 2"),
         ({"sha256": "0" * 64}, "is not the file that was written"),
         ({"tensors": "gone.safetensors"}, "what was kept is damaged"),
         ({"job": 7}, "what was kept is damaged"),
+        ({"job": "x"}, "what was kept is damaged"),
+        ({"epoch": float("inf")}, "what was kept is damaged"),
+        ({"numbers": {"seconds": "long"}}, "what was kept is damaged"),
+        ({"numbers": {"strange": 1}}, "does not fit the network"),
     ],
 )
 def test_what_does_not_fit_is_set_aside_with_the_reason(begun: Job, change: dict[str, object], reason: str) -> None:
@@ -128,14 +140,41 @@ def test_half_a_progress_file_is_set_aside(begun: Job) -> None:
     assert "what was kept is damaged" in jobs.run(begun)["training_set_aside"]
 
 
-def test_tensors_of_another_network_under_the_same_name_are_refused(begun: Job) -> None:
-    folder = begun.out_dir / "training"
-    told = json.loads((folder / "progress.json").read_text())
-    numbers = told["numbers"]
-    journal = Journal(begun.out_dir, told["job"])
-    journal.write(Entry(3, numbers, {"weights.odd": torch.zeros(2)}))
-    with pytest.raises(CheckpointError, match="does not fit"):
-        jobs.run(begun)
+def without(tensors: dict[str, torch.Tensor], part: str) -> dict[str, torch.Tensor]:
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith(part)}
+
+
+@pytest.fixture(scope="module")
+def fresh(recording: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The weights that `begun` ends with when it is trained without a break."""
+    out = tmp_path_factory.mktemp("fresh")
+    jobs.run(job(recording, out, max_epochs=4))
+    return (out / "weights.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("part", "how"),
+    [
+        ("weights.", "of another shape"),
+        ("best.", "of another shape"),
+        ("best.", "missing"),
+        ("adam.", "of another shape"),
+        ("random.", "missing"),
+    ],
+)
+def test_tensors_that_do_not_fit_the_network_cost_the_training_that_was_kept_and_no_more(
+    part: str, how: str, begun: Job, fresh: bytes
+) -> None:
+    kept = Journal(begun.out_dir, json.loads((begun.out_dir / "training" / "progress.json").read_text())["job"])
+    entry = kept.read()
+    assert entry is not None
+    odd = {name: tensor[:1] for name, tensor in entry.tensors.items() if name.startswith(part) and tensor.ndim}
+    tensors = {**without(dict(entry.tensors), part), **(odd if how != "missing" else {})}
+    kept.write(Entry(entry.epoch, entry.numbers, tensors))
+    told = jobs.run(begun)
+    assert "does not fit the network" in told["training_set_aside"]
+    assert (told["went_on_after_epoch"], begun.out_dir.name in told["training_set_aside"]) == (None, True)
+    assert (begun.out_dir / "weights.safetensors").read_bytes() == fresh
 
 
 def test_the_epoch_before_stays_whole_until_the_next_one_is(tmp_path: Path) -> None:
