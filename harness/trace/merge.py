@@ -36,16 +36,21 @@ def in_order(
     chunk_bytes: int = CHUNK_BYTES,
     release_rows: int = RELEASE_ROWS,
 ) -> Iterator[dict[str, Block]]:
-    """The second pass: blocks per table, sorted by time, each wholly behind the last one."""
+    """The second pass: blocks per table, sorted by time, each wholly behind the last one.
+
+    What could not be given away is not sorted again before as many rows more have come: sorting stays in proportion to
+    the file, in whatever order that is.
+    """
     streams = [part.feed(engine, chunk_bytes) for part in recording.parts]
-    at = [0] * len(streams)
+    at, enough = [0] * len(streams), release_rows
     while remaining := [place for place in range(len(streams)) if at[place] < len(bounds[place]) - 1]:
         part = min(remaining, key=lambda place: bounds[place][at[place]])
         engine.enter(part)
         next(streams[part])
         at[part] += 1
-        if engine.rows >= release_rows:
+        if engine.rows >= enough:
             yield engine.release(min(bounds[place][at[place]] for place in range(len(streams))))
+            enough = max(release_rows, 2 * engine.rows)
     for stream in streams:
         next(stream, None)  # to its end, where it notes what was not read
     if engine.rows:

@@ -1,0 +1,72 @@
+"""Blocks in the order of time cost work in proportion to the file, whatever its order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.trace.engine import NEVER
+from harness.trace.merge import in_order, scan
+
+
+class Counting:
+    """An engine that keeps times, and counts how many it sorts."""
+
+    def __init__(self) -> None:
+        self.held: list[int] = []
+        self.earliest_ns, self.sorted = NEVER, 0
+
+    @property
+    def rows(self) -> int:
+        return len(self.held)
+
+    def enter(self, part: int) -> None:
+        pass
+
+    def take(self, times: Sequence[int]) -> None:
+        self.held += times
+        self.earliest_ns = min(times, default=NEVER)
+
+    def release(self, limit_ns: int) -> dict[str, Any]:
+        self.sorted += len(self.held)
+        given = sorted(time for time in self.held if time < limit_ns)
+        self.held = [time for time in self.held if time >= limit_ns]
+        return {"switches": {"time_ns": np.array(given)}}
+
+
+def recording(times: Sequence[int], buffer_rows: int) -> Any:
+    def feed(engine: Any, chunk_bytes: int) -> Iterator[None]:
+        for at in range(0, len(times), buffer_rows):
+            engine.take(times[at : at + buffer_rows])
+            yield
+
+    return SimpleNamespace(parts=[SimpleNamespace(feed=feed)])
+
+
+ORDERS = {
+    "forwards": list(range(4000)),
+    "backwards": list(range(4000))[::-1],
+    "first one last": [*range(1, 4000), 0],
+    "early ones late, one by one": [time for pair in zip(range(2000, 4000), range(2000), strict=True) for time in pair],
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_no_order_of_a_file_makes_it_be_sorted_over_and_over(order: str) -> None:
+    file, engine = recording(ORDERS[order], buffer_rows=10), Counting()
+    bounds = scan(file, Counting())  # type: ignore[arg-type]
+    blocks = list(in_order(file, engine, bounds, release_rows=100))  # type: ignore[arg-type]
+    given = [int(time) for block in blocks for time in block["switches"]["time_ns"]]
+    assert given == list(range(4000))
+    assert engine.sorted <= 4 * len(given)
+
+
+def test_a_file_in_order_is_given_away_as_it_comes() -> None:
+    file, engine = recording(ORDERS["forwards"], buffer_rows=10), Counting()
+    bounds = scan(file, Counting())  # type: ignore[arg-type]
+    held = [engine.rows for _ in in_order(file, engine, bounds, release_rows=100)]  # type: ignore[arg-type]
+    assert (len(held), max(held)) == (40, 0)
