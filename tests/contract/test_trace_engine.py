@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import lzma
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -18,6 +21,7 @@ from harness.trace.recording import Recording, open_recording
 from harness.trace.tables import EVENT_TABLES
 
 DATA = Path(__file__).parents[1] / "data"
+TIME = 32  # where each of its samples has its time
 SWITCHES, SAMPLES = 5756, 15638  # of the kept recording, as `perf script` prints them
 ENGINES = {"compiled": "1", "numpy": "0"}
 
@@ -45,6 +49,18 @@ def engine(recording: Recording, engine_name: str) -> Engine:
     made = open_engine(recording.header)
     assert type(made).__name__.lower() == {"compiled": "compiled", "numpy": "vectorised"}[engine_name]
     return made
+
+
+def later(data: bytes) -> bytes:
+    """The same recording, but that each of its samples is a second later."""
+    changed, (at, size) = bytearray(data), struct.unpack_from("<QQ", data, 40)  # where the header says the records are
+    end = at + size
+    while at < end:
+        kind, _, length = struct.unpack_from("<IHH", changed, at)
+        if kind == 9:
+            struct.pack_into("<Q", changed, at + TIME, struct.unpack_from("<Q", changed, at + TIME)[0] + 10**9)
+        at += length
+    return bytes(changed)
 
 
 def feed(recording: Recording, engine: Engine, chunk_bytes: int = 1 << 20) -> None:
@@ -81,10 +97,33 @@ def test_what_only_counts_keeps_no_rows(recording: Recording, engine_name: str) 
     assert (counter.seen().samples, counter.rows) == (SAMPLES, 0)
 
 
-def test_columns_outlive_the_engine_that_made_them(kept: Path, engine_name: str) -> None:
-    times = harness.trace.read(kept).switches["time_ns"]
-    again = harness.trace.read(kept).switches["time_ns"]
-    assert times == again
+def test_columns_outlive_the_engine_that_made_them(kept: Path, tmp_path: Path, engine_name: str) -> None:
+    path = tmp_path / "later.perf.data"
+    path.write_bytes(later(kept.read_bytes()))
+    held = [harness.trace.read(kept).switches["time_ns"] for _ in range(4)]
+    expected = held[0].to_pylist()
+    gc.collect()
+    others = [harness.trace.read(path).switches["time_ns"] for _ in held]  # memory that was given back is theirs
+    assert others[0].to_pylist() != expected
+    assert [times.to_pylist() for times in held] == [expected] * len(held)
+
+
+AT_EXIT = """
+import atexit, sys
+
+def last_look():
+    print(times.to_pylist() == before, len(before))
+
+atexit.register(last_look)  # before anything of the reader is, so that it is called after all of that
+import harness.trace
+times = harness.trace.read(sys.argv[1]).switches["time_ns"]
+before = times.to_pylist()
+"""
+
+
+def test_columns_can_be_read_while_the_interpreter_exits(kept: Path, engine_name: str) -> None:
+    done = subprocess.run([sys.executable, "-c", AT_EXIT, str(kept)], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"True {SWITCHES}\n", "")
 
 
 @pytest.mark.parametrize("chunk_bytes", [1 << 16, 100_008, 1 << 20])
