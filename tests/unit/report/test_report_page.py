@@ -185,6 +185,7 @@ def test_a_score_without_an_interval_is_shown_without_one(tmp_path: Path) -> Non
     page = written(tmp_path).replace("\u202f", " ")
     assert '<td class="num">65.4 %</td>' in page
     assert '<td class="num">0.988</td>' in page
+    assert "lie in too few blocks of time to tell one" in page
 
 
 def test_arms_are_told_apart_in_every_table_of_scores(tmp_path: Path) -> None:
