@@ -135,10 +135,7 @@ def across(train: Sequence[Path], test: Sequence[Path], mark: str = "task", vali
 
     The last `valid` share of each recording learned from is held out for validation; nothing of the others is seen.
     """
-    shared = {Path(folder).resolve() for folder in train} & {Path(folder).resolve() for folder in test}
-    if shared or not train or not test:
-        told = f"{min(shared)} is both learned from and tested on" if shared else "one of the two sides is empty"
-        raise SettingError(f"{told}: expected recordings to learn from, and others to be tested on")
+    apart(train, test)
     if not 0 < valid < 1:
         raise SettingError(f"validation share {valid}: expected more than 0 and less than 1")
     known = [_read(Path(folder), mark, (1 - valid, valid / 2, valid / 2), ROWS) for folder in train]
@@ -154,6 +151,14 @@ def across(train: Sequence[Path], test: Sequence[Path], mark: str = "task", vali
     ]
     learned, held_out = (tuple(segment for segment in part if len(segment)) for part in cut)
     return Dataset(mark, vocabulary, learned, held_out, tuple(others), tuple(Path(f).name for f in (*train, *test)))
+
+
+def apart(train: Sequence[Path], test: Sequence[Path]) -> None:
+    """SettingError where a recording is on both sides, or a side is empty."""
+    shared = {Path(folder).resolve() for folder in train} & {Path(folder).resolve() for folder in test}
+    if shared or not train or not test:
+        told = f"{min(shared)} is both learned from and tested on" if shared else "one of the two sides is empty"
+        raise SettingError(f"{told}: expected recordings to learn from, and others to be tested on")
 
 
 def streams(folders: Sequence[Path], mark: str, vocabulary: Vocabulary) -> list[Stream]:

@@ -45,16 +45,27 @@ class Asked:
     def jobs(self, out: Path) -> list[tuple[Job, str | None]]:
         """One job a model and fold, each in its own folder under `out`, and what its fold holds out."""
         from model import splits
+        from model.data import apart
         from model.sources import recordings
 
+        self.check()
         tables, test = tuple(recordings(self.paths)), tuple(recordings(self.test) if self.test else ())
         recordings([*self.paths, *self.test])  # of one kernel, on both sides
+        if test:
+            apart(tables, test)
         if not self.in_folds:
             return [(job, None) for job in self._jobs(tables, test, out, "")]
         made = [
             (fold, self._jobs(fold.train, fold.test, out, f".{fold.slug}")) for fold in splits.folds(tables, self.split)
         ]
         return [(job, fold.name) for fold, jobs in made for job in jobs]
+
+    def check(self) -> None:
+        """Make every predictor once, so that a setting that is none is told before anything is read."""
+        from model.predictors import create
+
+        for predictor in self.predictors:
+            create(predictor, self.params.get(predictor, {}))
 
     def _jobs(self, tables: tuple[Path, ...], test: tuple[Path, ...], out: Path, suffix: str) -> Iterator[Job]:
         """One seed is enough where chance plays no part."""
@@ -73,7 +84,7 @@ def fit(asked: Asked, out: Path, workers: int | None, output: Output) -> None:
         jobs = asked.jobs(out)
     scores, failed = _fit([job for job, _ in jobs], workers, output.view())
     found = [{**scores[job.out_dir.name], "fold": fold} for job, fold in jobs if job.out_dir.name in scores]
-    if not (failed and output.as_json):  # then the error is the one JSON document that is printed
+    if not failed if output.as_json else found:  # as JSON an error is the one document that is printed
         _answer(asked, found, output)
     if failed:
         raise ModelError("; ".join(failed))

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.tree import DecisionTreeClassifier
 
 from model.predictors.trees import Trees
+from model.ranges import at_least
 
 NODE_COLUMNS = ("children_left", "children_right", "feature", "threshold")
 DEPTHS = (4, 6, 8, 10, 12)
@@ -20,6 +21,7 @@ class DecisionTree(Trees):
     """
 
     def __init__(self, depth: int | None = None, least_in_leaf: int = 20) -> None:
+        at_least(1, depth=depth, least_in_leaf=least_in_leaf)
         self.depth, self.least_in_leaf = depth, least_in_leaf
 
     def settings(self) -> dict[str, object]:

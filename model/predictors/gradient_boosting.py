@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from model.predictors.trees import Trees
+from model.ranges import at_least, positive
 
 FLOOR = 1e-4  # share of the probability that goes to marks as they are common: boosting is sure of too much
 FEWEST = 50  # events of a mark in the train part; boosting goes astray on rarer ones, so they are one class together
@@ -19,6 +20,10 @@ class GradientBoosting(Trees):
     seeded = True
 
     def __init__(self, rounds: int = 150, learning_rate: float = 0.1, leaves: int = 31, seed: int = 0) -> None:
+        at_least(1, rounds=rounds)
+        at_least(2, leaves=leaves)
+        at_least(0, seed=seed)
+        positive(learning_rate=learning_rate)
         self.rounds, self.learning_rate, self.leaves, self.seed = rounds, learning_rate, leaves, seed
 
     def settings(self) -> dict[str, object]:

@@ -15,6 +15,7 @@ from model.journal import Journal
 from model.lanes import Scale, inputs_of, joined
 from model.network import Inputs, Network
 from model.predictors.protocol import OnProgress, Prediction
+from model.ranges import at_least, positive
 
 LEAST = 64  # events in the train and in the validation part
 WARM_UP = 512  # events read before a segment, to bring the memory up to date
@@ -32,6 +33,7 @@ class Recurrent:
     seeded = True
     layers_by_default = 1
     rate_by_default = 1e-2
+    heads = 1  # equal parts that `hidden` is cut into
     journal: Journal | None = None
 
     def __init__(
@@ -50,6 +52,11 @@ class Recurrent:
     ) -> None:
         if regime not in ("marks", "slices"):
             raise SettingError(f"regime {regime!r}: a recurrent network takes 'marks' or 'slices'")
+        at_least(1, hidden=hidden, layers=layers, lanes=lanes, steps=steps, max_epochs=max_epochs, patience=patience)
+        at_least(0, slice_weight=slice_weight, max_seconds=max_seconds, seed=seed)
+        positive(learning_rate=learning_rate)
+        if hidden % self.heads:
+            raise SettingError(f"hidden {hidden}: expected a multiple of the {self.heads} heads")
         self.regime, self.hidden, self.layers = regime, hidden, layers or self.layers_by_default
         self.learning_rate = learning_rate or self.rate_by_default
         self.lanes, self.steps, self.slice_weight = lanes, steps, slice_weight

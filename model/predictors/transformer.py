@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from model.cells import Attention
+from model.cells import HEADS, Attention
 from model.predictors.recurrent import Recurrent
 
 
@@ -12,3 +12,4 @@ class Transformer(Recurrent):
     cell = Attention
     layers_by_default = 2
     rate_by_default = 2e-3
+    heads = HEADS

@@ -175,6 +175,19 @@ def test_a_wrong_call_says_what_is_wrong(arguments: list[str], code: int, words:
     assert words in harness(*[one.format(tables=tables) for one in arguments], code=code).stderr
 
 
+def test_what_cannot_be_done_is_said_before_anything_is_begun(tables: Path, tmp_path: Path) -> None:
+    for wrong in (["-p", "gru", "--set", "gru.steps=0"], ["-p", "markov", "--test", tables]):
+        ended = harness("train", tables, *wrong, "-o", tmp_path / "models", code=1)
+        assert ended.stdout == ""
+        assert not (tmp_path / "models").exists()
+
+
+def test_no_table_is_printed_where_every_model_failed(tables: Path, tmp_path: Path) -> None:
+    ended = harness("train", tables, "--mark", "nonsense", "-o", tmp_path, code=1)
+    assert "top-1" not in ended.stdout
+    assert "predictor" not in ended.stdout
+
+
 def test_with_json_a_failure_is_one_document_too(tables: Path) -> None:
     both = ["-p", "markov", "-p", "cfs_replay", "--mark", "nonsense"]
     told = json.loads(harness("evaluate", tables, *both, "--json", code=1).stdout)

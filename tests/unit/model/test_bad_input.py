@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import model
-from model import apply, checkpoint, jobs, sources, synthetic
+from model import apply, checkpoint, jobs, predictors, sources, synthetic
 from model.errors import CheckpointError, PredictionError, SettingError, StreamError
 from model.jobs import Job
 from model.predictors import create
@@ -152,3 +152,33 @@ def test_a_setting_of_another_type_is_refused(kind: str, wrong: dict[str, object
 
 def test_a_whole_number_will_do_where_a_fraction_may_stand() -> None:
     assert create("gru", {"max_seconds": 3, "learning_rate": 1}).settings()["max_seconds"] == 3
+
+
+NETWORKS = ("gru", "lstm", "mingru", "transformer", "rmtpp", "nhp")
+OUT_OF_RANGE = [
+    *(
+        (kind, name, value)
+        for kind in NETWORKS
+        for name in ("hidden", "steps", "lanes", "max_epochs")
+        for value in (0, -3)
+    ),
+    *((kind, "learning_rate", value) for kind in NETWORKS for value in (0.0, -1.0, float("nan"), float("inf"))),
+    *((kind, "slice_weight", float("nan")) for kind in NETWORKS),
+    *((kind, "max_seconds", -1) for kind in NETWORKS),
+    *((kind, "patience", 0) for kind in NETWORKS),
+    ("lstm", "layers", 0),
+    ("transformer", "hidden", 6),
+    ("lstm", "seed", -1),
+    ("decision_tree", "depth", 0),
+    ("decision_tree", "least_in_leaf", 0),
+    ("gradient_boosting", "leaves", 1),
+    ("gradient_boosting", "rounds", 0),
+    ("gradient_boosting", "learning_rate", float("nan")),
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "value"), OUT_OF_RANGE)
+def test_a_setting_that_no_predictor_can_work_with_is_refused_by_its_name(kind: str, name: str, value: object) -> None:
+    if predictors.installed(kind):
+        with pytest.raises(SettingError, match=rf"^{name} .+: expected "):
+            create(kind, {name: value})
