@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
@@ -190,7 +190,8 @@ def scores_of(found: Sequence[Mapping[str, Any]]) -> RenderableType:
             _of(overall, "time_nll_nats", ".2f"),
             _of(overall, "time_mae_us", ".0f"),
         )
-    return table
+    caveats = dict.fromkeys(one["caveat"] for one in found if one.get("caveat"))
+    return Group(table, *map(escape, caveats)) if caveats else table
 
 
 def foreseen(found: Sequence[Any]) -> RenderableType:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from model import checkpoint, data, evaluate, online
+from model import caveats, checkpoint, data, evaluate, online
 from model.checkpoint import Checkpoint
 from model.data import Segment
 from model.errors import SettingError
@@ -38,7 +38,8 @@ def scores(model_folder: Path, recordings: Sequence[Path], share: float = 1.0) -
     stored = checkpoint.load(model_folder)
     segments = [_last(segment, share) for segment in _segments(stored, recordings)]
     found = evaluate.scores(evaluate.outcomes(stored.predictor, segments))
-    head = {"predictor": stored.kind, "regime": stored.predictor.regime, "mark": stored.mark}
+    regime = stored.predictor.regime
+    head = {"predictor": stored.kind, "regime": regime, "mark": stored.mark, "caveat": caveats.of(regime, recordings)}
     learned_on = online.scores(stored.predictor, segments)
     return {**head, "trials": [Path(folder).name for folder in recordings], **found, "online": learned_on}
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from model import checkpoint, data, evaluate, online, rollout
+from model import caveats, checkpoint, data, evaluate, online, rollout
 from model.checkpoint import Checkpoint, write_atomic
 from model.evaluate import Outcomes
 from model.predictors import create, find
@@ -136,6 +136,7 @@ def _head(job: Job, predictor: Predictor, dataset: data.Dataset, digest: str) ->
         "predictor": job.predictor,
         "regime": predictor.regime,
         "mark": job.mark,
+        "caveat": caveats.of(predictor.regime, [*job.tables, *job.test_tables]),
         "seed": job.seed,
         "trials": list(dataset.recordings),
         "marks": len(dataset.vocabulary),

@@ -123,6 +123,7 @@ def summarise(scores: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _summary(members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     told = {name: members[0][name] for name in ("predictor", "regime", "mark")}
     told |= {"seeds": sorted({member["seed"] for member in members}), "folds": list(members)}
+    told["caveat"] = next((member["caveat"] for member in members if member.get("caveat")), None)
     if all(member.get("online") for member in members):
         told["online"] = _parts([(str(member["fold"]), member["online"]) for member in members])
     return {**told, **_parts([(str(member["fold"]), member) for member in members])}
