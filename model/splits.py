@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,21 +18,18 @@ from model.errors import SettingError
 from model.evaluate import PARTS
 from model.metrics import INTERVALS
 
+LONGEST = 100  # characters of a slug
 HOST = ("cpu", "cores", "memory_mb", "kernel")
 
 
 @dataclass(frozen=True)
 class Fold:
-    """`name` is what is held out."""
+    """`name` is what is held out, `slug` the same as part of a folder's name; no two folds have either in common."""
 
     name: str
+    slug: str
     train: tuple[Path, ...]
     test: tuple[Path, ...]
-
-    @property
-    def slug(self) -> str:
-        """The name as part of a folder's name."""
-        return re.sub(r"[^\w.-]+", "-", self.name)
 
 
 def folds(recordings: Sequence[Path], by: str) -> list[Fold]:
@@ -42,15 +41,35 @@ def folds(recordings: Sequence[Path], by: str) -> list[Fold]:
         raise SettingError(f"split {by!r}: expected one of {', '.join(BY)}")
     groups: dict[str, list[Path]] = {}
     for recording in recordings:
-        groups.setdefault(BY[by](Path(recording)), []).append(Path(recording))
+        groups.setdefault(_key(Path(recording), by), []).append(Path(recording))
     if len(groups) < 2:
-        told = f"all {len(recordings)} recordings are of one {by} ({min(groups)})" if len(recordings) > 1 else ""
+        name = BY[by](Path(recordings[0])) if recordings else ""
+        told = f"all {len(recordings)} recordings are of one {by} ({name})" if len(recordings) > 1 else ""
         raise SettingError(f"split by {by}: {told or 'there is but one recording'}: name recordings of at least two")
     whole = [Path(recording) for recording in recordings]
+    names = _apart({key: BY[by](members[0]) for key, members in groups.items()}, " in {}".format)
+    slugs = _apart({key: re.sub(r"[^\w.-]+", "-", name)[:LONGEST] for key, name in names.items()}, _digest)
     return [
-        Fold(name, tuple(other for other in whole if other not in members), tuple(members))
-        for name, members in groups.items()
+        Fold(names[key], slugs[key], tuple(other for other in whole if other not in members), tuple(members))
+        for key, members in groups.items()
     ]
+
+
+def _key(folder: Path, by: str) -> str:
+    """What tells groups apart: recordings and runs by where they lie, for others may be called alike."""
+    if by in ("recording", "run"):
+        return str((_run_of(folder) if by == "run" else None) or folder.resolve())
+    return BY[by](folder)
+
+
+def _apart(names: Mapping[str, str], behind: Callable[[str], str]) -> dict[str, str]:
+    """The names by key, with something of the key behind those that several have."""
+    count = Counter(names.values())
+    return {key: name if count[name] == 1 else name + behind(key) for key, name in names.items()}
+
+
+def _digest(key: str) -> str:
+    return "-" + hashlib.sha256(key.encode()).hexdigest()[:8]
 
 
 def _recording(folder: Path) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,23 @@ def test_each_recording_is_held_out_once_and_never_learned_from_then(sweep: list
     assert [fold.test for fold in found] == [(one,) for one in sweep]
     assert all(set(fold.train) == set(sweep) - set(fold.test) for fold in found)
     assert found[0].slug == "sweep-000_a"
+
+
+@pytest.mark.parametrize("by", ["recording", "run"])
+def test_runs_of_one_name_in_two_places_are_two(by: str, tmp_path: Path) -> None:
+    alike = [trial(run(tmp_path / place / "sweep", {"kind": "idle"}), "000") for place in ("old", "new")]
+    first, second = splits.folds(alike, by)
+    assert (first.test, first.train) == ((alike[0],), (alike[1],))
+    assert str(tmp_path / "old" / "sweep") in first.name
+    assert len({first.name, second.name}) == len({first.slug, second.slug}) == 2
+
+
+def test_names_that_differ_in_signs_alone_get_folders_of_their_own(tmp_path: Path) -> None:
+    runs = [run(tmp_path / name, {"kind": "idle"}) for name in ("a b", "a+b", "c" * 200)]
+    found = splits.folds([trial(one, "000") for one in runs], "run")
+    assert [fold.name for fold in found] == ["a b", "a+b", "c" * 200]
+    assert len({fold.slug for fold in found}) == 3
+    assert all(re.fullmatch(r"[\w.-]{1,120}", fold.slug) for fold in found)
 
 
 def test_loads_are_told_apart_by_the_experiment_and_the_trials_own_settings(sweep: list[Path]) -> None:
