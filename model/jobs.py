@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from model import caveats, checkpoint, data, evaluate, online, rollout
+from model import caveats, checkpoint, data, evaluate, online, rollout, tables
 from model.checkpoint import Checkpoint, write_atomic
 from model.evaluate import Outcomes
 from model.predictors import create, find
@@ -23,6 +23,7 @@ from model.predictors.protocol import OnProgress, Predictor, Resumable, unwatche
 if TYPE_CHECKING:
     from model.journal import Journal
 
+Stamp = tuple[str, list[tuple[str, int, int]]]  # a recording's name; name, size and time (ns) of each of its files
 SCORES, HISTORY, OUTCOMES = "scores.json", "history.parquet", "outcomes.parquet"
 
 
@@ -51,8 +52,8 @@ class Job:
         told = {"scorer": SCORER, **asdict(self), "params": dict(self.params), **self.inputs(), "out_dir": None}
         return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
-    def inputs(self) -> dict[str, list[tuple[str, int, int]]]:
-        """Names, sizes and times of the recordings on both sides."""
+    def inputs(self) -> dict[str, list[Stamp]]:
+        """The recordings on both sides: their names, and the sizes and times of what is read of them."""
         return {name: [_stamp(Path(folder)) for folder in getattr(self, name)] for name in ("tables", "test_tables")}
 
 
@@ -169,7 +170,10 @@ def _parquet(table: pa.Table) -> bytes:
     return buffer.getvalue()
 
 
-def _stamp(folder: Path) -> tuple[str, int, int]:
-    path = folder / "slices.parquet"
-    found = path.stat() if path.exists() else None
-    return (folder.name, found.st_size, found.st_mtime_ns) if found else (folder.name, 0, 0)
+def _stamp(folder: Path) -> Stamp:
+    """Replays read other tables than the slices, and which scheduler it was from what the guest said of itself."""
+    stamps = []
+    for name in (*(f"{table}.parquet" for table in tables.COLUMNS), "guest.json"):
+        found = (folder / name).stat() if (folder / name).exists() else None
+        stamps.append((name, found.st_size, found.st_mtime_ns) if found else (name, 0, 0))
+    return folder.name, stamps

@@ -7,6 +7,7 @@ cut short, the epoch before is still whole.
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 import shutil
 from collections.abc import Mapping
@@ -41,7 +42,7 @@ class Journal:
 
     def __init__(self, model_folder: Path, job: Mapping[str, Any]) -> None:
         self.folder = Path(model_folder) / FOLDER
-        self.job = json.loads(json.dumps({"torch": torch.__version__, **job}, default=str))
+        self.job = json.loads(json.dumps({"torch": torch.__version__, "version": _version(), **job}, default=str))
         self.went_on_after: int | None = None
         self.seconds_before = 0.0
         self.set_aside: str | None = None
@@ -100,3 +101,11 @@ class Journal:
 
     def _aside(self) -> Path:
         return self.folder.with_name(f"{FOLDER}.set-aside")
+
+
+def _version() -> str:
+    """That of this package; a training is a matter of its code too."""
+    try:
+        return importlib.metadata.version("harness")
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -148,3 +149,12 @@ def test_half_a_checkpoint_is_refused(recording: Path, tmp_path: Path) -> None:
     (tmp_path / "weights.safetensors").unlink()
     with pytest.raises(CheckpointError, match=r"weights\.safetensors: No such file"):
         checkpoint.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["slices.parquet", "wakeups.parquet", "runtimes.parquet", "guest.json"])
+def test_a_job_is_another_one_once_any_file_it_reads_is_changed(name: str, recording: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(recording, tmp_path / "tables"))
+    before = job(folder, tmp_path / "out").digest()
+    assert job(folder, tmp_path / "out").digest() == before
+    (folder / name).write_bytes(b"another")
+    assert job(folder, tmp_path / "out").digest() != before

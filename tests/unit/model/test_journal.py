@@ -177,6 +177,14 @@ def test_tensors_that_do_not_fit_the_network_cost_the_training_that_was_kept_and
     assert (begun.out_dir / "weights.safetensors").read_bytes() == fresh
 
 
+def test_a_training_of_another_version_is_not_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Journal(tmp_path, {}).write(Entry(1, {}, {"a": torch.ones(3)}))
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "99.0")
+    later = Journal(tmp_path, {})
+    assert later.read() is None
+    assert "whose version differ" in str(later.set_aside)
+
+
 def test_the_epoch_before_stays_whole_until_the_next_one_is(tmp_path: Path) -> None:
     journal = Journal(tmp_path, {"seed": 1})
     journal.write(Entry(1, {"best": 0.5}, {"a": torch.ones(3)}))
