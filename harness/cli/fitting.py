@@ -82,12 +82,25 @@ def fit(asked: Asked, out: Path, workers: int | None, output: Output) -> None:
     """Train what is not trained yet, score it, and print the scores. ModelError names every model that failed."""
     with as_model_error():
         jobs = asked.jobs(out)
-    scores, failed = _fit([job for job, _ in jobs], workers, output.view())
+    with _alone(out):
+        scores, failed = _fit([job for job, _ in jobs], workers, output.view())
     found = [{**scores[job.out_dir.name], "fold": fold} for job, fold in jobs if job.out_dir.name in scores]
     if not failed if output.as_json else found:  # as JSON an error is the one document that is printed
         _answer(asked, found, output)
     if failed:
         raise ModelError("; ".join(failed))
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Two trainings of one model would mix their files. LockedError, naming the other process."""
+    from harness.store.files import writing
+    from harness.store.lock import locked
+
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+    with locked(out):
+        yield
 
 
 def _answer(asked: Asked, found: list[Scores], output: Output) -> None:

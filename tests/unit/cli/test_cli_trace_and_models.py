@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import lzma
+import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from harness.store.lock import locked
 
 HARNESS = [sys.executable, "-c", "from harness.cli import main; main()"]
 RECORDING = Path(__file__).parents[2] / "data" / "debian12_guest_nginx_ab.perf.data.xz"
@@ -180,6 +183,13 @@ def test_what_cannot_be_done_is_said_before_anything_is_begun(tables: Path, tmp_
         ended = harness("train", tables, *wrong, "-o", tmp_path / "models", code=1)
         assert ended.stdout == ""
         assert not (tmp_path / "models").exists()
+
+
+def test_two_trainings_do_not_write_into_one_folder(tables: Path, tmp_path: Path) -> None:
+    with locked(tmp_path):
+        ended = harness("train", tables, "-p", "markov", "-o", tmp_path, code=1)
+    assert f"process {os.getpid()} (since" in " ".join(ended.stderr.split())
+    assert not (tmp_path / "markov_s0").exists()
 
 
 def test_no_table_is_printed_where_every_model_failed(tables: Path, tmp_path: Path) -> None:
