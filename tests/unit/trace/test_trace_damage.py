@@ -20,6 +20,8 @@ import harness.trace
 from harness.errors import TraceError
 from harness.trace import ingest, read, slices  # imported here, so that no test pays for it
 
+LIMIT_S = 20  # of CPU time, for any file of the size of these: they take a fraction of a second
+
 
 def write(folder: Path, data: bytes) -> Path:
     path = folder / "perf.data"
@@ -96,7 +98,7 @@ def assert_tables_or_trace_error(data: bytes) -> None:
     """On any bytes: tables, or one TraceError; in bounded time and memory; and the same from every engine."""
     with tempfile.TemporaryDirectory() as folder:
         path = write(Path(folder), data)
-        started = time.perf_counter()
+        started = time.process_time()  # which a busy machine does not stretch
         tracemalloc.start()
         with contextlib.suppress(TraceError):
             slices(read(path))
@@ -104,14 +106,15 @@ def assert_tables_or_trace_error(data: bytes) -> None:
             ingest(path, Path(folder) / "out")
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        assert time.perf_counter() - started < 5
+        assert time.process_time() - started < LIMIT_S
         assert peak < 40 << 20
         engines.assert_same(path)
 
 
 # a longer search: TRACE_FUZZ_EXAMPLES=20000 pytest tests/unit/trace/test_trace_damage.py
+EXAMPLES = int(os.environ.get("TRACE_FUZZ_EXAMPLES", "40"))
 slow = settings(
-    max_examples=int(os.environ.get("TRACE_FUZZ_EXAMPLES", "60")),
+    max_examples=EXAMPLES,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -139,7 +142,7 @@ def test_changed_bytes_of_a_recording_from_a_pipe_never_crash_the_reader(piped: 
     assert_tables_or_trace_error(mutated(piped, data, 1500))
 
 
-@slow
+@settings(slow, max_examples=max(1, EXAMPLES // 2))  # each takes several times as long as of the others
 @given(st.data())
 def test_changed_bytes_of_a_compressed_recording_never_crash_the_reader(packed: bytes, data: st.DataObject) -> None:
     assert_tables_or_trace_error(mutated(packed, data, 1500))
