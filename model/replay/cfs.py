@@ -9,22 +9,11 @@ picked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import count
 
-NICE_0 = 1024
-# Weight of nice -20 .. 19; each step is a factor of about 1.25.
-WEIGHTS = (
-    *(88761, 71755, 56483, 46273, 36291, 29154, 23254, 18705, 14949, 11916),
-    *(9548, 7620, 6100, 4904, 3906, 3121, 2501, 1991, 1586, 1277),
-    *(1024, 820, 655, 526, 423, 335, 272, 215, 172, 137),
-    *(110, 87, 70, 56, 45, 36, 29, 23, 18, 15),
-)
-
-
-def weight_of(prio: int) -> int:
-    """The weight of a task of kernel priority `prio` (100 is nice -20, 139 is nice 19)."""
-    return WEIGHTS[min(max(prio - 100, 0), len(WEIGHTS) - 1)]
+from model.replay import entities
+from model.replay.entities import NICE_0
 
 
 @dataclass(frozen=True)
@@ -37,33 +26,18 @@ class Rules:
 
 
 @dataclass(eq=False)
-class Entity:
-    """A task, or a group of tasks (`inner` is then its own queue)."""
+class Entity(entities.Entity):
+    """A task, or a group of tasks, with the time it has had."""
 
     queue: Queue
-    weight: int = NICE_0
-    vruntime: float = 0.0
-    arrived: int = 0  # breaks ties: of equals the first to queue is picked
-    queued: bool = False  # runnable, running included
     inner: Queue | None = None
-    tid: int = -1
-
-    def chain(self) -> Iterator[Entity]:
-        """This entity and the groups around it, innermost first."""
-        entity: Entity | None = self
-        while entity is not None:
-            yield entity
-            entity = entity.queue.owner
+    vruntime: float = 0.0
 
 
 @dataclass(eq=False)
-class Queue:
-    """One cfs_rq: the runnable entities of one group."""
+class Queue(entities.Queue[Entity]):
+    """The runnable entities of one group."""
 
-    owner: Entity | None = None
-    entities: list[Entity] = field(default_factory=list)
-    running: Entity | None = None
-    buddy: Entity | None = None
     least: float = 0.0  # min_vruntime: never falls
 
     def advance(self) -> None:
@@ -78,7 +52,7 @@ class Cfs:
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self.root = Queue()
-        self._arrivals = 0
+        self._arrivals = count(1)
 
     def wake(self, entity: Entity, running: Entity | None, resched: bool) -> bool:
         """Queue a task that slept. Returns whether `running` must now give way."""
@@ -107,13 +81,14 @@ class Cfs:
         for level in entity.chain():
             self._dequeue(level)
             if level.queue.entities:
-                self._befriend(level.queue.owner)
+                if level.queue.owner is not None:
+                    level.queue.owner.befriend()
                 break
 
     def requeue(self, entity: Entity) -> None:
         """Put a task that was preempted back behind its equals."""
         for level in entity.chain():
-            level.arrived = self._next_arrival()
+            level.arrived = next(self._arrivals)
 
     def switch_to(self, entity: Entity | None) -> None:
         """`entity` runs from now on; None: something that is not of this class."""
@@ -139,7 +114,7 @@ class Cfs:
         return entity
 
     def _pick(self, queue: Queue, candidates: set[int]) -> Entity | None:
-        viable = [entity for entity in queue.entities if _holds(entity, candidates)]
+        viable = [entity for entity in queue.entities if entity.holds(candidates)]
         if not viable:
             return None
         first = min(viable, key=lambda entity: (entity.vruntime, entity is queue.running, entity.arrived))
@@ -163,19 +138,13 @@ class Cfs:
             if rival is None:
                 continue
             if self._behind(rival, level) == 1:
-                for friend in level.chain():
-                    friend.queue.buddy = friend
+                level.befriend()
                 return True
             break
         return False
 
-    def _befriend(self, entity: Entity | None) -> None:
-        if entity is not None:
-            for level in entity.chain():
-                level.queue.buddy = level
-
     def _enqueue(self, entity: Entity) -> None:
-        entity.queued, entity.arrived = True, self._next_arrival()
+        entity.queued, entity.arrived = True, next(self._arrivals)
         entity.queue.entities.append(entity)
 
     def _dequeue(self, entity: Entity) -> None:
@@ -193,13 +162,3 @@ class Cfs:
             found.append(entity)
             entity = entity.inner.running if entity.inner is not None else None
         return found
-
-    def _next_arrival(self) -> int:
-        self._arrivals += 1
-        return self._arrivals
-
-
-def _holds(entity: Entity, candidates: set[int]) -> bool:
-    if entity.inner is None:
-        return entity.tid in candidates
-    return any(_holds(inside, candidates) for inside in entity.inner.entities)

@@ -19,8 +19,10 @@ The rules of kernel/sched/fair.c in Linux 6.12 (6.12.117 was read), each under t
 
 from __future__ import annotations
 
-from model.replay.cfs import NICE_0
+from itertools import count
+
 from model.replay.eevdf_queue import Entity, Queue, Rules
+from model.replay.entities import NICE_0
 
 
 class Eevdf:
@@ -29,7 +31,7 @@ class Eevdf:
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self.root = Queue()
-        self._arrivals = 0
+        self._arrivals = count(1)
 
     def slice_of(self, entity: Entity) -> int:
         """A slice in the entity's virtual time."""
@@ -67,7 +69,8 @@ class Eevdf:
             if not self._leave(level, at_once, delayed):
                 break
             if level.queue.entities:
-                self._befriend(level.queue.owner)
+                if level.queue.owner is not None:
+                    level.queue.owner.befriend()
                 break
             at_once = delayed = False
 
@@ -107,7 +110,7 @@ class Eevdf:
         new = list(after.chain()) if after is not None else []
         for level in old:
             if level not in new:
-                level.arrived = self._next_arrival()
+                level.arrived = next(self._arrivals)
                 level.queue.running = None
         for level in new:
             if level not in old:
@@ -154,7 +157,7 @@ class Eevdf:
         return running if running is not None and best is not None and running.deadline < best.deadline else best
 
     def _best(self, queue: Queue, candidates: set[int]) -> Entity | None:
-        viable = [entity for entity in queue.entities if _holds(entity, candidates)]
+        viable = [entity for entity in queue.entities if entity.holds(candidates)]
         if len(viable) < 2:
             return viable[0] if viable else None
         moment, weight = queue.load()
@@ -174,7 +177,7 @@ class Eevdf:
             lag = _divided(entity.lag * (weight + entity.weight), weight)
         entity.vruntime = average - lag
         entity.deadline = entity.vruntime + self.slice_of(entity) // (2 if new else 1)
-        entity.queued, entity.arrived = True, self._next_arrival()
+        entity.queued, entity.arrived = True, next(self._arrivals)
         queue.entities.append(entity)
 
     def _requeue(self, entity: Entity) -> None:
@@ -205,21 +208,6 @@ class Eevdf:
     def _keeps_turn(self, entity: Entity) -> bool:
         """did_preempt_short, denied."""
         return entity.protected == entity.deadline or entity.queue.eligible(entity)
-
-    def _befriend(self, entity: Entity | None) -> None:
-        """set_next_buddy."""
-        for level in entity.chain() if entity is not None else ():
-            level.queue.buddy = level
-
-    def _next_arrival(self) -> int:
-        self._arrivals += 1
-        return self._arrivals
-
-
-def _holds(entity: Entity, candidates: set[int]) -> bool:
-    if entity.inner is None:
-        return entity.tid in candidates
-    return any(_holds(inside, candidates) for inside in entity.inner.entities)
 
 
 def _shift(entity: Entity, by_ns: int) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from model.replay.cfs import NICE_0
+from model.replay import entities
 
 
 @dataclass(frozen=True)
@@ -19,38 +18,23 @@ class Rules:
 
 
 @dataclass(eq=False)
-class Entity:
-    """A task, or a group of tasks (`inner` is then its own queue)."""
+class Entity(entities.Entity):
+    """A task, or a group of tasks; while it sleeps and is `delayed` it is queued nevertheless."""
 
     queue: Queue
-    weight: int = NICE_0
-    tid: int = -1
+    inner: Queue | None = None
     vruntime: int = 0
     deadline: int = 0
     lag: int = 0  # V - vruntime when it left
     protected: int | None = None  # the deadline it was picked with
-    arrived: int = 0
-    queued: bool = False  # in the competition: runnable, running, or asleep and `delayed`
     delayed: bool = False
-    inner: Queue | None = None
     credited_ns: int = 0  # of a group: how much of the run time of all tasks is in its vruntime
-
-    def chain(self) -> Iterator[Entity]:
-        """This entity and the groups around it, innermost first."""
-        entity: Entity | None = self
-        while entity is not None:
-            yield entity
-            entity = entity.queue.owner
 
 
 @dataclass(eq=False)
-class Queue:
-    """One cfs_rq: the entities of one group."""
+class Queue(entities.Queue[Entity]):
+    """The entities of one group."""
 
-    owner: Entity | None = None
-    entities: list[Entity] = field(default_factory=list)
-    running: Entity | None = None
-    buddy: Entity | None = None
     zero: int = 0  # V, when it was last asked for
 
     def load(self) -> tuple[int, int]:

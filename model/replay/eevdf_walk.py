@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 from model.data import STATES, Stream
 from model.replay.candidates import UNSEEN
-from model.replay.cfs import weight_of
 from model.replay.clock import Clock
 from model.replay.eevdf import Eevdf
 from model.replay.eevdf_queue import Entity, Queue, Rules
+from model.replay.entities import weight_of
 from model.replay.events import FORK, RUNTIME, WAKEUP, Events, still_runnable
 from model.replay.names import Names
 from model.replay.threads import REAL_TIME, is_kernel_thread

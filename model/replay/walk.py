@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from model.data import Stream
 from model.replay.candidates import UNSEEN
-from model.replay.cfs import NICE_0, Cfs, Entity, Queue, Rules, weight_of
+from model.replay.cfs import Cfs, Entity, Queue, Rules
+from model.replay.entities import NICE_0, weight_of
 from model.replay.events import FORK, RUNTIME, SWITCH, WAKEUP, Events, still_runnable
 from model.replay.names import Names
 from model.replay.threads import REAL_TIME, is_kernel_thread

@@ -12,7 +12,8 @@ from model import data
 from model.errors import StreamError, TableError
 from model.predictors.cfs_replay import CfsReplay
 from model.predictors.fifo import Fifo
-from model.replay.cfs import Cfs, Entity, Queue, Rules, weight_of
+from model.replay.cfs import Cfs, Entity, Queue, Rules
+from model.replay.entities import weight_of
 
 MS = 1e6
 DATA = Path(__file__).parents[2] / "data"
