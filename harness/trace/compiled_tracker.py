@@ -12,7 +12,7 @@ import pyarrow as pa
 from harness.trace.columns import numbers
 from harness.trace.gather import Array
 from harness.trace.native import Signatures
-from harness.trace.waits import MAX_VALUES, Picks, too_many
+from harness.trace.waits import MAX_VALUES, Fed, Picks, too_many
 
 
 class _Events(Structure):
@@ -56,21 +56,13 @@ class CompiledTracker:
         """As `tracker.Tracker.waiting`."""
         return int(self._native.slicer_waiting(self._slicer))
 
-    def feed(
-        self,
-        switches: pa.Table,
-        runnable: Array,
-        wakeups: pa.Table,
-        moves: pa.Table,
-        group: Array,
-        before_ns: int | None = None,
-    ) -> Picks:
+    def feed(self, fed: Fed, before_ns: int | None = None) -> Picks:
         """As `tracker.Tracker.feed`."""
-        group = np.ascontiguousarray(group, np.uint8)
+        group, left = np.ascontiguousarray(fed.group, np.uint8), fed.runnable.astype(np.uint8)
         tables = (
-            [*_columns(switches, time_ns="i8", cpu="i2", prev_tid="i4", next_tid="i4"), runnable.astype(np.uint8)],
-            _columns(wakeups, time_ns="i8", tid="i4", target_cpu="i2"),
-            _columns(moves, time_ns="i8", tid="i4", dest_cpu="i2"),
+            [*_columns(fed.switches, time_ns="i8", cpu="i2", prev_tid="i4", next_tid="i4"), left],
+            _columns(fed.wakeups, time_ns="i8", tid="i4", target_cpu="i2"),
+            _columns(fed.moves, time_ns="i8", tid="i4", dest_cpu="i2"),
         )
         told: list[int] = []
         for columns in tables:

@@ -36,7 +36,7 @@ from harness.trace.reader import Trace
 from harness.trace.states import is_runnable, true_state
 from harness.trace.tables import SCHEMAS
 from harness.trace.tracker import LOOKAHEAD, new_tracker
-from harness.trace.waits import Picks
+from harness.trace.waits import Fed, Picks
 
 PIECE_VALUES = 1 << 20  # tasks in the runnable sets of slices that are handed on at once
 _FIRST_ROWS = 8192  # of a piece, at most; of the next ones twice as many as of the last
@@ -160,7 +160,7 @@ class Slicer:
         group = np.zeros(block.num_rows, np.uint8)
         group[ending[ending >= old] - old], group[last[last >= old] - old] = 1, 2
         wants = _runnable(switches, self._shifted)
-        picks = self._tracker.feed(switches, wants, tables[1], tables[2], group, before_ns)
+        picks = self._tracker.feed(Fed(switches, tables[1], tables[2], wants, group), before_ns)
         ended, begun = (_begun(block, np.flatnonzero(group == number), picks, number) for number in (1, 2))
         before = self._open
         self._open = _together([before.take(pa.array(last[last < old])), begun])

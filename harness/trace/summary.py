@@ -20,6 +20,7 @@ from harness.trace.reader import Trace
 from harness.trace.states import is_runnable, true_state
 from harness.trace.task_events import NEVER
 from harness.trace.tracker import new_tracker
+from harness.trace.waits import Fed
 
 TASK_SCHEMA = pa.schema(
     [
@@ -187,7 +188,8 @@ def _delays(trace: Trace, groups: _Groups) -> tuple[Array, Array, Array]:
     time, tid = numbers(switches, "time_ns"), numbers(switches, "next_tid")
     no_sets = np.zeros(switches.num_rows, np.uint8)
     tracker = new_tracker(trace.shifted_states)
-    begins = tracker.feed(switches, _left_runnable(trace), trace.wakeups, trace.migrations, no_sets).wait_ns
+    fed = Fed(switches, trace.wakeups, trace.migrations, _left_runnable(trace), no_sets)
+    begins = tracker.feed(fed).wait_ns
     rows, since = _first_picks(trace, groups)
     begins[rows] = since
     rows = np.flatnonzero((begins >= 0) & (tid != 0))

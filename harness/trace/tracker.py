@@ -24,7 +24,7 @@ from harness.trace.task_events import (
     no_events,
     task_starts,
 )
-from harness.trace.waits import Picks, waits_of
+from harness.trace.waits import Fed, Picks, waits_of
 
 LOOKAHEAD = 30_000  # switches, wakeups and migrations of the recording, all CPUs together
 
@@ -47,23 +47,14 @@ class Tracker:
         """No more tasks than these wait at the end of what was fed."""
         return len(np.unique(self._carried.tid[self._carried.kind != MOVE]))
 
-    def feed(
-        self,
-        switches: pa.Table,
-        runnable: Array,
-        wakeups: pa.Table,
-        moves: pa.Table,
-        group: Array,
-        before_ns: int | None = None,
-    ) -> Picks:
+    def feed(self, fed: Fed, before_ns: int | None = None) -> Picks:
         """What is known of the switches before `before_ns` (None: of all). What is behind it will be given again.
 
-        `runnable`: at which switches the task that left still wanted the CPU. `group`, for each switch before
-        `before_ns`: 1 or 2 where its runnable set is wanted, else 0. Behind `before_ns` there must be as many events
-        as are looked ahead, or the end of the stream.
+        `fed.group` is of the switches before `before_ns`. Behind that there must be as many events as are looked ahead,
+        or the end of the stream.
         """
-        left = np.where(runnable, UNCLEAR if self._shifted else PREEMPTED, ASLEEP)
-        events = join(self._carried, _in_time(switches, left, wakeups, moves)).by_task()
+        group, left = fed.group, np.where(fed.runnable, UNCLEAR if self._shifted else PREEMPTED, ASLEEP)
+        events = join(self._carried, _in_time(fed.switches, left, fed.wakeups, fed.moves)).by_task()
         _settle(events, self._lookahead)
         if before_ns is not None:
             events = events.only(events.time < before_ns)
@@ -71,7 +62,7 @@ class Tracker:
         waits = waits_of(events, len(group))
         if not group.any():
             return Picks(waits.wait_ns, waits.wake_ns, (_no_lists(), _no_lists()))
-        switches = switches.slice(0, len(group))
+        switches = fed.switches.slice(0, len(group))
         wanted = [np.flatnonzero(group == number) for number in (1, 2)]
         sets = waits.sets(numbers(switches, "cpu"), numbers(switches, "next_tid"), wanted)
         return Picks(waits.wait_ns, waits.wake_ns, sets)

@@ -27,6 +27,21 @@ MAX_VALUES = (1 << 31) - 1  # of the offsets of lists, which are of 32 bits
 
 
 @dataclass(frozen=True)
+class Fed:
+    """Events for a tracker, each table sorted by time.
+
+    `runnable`, for each switch: whether the task that left still wanted the CPU. `group`, for each switch that is to be
+    told of: 1 or 2 where its runnable set is wanted, else 0.
+    """
+
+    switches: pa.Table
+    wakeups: pa.Table
+    moves: pa.Table
+    runnable: Array
+    group: Array
+
+
+@dataclass(frozen=True)
 class Picks:
     """Of every switch: when the picked task began to wait, and when it was woken (ns); -1 where that is not known.
 

@@ -16,6 +16,7 @@ from harness.trace.slicing import Slicer, slice_table
 from harness.trace.states import is_runnable, true_state
 from harness.trace.tables import SCHEMAS
 from harness.trace.tracker import new_tracker
+from harness.trace.waits import Fed
 
 pytestmark = pytest.mark.usefixtures("either_way")
 
@@ -86,7 +87,7 @@ def test_no_stretch_of_any_stream_holds_more_than_its_bound(
     states = tables[0]["prev_state"].to_pylist()
     wants = np.array([is_runnable(true_state(state, shifted)) for state in states], bool)
     before = np.zeros(int(np.searchsorted(tables[0]["time_ns"].to_numpy(), cut_ns)), np.uint8)
-    tracker.feed(tables[0], wants, tables[1], tables[2], before, cut_ns)
+    tracker.feed(Fed(*tables, wants, before), cut_ns)
     upto = pieces.fitting(first, len(pieces.times), tracker.waiting, values)
     end_ns = int(pieces.times[upto]) if upto < len(pieces.times) else 1 << 62
     assert sum(len(row["runnable"]) for row in sets if cut_ns <= row["start_ns"] < end_ns) <= values

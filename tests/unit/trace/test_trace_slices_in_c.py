@@ -18,6 +18,7 @@ from harness.trace import compiled_tracker
 from harness.trace.compiled_tracker import FUNCTIONS, CompiledTracker
 from harness.trace.native import build, functions
 from harness.trace.tracker import Tracker
+from harness.trace.waits import Fed
 
 SANITIZED = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 DRAW = """
@@ -67,7 +68,7 @@ def feed_anything(native: ctypes.CDLL, rounds: int) -> int:
             before_ns = draw.choice([None, block * 1000 + rows // 2])
             settled = rows if before_ns is None else int(np.searchsorted(tables[0]["time_ns"].to_numpy(), before_ns))
             wants, group = np.array(draw.choices([True, False], k=rows), bool), draw.choices([0, 1, 1, 2, 3], k=settled)
-            picks = tracker.feed(tables[0], wants, *tables[1:], np.array(group, np.uint8), before_ns)
+            picks = tracker.feed(Fed(*tables, wants, np.array(group, np.uint8)), before_ns)
             values += sum(int(np.sum(sets.flatten().to_numpy() * 0 + 1)) for sets in picks.sets)
     return values
 
@@ -95,13 +96,13 @@ def test_sets_that_would_not_fit_are_refused(monkeypatch: pytest.MonkeyPatch) ->
     assert native is not None
     tables = any_tables(random.Random(1), 400, 0, in_order=True)
     with pytest.raises(TraceError, match="runnable sets of this recording"):
-        CompiledTracker(native, False, 10).feed(tables[0], np.ones(400, bool), *tables[1:], np.ones(400, np.uint8))
+        CompiledTracker(native, False, 10).feed(Fed(*tables, np.ones(400, bool), np.ones(400, np.uint8)))
 
 
 def test_a_slicer_that_is_dropped_leaves_its_sets_behind() -> None:
     native = functions(FUNCTIONS)
     assert native is not None
     tables = any_tables(random.Random(1), 400, 0, in_order=True)
-    feed = (tables[0], np.ones(400, bool), *tables[1:], np.ones(400, np.uint8))
-    compiled, plain = CompiledTracker(native, False, 10).feed(*feed), Tracker(False, 10).feed(*feed)
+    fed = Fed(*tables, np.ones(400, bool), np.ones(400, np.uint8))
+    compiled, plain = CompiledTracker(native, False, 10).feed(fed), Tracker(False, 10).feed(fed)
     assert compiled.sets[0].to_pylist() == plain.sets[0].to_pylist()
