@@ -18,9 +18,10 @@ from harness.loads.base import Metrics
 from harness.plan import Trial
 from harness.progress import Watcher
 from harness.remote import Host
-from harness.store import write_atomic, writing
+from harness.store import write_atomic
 from harness.trace import Ingested
 from harness.verdict import Verdict
+from harness.writing import writing
 
 COMPRESSION_LEVEL = 3  # raw recordings shrink about eightfold; higher levels cost seconds and gain little
 

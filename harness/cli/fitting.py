@@ -94,8 +94,8 @@ def fit(asked: Asked, out: Path, workers: int | None, output: Output) -> None:
 @contextmanager
 def _alone(out: Path) -> Iterator[None]:
     """Two trainings of one model would mix their files. LockedError, naming the other process."""
-    from harness.store.files import writing
     from harness.store.lock import locked
+    from harness.writing import writing
 
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)

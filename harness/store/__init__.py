@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.store.files import sha256, write_atomic, writing
+from harness.store.files import sha256, write_atomic
 from harness.store.folder import RunFolder
 from harness.store.manifest import SCHEMA_VERSION, STATES
 from harness.store.runs import find_runs, readable, resolve

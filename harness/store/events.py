@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.store.clock import now
-from harness.store.files import writing
 from harness.store.manifest import plain
+from harness.writing import writing
 
 NAME = "events.jsonl"
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import shutil
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from harness import hashing
-from harness.errors import HostError, StoreError
+from harness.errors import StoreError
+from harness.writing import writing
 
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 LEFTOVER = ".*.tmp"  # what `write_atomic` leaves when its process is killed
 
 
@@ -38,22 +35,6 @@ def write_atomic(path: Path, content: bytes | str) -> None:
         sync_folder(path.parent)
 
 
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn an OSError of writing `path` into a HostError that says which file and how much space is left."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in NO_SPACE:
-            raise HostError(
-                f"the disk is full: {path.name} could not be written",
-                where=str(path),
-                expected=f"more than the {_free_mb(path.parent):.1f} MB that are free there",
-                hint="free some space, then go on with `harness run --resume`",
-            ) from error
-        raise HostError(f"{path.name} could not be written: {error.strerror or error}", where=str(path)) from error
-
-
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, in hex. Raises StoreError when it cannot be read."""
     try:
@@ -75,10 +56,3 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _free_mb(folder: Path) -> float:
-    try:
-        return shutil.disk_usage(folder).free / 1e6
-    except OSError:
-        return 0.0

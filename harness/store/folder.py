@@ -16,8 +16,9 @@ from harness.errors import Interrupted, StoreError
 from harness.spec import Experiment
 from harness.store import events, manifest, verify
 from harness.store.clock import name_of_now, now
-from harness.store.files import LEFTOVER, sha256, sync, sync_folder, write_atomic, writing
+from harness.store.files import LEFTOVER, sha256, sync, sync_folder, write_atomic
 from harness.store.lock import is_locked, locked
+from harness.writing import writing
 
 
 class RunFolder:

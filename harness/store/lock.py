@@ -16,7 +16,8 @@ from filelock import FileLock, Timeout
 
 from harness.errors import LockedError
 from harness.store.clock import now
-from harness.store.files import write_atomic, writing
+from harness.store.files import write_atomic
+from harness.writing import writing
 
 LOCK = ".lock"
 HOLDER = ".lock.json"

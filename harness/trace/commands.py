@@ -15,6 +15,7 @@ from harness.trace.export import export as export_trace
 from harness.trace.parquet import write_table
 from harness.trace.quality import TraceQuality
 from harness.trace.reader import Info, read
+from harness.trace.recording import located
 from harness.trace.sched_map import Imported, import_sched_map
 from harness.trace.slicing import slices_in_pieces
 from harness.trace.summary import cpu_summary, task_summary
@@ -69,19 +70,20 @@ def convert(
 def summary(recording: Path, *, formats_from: Path | None = None) -> Summary:
     """Count and time the tasks and CPUs of a recording. Raises TraceError."""
     trace = read(recording, formats_from=formats_from)
-    return Summary(
-        trace.path, trace.header, trace.quality, task_summary(trace), cpu_summary(trace, slices_in_pieces(trace))
-    )
+    with located(recording):
+        tasks, cpus = task_summary(trace), cpu_summary(trace, slices_in_pieces(trace))
+    return Summary(trace.path, trace.header, trace.quality, tasks, cpus)
 
 
 def export(recording: Path, kind: str, target: Path, *, formats_from: Path | None = None) -> list[Path]:
     """Hand a recording on as `kind` (see `export.KINDS`). Raises TraceError, and UsageError for an unknown kind."""
-    return export_trace(read(recording, formats_from=formats_from), kind, target)
+    trace = read(recording, formats_from=formats_from)
+    with located(recording):
+        return export_trace(trace, kind, target)
 
 
 def import_text(text: Path, out_dir: Path) -> ImportedText:
     """Read the text of `perf sched map` and write its switches to `out_dir`/switches.parquet. Raises TraceError."""
     found: Imported = import_sched_map(text)
-    out_dir.mkdir(parents=True, exist_ok=True)
     path = write_table(found.switches, out_dir / "switches.parquet")
     return ImportedText(path, found.switches.num_rows, found.warnings)

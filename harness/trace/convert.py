@@ -51,13 +51,11 @@ def convert(
     """Write `tables` of a recording as `<table>.parquet` into `out_dir` (made if need be), each whole or not at all.
 
     Damage is handled as by `read`. `on_progress` is told samples decoded and samples in all. Raises TraceError where
-    the recording cannot be read.
+    the recording cannot be read, HostError where a table cannot be written.
     """
     recording = open_recording(Path(path), Path(formats_from) if formats_from is not None else None)
-    folder = Path(out_dir)
-    folder.mkdir(parents=True, exist_ok=True)
     with located(Path(path)):
-        return _convert(recording, folder, tables, strict, on_progress, chunk_bytes, release_rows)
+        return _convert(recording, Path(out_dir), tables, strict, on_progress, chunk_bytes, release_rows)
 
 
 def _convert(

@@ -8,17 +8,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from harness.writing import writing
+
 
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file to write, which takes its name only when the block ends well; on an error nothing is left of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """A file to write, which takes its name only when the block ends well; on an error nothing is left of it.
+
+    Raises HostError where it cannot be written, or the folder it is in cannot be made.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+    with writing(path), contextlib.ExitStack() as stack:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = stack.enter_context(temporary.open("wb"))
+        stack.callback(temporary.unlink, missing_ok=True)
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
         temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

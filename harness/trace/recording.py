@@ -16,6 +16,7 @@ from harness.trace.header import COMPRESSED, Header, Section, read_header
 from harness.trace.pipe import read_pipe_header
 from harness.trace.stream import APART, CHUNK_BYTES, FileBytes, Records, Taker
 from harness.trace.tracing_data import TracingData
+from harness.writing import writing
 
 _ZSTD_FRAME = b"\x28\xb5\x2f\xfd"
 _SAMPLE, _COMPRESSED_RECORDS = 9, (81, 83)
@@ -37,7 +38,7 @@ class Part:
 
     def feed(self, engine: Taker, chunk_bytes: int = CHUNK_BYTES) -> Iterator[None]:
         """Give the records to an engine, a buffer a step, in the order of the file; may be done again."""
-        with self.path.open("rb") as file:
+        with _readable(), self.path.open("rb") as file:
             outer = FileBytes(file, self.section)
             if not self.compressed:
                 yield from self._plain(outer, engine, chunk_bytes)
@@ -67,7 +68,7 @@ class Unpacked:
 
         self.file = tempfile.NamedTemporaryFile(prefix="perf.data-")  # noqa: SIM115 - it lives as long as this
         try:
-            with packed.open("rb") as source:
+            with writing(Path(self.file.name)), packed.open("rb") as source:
                 zstandard.ZstdDecompressor(max_window_size=128 << 20).copy_stream(source, self.file)
         except zstandard.ZstdError as error:
             raise TraceError(f"the compressed recording is damaged: {error}", hint="pull or copy it again") from error
@@ -116,14 +117,29 @@ def open_recording(path: Path, formats_from: Path | None = None) -> Recording:
 
 @contextlib.contextmanager
 def located(path: Path) -> Iterator[None]:
-    """Puts the path before what a TraceError says about a place in it, and makes one of an OSError."""
+    """Puts the path before what a TraceError says about a place in it, and makes one of running out of memory."""
     try:
-        yield
-    except OSError as error:
-        raise TraceError(f"cannot read the recording: {error.strerror}", where=str(path)) from error
+        with _readable():
+            yield
+    except MemoryError as error:
+        why = f" ({error})" if str(error) else ""
+        raise TraceError(
+            f"there is not enough memory for this recording{why}",
+            where=str(path),
+            hint="`harness trace convert` needs the least: its memory does not grow with the recording",
+        ) from error
     except TraceError as error:
         error.where = f"{path}: {error.where}" if error.where else str(path)
         raise
+
+
+@contextlib.contextmanager
+def _readable() -> Iterator[None]:
+    """Makes a TraceError of an OSError; whoever has a recording open for others tells those of reading from theirs."""
+    try:
+        yield
+    except OSError as error:
+        raise TraceError(f"cannot read the recording: {error.strerror or error}") from error
 
 
 def _lent_formats(lender: Path) -> TracingData | None:

@@ -18,7 +18,6 @@ from harness.trace.tables import EVENT_TABLES
 def export(trace: Trace, target: Path, kind: str) -> list[Path]:
     """Write `switches.csv` (or `.parquet`) and so on into the folder `target`."""
     tables = {name: getattr(trace, name) for name in EVENT_TABLES} | {"slices": slices(trace)}
-    target.mkdir(parents=True, exist_ok=True)
     if kind == "parquet":
         return [write_table(table, target / f"{name}.parquet") for name, table in tables.items()]
     return [_csv(table, target / f"{name}.csv") for name, table in tables.items()]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from harness import spec, store
 from harness.errors import EXIT_HOST, HostError, StoreError
 from harness.store import RunFolder
+from harness.writing import writing
 
 DATA = {"name": "x", "machine": {"box": "debian-12"}, "load": {"kind": "idle"}}
 KILLED = "import os, sys; from pathlib import Path; from harness.store import files\n\
@@ -45,7 +46,7 @@ def test_a_writer_that_is_killed_leaves_the_old_content(tmp_path: Path) -> None:
 def test_a_full_disk_is_an_error_that_names_the_file_and_the_space_left() -> None:
     with (
         pytest.raises(HostError) as caught,
-        store.writing(Path("/dev/full")),
+        writing(Path("/dev/full")),
         open("/dev/full", "wb", buffering=0) as sink,
     ):
         sink.write(b"x")

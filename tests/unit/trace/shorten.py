@@ -1,4 +1,4 @@
-"""Makes short recordings of long ones: quick to mutate, with every part in them."""
+"""Makes short recordings of long ones, quick to mutate, with every part in them; and long ones of short ones."""
 
 from __future__ import annotations
 
@@ -29,6 +29,17 @@ def shortened(whole: bytes, records: int = 60) -> Named:
     header = bytearray(whole[:end])
     struct.pack_into("<Q", header, DATA_SIZE, end - offset)
     return Named(bytes(header) + moved + whole[table + 16 * count :])
+
+
+def repeated(whole: bytes, times: int) -> bytes:
+    """A seekable recording with all of its records `times` times."""
+    offset, size = struct.unpack_from("<QQ", whole, DATA_OFFSET)
+    count, table, added = sum(byte.bit_count() for byte in whole[_FEATURES:_HEADER]), offset + size, (times - 1) * size
+    entries = [struct.unpack_from("<QQ", whole, table + 16 * place) for place in range(count)]
+    moved = b"".join(struct.pack("<QQ", start + added, length) for start, length in entries)
+    header = bytearray(whole[:offset])
+    struct.pack_into("<Q", header, DATA_SIZE, times * size)
+    return bytes(header) + whole[offset:table] * times + moved + whole[table + 16 * count :]
 
 
 def shortened_pipe(whole: bytes, size: int = 20_000) -> Named:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 import zstandard
 from rich.console import Console
+from shorten import repeated
 
 import harness.trace
-from harness.errors import TraceError
+from harness.errors import HostError, TraceError
 from harness.trace import commands
 from harness.trace.show import render
 
@@ -96,3 +100,48 @@ def test_a_damaged_compressed_recording_is_a_trace_error(nginx_recording: Path, 
     with pytest.raises(TraceError, match="damaged") as caught:
         harness.trace.read(packed)
     assert str(packed) in str(caught.value)
+
+
+FEW_MB = """
+import resource, sys
+import numpy, pyarrow.parquet, harness.trace.commands
+from harness.errors import TraceError
+from harness.trace import commands
+commands.summary(sys.argv[1])
+size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (size + (8 << 20), resource.RLIM_INFINITY))
+try:
+    print(commands.summary(sys.argv[2]))
+except TraceError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("native", ["0", "1"])
+def test_too_little_memory_is_a_trace_error_that_says_what_needs_least(
+    native: str, nginx_recording: Path, tmp_path: Path
+) -> None:
+    large = tmp_path / "large.data"
+    large.write_bytes(repeated(nginx_recording.read_bytes(), times=60))
+    asked = subprocess.run(
+        [sys.executable, "-c", FEW_MB, str(nginx_recording), str(large)],
+        env=os.environ | {"HARNESS_NATIVE": native},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert asked.stdout.startswith(f"{large}: there is not enough memory for this recording"), asked.stderr
+    assert "harness trace convert" in asked.stdout
+
+
+def test_tables_that_cannot_be_written_are_the_hosts_lack_and_not_the_recordings(
+    nginx_recording: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    for write in (
+        lambda out: commands.convert(nginx_recording, out),
+        lambda out: commands.export(nginx_recording, "csv", out),
+        lambda out: commands.export(nginx_recording, "perf-sched-map", out / "map"),
+    ):
+        with pytest.raises(HostError, match="could not be written"):
+            write(tmp_path / "file")
