@@ -64,7 +64,7 @@ def python_packages(names: Iterable[str] = PACKAGES) -> list[Check]:
 
 def trace_engine() -> list[Check]:
     """Whether recordings are read by compiled code. Without it numpy does the same, more slowly."""
-    found = native.state()
+    found = native.state(again=True)
     hint = "" if found.usable else "sudo apt-get install gcc libc6-dev: recordings are then read faster"
     return [Check("compiled trace engine", found.usable, found.detail, hint, advice=True)]
 

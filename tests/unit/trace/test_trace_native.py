@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import stat
 import subprocess
 import sys
 from ctypes import c_int32, c_int64, c_void_p
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -59,13 +59,83 @@ def test_without_a_compiler_it_is_done_without_and_the_reason_is_told(tmp_path: 
     assert ask(MAKE, HARNESS_CACHE=str(tmp_path), PATH=str(tmp_path)).stdout == "False\n"
 
 
-def test_a_compiler_that_fails_is_quoted_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    broken = tmp_path / "broken-cc"
-    broken.write_text("#!/bin/sh\necho 'stdint.h: fatal error: No such file or directory' >&2\nexit 1\n")
-    broken.chmod(broken.stat().st_mode | stat.S_IXUSR)
-    asked = ask(ASK, HARNESS_CACHE=str(tmp_path / "cache"), CC=str(broken)).stdout
-    assert asked.startswith("False the C compiler failed: stdint.h: fatal error")
-    assert list((tmp_path / "cache" / "native").iterdir()) == []
+FAILING = """#!/bin/sh
+echo tried >>{tried}
+[ -e {headers} ] && exec cc "$@"
+echo 'stdint.h: fatal error: No such file or directory' >&2
+exit 1
+"""
+
+
+@dataclass
+class FailingCompiler:
+    """Compiles nothing until its headers are `installed`, and counts how often it was `tried`."""
+
+    folder: Path
+
+    @property
+    def path(self) -> Path:
+        return self.folder / "failing-cc"
+
+    @property
+    def cache(self) -> Path:
+        return self.folder / "cache"
+
+    @property
+    def note(self) -> Path:
+        (found,) = (self.cache / "native").glob("*.failed")
+        return found
+
+    @property
+    def tried(self) -> int:
+        return len((self.folder / "tried").read_text().splitlines())
+
+    def install_headers(self) -> None:
+        (self.folder / "headers").touch()
+
+    def ask(self, code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return ask(code, HARNESS_CACHE=str(self.cache), CC=str(self.path), **environment)
+
+
+@pytest.fixture
+def failing(tmp_path: Path) -> FailingCompiler:
+    made = FailingCompiler(tmp_path)
+    made.path.write_text(FAILING.format(tried=tmp_path / "tried", headers=tmp_path / "headers"))
+    made.path.chmod(0o755)
+    return made
+
+
+def test_a_compiler_that_fails_is_quoted_and_not_tried_at_every_start(failing: FailingCompiler) -> None:
+    first, second = failing.ask(ASK).stdout, failing.ask(ASK).stdout
+    assert first == "False the C compiler failed: stdint.h: fatal error: No such file or directory\n"
+    assert second == f"{first.strip()} (noted in {failing.note}; HARNESS_NATIVE=1 tries again)\n"
+    assert failing.tried == 1
+    assert list((failing.cache / "native").iterdir()) == [failing.note]
+
+
+def test_demanded_a_compiler_that_failed_is_tried_again_and_quoted(failing: FailingCompiler) -> None:
+    failing.ask(ASK)
+    demanded = failing.ask(MAKE, HARNESS_NATIVE="1")
+    assert "the compiled code cannot be had: the C compiler failed: stdint.h: fatal error" in demanded.stderr
+    assert failing.tried == 2
+    failing.install_headers()
+    assert failing.ask(MAKE, HARNESS_NATIVE="1").stdout == "True\n"
+    assert not list((failing.cache / "native").glob("*.failed"))
+
+
+def test_what_a_compiler_failed_at_yesterday_is_tried_again(failing: FailingCompiler) -> None:
+    failing.ask(ASK)
+    failing.install_headers()
+    old = failing.note.stat().st_mtime - library.RETRY_AFTER_S - 60
+    os.utime(failing.note, (old, old))
+    assert failing.ask(MAKE).stdout == "True\n"
+
+
+def test_another_compiler_is_tried_where_one_has_failed(failing: FailingCompiler) -> None:
+    failing.ask(ASK)
+    assert ask(MAKE, HARNESS_CACHE=str(failing.cache), CC=f"{failing.path} -m64").stdout == "False\n"
+    assert failing.tried == 2
+    assert ask(MAKE, HARNESS_CACHE=str(failing.cache)).stdout == "True\n"
 
 
 def test_a_cache_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:
