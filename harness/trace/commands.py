@@ -11,7 +11,7 @@ import pyarrow as pa
 from harness.progress import Silent, Watcher
 from harness.trace.convert import ALL_TABLES, Converted
 from harness.trace.convert import convert as convert_recording
-from harness.trace.export import export as export_trace
+from harness.trace.export import export as export_recording
 from harness.trace.parquet import write_table
 from harness.trace.quality import TraceQuality
 from harness.trace.reader import Info, read
@@ -77,9 +77,8 @@ def summary(recording: Path, *, formats_from: Path | None = None) -> Summary:
 
 def export(recording: Path, kind: str, target: Path, *, formats_from: Path | None = None) -> list[Path]:
     """Hand a recording on as `kind` (see `export.KINDS`). Raises TraceError, and UsageError for an unknown kind."""
-    trace = read(recording, formats_from=formats_from)
     with located(recording):
-        return export_trace(trace, kind, target)
+        return export_recording(recording, kind, target, formats_from)
 
 
 def import_text(text: Path, out_dir: Path) -> ImportedText:

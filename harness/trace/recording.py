@@ -129,7 +129,8 @@ def located(path: Path) -> Iterator[None]:
             hint="`harness trace convert` needs the least: its memory does not grow with the recording",
         ) from error
     except TraceError as error:
-        error.where = f"{path}: {error.where}" if error.where else str(path)
+        if not (error.where or "").startswith(str(path)):
+            error.where = f"{path}: {error.where}" if error.where else str(path)
         raise
 
 

@@ -1,4 +1,4 @@
-"""Seam: formats that a recording can be handed on in. Each module has `export(trace, target) -> list of files`."""
+"""Seam: formats that a recording can be handed on in. Each module has `export`, which returns the files it wrote."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from importlib import import_module
 from pathlib import Path
 
 from harness.errors import UsageError
-from harness.trace.reader import Trace
 
 KINDS = {
     "csv": "harness.trace.export.tables",
@@ -16,11 +15,11 @@ KINDS = {
 }
 
 
-def export(trace: Trace, kind: str, target: Path | str) -> list[Path]:
-    """Write `trace` as `kind`: into the folder `target` for csv and parquet, else to the file `target`.
+def export(recording: Path, kind: str, target: Path | str, formats_from: Path | None = None) -> list[Path]:
+    """Write a recording as `kind`: into the folder `target` for csv and parquet, else to the file `target`.
 
-    Returns the files written, each whole or not there at all. UsageError where the kind is unknown or needs a
-    package that is not installed.
+    Returns the files written, each whole or not there at all. Raises TraceError and HostError as `read` and
+    `convert` do, and UsageError where the kind is unknown or needs a package that is not installed.
     """
     if kind not in KINDS:
         raise UsageError(f"unknown format {kind!r}", where="--to", expected=f"one of {', '.join(KINDS)}")
@@ -31,5 +30,5 @@ def export(trace: Trace, kind: str, target: Path | str) -> list[Path]:
             f"the format {kind} needs the package {error.name}",
             hint=f"install it with the extra: pip install 'harness[{kind}]'",
         ) from error
-    found: list[Path] = module.export(trace, Path(target), kind)
+    found: list[Path] = module.export(recording, Path(target), kind, formats_from)
     return found

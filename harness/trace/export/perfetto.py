@@ -17,7 +17,7 @@ from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import Trace as PerfettoT
 from harness.trace.columns import codes, numbers, texts
 from harness.trace.files import whole_file
 from harness.trace.gather import Array
-from harness.trace.reader import Trace
+from harness.trace.reader import Trace, read
 from harness.trace.states import true_state
 
 _BATCH = 50_000  # switches in a packet
@@ -25,8 +25,9 @@ _BATCH = 50_000  # switches in a packet
 _STATES = {"R": 0, "S": 1, "D": 2, "T": 4, "t": 8, "X": 16, "Z": 32, "P": 64, "I": 128, "R+": 256}
 
 
-def export(trace: Trace, target: Path, kind: str) -> list[Path]:
+def export(recording: Path, target: Path, kind: str, formats_from: Path | None) -> list[Path]:
     """Write the trace to the file `target`."""
+    trace = read(recording, formats_from=formats_from)
     with whole_file(target) as file:
         file.write(_system(trace).SerializeToString())
         for cpu in np.unique(numbers(trace.switches, "cpu")).tolist():

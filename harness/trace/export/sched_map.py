@@ -12,13 +12,14 @@ from pathlib import Path
 from harness.trace.columns import codes, numbers, texts
 from harness.trace.comms import to_bytes
 from harness.trace.files import whole_file
-from harness.trace.reader import Trace
+from harness.trace.reader import Trace, read
 
 _BATCH = 10_000  # lines written at a time
 
 
-def export(trace: Trace, target: Path, kind: str) -> list[Path]:
+def export(recording: Path, target: Path, kind: str, formats_from: Path | None) -> list[Path]:
     """Write the text to the file `target`."""
+    trace = read(recording, formats_from=formats_from)
     with whole_file(target) as file:
         batch: list[bytes] = []
         for line in lines(trace):

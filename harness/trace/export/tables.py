@@ -1,31 +1,39 @@
-"""Every table as CSV or Parquet, one file each, into a folder."""
+"""Every table as CSV or Parquet, one file each, into a folder, in memory that does not grow with the recording."""
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pc_csv
+import pyarrow.parquet as pq
 
+from harness.trace.convert import convert
 from harness.trace.files import whole_file
-from harness.trace.parquet import write_table
-from harness.trace.reader import Trace
-from harness.trace.slicing import slices
-from harness.trace.tables import EVENT_TABLES
+from harness.writing import writing
+
+BATCH = 1 << 14  # rows; their runnable sets as text take many times the memory of the numbers
 
 
-def export(trace: Trace, target: Path, kind: str) -> list[Path]:
+def export(recording: Path, target: Path, kind: str, formats_from: Path | None) -> list[Path]:
     """Write `switches.csv` (or `.parquet`) and so on into the folder `target`."""
-    tables = {name: getattr(trace, name) for name in EVENT_TABLES} | {"slices": slices(trace)}
     if kind == "parquet":
-        return [write_table(table, target / f"{name}.parquet") for name, table in tables.items()]
-    return [_csv(table, target / f"{name}.csv") for name, table in tables.items()]
+        return list(convert(recording, target, formats_from=formats_from).paths.values())
+    with writing(target):
+        target.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".tables-", dir=target) as folder:
+        tables = convert(recording, folder, formats_from=formats_from).paths
+        return [_csv(table, target / f"{name}.csv") for name, table in tables.items()]
 
 
-def _csv(table: pa.Table, path: Path) -> Path:
-    with whole_file(path) as file:
-        pc_csv.write_csv(_flat(table), file)
+def _csv(table: Path, path: Path) -> Path:
+    with whole_file(path) as file, pq.ParquetFile(table) as source:
+        writer = pc_csv.CSVWriter(file, _flat(source.schema_arrow.empty_table()).schema)
+        for batch in source.iter_batches(BATCH):
+            writer.write_table(_flat(pa.Table.from_batches([batch])))
+        writer.close()
     return path
 
 

@@ -16,6 +16,7 @@ from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import Trace as PerfettoT
 
 import harness.trace
 from harness.errors import TraceError, UsageError
+from harness.trace import commands
 from harness.trace.comms import to_bytes
 from harness.trace.export import export
 from harness.trace.export.sched_map import lines
@@ -24,7 +25,7 @@ from harness.trace.sched_map import import_sched_map
 
 def test_the_perfetto_trace_read_back_has_every_switch_and_wakeup(hostile_recording: Path, tmp_path: Path) -> None:
     trace = harness.trace.read(hostile_recording)
-    (target,) = export(trace, "perfetto", tmp_path / "trace.pftrace")
+    (target,) = export(hostile_recording, "perfetto", tmp_path / "trace.pftrace")
     packets = PerfettoTrace.FromString(target.read_bytes()).packet
     assert packets[0].system_info.utsname.release == trace.header.os_release
     switches, wakings = [], []
@@ -57,7 +58,7 @@ def test_a_perfetto_trace_of_many_batches_loses_nothing(
 ) -> None:
     monkeypatch.setattr("harness.trace.export.perfetto._BATCH", 100)
     trace = harness.trace.read(nginx_recording)
-    (target,) = export(trace, "perfetto", tmp_path / "trace.pftrace")
+    (target,) = export(nginx_recording, "perfetto", tmp_path / "trace.pftrace")
     packets = PerfettoTrace.FromString(target.read_bytes()).packet[1:]
     assert len(packets) == -(-trace.switches.num_rows // 100)
     bundles = [packet.ftrace_events.compact_sched for packet in packets]
@@ -67,7 +68,7 @@ def test_a_perfetto_trace_of_many_batches_loses_nothing(
 
 def test_csv_holds_every_table_row_for_row(hostile_recording: Path, tmp_path: Path) -> None:
     trace = harness.trace.read(hostile_recording)
-    written = {path.stem: path for path in export(trace, "csv", tmp_path)}
+    written = {path.stem: path for path in export(hostile_recording, "csv", tmp_path)}
     with written["switches"].open(newline="", encoding="utf-8") as file:
         assert list(csv.DictReader(file)) == [
             {name: str(value) for name, value in row.items()} for row in trace.switches.to_pylist()
@@ -76,20 +77,29 @@ def test_csv_holds_every_table_row_for_row(hostile_recording: Path, tmp_path: Pa
         runnable = [row["runnable"] for row in csv.DictReader(file)]
     expected = harness.trace.slices(trace)["runnable"].to_pylist()
     assert runnable == [" ".join(map(str, tids)) for tids in expected]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in written.values())
 
 
 def test_parquet_holds_every_table(nginx_recording: Path, tmp_path: Path) -> None:
     trace = harness.trace.read(nginx_recording)
-    written = {path.stem: path for path in export(trace, "parquet", tmp_path / "out")}
+    written = {path.stem: path for path in export(nginx_recording, "parquet", tmp_path / "out")}
     assert set(written) == {
         "switches", "wakeups", "runtimes", "migrations", "forks", "execs", "exits", "slices",
     }  # fmt: skip
     assert pq.read_table(written["migrations"]).to_pylist() == trace.migrations.to_pylist()
 
 
+@pytest.mark.parametrize("kind", ["csv", "perf-sched-map"])
+def test_what_cannot_be_read_is_told_of_once_with_its_path(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "perf.data").write_bytes(b"no recording")
+    with pytest.raises(TraceError) as caught:
+        commands.export(tmp_path / "perf.data", kind, tmp_path / "out")
+    assert str(caught.value).count(str(tmp_path)) == 1
+
+
 def test_an_unknown_format_is_refused_with_the_known_ones(nginx_recording: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="csv, parquet, perf-sched-map, perfetto"):
-        export(harness.trace.read(nginx_recording), "json", tmp_path)
+        export(nginx_recording, "json", tmp_path)
 
 
 def test_the_sched_map_text_is_that_of_perf(nginx_recording: Path) -> None:
@@ -117,7 +127,7 @@ def test_perf_s_own_text_is_read_as_the_switches_it_was_made_of(hostile_recordin
 
 def test_our_own_text_is_read_back(hostile_recording: Path, tmp_path: Path) -> None:
     trace = harness.trace.read(hostile_recording)
-    (target,) = export(trace, "perf-sched-map", tmp_path / "map.txt")
+    (target,) = export(hostile_recording, "perf-sched-map", tmp_path / "map.txt")
     read = import_sched_map(target).switches.to_pylist()
     for row, switch in zip(read, trace.switches.to_pylist(), strict=True):
         assert (row["cpu"], row["next_tid"]) == (switch["cpu"], switch["next_tid"])
@@ -135,7 +145,7 @@ def test_any_name_survives_the_text_and_back(names: list[bytes], tmp_path_factor
         (1_000_000 * (place + 1), place % 3, b"x", 500, 1, name, 1000 + place) for place, name in enumerate(names)
     ]
     (folder / "perf.data").write_bytes(Forge().write(switches))
-    (target,) = export(harness.trace.read(folder / "perf.data"), "perf-sched-map", folder / "map.txt")
+    (target,) = export(folder / "perf.data", "perf-sched-map", folder / "map.txt")
     read = import_sched_map(target).switches
     assert [to_bytes(text) for text in read["next_comm"].to_pylist()] == names
     assert read["next_tid"].to_pylist() == [1000 + place for place in range(len(names))]
@@ -164,7 +174,7 @@ def test_the_paper_s_text_with_colons_in_names_is_read(tmp_path: Path) -> None:
 def test_reused_tags_are_warned_about(tmp_path: Path) -> None:
     switches: list[Switch] = [(1000 * place, 0, b"x", 1, 1, b"t", 10 + place) for place in range(1, 300)]
     (tmp_path / "perf.data").write_bytes(Forge().write(switches))
-    (target,) = export(harness.trace.read(tmp_path / "perf.data"), "perf-sched-map", tmp_path / "map.txt")
+    (target,) = export(tmp_path / "perf.data", "perf-sched-map", tmp_path / "map.txt")
     imported = import_sched_map(target)
     assert imported.switches["next_tid"].to_pylist() == [10 + place for place in range(1, 300)]
     assert any("39 tags stand for more than one task" in warning for warning in imported.warnings)
