@@ -6,8 +6,9 @@ again. Going on after an interruption is therefore the same loop, run once more.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,10 +96,24 @@ class Campaign:
             yield shortcomings
         except Interrupted as stop:
             self._folder.update(state="interrupted", error=stop.what)
+            self._say_what_is_there()
             raise
         except BaseException as error:
             text = str(error) if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}"
             self._folder.update(state="failed", error=text)
+            self._say_what_is_there()
             raise
         told = "; ".join(shortcomings)
         self._folder.update(state="failed" if told else "done", error=told or None)
+
+    def _say_what_is_there(self) -> None:
+        """How a run that ended before its time can be gone on with, or looked at as it is."""
+        planned = plan.trials(self._experiment)
+        usable = sum(self._folder.done(f"trial:{trial.name}") for trial in planned)
+        run = shlex.quote(str(self._folder.path))
+        look = f"; `harness report {run}` reports on what is there" if usable else ""
+        with suppress(OSError):  # the terminal may be what is gone
+            self._view.say(
+                "info",
+                f"{usable} of {len(planned)} trials are recorded: `harness run --resume {run}` goes on with them{look}",
+            )

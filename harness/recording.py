@@ -75,7 +75,8 @@ class Recording:
             self._view.say("info", f"all {len(group)} trials are recorded already")
             return
         with self._machine(todo[0].machine) as ready:
-            self._provision(ready, todo)
+            packages = self._provision(ready, todo)
+            self._note_arms(todo, ready, packages)
             for trial in todo:
                 self._trial(ready, trial)
 
@@ -141,12 +142,20 @@ class Recording:
                 )
         return box
 
-    def _provision(self, ready: Ready, trials: Sequence[Trial]) -> None:
+    def _provision(self, ready: Ready, trials: Sequence[Trial]) -> dict[str, str]:
+        """Install what the trials need; returns the packages that are installed, with their versions."""
         roles = list(dict.fromkeys([*ROLES, *(role for trial in trials for role in trial.load.roles)]))
         with recorded_step(self._folder, self._view, "provision", f"Install {', '.join(roles)}") as step:
             done = self._tools.provision([ready.host], roles, self._folder.path / "machine", step.watcher)
             packages = done.packages.get(ready.host.name, {})
             step.detail.update(roles=roles, ok=done.ok, changed=done.changed, packages=packages, facts=done.facts)
+        return packages
+
+    def _note_arms(self, trials: Sequence[Trial], ready: Ready, packages: dict[str, str]) -> None:
+        """Each arm keeps what it was recorded on: with several machines, the manifest's own entries are of the last."""
+        before = self._folder.manifest
+        on = {"box": before["box"], "machine": ready.facts, "packages": packages}
+        self._folder.update(arms={**before.get("arms", {}), **{trial.arm.name: on for trial in trials}})
 
     def _trial(self, ready: Ready, trial: Trial) -> None:
         """Attempt the trial until it is usable, cannot get better, or its attempts are used up.

@@ -46,6 +46,7 @@ def new(name: str, experiment: Experiment, command: Sequence[str]) -> dict[str, 
         "host": host_facts(),
         "box": None,
         "machine": None,
+        "arms": {},
         "steps": {},
     }
 

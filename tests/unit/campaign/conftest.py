@@ -59,7 +59,7 @@ class World:
         return name
 
     def _machine(self, wanted: MachineSpec, box: Any, place: Path, name: str) -> FakeMachine:
-        return FakeMachine(self, wanted.box, place)
+        return FakeMachine(self, wanted.box, place, wanted.memory_mb)
 
     def _provision(self, hosts: list[Host], roles: list[str], *_: Any) -> ProvisionReport:
         self.log.append(f"provision {' '.join(roles)}")
@@ -80,8 +80,8 @@ class World:
 
 
 class FakeMachine:
-    def __init__(self, world: World, box: str, place: Path) -> None:
-        self.world, self.box, self.place = world, box, place
+    def __init__(self, world: World, box: str, place: Path, memory_mb: int) -> None:
+        self.world, self.box, self.place, self.memory_mb = world, box, place, memory_mb
 
     def up(self, watcher: Watcher) -> list[Host]:
         self.world.log.append(f"up {self.box}")
@@ -93,7 +93,7 @@ class FakeMachine:
         self.world.up.discard(self.box)
 
     def facts(self) -> dict[str, Any]:
-        return {"kernel": "6.1.0-56-cloud-amd64", "cpus": 1}
+        return {"kernel": "6.1.0-56-cloud-amd64", "cpus": 1, "memory_mb": self.memory_mb}
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from conftest import BAD, GOOD, HOPELESS, FakeMachine, World
 
-from harness import engine, machines, recording
+from harness import engine, machines, recording, report
 from harness.errors import BoxError, GuestError, HostError, Interrupted, LockedError, RemoteError, TrialError
 from harness.remote import Host
 from harness.store import RunFolder
@@ -179,6 +179,56 @@ def test_a_resumed_run_stays_with_the_fallback_it_began_with(start: Start, world
     assert start(folder=folder)[0].run().ok
     assert "box ubuntu-18.04" not in world.log
     assert "the keyring is missing" in folder.manifest["box"]["fallback_reason"]
+
+
+def test_every_arm_keeps_the_machine_it_was_recorded_on(start: Start, world: World) -> None:
+    campaign, folder = start(sweep={"machine.memory_mb": [512, 2048]}, trials={"repeat": 1, "order": "listed"})
+    assert campaign.run().ok
+    arms = folder.manifest["arms"]
+    assert {arm: on["machine"]["memory_mb"] for arm, on in arms.items()} == {
+        "nginx_ab__memory_mb-512": 512,
+        "nginx_ab__memory_mb-2048": 2048,
+    }
+    assert {on["packages"]["nginx"] for on in arms.values()} == {"1.22"}
+
+
+def test_every_arm_keeps_the_box_it_was_recorded_on_also_when_another_goes_on(start: Start, world: World) -> None:
+    sweep, trials = {"machine.box": ["debian-11", "debian-12"]}, {"repeat": 1, "order": "listed", "attempts": 1}
+    world.outcomes = [GOOD, TrialError("gone")]
+    campaign, folder = start(sweep=sweep, trials=trials)
+    with pytest.raises(TrialError):
+        campaign.run()
+    assert start(folder=folder)[0].run().ok
+    assert {arm: on["box"]["name"] for arm, on in folder.manifest["arms"].items()} == {
+        "nginx_ab__box-debian-11": "debian-11",
+        "nginx_ab__box-debian-12": "debian-12",
+    }
+
+
+@pytest.mark.parametrize("error", [TrialError("gone"), Interrupted("stopped by SIGINT")])
+def test_a_run_that_ends_early_says_how_to_go_on_and_how_to_look_at_what_is_there(
+    start: Start, world: World, tmp_path: Path, error: BaseException
+) -> None:
+    world.outcomes = [GOOD, error, error]
+    campaign, folder = start()
+    with pytest.raises(type(error)):
+        campaign.run()
+    (said,) = [line for line in (tmp_path / "screen.txt").read_text().splitlines() if "trials are recorded" in line]
+    assert f"1 of 2 trials are recorded: `harness run --resume {folder.path}` goes on" in said
+    assert f"`harness report {folder.path}`" in said
+    page = report.build(folder.path).read_text()
+    assert "This run is incomplete" in page
+
+
+def test_a_run_that_ends_before_anything_is_recorded_offers_no_report(
+    start: Start, world: World, tmp_path: Path
+) -> None:
+    world.boxes["debian-12"] = BoxError("no space")
+    with pytest.raises(BoxError):
+        start()[0].run()
+    said = (tmp_path / "screen.txt").read_text()
+    assert "0 of 2 trials are recorded: `harness run --resume" in said
+    assert "harness report" not in said
 
 
 def test_without_a_fallback_a_box_that_cannot_be_built_ends_the_run(start: Start, world: World) -> None:
