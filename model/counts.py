@@ -1,16 +1,19 @@
 """Interpolated counts of symbols in nested contexts: the tables behind every predictor that counts.
 
 Witten-Bell smoothing (Witten and Bell, IEEE Trans. Inf. Theory 37(4), 1991): a context seen n times with t distinct
-symbols leaves t / (n + t) of its probability to the next shorter context, and the empty one to the uniform law.
+symbols leaves t / (n + t) of its probability to the next shorter context, and the empty one to the uniform law. Here it
+leaves s t / (n + s t); the strength s is 1 in theirs. The longer contexts are, the rarer each is and the less it is to
+be believed: with contexts of ten values 16 costs a fifth fewer bits than 1 (docs/predictors.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+STRENGTHS = (1, 2, 4, 8, 16, 32, 64)  # tried; whole, so that counting in integers stays exact
 HELD = 8  # parts are merged once the latest has an eighth of the distinct rows that were held before
 
 Rows = tuple[np.ndarray, np.ndarray, np.ndarray]  # contexts (n, depth), symbols (n,), how often each came (n,)
@@ -25,9 +28,22 @@ class _Level:
     symbol: np.ndarray  # int32 (entries,)
     count: np.ndarray  # int64 (entries,)
 
+    def totals(self) -> np.ndarray:
+        """(contexts,) how often each was seen."""
+        return np.add.reduceat(self.count, self.begin[:-1]) if len(self.count) else np.zeros(0, np.int64)
+
+    def seen(self, number: np.ndarray, symbol: np.ndarray, symbols: int) -> np.ndarray:
+        """(n,) how often each symbol came in the context beside it."""
+        pairs = np.repeat(np.arange(len(self.key)), np.diff(self.begin)) * symbols + self.symbol
+        wanted = number * symbols + symbol
+        place = np.minimum(np.searchsorted(pairs, wanted), len(pairs) - 1)
+        return np.where(pairs[place] == wanted, self.count[place], 0)
+
 
 class NestedCounts:
     """Counts of `symbols` symbols in contexts of up to `depth` values, each value below `values`."""
+
+    strength = 1  # how much of a context's probability is left to shorter ones; `choose` may find more to be better
 
     def __init__(self, symbols: int, values: int, depth: int) -> None:
         self.symbols, self.values, self.depth = symbols, values, depth
@@ -71,35 +87,62 @@ class NestedCounts:
     def probabilities(self, context: np.ndarray, depth: int | None = None) -> np.ndarray:
         """(n, symbols) float64 for contexts (n, >= depth), using at most `depth` values of each."""
         probability = np.full((len(context), self.symbols), 1 / self.symbols)
+        for known, number, level in self._found(context, self.depth if depth is None else depth):
+            _blend(probability, known, number, level, self.strength)
+        return probability
+
+    def choose(self, parts: Iterable[tuple[np.ndarray, np.ndarray]], depths: Sequence[int]) -> np.ndarray:
+        """Set the strength that costs the fewest bits on `parts`, each as for `fit`; (depth + 1,) bits it costs in all,
+        by how many values of the contexts are used. Strengths are compared where they are best of `depths`."""
+        bits = np.zeros((self.depth + 1, len(STRENGTHS)))
+        for context, symbol in parts:
+            for depth, probability in enumerate(self._of_symbols(context, symbol)):
+                bits[depth] -= np.log2(probability).sum(axis=1)
+        best = int(bits[list(depths)].min(axis=0).argmin())
+        self.strength = STRENGTHS[best]
+        return bits[:, best]
+
+    def _of_symbols(self, context: np.ndarray, symbol: np.ndarray) -> Iterator[np.ndarray]:
+        """(strengths, n) probability of each row's own symbol, with 0, 1, ... values of its context."""
+        probability = np.full((len(STRENGTHS), len(symbol)), 1 / self.symbols)
+        for known, number, level in self._found(context, self.depth):
+            left = np.array(STRENGTHS)[:, None] * np.diff(level.begin)[number]
+            seen = level.seen(number, symbol[known], self.symbols)
+            probability[:, known] = (left * probability[:, known] + seen) / (left + level.totals()[number])
+            yield probability
+
+    def _found(self, context: np.ndarray, depth: int) -> Iterator[tuple[np.ndarray, np.ndarray, _Level]]:
+        """For each level down to `depth`: the rows whose context has been seen, its number, and the level."""
         number = np.zeros(len(context), np.int64)
-        known = np.arange(len(context))  # rows whose context has been seen so far
-        for level_depth, level in enumerate(self.levels[: (self.depth if depth is None else depth) + 1]):
+        known = np.arange(len(context))
+        for level_depth, level in enumerate(self.levels[: depth + 1]):
             key = number if level_depth == 0 else number * self.values + context[known, level_depth - 1]
             place = np.minimum(np.searchsorted(level.key, key), len(level.key) - 1)
             seen = level.key[place] == key
             known, number = known[seen], place[seen]
-            _blend(probability, known, number, level)
-        return probability
+            yield known, number, level
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Everything counted, as flat arrays."""
-        return {
+        """Everything counted, as flat arrays, and the strength."""
+        counted = {
             f"{depth}.{name}": getattr(level, name)
             for depth, level in enumerate(self.levels)
             for name in ("key", "begin", "symbol", "count")
         }
+        return {"strength": np.array([self.strength], np.int64), **counted}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Take back what `arrays` gave."""
+        """Take back what `arrays` gave; where no strength is told, it was 1, as it once was for all."""
+        self.strength = int(arrays["strength"][0]) if "strength" in arrays else 1
         names = ("key", "begin", "symbol", "count")
         self.levels = [_Level(*(arrays[f"{depth}.{name}"] for name in names)) for depth in range(self.depth + 1)]
 
 
-def _blend(probability: np.ndarray, rows: np.ndarray, number: np.ndarray, level: _Level) -> None:
+def _blend(probability: np.ndarray, rows: np.ndarray, number: np.ndarray, level: _Level, strength: int) -> None:
     """Mix the counts of each row's context into what the shorter contexts said, in place."""
     begin, distinct = level.begin[number], level.begin[number + 1] - level.begin[number]
-    totals = np.add.reduceat(level.count, level.begin[:-1])[number] if len(level.count) else np.zeros(0)
+    left = strength * distinct
+    totals = level.totals()[number] + left
     entries = np.arange(distinct.sum()) + np.repeat(begin - np.cumsum(distinct) + distinct, distinct)
-    probability[rows] *= (distinct / (totals + distinct))[:, None]
-    share = level.count[entries] / np.repeat(totals + distinct, distinct)
-    probability[np.repeat(rows, distinct), level.symbol[entries]] += share
+    probability[rows] *= (left / totals)[:, None]
+    probability[np.repeat(rows, distinct), level.symbol[entries]] += level.count[entries] / np.repeat(totals, distinct)

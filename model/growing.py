@@ -39,9 +39,10 @@ class GrowingCounts:
             node = self._find(tuple(context[:length]))
             if node is None:
                 break
-            probability *= node.distinct
-            probability += node.count
-            probability /= node.total + node.distinct
+            left = self.fitted.strength * len(node.count)
+            probability *= left
+            probability[list(node.count)] += list(node.count.values())
+            probability /= node.total + left
         return probability
 
     def learn(self, context: Sequence[int], symbol: int) -> None:
@@ -50,9 +51,8 @@ class GrowingCounts:
             place = tuple(context[:length])
             node = self._find(place)
             if node is None:
-                node = self._nodes[place] = _Node(np.zeros(self.fitted.symbols), 0, 0)
-            node.distinct += node.count[symbol] == 0
-            node.count[symbol] += 1
+                node = self._nodes[place] = _Node({}, 0)
+            node.count[symbol] = node.count.get(symbol, 0) + 1
             node.total += 1
 
     def _find(self, context: tuple[int, ...]) -> _Node | None:
@@ -68,16 +68,14 @@ class GrowingCounts:
             if number == len(level.key) or level.key[number] != key:
                 return None
         entries = slice(level.begin[number], level.begin[number + 1])
-        count = np.zeros(self.fitted.symbols)
-        count[level.symbol[entries]] = level.count[entries]
-        return _Node(count, int(count.sum()), int((count > 0).sum()))
+        count = dict(zip(level.symbol[entries].tolist(), level.count[entries].tolist(), strict=True))
+        return _Node(count, sum(count.values()))
 
 
 @dataclass
 class _Node:
-    count: np.ndarray  # (symbols,)
+    count: dict[int, int]  # by symbol; most contexts are followed by few
     total: int
-    distinct: int
 
 
 class GrowingSlices:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from model.counts import NestedCounts
 from model.data import Segment
 from model.density import BINS, Histogram, bin_of
-from model.history import past_marks
-
-CHOSEN_BY = 1 << 14  # events that are gone through at once; 160 probabilities each
+from model.history import Past, past_marks
 
 
 class SliceTable:
@@ -24,17 +22,13 @@ class SliceTable:
 
     def fit(self, segments: Sequence[Segment]) -> None:
         """Count the slices of `segments`."""
-        pieces = [part for segment in segments for part in segment.parts()]
-        self.counts.fit_parts((self.context(part), bin_of(part.slice_us())) for part in pieces)
+        self.counts.fit_parts(self._parts(segments))
 
     def choose(self, valid: Sequence[Segment]) -> None:
-        """Look back only as far as pays on `valid`."""
-        nats = np.zeros(self.lags + 1)
-        for part in (part for segment in valid for part in segment.parts(CHOSEN_BY)):
-            context, dt_us = self.context(part), part.slice_us()
-            for lags in range(self.lags + 1):
-                nats[lags] -= Histogram(self.counts.probabilities(context, lags + 1)).log_pdf(dt_us).sum()
-        self.used = int(nats.argmin())
+        """Look back only as far as pays on `valid`, and believe the longest contexts as much."""
+        depths = range(1, self.counts.depth + 1)
+        bits = self.counts.choose(self._parts(valid), depths)
+        self.used = int(bits[1:].argmin())
 
     def predict(self, segment: Segment) -> Histogram:
         """The densities of a segment's slices, each given its own mark."""
@@ -45,8 +39,12 @@ class SliceTable:
         context = np.array([[mark, *past[: self.lags]]], np.int64)
         return Histogram(self.counts.probabilities(context, self.used + 1))
 
+    def of_past(self, mark: int, past: Past) -> Histogram:
+        """The same after what lies in the one row of `past`."""
+        return self.of(mark, past.mark[0].tolist())
+
     def arrays(self) -> dict[str, np.ndarray]:
-        """Everything counted."""
+        """Everything counted, and how far it is looked back."""
         counted = {f"slice.{name}": array for name, array in self.counts.arrays().items()}
         return {"slice_lags": np.array([self.used], np.int64), **counted}
 
@@ -59,3 +57,7 @@ class SliceTable:
         """(n, 1 + lags) int64: each event's own mark, and those before it, the latest first."""
         mine = segment.of(segment.stream.mark).astype(np.int64)[:, None]
         return np.concatenate([mine, past_marks([segment], self.lags, self.absent)], axis=1)
+
+    def _parts(self, segments: Sequence[Segment]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for part in (part for segment in segments for part in segment.parts()):
+            yield self.context(part), bin_of(part.slice_us())

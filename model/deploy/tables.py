@@ -39,7 +39,7 @@ def _nodes(counts: NestedCounts, used: int) -> list[str]:
     bits, slot_key, slot_context = slots(keys + 1, np.arange(1, len(keys) + 1))
     mark, probability = _foreseen(counts, used)
     return [
-        f"enum {{ VALUES = {counts.values}, SLOT_BITS = {bits} }};",
+        f"enum {{ VALUES = {counts.values}, SLOT_BITS = {bits}, STRENGTH = {counts.strength} }};",
         whole("slot_key", slot_key),
         whole("slot_context", slot_context),
         whole("best_mark", mark),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from model.density import Histogram
 from model.growing import GrowingCounts, Learner
 from model.history import Past
 from model.predictors.protocol import OnProgress, Prediction
-from model.slice_table import CHOSEN_BY, SliceTable
+from model.slice_table import SliceTable
 
 
 class Counted:
@@ -37,6 +37,10 @@ class Counted:
         """All context values are below this."""
         return marks + 1
 
+    def slice_table(self, marks: int) -> SliceTable:
+        """The histograms of slices, empty."""
+        return SliceTable(marks, self.slice_lags)
+
     def prepare(self, train: Sequence[Segment]) -> None:
         """Measure on the train part whatever `columns` needs; nothing by default."""
 
@@ -46,18 +50,21 @@ class Counted:
         """Count the train part; the history has one row per depth tried, with its bits on the validation part."""
         on_progress("counting", 0, None)
         self._shape(marks, self.depth)
-        self.prepare(train)
-        pieces = [part for segment in train for part in segment.parts()]
-        self.counts.fit_parts((self._context([part]), part.of(part.stream.mark)) for part in pieces)
         self.slices.fit(train)
+        if valid:
+            self.slices.choose(valid)
+        return self.count(train, valid)
+
+    def count(self, train: Sequence[Segment], valid: Sequence[Segment]) -> list[dict[str, float]]:
+        """Count the marks, and choose by `valid` how much of a context is used and how far it is believed."""
+        self.prepare(train)
+        self.counts.fit_parts(self._parts(train))
         if not valid:
             return []
-        self.slices.choose(valid)
         tried = range(self.depth + 1) if self.chosen else [self.depth]
-        bits = self._bits(valid, tried)
-        history = [{"order": float(depth), "valid_bits": bits[depth]} for depth in tried]
-        self.used = int(min(history, key=lambda row: row["valid_bits"])["order"])
-        return history
+        bits = self.counts.choose(self._parts(valid), tried) / sum(map(len, valid))
+        self.used = min(tried, key=lambda depth: bits[depth])
+        return [{"order": float(depth), "valid_bits": float(bits[depth])} for depth in tried]
 
     def predict(self, segment: Segment) -> Prediction:
         """Marks from the counts, slices from the histograms."""
@@ -93,20 +100,14 @@ class Counted:
     def _shape(self, marks: int, used: int) -> None:
         self.absent, self.used = marks, used  # `absent` stands for the events before a stream's first
         self.counts = NestedCounts(marks, self.values(marks), self.depth)
-        self.slices = SliceTable(marks, self.slice_lags)
+        self.slices = self.slice_table(marks)
 
     def _context(self, segments: Sequence[Segment]) -> np.ndarray:
         return self.columns(Past.of(segments, self.lags, self.absent))
 
-    def _bits(self, segments: Sequence[Segment], depths: Sequence[int]) -> dict[int, float]:
-        """Mean bits of the marks of all segments, by depth."""
-        total = dict.fromkeys(depths, 0.0)
-        for part in (part for segment in segments for part in segment.parts(CHOSEN_BY)):
-            context, mark = self._context([part]), part.of(part.stream.mark)
-            for depth in depths:
-                probability = self.counts.probabilities(context, depth)
-                total[depth] -= float(np.log2(probability[np.arange(len(probability)), mark]).sum())
-        return {depth: bits / sum(map(len, segments)) for depth, bits in total.items()}
+    def _parts(self, segments: Sequence[Segment]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for part in (part for segment in segments for part in segment.parts()):
+            yield self._context([part]), part.of(part.stream.mark)
 
 
 class CountedSession:
@@ -121,7 +122,7 @@ class CountedSession:
 
     def slice_of(self, mark: int) -> Histogram:
         """The density of the next slice, should `mark` be picked."""
-        return self.counted.slices.of(mark, self.past.mark[0])
+        return self.counted.slices.of_past(mark, self.past)
 
     def push(self, mark: int, slice_us: float, end_state: int) -> None:
         """Remember what happened."""

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from model.counts import NestedCounts
 from model.data import STATES, Segment
 from model.errors import SettingError
 from model.growing import Learner
 from model.history import Past, own_us
 from model.predictors.counted import Counted
-from model.predictors.protocol import OnProgress
+from model.slice_history import WINDOW, SliceHistory
 
 LONGEST = 8
 BINS_TRIED = (2, 4, 8, 16)
@@ -21,13 +22,14 @@ MOST_BINS = 64
 class SliceMarkov(Counted):
     """Up to `max_order` events of history, each as its mark, then its end state and one of `bins` classes of length.
 
-    How far back to look, whether to look at the state and length of the event furthest back, and the number of classes
-    where none is given, are chosen on the validation part.
+    How far back to look, whether to look at the state and length of the event furthest back, how far long contexts are
+    believed, and the number of classes where none is given, are chosen on the validation part.
     """
 
     regime = "slices"
+    slice_lags = WINDOW
 
-    def __init__(self, max_order: int = 5, bins: int | None = None) -> None:
+    def __init__(self, max_order: int = LONGEST, bins: int | None = None) -> None:
         if not 1 <= max_order <= LONGEST or not 1 <= (bins or 1) <= MOST_BINS:
             raise SettingError(f"slice_markov: expected a max_order of 1 to {LONGEST} and 1 to {MOST_BINS} bins")
         super().__init__(depth=2 * max_order, lags=max_order)
@@ -39,17 +41,22 @@ class SliceMarkov(Counted):
         """The constructor's arguments."""
         return {"max_order": self.max_order, "bins": self.bins}
 
-    def fit(
-        self, train: Sequence[Segment], valid: Sequence[Segment], marks: int, on_progress: OnProgress
-    ) -> list[dict[str, float]]:
+    def count(self, train: Sequence[Segment], valid: Sequence[Segment]) -> list[dict[str, float]]:
         """Count once for each number of classes tried, and again with the best; the history is that of the best."""
         if self.bins is None and valid:
             bits = {}
             for self.classes in BINS_TRIED:
-                rows = super().fit(train, valid, marks, on_progress)
-                bits[self.classes] = min(row["valid_bits"] for row in rows)
+                bits[self.classes] = min(row["valid_bits"] for row in self._count(train, valid))
             self.classes = min(bits, key=lambda classes: bits[classes])
-        return super().fit(train, valid, marks, on_progress)
+        return self._count(train, valid)
+
+    def _count(self, train: Sequence[Segment], valid: Sequence[Segment]) -> list[dict[str, float]]:
+        self.counts = NestedCounts(self.absent, self.values(self.absent), self.depth)
+        return super().count(train, valid)
+
+    def slice_table(self, marks: int) -> SliceHistory:
+        """Histograms that see what the marks' counts see."""
+        return SliceHistory(marks)
 
     def values(self, marks: int) -> int:
         """A column holds a mark, or a state and a class of length."""

@@ -36,18 +36,18 @@ static ${name}_prediction foresee(const ${name}_state *state)
     return prediction;
 }
 
-/* Witten-Bell: a context seen `total` times with `distinct` marks leaves distinct / (total + distinct) to shorter ones. */
+/* Witten-Bell: a context seen `total` times with `distinct` marks leaves left / (total + left) to shorter ones. */
 static void blend(int32_t context, double probability[MARKS])
 {
     int32_t begin = first_entry[context], end = first_entry[context + 1], distinct = end - begin;
-    int64_t total = 0;
+    int64_t left = (int64_t)STRENGTH * distinct, total = 0;
 
     for (int32_t entry = begin; entry < end; entry++)
         total += entry_count[entry];
     for (int mark = 0; mark < MARKS; mark++)
-        probability[mark] *= (double)distinct / (double)(total + distinct);
+        probability[mark] *= (double)left / (double)(total + left);
     for (int32_t entry = begin; entry < end; entry++)
-        probability[entry_mark[entry]] += (double)entry_count[entry] / (double)(total + distinct);
+        probability[entry_mark[entry]] += (double)entry_count[entry] / (double)(total + left);
 }
 
 void ${name}_distribution(const ${name}_state *state, double probability[MARKS])

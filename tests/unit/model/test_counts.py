@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.counts import NestedCounts
+from model.counts import STRENGTHS, NestedCounts
 
 
 def fitted(symbols: list[int], depth: int, size: int) -> tuple[NestedCounts, np.ndarray]:
@@ -22,6 +22,42 @@ def test_witten_bell_by_hand() -> None:
     assert counts.probabilities(np.array([[0]]), depth=0)[0] == pytest.approx(empty)
     after_zero = (np.array([0, 2, 1, 0]) + 2 * empty) / (3 + 2)
     assert counts.probabilities(np.array([[0]]))[0] == pytest.approx(after_zero)
+
+
+def test_a_strength_leaves_as_many_times_more_to_shorter_contexts() -> None:
+    counts, _ = fitted([0, 1, 0, 1, 0, 2], depth=1, size=4)
+    counts.strength = 4
+    empty = (np.array([3, 2, 1, 0]) + 4 * 3 * 0.25) / (6 + 4 * 3)
+    after_zero = (np.array([0, 2, 1, 0]) + 4 * 2 * empty) / (3 + 4 * 2)
+    assert counts.probabilities(np.array([[0]]))[0] == pytest.approx(after_zero)
+
+
+@given(st.integers(0, 2**32), st.integers(0, 3), st.integers(1, 4))
+def test_the_strength_that_is_chosen_costs_the_fewest_bits(seed: int, depth: int, parts: int) -> None:
+    draw = np.random.default_rng(seed)
+    context, symbol = draw.integers(0, 3, (90, depth)), draw.integers(0, 5, 90)
+    counts = NestedCounts(5, 3, depth)
+    counts.fit(context[:40], symbol[:40])
+    held_out = [(context[part::parts], symbol[part::parts]) for part in range(parts)]
+    bits = counts.choose(held_out, [depth])
+    told = {}
+    for counts.strength in STRENGTHS:
+        probability = counts.probabilities(context)
+        told[counts.strength] = -np.log2(probability[np.arange(90), symbol]).sum()
+    assert bits[depth] == pytest.approx(min(told.values()))
+    counts.choose(held_out, [depth])
+    assert told[counts.strength] == pytest.approx(min(told.values()))
+
+
+def test_rare_contexts_are_believed_less_where_they_mislead() -> None:
+    draw = np.random.default_rng(0)
+    context, symbol = draw.integers(0, 200, (4_000, 2)), draw.integers(0, 4, 4_000)
+    misled, told = NestedCounts(4, 200, 2), NestedCounts(4, 200, 2)
+    misled.fit(context[:2_000], symbol[:2_000])
+    misled.choose([(context[2_000:], symbol[2_000:])], [2])
+    told.fit(context[:2_000], context[:2_000].sum(axis=1) % 4)
+    told.choose([(context[:2_000], context[:2_000].sum(axis=1) % 4)], [2])
+    assert (misled.strength, told.strength) == (max(STRENGTHS), 1)
 
 
 def test_a_context_never_seen_says_what_the_shorter_one_says() -> None:
@@ -43,6 +79,14 @@ def test_probabilities_are_positive_and_add_up(symbols: list[int], depth: int) -
 
 def test_arrays_bring_back_the_same_table() -> None:
     counts, context = fitted([0, 1, 2, 2, 1, 0, 0, 1], depth=3, size=3)
+    counts.strength = 8
     other = NestedCounts(3, 4, 3)
     other.restore(counts.arrays())
     assert np.array_equal(counts.probabilities(context), other.probabilities(context))
+
+
+def test_a_table_stored_without_a_strength_says_what_it_said_then() -> None:
+    counts, context = fitted([0, 1, 2, 2, 1, 0, 0, 1], depth=3, size=3)
+    old = NestedCounts(3, 4, 3)
+    old.restore({name: array for name, array in counts.arrays().items() if name != "strength"})
+    assert np.array_equal(counts.probabilities(context), old.probabilities(context))

@@ -114,6 +114,21 @@ def test_every_instruction_set_gives_the_same_bits(
             np.testing.assert_array_equal(left, right)
 
 
+def test_a_table_that_believes_rare_contexts_less_is_the_same_in_c(
+    models: Path, stream: Stream, tmp_path: Path
+) -> None:
+    stored = checkpoint.load(models / "slice_markov")
+    told = []
+    for strength in (1, 16):
+        stored.predictor.counts.strength = strength  # type: ignore[attr-defined]
+        checkpoint.save(tmp_path / f"table_{strength}", stored)
+        _, _, spread = in_c(tmp_path / f"table_{strength}", tmp_path / f"c_{strength}", stream)
+        logs = stored.predictor.predict(Segment(stream, 0, len(stream))).log_probs
+        np.testing.assert_array_equal(np.log(spread), logs)
+        told.append(spread)
+    assert np.abs(told[0] - told[1]).max() > 0.1
+
+
 def test_the_slots_of_a_table_hold_every_context_and_half_of_them_are_free() -> None:
     keys = np.random.default_rng(0).choice(10**12, 5_000, replace=False) + 1
     bits, slot_key, slot_value = slots(keys, np.arange(5_000))

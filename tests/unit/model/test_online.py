@@ -20,11 +20,14 @@ from model.predictors.protocol import unwatched
 SPLIT = (0.7, 0.15, 0.15)
 
 
-@given(st.integers(0, 2**32), st.integers(0, 120), st.integers(0, 3))
-def test_counts_that_grew_say_what_counting_it_all_at_once_says(seed: int, first: int, depth: int) -> None:
+@given(st.integers(0, 2**32), st.integers(0, 120), st.integers(0, 3), st.sampled_from([1, 2, 16]))
+def test_counts_that_grew_say_what_counting_it_all_at_once_says(
+    seed: int, first: int, depth: int, strength: int
+) -> None:
     draw = np.random.default_rng(seed)
     context, symbol = draw.integers(0, 3, (120, depth)), draw.integers(0, 5, 120)
     some, everything = NestedCounts(5, 3, depth), NestedCounts(5, 3, depth)
+    some.strength = everything.strength = strength
     some.fit(context[: max(1, first)], symbol[: max(1, first)])
     everything.fit(context, symbol)
     growing = GrowingCounts(some, depth)

@@ -1,0 +1,92 @@
+"""Histograms of slices over all that the `slices` regime sees."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model import checkpoint, data
+from model.checkpoint import Checkpoint
+from model.data import STATES, Segment
+from model.errors import CheckpointError
+from model.history import Past
+from model.predictors import create
+from model.predictors.protocol import unwatched
+from model.slice_history import CLASSES, COLUMNS, WINDOW, SliceHistory
+from model.slice_table import SliceTable
+
+RECORDING = Path(__file__).parents[2] / "data" / "cfs_6_1"
+
+
+def nats(table: SliceTable, segments: tuple[Segment, ...]) -> float:
+    """Mean over the events of all segments."""
+    told = [-table.predict(segment).log_pdf(segment.slice_us()) for segment in segments]
+    return float(np.concatenate(told).mean())
+
+
+def fitted(table: SliceTable, dataset: data.Dataset) -> SliceTable:
+    table.fit(dataset.train)
+    table.choose(dataset.valid)
+    return table
+
+
+def test_a_context_holds_the_marks_before_then_the_marks_own_last_slice_then_the_rest() -> None:
+    table = SliceHistory(marks=5)
+    table.edges_us = np.arange(1.0, CLASSES)  # a slice of 0.5 us is of class 0, one of 2.5 us of class 2
+    mark = np.array([[4, 3, 2, 1, 2, 0, 0, 0]])
+    slice_us = np.array([[0.5, 1.5, 2.5, 3.5, 9.5, 1.5, 1.5, 1.5]])
+    state = np.array([[0, 1, 2, 3, 0, 0, 0, 0]])
+    past = Past(mark, slice_us, state)
+    ended = [state * CLASSES + place for state, place in ((0, 0), (1, 1), (2, 2), (3, 3))]
+    expected = [2, 4, 3, ended[2], ended[0], ended[1], 2, ended[2], 1, ended[3]]
+    assert table.columns(np.array([2]), past).tolist() == [expected]
+    never = len(STATES) * CLASSES
+    assert table.columns(np.array([5]), past)[0, 3] == never < table.counts.values
+    assert (len(expected), mark.shape[1]) == (COLUMNS, WINDOW)
+
+
+def test_slices_that_hang_on_the_last_one_of_the_same_task_are_foreseen(dataset: data.Dataset) -> None:
+    def alternating(segment: Segment) -> Segment:
+        """Each mark's slices are 10 us and 1 ms in turn, whatever runs between."""
+        stream, slice_ns = segment.stream, segment.stream.slice_ns.copy()
+        for mark in np.unique(stream.mark):
+            mine = np.flatnonzero(stream.mark == mark)
+            slice_ns[mine] = np.where(np.arange(len(mine)) % 2, 10_000, 1_000_000)
+        return Segment(dataclasses.replace(stream, slice_ns=slice_ns), segment.start, segment.stop)
+
+    train, valid, test = (tuple(map(alternating, part)) for part in (dataset.train, dataset.valid, dataset.test))
+    changed = dataclasses.replace(dataset, train=train, valid=valid, test=test)
+    marks = len(dataset.vocabulary)
+    near = nats(fitted(SliceHistory(marks), changed), test)
+    assert near < nats(fitted(SliceTable(marks, 2), changed), test) - 0.3
+
+
+def test_on_a_real_recording_it_is_no_worse_than_marks_alone() -> None:
+    dataset = data.load([RECORDING], mark="task")
+    marks = len(dataset.vocabulary)
+    alone = nats(fitted(SliceTable(marks, 2), dataset), dataset.test)
+    assert nats(fitted(SliceHistory(marks), dataset), dataset.test) < alone
+
+
+def test_a_table_of_an_earlier_version_is_refused_and_told_why(dataset: data.Dataset, tmp_path: Path) -> None:
+    predictor, marks = create("slice_markov", {}), len(dataset.vocabulary)
+    predictor.fit(dataset.train, dataset.valid, marks, unwatched)
+
+    class Earlier:
+        """Stores histograms over marks alone, and no strength."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(predictor, name)
+
+        def arrays(self) -> dict[str, np.ndarray]:
+            own = {name: array for name, array in predictor.arrays().items() if not name.startswith("slice")}
+            del own["strength"]
+            return {**own, **fitted(SliceTable(marks, 2), dataset).arrays()}
+
+    stored = Checkpoint(Earlier(), "slice_markov", dataset.vocabulary, "task", {})  # type: ignore[arg-type]
+    checkpoint.save(tmp_path, stored)
+    with pytest.raises(CheckpointError, match=r"told by marks alone.*train again"):
+        checkpoint.load(tmp_path)
