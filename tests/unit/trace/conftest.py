@@ -1,4 +1,4 @@
-"""Recordings for the tests: one that is kept with the project, and one made here and now."""
+"""The recordings that are kept with the project; `perf_record` makes others here and now."""
 
 from __future__ import annotations
 
@@ -7,24 +7,38 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from perf_record import MORE_EVENTS, record, record_to_pipe
-from shorten import Named, shortened, shortened_pipe
+from shorten import Named, shortened
 
 DATA = Path(__file__).parents[2] / "data"
+
+
+def kept(name: str) -> bytes:
+    """A recording of `tests/data`, unpacked."""
+    return lzma.decompress((DATA / f"{name}.perf.data.xz").read_bytes())
 
 
 @pytest.fixture(scope="session")
 def nginx_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real recording of nginx and ab on one CPU of a 6.18 kernel: 5,756 switches."""
     target = tmp_path_factory.mktemp("kept") / "nginx_ab.perf.data"
-    target.write_bytes(lzma.decompress((DATA / "nginx_ab_one_cpu.perf.data.xz").read_bytes()))
+    target.write_bytes(kept("nginx_ab_one_cpu"))
     return target
 
 
 @pytest.fixture(scope="session")
 def hostile_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All CPUs, hostile names, migrations, forks, execs and exits, recorded now."""
-    return record(tmp_path_factory.mktemp("hostile") / "perf.data", *MORE_EVENTS)
+    """All CPUs of the same kernel, hostile names, migrations, forks, execs and exits."""
+    target = tmp_path_factory.mktemp("hostile") / "perf.data"
+    target.write_bytes(kept("hostile_names"))
+    return target
+
+
+@pytest.fixture(scope="session")
+def lossy_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording that lost events."""
+    target = tmp_path_factory.mktemp("lossy") / "perf.data"
+    target.write_bytes(kept("lost_events"))
+    return target
 
 
 @pytest.fixture(params=["0", "1"], ids=["numpy", "compiled"], scope="module")
@@ -42,14 +56,12 @@ def small(nginx_recording: Path) -> bytes:
 
 
 @pytest.fixture(scope="session")
-def piped(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+def piped() -> bytes:
     """The beginning of a recording that came out of a pipe."""
-    return shortened_pipe(record_to_pipe(tmp_path_factory.mktemp("piped") / "perf.data", rounds=1).read_bytes())
+    return Named(kept("from_a_pipe"))
 
 
 @pytest.fixture(scope="session")
-def packed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+def packed() -> bytes:
     """A short recording whose records are compressed, with callchains and every event."""
-    return Named(
-        record(tmp_path_factory.mktemp("packed") / "perf.data", "-z", "-g", *MORE_EVENTS, rounds=1).read_bytes()
-    )
+    return Named(kept("compressed"))

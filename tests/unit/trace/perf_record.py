@@ -1,17 +1,28 @@
-"""Makes real recordings of a load with hostile task names."""
+"""Makes real recordings of a load with hostile task names.
+
+Run as a program: `perf_record.py FOLDER` makes those anew that are kept in `tests/data` (see KEPT). What a test says of
+a recording's content must hold for any recording, or else be said of a kept one: a host does what it likes meanwhile.
+"""
 
 from __future__ import annotations
 
+import lzma
 import os
 import signal
 import subprocess
 import sys
-import time
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
+import waiting
+from shorten import shortened_pipe
+
 BUSY = Path(__file__).with_name("busy.py")
 MORE_EVENTS = ("-e", "sched:sched_process_exec", "-e", "sched:sched_process_exit", "-e", "sched:sched_wakeup")
+LIMIT_S = 240
+FOR_EVER = 1_000_000_000  # rounds
 
 
 def record(target: Path, *options: str, rounds: int = 20) -> Path:
@@ -25,23 +36,23 @@ def record_to_pipe(target: Path, *options: str, rounds: int = 20) -> Path:
         return _run(target, "-", options, rounds, out)
 
 
-def record_overrun(target: Path) -> Path:
-    """A recording that lost events: its one page of buffer per CPU fills faster than perf empties it."""
-    load = ["perf", "bench", "sched", "messaging", "-g", "2", "-l", "300", "-p"]
-    command = ["perf", "sched", "record", "-m", "1", "-o", target.name, "--", *load]
-    subprocess.run(command, cwd=target.parent, capture_output=True, check=True, timeout=120)
+def record_killed(target: Path) -> Path:
+    """A recording whose recorder was killed while it recorded."""
+    command = ["perf", "sched", "record", "-m", "8", "-o", target.name, "--", sys.executable, str(BUSY), str(FOR_EVER)]
+    recorder = subprocess.Popen(command, cwd=target.parent, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        waiting.until(lambda: target.exists() and target.stat().st_size > 500_000)
+    finally:
+        os.killpg(recorder.pid, signal.SIGKILL)
+        recorder.wait(timeout=LIMIT_S)
     return target
 
 
-def record_killed(target: Path) -> Path:
-    """A recording whose recorder was killed while it recorded."""
-    command = ["perf", "sched", "record", "-m", "8", "-o", target.name, "--", sys.executable, str(BUSY), "3000"]
-    recorder = subprocess.Popen(command, cwd=target.parent, stderr=subprocess.DEVNULL, start_new_session=True)
-    deadline = time.monotonic() + 30
-    while (not target.exists() or target.stat().st_size < 1_000_000) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    os.killpg(recorder.pid, signal.SIGKILL)
-    recorder.wait(timeout=30)
+def record_overrun(target: Path) -> Path:
+    """A recording that lost events: its one page of buffer per CPU fills faster than perf empties it."""
+    load = ["perf", "bench", "sched", "messaging", "-g", "2", "-l", "30", "-p"]
+    command = ["perf", "sched", "record", "-m", "1", "-o", target.name, "--", *load]
+    subprocess.run(command, cwd=target.parent, capture_output=True, check=True, timeout=LIMIT_S)
     return target
 
 
@@ -52,8 +63,31 @@ def _run(target: Path, output: str, options: tuple[str, ...], rounds: int, stdou
         cwd=target.parent,
         stdout=stdout,
         stderr=subprocess.PIPE,
-        timeout=120,
+        timeout=LIMIT_S,
     )
     made = target.is_dir() or (target.exists() and target.stat().st_size > 0)
     assert made, f"perf made no recording (these tests need root and perf): {done.stderr.decode(errors='replace')}"
     return target
+
+
+KEPT: dict[str, Callable[[Path], bytes]] = {
+    # all CPUs, hostile names, migrations, forks, execs and exits
+    "hostile_names": lambda path: record(path, *MORE_EVENTS).read_bytes(),
+    # compressed records, with callchains and every event
+    "compressed": lambda path: record(path, "-z", "-g", *MORE_EVENTS, rounds=1).read_bytes(),
+    # the beginning of what came out of a pipe
+    "from_a_pipe": lambda path: bytes(shortened_pipe(record_to_pipe(path, rounds=1).read_bytes())),
+    "lost_events": lambda path: record_overrun(path).read_bytes(),
+}
+
+
+def main(folder: Path) -> None:
+    """Make every kept recording anew, under the name by which `kept` finds it."""
+    for name, make in KEPT.items():
+        with tempfile.TemporaryDirectory() as made:
+            content = make(Path(made) / "perf.data")
+        (folder / f"{name}.perf.data.xz").write_bytes(lzma.compress(content, preset=9 | lzma.PRESET_EXTREME))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -13,6 +13,7 @@ import pyarrow as pa
 from harness.trace.comms import to_bytes
 
 Row = tuple[int, int, bytes]  # time in ns, CPU, the event's own text
+LIMIT_S = 240
 _HEAD = re.compile(rb"^ *(-?\d+) +\[(\d+)\] +(\d+)\.(\d{9}): +sched:(sched_\w+): ", re.MULTILINE)
 
 
@@ -22,7 +23,7 @@ def script(recording: Path) -> dict[str, list[Row]]:
         ["perf", "script", "-G", "-i", str(recording), "--ns", "-F", "tid,cpu,time,event,trace"],
         capture_output=True,
         check=True,
-        timeout=120,
+        timeout=LIMIT_S,
     ).stdout
     heads = list(_HEAD.finditer(said))
     ends = [head.start() for head in heads[1:]] + [len(said)]

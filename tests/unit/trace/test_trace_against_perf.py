@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pytest
 from busy import NAMES
 from older import for_older_perf
-from perf_record import MORE_EVENTS, record, record_killed, record_overrun, record_to_pipe
+from perf_record import MORE_EVENTS, record, record_killed, record_to_pipe
 
 import harness.trace
 from harness.trace.comms import to_text
@@ -105,31 +105,30 @@ def test_folders_of_recordings_are_read_as_perf_reads_them(tmp_path: Path, optio
     assert "sched_switch" in assert_equal_to_perf(recording, ties=False)
 
 
-def test_a_recording_that_lost_events_is_read_as_perf_reads_it_and_its_losses_are_counted(tmp_path: Path) -> None:
-    recording = record_overrun(tmp_path / "perf.data")
-    assert_equal_to_perf(recording)
+def test_a_recording_that_lost_events_is_read_as_perf_reads_it_and_its_losses_are_counted(
+    lossy_recording: Path,
+) -> None:
+    assert_equal_to_perf(lossy_recording)
     said = subprocess.run(
-        ["perf", "script", "-i", str(recording), "--show-lost-events", "-F", "comm,event"],
+        ["perf", "script", "-i", str(lossy_recording), "--show-lost-events", "-F", "comm,event"],
         capture_output=True,
         check=True,
-        timeout=60,
+        timeout=perf_text.LIMIT_S,
     ).stdout
-    quality = harness.trace.read(recording).quality
+    quality = harness.trace.read(lossy_recording).quality
     # what is lost behind the last LOST record is counted by LOST_SAMPLES alone, which perf does not print
     assert quality.lost_events >= sum(map(int, re.findall(rb"PERF_RECORD_LOST lost (\d+)", said))) > 0
     assert quality.chain_breaks > 0
     assert not quality.whole
 
 
-def test_what_a_killed_recorder_left_is_read_with_the_formats_of_another_recording(
-    tmp_path: Path, hostile_recording: Path
-) -> None:
-    recording = record_killed(tmp_path / "perf.data")
+def test_what_a_killed_recorder_left_is_read_with_the_formats_of_another_recording(tmp_path: Path) -> None:
+    recording, whole = record_killed(tmp_path / "perf.data"), record(tmp_path / "whole.perf.data", rounds=1)
     alone = harness.trace.read(recording)
     assert alone.quality.killed
     assert alone.switches.num_rows == 0
     assert any("formats_from" in warning for warning in alone.quality.warnings)
-    trace = harness.trace.read(recording, formats_from=hostile_recording)
+    trace = harness.trace.read(recording, formats_from=whole)
     assert trace.quality.killed
     assert trace.quality.samples == alone.quality.samples == sum(trace.quality.counts.values())
     assert trace.switches.num_rows > 100

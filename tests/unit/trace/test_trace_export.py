@@ -104,7 +104,7 @@ def test_an_unknown_format_is_refused_with_the_known_ones(nginx_recording: Path,
 
 def test_the_sched_map_text_is_that_of_perf(nginx_recording: Path) -> None:
     said = subprocess.run(
-        ["perf", "sched", "map", "-i", str(nginx_recording)], capture_output=True, check=True, timeout=60
+        ["perf", "sched", "map", "-i", str(nginx_recording)], capture_output=True, check=True, timeout=240
     ).stdout.splitlines()
     ours = list(lines(harness.trace.read(nginx_recording)))
     assert len(ours) == len(said)
@@ -116,7 +116,7 @@ def test_perf_s_own_text_is_read_as_the_switches_it_was_made_of(hostile_recordin
     text = tmp_path / "map.txt"
     text.write_bytes(
         subprocess.run(
-            ["perf", "sched", "map", "-i", str(hostile_recording)], capture_output=True, check=True, timeout=60
+            ["perf", "sched", "map", "-i", str(hostile_recording)], capture_output=True, check=True, timeout=240
         ).stdout
     )
     read, switches = import_sched_map(text).switches.to_pylist(), harness.trace.read(hostile_recording).switches

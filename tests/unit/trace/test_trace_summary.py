@@ -29,7 +29,7 @@ _LATENCY = re.compile(
 
 
 def perf(*words: str) -> bytes:
-    return subprocess.run(["perf", "sched", *words], capture_output=True, check=True, timeout=120).stdout
+    return subprocess.run(["perf", "sched", *words], capture_output=True, check=True, timeout=240).stdout
 
 
 def rows(trace: Trace) -> dict[int, dict[str, Any]]:
