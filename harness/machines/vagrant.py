@@ -7,6 +7,7 @@ import re
 import secrets
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from harness import processes
 from harness.boxes import Box, names, recipe
 from harness.errors import HostError, MachineError, RemoteError
 from harness.interrupt import unheard
-from harness.machines import hostkey, images, kvm, libvirt, registry
+from harness.machines import hostkey, images, kvm, libvirt, registry, virtualbox
 from harness.machines.commands import QUICK_S, BoundedVagrant
 from harness.progress import Watcher
 from harness.remote import Host
@@ -240,19 +241,19 @@ def bounded(folder: Path) -> BoundedVagrant:
 
 
 def remove(entry: registry.Entry) -> None:
-    """Take away one recorded machine, also when its run folder is gone. Raises MachineError when it stays."""
+    """Take away one recorded machine, also when its run folder is gone. Raises MachineError when it stays.
+
+    Vagrant is asked first, where the folder is there; whatever it says, the hypervisor knows the machine by its name.
+    """
     folder = Path(entry.folder)
     registry.end_orphans(folder / "settings.json")
-    failed: MachineError | None = None
     if (folder / "settings.json").is_file() and (folder / "dotfile").is_dir() and _same(folder, entry.domain):
-        try:
+        with suppress(HostError):
             bounded(folder).destroy()
-        except MachineError as error:
-            failed = error
     if entry.hypervisor == "libvirt":
         libvirt.remove_domain(entry.domain)
-    elif failed:
-        raise failed
+    else:
+        virtualbox.remove(entry.domain)
     shutil.rmtree(folder / "dotfile", ignore_errors=True)
     registry.forget(entry.domain)
 

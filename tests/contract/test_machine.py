@@ -125,6 +125,54 @@ def test_a_host_without_libvirt_is_told_so_before_anything_is_made(broken_host: 
     assert not folder.exists()
 
 
+VBOXMANAGE = """#!/bin/sh
+case "$1" in
+list) echo '"another" {0f}'; [ ! -e "$VMS/gone" ] && echo '"harness-0-vm" {1a}'; exit 0 ;;
+controlvm) touch "$VMS/off" ;;
+unregistervm)
+    [ -e "$VMS/off" ] || { echo "error: the machine is running"; exit 1; }
+    [ -e "$VMS/unlocked" ] || { touch "$VMS/$2-is-locked"; [ -e "$VMS/stuck" ] || touch "$VMS/unlocked"
+                                echo "error: the machine is locked"; exit 1; }
+    [ "$2 $3" = "harness-0-vm --delete" ] && touch "$VMS/gone" ;;
+esac
+"""
+
+
+@pytest.fixture
+def virtualbox_host(broken_host: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A host with a machine that VirtualBox runs, and that is locked for a moment when it was powered off."""
+    (broken_host / "bin" / "VBoxManage").write_text(VBOXMANAGE)
+    (broken_host / "bin" / "VBoxManage").chmod(0o755)
+    (broken_host / "vms").mkdir()
+    monkeypatch.setenv("VMS", str(broken_host / "vms"))
+    return broken_host / "vms"
+
+
+def test_a_virtualbox_machine_whose_folder_is_gone_is_removed_by_its_name(virtualbox_host: Path) -> None:
+    machines.remove(registry.record("harness-0-vm", "virtualbox", virtualbox_host / "no-such-folder"))
+    assert (virtualbox_host / "gone").exists()
+    assert registry.entries() == []
+
+
+def test_a_virtualbox_machine_that_stays_is_named_with_the_commands_and_stays_written_down(
+    virtualbox_host: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.machines.virtualbox.UNLOCK_S", 0.0)
+    (virtualbox_host / "stuck").touch()
+    entry = registry.record("harness-0-vm", "virtualbox", virtualbox_host / "no-such-folder")
+    with pytest.raises(
+        MachineError, match="'harness-0-vm' could not be removed: error: the machine is locked"
+    ) as caught:
+        machines.remove(entry)
+    assert "VBoxManage unregistervm harness-0-vm --delete" in str(caught.value.hint)
+    assert registry.entries() == [entry]
+
+
+def test_without_virtualbox_there_is_no_machine_of_its_to_remove(broken_host: Path) -> None:
+    machines.remove(registry.record("harness-0-vm", "virtualbox", broken_host / "no-such-folder"))
+    assert registry.entries() == []
+
+
 def test_a_machine_that_cannot_be_asked_about_stays_written_down(broken_host: Path) -> None:
     entry = registry.record("harness-0-vm", "libvirt", broken_host / "run" / "machine")
     (broken_host / "bin" / "virsh").write_text("#!/bin/sh\necho 'error: failed to connect to the hypervisor'; exit 1\n")

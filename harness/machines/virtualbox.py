@@ -1,0 +1,43 @@
+"""The little that is asked of VirtualBox directly, through `VBoxManage`: which machines are there, and remove one."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+
+from harness import processes
+from harness.errors import HostError, MachineError
+
+PROGRAM = "VBoxManage"
+LIMIT_S = 60.0
+UNLOCK_S = 20.0  # a machine that was powered off stays locked for a moment
+
+
+def names() -> list[str]:
+    """The names of this user's machines. Raises HostError when VirtualBox does not answer."""
+    ended = processes.run([PROGRAM, "list", "vms"], timeout_s=LIMIT_S)
+    if not ended.ok:
+        said = ended.output.strip() or f"nothing within {LIMIT_S:g} s"
+        raise HostError(f"VirtualBox does not answer: {said}", hint=f"{PROGRAM} list vms")
+    return re.findall(r'^"(.*)" \{', ended.output, re.M)
+
+
+def remove(name: str) -> None:
+    """Stop a machine and delete it with its disks. Raises MachineError, with the commands, when it stays.
+
+    Where VirtualBox is not installed there is nothing that could be running.
+    """
+    if shutil.which(PROGRAM) is None or name not in names():
+        return
+    processes.run([PROGRAM, "controlvm", name, "poweroff"], timeout_s=LIMIT_S)
+    until = time.monotonic() + UNLOCK_S
+    ended = processes.run([PROGRAM, "unregistervm", name, "--delete"], timeout_s=LIMIT_S)
+    while not ended.ok and time.monotonic() < until:
+        time.sleep(0.5)
+        ended = processes.run([PROGRAM, "unregistervm", name, "--delete"], timeout_s=LIMIT_S)
+    if name in names():
+        raise MachineError(
+            f"the VirtualBox machine {name!r} could not be removed: {' '.join(ended.output.split())[-300:]}",
+            hint=f"{PROGRAM} controlvm {name} poweroff; {PROGRAM} unregistervm {name} --delete",
+        )
