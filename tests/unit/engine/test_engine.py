@@ -6,11 +6,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import waiting
 import workloads
 
 from harness import engine
@@ -25,20 +24,6 @@ from harness import engine
 if __name__ == "__main__":
     for _ in engine.spread([("a", {path!r})], workloads.tell_pid_and_sleep, workers=1): pass
 """
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def eventually(true: Callable[[], bool], seconds: float = 20) -> bool:
-    until = time.monotonic() + seconds
-    while not true() and time.monotonic() < until:
-        time.sleep(0.05)
-    return true()
 
 
 def test_every_job_gives_its_answer_and_its_progress_is_heard() -> None:
@@ -68,31 +53,32 @@ def test_workers_use_one_thread_each_and_the_environment_is_put_back(monkeypatch
 
 def test_leaving_early_ends_the_workers(tmp_path: Path) -> None:
     told = tmp_path / "pid"
-    spread = engine.spread([("slow", str(told)), ("fast", str(tmp_path / "x" / "y"))], workloads.tell_pid_and_sleep)
+    jobs = [("slow", str(told)), ("fast", str(tmp_path / "x" / "y"))]
+    spread = engine.spread(jobs, workloads.tell_pid_and_sleep, workers=2)
     name, answer = next(iter(spread))
     assert (name, type(answer)) == ("fast", FileNotFoundError)
-    assert eventually(lambda: told.exists() and told.read_text() != "")
+    worker = waiting.until(lambda: waiting.number_in(told))
     spread.close()
-    assert eventually(lambda: not alive(int(told.read_text())))
+    assert waiting.ends(worker)
 
 
 def test_a_parent_that_is_killed_takes_its_workers_along(tmp_path: Path) -> None:
     told, program = tmp_path / "pid", tmp_path / "parent.py"
     program.write_text(PARENT.format(here=str(HERE), path=str(told)))
     parent = subprocess.Popen([sys.executable, str(program)], env={**os.environ, "PYTHONPATH": str(HERE)})
-    assert eventually(lambda: told.exists() and told.read_text() != "")
+    worker = waiting.until(lambda: waiting.number_in(told))
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    assert eventually(lambda: not alive(int(told.read_text())))
+    assert waiting.ends(worker)
 
 
 def test_ctrl_c_while_workers_start_prints_no_traceback_of_theirs(tmp_path: Path) -> None:
     told, program = tmp_path / "pid", tmp_path / "parent.py"
     program.write_text(STOPPED.format(here=str(HERE), path=str(told)))
     parent = subprocess.Popen([sys.executable, str(program)], stderr=subprocess.PIPE, text=True, start_new_session=True)
-    assert eventually(lambda: told.exists())
+    waiting.until(told.exists)
     os.killpg(parent.pid, signal.SIGINT)
-    assert parent.communicate(timeout=30)[1] == "stopped\n"
+    assert parent.communicate(timeout=waiting.LIMIT_S)[1] == "stopped\n"
 
 
 STOPPED = """
@@ -102,8 +88,8 @@ import workloads
 from harness import engine
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    threading.Timer(0.1, pathlib.Path({path!r}).touch).start()
     try:
+        threading.Timer(0.1, pathlib.Path({path!r}).touch).start()
         for _ in engine.spread([("a", {path!r} + "a"), ("b", {path!r} + "b")], workloads.tell_pid_and_sleep): pass
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)

@@ -31,8 +31,8 @@ def die(number: int, report: Report) -> int:
 def tell_pid_and_sleep(path: str, report: Report) -> None:
     """Leave the worker's pid behind and stay."""
     with open(path, "w") as sink:
-        sink.write(str(os.getpid()))
-    time.sleep(60)
+        sink.write(f"{os.getpid()}\n")
+    time.sleep(300)
 
 
 def threads(_: int, report: Report) -> str:

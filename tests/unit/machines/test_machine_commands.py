@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import pytest
+import waiting
 
 from harness import processes
 from harness.errors import HostError, MachineError
@@ -34,26 +34,29 @@ def bounded(folder: Path) -> BoundedVagrant:
 def test_a_program_that_ends_in_time_gives_its_exit_code_and_all_it_said(tmp_path: Path) -> None:
     lines: list[str] = []
     argv = ["sh", "-c", "echo one; echo two >&2; exit 7"]
-    ended = processes.run(argv, timeout_s=20, log=tmp_path / "log", on_line=lines.append)
+    ended = processes.run(argv, timeout_s=60, log=tmp_path / "log", on_line=lines.append)
     assert (ended.exit_code, ended.timed_out, ended.ok) == (7, False, False)
     assert sorted(lines) == ["one", "two"]
     assert (tmp_path / "log").read_text() == ended.output
 
 
 def test_a_program_past_its_limit_is_ended_with_all_its_children(tmp_path: Path) -> None:
-    started = time.monotonic()
     argv = ["sh", "-c", f"sleep 300 & echo $! >'{tmp_path}/child'; wait"]
-    ended = processes.run(argv, timeout_s=1.0)
-    child = int((tmp_path / "child").read_text())
-    assert ended.timed_out
-    assert time.monotonic() - started < 15
-    assert gone(child)
+    for limit_s in waiting.GROWING_S:
+        assert processes.run(argv, timeout_s=limit_s).timed_out
+        if child := waiting.number_in(tmp_path / "child"):
+            break
+    assert child
+    assert waiting.ends(child)
 
 
 def test_a_program_that_falls_silent_is_ended_before_its_limit() -> None:
-    ended = processes.run(["sh", "-c", "echo hello; sleep 300"], timeout_s=200, quiet_s=1.0)
-    assert ended.timed_out
-    assert ended.seconds < 30
+    for quiet_s in waiting.GROWING_S:
+        ended = processes.run(["sh", "-c", "echo hello; sleep 300"], timeout_s=200, quiet_s=quiet_s)
+        assert ended.timed_out
+        assert ended.seconds < 200
+        if ended.output:
+            break
     assert ended.output == "hello\n"
 
 
@@ -62,10 +65,10 @@ def test_what_outlives_a_program_that_was_stopped_is_ended_too(tmp_path: Path) -
     with pytest.raises(ZeroDivisionError):
         processes.run(
             ["sh", "-c", f'sh -c "$0" & while [ ! -s "{tmp_path}/child" ]; do :; done; echo ready; wait', stubborn],
-            timeout_s=20,
+            timeout_s=200,
             on_line=lambda _: 1 // 0 > 0,
         )
-    assert gone(int((tmp_path / "child").read_text()))
+    assert waiting.ends(int((tmp_path / "child").read_text()))
 
 
 def test_an_exception_of_the_listener_ends_the_program(tmp_path: Path) -> None:
@@ -74,7 +77,7 @@ def test_an_exception_of_the_listener_ends_the_program(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         processes.run(["sh", "-c", f"echo $$ >'{tmp_path}/pid'; echo x; sleep 300"], timeout_s=200, on_line=listen)
-    assert gone(int((tmp_path / "pid").read_text()))
+    assert waiting.ends(int((tmp_path / "pid").read_text()))
 
 
 def test_a_missing_program_is_said_by_name() -> None:
@@ -83,7 +86,7 @@ def test_a_missing_program_is_said_by_name() -> None:
 
 
 def test_output_that_is_no_text_is_read_all_the_same() -> None:
-    assert processes.run(["printf", "\\377\\n"], timeout_s=20).output == "�\n"
+    assert processes.run(["printf", "\\377\\n"], timeout_s=60).output == "�\n"
 
 
 def test_a_failing_vagrant_raises_with_its_reason_and_its_log(fake_vagrant: Path) -> None:
@@ -123,16 +126,3 @@ def test_the_home_of_vagrant_with_its_plugins_stays_the_one_of_the_user(tmp_path
 def test_the_reason_is_what_vagrant_says_outside_its_progress_lines() -> None:
     output = "\x1b[0;31m==> vm: Creating domain\x1b[0m\n    vm: SSH address: 1.2.3.4\nName in use.\nChoose another.\n"
     assert commands.reason(output) == "Name in use. Choose another."
-
-
-def gone(pid: int) -> bool:
-    """Whether a process has ended, within a few seconds; a zombie has."""
-    for _ in range(50):
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            return True
-        if state == "Z":
-            return True
-        time.sleep(0.1)
-    return False

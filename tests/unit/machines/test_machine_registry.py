@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+import waiting
 
 from harness import machines
 from harness.errors import MachineError
@@ -34,6 +34,10 @@ print("recorded", flush=True)
     assert child.stdout is not None
     assert child.stdout.readline() == "recorded\n"
     return child
+
+
+def command_of(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]
 
 
 def test_a_machine_of_a_live_process_is_not_left_behind(tmp_path: Path) -> None:
@@ -84,9 +88,10 @@ def test_what_a_killed_campaign_still_runs_is_ended_and_nothing_else(tmp_path: P
     mine = subprocess.Popen(["sleep", "300"], env={**os.environ, "HARNESS_MACHINE_JSON": str(tmp_path / "a.json")})
     other = subprocess.Popen(["sleep", "300"], env={**os.environ, "HARNESS_MACHINE_JSON": str(tmp_path / "b.json")})
     try:
-        time.sleep(0.3)  # for both to be `sleep`, with the environment they were given
+        # until they are `sleep` they have not the environment they were given
+        waiting.until(lambda: all(command_of(child.pid) == b"sleep" for child in (mine, other)))
         registry.end_orphans(tmp_path / "a.json")
-        assert mine.wait(timeout=20) != 0
+        assert mine.wait(timeout=waiting.LIMIT_S) != 0
         assert other.poll() is None
     finally:
         mine.kill()

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import model
@@ -120,7 +120,7 @@ def test_a_config_that_was_changed_is_refused(copied: Path, change: dict[str, ob
         checkpoint.load(copied)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_model_of_any_bytes_is_refused_or_is_the_one_that_was_stored(copied: Path, drawn: st.DataObject) -> None:
     path = copied / drawn.draw(st.sampled_from(["config.json", "weights.safetensors"]))

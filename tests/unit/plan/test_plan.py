@@ -50,7 +50,7 @@ def test_a_swept_box_has_no_fallback_because_two_arms_could_become_the_same() ->
     assert [arm.experiment.machine.fallback for arm in arms] == [None, None]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(repeat=st.integers(1, 6), seed=st.integers(0, 2**31 - 1), order=st.sampled_from(["shuffled", "listed"]))
 def test_each_repetition_holds_every_arm_once(repeat: int, seed: int, order: str) -> None:
     trials = plan.trials(experiment(sweep=LEVELS, trials={"repeat": repeat, "seed": seed, "order": order}))

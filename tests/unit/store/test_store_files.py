@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness import spec, store
@@ -91,7 +91,7 @@ def test_events_are_kept_in_order_with_their_data(folder: RunFolder) -> None:
     assert events[0]["time"].endswith("Z")
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(cut=st.integers(1, 40))
 def test_half_a_line_is_passed_over_and_the_next_one_starts_afresh(folder: RunFolder, cut: int) -> None:
     log = folder.path / "events.jsonl"

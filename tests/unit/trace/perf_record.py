@@ -1,7 +1,8 @@
 """Makes real recordings of a load with hostile task names.
 
-Run as a program: `perf_record.py FOLDER` makes those anew that are kept in `tests/data` (see KEPT). What a test says of
-a recording's content must hold for any recording, or else be said of a kept one: a host does what it likes meanwhile.
+`PYTHONPATH=tests python tests/unit/trace/perf_record.py tests/data` makes those anew that are kept (see KEPT). What a
+test says of a recording's content must hold for any recording, or else be said of a kept one: a host does what it likes
+meanwhile.
 """
 
 from __future__ import annotations

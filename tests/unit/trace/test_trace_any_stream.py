@@ -94,7 +94,7 @@ def hostile_streams(draw: st.DrawFn) -> Stream:
     return switches, wakeups, moves
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(valid_streams())
 def test_every_switch_of_a_valid_stream_but_the_last_begins_a_slice(stream: Stream) -> None:
     rows = slice_table(*tables_of(*stream)).to_pylist()
@@ -102,7 +102,7 @@ def test_every_switch_of_a_valid_stream_but_the_last_begins_a_slice(stream: Stre
     assert rows == plain_slices(*stream)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     hostile_streams(),
     st.booleans(),
@@ -118,7 +118,7 @@ def test_any_stream_cut_anyhow_gives_what_the_rules_give_event_by_event(
     assert in_blocks(tables, sorted(edges), shifted, lookahead, piece_values) == expected
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(hostile_streams(), st.booleans())
 def test_any_stream_gives_sound_slices(stream: Stream, shifted: bool) -> None:
     for row in slice_table(*tables_of(*stream), shifted_states=shifted).to_pylist():
@@ -141,7 +141,7 @@ def test_slices_cut_in_blocks_are_those_cut_at_once(
     assert in_blocks(tables, edges, lookahead=lookahead) == slice_table(*tables, lookahead=lookahead).to_pylist()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(hostile_streams(), st.lists(st.integers(0, 120), max_size=6))
 def test_no_slice_begins_before_the_time_that_was_promised(stream: Stream, edges: list[int]) -> None:
     slicer, tables, promised = Slicer(lookahead=2, piece_values=4), tables_of(*stream), -1

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import engines
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from shorten import DATA_OFFSET, DATA_SIZE
 
@@ -111,13 +111,9 @@ def assert_tables_or_trace_error(data: bytes) -> None:
         engines.assert_same(path)
 
 
-# a longer search: TRACE_FUZZ_EXAMPLES=20000 pytest tests/unit/trace/test_trace_damage.py
+# a longer search: HARNESS_EXPLORE=1 TRACE_FUZZ_EXAMPLES=20000 pytest tests/unit/trace/test_trace_damage.py
 EXAMPLES = int(os.environ.get("TRACE_FUZZ_EXAMPLES", "40"))
-slow = settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+slow = settings(max_examples=EXAMPLES)
 
 
 def mutated(whole: bytes, data: st.DataObject, head: int) -> bytes:

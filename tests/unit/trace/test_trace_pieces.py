@@ -72,7 +72,7 @@ def test_the_task_that_left_and_the_one_that_is_picked_count_both() -> None:
     assert [pieces.fitting(0, 1, 0, values) for values in (1, 2)] == [0, 1]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(hostile_streams(), st.integers(0, 200), st.integers(1, 60), st.booleans())
 def test_no_stretch_of_any_stream_holds_more_than_its_bound(
     stream: Stream, cut_ns: int, values: int, shifted: bool

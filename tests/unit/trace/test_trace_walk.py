@@ -54,7 +54,7 @@ whole_record = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(whole_record, max_size=30), st.binary(max_size=40), st.lists(st.integers(0, 3), max_size=2))
 def test_the_records_found_are_those_of_a_plain_walk(records: list[bytes], tail: bytes, ids: list[int]) -> None:
     data = b"".join(records) + tail
@@ -62,7 +62,7 @@ def test_the_records_found_are_those_of_a_plain_walk(records: list[bytes], tail:
     assert vectorised(data, ids=ids) == plainly(data)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(word, max_size=60).map(b"".join))
 def test_any_bytes_are_walked_as_plainly(data: bytes) -> None:
     assert vectorised(data) == plainly(data)
