@@ -146,7 +146,8 @@ class Recorder:
         failed = [task for task in self.tasks if task.status in ("failed", "unreachable")]
         if not failed:
             said = "\n".join(self.last_lines[-12:]) or "it printed nothing"
-            return ProvisionError(f"ansible-playbook failed:\n{said}", log=self.log_path)
+            told = "`harness doctor` checks the packages that this needs"
+            return ProvisionError(f"ansible-playbook failed:\n{said}", hint=told, log=self.log_path)
         first = failed[0]
         role = f"{first.role} : " if first.role else ""
         hint = "see whether the machine is still up" if first.status == "unreachable" else None
@@ -181,7 +182,8 @@ def _said(result: dict[str, Any]) -> str:
     """What a failed task reported: its message, and what the command it ran printed last."""
     failed_items = [item for item in result.get("results", []) if item.get("failed")]
     result = failed_items[0] if failed_items else result
-    parts = [str(result.get(key, "")).strip() for key in ("msg", "stderr", "stdout")]
+    keys = ("msg", "stderr", "stdout", "module_stderr", "module_stdout")
+    parts = [str(result.get(key, "")).strip() for key in keys]
     return "\n".join(dict.fromkeys(part[-1500:] for part in parts if part)) or "no message"
 
 
@@ -272,7 +274,12 @@ def _run_in_thread(runner: Any, recorder: Recorder, limit_s: float) -> None:
             ended.wait(20)
     if late:
         where = f"task [{recorder.current_task}]"
-        raise ProvisionError(f"not done within {limit_s:g} s", where=where, log=recorder.log_path)
+        raise ProvisionError(
+            f"not done within {limit_s:g} s",
+            where=where,
+            hint="the log says how far it came; a package archive that is slow or out of reach is the usual reason",
+            log=recorder.log_path,
+        )
     if failure:
         raise ProvisionError(f"ansible-runner failed: {failure[0]}", log=recorder.log_path) from failure[0]
 

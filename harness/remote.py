@@ -267,7 +267,8 @@ class Host:
                 f"{doing}: the machine refused the key", where=self.where, expected=f"{self.key_path} to be let in"
             )
         if isinstance(error, (FileNotFoundError, PermissionError, IsADirectoryError)):
-            return RemoteError(f"{doing}: {error.strerror or error}", where=self.where)
+            which = f": {error.filename}" if error.filename else ""
+            return RemoteError(f"{doing}: {error.strerror or error}{which}", where=self.where)
         if isinstance(error, socket.gaierror) and error.errno != socket.EAI_AGAIN:
             return RemoteError(f"{doing}: {error.strerror}", where=self.where, expected="an address or a known name")
         if isinstance(error, CONNECTION_ERRORS):

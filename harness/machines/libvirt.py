@@ -122,7 +122,10 @@ def remove_domain(name: str) -> None:
     own = re.compile(re.escape(name) + r"(-console\.log|(-vd[a-z])?\.(img|qcow2))")
     remove_volumes(volume for volume in volumes() if own.fullmatch(volume))
     if name in domains():
-        raise MachineError(f"the machine {name!r} could not be removed", hint=f"virsh -c {URI} destroy {name}")
+        raise MachineError(
+            f"the machine {name!r} could not be removed",
+            hint=f"virsh -c {URI} destroy {name}; virsh -c {URI} undefine {name}",
+        )
 
 
 def remove_volumes(names: Iterable[str]) -> None:

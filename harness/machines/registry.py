@@ -102,7 +102,12 @@ def end_orphans(settings: Path) -> None:
         if time.monotonic() > end:
             number = signal.SIGKILL
         if time.monotonic() > end + 5:
-            raise MachineError(f"processes of a killed campaign do not end: {pids}", where=str(settings))
+            numbers = ",".join(map(str, pids))
+            raise MachineError(
+                f"processes of a killed campaign do not end: {numbers}",
+                where=str(settings),
+                hint=f"look at them with `ps -fp {numbers}` and end them",
+            )
 
 
 def _root() -> Path:
