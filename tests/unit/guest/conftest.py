@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
+import random
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import waiting
 
 from harness.remote import Host
 
@@ -20,14 +22,23 @@ class Sshd:
     """An OpenSSH server that lets its own user in with its own key, on a port of its own."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, _free_port()
+        self.folder, self.port = folder, 0
         self.key, self.host_key = folder / "user_key", folder / "host_key"
         self._process: subprocess.Popen[bytes] | None = None
         for key in (self.key, self.host_key):
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
 
     def start(self) -> None:
-        """Start it and wait until it listens."""
+        """Start it and wait until it listens, on the port it had before where it had one."""
+        ports = [self.port] if self.port else [_free_port() for _ in range(5)]  # somebody may take one in between
+        for port in ports:
+            self.port = port
+            self._start()
+            if waiting.until(lambda: self._listens() or not self._runs()) and self._runs():
+                return
+        raise RuntimeError(f"the SSH server does not start: {(self.folder / 'sshd.log').read_text()}")
+
+    def _start(self) -> None:
         config = self.folder / "sshd_config"
         config.write_text(
             f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {self.host_key}\nPidFile none\nUsePAM no\n"
@@ -36,16 +47,27 @@ class Sshd:
         if os.getuid() == 0:
             Path("/run/sshd").mkdir(exist_ok=True)  # the server's own requirement when it starts as root
         server = shutil.which("sshd") or "/usr/sbin/sshd"
-        log = (self.folder / "sshd.log").open("ab")
-        self._process = subprocess.Popen([server, "-D", "-e", "-f", str(config)], stderr=log)
-        _wait_for_port(self.port)
+        with (self.folder / "sshd.log").open("ab") as log:
+            self._process = subprocess.Popen([server, "-D", "-e", "-f", str(config)], stderr=log)
+
+    def _runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def stop(self) -> None:
         """End the server; connections that are open live on."""
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(timeout=10)
+            self._process.wait(timeout=waiting.LIMIT_S)
             self._process = None
+
+    def connected(self) -> bool:
+        """Whether somebody is connected to it (proc(5), /proc/net/tcp: 01 is ESTABLISHED)."""
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        return any(row[1].endswith(f":{self.port:04X}") and row[3] == "01" for row in rows)
 
     def change_host_key(self) -> None:
         """Come back with another key, as another machine at the same address would."""
@@ -63,24 +85,20 @@ class Sshd:
             "key_path": self.key,
             "known_hosts_path": self.folder / "known_hosts",
             "name": "loopback",
-            "connect_limit_s": 5.0,
+            "connect_limit_s": 60.0,
         }
         return Host(**{**facts, **changes})  # type: ignore[arg-type]
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _wait_for_port(port: int) -> None:
-    for _ in range(100):
+    """A port that nobody has, and that the kernel gives to no connection of anybody (it does from 32768 on)."""
+    while True:
+        port = random.randrange(20_000, 32_000)
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise TimeoutError(f"no SSH server on port {port}")
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                return port
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ import shutil
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import indent
 
 import pytest
+import waiting
 
 from harness import provision
 from harness.errors import ProvisionError, RemoteError
@@ -123,28 +123,26 @@ def test_a_machine_that_cannot_be_reached_is_a_remote_error(sshd, playbooks, tmp
 
 
 def test_a_run_past_its_limit_is_ended(host, playbooks, tmp_path: Path) -> None:
-    folder = playbooks("- name: Wait\n  ansible.builtin.command: sleep 300\n")
-    started = time.monotonic()
-    with pytest.raises(ProvisionError, match="not done within 3 s") as caught:
-        apply(host, folder, tmp_path, limit_s=3)
-    assert time.monotonic() - started < 30
-    assert "Wait" in str(caught.value)
+    folder = playbooks("- name: Wait\n  ansible.builtin.command: sleep 3000\n")
+    for limit_s in waiting.GROWING_S:
+        with pytest.raises(ProvisionError, match=f"not done within {limit_s} s") as caught:
+            apply(host, folder, tmp_path, limit_s=limit_s)
+        if "task [start]" not in str(caught.value):
+            break
+    assert "task [Wait]" in str(caught.value)
 
 
 def test_an_interrupt_ends_ansible(host, playbooks, tmp_path: Path, interruptible: None) -> None:
-    folder = playbooks(f"- name: Wait\n  ansible.builtin.command: sh -c 'touch {tmp_path}/began; sleep 300'\n")
+    folder = playbooks(f"- name: Wait\n  ansible.builtin.command: sh -c 'touch {tmp_path}/began; sleep 3000'\n")
 
     def interrupt() -> None:
-        while not (tmp_path / "began").exists():
-            time.sleep(0.05)
+        waiting.until((tmp_path / "began").exists)
         signal.raise_signal(signal.SIGINT)
 
     threading.Thread(target=interrupt, daemon=True).start()
-    started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         apply(host, folder, tmp_path)
-    assert time.monotonic() - started < 30
-    assert [thread.name for thread in threading.enumerate() if thread.name == "ansible"] == []
+    waiting.until(lambda: "ansible" not in [thread.name for thread in threading.enumerate()])
 
 
 def test_nothing_of_this_processs_environment_is_handed_on(
@@ -165,9 +163,7 @@ def test_signal_handlers_and_connections_are_left_as_they_were(host, sshd, playb
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     apply(host, playbooks("- name: Hello\n  ansible.builtin.command: 'true'\n"), tmp_path)
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
-    time.sleep(0.5)
-    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    assert not [row for row in rows if row[1].endswith(f":{sshd.port:04X}") and row[3] == "01"]
+    waiting.until(lambda: not sshd.connected())
 
 
 def test_values_reach_the_playbook_as_they_are(host, playbooks, tmp_path: Path) -> None:

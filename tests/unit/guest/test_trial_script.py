@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import json
 import os
@@ -10,25 +11,32 @@ import signal
 import stat
 import subprocess
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import waiting
 
 from harness import trial
 from harness.guest import trial_script
 
+LIMIT_S = 240
 PERF = """#!/bin/sh
 case "$1" in
 --version) echo "perf version 6.1.0"; exit 0 ;;
 esac
-echo "$$" >>@RECORDERS@
+@MEANWHILE@
+echo "$$" >>@FOLDER@/recorders
 while [ "$1" != -o ]; do shift; done
 echo recorded >"$2"
 echo "[ perf record: Captured ]" >&2
 shift 3
 exec "$@"
+"""
+LOAD = """trap 'echo "Complete requests: 9"; exit 1' INT
+: >{folder}/loaded
+while :; do sleep 0.05; done
 """
 SYSTEMD_RUN = """#!/bin/sh
 for word do case "$word" in --unit=*) unit=${word#--unit=} ;; esac; done
@@ -60,20 +68,21 @@ class Guest:
         self.work, self.programs = folder / "work", folder / "programs"
         self.work.mkdir()
         self.programs.mkdir()
-        for name, text in {"perf": PERF, "systemd-run": SYSTEMD_RUN, "systemctl": SYSTEMCTL}.items():
-            self.program(name, text.replace("@FOLDER@", str(folder)).replace("@RECORDERS@", str(folder / "recorders")))
         self.folder, self.path = folder, f"{self.programs}:{os.environ['PATH']}"
+        for name, text in {"systemd-run": SYSTEMD_RUN, "systemctl": SYSTEMCTL}.items():
+            self.program(name, text.replace("@FOLDER@", str(folder)))
+        self.perf_that_waits_until("[ -e @FOLDER@/loaded ]")
         self.config: dict[str, Any] = {
             "name": "000_test",
             "load_unit": "harness-load-test.service",
             "work_dir": str(self.work),
             "kernel": os.uname().release,
             "cpus": os.sysconf("SC_NPROCESSORS_ONLN"),
-            "command": ["sh", "-c", "trap 'echo \"Complete requests: 9\"; exit 1' INT; while :; do sleep 0.05; done"],
+            "command": ["sh", "-c", LOAD.format(folder=folder)],
             "ready": ["true"],
             "warmup_s": 0.1,
             "seconds": 0.3,
-            "grace_s": 20,
+            "grace_s": 100,
             "alone_s": 0.2,
             "buffer_kb": 512,
             "free_mb": 1,
@@ -83,6 +92,11 @@ class Guest:
         path = self.programs / name
         path.write_text(text)
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+    def perf_that_waits_until(self, condition: str) -> None:
+        """Recording begins when a shell command succeeds; the check, which records `true`, does not wait."""
+        meanwhile = f'case "$*" in *" true") ;; *) until {condition}; do sleep 0.02; done ;; esac'
+        self.program("perf", PERF.replace("@MEANWHILE@", meanwhile).replace("@FOLDER@", str(self.folder)))
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         script = self.folder / "trial.py"
@@ -95,7 +109,7 @@ class Guest:
 
     def run(self, *arguments: str) -> tuple[int, str]:
         process = self.start(*arguments)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=LIMIT_S)
         return process.returncode, output
 
     def result(self) -> dict[str, Any]:
@@ -104,11 +118,7 @@ class Guest:
         return value
 
     def load_runs(self) -> bool:
-        pid = int((self.folder / "harness-load-test.service.pid").read_text())
-        try:
-            return ") Z" not in Path(f"/proc/{pid}/stat").read_text()
-        except FileNotFoundError:
-            return False
+        return waiting.runs(int((self.folder / "harness-load-test.service.pid").read_text()))
 
 
 def test_a_trial_leaves_its_recording_the_loads_statistics_and_a_result(guest: Guest) -> None:
@@ -135,13 +145,13 @@ def test_the_load_is_stopped_whatever_happens_to_the_recording(guest: Guest) -> 
     code, _ = guest.run("record")
     result = guest.result()
     assert (code, result["ok"], result["stage"]) == (1, False, "record")
-    assert "no such event" in result["error"]
-    time.sleep(0.2)
-    assert not guest.load_runs()
+    assert "ended with exit status 129: no such event" in result["error"]
+    waiting.until(lambda: not guest.load_runs())
 
 
 def test_a_load_that_ends_during_the_warm_up_is_told_with_what_it_printed(guest: Guest) -> None:
     guest.config["command"] = ["sh", "-c", "echo cannot bind; exit 1"]
+    guest.config["warmup_s"] = 3
     guest.run()
     result = guest.result()
     assert result["stage"] == "warm-up"
@@ -150,8 +160,8 @@ def test_a_load_that_ends_during_the_warm_up_is_told_with_what_it_printed(guest:
 
 
 def test_a_load_that_ends_while_it_is_recorded_is_seen(guest: Guest) -> None:
-    guest.config["command"] = ["sleep", "0.4"]
-    guest.config["seconds"] = 1
+    guest.config["command"] = ["sh", "-c", f"until [ -e {guest.folder}/recorders ]; do sleep 0.02; done"]
+    guest.perf_that_waits_until(": >>@FOLDER@/recorders; systemctl show harness-load-test.service | grep -q inactive")
     guest.run("record")
     assert guest.result()["load"]["ActiveState"] == "inactive"
 
@@ -159,14 +169,38 @@ def test_a_load_that_ends_while_it_is_recorded_is_seen(guest: Guest) -> None:
 def test_told_to_stop_it_stops_the_load_and_says_so(guest: Guest) -> None:
     guest.config["seconds"] = 30
     process = guest.start("record")
-    while not (guest.folder / "recorders").exists():
-        time.sleep(0.05)
+    recorder = waiting.until(lambda: waiting.number_in(guest.folder / "recorders"))
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=20)
-    os.kill(int((guest.folder / "recorders").read_text()), signal.SIGTERM)  # the unit's own end takes it with it
+    process.communicate(timeout=LIMIT_S)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(recorder, signal.SIGTERM)  # the unit's own end would take it with it
     assert "stopped from outside" in guest.result()["error"]
-    time.sleep(0.2)
-    assert not guest.load_runs()
+    waiting.until(lambda: not guest.load_runs())
+
+
+def test_a_load_that_cannot_be_stopped_does_not_hide_why_the_trial_failed(
+    guest: Guest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(why: str) -> Callable[[object], None]:
+        def refused(*_: object) -> None:
+            asked.append(why)
+            raise trial_script.Failure(why)
+
+        return refused
+
+    asked: list[str] = []
+    monkeypatch.setattr(trial_script, "start_load", refuse("systemd-run: not done within 30 s"))
+    monkeypatch.setattr(trial_script, "stop_load", refuse("systemctl stop: not done within 60 s"))
+    with pytest.raises(trial_script.Failure, match="systemd-run"):
+        trial_script.carry_out(guest.config, {"stages": {}})
+    assert len(asked) == 2  # a launcher that was late may have started it all the same
+
+
+def test_an_error_while_it_is_recorded_ends_the_recorder() -> None:
+    with subprocess.Popen(["sleep", "300"]) as recorder:
+        with pytest.raises(trial_script.Failure), trial_script.alarm(recorder, 60):
+            raise trial_script.Failure("systemctl show: not done within 30 s")
+        assert recorder.wait(timeout=60) == -signal.SIGKILL
 
 
 @pytest.mark.parametrize(
