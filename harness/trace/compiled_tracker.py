@@ -69,6 +69,8 @@ class CompiledTracker:
             times = columns[0]
             told += [len(times), len(times) if before_ns is None else int(np.searchsorted(times, before_ns))]
             told += [column.ctypes.data for column in columns]
+        if (len(left), len(group)) != (told[0], told[1]):  # what is written behind their ends would not be noticed
+            raise ValueError(f"{len(left)} and {len(group)} marks for {told[0]} switches, {told[1]} of them told of")
         picks = [np.empty(len(group), dtype) for dtype in (np.int64, np.int64, np.int32)]
         found = _Found(group.ctypes.data, *(column.ctypes.data for column in picks))
         self._demand(self._native.slicer_feed(self._slicer, byref(_Events(*told)), byref(found)))

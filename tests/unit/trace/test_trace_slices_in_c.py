@@ -106,3 +106,12 @@ def test_a_slicer_that_is_dropped_leaves_its_sets_behind() -> None:
     fed = Fed(*tables, np.ones(400, bool), np.ones(400, np.uint8))
     compiled, plain = CompiledTracker(native, False, 10).feed(fed), Tracker(False, 10).feed(fed)
     assert compiled.sets[0].to_pylist() == plain.sets[0].to_pylist()
+
+
+@pytest.mark.parametrize(("wants", "group"), [(399, 400), (400, 399), (400, 401), (400, 0)])
+def test_marks_that_are_not_as_many_as_the_switches_are_refused(wants: int, group: int) -> None:
+    native = functions(FUNCTIONS)
+    assert native is not None
+    tables = any_tables(random.Random(1), 400, 0, in_order=True)
+    with pytest.raises(ValueError, match=f"{wants} and {group} marks for 400 switches, 400 of them told of"):
+        CompiledTracker(native, False, 10).feed(Fed(*tables, np.ones(wants, bool), np.ones(group, np.uint8)))
