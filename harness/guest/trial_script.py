@@ -246,26 +246,32 @@ def record_argv(config: Dict[str, Any], told: int) -> List[str]:
 
 
 def require_recording(config: Dict[str, Any], status: int) -> None:
-    """perf succeeded and left a file, which is made readable: perf lets only root read it, a user pulls it."""
+    """perf succeeded and left a file, which is made readable: perf lets only root read it, a user pulls it.
+
+    `status` is that of wait(2).
+    """
     data = os.path.join(config["work_dir"], "perf.data")
     if status != 0 or not os.path.exists(data):
         said = (read(os.path.join(config["work_dir"], "perf.log")) or "it printed nothing")[-1500:]
-        raise Failure(f"perf sched record ended with status {status}: {said}")
+        how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"exit status {status >> 8}"
+        raise Failure(f"perf sched record ended with {how}: {said}")
     os.chmod(data, 0o644)
 
 
 @contextlib.contextmanager
 def alarm(process: Any, limit_s: int) -> Iterator[None]:
-    """Kill the process and raise Failure after the limit: one alarm, far beyond the end, instead of polling."""
+    """Raise Failure after the limit: one alarm, far beyond the end, instead of polling. An error ends the process."""
 
     def late(signum: int, frame: Any) -> None:
-        process.kill()
         raise Failure(f"perf sched record did not end within {limit_s} s")
 
     signal.signal(signal.SIGALRM, late)
     signal.alarm(limit_s)
     try:
         yield
+    except BaseException:
+        process.kill()
+        raise
     finally:
         signal.alarm(0)
 
@@ -359,8 +365,8 @@ def carry_out(config: Dict[str, Any], result: Dict[str, Any]) -> None:
     result["ssh_connections_before"] = wait_until_alone(config["alone_s"])
     os.sync()
     step("load")
-    start_load(config)
     try:
+        start_load(config)
         step("warm-up")
         time.sleep(config["warmup_s"])
         require_load(config, "before the recording began")
@@ -368,8 +374,10 @@ def carry_out(config: Dict[str, Any], result: Dict[str, Any]) -> None:
         result["recording"] = record(config)
         result["load"] = result["recording"].pop("load")
         result["ssh_connections_after"] = result["recording"].pop("ssh_connections")
-    finally:
-        stop_load(config)
+    except BaseException:
+        with contextlib.suppress(Failure):  # the reason told is the first one; the host stops the unit once more
+            stop_load(config)
+        raise
     step("collect")
     result["facts"] = facts()
     step("hash")
