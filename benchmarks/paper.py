@@ -25,8 +25,8 @@ from harness import spec
 from harness.errors import HarnessError
 from model import jobs
 from model.errors import PredictionError
-from model.evaluate import summarise
 from model.predictors import REPRODUCTIONS, find
+from model.seeds import summarise
 from model.sources import recordings
 
 EXPERIMENT = Path(__file__).parents[1] / "experiments" / "paper.yaml"
@@ -114,11 +114,11 @@ def scores(trained: list[Trained]) -> Iterator[str]:
     yield "| predictor | sees | seeds | top-1 % | bits/switch | contested top-1 % |"
     yield "| --- | --- | --- | --- | --- | --- |"
     for row in summarise([one.scores for one in trained]):
-        contested = row.get("contested.top1")
-        cells = [f"{row['overall.top1']:.1%}", f"{row['overall.bits_per_switch']:.3f}"]
+        contested = row["contested"].get("top1")
+        cells = [f"{row['overall']['top1']:.1%}", f"{row['overall']['bits_per_switch']:.3f}"]
         cells += ["-" if contested is None else f"{contested:.1%}"]
         told = " | ".join(cell.rstrip("%") for cell in cells)
-        yield f"| {row['predictor']} | {row['regime']} | {row['seeds']} | {told} |"
+        yield f"| {row['predictor']} | {row['regime']} | {len(row['seeds'])} | {told} |"
     first = trained[0].scores
     chance = first["contested"].get("chance_top1")
     yield ""

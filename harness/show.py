@@ -14,12 +14,13 @@ from rich.text import Text
 from harness.plan import Trial, describe, estimate_s
 from harness.report.groups import groups, with_online
 from harness.report.scores import Cell, read_models
-from harness.report.text import visible
+from harness.report.text import points_range, visible
 from harness.views import spell_seconds
 
 if TYPE_CHECKING:
     from harness.boxes import Listed, Recipe
     from harness.doctor import Check
+    from harness.report.paired import Paired
     from harness.spec import Experiment
     from harness.store import Problem, RunFolder
 
@@ -169,29 +170,99 @@ def _scores(folder: RunFolder) -> RenderableType:
 
 
 def scores_of(found: Sequence[Mapping[str, Any]]) -> RenderableType:
-    """Scores of single models, one row each; of folds, with what each was tested on."""
-    folds = ["tested on"] if any(one.get("fold") for one in found) else []
-    numbers = (">seed", ">contested", ">chance", ">top-1", ">bits", ">nats", ">MAE us")
-    table = _table("predictor", *folds, "sees", "predicts", *numbers)
+    """One row a predictor, its seeds as one (`model.seeds.together`); of folds, with what each was tested on."""
+    folds = any(one.get("fold") for one in found)
+    strange, spread = any(one.get("share_unknown") for one in found), any(len(one["seeds"]) > 1 for one in found)
+    over_seeds = [">seeds ±"] if spread else []
+    table = _table(
+        "predictor",
+        *(["tested on"] if folds else ["sees"]),
+        *(">seeds", ">contested", *over_seeds, ">chance", ">top-1", ">bits", *over_seeds, ">nats", ">MAE us"),
+        *([">unknown"] if strange else []),
+    )
     for one in found:
         overall, contested = one["overall"], one.get("contested") or {}
-        ends = contested.get("top1_ci") or (None, None)
-        hit = contested.get("top1")
+        hits = _half(_cell(contested, "top1", "top1_seeds_ci"), 100, ".1f")
+        bits = _half(_cell(overall, "bits_per_switch", "bits_per_switch_seeds_ci"), 1, ".3f")
         table.add_row(
             one["predictor"],
-            *([escape(one["fold"])] if folds else []),
-            one["regime"],
-            one["mark"],
-            str(one.get("seed", "")),
-            _share(None if hit is None else Cell(hit, *ends)),
+            escape(visible(one["fold"])) if folds else one["regime"],
+            str(len(one["seeds"])),
+            _share(_cell(contested, "top1", "top1_ci")),
+            *([hits] if spread else []),
             _of(contested, "chance_top1", ".1%"),
             _of(overall, "top1", ".1%"),
-            _of(overall, "bits_per_switch", ".3f"),
+            _plus_minus(_cell(overall, "bits_per_switch", "bits_ci")),
+            *([bits] if spread else []),
             _of(overall, "time_nll_nats", ".2f"),
             _of(overall, "time_mae_us", ".0f"),
+            *([_of(one, "share_unknown", ".1%")] if strange else []),
         )
     caveats = dict.fromkeys(one["caveat"] for one in found if one.get("caveat"))
     return Group(table, *map(escape, caveats)) if caveats else table
+
+
+def legend(found: Sequence[Mapping[str, Any]], split: str | None = None) -> RenderableType:
+    """What the rows of `scores_of` are about, and what their intervals are."""
+    told = f"predicts: {', '.join(dict.fromkeys(one['mark'] for one in found))}. "
+    told += (
+        "±: longer half of a 95 % interval, by block bootstrap over the test part: another stretch of such recordings"
+    )
+    told += f"; of a mean, Student's over what was held out: another {split}." if split else "."
+    if any(len(one["seeds"]) > 1 for one in found):
+        told += " seeds ±: Student's over seeds: another training."
+    if any(one.get("share_unknown") for one in found):
+        told += " unknown: switches to a task that was not there to be learned; they count as missed."
+    return Text(told, "dim")
+
+
+def _cell(scores: Mapping[str, Any], name: str, interval: str) -> Cell | None:
+    value = scores.get(name)
+    return None if value is None else Cell(value, *(scores.get(interval) or (None, None)))
+
+
+def compared(found: Sequence[Paired]) -> list[RenderableType]:
+    """Predictors against others on the same events, all seeds together and one by one."""
+    shown: list[RenderableType] = []
+    for pair in found:
+        ours, theirs = pair.best, pair.baseline
+        arm = f", {escape(ours.arm)}" if len({one.best.arm for one in found}) > 1 else ""
+        names = [f"[bold]{escape(one.predictor)}[/] (sees {one.regime})" for one in (ours, theirs)]
+        shown.append(f"{' against '.join(names)}, predicting {ours.mark}{arm}")
+        shown += [f"not compared: {escape(pair.missing)}" if pair.missing else _compared(pair), ""]
+    told = (
+        "95 %: interval of the paired difference, the same blocks of events being redrawn for both: another stretch of "
+    )
+    told += "such recordings. spread: Student's over seeds: another training."
+    return [*shown, Text(told, "dim")]
+
+
+def _compared(pair: Paired) -> Table:
+    numbers = (">events", ">top-1", ">of other", ">points more", ">95 %", ">bits", ">of other", ">fewer", ">95 %")
+    table = _table("switches", ">seed", *numbers)
+    for part in pair.parts:
+        hits, bits = pair.one(part, "top1"), pair.one(part, "bits_per_switch")
+        if hits and bits:
+            names = [seed.seed for seed in pair.best.seeds]
+            rows = list(zip(names, hits.by_seed, bits.by_seed, strict=True))
+            every = [(f"all {len(rows)}", hits.together, bits.together)] if len(rows) > 1 else []
+            for seed, hit, bit in [*every, *rows]:
+                table.add_row(part, seed, f"{hits.events:,}", *_pair_of(hit, bit))
+            if spread := points_range(hits.difference_seeds_ci):
+                table.add_row(part, "spread", "", "", "", "", spread, *("", "", "", _shares(bits.saving_seeds_ci)))
+    return table
+
+
+def _pair_of(hit: Any, bit: Any) -> tuple[str, ...]:
+    """Cells of two `model.compare.Difference`, of top-1 and of bits."""
+    saved = "" if bit.saving is None else f"{bit.saving:.1%}"
+    ends = points_range(hit.difference_ci) or "too few blocks"
+    hits = (f"{hit.value:.1%}", f"{hit.baseline:.1%}", f"{100 * hit.difference:+.1f}", ends)
+    return (*hits, f"{bit.value:.3f}", f"{bit.baseline:.3f}", saved, _shares(bit.saving_ci))
+
+
+def _shares(ends: tuple[float, float] | None) -> str:
+    return "" if ends is None else "{:.1%} to {:.1%}".format(*ends)
 
 
 def foreseen(found: Sequence[Any]) -> RenderableType:
@@ -213,11 +284,18 @@ def _of(scores: Mapping[str, Any], name: str, form: str) -> str:
 
 def _share(cell: Cell | None) -> str:
     """A share with the longer half of its interval, which fits a terminal; the report has both ends."""
-    if cell is None:
-        return ""
-    ends = [end for end in (cell.low, cell.high) if end is not None]
-    half = max((abs(end - cell.value) for end in ends), default=None)
-    return f"{cell.value:.1%}" if half is None else f"{cell.value:.1%} ±{100 * half:.1f}"
+    return "" if cell is None else f"{cell.value:.1%} {_half(cell, 100, '.1f')}".rstrip()
+
+
+def _plus_minus(cell: Cell | None) -> str:
+    return "" if cell is None else f"{cell.value:.3f} {_half(cell, 1, '.3f')}".rstrip()
+
+
+def _half(cell: Cell | None, scale: float, form: str) -> str:
+    """The longer half of an interval, in parts of one (`scale` 1) or percent (100); empty where there is none."""
+    ends = [end for end in (cell.low, cell.high) if end is not None] if cell else []
+    half = max((abs(end - cell.value) for end in ends), default=None) if cell else None
+    return "" if half is None else f"±{scale * half:{form}}"
 
 
 def _number(cell: Cell | None, form: str) -> str:

@@ -13,6 +13,7 @@ from model import caveats, checkpoint, data, evaluate, online
 from model.checkpoint import Checkpoint
 from model.data import Segment
 from model.errors import SettingError
+from model.outcomes import Outcomes
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,38 @@ def scores(model_folder: Path, recordings: Sequence[Path], share: float = 1.0) -
 
     With a `share` below 1 the part before it is history that may be looked back at. Raises PredictionError.
     """
+    return score(model_folder, recordings, share)[0]
+
+
+def score(model_folder: Path, recordings: Sequence[Path], share: float = 1.0) -> tuple[dict[str, Any], Outcomes]:
+    """`scores`, and what became of each event."""
     if not 0 < share <= 1:
         raise SettingError(f"share {share}: expected more than 0 and at most 1")
     stored = checkpoint.load(model_folder)
     segments = [_last(segment, share) for segment in _segments(stored, recordings)]
-    found = evaluate.scores(evaluate.outcomes(stored.predictor, segments))
-    regime = stored.predictor.regime
-    head = {"predictor": stored.kind, "regime": regime, "mark": stored.mark, "caveat": caveats.of(regime, recordings)}
-    learned_on = online.scores(stored.predictor, segments)
-    return {**head, "trials": [Path(folder).name for folder in recordings], **found, "online": learned_on}
+    outcomes = evaluate.outcomes(stored.predictor, segments)
+    return {
+        **_head(stored, recordings),
+        **evaluate.scores(outcomes),
+        "online": online.scores(stored.predictor, segments),
+        "by_trial": evaluate.by_recording(outcomes, segments),
+    }, outcomes
+
+
+def _head(stored: Checkpoint, recordings: Sequence[Path]) -> dict[str, Any]:
+    """What was scored, and on what."""
+    settings = {name: value for name, value in stored.predictor.settings().items() if name != "seed"}
+    regime, about = stored.predictor.regime, stored.about
+    return {
+        "predictor": stored.kind,
+        "settings": settings,
+        "regime": regime,
+        "mark": stored.mark,
+        "caveat": caveats.of(regime, recordings),
+        "seed": about.get("seed"),
+        "learned_from": about.get("trials"),
+        "trials": [Path(folder).name for folder in recordings],
+    }
 
 
 def foresee(model_folder: Path, recording: Path, events: int, top: int = 3) -> list[Foreseen]:

@@ -1,74 +1,131 @@
-"""Two predictors on the same events: how much better is one, and could it be chance?"""
+"""Two predictors on the same events: how much better is one, and could it be chance?
+
+Both are redrawn together (a paired block bootstrap), so what is common to both cancels: two predictors whose own
+intervals overlap may still differ beyond chance.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
-from model.bootstrap import Blocks, ends
-from model.errors import StreamError, TableError
-from model.jobs import OUTCOMES
+from model import outcomes
+from model.bootstrap import Blocks, ends, over_seeds
+from model.errors import SettingError, StreamError
+from model.evaluate import chosen_of, same_events
+from model.outcomes import Outcomes
 
 PARTS = ("overall", "contested", "open")
+SCORES = {"top1": "hit", "bits_per_switch": "bits", "time_nll_nats": "slice_nats"}  # score -> column of Outcomes
+MORE_IS_BETTER = ("top1",)
 
-
-class NothingToCompare(StreamError):
-    """No switch of the asked part, or none that the baseline needs any bits for."""
+Interval = tuple[float, float] | None
 
 
 @dataclass(frozen=True)
-class Saving:
-    """Bits per switch of both, the share that the better one saves, and the 95 % interval of that share: None where
-    the events lie in fewer than `bootstrap.FEWEST_HOLDING` blocks."""
+class Difference:
+    """A score of both and their difference, `value - baseline`; `saving` is `1 - value / baseline`, where there is any.
 
-    events: int
-    bits: float
-    baseline_bits: float
-    share: float
-    share_ci: tuple[float, float] | None
-
-
-def saving(folder: Path, baseline: Path, part: str = "overall") -> Saving:
-    """How much less the predictor of `folder` needs than that of `baseline`, over the same blocks of test events.
-
-    Both are redrawn together (a paired block bootstrap), so what is common to both cancels. StreamError if they were
-    not scored on the same events; NothingToCompare if there is none of the asked part.
+    Intervals are 95 %; None where the events lie in fewer than `bootstrap.FEWEST_HOLDING` blocks.
     """
-    if part not in PARTS:
-        raise StreamError(f"part {part!r}: expected one of {', '.join(PARTS)}")
-    mine, other = _outcomes(folder), _outcomes(baseline)
-    if len(mine["mark"]) != len(other["mark"]) or not np.array_equal(mine["contested"], other["contested"]):
-        raise StreamError(f"{folder} and {baseline} were scored on other events: score both on the same recordings")
-    chosen = np.ones(len(mine["mark"])) if part == "overall" else mine[part].astype(float)
-    left, right = mine["bits"] * chosen, other["bits"] * chosen
-    count = int(chosen.sum())
-    if not count:
-        raise NothingToCompare(f"no {part} switches among the {len(chosen)} of {folder}: compare another part")
-    if not right.sum():
-        raise NothingToCompare(f"{baseline} needs no bits for the {part} switches: there is nothing to save")
-    share = float(1 - left.sum() / right.sum())
-    return Saving(count, left.sum() / count, right.sum() / count, share, _interval(left, right, mine["stream"]))
+
+    value: float
+    baseline: float
+    difference: float
+    difference_ci: Interval
+    saving: float | None = None
+    saving_ci: Interval = None
 
 
-def _interval(left: np.ndarray, right: np.ndarray, stream: np.ndarray) -> tuple[float, float] | None:
-    """Of the saved share, from bits (n,) of both, zero for events that are not of the part."""
-    blocks = Blocks.of(stream).holding(right)
-    if blocks is None:
-        return None
-    redrawn = blocks.redrawn(np.stack([left, right], axis=1))
-    return ends(1 - redrawn[:, 0] / redrawn[:, 1])
+@dataclass(frozen=True)
+class Comparison:
+    """One score on one part: the mean over the seeds, each seed by itself, and Student's interval over the seeds of the
+    difference and of the saving: None for one seed."""
+
+    part: str
+    score: str
+    events: int
+    together: Difference
+    by_seed: tuple[Difference, ...]
+    difference_seeds_ci: Interval
+    saving_seeds_ci: Interval
+
+    @property
+    def outcome(self) -> str:
+        """`better` or `worse` where the interval of the difference holds no zero, else `unclear`."""
+        return verdict(self.together, self.score)
+
+    @property
+    def seeds_better(self) -> int:
+        """How many seeds are better beyond chance each by itself."""
+        return sum(verdict(seed, self.score) == "better" for seed in self.by_seed)
+
+    def told(self) -> dict[str, Any]:
+        """As plain values."""
+        return {**asdict(self), "outcome": self.outcome, "seeds_better": self.seeds_better}
 
 
-def _outcomes(folder: Path) -> dict[str, np.ndarray]:
-    path = Path(folder) / OUTCOMES
-    if not path.is_file():
-        raise TableError(f"{path}: no such table: expected the folder of a scored predictor")
-    table = pq.read_table(path)
-    if "stream" not in table.column_names:
-        raise TableError(
-            f"{path}: written by an older scorer: train again, so that it says which events are neighbours"
-        )
-    return {name: table[name].to_numpy() for name in table.column_names}
+def verdict(found: Difference, score: str) -> str:
+    """What a difference says of the first of both."""
+    if found.difference_ci is None or found.difference_ci[0] <= 0 <= found.difference_ci[1]:
+        return "unclear"
+    return "better" if (found.difference > 0) == (score in MORE_IS_BETTER) else "worse"
+
+
+def compare(
+    folders: Sequence[Path], baselines: Sequence[Path], parts: Sequence[str] = PARTS, scores: Sequence[str] = (*SCORES,)
+) -> list[Comparison]:
+    """The seeds of one predictor (the folders of its models) against the mean of the seeds of another.
+
+    Parts without an event are left out. StreamError if any two were not scored on the same events; TableError if what
+    became of each event was not kept; SettingError for a part or a score that is none.
+    """
+    for kind, asked, known in (("part", parts, PARTS), ("score", scores, (*SCORES,))):
+        if unknown := [name for name in asked if name not in known]:
+            raise SettingError(f"{kind} {unknown[0]!r}: expected one of {', '.join(known)}")
+    mine, other = _read(folders), _read(baselines)
+    try:
+        first = [same_events(mine[0], one) for one in (*mine, *other)][-1]
+    except StreamError as error:
+        raise StreamError(f"{folders[0]} and {baselines[0]}: {error}") from error
+    blocks, chosen = Blocks.of(first.stream), chosen_of(first)
+    return [_compared(part, score, chosen[part], blocks, mine, other)
+            for part in parts if chosen[part].any() for score in scores]  # fmt: skip
+
+
+def _read(folders: Sequence[Path]) -> list[Outcomes]:
+    if not folders:
+        raise SettingError("no models to compare: expected the folders of at least one seed of both")
+    return [outcomes.read(folder) for folder in folders]
+
+
+def _compared(
+    part: str, score: str, chosen: np.ndarray, blocks: Blocks, mine: Sequence[Outcomes], other: Sequence[Outcomes]
+) -> Comparison:
+    column = SCORES[score]
+    left = [getattr(one, column) * chosen for one in mine]
+    right = np.mean([getattr(one, column) * chosen for one in other], axis=0)
+    held, relative = blocks.holding(chosen), score == "bits_per_switch"
+    each = tuple(_difference(one.astype(float), right, chosen, held, relative) for one in left)
+    together = _difference(np.mean(left, axis=0), right, chosen, held, relative)
+    apart, saved = [one.difference for one in each], [one.saving for one in each if one.saving is not None]
+    return Comparison(part, score, int(chosen.sum()), together, each, over_seeds(apart), over_seeds(saved))
+
+
+def _difference(
+    left: np.ndarray, right: np.ndarray, chosen: np.ndarray, blocks: Blocks | None, relative: bool
+) -> Difference:
+    """Of sums over the chosen events: left, right: (n,), zero elsewhere. `relative`: with the share that is saved."""
+    value, baseline = left.sum() / chosen.sum(), right.sum() / chosen.sum()
+    drawn = None if blocks is None else blocks.redrawn(np.column_stack([left, right, chosen]).astype(float))
+    apart = None if drawn is None else ends((drawn[:, 0] - drawn[:, 1]) / drawn[:, 2])
+    found = Difference(float(value), float(baseline), float(value - baseline), apart)
+    if not relative or not right.sum():
+        return found
+    some = None if drawn is None else drawn[drawn[:, 1] > 0]
+    saved = None if some is None else ends(1 - some[:, 0] / some[:, 1])
+    return Difference(**{**asdict(found), "saving": float(1 - value / baseline), "saving_ci": saved})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from model import metrics
-from model.bootstrap import Blocks, over_seeds
+from model.bootstrap import Blocks
 from model.data import Segment
+from model.errors import StreamError
 from model.marks import UNKNOWN
 from model.outcomes import Outcomes as Outcomes
 from model.outcomes import hits_and_bits
@@ -21,19 +22,46 @@ PARTS = ("overall", "forced", "contested", "open")
 def scores(found: Outcomes) -> dict[str, object]:
     """The score table of one predictor: `overall`, `forced`, `contested`, `open`, and the share of the contested."""
     blocks = Blocks.of(found.stream)
-    everything = np.ones(len(found.mark), bool)
-    contested = {**metrics.table(found, found.contested, blocks)}
+    parts = {name: metrics.table(found, chosen, blocks) for name, chosen in chosen_of(found).items()}
     if found.contested.any():
-        contested["chance_top1"] = float(found.chance[found.contested].mean())
+        parts["contested"]["chance_top1"] = float(found.chance[found.contested].mean())
     return {
         "test_events": len(found.mark),
         "share_contested": float(found.contested.mean()),
         "share_unknown": float((found.mark == UNKNOWN).mean()),
-        "overall": metrics.table(found, everything, blocks),
-        "forced": metrics.table(found, ~found.contested, blocks),
-        "contested": contested,
-        "open": metrics.table(found, found.open, blocks),
+        **parts,
     }
+
+
+def chosen_of(found: Outcomes) -> dict[str, np.ndarray]:
+    """(n,) which events are of each of PARTS."""
+    everything = np.ones(len(found.mark), bool)
+    return {"overall": everything, "forced": ~found.contested, "contested": found.contested, "open": found.open}
+
+
+def together(seeds: Iterable[Outcomes]) -> dict[str, dict[str, object]]:
+    """The mean of each score over seeds, part by part, the same blocks of events being redrawn with every seed.
+
+    Outcomes are taken one by one, so that those of one seed are in memory at a time. StreamError where two are not of
+    the same events.
+    """
+    measured: dict[str, list[dict[str, metrics.Measured]]] = {name: [] for name in PARTS}
+    first: Outcomes | None = None
+    for found in seeds:
+        first = found if first is None else same_events(first, found)
+        blocks = Blocks.of(found.stream)
+        for name, chosen in chosen_of(found).items():
+            if chosen.any():
+                measured[name].append(metrics.measured(found, chosen, blocks))
+    return {name: metrics.told_of(parts) for name, parts in measured.items() if parts}
+
+
+def same_events(one: Outcomes, other: Outcomes) -> Outcomes:
+    """`one`, if both are of the same events; StreamError if not."""
+    for name in ("stream", "mark", "contested", "open"):
+        if not np.array_equal(getattr(one, name), getattr(other, name)):
+            raise StreamError("scored on other events: score both on the same recordings, with the same marks")
+    return one
 
 
 def selection(predictor: Predictor, segments: Sequence[Segment]) -> dict[str, dict[str, object]]:
@@ -62,29 +90,3 @@ def by_recording(found: Outcomes, segments: Sequence[Segment]) -> dict[str, dict
         hard = float(contested.mean()) if len(contested) else None
         rows[recording] = {"top1": float(found.hit[chosen].mean()), "contested_top1": hard}
     return rows
-
-
-def summarise(tables: Iterable[Mapping[str, object]]) -> list[dict[str, object]]:
-    """The mean of each score over seeds, with an interval over them: one row per predictor, regime, mark and arm.
-
-    What tells arms apart is the recordings they were scored on: those of two arms are never pooled.
-    """
-    groups: dict[tuple[str, str, str, tuple[str, ...]], list[Mapping[str, object]]] = {}
-    for table in tables:
-        trials: Sequence[object] = table.get("trials") or ()  # type: ignore[assignment]
-        key = (str(table["predictor"]), str(table["regime"]), str(table["mark"]), tuple(map(str, trials)))
-        groups.setdefault(key, []).append(table)
-    return [_summary(key, members) for key, members in groups.items()]
-
-
-def _summary(key: tuple[str, str, str, tuple[str, ...]], members: Sequence[Mapping[str, object]]) -> dict[str, object]:
-    row: dict[str, object] = dict(zip(("predictor", "regime", "mark", "trials"), key, strict=True))
-    row |= {"trials": list(key[3]), "seeds": len(members)}
-    for part in PARTS:
-        tables: list[Mapping[str, object]] = [member[part] for member in members]  # type: ignore[misc]
-        for name in tables[0]:
-            values = [table.get(name) for table in tables]
-            if not name.endswith("_ci") and all(isinstance(value, (int, float)) for value in values):
-                row[f"{part}.{name}"] = float(np.mean(values))  # type: ignore[arg-type]
-                row[f"{part}.{name}_seeds_ci"] = over_seeds(values)  # type: ignore[arg-type]
-    return row

@@ -7,14 +7,14 @@ import io
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from model import caveats, checkpoint, data, evaluate, online, rollout, tables
+from model import caveats, checkpoint, data, evaluate, online, outcomes, rollout, tables
 from model.checkpoint import Checkpoint, write_atomic
 from model.evaluate import Outcomes
 from model.predictors import create, find
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from model.journal import Journal
 
 Stamp = tuple[str, list[tuple[str, int, int]]]  # a recording's name; name, size and time (ns) of each of its files
-SCORES, HISTORY, OUTCOMES = "scores.json", "history.parquet", "outcomes.parquet"
+SCORES, HISTORY, OUTCOMES = "scores.json", "history.parquet", outcomes.FILE
 
 
 SCORER = 4  # raised when scores come to mean something else, so that stored ones are made again
@@ -159,8 +159,7 @@ def _write(job: Job, predictor: Predictor, dataset: data.Dataset, history: list,
     (out / SCORES).unlink(missing_ok=True)
     checkpoint.save(out, Checkpoint(predictor, job.predictor, dataset.vocabulary, job.mark, about))
     write_atomic(out / HISTORY, _parquet(pa.Table.from_pylist(history or [{"step": 0.0}])))
-    columns = {item.name: getattr(found, item.name) for item in fields(found)}
-    write_atomic(out / OUTCOMES, _parquet(pa.table(columns)))
+    write_atomic(out / OUTCOMES, _parquet(outcomes.table_of(found)))
     write_atomic(out / SCORES, json.dumps(result, indent=1).encode())
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
 from model.bootstrap import Blocks, ends
@@ -24,6 +27,35 @@ SHOWN_BINS = 10  # of `time_pit`
 Interval = tuple[float, float] | None
 
 
+@dataclass(frozen=True)
+class Measured:
+    """A score and what it is in each redraw, (draws,): None where the events lie in too few blocks, or have no score.
+
+    An error is centred: what is redrawn from a sample is further off than the sample, by chance alone.
+    """
+
+    score: float | None
+    redrawn: np.ndarray | None = None
+    centred: bool = False
+
+    @classmethod
+    def mean(cls, seeds: Sequence[Measured]) -> Measured:
+        """The mean score of several seeds, whose blocks were redrawn alike."""
+        scores = [one.score for one in seeds if one.score is not None]
+        draws = [one.redrawn for one in seeds if one.redrawn is not None]
+        score = float(np.mean(scores)) if len(scores) == len(seeds) else None
+        return cls(score, np.mean(draws, axis=0) if len(draws) == len(seeds) else None, seeds[0].centred)
+
+    def interval(self) -> Interval:
+        """The middle 95 % of the redraws."""
+        if self.redrawn is None or self.score is None:
+            return None
+        if not self.centred:
+            return ends(self.redrawn)
+        low, high = ends(self.redrawn - self.redrawn.mean() + self.score)
+        return max(0.0, low), high
+
+
 def table(found: Outcomes, chosen: np.ndarray, blocks: Blocks) -> dict[str, object]:
     """Scores of the chosen events (n,), and their intervals; without any, only their number.
 
@@ -31,82 +63,88 @@ def table(found: Outcomes, chosen: np.ndarray, blocks: Blocks) -> dict[str, obje
     """
     if not chosen.any():
         return {"events": 0}
-    told: dict[str, object] = {"events": int(chosen.sum())}
+    shares = np.histogram(found.slice_rank[chosen], SHOWN_BINS, (0, 1))[0] / chosen.sum()
+    told = told_of([measured(found, chosen, blocks)])
+    return {"events": int(chosen.sum()), **told, "time_pit": shares.tolist()}
+
+
+def told_of(seeds: Sequence[dict[str, Measured]]) -> dict[str, object]:
+    """Each score, the mean of what was measured with each seed, and its interval."""
+    told: dict[str, object] = {}
+    for name in seeds[0]:
+        mean = Measured.mean([one[name] for one in seeds])
+        told |= {name: mean.score, INTERVALS.get(name, f"{name}_ci"): mean.interval()}
+    return told
+
+
+def measured(found: Outcomes, chosen: np.ndarray, blocks: Blocks) -> dict[str, Measured]:
+    """Every score of the chosen events, of which there must be some."""
     held = blocks.holding(chosen)
-    made = {
+    return {
         **_means(found, chosen, held),
         "top1_known": _top1_known(found, chosen, blocks),
         "macro_recall": _macro_recall(found, chosen, held),
         "calibration_error": _calibration_error(found, chosen, held),
         "time_calibration_error": _rank_error(found.slice_rank, chosen, held),
     }
-    for name, (score, interval) in made.items():
-        told |= {name: score, INTERVALS.get(name, f"{name}_ci"): interval}
-    told["joint_nats"] = float((found.bits * np.log(2) + found.slice_nats)[chosen].mean())
-    shares = np.histogram(found.slice_rank[chosen], SHOWN_BINS, (0, 1))[0] / chosen.sum()
-    return {**told, "time_pit": shares.tolist()}
 
 
-def _means(found: Outcomes, chosen: np.ndarray, blocks: Blocks | None) -> dict[str, tuple[float, Interval]]:
-    columns = np.stack([getattr(found, column) for column in MEANS.values()], axis=1).astype(float)
+def _means(found: Outcomes, chosen: np.ndarray, blocks: Blocks | None) -> dict[str, Measured]:
+    names = [*MEANS, "joint_nats"]
+    each = [getattr(found, column) for column in MEANS.values()] + [found.bits * np.log(2) + found.slice_nats]
+    columns = np.stack(each, axis=1).astype(float)
     mean = columns[chosen].mean(axis=0)
     if blocks is None:
-        return {name: (float(mean[place]), None) for place, name in enumerate(MEANS)}
+        return {name: Measured(float(mean[place])) for place, name in enumerate(names)}
     sums = blocks.redrawn(np.column_stack([columns * chosen[:, None], chosen]))
     redrawn = sums[:, :-1] / sums[:, -1:]
-    return {name: (float(mean[place]), ends(redrawn[:, place])) for place, name in enumerate(MEANS)}
+    return {name: Measured(float(mean[place]), redrawn[:, place]) for place, name in enumerate(names)}
 
 
-def _top1_known(found: Outcomes, chosen: np.ndarray, blocks: Blocks) -> tuple[float | None, Interval]:
+def _top1_known(found: Outcomes, chosen: np.ndarray, blocks: Blocks) -> Measured:
     """`top1` among the events whose task the train part knew; None without any."""
     known = chosen & (found.mark != UNKNOWN)
     if not known.any():
-        return None, None
+        return Measured(None)
     score, held = float(found.hit[known].mean()), blocks.holding(known)
     if held is None:
-        return score, None
+        return Measured(score)
     sums = held.redrawn(np.column_stack([found.hit & known, known]).astype(float))
-    return score, ends(sums[:, 0] / sums[:, 1])
+    return Measured(score, sums[:, 0] / sums[:, 1])
 
 
-def _macro_recall(found: Outcomes, chosen: np.ndarray, blocks: Blocks | None) -> tuple[float, Interval]:
+def _macro_recall(found: Outcomes, chosen: np.ndarray, blocks: Blocks | None) -> Measured:
     """Mean over marks of the share of its events that were foreseen: the rare task counts as much as the common one."""
     names, inverse = np.unique(found.mark[chosen], return_inverse=True)
     right = np.bincount(inverse, weights=found.hit[chosen], minlength=len(names))
     score = float((right / np.bincount(inverse, minlength=len(names))).mean())
     if blocks is None:
-        return score, None
+        return Measured(score)
     marks = int(found.mark.max()) + 1
     seen = blocks.counted(found.mark, marks, chosen.astype(float))
     hits = blocks.counted(found.mark, marks, (chosen & found.hit).astype(float))
     recall = np.divide(hits, seen, out=np.zeros_like(hits), where=seen > 0)
-    return score, ends(recall.sum(axis=1) / (seen > 0).sum(axis=1))
+    return Measured(score, recall.sum(axis=1) / (seen > 0).sum(axis=1))
 
 
-def _calibration_error(found: Outcomes, chosen: np.ndarray, blocks: Blocks | None) -> tuple[float, Interval]:
+def _calibration_error(found: Outcomes, chosen: np.ndarray, blocks: Blocks | None) -> Measured:
     """Expected calibration error (Guo et al., ICML 2017) of the most probable mark, bins of equal width."""
     which = np.minimum((found.confidence * CONFIDENCE_BINS).astype(int), CONFIDENCE_BINS - 1)
     gap = np.where(chosen, found.hit - found.confidence, 0.0)
     error = float(np.abs(np.bincount(which, gap)).sum() / chosen.sum())
     if blocks is None:
-        return error, None
+        return Measured(error)
     drawn = blocks.redrawn(chosen[:, None].astype(float))[:, 0]
-    return error, _about(error, np.abs(blocks.counted(which, CONFIDENCE_BINS, gap)).sum(axis=1) / drawn)
+    return Measured(error, np.abs(blocks.counted(which, CONFIDENCE_BINS, gap)).sum(axis=1) / drawn, centred=True)
 
 
-def _rank_error(rank: np.ndarray, chosen: np.ndarray, blocks: Blocks | None) -> tuple[float, Interval]:
+def _rank_error(rank: np.ndarray, chosen: np.ndarray, blocks: Blocks | None) -> Measured:
     """Largest gap between the ranks of dt in their densities and the uniform law: Kolmogorov's distance of the PIT."""
     ordered, steps = np.sort(rank[chosen]), np.arange(chosen.sum() + 1) / chosen.sum()
     error = float(max(np.abs(ordered - steps[1:]).max(), np.abs(ordered - steps[:-1]).max()))
     if blocks is None:
-        return error, None
+        return Measured(error)
     which = np.clip((rank * RANK_BINS).astype(int), 0, RANK_BINS - 1)
     below = np.cumsum(blocks.counted(which, RANK_BINS, chosen.astype(float)), axis=1)
     uniform = np.arange(1, RANK_BINS + 1) / RANK_BINS
-    return error, _about(error, np.abs(below / below[:, -1:] - uniform).max(axis=1))
-
-
-def _about(error: float, redrawn: np.ndarray) -> Interval:
-    """An interval around the error: what is redrawn from a sample is further off than the sample, by chance alone."""
-    low, high = ends(redrawn - redrawn.mean() + error)
-    return max(0.0, low), high
+    return Measured(error, np.abs(below / below[:, -1:] - uniform).max(axis=1), centred=True)

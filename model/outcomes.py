@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from model.data import Segment
 from model.density import crps
-from model.errors import StreamError
+from model.errors import StreamError, TableError
 from model.history import lagged
 from model.marks import UNKNOWN
 from model.predictors.protocol import Prediction, Predictor
 
+FILE = "outcomes.parquet"
 PART = 16384  # events predicted at once; bounds the memory that (events, marks) probabilities take
 
 
@@ -34,6 +38,26 @@ class Outcomes:
     slice_error_us: np.ndarray  # |median - dt|
     slice_crps_us: np.ndarray
     slice_rank: np.ndarray  # cumulative probability at dt: uniform if the densities are right
+
+
+def read(folder: Path) -> Outcomes:
+    """What `model.jobs` kept of the test events in the folder of a scored predictor. TableError where it did not."""
+    path = Path(folder) / FILE
+    if not path.is_file():
+        raise TableError(f"{path}: no such table: expected the folder of a scored predictor")
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise TableError(f"{path}: no readable table ({error}): train again") from error
+    names = [item.name for item in fields(Outcomes)]
+    if missing := sorted({*names} - {*table.column_names}):
+        raise TableError(f"{path}: written by an older scorer, without {', '.join(missing)}: train again")
+    return Outcomes(**{name: table[name].to_numpy() for name in names})
+
+
+def table_of(found: Outcomes) -> pa.Table:
+    """The same as a table, one row an event."""
+    return pa.table({item.name: getattr(found, item.name) for item in fields(found)})
 
 
 def outcomes(predictor: Predictor, segments: Sequence[Segment]) -> Outcomes:

@@ -17,9 +17,12 @@ from model.bootstrap import over_seeds
 from model.errors import SettingError
 from model.evaluate import PARTS
 from model.metrics import INTERVALS
+from model.seeds import OF_THE_EVENTS
 
 LONGEST = 100  # characters of a slug
-HOST = ("cpu", "cores", "memory_mb", "kernel")
+KIND = "kind"  # the trait that is said without its name
+
+Traits = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,12 @@ def folds(recordings: Sequence[Path], by: str) -> list[Fold]:
     for recording in recordings:
         groups.setdefault(_key(Path(recording), by), []).append(Path(recording))
     if len(groups) < 2:
-        name = BY[by](Path(recordings[0])) if recordings else ""
+        name = _spoken([BY[by](Path(recordings[0]))])[0] if recordings else ""
         told = f"all {len(recordings)} recordings are of one {by} ({name})" if len(recordings) > 1 else ""
         raise SettingError(f"split by {by}: {told or 'there is but one recording'}: name recordings of at least two")
     whole = [Path(recording) for recording in recordings]
-    names = _apart({key: BY[by](members[0]) for key, members in groups.items()}, " in {}".format)
+    spoken = _spoken([BY[by](members[0]) for members in groups.values()])
+    names = _apart(dict(zip(groups, spoken, strict=True)), " in {}".format)
     slugs = _apart({key: re.sub(r"[^\w.-]+", "-", name)[:LONGEST] for key, name in names.items()}, _digest)
     return [
         Fold(names[key], slugs[key], tuple(other for other in whole if other not in members), tuple(members))
@@ -59,7 +63,21 @@ def _key(folder: Path, by: str) -> str:
     """What tells groups apart: recordings and runs by where they lie, for others may be called alike."""
     if by in ("recording", "run"):
         return str((_run_of(folder) if by == "run" else None) or folder.resolve())
-    return BY[by](folder)
+    return json.dumps(BY[by](folder), sort_keys=True)
+
+
+def _spoken(groups: Sequence[Traits]) -> list[str]:
+    """A name for each: its kind, and of its other traits those that tell it from others of that kind; alone, all."""
+    names = []
+    for traits in groups:
+        rivals = [other for other in groups if other is not traits and other.get(KIND) == traits.get(KIND)]
+        shown = [
+            f"{name} {value}" if name != KIND else str(value)
+            for name, value in traits.items()
+            if name == KIND or len(groups) == 1 or any(other.get(name) != value for other in rivals)
+        ]
+        names.append(", ".join(shown))
+    return names
 
 
 def _apart(names: Mapping[str, str], behind: Callable[[str], str]) -> dict[str, str]:
@@ -72,18 +90,18 @@ def _digest(key: str) -> str:
     return "-" + hashlib.sha256(key.encode()).hexdigest()[:8]
 
 
-def _recording(folder: Path) -> str:
+def _recording(folder: Path) -> Traits:
     """Its name, and that of its run, for trials of several runs are called alike."""
     run = _run_of(folder)
-    return f"{run.name}/{folder.name}" if run else str(folder)
+    return {KIND: folder.name, "of": run.name} if run else {KIND: folder.name}
 
 
-def _run(folder: Path) -> str:
+def _run(folder: Path) -> Traits:
     """The run it is a trial of; tables that no run made are one by themselves."""
-    return (_run_of(folder) or folder).name
+    return {KIND: (_run_of(folder) or folder).name}
 
 
-def _load(folder: Path) -> str:
+def _load(folder: Path) -> Traits:
     """What ran, as the run's experiment and its own settings have it."""
     load = dict(_manifest(folder, "load").get("spec", {}).get("load", {}))
     for name, value in _json(folder / "trial.json").get("settings", {}).items():
@@ -91,20 +109,22 @@ def _load(folder: Path) -> str:
             load[name[5:]] = value
     if not load:
         raise SettingError(f"{folder}: its run does not say what load it recorded: name it with --test instead")
-    kind = load.pop("kind", "load")
-    return " ".join([str(kind), *(f"{name}={value}" for name, value in sorted(load.items()))])
+    return {KIND: load.pop("kind", "load"), **dict(sorted(load.items()))}
 
 
-def _host(folder: Path) -> str:
-    """The machine that its guest ran on, and how that ran it."""
+def _host(folder: Path) -> Traits:
+    """The machine that its guest ran on, as far as a run describes it, and how that ran it."""
     host = _manifest(folder, "host").get("host", {})
     if not host:
         raise SettingError(f"{folder}: its run does not say on which host it was made: name it with --test instead")
     how = _json(folder / "trial.json").get("machine", {}).get("accelerator")
-    return ", ".join(f"{name} {value}" for name, value in [*((n, host.get(n)) for n in HOST), ("under", how)] if value)
+    memory = {"memory GB": round(host["memory_mb"] / 1024)} if host.get("memory_mb") else {}  # it varies by boot
+    hardware = {"cpu": host.get("cpu"), "cores": host.get("cores"), **memory}
+    traits = {**hardware, "kernel": host.get("kernel"), "under": how}
+    return {name: value for name, value in traits.items() if value}
 
 
-BY: Mapping[str, Callable[[Path], str]] = {"recording": _recording, "run": _run, "load": _load, "host": _host}
+BY: Mapping[str, Callable[[Path], Traits]] = {"recording": _recording, "run": _run, "load": _load, "host": _host}
 
 
 def _run_of(folder: Path) -> Path | None:
@@ -127,40 +147,51 @@ def _json(path: Path) -> dict[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
-def summarise(scores: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def summarise(folds: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One table per predictor over all its folds: means of the folds, each of which is the mean over its seeds.
 
-    Each of `scores` says its `fold`. `*_ci` is Student's 95 % interval over the folds: how far another recording (load,
-    host, run) may be off. Under `folds` are the tables of the single folds and seeds.
+    Each of `folds` is what `model.seeds.together` made and says its `fold`. `*_ci` is Student's 95 % interval over the
+    folds: how far another recording (load, host, run) may be off; `*_seeds_ci` the same over seeds, each of them the
+    mean of its folds. Under `folds` are the tables of the single folds.
     """
     kinds: dict[str, list[Mapping[str, Any]]] = {}
-    for table in scores:
+    for table in folds:
         kinds.setdefault(str(table["predictor"]), []).append(table)
     return [_summary(members) for members in kinds.values()]
 
 
 def _summary(members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    told = {name: members[0][name] for name in ("predictor", "regime", "mark")}
-    told |= {"seeds": sorted({member["seed"] for member in members}), "folds": list(members)}
+    told = {name: members[0][name] for name in ("predictor", "regime", "mark", "seeds")}
+    told |= {"folds": list(members), "test_events": sum(member.get("test_events", 0) for member in members)}
+    for name in ("share_contested", "share_unknown"):
+        told[name] = _mean([member[name] for member in members])
     told["caveat"] = next((member["caveat"] for member in members if member.get("caveat")), None)
+    told["online"] = None
     if all(member.get("online") for member in members):
-        told["online"] = _parts([(str(member["fold"]), member["online"]) for member in members])
-    return {**told, **_parts([(str(member["fold"]), member) for member in members])}
+        told["online"] = _parts([member["online"] for member in members])
+        told["online"]["share_unknown"] = told["share_unknown"]
+    return {**told, **_parts(members)}
 
 
-def _parts(tables: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
-    return {part: _means([(fold, table[part]) for fold, table in tables]) for part in PARTS}
+def _parts(folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    seeds = zip(*(fold.get("by_seed", [fold]) for fold in folds), strict=True)
+    by_seed = [[table[part] for table in seed] for seed in seeds for part in PARTS]
+    of_part = {part: by_seed[place :: len(PARTS)] for place, part in enumerate(PARTS)}
+    return {part: _means([fold[part] for fold in folds], of_part[part]) for part in PARTS}
 
 
-def _means(tables: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
-    """Means over folds of what every table has as a number."""
+def _means(folds: Sequence[Mapping[str, Any]], seeds: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
+    """Means over folds of what every table has as a number; `seeds` holds the folds' tables seed by seed."""
     means: dict[str, Any] = {}
-    for name in tables[0][1]:
-        by_fold: dict[str, list[float]] = {}
-        for fold, table in tables:
-            by_fold.setdefault(fold, []).append(table.get(name))  # type: ignore[arg-type]
-        values = list(by_fold.values())
-        if all(isinstance(value, (int, float)) for seeds in values for value in seeds):
-            each = [float(np.mean(seeds)) for seeds in values]
-            means |= {name: float(np.mean(each)), INTERVALS.get(name, f"{name}_ci"): over_seeds(each)}
+    for name in folds[0]:
+        values = [fold.get(name) for fold in folds]
+        if all(isinstance(value, (int, float)) for value in values):
+            each = [_mean([fold[name] for fold in seed]) for seed in seeds]
+            means |= {name: _mean(values), INTERVALS.get(name, f"{name}_ci"): over_seeds(values)}  # type: ignore[arg-type]
+            if name not in OF_THE_EVENTS:
+                means[f"{name}_seeds_ci"] = over_seeds(each)
     return means
+
+
+def _mean(values: Sequence[Any]) -> float:
+    return float(np.mean(values))

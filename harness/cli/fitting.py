@@ -84,9 +84,9 @@ def fit(asked: Asked, out: Path, workers: int | None, output: Output) -> None:
         jobs = asked.jobs(out)
     with _alone(out):
         scores, failed = _fit([job for job, _ in jobs], workers, output.view())
-    found = [{**scores[job.out_dir.name], "fold": fold} for job, fold in jobs if job.out_dir.name in scores]
-    if not failed if output.as_json else found:  # as JSON an error is the one document that is printed
-        _answer(asked, found, output)
+        found = [(scores[job.out_dir.name], fold, job.out_dir) for job, fold in jobs if job.out_dir.name in scores]
+        if found and (not failed or not output.as_json):  # as JSON an error is the one document that is printed
+            _answer(asked, found, output)
     if failed:
         raise ModelError("; ".join(failed))
 
@@ -103,18 +103,23 @@ def _alone(out: Path) -> Iterator[None]:
         yield
 
 
-def _answer(asked: Asked, found: list[Scores], output: Output) -> None:
-    """Print the scores, those of folds with their mean."""
-    if not asked.in_folds:
-        return answer([{name: value for name, value in one.items() if name != "fold"} for one in found], output)
-    from harness import show
-    from model import splits
+def _answer(asked: Asked, found: Sequence[tuple[Scores, str | None, Path]], output: Output) -> None:
+    """Print the scores, the seeds of a predictor as one, those of folds with their mean."""
+    from model import seeds, splits
 
-    means = [{**one, "split": asked.split} for one in splits.summarise(found)]
+    tables = [{**scores, "fold": fold} if fold else scores for scores, fold, _ in found]
+    with as_model_error():
+        told = seeds.summarise(tables, [folder for *_, folder in found])
+    if not asked.in_folds:
+        return answer(told, output)
+    from harness import show
+
+    means = [{**one, "split": asked.split} for one in splits.summarise(told)]
     output.data(means[0] if len(means) == 1 else means)
     for one in means:
-        mean = {**one, "fold": f"mean of {len({fold['fold'] for fold in one['folds']})}", "seed": ""}
+        mean = {**one, "fold": f"mean of {len(one['folds'])}"}
         output.show(show.scores_of(_with_online([*one["folds"], mean])))
+    output.show(show.legend(means, asked.split))
 
 
 def _fit(jobs: Sequence[Job], workers: int | None, view: View) -> tuple[dict[str, Scores], list[str]]:
@@ -171,12 +176,12 @@ def _value(text: str) -> Any:
         return text
 
 
-def answer(scores: list[Scores], output: Output) -> None:
-    """Print one table of scores, or several."""
+def answer(told: list[Scores], output: Output) -> None:
+    """Print one table of scores, or several; each is one that `model.seeds.together` made."""
     from harness import show
 
-    output.data(scores[0] if len(scores) == 1 else scores)
-    output.show(show.scores_of(_with_online(scores)))
+    output.data(told[0] if len(told) == 1 else told)
+    output.show(show.scores_of(_with_online(told)), show.legend(told))
 
 
 def _with_online(scores: Iterable[Scores]) -> list[Scores]:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.errors import ModelError, UsageError
 
-app = typer.Typer(help="Stored models: export them to C.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from harness.report.groups import Group
+    from harness.report.paired import Paired
+
+app = typer.Typer(help="Stored models: export them to C, compare them on the same events.", no_args_is_help=True)
 FORMATS = ("c",)
-
-
-@app.callback()
-def _root() -> None:
-    """Keep `export` a command of its own while it is the only one."""
 
 
 @app.command()
@@ -42,3 +41,78 @@ def export(
     output = Output(as_json, quiet)
     output.data({"paths": [str(path) for path in written]})
     output.show("\n".join(str(path) for path in written))
+
+
+@app.command()
+@handled
+def compare(
+    models: Annotated[Path, typer.Argument(help="A run, or the folder that `harness train -o` wrote.")],
+    predictor: Annotated[str | None, typer.Argument(help="The predictor in question.")] = None,
+    baseline: Annotated[str | None, typer.Argument(help="The one it is measured against.")] = None,
+    as_json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Compare two predictors on the very same events: a paired block bootstrap, per seed and over all seeds.
+
+    Without names, the best of each kind against the best table that sees no more than it does, as the report does. The
+    interval of a difference is narrower than those of the two scores, since what is common to both cancels.
+    """
+    if (predictor is None) != (baseline is None):
+        raise UsageError("a predictor and no baseline", expected="both names, or neither: MODELS lstm slice_markov")
+    from harness import show
+
+    found = _pairs(models, predictor, baseline)
+    if all(pair.missing for pair in found):
+        raise ModelError(f"nothing could be compared: {found[0].missing}")
+    output = Output(as_json, quiet)
+    output.data([_told(pair) for pair in found])
+    output.show(*show.compared(found))
+
+
+def _pairs(models: Path, predictor: str | None, baseline: str | None) -> list[Paired]:
+    """What is to be compared. ModelError where there are no such models."""
+    from harness.report.contest import contests
+    from harness.report.paired import paired
+
+    found = _groups(models)
+    expected = f"the names of two of: {', '.join(dict.fromkeys(group.predictor for group in found))}"
+    if predictor is None:
+        made = [contest.paired for contest in contests(found) if contest.paired]
+        if not made:
+            raise ModelError("no network or tree beside a table to measure it by", where=str(models), expected=expected)
+        return made
+    pairs = [
+        paired(one, other, one.hard)
+        for one in found
+        for other in found
+        if (one.predictor, other.predictor) == (predictor, baseline) and (one.mark, one.arm) == (other.mark, other.arm)
+    ]
+    if not pairs:
+        raise ModelError(
+            f"no {predictor} and {baseline} scored on the same recordings", where=str(models), expected=expected
+        )
+    return pairs
+
+
+def _groups(models: Path) -> list[Group]:
+    """The seeds of each predictor under a run or a folder of models."""
+    from harness.report.groups import groups
+    from harness.report.scores import read_models
+
+    found, problems = read_models(models / "models" if (models / "manifest.json").is_file() else models)
+    if not found:
+        expected = problems[0] if len(problems) == 1 else "a run, or the folder that `harness train -o` wrote"
+        raise ModelError("no scored models here", where=str(models), expected=expected)
+    return groups(found, {})
+
+
+def _told(pair: Paired) -> dict[str, Any]:
+    """One comparison as plain values: `parts.contested.top1.together.difference_ci` and the like."""
+    parts: dict[str, dict[str, Any]] = {part: {} for part in pair.parts}
+    for one in pair.found:
+        parts[one.part][one.score] = one.told()
+    sides = {name: side.predictor for name, side in (("predictor", pair.best), ("baseline", pair.baseline))}
+    regimes = {"regime": pair.best.regime, "baseline_regime": pair.baseline.regime}
+    seeds = pair.best.seeds
+    about = {"mark": pair.best.mark, "trials": seeds[0].trials, "seeds": [one.seed for one in seeds]}
+    return {**sides, **regimes, **about, "missing": pair.missing or None, "parts": parts}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -64,7 +64,10 @@ def train(
 @handled
 def evaluate(
     paths: Paths,
-    model: Annotated[Path | None, typer.Option("--model", help="Score this stored model instead of training.")] = None,
+    models: Annotated[
+        list[Path] | None,
+        typer.Option("--model", help="Score this stored model instead of training; its other seeds likewise."),
+    ] = None,
     predictors: Predictors = None,
     mark: Mark = "task",
     regime: Regime = None,
@@ -79,14 +82,13 @@ def evaluate(
 ) -> None:
     """Score predictors, trained for the purpose and not kept, or a stored one on recordings it did not learn from."""
     output = Output(as_json, quiet)
-    if model is None:
+    if not models:
         asked = _asked(paths, predictors, regime, mark, seeds, settings, split, test)
         with tempfile.TemporaryDirectory(prefix="harness-models-") as folder:
             return fit(asked, Path(folder), workers, output)
     with as_model_error():
-        from model import apply, sources
-
-        answer([apply.scores(model, sources.recordings(paths), share)], output)
+        told = _scored(models, paths, share)
+    answer(told, output)
 
 
 @handled
@@ -106,6 +108,15 @@ def predict(
         found = [one for folder in sources.recordings([path]) for one in apply.foresee(model, folder, events, top)]
     Output(as_json).data([asdict(one) for one in found])
     Output(as_json).show(show.foreseen(found))
+
+
+def _scored(models: list[Path], paths: list[Path], share: float) -> list[dict[str, Any]]:
+    """Scores of stored models, those that differ in nothing but their seed as one."""
+    from model import apply, seeds, sources
+
+    recordings = sources.recordings(paths)
+    scored = [apply.score(model, recordings, share) for model in models]
+    return seeds.summarise([scores for scores, _ in scored], [outcomes for _, outcomes in scored])
 
 
 def _asked(

@@ -6,50 +6,12 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from harness.report.contest import Contest, lead, leads_by_arm
 from harness.report.facts import Run
-from harness.report.groups import Group, chosen_on_validation, sees_less, standing
+from harness.report.paired import Paired
 from harness.report.scores import Cell
 from harness.report.svg import element
-from harness.report.text import count, percent, percent_range
-
-
-@dataclass(frozen=True)
-class Contest:
-    """The best predictor of one mark, arm and regime against the best baseline that sees no more than it does."""
-
-    mark: str
-    arm: str
-    regime: str
-    best: Group
-    baseline: Group | None
-    split: str  # contested, or overall where no switch was contested
-    chance: float | None
-    challenged: bool  # whether anything but baselines was scored
-    fair: bool  # chosen on the validation part, not by the score that is shown
-
-    @property
-    def outcome(self) -> str:
-        """`baseline` when the best is one itself, `alone` with none to compare to, else `better` or `unclear`.
-
-        `untried` when nothing but baselines was scored.
-        """
-        if self.best.baseline:
-            return "baseline" if self.challenged else "untried"
-        ours, theirs = self.cell(self.best), self.baseline and self.cell(self.baseline)
-        if not ours or not theirs:
-            return "alone"
-        if ours.low is None or theirs.high is None:  # too few events for an interval, and so for a claim
-            return "unclear"
-        return "better" if ours.low > theirs.high else "unclear"
-
-    @property
-    def baseline_sees_less(self) -> bool:
-        """Whether the two are not in the same game: part of the difference is what the best may see."""
-        return self.baseline is not None and self.baseline.regime != self.regime
-
-    def cell(self, group: Group) -> Cell | None:
-        """The top-1 score this contest is about."""
-        return group.cell(self.split, "top1")
+from harness.report.text import count, percent, percent_range, points_range
 
 
 @dataclass(frozen=True)
@@ -60,43 +22,6 @@ class Banner:
     title: str
     text: str
     items: tuple[str, ...] = ()
-
-
-def contests(groups: list[Group]) -> list[Contest]:
-    """One contest for each mark, arm and regime that was scored, in the order of `groups`."""
-    keys = dict.fromkeys((group.mark, group.arm, group.regime) for group in groups)
-    rank, fair = standing(groups), chosen_on_validation(groups)
-    found = []
-    for mark, arm, regime in keys:
-        rivals = [group for group in groups if (group.mark, group.arm, group.regime) == (mark, arm, regime)]
-        best = max(rivals, key=rank)
-        chance = best.mean(lambda seed: seed.chance) if best.hard == "contested" else None
-        challenged = not all(rival.baseline for rival in rivals)
-        found.append(Contest(mark, arm, regime, best, _baseline(groups, best), best.hard, chance, challenged, fair))
-    return found
-
-
-def _baseline(groups: list[Group], best: Group) -> Group | None:
-    """The best baseline of the same mark, arm and regime; where that regime has none, of one that sees less."""
-    same = [g for g in groups if g.baseline and (g.mark, g.arm) == (best.mark, best.arm) and g is not best]
-    less = [g for g in same if sees_less(g.regime, best.regime)]
-    return max([g for g in same if g.regime == best.regime] or less, key=standing(groups), default=None)
-
-
-def lead(found: list[Contest]) -> Contest | None:
-    """The contest the page opens with: the best of the bests; on a draw the regime that sees less, which comes first.
-
-    One about contested switches goes before one about all, whose score is of an easier question.
-    """
-    rank = standing([contest.best for contest in found])
-    return max(found, key=lambda contest: (contest.split == "contested", rank(contest.best)), default=None)
-
-
-def leads_by_arm(found: list[Contest]) -> list[Contest]:
-    """What the page would open with if there were but one arm, for each of them."""
-    arms = dict.fromkeys(contest.arm for contest in found)
-    leads = [lead([contest for contest in found if contest.arm == arm]) for arm in arms]
-    return [one for one in leads if one is not None]
 
 
 def answer(run: Run, found: list[Contest]) -> Markup:
@@ -157,16 +82,56 @@ def _against_baseline(contest: Contest) -> Markup:
         return Markup("No baseline was scored beside it, so this says little about what was learnt.")
     cell = contest.cell(baseline)
     sees = f", which sees less ({baseline.regime}, not {contest.regime})," if contest.baseline_sees_less else ","
-    theirs = f"{baseline.predictor}{sees} reaches {percent(cell.value if cell else None)}{_interval(cell)}"
-    if contest.outcome == "better":
-        return Markup("The best baseline, {}; the intervals do not overlap.").format(theirs)
+    theirs = f"{baseline.predictor}{sees} reaches {percent(cell.value if cell else None)}"
+    if contest.paired and contest.paired.top1:
+        return _said(contest.outcome, theirs, _paired(contest.paired))
+    return _said(contest.outcome, theirs + _interval(cell), _unpaired(contest, cell))
+
+
+def _said(outcome: str, theirs: str, how: str) -> Markup:
+    if outcome == "better":
+        return Markup("The best baseline, {}; {}.").format(theirs, how)
+    doubt = "It does worse than the baseline." if outcome == "worse" else "It does not clearly beat the baseline."
+    return Markup("{} The best one, {}; {}.").format(element("strong", doubt), theirs, how)
+
+
+def _paired(found: Paired) -> str:
+    """On the same events: how much more is hit, how much fewer bits are needed, and with how many of the seeds."""
+    top1, name = found.top1, found.best.predictor
+    if top1 is None or top1.together.difference_ci is None:
+        return "there are too few switches for an interval of the difference"
+    apart = top1.together.difference
+    told = f"on the same events {name} hits {100 * abs(apart):.1f} points {'more' if apart >= 0 else 'less'}"
+    told += f" (95\u202f% interval of the difference {points_range(top1.together.difference_ci)}"
+    return told + (", so it may be chance)" if top1.outcome == "unclear" else ")") + _bits(found) + _seeds(found)
+
+
+def _bits(found: Paired) -> str:
+    saved = found.bits.together if found.bits else None
+    if found.bits is None or saved is None or saved.saving is None or saved.saving_ci is None:
+        return ""
+    if found.bits.outcome == "unclear":
+        return " and needs as many bits, as far as can be told"
+    low, high = sorted(abs(end) for end in saved.saving_ci)
+    less = "fewer" if saved.saving > 0 else "more"
+    return f" and needs {percent(abs(saved.saving))} {less} bits ({percent_range(low, high)})"
+
+
+def _seeds(found: Paired) -> str:
+    if found.top1 is None or found.top1.outcome != "better" or len(found.top1.by_seed) < 2:
+        return ""
+    better, of = found.top1.seeds_better, len(found.top1.by_seed)
+    return f"; each of its {of} seeds hits more" if better == of else f"; {better} of its {of} seeds hit clearly more"
+
+
+def _unpaired(contest: Contest, cell: Cell | None) -> str:
+    """By the two intervals, and why not by that of the difference."""
     ours = contest.cell(contest.best)
-    untold = not cell or not ours or cell.high is None or ours.low is None
-    return Markup("{} The best one, {}, and {}.").format(
-        element("strong", "It does not clearly beat the baseline."),
-        theirs,
-        "there are too few switches for an interval" if untold else "the intervals overlap",
-    )
+    if not cell or not ours or cell.high is None or ours.low is None:
+        told = "there are too few switches for an interval"
+    else:
+        told = "the intervals do not overlap" if contest.outcome == "better" else "the intervals overlap"
+    return f"{told} (not compared event by event, which finds smaller differences: what that takes was not kept here)"
 
 
 def _no_answer(run: Run) -> Markup:

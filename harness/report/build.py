@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.report import answer, figures, rows, text
+from harness.report import answer, contest, figures, rows, text
 from harness.report.facts import Run, read_run
 from harness.report.groups import Group, chosen_on_validation, with_online
 from harness.report.recordings import TaskUse
@@ -43,7 +43,7 @@ def page(run: Run) -> str:
     """The page as text."""
     drawn = timelines([(trial.name, trial.recording) for trial in run.trials if trial.recording])
     style, scripts = _asset("report.css"), [_asset(name) for name in SCRIPTS]
-    found, tabled = answer.contests(run.groups), with_online(run.groups)
+    found, tabled = contest.contests(run.groups), with_online(run.groups)
     return (
         _environment()
         .get_template("page.html.j2")
@@ -56,7 +56,7 @@ def page(run: Run) -> str:
             blocks=rivals(tabled),
             tabled=tabled,
             metrics=scored_metrics(tabled),
-            lead=answer.lead(found),
+            lead=contest.lead(found),
             answer=answer.answer(run, found),
             banners=answer.banners(run),
             complete=not answer.incomplete(run),

@@ -76,6 +76,7 @@ class Scored:
     x_label: str
     curves: tuple[Curve, ...]
     rollout: Rollout | None
+    path: Path
     caveat: str | None = None
 
     @property
@@ -122,6 +123,7 @@ def _read(path: Path) -> Scored:
         x_label=x_label,
         curves=curves,
         rollout=_rollout(scores.get("rollout")),
+        path=path,
         caveat=visible(scores["caveat"]) if scores.get("caveat") else None,
     )
 

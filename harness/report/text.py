@@ -61,6 +61,16 @@ def percent_range(low: float | None, high: float | None, digits: int = 1) -> str
     return "" if low is None or high is None else f"{100 * low:.{digits}f} to {percent(high, digits)}"
 
 
+def points(difference: float) -> str:
+    """A difference between shares, in percentage points: +2.6."""
+    return f"{100 * difference:+.1f}".replace("-", "\u2212")
+
+
+def points_range(ends: tuple[float, float] | None) -> str:
+    """An interval of differences between shares, in percentage points: +2.3 to +2.8; nothing where there is none."""
+    return "" if ends is None else " to ".join(map(points, ends))
+
+
 def fixed(value: float | None, digits: int = 3) -> str:
     """A number with a fixed count of digits after the point."""
     return NO_VALUE if value is None else f"{value:.{digits}f}".replace("-", "\u2212")

@@ -1,8 +1,9 @@
-"""`harness model export` from the outside."""
+"""`harness model export` and `harness model compare` from the outside."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -55,3 +56,52 @@ def test_a_folder_without_a_model_is_one_clear_error(tmp_path: Path) -> None:
     assert "expected the folder of a trained predictor" in " ".join(
         harness("export", tmp_path / "nowhere", "-o", tmp_path, code=1).stderr.split()
     )
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table and a tree on one recording, and a table on another."""
+    folder = tmp_path_factory.mktemp("several")
+    for name in ("tables", "other"):
+        synthetic.write(folder / name, synthetic.Source(tasks=4, seed=5), events=3_000)
+    models, split = folder / "models", (0.7, 0.15, 0.15)
+    for kind in ("most_frequent", "decision_tree"):
+        run(Job((folder / "tables",), kind, 0, "task", split, models / f"{kind}_s0"))
+    run(Job((folder / "other",), "markov", 0, "task", split, models / "markov_s0"))
+    return models
+
+
+def test_two_predictors_are_compared_on_the_same_events(several: Path) -> None:
+    (told,) = json.loads(harness("compare", several, "decision_tree", "most_frequent", "--json").stdout)
+    assert (told["predictor"], told["baseline"], told["seeds"]) == ("decision_tree", "most_frequent", ["0"])
+    found = told["parts"]["contested"]["top1"]
+    assert found["outcome"] == "better"
+    low, high = found["together"]["difference_ci"]
+    assert 0 < low < found["together"]["difference"] < high
+    assert found["difference_seeds_ci"] is None  # of one seed nothing is known of others
+    assert told["parts"]["overall"]["bits_per_switch"]["together"]["saving"] > 0
+    shown = harness("compare", several).stdout  # the best against the best table beside it
+    assert "decision_tree (sees slices) against most_frequent (sees marks), predicting task" in shown
+
+
+@pytest.mark.parametrize(
+    ("names", "code", "words"),
+    [
+        (["decision_tree"], 2, "a predictor and no baseline"),
+        (["decision_tree", "lstm"], 1, "expected: the names of two of: "),
+        (["decision_tree", "markov"], 1, "no decision_tree and markov scored on the same recordings"),
+    ],
+)
+def test_what_cannot_be_compared_says_why(several: Path, names: list[str], code: int, words: str) -> None:
+    assert words in harness("compare", several, *names, code=code).stderr
+
+
+def test_a_folder_without_scores_has_nothing_to_compare(tmp_path: Path) -> None:
+    assert "no scored models here" in harness("compare", tmp_path, code=1).stderr
+
+
+def test_models_whose_single_events_are_gone_are_not_compared(several: Path, tmp_path: Path) -> None:
+    shutil.copytree(several, tmp_path / "models")
+    (tmp_path / "models" / "decision_tree_s0" / "outcomes.parquet").unlink()
+    ended = harness("compare", tmp_path / "models", "decision_tree", "most_frequent", code=1)
+    assert "outcomes.parquet: no such table" in ended.stderr

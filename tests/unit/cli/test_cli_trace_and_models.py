@@ -128,11 +128,36 @@ def other(tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_recording_is_tested_on_in_turn(tables: Path, other: Path) -> None:
     told = json.loads(harness("evaluate", tables, other, "-p", "markov", "--split", "recording", "--json").stdout)
-    assert (told["split"], [one["fold"] for one in told["folds"]]) == ("recording", [str(tables), str(other)])
+    assert (told["split"], [one["fold"] for one in told["folds"]]) == ("recording", ["tables", "tables2"])
     assert told["contested"]["top1"] == pytest.approx(np.mean([one["contested"]["top1"] for one in told["folds"]]))
     assert told["folds"][0]["trials"] == ["tables2", "tables"]
     shown = harness("evaluate", tables, other, "-p", "markov", "--split", "run").stdout
     assert "mean of 2" in shown
+
+
+def test_several_seeds_are_one_row_with_an_interval_over_seeds_and_the_bootstraps(tables: Path, tmp_path: Path) -> None:
+    seeds = ["--seed", "0", "--seed", "1", "--set", "gru.hidden=8", "--set", "gru.max_epochs=2"]
+    wanted = ["train", tables, "-p", "gru", "-p", "markov", *seeds, "-o", tmp_path]
+    gru, markov = json.loads(harness(*wanted, "--json").stdout)
+    assert (gru["seeds"], markov["seeds"]) == ([0, 1], [0])
+    assert [one["seed"] for one in gru["by_seed"]] == [0, 1]
+    each = [one["contested"]["top1"] for one in gru["by_seed"]]
+    assert gru["contested"]["top1"] == pytest.approx(np.mean(each))
+    for name in ("top1", "bits_per_switch", "time_crps_us", "joint_nats"):
+        low, high = gru["contested"][f"{name}_seeds_ci"]
+        assert low <= gru["contested"][name] <= high
+        assert markov["contested"][f"{name}_seeds_ci"] is None
+    for interval in ("top1_ci", "bits_ci", "time_crps_us_ci", "joint_nats_ci"):
+        assert len(gru["contested"][interval]) == len(markov["contested"][interval]) == 2
+    shown = harness(*wanted).stdout
+    (row,) = [line.split() for line in shown.splitlines() if line.startswith("gru ")]
+    assert row[2] == "2"
+    assert sum(cell.startswith("±") for cell in row) == 4
+    assert "seeds ±: Student's over seeds" in shown
+    stored = ["--model", tmp_path / "gru_s0", "--model", tmp_path / "gru_s1", "--model", tmp_path / "markov_s0"]
+    again = json.loads(harness("evaluate", tables, *stored, "--json").stdout)
+    assert [(one["predictor"], one["seeds"]) for one in again] == [("gru", [0, 1]), ("markov", [0])]
+    assert again[0]["overall"]["top1_seeds_ci"] is not None
 
 
 def test_who_learns_on_has_a_row_and_scores_of_its_own(tables: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from harness import show
-from model import apply, caveats, jobs, splits
+from model import apply, caveats, jobs, seeds, splits
 from model.jobs import Job
 
 SPLIT = (0.7, 0.15, 0.15)
@@ -51,10 +51,10 @@ def test_the_scores_say_it_where_they_are_stored_shown_and_put_together(recordin
         told[kind] = jobs.run(Job((old,), kind, 0, "task", SPLIT, out))
         assert json.loads((out / "scores.json").read_text())["caveat"] == told[kind]["caveat"]
         assert apply.scores(out, [old])["caveat"] == told[kind]["caveat"]
-        assert splits.summarise([{**told[kind], "fold": "a"}])[0]["caveat"] == told[kind]["caveat"]
+        assert splits.summarise(seeds.summarise([{**told[kind], "fold": "a"}]))[0]["caveat"] == told[kind]["caveat"]
     assert told["markov"]["caveat"] is None
     assert "Linux 4.19 knows some of the future" in told["fifo"]["caveat"]
     for kinds, said in ((("fifo", "markov"), 1), (("fifo", "fifo"), 1), (("markov",), 0)):
         console = Console(width=300, record=True, quiet=False, file=(tmp_path / "shown").open("w"))
-        console.print(show.scores_of([told[kind] for kind in kinds]))
+        console.print(show.scores_of([seeds.together([told[kind]]) for kind in kinds]))
         assert console.export_text().count("knows some of the future") == said

@@ -7,8 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from model import compare, jobs, synthetic
-from model.bootstrap import Blocks
-from model.errors import StreamError, TableError
+from model.bootstrap import Blocks, interval
+from model.compare import Comparison
+from model.errors import SettingError, StreamError, TableError
 from model.jobs import Job
 
 
@@ -17,29 +18,101 @@ def scored(recording: Path, out: Path, order: int) -> Path:
     return out
 
 
+def one(
+    folders: list[Path], baselines: list[Path], score: str = "bits_per_switch", part: str = "overall"
+) -> Comparison:
+    (found,) = compare.compare(folders, baselines, [part], [score])
+    return found
+
+
+def reduced(folder: Path, **columns: np.ndarray) -> Path:
+    """The folder, some columns of its outcomes replaced."""
+    table = pq.read_table(folder / jobs.OUTCOMES)
+    for name, values in columns.items():
+        table = table.set_column(table.column_names.index(name), name, [values])
+    pq.write_table(table, folder / jobs.OUTCOMES)
+    return folder
+
+
+def hitting(folder: Path, recording: Path, share: float, seed: int, like: np.ndarray | None = None) -> Path:
+    """A scored predictor whose hits are made up: `share` of the events, those of `like` first."""
+    scored(recording, folder, 0)
+    draw = np.random.default_rng(seed)
+    hit = draw.random(3_000) < share if like is None else like | (draw.random(3_000) < share)
+    return reduced(folder, hit=hit)
+
+
 def test_a_better_predictor_saves_bits_beyond_chance(recording: Path, tmp_path: Path) -> None:
     right, floor = (scored(recording, tmp_path / str(order), order) for order in (2, 0))
-    found = compare.saving(right, floor)
-    assert found.events == 3000
-    assert found.share == pytest.approx(1 - found.bits / found.baseline_bits)
-    assert 0 < found.share_ci[0] < found.share < found.share_ci[1] < 1
-    contested = compare.saving(right, floor, "contested")
-    assert contested.events == 1500
+    found = one([right], [floor])
+    told = found.together
+    assert (found.events, found.outcome, found.seeds_better) == (3000, "better", 1)
+    assert told.difference == pytest.approx(told.value - told.baseline)
+    assert told.saving == pytest.approx(1 - told.value / told.baseline)
+    assert told.saving_ci is not None
+    assert told.saving is not None
+    assert 0 < told.saving_ci[0] < told.saving < told.saving_ci[1] < 1
+    assert one([floor], [right]).outcome == "worse"
+    assert one([right], [floor], part="contested").events == 1500
 
 
-def test_a_predictor_saves_nothing_against_itself(recording: Path, tmp_path: Path) -> None:
+def test_a_predictor_is_no_better_than_itself(recording: Path, tmp_path: Path) -> None:
     folder = scored(recording, tmp_path / "a", 1)
-    found = compare.saving(folder, folder)
-    assert (found.share, found.share_ci) == (0.0, (0.0, 0.0))
+    for found in compare.compare([folder], [folder]):
+        assert (found.together.difference, found.together.difference_ci) == (0.0, (0.0, 0.0))
+        assert found.outcome == "unclear"
+
+
+def test_a_lead_that_two_intervals_hide_is_found_where_both_are_redrawn_together(
+    recording: Path, tmp_path: Path
+) -> None:
+    base = np.random.default_rng(1).random(3_000) < np.linspace(0.3, 0.9, 3_000)  # harder in the beginning
+    baseline = reduced(scored(recording, tmp_path / "baseline", 0), hit=base)
+    better = hitting(tmp_path / "better", recording, 0.03, 2, like=base)
+    stream = np.zeros(3_000, int)
+    ours, theirs = (
+        interval(pq.read_table(folder / jobs.OUTCOMES)["hit"].to_numpy().astype(float), stream=stream)
+        for folder in (better, baseline)
+    )
+    assert ours is not None
+    assert theirs is not None
+    assert ours[0] < theirs[1]  # they overlap
+    assert one([better], [baseline], "top1").outcome == "better"
+
+
+def test_seeds_are_compared_one_by_one_and_together_and_their_spread_is_students(
+    recording: Path, tmp_path: Path
+) -> None:
+    baseline = hitting(tmp_path / "baseline", recording, 0.5, 0)
+    seeds = [hitting(tmp_path / str(seed), recording, 0.6, seed) for seed in (1, 2, 3)]
+    found = one(seeds, [baseline], "top1")
+    each = [seed.difference for seed in found.by_seed]
+    assert found.together.difference == pytest.approx(np.mean(each))
+    low, high = found.difference_seeds_ci or (0, 0)
+    assert (high - low) / 2 == pytest.approx(4.30265 * np.std(each, ddof=1) / np.sqrt(3), rel=1e-4)
+    assert (found.outcome, found.seeds_better) == ("better", 3)
+    assert one(seeds[:1], [baseline], "top1").difference_seeds_ci is None
+    told = found.told()
+    assert (told["outcome"], len(told["by_seed"])) == ("better", 3)
 
 
 def test_scores_of_other_events_are_not_compared(recording: Path, source: synthetic.Source, tmp_path: Path) -> None:
     synthetic.write(tmp_path / "other", source, 2000)
     left, right = scored(recording, tmp_path / "a", 1), scored(tmp_path / "other", tmp_path / "b", 1)
     with pytest.raises(StreamError, match="scored on other events"):
-        compare.saving(left, right)
-    with pytest.raises(StreamError, match="expected one of overall, contested, open"):
-        compare.saving(left, left, "hard")
+        compare.compare([left], [right])
+    moved = reduced(scored(recording, tmp_path / "c", 1), mark=np.zeros(3_000, np.int32))
+    with pytest.raises(StreamError, match="with the same marks"):
+        compare.compare([left], [moved])
+
+
+def test_a_part_or_a_score_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="expected one of overall, contested, open"):
+        compare.compare([tmp_path], [tmp_path], ["hard"])
+    with pytest.raises(SettingError, match="expected one of top1, bits_per_switch, time_nll_nats"):
+        compare.compare([tmp_path], [tmp_path], scores=["top2"])
+    with pytest.raises(SettingError, match="at least one seed of both"):
+        compare.compare([], [tmp_path])
 
 
 def test_blocks_are_not_drawn_over_the_seam_of_two_recordings(
@@ -52,46 +125,42 @@ def test_blocks_are_not_drawn_over_the_seam_of_two_recordings(
     stream = pq.read_table(tmp_path / "2" / jobs.OUTCOMES)["stream"].to_numpy()
     assert np.bincount(stream).tolist() == [3_000, 500]
     assert np.flatnonzero(stream == 1)[0] in Blocks.of(stream).begin
-    found = compare.saving(tmp_path / "2", tmp_path / "0")
-    assert found.share_ci[0] < found.share < found.share_ci[1]
-
-
-def reduced(folder: Path, **columns: np.ndarray) -> Path:
-    """The folder, some columns of its outcomes replaced."""
-    table = pq.read_table(folder / jobs.OUTCOMES)
-    for name, values in columns.items():
-        table = table.set_column(table.column_names.index(name), name, [values])
-    pq.write_table(table, folder / jobs.OUTCOMES)
-    return folder
+    found = one([tmp_path / "2"], [tmp_path / "0"]).together
+    assert found.difference_ci is not None
+    assert found.difference_ci[0] < found.difference < found.difference_ci[1]
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_rare_part_has_a_saving_and_no_interval(recording: Path, tmp_path: Path) -> None:
+def test_a_rare_part_has_a_difference_and_no_interval(recording: Path, tmp_path: Path) -> None:
     rare = np.arange(3_000) < 30
     right, floor = (reduced(scored(recording, tmp_path / str(order), order), open=rare) for order in (2, 0))
-    found = compare.saving(right, floor, "open")
-    assert found.events == 30
-    assert 0 < found.share < 1
-    assert found.share_ci is None
+    found = one([right], [floor], part="open")
+    assert (found.events, found.outcome) == (30, "unclear")
+    assert found.together.saving is not None
+    assert 0 < found.together.saving < 1
+    assert (found.together.difference_ci, found.together.saving_ci) == (None, None)
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_part_without_switches_or_bits_is_not_compared(recording: Path, tmp_path: Path) -> None:
+def test_a_part_without_switches_is_left_out_and_without_bits_nothing_is_saved(recording: Path, tmp_path: Path) -> None:
     folder = reduced(scored(recording, tmp_path / "a", 1), open=np.zeros(3_000, bool))
-    with pytest.raises(StreamError, match="no open switches among the 3000"):
-        compare.saving(folder, folder, "open")
+    assert {found.part for found in compare.compare([folder], [folder])} == {"overall", "contested"}
     reduced(folder, bits=np.zeros(3_000))
-    with pytest.raises(StreamError, match="needs no bits for the contested switches"):
-        compare.saving(folder, folder, "contested")
+    assert one([folder], [folder]).together.saving is None
 
 
 def test_outcomes_of_an_older_scorer_are_refused(recording: Path, tmp_path: Path) -> None:
     folder = scored(recording, tmp_path / "a", 1)
     pq.write_table(pq.read_table(folder / jobs.OUTCOMES).drop_columns("stream"), folder / jobs.OUTCOMES)
-    with pytest.raises(TableError, match="written by an older scorer"):
-        compare.saving(folder, folder)
+    with pytest.raises(TableError, match="written by an older scorer, without stream"):
+        compare.compare([folder], [folder])
 
 
-def test_a_folder_without_outcomes_is_refused(tmp_path: Path) -> None:
+def test_outcomes_that_are_damaged_or_not_there_are_refused(recording: Path, tmp_path: Path) -> None:
+    folder = scored(recording, tmp_path / "a", 1)
+    whole = (folder / jobs.OUTCOMES).read_bytes()
+    (folder / jobs.OUTCOMES).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(TableError, match="no readable table"):
+        compare.compare([folder], [folder])
     with pytest.raises(TableError, match="expected the folder of a scored predictor"):
-        compare.saving(tmp_path, tmp_path)
+        compare.compare([tmp_path], [tmp_path])

@@ -106,31 +106,6 @@ def test_a_part_without_events_says_so_instead_of_scoring_zero(dataset: data.Dat
     assert table["open"] == {"events": 0}
 
 
-def test_scores_of_several_seeds_become_one_row_with_an_interval() -> None:
-    def table(bits: float) -> dict[str, object]:
-        part = {"events": 10, "bits_per_switch": bits, "bits_ci": [0, 1]}
-        head = {"predictor": "lstm", "regime": "slices", "mark": "task"}
-        return {**head, "overall": part, "forced": {"events": 0}, "contested": part, "open": part}
-
-    (row,) = evaluate.summarise([table(0.1), table(0.2), table(0.3)])
-    assert row["seeds"] == 3
-    assert row["overall.bits_per_switch"] == pytest.approx(0.2)
-    low, high = row["overall.bits_per_switch_seeds_ci"]  # type: ignore[misc]
-    assert low < 0.2 < high
-    assert "forced.bits_per_switch" not in row
-
-
-def test_two_arms_of_a_sweep_are_not_pooled_as_if_they_were_seeds() -> None:
-    def table(trial: str, bits: float) -> dict[str, object]:
-        part = {"events": 10, "bits_per_switch": bits}
-        head = {"predictor": "lstm", "regime": "slices", "mark": "task", "trials": [trial]}
-        return {**head, "overall": part, "forced": part, "contested": part, "open": part}
-
-    rows = evaluate.summarise([table("000_c5", 0.1), table("001_c50", 0.9), table("000_c5", 0.3)])
-    told = [(row["trials"], row["seeds"], row["overall.bits_per_switch"]) for row in rows]
-    assert told == [(["000_c5"], 2, pytest.approx(0.2)), (["001_c50"], 1, 0.9)]
-
-
 def test_every_score_has_an_interval_that_holds_it(dataset: data.Dataset) -> None:
     markov = create("markov", {"order": 1})
     markov.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
@@ -139,7 +114,7 @@ def test_every_score_has_an_interval_that_holds_it(dataset: data.Dataset) -> Non
         told: dict = table[part]  # type: ignore[assignment]
         for name, interval in metrics.INTERVALS.items():
             assert told[interval][0] <= told[name] <= told[interval][1]
-        for name in ("top1", "top1_known", "top3", "macro_recall", "time_crps_us", "calibration_error"):
+        for name in ("top1", "top1_known", "top3", "macro_recall", "time_crps_us", "calibration_error", "joint_nats"):
             assert told[f"{name}_ci"][0] <= told[name] <= told[f"{name}_ci"][1]
         assert told["time_calibration_error_ci"][0] <= told["time_calibration_error"]
         assert sum(told["time_pit"]) == pytest.approx(1)

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model import splits
+from model import seeds, splits
 from model.errors import SettingError
 
 
-def run(place: Path, load: dict[str, object], cpu: str = "Xeon") -> Path:
+def run(place: Path, load: dict[str, object], cpu: str = "Xeon", **more: object) -> Path:
     """A run folder without trials."""
     place.mkdir(parents=True)
-    host = {"cpu": cpu, "cores": 2, "memory_mb": 24105, "kernel": "6.18"}
+    host = {"cpu": cpu, "cores": 2, "memory_mb": 24105, "kernel": "6.18", **more}
     (place / "manifest.json").write_text(json.dumps({"spec": {"load": load}, "host": host}))
     return place
 
@@ -37,10 +37,16 @@ def sweep(tmp_path: Path) -> list[Path]:
 
 def test_each_recording_is_held_out_once_and_never_learned_from_then(sweep: list[Path]) -> None:
     found = splits.folds(sweep, "recording")
-    assert [fold.name for fold in found] == ["sweep/000_a", "sweep/001_b", "sweep/002_a"]
+    assert [fold.name for fold in found] == ["000_a", "001_b", "002_a"]
     assert [fold.test for fold in found] == [(one,) for one in sweep]
     assert all(set(fold.train) == set(sweep) - set(fold.test) for fold in found)
-    assert found[0].slug == "sweep-000_a"
+    assert found[0].slug == "000_a"
+
+
+def test_trials_that_are_called_alike_are_told_apart_by_their_runs(tmp_path: Path) -> None:
+    alike = [trial(run(tmp_path / name, {"kind": "idle"}), "000") for name in ("old", "new")]
+    found = splits.folds([*alike, trial(tmp_path / "old", "001")], "recording")
+    assert [fold.name for fold in found] == ["000, of old", "000, of new", "001"]
 
 
 @pytest.mark.parametrize("by", ["recording", "run"])
@@ -62,7 +68,7 @@ def test_names_that_differ_in_signs_alone_get_folders_of_their_own(tmp_path: Pat
 
 def test_loads_are_told_apart_by_the_experiment_and_the_trials_own_settings(sweep: list[Path]) -> None:
     five, fifty = splits.folds(sweep, "load")
-    assert (five.name, fifty.name) == ("nginx_ab concurrency=5", "nginx_ab concurrency=50")
+    assert (five.name, fifty.name) == ("nginx_ab, concurrency 5", "nginx_ab, concurrency 50")
     assert (five.test, five.train) == ((sweep[0], sweep[2]), (sweep[1],))
     assert (fifty.test, fifty.train) == ((sweep[1],), (sweep[0], sweep[2]))
 
@@ -77,11 +83,25 @@ def test_hosts_differ_by_machine_and_by_how_the_guest_was_run(tmp_path: Path) ->
     xeon, epyc = (run(tmp_path / cpu, {"kind": "idle"}, cpu) for cpu in ("Xeon", "EPYC"))
     recordings = [trial(xeon, "000"), trial(epyc, "000"), trial(epyc, "001", accelerator="tcg")]
     names = [fold.name for fold in splits.folds(recordings, "host")]
-    assert names == [
-        f"cpu {cpu}, cores 2, memory_mb 24105, kernel 6.18, under {how}"
-        for cpu, how in (("Xeon", "kvm"), ("EPYC", "kvm"), ("EPYC", "tcg"))
-    ]
+    assert names == [f"cpu {cpu}, under {how}" for cpu, how in (("Xeon", "kvm"), ("EPYC", "kvm"), ("EPYC", "tcg"))]
     assert len(splits.folds(recordings, "run")) == 2
+
+
+def test_a_host_is_the_same_after_a_boot_that_left_it_a_little_less_memory_and_another_with_another_kernel(
+    tmp_path: Path,
+) -> None:
+    booted = [("first", {}), ("again", {"memory_mb": 24101}), ("upgraded", {"kernel": "6.19"})]
+    first, again, upgraded = (trial(run(tmp_path / name, {"kind": "idle"}, **more), "000") for name, more in booted)
+    old, new = splits.folds([first, again, upgraded], "host")
+    assert (old.name, old.test) == ("kernel 6.18", (first, again))
+    assert (new.name, new.test) == ("kernel 6.19", (upgraded,))
+
+
+def test_a_group_is_named_by_what_tells_it_from_others_of_its_kind(tmp_path: Path) -> None:
+    loads = [{"kind": "stress_ng", "workers": n, "stressor": "switch"} for n in (1, 2)]
+    places = [run(tmp_path / str(n), load) for n, load in enumerate([*loads, {"kind": "idle", "workers": 7}])]
+    names = [fold.name for fold in splits.folds([trial(place, "000") for place in places], "load")]
+    assert names == ["stress_ng, workers 1", "stress_ng, workers 2", "idle"]
 
 
 @pytest.mark.parametrize("by", ["run", "load", "host"])
@@ -117,22 +137,33 @@ def test_an_unknown_way_to_split_is_refused(sweep: list[Path]) -> None:
 
 
 def scored(fold: str, seed: int, top1: float, **contested: object) -> dict[str, object]:
-    head = {"predictor": "gru", "regime": "slices", "mark": "task", "seed": seed, "fold": fold}
+    head = {"predictor": "gru", "regime": "slices", "mark": "task", "seed": seed, "fold": fold, "test_events": 10}
+    head |= {"trials": [fold], "share_contested": 0.5, "share_unknown": 0.1 if fold == "a" else 0.3}
     part = {"events": 10, "top1": top1, "top1_ci": [0.0, 1.0], "bits_per_switch": 1.0}
     return {**head, "overall": part, "forced": part, "contested": {"events": 0, **contested}, "open": part}
 
 
 def test_a_mean_over_folds_counts_every_fold_once_whatever_its_seeds() -> None:
-    (mean,) = splits.summarise([scored("a", 0, 0.5), scored("a", 1, 0.7), scored("b", 0, 0.8)])
+    tables = [scored("a", 0, 0.5), scored("a", 1, 0.7), scored("b", 0, 0.7), scored("b", 1, 0.9)]
+    (mean,) = splits.summarise(seeds.summarise(tables))
     assert mean["overall"]["top1"] == pytest.approx(0.7)
     low, high = mean["overall"]["top1_ci"]
     assert (low + high) / 2 == pytest.approx(0.7)
     assert high - low == pytest.approx(2 * 12.706 * np.std([0.6, 0.8], ddof=1) / np.sqrt(2), rel=1e-3)
+    low, high = mean["overall"]["top1_seeds_ci"]
+    assert high - low == pytest.approx(2 * 12.706 * np.std([0.6, 0.8], ddof=1) / np.sqrt(2), rel=1e-3)
     assert mean["overall"]["bits_ci"] == (1.0, 1.0)
     assert mean["seeds"] == [0, 1]
-    assert len(mean["folds"]) == 3
+    assert [fold["fold"] for fold in mean["folds"]] == ["a", "b"]
+    assert mean["share_unknown"] == pytest.approx(0.2)
+
+
+def test_one_seed_of_each_fold_has_no_interval_over_seeds() -> None:
+    (mean,) = splits.summarise(seeds.summarise([scored("a", 0, 0.5), scored("b", 0, 0.8)]))
+    assert mean["overall"]["top1_seeds_ci"] is None
+    assert mean["overall"]["top1_ci"] is not None
 
 
 def test_what_one_fold_does_not_have_is_no_part_of_the_mean() -> None:
-    (mean,) = splits.summarise([scored("a", 0, 0.5, top3=0.4), scored("b", 0, 0.8)])
+    (mean,) = splits.summarise(seeds.summarise([scored("a", 0, 0.5, top3=0.4), scored("b", 0, 0.8)]))
     assert "top3" not in mean["contested"]

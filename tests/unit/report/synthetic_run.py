@@ -141,6 +141,16 @@ def add_model(run: Path, kind: str, seed: int, contested: float | None, **more: 
     parquet.write_table(pa.table(columns), folder / "history.parquet")
 
 
+def add_outcomes(run: Path, kind: str, seed: int, hit: np.ndarray) -> None:
+    """What became of each test event of a model that `add_model` made: (n,) hits, every other one contested."""
+    number = np.arange(len(hit))
+    contested, zeros = number % 2 == 0, np.zeros(len(hit))
+    columns = {"stream": zeros.astype(np.int32), "mark": number % 3, "contested": contested, "open": contested}
+    columns |= {"chance": zeros, "hit": hit, "hit3": hit, "bits": np.where(hit, 0.2, 2.0)}
+    columns |= {name: zeros for name in ("confidence", "slice_nats", "slice_error_us", "slice_crps_us", "slice_rank")}
+    parquet.write_table(pa.table(columns), run / "models" / f"{kind}_s{seed}" / "outcomes.parquet")
+
+
 def online(top1: float) -> dict[str, Any]:
     """Scores of a predictor that learns on."""
     return {split: _table(top1, np.random.default_rng(0)) for split in ("overall", "forced", "contested", "open")}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as compute
 import pytest
@@ -11,6 +13,7 @@ import synthetic_run
 
 from harness.errors import StoreError
 from harness.report import answer, build, rows
+from harness.report.contest import contests, lead
 from harness.report.facts import read_run
 
 
@@ -75,7 +78,7 @@ def test_seeds_are_averaged_and_their_intervals_put_together(tmp_path: Path) -> 
 
 def spoken(tmp_path: Path) -> str:
     run = read_run(tmp_path)
-    return str(answer.answer(run, answer.contests(run.groups)))
+    return str(answer.answer(run, contests(run.groups)))
 
 
 def test_the_answer_names_the_best_its_score_chance_and_the_baseline(tmp_path: Path) -> None:
@@ -100,6 +103,60 @@ def test_a_lead_within_the_intervals_is_not_called_a_win(tmp_path: Path) -> None
     assert "does not clearly beat the baseline" in spoken(tmp_path)
 
 
+def paired_run(run: Path, lead: float, seeds: int = 1) -> Path:
+    """A network whose own interval overlaps the table's and that hits `lead` more of the very same events, or less."""
+    synthetic_run.write_manifest(run)
+    draw = np.random.default_rng(5)
+    base = draw.random(8_000) < 0.7
+    synthetic_run.add_model(run, "slice_markov", 0, 0.700, regime="slices", valid={"contested": {"top1": 0.5}})
+    synthetic_run.add_outcomes(run, "slice_markov", 0, base)
+    for seed in range(seeds):
+        synthetic_run.add_model(run, "lstm", seed, 0.705, regime="slices", valid={"contested": {"top1": 0.6}})
+        changed = draw.random(8_000) < abs(lead)
+        synthetic_run.add_outcomes(run, "lstm", seed, base | changed if lead > 0 else base & ~changed)
+    return run
+
+
+def test_a_lead_on_the_same_events_is_a_win_though_the_two_intervals_overlap(tmp_path: Path) -> None:
+    said = spoken(paired_run(tmp_path, 0.05, seeds=2)).replace("\u202f", " ")
+    assert "does not clearly beat" not in said
+    assert "The best baseline, slice_markov, reaches 70" in said
+    assert re.search(r"on the same events lstm hits \d\.\d points more \(95 % interval of the difference \+", said)
+    assert re.search(r"needs \d\.\d % fewer bits \(\d\.\d to \d\.\d %\); each of its 2 seeds hits more\.", said)
+    page = build(tmp_path).read_text("utf-8")
+    assert "The best against the best baseline, on the same events" in page
+    assert page.count("<td>all 2</td>") == page.count("<td>over seeds</td>") == 3  # overall, contested, open
+
+
+def test_a_difference_whose_interval_holds_zero_is_not_called_a_win(tmp_path: Path) -> None:
+    run = paired_run(tmp_path, 0.05)
+    hit = np.random.default_rng(6).random(8_000) < 0.7
+    synthetic_run.add_outcomes(run, "lstm", 0, hit)
+    said = spoken(run)
+    assert "does not clearly beat the baseline" in said
+    assert "so it may be chance)" in said
+
+
+def test_the_best_on_the_validation_part_may_be_worse_than_the_baseline_on_the_test_part(tmp_path: Path) -> None:
+    run = paired_run(tmp_path, -0.05)
+    said = spoken(run)
+    assert "It does worse than the baseline." in said
+    assert "points less" in said
+    assert "more bits" in said
+    assert "worse than the baseline" in build(run).read_text("utf-8")
+
+
+def test_where_single_events_were_not_kept_the_intervals_decide_and_that_is_said(tmp_path: Path) -> None:
+    run = paired_run(tmp_path, 0.05)
+    (run / "models" / "lstm_s0" / "outcomes.parquet").unlink()
+    said = spoken(run)
+    assert "does not clearly beat the baseline" in said
+    assert "the intervals overlap (not compared event by event, which finds smaller differences" in said
+    page = build(run).read_text("utf-8")
+    assert "could not be compared event by event, so their own intervals were" in page
+    assert "outcomes.parquet: no such table" in page
+
+
 def test_the_answer_says_how_far_trials_are_apart(tmp_path: Path) -> None:
     synthetic_run.write_manifest(tmp_path)
     for seed, shift in ((0, 0.0), (1, 0.02)):
@@ -113,7 +170,7 @@ def test_a_baseline_that_sees_less_is_not_passed_off_as_an_equal(tmp_path: Path)
     synthetic_run.write_manifest(tmp_path)
     synthetic_run.add_model(tmp_path, "markov", 0, 0.6)
     synthetic_run.add_model(tmp_path, "lstm", 0, 0.9, regime="slices")
-    marks, slices = answer.contests(read_run(tmp_path).groups)
+    marks, slices = contests(read_run(tmp_path).groups)
     assert (marks.outcome, slices.baseline_sees_less) == ("untried", True)
     assert "markov, which sees less (marks, not slices), reaches" in spoken(tmp_path)
 
@@ -151,7 +208,7 @@ def test_the_best_is_chosen_on_the_validation_part_and_shown_with_its_test_score
     synthetic_run.write_manifest(tmp_path)
     synthetic_run.add_model(tmp_path, "lstm", 0, 0.70, valid={"contested": {"top1": 0.8}})
     synthetic_run.add_model(tmp_path, "gru", 0, 0.90, valid={"contested": {"top1": 0.6}})
-    (contest,) = answer.contests(read_run(tmp_path).groups)
+    (contest,) = contests(read_run(tmp_path).groups)
     assert contest.best.predictor == "lstm"
     cell = contest.cell(contest.best)
     assert cell is not None
@@ -164,7 +221,7 @@ def test_a_best_that_could_only_be_chosen_on_the_test_part_is_said_to_be(tmp_pat
     synthetic_run.write_manifest(tmp_path)
     synthetic_run.add_model(tmp_path, "lstm", 0, 0.70)
     synthetic_run.add_model(tmp_path, "gru", 0, 0.90, valid={})
-    (contest,) = answer.contests(read_run(tmp_path).groups)
+    (contest,) = contests(read_run(tmp_path).groups)
     assert (contest.best.predictor, contest.fair) == ("gru", False)
     page = build(tmp_path).read_text("utf-8")
     assert "the best on the validation part" not in page
@@ -186,7 +243,7 @@ def test_slices_without_an_end_are_counted_and_left_out(tmp_path: Path) -> None:
 
 def test_an_arm_without_contested_switches_does_not_lead_with_its_easier_score(tmp_path: Path) -> None:
     run = read_run(two_arms(tmp_path, 0.5, None))
-    first = answer.lead(answer.contests(run.groups))
+    first = lead(contests(run.groups))
     assert first is not None
     assert (first.arm, first.split) == ("c-5", "contested")
 
