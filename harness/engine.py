@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import multiprocessing
 import os
-import queue
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -29,7 +28,7 @@ PR_SET_PDEATHSIG = 1
 OF_THE_TERMINAL = (signal.SIGINT, signal.SIGHUP)  # it sends Ctrl-C, and its own end, to every process
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
-_outbox: Any = None  # in a worker: where its progress goes
+_outbox: Any = None  # in a worker: the pipe into which its progress goes, and whose turn it is to write there
 
 
 def spread(
@@ -43,15 +42,16 @@ def spread(
 
     `work(job, report)` runs in a worker process and must be importable; `report(done, total, note)` reaches
     `heard(name, done, total, note)` here. An exception of one job is yielded and does not end the others. Leaving the
-    iterator early ends the workers. Raises ModelError when a worker process dies.
+    iterator early ends the workers. Raises ModelError when a worker process dies, and what `heard` raises.
     """
     named = list(jobs)
     if not named:
         return
     context = multiprocessing.get_context("spawn")
-    inbox = context.Queue()
-    with _single_threaded_children(), _listening(inbox, heard):
-        pool = ProcessPoolExecutor(workers or os.cpu_count() or 1, context, _set_up_worker, (inbox, os.getpid()))
+    inbox, outbox = context.Pipe(duplex=False)
+    told = (outbox, context.Lock())
+    with _single_threaded_children(), outbox, inbox, _listening(inbox, heard):
+        pool = ProcessPoolExecutor(workers or os.cpu_count() or 1, context, _set_up_worker, (told, os.getpid()))
         try:
             with _put_off():
                 pending = {pool.submit(_call, name, work, job): name for name, job in named}
@@ -78,7 +78,9 @@ def _as_they_end(pending: dict[Future[Any], str]) -> Iterator[tuple[str, Any]]:
 
 def _call(name: str, work: Callable[[Any, Report], Any], job: Any) -> Any:
     def report(done: float, total: float | None, note: str) -> None:
-        _outbox.put((name, done, total, note))
+        outbox, turn = _outbox
+        with turn:  # written here and now, so that nothing is lost when this worker is ended after its answer
+            outbox.send((name, done, total, note))
 
     return work(job, report)
 
@@ -118,14 +120,20 @@ def _single_threaded_children() -> Iterator[None]:
 
 @contextmanager
 def _listening(inbox: Any, heard: Callable[..., None]) -> Iterator[None]:
-    stop = threading.Event()
+    """Hand on what workers tell, all that they told before they ended included."""
+    stop, failed = threading.Event(), list[Exception]()
 
     def listen() -> None:
-        while not stop.is_set():
-            try:
-                heard(*inbox.get(timeout=0.2))
-            except queue.Empty:
-                continue
+        while (told := inbox.poll(0.2)) or not stop.is_set():
+            if told:
+                hear(*inbox.recv())
+
+    def hear(*told: Any) -> None:
+        try:
+            if not failed:  # after that what comes is only taken out of the way of who tells it
+                heard(*told)
+        except Exception as error:
+            failed.append(error)
 
     thread = threading.Thread(target=listen, name="progress", daemon=True)
     thread.start()
@@ -134,7 +142,8 @@ def _listening(inbox: Any, heard: Callable[..., None]) -> Iterator[None]:
     finally:
         stop.set()
         thread.join()
-        inbox.close()
+    if failed:
+        raise failed[0]
 
 
 def _end(pool: ProcessPoolExecutor) -> None:

@@ -31,7 +31,17 @@ def test_every_job_gives_its_answer_and_its_progress_is_heard() -> None:
     jobs = [(str(number), number) for number in range(4)]
     answers = dict(engine.spread(jobs, workloads.double, workers=2, heard=lambda *told: heard.append(told)))
     assert answers == {"0": 0, "1": 2, "2": 4, "3": 6}
-    assert ("0", 1, 2, "doubling 0") in heard
+    assert sorted(heard) == [(str(number), 1, 2, f"doubling {number}") for number in range(4)]
+
+
+def test_who_cannot_hear_does_not_hold_up_those_who_tell_and_is_an_error_at_the_end() -> None:
+    def deaf(*_: object) -> None:
+        raise OSError("the terminal is gone")
+
+    answers = []
+    with pytest.raises(OSError, match="the terminal is gone"):
+        answers.extend(engine.spread([("a", 3_000), ("b", 2)], workloads.tell_often, workers=1, heard=deaf))
+    assert answers == [("a", 3_000), ("b", 2)]
 
 
 def test_one_job_that_fails_does_not_end_the_others() -> None:

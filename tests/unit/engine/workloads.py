@@ -22,6 +22,13 @@ def fail_on_three(number: int, report: Report) -> int:
     return double(number, report)
 
 
+def tell_often(times: int, report: Report) -> int:
+    """Say so often that a pipe nobody empties is full."""
+    for done in range(times):
+        report(done, times, "x" * 100)
+    return times
+
+
 def die(number: int, report: Report) -> int:
     """End the process as the out-of-memory killer would."""
     os.kill(os.getpid(), signal.SIGKILL)
