@@ -12,23 +12,26 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
-from paper_figure import draw
+from paper_figure import Rows, draw
 
 from harness import spec
 from harness.errors import HarnessError
 from model import jobs
+from model.bootstrap import over_seeds
 from model.errors import PredictionError
 from model.predictors import REPRODUCTIONS, find
 from model.seeds import summarise
 from model.sources import recordings
 
+LEVELS = ("constant", "column_clock", "table")
 EXPERIMENT = Path(__file__).parents[1] / "experiments" / "paper.yaml"
 
 
@@ -36,13 +39,15 @@ EXPERIMENT = Path(__file__).parents[1] / "experiments" / "paper.yaml"
 class Trained:
     """One model's folder, read: its scores, and its history with one row per step."""
 
+    folder: Path
     scores: dict[str, Any]
     history: list[dict[str, float]]
 
     @classmethod
     def read(cls, folder: Path) -> Trained:
         """From the files that a job leaves."""
-        return cls(json.loads((folder / jobs.SCORES).read_text()), pq.read_table(folder / jobs.HISTORY).to_pylist())
+        found = json.loads((folder / jobs.SCORES).read_text())
+        return cls(folder, found, pq.read_table(folder / jobs.HISTORY).to_pylist())
 
 
 def main() -> None:
@@ -56,22 +61,32 @@ def main() -> None:
     parser.add_argument("--experiment", type=Path, default=EXPERIMENT)
     parser.add_argument("--workers", type=int, default=2, help="models trained at once, one thread each")
     asked = parser.parse_args()
-    try:
-        trained = models(asked)
-    except (PredictionError, HarnessError) as error:
-        parser.exit(1, f"{error}\n")
-    reproduced = {one.scores["predictor"]: one.history for one in trained if one.scores["predictor"] in REPRODUCTIONS}
-    for line in (*losses(reproduced), "", *scores(trained)):
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            trained = models(asked, Path(scratch))
+            table = list(scores(trained))
+        except (PredictionError, HarnessError) as error:
+            parser.exit(1, f"{error}\n")
+    reproduced = curves(trained)
+    for line in (*losses(reproduced), "", *table):
         print(line)
     if asked.figure:
         asked.figure.write_text(draw(reproduced))
 
 
-def models(asked: argparse.Namespace) -> list[Trained]:
+def models(asked: argparse.Namespace, scratch: Path) -> list[Trained]:
     """Those of a run, or else trained now."""
-    with tempfile.TemporaryDirectory() as scratch:
-        folders = stored(asked.recordings) or fitted(asked, asked.out or Path(scratch))
-        return [Trained.read(folder) for folder in folders]
+    folders = stored(asked.recordings) or fitted(asked, asked.out or scratch)
+    return [Trained.read(folder) for folder in folders]
+
+
+def curves(trained: list[Trained]) -> dict[str, list[Rows]]:
+    """The history of each seed, by the name of the choices."""
+    found: dict[str, list[Rows]] = {}
+    for one in trained:
+        if one.scores["predictor"] in REPRODUCTIONS:
+            found.setdefault(one.scores["predictor"], []).append(one.history)
+    return found
 
 
 def stored(paths: list[Path]) -> list[Path]:
@@ -98,27 +113,52 @@ def _jobs(model: Any, tables: tuple[Path, ...], out: Path) -> Iterator[jobs.Job]
             yield jobs.Job(tables, name, seed, model.mark, model.split, out / f"{name}_s{seed}", params)
 
 
-def losses(reproduced: dict[str, list[dict[str, float]]]) -> Iterator[str]:
-    """The ends of each curve, beside those that know next to nothing."""
-    yield "| choices | steps | first loss | last loss | a constant | the column clock | order-1 table, rows in order |"
-    yield "| --- | --- | --- | --- | --- | --- | --- |"
-    for name, rows in reproduced.items():
-        last = rows[-1]
-        cells = [rows[0]["test_loss"], last["test_loss"]]
-        cells += [last[f"{key}_loss"] for key in ("constant", "column_clock", "table")]
-        yield f"| {name} | {len(rows)} | " + " | ".join(f"{cell:.4f}" for cell in cells) + " |"
+def losses(reproduced: Mapping[str, list[Rows]]) -> Iterator[str]:
+    """Where the curves begin, bend and end, beside those that know next to nothing; means over seeds."""
+    yield (
+        "| choices | seeds | steps | first loss | a constant | the column clock | below it from step | "
+        "a step's fall in the first 10 | in the last 10 | last loss | order-1 table, rows in order |"
+    )
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+    for name, seeds in reproduced.items():
+        test = np.array([[row["test_loss"] for row in rows] for rows in seeds])
+        level = {key: float(np.mean([rows[0][f"{key}_loss"] for rows in seeds])) for key in LEVELS}
+        yield (
+            f"| {name} | {len(seeds)} | {test.shape[1]} | {spread(test[:, 0])} | {level['constant']:.4f} | "
+            f"{level['column_clock']:.4f} | {passed(test, level['column_clock'])} | {fall(test[:, :11])} | "
+            f"{fall(test[:, -11:])} | {spread(test[:, -1])} | {level['table']:.4f} |"
+        )
+
+
+def spread(values: np.ndarray) -> str:
+    """The mean over seeds, and half its 95 % interval where there are several."""
+    ends = over_seeds(values.tolist())
+    return f"{values.mean():.4f}" + (f" ± {(ends[1] - ends[0]) / 2:.4f}" if ends else "")
+
+
+def passed(test: np.ndarray, level: float) -> str:
+    """The first step below a level, of each seed; (seeds, steps) losses."""
+    steps = [int(np.argmax(row < level)) + 1 if (row < level).any() else None for row in test]
+    return ", ".join("never" if step is None else str(step) for step in steps)
+
+
+def fall(test: np.ndarray) -> str:
+    """How much the loss falls a step, over seeds and steps; (seeds, steps) losses."""
+    return f"{(test[:, 0] - test[:, -1]).mean() / max(test.shape[1] - 1, 1):.5f}"
 
 
 def scores(trained: list[Trained]) -> Iterator[str]:
-    """Every predictor on the test part, events in order; means over seeds."""
-    yield "| predictor | sees | seeds | top-1 % | bits/switch | contested top-1 % |"
-    yield "| --- | --- | --- | --- | --- | --- |"
-    for row in summarise([one.scores for one in trained]):
-        contested = row["contested"].get("top1")
-        cells = [f"{row['overall']['top1']:.1%}", f"{row['overall']['bits_per_switch']:.3f}"]
-        cells += ["-" if contested is None else f"{contested:.1%}"]
-        told = " | ".join(cell.rstrip("%") for cell in cells)
-        yield f"| {row['predictor']} | {row['regime']} | {len(row['seeds'])} | {told} |"
+    """Every predictor on the test part, events in order; means over seeds, and both intervals."""
+    yield (
+        "| predictor | sees | seeds | top-1 % | bits/switch | over events | over seeds | contested top-1 % | "
+        "over events | over seeds |"
+    )
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+    for row in summarise([one.scores for one in trained], [one.folder for one in trained]):
+        overall, contested = row["overall"], row["contested"]
+        told = [f"{100 * overall['top1']:.1f}", *with_intervals(overall, "bits_per_switch", "{:.3f}", 1)]
+        told += with_intervals(contested, "top1", "{:.1f}", 100)
+        yield f"| {row['predictor']} | {row['regime']} | {len(row['seeds'])} | {' | '.join(told)} |"
     first = trained[0].scores
     chance = first["contested"].get("chance_top1")
     yield ""
@@ -126,6 +166,15 @@ def scores(trained: list[Trained]) -> Iterator[str]:
         f"{first['test_events']:,} switches tested on, {first['share_contested']:.1%} of them contested"
         + (f"; a blind pick is right in {chance:.1%} of those." if chance is not None else ".")
     )
+
+
+def with_intervals(part: Mapping[str, Any], score: str, form: str, times: float) -> list[str]:
+    """A score, its interval over blocks of events, and over seeds; a dash where there is none."""
+    if part.get(score) is None:
+        return ["-"] * 3
+    ends = [part.get(f"{score}{kind}") for kind in ("_ci", "_seeds_ci")]
+    between = [" to ".join(form.format(times * end) for end in pair) if pair else "-" for pair in ends]
+    return [form.format(times * part[score]), *between]
 
 
 if __name__ == "__main__":

@@ -16,29 +16,32 @@ LEVELS = (
 CURVES = (("train_loss", "train", "#9bb4d6"), ("test_loss", "test", "#1f4e8c"))
 
 
-def draw(reproduced: Mapping[str, Rows]) -> str:
-    """The whole figure; `reproduced` holds the history of each set of choices, by its name."""
+def draw(reproduced: Mapping[str, Sequence[Rows]]) -> str:
+    """The whole figure; `reproduced` holds each seed's history under each set of choices, by its name."""
     width, height = WIDTH * len(reproduced), HEIGHT + 30
     panels = "".join(
-        f'<g transform="translate({WIDTH * place},0)">{"".join(_panel(name, rows))}</g>'
-        for place, (name, rows) in enumerate(reproduced.items())
+        f'<g transform="translate({WIDTH * place},0)">{"".join(_panel(name, seeds))}</g>'
+        for place, (name, seeds) in enumerate(reproduced.items())
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif"'
-        f' font-size="11"><title>Mean squared error after each step</title>'
+        f' font-size="11"><title>Mean squared error after each step: each seed thin, their mean thick</title>'
         f'<rect width="{width}" height="{height}" fill="white"/>{panels}{"".join(_legend())}</svg>\n'
     )
 
 
-def _panel(name: str, rows: Rows) -> Iterator[str]:
-    top = max(max(row[key] for row in rows for key in ("train_loss", "test_loss")), rows[0]["constant_loss"]) * 1.08
+def _panel(name: str, seeds: Sequence[Rows]) -> Iterator[str]:
+    """A thin line for each seed, a thick one for their mean; the levels hardly differ between seeds."""
+    rows = _mean(seeds)
+    highest = max(row[key] for one in seeds for row in one for key, *_ in CURVES)
+    top = min(max(highest, rows[0]["constant_loss"]), 2 * rows[0]["constant_loss"]) * 1.08
     right, floor = WIDTH - 12, HEIGHT - BOTTOM
 
     def x(step: float) -> float:
         return LEFT + (right - LEFT) * (step - 1) / max(len(rows) - 1, 1)
 
     def y(loss: float) -> float:
-        return floor - (floor - TOP) * loss / top
+        return max(floor - (floor - TOP) * loss / top, TOP)
 
     yield f'<text x="{LEFT}" y="18" font-weight="bold">{name}</text>'
     yield f'<path d="M{LEFT} {TOP}V{floor}H{right}" fill="none" stroke="#444"/>'
@@ -52,8 +55,14 @@ def _panel(name: str, rows: Rows) -> Iterator[str]:
         at = f"{y(rows[0][key]):.1f}"
         yield f'<path d="M{LEFT} {at}H{right}" stroke="{colour}" stroke-dasharray="{dashes}" stroke-width="1.5"/>'
     for key, _, colour in CURVES:
-        points = " ".join(f"{x(step):.1f},{y(row[key]):.1f}" for step, row in enumerate(rows, 1))
-        yield f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>'
+        for one, width in (*((one, 0.6) for one in seeds), (rows, 2)):
+            points = " ".join(f"{x(step):.1f},{y(row[key]):.1f}" for step, row in enumerate(one, 1))
+            yield f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="{width}"/>'
+
+
+def _mean(seeds: Sequence[Rows]) -> Rows:
+    """The mean of each column over seeds, step by step."""
+    return [{key: sum(row[key] for row in step) / len(step) for key in step[0]} for step in zip(*seeds, strict=True)]
 
 
 def _legend() -> Iterator[str]:

@@ -24,6 +24,7 @@ from model.density import Histogram
 from model.errors import SettingError
 from model.history import own, past_marks
 from model.predictors.protocol import OnProgress, Prediction
+from model.ranges import at_least
 from model.slice_table import SliceTable
 
 WARM_UP = 512  # events read before a segment, to bring the memory up to date
@@ -38,7 +39,7 @@ class Paper:
     """
 
     regime = "slices"
-    seeded = False  # the recipe has one seed
+    seeded = True  # the recipe has one seed, which is 0 here
     recipe = paper.CORRECTED
     cells: paper.Cells
     layout: paper.Layout
@@ -53,7 +54,9 @@ class Paper:
         steps: int | None = None,
         sequences: int | None = None,
         max_events: int | None = None,
+        seed: int = 0,
     ) -> None:
+        at_least(0, seed=seed)
         if max_events is not None and max_events < 1:
             raise SettingError(f"max_events {max_events}: expected 1 or more")
         asked: dict[str, Any] = {
@@ -65,11 +68,11 @@ class Paper:
         asked |= {"steps": steps, "sequences": sequences}
         given = {name: value for name, value in asked.items() if value is not None}
         self.choices = paper.Choices(**{**asdict(self.recipe), **given})
-        self.max_events, self.floor = max_events, FLOORS[0]
+        self.max_events, self.seed, self.floor = max_events, seed, FLOORS[0]
 
     def settings(self) -> dict[str, object]:
         """The constructor's arguments."""
-        return {**asdict(self.choices), "max_events": self.max_events}
+        return {**asdict(self.choices), "max_events": self.max_events, "seed": self.seed}
 
     def fit(
         self, train: Sequence[Segment], valid: Sequence[Segment], marks: int, on_progress: OnProgress
@@ -77,7 +80,7 @@ class Paper:
         """Train on the train part, where the recipe also takes its own test from; a row of the curve per step."""
         mark, slice_ns = own(train, "mark")[: self.max_events], own(train, "slice_ns")[: self.max_events]
         self.layout = paper.Layout.of(mark, slice_ns, self.choices)
-        self.cells, curve = paper.train(mark, slice_ns, self.choices, on_progress)
+        self.cells, curve = paper.train(mark, slice_ns, self.choices, on_progress, self.seed)
         self.slices = SliceTable(marks, LAGS)
         self.slices.fit(train)
         if valid:

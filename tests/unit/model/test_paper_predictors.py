@@ -25,10 +25,10 @@ load: {kind: nginx_ab}
 model:
   mark: task
   predictors: [paper_as_coded, paper_corrected, most_frequent]
-  seeds: [0]
+  seeds: [0, 1]
   params:
-    paper_as_coded: {sequences: 100, steps: 2, max_events: 4000}
-    paper_corrected: {sequences: 100, steps: 2, max_events: 4000}
+    paper_as_coded: {sequences: 100, steps: 2, max_events: 2000}
+    paper_corrected: {sequences: 100, steps: 2, max_events: 2000}
 """
 
 
@@ -63,6 +63,16 @@ def test_each_choice_is_a_switch_and_the_rest_is_as_the_name_says(kind: str) -> 
     assert settings["scrambled"] is (kind != "paper_corrected")
 
 
+def test_a_seed_draws_other_weights_and_none_draws_those_of_the_paper(dataset: data.Dataset) -> None:
+    def curve(**seed: int) -> list[dict[str, float]]:
+        predictor = create("paper_as_coded", {**SMALL, "steps": 1, **seed})
+        return predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+
+    assert curve() == curve(seed=0) != curve(seed=1)
+    with pytest.raises(SettingError, match="seed -1"):
+        create("paper_as_coded", {"seed": -1})
+
+
 def test_they_are_trained_only_where_they_are_named() -> None:
     assert not set(_chosen(None, "slices")) & set(REPRODUCTIONS)
     assert _chosen(["paper_corrected"], "slices") == ["paper_corrected"]
@@ -78,7 +88,7 @@ def test_no_more_is_learned_from_than_was_allowed(dataset: data.Dataset) -> None
 def paper(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(ROOT / "benchmarks" / "paper.py"), *map(str, arguments)]
     environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
 
 
 def test_the_command_trains_on_any_recording_then_reads_what_a_run_has(recording: Path, tmp_path: Path) -> None:
@@ -87,9 +97,14 @@ def test_the_command_trains_on_any_recording_then_reads_what_a_run_has(recording
     models = tmp_path / "run" / "models"
     trained = paper(recording, "--experiment", experiment, "--out", models, "--figure", figure)
     assert trained.returncode == 0, trained.stderr
-    assert "| paper_as_coded | 2 |" in trained.stdout
+    assert "| paper_as_coded | 2 | 2 |" in trained.stdout
     assert "| most_frequent | marks | 1 |" in trained.stdout
-    assert len(ElementTree.parse(figure).findall(".//{*}polyline")) == 4  # train and test, two panels
+    rows = {
+        line.split(" | ")[0][2:]: line.strip(" |").split(" | ") for line in trained.stdout.splitlines() if " | " in line
+    }
+    assert " to " in rows["paper_corrected"][-1], "an interval over seeds"
+    assert (rows["most_frequent"][-1], rows["most_frequent"][-2] != "-") == ("-", True)
+    assert len(ElementTree.parse(figure).findall(".//{*}polyline")) == 12  # train and test: two seeds, mean; two panels
     assert paper(tmp_path / "run").stdout == trained.stdout
 
 
