@@ -41,7 +41,7 @@ def test_who_cannot_hear_does_not_hold_up_those_who_tell_and_is_an_error_at_the_
     answers = []
     with pytest.raises(OSError, match="the terminal is gone"):
         answers.extend(engine.spread([("a", 3_000), ("b", 2)], workloads.tell_often, workers=1, heard=deaf))
-    assert answers == [("a", 3_000), ("b", 2)]
+    assert sorted(answers) == [("a", 3_000), ("b", 2)]
 
 
 def test_one_job_that_fails_does_not_end_the_others() -> None:
