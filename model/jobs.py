@@ -27,7 +27,7 @@ Stamp = tuple[str, list[tuple[str, int, int]]]  # a recording's name; name, size
 SCORES, HISTORY, OUTCOMES = "scores.json", "history.parquet", outcomes.FILE
 
 
-SCORER = 4  # raised when scores come to mean something else, so that stored ones are made again
+SCORER = 5  # raised when scores mean something else or a predictor learns otherwise: stored ones are then made again
 
 
 @dataclass(frozen=True)
