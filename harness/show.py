@@ -71,7 +71,7 @@ def run_row(folder: RunFolder) -> dict[str, Any]:
         "trials_done": sum(step["state"] == "done" for step in trials.values()),
         "models": len(models),
         "models_done": sum(step["state"] == "done" for step in models.values()),
-        "box": (manifest.get("box") or {}).get("name"),
+        "box": _box(manifest),
         "seconds": sum(step["seconds"] or 0.0 for name, step in steps.items() if not name.startswith("model:")),
     }
 
@@ -84,9 +84,29 @@ def run(folder: RunFolder) -> list[RenderableType]:
     box = manifest.get("box") or {}
     if reason := box.get("fallback_reason"):
         parts.append(f"[yellow]! ran on the fallback {box['name']}, not on {box['asked']}: {escape(reason)}[/]")
-    parts += [_trials(folder), _scores(folder), _costs(manifest["steps"])]
+    parts += [*_machines(manifest), _trials(folder), _scores(folder), _costs(manifest["steps"])]
     page = folder.path / "report" / "index.html"
     return [*parts, f"report: {escape(str(page))}" if page.is_file() else "no report yet: `harness report` writes it"]
+
+
+def _box(manifest: Mapping[str, Any]) -> str | None:
+    """The box, or the boxes where arms were recorded on different ones; None where none is known yet."""
+    names = dict.fromkeys(on["box"]["name"] for on in manifest.get("arms", {}).values())
+    return ", ".join(names) or (manifest.get("box") or {}).get("name")
+
+
+def _machines(manifest: Mapping[str, Any]) -> list[RenderableType]:
+    """What each arm was recorded on, where that differs."""
+    rows = {}
+    for arm, on in manifest.get("arms", {}).items():
+        facts = (on["machine"].get(key) for key in ("kernel", "accelerator", "cpus", "memory_mb"))
+        rows[arm] = (on["box"]["name"], *("" if fact is None else str(fact) for fact in facts))
+    if len(set(rows.values())) < 2:
+        return []
+    table = _table("arm", "box", "kernel", "accelerator", ">CPUs", ">MB")
+    for arm, row in sorted(rows.items()):
+        table.add_row(escape(arm), *map(escape, row))
+    return [table]
 
 
 def problems(folder: RunFolder, found: Sequence[Problem]) -> RenderableType:

@@ -115,6 +115,7 @@ class VagrantMachine:
             "domain": self._domain,
             "box": built.name if built else str(self.box),
             "box_digest": built.digest if built else None,
+            "memory_mb": self.spec.memory_mb,
             "hypervisor": self.spec.hypervisor,
             "hypervisor_version": libvirt.hypervisor_version() if libvirtd else None,
             "accelerator": accelerator,

@@ -37,3 +37,29 @@ def test_a_share_without_an_interval_is_shown_without_one(tmp_path: Path) -> Non
     (row,) = [line for line in shown(tmp_path) if line.startswith("markov")]
     assert "65.4%" in row
     assert "±" not in row
+
+
+def test_machines_that_differ_from_arm_to_arm_are_shown_with_their_arms(tmp_path: Path) -> None:
+    synthetic_run.write_manifest(tmp_path)
+    path = tmp_path / "manifest.json"
+    manifest = json.loads(path.read_text())
+    arms = {
+        f"nginx_ab__box-{box}": {"box": {"name": box}, "machine": {"kernel": kernel, "cpus": 1, "memory_mb": 1024}}
+        for box, kernel in (("debian-11", "5.10.0"), ("debian-12", "6.1.0"))
+    }
+    path.write_text(json.dumps(manifest | {"arms": arms}))
+    rows = [line.split() for line in shown(tmp_path) if line.startswith("nginx_ab__box")]
+    assert rows == [
+        ["nginx_ab__box-debian-11", "debian-11", "5.10.0", "1", "1024"],
+        ["nginx_ab__box-debian-12", "debian-12", "6.1.0", "1", "1024"],
+    ]
+    assert show.run_row(RunFolder.open(tmp_path))["box"] == "debian-11, debian-12"
+
+
+def test_one_machine_for_all_arms_needs_no_table(tmp_path: Path) -> None:
+    synthetic_run.write_manifest(tmp_path)
+    path = tmp_path / "manifest.json"
+    on = {"box": {"name": "debian-12"}, "machine": {"kernel": "6.1.0", "cpus": 1}}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"arms": {"one": on, "two": on}}))
+    assert not [line for line in shown(tmp_path) if line.startswith(("one", "two", "arm"))]
+    assert show.run_row(RunFolder.open(tmp_path))["box"] == "debian-12"
