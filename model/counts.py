@@ -3,7 +3,7 @@
 Witten-Bell smoothing (Witten and Bell, IEEE Trans. Inf. Theory 37(4), 1991): a context seen n times with t distinct
 symbols leaves t / (n + t) of its probability to the next shorter context, and the empty one to the uniform law. Here it
 leaves s t / (n + s t); the strength s is 1 in theirs. The longer contexts are, the rarer each is and the less it is to
-be believed: with contexts of ten values 16 costs a fifth fewer bits than 1 (docs/predictors.md).
+be believed: contexts of a dozen values want a strength of 16 or 32 (docs/predictors.md).
 """
 
 from __future__ import annotations
@@ -91,22 +91,27 @@ class NestedCounts:
             _blend(probability, known, number, level, self.strength)
         return probability
 
-    def choose(self, parts: Iterable[tuple[np.ndarray, np.ndarray]], depths: Sequence[int]) -> np.ndarray:
+    def choose(
+        self,
+        parts: Iterable[tuple[np.ndarray, np.ndarray]],
+        depths: Sequence[int],
+        strengths: Sequence[int] = STRENGTHS,
+    ) -> np.ndarray:
         """Set the strength that costs the fewest bits on `parts`, each as for `fit`; (depth + 1,) bits it costs in all,
         by how many values of the contexts are used. Strengths are compared where they are best of `depths`."""
-        bits = np.zeros((self.depth + 1, len(STRENGTHS)))
+        bits = np.zeros((self.depth + 1, len(strengths)))
         for context, symbol in parts:
-            for depth, probability in enumerate(self._of_symbols(context, symbol)):
+            for depth, probability in enumerate(self._of_symbols(context, symbol, np.array(strengths))):
                 bits[depth] -= np.log2(probability).sum(axis=1)
         best = int(bits[list(depths)].min(axis=0).argmin())
-        self.strength = STRENGTHS[best]
+        self.strength = strengths[best]
         return bits[:, best]
 
-    def _of_symbols(self, context: np.ndarray, symbol: np.ndarray) -> Iterator[np.ndarray]:
+    def _of_symbols(self, context: np.ndarray, symbol: np.ndarray, strengths: np.ndarray) -> Iterator[np.ndarray]:
         """(strengths, n) probability of each row's own symbol, with 0, 1, ... values of its context."""
-        probability = np.full((len(STRENGTHS), len(symbol)), 1 / self.symbols)
+        probability = np.full((len(strengths), len(symbol)), 1 / self.symbols)
         for known, number, level in self._found(context, self.depth):
-            left = np.array(STRENGTHS)[:, None] * np.diff(level.begin)[number]
+            left = strengths[:, None] * np.diff(level.begin)[number]
             seen = level.seen(number, symbol[known], self.symbols)
             probability[:, known] = (left * probability[:, known] + seen) / (left + level.totals()[number])
             yield probability

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from model.counts import NestedCounts
+from model.counts import STRENGTHS, NestedCounts
 from model.data import Segment
 from model.density import Histogram
 from model.growing import GrowingCounts, Learner
@@ -23,6 +23,7 @@ class Counted:
 
     seeded = False
     slice_lags = 2  # marks that the slice histograms look back at
+    strengths: Sequence[int] = STRENGTHS  # of the counts of marks; tried on the validation part
     counts: NestedCounts
     slices: SliceTable
 
@@ -60,9 +61,10 @@ class Counted:
         self.prepare(train)
         self.counts.fit_parts(self._parts(train))
         if not valid:
+            self.counts.strength = self.strengths[0]
             return []
         tried = range(self.depth + 1) if self.chosen else [self.depth]
-        bits = self.counts.choose(self._parts(valid), tried) / sum(map(len, valid))
+        bits = self.counts.choose(self._parts(valid), tried, self.strengths) / sum(map(len, valid))
         self.used = min(tried, key=lambda depth: bits[depth])
         return [{"order": float(depth), "valid_bits": float(bits[depth])} for depth in tried]
 

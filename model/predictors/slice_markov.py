@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from model.counts import NestedCounts
+from model.counts import STRENGTHS, NestedCounts
 from model.data import STATES, Segment
 from model.errors import SettingError
 from model.growing import Learner
 from model.history import Past, own_us
 from model.predictors.counted import Counted
+from model.ranges import at_least
 from model.slice_history import WINDOW, SliceHistory
 
 LONGEST = 8
@@ -22,24 +23,26 @@ MOST_BINS = 64
 class SliceMarkov(Counted):
     """Up to `max_order` events of history, each as its mark, then its end state and one of `bins` classes of length.
 
-    How far back to look, whether to look at the state and length of the event furthest back, how far long contexts are
-    believed, and the number of classes where none is given, are chosen on the validation part.
+    How far back to look, whether to look at the state and length of the event furthest back, and where they are not
+    given the number of classes and the strength (see `model.counts`), are chosen on the validation part.
     """
 
     regime = "slices"
     slice_lags = WINDOW
 
-    def __init__(self, max_order: int = LONGEST, bins: int | None = None) -> None:
+    def __init__(self, max_order: int = LONGEST, bins: int | None = None, strength: int | None = None) -> None:
         if not 1 <= max_order <= LONGEST or not 1 <= (bins or 1) <= MOST_BINS:
             raise SettingError(f"slice_markov: expected a max_order of 1 to {LONGEST} and 1 to {MOST_BINS} bins")
+        at_least(1, strength=strength)
         super().__init__(depth=2 * max_order, lags=max_order)
-        self.max_order, self.bins = max_order, bins
+        self.max_order, self.bins, self.strength = max_order, bins, strength
+        self.strengths = STRENGTHS if strength is None else (strength,)
         self.classes = bins or BINS_TRIED[0]
         self.edges_us: np.ndarray = np.zeros(0)
 
     def settings(self) -> dict[str, object]:
         """The constructor's arguments."""
-        return {"max_order": self.max_order, "bins": self.bins}
+        return {"max_order": self.max_order, "bins": self.bins, "strength": self.strength}
 
     def count(self, train: Sequence[Segment], valid: Sequence[Segment]) -> list[dict[str, float]]:
         """Count once for each number of classes tried, and again with the best; the history is that of the best."""

@@ -11,7 +11,7 @@ import pytest
 from model import checkpoint, data
 from model.checkpoint import Checkpoint
 from model.data import STATES, Segment
-from model.errors import CheckpointError
+from model.errors import CheckpointError, SettingError
 from model.history import Past
 from model.predictors import create
 from model.predictors.protocol import unwatched
@@ -69,6 +69,14 @@ def test_on_a_real_recording_it_is_no_worse_than_marks_alone() -> None:
     marks = len(dataset.vocabulary)
     alone = nats(fitted(SliceTable(marks, 2), dataset), dataset.test)
     assert nats(fitted(SliceHistory(marks), dataset), dataset.test) < alone
+
+
+def test_a_strength_that_is_given_is_not_chosen(dataset: data.Dataset) -> None:
+    predictor = create("slice_markov", {"strength": 5})
+    predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+    assert predictor.counts.strength == 5  # type: ignore[attr-defined]
+    with pytest.raises(SettingError, match="strength 0"):
+        create("slice_markov", {"strength": 0})
 
 
 def test_a_table_of_an_earlier_version_is_refused_and_told_why(dataset: data.Dataset, tmp_path: Path) -> None:
