@@ -7,7 +7,6 @@ import os
 import shlex
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import HARNESS
 
 from harness import machines
 from harness.remote import Host
 from harness.store import RunFolder, find_runs
 
-HARNESS = [sys.executable, "-c", "from harness.cli import main; main()"]
 LIMIT_S = 1500.0
 VIRSH = ["virsh", "-q", "-c", "qemu:///system"]
 
@@ -43,7 +42,7 @@ class Process:
         """Read to the end; the exit code."""
         for _ in self:
             pass
-        return self.child.wait(timeout=60)
+        return self.child.wait(timeout=240)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         assert self.child.stdout
@@ -59,7 +58,9 @@ def harness(*arguments: str) -> Process:
 
 def domains() -> set[str]:
     """Every machine that libvirt knows."""
-    listed = subprocess.run([*VIRSH, "list", "--all", "--name"], capture_output=True, text=True, check=True, timeout=60)
+    listed = subprocess.run(
+        [*VIRSH, "list", "--all", "--name"], capture_output=True, text=True, check=True, timeout=240
+    )
     return set(listed.stdout.split())
 
 

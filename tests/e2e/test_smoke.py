@@ -76,7 +76,7 @@ def test_the_report_is_there_and_every_file_is_as_recorded(smoke: Smoke) -> None
     page = (smoke.folder.path / "report" / "index.html").read_text()
     assert "000_nginx_ab" in page
     assert "lstm" in page
-    ended = subprocess.run([*HARNESS, "verify", str(smoke.folder.path)], capture_output=True, text=True, timeout=60)
+    ended = subprocess.run([*HARNESS, "verify", str(smoke.folder.path)], capture_output=True, text=True, timeout=240)
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
@@ -89,6 +89,6 @@ def test_provisioning_a_second_time_changes_nothing(smoke: Smoke, tmp_path: Path
 
 def test_the_command_works_from_any_folder(smoke: Smoke, tmp_path: Path) -> None:
     plan = [*HARNESS, "run", "experiments/smoke.yaml", "--dry-run", "--json"]
-    ended = subprocess.run(plan, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(plan, cwd=tmp_path, capture_output=True, text=True, timeout=240)
     assert json.loads(ended.stdout)["trials"][0]["name"] == "000_nginx_ab"
     assert list(tmp_path.iterdir()) == []

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 import typer
+from command_line import LIMIT_S
+from command_line import ended as harness
 from typer.testing import CliRunner
 
 from harness import machines, spec
@@ -20,14 +22,9 @@ from harness.errors import HarnessError, Interrupted, MachineError
 from harness.machines import registry
 from harness.store import RunFolder
 
-HARNESS = [sys.executable, "-c", "from harness.cli import main; main()"]
 RUN = spec.from_dict({"name": "one", "machine": {"box": "debian-12"}, "load": {"kind": "idle"}})
 COMMANDS = ["run", "ls", "show", "report", "verify", "down", "loads", "schema", "doctor", "box"]
 runner = CliRunner()
-
-
-def harness(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*HARNESS, *arguments], cwd=cwd, capture_output=True, text=True, timeout=60)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +112,7 @@ def test_every_command_explains_itself() -> None:
 
 def test_help_imports_nothing_heavy() -> None:
     code = "import sys; from harness.cli import app; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=LIMIT_S)
     heavy = {"torch", "pandas", "numpy", "pyarrow", "fabric", "pydantic", "ansible_runner"}
     assert heavy.isdisjoint(loaded.stdout.split())
 

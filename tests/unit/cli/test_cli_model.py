@@ -5,22 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from command_line import harness
 
 from model import synthetic
 from model.jobs import Job, run
 
-HARNESS = [sys.executable, "-c", "from harness.cli import main; main()", "model"]
 
-
-def harness(*arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-    ended = subprocess.run([*HARNESS, *map(str, arguments)], capture_output=True, text=True, timeout=120)
-    assert ended.returncode == code, ended.stderr
-    assert "Traceback" not in ended.stderr
-    return ended
+def model(*arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    return harness("model", *arguments, code=code)
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +27,10 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_export_writes_a_c_file_and_its_header_and_says_where(stored: Path, tmp_path: Path) -> None:
-    told = json.loads(harness("export", stored, "--to", "c", "-o", tmp_path / "c", "--json").stdout)
+    told = json.loads(model("export", stored, "--to", "c", "-o", tmp_path / "c", "--json").stdout)
     assert [Path(path).name for path in told["paths"]] == ["markov_s0.c", "markov_s0.h"]
     assert all(Path(path).read_text() for path in told["paths"])
-    assert str(tmp_path / "c" / "markov_s0.h") in harness("export", stored, "-o", tmp_path / "c").stdout
+    assert str(tmp_path / "c" / "markov_s0.h") in model("export", stored, "-o", tmp_path / "c").stdout
 
 
 @pytest.mark.parametrize(
@@ -47,14 +42,14 @@ def test_export_writes_a_c_file_and_its_header_and_says_where(stored: Path, tmp_
     ],
 )
 def test_what_cannot_be_exported_says_why(stored: Path, tmp_path: Path, more: list[str], code: int, words: str) -> None:
-    answer = harness("export", stored, "-o", tmp_path / "c", *more, code=code)
+    answer = model("export", stored, "-o", tmp_path / "c", *more, code=code)
     assert words in " ".join(answer.stderr.split())
     assert not (tmp_path / "c").exists()
 
 
 def test_a_folder_without_a_model_is_one_clear_error(tmp_path: Path) -> None:
     assert "expected the folder of a trained predictor" in " ".join(
-        harness("export", tmp_path / "nowhere", "-o", tmp_path, code=1).stderr.split()
+        model("export", tmp_path / "nowhere", "-o", tmp_path, code=1).stderr.split()
     )
 
 
@@ -72,7 +67,7 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_two_predictors_are_compared_on_the_same_events(several: Path) -> None:
-    (told,) = json.loads(harness("compare", several, "decision_tree", "most_frequent", "--json").stdout)
+    (told,) = json.loads(model("compare", several, "decision_tree", "most_frequent", "--json").stdout)
     assert (told["predictor"], told["baseline"], told["seeds"]) == ("decision_tree", "most_frequent", ["0"])
     found = told["parts"]["contested"]["top1"]
     assert found["outcome"] == "better"
@@ -80,7 +75,7 @@ def test_two_predictors_are_compared_on_the_same_events(several: Path) -> None:
     assert 0 < low < found["together"]["difference"] < high
     assert found["difference_seeds_ci"] is None  # of one seed nothing is known of others
     assert told["parts"]["overall"]["bits_per_switch"]["together"]["saving"] > 0
-    shown = harness("compare", several).stdout  # the best against the best table beside it
+    shown = model("compare", several).stdout  # the best against the best table beside it
     assert "decision_tree (sees slices) against most_frequent (sees marks), predicting task" in shown
 
 
@@ -93,15 +88,15 @@ def test_two_predictors_are_compared_on_the_same_events(several: Path) -> None:
     ],
 )
 def test_what_cannot_be_compared_says_why(several: Path, names: list[str], code: int, words: str) -> None:
-    assert words in harness("compare", several, *names, code=code).stderr
+    assert words in model("compare", several, *names, code=code).stderr
 
 
 def test_a_folder_without_scores_has_nothing_to_compare(tmp_path: Path) -> None:
-    assert "no scored models here" in harness("compare", tmp_path, code=1).stderr
+    assert "no scored models here" in model("compare", tmp_path, code=1).stderr
 
 
 def test_models_whose_single_events_are_gone_are_not_compared(several: Path, tmp_path: Path) -> None:
     shutil.copytree(several, tmp_path / "models")
     (tmp_path / "models" / "decision_tree_s0" / "outcomes.parquet").unlink()
-    ended = harness("compare", tmp_path / "models", "decision_tree", "most_frequent", code=1)
+    ended = model("compare", tmp_path / "models", "decision_tree", "most_frequent", code=1)
     assert "outcomes.parquet: no such table" in ended.stderr

@@ -1,6 +1,6 @@
 """The README's commands: those that cost nothing are run and their output compared; the others must at least be valid.
 
-`python tests/unit/cli/test_readme.py` writes the present output into the README.
+`PYTHONPATH=tests python tests/unit/cli/test_readme.py` writes the present output into the README.
 """
 
 from __future__ import annotations
@@ -8,16 +8,14 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from command_line import ended
 
 ROOT = Path(__file__).parents[3]
 README = ROOT / "README.md"
 BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
-HARNESS = [sys.executable, "-c", "from harness.cli import main; main()"]
 CHEAP = ("--dry-run", "loads", "concurency")
 
 
@@ -32,10 +30,8 @@ def commands() -> list[list[str]]:
 
 def run(arguments: list[str], cwd: Path) -> str:
     environment = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1"}
-    ended = subprocess.run(
-        [*HARNESS, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=60
-    )
-    return "\n".join(line.rstrip() for line in (ended.stdout + ended.stderr).splitlines())
+    done = ended(*arguments, cwd=cwd, env=environment)
+    return "\n".join(line.rstrip() for line in (done.stdout + done.stderr).splitlines())
 
 
 def is_cheap(block: str) -> bool:

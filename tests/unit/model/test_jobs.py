@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import pickle
 import shutil
 from pathlib import Path
@@ -54,7 +55,10 @@ def test_a_recording_made_anew_is_another_job(recording: Path, tmp_path: Path) -
     (copy / "slices.parquet").write_bytes((recording / "slices.parquet").read_bytes())
     wanted = job(copy, tmp_path / "out", order=1)
     jobs.run(wanted)
+    written = (copy / "slices.parquet").stat()
     (copy / "slices.parquet").write_bytes((recording / "slices.parquet").read_bytes())
+    later_ns = written.st_mtime_ns + 2_000_000_000  # on any file system's clock
+    os.utime(copy / "slices.parquet", ns=(later_ns, later_ns))
     assert not jobs.done(wanted)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import os
 import subprocess
 import sys
@@ -163,6 +164,7 @@ def mapped_kb() -> int:
 
 
 def test_a_long_column_is_in_a_file_and_not_in_memory_and_is_let_go_of_with_its_last_view() -> None:
+    gc.collect()  # of what other tests left, none may be let go of meanwhile
     before, opened = mapped_kb(), len(os.listdir("/proc/self/fd"))
     spool = Spool(np.int64)
     for begin in range(0, 4_000_000, 500_000):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import json
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -223,11 +222,8 @@ def test_what_each_step_cost_and_how_to_repeat_it_are_on_the_page(tmp_path: Path
     assert "ab" * 32 in page
 
 
-def test_a_hundred_thousand_slices_make_a_small_page_quickly(tmp_path: Path) -> None:
-    run = synthetic_run.make_run(tmp_path, 50_000)
-    started = time.monotonic()
-    path = build(run)
-    assert time.monotonic() - started < 20
+def test_a_hundred_thousand_slices_make_a_small_page(tmp_path: Path) -> None:
+    path = build(synthetic_run.make_run(tmp_path, 50_000))
     assert path.stat().st_size < 3_000_000
 
 
