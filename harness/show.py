@@ -287,13 +287,15 @@ def _shares(ends: tuple[float, float] | None) -> str:
 
 def foreseen(found: Sequence[Any]) -> RenderableType:
     """Predictions beside what happened; `found` are `model.apply.Foreseen`."""
-    table = _table("", "CPU", "was likeliest", "came", ">median us", ">ran us", "")
+    several = len({one.recording for one in found}) > 1
+    table = _table("", *(["recording"] if several else []), "CPU", "was likeliest", "came", ">median us", ">ran us", "")
     for one in found:
         likely = "  ".join(f"{visible(mark)} {probability:.0%}" for mark, probability in one.likeliest)
         right = "[green]✓[/]" if one.likeliest[0][0] == one.mark else "[red]✗[/]"
+        place = [*([escape(visible(one.recording))] if several else []), str(one.cpu)]
         times = (f"{one.median_us:.0f}", f"{one.slice_us:.0f}")
         contested = "contested" if one.contested else "forced"
-        table.add_row(right, str(one.cpu), escape(likely), escape(visible(one.mark)), *times, contested)
+        table.add_row(right, *place, escape(likely), escape(visible(one.mark)), *times, contested)
     return table
 
 

@@ -27,6 +27,7 @@ class Foreseen:
     median_us: float
     slice_us: float
     contested: bool
+    recording: str = ""
 
 
 def scores(model_folder: Path, recordings: Sequence[Path], share: float = 1.0) -> dict[str, Any]:
@@ -46,6 +47,7 @@ def score(model_folder: Path, recordings: Sequence[Path], share: float = 1.0) ->
     outcomes = evaluate.outcomes(stored.predictor, segments)
     return {
         **_head(stored, recordings),
+        "also_learned_from": _learned(stored, recordings, share),
         **evaluate.scores(outcomes),
         "online": online.scores(stored.predictor, segments),
         "by_trial": evaluate.by_recording(outcomes, segments),
@@ -66,6 +68,18 @@ def _head(stored: Checkpoint, recordings: Sequence[Path]) -> dict[str, Any]:
         "learned_from": about.get("trials"),
         "trials": [Path(folder).name for folder in recordings],
     }
+
+
+def _learned(stored: Checkpoint, recordings: Sequence[Path], share: float) -> list[str]:
+    """The recordings that the model learned from, of which more is scored than it was kept from.
+
+    What it was fitted and validated on flatters it. Older checkpoints do not say what they learned from.
+    """
+    known: Any = stored.about.get("learned_from") or []
+    split: Any = stored.about.get("split") or [0, 0, 0]
+    if share <= split[2] + 1e-9 and not stored.about.get("tested_elsewhere"):
+        return []
+    return [Path(one).name for one in recordings if checkpoint.sizes([one])[0] in known]
 
 
 def foresee(model_folder: Path, recording: Path, events: int, top: int = 3) -> list[Foreseen]:
@@ -97,5 +111,6 @@ def _foresee(stored: Checkpoint, segment: Segment, top: int) -> list[Foreseen]:
         best = np.argsort(-prediction.log_probs[row], kind="stable")[:top]
         likeliest = tuple((names[mark], float(np.exp(prediction.log_probs[row, mark]))) for mark in best)
         real = names[stream.mark[event]], float(slice_us[row]), bool(stream.contested[event])
-        told.append(Foreseen(event, stream.cpu, likeliest, real[0], float(median_us[row]), real[1], real[2]))
+        times = float(median_us[row]), real[1]
+        told.append(Foreseen(event, stream.cpu, likeliest, real[0], *times, real[2], stream.recording))
     return told

@@ -155,6 +155,7 @@ def _rollout(predictor: Predictor, dataset: data.Dataset, seed: int) -> dict[str
 def _write(job: Job, predictor: Predictor, dataset: data.Dataset, history: list, found: Outcomes, result: dict) -> None:
     out = Path(job.out_dir)
     about = {"seed": job.seed, "split": list(job.split), "trials": list(dataset.recordings)}
+    about |= {"learned_from": checkpoint.sizes(job.tables), "tested_elsewhere": bool(job.test_tables)}
     out.mkdir(parents=True, exist_ok=True)
     (out / SCORES).unlink(missing_ok=True)
     checkpoint.save(out, Checkpoint(predictor, job.predictor, dataset.vocabulary, job.mark, about))

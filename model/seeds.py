@@ -19,7 +19,7 @@ from model.outcomes import Outcomes, read
 
 Table = Mapping[str, Any]
 ALIKE = ("predictor", "settings", "regime", "mark", "learned_from", "trials", "test_events", "fold")
-KEPT = ("caveat", "marks", "parameters", "share_contested", "share_unknown")
+KEPT = ("caveat", "also_learned_from", "marks", "parameters", "share_contested", "share_unknown")
 OF_THE_EVENTS = ("events", "chance_top1")  # what no seed changes
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,12 +14,15 @@ def recordings(paths: Sequence[Path]) -> list[Path]:
     """The folders that hold a slices table, in the order named; a run's trials by name.
 
     A trial of a run whose verdict is bad is left out where the run has good ones, and refused where it was named itself
-    or has no good company. Raises TableError (nothing found) or StreamError (bad verdict, kernels mixed).
+    or has no good company. Raises TableError (nothing found) or StreamError (bad verdict, kernels mixed, named twice).
     """
     found = [folder for path in paths for folder in _under(Path(path))]
     if not found:
         raise TableError("no recordings named: expected a run, or a folder with a slices table")
-    _same_kernel(found)
+    places = Counter(folder.resolve() for folder in found)
+    if twice := [folder for folder in found if places[folder.resolve()] > 1]:
+        raise StreamError(f"{twice[0]} is named twice, so its events would count twice: name each recording once")
+    same_kernel(found)
     return found
 
 
@@ -49,11 +53,13 @@ def _failed_checks(folder: Path) -> list[str]:
     return [str(check.get("name")) for check in verdict.get("checks", []) if not check.get("ok")] or ["no reason given"]
 
 
-def _same_kernel(folders: Sequence[Path]) -> None:
+def same_kernel(folders: Sequence[Path]) -> None:
+    """StreamError where the guests say that they had several kernels."""
     kernels = {kernel: folder for folder in folders if (kernel := _kernel(folder))}
     if len(kernels) > 1:
         told = "; ".join(f"{kernel} in {folder.name}" for kernel, folder in sorted(kernels.items()))
-        raise StreamError(f"recordings of several kernels ({told}): a predictor is trained on one scheduler at a time")
+        hint = "a predictor is trained on one scheduler at a time; name those of one kernel"
+        raise StreamError(f"recordings of several kernels ({told}): {hint}")
 
 
 def _kernel(folder: Path) -> str | None:

@@ -46,11 +46,11 @@ class Asked:
         """One job a model and fold, each in its own folder under `out`, and what its fold holds out."""
         from model import splits
         from model.data import apart
-        from model.sources import recordings
+        from model.sources import recordings, same_kernel
 
         self.check()
         tables, test = tuple(recordings(self.paths)), tuple(recordings(self.test) if self.test else ())
-        recordings([*self.paths, *self.test])  # of one kernel, on both sides
+        same_kernel([*tables, *test])
         if test:
             apart(tables, test)
         if not self.in_folds:
@@ -127,17 +127,27 @@ def _fit(jobs: Sequence[Job], workers: int | None, view: View) -> tuple[dict[str
     from harness import engine, training
 
     todo, scores = _left_to_do(jobs, view)
-    failed = []
-    with view.step("train", f"Train and score {len(todo)} models") as watcher:
+    failed: dict[str, str] = {}
+    with view.step("train", f"Train and score {len(todo)} model{'s' if len(todo) != 1 else ''}") as watcher:
         heard = training.Heard(watcher, len(todo))
         for name, found in engine.spread(todo, training.work, workers=workers, heard=heard.progress):
             heard.ended(name)
             if isinstance(found, BaseException):
-                failed.append(f"{name}: {found}")
+                failed[name] = str(found)
             else:
                 scores[name] = found
                 training.tell(view, name, found)
-    return scores, failed
+        if failed and not scores:
+            raise ModelError("; ".join(_reasons(failed)))
+    return scores, _reasons(failed)
+
+
+def _reasons(failed: Mapping[str, str]) -> list[str]:
+    """Why models failed, by name; each reason once, for one bad recording fails all of them."""
+    names: dict[str, list[str]] = {}
+    for name, reason in failed.items():
+        names.setdefault(reason, []).append(name)
+    return [f"{', '.join(sorted(those))}: {reason}" for reason, those in names.items()]
 
 
 def _left_to_do(jobs: Sequence[Job], view: View) -> tuple[list[tuple[str, Job]], dict[str, Scores]]:

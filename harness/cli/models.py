@@ -76,7 +76,7 @@ def evaluate(
     split: Split = TEMPORAL,
     test: Tested = None,
     workers: Workers = None,
-    share: Annotated[float, typer.Option(help="With --model: score the last share of each recording.")] = 1.0,
+    share: Annotated[float, typer.Option(help="With --model: score this last share of each recording.")] = 1.0,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
@@ -88,6 +88,9 @@ def evaluate(
             return fit(asked, Path(folder), workers, output)
     with as_model_error():
         told = _scored(models, paths, share)
+    for name in dict.fromkeys(name for one in told for name in one["also_learned_from"]):
+        why = f"a model learned from {name}, so its scores there flatter it"
+        output.view().say("warn", f"{why}: score it on other recordings, or on what it was kept from with --share 0.15")
     answer(told, output)
 
 

@@ -74,3 +74,23 @@ def test_a_share_or_a_number_that_makes_no_sense_is_refused(tmp_path: Path) -> N
         apply.scores(tmp_path, [], share=0)
     with pytest.raises(SettingError, match="at least one"):
         apply.foresee(tmp_path, tmp_path, events=0)
+
+
+def test_a_recording_that_is_named_twice_is_refused(recording: Path, tmp_path: Path) -> None:
+    run = trial(tmp_path, "000_a", recording).parents[1]
+    with pytest.raises(StreamError, match="000_a is named twice"):
+        sources.recordings([run, run / "trials" / "000_a"])
+
+
+def test_what_a_stored_predictor_learned_from_is_named_where_it_is_scored_again(
+    recording: Path, tmp_path: Path
+) -> None:
+    seen, other = (trial(tmp_path / "run", name, recording) for name in ("000_a", "001_b"))
+    jobs.run(Job((seen,), "markov", 0, "task", (0.7, 0.15, 0.15), tmp_path / "model", {}))
+
+    def named(folders: list[Path], share: float) -> list[str]:
+        return apply.scores(tmp_path / "model", folders, share)["also_learned_from"]
+
+    assert named([seen, other], 1.0) == ["000_a"]
+    assert named([other], 1.0) == []
+    assert named([seen], 0.15) == []  # which it was kept from
