@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import harness.trace
-from harness.errors import TraceError
+from harness.errors import HostError, TraceError
 from harness.trace.parquet import TABLES, load_table, write_table
 from harness.trace.tables import SCHEMAS
 
@@ -56,7 +56,7 @@ def test_usage_says_who_took_the_cpu(ingested: harness.trace.Ingested) -> None:
 
 def test_a_table_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "slices.parquet").mkdir()
-    with pytest.raises(OSError, match="directory"):
+    with pytest.raises(HostError, match=r"slices\.parquet could not be written: Is a directory"):
         write_table(SCHEMAS["slices"].empty_table(), tmp_path / "slices.parquet")
     assert [path.name for path in tmp_path.iterdir()] == ["slices.parquet"]
 
