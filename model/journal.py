@@ -20,7 +20,7 @@ import torch
 
 from model.checkpoint import MISFITS, write_atomic
 
-SCHEMA = 2  # raised when trainings come to keep something else
+SCHEMA = 3  # raised when trainings come to keep something else
 FOLDER, PROGRESS = "training", "progress.json"
 
 

@@ -13,7 +13,8 @@ from torch import nn
 from torch.nn import functional
 
 from model.data import STATES
-from model.mixture import LOG_DEVIATION, MixtureNats
+from model.heads import Entered, HeadNats
+from model.mixture import LOG_DEVIATION
 
 COMPONENTS = 8
 MARK_WIDTH = 16
@@ -49,33 +50,30 @@ class Network(nn.Module):
 
     def run(self, inputs: Inputs, state: object = None) -> tuple[torch.Tensor, object]:
         """(lanes, steps, hidden) memory when each event is foreseen, and the state to carry on with."""
-        parts = [_looked_up(self.mark_in, inputs.previous)]
-        if self.slices:
-            parts += [_looked_up(self.state_in, inputs.previous_state), inputs.previous_log[..., None]]
-        memory, state = self.cell(torch.cat(parts, dim=-1), state)
+        steps_first = self._entered(inputs).unflatten(0, inputs.previous.T.shape)  # as oneDNN wants it
+        memory, state = self.cell(steps_first.transpose(0, 1), state)
         return memory, state
 
     def mixture(self, memory: torch.Tensor, mark: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Log weights, means and log deviations (..., COMPONENTS) of the standardised log dt, given the mark."""
-        raw = self.slice_out(self._slice_memory(memory, mark))
+        raw = self.slice_out(torch.tanh(self.slice_hidden(torch.cat([memory, self.mark_given(mark)], dim=-1))))
         log_weight, mean, log_deviation = raw.chunk(3, dim=-1)
         return functional.log_softmax(log_weight, dim=-1), mean, log_deviation.clamp(*LOG_DEVIATION)
 
     def losses(self, memory: torch.Tensor, inputs: Inputs) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean nats of the marks, and of the standardised log dt given the marks."""
-        flat, mark = memory.flatten(0, 1), inputs.mark.flatten()
-        mark_nats = functional.cross_entropy(self.mark_out(flat), mark)
-        weight, bias = self.slice_out.weight, self.slice_out.bias
-        raw = torch.addmm(bias[:, None], weight, self._slice_memory(flat, mark).T)
-        return mark_nats, MixtureNats.apply(raw, inputs.log_dt.flatten())
+        events = memory.transpose(0, 1).flatten(0, 1), inputs.mark.T.flatten(), inputs.log_dt.T.flatten()  # steps first
+        deep, out, marks = self.slice_hidden, self.slice_out, self.mark_out
+        weights = marks.weight, marks.bias, self.mark_given.weight, deep.weight, deep.bias, out.weight, out.bias
+        return HeadNats.apply(*events, *weights)
 
-    def _slice_memory(self, memory: torch.Tensor, mark: torch.Tensor) -> torch.Tensor:
-        return torch.tanh(self.slice_hidden(torch.cat([memory, _looked_up(self.mark_given, mark)], dim=-1)))
-
-
-def _looked_up(table: nn.Embedding, codes: torch.Tensor) -> torch.Tensor:
-    """(*codes, width) rows of the table; the gradient of an index_select is five times as fast as an embedding's."""
-    return table.weight.index_select(0, codes.flatten()).view(*codes.shape, -1)
+    def _entered(self, inputs: Inputs) -> torch.Tensor:
+        """(steps * lanes, width)."""
+        mark = inputs.previous.T.flatten()
+        if not self.slices:
+            return self.mark_in.weight.index_select(0, mark)  # its gradient is five times as fast as an embedding's
+        state, log = inputs.previous_state.T.flatten(), inputs.previous_log.T.flatten()
+        return Entered.apply(self.mark_in.weight, self.state_in.weight, mark, state, log)
 
 
 def detach(state: object) -> object:

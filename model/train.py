@@ -1,4 +1,4 @@
-"""Fits a network: truncated back-propagation over contiguous lanes, the learning rate and the end set by validation."""
+"""Fits a network: truncated back-propagation over contiguous lanes, Adam, an average of the weights, validation."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
 import torch
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from model.errors import CheckpointError, StreamError
+from model.flat import Adam, clip, flatten, gradient
 from model.journal import Entry, Journal
 from model.lanes import chunk, lay
 from model.network import Inputs, Network, detach
@@ -20,6 +20,7 @@ from model.predictors.protocol import OnProgress
 MEASURED = 8192  # steps of validation at once, which bounds the memory it takes
 CLIP = 1.0  # norm of the gradient
 AVERAGED = 0.99  # share of the average that a step leaves as it was
+LAST = 0.05  # share of the learning rate that is left at the end
 SMALLEST_GAIN = 1e-3  # relative; less than this on validation counts as no gain
 
 
@@ -46,7 +47,7 @@ class Recipe:
 
 @dataclass
 class Standing:
-    """How far a training is, as numbers."""
+    """How far a training is, as numbers. `rate` is the learning rate that the line begins at."""
 
     best: float = math.inf  # score on validation
     stale: int = 0  # epochs without a gain
@@ -72,10 +73,12 @@ class Training:
     def __init__(self, network: Network, recipe: Recipe, budget: Budget, seed: int) -> None:
         self.network, self.recipe, self.budget = network, recipe, budget
         self.average = copy.deepcopy(network)
-        self.adam = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, fused=True)
+        self.weights, self.averaged = flatten(network), flatten(self.average)
+        self.adam = Adam(self.weights)
+        self.parameters = list(network.parameters())  # what it takes to find them is a twentieth of a step
         self.offsets = torch.Generator().manual_seed(seed)
         self.standing = Standing(rate=recipe.learning_rate)
-        self.kept: dict[str, torch.Tensor] = {}
+        self.kept: torch.Tensor | None = None  # the best average
 
     def epoch(self, train: Inputs, valid: Inputs) -> None:
         """Once through `train`, a look at `valid`, and what follows from it for the learning rate.
@@ -91,81 +94,66 @@ class Training:
             raise StreamError(f"training went astray (loss {score}): set a learning_rate below {standing.rate:g}")
         standing.seconds += time.monotonic() - began
         row = {"epoch": len(standing.history) + 1, "valid_bits": mark_nats / math.log(2)}
-        row |= {"valid_slice_nats": slice_nats, "learning_rate": standing.rate, "seconds": standing.seconds}
+        row |= {"valid_slice_nats": slice_nats, "learning_rate": self.rate(), "seconds": standing.seconds}
         standing.history.append(row)
         self._judge(score)
 
+    def rate(self) -> float:
+        """The learning rate of the epoch at hand: it falls in a straight line, to LAST at `max_epochs`."""
+        return self.standing.rate * (1 - (1 - LAST) * len(self.standing.history) / self.budget.max_epochs)
+
     def steps(self, train: Inputs) -> Iterator[int]:
         """Once through `train`; yields after each step of the optimiser how many events it was of."""
-        offset = int(torch.randint(self.recipe.steps, (1,), generator=self.offsets))
-        for events in _steps(self.network, train, self.recipe, self.adam, offset):
-            self._take_in()
+        offset, rate = int(torch.randint(self.recipe.steps, (1,), generator=self.offsets)), self.rate()
+        for losses, events in _losses(self.network, train, self.recipe, offset):
+            self._take(clip(gradient(losses, (1.0, self.recipe.slice_weight), self.parameters), CLIP), rate)
             yield events
 
     @torch.no_grad()
-    def _take_in(self) -> None:
-        """Move the average a little towards the weights; further at first, so that it forgets where they began."""
+    def _take(self, gradient: torch.Tensor, rate: float) -> None:
+        """A step of Adam, and the average a little towards the weights; further at first, so that it forgets where
+        they began."""
         standing = self.standing
         standing.updates += 1
-        move = get_ema_multi_avg_fn(min(AVERAGED, (1 + standing.updates) / (10 + standing.updates)))
-        move(list(self.average.parameters()), list(self.network.parameters()), None)
+        self.adam.step(gradient, rate, standing.updates)
+        self.averaged.lerp_(self.weights, 1 - min(AVERAGED, (1 + standing.updates) / (10 + standing.updates)))
 
     def _judge(self, score: float) -> None:
         standing = self.standing
-        gained = not self.kept or score < standing.best - SMALLEST_GAIN * abs(standing.best)
+        gained = self.kept is None or score < standing.best - SMALLEST_GAIN * abs(standing.best)
         standing.stale = 0 if gained else standing.stale + 1
-        if score < standing.best:
-            standing.best = score
-            self.kept = {name: weight.clone() for name, weight in self.average.state_dict().items()}
+        if self.kept is None or score < standing.best:
+            standing.best, self.kept = score, self.averaged.clone()
         if standing.stale >= self.budget.patience:
-            self.network.load_state_dict(self.kept)
-            self.average.load_state_dict(self.kept)
-            standing.cuts, standing.stale = standing.cuts + 1, 0
-            self._set_rate(standing.rate / 3)
-
-    def _set_rate(self, rate: float) -> None:
-        self.standing.rate = rate
-        for group in self.adam.param_groups:
-            group["lr"] = rate
+            self.weights.copy_(self.kept)
+            self.averaged.copy_(self.kept)
+            standing.cuts, standing.stale, standing.rate = standing.cuts + 1, 0, standing.rate / 3
 
     def entry(self) -> Entry:
         """All that the next epoch depends on."""
-        tensors = {f"weights.{name}": weight for name, weight in self.network.state_dict().items()}
-        tensors |= {f"average.{name}": weight for name, weight in self.average.state_dict().items()}
-        tensors |= {f"best.{name}": weight for name, weight in self.kept.items()}
-        for number, state in self.adam.state_dict()["state"].items():
-            tensors |= {f"adam.{number}.{name}": value for name, value in state.items()}
-        tensors |= {"random.offsets": self.offsets.get_state(), "random.torch": torch.get_rng_state()}
-        return Entry(len(self.standing.history), asdict(self.standing), tensors)
+        random = {"random.offsets": self.offsets.get_state(), "random.torch": torch.get_rng_state()}
+        return Entry(len(self.standing.history), asdict(self.standing), {**self._vectors(), **random})
 
     def go_on(self, entry: Entry) -> None:
         """Take back what `entry` gave. CheckpointError where it is not of such a network (then half changed)."""
-        names = ("weights", "average", "best", "adam", "random")
-        parts: dict[str, dict[str, torch.Tensor]] = {name: {} for name in names}
         try:
-            for name, tensor in entry.tensors.items():
-                part, _, rest = name.partition(".")
-                parts[part][rest] = tensor
             self.standing = Standing(**entry.numbers)
-            for kept in ("best", "average"):  # in this order, for the best are only tried on
-                self.average.load_state_dict(parts[kept])
-            self.network.load_state_dict(parts["weights"])
-            self.adam.load_state_dict({**self.adam.state_dict(), "state": self._moments(parts["adam"])})
-            self.offsets.set_state(parts["random"]["offsets"])
-            torch.set_rng_state(parts["random"]["torch"])
-            self._set_rate(float(self.standing.rate))
+            self.standing.rate = float(self.standing.rate)
+            self.kept = torch.empty_like(self.weights)
+            for name, vector in self._vectors().items():
+                if entry.tensors[name].shape != vector.shape:
+                    raise ValueError(f"{name} has the shape {tuple(entry.tensors[name].shape)}")
+                vector.copy_(entry.tensors[name])
+            self.offsets.set_state(entry.tensors["random.offsets"])
+            torch.set_rng_state(entry.tensors["random.torch"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(f"what was kept does not fit the network ({error})") from error
-        self.kept = parts["best"]
 
-    def _moments(self, flat: dict[str, torch.Tensor]) -> dict[int, dict[str, torch.Tensor]]:
-        """What Adam keeps of each weight, from `{"0.step": x}`. ValueError where that is of other weights."""
-        state = _by_number(flat)
-        for number, weight in enumerate(self.network.parameters()):
-            found = {name: tuple(value.shape) for name, value in state.get(number, {}).items()}
-            if found != {"step": (), "exp_avg": tuple(weight.shape), "exp_avg_sq": tuple(weight.shape)}:
-                raise ValueError(f"moments of weight {number}: {found}")
-        return state
+    def _vectors(self) -> dict[str, torch.Tensor]:
+        """All that training changes, each a vector with a number for every weight."""
+        vectors = {"weights.all": self.weights, "average.all": self.averaged, "best.all": self.kept}
+        vectors |= {"adam.mean": self.adam.mean, "adam.square": self.adam.square}
+        return {name: vector for name, vector in vectors.items() if vector is not None}
 
 
 def fit(
@@ -189,7 +177,8 @@ def fit(
             journal.write(training.entry())
         last = training.standing.history[-1]
         on_progress(f"epoch {last['epoch']}: {last['valid_bits']:.3f} bits", last["epoch"], budget.max_epochs)
-    network.load_state_dict(training.kept)
+    if training.kept is not None:
+        training.weights.copy_(training.kept)
     return training.standing.history
 
 
@@ -212,16 +201,10 @@ def _begun(
     return training
 
 
-def _by_number(flat: dict[str, torch.Tensor]) -> dict[int, dict[str, torch.Tensor]]:
-    """`{"0.step": x}` to `{0: {"step": x}}`."""
-    state: dict[int, dict[str, torch.Tensor]] = {}
-    for name, tensor in flat.items():
-        number, _, rest = name.partition(".")
-        state.setdefault(int(number), {})[rest] = tensor
-    return state
-
-
-def _steps(network: Network, train: Inputs, recipe: Recipe, adam: torch.optim.Optimizer, offset: int) -> Iterator[int]:
+def _losses(
+    network: Network, train: Inputs, recipe: Recipe, offset: int
+) -> Iterator[tuple[tuple[torch.Tensor, torch.Tensor], int]]:
+    """Chunk by chunk: nats of marks and of log dt, and of how many events."""
     network.train()
     laid = lay(train, recipe.lanes, offset)
     state: object = None
@@ -229,12 +212,7 @@ def _steps(network: Network, train: Inputs, recipe: Recipe, adam: torch.optim.Op
         part = chunk(laid, begin, recipe.steps)
         memory, state = network.run(part, state)
         state = detach(state)
-        mark_nats, slice_nats = network.losses(memory, part)
-        adam.zero_grad()
-        (mark_nats + recipe.slice_weight * slice_nats).backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), CLIP)
-        adam.step()
-        yield part.mark.numel()
+        yield network.losses(memory, part), part.mark.numel()
 
 
 @torch.no_grad()

@@ -11,3 +11,6 @@ class Lstm(Recurrent):
     """A stateful LSTM; see `Recurrent` for its settings."""
 
     cell = torch.nn.LSTM
+    hidden_by_default = 40
+    rate_by_default = 2.5e-2
+    most_lanes = 64

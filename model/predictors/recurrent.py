@@ -31,15 +31,17 @@ class Recurrent:
     cell: type[torch.nn.Module]
     regime = "slices"
     seeded = True
+    hidden_by_default = 48
     layers_by_default = 1
     rate_by_default = 1e-2
+    most_lanes = 32
     heads = 1  # equal parts that `hidden` is cut into
     journal: Journal | None = None
 
     def __init__(
         self,
         regime: str = "slices",
-        hidden: int = 48,
+        hidden: int | None = None,
         layers: int | None = None,
         learning_rate: float | None = None,
         lanes: int | None = None,
@@ -55,9 +57,10 @@ class Recurrent:
         at_least(1, hidden=hidden, layers=layers, lanes=lanes, steps=steps, max_epochs=max_epochs, patience=patience)
         at_least(0, slice_weight=slice_weight, max_seconds=max_seconds, seed=seed)
         positive(learning_rate=learning_rate)
-        if hidden % self.heads:
+        self.regime, self.hidden = regime, hidden or self.hidden_by_default
+        if self.hidden % self.heads:
             raise SettingError(f"hidden {hidden}: expected a multiple of the {self.heads} heads")
-        self.regime, self.hidden, self.layers = regime, hidden, layers or self.layers_by_default
+        self.layers = layers or self.layers_by_default
         self.learning_rate = learning_rate or self.rate_by_default
         self.lanes, self.steps, self.slice_weight = lanes, steps, slice_weight
         self.max_epochs, self.max_seconds, self.patience, self.seed = max_epochs, max_seconds, patience, seed
@@ -118,7 +121,7 @@ class Recurrent:
 
     def _lanes(self, whole: Inputs) -> int:
         """Enough lanes for speed, few enough that an epoch is still some dozens of steps."""
-        return self.lanes or int(np.clip(whole.mark.shape[1] // (self.steps * 24), 2, 32))
+        return self.lanes or int(np.clip(whole.mark.shape[1] // (self.steps * 24), 2, self.most_lanes))
 
     def _remember(self, segment: Segment) -> tuple[torch.Tensor, Inputs, object]:
         """(n, hidden) memory for each event of the segment, its inputs, and the state after the last of them."""
