@@ -3,6 +3,11 @@
 Neighbouring events are not independent draws, so whole blocks of them are redrawn (Kuensch, Annals of Statistics
 17(3), 1989). A block is long against the memory of a scheduler, there are enough blocks to redraw, and none reaches
 over the end of a stream: events at both sides of such a seam are no neighbours.
+
+The middle 95 % of the redraws of n blocks is too narrow, as a normal interval is where Student's is right, and by the
+factor sqrt((n - 1) / n) besides. Of 20 blocks it held the truth 92 to 93 times in a hundred, of 5 blocks 87 times. As
+much more of the redraws is taken as makes up for both: the expanded percentile interval (Hesterberg, The American
+Statistician 69(4), 2015).
 """
 
 from __future__ import annotations
@@ -20,6 +25,8 @@ MOST_BLOCKS = 2000  # of very long recordings blocks are longer instead: what is
 REDRAWS = 1000
 LEVEL = 0.95
 
+Interval = tuple[float, float] | None
+
 
 @dataclass(frozen=True)
 class Blocks:
@@ -27,6 +34,7 @@ class Blocks:
 
     begin: np.ndarray  # (blocks,) number of each block's first event
     times: np.ndarray  # float64 (draws, blocks)
+    held: int  # how many blocks have anything of what is scored
 
     @classmethod
     def of(cls, stream: np.ndarray, seed: int = 0) -> Blocks:
@@ -35,7 +43,7 @@ class Blocks:
         draws = np.random.default_rng(seed).integers(0, len(begin), (REDRAWS, len(begin)))
         cells = np.arange(REDRAWS)[:, None] * len(begin) + draws
         times = np.bincount(cells.ravel(), minlength=REDRAWS * len(begin)).reshape(REDRAWS, -1)
-        return cls(begin, times.astype(float))
+        return cls(begin, times.astype(float), len(begin))
 
     def holding(self, weight: np.ndarray) -> Blocks | None:
         """The draws with any weight, (n,) of the events: what has no event has no score, which is not a score of zero.
@@ -45,7 +53,7 @@ class Blocks:
         heavy = np.add.reduceat((weight > 0).astype(float), self.begin) > 0
         if heavy.sum() < FEWEST_HOLDING:
             return None
-        return Blocks(self.begin, self.times[self.times @ heavy > 0])
+        return Blocks(self.begin, self.times[self.times @ heavy > 0], int(heavy.sum()))
 
     def redrawn(self, value: np.ndarray) -> np.ndarray:
         """(draws, k) sums over the drawn blocks of (n, k) values."""
@@ -81,7 +89,7 @@ def blocks_of(lengths: np.ndarray) -> np.ndarray:
 
 def interval(
     value: np.ndarray, weight: np.ndarray | None = None, stream: np.ndarray | None = None, seed: int = 0
-) -> tuple[float, float] | None:
+) -> Interval:
     """95 % interval of sum(value * weight) / sum(weight), events in time order; None for fewer than FEWEST_HOLDING
     blocks with any weight.
 
@@ -92,18 +100,33 @@ def interval(
     if blocks is None:
         return None
     sums = blocks.redrawn(np.stack([value * weight, weight], axis=1))
-    return ends(sums[:, 0] / sums[:, 1])
+    return ends(sums[:, 0] / sums[:, 1], blocks.held)
 
 
-def ends(redrawn: np.ndarray) -> tuple[float, float]:
-    """The middle 95 % of what was redrawn."""
-    low, high = np.quantile(redrawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+def ends(redrawn: np.ndarray, blocks: int) -> tuple[float, float]:
+    """95 % interval by what was redrawn of so many blocks."""
+    wide = stats.t.ppf((1 + LEVEL) / 2, blocks - 1) * np.sqrt(blocks / (blocks - 1))
+    low, high = np.quantile(redrawn, stats.norm.cdf([-wide, wide]))
     return float(low), float(high)
 
 
-def over_seeds(scores: Sequence[float]) -> tuple[float, float] | None:
+def over_seeds(scores: Sequence[float]) -> Interval:
     """95 % interval of the mean over seeds; None for fewer than two."""
+    return apart_over_seeds(scores, [0.0])
+
+
+def apart_over_seeds(scores: Sequence[float], others: Sequence[float]) -> Interval:
+    """95 % interval of mean(scores) - mean(others), each over seeds of its own: Student's, with Welch's degrees of
+    freedom (Biometrika 34, 1947). A single one of `others` is taken for what no seed changes; None for a single score.
+    """
     if len(scores) < 2:
         return None
-    half = stats.t.ppf((1 + LEVEL) / 2, len(scores) - 1) * np.std(scores, ddof=1) / np.sqrt(len(scores))
-    return float(np.mean(scores) - half), float(np.mean(scores) + half)
+    middle = float(np.mean(scores) - np.mean(others))
+    several = [side for side in (scores, others) if len(side) > 1]
+    variance = [float(np.var(side, ddof=1)) / len(side) for side in several]
+    total = sum(variance)
+    if not total:
+        return middle, middle
+    freedom = total**2 / sum(part**2 / (len(side) - 1) for part, side in zip(variance, several, strict=True))
+    half = float(stats.t.ppf((1 + LEVEL) / 2, freedom) * np.sqrt(total))
+    return middle - half, middle + half

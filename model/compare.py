@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from model import outcomes
-from model.bootstrap import Blocks, ends, over_seeds
+from model.bootstrap import Blocks, Interval, apart_over_seeds, ends
 from model.errors import SettingError, StreamError
 from model.evaluate import chosen_of, same_events
 from model.outcomes import Outcomes
@@ -22,8 +22,6 @@ from model.outcomes import Outcomes
 PARTS = ("overall", "contested", "open")
 SCORES = {"top1": "hit", "bits_per_switch": "bits", "time_nll_nats": "slice_nats"}  # score -> column of Outcomes
 MORE_IS_BETTER = ("top1",)
-
-Interval = tuple[float, float] | None
 
 
 @dataclass(frozen=True)
@@ -43,8 +41,8 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One score on one part: the mean over the seeds, each seed by itself, and Student's interval over the seeds of the
-    difference and of the saving: None for one seed."""
+    """One score on one part: the mean over the seeds, each seed by itself, and of the difference and of the saving
+    Student's interval over the seeds of both sides: None for one seed. A baseline of one seed is taken as it is."""
 
     part: str
     score: str
@@ -106,14 +104,24 @@ def _read(folders: Sequence[Path]) -> list[Outcomes]:
 def _compared(
     part: str, score: str, chosen: np.ndarray, blocks: Blocks, mine: Sequence[Outcomes], other: Sequence[Outcomes]
 ) -> Comparison:
-    column = SCORES[score]
-    left = [getattr(one, column) * chosen for one in mine]
-    right = np.mean([getattr(one, column) * chosen for one in other], axis=0)
+    column, count = SCORES[score], int(chosen.sum())
+    left, single = ([getattr(one, column) * chosen for one in side] for side in (mine, other))
+    right = np.mean(single, axis=0)
     held, relative = blocks.holding(chosen), score == "bits_per_switch"
     each = tuple(_difference(one.astype(float), right, chosen, held, relative) for one in left)
     together = _difference(np.mean(left, axis=0), right, chosen, held, relative)
-    apart, saved = [one.difference for one in each], [one.saving for one in each if one.saving is not None]
-    return Comparison(part, score, int(chosen.sum()), together, each, over_seeds(apart), over_seeds(saved))
+    baselines = [float(one.sum()) / count for one in single]
+    apart, saved = apart_over_seeds([one.value for one in each], baselines), _saved_over_seeds(each, baselines)
+    return Comparison(part, score, count, together, each, apart, saved)
+
+
+def _saved_over_seeds(each: Sequence[Difference], baselines: Sequence[float]) -> Interval:
+    """Of 1 - mean value / mean baseline; that of both is taken for linear near their means (delta method)."""
+    saved = [one.saving for one in each if one.saving is not None]
+    if not saved:
+        return None
+    left = 1 - float(np.mean(saved))
+    return apart_over_seeds(saved, [left * (1 - one / float(np.mean(baselines))) for one in baselines])
 
 
 def _difference(
@@ -121,11 +129,11 @@ def _difference(
 ) -> Difference:
     """Of sums over the chosen events: left, right: (n,), zero elsewhere. `relative`: with the share that is saved."""
     value, baseline = left.sum() / chosen.sum(), right.sum() / chosen.sum()
-    drawn = None if blocks is None else blocks.redrawn(np.column_stack([left, right, chosen]).astype(float))
-    apart = None if drawn is None else ends((drawn[:, 0] - drawn[:, 1]) / drawn[:, 2])
-    found = Difference(float(value), float(baseline), float(value - baseline), apart)
-    if not relative or not right.sum():
-        return found
-    some = None if drawn is None else drawn[drawn[:, 1] > 0]
-    saved = None if some is None else ends(1 - some[:, 0] / some[:, 1])
-    return Difference(**{**asdict(found), "saving": float(1 - value / baseline), "saving_ci": saved})
+    saving = float(1 - value / baseline) if relative and right.sum() else None
+    apart = saved = None
+    if blocks is not None:
+        drawn = blocks.redrawn(np.column_stack([left, right, chosen]).astype(float))
+        some = drawn[drawn[:, 1] > 0]
+        apart = ends((drawn[:, 0] - drawn[:, 1]) / drawn[:, 2], blocks.held)
+        saved = None if saving is None else ends(1 - some[:, 0] / some[:, 1], blocks.held)
+    return Difference(float(value), float(baseline), float(value - baseline), apart, saving, saved)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.bootstrap import Blocks, ends
+from model.bootstrap import Blocks, Interval, ends
 from model.marks import UNKNOWN
 from model.outcomes import Outcomes
 
@@ -24,18 +24,18 @@ CONFIDENCE_BINS = 15
 RANK_BINS = 200  # of redrawn ranks; the score itself is exact
 SHOWN_BINS = 10  # of `time_pit`
 
-Interval = tuple[float, float] | None
-
 
 @dataclass(frozen=True)
 class Measured:
-    """A score and what it is in each redraw, (draws,): None where the events lie in too few blocks, or have no score.
+    """A score and what it is in each redraw of `blocks` blocks, (draws,): None where the events lie in too few of them,
+    or have no score.
 
     An error is centred: what is redrawn from a sample is further off than the sample, by chance alone.
     """
 
     score: float | None
     redrawn: np.ndarray | None = None
+    blocks: int = 0
     centred: bool = False
 
     @classmethod
@@ -44,15 +44,16 @@ class Measured:
         scores = [one.score for one in seeds if one.score is not None]
         draws = [one.redrawn for one in seeds if one.redrawn is not None]
         score = float(np.mean(scores)) if len(scores) == len(seeds) else None
-        return cls(score, np.mean(draws, axis=0) if len(draws) == len(seeds) else None, seeds[0].centred)
+        drawn = np.mean(draws, axis=0) if len(draws) == len(seeds) else None
+        return cls(score, drawn, seeds[0].blocks, seeds[0].centred)
 
     def interval(self) -> Interval:
-        """The middle 95 % of the redraws."""
+        """95 %, by the redraws."""
         if self.redrawn is None or self.score is None:
             return None
         if not self.centred:
-            return ends(self.redrawn)
-        low, high = ends(self.redrawn - self.redrawn.mean() + self.score)
+            return ends(self.redrawn, self.blocks)
+        low, high = ends(self.redrawn - self.redrawn.mean() + self.score, self.blocks)
         return max(0.0, low), high
 
 
@@ -98,7 +99,7 @@ def _means(found: Outcomes, chosen: np.ndarray, blocks: Blocks | None) -> dict[s
         return {name: Measured(float(mean[place])) for place, name in enumerate(names)}
     sums = blocks.redrawn(np.column_stack([columns * chosen[:, None], chosen]))
     redrawn = sums[:, :-1] / sums[:, -1:]
-    return {name: Measured(float(mean[place]), redrawn[:, place]) for place, name in enumerate(names)}
+    return {name: Measured(float(mean[place]), redrawn[:, place], blocks.held) for place, name in enumerate(names)}
 
 
 def _top1_known(found: Outcomes, chosen: np.ndarray, blocks: Blocks) -> Measured:
@@ -110,7 +111,7 @@ def _top1_known(found: Outcomes, chosen: np.ndarray, blocks: Blocks) -> Measured
     if held is None:
         return Measured(score)
     sums = held.redrawn(np.column_stack([found.hit & known, known]).astype(float))
-    return Measured(score, sums[:, 0] / sums[:, 1])
+    return Measured(score, sums[:, 0] / sums[:, 1], held.held)
 
 
 def _macro_recall(found: Outcomes, chosen: np.ndarray, blocks: Blocks | None) -> Measured:
@@ -124,7 +125,7 @@ def _macro_recall(found: Outcomes, chosen: np.ndarray, blocks: Blocks | None) ->
     seen = blocks.counted(found.mark, marks, chosen.astype(float))
     hits = blocks.counted(found.mark, marks, (chosen & found.hit).astype(float))
     recall = np.divide(hits, seen, out=np.zeros_like(hits), where=seen > 0)
-    return Measured(score, recall.sum(axis=1) / (seen > 0).sum(axis=1))
+    return Measured(score, recall.sum(axis=1) / (seen > 0).sum(axis=1), blocks.held)
 
 
 def _calibration_error(found: Outcomes, chosen: np.ndarray, blocks: Blocks | None) -> Measured:
@@ -135,7 +136,8 @@ def _calibration_error(found: Outcomes, chosen: np.ndarray, blocks: Blocks | Non
     if blocks is None:
         return Measured(error)
     drawn = blocks.redrawn(chosen[:, None].astype(float))[:, 0]
-    return Measured(error, np.abs(blocks.counted(which, CONFIDENCE_BINS, gap)).sum(axis=1) / drawn, centred=True)
+    redrawn = np.abs(blocks.counted(which, CONFIDENCE_BINS, gap)).sum(axis=1) / drawn
+    return Measured(error, redrawn, blocks.held, centred=True)
 
 
 def _rank_error(rank: np.ndarray, chosen: np.ndarray, blocks: Blocks | None) -> Measured:
@@ -147,4 +149,4 @@ def _rank_error(rank: np.ndarray, chosen: np.ndarray, blocks: Blocks | None) -> 
     which = np.clip((rank * RANK_BINS).astype(int), 0, RANK_BINS - 1)
     below = np.cumsum(blocks.counted(which, RANK_BINS, chosen.astype(float)), axis=1)
     uniform = np.arange(1, RANK_BINS + 1) / RANK_BINS
-    return Measured(error, np.abs(below / below[:, -1:] - uniform).max(axis=1), centred=True)
+    return Measured(error, np.abs(below / below[:, -1:] - uniform).max(axis=1), blocks.held, centred=True)

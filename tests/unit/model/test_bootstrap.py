@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model.bootstrap import Blocks, blocks_of, interval, lengths_of, over_seeds
+from model.bootstrap import Blocks, apart_over_seeds, blocks_of, interval, lengths_of, over_seeds
 
 
 def test_the_interval_holds_the_mean_and_shrinks_with_more_events() -> None:
@@ -48,6 +48,35 @@ def test_the_interval_over_seeds_is_students() -> None:
     low, high = over_seeds([1.0, 2.0, 3.0]) or (0, 0)
     assert (low, high) == pytest.approx((2 - 4.3027 / 3**0.5, 2 + 4.3027 / 3**0.5), abs=1e-3)
     assert over_seeds([1.0]) is None
+
+
+@pytest.mark.parametrize(("blocks", "least"), [(5, 0.91), (20, 0.935)])
+def test_of_a_thousand_intervals_of_few_blocks_as_many_hold_the_truth_as_they_say(blocks: int, least: float) -> None:
+    draw = np.random.default_rng(5)
+    held = 0
+    for seed in range(1_000):
+        value = np.repeat(draw.normal(size=20), 1_000) + draw.normal(size=20_000)
+        weight = np.arange(20_000) // 1_000 < blocks
+        low, high = interval(value, weight, seed=seed) or (0, 0)
+        held += low <= 0 <= high
+    assert least < held / 1_000 < 0.975
+
+
+def test_of_intervals_over_the_seeds_of_both_sides_as_many_hold_the_truth_as_they_say() -> None:
+    draw = np.random.default_rng(6)
+    held = 0
+    for _ in range(2_000):
+        low, high = apart_over_seeds(draw.normal(1, 1, 3).tolist(), draw.normal(1, 3, 3).tolist()) or (0, 0)
+        held += low <= 0 <= high
+    assert 0.935 < held / 2_000 < 0.965
+
+
+def test_a_side_of_one_seed_adds_nothing_to_the_interval_over_seeds() -> None:
+    assert apart_over_seeds([1.0, 2.0, 3.0], [5.0]) == pytest.approx(
+        [one - 5 for one in over_seeds([1.0, 2.0, 3.0]) or ()]
+    )
+    assert apart_over_seeds([1.0], [2.0, 3.0]) is None
+    assert apart_over_seeds([1.0, 1.0], [3.0, 3.0]) == (-2.0, -2.0)
 
 
 def test_no_block_reaches_over_the_end_of_a_stream() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from scipy import stats
 
 from model import compare, jobs, synthetic
 from model.bootstrap import Blocks, interval
@@ -94,6 +95,29 @@ def test_seeds_are_compared_one_by_one_and_together_and_their_spread_is_students
     assert one(seeds[:1], [baseline], "top1").difference_seeds_ci is None
     told = found.told()
     assert (told["outcome"], len(told["by_seed"])) == ("better", 3)
+
+
+def with_bits(recording: Path, out: Path, bits: float) -> Path:
+    """A scored predictor with made up bits, the same for every event."""
+    return reduced(scored(recording, out, 0), bits=np.full(3_000, bits))
+
+
+def test_the_spread_of_a_baselines_seeds_widens_the_interval_over_seeds(recording: Path, tmp_path: Path) -> None:
+    mine, others = (0.9, 1.0, 1.1), (1.5, 2.0, 2.5)
+    ours = [with_bits(recording, tmp_path / f"ours{bits}", bits) for bits in mine]
+    theirs = [with_bits(recording, tmp_path / f"theirs{bits}", bits) for bits in others]
+    found = one(ours, theirs)
+    assert found.together.difference == pytest.approx(-1)
+    assert found.difference_seeds_ci == pytest.approx([-1 - welch(0.1, 0.5), -1 + welch(0.1, 0.5)])
+    relative = 0.1 / 2, 0.5 * 0.5 / 2  # of a share of 1 / 2: each value against 2 bits
+    assert found.saving_seeds_ci == pytest.approx([0.5 - welch(*relative), 0.5 + welch(*relative)])
+
+
+def welch(*deviations: float) -> float:
+    """Half the interval of the difference of two means of three."""
+    parts = [deviation**2 / 3 for deviation in deviations]
+    freedom = sum(parts) ** 2 / sum(part**2 / 2 for part in parts)
+    return float(stats.t.ppf(0.975, freedom) * sum(parts) ** 0.5)
 
 
 def test_scores_of_other_events_are_not_compared(recording: Path, source: synthetic.Source, tmp_path: Path) -> None:
