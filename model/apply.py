@@ -43,7 +43,7 @@ def score(model_folder: Path, recordings: Sequence[Path], share: float = 1.0) ->
     if not 0 < share <= 1:
         raise SettingError(f"share {share}: expected more than 0 and at most 1")
     stored = checkpoint.load(model_folder)
-    segments = [_last(segment, share) for segment in _segments(stored, recordings)]
+    segments = _last(_segments(stored, recordings), share)
     outcomes = evaluate.outcomes(stored.predictor, segments)
     return {
         **_head(stored, recordings),
@@ -98,8 +98,20 @@ def _segments(stored: Checkpoint, recordings: Sequence[Path]) -> list[Segment]:
     return [Segment(stream, 0, len(stream)) for stream in streams]
 
 
-def _last(segment: Segment, share: float) -> Segment:
-    return Segment(segment.stream, segment.stop - int(np.ceil(len(segment) * share)), segment.stop)
+def _last(segments: Sequence[Segment], share: float) -> list[Segment]:
+    """The last share of each recording: all its CPUs from one instant on, as in training, where that keeps it apart."""
+    streams: dict[Path, list[Segment]] = {}
+    for segment in segments:
+        streams.setdefault(segment.stream.folder, []).append(segment)
+    return [part for whole in streams.values() for part in _from_one_instant(whole, share)]
+
+
+def _from_one_instant(cpus: Sequence[Segment], share: float) -> list[Segment]:
+    times = np.sort(np.concatenate([segment.of(segment.stream.start_ns) for segment in cpus]))
+    instant = times[len(times) - int(np.ceil(len(times) * share - 1e-6))]
+    begins = [int(np.searchsorted(segment.stream.start_ns, instant)) for segment in cpus]
+    parts = [Segment(each.stream, begin, each.stop) for each, begin in zip(cpus, begins, strict=True)]
+    return [part for part in parts if len(part)]
 
 
 def _foresee(stored: Checkpoint, segment: Segment, top: int) -> list[Foreseen]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -80,13 +81,17 @@ def _selection(hit: np.ndarray, bits: np.ndarray) -> dict[str, object]:
 def by_recording(found: Outcomes, segments: Sequence[Segment]) -> dict[str, dict[str, float | None]]:
     """`top1` and `contested_top1` of each recording by itself: recordings differ by more than intervals inside them.
 
-    `found` is what `outcomes` made of `segments`; `contested_top1` is None where none was contested.
+    `found` is what `outcomes` made of `segments`; `contested_top1` is None where none was contested. Those that are
+    called alike, as trials of several runs are, are told by their whole paths.
     """
-    name = np.repeat([segment.stream.recording for segment in segments], [len(segment) for segment in segments])
+    folders = list(dict.fromkeys(segment.stream.folder for segment in segments))
+    place = [folders.index(segment.stream.folder) for segment in segments]
+    whose, called = np.repeat(place, [len(segment) for segment in segments]), Counter(folder.name for folder in folders)
     rows = {}
-    for recording in dict.fromkeys(name.tolist()):
-        chosen = name == recording
+    for number, folder in enumerate(folders):
+        chosen = whose == number
         contested = found.hit[chosen & found.contested]
         hard = float(contested.mean()) if len(contested) else None
-        rows[recording] = {"top1": float(found.hit[chosen].mean()), "contested_top1": hard}
+        name = folder.name if called[folder.name] == 1 else str(folder)
+        rows[name] = {"top1": float(found.hit[chosen].mean()), "contested_top1": hard}
     return rows

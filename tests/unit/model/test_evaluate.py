@@ -86,12 +86,22 @@ def test_the_right_order_comes_within_two_percent_of_the_sources_entropy(
 def test_each_recording_is_scored_by_itself_too(dataset: data.Dataset) -> None:
     first = segment_of(dataset, mark=np.array([1, 1, 2, 2]), contested=np.array([True, True, False, False]))
     second = segment_of(dataset, mark=np.array([2, 1]), contested=np.array([False, False]))
-    second = data.Segment(dataclasses.replace(second.stream, recording="001_known"), 0, 2)
+    folder = first.stream.folder
+    second = data.Segment(dataclasses.replace(second.stream, folder=folder.with_name("001_known")), 0, 2)
     found = evaluate.outcomes(Told([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [first, second])  # type: ignore[arg-type]
     assert evaluate.by_recording(found, [first, second]) == {
         "000_known": {"top1": 0.5, "contested_top1": 1.0},
         "001_known": {"top1": 0.5, "contested_top1": None},
     }
+
+
+def test_recordings_of_several_runs_that_are_called_alike_are_not_scored_as_one(dataset: data.Dataset) -> None:
+    first, second = (segment_of(dataset, mark=np.full(4, mark)) for mark in (1, 2))
+    other = first.stream.folder.parent / "another" / first.stream.folder.name
+    second = data.Segment(dataclasses.replace(second.stream, folder=other), 0, 4)
+    found = evaluate.outcomes(Told([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [first, second])  # type: ignore[arg-type]
+    told = evaluate.by_recording(found, [first, second])
+    assert {name: row["top1"] for name, row in told.items()} == {str(first.stream.folder): 1.0, str(other): 0.0}
 
 
 def test_an_empty_test_part_is_refused(dataset: data.Dataset) -> None:

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from model import apply, jobs, sources
@@ -59,6 +63,21 @@ def test_a_stored_predictor_scores_another_recording(recording: Path, tmp_path: 
     assert last["overall"] == json.loads((tmp_path / "scores.json").read_text())["overall"] | {
         name: pytest.approx(value) for name, value in last["overall"].items() if name.endswith("_ci")
     }
+
+
+def test_the_last_share_is_what_was_kept_from_training_on_every_cpu(recording: Path, tmp_path: Path) -> None:
+    def falling_silent(table: pa.Table) -> pa.Table:
+        """Every third slice of the first third is of another CPU, and a few of the last sixth."""
+        row = np.arange(len(table))
+        cpu = ((row % 3 == 0) & (row < 7_000)) | ((row % 40 == 0) & (row > 18_000))
+        return table.set_column(table.column_names.index("cpu"), "cpu", pa.array(cpu.astype(np.int16)))
+
+    folder = shutil.copytree(recording, tmp_path / "two")
+    pq.write_table(falling_silent(pq.read_table(folder / "slices.parquet")), folder / "slices.parquet")
+    scored = jobs.run(Job((folder,), "markov", 0, "task", (0.7, 0.15, 0.15), tmp_path / "model", {}))
+    again = apply.scores(tmp_path / "model", [folder], 0.15)
+    assert again["test_events"] == scored["test_events"] == 3_000
+    assert again["overall"]["bits_per_switch"] == scored["overall"]["bits_per_switch"]
 
 
 def test_what_comes_next_is_told_with_what_came(recording: Path, tmp_path: Path) -> None:
