@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from pyarrow import parquet
 
 from harness import trace, verdict
 from harness import trial as carried
+from harness.errors import HostError
 from harness.loads.base import Metrics
 from harness.plan import Trial
 from harness.progress import Watcher
@@ -24,6 +25,7 @@ from harness.verdict import Verdict
 from harness.writing import writing
 
 COMPRESSION_LEVEL = 3  # raw recordings shrink about eightfold; higher levels cost seconds and gain little
+BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,24 @@ def compress(path: Path) -> Path:
     """Replace a file by its zstd-compressed self, `path.zst`; the original goes only when that is whole."""
     target = path.with_name(f"{path.name}.zst")
     part = path.with_name(f".{target.name}.part")
-    with writing(target), path.open("rb") as source, part.open("wb") as sink:
-        zstandard.ZstdCompressor(level=COMPRESSION_LEVEL, write_checksum=True).copy_stream(source, sink)
-    part.replace(target)
+    compressor = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL, write_checksum=True)
+    try:
+        with writing(target):
+            with part.open("wb") as sink, compressor.stream_writer(sink, closefd=False) as packed:
+                for block in _blocks(path):
+                    packed.write(block)
+            part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)  # on a full disk it is in the way
     path.unlink()
     return target
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    """The content of a file. HostError where it cannot be read, whatever else is written meanwhile."""
+    try:
+        with path.open("rb") as source:
+            while block := source.read(BLOCK_BYTES):
+                yield block
+    except OSError as error:
+        raise HostError(f"{path.name} could not be read: {error.strerror or error}", where=str(path)) from error

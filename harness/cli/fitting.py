@@ -95,10 +95,10 @@ def fit(asked: Asked, out: Path, workers: int | None, output: Output) -> None:
 def _alone(out: Path) -> Iterator[None]:
     """Two trainings of one model would mix their files. LockedError, naming the other process."""
     from harness.store.lock import locked
-    from harness.writing import writing
+    from harness.writing import make_folder, writing
 
     with writing(out):
-        out.mkdir(parents=True, exist_ok=True)
+        make_folder(out)
     with locked(out):
         yield
 

@@ -18,7 +18,7 @@ from harness.store import events, manifest, verify
 from harness.store.clock import name_of_now, now
 from harness.store.files import LEFTOVER, sha256, sync, sync_folder, write_atomic
 from harness.store.lock import is_locked, locked
-from harness.writing import writing
+from harness.writing import make_folder, writing
 
 
 class RunFolder:
@@ -176,7 +176,7 @@ class RunFolder:
 def _new_folder(runs_dir: Path, name: str) -> Path:
     """Make a folder that was not there: `name`, or `name_2`, `name_3`, ..."""
     with writing(runs_dir / name):
-        runs_dir.mkdir(parents=True, exist_ok=True)
+        make_folder(runs_dir)
         number = 1
         while True:
             path = runs_dir / (name if number == 1 else f"{name}_{number}")

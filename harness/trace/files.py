@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from harness.writing import writing
+from harness.writing import make_folder, writing
 
 
 @contextlib.contextmanager
@@ -17,9 +17,9 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
 
     Raises HostError where it cannot be written, or the folder it is in cannot be made.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
     with writing(path), contextlib.ExitStack() as stack:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         file = stack.enter_context(temporary.open("wb"))
         stack.callback(temporary.unlink, missing_ok=True)
         yield file

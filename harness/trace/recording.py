@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from harness.errors import TraceError
 from harness.trace.compressed import Bytes, Decompressed
@@ -68,12 +68,25 @@ class Unpacked:
 
         self.file = tempfile.NamedTemporaryFile(prefix="perf.data-")  # noqa: SIM115 - it lives as long as this
         try:
-            with writing(Path(self.file.name)), packed.open("rb") as source:
+            with packed.open("rb") as file, writing(Path(self.file.name)):
+                source = cast(BinaryIO, _Readable(file))
                 zstandard.ZstdDecompressor(max_window_size=128 << 20).copy_stream(source, self.file)
+                self.file.flush()
         except zstandard.ZstdError as error:
             raise TraceError(f"the compressed recording is damaged: {error}", hint="pull or copy it again") from error
-        self.file.flush()
         self.path = Path(self.file.name)
+
+
+class _Readable:
+    """A file whose errors are those of a recording, also where what is read of it is written elsewhere meanwhile."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def read(self, size: int) -> bytes:
+        """As that of the file."""
+        with _readable():
+            return self._file.read(size)
 
 
 @dataclass

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from harness.trace.convert import convert
 from harness.trace.files import whole_file
-from harness.writing import writing
+from harness.writing import make_folder, writing
 
 BATCH = 1 << 14  # rows; their runnable sets as text take many times the memory of the numbers
 
@@ -22,8 +22,9 @@ def export(recording: Path, target: Path, kind: str, formats_from: Path | None) 
     if kind == "parquet":
         return list(convert(recording, target, formats_from=formats_from).paths.values())
     with writing(target):
-        target.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".tables-", dir=target) as folder:
+        make_folder(target)
+        aside = tempfile.TemporaryDirectory(prefix=".tables-", dir=target)
+    with aside as folder:
         tables = convert(recording, folder, formats_from=formats_from).paths
         return [_csv(table, target / f"{name}.csv") for name, table in tables.items()]
 

@@ -13,12 +13,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import zstandard
+from command_line import LIMIT_S
 from rich.console import Console
 from shorten import repeated
 
 import harness.trace
 from harness.errors import HostError, TraceError
 from harness.trace import commands
+from harness.trace.recording import Unpacked
 from harness.trace.show import render
 
 
@@ -107,6 +109,7 @@ import resource, sys
 import numpy, pyarrow.parquet, harness.trace.commands
 from harness.errors import TraceError
 from harness.trace import commands
+from harness.trace.recording import Unpacked
 commands.summary(sys.argv[1])
 size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (size + (8 << 20), resource.RLIM_INFINITY))
@@ -128,10 +131,15 @@ def test_too_little_memory_is_a_trace_error_that_says_what_needs_least(
         env=os.environ | {"HARNESS_NATIVE": native},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=LIMIT_S,
     )
     assert asked.stdout.startswith(f"{large}: there is not enough memory for this recording"), asked.stderr
     assert "harness trace convert" in asked.stdout
+
+
+def test_a_compressed_recording_that_cannot_be_read_is_not_a_file_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(TraceError, match="cannot read the recording: Input/output error"):
+        Unpacked(Path("/proc/self/mem"))  # it can be opened, and nothing lies at its beginning
 
 
 def test_tables_that_cannot_be_written_are_the_hosts_lack_and_not_the_recordings(
@@ -143,5 +151,5 @@ def test_tables_that_cannot_be_written_are_the_hosts_lack_and_not_the_recordings
         lambda out: commands.export(nginx_recording, "csv", out),
         lambda out: commands.export(nginx_recording, "perf-sched-map", out / "map"),
     ):
-        with pytest.raises(HostError, match="could not be written"):
+        with pytest.raises(HostError, match="could not be written: Not a directory"):
             write(tmp_path / "file")

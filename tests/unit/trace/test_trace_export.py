@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import Trace as PerfettoTrace
 
 import harness.trace
-from harness.errors import TraceError, UsageError
+from harness.errors import HostError, TraceError, UsageError
 from harness.trace import commands
 from harness.trace.comms import to_bytes
 from harness.trace.export import export
@@ -95,6 +95,29 @@ def test_what_cannot_be_read_is_told_of_once_with_its_path(kind: str, tmp_path: 
     with pytest.raises(TraceError) as caught:
         commands.export(tmp_path / "perf.data", kind, tmp_path / "out")
     assert str(caught.value).count(str(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("kind", ["perfetto", "perf-sched-map"])
+def test_a_file_is_written_neither_over_the_recording_nor_over_a_folder(
+    kind: str, nginx_recording: Path, tmp_path: Path
+) -> None:
+    recording = tmp_path / "perf.data"
+    recording.write_bytes(nginx_recording.read_bytes())
+    for wrong, why in (
+        (recording, "is the recording itself"),
+        (tmp_path / "sub" / ".." / "perf.data", "is the recording itself"),
+        (tmp_path, "is a folder"),
+        (Path("/"), "is a folder"),
+    ):
+        with pytest.raises(UsageError, match=why):
+            export(recording, kind, wrong)
+    assert recording.read_bytes() == nginx_recording.read_bytes()
+
+
+def test_a_folder_that_cannot_be_written_to_is_not_the_recordings_fault(nginx_recording: Path) -> None:
+    for kind in ("csv", "parquet"):
+        with pytest.raises(HostError, match="could not be written"):
+            commands.export(nginx_recording, kind, Path("/proc/self"))  # it is there, and takes no files
 
 
 def test_an_unknown_format_is_refused_with_the_known_ones(nginx_recording: Path, tmp_path: Path) -> None:
