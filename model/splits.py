@@ -161,23 +161,28 @@ def summarise(folds: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _summary(members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    told = {name: members[0][name] for name in ("predictor", "regime", "mark", "seeds")}
+    told = {name: members[0][name] for name in ("predictor", "regime", "mark")}
+    told |= {"seeds": list(dict.fromkeys(seed for member in members for seed in member["seeds"]))}
     told |= {"folds": list(members), "test_events": sum(member.get("test_events", 0) for member in members)}
     for name in ("share_contested", "share_unknown"):
         told[name] = _mean([member[name] for member in members])
     told["caveat"] = next((member["caveat"] for member in members if member.get("caveat")), None)
     told["online"] = None
     if all(member.get("online") for member in members):
-        told["online"] = _parts([member["online"] for member in members])
+        told["online"] = _parts([member["online"] for member in members], [])
         told["online"]["share_unknown"] = told["share_unknown"]
-    return {**told, **_parts(members)}
+    return {**told, **_parts(members, _by_seed(members))}
 
 
-def _parts(folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    seeds = zip(*(fold.get("by_seed", [fold]) for fold in folds), strict=True)
-    by_seed = [[table[part] for table in seed] for seed in seeds for part in PARTS]
-    of_part = {part: by_seed[place :: len(PARTS)] for place, part in enumerate(PARTS)}
-    return {part: _means([fold[part] for fold in folds], of_part[part]) for part in PARTS}
+def _by_seed(folds: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """The tables of all folds for each seed that no fold lacks: one whose training failed somewhere has no mean."""
+    known = [dict(zip(fold["seeds"], fold.get("by_seed", [fold]), strict=True)) for fold in folds]
+    return [[fold[seed] for fold in known] for seed in known[0] if all(seed in fold for fold in known)]
+
+
+def _parts(folds: Sequence[Mapping[str, Any]], seeds: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
+    of = {part: [[table[part] for table in seed] for seed in seeds] for part in PARTS}
+    return {part: _means([fold[part] for fold in folds], of[part]) for part in PARTS}
 
 
 def _means(folds: Sequence[Mapping[str, Any]], seeds: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, Any]:

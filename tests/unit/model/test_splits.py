@@ -164,6 +164,15 @@ def test_one_seed_of_each_fold_has_no_interval_over_seeds() -> None:
     assert mean["overall"]["top1_ci"] is not None
 
 
+def test_a_seed_that_failed_in_one_fold_counts_where_it_did_not() -> None:
+    tables = [scored("a", 0, 0.5), scored("a", 1, 0.7), scored("a", 2, 0.6), scored("b", 0, 0.7), scored("b", 2, 0.9)]
+    (mean,) = splits.summarise(seeds.summarise(tables))
+    assert mean["seeds"] == [0, 1, 2]
+    assert mean["overall"]["top1"] == pytest.approx((0.6 + 0.8) / 2)
+    low, high = mean["overall"]["top1_seeds_ci"]
+    assert (low + high) / 2 == pytest.approx((0.6 + 0.75) / 2)  # seeds 0 and 2
+
+
 def test_what_one_fold_does_not_have_is_no_part_of_the_mean() -> None:
     (mean,) = splits.summarise(seeds.summarise([scored("a", 0, 0.5, top3=0.4), scored("b", 0, 0.8)]))
     assert "top3" not in mean["contested"]
