@@ -27,6 +27,7 @@ from harness.errors import HarnessError
 from model import jobs
 from model.bootstrap import over_seeds
 from model.errors import PredictionError
+from model.metrics import INTERVALS
 from model.predictors import REPRODUCTIONS, find
 from model.seeds import summarise
 from model.sources import recordings
@@ -172,7 +173,7 @@ def with_intervals(part: Mapping[str, Any], score: str, form: str, times: float)
     """A score, its interval over blocks of events, and over seeds; a dash where there is none."""
     if part.get(score) is None:
         return ["-"] * 3
-    ends = [part.get(f"{score}{kind}") for kind in ("_ci", "_seeds_ci")]
+    ends = [part.get(name) for name in (INTERVALS.get(score, f"{score}_ci"), f"{score}_seeds_ci")]
     between = [" to ".join(form.format(times * end) for end in pair) if pair else "-" for pair in ends]
     return [form.format(times * part[score]), *between]
 
