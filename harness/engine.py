@@ -15,10 +15,11 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 from harness.errors import ModelError
+from harness.interrupt import unheard
 
 Job = TypeVar("Job")
 Answer = TypeVar("Answer")
@@ -48,16 +49,17 @@ def spread(
     if not named:
         return
     context = multiprocessing.get_context("spawn")
-    inbox, outbox = context.Pipe(duplex=False)
-    told = (outbox, context.Lock())
-    with _single_threaded_children(), outbox, inbox, _listening(inbox, heard):
-        pool = ProcessPoolExecutor(workers or os.cpu_count() or 1, context, _set_up_worker, (told, os.getpid()))
-        try:
-            with _put_off():
-                pending = {pool.submit(_call, name, work, job): name for name, job in named}
-            yield from _as_they_end(pending)
-        finally:
-            _end(pool)
+    turn = context.Lock()  # first of all: it starts multiprocessing's own helper, which ends with SIGINT unblocked
+    with ExitStack() as to_leave:
+        with _put_off():
+            to_leave.enter_context(_single_threaded_children())
+            inbox, outbox = map(to_leave.enter_context, context.Pipe(duplex=False))
+            to_leave.enter_context(_listening(inbox, heard))
+            told = ((outbox, turn), os.getpid())
+            pool = ProcessPoolExecutor(workers or os.cpu_count() or 1, context, _set_up_worker, told)
+            to_leave.callback(_end, pool)
+            pending = {pool.submit(_call, name, work, job): name for name, job in named}
+        yield from _as_they_end(pending)
 
 
 def _as_they_end(pending: dict[Future[Any], str]) -> Iterator[tuple[str, Any]]:
@@ -99,10 +101,12 @@ def _set_up_worker(outbox: Any, parent: int) -> None:
 @contextmanager
 def _put_off() -> Iterator[None]:
     """Block a terminal's signals while workers are started, who inherit that until they are set up: one stopped in the
-    middle of its imports would print a traceback. Here, what came in the meantime is heard afterwards."""
+    middle of its imports would print a traceback. Here, what came in the meantime is heard afterwards: a signal that is
+    blocked in this thread goes to another one, and is this one's to handle all the same."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, OF_THE_TERMINAL)
     try:
-        yield
+        with unheard() if threading.current_thread() is threading.main_thread() else nullcontext():
+            yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
