@@ -183,12 +183,12 @@ def _stay_away(seconds: float, watcher: Watcher) -> None:
 
 
 def _await_result(host: Host, settings: Mapping[str, Any], late_s: float, watcher: Watcher) -> dict[str, Any]:
-    """The guest's result.json, once it is there."""
+    """The guest's result.json, once it is there; asked for once at least, however long this host itself was away."""
     watcher.note("waiting for the guest to finish")
     path, unit = shlex.quote(f"{settings['work_dir']}/result.json"), shlex.quote(settings["unit"])
     ask = f"cat {path} 2>/dev/null || {{ systemctl is-active --quiet {unit} && exit 75; cat {path}; }}"
     until, reason = time.monotonic() + late_s, "the guest script is still running"
-    while time.monotonic() < until:
+    while True:
         try:
             answer = host.run(ask, timeout_s=60, check=False)
         except (TransientError, DeadlineError) as error:
@@ -201,6 +201,8 @@ def _await_result(host: Host, settings: Mapping[str, Any], late_s: float, watche
             if answer.exit_code != 75:
                 raise _vanished(host, settings)
             host.close()
+        if time.monotonic() >= until:
+            break
         time.sleep(POLL_S)
     raise TrialError(
         f"no result {late_s:g} s after the recording should have ended: {reason}",
