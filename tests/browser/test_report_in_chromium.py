@@ -36,15 +36,15 @@ def test_the_timeline_shows_what_was_recorded_and_answers_to_its_keys(chromium: 
     assert page.attribute("data-slices") == "8000"
 
 
-def test_a_hundred_thousand_slices_are_drawn_many_times_a_second(chromium: Any, tmp_path: Path) -> None:
+def test_a_hundred_thousand_slices_are_drawn_as_few_rectangles(chromium: Any, tmp_path: Path) -> None:
     synthetic_run.write_manifest(tmp_path / "run")
     synthetic_run.add_trial(tmp_path / "run", "000_nginx_ab", synthetic_run.slices(100_000))
     page = checked(chromium, tmp_path / "run")
     assert page.attribute("data-check") == "ok"
     assert page.attribute("data-slices") == "100000"
-    frame_ms = page.attribute("data-frame-ms")
-    assert frame_ms is not None
-    assert float(frame_ms) < 200  # about 10 ms on an idle machine, software rendering
+    drawn = page.attribute("data-frame-rects")  # counted, for how long they take is up to the machine
+    assert drawn is not None
+    assert 100 < int(drawn) < 20_000
 
 
 @pytest.mark.parametrize("name", HOSTILE)
