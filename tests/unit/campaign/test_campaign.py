@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import BAD, GOOD, HOPELESS, FakeMachine, World
+from command_line import LIMIT_S
+from fakes import BAD, GOOD, HOPELESS, FakeMachine, World
 
 from harness import engine, machines, recording, report
 from harness.errors import BoxError, GuestError, HostError, Interrupted, LockedError, RemoteError, TrialError
@@ -122,7 +123,9 @@ def test_a_machine_that_a_killed_process_left_is_taken_away_before_anything_else
     campaign, folder = start()
     program = "import sys; from pathlib import Path; from harness.machines import registry; \
 registry.record('no-such-domain', 'libvirt', Path(sys.argv[1]))"
-    subprocess.run([sys.executable, "-c", program, str(folder.path / "machine" / "debian-12")], check=True, timeout=60)
+    subprocess.run(
+        [sys.executable, "-c", program, str(folder.path / "machine" / "debian-12")], check=True, timeout=LIMIT_S
+    )
     assert [entry.domain for entry in machines.left_behind()] == ["no-such-domain"]
     campaign.run()
     assert machines.left_behind() == []
@@ -262,7 +265,7 @@ def test_models_are_trained_once_and_again_when_a_recording_changes(start: Start
     assert folder.manifest["steps"]["model:markov_s0"]["started"] == before
     (folder.trial_dir("000_nginx_ab") / "slices.parquet").unlink()
     start(folder=folder)[0].run()
-    assert folder.manifest["steps"]["model:markov_s0"]["started"] > before
+    assert folder.manifest["steps"]["model:markov_s0"]["started"] != before
     assert folder.verify() == []
 
 
