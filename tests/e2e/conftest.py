@@ -7,7 +7,6 @@ import os
 import shlex
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from harness import machines
 from harness.remote import Host
 from harness.store import RunFolder, find_runs
 
-LIMIT_S = 1500.0
+LIMIT_S = 3000.0
 VIRSH = ["virsh", "-q", "-c", "qemu:///system"]
 
 
@@ -42,7 +41,7 @@ class Process:
         """Read to the end; the exit code."""
         for _ in self:
             pass
-        return self.child.wait(timeout=240)
+        return self.child.wait(timeout=LIMIT_S)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         assert self.child.stdout
@@ -59,7 +58,7 @@ def harness(*arguments: str) -> Process:
 def domains() -> set[str]:
     """Every machine that libvirt knows."""
     listed = subprocess.run(
-        [*VIRSH, "list", "--all", "--name"], capture_output=True, text=True, check=True, timeout=240
+        [*VIRSH, "list", "--all", "--name"], capture_output=True, text=True, check=True, timeout=LIMIT_S
     )
     return set(listed.stdout.split())
 
@@ -107,7 +106,8 @@ def smoke(tmp_path_factory: pytest.TempPathFactory, own_state: None) -> Iterator
     runs = Path(os.path.relpath(tmp_path_factory.mktemp("e2e") / "runs"))
     stopped = harness("run", "experiments/smoke.yaml", "--runs", str(runs))
     stopped.until(lambda event: event.get("step") == "trial:000_nginx_ab" and event["event"] == "step_started")
-    time.sleep(15)  # into the recording or close to it: whichever, it has to end well
+    # told of 15 s into the trial at the earliest: it records, or is close to it; whichever, it has to end well
+    stopped.until(lambda event: event.get("step") == "trial:000_nginx_ab" and event["event"] == "step_progress")
     stopped.child.send_signal(signal.SIGTERM)
     code = stopped.end()
     interrupted = RunFolder.open(find_runs(runs)[-1])

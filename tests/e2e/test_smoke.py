@@ -43,7 +43,7 @@ def test_nobody_was_connected_while_it_recorded(smoke: Smoke) -> None:
 def test_the_load_was_real_and_alive_to_the_end(smoke: Smoke) -> None:
     told = json.loads((smoke.folder.trial_dir("000_nginx_ab") / "trial.json").read_text())
     assert told["verdict"]["ok"], told["verdict"]
-    assert told["metrics"]["requests_completed"] > 100
+    assert told["metrics"]["requests_completed"] > 10
     assert {"nginx", "ab"} <= set(told["usage"])
 
 
