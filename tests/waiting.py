@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-LIMIT_S = 60.0
+LIMIT_S = 120.0
 GROWING_S = (1, 4, 16, 60)  # limits that are meant to be reached: one of them leaves time enough to begin before
 Answer = TypeVar("Answer")
 

@@ -145,6 +145,7 @@ def virtualbox_host(broken_host: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (broken_host / "bin" / "VBoxManage").chmod(0o755)
     (broken_host / "vms").mkdir()
     monkeypatch.setenv("VMS", str(broken_host / "vms"))
+    monkeypatch.setattr("harness.machines.virtualbox.UNLOCK_S", 200.0)
     return broken_host / "vms"
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from command_line import LIMIT_S
 
 import harness.trace
 from harness.errors import TraceError
@@ -122,7 +123,7 @@ before = times.to_pylist()
 
 
 def test_columns_can_be_read_while_the_interpreter_exits(kept: Path, engine_name: str) -> None:
-    done = subprocess.run([sys.executable, "-c", AT_EXIT, str(kept)], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", AT_EXIT, str(kept)], capture_output=True, text=True, timeout=LIMIT_S)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"True {SWITCHES}\n", "")
 
 

@@ -16,6 +16,8 @@ def bare_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("HARNESS_STATE", str(tmp_path / "state"))
+    for name in ("CC", "HARNESS_NATIVE"):
+        monkeypatch.delenv(name, raising=False)
     (tmp_path / "bin").mkdir()
     return tmp_path
 

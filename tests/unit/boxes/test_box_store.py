@@ -140,6 +140,8 @@ def test_a_build_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: p
     fake.write_text("#!/bin/sh\necho 'E: the suite cannot be reached' >&2\nexit 25\n", encoding="utf-8")
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    for needed in ("WORK_MB", "CACHE_MB"):
+        monkeypatch.setattr(builder, needed, 1)  # nothing is built
     recipe = boxes.recipe("debian-12")
     with pytest.raises(BoxError) as caught:
         boxes.build(recipe, Silent())

@@ -7,6 +7,7 @@ import signal
 import subprocess
 
 import pytest
+import waiting
 
 from harness.errors import Interrupted
 from harness.interrupt import STOP_SIGNALS, stop_signals_raise, unheard
@@ -54,9 +55,9 @@ def test_an_error_of_the_clean_up_itself_is_not_hidden_by_a_stop() -> None:
 
 def test_programs_started_in_a_clean_up_can_be_ended() -> None:
     with unheard():
-        child = subprocess.Popen(["sleep", "60"])
+        child = subprocess.Popen(["sleep", "300"])
     child.terminate()
-    assert child.wait(timeout=10) == -signal.SIGTERM
+    assert child.wait(timeout=waiting.LIMIT_S) == -signal.SIGTERM
 
 
 def test_under_nohup_the_end_of_the_terminal_is_not_heard() -> None:

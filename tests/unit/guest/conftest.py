@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import os
+import pwd
 import random
 import shutil
 import socket
@@ -81,7 +81,7 @@ class Sshd:
         facts: dict[str, object] = {
             "address": "127.0.0.1",
             "port": self.port,
-            "user": getpass.getuser(),
+            "user": pwd.getpwuid(os.getuid()).pw_name,
             "key_path": self.key,
             "known_hosts_path": self.folder / "known_hosts",
             "name": "loopback",

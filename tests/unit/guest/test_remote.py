@@ -225,4 +225,4 @@ def test_a_full_disk_here_is_not_taken_for_a_lost_connection(
 
 def test_a_key_that_is_gone_is_named(sshd, tmp_path: Path) -> None:
     with pytest.raises(RemoteError, match=f"No such file or directory: {tmp_path}/no-such-key"):
-        sshd.host(key_path=tmp_path / "no-such-key").run("true", timeout_s=60)
+        sshd.host(key_path=tmp_path / "no-such-key").run("true", timeout_s=LIMIT_S)

@@ -23,6 +23,7 @@ from typing import Any
 
 import pytest
 import yaml
+from command_line import LIMIT_S
 
 from harness import trial
 from harness.loads import KINDS
@@ -73,10 +74,11 @@ def packages(tmp_path: Path, facts: dict[str, str], roles: list[str]) -> tuple[i
     play = [{"hosts": "localhost", "connection": "local", "gather_facts": False, "vars": variables, "tasks": tasks}]
     playbook = tmp_path / "play.yml"
     playbook.write_text(yaml.safe_dump(play))
-    environment = {**os.environ, "ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"}
+    own = {"ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "LC_ALL": "C.UTF-8"}
+    environment = {**os.environ, **own, "ANSIBLE_HOME": str(tmp_path / "ansible")}
     program = Path(sys.executable).parent / "ansible-playbook"
     done = subprocess.run(
-        [program, "-i", "localhost,", playbook], env=environment, capture_output=True, text=True, timeout=120
+        [program, "-i", "localhost,", playbook], env=environment, capture_output=True, text=True, timeout=LIMIT_S
     )
     return done.returncode, done.stdout, json.loads(wanted.read_text()) if wanted.exists() else []
 
@@ -186,7 +188,7 @@ def test_the_check_would_notice_something_newer(tmp_path: Path) -> None:
 def minimum_python(path: Path) -> tuple[int, int]:
     """The oldest Python 3 that has all the syntax and the library a file uses."""
     program = Path(sys.executable).parent / "vermin"
-    done = subprocess.run([program, "--no-tips", str(path)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([program, "--no-tips", str(path)], capture_output=True, text=True, timeout=LIMIT_S)
     found = re.search(r"Minimum required versions:.*?\b3\.(\d+)", done.stdout)
     assert found is not None, done.stdout
     return 3, int(found[1])

@@ -120,7 +120,7 @@ def test_nobody_is_connected_while_the_guest_records(tmp_path: Path) -> None:
     host = FakeHost()
     watcher = WatchedHost(host)
     carry_out(host, tmp_path, watcher=watcher)
-    assert len(watcher.seen) >= 2
+    assert watcher.seen
     assert not any(watcher.seen)
 
 

@@ -151,7 +151,7 @@ def test_the_load_is_stopped_whatever_happens_to_the_recording(guest: Guest) -> 
 
 def test_a_load_that_ends_during_the_warm_up_is_told_with_what_it_printed(guest: Guest) -> None:
     guest.config["command"] = ["sh", "-c", "echo cannot bind; exit 1"]
-    guest.config["warmup_s"] = 3
+    guest.program("systemd-run", SYSTEMD_RUN.replace("@FOLDER@", str(guest.folder)) + "wait\n")  # for the load's end
     guest.run()
     result = guest.result()
     assert result["stage"] == "warm-up"
@@ -167,7 +167,7 @@ def test_a_load_that_ends_while_it_is_recorded_is_seen(guest: Guest) -> None:
 
 
 def test_told_to_stop_it_stops_the_load_and_says_so(guest: Guest) -> None:
-    guest.config["seconds"] = 30
+    guest.config["seconds"] = 200
     process = guest.start("record")
     recorder = waiting.until(lambda: waiting.number_in(guest.folder / "recorders"))
     process.send_signal(signal.SIGTERM)
@@ -200,7 +200,7 @@ def test_an_error_while_it_is_recorded_ends_the_recorder() -> None:
     with subprocess.Popen(["sleep", "300"]) as recorder:
         with pytest.raises(trial_script.Failure), trial_script.alarm(recorder, 60):
             raise trial_script.Failure("systemctl show: not done within 30 s")
-        assert recorder.wait(timeout=60) == -signal.SIGKILL
+        assert recorder.wait(timeout=waiting.LIMIT_S) == -signal.SIGKILL
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_the_log_is_fetched_until_the_key_is_in_it(tmp_path: Path) -> None:
         with console.open("ab") as sink:
             sink.write(next(parts))
 
-    assert hostkey.wait_for(console, 30.0, fetch) == key(b"a" * 32)
+    assert hostkey.wait_for(console, 300.0, fetch) == key(b"a" * 32)
 
 
 def test_the_pinned_key_is_the_only_one_and_for_nobody_else_to_read(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from command_line import LIMIT_S
 
 from harness import resources
 
@@ -21,7 +22,13 @@ def python(code: str, cwd: Path, path: Path | None = None) -> str:
     """What `code` prints in a fresh interpreter that starts in `cwd`, with `path` as the only extra import path."""
     environment = {"PATH": "/usr/bin:/bin", **({"PYTHONPATH": str(path)} if path else {})}
     ended = subprocess.run(
-        [sys.executable, "-c", code], cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", code],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
     )
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
@@ -95,6 +102,6 @@ def test_the_constraints_name_no_package_of_a_gpu_and_no_host() -> None:
 
 def tracked(folder: str) -> list[str]:
     listed = subprocess.run(
-        ["git", "ls-files", folder], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+        ["git", "ls-files", folder], cwd=ROOT, capture_output=True, text=True, check=True, timeout=LIMIT_S
     )
     return listed.stdout.split()

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from command_line import LIMIT_S
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -38,7 +39,7 @@ def test_what_is_written_is_there_and_has_its_hash(tmp_path: Path) -> None:
 def test_a_writer_that_is_killed_leaves_the_old_content(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_text("old")
-    ended = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False, timeout=60)
+    ended = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False, timeout=LIMIT_S)
     assert ended.returncode == 9
     assert path.read_text() == "old"
 
@@ -61,10 +62,13 @@ def test_on_a_full_disk_the_manifest_stays_as_it_was_and_no_half_file_remains(fo
 from harness.errors import HostError\n\
 folder = RunFolder.open(Path(sys.argv[1]))\n\
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n\
+sys.dont_write_bytecode = True  # half a file of that would stay, and stand in the way of everybody\n\
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n\
 try: folder.update(note='x' * 5000)\n\
 except HostError as error: print(error); sys.exit(error.exit_code)"
-    ended = subprocess.run([sys.executable, "-c", code, str(folder.path)], capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(
+        [sys.executable, "-c", code, str(folder.path)], capture_output=True, text=True, timeout=LIMIT_S
+    )
     assert ended.returncode == EXIT_HOST, ended.stderr
     assert "manifest.json could not be written" in ended.stdout
     assert (folder.path / "manifest.json").read_bytes() == before

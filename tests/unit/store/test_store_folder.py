@@ -19,7 +19,7 @@ from harness.store import RunFolder
 
 DATA = {"name": "x", "machine": {"box": "debian-12"}, "load": {"kind": "idle"}}
 HOLD = "import sys, time; from pathlib import Path; from harness.store import RunFolder\n\
-with RunFolder.open(Path(sys.argv[1])).lock(): print('held', flush=True); time.sleep(60)"
+with RunFolder.open(Path(sys.argv[1])).lock(): print('held', flush=True); time.sleep(600)"
 
 
 @pytest.fixture
@@ -62,7 +62,9 @@ def test_a_step_is_done_only_while_its_files_are_what_they_were(folder: RunFolde
     folder.finish("trial:000_idle", [file], 1.5, {"switches": np.int64(7), "share": float("nan"), "path": Path("a")})
     assert folder.done("trial:000_idle")
     assert RunFolder.open(folder.path).done("trial:000_idle")
+    later_ns = file.stat().st_mtime_ns + 2_000_000_000  # on any file system's clock
     file.write_text("Data")
+    os.utime(file, ns=(later_ns, later_ns))
     assert not folder.done("trial:000_idle")
     file.unlink()
     assert not folder.done("trial:000_idle")

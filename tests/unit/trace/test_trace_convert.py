@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from command_line import LIMIT_S
 from forge import Forge, Switch
 from perf_record import MORE_EVENTS, record
 
@@ -141,7 +142,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
             [sys.executable, "-c", CONVERT, str(path), str(tmp_path / "out")],
             capture_output=True,
             check=True,
-            timeout=120,
+            timeout=LIMIT_S,
         )
         peaks.append(int(done.stdout))  # KiB
         path.unlink()

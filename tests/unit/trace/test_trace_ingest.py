@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from command_line import LIMIT_S
 
 import harness.trace
 from harness.errors import HostError, TraceError
@@ -84,4 +85,4 @@ def test_a_table_with_other_columns_is_refused(tmp_path: Path) -> None:
 
 def test_the_package_imports_neither_numpy_nor_pyarrow_until_it_is_used() -> None:
     code = "import sys, harness.trace; sys.exit('numpy' in sys.modules or 'pyarrow' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=LIMIT_S).returncode == 0

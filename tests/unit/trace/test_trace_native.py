@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import waiting
+from command_line import LIMIT_S
 from hypothesis import given
 from hypothesis import strategies as st
 from shorten import shortened
@@ -31,7 +32,7 @@ def as_the_machine_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def ask(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", code], env=os.environ | environment, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", code], env=os.environ | environment, capture_output=True, text=True, timeout=LIMIT_S
     )
 
 
@@ -50,7 +51,7 @@ def test_processes_that_make_the_library_at_once_all_get_it_whole(tmp_path: Path
         subprocess.Popen([sys.executable, "-c", MAKE], env=environment, stdout=subprocess.PIPE, text=True)
         for _ in range(4)
     ]
-    assert [process.communicate(timeout=120)[0] for process in started] == ["True\n"] * 4
+    assert [process.communicate(timeout=LIMIT_S)[0] for process in started] == ["True\n"] * 4
     assert len(list((tmp_path / "native").iterdir())) == 1
 
 
@@ -249,7 +250,7 @@ def sanitised(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def under_sanitizers(
-    environment: dict[str, str], *command: str, limit_s: float = 60
+    environment: dict[str, str], *command: str, limit_s: float = LIMIT_S
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *command], env=environment, capture_output=True, text=True, timeout=limit_s)
 
@@ -269,7 +270,9 @@ def test_damaged_recordings_never_make_the_compiled_code_read_or_write_what_it_m
         paths[-1].write_bytes(content)
     seconds = os.environ.get("TRACE_FUZZ_SECONDS", "6")
     driver = str(Path(__file__).with_name("sanitised.py"))
-    done = under_sanitizers(sanitised, driver, seconds, str(tmp_path), *map(str, paths), limit_s=120 + float(seconds))
+    done = under_sanitizers(
+        sanitised, driver, seconds, str(tmp_path), *map(str, paths), limit_s=LIMIT_S + float(seconds)
+    )
     assert done.returncode == 0, done.stderr[-4000:]
     assert int(done.stdout) >= 20
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from command_line import LIMIT_S
 
 from harness.errors import TraceError
 from harness.trace import compiled_tracker
@@ -84,7 +85,7 @@ def test_any_events_stay_within_bounds(tmp_path: Path) -> None:
         cwd=Path(__file__).parents[3],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=LIMIT_S,
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert int(done.stdout) > 10_000
