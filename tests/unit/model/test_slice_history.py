@@ -15,6 +15,7 @@ from model.errors import CheckpointError, SettingError
 from model.history import Past
 from model.predictors import create
 from model.predictors.protocol import unwatched
+from model.predictors.slice_markov import SliceMarkov
 from model.slice_history import CLASSES, COLUMNS, WINDOW, SliceHistory
 from model.slice_table import SliceTable
 
@@ -69,6 +70,27 @@ def test_on_a_real_recording_it_is_no_worse_than_marks_alone() -> None:
     marks = len(dataset.vocabulary)
     alone = nats(fitted(SliceTable(marks, 2), dataset), dataset.test)
     assert nats(fitted(SliceHistory(marks), dataset), dataset.test) < alone
+
+
+def test_a_walk_sees_as_far_back_as_slices_are_told_by_even_if_marks_are_not(dataset: data.Dataset) -> None:
+    predictor = SliceMarkov(max_order=1)
+    predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+    segment = Segment(dataset.test[0].stream, dataset.test[0].start, dataset.test[0].start + 50)
+    told, stream, walk = predictor.slices.predict(segment), segment.stream, predictor.session(segment)
+    for row, event in enumerate(range(segment.start, segment.stop)):
+        assert np.array_equal(walk.slice_of(int(stream.mark[event])).probability, told.probability[[row]])
+        walk.push(int(stream.mark[event]), stream.slice_ns[event] / 1e3, int(stream.end_state[event]))
+
+
+def test_a_slice_is_told_by_what_lies_before_it_and_its_mark_alone(dataset: data.Dataset) -> None:
+    table, segment = fitted(SliceHistory(len(dataset.vocabulary)), dataset), dataset.test[0]
+    stream, event = segment.stream, segment.start + 100
+    slice_ns, state, mark = stream.slice_ns.copy(), stream.end_state.copy(), stream.mark.copy()
+    slice_ns[event:], state[event:], mark[event + 1 :] = slice_ns[event:] * 37, 3, 1
+    other = dataclasses.replace(stream, slice_ns=slice_ns, end_state=state, mark=mark)
+    left, right = (table.predict(Segment(one, segment.start, event + 1)) for one in (stream, other))
+    assert np.array_equal(left.probability, right.probability)
+    assert left.probability.sum(axis=1) == pytest.approx(1)
 
 
 def test_a_strength_that_is_given_is_not_chosen(dataset: data.Dataset) -> None:
