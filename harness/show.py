@@ -14,7 +14,7 @@ from rich.text import Text
 from harness.plan import Trial, describe, estimate_s
 from harness.report.groups import groups, with_online
 from harness.report.scores import Cell, read_models
-from harness.report.text import points_range, visible
+from harness.report.text import MINUS, points, points_range, visible
 from harness.views import spell_seconds
 
 if TYPE_CHECKING:
@@ -275,14 +275,18 @@ def _compared(pair: Paired) -> Table:
 
 def _pair_of(hit: Any, bit: Any) -> tuple[str, ...]:
     """Cells of two `model.compare.Difference`, of top-1 and of bits."""
-    saved = "" if bit.saving is None else f"{bit.saving:.1%}"
+    saved = "" if bit.saving is None else _signed(bit.saving)
     ends = points_range(hit.difference_ci) or "too few blocks"
-    hits = (f"{hit.value:.1%}", f"{hit.baseline:.1%}", f"{100 * hit.difference:+.1f}", ends)
+    hits = (f"{hit.value:.1%}", f"{hit.baseline:.1%}", points(hit.difference), ends)
     return (*hits, f"{bit.value:.3f}", f"{bit.baseline:.3f}", saved, _shares(bit.saving_ci))
 
 
 def _shares(ends: tuple[float, float] | None) -> str:
-    return "" if ends is None else "{:.1%} to {:.1%}".format(*ends)
+    return "" if ends is None else " to ".join(map(_signed, ends))
+
+
+def _signed(share: float) -> str:
+    return f"{share:.1%}".replace("-", MINUS)
 
 
 def foreseen(found: Sequence[Any]) -> RenderableType:

@@ -59,23 +59,25 @@ def compare(
     """
     if (predictor is None) != (baseline is None):
         raise UsageError("a predictor and no baseline", expected="both names, or neither: MODELS lstm slice_markov")
+    if predictor is not None and predictor == baseline:
+        raise UsageError(f"{predictor} against itself", expected="the names of two predictors")
     from harness import show
 
-    found = _pairs(models, predictor, baseline)
+    output = Output(as_json, quiet)
+    found = _pairs(models, _groups(models, output), predictor, baseline)
     if all(pair.missing for pair in found):
         raise ModelError(f"nothing could be compared: {found[0].missing}")
-    output = Output(as_json, quiet)
     output.data([_told(pair) for pair in found])
     output.show(*show.compared(found))
 
 
-def _pairs(models: Path, predictor: str | None, baseline: str | None) -> list[Paired]:
+def _pairs(models: Path, found: list[Group], predictor: str | None, baseline: str | None) -> list[Paired]:
     """What is to be compared. ModelError where there are no such models."""
     from harness.report.contest import contests
     from harness.report.paired import paired
 
-    found = _groups(models)
-    expected = f"the names of two of: {', '.join(dict.fromkeys(group.predictor for group in found))}"
+    names = list(dict.fromkeys(group.predictor for group in found))
+    expected = f"two of: {', '.join(names)}" if len(names) > 1 else f"another predictor beside {names[0]}"
     if predictor is None:
         made = [contest.paired for contest in contests(found) if contest.paired]
         if not made:
@@ -94,8 +96,8 @@ def _pairs(models: Path, predictor: str | None, baseline: str | None) -> list[Pa
     return pairs
 
 
-def _groups(models: Path) -> list[Group]:
-    """The seeds of each predictor under a run or a folder of models."""
+def _groups(models: Path, output: Output) -> list[Group]:
+    """The seeds of each predictor under a run or a folder of models; a word where some are not to be had."""
     from harness.report.groups import groups
     from harness.report.scores import read_models
 
@@ -103,6 +105,8 @@ def _groups(models: Path) -> list[Group]:
     if not found:
         expected = problems[0] if len(problems) == 1 else "a run, or the folder that `harness train -o` wrote"
         raise ModelError("no scored models here", where=str(models), expected=expected)
+    for problem in problems:
+        output.view().say("warn", f"left out: {problem}")
     return groups(found, {})
 
 
@@ -113,6 +117,6 @@ def _told(pair: Paired) -> dict[str, Any]:
         parts[one.part][one.score] = one.told()
     sides = {name: side.predictor for name, side in (("predictor", pair.best), ("baseline", pair.baseline))}
     regimes = {"regime": pair.best.regime, "baseline_regime": pair.baseline.regime}
-    seeds = pair.best.seeds
-    about = {"mark": pair.best.mark, "trials": seeds[0].trials, "seeds": [one.seed for one in seeds]}
+    first, seeds = pair.best.seeds[0], [one.seed for one in pair.best.seeds]
+    about = {"mark": first.mark, "trials": first.trials, "tested_on": first.fold or None, "seeds": seeds}
     return {**sides, **regimes, **about, "missing": pair.missing or None, "parts": parts}

@@ -82,6 +82,7 @@ def evaluate(
 ) -> None:
     """Score predictors, trained for the purpose and not kept, or a stored one on recordings it did not learn from."""
     output = Output(as_json, quiet)
+    _check_stored(models, [predictors, regime, seeds, settings, test, mark != "task", split != TEMPORAL], share)
     if not models:
         asked = _asked(paths, predictors, regime, mark, seeds, settings, split, test)
         with tempfile.TemporaryDirectory(prefix="harness-models-") as folder:
@@ -113,12 +114,24 @@ def predict(
     Output(as_json).show(show.foreseen(found))
 
 
+def _check_stored(models: list[Path] | None, of_training: list[Any], share: float) -> None:
+    """What is asked for and would not be heeded is a mistake."""
+    if models and any(of_training):
+        raise UsageError(
+            "--model scores what is stored: a model keeps its predictor, mark, seed and settings",
+            expected="no --predictor, --regime, --mark, --seed, --set, --split, --test beside it",
+        )
+    if not models and share != 1.0:
+        raise UsageError("--share is of a stored model", expected="--model beside it")
+
+
 def _scored(models: list[Path], paths: list[Path], share: float) -> list[dict[str, Any]]:
     """Scores of stored models, those that differ in nothing but their seed as one."""
     from model import apply, seeds, sources
 
     recordings = sources.recordings(paths)
-    scored = [apply.score(model, recordings, share) for model in models]
+    each = {model.resolve(): model for model in models}.values()  # one that is named twice is no second seed
+    scored = [apply.score(model, recordings, share) for model in each]
     return seeds.summarise([scores for scores, _ in scored], [outcomes for _, outcomes in scored])
 
 
@@ -138,7 +151,8 @@ def _asked(
         expected = f"one of {', '.join((TEMPORAL, *BY))}, and no --test beside a split into groups"
         raise UsageError(f"--split {split}", expected=expected)
     chosen = _chosen(predictors, regime)
-    return Asked(paths, chosen, mark, seeds or [0], params_of(settings or [], chosen), split, test or ())
+    wanted = list(dict.fromkeys(seeds or [0]))  # named twice, one would be trained twice in one folder
+    return Asked(paths, chosen, mark, wanted, params_of(settings or [], chosen), split, test or ())
 
 
 def _chosen(predictors: list[str] | None, regime: str | None) -> list[str]:
@@ -151,5 +165,8 @@ def _chosen(predictors: list[str] | None, regime: str | None) -> list[str]:
         for name in predictors or []:
             find(name)
         every = [name for name in KINDS if installed(name) and name not in REPRODUCTIONS]
-        wanted = predictors or (every if regime else ["most_frequent", "markov"])
-        return [name for name in wanted if regime is None or find(name).regime == regime]
+        wanted = list(dict.fromkeys(predictors or [])) or (every if regime else ["most_frequent", "markov"])
+        chosen = [name for name in wanted if regime is None or find(name).regime == regime]
+    if not chosen:
+        raise UsageError(f"none of {', '.join(wanted)} is of the regime {regime}", where="--regime")
+    return chosen

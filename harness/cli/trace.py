@@ -12,7 +12,9 @@ from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.errors import EXIT_FAILED
 
 app = typer.Typer(help="Read recordings of `perf sched record`: convert, summarise, export.", no_args_is_help=True)
-Recording = Annotated[Path, typer.Argument(help="A perf.data file (also .zst), a --threads folder, or - for a pipe.")]
+Recording = Annotated[
+    Path, typer.Argument(help="A perf.data file (also .zst, or what perf wrote into a pipe), or a --threads folder.")
+]
 FormatsFrom = Annotated[
     Path | None,
     typer.Option("--formats-from", help="Take event formats from this recording, for one that lost its own."),

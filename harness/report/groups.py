@@ -56,7 +56,7 @@ class Group:
 
 def groups(scored: Iterable[Scored], arms: dict[str, str]) -> list[Group]:
     """Seeds put together, best first within each mark, arm and regime; `arms` maps trial to arm."""
-    together: dict[tuple[str, str, tuple[str, ...], str], list[Scored]] = {}
+    together: dict[tuple[str, str, tuple[str, ...], str, str], list[Scored]] = {}
     for one in scored:
         together.setdefault(one.group, []).append(one)
     found = [_group(seeds, arms) for seeds in together.values()]
@@ -91,7 +91,8 @@ def _online(group: Group) -> Group | None:
 
 def _group(seeds: list[Scored], arms: dict[str, str]) -> Group:
     first = seeds[0]
-    arm = ", ".join(dict.fromkeys(arms.get(trial, trial) for trial in first.trials))
+    of = ", ".join(dict.fromkeys(arms.get(trial, trial) for trial in first.trials))
+    arm = f"tested on {first.fold}" if first.fold else of
     ordered = tuple(sorted(seeds, key=lambda one: (len(one.seed), one.seed)))
     return Group(first.predictor, first.regime, first.mark, arm, first.baseline, ordered, _means(seeds))
 

@@ -78,11 +78,12 @@ class Scored:
     rollout: Rollout | None
     path: Path
     caveat: str | None = None
+    fold: str = ""  # what was held out, where every recording was in turn; recordings of several runs are called alike
 
     @property
-    def group(self) -> tuple[str, str, tuple[str, ...], str]:
+    def group(self) -> tuple[str, str, tuple[str, ...], str, str]:
         """What its seeds have in common."""
-        return (self.mark, self.regime, self.trials, self.predictor)
+        return (self.mark, self.regime, self.trials, self.predictor, self.fold)
 
 
 def read_models(folder: Path) -> tuple[list[Scored], list[str]]:
@@ -101,14 +102,14 @@ def read_models(folder: Path) -> tuple[list[Scored], list[str]]:
 def _read(path: Path) -> Scored:
     scores: dict[str, Any] = json.loads((path / "scores.json").read_text("utf-8"))
     contested = scores.get("contested") or {}
-    predictor = visible(scores["predictor"])
+    predictor, seed = visible(scores["predictor"]), visible(scores.get("seed", "–"))  # noqa: RUF001
     x_label, curves = read_curves(path / "history.parquet")
     return Scored(
         folder=visible(path.name),
         predictor=predictor,
         regime=visible(scores.get("regime", "not stated")),
         mark=visible(scores.get("mark", "not stated")),
-        seed=visible(scores.get("seed", "–")),  # noqa: RUF001
+        seed=seed,
         trials=tuple(Path(str(trial)).name for trial in scores.get("trials", ())),
         test_events=number(scores.get("test_events")),
         splits=_splits(scores),
@@ -125,6 +126,7 @@ def _read(path: Path) -> Scored:
         rollout=_rollout(scores.get("rollout")),
         path=path,
         caveat=visible(scores["caveat"]) if scores.get("caveat") else None,
+        fold=visible(path.name).partition(f"{predictor}_s{seed}.")[2],
     )
 
 

@@ -11,6 +11,7 @@ _UNUSUAL = re.compile(r"[^ -~]")
 _UNUSUAL_IN_LINES = re.compile(r"[^ -~\n\t]")
 
 NO_VALUE = "–"  # noqa: RUF001 - an en dash is what a table shows for "none"
+MINUS = "\u2212"  # as wide as the plus sign
 
 
 def visible(value: Any) -> str:
@@ -52,18 +53,20 @@ def count(value: float | None) -> str:
 
 
 def percent(value: float | None, digits: int = 1) -> str:
-    """A share between 0 and 1 as percent."""
-    return NO_VALUE if value is None else f"{100 * value:.{digits}f}\u202f%"
+    """A share as percent; what is saved may be less than nothing."""
+    return NO_VALUE if value is None else f"{100 * value:.{digits}f}\u202f%".replace("-", MINUS)
 
 
 def percent_range(low: float | None, high: float | None, digits: int = 1) -> str:
     """An interval of shares: 76.2 to 79.8 %; nothing where there is none."""
-    return "" if low is None or high is None else f"{100 * low:.{digits}f} to {percent(high, digits)}"
+    return (
+        "" if low is None or high is None else f"{100 * low:.{digits}f} to ".replace("-", MINUS) + percent(high, digits)
+    )
 
 
 def points(difference: float) -> str:
     """A difference between shares, in percentage points: +2.6."""
-    return f"{100 * difference:+.1f}".replace("-", "\u2212")
+    return f"{100 * difference:+.1f}".replace("-", MINUS)
 
 
 def points_range(ends: tuple[float, float] | None) -> str:
@@ -73,7 +76,7 @@ def points_range(ends: tuple[float, float] | None) -> str:
 
 def fixed(value: float | None, digits: int = 3) -> str:
     """A number with a fixed count of digits after the point."""
-    return NO_VALUE if value is None else f"{value:.{digits}f}".replace("-", "\u2212")
+    return NO_VALUE if value is None else f"{value:.{digits}f}".replace("-", MINUS)
 
 
 def plain(value: Any) -> str:

@@ -83,7 +83,8 @@ def test_two_predictors_are_compared_on_the_same_events(several: Path) -> None:
     ("names", "code", "words"),
     [
         (["decision_tree"], 2, "a predictor and no baseline"),
-        (["decision_tree", "lstm"], 1, "expected: the names of two of: "),
+        (["decision_tree", "decision_tree"], 2, "decision_tree against itself"),
+        (["decision_tree", "lstm"], 1, "expected: two of: "),
         (["decision_tree", "markov"], 1, "no decision_tree and markov scored on the same recordings"),
     ],
 )
@@ -100,3 +101,25 @@ def test_models_whose_single_events_are_gone_are_not_compared(several: Path, tmp
     (tmp_path / "models" / "decision_tree_s0" / "outcomes.parquet").unlink()
     ended = model("compare", tmp_path / "models", "decision_tree", "most_frequent", code=1)
     assert "outcomes.parquet: no such table" in ended.stderr
+
+
+def test_what_was_not_trained_to_the_end_is_said_to_be_left_out(several: Path, tmp_path: Path) -> None:
+    shutil.copytree(several, tmp_path / "models")
+    (tmp_path / "models" / "decision_tree_s1").mkdir()
+    ended = model("compare", tmp_path / "models", "decision_tree", "most_frequent", "--json")
+    assert json.loads(ended.stdout)[0]["seeds"] == ["0"]
+    assert "left out: decision_tree_s1 has no scores.json" in " ".join(ended.stderr.split())
+
+
+def test_folds_whose_recordings_are_called_alike_are_compared_one_by_one(tmp_path: Path) -> None:
+    runs = [tmp_path / run / "trial" for run in ("first", "second")]
+    for seed, folder in enumerate(runs):
+        synthetic.write(folder, synthetic.Source(tasks=4, seed=seed), events=2_000)
+    named = ["-p", "markov", "-p", "most_frequent", "--split", "recording"]
+    harness("train", *runs, *named, "-o", tmp_path / "models")
+    told = json.loads(model("compare", tmp_path / "models", "markov", "most_frequent", "--json").stdout)
+    assert [(one["seeds"], one["missing"]) for one in told] == [(["0"], None)] * 2
+    assert len({one["tested_on"] for one in told}) == 2
+    shown = " ".join(model("compare", tmp_path / "models", "markov", "most_frequent").stdout.split())
+    folds = sorted(path.name.partition(".")[2] for path in (tmp_path / "models").glob("markov_s0.*"))
+    assert all(f"predicting task, tested on {fold}" in shown for fold in folds)

@@ -156,6 +156,15 @@ def test_several_seeds_are_one_row_with_an_interval_over_seeds_and_the_bootstrap
     assert again[0]["overall"]["top1_seeds_ci"] is not None
 
 
+def test_what_is_named_twice_is_trained_and_scored_once(tables: Path, tmp_path: Path) -> None:
+    twice = ["-p", "decision_tree", "-p", "decision_tree", "--seed", "3", "--seed", "3"]
+    told = json.loads(harness("train", tables, *twice, "-o", tmp_path, "--json").stdout)
+    assert (told["predictor"], told["seeds"]) == ("decision_tree", [3])
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["decision_tree_s3"]
+    stored = ["--model", tmp_path / "decision_tree_s3", "--model", tmp_path / "." / "decision_tree_s3"]
+    assert json.loads(harness("evaluate", tables, *stored, "--json").stdout)["seeds"] == [3]
+
+
 def test_who_learns_on_has_a_row_and_scores_of_its_own(tables: Path, tmp_path: Path) -> None:
     assert "markov, online" in harness("train", tables, "-p", "markov", "-o", tmp_path).stdout
     for wanted in (["-p", "markov"], ["--model", tmp_path / "markov_s0"]):
@@ -193,6 +202,11 @@ def test_another_recording_is_tested_on_whole(tables: Path, other: Path) -> None
         (["evaluate", "{tables}", "--split", "load"], 1, "its load is not known"),
         (["evaluate", "{tables}", "--test", "{tables}"], 1, "is both learned from and tested on"),
         (["evaluate", "{tables}", "--test", "{tables}", "--split", "run"], 2, "no --test beside a split"),
+        (["evaluate", "{tables}", "-p", "markov", "--regime", "slices"], 2, "none of markov is of the regime slices"),
+        (["evaluate", "{tables}", "--model", "nowhere", "-p", "markov"], 2, "no --predictor, --regime"),
+        (["evaluate", "{tables}", "--model", "nowhere", "--test", "{tables}"], 2, "--test beside it"),
+        (["evaluate", "{tables}", "--model", "nowhere", "--mark", "comm"], 2, "no --predictor, --regime, --mark"),
+        (["evaluate", "{tables}", "--share", "0.5"], 2, "--share is of a stored model"),
     ],
 )
 def test_a_wrong_call_says_what_is_wrong(arguments: list[str], code: int, words: str, tables: Path) -> None:

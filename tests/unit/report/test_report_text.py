@@ -55,3 +55,9 @@ def test_a_missing_or_endless_number_is_none() -> None:
 def test_scalars_of_checks_read_plainly() -> None:
     shown = [text.plain(value) for value in (True, None, 1_000_000, 0.98123, "6.1.0-40")]
     assert shown == ["yes", text.NO_VALUE, "1\u202f000\u202f000", "0.9812", "6.1.0-40"]
+
+
+def test_less_than_nothing_has_the_same_sign_everywhere() -> None:
+    assert text.points(-0.021) == "\u22122.1"
+    assert text.percent(-2.509) == "\u2212250.9\u202f%"
+    assert text.percent_range(-2.706, -0.01) == "\u2212270.6 to \u22121.0\u202f%"
