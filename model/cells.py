@@ -3,11 +3,14 @@ and the next state out. Made with `batch_first=True`; `None` stands for the stat
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import nn
 from torch.nn import functional
 
 SPAN = 32  # events that a layer of attention looks back at
+AT_ONCE = 256  # events; a layer's memory and time grow with the square of how many it is given
 HEADS = 4
 
 
@@ -62,6 +65,13 @@ class Attention(nn.Module):
 
     def forward(self, given: torch.Tensor, state: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         """State: (lanes, up to layers * SPAN, width)."""
+        parts = []
+        for piece in given.split(AT_ONCE, dim=1):
+            part, state = self._piece(piece, state)
+            parts.append(part)
+        return torch.cat(parts, dim=1), cast(torch.Tensor, state)
+
+    def _piece(self, given: torch.Tensor, state: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
         seen = given if state is None else torch.cat([state, given], dim=1)
         flow = self.enter(seen)
         for layer in self.layers:

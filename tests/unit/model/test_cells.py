@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from model import cells
+from model.cells import AT_ONCE, Attention, AttentionLayer
+
+
+@pytest.fixture
+def attention() -> Attention:
+    torch.manual_seed(0)
+    cell = Attention(5, 8, 2)
+    for weight in cell.parameters():
+        weight.data.add_(torch.randn_like(weight) / 5)
+    return cell
+
+
+@torch.no_grad()
+def test_attention_over_a_long_stream_takes_no_more_memory_than_over_a_piece_of_it(
+    attention: Attention, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, compared = torch.randn(2, 4 * AT_ONCE + 7, 5), []
+    mask = AttentionLayer._mask
+
+    def watched(layer: AttentionLayer, steps: int) -> torch.Tensor:
+        compared.append(steps)
+        return mask(layer, steps)
+
+    monkeypatch.setattr(AttentionLayer, "_mask", watched)
+    told, state = attention(given)
+    assert max(compared) <= AT_ONCE + attention.reach
+    monkeypatch.setattr(cells, "AT_ONCE", given.shape[1])
+    whole, end = attention(given)
+    assert max(compared) == given.shape[1]
+    torch.testing.assert_close(told, whole, atol=1e-5, rtol=1e-5)
+    assert torch.equal(state, end)
