@@ -108,11 +108,11 @@ class Campaign:
 
     def _say_what_is_there(self) -> None:
         """How a run that ended before its time can be gone on with, or looked at as it is."""
-        planned = plan.trials(self._experiment)
-        usable = sum(self._folder.done(f"trial:{trial.name}") for trial in planned)
-        run = shlex.quote(str(self._folder.path))
-        look = f"; `harness report {run}` reports on what is there" if usable else ""
-        with suppress(OSError):  # the terminal may be what is gone
+        with suppress(OSError, HarnessError):  # the terminal or the disk may be what is gone: that is told elsewhere
+            planned = plan.trials(self._experiment)
+            usable = sum(self._folder.done(f"trial:{trial.name}") for trial in planned)
+            run = shlex.quote(str(self._folder.path))
+            look = f"; `harness report {run}` reports on what is there" if usable else ""
             self._view.say(
                 "info",
                 f"{usable} of {len(planned)} trials are recorded: `harness run --resume {run}` goes on with them{look}",

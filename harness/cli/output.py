@@ -105,7 +105,11 @@ def _disk_full(error: Exception) -> HostError | None:
     if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return None
     where = str(error.filename) if error.filename else None
-    return HostError("the disk is full", where=where, hint="free some space, then go on with `harness run --resume`")
+    return HostError(
+        "the disk is full",
+        where=where,
+        hint="free some space and do it again; a run goes on with `harness run --resume`",
+    )
 
 
 def _defect(error: Exception) -> HarnessError:

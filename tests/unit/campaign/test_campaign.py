@@ -234,6 +234,23 @@ def test_a_run_that_ends_before_anything_is_recorded_offers_no_report(
     assert "harness report" not in said
 
 
+def test_why_a_run_ended_is_told_also_where_what_is_there_cannot_be_read(
+    start: Start, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign, folder = start()
+    world.outcomes = [GOOD, Interrupted("stopped by SIGTERM")]
+    packed = folder.trial_dir("000_nginx_ab") / "perf.data.zst"
+
+    def down(machine: FakeMachine) -> None:
+        packed.unlink()
+        packed.symlink_to("/proc/self/mem")  # it can be opened, and nothing lies at its beginning
+
+    monkeypatch.setattr(FakeMachine, "down", down)
+    with pytest.raises(Interrupted, match="stopped by SIGTERM"):
+        campaign.run()
+    assert (folder.manifest["state"], folder.manifest["error"]) == ("interrupted", "stopped by SIGTERM")
+
+
 def test_without_a_fallback_a_box_that_cannot_be_built_ends_the_run(start: Start, world: World) -> None:
     world.boxes["debian-12"] = BoxError("no space")
     campaign, folder = start()
