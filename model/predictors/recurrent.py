@@ -33,7 +33,7 @@ class Recurrent:
     seeded = True
     hidden_by_default = 48
     layers_by_default = 1
-    rate_by_default = 1e-2
+    rate_by_default = 2e-2
     most_lanes = 32
     heads = 1  # equal parts that `hidden` is cut into
     journal: Journal | None = None
