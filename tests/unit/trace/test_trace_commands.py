@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -22,6 +23,7 @@ from harness.errors import HostError, TraceError
 from harness.trace import commands
 from harness.trace.recording import Unpacked
 from harness.trace.show import render
+from harness.trace.stream import FileBytes
 
 
 class Listener:
@@ -140,6 +142,22 @@ def test_too_little_memory_is_a_trace_error_that_says_what_needs_least(
 def test_a_compressed_recording_that_cannot_be_read_is_not_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(TraceError, match="cannot read the recording: Input/output error"):
         Unpacked(Path("/proc/self/mem"))  # it can be opened, and nothing lies at its beginning
+
+
+def test_a_recording_that_fails_while_tables_are_written_is_not_a_table_that_cannot_be_written(
+    nginx_recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def readinto(source: FileBytes, target: memoryview) -> int:
+        if any(tmp_path.glob(".*.tmp")):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return really(source, target)
+
+    really = FileBytes.readinto
+    monkeypatch.setattr(FileBytes, "readinto", readinto)
+    with pytest.raises(TraceError, match="cannot read the recording: Input/output error") as caught:
+        commands.convert(nginx_recording, tmp_path)
+    assert caught.value.where == str(nginx_recording)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_tables_that_cannot_be_written_are_the_hosts_lack_and_not_the_recordings(
