@@ -120,6 +120,9 @@ def test_a_machine_that_a_killed_process_left_is_taken_away_before_anything_else
     start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HARNESS_STATE", str(tmp_path / "state"))
+    (tmp_path / "virsh").write_text("#!/bin/sh\n")  # a libvirt that knows of no machine
+    (tmp_path / "virsh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     campaign, folder = start()
     program = "import sys; from pathlib import Path; from harness.machines import registry; \
 registry.record('no-such-domain', 'libvirt', Path(sys.argv[1]))"
