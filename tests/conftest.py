@@ -10,6 +10,10 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+# What a terminal, or a service that runs tests, says of itself: commands would be coloured or wrapped by it.
+for name in ("COLUMNS", "LINES", "FORCE_COLOR", "PY_COLORS", "GITHUB_ACTIONS", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+    os.environ.pop(name, None)
+
 # How long an example takes says more about what else the machine does than about the code; the suite has its own limit.
 settings.register_profile(
     "unhurried",
