@@ -17,7 +17,7 @@ SWITCHES = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--enable-logging=stderr"),
 )
-LIMIT_S = 280  # only ends what would never end
+LIMIT_S = 700  # only ends what would never end
 Opened = Callable[..., "Page"]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import torch
+from command_line import LIMIT_S
 
 from model import jobs, synthetic
 from model.jobs import Job
@@ -48,7 +49,7 @@ def killed_after(epochs: int, wanted: Job) -> None:
     """Train in a process of its own, which is killed once so many epochs are kept."""
     command = [sys.executable, "-c", WORKER.format(epochs=epochs, params=dict(wanted.params))]
     arguments = [str(wanted.tables[0]), wanted.predictor, str(wanted.out_dir)]
-    assert subprocess.run([*command, *arguments], timeout=240).returncode == -signal.SIGKILL
+    assert subprocess.run([*command, *arguments], timeout=LIMIT_S).returncode == -signal.SIGKILL
     progress = wanted.out_dir / "training" / "progress.json"
     assert json.loads(progress.read_text())["epoch"] == epochs
     assert not (wanted.out_dir / "scores.json").exists()
