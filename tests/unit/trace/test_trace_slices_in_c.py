@@ -78,7 +78,8 @@ def test_any_events_stay_within_bounds(tmp_path: Path) -> None:
     compiler = build.compiler()
     build.build(tmp_path / "sanitized.so", compiler, [*build.FLAGS, *SANITIZED])
     asan = subprocess.run([*compiler, "-print-file-name=libasan.so"], capture_output=True, text=True, check=True).stdout
-    more = {"LD_PRELOAD": asan.strip(), "ASAN_OPTIONS": "detect_leaks=0", "PYTHONPATH": str(Path(__file__).parent)}
+    path = os.pathsep.join(map(str, (Path(__file__).parent, Path(__file__).parents[2])))
+    more = {"LD_PRELOAD": asan.strip(), "ASAN_OPTIONS": "detect_leaks=0", "PYTHONPATH": path}
     done = subprocess.run(
         [sys.executable, "-c", DRAW, str(tmp_path / "sanitized.so")],
         env=os.environ | more,
