@@ -122,18 +122,24 @@ def test_a_machine_that_cannot_be_reached_is_a_remote_error(sshd, playbooks, tmp
         apply(sshd.host(connect_limit_s=1.0), playbooks("[]"), tmp_path)
 
 
+def waits_for(over: Path, begin: str = "true") -> str:
+    """A task that lasts until there is such a file: what Ansible began on the other side goes on without it."""
+    return f"- name: Wait\n  ansible.builtin.command: sh -c '{begin}; until test -e {over}; do sleep 1; done'\n"
+
+
 def test_a_run_past_its_limit_is_ended(host, playbooks, tmp_path: Path) -> None:
-    folder = playbooks("- name: Wait\n  ansible.builtin.command: sleep 3000\n")
+    folder = playbooks(waits_for(tmp_path / "over"))
     for limit_s in waiting.GROWING_S:
         with pytest.raises(ProvisionError, match=f"not done within {limit_s} s") as caught:
             apply(host, folder, tmp_path, limit_s=limit_s)
         if "task [start]" not in str(caught.value):
             break
+    (tmp_path / "over").touch()
     assert "task [Wait]" in str(caught.value)
 
 
 def test_an_interrupt_ends_ansible(host, playbooks, tmp_path: Path, interruptible: None) -> None:
-    folder = playbooks(f"- name: Wait\n  ansible.builtin.command: sh -c 'touch {tmp_path}/began; sleep 3000'\n")
+    folder = playbooks(waits_for(tmp_path / "over", begin=f"touch {tmp_path}/began"))
 
     def interrupt() -> None:
         waiting.until((tmp_path / "began").exists)
@@ -143,6 +149,7 @@ def test_an_interrupt_ends_ansible(host, playbooks, tmp_path: Path, interruptibl
     with pytest.raises(KeyboardInterrupt):
         apply(host, folder, tmp_path)
     waiting.until(lambda: "ansible" not in [thread.name for thread in threading.enumerate()])
+    (tmp_path / "over").touch()
 
 
 def test_nothing_of_this_processs_environment_is_handed_on(
