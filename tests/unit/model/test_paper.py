@@ -23,10 +23,11 @@ def test_a_step_of_the_scrambled_layout_mixes_cells_of_rows_far_apart() -> None:
     assert scrambled.shape == ordered.shape == (SEQUENCES, 40, 5)
 
 
-def test_nearly_all_that_the_code_tests_on_was_trained_on() -> None:
-    laid = np.arange(SEQUENCES)
+@pytest.mark.parametrize("sequences", [SEQUENCES, 64])
+def test_nearly_all_that_the_code_tests_on_was_trained_on(sequences: int) -> None:
+    laid = np.arange(sequences)
     learned, tested = paper.split(laid, overlapping=True)
-    assert len(set(tested) & set(learned)) / len(tested) == pytest.approx(0.969, abs=1e-3)
+    assert len(set(tested) & set(learned)) / len(tested) == pytest.approx(0.969, abs=2e-3)
     learned, tested = paper.split(laid, overlapping=False)
     assert not set(tested) & set(learned)
 
