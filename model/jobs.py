@@ -27,7 +27,7 @@ Stamp = tuple[str, list[tuple[str, int, int]]]  # a recording's name; name, size
 SCORES, HISTORY, OUTCOMES = "scores.json", "history.parquet", outcomes.FILE
 
 
-SCORER = 6  # raised when scores mean something else or a predictor learns otherwise: stored ones are then made again
+SCORER = 7  # raised when scores mean something else or a predictor learns otherwise: stored ones are then made again
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from model.data import Segment
-from model.density import Density
+from model.density import Density, Hedged
 from model.intensity import ContinuousLstm, ExponentialIntensity
 from model.lanes import inputs_of
 from model.network import Inputs
@@ -75,7 +75,7 @@ class PointProcess(Recurrent):
     @torch.no_grad()
     def density(self, memory: torch.Tensor) -> Density:
         """How long the slices last whose marks were read last."""
-        return self.network.density(memory, self._unit_us())
+        return Hedged(self.network.density(memory, self._unit_us()), self.scale.mean, self.scale.deviation)
 
     def _build(self) -> ExponentialIntensity | ContinuousLstm:  # type: ignore[override]
         return self.kind(self.marks, self.hidden, self.scale.deviation, self.longest_us / self._unit_us())

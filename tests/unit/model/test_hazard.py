@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model.density import HEDGE, Hedged
 from model.hazard import Gompertz, Knots
 
 TIMES_US = np.geomspace(1e-3, 1e9, 400_001)
@@ -18,8 +19,10 @@ def knots(rates: list[float]) -> Knots:
     return Knots(np.concatenate([[0.0], np.geomspace(0.1, 1e4, len(rates) - 1)]), np.array([rates]))
 
 
-def tables(density: Gompertz | Knots, count: int) -> Gompertz | Knots:
+def tables(density: Gompertz | Knots | Hedged, count: int) -> Gompertz | Knots | Hedged:
     """The same density for `count` events."""
+    if isinstance(density, Hedged):
+        return Hedged(tables(density.told, count), density.mean, density.deviation)
     if isinstance(density, Gompertz):
         repeated = np.repeat(density.log_rate, count)
         return Gompertz(repeated, density.slope, density.background, density.longest, density.unit_us)
@@ -32,6 +35,7 @@ CASES = {
     "constant": gompertz(-2.0, 0.0),
     "knots": knots([0.5, 0.01, 0.2, 0.05, 0.001, 0.02]),
     "one rate": knots([0.01] * 4),
+    "hedged": Hedged(gompertz(-1.0, 0.1), mean=4.0, deviation=1.5),
 }
 
 
@@ -51,6 +55,15 @@ def test_a_quantile_is_where_the_cumulative_probability_is(name: str, share: flo
     found = CASES[name].quantile(share)
     assert found[0] > 0
     assert CASES[name].cdf(found) == pytest.approx(share, rel=1e-6)
+
+
+def test_a_slice_that_outlives_a_rising_rate_costs_what_it_would_as_one_of_all_slices() -> None:
+    rising, late = gompertz(-1.0, 1.0), np.array([1500.0])
+    assert rising.log_pdf(late) < -1e9
+    hedged = Hedged(rising, mean=4.0, deviation=1.5)
+    z = (np.log(1500.0) - 4.0) / 1.5
+    usual = -0.5 * z * z - np.log(1500.0 * 1.5 * np.sqrt(2 * np.pi))
+    assert hedged.log_pdf(late) == pytest.approx(np.log(HEDGE) + usual)
 
 
 def test_a_constant_rate_is_the_exponential_law() -> None:
