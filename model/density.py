@@ -5,6 +5,7 @@ The unit of `log_pdf` is nats with dt in microseconds: a density over nanosecond
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,6 +28,17 @@ class Density(Protocol):
 
     def quantile(self, share: float) -> np.ndarray:
         """(n,) dt below which `share` of the probability lies; 0.5 gives the medians."""
+
+
+def bisected(
+    low: np.ndarray, high: np.ndarray, below: Callable[[np.ndarray], np.ndarray], halvings: int = HALVINGS
+) -> np.ndarray:
+    """(n,) dt at which `below`, given (n,) dt, turns from true to false; low, high: (n,) logs of dt around it."""
+    for _ in range(halvings):
+        middle = (low + high) / 2
+        short = below(np.exp(middle))
+        low, high = np.where(short, middle, low), np.where(short, high, middle)
+    return np.exp((low + high) / 2)
 
 
 @dataclass(frozen=True)
@@ -52,11 +64,7 @@ class LogNormalMixture:
         """(n,) quantiles by bisection on the log of dt; 36 halvings leave less than a part in a million."""
         low = (self.mean - 40 * self.deviation).min(axis=1)
         high = (self.mean + 40 * self.deviation).max(axis=1)
-        for _ in range(36):
-            middle = (low + high) / 2
-            below = self.cdf(np.exp(middle)) < share
-            low, high = np.where(below, middle, low), np.where(below, high, middle)
-        return np.exp((low + high) / 2)
+        return bisected(low, high, lambda dt_us: self.cdf(dt_us) < share, halvings=36)
 
 
 @dataclass(frozen=True)
@@ -74,25 +82,20 @@ class Hedged:
 
     def log_pdf(self, dt_us: np.ndarray) -> np.ndarray:
         """(n,) log density, nats."""
-        log_dt = np.log(dt_us)
-        z = (log_dt - self.mean) / self.deviation
-        usual = -0.5 * z * z - np.log(self.deviation) - 0.5 * LOG_2PI - log_dt
+        usual = self._usual().log_pdf(dt_us)
         return np.logaddexp(np.log1p(-HEDGE) + self.told.log_pdf(dt_us), np.log(HEDGE) + usual)
 
     def cdf(self, dt_us: np.ndarray) -> np.ndarray:
         """(n,) cumulative probability."""
-        usual = ndtr((np.log(dt_us) - self.mean) / self.deviation)
-        return (1 - HEDGE) * self.told.cdf(dt_us) + HEDGE * usual
+        return (1 - HEDGE) * self.told.cdf(dt_us) + HEDGE * self._usual().cdf(dt_us)
 
     def quantile(self, share: float) -> np.ndarray:
         """(n,) quantiles by bisection on the log of dt, between those of the two parts."""
         told, usual = np.log(self.told.quantile(share)), self.mean + self.deviation * ndtri(share)
-        low, high = np.minimum(told, usual), np.maximum(told, usual)
-        for _ in range(HALVINGS):
-            middle = (low + high) / 2
-            below = self.cdf(np.exp(middle)) < share
-            low, high = np.where(below, middle, low), np.where(below, high, middle)
-        return np.exp((low + high) / 2)
+        return bisected(np.minimum(told, usual), np.maximum(told, usual), lambda dt_us: self.cdf(dt_us) < share)
+
+    def _usual(self) -> LogNormalMixture:
+        return LogNormalMixture(np.ones((1, 1)), np.array([[self.mean]]), np.array([[self.deviation]]))
 
 
 BIN_EDGES = np.linspace(np.log(0.1), np.log(1e7), 161)  # of log dt in us: 0.1 us to 10 s, 11.5 % wide

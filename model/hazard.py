@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-HALVINGS = 60
+from model.density import bisected
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,7 @@ class Gompertz:
         """(n,) quantiles by bisection on the log of dt; the background bounds them."""
         wanted = -np.log1p(-share)
         low, high = np.full(len(self.log_rate), -25.0), np.full(len(self.log_rate), np.log(wanted / self.background))
-        for _ in range(HALVINGS):
-            middle = (low + high) / 2
-            below = self._risen(np.exp(middle)) < wanted
-            low, high = np.where(below, middle, low), np.where(below, high, middle)
-        return np.exp((low + high) / 2) * self.unit_us
+        return bisected(low, high, lambda time: self._risen(time) < wanted) * self.unit_us
 
     def _risen(self, time: np.ndarray) -> np.ndarray:
         """R(t), in closed form."""
