@@ -23,11 +23,12 @@ import numpy as np
 import onnx_step
 import torch
 
-from model import checkpoint, data, deploy, synthetic
+from model import checkpoint, export_c
 from model.checkpoint import Checkpoint
-from model.data import Segment, Stream
+from model.data import streams, synthetic
+from model.data.streams import Segment, Stream
+from model.predictor import Predictor, unwatched
 from model.predictors import create
-from model.predictors.protocol import Predictor, unwatched
 from model.predictors.recurrent import Recurrent
 
 HERE = Path(__file__).parent
@@ -108,7 +109,7 @@ def build(*arguments: str) -> None:
     subprocess.run(["gcc", *arguments], check=True)
 
 
-def rows(dataset: data.Dataset, folder: Path) -> list[Row]:
+def rows(dataset: streams.Dataset, folder: Path) -> list[Row]:
     """Fit, export, compile and measure every model."""
     stream = dataset.test[0].stream
     found = []
@@ -119,13 +120,13 @@ def rows(dataset: data.Dataset, folder: Path) -> list[Row]:
         python_ns = min(in_python(predictor, stream) for _ in range(3))
         onnx_ns = in_onnx(predictor, stream, folder / kind)
         for quantize in quantized:
-            source, _ = deploy.export(folder / kind, folder / quantize, quantize=quantize)
+            source, _ = export_c.export(folder / kind, folder / quantize, quantize=quantize)
             label = f"{name}, {quantize}" if len(quantized) > 1 else name
             found.append(Row(label, python_ns, onnx_ns, tuple(in_c(source, stream, flags) for flags in FLAGS)))
     return found
 
 
-def report(dataset: data.Dataset, found: list[Row], switch_ns: float) -> None:
+def report(dataset: streams.Dataset, found: list[Row], switch_ns: float) -> None:
     """The table, in nanoseconds of CPU time; the last column says how many fit into one context switch."""
     events = len(dataset.test[0].stream)
     print(f"{events:,} events, {len(dataset.vocabulary)} marks, one thread, torch {torch.__version__}")
@@ -151,7 +152,7 @@ def main() -> None:
         folder = asked.recording or Path(made) / "source"
         if asked.recording is None:
             synthetic.write(folder, synthetic.Source(tasks=24, seed=0), events=60_000)
-        dataset = data.load([folder])
+        dataset = streams.load([folder])
         report(dataset, rows(dataset, Path(made)), switching(Path(made)))
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from model.data import Stream
-from model.lanes import Scale
-from model.network import Inputs, Network
+from model.data.streams import Stream
+from model.nn.batches import Scale
+from model.nn.network import Inputs, Network
 from model.predictors.recurrent import Recurrent
 
 NEEDED = ("onnxruntime", "onnx", "onnxscript")

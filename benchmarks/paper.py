@@ -25,12 +25,12 @@ from paper_figure import Rows, draw
 from harness import spec
 from harness.errors import HarnessError
 from model import jobs
-from model.bootstrap import over_seeds
+from model.data.find_recordings import recordings
 from model.errors import PredictionError
-from model.metrics import INTERVALS
 from model.predictors import REPRODUCTIONS, find
+from model.scoring.bootstrap import over_seeds
+from model.scoring.metrics import INTERVALS
 from model.seeds import summarise
-from model.sources import recordings
 
 LEVELS = ("constant", "column_clock", "table")
 EXPERIMENT = Path(__file__).parents[1] / "experiments" / "paper.yaml"

@@ -19,10 +19,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from model import data, synthetic
-from model.data import Segment
+from model.data import streams, synthetic
+from model.data.streams import Segment
+from model.predictor import unwatched
 from model.predictors import create
-from model.predictors.protocol import unwatched
 
 BLOCK = 1_000_000  # slices written at once
 TASKS = 12
@@ -90,14 +90,14 @@ def main() -> None:
         peak.bytes, began = 0, time.process_time()
         time.sleep(0.1)
         peak.tell("before: the interpreter and its libraries", began)
-        dataset = data.load([folder])
+        dataset = streams.load([folder])
         held = sum(column.nbytes for column in vars(dataset.train[0].stream).values() if isinstance(column, np.ndarray))
         peak.tell(f"read: columns of {held / 1e6:,.0f} MB", began)
         for kind in asked.predictor:
             learn(kind, dataset, peak)
 
 
-def learn(kind: str, dataset: data.Dataset, peak: Peak) -> None:
+def learn(kind: str, dataset: streams.Dataset, peak: Peak) -> None:
     """Fit on the train part, one epoch where there are epochs, and predict the end of the test part."""
     import torch
 

@@ -112,7 +112,7 @@ told(found[0], cpu_s=cpu_s, samples=found[0])
 
 SLICES = """
 from harness.trace.reader import read
-from harness.trace.slicing import slices
+from harness.trace.runqueue.slicer import slices
 trace = read(path)
 cpu_s, table = fastest(lambda: slices(trace), 3)
 told(table.num_rows, cpu_s=cpu_s)
@@ -120,7 +120,7 @@ told(table.num_rows, cpu_s=cpu_s)
 
 CONVERT = """
 import tempfile
-from harness.trace.convert import convert
+from harness.trace.converter import convert
 with tempfile.TemporaryDirectory() as folder:
     told(convert(path, folder).rows["switches"])
 """

@@ -4,7 +4,7 @@
     python benchmarks/training.py RECORDING [...]       # and how long it takes to pass the order-5 table on yours
 
 The paper trained two LSTM cells of 51 units in double precision, stepping through Python, with one linear layer and
-the mean squared error over all columns; `model.paper` rebuilds that loop from its description. Its forward and backward
+the mean squared error over all columns; `model.nn.kernel_oracle` rebuilds that loop from its description. Its forward and backward
 pass is measured without the optimiser, which only helps it: as its code lays events out (984 sequences of 15), and in
 lanes as long as are common. All loops take turns, so that what else runs slows each of them down; CPU time counts.
 """
@@ -20,14 +20,14 @@ from statistics import median
 
 import torch
 
-from model import data, synthetic
-from model.lanes import Scale, joined
-from model.network import Network
-from model.paper import Cells
+from model.data import streams, synthetic
+from model.nn.batches import Scale, joined
+from model.nn.kernel_oracle import Cells
+from model.nn.network import Network
+from model.nn.trainer import Budget, Recipe, Training
+from model.predictor import unwatched
 from model.predictors import create
-from model.predictors.protocol import unwatched
 from model.predictors.recurrent import Recurrent
-from model.train import Budget, Recipe, Training
 
 PAPER_COLUMNS = 29  # 28 names and the time
 SECONDS = 10.0  # each loop is measured for about as long
@@ -66,7 +66,7 @@ def paper_step(lanes: int, steps: int) -> Callable[[], int]:
     return step
 
 
-def our_step(dataset: data.Dataset, kind: str, **settings: object) -> Callable[[], int]:
+def our_step(dataset: streams.Dataset, kind: str, **settings: object) -> Callable[[], int]:
     """One step of training as `fit` takes it: back-propagation, clipping, Adam, the average of the weights."""
     predictor = create(kind, settings)
     assert isinstance(predictor, Recurrent)
@@ -85,7 +85,7 @@ def our_step(dataset: data.Dataset, kind: str, **settings: object) -> Callable[[
     return lambda: next(steps)
 
 
-def seconds_to_pass(dataset: data.Dataset) -> tuple[float, float | None]:
+def seconds_to_pass(dataset: streams.Dataset) -> tuple[float, float | None]:
     """Bits of the order-5 table on validation, and after how many seconds of CPU an LSTM needs fewer."""
     marks = len(dataset.vocabulary)
     table = create("markov", {"order": 5}).fit(dataset.train, dataset.valid, marks, unwatched)[-1]["valid_bits"]
@@ -109,11 +109,11 @@ def main() -> None:
         folders = asked.recordings or [Path(made) / "source"]
         if not asked.recordings:
             synthetic.write(folders[0], synthetic.Source(tasks=12, seed=0), events=60_000)
-        dataset = data.load(folders)
+        dataset = streams.load(folders)
     report(dataset, asked.seconds)
 
 
-def report(dataset: data.Dataset, seconds: float) -> None:
+def report(dataset: streams.Dataset, seconds: float) -> None:
     """The table of rates, then the race against the table."""
     events = sum(len(segment) for segment in dataset.train)
     print(f"{events:,} events to train on, {len(dataset.vocabulary)} marks, one thread, torch {torch.__version__}")

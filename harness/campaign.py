@@ -17,7 +17,7 @@ from harness.errors import HarnessError, Interrupted
 from harness.interrupt import stop_signals_raise
 from harness.plan import Trial
 from harness.progress import View
-from harness.recording import Recording, Tools
+from harness.recorder import Recording, Tools
 from harness.spec import Experiment
 from harness.steps import recorded_step
 from harness.store import RunFolder

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import boxes, processes, resources
-from harness.boxes import builder, rootfs, store
+from harness import boxes, paths, processes
+from harness.boxes import builder, cache, rootfs
 from harness.errors import HarnessError
 from harness.machines import kvm, libvirt
 from harness.trace import native
@@ -94,7 +94,7 @@ def groups() -> list[Check]:
 
 def disk_space() -> list[Check]:
     """Free space where boxes are built and kept."""
-    return [_space(folder) for folder in (resources.cache_dir(), builder.scratch_root())]
+    return [_space(folder) for folder in (paths.cache_dir(), builder.scratch_root())]
 
 
 def keyrings() -> list[Check]:
@@ -119,7 +119,7 @@ def built_boxes() -> list[Check]:
             "its recipe or the builder changed: it will be built again",
             advice=True,
         )
-        for listed in store.ls()
+        for listed in cache.ls()
     ]
 
 

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import ProvisionError
+from harness.paths import data_dir
 from harness.progress import Watcher
 from harness.remote import Host
-from harness.resources import data_dir
 
 LIMIT_S = 1800.0
 FACTS = ("ansible_distribution", "ansible_distribution_version", "ansible_kernel", "ansible_python_version")

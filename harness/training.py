@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import engine
 from harness.plan import Trial
 from harness.progress import View, Watcher
 from harness.spec import Experiment
 from harness.steps import recorded_step
 from harness.store import RunFolder
+from harness.workers import Report, spread
 
 if TYPE_CHECKING:
     from model.jobs import Job
@@ -72,7 +72,7 @@ def fits(experiment: Experiment, folder: RunFolder, trials: Sequence[Trial]) -> 
     return made
 
 
-def work(job: Job, report: engine.Report) -> dict[str, Any]:
+def work(job: Job, report: Report) -> dict[str, Any]:
     """Runs in a worker process: what `model` says of its progress is passed on to the parent."""
     from model import jobs
 
@@ -104,7 +104,7 @@ def _fit(left: dict[str, Fit], folder: RunFolder, view: View, watcher: Watcher, 
     todo, heard = list(left.values()), Heard(watcher, len(left))
     failed: list[str] = []
     longest_first = sorted(todo, key=lambda fit: fit.job.predictor in ("most_frequent", "markov"))
-    for name, answer in engine.spread(
+    for name, answer in spread(
         [(fit.name, fit.job) for fit in longest_first], work, workers=workers, heard=heard.progress
     ):
         heard.ended(name)

@@ -13,10 +13,10 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from model.data.marks import Vocabulary
 from model.errors import CheckpointError, SettingError
-from model.marks import Vocabulary
+from model.predictor import Predictor
 from model.predictors import create
-from model.predictors.protocol import Predictor
 
 SCHEMA = 1
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"

@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from model import caveats, checkpoint, data, evaluate, online, outcomes, rollout, tables
+from model import checkpoint
 from model.checkpoint import Checkpoint, write_atomic
-from model.evaluate import Outcomes
+from model.data import parquet, streams
+from model.predictor import OnProgress, Predictor, Resumable, unwatched
 from model.predictors import create, find
-from model.predictors.protocol import OnProgress, Predictor, Resumable, unwatched
+from model.scoring import caveats, online, outcomes, rollout, scores
+from model.scoring.scores import Outcomes
 
 if TYPE_CHECKING:
-    from model.journal import Journal
+    from model.nn.training_state import Journal
 
 Stamp = tuple[str, list[tuple[str, int, int]]]  # a recording's name; name, size and time (ns) of each of its files
 SCORES, HISTORY, OUTCOMES = "scores.json", "history.parquet", outcomes.FILE
@@ -88,11 +90,11 @@ def run(job: Job, on_progress: OnProgress = unwatched) -> dict[str, Any]:
     history = predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), on_progress)
     fit_seconds = time.monotonic() - began
     on_progress("scoring", 0, None)
-    found = evaluate.outcomes(predictor, dataset.test)
-    result = {**_head(job, predictor, dataset, digest), **evaluate.scores(found)}
+    found = scores.outcomes(predictor, dataset.test)
+    result = {**_head(job, predictor, dataset, digest), **scores.scores(found)}
     result["online"] = online.scores(predictor, dataset.test)
-    result["by_trial"] = evaluate.by_recording(found, dataset.test)
-    result["valid"] = evaluate.selection(predictor, dataset.valid)
+    result["by_trial"] = scores.by_recording(found, dataset.test)
+    result["valid"] = scores.selection(predictor, dataset.valid)
     result |= {"fit_seconds": fit_seconds, "rollout": _rollout(predictor, dataset, job.seed)}
     if journal:
         result["fit_seconds"] += journal.seconds_before
@@ -107,17 +109,17 @@ def _journal(job: Job, predictor: Predictor) -> Journal | None:
     """Where a network keeps its epochs: beside what it will become."""
     if not isinstance(predictor, Resumable):
         return None
-    from model.journal import Journal
+    from model.nn.training_state import Journal
 
     told = {"predictor": job.predictor, "settings": predictor.settings(), "mark": job.mark, "split": job.split}
     predictor.journal = Journal(Path(job.out_dir), {**told, **job.inputs()})
     return predictor.journal
 
 
-def _dataset(job: Job) -> data.Dataset:
+def _dataset(job: Job) -> streams.Dataset:
     if not job.test_tables:
-        return data.load(job.tables, job.mark, job.split)
-    return data.across(job.tables, job.test_tables, job.mark, job.split[1] / (job.split[0] + job.split[1]))
+        return streams.load(job.tables, job.mark, job.split)
+    return streams.across(job.tables, job.test_tables, job.mark, job.split[1] / (job.split[0] + job.split[1]))
 
 
 def _predictor(job: Job) -> Predictor:
@@ -131,7 +133,7 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _head(job: Job, predictor: Predictor, dataset: data.Dataset, digest: str) -> dict[str, Any]:
+def _head(job: Job, predictor: Predictor, dataset: streams.Dataset, digest: str) -> dict[str, Any]:
     sizes = {name: array.size for name, array in predictor.arrays().items()}
     return {
         "predictor": job.predictor,
@@ -146,13 +148,15 @@ def _head(job: Job, predictor: Predictor, dataset: data.Dataset, digest: str) ->
     }
 
 
-def _rollout(predictor: Predictor, dataset: data.Dataset, seed: int) -> dict[str, object] | None:
+def _rollout(predictor: Predictor, dataset: streams.Dataset, seed: int) -> dict[str, object] | None:
     test = dataset.test[0]
     made = rollout.roll(predictor, dataset.train, test, rollout.STEPS, seed)
     return None if made is None else rollout.compare(made, test, dataset.vocabulary.names)
 
 
-def _write(job: Job, predictor: Predictor, dataset: data.Dataset, history: list, found: Outcomes, result: dict) -> None:
+def _write(
+    job: Job, predictor: Predictor, dataset: streams.Dataset, history: list, found: Outcomes, result: dict
+) -> None:
     out = Path(job.out_dir)
     about = {"seed": job.seed, "split": list(job.split), "trials": list(dataset.recordings)}
     about |= {"learned_from": checkpoint.sizes(job.tables), "tested_elsewhere": bool(job.test_tables)}
@@ -173,7 +177,7 @@ def _parquet(table: pa.Table) -> bytes:
 def _stamp(folder: Path) -> Stamp:
     """Replays read other tables than the slices, and which scheduler it was from what the guest said of itself."""
     stamps = []
-    for name in (*(f"{table}.parquet" for table in tables.COLUMNS), "guest.json"):
+    for name in (*(f"{table}.parquet" for table in parquet.COLUMNS), "guest.json"):
         found = (folder / name).stat() if (folder / name).exists() else None
         stamps.append((name, found.st_size, found.st_mtime_ns) if found else (name, 0, 0))
     return folder.name, stamps

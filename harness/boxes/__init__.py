@@ -1,7 +1,7 @@
 """Guest images: described by a recipe, built on this host, kept by digest."""
 
 from harness.boxes.builder import build
+from harness.boxes.cache import Box, Listed, ls, rm, verify
 from harness.boxes.recipes import Recipe, names, recipe
-from harness.boxes.store import Box, Listed, ls, rm, verify
 
 __all__ = ["Box", "Listed", "Recipe", "build", "ls", "names", "recipe", "rm", "verify"]

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness import processes
-from harness.boxes import recipes, rootfs, store
+from harness.boxes import cache, recipes, rootfs
+from harness.boxes.cache import Box
 from harness.boxes.recipes import Recipe
-from harness.boxes.store import Box
 from harness.errors import BoxError, HostError
 from harness.progress import Watcher
 
@@ -40,12 +40,12 @@ def build(wanted: Recipe, watcher: Watcher) -> Box:
     Raises BoxError when it cannot be built or has another kernel than the recipe says, HostError when a program or
     disk space is missing. A build that is stopped leaves nothing that is taken for a box.
     """
-    digest = store.digest(wanted)
-    if found := store.find(wanted.name, digest):
+    digest = cache.digest(wanted)
+    if found := cache.find(wanted.name, digest):
         return found
     keys = rootfs.keyring(wanted)
-    with store.lock(digest):
-        if found := store.find(wanted.name, digest):
+    with cache.lock(digest):
+        if found := cache.find(wanted.name, digest):
             return found
         sweep()
         with _work_folder() as work:
@@ -53,7 +53,7 @@ def build(wanted: Recipe, watcher: Watcher) -> Box:
 
 
 def _make(wanted: Recipe, digest: str, keys: Path, work: Path, watcher: Watcher) -> Box:
-    log = store.root() / f"{wanted.name}.log"
+    log = cache.root() / f"{wanted.name}.log"
     log.write_text("", encoding="utf-8")
     _bootstrap(wanted, keys, work, log, watcher)
     out = work / "out"
@@ -65,11 +65,11 @@ def _make(wanted: Recipe, digest: str, keys: Path, work: Path, watcher: Watcher)
             hint=f"correct kernel.release or kernel.package in {recipes.folder() / wanted.name}.yaml",
             log=log,
         )
-    fresh = Path(tempfile.mkdtemp(prefix=f".new-{digest[:12]}-{os.getpid()}-", dir=store.root()))
+    fresh = Path(tempfile.mkdtemp(prefix=f".new-{digest[:12]}-{os.getpid()}-", dir=cache.root()))
     try:
         box = Box(wanted.name, digest, kernel, rootfs.COMMAND_LINE, "libvirt", fresh)
         _pack(wanted, box, out, log, watcher)
-        store.write_manifest(fresh, box)
+        cache.write_manifest(fresh, box)
         return _settle(fresh, digest, wanted.name)
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
@@ -117,11 +117,11 @@ def _settle(fresh: Path, digest: str, name: str) -> Box:
     for path in fresh.iterdir():
         _sync(path)
     _sync(fresh)
-    final = store.root() / digest
+    final = cache.root() / digest
     shutil.rmtree(final, ignore_errors=True)  # only ever one without box.json: `build` looked under the lock
     fresh.rename(final)
-    _sync(store.root())
-    found = store.find(name, digest)
+    _sync(cache.root())
+    found = cache.find(name, digest)
     assert found is not None
     return found
 
@@ -174,9 +174,9 @@ def check_space(folder: Path, needed_mb: int) -> None:
 @contextmanager
 def _work_folder() -> Iterator[Path]:
     """A folder that a user namespace can reach and write to; its name is not to be guessed and not to be listed."""
-    store.root().mkdir(parents=True, exist_ok=True)
+    cache.root().mkdir(parents=True, exist_ok=True)
     check_space(scratch_root(), WORK_MB)
-    check_space(store.root(), CACHE_MB)
+    check_space(cache.root(), CACHE_MB)
     outer = Path(tempfile.mkdtemp(prefix=f"harness-box-{os.getuid()}-{os.getpid()}-", dir=scratch_root()))
     outer.chmod(0o711)
     work = Path(tempfile.mkdtemp(dir=outer))
@@ -195,7 +195,7 @@ def sweep() -> None:
     for outer in scratch_root().glob(f"harness-box-{os.getuid()}-*"):
         if not _alive(outer.name.split("-")[3]):
             _remove(outer)
-    for fresh in store.root().glob(".new-*"):
+    for fresh in cache.root().glob(".new-*"):
         if not _alive(fresh.name.split("-")[2]):
             shutil.rmtree(fresh, ignore_errors=True)
 

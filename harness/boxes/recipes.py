@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from harness import resources
+from harness import paths
 from harness.errors import SpecError, UsageError
 
 # What every guest gets: an init, a way in, what Ansible needs, what a trial needs.
@@ -66,7 +66,7 @@ class Recipe(BaseModel):
 
 def folder() -> Path:
     """Where the recipes lie."""
-    return resources.data_dir("vagrant") / "boxes"
+    return paths.data_dir("vagrant") / "boxes"
 
 
 def names() -> list[str]:

@@ -11,11 +11,11 @@ from harness.errors import EXIT_HOST
 @handled
 def loads(as_json: JsonFlag = False) -> None:
     """List the loads with their parameters."""
-    from harness import show
     from harness.loads import KINDS
+    from harness.terminal import tables
 
     Output(as_json).data({kind: load.model_json_schema() for kind, load in KINDS.items()})
-    Output(as_json).show(*show.loads(KINDS))
+    Output(as_json).show(*tables.loads(KINDS))
 
 
 @handled
@@ -32,10 +32,10 @@ def schema() -> None:
 def doctor(as_json: JsonFlag = False) -> None:
     """Check what this host needs to bring up machines and record; exit 3 if something is missing."""
     from harness import doctor as checks
-    from harness import show
+    from harness.terminal import tables
 
     found = checks.examine()
     Output(as_json).data([check.__dict__ for check in found])
-    Output(as_json).show(show.checks(found))
+    Output(as_json).show(tables.checks(found))
     if not all(check.ok or check.advice for check in found):
         raise typer.Exit(EXIT_HOST)

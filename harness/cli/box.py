@@ -32,13 +32,14 @@ def build(name: BoxName, as_json: JsonFlag = False, quiet: QuietFlag = False) ->
 @handled
 def ls(as_json: JsonFlag = False) -> None:
     """List the recipes and what of them is cached."""
-    from harness import boxes, show
+    from harness import boxes
+    from harness.terminal import tables
 
     rows = boxes.ls()
     recipes = [boxes.recipe(name) for name in boxes.names()]
     told = [recipe.model_dump(mode="json") for recipe in recipes]
     Output(as_json).data({"recipes": told, "cached": [asdict(row) for row in rows]})
-    Output(as_json).show(show.boxes(recipes, rows))
+    Output(as_json).show(tables.boxes(recipes, rows))
 
 
 @app.command()

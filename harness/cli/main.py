@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from harness import __version__
-from harness.cli import about, box, model, models, run, runs, trace
+from harness.cli import about, box, model, run, runs, trace, train
 
 EPILOG = "Exit codes: 0 done, 1 a trial or a check failed, 2 wrong experiment file or arguments, 3 this host lacks \
 something (see `harness doctor`), 130 interrupted."
@@ -46,9 +46,9 @@ app.command("down")(runs.down)
 app.add_typer(box.app, name="box")
 app.add_typer(trace.app, name="trace")
 app.add_typer(model.app, name="model")
-app.command("train")(models.train)
-app.command("evaluate")(models.evaluate)
-app.command("predict")(models.predict)
+app.command("train")(train.train)
+app.command("evaluate")(train.evaluate)
+app.command("predict")(train.predict)
 app.command("loads")(about.loads)
 app.command("schema")(about.schema)
 app.command("doctor")(about.doctor)

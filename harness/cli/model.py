@@ -31,11 +31,11 @@ def export(
     """Write a stored table, tree, GRU or LSTM as one C file that depends on nothing."""
     if kind not in FORMATS:
         raise UsageError(f"unknown format {kind!r}", where="--to", expected=", ".join(FORMATS))
-    from model import deploy
+    from model import export_c
     from model.errors import PredictionError
 
     try:
-        written = deploy.export(model, out, quantize=quantize)
+        written = export_c.export(model, out, quantize=quantize)
     except PredictionError as error:
         raise ModelError(str(error)) from error
     output = Output(as_json, quiet)
@@ -61,19 +61,19 @@ def compare(
         raise UsageError("a predictor and no baseline", expected="both names, or neither: MODELS lstm slice_markov")
     if predictor is not None and predictor == baseline:
         raise UsageError(f"{predictor} against itself", expected="the names of two predictors")
-    from harness import show
+    from harness.terminal import tables
 
     output = Output(as_json, quiet)
     found = _pairs(models, _groups(models, output), predictor, baseline)
     if all(pair.missing for pair in found):
         raise ModelError(f"nothing could be compared: {found[0].missing}")
     output.data([_told(pair) for pair in found])
-    output.show(*show.compared(found))
+    output.show(*tables.compared(found))
 
 
 def _pairs(models: Path, found: list[Group], predictor: str | None, baseline: str | None) -> list[Paired]:
     """What is to be compared. ModelError where there are no such models."""
-    from harness.report.contest import contests
+    from harness.report.baseline_comparison import contests
     from harness.report.paired import paired
 
     names = list(dict.fromkeys(group.predictor for group in found))

@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from harness.errors import EXIT_FAILED, EXIT_INTERRUPTED, HarnessError, HostError, Interrupted, Told
+from harness.paths import state_dir
 from harness.progress import View
-from harness.resources import state_dir
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -49,16 +49,16 @@ class Output:
 
     def view(self, *, json_lines: bool = False) -> View:
         """How long work is shown. Under --json it is not, unless the command speaks in JSON lines as it goes."""
-        from harness import views
+        from harness.terminal import progress
 
-        shown, warned = cast(TextIO, views.Lossy(sys.stdout)), cast(TextIO, views.Lossy(sys.stderr))
+        shown, warned = cast(TextIO, progress.Lossy(sys.stdout)), cast(TextIO, progress.Lossy(sys.stderr))
         if self.as_json and json_lines:
-            return views.JsonView(shown)
+            return progress.JsonView(shown)
         if self.quiet or self.as_json:
-            return views.QuietView(warned)
+            return progress.QuietView(warned)
         if sys.stdout.isatty():
-            return views.LiveView(Console(file=shown, highlight=False))
-        return views.PlainView(shown)
+            return progress.LiveView(Console(file=shown, highlight=False))
+        return progress.PlainView(shown)
 
 
 def handled(command: Command) -> Command:

@@ -83,7 +83,7 @@ def _check_boxes(asked: Experiment) -> None:
 
 def _find(name: str) -> Path:
     """A path as it stands, or else an experiment that comes with harness, so that it works from any folder."""
-    from harness.resources import data_dir
+    from harness.paths import data_dir
 
     path = Path(name)
     bundled = data_dir("experiments") / (path.name if path.suffix else f"{path.name}.yaml")
@@ -140,21 +140,22 @@ def _new_folder(runs_dir: Path, asked: Experiment) -> RunFolder:
 
 
 def _show_plan(asked: Experiment, output: Output) -> None:
-    from harness import plan, show, spec
+    from harness import plan, spec
+    from harness.terminal import tables
 
     trials = plan.trials(asked)
     output.data({"experiment": spec.to_dict(asked), "trials": [asdict(row) for row in plan.describe(trials)]})
-    output.show(*show.plan(asked, trials))
+    output.show(*tables.plan(asked, trials))
 
 
 def _carry_out(asked: Experiment, folder: RunFolder, output: Output, keep: bool, workers: int | None) -> None:
-    from harness import show
     from harness.campaign import Campaign
+    from harness.terminal import tables
 
     view = output.view(json_lines=True)
     view.say("info", f"run folder: {folder.path}")
     outcome = Campaign(asked, folder, view, keep=keep, workers=workers).run()
-    output.show(*show.run(folder))
+    output.show(*tables.run(folder))
     if output.as_json:
         view.say("good" if outcome.ok else "warn", f"report: {outcome.report}")
     if not outcome.ok:

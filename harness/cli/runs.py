@@ -20,19 +20,20 @@ RunName = Annotated[
 @handled
 def ls(runs_dir: RunsDir = Path("runs"), as_json: JsonFlag = False) -> None:
     """List the runs: when, what, in which state, how many trials are usable."""
-    from harness import show, store
+    from harness import store
+    from harness.terminal import tables
 
     found, damaged = store.readable(runs_dir)
     output = Output(as_json)
-    output.data([show.run_row(folder) for folder in found] + [{"damaged": str(error)} for error in damaged])
-    output.show(show.runs(found, runs_dir), *(f"[red]damaged:[/] {escape(str(error))}" for error in damaged))
+    output.data([tables.run_row(folder) for folder in found] + [{"damaged": str(error)} for error in damaged])
+    output.show(tables.runs(found, runs_dir), *(f"[red]damaged:[/] {escape(str(error))}" for error in damaged))
 
 
 @handled
 def show(run: RunName = None, runs_dir: RunsDir = Path("runs"), as_json: JsonFlag = False) -> None:
     """Show one run: where it ran, each trial's verdict, each model's scores, what each step cost."""
-    from harness import show as shown
     from harness import store
+    from harness.terminal import tables as shown
 
     folder = store.RunFolder.open(store.resolve(runs_dir, run))
     output = Output(as_json)
@@ -46,7 +47,7 @@ def report(run: RunName = None, runs_dir: RunsDir = Path("runs"), as_json: JsonF
     from harness import store
     from harness.report import build
     from harness.steps import recorded_step
-    from harness.views import QuietView
+    from harness.terminal.progress import QuietView
 
     folder = store.RunFolder.open(store.resolve(runs_dir, run))
     with folder.lock(), recorded_step(folder, QuietView(typer.get_text_stream("stderr")), "report", "Report") as step:
@@ -59,13 +60,14 @@ def report(run: RunName = None, runs_dir: RunsDir = Path("runs"), as_json: JsonF
 @handled
 def verify(run: RunName = None, runs_dir: RunsDir = Path("runs"), as_json: JsonFlag = False) -> None:
     """Check every file of a run against the hashes in its manifest; exit 1 if anything is not as recorded."""
-    from harness import show, store
+    from harness import store
+    from harness.terminal import tables
 
     folder = store.RunFolder.open(store.resolve(runs_dir, run))
     problems = folder.verify()
     output = Output(as_json)
     output.data({"run": folder.path.name, "problems": [problem.__dict__ for problem in problems]})
-    output.show(show.problems(folder, problems))
+    output.show(tables.problems(folder, problems))
     if problems:
         raise typer.Exit(EXIT_FAILED)
 

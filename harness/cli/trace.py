@@ -43,8 +43,8 @@ def convert(
     quiet: QuietFlag = False,
 ) -> None:
     """Write switches, wakeups, slices, runtimes and the other tables; exit 1 if the recording is not whole."""
+    from harness.terminal.trace_summary import damage
     from harness.trace import commands
-    from harness.trace.show import damage
 
     output = Output(as_json, quiet)
     with output.view().step("convert", f"Convert {recording}") as watcher:
@@ -68,8 +68,8 @@ def summary(
     as_json: JsonFlag = False,
 ) -> None:
     """Tasks and CPUs in numbers, and whether the recording is sound: run time, switches, preemptions, latency."""
+    from harness.terminal.trace_summary import render
     from harness.trace import commands
-    from harness.trace.show import render
 
     found = commands.summary(recording, formats_from=formats_from)
     _say_what_is_slow()

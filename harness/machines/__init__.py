@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.machines.base import Machine
-from harness.machines.images import uninstall
+from harness.machines.box_install import uninstall
 from harness.machines.registry import Entry as Leftover
 from harness.machines.registry import entries
 from harness.machines.vagrant import VagrantMachine, remove

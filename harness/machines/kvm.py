@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import processes, resources
+from harness import paths, processes
 from harness.boxes import Box
 from harness.errors import MachineError
 from harness.progress import Watcher
@@ -146,7 +146,7 @@ def _host() -> str:
 
 
 def _path() -> Path:
-    return resources.state_dir() / "kvm.json"
+    return paths.state_dir() / "kvm.json"
 
 
 def _load() -> dict[str, dict[str, Any]]:

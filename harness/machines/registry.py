@@ -9,7 +9,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from harness import resources
+from harness import paths
 from harness.errors import MachineError
 
 WAIT_FOR_ORPHANS_S = 15.0
@@ -111,7 +111,7 @@ def end_orphans(settings: Path) -> None:
 
 
 def _root() -> Path:
-    return resources.state_dir() / "machines"
+    return paths.state_dir() / "machines"
 
 
 def _processes() -> list[int]:

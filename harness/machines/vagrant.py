@@ -15,8 +15,8 @@ from harness import processes
 from harness.boxes import Box, names, recipe
 from harness.errors import HostError, MachineError, RemoteError
 from harness.interrupt import unheard
-from harness.machines import hostkey, images, kvm, libvirt, registry, virtualbox
-from harness.machines.commands import QUICK_S, BoundedVagrant
+from harness.machines import box_install, hostkey, kvm, libvirt, registry, virtualbox
+from harness.machines.vagrant_cli import QUICK_S, BoundedVagrant
 from harness.progress import Watcher
 from harness.remote import Host
 from harness.spec import MachineSpec
@@ -101,7 +101,7 @@ class VagrantMachine:
         self._write(settings)
         if built:
             watcher.note(f"handing the box {built.name} to Vagrant and libvirt")
-            installed = images.install(built, vagrant)
+            installed = box_install.install(built, vagrant)
             settings |= {"kernel": installed.kernel, "initrd": installed.initrd, "command_line": self._command_line()}
             self._write(settings)
         self._power_on(vagrant, accelerator, watcher)

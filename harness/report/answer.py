@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from harness.report.contest import Contest, lead, leads_by_arm
-from harness.report.facts import Run
+from harness.report.baseline_comparison import Contest, lead, leads_by_arm
 from harness.report.paired import Paired
+from harness.report.run_facts import Run
 from harness.report.scores import Cell
 from harness.report.svg import element
 from harness.report.text import count, percent, percent_range, points_range

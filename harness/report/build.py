@@ -14,10 +14,10 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.report import answer, contest, figures, rows, text
-from harness.report.facts import Run, read_run
+from harness.report import answer, baseline_comparison, fact_tables, figures, text
 from harness.report.groups import Group, chosen_on_validation, with_online
 from harness.report.recordings import TaskUse
+from harness.report.run_facts import Run, read_run
 from harness.report.scores import METRICS, REGIMES
 from harness.report.timeline import Timeline, timelines
 from harness.report.trials import Trial
@@ -43,7 +43,7 @@ def page(run: Run) -> str:
     """The page as text."""
     drawn = timelines([(trial.name, trial.recording) for trial in run.trials if trial.recording])
     style, scripts = _asset("report.css"), [_asset(name) for name in SCRIPTS]
-    found, tabled = contest.contests(run.groups), with_online(run.groups)
+    found, tabled = baseline_comparison.contests(run.groups), with_online(run.groups)
     return (
         _environment()
         .get_template("page.html.j2")
@@ -56,16 +56,16 @@ def page(run: Run) -> str:
             blocks=rivals(tabled),
             tabled=tabled,
             metrics=scored_metrics(tabled),
-            lead=contest.lead(found),
+            lead=baseline_comparison.lead(found),
             answer=answer.answer(run, found),
             banners=answer.banners(run),
             complete=not answer.incomplete(run),
-            facts=rows.where(run),
-            versions=rows.versions(run),
-            settings=rows.settings(run),
+            facts=fact_tables.where(run),
+            versions=fact_tables.versions(run),
+            settings=fact_tables.settings(run),
             timelines=drawn,
             timeline_meta=json_in_script([one.meta() for one in drawn]),
-            rows=rows.side_by_side(run.trials),
+            rows=fact_tables.side_by_side(run.trials),
             curves=list(curve_panels(run.groups)),
             counted=switches_scored(run.groups),
             caveats=caveats(run.groups),

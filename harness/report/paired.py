@@ -10,7 +10,7 @@ from harness.report.groups import Group
 from harness.report.text import visible
 
 if TYPE_CHECKING:
-    from model.compare import Comparison
+    from model.scoring.compare import Comparison
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ def paired(best: Group, baseline: Group, split: str) -> Paired:
 
     Runs of older versions did not keep what became of each event.
     """
-    from model.compare import compare
     from model.errors import PredictionError
+    from model.scoring.compare import compare
 
     try:
         found = compare(_folders(best), _folders(baseline))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.trace.parquet import Ingested, ingest, load_tables
     from harness.trace.quality import TraceQuality
     from harness.trace.reader import Trace, read
-    from harness.trace.slicing import slices
+    from harness.trace.runqueue.slicer import slices
+    from harness.trace.tables.parquet import Ingested, ingest, load_tables
 
 __all__ = ["Ingested", "Trace", "TraceQuality", "ingest", "load_tables", "read", "slices"]
 

@@ -9,16 +9,16 @@ from typing import Any
 import pyarrow as pa
 
 from harness.progress import Silent, Watcher
-from harness.trace.convert import ALL_TABLES, Converted
-from harness.trace.convert import convert as convert_recording
+from harness.trace.converter import ALL_TABLES, Converted
+from harness.trace.converter import convert as convert_recording
 from harness.trace.export import export as export_recording
-from harness.trace.parquet import write_table
+from harness.trace.export.sched_map_import import Imported, import_sched_map
+from harness.trace.perf_data.recording import located
 from harness.trace.quality import TraceQuality
 from harness.trace.reader import Info, read
-from harness.trace.recording import located
-from harness.trace.sched_map import Imported, import_sched_map
-from harness.trace.slicing import slices_in_pieces
+from harness.trace.runqueue.slicer import slices_in_pieces
 from harness.trace.summary import cpu_summary, task_summary
+from harness.trace.tables.parquet import write_table
 
 
 @dataclass(frozen=True)

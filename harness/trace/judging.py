@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from harness.errors import TraceError
-from harness.trace.engine import Block, Seen
-from harness.trace.header import Header
+from harness.trace.decode.decoder import Block, Seen
+from harness.trace.perf_data.header import Header
+from harness.trace.perf_data.recording import Recording
 from harness.trace.quality import TraceQuality
-from harness.trace.recording import Recording
-from harness.trace.states import StateNames, may_be_shifted
+from harness.trace.tracepoint.task_state import StateNames, may_be_shifted
 
 
 def judge(recording: Recording, seen: Seen, states: StateNames | None, shifted: bool) -> TraceQuality:

@@ -8,10 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.trace.engine import Engine, open_engine
+from harness.trace.decode.decoder import Engine, open_engine
 from harness.trace.judging import demand_whole, is_shifted, judge, state_names
+from harness.trace.perf_data.recording import Recording, located, open_recording
 from harness.trace.quality import TraceQuality
-from harness.trace.recording import Recording, located, open_recording
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -119,7 +119,7 @@ def _tables(engine: Engine, letters: list[str]) -> Callable[[str], pa.Table]:
     """Makes tables of what an engine holds."""
 
     def table(name: str) -> pa.Table:
-        from harness.trace.tables import to_table
+        from harness.trace.tables.schemas import to_table
 
         return to_table(name, engine.block(name), engine.names(), letters)
 

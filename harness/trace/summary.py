@@ -14,13 +14,13 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 
-from harness.trace.columns import column, numbers, texts
-from harness.trace.gather import Array
+from harness.trace.decode.gather import Array
 from harness.trace.reader import Trace
-from harness.trace.states import is_runnable, true_state
-from harness.trace.task_events import NEVER
-from harness.trace.tracker import new_tracker
-from harness.trace.waits import Fed
+from harness.trace.runqueue.task_events import NEVER
+from harness.trace.runqueue.tracker import new_tracker
+from harness.trace.runqueue.waits import Fed
+from harness.trace.tables.columns import column, numbers, texts
+from harness.trace.tracepoint.task_state import is_runnable, true_state
 
 TASK_SCHEMA = pa.schema(
     [

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from model.errors import SettingError
-from model.predictors.protocol import Predictor
+from model.predictor import Predictor
 
 KINDS = {
     "most_frequent": "model.predictors.most_frequent:MostFrequent",
@@ -31,9 +31,9 @@ KINDS = {
     "cfs_replay": "model.predictors.cfs_replay:CfsReplay",
     "eevdf_replay": "model.predictors.eevdf_replay:EevdfReplay",
     "replay_residual": "model.predictors.replay_residual:ReplayResidual",
-    "paper_as_coded": "model.predictors.paper:PaperAsCoded",
-    "paper_as_written": "model.predictors.paper:PaperAsWritten",
-    "paper_corrected": "model.predictors.paper:PaperCorrected",
+    "paper_as_coded": "model.predictors.kernel_oracle:PaperAsCoded",
+    "paper_as_written": "model.predictors.kernel_oracle:PaperAsWritten",
+    "paper_corrected": "model.predictors.kernel_oracle:PaperCorrected",
 }
 
 # Kept to show what was done before; they take minutes and are trained only where they are named.

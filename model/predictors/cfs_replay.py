@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from model.data import Segment
+from model.data.streams import Segment
 from model.limits import demand
-from model.predictors.ranked import Ranked
+from model.predictors.scheduling_policy import Ranked
 from model.replay import events, names
 from model.replay.cfs import Rules
-from model.replay.walk import Walk
+from model.replay.cfs_replay import Walk
 
 LATENCY_MS = (0.1, 1000.0)  # as the kernel lets sched_latency_ns be set
 GRANULARITY_MS = (0.0, 1000.0)  # as it lets sched_wakeup_granularity_ns

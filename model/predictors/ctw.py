@@ -1,4 +1,4 @@
-"""A universal compressor over marks (see `model.context_tree`): it needs to be told neither order nor when to stop."""
+"""A universal compressor over marks (see `model.counts.context_tree`): it needs to be told neither order nor when to stop."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from model.context_tree import ContextTree
-from model.data import Segment
+from model.counts.context_tree import ContextTree
+from model.counts.online import Learner
+from model.counts.slice_table import SliceTable
+from model.data.lags import past_marks
+from model.data.streams import Segment
 from model.density import Histogram
 from model.errors import SettingError
-from model.growing import Learner
-from model.history import past_marks
-from model.predictors.protocol import OnProgress, Prediction
-from model.slice_table import SliceTable
+from model.predictor import OnProgress, Prediction
 
 LONGEST = 16
 SLICE_LAGS = 2

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from model.data import Segment
+from model.data.streams import Segment
 from model.limits import demand
-from model.predictors.ranked import Ranked
+from model.predictors.scheduling_policy import Ranked
 from model.replay import events, kernel, names
-from model.replay.eevdf_walk import EevdfWalks
+from model.replay.eevdf_replay import EevdfWalks
 
 SLICE_MS = (0.1, 1000.0)  # a tenth of a millisecond is the least that the kernel grants a task
 

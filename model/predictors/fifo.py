@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from model.data import Segment
-from model.predictors.ranked import Ranked
+from model.data.streams import Segment
+from model.predictors.scheduling_policy import Ranked
 
 
 class Fifo(Ranked):

@@ -1,10 +1,10 @@
-"""Markov chain of the last few marks, interpolated over all shorter histories (see `model.counts`)."""
+"""Markov chain of the last few marks, interpolated over all shorter histories (see `model.counts.nested`)."""
 
 from __future__ import annotations
 
+from model.counts.online import Learner
 from model.errors import SettingError
-from model.growing import Learner
-from model.predictors.counted import Counted
+from model.predictors.count_based import Counted
 
 LONGEST = 8
 

@@ -1,8 +1,8 @@
-"""A linear recurrence whose gates see the input alone (see `model.cells.LinearGates`)."""
+"""A linear recurrence whose gates see the input alone (see `model.nn.cells.LinearGates`)."""
 
 from __future__ import annotations
 
-from model.cells import LinearGates
+from model.nn.cells import LinearGates
 from model.predictors.recurrent import Recurrent
 
 

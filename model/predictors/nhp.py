@@ -1,8 +1,8 @@
-"""The neural Hawkes process (see `model.intensity.ContinuousLstm`)."""
+"""The neural Hawkes process (see `model.nn.point_processes.ContinuousLstm`)."""
 
 from __future__ import annotations
 
-from model.intensity import ContinuousLstm
+from model.nn.point_processes import ContinuousLstm
 from model.predictors.point_process import PointProcess
 
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from model.data import Segment
+from model.data.streams import Segment
 from model.density import Density, Hedged
-from model.intensity import ContinuousLstm, ExponentialIntensity
-from model.lanes import inputs_of
-from model.network import Inputs
-from model.predictors.protocol import OnProgress, Prediction
+from model.nn.batches import inputs_of
+from model.nn.network import Inputs
+from model.nn.point_processes import ContinuousLstm, ExponentialIntensity
+from model.predictor import OnProgress, Prediction
 from model.predictors.recurrent import WARM_UP, Recurrent
 
 SETTINGS = "hidden learning_rate lanes steps slice_weight max_epochs max_seconds patience seed"

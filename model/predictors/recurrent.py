@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
-from model import train as training
-from model.data import Segment
+from model.data.streams import Segment
 from model.density import LogNormalMixture
 from model.errors import SettingError, StreamError
-from model.journal import Journal
-from model.lanes import Scale, inputs_of, joined
-from model.network import Inputs, Network
-from model.predictors.protocol import OnProgress, Prediction
+from model.nn import trainer as training
+from model.nn.batches import Scale, inputs_of, joined
+from model.nn.network import Inputs, Network
+from model.nn.training_state import Journal
+from model.predictor import OnProgress, Prediction
 from model.ranges import at_least, positive
 
 LEAST = 64  # events in the train and in the validation part

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from model.data import Segment
+from model.data.lags import Past, past_marks
+from model.data.streams import Segment
 from model.errors import SettingError
-from model.history import Past, past_marks
-from model.predictors.counted import Counted, CountedSession
-from model.predictors.protocol import OnProgress, Prediction
+from model.predictor import OnProgress, Prediction
+from model.predictors.count_based import Counted, CountedSession
 
 FURTHEST = 8
 

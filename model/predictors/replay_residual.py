@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.boosted import Boosted
-from model.data import Segment
+from model.data.streams import Segment
 from model.limits import demand
-from model.predictors.protocol import OnProgress, Prediction
-from model.predictors.ranked import Ranked, joined
+from model.predictor import OnProgress, Prediction
+from model.predictors.scheduling_policy import Ranked, joined
+from model.predictors.tree_ensemble import Boosted
 from model.replay import events, names
 from model.replay.candidates import Candidates
 from model.replay.replays import replay_of

@@ -1,8 +1,8 @@
-"""The recurrent marked temporal point process (see `model.intensity.ExponentialIntensity`)."""
+"""The recurrent marked temporal point process (see `model.nn.point_processes.ExponentialIntensity`)."""
 
 from __future__ import annotations
 
-from model.intensity import ExponentialIntensity
+from model.nn.point_processes import ExponentialIntensity
 from model.predictors.point_process import PointProcess
 
 

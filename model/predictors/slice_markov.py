@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from model.counts import STRENGTHS, NestedCounts
-from model.data import STATES, Segment
+from model.counts.nested import STRENGTHS, NestedCounts
+from model.counts.online import Learner
+from model.counts.slice_history import WINDOW, SliceHistory
+from model.data.lags import Past, own_us
+from model.data.streams import STATES, Segment
 from model.errors import SettingError
-from model.growing import Learner
-from model.history import Past, own_us
-from model.predictors.counted import Counted
+from model.predictors.count_based import Counted
 from model.ranges import at_least
-from model.slice_history import WINDOW, SliceHistory
 
 LONGEST = 8
 BINS_TRIED = (2, 4, 8, 16)
@@ -24,7 +24,7 @@ class SliceMarkov(Counted):
     """Up to `max_order` events of history, each as its mark, then its end state and one of `bins` classes of length.
 
     How far back to look, whether to look at the state and length of the event furthest back, and where they are not
-    given the number of classes and the strength (see `model.counts`), are chosen on the validation part.
+    given the number of classes and the strength (see `model.counts.nested`), are chosen on the validation part.
     """
 
     regime = "slices"

@@ -1,8 +1,8 @@
-"""Causal attention over the last events of a stream (see `model.cells.Attention`)."""
+"""Causal attention over the last events of a stream (see `model.nn.cells.Attention`)."""
 
 from __future__ import annotations
 
-from model.cells import HEADS, Attention
+from model.nn.cells import HEADS, Attention
 from model.predictors.recurrent import Recurrent
 
 

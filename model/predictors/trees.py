@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from model.data import Segment
+from model.counts.slice_table import SliceTable
+from model.data.lags import own
+from model.data.streams import Segment
 from model.density import Histogram
-from model.history import own
-from model.predictors.protocol import OnProgress, Prediction
-from model.recency import TRACKED, WINDOW, Tail, features
-from model.slice_table import SliceTable
+from model.predictor import OnProgress, Prediction
+from model.predictors.recency import TRACKED, WINDOW, Tail, features
 
 SLICE_LAGS = 2
 

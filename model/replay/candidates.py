@@ -8,10 +8,10 @@ from typing import Protocol
 
 import numpy as np
 
-from model.data import Segment, Stream
-from model.ranking import Ranking
+from model.data.streams import Segment, Stream
 from model.replay.events import FORK, WAKEUP, Events, still_runnable
 from model.replay.names import Names
+from model.replay.ranking import Ranking
 from model.replay.threads import REAL_TIME, is_kernel_thread
 
 # Of a task and of the entity of the top queue that it belongs to; virtual microseconds from the queue's average (EEVDF)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model import tables
-from model.data import STATES, Stream
+from model.data import parquet
+from model.data.streams import STATES, Stream
 from model.errors import StreamError
 
 RUNTIME, WAKEUP, FORK, SWITCH = 0, 1, 2, 3  # the order in which events of one nanosecond are taken
@@ -48,8 +48,8 @@ def _switches(stream: Stream, stop: int) -> list[np.ndarray]:
 
 
 def _wakeups(stream: Stream) -> list[np.ndarray]:
-    table = tables.read(stream.folder, "wakeups")
-    kind = np.array(tables.texts(table, "kind"), dtype=object)
+    table = parquet.read(stream.folder, "wakeups")
+    kind = np.array(parquet.texts(table, "kind"), dtype=object)
     # `waking` comes when a task is chosen to wake, `wakeup` when it is queued; a recording has either or both.
     woken = kind == ("waking" if "waking" in kind else "wakeup")
     keep = (woken | (kind == "wakeup_new")) & (table["target_cpu"].to_numpy() == stream.cpu)
@@ -60,7 +60,7 @@ def _wakeups(stream: Stream) -> list[np.ndarray]:
 
 
 def _runtimes(stream: Stream) -> list[np.ndarray]:
-    table = tables.read(stream.folder, "runtimes")
+    table = parquet.read(stream.folder, "runtimes")
     keep = table["cpu"].to_numpy() == stream.cpu
     vruntime = table["vruntime_ns"].fill_null(-1).to_numpy()[keep].astype(np.int64)
     time_ns, tid, run = (table[name].to_numpy()[keep].astype(np.int64) for name in ("time_ns", "tid", "runtime_ns"))
@@ -69,7 +69,7 @@ def _runtimes(stream: Stream) -> list[np.ndarray]:
 
 def has_vruntime(stream: Stream) -> bool:
     """Whether a recording's accounted run times say a vruntime; so do those of kernels before 6.8."""
-    table = tables.read(stream.folder, "runtimes")
+    table = parquet.read(stream.folder, "runtimes")
     return not len(table) or table["vruntime_ns"].null_count < len(table)
 
 

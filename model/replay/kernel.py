@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from model.data import Stream
+from model.data.streams import Stream
 from model.replay import events
 from model.replay.eevdf_queue import Rules
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model import tables
+from model.data import parquet
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,6 @@ def _told(
     folder: Path, table_name: str, time: str, delay_ns: int
 ) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
     """The names that occur in a table, and (n,) which of them each row says of which tid from when on."""
-    table = tables.read(folder, table_name)
-    texts, code = tables.coded(table, "comm")
+    table = parquet.read(folder, table_name)
+    texts, code = parquet.coded(table, "comm")
     return texts, code, table["tid"].to_numpy().astype(np.int64), table[time].to_numpy().astype(np.int64) + delay_ns

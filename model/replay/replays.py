@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from model.data import Stream
+from model.data.streams import Stream
 from model.replay import cfs, kernel
 from model.replay.candidates import Replay
-from model.replay.eevdf_walk import EevdfWalks
+from model.replay.cfs_replay import Walk
+from model.replay.eevdf_replay import EevdfWalks
 from model.replay.names import Names
-from model.replay.walk import Walk
 
 BUDDIES_KEPT_SINCE = (5, 14)  # kernels before forget a buddy whenever it is picked
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from harness.loads import KINDS
-from harness.resources import data_dir
+from harness.paths import data_dir
 
 
 @pytest.fixture(params=sorted(KINDS))

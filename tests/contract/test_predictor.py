@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model import checkpoint, data, synthetic
+from model import checkpoint
 from model.checkpoint import Checkpoint
-from model.data import Segment, Stream
-from model.marks import UNKNOWN
+from model.data import streams, synthetic
+from model.data.marks import UNKNOWN
+from model.data.streams import Segment, Stream
+from model.predictor import REGIMES, Learns, Predictor, unwatched
 from model.predictors import KINDS, REPRODUCTIONS, create, find, installed
-from model.predictors.protocol import REGIMES, Learns, Predictor, unwatched
 
 SMALL: dict[str, dict[str, object]] = {
     "lstm": {"hidden": 8, "max_epochs": 2},
@@ -33,15 +34,15 @@ def made(kind: str, seed: int = 0) -> Predictor:
 
 
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> data.Dataset:
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> streams.Dataset:
     folder = tmp_path_factory.mktemp("known") / "000_known"
     synthetic.write(folder, synthetic.Source(tasks=4, seed=5), events=3_000)
-    return data.load([folder])
+    return streams.load([folder])
 
 
 # What an extra brings is held to the rules wherever it is installed.
 @pytest.fixture(scope="module", params=[kind for kind in KINDS if installed(kind)])
-def fitted(request: pytest.FixtureRequest, dataset: data.Dataset) -> tuple[str, Predictor]:
+def fitted(request: pytest.FixtureRequest, dataset: streams.Dataset) -> tuple[str, Predictor]:
     predictor = made(request.param)
     predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
     return request.param, predictor
@@ -70,7 +71,7 @@ def test_it_names_its_regime(fitted: tuple[str, Predictor]) -> None:
     assert fitted[1].regime in REGIMES
 
 
-def test_probabilities_are_positive_and_add_up(fitted: tuple[str, Predictor], dataset: data.Dataset) -> None:
+def test_probabilities_are_positive_and_add_up(fitted: tuple[str, Predictor], dataset: streams.Dataset) -> None:
     test = dataset.test[0]
     probability = np.exp(fitted[1].predict(test).log_probs)
     assert probability.shape == (len(test), len(dataset.vocabulary))
@@ -78,7 +79,7 @@ def test_probabilities_are_positive_and_add_up(fitted: tuple[str, Predictor], da
     assert probability.sum(axis=1) == pytest.approx(1, abs=1e-6)
 
 
-def test_slice_densities_are_densities(fitted: tuple[str, Predictor], dataset: data.Dataset) -> None:
+def test_slice_densities_are_densities(fitted: tuple[str, Predictor], dataset: streams.Dataset) -> None:
     test = dataset.test[0]
     density = fitted[1].predict(test).dt
     low, median, high = (density.quantile(share) for share in (0.1, 0.5, 0.9))
@@ -89,7 +90,7 @@ def test_slice_densities_are_densities(fitted: tuple[str, Predictor], dataset: d
     assert np.isfinite(density.log_pdf(test.of(test.stream.slice_us()))).all()
 
 
-def test_no_look_ahead(fitted: tuple[str, Predictor], dataset: data.Dataset) -> None:
+def test_no_look_ahead(fitted: tuple[str, Predictor], dataset: streams.Dataset) -> None:
     test = dataset.test[0]
     event = test.start + 100
     seen = Segment(test.stream, test.start, event + 1)
@@ -101,7 +102,7 @@ def test_no_look_ahead(fitted: tuple[str, Predictor], dataset: data.Dataset) -> 
 
 
 def test_what_was_predicted_does_not_depend_on_how_much_is_asked_for(
-    fitted: tuple[str, Predictor], dataset: data.Dataset
+    fitted: tuple[str, Predictor], dataset: streams.Dataset
 ) -> None:
     test = dataset.test[0]
     whole = fitted[1].predict(test).log_probs[:50]
@@ -109,12 +110,14 @@ def test_what_was_predicted_does_not_depend_on_how_much_is_asked_for(
     assert whole == pytest.approx(part, abs=1e-5)
 
 
-def test_the_first_event_of_a_recording_can_be_predicted(fitted: tuple[str, Predictor], dataset: data.Dataset) -> None:
+def test_the_first_event_of_a_recording_can_be_predicted(
+    fitted: tuple[str, Predictor], dataset: streams.Dataset
+) -> None:
     assert np.isfinite(fitted[1].predict(Segment(dataset.train[0].stream, 0, 3)).log_probs).all()
 
 
 def test_tasks_that_were_never_seen_are_foreseen_with_some_probability_and_do_no_harm(
-    fitted: tuple[str, Predictor], dataset: data.Dataset
+    fitted: tuple[str, Predictor], dataset: streams.Dataset
 ) -> None:
     test = dataset.test[0]
     mark, event = test.stream.mark.copy(), test.start + 20
@@ -126,7 +129,9 @@ def test_tasks_that_were_never_seen_are_foreseen_with_some_probability_and_do_no
     assert np.isfinite(found.dt.quantile(0.5)).all()
 
 
-def test_a_stored_predictor_says_the_same(fitted: tuple[str, Predictor], dataset: data.Dataset, tmp_path: Path) -> None:
+def test_a_stored_predictor_says_the_same(
+    fitted: tuple[str, Predictor], dataset: streams.Dataset, tmp_path: Path
+) -> None:
     kind, predictor = fitted
     checkpoint.save(tmp_path, Checkpoint(predictor, kind, dataset.vocabulary, "task", {}))
     test, again = dataset.test[0], checkpoint.load(tmp_path).predictor
@@ -137,7 +142,7 @@ def test_a_stored_predictor_says_the_same(fitted: tuple[str, Predictor], dataset
     assert np.array_equal(left.dt.log_pdf(dt), right.dt.log_pdf(dt))
 
 
-def test_the_same_seed_learns_the_same(fitted: tuple[str, Predictor], dataset: data.Dataset) -> None:
+def test_the_same_seed_learns_the_same(fitted: tuple[str, Predictor], dataset: streams.Dataset) -> None:
     kind, predictor = fitted
     again = made(kind)
     again.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
@@ -152,7 +157,7 @@ def online(fitted: tuple[str, Predictor]) -> Predictor:
     return fitted[1].learner()  # type: ignore[return-value]
 
 
-def test_who_learns_on_does_not_look_ahead_either(fitted: tuple[str, Predictor], dataset: data.Dataset) -> None:
+def test_who_learns_on_does_not_look_ahead_either(fitted: tuple[str, Predictor], dataset: streams.Dataset) -> None:
     test = dataset.test[0]
     event = test.start + 100
     seen = Segment(test.stream, test.start, event + 1)
@@ -164,7 +169,7 @@ def test_who_learns_on_does_not_look_ahead_either(fitted: tuple[str, Predictor],
 
 
 def test_who_learns_on_does_so_across_the_parts_it_is_asked_for_and_begins_anew_elsewhere(
-    fitted: tuple[str, Predictor], dataset: data.Dataset
+    fitted: tuple[str, Predictor], dataset: streams.Dataset
 ) -> None:
     stream, start = dataset.test[0].stream, dataset.test[0].start
     whole, first, second = (
@@ -177,7 +182,7 @@ def test_who_learns_on_does_so_across_the_parts_it_is_asked_for_and_begins_anew_
 
 
 def test_predicting_teaches_nothing_and_learning_on_leaves_what_was_fitted(
-    fitted: tuple[str, Predictor], dataset: data.Dataset
+    fitted: tuple[str, Predictor], dataset: streams.Dataset
 ) -> None:
     part = Segment(dataset.test[0].stream, dataset.test[0].start, dataset.test[0].start + 60)
     before = fitted[1].predict(part).log_probs
@@ -188,7 +193,7 @@ def test_predicting_teaches_nothing_and_learning_on_leaves_what_was_fitted(
         assert learned_on[0] == pytest.approx(before[0])
 
 
-def test_a_session_may_begin_with_a_recording(fitted: tuple[str, Predictor], dataset: data.Dataset) -> None:
+def test_a_session_may_begin_with_a_recording(fitted: tuple[str, Predictor], dataset: streams.Dataset) -> None:
     stream = dataset.train[0].stream
     session = fitted[1].session(Segment(stream, 0, len(stream)))
     if session is None:
@@ -200,7 +205,7 @@ def test_a_session_may_begin_with_a_recording(fitted: tuple[str, Predictor], dat
         session.push(1, 20.0, 2)
 
 
-def test_a_session_walks_as_predict_does(fitted: tuple[str, Predictor], dataset: data.Dataset) -> None:
+def test_a_session_walks_as_predict_does(fitted: tuple[str, Predictor], dataset: streams.Dataset) -> None:
     predictor, test = fitted[1], dataset.test[0]
     session = predictor.session(test)
     assert (session is None) == (predictor.regime == "runqueue")

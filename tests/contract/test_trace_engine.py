@@ -15,11 +15,11 @@ from command_line import LIMIT_S
 
 import harness.trace
 from harness.errors import TraceError
-from harness.trace.convert import ALL_TABLES, convert
-from harness.trace.engine import PADDING, Engine, open_engine
+from harness.trace.converter import ALL_TABLES, convert
+from harness.trace.decode.decoder import PADDING, Engine, open_engine
 from harness.trace.native.library import VARIABLE
-from harness.trace.recording import Recording, open_recording
-from harness.trace.tables import EVENT_TABLES
+from harness.trace.perf_data.recording import Recording, open_recording
+from harness.trace.tables.schemas import EVENT_TABLES
 
 DATA = Path(__file__).parents[1] / "data"
 TIME = 32  # where each of its samples has its time

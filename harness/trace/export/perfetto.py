@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import Trace as PerfettoTrace
 
-from harness.trace.columns import codes, numbers, texts
+from harness.trace.decode.gather import Array
 from harness.trace.files import whole_file
-from harness.trace.gather import Array
 from harness.trace.reader import Trace, read
-from harness.trace.states import true_state
+from harness.trace.tables.columns import codes, numbers, texts
+from harness.trace.tracepoint.task_state import true_state
 
 _BATCH = 50_000  # switches in a packet
 # the numbers of include/linux/sched.h since 4.14, which Perfetto reads prev_state by

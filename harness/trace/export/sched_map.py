@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.trace.columns import codes, numbers, texts
-from harness.trace.comms import to_bytes
 from harness.trace.files import whole_file
 from harness.trace.reader import Trace, read
+from harness.trace.tables.columns import codes, numbers, texts
+from harness.trace.tracepoint.comm import to_bytes
 
 _BATCH = 10_000  # lines written at a time
 

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pc_csv
 import pyarrow.parquet as pq
 
-from harness.trace.convert import convert
+from harness.trace.converter import convert
 from harness.trace.files import whole_file
 from harness.writing import make_folder, writing
 

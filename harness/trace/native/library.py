@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.errors import HostError
-from harness.resources import cache_dir
+from harness.paths import cache_dir
 from harness.trace.native import build
 
 VARIABLE = "HARNESS_NATIVE"

@@ -1,4 +1,4 @@
-/* Which tasks wait at each switch. The rules are those of harness/trace/slicing.py. */
+/* Which tasks wait at each switch. The rules are those of harness/trace/runqueue/slicer.py. */
 #include "slices.h"
 
 #include <stdlib.h>

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from harness import boxes
-from harness.boxes import builder, store
-from harness.boxes.store import Box
+from harness.boxes import builder
+from harness.boxes import cache as cache_module
+from harness.boxes.cache import Box
 from harness.errors import BoxError, HostError
 from harness.hashing import sha256
 from harness.progress import Silent
@@ -21,31 +22,31 @@ from harness.progress import Silent
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    store.root().mkdir(parents=True)
+    cache_module.root().mkdir(parents=True)
     return tmp_path / "cache"
 
 
 def put(name: str = "debian-12", digest: str = "") -> Box:
     """A box as the builder leaves it, with little in it."""
-    digest = digest or store.digest(boxes.recipe(name))
-    folder = store.root() / digest
+    digest = digest or cache_module.digest(boxes.recipe(name))
+    folder = cache_module.root() / digest
     folder.mkdir()
-    for part in (*store.PARTS, "box.img"):
+    for part in (*cache_module.PARTS, "box.img"):
         (folder / part).write_bytes(f"{name} {part}".encode())
     box = Box(name, digest, "6.1.0-56-cloud-amd64", "root=/dev/vda", "libvirt", folder)
-    store.write_manifest(folder, box)
+    cache_module.write_manifest(folder, box)
     return box
 
 
 def test_a_box_is_found_again_as_it_was_put() -> None:
     box = put()
-    assert store.find("debian-12", box.digest) == box
+    assert cache_module.find("debian-12", box.digest) == box
 
 
 def test_a_folder_without_its_description_is_never_taken_for_a_box() -> None:
     box = put()
     (box.folder / "box.json").unlink()
-    assert store.find("debian-12", box.digest) is None
+    assert cache_module.find("debian-12", box.digest) is None
     assert boxes.ls() == []
 
 
@@ -56,11 +57,11 @@ def test_a_cached_box_is_used_without_building_anything() -> None:
 
 def test_a_changed_recipe_has_another_digest() -> None:
     plain = boxes.recipe("debian-12")
-    assert store.digest(plain) != store.digest(plain.model_copy(update={"disk_gb": 7}))
+    assert cache_module.digest(plain) != cache_module.digest(plain.model_copy(update={"disk_gb": 7}))
 
 
 def test_every_file_that_decides_what_a_guest_becomes_is_in_the_digest() -> None:
-    told = {path.name for path in store.builder_files()}
+    told = {path.name for path in cache_module.builder_files()}
     assert {"builder.py", "rootfs.py", "recipes.py", "finish.sh", "image.sh", "harness-keys", "sshd_config"} <= told
 
 
@@ -117,8 +118,11 @@ def test_two_digests_of_one_recipe_have_different_names_in_vagrant() -> None:
 
 def test_what_a_killed_build_left_is_swept_and_what_a_live_one_works_in_is_kept(tmp_path: Path) -> None:
     dead, uid = 2**22 + 1, os.getuid()  # beyond the largest process number there can be
-    gone = [tmp_path / f"harness-box-{uid}-{dead}-abc", store.root() / f".new-0123456789ab-{dead}-abc"]
-    kept = [tmp_path / f"harness-box-{uid}-{os.getpid()}-abc", store.root() / f".new-0123456789ab-{os.getpid()}-abc"]
+    gone = [tmp_path / f"harness-box-{uid}-{dead}-abc", cache_module.root() / f".new-0123456789ab-{dead}-abc"]
+    kept = [
+        tmp_path / f"harness-box-{uid}-{os.getpid()}-abc",
+        cache_module.root() / f".new-0123456789ab-{os.getpid()}-abc",
+    ]
     for folder in (*gone, *kept):
         folder.mkdir()
     builder.sweep()
@@ -147,12 +151,12 @@ def test_a_build_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: p
         boxes.build(recipe, Silent())
     assert "E: the suite cannot be reached" in caught.value.what
     assert "suite cannot be reached" in Path(str(caught.value.log)).read_text(encoding="utf-8")
-    assert store.find("debian-12", store.digest(recipe)) is None
+    assert cache_module.find("debian-12", cache_module.digest(recipe)) is None
     assert list(tmp_path.glob("harness-box-*")) == []
-    assert list(store.root().glob(".new-*")) == []
+    assert list(cache_module.root().glob(".new-*")) == []
 
 
 def test_the_description_names_every_part_with_its_hash() -> None:
     box = put()
     parts = json.loads((box.folder / "box.json").read_text(encoding="utf-8"))["parts"]
-    assert parts == {name: sha256(box.folder / name) for name in (*store.PARTS, "box.img")}
+    assert parts == {name: sha256(box.folder / name) for name in (*cache_module.PARTS, "box.img")}

@@ -15,7 +15,7 @@ from harness.campaign import Campaign
 from harness.interrupt import STOP_SIGNALS
 from harness.progress import View
 from harness.store import RunFolder
-from harness.views import PlainView
+from harness.terminal.progress import PlainView
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from harness.errors import HarnessError
 from harness.plan import Trial
 from harness.progress import Watcher
 from harness.provision import ProvisionReport
-from harness.recording import Tools
+from harness.recorder import Tools
 from harness.remote import Host
 from harness.spec import MachineSpec
 from harness.trace import ingest

@@ -17,12 +17,12 @@ import pytest
 from command_line import LIMIT_S
 from fakes import BAD, GOOD, HOPELESS, FakeMachine, World
 
-from harness import engine, machines, recording, report
+from harness import machines, recorder, report, workers
 from harness.errors import BoxError, GuestError, HostError, Interrupted, LockedError, RemoteError, TrialError
 from harness.remote import Host
 from harness.store import RunFolder
 from harness.store import folder as folder_module
-from harness.views import PlainView
+from harness.terminal.progress import PlainView
 
 Start = Callable[..., Any]
 STOPPED = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
@@ -390,7 +390,7 @@ def test_a_step_whose_files_cannot_be_written_down_has_failed(
 
 def test_the_ssh_command_of_a_kept_machine_works_in_a_folder_with_a_space(tmp_path: Path) -> None:
     known = tmp_path / "my runs" / "known_hosts"
-    told = shlex.split(recording._ssh(Host("192.0.2.1", 22, "vagrant", tmp_path / "my runs" / "key", known, "guest")))
+    told = shlex.split(recorder._ssh(Host("192.0.2.1", 22, "vagrant", tmp_path / "my runs" / "key", known, "guest")))
     assert told[told.index("-i") + 1] == str(tmp_path / "my runs" / "key")
     assert told[told.index("-o") + 1] == f'UserKnownHostsFile="{known}"'
 
@@ -400,8 +400,8 @@ def test_a_stop_while_models_are_trained_leaves_none_under_way(start: Start, mon
         yield next(iter(spread(*arguments, **named)))
         os.kill(os.getpid(), signal.SIGTERM)
 
-    spread = engine.spread
-    monkeypatch.setattr(engine, "spread", one_and_then_stop)
+    spread = workers.spread
+    monkeypatch.setattr(workers, "spread", one_and_then_stop)
     campaign, folder = start(model={"predictors": ["most_frequent", "markov"], "seeds": [0]})
     with pytest.raises(Interrupted):
         campaign.run()

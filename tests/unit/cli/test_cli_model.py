@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from command_line import harness
 
-from model import synthetic
+from model.data import synthetic
 from model.jobs import Job, run
 
 

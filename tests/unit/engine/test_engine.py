@@ -12,7 +12,7 @@ import pytest
 import waiting
 import workloads
 
-from harness import engine
+from harness import workers
 from harness.errors import ModelError
 
 HERE = Path(__file__).parent
@@ -29,7 +29,7 @@ if __name__ == "__main__":
 def test_every_job_gives_its_answer_and_its_progress_is_heard() -> None:
     heard: list[tuple[str, float, float | None, str]] = []
     jobs = [(str(number), number) for number in range(4)]
-    answers = dict(engine.spread(jobs, workloads.double, workers=2, heard=lambda *told: heard.append(told)))
+    answers = dict(workers.spread(jobs, workloads.double, workers=2, heard=lambda *told: heard.append(told)))
     assert answers == {"0": 0, "1": 2, "2": 4, "3": 6}
     assert sorted(heard) == [(str(number), 1, 2, f"doubling {number}") for number in range(4)]
 
@@ -40,31 +40,31 @@ def test_who_cannot_hear_does_not_hold_up_those_who_tell_and_is_an_error_at_the_
 
     answers = []
     with pytest.raises(OSError, match="the terminal is gone"):
-        answers.extend(engine.spread([("a", 3_000), ("b", 2)], workloads.tell_often, workers=1, heard=deaf))
+        answers.extend(workers.spread([("a", 3_000), ("b", 2)], workloads.tell_often, workers=1, heard=deaf))
     assert sorted(answers) == [("a", 3_000), ("b", 2)]
 
 
 def test_one_job_that_fails_does_not_end_the_others() -> None:
-    answers = dict(engine.spread([(str(n), n) for n in (2, 3, 4)], workloads.fail_on_three, workers=1))
+    answers = dict(workers.spread([(str(n), n) for n in (2, 3, 4)], workloads.fail_on_three, workers=1))
     assert (answers["2"], answers["4"]) == (4, 8)
     assert isinstance(answers["3"], ValueError)
 
 
 def test_a_worker_that_is_killed_is_an_error_and_not_a_hang() -> None:
     with pytest.raises(ModelError, match="a worker process died"):
-        list(engine.spread([("a", 1)], workloads.die, workers=1))
+        list(workers.spread([("a", 1)], workloads.die, workers=1))
 
 
 def test_workers_use_one_thread_each_and_the_environment_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    assert dict(engine.spread([("a", 1)], workloads.threads, workers=1)) == {"a": "1"}
+    assert dict(workers.spread([("a", 1)], workloads.threads, workers=1)) == {"a": "1"}
     assert "OMP_NUM_THREADS" not in os.environ
 
 
 def test_leaving_early_ends_the_workers(tmp_path: Path) -> None:
     told = tmp_path / "pid"
     jobs = [("slow", str(told)), ("fast", str(tmp_path / "x" / "y"))]
-    spread = engine.spread(jobs, workloads.tell_pid_and_sleep, workers=2)
+    spread = workers.spread(jobs, workloads.tell_pid_and_sleep, workers=2)
     name, answer = next(iter(spread))
     assert (name, type(answer)) == ("fast", FileNotFoundError)
     worker = waiting.until(lambda: waiting.number_in(told))

@@ -6,7 +6,7 @@ import os
 import signal
 import time
 
-from harness.engine import Report
+from harness.workers import Report
 
 
 def double(number: int, report: Report) -> int:

@@ -19,8 +19,8 @@ import waiting
 
 from harness import provision
 from harness.errors import ProvisionError, RemoteError
+from harness.paths import data_dir
 from harness.progress import Silent
-from harness.resources import data_dir
 
 
 class Notes(Silent):

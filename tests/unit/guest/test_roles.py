@@ -27,7 +27,7 @@ from command_line import LIMIT_S
 
 from harness import trial
 from harness.loads import KINDS
-from harness.resources import data_dir
+from harness.paths import data_dir
 
 ANSIBLE = data_dir("ansible")
 FACTS: dict[str, dict[str, str]] = {

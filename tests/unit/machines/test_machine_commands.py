@@ -10,8 +10,8 @@ import waiting
 
 from harness import processes
 from harness.errors import HostError, MachineError
-from harness.machines import commands
-from harness.machines.commands import BoundedVagrant
+from harness.machines import vagrant_cli
+from harness.machines.vagrant_cli import BoundedVagrant
 
 
 @pytest.fixture
@@ -119,10 +119,10 @@ def test_vagrant_is_told_the_settings_and_the_folder_of_this_campaign_alone(
 
 
 def test_the_home_of_vagrant_with_its_plugins_stays_the_one_of_the_user(tmp_path: Path) -> None:
-    told = commands.environment(tmp_path / "s", tmp_path / "d", {"VAGRANT_HOME": "/home/me/.vagrant.d"})
+    told = vagrant_cli.environment(tmp_path / "s", tmp_path / "d", {"VAGRANT_HOME": "/home/me/.vagrant.d"})
     assert told["VAGRANT_HOME"] == "/home/me/.vagrant.d"
 
 
 def test_the_reason_is_what_vagrant_says_outside_its_progress_lines() -> None:
     output = "\x1b[0;31m==> vm: Creating domain\x1b[0m\n    vm: SSH address: 1.2.3.4\nName in use.\nChoose another.\n"
-    assert commands.reason(output) == "Name in use. Choose another."
+    assert vagrant_cli.reason(output) == "Name in use. Choose another."

@@ -8,21 +8,21 @@ from pathlib import Path
 import pytest
 
 from harness import boxes, machines
-from harness.boxes import Box, store
+from harness.boxes import Box, cache
 from harness.errors import MachineError
-from harness.machines import images, registry
+from harness.machines import box_install, registry
 
 
 @pytest.fixture
 def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Box:
     for name in ("HARNESS_CACHE", "HARNESS_STATE", "VAGRANT_HOME"):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
-    folder = store.root() / "0123456789abcdef"
+    folder = cache.root() / "0123456789abcdef"
     folder.mkdir(parents=True)
-    for part in (*store.PARTS, "box.img"):
+    for part in (*cache.PARTS, "box.img"):
         (folder / part).write_bytes(part.encode())
     made = Box("debian-12", folder.name, "6.1.0-0-amd64", "console=ttyS0", "libvirt", folder)
-    store.write_manifest(folder, made)
+    cache.write_manifest(folder, made)
     return made
 
 
@@ -44,4 +44,4 @@ def test_machines_made_from_other_boxes_do_not_matter(box: Box, settings: str | 
     registry.record("harness-1-vm", "libvirt", machine)
     if settings is not None:
         (machine / "settings.json").write_text(settings)
-    assert images.users(box) == []
+    assert box_install.users(box) == []

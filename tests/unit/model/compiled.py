@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model.data import Stream
+from model.data.streams import Stream
 
 STRICT = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from model import data, synthetic
+from model.data import streams, synthetic
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +24,6 @@ def recording(source: synthetic.Source, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture(scope="session")
-def dataset(recording: Path) -> data.Dataset:
+def dataset(recording: Path) -> streams.Dataset:
     """The recording, cut."""
-    return data.load([recording], mark="task")
+    return streams.load([recording], mark="task")

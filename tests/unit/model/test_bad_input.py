@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import model
-from model import apply, checkpoint, jobs, predictors, sources, synthetic
+from model import checkpoint, jobs, predict, predictors
+from model.data import find_recordings, synthetic
 from model.errors import CheckpointError, PredictionError, SettingError, StreamError
 from model.jobs import Job
 from model.predictors import create
@@ -62,7 +63,7 @@ def test_tasks_that_were_never_learned_are_scored_as_unknown(
 ) -> None:
     synthetic.write(tmp_path / "plain", source, 2_000)
     strangers = rewritten(tmp_path / "plain", tmp_path / "strangers", comm="stranger")
-    scored = apply.scores(stored, [strangers])
+    scored = predict.scores(stored, [strangers])
     assert scored["share_unknown"] == 1
     assert scored["overall"]["top1"] == 0  # to bet on a stranger names no task
     assert np.isfinite(scored["overall"]["bits_per_switch"])
@@ -73,7 +74,7 @@ def test_kernels_may_differ_neither_on_one_side_nor_between_both(recording: Path
         folder = rewritten(recording, tmp_path / name)
         (folder / "guest.json").write_text(json.dumps({"facts": {"kernel": kernel}}))
     with pytest.raises(StreamError, match=r"several kernels \(5\.10 in a; 6\.1 in b\)"):
-        sources.recordings([tmp_path / "a", tmp_path / "b"])
+        find_recordings.recordings([tmp_path / "a", tmp_path / "b"])
 
 
 def test_weights_that_are_a_pickle_are_not_loaded(copied: Path) -> None:

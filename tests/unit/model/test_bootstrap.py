@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model.bootstrap import Blocks, apart_over_seeds, blocks_of, interval, lengths_of, over_seeds
+from model.scoring.bootstrap import Blocks, apart_over_seeds, blocks_of, interval, lengths_of, over_seeds
 
 
 def test_the_interval_holds_the_mean_and_shrinks_with_more_events() -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness import show
-from model import apply, caveats, jobs, seeds, splits
+from harness.terminal import tables
+from model import jobs, predict
 from model.jobs import Job
+from model.scoring import caveats, folds, seeds
 
 SPLIT = (0.7, 0.15, 0.15)
 
@@ -50,11 +51,11 @@ def test_the_scores_say_it_where_they_are_stored_shown_and_put_together(recordin
         out = tmp_path / kind
         told[kind] = jobs.run(Job((old,), kind, 0, "task", SPLIT, out))
         assert json.loads((out / "scores.json").read_text())["caveat"] == told[kind]["caveat"]
-        assert apply.scores(out, [old])["caveat"] == told[kind]["caveat"]
-        assert splits.summarise(seeds.summarise([{**told[kind], "fold": "a"}]))[0]["caveat"] == told[kind]["caveat"]
+        assert predict.scores(out, [old])["caveat"] == told[kind]["caveat"]
+        assert folds.summarise(seeds.summarise([{**told[kind], "fold": "a"}]))[0]["caveat"] == told[kind]["caveat"]
     assert told["markov"]["caveat"] is None
     assert "Linux 4.19 knows some of the future" in told["fifo"]["caveat"]
     for kinds, said in ((("fifo", "markov"), 1), (("fifo", "fifo"), 1), (("markov",), 0)):
         console = Console(width=300, record=True, quiet=False, file=(tmp_path / "shown").open("w"))
-        console.print(show.scores_of([seeds.together([told[kind]]) for kind in kinds]))
+        console.print(tables.scores_of([seeds.together([told[kind]]) for kind in kinds]))
         assert console.export_text().count("knows some of the future") == said

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from model import cells
-from model.cells import AT_ONCE, Attention, AttentionLayer
+from model.nn import cells
+from model.nn.cells import AT_ONCE, Attention, AttentionLayer
 
 
 @pytest.fixture

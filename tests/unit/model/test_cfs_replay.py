@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from model import data
+from model.data import streams
 from model.errors import StreamError, TableError
 from model.predictors.cfs_replay import CfsReplay
 from model.predictors.fifo import Fifo
@@ -128,8 +128,8 @@ def test_weights_follow_the_nice_value(prio: int, weight: int) -> None:
 
 def share_right(predictor: CfsReplay | Fifo, folder: Path) -> tuple[float, int]:
     """Of the contested switches of a recording, the share whose task came first, and how many there are."""
-    stream = data.load([folder]).train[0].stream
-    order = predictor.order(data.Segment(stream, 0, len(stream)))
+    stream = streams.load([folder]).train[0].stream
+    order = predictor.order(streams.Segment(stream, 0, len(stream)))
     right = np.array([each[0] == tid for each, tid in zip(order, stream.tid, strict=True)])
     return float(right[stream.contested].mean()), int(stream.contested.sum())
 
@@ -149,15 +149,15 @@ def test_the_replay_foresees_an_older_kernel_whose_tasks_are_in_one_queue() -> N
 
 
 def test_the_replay_knows_nothing_of_the_future(tmp_path: Path) -> None:
-    stream = data.load([GUEST]).train[0].stream
+    stream = streams.load([GUEST]).train[0].stream
     end = 1500
-    whole = CfsReplay().order(data.Segment(stream, 0, len(stream)))[:end]
+    whole = CfsReplay().order(streams.Segment(stream, 0, len(stream)))[:end]
     for name, column in (("slices", "start_ns"), ("wakeups", "time_ns"), ("runtimes", "time_ns")):
         table = pq.read_table(GUEST / f"{name}.parquet")
         past = table.filter(pc.less_equal(table[column], int(stream.start_ns[end - 1])))
         pq.write_table(past, tmp_path / f"{name}.parquet")
-    cut = data.load([tmp_path]).train[0].stream
-    assert CfsReplay().order(data.Segment(cut, 0, end)) == whole
+    cut = streams.load([tmp_path]).train[0].stream
+    assert CfsReplay().order(streams.Segment(cut, 0, end)) == whole
 
 
 def test_a_recording_without_run_times_is_refused(tmp_path: Path) -> None:

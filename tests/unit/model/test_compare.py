@@ -7,11 +7,13 @@ import pyarrow.parquet as pq
 import pytest
 from scipy import stats
 
-from model import compare, jobs, synthetic
-from model.bootstrap import Blocks, interval
-from model.compare import Comparison
+from model import jobs
+from model.data import synthetic
 from model.errors import SettingError, StreamError, TableError
 from model.jobs import Job
+from model.scoring import compare
+from model.scoring.bootstrap import Blocks, interval
+from model.scoring.compare import Comparison
 
 
 def scored(recording: Path, out: Path, order: int) -> Path:

@@ -6,10 +6,11 @@ import itertools
 import numpy as np
 import pytest
 
-from model import data, evaluate, synthetic
-from model.context_tree import PRIOR, ContextTree
+from model.counts.context_tree import PRIOR, ContextTree
+from model.data import streams, synthetic
+from model.predictor import unwatched
 from model.predictors import create
-from model.predictors.protocol import unwatched
+from model.scoring import scores
 
 
 def sequence_probability(tree: ContextTree, symbols: list[int]) -> float:
@@ -56,21 +57,21 @@ def test_a_tree_above_another_leaves_it_alone() -> None:
     assert above.probabilities([1, 0])[1] > before[1] + 0.2
 
 
-def test_it_finds_the_order_of_a_source_by_itself(dataset: data.Dataset, source: synthetic.Source) -> None:
+def test_it_finds_the_order_of_a_source_by_itself(dataset: streams.Dataset, source: synthetic.Source) -> None:
     ctw = create("ctw", {"depth": 6})
     ctw.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
-    overall = evaluate.scores(evaluate.outcomes(ctw, dataset.test))["overall"]
+    overall = scores.scores(scores.outcomes(ctw, dataset.test))["overall"]
     assert overall["bits_per_switch"] == pytest.approx(source.entropy_bits(), rel=0.02)  # type: ignore[index]
 
 
-def test_online_learning_follows_a_source_that_changes(dataset: data.Dataset) -> None:
+def test_online_learning_follows_a_source_that_changes(dataset: streams.Dataset) -> None:
     test = dataset.test[0]
     shuffled = np.random.default_rng(0).permutation(np.arange(1, 6))
     stream = test.stream
     mark = stream.mark.copy()
     mark[test.start :] = shuffled[stream.mark[test.start :] - 1]
-    moved = data.Segment(dataclasses.replace(stream, mark=mark), test.start, test.stop)
+    moved = streams.Segment(dataclasses.replace(stream, mark=mark), test.start, test.stop)
     ctw = create("ctw", {})
     ctw.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
-    frozen, online = (evaluate.outcomes(one, [moved]).bits[-1000:].mean() for one in (ctw, ctw.learner()))
+    frozen, online = (scores.outcomes(one, [moved]).bits[-1000:].mean() for one in (ctw, ctw.learner()))
     assert online < frozen - 0.1

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.counts import STRENGTHS, NestedCounts
+from model.counts.nested import STRENGTHS, NestedCounts
 
 
 def fitted(symbols: list[int], depth: int, size: int) -> tuple[NestedCounts, np.ndarray]:

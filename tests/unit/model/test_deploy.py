@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from compiled import Compiled
 
-from model import checkpoint, data, deploy
+from model import checkpoint, export_c
 from model.checkpoint import Checkpoint
-from model.data import Dataset, Segment, Stream
-from model.deploy.tables import GOLDEN, slots
+from model.data import streams
+from model.data.streams import Dataset, Segment, Stream
 from model.errors import CheckpointError, SettingError
+from model.export_c.tables import GOLDEN, slots
+from model.predictor import unwatched
 from model.predictors import create
-from model.predictors.protocol import unwatched
 
 RECORDING = Path(__file__).parents[2] / "data" / "cfs_6_1"
 SMALL = {"max_epochs": 3, "learning_rate": 0.01}
@@ -34,7 +35,7 @@ NETWORKS = ("gru", "gru_marks", "lstm")
 
 @pytest.fixture(scope="module")
 def dataset() -> Dataset:
-    return data.load([RECORDING], mark="task")
+    return streams.load([RECORDING], mark="task")
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,7 @@ def in_python(folder: Path, stream: Stream) -> np.ndarray:
 
 
 def in_c(folder: Path, out: Path, stream: Stream, quantize: str = "float") -> tuple[np.ndarray, ...]:
-    source, _ = deploy.export(folder, out, quantize=quantize)
+    source, _ = export_c.export(folder, out, quantize=quantize)
     return Compiled(source, len(checkpoint.load(folder).vocabulary)).walk(stream)
 
 
@@ -106,7 +107,7 @@ def test_every_instruction_set_gives_the_same_bits(
 ) -> None:
     found = []
     for place, flags in enumerate((["-O2"], ["-O2", "-U__SSE2__"], ["-O3", "-march=native", "-fno-trapping-math"])):
-        source, _ = deploy.export(models / name, tmp_path / str(place), quantize=quantize)
+        source, _ = export_c.export(models / name, tmp_path / str(place), quantize=quantize)
         compiled = Compiled(source, len(checkpoint.load(models / name).vocabulary), (*flags, "-ffp-contract=off"))
         found.append(compiled.walk(stream))
     for other in found[1:]:
@@ -145,8 +146,8 @@ def test_the_slots_of_a_table_hold_every_context_and_half_of_them_are_free() -> 
 def test_the_same_model_gives_the_same_files_and_they_say_what_they_are_made_of(
     name: str, models: Path, tmp_path: Path
 ) -> None:
-    first = deploy.export(models / name, tmp_path / "a")
-    second = deploy.export(models / name, tmp_path / "b")
+    first = export_c.export(models / name, tmp_path / "a")
+    second = export_c.export(models / name, tmp_path / "b")
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
     assert [path.name for path in first] == [f"{name}.c", f"{name}.h"]
     digest = hashlib.sha256((models / name / checkpoint.WEIGHTS).read_bytes()).hexdigest()
@@ -155,10 +156,10 @@ def test_the_same_model_gives_the_same_files_and_they_say_what_they_are_made_of(
 
 @pytest.mark.parametrize("name", ["slice_markov", "tree", "gru"])
 def test_codes_out_of_range_are_taken_as_unknown(name: str, models: Path, stream: Stream, tmp_path: Path) -> None:
-    source, _ = deploy.export(models / name, tmp_path)
+    source, _ = export_c.export(models / name, tmp_path)
     compiled = Compiled(source, len(checkpoint.load(models / name).vocabulary))
     found = []
-    for event in ((2**31 - 1, -7, -(2**63)), (0, len(data.STATES) - 1, 1), (1, 2, 10**6)):
+    for event in ((2**31 - 1, -7, -(2**63)), (0, len(streams.STATES) - 1, 1), (1, 2, 10**6)):
         compiled.init()
         compiled.step(*event)
         found.append(compiled.distribution())
@@ -173,7 +174,7 @@ def test_names_of_marks_come_through_whatever_they_hold(dataset: Dataset, models
     checkpoint.save(
         tmp_path / "9 odd", Checkpoint(stored.predictor, "markov", type(stored.vocabulary)(names), "task", {})
     )
-    source, _ = deploy.export(tmp_path / "9 odd", tmp_path / "out")
+    source, _ = export_c.export(tmp_path / "9 odd", tmp_path / "out")
     assert source.name == "model_9_odd.c"
     assert Compiled(source, len(names)).names("model_9_odd_mark_names") == list(names)
 
@@ -185,11 +186,11 @@ def test_a_predictor_that_c_knows_nothing_of_is_an_error_that_says_which_can(
     predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
     checkpoint.save(tmp_path / "m", Checkpoint(predictor, "most_frequent", dataset.vocabulary, "task", {}))
     with pytest.raises(SettingError, match=r"most_frequent cannot be exported.*lstm can"):
-        deploy.export(tmp_path / "m", tmp_path / "out")
+        export_c.export(tmp_path / "m", tmp_path / "out")
     with pytest.raises(SettingError, match="expected one of float, int8"):
-        deploy.export(models / "gru", tmp_path / "out", quantize="int4")
+        export_c.export(models / "gru", tmp_path / "out", quantize="int4")
     with pytest.raises(SettingError, match="no weights to put into 8 bits"):
-        deploy.export(models / "tree", tmp_path / "out", quantize="int8")
+        export_c.export(models / "tree", tmp_path / "out", quantize="int8")
     assert not (tmp_path / "out").exists()
 
 
@@ -198,4 +199,4 @@ def test_weights_that_were_tampered_with_are_not_exported(models: Path, tmp_path
         (tmp_path / file).write_bytes((models / "markov" / file).read_bytes())
     (tmp_path / checkpoint.WEIGHTS).write_bytes(b"other")
     with pytest.raises(CheckpointError, match="not the weights"):
-        deploy.export(tmp_path, tmp_path / "out")
+        export_c.export(tmp_path, tmp_path / "out")

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from model import data
+from model.data import streams
 from model.errors import TableError
 from model.predictors.eevdf_replay import EevdfReplay
 from model.predictors.fifo import Fifo
@@ -187,8 +187,8 @@ def test_the_clock_adds_up_and_forgets_how_late_it_was_when_it_jumps() -> None:
 
 def share_right(predictor: EevdfReplay | Fifo, folder: Path) -> tuple[float, int]:
     """Of the contested switches of a recording, the share whose task came first, and how many there are."""
-    stream = data.load([folder]).train[0].stream
-    order = predictor.order(data.Segment(stream, 0, len(stream)))
+    stream = streams.load([folder]).train[0].stream
+    order = predictor.order(streams.Segment(stream, 0, len(stream)))
     right = np.array([each[0] == tid for each, tid in zip(order, stream.tid, strict=True)])
     return float(right[stream.contested].mean()), int(stream.contested.sum())
 
@@ -212,21 +212,21 @@ def test_what_another_slice_foresees_is_worse() -> None:
 
 @pytest.mark.parametrize("end", [1500, 2600])  # while two groupings are tried, and after
 def test_the_replay_knows_nothing_of_the_future(tmp_path: Path, end: int) -> None:
-    stream = data.load([GUEST]).train[0].stream
-    whole = EevdfReplay().order(data.Segment(stream, 0, len(stream)))[:end]
+    stream = streams.load([GUEST]).train[0].stream
+    whole = EevdfReplay().order(streams.Segment(stream, 0, len(stream)))[:end]
     for name, column in (("slices", "start_ns"), ("wakeups", "time_ns"), ("runtimes", "time_ns")):
         table = pq.read_table(GUEST / f"{name}.parquet")
         past = table.filter(pc.less_equal(table[column], int(stream.start_ns[end - 1])))
         pq.write_table(past, tmp_path / f"{name}.parquet")
-    cut = data.load([tmp_path]).train[0].stream
-    assert EevdfReplay().order(data.Segment(cut, 0, end)) == whole
+    cut = streams.load([tmp_path]).train[0].stream
+    assert EevdfReplay().order(streams.Segment(cut, 0, end)) == whole
 
 
 def test_a_later_part_is_ordered_as_in_the_whole() -> None:
-    stream = data.load([GUEST]).train[0].stream
-    whole = EevdfReplay().order(data.Segment(stream, 0, len(stream)))
+    stream = streams.load([GUEST]).train[0].stream
+    whole = EevdfReplay().order(streams.Segment(stream, 0, len(stream)))
     for start in (10, 1990, 3000):
-        assert EevdfReplay().order(data.Segment(stream, start, len(stream))) == whole[start:]
+        assert EevdfReplay().order(streams.Segment(stream, start, len(stream))) == whole[start:]
 
 
 def test_a_recording_without_run_times_is_refused(tmp_path: Path) -> None:
@@ -256,11 +256,11 @@ def test_which_scheduler_a_kernel_has_is_known_by_its_release(tmp_path: Path, re
     for path in GUEST.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     told(tmp_path, release)
-    assert kernel.is_eevdf(data.load([tmp_path]).train[0].stream) is expected
+    assert kernel.is_eevdf(streams.load([tmp_path]).train[0].stream) is expected
 
 
 def test_a_kernel_that_is_not_told_is_known_by_what_it_traces(tmp_path: Path) -> None:
-    assert kernel.is_eevdf(data.load([GUEST]).train[0].stream)
-    assert not kernel.is_eevdf(data.load([GUEST.parent / "cfs_6_1"]).train[0].stream)
+    assert kernel.is_eevdf(streams.load([GUEST]).train[0].stream)
+    assert not kernel.is_eevdf(streams.load([GUEST.parent / "cfs_6_1"]).train[0].stream)
     (tmp_path / "guest.json").write_text("no json")
     assert kernel.release(tmp_path) is None

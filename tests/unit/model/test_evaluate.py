@@ -5,13 +5,14 @@ import dataclasses
 import numpy as np
 import pytest
 
-from model import data, evaluate, metrics, rollout, synthetic
-from model.bootstrap import Blocks
+from model.data import streams, synthetic
+from model.data.marks import UNKNOWN
 from model.density import LogNormalMixture
 from model.errors import StreamError
-from model.marks import UNKNOWN
+from model.predictor import Prediction, unwatched
 from model.predictors import create
-from model.predictors.protocol import Prediction, unwatched
+from model.scoring import metrics, rollout, scores
+from model.scoring.bootstrap import Blocks
 
 
 class Told:
@@ -22,39 +23,39 @@ class Told:
     def __init__(self, probability: list[float]) -> None:
         self.probability = np.array(probability)
 
-    def predict(self, segment: data.Segment) -> Prediction:
+    def predict(self, segment: streams.Segment) -> Prediction:
         ones = np.ones((len(segment), 1))
         return Prediction(np.tile(np.log(self.probability), (len(segment), 1)), LogNormalMixture(ones, 3 * ones, ones))
 
 
-def segment_of(dataset: data.Dataset, **changes: np.ndarray) -> data.Segment:
+def segment_of(dataset: streams.Dataset, **changes: np.ndarray) -> streams.Segment:
     """The first events of the dataset, some columns changed."""
     stream, size = dataset.test[0].stream, len(next(iter(changes.values())))
     cut = {name: getattr(stream, name)[:size] for name in ("tid", "prio", "start_ns", "slice_ns", "end_state")}
     cut |= {"mark": stream.mark[:size], "wake_ns": stream.wake_ns[:size], "contested": stream.contested[:size]}
-    return data.Segment(dataclasses.replace(stream, **{**cut, **changes}), 0, size)
+    return streams.Segment(dataclasses.replace(stream, **{**cut, **changes}), 0, size)
 
 
-def test_hits_and_bits_by_hand(dataset: data.Dataset) -> None:
+def test_hits_and_bits_by_hand(dataset: streams.Dataset) -> None:
     segment = segment_of(dataset, mark=np.array([1, 2, 3, 4]), contested=np.array([True, True, False, False]))
-    found = evaluate.outcomes(Told([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [segment])  # type: ignore[arg-type]
+    found = scores.outcomes(Told([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [segment])  # type: ignore[arg-type]
     assert found.hit.tolist() == [True, False, False, False]
     assert found.hit3.tolist() == [True, True, True, False]
     assert found.bits == pytest.approx([1, 2, 3, -np.log2(0.1)])
-    table = evaluate.scores(found)
+    table = scores.scores(found)
     assert (table["contested"]["top1"], table["forced"]["top1"]) == (0.5, 0.0)  # type: ignore[index]
     assert table["share_contested"] == 0.5
 
 
-def test_betting_on_the_unknown_names_no_task(dataset: data.Dataset) -> None:
+def test_betting_on_the_unknown_names_no_task(dataset: streams.Dataset) -> None:
     segment = segment_of(dataset, mark=np.array([UNKNOWN, UNKNOWN]))
-    found = evaluate.outcomes(Told([0.9, 0.02, 0.02, 0.02, 0.02, 0.02]), [segment])  # type: ignore[arg-type]
+    found = scores.outcomes(Told([0.9, 0.02, 0.02, 0.02, 0.02, 0.02]), [segment])  # type: ignore[arg-type]
     assert not found.hit.any()
     assert found.bits == pytest.approx([-np.log2(0.9)] * 2)
-    assert evaluate.scores(found)["overall"]["top1_known"] is None  # type: ignore[index]
+    assert scores.scores(found)["overall"]["top1_known"] is None  # type: ignore[index]
 
 
-def test_chance_is_one_over_the_number_of_tasks_that_could_be_switched_to(dataset: data.Dataset) -> None:
+def test_chance_is_one_over_the_number_of_tasks_that_could_be_switched_to(dataset: streams.Dataset) -> None:
     runnable = [[7, 8], [7, 8], [8, 9, 7], [9]]  # 7 is preempted by 8, that by 9, that sleeps
     segment = segment_of(
         dataset,
@@ -65,62 +66,62 @@ def test_chance_is_one_over_the_number_of_tasks_that_could_be_switched_to(datase
         runnable_tid=np.array([tid for tids in runnable for tid in tids]),
         runnable_mark=np.array([tid - 6 for tids in runnable for tid in tids]),
     )
-    found = evaluate.outcomes(Told([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [segment])  # type: ignore[arg-type]
+    found = scores.outcomes(Told([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [segment])  # type: ignore[arg-type]
     assert found.chance.tolist() == [1 / 2, 1, 1 / 2, 1]
     assert found.open.tolist() == [True, False, True, False]
-    assert evaluate.scores(found)["contested"]["chance_top1"] == pytest.approx(2 / 3)  # type: ignore[index]
+    assert scores.scores(found)["contested"]["chance_top1"] == pytest.approx(2 / 3)  # type: ignore[index]
 
 
 def test_the_right_order_comes_within_two_percent_of_the_sources_entropy(
-    dataset: data.Dataset, source: synthetic.Source
+    dataset: streams.Dataset, source: synthetic.Source
 ) -> None:
     markov = create("markov", {"order": 2})
     markov.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
-    overall = evaluate.scores(evaluate.outcomes(markov, dataset.test))["overall"]
+    overall = scores.scores(scores.outcomes(markov, dataset.test))["overall"]
     assert overall["bits_per_switch"] == pytest.approx(source.entropy_bits(), rel=0.02)  # type: ignore[index]
     assert overall["time_nll_nats"] == pytest.approx(source.slice_nats(), abs=0.06)  # type: ignore[index]
     assert overall["calibration_error"] < 0.03  # type: ignore[index]
     assert overall["time_calibration_error"] < 0.03  # type: ignore[index]
 
 
-def test_each_recording_is_scored_by_itself_too(dataset: data.Dataset) -> None:
+def test_each_recording_is_scored_by_itself_too(dataset: streams.Dataset) -> None:
     first = segment_of(dataset, mark=np.array([1, 1, 2, 2]), contested=np.array([True, True, False, False]))
     second = segment_of(dataset, mark=np.array([2, 1]), contested=np.array([False, False]))
     folder = first.stream.folder
-    second = data.Segment(dataclasses.replace(second.stream, folder=folder.with_name("001_known")), 0, 2)
-    found = evaluate.outcomes(Told([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [first, second])  # type: ignore[arg-type]
-    assert evaluate.by_recording(found, [first, second]) == {
+    second = streams.Segment(dataclasses.replace(second.stream, folder=folder.with_name("001_known")), 0, 2)
+    found = scores.outcomes(Told([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [first, second])  # type: ignore[arg-type]
+    assert scores.by_recording(found, [first, second]) == {
         "000_known": {"top1": 0.5, "contested_top1": 1.0},
         "001_known": {"top1": 0.5, "contested_top1": None},
     }
 
 
-def test_recordings_of_several_runs_that_are_called_alike_are_not_scored_as_one(dataset: data.Dataset) -> None:
+def test_recordings_of_several_runs_that_are_called_alike_are_not_scored_as_one(dataset: streams.Dataset) -> None:
     first, second = (segment_of(dataset, mark=np.full(4, mark)) for mark in (1, 2))
     other = first.stream.folder.parent / "another" / first.stream.folder.name
-    second = data.Segment(dataclasses.replace(second.stream, folder=other), 0, 4)
-    found = evaluate.outcomes(Told([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [first, second])  # type: ignore[arg-type]
-    told = evaluate.by_recording(found, [first, second])
+    second = streams.Segment(dataclasses.replace(second.stream, folder=other), 0, 4)
+    found = scores.outcomes(Told([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [first, second])  # type: ignore[arg-type]
+    told = scores.by_recording(found, [first, second])
     assert {name: row["top1"] for name, row in told.items()} == {str(first.stream.folder): 1.0, str(other): 0.0}
 
 
-def test_an_empty_test_part_is_refused(dataset: data.Dataset) -> None:
+def test_an_empty_test_part_is_refused(dataset: streams.Dataset) -> None:
     with pytest.raises(StreamError, match="test part is empty"):
-        evaluate.outcomes(Told([1.0]), [])  # type: ignore[arg-type]
+        scores.outcomes(Told([1.0]), [])  # type: ignore[arg-type]
 
 
-def test_a_part_without_events_says_so_instead_of_scoring_zero(dataset: data.Dataset) -> None:
+def test_a_part_without_events_says_so_instead_of_scoring_zero(dataset: streams.Dataset) -> None:
     segment = segment_of(dataset, contested=np.zeros(40, bool))
-    table = evaluate.scores(evaluate.outcomes(Told([0.5, 0.1, 0.1, 0.1, 0.1, 0.1]), [segment]))  # type: ignore[arg-type]
+    table = scores.scores(scores.outcomes(Told([0.5, 0.1, 0.1, 0.1, 0.1, 0.1]), [segment]))  # type: ignore[arg-type]
     assert table["contested"] == {"events": 0}
     assert table["open"] == {"events": 0}
 
 
-def test_every_score_has_an_interval_that_holds_it(dataset: data.Dataset) -> None:
+def test_every_score_has_an_interval_that_holds_it(dataset: streams.Dataset) -> None:
     markov = create("markov", {"order": 1})
     markov.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
-    table = evaluate.scores(evaluate.outcomes(markov, dataset.test))
-    for part in evaluate.PARTS:
+    table = scores.scores(scores.outcomes(markov, dataset.test))
+    for part in scores.PARTS:
         told: dict = table[part]  # type: ignore[assignment]
         for name, interval in metrics.INTERVALS.items():
             assert told[interval][0] <= told[name] <= told[interval][1]
@@ -136,7 +137,7 @@ def twenty_blocks(chosen: np.ndarray) -> tuple[dict, dict]:
     rank = np.random.default_rng(1).uniform(size=20_000)
     bits = 1 + rank / 10
     columns = (mark * 0, mark, chosen, chosen, bits, half, half, bits, bits / 3, bits, bits, bits, rank)
-    found = evaluate.Outcomes(*columns)
+    found = scores.Outcomes(*columns)
     return metrics.table(found, chosen, Blocks.of(found.stream)), metrics.table(
         found, bits > 0, Blocks.of(found.stream)
     )
@@ -162,15 +163,15 @@ def test_a_redraw_that_holds_none_of_the_events_is_no_score_of_zero() -> None:
     assert table["time_calibration_error_ci"][0] > 0
 
 
-def test_a_predictor_is_chosen_by_hits_and_bits_of_the_part_it_is_chosen_on(dataset: data.Dataset) -> None:
+def test_a_predictor_is_chosen_by_hits_and_bits_of_the_part_it_is_chosen_on(dataset: streams.Dataset) -> None:
     segment = segment_of(dataset, mark=np.array([1, 2, 3, 4]), contested=np.array([True, True, False, False]))
-    told = evaluate.selection(Told([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [segment])  # type: ignore[arg-type]
+    told = scores.selection(Told([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [segment])  # type: ignore[arg-type]
     assert told["contested"] == {"events": 2, "top1": 0.5, "bits_per_switch": 1.5}
     assert told["overall"]["top1"] == 0.25
-    assert evaluate.selection(Told([1.0]), [])["overall"] == {"events": 0}  # type: ignore[arg-type]
+    assert scores.selection(Told([1.0]), [])["overall"] == {"events": 0}  # type: ignore[arg-type]
 
 
-def test_a_rollout_of_the_right_model_looks_like_the_real_continuation(dataset: data.Dataset) -> None:
+def test_a_rollout_of_the_right_model_looks_like_the_real_continuation(dataset: streams.Dataset) -> None:
     markov = create("markov", {"order": 2})
     markov.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
     made = rollout.roll(markov, dataset.train, dataset.test[0], 1000, seed=0)
@@ -187,7 +188,7 @@ def test_a_rollout_of_the_right_model_looks_like_the_real_continuation(dataset: 
     assert beside["triple_distance"] < other["triple_distance"] / 1.5  # type: ignore[operator]
 
 
-def test_a_rollout_is_measured_by_as_many_real_events_beside_those_it_is_compared_to(dataset: data.Dataset) -> None:
+def test_a_rollout_is_measured_by_as_many_real_events_beside_those_it_is_compared_to(dataset: streams.Dataset) -> None:
     test = dataset.test[0]
     for steps, other in (
         (500, slice(test.start + 500, test.start + 1000)),
@@ -201,7 +202,7 @@ def test_a_rollout_is_measured_by_as_many_real_events_beside_those_it_is_compare
             assert beside[f"{kind}_distance"] == pytest.approx(beside[f"real_{kind}_distance"])
 
 
-def test_the_same_seed_rolls_the_same_events(dataset: data.Dataset) -> None:
+def test_the_same_seed_rolls_the_same_events(dataset: streams.Dataset) -> None:
     markov = create("markov", {"order": 1})
     markov.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
     first, again, other = (rollout.roll(markov, dataset.train, dataset.test[0], 50, seed) for seed in (1, 1, 2))

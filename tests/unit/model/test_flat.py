@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from model.flat import Adam, clip, flatten, gradient
+from model.nn.adam import Adam, clip, flatten, gradient
 
 
 def small() -> torch.nn.Module:

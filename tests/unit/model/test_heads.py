@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from model.data import STATES
-from model.mixture import LOG_DEVIATION
-from model.network import Inputs, Network
+from model.data.streams import STATES
+from model.nn.likelihoods import LOG_DEVIATION
+from model.nn.network import Inputs, Network
 
 MARKS, LANES, STEPS, HIDDEN = 5, 3, 7, 6
 

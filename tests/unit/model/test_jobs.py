@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from model import checkpoint, data, jobs, predictors, synthetic
+from model import checkpoint, jobs, predictors
+from model.data import streams, synthetic
 from model.errors import CheckpointError, SettingError
 from model.jobs import Job
 
@@ -103,7 +104,9 @@ def test_a_predictor_whose_library_is_missing_names_the_extra(
         jobs.run(job(recording, tmp_path))
 
 
-def test_a_predictor_is_rebuilt_from_its_folder_alone(recording: Path, tmp_path: Path, dataset: data.Dataset) -> None:
+def test_a_predictor_is_rebuilt_from_its_folder_alone(
+    recording: Path, tmp_path: Path, dataset: streams.Dataset
+) -> None:
     jobs.run(job(recording, tmp_path, "lstm", **SHORT))
     first, again = checkpoint.load(tmp_path), checkpoint.load(tmp_path)
     assert first.vocabulary == dataset.vocabulary

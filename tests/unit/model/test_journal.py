@@ -13,9 +13,10 @@ import pytest
 import torch
 from command_line import LIMIT_S
 
-from model import jobs, synthetic
+from model import jobs
+from model.data import synthetic
 from model.jobs import Job
-from model.journal import Entry, Journal
+from model.nn.training_state import Entry, Journal
 
 SPLIT = (0.7, 0.15, 0.15)
 PARAMS = {"hidden": 8, "max_epochs": 9, "patience": 1, "learning_rate": 0.15}  # the rate is cut on the way

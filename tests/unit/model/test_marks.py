@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from model.data.marks import UNKNOWN, Vocabulary, comm_marks, name_events, role, task_marks
 from model.errors import SettingError, StreamError
-from model.marks import UNKNOWN, Vocabulary, comm_marks, name_events, role, task_marks
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from model.mixture import LOG_DEVIATION, mark_gradient, mark_nats, mixture_gradient, mixture_nats
+from model.nn.likelihoods import LOG_DEVIATION, mark_gradient, mark_nats, mixture_gradient, mixture_nats
 
 
 def draws(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

@@ -9,13 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model import data, evaluate, jobs, online
-from model.counts import NestedCounts
-from model.data import Segment
-from model.growing import GrowingCounts
+from model import jobs
+from model.counts.nested import NestedCounts
+from model.counts.online import GrowingCounts
+from model.data import streams
+from model.data.streams import Segment
 from model.jobs import Job
+from model.predictor import unwatched
 from model.predictors import create
-from model.predictors.protocol import unwatched
+from model.scoring import online, scores
 
 SPLIT = (0.7, 0.15, 0.15)
 
@@ -39,7 +41,7 @@ def test_counts_that_grew_say_what_counting_it_all_at_once_says(
         assert growing.probabilities(row) == pytest.approx(probability)
 
 
-def moved(dataset: data.Dataset) -> Segment:
+def moved(dataset: streams.Dataset) -> Segment:
     """A test part in which the tasks have changed places."""
     test = dataset.test[0]
     order, mark = np.array([0, 3, 1, 4, 5, 2]), test.stream.mark.copy()
@@ -48,26 +50,26 @@ def moved(dataset: data.Dataset) -> Segment:
 
 
 @pytest.mark.parametrize("kind", ["most_frequent", "markov", "slice_markov"])
-def test_who_counts_on_follows_a_source_that_changes(kind: str, dataset: data.Dataset) -> None:
+def test_who_counts_on_follows_a_source_that_changes(kind: str, dataset: streams.Dataset) -> None:
     predictor, changed = create(kind, {}), moved(dataset)
     predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
-    frozen = evaluate.scores(evaluate.outcomes(predictor, [changed]))["overall"]
+    frozen = scores.scores(scores.outcomes(predictor, [changed]))["overall"]
     learned_on = online.scores(predictor, [changed])
     assert learned_on is not None
     assert learned_on["overall"]["bits_per_switch"] < frozen["bits_per_switch"]  # type: ignore[index]
     assert learned_on["overall"]["time_nll_nats"] < frozen["time_nll_nats"] - 0.02  # type: ignore[index]
 
 
-def test_on_a_source_that_stays_there_is_little_to_learn(dataset: data.Dataset) -> None:
+def test_on_a_source_that_stays_there_is_little_to_learn(dataset: streams.Dataset) -> None:
     markov = create("markov", {"order": 2})
     markov.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
-    frozen = evaluate.scores(evaluate.outcomes(markov, dataset.test))["overall"]
+    frozen = scores.scores(scores.outcomes(markov, dataset.test))["overall"]
     learned_on = online.scores(markov, dataset.test)
     assert learned_on is not None
     assert learned_on["overall"]["bits_per_switch"] == pytest.approx(frozen["bits_per_switch"], rel=0.01)  # type: ignore[index]
 
 
-def test_who_cannot_learn_on_has_no_such_scores(dataset: data.Dataset) -> None:
+def test_who_cannot_learn_on_has_no_such_scores(dataset: streams.Dataset) -> None:
     for kind in ("repeat", "fifo", "decision_tree"):
         assert online.scores(create(kind, {}), dataset.test) is None
 

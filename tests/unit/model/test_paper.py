@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model import paper
 from model.errors import SettingError, StreamError
-from model.paper import AS_CODED, AS_WRITTEN, CORRECTED, SEQUENCES, Choices
+from model.nn import kernel_oracle
+from model.nn.kernel_oracle import AS_CODED, AS_WRITTEN, CORRECTED, SEQUENCES, Choices
 
 
 def events(count: int, names: int = 4) -> tuple[list[str], np.ndarray]:
@@ -17,7 +17,7 @@ def events(count: int, names: int = 4) -> tuple[list[str], np.ndarray]:
 
 def test_a_step_of_the_scrambled_layout_mixes_cells_of_rows_far_apart() -> None:
     matrix = np.arange(SEQUENCES * 40, dtype=float)[:, None] * np.ones((1, 5))  # every cell holds its row's number
-    scrambled, ordered = (paper.lay_out(matrix, flag) for flag in (True, False))
+    scrambled, ordered = (kernel_oracle.lay_out(matrix, flag) for flag in (True, False))
     assert np.ptp(ordered[0, 7]) == 0
     assert np.ptp(scrambled[0, 7]) == 32  # 4 columns further on, 8 rows each
     assert scrambled.shape == ordered.shape == (SEQUENCES, 40, 5)
@@ -26,16 +26,16 @@ def test_a_step_of_the_scrambled_layout_mixes_cells_of_rows_far_apart() -> None:
 @pytest.mark.parametrize("sequences", [SEQUENCES, 64])
 def test_nearly_all_that_the_code_tests_on_was_trained_on(sequences: int) -> None:
     laid = np.arange(sequences)
-    learned, tested = paper.split(laid, overlapping=True)
+    learned, tested = kernel_oracle.split(laid, overlapping=True)
     assert len(set(tested) & set(learned)) / len(tested) == pytest.approx(0.969, abs=2e-3)
-    learned, tested = paper.split(laid, overlapping=False)
+    learned, tested = kernel_oracle.split(laid, overlapping=False)
     assert not set(tested) & set(learned)
 
 
 def test_the_curves_start_is_what_a_constant_scores() -> None:
     names, lengths = events(SEQUENCES * 6, names=28)
-    matrix = paper.rows(names, np.zeros(len(lengths)), AS_CODED)
-    constant, clock, table = paper.baselines(matrix)
+    matrix = kernel_oracle.rows(names, np.zeros(len(lengths)), AS_CODED)
+    constant, clock, table = kernel_oracle.baselines(matrix)
     assert constant == pytest.approx((28 / 29 / 28) * (1 - 1 / 29), rel=0.01)
     assert table < clock < constant
 
@@ -43,7 +43,9 @@ def test_the_curves_start_is_what_a_constant_scores() -> None:
 def test_the_outlier_is_treated_as_chosen() -> None:
     names, lengths = events(SEQUENCES * 4)
     lengths[100] = 10**9
-    sizes = {choices.outlier: paper.rows(names, lengths, choices) for choices in (AS_CODED, AS_WRITTEN, CORRECTED)}
+    sizes = {
+        choices.outlier: kernel_oracle.rows(names, lengths, choices) for choices in (AS_CODED, AS_WRITTEN, CORRECTED)
+    }
     assert sizes["zero"][100, 0] == 0
     assert len(sizes["drop"]) == len(names) - 1
     assert sizes["drop"][:, 0].std() == pytest.approx(1)  # measured without it
@@ -54,7 +56,7 @@ def test_the_outlier_is_treated_as_chosen() -> None:
 def test_training_lowers_the_loss_and_gives_the_same_curve_again() -> None:
     names, lengths = events(SEQUENCES * 4)
     choices = Choices(scrambled=False, overlapping=False, steps=1)
-    curves = [paper.train(names, lengths, choices)[1] for _ in range(2)]
+    curves = [kernel_oracle.train(names, lengths, choices)[1] for _ in range(2)]
     assert curves[0] == curves[1]
     assert curves[0].test[-1] < curves[0].constant
     assert curves[0].columns == 5
@@ -62,14 +64,14 @@ def test_training_lowers_the_loss_and_gives_the_same_curve_again() -> None:
 
 def test_too_short_a_recording_and_an_unknown_choice_are_refused() -> None:
     with pytest.raises(StreamError, match="984 sequences"):
-        paper.rows(*events(500), AS_CODED)
+        kernel_oracle.rows(*events(500), AS_CODED)
     with pytest.raises(SettingError, match="min_max or z_score"):
         Choices(scaling="robust")
 
 
 def test_a_scrambled_step_is_shown_other_cells_of_the_row_it_foresees() -> None:
     rows_of_19 = np.arange(SEQUENCES * 15, dtype=float)[:, None] * np.ones((1, 19))  # every cell holds its row's number
-    laid = paper.lay_out(rows_of_19, scrambled=True)[0]
+    laid = kernel_oracle.lay_out(rows_of_19, scrambled=True)[0]
     shown, foreseen = set(laid[:8].ravel()), laid[8]
     assert set(foreseen) <= shown
-    assert not set(paper.lay_out(rows_of_19, scrambled=False)[0, 8]) & set(range(8))
+    assert not set(kernel_oracle.lay_out(rows_of_19, scrambled=False)[0, 8]) & set(range(8))

@@ -10,11 +10,11 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from harness.cli.models import _chosen
-from model import data
+from harness.cli.train import _chosen
+from model.data import streams
 from model.errors import SettingError, StreamError
+from model.predictor import unwatched
 from model.predictors import REPRODUCTIONS, create
-from model.predictors.protocol import unwatched
 
 ROOT = Path(__file__).parents[3]
 SMALL = {"sequences": 400, "steps": 6, "max_events": 4000}
@@ -32,7 +32,7 @@ model:
 """
 
 
-def bits(kind: str, settings: dict[str, object], dataset: data.Dataset) -> float:
+def bits(kind: str, settings: dict[str, object], dataset: streams.Dataset) -> float:
     """Bits per event of the test part."""
     predictor = create(kind, settings)
     predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
@@ -41,13 +41,13 @@ def bits(kind: str, settings: dict[str, object], dataset: data.Dataset) -> float
     return float(-predictor.predict(test).log_probs[np.arange(len(mark)), mark].mean() / np.log(2))
 
 
-def test_in_order_it_learns_from_the_past_and_scrambled_it_does_not(dataset: data.Dataset) -> None:
+def test_in_order_it_learns_from_the_past_and_scrambled_it_does_not(dataset: streams.Dataset) -> None:
     floor = bits("most_frequent", {}, dataset)
     assert bits("paper_corrected", SMALL, dataset) < floor - 0.2
     assert bits("paper_as_coded", SMALL, dataset) > floor - 0.05
 
 
-def test_its_history_is_the_curve_beside_its_yardsticks(dataset: data.Dataset) -> None:
+def test_its_history_is_the_curve_beside_its_yardsticks(dataset: streams.Dataset) -> None:
     predictor = create("paper_as_coded", {**SMALL, "steps": 2})
     rows = predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
     assert [row["step"] for row in rows] == [1, 2]
@@ -63,7 +63,7 @@ def test_each_choice_is_a_switch_and_the_rest_is_as_the_name_says(kind: str) -> 
     assert settings["scrambled"] is (kind != "paper_corrected")
 
 
-def test_a_seed_draws_other_weights_and_none_draws_those_of_the_paper(dataset: data.Dataset) -> None:
+def test_a_seed_draws_other_weights_and_none_draws_those_of_the_paper(dataset: streams.Dataset) -> None:
     def curve(**seed: int) -> list[dict[str, float]]:
         predictor = create("paper_as_coded", {**SMALL, "steps": 1, **seed})
         return predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
@@ -78,7 +78,7 @@ def test_they_are_trained_only_where_they_are_named() -> None:
     assert _chosen(["paper_corrected"], "slices") == ["paper_corrected"]
 
 
-def test_no_more_is_learned_from_than_was_allowed(dataset: data.Dataset) -> None:
+def test_no_more_is_learned_from_than_was_allowed(dataset: streams.Dataset) -> None:
     with pytest.raises(StreamError, match="500 switches"):
         bits("paper_corrected", {**SMALL, "max_events": 500}, dataset)
     with pytest.raises(SettingError, match="max_events 0"):

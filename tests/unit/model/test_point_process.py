@@ -6,24 +6,25 @@ import numpy as np
 import pytest
 import torch
 
-from model import data, evaluate, synthetic
-from model.data import Segment
-from model.intensity import KNOTS, ContinuousLstm, ExponentialIntensity, quadrature
-from model.lanes import Scale, inputs_of
-from model.network import Inputs
+from model.data import streams, synthetic
+from model.data.streams import Segment
+from model.nn.batches import Scale, inputs_of
+from model.nn.network import Inputs
+from model.nn.point_processes import KNOTS, ContinuousLstm, ExponentialIntensity, quadrature
+from model.predictor import unwatched
 from model.predictors import create
-from model.predictors.protocol import unwatched
+from model.scoring import scores
 
 KINDS = (ExponentialIntensity, ContinuousLstm)
 
 
 @pytest.fixture
-def inputs(dataset: data.Dataset) -> Inputs:
+def inputs(dataset: streams.Dataset) -> Inputs:
     stream = dataset.train[0].stream
     return inputs_of(Segment(stream, 0, 200), Scale.of(dataset.train), len(dataset.vocabulary))
 
 
-def network(kind: type[torch.nn.Module], dataset: data.Dataset) -> torch.nn.Module:
+def network(kind: type[torch.nn.Module], dataset: streams.Dataset) -> torch.nn.Module:
     """With weights far enough from zero that intensities really change in time."""
     torch.manual_seed(0)
     made = kind(len(dataset.vocabulary), 8, Scale.of(dataset.train).deviation, longest=1e4).eval()
@@ -37,7 +38,7 @@ def network(kind: type[torch.nn.Module], dataset: data.Dataset) -> torch.nn.Modu
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_stream_cut_in_pieces_is_seen_as_a_whole(
-    kind: type[torch.nn.Module], dataset: data.Dataset, inputs: Inputs
+    kind: type[torch.nn.Module], dataset: streams.Dataset, inputs: Inputs
 ) -> None:
     made = network(kind, dataset)
     names = Inputs.__annotations__
@@ -49,7 +50,7 @@ def test_a_stream_cut_in_pieces_is_seen_as_a_whole(
 
 @pytest.mark.parametrize(("kind", "tolerance"), [(ExponentialIntensity, 1e-4), (ContinuousLstm, 0.01)])
 def test_what_is_trained_for_is_what_is_scored(
-    kind: type[torch.nn.Module], tolerance: float, dataset: data.Dataset, inputs: Inputs
+    kind: type[torch.nn.Module], tolerance: float, dataset: streams.Dataset, inputs: Inputs
 ) -> None:
     made, scale = network(kind, dataset), Scale.of(dataset.train)
     with torch.no_grad():
@@ -64,7 +65,7 @@ def test_what_is_trained_for_is_what_is_scored(
 
 
 def test_the_intensities_of_all_marks_add_up_to_the_rate_at_which_a_slice_ends(
-    dataset: data.Dataset, inputs: Inputs
+    dataset: streams.Dataset, inputs: Inputs
 ) -> None:
     made = network(ContinuousLstm, dataset)
     with torch.no_grad():
@@ -92,10 +93,10 @@ def test_the_times_at_which_intensities_are_taken_reach_beyond_every_slice() -> 
 
 @pytest.mark.parametrize(("kind", "bits", "nats"), [("rmtpp", 0.1, 0.7), ("nhp", 0.25, 0.2)])
 def test_a_point_process_learns_a_source_with_two_events_of_memory(
-    kind: str, bits: float, nats: float, dataset: data.Dataset, source: synthetic.Source
+    kind: str, bits: float, nats: float, dataset: streams.Dataset, source: synthetic.Source
 ) -> None:
     made = create(kind, {"seed": 0, "max_epochs": 7})
     made.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
-    overall = evaluate.scores(evaluate.outcomes(made, dataset.test))["overall"]
+    overall = scores.scores(scores.outcomes(made, dataset.test))["overall"]
     assert overall["bits_per_switch"] < source.entropy_bits() + bits  # type: ignore[index]
     assert overall["time_nll_nats"] < source.slice_nats() + nats  # type: ignore[index]

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from model import data
+from model.data import streams
 from model.predictors.cfs_replay import CfsReplay
 from model.predictors.eevdf_replay import EevdfReplay
 from model.replay import events, names
@@ -49,9 +49,9 @@ def test_a_name_that_a_tid_takes_later_changes_nothing_before(
     folder, tid, begin_ns = reused(DATA / name, tmp_path / "reused")
     orders = []
     for recording in (DATA / name, folder):
-        stream = data.load([recording]).train[0].stream
+        stream = streams.load([recording]).train[0].stream
         end = int(np.searchsorted(stream.start_ns, begin_ns))
-        orders.append(predictor.order(data.Segment(stream, 0, end)))
+        orders.append(predictor.order(streams.Segment(stream, 0, end)))
         assert end > 2500
         assert tid in stream.tid[:end]
     assert orders[0] == orders[1]
@@ -59,8 +59,8 @@ def test_a_name_that_a_tid_takes_later_changes_nothing_before(
 
 def test_a_candidate_is_a_kernel_thread_by_the_name_it_has_then(tmp_path: Path) -> None:
     folder, tid, begin_ns = reused(DATA / "eevdf_6_12", tmp_path / "reused")
-    stream, called = data.load([folder]).train[0].stream, names.read(folder)
-    segment = data.Segment(stream, 0, len(stream))
+    stream, called = streams.load([folder]).train[0].stream, names.read(folder)
+    segment = streams.Segment(stream, 0, len(stream))
     looked = Candidates.of(segment, events.read(stream, len(stream)), called, replay_of(stream, called))
     event = np.repeat(np.arange(len(stream)), np.diff(looked.ranking.at))
     late = stream.start_ns[event] > begin_ns

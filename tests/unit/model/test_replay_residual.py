@@ -7,25 +7,26 @@ import numpy as np
 import pytest
 from sklearn.ensemble import GradientBoostingClassifier
 
-from model import data, evaluate
-from model.boosted import Boosted
-from model.data import Dataset, Segment
+from model.data import streams
+from model.data.streams import Dataset, Segment
+from model.predictor import Predictor, unwatched
 from model.predictors.eevdf_replay import EevdfReplay
-from model.predictors.protocol import Predictor, unwatched
 from model.predictors.replay_residual import ReplayResidual
+from model.predictors.tree_ensemble import Boosted
 from model.replay import events, names
 from model.replay.candidates import FEATURES, Candidates
-from model.replay.eevdf_walk import EevdfWalks
+from model.replay.cfs_replay import Walk
+from model.replay.eevdf_replay import EevdfWalks
 from model.replay.names import Names
 from model.replay.replays import replay_of
-from model.replay.walk import Walk
+from model.scoring import scores as scores_module
 
 DATA = Path(__file__).parents[2] / "data"
 
 
 @pytest.fixture(scope="module")
 def guest() -> Dataset:
-    return data.load([DATA / "eevdf_6_12"], split=(0.6, 0.2, 0.2))
+    return streams.load([DATA / "eevdf_6_12"], split=(0.6, 0.2, 0.2))
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def fitted(predictor: Predictor, dataset: Dataset, with_valid: bool = True) -> P
 
 
 def scores(predictor: Predictor, segments: tuple[Segment, ...]) -> dict[str, float]:
-    found = evaluate.scores(evaluate.outcomes(predictor, segments))["overall"]
+    found = scores_module.scores(scores_module.outcomes(predictor, segments))["overall"]
     assert isinstance(found, dict)
     return found
 
@@ -106,7 +107,7 @@ def test_the_replay_is_the_one_of_the_kernel(
         (tmp_path / path.name).write_bytes(path.read_bytes())
     if release:
         (tmp_path / "guest.json").write_text(json.dumps({"facts": {"kernel": release}}))
-    replay = replay_of(data.load([tmp_path]).train[0].stream, Names())
+    replay = replay_of(streams.load([tmp_path]).train[0].stream, Names())
     assert isinstance(replay, expected)
     if isinstance(replay, Walk):
         assert replay.cfs.rules.forget_buddies_when_picked is forgets
@@ -114,7 +115,7 @@ def test_the_replay_is_the_one_of_the_kernel(
 
 @pytest.mark.parametrize("name", ["eevdf_6_12", "cfs_6_1"])
 def test_a_candidate_is_told_by_what_the_replay_and_the_trace_know_of_it(name: str) -> None:
-    stream = data.load([DATA / name]).train[0].stream
+    stream = streams.load([DATA / name]).train[0].stream
     segment, called = Segment(stream, 1000, 1200), names.read(stream.folder)
     looked = Candidates.of(segment, events.read(stream, 1200), called, replay_of(stream, called))
     assert looked.ranking.at[-1] == len(looked.rows) == len(looked.ranking.tid)

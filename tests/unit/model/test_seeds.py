@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model import evaluate, jobs, outcomes, seeds
+from model import jobs
 from model.errors import StreamError
 from model.jobs import Job
+from model.scoring import outcomes, seeds
+from model.scoring import scores as scores_module
 
 
 def table(bits: float, seed: int = 0, **more: object) -> dict[str, Any]:
@@ -69,10 +71,10 @@ def test_the_bootstrap_of_the_mean_redraws_all_seeds_alike(trained: list[Path]) 
     found = [outcomes.read(folder) for folder in trained]
     told = seeds.together([scores(folder) for folder in trained], found)
     mean = dataclasses.replace(found[0], bits=np.mean([one.bits for one in found], axis=0))
-    single = evaluate.scores(mean)["contested"]
+    single = scores_module.scores(mean)["contested"]
     assert told["contested"]["bits_per_switch"] == pytest.approx(single["bits_per_switch"])  # type: ignore[index]
     assert told["contested"]["bits_ci"] == pytest.approx(single["bits_ci"])  # type: ignore[index]
-    for part in evaluate.PARTS:
+    for part in scores_module.PARTS:
         for name in ("top1", "top3", "macro_recall", "time_crps_us", "calibration_error", "joint_nats"):
             low, high = told[part][f"{name}_ci"]
             assert low <= told[part][name] <= high
@@ -81,7 +83,7 @@ def test_the_bootstrap_of_the_mean_redraws_all_seeds_alike(trained: list[Path]) 
 
 def test_one_seed_has_the_same_intervals_whichever_way_they_are_made(trained: list[Path]) -> None:
     told, (found,) = scores(trained[2]), [outcomes.read(trained[2])]
-    drawn = evaluate.together([found])
+    drawn = scores_module.together([found])
     for part, made in drawn.items():
         assert json.loads(json.dumps(made)) == {name: told[part][name] for name in made}
 
@@ -90,4 +92,4 @@ def test_seeds_of_other_events_are_refused(trained: list[Path]) -> None:
     found = [outcomes.read(folder) for folder in trained[:2]]
     found[1] = dataclasses.replace(found[1], contested=~found[1].contested)
     with pytest.raises(StreamError, match="scored on other events"):
-        evaluate.together(found)
+        scores_module.together(found)

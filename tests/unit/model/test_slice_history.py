@@ -8,16 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model import checkpoint, data
+from model import checkpoint
 from model.checkpoint import Checkpoint
-from model.data import STATES, Segment
+from model.counts.slice_history import CLASSES, COLUMNS, WINDOW, SliceHistory
+from model.counts.slice_table import SliceTable
+from model.data import streams
+from model.data.lags import Past
+from model.data.streams import STATES, Segment
 from model.errors import CheckpointError, SettingError
-from model.history import Past
+from model.predictor import unwatched
 from model.predictors import create
-from model.predictors.protocol import unwatched
 from model.predictors.slice_markov import SliceMarkov
-from model.slice_history import CLASSES, COLUMNS, WINDOW, SliceHistory
-from model.slice_table import SliceTable
 
 RECORDING = Path(__file__).parents[2] / "data" / "cfs_6_1"
 
@@ -28,7 +29,7 @@ def nats(table: SliceTable, segments: tuple[Segment, ...]) -> float:
     return float(np.concatenate(told).mean())
 
 
-def fitted(table: SliceTable, dataset: data.Dataset) -> SliceTable:
+def fitted(table: SliceTable, dataset: streams.Dataset) -> SliceTable:
     table.fit(dataset.train)
     table.choose(dataset.valid)
     return table
@@ -49,7 +50,7 @@ def test_a_context_holds_the_marks_before_then_the_marks_own_last_slice_then_the
     assert (len(expected), mark.shape[1]) == (COLUMNS, WINDOW)
 
 
-def test_slices_that_hang_on_the_last_one_of_the_same_task_are_foreseen(dataset: data.Dataset) -> None:
+def test_slices_that_hang_on_the_last_one_of_the_same_task_are_foreseen(dataset: streams.Dataset) -> None:
     def alternating(segment: Segment) -> Segment:
         """Each mark's slices are 10 us and 1 ms in turn, whatever runs between."""
         stream, slice_ns = segment.stream, segment.stream.slice_ns.copy()
@@ -66,13 +67,13 @@ def test_slices_that_hang_on_the_last_one_of_the_same_task_are_foreseen(dataset:
 
 
 def test_on_a_real_recording_it_is_no_worse_than_marks_alone() -> None:
-    dataset = data.load([RECORDING], mark="task")
+    dataset = streams.load([RECORDING], mark="task")
     marks = len(dataset.vocabulary)
     alone = nats(fitted(SliceTable(marks, 2), dataset), dataset.test)
     assert nats(fitted(SliceHistory(marks), dataset), dataset.test) < alone
 
 
-def test_a_walk_sees_as_far_back_as_slices_are_told_by_even_if_marks_are_not(dataset: data.Dataset) -> None:
+def test_a_walk_sees_as_far_back_as_slices_are_told_by_even_if_marks_are_not(dataset: streams.Dataset) -> None:
     predictor = SliceMarkov(max_order=1)
     predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
     segment = Segment(dataset.test[0].stream, dataset.test[0].start, dataset.test[0].start + 50)
@@ -82,7 +83,7 @@ def test_a_walk_sees_as_far_back_as_slices_are_told_by_even_if_marks_are_not(dat
         walk.push(int(stream.mark[event]), stream.slice_ns[event] / 1e3, int(stream.end_state[event]))
 
 
-def test_a_slice_is_told_by_what_lies_before_it_and_its_mark_alone(dataset: data.Dataset) -> None:
+def test_a_slice_is_told_by_what_lies_before_it_and_its_mark_alone(dataset: streams.Dataset) -> None:
     table, segment = fitted(SliceHistory(len(dataset.vocabulary)), dataset), dataset.test[0]
     stream, event = segment.stream, segment.start + 100
     slice_ns, state, mark = stream.slice_ns.copy(), stream.end_state.copy(), stream.mark.copy()
@@ -93,7 +94,7 @@ def test_a_slice_is_told_by_what_lies_before_it_and_its_mark_alone(dataset: data
     assert left.probability.sum(axis=1) == pytest.approx(1)
 
 
-def test_a_strength_that_is_given_is_not_chosen(dataset: data.Dataset) -> None:
+def test_a_strength_that_is_given_is_not_chosen(dataset: streams.Dataset) -> None:
     predictor = create("slice_markov", {"strength": 5})
     predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
     assert predictor.counts.strength == 5  # type: ignore[attr-defined]
@@ -101,7 +102,7 @@ def test_a_strength_that_is_given_is_not_chosen(dataset: data.Dataset) -> None:
         create("slice_markov", {"strength": 0})
 
 
-def test_a_table_of_an_earlier_version_is_refused_and_told_why(dataset: data.Dataset, tmp_path: Path) -> None:
+def test_a_table_of_an_earlier_version_is_refused_and_told_why(dataset: streams.Dataset, tmp_path: Path) -> None:
     predictor, marks = create("slice_markov", {}), len(dataset.vocabulary)
     predictor.fit(dataset.train, dataset.valid, marks, unwatched)
 

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from model import apply, jobs, sources
+from model import jobs, predict
+from model.data import find_recordings
 from model.errors import SettingError, StreamError, TableError
 from model.jobs import Job
 
@@ -28,37 +29,37 @@ def trial(run: Path, name: str, recording: Path, ok: bool = True, kernel: str = 
 def test_a_run_gives_its_good_trials_by_name(recording: Path, tmp_path: Path) -> None:
     for name, ok in (("001_b", True), ("000_a", True), ("002_c", False)):
         trial(tmp_path, name, recording, ok)
-    assert [folder.name for folder in sources.recordings([tmp_path])] == ["000_a", "001_b"]
+    assert [folder.name for folder in find_recordings.recordings([tmp_path])] == ["000_a", "001_b"]
 
 
 def test_a_folder_of_tables_is_a_recording(recording: Path) -> None:
-    assert sources.recordings([recording]) == [recording]
+    assert find_recordings.recordings([recording]) == [recording]
 
 
 def test_a_trial_whose_verdict_is_bad_is_refused_with_the_reason(recording: Path, tmp_path: Path) -> None:
     folder = trial(tmp_path, "000_a", recording, ok=False)
     for path in (folder, tmp_path):
         with pytest.raises(StreamError, match=r"verdict is bad \(lost events\)"):
-            sources.recordings([path])
+            find_recordings.recordings([path])
 
 
 def test_recordings_of_two_kernels_are_not_mixed(recording: Path, tmp_path: Path) -> None:
     trial(tmp_path, "000_a", recording, kernel="6.1")
     trial(tmp_path, "001_b", recording, kernel="6.12")
     with pytest.raises(StreamError, match=r"several kernels \(6\.1 in 000_a; 6\.12 in 001_b\)"):
-        sources.recordings([tmp_path])
+        find_recordings.recordings([tmp_path])
 
 
 def test_a_path_without_recordings_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="expected a run or its tables"):
-        sources.recordings([tmp_path])
+        find_recordings.recordings([tmp_path])
     with pytest.raises(TableError, match="no recordings named"):
-        sources.recordings([])
+        find_recordings.recordings([])
 
 
 def test_a_stored_predictor_scores_another_recording(recording: Path, tmp_path: Path) -> None:
     jobs.run(Job((recording,), "markov", 0, "task", (0.7, 0.15, 0.15), tmp_path, {}))
-    whole, last = (apply.scores(tmp_path, [recording], share) for share in (1.0, 0.15))
+    whole, last = (predict.scores(tmp_path, [recording], share) for share in (1.0, 0.15))
     assert (whole["test_events"], last["test_events"]) == (20_000, 3_000)
     assert last["overall"] == json.loads((tmp_path / "scores.json").read_text())["overall"] | {
         name: pytest.approx(value) for name, value in last["overall"].items() if name.endswith("_ci")
@@ -75,14 +76,14 @@ def test_the_last_share_is_what_was_kept_from_training_on_every_cpu(recording: P
     folder = shutil.copytree(recording, tmp_path / "two")
     pq.write_table(falling_silent(pq.read_table(folder / "slices.parquet")), folder / "slices.parquet")
     scored = jobs.run(Job((folder,), "markov", 0, "task", (0.7, 0.15, 0.15), tmp_path / "model", {}))
-    again = apply.scores(tmp_path / "model", [folder], 0.15)
+    again = predict.scores(tmp_path / "model", [folder], 0.15)
     assert again["test_events"] == scored["test_events"] == 3_000
     assert again["overall"]["bits_per_switch"] == scored["overall"]["bits_per_switch"]
 
 
 def test_what_comes_next_is_told_with_what_came(recording: Path, tmp_path: Path) -> None:
     jobs.run(Job((recording,), "markov", 0, "task", (0.7, 0.15, 0.15), tmp_path, {}))
-    told = apply.foresee(tmp_path, recording, events=5, top=2)
+    told = predict.foresee(tmp_path, recording, events=5, top=2)
     assert [each.event for each in told] == list(range(19_995, 20_000))
     assert all(len(each.likeliest) == 2 and each.likeliest[0][1] >= each.likeliest[1][1] for each in told)
     assert all(each.mark.startswith("task") and each.median_us > 0 for each in told)
@@ -90,15 +91,15 @@ def test_what_comes_next_is_told_with_what_came(recording: Path, tmp_path: Path)
 
 def test_a_share_or_a_number_that_makes_no_sense_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="more than 0 and at most 1"):
-        apply.scores(tmp_path, [], share=0)
+        predict.scores(tmp_path, [], share=0)
     with pytest.raises(SettingError, match="at least one"):
-        apply.foresee(tmp_path, tmp_path, events=0)
+        predict.foresee(tmp_path, tmp_path, events=0)
 
 
 def test_a_recording_that_is_named_twice_is_refused(recording: Path, tmp_path: Path) -> None:
     run = trial(tmp_path, "000_a", recording).parents[1]
     with pytest.raises(StreamError, match="000_a is named twice"):
-        sources.recordings([run, run / "trials" / "000_a"])
+        find_recordings.recordings([run, run / "trials" / "000_a"])
 
 
 def test_what_a_stored_predictor_learned_from_is_named_where_it_is_scored_again(
@@ -108,7 +109,7 @@ def test_what_a_stored_predictor_learned_from_is_named_where_it_is_scored_again(
     jobs.run(Job((seen,), "markov", 0, "task", (0.7, 0.15, 0.15), tmp_path / "model", {}))
 
     def named(folders: list[Path], share: float) -> list[str]:
-        return apply.scores(tmp_path / "model", folders, share)["also_learned_from"]
+        return predict.scores(tmp_path / "model", folders, share)["also_learned_from"]
 
     assert named([seen, other], 1.0) == ["000_a"]
     assert named([other], 1.0) == []

@@ -19,17 +19,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model import data, synthetic
-from model.counts import NestedCounts
-from model.data import Segment, Stream
+from model.counts.nested import NestedCounts
+from model.data import streams, synthetic
+from model.data.disk_column import Spool
+from model.data.lags import Past
+from model.data.marks import role
+from model.data.slice_columns import Called, read
+from model.data.streams import Segment, Stream
 from model.errors import StreamError
-from model.history import Past
-from model.lanes import NAMES, Scale, inputs_of, joined
-from model.marks import role
+from model.nn.batches import NAMES, Scale, inputs_of, joined
+from model.predictor import unwatched
 from model.predictors import create
-from model.predictors.protocol import unwatched
-from model.recording import Called, read
-from model.spool import Spool
 
 RECORDING = Path(__file__).parents[2] / "data" / "cfs_6_1"
 
@@ -72,7 +72,7 @@ def test_a_recording_read_in_small_chunks_is_the_same(
     change: Callable[[pa.Table], pa.Table], mark: str, tmp_path: Path
 ) -> None:
     folder = changed(tmp_path / "tables", change, row_group_size=500)
-    whole, chunked = (data.load([folder], mark, rows=rows) for rows in (10**6, 97))
+    whole, chunked = (streams.load([folder], mark, rows=rows) for rows in (10**6, 97))
     assert whole.vocabulary == chunked.vocabulary
     for part in ("train", "valid", "test"):
         segments = list(zip(getattr(whole, part), getattr(chunked, part), strict=True))
@@ -85,8 +85,8 @@ def test_a_recording_read_in_small_chunks_is_the_same(
 def test_who_waits_is_called_as_it_was_by_then(tmp_path: Path) -> None:
     """Against a plain walk through the table, event by event."""
     folder = changed(tmp_path / "tables", renamed)
-    stream = data.load([folder], "comm", rows=97).train[0].stream
-    names = data.load([folder], "comm").vocabulary.names
+    stream = streams.load([folder], "comm", rows=97).train[0].stream
+    names = streams.load([folder], "comm").vocabulary.names
     ever: dict[int, str] = {}
     table = pq.read_table(folder / "slices.parquet", columns=["comm", "tid"]).to_pylist()
     for row in table:
@@ -109,7 +109,7 @@ def test_a_thread_is_asked_for_by_row() -> None:
 def test_a_network_trained_on_a_recording_read_in_chunks_has_the_same_bits() -> None:
     said = []
     for rows in (10**6, 97):
-        dataset = data.load([RECORDING], rows=rows)
+        dataset = streams.load([RECORDING], rows=rows)
         gru = create("gru", {"hidden": 8, "max_epochs": 2})
         gru.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
         said.append(gru.predict(dataset.test[0]).log_probs)
@@ -117,7 +117,7 @@ def test_a_network_trained_on_a_recording_read_in_chunks_has_the_same_bits() -> 
 
 
 def test_streams_laid_out_in_parts_are_the_same() -> None:
-    dataset = data.load([RECORDING])
+    dataset = streams.load([RECORDING])
     scale, segments = Scale.of(dataset.train), [*dataset.train, *dataset.test]
     whole, pieces = (joined(segments, scale, 99, rows=rows) for rows in (10**6, 97))
     first = inputs_of(segments[0], scale, 99)
@@ -127,7 +127,7 @@ def test_streams_laid_out_in_parts_are_the_same() -> None:
 
 
 def test_the_past_of_a_part_is_that_of_the_whole() -> None:
-    stream = data.load([RECORDING]).train[0].stream
+    stream = streams.load([RECORDING]).train[0].stream
     whole = Past.of([Segment(stream, 0, 300)], 5, 99)
     for start in (0, 1, 3, 5, 200):
         part = Past.of([Segment(stream, start, 300)], 5, 99)
@@ -224,7 +224,7 @@ def test_a_folder_of_temporary_files_that_is_not_there_is_named_with_what_to_do(
 
 def test_a_full_disk_is_said_so_with_what_to_do() -> None:
     script = (
-        "import resource, signal, sys\nimport numpy as np\nfrom model.spool import Spool\n"
+        "import resource, signal, sys\nimport numpy as np\nfrom model.data.disk_column import Spool\n"
         "from model.errors import StreamError\nsys.dont_write_bytecode = True\n"  # half a file of that would stay
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
         "spool = Spool(np.int64, 0)\n"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from command_line import LIMIT_S
 
-from harness import resources
+from harness import paths
 
 ROOT = Path(__file__).parents[3]
 ELSEWHERE = "import sys, vagrant, ansible, ansible_runner; print(vagrant.Vagrant, vagrant.__file__, ansible.__file__)"
@@ -58,7 +58,7 @@ def test_the_data_folders_hold_no_python_that_could_shadow_a_package() -> None:
 
 def test_a_checkout_finds_its_data_folders() -> None:
     for name in ("vagrant", "ansible", "experiments"):
-        assert resources.data_dir(name) == ROOT / name
+        assert paths.data_dir(name) == ROOT / name
 
 
 def test_the_wheel_carries_the_data_folders_inside_the_package_and_nothing_beside_it(wheel: Path) -> None:

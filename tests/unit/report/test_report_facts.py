@@ -12,9 +12,9 @@ import pytest
 import synthetic_run
 
 from harness.errors import StoreError
-from harness.report import answer, build, rows
-from harness.report.contest import contests, lead
-from harness.report.facts import read_run
+from harness.report import answer, build, fact_tables
+from harness.report.baseline_comparison import contests, lead
+from harness.report.run_facts import read_run
 
 
 def test_shares_and_counts_are_those_of_the_table(tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ def test_slices_without_an_end_are_counted_and_left_out(tmp_path: Path) -> None:
     assert recording is not None
     assert (recording.switches, recording.unended) == (48, 2)
     assert 0 <= recording.idle_share <= 1
-    assert dict(rows.side_by_side(run.trials))["slices without an end"] == ["2"]
+    assert dict(fact_tables.side_by_side(run.trials))["slices without an end"] == ["2"]
 
 
 def test_an_arm_without_contested_switches_does_not_lead_with_its_easier_score(tmp_path: Path) -> None:
@@ -284,9 +284,9 @@ def test_guests_that_differ_between_trials_are_all_told(tmp_path: Path) -> None:
         .replace('"cpus": 1', '"cpus": 2')
         .replace('autogroup_enabled": "1"', 'autogroup_enabled": "0"')
     )
-    told = dict(rows.where(read_run(run)))
+    told = dict(fact_tables.where(read_run(run)))
     assert (told["guest cpus"], told["guest clocksource"]) == ("1 | 2", "tsc")
-    assert rows.settings(read_run(run)) == [("/proc/sys/kernel/sched_autogroup_enabled", "1 | 0")]
+    assert fact_tables.settings(read_run(run)) == [("/proc/sys/kernel/sched_autogroup_enabled", "1 | 0")]
 
 
 def test_a_failed_campaign_is_said_in_plain_words(tmp_path: Path) -> None:
@@ -295,7 +295,7 @@ def test_a_failed_campaign_is_said_in_plain_words(tmp_path: Path) -> None:
 
 
 def test_what_the_load_tells_of_itself_is_marked_as_such(tmp_path: Path) -> None:
-    shown = dict(rows.side_by_side(read_run(synthetic_run.make_run(tmp_path, 100)).trials))
+    shown = dict(fact_tables.side_by_side(read_run(synthetic_run.make_run(tmp_path, 100)).trials))
     assert shown["load: requests per second"] == ["284.3", "284.3"]
 
 

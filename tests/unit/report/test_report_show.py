@@ -9,13 +9,13 @@ from pathlib import Path
 import synthetic_run
 from rich.console import Console
 
-from harness import show
 from harness.store import RunFolder
+from harness.terminal import tables
 
 
 def shown(run: Path) -> list[str]:
     console = Console(file=io.StringIO(), width=160)
-    console.print(*show.run(RunFolder.open(run)))
+    console.print(*tables.run(RunFolder.open(run)))
     return console.file.getvalue().splitlines()  # type: ignore[attr-defined]
 
 
@@ -53,7 +53,7 @@ def test_machines_that_differ_from_arm_to_arm_are_shown_with_their_arms(tmp_path
         ["nginx_ab__box-debian-11", "debian-11", "5.10.0", "1", "1024"],
         ["nginx_ab__box-debian-12", "debian-12", "6.1.0", "1", "1024"],
     ]
-    assert show.run_row(RunFolder.open(tmp_path))["box"] == "debian-11, debian-12"
+    assert tables.run_row(RunFolder.open(tmp_path))["box"] == "debian-11, debian-12"
 
 
 def test_one_machine_for_all_arms_needs_no_table(tmp_path: Path) -> None:
@@ -62,4 +62,4 @@ def test_one_machine_for_all_arms_needs_no_table(tmp_path: Path) -> None:
     on = {"box": {"name": "debian-12"}, "machine": {"kernel": "6.1.0", "cpus": 1}}
     path.write_text(json.dumps(json.loads(path.read_text()) | {"arms": {"one": on, "two": on}}))
     assert not [line for line in shown(tmp_path) if line.startswith(("one", "two", "arm"))]
-    assert show.run_row(RunFolder.open(tmp_path))["box"] == "debian-12"
+    assert tables.run_row(RunFolder.open(tmp_path))["box"] == "debian-12"

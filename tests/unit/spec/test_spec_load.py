@@ -54,7 +54,9 @@ def test_the_text_is_kept_word_for_word(small: Path) -> None:
 
 
 def test_set_replaces_one_value_and_reads_it_as_yaml(small: Path) -> None:
-    experiment = spec.load(small, {"load.concurrency": "1_000", "load.keepalive": "true", "model.seeds": "[4, 5]"})
+    experiment = spec.load(
+        small, {"load.concurrency": "1_000", "load.keepalive": "true", "model.seeds": "[4, 5]"}
+    )
     assert experiment.load.model_dump()["concurrency"] == 1000
     assert experiment.load.model_dump()["keepalive"] is True
     assert experiment.model.seeds == (4, 5)

@@ -10,9 +10,9 @@ import pytest
 
 import harness.trace
 from harness.errors import TraceError
-from harness.trace.convert import ALL_TABLES, convert
+from harness.trace.converter import ALL_TABLES, convert
 from harness.trace.native.library import VARIABLE
-from harness.trace.tables import EVENT_TABLES
+from harness.trace.tables.schemas import EVENT_TABLES
 
 ENGINES = {"compiled": "1", "numpy": "0"}
 Outcome = dict[str, object]

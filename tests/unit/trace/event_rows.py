@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from harness.trace.tables import SCHEMAS
+from harness.trace.tables.schemas import SCHEMAS
 
 Row = dict[str, Any]
 TABLES = ("switches", "wakeups", "migrations")  # what slices are cut from

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from harness.trace.comms import to_bytes
+from harness.trace.tracepoint.comm import to_bytes
 
 Row = tuple[int, int, bytes]  # time in ns, CPU, the event's own text
 LIMIT_S = 240

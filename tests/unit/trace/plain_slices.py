@@ -1,4 +1,4 @@
-"""Slices worked out one event after the other, by the rules that `harness.trace.slicing` states; slow and plain."""
+"""Slices worked out one event after the other, by the rules that `harness.trace.runqueue.slicer` states; slow and plain."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.trace.states import is_runnable, true_state
+from harness.trace.tracepoint.task_state import is_runnable, true_state
 
 Row = dict[str, Any]
 

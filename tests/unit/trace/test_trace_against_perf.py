@@ -17,7 +17,7 @@ from older import for_older_perf
 from perf_record import MORE_EVENTS, record, record_killed, record_to_pipe
 
 import harness.trace
-from harness.trace.comms import to_text
+from harness.trace.tracepoint.comm import to_text
 
 DATA = Path(__file__).parents[2] / "data"
 TABLES = {

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from plain_slices import plain_slices
 
 import harness.trace
-from harness.trace.slicing import Slicer, slice_table
-from harness.trace.usage import UsageCount
+from harness.trace.runqueue.slicer import Slicer, slice_table
+from harness.trace.tables.cpu_usage import UsageCount
 
 pytestmark = pytest.mark.usefixtures("either_way")
 

@@ -20,10 +20,10 @@ from shorten import repeated
 
 import harness.trace
 from harness.errors import HostError, TraceError
+from harness.terminal.trace_summary import render
 from harness.trace import commands
-from harness.trace.recording import Unpacked
-from harness.trace.show import render
-from harness.trace.stream import FileBytes
+from harness.trace.perf_data.recording import Unpacked
+from harness.trace.perf_data.records import FileBytes
 
 
 class Listener:
@@ -111,7 +111,7 @@ import resource, sys
 import numpy, pyarrow.parquet, harness.trace.commands
 from harness.errors import TraceError
 from harness.trace import commands
-from harness.trace.recording import Unpacked
+from harness.trace.perf_data.recording import Unpacked
 commands.summary(sys.argv[1])
 size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (size + (8 << 20), resource.RLIM_INFINITY))

@@ -16,9 +16,9 @@ from perf_record import MORE_EVENTS, record
 
 import harness.trace
 from harness.errors import TraceError
-from harness.trace.convert import ALL_TABLES, convert
-from harness.trace.sinks import SliceSink
-from harness.trace.tables import SCHEMAS
+from harness.trace.converter import ALL_TABLES, convert
+from harness.trace.tables.schemas import SCHEMAS
+from harness.trace.tables.writer import SliceSink
 
 pytestmark = pytest.mark.usefixtures("either_way")
 
@@ -117,7 +117,7 @@ def test_progress_is_told_up_to_the_last_sample(nginx_recording: Path, tmp_path:
 
 CONVERT = """
 import sys
-from harness.trace.convert import convert
+from harness.trace.converter import convert
 convert(sys.argv[1], sys.argv[2])
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))
 print(status["VmHWM"].split()[0])

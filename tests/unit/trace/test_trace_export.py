@@ -17,10 +17,10 @@ from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import Trace as PerfettoT
 import harness.trace
 from harness.errors import HostError, TraceError, UsageError
 from harness.trace import commands
-from harness.trace.comms import to_bytes
 from harness.trace.export import export
 from harness.trace.export.sched_map import lines
-from harness.trace.sched_map import import_sched_map
+from harness.trace.export.sched_map_import import import_sched_map
+from harness.trace.tracepoint.comm import to_bytes
 
 
 def test_the_perfetto_trace_read_back_has_every_switch_and_wakeup(hostile_recording: Path, tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from command_line import LIMIT_S
 
 import harness.trace
 from harness.errors import HostError, TraceError
-from harness.trace.parquet import TABLES, load_table, write_table
-from harness.trace.tables import SCHEMAS
+from harness.trace.tables.parquet import TABLES, load_table, write_table
+from harness.trace.tables.schemas import SCHEMAS
 
 
 @pytest.fixture(scope="module")

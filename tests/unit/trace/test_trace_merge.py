@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.trace.engine import NEVER
-from harness.trace.merge import in_order, scan
+from harness.trace.decode.decoder import NEVER
+from harness.trace.decode.time_order import in_order, scan
 
 
 class Counting:

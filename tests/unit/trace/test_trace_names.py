@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import TraceError
-from harness.trace.comms import Names, to_bytes, to_text
-from harness.trace.format import parse_format
-from harness.trace.printfmt import Unprintable, arguments
-from harness.trace.states import StateNames, may_be_shifted, true_state
+from harness.trace.tracepoint.comm import Names, to_bytes, to_text
+from harness.trace.tracepoint.format import parse_format
+from harness.trace.tracepoint.print_fmt import Unprintable, arguments
+from harness.trace.tracepoint.task_state import StateNames, may_be_shifted, true_state
 
 names = st.binary(max_size=15).map(lambda raw: raw.split(b"\0", 1)[0])
 FLAGS = '{ 0x01, "S" }, { 0x02, "D" }, { 0x04, "T" }, { 0x08, "t" }, { 0x10, "X" }, { 0x20, "Z" }, { 0x80, "I" }'

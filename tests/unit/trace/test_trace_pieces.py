@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from plain_slices import plain_slices
 from test_trace_any_stream import Stream, hostile_streams
 
-from harness.trace.pieces import Pieces
-from harness.trace.slicing import Slicer, slice_table
-from harness.trace.states import is_runnable, true_state
-from harness.trace.tables import SCHEMAS
-from harness.trace.tracker import new_tracker
-from harness.trace.waits import Fed
+from harness.trace.runqueue.batches import Pieces
+from harness.trace.runqueue.slicer import Slicer, slice_table
+from harness.trace.runqueue.tracker import new_tracker
+from harness.trace.runqueue.waits import Fed
+from harness.trace.tables.schemas import SCHEMAS
+from harness.trace.tracepoint.task_state import is_runnable, true_state
 
 pytestmark = pytest.mark.usefixtures("either_way")
 

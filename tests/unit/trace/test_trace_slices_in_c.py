@@ -15,11 +15,11 @@ import pytest
 from command_line import LIMIT_S
 
 from harness.errors import TraceError
-from harness.trace import compiled_tracker
-from harness.trace.compiled_tracker import FUNCTIONS, CompiledTracker
 from harness.trace.native import build, functions
-from harness.trace.tracker import Tracker
-from harness.trace.waits import Fed
+from harness.trace.runqueue import native_tracker
+from harness.trace.runqueue.native_tracker import FUNCTIONS, CompiledTracker
+from harness.trace.runqueue.tracker import Tracker
+from harness.trace.runqueue.waits import Fed
 
 SANITIZED = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 DRAW = """
@@ -93,7 +93,7 @@ def test_any_events_stay_within_bounds(tmp_path: Path) -> None:
 
 
 def test_sets_that_would_not_fit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiled_tracker, "MAX_VALUES", 500)
+    monkeypatch.setattr(native_tracker, "MAX_VALUES", 500)
     native = functions(FUNCTIONS)
     assert native is not None
     tables = any_tables(random.Random(1), 400, 0, in_order=True)

@@ -12,10 +12,10 @@ import pytest
 from busy import NAMES
 
 import harness.trace
-from harness.trace.comms import to_text
 from harness.trace.reader import Trace
-from harness.trace.slicing import slices_in_pieces
+from harness.trace.runqueue.slicer import slices_in_pieces
 from harness.trace.summary import cpu_summary, task_summary
+from harness.trace.tracepoint.comm import to_text
 
 pytestmark = pytest.mark.usefixtures("either_way")
 

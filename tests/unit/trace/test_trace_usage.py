@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from harness.trace.tables import SCHEMAS
-from harness.trace.usage import UsageCount
+from harness.trace.tables.cpu_usage import UsageCount
+from harness.trace.tables.schemas import SCHEMAS
 
 
 def stays(*rows: tuple[str, int, int]) -> pa.Table:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.trace.gather import padded
-from harness.trace.ids import Ids
-from harness.trace.walk import APART, SAMPLE, walk
+from harness.trace.decode.gather import padded
+from harness.trace.decode.ids import Ids
+from harness.trace.decode.walk import APART, SAMPLE, walk
 
 
 def record(kind: int, payload: bytes, order: str = "<") -> bytes:

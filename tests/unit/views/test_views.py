@@ -11,7 +11,7 @@ from typing import TextIO, cast
 import pytest
 from rich.console import Console
 
-from harness.views import JsonView, LiveView, Lossy, PlainView, QuietView, spell_seconds
+from harness.terminal.progress import JsonView, LiveView, Lossy, PlainView, QuietView, spell_seconds
 
 
 def test_a_plain_log_says_when_a_step_began_how_it_went_and_how_long_it_took() -> None:

@@ -1,0 +1,101 @@
+"""A built box where Vagrant and libvirt look for it: added to Vagrant once, copied into the libvirt pool once."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from harness.boxes import Box
+from harness.boxes.cache import lock
+from harness.errors import MachineError
+from harness.machines import libvirt
+from harness.machines.registry import Entry, entries
+from harness.machines.vagrant_cli import BoundedVagrant
+
+VERSION = "1.0.0"
+
+
+@dataclass(frozen=True)
+class Installed:
+    """Where libvirt finds the kernel and the initrd of a box (paths of volumes, readable by QEMU's own user)."""
+
+    kernel: str
+    initrd: str
+
+
+def install(box: Box, vagrant: BoundedVagrant) -> Installed:
+    """Make `box` known to Vagrant and libvirt; quick when it already is. Raises HostError or MachineError.
+
+    Kernel and initrd go into the pool as well: QEMU runs as a user who cannot look into a home folder.
+    """
+    with lock(box.digest):
+        if not _added(box):
+            _add(box, vagrant)
+        libvirt.ensure_volume(disk_volume(box), box.image, form="qcow2", capacity="1")
+        kernel = libvirt.ensure_volume(f"{_stem(box)}-vmlinuz", box.vmlinuz, form="raw", capacity="1")
+        initrd = libvirt.ensure_volume(f"{_stem(box)}-initrd", box.initrd, form="raw", capacity="1")
+    return Installed(kernel, initrd)
+
+
+def uninstall(box: Box) -> None:
+    """Take `box` out of Vagrant and of the libvirt pool; for `harness box rm`.
+
+    Raises MachineError while a machine that is written down was made from it: its disk holds only what differs.
+    """
+    if found := users(box):
+        raise MachineError(
+            f"the box {box.name} is in use by {', '.join(found)}",
+            where=box.vagrant_name,
+            hint="end that run, or remove a machine that was left behind with `harness down`; then try again",
+        )
+    shutil.rmtree(_vagrant_folder(box), ignore_errors=True)
+    libvirt.remove_volumes([disk_volume(box), f"{_stem(box)}-vmlinuz", f"{_stem(box)}-initrd"])
+
+
+def users(box: Box) -> list[str]:
+    """The machines that are written down as made from `box`."""
+    return [entry.domain for entry in entries() if _made_from(entry, box)]
+
+
+def _made_from(entry: Entry, box: Box) -> bool:
+    try:
+        settings = json.loads((Path(entry.folder) / "settings.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # brought up no further than its name
+        return False
+    return bool(settings.get("box") == box.vagrant_name)
+
+
+def disk_volume(box: Box) -> str:
+    """The name that vagrant-libvirt gives the base volume of a box."""
+    return f"{box.vagrant_name.replace('/', '-VAGRANTSLASH-')}_vagrant_box_image_{VERSION}_box.img"
+
+
+def catalog(box: Box) -> str:
+    """The JSON that tells Vagrant name, version and file of a box; without it every box has version 0."""
+    provider = {"name": box.provider, "url": f"file://{quote(str(box.path))}"}
+    return json.dumps({"name": box.vagrant_name, "versions": [{"version": VERSION, "providers": [provider]}]})
+
+
+def _stem(box: Box) -> str:
+    return box.vagrant_name.replace("/", "-")
+
+
+def _vagrant_folder(box: Box) -> Path:
+    home = Path(os.environ.get("VAGRANT_HOME") or Path.home() / ".vagrant.d")
+    return home / "boxes" / box.vagrant_name.replace("/", "-VAGRANTSLASH-")
+
+
+def _added(box: Box) -> bool:
+    copy = _vagrant_folder(box) / VERSION / box.provider / "box.img"
+    return copy.is_file() and copy.stat().st_size == box.image.stat().st_size
+
+
+def _add(box: Box, vagrant: BoundedVagrant) -> None:
+    shutil.rmtree(_vagrant_folder(box), ignore_errors=True)  # half of one, from a killed `vagrant box add`
+    description = vagrant.log.with_name("box.json")
+    description.write_text(catalog(box), encoding="utf-8")
+    vagrant.box_add(box.vagrant_name, str(description), provider=box.provider, force=True)

@@ -1,0 +1,140 @@
+"""A recording to Parquet files, in memory that does not grow with it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pyarrow as pa
+
+from harness.trace.decode.decoder import Block, Engine, open_engine
+from harness.trace.decode.time_order import RELEASE_ROWS, Bounds, in_order, scan
+from harness.trace.judging import demand_whole, is_shifted, judge, state_names
+from harness.trace.perf_data.recording import Recording, located, open_recording
+from harness.trace.perf_data.records import CHUNK_BYTES
+from harness.trace.quality import TraceQuality
+from harness.trace.reader import Info, info
+from harness.trace.runqueue.slicer import PIECE_VALUES, Slicer
+from harness.trace.tables.cpu_usage import Usage, UsageCount
+from harness.trace.tables.schemas import EVENT_TABLES, to_table
+from harness.trace.tables.writer import SliceSink, TableSink
+from harness.trace.tracepoint.task_state import StateNames, may_be_shifted
+
+ALL_TABLES = (*EVENT_TABLES, "slices")
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What `convert` wrote, by table. `usage` is by comm, without the idle tasks; `idle_share` is theirs."""
+
+    paths: dict[str, Path]
+    quality: TraceQuality
+    header: Info
+    usage: dict[str, Usage]
+    idle_share: float
+    rows: dict[str, int] = field(default_factory=dict)
+
+
+def convert(
+    path: Path | str,
+    out_dir: Path | str,
+    *,
+    tables: tuple[str, ...] = ALL_TABLES,
+    strict: bool = False,
+    formats_from: Path | str | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+    chunk_bytes: int = CHUNK_BYTES,
+    release_rows: int = RELEASE_ROWS,
+) -> Converted:
+    """Write `tables` of a recording as `<table>.parquet` into `out_dir` (made if need be), each whole or not at all.
+
+    Damage is handled as by `read`. `on_progress` is told samples decoded and samples in all. Raises TraceError where
+    the recording cannot be read, HostError where a table cannot be written.
+    """
+    recording = open_recording(Path(path), Path(formats_from) if formats_from is not None else None)
+    with located(Path(path)):
+        return _convert(recording, Path(out_dir), tables, strict, on_progress, chunk_bytes, release_rows)
+
+
+def _convert(
+    recording: Recording,
+    folder: Path,
+    tables: tuple[str, ...],
+    strict: bool,
+    on_progress: Callable[[int, int], None] | None,
+    chunk_bytes: int,
+    release_rows: int,
+) -> Converted:
+    header, parts, usage = recording.header, len(recording.parts), UsageCount()
+    counter, engine = open_engine(header, parts, counts_only=True), open_engine(header, parts)
+    bounds = scan(recording, counter, chunk_bytes)
+    times, states = counter.seen(), state_names(header)
+    shifted = _shifted(recording, states, bounds, chunk_bytes)
+    with contextlib.ExitStack() as stack:
+        sinks = {name: stack.enter_context(TableSink(folder, name)) for name in tables if name != "slices"}
+        slicing = _Slicing(
+            Slicer(shifted, piece_values=PIECE_VALUES),
+            stack.enter_context(SliceSink(folder)) if "slices" in tables else None,
+            usage,
+        )
+        for blocks in in_order(recording, engine, bounds, chunk_bytes, release_rows):
+            made = _tables(blocks, engine, states)
+            for name, sink in sinks.items():
+                sink.add(made[name])
+            slicing.add(made)
+            if on_progress:
+                on_progress(sum(engine.seen().counts.values()), times.samples)
+        slicing.finish()
+        found = engine.seen()
+        seen = replace(times, bad=found.bad, counts=found.counts, chain_breaks=found.chain_breaks, cpus=found.cpus)
+        quality = judge(recording, seen, states, shifted)
+        if strict:
+            demand_whole(recording, quality)
+    written: list[TableSink | SliceSink] = [*sinks.values(), *([slicing.sink] if slicing.sink else [])]
+    shares, idle = usage.result()
+    paths, rows = {sink.name: sink.path for sink in written}, {sink.name: sink.rows for sink in written}
+    return Converted(paths, quality, info(recording), shares, idle, rows)
+
+
+def _tables(blocks: dict[str, Block], engine: Engine, states: StateNames | None) -> dict[str, pa.Table]:
+    names = engine.names()
+    letters = [states.letters(value) for value in engine.states()] if states else []
+    return {name: to_table(name, blocks.get(name, {}), names, letters) for name in EVENT_TABLES}
+
+
+@dataclass
+class _Slicing:
+    """Cuts slices and hands them on, where slices are wanted."""
+
+    slicer: Slicer
+    sink: SliceSink | None
+    usage: UsageCount
+
+    def add(self, tables: dict[str, pa.Table]) -> None:
+        if self.sink is not None:
+            self.slicer.add(tables["switches"], tables["wakeups"], tables["migrations"])
+            self._hand_on(self.sink, self.slicer.ready())
+
+    def finish(self) -> None:
+        if self.sink is not None:
+            self._hand_on(self.sink, self.slicer.finish())
+
+    def _hand_on(self, sink: SliceSink, pieces: Iterator[pa.Table]) -> None:
+        for made in pieces:
+            self.usage.add(made)
+            sink.add(made, self.slicer.earliest_ns)
+
+
+def _shifted(recording: Recording, states: StateNames | None, bounds: Bounds, chunk_bytes: int) -> bool:
+    """Whether states are shifted, told by the first switch away from an idle task, of kernels that may shift them."""
+    if states is None or not may_be_shifted(recording.header.os_release):
+        return False
+    engine, found = open_engine(recording.header, len(recording.parts)), False
+    for blocks in in_order(recording, engine, bounds, chunk_bytes, 1):
+        switches = blocks.get("switches", {})
+        found = found or bool(switches)
+        if switches and (switches["prev_tid"] == 0).any():
+            return is_shifted(recording.header, lambda: switches, engine.states(), states)  # noqa: B023 - called at once
+    return found

@@ -1,0 +1,114 @@
+"""The tables of a recording: their schemas, and how blocks of decoded columns become one sorted Arrow table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+
+from harness.trace.decode.decoder import Block
+from harness.trace.decode.gather import Array
+from harness.trace.tracepoint.comm import to_text
+
+SCHEMA_VERSION = 1
+
+_TEXT = pa.dictionary(pa.int32(), pa.string())
+_TASK: list[tuple[str, pa.DataType]] = [("comm", _TEXT), ("tid", pa.int32()), ("prio", pa.int16())]
+_WHERE: list[tuple[str, pa.DataType]] = [("time_ns", pa.int64()), ("cpu", pa.int16())]
+
+
+def _schema(table: str, columns: list[tuple[str, pa.DataType]]) -> pa.Schema:
+    return pa.schema(columns, metadata={"schema_version": str(SCHEMA_VERSION), "table": table})
+
+
+SCHEMAS: dict[str, pa.Schema] = {
+    table: _schema(table, columns)
+    for table, columns in {
+        "switches": [
+            *_WHERE,
+            ("prev_comm", _TEXT),
+            ("prev_tid", pa.int32()),
+            ("prev_prio", pa.int16()),
+            ("prev_state", _TEXT),
+            ("next_comm", _TEXT),
+            ("next_tid", pa.int32()),
+            ("next_prio", pa.int16()),
+        ],
+        "wakeups": [*_WHERE, ("kind", _TEXT), *_TASK, ("target_cpu", pa.int16())],
+        "runtimes": [
+            *_WHERE,
+            ("comm", _TEXT),
+            ("tid", pa.int32()),
+            ("runtime_ns", pa.int64()),
+            ("vruntime_ns", pa.int64()),
+        ],
+        "migrations": [*_WHERE, *_TASK, ("orig_cpu", pa.int16()), ("dest_cpu", pa.int16())],
+        "forks": [*_WHERE, ("comm", _TEXT), ("tid", pa.int32()), ("child_comm", _TEXT), ("child_tid", pa.int32())],
+        "execs": [*_WHERE, ("filename", _TEXT), ("tid", pa.int32()), ("old_tid", pa.int32())],
+        "exits": [*_WHERE, *_TASK, ("group_dead", pa.bool_())],
+        "slices": [
+            ("start_ns", pa.int64()),
+            ("slice_ns", pa.int64()),
+            ("cpu", pa.int16()),
+            *_TASK,
+            ("end_state", _TEXT),
+            ("wake_ns", pa.int64()),
+            ("runnable", pa.list_(pa.int32())),
+            ("contested", pa.bool_()),
+        ],
+    }.items()
+}
+EVENT_TABLES = tuple(table for table in SCHEMAS if table != "slices")
+
+
+def to_table(table: str, block: Block, names: list[bytes], letters: list[str]) -> pa.Table:
+    """An Arrow table with exactly the columns of its schema; a column that the kernel does not give is null.
+
+    `names` are task names, and `letters` those of states, by number.
+    """
+    schema = SCHEMAS[table]
+    rows = len(block["time_ns"]) if block else 0
+    columns = [_column(field, block, rows, names, letters) for field in schema]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _column(field: pa.Field, block: Block, rows: int, names: list[bytes], letters: list[str]) -> pa.Array:
+    values: Array | None = block.get(field.name)
+    if values is None:
+        return pa.nulls(rows, field.type)
+    if field.name == "prev_state":
+        return dictionary_column(values, lambda code: letters[code])
+    if field.type == _TEXT:
+        return dictionary_column(values, lambda code: to_text(names[code]))
+    return numbers_column(values, field.type)
+
+
+def numbers_column(values: Array, kind: pa.DataType) -> pa.Array:
+    """A column of numbers or truth values, which shares their memory.
+
+    `pyarrow.array` would do, but the first time it imports pandas, which takes longer than to read a million samples.
+    """
+    if pa.types.is_boolean(kind):
+        bits = np.packbits(values, bitorder="little")
+        return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(bits)])
+    values = np.ascontiguousarray(values, kind.to_pandas_dtype())
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(values)])
+
+
+def texts_column(texts: list[str]) -> pa.Array:
+    """A column of texts, made without `pyarrow.array` for the same reason."""
+    encoded = [text.encode() for text in texts]
+    ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+    return pa.StringArray.from_buffers(len(texts), pa.py_buffer(ends), pa.py_buffer(b"".join(encoded)))
+
+
+def dictionary_column(codes: Array, text_of: Callable[[int], str]) -> pa.DictionaryArray:
+    """A dictionary<int32, string> column of numbers; the texts that occur stand in their own order, each once."""
+    used = np.flatnonzero(np.bincount(codes))
+    texts = [text_of(code) for code in used.tolist()]
+    kept = sorted(set(texts))
+    places = {text: place for place, text in enumerate(kept)}
+    renumbered = np.zeros(int(used.max(initial=-1)) + 1, np.int32)
+    renumbered[used] = [places[text] for text in texts]
+    return pa.DictionaryArray.from_arrays(numbers_column(renumbered[codes], pa.int32()), texts_column(kept))

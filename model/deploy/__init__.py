@@ -1,5 +1,0 @@
-"""A stored predictor as C: one file and its header, for wherever there is no room for Python."""
-
-from model.deploy.write import export
-
-__all__ = ["export"]

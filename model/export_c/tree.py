@@ -1,0 +1,95 @@
+"""A decision tree as C: one `if` a node, in whole numbers, so that it needs neither floats nor a logarithm."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from model.export_c.literals import filled, real, whole
+from model.export_c.parts import Parts
+from model.predictors.decision_tree import DecisionTree
+from model.predictors.recency import LAGS, WINDOW
+
+FURTHEST_NS = 2**61  # 73 years; no slice is longer
+PER_MARK = 3  # features of a tracked mark
+
+
+def parts(name: str, tree: DecisionTree) -> Parts:
+    """The nodes as nested ifs, the leaves as tables."""
+    leaves = np.flatnonzero(tree.tree["children_left"] < 0)
+    number = {int(node): place for place, node in enumerate(leaves)}
+    probability = tree.tree["leaf"][leaves]
+    slots = np.full(tree.marks, -1)
+    slots[tree.tracked] = np.arange(len(tree.tracked))
+    data = [
+        whole("tracked_slot", slots),
+        whole("best_mark", probability.argmax(axis=1)),
+        real("best_probability", probability.max(axis=1), "double"),
+        real("leaf_probability", probability, "double"),
+    ]
+    walk = "\n".join(_walk(tree.tree, number, 0, 1))
+    shape = {"lags": LAGS, "tracked_count": len(tree.tracked), "window": WINDOW}
+    code = filled("tree.c", name=name, data="\n".join(data), walk=walk, **shape)
+    return Parts(_state(len(tree.tracked)), code, "Probabilities are those of the checkpoint, bit for bit.")
+
+
+def _state(tracked: int) -> tuple[str, ...]:
+    return (
+        "    int64_t events, now_ns;",
+        f"    int32_t mark[{LAGS}], end_state[{LAGS}]; /* the latest event first */",
+        f"    int64_t slice_ns[{LAGS}];",
+        f"    int64_t last_event[{tracked}], last_ns[{tracked}]; /* when each tracked mark was last seen */",
+        f"    int32_t last_state[{tracked}];",
+        f"    int8_t window[{WINDOW}]; /* which tracked mark each of the last events was */",
+        "    int leaf;",
+    )
+
+
+def _walk(tree: dict[str, np.ndarray], leaf: dict[int, int], node: int, depth: int) -> Iterator[str]:
+    """The lines below a node. Of the two ways the left needs no else: it returns."""
+    indent = "    " * depth
+    if node in leaf:
+        yield f"{indent}return {leaf[node]};"
+        return
+    yield f"{indent}if ({condition(int(tree['feature'][node]), float(tree['threshold'][node]))}) {{"
+    yield from _walk(tree, leaf, int(tree["children_left"][node]), depth + 1)
+    yield f"{indent}}}"
+    yield from _walk(tree, leaf, int(tree["children_right"][node]), depth)
+
+
+def condition(feature: int, threshold: float) -> str:
+    """What goes to the left: `feature` as numbered by `model.predictors.recency.features`, at most `threshold`."""
+    if feature < 3 * LAGS:
+        kind, lag = divmod(feature, LAGS)
+        if kind == 1:
+            return f"s->slice_ns[{lag}] <= {_largest(_log_us, threshold)}"
+        return f"s->{'mark' if kind == 0 else 'end_state'}[{lag}] <= {math.floor(threshold)}"
+    slot, kind = divmod(feature - 3 * LAGS, PER_MARK)
+    if kind == 0:
+        return f"s->events - s->last_event[{slot}] <= {_largest(_log_events, threshold)}"
+    if kind == 1:
+        return f"s->now_ns - s->last_ns[{slot}] <= {_largest(_log_since, threshold)}"
+    return f"s->last_state[{slot}] <= {math.floor(threshold)}"
+
+
+def _largest(value: Callable[[int], np.float32], threshold: float) -> int:
+    """The largest number whose feature is at most `threshold`; -1 where not even that of 0 is. `value` never falls."""
+    low, high = -1, FURTHEST_NS
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if value(middle) <= threshold else (low, middle - 1)
+    return low
+
+
+def _log_us(slice_ns: int) -> np.float32:
+    return np.float32(np.log(max(slice_ns, 1) / 1e3))
+
+
+def _log_events(events: int) -> np.float32:
+    return np.float32(np.log(events) if events else -1)
+
+
+def _log_since(since_ns: int) -> np.float32:
+    return np.float32(np.log1p(since_ns / 1e3))

@@ -1,0 +1,81 @@
+"""The network around a recurrent cell: what goes in, what comes out, and its loss.
+
+In: the mark, log slice and end state of the event before. Out: a softmax over the next mark, and for a given mark a
+mixture of log-normals over dt (Shchur et al., ICLR 2020, "Intensity-free learning of temporal point processes").
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from model.data.streams import STATES
+from model.nn.heads import Entered, HeadNats
+from model.nn.likelihoods import LOG_DEVIATION
+
+COMPONENTS = 8
+MARK_WIDTH = 16
+STATE_WIDTH = 4
+SLICE_WIDTH = 32
+
+
+@dataclass
+class Inputs:
+    """(lanes, steps) each: event i's target and what is known when it is foreseen."""
+
+    previous: torch.Tensor  # int64 mark of event i-1, or `marks` where there is none
+    previous_log: torch.Tensor  # float32 standardised log slice of event i-1
+    previous_state: torch.Tensor  # int64 end state of event i-1
+    mark: torch.Tensor  # int64 target
+    log_dt: torch.Tensor  # float32 target, standardised
+
+
+class Network(nn.Module):
+    """Embeddings -> a cell over time -> two heads. `slices` False hides slice lengths and states."""
+
+    def __init__(self, marks: int, cell: type[nn.Module], hidden: int, layers: int, slices: bool) -> None:
+        super().__init__()
+        self.slices = slices
+        self.mark_in = nn.Embedding(marks + 1, MARK_WIDTH)
+        self.state_in = nn.Embedding(len(STATES), STATE_WIDTH)
+        width = MARK_WIDTH + (STATE_WIDTH + 1 if slices else 0)
+        self.cell = cell(width, hidden, layers, batch_first=True)
+        self.mark_out = nn.Linear(hidden, marks)
+        self.mark_given = nn.Embedding(marks, MARK_WIDTH)
+        self.slice_hidden = nn.Linear(hidden + MARK_WIDTH, SLICE_WIDTH)
+        self.slice_out = nn.Linear(SLICE_WIDTH, 3 * COMPONENTS)
+
+    def run(self, inputs: Inputs, state: object = None) -> tuple[torch.Tensor, object]:
+        """(lanes, steps, hidden) memory when each event is foreseen, and the state to carry on with."""
+        steps_first = self._entered(inputs).unflatten(0, inputs.previous.T.shape)  # as oneDNN wants it
+        memory, state = self.cell(steps_first.transpose(0, 1), state)
+        return memory, state
+
+    def mixture(self, memory: torch.Tensor, mark: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Log weights, means and log deviations (..., COMPONENTS) of the standardised log dt, given the mark."""
+        raw = self.slice_out(torch.tanh(self.slice_hidden(torch.cat([memory, self.mark_given(mark)], dim=-1))))
+        log_weight, mean, log_deviation = raw.chunk(3, dim=-1)
+        return functional.log_softmax(log_weight, dim=-1), mean, log_deviation.clamp(*LOG_DEVIATION)
+
+    def losses(self, memory: torch.Tensor, inputs: Inputs) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean nats of the marks, and of the standardised log dt given the marks."""
+        events = memory.transpose(0, 1).flatten(0, 1), inputs.mark.T.flatten(), inputs.log_dt.T.flatten()  # steps first
+        deep, out, marks = self.slice_hidden, self.slice_out, self.mark_out
+        weights = marks.weight, marks.bias, self.mark_given.weight, deep.weight, deep.bias, out.weight, out.bias
+        return HeadNats.apply(*events, *weights)
+
+    def _entered(self, inputs: Inputs) -> torch.Tensor:
+        """(steps * lanes, width)."""
+        mark = inputs.previous.T.flatten()
+        if not self.slices:
+            return self.mark_in.weight.index_select(0, mark)  # its gradient is five times as fast as an embedding's
+        state, log = inputs.previous_state.T.flatten(), inputs.previous_log.T.flatten()
+        return Entered.apply(self.mark_in.weight, self.state_in.weight, mark, state, log)
+
+
+def detach(state: object) -> object:
+    """The state without its history, so that back-propagation ends here."""
+    return tuple(part.detach() for part in state) if isinstance(state, tuple) else state.detach()  # type: ignore

@@ -1,0 +1,131 @@
+"""Uses a stored predictor on recordings it was not trained on: score it, or ask it for what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model import checkpoint
+from model.checkpoint import Checkpoint
+from model.data import streams as streams_module
+from model.data.streams import Segment
+from model.errors import SettingError
+from model.scoring import caveats, online
+from model.scoring import scores as scores_module
+from model.scoring.outcomes import Outcomes
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """One event: its number in the stream, what was likeliest, what came, and both times in microseconds."""
+
+    event: int
+    cpu: int
+    likeliest: tuple[tuple[str, float], ...]  # marks with their probabilities, the best first
+    mark: str
+    median_us: float
+    slice_us: float
+    contested: bool
+    recording: str = ""
+
+
+def scores(model_folder: Path, recordings: Sequence[Path], share: float = 1.0) -> dict[str, Any]:
+    """Score a checkpoint on the last `share` of each recording, marks spelled as it learned them.
+
+    With a `share` below 1 the part before it is history that may be looked back at. Raises PredictionError.
+    """
+    return score(model_folder, recordings, share)[0]
+
+
+def score(model_folder: Path, recordings: Sequence[Path], share: float = 1.0) -> tuple[dict[str, Any], Outcomes]:
+    """`scores`, and what became of each event."""
+    if not 0 < share <= 1:
+        raise SettingError(f"share {share}: expected more than 0 and at most 1")
+    stored = checkpoint.load(model_folder)
+    segments = _last(_segments(stored, recordings), share)
+    outcomes = scores_module.outcomes(stored.predictor, segments)
+    return {
+        **_head(stored, recordings),
+        "also_learned_from": _learned(stored, recordings, share),
+        **scores_module.scores(outcomes),
+        "online": online.scores(stored.predictor, segments),
+        "by_trial": scores_module.by_recording(outcomes, segments),
+    }, outcomes
+
+
+def _head(stored: Checkpoint, recordings: Sequence[Path]) -> dict[str, Any]:
+    """What was scored, and on what."""
+    settings = {name: value for name, value in stored.predictor.settings().items() if name != "seed"}
+    regime, about = stored.predictor.regime, stored.about
+    return {
+        "predictor": stored.kind,
+        "settings": settings,
+        "regime": regime,
+        "mark": stored.mark,
+        "caveat": caveats.of(regime, recordings),
+        "seed": about.get("seed"),
+        "learned_from": about.get("trials"),
+        "trials": [Path(folder).name for folder in recordings],
+    }
+
+
+def _learned(stored: Checkpoint, recordings: Sequence[Path], share: float) -> list[str]:
+    """The recordings that the model learned from, of which more is scored than it was kept from.
+
+    What it was fitted and validated on flatters it. Older checkpoints do not say what they learned from.
+    """
+    known: Any = stored.about.get("learned_from") or []
+    split: Any = stored.about.get("split") or [0, 0, 0]
+    if share <= split[2] + 1e-9 and not stored.about.get("tested_elsewhere"):
+        return []
+    return [Path(one).name for one in recordings if checkpoint.sizes([one])[0] in known]
+
+
+def foresee(model_folder: Path, recording: Path, events: int, top: int = 3) -> list[Foreseen]:
+    """The last `events` events of each CPU of a recording, each foreseen from what lies before it."""
+    if events < 1:
+        raise SettingError(f"{events} events: expected at least one")
+    stored = checkpoint.load(model_folder)
+    told = []
+    for whole in _segments(stored, [recording]):
+        told += _foresee(stored, Segment(whole.stream, max(0, whole.stop - events), whole.stop), top)
+    return told
+
+
+def _segments(stored: Checkpoint, recordings: Sequence[Path]) -> list[Segment]:
+    streams = streams_module.streams([Path(folder) for folder in recordings], stored.mark, stored.vocabulary)
+    return [Segment(stream, 0, len(stream)) for stream in streams]
+
+
+def _last(segments: Sequence[Segment], share: float) -> list[Segment]:
+    """The last share of each recording: all its CPUs from one instant on, as in training, where that keeps it apart."""
+    streams: dict[Path, list[Segment]] = {}
+    for segment in segments:
+        streams.setdefault(segment.stream.folder, []).append(segment)
+    return [part for whole in streams.values() for part in _from_one_instant(whole, share)]
+
+
+def _from_one_instant(cpus: Sequence[Segment], share: float) -> list[Segment]:
+    times = np.sort(np.concatenate([segment.of(segment.stream.start_ns) for segment in cpus]))
+    instant = times[len(times) - int(np.ceil(len(times) * share - 1e-6))]
+    begins = [int(np.searchsorted(segment.stream.start_ns, instant)) for segment in cpus]
+    parts = [Segment(each.stream, begin, each.stop) for each, begin in zip(cpus, begins, strict=True)]
+    return [part for part in parts if len(part)]
+
+
+def _foresee(stored: Checkpoint, segment: Segment, top: int) -> list[Foreseen]:
+    prediction, names = stored.predictor.predict(segment), stored.vocabulary.names
+    median_us, stream = prediction.dt.quantile(0.5), segment.stream
+    told = []
+    slice_us = segment.slice_us()
+    for row, event in enumerate(range(segment.start, segment.stop)):
+        best = np.argsort(-prediction.log_probs[row], kind="stable")[:top]
+        likeliest = tuple((names[mark], float(np.exp(prediction.log_probs[row, mark]))) for mark in best)
+        real = names[stream.mark[event]], float(slice_us[row]), bool(stream.contested[event])
+        times = float(median_us[row]), real[1]
+        told.append(Foreseen(event, stream.cpu, likeliest, real[0], *times, real[2], stream.recording))
+    return told
