@@ -30,7 +30,7 @@ from model.errors import PredictionError
 from model.predictors import REPRODUCTIONS, find
 from model.scoring.bootstrap import over_seeds
 from model.scoring.metrics import INTERVALS
-from model.seeds import summarise
+from model.scoring.seeds import summarise
 
 LEVELS = ("constant", "column_clock", "table")
 EXPERIMENT = Path(__file__).parents[1] / "experiments" / "paper.yaml"

@@ -4,9 +4,10 @@
     python benchmarks/training.py RECORDING [...]       # and how long it takes to pass the order-5 table on yours
 
 The paper trained two LSTM cells of 51 units in double precision, stepping through Python, with one linear layer and
-the mean squared error over all columns; `model.nn.kernel_oracle` rebuilds that loop from its description. Its forward and backward
-pass is measured without the optimiser, which only helps it: as its code lays events out (984 sequences of 15), and in
-lanes as long as are common. All loops take turns, so that what else runs slows each of them down; CPU time counts.
+the mean squared error over all columns; `model.nn.kernel_oracle` rebuilds that loop from its description. Its forward
+and backward pass is measured without the optimiser, which only helps it: as its code lays events out (984 sequences
+of 15), and in lanes as long as are common. All loops take turns, so that what else runs slows each of
+them down; CPU time counts.
 """
 
 from __future__ import annotations

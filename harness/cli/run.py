@@ -149,7 +149,7 @@ def _show_plan(asked: Experiment, output: Output) -> None:
 
 
 def _carry_out(asked: Experiment, folder: RunFolder, output: Output, keep: bool, workers: int | None) -> None:
-    from harness.campaign import Campaign
+    from harness.campaign.loop import Campaign
     from harness.terminal import tables
 
     view = output.view(json_lines=True)

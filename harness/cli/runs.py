@@ -45,8 +45,8 @@ def show(run: RunName = None, runs_dir: RunsDir = Path("runs"), as_json: JsonFla
 def report(run: RunName = None, runs_dir: RunsDir = Path("runs"), as_json: JsonFlag = False) -> None:
     """Write a run's report again and print where it is."""
     from harness import store
+    from harness.campaign.steps import recorded_step
     from harness.report import build
-    from harness.steps import recorded_step
     from harness.terminal.progress import QuietView
 
     folder = store.RunFolder.open(store.resolve(runs_dir, run))

@@ -124,7 +124,7 @@ def _answer(asked: Asked, found: Sequence[tuple[Scores, str | None, Path]], outp
 
 def _fit(jobs: Sequence[Job], workers: int | None, view: View) -> tuple[dict[str, Scores], list[str]]:
     """Scores by the name of the model's folder, and what became of those that failed."""
-    from harness import training
+    from harness.campaign import training
     from harness.workers import spread
 
     todo, scores = _left_to_do(jobs, view)

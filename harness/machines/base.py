@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol, runtime_checkable
 
+from harness.guest.remote import Host
 from harness.progress import Watcher
-from harness.remote import Host
 
 
 @runtime_checkable

@@ -14,11 +14,11 @@ from typing import Any
 from harness import processes
 from harness.boxes import Box, names, recipe
 from harness.errors import HostError, MachineError, RemoteError
+from harness.guest.remote import Host
 from harness.interrupt import unheard
 from harness.machines import box_install, hostkey, kvm, libvirt, registry, virtualbox
 from harness.machines.vagrant_cli import QUICK_S, BoundedVagrant
 from harness.progress import Watcher
-from harness.remote import Host
 from harness.spec import MachineSpec
 from harness.store import write_atomic
 

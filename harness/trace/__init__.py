@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 __all__ = ["Ingested", "Trace", "TraceQuality", "ingest", "load_tables", "read", "slices"]
 
 _HOMES = {
-    "Ingested": "parquet",
-    "ingest": "parquet",
-    "load_tables": "parquet",
+    "Ingested": "tables.parquet",
+    "ingest": "tables.parquet",
+    "load_tables": "tables.parquet",
     "TraceQuality": "quality",
     "Trace": "reader",
     "read": "reader",
-    "slices": "slicing",
+    "slices": "runqueue.slicer",
 }
 
 

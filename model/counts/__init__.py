@@ -1,1 +1,1 @@
-"""ROOM"""
+"""Conditional distributions learned by counting."""

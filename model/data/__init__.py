@@ -1,1 +1,1 @@
-"""ROOM"""
+"""Tables to streams: reads recordings, names their marks, cuts them into train, valid and test."""

@@ -1,1 +1,1 @@
-"""ROOM"""
+"""Neural networks: cells, heads, likelihoods, and the loop that trains them."""

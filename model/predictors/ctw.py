@@ -1,4 +1,4 @@
-"""A universal compressor over marks (see `model.counts.context_tree`): it needs to be told neither order nor when to stop."""
+"""A universal compressor over marks (`model.counts.context_tree`); it needs neither an order nor a stopping rule."""
 
 from __future__ import annotations
 

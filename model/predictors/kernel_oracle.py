@@ -1,4 +1,4 @@
-"""The network of the KernelOracle paper as a predictor: trained by `model.nn.kernel_oracle`, scored as every other one is.
+"""The network of the KernelOracle paper as a predictor: trained by `model.nn.kernel_oracle`, scored like any other.
 
 Squared error on one column per task is least at the task's probability (Brier, Monthly Weather Review 78, 1950), so
 that the columns, kept above a floor and made to add up to one, are a forecast. The floor is chosen on validation. The

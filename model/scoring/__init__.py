@@ -1,1 +1,1 @@
-"""ROOM"""
+"""Scores of predictors: metrics, folds, intervals, comparisons."""

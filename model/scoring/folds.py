@@ -150,9 +150,9 @@ def _json(path: Path) -> dict[str, Any]:
 def summarise(folds: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One table per predictor over all its folds: means of the folds, each of which is the mean over its seeds.
 
-    Each of `folds` is what `model.scoring.seeds.together` made and says its `fold`. `*_ci` is Student's 95 % interval over the
-    folds: how far another recording (load, host, run) may be off; `*_seeds_ci` the same over seeds, each of them the
-    mean of its folds. Under `folds` are the tables of the single folds.
+    Each of `folds` is a result of `model.scoring.seeds.together` and names its `fold`. `*_ci` is Student's 95 %
+    interval over the folds: how far another recording (load, host, run) may be off; `*_seeds_ci` the same over seeds,
+    each of them the mean of its folds. Under `folds` are the tables of the single folds.
     """
     kinds: dict[str, list[Mapping[str, Any]]] = {}
     for table in folds:

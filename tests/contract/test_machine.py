@@ -10,9 +10,9 @@ import pytest
 
 from harness import machines
 from harness.errors import HarnessError, MachineError
+from harness.guest.remote import Host
 from harness.machines import Machine, VagrantMachine, registry
 from harness.progress import Silent, Watcher
-from harness.remote import Host
 from harness.spec import MachineSpec
 
 Make = Callable[[Path], Machine]

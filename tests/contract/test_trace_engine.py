@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from command_line import LIMIT_S
+from locations import DATA
 
 import harness.trace
 from harness.errors import TraceError
@@ -21,7 +22,6 @@ from harness.trace.native.library import VARIABLE
 from harness.trace.perf_data.recording import Recording, open_recording
 from harness.trace.tables.schemas import EVENT_TABLES
 
-DATA = Path(__file__).parents[1] / "data"
 TIME = 32  # where each of its samples has its time
 SWITCHES, SAMPLES = 5756, 15638  # of the kept recording, as `perf script` prints them
 ENGINES = {"compiled": "1", "numpy": "0"}

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pyarrow.parquet as parquet
 import zstandard
-from conftest import HARNESS, Smoke
+from command_line import HARNESS
+from real_campaign import Smoke
 
-from harness import boxes, provision
+from harness import boxes
+from harness.guest import provision
 from harness.progress import Silent
 
 

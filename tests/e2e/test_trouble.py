@@ -10,11 +10,14 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import HARNESS, VIRSH, Smoke, domains, harness
+from command_line import HARNESS
+from real_campaign import VIRSH, Smoke, domains, harness
 
-from harness import attempt, machines, plan, provision, spec
-from harness import trial as carried
+from harness import machines, plan, spec
+from harness.campaign import attempt
 from harness.errors import ProvisionError, RemoteError, TrialError
+from harness.guest import provision
+from harness.guest import trial as carried
 from harness.machines import registry
 from harness.plan import Trial
 from harness.progress import Silent

@@ -1,1 +1,1 @@
-"""ROOM"""
+"""Who could run: rebuilds each CPU's set of runnable tasks and cuts the switches into slices."""

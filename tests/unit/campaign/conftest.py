@@ -11,7 +11,7 @@ import pytest
 from fakes import BASE, World
 
 from harness import spec
-from harness.campaign import Campaign
+from harness.campaign.loop import Campaign
 from harness.interrupt import STOP_SIGNALS
 from harness.progress import View
 from harness.store import RunFolder

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from harness.attempt import compress
+from harness.campaign.attempt import compress
 from harness.errors import HostError
 
 

@@ -17,9 +17,10 @@ import pytest
 from command_line import LIMIT_S
 from fakes import BAD, GOOD, HOPELESS, FakeMachine, World
 
-from harness import machines, recorder, report, workers
+from harness import machines, report, workers
+from harness.campaign import recorder
 from harness.errors import BoxError, GuestError, HostError, Interrupted, LockedError, RemoteError, TrialError
-from harness.remote import Host
+from harness.guest.remote import Host
 from harness.store import RunFolder
 from harness.store import folder as folder_module
 from harness.terminal.progress import PlainView

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 import waiting
 from command_line import HARNESS, LIMIT_S, harness
+from locations import DATA
 
 from harness.store.lock import locked
 
-RECORDING = Path(__file__).parents[2] / "data" / "debian12_guest_nginx_ab.perf.data.xz"
+RECORDING = DATA / "debian12_guest_nginx_ab.perf.data.xz"
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import waiting
 
-from harness.remote import Host
+from harness.guest.remote import Host
 
 
 class Sshd:

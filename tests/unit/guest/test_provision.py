@@ -17,8 +17,8 @@ from textwrap import indent
 import pytest
 import waiting
 
-from harness import provision
 from harness.errors import ProvisionError, RemoteError
+from harness.guest import provision
 from harness.paths import data_dir
 from harness.progress import Silent
 

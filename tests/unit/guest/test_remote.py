@@ -16,8 +16,8 @@ import pytest
 import waiting
 
 from harness.errors import DeadlineError, HostError, Interrupted, RemoteError, TransientError
+from harness.guest.remote import Host
 from harness.interrupt import stop_signals_raise
-from harness.remote import Host
 
 LIMIT_S = 120  # of what is not meant to reach it
 

@@ -25,7 +25,7 @@ import pytest
 import yaml
 from command_line import LIMIT_S
 
-from harness import trial
+from harness.guest import trial
 from harness.loads import KINDS
 from harness.paths import data_dir
 

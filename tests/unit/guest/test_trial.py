@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from harness import trial
 from harness.errors import RemoteError, TransientError, TrialError
+from harness.guest import trial
+from harness.guest.remote import Result
 from harness.loads import Load, NginxAb
 from harness.progress import Silent
-from harness.remote import Result
 from harness.spec import RecordSpec
 
 FILES = {"perf.data": b"PERFILE2", "load.txt": b"Complete requests: 12\nFailed requests: 0\n", "perf.log": b""}

@@ -18,8 +18,7 @@ from typing import Any
 import pytest
 import waiting
 
-from harness import trial
-from harness.guest import trial_script
+from harness.guest import trial, trial_script
 
 LIMIT_S = 240
 PERF = """#!/bin/sh

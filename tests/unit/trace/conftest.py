@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from locations import DATA
 from shorten import Named, shortened
-
-DATA = Path(__file__).parents[2] / "data"
 
 
 def kept(name: str) -> bytes:

@@ -1,0 +1,116 @@
+"""One attempt at a trial: carry it out, read the recording, judge it, and write down what came of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import zstandard
+from pyarrow import parquet
+
+from harness import trace
+from harness.campaign import verdict
+from harness.campaign.verdict import Verdict
+from harness.errors import HostError
+from harness.guest import trial as carried
+from harness.guest.remote import Host
+from harness.loads.base import Metrics
+from harness.plan import Trial
+from harness.progress import Watcher
+from harness.store import write_atomic
+from harness.trace import Ingested
+from harness.writing import writing
+
+COMPRESSION_LEVEL = 3  # raw recordings shrink about eightfold; higher levels cost seconds and gain little
+BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What one attempt gave: its verdict, and what is worth reading in the manifest."""
+
+    verdict: Verdict
+    detail: dict[str, Any]
+
+
+def make(host: Host, trial: Trial, folder: Path, number: int, machine: Mapping[str, Any], watcher: Watcher) -> Attempt:
+    """Carry `trial` out on `host`, leaving everything in `folder`, trial.json last.
+
+    `machine` holds the `kernel` and `cpus` that were found when it came up.
+
+    Raises TrialError or RemoteError when it could not be carried out, TraceError when the recording is not one.
+    """
+    wanted = carried.expected(trial, machine["kernel"], machine["cpus"])
+    files = carried.run(host, trial, folder, watcher, wanted=wanted, attempt=number)
+    watcher.note("reading the recording")
+    ingested = trace.ingest(files.perf_data, folder)
+    limits = trial.arm.experiment.verdict
+    found = verdict.judge(files.guest, ingested.quality, _shares(ingested), limits, wanted)
+    compress(files.perf_data)
+    detail = _detail(files.metrics, ingested, found)
+    told = {
+        "name": trial.name,
+        "arm": trial.arm.name,
+        "settings": trial.arm.settings,
+        "repetition": trial.repetition,
+        "attempts": number,
+        "seconds": files.seconds,
+        "verdict": {"ok": found.ok, "checks": [asdict(check) for check in found.checks]},
+        "metrics": files.metrics,
+        "quality": asdict(ingested.quality),
+        "usage": {comm: asdict(used) for comm, used in ingested.usage.items()},
+        "idle_share": ingested.idle_share,
+        "machine": dict(machine),
+        **detail,
+    }
+    write_atomic(folder / "trial.json", json.dumps(told, indent=1, default=str) + "\n")
+    return Attempt(found, {"arm": trial.arm.name, "attempts": number, **detail})
+
+
+def _shares(ingested: Ingested) -> dict[str, float]:
+    """CPU time by task name, the idle tasks under the kernel's name for them."""
+    return {**{comm: used.cpu_share for comm, used in ingested.usage.items()}, "swapper": ingested.idle_share}
+
+
+def _detail(metrics: Metrics, ingested: Ingested, found: Verdict) -> dict[str, Any]:
+    """The few numbers that a list of trials is read for."""
+    tracer = next((check.value for check in found.checks if check.name == "tracer share"), None)
+    contested = parquet.read_table(ingested.paths["slices"], columns=["contested"])["contested"]
+    return {
+        "switches": len(contested),
+        "contested_share": pc.mean(contested).as_py(),
+        "tracer_share": tracer,
+        "idle_share": ingested.idle_share,
+        "requests_per_s": metrics.get("requests_per_s"),
+    }
+
+
+def compress(path: Path) -> Path:
+    """Replace a file by its zstd-compressed self, `path.zst`; the original goes only when that is whole."""
+    target = path.with_name(f"{path.name}.zst")
+    part = path.with_name(f".{target.name}.part")
+    compressor = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL, write_checksum=True)
+    try:
+        with writing(target):
+            with part.open("wb") as sink, compressor.stream_writer(sink, closefd=False) as packed:
+                for block in _blocks(path):
+                    packed.write(block)
+            part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)  # on a full disk it is in the way
+    path.unlink()
+    return target
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    """The content of a file. HostError where it cannot be read, whatever else is written meanwhile."""
+    try:
+        with path.open("rb") as source:
+            while block := source.read(BLOCK_BYTES):
+                yield block
+    except OSError as error:
+        raise HostError(f"{path.name} could not be read: {error.strerror or error}", where=str(path)) from error

@@ -1,0 +1,205 @@
+"""Whether a recording may be used, and why not: pure judgement of what a trial left, against the limits asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from harness.spec import VerdictSpec
+
+TRACER = re.compile(r"perf(?:[_-][0-9.]+)?")  # Debian 11 calls it perf_5.10
+SSHD = re.compile(r"sshd.*")  # newer ones run each session under a name of its own
+IDLE = re.compile(r"swapper(?:/[0-9]+)?")
+
+
+class Quality(Protocol):
+    """The part of a trace's quality that is judged."""
+
+    @property
+    def lost_events(self) -> int:
+        """Events the recorder says it lost."""
+
+    @property
+    def chain_breaks(self) -> int:
+        """Switches that do not follow on the one before them on their CPU."""
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the recording ends before its own header says."""
+
+    @property
+    def span_ns(self) -> int:
+        """From the first event to the last."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at. `why` says what a failure means and what to do; it is empty where all is well.
+
+    `retryable`: another attempt may turn out better.
+    """
+
+    name: str
+    ok: bool
+    value: float | int | str | bool | None
+    limit: float | int | str | bool | None
+    why: str = ""
+    retryable: bool = True
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """All checks of one recording; it may be used when every one is met."""
+
+    checks: list[Check]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the recording may be used."""
+        return not self.failed
+
+    @property
+    def failed(self) -> list[Check]:
+        """The checks that were not met."""
+        return [check for check in self.checks if not check.ok]
+
+    @property
+    def retryable(self) -> bool:
+        """Whether there is a point in recording again: no failure is of the kind that stays."""
+        return bool(self.failed) and all(check.retryable for check in self.failed)
+
+    @property
+    def reason(self) -> str:
+        """Why it may not be used, in one line; empty where it may."""
+        return "; ".join(f"{check.name} {check.value} (limit {check.limit}): {check.why}" for check in self.failed)
+
+
+def judge(
+    guest: Mapping[str, Any],
+    quality: Quality,
+    usage: Mapping[str, float],
+    limits: VerdictSpec,
+    expected: Mapping[str, Any],
+) -> Verdict:
+    """Judge one recording.
+
+    `guest` is the guest's account (guest.json); `usage` the share of CPU time by task name, idle included, summing to
+    1 over all CPUs; `expected` what `harness.guest.trial.expected` gives.
+    """
+    checks = [
+        *_machine(guest, expected),
+        *_recording(guest, quality, limits, expected),
+        *_load(guest, limits, expected),
+        *_shares(usage, limits, expected),
+    ]
+    return Verdict(checks)
+
+
+def _machine(guest: Mapping[str, Any], expected: Mapping[str, Any]) -> Iterator[Check]:
+    facts = guest.get("facts", {})
+    for name in ("kernel", "cpus"):
+        wanted, found = expected.get(name), facts.get(name)
+        yield _check(
+            name,
+            wanted is None or found == wanted,
+            found,
+            wanted,
+            "this is not the machine that was asked for; rebuild the box, or change the machine's settings",
+            retryable=False,
+        )
+
+
+def _recording(
+    guest: Mapping[str, Any], quality: Quality, limits: VerdictSpec, expected: Mapping[str, Any]
+) -> Iterator[Check]:
+    share = quality.span_ns / (expected["seconds"] * 1e9)
+    yield _check("whole", not quality.truncated, not quality.truncated, True, "the recording was cut off")
+    yield _check(
+        "lost events",
+        quality.lost_events <= limits.max_lost_events,
+        quality.lost_events,
+        limits.max_lost_events,
+        "perf could not keep up; raise record.buffer_kb",
+    )
+    yield _check(
+        "chain breaks",
+        quality.chain_breaks <= limits.max_chain_breaks,
+        quality.chain_breaks,
+        limits.max_chain_breaks,
+        "switches are missing that perf did not report as lost; raise record.buffer_kb",
+    )
+    yield _check(
+        "recorded share",
+        share >= limits.min_recorded_share,
+        round(share, 4),
+        limits.min_recorded_share,
+        "the recording does not cover the time asked for",
+    )
+    visitors = max(guest.get("ssh_connections_before", 0), guest.get("ssh_connections_after", 0))
+    yield _check("SSH connections", visitors == 0, visitors, 0, "somebody was logged in, which disturbs the scheduler")
+
+
+def _load(guest: Mapping[str, Any], limits: VerdictSpec, expected: Mapping[str, Any]) -> Iterator[Check]:
+    state = guest.get("load", {}).get("ActiveState", "unknown")
+    metrics, counts = guest.get("metrics", {}), expected["counts_requests"]
+    ended_well = counts and _requests_lost(metrics) == 0 and metrics.get("requests_completed", 0) > 0
+    yield _check(
+        "load at the end",
+        state == "active",
+        state,
+        "active",
+        "it was done before the recording was; raise load.requests" if ended_well else "the load ended early",
+        retryable=not ended_well,
+    )
+    if not counts:
+        return
+    completed, lost = metrics.get("requests_completed"), _requests_lost(metrics)
+    yield _check("requests completed", bool(completed), completed, "more than 0", "it reported none; see load.txt")
+    yield _check(
+        "requests failed",
+        lost <= limits.max_failed_requests,
+        lost,
+        limits.max_failed_requests,
+        "the server refused or failed requests; see load.txt",
+    )
+
+
+def _requests_lost(metrics: Mapping[str, Any]) -> int:
+    """Requests that failed or were answered with an error."""
+    return int(metrics.get("requests_failed", 0)) + int(metrics.get("responses_non_2xx", 0))
+
+
+def _shares(usage: Mapping[str, float], limits: VerdictSpec, expected: Mapping[str, Any]) -> Iterator[Check]:
+    tracer, idle, sshd = _share(usage, TRACER), _share(usage, IDLE), _share(usage, SSHD)
+    yield _check(
+        "sshd share",
+        sshd == 0,
+        round(sshd, 6),
+        0,
+        "somebody came by over SSH while it was recorded, which disturbs the scheduler",
+    )
+    yield _check(
+        "tracer share",
+        tracer <= limits.max_tracer_share,
+        round(tracer, 4),
+        limits.max_tracer_share,
+        "recording took so much CPU time that it distorts what it records",
+    )
+    if expected["keeps_cpu_busy"]:
+        yield _check(
+            "idle share",
+            idle <= limits.max_idle_share,
+            round(idle, 4),
+            limits.max_idle_share,
+            "the load did not keep the CPUs busy; raise its concurrency, or ask for fewer CPUs",
+        )
+
+
+def _share(usage: Mapping[str, float], pattern: re.Pattern[str]) -> float:
+    return float(sum(share for comm, share in usage.items() if pattern.fullmatch(comm)))
+
+
+def _check(name: str, ok: bool, value: Any, limit: Any, why: str, retryable: bool = True) -> Check:
+    return Check(name, ok, value, limit, "" if ok else why, retryable)

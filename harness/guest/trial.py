@@ -1,0 +1,272 @@
+"""One trial: render the guest script, start it on a machine, stay away while it records, bring back what it left.
+
+No SSH connection is open while the scheduler is recorded: the script runs as a unit of the guest's own systemd, and
+this side sleeps until it should be done.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness.errors import DeadlineError, GuestError, HarnessError, RemoteError, TransientError, TrialError
+from harness.guest.remote import Host
+from harness.loads import Load
+from harness.loads.base import Metrics
+from harness.progress import Watcher
+
+SCRIPT = Path(__file__).with_name("trial_script.py")
+PLACEHOLDER = 'CONFIG_JSON = "{}"'
+GUEST_ROOT = "/var/tmp/harness-trial"
+MB_PER_CPU_SECOND = 8  # disk that a fast guest fills while it is recorded
+ALONE_S = 30.0  # for the SSH connections of others to end
+PULLED = ("perf.data", "load.txt", "perf.log")
+POLL_S = 2.0
+STAY_LONGER_S = 3.0  # a guest that is slower than foreseen must not be visited while it records
+LONGER_EACH_SHARE = 0.5  # of the time foreseen, with every further attempt: the last may have failed by our visit
+
+
+class Recordable(Protocol):
+    """The part of a planned trial that matters here."""
+
+    @property
+    def name(self) -> str:
+        """Unique within the campaign; of letters, digits, `_`, `-` and `.`."""
+
+    @property
+    def load(self) -> Load:
+        """What keeps the CPU busy."""
+
+    @property
+    def record(self) -> Any:
+        """`warmup_s`, `seconds`, `buffer_kb`."""
+
+
+@dataclass(frozen=True)
+class TrialFiles:
+    """What a trial left: the files, the guest's own account of it, and what the load measured."""
+
+    perf_data: Path
+    load_txt: Path
+    guest_json: Path
+    guest: dict[str, Any]
+    metrics: Metrics
+    seconds: float
+
+
+def expected(trial: Recordable, kernel: str | None, cpus: int | None) -> dict[str, Any]:
+    """What a good trial has to show; `render`, `run` and `harness.campaign.verdict.judge` all take it."""
+    return {
+        "kernel": kernel,
+        "cpus": cpus,
+        "seconds": trial.record.seconds,
+        "kind": trial.load.kind,
+        "keeps_cpu_busy": trial.load.keeps_cpu_busy,
+        "counts_requests": trial.load.counts_requests,
+    }
+
+
+def render(trial: Recordable, wanted: Mapping[str, Any], attempt: int = 1) -> str:
+    """The guest script of this trial, complete. `wanted` comes from `expected`."""
+    text = SCRIPT.read_text(encoding="utf-8")
+    if text.count(PLACEHOLDER) != 1:
+        raise TrialError("the guest script has no place for its configuration", where=str(SCRIPT))
+    return text.replace(PLACEHOLDER, f"CONFIG_JSON = {json.dumps(config(trial, wanted, attempt), sort_keys=True)!r}")
+
+
+def config(trial: Recordable, wanted: Mapping[str, Any], attempt: int = 1) -> dict[str, Any]:
+    """What the guest script is told; names carry the attempt, so that one never trips over the remains of another."""
+    record, cpus = trial.record, wanted.get("cpus")
+    label = re.sub(r"[^A-Za-z0-9_.-]", "-", f"{trial.name}-a{attempt}")  # what a unit's name may hold
+    return {
+        "name": trial.name,
+        "attempt": attempt,
+        "unit": f"harness-trial-{label}.service",
+        "load_unit": f"harness-load-{label}.service",
+        "work_dir": f"{GUEST_ROOT}/{label}",
+        "kernel": wanted.get("kernel"),
+        "cpus": cpus,
+        "kind": trial.load.kind,
+        "command": trial.load.command(),
+        "ready": trial.load.ready(),
+        "warmup_s": record.warmup_s,
+        "seconds": record.seconds,
+        "grace_s": 120 + record.seconds,
+        "alone_s": ALONE_S,
+        "buffer_kb": record.buffer_kb,
+        "free_mb": int(256 + MB_PER_CPU_SECOND * record.seconds * (cpus or 1)),
+    }
+
+
+def run(
+    host: Host,
+    trial: Recordable,
+    out_dir: Path,
+    watcher: Watcher,
+    *,
+    wanted: Mapping[str, Any],
+    attempt: int = 1,
+    deadline_s: float | None = None,
+) -> TrialFiles:
+    """Carry the trial out on `host` and leave perf.data, load.txt, perf.log and guest.json in `out_dir`.
+
+    The files appear only when all of them arrived whole, guest.json last. `deadline_s` bounds everything after the
+    time the recording itself takes; by default two minutes and that time once more. Raises TrialError with the
+    guest's own words when a step failed there or the machine went away, RemoteError when it cannot be reached.
+    Interrupted, it stops what it started on the guest.
+    """
+    started, settings = time.monotonic(), config(trial, wanted, attempt)
+    late = settings["grace_s"] if deadline_s is None else deadline_s
+    try:
+        checks_s = _prepare(host, settings, render(trial, wanted, attempt), out_dir, watcher)
+        _start(host, settings)
+        _stay_away(away_s(settings, checks_s), watcher)
+        guest = _await_result(host, settings, late, watcher)
+        _pull(host, settings, guest, trial.load, out_dir, watcher)
+    except BaseException:
+        _stop(host)
+        raise
+    with suppress(RemoteError):  # the next trial clears what is left as well
+        host.run(f"rm -rf -- {shlex.quote(settings['work_dir'])}", timeout_s=60, sudo=True)
+    host.close()
+    data, text, account = (out_dir / name for name in ("perf.data", "load.txt", "guest.json"))
+    return TrialFiles(data, text, account, guest, guest["metrics"], time.monotonic() - started)
+
+
+def _prepare(host: Host, settings: Mapping[str, Any], script: str, out_dir: Path, watcher: Watcher) -> float:
+    """Clear the guest of earlier trials, upload the script and let it check; returns the seconds the checks took."""
+    watcher.note("upload and checks on the guest")
+    folder = shlex.quote(settings["work_dir"])
+    out_dir.mkdir(parents=True, exist_ok=True)
+    local = out_dir / "trial.py"
+    local.write_text(script, encoding="utf-8")
+    clear = f"{_stop_command()}; rm -rf {GUEST_ROOT}; install -d -o {shlex.quote(host.user)} {GUEST_ROOT} {folder}"
+    host.run(clear, timeout_s=120, sudo=True)
+    host.put(local, f"{settings['work_dir']}/trial.py", 60)
+    started = time.monotonic()
+    checked = host.run(f"python3 {folder}/trial.py check", timeout_s=180, sudo=True, check=False)
+    answer = _json(checked.stdout.strip().splitlines()[-1] if checked.stdout.strip() else "", host, checked.stderr)
+    _require_ok(answer, host)
+    return time.monotonic() - started
+
+
+def _start(host: Host, settings: Mapping[str, Any]) -> None:
+    """Start the script as a unit of its own, and leave."""
+    unit, script = settings["unit"], f"{settings['work_dir']}/trial.py"
+    start = f"systemd-run --quiet --unit={shlex.quote(unit)} --property=TimeoutStopSec=90 --property=Nice=-10"
+    command = f"{start} python3 {shlex.quote(script)} record"
+    host.run(command, timeout_s=60, sudo=True)
+    host.close()
+
+
+def away_s(settings: Mapping[str, Any], checks_s: float) -> float:
+    """For how long nobody may visit the guest; `checks_s`, the time its checks took, says how slow it is."""
+    foreseen: float = settings["warmup_s"] + settings["seconds"] + 2 * checks_s
+    return foreseen * (1 + LONGER_EACH_SHARE * (settings["attempt"] - 1)) + STAY_LONGER_S
+
+
+def _stay_away(seconds: float, watcher: Watcher) -> None:
+    """Let the guest be: the progress shown comes from this side's clock alone."""
+    watcher.note("recording; nothing is connected to the machine")
+    started = time.monotonic()
+    while (waited := time.monotonic() - started) < seconds:
+        watcher.advance(waited, seconds)
+        time.sleep(min(1.0, seconds - waited))
+    watcher.advance(seconds, seconds)
+
+
+def _await_result(host: Host, settings: Mapping[str, Any], late_s: float, watcher: Watcher) -> dict[str, Any]:
+    """The guest's result.json, once it is there; asked for once at least, however long this host itself was away."""
+    watcher.note("waiting for the guest to finish")
+    path, unit = shlex.quote(f"{settings['work_dir']}/result.json"), shlex.quote(settings["unit"])
+    ask = f"cat {path} 2>/dev/null || {{ systemctl is-active --quiet {unit} && exit 75; cat {path}; }}"
+    until, reason = time.monotonic() + late_s, "the guest script is still running"
+    while True:
+        try:
+            answer = host.run(ask, timeout_s=60, check=False)
+        except (TransientError, DeadlineError) as error:
+            reason = error.what
+        else:
+            if answer.exit_code == 0:
+                result = _json(answer.stdout, host, answer.stderr)
+                _require_ok(result, host)
+                return result
+            if answer.exit_code != 75:
+                raise _vanished(host, settings)
+            host.close()
+        if time.monotonic() >= until:
+            break
+        time.sleep(POLL_S)
+    raise TrialError(
+        f"no result {late_s:g} s after the recording should have ended: {reason}",
+        where=host.where,
+        hint="see whether the machine is still up",
+    )
+
+
+def _pull(
+    host: Host, settings: Mapping[str, Any], guest: dict[str, Any], load: Load, out_dir: Path, watcher: Watcher
+) -> None:
+    """Copy the files, compare each with the hash taken when it was written, then give all of them their names.
+
+    What the load measured joins the guest's account, under `metrics`.
+    """
+    watcher.note("copying the recording")
+    for name in PULLED:
+        digest = host.get(f"{settings['work_dir']}/{name}", out_dir / f"{name}.pulled", 600, watcher.advance)
+        if digest != guest["sha256"].get(name):
+            raise TrialError(f"{name} changed after it was recorded", where=host.where, expected="the same SHA-256")
+    for name in PULLED:
+        (out_dir / f"{name}.pulled").replace(out_dir / name)
+    guest["metrics"] = load.parse((out_dir / "load.txt").read_text(encoding="utf-8", errors="replace"))
+    part = out_dir / ".guest.json.part"
+    part.write_text(json.dumps(guest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    part.replace(out_dir / "guest.json")
+
+
+def _stop_command() -> str:
+    units = "'harness-trial-*' 'harness-load-*'"
+    return f"systemctl stop {units}; systemctl reset-failed {units} 2>/dev/null; true"
+
+
+def _stop(host: Host) -> None:
+    """End what runs on the guest, if the guest still listens; never in the way of the error that led here."""
+    with suppress(HarnessError):
+        host.close()
+        host.run(_stop_command(), timeout_s=15, sudo=True)
+    host.close()
+
+
+def _require_ok(result: Mapping[str, Any], host: Host) -> None:
+    if not result.get("ok"):
+        stage = result.get("stage", "start")
+        hint = "if the load was simply done, give it more to do, such as load.requests" if stage == "warm-up" else None
+        raise GuestError(f"{stage}: {result.get('error', 'no reason given')}", where=host.where, hint=hint)
+
+
+def _vanished(host: Host, settings: Mapping[str, Any]) -> TrialError:
+    """The unit is gone and left no result: killed, or the machine started anew."""
+    journal = ""
+    with suppress(RemoteError):
+        unit = shlex.quote(settings["unit"])
+        journal = host.run(f"journalctl --no-pager -n 20 -u {unit}", timeout_s=30, sudo=True, check=False).stdout
+    said = f":\n{journal.strip()[-1500:]}" if journal.strip() else "; its journal is empty"
+    return TrialError(f"the guest script ended without a result{said}", where=host.where)
+
+
+def _json(text: str, host: Host, stderr: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        said = (stderr.strip() or text.strip() or "it printed nothing")[-1500:]
+        raise TrialError(f"the guest script did not answer in JSON: {said}", where=host.where) from None
+    if not isinstance(value, dict):
+        raise TrialError("the guest script answered with something else than an object", where=host.where)
+    return value

@@ -1,0 +1,57 @@
+"""Feeds the compiled tracker events that are drawn at random."""
+
+from __future__ import annotations
+
+import ctypes
+import random
+
+import numpy as np
+import pyarrow as pa
+
+from harness.trace.runqueue.native_tracker import FUNCTIONS, CompiledTracker
+from harness.trace.runqueue.waits import Fed
+
+
+def load(path: str) -> ctypes.CDLL:
+    native = ctypes.CDLL(path)
+    for name, (result, arguments) in FUNCTIONS.items():
+        function = getattr(native, name)
+        function.restype, function.argtypes = result, arguments
+    return native
+
+
+def any_tables(draw: random.Random, rows: int, first_ns: int, in_order: bool) -> list[pa.Table]:
+    """Switches, wakeups and migrations of few or many tasks and CPUs, in the order of time or in none."""
+    tids = draw.choice(
+        [[0, 1, 2, 3], list(range(200)), [-(1 << 31), -1, 0, (1 << 31) - 1], list(range(0, 1 << 20, 257))]
+    )
+    cpus = draw.choice([[0], [0, 1], [-32768, -1, 32767]])
+
+    def times() -> np.ndarray:
+        found = np.array([first_ns + draw.randrange(rows + 1) for _ in range(rows)], np.int64)
+        return np.sort(found) if in_order else found
+
+    def some(of: list[int], kind: str) -> np.ndarray:
+        return np.array(draw.choices(of, k=rows), kind)
+
+    switches = {"time_ns": times(), "cpu": some(cpus, "i2"), "prev_tid": some(tids, "i4"), "next_tid": some(tids, "i4")}
+    wakeups = {"time_ns": times(), "tid": some(tids, "i4"), "target_cpu": some(cpus, "i2")}
+    moves = {"time_ns": times(), "tid": some(tids, "i4"), "dest_cpu": some(cpus, "i2")}
+    return [pa.table(columns) for columns in (switches, wakeups, moves)]
+
+
+def feed_anything(native: ctypes.CDLL, rounds: int) -> int:
+    """How many values the sets of streams that are drawn hold; all of them are read."""
+    draw, values = random.Random(7), 0
+    for _ in range(rounds):
+        tracker = CompiledTracker(native, draw.random() < 0.3, draw.choice([0, 3, 1000]))
+        in_order = draw.random() < 0.7
+        for block in range(3):
+            rows = draw.choice([0, 1, 5, 400])
+            tables = any_tables(draw, rows, block * 1000, in_order)
+            before_ns = draw.choice([None, block * 1000 + rows // 2])
+            settled = rows if before_ns is None else int(np.searchsorted(tables[0]["time_ns"].to_numpy(), before_ns))
+            wants, group = np.array(draw.choices([True, False], k=rows), bool), draw.choices([0, 1, 1, 2, 3], k=settled)
+            picks = tracker.feed(Fed(*tables, wants, np.array(group, np.uint8)), before_ns)
+            values += sum(int(np.sum(sets.flatten().to_numpy() * 0 + 1)) for sets in picks.sets)
+    return values

@@ -1,0 +1,90 @@
+"""The machine, the playbook and the guest of a campaign, made up; the recording in it is real."""
+
+from __future__ import annotations
+
+import lzma
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from locations import DATA
+
+from harness.campaign import attempt
+from harness.campaign.attempt import Attempt
+from harness.campaign.recorder import Tools
+from harness.campaign.verdict import Check, Verdict
+from harness.errors import HarnessError
+from harness.guest.provision import ProvisionReport
+from harness.guest.remote import Host
+from harness.plan import Trial
+from harness.progress import Watcher
+from harness.spec import MachineSpec
+from harness.trace import ingest
+
+RECORDING = DATA / "nginx_ab_one_cpu.perf.data.xz"
+BASE = {
+    "name": "small",
+    "machine": {"box": "debian-12"},
+    "load": {"kind": "nginx_ab"},
+    "trials": {"repeat": 2, "attempts": 2},
+    "model": {"predictors": []},
+}
+GOOD = Verdict([Check("kernel", True, "6.1", "6.1")])
+BAD = Verdict([Check("lost events", False, 7, 0, "perf could not keep up")])
+HOPELESS = Verdict([Check("load at the end", False, "inactive", "active", "raise load.requests", retryable=False)])
+
+
+@dataclass
+class World:
+    """What happened, and what shall happen: `boxes` and `trials` map a name to an error or verdicts to come."""
+
+    log: list[str] = field(default_factory=list)
+    boxes: dict[str, HarnessError] = field(default_factory=dict)
+    outcomes: list[Verdict | BaseException] = field(default_factory=list)
+    up: set[str] = field(default_factory=set)
+
+    def tools(self) -> Tools:
+        return Tools(box=self._box, machine=self._machine, provision=self._provision, attempt=self._attempt)
+
+    def _box(self, name: str, watcher: Watcher) -> str:
+        self.log.append(f"box {name}")
+        if name in self.boxes:
+            raise self.boxes[name]
+        return name
+
+    def _machine(self, wanted: MachineSpec, box: Any, place: Path, name: str) -> FakeMachine:
+        return FakeMachine(self, wanted.box, place, wanted.memory_mb)
+
+    def _provision(self, hosts: list[Host], roles: list[str], *_: Any) -> ProvisionReport:
+        self.log.append(f"provision {' '.join(roles)}")
+        return ProvisionReport([], 0.1, Path("provision.log"), {}, {hosts[0].name: {"nginx": "1.22"}})
+
+    def _attempt(
+        self, host: Host, trial: Trial, place: Path, number: int, machine: dict[str, Any], watcher: Watcher
+    ) -> Attempt:
+        self.log.append(f"trial {trial.name} attempt {number}")
+        outcome = self.outcomes.pop(0) if self.outcomes else GOOD
+        place.mkdir(parents=True)
+        if isinstance(outcome, BaseException):
+            raise outcome
+        (place / "perf.data").write_bytes(lzma.decompress(RECORDING.read_bytes()))
+        ingest(place / "perf.data", place)
+        attempt.compress(place / "perf.data")
+        return Attempt(outcome, {"arm": trial.arm.name, "switches": 1})
+
+
+class FakeMachine:
+    def __init__(self, world: World, box: str, place: Path, memory_mb: int) -> None:
+        self.world, self.box, self.place, self.memory_mb = world, box, place, memory_mb
+
+    def up(self, watcher: Watcher) -> list[Host]:
+        self.world.log.append(f"up {self.box}")
+        self.world.up.add(self.box)
+        return [Host("127.0.0.1", 22, "vagrant", self.place / "key", self.place / "known_hosts", "guest")]
+
+    def down(self) -> None:
+        self.world.log.append(f"down {self.box}")
+        self.world.up.discard(self.box)
+
+    def facts(self) -> dict[str, Any]:
+        return {"kernel": "6.1.0-56-cloud-amd64", "cpus": 1, "memory_mb": self.memory_mb}

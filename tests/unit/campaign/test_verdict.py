@@ -1,0 +1,146 @@
+"""Judging a recording: every limit, from both sides."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from harness.campaign.verdict import Verdict, judge
+from harness.spec import VerdictSpec
+
+
+@dataclass(frozen=True)
+class Quality:
+    lost_events: int = 0
+    chain_breaks: int = 0
+    truncated: bool = False
+    span_ns: int = 10_000_000_000
+
+
+EXPECTED = {"kernel": "6.1.0-x", "cpus": 1, "seconds": 10.0, "keeps_cpu_busy": True, "counts_requests": True}
+GUEST: dict[str, Any] = {
+    "facts": {"kernel": "6.1.0-x", "cpus": 1},
+    "load": {"ActiveState": "active"},
+    "metrics": {"requests_completed": 5720, "requests_failed": 0, "responses_non_2xx": 0},
+    "ssh_connections_before": 0,
+    "ssh_connections_after": 0,
+}
+USAGE = {"ab": 0.5, "nginx": 0.4, "perf": 0.02, "swapper/0": 0.08}
+
+
+def verdict(
+    guest: dict[str, Any] | None = None,
+    quality: Quality | None = None,
+    usage: dict[str, float] | None = None,
+    expected: dict[str, Any] | None = None,
+) -> Verdict:
+    return judge(guest or GUEST, quality or Quality(), usage or USAGE, VerdictSpec(), {**EXPECTED, **(expected or {})})
+
+
+def guest_with(section: str, **changes: object) -> dict[str, Any]:
+    guest = copy.deepcopy(GUEST)
+    guest[section].update(changes)
+    return guest
+
+
+def failed(judged: Verdict) -> list[str]:
+    return [check.name for check in judged.failed]
+
+
+def test_a_good_recording_may_be_used() -> None:
+    judged = verdict()
+    assert judged.ok
+    assert judged.reason == ""
+    assert all(check.why == "" for check in judged.checks)
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"lost_events": 1}, "lost events"),
+        ({"chain_breaks": 1}, "chain breaks"),
+        ({"truncated": True}, "whole"),
+        ({"span_ns": 9_700_000_000}, "recorded share"),
+    ],
+)
+def test_a_recording_with_a_hole_may_not_be_used_and_is_made_again(change: dict[str, Any], name: str) -> None:
+    judged = verdict(quality=replace(Quality(), **change))
+    assert failed(judged) == [name]
+    assert judged.retryable
+
+
+def test_exactly_the_least_share_is_enough() -> None:
+    assert verdict(quality=Quality(span_ns=9_800_000_000)).ok
+
+
+def test_another_kernel_or_cpu_count_will_not_get_better() -> None:
+    for change in ({"kernel": "6.1.0-y"}, {"cpus": 2}):
+        judged = verdict(guest_with("facts", **change))
+        assert failed(judged) == list(change)
+        assert not judged.retryable
+
+
+def test_a_kernel_nobody_asked_for_is_any_kernel() -> None:
+    assert verdict(guest_with("facts", kernel="5.4.0"), expected={"kernel": None}).ok
+
+
+def test_a_load_that_ran_out_of_requests_says_which_setting_to_raise() -> None:
+    judged = verdict(guest_with("load", ActiveState="inactive"))
+    assert failed(judged) == ["load at the end"]
+    assert "raise load.requests" in judged.reason
+    assert not judged.retryable
+
+
+def test_a_load_that_died_is_tried_again() -> None:
+    guest = guest_with("load", ActiveState="failed")
+    guest["metrics"] = {}
+    judged = verdict(guest)
+    assert failed(judged) == ["load at the end", "requests completed"]
+    assert judged.retryable
+
+
+def test_failed_requests_and_error_pages_both_count() -> None:
+    judged = verdict(guest_with("metrics", requests_failed=1, responses_non_2xx=2))
+    assert failed(judged) == ["requests failed"]
+    assert next(check.value for check in judged.failed) == 3
+
+
+def test_a_load_without_requests_is_not_asked_for_them() -> None:
+    guest = {**GUEST, "metrics": {}}
+    assert verdict(guest, expected={"counts_requests": False}).ok
+
+
+@pytest.mark.parametrize("comm", ["perf", "perf_5.10", "perf-6.1"])
+def test_the_tracer_is_known_by_all_its_names(comm: str) -> None:
+    assert failed(verdict(usage={"ab": 0.7, comm: 0.3})) == ["tracer share"]
+
+
+def test_a_task_whose_name_only_begins_like_the_tracers_is_not_the_tracer() -> None:
+    assert verdict(usage={"ab": 0.4, "perfect": 0.6}).ok
+
+
+def test_an_idle_cpu_fails_a_busy_load_and_passes_an_idle_one() -> None:
+    usage = {"ab": 0.1, "swapper/0": 0.45, "swapper/1": 0.45}
+    assert failed(verdict(usage=usage)) == ["idle share"]
+    assert verdict(usage=usage, expected={"keeps_cpu_busy": False}).ok
+
+
+def test_somebody_logged_in_while_it_recorded_spoils_it() -> None:
+    judged = verdict({**GUEST, "ssh_connections_after": 1})
+    assert failed(judged) == ["SSH connections"]
+    assert judged.retryable
+
+
+def test_one_failure_that_stays_makes_trying_again_pointless() -> None:
+    judged = verdict(guest_with("facts", cpus=2), quality=Quality(lost_events=5))
+    assert not judged.retryable
+
+
+@pytest.mark.parametrize("comm", ["sshd", "sshd-session"])
+def test_a_visitor_who_came_and_went_while_it_recorded_is_seen_in_the_recording(comm: str) -> None:
+    judged = verdict(usage={**USAGE, comm: 0.0001})
+    assert failed(judged) == ["sshd share"]
+    assert judged.retryable

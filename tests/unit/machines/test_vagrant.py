@@ -1,0 +1,66 @@
+"""A machine that is stopped or fails on its way up is taken away; the real thing is in the contract and e2e tests."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.errors import Interrupted, MachineError, RemoteError
+from harness.guest.remote import Host
+from harness.interrupt import stop_signals_raise
+from harness.machines import vagrant
+from harness.machines.vagrant import VagrantMachine
+from harness.progress import Silent
+from harness.spec import MachineSpec
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> VagrantMachine:
+    monkeypatch.setattr(VagrantMachine, "_prepare", lambda _: None)
+    return VagrantMachine(MachineSpec(box="a/b"), "a/b", tmp_path, "guest")
+
+
+def test_a_stop_while_a_failed_machine_is_taken_away_waits_for_that(
+    machine: VagrantMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> Host:
+        told.append("start")
+        raise MachineError("it did not come up")
+
+    def down(_: VagrantMachine) -> None:
+        if "start" in told:
+            os.kill(os.getpid(), signal.SIGTERM)
+            told.append("down")
+
+    told: list[str] = []
+    monkeypatch.setattr(VagrantMachine, "_start", fail)
+    monkeypatch.setattr(VagrantMachine, "down", down)
+    with stop_signals_raise(), pytest.raises(Interrupted):
+        machine.up(Silent())
+    assert told == ["start", "down"]
+
+
+def test_a_machine_that_cannot_be_reached_did_not_come_up(
+    machine: VagrantMachine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise RemoteError("connection refused")
+
+    host = Host("192.0.2.1", 22, "vagrant", tmp_path / "key", tmp_path / "known_hosts", "guest")
+    monkeypatch.setattr(VagrantMachine, "_start", lambda *_: host)
+    monkeypatch.setattr(VagrantMachine, "down", lambda _: None)
+    monkeypatch.setattr(Host, "run", refuse)
+    with pytest.raises(MachineError, match="connection refused"):
+        machine.up(Silent())
+
+
+def test_half_a_settings_file_is_nobodys(tmp_path: Path) -> None:
+    settings = tmp_path / "settings.json"
+    settings.write_text('{"prefix": "harness-1-", "name": "guest"}')
+    assert vagrant._same(tmp_path, "harness-1-guest")
+    settings.write_text('{"prefix": "harn')
+    assert not vagrant._same(tmp_path, "harness-1-guest")

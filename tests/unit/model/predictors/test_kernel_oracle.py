@@ -1,0 +1,115 @@
+"""The paper's network among the predictors, and the command that tells its story."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from locations import ROOT
+
+from harness.cli.train import _chosen
+from model.data import streams
+from model.errors import SettingError, StreamError
+from model.predictor import unwatched
+from model.predictors import REPRODUCTIONS, create
+
+SMALL = {"sequences": 400, "steps": 6, "max_events": 4000}
+EXPERIMENT = """
+name: small
+machine: {box: debian-12}
+load: {kind: nginx_ab}
+model:
+  mark: task
+  predictors: [paper_as_coded, paper_corrected, most_frequent]
+  seeds: [0, 1]
+  params:
+    paper_as_coded: {sequences: 100, steps: 2, max_events: 2000}
+    paper_corrected: {sequences: 100, steps: 2, max_events: 2000}
+"""
+
+
+def bits(kind: str, settings: dict[str, object], dataset: streams.Dataset) -> float:
+    """Bits per event of the test part."""
+    predictor = create(kind, settings)
+    predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+    test = dataset.test[0]
+    mark = test.of(test.stream.mark)
+    return float(-predictor.predict(test).log_probs[np.arange(len(mark)), mark].mean() / np.log(2))
+
+
+def test_in_order_it_learns_from_the_past_and_scrambled_it_does_not(dataset: streams.Dataset) -> None:
+    floor = bits("most_frequent", {}, dataset)
+    assert bits("paper_corrected", SMALL, dataset) < floor - 0.2
+    assert bits("paper_as_coded", SMALL, dataset) > floor - 0.05
+
+
+def test_its_history_is_the_curve_beside_its_yardsticks(dataset: streams.Dataset) -> None:
+    predictor = create("paper_as_coded", {**SMALL, "steps": 2})
+    rows = predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+    assert [row["step"] for row in rows] == [1, 2]
+    assert rows[0]["table_loss"] < rows[0]["column_clock_loss"] < rows[0]["constant_loss"]
+    assert rows[1]["train_loss"] < rows[0]["train_loss"]
+
+
+@pytest.mark.parametrize("kind", REPRODUCTIONS)
+def test_each_choice_is_a_switch_and_the_rest_is_as_the_name_says(kind: str) -> None:
+    settings = create(kind, {}).settings()
+    switched = create(kind, {"scrambled": not settings["scrambled"]}).settings()
+    assert switched == {**settings, "scrambled": not settings["scrambled"]}
+    assert settings["scrambled"] is (kind != "paper_corrected")
+
+
+def test_a_seed_draws_other_weights_and_none_draws_those_of_the_paper(dataset: streams.Dataset) -> None:
+    def curve(**seed: int) -> list[dict[str, float]]:
+        predictor = create("paper_as_coded", {**SMALL, "steps": 1, **seed})
+        return predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+
+    assert curve() == curve(seed=0) != curve(seed=1)
+    with pytest.raises(SettingError, match="seed -1"):
+        create("paper_as_coded", {"seed": -1})
+
+
+def test_they_are_trained_only_where_they_are_named() -> None:
+    assert not set(_chosen(None, "slices")) & set(REPRODUCTIONS)
+    assert _chosen(["paper_corrected"], "slices") == ["paper_corrected"]
+
+
+def test_no_more_is_learned_from_than_was_allowed(dataset: streams.Dataset) -> None:
+    with pytest.raises(StreamError, match="500 switches"):
+        bits("paper_corrected", {**SMALL, "max_events": 500}, dataset)
+    with pytest.raises(SettingError, match="max_events 0"):
+        create("paper_corrected", {"max_events": 0})
+
+
+def paper(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "benchmarks" / "paper.py"), *map(str, arguments)]
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
+
+
+def test_the_command_trains_on_any_recording_then_reads_what_a_run_has(recording: Path, tmp_path: Path) -> None:
+    experiment, figure = tmp_path / "small.yaml", tmp_path / "paper.svg"
+    experiment.write_text(EXPERIMENT)
+    models = tmp_path / "run" / "models"
+    trained = paper(recording, "--experiment", experiment, "--out", models, "--figure", figure)
+    assert trained.returncode == 0, trained.stderr
+    assert "| paper_as_coded | 2 | 2 |" in trained.stdout
+    assert "| most_frequent | marks | 1 |" in trained.stdout
+    rows = {
+        line.split(" | ")[0][2:]: line.strip(" |").split(" | ") for line in trained.stdout.splitlines() if " | " in line
+    }
+    assert " to " in rows["paper_corrected"][-1], "an interval over seeds"
+    assert ["to" in cell.split() for cell in rows["most_frequent"][5:]] == [True, False, False, True, False]
+    assert len(ElementTree.parse(figure).findall(".//{*}polyline")) == 12  # train and test: two seeds, mean; two panels
+    assert paper(tmp_path / "run").stdout == trained.stdout
+
+
+def test_the_command_says_what_is_wrong_with_a_folder(tmp_path: Path) -> None:
+    ended = paper(tmp_path)
+    assert ended.returncode == 1
+    assert "no slices.parquet" in ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -1,0 +1,267 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from locations import DATA
+
+from model.data import streams
+from model.errors import TableError
+from model.predictors.eevdf_replay import EevdfReplay
+from model.predictors.fifo import Fifo
+from model.replay import kernel
+from model.replay.clock import JUMP_NS, RECENT, Clock
+from model.replay.eevdf import Eevdf
+from model.replay.eevdf_queue import Entity, Queue, Rules
+
+US, MS = 1_000, 1_000_000
+SLICE = Rules().slice_ns
+GUEST = DATA / "eevdf_6_12"  # 5 s of nginx and ab on one CPU, Debian 13, kernel 6.12
+
+
+def queue_of(*vruntimes_us: int, rules: Rules | None = None) -> tuple[Eevdf, list[Entity]]:
+    """A flat run queue with one queued task for each vruntime, each with a whole slice to go."""
+    eevdf, tasks = Eevdf(rules or Rules()), []
+    for number in range(len(vruntimes_us)):
+        task = Entity(eevdf.root, tid=number + 1)
+        eevdf.wake(task)
+        tasks.append(task)
+    for task, vruntime in zip(tasks, vruntimes_us, strict=True):
+        task.vruntime = vruntime * US
+        task.deadline = task.vruntime + SLICE
+    return eevdf, tasks
+
+
+def picked(eevdf: Eevdf) -> int:
+    entity = eevdf.pick()
+    assert entity is not None
+    return entity.tid
+
+
+def test_of_the_eligible_the_earliest_deadline_is_picked() -> None:
+    eevdf, tasks = queue_of(0, 100, 500)
+    tasks[0].deadline = 900 * US  # eligible, but with longer to go than the second, which is eligible as well
+    assert picked(eevdf) == 2
+
+
+def test_who_had_more_than_its_share_is_not_picked_whatever_its_deadline() -> None:
+    eevdf, tasks = queue_of(0, 400)
+    tasks[1].deadline = 1 * US
+    assert picked(eevdf) == 1
+
+
+def test_the_average_is_weighted() -> None:
+    eevdf, (light, heavy) = queue_of(0, 300)
+    heavy.weight = 2 * light.weight
+    assert eevdf.root.average() == 200 * US
+    assert not eevdf.root.eligible(heavy)
+
+
+def test_of_equal_deadlines_the_first_to_queue_is_picked() -> None:
+    eevdf, tasks = queue_of(5, 5)
+    assert picked(eevdf) == 1
+    eevdf.switch(tasks[0], tasks[1], 0)
+    eevdf.switch(tasks[1], None, 0)
+    assert picked(eevdf) == 1
+
+
+def test_the_running_task_goes_on_until_its_slice_is_over_or_its_share_is_used_up() -> None:
+    eevdf, (running, other) = queue_of(0, 200)
+    eevdf.switch(None, running, 0)
+    other.deadline = 1 * US
+    other.vruntime = 0
+    assert picked(eevdf) == running.tid  # though the other one is due earlier
+    eevdf.run(running, 100 * US)
+    assert picked(eevdf) == other.tid
+
+
+def test_a_slice_that_is_used_up_begins_the_next() -> None:
+    eevdf, (task,) = queue_of(0)
+    eevdf.run(task, 699 * US)
+    assert task.deadline == SLICE
+    eevdf.run(task, 2 * US)
+    assert task.deadline == 701 * US + SLICE
+
+
+def test_a_task_comes_back_with_the_lag_it_left_with() -> None:
+    eevdf, (busy, sleeper) = queue_of(300, 100)
+    eevdf.sleep(sleeper)
+    assert sleeper.lag == 100 * US
+    eevdf.run(busy, 5 * MS)
+    eevdf.wake(sleeper)
+    assert eevdf.root.average() - sleeper.vruntime == 100 * US
+
+
+def test_a_lag_is_at_most_a_tick() -> None:
+    eevdf, (_, sleeper) = queue_of(100_000, 0)
+    eevdf.sleep(sleeper)
+    assert sleeper.lag == 4 * MS
+
+
+def test_who_sleeps_on_more_than_its_share_competes_on_and_leaves_without_a_favour() -> None:
+    eevdf, (busy, sleeper) = queue_of(0, 200)
+    eevdf.sleep(sleeper)
+    assert sleeper.delayed
+    assert sleeper.queued
+    eevdf.run(busy, 2 * MS)
+    assert picked(eevdf) == busy.tid
+    assert not sleeper.queued
+    assert sleeper.lag == 0
+
+
+def test_a_dead_task_leaves_at_once_and_so_does_every_task_before_linux_6_12() -> None:
+    eevdf, (_, dead) = queue_of(0, 200)
+    eevdf.sleep(dead, at_once=True)
+    assert not dead.queued
+    eevdf, (_, sleeper) = queue_of(0, 200, rules=Rules(delay_dequeue=False))
+    eevdf.sleep(sleeper)
+    assert not sleeper.queued
+    assert sleeper.lag == -100 * US
+
+
+def test_a_delayed_sleeper_that_wakes_late_is_put_at_the_average() -> None:
+    eevdf, (busy, sleeper) = queue_of(0, 200)
+    eevdf.sleep(sleeper)
+    eevdf.run(busy, 2 * MS)
+    eevdf.wake(sleeper)
+    assert not sleeper.delayed
+    assert sleeper.vruntime == busy.vruntime
+
+
+def test_a_new_task_begins_with_half_a_slice() -> None:
+    eevdf, _ = queue_of(0)
+    child = Entity(eevdf.root, tid=9)
+    eevdf.wake(child, new=True)
+    assert child.deadline - child.vruntime == SLICE // 2
+
+
+def grouped() -> tuple[Eevdf, Entity, Entity, list[Entity]]:
+    """A task beside a group of two."""
+    eevdf, (alone,) = queue_of(0)
+    group = Entity(eevdf.root)
+    group.inner = Queue(owner=group)
+    members = [Entity(group.inner, tid=20 + number) for number in range(2)]
+    for member in members:
+        eevdf.wake(member)
+    return eevdf, alone, group, members
+
+
+def test_a_group_is_one_entity_and_stays_the_buddy_when_one_of_its_tasks_sleeps() -> None:
+    eevdf, alone, group, members = grouped()
+    alone.deadline = group.deadline - 1
+    assert picked(eevdf) == alone.tid
+    eevdf.sleep(members[0])
+    assert eevdf.root.buddy is group
+    assert picked(eevdf) == members[1].tid
+    group.vruntime += 100 * US
+    assert picked(eevdf) == alone.tid  # a buddy that had more than its share is passed over
+
+
+def test_an_order_of_candidates_leaves_out_who_sleeps() -> None:
+    eevdf, alone, group, members = grouped()
+    alone.deadline = group.deadline + 1
+    assert eevdf.order({alone.tid, *(member.tid for member in members)}) == [20, 21, alone.tid]
+    assert eevdf.order({alone.tid, 21}) == [21, alone.tid]
+    assert eevdf.order({77}) == []
+
+
+def test_a_pick_that_was_not_foreseen_makes_itself_right() -> None:
+    eevdf, (said, real) = queue_of(0, 400)
+    assert picked(eevdf) == said.tid
+    eevdf.learn(real, said)
+    assert picked(eevdf) == real.tid
+
+
+def test_the_clock_adds_up_and_forgets_how_late_it_was_when_it_jumps() -> None:
+    clock = Clock()
+    for step in range(1, 101):
+        clock.account(stamp_ns=step * MS + 3 * US + (step % 7) * US, runtime_ns=MS)
+    assert clock.since_ns(101 * MS, 0) == pytest.approx(MS, abs=10 * US)
+    for step in range(101, 101 + RECENT + 20):
+        clock.account(stamp_ns=step * MS + 2 * JUMP_NS, runtime_ns=MS)
+    assert clock.since_ns(162 * MS + 2 * JUMP_NS, 0) == pytest.approx(2 * MS, abs=10 * US)
+
+
+def share_right(predictor: EevdfReplay | Fifo, folder: Path) -> tuple[float, int]:
+    """Of the contested switches of a recording, the share whose task came first, and how many there are."""
+    stream = streams.load([folder]).train[0].stream
+    order = predictor.order(streams.Segment(stream, 0, len(stream)))
+    right = np.array([each[0] == tid for each, tid in zip(order, stream.tid, strict=True)])
+    return float(right[stream.contested].mean()), int(stream.contested.sum())
+
+
+def test_the_replay_foresees_a_real_scheduler() -> None:
+    share, contested = share_right(EevdfReplay(), GUEST)
+    assert contested > 2500
+    assert share > 0.975
+    assert share_right(Fifo(), GUEST)[0] < 0.75
+
+
+def test_the_rules_alone_foresee_nearly_as_much() -> None:
+    rules, corrected = (share_right(EevdfReplay(corrects=corrects), GUEST)[0] for corrects in (False, True))
+    assert 0.95 < rules < corrected
+
+
+def test_what_another_slice_foresees_is_worse() -> None:
+    assert share_right(EevdfReplay(base_slice_ms=0.1), GUEST)[0] < share_right(EevdfReplay(), GUEST)[0]
+    assert share_right(EevdfReplay(delay_dequeue=False), GUEST)[0] < 0.9
+
+
+@pytest.mark.parametrize("end", [1500, 2600])  # while two groupings are tried, and after
+def test_the_replay_knows_nothing_of_the_future(tmp_path: Path, end: int) -> None:
+    stream = streams.load([GUEST]).train[0].stream
+    whole = EevdfReplay().order(streams.Segment(stream, 0, len(stream)))[:end]
+    for name, column in (("slices", "start_ns"), ("wakeups", "time_ns"), ("runtimes", "time_ns")):
+        table = pq.read_table(GUEST / f"{name}.parquet")
+        past = table.filter(pc.less_equal(table[column], int(stream.start_ns[end - 1])))
+        pq.write_table(past, tmp_path / f"{name}.parquet")
+    cut = streams.load([tmp_path]).train[0].stream
+    assert EevdfReplay().order(streams.Segment(cut, 0, end)) == whole
+
+
+def test_a_later_part_is_ordered_as_in_the_whole() -> None:
+    stream = streams.load([GUEST]).train[0].stream
+    whole = EevdfReplay().order(streams.Segment(stream, 0, len(stream)))
+    for start in (10, 1990, 3000):
+        assert EevdfReplay().order(streams.Segment(stream, start, len(stream))) == whole[start:]
+
+
+def test_a_recording_without_run_times_is_refused(tmp_path: Path) -> None:
+    for name in ("slices", "wakeups"):
+        (tmp_path / f"{name}.parquet").write_bytes((GUEST / f"{name}.parquet").read_bytes())
+    with pytest.raises(TableError, match=r"runtimes\.parquet: no such table"):
+        share_right(EevdfReplay(), tmp_path)
+
+
+def told(folder: Path, release: str, **scheduler: str) -> Path:
+    names = {"slice_ns": "/sys/kernel/debug/sched/base_slice_ns", "features": "/sys/kernel/debug/sched/features"}
+    facts = {"kernel": release, "scheduler": {names[name]: value for name, value in scheduler.items()}}
+    (folder / "guest.json").write_text(json.dumps({"facts": facts}))
+    return folder
+
+
+def test_the_rules_are_those_the_recording_tells_of(tmp_path: Path) -> None:
+    assert kernel.eevdf_rules(tmp_path) == Rules()
+    folder = told(tmp_path, "6.12.1-amd64", slice_ns="2800000", features="PLACE_LAG NO_DELAY_DEQUEUE NO_RUN_TO_PARITY")
+    assert kernel.eevdf_rules(folder) == Rules(2_800_000, delay_dequeue=False, run_to_parity=False)
+    assert kernel.eevdf_rules(folder, slice_ns=5, delay_dequeue=True).slice_ns == 5
+    assert not kernel.eevdf_rules(told(tmp_path, "6.8.0")).delay_dequeue
+
+
+@pytest.mark.parametrize(("release", "expected"), [("6.6.1", True), ("6.5.0-1-amd64", False), ("5.10.0", False)])
+def test_which_scheduler_a_kernel_has_is_known_by_its_release(tmp_path: Path, release: str, expected: bool) -> None:
+    for path in GUEST.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    told(tmp_path, release)
+    assert kernel.is_eevdf(streams.load([tmp_path]).train[0].stream) is expected
+
+
+def test_a_kernel_that_is_not_told_is_known_by_what_it_traces(tmp_path: Path) -> None:
+    assert kernel.is_eevdf(streams.load([GUEST]).train[0].stream)
+    assert not kernel.is_eevdf(streams.load([GUEST.parent / "cfs_6_1"]).train[0].stream)
+    (tmp_path / "guest.json").write_text("no json")
+    assert kernel.release(tmp_path) is None

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from locations import DATA
+
+from model.data import streams
+from model.predictors.cfs_replay import CfsReplay
+from model.predictors.eevdf_replay import EevdfReplay
+from model.replay import events, names
+from model.replay.candidates import FEATURES, Candidates
+from model.replay.replays import replay_of
+
+LATER = "kworker/0:9"
+HALF = 3000  # of the slices of either recording
+
+
+def reused(folder: Path, out: Path) -> tuple[Path, int, int]:
+    """The recording with its busiest user thread called as a kernel thread from a time on; the tid and that time."""
+    slices = pq.read_table(folder / "slices.parquet")
+    begin_ns = int(np.sort(slices["start_ns"].to_numpy())[HALF])
+    comms = np.array([str(name) for name in slices["comm"].to_pylist()])
+    tids, counts = np.unique(slices["tid"].to_numpy()[comms == "nginx"], return_counts=True)
+    tid = int(tids[counts.argmax()])
+    shutil.copytree(folder, out)
+    for name, time in (("slices", "start_ns"), ("wakeups", "time_ns")):
+        table = pq.read_table(folder / f"{name}.parquet")
+        chosen = (table["tid"].to_numpy() == tid) & (table[time].to_numpy() >= begin_ns)
+        comm = [LATER if late else text for late, text in zip(chosen, table["comm"].to_pylist(), strict=True)]
+        place, field = table.schema.get_field_index("comm"), table.schema.field("comm")
+        column = (
+            pa.array(comm).cast(field.type)
+            if not pa.types.is_dictionary(field.type)
+            else pa.array(comm, pa.string()).dictionary_encode().cast(field.type)
+        )
+        pq.write_table(table.set_column(place, field, column), out / f"{name}.parquet")
+    return out, tid, begin_ns
+
+
+@pytest.mark.parametrize(("name", "predictor"), [("cfs_6_1", CfsReplay()), ("eevdf_6_12", EevdfReplay())])
+def test_a_name_that_a_tid_takes_later_changes_nothing_before(
+    tmp_path: Path, name: str, predictor: CfsReplay | EevdfReplay
+) -> None:
+    folder, tid, begin_ns = reused(DATA / name, tmp_path / "reused")
+    orders = []
+    for recording in (DATA / name, folder):
+        stream = streams.load([recording]).train[0].stream
+        end = int(np.searchsorted(stream.start_ns, begin_ns))
+        orders.append(predictor.order(streams.Segment(stream, 0, end)))
+        assert end > 2500
+        assert tid in stream.tid[:end]
+    assert orders[0] == orders[1]
+
+
+def test_a_candidate_is_a_kernel_thread_by_the_name_it_has_then(tmp_path: Path) -> None:
+    folder, tid, begin_ns = reused(DATA / "eevdf_6_12", tmp_path / "reused")
+    stream, called = streams.load([folder]).train[0].stream, names.read(folder)
+    segment = streams.Segment(stream, 0, len(stream))
+    looked = Candidates.of(segment, events.read(stream, len(stream)), called, replay_of(stream, called))
+    event = np.repeat(np.arange(len(stream)), np.diff(looked.ranking.at))
+    late = stream.start_ns[event] > begin_ns
+    kernel, mine = looked.rows[:, FEATURES.index("kernel_thread")] == 1, looked.ranking.tid == tid
+    assert not kernel[mine & ~late].any()
+    assert kernel[mine & late].mean() > 0.9  # but where it waits since before
+    assert (mine & late).sum() > 100
+
+
+def test_a_thread_is_called_what_was_told_last(tmp_path: Path) -> None:
+    folder, tid, begin_ns = reused(DATA / "cfs_6_1", tmp_path / "reused")
+    called = names.read(folder)
+    first_ns = called.since_ns[tid][0]
+    assert [called.at(tid, time) for time in (0, first_ns, begin_ns - 1)] == ["nginx"] * 3
+    assert called.at(tid, 2**62) == LATER
+    assert called.at(-7, first_ns) == ""
+
+
+def test_the_name_of_a_slice_is_known_only_after_its_switch(tmp_path: Path) -> None:
+    slices = pa.table({"start_ns": [10, 30], "comm": ["systemd", "nginx"], "tid": [7, 7]})
+    wakeups = pa.table({"time_ns": [20], "comm": ["(nginx)"], "tid": [7]})
+    empty = {"slice_ns": 5, "cpu": 0, "prio": 120, "end_state": "S", "wake_ns": 0, "runnable": 0, "contested": False}
+    for table, name in ((slices, "slices"), (wakeups, "wakeups")):
+        extra = {**empty, "kind": "waking", "target_cpu": 0}
+        for column, value in extra.items():
+            table = table.append_column(column, pa.array([value] * len(table)))
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+    called = names.read(tmp_path)
+    told = [called.at(7, time) for time in (9, 10, 11, 19, 20, 30, 31)]
+    assert told == ["systemd", "systemd", "systemd", "systemd", "(nginx)", "(nginx)", "nginx"]

@@ -1,0 +1,147 @@
+"""Reading good experiment files, changing values from the command line, and the round trip through a manifest."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from locations import EXPERIMENTS
+from pydantic import ValidationError
+
+from harness import spec
+from harness.errors import SpecError
+
+SMALL = "name: small\nmachine: {box: debian-12, fallback: debian-11, kernel: 6.1.0-37-amd64}\nload: {kind: nginx_ab}\n"
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    path = tmp_path / "small.yaml"
+    path.write_text(SMALL)
+    return path
+
+
+@pytest.mark.parametrize("path", sorted(EXPERIMENTS.glob("*.yaml")), ids=lambda path: path.name)
+def test_every_experiment_of_the_project_loads_and_survives_the_manifest(path: Path) -> None:
+    from model.predictors import KINDS
+
+    experiment = spec.load(path, predictors=KINDS)
+    assert experiment.name == path.stem
+    assert experiment.question.endswith("?")
+    stored = json.loads(json.dumps(spec.to_dict(experiment), allow_nan=False))
+    assert spec.from_dict(stored, experiment.source, experiment.text) == experiment
+
+
+def test_the_papers_experiment_asks_for_the_papers_load_and_machine() -> None:
+    experiment = spec.load(sorted(EXPERIMENTS.glob("*.yaml"))[0].parent / "nginx_ab.yaml")
+    assert experiment.machine.box == "ubuntu-18.04"
+    assert (experiment.machine.fallback, experiment.machine.cpus) == ("debian-12", 1)
+    assert experiment.load.model_dump() | {"requests": 1_000_000, "concurrency": 5} == experiment.load.model_dump()
+    assert (experiment.record.seconds, experiment.trials.repeat) == (50, 3)
+
+
+def test_an_experiment_cannot_be_changed_in_place(small: Path) -> None:
+    experiment = spec.load(small)
+    with pytest.raises(ValidationError, match="frozen"):
+        experiment.record.seconds = 1  # type: ignore[misc]
+
+
+def test_the_text_is_kept_word_for_word(small: Path) -> None:
+    experiment = spec.load(small, {"record.seconds": "7"})
+    assert experiment.text == SMALL
+    assert experiment.source == small
+
+
+def test_set_replaces_one_value_and_reads_it_as_yaml(small: Path) -> None:
+    experiment = spec.load(small, {"load.concurrency": "1_000", "load.keepalive": "true", "model.seeds": "[4, 5]"})
+    assert experiment.load.model_dump()["concurrency"] == 1000
+    assert experiment.load.model_dump()["keepalive"] is True
+    assert experiment.model.seeds == (4, 5)
+
+
+def test_setting_another_kind_of_load_drops_the_parameters_of_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(SMALL.replace("{kind: nginx_ab}", "{kind: nginx_ab, requests: 7}"))
+    assert spec.load(path, {"load.kind": "idle"}).load.model_dump() == {"kind": "idle"}
+    assert spec.load(path, {"load.kind": "nginx_ab"}).load.model_dump()["requests"] == 7
+
+
+def test_another_load_starts_from_its_own_defaults(small: Path) -> None:
+    experiment = spec.with_load(spec.load(small, {"load.concurrency": "50"}), "idle")
+    assert experiment.load.model_dump() == {"kind": "idle"}
+    assert (experiment.source, experiment.text) == (small, SMALL)
+
+
+def test_another_machine_has_neither_the_fallback_nor_the_kernel_of_the_old_one(small: Path) -> None:
+    machine = spec.with_machine(spec.load(small), "debian-13").machine
+    assert (machine.box, machine.fallback, machine.kernel) == ("debian-13", None, None)
+
+
+def test_an_unknown_load_on_the_command_line_says_so_and_names_the_nearest(small: Path) -> None:
+    with pytest.raises(SpecError) as caught:
+        spec.with_load(spec.load(small), "nginx_abb")
+    assert caught.value.where == "--load nginx_abb"
+    assert "nginx_ab" in (caught.value.hint or "")
+
+
+def test_a_box_name_that_is_none_is_refused_on_the_command_line(small: Path) -> None:
+    with pytest.raises(SpecError, match=r"--machine \.\./etc"):
+        spec.with_machine(spec.load(small), "../etc")
+
+
+@pytest.mark.parametrize(
+    ("swept", "change"),
+    [("load.kind: [idle, nginx_ab]", spec.with_load), ("machine.box: [debian-11, debian-12]", spec.with_machine)],
+)
+def test_what_is_swept_cannot_be_swapped_as_well(small: Path, swept: str, change: object) -> None:
+    experiment = spec.load(small, {"sweep": "{" + swept + "}"})
+    with pytest.raises(SpecError, match="sweeps"):
+        change(experiment, "idle")  # type: ignore[operator]
+
+
+def test_what_is_set_beside_another_load_or_machine_belongs_to_the_new_one(small: Path) -> None:
+    changed = {"load.groups": "3", "machine.kernel": "5.10.0-1-amd64"}
+    experiment = spec.load(small, changed, kind="perf_bench_messaging", box="debian-11")
+    assert experiment.load.model_dump()["kind"] == "perf_bench_messaging"
+    assert experiment.load.model_dump()["groups"] == 3
+    machine = experiment.machine
+    assert (machine.box, machine.fallback, machine.kernel) == ("debian-11", None, "5.10.0-1-amd64")
+
+
+def test_swapping_while_reading_is_the_same_as_swapping_afterwards(small: Path) -> None:
+    afterwards = spec.with_machine(spec.with_load(spec.load(small), "idle"), "debian-13")
+    assert spec.load(small, kind="idle", box="debian-13") == afterwards
+
+
+def test_a_load_and_a_machine_that_are_none_point_at_their_options(small: Path) -> None:
+    with pytest.raises(SpecError) as caught:
+        spec.load(small, kind="nope", box="../x")
+    assert {line.partition(":")[0] for line in str(caught.value).splitlines() if line.startswith("--")} == {
+        "--load nope",
+        "--machine ../x",
+    }
+
+
+def test_what_is_swept_cannot_be_swapped_while_reading(small: Path) -> None:
+    with pytest.raises(SpecError, match=r"load\.kind is swept"):
+        spec.load(small, {"sweep": "{load.kind: [idle, nginx_ab]}"}, kind="idle")
+
+
+def test_the_resolved_experiment_of_an_arm_has_nothing_left_to_sweep(small: Path) -> None:
+    experiment = spec.load(small, {"sweep": "{load.concurrency: [1, 9]}"})
+    arm = spec.apply(experiment, {"load.concurrency": 9})
+    assert arm.load.model_dump()["concurrency"] == 9
+    assert arm.sweep == {}
+
+
+def test_the_schema_describes_every_key_and_every_load() -> None:
+    schema = json.loads(json.dumps(spec.schema()))
+    assert set(schema["properties"]) == set(spec.Experiment.model_fields)
+    kinds = schema["properties"]["load"]["discriminator"]["mapping"]
+    assert set(kinds) == set(spec.load_kinds())
+    for part in [schema, *schema["$defs"].values()]:
+        for name, key in part.get("properties", {}).items():
+            assert key.get("description") or name == "kind", name
+    for reference in kinds.values():
+        assert "kind" in schema["$defs"][reference.rpartition("/")[2]]["required"]

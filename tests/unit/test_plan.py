@@ -1,0 +1,114 @@
+"""A plan is pure, seeded, blocked by repetition, and the same on every version of Python."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from locations import EXPERIMENTS
+
+from harness import plan, spec
+from harness.spec import Experiment
+
+BASE = {"name": "x", "machine": {"box": "debian-12", "fallback": "debian-11"}, "load": {"kind": "nginx_ab"}}
+LEVELS = {"load.concurrency": [1, 5, 50]}
+
+
+def experiment(**changes: object) -> Experiment:
+    return spec.from_dict({**BASE, **changes}, Path("x.yaml"), "text")
+
+
+def test_without_a_sweep_the_only_arm_is_named_after_its_load() -> None:
+    names = [trial.name for trial in plan.trials(experiment(trials={"repeat": 2}))]
+    assert names == ["000_nginx_ab", "001_nginx_ab"]
+
+
+def test_arms_are_every_combination_with_the_values_in_their_names() -> None:
+    arms = plan.arms(experiment(sweep={**LEVELS, "load.keepalive": [False, True]}))
+    assert len(arms) == 6
+    assert arms[0].name == "nginx_ab__concurrency-1__keepalive-false"
+    assert arms[5].experiment.load.model_dump()["concurrency"] == 50
+    assert arms[5].experiment.load.model_dump()["keepalive"] is True
+
+
+def test_values_that_look_alike_still_get_names_of_their_own() -> None:
+    arms = plan.arms(experiment(sweep={"load.path": ["/a", "/a?", "/b"]}))
+    assert [arm.name for arm in arms] == ["nginx_ab__path-a__00", "nginx_ab__path-a__01", "nginx_ab__path-b"]
+
+
+def test_a_swept_load_gives_the_arm_its_name_and_its_own_defaults() -> None:
+    arms = plan.arms(experiment(load={"kind": "nginx_ab", "requests": 7}, sweep={"load.kind": ["nginx_ab", "idle"]}))
+    assert [arm.name for arm in arms] == ["nginx_ab", "idle"]
+    assert arms[0].experiment.load.model_dump()["requests"] == 7
+    assert arms[1].experiment.load.model_dump() == {"kind": "idle"}
+
+
+def test_a_swept_box_has_no_fallback_because_two_arms_could_become_the_same() -> None:
+    arms = plan.arms(experiment(sweep={"machine.box": ["debian-12", "debian-13"]}))
+    assert [arm.experiment.machine.fallback for arm in arms] == [None, None]
+
+
+@settings(max_examples=25)
+@given(repeat=st.integers(1, 6), seed=st.integers(0, 2**31 - 1), order=st.sampled_from(["shuffled", "listed"]))
+def test_each_repetition_holds_every_arm_once(repeat: int, seed: int, order: str) -> None:
+    trials = plan.trials(experiment(sweep=LEVELS, trials={"repeat": repeat, "seed": seed, "order": order}))
+    names = {arm.name for arm in plan.arms(experiment(sweep=LEVELS))}
+    assert [trial.index for trial in trials] == list(range(3 * repeat))
+    for block in range(repeat):
+        block_trials = trials[3 * block : 3 * block + 3]
+        assert {trial.arm.name for trial in block_trials} == names
+        assert {trial.repetition for trial in block_trials} == {block}
+
+
+def test_the_order_of_a_seed_is_pinned_so_that_it_is_the_same_everywhere() -> None:
+    trials = plan.trials(experiment(sweep=LEVELS, trials={"repeat": 4, "seed": 2026}))
+    assert [trial.arm.settings["load.concurrency"] for trial in trials] == [1, 5, 50, 5, 50, 1, 5, 1, 50, 1, 5, 50]
+
+
+def test_another_seed_gives_another_order() -> None:
+    orders = {
+        tuple(trial.name for trial in plan.trials(experiment(sweep=LEVELS, trials={"repeat": 4, "seed": seed})))
+        for seed in range(5)
+    }
+    assert len(orders) == 5
+
+
+def test_listed_order_is_the_order_of_the_file() -> None:
+    trials = plan.trials(experiment(sweep=LEVELS, trials={"repeat": 2, "order": "listed"}))
+    assert [trial.arm.settings["load.concurrency"] for trial in trials] == [1, 5, 50, 1, 5, 50]
+
+
+def test_neighbours_on_one_machine_share_its_start() -> None:
+    same = plan.by_machine(plan.trials(experiment(sweep=LEVELS)))
+    assert [len(group) for group in same] == [9]
+    boxes = {"machine.box": ["debian-12", "debian-13"]}
+    listed = plan.trials(experiment(sweep=boxes, trials={"repeat": 2, "order": "listed"}))
+    assert [[trial.machine.box for trial in group] for group in plan.by_machine(listed)] == [
+        ["debian-12"], ["debian-13"], ["debian-12"], ["debian-13"],
+    ]  # fmt: skip
+
+
+def test_the_description_says_what_each_trial_is_and_costs() -> None:
+    trials = plan.trials(experiment(record={"warmup_s": 5, "seconds": 50}, trials={"repeat": 3}))
+    rows = plan.describe(trials)
+    assert [row.name for row in rows] == [trial.name for trial in trials]
+    assert "concurrency=5" in rows[0].load
+    assert rows[0].estimate_s > 55
+    assert plan.estimate_s(trials) > sum(row.estimate_s for row in rows)
+
+
+def test_a_trial_can_be_sent_to_another_process_and_used_as_a_key() -> None:
+    trial = plan.trials(experiment(sweep=LEVELS))[0]
+    assert pickle.loads(pickle.dumps(trial)) == trial
+    assert {trial: 1}[trial] == 1
+
+
+@pytest.mark.parametrize("name", ["concurrency.yaml", "nginx_ab.yaml"])
+def test_the_names_of_a_plan_are_unique_and_fit_for_folders(name: str) -> None:
+    found = spec.load(EXPERIMENTS / name)
+    names = [trial.name for trial in plan.trials(found)]
+    assert len(set(names)) == len(names)
+    assert all("/" not in name and len(name) < 200 for name in names)
