@@ -151,7 +151,7 @@ def fall(test: np.ndarray) -> str:
 def scores(trained: list[Trained]) -> Iterator[str]:
     """Every predictor on the test part, events in order; means over seeds, and both intervals."""
     yield (
-        "| predictor | sees | seeds | top-1 % | bits/switch | over events | over seeds | contested top-1 % | "
+        "| predictor | inputs | seeds | top-1 % | bits/switch | over events | over seeds | contested top-1 % | "
         "over events | over seeds |"
     )
     yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"

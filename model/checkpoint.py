@@ -4,33 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import safetensors
 import safetensors.numpy
 
 from model.data.marks import Vocabulary
 from model.errors import CheckpointError, SettingError
+from model.files import WEIGHT_ERRORS, write_atomic
 from model.predictor import Predictor
 from model.predictors import create
 
 SCHEMA = 1
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 FIELDS = {"predictor": str, "settings": dict, "mark": str, "vocabulary": list, "weights_sha256": str, "about": dict}
-MISFITS = (  # what comes of arrays that are not those of the predictor
-    safetensors.SafetensorError,
-    LookupError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    RuntimeError,
-    ArithmeticError,
-    MemoryError,
-)
 
 
 @dataclass(frozen=True)
@@ -52,7 +41,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     config = {
         "schema": SCHEMA,
         "predictor": checkpoint.kind,
-        "regime": checkpoint.predictor.regime,
+        "regime": checkpoint.predictor.inputs,
         "settings": checkpoint.predictor.settings(),
         "mark": checkpoint.mark,
         "vocabulary": list(checkpoint.vocabulary.names),
@@ -76,7 +65,7 @@ def load(folder: Path) -> Checkpoint:
         raise CheckpointError(f"{Path(folder) / CONFIG}: {error}: train again with this version") from error
     try:
         predictor.restore(safetensors.numpy.load(weights))
-    except MISFITS as error:
+    except WEIGHT_ERRORS as error:
         raise CheckpointError(f"{path}: does not fit a {config['predictor']} ({error}): train again") from error
     vocabulary = Vocabulary(tuple(config["vocabulary"]))
     return Checkpoint(predictor, config["predictor"], vocabulary, config["mark"], config["about"])
@@ -106,13 +95,3 @@ def _bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise CheckpointError(f"{path}: {error.strerror}: expected the folder of a trained predictor") from error
-
-
-def write_atomic(path: Path, content: bytes) -> None:
-    """The file appears whole or not at all."""
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)

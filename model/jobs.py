@@ -15,9 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from model import checkpoint
-from model.checkpoint import Checkpoint, write_atomic
+from model.checkpoint import Checkpoint
 from model.data import parquet, streams
-from model.predictor import OnProgress, Predictor, Resumable, unwatched
+from model.files import write_atomic
+from model.predictor import OnProgress, Predictor, unwatched
 from model.predictors import create, find
 from model.scoring import caveats, online, outcomes, rollout, scores
 from model.scoring.scores import Outcomes
@@ -107,10 +108,10 @@ def run(job: Job, on_progress: OnProgress = unwatched) -> dict[str, Any]:
 
 def _journal(job: Job, predictor: Predictor) -> Journal | None:
     """Where a network keeps its epochs: beside what it will become."""
+    from model.nn.training_state import Journal, Resumable
+
     if not isinstance(predictor, Resumable):
         return None
-    from model.nn.training_state import Journal
-
     told = {"predictor": job.predictor, "settings": predictor.settings(), "mark": job.mark, "split": job.split}
     predictor.journal = Journal(Path(job.out_dir), {**told, **job.inputs()})
     return predictor.journal
@@ -137,9 +138,9 @@ def _head(job: Job, predictor: Predictor, dataset: streams.Dataset, digest: str)
     sizes = {name: array.size for name, array in predictor.arrays().items()}
     return {
         "predictor": job.predictor,
-        "regime": predictor.regime,
+        "regime": predictor.inputs,
         "mark": job.mark,
-        "caveat": caveats.of(predictor.regime, [*job.tables, *job.test_tables]),
+        "caveat": caveats.of(predictor.inputs, [*job.tables, *job.test_tables]),
         "seed": job.seed,
         "trials": list(dataset.recordings),
         "marks": len(dataset.vocabulary),

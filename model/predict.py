@@ -60,13 +60,13 @@ def score(model_folder: Path, recordings: Sequence[Path], share: float = 1.0) ->
 def _head(stored: Checkpoint, recordings: Sequence[Path]) -> dict[str, Any]:
     """What was scored, and on what."""
     settings = {name: value for name, value in stored.predictor.settings().items() if name != "seed"}
-    regime, about = stored.predictor.regime, stored.about
+    inputs, about = stored.predictor.inputs, stored.about
     return {
         "predictor": stored.kind,
         "settings": settings,
-        "regime": regime,
+        "regime": inputs,
         "mark": stored.mark,
-        "caveat": caveats.of(regime, recordings),
+        "caveat": caveats.of(inputs, recordings),
         "seed": about.get("seed"),
         "learned_from": about.get("trials"),
         "trials": [Path(folder).name for folder in recordings],

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from model.data.streams import Segment
 from model.density import Density
 
-if TYPE_CHECKING:
-    from model.nn.training_state import Journal
-
-REGIMES = ("marks", "slices", "runqueue")
+INPUTS = ("marks", "slices", "runqueue")
 
 OnProgress = Callable[[str, float, float | None], None]
 """Told what is happening, how far it is and out of how much, in any unit."""
@@ -48,7 +45,7 @@ class Session(Protocol):
 class Predictor(Protocol):
     """One way to foresee the next event; a constructor takes keyword settings only and does no work."""
 
-    regime: str
+    inputs: str  # what it may look at, one of INPUTS
     seeded: bool  # whether chance plays a part in fitting; if so `seed` is among the settings
 
     def settings(self) -> dict[str, object]:
@@ -63,7 +60,7 @@ class Predictor(Protocol):
         """Foresee each event of the segment from what lies before it in its stream."""
 
     def session(self, segment: Segment) -> Session | None:
-        """Stand before the segment's first event; None where the regime needs what only a recording has."""
+        """Stand before the segment's first event; None where its inputs exist only in a recording."""
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All that was learned, as named arrays."""
@@ -86,10 +83,3 @@ class Learns(Protocol):
     def learner(self) -> Foresees:
         """One that begins with what was fitted, foresees segments that follow each other, and learns every event once
         it was foreseen. A segment that does not follow on the last one begins with what was fitted again."""
-
-
-@runtime_checkable
-class Resumable(Protocol):
-    """A predictor whose `fit` keeps every epoch in a journal, where it is given one, and goes on from what is there."""
-
-    journal: Journal | None

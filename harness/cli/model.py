@@ -116,7 +116,7 @@ def _told(pair: Paired) -> dict[str, Any]:
     for one in pair.found:
         parts[one.part][one.score] = one.told()
     sides = {name: side.predictor for name, side in (("predictor", pair.best), ("baseline", pair.baseline))}
-    regimes = {"regime": pair.best.regime, "baseline_regime": pair.baseline.regime}
+    inputs = {"regime": pair.best.inputs, "baseline_regime": pair.baseline.inputs}
     first, seeds = pair.best.seeds[0], [one.seed for one in pair.best.seeds]
     about = {"mark": first.mark, "trials": first.trials, "tested_on": first.fold or None, "seeds": seeds}
-    return {**sides, **regimes, **about, "missing": pair.missing or None, "parts": parts}
+    return {**sides, **inputs, **about, "missing": pair.missing or None, "parts": parts}

@@ -18,7 +18,7 @@ Predictors = Annotated[
     list[str] | None, typer.Option("--predictor", "-p", help="A predictor's name; may be given several times.")
 ]
 Mark = Annotated[str, typer.Option(help="What is predicted: task (name and thread) or comm (name).")]
-Regime = Annotated[str | None, typer.Option(help="Every predictor of this regime: marks, slices or runqueue.")]
+Regime = Annotated[str | None, typer.Option(help="Every predictor with these inputs: marks, slices or runqueue.")]
 Seeds = Annotated[list[int] | None, typer.Option("--seed", help="A seed; may be given several times. Default: 0.")]
 Split = Annotated[
     str,
@@ -159,17 +159,17 @@ def _asked(
 
 
 def _chosen(predictors: list[str] | None, regime: str | None) -> list[str]:
-    from model.predictor import REGIMES
+    from model.predictor import INPUTS
     from model.predictors import KINDS, REPRODUCTIONS, find, installed
 
-    if regime is not None and regime not in REGIMES:
-        raise UsageError(f"unknown regime {regime!r}", where="--regime", expected=", ".join(REGIMES))
+    if regime is not None and regime not in INPUTS:
+        raise UsageError(f"unknown regime {regime!r}", where="--regime", expected=", ".join(INPUTS))
     with as_model_error():
         for name in predictors or []:
             find(name)
         every = [name for name in KINDS if installed(name) and name not in REPRODUCTIONS]
         wanted = list(dict.fromkeys(predictors or [])) or (every if regime else ["most_frequent", "markov"])
-        chosen = [name for name in wanted if regime is None or find(name).regime == regime]
+        chosen = [name for name in wanted if regime is None or find(name).inputs == regime]
     if not chosen:
         raise UsageError(f"none of {', '.join(wanted)} is of the regime {regime}", where="--regime")
     return chosen

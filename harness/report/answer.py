@@ -81,7 +81,7 @@ def _against_baseline(contest: Contest) -> Markup:
     if contest.outcome == "alone" or baseline is None:
         return Markup("No baseline was scored beside it, so this says little about what was learnt.")
     cell = contest.cell(baseline)
-    sees = f", which sees less ({baseline.regime}, not {contest.regime})," if contest.baseline_sees_less else ","
+    sees = f", which sees less ({baseline.inputs}, not {contest.inputs})," if contest.baseline_sees_less else ","
     theirs = f"{baseline.predictor}{sees} reaches {percent(cell.value if cell else None)}"
     if contest.paired and contest.paired.top1:
         return _said(contest.outcome, theirs, _paired(contest.paired))

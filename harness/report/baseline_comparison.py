@@ -12,11 +12,11 @@ from harness.report.scores import Cell
 
 @dataclass(frozen=True)
 class Contest:
-    """The best predictor of one mark, arm and regime against the best baseline that sees no more than it does."""
+    """The best predictor of one mark, arm and inputs against the best baseline that sees no more than it does."""
 
     mark: str
     arm: str
-    regime: str
+    inputs: str
     best: Group
     baseline: Group | None
     split: str  # contested, or overall where no switch was contested
@@ -51,7 +51,7 @@ class Contest:
     @property
     def baseline_sees_less(self) -> bool:
         """Whether the two are not in the same game: part of the difference is what the best may see."""
-        return self.baseline is not None and self.baseline.regime != self.regime
+        return self.baseline is not None and self.baseline.inputs != self.inputs
 
     def cell(self, group: Group) -> Cell | None:
         """The top-1 score this contest is about."""
@@ -59,28 +59,28 @@ class Contest:
 
 
 def contests(groups: list[Group]) -> list[Contest]:
-    """One contest for each mark, arm and regime that was scored, in the order of `groups`."""
-    keys = dict.fromkeys((group.mark, group.arm, group.regime) for group in groups)
+    """One contest for each mark, arm and inputs that was scored, in the order of `groups`."""
+    keys = dict.fromkeys((group.mark, group.arm, group.inputs) for group in groups)
     rank, fair = standing(groups), chosen_on_validation(groups)
     found = []
-    for mark, arm, regime in keys:
-        rivals = [group for group in groups if (group.mark, group.arm, group.regime) == (mark, arm, regime)]
+    for mark, arm, inputs in keys:
+        rivals = [group for group in groups if (group.mark, group.arm, group.inputs) == (mark, arm, inputs)]
         best = max(rivals, key=rank)
         chance = best.mean(lambda seed: seed.chance) if best.hard == "contested" else None
         challenged = not all(rival.baseline for rival in rivals)
-        found.append(Contest(mark, arm, regime, best, _baseline(groups, best), best.hard, chance, challenged, fair))
+        found.append(Contest(mark, arm, inputs, best, _baseline(groups, best), best.hard, chance, challenged, fair))
     return found
 
 
 def _baseline(groups: list[Group], best: Group) -> Group | None:
-    """The best baseline of the same mark, arm and regime; where that regime has none, of one that sees less."""
+    """The best baseline of the same mark, arm and inputs; where there is none, of one that sees less."""
     same = [g for g in groups if g.baseline and (g.mark, g.arm) == (best.mark, best.arm) and g is not best]
-    less = [g for g in same if sees_less(g.regime, best.regime)]
-    return max([g for g in same if g.regime == best.regime] or less, key=standing(groups), default=None)
+    less = [g for g in same if sees_less(g.inputs, best.inputs)]
+    return max([g for g in same if g.inputs == best.inputs] or less, key=standing(groups), default=None)
 
 
 def lead(found: list[Contest]) -> Contest | None:
-    """The contest the page opens with: the best of the bests; on a draw the regime that sees less, which comes first.
+    """The contest the page opens with: the best of the bests; on a draw the one that sees less, which comes first.
 
     One about contested switches goes before one about all, whose score is of an easier question.
     """

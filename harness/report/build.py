@@ -18,7 +18,7 @@ from harness.report import answer, baseline_comparison, fact_tables, figures, te
 from harness.report.groups import Group, chosen_on_validation, with_online
 from harness.report.recordings import TaskUse
 from harness.report.run_facts import Run, read_run
-from harness.report.scores import METRICS, REGIMES
+from harness.report.scores import INPUTS, METRICS
 from harness.report.timeline import Timeline, timelines
 from harness.report.trials import Trial
 from harness.store import write_atomic
@@ -86,8 +86,8 @@ def json_in_script(value: Any) -> Markup:
 
 
 def rivals(groups: list[Group]) -> list[tuple[tuple[str, str, str], list[Group]]]:
-    """Predictors that compete: (mark, arm, regime) and those that share it, in the order of `groups`."""
-    return [(key, list(members)) for key, members in groupby(groups, lambda one: (one.mark, one.arm, one.regime))]
+    """Predictors that compete: (mark, arm, inputs) and those that share it, in the order of `groups`."""
+    return [(key, list(members)) for key, members in groupby(groups, lambda one: (one.mark, one.arm, one.inputs))]
 
 
 def scored_metrics(groups: list[Group]) -> list[str]:
@@ -136,7 +136,7 @@ def _environment() -> Environment:
     environment.globals.update(
         figures=figures,
         text=text,
-        regimes=REGIMES,
+        inputs=INPUTS,
         shares=SHARES,
         usable=_usable,
         hashes=_hashes,

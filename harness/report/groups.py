@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from harness.report.scores import METRICS, REGIMES, SPLITS, Cell, Scored
+from harness.report.scores import INPUTS, METRICS, SPLITS, Cell, Scored
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Group:
     """One predictor over all its seeds: means, with intervals that hold every seed's interval."""
 
     predictor: str
-    regime: str
+    inputs: str
     mark: str
     arm: str
     baseline: bool
@@ -55,18 +55,18 @@ class Group:
 
 
 def groups(scored: Iterable[Scored], arms: dict[str, str]) -> list[Group]:
-    """Seeds put together, best first within each mark, arm and regime; `arms` maps trial to arm."""
+    """Seeds put together, best first within each mark, arm and inputs; `arms` maps trial to arm."""
     together: dict[tuple[str, str, tuple[str, ...], str, str], list[Scored]] = {}
     for one in scored:
         together.setdefault(one.group, []).append(one)
     found = [_group(seeds, arms) for seeds in together.values()]
-    order, rank = list(REGIMES), standing(found)
+    order, rank = list(INPUTS), standing(found)
     return sorted(
         found,
         key=lambda group: (
             group.mark,
             group.arm,
-            order.index(group.regime) if group.regime in order else len(order),
+            order.index(group.inputs) if group.inputs in order else len(order),
             -rank(group),
             group.predictor,
         ),
@@ -94,7 +94,7 @@ def _group(seeds: list[Scored], arms: dict[str, str]) -> Group:
     of = ", ".join(dict.fromkeys(arms.get(trial, trial) for trial in first.trials))
     arm = f"tested on {first.fold}" if first.fold else of
     ordered = tuple(sorted(seeds, key=lambda one: (len(one.seed), one.seed)))
-    return Group(first.predictor, first.regime, first.mark, arm, first.baseline, ordered, _means(seeds))
+    return Group(first.predictor, first.inputs, first.mark, arm, first.baseline, ordered, _means(seeds))
 
 
 def _means(seeds: list[Scored]) -> dict[str, dict[str, Cell]]:
@@ -113,10 +113,10 @@ def _together(cells: list[Cell]) -> Cell:
     return Cell(fmean(cell.value for cell in cells), min(lows, default=None), max(highs, default=None))
 
 
-def sees_less(regime: str, other: str) -> bool:
-    """Whether one regime is known to see less than another."""
-    order = list(REGIMES)
-    return regime in order and other in order and order.index(regime) < order.index(other)
+def sees_less(inputs: str, other: str) -> bool:
+    """Whether a predictor with these inputs is known to see less than one with the others."""
+    order = list(INPUTS)
+    return inputs in order and other in order and order.index(inputs) < order.index(other)
 
 
 def chosen_on_validation(found: Iterable[Group]) -> bool:

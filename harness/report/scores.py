@@ -24,7 +24,7 @@ METRICS = {  # name in scores.json -> the name of its interval there
     "joint_nats": "joint_nats_ci",
 }
 BASELINES = ("most_frequent", "markov", "slice_markov", "ctw", "repeat", "fifo", "lifo")
-REGIMES = {
+INPUTS = {
     "marks": "which tasks ran before, in order",
     "slices": "also how long each ran, and in what state it stopped",
     "runqueue": "also which tasks were runnable",
@@ -59,7 +59,7 @@ class Scored:
 
     folder: str
     predictor: str
-    regime: str
+    inputs: str
     mark: str
     seed: str
     trials: tuple[str, ...]
@@ -83,7 +83,7 @@ class Scored:
     @property
     def group(self) -> tuple[str, str, tuple[str, ...], str, str]:
         """What its seeds have in common."""
-        return (self.mark, self.regime, self.trials, self.predictor, self.fold)
+        return (self.mark, self.inputs, self.trials, self.predictor, self.fold)
 
 
 def read_models(folder: Path) -> tuple[list[Scored], list[str]]:
@@ -107,7 +107,7 @@ def _read(path: Path) -> Scored:
     return Scored(
         folder=visible(path.name),
         predictor=predictor,
-        regime=visible(scores.get("regime", "not stated")),
+        inputs=visible(scores.get("regime", "not stated")),
         mark=visible(scores.get("mark", "not stated")),
         seed=seed,
         trials=tuple(Path(str(trial)).name for trial in scores.get("trials", ())),

@@ -171,13 +171,13 @@ def _scores(folder: RunFolder) -> RenderableType:
     arms = {name: step["detail"].get("arm", "") for name, step in _steps(folder, "trial").items()}
     several = len(set(arms.values())) > 1
     numbers = (">seeds", ">contested", ">chance", ">top-1", ">bits", ">nats", ">MAE us")
-    table = _table(*(["arm"] if several else []), "predictor", "sees", *numbers)
+    table = _table(*(["arm"] if several else []), "predictor", "inputs", *numbers)
     for group in with_online(groups(found, arms)):
         chance = group.mean(lambda one: one.chance)
         table.add_row(
             *([group.arm] if several else []),
             group.predictor,
-            group.regime,
+            group.inputs,
             str(len(group.seeds)),
             _share(group.cell("contested", "top1")),
             "" if chance is None else f"{chance:.1%}",
@@ -196,7 +196,7 @@ def scores_of(found: Sequence[Mapping[str, Any]]) -> RenderableType:
     over_seeds = [">seeds ±"] if spread else []
     table = _table(
         "predictor",
-        *(["tested on"] if folds else ["sees"]),
+        *(["tested on"] if folds else ["inputs"]),
         *(">seeds", ">contested", *over_seeds, ">chance", ">top-1", ">bits", *over_seeds, ">nats", ">MAE us"),
         *([">unknown"] if strange else []),
     )
@@ -247,7 +247,7 @@ def compared(found: Sequence[Paired]) -> list[RenderableType]:
     for pair in found:
         ours, theirs = pair.best, pair.baseline
         arm = f", {escape(ours.arm)}" if len({one.best.arm for one in found}) > 1 else ""
-        names = [f"[bold]{escape(one.predictor)}[/] (sees {one.regime})" for one in (ours, theirs)]
+        names = [f"[bold]{escape(one.predictor)}[/] (inputs: {one.inputs})" for one in (ours, theirs)]
         shown.append(f"{' against '.join(names)}, predicting {ours.mark}{arm}")
         shown += [f"not compared: {escape(pair.missing)}" if pair.missing else _compared(pair), ""]
     told = (

@@ -41,7 +41,7 @@ def parts(name: str, kind: str, network: Recurrent, quantize: str) -> Parts:
         data="\n".join(data),
         multiply=filled(f"multiply_{quantize}.c", matrices=_pointers(matrices, quantize)),
         cell=filled(f"cell_{kind}.c", name=name),
-        **_first_layer(network.regime == "slices", name),
+        **_first_layer(network.inputs == "slices", name),
         upper_layers=_upper_layers(network.layers),
         **shape,
     )
@@ -85,7 +85,7 @@ def _inputs(weights: Mapping[str, np.ndarray], network: Recurrent) -> list[str]:
     into = weights["cell.weight_ih_l0"]
     of_mark = weights["mark_in.weight"] @ into[:, :MARK_WIDTH].T + weights["cell.bias_ih_l0"]
     found = [real("from_mark", _rows(of_mark))]
-    if network.regime == "marks":
+    if network.inputs == "marks":
         return found
     states = slice(MARK_WIDTH, MARK_WIDTH + STATE_WIDTH)
     return [

@@ -7,13 +7,14 @@ import re
 from pathlib import Path
 
 from model import checkpoint
-from model.checkpoint import CONFIG, WEIGHTS, Checkpoint, write_atomic
+from model.checkpoint import CONFIG, WEIGHTS, Checkpoint
 from model.data.streams import STATES
 from model.errors import CheckpointError, SettingError
 from model.export_c import recurrent, tables, tree
 from model.export_c.literals import comment, filled, quoted, strings
 from model.export_c.parts import Parts
 from model.export_c.quantize import QUANTIZE
+from model.files import write_atomic
 from model.predictors.count_based import Counted
 from model.predictors.decision_tree import DecisionTree
 from model.predictors.recurrent import Recurrent

@@ -13,12 +13,12 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import safetensors.torch
 import torch
 
-from model.checkpoint import MISFITS, write_atomic
+from model.files import WEIGHT_ERRORS, write_atomic
 
 SCHEMA = 3  # raised when trainings come to keep something else
 FOLDER, PROGRESS = "training", "progress.json"
@@ -55,7 +55,7 @@ class Journal:
             found = self._read()
             if isinstance(found, Entry):
                 self.went_on_after, self.seconds_before = found.epoch, float(found.numbers.get("seconds", 0))
-        except (*MISFITS, OSError) as error:
+        except (*WEIGHT_ERRORS, OSError) as error:
             found = f"what was kept is damaged ({error})"
         if isinstance(found, Entry):
             return found
@@ -101,6 +101,13 @@ class Journal:
 
     def _aside(self) -> Path:
         return self.folder.with_name(f"{FOLDER}.set-aside")
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """A predictor whose `fit` writes each epoch to a journal, if there is one, and resumes from it."""
+
+    journal: Journal | None
 
 
 def _version() -> str:

@@ -22,7 +22,7 @@ SLICE_LAGS = 2
 class Ctw:
     """Contexts of up to `depth` marks."""
 
-    regime = "marks"
+    inputs = "marks"
     seeded = False
 
     def __init__(self, depth: int = 8) -> None:

@@ -38,7 +38,7 @@ class Paper:
     Training takes 20 passes over it a step, in double precision: minutes for tens of thousands of events.
     """
 
-    regime = "slices"
+    inputs = "slices"
     seeded = True  # the recipe has one seed, which is 0 here
     recipe = kernel_oracle.CORRECTED
     cells: kernel_oracle.Cells

@@ -12,7 +12,7 @@ LONGEST = 8
 class Markov(Counted):
     """`order` marks of history; left out, the order up to `max_order` with the fewest bits on the validation part."""
 
-    regime = "marks"
+    inputs = "marks"
 
     def __init__(self, order: int | None = None, max_order: int = 5) -> None:
         deepest = max_order if order is None else order

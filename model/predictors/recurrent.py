@@ -22,14 +22,14 @@ WARM_UP = 512  # events read before a segment, to bring the memory up to date
 
 
 class Recurrent:
-    """A network with a memory. `regime` is `slices` (marks, slices and end states go in) or `marks` (marks alone).
+    """A network with a memory. Its inputs, `regime`: `slices` (marks, slices and end states) or `marks` (marks alone).
 
     What is left out is what suits the cell and the data. Same seed, same data, same CPU: same weights, bit for bit,
     unless `max_seconds` ended the training.
     """
 
     cell: type[torch.nn.Module]
-    regime = "slices"
+    inputs = "slices"
     seeded = True
     hidden_by_default = 48
     layers_by_default = 1
@@ -57,7 +57,7 @@ class Recurrent:
         at_least(1, hidden=hidden, layers=layers, lanes=lanes, steps=steps, max_epochs=max_epochs, patience=patience)
         at_least(0, slice_weight=slice_weight, max_seconds=max_seconds, seed=seed)
         positive(learning_rate=learning_rate)
-        self.regime, self.hidden = regime, hidden or self.hidden_by_default
+        self.inputs, self.hidden = regime, hidden or self.hidden_by_default
         if self.hidden % self.heads:
             raise SettingError(f"hidden {hidden}: expected a multiple of the {self.heads} heads")
         self.layers = layers or self.layers_by_default
@@ -67,8 +67,8 @@ class Recurrent:
 
     def settings(self) -> dict[str, object]:
         """The constructor's arguments."""
-        names = "regime hidden layers learning_rate lanes steps slice_weight max_epochs max_seconds patience seed"
-        return {name: getattr(self, name) for name in names.split()}
+        names = "hidden layers learning_rate lanes steps slice_weight max_epochs max_seconds patience seed"
+        return {"regime": self.inputs, **{name: getattr(self, name) for name in names.split()}}
 
     def fit(
         self, train: Sequence[Segment], valid: Sequence[Segment], marks: int, on_progress: OnProgress
@@ -117,7 +117,7 @@ class Recurrent:
         self.network.eval()
 
     def _build(self) -> Network:
-        return Network(self.marks, self.cell, self.hidden, self.layers, self.regime == "slices")
+        return Network(self.marks, self.cell, self.hidden, self.layers, self.inputs == "slices")
 
     def _lanes(self, whole: Inputs) -> int:
         """Enough lanes for speed, few enough that an epoch is still some dozens of steps."""

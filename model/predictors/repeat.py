@@ -21,7 +21,7 @@ class Repeat(Counted):
     Without a `lag`, the one up to FURTHEST that is right most often in the train part.
     """
 
-    regime = "marks"
+    inputs = "marks"
 
     def __init__(self, lag: int | None = None) -> None:
         if lag is not None and not 1 <= lag <= FURTHEST:

@@ -17,7 +17,7 @@ SLICE_LAGS = 2
 class Ranked:
     """A policy names an order (`order`); the rest is counting. Slices are foreseen by histograms."""
 
-    regime = "runqueue"
+    inputs = "runqueue"
     seeded = False
 
     def __init__(self) -> None:

@@ -27,7 +27,7 @@ class SliceMarkov(Counted):
     given the number of classes and the strength (see `model.counts.nested`), are chosen on the validation part.
     """
 
-    regime = "slices"
+    inputs = "slices"
     slice_lags = WINDOW
 
     def __init__(self, max_order: int = LONGEST, bins: int | None = None, strength: int | None = None) -> None:

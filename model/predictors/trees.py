@@ -19,7 +19,7 @@ SLICE_LAGS = 2
 class Trees:
     """A subclass learns from features (`learn`) and says probabilities (`probabilities`)."""
 
-    regime = "slices"
+    inputs = "slices"
     seeded = False
 
     def fit(

@@ -13,11 +13,11 @@ SHIFTED = (
 )  # first and last release that reports states shifted by one (see harness.trace.tracepoint.task_state)
 
 
-def of(regime: str, recordings: Iterable[Path]) -> str | None:
+def of(inputs: str, recordings: Iterable[Path]) -> str | None:
     """A sentence for predictors that see run queues of kernels whose trace does not tell who was preempted, or None."""
     told = sorted({release for folder in recordings if (release := kernel.release(Path(folder)))})
     shifted = ", ".join(f"{major}.{minor}" for major, minor in told if SHIFTED[0] <= (major, minor) <= SHIFTED[1])
-    if regime != "runqueue" or not shifted:
+    if inputs != "runqueue" or not shifted:
         return None
     return (
         f"The run queue of Linux {shifted} knows some of the future: its trace shows some that sleep as preempted, "

@@ -13,7 +13,7 @@ from model.checkpoint import Checkpoint
 from model.data import streams, synthetic
 from model.data.marks import UNKNOWN
 from model.data.streams import Segment, Stream
-from model.predictor import REGIMES, Learns, Predictor, unwatched
+from model.predictor import INPUTS, Learns, Predictor, unwatched
 from model.predictors import KINDS, REPRODUCTIONS, create, find, installed
 
 SMALL: dict[str, dict[str, object]] = {
@@ -68,7 +68,7 @@ def changed_from(stream: Stream, event: int) -> Stream:
 
 
 def test_it_names_its_regime(fitted: tuple[str, Predictor]) -> None:
-    assert fitted[1].regime in REGIMES
+    assert fitted[1].inputs in INPUTS
 
 
 def test_probabilities_are_positive_and_add_up(fitted: tuple[str, Predictor], dataset: streams.Dataset) -> None:
@@ -197,7 +197,7 @@ def test_a_session_may_begin_with_a_recording(fitted: tuple[str, Predictor], dat
     stream = dataset.train[0].stream
     session = fitted[1].session(Segment(stream, 0, len(stream)))
     if session is None:
-        assert fitted[1].regime == "runqueue"
+        assert fitted[1].inputs == "runqueue"
         return
     for _ in range(3):
         assert session.marks().sum() == pytest.approx(1, abs=1e-6)
@@ -208,7 +208,7 @@ def test_a_session_may_begin_with_a_recording(fitted: tuple[str, Predictor], dat
 def test_a_session_walks_as_predict_does(fitted: tuple[str, Predictor], dataset: streams.Dataset) -> None:
     predictor, test = fitted[1], dataset.test[0]
     session = predictor.session(test)
-    assert (session is None) == (predictor.regime == "runqueue")
+    assert (session is None) == (predictor.inputs == "runqueue")
     if session is None:
         return
     steps = Segment(test.stream, test.start, test.start + 20)

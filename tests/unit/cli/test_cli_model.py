@@ -76,7 +76,7 @@ def test_two_predictors_are_compared_on_the_same_events(several: Path) -> None:
     assert found["difference_seeds_ci"] is None  # of one seed nothing is known of others
     assert told["parts"]["overall"]["bits_per_switch"]["together"]["saving"] > 0
     shown = model("compare", several).stdout  # the best against the best table beside it
-    assert "decision_tree (sees slices) against most_frequent (sees marks), predicting task" in shown
+    assert "decision_tree (inputs: slices) against most_frequent (inputs: marks), predicting task" in shown
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from model.scoring.bootstrap import Blocks
 class Told:
     """Says the same of every event."""
 
-    regime, seeded = "marks", False
+    inputs, seeded = "marks", False
 
     def __init__(self, probability: list[float]) -> None:
         self.probability = np.array(probability)
