@@ -16,6 +16,7 @@ from harness.boxes import cache, recipes, rootfs
 from harness.boxes.cache import Box
 from harness.boxes.recipes import Recipe
 from harness.errors import BoxError, HostError
+from harness.files import sync
 from harness.progress import Watcher
 
 BUILD_LIMIT_S = 1500.0
@@ -115,23 +116,15 @@ def _pack(wanted: Recipe, box: Box, out: Path, log: Path, watcher: Watcher) -> N
 def _settle(fresh: Path, digest: str, name: str) -> Box:
     """Everything to disk, then one rename: the folder named by the digest is whole from its first moment."""
     for path in fresh.iterdir():
-        _sync(path)
-    _sync(fresh)
+        sync(path)
+    sync(fresh)
     final = cache.root() / digest
     shutil.rmtree(final, ignore_errors=True)  # only ever one without box.json: `build` looked under the lock
     fresh.rename(final)
-    _sync(cache.root())
+    sync(cache.root())
     found = cache.find(name, digest)
     assert found is not None
     return found
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _reporter(watcher: Watcher) -> Callable[[str], None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ from harness import paths
 from harness.boxes import recipes
 from harness.boxes.recipes import Recipe
 from harness.errors import BoxError
-from harness.hashing import sha256
+from harness.files import sha256, write_atomic
 
 SCHEMA = 1
 PARTS = ("libvirt.box", "vmlinuz", "initrd", "packages")
@@ -99,10 +98,7 @@ def write_manifest(folder: Path, box: Box) -> None:
     parts = {part: sha256(folder / part) for part in (*PARTS, "box.img")}
     plain = {key: value for key, value in asdict(box).items() if key != "folder"}
     text = json.dumps({"schema": SCHEMA, **plain, "built": time.time(), "parts": parts}, indent=1)
-    with (folder / "box.json").open("w", encoding="utf-8") as sink:
-        sink.write(text + "\n")
-        sink.flush()
-        os.fsync(sink.fileno())
+    write_atomic(folder / "box.json", text + "\n")
 
 
 def ls() -> list[Listed]:

@@ -16,14 +16,13 @@ from harness import trace
 from harness.campaign import verdict
 from harness.campaign.verdict import Verdict
 from harness.errors import HostError
+from harness.files import atomic_file, write_atomic
 from harness.guest import trial as carried
 from harness.guest.remote import Host
 from harness.loads.base import Metrics
 from harness.plan import Trial
 from harness.progress import Watcher
-from harness.store import write_atomic
 from harness.trace import Ingested
-from harness.writing import writing
 
 COMPRESSION_LEVEL = 3  # raw recordings shrink about eightfold; higher levels cost seconds and gain little
 BLOCK_BYTES = 1 << 20
@@ -92,16 +91,10 @@ def _detail(metrics: Metrics, ingested: Ingested, found: Verdict) -> dict[str, A
 def compress(path: Path) -> Path:
     """Replace a file by its zstd-compressed self, `path.zst`; the original goes only when that is whole."""
     target = path.with_name(f"{path.name}.zst")
-    part = path.with_name(f".{target.name}.part")
     compressor = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL, write_checksum=True)
-    try:
-        with writing(target):
-            with part.open("wb") as sink, compressor.stream_writer(sink, closefd=False) as packed:
-                for block in _blocks(path):
-                    packed.write(block)
-            part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)  # on a full disk it is in the way
+    with atomic_file(target) as sink, compressor.stream_writer(sink, closefd=False) as packed:
+        for block in _blocks(path):
+            packed.write(block)
     path.unlink()
     return target
 

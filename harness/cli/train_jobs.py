@@ -94,11 +94,10 @@ def fit(asked: Asked, out: Path, workers: int | None, output: Output) -> None:
 @contextmanager
 def _alone(out: Path) -> Iterator[None]:
     """Two trainings of one model would mix their files. LockedError, naming the other process."""
+    from harness.files import make_folder
     from harness.store.lock import locked
-    from harness.writing import make_folder, writing
 
-    with writing(out):
-        make_folder(out)
+    make_folder(out)
     with locked(out):
         yield
 

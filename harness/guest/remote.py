@@ -25,7 +25,7 @@ from invoke.exceptions import ThreadException
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from harness.errors import DeadlineError, HostError, RemoteError, TransientError
-from harness.hashing import sha256
+from harness.files import atomic_path, sha256
 
 CONNECT_LIMIT_S = 30.0
 GRACE_S = 5.0  # for a killed command's exit status to come back
@@ -143,17 +143,14 @@ class Host:
 
     def get(self, remote: str, local: Path, timeout_s: float, progress: Progress | None = None) -> str:
         """Copy a file from the machine and return its SHA-256; `local` appears only when whole and verified."""
-        deadline, part = Deadline(timeout_s), local.with_name(f".{local.name}.part")
+        deadline = Deadline(timeout_s)
         connection = self._open(deadline)
-        try:
+        with atomic_path(local) as part:
             with self._mapped_errors(f"get {remote}", deadline):
                 connection.sftp().get(remote, str(part), callback=self._watched(progress, deadline))
             theirs = self.run(f"sha256sum < {shlex.quote(remote)}", timeout_s=deadline.left()).stdout.split()[0]
             if (ours := sha256(part)) != theirs:
                 raise self._wrong_digest(remote, theirs, ours)
-            _publish(part, local)
-        finally:
-            part.unlink(missing_ok=True)
         return ours
 
     def read_text(self, remote: str, timeout_s: float = 30.0) -> str:
@@ -295,12 +292,6 @@ class Host:
             where=self.where,
             expected=expected,
         )
-
-
-def _publish(part: Path, path: Path) -> None:
-    with part.open("rb+") as stream:
-        os.fsync(stream.fileno())
-    part.replace(path)
 
 
 def _hang_up(wire: socket.socket) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.errors import DeadlineError, GuestError, HarnessError, RemoteError, TransientError, TrialError
+from harness.files import write_atomic
 from harness.guest.remote import Host
 from harness.loads import Load
 from harness.loads.base import Metrics
@@ -226,9 +227,7 @@ def _pull(
     for name in PULLED:
         (out_dir / f"{name}.pulled").replace(out_dir / name)
     guest["metrics"] = load.parse((out_dir / "load.txt").read_text(encoding="utf-8", errors="replace"))
-    part = out_dir / ".guest.json.part"
-    part.write_text(json.dumps(guest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    part.replace(out_dir / "guest.json")
+    write_atomic(out_dir / "guest.json", json.dumps(guest, indent=1, sort_keys=True) + "\n")
 
 
 def _stop_command() -> str:

@@ -20,6 +20,7 @@ from typing import Any
 from harness import paths, processes
 from harness.boxes import Box
 from harness.errors import MachineError
+from harness.files import make_folder, write_atomic
 from harness.progress import Watcher
 
 DEVICE = Path("/dev/kvm")
@@ -159,10 +160,8 @@ def _load() -> dict[str, dict[str, Any]]:
 
 
 def _keep(name: str, answer: Answer) -> None:
-    _path().parent.mkdir(parents=True, exist_ok=True)
-    part = _path().with_suffix(f".{os.getpid()}.part")
-    part.write_text(json.dumps({**_load(), name: asdict(answer)}, indent=1), encoding="utf-8")
-    part.replace(_path())
+    make_folder(_path().parent)
+    write_atomic(_path(), json.dumps({**_load(), name: asdict(answer)}, indent=1))
 
 
 def _when(told: dict[str, Any]) -> float:

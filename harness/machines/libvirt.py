@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 from harness import processes
 from harness.errors import HostError, MachineError
+from harness.files import atomic_path
 
 URI = "qemu:///system"
 POOL = "default"
@@ -87,10 +88,9 @@ def console_volume(domain: str) -> str:
 
 def fetch_console(domain: str, target: Path) -> None:
     """Copy what the serial console showed so far to `target`; nothing happens when there is no such volume."""
-    part = target.with_suffix(".part")
-    if virsh("vol-download", "--pool", POOL, f"{domain}-console.log", str(part)).ok:
-        part.replace(target)
-    part.unlink(missing_ok=True)
+    with atomic_path(target) as part:
+        if not virsh("vol-download", "--pool", POOL, f"{domain}-console.log", str(part)).ok:
+            part.unlink(missing_ok=True)
 
 
 def ensure_volume(name: str, source: Path, *, form: str, capacity: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from harness import paths
 from harness.errors import MachineError
+from harness.files import make_folder, write_atomic
 
 WAIT_FOR_ORPHANS_S = 15.0
 
@@ -45,13 +46,8 @@ def record(domain: str, hypervisor: str, folder: Path) -> Entry:
     """Write down that this process is about to bring `domain` up; on disk when this returns."""
     pid = os.getpid()
     entry = Entry(domain, hypervisor, str(folder), pid, started(pid) or "", time.time())
-    _root().mkdir(parents=True, exist_ok=True)
-    part = entry.path.with_suffix(f".{pid}.part")
-    with part.open("w", encoding="utf-8") as sink:
-        json.dump(asdict(entry), sink)
-        sink.flush()
-        os.fsync(sink.fileno())
-    part.replace(entry.path)
+    make_folder(_root())
+    write_atomic(entry.path, json.dumps(asdict(entry)))
     return entry
 
 

@@ -14,13 +14,13 @@ from typing import Any
 from harness import processes
 from harness.boxes import Box, names, recipe
 from harness.errors import HostError, MachineError, RemoteError
+from harness.files import write_atomic
 from harness.guest.remote import Host
 from harness.interrupt import unheard
 from harness.machines import box_install, hostkey, kvm, libvirt, registry, virtualbox
 from harness.machines.vagrant_cli import QUICK_S, BoundedVagrant
 from harness.progress import Watcher
 from harness.spec import MachineSpec
-from harness.store import write_atomic
 
 BOOT_LIMIT_S = {"kvm": 180, "tcg": 420}  # from power-on to SSH; measured: a few seconds, about 30 s
 START_LIMIT_S = 300.0  # what Vagrant does around that

@@ -14,6 +14,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from harness.files import make_folder, write_atomic
 from harness.report import answer, baseline_comparison, fact_tables, figures, text
 from harness.report.groups import Group, chosen_on_validation, with_online
 from harness.report.recordings import TaskUse
@@ -21,7 +22,6 @@ from harness.report.run_facts import Run, read_run
 from harness.report.scores import INPUTS, METRICS
 from harness.report.timeline import Timeline, timelines
 from harness.report.trials import Trial
-from harness.store import write_atomic
 
 SCRIPTS = ("timeline.js", "page.js")
 SHARES = ("top1", "top3", "macro_recall")  # scores that are read as percent
@@ -34,7 +34,7 @@ def build(run_dir: Path) -> Path:
     has no readable manifest.
     """
     target = run_dir / "report" / "index.html"
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     write_atomic(target, page(read_run(run_dir)))
     return target
 

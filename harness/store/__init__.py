@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from harness.store.files import sha256, write_atomic
 from harness.store.folder import RunFolder
 from harness.store.manifest import SCHEMA_VERSION, STATES
 from harness.store.runs import find_runs, readable, resolve
@@ -16,7 +15,4 @@ __all__ = [
     "find_runs",
     "readable",
     "resolve",
-    "sha256",
-    "write_atomic",
-    "writing",
 ]

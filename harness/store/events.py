@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from harness.files import as_host_error
 from harness.store.clock import now
 from harness.store.manifest import plain
-from harness.writing import writing
 
 NAME = "events.jsonl"
 
@@ -18,7 +18,7 @@ def append(folder: Path, kind: str, **data: Any) -> None:
     """Add one line. What cannot be written whole is taken back. Raises HostError when the disk is full."""
     path = folder / NAME
     line = json.dumps(plain({"time": now(), "kind": kind, **data}), ensure_ascii=False).encode("utf-8") + b"\n"
-    with writing(path), path.open("ab+", buffering=0) as sink:
+    with as_host_error(path), path.open("ab+", buffering=0) as sink:
         end = sink.seek(0, os.SEEK_END)
         if end and os.pread(sink.fileno(), 1, end - 1) != b"\n":
             line = b"\n" + line  # a killed process left half a line; do not write on behind it

@@ -13,12 +13,11 @@ from typing import Any
 
 from harness import spec
 from harness.errors import Interrupted, StoreError
+from harness.files import LEFTOVER, as_host_error, make_folder, sync, write_atomic
 from harness.spec import Experiment
 from harness.store import events, manifest, verify
 from harness.store.clock import name_of_now, now
-from harness.store.files import LEFTOVER, sha256, sync, sync_folder, write_atomic
 from harness.store.lock import is_locked, locked
-from harness.writing import make_folder, writing
 
 
 class RunFolder:
@@ -157,7 +156,8 @@ class RunFolder:
     def _hash_and_sync(self, path: Path) -> str:
         if not path.is_file():
             raise StoreError("a step did not leave the file it said it would", where=str(path))
-        sync(path)
+        with as_host_error(path):
+            sync(path)
         return self._hash(path)
 
     def _has(self, path: str, digest: str) -> bool:
@@ -169,14 +169,14 @@ class RunFolder:
         stat = path.stat()
         key = (str(path.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ino)
         if key not in self._hashes:
-            self._hashes[key] = sha256(path)
+            self._hashes[key] = verify.sha256(path)
         return self._hashes[key]
 
 
 def _new_folder(runs_dir: Path, name: str) -> Path:
     """Make a folder that was not there: `name`, or `name_2`, `name_3`, ..."""
-    with writing(runs_dir / name):
-        make_folder(runs_dir)
+    make_folder(runs_dir)
+    with as_host_error(runs_dir / name):
         number = 1
         while True:
             path = runs_dir / (name if number == 1 else f"{name}_{number}")
@@ -185,5 +185,5 @@ def _new_folder(runs_dir: Path, name: str) -> Path:
             except FileExistsError:
                 number += 1
                 continue
-            sync_folder(runs_dir)
+            sync(runs_dir)
             return path

@@ -15,9 +15,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from harness.errors import LockedError
+from harness.files import as_host_error, write_atomic
 from harness.store.clock import now
-from harness.store.files import write_atomic
-from harness.writing import writing
 
 LOCK = ".lock"
 HOLDER = ".lock.json"
@@ -28,7 +27,7 @@ PATIENCE_S = 1.0  # `is_locked` holds the lock for a moment
 def locked(folder: Path) -> Iterator[None]:
     """Hold the lock of a run folder. Raises LockedError, naming the holder, when another process has it."""
     lock = FileLock(folder / LOCK, timeout=PATIENCE_S)
-    with writing(folder / LOCK):
+    with as_host_error(folder / LOCK):
         try:
             lock.acquire()
         except Timeout:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.store.files import sha256
+from harness import files
+from harness.errors import StoreError
 from harness.store.manifest import NAME, text_sha256
 
 GUARDED = ("trials", "models", "report")
@@ -23,6 +24,14 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.path}: {self.kind} ({self.detail})"
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal. Raises StoreError when it cannot be read."""
+    try:
+        return files.sha256(path)
+    except OSError as error:
+        raise StoreError(f"{path.name} cannot be read: {error.strerror or error}", where=str(path)) from error
 
 
 def problems(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Problem]:

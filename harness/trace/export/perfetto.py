@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import Trace as PerfettoTrace
 
+from harness.files import atomic_file, make_folder
 from harness.trace.decode.gather import Array
-from harness.trace.files import whole_file
 from harness.trace.reader import Trace, read
 from harness.trace.tables.columns import codes, numbers, texts
 from harness.trace.tracepoint.task_state import true_state
@@ -28,7 +28,8 @@ _STATES = {"R": 0, "S": 1, "D": 2, "T": 4, "t": 8, "X": 16, "Z": 32, "P": 64, "I
 def export(recording: Path, target: Path, kind: str, formats_from: Path | None) -> list[Path]:
     """Write the trace to the file `target`."""
     trace = read(recording, formats_from=formats_from)
-    with whole_file(target) as file:
+    make_folder(target.parent)
+    with atomic_file(target) as file:
         file.write(_system(trace).SerializeToString())
         for cpu in np.unique(numbers(trace.switches, "cpu")).tolist():
             for packets in _bundles(trace, cpu):

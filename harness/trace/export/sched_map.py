@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.trace.files import whole_file
+from harness.files import atomic_file, make_folder
 from harness.trace.reader import Trace, read
 from harness.trace.tables.columns import codes, numbers, texts
 from harness.trace.tracepoint.comm import to_bytes
@@ -20,7 +20,8 @@ _BATCH = 10_000  # lines written at a time
 def export(recording: Path, target: Path, kind: str, formats_from: Path | None) -> list[Path]:
     """Write the text to the file `target`."""
     trace = read(recording, formats_from=formats_from)
-    with whole_file(target) as file:
+    make_folder(target.parent)
+    with atomic_file(target) as file:
         batch: list[bytes] = []
         for line in lines(trace):
             batch.append(line)

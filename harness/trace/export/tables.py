@@ -10,9 +10,8 @@ import pyarrow.compute as pc
 import pyarrow.csv as pc_csv
 import pyarrow.parquet as pq
 
+from harness.files import as_host_error, atomic_file, make_folder
 from harness.trace.converter import convert
-from harness.trace.files import whole_file
-from harness.writing import make_folder, writing
 
 BATCH = 1 << 14  # rows; their runnable sets as text take many times the memory of the numbers
 
@@ -21,8 +20,8 @@ def export(recording: Path, target: Path, kind: str, formats_from: Path | None) 
     """Write `switches.csv` (or `.parquet`) and so on into the folder `target`."""
     if kind == "parquet":
         return list(convert(recording, target, formats_from=formats_from).paths.values())
-    with writing(target):
-        make_folder(target)
+    make_folder(target)
+    with as_host_error(target):
         aside = tempfile.TemporaryDirectory(prefix=".tables-", dir=target)
     with aside as folder:
         tables = convert(recording, folder, formats_from=formats_from).paths
@@ -30,7 +29,7 @@ def export(recording: Path, target: Path, kind: str, formats_from: Path | None) 
 
 
 def _csv(table: Path, path: Path) -> Path:
-    with whole_file(path) as file, pq.ParquetFile(table) as source:
+    with atomic_file(path) as file, pq.ParquetFile(table) as source:
         writer = pc_csv.CSVWriter(file, _flat(source.schema_arrow.empty_table()).schema)
         for batch in source.iter_batches(BATCH):
             writer.write_table(_flat(pa.Table.from_batches([batch])))

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from harness.errors import TraceError
+from harness.files import as_host_error
 from harness.trace.decode.decoder import PADDING
 from harness.trace.perf_data.header import COMPRESSED, Header, Section, read_header
 from harness.trace.perf_data.pipe_header import read_pipe_header
 from harness.trace.perf_data.records import APART, CHUNK_BYTES, FileBytes, Records, Taker
 from harness.trace.perf_data.tracing_data import TracingData
 from harness.trace.perf_data.zstd import Bytes, Decompressed
-from harness.writing import writing
 
 _ZSTD_FRAME = b"\x28\xb5\x2f\xfd"
 _SAMPLE, _COMPRESSED_RECORDS = 9, (81, 83)
@@ -68,7 +68,7 @@ class Unpacked:
 
         self.file = tempfile.NamedTemporaryFile(prefix="perf.data-")  # noqa: SIM115 - it lives as long as this
         try:
-            with packed.open("rb") as file, writing(Path(self.file.name)):
+            with packed.open("rb") as file, as_host_error(Path(self.file.name)):
                 source = cast(BinaryIO, _Readable(file))
                 zstandard.ZstdDecompressor(max_window_size=128 << 20).copy_stream(source, self.file)
                 self.file.flush()

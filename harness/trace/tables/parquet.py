@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.errors import TraceError
+from harness.files import atomic_file, make_folder
 from harness.trace.converter import Converted, convert
-from harness.trace.files import whole_file
 from harness.trace.tables.schemas import SCHEMA_VERSION, SCHEMAS
 
 TABLES = ("switches", "wakeups", "slices", "runtimes")
@@ -27,7 +27,8 @@ def ingest(perf_data: Path | str, out_dir: Path | str) -> Ingested:
 
 def write_table(table: pa.Table, path: Path) -> Path:
     """Write one table with zstd, under a temporary name first, so that the file is whole wherever it exists."""
-    with whole_file(path) as file:
+    make_folder(path.parent)
+    with atomic_file(path) as file:
         pq.write_table(table, file, compression="zstd")
     return path
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from harness.trace.files import whole_file
+from harness.files import atomic_file, make_folder
 from harness.trace.tables.columns import numbers
 from harness.trace.tables.schemas import SCHEMAS
 
@@ -29,7 +29,8 @@ class TableSink:
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> TableSink:
-        file = self._stack.enter_context(whole_file(self.path))
+        make_folder(self.path.parent)
+        file = self._stack.enter_context(atomic_file(self.path))
         self._writer = self._stack.enter_context(pq.ParquetWriter(file, SCHEMAS[self.name], compression="zstd"))
         return self
 

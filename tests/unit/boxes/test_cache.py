@@ -14,7 +14,7 @@ from harness.boxes import builder
 from harness.boxes import cache as cache_module
 from harness.boxes.cache import Box
 from harness.errors import BoxError, HostError
-from harness.hashing import sha256
+from harness.files import sha256
 from harness.progress import Silent
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import zstandard
+from full_disk import fill_disk
 
 from harness.campaign.attempt import compress
 from harness.errors import HostError
@@ -28,9 +29,11 @@ def test_what_cannot_be_read_is_not_said_to_be_unwritable(tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["perf.data"]
 
 
-def test_half_a_compressed_recording_does_not_stay_on_a_full_disk(tmp_path: Path) -> None:
+def test_half_a_compressed_recording_does_not_stay_on_a_full_disk(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / "perf.data").write_bytes(b"recorded")
-    (tmp_path / ".perf.data.zst.part").symlink_to("/dev/full")
+    fill_disk(monkeypatch, tmp_path)
     with pytest.raises(HostError, match=r"the disk is full: perf\.data\.zst could not be written"):
         compress(tmp_path / "perf.data")
     assert [path.name for path in tmp_path.iterdir()] == ["perf.data"]

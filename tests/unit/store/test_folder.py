@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import LIMIT_S
 
 from harness import spec, store
-from harness.errors import Interrupted, LockedError, StoreError, UsageError
-from harness.store import RunFolder
+from harness.errors import EXIT_HOST, HostError, Interrupted, LockedError, StoreError, UsageError
+from harness.store import RunFolder, verify
 
 DATA = {"name": "x", "machine": {"box": "debian-12"}, "load": {"kind": "idle"}}
 HOLD = "import sys, time; from pathlib import Path; from harness.store import RunFolder\n\
@@ -193,3 +194,33 @@ def test_runs_are_found_by_beginning_by_path_and_by_being_the_latest(tmp_path: P
         store.resolve(tmp_path, "2026-01-02T00-00-00_bb")
     with pytest.raises(UsageError, match="no runs yet"):
         store.resolve(tmp_path / "none")
+
+
+def test_on_a_full_disk_the_manifest_stays_as_it_was_and_no_half_file_remains(folder: RunFolder) -> None:
+    before = (folder.path / "manifest.json").read_bytes()
+    code = "import resource, signal, sys; from pathlib import Path; from harness.store import RunFolder\n\
+from harness.errors import HostError\n\
+folder = RunFolder.open(Path(sys.argv[1]))\n\
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n\
+sys.dont_write_bytecode = True  # half a file of that would stay, and stand in the way of everybody\n\
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n\
+try: folder.update(note='x' * 5000)\n\
+except HostError as error: print(error); sys.exit(error.exit_code)"
+    ended = subprocess.run(
+        [sys.executable, "-c", code, str(folder.path)], capture_output=True, text=True, timeout=LIMIT_S
+    )
+    assert ended.returncode == EXIT_HOST, ended.stderr
+    assert "manifest.json could not be written" in ended.stdout
+    assert (folder.path / "manifest.json").read_bytes() == before
+    assert [path.name for path in folder.path.iterdir() if path.name.endswith(".tmp")] == []
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_of_this_host(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file")
+    with pytest.raises(HostError, match="could not be written"):
+        RunFolder.create(tmp_path / "runs", spec.from_dict(DATA))
+
+
+def test_a_file_that_cannot_be_read_has_no_hash(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="cannot be read"):
+        verify.sha256(tmp_path / "none")

@@ -1,0 +1,117 @@
+"""Files on disk: written whole or not at all, flushed to the disk, hashed, and their errors made clear.
+
+This module is imported by everything that reads a recording, so `hashlib` and `shutil` are imported only when used.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from harness.errors import HostError
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+LEFTOVER = ".*.tmp"  # matches the temporary file of a process that was killed while it wrote
+_BLOCK_BYTES = 1 << 20
+
+
+def write_atomic(path: Path, content: bytes | str) -> None:
+    """Write a file so that `path` holds the old content or the new one, never a part of it; text becomes UTF-8.
+
+    Raises HostError when the disk is full or the folder cannot be written to.
+    """
+    with atomic_file(path) as sink:
+        sink.write(content.encode("utf-8") if isinstance(content, str) else content)
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for writing that appears as `path` when the block ends without an error; otherwise nothing stays.
+
+    An OSError in the block counts as an error of writing `path`. Raises HostError.
+    """
+    with as_host_error(path), atomic_path(path) as temporary, temporary.open("wb") as sink:
+        yield sink
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; the file that the block leaves there is flushed and renamed to `path`.
+
+    For a file that another program or library writes by name. After an error the temporary file is removed; if the
+    block leaves none, `path` stays as it was. Raises HostError when the flush or the rename fails.
+    """
+    temporary = _temporary(path)
+    try:
+        yield temporary
+        if temporary.exists():
+            with as_host_error(path):
+                sync(temporary)
+                temporary.replace(path)
+                sync(path.parent)
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+@contextmanager
+def as_host_error(path: Path) -> Iterator[None]:
+    """Turn an OSError from writing `path` into a HostError that names the file and the free space."""
+    name = path.name or path
+    try:
+        yield
+    except OSError as error:
+        if error.errno in NO_SPACE:
+            raise HostError(
+                f"the disk is full: {name} could not be written",
+                where=str(path),
+                expected=f"more than the {_free_mb(path.parent):.1f} MB that are free there",
+                hint="free some space and do it again; a run goes on with `harness run --resume`",
+            ) from error
+        raise HostError(f"{name} could not be written: {error.strerror or error}", where=str(path)) from error
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and its parents. Raises HostError, also where a file has the folder's name."""
+    with as_host_error(path):
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as error:  # "File exists" would hide that it is no folder
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from error
+
+
+def sync(path: Path) -> None:
+    """Flush a file's content, or a folder's entries, to the disk. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal, read block by block. Raises OSError."""
+    import hashlib
+
+    digest = hashlib.sha256()
+    with path.open("rb") as source:
+        while block := source.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
+
+
+def _free_mb(folder: Path) -> float:
+    import shutil
+
+    try:
+        return shutil.disk_usage(folder).free / 1e6
+    except OSError:
+        return 0.0

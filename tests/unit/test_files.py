@@ -1,0 +1,63 @@
+"""Files are whole or not there: on a full disk, and with a writer that is killed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command_line import LIMIT_S
+from full_disk import fill_disk
+
+from harness.errors import EXIT_HOST, HostError
+from harness.files import LEFTOVER, atomic_file, atomic_path, sha256, write_atomic
+
+KILLED = "import os, sys; from pathlib import Path; from harness import files\n\
+os.fsync = lambda _: os._exit(9)\n\
+files.write_atomic(Path(sys.argv[1]), 'new' * 1000)"
+
+
+def test_text_and_bytes_of_the_same_content_have_the_same_hash(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "a", "é")
+    write_atomic(tmp_path / "b", b"\xc3\xa9")
+    assert (tmp_path / "a").read_bytes() == b"\xc3\xa9"
+    assert sha256(tmp_path / "a") == sha256(tmp_path / "b")
+    assert sha256(tmp_path / "a") == "4a99557e4033c3539de2eb65472017cad5f9557f7a0625a09f1c3f6e2ba69c4c"
+
+
+def test_a_writer_that_is_killed_leaves_the_old_content_and_a_leftover(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_text("old")
+    ended = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False, timeout=LIMIT_S)
+    assert ended.returncode == 9
+    assert path.read_text() == "old"
+    assert [file for file in tmp_path.iterdir() if file != path] == list(tmp_path.glob(LEFTOVER)) != []
+
+
+def test_an_error_while_writing_leaves_the_old_content_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_text("old")
+    with pytest.raises(TypeError), atomic_file(path) as sink:
+        sink.writelines([b"half", "no bytes"])  # type: ignore[list-item]
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("a", "old")]
+
+
+def test_a_block_that_writes_no_file_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_text("old")
+    with atomic_path(path):
+        pass
+    assert path.read_text() == "old"
+
+
+def test_a_full_disk_is_an_error_that_names_the_file_and_the_space_left(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fill_disk(monkeypatch, tmp_path)
+    with pytest.raises(HostError) as caught:
+        write_atomic(tmp_path / "a", b"x")
+    assert caught.value.exit_code == EXIT_HOST
+    assert "disk is full: a could not be written" in str(caught.value)
+    assert "MB that are free" in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
