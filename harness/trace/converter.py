@@ -11,15 +11,15 @@ import pyarrow as pa
 
 from harness.trace.decode.decoder import Block, Engine, open_engine
 from harness.trace.decode.time_order import RELEASE_ROWS, Bounds, in_order, scan
-from harness.trace.judging import demand_whole, is_shifted, judge, state_names
+from harness.trace.judging import is_shifted, judge, require_complete, state_names
 from harness.trace.perf_data.recording import Recording, located, open_recording
 from harness.trace.perf_data.records import CHUNK_BYTES
 from harness.trace.quality import TraceQuality
 from harness.trace.reader import Info, info
 from harness.trace.runqueue.slicer import PIECE_VALUES, Slicer
-from harness.trace.tables.cpu_usage import Usage, UsageCount
+from harness.trace.tables.cpu_usage import TaskUsage, UsageCounter
 from harness.trace.tables.schemas import EVENT_TABLES, to_table
-from harness.trace.tables.writer import SliceSink, TableSink
+from harness.trace.tables.writer import LateSliceWriter, TableWriter
 from harness.trace.tracepoint.task_state import StateNames, may_be_shifted
 
 ALL_TABLES = (*EVENT_TABLES, "slices")
@@ -32,7 +32,7 @@ class Converted:
     paths: dict[str, Path]
     quality: TraceQuality
     header: Info
-    usage: dict[str, Usage]
+    usage: dict[str, TaskUsage]
     idle_share: float
     rows: dict[str, int] = field(default_factory=dict)
 
@@ -67,16 +67,16 @@ def _convert(
     chunk_bytes: int,
     release_rows: int,
 ) -> Converted:
-    header, parts, usage = recording.header, len(recording.parts), UsageCount()
+    header, parts, usage = recording.header, len(recording.parts), UsageCounter()
     counter, engine = open_engine(header, parts, counts_only=True), open_engine(header, parts)
     bounds = scan(recording, counter, chunk_bytes)
     times, states = counter.seen(), state_names(header)
     shifted = _shifted(recording, states, bounds, chunk_bytes)
     with contextlib.ExitStack() as stack:
-        sinks = {name: stack.enter_context(TableSink(folder, name)) for name in tables if name != "slices"}
+        sinks = {name: stack.enter_context(TableWriter(folder, name)) for name in tables if name != "slices"}
         slicing = _Slicing(
             Slicer(shifted, piece_values=PIECE_VALUES),
-            stack.enter_context(SliceSink(folder)) if "slices" in tables else None,
+            stack.enter_context(LateSliceWriter(folder)) if "slices" in tables else None,
             usage,
         )
         for blocks in in_order(recording, engine, bounds, chunk_bytes, release_rows):
@@ -91,8 +91,8 @@ def _convert(
         seen = replace(times, bad=found.bad, counts=found.counts, chain_breaks=found.chain_breaks, cpus=found.cpus)
         quality = judge(recording, seen, states, shifted)
         if strict:
-            demand_whole(recording, quality)
-    written: list[TableSink | SliceSink] = [*sinks.values(), *([slicing.sink] if slicing.sink else [])]
+            require_complete(recording, quality)
+    written: list[TableWriter | LateSliceWriter] = [*sinks.values(), *([slicing.sink] if slicing.sink else [])]
     shares, idle = usage.result()
     paths, rows = {sink.name: sink.path for sink in written}, {sink.name: sink.rows for sink in written}
     return Converted(paths, quality, info(recording), shares, idle, rows)
@@ -109,8 +109,8 @@ class _Slicing:
     """Cuts slices and hands them on, where slices are wanted."""
 
     slicer: Slicer
-    sink: SliceSink | None
-    usage: UsageCount
+    sink: LateSliceWriter | None
+    usage: UsageCounter
 
     def add(self, tables: dict[str, pa.Table]) -> None:
         if self.sink is not None:
@@ -121,7 +121,7 @@ class _Slicing:
         if self.sink is not None:
             self._hand_on(self.sink, self.slicer.finish())
 
-    def _hand_on(self, sink: SliceSink, pieces: Iterator[pa.Table]) -> None:
+    def _hand_on(self, sink: LateSliceWriter, pieces: Iterator[pa.Table]) -> None:
         for made in pieces:
             self.usage.add(made)
             sink.add(made, self.slicer.earliest_ns)

@@ -31,7 +31,7 @@ def judge(recording: Recording, seen: Seen, states: StateNames | None, shifted: 
     )
 
 
-def demand_whole(recording: Recording, quality: TraceQuality) -> None:
+def require_complete(recording: Recording, quality: TraceQuality) -> None:
     """TraceError where something of the recording is missing or cannot be read."""
     if quality.truncated or quality.killed or quality.decode_errors:
         raise TraceError(
@@ -43,7 +43,7 @@ def demand_whole(recording: Recording, quality: TraceQuality) -> None:
 
 def state_names(header: Header) -> StateNames | None:
     """How prev_state is printed; None where the recording has no format of sched_switch."""
-    formats = header.tracing.formats.values() if header.tracing else ()
+    formats = (header.formats or {}).values()
     switch = next((form for form in formats if (form.system, form.name) == ("sched", "sched_switch")), None)
     return StateNames(switch) if switch else None
 
@@ -74,7 +74,7 @@ def _warnings(recording: Recording, bad: int, states: StateNames | None, shifted
     for part in recording.parts:
         if part.left or part.unread:
             notes.append(f"{part.path.name}: {part.unread}: the last {part.left} bytes of data are not read")
-    if header.tracing is None:
+    if header.formats is None:
         notes.append("the file holds no tracepoint formats, so no event can be decoded; give `formats_from`")
     if bad:
         notes.append(f"{bad} samples cannot be decoded")

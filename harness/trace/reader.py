@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.trace.decode.decoder import Engine, open_engine
-from harness.trace.judging import demand_whole, is_shifted, judge, state_names
+from harness.trace.judging import is_shifted, judge, require_complete, state_names
 from harness.trace.perf_data.recording import Recording, located, open_recording
 from harness.trace.quality import TraceQuality
 
@@ -97,7 +97,7 @@ def read(path: Path | str, *, strict: bool = False, formats_from: Path | str | N
     with located(path):
         trace = _read(recording)
     if strict:
-        demand_whole(recording, trace.quality)
+        require_complete(recording, trace.quality)
     return trace
 
 

@@ -18,7 +18,7 @@ from harness.trace.decode.gather import Array
 from harness.trace.reader import Trace
 from harness.trace.runqueue.task_events import NEVER
 from harness.trace.runqueue.tracker import new_tracker
-from harness.trace.runqueue.waits import Fed
+from harness.trace.runqueue.waits import EventBatch
 from harness.trace.tables.columns import column, numbers, texts
 from harness.trace.tracepoint.task_state import is_runnable, true_state
 
@@ -188,7 +188,7 @@ def _delays(trace: Trace, groups: _Groups) -> tuple[Array, Array, Array]:
     time, tid = numbers(switches, "time_ns"), numbers(switches, "next_tid")
     no_sets = np.zeros(switches.num_rows, np.uint8)
     tracker = new_tracker(trace.shifted_states)
-    fed = Fed(switches, trace.wakeups, trace.migrations, _left_runnable(trace), no_sets)
+    fed = EventBatch(switches, trace.wakeups, trace.migrations, _left_runnable(trace), no_sets)
     begins = tracker.feed(fed).wait_ns
     rows, since = _first_picks(trace, groups)
     begins[rows] = since

@@ -17,9 +17,10 @@ from locations import DATA
 import harness.trace
 from harness.errors import TraceError
 from harness.trace.converter import ALL_TABLES, convert
-from harness.trace.decode.decoder import PADDING, Engine, open_engine
+from harness.trace.decode.decoder import Engine, open_engine
 from harness.trace.native.library import VARIABLE
 from harness.trace.perf_data.recording import Recording, open_recording
+from harness.trace.perf_data.records import PADDING
 from harness.trace.tables.schemas import EVENT_TABLES
 
 TIME = 32  # where each of its samples has its time

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from harness.trace.runqueue.native_tracker import FUNCTIONS, CompiledTracker
-from harness.trace.runqueue.waits import Fed
+from harness.trace.runqueue.waits import EventBatch
 
 
 def load(path: str) -> ctypes.CDLL:
@@ -52,6 +52,6 @@ def feed_anything(native: ctypes.CDLL, rounds: int) -> int:
             before_ns = draw.choice([None, block * 1000 + rows // 2])
             settled = rows if before_ns is None else int(np.searchsorted(tables[0]["time_ns"].to_numpy(), before_ns))
             wants, group = np.array(draw.choices([True, False], k=rows), bool), draw.choices([0, 1, 1, 2, 3], k=settled)
-            picks = tracker.feed(Fed(*tables, wants, np.array(group, np.uint8)), before_ns)
+            picks = tracker.feed(EventBatch(*tables, wants, np.array(group, np.uint8)), before_ns)
             values += sum(int(np.sum(sets.flatten().to_numpy() * 0 + 1)) for sets in picks.sets)
     return values

@@ -12,8 +12,9 @@ import time
 from pathlib import Path
 
 from harness.errors import TraceError
-from harness.trace.decode.decoder import PADDING, Engine, open_engine
+from harness.trace.decode.decoder import Engine, open_engine
 from harness.trace.perf_data.recording import open_recording
+from harness.trace.perf_data.records import PADDING
 
 LEAST = 20
 HOSTILE = (b"\0", b"\xff", b"\xff" * 8, b"\x7f" + b"\xff" * 7, b"\x09\0\0\0\0\0\x08\0", b"\x09\0\0\0\0\0\xf8\xff")

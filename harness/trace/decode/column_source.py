@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from harness.errors import TraceError
-from harness.trace.tracepoint.format import Field, TraceFormat
+from harness.trace.tracepoint.format import Field, TracepointFormat
 from harness.trace.tracepoint.sched_events import BOOL, COMM, STATE, TEXT, Column, Event
 
 # In the order of `enum how` in native/decoder.h.
@@ -30,13 +30,13 @@ class Step(NamedTuple):
     text: str = ""
 
 
-def steps(event: Event, form: TraceFormat) -> list[Step]:
+def steps(event: Event, form: TracepointFormat) -> list[Step]:
     """The columns of an event, in the order of its table. TraceError where the format lacks a field that is needed."""
     made = [_step(form, column) for column in event.columns if column.field in form.fields or not column.optional]
     return made + [Step(name, "i4", CONSTANT, text=text) for name, text in event.constants.items()]
 
 
-def _step(form: TraceFormat, column: Column) -> Step:
+def _step(form: TracepointFormat, column: Column) -> Step:
     if column.dtype == TEXT:
         return _from(column.name, "i4", LOCATED_TEXT, _place(form, column.field, "loc"))
     if column.dtype == COMM:
@@ -52,7 +52,7 @@ def _from(name: str, dtype: str, how: str, place: Field) -> Step:
     return Step(name, dtype, how, place.offset, place.size, place.signed)
 
 
-def _place(form: TraceFormat, field: str, *kinds: str) -> Field:
+def _place(form: TracepointFormat, field: str, *kinds: str) -> Field:
     """Where a field lies. TraceError where the format lacks it, or has something else under its name."""
     place = form.fields.get(field)
     if place is None or place.kind not in kinds or place.size not in _SIZES[place.kind]:

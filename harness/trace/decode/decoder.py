@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from harness.errors import TraceError
-from harness.trace.perf_data.attr import RAW, TIME, TYPE_TRACEPOINT, Attr, Layout, layout
+from harness.trace.perf_data.attr import Attr, SampleOffsets, sample_offsets
+from harness.trace.perf_data.constants import PERF_SAMPLE_RAW, PERF_SAMPLE_TIME, PERF_TYPE_TRACEPOINT
 from harness.trace.perf_data.header import Header
-from harness.trace.tracepoint.format import TraceFormat
+from harness.trace.tracepoint.format import TracepointFormat
 from harness.trace.tracepoint.sched_events import EVENTS, Event
 
 Block = dict[str, Any]  # columns as numpy arrays of equal length; task names and states as numbers
-PADDING = 256  # zero bytes behind the data of every buffer: what is read beyond a short record is there
 NEVER = (1 << 63) - 1
 
 
@@ -88,11 +88,11 @@ class Layouts:
     is None where samples have no id, or not all at one place: then all are taken for the first attr's.
     """
 
-    places: list[Layout]
+    places: list[SampleOffsets]
     groups: list[int]
     id_offset: int | None
     time_offset: int
-    formats: dict[int, TraceFormat]
+    formats: dict[int, TracepointFormat]
 
     def foreign_name(self, header: Header, place: int) -> str:
         """What samples of an attr that is no tracepoint are counted as."""
@@ -101,13 +101,13 @@ class Layouts:
 
 def layouts(header: Header) -> Layouts:
     """How the samples of a recording are told apart. TraceError where they carry no times."""
-    places = [layout(attr) for attr in header.attrs]
+    places = [sample_offsets(attr) for attr in header.attrs]
     time_offset = next((place.time for place in places if place.time), None)
     if time_offset is None:
         raise TraceError("the recording has no timestamps", hint="record with `perf sched record`, which adds them")
     offsets = {place.id for place in places}
-    formats = header.tracing.formats if header.tracing else {}
-    named = {(form.system, form.name): form for form in formats.values()}  # a forged file may name one twice
+    formats = (header.formats or {}).values()
+    named = {(form.system, form.name): form for form in formats}  # a forged file may name one twice
     kinds = {form.id: form for form in named.values() if form.id < 1 << 16}  # common_type has 16 bits
     return Layouts(
         places,
@@ -118,7 +118,7 @@ def layouts(header: Header) -> Layouts:
     )
 
 
-def event_of(form: TraceFormat) -> Event | None:
+def event_of(form: TracepointFormat) -> Event | None:
     """The event that a format is of, if its rows are wanted."""
     return EVENTS.get(form.name) if form.system == "sched" else None
 
@@ -136,8 +136,8 @@ def open_engine(header: Header, parts: int = 1, *, counts_only: bool = False) ->
 
 
 def _has_tracepoint(attr: Attr) -> bool:
-    wanted = RAW | TIME
-    return attr.type == TYPE_TRACEPOINT and attr.sample_type & wanted == wanted
+    wanted = PERF_SAMPLE_RAW | PERF_SAMPLE_TIME
+    return attr.type == PERF_TYPE_TRACEPOINT and attr.sample_type & wanted == wanted
 
 
 def _groups(attrs: list[Attr]) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from harness.trace.decode.decoder import PADDING
+from harness.trace.perf_data.records import PADDING
 
 Array = np.ndarray
 

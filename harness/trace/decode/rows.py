@@ -23,7 +23,7 @@ from harness.trace.decode.samples import HEAD_MORE, Samples, locate
 from harness.trace.perf_data.attr import Attr
 from harness.trace.perf_data.header import Header
 from harness.trace.tracepoint.comm import COMM_BYTES, Names, keep
-from harness.trace.tracepoint.format import TraceFormat
+from harness.trace.tracepoint.format import TracepointFormat
 
 
 class Decoder:
@@ -87,7 +87,7 @@ class Decoder:
             self.counts[self.layouts.foreign_name(self.header, place)] += number
         return []
 
-    def _by_format(self, found: Samples) -> list[tuple[TraceFormat, Samples]]:
+    def _by_format(self, found: Samples) -> list[tuple[TracepointFormat, Samples]]:
         """Told apart by common_type, the first two bytes of the raw data."""
         parts = []
         for kind in np.flatnonzero(np.bincount(found.kind)).tolist():
@@ -100,14 +100,14 @@ class Decoder:
                 parts.append((form, part))
         return parts
 
-    def _block(self, buffer: Array, form: TraceFormat, found: Samples) -> Block:
+    def _block(self, buffer: Array, form: TracepointFormat, found: Samples) -> Block:
         rows = gather_rows(buffer, found.raw_at, form.end)
         block: Block = {"time_ns": found.time_ns, "cpu": found.cpu}
         for step in self._plan(form):
             block[step.name] = self._column(buffer, rows, found, step)
         return block
 
-    def _plan(self, form: TraceFormat) -> list[Step]:
+    def _plan(self, form: TracepointFormat) -> list[Step]:
         event = event_of(form)
         if event and form.id not in self._plans:
             self._plans[form.id] = steps(event, form)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.trace.decode.gather import Array, column, gather
-from harness.trace.perf_data.attr import Attr, Layout, is_grouped, layout, read_words
+from harness.trace.perf_data.attr import Attr, SampleOffsets, is_grouped, read_words, sample_offsets
 
 _KIND_BYTES = 2  # common_type, the first field of the raw data of every tracepoint
 HEAD_MORE = 4 + _KIND_BYTES  # the size of the raw data, and the common_type
@@ -44,7 +44,7 @@ def locate(buffer: Array, at: Array, head: Array, attr: Attr, order: str) -> Sam
 
     `head` are their first bytes, HEAD_MORE of them behind the fixed part; `at` are their byte addresses.
     """
-    places = layout(attr)
+    places = sample_offsets(attr)
     sizes = column(head, order + "u2", 6).astype(np.int64)
     if places.has_read or places.has_callchain:
         tail: Array | int = np.minimum(_raw_offsets(buffer, at, sizes, attr, places, order), sizes)
@@ -70,13 +70,13 @@ def _dropping(found: Samples, inside: Array) -> Samples:
     return Samples(rest.time_ns, rest.cpu, rest.raw_at, rest.raw_size, rest.kind, int((~inside).sum()))
 
 
-def _cpus(head: Array, places: Layout, order: str) -> Array:
+def _cpus(head: Array, places: SampleOffsets, order: str) -> Array:
     if places.cpu is None:
         return np.full(len(head), -1, np.int16)
     return column(head, order + "u4", places.cpu).astype(np.int16)
 
 
-def _raw_offsets(buffer: Array, at: Array, sizes: Array, attr: Attr, places: Layout, order: str) -> Array:
+def _raw_offsets(buffer: Array, at: Array, sizes: Array, attr: Attr, places: SampleOffsets, order: str) -> Array:
     """Byte offset of the raw part in each record: READ and CALLCHAIN, of any length, come before it."""
     offset = np.full(len(at), places.tail, np.int64)
     if places.has_read:

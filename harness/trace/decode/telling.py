@@ -11,7 +11,7 @@ from harness.trace.decode.column_source import CONSTANT, WAYS, Step, steps
 from harness.trace.decode.decoder import Layouts, event_of
 from harness.trace.perf_data.attr import is_grouped, read_words
 from harness.trace.perf_data.header import Header
-from harness.trace.tracepoint.format import TraceFormat
+from harness.trace.tracepoint.format import TracepointFormat
 from harness.trace.tracepoint.sched_events import EVENTS, Event
 
 TABLES = list(dict.fromkeys(event.table for event in EVENTS.values()))  # a decoder knows them by number
@@ -27,7 +27,7 @@ class Told:
     """
 
     columns: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
-    forms: list[TraceFormat] = field(default_factory=list)
+    forms: list[TracepointFormat] = field(default_factory=list)
     refusals: dict[int, TraceError] = field(default_factory=dict)
 
 
@@ -58,7 +58,7 @@ class _Teller:
                 base, each, int(place.has_callchain),
             )  # fmt: skip
 
-    def _format(self, form: TraceFormat, event: Event | None) -> None:
+    def _format(self, form: TracepointFormat, event: Event | None) -> None:
         plan: list[Step] = []
         table = _NO_TABLE
         try:

@@ -16,7 +16,7 @@ import numpy as np
 
 from harness.trace.decode.gather import Array, gather
 from harness.trace.decode.ids import Ids
-from harness.trace.perf_data.records import APART
+from harness.trace.perf_data.records import TRAILING_PAYLOAD
 
 SAMPLE = 9
 _FALSE_SHARE = 50  # one break in so many candidates, and they are looked at more closely
@@ -134,7 +134,7 @@ class _Plain:
         kind, misc, length = self.read(self.bytes, at)
         if length < 8:
             return self._stop(at, "broken")
-        if kind in APART or length % 8:
+        if kind in TRAILING_PAYLOAD or length % 8:
             return self._stop(at, "apart")
         if at + length > self.size:
             return self._stop(at, "cut")

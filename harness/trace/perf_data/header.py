@@ -1,4 +1,4 @@
-"""The header of a seekable perf.data file: which events, how they are recognised, and what perf noted beside them.
+"""The header of a seekable perf.data file: the recorded events, the ids of their samples, and facts about the machine.
 
 Layout: tools/perf/Documentation/perf.data-file-format.txt in the kernel's sources.
 """
@@ -11,23 +11,31 @@ from typing import BinaryIO
 
 from harness.errors import TraceError
 from harness.trace.perf_data.attr import Attr, parse_attr
+from harness.trace.perf_data.constants import (
+    HEADER_ARCH,
+    HEADER_CMDLINE,
+    HEADER_CPUDESC,
+    HEADER_EVENT_DESC,
+    HEADER_HOSTNAME,
+    HEADER_NRCPUS,
+    HEADER_OSRELEASE,
+    HEADER_SAMPLE_TIME,
+    HEADER_TRACING_DATA,
+    HEADER_VERSION,
+)
 from harness.trace.perf_data.cursor import Cursor
-from harness.trace.perf_data.tracing_data import TracingData, parse_tracing_data
+from harness.trace.perf_data.tracing_data import parse_tracing_data
+from harness.trace.tracepoint.format import TracepointFormat
 
-MAGIC_LITTLE, MAGIC_BIG = b"PERFILE2", b"2ELIFREP"
-PIPE_HEADER_SIZE = 16
-_FILE_HEADER_SIZE = 104
-_MAX_PART = 64 << 20  # bytes of one header section; real ones are under 1 MB
+_MAGIC_LITTLE, _MAGIC_BIG = b"PERFILE2", b"2ELIFREP"
+_PIPE_HEADER_SIZE, _FILE_HEADER_SIZE = 16, 104
+_MAX_SECTION = 64 << 20  # bytes of one header section; real ones are under 1 MB
 MAX_ATTRS, _MAX_IDS = 4096, 1 << 18  # one id per event and CPU
-
-TRACING_DATA, HOSTNAME, OSRELEASE, VERSION, ARCH, NRCPUS, CPUDESC = 1, 3, 4, 5, 6, 7, 8
-CMDLINE, EVENT_DESC, SAMPLE_TIME, DIR_FORMAT, COMPRESSED = 11, 12, 21, 24, 27
-_TEXTS = {HOSTNAME: "hostname", OSRELEASE: "os_release", VERSION: "perf_version", ARCH: "arch", CPUDESC: "cpu_desc"}
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the file, in bytes."""
+    """A part of the file: its offset and size in bytes."""
 
     offset: int
     size: int
@@ -40,10 +48,11 @@ class Section:
 
 @dataclass
 class Header:
-    """What perf wrote about a recording; empty or None where it did not.
+    """Everything that perf wrote about a recording; empty or None for what it did not write.
 
-    `ids` maps a sample's id to its place in `attrs`; `names` holds `system:event` per attr where known;
-    `sample_time_ns` is the first and last time perf saw.
+    `ids` maps a sample's id to an index in `attrs`; `names` maps that index to `system:event`, where known; `formats`
+    maps a tracepoint's id (common_type) to its format. `killed`: perf was killed before it could finish the header.
+    `problems` describes the parts that could not be read.
     """
 
     little: bool = True
@@ -53,7 +62,7 @@ class Header:
     names: dict[int, str] = field(default_factory=dict)
     data: Section = Section(0, 0)
     features: set[int] = field(default_factory=set)
-    tracing: TracingData | None = None
+    formats: dict[int, TracepointFormat] | None = None
     hostname: str | None = None
     os_release: str | None = None
     perf_version: str | None = None
@@ -61,18 +70,44 @@ class Header:
     cpu_desc: str | None = None
     nrcpus: int | None = None
     cmdline: list[str] = field(default_factory=list)
-    sample_time_ns: tuple[int, int] | None = None
-    captured_s: float | None = None
+    sample_time_ns: tuple[int, int] | None = None  # of the first and the last sample
     killed: bool = False
     problems: list[str] = field(default_factory=list)
 
+    @property
+    def order(self) -> str:
+        """The byte order, as `struct` and numpy write it."""
+        return "<" if self.little else ">"
 
-def byte_order(start: bytes) -> bool:
-    """Whether a file that begins so is little-endian. TraceError where it is no perf.data at all."""
-    if start[:8] == MAGIC_LITTLE:
-        return True
-    if start[:8] == MAGIC_BIG:
-        return False
+
+def read_header(file: BinaryIO, size: int) -> Header:
+    """Read the header of `file`, a seekable file of `size` bytes.
+
+    Parts that are missing at the end of a cut or killed file are noted in `problems`. Raises TraceError for a file that
+    cannot be read at all: one without the magic, without attrs, or with an attr that is too short.
+    """
+    start = _read_section(file, Section(0, min(size, _FILE_HEADER_SIZE)), size)
+    little = _is_little_endian(start)
+    cursor = Cursor(start, 8, little=little, what="the file header")
+    header_size = cursor.u64()
+    if header_size == _PIPE_HEADER_SIZE:
+        return Header(little, pipe=True, data=Section(_PIPE_HEADER_SIZE, size - _PIPE_HEADER_SIZE))
+    if header_size != _FILE_HEADER_SIZE:
+        raise TraceError(f"the file header says it has {header_size} bytes", expected="104, or 16 for a pipe's")
+    attr_size, attrs, data, _types = cursor.u64(), _section(cursor), _section(cursor), _section(cursor)
+    header = Header(little, data=data, features=_set_bits(cursor.unpack("4Q")))
+    header.killed = data.size == 0
+    _read_attrs(file, size, header, attrs, attr_size)
+    if header.killed:
+        header.data = Section(data.offset, max(0, size - data.offset))
+        header.features = set()  # perf writes the table of features last
+    _read_features(file, size, header)
+    return header
+
+
+def _is_little_endian(start: bytes) -> bool:
+    if start[:8] in (_MAGIC_LITTLE, _MAGIC_BIG):
+        return start[:8] == _MAGIC_LITTLE
     raise TraceError(
         "this is no perf.data file",
         where="offset 0",
@@ -81,41 +116,16 @@ def byte_order(start: bytes) -> bool:
     )
 
 
-def read_header(file: BinaryIO, size: int) -> Header:
-    """Read the header of `file` (a seekable file of `size` bytes).
-
-    What is missing at the end of a cut or killed file is noted in `problems`. TraceError where nothing can be made
-    of the rest: no magic, no attrs, an attr too short.
-    """
-    start = _part(file, Section(0, min(size, _FILE_HEADER_SIZE)), size)
-    little = byte_order(start)
-    cursor = Cursor(start, 8, little=little, what="the file header")
-    header_size = cursor.u64()
-    if header_size == PIPE_HEADER_SIZE:
-        return Header(little, pipe=True, data=Section(PIPE_HEADER_SIZE, size - PIPE_HEADER_SIZE))
-    if header_size != _FILE_HEADER_SIZE:
-        raise TraceError(f"the file header says it has {header_size} bytes", expected="104, or 16 for a pipe's")
-    attr_size, attrs, data, _types = cursor.u64(), _section(cursor), _section(cursor), _section(cursor)
-    header = Header(little, data=data, features=_bits(cursor.unpack("4Q")))
-    header.killed = data.size == 0
-    _read_attrs(file, size, header, attrs, attr_size)
-    if header.killed:
-        header.data = Section(data.offset, max(0, size - data.offset))
-        header.features = set()  # the table is written last, by a recorder that lives to its end
-    _read_features(file, size, header)
-    return header
-
-
 def _section(cursor: Cursor) -> Section:
     return Section(cursor.u64(), cursor.u64())
 
 
-def _bits(words: tuple[int, ...]) -> set[int]:
-    return {64 * place + bit for place, word in enumerate(words) for bit in range(64) if word >> bit & 1}
+def _set_bits(words: tuple[int, ...]) -> set[int]:
+    return {64 * index + bit for index, word in enumerate(words) for bit in range(64) if word >> bit & 1}
 
 
-def _part(file: BinaryIO, section: Section, file_size: int) -> bytes:
-    if section.end > file_size or section.size > _MAX_PART:
+def _read_section(file: BinaryIO, section: Section, file_size: int) -> bytes:
+    if section.end > file_size or section.size > _MAX_SECTION:
         raise TraceError(
             f"a part of the header lies outside the file: {section.size} bytes at {section.offset} of {file_size}"
         )
@@ -126,79 +136,88 @@ def _part(file: BinaryIO, section: Section, file_size: int) -> bytes:
 def _read_attrs(file: BinaryIO, size: int, header: Header, attrs: Section, attr_size: int) -> None:
     if not 64 <= attr_size <= 4096 or attrs.size % attr_size or not 0 < attrs.size <= attr_size * MAX_ATTRS:
         raise TraceError(f"the attr section of {attrs.size} bytes does not hold attrs of {attr_size} bytes")
-    table = _part(file, attrs, size)
+    table = _read_section(file, attrs, size)
     for start in range(0, len(table), attr_size):
         entry = table[start : start + attr_size]
         header.attrs.append(parse_attr(entry[:-16], header.little))
         ids = _section(Cursor(entry, attr_size - 16, little=header.little))
-        add_ids(header, _part(file, Section(ids.offset, ids.size // 8 * 8), size), len(header.attrs) - 1)
+        add_ids(header, _read_section(file, Section(ids.offset, ids.size // 8 * 8), size), len(header.attrs) - 1)
 
 
-def add_ids(header: Header, packed: bytes, place: int) -> None:
-    """Note that samples with these ids (packed u64) are of the attr at `place`. TraceError where they are too many."""
+def add_ids(header: Header, packed: bytes, attr: int) -> None:
+    """Map these sample ids (packed u64) to the attr with index `attr`. Raises TraceError for too many ids."""
     packed = packed[: len(packed) // 8 * 8]
     if len(header.ids) + len(packed) // 8 > _MAX_IDS:
         raise TraceError(f"the header claims more than {_MAX_IDS} event ids")
-    for number in Cursor(packed, little=header.little).unpack(f"{len(packed) // 8}Q"):
-        header.ids[number] = place
+    for sample_id in Cursor(packed, little=header.little).unpack(f"{len(packed) // 8}Q"):
+        header.ids[sample_id] = attr
 
 
 def _read_features(file: BinaryIO, size: int, header: Header) -> None:
-    """The table after the data: one {offset, size} per bit that is set, in the order of the bits."""
-    for place, number in enumerate(sorted(header.features)):
+    """Read the table after the data: one {offset, size} per bit that is set, in the order of the bits."""
+    for index, feature in enumerate(sorted(header.features)):
         try:
-            entry = _part(file, Section(header.data.end + 16 * place, 16), size)
+            entry = _read_section(file, Section(header.data.end + 16 * index, 16), size)
             section = _section(Cursor(entry, little=header.little))
-            if number in READERS:
-                apply_feature(header, number, _part(file, section, size))
+            if feature in _READERS:
+                apply_feature(header, feature, _read_section(file, section, size))
         except TraceError as error:
-            header.problems.append(f"feature {number} cannot be read: {error.what}")
+            note_unreadable(header, feature, error)
 
 
-def apply_feature(header: Header, number: int, data: bytes) -> None:
-    """Read one feature into the header; features this reader has no use for are passed over."""
-    if number in READERS:
-        READERS[number](header, Cursor(data, little=header.little, what=f"feature {number}"))
+def apply_feature(header: Header, feature: int, data: bytes) -> None:
+    """Read one feature into the header; skip a feature that this reader does not use."""
+    if feature in _READERS:
+        _READERS[feature](header, Cursor(data, little=header.little, what=f"feature {feature}"))
 
 
-def _text(name: str) -> Callable[[Header, Cursor], None]:
+def note_unreadable(header: Header, feature: int, error: TraceError) -> None:
+    """Add to the header's problems that a feature could not be read."""
+    header.problems.append(f"feature {feature} cannot be read: {error.what}")
+
+
+def _text_reader(name: str) -> Callable[[Header, Cursor], None]:
     return lambda header, cursor: setattr(header, name, cursor.counted_text().decode("utf-8", "replace"))
 
 
-def _tracing(header: Header, cursor: Cursor) -> None:
-    header.tracing = parse_tracing_data(cursor.data)
+def _read_formats(header: Header, cursor: Cursor) -> None:
+    header.formats = parse_tracing_data(cursor.data)
 
 
-def _nrcpus(header: Header, cursor: Cursor) -> None:
+def _read_nrcpus(header: Header, cursor: Cursor) -> None:
     _configured, header.nrcpus = cursor.unpack("II")
 
 
-def _cmdline(header: Header, cursor: Cursor) -> None:
+def _read_cmdline(header: Header, cursor: Cursor) -> None:
     count = cursor.u32()
     header.cmdline = [cursor.counted_text().decode("utf-8", "backslashreplace") for _ in range(min(count, 4096))]
 
 
-def _event_desc(header: Header, cursor: Cursor) -> None:
-    """Names of events, in the order of the attrs, and their ids once more."""
+def _read_event_desc(header: Header, cursor: Cursor) -> None:
+    """Read the names of the events, in the order of the attrs, and their ids, which stand here once more."""
     count, attr_size = cursor.unpack("II")
-    for place in range(min(count, len(header.attrs))):
+    for attr in range(min(count, len(header.attrs))):
         cursor.take(attr_size)
         ids = cursor.u32()
-        header.names[place] = cursor.counted_text().decode("utf-8", "replace")
-        for number in Cursor(cursor.take(8 * ids), little=header.little).unpack(f"{ids}Q"):
-            header.ids.setdefault(number, place)
+        header.names[attr] = cursor.counted_text().decode("utf-8", "replace")
+        for sample_id in Cursor(cursor.take(8 * ids), little=header.little).unpack(f"{ids}Q"):
+            header.ids.setdefault(sample_id, attr)
 
 
-def _sample_time(header: Header, cursor: Cursor) -> None:
+def _read_sample_time(header: Header, cursor: Cursor) -> None:
     first, last = cursor.unpack("QQ")
     header.sample_time_ns = (first, last)
 
 
-READERS: dict[int, Callable[[Header, Cursor], None]] = {
-    **{number: _text(name) for number, name in _TEXTS.items()},
-    TRACING_DATA: _tracing,
-    NRCPUS: _nrcpus,
-    CMDLINE: _cmdline,
-    EVENT_DESC: _event_desc,
-    SAMPLE_TIME: _sample_time,
+_READERS: dict[int, Callable[[Header, Cursor], None]] = {
+    HEADER_TRACING_DATA: _read_formats,
+    HEADER_HOSTNAME: _text_reader("hostname"),
+    HEADER_OSRELEASE: _text_reader("os_release"),
+    HEADER_VERSION: _text_reader("perf_version"),
+    HEADER_ARCH: _text_reader("arch"),
+    HEADER_NRCPUS: _read_nrcpus,
+    HEADER_CPUDESC: _text_reader("cpu_desc"),
+    HEADER_CMDLINE: _read_cmdline,
+    HEADER_EVENT_DESC: _read_event_desc,
+    HEADER_SAMPLE_TIME: _read_sample_time,
 }

@@ -1,4 +1,4 @@
-"""The header of a recording written to a pipe: a row of records, where a seekable file has tables."""
+"""The header of a recording that perf wrote to a pipe: a series of records, where a seekable file has tables."""
 
 from __future__ import annotations
 
@@ -7,43 +7,46 @@ from typing import BinaryIO
 
 from harness.errors import TraceError
 from harness.trace.perf_data.attr import parse_attr
+from harness.trace.perf_data.constants import (
+    HEADER_TRACING_DATA,
+    PERF_RECORD_HEADER_ATTR,
+    PERF_RECORD_HEADER_FEATURE,
+    PERF_RECORD_HEADER_TRACING_DATA,
+    PERF_RECORD_USER_TYPE_START,
+)
 from harness.trace.perf_data.cursor import Cursor
-from harness.trace.perf_data.header import MAX_ATTRS, Header, Section, add_ids, apply_feature
-from harness.trace.perf_data.header import TRACING_DATA as TRACING_FEATURE
+from harness.trace.perf_data.header import MAX_ATTRS, Header, Section, add_ids, apply_feature, note_unreadable
+from harness.trace.perf_data.zstd import COMPRESSED_RECORDS
 
-HEADER_ATTR, HEADER_TRACING_DATA, HEADER_FEATURE = 64, 66, 80
-_FIRST_OF_PERF_S_OWN = 64  # record types below come from the kernel, or are made up in its manner
-_COMPRESSED = (81, 83)
 _MAX_TRACING_DATA = 64 << 20
 
 
 def read_pipe_header(file: BinaryIO, header: Header, size: int) -> None:
-    """Read the leading records of `file` into `header`, and set `header.data` to the rest.
+    """Read the leading records of `file` into `header`, and set `header.data` to the rest of the file.
 
-    TraceError where no attr is found, or a record is not what it should be.
+    Raises TraceError if there is no attr, or if a record is malformed.
     """
-    at = header.data.offset
-    while at + 8 <= size:
-        kind, length, body = _record(file, at, header, size)
-        if kind < _FIRST_OF_PERF_S_OWN or kind in _COMPRESSED or length < 8:
+    offset = header.data.offset
+    while offset + 8 <= size:
+        kind, length, body = _read_record(file, offset, header, size)
+        if kind < PERF_RECORD_USER_TYPE_START or kind in COMPRESSED_RECORDS or length < 8:
             break
-        at += length
-        if kind == HEADER_ATTR:
+        offset += length
+        if kind == PERF_RECORD_HEADER_ATTR:
             _take_attr(header, body)
-        elif kind == HEADER_TRACING_DATA:
-            at += _take_tracing_data(file, at, header, body, size)
-        elif kind == HEADER_FEATURE and len(body) >= 8:
+        elif kind == PERF_RECORD_HEADER_TRACING_DATA:
+            offset += _take_tracing_data(file, offset, header, body, size)
+        elif kind == PERF_RECORD_HEADER_FEATURE and len(body) >= 8:
             _take_feature(header, body)
     if not header.attrs:
         raise TraceError("the recording from a pipe describes no events", hint="record again")
-    header.data = Section(at, max(0, size - at))
+    header.data = Section(offset, max(0, size - offset))
 
 
-def _record(file: BinaryIO, at: int, header: Header, size: int) -> tuple[int, int, bytes]:
-    order = "<" if header.little else ">"
-    file.seek(at)
-    kind, _, length = struct.unpack(order + "IHH", file.read(8))
-    return kind, length, file.read(max(0, min(length - 8, size - at - 8)))
+def _read_record(file: BinaryIO, offset: int, header: Header, size: int) -> tuple[int, int, bytes]:
+    file.seek(offset)
+    kind, _misc, length = struct.unpack(header.order + "IHH", file.read(8))
+    return kind, length, file.read(max(0, min(length - 8, size - offset - 8)))
 
 
 def _take_attr(header: Header, body: bytes) -> None:
@@ -56,24 +59,25 @@ def _take_attr(header: Header, body: bytes) -> None:
     add_ids(header, body[attr_size:], len(header.attrs) - 1)
 
 
-def _take_tracing_data(file: BinaryIO, at: int, header: Header, body: bytes, size: int) -> int:
+def _take_tracing_data(file: BinaryIO, offset: int, header: Header, body: bytes, size: int) -> int:
+    """Read the tracepoint formats, which follow their record; return how many bytes they take."""
     length = Cursor(body, little=header.little, what="a tracing_data record").u32()
-    if length > min(_MAX_TRACING_DATA, size - at):
+    if length > min(_MAX_TRACING_DATA, size - offset):
         header.problems.append("the tracepoint formats are cut")
-        return size - at
-    file.seek(at)
-    _guarded(header, TRACING_FEATURE, file.read(length))
+        return size - offset
+    file.seek(offset)
+    _apply_or_note(header, HEADER_TRACING_DATA, file.read(length))
     return (length + 7) // 8 * 8
 
 
 def _take_feature(header: Header, body: bytes) -> None:
-    number = Cursor(body, little=header.little).u64()
-    header.features.add(number)
-    _guarded(header, number, body[8:])
+    feature = Cursor(body, little=header.little).u64()
+    header.features.add(feature)
+    _apply_or_note(header, feature, body[8:])
 
 
-def _guarded(header: Header, number: int, data: bytes) -> None:
+def _apply_or_note(header: Header, feature: int, data: bytes) -> None:
     try:
-        apply_feature(header, number, data)
+        apply_feature(header, feature, data)
     except TraceError as error:
-        header.problems.append(f"feature {number} cannot be read: {error.what}")
+        note_unreadable(header, feature, error)

@@ -1,27 +1,40 @@
-"""Cuts a stream of records into buffers of whole records, reading no more than a chunk at a time."""
+"""Cuts a stream of records into buffers of whole records, and reads no more than a chunk at a time."""
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Iterator
 from typing import BinaryIO, Protocol
 
-from harness.trace.decode.decoder import PADDING
+from harness.errors import TraceError
+from harness.trace.perf_data.constants import PERF_RECORD_AUXTRACE, PERF_RECORD_HEADER_TRACING_DATA
 from harness.trace.perf_data.header import Section
-from harness.trace.perf_data.zstd import Bytes
 
-AUXTRACE, TRACING_DATA = 71, 66
-APART = frozenset({AUXTRACE, TRACING_DATA})  # followed by bytes that their size does not count
-MAX_RECORD = 1 << 16  # bytes; a record's size has 16 bits
+TRAILING_PAYLOAD = frozenset({PERF_RECORD_AUXTRACE, PERF_RECORD_HEADER_TRACING_DATA})  # their size does not count it
+PADDING = 256  # zero bytes after the data of every buffer, so that a read beyond a short record stays inside
 CHUNK_BYTES = 1 << 20
-_MAX_APART = 10_000  # records that are read apart cost a look at the whole buffer each; real files have a few
+_MAX_RECORD = 1 << 16  # bytes; a record's size has 16 bits
+_MAX_STEPS_ASIDE = 10_000  # each moves the whole buffer; real files need a few
 
 
-class Taker(Protocol):
-    """What takes buffers of records: an `engine.Engine`, as far as it matters here."""
+class ByteSource(Protocol):
+    """Bytes that can be read in order."""
+
+    def readinto(self, target: memoryview) -> int:
+        """Fill `target` as far as there are bytes. Return how many were put there, 0 at the end."""
+
+
+class BufferSink(Protocol):
+    """Takes buffers of records, as the decoder does."""
 
     def take(self, buffer: bytearray, size: int) -> tuple[int, str]:
-        """See `Engine.take`."""
+        """Take the records of `buffer[:size]`, after which PADDING zero bytes follow.
+
+        Return how many bytes were taken, and why no more. `cut`: the next record does not end in the buffer. `apart`:
+        its type is in TRAILING_PAYLOAD, or its size is no multiple of eight. `broken`: its size is impossible. Empty:
+        nothing is left.
+        """
 
 
 class FileBytes:
@@ -29,49 +42,48 @@ class FileBytes:
 
     def __init__(self, file: BinaryIO, section: Section) -> None:
         self.file, self.left = file, section.size
-        if section.size:  # a forged offset may lie beyond anything that can be sought
+        if section.size:  # a forged offset may be too large to seek to
             file.seek(section.offset)
 
     def readinto(self, target: memoryview) -> int:
-        """Fill `target` as far as the section goes; how many bytes were put there."""
+        """Fill `target` as far as the section goes. Return how many bytes were put there."""
         wanted = min(len(target), self.left)
         read = self.file.readinto(target[:wanted]) if wanted else 0  # type: ignore[attr-defined]
         self.left -= read
         return read
 
 
-class Records:
-    """Gives the records of `source` to an engine, a buffer of them at a time.
+class RecordStream:
+    """Passes the records of `source` to `sink`, one buffer at a time.
 
-    After iteration, `left` bytes behind the last whole record were not read, and `why`: one of the reasons of
-    `walk.Walk.stopped`.
+    After iteration, `left` bytes at the end were not read, for the reason `stopped` (see BufferSink.take).
     """
 
-    def __init__(self, source: Bytes, order: str, engine: Taker, chunk_bytes: int = CHUNK_BYTES) -> None:
-        self.source, self.order, self.engine, self.chunk_bytes = source, order, engine, chunk_bytes
-        self.left, self.why = 0, ""
-        self._buffer = bytearray(chunk_bytes + MAX_RECORD + PADDING)
-        self._size, self._apart = 0, 0  # bytes in the buffer; records read apart
+    def __init__(self, source: ByteSource, order: str, sink: BufferSink, chunk_bytes: int = CHUNK_BYTES) -> None:
+        self.source, self.order, self.sink, self.chunk_bytes = source, order, sink, chunk_bytes
+        self.left, self.stopped = 0, ""
+        self._buffer = bytearray(chunk_bytes + _MAX_RECORD + PADDING)
+        self._size, self._steps_aside = 0, 0  # bytes in the buffer; records that were stepped over
 
     def __iter__(self) -> Iterator[None]:
-        """Goes on to the next buffer. A record that straddles two comes with the second."""
+        """Pass one more buffer at each step. A record that straddles two buffers comes with the second."""
         ended = False
         while True:
             ended = ended or not self._fill()
-            at, why = self.engine.take(self._buffer, self._size)
+            taken, stopped = self.sink.take(self._buffer, self._size)
             yield
-            if why == "apart" and self._apart < _MAX_APART:
-                self._apart += 1
-                at += self._apart_size(at)
-                self._skip(at - self._size)
-            elif why in ("apart", "broken") or ended:
-                self.left, self.why = self._size - at, why
+            if stopped == "apart" and self._steps_aside < _MAX_STEPS_ASIDE:
+                self._steps_aside += 1
+                taken += self._size_with_payload(taken)
+                self._skip(taken - self._size)
+            elif stopped in ("apart", "broken") or ended:
+                self.left, self.stopped = self._size - taken, stopped
                 return
-            self._drop(at)
+            self._drop(taken)
 
     def _fill(self) -> bool:
-        """Add up to a chunk, unless more than a record is left; whether the source may have more."""
-        if self._size > MAX_RECORD:
+        """Add a chunk, unless more than a record is left. Return whether the source may have more."""
+        if self._size > _MAX_RECORD:
             return True
         wanted = self._size + self.chunk_bytes
         with memoryview(self._buffer) as view:
@@ -83,28 +95,37 @@ class Records:
             view[self._size : self._size + PADDING] = bytes(PADDING)
         return self._size == wanted
 
-    def _drop(self, at: int) -> None:
-        """Move what is behind `at` to the front of the buffer."""
-        kept = self._buffer[min(at, self._size) : self._size]
+    def _drop(self, taken: int) -> None:
+        """Move the bytes after the first `taken` to the front of the buffer."""
+        kept = self._buffer[min(taken, self._size) : self._size]
         self._buffer[: len(kept) + PADDING] = kept + bytes(PADDING)
         self._size = len(kept)
 
-    def _apart_size(self, at: int) -> int:
-        """How far a record reaches, with the bytes behind it that its own size does not count."""
-        kind, _, length = struct.unpack_from(self.order + "IHH", self._buffer, at)
-        if at + 16 > self._size:
+    def _size_with_payload(self, offset: int) -> int:
+        """Return the size of the record at `offset`, with the trailing bytes that its own size does not count."""
+        kind, _misc, length = struct.unpack_from(self.order + "IHH", self._buffer, offset)
+        if offset + 16 > self._size:
             return length
-        if kind == AUXTRACE:
-            return length + int(struct.unpack_from(self.order + "Q", self._buffer, at + 8)[0])
-        if kind == TRACING_DATA:
-            return length + (int(struct.unpack_from(self.order + "I", self._buffer, at + 8)[0]) + 7) // 8 * 8
+        if kind == PERF_RECORD_AUXTRACE:
+            return length + int(struct.unpack_from(self.order + "Q", self._buffer, offset + 8)[0])
+        if kind == PERF_RECORD_HEADER_TRACING_DATA:
+            return length + (int(struct.unpack_from(self.order + "I", self._buffer, offset + 8)[0]) + 7) // 8 * 8
         return length
 
     def _skip(self, size: int) -> None:
-        """Read over `size` bytes of the source, in pieces."""
+        """Read and drop `size` bytes of the source."""
         scratch = memoryview(bytearray(min(max(size, 0), 1 << 16)))
         while size > 0:
             read = self.source.readinto(scratch[: min(size, len(scratch))])
             if not read:
                 return
             size -= read
+
+
+@contextlib.contextmanager
+def as_trace_error() -> Iterator[None]:
+    """Turn an OSError into a TraceError: the recording, not a table, could not be read."""
+    try:
+        yield
+    except OSError as error:
+        raise TraceError(f"cannot read the recording: {error.strerror or error}") from error

@@ -1,55 +1,87 @@
-"""The records inside a recording made with `-z`.
+"""Recordings that zstd compressed: the records inside a file (`perf record -z`), or the file as a whole.
 
-perf compresses what comes out of the kernel's buffers as one zstd stream and cuts that into records of type 81, or 83
-in newer versions. A record may straddle two of them, so they are given as one stream of bytes.
+With `-z`, perf compresses what the kernel's buffers hold as one zstd stream, and cuts the stream into records of the
+type COMPRESSED (COMPRESSED2 in newer versions). A record of the kernel may straddle two of them.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import Protocol
+from pathlib import Path
+from typing import BinaryIO, cast
 
-COMPRESSED, COMPRESSED2 = 81, 83
-_MAX_WINDOW = 128 << 20  # bytes; what zstd's own tools allow
-_FED = 1024  # bytes decompressed at a time: at most 32 MB, in a file made to do harm
+from harness.errors import TraceError
+from harness.files import as_host_error
+from harness.trace.perf_data.constants import PERF_RECORD_COMPRESSED, PERF_RECORD_COMPRESSED2
+from harness.trace.perf_data.records import ByteSource, as_trace_error
+
+COMPRESSED_RECORDS = (PERF_RECORD_COMPRESSED, PERF_RECORD_COMPRESSED2)
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_MAX_WINDOW = 128 << 20  # bytes; the limit of zstd's own tools
+_INPUT_BYTES = 1024  # bytes decompressed at a time: at most 32 MB, in a file made to do harm
 
 
-class Bytes(Protocol):
-    """Something that bytes can be read from, in order."""
+class DecompressedFile:
+    """The contents of a compressed file (perf.data.zst), in a temporary file that lives as long as this object."""
 
-    def readinto(self, target: memoryview) -> int:
-        """Fill `target` as far as there are bytes; how many were put there, 0 at the end."""
+    def __init__(self, compressed: Path) -> None:
+        import tempfile
+
+        import zstandard
+
+        self.file = tempfile.NamedTemporaryFile(prefix="perf.data-")  # noqa: SIM115 - it lives as long as this
+        self.path = Path(self.file.name)
+        try:
+            with compressed.open("rb") as file, as_host_error(self.path):
+                source = cast(BinaryIO, _RecordingFile(file))
+                zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW).copy_stream(source, self.file)
+                self.file.flush()
+        except zstandard.ZstdError as error:
+            raise TraceError(f"the compressed recording is damaged: {error}", hint="pull or copy it again") from error
 
 
-class Decompressed:
-    """The decompressed contents of every compressed record of `outer`; `plain` are the other records, as bytes.
+class _RecordingFile:
+    """A file whose read errors are TraceErrors, so that they differ from write errors of the file it is copied to."""
 
-    `why` says what stopped it short of the end, `left` how many bytes of `outer` are in no whole record.
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def read(self, size: int) -> bytes:
+        """Read as a file does."""
+        with as_trace_error():
+            return self._file.read(size)
+
+
+class DecompressedRecords:
+    """The decompressed contents of every compressed record of `outer`, as one stream of bytes.
+
+    `other_records` collects the records that are not compressed. `failure` is the reason for an early end; `left`
+    counts the bytes of `outer` after its last whole record.
     """
 
-    def __init__(self, outer: Bytes, order: str) -> None:
+    def __init__(self, outer: ByteSource, order: str) -> None:
         self.outer, self.order = outer, order
-        self.plain: list[bytes] = []
-        self.why, self.left = "", 0
-        self._pieces = self._decompressed()
+        self.other_records: list[bytes] = []
+        self.failure, self.left = "", 0
+        self._pieces = self._decompress()
         self._rest = b""
 
     def readinto(self, target: memoryview) -> int:
-        """Fill `target`; a stream that cannot be decompressed ends there, and `why` says so."""
-        done = 0
-        while done < len(target):
+        """Fill `target`. A stream that cannot be decompressed ends, and `failure` gives the reason."""
+        filled = 0
+        while filled < len(target):
             if not self._rest:
                 self._rest = next(self._pieces, b"")
                 if not self._rest:
                     break
-            given = self._rest[: len(target) - done]
-            target[done : done + len(given)] = given
-            done, self._rest = done + len(given), self._rest[len(given) :]
-        return done
+            piece = self._rest[: len(target) - filled]
+            target[filled : filled + len(piece)] = piece
+            filled, self._rest = filled + len(piece), self._rest[len(piece) :]
+        return filled
 
-    def _decompressed(self) -> Iterator[bytes]:
-        """What is in the records, piece by piece.
+    def _decompress(self) -> Iterator[bytes]:
+        """Yield the contents of the records in pieces.
 
         zstandard's stream_reader would do, but at the end it loses what its last read has no room for.
         """
@@ -58,45 +90,45 @@ class Decompressed:
         decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
         stream = decompressor.decompressobj(read_across_frames=True)
         for payload in self._payloads():
-            for start in range(0, len(payload), _FED):
+            for start in range(0, len(payload), _INPUT_BYTES):
                 try:
-                    piece = stream.decompress(payload[start : start + _FED])
+                    piece = stream.decompress(payload[start : start + _INPUT_BYTES])
                 except zstandard.ZstdError as error:
-                    self.why = f"the compressed records cannot be decompressed: {error}"
+                    self.failure = f"the compressed records cannot be decompressed: {error}"
                     return
                 if piece:
                     yield piece
 
     def _payloads(self) -> Iterator[bytes]:
-        """What each compressed record holds; other records are put aside."""
-        while head := _exactly(self.outer, 8):
-            kind, _, size = struct.unpack_from(self.order + "IHH", head.ljust(8, b"\xff"))
-            body = _exactly(self.outer, size - 8) if len(head) == 8 and size >= 8 else b""
+        """Yield the compressed bytes of each record, and set other records aside."""
+        while head := _read_up_to(self.outer, 8):
+            kind, _misc, size = struct.unpack_from(self.order + "IHH", head.ljust(8, b"\xff"))
+            body = _read_up_to(self.outer, size - 8) if len(head) == 8 and size >= 8 else b""
             if len(head) + len(body) != size:
                 self.left += len(head) + len(body)
                 return
-            if kind == COMPRESSED:
+            if kind == PERF_RECORD_COMPRESSED:
                 yield body
-            elif kind == COMPRESSED2:
-                yield _sized(body, self.order)
+            elif kind == PERF_RECORD_COMPRESSED2:
+                yield _without_padding(body, self.order)
             else:
-                self.plain.append(head + body)
+                self.other_records.append(head + body)
 
 
-def _sized(body: bytes, order: str) -> bytes:
-    """A record of type 83: u64 size of the data, the data, padding."""
+def _without_padding(body: bytes, order: str) -> bytes:
+    """Return the data of a COMPRESSED2 record: u64 size of the data, the data, padding."""
     if len(body) < 8:
         return b""
     return body[8 : 8 + struct.unpack_from(order + "Q", body)[0]]
 
 
-def _exactly(source: Bytes, size: int) -> bytes:
-    """`size` bytes, or fewer at the end."""
+def _read_up_to(source: ByteSource, size: int) -> bytes:
+    """Return `size` bytes, or fewer at the end."""
     target = bytearray(max(0, size))
-    done = 0
-    while done < len(target):
-        more = source.readinto(memoryview(target)[done:])
-        if not more:
+    filled = 0
+    while filled < len(target):
+        read = source.readinto(memoryview(target)[filled:])
+        if not read:
             break
-        done += more
-    return bytes(target[:done])
+        filled += read
+    return bytes(target[:filled])

@@ -10,7 +10,7 @@ from harness.trace.runqueue.task_events import stable_order
 from harness.trace.tables.columns import numbers
 
 
-class Pieces:
+class RunnableSetBound:
     """Bounds how much the runnable sets of a stretch of events hold, before they are rebuilt.
 
     At a switch there wait at most: the tasks that waited when the piece began; those that were woken or left a CPU

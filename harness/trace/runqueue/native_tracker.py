@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from harness.trace.decode.gather import Array
 from harness.trace.native import Signatures
-from harness.trace.runqueue.waits import MAX_VALUES, Fed, Picks, too_many
+from harness.trace.runqueue.waits import MAX_VALUES, EventBatch, SwitchWaits, too_many
 from harness.trace.tables.columns import numbers
 
 
@@ -56,7 +56,7 @@ class CompiledTracker:
         """As `tracker.Tracker.waiting`."""
         return int(self._native.slicer_waiting(self._slicer))
 
-    def feed(self, fed: Fed, before_ns: int | None = None) -> Picks:
+    def feed(self, fed: EventBatch, before_ns: int | None = None) -> SwitchWaits:
         """As `tracker.Tracker.feed`."""
         group, left = np.ascontiguousarray(fed.group, np.uint8), fed.runnable.astype(np.uint8)
         tables = (
@@ -75,7 +75,7 @@ class CompiledTracker:
         found = _Found(group.ctypes.data, *(column.ctypes.data for column in picks))
         self._demand(self._native.slicer_feed(self._slicer, byref(_Events(*told)), byref(found)))
         wait_ns, wake_ns, lengths = picks
-        return Picks(wait_ns, wake_ns, tuple(self._lists(number, lengths[group == number]) for number in (1, 2)))
+        return SwitchWaits(wait_ns, wake_ns, tuple(self._lists(number, lengths[group == number]) for number in (1, 2)))
 
     def _demand(self, failed: int) -> None:
         if failed == _NO_MEMORY:

@@ -31,9 +31,9 @@ import pyarrow.compute as pc
 
 from harness.trace.decode.gather import Array
 from harness.trace.reader import Trace
-from harness.trace.runqueue.batches import Pieces
+from harness.trace.runqueue.batches import RunnableSetBound
 from harness.trace.runqueue.tracker import LOOKAHEAD, new_tracker
-from harness.trace.runqueue.waits import Fed, Picks
+from harness.trace.runqueue.waits import EventBatch, SwitchWaits
 from harness.trace.tables.columns import codes, column, numbers, texts
 from harness.trace.tables.schemas import SCHEMAS
 from harness.trace.tracepoint.task_state import is_runnable, true_state
@@ -116,7 +116,7 @@ class Slicer:
         """Cut what is held, but for the last `kept` rows, which are only looked at."""
         tables = self._gathered()
         columns = [numbers(table, "time_ns") for table in tables]
-        pieces = Pieces(*tables)
+        pieces = RunnableSetBound(*tables)
         times, at, edges = pieces.times, 0, [0, 0, 0]
         while (upto := self._upto(pieces, at, len(times) - kept)) > at:
             seen_ns = int(times[min(upto + self._lookahead, len(times)) - 1])
@@ -130,7 +130,7 @@ class Slicer:
             yield self._cut(piece, before_ns)
             at = upto
 
-    def _upto(self, pieces: Pieces, at: int, last: int) -> int:
+    def _upto(self, pieces: RunnableSetBound, at: int, last: int) -> int:
         """Where the piece that begins at row `at` ends, at most at row `last`; events of one time stay together."""
         upto, times = last, pieces.times
         if self._piece_values and at < last:
@@ -160,7 +160,7 @@ class Slicer:
         group = np.zeros(block.num_rows, np.uint8)
         group[ending[ending >= old] - old], group[last[last >= old] - old] = 1, 2
         wants = _runnable(switches, self._shifted)
-        picks = self._tracker.feed(Fed(switches, tables[1], tables[2], wants, group), before_ns)
+        picks = self._tracker.feed(EventBatch(switches, tables[1], tables[2], wants, group), before_ns)
         ended, begun = (_begun(block, np.flatnonzero(group == number), picks, number) for number in (1, 2))
         before = self._open
         self._open = _together([before.take(pa.array(last[last < old])), begun])
@@ -207,7 +207,7 @@ def _stays(going_on: pa.Table, switches: pa.Table) -> tuple[Array, Array, Array]
     return ending, end[ending], np.sort(last)
 
 
-def _begun(switches: pa.Table, rows: Array, picks: Picks, group: int) -> pa.Table:
+def _begun(switches: pa.Table, rows: Array, picks: SwitchWaits, group: int) -> pa.Table:
     """The stays that begin at these switches, which are the group's."""
     chosen, runnable = switches.take(pa.array(rows)), picks.sets[group - 1]
     lengths = np.diff(runnable.offsets.to_numpy())

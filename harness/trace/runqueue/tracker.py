@@ -23,7 +23,7 @@ from harness.trace.runqueue.task_events import (
     no_events,
     task_starts,
 )
-from harness.trace.runqueue.waits import Fed, Picks, waits_of
+from harness.trace.runqueue.waits import EventBatch, SwitchWaits, waits_of
 from harness.trace.tables.columns import numbers
 
 LOOKAHEAD = 30_000  # switches, wakeups and migrations of the recording, all CPUs together
@@ -47,7 +47,7 @@ class Tracker:
         """No more tasks than these wait at the end of what was fed."""
         return len(np.unique(self._carried.tid[self._carried.kind != MOVE]))
 
-    def feed(self, fed: Fed, before_ns: int | None = None) -> Picks:
+    def feed(self, fed: EventBatch, before_ns: int | None = None) -> SwitchWaits:
         """What is known of the switches before `before_ns` (None: of all). What is behind it will be given again.
 
         `fed.group` is of the switches before `before_ns`. Behind that there must be as many events as are looked ahead,
@@ -61,11 +61,11 @@ class Tracker:
         self._carried = _still_waiting(events)
         waits = waits_of(events, len(group))
         if not group.any():
-            return Picks(waits.wait_ns, waits.wake_ns, (_no_lists(), _no_lists()))
+            return SwitchWaits(waits.wait_ns, waits.wake_ns, (_no_lists(), _no_lists()))
         switches = fed.switches.slice(0, len(group))
         wanted = [np.flatnonzero(group == number) for number in (1, 2)]
         sets = waits.sets(numbers(switches, "cpu"), numbers(switches, "next_tid"), wanted)
-        return Picks(waits.wait_ns, waits.wake_ns, sets)
+        return SwitchWaits(waits.wait_ns, waits.wake_ns, sets)
 
 
 def _no_lists() -> pa.ListArray:

@@ -27,7 +27,7 @@ MAX_VALUES = (1 << 31) - 1  # of the offsets of lists, which are of 32 bits
 
 
 @dataclass(frozen=True)
-class Fed:
+class EventBatch:
     """Events for a tracker, each table sorted by time.
 
     `runnable`, for each switch: whether the task that left still wanted the CPU. `group`, for each switch that is to be
@@ -42,7 +42,7 @@ class Fed:
 
 
 @dataclass(frozen=True)
-class Picks:
+class SwitchWaits:
     """Of every switch: when the picked task began to wait, and when it was woken (ns); -1 where that is not known.
 
     `sets`: for each of the groups 1 and 2 of switches, the lists of the tasks that were runnable there.
@@ -58,7 +58,7 @@ class Waits:
     """Stretches of waiting on one CPU: the task, the CPU, and the switches (of any CPU) from `first` up to `stop`.
 
     `rank` is the order in which they began; `pick` the switch that ended it by picking the task there, -1 where none
-    did. Per switch: `wait_ns` and `wake_ns` as in Picks.
+    did. Per switch: `wait_ns` and `wake_ns` as in SwitchWaits.
     """
 
     tid: Array

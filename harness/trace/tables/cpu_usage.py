@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 
 @dataclass(frozen=True)
-class Usage:
+class TaskUsage:
     """What one task name took: its share of all recorded CPU time, how many slices, and their mean length."""
 
     cpu_share: float
@@ -18,7 +18,7 @@ class Usage:
     mean_slice_ns: float
 
 
-class UsageCount:
+class UsageCounter:
     """Adds up slices by task name; those of the idle tasks (tid 0) apart."""
 
     def __init__(self) -> None:
@@ -35,11 +35,11 @@ class UsageCount:
             self._taken[row["comm"]] += row["slice_ns_sum"]
             self._slices[row["comm"]] += row["slice_ns_count"]
 
-    def result(self) -> tuple[dict[str, Usage], float]:
+    def result(self) -> tuple[dict[str, TaskUsage], float]:
         """CPU share, slices and mean slice by comm, the largest share first; and the share of the idle tasks."""
         total = max(sum(self._taken.values()) + self._idle_ns, 1)
         shares = {
-            comm: Usage(taken / total, self._slices[comm], taken / self._slices[comm])
+            comm: TaskUsage(taken / total, self._slices[comm], taken / self._slices[comm])
             for comm, taken in self._taken.most_common()
         }
         return shares, self._idle_ns / total

@@ -19,7 +19,7 @@ ROW_GROUP = 100_000  # rows, or as many fewer as take this many bytes in memory:
 ROW_GROUP_BYTES = 16 << 20
 
 
-class TableSink:
+class TableWriter:
     """`<folder>/<name>.parquet`, which exists when the `with` block has ended well."""
 
     def __init__(self, folder: Path, name: str) -> None:
@@ -28,7 +28,7 @@ class TableSink:
         self._waiting_bytes = 0
         self._stack = contextlib.ExitStack()
 
-    def __enter__(self) -> TableSink:
+    def __enter__(self) -> TableWriter:
         make_folder(self.path.parent)
         file = self._stack.enter_context(atomic_file(self.path))
         self._writer = self._stack.enter_context(pq.ParquetWriter(file, SCHEMAS[self.name], compression="zstd"))
@@ -55,8 +55,8 @@ class TableSink:
         self._waiting, self._waiting_bytes = [], 0
 
 
-class SliceSink:
-    """As TableSink, for slices, of which some come late: a stay on a quiet CPU ends long after it began.
+class LateSliceWriter:
+    """As TableWriter, for slices, of which some come late: a stay on a quiet CPU ends long after it began.
 
     Rows wait here until none can come before them. When too many wait, they are written all the same, and what comes
     after all before them is put in its place in a second pass.
@@ -73,8 +73,8 @@ class SliceSink:
         self._written_ns = -(1 << 62)
         self._stack = contextlib.ExitStack()
 
-    def __enter__(self) -> SliceSink:
-        self._sink = self._stack.enter_context(TableSink(self._folder, self.name))
+    def __enter__(self) -> LateSliceWriter:
+        self._sink = self._stack.enter_context(TableWriter(self._folder, self.name))
         return self
 
     def __exit__(
@@ -114,7 +114,7 @@ class SliceSink:
         starts = numbers(late, "start_ns")
         written = pq.ParquetFile(self.path)
         rest = late.slice(0, 0)
-        with TableSink(self._folder, self.name) as again:
+        with TableWriter(self._folder, self.name) as again:
             for group in range(written.num_row_groups):
                 rows = _joined([rest, written.read_row_group(group).cast(SCHEMAS[self.name])])
                 last_ns = rows["start_ns"][-1].as_py()  # rows of that time may be in the next group too

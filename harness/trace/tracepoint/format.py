@@ -40,7 +40,7 @@ class Field:
 
 
 @dataclass(frozen=True)
-class TraceFormat:
+class TracepointFormat:
     """One tracepoint: `system:name`, its numeric `id` (common_type), its fields and its print format."""
 
     system: str
@@ -55,7 +55,7 @@ class TraceFormat:
         return max((field.end for field in self.fields.values()), default=0)
 
 
-def parse_format(text: str, system: str = "") -> TraceFormat:
+def parse_format(text: str, system: str = "") -> TracepointFormat:
     """Read one format text. TraceError where it lacks a name or an id, or has a field beyond any record."""
     if len(text) > _MAX_TEXT:
         raise TraceError(f"a tracepoint format has {len(text)} characters", expected=f"at most {_MAX_TEXT}")
@@ -65,7 +65,7 @@ def parse_format(text: str, system: str = "") -> TraceFormat:
         raise TraceError("a tracepoint format has no name or no ID", expected="`name:` and `ID:` lines")
     printed = re.search(r"^print fmt:(.*)\Z", text, re.MULTILINE | re.DOTALL)
     fields = {field.name: field for field in map(_field, _FIELD.finditer(text))}
-    return TraceFormat(system, name[1], int(number[1]), fields, printed[1].strip() if printed else "")
+    return TracepointFormat(system, name[1], int(number[1]), fields, printed[1].strip() if printed else "")
 
 
 def _field(found: re.Match[str]) -> Field:

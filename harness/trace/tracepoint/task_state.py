@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from harness.trace.tracepoint.format import TraceFormat
+from harness.trace.tracepoint.format import TracepointFormat
 from harness.trace.tracepoint.print_fmt import Unprintable, arguments
 
 _TRUE_STATE = {"S": "R", "D": "S", "T": "D", "t": "T", "X": "t", "Z": "X", "P": "Z", "I": "P"}
@@ -17,7 +17,7 @@ _TRUE_STATE = {"S": "R", "D": "S", "T": "D", "t": "T", "X": "t", "Z": "X", "P": 
 class StateNames:
     """Numbers to letters for one sched_switch format; `failure` says why its print format cannot be followed."""
 
-    def __init__(self, switch: TraceFormat) -> None:
+    def __init__(self, switch: TracepointFormat) -> None:
         self.failure = ""
         self._letters: dict[int, str] = {}
         try:

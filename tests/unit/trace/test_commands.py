@@ -22,8 +22,8 @@ import harness.trace
 from harness.errors import HostError, TraceError
 from harness.terminal.trace_summary import render
 from harness.trace import commands
-from harness.trace.perf_data.recording import Unpacked
 from harness.trace.perf_data.records import FileBytes
+from harness.trace.perf_data.zstd import DecompressedFile
 
 
 class Listener:
@@ -111,7 +111,7 @@ import resource, sys
 import numpy, pyarrow.parquet, harness.trace.commands
 from harness.errors import TraceError
 from harness.trace import commands
-from harness.trace.perf_data.recording import Unpacked
+from harness.trace.perf_data.zstd import DecompressedFile
 commands.summary(sys.argv[1])
 size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (size + (8 << 20), resource.RLIM_INFINITY))
@@ -141,7 +141,7 @@ def test_too_little_memory_is_a_trace_error_that_says_what_needs_least(
 
 def test_a_compressed_recording_that_cannot_be_read_is_not_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(TraceError, match="cannot read the recording: Input/output error"):
-        Unpacked(Path("/proc/self/mem"))  # it can be opened, and nothing lies at its beginning
+        DecompressedFile(Path("/proc/self/mem"))  # it can be opened, and nothing lies at its beginning
 
 
 def test_a_recording_that_fails_while_tables_are_written_is_not_a_table_that_cannot_be_written(

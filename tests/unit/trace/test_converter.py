@@ -18,7 +18,7 @@ import harness.trace
 from harness.errors import TraceError
 from harness.trace.converter import ALL_TABLES, convert
 from harness.trace.tables.schemas import SCHEMAS
-from harness.trace.tables.writer import SliceSink
+from harness.trace.tables.writer import LateSliceWriter
 
 pytestmark = pytest.mark.usefixtures("either_way")
 
@@ -79,7 +79,7 @@ def test_slices_that_come_late_stand_behind_those_of_the_same_time_and_cpu(tmp_p
         schema=SCHEMAS["slices"],
     )
     for first in range(1, 6):
-        with SliceSink(tmp_path) as sink:
+        with LateSliceWriter(tmp_path) as sink:
             sink.add(table.slice(0, first), None)
             sink.add(table.slice(first), None)
         written = [(row["start_ns"], row["cpu"], row["slice_ns"]) for row in pq.read_table(sink.path).to_pylist()]
@@ -87,7 +87,7 @@ def test_slices_that_come_late_stand_behind_those_of_the_same_time_and_cpu(tmp_p
 
 
 def test_slices_that_come_late_are_put_in_their_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SliceSink, "held_rows", 5)
+    monkeypatch.setattr(LateSliceWriter, "held_rows", 5)
     quiet: list[Switch] = [(1, 1, b"q", 5, 1, b"hog", 6)]
     busy: list[Switch] = [(10 + place, 0, b"a", place % 2 + 1, 1, b"b", 2 - place % 2) for place in range(2000)]
     late: list[Switch] = [(1500, 1, b"hog", 6, 1, b"q", 5), (1800, 1, b"q", 5, 1, b"hog", 6)]

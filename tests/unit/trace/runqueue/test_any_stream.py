@@ -15,7 +15,7 @@ from streams import Stream, hostile_streams, valid_streams
 
 import harness.trace
 from harness.trace.runqueue.slicer import Slicer, slice_table
-from harness.trace.tables.cpu_usage import UsageCount
+from harness.trace.tables.cpu_usage import UsageCounter
 
 pytestmark = pytest.mark.usefixtures("either_way")
 
@@ -98,7 +98,7 @@ def test_no_slice_begins_before_the_time_that_was_promised(stream: Stream, edges
 
 
 def test_slices_that_began_in_an_earlier_block_can_be_counted_by_name_with_those_of_this_one() -> None:
-    slicer, usage = Slicer(lookahead=0), UsageCount()
+    slicer, usage = Slicer(lookahead=0), UsageCounter()
     for first in (10, 30, 50):
         slicer.add(
             *tables_of([switch(first, first, "R", first + 1), switch(first + 10, first + 1, "R", first + 20)], [], [])

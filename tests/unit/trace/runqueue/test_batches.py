@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from plain_slices import plain_slices
 from streams import Stream, hostile_streams
 
-from harness.trace.runqueue.batches import Pieces
+from harness.trace.runqueue.batches import RunnableSetBound
 from harness.trace.runqueue.slicer import Slicer, slice_table
 from harness.trace.runqueue.tracker import new_tracker
-from harness.trace.runqueue.waits import Fed
+from harness.trace.runqueue.waits import EventBatch
 from harness.trace.tables.schemas import SCHEMAS
 from harness.trace.tracepoint.task_state import is_runnable, true_state
 
@@ -68,7 +68,7 @@ def test_a_queue_that_is_deeper_than_the_bound_gives_a_switch_at_a_time() -> Non
 
 
 def test_the_task_that_left_and_the_one_that_is_picked_count_both() -> None:
-    pieces = Pieces(*tables_of([switch(10, 1, "R", 2)], [], []))
+    pieces = RunnableSetBound(*tables_of([switch(10, 1, "R", 2)], [], []))
     assert [pieces.fitting(0, 1, 0, values) for values in (1, 2)] == [0, 1]
 
 
@@ -80,14 +80,14 @@ def test_no_stretch_of_any_stream_holds_more_than_its_bound(
     switches, *others = stream
     tables = tables_of(sorted(switches, key=lambda row: (row["time_ns"], row["cpu"])), *others)
     sets = plain_slices(*stream, shifted_states=shifted)
-    pieces, tracker = Pieces(*tables), new_tracker(shifted)
+    pieces, tracker = RunnableSetBound(*tables), new_tracker(shifted)
     first = int(np.searchsorted(pieces.times, cut_ns))
     if first == len(pieces.times):
         return
     states = tables[0]["prev_state"].to_pylist()
     wants = np.array([is_runnable(true_state(state, shifted)) for state in states], bool)
     before = np.zeros(int(np.searchsorted(tables[0]["time_ns"].to_numpy(), cut_ns)), np.uint8)
-    tracker.feed(Fed(*tables, wants, before), cut_ns)
+    tracker.feed(EventBatch(*tables, wants, before), cut_ns)
     upto = pieces.fitting(first, len(pieces.times), tracker.waiting, values)
     end_ns = int(pieces.times[upto]) if upto < len(pieces.times) else 1 << 62
     assert sum(len(row["runnable"]) for row in sets if cut_ns <= row["start_ns"] < end_ns) <= values

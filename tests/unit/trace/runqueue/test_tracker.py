@@ -19,7 +19,7 @@ from harness.trace.native import build, functions
 from harness.trace.runqueue import native_tracker
 from harness.trace.runqueue.native_tracker import FUNCTIONS, CompiledTracker
 from harness.trace.runqueue.tracker import Tracker
-from harness.trace.runqueue.waits import Fed
+from harness.trace.runqueue.waits import EventBatch
 
 SANITIZED = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 DRAW = """
@@ -53,14 +53,14 @@ def test_sets_that_would_not_fit_are_refused(monkeypatch: pytest.MonkeyPatch) ->
     assert native is not None
     tables = any_tables(random.Random(1), 400, 0, in_order=True)
     with pytest.raises(TraceError, match="runnable sets of this recording"):
-        CompiledTracker(native, False, 10).feed(Fed(*tables, np.ones(400, bool), np.ones(400, np.uint8)))
+        CompiledTracker(native, False, 10).feed(EventBatch(*tables, np.ones(400, bool), np.ones(400, np.uint8)))
 
 
 def test_a_slicer_that_is_dropped_leaves_its_sets_behind() -> None:
     native = functions(FUNCTIONS)
     assert native is not None
     tables = any_tables(random.Random(1), 400, 0, in_order=True)
-    fed = Fed(*tables, np.ones(400, bool), np.ones(400, np.uint8))
+    fed = EventBatch(*tables, np.ones(400, bool), np.ones(400, np.uint8))
     compiled, plain = CompiledTracker(native, False, 10).feed(fed), Tracker(False, 10).feed(fed)
     assert compiled.sets[0].to_pylist() == plain.sets[0].to_pylist()
 
@@ -71,4 +71,4 @@ def test_marks_that_are_not_as_many_as_the_switches_are_refused(wants: int, grou
     assert native is not None
     tables = any_tables(random.Random(1), 400, 0, in_order=True)
     with pytest.raises(ValueError, match=f"{wants} and {group} marks for 400 switches, 400 of them told of"):
-        CompiledTracker(native, False, 10).feed(Fed(*tables, np.ones(wants, bool), np.ones(group, np.uint8)))
+        CompiledTracker(native, False, 10).feed(EventBatch(*tables, np.ones(wants, bool), np.ones(group, np.uint8)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from harness.trace.tables.cpu_usage import UsageCount
+from harness.trace.tables.cpu_usage import UsageCounter
 from harness.trace.tables.schemas import SCHEMAS
 
 
@@ -15,7 +15,7 @@ def stays(*rows: tuple[str, int, int]) -> pa.Table:
 
 
 def test_parts_of_a_table_may_number_their_names_each_in_its_own_way() -> None:
-    count = UsageCount()
+    count = UsageCounter()
     first, second = stays(("ab", 1, 10), ("nginx", 2, 30)), stays(("perf", 3, 20), ("ab", 1, 20), ("swapper", 0, 20))
     count.add(pa.concat_tables([first, second]))
     shares, idle = count.result()
@@ -28,4 +28,4 @@ def test_parts_of_a_table_may_number_their_names_each_in_its_own_way() -> None:
 
 
 def test_nothing_recorded_is_nobodys() -> None:
-    assert UsageCount().result() == ({}, 0.0)
+    assert UsageCounter().result() == ({}, 0.0)
