@@ -1,4 +1,4 @@
-"""Recipe -> root filesystem -> disk image -> Vagrant box, in a work folder, then into the cache in one rename."""
+"""Build a box in a work folder (root filesystem, disk image, Vagrant box), then rename it into the cache."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from harness import processes
@@ -21,9 +22,9 @@ from harness.progress import Watcher
 
 BUILD_LIMIT_S = 1500.0
 CONVERT_LIMIT_S = 600.0
-WORK_MB = 2500  # the unpacked root and the raw disk, for a while
-CACHE_MB = 600  # what stays
-# What mmdebstrap says as it goes, and how much of the whole is then done (measured on debian-12).
+WORK_MB = 2500  # the unpacked root and the raw disk, removed after the build
+CACHE_MB = 600  # the finished box
+# A line of mmdebstrap's output, the share of the build that is then done (measured on debian-12), what to show.
 STAGES = (
     ("running apt-get update", 0.02, "reading the package lists"),
     ("downloading packages", 0.05, "downloading packages"),
@@ -35,53 +36,53 @@ STAGES = (
 )
 
 
-def build(wanted: Recipe, watcher: Watcher) -> Box:
-    """The box of this recipe, from the cache or newly built (about a minute, 350 MB of cache).
+def build(recipe: Recipe, watcher: Watcher) -> Box:
+    """Return the box of this recipe, from the cache or newly built (about a minute, 350 MB of cache).
 
     Raises BoxError when it cannot be built or has another kernel than the recipe says, HostError when a program or
-    disk space is missing. A build that is stopped leaves nothing that is taken for a box.
+    disk space is missing. A build that is stopped leaves no half-built box in the cache.
     """
-    digest = cache.digest(wanted)
-    if found := cache.find(wanted.name, digest):
-        return found
-    keys = rootfs.keyring(wanted)
+    digest = cache.digest(recipe)
+    if box := cache.find(digest):
+        return box
+    keys = rootfs.keyring(recipe)
     with cache.lock(digest):
-        if found := cache.find(wanted.name, digest):
-            return found
+        if box := cache.find(digest):  # built by another process in the meantime
+            return box
         sweep()
         with _work_folder() as work:
-            return _make(wanted, digest, keys, work, watcher)
+            return _make(recipe, digest, keys, work, watcher)
 
 
-def _make(wanted: Recipe, digest: str, keys: Path, work: Path, watcher: Watcher) -> Box:
-    log = cache.root() / f"{wanted.name}.log"
+def _make(recipe: Recipe, digest: str, keys: Path, work: Path, watcher: Watcher) -> Box:
+    log = cache.root() / f"{recipe.name}.log"
     log.write_text("", encoding="utf-8")
-    _bootstrap(wanted, keys, work, log, watcher)
+    _bootstrap(recipe, keys, work, log, watcher)
     out = work / "out"
     kernel = (out / "kernel").read_text(encoding="utf-8").strip()
-    if not wanted.matches_kernel(kernel):
+    if not recipe.matches_kernel(kernel):
         raise BoxError(
-            f"the box {wanted.name!r} has the kernel {kernel}",
-            expected=f"a release matching {wanted.kernel.release}",
-            hint=f"correct kernel.release or kernel.package in {recipes.folder() / wanted.name}.yaml",
+            f"the box {recipe.name!r} has the kernel {kernel}",
+            expected=f"a release matching {recipe.kernel.release.pattern}",
+            hint=f"correct kernel.release or kernel.package in {recipes.folder() / recipe.name}.yaml",
             log=log,
         )
     fresh = Path(tempfile.mkdtemp(prefix=f".new-{digest[:12]}-{os.getpid()}-", dir=cache.root()))
     try:
-        box = Box(wanted.name, digest, kernel, rootfs.COMMAND_LINE, "libvirt", fresh)
-        _pack(wanted, box, out, log, watcher)
+        box = Box(recipe.name, digest, kernel, rootfs.COMMAND_LINE, "libvirt", fresh)
+        _pack(recipe, box, out, log, watcher)
         cache.write_manifest(fresh, box)
-        return _settle(fresh, digest, wanted.name)
+        return _publish(box)
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
 
 
-def _bootstrap(wanted: Recipe, keys: Path, work: Path, log: Path, watcher: Watcher) -> None:
-    guest = recipes.folder()
-    rootfs.overlay(guest / "root", work / "root.tar")
+def _bootstrap(recipe: Recipe, keys: Path, work: Path, log: Path, watcher: Watcher) -> None:
+    """Run mmdebstrap, which leaves disk.raw, vmlinuz, initrd, kernel and packages in `work/out`."""
+    (work / "root.tar").write_bytes(rootfs.overlay())
     ended = processes.run(
-        rootfs.command(wanted, keys=keys, guest=guest, work=work),
+        rootfs.command(recipe, keys=keys, guest=recipes.folder(), work=work),
         timeout_s=BUILD_LIMIT_S,
         log=log,
         on_line=_reporter(watcher),
@@ -89,23 +90,22 @@ def _bootstrap(wanted: Recipe, keys: Path, work: Path, log: Path, watcher: Watch
     )
     if not ended.ok:
         raise BoxError(
-            f"the box {wanted.name!r} could not be built: {_reason(ended)}",
-            where=f"mmdebstrap, suite {wanted.suite}",
+            f"the box {recipe.name!r} could not be built: {_reason(ended)}",
+            where=f"mmdebstrap, suite {recipe.suite}",
             hint="is the network up, and does `apt-get update` work? `harness doctor` checks the rest",
             log=log,
         )
 
 
-def _pack(wanted: Recipe, box: Box, out: Path, log: Path, watcher: Watcher) -> None:
-    """Compress the disk and wrap it as Vagrant wants it; kernel and initrd go beside it."""
+def _pack(recipe: Recipe, box: Box, out: Path, log: Path, watcher: Watcher) -> None:
+    """Compress the disk and make the Vagrant box of it; copy kernel, initrd and the package list beside it."""
     watcher.note("compressing the disk")
-    convert = ["qemu-img", "convert", "-c", "-W", "-m", "4", "-O", "qcow2", "-o", "compression_type=zstd"]
-    ended = processes.run([*convert, str(out / "disk.raw"), str(box.image)], timeout_s=CONVERT_LIMIT_S, log=log)
+    ended = processes.run(rootfs.compression(out / "disk.raw", box.image), timeout_s=CONVERT_LIMIT_S, log=log)
     if not ended.ok:
-        raise BoxError(f"the disk of {wanted.name!r} could not be compressed: {_reason(ended)}", log=log)
+        raise BoxError(f"the disk of {recipe.name!r} could not be compressed: {_reason(ended)}", log=log)
     for part in ("vmlinuz", "initrd", "packages"):
         shutil.copyfile(out / part, box.folder / part)
-    meta = {"provider": "libvirt", "format": "qcow2", "virtual_size": wanted.disk_gb}
+    meta = {"provider": "libvirt", "format": "qcow2", "virtual_size": recipe.disk_gb}
     (box.folder / "metadata.json").write_text(json.dumps(meta), encoding="utf-8")
     with tarfile.open(box.path, "w") as archive:  # not compressed: the disk inside already is
         archive.add(box.folder / "metadata.json", "metadata.json")
@@ -113,18 +113,15 @@ def _pack(wanted: Recipe, box: Box, out: Path, log: Path, watcher: Watcher) -> N
     watcher.advance(1.0, 1.0)
 
 
-def _settle(fresh: Path, digest: str, name: str) -> Box:
-    """Everything to disk, then one rename: the folder named by the digest is whole from its first moment."""
-    for path in fresh.iterdir():
+def _publish(box: Box) -> Box:
+    """Write everything to disk, then rename the folder to the digest: a folder of that name is always complete."""
+    for path in (*box.folder.iterdir(), box.folder):
         sync(path)
-    sync(fresh)
-    final = cache.root() / digest
-    shutil.rmtree(final, ignore_errors=True)  # only ever one without box.json: `build` looked under the lock
-    fresh.rename(final)
+    final = cache.root() / box.digest
+    shutil.rmtree(final, ignore_errors=True)  # can only be one without box.json: `build` checked under the lock
+    box.folder.rename(final)
     sync(cache.root())
-    found = cache.find(name, digest)
-    assert found is not None
-    return found
+    return replace(box, folder=final)
 
 
 def _reporter(watcher: Watcher) -> Callable[[str], None]:
@@ -139,22 +136,21 @@ def _reporter(watcher: Watcher) -> Callable[[str], None]:
 
 
 def _reason(ended: processes.Ended) -> str:
-    """The line that says why: the last error line of the output, or how it ended."""
+    """Return why a program failed: its first error line, else its first line."""
     if ended.timed_out:
         return f"not done after {ended.seconds:.0f} s"
     lines = [line.strip() for line in ended.output.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith(("E:", "Err:", "W: Failed", "mke2fs", "qemu-img:"))]
-    said = (errors or lines or ["no output"])[0]
-    return f"{ended.argv[0]} ended with {ended.exit_code}: {said}"
+    return f"{ended.argv[0]} ended with {ended.exit_code}: {(errors or lines or ['no output'])[0]}"
 
 
 def scratch_root() -> Path:
-    """Where the root filesystem is unpacked: TMPDIR, else /var/tmp, because /tmp often is in memory."""
+    """Return the folder where root filesystems are unpacked: TMPDIR, else /var/tmp, because /tmp is often in memory."""
     return Path(os.environ.get("TMPDIR") or "/var/tmp")
 
 
 def check_space(folder: Path, needed_mb: int) -> None:
-    """Raises HostError naming the folder, what is needed and what is free."""
+    """Raise HostError unless `folder` has `needed_mb` of free space."""
     free_mb = shutil.disk_usage(folder).free / 1e6
     if free_mb < needed_mb:
         raise HostError(
@@ -166,7 +162,7 @@ def check_space(folder: Path, needed_mb: int) -> None:
 
 @contextmanager
 def _work_folder() -> Iterator[Path]:
-    """A folder that a user namespace can reach and write to; its name is not to be guessed and not to be listed."""
+    """Make a folder that a user namespace can enter and write to, but whose name other users cannot list or guess."""
     cache.root().mkdir(parents=True, exist_ok=True)
     check_space(scratch_root(), WORK_MB)
     check_space(cache.root(), CACHE_MB)
@@ -184,7 +180,7 @@ def _work_folder() -> Iterator[Path]:
 
 
 def sweep() -> None:
-    """Remove what builds of this user left when they were killed; a folder of a live process is left alone."""
+    """Remove the folders that killed builds of this user left; keep those of live processes."""
     for outer in scratch_root().glob(f"harness-box-{os.getuid()}-*"):
         if not _alive(outer.name.split("-")[3]):
             _remove(outer)
@@ -198,7 +194,7 @@ def _alive(pid: str) -> bool:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a tree, also one whose files belong to the subordinate ids of a user namespace."""
+    """Remove a folder tree, even when its files belong to the subordinate ids of a user namespace."""
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists() and os.getuid() != 0:
         processes.run(["mmdebstrap", "--unshare-helper", "rm", "-rf", str(folder)], timeout_s=120)

@@ -1,4 +1,4 @@
-"""The command line that turns a recipe into a root filesystem and a raw disk. Pure: nothing is run here."""
+"""What decides the content of a box: the build commands and the files sent along. Nothing is run here."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shlex
 import tarfile
 from pathlib import Path
 
-from harness.boxes.recipes import Recipe
+from harness.boxes.recipes import Recipe, folder
 from harness.errors import BoxError
 
 KEYRINGS = Path("/usr/share/keyrings")
@@ -17,11 +17,11 @@ LEFT_OUT = ("/usr/share/man/*", "/usr/share/locale/*", "/usr/share/doc/*", "/usr
 
 
 def command(recipe: Recipe, *, keys: Path, guest: Path, work: Path) -> list[str]:
-    """The mmdebstrap call for `recipe`, which is verified with `keys`.
+    """Return the mmdebstrap command that builds `recipe` and verifies its packages with `keys`.
 
     `guest` holds finish.sh and image.sh; `work` has tmp/, out/ and root.tar. No mirror is named: mmdebstrap knows those
-    of a suite, its updates and its security suite by itself. The mode is its choice too: `root` for root, `unshare`
-    (user namespaces) for anybody else.
+    of a suite, its updates and its security suite. It also chooses its mode: `root` for root, `unshare` (user
+    namespaces) for other users.
     """
     quoted = {name: shlex.quote(str(guest / name)) for name in ("finish.sh", "image.sh")}
     return [
@@ -45,9 +45,15 @@ def command(recipe: Recipe, *, keys: Path, guest: Path, work: Path) -> list[str]
     ]
 
 
-def keyring(recipe: Recipe, folder: Path = KEYRINGS) -> Path:
-    """The keys this suite is verified with. Raises BoxError, before anything is fetched, when they are missing."""
-    path = folder / recipe.keyring
+def compression(disk: Path, image: Path) -> list[str]:
+    """Return the qemu-img command that compresses the raw `disk` into the qcow2 `image`."""
+    options = ["-c", "-W", "-m", "4", "-O", "qcow2", "-o", "compression_type=zstd"]
+    return ["qemu-img", "convert", *options, str(disk), str(image)]
+
+
+def keyring(recipe: Recipe, keyrings: Path = KEYRINGS) -> Path:
+    """Return the file of keys that verify this suite. Raises BoxError, before any download, when it is missing."""
+    path = keyrings / recipe.keyring
     if path.is_file():
         return path
     package = f"{recipe.distribution}-archive-keyring" if recipe.distribution == "debian" else "ubuntu-keyring"
@@ -56,19 +62,26 @@ def keyring(recipe: Recipe, folder: Path = KEYRINGS) -> Path:
         "ubuntu": "it is in every Ubuntu release, in Debian 13 and in bookworm-backports, not in Debian 12 itself",
     }[recipe.distribution]
     raise BoxError(
-        f"the box {recipe.name!r} cannot be built: there are no keys to verify {recipe.suite} with",
+        f"the box {recipe.name!r} cannot be built: the keys that verify {recipe.suite} are missing",
         where=str(path),
         expected=f"the package {package} ({where})",
         hint=f"apt-get install {package}, or take another machine: --machine debian-12",
     )
 
 
-def overlay(source: Path, target: Path) -> None:
-    """Pack the files a guest gets on top of its packages; owner root, modes fixed, whatever the checkout has."""
-    with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as archive:
+def scripts() -> list[Path]:
+    """Return the scripts that mmdebstrap runs at the end of a build, in a fixed order."""
+    return sorted(folder().glob("*.sh"))
+
+
+def overlay() -> bytes:
+    """Return a tar of the guest's own files; owner (root) and modes do not depend on the checkout."""
+    source, packed = folder() / "root", io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for path in sorted(source.rglob("*")):
             if path.is_file():
                 archive.addfile(_entry(path, source), io.BytesIO(path.read_bytes()))
+    return packed.getvalue()
 
 
 def _entry(path: Path, source: Path) -> tarfile.TarInfo:

@@ -14,20 +14,20 @@ from harness.boxes.cache import lock
 from harness.errors import MachineError
 from harness.machines import libvirt
 from harness.machines.registry import Entry, entries
-from harness.machines.vagrant_cli import BoundedVagrant
+from harness.machines.vagrant_cli import VagrantCli
 
 VERSION = "1.0.0"
 
 
 @dataclass(frozen=True)
-class Installed:
+class PoolPaths:
     """Where libvirt finds the kernel and the initrd of a box (paths of volumes, readable by QEMU's own user)."""
 
     kernel: str
     initrd: str
 
 
-def install(box: Box, vagrant: BoundedVagrant) -> Installed:
+def install(box: Box, vagrant: VagrantCli) -> PoolPaths:
     """Make `box` known to Vagrant and libvirt; quick when it already is. Raises HostError or MachineError.
 
     Kernel and initrd go into the pool as well: QEMU runs as a user who cannot look into a home folder.
@@ -38,7 +38,7 @@ def install(box: Box, vagrant: BoundedVagrant) -> Installed:
         libvirt.ensure_volume(disk_volume(box), box.image, form="qcow2", capacity="1")
         kernel = libvirt.ensure_volume(f"{_stem(box)}-vmlinuz", box.vmlinuz, form="raw", capacity="1")
         initrd = libvirt.ensure_volume(f"{_stem(box)}-initrd", box.initrd, form="raw", capacity="1")
-    return Installed(kernel, initrd)
+    return PoolPaths(kernel, initrd)
 
 
 def uninstall(box: Box) -> None:
@@ -94,8 +94,8 @@ def _added(box: Box) -> bool:
     return copy.is_file() and copy.stat().st_size == box.image.stat().st_size
 
 
-def _add(box: Box, vagrant: BoundedVagrant) -> None:
+def _add(box: Box, vagrant: VagrantCli) -> None:
     shutil.rmtree(_vagrant_folder(box), ignore_errors=True)  # half of one, from a killed `vagrant box add`
     description = vagrant.log.with_name("box.json")
     description.write_text(catalog(box), encoding="utf-8")
-    vagrant.box_add(box.vagrant_name, str(description), provider=box.provider, force=True)
+    vagrant.box_add(box.vagrant_name, description, box.provider)

@@ -31,7 +31,7 @@ QEMU = "qemu-system-x86_64"
 
 
 @dataclass(frozen=True)
-class Answer:
+class ProbeResult:
     """Whether a guest boots under KVM here, why that is believed, and when it was found out."""
 
     works: bool
@@ -63,7 +63,7 @@ def choose(asked: str, box: Box | None, log: Path, watcher: Watcher) -> tuple[st
     return "tcg", answer.reason
 
 
-def remembered(box: Box | None) -> Answer | None:
+def remembered(box: Box | None) -> ProbeResult | None:
     """The kept answer for this host and this box; for None, the latest of this host. The device is looked at anew."""
     if missing := _no_device():
         return missing
@@ -75,21 +75,21 @@ def remembered(box: Box | None) -> Answer | None:
     return _fresh(told) if told else None
 
 
-def _fresh(told: dict[str, Any]) -> Answer | None:
+def _fresh(told: dict[str, Any]) -> ProbeResult | None:
     """A kept answer, unless it is damaged, or a "no" of long ago: a busy host may have kept the guest waiting."""
     try:
-        answer = Answer(**told)
+        answer = ProbeResult(**told)
     except TypeError:
         return None
     return answer if answer.works or time.time() - answer.when < ASK_AGAIN_S else None
 
 
-def probe(box: Box, log: Path, watcher: Watcher) -> Answer:
+def probe(box: Box, log: Path, watcher: Watcher) -> ProbeResult:
     """Boot the box under KVM, for at most LIMIT_S, and remember what came of it."""
     watcher.note("finding out whether KVM works: booting the box under it once")
     started = time.monotonic()
     works, reason = _boot(box, log)
-    answer = Answer(works, reason, round(time.monotonic() - started, 1), time.time())
+    answer = ProbeResult(works, reason, round(time.monotonic() - started, 1), time.time())
     _keep(key(box.digest), answer)
     return answer
 
@@ -124,18 +124,18 @@ def _boot(box: Box, log: Path) -> tuple[bool, str]:
     return False, f"/dev/kvm opens, but a guest under it {said} in {ended.seconds:.0f} s"
 
 
-def _no_device() -> Answer | None:
+def _no_device() -> ProbeResult | None:
     if not DEVICE.exists():
-        return Answer(False, "there is no /dev/kvm")
+        return ProbeResult(False, "there is no /dev/kvm")
     if not os.access(DEVICE, os.R_OK | os.W_OK):
-        return Answer(False, "this user may not open /dev/kvm; join the group kvm and log in again")
+        return ProbeResult(False, "this user may not open /dev/kvm; join the group kvm and log in again")
     if shutil.which(QEMU) is None:
-        return Answer(False, f"{QEMU} is not installed")
+        return ProbeResult(False, f"{QEMU} is not installed")
     return None
 
 
-def _unknown() -> Answer:
-    return Answer(False, "no box was booted under KVM here yet; `harness box build debian-12` and a run find out")
+def _unknown() -> ProbeResult:
+    return ProbeResult(False, "no box was booted under KVM here yet; `harness box build debian-12` and a run find out")
 
 
 def _host() -> str:
@@ -159,7 +159,7 @@ def _load() -> dict[str, dict[str, Any]]:
     return kept if isinstance(kept, dict) else {}
 
 
-def _keep(name: str, answer: Answer) -> None:
+def _keep(name: str, answer: ProbeResult) -> None:
     make_folder(_path().parent)
     write_atomic(_path(), json.dumps({**_load(), name: asdict(answer)}, indent=1))
 

@@ -1,11 +1,12 @@
-"""The few things asked of libvirt directly, through `virsh`: is it there, which volumes and domains, remove them."""
+"""libvirt through `virsh`: check its services, list and remove domains and volumes, copy files into the pool."""
 
 from __future__ import annotations
 
 import ipaddress
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -17,57 +18,78 @@ URI = "qemu:///system"
 POOL = "default"
 NETWORK = "default"
 LIMIT_S = 60.0
+CHECK_LIMIT_S = 20.0
 UPLOAD_LIMIT_S = 300.0
 
 
+@dataclass(frozen=True)
+class Service:
+    """One part of libvirt that machines need: `libvirtd`, `network` or `pool`. `output` is the last line of virsh."""
+
+    name: str
+    ok: bool
+    output: str
+
+
 def virsh(*args: str, timeout_s: float = LIMIT_S) -> processes.Ended:
-    """Run one virsh command; a failure is in the result."""
+    """Run one virsh command; the result says whether it failed."""
     env = {**os.environ, "LC_ALL": "C.UTF-8"}
     return processes.run(["virsh", "-q", "-c", URI, *args], timeout_s=timeout_s, env=env)
 
 
-def check() -> None:
-    """Raises HostError unless libvirtd answers and has an active network and an active pool."""
+def services() -> Iterator[Service]:
+    """Check libvirtd, its network and its pool, in this order; nothing after libvirtd when it does not answer."""
     for name, args in (("libvirtd", ["uri"]), ("network", ["net-info", NETWORK]), ("pool", ["pool-info", POOL])):
-        ended = virsh(*args, timeout_s=20)
+        ended = virsh(*args, timeout_s=CHECK_LIMIT_S)
         active = name == "libvirtd" or re.search(r"^(Active|State):\s+(yes|running)", ended.output, re.M)
-        if not ended.ok or not active:
-            what = "libvirtd does not answer" if name == "libvirtd" else f"the libvirt {name} 'default' is not active"
+        lines = ended.output.split("\n")
+        yield Service(
+            name, ended.ok and bool(active), next((ln.strip() for ln in lines[::-1] if ln.strip()), "no output")
+        )
+        if name == "libvirtd" and not ended.ok:
+            return
+
+
+def check() -> None:
+    """Raise HostError unless libvirtd answers and has an active network and an active pool."""
+    for service in services():
+        if not service.ok:
+            inactive = f"the libvirt {service.name} 'default' is not active"
             raise HostError(
-                f"{what}: {ended.output.strip().splitlines()[-1] if ended.output.strip() else 'no output'}",
+                f"{'libvirtd does not answer' if service.name == 'libvirtd' else inactive}: {service.output}",
                 where=URI,
                 hint="./setup.sh starts it; without root, be in the group libvirt (log in again after joining)",
             )
 
 
 def network_address() -> str:
-    """The address of the network machines are in, as NETWORK/PREFIX. Raises HostError when it has none."""
+    """Return the address of the network of the machines, as NETWORK/PREFIX. Raises HostError when it has none."""
     ended = virsh("net-dumpxml", NETWORK)
-    found = ElementTree.fromstring(ended.output).find("ip") if ended.ok else None
-    if found is None or "address" not in found.attrib:
+    ip = ElementTree.fromstring(ended.output).find("ip") if ended.ok else None
+    if ip is None or "address" not in ip.attrib:
         raise HostError(f"the libvirt network {NETWORK!r} has no IPv4 address", hint="./setup.sh defines it")
-    mask = found.get("netmask") or found.get("prefix") or "24"
-    return str(ipaddress.ip_network(f"{found.get('address')}/{mask}", strict=False))
+    mask = ip.get("netmask") or ip.get("prefix") or "24"
+    return str(ipaddress.ip_network(f"{ip.get('address')}/{mask}", strict=False))
 
 
 def hypervisor_version() -> str:
-    """What runs the machines, such as `QEMU 7.2.22`."""
-    found = re.search(r"Running hypervisor:\s*(.+)", virsh("version").output)
-    return found.group(1).strip() if found else "unknown"
+    """Return the hypervisor and its version, such as `QEMU 7.2.22`."""
+    match = re.search(r"Running hypervisor:\s*(.+)", virsh("version").output)
+    return match.group(1).strip() if match else "unknown"
 
 
 def domains() -> list[str]:
-    """The names of all domains, running or not. Raises HostError when libvirtd does not answer."""
-    return _answer("list", "--all", "--name").split()
+    """Return the names of all domains, running or not. Raises HostError when libvirtd does not answer."""
+    return _output_of("list", "--all", "--name").split()
 
 
 def volumes() -> list[str]:
-    """The names of the volumes in the pool. Raises HostError when libvirtd does not answer."""
-    return [line.split()[0] for line in _answer("vol-list", POOL).splitlines() if line.strip()]
+    """Return the names of the volumes in the pool. Raises HostError when libvirtd does not answer."""
+    return [line.split()[0] for line in _output_of("vol-list", POOL).splitlines() if line.strip()]
 
 
 def volume_path(name: str) -> str:
-    """Where a volume lies. Raises MachineError when it is not there."""
+    """Return the path of a volume. Raises MachineError when there is no such volume."""
     ended = virsh("vol-path", "--pool", POOL, name)
     if not ended.ok:
         raise MachineError(f"the volume {name!r} is not in the libvirt pool {POOL!r}: {ended.output.strip()}")
@@ -77,26 +99,26 @@ def volume_path(name: str) -> str:
 def console_volume(domain: str) -> str:
     """Make an empty volume for the serial console of `domain` and return its path.
 
-    libvirt's log daemon replaces it with a file that only root may read; as a volume, whoever may use libvirt may
-    fetch it (`fetch_console`), and it goes with the domain.
+    libvirt's log daemon replaces it with a file that only root may read. Because it is a volume, every user of libvirt
+    can download it (`fetch_console`), and it is removed with the domain.
     """
     made = virsh("vol-create-as", POOL, f"{domain}-console.log", "0", "--format", "raw")
     if not made.ok:
-        raise HostError(f"no file for the serial console could be made in the pool {POOL!r}: {made.output.strip()}")
+        raise HostError(f"the file for the serial console cannot be made in the pool {POOL!r}: {made.output.strip()}")
     return volume_path(f"{domain}-console.log")
 
 
 def fetch_console(domain: str, target: Path) -> None:
-    """Copy what the serial console showed so far to `target`; nothing happens when there is no such volume."""
+    """Copy the serial console's output so far to `target`; do nothing when there is no such volume."""
     with atomic_path(target) as part:
         if not virsh("vol-download", "--pool", POOL, f"{domain}-console.log", str(part)).ok:
             part.unlink(missing_ok=True)
 
 
 def ensure_volume(name: str, source: Path, *, form: str, capacity: str) -> str:
-    """Have a copy of `source` in the pool and return its path; a copy cut short by a kill is made again.
+    """Make sure that the pool has a complete copy of `source`, and return the copy's path.
 
-    Uploads go from the first byte to the last, so a volume as long as its source is whole.
+    Uploads go from the first byte to the last, so a volume as long as its source is complete. Raises HostError.
     """
     size = source.stat().st_size
     if _volume_size(name) != size:
@@ -113,14 +135,14 @@ def ensure_volume(name: str, source: Path, *, form: str, capacity: str) -> str:
 
 
 def remove_domain(name: str) -> None:
-    """Stop and forget a domain and its volumes. Raises MachineError when it is still there afterwards."""
+    """Stop and undefine a domain and delete its volumes. Raises MachineError when it is still there afterwards."""
     if name in domains():
         virsh("destroy", name)
         for extra in (["--nvram", "--managed-save", "--snapshots-metadata"], []):
             if virsh("undefine", name, *extra).ok:
                 break
-    own = re.compile(re.escape(name) + r"(-console\.log|(-vd[a-z])?\.(img|qcow2))")
-    remove_volumes(volume for volume in volumes() if own.fullmatch(volume))
+    of_domain = re.compile(re.escape(name) + r"(-console\.log|(-vd[a-z])?\.(img|qcow2))")
+    remove_volumes(volume for volume in volumes() if of_domain.fullmatch(volume))
     if name in domains():
         raise MachineError(
             f"the machine {name!r} could not be removed",
@@ -129,13 +151,13 @@ def remove_domain(name: str) -> None:
 
 
 def remove_volumes(names: Iterable[str]) -> None:
-    """Delete these volumes; one that is already gone is no matter."""
+    """Delete these volumes; ignore those that do not exist."""
     for name in names:
         virsh("vol-delete", "--pool", POOL, name)
 
 
-def _answer(*args: str) -> str:
-    """What virsh printed; a list that could not be had is not an empty list."""
+def _output_of(*args: str) -> str:
+    """Return the output of virsh; raise HostError when it fails, so that no failure looks like an empty list."""
     ended = virsh(*args)
     if not ended.ok:
         raise HostError(f"libvirtd does not answer: {ended.output.strip()}", where=URI, hint="./setup.sh starts it")
@@ -143,7 +165,7 @@ def _answer(*args: str) -> str:
 
 
 def _volume_size(name: str) -> int | None:
-    """The length of a volume's file in bytes, or None when there is none."""
+    """Return the length of a volume's file in bytes, None when there is no such volume."""
     ended = virsh("vol-dumpxml", "--pool", POOL, name)
-    found = ElementTree.fromstring(ended.output).find("physical") if ended.ok else None
-    return int(found.text) if found is not None and found.text else None
+    physical = ElementTree.fromstring(ended.output).find("physical") if ended.ok else None
+    return int(physical.text) if physical is not None and physical.text else None

@@ -18,7 +18,7 @@ from harness.files import write_atomic
 from harness.guest.remote import Host
 from harness.interrupt import unheard
 from harness.machines import box_install, hostkey, kvm, libvirt, registry, virtualbox
-from harness.machines.vagrant_cli import QUICK_S, BoundedVagrant
+from harness.machines.vagrant_cli import VagrantCli
 from harness.progress import Watcher
 from harness.spec import MachineSpec
 
@@ -171,13 +171,12 @@ class VagrantMachine:
         kind, public = self._key().with_suffix(".pub").read_text(encoding="ascii").split()[:2]
         return f"{self.box.cmdline} harness.key={kind}:{public}"
 
-    def _power_on(self, vagrant: BoundedVagrant, accelerator: str, watcher: Watcher) -> None:
+    def _power_on(self, vagrant: VagrantCli, accelerator: str, watcher: Watcher) -> None:
         boot = BOOT_LIMIT_S.get(accelerator, BOOT_LIMIT_S["tcg"])
-        vagrant.limit_s = boot + (START_LIMIT_S if isinstance(self.box, Box) else DOWNLOAD_LIMIT_S)
-        vagrant.on_line = lambda line: _tell(line, watcher)
+        limit_s = boot + (START_LIMIT_S if isinstance(self.box, Box) else DOWNLOAD_LIMIT_S)
         watcher.note(f"starting the machine ({accelerator})")
         try:
-            vagrant.up(provider=self.spec.hypervisor)
+            vagrant.up(self.spec.hypervisor, limit_s=limit_s, on_line=lambda line: _note_progress(line, watcher))
         except MachineError as error:
             self._fetch_console()
             raise MachineError(
@@ -186,23 +185,21 @@ class VagrantMachine:
                 hint=f"its serial console ended with {self._last_words()!r}; see {self.console}",
                 log=self.log,
             ) from None
-        finally:
-            vagrant.limit_s, vagrant.on_line = QUICK_S, None
 
-    def _host(self, vagrant: BoundedVagrant, built: Box | None) -> Host:
-        told = vagrant.conf()
+    def _host(self, vagrant: VagrantCli, built: Box | None) -> Host:
+        ssh = vagrant.ssh_config()
         known_hosts = self.folder / "known_hosts"
         if built:
             hostkey.pin(
                 known_hosts,
-                told["HostName"],
-                int(told["Port"]),
+                ssh["HostName"],
+                int(ssh["Port"]),
                 hostkey.wait_for(self.console, 10.0, self._fetch_console),
             )
         else:
             known_hosts.write_bytes(b"")
-        key = self.folder / "key" if built else Path(told["IdentityFile"].strip('"'))
-        return Host(told["HostName"], int(told["Port"]), told["User"], key, known_hosts, self.name)
+        key = self.folder / "key" if built else Path(ssh["IdentityFile"])
+        return Host(ssh["HostName"], int(ssh["Port"]), ssh["User"], key, known_hosts, self.name)
 
     def _check(self, host: Host, watcher: Watcher) -> None:
         """The machine must be the one asked for: this many CPUs, this kernel."""
@@ -223,7 +220,7 @@ class VagrantMachine:
         if self.spec.kernel:
             return re.escape(self.spec.kernel)
         if isinstance(self.box, Box) and self.box.name in names():
-            return recipe(self.box.name).kernel.release
+            return recipe(self.box.name).kernel.release.pattern
         return None
 
     def _fetch_console(self) -> None:
@@ -236,9 +233,9 @@ class VagrantMachine:
         return next((line.strip()[-120:] for line in reversed(lines) if line.strip()), "")
 
 
-def bounded(folder: Path) -> BoundedVagrant:
+def bounded(folder: Path) -> VagrantCli:
     """Vagrant for the machine of this folder."""
-    return BoundedVagrant(folder / "settings.json", folder / "dotfile", folder / "vagrant.log")
+    return VagrantCli(folder / "settings.json", folder / "dotfile", folder / "vagrant.log")
 
 
 def remove(entry: registry.Entry) -> None:
@@ -272,7 +269,7 @@ def _same(folder: Path, domain: str) -> bool:
         return False
 
 
-def _tell(line: str, watcher: Watcher) -> None:
-    """Vagrant's own progress lines, without its colours and its machine's name."""
-    if found := re.match(r"^==> [^:]+: (?!-- )(\S.*?)\.*$", re.sub(r"\x1b\[[0-9;]*m", "", line)):
-        watcher.note(found.group(1))
+def _note_progress(line: str, watcher: Watcher) -> None:
+    """Show one of Vagrant's progress lines, without its colours and the machine's name."""
+    if match := re.match(r"^==> [^:]+: (?!-- )(\S.*?)\.*$", re.sub(r"\x1b\[[0-9;]*m", "", line)):
+        watcher.note(match.group(1))

@@ -1,45 +1,53 @@
-"""python-vagrant with a time limit on every call, real exit codes, and everything it says in a log.
+"""The four Vagrant commands that a machine needs, each with a time limit, its exit code checked and its output logged.
 
-python-vagrant itself waits without a limit, drops the exit codes of some calls and throws the output of `up` away. All
-its calls end in three private methods; those are replaced here, and nothing else.
+The package python-vagrant is not used: it waits without a limit, drops the exit codes of some calls and throws the
+output of `vagrant up` away.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import vagrant
 from harness import paths, processes
 from harness.errors import MachineError
 
-QUICK_S = 120.0  # status, ssh-config, box add of a local file, destroy
+QUICK_S = 120.0  # ssh-config, box add of a local file, destroy
 
 
-class BoundedVagrant(vagrant.Vagrant):
-    """`vagrant` for one settings file. `limit_s` bounds the next call; `on_line` sees what it says."""
+class VagrantCli:
+    """The program `vagrant` for one settings file. Every method raises MachineError on failure or a passed limit."""
 
     def __init__(self, settings: Path, dotfile: Path, log: Path) -> None:
-        super().__init__(root=str(paths.data_dir("vagrant")), env=environment(settings, dotfile, os.environ))
+        self.env = environment(settings, dotfile, os.environ)
         self.log = log
-        self.limit_s = QUICK_S
-        self.on_line: Callable[[str], None] | None = None
 
-    def _call_vagrant_command(self, args: Sequence[str | None]) -> None:
-        self._run_vagrant_command(args)
+    def up(self, provider: str, *, limit_s: float, on_line: Callable[[str], None] | None = None) -> None:
+        """Create and boot the machine; `on_line` receives each line of Vagrant's output."""
+        self._run("up", f"--provider={provider}", limit_s=limit_s, on_line=on_line)
 
-    def _stream_vagrant_command(self, args: Sequence[str | None]) -> Iterator[str]:
-        yield from self._run_vagrant_command(args).splitlines()
+    def destroy(self) -> None:
+        """Stop the machine and delete it with its disk."""
+        self._run("destroy", "--force")
 
-    def _run_vagrant_command(self, args: Sequence[str | None]) -> str:
-        argv = ["vagrant", *(arg for arg in args if arg is not None)]
+    def box_add(self, name: str, catalog: Path, provider: str) -> None:
+        """Make a box known to Vagrant; `catalog` is the JSON file that describes it."""
+        self._run("box", "add", name, str(catalog), "--force", "--provider", provider)
+
+    def ssh_config(self) -> dict[str, str]:
+        """Return the options of `vagrant ssh-config`: HostName, Port, User, IdentityFile and others, without quotes."""
+        section = re.split(r"^Host ", self._run("ssh-config"), maxsplit=1, flags=re.M)[-1]
+        return {key: value.strip('"') for key, value in re.findall(r"^[ \t]+(\w+)[ \t]+(.*\S)", section, re.M)}
+
+    def _run(self, *args: str, limit_s: float = QUICK_S, on_line: Callable[[str], None] | None = None) -> str:
+        folder = paths.data_dir("vagrant")
         ended = processes.run(
-            argv, timeout_s=self.limit_s, log=self.log, on_line=self.on_line, env=self.env, cwd=Path(self.root)
+            ["vagrant", *args], timeout_s=limit_s, log=self.log, on_line=on_line, env=self.env, cwd=folder
         )
         if ended.timed_out:
-            raise MachineError(f"`vagrant {args[0]}` was not done after {self.limit_s:.0f} s", log=self.log)
+            raise MachineError(f"`vagrant {args[0]}` was not done after {limit_s:.0f} s", log=self.log)
         if not ended.ok:
             raise MachineError(
                 f"`vagrant {args[0]}` ended with {ended.exit_code}: {reason(ended.output)}",
@@ -50,7 +58,7 @@ class BoundedVagrant(vagrant.Vagrant):
 
 
 def environment(settings: Path, dotfile: Path, base: Mapping[str, str]) -> dict[str, str]:
-    """The environment of one campaign's Vagrant; what a user's shell says about Vagrant stays out, but its home."""
+    """Return the environment for Vagrant: `base` without the user's own Vagrant settings, except VAGRANT_HOME."""
     kept = {key: value for key, value in base.items() if not key.startswith("VAGRANT_") or key == "VAGRANT_HOME"}
     return {
         **kept,
@@ -63,7 +71,7 @@ def environment(settings: Path, dotfile: Path, base: Mapping[str, str]) -> dict[
 
 
 def reason(output: str) -> str:
-    """What Vagrant says went wrong: the text after its last progress line, on one line."""
+    """Return why Vagrant failed, on one line: its last lines that are not progress lines."""
     plain = re.sub(r"\x1b\[[0-9;]*m", "", output)
-    said = [line.strip() for line in plain.splitlines() if line.strip() and not re.match(r"^(==>|\s{4}\S+:)", line)]
-    return " ".join(said[-6:])[:500] or "it said nothing"
+    messages = [line.strip() for line in plain.splitlines() if line.strip() and not re.match(r"^(==>|\s{4}\S+:)", line)]
+    return " ".join(messages[-6:])[:500] or "no output"

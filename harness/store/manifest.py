@@ -26,7 +26,7 @@ TYPES = {"name": str, "state": str, "spec": dict, "spec_text": str, "spec_sha256
 # What a result may depend on; the rest of the environment does not touch the data.
 PACKAGES = (
     "ansible-core", "ansible-runner", "fabric", "numpy", "pandas", "paramiko", "pyarrow", "pydantic",
-    "python-vagrant", "safetensors", "scikit-learn", "scipy", "torch", "zstandard",
+    "safetensors", "scikit-learn", "scipy", "torch", "zstandard",
 )  # fmt: skip
 
 

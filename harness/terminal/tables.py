@@ -18,8 +18,8 @@ from harness.report.text import MINUS, points, points_range, visible
 from harness.terminal.progress import spell_seconds
 
 if TYPE_CHECKING:
-    from harness.boxes import Listed, Recipe
-    from harness.doctor import Check
+    from harness.boxes import CachedBox, Recipe
+    from harness.doctor import HostCheck
     from harness.report.paired import Paired
     from harness.spec import Experiment
     from harness.store import Problem, RunFolder
@@ -119,7 +119,7 @@ def problems(folder: RunFolder, found: Sequence[Problem]) -> RenderableType:
     return table
 
 
-def boxes(recipes: Sequence[Recipe], found: Sequence[Listed]) -> RenderableType:
+def boxes(recipes: Sequence[Recipe], found: Sequence[CachedBox]) -> RenderableType:
     """The recipes and which of them are cached."""
     cached = {listed.box.name: listed for listed in sorted(found, key=lambda listed: listed.current)}
     table = _table("box", "suite", "kernel package", "booted in tests", "cached", ">MB", "kernel inside")
@@ -145,7 +145,7 @@ def loads(kinds: Mapping[str, Any]) -> list[RenderableType]:
     return shown[:-1]
 
 
-def checks(found: Iterable[Check]) -> RenderableType:
+def checks(found: Iterable[HostCheck]) -> RenderableType:
     """What `harness doctor` found."""
     table = _table("", "check", "found", "what to do")
     for check in found:

@@ -1,4 +1,4 @@
-"""Built boxes in the cache: whole or not there at all."""
+"""The cache of built boxes: a folder counts as a box only when it is complete."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness import boxes
-from harness.boxes import builder
+from harness.boxes import builder, recipes, rootfs
 from harness.boxes import cache as cache_module
 from harness.boxes.cache import Box
 from harness.errors import BoxError, HostError
@@ -27,7 +27,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def put(name: str = "debian-12", digest: str = "") -> Box:
-    """A box as the builder leaves it, with little in it."""
+    """Put a small box into the cache, in the layout that the builder leaves."""
     digest = digest or cache_module.digest(boxes.recipe(name))
     folder = cache_module.root() / digest
     folder.mkdir()
@@ -40,13 +40,13 @@ def put(name: str = "debian-12", digest: str = "") -> Box:
 
 def test_a_box_is_found_again_as_it_was_put() -> None:
     box = put()
-    assert cache_module.find("debian-12", box.digest) == box
+    assert cache_module.find(box.digest) == box
 
 
-def test_a_folder_without_its_description_is_never_taken_for_a_box() -> None:
+def test_a_folder_without_its_manifest_does_not_count_as_a_box() -> None:
     box = put()
     (box.folder / "box.json").unlink()
-    assert cache_module.find("debian-12", box.digest) is None
+    assert cache_module.find(box.digest) is None
     assert boxes.ls() == []
 
 
@@ -60,17 +60,36 @@ def test_a_changed_recipe_has_another_digest() -> None:
     assert cache_module.digest(plain) != cache_module.digest(plain.model_copy(update={"disk_gb": 7}))
 
 
-def test_every_file_that_decides_what_a_guest_becomes_is_in_the_digest() -> None:
-    told = {path.name for path in cache_module.builder_files()}
-    assert {"builder.py", "rootfs.py", "recipes.py", "finish.sh", "image.sh", "harness-keys", "sshd_config"} <= told
+@pytest.mark.parametrize(
+    "changed", ["finish.sh", "image.sh", "root/usr/local/sbin/harness-keys", "root/etc/ssh/sshd_config"]
+)
+def test_a_changed_file_of_the_build_gives_another_digest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    recipe = boxes.recipe("debian-12")
+    before = cache_module.digest(recipe)
+    copy = shutil.copytree(recipes.folder(), tmp_path / "recipes")
+    monkeypatch.setattr(rootfs, "folder", lambda: copy)
+    assert cache_module.digest(recipe) == before
+    (copy / changed).write_text("other")
+    assert cache_module.digest(recipe) != before
 
 
-def test_verify_says_nothing_about_a_box_that_is_what_it_was() -> None:
+@pytest.mark.parametrize("constant", ["BASE_PACKAGES", "LEFT_OUT", "COMMAND_LINE"])
+def test_a_changed_setting_of_the_build_gives_another_digest(monkeypatch: pytest.MonkeyPatch, constant: str) -> None:
+    recipe = boxes.recipe("debian-12")
+    before = cache_module.digest(recipe)
+    value = "other" if constant == "COMMAND_LINE" else ("other",)
+    monkeypatch.setattr(recipes if constant == "BASE_PACKAGES" else rootfs, constant, value)
+    assert cache_module.digest(recipe) != before
+
+
+def test_verify_finds_no_problem_in_an_unchanged_box() -> None:
     put()
     assert boxes.verify("debian-12") == []
 
 
-def test_verify_names_the_file_that_changed_and_the_one_that_is_gone() -> None:
+def test_verify_names_the_changed_file_and_the_missing_one() -> None:
     box = put()
     box.image.write_bytes(b"other")
     box.vmlinuz.unlink()
@@ -80,7 +99,7 @@ def test_verify_names_the_file_that_changed_and_the_one_that_is_gone() -> None:
     assert missing == f"{box.vmlinuz} is missing"
 
 
-def test_verify_of_a_box_that_is_not_there_says_which_are() -> None:
+def test_verify_of_an_unknown_box_names_the_boxes_in_the_cache() -> None:
     put()
     with pytest.raises(BoxError) as caught:
         boxes.verify("debian-13")
@@ -95,16 +114,16 @@ def test_rm_removes_every_digest_of_a_name_and_nothing_else() -> None:
     removed = boxes.rm("debian-12", forgotten.append)
     assert {box.digest for box in forgotten} == {box.digest for box in removed}
     assert len(removed) == 2
-    assert [listed.box for listed in boxes.ls()] == [kept]
+    assert [cached.box for cached in boxes.ls()] == [kept]
 
 
-def test_ls_tells_whether_a_box_is_what_the_recipe_would_give_today() -> None:
+def test_ls_shows_whether_the_recipe_gives_the_same_box_today() -> None:
     put("debian-12")
     put("debian-12", "0" * 64)
-    assert sorted(listed.current for listed in boxes.ls()) == [False, True]
+    assert sorted(cached.current for cached in boxes.ls()) == [False, True]
 
 
-def test_a_description_of_nonsense_is_refused_with_its_place() -> None:
+def test_a_damaged_manifest_is_refused_with_its_path() -> None:
     box = put()
     (box.folder / "box.json").write_text("{", encoding="utf-8")
     with pytest.raises(BoxError) as caught:
@@ -116,8 +135,8 @@ def test_two_digests_of_one_recipe_have_different_names_in_vagrant() -> None:
     assert put("debian-12").vagrant_name != put("debian-12", "0" * 64).vagrant_name
 
 
-def test_what_a_killed_build_left_is_swept_and_what_a_live_one_works_in_is_kept(tmp_path: Path) -> None:
-    dead, uid = 2**22 + 1, os.getuid()  # beyond the largest process number there can be
+def test_sweep_removes_the_folders_of_killed_builds_and_keeps_those_of_live_ones(tmp_path: Path) -> None:
+    dead, uid = 2**22 + 1, os.getuid()  # larger than any process id
     gone = [tmp_path / f"harness-box-{uid}-{dead}-abc", cache_module.root() / f".new-0123456789ab-{dead}-abc"]
     kept = [
         tmp_path / f"harness-box-{uid}-{os.getpid()}-abc",
@@ -129,7 +148,7 @@ def test_what_a_killed_build_left_is_swept_and_what_a_live_one_works_in_is_kept(
     assert [folder.exists() for folder in (*gone, *kept)] == [False, False, True, True]
 
 
-def test_too_little_disk_space_is_said_before_anything_is_fetched(tmp_path: Path) -> None:
+def test_too_little_disk_space_is_an_error_that_names_the_folder_and_the_free_space(tmp_path: Path) -> None:
     free_mb = shutil.disk_usage(tmp_path).free / 1e6
     with pytest.raises(HostError) as caught:
         builder.check_space(tmp_path, int(free_mb) + 100_000)
@@ -151,12 +170,12 @@ def test_a_build_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: p
         boxes.build(recipe, Silent())
     assert "E: the suite cannot be reached" in caught.value.what
     assert "suite cannot be reached" in Path(str(caught.value.log)).read_text(encoding="utf-8")
-    assert cache_module.find("debian-12", cache_module.digest(recipe)) is None
+    assert cache_module.find(cache_module.digest(recipe)) is None
     assert list(tmp_path.glob("harness-box-*")) == []
     assert list(cache_module.root().glob(".new-*")) == []
 
 
-def test_the_description_names_every_part_with_its_hash() -> None:
+def test_the_manifest_has_the_hash_of_every_part() -> None:
     box = put()
     parts = json.loads((box.folder / "box.json").read_text(encoding="utf-8"))["parts"]
     assert parts == {name: sha256(box.folder / name) for name in (*cache_module.PARTS, "box.img")}

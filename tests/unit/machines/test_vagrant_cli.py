@@ -11,7 +11,7 @@ import waiting
 from harness import processes
 from harness.errors import HostError, MachineError
 from harness.machines import vagrant_cli
-from harness.machines.vagrant_cli import BoundedVagrant
+from harness.machines.vagrant_cli import VagrantCli
 
 
 @pytest.fixture
@@ -27,8 +27,8 @@ def fake_vagrant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def bounded(folder: Path) -> BoundedVagrant:
-    return BoundedVagrant(folder / "settings.json", folder / "dotfile", folder / "vagrant.log")
+def vagrant_in(folder: Path) -> VagrantCli:
+    return VagrantCli(folder / "settings.json", folder / "dotfile", folder / "vagrant.log")
 
 
 def test_a_program_that_ends_in_time_gives_its_exit_code_and_all_it_said(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_output_that_is_no_text_is_read_all_the_same() -> None:
 def test_a_failing_vagrant_raises_with_its_reason_and_its_log(fake_vagrant: Path) -> None:
     (fake_vagrant / "does").write_text("echo '==> vm: Starting domain.'; echo 'The box is damaged.'; exit 1\n")
     with pytest.raises(MachineError) as caught:
-        bounded(fake_vagrant).up(provider="libvirt")
+        vagrant_in(fake_vagrant).up("libvirt", limit_s=60)
     assert caught.value.what == "`vagrant up` ended with 1: The box is damaged."
     assert caught.value.log == str(fake_vagrant / "vagrant.log")
     assert "Starting domain" in (fake_vagrant / "vagrant.log").read_text()
@@ -100,10 +100,8 @@ def test_a_failing_vagrant_raises_with_its_reason_and_its_log(fake_vagrant: Path
 
 def test_a_vagrant_that_hangs_is_ended_at_its_limit(fake_vagrant: Path) -> None:
     (fake_vagrant / "does").write_text("sleep 300\n")
-    vagrant = bounded(fake_vagrant)
-    vagrant.limit_s = 1.0
     with pytest.raises(MachineError, match="was not done after 1 s"):
-        vagrant.destroy()
+        vagrant_in(fake_vagrant).up("libvirt", limit_s=1.0)
 
 
 def test_vagrant_is_told_the_settings_and_the_folder_of_this_campaign_alone(
@@ -111,7 +109,7 @@ def test_vagrant_is_told_the_settings_and_the_folder_of_this_campaign_alone(
 ) -> None:
     monkeypatch.setenv("VAGRANT_DOTFILE_PATH", "/elsewhere")
     monkeypatch.setenv("VAGRANT_VAGRANTFILE", "Other")
-    bounded(fake_vagrant).up(provider="libvirt")
+    vagrant_in(fake_vagrant).up("libvirt", limit_s=60)
     told = dict(line.split("=", 1) for line in (fake_vagrant / "env").read_text().splitlines() if "=" in line)
     assert told["VAGRANT_DOTFILE_PATH"] == str(fake_vagrant / "dotfile")
     assert told["HARNESS_MACHINE_JSON"] == str(fake_vagrant / "settings.json")
@@ -126,3 +124,22 @@ def test_the_home_of_vagrant_with_its_plugins_stays_the_one_of_the_user(tmp_path
 def test_the_reason_is_what_vagrant_says_outside_its_progress_lines() -> None:
     output = "\x1b[0;31m==> vm: Creating domain\x1b[0m\n    vm: SSH address: 1.2.3.4\nName in use.\nChoose another.\n"
     assert vagrant_cli.reason(output) == "Name in use. Choose another."
+
+
+def test_every_command_is_the_one_that_vagrant_documents(fake_vagrant: Path) -> None:
+    vagrant = vagrant_in(fake_vagrant)
+    vagrant.up("libvirt", limit_s=60)
+    vagrant.box_add("harness/debian-12", fake_vagrant / "box.json", "libvirt")
+    vagrant.destroy()
+    assert (fake_vagrant / "calls").read_text().splitlines() == [
+        "up --provider=libvirt",
+        f"box add harness/debian-12 {fake_vagrant}/box.json --force --provider libvirt",
+        "destroy --force",
+    ]
+
+
+def test_ssh_options_are_read_without_quotes_and_without_warnings(fake_vagrant: Path) -> None:
+    config = '  User is old.\nHost guest\n  HostName 192.0.2.1\n  User vagrant\n  Port 22\n  IdentityFile "/a b/key"\n'
+    (fake_vagrant / "does").write_text(f"cat <<'END'\n{config}END\n")
+    options = vagrant_in(fake_vagrant).ssh_config()
+    assert options == {"HostName": "192.0.2.1", "User": "vagrant", "Port": "22", "IdentityFile": "/a b/key"}
