@@ -15,7 +15,7 @@ EXIT_HOST = 3  # this host lacks something; `harness doctor` says what
 EXIT_INTERRUPTED = 130
 
 
-class Told(BaseException):
+class ErrorDetails(BaseException):
     """What every error here tells.
 
     `what` is one sentence; `where` a place (`file:line:column`, a host, a step); `expected` what would have been
@@ -45,7 +45,7 @@ class Told(BaseException):
         return "\n".join(lines)
 
 
-class HarnessError(Told, Exception):
+class HarnessError(ErrorDetails, Exception):
     """Something a user can act on."""
 
 
@@ -119,7 +119,7 @@ class ModelError(HarnessError):
     """A predictor could not be trained or scored."""
 
 
-class Interrupted(Told):
+class Interrupted(ErrorDetails):
     """A person or the system asked to stop; what was recorded stays.
 
     Like KeyboardInterrupt no Exception: it is raised wherever the program happens to be, and code that translates,

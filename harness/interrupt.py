@@ -1,4 +1,4 @@
-"""Being asked to stop: Ctrl-C, SIGTERM and a closed terminal all become one exception."""
+"""Stop signals: Ctrl-C, SIGTERM and a closed terminal all become one exception."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def stop_signals_raise() -> Iterator[None]:
-    """Raise Interrupted at the first SIGINT, SIGTERM or SIGHUP; later ones are not heard.
+    """Raise Interrupted at the first SIGINT, SIGTERM or SIGHUP; ignore later ones.
 
-    Once asked to stop, the clean-up is under way and bounded in time; ending it early would leave a machine behind.
+    After the first signal the clean-up is under way, and it has a time limit. Ending it early would leave a machine up.
     """
-    heard: list[int] = []
+    received: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        if heard:
+        if received:
             return
-        heard.append(number)
+        received.append(number)
         raise Interrupted(
             f"stopped by {signal.Signals(number).name}",
             hint="go on from here with `harness run --resume`; what was recorded stays",
         )
 
-    numbers = [number for number in STOP_SIGNALS if not _left_alone(number)]
+    numbers = [number for number in STOP_SIGNALS if not _ignored_by_nohup(number)]
     before = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield
@@ -38,24 +38,24 @@ def stop_signals_raise() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _left_alone(number: int) -> bool:
-    """Under `nohup`, the end of the terminal is not the end of the run."""
+def _ignored_by_nohup(number: int) -> bool:
+    """Whether `nohup` has made this process ignore the signal, so that it may outlive its terminal."""
     return number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN
 
 
 @contextmanager
-def unheard() -> Iterator[None]:
-    """Put off a stop signal until what is inside is over: a clean-up that is bounded in time.
+def defer_stop_signals() -> Iterator[None]:
+    """Handle a stop signal only after the block, which is a clean-up with a time limit.
 
-    The signals are caught rather than ignored, because programs that are started inside would inherit that, and could
-    then not be ended when they are late.
+    The signals are caught rather than ignored, because programs that the block starts would inherit ignored signals
+    and could then not be ended when they are late.
     """
-    heard: list[int] = []
-    before = {number: signal.signal(number, lambda number, _frame: heard.append(number)) for number in STOP_SIGNALS}
+    received: list[int] = []
+    before = {number: signal.signal(number, lambda number, _frame: received.append(number)) for number in STOP_SIGNALS}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if heard:
-        signal.raise_signal(heard[0])
+    if received:
+        signal.raise_signal(received[0])

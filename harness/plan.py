@@ -44,7 +44,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Row:
+class PlanRow:
     """One line of a printed plan; `estimate_s` leaves the machine's own start out."""
 
     name: str
@@ -88,10 +88,10 @@ def by_machine(planned: Sequence[Trial]) -> list[list[Trial]]:
     return [list(group) for _, group in groupby(planned, key=lambda trial: trial.machine)]
 
 
-def describe(planned: Sequence[Trial]) -> list[Row]:
+def describe(planned: Sequence[Trial]) -> list[PlanRow]:
     """The plan as rows to print."""
     return [
-        Row(
+        PlanRow(
             trial.name,
             trial.arm.name,
             trial.repetition,

@@ -1,6 +1,6 @@
-"""Run a program with a deadline, in a process group of its own, and let nothing of it live on.
+"""Run a program with a time limit, in a process group of its own, so that none of its processes outlives it.
 
-Neither `mmdebstrap` nor `vagrant` bounds its own time. A program started here is killed by its group's id when its
+Neither `mmdebstrap` nor `vagrant` limits its own time. A program started here is killed by its group's id when its
 limit is reached or when the caller is interrupted, and gets SIGTERM from the kernel when this process dies (Linux,
 PR_SET_PDEATHSIG through `setpriv`), so that even a SIGKILL leaves no half-working child behind.
 """
@@ -25,8 +25,8 @@ GRACE_S = 10.0  # between SIGTERM and SIGKILL
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a program ended: `exit_code` (negative: the signal that ended it), what it said, how long it took."""
+class ProcessResult:
+    """How a program ended: `exit_code` (negative: the signal that ended it), its output, and how long it took."""
 
     argv: tuple[str, ...]
     exit_code: int
@@ -49,41 +49,41 @@ def run(
     on_line: Callable[[str], None] | None = None,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
-) -> Ended:
+) -> ProcessResult:
     """Run `argv` to its end or its limit; standard output and error are read together, line by line.
 
-    The limit is `timeout_s` in all, and `quiet_s` without a line of output. Every line is appended to `log` and handed
-    to `on_line`. Raises HostError when the program does not exist; a failing or late program raises nothing: look at
-    the `Ended`.
+    The limit is `timeout_s` in total, and `quiet_s` without a line of output. Every line is appended to `log` and
+    passed to `on_line`. Raises HostError when the program does not exist. A program that fails or is late raises
+    nothing; the result says so.
     """
     started = time.monotonic()
     child = _start(argv, env, cwd)
     watchdog = _Watchdog(child, timeout_s, quiet_s)
     watchdog.start()
     try:
-        output = _pump(child, log, watchdog.heard, on_line)
+        output = _read_output(child, log, watchdog.note_output, on_line)
         exit_code = child.wait()
     finally:
         watchdog.done.set()
         stop(child)
-    return Ended(tuple(argv), exit_code, output, time.monotonic() - started, watchdog.fired)
+    return ProcessResult(tuple(argv), exit_code, output, time.monotonic() - started, watchdog.fired)
 
 
 class _Watchdog(threading.Thread):
-    """Ends a program's whole group when its time is up, so that nobody keeps the pipe open."""
+    """Ends a program's whole group when its time is up, so that no process keeps the pipe open."""
 
     def __init__(self, child: subprocess.Popen[str], timeout_s: float, quiet_s: float | None) -> None:
         super().__init__(daemon=True)
         self.child, self.timeout_s, self.quiet_s = child, timeout_s, quiet_s
         self.done, self.fired = threading.Event(), False
-        self._began = self._heard_at = time.monotonic()
+        self._began = self._last_output = time.monotonic()
 
-    def heard(self) -> None:
-        """The program said something."""
-        self._heard_at = time.monotonic()
+    def note_output(self) -> None:
+        """Restart the `quiet_s` limit: the program printed a line."""
+        self._last_output = time.monotonic()
 
     def run(self) -> None:
-        """Wait for the end, or bring it about."""
+        """Wait until the program has ended; end it when its limit is reached."""
         while not self.done.wait(self._left()):
             if self._left() <= 0.0:
                 self.fired = True
@@ -94,17 +94,17 @@ class _Watchdog(threading.Thread):
 
     def _left(self) -> float:
         now = time.monotonic()
-        ends = [self._began + self.timeout_s] + ([self._heard_at + self.quiet_s] if self.quiet_s else [])
+        ends = [self._began + self.timeout_s] + ([self._last_output + self.quiet_s] if self.quiet_s else [])
         return max(0.0, min(ends) - now)
 
 
 def stop(child: subprocess.Popen[str], grace_s: float = GRACE_S) -> None:
-    """End a program and all of its group: SIGTERM, then SIGKILL after `grace_s`. Safe when it has ended."""
+    """End a program and its whole group: SIGTERM, then SIGKILL after `grace_s`. Safe when it has ended."""
     if child.poll() is None:
         _signal_group(child.pid, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             child.wait(timeout=grace_s)
-        _signal_group(child.pid, signal.SIGKILL)  # it, or those of its group that did not end with it
+        _signal_group(child.pid, signal.SIGKILL)  # also the processes of its group that ignored SIGTERM
         child.wait()
     if child.stdout:
         child.stdout.close()
@@ -127,16 +127,19 @@ def _start(argv: Sequence[str], env: Mapping[str, str] | None, cwd: Path | None)
     )
 
 
-def _pump(
-    child: subprocess.Popen[str], log: Path | None, heard: Callable[[], None], on_line: Callable[[str], None] | None
+def _read_output(
+    child: subprocess.Popen[str],
+    log: Path | None,
+    on_output: Callable[[], None],
+    on_line: Callable[[str], None] | None,
 ) -> str:
     assert child.stdout is not None
-    kept: list[str] = []
+    lines: list[str] = []
     sink: IO[str] | None = log.open("a", encoding="utf-8") if log else None
     try:
         for line in child.stdout:
-            heard()
-            kept.append(line)
+            on_output()
+            lines.append(line)
             if sink:
                 sink.write(line)
                 sink.flush()
@@ -145,7 +148,7 @@ def _pump(
     finally:
         if sink:
             sink.close()
-    return "".join(kept)
+    return "".join(lines)
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:

@@ -1,4 +1,4 @@
-"""How long work tells whoever watches what it is doing."""
+"""Progress: what long work calls while it runs, and what shows it."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from typing import Protocol
 
 
 class Watcher(Protocol):
-    """Receives what a long step is doing; must be cheap and must never raise."""
+    """Receives the progress of one long step; its methods must be cheap and must never raise."""
 
     def note(self, text: str) -> None:
-        """One short line: what is happening now."""
+        """Take one short line about what is happening now."""
 
     def advance(self, done: float, total: float | None) -> None:
-        """How far it is, in any unit; `total` is None while it is unknown."""
+        """Take how much is done, in any unit; `total` is None while it is unknown."""
 
 
 class View(Protocol):
-    """What a campaign shows itself through: a terminal, plain lines, JSON lines, or nothing."""
+    """Shows a campaign: a live terminal, plain lines, JSON lines, or nothing."""
 
     def step(self, name: str, title: str) -> AbstractContextManager[Watcher]:
-        """One step that takes time; the context ends when the step does, and an exception marks it failed."""
+        """Show one step for as long as the context is open; an exception marks it failed."""
 
     def say(self, kind: str, text: str) -> None:
-        """One fact worth keeping on the screen; `kind` is info, warn or good."""
+        """Show one line that stays on the screen; `kind` is info, warn or good."""
 
 
-class Silent:
-    """A watcher that watches nothing."""
+class SilentWatcher:
+    """A watcher that drops all progress."""
 
     def note(self, text: str) -> None:
-        """Drop it."""
+        """Drop the line."""
 
     def advance(self, done: float, total: float | None) -> None:
-        """Drop it."""
+        """Drop the progress."""

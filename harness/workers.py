@@ -1,8 +1,8 @@
-"""Where work is spread: local processes, one thread each.
+"""Jobs in local worker processes, one thread each.
 
-Two torch threads on a busy two-core machine are slower than two processes with one thread, so seeds and predictors
-are spread over processes. A worker that is killed ends the whole spread with an error instead of a hang, and a parent
-that is killed takes its workers with it.
+Two torch threads on a busy two-core machine are slower than two processes with one thread each, so every model is
+trained in a process. If a worker is killed, the call ends with an error instead of a hang; if the parent is killed, its
+workers end with it.
 """
 
 from __future__ import annotations
@@ -19,52 +19,52 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 from harness.errors import ModelError
-from harness.interrupt import unheard
+from harness.interrupt import defer_stop_signals
 
 Job = TypeVar("Job")
 Answer = TypeVar("Answer")
 Report = Callable[[float, "float | None", str], None]
 
 PR_SET_PDEATHSIG = 1
-OF_THE_TERMINAL = (signal.SIGINT, signal.SIGHUP)  # it sends Ctrl-C, and its own end, to every process
+TERMINAL_SIGNALS = (signal.SIGINT, signal.SIGHUP)  # Ctrl-C and a closed terminal reach every process of the group
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
-_outbox: Any = None  # in a worker: the pipe into which its progress goes, and whose turn it is to write there
+_outbox: Any = None  # in a worker: the pipe for its progress, and the lock to hold while it writes there
 
 
-def spread(
+def run_in_processes(
     jobs: Iterable[tuple[str, Job]],
     work: Callable[[Job, Report], Answer],
     *,
-    workers: int | None = None,
-    heard: Callable[[str, float, float | None, str], None] = lambda *_: None,
+    processes: int | None = None,
+    on_progress: Callable[[str, float, float | None, str], None] = lambda *_: None,
 ) -> Iterator[tuple[str, Answer | BaseException]]:
-    """Yield `(name, answer or exception)` of each job as it ends.
+    """Yield `(name, answer or exception)` of each job as it ends; `processes` is one for each CPU by default.
 
-    `work(job, report)` runs in a worker process and must be importable; `report(done, total, note)` reaches
-    `heard(name, done, total, note)` here. An exception of one job is yielded and does not end the others. Leaving the
-    iterator early ends the workers. Raises ModelError when a worker process dies, and what `heard` raises.
+    `work(job, report)` runs in a worker process and must be importable; each `report(done, total, note)` there calls
+    `on_progress(name, done, total, note)` here. An exception of one job is yielded and does not end the others. Leaving
+    the iterator early ends the workers. Raises ModelError when a worker process dies, and what `on_progress` raises.
     """
     named = list(jobs)
     if not named:
         return
     context = multiprocessing.get_context("spawn")
-    turn = context.Lock()  # first of all: it starts multiprocessing's own helper, which ends with SIGINT unblocked
-    with ExitStack() as to_leave:
-        with _put_off():
-            to_leave.enter_context(_single_threaded_children())
-            inbox, outbox = map(to_leave.enter_context, context.Pipe(duplex=False))
-            to_leave.enter_context(_listening(inbox, heard))
-            told = ((outbox, turn), os.getpid())
-            pool = ProcessPoolExecutor(workers or os.cpu_count() or 1, context, _set_up_worker, told)
-            to_leave.callback(_end, pool)
+    turn = context.Lock()  # made first: it starts multiprocessing's own helper, which ends with SIGINT unblocked
+    with ExitStack() as cleanup:
+        with _terminal_signals_blocked():
+            cleanup.enter_context(_single_threaded_children())
+            inbox, outbox = map(cleanup.enter_context, context.Pipe(duplex=False))
+            cleanup.enter_context(_reading_progress(inbox, on_progress))
+            setup = ((outbox, turn), os.getpid())
+            pool = ProcessPoolExecutor(processes or os.cpu_count() or 1, context, _set_up_worker, setup)
+            cleanup.callback(_end, pool)
             pending = {pool.submit(_call, name, work, job): name for name, job in named}
         yield from _as_they_end(pending)
 
 
 def _as_they_end(pending: dict[Future[Any], str]) -> Iterator[tuple[str, Any]]:
     while pending:
-        ended, _ = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)  # short: Ctrl-C is heard between waits
+        ended, _ = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)  # short: Ctrl-C is handled between waits
         for future in ended:
             name = pending.pop(future)
             error = future.exception()
@@ -81,7 +81,7 @@ def _as_they_end(pending: dict[Future[Any], str]) -> Iterator[tuple[str, Any]]:
 def _call(name: str, work: Callable[[Any, Report], Any], job: Any) -> Any:
     def report(done: float, total: float | None, note: str) -> None:
         outbox, turn = _outbox
-        with turn:  # written here and now, so that nothing is lost when this worker is ended after its answer
+        with turn:  # written at once, so that nothing is lost when this worker is ended after its answer
             outbox.send((name, done, total, note))
 
     return work(job, report)
@@ -90,22 +90,25 @@ def _call(name: str, work: Callable[[Any, Report], Any], job: Any) -> Any:
 def _set_up_worker(outbox: Any, parent: int) -> None:
     global _outbox
     _outbox = outbox
-    for number in OF_THE_TERMINAL:  # the parent decides
+    for number in TERMINAL_SIGNALS:  # the parent ends its workers
         signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, OF_THE_TERMINAL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, TERMINAL_SIGNALS)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the line above
+    if os.getppid() != parent:  # the parent died before the line above
         os._exit(1)
 
 
 @contextmanager
-def _put_off() -> Iterator[None]:
-    """Block a terminal's signals while workers are started, who inherit that until they are set up: one stopped in the
-    middle of its imports would print a traceback. Here, what came in the meantime is heard afterwards: a signal that is
-    blocked in this thread goes to another one, and is this one's to handle all the same."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, OF_THE_TERMINAL)
+def _terminal_signals_blocked() -> Iterator[None]:
+    """Block the terminal's signals while workers start; a signal that arrives meanwhile is handled afterwards.
+
+    Workers inherit the blocked signals until they are set up, because one that is stopped during its imports would
+    print a traceback. In this process, a signal that is blocked in this thread is delivered to another thread, and
+    Python would still run its handler in the main thread, so the handler is deferred too.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL_SIGNALS)
     try:
-        with unheard() if threading.current_thread() is threading.main_thread() else nullcontext():
+        with defer_stop_signals() if threading.current_thread() is threading.main_thread() else nullcontext():
             yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -123,31 +126,31 @@ def _single_threaded_children() -> Iterator[None]:
 
 
 @contextmanager
-def _listening(inbox: Any, heard: Callable[..., None]) -> Iterator[None]:
-    """Hand on what workers tell, all that they told before they ended included."""
-    stop, failed = threading.Event(), list[Exception]()
+def _reading_progress(inbox: Any, on_progress: Callable[..., None]) -> Iterator[None]:
+    """Pass every message in the pipe to `on_progress`, including the last ones of workers that have ended."""
+    stop, errors = threading.Event(), list[Exception]()
 
-    def listen() -> None:
-        while (told := inbox.poll(0.2)) or not stop.is_set():
-            if told:
-                hear(*inbox.recv())
+    def read() -> None:
+        while (waiting := inbox.poll(0.2)) or not stop.is_set():
+            if waiting:
+                deliver(*inbox.recv())
 
-    def hear(*told: Any) -> None:
+    def deliver(*message: Any) -> None:
         try:
-            if not failed:  # after that what comes is only taken out of the way of who tells it
-                heard(*told)
+            if not errors:  # after an error messages are only read, so that no worker waits on a full pipe
+                on_progress(*message)
         except Exception as error:
-            failed.append(error)
+            errors.append(error)
 
-    thread = threading.Thread(target=listen, name="progress", daemon=True)
+    thread = threading.Thread(target=read, name="progress", daemon=True)
     thread.start()
     try:
         yield
     finally:
         stop.set()
         thread.join()
-    if failed:
-        raise failed[0]
+    if errors:
+        raise errors[0]
 
 
 def _end(pool: ProcessPoolExecutor) -> None:

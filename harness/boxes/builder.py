@@ -135,7 +135,7 @@ def _reporter(watcher: Watcher) -> Callable[[str], None]:
     return report
 
 
-def _reason(ended: processes.Ended) -> str:
+def _reason(ended: processes.ProcessResult) -> str:
     """Return why a program failed: its first error line, else its first line."""
     if ended.timed_out:
         return f"not done after {ended.seconds:.0f} s"

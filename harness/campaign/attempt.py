@@ -36,7 +36,9 @@ class Attempt:
     detail: dict[str, Any]
 
 
-def make(host: Host, trial: Trial, folder: Path, number: int, machine: Mapping[str, Any], watcher: Watcher) -> Attempt:
+def carry_out(
+    host: Host, trial: Trial, folder: Path, number: int, machine: Mapping[str, Any], watcher: Watcher
+) -> Attempt:
     """Carry `trial` out on `host`, leaving everything in `folder`, trial.json last.
 
     `machine` holds the `kernel` and `cpus` that were found when it came up.

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from harness import plan, report
 from harness.campaign import training
-from harness.campaign.recorder import Recording, Tools
+from harness.campaign.recorder import Effects, Recorder
 from harness.campaign.steps import recorded_step
 from harness.errors import HarnessError, Interrupted
 from harness.interrupt import stop_signals_raise
@@ -49,10 +49,10 @@ class Campaign:
         *,
         keep: bool = False,
         workers: int | None = None,
-        tools: Tools | None = None,
+        effects: Effects | None = None,
     ) -> None:
         self._experiment, self._folder, self._view = experiment, folder, view
-        self._keep, self._workers, self._tools = keep, workers, tools
+        self._keep, self._workers, self._effects = keep, workers, effects
 
     def run(self) -> Outcome:
         """Carry the campaign out.
@@ -71,7 +71,7 @@ class Campaign:
         return Outcome(tuple(unusable), tuple(failed), page)
 
     def _record(self, trials: list[Trial]) -> list[str]:
-        recording = Recording(self._folder, self._view, keep=self._keep, tools=self._tools)
+        recording = Recorder(self._folder, self._view, keep=self._keep, effects=self._effects)
         recording.clear()
         for group in plan.by_machine(trials):
             recording.record(group)

@@ -14,13 +14,13 @@ from harness import boxes, machines
 from harness.boxes import Box
 from harness.campaign import attempt
 from harness.campaign.attempt import Attempt
-from harness.campaign.steps import recorded_step
+from harness.campaign.steps import files_of, recorded_step
 from harness.campaign.verdict import Verdict
 from harness.errors import GuestError, HostError, RemoteError, TraceError, TrialError, VerdictError
 from harness.guest import provision
 from harness.guest.provision import ProvisionReport
 from harness.guest.remote import Host
-from harness.interrupt import unheard
+from harness.interrupt import defer_stop_signals
 from harness.machines import Machine
 from harness.plan import Trial
 from harness.progress import View, Watcher
@@ -31,7 +31,7 @@ ROLES = ("perf",)  # what every trial needs, whatever its load
 
 
 @dataclass(frozen=True)
-class Ready:
+class RunningMachine:
     """A machine that is up: where to reach it, which box it runs, and what it turned out to be."""
 
     machine: Machine
@@ -41,7 +41,7 @@ class Ready:
 
 
 @dataclass(frozen=True)
-class Tools:
+class Effects:
     """What acts on the world; a test puts fakes in their place."""
 
     box: Callable[[str, Watcher], Box | str] = lambda name, watcher: boxes.build(boxes.recipe(name), watcher)
@@ -49,15 +49,15 @@ class Tools:
         spec.provider
     ](spec, box, place, name)
     provision: Callable[..., ProvisionReport] = provision.apply
-    attempt: Callable[..., Attempt] = attempt.make
+    attempt: Callable[..., Attempt] = attempt.carry_out
 
 
-class Recording:
+class Recorder:
     """Records what is missing of a group of trials that share one machine."""
 
-    def __init__(self, folder: RunFolder, view: View, *, keep: bool = False, tools: Tools | None = None) -> None:
+    def __init__(self, folder: RunFolder, view: View, *, keep: bool = False, effects: Effects | None = None) -> None:
         self._folder, self._view, self._keep = folder, view, keep
-        self._tools = tools or Tools()
+        self._effects = effects or Effects()
 
     def clear(self) -> None:
         """Take away the machines of this run folder that a killed process left up: nothing may still need them."""
@@ -83,7 +83,7 @@ class Recording:
                 self._trial(ready, trial)
 
     @contextmanager
-    def _machine(self, spec: MachineSpec) -> Iterator[Ready]:
+    def _machine(self, spec: MachineSpec) -> Iterator[RunningMachine]:
         ready = self._up_or_fallback(spec)
         try:
             yield ready
@@ -93,14 +93,14 @@ class Recording:
             else:
                 self._take_down(ready)
 
-    def _take_down(self, ready: Ready) -> None:
+    def _take_down(self, ready: RunningMachine) -> None:
         """Also where that can be neither shown nor written down: the terminal is closed, the disk is full."""
-        with unheard(), ExitStack() as at_last:
+        with defer_stop_signals(), ExitStack() as at_last:
             at_last.callback(ready.machine.down)
             with recorded_step(self._folder, self._view, f"down:{ready.box}", "Take the machine down"):
                 at_last.pop_all().close()
 
-    def _up_or_fallback(self, spec: MachineSpec) -> Ready:
+    def _up_or_fallback(self, spec: MachineSpec) -> RunningMachine:
         """The box that was asked for, or the fallback, announced; a run that fell back once stays with it."""
         before = (self._folder.manifest.get("box") or {}).get("fallback_reason")
         if spec.fallback and before:
@@ -115,51 +115,51 @@ class Recording:
         self._warn(f"going on with the fallback {spec.fallback}, as the experiment allows")
         return self._up(spec, spec.fallback, reason)
 
-    def _up(self, spec: MachineSpec, name: str, fallback_reason: str | None) -> Ready:
+    def _up(self, spec: MachineSpec, name: str, fallback_reason: str | None) -> RunningMachine:
         box = self._box(name)
         known = {"name": name, "digest": box.digest, "kernel": box.kernel} if isinstance(box, Box) else {"name": name}
         self._folder.update(box={**known, "asked": spec.box, "fallback_reason": fallback_reason})
         used = spec.model_copy(update={"box": name, "fallback": None})
         place = self._folder.path / "machine" / name.replace("/", "-")
-        machine = self._tools.machine(used, box, place, "guest")
+        machine = self._effects.machine(used, box, place, "guest")
         try:
             with recorded_step(self._folder, self._view, f"up:{name}", f"Bring up {name}") as step:
                 hosts = machine.up(step.watcher)
                 step.detail.update(machine.facts())
             self._folder.update(machine=machine.facts())
         except BaseException:  # it may be up, and not be written down: stopped just then, or the disk is full
-            with unheard():
+            with defer_stop_signals():
                 machine.down()
             raise
-        return Ready(machine, hosts[0], name, machine.facts())
+        return RunningMachine(machine, hosts[0], name, machine.facts())
 
     def _box(self, name: str) -> Box | str:
         if "/" in name:  # a ready-made box, which Vagrant fetches itself
             return name
         with recorded_step(self._folder, self._view, f"box:{name}", f"Get the box {name}") as step:
-            box = self._tools.box(name, step.watcher)
+            box = self._effects.box(name, step.watcher)
             if isinstance(box, Box):
                 step.detail.update(
                     digest=box.digest, kernel=box.kernel, size_mb=round(box.path.stat().st_size / 1e6, 1)
                 )
         return box
 
-    def _provision(self, ready: Ready, trials: Sequence[Trial]) -> dict[str, str]:
+    def _provision(self, ready: RunningMachine, trials: Sequence[Trial]) -> dict[str, str]:
         """Install what the trials need; returns the packages that are installed, with their versions."""
         roles = list(dict.fromkeys([*ROLES, *(role for trial in trials for role in trial.load.roles)]))
         with recorded_step(self._folder, self._view, "provision", f"Install {', '.join(roles)}") as step:
-            done = self._tools.provision([ready.host], roles, self._folder.path / "machine", step.watcher)
+            done = self._effects.provision([ready.host], roles, self._folder.path / "machine", step.watcher)
             packages = done.packages.get(ready.host.name, {})
             step.detail.update(roles=roles, ok=done.ok, changed=done.changed, packages=packages, facts=done.facts)
         return packages
 
-    def _note_arms(self, trials: Sequence[Trial], ready: Ready, packages: dict[str, str]) -> None:
+    def _note_arms(self, trials: Sequence[Trial], ready: RunningMachine, packages: dict[str, str]) -> None:
         """Each arm keeps what it was recorded on: with several machines, the manifest's own entries are of the last."""
         before = self._folder.manifest
         on = {"box": before["box"], "machine": ready.facts, "packages": packages}
         self._folder.update(arms={**before.get("arms", {}), **{trial.arm.name: on for trial in trials}})
 
-    def _trial(self, ready: Ready, trial: Trial) -> None:
+    def _trial(self, ready: RunningMachine, trial: Trial) -> None:
         """Attempt the trial until it is usable, cannot get better, or its attempts are used up.
 
         Raises the last attempt's TrialError, RemoteError or TraceError: then something is wrong with the machine. What
@@ -182,12 +182,12 @@ class Recording:
             if not again:
                 return
 
-    def _attempt(self, ready: Ready, trial: Trial, number: int) -> Verdict:
+    def _attempt(self, ready: RunningMachine, trial: Trial, number: int) -> Verdict:
         self._set_aside(trial)
         place = self._folder.trial_dir(trial.name)
         title = f"Record {trial.name}" + (f", attempt {number}" if number > 1 else "")
         with suppress(VerdictError), recorded_step(self._folder, self._view, f"trial:{trial.name}", title) as step:
-            made = self._tools.attempt(ready.host, trial, place, number, ready.facts, step.watcher)
+            made = self._effects.attempt(ready.host, trial, place, number, ready.facts, step.watcher)
             step.outputs += files_of(place)
             step.detail.update(made.detail)
             if not made.verdict.ok:
@@ -208,11 +208,6 @@ class Recording:
     def _warn(self, text: str) -> None:
         self._folder.event("warning", text=text)
         self._view.say("warn", text)
-
-
-def files_of(folder: Path) -> list[Path]:
-    """The whole files below a folder, those still being written left out."""
-    return sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
 
 
 def _ssh(host: Host) -> str:

@@ -1,4 +1,4 @@
-"""One step of a campaign, shown while it works and written down when it ends."""
+"""One step of a campaign: shown while it runs, and recorded in the manifest when it ends."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from harness.store import RunFolder
 
 
 @dataclass
-class Step:
-    """What a step fills while it works: the files it leaves and what is worth reading in the manifest."""
+class StepRecord:
+    """What a step adds to the manifest: the files it wrote, and the details worth reading."""
 
     watcher: Watcher
     outputs: list[Path] = field(default_factory=list)
@@ -23,16 +23,21 @@ class Step:
 
 
 @contextmanager
-def recorded_step(folder: RunFolder, view: View, name: str, title: str) -> Iterator[Step]:
-    """Begin, show, and finish or fail the step `name`; its outputs are hashed into the manifest."""
+def recorded_step(folder: RunFolder, view: View, name: str, title: str) -> Iterator[StepRecord]:
+    """Begin the step `name`, show it, and finish or fail it; its outputs are hashed into the manifest."""
     started = time.monotonic()
     folder.begin(name)
     try:
         with view.step(name, title) as watcher:
-            step = Step(watcher)
+            step = StepRecord(watcher)
             yield step
         folder.finish(name, step.outputs, time.monotonic() - started, step.detail)
     except BaseException as error:
-        if not folder.done(name):  # stopped after that was written down, it is done all the same
+        if not folder.done(name):  # a signal may arrive after the step was recorded as done
             folder.fail(name, error)
         raise
+
+
+def files_of(folder: Path) -> list[Path]:
+    """List the complete files below a folder; temporary ones begin with a dot and are left out."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))

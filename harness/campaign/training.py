@@ -1,27 +1,28 @@
-"""The models of a campaign: every arm x predictor x seed that is not scored yet, spread over processes."""
+"""The models of a campaign: every arm x predictor x seed without scores, trained in several processes."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.campaign.steps import recorded_step
+from harness import workers
+from harness.campaign.steps import files_of, recorded_step
 from harness.plan import Trial
 from harness.progress import View, Watcher
 from harness.spec import Experiment
 from harness.store import RunFolder
-from harness.workers import Report, spread
 
 if TYPE_CHECKING:
     from model.jobs import Job
 
+QUICK = ("most_frequent", "markov")  # trained last, so that no long training is left over for one process
+
 
 @dataclass(frozen=True)
-class Fit:
-    """One model to be trained; `name` is its folder's name under `models/` and its step is `model:<name>`."""
+class PlannedModel:
+    """One model to train; `name` is its folder's name under `models/`."""
 
     name: str
     arm: str
@@ -29,123 +30,131 @@ class Fit:
 
     @property
     def step(self) -> str:
-        """Its name in the manifest."""
+        """Its step in the manifest."""
         return f"model:{self.name}"
 
 
 def train(
-    experiment: Experiment, folder: RunFolder, view: View, trials: Sequence[Trial], workers: int | None = None
+    experiment: Experiment, folder: RunFolder, view: View, trials: Sequence[Trial], processes: int | None = None
 ) -> list[str]:
-    """Train and score what is not done yet; returns the names of the models that failed.
+    """Train and score every model that is not done yet; return the names of those that failed.
 
-    Only recordings whose verdict is good are used. Raises ModelError (harness.errors) when a worker process dies.
+    Only recordings with a good verdict are used. Raises ModelError (harness.errors) when a worker process dies.
     """
     from model import jobs
 
-    wanted = fits(experiment, folder, trials)
-    for arm in sorted({fit.arm for fit in wanted if not fit.job.tables}):
+    planned = planned_models(experiment, folder, trials)
+    for arm in sorted({model.arm for model in planned if not model.job.tables}):
         view.say("warn", f"no models for {arm}: none of its trials may be used")
-    failed = [fit.name for fit in wanted if not fit.job.tables]
-    todo = [fit for fit in wanted if fit.job.tables and not (folder.done(fit.step) and jobs.done(fit.job))]
+    failed = [model.name for model in planned if not model.job.tables]
+    todo = [model for model in planned if model.job.tables and not (folder.done(model.step) and jobs.done(model.job))]
     if todo:
         with recorded_step(folder, view, "train", f"Train and score {len(todo)} models") as step:
-            failed += _train(todo, folder, view, step.watcher, workers)
+            failed += _train(todo, folder, view, step.watcher, processes)
     return failed
 
 
-def fits(experiment: Experiment, folder: RunFolder, trials: Sequence[Trial]) -> list[Fit]:
-    """Every model that the experiment asks for; one seed is enough where chance plays no part."""
+def planned_models(experiment: Experiment, folder: RunFolder, trials: Sequence[Trial]) -> list[PlannedModel]:
+    """List every model that the experiment asks for; a predictor without randomness is trained with one seed only."""
     from model.jobs import Job
     from model.predictors import find
 
-    made = []
+    planned = []
     arms = {trial.arm.name: trial.arm.experiment.model for trial in trials}
-    for arm, wanted in arms.items():
+    for arm, spec in arms.items():
         tables = tuple(folder.trial_dir(t.name) for t in trials if t.arm.name == arm and folder.done(f"trial:{t.name}"))
-        for predictor in wanted.predictors:
-            seeds = wanted.seeds if getattr(find(predictor), "seeded", True) else wanted.seeds[:1]
+        for predictor in spec.predictors:
+            seeds = spec.seeds if getattr(find(predictor), "seeded", True) else spec.seeds[:1]
             for seed in seeds:
                 name = f"{predictor}_s{seed}" if len(arms) == 1 else f"{arm}.{predictor}_s{seed}"
-                out = folder.path / "models" / name
-                params = wanted.params.get(predictor, {})
-                made.append(Fit(name, arm, Job(tables, predictor, seed, wanted.mark, wanted.split, out, params)))
-    return made
+                params = spec.params.get(predictor, {})
+                job = Job(tables, predictor, seed, spec.mark, spec.split, folder.model_dir(name), params)
+                planned.append(PlannedModel(name, arm, job))
+    return planned
 
 
-def work(job: Job, report: Report) -> dict[str, Any]:
-    """Runs in a worker process: what `model` says of its progress is passed on to the parent."""
+def run_jobs(
+    jobs: Sequence[tuple[str, Job]], view: View, watcher: Watcher, processes: int | None
+) -> Iterator[tuple[str, Mapping[str, Any] | BaseException, float]]:
+    """Train models in several processes; yield `(name, scores or error, seconds)` of each as it ends.
+
+    Raises ModelError when a worker process dies.
+    """
+    total = ProgressTotal(watcher, len(jobs))
+    for name, scores in workers.run_in_processes(jobs, run_job, processes=processes, on_progress=total.report):
+        total.finish(name)
+        if not isinstance(scores, BaseException):
+            _warn_of_earlier_training(view, name, scores)
+        yield name, scores, total.seconds(name)
+
+
+def run_job(job: Job, report: workers.Report) -> dict[str, Any]:
+    """Train and score one model. Runs in a worker process; `report` passes its progress to the parent."""
     from model import jobs
 
     return jobs.run(job, lambda note, done, total: report(done, total, note))
 
 
-def tell(view: View, name: str, scores: Mapping[str, Any]) -> None:
-    """Say it where a training went on from what an earlier one had kept, or left that aside."""
-    if after := scores.get("went_on_after_epoch"):
-        view.say("info", f"{name} went on after epoch {after} of a training that was cut short")
-    if reason := scores.get("training_set_aside"):
-        view.say("warn", f"{name} was trained from the start, what an earlier training kept being of no use: {reason}")
-
-
-def _train(todo: list[Fit], folder: RunFolder, view: View, watcher: Watcher, workers: int | None) -> list[str]:
-    left = {fit.name: fit for fit in todo}
-    for fit in todo:
-        folder.begin(fit.step)
-    try:
-        return _fit(left, folder, view, watcher, workers)
-    except BaseException as error:  # none of them is under way any more
-        for fit in left.values():
-            folder.fail(fit.step, error)
-        raise
-
-
-def _fit(left: dict[str, Fit], folder: RunFolder, view: View, watcher: Watcher, workers: int | None) -> list[str]:
-    """Train what is in `left`, taking out of it what is done or failed; returns the names of those that failed."""
-    todo, heard = list(left.values()), Heard(watcher, len(left))
-    failed: list[str] = []
-    longest_first = sorted(todo, key=lambda fit: fit.job.predictor in ("most_frequent", "markov"))
-    for name, answer in spread(
-        [(fit.name, fit.job) for fit in longest_first], work, workers=workers, heard=heard.progress
-    ):
-        heard.ended(name)
-        fit = left[name]
-        if isinstance(answer, BaseException):
-            failed.append(name)
-            folder.fail(fit.step, answer)
-            view.say("warn", f"{name} failed: {answer}")
-        else:
-            detail = {"arm": fit.arm, "predictor": fit.job.predictor, "seed": fit.job.seed}
-            folder.finish(fit.step, _files(Path(fit.job.out_dir)), heard.seconds(name), detail)
-            tell(view, name, answer)
-        del left[name]
-    return failed
-
-
-class Heard:
-    """Adds up the progress of all models."""
+class ProgressTotal:
+    """Adds up the progress of all models for one watcher."""
 
     def __init__(self, watcher: Watcher, count: int) -> None:
         self._watcher, self._count = watcher, count
         self._shares: dict[str, float] = {}
         self._began: dict[str, float] = {}
 
-    def progress(self, name: str, done: float, total: float | None, note: str) -> None:
-        """Take what one model's worker says."""
+    def report(self, name: str, done: float, total: float | None, note: str) -> None:
+        """Take the progress of one model."""
         self._began.setdefault(name, time.monotonic())
         if total:
             self._shares[name] = max(self._shares.get(name, 0.0), min(0.95, done / total))
         self._watcher.note(f"{name}: {note}")
         self._watcher.advance(sum(self._shares.values()), self._count)
 
-    def ended(self, name: str) -> None:
-        """One model is done, well or not."""
+    def finish(self, name: str) -> None:
+        """Count one model as done, whether it succeeded or failed."""
         self._shares[name] = 1.0
         self._watcher.advance(sum(self._shares.values()), self._count)
 
     def seconds(self, name: str) -> float:
-        """How long ago one model was first heard of."""
+        """Return the seconds since one model's first progress report."""
         return time.monotonic() - self._began.get(name, time.monotonic())
 
 
-def _files(out: Path) -> list[Path]:
-    return sorted(path for path in out.rglob("*") if path.is_file() and not path.name.startswith("."))
+def _train(
+    todo: list[PlannedModel], folder: RunFolder, view: View, watcher: Watcher, processes: int | None
+) -> list[str]:
+    """Train `todo` and record each model's step; return the names of the models that failed."""
+    unfinished = {model.name: model for model in todo}
+    failed = []
+    for model in todo:
+        folder.begin(model.step)
+    try:
+        ordered = sorted(todo, key=lambda model: model.job.predictor in QUICK)
+        jobs = [(model.name, model.job) for model in ordered]
+        for name, scores, seconds in run_jobs(jobs, view, watcher, processes):
+            if isinstance(scores, BaseException):
+                failed.append(name)
+                folder.fail(unfinished[name].step, scores)
+                view.say("warn", f"{name} failed: {scores}")
+            else:
+                _finish(unfinished[name], folder, seconds)
+            del unfinished[name]
+    except BaseException as error:  # no model stays "running"
+        for model in unfinished.values():
+            folder.fail(model.step, error)
+        raise
+    return failed
+
+
+def _finish(model: PlannedModel, folder: RunFolder, seconds: float) -> None:
+    detail = {"arm": model.arm, "predictor": model.job.predictor, "seed": model.job.seed}
+    folder.finish(model.step, files_of(model.job.out_dir), seconds, detail)
+
+
+def _warn_of_earlier_training(view: View, name: str, scores: Mapping[str, Any]) -> None:
+    """Show whether a training continued from what an earlier one had kept, or could not use it."""
+    if epoch := scores.get("went_on_after_epoch"):
+        view.say("info", f"{name} went on after epoch {epoch} of a training that was cut short")
+    if reason := scores.get("training_set_aside"):
+        view.say("warn", f"{name} was trained from the start, what an earlier training kept being of no use: {reason}")

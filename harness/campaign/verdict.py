@@ -35,7 +35,7 @@ class Quality(Protocol):
 
 
 @dataclass(frozen=True)
-class Check:
+class VerdictCheck:
     """One thing that was looked at. `why` says what a failure means and what to do; it is empty where all is well.
 
     `retryable`: another attempt may turn out better.
@@ -53,7 +53,7 @@ class Check:
 class Verdict:
     """All checks of one recording; it may be used when every one is met."""
 
-    checks: list[Check]
+    checks: list[VerdictCheck]
 
     @property
     def ok(self) -> bool:
@@ -61,7 +61,7 @@ class Verdict:
         return not self.failed
 
     @property
-    def failed(self) -> list[Check]:
+    def failed(self) -> list[VerdictCheck]:
         """The checks that were not met."""
         return [check for check in self.checks if not check.ok]
 
@@ -97,7 +97,7 @@ def judge(
     return Verdict(checks)
 
 
-def _machine(guest: Mapping[str, Any], expected: Mapping[str, Any]) -> Iterator[Check]:
+def _machine(guest: Mapping[str, Any], expected: Mapping[str, Any]) -> Iterator[VerdictCheck]:
     facts = guest.get("facts", {})
     for name in ("kernel", "cpus"):
         wanted, found = expected.get(name), facts.get(name)
@@ -113,7 +113,7 @@ def _machine(guest: Mapping[str, Any], expected: Mapping[str, Any]) -> Iterator[
 
 def _recording(
     guest: Mapping[str, Any], quality: Quality, limits: VerdictSpec, expected: Mapping[str, Any]
-) -> Iterator[Check]:
+) -> Iterator[VerdictCheck]:
     share = quality.span_ns / (expected["seconds"] * 1e9)
     yield _check("whole", not quality.truncated, not quality.truncated, True, "the recording was cut off")
     yield _check(
@@ -141,7 +141,7 @@ def _recording(
     yield _check("SSH connections", visitors == 0, visitors, 0, "somebody was logged in, which disturbs the scheduler")
 
 
-def _load(guest: Mapping[str, Any], limits: VerdictSpec, expected: Mapping[str, Any]) -> Iterator[Check]:
+def _load(guest: Mapping[str, Any], limits: VerdictSpec, expected: Mapping[str, Any]) -> Iterator[VerdictCheck]:
     state = guest.get("load", {}).get("ActiveState", "unknown")
     metrics, counts = guest.get("metrics", {}), expected["counts_requests"]
     ended_well = counts and _requests_lost(metrics) == 0 and metrics.get("requests_completed", 0) > 0
@@ -171,7 +171,7 @@ def _requests_lost(metrics: Mapping[str, Any]) -> int:
     return int(metrics.get("requests_failed", 0)) + int(metrics.get("responses_non_2xx", 0))
 
 
-def _shares(usage: Mapping[str, float], limits: VerdictSpec, expected: Mapping[str, Any]) -> Iterator[Check]:
+def _shares(usage: Mapping[str, float], limits: VerdictSpec, expected: Mapping[str, Any]) -> Iterator[VerdictCheck]:
     tracer, idle, sshd = _share(usage, TRACER), _share(usage, IDLE), _share(usage, SSHD)
     yield _check(
         "sshd share",
@@ -201,5 +201,5 @@ def _share(usage: Mapping[str, float], pattern: re.Pattern[str]) -> float:
     return float(sum(share for comm, share in usage.items() if pattern.fullmatch(comm)))
 
 
-def _check(name: str, ok: bool, value: Any, limit: Any, why: str, retryable: bool = True) -> Check:
-    return Check(name, ok, value, limit, "" if ok else why, retryable)
+def _check(name: str, ok: bool, value: Any, limit: Any, why: str, retryable: bool = True) -> VerdictCheck:
+    return VerdictCheck(name, ok, value, limit, "" if ok else why, retryable)

@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from harness.errors import EXIT_FAILED, EXIT_INTERRUPTED, HarnessError, HostError, Interrupted, Told
+from harness.errors import EXIT_FAILED, EXIT_INTERRUPTED, ErrorDetails, HarnessError, HostError, Interrupted
 from harness.paths import state_dir
 from harness.progress import View
 
@@ -51,7 +51,10 @@ class Output:
         """How long work is shown. Under --json it is not, unless the command speaks in JSON lines as it goes."""
         from harness.terminal import progress
 
-        shown, warned = cast(TextIO, progress.Lossy(sys.stdout)), cast(TextIO, progress.Lossy(sys.stderr))
+        shown, warned = (
+            cast(TextIO, progress.BestEffortStream(sys.stdout)),
+            cast(TextIO, progress.BestEffortStream(sys.stderr)),
+        )
         if self.as_json and json_lines:
             return progress.JsonView(shown)
         if self.quiet or self.as_json:
@@ -87,7 +90,7 @@ def handled(command: Command) -> Command:
     return wrapped  # type: ignore[return-value]
 
 
-def _print_error(error: Told, as_json: bool) -> None:
+def _print_error(error: ErrorDetails, as_json: bool) -> None:
     if as_json:
         told = {"what": error.what, "where": error.where, "expected": error.expected, "try": error.hint}
         event = {"event": "error", "type": type(error).__name__, **told, "log": error.log, "exit_code": error.exit_code}

@@ -124,19 +124,15 @@ def _answer(asked: Asked, found: Sequence[tuple[Scores, str | None, Path]], outp
 def _fit(jobs: Sequence[Job], workers: int | None, view: View) -> tuple[dict[str, Scores], list[str]]:
     """Scores by the name of the model's folder, and what became of those that failed."""
     from harness.campaign import training
-    from harness.workers import spread
 
     todo, scores = _left_to_do(jobs, view)
     failed: dict[str, str] = {}
     with view.step("train", f"Train and score {len(todo)} model{'s' if len(todo) != 1 else ''}") as watcher:
-        heard = training.Heard(watcher, len(todo))
-        for name, found in spread(todo, training.work, workers=workers, heard=heard.progress):
-            heard.ended(name)
+        for name, found, _ in training.run_jobs(todo, view, watcher, workers):
             if isinstance(found, BaseException):
                 failed[name] = str(found)
             else:
-                scores[name] = found
-                training.tell(view, name, found)
+                scores[name] = dict(found)
         if failed and not scores:
             raise ModelError("; ".join(_reasons(failed)))
     return scores, _reasons(failed)

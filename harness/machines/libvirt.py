@@ -31,7 +31,7 @@ class Service:
     output: str
 
 
-def virsh(*args: str, timeout_s: float = LIMIT_S) -> processes.Ended:
+def virsh(*args: str, timeout_s: float = LIMIT_S) -> processes.ProcessResult:
     """Run one virsh command; the result says whether it failed."""
     env = {**os.environ, "LC_ALL": "C.UTF-8"}
     return processes.run(["virsh", "-q", "-c", URI, *args], timeout_s=timeout_s, env=env)

@@ -16,7 +16,7 @@ from harness.boxes import Box, names, recipe
 from harness.errors import HostError, MachineError, RemoteError
 from harness.files import write_atomic
 from harness.guest.remote import Host
-from harness.interrupt import unheard
+from harness.interrupt import defer_stop_signals
 from harness.machines import box_install, hostkey, kvm, libvirt, registry, virtualbox
 from harness.machines.vagrant_cli import VagrantCli
 from harness.progress import Watcher
@@ -66,7 +66,7 @@ class VagrantMachine:
             host = self._start(watcher)
             self._check(host, watcher)
         except BaseException:
-            with unheard():
+            with defer_stop_signals():
                 self.down()
             raise
         return [host]

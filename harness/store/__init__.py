@@ -5,12 +5,12 @@ from __future__ import annotations
 from harness.store.folder import RunFolder
 from harness.store.manifest import SCHEMA_VERSION, STATES
 from harness.store.runs import find_runs, readable, resolve
-from harness.store.verify import Problem
+from harness.store.verify import FileProblem
 
 __all__ = [
     "SCHEMA_VERSION",
     "STATES",
-    "Problem",
+    "FileProblem",
     "RunFolder",
     "find_runs",
     "readable",

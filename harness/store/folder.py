@@ -125,7 +125,7 @@ class RunFolder:
             return False
         return all(self._has(path, digest) for path, digest in told["outputs"].items())
 
-    def verify(self) -> list[verify.Problem]:
+    def verify(self) -> list[verify.FileProblem]:
         """Read every file again and compare it with the manifest; also finds files that nobody wrote down."""
         return list(verify.problems(self.path, self._content))
 

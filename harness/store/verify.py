@@ -15,7 +15,7 @@ GUARDED = ("trials", "models", "report")
 
 
 @dataclass(frozen=True)
-class Problem:
+class FileProblem:
     """One file that is not as the manifest says: `kind` is missing, changed or extra."""
 
     path: str
@@ -34,10 +34,10 @@ def sha256(path: Path) -> str:
         raise StoreError(f"{path.name} cannot be read: {error.strerror or error}", where=str(path)) from error
 
 
-def problems(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Problem]:
+def problems(folder: Path, manifest: Mapping[str, Any]) -> Iterator[FileProblem]:
     """Re-check every hash. Files beside the outputs of a finished step that no step lists count as extra."""
     if text_sha256(manifest["spec_text"]) != manifest["spec_sha256"]:
-        yield Problem(NAME, "changed", "spec_text does not have the SHA-256 in spec_sha256")
+        yield FileProblem(NAME, "changed", "spec_text does not have the SHA-256 in spec_sha256")
     listed: set[str] = set()
     for name, step in manifest["steps"].items():
         listed.update(step["outputs"])
@@ -46,14 +46,14 @@ def problems(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Problem]:
     yield from _extra(folder, listed)
 
 
-def _output(file: Path, path: str, expected: str, step: str) -> Iterator[Problem]:
+def _output(file: Path, path: str, expected: str, step: str) -> Iterator[FileProblem]:
     if not file.is_file():
-        yield Problem(path, "missing", f"written by step {step}")
+        yield FileProblem(path, "missing", f"written by step {step}")
     elif (found := sha256(file)) != expected:
-        yield Problem(path, "changed", f"SHA-256 is {found[:12]}..., was {str(expected)[:12]}...")
+        yield FileProblem(path, "changed", f"SHA-256 is {found[:12]}..., was {str(expected)[:12]}...")
 
 
-def _extra(folder: Path, listed: set[str]) -> Iterator[Problem]:
+def _extra(folder: Path, listed: set[str]) -> Iterator[FileProblem]:
     homes = {Path(*Path(path).parts[:2]) if path.count("/") > 1 else Path(path).parent for path in listed}
     for home in sorted(homes):
         if not home.parts or home.parts[0] not in GUARDED:
@@ -61,4 +61,4 @@ def _extra(folder: Path, listed: set[str]) -> Iterator[Problem]:
         for file in sorted((folder / home).rglob("*")):
             path = file.relative_to(folder).as_posix()
             if file.is_file() and path not in listed:
-                yield Problem(path, "extra", "no finished step wrote it")
+                yield FileProblem(path, "extra", "no finished step wrote it")

@@ -23,7 +23,7 @@ SILENT_FOR_SECONDS = 15.0  # a plain log gets a line at least this often while a
 MARKS = {"info": "[dim]-[/]", "warn": "[yellow]![/]", "good": "[green]✓[/]"}
 
 
-class Lossy:
+class BestEffortStream:
     """A text stream whose reader may go away: a closed terminal or pipe must not end, or keep from its clean-up, a
     campaign that writes its whole story into the run folder."""
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from harness.doctor import HostCheck
     from harness.report.paired import Paired
     from harness.spec import Experiment
-    from harness.store import Problem, RunFolder
+    from harness.store import FileProblem, RunFolder
 
 STATES = {"done": "green", "failed": "red", "interrupted": "yellow", "running": "cyan"}
 
@@ -109,7 +109,7 @@ def _machines(manifest: Mapping[str, Any]) -> list[RenderableType]:
     return [table]
 
 
-def problems(folder: RunFolder, found: Sequence[Problem]) -> RenderableType:
+def problems(folder: RunFolder, found: Sequence[FileProblem]) -> RenderableType:
     """What `harness verify` found."""
     if not found:
         return f"{folder.path.name}: every file is as recorded"

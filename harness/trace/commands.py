@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from harness.progress import Silent, Watcher
+from harness.progress import SilentWatcher, Watcher
 from harness.trace.converter import ALL_TABLES, Converted
 from harness.trace.converter import convert as convert_recording
 from harness.trace.export import export as export_recording
@@ -60,7 +60,7 @@ def convert(
     watcher: Watcher | None = None,
 ) -> Converted:
     """Write every table of a recording as Parquet into `out_dir`. Raises TraceError."""
-    watcher = watcher or Silent()
+    watcher = watcher or SilentWatcher()
     watcher.note(f"reading {recording}")
     return convert_recording(
         recording, out_dir, tables=ALL_TABLES, strict=strict, formats_from=formats_from, on_progress=watcher.advance

@@ -12,7 +12,7 @@ from harness import machines
 from harness.errors import HarnessError, MachineError
 from harness.guest.remote import Host
 from harness.machines import Machine, VagrantMachine, registry
-from harness.progress import Silent, Watcher
+from harness.progress import SilentWatcher, Watcher
 from harness.spec import MachineSpec
 
 Make = Callable[[Path], Machine]
@@ -69,7 +69,7 @@ def test_facts_belong_to_the_caller(machine: Machine) -> None:
 def test_a_machine_comes_up_with_hosts_and_facts_and_can_do_so_again(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     for _ in range(2):
-        (host,) = bench.up(Silent())
+        (host,) = bench.up(SilentWatcher())
         assert (host.user, host.port) == ("vagrant", 22)
         assert {"accelerator", "cpus", "kernel"} <= set(bench.facts())
         bench.down()
@@ -106,7 +106,7 @@ def broken_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_vm_that_does_not_come_up_says_why_shows_its_last_words_and_leaves_nothing(broken_host: Path) -> None:
     folder = broken_host / "a run" / "machine"
     with pytest.raises(MachineError) as caught:
-        VagrantMachine(MachineSpec(box="debian-12", accelerator="tcg"), "a/b", folder, "vm").up(Silent())
+        VagrantMachine(MachineSpec(box="debian-12", accelerator="tcg"), "a/b", folder, "vm").up(SilentWatcher())
     assert "The box could not be found." in caught.value.what
     assert "Kernel panic" in str(caught.value.hint)
     assert caught.value.log == str(folder / "vagrant.log")
@@ -120,7 +120,7 @@ def test_a_host_without_libvirt_is_told_so_before_anything_is_made(broken_host: 
     (broken_host / "bin" / "virsh").write_text("#!/bin/sh\necho 'error: failed to connect to the hypervisor'; exit 1\n")
     folder = broken_host / "run" / "machine"
     with pytest.raises(HarnessError, match="libvirtd does not answer") as caught:
-        VagrantMachine(MachineSpec(box="debian-12", accelerator="tcg"), "a/b", folder, "vm").up(Silent())
+        VagrantMachine(MachineSpec(box="debian-12", accelerator="tcg"), "a/b", folder, "vm").up(SilentWatcher())
     assert caught.value.exit_code == 3
     assert not folder.exists()
 

@@ -13,7 +13,7 @@ from real_campaign import Smoke
 
 from harness import boxes
 from harness.guest import provision
-from harness.progress import Silent
+from harness.progress import SilentWatcher
 
 
 def test_a_stopped_run_exits_with_130_and_leaves_no_machine(smoke: Smoke) -> None:
@@ -85,7 +85,7 @@ def test_the_report_is_there_and_every_file_is_as_recorded(smoke: Smoke) -> None
 def test_provisioning_a_second_time_changes_nothing(smoke: Smoke, tmp_path: Path) -> None:
     told = smoke.folder.manifest["steps"]["provision"]["detail"]
     assert told["changed"] > 0
-    again = provision.apply([smoke.host], told["roles"], tmp_path, Silent())
+    again = provision.apply([smoke.host], told["roles"], tmp_path, SilentWatcher())
     assert (again.changed, again.failed) == (0, 0)
 
 

@@ -20,7 +20,7 @@ from harness.guest import provision
 from harness.guest import trial as carried
 from harness.machines import registry
 from harness.plan import Trial
-from harness.progress import Silent
+from harness.progress import SilentWatcher
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_perf_missing_in_the_guest_is_named(smoke: Smoke, trial: Trial, tmp_path
         host.run("mv $(command -v perf) /usr/bin/perf.away", timeout_s=240, sudo=True)
         try:
             with pytest.raises(TrialError, match=r"perf: no such program"):
-                attempt.make(host, trial, tmp_path / "t", 1, smoke.folder.manifest["machine"], Silent())
+                attempt.carry_out(host, trial, tmp_path / "t", 1, smoke.folder.manifest["machine"], SilentWatcher())
         finally:
             host.run("mv /usr/bin/perf.away /usr/bin/perf", timeout_s=240, sudo=True)
 
@@ -42,13 +42,13 @@ def test_perf_missing_in_the_guest_is_named(smoke: Smoke, trial: Trial, tmp_path
 def test_a_load_that_ends_too_soon_is_not_taken_for_a_trial(smoke: Smoke, trial: Trial, tmp_path: Path) -> None:
     short = plan.trials(spec.apply(trial.arm.experiment, {"load.requests": 30, "record.warmup_s": 3.0}))[0]
     with pytest.raises(TrialError, match="the load had ended before the recording began"):
-        attempt.make(smoke.host, short, tmp_path / "t", 1, smoke.folder.manifest["machine"], Silent())
+        attempt.carry_out(smoke.host, short, tmp_path / "t", 1, smoke.folder.manifest["machine"], SilentWatcher())
 
 
 def test_a_playbook_that_fails_names_the_task_and_what_the_guest_said(smoke: Smoke, tmp_path: Path) -> None:
     variables = {"packages_of_role": {"perf": ["no-such-package"]}}
     with pytest.raises(ProvisionError, match="no-such-package") as caught:
-        provision.apply([smoke.host], ["perf"], tmp_path, Silent(), variables)
+        provision.apply([smoke.host], ["perf"], tmp_path, SilentWatcher(), variables)
     assert "task [" in str(caught.value)
     assert Path(str(caught.value.log)).is_file()
 
@@ -85,7 +85,7 @@ def test_a_machine_that_dies_in_a_trial_is_an_error_within_its_deadline(
     longer = plan.trials(spec.apply(trial.arm.experiment, {"record.seconds": 30.0}))[0]
     with pytest.raises((TrialError, RemoteError)):
         carried.run(
-            smoke.host, longer, tmp_path / "t", Silent(), wanted=carried.expected(longer, None, 1), deadline_s=20
+            smoke.host, longer, tmp_path / "t", SilentWatcher(), wanted=carried.expected(longer, None, 1), deadline_s=20
         )
     kill.join()
     assert not (tmp_path / "t" / "perf.data").exists()

@@ -11,8 +11,8 @@ from locations import DATA
 
 from harness.campaign import attempt
 from harness.campaign.attempt import Attempt
-from harness.campaign.recorder import Tools
-from harness.campaign.verdict import Check, Verdict
+from harness.campaign.recorder import Effects
+from harness.campaign.verdict import Verdict, VerdictCheck
 from harness.errors import HarnessError
 from harness.guest.provision import ProvisionReport
 from harness.guest.remote import Host
@@ -29,9 +29,11 @@ BASE = {
     "trials": {"repeat": 2, "attempts": 2},
     "model": {"predictors": []},
 }
-GOOD = Verdict([Check("kernel", True, "6.1", "6.1")])
-BAD = Verdict([Check("lost events", False, 7, 0, "perf could not keep up")])
-HOPELESS = Verdict([Check("load at the end", False, "inactive", "active", "raise load.requests", retryable=False)])
+GOOD = Verdict([VerdictCheck("kernel", True, "6.1", "6.1")])
+BAD = Verdict([VerdictCheck("lost events", False, 7, 0, "perf could not keep up")])
+HOPELESS = Verdict(
+    [VerdictCheck("load at the end", False, "inactive", "active", "raise load.requests", retryable=False)]
+)
 
 
 @dataclass
@@ -43,8 +45,8 @@ class World:
     outcomes: list[Verdict | BaseException] = field(default_factory=list)
     up: set[str] = field(default_factory=set)
 
-    def tools(self) -> Tools:
-        return Tools(box=self._box, machine=self._machine, provision=self._provision, attempt=self._attempt)
+    def effects(self) -> Effects:
+        return Effects(box=self._box, machine=self._machine, provision=self._provision, attempt=self._attempt)
 
     def _box(self, name: str, watcher: Watcher) -> str:
         self.log.append(f"box {name}")

@@ -1,4 +1,4 @@
-"""What the workers of the engine's tests do; they import it by name."""
+"""Jobs for the tests of `harness.workers`; worker processes import them by name."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from harness.workers import Report
 
 
 def double(number: int, report: Report) -> int:
-    """Twice the number."""
+    """Return twice the number."""
     report(1, 2, f"doubling {number}")
     return 2 * number
 
 
 def fail_on_three(number: int, report: Report) -> int:
-    """Twice the number, unless it is three."""
+    """Return twice the number, or fail if it is three."""
     if number == 3:
         raise ValueError("three")
     return double(number, report)
 
 
-def tell_often(times: int, report: Report) -> int:
-    """Say so often that a pipe nobody empties is full."""
+def report_often(times: int, report: Report) -> int:
+    """Report so often that a pipe which nobody reads fills up."""
     for done in range(times):
         report(done, times, "x" * 100)
     return times
@@ -35,13 +35,13 @@ def die(number: int, report: Report) -> int:
     return number
 
 
-def tell_pid_and_sleep(path: str, report: Report) -> None:
-    """Leave the worker's pid behind and stay."""
+def write_pid_and_sleep(path: str, report: Report) -> None:
+    """Write the worker's pid to a file, then sleep."""
     with open(path, "w") as sink:
         sink.write(f"{os.getpid()}\n")
     time.sleep(300)
 
 
 def threads(_: int, report: Report) -> str:
-    """How many threads the numeric libraries were told to use."""
+    """Return the number of threads that the numeric libraries may use."""
     return os.environ["OMP_NUM_THREADS"]

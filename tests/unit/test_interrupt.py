@@ -10,7 +10,7 @@ import pytest
 import waiting
 
 from harness.errors import Interrupted
-from harness.interrupt import STOP_SIGNALS, stop_signals_raise, unheard
+from harness.interrupt import STOP_SIGNALS, defer_stop_signals, stop_signals_raise
 
 
 def send(number: int) -> None:
@@ -31,7 +31,7 @@ def test_code_that_handles_errors_does_not_take_a_stop_for_one() -> None:
 @pytest.mark.parametrize("number", STOP_SIGNALS)
 def test_a_stop_during_a_clean_up_is_heard_when_that_is_over(number: int) -> None:
     def work() -> None:
-        with unheard():
+        with defer_stop_signals():
             send(number)
             send(number)
             done.append("cleaned up")
@@ -45,7 +45,7 @@ def test_a_stop_during_a_clean_up_is_heard_when_that_is_over(number: int) -> Non
 
 def test_an_error_of_the_clean_up_itself_is_not_hidden_by_a_stop() -> None:
     def work() -> None:
-        with unheard():
+        with defer_stop_signals():
             send(signal.SIGINT)
             raise ValueError("still there")
 
@@ -54,7 +54,7 @@ def test_an_error_of_the_clean_up_itself_is_not_hidden_by_a_stop() -> None:
 
 
 def test_programs_started_in_a_clean_up_can_be_ended() -> None:
-    with unheard():
+    with defer_stop_signals():
         child = subprocess.Popen(["sleep", "300"])
     child.terminate()
     assert child.wait(timeout=waiting.LIMIT_S) == -signal.SIGTERM
@@ -64,6 +64,6 @@ def test_under_nohup_the_end_of_the_terminal_is_not_heard() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with stop_signals_raise():
         send(signal.SIGHUP)
-        with unheard():
+        with defer_stop_signals():
             send(signal.SIGHUP)
     assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN

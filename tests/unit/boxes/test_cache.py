@@ -15,7 +15,7 @@ from harness.boxes import cache as cache_module
 from harness.boxes.cache import Box
 from harness.errors import BoxError, HostError
 from harness.files import sha256
-from harness.progress import Silent
+from harness.progress import SilentWatcher
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +52,7 @@ def test_a_folder_without_its_manifest_does_not_count_as_a_box() -> None:
 
 def test_a_cached_box_is_used_without_building_anything() -> None:
     box = put()
-    assert boxes.build(boxes.recipe("debian-12"), Silent()) == box
+    assert boxes.build(boxes.recipe("debian-12"), SilentWatcher()) == box
 
 
 def test_a_changed_recipe_has_another_digest() -> None:
@@ -167,7 +167,7 @@ def test_a_build_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: p
         monkeypatch.setattr(builder, needed, 1)  # nothing is built
     recipe = boxes.recipe("debian-12")
     with pytest.raises(BoxError) as caught:
-        boxes.build(recipe, Silent())
+        boxes.build(recipe, SilentWatcher())
     assert "E: the suite cannot be reached" in caught.value.what
     assert "suite cannot be reached" in Path(str(caught.value.log)).read_text(encoding="utf-8")
     assert cache_module.find(cache_module.digest(recipe)) is None

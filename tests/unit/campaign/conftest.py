@@ -42,6 +42,6 @@ def start(tmp_path: Path, world: World) -> Callable[..., tuple[Campaign, RunFold
         asked = folder.experiment if folder else spec.from_dict({**BASE, **sections})
         place = folder or RunFolder.create(tmp_path / "runs", asked, ["harness", "run"])
         shown = view or PlainView((tmp_path / "screen.txt").open("a"))
-        return Campaign(asked, place, shown, keep=keep, tools=world.tools()), place
+        return Campaign(asked, place, shown, keep=keep, effects=world.effects()), place
 
     return make

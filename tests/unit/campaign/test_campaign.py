@@ -398,11 +398,11 @@ def test_the_ssh_command_of_a_kept_machine_works_in_a_folder_with_a_space(tmp_pa
 
 def test_a_stop_while_models_are_trained_leaves_none_under_way(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     def one_and_then_stop(*arguments: Any, **named: Any) -> Iterator[Any]:
-        yield next(iter(spread(*arguments, **named)))
+        yield next(iter(run_in_processes(*arguments, **named)))
         os.kill(os.getpid(), signal.SIGTERM)
 
-    spread = workers.spread
-    monkeypatch.setattr(workers, "spread", one_and_then_stop)
+    run_in_processes = workers.run_in_processes
+    monkeypatch.setattr(workers, "run_in_processes", one_and_then_stop)
     campaign, folder = start(model={"predictors": ["most_frequent", "markov"], "seeds": [0]})
     with pytest.raises(Interrupted):
         campaign.run()

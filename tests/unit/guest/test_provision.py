@@ -20,10 +20,10 @@ import waiting
 from harness.errors import ProvisionError, RemoteError
 from harness.guest import provision
 from harness.paths import data_dir
-from harness.progress import Silent
+from harness.progress import SilentWatcher
 
 
-class Notes(Silent):
+class Notes(SilentWatcher):
     """Remembers what it is told."""
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ def playbooks(tmp_path: Path):
 
 
 def apply(host, folder: Path, tmp_path: Path, **more):
-    watcher = more.pop("watcher", Silent())
+    watcher = more.pop("watcher", SilentWatcher())
     return provision.apply([host], more.pop("roles", ["perf"]), tmp_path / "work", watcher, playbook_dir=folder, **more)
 
 

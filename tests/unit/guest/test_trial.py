@@ -15,7 +15,7 @@ from harness.errors import RemoteError, TransientError, TrialError
 from harness.guest import trial
 from harness.guest.remote import Result
 from harness.loads import Load, NginxAb
-from harness.progress import Silent
+from harness.progress import SilentWatcher
 from harness.spec import RecordSpec
 
 FILES = {"perf.data": b"PERFILE2", "load.txt": b"Complete requests: 12\nFailed requests: 0\n", "perf.log": b""}
@@ -76,7 +76,7 @@ class FakeHost:
         self.connected = False
 
 
-class WatchedHost(Silent):
+class WatchedHost(SilentWatcher):
     """A watcher that looks, at every tick, whether somebody is connected."""
 
     def __init__(self, host: FakeHost) -> None:
@@ -98,7 +98,7 @@ def _poll_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 def carry_out(host: FakeHost, folder: Path, **more: Any) -> trial.TrialFiles:
     planned = Planned()
     wanted = trial.expected(planned, "6.1.0-x", 1)
-    return trial.run(host, planned, folder, more.pop("watcher", Silent()), wanted=wanted, **more)  # type: ignore[arg-type]
+    return trial.run(host, planned, folder, more.pop("watcher", SilentWatcher()), wanted=wanted, **more)  # type: ignore[arg-type]
 
 
 def test_a_trial_brings_back_its_files_and_what_the_load_measured(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_a_recording_that_changed_on_the_guest_is_refused_and_nothing_takes_its_
 
 
 def test_an_interrupt_stops_what_runs_on_the_guest(tmp_path: Path) -> None:
-    class Interrupting(Silent):
+    class Interrupting(SilentWatcher):
         def advance(self, done: float, total: float | None) -> None:
             raise KeyboardInterrupt
 

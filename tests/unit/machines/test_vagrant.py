@@ -14,7 +14,7 @@ from harness.guest.remote import Host
 from harness.interrupt import stop_signals_raise
 from harness.machines import vagrant
 from harness.machines.vagrant import VagrantMachine
-from harness.progress import Silent
+from harness.progress import SilentWatcher
 from harness.spec import MachineSpec
 
 
@@ -40,7 +40,7 @@ def test_a_stop_while_a_failed_machine_is_taken_away_waits_for_that(
     monkeypatch.setattr(VagrantMachine, "_start", fail)
     monkeypatch.setattr(VagrantMachine, "down", down)
     with stop_signals_raise(), pytest.raises(Interrupted):
-        machine.up(Silent())
+        machine.up(SilentWatcher())
     assert told == ["start", "down"]
 
 
@@ -55,7 +55,7 @@ def test_a_machine_that_cannot_be_reached_did_not_come_up(
     monkeypatch.setattr(VagrantMachine, "down", lambda _: None)
     monkeypatch.setattr(Host, "run", refuse)
     with pytest.raises(MachineError, match="connection refused"):
-        machine.up(Silent())
+        machine.up(SilentWatcher())
 
 
 def test_half_a_settings_file_is_nobodys(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TextIO, cast
 import pytest
 from rich.console import Console
 
-from harness.terminal.progress import JsonView, LiveView, Lossy, PlainView, QuietView, spell_seconds
+from harness.terminal.progress import BestEffortStream, JsonView, LiveView, PlainView, QuietView, spell_seconds
 
 
 def test_a_plain_log_says_when_a_step_began_how_it_went_and_how_long_it_took() -> None:
@@ -77,7 +77,7 @@ def test_a_reader_that_went_away_ends_no_work() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     lost = os.fdopen(writing, "w", buffering=1)
-    stream = cast(TextIO, Lossy(lost))
+    stream = cast(TextIO, BestEffortStream(lost))
     console = Console(file=stream, force_terminal=True, width=100)
     for view in (PlainView(stream), JsonView(stream), QuietView(stream), LiveView(console)):
         with view.step("x", "Build") as watcher:
