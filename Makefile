@@ -1,7 +1,7 @@
 # `make run` and `make test` set up everything they need; the other targets take the environment as it is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run test setup lint types unit contract browser e2e clean
+.PHONY: help run test setup build lint types unit contract browser e2e clean
 
 EXPERIMENT ?= experiments/nginx_ab.yaml
 MACHINE ?= debian-12
@@ -21,6 +21,9 @@ test: ## everything: lint, types, and all the tests, a real virtual machine incl
 
 setup: ## packages, Python environment, libvirt
 	@./setup.sh --tests
+
+build: ## compile the C of harness/trace/native again, after it was edited
+	.venv/bin/python hatch_build.py
 
 lint: ## style, import directions, shell scripts
 	.venv/bin/ruff check .

@@ -170,7 +170,7 @@ make_environment() {
     .venv/bin/pip install -qq --disable-pip-version-check -c constraints.txt -e "$extra"
 }
 
-fingerprint() { cat setup.sh pyproject.toml constraints.txt | sha256sum | cut -d ' ' -f 1; }
+fingerprint() { cat setup.sh pyproject.toml constraints.txt hatch_build.py harness/trace/native/*.[ch] | sha256sum | cut -d ' ' -f 1; }
 
 # Done before, with these very inputs, and libvirt is up: nothing to do.
 up_to_date() {

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from harness import boxes, paths, processes
 from harness.boxes import builder, cache, rootfs
-from harness.errors import HarnessError
+from harness.errors import HarnessError, HostError
 from harness.machines import kvm, libvirt
-from harness.trace import native
+from harness.trace.native import library
 
 SET_UP = "./setup.sh installs and starts what is missing"
 PROGRAMS = ("vagrant", "virsh", "qemu-img", "qemu-system-x86_64", "mmdebstrap", "ssh-keygen", "setpriv")
@@ -63,10 +63,12 @@ def python_packages(names: Iterable[str] = PACKAGES) -> list[HostCheck]:
 
 
 def trace_engine() -> list[HostCheck]:
-    """Whether recordings are read by compiled code. Without it numpy does the same, more slowly."""
-    found = native.state(again=True)
-    hint = "" if found.usable else "sudo apt-get install gcc libc6-dev: recordings are then read faster"
-    return [HostCheck("compiled trace engine", found.usable, found.detail, hint, advice=True)]
+    """Whether the compiled code that reads recordings can be loaded."""
+    try:
+        library.load_functions({})
+    except HostError as error:
+        return [HostCheck("compiled trace engine", False, error.what, error.hint or "")]
+    return [HostCheck("compiled trace engine", True, str(library.LIBRARY))]
 
 
 def libvirt_parts() -> list[HostCheck]:

@@ -21,15 +21,6 @@ FormatsFrom = Annotated[
 ]
 
 
-def _say_what_is_slow() -> None:
-    """A word where compiled code was wanted and cannot be had: the result is the same, only later."""
-    from harness.trace import native
-
-    found = native.state()
-    if not (found.usable or found.forbidden):
-        typer.echo(f"note: read without compiled code, with the same result but slower: {found.detail}", err=True)
-
-
 @app.command()
 @handled
 def convert(
@@ -49,7 +40,6 @@ def convert(
     output = Output(as_json, quiet)
     with output.view().step("convert", f"Convert {recording}") as watcher:
         made = commands.convert(recording, out, strict=strict, formats_from=formats_from, watcher=watcher)
-    _say_what_is_slow()
     output.data({"paths": {name: str(path) for name, path in made.paths.items()}, "quality": asdict(made.quality)})
     damaged = [f"this recording is not whole: {damage(made.quality)}"] if not made.quality.whole else []
     for warning in [*made.quality.warnings, *damaged]:
@@ -72,7 +62,6 @@ def summary(
     from harness.trace import commands
 
     found = commands.summary(recording, formats_from=formats_from)
-    _say_what_is_slow()
     Output(as_json).data(found.to_dict())
     Output(as_json).show(render(found, limit))
 
@@ -90,7 +79,6 @@ def export(
     from harness.trace import commands
 
     written = commands.export(recording, kind, out, formats_from=formats_from)
-    _say_what_is_slow()
     Output(as_json).data({"written": [str(path) for path in written]})
     Output(as_json).show(*(str(path) for path in written))
 

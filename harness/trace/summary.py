@@ -14,14 +14,12 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 
-from harness.trace.decode.gather import Array
 from harness.trace.reader import Trace
-from harness.trace.runqueue.task_events import NEVER
-from harness.trace.runqueue.tracker import new_tracker
-from harness.trace.runqueue.waits import EventBatch
+from harness.trace.runqueue.tracker import EventBatch, Tracker
 from harness.trace.tables.columns import column, numbers, texts
 from harness.trace.tracepoint.task_state import is_runnable, true_state
 
+NEVER = np.iinfo(np.int64).max
 TASK_SCHEMA = pa.schema(
     [
         ("comm", pa.string()),  # as last seen
@@ -117,10 +115,10 @@ def cpu_summary(trace: Trace, slices: Iterable[pa.Table]) -> pa.Table:
 class _Groups:
     """Counts and statistics of values by key; `keys` are sorted, and values of other keys are left out."""
 
-    def __init__(self, keys: Array) -> None:
+    def __init__(self, keys: np.ndarray) -> None:
         self.keys = keys
 
-    def _members(self, of: Array) -> tuple[Array, Array]:
+    def _members(self, of: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The places of values whose key is known, and the number of each one's group."""
         if not len(self.keys):
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
@@ -128,11 +126,11 @@ class _Groups:
         chosen = np.flatnonzero(self.keys[group] == of)
         return chosen, group[chosen]
 
-    def count(self, of: Array) -> Array:
+    def count(self, of: np.ndarray) -> np.ndarray:
         """How often each key occurs."""
         return np.bincount(self._members(of)[1], minlength=len(self.keys))
 
-    def statistics(self, of: Array, values: Array) -> dict[str, Array]:
+    def statistics(self, of: np.ndarray, values: np.ndarray) -> dict[str, np.ndarray]:
         """count, sum, min, max, mean and the standard error of the mean in percent of it; zero for an empty group."""
         chosen, group = self._members(of)
         picked = values[chosen].astype(np.int64)
@@ -149,14 +147,14 @@ class _Groups:
         low[count == 0] = 0
         return {"count": count, "sum": total, "min": low, "max": high, "mean": mean, "error_percent": percent}
 
-    def first(self, of: Array, values: Array) -> Array:
+    def first(self, of: np.ndarray, values: np.ndarray) -> np.ndarray:
         """The first value of each key; NEVER for an empty group."""
         chosen, group = self._members(of)
         found = np.full(len(self.keys), NEVER)
         found[group[::-1]] = values[chosen[::-1]]  # what is written last stays
         return found
 
-    def at_largest(self, of: Array, values: Array, what: Array) -> Array:
+    def at_largest(self, of: np.ndarray, values: np.ndarray, what: np.ndarray) -> np.ndarray:
         """For each key, `what` stands where its first largest value stands; zero for an empty group."""
         chosen, group = self._members(of)
         order = np.lexsort([-chosen, values[chosen], group])
@@ -165,7 +163,7 @@ class _Groups:
         return found
 
 
-def _runs(trace: Trace) -> Array:
+def _runs(trace: Trace) -> np.ndarray:
     """The time since the last switch on the same CPU (ns), for every switch; zero for the first."""
     cpu, time = numbers(trace.switches, "cpu"), numbers(trace.switches, "time_ns")
     order = np.argsort(cpu, kind="stable")
@@ -175,19 +173,19 @@ def _runs(trace: Trace) -> Array:
     return runs
 
 
-def _left_runnable(trace: Trace) -> Array:
+def _left_runnable(trace: Trace) -> np.ndarray:
     """At which switches the task that left still wanted the CPU."""
     letters = texts(trace.switches, "prev_state")
     wanted = [is_runnable(true_state(text, trace.shifted_states)) for text in letters]
     return np.array([*wanted, False], bool)[column(trace.switches, "prev_state").indices.to_numpy()]
 
 
-def _delays(trace: Trace, groups: _Groups) -> tuple[Array, Array, Array]:
+def _delays(trace: Trace, groups: _Groups) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of every pick whose wait is known, and of the first sight of a task: tid, delay and its begin (ns)."""
     switches = trace.switches
     time, tid = numbers(switches, "time_ns"), numbers(switches, "next_tid")
     no_sets = np.zeros(switches.num_rows, np.uint8)
-    tracker = new_tracker(trace.shifted_states)
+    tracker = Tracker(trace.shifted_states)
     fed = EventBatch(switches, trace.wakeups, trace.migrations, _left_runnable(trace), no_sets)
     begins = tracker.feed(fed).wait_ns
     rows, since = _first_picks(trace, groups)
@@ -196,7 +194,7 @@ def _delays(trace: Trace, groups: _Groups) -> tuple[Array, Array, Array]:
     return tid[rows], time[rows] - begins[rows], begins[rows]
 
 
-def _first_picks(trace: Trace, groups: _Groups) -> tuple[Array, Array]:
+def _first_picks(trace: Trace, groups: _Groups) -> tuple[np.ndarray, np.ndarray]:
     """The first picks of tasks that were first heard of by it or by their accounting, and when that was (ns)."""
     switches, wakeups, runtimes = trace.switches, trace.wakeups, trace.runtimes
     time, rows = numbers(switches, "time_ns"), np.arange(switches.num_rows)
@@ -209,7 +207,7 @@ def _first_picks(trace: Trace, groups: _Groups) -> tuple[Array, Array]:
     return groups.first(numbers(switches, "next_tid"), rows)[chosen], since[chosen]
 
 
-def _last_names(trace: Trace, tids: Array) -> list[str]:
+def _last_names(trace: Trace, tids: np.ndarray) -> list[str]:
     """The name each task was last seen with, at a switch or in its accounting."""
     names: dict[int, str] = {}
     seen = [

@@ -1,4 +1,4 @@
-"""What every engine of the trace reader must do: the one in C, and the one in numpy that stands in for it."""
+"""What the decoder of the trace reader must do."""
 
 from __future__ import annotations
 
@@ -18,14 +18,12 @@ import harness.trace
 from harness.errors import TraceError
 from harness.trace.converter import ALL_TABLES, convert
 from harness.trace.decode.decoder import Engine, open_engine
-from harness.trace.native.library import VARIABLE
 from harness.trace.perf_data.recording import Recording, open_recording
 from harness.trace.perf_data.records import PADDING
 from harness.trace.tables.schemas import EVENT_TABLES
 
 TIME = 32  # where each of its samples has its time
 SWITCHES, SAMPLES = 5756, 15638  # of the kept recording, as `perf script` prints them
-ENGINES = {"compiled": "1", "numpy": "0"}
 
 
 @pytest.fixture(scope="module")
@@ -35,22 +33,14 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-@pytest.fixture(params=ENGINES)
-def engine_name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv(VARIABLE, ENGINES[request.param])
-    return str(request.param)
-
-
 @pytest.fixture
-def recording(kept: Path, engine_name: str) -> Recording:
+def recording(kept: Path) -> Recording:
     return open_recording(kept)
 
 
 @pytest.fixture
-def engine(recording: Recording, engine_name: str) -> Engine:
-    made = open_engine(recording.header)
-    assert type(made).__name__.lower() == {"compiled": "compiled", "numpy": "vectorised"}[engine_name]
-    return made
+def engine(recording: Recording) -> Engine:
+    return open_engine(recording.header)
 
 
 def later(data: bytes) -> bytes:
@@ -93,13 +83,13 @@ def test_rows_are_kept_until_they_are_released(recording: Recording, engine: Eng
     assert (engine.seen().cpus, engine.seen().chain_breaks) == ((1,), 7)
 
 
-def test_what_only_counts_keeps_no_rows(recording: Recording, engine_name: str) -> None:
+def test_what_only_counts_keeps_no_rows(recording: Recording) -> None:
     counter = open_engine(recording.header, counts_only=True)
     feed(recording, counter)
     assert (counter.seen().samples, counter.rows) == (SAMPLES, 0)
 
 
-def test_columns_outlive_the_engine_that_made_them(kept: Path, tmp_path: Path, engine_name: str) -> None:
+def test_columns_outlive_the_engine_that_made_them(kept: Path, tmp_path: Path) -> None:
     path = tmp_path / "later.perf.data"
     path.write_bytes(later(kept.read_bytes()))
     held = [harness.trace.read(kept).switches["time_ns"] for _ in range(4)]
@@ -123,15 +113,13 @@ before = times.to_pylist()
 """
 
 
-def test_columns_can_be_read_while_the_interpreter_exits(kept: Path, engine_name: str) -> None:
+def test_columns_can_be_read_while_the_interpreter_exits(kept: Path) -> None:
     done = subprocess.run([sys.executable, "-c", AT_EXIT, str(kept)], capture_output=True, text=True, timeout=LIMIT_S)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"True {SWITCHES}\n", "")
 
 
 @pytest.mark.parametrize("chunk_bytes", [1 << 16, 100_008, 1 << 20])
-def test_how_a_recording_is_cut_into_buffers_makes_no_difference(
-    chunk_bytes: int, kept: Path, tmp_path: Path, engine_name: str
-) -> None:
+def test_how_a_recording_is_cut_into_buffers_makes_no_difference(chunk_bytes: int, kept: Path, tmp_path: Path) -> None:
     done = convert(kept, tmp_path, chunk_bytes=chunk_bytes, release_rows=1000)
     trace = harness.trace.read(kept)
     assert done.quality == trace.quality
@@ -179,7 +167,7 @@ def test_losses_too_large_to_add_up_end_at_the_largest_number(engine: Engine) ->
     assert engine.seen().lost_events == (1 << 63) - 1
 
 
-def test_a_file_that_is_cut_is_read_up_to_there(kept: Path, tmp_path: Path, engine_name: str) -> None:
+def test_a_file_that_is_cut_is_read_up_to_there(kept: Path, tmp_path: Path) -> None:
     path = tmp_path / "perf.data"
     path.write_bytes(kept.read_bytes()[:600_003])
     quality = harness.trace.read(path, formats_from=kept).quality

@@ -1,23 +1,19 @@
-"""Feeds the compiled tracker events that are drawn at random."""
+"""Feeds the tracker random events; run under sanitizers, which end it where it touches memory that is not its own.
+
+Run as a program: `any_events.py LIBRARY ROUNDS`.
+"""
 
 from __future__ import annotations
 
-import ctypes
 import random
+import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from harness.trace.runqueue.native_tracker import FUNCTIONS, CompiledTracker
-from harness.trace.runqueue.waits import EventBatch
-
-
-def load(path: str) -> ctypes.CDLL:
-    native = ctypes.CDLL(path)
-    for name, (result, arguments) in FUNCTIONS.items():
-        function = getattr(native, name)
-        function.restype, function.argtypes = result, arguments
-    return native
+from harness.trace.native import library
+from harness.trace.runqueue.tracker import EventBatch, Tracker
 
 
 def any_tables(draw: random.Random, rows: int, first_ns: int, in_order: bool) -> list[pa.Table]:
@@ -40,11 +36,11 @@ def any_tables(draw: random.Random, rows: int, first_ns: int, in_order: bool) ->
     return [pa.table(columns) for columns in (switches, wakeups, moves)]
 
 
-def feed_anything(native: ctypes.CDLL, rounds: int) -> int:
+def feed_anything(rounds: int) -> int:
     """How many values the sets of streams that are drawn hold; all of them are read."""
     draw, values = random.Random(7), 0
     for _ in range(rounds):
-        tracker = CompiledTracker(native, draw.random() < 0.3, draw.choice([0, 3, 1000]))
+        tracker = Tracker(draw.random() < 0.3, draw.choice([0, 3, 1000]))
         in_order = draw.random() < 0.7
         for block in range(3):
             rows = draw.choice([0, 1, 5, 400])
@@ -55,3 +51,8 @@ def feed_anything(native: ctypes.CDLL, rounds: int) -> int:
             picks = tracker.feed(EventBatch(*tables, wants, np.array(group, np.uint8)), before_ns)
             values += sum(int(np.sum(sets.flatten().to_numpy() * 0 + 1)) for sets in picks.sets)
     return values
+
+
+if __name__ == "__main__":
+    library.LIBRARY = Path(sys.argv[1])
+    print(feed_anything(int(sys.argv[2])))

@@ -1,6 +1,6 @@
-"""Reads damaged recordings with the engine in C alone; run under sanitizers, which end it where it errs.
+"""Reads damaged recordings; run under sanitizers, which end it where it touches memory that is not its own.
 
-Run as a program: `sanitised.py SECONDS FOLDER RECORDING...` (FOLDER is for what is written in between).
+Run as a program: `sanitised.py LIBRARY SECONDS FOLDER RECORDING...`. Damaged files are written to FOLDER.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from harness.errors import TraceError
 from harness.trace.decode.decoder import Engine, open_engine
+from harness.trace.native import library
 from harness.trace.perf_data.recording import open_recording
 from harness.trace.perf_data.records import PADDING
 
@@ -68,4 +69,5 @@ def main(seconds: float, folder: Path, recordings: list[Path]) -> int:
 
 
 if __name__ == "__main__":
-    print(main(float(sys.argv[1]), Path(sys.argv[2]), [Path(name) for name in sys.argv[3:]]))
+    library.LIBRARY = Path(sys.argv[1])
+    print(main(float(sys.argv[2]), Path(sys.argv[3]), [Path(name) for name in sys.argv[4:]]))

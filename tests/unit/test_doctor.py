@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness import boxes, doctor
+from harness.trace.native import library
 
 
 @pytest.fixture(autouse=True)
@@ -16,8 +17,6 @@ def bare_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("HARNESS_STATE", str(tmp_path / "state"))
-    for name in ("CC", "HARNESS_NATIVE"):
-        monkeypatch.delenv(name, raising=False)
     (tmp_path / "bin").mkdir()
     return tmp_path
 
@@ -40,18 +39,16 @@ def test_on_a_bare_host_the_doctor_still_examines_everything() -> None:
     assert {f"box {name} can be built" for name in boxes.names()} <= names
 
 
-def test_without_a_compiler_recordings_are_read_more_slowly_and_the_doctor_says_so() -> None:
+def test_the_compiled_trace_engine_is_found_and_its_loss_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     (check,) = doctor.trace_engine()
-    assert (check.ok, check.advice) == (False, True)
-    assert "no C compiler" in check.detail
-    assert "gcc" in check.hint
-
-
-def test_with_a_compiler_recordings_are_read_by_compiled_code(bare_host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    assert (check.ok, check.detail) == (True, str(library.LIBRARY))
+    monkeypatch.setattr(library, "LIBRARY", Path("/nowhere/libtrace.so"))
+    library.load_library.cache_clear()
     (check,) = doctor.trace_engine()
-    assert check.ok
-    assert check.detail.endswith(".so")
+    library.load_library.cache_clear()
+    assert not check.ok
+    assert "/nowhere/libtrace.so" in check.detail
+    assert "make build" in check.hint
 
 
 def test_vagrant_without_its_libvirt_plugin_is_not_enough(bare_host: Path) -> None:

@@ -125,14 +125,9 @@ def event_of(form: TracepointFormat) -> Event | None:
 
 def open_engine(header: Header, parts: int = 1, *, counts_only: bool = False) -> Engine:
     """An engine for a recording of `parts` files, which with `counts_only` keeps no rows. TraceError as for layouts."""
-    from harness.trace.decode import native_decoder
+    from harness.trace.decode.native_decoder import Compiled
 
-    native = native_decoder.native()
-    if native is not None:
-        return native_decoder.Compiled(native, header, parts, counts_only)
-    from harness.trace.decode.vectorised import Vectorised
-
-    return Vectorised(header, parts, counts_only)
+    return Compiled(header, parts, counts_only)
 
 
 def _has_tracepoint(attr: Attr) -> bool:

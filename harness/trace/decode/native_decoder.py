@@ -7,11 +7,10 @@ import itertools
 import sys
 import weakref
 from ctypes import POINTER, byref, c_char, c_char_p, c_int, c_int16, c_int32, c_int64, c_void_p
-from typing import Any
 
 from harness.trace.decode.decoder import NEVER, Block, Seen, layouts
 from harness.trace.decode.telling import TABLES, WIDTHS, tell
-from harness.trace.native import Signatures, functions
+from harness.trace.native.library import Signatures, load_functions
 from harness.trace.perf_data.header import Header
 
 _STOPPED = ("", "cut", "apart", "broken")  # in the order of `enum stopped`
@@ -56,15 +55,11 @@ _FUNCTIONS: Signatures = {
 }
 
 
-def native() -> Any:
-    """The functions this engine needs; None where there is no compiled code."""
-    return functions(_FUNCTIONS)
-
-
 class Compiled:
     """An `engine.Engine` in C. The columns it hands over are its own memory, which lives as long as they do."""
 
-    def __init__(self, native: Any, header: Header, parts: int = 1, counts_only: bool = False) -> None:
+    def __init__(self, header: Header, parts: int = 1, counts_only: bool = False) -> None:
+        native = load_functions(_FUNCTIONS)
         self._native, self._header, self._layouts = native, header, layouts(header)
         self._id = native.decoder_new(
             int(header.little != (sys.byteorder == "little")),

@@ -15,7 +15,6 @@ import pyarrow.compute as pc
 from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import Trace as PerfettoTrace
 
 from harness.files import atomic_file, make_folder
-from harness.trace.decode.gather import Array
 from harness.trace.reader import Trace, read
 from harness.trace.tables.columns import codes, numbers, texts
 from harness.trace.tracepoint.task_state import true_state
@@ -82,7 +81,7 @@ def _fill(target: Any, switches: pa.Table, wakings: pa.Table, shifted: bool) -> 
 
 
 def _differences(table: pa.Table) -> list[int]:
-    times: Array = numbers(table, "time_ns")
+    times: np.ndarray = numbers(table, "time_ns")
     return np.diff(times, prepend=0).tolist()
 
 

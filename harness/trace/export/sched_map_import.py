@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from harness.errors import TraceError
 from harness.trace.tables.schemas import SCHEMAS, dictionary_column
-from harness.trace.tracepoint.comm import Names, to_text
+from harness.trace.tracepoint.comm import to_text
 
 _LINE = re.compile(rb"  ((?:[ *](?:[A-Z.][0-9 ]|  ) )+) {0,10}(\d{1,12})\.(\d{6}) secs (.*)", re.DOTALL)
 _NEW = re.compile(rb"(\S{1,2}) {0,2}=> (.*):(-?\d{1,10})\n?", re.DOTALL)
@@ -49,8 +49,7 @@ def import_sched_map(path: Path | str) -> Imported:
         found = path.read_bytes().split(b"\n")
     except OSError as error:
         raise TraceError(f"cannot read the text: {error.strerror}", where=str(path)) from error
-    names, state = Names(), _State()
-    names.number(b"swapper")
+    names, state = {b"swapper": 0}, _State()
     at = 0
     while at < len(found):
         line, used = _joined(found, at)
@@ -59,7 +58,7 @@ def import_sched_map(path: Path | str) -> Imported:
         at += used
     if not state.times:
         raise TraceError("the text holds no switches", where=str(path), expected="the output of `perf sched map`")
-    return Imported(_table(state, [to_text(name) for name in names.codes]), _warnings(state))
+    return Imported(_table(state, [to_text(name) for name in names]), _warnings(state))
 
 
 def _joined(found: list[bytes], at: int) -> tuple[bytes, int]:
@@ -74,7 +73,7 @@ def _joined(found: list[bytes], at: int) -> tuple[bytes, int]:
     return found[at], 1
 
 
-def _take(line: bytes, state: _State, names: Names, where: str) -> None:
+def _take(line: bytes, state: _State, names: dict[bytes, int], where: str) -> None:
     matched = _LINE.fullmatch(line)
     star = matched[1].find(b"*") if matched else -1
     if not matched or star < 0 or star % _CELL:
@@ -96,13 +95,13 @@ def _take(line: bytes, state: _State, names: Names, where: str) -> None:
     state.names.append(name)
 
 
-def _define(state: _State, names: Names, new: re.Match[bytes], where: str) -> None:
+def _define(state: _State, names: dict[bytes, int], new: re.Match[bytes], where: str) -> None:
     tid = int(new[3])
     if tid > 0x7FFFFFFF:
         raise TraceError(f"the task id {tid} is too large", where=where, expected="at most 2147483647")
     if new[1] in state.tasks and state.tasks[new[1]][0] != tid:
         state.reused.add(new[1])
-    state.tasks[new[1]] = (tid, names.number(new[2]))
+    state.tasks[new[1]] = (tid, names.setdefault(new[2], len(names)))
 
 
 def _table(state: _State, texts: list[str]) -> pa.Table:

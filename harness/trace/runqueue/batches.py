@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from harness.trace.decode.gather import Array
-from harness.trace.runqueue.task_events import stable_order
 from harness.trace.tables.columns import numbers
 
 
@@ -44,10 +42,21 @@ class RunnableSetBound:
         return stop if fit == len(held) else min(stop, int(np.searchsorted(self.times, switch_ns[fit])))
 
 
-def _place_before(tids: Array) -> Array:
+def _place_before(tids: np.ndarray) -> np.ndarray:
     """For each event the last one before it of the same task, or -1."""
-    order = stable_order(tids - min(0, int(tids.min(initial=0))))
+    order = _stable_order(tids - min(0, int(tids.min(initial=0))))
     same = tids[order[1:]] == tids[order[:-1]]
     before = np.full(len(tids), -1)
     before[order[1:][same]] = order[:-1][same]
     return before
+
+
+def _stable_order(values: np.ndarray) -> np.ndarray:
+    """argsort(kind="stable") of small non-negative integers, 16 bits at a time, for which numpy sorts by radix."""
+    order = np.argsort((values & 0xFFFF).astype(np.uint16), kind="stable")
+    shift = 16
+    while len(values) and int(values.max()) >> shift:
+        digit = (values[order] >> shift & 0xFFFF).astype(np.uint16)
+        order = order[np.argsort(digit, kind="stable")]
+        shift += 16
+    return order

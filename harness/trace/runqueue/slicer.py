@@ -29,11 +29,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from harness.trace.decode.gather import Array
 from harness.trace.reader import Trace
 from harness.trace.runqueue.batches import RunnableSetBound
-from harness.trace.runqueue.tracker import LOOKAHEAD, new_tracker
-from harness.trace.runqueue.waits import EventBatch, SwitchWaits
+from harness.trace.runqueue.tracker import LOOKAHEAD, EventBatch, SwitchWaits, Tracker
 from harness.trace.tables.columns import codes, column, numbers, texts
 from harness.trace.tables.schemas import SCHEMAS
 from harness.trace.tracepoint.task_state import is_runnable, true_state
@@ -87,7 +85,7 @@ class Slicer:
     ) -> None:
         self._shifted, self._lookahead, self._piece_values = shifted_states, lookahead, piece_values
         self._piece_rows = 0  # of the last piece
-        self._tracker = new_tracker(shifted_states, lookahead)
+        self._tracker = Tracker(shifted_states, lookahead)
         self._held: list[tuple[pa.Table, ...]] = []
         self._open = _START_SCHEMA.empty_table()  # the stay that goes on, one per CPU
 
@@ -167,7 +165,7 @@ class Slicer:
         starts = pa.concat_tables([before.take(pa.array(ending[ending < old])), ended]).unify_dictionaries()
         return self._finished(starts, block, ends)
 
-    def _finished(self, starts: pa.Table, switches: pa.Table, ends: Array) -> pa.Table:
+    def _finished(self, starts: pa.Table, switches: pa.Table, ends: np.ndarray) -> pa.Table:
         """Slices that start so and end with these switches."""
         states = column(switches, "prev_state")
         letters = [true_state(text, self._shifted) for text in states.dictionary.to_pylist()]
@@ -188,7 +186,7 @@ def _by_cpu(switches: pa.Table) -> pa.Table:
     return switches.take(pa.array(np.lexsort([cpu, time])))
 
 
-def _stays(going_on: pa.Table, switches: pa.Table) -> tuple[Array, Array, Array]:
+def _stays(going_on: pa.Table, switches: pa.Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Which stays end in a block, at which switches, and which go on behind it.
 
     Stays are numbered: those that go on from before, then one for each switch.
@@ -207,7 +205,7 @@ def _stays(going_on: pa.Table, switches: pa.Table) -> tuple[Array, Array, Array]
     return ending, end[ending], np.sort(last)
 
 
-def _begun(switches: pa.Table, rows: Array, picks: SwitchWaits, group: int) -> pa.Table:
+def _begun(switches: pa.Table, rows: np.ndarray, picks: SwitchWaits, group: int) -> pa.Table:
     """The stays that begin at these switches, which are the group's."""
     chosen, runnable = switches.take(pa.array(rows)), picks.sets[group - 1]
     lengths = np.diff(runnable.offsets.to_numpy())
@@ -221,7 +219,7 @@ def _begun(switches: pa.Table, rows: Array, picks: SwitchWaits, group: int) -> p
     return pa.Table.from_arrays(columns, schema=_START_SCHEMA)
 
 
-def _runnable(switches: pa.Table, shifted: bool) -> Array:
+def _runnable(switches: pa.Table, shifted: bool) -> np.ndarray:
     """At which switches the task that left still wanted the CPU."""
     wants = [is_runnable(true_state(text, shifted)) for text in texts(switches, "prev_state")]
     return np.array([*wants, False], dtype=bool)[codes(switches, "prev_state")]

@@ -1,133 +1,159 @@
-"""Follows tasks through a stream of events that comes in blocks."""
+"""Follows tasks through a stream of events: since when each waits for a CPU, and which tasks wait at each switch.
+
+The work is done in C (`native/slices.c`), event by event, with a queue for each CPU. `slicer` states the rules.
+"""
 
 from __future__ import annotations
+
+import os
+import weakref
+from ctypes import POINTER, Structure, byref, c_int64, c_uint64, c_void_p
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from harness.trace.decode.gather import Array
-from harness.trace.native import functions
-from harness.trace.runqueue.native_tracker import FUNCTIONS, CompiledTracker
-from harness.trace.runqueue.task_events import (
-    ASLEEP,
-    MOVE,
-    NEVER,
-    PICKED,
-    PREEMPTED,
-    UNCLEAR,
-    WAKE,
-    WOKEN,
-    Events,
-    join,
-    next_place,
-    no_events,
-    task_starts,
-)
-from harness.trace.runqueue.waits import EventBatch, SwitchWaits, waits_of
+from harness.errors import TraceError
+from harness.trace.native.library import Signatures, load_functions
 from harness.trace.tables.columns import numbers
 
 LOOKAHEAD = 30_000  # switches, wakeups and migrations of the recording, all CPUs together
+MAX_VALUES = (1 << 31) - 1  # offsets of Arrow lists have 32 bits
 
 
-def new_tracker(shifted_states: bool = False, lookahead: int = LOOKAHEAD) -> Tracker | CompiledTracker:
-    """The compiled one where that can be had; both find the same."""
-    native = functions(FUNCTIONS)
-    return CompiledTracker(native, shifted_states, lookahead) if native else Tracker(shifted_states, lookahead)
+@dataclass(frozen=True)
+class EventBatch:
+    """Events for a tracker; each table is sorted by time.
+
+    `runnable`, for each switch: whether the task that left still wanted the CPU. `group`, for each switch that is to be
+    settled: 1 or 2 where its runnable set is wanted, else 0.
+    """
+
+    switches: pa.Table
+    wakeups: pa.Table
+    moves: pa.Table
+    runnable: np.ndarray
+    group: np.ndarray
+
+
+@dataclass(frozen=True)
+class SwitchWaits:
+    """For each switch: when the picked task began to wait, and when it was woken (ns); -1 where that is not known.
+
+    `sets`: for the switches of group 1, and for those of group 2, the lists of tasks that were runnable there.
+    """
+
+    wait_ns: np.ndarray
+    wake_ns: np.ndarray
+    sets: tuple[pa.ListArray, ...]
+
+
+class _Events(Structure):
+    """`struct events` of native/slices.h."""
+
+    _fields_ = (
+        *((name, c_int64) for name in ("switches", "settled_switches")),
+        *((name, c_void_p) for name in ("switch_ns", "cpu", "prev", "next", "left")),
+        *((name, c_int64) for name in ("wakeups", "settled_wakeups")),
+        *((name, c_void_p) for name in ("wake_ns", "woken", "target")),
+        *((name, c_int64) for name in ("moves", "settled_moves")),
+        *((name, c_void_p) for name in ("move_ns", "moved", "dest")),
+    )
+
+
+class _Found(Structure):
+    """`struct found` of native/slices.h."""
+
+    _fields_ = tuple((name, c_void_p) for name in ("group", "wait_ns", "woken_ns", "length"))
+
+
+_FUNCTIONS: Signatures = {
+    "slicer_new": (c_void_p, [c_int64, c_int64, c_int64, c_uint64]),
+    "slicer_free": (None, [c_void_p]),
+    "slicer_waiting": (c_int64, [c_void_p]),
+    "slicer_feed": (c_int64, [c_void_p, POINTER(_Events), POINTER(_Found)]),
+    "slicer_take": (c_void_p, [c_void_p, c_int64]),
+    "slicer_free_values": (None, [c_void_p]),
+}
+_NO_MEMORY = -1
 
 
 class Tracker:
-    """Follows tasks through a stream of events, block by block. The rules are those of `slicing`."""
+    """Follows tasks through a stream of events that comes in batches.
+
+    `shifted_states`: the kernel reports prev_state one bit too high. `lookahead`: how many events after a switch may
+    show whether the task that left it waits.
+    """
 
     def __init__(self, shifted_states: bool = False, lookahead: int = LOOKAHEAD) -> None:
-        self._shifted, self._lookahead = shifted_states, lookahead
-        self._carried = no_events()
+        native = self._native = load_functions(_FUNCTIONS)
+        self._slicer = native.slicer_new(shifted_states, lookahead, MAX_VALUES, int.from_bytes(os.urandom(8), "little"))
+        if not self._slicer:
+            raise MemoryError("no room to follow tasks")
+        weakref.finalize(self, native.slicer_free, self._slicer).atexit = False
 
     @property
     def waiting(self) -> int:
-        """No more tasks than these wait at the end of what was fed."""
-        return len(np.unique(self._carried.tid[self._carried.kind != MOVE]))
+        """How many tasks wait at the end of what was fed; never fewer than really do."""
+        return int(self._native.slicer_waiting(self._slicer))
 
-    def feed(self, fed: EventBatch, before_ns: int | None = None) -> SwitchWaits:
-        """What is known of the switches before `before_ns` (None: of all). What is behind it will be given again.
+    def feed(self, batch: EventBatch, before_ns: int | None = None) -> SwitchWaits:
+        """Settle the switches before `before_ns` (None: all); later events must be fed again with the next batch.
 
-        `fed.group` is of the switches before `before_ns`. Behind that there must be as many events as are looked ahead,
-        or the end of the stream.
+        `batch.group` has a value for each switch before `before_ns`. The events from there on must be as many as the
+        lookahead, or reach to the end of the stream. Raises TraceError where the runnable sets hold more than
+        MAX_VALUES tasks, ValueError where `runnable` or `group` has another length than the switches.
         """
-        group, left = fed.group, np.where(fed.runnable, UNCLEAR if self._shifted else PREEMPTED, ASLEEP)
-        events = join(self._carried, _in_time(fed.switches, left, fed.wakeups, fed.moves)).by_task()
-        _settle(events, self._lookahead)
-        if before_ns is not None:
-            events = events.only(events.time < before_ns)
-        self._carried = _still_waiting(events)
-        waits = waits_of(events, len(group))
-        if not group.any():
-            return SwitchWaits(waits.wait_ns, waits.wake_ns, (_no_lists(), _no_lists()))
-        switches = fed.switches.slice(0, len(group))
-        wanted = [np.flatnonzero(group == number) for number in (1, 2)]
-        sets = waits.sets(numbers(switches, "cpu"), numbers(switches, "next_tid"), wanted)
-        return SwitchWaits(waits.wait_ns, waits.wake_ns, sets)
+        group, left = np.ascontiguousarray(batch.group, np.uint8), batch.runnable.astype(np.uint8)
+        tables = (
+            [*_columns(batch.switches, time_ns="i8", cpu="i2", prev_tid="i4", next_tid="i4"), left],
+            _columns(batch.wakeups, time_ns="i8", tid="i4", target_cpu="i2"),
+            _columns(batch.moves, time_ns="i8", tid="i4", dest_cpu="i2"),
+        )
+        fields: list[int] = []
+        for columns in tables:
+            times = columns[0]
+            fields += [len(times), len(times) if before_ns is None else int(np.searchsorted(times, before_ns))]
+            fields += [column.ctypes.data for column in columns]
+        if (len(left), len(group)) != (fields[0], fields[1]):  # C would read or write beyond the end of the shorter one
+            raise ValueError(
+                f"{len(left)} and {len(group)} marks for {fields[0]} switches, {fields[1]} of them settled"
+            )
+        results = [np.empty(len(group), dtype) for dtype in (np.int64, np.int64, np.int32)]
+        found = _Found(group.ctypes.data, *(column.ctypes.data for column in results))
+        _require_done(self._native.slicer_feed(self._slicer, byref(_Events(*fields)), byref(found)))
+        wait_ns, wake_ns, lengths = results
+        return SwitchWaits(wait_ns, wake_ns, tuple(self._lists(number, lengths[group == number]) for number in (1, 2)))
+
+    def _lists(self, group: int, lengths: np.ndarray) -> pa.ListArray:
+        """One list for each switch of a group; the memory of their values becomes Arrow's."""
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+        count = int(offsets[-1])
+        address = self._native.slicer_take(self._slicer, group)
+        if not address:
+            return pa.ListArray.from_arrays(pa.array(offsets), pa.array([], pa.int32()))
+        buffer = pa.foreign_buffer(address, 4 * count, base=_SetMemory(self._native, address))
+        return pa.ListArray.from_arrays(pa.array(offsets), pa.Array.from_buffers(pa.int32(), count, [None, buffer]))
 
 
-def _no_lists() -> pa.ListArray:
-    return pa.array([], pa.list_(pa.int32()))
+class _SetMemory:
+    """Memory that C allocated; it is freed with the last array that uses it."""
+
+    def __init__(self, native: Any, address: int) -> None:
+        weakref.finalize(self, native.slicer_free_values, address).atexit = False  # arrays may still be in use then
 
 
-def _in_time(switches: pa.Table, left: Array, wakeups: pa.Table, moves: pa.Table) -> Events:
-    """In the order of time, without the idle tasks."""
-    time, cpu = numbers(switches, "time_ns"), numbers(switches, "cpu")
-    tids = np.stack([numbers(switches, "prev_tid"), numbers(switches, "next_tid")], axis=1).reshape(-1)
-    kinds = np.stack([left, np.full(len(left), PICKED)], axis=1).reshape(-1)
-    whole = Events(
-        np.concatenate([numbers(wakeups, "tid"), numbers(moves, "tid"), tids]).astype(np.int64),
-        np.concatenate([numbers(wakeups, "time_ns"), numbers(moves, "time_ns"), np.repeat(time, 2)]),
-        np.concatenate([numbers(wakeups, "target_cpu"), numbers(moves, "dest_cpu"), np.repeat(cpu, 2)]).astype(
-            np.int64
-        ),
-        np.concatenate([np.full(wakeups.num_rows, WAKE), np.full(moves.num_rows, MOVE), kinds]),
-        *[np.zeros(0, np.int64)] * 3,
-    )
-    order = np.argsort(whole.time, kind="stable")
-    kind = whole.kind[order]
-    picks = np.cumsum(kind == PICKED)
-    whole.row, whole.at, whole.rank = (np.empty(len(order), np.int64) for _ in range(3))
-    whole.row[order] = picks - (kind == PICKED)
-    whole.at[order] = np.cumsum(kind != PICKED)
-    return whole.only(order[whole.tid[order] != 0])
+def _columns(table: pa.Table, **types: str) -> list[np.ndarray]:
+    return [np.ascontiguousarray(numbers(table, name), dtype) for name, dtype in types.items()]
 
 
-def _settle(events: Events, lookahead: int) -> None:
-    """Tell of each task that left the CPU, and may have been asleep or not, which it was. Events are by task."""
-    kind = events.kind
-    switched = task_starts(events.tid) | (kind >= PICKED)
-    place = np.arange(len(kind))
-    since = np.concatenate([[0], np.maximum.accumulate(np.where(switched, place, 0))[:-1]]) if len(kind) else place
-    since = np.where(task_starts(events.tid), place, since)
-    wakes = np.concatenate([[0], np.cumsum(kind == WAKE)])
-    woken = (kind == ASLEEP) & (wakes[:-1] > wakes[since])
-    unclear = np.flatnonzero(woken | (kind == UNCLEAR))
-    following = np.minimum(next_place(kind != MOVE)[unclear + 1], len(kind) - 1)
-    picked = (following > unclear) & (events.tid[following] == events.tid[unclear]) & (kind[following] == PICKED)
-    picked &= events.at[following] - events.at[unclear] <= lookahead
-    waits = np.where(kind[unclear] == UNCLEAR, PREEMPTED, WOKEN)
-    kind[unclear] = np.where(picked, waits, ASLEEP)
-
-
-def _still_waiting(events: Events) -> Events:
-    """What must be known of the past for the blocks to come, in the order of time: why and where each task waits.
-
-    That is, of what happened since its last switch, the first wakeup and the last migration.
-    """
-    kind, starts = events.kind, task_starts(events.tid)
-    place = np.arange(len(kind))
-    ends = np.flatnonzero(np.append(starts[1:], True)) if len(kind) else place
-    of = np.cumsum(starts) - 1
-    since = np.maximum.accumulate(np.where(starts | (kind >= PICKED), place, 0)) if len(kind) else place
-    recent = place >= since[ends][of]
-    wakes = np.concatenate([[0], np.cumsum(kind == WAKE)])
-    first_wake = (kind == WAKE) & (wakes[:-1] == wakes[since[ends]][of])
-    moves = np.concatenate([[0], np.cumsum(kind == MOVE)])
-    last_move = (kind == MOVE) & (moves[1:] == moves[ends + 1][of])
-    kept = recent & (first_wake | last_move | (kind == PREEMPTED) | (kind == WOKEN))
-    found = events.only(kept)
-    found.row[:], found.at[:] = 0, -NEVER // 2
-    return found.only(np.argsort(found.rank))
+def _require_done(failed: int) -> None:
+    if failed == _NO_MEMORY:
+        raise MemoryError("no room to follow tasks")
+    if failed:
+        raise TraceError(
+            f"the runnable sets of this recording hold more than {MAX_VALUES} tasks together",
+            expected=f"at most {MAX_VALUES}",
+            hint="convert it to files instead, which is done in parts",
+        )

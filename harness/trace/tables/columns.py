@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
-
-from harness.trace.decode.gather import Array
 
 
 def column(table: pa.Table, name: str) -> pa.Array:
@@ -13,12 +12,12 @@ def column(table: pa.Table, name: str) -> pa.Array:
     return found.chunk(0) if found.num_chunks == 1 else found.combine_chunks()
 
 
-def numbers(table: pa.Table, name: str) -> Array:
+def numbers(table: pa.Table, name: str) -> np.ndarray:
     """A column of numbers or truth values."""
     return column(table, name).to_numpy(zero_copy_only=False)
 
 
-def codes(table: pa.Table, name: str) -> Array:
+def codes(table: pa.Table, name: str) -> np.ndarray:
     """The numbers that stand for the texts of a dictionary-encoded column."""
     return column(table, name).indices.to_numpy()
 

@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 
 from harness.trace.decode.decoder import Block
-from harness.trace.decode.gather import Array
 from harness.trace.tracepoint.comm import to_text
 
 SCHEMA_VERSION = 1
@@ -74,7 +73,7 @@ def to_table(table: str, block: Block, names: list[bytes], letters: list[str]) -
 
 
 def _column(field: pa.Field, block: Block, rows: int, names: list[bytes], letters: list[str]) -> pa.Array:
-    values: Array | None = block.get(field.name)
+    values: np.ndarray | None = block.get(field.name)
     if values is None:
         return pa.nulls(rows, field.type)
     if field.name == "prev_state":
@@ -84,7 +83,7 @@ def _column(field: pa.Field, block: Block, rows: int, names: list[bytes], letter
     return numbers_column(values, field.type)
 
 
-def numbers_column(values: Array, kind: pa.DataType) -> pa.Array:
+def numbers_column(values: np.ndarray, kind: pa.DataType) -> pa.Array:
     """A column of numbers or truth values, which shares their memory.
 
     `pyarrow.array` would do, but the first time it imports pandas, which takes longer than to read a million samples.
@@ -103,7 +102,7 @@ def texts_column(texts: list[str]) -> pa.Array:
     return pa.StringArray.from_buffers(len(texts), pa.py_buffer(ends), pa.py_buffer(b"".join(encoded)))
 
 
-def dictionary_column(codes: Array, text_of: Callable[[int], str]) -> pa.DictionaryArray:
+def dictionary_column(codes: np.ndarray, text_of: Callable[[int], str]) -> pa.DictionaryArray:
     """A dictionary<int32, string> column of numbers; the texts that occur stand in their own order, each once."""
     used = np.flatnonzero(np.bincount(codes))
     texts = [text_of(code) for code in used.tolist()]

@@ -62,23 +62,6 @@ def test_summary_is_for_people_and_for_programs(raw: Path) -> None:
     assert {"nginx", "ab"} <= {task["comm"] for task in told["tasks"]}
 
 
-def test_a_recording_is_read_the_same_without_a_compiler_and_that_is_said(
-    raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    compiled = harness("trace", "summary", raw, "--json")
-    monkeypatch.setenv("CC", "no-such-cc")
-    without = harness("trace", "summary", raw, "--json")
-    assert without.stdout == compiled.stdout
-    assert compiled.stderr == ""
-    assert "note: read without compiled code, with the same result but slower: there is no C compiler" in without.stderr
-    monkeypatch.setenv("HARNESS_NATIVE", "0")  # asked for, so nobody is surprised
-    assert harness("trace", "summary", raw, "--json").stderr == ""
-    monkeypatch.setenv("HARNESS_NATIVE", "1")
-    demanded = harness("trace", "convert", raw, "-o", tmp_path / "t", code=3)
-    assert "the compiled code cannot be had: there is no C compiler `no-such-cc` (from CC)" in demanded.stderr
-    assert "apt-get install gcc" in demanded.stderr
-
-
 def test_the_text_of_perf_sched_map_goes_out_and_comes_back(raw: Path, tmp_path: Path) -> None:
     harness("trace", "export", raw, "--to", "perf-sched-map", "-o", tmp_path / "map.txt")
     assert "switches" in harness("trace", "import", tmp_path / "map.txt", "-o", tmp_path / "t").stdout

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import lzma
-from collections.abc import Iterator
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from locations import DATA
+from command_line import LIMIT_S
+from locations import DATA, ROOT
 from shorten import Named, shortened
+
+from hatch_build import COMPILER, compile_library
 
 
 def kept(name: str) -> bytes:
@@ -40,12 +46,26 @@ def lossy_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-@pytest.fixture(params=["0", "1"], ids=["numpy", "compiled"], scope="module")
-def either_way(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Everything twice: without and with compiled code."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HARNESS_NATIVE", request.param)
-        yield
+SANITIZERS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
+
+
+@pytest.fixture(scope="session")
+def run_sanitised(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a program with a library that ends the process where it reads or writes memory that is not its own.
+
+    The library's path is the program's first argument.
+    """
+    library = tmp_path_factory.mktemp("sanitised") / "libtrace.so"
+    compile_library(library, SANITIZERS)
+    asan = subprocess.run([*COMPILER, "-print-file-name=libasan.so"], capture_output=True, text=True, check=True).stdout
+    sanitised = {"LD_PRELOAD": asan.strip(), "PYTHONMALLOC": "malloc", "ASAN_OPTIONS": "detect_leaks=0"}
+    environment = os.environ | sanitised | {"PYTHONPATH": str(ROOT)}
+
+    def run(program: Path, *arguments: str, limit_s: float = LIMIT_S) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(program), str(library), *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=limit_s)
+
+    return run
 
 
 @pytest.fixture(scope="session")

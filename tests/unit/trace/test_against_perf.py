@@ -8,10 +8,10 @@ import re
 import subprocess
 from pathlib import Path
 
-import engines
 import perf_text
 import pyarrow.compute as pc
 import pytest
+import read_and_convert
 from busy import NAMES
 from locations import DATA
 from older import for_older_perf
@@ -38,7 +38,7 @@ def assert_equal_to_perf(path: Path, *, ties: bool = True) -> set[str]:
 
     Without `ties`, rows of one time may stand in any order.
     """
-    engines.assert_same(path)
+    read_and_convert.assert_same(path)
     trace, said = harness.trace.read(path), perf_text.script(path)
     for event, name in TABLES.items():
         table = getattr(trace, name)

@@ -20,8 +20,6 @@ from harness.trace.converter import ALL_TABLES, convert
 from harness.trace.tables.schemas import SCHEMAS
 from harness.trace.tables.writer import LateSliceWriter
 
-pytestmark = pytest.mark.usefixtures("either_way")
-
 
 def assert_written_as_read(path: Path, folder: Path, **options: int) -> None:
     made, trace = convert(path, folder, **options), harness.trace.read(path)

@@ -17,8 +17,6 @@ from harness.trace.runqueue.slicer import slices_in_pieces
 from harness.trace.summary import cpu_summary, task_summary
 from harness.trace.tracepoint.comm import to_text
 
-pytestmark = pytest.mark.usefixtures("either_way")
-
 ROUNDING_MS = 0.0011  # perf cuts off after microseconds
 _TIMEHIST = re.compile(
     rb"\[(\d+)(?:/\d+)?\] +-?\d+ +(\d+) +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+) +(\d+)$", re.MULTILINE

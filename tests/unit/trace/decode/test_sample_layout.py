@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import engines
 import pytest
+import read_and_convert
 from forge import (
     ADDR,
     CALLCHAIN,
@@ -41,7 +41,7 @@ def read(tmp_path: Path, data: bytes) -> Trace:
     """The recording, of which every engine makes the same."""
     path = tmp_path / "perf.data"
     path.write_bytes(data)
-    engines.assert_same(path)
+    read_and_convert.assert_same(path)
     return harness.trace.read(path)
 
 

@@ -10,8 +10,8 @@ import time
 import tracemalloc
 from pathlib import Path
 
-import engines
 import pytest
+import read_and_convert
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from shorten import DATA_OFFSET, DATA_SIZE
@@ -108,7 +108,7 @@ def assert_tables_or_trace_error(data: bytes) -> None:
         tracemalloc.stop()
         assert time.process_time() - started < LIMIT_S
         assert peak < 40 << 20
-        engines.assert_same(path)
+        read_and_convert.assert_same(path)
 
 
 # a longer search: HARNESS_EXPLORE=1 TRACE_FUZZ_EXAMPLES=20000 pytest tests/unit/trace/test_trace_damage.py

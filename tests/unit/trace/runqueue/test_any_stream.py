@@ -17,8 +17,6 @@ import harness.trace
 from harness.trace.runqueue.slicer import Slicer, slice_table
 from harness.trace.tables.cpu_usage import UsageCounter
 
-pytestmark = pytest.mark.usefixtures("either_way")
-
 
 def in_blocks(
     tables: list[pa.Table],

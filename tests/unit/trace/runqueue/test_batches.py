@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-import pytest
 from event_rows import switch, tables_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,12 +12,9 @@ from streams import Stream, hostile_streams
 
 from harness.trace.runqueue.batches import RunnableSetBound
 from harness.trace.runqueue.slicer import Slicer, slice_table
-from harness.trace.runqueue.tracker import new_tracker
-from harness.trace.runqueue.waits import EventBatch
+from harness.trace.runqueue.tracker import EventBatch, Tracker
 from harness.trace.tables.schemas import SCHEMAS
 from harness.trace.tracepoint.task_state import is_runnable, true_state
-
-pytestmark = pytest.mark.usefixtures("either_way")
 
 
 def turns(first_ns: int, tids: np.ndarray) -> dict[str, np.ndarray]:
@@ -80,7 +76,7 @@ def test_no_stretch_of_any_stream_holds_more_than_its_bound(
     switches, *others = stream
     tables = tables_of(sorted(switches, key=lambda row: (row["time_ns"], row["cpu"])), *others)
     sets = plain_slices(*stream, shifted_states=shifted)
-    pieces, tracker = RunnableSetBound(*tables), new_tracker(shifted)
+    pieces, tracker = RunnableSetBound(*tables), Tracker(shifted)
     first = int(np.searchsorted(pieces.times, cut_ns))
     if first == len(pieces.times):
         return

@@ -14,8 +14,6 @@ from harness.trace.reader import Trace
 from harness.trace.runqueue.slicer import slice_table
 from harness.trace.runqueue.tracker import LOOKAHEAD
 
-pytestmark = pytest.mark.usefixtures("either_way")
-
 
 def cut(
     switches: Sequence[Row], wakeups: Sequence[Row] = (), moves: Sequence[Row] = (), shifted_states: bool = False

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import TraceError
-from harness.trace.tracepoint.comm import Names, to_bytes, to_text
+from harness.trace.tracepoint.comm import to_bytes, to_text
 from harness.trace.tracepoint.format import parse_format
 from harness.trace.tracepoint.print_fmt import Unprintable, arguments
 from harness.trace.tracepoint.task_state import StateNames, may_be_shifted, true_state
@@ -50,17 +49,6 @@ def test_different_names_have_different_texts(one: bytes, other: bytes) -> None:
 def test_ordinary_names_stay_as_they_are() -> None:
     assert [to_text(name) for name in (b"kworker/0:1", b"a b", "猫".encode())] == ["kworker/0:1", "a b", "猫"]
     assert to_text(b"a\nb\\\xff") == r"a\x0ab\\\xff"
-
-
-@given(st.lists(names, max_size=30), st.binary(min_size=16, max_size=16))
-def test_encoded_names_are_told_apart_by_what_comes_before_nul(raws: list[bytes], rest: bytes) -> None:
-    rows = np.array([list((raw + b"\0" + rest)[:16]) for raw in raws], np.uint8).reshape(-1, 16)
-    table = Names()
-    codes = table.encode(rows)
-    again = table.encode(rows[::-1])[::-1]
-    known = list(table.codes)
-    assert [known[code] for code in codes] == raws
-    assert [known[code] for code in again] == raws
 
 
 def test_a_format_text_gives_offsets_and_kinds() -> None:

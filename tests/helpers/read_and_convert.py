@@ -1,0 +1,38 @@
+"""Compares what `read` and `convert` make of one recording: they drive the decoder differently."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+import harness.trace
+from harness.errors import TraceError
+from harness.trace.converter import ALL_TABLES, convert
+from harness.trace.tables.schemas import EVENT_TABLES
+
+Outcome = dict[str, object]
+
+
+def assert_same(path: Path) -> None:
+    """Both make the same tables and quality of a recording, or end with the same error."""
+    assert _read(path) == _converted(path)
+
+
+def _read(path: Path) -> Outcome:
+    try:
+        trace = harness.trace.read(path)
+        tables = {name: getattr(trace, name).to_pylist() for name in EVENT_TABLES}
+        return {"quality": trace.quality, "slices": harness.trace.slices(trace).to_pylist(), **tables}
+    except TraceError as error:
+        return {"error": str(error)}
+
+
+def _converted(path: Path) -> Outcome:
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            done = convert(path, folder, chunk_bytes=1 << 16, release_rows=50)
+        except TraceError as error:
+            return {"error": str(error)}
+        return {"quality": done.quality, **{name: pq.read_table(done.paths[name]).to_pylist() for name in ALL_TABLES}}
