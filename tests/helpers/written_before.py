@@ -1,0 +1,19 @@
+"""What version 0.1.0 wrote: a run folder of a real campaign, models of every kind, and what each of them predicted."""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+from locations import DATA
+
+ARCHIVE = DATA / "written_by_0_1_0.tar.xz"
+RUN = "2026-11-29T09-20-03_smoke"
+TRIAL = f"{RUN}/trials/000_nginx_ab"
+
+
+def unpack(folder: Path) -> Path:
+    """Put RUN, `models` and `predictions` into `folder`."""
+    with tarfile.open(ARCHIVE) as archive:
+        archive.extractall(folder, filter="data")
+    return folder

@@ -1,0 +1,133 @@
+"""README and docs: their commands are valid, print the output shown beside them, and their links lead somewhere.
+
+Every command in a ```console block has to exist with its options. Where its output stands in the same block, it is run
+and has to print that; a line of `...` stands for lines left out. Each page has a folder with the recording
+`perf.data`, its tables in `tables`, a run in `runs` and stored models in `models`; its commands run in their order.
+Output in a block of its own comes from a command that needs a machine or hours.
+
+`PYTHONPATH=tests/helpers python tests/unit/docs/test_pages.py` writes the present output into the pages.
+"""
+
+from __future__ import annotations
+
+import doctest
+import lzma
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command_line import HARNESS, LIMIT_S
+from locations import DATA, ROOT
+from written_before import RUN, unpack
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
+GROUPS = ("trace", "box", "model")
+
+
+def commands(page: Path) -> Iterator[tuple[str, str]]:
+    """Each command of a page, continued lines joined, and the output shown below it."""
+    for block in BLOCK.findall(page.read_text("utf-8")):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, shown = part.replace("\\\n", "").partition("\n")
+            yield command, shown.strip()
+
+
+def run(command: str, folder: Path) -> str:
+    """The output of `harness ...` or `python ...` in `folder`, errors included, without trailing blanks."""
+    program, *arguments = shlex.split(command)
+    full = [*({"harness": HARNESS, "python": [sys.executable]}[program]), *arguments]
+    environment = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        full, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=LIMIT_S
+    )
+    return "\n".join(line.rstrip() for line in done.stdout.splitlines()).strip()
+
+
+def workshop(folder: Path) -> Path:
+    """A folder with the recording, the tables, the run and the models that the pages name."""
+    recording = DATA / "debian12_guest_nginx_ab.perf.data.xz"
+    (folder / "perf.data").write_bytes(lzma.decompress(recording.read_bytes()))
+    unpack(folder)
+    (folder / "runs").mkdir()
+    (folder / RUN).rename(folder / "runs" / RUN)
+    run("harness trace convert perf.data -o tables", folder)
+    return folder
+
+
+def matches(shown: str, printed: str) -> bool:
+    """Whether the output is the one shown, where a line of `...` stands for any lines."""
+    return doctest.OutputChecker().check_output(shown + "\n", printed + "\n", doctest.ELLIPSIS)
+
+
+def name(page: Path) -> str:
+    return page.stem
+
+
+WITH_OUTPUT = [page for page in PAGES if any(shown for _, shown in commands(page))]
+
+
+@pytest.mark.parametrize("page", WITH_OUTPUT, ids=name)
+def test_commands_print_what_the_page_shows(page: Path, tmp_path: Path) -> None:
+    folder = workshop(tmp_path)
+    for command, shown in commands(page):
+        if shown:
+            printed = run(command, folder)
+            assert matches(shown, printed), f"$ {command}\n{printed}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_commands_exist_with_their_options(page: Path, tmp_path: Path) -> None:
+    helped: dict[tuple[str, ...], str] = {}
+    for command, _ in commands(page):
+        program, *arguments = shlex.split(command)
+        if program == "python" and arguments[0] != "-c":
+            assert (ROOT / arguments[0]).is_file(), command
+        if program == "harness":
+            path = tuple(arguments[: 2 if arguments[0] in GROUPS else 1])
+            if path not in helped:
+                helped[path] = run(shlex.join(["harness", *path, "--help"]), tmp_path)
+            assert "Usage" in helped[path], command
+            for option in (word.partition("=")[0] for word in arguments if re.match(r"--?[a-z]", word)):
+                assert option in helped[path], command
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)[)#]", page.read_text("utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_the_readme_opens_with_the_two_commands_and_the_makefile_has_them() -> None:
+    head, makefile = (ROOT / "README.md").read_text("utf-8")[:2500], (ROOT / "Makefile").read_text("utf-8")
+    for target in ("run", "test"):
+        assert f"\n    make {target} " in head
+        assert f"\n{target}:" in makefile
+
+
+def test_the_index_names_every_page() -> None:
+    index = (ROOT / "docs" / "index.md").read_text("utf-8")
+    for page in (ROOT / "docs").glob("*.md"):
+        assert page.name == "index.md" or f"({page.name})" in index, page.name
+
+
+def _refresh() -> None:
+    """Write what the commands print now below them, where it is not what is shown."""
+    for page in WITH_OUTPUT:
+        text = page.read_text("utf-8")
+        with tempfile.TemporaryDirectory() as folder:
+            workshop(Path(folder))
+            for command, shown in commands(page):
+                if shown and not matches(shown, printed := run(command, Path(folder))):
+                    text = text.replace(shown, printed.replace(folder, "..."))
+        page.write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    _refresh()
