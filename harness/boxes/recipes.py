@@ -5,15 +5,12 @@ from __future__ import annotations
 import difflib
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness import paths
 from harness.errors import SpecError, UsageError
-from harness.spec import document, problems
-from harness.spec.document import Keys
-from harness.spec.fields import Section
 
 # Every guest gets these: an init, SSH, and what Ansible and a trial need.
 BASE_PACKAGES = (
@@ -21,27 +18,29 @@ BASE_PACKAGES = (
     "sudo", "python3", "python3-apt", "initramfs-tools",
 )  # fmt: skip
 
-Names = Annotated[tuple[str, ...], Field(strict=False)]
 
-
-class Kernel(Section):
+class Kernel(BaseModel):
     """The kernel package; `release` is the regular expression that `uname -r` must match as a whole."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     package: str
     modules: str | None = None
     release: re.Pattern[str]
 
 
-class Recipe(Section):
+class Recipe(BaseModel):
     """One guest image. `booted_in_tests` is true when the project's own tests boot it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
     distribution: Literal["debian", "ubuntu"]
     suite: str = Field(pattern=r"^[a-z]+$")
-    components: Names
+    components: tuple[str, ...]
     keyring: str = Field(pattern=r"^[A-Za-z0-9.-]+\.gpg$")
     kernel: Kernel
-    packages: Names = ()
+    packages: tuple[str, ...] = ()
     disk_gb: int = Field(ge=2, le=200)
     booted_in_tests: bool
 
@@ -80,6 +79,8 @@ def recipe(name: str) -> Recipe:
 
 def read(path: Path) -> Recipe:
     """Parse one recipe file. Raises SpecError with file:line:column."""
+    from harness.spec import document, problems  # slow to import, and not needed for the names of the recipes
+
     content = document.parse(document.read(path), str(path))
     try:
         recipe = Recipe.model_validate(content.data)
@@ -94,7 +95,7 @@ def read(path: Path) -> Recipe:
     return recipe
 
 
-def _known_keys(section: Keys) -> dict[str, str]:
+def _known_keys(section: tuple[str | int, ...]) -> dict[str, str]:
     """Return the keys of a section, each with what to write there."""
     fields = Kernel.model_fields if section == ("kernel",) else {} if section else Recipe.model_fields
     return dict.fromkeys(fields, "a value as in vagrant/boxes/debian-12.yaml")

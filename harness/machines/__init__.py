@@ -1,4 +1,4 @@
-"""Where trials run. A kind of machine is one class with `up`, `down` and `facts`, listed in KINDS."""
+"""The machines that trials run in. A kind of machine is one class with `up`, `down` and `facts`, listed in KINDS."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ KINDS: dict[str, type[VagrantMachine]] = {"vagrant": VagrantMachine}
 
 
 def left_behind() -> list[Leftover]:
-    """The machines whose process is gone: killed before it could take them away, or told to keep them."""
+    """Return the machines whose process has ended: it was killed before it removed them, or ran with --keep."""
     return [entry for entry in entries() if not entry.owned()]
 
 

@@ -1,4 +1,4 @@
-"""The seam: what a campaign asks of a place where trials run."""
+"""The protocol of a machine: the interface between a campaign and the place where its trials run."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from harness.progress import Watcher
 
 @runtime_checkable
 class Machine(Protocol):
-    """A place where trials run. Making one does nothing; `up` acts, `down` undoes, both may be called again."""
+    """A place where trials run. The constructor only stores; `up` starts the machine and `down` removes it."""
 
     def up(self, watcher: Watcher) -> list[Host]:
-        """Bring it up and check it; every host answers over SSH. Raises MachineError and leaves nothing behind."""
+        """Start and check it; every returned host answers over SSH. Raises MachineError and leaves nothing behind."""
 
     def down(self) -> None:
-        """Take it away; nothing happens when it is not there. Raises MachineError when it cannot be removed."""
+        """Remove it; do nothing when it does not exist. Raises MachineError when it cannot be removed."""
 
     def facts(self) -> dict[str, Any]:
-        """What it turned out to be, for the manifest; empty before `up`."""
+        """Return kernel, CPUs, accelerator and the like, for the manifest; empty before `up`."""

@@ -1,4 +1,4 @@
-"""A built box where Vagrant and libvirt look for it: added to Vagrant once, copied into the libvirt pool once."""
+"""Make a built box known to Vagrant and copy it into the libvirt pool, once each; and undo both."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VERSION = "1.0.0"
 
 @dataclass(frozen=True)
 class PoolPaths:
-    """Where libvirt finds the kernel and the initrd of a box (paths of volumes, readable by QEMU's own user)."""
+    """The volumes of a box's kernel and initrd in the libvirt pool, readable by QEMU's own user."""
 
     kernel: str
     initrd: str
@@ -30,7 +30,7 @@ class PoolPaths:
 def install(box: Box, vagrant: VagrantCli) -> PoolPaths:
     """Make `box` known to Vagrant and libvirt; quick when it already is. Raises HostError or MachineError.
 
-    Kernel and initrd go into the pool as well: QEMU runs as a user who cannot look into a home folder.
+    Kernel and initrd are copied into the pool as well: QEMU runs as a user who cannot read a home folder.
     """
     with lock(box.digest):
         if not _added(box):
@@ -42,13 +42,13 @@ def install(box: Box, vagrant: VagrantCli) -> PoolPaths:
 
 
 def uninstall(box: Box) -> None:
-    """Take `box` out of Vagrant and of the libvirt pool; for `harness box rm`.
+    """Remove `box` from Vagrant and from the libvirt pool; for `harness box rm`.
 
-    Raises MachineError while a machine that is written down was made from it: its disk holds only what differs.
+    Raises MachineError while a registered machine was made from it: a machine's disk holds only what differs from it.
     """
-    if found := users(box):
+    if domains := users(box):
         raise MachineError(
-            f"the box {box.name} is in use by {', '.join(found)}",
+            f"the box {box.name} is in use by {', '.join(domains)}",
             where=box.vagrant_name,
             hint="end that run, or remove a machine that was left behind with `harness down`; then try again",
         )
@@ -57,25 +57,25 @@ def uninstall(box: Box) -> None:
 
 
 def users(box: Box) -> list[str]:
-    """The machines that are written down as made from `box`."""
+    """Return the domains of the registered machines that were made from `box`."""
     return [entry.domain for entry in entries() if _made_from(entry, box)]
 
 
 def _made_from(entry: Entry, box: Box) -> bool:
     try:
         settings = json.loads((Path(entry.folder) / "settings.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # brought up no further than its name
+    except (OSError, ValueError):  # it was stopped before its settings were written
         return False
     return bool(settings.get("box") == box.vagrant_name)
 
 
 def disk_volume(box: Box) -> str:
-    """The name that vagrant-libvirt gives the base volume of a box."""
+    """Return the name that vagrant-libvirt gives to the base volume of a box."""
     return f"{box.vagrant_name.replace('/', '-VAGRANTSLASH-')}_vagrant_box_image_{VERSION}_box.img"
 
 
 def catalog(box: Box) -> str:
-    """The JSON that tells Vagrant name, version and file of a box; without it every box has version 0."""
+    """Return the JSON catalog of a box: name, version and file; without it Vagrant gives every box version 0."""
     provider = {"name": box.provider, "url": f"file://{quote(str(box.path))}"}
     return json.dumps({"name": box.vagrant_name, "versions": [{"version": VERSION, "providers": [provider]}]})
 
@@ -95,7 +95,7 @@ def _added(box: Box) -> bool:
 
 
 def _add(box: Box, vagrant: VagrantCli) -> None:
-    shutil.rmtree(_vagrant_folder(box), ignore_errors=True)  # half of one, from a killed `vagrant box add`
+    shutil.rmtree(_vagrant_folder(box), ignore_errors=True)  # remove what a killed `vagrant box add` left
     description = vagrant.log.with_name("box.json")
     description.write_text(catalog(box), encoding="utf-8")
     vagrant.box_add(box.vagrant_name, description, box.provider)

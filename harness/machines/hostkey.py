@@ -1,8 +1,8 @@
-"""The host key of a machine, known before the first connection.
+"""The SSH host key of a guest, known before the first connection.
 
-A box built here makes its host key on its first boot and prints the public half on the serial console, which nobody
-but the host can write to: no trust on first use. A ready-made box does no such thing; its key is pinned on the first
-connection, by `remote.Host`, and a change is refused from then on.
+A box built here makes its host key on its first boot and prints the public half on the serial console, which only this
+guest can write to: no trust on first use. A ready-made box prints no key; `remote.Host` pins its key on the first
+connection and refuses any other key afterwards.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ KEY_BYTES = len(HEADER) + 32
 
 
 def from_console(text: bytes) -> str | None:
-    """The host key (base64) that a serial console told; a line that a kernel message fell into does not count."""
-    for found in MARK.finditer(text):
+    """Return the host key (base64) in a console's output; skip lines that a kernel message interrupted."""
+    for match in MARK.finditer(text):
         try:
-            blob = base64.b64decode(found.group(1), validate=True)
+            blob = base64.b64decode(match.group(1), validate=True)
         except binascii.Error:
             continue
         if len(blob) == KEY_BYTES and blob.startswith(HEADER):
-            return found.group(1).decode()
+            return match.group(1).decode()
     return None
 
 
 def wait_for(console: Path, timeout_s: float, fetch: Callable[[], None]) -> str:
-    """The key from a console log, as soon as it is there; `fetch` brings the log up to date.
+    """Wait until the host key is in the console log, and return it; `fetch` brings the log up to date.
 
-    Raises MachineError after the limit.
+    Raises MachineError after `timeout_s`.
     """
     end = time.monotonic() + timeout_s
     while True:
@@ -45,12 +45,12 @@ def wait_for(console: Path, timeout_s: float, fetch: Callable[[], None]) -> str:
         if console.is_file() and (key := from_console(console.read_bytes())):
             return key
         if time.monotonic() >= end:
-            raise MachineError("the machine did not tell its host key on the serial console", log=console)
+            raise MachineError("the guest did not print its SSH host key on the serial console", log=console)
         time.sleep(0.5)
 
 
 def pin(known_hosts: Path, address: str, port: int, key: str) -> None:
-    """Write the one key that this machine may show; the file is replaced."""
+    """Replace `known_hosts` by the one key that this guest may have."""
     name = address if port == 22 else f"[{address}]:{port}"
     handle = os.open(known_hosts, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(handle, "w", encoding="ascii") as sink:

@@ -1,7 +1,7 @@
-"""Does KVM work here? Only a real boot tells: /dev/kvm may open, and a stock kernel hang under it all the same.
+"""Find out whether KVM works on this host. Only a real boot shows it: /dev/kvm may open and a stock kernel still hang.
 
-The probe boots a box's own kernel and disk (a throw-away snapshot of it) under `-accel kvm` and waits for the sign
-that SSH is up. It costs a few seconds, more where KVM hangs, so the answer is kept.
+The probe boots the kernel and a temporary snapshot of the disk of a box under `-accel kvm`, and waits for the line on
+the serial console that says that SSH is up. This takes a few seconds, more where KVM hangs, so the result is kept.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from harness.progress import Watcher
 
 DEVICE = Path("/dev/kvm")
 LIMIT_S = 60.0
-ASK_AGAIN_S = 7 * 86_400.0  # a "no" is not for ever
-QUIET_S = 8.0  # a kernel that runs says something long before that
+PROBE_AGAIN_S = 7 * 86_400.0  # after this time, a "no" is no longer believed
+QUIET_S = 8.0  # a kernel that runs prints its first line long before that
 QEMU = "qemu-system-x86_64"
 
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """Whether a guest boots under KVM here, why that is believed, and when it was found out."""
+    """Whether a guest boots under KVM here and why; the probe took `seconds` and ended at `when` (Unix time)."""
 
     works: bool
     reason: str
@@ -41,61 +41,64 @@ class ProbeResult:
 
 
 class _Booted(Exception):
-    """The sign was seen; the guest may go."""
+    """The guest has booted and can be stopped."""
 
 
-def choose(asked: str, box: Box | None, log: Path, watcher: Watcher) -> tuple[str, str]:
-    """`kvm` or `tcg`, and why. Raises MachineError when `kvm` was asked for and does not work.
+def choose(accelerator: str, box: Box | None, log: Path, watcher: Watcher) -> tuple[str, str]:
+    """Return `kvm` or `tcg` for the wanted accelerator (`auto`, `kvm` or `tcg`), and the reason.
 
-    `box` is None for a ready-made box, which has no kernel to probe with: then any earlier answer of this host counts.
+    `box` is None for a ready-made box, which has no kernel to probe with: the latest result of this host counts then.
+    Raises MachineError when `kvm` is wanted and does not work.
     """
-    if asked == "tcg":
+    if accelerator == "tcg":
         return "tcg", "asked for"
-    answer = remembered(box) or (probe(box, log, watcher) if box else _unknown())
-    if answer.works:
-        return "kvm", answer.reason
-    if asked == "kvm":
+    result = remembered(box) or (probe(box, log, watcher) if box else _unknown())
+    if result.works:
+        return "kvm", result.reason
+    if accelerator == "kvm":
         raise MachineError(
-            f"KVM was asked for and does not work on this host: {answer.reason}",
+            f"KVM was asked for and does not work on this host: {result.reason}",
             hint="set machine.accelerator to auto or tcg; `harness doctor` shows what was found",
             log=log,
         )
-    return "tcg", answer.reason
+    return "tcg", result.reason
 
 
 def remembered(box: Box | None) -> ProbeResult | None:
-    """The kept answer for this host and this box; for None, the latest of this host. The device is looked at anew."""
+    """Return the kept result for this host and box, for None the latest of this host; check the device again."""
     if missing := _no_device():
         return missing
     kept = _load()
     if box:
-        told = kept.get(key(box.digest))
+        entry = kept.get(key(box.digest))
     else:
-        told = max((one for name, one in kept.items() if name.startswith(_host())), key=_when, default=None)
-    return _fresh(told) if told else None
+        of_host = (entry for name, entry in kept.items() if name.startswith(_host()))
+        entry = max(of_host, key=lambda entry: float(entry.get("when", 0.0)), default=None)
+    return _result(entry) if entry else None
 
 
-def _fresh(told: dict[str, Any]) -> ProbeResult | None:
-    """A kept answer, unless it is damaged, or a "no" of long ago: a busy host may have kept the guest waiting."""
+def _result(entry: dict[str, Any]) -> ProbeResult | None:
+    """Return a kept result, None when it is damaged or an old "no": a busy host may have slowed the guest down."""
     try:
-        answer = ProbeResult(**told)
+        result = ProbeResult(**entry)
     except TypeError:
         return None
-    return answer if answer.works or time.time() - answer.when < ASK_AGAIN_S else None
+    return result if result.works or time.time() - result.when < PROBE_AGAIN_S else None
 
 
 def probe(box: Box, log: Path, watcher: Watcher) -> ProbeResult:
-    """Boot the box under KVM, for at most LIMIT_S, and remember what came of it."""
+    """Boot the box under KVM, for at most LIMIT_S, and keep the result."""
     watcher.note("finding out whether KVM works: booting the box under it once")
     started = time.monotonic()
     works, reason = _boot(box, log)
-    answer = ProbeResult(works, reason, round(time.monotonic() - started, 1), time.time())
-    _keep(key(box.digest), answer)
-    return answer
+    result = ProbeResult(works, reason, round(time.monotonic() - started, 1), time.time())
+    make_folder(_path().parent)
+    write_atomic(_path(), json.dumps({**_load(), key(box.digest): asdict(result)}, indent=1))
+    return result
 
 
 def command(box: Box) -> list[str]:
-    """QEMU with one CPU under KVM, its console on standard output, nothing written to the box, no network."""
+    """Return the QEMU command: one CPU under KVM, the console on standard output, no writes to the box, no network."""
     return [
         QEMU, "-accel", "kvm", "-cpu", "host", "-m", "512", "-smp", "1", "-nodefaults", "-display", "none",
         "-no-reboot", "-serial", "stdio", "-nic", "none", "-device", "virtio-rng-pci",
@@ -105,7 +108,7 @@ def command(box: Box) -> list[str]:
 
 
 def key(digest: str) -> str:
-    """What an answer holds for: this kernel, this CPU model, this QEMU, this box."""
+    """Return the name under which a result is kept; it depends on the kernel, CPU model, QEMU and box."""
     return f"{_host()}/{digest[:12]}"
 
 
@@ -120,8 +123,8 @@ def _boot(box: Box, log: Path) -> tuple[bool, str]:
         return True, "a real boot under KVM came up"
     if not ended.timed_out:
         return False, f"QEMU ended with {ended.exit_code}: {(ended.output.strip().splitlines() or ['no output'])[-1]}"
-    said = "did not come up" if ended.output.strip() else "printed nothing"
-    return False, f"/dev/kvm opens, but a guest under it {said} in {ended.seconds:.0f} s"
+    symptom = "did not come up" if ended.output.strip() else "printed nothing"
+    return False, f"/dev/kvm opens, but a guest under it {symptom} in {ended.seconds:.0f} s"
 
 
 def _no_device() -> ProbeResult | None:
@@ -135,14 +138,14 @@ def _no_device() -> ProbeResult | None:
 
 
 def _unknown() -> ProbeResult:
-    return ProbeResult(False, "no box was booted under KVM here yet; `harness box build debian-12` and a run find out")
+    return ProbeResult(False, "no box was booted under KVM here yet; a run with the box debian-12 finds out")
 
 
 def _host() -> str:
-    """A short name of what an answer depends on besides the box: kernel, CPU model, the QEMU binary."""
-    found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.M)
+    """Return a short hash of what a result depends on besides the box: kernel, CPU model, the QEMU binary."""
+    model = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.M)
     qemu = shutil.which(QEMU)
-    parts = (platform.release(), found.group(1) if found else "", str(os.stat(qemu).st_mtime_ns) if qemu else "")
+    parts = (platform.release(), model.group(1) if model else "", str(os.stat(qemu).st_mtime_ns) if qemu else "")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
@@ -151,18 +154,9 @@ def _path() -> Path:
 
 
 def _load() -> dict[str, dict[str, Any]]:
-    """What is kept; a damaged file counts as nothing, since the probe can be done again."""
+    """Return the kept results; a damaged file counts as empty, since the probe can be run again."""
     try:
         kept = json.loads(_path().read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return kept if isinstance(kept, dict) else {}
-
-
-def _keep(name: str, answer: ProbeResult) -> None:
-    make_folder(_path().parent)
-    write_atomic(_path(), json.dumps({**_load(), name: asdict(answer)}, indent=1))
-
-
-def _when(told: dict[str, Any]) -> float:
-    return float(told.get("when", 0.0))

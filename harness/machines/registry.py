@@ -1,4 +1,4 @@
-"""Which machines this user has up, written down before each is brought up, so that a SIGKILL hides none."""
+"""The register of this user's machines. An entry is written before its machine starts, so that a SIGKILL hides none."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ class Entry:
 
     @property
     def path(self) -> Path:
-        """The file this entry is kept in."""
+        """The file of this entry."""
         return _root() / f"{self.domain}.json"
 
     @property
     def run_folder(self) -> Path:
-        """The run that the machine was brought up for."""
+        """The run folder that the machine belongs to."""
         return Path(self.folder).parent
 
     def owned(self) -> bool:
-        """Whether the process that brought it up is still there (and not another one of the same number)."""
+        """Return whether the process that started it still runs (and not another process with the same id)."""
         return started(self.owner_pid) == self.owner_started
 
 
 def record(domain: str, hypervisor: str, folder: Path) -> Entry:
-    """Write down that this process is about to bring `domain` up; on disk when this returns."""
+    """Register that this process is about to start `domain`; the entry is on disk when this returns."""
     pid = os.getpid()
     entry = Entry(domain, hypervisor, str(folder), pid, started(pid) or "", time.time())
     make_folder(_root())
@@ -52,12 +52,12 @@ def record(domain: str, hypervisor: str, folder: Path) -> Entry:
 
 
 def forget(domain: str) -> None:
-    """The machine is gone."""
+    """Remove the entry of a machine that is gone."""
     (_root() / f"{domain}.json").unlink(missing_ok=True)
 
 
 def entries() -> list[Entry]:
-    """Every machine written down, oldest first. Raises MachineError for a file that is not one of ours."""
+    """Return every registered machine, oldest first. Raises MachineError for a file that is not an entry."""
     found = []
     for path in _root().glob("*.json"):
         try:
@@ -66,18 +66,18 @@ def entries() -> list[Entry]:
             continue
         except (ValueError, TypeError) as error:
             raise MachineError(
-                f"the note of a machine cannot be read: {error}", where=str(path), hint="look at it and remove it"
+                f"the entry of a machine cannot be read: {error}", where=str(path), hint="look at it and remove it"
             ) from None
     return sorted(found, key=lambda entry: entry.created)
 
 
 def in_folder(folder: Path) -> list[Entry]:
-    """The machines that were brought up for this folder."""
+    """Return the machines that were started for this folder."""
     return [entry for entry in entries() if entry.folder == str(folder)]
 
 
 def started(pid: int) -> str | None:
-    """When a process started, in clock ticks since boot (proc(5), field 22), with the boot's id; None if it is gone."""
+    """Return the boot id and a process's start in clock ticks since boot (proc(5), field 22); None if it is gone."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
@@ -87,7 +87,7 @@ def started(pid: int) -> str | None:
 
 
 def end_orphans(settings: Path) -> None:
-    """End what is left of a killed campaign's Vagrant: processes whose environment names this settings file."""
+    """End the Vagrant processes that a killed campaign left: those whose environment names this settings file."""
     mark = f"HARNESS_MACHINE_JSON={settings}".encode()
     end = time.monotonic() + WAIT_FOR_ORPHANS_S
     number = signal.SIGTERM

@@ -1,4 +1,4 @@
-"""A virtual machine through Vagrant: one campaign, one settings file, one VM that no other campaign touches."""
+"""A virtual machine through Vagrant. Each campaign has its own VM, which no other campaign touches."""
 
 from __future__ import annotations
 
@@ -23,30 +23,31 @@ from harness.progress import Watcher
 from harness.spec import MachineSpec
 
 BOOT_LIMIT_S = {"kvm": 180, "tcg": 420}  # from power-on to SSH; measured: a few seconds, about 30 s
-START_LIMIT_S = 300.0  # what Vagrant does around that
-DOWNLOAD_LIMIT_S = 1800.0  # a ready-made box comes over the network
+START_LIMIT_S = 300.0  # for Vagrant's own work before and after the boot
+DOWNLOAD_LIMIT_S = 1800.0  # the same, with the download of a ready-made box
 CHECK_LIMIT_S = 60.0
 
 
 class VagrantMachine:
-    """One VM. `box` is a built box, or the name of a ready-made one; `folder` is the machine's own, in the run folder.
+    """One VM. `box` is a built box, or the name of a ready-made one; `folder`, in the run folder, is for this VM alone.
 
-    In `folder`: settings.json, key and key.pub, known_hosts, vagrant.log, console.log, kvm.log, and Vagrant's state.
+    It holds settings.json, key and key.pub, known_hosts, vagrant.log, console.log, kvm.log, and Vagrant's state.
     """
 
-    def __init__(self, spec: MachineSpec, box: Box | str, state_dir: Path, name: str) -> None:
-        self.spec, self.box, self.folder, self.name = spec, box, state_dir, name
+    def __init__(self, spec: MachineSpec, box: Box | str, folder: Path, name: str) -> None:
+        self.spec, self.box, self.folder, self.name = spec, box, folder, name
+        self._built = box if isinstance(box, Box) else None
         self._domain: str | None = None
         self._facts: dict[str, Any] = {}
 
     @property
     def log(self) -> Path:
-        """Everything Vagrant said."""
+        """The log of all of Vagrant's output."""
         return self.folder / "vagrant.log"
 
     @property
     def console(self) -> Path:
-        """What the machine's serial console showed."""
+        """The log of the machine's serial console."""
         return self.folder / "console.log"
 
     def __enter__(self) -> VagrantMachine:
@@ -56,9 +57,10 @@ class VagrantMachine:
         self.down()
 
     def up(self, watcher: Watcher) -> list[Host]:
-        """Bring the VM up, wait for SSH, check its CPUs and kernel. Raises HostError or MachineError; then it is gone.
+        """Start the VM, wait for SSH, check its CPUs and kernel.
 
-        An earlier VM of the same folder, left by a killed run, is taken away first.
+        An earlier VM of the same folder, left by a killed run, is removed first. Raises HostError or MachineError, and
+        leaves no VM behind.
         """
         self._prepare()
         self.down()
@@ -72,14 +74,14 @@ class VagrantMachine:
         return [host]
 
     def down(self) -> None:
-        """Take the VM away, with its disk. Raises MachineError when it is still there afterwards."""
+        """Remove the VM and its disk. Raises MachineError when it is still there afterwards."""
         self._fetch_console()
         for entry in registry.in_folder(self.folder):
             remove(entry)
         self._domain = None
 
     def facts(self) -> dict[str, Any]:
-        """Guest kernel and CPUs, accelerator and why, hypervisor version, box name and digest; empty before `up`."""
+        """Return guest kernel and CPUs, accelerator and why, hypervisor, box name and digest; empty before `up`."""
         return dict(self._facts)
 
     def _prepare(self) -> None:
@@ -91,25 +93,26 @@ class VagrantMachine:
 
     def _start(self, watcher: Watcher) -> Host:
         started = time.monotonic()
-        built = self.box if isinstance(self.box, Box) else None
-        accelerator, why = self._accelerator(built, watcher)
+        accelerator, why = self._accelerator(watcher)
         prefix = f"harness-{secrets.token_hex(4)}-"
         self._domain = prefix + self.name
-        vagrant = bounded(self.folder)
+        vagrant = vagrant_for(self.folder)
         registry.record(self._domain, self.spec.hypervisor, self.folder)
         settings = self._settings(prefix, accelerator)
         self._write(settings)
-        if built:
-            watcher.note(f"handing the box {built.name} to Vagrant and libvirt")
-            installed = box_install.install(built, vagrant)
-            settings |= {"kernel": installed.kernel, "initrd": installed.initrd, "command_line": self._command_line()}
+        if self._built:
+            watcher.note(f"handing the box {self._built.name} to Vagrant and libvirt")
+            pool = box_install.install(self._built, vagrant)
+            command_line = f"{self._built.cmdline} harness.key={self._public_key()}"
+            settings |= {"kernel": pool.kernel, "initrd": pool.initrd, "command_line": command_line}
             self._write(settings)
         self._power_on(vagrant, accelerator, watcher)
-        host = self._host(vagrant, built)
-        self._facts = self._describe(built, accelerator, why) | {"up_seconds": round(time.monotonic() - started, 1)}
+        host = self._host(vagrant)
+        self._facts = self._describe(accelerator, why) | {"up_seconds": round(time.monotonic() - started, 1)}
         return host
 
-    def _describe(self, built: Box | None, accelerator: str, why: str) -> dict[str, Any]:
+    def _describe(self, accelerator: str, why: str) -> dict[str, Any]:
+        built = self._built
         libvirtd = self.spec.hypervisor == "libvirt"
         return {
             "domain": self._domain,
@@ -120,16 +123,16 @@ class VagrantMachine:
             "hypervisor_version": libvirt.hypervisor_version() if libvirtd else None,
             "accelerator": accelerator,
             "accelerator_reason": why,
-            "host_key": "told on the serial console" if built else "pinned on the first connection",
+            "host_key": "printed on the serial console" if built else "pinned on the first connection",
         }
 
     def _write(self, settings: dict[str, Any]) -> None:
         write_atomic(self.folder / "settings.json", json.dumps(settings, indent=1))
 
-    def _accelerator(self, built: Box | None, watcher: Watcher) -> tuple[str, str]:
+    def _accelerator(self, watcher: Watcher) -> tuple[str, str]:
         if self.spec.hypervisor == "virtualbox":
             return "virtualbox", "VirtualBox chooses for itself"
-        return kvm.choose(self.spec.accelerator, built, self.folder / "kvm.log", watcher)
+        return kvm.choose(self.spec.accelerator, self._built, self.folder / "kvm.log", watcher)
 
     def _settings(self, prefix: str, accelerator: str) -> dict[str, Any]:
         fast = accelerator == "kvm"
@@ -137,8 +140,8 @@ class VagrantMachine:
         return {
             "name": self.name,
             "prefix": prefix,
-            "box": self.box.vagrant_name if isinstance(self.box, Box) else self.box,
-            "ready_made": not isinstance(self.box, Box),
+            "box": self._built.vagrant_name if self._built else self.box,
+            "ready_made": self._built is None,
             "key": str(self._key()),
             "cpus": self.spec.cpus,
             "memory_mb": self.spec.memory_mb,
@@ -155,7 +158,7 @@ class VagrantMachine:
         }
 
     def _key(self) -> Path:
-        """The campaign's own key pair; its public half reaches the guest on the kernel command line."""
+        """Make the campaign's key pair once; its public half reaches the guest on the kernel command line."""
         path = self.folder / "key"
         if not path.with_suffix(".pub").is_file():
             path.unlink(missing_ok=True)
@@ -163,17 +166,16 @@ class VagrantMachine:
                 ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "harness", "-f", str(path)], timeout_s=30
             )
             if not ended.ok:
-                raise MachineError(f"no key pair could be made: {ended.output.strip()}", where=str(path))
+                raise MachineError(f"ssh-keygen could not make a key pair: {ended.output.strip()}", where=str(path))
         return path
 
-    def _command_line(self) -> str:
-        assert isinstance(self.box, Box)
-        kind, public = self._key().with_suffix(".pub").read_text(encoding="ascii").split()[:2]
-        return f"{self.box.cmdline} harness.key={kind}:{public}"
+    def _public_key(self) -> str:
+        """Return the public half as KIND:BASE64; a kernel command line is split at spaces."""
+        return ":".join(self._key().with_suffix(".pub").read_text(encoding="ascii").split()[:2])
 
     def _power_on(self, vagrant: VagrantCli, accelerator: str, watcher: Watcher) -> None:
         boot = BOOT_LIMIT_S.get(accelerator, BOOT_LIMIT_S["tcg"])
-        limit_s = boot + (START_LIMIT_S if isinstance(self.box, Box) else DOWNLOAD_LIMIT_S)
+        limit_s = boot + (START_LIMIT_S if self._built else DOWNLOAD_LIMIT_S)
         watcher.note(f"starting the machine ({accelerator})")
         try:
             vagrant.up(self.spec.hypervisor, limit_s=limit_s, on_line=lambda line: _note_progress(line, watcher))
@@ -186,32 +188,27 @@ class VagrantMachine:
                 log=self.log,
             ) from None
 
-    def _host(self, vagrant: VagrantCli, built: Box | None) -> Host:
+    def _host(self, vagrant: VagrantCli) -> Host:
         ssh = vagrant.ssh_config()
+        address, port = ssh["HostName"], int(ssh["Port"])
         known_hosts = self.folder / "known_hosts"
-        if built:
-            hostkey.pin(
-                known_hosts,
-                ssh["HostName"],
-                int(ssh["Port"]),
-                hostkey.wait_for(self.console, 10.0, self._fetch_console),
-            )
+        if self._built:
+            hostkey.pin(known_hosts, address, port, hostkey.wait_for(self.console, 10.0, self._fetch_console))
         else:
             known_hosts.write_bytes(b"")
-        key = self.folder / "key" if built else Path(ssh["IdentityFile"])
-        return Host(ssh["HostName"], int(ssh["Port"]), ssh["User"], key, known_hosts, self.name)
+        key = self.folder / "key" if self._built else Path(ssh["IdentityFile"])
+        return Host(address, port, ssh["User"], key, known_hosts, self.name)
 
     def _check(self, host: Host, watcher: Watcher) -> None:
-        """The machine must be the one asked for: this many CPUs, this kernel."""
+        """Raise MachineError unless the machine has the CPUs and the kernel that the experiment asks for."""
         watcher.note("checking the machine's CPUs and kernel")
         try:
             with host:
-                said = host.run("nproc && uname -r", timeout_s=CHECK_LIMIT_S).stdout.split()
+                cpus, kernel = host.run("nproc && uname -r", timeout_s=CHECK_LIMIT_S).stdout.split()
         except RemoteError as error:
             raise MachineError(f"the machine cannot be used over SSH: {error.what}", where=self._domain) from error
-        cpus, kernel = int(said[0]), said[1]
-        self._facts |= {"cpus": cpus, "kernel": kernel}
-        if cpus != self.spec.cpus:
+        self._facts |= {"cpus": int(cpus), "kernel": kernel}
+        if int(cpus) != self.spec.cpus:
             raise MachineError(f"the machine has {cpus} CPUs", where=self._domain, expected=f"{self.spec.cpus}")
         if (pattern := self._kernel_pattern()) and not re.fullmatch(pattern, kernel):
             raise MachineError(f"the machine runs the kernel {kernel}", where=self._domain, expected=pattern)
@@ -219,8 +216,8 @@ class VagrantMachine:
     def _kernel_pattern(self) -> str | None:
         if self.spec.kernel:
             return re.escape(self.spec.kernel)
-        if isinstance(self.box, Box) and self.box.name in names():
-            return recipe(self.box.name).kernel.release.pattern
+        if self._built and self._built.name in names():
+            return recipe(self._built.name).kernel.release.pattern
         return None
 
     def _fetch_console(self) -> None:
@@ -233,21 +230,22 @@ class VagrantMachine:
         return next((line.strip()[-120:] for line in reversed(lines) if line.strip()), "")
 
 
-def bounded(folder: Path) -> VagrantCli:
-    """Vagrant for the machine of this folder."""
+def vagrant_for(folder: Path) -> VagrantCli:
+    """Return Vagrant's commands for the machine of this folder."""
     return VagrantCli(folder / "settings.json", folder / "dotfile", folder / "vagrant.log")
 
 
 def remove(entry: registry.Entry) -> None:
-    """Take away one recorded machine, also when its run folder is gone. Raises MachineError when it stays.
+    """Remove one registered machine, even when its run folder is gone. Raises MachineError when it stays.
 
-    Vagrant is asked first, where the folder is there; whatever it says, the hypervisor knows the machine by its name.
+    `vagrant destroy` runs first, where the folder exists; then, also when that fails, the hypervisor removes the
+    machine by its name.
     """
     folder = Path(entry.folder)
     registry.end_orphans(folder / "settings.json")
-    if (folder / "settings.json").is_file() and (folder / "dotfile").is_dir() and _same(folder, entry.domain):
+    if (folder / "settings.json").is_file() and (folder / "dotfile").is_dir() and _belongs_to(folder, entry.domain):
         with suppress(HostError):
-            bounded(folder).destroy()
+            vagrant_for(folder).destroy()
     if entry.hypervisor == "libvirt":
         libvirt.remove_domain(entry.domain)
     else:
@@ -256,16 +254,12 @@ def remove(entry: registry.Entry) -> None:
     registry.forget(entry.domain)
 
 
-def _same(folder: Path, domain: str) -> bool:
-    """Whether the folder's settings are still those of this machine, and not of a later one."""
+def _belongs_to(folder: Path, domain: str) -> bool:
+    """Return whether the folder's settings are those of this machine, and not of a later one."""
     try:
-        told = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
-        return f"{told['prefix']}{told['name']}" == domain
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-    ):  # half a file; libvirt knows the machine by its name
+        settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+        return f"{settings['prefix']}{settings['name']}" == domain
+    except (ValueError, KeyError, TypeError):  # an incomplete file; the hypervisor knows the machine by its name
         return False
 
 

@@ -1,4 +1,4 @@
-"""The little that is asked of VirtualBox directly, through `VBoxManage`: which machines are there, and remove one."""
+"""VirtualBox through `VBoxManage`: list machines and remove one."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from harness.errors import HostError, MachineError
 
 PROGRAM = "VBoxManage"
 LIMIT_S = 60.0
-UNLOCK_S = 20.0  # a machine that was powered off stays locked for a moment
+UNLOCK_S = 20.0  # a machine stays locked for a moment after it is powered off
 
 
 def names() -> list[str]:
-    """The names of this user's machines. Raises HostError when VirtualBox does not answer."""
+    """Return the names of this user's machines. Raises HostError when VirtualBox does not answer."""
     ended = processes.run([PROGRAM, "list", "vms"], timeout_s=LIMIT_S)
     if not ended.ok:
-        said = ended.output.strip() or f"nothing within {LIMIT_S:g} s"
-        raise HostError(f"VirtualBox does not answer: {said}", hint=f"{PROGRAM} list vms")
+        reason = ended.output.strip() or f"no output within {LIMIT_S:g} s"
+        raise HostError(f"VirtualBox does not answer: {reason}", hint=f"{PROGRAM} list vms")
     return re.findall(r'^"(.*)" \{', ended.output, re.M)
 
 
 def remove(name: str) -> None:
-    """Stop a machine and delete it with its disks. Raises MachineError, with the commands, when it stays.
+    """Stop a machine and delete it with its disks. Raises MachineError, with the commands to run, when it stays.
 
-    Where VirtualBox is not installed there is nothing that could be running.
+    Do nothing where VirtualBox is not installed: then nothing can be running.
     """
     if shutil.which(PROGRAM) is None or name not in names():
         return

@@ -61,6 +61,6 @@ def test_a_machine_that_cannot_be_reached_did_not_come_up(
 def test_half_a_settings_file_is_nobodys(tmp_path: Path) -> None:
     settings = tmp_path / "settings.json"
     settings.write_text('{"prefix": "harness-1-", "name": "guest"}')
-    assert vagrant._same(tmp_path, "harness-1-guest")
+    assert vagrant._belongs_to(tmp_path, "harness-1-guest")
     settings.write_text('{"prefix": "harn')
-    assert not vagrant._same(tmp_path, "harness-1-guest")
+    assert not vagrant._belongs_to(tmp_path, "harness-1-guest")
