@@ -11,16 +11,15 @@ import pyarrow as pa
 
 from harness.trace.decode.decoder import Block, Engine, open_engine
 from harness.trace.decode.time_order import RELEASE_ROWS, Bounds, in_order, scan
-from harness.trace.judging import is_shifted, judge, require_complete, state_names
 from harness.trace.perf_data.recording import Recording, located, open_recording
 from harness.trace.perf_data.records import CHUNK_BYTES
-from harness.trace.quality import TraceQuality
+from harness.trace.quality import TraceQuality, judge, require_complete
 from harness.trace.reader import Info, info
 from harness.trace.runqueue.slicer import PIECE_VALUES, Slicer
 from harness.trace.tables.cpu_usage import TaskUsage, UsageCounter
 from harness.trace.tables.schemas import EVENT_TABLES, to_table
 from harness.trace.tables.writer import LateSliceWriter, TableWriter
-from harness.trace.tracepoint.task_state import StateNames, may_be_shifted
+from harness.trace.tracepoint.task_state import StateNames, is_shifted, may_be_shifted, state_names
 
 ALL_TABLES = (*EVENT_TABLES, "slices")
 
@@ -70,7 +69,7 @@ def _convert(
     header, parts, usage = recording.header, len(recording.parts), UsageCounter()
     counter, engine = open_engine(header, parts, counts_only=True), open_engine(header, parts)
     bounds = scan(recording, counter, chunk_bytes)
-    times, states = counter.seen(), state_names(header)
+    times, states = counter.seen(), state_names(header.formats)
     shifted = _shifted(recording, states, bounds, chunk_bytes)
     with contextlib.ExitStack() as stack:
         sinks = {name: stack.enter_context(TableWriter(folder, name)) for name in tables if name != "slices"}
@@ -136,5 +135,5 @@ def _shifted(recording: Recording, states: StateNames | None, bounds: Bounds, ch
         switches = blocks.get("switches", {})
         found = found or bool(switches)
         if switches and (switches["prev_tid"] == 0).any():
-            return is_shifted(recording.header, lambda: switches, engine.states(), states)  # noqa: B023 - called at once
+            return is_shifted(switches, engine.states(), states)
     return found

@@ -1,20 +1,28 @@
-"""Whether a recording is whole and sound: everything a verdict about it needs, in one record."""
+"""May these tables be believed? Judges whether a recording is whole and sound."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from harness.errors import TraceError
+
+if TYPE_CHECKING:
+    from harness.trace.decode.decoder import Seen
+    from harness.trace.perf_data.recording import Recording
+    from harness.trace.tracepoint.task_state import StateNames
 
 
 @dataclass(frozen=True)
 class TraceQuality:
-    """What is known about the soundness of a recording.
+    """Everything that is known about the soundness of a recording.
 
-    `lost_events` is the larger of what LOST and LOST_SAMPLES records say (both count the same losses).
-    `chain_breaks`: switches whose `next_tid` is not the `prev_tid` of the next switch on that CPU.
-    `inversions`: samples that are earlier than the sample before them in the file (normal with several CPUs).
-    `truncated`: the data ends before the header says, or within a record. `killed`: the recorder did not live to
-    write the end of its header. `span_ns`: last sample's time minus the first one's. `clock`: `perf` or the clock
-    chosen with -k. `cpus`: those that have samples. `decode_errors`: samples that could not be read.
+    `samples`: samples in the file. `lost_events`: the larger of the sums of LOST and LOST_SAMPLES records, which count
+    the same losses. `chain_breaks`: switches whose `next_tid` is not the `prev_tid` of the next switch on that CPU.
+    `inversions`: samples earlier than the sample before them in the file (normal with several CPUs). `truncated`: the
+    data ends earlier than the header states, or within a record. `killed`: perf was killed before it could finish the
+    header. `span_ns`: time of the last sample minus time of the first. `clock`: `perf`, or the clock chosen with -k.
+    `cpus`: the CPUs that have samples. `decode_errors`: samples that could not be decoded. `counts`: samples by event.
     """
 
     samples: int
@@ -34,3 +42,59 @@ class TraceQuality:
     def whole(self) -> bool:
         """Whether nothing is known to be missing."""
         return not (self.lost_events or self.chain_breaks or self.truncated or self.killed or self.decode_errors)
+
+
+def judge(recording: Recording, seen: Seen, states: StateNames | None, shifted: bool) -> TraceQuality:
+    """Judge a recording that was read to its end.
+
+    `states` must have named every state that occurs, as a print format that cannot be followed is noticed only then.
+    """
+    header = recording.header
+    return TraceQuality(
+        samples=seen.samples,
+        lost_events=seen.lost_events,
+        chain_breaks=seen.chain_breaks,
+        inversions=seen.inversions,
+        truncated=recording.missing_bytes > 0 or any(part.left or part.unread for part in recording.parts),
+        killed=header.killed,
+        span_ns=seen.span_ns,
+        clock=header.attrs[0].clock,
+        cpus=seen.cpus,
+        decode_errors=seen.bad,
+        counts=dict(sorted(seen.counts.items())),
+        warnings=tuple(_warnings(recording, seen.bad, states, shifted)),
+    )
+
+
+def require_complete(recording: Recording, quality: TraceQuality) -> None:
+    """Raise TraceError if a part of the recording is missing or cannot be read."""
+    if quality.truncated or quality.killed or quality.decode_errors:
+        raise TraceError(
+            "the recording is not whole: " + "; ".join(quality.warnings),
+            where=str(recording.path),
+            hint="record again, or read it without strict to keep what is left",
+        )
+
+
+def _warnings(recording: Recording, decode_errors: int, states: StateNames | None, shifted: bool) -> list[str]:
+    header = recording.header
+    notes = list(header.problems)
+    if header.killed:
+        notes.append("the recorder was killed: the end of the header and what was still in its buffers are missing")
+    if recording.missing_bytes:
+        notes.append(f"the file is cut: {recording.missing_bytes} bytes of its data are missing")
+    for part in recording.parts:
+        if part.left or part.unread:
+            notes.append(f"{part.path.name}: {part.unread}: the last {part.left} bytes of data are not read")
+    if header.formats is None:
+        notes.append("the file holds no tracepoint formats, so no event can be decoded; give `formats_from`")
+    if decode_errors:
+        notes.append(f"{decode_errors} samples cannot be decoded")
+    if states and states.failure:
+        notes.append(f"prev_state is given in hexadecimal: {states.failure}")
+    if shifted:
+        notes.append(
+            f"kernel {header.os_release} reports prev_state one bit too high (R as S, S as D); "
+            "switches keep it as recorded, slices set it right"
+        )
+    return notes

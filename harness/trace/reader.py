@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.trace.decode.decoder import Engine, open_engine
-from harness.trace.judging import is_shifted, judge, require_complete, state_names
 from harness.trace.perf_data.recording import Recording, located, open_recording
-from harness.trace.quality import TraceQuality
+from harness.trace.quality import TraceQuality, judge, require_complete
+from harness.trace.tracepoint.task_state import is_shifted, may_be_shifted, state_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -108,9 +108,11 @@ def _read(recording: Recording) -> Trace:
         for _ in part.feed(engine):
             pass
     engine.finish()
-    states, values = state_names(recording.header), engine.states()
+    states, values = state_names(recording.header.formats), engine.states()
     letters = [states.letters(value) for value in values] if states else []
-    shifted = is_shifted(recording.header, lambda: engine.block("switches"), values, states)
+    shifted = False
+    if states and may_be_shifted(recording.header.os_release):
+        shifted = is_shifted(engine.block("switches"), values, states)
     quality = judge(recording, engine.seen(), states, shifted)
     return Trace(recording.path, info(recording), quality, _tables(engine, letters), shifted)
 

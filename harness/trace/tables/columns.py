@@ -25,3 +25,8 @@ def codes(table: pa.Table, name: str) -> np.ndarray:
 def texts(table: pa.Table, name: str) -> list[str]:
     """The texts of a dictionary-encoded column, by number."""
     return column(table, name).dictionary.to_pylist()
+
+
+def concatenate(tables: list[pa.Table]) -> pa.Table:
+    """Return the rows of all tables, each column in one piece and with one dictionary."""
+    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()

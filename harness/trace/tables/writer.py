@@ -1,4 +1,4 @@
-"""Parquet files that tables are added to, block by block; whole under their name, or not there at all."""
+"""Writers of Parquet files, which take tables block by block; a file appears whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,20 +12,19 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harness.files import atomic_file, make_folder
-from harness.trace.tables.columns import numbers
+from harness.trace.tables.columns import concatenate, numbers
 from harness.trace.tables.schemas import SCHEMAS
 
-ROW_GROUP = 100_000  # rows, or as many fewer as take this many bytes in memory:
-ROW_GROUP_BYTES = 16 << 20
+ROW_GROUP_ROWS, ROW_GROUP_BYTES = 100_000, 16 << 20  # a row group is written when it has this many rows or bytes
 
 
 class TableWriter:
-    """`<folder>/<name>.parquet`, which exists when the `with` block has ended well."""
+    """Writes `<folder>/<name>.parquet`, which appears when the `with` block ends without an error."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self.name, self.path, self.rows = name, folder / f"{name}.parquet", 0
-        self._waiting: list[pa.Table] = []
-        self._waiting_bytes = 0
+        self._pending: list[pa.Table] = []
+        self._pending_bytes = 0
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> TableWriter:
@@ -42,24 +41,25 @@ class TableWriter:
         self._stack.__exit__(kind, error, trace)
 
     def add(self, table: pa.Table) -> None:
-        """Take rows that lie behind those before."""
+        """Add rows that follow all rows added before."""
         self.rows += table.num_rows
-        self._waiting.append(table)
-        self._waiting_bytes += table.nbytes
-        if sum(waiting.num_rows for waiting in self._waiting) >= ROW_GROUP or self._waiting_bytes >= ROW_GROUP_BYTES:
+        self._pending.append(table)
+        self._pending_bytes += table.nbytes
+        pending_rows = sum(pending.num_rows for pending in self._pending)
+        if pending_rows >= ROW_GROUP_ROWS or self._pending_bytes >= ROW_GROUP_BYTES:
             self._flush()
 
     def _flush(self) -> None:
-        if any(waiting.num_rows for waiting in self._waiting):
-            self._writer.write_table(pa.concat_tables(self._waiting).combine_chunks())
-        self._waiting, self._waiting_bytes = [], 0
+        if any(pending.num_rows for pending in self._pending):
+            self._writer.write_table(pa.concat_tables(self._pending).combine_chunks())
+        self._pending, self._pending_bytes = [], 0
 
 
 class LateSliceWriter:
-    """As TableWriter, for slices, of which some come late: a stay on a quiet CPU ends long after it began.
+    """Writes slices as TableWriter does, though some come late: a stay on a quiet CPU ends long after it began.
 
-    Rows wait here until none can come before them. When too many wait, they are written all the same, and what comes
-    after all before them is put in its place in a second pass.
+    Rows are held until no earlier row can come. When too many are held, they are written nevertheless, and rows that
+    then come too late are put in their places in a second pass.
     """
 
     name = "slices"
@@ -74,7 +74,7 @@ class LateSliceWriter:
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> LateSliceWriter:
-        self._sink = self._stack.enter_context(TableWriter(self._folder, self.name))
+        self._writer = self._stack.enter_context(TableWriter(self._folder, self.name))
         return self
 
     def __exit__(
@@ -87,7 +87,7 @@ class LateSliceWriter:
             self._insert_late()
 
     def add(self, table: pa.Table, safe_ns: int | None) -> None:
-        """Take slices sorted by start; those to come may begin at `safe_ns` or later (None: anywhen after these)."""
+        """Add slices sorted by start. Later ones begin at `safe_ns` or after it (None: after those added so far)."""
         self.rows += table.num_rows
         self._held = _sorted([self._held, self._set_late_aside(table)])
         cut = self._held.num_rows
@@ -106,33 +106,29 @@ class LateSliceWriter:
     def _write(self, table: pa.Table) -> None:
         if table.num_rows:
             self._written_ns = table["start_ns"][-1].as_py()
-            self._sink.add(table)
+            self._writer.add(table)
 
     def _insert_late(self) -> None:
-        """Write the file once more, with the late rows in their places: of one time and CPU, they began last."""
-        late, at = _sorted(self._late), 0
-        starts = numbers(late, "start_ns")
-        written = pq.ParquetFile(self.path)
+        """Write the file once more with the late rows, which follow other rows of the same start and CPU."""
+        late, inserted = _sorted(self._late), 0
+        late_starts = numbers(late, "start_ns")
+        first_pass = pq.ParquetFile(self.path)
         rest = late.slice(0, 0)
-        with TableWriter(self._folder, self.name) as again:
-            for group in range(written.num_row_groups):
-                rows = _joined([rest, written.read_row_group(group).cast(SCHEMAS[self.name])])
-                last_ns = rows["start_ns"][-1].as_py()  # rows of that time may be in the next group too
-                upto = int(np.searchsorted(starts, last_ns))
+        with TableWriter(self._folder, self.name) as writer:
+            for group in range(first_pass.num_row_groups):
+                rows = concatenate([rest, first_pass.read_row_group(group).cast(SCHEMAS[self.name])])
+                last_ns = rows["start_ns"][-1].as_py()  # the next group may have rows of this time, too
+                upto = int(np.searchsorted(late_starts, last_ns))
                 end = int(np.searchsorted(numbers(rows, "start_ns"), last_ns))
-                again.add(_sorted([rows.slice(0, end), late.slice(at, upto - at)]))
-                at, rest = upto, rows.slice(end)
-            again.add(_sorted([rest, late.slice(at)]))
-
-
-def _joined(tables: list[pa.Table]) -> pa.Table:
-    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+                writer.add(_sorted([rows.slice(0, end), late.slice(inserted, upto - inserted)]))
+                inserted, rest = upto, rows.slice(end)
+            writer.add(_sorted([rest, late.slice(inserted)]))
 
 
 def _sorted(tables: list[pa.Table]) -> pa.Table:
-    """All rows by start and CPU; rows of one start and CPU stay as they are."""
-    whole = _joined(tables)
-    starts = numbers(whole, "start_ns")
+    """Sort the rows of all tables by start and CPU; rows of one start and CPU keep their order."""
+    table = concatenate(tables)
+    starts = numbers(table, "start_ns")
     if len(starts) < 2 or (starts[1:] > starts[:-1]).all():
-        return whole
-    return whole.take(pa.array(np.lexsort([numbers(whole, "cpu"), starts])))
+        return table
+    return table.take(pa.array(np.lexsort([numbers(table, "cpu"), starts])))

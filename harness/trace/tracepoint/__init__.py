@@ -1,1 +1,1 @@
-"""The events in a recording: their formats, their print formats, task names and task states."""
+"""The events: tracepoint formats, the columns made of their fields, task names (comm) and task states (prev_state)."""

@@ -1,8 +1,8 @@
 """Evaluates the arguments of a tracepoint's `print fmt`, to print a field as `perf script` does.
 
-Only what the kernel's scheduler events use is understood: C integer expressions over `REC->field`, the conditional
-operator, string literals and `__print_flags`. The grammar is small enough to parse by precedence climbing (Pratt,
-"Top down operator precedence", 1973). Anything else raises `Unprintable`.
+Understands what the kernel's scheduler events use: C integer expressions over `REC->field`, the conditional operator,
+string literals and `__print_flags`. Anything else raises `Unprintable`. The grammar is small enough to parse by
+precedence climbing (Pratt, "Top down operator precedence", 1973).
 """
 
 from __future__ import annotations
@@ -36,11 +36,9 @@ _BINARY: dict[str, tuple[int, Callable[[int, int], int]]] = {
     "*": (10, lambda a, b: a * b),
 }
 _UNARY: dict[str, Callable[[int], int]] = {"-": lambda a: -a, "~": lambda a: ~a, "!": lambda a: int(not a)}
-_LIMIT = 20_000  # characters of a print fmt; the kernel's own are under 2,000
-_DEPTH = 60
-
-
-_LITERAL = re.compile(r"0[xX][0-9a-fA-F]+|[0-9]+")  # of ASCII alone: Python calls a superscript one a digit, too
+_MAX_LENGTH = 20_000  # characters of a print fmt; the kernel's own are under 2,000
+_MAX_DEPTH = 60
+_LITERAL = re.compile(r"0[xX][0-9a-fA-F]+|[0-9]+")  # ASCII only: str.isdigit would accept a superscript one
 
 
 class Unprintable(ValueError):
@@ -48,41 +46,42 @@ class Unprintable(ValueError):
 
 
 def arguments(print_fmt: str) -> list[Expression]:
-    """The arguments after the format string, in order. Raises Unprintable."""
+    """Return the arguments after the format string, in order. Raises Unprintable."""
     parser = _Parser(print_fmt)
     parser.text()
     expressions = []
     while parser.accept(","):
         expressions.append(parser.expression())
-    if parser.here is not None:
-        raise Unprintable(f"unexpected {parser.here!r}")
+    if parser.token is not None:
+        raise Unprintable(f"unexpected {parser.token!r}")
     return expressions
 
 
 class _Parser:
     def __init__(self, text: str) -> None:
-        self.tokens = _tokens(text)
-        self.at, self.depth = 0, 0
+        self.tokens = _tokenize(text)
+        self.index, self.depth = 0, 0
 
     @property
-    def here(self) -> str | None:
-        return self.tokens[self.at] if self.at < len(self.tokens) else None
+    def token(self) -> str | None:
+        """The next token; None at the end."""
+        return self.tokens[self.index] if self.index < len(self.tokens) else None
 
     def accept(self, token: str) -> bool:
-        if self.here != token:
+        if self.token != token:
             return False
-        self.at += 1
+        self.index += 1
         return True
 
     def expect(self, token: str) -> None:
         if not self.accept(token):
-            raise Unprintable(f"{token!r} expected, {self.here!r} found")
+            raise Unprintable(f"{token!r} expected, {self.token!r} found")
 
     def next(self) -> str:
-        token = self.here
+        token = self.token
         if token is None:
             raise Unprintable("the print format ends early")
-        self.at += 1
+        self.index += 1
         return token
 
     def text(self) -> str:
@@ -92,44 +91,48 @@ class _Parser:
         return token[1:-1]
 
     def expression(self) -> Expression:
-        self.depth += 1
-        if self.depth > _DEPTH:
-            raise Unprintable("the print format is nested too deeply")
+        self._descend()
         value = self._conditional(self._binary(1))
         self.depth -= 1
         return value
 
+    def _descend(self) -> None:
+        self.depth += 1
+        if self.depth > _MAX_DEPTH:
+            raise Unprintable("the print format is nested too deeply")
+
     def _conditional(self, test: Expression) -> Expression:
         if not self.accept("?"):
             return test
-        yes = self.expression()
+        if_true = self.expression()
         self.expect(":")
-        no = self.expression()
-        return lambda record: yes(record) if test(record) else no(record)
+        if_false = self.expression()
+        return lambda record: if_true(record) if test(record) else if_false(record)
 
-    def _binary(self, least: int) -> Expression:
+    def _binary(self, lowest: int) -> Expression:
+        """Parse operators whose precedence is `lowest` or higher."""
         left = self._unary()
-        while (token := self.here) in _BINARY and _BINARY[token][0] >= least:
-            self.at += 1
-            power, apply = _BINARY[token]
-            left = _apply(apply, left, self._binary(power + 1))
+        while (token := self.token) in _BINARY and _BINARY[token][0] >= lowest:
+            self.index += 1
+            precedence, operator = _BINARY[token]
+            left = _applied(operator, left, self._binary(precedence + 1))
         return left
 
     def _unary(self) -> Expression:
-        if (token := self.here) in _UNARY:
-            self.at += 1
-            self.depth += 1
-            if self.depth > _DEPTH:
-                raise Unprintable("the print format is nested too deeply")
-            operand, apply = self._unary(), _UNARY[token]
+        if (token := self.token) in _UNARY:
+            self.index += 1
+            self._descend()
+            operand, operator = self._unary(), _UNARY[token]
             self.depth -= 1
-            return lambda record: apply(_number(operand(record)))
+            return lambda record: operator(_number(operand(record)))
         return self._primary()
 
     def _primary(self) -> Expression:
         token = self.next()
         if token == "(":
-            return self._parenthesis()
+            inside = self.expression()
+            self.expect(")")
+            return inside
         if token == "REC":
             self.expect("->")
             name = self.next()
@@ -143,13 +146,8 @@ class _Parser:
             return lambda record: number
         raise Unprintable(f"unknown word {token!r}")
 
-    def _parenthesis(self) -> Expression:
-        inside = self.expression()
-        self.expect(")")
-        return inside
-
     def _flags(self) -> Expression:
-        """`__print_flags(value, "separator", {mask, "name"}, ...)`: the kernel's trace_print_flags_seq."""
+        """Parse `(value, "separator", {mask, "name"}, ...)`, the arguments of `__print_flags`."""
         self.expect("(")
         value = self.expression()
         self.expect(",")
@@ -165,6 +163,7 @@ class _Parser:
 
 
 def _print_flags(value: int, separator: str, names: list[tuple[int, str]]) -> str:
+    """Print as trace_print_flags_seq does (kernel/trace/trace_output.c)."""
     parts = []
     for mask, name in names:
         if mask and value & mask == mask:
@@ -175,8 +174,8 @@ def _print_flags(value: int, separator: str, names: list[tuple[int, str]]) -> st
     return separator.join(parts)
 
 
-def _apply(apply: Callable[[int, int], int], left: Expression, right: Expression) -> Expression:
-    return lambda record: apply(_number(left(record)), _number(right(record)))
+def _applied(operator: Callable[[int, int], int], left: Expression, right: Expression) -> Expression:
+    return lambda record: operator(_number(left(record)), _number(right(record)))
 
 
 def _number(value: Value) -> int:
@@ -185,14 +184,14 @@ def _number(value: Value) -> int:
     return value & 0xFFFFFFFFFFFFFFFF if value > 0xFFFFFFFFFFFFFFFF else value
 
 
-def _tokens(text: str) -> list[str]:
-    if len(text) > _LIMIT:
+def _tokenize(text: str) -> list[str]:
+    if len(text) > _MAX_LENGTH:
         raise Unprintable("the print format is too long")
-    tokens, at, text = [], 0, text.strip()
-    while at < len(text):
-        found = _TOKEN.match(text, at)
-        if not found:
-            raise Unprintable(f"cannot read {text[at : at + 20]!r}")
-        tokens.append(found["number"] or found[0].strip())
-        at = found.end()
+    tokens, index, text = [], 0, text.strip()
+    while index < len(text):
+        token = _TOKEN.match(text, index)
+        if not token:
+            raise Unprintable(f"cannot read {text[index : index + 20]!r}")
+        tokens.append(token["number"] or token[0].strip())
+        index = token.end()
     return tokens

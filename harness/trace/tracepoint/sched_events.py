@@ -1,16 +1,16 @@
-"""Which events become which table, and from which fields each column is taken."""
+"""The tracepoints of the `sched` system that are read: the table of each, and the field of each column."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-# A name of 16 bytes, bytes of any length, a state (numbered), a truth value; else numpy types.
+# Types of columns beside those of numpy: a name of 16 bytes, a text of any length, a task state, a truth value.
 COMM, TEXT, STATE, BOOL = "comm", "text", "state", "?"
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its name in the table, the field it comes from, and how wide it is (numpy type)."""
+    """A column of a table: its name, the field it is read from, and its type (one of the above, or numpy's)."""
 
     name: str
     field: str
@@ -20,7 +20,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Event:
-    """One tracepoint of the `sched` system and the table its rows go to; `constants` are columns of fixed text."""
+    """One tracepoint and the table of its rows; `constants` maps names of further columns to their fixed text."""
 
     name: str
     table: str
@@ -28,11 +28,8 @@ class Event:
     constants: dict[str, str] = field(default_factory=dict)
 
 
-def _comm(name: str = "comm", field: str = "comm") -> Column:
-    return Column(name, field, COMM)
-
-
-_TASK = (_comm(), Column("tid", "pid"), Column("prio", "prio", "i2"))
+_COMM = Column("comm", "comm", COMM)
+_TASK = (_COMM, Column("tid", "pid"), Column("prio", "prio", "i2"))
 _WAKEUP = (*_TASK, Column("target_cpu", "target_cpu", "i2"))
 
 EVENTS = {
@@ -42,11 +39,11 @@ EVENTS = {
             "sched_switch",
             "switches",
             (
-                _comm("prev_comm", "prev_comm"),
+                Column("prev_comm", "prev_comm", COMM),
                 Column("prev_tid", "prev_pid"),
                 Column("prev_prio", "prev_prio", "i2"),
                 Column("prev_state", "prev_state", STATE),
-                _comm("next_comm", "next_comm"),
+                Column("next_comm", "next_comm", COMM),
                 Column("next_tid", "next_pid"),
                 Column("next_prio", "next_prio", "i2"),
             ),
@@ -58,7 +55,7 @@ EVENTS = {
             "sched_stat_runtime",
             "runtimes",
             (
-                _comm(),
+                _COMM,
                 Column("tid", "pid"),
                 Column("runtime_ns", "runtime", "i8"),
                 Column("vruntime_ns", "vruntime", "i8", optional=True),
@@ -73,9 +70,9 @@ EVENTS = {
             "sched_process_fork",
             "forks",
             (
-                _comm(field="parent_comm"),
+                Column("comm", "parent_comm", COMM),
                 Column("tid", "parent_pid"),
-                _comm("child_comm", "child_comm"),
+                Column("child_comm", "child_comm", COMM),
                 Column("child_tid", "child_pid"),
             ),
         ),

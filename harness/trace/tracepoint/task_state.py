@@ -1,49 +1,58 @@
-"""prev_state: numbers to the letters that the recording's own print format gives them, and what they mean.
+"""Decodes prev_state: from its number to the letters that the recording's print format gives it, and their meaning.
 
-Kernels 4.14 to 4.19 shift the reported state by one bit (mainline commit 3054426dc68e set it right), so a running
-task shows as S and a sleeping one as D. The idle task always leaves the CPU runnable, so its rows tell.
+Kernels 4.14 to 4.19 report the state shifted by one bit (corrected by mainline commit 3054426dc68e), so a running task
+shows as S and a sleeping one as D. The idle task is always runnable when it leaves a CPU, so its rows show the shift.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from harness.trace.tracepoint.format import TracepointFormat
-from harness.trace.tracepoint.print_fmt import Unprintable, arguments
+from harness.trace.tracepoint.print_fmt import Expression, Unprintable, arguments
 
 _TRUE_STATE = {"S": "R", "D": "S", "T": "D", "t": "T", "X": "t", "Z": "X", "P": "Z", "I": "P"}
 
 
 class StateNames:
-    """Numbers to letters for one sched_switch format; `failure` says why its print format cannot be followed."""
+    """The letters of state numbers in one sched_switch format; `failure`: why its print format cannot be followed."""
 
     def __init__(self, switch: TracepointFormat) -> None:
         self.failure = ""
         self._letters: dict[int, str] = {}
         try:
-            self._parts = _state_arguments(switch.print_fmt)
+            self._arguments = _state_arguments(switch.print_fmt)
         except (Unprintable, RecursionError) as error:
-            self._parts, self.failure = [], str(error)
+            self._arguments, self.failure = [], str(error)
 
     def letters(self, state: int) -> str:
-        """The letters of one number; the number in hexadecimal where the print format cannot be followed."""
+        """Return the letters of one number, or its hexadecimal digits if the print format cannot be followed."""
         if state not in self._letters:
             self._letters[state] = self._print(state)
         return self._letters[state]
 
     def _print(self, state: int) -> str:
         try:
-            text = "".join(str(part({"prev_state": state})) for part in self._parts)
+            text = "".join(str(argument({"prev_state": state})) for argument in self._arguments)
         except (Unprintable, KeyError, RecursionError) as error:
             self.failure, text = str(error), ""
         return text or f"0x{state & 0xFFFFFFFFFFFFFFFF:x}"
 
 
-def _state_arguments(print_fmt: str) -> list:
-    """The arguments that are printed right behind `prev_state=`."""
-    quoted = re.match(r'"((?:[^"\\]|\\.)*)"', print_fmt)
-    before, found, after = (quoted[1] if quoted else "").partition("prev_state=")
-    if not found:
+def state_names(formats: Mapping[int, TracepointFormat] | None) -> StateNames | None:
+    """Return the names of states in the format of sched_switch; None for a recording without that format."""
+    candidates = (formats or {}).values()
+    switch = next((form for form in candidates if (form.system, form.name) == ("sched", "sched_switch")), None)
+    return StateNames(switch) if switch else None
+
+
+def _state_arguments(print_fmt: str) -> list[Expression]:
+    """Return the arguments that are printed directly after `prev_state=`."""
+    format_string = re.match(r'"((?:[^"\\]|\\.)*)"', print_fmt)
+    before, label, after = (format_string[1] if format_string else "").partition("prev_state=")
+    if not label:
         raise Unprintable("the print format does not print prev_state")
     first = before.count("%")
     strings = re.match(r"(?:%s)+", after)
@@ -53,16 +62,28 @@ def _state_arguments(print_fmt: str) -> list:
 
 
 def may_be_shifted(os_release: str | None) -> bool:
-    """Whether this kernel is one of those that report states shifted by one."""
-    found = re.match(r"(\d{1,4})\.(\d{1,4})", os_release or "")
-    return found is not None and (4, 14) <= (int(found[1]), int(found[2])) <= (4, 19)
+    """Whether this kernel is one of those that report states shifted by one bit."""
+    version = re.match(r"(\d{1,4})\.(\d{1,4})", os_release or "")
+    return version is not None and (4, 14) <= (int(version[1]), int(version[2])) <= (4, 19)
+
+
+def is_shifted(switches: Mapping[str, Any], values: Sequence[int], names: StateNames) -> bool:
+    """Whether states are shifted, on a kernel that may shift them: then the idle task, which never sleeps, shows as S.
+
+    `switches` are columns of numpy, with prev_state as an index in `values`. Without a switch away from an idle task
+    the kernel's version decides.
+    """
+    if not switches:
+        return False
+    idle = switches["prev_state"][switches["prev_tid"] == 0]
+    return names.letters(values[int(idle[0])]) != "R" if len(idle) else True
 
 
 def true_state(letters: str, shifted: bool) -> str:
-    """The state that was meant: the same letters, or those one bit lower on a kernel that shifts them."""
+    """Return the state that was meant: the same letters, or those one bit lower for a shifted state."""
     return _TRUE_STATE.get(letters, letters) if shifted else letters
 
 
 def is_runnable(letters: str) -> bool:
-    """Whether a task that left the CPU in this (true) state still wanted it."""
+    """Whether a task that left the CPU in this (true) state was still runnable."""
     return letters.startswith("R")
