@@ -1,7 +1,7 @@
-"""Every error a user can meet, and the exit code it ends with.
+"""Every error that a user can meet, and the exit code that it leads to.
 
-A message answers four questions: what failed, where, what was expected, and what to do about it.
-`TransientError` marks what may go away by itself; callers retry it a bounded number of times.
+A message has four parts: what failed, where, what was expected, and what to do about it.
+`TransientError` marks a failure that may go away by itself; callers retry it a limited number of times.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ EXIT_INTERRUPTED = 130
 
 
 class ErrorDetails(BaseException):
-    """What every error here tells.
+    """The parts of an error message.
 
-    `what` is one sentence; `where` a place (`file:line:column`, a host, a step); `expected` what would have been
-    right; `hint` the next thing to do; `log` the file that holds the whole story.
+    `what`: one sentence on the failure. `where`: a place (`file:line:column`, a host, a step). `expected`: what would
+    have been right. `hint`: what to do next. `log`: the file with all details.
     """
 
     exit_code = EXIT_FAILED
@@ -46,7 +46,7 @@ class ErrorDetails(BaseException):
 
 
 class HarnessError(ErrorDetails, Exception):
-    """Something a user can act on."""
+    """A failure that a user can act on."""
 
 
 class SpecError(HarnessError):
@@ -72,7 +72,7 @@ class BoxError(HostError):
 
 
 class MachineError(HostError):
-    """A machine did not come up, or is not the one that was asked for."""
+    """A machine did not come up, or is not the requested one."""
 
 
 class ProvisionError(HarnessError):
@@ -96,7 +96,7 @@ class TrialError(HarnessError):
 
 
 class GuestError(TrialError):
-    """The guest itself said that a step of a trial failed: the machine is there, the trial is not to be had."""
+    """The guest reported that a step of the trial failed; the machine itself works."""
 
 
 class VerdictError(HarnessError):
@@ -104,7 +104,7 @@ class VerdictError(HarnessError):
 
 
 class TraceError(HarnessError):
-    """A recording cannot be read as what it claims to be."""
+    """A recording is damaged, or is not a file of the kind that it claims to be."""
 
 
 class StoreError(HarnessError):
@@ -120,10 +120,10 @@ class ModelError(HarnessError):
 
 
 class Interrupted(ErrorDetails):
-    """A person or the system asked to stop; what was recorded stays.
+    """A stop signal arrived, from a person or the system; recorded data stays.
 
-    Like KeyboardInterrupt no Exception: it is raised wherever the program happens to be, and code that translates,
-    retries or passes over errors must not take it for one of them.
+    Like KeyboardInterrupt, this is not an Exception: it can be raised at any point of the program, and code that
+    translates, retries or ignores errors must let it pass.
     """
 
     exit_code = EXIT_INTERRUPTED

@@ -81,7 +81,7 @@ def read(path: Path) -> Recipe:
     """Parse one recipe file. Raises SpecError with file:line:column."""
     from harness.spec import document, problems  # slow to import, and not needed for the names of the recipes
 
-    content = document.parse(document.read(path), str(path))
+    content = document.parse(document.read_text(path), str(path))
     try:
         recipe = Recipe.model_validate(content.data)
     except ValidationError as error:
@@ -89,7 +89,7 @@ def read(path: Path) -> Recipe:
     if recipe.name != path.stem:
         raise SpecError(
             f"the recipe's name is {recipe.name!r}",
-            where=content.place(("name",)),
+            where=content.position(("name",)),
             expected=f"the name of its file, {path.stem!r}",
         )
     return recipe

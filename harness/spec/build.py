@@ -10,7 +10,7 @@ from typing import Any
 from harness.errors import SpecError
 from harness.spec import sweep
 from harness.spec.check import build
-from harness.spec.document import Document, parse, parse_value, printable, read
+from harness.spec.document import Document, parse, parse_value, printable, read_text
 from harness.spec.fields import Experiment
 from harness.spec.problems import Problem, as_error, dotted, shown
 
@@ -27,12 +27,12 @@ def load(
 ) -> Experiment:
     """Read an experiment file.
 
-    `kind` (`--load`) and `box` (`--machine`) swap the load and the box first, as `with_load` and `with_machine` do.
-    `overrides` then maps dotted paths to YAML text (`--set load.concurrency=50`); setting `load.kind` to another kind
-    drops the file's parameters of the old one. `predictors` are the known names; None leaves them unchecked.
-    Raises SpecError with file:line:column, for all that is wrong with the values at once.
+    First `kind` (`--load`) and `box` (`--machine`) replace the load and the box, as `with_load` and `with_machine` do.
+    Then `overrides` maps dotted paths to YAML text (`--set load.concurrency=50`); another `load.kind` drops the file's
+    parameters of the old load. `predictors` are the known names; with None they are not checked.
+    Raises one SpecError for all wrong values, each with its file:line:column.
     """
-    text = read(Path(path))
+    text = read_text(Path(path))
     document = parse(text, str(path))
     changes = {
         **_swaps(kind, box),
@@ -41,21 +41,21 @@ def load(
     for name in sorted(changes, key=lambda name: name not in ("load.kind", "machine.box")):
         where, value = changes[name]
         _override(document, name, value, printable(where))
-    return _valid(document, predictors, _pointless(document, changes)).with_origin(Path(path), text)
+    return _valid(document, predictors, _without_effect(document, changes)).with_origin(Path(path), text)
 
 
 def to_dict(experiment: Experiment) -> dict[str, Any]:
-    """Every value, defaults included, as JSON can hold it."""
+    """Return every value, defaults included, as plain JSON types."""
     return experiment.model_dump(mode="json")
 
 
 def from_dict(data: Mapping[str, Any], source: Path | None = None, text: str = "") -> Experiment:
-    """The inverse of `to_dict`. Raises SpecError that names the path of what is wrong."""
+    """Make an experiment from `to_dict`'s values. Raises SpecError that names the path of each wrong value."""
     return _valid(Document(str(source or "experiment"), dict(data))).with_origin(source, text)
 
 
 def with_load(experiment: Experiment, kind: str) -> Experiment:
-    """The same experiment under another load, with that load's defaults. Raises SpecError."""
+    """Return the experiment with another load, which has its defaults. Raises SpecError."""
     where = printable(f"--load {kind}")
     if "load.kind" in experiment.sweep:
         raise SpecError("this experiment sweeps load.kind itself", where=where, hint=NO_SWEEP)
@@ -63,7 +63,7 @@ def with_load(experiment: Experiment, kind: str) -> Experiment:
 
 
 def with_machine(experiment: Experiment, box: str) -> Experiment:
-    """The same experiment in another box, which is then the only one allowed: no fallback. Raises SpecError."""
+    """Return the experiment with another box and no fallback. Raises SpecError."""
     where = printable(f"--machine {box}")
     if "machine.box" in experiment.sweep:
         raise SpecError("this experiment sweeps machine.box itself", where=where, hint=NO_SWEEP)
@@ -71,7 +71,7 @@ def with_machine(experiment: Experiment, box: str) -> Experiment:
 
 
 def apply(experiment: Experiment, settings: Mapping[str, Any]) -> Experiment:
-    """The experiment of one arm: `settings` (dotted path -> value) in place, nothing left to sweep."""
+    """Return the experiment of one arm: with `settings` (dotted path -> value) and without a sweep."""
     where = ", ".join(f"{path}={shown(value)}" for path, value in settings.items())
     return _rebuilt(experiment.model_copy(update={"sweep": {}}), settings, where)
 
@@ -84,17 +84,17 @@ def _rebuilt(experiment: Experiment, settings: Mapping[str, Any], where: str) ->
 def _valid(
     document: Document, predictors: Collection[str] | None = None, problems: Collection[Problem] = ()
 ) -> Experiment:
-    """The experiment that a document holds. Raises SpecError with all its problems and those already known."""
-    experiment, found = build(document.data, predictors)
-    found += problems
-    found += sweep.problems_of(experiment) if experiment and not found else []
-    if experiment is None or found:
-        raise as_error(found, document)
+    """Validate a document. Raises SpecError with its problems and those in `problems`."""
+    experiment, all_problems = build(document.data, predictors)
+    all_problems += problems
+    all_problems += sweep.problems_of(experiment) if experiment and not all_problems else []
+    if experiment is None or all_problems:
+        raise as_error(all_problems, document)
     return experiment
 
 
 def _swaps(kind: str | None, box: str | None) -> dict[str, tuple[str, str]]:
-    """What `--load` and `--machine` set: path -> (option, YAML text)."""
+    """Return what `--load` and `--machine` set: path -> (option, YAML text)."""
     swaps = {"load.kind": (f"--load {kind}", json.dumps(kind))} if kind is not None else {}
     if box is not None:
         swaps["machine.box"] = (f"--machine {box}", json.dumps(box))
@@ -103,7 +103,7 @@ def _swaps(kind: str | None, box: str | None) -> dict[str, tuple[str, str]]:
 
 
 def _override(document: Document, path: str, text: str, where: str) -> None:
-    """Put one value into the document, which from then on stands on the command line, at `where`."""
+    """Put one value into the document; its position becomes `where`, an option of the command line."""
     keys = tuple(path.split("."))
     if not all(keys):
         raise SpecError(f"{path!r} is not a path of keys", where=where, expected="such as --set load.concurrency=50")
@@ -116,11 +116,11 @@ def _override(document: Document, path: str, text: str, where: str) -> None:
     if not isinstance(section, dict):
         raise SpecError(f"{dotted(keys[:-1])} is not a mapping", where=where, expected="a path of keys that exists")
     section[keys[-1]] = value
-    document.move(keys, where)
+    document.set_position(keys, where)
 
 
-def _pointless(document: Document, changes: Collection[str]) -> list[Problem]:
-    """Settings that every arm of the sweep replaces."""
+def _without_effect(document: Document, changes: Collection[str]) -> list[Problem]:
+    """Report settings that every arm of the sweep replaces."""
     swept = document.data.get("sweep")
     return [
         Problem(tuple(path.split(".")), f"{path} is swept, so setting it has no effect", hint=NO_SWEEP)

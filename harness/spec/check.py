@@ -1,4 +1,4 @@
-"""Plain values -> Experiment, or everything that is wrong with them."""
+"""Plain values -> Experiment, or all problems with them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.spec.problems import Problem, from_pydantic, shown, unknown
 
 
 def load_kinds() -> dict[str, type[BaseModel]]:
-    """The known loads: kind -> the model of its parameters."""
+    """Return the known loads: kind -> the model of its parameters."""
     from harness.loads import KINDS
 
     kinds: dict[str, Any] = dict(KINDS)
@@ -23,9 +23,9 @@ def load_kinds() -> dict[str, type[BaseModel]]:
 
 
 def build(data: dict[str, Any], predictors: Collection[str] | None = None) -> tuple[Experiment | None, list[Problem]]:
-    """Validate plain values, all but what the sweep holds.
+    """Validate plain values, except those in `sweep`.
 
-    Returns the experiment, or None where its sections are not valid, and all problems found.
+    Returns the experiment (None if a section is not valid) and all problems.
     """
     parameters, problems = _build_load(data["load"]) if "load" in data else (None, [])
     stand_in = {"load": parameters or Section()} if "load" in data else {}
@@ -38,7 +38,7 @@ def build(data: dict[str, Any], predictors: Collection[str] | None = None) -> tu
 
 
 def keys_at(path: Keys, load_kind: str | None = None) -> dict[str, str]:
-    """The known keys of a section and what each means; the load's are those of `load_kind`."""
+    """Return the known keys of a section and their meanings; for `load`, those of `load_kind`."""
     if path == ("load",):
         kinds = load_kinds()
         return _meanings(kinds[load_kind]) if load_kind in kinds else {"kind": "which load"}
@@ -71,7 +71,7 @@ def _build_load(value: Any) -> tuple[BaseModel | None, list[Problem]]:
     if not isinstance(kind, str) or kind not in kinds:
         return None, [unknown(("load", "kind"), "load", kind if isinstance(kind, str) else shown(kind), kinds)]
     try:
-        # As JSON: strict about types, and a list may stand for a tuple.
+        # Validated as JSON: strict about types, but a list is accepted for a tuple.
         return kinds[kind].model_validate_json(json.dumps(value), strict=True), []
     except ValidationError as error:
         return None, from_pydantic(error, ("load",), lambda path: keys_at(path, kind))
@@ -82,6 +82,6 @@ def _predictor_problems(experiment: Experiment, known: Collection[str] | None) -
     for index, name in enumerate(chosen):
         if known is not None and name not in known:
             yield unknown(("model", "predictors", index), "predictor", name, known)
-    for name in experiment.model.params:  # of one that is left out this time they may stay: --set swaps predictors
+    for name in experiment.model.params:  # also of predictors that are not chosen: --set may choose others
         if known is not None and name not in known:
             yield replace(unknown(("model", "params", name), "predictor", name, known), on_key=True)

@@ -1,7 +1,10 @@
-"""YAML text -> plain values, with the place in the text where each of them stands.
+"""YAML text -> plain values, each with its `file:line:column` for error messages.
 
-Only the plain part of YAML 1.2 is read: mappings with text keys, lists, text, numbers, true/false and null. Tags,
-anchors, aliases and merge keys are refused, because a spec is read by people and compared by machines.
+It knows nothing of experiments: read a file with `read_text`, parse it with `parse`, validate `Document.data` with any
+pydantic model, and turn the problems into one error with `harness.spec.problems`.
+
+Only a plain part of YAML 1.2 is accepted: mappings with text keys, lists, text, numbers, true/false and null. Tags,
+anchors, aliases and merge keys are refused, because people read these files and programs compare them.
 """
 
 from __future__ import annotations
@@ -33,31 +36,31 @@ _NOT_YAML = (YAMLError, ValueError, LookupError, AttributeError, TypeError, Asse
 
 @dataclass
 class Document:
-    """The values of one file, and for each path of keys the `file:line:column` of its key and of its value."""
+    """The values of one file, and for each path of keys the positions (`file:line:column`) of its key and its value."""
 
     name: str
     data: dict[str, Any]
     keys: dict[Keys, str] = field(default_factory=dict)
     values: dict[Keys, str] = field(default_factory=dict)
 
-    def place(self, path: Keys, *, key: bool = False) -> str:
-        """Where `path` stands; the nearest enclosing value where it is not written in the file."""
+    def position(self, path: Keys, *, key: bool = False) -> str:
+        """Return the position of the value (or key) at `path`; if it is not in the file, that of what encloses it."""
         if key and path in self.keys:
             return self.keys[path]
         while path and path not in self.values:
             path = path[:-1]
         return self.values.get(path, self.name)
 
-    def move(self, path: Keys, where: str) -> None:
-        """Say that `path`, and all under it, stands at `where`."""
-        for places in (self.keys, self.values):
-            for known in [known for known in places if known[: len(path)] == path]:
-                del places[known]
-            places[path] = where
+    def set_position(self, path: Keys, where: str) -> None:
+        """Set the position of `path` and of everything below it, such as an option of the command line."""
+        for positions in (self.keys, self.values):
+            for known in [known for known in positions if known[: len(path)] == path]:
+                del positions[known]
+            positions[path] = where
 
 
-def read(path: Path) -> str:
-    """The text of an experiment file. Raises SpecError when it cannot be read as UTF-8 text."""
+def read_text(path: Path) -> str:
+    """Read a YAML file. Raises SpecError when it is missing, too large or not UTF-8 text."""
     where = str(path)
     try:
         if path.is_file() and path.stat().st_size > MAX_BYTES:
@@ -82,32 +85,32 @@ def read(path: Path) -> str:
 
 
 def parse(text: str, name: str) -> Document:
-    """Read one YAML document whose top is a mapping. Raises SpecError with line and column."""
-    node = compose(text, name)
+    """Parse one YAML document whose top level is a mapping; `name` begins each position. Raises SpecError."""
+    node = _compose(text, name)
     if node is None:
         raise SpecError("the file is empty", where=f"{name}:1:1", expected="a mapping with name, machine, load, ...")
     reader = _Reader(name)
     data = reader.value(node, ())
     if not isinstance(data, dict):
         what = f"the file holds {kind_of(data)}"
-        raise SpecError(what, where=reader.at(node), expected="a mapping with name, machine, load, ...")
+        raise SpecError(what, where=reader.position(node), expected="a mapping with name, machine, load, ...")
     return Document(name, data, reader.keys, reader.values)
 
 
 def parse_value(text: str, where: str) -> Any:
-    """The value of `--set path=TEXT`. Raises SpecError whose place is `where` alone."""
+    """Parse the value of `--set path=TEXT`. Raises SpecError with `where` as its position."""
     try:
-        node = compose(text, where)
+        node = _compose(text, where)
         return None if node is None else _Reader(where).value(node, ())
     except SpecError as error:
         raise SpecError(error.what, where=where, expected=error.expected, hint=error.hint) from None
 
 
-def compose(text: str, name: str) -> Node | None:
-    """Text -> node tree. The parser of the library raises several types on text that no one means as YAML."""
+def _compose(text: str, name: str) -> Node | None:
+    """Parse text into a node tree. The YAML library raises errors of many types on text that is not YAML."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of anchors used twice; aliases to them are refused below
+            warnings.simplefilter("ignore")  # about anchors defined twice; aliases are refused below
             return YAML(typ="safe", pure=True).compose(text)
     except MarkedYAMLError as error:
         raise _syntax_error(error, name) from None
@@ -122,18 +125,18 @@ def compose(text: str, name: str) -> Node | None:
 
 
 def printable(text: str) -> str:
-    """`text` with line breaks and control characters escaped, so that a message stays one line."""
+    """Escape line breaks and control characters, so that a message stays on one line."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def kind_of(value: Any) -> str:
-    """What a value is, for a message."""
+    """Name the kind of a value for a message, such as `a mapping`."""
     kinds = {dict: "a mapping", list: "a list", str: "text", bool: "true/false", int: "a number", float: "a number"}
     return kinds.get(type(value), "nothing")
 
 
 class _Reader:
-    """Walks a node tree and remembers where everything stands."""
+    """Turns a node tree into plain values and collects the position of each key and value."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -141,12 +144,12 @@ class _Reader:
         self.values: dict[Keys, str] = {}
         self._seen: set[int] = set()
 
-    def at(self, node: Node) -> str:
+    def position(self, node: Node) -> str:
         mark = node.start_mark
         return f"{self.name}:{mark.line + 1}:{mark.column + 1}"
 
     def value(self, node: Node, path: Keys) -> Any:
-        where = self.at(node)
+        where = self.position(node)
         if id(node) in self._seen:
             raise SpecError("an alias (*) is used", where=where, expected="plain values", hint="write the value out")
         if len(path) > MAX_DEPTH:
@@ -165,7 +168,7 @@ class _Reader:
     def _mapping(self, node: MappingNode, path: Keys) -> dict[str, Any]:
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key, where = self._key(key_node), self.at(key_node)
+            key, where = self._key(key_node), self.position(key_node)
             here = (*path, key)
             if key in result:
                 hint = f"keep this one or the one at {self.keys[here]}"
@@ -177,11 +180,11 @@ class _Reader:
     def _key(self, node: Node) -> str:
         tag = str(node.tag)
         if isinstance(node, ScalarNode) and tag == _TAG + "str":
-            return str(_scalar("str", node.value, self.at(node)))
+            return str(_scalar("str", node.value, self.position(node)))
         if isinstance(node, ScalarNode) and tag.startswith(_TAG) and not tag.endswith("merge"):
             what = f"the key {node.value!r} is read by YAML as {tag.removeprefix(_TAG)}, not as text"
-            raise SpecError(what, where=self.at(node), expected="a key that is text", hint="put it in quotes")
-        raise SpecError("this key is not plain text", where=self.at(node), expected="a key such as `name`")
+            raise SpecError(what, where=self.position(node), expected="a key that is text", hint="put it in quotes")
+        raise SpecError("this key is not plain text", where=self.position(node), expected="a key such as `name`")
 
 
 def _scalar(tag: str, text: str, where: str) -> Any:
@@ -201,7 +204,7 @@ def _scalar(tag: str, text: str, where: str) -> Any:
 
 
 def _text(text: str, where: str) -> str:
-    """Text that can be written to files: half of a surrogate pair cannot."""
+    """Return the text if it can be written to files; half of a surrogate pair cannot."""
     if any("\ud800" <= letter <= "\udfff" for letter in text):
         raise SpecError("this text holds half a Unicode character (a surrogate)", where=where, expected="valid text")
     return text

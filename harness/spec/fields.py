@@ -15,7 +15,7 @@ MAX_INT = 2**31 - 1
 
 
 class Section(BaseModel):
-    """What all sections share: frozen, no unknown keys, no silent conversion of one type into another."""
+    """Base of all sections: frozen, no unknown keys, no silent conversion between types."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -72,7 +72,7 @@ class RecordSpec(Section):
 
 
 class TrialsSpec(Section):
-    """How often and in which order arms are recorded, and how stubbornly."""
+    """How often and in which order arms are recorded, and how often one trial is tried."""
 
     repeat: int = Field(3, ge=1, le=1000, description="Trials per arm.")
     order: Literal["shuffled", "listed"] = Field(
@@ -138,7 +138,7 @@ class ModelSpec(Section):
 
 
 class Experiment(Section):
-    """One question, with everything needed to answer it."""
+    """One question, and everything needed to answer it."""
 
     name: str = Field(pattern=NAME, max_length=60, description="Short name; run folders are named after it.")
     question: str = Field("", max_length=2000, description="What the experiment is to find out, in one sentence.")
@@ -159,16 +159,16 @@ class Experiment(Section):
 
     @property
     def source(self) -> Path | None:
-        """The file it was read from."""
+        """The file that the experiment was read from."""
         return self._source
 
     @property
     def text(self) -> str:
-        """That file's text, word for word; command line settings are not in it."""
+        """That file's text, unchanged; settings of the command line are not in it."""
         return self._text
 
     def with_origin(self, source: Path | None, text: str) -> Experiment:
-        """The same experiment, said to come from `source`."""
+        """Return the experiment with this source and text."""
         twin = self.model_copy()
         twin._source, twin._text = source, text
         return twin

@@ -13,7 +13,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schema() -> dict[str, Any]:
-    """The schema of an experiment file; `load` is one of the known loads, told apart by `kind`."""
+    """Return the schema of an experiment file; `load` is one of the known loads, selected by `kind`."""
     result = Experiment.model_json_schema()
     for name, key in result["properties"].items():
         key["description"] = Experiment.model_fields[name].description

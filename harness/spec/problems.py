@@ -1,9 +1,9 @@
-"""What is wrong with an experiment, in words a person can act on."""
+"""The problems of a file's values, turned into messages that say what to write instead."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -36,7 +36,7 @@ OPENINGS = {
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong at `path`; `on_key` when the key itself is wrong and not its value."""
+    """One problem at `path`; `on_key` if the key itself is wrong rather than its value."""
 
     path: Keys
     what: str
@@ -46,7 +46,7 @@ class Problem:
 
 
 class SpecProblems(SpecError):
-    """Several things are wrong with one experiment; the attributes are those of the first, the text has them all."""
+    """Several problems of one file; the attributes are those of the first, the text lists all of them."""
 
     def __init__(self, problems: Sequence[SpecError]) -> None:
         first = problems[0]
@@ -58,10 +58,10 @@ class SpecProblems(SpecError):
 
 
 def as_error(problems: Iterable[Problem], document: Document) -> SpecError:
-    """The error to raise for `problems`, in the order of their places in the file."""
+    """Make the error to raise for `problems`, in the order of their positions in the file."""
     errors: dict[str, SpecError] = {}
     for problem in problems:
-        where = document.place(problem.path, key=problem.on_key)
+        where = document.position(problem.path, key=problem.on_key)
         error = SpecError(problem.what, where=where, expected=problem.expected, hint=problem.hint)
         errors.setdefault(str(error), error)
     ordered = sorted(errors.values(), key=lambda error: _order(error.where or ""))
@@ -69,7 +69,7 @@ def as_error(problems: Iterable[Problem], document: Document) -> SpecError:
 
 
 def unknown(path: Keys, what: str, name: str, known: Collection[str], elsewhere: Collection[str] = ()) -> Problem:
-    """`name` is not among `known`; names the nearest, which may be a dotted path `elsewhere`."""
+    """Report that `name` is not among `known`, and suggest the nearest name, also from dotted paths `elsewhere`."""
     misplaced = [path for path in elsewhere if path.rpartition(".")[2] == name]
     near = misplaced or get_close_matches(name, list(known), n=1, cutoff=0.5) or _same_leaf(name, elsewhere)
     expected = f"one of: {', '.join(sorted(known))}" if known else None
@@ -77,22 +77,22 @@ def unknown(path: Keys, what: str, name: str, known: Collection[str], elsewhere:
 
 
 def from_pydantic(error: ValidationError, prefix: Keys, keys_at: Callable[[Keys], dict[str, str]]) -> list[Problem]:
-    """pydantic's findings as problems. `keys_at(path)` gives the known keys of a section and what they mean."""
-    found = []
+    """Turn pydantic's errors into problems. `keys_at(path)` returns the known keys of a section and their meanings."""
+    problems = []
     for detail in error.errors(include_url=False):
         path = (*prefix, *detail["loc"])
-        found.append(_problem(path, detail["type"], detail["msg"], detail["input"], keys_at))
-    return found
+        problems.append(_problem(path, detail["type"], detail["msg"], detail["input"], keys_at))
+    return problems
 
 
 def dotted(path: Keys) -> str:
-    """("model", "seeds", 0) -> model.seeds[0]"""
+    """Write a path as text: ("model", "seeds", 0) -> model.seeds[0]."""
     text = "".join(f"[{key}]" if isinstance(key, int) else f".{printable(key)}" for key in path)
     return text.removeprefix(".")
 
 
 def shown(value: Any) -> str:
-    """A value as a message shows it: short."""
+    """Shorten a value for a message."""
     if isinstance(value, dict) or value is None:
         return kind_of(value)
     text = str(value).lower() if isinstance(value, bool) else repr(value)
@@ -103,8 +103,8 @@ def _problem(path: Keys, kind: str, message: str, value: Any, keys_at: Callable[
     parent = path[:-1]
     if kind == "extra_forbidden":
         what = f"key in {dotted(parent)}:" if parent else "key"
-        found = unknown(path, what, str(path[-1]), keys_at(parent), _all_paths(keys_at))
-        return Problem(path, found.what, found.expected, found.hint, on_key=True)
+        problem = unknown(path, what, str(path[-1]), keys_at(parent), _all_paths(keys_at))
+        return replace(problem, on_key=True)
     if kind in ("missing", "too_long") and path and (isinstance(path[-1], int) or kind == "too_long"):
         whole = parent if kind == "missing" else path
         return Problem(
@@ -120,7 +120,7 @@ def _problem(path: Keys, kind: str, message: str, value: Any, keys_at: Callable[
 
 
 def _plain(message: str) -> str:
-    """pydantic's sentence without its opening."""
+    """Remove the opening of pydantic's sentence."""
     for opening, plain in OPENINGS.items():
         message = message.replace(opening, plain, 1)
     return message
@@ -136,6 +136,6 @@ def _same_leaf(name: str, paths: Collection[str]) -> list[str]:
 
 
 def _order(where: str) -> tuple[int, ...]:
-    """Line and column as numbers; what stands on the command line comes last."""
+    """Return line and column for sorting; positions on the command line come last."""
     parts = where.rsplit(":", 2)[1:]
     return tuple(int(part) for part in parts) if len(parts) == 2 and all(map(str.isdecimal, parts)) else (2**31,)

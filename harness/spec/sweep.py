@@ -1,9 +1,10 @@
-"""Swept values: which combinations they make, and whether each of them is an experiment."""
+"""Swept values: their combinations, and whether each combination is a valid experiment."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from itertools import product
 from math import prod
 from typing import Any
@@ -18,14 +19,14 @@ MAX_ARMS = 1000
 
 
 def combinations(sweep: Mapping[str, Collection[Any]]) -> list[dict[str, Any]]:
-    """Every combination of the swept values, the last path varying fastest; one empty one without a sweep."""
+    """Return every combination of the swept values, the last path varying fastest; without a sweep, one empty one."""
     return [dict(zip(sweep, values, strict=True)) for values in product(*sweep.values())]
 
 
 def changed(data: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain values with `settings` (dotted path -> value) in place.
+    """Return plain values with `settings` (dotted path -> value) in place.
 
-    Another load starts from its own defaults; another box has no fallback and the kernel of its own recipe.
+    Another load gets its own defaults; another box gets no fallback, and the kernel of its own recipe.
     """
     result = {key: dict(value) if isinstance(value, dict) else value for key, value in data.items()}
     if settings.get("load.kind", data["load"]["kind"]) != data["load"]["kind"]:
@@ -39,7 +40,7 @@ def changed(data: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, A
 
 
 def problems_of(experiment: Experiment) -> list[Problem]:
-    """What is wrong with `experiment.sweep`: its paths, its values, or two values that do not go together."""
+    """Return the problems of `experiment.sweep`: wrong paths, wrong values, values that do not go together."""
     sweep = experiment.sweep
     problems = [problem for path in sweep for problem in _path_problems(experiment, path)]
     count = prod(len(values) for values in sweep.values())
@@ -49,34 +50,35 @@ def problems_of(experiment: Experiment) -> list[Problem]:
         return problems
     bare = {**experiment.model_dump(mode="json"), "sweep": {}}
     return [
-        Problem(_place(found.path, settings, experiment), f"in sweep: {found.what}", found.expected, found.hint)
+        Problem(
+            _swept_path(problem.path, settings, experiment), f"in sweep: {problem.what}", problem.expected, problem.hint
+        )
         for settings in combinations(sweep)
-        for found in build(changed(bare, settings))[1]
+        for problem in build(changed(bare, settings))[1]
     ]
 
 
 def _path_problems(experiment: Experiment, path: str) -> Iterator[Problem]:
-    where, values = ("sweep", path), experiment.sweep[path]
+    sweep_path, values = ("sweep", path), experiment.sweep[path]
     kinds = [kind for kind in experiment.sweep.get("load.kind", ()) if isinstance(kind, str)]
     kinds = kinds or [str(getattr(experiment.load, "kind", ""))]
     known = [name for section in SWEEPABLE for name in _paths(section, kinds)]
     if path not in known:
-        found = unknown(where, "path in sweep:", path, known)
-        yield Problem(where, found.what, found.expected, found.hint, on_key=True)
+        yield replace(unknown(sweep_path, "path in sweep:", path, known), on_key=True)
     elif not values:
-        yield Problem(where, f"sweep.{path} is an empty list", "at least one value")
+        yield Problem(sweep_path, f"sweep.{path} is an empty list", "at least one value")
     elif len({json.dumps(value) for value in values}) < len(values):
-        yield Problem(where, f"sweep.{path} has a value twice", "different values")
+        yield Problem(sweep_path, f"sweep.{path} has a value twice", "different values")
 
 
 def _paths(section: str, kinds: list[str]) -> list[str]:
-    """The dotted paths of a section; of `load`, those that every one of `kinds` has."""
+    """Return the dotted paths of a section; for `load`, those that all of `kinds` have."""
     shared = [set(keys_at((section,), kind)) for kind in kinds]
     return [f"{section}.{key}" for key in keys_at((section,), kinds[0]) if all(key in keys for keys in shared)]
 
 
-def _place(path: Keys, settings: Mapping[str, Any], experiment: Experiment) -> Keys:
-    """Where the value stands that made `path` wrong; the sweep itself where no single one did."""
+def _swept_path(path: Keys, settings: Mapping[str, Any], experiment: Experiment) -> Keys:
+    """Return the path of the swept value that made `path` wrong, or of the sweep if no single value did."""
     name = dotted(path[:2])
     if name not in settings:
         return ("sweep",)

@@ -1,4 +1,4 @@
-"""Run folders: manifest, hashes, lock, states. Everything is written whole or not at all."""
+"""Run folders: manifest, hashes, lock, states, events."""
 
 from __future__ import annotations
 

@@ -6,10 +6,10 @@ from datetime import datetime, timezone
 
 
 def now() -> str:
-    """Such as 2026-11-22T10:15:03.250Z."""
+    """Return the time, such as 2026-11-22T10:15:03.250Z."""
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def name_of_now() -> str:
-    """Such as 2026-11-22T10-15-03: fit for a file name, sorts by time."""
+    """Return the time in a form for file names that sorts by time, such as 2026-11-22T10-15-03."""
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H-%M-%S")

@@ -15,13 +15,13 @@ NAME = "events.jsonl"
 
 
 def append(folder: Path, kind: str, **data: Any) -> None:
-    """Add one line. What cannot be written whole is taken back. Raises HostError when the disk is full."""
+    """Append one line; a line that cannot be written whole is removed again. Raises HostError when the disk is full."""
     path = folder / NAME
     line = json.dumps(plain({"time": now(), "kind": kind, **data}), ensure_ascii=False).encode("utf-8") + b"\n"
     with as_host_error(path), path.open("ab+", buffering=0) as sink:
         end = sink.seek(0, os.SEEK_END)
         if end and os.pread(sink.fileno(), 1, end - 1) != b"\n":
-            line = b"\n" + line  # a killed process left half a line; do not write on behind it
+            line = b"\n" + line  # a killed process left half a line: start a new one
         try:
             if sink.write(line) != len(line):
                 raise OSError(28, os.strerror(28))
@@ -32,7 +32,7 @@ def append(folder: Path, kind: str, **data: Any) -> None:
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
-    """All whole lines, oldest first. Half a line, left by a process that was killed while it wrote, is passed over."""
+    """Return all complete events, oldest first; half a line, left by a process that was killed, is skipped."""
     try:
         raw = (folder / NAME).read_bytes()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The run folder: everything one campaign leaves, and what its manifest says of it."""
+"""The run folder: all files of one campaign, and its manifest."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from harness.store.lock import is_locked, locked
 class RunFolder:
     """One run on disk. Change it only inside `lock()`; reading needs no lock.
 
-    A step is done when its outputs are there and have the hashes that `finish` wrote down.
+    A step is done when its outputs exist and have the hashes that `finish` recorded.
     """
 
     def __init__(self, path: Path, content: dict[str, Any]) -> None:
         self.path = path.resolve()  # Vagrant and Ansible work from other folders than this process
         self._content = content
         self._hashes: dict[tuple[str, int, int, int], str] = {}
-        self._guard = threading.RLock()
+        self._mutex = threading.RLock()
 
     @classmethod
     def create(cls, runs_dir: Path, experiment: Experiment, command: Sequence[str] | None = None) -> RunFolder:
@@ -48,7 +48,7 @@ class RunFolder:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Be the only process that changes this folder. Raises LockedError, naming the holder."""
+        """Be the only process that changes this folder. Raises LockedError, which names the holder."""
         with locked(self.path):
             self._content = manifest.read(self.path)
             for leftover in self.path.rglob(LEFTOVER):
@@ -59,78 +59,78 @@ class RunFolder:
     @property
     def manifest(self) -> dict[str, Any]:
         """A copy of the manifest."""
-        with self._guard:
+        with self._mutex:
             return copy.deepcopy(self._content)
 
     @property
     def state(self) -> str:
         """running, interrupted, failed or done; a run whose process was killed is interrupted."""
-        told = str(self._content["state"])
-        return "interrupted" if told == "running" and not is_locked(self.path) else told
+        state = str(self._content["state"])
+        return "interrupted" if state == "running" and not is_locked(self.path) else state
 
     @property
     def experiment(self) -> Experiment:
-        """The experiment this run was asked to carry out. Raises SpecError when this version cannot read it."""
+        """The experiment of this run. Raises SpecError when this version cannot read it."""
         source = self._content.get("spec_source")
         return spec.from_dict(self._content["spec"], Path(source) if source else None, self._content["spec_text"])
 
     def trial_dir(self, name: str) -> Path:
-        """Where the files of a trial live; the folder need not exist."""
+        """Return the folder of a trial, which need not exist."""
         return self.path / "trials" / name
 
     def model_dir(self, name: str) -> Path:
-        """Where the files of a model live; the folder need not exist."""
+        """Return the folder of a model, which need not exist."""
         return self.path / "models" / name
 
     def update(self, **changes: Any) -> None:
-        """Set top-level keys of the manifest, on disk at once and whole. Raises HostError, StoreError."""
-        with self._guard:
+        """Set top-level keys of the manifest and write it to disk. Raises HostError, StoreError."""
+        with self._mutex:
             content = {**self._content, **manifest.plain(changes)}
             manifest.check(content, self.path / manifest.NAME)
             self._write(content)
 
     def event(self, kind: str, **data: Any) -> None:
-        """Add a line to events.jsonl. Raises HostError."""
-        with self._guard:
+        """Append a line to events.jsonl. Raises HostError."""
+        with self._mutex:
             events.append(self.path, kind, **data)
 
     def events(self) -> list[dict[str, Any]]:
-        """What happened, oldest first."""
+        """Return the events, oldest first."""
         return events.read(self.path)
 
     def begin(self, step: str) -> None:
-        """Write down that a step is under way; what it left before counts no longer."""
+        """Record that a step is under way; its earlier outputs no longer count."""
         self._set_step(step, state="running", started=now(), seconds=None, outputs={}, detail={}, error=None)
         self.event("begin", step=step)
 
     def finish(
         self, step: str, outputs: Sequence[Path] = (), seconds: float = 0.0, detail: Mapping[str, Any] | None = None
     ) -> None:
-        """Hash the outputs, which must lie in this folder, and write down that the step is done. Raises StoreError."""
+        """Hash the outputs, which must lie in this folder, and record that the step is done. Raises StoreError."""
         hashes = {self._relative(path): self._hash_and_sync(path) for path in outputs}
         self._set_step(step, state="done", seconds=seconds, outputs=hashes, detail=detail or {}, error=None)
         self.event("finish", step=step, seconds=seconds)
 
     def fail(self, step: str, error: BaseException | str) -> None:
-        """Write down why a step did not end well; one that was stopped is interrupted, not failed."""
+        """Record why a step failed; a step that a person or the system stopped is interrupted instead."""
         stopped = isinstance(error, (Interrupted, KeyboardInterrupt))
         text = str(error) or type(error).__name__
         self._set_step(step, state="interrupted" if stopped else "failed", error=text)
         self.event("fail", step=step, error=text)
 
     def done(self, step: str) -> bool:
-        """Whether the step ended well and every file it left is there, unchanged."""
-        told = self._content["steps"].get(step)
-        if told is None or told["state"] != "done":
+        """Return whether the step succeeded and all its files exist unchanged."""
+        record = self._content["steps"].get(step)
+        if record is None or record["state"] != "done":
             return False
-        return all(self._has(path, digest) for path, digest in told["outputs"].items())
+        return all(self._has(path, digest) for path, digest in record["outputs"].items())
 
     def verify(self) -> list[verify.FileProblem]:
-        """Read every file again and compare it with the manifest; also finds files that nobody wrote down."""
+        """Read every file again and compare it with the manifest; also find files that no step lists."""
         return list(verify.problems(self.path, self._content))
 
     def _set_step(self, step: str, **changes: Any) -> None:
-        with self._guard:
+        with self._mutex:
             blank: dict[str, Any] = {
                 "state": "running",
                 "started": now(),
@@ -165,7 +165,7 @@ class RunFolder:
         return file.is_file() and self._hash(file) == digest
 
     def _hash(self, path: Path) -> str:
-        """The SHA-256 of a file, computed once while its size, time and inode stay the same."""
+        """Return the SHA-256 of a file, computed once while its size, time and inode stay the same."""
         stat = path.stat()
         key = (str(path.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ino)
         if key not in self._hashes:
@@ -174,7 +174,7 @@ class RunFolder:
 
 
 def _new_folder(runs_dir: Path, name: str) -> Path:
-    """Make a folder that was not there: `name`, or `name_2`, `name_3`, ..."""
+    """Make a new folder: `name`, or `name_2`, `name_3`, ... if it exists."""
     make_folder(runs_dir)
     with as_host_error(runs_dir / name):
         number = 1

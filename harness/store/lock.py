@@ -1,7 +1,7 @@
 """One process at a time in a run folder.
 
-The lock is the kernel's (flock), so it ends with the process that holds it, however that one ends. A file beside it
-says who the holder is; it is only read when the lock is taken, so what a dead process left in it does no harm.
+The lock is the kernel's (flock), so it ends with the process that holds it, even after SIGKILL. A file beside it names
+the holder. That file is read only while the lock is held, so an old one from a dead process does no harm.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from harness.store.clock import now
 
 LOCK = ".lock"
 HOLDER = ".lock.json"
-PATIENCE_S = 1.0  # `is_locked` holds the lock for a moment
+PATIENCE_S = 1.0  # `is_locked` of another process holds the lock for a moment
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a live process holds the lock."""
+    """Return whether a live process holds the lock."""
     path = folder / LOCK
     if not path.exists():
         return False
@@ -51,7 +51,7 @@ def is_locked(folder: Path) -> bool:
         probe.acquire()
     except Timeout:
         return True
-    except OSError:  # a folder that cannot be written to, such as an archive, is worked in by nobody
+    except OSError:  # no process works in a folder that cannot be written to, such as an archive
         return False
     probe.release()
     return False
@@ -68,7 +68,7 @@ def _held_by_another(folder: Path) -> LockedError:
 
 def _holder(folder: Path) -> str:
     try:
-        told = json.loads((folder / HOLDER).read_text("utf-8"))
-        return f"process {told['pid']} (since {told['since']})"
+        holder = json.loads((folder / HOLDER).read_text("utf-8"))
+        return f"process {holder['pid']} (since {holder['since']})"
     except (OSError, ValueError, KeyError, TypeError):
         return "the other process"

@@ -1,4 +1,4 @@
-"""manifest.json: what a run was asked to do, with what, where, and how far it is."""
+"""manifest.json: the experiment of a run, its software and host, and the state of each step."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SCHEMA_VERSION = 1
 STATES = ("running", "interrupted", "failed", "done")
 TYPES = {"name": str, "state": str, "spec": dict, "spec_text": str, "spec_sha256": str, "steps": dict}
 
-# What a result may depend on; the rest of the environment does not touch the data.
+# The packages that a result may depend on; others do not touch the data.
 PACKAGES = (
     "ansible-core", "ansible-runner", "fabric", "numpy", "pandas", "paramiko", "pyarrow", "pydantic",
     "safetensors", "scikit-learn", "scipy", "torch", "zstandard",
@@ -31,7 +31,7 @@ PACKAGES = (
 
 
 def new(name: str, experiment: Experiment, command: Sequence[str]) -> dict[str, Any]:
-    """The manifest of a run that has not begun. `spec_text` is the file as it was read, `spec` what it resolved to."""
+    """Return the manifest of a new run. `spec_text` is the file as it was read, `spec` all resolved values."""
     return {
         "schema_version": SCHEMA_VERSION,
         "name": name,
@@ -52,7 +52,7 @@ def new(name: str, experiment: Experiment, command: Sequence[str]) -> dict[str, 
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """The manifest of a run folder. Raises StoreError when it is missing, damaged or of an unknown schema."""
+    """Read the manifest of a run folder. Raises StoreError when it is missing, damaged or of an unknown schema."""
     path = folder / NAME
     try:
         manifest = json.loads(path.read_bytes())
@@ -71,11 +71,11 @@ def check(manifest: Any, path: Path) -> None:
     """Raise StoreError unless `manifest` has the shape this version writes."""
     if not isinstance(manifest, dict):
         raise _damaged(str(path), "it is not a JSON object")
-    found = manifest.get("schema_version")
-    if found != SCHEMA_VERSION:
+    schema = manifest.get("schema_version")
+    if schema != SCHEMA_VERSION:
         expected = f"schema_version {SCHEMA_VERSION}"
         hint = "use the version of harness that wrote it"
-        raise StoreError(f"the manifest has schema_version {found!r}", where=str(path), expected=expected, hint=hint)
+        raise StoreError(f"the manifest has schema_version {schema!r}", where=str(path), expected=expected, hint=hint)
     for key, kind in TYPES.items():
         if not isinstance(manifest.get(key), kind):
             raise _damaged(str(path), f"{key} is missing or not of type {kind.__name__}")
@@ -87,13 +87,13 @@ def check(manifest: Any, path: Path) -> None:
 
 
 def versions() -> dict[str, Any]:
-    """Of harness, of Python, and of the packages a result may depend on."""
-    packages = {name: found for name in PACKAGES if (found := _version(name))}
+    """Return the versions of harness, of Python, and of the packages that a result may depend on."""
+    packages = {name: number for name in PACKAGES if (number := _version(name))}
     return {"harness": __version__, "python": platform.python_version(), "packages": packages}
 
 
 def host_facts() -> dict[str, Any]:
-    """CPU model, number of CPUs, memory and kernel of the host, without its name."""
+    """Return CPU model, number of CPUs, memory and kernel of the host, but not its name."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "cpu": _cpu_model(),
@@ -106,7 +106,7 @@ def host_facts() -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """`value` as JSON can hold it: paths as text, numpy scalars as numbers, NaN and infinity as null."""
+    """Convert `value` to JSON types: paths to text, numpy scalars to numbers, NaN and infinity to null."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -119,7 +119,7 @@ def plain(value: Any) -> Any:
 
 
 def text_sha256(text: str) -> str:
-    """The SHA-256 of a text as UTF-8, in hex."""
+    """Return the SHA-256 of a text as UTF-8, in hexadecimal."""
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 

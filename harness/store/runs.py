@@ -9,11 +9,11 @@ from harness.errors import StoreError, UsageError
 from harness.store.folder import RunFolder
 from harness.store.manifest import NAME
 
-SECOND = len("2026-11-22T10-15-03")  # of runs begun in one second, `..._10` comes after `..._2`
+SECOND = len("2026-11-22T10-15-03")  # runs that began in one second sort by length first: `..._10` after `..._2`
 
 
 def find_runs(runs_dir: Path) -> list[Path]:
-    """All run folders below `runs_dir`, oldest first; folders without a manifest are none."""
+    """Return all run folders below `runs_dir`, oldest first; a run folder has a manifest."""
     if not runs_dir.is_dir():
         return []
     runs = (path for path in runs_dir.iterdir() if (path / NAME).is_file())
@@ -21,18 +21,21 @@ def find_runs(runs_dir: Path) -> list[Path]:
 
 
 def readable(runs_dir: Path) -> tuple[list[RunFolder], list[StoreError]]:
-    """All runs below `runs_dir`, oldest first, and what is wrong with those that cannot be read."""
-    found, damaged = [], []
+    """Open all runs below `runs_dir`, oldest first; also return the errors of those that cannot be read."""
+    runs, damaged = [], []
     for path in find_runs(runs_dir):
         try:
-            found.append(RunFolder.open(path))
+            runs.append(RunFolder.open(path))
         except StoreError as error:
             damaged.append(error)
-    return found, damaged
+    return runs, damaged
 
 
 def resolve(runs_dir: Path, name: str | None = None) -> Path:
-    """The run folder of that name, path or unique beginning of a name; the newest one for None. Raises UsageError."""
+    """Return the run folder of this name, path or unique beginning of a name; None means the newest run.
+
+    Raises UsageError.
+    """
     runs = find_runs(runs_dir)
     if name is None:
         if not runs:
@@ -46,12 +49,12 @@ def resolve(runs_dir: Path, name: str | None = None) -> Path:
 
 def _by_name(runs_dir: Path, runs: list[Path], name: str) -> Path:
     exact = [run for run in runs if run.name == name]
-    found = exact or [run for run in runs if run.name.startswith(name)]
-    if name and len(found) == 1:
-        return found[0]
-    if name and found:
-        names = ", ".join(run.name for run in found[:5])
-        raise UsageError(f"{name!r} is the beginning of {len(found)} runs", where=str(runs_dir), expected=names)
+    matches = exact or [run for run in runs if run.name.startswith(name)]
+    if name and len(matches) == 1:
+        return matches[0]
+    if name and matches:
+        names = ", ".join(run.name for run in matches[:5])
+        raise UsageError(f"{name!r} is the beginning of {len(matches)} runs", where=str(runs_dir), expected=names)
     near = get_close_matches(name, [run.name for run in runs], n=1, cutoff=0.3)
     hint = f"did you mean {near[0]}?" if near else "`harness ls` lists the runs"
     raise UsageError(f"there is no run {name!r}", where=str(runs_dir), hint=hint)

@@ -16,7 +16,7 @@ GUARDED = ("trials", "models", "report")
 
 @dataclass(frozen=True)
 class FileProblem:
-    """One file that is not as the manifest says: `kind` is missing, changed or extra."""
+    """One file that differs from the manifest; `kind` is missing, changed or extra."""
 
     path: str
     kind: str
@@ -35,7 +35,7 @@ def sha256(path: Path) -> str:
 
 
 def problems(folder: Path, manifest: Mapping[str, Any]) -> Iterator[FileProblem]:
-    """Re-check every hash. Files beside the outputs of a finished step that no step lists count as extra."""
+    """Check every hash again. A file beside the outputs of a finished step is extra if no step lists it."""
     if text_sha256(manifest["spec_text"]) != manifest["spec_sha256"]:
         yield FileProblem(NAME, "changed", "spec_text does not have the SHA-256 in spec_sha256")
     listed: set[str] = set()
@@ -49,16 +49,16 @@ def problems(folder: Path, manifest: Mapping[str, Any]) -> Iterator[FileProblem]
 def _output(file: Path, path: str, expected: str, step: str) -> Iterator[FileProblem]:
     if not file.is_file():
         yield FileProblem(path, "missing", f"written by step {step}")
-    elif (found := sha256(file)) != expected:
-        yield FileProblem(path, "changed", f"SHA-256 is {found[:12]}..., was {str(expected)[:12]}...")
+    elif (digest := sha256(file)) != expected:
+        yield FileProblem(path, "changed", f"SHA-256 is {digest[:12]}..., was {str(expected)[:12]}...")
 
 
 def _extra(folder: Path, listed: set[str]) -> Iterator[FileProblem]:
-    homes = {Path(*Path(path).parts[:2]) if path.count("/") > 1 else Path(path).parent for path in listed}
-    for home in sorted(homes):
-        if not home.parts or home.parts[0] not in GUARDED:
+    parents = {Path(*Path(path).parts[:2]) if path.count("/") > 1 else Path(path).parent for path in listed}
+    for parent in sorted(parents):
+        if not parent.parts or parent.parts[0] not in GUARDED:
             continue
-        for file in sorted((folder / home).rglob("*")):
+        for file in sorted((folder / parent).rglob("*")):
             path = file.relative_to(folder).as_posix()
             if file.is_file() and path not in listed:
                 yield FileProblem(path, "extra", "no finished step wrote it")
