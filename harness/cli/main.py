@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from harness import __version__
-from harness.cli import about, box, model, run, runs, trace, train
+from harness.cli import about, box, model, run, run_folders, trace, train
 
 EPILOG = "Exit codes: 0 done, 1 a trial or a check failed, 2 wrong experiment file or arguments, 3 this host lacks \
 something (see `harness doctor`), 130 interrupted."
@@ -38,11 +38,11 @@ def _root(
 
 
 app.command("run")(run.run)
-app.command("ls")(runs.ls)
-app.command("show")(runs.show)
-app.command("report")(runs.report)
-app.command("verify")(runs.verify)
-app.command("down")(runs.down)
+app.command("ls")(run_folders.ls)
+app.command("show")(run_folders.show)
+app.command("report")(run_folders.report)
+app.command("verify")(run_folders.verify)
+app.command("down")(run_folders.down)
 app.add_typer(box.app, name="box")
 app.add_typer(trace.app, name="trace")
 app.add_typer(model.app, name="model")

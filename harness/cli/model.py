@@ -1,4 +1,4 @@
-"""`harness model`: what is done with a stored model besides scoring it."""
+"""`harness model`: export a stored model to C, and compare stored models on the same events."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
-    from harness.report.groups import Group
-    from harness.report.paired import Paired
+    from harness.report.baseline_comparison import PairedComparison
+    from harness.report.seed_groups import SeedGroup
 
 app = typer.Typer(help="Stored models: export them to C, compare them on the same events.", no_args_is_help=True)
 FORMATS = ("c",)
@@ -22,13 +22,13 @@ FORMATS = ("c",)
 @handled
 def export(
     model: Annotated[Path, typer.Argument(help="The folder of a stored model.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder that gets the C file and its header.")],
-    kind: Annotated[str, typer.Option("--to", help="c.")] = "c",
-    quantize: Annotated[str, typer.Option(help="Weights of a network: float or int8.")] = "float",
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder for the C file and its header.")],
+    kind: Annotated[str, typer.Option("--to", help="The format: c.")] = "c",
+    quantize: Annotated[str, typer.Option(help="The weights of a network: float or int8.")] = "float",
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Write a stored table, tree, GRU or LSTM as one C file that depends on nothing."""
+    """Write a stored table, tree, GRU or LSTM as one C file without dependencies."""
     if kind not in FORMATS:
         raise UsageError(f"unknown format {kind!r}", where="--to", expected=", ".join(FORMATS))
     from model import export_c
@@ -47,15 +47,15 @@ def export(
 @handled
 def compare(
     models: Annotated[Path, typer.Argument(help="A run, or the folder that `harness train -o` wrote.")],
-    predictor: Annotated[str | None, typer.Argument(help="The predictor in question.")] = None,
-    baseline: Annotated[str | None, typer.Argument(help="The one it is measured against.")] = None,
+    predictor: Annotated[str | None, typer.Argument(help="The predictor to compare.")] = None,
+    baseline: Annotated[str | None, typer.Argument(help="The predictor to compare it with.")] = None,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Compare two predictors on the very same events: a paired block bootstrap, per seed and over all seeds.
+    """Compare two predictors on the same events by a paired block bootstrap, per seed and over all seeds.
 
-    Without names, the best of each kind against the best table that sees no more than it does, as the report does. The
-    interval of a difference is narrower than those of the two scores, since what is common to both cancels.
+    Without names, compare the best predictor of each kind with the best baseline that sees no more, as the report does.
+    The interval of the difference is narrower than those of the two scores, because what both have in common cancels.
     """
     if (predictor is None) != (baseline is None):
         raise UsageError("a predictor and no baseline", expected="both names, or neither: MODELS lstm slice_markov")
@@ -64,29 +64,30 @@ def compare(
     from harness.terminal import tables
 
     output = Output(as_json, quiet)
-    found = _pairs(models, _groups(models, output), predictor, baseline)
-    if all(pair.missing for pair in found):
-        raise ModelError(f"nothing could be compared: {found[0].missing}")
-    output.data([_told(pair) for pair in found])
-    output.show(*tables.compared(found))
+    pairs = _pairs(models, _groups(models, output), predictor, baseline)
+    if all(pair.missing for pair in pairs):
+        raise ModelError(f"nothing could be compared: {pairs[0].missing}")
+    output.data([_plain(pair) for pair in pairs])
+    output.show(*tables.compared(pairs))
 
 
-def _pairs(models: Path, found: list[Group], predictor: str | None, baseline: str | None) -> list[Paired]:
-    """What is to be compared. ModelError where there are no such models."""
-    from harness.report.baseline_comparison import contests
-    from harness.report.paired import paired
+def _pairs(
+    models: Path, groups: list[SeedGroup], predictor: str | None, baseline: str | None
+) -> list[PairedComparison]:
+    """Compare the two named predictors, or without names each best one with its baseline. Raises ModelError."""
+    from harness.report.baseline_comparison import compare_pair, compare_to_baselines
 
-    names = list(dict.fromkeys(group.predictor for group in found))
+    names = list(dict.fromkeys(group.predictor for group in groups))
     expected = f"two of: {', '.join(names)}" if len(names) > 1 else f"another predictor beside {names[0]}"
     if predictor is None:
-        made = [contest.paired for contest in contests(found) if contest.paired]
-        if not made:
-            raise ModelError("no network or tree beside a table to measure it by", where=str(models), expected=expected)
-        return made
+        pairs = [comparison.paired for comparison in compare_to_baselines(groups) if comparison.paired]
+        if not pairs:
+            raise ModelError("no predictor with a baseline to compare it with", where=str(models), expected=expected)
+        return pairs
     pairs = [
-        paired(one, other, one.hard)
-        for one in found
-        for other in found
+        compare_pair(one, other, one.judged_split)
+        for one in groups
+        for other in groups
         if (one.predictor, other.predictor) == (predictor, baseline) and (one.mark, one.arm) == (other.mark, other.arm)
     ]
     if not pairs:
@@ -96,27 +97,27 @@ def _pairs(models: Path, found: list[Group], predictor: str | None, baseline: st
     return pairs
 
 
-def _groups(models: Path, output: Output) -> list[Group]:
-    """The seeds of each predictor under a run or a folder of models; a word where some are not to be had."""
-    from harness.report.groups import groups
-    from harness.report.scores import read_models
+def _groups(models: Path, output: Output) -> list[SeedGroup]:
+    """Read the models of a run or of a folder, grouped by predictor; warn of each that cannot be read."""
+    from harness.report.model_scores import read_models
+    from harness.report.seed_groups import group_seeds
 
-    found, problems = read_models(models / "models" if (models / "manifest.json").is_file() else models)
-    if not found:
+    scores, problems = read_models(models / "models" if (models / "manifest.json").is_file() else models)
+    if not scores:
         expected = problems[0] if len(problems) == 1 else "a run, or the folder that `harness train -o` wrote"
         raise ModelError("no scored models here", where=str(models), expected=expected)
     for problem in problems:
         output.view().say("warn", f"left out: {problem}")
-    return groups(found, {})
+    return group_seeds(scores, {})
 
 
-def _told(pair: Paired) -> dict[str, Any]:
-    """One comparison as plain values: `parts.contested.top1.together.difference_ci` and the like."""
+def _plain(pair: PairedComparison) -> dict[str, Any]:
+    """Return one comparison as plain values: `parts.contested.top1.together.difference_ci` and so on."""
     parts: dict[str, dict[str, Any]] = {part: {} for part in pair.parts}
-    for one in pair.found:
-        parts[one.part][one.score] = one.told()
+    for comparison in pair.comparisons:
+        parts[comparison.part][comparison.score] = comparison.told()
     sides = {name: side.predictor for name, side in (("predictor", pair.best), ("baseline", pair.baseline))}
     inputs = {"regime": pair.best.inputs, "baseline_regime": pair.baseline.inputs}
     first, seeds = pair.best.seeds[0], [one.seed for one in pair.best.seeds]
-    about = {"mark": first.mark, "trials": first.trials, "tested_on": first.fold or None, "seeds": seeds}
-    return {**sides, **inputs, **about, "missing": pair.missing or None, "parts": parts}
+    test = {"mark": first.mark, "trials": first.trials, "tested_on": first.fold or None, "seeds": seeds}
+    return {**sides, **inputs, **test, "missing": pair.missing or None, "parts": parts}

@@ -1,95 +1,148 @@
-"""The best predictor of each game against the best baseline that sees no more than it does."""
+"""Compares the best predictor with the best baseline that sees no more, event by event where the events were kept."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from harness.report.groups import Group, chosen_on_validation, sees_less, standing
-from harness.report.paired import Paired, paired
-from harness.report.scores import Cell
+from harness.report.model_scores import ScoreEstimate
+from harness.report.seed_groups import SeedGroup, chosen_on_validation, ranking_key, sees_less
+from harness.report.text import visible
+
+if TYPE_CHECKING:
+    from model.scoring.compare import Comparison
 
 
 @dataclass(frozen=True)
-class Contest:
+class PairedComparison:
+    """Two predictors on the same events, one `Comparison` per part and score; `missing` says why there is none."""
+
+    best: SeedGroup
+    baseline: SeedGroup
+    split: str
+    comparisons: tuple[Comparison, ...] = ()
+    missing: str = ""
+
+    def of(self, part: str, score: str) -> Comparison | None:
+        """Return the comparison of one score on one part, or None where the two were not compared."""
+        return next((found for found in self.comparisons if (found.part, found.score) == (part, score)), None)
+
+    @property
+    def top1(self) -> Comparison | None:
+        """Top-1 accuracy on `split`."""
+        return self.of(self.split, "top1")
+
+    @property
+    def bits(self) -> Comparison | None:
+        """Bits per switch on `split`."""
+        return self.of(self.split, "bits_per_switch")
+
+    @property
+    def parts(self) -> list[str]:
+        """The parts that were compared, each once."""
+        return list(dict.fromkeys(comparison.part for comparison in self.comparisons))
+
+
+def compare_pair(best: SeedGroup, baseline: SeedGroup, split: str) -> PairedComparison:
+    """Compare every seed of `best` with the mean of the baseline's seeds, on the events that both were scored on.
+
+    Older versions did not keep the outcome of each event; `missing` then says so.
+    """
+    from model.errors import PredictionError
+    from model.scoring.compare import compare
+
+    try:
+        comparisons = compare([seed.path for seed in best.seeds], [seed.path for seed in baseline.seeds])
+    except PredictionError as error:
+        return PairedComparison(best, baseline, split, missing=visible(error))
+    return PairedComparison(best, baseline, split, tuple(comparisons))
+
+
+@dataclass(frozen=True)
+class BaselineComparison:
     """The best predictor of one mark, arm and inputs against the best baseline that sees no more than it does."""
 
     mark: str
     arm: str
     inputs: str
-    best: Group
-    baseline: Group | None
+    best: SeedGroup
+    baseline: SeedGroup | None
     split: str  # contested, or overall where no switch was contested
     chance: float | None
-    challenged: bool  # whether anything but baselines was scored
-    fair: bool  # chosen on the validation part, not by the score that is shown
+    challenged: bool  # whether a predictor that is no baseline was scored
+    fair: bool  # whether the best was chosen on the validation part, not by the score that is shown
 
     @cached_property
-    def paired(self) -> Paired | None:
-        """Both on the same events; None where there are no two to compare."""
-        return None if self.best.baseline or self.baseline is None else paired(self.best, self.baseline, self.split)
+    def paired(self) -> PairedComparison | None:
+        """Both on the same events; None where there are not two predictors to compare."""
+        if self.best.baseline or self.baseline is None:
+            return None
+        return compare_pair(self.best, self.baseline, self.split)
 
     @property
     def outcome(self) -> str:
-        """`baseline` when the best is one itself, `untried` when nothing but baselines was scored, `alone` with none to
-        compare to, else `better`, `worse` or `unclear`.
+        """One of six words: is the best predictor better than the baseline?
 
-        By the interval of the difference on the same events, or, where these were not kept, by whether the two scores'
-        own intervals overlap.
+        `baseline`: the best is itself a baseline. `untried`: only baselines were scored. `alone`: no baseline was
+        scored. Else `better`, `worse` or `unclear`: by the interval of the difference on the same events or, where the
+        events were not kept, by whether the intervals of the two scores overlap.
         """
         if self.best.baseline:
             return "baseline" if self.challenged else "untried"
-        ours, theirs = self.cell(self.best), self.baseline and self.cell(self.baseline)
-        if not ours or not theirs:
+        best, baseline = self.score_of(self.best), self.baseline and self.score_of(self.baseline)
+        if not best or not baseline:
             return "alone"
         if self.paired and self.paired.top1:
             return self.paired.top1.outcome
-        if ours.low is None or theirs.high is None:  # too few events for an interval, and so for a claim
+        if best.low is None or baseline.high is None:  # too few events for an interval, and so for a claim
             return "unclear"
-        return "better" if ours.low > theirs.high else "unclear"
+        return "better" if best.low > baseline.high else "unclear"
 
     @property
     def baseline_sees_less(self) -> bool:
-        """Whether the two are not in the same game: part of the difference is what the best may see."""
+        """Whether part of the difference comes from what the best predictor may see and the baseline may not."""
         return self.baseline is not None and self.baseline.inputs != self.inputs
 
-    def cell(self, group: Group) -> Cell | None:
-        """The top-1 score this contest is about."""
-        return group.cell(self.split, "top1")
+    def score_of(self, group: SeedGroup) -> ScoreEstimate | None:
+        """Return the top-1 score that is compared."""
+        return group.score(self.split, "top1")
 
 
-def contests(groups: list[Group]) -> list[Contest]:
-    """One contest for each mark, arm and inputs that was scored, in the order of `groups`."""
+def compare_to_baselines(groups: list[SeedGroup]) -> list[BaselineComparison]:
+    """Return one comparison for each mark, arm and inputs that were scored, in the order of `groups`."""
     keys = dict.fromkeys((group.mark, group.arm, group.inputs) for group in groups)
-    rank, fair = standing(groups), chosen_on_validation(groups)
-    found = []
+    rank, fair = ranking_key(groups), chosen_on_validation(groups)
+    comparisons = []
     for mark, arm, inputs in keys:
         rivals = [group for group in groups if (group.mark, group.arm, group.inputs) == (mark, arm, inputs)]
         best = max(rivals, key=rank)
-        chance = best.mean(lambda seed: seed.chance) if best.hard == "contested" else None
+        split, baseline = best.judged_split, _best_baseline(groups, best)
+        chance = best.mean(lambda seed: seed.chance) if split == "contested" else None
         challenged = not all(rival.baseline for rival in rivals)
-        found.append(Contest(mark, arm, inputs, best, _baseline(groups, best), best.hard, chance, challenged, fair))
-    return found
+        comparisons.append(BaselineComparison(mark, arm, inputs, best, baseline, split, chance, challenged, fair))
+    return comparisons
 
 
-def _baseline(groups: list[Group], best: Group) -> Group | None:
-    """The best baseline of the same mark, arm and inputs; where there is none, of one that sees less."""
+def _best_baseline(groups: list[SeedGroup], best: SeedGroup) -> SeedGroup | None:
+    """The best baseline of the same mark, arm and inputs; where there is none, of inputs that see less."""
     same = [g for g in groups if g.baseline and (g.mark, g.arm) == (best.mark, best.arm) and g is not best]
     less = [g for g in same if sees_less(g.inputs, best.inputs)]
-    return max([g for g in same if g.inputs == best.inputs] or less, key=standing(groups), default=None)
+    return max([g for g in same if g.inputs == best.inputs] or less, key=ranking_key(groups), default=None)
 
 
-def lead(found: list[Contest]) -> Contest | None:
-    """The contest the page opens with: the best of the bests; on a draw the one that sees less, which comes first.
+def headline(comparisons: list[BaselineComparison]) -> BaselineComparison | None:
+    """Return the comparison that the page opens with: the one of the highest score.
 
-    One about contested switches goes before one about all, whose score is of an easier question.
+    One about contested switches goes before one about all switches, which is an easier question. Of equal scores the
+    first wins, whose inputs see less.
     """
-    rank = standing([contest.best for contest in found])
-    return max(found, key=lambda contest: (contest.split == "contested", rank(contest.best)), default=None)
+    rank = ranking_key([comparison.best for comparison in comparisons])
+    return max(comparisons, key=lambda one: (one.split == "contested", rank(one.best)), default=None)
 
 
-def leads_by_arm(found: list[Contest]) -> list[Contest]:
-    """What the page would open with if there were but one arm, for each of them."""
-    arms = dict.fromkeys(contest.arm for contest in found)
-    leads = [lead([contest for contest in found if contest.arm == arm]) for arm in arms]
-    return [one for one in leads if one is not None]
+def headline_of_each_arm(comparisons: list[BaselineComparison]) -> list[BaselineComparison]:
+    """Return, for each arm, the comparison that the page would open with if it were the only arm."""
+    arms = dict.fromkeys(comparison.arm for comparison in comparisons)
+    headlines = [headline([one for one in comparisons if one.arm == arm]) for arm in arms]
+    return [one for one in headlines if one is not None]

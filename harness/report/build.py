@@ -1,4 +1,4 @@
-"""Puts the page together: facts and figures into one HTML file that needs nothing else."""
+"""Builds the page: facts and figures in one HTML file that needs no other file."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.files import make_folder, write_atomic
-from harness.report import answer, baseline_comparison, fact_tables, figures, text
-from harness.report.groups import Group, chosen_on_validation, with_online
-from harness.report.recordings import TaskUse
-from harness.report.run_facts import Run, read_run
-from harness.report.scores import INPUTS, METRICS
+from harness.report import answer, fact_tables, figures, text
+from harness.report.baseline_comparison import compare_to_baselines, headline
+from harness.report.model_scores import INPUTS, METRICS
+from harness.report.recording_summary import TaskSummary
+from harness.report.run_facts import RunFacts, read_run
+from harness.report.seed_groups import SeedGroup, chosen_on_validation, with_online
 from harness.report.timeline import Timeline, timelines
-from harness.report.trials import Trial
+from harness.report.trial_facts import TrialFacts
 
 SCRIPTS = ("timeline.js", "page.js")
-SHARES = ("top1", "top3", "macro_recall")  # scores that are read as percent
+SHARES = ("top1", "top3", "macro_recall")  # scores that are shown as percent
 
 
 def build(run_dir: Path) -> Path:
     """Write `report/index.html` of a run folder and return its path.
 
-    Missing pieces (no model, no recording, a failed trial) are said on the page. Raises StoreError where the folder
-    has no readable manifest.
+    The page names what is missing (no model, no recording, a failed trial). Raises StoreError where the folder has no
+    readable manifest.
     """
     target = run_dir / "report" / "index.html"
     make_folder(target.parent)
@@ -39,11 +40,11 @@ def build(run_dir: Path) -> Path:
     return target
 
 
-def page(run: Run) -> str:
-    """The page as text."""
+def page(run: RunFacts) -> str:
+    """Return the page as text."""
     drawn = timelines([(trial.name, trial.recording) for trial in run.trials if trial.recording])
     style, scripts = _asset("report.css"), [_asset(name) for name in SCRIPTS]
-    found, tabled = baseline_comparison.contests(run.groups), with_online(run.groups)
+    comparisons, tabled = compare_to_baselines(run.groups), with_online(run.groups)
     return (
         _environment()
         .get_template("page.html.j2")
@@ -52,15 +53,15 @@ def page(run: Run) -> str:
             policy=_policy(style, scripts),
             style=Markup(style),
             scripts=[Markup(script) for script in scripts],
-            contests=found,
+            comparisons=comparisons,
             blocks=rivals(tabled),
             tabled=tabled,
             metrics=scored_metrics(tabled),
-            lead=baseline_comparison.lead(found),
-            answer=answer.answer(run, found),
+            headline=headline(comparisons),
+            answer=answer.answer(run, comparisons),
             banners=answer.banners(run),
             complete=not answer.incomplete(run),
-            facts=fact_tables.where(run),
+            facts=fact_tables.where_it_ran(run),
             versions=fact_tables.versions(run),
             settings=fact_tables.settings(run),
             timelines=drawn,
@@ -78,49 +79,49 @@ def page(run: Run) -> str:
 
 
 def json_in_script(value: Any) -> Markup:
-    """JSON that cannot end the script element it stands in: ASCII, with `<`, `>` and `&` as escapes."""
+    """Return JSON that cannot end the script element around it: ASCII, with `<`, `>` and `&` as escapes."""
     encoded = json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
     for character in "<>&":
         encoded = encoded.replace(character, f"\\u{ord(character):04x}")
     return Markup(encoded)
 
 
-def rivals(groups: list[Group]) -> list[tuple[tuple[str, str, str], list[Group]]]:
-    """Predictors that compete: (mark, arm, inputs) and those that share it, in the order of `groups`."""
+def rivals(groups: list[SeedGroup]) -> list[tuple[tuple[str, str, str], list[SeedGroup]]]:
+    """Return each (mark, arm, inputs) with the predictors that compete in it, in the order of `groups`."""
     return [(key, list(members)) for key, members in groupby(groups, lambda one: (one.mark, one.arm, one.inputs))]
 
 
-def scored_metrics(groups: list[Group]) -> list[str]:
-    """The columns of the table of all scores; older scorers told nothing of task and time together."""
-    told = any(group.cell("overall", "joint_nats") for group in groups)
-    return [metric for metric in METRICS if metric != "joint_nats" or told]
+def scored_metrics(groups: list[SeedGroup]) -> list[str]:
+    """Return the columns of the table of all scores; older versions did not score task and time jointly."""
+    joint = any(group.score("overall", "joint_nats") for group in groups)
+    return [metric for metric in METRICS if metric != "joint_nats" or joint]
 
 
-def switches_scored(groups: list[Group]) -> list[tuple[str, dict[str, float]]]:
-    """(arm, split -> switches of its test part), where they are known; all seeds are scored on the same."""
-    found = {group.arm: group.seeds[0].events for group in reversed(groups)}
-    return sorted((arm, counts) for arm, counts in found.items() if counts.get("overall"))
+def switches_scored(groups: list[SeedGroup]) -> list[tuple[str, dict[str, float]]]:
+    """Return (arm, split -> switches in its test part) where known; all seeds are scored on the same switches."""
+    events = {group.arm: group.seeds[0].events for group in reversed(groups)}
+    return sorted((arm, counts) for arm, counts in events.items() if counts.get("overall"))
 
 
-def caveats(groups: list[Group]) -> list[tuple[str, str]]:
-    """(caveat, the predictors it is said of), where scores say one."""
-    found: dict[str, dict[str, None]] = {}
+def caveats(groups: list[SeedGroup]) -> list[tuple[str, str]]:
+    """Return each caveat that scores carry, with the predictors that it applies to."""
+    predictors: dict[str, dict[str, None]] = {}
     for group in groups:
         for seed in group.seeds:
             if seed.caveat:
-                found.setdefault(seed.caveat, {})[group.predictor] = None
-    return [(caveat, ", ".join(predictors)) for caveat, predictors in found.items()]
+                predictors.setdefault(seed.caveat, {})[group.predictor] = None
+    return [(caveat, ", ".join(names)) for caveat, names in predictors.items()]
 
 
-def curve_panels(groups: list[Group]) -> Iterator[tuple[Group, str, Markup]]:
-    """(predictor, column, figure) for everything that has a training history."""
+def curve_panels(groups: list[SeedGroup]) -> Iterator[tuple[SeedGroup, str, Markup]]:
+    """Yield (predictor, column, figure) for every predictor that has a training history."""
     for group in groups:
         for name in dict.fromkeys(curve.label for seed in group.seeds for curve in seed.curves):
             yield group, name, figures.curves(group.seeds, name)
 
 
-def _slots(run: Run) -> dict[str, int]:
-    tasks: list[TaskUse] = [use for trial in run.trials if trial.recording for use in trial.recording.tasks]
+def _slots(run: RunFacts) -> dict[str, int]:
+    tasks: list[TaskSummary] = [use for trial in run.trials if trial.recording for use in trial.recording.tasks]
     return {use.label: use.slot for use in tasks}
 
 
@@ -146,15 +147,15 @@ def _environment() -> Environment:
 
 
 def _finalize(value: Any) -> Any:
-    """The last gate: whatever text reaches the page has nothing hidden in it."""
+    """Make hidden characters visible in every text that reaches the page."""
     return text.visible_lines(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def _usable(trials: list[Trial]) -> int:
+def _usable(trials: list[TrialFacts]) -> int:
     return sum(trial.ok is True for trial in trials)
 
 
-def _hashes(run: Run) -> list[tuple[str, str]]:
+def _hashes(run: RunFacts) -> list[tuple[str, str]]:
     return [(path, digest) for step in run.steps for path, digest in step.outputs.items()]
 
 
@@ -163,7 +164,7 @@ def _packed(timeline: Timeline) -> Markup:
 
 
 def _policy(style: str, scripts: list[str]) -> str:
-    """A content security policy under which only this page's own style and scripts work, and nothing is fetched."""
+    """Return a content security policy that allows only this page's own style and scripts, and no request."""
     allowed = " ".join(_source(script) for script in scripts)
     return (
         f"default-src 'none'; script-src {allowed}; style-src {_source(style)}; img-src data:; "

@@ -1,4 +1,4 @@
-"""The rows of the page's plain tables: where it ran, with what, and the trials side by side."""
+"""Rows of the page's plain tables: machine and guest, versions, settings, and the trials side by side."""
 
 from __future__ import annotations
 
@@ -6,58 +6,54 @@ from collections.abc import Callable
 from typing import Any
 
 from harness.report import text
-from harness.report.recordings import Recording
-from harness.report.run_facts import Run
-from harness.report.trials import Trial
+from harness.report.recording_summary import RecordingSummary
+from harness.report.run_facts import RunFacts
+from harness.report.trial_facts import TrialFacts, as_mapping, mapping
 
-_EXACT = ("digest", "port", "version", "pid", "cmdline")  # numbers in these are names, and are not grouped
-_BANNERED = ("fallback_reason", "asked")
+_EXACT = ("digest", "port", "version", "pid", "cmdline")  # numbers in these are names: no thousands separators
+_IN_BANNER = ("fallback_reason", "asked")
 
 
-def where(run: Run) -> list[tuple[str, str]]:
-    """Where it ran, as (name, value): the box, the machine, the guest as every trial found it, the host."""
+def where_it_ran(run: RunFacts) -> list[tuple[str, str]]:
+    """Return (name, value) rows of the box, the machine, the guest as each trial found it, and the host."""
     box = run.manifest.get("box")
-    known = {key: value for key, value in box.items() if key not in _BANNERED} if isinstance(box, dict) else None
+    known = {key: value for key, value in box.items() if key not in _IN_BANNER} if isinstance(box, dict) else None
     return [
         *_flat("box", known),
         *_flat("machine", run.manifest.get("machine")),
-        *_told([_guest_rows(trial.guest) for trial in run.trials if trial.guest]),
+        *_merged([_guest_rows(trial.guest) for trial in run.trials if trial.guest]),
         *_flat("host", run.manifest.get("host")),
     ]
 
 
-def settings(run: Run) -> list[tuple[str, str]]:
-    """The scheduler's settings in the guest, by path, as far as its kernel shows them."""
-    found = [_mapping(_mapping(trial.guest.get("facts")).get("scheduler")) for trial in run.trials if trial.guest]
-    return _told([[(text.visible(path), text.visible(value)) for path, value in one.items()] for one in found])
+def settings(run: RunFacts) -> list[tuple[str, str]]:
+    """Return (path, value) rows of the guest's scheduler settings, as far as its kernel shows them."""
+    trials = [mapping(mapping(trial.guest, "facts"), "scheduler") for trial in run.trials]
+    return _merged([[(text.visible(path), text.visible(value)) for path, value in one.items()] for one in trials])
 
 
-def versions(run: Run) -> list[tuple[str, str]]:
-    """Versions of harness, Python and packages on the host."""
-    found = dict(_mapping(run.manifest.get("versions")))
-    packages = _mapping(found.pop("packages", None))
-    return [(text.visible(name), text.visible(version)) for name, version in {**found, **packages}.items()]
+def versions(run: RunFacts) -> list[tuple[str, str]]:
+    """Return (name, version) rows of harness, Python and packages on the host."""
+    programs = dict(mapping(run.manifest, "versions"))
+    packages = as_mapping(programs.pop("packages", None))
+    return [(text.visible(name), text.visible(version)) for name, version in {**programs, **packages}.items()]
 
 
 def _guest_rows(guest: dict[str, Any]) -> list[tuple[str, str]]:
-    facts = {key: value for key, value in _mapping(guest.get("facts")).items() if key != "scheduler"}
+    facts = {key: value for key, value in mapping(guest, "facts").items() if key != "scheduler"}
     return _flat("guest", {**facts, **({"perf": guest["perf_version"]} if "perf_version" in guest else {})})
 
 
-def _told(trials: list[list[tuple[str, str]]]) -> list[tuple[str, str]]:
-    """The rows of all trials as one list; where trials differ, as those of a sweep may, each value once."""
-    found: dict[str, dict[str, None]] = {}
+def _merged(trials: list[list[tuple[str, str]]]) -> list[tuple[str, str]]:
+    """Merge the rows of all trials; where trials differ, as those of a sweep may, list each value once."""
+    merged: dict[str, dict[str, None]] = {}
     for name, value in (row for rows in trials for row in rows):
-        found.setdefault(name, {})[value] = None
-    return [(name, " | ".join(values)) for name, values in found.items()]
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+        merged.setdefault(name, {})[value] = None
+    return [(name, " | ".join(values)) for name, values in merged.items()]
 
 
 def _flat(name: str, value: Any) -> list[tuple[str, str]]:
-    """Nested mappings as rows whose names tell the way to them; lists as one row; nothing for null."""
+    """Flatten nested mappings into rows named by their path; a list is one row, null is none."""
     if isinstance(value, dict):
         return [row for key, inner in value.items() for row in _flat(f"{name} {text.visible(key)}", inner)]
     label = name.replace("_", " ")
@@ -68,9 +64,9 @@ def _flat(name: str, value: Any) -> list[tuple[str, str]]:
     return [(label, text.visible(value) if any(word in name for word in _EXACT) else text.plain(value))]
 
 
-def side_by_side(trials: list[Trial]) -> list[tuple[str, list[str]]]:
-    """The trials as columns: (what, its value in each trial); first the recordings, then the load's own metrics."""
-    known: list[tuple[str, Callable[[Recording], str]]] = [
+def side_by_side(trials: list[TrialFacts]) -> list[tuple[str, list[str]]]:
+    """Return (name, value in each trial) rows: numbers of the recordings, then the load's own metrics."""
+    known: list[tuple[str, Callable[[RecordingSummary], str]]] = [
         ("recorded", lambda rec: text.seconds(rec.span_s)),
         ("slices", lambda rec: text.count(rec.switches)),
         ("slices per second", lambda rec: text.count(rec.switches / rec.span_s if rec.span_s else None)),

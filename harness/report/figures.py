@@ -1,4 +1,4 @@
-"""The figures of the page, each a pure function from facts to inline SVG."""
+"""Draws the figures of the page: each function turns numbers into inline SVG."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup
 
-from harness.report.groups import Group
 from harness.report.history import Curve
-from harness.report.recordings import REST, TASKS_SHOWN, Spread
-from harness.report.scores import Rollout, Scored
+from harness.report.model_scores import ModelScores, Rollout
+from harness.report.recording_summary import REST, TASKS_SHOWN, Distribution
+from harness.report.seed_groups import SeedGroup
 from harness.report.svg import Scale, axis, element, grid, lane, nice_scale, tick_step, ticks, time_tick
 from harness.report.text import fixed, percent
 
@@ -19,7 +19,7 @@ _CURVE_HEIGHT = 150
 
 
 def swatch(slot: int) -> Markup:
-    """A small square in a task's colour."""
+    """Draw a small square in a task's colour."""
     return element(
         "svg", element("rect", class_=f"fill t{slot}", width="10", height="10", rx="2"),
         class_="swatch", width="10", height="10", aria_hidden="true",
@@ -27,13 +27,13 @@ def swatch(slot: int) -> Markup:
 
 
 def bar(share: float, kind: str = "") -> Markup:
-    """A horizontal bar of `share` (0 to 1) of its cell."""
+    """Draw a horizontal bar over `share` (0 to 1) of its table cell."""
     width = f"{100 * min(max(share, 0.0), 1.0):.2f}%"
     return lane(14, [element("rect", class_=f"bar {kind}".strip(), x="0", y="2", height="10", width=width)])
 
 
 def split_bar(contested: float) -> Markup:
-    """One bar in two parts: contested switches, then forced ones."""
+    """Draw one bar in two parts: contested switches, then forced ones."""
     edge = f"{100 * contested:.2f}%"
     parts = [
         element("rect", class_="bar forced", x="0", y="2", height="10", width="100%"),
@@ -43,72 +43,74 @@ def split_bar(contested: float) -> Markup:
 
 
 def time_scale(edges_ns: Sequence[float]) -> Scale:
-    """The logarithmic scale on which a trial's distributions are drawn."""
+    """Return the logarithmic scale of a trial's distributions."""
     return Scale(edges_ns[0], edges_ns[-1], log=True)
 
 
 def time_axis(edges_ns: Sequence[float], label: str) -> Markup:
-    """The axis under a column of distributions."""
+    """Draw the axis under a column of distributions."""
     return axis(time_scale(edges_ns), label, time_tick)
 
 
-def ridge(spread: Spread, edges_ns: Sequence[float], slot: int, height: int = 38) -> Markup:
-    """A histogram over log time, scaled to its own peak, with the middle half and the median marked below it."""
-    scale, peak = time_scale(edges_ns), max(spread.bins) or 1
+def ridge(distribution: Distribution, edges_ns: Sequence[float], slot: int, height: int = 38) -> Markup:
+    """Draw a histogram over log time, scaled to its own peak; below it the 5 to 95 % range, middle half and median."""
+    scale, peak = time_scale(edges_ns), max(distribution.bins) or 1
     base = height - 7
-    steps = "".join(f"V{base - (base - 3) * n / peak:.1f}H{index + 1}" for index, n in enumerate(spread.bins))
+    steps = "".join(f"V{base - (base - 3) * n / peak:.1f}H{index + 1}" for index, n in enumerate(distribution.bins))
     shape = element("path", class_=f"fill t{slot}", d=f"M0 {base}{steps}V{base}Z")
-    hist = element("svg", shape, viewBox=f"0 0 {len(spread.bins)} {height}", preserveAspectRatio="none",
+    hist = element("svg", shape, viewBox=f"0 0 {len(distribution.bins)} {height}", preserveAspectRatio="none",
                    width="100%", height=height)  # fmt: skip
     y = height - 3
-    middle = element("line", class_="middle", x1=scale.percent(spread.p25), x2=scale.percent(spread.p75), y1=y, y2=y)
-    tails = element("line", class_="tails", x1=scale.percent(spread.p05), x2=scale.percent(spread.p95), y1=y, y2=y)
-    median = element("circle", class_="median", cx=scale.percent(spread.p50), cy=y, r="3")
-    bins = ",".join(map(str, spread.bins))
+    quantiles = (distribution.p05, distribution.p25, distribution.p50, distribution.p75, distribution.p95)
+    p05, p25, p50, p75, p95 = map(scale.percent, quantiles)
+    middle = element("line", class_="middle", x1=p25, x2=p75, y1=y, y2=y)
+    tails = element("line", class_="tails", x1=p05, x2=p95, y1=y, y2=y)
+    median = element("circle", class_="median", cx=p50, cy=y, r="3")
+    bins = ",".join(map(str, distribution.bins))
     return lane(height, [*grid(scale), hist, tails, middle, median], class_="ridge", data_bins=bins)
 
 
-def score_scale(groups: Iterable[Group], split: str, metric: str) -> Scale:
-    """One scale for every predictor's score on one split, wide enough for intervals and chance."""
+def score_scale(groups: Iterable[SeedGroup], split: str, metric: str) -> Scale:
+    """Return one scale for all predictors' scores on one split, wide enough for their intervals and for chance."""
     values: list[float] = []
     for group in groups:
-        cells = [one.splits[split][metric] for one in group.seeds if metric in one.splits[split]]
-        values += [v for cell in cells for v in (cell.value, cell.low, cell.high) if v is not None]
+        scores = [seed.splits[split][metric] for seed in group.seeds if metric in seed.splits[split]]
+        values += [v for score in scores for v in (score.value, score.low, score.high) if v is not None]
         if (split, metric) == ("contested", "top1"):
-            values += [one.chance for one in group.seeds if one.chance is not None]
+            values += [seed.chance for seed in group.seeds if seed.chance is not None]
     return nice_scale(values, floor=0.0, ceiling=1.0 if metric == "top1" else None)
 
 
-def dots(group: Group, split: str, metric: str, scale: Scale, best: bool = False) -> Markup:
-    """A predictor's mean with its interval, a faint dot for each seed, and a dashed line at chance."""
-    cell = group.cell(split, metric)
+def dots(group: SeedGroup, split: str, metric: str, scale: Scale, best: bool = False) -> Markup:
+    """Draw a predictor's mean with its interval, a faint dot for each seed, and a dashed line at chance."""
+    score = group.score(split, metric)
     parts = grid(scale, 4)
     chance = group.mean(lambda seed: seed.chance) if (split, metric) == ("contested", "top1") else None
     if chance is not None:
-        at = scale.percent(chance)
-        parts.append(element("line", class_="chance", x1=at, x2=at, y1="0", y2="100%"))
-    if cell is None:
+        x = scale.percent(chance)
+        parts.append(element("line", class_="chance", x1=x, x2=x, y1="0", y2="100%"))
+    if score is None:
         return lane(26, parts)
-    if cell.low is not None and cell.high is not None:
-        parts.append(element("line", class_="interval", x1=scale.percent(cell.low), x2=scale.percent(cell.high),
+    if score.low is not None and score.high is not None:
+        parts.append(element("line", class_="interval", x1=scale.percent(score.low), x2=scale.percent(score.high),
                              y1="13", y2="13"))  # fmt: skip
     parts += [
-        element("circle", class_="seed", cx=scale.percent(one.splits[split][metric].value), cy="13", r="2.5")
-        for one in group.seeds
-        if len(group.seeds) > 1 and metric in one.splits[split]
+        element("circle", class_="seed", cx=scale.percent(seed.splits[split][metric].value), cy="13", r="2.5")
+        for seed in group.seeds
+        if len(group.seeds) > 1 and metric in seed.splits[split]
     ]
     kind = " ".join(["point"] + ["best"] * best + ["baseline"] * group.baseline)
-    parts.append(element("circle", class_=kind, cx=scale.percent(cell.value), cy="13", r="4.5"))
+    parts.append(element("circle", class_=kind, cx=scale.percent(score.value), cy="13", r="4.5"))
     return lane(26, parts)
 
 
-def scored(groups: Iterable[Group], split: str, metric: str) -> bool:
-    """Whether any predictor has this score: a recording may hold no forced switch, or no contested one."""
-    return any(group.cell(split, metric) for group in groups)
+def any_scored(groups: Iterable[SeedGroup], split: str, metric: str) -> bool:
+    """Return whether any predictor has this score: a recording may hold no forced switch, or no contested one."""
+    return any(group.score(split, metric) for group in groups)
 
 
 def score_axis(scale: Scale, metric: str) -> Markup:
-    """The axis under a column of dots."""
+    """Draw the axis under a column of dots."""
     if metric == "top1":
         return axis(scale, "top-1 accuracy", lambda value: percent(value, 0), 4)
     step = tick_step(scale.low, scale.high, 4)
@@ -116,8 +118,8 @@ def score_axis(scale: Scale, metric: str) -> Markup:
     return axis(scale, "bits per switch", lambda value: fixed(value, digits), 4)
 
 
-def curves(seeds: Sequence[Scored], name: str) -> Markup:
-    """One column of the training history, a line for each seed."""
+def curves(seeds: Sequence[ModelScores], name: str) -> Markup:
+    """Draw one column of the training history, a line for each seed."""
     lines = [curve for seed in seeds for curve in seed.curves if curve.label == name]
     points = [point for curve in lines for point in curve.points]
     xs = Scale(min(x for x, _ in points), max(x for x, _ in points) + 1e-9)
@@ -125,7 +127,7 @@ def curves(seeds: Sequence[Scored], name: str) -> Markup:
     top, bottom = 12, _CURVE_HEIGHT - 40
     parts: list[Markup] = []
     for value in ticks(ys, 4):
-        y = bottom - (bottom - top) * ys.at(value) / 100
+        y = bottom - (bottom - top) * ys.position(value) / 100
         parts.append(element("line", class_="grid", x1="10%", x2="100%", y1=y, y2=y))
         parts.append(element("text", f"{value:.4g}", class_="tick", x="8.5%", y=y + 4, text_anchor="end"))
     drawn = [_polyline(curve, xs, ys) for curve in lines]
@@ -139,12 +141,12 @@ def curves(seeds: Sequence[Scored], name: str) -> Markup:
 
 
 def _polyline(curve: Curve, xs: Scale, ys: Scale) -> Markup:
-    points = " ".join(f"{xs.at(x):.2f},{100 - ys.at(y):.2f}" for x, y in curve.points)
+    points = " ".join(f"{xs.position(x):.2f},{100 - ys.position(y):.2f}" for x, y in curve.points)
     return element("polyline", class_="curve", points=points)
 
 
 def rollout_slots(rollout: Rollout, known: dict[str, int]) -> dict[str, int]:
-    """A colour for each mark of a rollout: the page's own for a task it knows, else one that is free."""
+    """Choose a colour for each mark of a rollout: that of the same task elsewhere on the page, else a free one."""
     marks = [mark for mark, _ in Counter(rollout.real + rollout.generated).most_common()]
     slots = {mark: slot for mark in marks if (slot := _known_slot(mark, known)) is not None}
     free = [slot for slot in range(1, TASKS_SHOWN) if slot not in slots.values()]
@@ -152,20 +154,20 @@ def rollout_slots(rollout: Rollout, known: dict[str, int]) -> dict[str, int]:
 
 
 def rollout_legend(slots: dict[str, int]) -> list[tuple[int, str]]:
-    """(colour, name) of the marks that have a colour of their own, and one entry for the others."""
-    own = [(slot, mark) for mark, slot in slots.items() if slot != TASKS_SHOWN]
-    return own + [(TASKS_SHOWN, REST)] * (len(own) < len(slots))
+    """Return (colour, name) of the marks that have a colour of their own, and one entry for all others."""
+    named = [(slot, mark) for mark, slot in slots.items() if slot != TASKS_SHOWN]
+    return named + [(TASKS_SHOWN, REST)] * (len(named) < len(slots))
 
 
 def _known_slot(mark: str, known: dict[str, int]) -> int | None:
-    """A mark may leave out the number of a task, or number a task that is alone under its name."""
+    """Find the colour of a task whose number is missing in the mark or on the page, as in `nginx` and `nginx#0`."""
     if mark.startswith("swapper/"):
         return known.get("idle")
     return next((known[name] for name in (mark, f"{mark}#0", mark.removesuffix("#0")) if name in known), None)
 
 
 def strip(marks: Sequence[str], slots: dict[str, int], label: str) -> Markup:
-    """Marks in order, one coloured cell each."""
+    """Draw marks in order, one coloured cell each."""
     cells: dict[int, list[str]] = {}
     for index, mark in enumerate(marks[:ROLLOUT_SHOWN]):
         cells.setdefault(slots[mark], []).append(f"M{index + 0.06:.2f} 0h.88v1h-.88z")
@@ -174,18 +176,18 @@ def strip(marks: Sequence[str], slots: dict[str, int], label: str) -> Markup:
 
 
 def agreement(rollout: Rollout) -> Markup:
-    """A tick for each position at which the two strips differ."""
+    """Draw a tick at each position where the two strips differ."""
     pairs = zip(rollout.real, rollout.generated, strict=False)
-    wrong = [index for index, (real, made) in enumerate(pairs) if real != made and index < ROLLOUT_SHOWN]
+    wrong = [index for index, (real, generated) in enumerate(pairs) if real != generated and index < ROLLOUT_SHOWN]
     path = element("path", class_="differs", d="".join(f"M{index + 0.06:.2f} 0h.88v1h-.88z" for index in wrong))
     return _cells([path], 6, f"{len(wrong)} positions differ")
 
 
 def rollout_note(rollout: Rollout) -> str:
-    """How far the two go together."""
+    """Say how many marks agree before the first that differs."""
     pairs = list(zip(rollout.real, rollout.generated, strict=False))
-    together = next((index for index, (real, made) in enumerate(pairs) if real != made), len(pairs))
-    return f"the first {together} of {len(pairs)} agree; {min(len(pairs), ROLLOUT_SHOWN)} are drawn"
+    equal = next((index for index, (real, generated) in enumerate(pairs) if real != generated), len(pairs))
+    return f"the first {equal} of {len(pairs)} agree; {min(len(pairs), ROLLOUT_SHOWN)} are drawn"
 
 
 def _cells(drawn: list[Markup], height: int, label: str) -> Markup:

@@ -1,4 +1,4 @@
-"""The course of a training, from history.parquet."""
+"""Reads the course of a training from history.parquet."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Curve:
 
 
 def read_curves(path: Path) -> tuple[str, tuple[Curve, ...]]:
-    """The columns of a training history against its first one of epoch, update, step or order (else the row number)."""
+    """Read the losses in a training history against its epoch, update, step or order column, else the row number."""
     if not path.is_file():
         return "", ()
     frame = parquet.read_table(path).to_pandas().select_dtypes("number")

@@ -1,4 +1,4 @@
-"""Reads a run folder into plain values; what is missing or unreadable becomes a sentence, never a crash."""
+"""Reads a run folder into plain values; whatever is missing or unreadable becomes a sentence, never a crash."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import StoreError
-from harness.report import scores
-from harness.report.groups import Group, groups
-from harness.report.scores import Scored
+from harness.report.model_scores import ModelScores, read_models
+from harness.report.seed_groups import SeedGroup, group_seeds
 from harness.report.text import number, visible, visible_lines
-from harness.report.trials import Trial, mapping, read_trials
+from harness.report.trial_facts import TrialFacts, mapping, read_trials
 
 REPORT_STEP = "report"
 
 
 @dataclass(frozen=True)
-class Step:
-    """What one step of the campaign cost."""
+class StepCost:
+    """One step of the campaign: its state, its seconds, its error, and the SHA-256 of each file it left."""
 
     name: str
     state: str
@@ -32,8 +31,8 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Run:
-    """Everything the page is made of."""
+class RunFacts:
+    """Everything that the page shows."""
 
     name: str
     question: str
@@ -41,72 +40,74 @@ class Run:
     error: str
     manifest: dict[str, Any]
     spec_text: str
-    steps: list[Step]
-    trials: list[Trial]
+    steps: list[StepCost]
+    trials: list[TrialFacts]
     planned: int | None
-    models: list[Scored]
-    groups: list[Group]
+    models: list[ModelScores]
+    groups: list[SeedGroup]
     problems: list[str] = field(default_factory=list)
 
     @property
     def fallback_reason(self) -> str:
-        """Why the box that was asked for was not used; empty where it was."""
+        """Why the requested box was not used; empty where it was."""
         return visible_lines(mapping(self.manifest, "box").get("fallback_reason") or "")
 
     @property
     def box_digest(self) -> str:
-        """The digest of the guest image's recipe and builder; empty where no box is known yet."""
+        """The digest of the box's recipe and builder; empty where no box is known yet."""
         return visible(mapping(self.manifest, "box").get("digest") or "")
 
     @property
     def spec_sha256(self) -> str:
-        """The SHA-256 of the experiment file as it was read."""
+        """The SHA-256 of the experiment file when it was read."""
         return visible(self.manifest.get("spec_sha256") or "")
 
     @property
     def command(self) -> str:
         """The command line that made this run."""
-        found = self.manifest.get("command") or ""
-        return visible(shlex.join(map(str, found)) if isinstance(found, list) else found)
+        command = self.manifest.get("command") or ""
+        return visible(shlex.join(map(str, command)) if isinstance(command, list) else command)
 
     @property
     def wants_models(self) -> bool:
-        """Whether the experiment asks for predictors at all."""
+        """Whether the experiment names any predictor."""
         return bool(mapping(mapping(self.manifest, "spec"), "model").get("predictors"))
 
     @property
-    def unfinished(self) -> list[Step]:
-        """Steps that were begun and are not done, beyond what is told elsewhere: the step that writes this page, the
-        box that the fallback stands in for, trials that failed their verdict."""
-        told = {REPORT_STEP} | {f"trial:{trial.name}" for trial in self.trials if trial.ok is False}
+    def unfinished(self) -> list[StepCost]:
+        """Steps that were begun and are not done, without those that the page shows elsewhere.
+
+        These are: the step that writes this page, the box that the fallback replaces, trials that failed their verdict.
+        """
+        shown_elsewhere = {REPORT_STEP} | {f"trial:{trial.name}" for trial in self.trials if trial.ok is False}
         if self.fallback_reason:
-            told |= {f"{what}:{self.asked_box}" for what in ("box", "up")}
-        return [step for step in self.steps if step.state != "done" and step.name not in told]
+            shown_elsewhere |= {f"{step}:{self.requested_box}" for step in ("box", "up")}
+        return [step for step in self.steps if step.state != "done" and step.name not in shown_elsewhere]
 
     @property
-    def asked_box(self) -> str:
-        """The box the experiment asks for."""
+    def requested_box(self) -> str:
+        """The box that the experiment names."""
         asked = mapping(self.manifest, "box").get("asked") or mapping(mapping(self.manifest, "spec"), "machine").get(
             "box"
         )
         return visible(asked or "the box asked for")
 
-    def error_of(self, step: str) -> str:
-        """What a step failed with; empty where it did not."""
-        return next((found.error for found in self.steps if found.name == step), "")
+    def error_of(self, name: str) -> str:
+        """Return the error of the step named `name`; empty where it has none."""
+        return next((step.error for step in self.steps if step.name == name), "")
 
     def seconds_of(self, *, models: bool) -> float:
-        """The seconds of all steps: of models, some of which are trained side by side, or of everything else."""
+        """Return the seconds of all steps of models, some of which are trained at the same time, or of all others."""
         return sum(step.seconds or 0.0 for step in self.steps if step.name.startswith("model:") == models)
 
 
-def read_run(folder: Path) -> Run:
-    """The facts of a run folder. Raises StoreError where its manifest is missing or is no JSON object."""
+def read_run(folder: Path) -> RunFacts:
+    """Read a run folder. Raises StoreError where its manifest is missing or is no JSON object."""
     manifest = _manifest(folder)
     spec = mapping(manifest, "spec")
     trials = read_trials(folder / "trials")
-    models, problems = scores.read_models(folder / "models")
-    return Run(
+    models, problems = read_models(folder / "models")
+    return RunFacts(
         name=visible(manifest.get("name") or folder.name),
         question=visible(spec.get("question") or manifest.get("name") or folder.name),
         state=visible(manifest.get("state", "unknown")),
@@ -117,7 +118,7 @@ def read_run(folder: Path) -> Run:
         trials=trials,
         planned=_planned(spec),
         models=models,
-        groups=groups(models, {trial.name: trial.arm for trial in trials}),
+        groups=group_seeds(models, {trial.name: trial.arm for trial in trials}),
         problems=problems,
     )
 
@@ -136,7 +137,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 
 def _planned(spec: dict[str, Any]) -> int | None:
-    """How many trials were asked for: repetitions times arms."""
+    """How many trials the experiment plans: repetitions times arms."""
     repeat = number(mapping(spec, "trials").get("repeat"))
     if repeat is None:
         return None
@@ -154,9 +155,9 @@ def _yaml(spec: dict[str, Any]) -> str:
     return visible_lines(stream.getvalue()).rstrip()
 
 
-def _steps(steps: dict[str, Any]) -> list[Step]:
-    found = [
-        Step(
+def _steps(steps: dict[str, Any]) -> list[StepCost]:
+    costs = [
+        StepCost(
             name=visible(name),
             state=visible(step.get("state", "unknown")),
             seconds=number(step.get("seconds")),
@@ -166,4 +167,4 @@ def _steps(steps: dict[str, Any]) -> list[Step]:
         for name, step in steps.items()
         if isinstance(step, dict)
     ]
-    return [step for step in found if step.name != REPORT_STEP] + [step for step in found if step.name == REPORT_STEP]
+    return sorted(costs, key=lambda step: step.name == REPORT_STEP)  # the step that writes this page comes last

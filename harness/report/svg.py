@@ -17,7 +17,7 @@ from harness.report.text import duration, visible
 
 
 def element(tag: str, *children: str | Markup, **attributes: Any) -> Markup:
-    """`<tag ...>children</tag>`; texts are escaped, `class_` and `a_b` become `class` and `a-b`."""
+    """Return `<tag ...>children</tag>`; texts are escaped, `class_` and `a_b` become `class` and `a-b`."""
     named = "".join(
         f' {name.rstrip("_").replace("_", "-")}="{escape(_value(value))}"'
         for name, value in attributes.items()
@@ -32,7 +32,7 @@ def _value(value: Any) -> str:
 
 
 def lane(height: int, children: Iterable[Markup], label: str | None = None, **attributes: Any) -> Markup:
-    """One row of a figure: as wide as its cell, `height` pixels high; decorative unless it has a label."""
+    """Return one row of a figure, as wide as its cell and `height` pixels high; decorative unless it has a label."""
     known: dict[str, Any] = {"role": "img", "aria_label": label} if label else {"aria_hidden": "true"}
     kind = attributes.pop("class_", "")
     return element("svg", *children, class_=f"lane {kind}".strip(), height=height, **known, **attributes)
@@ -46,8 +46,8 @@ class Scale:
     high: float
     log: bool = False
 
-    def at(self, value: float) -> float:
-        """The position of `value` in percent, held inside the figure."""
+    def position(self, value: float) -> float:
+        """Return the position of `value` in percent, clamped to the figure."""
         if self.log:
             share = math.log(max(value, self.low) / self.low) / math.log(self.high / self.low)
         else:
@@ -55,12 +55,12 @@ class Scale:
         return 100.0 * min(max(share, 0.0), 1.0)
 
     def percent(self, value: float) -> str:
-        """The same as an SVG length."""
-        return f"{self.at(value):.2f}%"
+        """Return the position as an SVG length."""
+        return f"{self.position(value):.2f}%"
 
 
 def nice_scale(values: Sequence[float], *, floor: float | None = None, ceiling: float | None = None) -> Scale:
-    """A linear scale around `values` with round ends, not beyond `floor` and `ceiling`."""
+    """Return a linear scale around `values` with round ends, not beyond `floor` and `ceiling`."""
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     step = tick_step(low, high if high > low else low + 1.0)
     low, high = math.floor(low / step) * step, math.ceil(high / step) * step
@@ -70,14 +70,14 @@ def nice_scale(values: Sequence[float], *, floor: float | None = None, ceiling: 
 
 
 def tick_step(low: float, high: float, wanted: int = 5) -> float:
-    """A step of 1, 2 or 5 times a power of ten that gives about `wanted` ticks."""
+    """Return a step of 1, 2, 5 or 10 times a power of ten that gives about `wanted` ticks."""
     raw = (high - low) / wanted
     power = 10.0 ** math.floor(math.log10(raw))
     return min((1, 2, 5, 10), key=lambda factor: abs(factor * power - raw)) * power
 
 
 def ticks(scale: Scale, wanted: int = 5) -> list[float]:
-    """Round values inside the scale; decades for a logarithmic one."""
+    """Return round values inside the scale; powers of ten for a logarithmic one."""
     if scale.log:
         first, last = math.ceil(math.log10(scale.low) - 1e-9), math.floor(math.log10(scale.high) + 1e-9)
         return [10.0**power for power in range(first, last + 1)]
@@ -87,27 +87,27 @@ def ticks(scale: Scale, wanted: int = 5) -> list[float]:
 
 
 def grid(scale: Scale, wanted: int = 5) -> list[Markup]:
-    """Vertical lines at the ticks, as high as the lane; stacked lanes make them one line."""
+    """Return vertical lines at the ticks, as high as the lane, so that those of stacked lanes join."""
     return [
-        element("line", class_="grid", x1=at, x2=at, y1="0", y2="100%")
-        for at in (scale.percent(value) for value in ticks(scale, wanted))
+        element("line", class_="grid", x1=x, x2=x, y1="0", y2="100%")
+        for x in (scale.percent(value) for value in ticks(scale, wanted))
     ]
 
 
 def axis(scale: Scale, label: str, text: Any, wanted: int = 5) -> Markup:
-    """The row under a figure: tick marks, their values as `text(value)`, and what is measured."""
-    parts, marked = [], ticks(scale, wanted)
-    every = 2 if len(marked) > 5 else 1
-    for index, value in enumerate(marked):
-        at = scale.at(value)
-        anchor = "start" if at < 4 else "end" if at > 96 else "middle"
-        parts.append(element("line", class_="tick", x1=f"{at:.2f}%", x2=f"{at:.2f}%", y1="0", y2="4"))
+    """Return the row under a figure: tick marks, their values as `text(value)`, and the label of the axis."""
+    parts, values = [], ticks(scale, wanted)
+    every = 2 if len(values) > 5 else 1
+    for index, value in enumerate(values):
+        position, x = scale.position(value), scale.percent(value)
+        anchor = "start" if position < 4 else "end" if position > 96 else "middle"
+        parts.append(element("line", class_="tick", x1=x, x2=x, y1="0", y2="4"))
         if index % every == 0:
-            parts.append(element("text", text(value), class_="tick", x=f"{at:.2f}%", y="16", text_anchor=anchor))
+            parts.append(element("text", text(value), class_="tick", x=x, y="16", text_anchor=anchor))
     parts.append(element("text", label, class_="axis", x="50%", y="33", text_anchor="middle"))
     return lane(40, parts, class_="axis")
 
 
 def time_tick(ns: float) -> str:
-    """A tick of a time axis, a power of ten: 10 µs."""
+    """Return the text of a tick of a time axis, which is a power of ten: 10 µs."""
     return duration(ns).replace(".00", "").replace(".0", "")

@@ -1,4 +1,4 @@
-"""How values become text: units, rounding, and names that try to be something else."""
+"""Turns values into text: units, rounding, and names with characters that could hide or break something."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ MINUS = "\u2212"  # as wide as the plus sign
 
 
 def visible(value: Any) -> str:
-    r"""One line of text in which nothing is hidden: control characters and stray bytes read as `\x1b`, `\u202e`."""
+    r"""Return one line of text in which nothing is hidden: control characters become `\x1b`, `\u202e`."""
     return _UNUSUAL.sub(_escape, _text(value))
 
 
 def visible_lines(value: Any) -> str:
-    """The same for text of several lines, whose line feeds and tabs are kept."""
+    """Return the same for text of several lines, whose line feeds and tabs are kept."""
     return _UNUSUAL_IN_LINES.sub(_escape, _text(value))
 
 
@@ -29,8 +29,8 @@ def _text(value: Any) -> str:
 
 
 def _escape(match: re.Match[str]) -> str:
-    """A character as it is where it can be seen or is a space; else its code: control characters, marks that reorder
-    or hide text, lone surrogates, what is not assigned."""
+    """Keep a printable character or a space; replace control characters, marks that reorder or hide text, lone
+    surrogates and unassigned code points by their code."""
     character = match.group()
     if character.isprintable() or unicodedata.category(character) == "Zs":
         return character
@@ -41,46 +41,46 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def number(value: Any) -> float | None:
-    """`value` as a finite float, or None where it is missing, not a number, or not finite."""
+    """Return `value` as a finite float, or None where it is missing, not a number, or not finite."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if math.isfinite(value) else None
 
 
 def count(value: float | None) -> str:
-    """A whole number with thin spaces between thousands: 145 607."""
+    """Format a whole number with thin spaces between thousands: 145 607."""
     return NO_VALUE if value is None else f"{round(value):,}".replace(",", "\u202f")
 
 
 def percent(value: float | None, digits: int = 1) -> str:
-    """A share as percent; what is saved may be less than nothing."""
+    """Format a share as percent; a saving may be negative."""
     return NO_VALUE if value is None else f"{100 * value:.{digits}f}\u202f%".replace("-", MINUS)
 
 
 def percent_range(low: float | None, high: float | None, digits: int = 1) -> str:
-    """An interval of shares: 76.2 to 79.8 %; nothing where there is none."""
+    """Format an interval of shares: 76.2 to 79.8 %; empty where there is none."""
     return (
         "" if low is None or high is None else f"{100 * low:.{digits}f} to ".replace("-", MINUS) + percent(high, digits)
     )
 
 
 def points(difference: float) -> str:
-    """A difference between shares, in percentage points: +2.6."""
+    """Format a difference between shares in percentage points: +2.6."""
     return f"{100 * difference:+.1f}".replace("-", MINUS)
 
 
-def points_range(ends: tuple[float, float] | None) -> str:
-    """An interval of differences between shares, in percentage points: +2.3 to +2.8; nothing where there is none."""
-    return "" if ends is None else " to ".join(map(points, ends))
+def points_range(interval: tuple[float, float] | None) -> str:
+    """Format an interval of such differences: +2.3 to +2.8; empty where there is none."""
+    return "" if interval is None else " to ".join(map(points, interval))
 
 
 def fixed(value: float | None, digits: int = 3) -> str:
-    """A number with a fixed count of digits after the point."""
+    """Format a number with `digits` digits after the point."""
     return NO_VALUE if value is None else f"{value:.{digits}f}".replace("-", MINUS)
 
 
 def plain(value: Any) -> str:
-    """Any scalar of a check or a metric: whole numbers grouped, others to four significant digits."""
+    """Format any scalar of a check or a metric: whole numbers grouped, others to four significant digits."""
     if value is None or value == "":
         return NO_VALUE
     if isinstance(value, bool):
@@ -92,17 +92,17 @@ def plain(value: Any) -> str:
 
 
 def duration(ns: float | None) -> str:
-    """Nanoseconds to three significant digits in the unit that reads best: 840 ns, 12.3 µs, 1.25 ms."""
+    """Format nanoseconds to three significant digits in the unit that reads best: 840 ns, 12.3 µs, 1.25 ms."""
     if ns is None:
         return NO_VALUE
     for size, unit in ((1e9, "s"), (1e6, "ms"), (1e3, "µs")):
         if abs(ns) >= size * 0.9995:
-            return f"{_three(ns / size)}\u202f{unit}"
+            return f"{_three_digits(ns / size)}\u202f{unit}"
     return f"{round(ns)}\u202fns"
 
 
 def seconds(value: float | None) -> str:
-    """A cost in seconds: 0.42 s, 38.5 s, 4 min 05 s."""
+    """Format a cost in seconds: 0.42 s, 38.5 s, 4 min 05 s."""
     if value is None:
         return NO_VALUE
     if value < 120:
@@ -111,6 +111,6 @@ def seconds(value: float | None) -> str:
     return f"{minutes}\u202fmin {rest:02d}\u202fs"
 
 
-def _three(value: float) -> str:
+def _three_digits(value: float) -> str:
     digits = 2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0
     return f"{value:.{digits}f}"

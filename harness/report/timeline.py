@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.report.recordings import Recording
+from harness.report.recording_summary import RecordingSummary
 from harness.report.text import visible
 
 SLICES_A_PAGE = 300_000
@@ -25,20 +25,20 @@ _SEVEN_BITS = 7
 
 @dataclass(frozen=True)
 class Timeline:
-    """One CPU of one trial: `packed` is base64; `shown` of `total` slices are in it, from `start_ns` on."""
+    """One CPU of one trial: `packed` is base64 and holds `shown` of `total` slices, from `start_ns` on."""
 
     trial: str
     cpu: int
     start_ns: int
     shown: int
     total: int
-    busy_ns: int  # the sum of the slices shown: the page adds them up again to prove that it read them right
+    busy_ns: int  # the sum of the packed slices; the page adds them up again to check that it unpacked them right
     states: tuple[str, ...]
     tasks: tuple[tuple[int, str], ...]
     packed: str
 
     def meta(self) -> dict[str, Any]:
-        """What the page's script needs beside the packed bytes; plain values for JSON."""
+        """Return what the page's script needs besides the packed bytes, as plain values for JSON."""
         return {
             "trial": self.trial,
             "cpu": self.cpu,
@@ -51,31 +51,31 @@ class Timeline:
         }
 
 
-def timelines(recordings: Sequence[tuple[str, Recording]], limit: int = SLICES_A_PAGE) -> list[Timeline]:
-    """The timeline of every (trial name, recording) and CPU, which share `limit` slices fairly."""
+def timelines(recordings: Sequence[tuple[str, RecordingSummary]], limit: int = SLICES_A_PAGE) -> list[Timeline]:
+    """Pack the slices of every (trial name, recording) and CPU; together they show at most `limit` slices."""
     parts = [
         (name, int(str(cpu)), recording, rows)
         for name, recording in recordings
         for cpu, rows in list(recording.slices.groupby("cpu", sort=True))[:CPUS_SHOWN]
     ]
-    allowed = _shares([len(rows) for *_, rows in parts], limit)
+    shares = _shares([len(rows) for *_, rows in parts], limit)
     return [
         _timeline(name, cpu, recording, rows, most)
-        for (name, cpu, recording, rows), most in zip(parts, allowed, strict=True)
+        for (name, cpu, recording, rows), most in zip(parts, shares, strict=True)
     ]
 
 
 def _shares(wanted: list[int], limit: int) -> list[int]:
-    """How many of each may be shown: what small ones leave over goes to large ones."""
-    given = [0] * len(wanted)
+    """Divide `limit` evenly; a share that is not used up goes to the others."""
+    shares = [0] * len(wanted)
     left = limit
-    for place, index in enumerate(sorted(range(len(wanted)), key=wanted.__getitem__)):
-        given[index] = min(wanted[index], left // (len(wanted) - place))
-        left -= given[index]
-    return given
+    for rank, index in enumerate(sorted(range(len(wanted)), key=wanted.__getitem__)):
+        shares[index] = min(wanted[index], left // (len(wanted) - rank))
+        left -= shares[index]
+    return shares
 
 
-def _timeline(name: str, cpu: int, recording: Recording, rows: pd.DataFrame, most: int) -> Timeline:
+def _timeline(name: str, cpu: int, recording: RecordingSummary, rows: pd.DataFrame, most: int) -> Timeline:
     head = rows.iloc[:most]
     states, state_names = pd.factorize(head["end_state"].astype(object).fillna("?"))
     slots = set(head["slot"].tolist())
@@ -93,7 +93,7 @@ def _timeline(name: str, cpu: int, recording: Recording, rows: pd.DataFrame, mos
 
 
 def pack(rows: pd.DataFrame, states: np.ndarray) -> bytes:
-    """The bytes of the slices in `rows`, whose end states have the indices `states`."""
+    """Encode the slices in `rows`; `states` holds the index of the end state of each."""
     starts = rows["start_ns"].to_numpy(dtype=np.int64)
     lengths = rows["slice_ns"].to_numpy(dtype=np.int64)
     gaps = starts - np.concatenate([starts[:1], (starts + lengths)[:-1]])
@@ -110,13 +110,13 @@ def pack(rows: pd.DataFrame, states: np.ndarray) -> bytes:
 
 
 def leb128(values: np.ndarray) -> bytes:
-    """Unsigned LEB128 of non-negative integers, all at once (DWARF 5, section 7.6)."""
+    """Encode non-negative integers as unsigned LEB128, all at once (DWARF 5, section 7.6)."""
     if not values.size:
         return b""
-    left = values.astype(np.uint64)
-    widths = np.maximum(1, -(-_bit_length(left) // _SEVEN_BITS))
+    unsigned = values.astype(np.uint64)
+    widths = np.maximum(1, -(-_bit_length(unsigned) // _SEVEN_BITS))
     digits = np.arange(int(widths.max()), dtype=np.uint64)
-    sevens = (left[:, None] >> (digits * np.uint64(_SEVEN_BITS))) & np.uint64(0x7F)
+    sevens = (unsigned[:, None] >> (digits * np.uint64(_SEVEN_BITS))) & np.uint64(0x7F)
     used = digits[None, :] < widths[:, None].astype(np.uint64)
     more = digits[None, :] < (widths[:, None] - 1).astype(np.uint64)
     return (sevens | (more.astype(np.uint64) << np.uint64(_SEVEN_BITS)))[used].astype(np.uint8).tobytes()

@@ -12,15 +12,15 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.plan import Trial, describe, estimate_s
-from harness.report.groups import groups, with_online
-from harness.report.scores import Cell, read_models
+from harness.report.model_scores import ScoreEstimate, read_models
+from harness.report.seed_groups import group_seeds, with_online
 from harness.report.text import MINUS, points, points_range, visible
 from harness.terminal.progress import spell_seconds
 
 if TYPE_CHECKING:
     from harness.boxes import CachedBox, Recipe
     from harness.doctor import HostCheck
-    from harness.report.paired import Paired
+    from harness.report.baseline_comparison import PairedComparison
     from harness.spec import Experiment
     from harness.store import FileProblem, RunFolder
 
@@ -172,19 +172,19 @@ def _scores(folder: RunFolder) -> RenderableType:
     several = len(set(arms.values())) > 1
     numbers = (">seeds", ">contested", ">chance", ">top-1", ">bits", ">nats", ">MAE us")
     table = _table(*(["arm"] if several else []), "predictor", "inputs", *numbers)
-    for group in with_online(groups(found, arms)):
+    for group in with_online(group_seeds(found, arms)):
         chance = group.mean(lambda one: one.chance)
         table.add_row(
             *([group.arm] if several else []),
             group.predictor,
             group.inputs,
             str(len(group.seeds)),
-            _share(group.cell("contested", "top1")),
+            _share(group.score("contested", "top1")),
             "" if chance is None else f"{chance:.1%}",
-            _number(group.cell("overall", "top1"), ".1%"),
-            _number(group.cell("overall", "bits_per_switch"), ".3f"),
-            _number(group.cell("overall", "time_nll_nats"), ".2f"),
-            _number(group.cell("overall", "time_mae_us"), ".0f"),
+            _number(group.score("overall", "top1"), ".1%"),
+            _number(group.score("overall", "bits_per_switch"), ".3f"),
+            _number(group.score("overall", "time_nll_nats"), ".2f"),
+            _number(group.score("overall", "time_mae_us"), ".0f"),
         )
     return table if table.row_count else "no models"
 
@@ -236,12 +236,12 @@ def legend(found: Sequence[Mapping[str, Any]], split: str | None = None) -> Rend
     return Text(told, "dim")
 
 
-def _cell(scores: Mapping[str, Any], name: str, interval: str) -> Cell | None:
+def _cell(scores: Mapping[str, Any], name: str, interval: str) -> ScoreEstimate | None:
     value = scores.get(name)
-    return None if value is None else Cell(value, *(scores.get(interval) or (None, None)))
+    return None if value is None else ScoreEstimate(value, *(scores.get(interval) or (None, None)))
 
 
-def compared(found: Sequence[Paired]) -> list[RenderableType]:
+def compared(found: Sequence[PairedComparison]) -> list[RenderableType]:
     """Predictors against others on the same events, all seeds together and one by one."""
     shown: list[RenderableType] = []
     for pair in found:
@@ -257,11 +257,11 @@ def compared(found: Sequence[Paired]) -> list[RenderableType]:
     return [*shown, Text(told, "dim")]
 
 
-def _compared(pair: Paired) -> Table:
+def _compared(pair: PairedComparison) -> Table:
     numbers = (">events", ">top-1", ">of other", ">points more", ">95 %", ">bits", ">of other", ">fewer", ">95 %")
     table = _table("switches", ">seed", *numbers)
     for part in pair.parts:
-        hits, bits = pair.one(part, "top1"), pair.one(part, "bits_per_switch")
+        hits, bits = pair.of(part, "top1"), pair.of(part, "bits_per_switch")
         if hits and bits:
             names = [seed.seed for seed in pair.best.seeds]
             rows = list(zip(names, hits.by_seed, bits.by_seed, strict=True))
@@ -308,23 +308,23 @@ def _of(scores: Mapping[str, Any], name: str, form: str) -> str:
     return "" if value is None else format(value, form)
 
 
-def _share(cell: Cell | None) -> str:
+def _share(cell: ScoreEstimate | None) -> str:
     """A share with the longer half of its interval, which fits a terminal; the report has both ends."""
     return "" if cell is None else f"{cell.value:.1%} {_half(cell, 100, '.1f')}".rstrip()
 
 
-def _plus_minus(cell: Cell | None) -> str:
+def _plus_minus(cell: ScoreEstimate | None) -> str:
     return "" if cell is None else f"{cell.value:.3f} {_half(cell, 1, '.3f')}".rstrip()
 
 
-def _half(cell: Cell | None, scale: float, form: str) -> str:
+def _half(cell: ScoreEstimate | None, scale: float, form: str) -> str:
     """The longer half of an interval, in parts of one (`scale` 1) or percent (100); empty where there is none."""
     ends = [end for end in (cell.low, cell.high) if end is not None] if cell else []
     half = max((abs(end - cell.value) for end in ends), default=None) if cell else None
     return "" if half is None else f"±{scale * half:{form}}"
 
 
-def _number(cell: Cell | None, form: str) -> str:
+def _number(cell: ScoreEstimate | None, form: str) -> str:
     return "" if cell is None else format(cell.value, form)
 
 

@@ -1,5 +1,5 @@
 "use strict";
-// Reading off the distributions, and printing what is folded away.
+// Reads shares off the distributions, and unfolds everything before printing.
 (() => {
   const time = (ns) => {
     for (const [size, unit] of [[1e9, "s"], [1e6, "ms"], [1e3, "µs"]])

@@ -1,5 +1,5 @@
 "use strict";
-// The timeline: unpacks the slices of one CPU and draws what the window [from, to) shows.
+// The timeline: unpacks the slices of one CPU and draws those in the window [from, to).
 (() => {
   const figure = document.getElementById("timeline");
   if (!figure) return;
@@ -12,7 +12,7 @@
   let data, meta, rows = [], hidden = new Set(), from = 0, to = 1, end = 1, chosen = -1, gutter = 120, colours = {}, queued = 0;
   let busy = null; // the overview's columns, kept until the width or the recording changes
 
-  // Five LEB128 numbers a slice; see timeline.py.
+  // Five LEB128 numbers per slice; see timeline.py.
   function unpack(index) {
     const raw = atob(packed[index].textContent.trim()), n = metas[index].shown;
     const out = { n, start: new Float64Array(n), length: new Float64Array(n), wait: new Float64Array(n),
@@ -180,11 +180,11 @@
     overPen.strokeStyle = colours.ink; overPen.lineWidth = 1.5; overPen.strokeRect(left + 0.75, 0.75, Math.min(window, wide - left) - 1.5, OVER - 1.5);
   }
 
-  // What the letters of a task state say of why a slice ended (Linux, include/linux/sched.h).
-  const FATES = { R: "was preempted", S: "slept", D: "waited, not to be disturbed", I: "idled", T: "was stopped", t: "was traced", X: "exited", Z: "exited" };
+  // Why a slice ended, by the letter of the task state (Linux, include/linux/sched.h).
+  const FATES = { R: "was preempted", S: "slept", D: "slept uninterruptibly", I: "idled", T: "was stopped", t: "was traced", X: "exited", Z: "exited" };
   const fate = (state) => (Object.hasOwn(FATES, state[0] || "") ? `${FATES[state[0]]} (${state})` : state);
   function describe(i) {
-    const wait = data.wait[i] < 0 ? "was preempted before, so did not wait for a wakeup" : `waited ${time(data.wait[i])} since its wakeup`;
+    const wait = data.wait[i] < 0 ? "had been preempted, so there was no wakeup" : `waited ${time(data.wait[i])} from its wakeup`;
     return [`${label(data.slot[i])} at ${moment(data.start[i], 100)}`, `ran ${time(data.length[i])}, then ${fate(meta.states[data.state[i]])}`, wait, data.contested[i] ? "contested" : "forced"];
   }
   function choose(i) {
@@ -196,7 +196,7 @@
     }
     draw(); read.value = describe(chosen).join("; ");
   }
-  function hit(px, py) { // the slice under a point, or within two pixels of it in that row
+  function hit(px, py) { // the slice at a point, or within two pixels of it in that row
     const slot = rows[Math.floor(py / ROW)], reach = (2 * (to - from)) / width();
     if (slot === undefined || px < gutter) return -1;
     for (let i = first(ns(px) - reach); i < data.n && data.start[i] <= ns(px) + reach; i++) if (data.slot[i] === slot) return i;
@@ -220,7 +220,7 @@
   });
   figure.querySelectorAll("[data-do]").forEach((button) => button.addEventListener("click", () => actions[button.dataset.do]()));
   main.addEventListener("wheel", (event) => {
-    if (event.deltaY > 0 && to - from >= end) return; // all is shown: let the page scroll on
+    if (event.deltaY > 0 && to - from >= end) return; // everything is shown: let the page scroll
     event.preventDefault(); tip.hidden = true;
     event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY) ? pan((event.deltaX || event.deltaY) / width()) : zoom(Math.exp(Math.max(-1, Math.min(1, event.deltaY / 300))), ns(event.offsetX));
   }, { passive: false });
@@ -245,8 +245,8 @@
   figure.querySelectorAll("[hidden]").forEach((part) => { if (part !== tip) part.hidden = false; });
   open(0);
 
-  // Proof, for tests and for the doubtful: do all recordings unpack to the sums they were packed with, and do the
-  // controls do what they say? Opened with #check, the page answers in attributes of the figure.
+  // A self-test, run when the page is opened with #check: does every recording unpack to the sum it was packed with,
+  // and do the controls work? The result is written to attributes of the figure.
   if (location.hash === "#check") check();
   function check() {
     const faults = [], expect = (ok, what) => { if (!ok) faults.push(what); };
@@ -257,7 +257,7 @@
     const i = Math.floor(data.n / 2);
     choose(i); draw();
     const py = rows.indexOf(data.slot[i]) * ROW + ROW / 2;
-    expect(hit(x(data.start[i] + data.length[i] / 2), py) >= 0, "a slice is found under its place");
+    expect(hit(x(data.start[i] + data.length[i] / 2), py) >= 0, "a slice is found at its position");
     press("n"); expect(chosen === i + 1 || data.n < 2, "n goes to the next slice");
     const button = legend.querySelector("button"), before = rows.length;
     button.click(); expect(rows.length === before - 1, "a row can be switched off");

@@ -13,7 +13,7 @@ import synthetic_run
 
 from harness.errors import StoreError
 from harness.report import answer, build, fact_tables
-from harness.report.baseline_comparison import contests, lead
+from harness.report.baseline_comparison import compare_to_baselines, headline
 from harness.report.run_facts import read_run
 
 
@@ -68,7 +68,7 @@ def test_seeds_are_averaged_and_their_intervals_put_together(tmp_path: Path) -> 
     run = read_run(synthetic_run.make_run(tmp_path, 500))
     (lstm,) = [group for group in run.groups if group.predictor == "lstm"]
     cells = [seed.splits["contested"]["top1"] for seed in lstm.seeds]
-    together = lstm.cell("contested", "top1")
+    together = lstm.score("contested", "top1")
     assert together is not None
     assert len(cells) == 3
     assert together.value == pytest.approx(sum(cell.value for cell in cells) / 3)
@@ -78,7 +78,7 @@ def test_seeds_are_averaged_and_their_intervals_put_together(tmp_path: Path) -> 
 
 def spoken(tmp_path: Path) -> str:
     run = read_run(tmp_path)
-    return str(answer.answer(run, contests(run.groups)))
+    return str(answer.answer(run, compare_to_baselines(run.groups)))
 
 
 def test_the_answer_names_the_best_its_score_chance_and_the_baseline(tmp_path: Path) -> None:
@@ -103,8 +103,8 @@ def test_a_lead_within_the_intervals_is_not_called_a_win(tmp_path: Path) -> None
     assert "does not clearly beat the baseline" in spoken(tmp_path)
 
 
-def paired_run(run: Path, lead: float, seeds: int = 1) -> Path:
-    """A network whose own interval overlaps the table's and that hits `lead` more of the very same events, or less."""
+def paired_run(run: Path, gain: float, seeds: int = 1) -> Path:
+    """A network whose own interval overlaps the table's and that hits `gain` more of the very same events, or less."""
     synthetic_run.write_manifest(run)
     draw = np.random.default_rng(5)
     base = draw.random(8_000) < 0.7
@@ -112,8 +112,8 @@ def paired_run(run: Path, lead: float, seeds: int = 1) -> Path:
     synthetic_run.add_outcomes(run, "slice_markov", 0, base)
     for seed in range(seeds):
         synthetic_run.add_model(run, "lstm", seed, 0.705, regime="slices", valid={"contested": {"top1": 0.6}})
-        changed = draw.random(8_000) < abs(lead)
-        synthetic_run.add_outcomes(run, "lstm", seed, base | changed if lead > 0 else base & ~changed)
+        changed = draw.random(8_000) < abs(gain)
+        synthetic_run.add_outcomes(run, "lstm", seed, base | changed if gain > 0 else base & ~changed)
     return run
 
 
@@ -170,7 +170,7 @@ def test_a_baseline_that_sees_less_is_not_passed_off_as_an_equal(tmp_path: Path)
     synthetic_run.write_manifest(tmp_path)
     synthetic_run.add_model(tmp_path, "markov", 0, 0.6)
     synthetic_run.add_model(tmp_path, "lstm", 0, 0.9, regime="slices")
-    marks, slices = contests(read_run(tmp_path).groups)
+    marks, slices = compare_to_baselines(read_run(tmp_path).groups)
     assert (marks.outcome, slices.baseline_sees_less) == ("untried", True)
     assert "markov, which sees less (marks, not slices), reaches" in spoken(tmp_path)
 
@@ -208,9 +208,9 @@ def test_the_best_is_chosen_on_the_validation_part_and_shown_with_its_test_score
     synthetic_run.write_manifest(tmp_path)
     synthetic_run.add_model(tmp_path, "lstm", 0, 0.70, valid={"contested": {"top1": 0.8}})
     synthetic_run.add_model(tmp_path, "gru", 0, 0.90, valid={"contested": {"top1": 0.6}})
-    (contest,) = contests(read_run(tmp_path).groups)
-    assert contest.best.predictor == "lstm"
-    cell = contest.cell(contest.best)
+    (comparison,) = compare_to_baselines(read_run(tmp_path).groups)
+    assert comparison.best.predictor == "lstm"
+    cell = comparison.score_of(comparison.best)
     assert cell is not None
     assert cell.value == pytest.approx(0.70, abs=0.02)
     assert "<strong>lstm</strong>, the best on the validation part, names" in spoken(tmp_path)
@@ -221,11 +221,11 @@ def test_a_best_that_could_only_be_chosen_on_the_test_part_is_said_to_be(tmp_pat
     synthetic_run.write_manifest(tmp_path)
     synthetic_run.add_model(tmp_path, "lstm", 0, 0.70)
     synthetic_run.add_model(tmp_path, "gru", 0, 0.90, valid={})
-    (contest,) = contests(read_run(tmp_path).groups)
-    assert (contest.best.predictor, contest.fair) == ("gru", False)
+    (comparison,) = compare_to_baselines(read_run(tmp_path).groups)
+    assert (comparison.best.predictor, comparison.fair) == ("gru", False)
     page = build(tmp_path).read_text("utf-8")
     assert "the best on the validation part" not in page
-    assert "chosen on the test part, for want of scores on the validation part" in page
+    assert "chosen on the test part, because the validation part was not scored" in page
 
 
 def test_slices_without_an_end_are_counted_and_left_out(tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_slices_without_an_end_are_counted_and_left_out(tmp_path: Path) -> None:
 
 def test_an_arm_without_contested_switches_does_not_lead_with_its_easier_score(tmp_path: Path) -> None:
     run = read_run(two_arms(tmp_path, 0.5, None))
-    first = lead(contests(run.groups))
+    first = headline(compare_to_baselines(run.groups))
     assert first is not None
     assert (first.arm, first.split) == ("c-5", "contested")
 
@@ -284,7 +284,7 @@ def test_guests_that_differ_between_trials_are_all_told(tmp_path: Path) -> None:
         .replace('"cpus": 1', '"cpus": 2')
         .replace('autogroup_enabled": "1"', 'autogroup_enabled": "0"')
     )
-    told = dict(fact_tables.where(read_run(run)))
+    told = dict(fact_tables.where_it_ran(read_run(run)))
     assert (told["guest cpus"], told["guest clocksource"]) == ("1 | 2", "tsc")
     assert fact_tables.settings(read_run(run)) == [("/proc/sys/kernel/sched_autogroup_enabled", "1 | 0")]
 

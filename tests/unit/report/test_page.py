@@ -89,7 +89,7 @@ def cases(run: Path) -> dict[str, Any]:
         "one slice": (lambda: trial(run, synthetic_run.slices(1)), "000_nginx_ab"),
         "damaged slices": (lambda: damaged(run), "cannot be read"),
         "no predictor wanted": (lambda: record_only(run), "only records"),
-        "no usable recording": (lambda: refused(run), "nothing has been recorded that may be used"),
+        "no usable recording": (lambda: refused(run), "no usable recording has been made"),
         "no trial.json": (lambda: bare(run), "no verdict"),
     }
 
@@ -184,7 +184,7 @@ def test_a_score_without_an_interval_is_shown_without_one(tmp_path: Path) -> Non
     page = written(tmp_path).replace("\u202f", " ")
     assert '<td class="num">65.4 %</td>' in page
     assert '<td class="num">0.988</td>' in page
-    assert "lie in too few blocks of time to tell one" in page
+    assert "lie in too few blocks of time, or" in page
 
 
 def test_arms_are_told_apart_in_every_table_of_scores(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import synthetic_run
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.report import recordings, timeline
-from harness.report.recordings import Recording
+from harness.report import recording_summary, timeline
+from harness.report.recording_summary import RecordingSummary
 
 
 def unpack(data: bytes) -> list[int]:
@@ -32,11 +32,11 @@ def test_numbers_survive_packing(values: list[int]) -> None:
     assert unpack(timeline.leb128(np.array(values, dtype=np.int64))) == values
 
 
-def recording(folder: Path, count: int, cpu: int = 0) -> Recording:
+def recording(folder: Path, count: int, cpu: int = 0) -> RecordingSummary:
     folder.mkdir(parents=True)
     parquet.write_table(synthetic_run.slices(count, cpu=cpu), folder / "slices.parquet")
-    frame = recordings.read_slices(folder)
-    return recordings.summarise(frame, recordings.palette([frame]))
+    frame = recording_summary.read_slices(folder)
+    return recording_summary.summarise(frame, recording_summary.assign_colours([frame]))
 
 
 def test_every_slice_is_packed_with_its_times_task_state_and_latency(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a trial folder holds, as plain numbers: who ran, for how long, and who waited."""
+"""Summarises the slices of one trial: which tasks ran, for how long, and how long they waited."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _COLUMNS = ["start_ns", "slice_ns", "cpu", "comm", "tid", "end_state", "wake_ns"
 
 
 @dataclass(frozen=True)
-class Spread:
-    """The distribution of a duration: how many, quantiles in nanoseconds, and counts on a logarithmic grid."""
+class Distribution:
+    """A distribution of durations: their count, quantiles in nanoseconds, and a histogram on a logarithmic grid."""
 
     count: int
     p05: float
@@ -34,35 +34,35 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class TaskUse:
+class TaskSummary:
     """One task of one trial; `slot` is its colour, the same in every figure of the page."""
 
     label: str
     slot: int
     switches: int
     cpu_share: float
-    slices: Spread
-    latency: Spread | None
+    slices: Distribution
+    latency: Distribution | None
 
 
 @dataclass(frozen=True)
-class Recording:
-    """One trial's tables, summed up. Shares are between 0 and 1; `span_s` is the recorded time."""
+class RecordingSummary:
+    """One trial's slices in numbers. Shares are between 0 and 1; `span_s` is the recorded time."""
 
     switches: int
     span_s: float
     contested_share: float | None
     idle_share: float
-    latency: Spread | None
-    tasks: list[TaskUse]
+    latency: Distribution | None
+    tasks: list[TaskSummary]
     task_count: int
-    unended: int  # slices whose end was not recorded; they are in none of the other numbers
+    unended: int  # slices whose end was not recorded; the other numbers leave them out
     edges_ns: tuple[float, ...]
     slices: pd.DataFrame  # start_ns, slice_ns, cpu, slot, end_state, wait_ns, contested; sorted by start_ns
 
 
 def read_slices(folder: Path) -> pd.DataFrame:
-    """The slices of one trial in order of time; `task` is its label, `wait_ns` its wakeup latency or -1 for none.
+    """Read the slices of one trial, sorted by time; `task` is a label, `wait_ns` the wakeup latency or -1 for none.
 
     Raises OSError, ValueError or KeyError (pyarrow's own errors derive from them) where the table is not readable.
     """
@@ -78,30 +78,30 @@ def read_slices(folder: Path) -> pd.DataFrame:
 
 
 def _labels(frame: pd.DataFrame) -> pd.Categorical:
-    """A name for every slice's task: its comm, numbered by first appearance where tasks share it; idle is one task.
+    """Label the task of every slice: its comm, numbered by first appearance where tasks share it; idle is one task.
 
-    Tids would tell tasks apart too, but they are drawn anew in every recording: `nginx#1` can be compared.
+    Tids are unique too, but differ in every recording, whereas `nginx#1` can be compared between recordings.
     """
     comm_codes, comms = pd.factorize(frame["comm"])
     tids = frame["tid"].to_numpy(dtype=np.int64)
     codes, keys = pd.factorize(comm_codes.astype(np.int64) << 32 | tids)
-    owners = [int(key) >> 32 for key in keys]
-    sharing = Counter(owner for owner, key in zip(owners, keys, strict=True) if int(key) & 0xFFFFFFFF)
-    seen: Counter[int] = Counter()
+    comm_of_key = [int(key) >> 32 for key in keys]
+    sharing = Counter(comm for comm, key in zip(comm_of_key, keys, strict=True) if int(key) & 0xFFFFFFFF)
+    numbered: Counter[int] = Counter()
     names = []
-    for owner, key in zip(owners, keys, strict=True):
-        comm, idle = visible(comms[owner]), not int(key) & 0xFFFFFFFF
-        names.append("idle" if idle else comm if sharing[owner] == 1 else f"{comm}#{seen[owner]}")
-        seen[owner] += not idle
+    for code, key in zip(comm_of_key, keys, strict=True):
+        comm, idle = visible(comms[code]), not int(key) & 0xFFFFFFFF
+        names.append("idle" if idle else comm if sharing[code] == 1 else f"{comm}#{numbered[code]}")
+        numbered[code] += not idle
     categories = list(dict.fromkeys(names))
-    place = {name: index for index, name in enumerate(categories)}
+    category = {name: index for index, name in enumerate(categories)}
     return pd.Categorical.from_codes(
-        np.array([place[name] for name in names], dtype=np.int64)[codes], pd.Index(categories)
+        np.array([category[name] for name in names], dtype=np.int64)[codes], pd.Index(categories)
     )
 
 
-def palette(frames: list[pd.DataFrame]) -> dict[str, int]:
-    """Colour slots for the tasks that are switched to most over all trials: idle is 0, the rest share the last slot."""
+def assign_colours(frames: list[pd.DataFrame]) -> dict[str, int]:
+    """Give the tasks with most switches over all trials a colour slot each: idle has 0, the rest share the last."""
     totals: dict[str, int] = {}
     for frame in frames:
         for label, switches in frame["task"].value_counts().items():
@@ -111,8 +111,8 @@ def palette(frames: list[pd.DataFrame]) -> dict[str, int]:
     return {"idle": 0} | {label: slot for slot, label in enumerate(chosen, start=1)}
 
 
-def summarise(frame: pd.DataFrame, slots: dict[str, int]) -> Recording:
-    """One trial's slices as the numbers the page shows."""
+def summarise(frame: pd.DataFrame, slots: dict[str, int]) -> RecordingSummary:
+    """Turn one trial's slices into the numbers that the page shows."""
     frame = frame.copy(deep=False)
     task_slots = np.array(
         [slots.get(str(label), TASKS_SHOWN) for label in frame["task"].cat.categories], dtype=np.int64
@@ -131,12 +131,12 @@ def summarise(frame: pd.DataFrame, slots: dict[str, int]) -> Recording:
         for slot in sorted(set(frame["slot"].tolist()))
         for rows in [(frame["slot"] == slot).to_numpy()]
     ]
-    return Recording(
+    return RecordingSummary(
         switches=len(frame),
         span_s=(end - begin) / 1e9,
         contested_share=float(contested.astype(bool).mean()) if len(contested) else None,
         idle_share=float(lengths[(frame["slot"] == 0).to_numpy()].sum()) / total,
-        latency=_spread(waited[(frame["slot"] != 0).to_numpy()], edges),
+        latency=_distribution(waited[(frame["slot"] != 0).to_numpy()], edges),
         tasks=sorted(tasks, key=lambda use: (use.slot == TASKS_SHOWN, -use.switches)),
         unended=frame.attrs.get("unended", 0),
         task_count=int(frame["task"].nunique()),
@@ -145,16 +145,18 @@ def summarise(frame: pd.DataFrame, slots: dict[str, int]) -> Recording:
     )
 
 
-def _task(label: str, slot: int, lengths: np.ndarray, waited: np.ndarray, edges: np.ndarray, total: float) -> TaskUse:
-    spread = _spread(lengths, edges)
-    if spread is None:  # every slot comes from a slice, and a slice always has a length
+def _task(
+    label: str, slot: int, lengths: np.ndarray, waited: np.ndarray, edges: np.ndarray, total: float
+) -> TaskSummary:
+    slices = _distribution(lengths, edges)
+    if slices is None:  # every slot comes from a slice, and a slice always has a length
         raise ValueError(f"the task {label} has no slices")
-    latency = None if slot == 0 else _spread(waited, edges)
-    return TaskUse(label, slot, spread.count, float(lengths.sum()) / total, spread, latency)
+    latency = None if slot == 0 else _distribution(waited, edges)
+    return TaskSummary(label, slot, slices.count, float(lengths.sum()) / total, slices, latency)
 
 
 def _edges(values: np.ndarray) -> np.ndarray:
-    """Bin edges in nanoseconds, eight a decade, over whole decades that hold every value from 100 ns on."""
+    """Return bin edges in nanoseconds, eight per decade, over whole decades that hold every value from 100 ns on."""
     known = values[np.isfinite(values) & (values > 0)]
     low, high = (known.min(), known.max()) if known.size else (1e3, 1e6)
     first = int(np.clip(np.floor(np.log10(low)), 2, 9))
@@ -162,10 +164,10 @@ def _edges(values: np.ndarray) -> np.ndarray:
     return np.logspace(first, last, (last - first) * _BINS_A_DECADE + 1)
 
 
-def _spread(values: np.ndarray, edges: np.ndarray) -> Spread | None:
+def _distribution(values: np.ndarray, edges: np.ndarray) -> Distribution | None:
     known = values[np.isfinite(values)]
     if not known.size:
         return None
     p05, p25, p50, p75, p95, p99 = map(float, np.quantile(known, [0.05, 0.25, 0.5, 0.75, 0.95, 0.99]))
     bins, _ = np.histogram(np.clip(known, edges[0], edges[-1]), bins=edges)
-    return Spread(int(known.size), p05, p25, p50, p75, p95, p99, tuple(int(n) for n in bins))
+    return Distribution(int(known.size), p05, p25, p50, p75, p95, p99, tuple(int(n) for n in bins))

@@ -1,4 +1,4 @@
-"""What a models folder holds: each predictor's scores, seed by seed."""
+"""Reads the scores of trained models, one `scores.json` per predictor and seed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.report.history import Curve, read_curves
 from harness.report.text import number, visible
 
 SPLITS = ("overall", "forced", "contested", "open")
-METRICS = {  # name in scores.json -> the name of its interval there
+METRICS = {  # name in scores.json -> name of its interval there
     "top1": "top1_ci",
     "top3": "top3_ci",
     "macro_recall": "macro_recall_ci",
@@ -23,7 +23,7 @@ METRICS = {  # name in scores.json -> the name of its interval there
     "time_calibration_error": "time_calibration_error_ci",
     "joint_nats": "joint_nats_ci",
 }
-BASELINES = ("most_frequent", "markov", "slice_markov", "ctw", "repeat", "fifo", "lifo")
+BASELINES = ("most_frequent", "markov", "slice_markov", "ctw", "repeat", "fifo")  # for scores that do not say it
 INPUTS = {
     "marks": "which tasks ran before, in order",
     "slices": "also how long each ran, and in what state it stopped",
@@ -32,7 +32,7 @@ INPUTS = {
 
 
 @dataclass(frozen=True)
-class Cell:
+class ScoreEstimate:
     """One score and its interval, which may be unknown."""
 
     value: float
@@ -42,10 +42,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Rollout:
-    """What a predictor generated from the start of the test part on, beside what the kernel did.
+    """The marks that a predictor generated from the start of the test part on, and those of the kernel.
 
-    `distances` holds, for marks, pairs of marks and slice lengths, how far the two are apart and how far the real
-    events are from as many beside them, which is what to expect of a perfect predictor.
+    `distances` holds (kind, generated from real, real from real) for single marks, pairs, triples and slice lengths.
+    The last number compares the real events with as many others beside them: a perfect predictor reaches that.
     """
 
     real: tuple[str, ...]
@@ -54,20 +54,19 @@ class Rollout:
 
 
 @dataclass(frozen=True)
-class Scored:
-    """One predictor trained with one seed; `splits[split][metric]` is a Cell, missing where it was not scored."""
+class ModelScores:
+    """One predictor trained with one seed; a metric that was not scored is missing in `splits[split]`."""
 
-    folder: str
     predictor: str
     inputs: str
     mark: str
     seed: str
     trials: tuple[str, ...]
     test_events: float | None
-    splits: dict[str, dict[str, Cell]]
-    online: dict[str, dict[str, Cell]]  # the same of the predictor learning on as it is tested; empty where it cannot
-    events: dict[str, float]  # split -> switches of the test part
-    valid: dict[str, float]  # split -> top-1 on the validation part, which predictors are chosen by
+    splits: dict[str, dict[str, ScoreEstimate]]
+    online: dict[str, dict[str, ScoreEstimate]]  # the same when it learns on during the test; empty where it cannot
+    events: dict[str, float]  # split -> switches in the test part
+    valid: dict[str, float]  # split -> top-1 on the validation part, by which the best is chosen
     chance: float | None
     by_trial: dict[str, dict[str, float]]  # split -> trial -> top-1
     fit_seconds: float | None
@@ -78,34 +77,33 @@ class Scored:
     rollout: Rollout | None
     path: Path
     caveat: str | None = None
-    fold: str = ""  # what was held out, where every recording was in turn; recordings of several runs are called alike
+    fold: str = ""  # what was held out, where each recording was in turn; recordings of two runs may share a name
 
     @property
-    def group(self) -> tuple[str, str, tuple[str, ...], str, str]:
-        """What its seeds have in common."""
+    def group_key(self) -> tuple[str, str, tuple[str, ...], str, str]:
+        """Equal for models that differ in nothing but the seed."""
         return (self.mark, self.inputs, self.trials, self.predictor, self.fold)
 
 
-def read_models(folder: Path) -> tuple[list[Scored], list[str]]:
-    """Every scored model under `folder`, and a sentence for each that cannot be read."""
-    scored, problems = [], []
+def read_models(folder: Path) -> tuple[list[ModelScores], list[str]]:
+    """Read every scored model under `folder`; return them, and one sentence for each that cannot be read."""
+    models, problems = [], []
     for path in sorted(folder.glob("*/")) if folder.is_dir() else []:
         try:
-            scored.append(_read(path))
+            models.append(_read(path))
         except FileNotFoundError:
             problems.append(f"{visible(path.name)} has no scores.json: it was not trained to the end.")
         except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             problems.append(f"{visible(path.name)} cannot be read: {visible(error)}")
-    return scored, problems
+    return models, problems
 
 
-def _read(path: Path) -> Scored:
+def _read(path: Path) -> ModelScores:
     scores: dict[str, Any] = json.loads((path / "scores.json").read_text("utf-8"))
     contested = scores.get("contested") or {}
     predictor, seed = visible(scores["predictor"]), visible(scores.get("seed", "–"))  # noqa: RUF001
     x_label, curves = read_curves(path / "history.parquet")
-    return Scored(
-        folder=visible(path.name),
+    return ModelScores(
         predictor=predictor,
         inputs=visible(scores.get("regime", "not stated")),
         mark=visible(scores.get("mark", "not stated")),
@@ -130,44 +128,44 @@ def _read(path: Path) -> Scored:
     )
 
 
-def _by_trial(found: dict[str, Any]) -> dict[str, dict[str, float]]:
+def _by_trial(trials: dict[str, Any]) -> dict[str, dict[str, float]]:
     names = {"overall": "top1", "contested": "contested_top1"}
     return {
-        split: {visible(trial): value for trial, row in found.items() if (value := number(row.get(name))) is not None}
+        split: {visible(trial): value for trial, row in trials.items() if (value := number(row.get(name))) is not None}
         for split, name in names.items()
     }
 
 
-def _numbers(found: dict[str, Any], name: str) -> dict[str, float]:
-    """One number of each split, where it has it."""
-    known = {split: number((found.get(split) or {}).get(name)) for split in SPLITS}
+def _numbers(scores: dict[str, Any], name: str) -> dict[str, float]:
+    """One number from each split that has it."""
+    known = {split: number((scores.get(split) or {}).get(name)) for split in SPLITS}
     return {split: value for split, value in known.items() if value is not None}
 
 
-def _splits(scores: dict[str, Any]) -> dict[str, dict[str, Cell]]:
-    return {split: _cells(scores.get(split) or {}) for split in SPLITS}
+def _splits(scores: dict[str, Any]) -> dict[str, dict[str, ScoreEstimate]]:
+    return {split: _estimates(scores.get(split) or {}) for split in SPLITS}
 
 
-def _cells(split: dict[str, Any]) -> dict[str, Cell]:
-    found = {}
+def _estimates(split: dict[str, Any]) -> dict[str, ScoreEstimate]:
+    estimates = {}
     for metric, interval in METRICS.items():
         value = number(split.get(metric))
         if value is not None:
-            ends = split.get(interval) or (None, None)
-            found[metric] = Cell(value, number(ends[0]), number(ends[1]))
-    return found
+            low, high = split.get(interval) or (None, None)
+            estimates[metric] = ScoreEstimate(value, number(low), number(high))
+    return estimates
 
 
-def _rollout(found: Any) -> Rollout | None:
-    """The rollout of scores.json: `real_marks` and `marks` index `names`."""
-    if not isinstance(found, dict) or not found.get("marks"):
+def _rollout(stored: Any) -> Rollout | None:
+    """The rollout of scores.json, in which `real_marks` and `marks` are indices into `names`."""
+    if not isinstance(stored, dict) or not stored.get("marks"):
         return None
-    names = [visible(name) for name in found["names"]]
+    names = [visible(name) for name in stored["names"]]
     distances = tuple(
-        (kind, apart, real)
+        (kind, generated, real)
         for kind in ("mark", "pair", "triple", "slice")
-        if (apart := number(found.get(f"{kind}_distance"))) is not None
-        and (real := number(found.get(f"real_{kind}_distance"))) is not None
+        if (generated := number(stored.get(f"{kind}_distance"))) is not None
+        and (real := number(stored.get(f"real_{kind}_distance"))) is not None
     )
-    real_marks, marks = found["real_marks"], found["marks"]
-    return Rollout(tuple(names[mark] for mark in real_marks), tuple(names[mark] for mark in marks), distances)
+    real_marks, generated_marks = (tuple(names[mark] for mark in stored[key]) for key in ("real_marks", "marks"))
+    return Rollout(real_marks, generated_marks, distances)
