@@ -69,7 +69,7 @@ class Predictor(Protocol):
         """Take back what `arrays` gave; predictions are then the same, bit for bit."""
 
 
-class Foresees(Protocol):
+class SegmentPredictor(Protocol):
     """The part of a predictor that is scored."""
 
     def predict(self, segment: Segment) -> Prediction:
@@ -77,9 +77,9 @@ class Foresees(Protocol):
 
 
 @runtime_checkable
-class Learns(Protocol):
+class OnlineLearner(Protocol):
     """A predictor that can go on learning while it predicts. `predict` itself never does: it is frozen."""
 
-    def learner(self) -> Foresees:
+    def learner(self) -> SegmentPredictor:
         """One that begins with what was fitted, foresees segments that follow each other, and learns every event once
         it was foreseen. A segment that does not follow on the last one begins with what was fitted again."""

@@ -44,15 +44,15 @@ class Asked:
 
     def jobs(self, out: Path) -> list[tuple[Job, str | None]]:
         """One job a model and fold, each in its own folder under `out`, and what its fold holds out."""
-        from model.data.find_recordings import recordings, same_kernel
-        from model.data.streams import apart
+        from model.data.find_recordings import recordings, require_one_kernel
+        from model.data.streams import require_disjoint
         from model.scoring import folds
 
         self.check()
         tables, test = tuple(recordings(self.paths)), tuple(recordings(self.test) if self.test else ())
-        same_kernel([*tables, *test])
+        require_one_kernel([*tables, *test])
         if test:
-            apart(tables, test)
+            require_disjoint(tables, test)
         if not self.in_folds:
             return [(job, None) for job in self._jobs(tables, test, out, "")]
         made = [

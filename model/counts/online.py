@@ -1,4 +1,4 @@
-"""Counts that go on growing while they are asked: each event is foreseen from all before it, and then learned from."""
+"""Counts that go on learning while they predict: each event is predicted from those before it, and then counted."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from typing import Protocol
 import numpy as np
 
 from model.counts.nested import NestedCounts
-from model.counts.slice_table import SliceTable
+from model.counts.slice_histograms import SliceHistograms
 from model.data.streams import Segment
 from model.density import BINS, Histogram, bin_of
 from model.predictor import Prediction
 
 
-class Grows(Protocol):
-    """Something that foresees a symbol in a context, and can be told which one came."""
+class OnlineCounts(Protocol):
+    """Counts of symbols in contexts, which learn one event at a time."""
 
     def probabilities(self, context: Sequence[int]) -> np.ndarray:
-        """(symbols,) of what comes in this context."""
+        """Return (symbols,) probabilities in this context."""
 
     def learn(self, context: Sequence[int], symbol: int) -> None:
-        """`symbol` came in this context."""
+        """Count that `symbol` came in this context."""
 
 
-class GrowingCounts:
-    """`NestedCounts` that learn on, event by event; those they start from stay as they are."""
+class OnlineNestedCounts:
+    """`NestedCounts` that learn one event at a time. The fitted counts that they start from do not change."""
 
     def __init__(self, fitted: NestedCounts, depth: int) -> None:
         self.fitted, self.depth = fitted, depth
-        self._nodes: dict[tuple[int, ...], _Node | None] = {}  # by context, what matters most first
+        self._nodes: dict[tuple[int, ...], _Node | None] = {}  # by context, the most useful value first
 
     def probabilities(self, context: Sequence[int]) -> np.ndarray:
-        """(symbols,) in a context of at least `depth` values."""
+        """Return (symbols,) probabilities in a context of at least `depth` values."""
         probability = np.full(self.fitted.symbols, 1 / self.fitted.symbols)
         for length in range(self.depth + 1):
             node = self._find(tuple(context[:length]))
@@ -46,12 +46,12 @@ class GrowingCounts:
         return probability
 
     def learn(self, context: Sequence[int], symbol: int) -> None:
-        """`symbol` came in this context."""
+        """Count that `symbol` came in this context."""
         for length in range(self.depth + 1):
-            place = tuple(context[:length])
-            node = self._find(place)
+            prefix = tuple(context[:length])
+            node = self._find(prefix)
             if node is None:
-                node = self._nodes[place] = _Node({}, 0)
+                node = self._nodes[prefix] = _Node({}, 0)
             node.count[symbol] = node.count.get(symbol, 0) + 1
             node.total += 1
 
@@ -78,43 +78,47 @@ class _Node:
     total: int
 
 
-class GrowingSlices:
-    """A `SliceTable` that learns on."""
+class OnlineSliceHistograms:
+    """`SliceHistograms` that learn one event at a time."""
 
-    def __init__(self, fitted: SliceTable) -> None:
+    def __init__(self, fitted: SliceHistograms) -> None:
         self.fitted = fitted
-        self.counts = GrowingCounts(fitted.counts, fitted.used + 1)
+        self.counts = OnlineNestedCounts(fitted.counts, fitted.used + 1)
 
     def predict(self, segment: Segment) -> Histogram:
-        """The densities of a segment's slices, each given its own mark and learned after it was foreseen."""
-        return Histogram(foreseen(self.counts, self.fitted.context(segment), bin_of(segment.slice_us()), BINS))
+        """Return the densities of a segment's slices, each given its own mark and counted after it is predicted."""
+        return Histogram(predict_and_learn(self.counts, self.fitted.context(segment), bin_of(segment.slice_us()), BINS))
 
 
-def foreseen(counts: Grows, context: np.ndarray, symbol: np.ndarray, symbols: int) -> np.ndarray:
-    """(n, symbols) probabilities, each from what was learned before."""
-    probability = np.empty((len(symbol), symbols))
-    for row, (around, one) in enumerate(zip(context.tolist(), symbol.tolist(), strict=True)):
-        probability[row] = counts.probabilities(around)
-        counts.learn(around, one)
+def predict_and_learn(counts: OnlineCounts, contexts: np.ndarray, events: np.ndarray, symbols: int) -> np.ndarray:
+    """Return (n, symbols) probabilities of events (n,) in contexts (n, m), each from the counts of those before."""
+    probability = np.empty((len(events), symbols))
+    for row, (context, symbol) in enumerate(zip(contexts.tolist(), events.tolist(), strict=True)):
+        probability[row] = counts.probabilities(context)
+        counts.learn(context, symbol)
     return probability
 
 
-class Learner:
-    """Predicts segments one after the other. One that does not follow on the last begins with what was fitted."""
+class OnlinePredictor:
+    """Predicts segments one after the other. If one does not follow the last, the counts start again as fitted."""
 
     def __init__(
-        self, begin: Callable[[], Grows], slices: SliceTable, context: Callable[[Segment], np.ndarray], marks: int
+        self,
+        begin: Callable[[], OnlineCounts],
+        slices: SliceHistograms,
+        context: Callable[[Segment], np.ndarray],
+        marks: int,
     ) -> None:
-        """`begin` gives the marks' counts as they were fitted; `context` (n, m) what they are asked with."""
+        """`begin` makes the counts of marks as they were fitted; `context` the (n, m) contexts of a segment."""
         self._begin, self._fitted_slices, self._context, self._symbols = begin, slices, context, marks
         self._last: Segment | None = None
 
     def predict(self, segment: Segment) -> Prediction:
-        """Each event foreseen, and then learned from."""
+        """Predict each event, and then learn it."""
         last = self._last
         if last is None or last.stream is not segment.stream or last.stop != segment.start:
-            self._marks, self._slices = self._begin(), GrowingSlices(self._fitted_slices)
+            self._marks, self._slices = self._begin(), OnlineSliceHistograms(self._fitted_slices)
         self._last = segment
         mark = segment.of(segment.stream.mark)
-        probability = foreseen(self._marks, self._context(segment), mark, self._symbols)
+        probability = predict_and_learn(self._marks, self._context(segment), mark, self._symbols)
         return Prediction(np.log(probability), self._slices.predict(segment))

@@ -1,102 +1,95 @@
-"""Columns that may outgrow memory: a long one is written to a file as it comes, and mapped into memory once whole.
+"""Columns that may outgrow memory: a long one is written to a file as it grows, and mapped into memory once complete.
 
-The file has no name any more by the time it is written to, so that it is gone with the process, however that ends. What
-is mapped is read from disk as it is asked for, and the kernel drops it again when memory is short. A short column stays
-in memory. Neither keeps a file open: recordings of many CPUs have thousands of columns, a process but 1024 open files.
+The file has no name: it disappears with the process, however that ends. The kernel reads the mapped pages when they are
+used, and drops them again when memory is short. A short column stays in memory. Neither keeps a file open: recordings
+of many CPUs have thousands of columns, and a process may open only 1024 files.
 """
 
 from __future__ import annotations
 
-import ctypes
-import mmap
 import os
 import tempfile
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from model.errors import StreamError
 
-ROWS = 1 << 18  # handled at once, wherever a column is gone through in parts
-SHORT = 1 << 20  # bytes; a column of fewer stays in memory
+ROWS = 1 << 18  # handled at once, wherever a column is processed in parts
+SHORT = 1 << 20  # bytes; a smaller column stays in memory
 
 
-class Spool:
-    """A column of one type that grows at its end. StreamError where temporary files cannot be made, or are too long."""
+class DiskColumn:
+    """A column of one type that grows at its end. StreamError for a full disk, or no temporary files."""
 
     def __init__(self, dtype: npt.DTypeLike, short: int = SHORT) -> None:
         self.dtype, self.size, self.short = np.dtype(dtype), 0, short
-        self._parts: list[np.ndarray] = []
+        self._in_memory: list[np.ndarray] = []
         self._file: IO[bytes] | None = None
 
     def append(self, values: np.ndarray) -> None:
         """Add `values` (n,) at the end, cast to the column's type."""
-        self._parts.append(np.array(values, self.dtype))
+        self._in_memory.append(np.array(values, self.dtype))
         self.size += len(values)
         if self._file or self.size * self.dtype.itemsize >= self.short:
-            self._spill()
+            self._write()
 
     def whole(self) -> np.ndarray:
-        """(size,) everything that was added. What is written to it stays private to the array."""
+        """Return the (size,) values added so far. No other array shares them, so they may be changed."""
         if not self._file:
-            return np.concatenate([np.zeros(0, self.dtype), *self._parts])
-        with _on_disk(), self._file as file:
+            return np.concatenate([np.zeros(0, self.dtype), *self._in_memory])
+        with _disk_errors(), self._file as file:
             file.flush()
-            return np.frombuffer(memoryview(_map(file.fileno(), self.size * self.dtype.itemsize)), self.dtype)
+            with pa.memory_map(f"/proc/self/fd/{file.fileno()}", "r+") as mapped:
+                return np.asarray(_Mapped(mapped.read_buffer(), self.dtype))
 
-    def _spill(self) -> None:
-        with _on_disk():
+    def _write(self) -> None:
+        with _disk_errors():
             if not self._file:
-                place = os.environ.get("TMPDIR") or None  # left to itself, `tempfile` takes another if it is not there
-                self._file = tempfile.TemporaryFile(prefix="harness-column-", dir=place)  # noqa: SIM115 (see `whole`)
-            for part in self._parts:
-                self._file.write(part.data)
-        self._parts.clear()
+                folder = os.environ.get("TMPDIR") or None  # `tempfile` alone would pass over one that does not exist
+                self._file = tempfile.TemporaryFile(prefix="harness-column-", dir=folder)  # noqa: SIM115 (see `whole`)
+            for values in self._in_memory:
+                self._file.write(values.data)
+        self._in_memory.clear()
+
+
+class _Mapped:
+    """A mapped buffer as numpy sees it: writable, and unmapped with the last array that views it."""
+
+    def __init__(self, buffer: pa.Buffer, dtype: np.dtype) -> None:
+        self.buffer = buffer
+        shape, address = (buffer.size // dtype.itemsize,), (buffer.address, False)
+        self.__array_interface__ = {"version": 3, "shape": shape, "typestr": dtype.str, "data": address}
 
 
 @contextmanager
-def _on_disk() -> Iterator[None]:
-    """What the system says of temporary files, with what can be done about it."""
+def _disk_errors() -> Iterator[None]:
+    """Turn an OSError of a temporary file into a StreamError with advice."""
     try:
         yield
     except OSError as error:
-        place = os.environ.get("TMPDIR") or tempfile.tempdir or "temporary files"
+        folder = os.environ.get("TMPDIR") or tempfile.tempdir or "temporary files"
         raise StreamError(
-            f"{place}: {error.strerror}: the columns of recordings are kept there while they are used; make room, or"
-            " name another folder, on a disk, with TMPDIR"
+            f"{folder}: {error.strerror or error}: the columns of recordings are kept there while they are used; make"
+            " room, or name another folder, on a disk, with TMPDIR"
         ) from error
 
 
-def _map(descriptor: int, size: int) -> ctypes.Array[ctypes.c_ubyte]:
-    """The file's content as memory; what is written there stays out of the file. OSError.
-
-    The C library is called because Python's own `mmap` (before 3.13, always) holds on to a copy of the descriptor.
-    """
-    library = ctypes.CDLL(None, use_errno=True)
-    library.mmap.restype = ctypes.c_void_p
-    library.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
-    library.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
-    address = library.mmap(None, size, mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_PRIVATE, descriptor, 0)
-    if address == ctypes.c_void_p(-1).value:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    memory = (ctypes.c_ubyte * size).from_address(address)
-    weakref.finalize(memory, library.munmap, address, size).atexit = False  # arrays may be read until the very end
-    return memory
-
-
-def parts(size: int, rows: int = ROWS) -> Iterator[slice]:
-    """Slices of at most `rows` that make up 0..size-1, in order."""
+def row_slices(size: int, rows: int = ROWS) -> Iterator[slice]:
+    """Slices of at most `rows` that cover 0..size-1, in order."""
     for begin in range(0, size, rows):
         yield slice(begin, min(begin + rows, size))
 
 
-def mapped(size: int, dtype: npt.DTypeLike, make: Callable[[slice], np.ndarray], rows: int = ROWS) -> np.ndarray:
-    """A column of `size` that is made part by part."""
-    spool = Spool(dtype)
-    for part in parts(size, rows):
-        spool.append(make(part))
-    return spool.whole()
+def column_of_parts(
+    size: int, dtype: npt.DTypeLike, make: Callable[[slice], np.ndarray], rows: int = ROWS
+) -> np.ndarray:
+    """Make a column of `size` values part by part."""
+    column = DiskColumn(dtype)
+    for part in row_slices(size, rows):
+        column.append(make(part))
+    return column.whole()

@@ -1,4 +1,4 @@
-"""What lies before an event, as columns: the marks, slices and states of the events just past."""
+"""The marks, slices and end states of the events just before each event, as columns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from model.data.streams import Segment
 
 
 def lagged(column: np.ndarray, start: int, stop: int, lags: int, absent: float) -> np.ndarray:
-    """(stop - start, lags): the value 1, 2, ... events before each event; `absent` before the stream's first."""
+    """Return (stop - start, lags) the values 1, 2, ... events before each; `absent` before the stream's first event."""
     begin = max(0, start - lags)
     padded = np.concatenate([np.full(lags - (start - begin), absent, column.dtype), column[begin:stop]])
     out = np.empty((stop - start, lags), column.dtype)
@@ -30,7 +30,7 @@ class Past:
 
     @classmethod
     def of(cls, segments: Sequence[Segment], lags: int, absent: int) -> Past:
-        """The past of every event of all segments."""
+        """Return the past of every event of all segments."""
         parts = []
         for segment in segments:
             stream, start, stop = segment.stream, segment.start, segment.stop
@@ -41,7 +41,7 @@ class Past:
         return cls(mark.astype(np.int64), slice_us, state.astype(np.int64))
 
     def then(self, mark: int, slice_us: float, end_state: int) -> Past:
-        """The past of the event after the next, all rows alike."""
+        """Return the past once this event has happened, in every row."""
 
         def shift(column: np.ndarray, value: float) -> np.ndarray:
             return np.concatenate([np.full((len(column), 1), value, column.dtype), column[:, :-1]], axis=1)
@@ -50,15 +50,15 @@ class Past:
 
 
 def past_marks(segments: Sequence[Segment], lags: int, absent: int) -> np.ndarray:
-    """(events, lags) int64 marks before each event of all segments, the latest first."""
+    """Return (events, lags) int64 marks before each event of all segments, the latest first."""
     return Past.of(segments, lags, absent).mark
 
 
-def own(segments: Sequence[Segment], column: str) -> np.ndarray:
-    """(events,) one stream column over all segments."""
+def column_of(segments: Sequence[Segment], column: str) -> np.ndarray:
+    """Return (events,) one stream column over all segments."""
     return np.concatenate([segment.of(getattr(segment.stream, column)) for segment in segments])
 
 
-def own_us(segments: Sequence[Segment]) -> np.ndarray:
-    """(events,) slice lengths in microseconds over all segments."""
-    return np.maximum(own(segments, "slice_ns"), 1) / 1e3
+def slice_us_of(segments: Sequence[Segment]) -> np.ndarray:
+    """Return (events,) slice lengths in microseconds over all segments."""
+    return np.maximum(column_of(segments, "slice_ns"), 1) / 1e3

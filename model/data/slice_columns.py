@@ -1,6 +1,6 @@
-"""One recording's slices as columns: read from Parquet in order and in chunks, so that it need not fit into memory.
+"""The slices of one recording as columns, read from Parquet in time order and in chunks, so that memory may be small.
 
-Who ran is a number, given out in the order of first appearance; what that one is called is up to the kind of marks.
+A task is a number here, in the order of first appearance. The kind of marks decides later what it is called.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from model.data import parquet
-from model.data.disk_column import ROWS, Spool, parts
+from model.data.disk_column import ROWS, DiskColumn, row_slices
 
 STATES = ("R", "R+", "S", "D", "I", "T", "t", "X", "Z", "P", "?")
 TYPES = {
@@ -26,88 +26,88 @@ TYPES = {
     "end_state": np.int8,
     "wake_ns": np.int64,
     "contested": np.bool_,
-    "who": np.int32,
+    "task": np.int32,
     "runnable_count": np.int32,
     "runnable_tid": np.int32,
 }
 
 
 @dataclass(frozen=True)
-class Recording:
-    """`column` has an entry per name in TYPES, (n,) each but for `runnable_tid`, which is as long as the counts say.
+class SliceColumns:
+    """`columns` has an array per name in TYPES, each (n,) but `runnable_tid`, whose length is the sum of the counts.
 
-    comm, tid: of each of those that ran. called: under which names each thread ran, and from when on.
+    `comm` and `tid` are those of each task. `names` has the task that each thread was at a time.
     """
 
     folder: Path
-    column: dict[str, np.ndarray]
+    columns: dict[str, np.ndarray]
     comm: list[str]
     tid: list[int]
-    called: Called
+    names: NameTimeline
 
     def __len__(self) -> int:
-        return len(self.column["who"])
+        return len(self.columns["task"])
 
-    def who_until(self, end: int) -> np.ndarray:
-        """The numbers of those that ran in the first `end` slices."""
-        seen = np.zeros(len(self.comm), bool)
-        for part in parts(end):
-            seen[self.column["who"][part]] = True
-        return np.flatnonzero(seen)
+    def tasks_until(self, end: int) -> np.ndarray:
+        """Return the numbers of the tasks that ran in the first `end` slices, sorted."""
+        ran = np.zeros(len(self.comm), bool)
+        for part in row_slices(end):
+            ran[self.columns["task"][part]] = True
+        return np.flatnonzero(ran)
 
 
 @dataclass(frozen=True)
-class Called:
-    """Points at which a thread runs under another name than before, its first slice included."""
+class NameTimeline:
+    """The rows at which a thread runs as another task than before (another name), its first slice included."""
 
     tid: np.ndarray  # (tids,) sorted
-    key: np.ndarray  # int64 (points,), sorted: number of the tid * slices + row
-    who: np.ndarray  # (points,)
+    key: np.ndarray  # int64 (changes,), sorted: index of the tid * slices + row
+    task: np.ndarray  # (changes,)
     slices: int
 
-    def at(self, row: np.ndarray, tid: np.ndarray) -> np.ndarray:
-        """(n,) as whom each tid ran last before its row; its first where it never had; -1 where it never does."""
-        number = np.minimum(np.searchsorted(self.tid, tid), len(self.tid) - 1).astype(np.int64)
-        begin = np.searchsorted(self.key, number * self.slices)
-        last = np.searchsorted(self.key, number * self.slices + row) - 1
-        return np.where(self.tid[number] == tid, self.who[np.maximum(begin, last)], -1)
+    def task_at(self, row: np.ndarray, tid: np.ndarray) -> np.ndarray:
+        """Return (n,) the task that each tid last ran as before its row, else its first; -1 where it never runs."""
+        index = np.minimum(np.searchsorted(self.tid, tid), len(self.tid) - 1).astype(np.int64)
+        begin = np.searchsorted(self.key, index * self.slices)
+        last = np.searchsorted(self.key, index * self.slices + row) - 1
+        return np.where(self.tid[index] == tid, self.task[np.maximum(begin, last)], -1)
 
 
-def read(folder: Path, rows: int = ROWS) -> Recording:
-    """The slices of the recording in `folder`, `rows` at a time. Raises TableError, or StreamError (no room on disk).
+def read(folder: Path, rows: int = ROWS) -> SliceColumns:
+    """Read the slices of the recording in `folder`, `rows` at a time. Raises TableError, or StreamError (disk full).
 
-    A table that is not in the order of time is first sorted in memory, as a whole.
+    A table that is not in time order is first sorted in memory, as a whole.
     """
-    spools, naming = {name: Spool(dtype) for name, dtype in TYPES.items()}, _Naming()
+    growing, tasks = {name: DiskColumn(dtype) for name, dtype in TYPES.items()}, _Tasks()
     for table in _chunks(folder, rows):
-        for name, values in _columns(table, naming).items():
-            spools[name].append(values)
-    column = {name: spool.whole() for name, spool in spools.items()}
-    return Recording(Path(folder), column, naming.comm, naming.tid, naming.called())
+        for name, values in _columns(table, tasks).items():
+            growing[name].append(values)
+    columns = {name: column.whole() for name, column in growing.items()}
+    return SliceColumns(Path(folder), columns, tasks.comm, tasks.tid, tasks.timeline())
 
 
-def runnable_as(recording: Recording, rows: int = ROWS) -> np.ndarray:
-    """(m,) int32 as whom each of `runnable_tid` is known when it is listed; -1 for one that never ran."""
-    count, spool, begin = recording.column["runnable_count"], Spool(np.int32), 0
-    for part in parts(len(recording), rows):
+def runnable_tasks(slices: SliceColumns, rows: int = ROWS) -> np.ndarray:
+    """Return (m,) int32 the task that each of `runnable_tid` is when it is listed; -1 for one that never runs."""
+    count, tasks, begin = slices.columns["runnable_count"], DiskColumn(np.int32), 0
+    for part in row_slices(len(slices), rows):
         row = np.repeat(np.arange(part.start, part.stop), count[part])
-        spool.append(recording.called.at(row, recording.column["runnable_tid"][begin : begin + len(row)]))
+        tasks.append(slices.names.task_at(row, slices.columns["runnable_tid"][begin : begin + len(row)]))
         begin += len(row)
-    return spool.whole()
+    return tasks.whole()
 
 
 def _chunks(folder: Path, rows: int) -> Iterator[pa.Table]:
-    """Slices that ended, in the order of time and then of CPUs."""
-    if _in_order(folder, rows):
+    """Yield the slices that ended, ordered by time and CPU."""
+    if _in_time_order(folder, rows):
         chunks = parquet.chunks(folder, "slices", rows)
     else:
         whole = parquet.read(folder, "slices").sort_by([("start_ns", "ascending"), ("cpu", "ascending")])
-        chunks = (whole.slice(part.start, rows) for part in parts(len(whole), rows))
+        chunks = (whole.slice(part.start, rows) for part in row_slices(len(whole), rows))
     for table in chunks:
         yield table.filter(pc.is_valid(table["slice_ns"]))
 
 
-def _in_order(folder: Path, rows: int) -> bool:
+def _in_time_order(folder: Path, rows: int) -> bool:
     last = (-(2**63), -1)
     for table in parquet.chunks(folder, "slices", rows, ("start_ns", "cpu")):
         start, cpu = (table[name].to_numpy().astype(np.int64) for name in ("start_ns", "cpu"))
@@ -119,7 +119,7 @@ def _in_order(folder: Path, rows: int) -> bool:
     return True
 
 
-def _columns(table: pa.Table, naming: _Naming) -> dict[str, np.ndarray]:
+def _columns(table: pa.Table, tasks: _Tasks) -> dict[str, np.ndarray]:
     lists, plain = table["runnable"].combine_chunks(), ("cpu", "tid", "prio", "start_ns", "slice_ns")
     states, state = parquet.coded(table, "end_state")
     codes = np.array([STATES.index(text if text in STATES else "?") for text in states], np.int8)
@@ -128,42 +128,42 @@ def _columns(table: pa.Table, naming: _Naming) -> dict[str, np.ndarray]:
         "end_state": codes[state],
         "wake_ns": pc.fill_null(table["wake_ns"], -1).to_numpy(),
         "contested": pc.fill_null(table["contested"], False).to_numpy(zero_copy_only=False),
-        "who": naming.numbers(*parquet.coded(table, "comm"), table["tid"].to_numpy()),
+        "task": tasks.number(*parquet.coded(table, "comm"), table["tid"].to_numpy()),
         "runnable_count": pc.fill_null(pc.list_value_length(lists), 0).to_numpy(),
         "runnable_tid": pc.list_flatten(lists).to_numpy(),
     }
 
 
-class _Naming:
-    """Numbers those that run, and writes down when a thread changes its name."""
+class _Tasks:
+    """Numbers the tasks, and notes at which row a thread runs as another one."""
 
     def __init__(self) -> None:
         self.comm: list[str] = []
         self.tid: list[int] = []
         self._number: dict[tuple[str, int], int] = {}
-        self._last: dict[int, int] = {}  # who each tid was last
-        self._points: list[np.ndarray] = []  # (3, points) each: tid, row, who
+        self._last: dict[int, int] = {}  # the task that each tid ran as last
+        self._changes: list[np.ndarray] = []  # (3, changes) each: tid, row, task
         self._rows = 0
 
-    def numbers(self, comms: list[str], comm: np.ndarray, tid: np.ndarray) -> np.ndarray:
-        """(n,) the number of whom each of the next slices is of; `comm` are places in `comms`."""
+    def number(self, comms: list[str], comm: np.ndarray, tid: np.ndarray) -> np.ndarray:
+        """Return (n,) the tasks of the next slices; `comm` are indices into `comms`."""
         pair = comm.astype(np.int64) << 32 | tid.astype(np.int64) + 2**31
         unique, first, inverse = np.unique(pair, return_index=True, return_inverse=True)
-        number = np.zeros(len(unique), np.int32)
-        for place in np.argsort(first):
-            number[place] = self._known(comms[unique[place] >> 32], int((unique[place] & 0xFFFFFFFF) - 2**31))
-        who = number[inverse]
-        self._note(tid, who)
-        self._rows += len(who)
-        return who
+        numbers = np.zeros(len(unique), np.int32)
+        for index in np.argsort(first):
+            numbers[index] = self._known(comms[unique[index] >> 32], int((unique[index] & 0xFFFFFFFF) - 2**31))
+        task = numbers[inverse]
+        self._note_changes(tid, task)
+        self._rows += len(task)
+        return task
 
-    def called(self) -> Called:
-        """What was written down, to be asked for."""
-        tid, row, who = np.concatenate([np.zeros((3, 0), np.int64), *self._points], axis=1)
-        tids, number = np.unique(tid, return_inverse=True)
-        key = number * self._rows + row
+    def timeline(self) -> NameTimeline:
+        """Return the changes noted so far."""
+        tid, row, task = np.concatenate([np.zeros((3, 0), np.int64), *self._changes], axis=1)
+        tids, index = np.unique(tid, return_inverse=True)
+        key = index * self._rows + row
         order = np.argsort(key)
-        return Called(tids, key[order], who[order], self._rows)
+        return NameTimeline(tids, key[order], task[order], self._rows)
 
     def _known(self, comm: str, tid: int) -> int:
         number = self._number.setdefault((comm, tid), len(self._number))
@@ -172,13 +172,13 @@ class _Naming:
             self.tid.append(tid)
         return number
 
-    def _note(self, tid: np.ndarray, who: np.ndarray) -> None:
+    def _note_changes(self, tid: np.ndarray, task: np.ndarray) -> None:
         order = np.argsort(tid, kind="stable")
         tids, begin = np.unique(tid[order], return_index=True)
-        now = who[order]
+        now = task[order]
         before = np.concatenate([[-1], now[:-1]])[: len(now)]
-        before[begin] = [self._last.get(int(one), -1) for one in tids]
+        before[begin] = [self._last.get(int(tid), -1) for tid in tids]
         changed = now != before
-        self._points.append(np.stack([tid[order], order + self._rows, now])[:, changed].astype(np.int64))
+        self._changes.append(np.stack([tid[order], order + self._rows, now])[:, changed].astype(np.int64))
         ends = np.append(begin[1:], len(now)) - 1
         self._last.update(zip(tids.tolist(), now[ends].tolist(), strict=True))

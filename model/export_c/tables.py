@@ -7,7 +7,7 @@ import numpy as np
 from model.counts.nested import NestedCounts
 from model.export_c.literals import filled, real, whole
 from model.export_c.parts import Parts
-from model.predictors.count_based import Counted
+from model.predictors.count_based import CountBased
 from model.predictors.slice_markov import SliceMarkov
 
 CHUNK = 4096  # contexts worked out at a time
@@ -15,7 +15,7 @@ ROOM = 2  # slots for each context, at least: then most are found where they are
 GOLDEN = 0x9E3779B97F4A7C15  # 2^64 / golden ratio (Knuth, The Art of Computer Programming 3, 6.4)
 
 
-def parts(name: str, counted: Counted) -> Parts:
+def parts(name: str, counted: CountBased) -> Parts:
     """The counts down to the depth that is used. Bit for bit what `NestedCounts.probabilities` gives."""
     slices = isinstance(counted, SliceMarkov)
     each = 2 if slices else 1

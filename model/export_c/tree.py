@@ -10,7 +10,7 @@ import numpy as np
 from model.export_c.literals import filled, real, whole
 from model.export_c.parts import Parts
 from model.predictors.decision_tree import DecisionTree
-from model.predictors.recency import LAGS, WINDOW
+from model.predictors.trees import LAGS, WINDOW
 
 FURTHEST_NS = 2**61  # 73 years; no slice is longer
 PER_MARK = 3  # features of a tracked mark
@@ -60,7 +60,7 @@ def _walk(tree: dict[str, np.ndarray], leaf: dict[int, int], node: int, depth: i
 
 
 def condition(feature: int, threshold: float) -> str:
-    """What goes to the left: `feature` as numbered by `model.predictors.recency.features`, at most `threshold`."""
+    """What goes to the left: `feature` as numbered by `model.predictors.trees.features`, at most `threshold`."""
     if feature < 3 * LAGS:
         kind, lag = divmod(feature, LAGS)
         if kind == 1:

@@ -15,7 +15,7 @@ from model.export_c.literals import comment, filled, quoted, strings
 from model.export_c.parts import Parts
 from model.export_c.quantize import QUANTIZE
 from model.files import write_atomic
-from model.predictors.count_based import Counted
+from model.predictors.count_based import CountBased
 from model.predictors.decision_tree import DecisionTree
 from model.predictors.recurrent import Recurrent
 
@@ -57,7 +57,7 @@ def _parts(name: str, stored: Checkpoint, quantize: str) -> Parts:
     predictor, kind = stored.predictor, stored.kind
     if quantize == "int8" and kind in EXPORTED and kind not in NETWORKS:
         raise SettingError(f"a {kind} has no weights to put into 8 bits: only {' and '.join(NETWORKS)} have")
-    if kind in TABLES and isinstance(predictor, Counted):
+    if kind in TABLES and isinstance(predictor, CountBased):
         return tables.parts(name, predictor)
     if isinstance(predictor, DecisionTree):
         return tree.parts(name, predictor)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from model.data.disk_column import ROWS, Spool
+from model.data.disk_column import ROWS, DiskColumn
 from model.data.lags import lagged
 from model.data.streams import Segment
 from model.nn.network import Inputs
@@ -61,11 +61,11 @@ def joined(segments: Sequence[Segment], scale: Scale, absent: int, rows: int = R
 
     The tensors lie in files (see `model.data.disk_column`), so that there may be more events than memory holds.
     """
-    spools = {name: Spool(np.float32 if name.endswith("log") or name == "log_dt" else np.int64) for name in NAMES}
+    columns = {name: DiskColumn(np.float32 if name.endswith("log") or name == "log_dt" else np.int64) for name in NAMES}
     for part in (part for segment in segments for part in segment.parts(rows)):
         for name, column in _columns(part, scale, absent).items():
-            spools[name].append(column)
-    return Inputs(**{name: torch.from_numpy(spool.whole())[None] for name, spool in spools.items()})
+            columns[name].append(column)
+    return Inputs(**{name: torch.from_numpy(column.whole())[None] for name, column in columns.items()})
 
 
 def lay(whole: Inputs, lanes: int, offset: int) -> Inputs:

@@ -1,4 +1,4 @@
-"""What every predictor that counts contexts shares: choosing how much of a context pays, predicting, walking on."""
+"""What the predictors that count contexts share: the choice of how much of a context is used, prediction, the walk."""
 
 from __future__ import annotations
 
@@ -7,48 +7,49 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from model.counts.nested import STRENGTHS, NestedCounts
-from model.counts.online import GrowingCounts, Learner
-from model.counts.slice_table import SliceTable
+from model.counts.online import OnlineNestedCounts, OnlinePredictor
+from model.counts.slice_histograms import SliceHistograms
 from model.data.lags import Past
 from model.data.streams import Segment
 from model.density import Histogram
 from model.predictor import OnProgress, Prediction
+from model.settings import WithSettings
 
 
-class Counted:
-    """A subclass says which columns make a context (`columns`), what matters most first, and how many values they have.
+class CountBased(WithSettings):
+    """A subclass gives the columns of a context (`columns`), the most useful first, and how many `values` they have.
 
-    `depth` columns are counted; how many of them are used is chosen on the validation part unless `chosen` is False.
+    `depth` columns are counted. The validation part chooses how many of them are used, unless `chosen` is False.
     """
 
     seeded = False
-    slice_lags = 2  # marks that the slice histograms look back at
-    strengths: Sequence[int] = STRENGTHS  # of the counts of marks; tried on the validation part
+    slice_lags = 2  # marks in the contexts of the slice histograms
+    strengths: Sequence[int] = STRENGTHS  # of the counts of marks, tried on the validation part
     counts: NestedCounts
-    slices: SliceTable
+    slices: SliceHistograms
 
     def __init__(self, depth: int, lags: int, chosen: bool = True) -> None:
         self.depth, self.lags, self.chosen = depth, lags, chosen
 
     def columns(self, past: Past) -> np.ndarray:
-        """(n, depth) int64 contexts of events with this past."""
+        """Return (n, depth) int64 contexts of events with this past."""
         return past.mark[:, : self.depth]
 
     def values(self, marks: int) -> int:
-        """All context values are below this."""
+        """Return the bound that all values in contexts are below."""
         return marks + 1
 
-    def slice_table(self, marks: int) -> SliceTable:
-        """The histograms of slices, empty."""
-        return SliceTable(marks, self.slice_lags)
+    def slice_histograms(self, marks: int) -> SliceHistograms:
+        """Make empty histograms of slices."""
+        return SliceHistograms(marks, self.slice_lags)
 
     def prepare(self, train: Sequence[Segment]) -> None:
-        """Measure on the train part whatever `columns` needs; nothing by default."""
+        """Measure on the train part what `columns` needs; nothing by default."""
 
     def fit(
         self, train: Sequence[Segment], valid: Sequence[Segment], marks: int, on_progress: OnProgress
     ) -> list[dict[str, float]]:
-        """Count the train part; the history has one row per depth tried, with its bits on the validation part."""
+        """Count the train part; return one row per depth tried, with its bits on the validation part."""
         on_progress("counting", 0, None)
         self._shape(marks, self.depth)
         self.slices.fit(train)
@@ -57,7 +58,7 @@ class Counted:
         return self.count(train, valid)
 
     def count(self, train: Sequence[Segment], valid: Sequence[Segment]) -> list[dict[str, float]]:
-        """Count the marks, and choose by `valid` how much of a context is used and how far it is believed."""
+        """Count the marks, and choose by `valid` the depth that is used and the strength of the counts."""
         self.prepare(train)
         self.counts.fit_parts(self._parts(train))
         if not valid:
@@ -69,40 +70,40 @@ class Counted:
         return [{"order": float(depth), "valid_bits": float(bits[depth])} for depth in tried]
 
     def predict(self, segment: Segment) -> Prediction:
-        """Marks from the counts, slices from the histograms."""
+        """Predict marks by the counts, slices by the histograms."""
         probability = self.counts.probabilities(self._context([segment]), self.used)
         return Prediction(np.log(probability), self.slices.predict(segment))
 
-    def counting_on(self) -> Learner:
-        """A `learner` for subclasses whose counts are all that they learn."""
-        return Learner(
-            lambda: GrowingCounts(self.counts, self.used),
+    def online_predictor(self) -> OnlinePredictor:
+        """Make the `learner` of a subclass that learns nothing but counts."""
+        return OnlinePredictor(
+            lambda: OnlineNestedCounts(self.counts, self.used),
             self.slices,
             lambda segment: self._context([segment]),
             self.absent,
         )
 
-    def session(self, segment: Segment) -> CountedSession:
-        """Walk on from before the segment's first event."""
+    def session(self, segment: Segment) -> CountBasedSession:
+        """Begin a walk before the segment's first event."""
         first = Segment(segment.stream, segment.start, segment.start + 1)
-        return CountedSession(self, Past.of([first], max(self.lags, self.slice_lags, 1), self.absent))
+        return CountBasedSession(self, Past.of([first], max(self.lags, self.slice_lags, 1), self.absent))
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The counts, and the depth they are used to."""
+        """Return the counts, and the depth that is used."""
         shape = np.array([self.absent, self.used], np.int64)
         return {"shape": shape, **self.counts.arrays(), **self.slices.arrays()}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Take back what `arrays` gave."""
+        """Restore what `arrays` returned."""
         marks, used = (int(value) for value in arrays["shape"])
         self._shape(marks, used)
         self.counts.restore(arrays)
         self.slices.restore(arrays)
 
     def _shape(self, marks: int, used: int) -> None:
-        self.absent, self.used = marks, used  # `absent` stands for the events before a stream's first
+        self.absent, self.used = marks, used  # `absent` is the mark of events before a stream's first
         self.counts = NestedCounts(marks, self.values(marks), self.depth)
-        self.slices = self.slice_table(marks)
+        self.slices = self.slice_histograms(marks)
 
     def _context(self, segments: Sequence[Segment]) -> np.ndarray:
         return self.columns(Past.of(segments, self.lags, self.absent))
@@ -112,20 +113,20 @@ class Counted:
             yield self._context([part]), part.of(part.stream.mark)
 
 
-class CountedSession:
+class CountBasedSession:
     """The last events of one stream."""
 
-    def __init__(self, counted: Counted, past: Past) -> None:
+    def __init__(self, counted: CountBased, past: Past) -> None:
         self.counted, self.past = counted, past
 
     def marks(self) -> np.ndarray:
-        """(marks,) probabilities of the next mark."""
+        """Return (marks,) probabilities of the next mark."""
         return self.counted.counts.probabilities(self.counted.columns(self.past), self.counted.used)[0]
 
     def slice_of(self, mark: int) -> Histogram:
-        """The density of the next slice, should `mark` be picked."""
-        return self.counted.slices.of_past(mark, self.past)
+        """Return the density of the next slice if `mark` is picked."""
+        return self.counted.slices.after(mark, self.past)
 
     def push(self, mark: int, slice_us: float, end_state: int) -> None:
-        """Remember what happened."""
+        """Append an event to the past."""
         self.past = self.past.then(mark, slice_us, end_state)

@@ -1,47 +1,42 @@
-"""A universal compressor over marks (`model.counts.context_tree`); it needs neither an order nor a stopping rule."""
+"""A universal compressor over marks (see `model.counts.context_tree`); it has no order to choose."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated
 
 import numpy as np
 
 from model.counts.context_tree import ContextTree
-from model.counts.online import Learner
-from model.counts.slice_table import SliceTable
+from model.counts.online import OnlinePredictor
+from model.counts.slice_histograms import SliceHistograms
 from model.data.lags import past_marks
 from model.data.streams import Segment
 from model.density import Histogram
-from model.errors import SettingError
 from model.predictor import OnProgress, Prediction
+from model.settings import Range, WithSettings
 
 LONGEST = 16
 SLICE_LAGS = 2
 
 
-class Ctw:
+class Ctw(WithSettings):
     """Contexts of up to `depth` marks."""
 
     inputs = "marks"
     seeded = False
 
-    def __init__(self, depth: int = 8) -> None:
-        if not 1 <= depth <= LONGEST:
-            raise SettingError(f"ctw: expected a depth of 1 to {LONGEST}")
+    def __init__(self, depth: Annotated[int, Range(1, LONGEST)] = 8) -> None:
         self.depth = depth
-
-    def settings(self) -> dict[str, object]:
-        """The constructor's arguments."""
-        return {"depth": self.depth}
 
     def fit(
         self, train: Sequence[Segment], valid: Sequence[Segment], marks: int, on_progress: OnProgress
     ) -> list[dict[str, float]]:
-        """Learn the train part, event by event."""
+        """Learn the train part, event by event; there is no history."""
         on_progress("counting", 0, None)
         self._shape(marks)
-        for piece in (part for segment in train for part in segment.parts()):
-            for context, mark in self._events(piece):
+        for part in (part for segment in train for part in segment.parts()):
+            for context, mark in self._events(part):
                 self.tree.learn(context, mark)
         self.slices.fit(train)
         if valid:
@@ -49,21 +44,21 @@ class Ctw:
         return []
 
     def predict(self, segment: Segment) -> Prediction:
-        """Each event from what the train part taught."""
+        """Predict marks by the tree, slices by the histograms."""
         probability = np.empty((len(segment), self.marks))
         for row, (context, _) in enumerate(self._events(segment)):
             probability[row] = self.tree.probabilities(context)
         return Prediction(np.log(probability), self.slices.predict(segment))
 
     def session(self, segment: Segment) -> CtwSession:
-        """Walk on from before the segment's first event."""
+        """Begin a walk before the segment's first event."""
         first = Segment(segment.stream, segment.start, segment.start + 1)
         past = past_marks([first], max(self.depth, SLICE_LAGS), self.marks)[0].tolist()
         return CtwSession(self, past)
 
-    def learner(self) -> Learner:
-        """One whose tree goes on growing."""
-        return Learner(
+    def learner(self) -> OnlinePredictor:
+        """Return one whose tree goes on growing."""
+        return OnlinePredictor(
             lambda: ContextTree(self.marks, self.depth, below=self.tree),
             self.slices,
             lambda segment: past_marks([segment], self.depth, self.marks),
@@ -71,18 +66,18 @@ class Ctw:
         )
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The tree and the histograms."""
+        """Return the tree and the histograms."""
         return {"marks": np.array([self.marks]), **self.tree.arrays(), **self.slices.arrays()}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Take back what `arrays` gave."""
+        """Restore what `arrays` returned."""
         self._shape(int(arrays["marks"][0]))
         self.tree.restore(arrays)
         self.slices.restore(arrays)
 
     def _shape(self, marks: int) -> None:
         self.marks, self.tree = marks, ContextTree(marks, self.depth)
-        self.slices = SliceTable(marks, SLICE_LAGS)
+        self.slices = SliceHistograms(marks, SLICE_LAGS)
 
     def _events(self, segment: Segment) -> Iterator[tuple[list[int], int]]:
         past = past_marks([segment], self.depth, self.marks).tolist()
@@ -96,13 +91,13 @@ class CtwSession:
         self.ctw, self.past = ctw, past  # the latest first
 
     def marks(self) -> np.ndarray:
-        """(marks,) probabilities of the next mark."""
+        """Return (marks,) probabilities of the next mark."""
         return self.ctw.tree.probabilities(self.past[: self.ctw.depth])
 
     def slice_of(self, mark: int) -> Histogram:
-        """The density of the next slice, should `mark` be picked."""
-        return self.ctw.slices.of(mark, self.past)
+        """Return the density of the next slice if `mark` is picked."""
+        return self.ctw.slices.after_marks(mark, self.past)
 
     def push(self, mark: int, slice_us: float, end_state: int) -> None:
-        """Remember the mark."""
+        """Prepend the mark to the past."""
         self.past = [mark, *self.past[:-1]]

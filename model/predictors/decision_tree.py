@@ -1,37 +1,35 @@
-"""One decision tree (Breiman et al., Classification and Regression Trees, 1984): what a kernel could afford to ask."""
+"""One decision tree (Breiman et al., Classification and Regression Trees, 1984), cheap enough for a kernel."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import numpy as np
 from sklearn.tree import DecisionTreeClassifier
 
-from model.predictors.trees import Trees
-from model.ranges import at_least
+from model.predictors.trees import TreeBased, leaves
+from model.settings import Range
 
 NODE_COLUMNS = ("children_left", "children_right", "feature", "threshold")
 DEPTHS = (4, 6, 8, 10, 12)
 
 
-class DecisionTree(Trees):
-    """`depth` left out: the one of DEPTHS with the fewest bits on the validation part.
+class DecisionTree(TreeBased):
+    """Without a `depth`, the one of DEPTHS with the fewest bits on the validation part.
 
-    A leaf's probabilities are its counts plus one event spread as marks are common.
+    The probabilities of a leaf are its counts plus one event, divided among the marks by how common they are.
     """
 
-    def __init__(self, depth: int | None = None, least_in_leaf: int = 20) -> None:
-        at_least(1, depth=depth, least_in_leaf=least_in_leaf)
+    def __init__(
+        self, depth: Annotated[int | None, Range(1)] = None, least_in_leaf: Annotated[int, Range(1)] = 20
+    ) -> None:
         self.depth, self.least_in_leaf = depth, least_in_leaf
-
-    def settings(self) -> dict[str, object]:
-        """The constructor's arguments."""
-        return {"depth": self.depth, "least_in_leaf": self.least_in_leaf}
 
     def learn(
         self, train: tuple[np.ndarray, np.ndarray], valid: tuple[np.ndarray, np.ndarray] | None
     ) -> list[dict[str, float]]:
-        """Grow one tree per depth tried and keep the best."""
+        """Grow one tree per depth tried and keep the best; the history has one row per depth."""
         tried = [self.depth] if self.depth else list(DEPTHS) if valid else [DEPTHS[-1]]
         grown = [self._grow(depth, *train) for depth in tried]
         history = []
@@ -43,21 +41,15 @@ class DecisionTree(Trees):
         return history
 
     def probabilities(self, rows: np.ndarray) -> np.ndarray:
-        """Walk each row down, all rows a level at a time."""
-        left, right, feature, threshold = (self.tree[name] for name in NODE_COLUMNS)
-        node = np.zeros(len(rows), np.int64)
-        while (inner := left[node] >= 0).any():
-            at, row = node[inner], np.flatnonzero(inner)
-            goes_left = rows[row, feature[at]] <= threshold[at]
-            node[inner] = np.where(goes_left, left[at], right[at])
-        return self.tree["leaf"][node]
+        """Return (n, marks) for features (n, f): those of the leaf that each row descends to."""
+        return self.tree["leaf"][leaves(rows, *(self.tree[name] for name in NODE_COLUMNS))]
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Nodes, leaves and histograms."""
+        """Return nodes, leaves and histograms."""
         return {**super().arrays(), **{f"tree.{name}": array for name, array in self.tree.items()}}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Take back what `arrays` gave."""
+        """Restore what `arrays` returned."""
         super().restore(arrays)
         self.tree = {name: np.array(arrays[f"tree.{name}"]) for name in (*NODE_COLUMNS, "leaf")}
 

@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 from model.data.streams import Segment
-from model.limits import demand
 from model.predictors.scheduling_policy import Ranked
 from model.replay import events, kernel, names
 from model.replay.eevdf_replay import EevdfWalks
+from model.settings import Range
 
-SLICE_MS = (0.1, 1000.0)  # a tenth of a millisecond is the least that the kernel grants a task
+SLICE_MS = Range(0.1, 1000.0)  # a tenth of a millisecond is the least that the kernel grants a task
 
 
 class EevdfReplay(Ranked):
     """For kernels since 6.6, made after 6.12. What is left out is taken from the recording, or is 6.12's on one CPU.
 
     `corrects`: a pick that was not foreseen puts the lags concerned right; without it only the kernel's rules speak.
-    Raises SettingError where the slice is out of range.
     """
 
     def __init__(
-        self, base_slice_ms: float | None = None, delay_dequeue: bool | None = None, corrects: bool = True
+        self,
+        base_slice_ms: Annotated[float | None, SLICE_MS] = None,
+        delay_dequeue: bool | None = None,
+        corrects: bool = True,
     ) -> None:
         super().__init__()
-        if base_slice_ms is not None:
-            demand("eevdf_replay.base_slice_ms", base_slice_ms, *SLICE_MS)
         self.base_slice_ms, self.delay_dequeue, self.corrects = base_slice_ms, delay_dequeue, corrects
-
-    def settings(self) -> dict[str, object]:
-        """The constructor's arguments."""
-        return {name: getattr(self, name) for name in ("base_slice_ms", "delay_dequeue", "corrects")}
 
     def order(self, segment: Segment) -> Sequence[Sequence[int]]:
         """As the replayed queue would pick them. Raises TableError where wakeups or run times are not recorded."""

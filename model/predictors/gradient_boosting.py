@@ -3,37 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
-from model.predictors.trees import Trees
-from model.ranges import at_least, positive
+from model.predictors.trees import TreeBased
+from model.settings import Range
 
-FLOOR = 1e-4  # share of the probability that goes to marks as they are common: boosting is sure of too much
-FEWEST = 50  # events of a mark in the train part; boosting goes astray on rarer ones, so they are one class together
+FLOOR = 1e-4  # share of the probability divided by how common marks are: boosting is too sure
+FEWEST = 50  # events of a mark in the train part; boosting diverges on rarer ones, so these are one class
 
 
-class GradientBoosting(Trees):
-    """Up to `rounds` rounds, ended by the validation part; one thread."""
+class GradientBoosting(TreeBased):
+    """Up to `rounds` rounds; the validation part ends them early. One thread."""
 
     seeded = True
 
-    def __init__(self, rounds: int = 150, learning_rate: float = 0.1, leaves: int = 31, seed: int = 0) -> None:
-        at_least(1, rounds=rounds)
-        at_least(2, leaves=leaves)
-        at_least(0, seed=seed)
-        positive(learning_rate=learning_rate)
+    def __init__(
+        self,
+        rounds: Annotated[int, Range(1)] = 150,
+        learning_rate: Annotated[float, Range(0, above=True)] = 0.1,
+        leaves: Annotated[int, Range(2)] = 31,
+        seed: Annotated[int, Range(0)] = 0,
+    ) -> None:
         self.rounds, self.learning_rate, self.leaves, self.seed = rounds, learning_rate, leaves, seed
-
-    def settings(self) -> dict[str, object]:
-        """The constructor's arguments."""
-        return {name: getattr(self, name) for name in ("rounds", "learning_rate", "leaves", "seed")}
 
     def learn(
         self, train: tuple[np.ndarray, np.ndarray], valid: tuple[np.ndarray, np.ndarray] | None
     ) -> list[dict[str, float]]:
-        """Boost; rare marks share what their common class gets, as common as they are."""
+        """Boost. Rare marks divide the probability of their class by how common they are."""
         library = _lightgbm()
         count = np.bincount(train[1], minlength=self.marks)
         self.common = (count + 0.5) / (len(train[1]) + 0.5 * self.marks)
@@ -52,19 +50,19 @@ class GradientBoosting(Trees):
         return [{"round": step + 1.0, "valid_bits": value / np.log(2)} for step, value in enumerate(nats)]
 
     def probabilities(self, rows: np.ndarray) -> np.ndarray:
-        """What the trees say, with a floor."""
-        told = np.asarray(self.booster.predict(rows, num_threads=1))[:, self.class_of]
+        """Return (n, marks) of the trees for features (n, f), with a floor."""
+        of_class = np.asarray(self.booster.predict(rows, num_threads=1))[:, self.class_of]
         share = self.common / np.bincount(self.class_of, weights=self.common)[self.class_of]
-        return (1 - FLOOR) * told * share + FLOOR * self.common
+        return (1 - FLOOR) * of_class * share + FLOOR * self.common
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The trees in LightGBM's own text form, as bytes, and the histograms."""
+        """Return the trees as bytes of LightGBM's own text form, and the histograms."""
         text = self.booster.model_to_string(num_iteration=self.booster.best_iteration).encode()
-        mine = {"trees": np.frombuffer(text, np.uint8), "common": self.common, "class_of": self.class_of}
-        return {**super().arrays(), **mine}
+        boosted = {"trees": np.frombuffer(text, np.uint8), "common": self.common, "class_of": self.class_of}
+        return {**super().arrays(), **boosted}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Take back what `arrays` gave."""
+        """Restore what `arrays` returned."""
         super().restore(arrays)
         self.common, self.class_of = np.array(arrays["common"]), np.array(arrays["class_of"])
         self.booster = _lightgbm().Booster(model_str=arrays["trees"].tobytes().decode())

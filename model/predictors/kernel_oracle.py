@@ -13,19 +13,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 
-from model.counts.slice_table import SliceTable
-from model.data.lags import own, past_marks
+from model.counts.slice_histograms import SliceHistograms
+from model.data.lags import column_of, past_marks
 from model.data.streams import Segment
 from model.density import Histogram
-from model.errors import SettingError
 from model.nn import kernel_oracle
 from model.predictor import OnProgress, Prediction
-from model.ranges import at_least
+from model.settings import Range
 
 WARM_UP = 512  # events read before a segment, to bring the memory up to date
 FLOORS = (1e-4, 1e-3, 1e-2, 1e-1)
@@ -43,7 +42,7 @@ class Paper:
     recipe = kernel_oracle.CORRECTED
     cells: kernel_oracle.Cells
     layout: kernel_oracle.Layout
-    slices: SliceTable
+    slices: SliceHistograms
 
     def __init__(
         self,
@@ -53,12 +52,9 @@ class Paper:
         outlier: str | None = None,
         steps: int | None = None,
         sequences: int | None = None,
-        max_events: int | None = None,
-        seed: int = 0,
+        max_events: Annotated[int | None, Range(1)] = None,
+        seed: Annotated[int, Range(0)] = 0,
     ) -> None:
-        at_least(0, seed=seed)
-        if max_events is not None and max_events < 1:
-            raise SettingError(f"max_events {max_events}: expected 1 or more")
         asked: dict[str, Any] = {
             "scrambled": scrambled,
             "overlapping": overlapping,
@@ -78,10 +74,10 @@ class Paper:
         self, train: Sequence[Segment], valid: Sequence[Segment], marks: int, on_progress: OnProgress
     ) -> list[dict[str, float]]:
         """Train on the train part, where the recipe also takes its own test from; a row of the curve per step."""
-        mark, slice_ns = own(train, "mark")[: self.max_events], own(train, "slice_ns")[: self.max_events]
+        mark, slice_ns = column_of(train, "mark")[: self.max_events], column_of(train, "slice_ns")[: self.max_events]
         self.layout = kernel_oracle.Layout.of(mark, slice_ns, self.choices)
         self.cells, curve = kernel_oracle.train(mark, slice_ns, self.choices, on_progress, self.seed)
-        self.slices = SliceTable(marks, LAGS)
+        self.slices = SliceHistograms(marks, LAGS)
         self.slices.fit(train)
         if valid:
             self.slices.choose(valid)
@@ -110,7 +106,7 @@ class Paper:
         """Take back what `arrays` gave."""
         offset_ns, spread_ns, self.floor = (float(value) for value in arrays["scale"])
         self.layout = kernel_oracle.Layout(np.array(arrays["columns"]), offset_ns, spread_ns)
-        self.slices = SliceTable(int(arrays["marks"][0]), LAGS)
+        self.slices = SliceHistograms(int(arrays["marks"][0]), LAGS)
         self.slices.restore(arrays)
         self.cells = kernel_oracle.Cells(1 + len(self.layout.names)).double()
         weights = {name[6:]: array for name, array in arrays.items() if name.startswith("cells.")}
@@ -134,7 +130,7 @@ class Paper:
         return found / found.sum(axis=1, keepdims=True)
 
     def _best_floor(self, valid: Sequence[Segment]) -> float:
-        raw, mark = np.concatenate([self._foresee(segment)[0] for segment in valid]), own(valid, "mark")
+        raw, mark = np.concatenate([self._foresee(segment)[0] for segment in valid]), column_of(valid, "mark")
 
         def bits(floor: float) -> float:
             return float(-np.log2(self._probabilities(raw, floor)[np.arange(len(mark)), mark]).mean())
@@ -172,7 +168,7 @@ class PaperSession:
 
     def slice_of(self, mark: int) -> Histogram:
         """The density of the next slice, should `mark` be picked."""
-        return self.network.slices.of(mark, self.past)
+        return self.network.slices.after_marks(mark, self.past)
 
     @torch.no_grad()
     def push(self, mark: int, slice_us: float, end_state: int) -> None:

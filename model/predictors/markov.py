@@ -1,30 +1,37 @@
-"""Markov chain of the last few marks, interpolated over all shorter histories (see `model.counts.nested`)."""
+"""Markov chain of the last few marks, blended over all shorter histories (see `model.counts.nested`)."""
 
 from __future__ import annotations
 
-from model.counts.online import Learner
-from model.errors import SettingError
-from model.predictors.count_based import Counted
+from typing import Annotated
+
+from model.counts.online import OnlinePredictor
+from model.predictors.count_based import CountBased
+from model.settings import Range
 
 LONGEST = 8
 
 
-class Markov(Counted):
-    """`order` marks of history; left out, the order up to `max_order` with the fewest bits on the validation part."""
+class Markov(CountBased):
+    """`order` marks of history. Without it, the order up to `max_order` with the fewest bits on validation."""
 
     inputs = "marks"
 
-    def __init__(self, order: int | None = None, max_order: int = 5) -> None:
-        deepest = max_order if order is None else order
-        if not 0 <= deepest <= LONGEST:
-            raise SettingError(f"markov: order {deepest}: expected 0 to {LONGEST}")
-        super().__init__(depth=deepest, lags=deepest, chosen=order is None)
+    def __init__(
+        self, order: Annotated[int | None, Range(0, LONGEST)] = None, max_order: Annotated[int, Range(0, LONGEST)] = 5
+    ) -> None:
+        longest = max_order if order is None else order
+        super().__init__(depth=longest, lags=longest, chosen=order is None)
         self.order, self.max_order = order, max_order
 
-    def settings(self) -> dict[str, object]:
-        """The constructor's arguments."""
-        return {"order": self.order, "max_order": self.max_order}
+    def learner(self) -> OnlinePredictor:
+        """Return one that goes on counting."""
+        return self.online_predictor()
 
-    def learner(self) -> Learner:
-        """One that goes on counting."""
-        return self.counting_on()
+
+class MostFrequent(Markov):
+    """The floor: how often each mark ran in the train part, whatever just happened. Slices by the mark alone."""
+
+    slice_lags = 0
+
+    def __init__(self) -> None:
+        super().__init__(order=0)

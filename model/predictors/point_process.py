@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -14,8 +15,7 @@ from model.nn.network import Inputs
 from model.nn.point_processes import ContinuousLstm, ExponentialIntensity
 from model.predictor import OnProgress, Prediction
 from model.predictors.recurrent import WARM_UP, Recurrent
-
-SETTINGS = "hidden learning_rate lanes steps slice_weight max_epochs max_seconds patience seed"
+from model.settings import Range
 
 
 class PointProcess(Recurrent):
@@ -30,23 +30,19 @@ class PointProcess(Recurrent):
 
     def __init__(
         self,
-        hidden: int = 32,
-        learning_rate: float | None = None,
-        lanes: int | None = None,
-        steps: int = 64,
-        slice_weight: float = 1.0,
-        max_epochs: int = 60,
-        max_seconds: float | None = None,
-        patience: int = 4,
-        seed: int = 0,
+        hidden: Annotated[int, Range(1)] = 32,
+        learning_rate: Annotated[float | None, Range(0, above=True)] = None,
+        lanes: Annotated[int | None, Range(1)] = None,
+        steps: Annotated[int, Range(1)] = 64,
+        slice_weight: Annotated[float, Range(0)] = 1.0,
+        max_epochs: Annotated[int, Range(1)] = 60,
+        max_seconds: Annotated[float | None, Range(0)] = None,
+        patience: Annotated[int, Range(1)] = 4,
+        seed: Annotated[int, Range(0)] = 0,
     ) -> None:
         super().__init__(
             "slices", hidden, 1, learning_rate, lanes, steps, slice_weight, max_epochs, max_seconds, patience, seed
         )
-
-    def settings(self) -> dict[str, object]:
-        """The constructor's arguments."""
-        return {name: getattr(self, name) for name in SETTINGS.split()}
 
     def fit(
         self, train: Sequence[Segment], valid: Sequence[Segment], marks: int, on_progress: OnProgress

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -15,13 +16,13 @@ from model.nn.batches import Scale, inputs_of, joined
 from model.nn.network import Inputs, Network
 from model.nn.training_state import Journal
 from model.predictor import OnProgress, Prediction
-from model.ranges import at_least, positive
+from model.settings import Range, WithSettings
 
 LEAST = 64  # events in the train and in the validation part
 WARM_UP = 512  # events read before a segment, to bring the memory up to date
 
 
-class Recurrent:
+class Recurrent(WithSettings):
     """A network with a memory. Its inputs, `regime`: `slices` (marks, slices and end states) or `marks` (marks alone).
 
     What is left out is what suits the cell and the data. Same seed, same data, same CPU: same weights, bit for bit,
@@ -41,34 +42,27 @@ class Recurrent:
     def __init__(
         self,
         regime: str = "slices",
-        hidden: int | None = None,
-        layers: int | None = None,
-        learning_rate: float | None = None,
-        lanes: int | None = None,
-        steps: int = 64,
-        slice_weight: float = 0.3,
-        max_epochs: int = 120,
-        max_seconds: float | None = None,
-        patience: int = 6,
-        seed: int = 0,
+        hidden: Annotated[int | None, Range(1)] = None,
+        layers: Annotated[int | None, Range(1)] = None,
+        learning_rate: Annotated[float | None, Range(0, above=True)] = None,
+        lanes: Annotated[int | None, Range(1)] = None,
+        steps: Annotated[int, Range(1)] = 64,
+        slice_weight: Annotated[float, Range(0)] = 0.3,
+        max_epochs: Annotated[int, Range(1)] = 120,
+        max_seconds: Annotated[float | None, Range(0)] = None,
+        patience: Annotated[int, Range(1)] = 6,
+        seed: Annotated[int, Range(0)] = 0,
     ) -> None:
         if regime not in ("marks", "slices"):
             raise SettingError(f"regime {regime!r}: a recurrent network takes 'marks' or 'slices'")
-        at_least(1, hidden=hidden, layers=layers, lanes=lanes, steps=steps, max_epochs=max_epochs, patience=patience)
-        at_least(0, slice_weight=slice_weight, max_seconds=max_seconds, seed=seed)
-        positive(learning_rate=learning_rate)
-        self.inputs, self.hidden = regime, hidden or self.hidden_by_default
+        self.regime = self.inputs = regime
+        self.hidden = hidden or self.hidden_by_default
         if self.hidden % self.heads:
             raise SettingError(f"hidden {hidden}: expected a multiple of the {self.heads} heads")
         self.layers = layers or self.layers_by_default
         self.learning_rate = learning_rate or self.rate_by_default
         self.lanes, self.steps, self.slice_weight = lanes, steps, slice_weight
         self.max_epochs, self.max_seconds, self.patience, self.seed = max_epochs, max_seconds, patience, seed
-
-    def settings(self) -> dict[str, object]:
-        """The constructor's arguments."""
-        names = "hidden layers learning_rate lanes steps slice_weight max_epochs max_seconds patience seed"
-        return {"regime": self.inputs, **{name: getattr(self, name) for name in names.split()}}
 
     def fit(
         self, train: Sequence[Segment], valid: Sequence[Segment], marks: int, on_progress: OnProgress

@@ -1,43 +1,38 @@
-"""What came a fixed number of events ago comes again: the simplest use of memory there is."""
+"""The mark of a fixed number of events ago comes again: the simplest memory."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import numpy as np
 
 from model.data.lags import Past, past_marks
 from model.data.streams import Segment
-from model.errors import SettingError
 from model.predictor import OnProgress, Prediction
-from model.predictors.count_based import Counted, CountedSession
+from model.predictors.count_based import CountBased, CountBasedSession
+from model.settings import Range
 
 FURTHEST = 8
 
 
-class Repeat(Counted):
-    """The mark of `lag` events ago, believed as often as it was right in the train part, else how common marks are.
+class Repeat(CountBased):
+    """The mark of `lag` events ago, as likely as it was right in the train part; else by how common marks are.
 
     Without a `lag`, the one up to FURTHEST that is right most often in the train part.
     """
 
     inputs = "marks"
 
-    def __init__(self, lag: int | None = None) -> None:
-        if lag is not None and not 1 <= lag <= FURTHEST:
-            raise SettingError(f"repeat: lag {lag}: expected 1 to {FURTHEST}")
+    def __init__(self, lag: Annotated[int | None, Range(1, FURTHEST)] = None) -> None:
         super().__init__(depth=0, lags=FURTHEST)
         self.lag = lag
         self.right: np.ndarray = np.zeros(FURTHEST)  # share of the train part, by lag
 
-    def settings(self) -> dict[str, object]:
-        """The constructor's arguments."""
-        return {"lag": self.lag}
-
     def fit(
         self, train: Sequence[Segment], valid: Sequence[Segment], marks: int, on_progress: OnProgress
     ) -> list[dict[str, float]]:
-        """Count how often each lag is right."""
+        """Count how often each lag is right; return one row per lag."""
         super().fit(train, valid, marks, on_progress)
         right = np.zeros(FURTHEST)
         for part in (part for segment in train for part in segment.parts()):
@@ -46,12 +41,12 @@ class Repeat(Counted):
         return [{"lag": float(lag + 1), "train_top1": float(share)} for lag, share in enumerate(self.right)]
 
     def predict(self, segment: Segment) -> Prediction:
-        """Part of the probability on the mark that is due, the rest as marks are common."""
+        """Give part of the probability to the mark that is due, and divide the rest by how common marks are."""
         probability = self.mixed(Past.of([segment], FURTHEST, self.absent))
         return Prediction(np.log(probability), self.slices.predict(segment))
 
     def mixed(self, past: Past) -> np.ndarray:
-        """(n, marks) probabilities."""
+        """Return (n, marks) probabilities."""
         lag = int(np.argmax(self.right)) if self.lag is None else self.lag - 1
         due, known = past.mark[:, lag], past.mark[:, lag] < self.absent
         probability = self.counts.probabilities(np.zeros((len(due), 0), np.int64))
@@ -60,25 +55,25 @@ class Repeat(Counted):
         return probability
 
     def session(self, segment: Segment) -> RepeatSession:
-        """Walk on from before the segment's first event."""
+        """Begin a walk before the segment's first event."""
         first = Segment(segment.stream, segment.start, segment.start + 1)
         return RepeatSession(self, Past.of([first], FURTHEST, self.absent))
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The counts, and how often each lag was right."""
+        """Return the counts, and how often each lag was right."""
         return {"right": self.right, **super().arrays()}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Take back what `arrays` gave."""
+        """Restore what `arrays` returned."""
         super().restore(arrays)
         self.right = np.array(arrays["right"])
 
 
-class RepeatSession(CountedSession):
+class RepeatSession(CountBasedSession):
     """The last events of one stream."""
 
     counted: Repeat
 
     def marks(self) -> np.ndarray:
-        """(marks,) probabilities of the next mark."""
+        """Return (marks,) probabilities of the next mark."""
         return self.counted.mixed(self.past)[0]

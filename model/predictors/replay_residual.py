@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
 from model.data.streams import Segment
-from model.limits import demand
 from model.predictor import OnProgress, Prediction
 from model.predictors.scheduling_policy import Ranked, joined
-from model.predictors.tree_ensemble import Boosted
+from model.predictors.trees import TreeEnsemble
 from model.replay import events, names
 from model.replay.candidates import Candidates
 from model.replay.replays import replay_of
+from model.settings import Range
 
 RATE = 0.15
 SHARES = (1.0, 0.95, 0.8, 0.5, 0.2, 0.0)  # of the trees in the probabilities, the rest being the bare replay's
@@ -61,27 +62,22 @@ class Choices:
 class ReplayResidual(Ranked):
     """About `most` contested switches are learned from: those that the replay got wrong, and as many others as fit.
 
-    Where the wrong ones are more than half, either kind has half the room. Raises SettingError.
+    Where the wrong ones are more than half, either kind has half the room.
     """
 
     seeded = True
 
-    def __init__(self, rounds: int = 80, depth: int = 4, most: int = 20_000, seed: int = 0) -> None:
+    def __init__(
+        self,
+        rounds: Annotated[int, Range(1)] = 80,
+        depth: Annotated[int, Range(1, DEEPEST)] = 4,
+        most: Annotated[int, Range(FEWEST)] = 20_000,
+        seed: Annotated[int, Range(0, 2**32 - 1)] = 0,
+    ) -> None:
         super().__init__()
-        for name, value, least, greatest in (
-            ("rounds", rounds, 1, None),
-            ("depth", depth, 1, DEEPEST),
-            ("most", most, FEWEST, None),
-            ("seed", seed, 0, 2**32 - 1),
-        ):
-            demand(f"replay_residual.{name}", value, least, greatest)
         self.rounds, self.depth, self.most, self.seed = rounds, depth, most, seed
-        self.trees: Boosted | None = None
+        self.trees: TreeEnsemble | None = None
         self.share, self.keeps_first = 0.0, True
-
-    def settings(self) -> dict[str, object]:
-        """The constructor's arguments."""
-        return {name: getattr(self, name) for name in ("rounds", "depth", "most", "seed")}
 
     def fit(
         self, train: Sequence[Segment], valid: Sequence[Segment], marks: int, on_progress: OnProgress
@@ -116,9 +112,9 @@ class ReplayResidual(Ranked):
         super().restore(arrays)
         self.share, self.keeps_first = float(arrays["share"][0]), bool(arrays["keeps_first"][0])
         trees = {name[6:]: array for name, array in arrays.items() if name.startswith("trees.")}
-        self.trees = Boosted.of(trees) if trees else None
+        self.trees = TreeEnsemble.of(trees) if trees else None
 
-    def _grow(self, seen: Sequence[Candidates], train: Sequence[Segment]) -> Boosted | None:
+    def _grow(self, seen: Sequence[Candidates], train: Sequence[Segment]) -> TreeEnsemble | None:
         """From contested switches alone; those left out are made up for by the weight of those drawn."""
         found = Choices.joined([Choices.of(looked, segment) for looked, segment in zip(seen, train, strict=True)])
         keep, weight = self._draw(found.wrong)
@@ -126,7 +122,7 @@ class ReplayResidual(Ranked):
             return None
         used = keep[found.event]
         told = (found.rows[used], found.yes[used], weight[found.event][used])
-        return Boosted.fit(*told, rounds=self.rounds, depth=self.depth, rate=RATE, seed=self.seed)
+        return TreeEnsemble.fit(*told, rounds=self.rounds, depth=self.depth, rate=RATE, seed=self.seed)
 
     def _draw(self, wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(events,) whether a contested switch is learned from, and how many it stands for."""

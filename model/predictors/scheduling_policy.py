@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from model.counts.slice_table import SliceTable
+from model.counts.slice_histograms import SliceHistograms
 from model.data.streams import Segment
 from model.predictor import OnProgress, Prediction
 from model.replay.ranking import Ranking, RankTable
+from model.settings import WithSettings
 
 SLICE_LAGS = 2
 
 
-class Ranked:
+class Ranked(WithSettings):
     """A policy names an order (`order`); the rest is counting. Slices are foreseen by histograms."""
 
     inputs = "runqueue"
@@ -26,10 +27,6 @@ class Ranked:
     def order(self, segment: Segment) -> Sequence[Sequence[int]]:
         """For each event of the segment, the runnable tids, the likeliest first."""
         return [segment.stream.runnable(event).tolist() for event in range(segment.start, segment.stop)]
-
-    def settings(self) -> dict[str, object]:
-        """The constructor's arguments: none."""
-        return {}
 
     def fit(
         self, train: Sequence[Segment], valid: Sequence[Segment], marks: int, on_progress: OnProgress
@@ -65,7 +62,7 @@ class Ranked:
         self.slices.restore(arrays)
 
     def _shape(self, marks: int) -> None:
-        self.slices = SliceTable(marks, SLICE_LAGS)
+        self.slices = SliceHistograms(marks, SLICE_LAGS)
 
 
 def joined(rankings: Sequence[Ranking]) -> Ranking:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
+from model.data.metadata import guest_facts
 from model.data.streams import Stream
 from model.replay import events
 from model.replay.eevdf_queue import Rules
@@ -18,7 +18,7 @@ _FEATURES = "/sys/kernel/debug/sched/features"
 
 def release(folder: Path) -> tuple[int, int] | None:
     """(6, 12) of 6.12.117-cloud-amd64; None where it is not told."""
-    found = re.match(r"(\d+)\.(\d+)", str(_facts(folder).get("kernel", "")))
+    found = re.match(r"(\d+)\.(\d+)", str(guest_facts(folder).get("kernel", "")))
     return (int(found[1]), int(found[2])) if found else None
 
 
@@ -30,7 +30,7 @@ def is_eevdf(stream: Stream) -> bool:
 
 def eevdf_rules(folder: Path, slice_ns: int | None = None, delay_dequeue: bool | None = None) -> Rules:
     """As asked for, else as the recording tells, else those of Linux 6.12 on one CPU."""
-    told = _facts(folder).get("scheduler")
+    told = guest_facts(folder).get("scheduler")
     scheduler = told if isinstance(told, dict) else {}
     features, known = str(scheduler.get(_FEATURES, "")).split(), Rules()
     if slice_ns is None:
@@ -40,12 +40,3 @@ def eevdf_rules(folder: Path, slice_ns: int | None = None, delay_dequeue: bool |
         old = (release(folder) or DELAY_DEQUEUE_SINCE) < DELAY_DEQUEUE_SINCE
         delay_dequeue = "NO_DELAY_DEQUEUE" not in features and not old
     return Rules(slice_ns, delay_dequeue=delay_dequeue, run_to_parity="NO_RUN_TO_PARITY" not in features)
-
-
-def _facts(folder: Path) -> dict:
-    try:
-        guest = json.loads((folder / "guest.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    facts = guest.get("facts") if isinstance(guest, dict) else None
-    return facts if isinstance(facts, dict) else {}

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from model.data.metadata import manifest, run_of, trial
 from model.errors import SettingError
 from model.scoring.bootstrap import over_seeds
 from model.scoring.metrics import INTERVALS
@@ -62,7 +63,7 @@ def folds(recordings: Sequence[Path], by: str) -> list[Fold]:
 def _key(folder: Path, by: str) -> str:
     """What tells groups apart: recordings and runs by where they lie, for others may be called alike."""
     if by in ("recording", "run"):
-        return str((_run_of(folder) if by == "run" else None) or folder.resolve())
+        return str((run_of(folder) if by == "run" else None) or folder.resolve())
     return json.dumps(BY[by](folder), sort_keys=True)
 
 
@@ -92,19 +93,19 @@ def _digest(key: str) -> str:
 
 def _recording(folder: Path) -> Traits:
     """Its name, and that of its run, for trials of several runs are called alike."""
-    run = _run_of(folder)
+    run = run_of(folder)
     return {KIND: folder.name, "of": run.name} if run else {KIND: folder.name}
 
 
 def _run(folder: Path) -> Traits:
     """The run it is a trial of; tables that no run made are one by themselves."""
-    return {KIND: (_run_of(folder) or folder).name}
+    return {KIND: (run_of(folder) or folder).name}
 
 
 def _load(folder: Path) -> Traits:
     """What ran, as the run's experiment and its own settings have it."""
     load = dict(_manifest(folder, "load").get("spec", {}).get("load", {}))
-    for name, value in _json(folder / "trial.json").get("settings", {}).items():
+    for name, value in trial(folder).get("settings", {}).items():
         if name.startswith("load."):
             load[name[5:]] = value
     if not load:
@@ -117,7 +118,7 @@ def _host(folder: Path) -> Traits:
     host = _manifest(folder, "host").get("host", {})
     if not host:
         raise SettingError(f"{folder}: its run does not say on which host it was made: name it with --test instead")
-    how = _json(folder / "trial.json").get("machine", {}).get("accelerator")
+    how = trial(folder).get("machine", {}).get("accelerator")
     memory = {"memory GB": round(host["memory_mb"] / 1024)} if host.get("memory_mb") else {}  # it varies by boot
     hardware = {"cpu": host.get("cpu"), "cores": host.get("cores"), **memory}
     traits = {**hardware, "kernel": host.get("kernel"), "under": how}
@@ -127,24 +128,11 @@ def _host(folder: Path) -> Traits:
 BY: Mapping[str, Callable[[Path], Traits]] = {"recording": _recording, "run": _run, "load": _load, "host": _host}
 
 
-def _run_of(folder: Path) -> Path | None:
-    run = folder.resolve().parents[1]
-    return run if (run / "manifest.json").is_file() else None
-
-
 def _manifest(folder: Path, wanted: str) -> dict[str, Any]:
-    run = _run_of(folder)
+    run = run_of(folder)
     if run is None:
         raise SettingError(f"{folder}: no trial of a run, so its {wanted} is not known: name it with --test instead")
-    return _json(run / "manifest.json")
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        told = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return told if isinstance(told, dict) else {}
+    return manifest(run)
 
 
 def summarise(folds: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

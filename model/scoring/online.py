@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from model.data.streams import Segment
-from model.predictor import Learns, Predictor
+from model.predictor import OnlineLearner, Predictor
 from model.scoring import scores as scores_module
 
 MOST = 500_000  # events; counting one by one takes a tenth of a millisecond each
@@ -20,6 +20,6 @@ def scores(predictor: Predictor, segments: Sequence[Segment]) -> dict[str, Any] 
 
     Each stream is begun with what was fitted, for what another CPU did later is no past.
     """
-    if not isinstance(predictor, Learns) or sum(map(len, segments)) > MOST:
+    if not isinstance(predictor, OnlineLearner) or sum(map(len, segments)) > MOST:
         return None
     return scores_module.scores(scores_module.outcomes(cast(Predictor, predictor.learner()), segments))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.data.lags import own
+from model.data.lags import column_of
 from model.data.streams import STATES, Segment
 from model.density import Density
 from model.predictor import Predictor, Session
@@ -55,7 +55,7 @@ def _sample(density: Density, draw: np.random.Generator) -> float:
 
 def _end_states(train: Sequence[Segment], known: int) -> np.ndarray:
     """(marks, states) shares; a mark that never ran takes those of all."""
-    marks, states = own(train, "mark"), own(train, "end_state")
+    marks, states = column_of(train, "mark"), column_of(train, "end_state")
     counts = np.zeros((known, len(STATES)))
     np.add.at(counts, (marks, states), 1)
     counts[counts.sum(axis=1) == 0] = counts.sum(axis=0)

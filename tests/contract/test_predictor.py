@@ -13,7 +13,7 @@ from model.checkpoint import Checkpoint
 from model.data import streams, synthetic
 from model.data.marks import UNKNOWN
 from model.data.streams import Segment, Stream
-from model.predictor import INPUTS, Learns, Predictor, unwatched
+from model.predictor import INPUTS, OnlineLearner, Predictor, unwatched
 from model.predictors import KINDS, REPRODUCTIONS, create, find, installed
 
 SMALL: dict[str, dict[str, object]] = {
@@ -151,7 +151,7 @@ def test_the_same_seed_learns_the_same(fitted: tuple[str, Predictor], dataset: s
 
 def online(fitted: tuple[str, Predictor]) -> Predictor:
     """One that learns on; where a predictor cannot there is nothing to hold to the rules."""
-    if not isinstance(fitted[1], Learns):
+    if not isinstance(fitted[1], OnlineLearner):
         assert not hasattr(fitted[1], "learner")
         return fitted[1]
     return fitted[1].learner()  # type: ignore[return-value]
@@ -188,8 +188,8 @@ def test_predicting_teaches_nothing_and_learning_on_leaves_what_was_fitted(
     before = fitted[1].predict(part).log_probs
     learned_on = online(fitted).predict(part).log_probs
     assert np.array_equal(fitted[1].predict(part).log_probs, before)
-    assert np.array_equal(learned_on, before) != isinstance(fitted[1], Learns)
-    if isinstance(fitted[1], Learns):  # nothing was learned yet
+    assert np.array_equal(learned_on, before) != isinstance(fitted[1], OnlineLearner)
+    if isinstance(fitted[1], OnlineLearner):  # nothing was learned yet
         assert learned_on[0] == pytest.approx(before[0])
 
 

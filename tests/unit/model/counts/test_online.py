@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from model import jobs
 from model.counts.nested import NestedCounts
-from model.counts.online import GrowingCounts
+from model.counts.online import OnlineNestedCounts
 from model.data import streams
 from model.data.streams import Segment
 from model.jobs import Job
@@ -32,7 +32,7 @@ def test_counts_that_grew_say_what_counting_it_all_at_once_says(
     some.strength = everything.strength = strength
     some.fit(context[: max(1, first)], symbol[: max(1, first)])
     everything.fit(context, symbol)
-    growing = GrowingCounts(some, depth)
+    growing = OnlineNestedCounts(some, depth)
     for around, one in zip(context[max(1, first) :].tolist(), symbol[max(1, first) :].tolist(), strict=True):
         growing.learn(around, one)
     asked = draw.integers(0, 3, (20, depth))

@@ -1,4 +1,4 @@
-"""Histograms of slices over all that the `slices` regime sees."""
+"""Histograms of slices over the inputs `slices`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from locations import DATA
 
 from model import checkpoint
 from model.checkpoint import Checkpoint
-from model.counts.slice_history import CLASSES, COLUMNS, WINDOW, SliceHistory
-from model.counts.slice_table import SliceTable
+from model.counts.slice_histograms import CLASSES, COLUMNS, WINDOW, HistorySliceHistograms, SliceHistograms
 from model.data import streams
 from model.data.lags import Past
 from model.data.streams import STATES, Segment
@@ -24,20 +23,20 @@ from model.predictors.slice_markov import SliceMarkov
 RECORDING = DATA / "cfs_6_1"
 
 
-def nats(table: SliceTable, segments: tuple[Segment, ...]) -> float:
+def nats(table: SliceHistograms, segments: tuple[Segment, ...]) -> float:
     """Mean over the events of all segments."""
     told = [-table.predict(segment).log_pdf(segment.slice_us()) for segment in segments]
     return float(np.concatenate(told).mean())
 
 
-def fitted(table: SliceTable, dataset: streams.Dataset) -> SliceTable:
+def fitted(table: SliceHistograms, dataset: streams.Dataset) -> SliceHistograms:
     table.fit(dataset.train)
     table.choose(dataset.valid)
     return table
 
 
 def test_a_context_holds_the_marks_before_then_the_marks_own_last_slice_then_the_rest() -> None:
-    table = SliceHistory(marks=5)
+    table = HistorySliceHistograms(marks=5)
     table.edges_us = np.arange(1.0, CLASSES)  # a slice of 0.5 us is of class 0, one of 2.5 us of class 2
     mark = np.array([[4, 3, 2, 1, 2, 0, 0, 0]])
     slice_us = np.array([[0.5, 1.5, 2.5, 3.5, 9.5, 1.5, 1.5, 1.5]])
@@ -63,15 +62,15 @@ def test_slices_that_hang_on_the_last_one_of_the_same_task_are_foreseen(dataset:
     train, valid, test = (tuple(map(alternating, part)) for part in (dataset.train, dataset.valid, dataset.test))
     changed = dataclasses.replace(dataset, train=train, valid=valid, test=test)
     marks = len(dataset.vocabulary)
-    near = nats(fitted(SliceHistory(marks), changed), test)
-    assert near < nats(fitted(SliceTable(marks, 2), changed), test) - 0.3
+    near = nats(fitted(HistorySliceHistograms(marks), changed), test)
+    assert near < nats(fitted(SliceHistograms(marks, 2), changed), test) - 0.3
 
 
 def test_on_a_real_recording_it_is_no_worse_than_marks_alone() -> None:
     dataset = streams.load([RECORDING], mark="task")
     marks = len(dataset.vocabulary)
-    alone = nats(fitted(SliceTable(marks, 2), dataset), dataset.test)
-    assert nats(fitted(SliceHistory(marks), dataset), dataset.test) < alone
+    alone = nats(fitted(SliceHistograms(marks, 2), dataset), dataset.test)
+    assert nats(fitted(HistorySliceHistograms(marks), dataset), dataset.test) < alone
 
 
 def test_a_walk_sees_as_far_back_as_slices_are_told_by_even_if_marks_are_not(dataset: streams.Dataset) -> None:
@@ -85,7 +84,7 @@ def test_a_walk_sees_as_far_back_as_slices_are_told_by_even_if_marks_are_not(dat
 
 
 def test_a_slice_is_told_by_what_lies_before_it_and_its_mark_alone(dataset: streams.Dataset) -> None:
-    table, segment = fitted(SliceHistory(len(dataset.vocabulary)), dataset), dataset.test[0]
+    table, segment = fitted(HistorySliceHistograms(len(dataset.vocabulary)), dataset), dataset.test[0]
     stream, event = segment.stream, segment.start + 100
     slice_ns, state, mark = stream.slice_ns.copy(), stream.end_state.copy(), stream.mark.copy()
     slice_ns[event:], state[event:], mark[event + 1 :] = slice_ns[event:] * 37, 3, 1
@@ -116,9 +115,9 @@ def test_a_table_of_an_earlier_version_is_refused_and_told_why(dataset: streams.
         def arrays(self) -> dict[str, np.ndarray]:
             own = {name: array for name, array in predictor.arrays().items() if not name.startswith("slice")}
             del own["strength"]
-            return {**own, **fitted(SliceTable(marks, 2), dataset).arrays()}
+            return {**own, **fitted(SliceHistograms(marks, 2), dataset).arrays()}
 
     stored = Checkpoint(Earlier(), "slice_markov", dataset.vocabulary, "task", {})  # type: ignore[arg-type]
     checkpoint.save(tmp_path, stored)
-    with pytest.raises(CheckpointError, match=r"told by marks alone.*train again"):
+    with pytest.raises(CheckpointError, match=r"those of an earlier version.*train again"):
         checkpoint.load(tmp_path)

@@ -22,10 +22,10 @@ from locations import DATA
 
 from model.counts.nested import NestedCounts
 from model.data import streams, synthetic
-from model.data.disk_column import Spool
+from model.data.disk_column import DiskColumn
 from model.data.lags import Past
 from model.data.marks import role
-from model.data.slice_columns import Called, read
+from model.data.slice_columns import NameTimeline, read
 from model.data.streams import Segment, Stream
 from model.errors import StreamError
 from model.nn.batches import NAMES, Scale, inputs_of, joined
@@ -102,9 +102,9 @@ def test_who_waits_is_called_as_it_was_by_then(tmp_path: Path) -> None:
 
 def test_a_thread_is_asked_for_by_row() -> None:
     """Thread 5 runs as 0 from row 2 and as 1 from row 7; thread 9 as 2 from row 4."""
-    called = Called(np.array([5, 9]), np.array([2, 7, 10 + 4]), np.array([0, 1, 2]), slices=10)
+    names = NameTimeline(np.array([5, 9]), np.array([2, 7, 10 + 4]), np.array([0, 1, 2]), slices=10)
     rows, tids = np.array([0, 2, 3, 7, 8, 1, 9, 5]), np.array([5, 5, 5, 5, 5, 9, 9, 4])
-    assert called.at(rows, tids).tolist() == [0, 0, 0, 0, 1, 2, 2, -1]
+    assert names.task_at(rows, tids).tolist() == [0, 0, 0, 0, 1, 2, 2, -1]
 
 
 def test_a_network_trained_on_a_recording_read_in_chunks_has_the_same_bits() -> None:
@@ -149,7 +149,7 @@ def test_counts_of_parts_are_the_counts_of_the_whole(seed: int, part: int, depth
 
 @pytest.mark.parametrize("short", [0, 20, 1000])  # in a file from the start, later, never
 def test_a_column_outlives_its_file_and_may_be_empty(short: int) -> None:
-    spool, empty = Spool(np.int32, short), Spool(np.int64)
+    spool, empty = DiskColumn(np.int32, short), DiskColumn(np.int64)
     for begin in (0, 3):
         spool.append(np.arange(begin, begin + 3, dtype=np.int64))
     column = spool.whole()
@@ -177,7 +177,7 @@ def opened_and_gone() -> int:
 def test_a_long_column_is_in_a_file_and_not_in_memory_and_is_let_go_of_with_its_last_view() -> None:
     gc.collect()  # of what other tests left, none may be let go of meanwhile
     before, opened = mapped_kb(), opened_and_gone()
-    spool = Spool(np.int64)
+    spool = DiskColumn(np.int64)
     for begin in range(0, 4_000_000, 500_000):
         spool.append(np.arange(begin, begin + 500_000))
     column = spool.whole()
@@ -194,11 +194,11 @@ def test_a_long_column_is_in_a_file_and_not_in_memory_and_is_let_go_of_with_its_
 MANY_CPUS = """
 import resource, sys
 from pathlib import Path
-from model import data, spool
-spool.Spool.__init__.__defaults__ = (0,)  # every column is a long one
-data.load([Path(sys.argv[1])])  # what is imported on the way is no part of it
+from model.data import disk_column, streams
+disk_column.DiskColumn.__init__.__defaults__ = (0,)  # every column is a long one
+streams.load([Path(sys.argv[1])])  # imports on the way are not counted
 resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
-found = data.load([Path(folder) for folder in sys.argv[1:]])
+found = streams.load([Path(folder) for folder in sys.argv[1:]])
 print(len(found.test), sum(int(segment.stream.slice_ns.sum()) for segment in found.test))
 """
 
@@ -220,15 +220,15 @@ def test_a_folder_of_temporary_files_that_is_not_there_is_named_with_what_to_do(
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path / "gone"))
     with pytest.raises(StreamError, match=r"gone: No such file or directory: .+ name another folder, on a disk"):
-        Spool(np.int8, 0).append(np.zeros(1))
+        DiskColumn(np.int8, 0).append(np.zeros(1))
 
 
 def test_a_full_disk_is_said_so_with_what_to_do() -> None:
     script = (
-        "import resource, signal, sys\nimport numpy as np\nfrom model.data.disk_column import Spool\n"
+        "import resource, signal, sys\nimport numpy as np\nfrom model.data.disk_column import DiskColumn\n"
         "from model.errors import StreamError\nsys.dont_write_bytecode = True\n"  # half a file of that would stay
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
-        "spool = Spool(np.int64, 0)\n"
+        "spool = DiskColumn(np.int64, 0)\n"
         "try:\n    spool.append(np.zeros(10_000))\n    spool.whole()\nexcept StreamError as error:\n    print(error)"
     )
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

@@ -13,7 +13,7 @@ from model.data.streams import Dataset, Segment
 from model.predictor import Predictor, unwatched
 from model.predictors.eevdf_replay import EevdfReplay
 from model.predictors.replay_residual import ReplayResidual
-from model.predictors.tree_ensemble import Boosted
+from model.predictors.trees import TreeEnsemble
 from model.replay import events, names
 from model.replay.candidates import FEATURES, Candidates
 from model.replay.cfs_replay import Walk
@@ -138,7 +138,7 @@ def noisy(rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def test_boosted_trees_say_what_the_library_says() -> None:
     rows, yes, weight = noisy(2000)
-    mine = Boosted.fit(rows, yes, weight, rounds=12, depth=3, rate=0.2, seed=7)
+    mine = TreeEnsemble.fit(rows, yes, weight, rounds=12, depth=3, rate=0.2, seed=7)
     theirs = GradientBoostingClassifier(
         n_estimators=12, max_depth=3, learning_rate=0.2, subsample=0.5, min_samples_leaf=20, random_state=7
     ).fit(rows, yes, weight)
@@ -147,5 +147,5 @@ def test_boosted_trees_say_what_the_library_says() -> None:
 
 def test_boosted_trees_come_back_from_their_arrays() -> None:
     rows, yes, weight = noisy(500)
-    mine = Boosted.fit(rows, yes, weight, rounds=5, depth=2, rate=0.2, seed=7)
-    assert np.array_equal(Boosted.of(mine.arrays()).probabilities(rows), mine.probabilities(rows))
+    mine = TreeEnsemble.fit(rows, yes, weight, rounds=5, depth=2, rate=0.2, seed=7)
+    assert np.array_equal(TreeEnsemble.of(mine.arrays()).probabilities(rows), mine.probabilities(rows))

@@ -1,0 +1,52 @@
+"""Reads what lies in a recording's folder beside its tables: `guest.json`, `trial.json`, and its run's manifest."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from model.errors import TableError
+
+GUEST, TRIAL, MANIFEST = "guest.json", "trial.json", "manifest.json"
+
+
+def guest_facts(folder: Path) -> dict[str, Any]:
+    """Return the facts of the guest that made the recording; empty where they are not known."""
+    facts = _read_or_empty(Path(folder) / GUEST).get("facts")
+    return facts if isinstance(facts, dict) else {}
+
+
+def trial(folder: Path) -> dict[str, Any]:
+    """Return the trial that made the recording; empty for tables that no trial made. TableError if it is not JSON."""
+    path = Path(folder) / TRIAL
+    try:
+        return _read(path)
+    except ValueError as error:
+        raise TableError(f"{path}: not JSON ({error}): record the trial again") from error
+
+
+def run_of(folder: Path) -> Path | None:
+    """Return the folder of the run that the recording is a trial of, or None."""
+    run = Path(folder).resolve().parent.parent
+    return run if (run / MANIFEST).is_file() else None
+
+
+def manifest(run: Path) -> dict[str, Any]:
+    """Return the manifest of a run; empty where it cannot be read."""
+    return _read_or_empty(run / MANIFEST)
+
+
+def _read_or_empty(path: Path) -> dict[str, Any]:
+    try:
+        return _read(path)
+    except (OSError, ValueError):
+        return {}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    return content if isinstance(content, dict) else {}
