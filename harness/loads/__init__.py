@@ -1,4 +1,9 @@
-"""What keeps the CPU busy during a trial: one small file per load, and the table of them all."""
+"""The loads: what keeps the CPU busy during a trial. One file per load.
+
+To add a load: write a class that follows the protocol `Load` (base.py) in a new file here, and add it to `KINDS`. If it
+needs a package, add a role in `ansible/roles/` and the package's names in `ansible/roles/packages/vars/`.
+`harness loads`, `--load`, the JSON Schema of experiment files and tests/contract/test_load.py then include it.
+"""
 
 from __future__ import annotations
 

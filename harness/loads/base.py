@@ -1,4 +1,4 @@
-"""The seam every load stands behind."""
+"""The protocol of a load; the docstring of `harness.loads` says how to add one."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ Metrics = dict[str, "float | int | str"]
 class Load(Protocol):
     """A frozen pydantic model of one load's parameters, `kind` among them.
 
-    `roles` are the Ansible roles that install it. `keeps_cpu_busy` says whether an idle CPU means that something
-    went wrong. `counts_requests` says whether `parse` must find `requests_completed` in the output of a good trial.
+    `roles` are the Ansible roles that install it. If `keeps_cpu_busy`, a trial with an idle CPU fails its verdict. If
+    `counts_requests`, `parse` must find `requests_completed` in the output of a good trial.
     """
 
     roles: ClassVar[tuple[str, ...]]
@@ -23,14 +23,14 @@ class Load(Protocol):
         """The name of the load in an experiment file."""
 
     def command(self) -> list[str]:
-        """The argv that runs on the guest, as its own unit, until it is sent SIGINT."""
+        """Return the argv that the guest runs as a systemd unit, until SIGINT stops it."""
 
     def ready(self) -> list[str] | None:
-        """The argv that exits 0 once the load can start; None where nothing has to be waited for."""
+        """Return the argv that exits 0 once the load can start; None where the load can start at once."""
 
     def parse(self, output: str) -> Metrics:
-        """What the load itself measured, from all it printed; empty where it printed no statistics.
+        """Return what the load measured, from its whole output; empty where it printed no statistics.
 
-        Requests are counted under `requests_completed`, `requests_failed` and `responses_non_2xx`; `requests_per_s`
-        is a rate, `seconds` the load's own running time.
+        Keys that mean the same in every load: the counts `requests_completed`, `requests_failed` and
+        `responses_non_2xx`, the rate `requests_per_s`, and `seconds`, the load's running time.
         """

@@ -1,4 +1,4 @@
-"""Nothing runs: what the scheduler does when only the system itself is there."""
+"""No load: the scheduler with the tasks of the system only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from harness.loads.base import Metrics
 
 
 class Idle(BaseModel):
-    """One process that sleeps, so that a trial has a load to start, to watch and to stop."""
+    """One sleeping process, so that a trial has a load to start, to check and to stop."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -21,13 +21,13 @@ class Idle(BaseModel):
     kind: Literal["idle"] = "idle"
 
     def command(self) -> list[str]:
-        """One process that waits for longer than any trial."""
+        """Return a command that sleeps longer than any trial."""
         return ["sleep", "infinity"]
 
     def ready(self) -> list[str] | None:
-        """Nothing to wait for."""
+        """Return None: it can start at once."""
         return None
 
     def parse(self, output: str) -> Metrics:
-        """It prints nothing and measures nothing."""
+        """Return nothing: it prints no statistics."""
         return {}

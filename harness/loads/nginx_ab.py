@@ -20,7 +20,7 @@ FIELDS: dict[str, tuple[str, type]] = {
 
 
 class NginxAb(BaseModel):
-    """`ab` asks nginx for a page, again and again, over the loopback interface."""
+    """`ab` requests one page of nginx repeatedly over the loopback interface."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,27 +34,27 @@ class NginxAb(BaseModel):
     )
     concurrency: int = Field(5, ge=1, le=20_000, description="requests under way at the same time")
     keepalive: bool = Field(False, description="keep connections open between requests (ab -k)")
-    path: str = Field("/", pattern=r"^/[!-~]*$", max_length=200, description="path of the page that is asked for")
+    path: str = Field("/", pattern=r"^/[!-~]*$", max_length=200, description="path of the requested page")
 
     def command(self) -> list[str]:
-        """`ab`, quiet but for its final statistics, which it also prints when it is sent SIGINT."""
+        """Return the `ab` command; it prints only its final statistics, also when SIGINT stops it."""
         keepalive = ["-k"] if self.keepalive else []
-        at_once = min(self.concurrency, self.requests)  # ab refuses more
+        at_once = min(self.concurrency, self.requests)  # ab refuses more than there are requests
         return ["ab", "-q", *keepalive, "-n", str(self.requests), "-c", str(at_once), self._url]
 
     def ready(self) -> list[str] | None:
-        """A single request, which fails while nothing listens."""
+        """Return a single request, which fails while nginx does not listen."""
         return ["ab", "-q", "-n", "1", "-c", "1", self._url]
 
     def parse(self, output: str) -> Metrics:
-        """The statistics block of ab; it leaves out the line of non-2xx responses where there were none."""
-        found: Metrics = {}
+        """Read the statistics of ab, which omit the line of non-2xx responses where there were none."""
+        metrics: Metrics = {}
         for name, (pattern, number) in FIELDS.items():
             if match := re.search(pattern, output, re.MULTILINE):
-                found[name] = number(match[1])
-        if "requests_completed" in found:
-            found.setdefault("responses_non_2xx", 0)
-        return found
+                metrics[name] = number(match[1])
+        if "requests_completed" in metrics:
+            metrics.setdefault("responses_non_2xx", 0)
+        return metrics
 
     @property
     def _url(self) -> str:

@@ -1,4 +1,4 @@
-"""Groups of senders and receivers passing small messages: hackbench, as perf carries it."""
+"""Groups of senders and receivers that pass small messages: hackbench, as contained in perf."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ class PerfBenchMessaging(BaseModel):
     pipes: bool = Field(False, description="pipes instead of socket pairs")
 
     def command(self) -> list[str]:
-        """The benchmark; stopped by SIGINT it prints nothing."""
+        """Return the benchmark's command; it prints nothing when SIGINT stops it."""
         flags = ["--thread"] * self.threads + ["--pipe"] * self.pipes
         sizes = ["--group", str(self.groups), "--nr_loops", str(self.loops)]
         return ["perf", "bench", "sched", "messaging", *sizes, *flags]
 
     def ready(self) -> list[str] | None:
-        """Nothing to wait for."""
+        """Return None: it can start at once."""
         return None
 
     def parse(self, output: str) -> Metrics:
-        """Its running time, where it came to its end."""
+        """Return its running time, which it prints only when it finishes."""
         match = re.search(r"^\s*Total time:\s+([0-9.]+)\s*\[sec\]", output, re.MULTILINE)
         return {"seconds": float(match[1])} if match else {}

@@ -1,4 +1,4 @@
-"""One stressor of stress-ng, by default the one that does nothing but switch."""
+"""One stressor of stress-ng, by default `switch`, whose workers only switch between each other."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.loads.base import Metrics
 
 
 class StressNg(BaseModel):
-    """`stress-ng` with one kind of stressor, until it is stopped."""
+    """`stress-ng` with one kind of stressor, until SIGINT stops it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -26,15 +26,15 @@ class StressNg(BaseModel):
     workers: int = Field(2, ge=1, le=1024, description="workers at the same time")
 
     def command(self) -> list[str]:
-        """Without a time limit; on SIGINT it stops its workers and prints its metrics."""
+        """Return the command, without a time limit; on SIGINT stress-ng stops its workers and prints its metrics."""
         return ["stress-ng", f"--{self.stressor}", str(self.workers), "--timeout", "0", "--metrics-brief"]
 
     def ready(self) -> list[str] | None:
-        """Nothing to wait for."""
+        """Return None: it can start at once."""
         return None
 
     def parse(self, output: str) -> Metrics:
-        """Operations of the stressor, the seconds they took in real time, and their rate."""
+        """Return the stressor's operations, the real time they took, and their rate."""
         row = re.search(rf"\s{re.escape(self.stressor)}\s+([0-9]+)\s+([0-9.]+)\s+[0-9.]+\s+[0-9.]+\s+([0-9.]+)", output)
         if not row:
             return {}

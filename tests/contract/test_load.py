@@ -1,4 +1,4 @@
-"""What every load has to keep to, whatever it runs."""
+"""The contract of every load."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_a_load_is_known_under_the_name_it_carries(kind: str) -> None:
+def test_a_load_is_listed_under_its_own_kind(kind: str) -> None:
     assert KINDS[kind]().kind == kind
 
 
-def test_a_load_is_frozen_and_knows_all_its_keys(kind: str) -> None:
+def test_a_load_is_frozen_and_refuses_unknown_keys(kind: str) -> None:
     load = KINDS[kind]()
     with pytest.raises(ValidationError):
         load.kind = "other"  # type: ignore[misc,assignment]
@@ -38,16 +38,16 @@ def test_a_load_names_roles_that_exist(kind: str) -> None:
     assert all((roles / role / "tasks" / "main.yml").is_file() for role in KINDS[kind].roles)
 
 
-def test_a_load_reports_nothing_where_it_printed_nothing(kind: str) -> None:
+def test_a_load_without_output_reports_nothing(kind: str) -> None:
     assert KINDS[kind]().parse("") == {}
 
 
-def test_every_parameter_says_what_it_means(kind: str) -> None:
+def test_every_parameter_has_a_description(kind: str) -> None:
     model: type[BaseModel] = KINDS[kind]
     unexplained = [name for name, about in model.model_fields.items() if name != "kind" and not about.description]
     assert unexplained == []
 
 
-def test_a_load_survives_being_written_down_and_read_again(kind: str) -> None:
+def test_a_load_stays_the_same_when_dumped_and_read_again(kind: str) -> None:
     load = KINDS[kind]()
     assert KINDS[kind].model_validate(load.model_dump()) == load

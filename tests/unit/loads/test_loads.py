@@ -1,4 +1,4 @@
-"""Loads: the argv they run, and what they read in their own output."""
+"""Loads: their commands, and how they parse their output."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_ab_runs_with_the_parameters_of_the_load() -> None:
     assert load.command() == ["ab", "-q", "-k", "-n", "100", "-c", "7", "http://127.0.0.1/page"]
 
 
-def test_ab_is_never_asked_for_more_at_once_than_in_all() -> None:
+def test_ab_never_sends_more_requests_at_once_than_in_total() -> None:
     assert NginxAb(requests=3, concurrency=50).command()[-2] == "3"
 
 
@@ -52,12 +52,12 @@ def test_the_statistics_of_ab_are_read() -> None:
     }
 
 
-def test_ab_without_a_line_of_bad_responses_had_none() -> None:
+def test_no_line_of_non_2xx_responses_means_zero() -> None:
     without = AB_OUTPUT.replace("Non-2xx responses:      3\n", "")
     assert NginxAb().parse(without)["responses_non_2xx"] == 0
 
 
-def test_an_ab_that_was_killed_reports_nothing() -> None:
+def test_a_killed_ab_reports_nothing() -> None:
     assert NginxAb().parse("Benchmarking 127.0.0.1 (be patient)...\napr_socket_recv: Connection refused (111)\n") == {}
 
 
@@ -71,7 +71,7 @@ def test_stress_ng_metrics_are_read() -> None:
     assert StressNg().parse(output) == {"operations": 523776, "seconds": 5.0, "operations_per_s": 104742.44}
 
 
-def test_the_messaging_benchmark_reports_its_time_only_where_it_ended() -> None:
+def test_the_messaging_benchmark_reports_its_time_only_when_it_finished() -> None:
     ended = "# 2 groups == 80 processes run\n\n     Total time: 0.215 [sec]\n"
     assert PerfBenchMessaging().parse(ended) == {"seconds": 0.215}
     assert PerfBenchMessaging().parse("") == {}
@@ -82,12 +82,12 @@ def test_an_idle_machine_is_not_expected_to_be_busy() -> None:
 
 
 @pytest.mark.parametrize("path", ["no-slash", "/with space", "/\n", ""])
-def test_a_path_that_is_no_path_is_refused(path: str) -> None:
+def test_an_invalid_path_is_refused(path: str) -> None:
     with pytest.raises(ValidationError):
         NginxAb(path=path)
 
 
 @given(st.text())
-def test_no_output_at_all_makes_a_parser_fail(output: str) -> None:
+def test_no_parser_fails_on_any_output(output: str) -> None:
     for kind in KINDS.values():
         assert isinstance(kind().parse(output), dict)
