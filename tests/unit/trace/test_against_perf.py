@@ -126,7 +126,8 @@ def test_a_recording_that_lost_events_is_read_as_perf_reads_it_and_its_losses_ar
 
 
 def test_what_a_killed_recorder_left_is_read_with_the_formats_of_another_recording(tmp_path: Path) -> None:
-    recording, whole = record_killed(tmp_path / "perf.data"), record(tmp_path / "whole.perf.data", rounds=1)
+    whole = record(tmp_path / "whole.perf.data", rounds=1)
+    recording = record_killed(tmp_path / "perf.data", formats_from=whole)
     alone = harness.trace.read(recording)
     assert alone.quality.killed
     assert alone.switches.num_rows == 0
