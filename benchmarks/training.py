@@ -22,10 +22,10 @@ from statistics import median
 import torch
 
 from model.data import streams, synthetic
-from model.nn.batches import Scale, joined
+from model.nn.batches import Scale, concatenate
 from model.nn.kernel_oracle import Cells
 from model.nn.network import Network
-from model.nn.trainer import Budget, Recipe, Training
+from model.nn.trainer import Budget, Hyperparameters, Trainer
 from model.predictor import unwatched
 from model.predictors import create
 from model.predictors.recurrent import Recurrent
@@ -72,10 +72,10 @@ def our_step(dataset: streams.Dataset, kind: str, **settings: object) -> Callabl
     predictor = create(kind, settings)
     assert isinstance(predictor, Recurrent)
     marks = len(dataset.vocabulary)
-    train = joined(dataset.train, Scale.of(dataset.train), marks)
-    recipe = Recipe(predictor.learning_rate, predictor.lanes or predictor.most_lanes, predictor.steps)
+    train = concatenate(dataset.train, Scale.measure(dataset.train), marks)
+    recipe = Hyperparameters(predictor.learning_rate, predictor.lanes or predictor.most_lanes, predictor.steps)
     network = Network(marks, predictor.cell, predictor.hidden, predictor.layers, slices=True)
-    training = Training(network, recipe, Budget(), seed=0)
+    training = Trainer(network, recipe, Budget(), seed=0)
 
     def forever() -> Iterator[int]:
         while True:

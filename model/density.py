@@ -104,7 +104,7 @@ class WithLogNormalFloor:
 
 @dataclass(frozen=True)
 class Gompertz:
-    """The slice ends at the rate r(t) = exp(log_rate + slope * min(t, longest)) + background, t being its length so far.
+    """A slice of length t ends at the rate r(t) = exp(log_rate + slope * min(t, longest)) + background.
 
     Time is in units of `unit_us` microseconds. log_rate: (n,); the rest is common to all events. Beyond `longest` the
     rate is constant. The density is r(t) exp(-R(t)), with R the integral of r from 0 to t.
@@ -143,10 +143,10 @@ class Gompertz:
 
 @dataclass(frozen=True)
 class PiecewiseLinearHazard:
-    """The slice ends at a rate r(t) that is known at `time_us`, linear between these times and constant after the last.
+    """A slice of length t ends at a rate r(t) that is linear between the times `time_us`, and constant after the last.
 
-    time_us: (k,), rising from 0. rate: (n, k), each above 0, per microsecond. The density is r(t) exp(-R(t)), with R
-    the integral of r from 0 to t.
+    time_us: (k,), rising from 0. rate: (n, k), the rates at these times, each above 0, per microsecond. The density is
+    r(t) exp(-R(t)), with R the integral of r from 0 to t.
     """
 
     time_us: np.ndarray

@@ -24,7 +24,7 @@ from model.scoring import caveats, online, outcomes, rollout, scores
 from model.scoring.scores import Outcomes
 
 if TYPE_CHECKING:
-    from model.nn.training_state import Journal
+    from model.nn.training_state import StateFolder
 
 Stamp = tuple[str, list[tuple[str, int, int]]]  # a recording's name; name, size and time (ns) of each of its files
 SCORES, HISTORY, OUTCOMES = "scores.json", "history.parquet", outcomes.FILE
@@ -86,7 +86,7 @@ def run(job: Job, on_progress: OnProgress = unwatched) -> dict[str, Any]:
     on_progress("reading tables", 0, None)
     dataset = _dataset(job)
     predictor = _predictor(job)
-    journal = _journal(job, predictor)
+    state_folder = _state_folder(job, predictor)
     began = time.monotonic()
     history = predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), on_progress)
     fit_seconds = time.monotonic() - began
@@ -97,24 +97,24 @@ def run(job: Job, on_progress: OnProgress = unwatched) -> dict[str, Any]:
     result["by_trial"] = scores.by_recording(found, dataset.test)
     result["valid"] = scores.selection(predictor, dataset.valid)
     result |= {"fit_seconds": fit_seconds, "rollout": _rollout(predictor, dataset, job.seed)}
-    if journal:
-        result["fit_seconds"] += journal.seconds_before
-        result |= {"went_on_after_epoch": journal.went_on_after, "training_set_aside": journal.set_aside}
+    if state_folder:
+        result["fit_seconds"] += state_folder.seconds_before
+        result |= {"went_on_after_epoch": state_folder.resumed_after, "training_set_aside": state_folder.set_aside}
     _write(job, predictor, dataset, history, found, result)
-    if journal:
-        journal.clear()
+    if state_folder:
+        state_folder.clear()
     return result
 
 
-def _journal(job: Job, predictor: Predictor) -> Journal | None:
+def _state_folder(job: Job, predictor: Predictor) -> StateFolder | None:
     """Where a network keeps its epochs: beside what it will become."""
-    from model.nn.training_state import Journal, Resumable
+    from model.nn.training_state import Resumable, StateFolder
 
     if not isinstance(predictor, Resumable):
         return None
     told = {"predictor": job.predictor, "settings": predictor.settings(), "mark": job.mark, "split": job.split}
-    predictor.journal = Journal(Path(job.out_dir), {**told, **job.inputs()})
-    return predictor.journal
+    predictor.state_folder = StateFolder(Path(job.out_dir), {**told, **job.inputs()})
+    return predictor.state_folder
 
 
 def _dataset(job: Job) -> streams.Dataset:

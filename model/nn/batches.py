@@ -1,4 +1,4 @@
-"""Streams laid side by side: contiguous lanes, cut into equal chunks, as truncated back-propagation wants them."""
+"""Event streams as tensors, and batches of them for truncated back-propagation through time."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from model.data.lags import lagged
 from model.data.streams import Segment
 from model.nn.network import Inputs
 
-NAMES = tuple(Inputs.__annotations__)
+FIELDS = tuple(Inputs.__annotations__)
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Mean and deviation of log dt (us) in the train part."""
+    """Mean and standard deviation of log dt (us) in the train part."""
 
     mean: float
     deviation: float
 
     @classmethod
-    def of(cls, segments: Sequence[Segment]) -> Scale:
-        """Measured on `segments`; a deviation of zero becomes one."""
+    def measure(cls, segments: Sequence[Segment]) -> Scale:
+        """Measure the scale of `segments`; a deviation of zero becomes one."""
         parts = [part for segment in segments for part in segment.parts()]
         events = sum(len(part) for part in parts)
         mean = sum(float(np.log(part.slice_us()).sum()) for part in parts) / events
@@ -33,51 +33,53 @@ class Scale:
         return cls(mean, float(np.sqrt(square)) or 1.0)
 
 
-def inputs_of(segment: Segment, scale: Scale, absent: int) -> Inputs:
-    """(1, n) inputs and targets of a segment."""
+def to_inputs(segment: Segment, scale: Scale, absent: int) -> Inputs:
+    """Return the inputs and targets (1, n) of a segment; `absent` is the mark in front of a stream's first event."""
     columns = _columns(segment, scale, absent)
     return Inputs(**{name: torch.from_numpy(column)[None] for name, column in columns.items()})
 
 
 def _columns(segment: Segment, scale: Scale, absent: int) -> dict[str, np.ndarray]:
-    stream, begin = segment.stream, max(0, segment.start - 1)  # one event more than the segment, where there is one
+    stream, begin = segment.stream, max(0, segment.start - 1)  # one event more than the segment, if there is one
     start, stop = segment.start - begin, segment.stop - begin
     log_dt = ((np.log(stream.slice_us(begin, segment.stop)) - scale.mean) / scale.deviation).astype(np.float32)
 
-    def before(column: np.ndarray, value: int) -> np.ndarray:
+    def previous(column: np.ndarray, value: int) -> np.ndarray:
         return lagged(column, start, stop, 1, value)[:, 0].copy()
 
     return {
-        "previous": before(stream.mark[begin : segment.stop].astype(np.int64), absent),
-        "previous_log": before(log_dt, 0),
-        "previous_state": before(stream.end_state[begin : segment.stop].astype(np.int64), 0),
+        "previous_mark": previous(stream.mark[begin : segment.stop].astype(np.int64), absent),
+        "previous_log": previous(log_dt, 0),
+        "previous_state": previous(stream.end_state[begin : segment.stop].astype(np.int64), 0),
         "mark": segment.of(stream.mark).astype(np.int64),
         "log_dt": log_dt[start:].copy(),
     }
 
 
-def joined(segments: Sequence[Segment], scale: Scale, absent: int, rows: int = ROWS) -> Inputs:
-    """(1, all events): the segments end to end; each begins with its own past, a seam costs one odd step.
+def concatenate(segments: Sequence[Segment], scale: Scale, absent: int, rows: int = ROWS) -> Inputs:
+    """Return the inputs (1, all events) of the segments, end to end; each segment begins with its own past.
 
-    The tensors lie in files (see `model.data.disk_column`), so that there may be more events than memory holds.
+    The tensors are kept in files (see `model.data.disk_column`), so that there may be more events than fit in memory.
     """
-    columns = {name: DiskColumn(np.float32 if name.endswith("log") or name == "log_dt" else np.int64) for name in NAMES}
+    columns = {
+        name: DiskColumn(np.float32 if name.endswith("log") or name == "log_dt" else np.int64) for name in FIELDS
+    }
     for part in (part for segment in segments for part in segment.parts(rows)):
         for name, column in _columns(part, scale, absent).items():
             columns[name].append(column)
     return Inputs(**{name: torch.from_numpy(column.whole())[None] for name, column in columns.items()})
 
 
-def lay(whole: Inputs, lanes: int, offset: int) -> Inputs:
-    """(lanes, steps): the one long lane from `offset` on, folded; what does not fill the last step is left out."""
-    steps = (whole.mark.shape[1] - offset) // lanes
+def fold_into_batch(events: Inputs, batch_size: int, offset: int) -> Inputs:
+    """Cut the row (1, n) from `offset` on into `batch_size` contiguous rows of equal length; drop the remainder."""
+    steps = (events.mark.shape[1] - offset) // batch_size
 
     def fold(row: torch.Tensor) -> torch.Tensor:
-        return row[0, offset : offset + lanes * steps].reshape(lanes, steps)
+        return row[0, offset : offset + batch_size * steps].reshape(batch_size, steps)
 
-    return Inputs(*(fold(getattr(whole, name)) for name in NAMES))
+    return Inputs(*(fold(getattr(events, name)) for name in FIELDS))
 
 
-def chunk(laid: Inputs, begin: int, steps: int) -> Inputs:
-    """Steps begin..begin+steps-1 of every lane."""
-    return Inputs(*(getattr(laid, name)[:, begin : begin + steps] for name in NAMES))
+def chunk(batch: Inputs, begin: int, steps: int) -> Inputs:
+    """Return steps begin..begin+steps-1 of every row."""
+    return Inputs(*(getattr(batch, name)[:, begin : begin + steps] for name in FIELDS))

@@ -1,5 +1,8 @@
-"""Memories other than torch's own, called as those are: (lanes, steps, width) and a state in, (lanes, steps, hidden)
-and the next state out. Made with `batch_first=True`; `None` stands for the state before a stream's first event."""
+"""Recurrent cells that torch does not have, with the interface of `torch.nn.GRU(batch_first=True)`.
+
+They take (batch, steps, width) and a state, and return (batch, steps, hidden) and the next state. The state in front of
+a stream's first event is None.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,15 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-SPAN = 32  # events that a layer of attention looks back at
-AT_ONCE = 256  # events; a layer's memory and time grow with the square of how many it is given
+SPAN = 32  # events that a layer of attention looks back
+PIECE = 256  # events that attention takes at once; its memory and time grow with the square of their number
 HEADS = 4
 
 
 class LinearGates(nn.Module):
-    """minGRU (Feng et al., 2024, "Were RNNs all we needed?"): gate and candidate see the input alone.
+    """minGRU (Feng et al., 2024, "Were RNNs all we needed?"): gate and candidate depend on the input alone.
 
-    Layers are joined by sums, each normalised, for the gates cannot see the memory and depth has to make up for it.
+    Layers are joined by residual sums, each normalised: the gates do not see the memory, and depth makes up for that.
     """
 
     def __init__(self, width: int, hidden: int, layers: int, batch_first: bool = True) -> None:
@@ -27,9 +30,9 @@ class LinearGates(nn.Module):
         self.mixers = nn.ModuleList(nn.Sequential(nn.Linear(hidden, hidden), nn.GELU()) for _ in range(layers))
         self.norms = nn.ModuleList(nn.LayerNorm(hidden) for _ in range(layers))
 
-    def forward(self, given: torch.Tensor, state: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        """State: (layers, lanes, hidden)."""
-        flow, ends = self.enter(given), []
+    def forward(self, inputs: torch.Tensor, state: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Run over all steps; the state is (layers, batch, hidden)."""
+        flow, ends = self.enter(inputs), []
         for layer, (gates, mixer, norm) in enumerate(zip(self.gates, self.mixers, self.norms, strict=True)):
             keep, candidate = gates(norm(flow)).chunk(2, dim=-1)
             start = torch.zeros_like(flow[:, 0]) if state is None else state[layer]
@@ -40,7 +43,7 @@ class LinearGates(nn.Module):
 
 
 def _scan(keep: torch.Tensor, candidate: torch.Tensor, memory: torch.Tensor) -> torch.Tensor:
-    """h[t] = keep[t] h[t-1] + (1 - keep[t]) candidate[t], step by step: cheap, and exact however it is cut."""
+    """Compute h[t] = keep[t] h[t-1] + (1 - keep[t]) candidate[t] step by step: cheap, and the same in any pieces."""
     fresh = (1 - keep) * candidate
     steps = []
     for step in range(keep.shape[1]):
@@ -50,10 +53,10 @@ def _scan(keep: torch.Tensor, candidate: torch.Tensor, memory: torch.Tensor) -> 
 
 
 class Attention(nn.Module):
-    """Causal self-attention (Vaswani et al., NIPS 2017); a layer sees the last SPAN events.
+    """Causal self-attention (Vaswani et al., NIPS 2017) with a learned bias per distance; a layer sees SPAN events.
 
-    Distances are told by learned biases. The state is the inputs of the last layers * SPAN events, all that a
-    prediction can depend on, so that a stream cut in pieces is seen as a whole.
+    The state is the inputs of the last layers * SPAN events, all that a prediction can depend on, so that a stream in
+    pieces gives the same result as the whole.
     """
 
     def __init__(self, width: int, hidden: int, layers: int, batch_first: bool = True) -> None:
@@ -63,45 +66,45 @@ class Attention(nn.Module):
         self.layers = nn.ModuleList(AttentionLayer(hidden) for _ in range(layers))
         self.leave = nn.LayerNorm(hidden)
 
-    def forward(self, given: torch.Tensor, state: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
-        """State: (lanes, up to layers * SPAN, width)."""
-        parts = []
-        for piece in given.split(AT_ONCE, dim=1):
-            part, state = self._piece(piece, state)
-            parts.append(part)
-        return torch.cat(parts, dim=1), cast(torch.Tensor, state)
+    def forward(self, inputs: torch.Tensor, state: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Run over all steps; the state is (batch, up to layers * SPAN, width)."""
+        outputs = []
+        for piece in inputs.split(PIECE, dim=1):
+            output, state = self._piece(piece, state)
+            outputs.append(output)
+        return torch.cat(outputs, dim=1), cast(torch.Tensor, state)
 
-    def _piece(self, given: torch.Tensor, state: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
-        seen = given if state is None else torch.cat([state, given], dim=1)
-        flow = self.enter(seen)
+    def _piece(self, inputs: torch.Tensor, state: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
+        visible = inputs if state is None else torch.cat([state, inputs], dim=1)
+        flow = self.enter(visible)
         for layer in self.layers:
             flow = layer(flow)
-        return self.leave(flow[:, -given.shape[1] :]), seen[:, -self.reach :]
+        return self.leave(flow[:, -inputs.shape[1] :]), visible[:, -self.reach :]
 
 
 class AttentionLayer(nn.Module):
-    """Attention, then a small network, each added to what came in."""
+    """Attention, then a small network; each is added to its input."""
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
         self.before, self.between = nn.LayerNorm(hidden), nn.LayerNorm(hidden)
-        self.ask = nn.Linear(hidden, 3 * hidden)
+        self.ask = nn.Linear(hidden, 3 * hidden)  # to query, key and value; stored weights carry these names
         self.answer = nn.Linear(hidden, hidden)
         self.bias = nn.Parameter(torch.zeros(HEADS, SPAN + 1))
         self.mixer = nn.Sequential(nn.Linear(hidden, 2 * hidden), nn.GELU(), nn.Linear(2 * hidden, hidden))
 
     def forward(self, flow: torch.Tensor) -> torch.Tensor:
-        """(lanes, steps, hidden) to the same."""
-        lanes, steps, hidden = flow.shape
-        asked = self.ask(self.before(flow)).view(lanes, steps, 3, HEADS, hidden // HEADS)
-        query, key, value = asked.permute(2, 0, 3, 1, 4)
-        found = functional.scaled_dot_product_attention(query, key, value, self._mask(steps))
-        flow = flow + self.answer(found.transpose(1, 2).reshape(lanes, steps, hidden))
+        """Map (batch, steps, hidden) to the same shape."""
+        batch, steps, hidden = flow.shape
+        projected = self.ask(self.before(flow)).view(batch, steps, 3, HEADS, hidden // HEADS)
+        query, key, value = projected.permute(2, 0, 3, 1, 4)
+        attended = functional.scaled_dot_product_attention(query, key, value, self._mask(steps))
+        flow = flow + self.answer(attended.transpose(1, 2).reshape(batch, steps, hidden))
         return flow + self.mixer(self.between(flow))
 
     def _mask(self, steps: int) -> torch.Tensor:
-        """(heads, steps, steps): the bias of each distance, minus infinity for the future and beyond SPAN."""
-        place = torch.arange(steps)
-        distance = place[:, None] - place[None, :]
+        """Return (heads, steps, steps): the bias of each distance, minus infinity for the future and beyond SPAN."""
+        position = torch.arange(steps)
+        distance = position[:, None] - position[None, :]
         allowed = (distance >= 0) & (distance <= SPAN)
         return self.bias[:, distance.clamp(0, SPAN)].masked_fill(~allowed, float("-inf"))

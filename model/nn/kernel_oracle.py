@@ -1,8 +1,8 @@
-"""The recipe of the KernelOracle paper, each of its choices a switch, and what its loss curve really measures.
+"""The training of the KernelOracle paper, with a switch for each of its choices, and baselines for its loss curve.
 
-`AS_CODED` is what the published code does, `AS_WRITTEN` what the text says, `CORRECTED` lays events out in order, tests
-on what was not trained on, and keeps the outlier. The loss is the paper's: the mean squared error over all columns,
-the time first and one column per task name after it.
+`AS_CODED` does what the published code does, `AS_WRITTEN` what the text says. `CORRECTED` keeps events in order, tests
+on events that were not trained on, and keeps the outlier. The loss is the paper's: the mean squared error over all
+columns, of which the first is the time and each other one a task name.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from model.errors import SettingError, StreamError
 from model.predictor import OnProgress, unwatched
 
 SEQUENCES = 984
-HELD_OUT = 30 / SEQUENCES  # share of them that is not trained on, at the one end, or not tested on, at the other
-FEWEST_SEQUENCES = 34  # of which one is held out
+HELD_OUT = 30 / SEQUENCES  # share that is not trained on, at the start, or not tested on, at the end
+MIN_SEQUENCES = 34  # of which one is held out
 HIDDEN = 51
 LEARNING_RATE = 0.8
 SEED = 42
@@ -27,9 +27,12 @@ SEED = 42
 
 @dataclass(frozen=True)
 class Choices:
-    """`scrambled`: cells of a sequence are reshaped column-wise, so that a step mixes cells of rows far apart.
-    `overlapping`: all but 30 in 954 of the tested sequences are trained on. `scaling`: of the time, `min_max` or
-    `z_score`. `outlier`: the longest time is set to `zero`, its row is `drop`ped, or it is `keep`t."""
+    """The choices that the paper's code, its text and the correction make differently.
+
+    `scrambled`: the cells of a sequence are reshaped column-wise, so that a step mixes cells of rows far apart.
+    `overlapping`: all but 30 in 954 of the tested sequences are trained on. `scaling` of the time: `min_max` or
+    `z_score`. `outlier`: the longest time is set to `zero`, its row is `drop`ped, or it is `keep`t.
+    """
 
     scrambled: bool = True
     overlapping: bool = True
@@ -41,8 +44,8 @@ class Choices:
     def __post_init__(self) -> None:
         if self.scaling not in ("min_max", "z_score") or self.outlier not in ("zero", "drop", "keep"):
             raise SettingError("expected scaling min_max or z_score, and outlier zero, drop or keep")
-        if self.steps < 1 or self.sequences < FEWEST_SEQUENCES:
-            raise SettingError(f"expected at least one step and {FEWEST_SEQUENCES} sequences")
+        if self.steps < 1 or self.sequences < MIN_SEQUENCES:
+            raise SettingError(f"expected at least one step and {MIN_SEQUENCES} sequences")
 
 
 AS_CODED = Choices()
@@ -52,10 +55,11 @@ CORRECTED = Choices(scrambled=False, overlapping=False, scaling="min_max", outli
 
 @dataclass(frozen=True)
 class Curve:
-    """Mean squared errors: of the network after each step, and of predictors that know next to nothing.
+    """Mean squared errors: of the network after each step, and of three baselines.
 
-    `constant` is the best single number for every cell; `column_clock` the best number for each original column,
-    all that can be known once the cells are scrambled; `table` foresees each row from the one before, rows in order.
+    `constant` is the best single number for all cells. `column_clock` is the best number for each original column,
+    which is all that can be known once the cells are scrambled. `table` predicts each row from the previous one, with
+    rows in order.
     """
 
     train: list[float]
@@ -66,26 +70,26 @@ class Curve:
     columns: int
 
     def history(self) -> list[dict[str, float]]:
-        """One row per step; the losses of those that know next to nothing stand in each."""
+        """Return one row per step; each repeats the losses of the baselines."""
         level = {"constant_loss": self.constant, "column_clock_loss": self.column_clock, "table_loss": self.table}
         pairs = zip(self.train, self.test, strict=True)
-        rows = [
-            {"step": float(step), "train_loss": left, "test_loss": right} for step, (left, right) in enumerate(pairs, 1)
+        return [
+            {"step": float(step), "train_loss": train, "test_loss": test, **level}
+            for step, (train, test) in enumerate(pairs, 1)
         ]
-        return [{**row, **level} for row in rows]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How events become rows: the names that have a column, in sorted order, and how their time is scaled."""
+    """The layout of a row: the names that have a column, sorted, and the scale of the time."""
 
     names: np.ndarray
     offset_ns: float
     spread_ns: float
 
     @classmethod
-    def of(cls, names: Sequence[str] | np.ndarray, slice_ns: np.ndarray, choices: Choices) -> Layout:
-        """Columns and scale of the events learned from, the outlier having been treated as chosen."""
+    def measure(cls, names: Sequence[str] | np.ndarray, slice_ns: np.ndarray, choices: Choices) -> Layout:
+        """Return the columns and the scale of the training events, after the outlier was treated as chosen."""
         time, kept = _with_outlier(slice_ns, choices)
         time = time[kept]
         if choices.scaling == "min_max":
@@ -93,24 +97,22 @@ class Layout:
         return cls(np.unique(names), float(time.mean()), max(float(time.std()), 1e-9))
 
     def rows(self, names: Sequence[str] | np.ndarray, slice_ns: np.ndarray) -> np.ndarray:
-        """(events, 1 + names) float64: time, then one column per name; a name without a column is zero in all."""
+        """Return (events, 1 + names) float64: the time, then a column per name; an unknown name is all zero."""
         time = (np.asarray(slice_ns, float) - self.offset_ns) / self.spread_ns
         return np.concatenate([time[:, None], np.asarray(names)[:, None] == self.names], axis=1)
 
 
 def rows(names: Sequence[str] | np.ndarray, slice_ns: np.ndarray, choices: Choices) -> np.ndarray:
-    """(events, 1 + names) float64 of a recording, its outlier treated as chosen. StreamError if there are too few."""
+    """Return the rows (events, 1 + names) of a recording, its outlier treated as chosen. StreamError if too few."""
     time, kept = _with_outlier(slice_ns, choices)
-    matrix = Layout.of(names, slice_ns, choices).rows(names, time)[kept]
+    matrix = Layout.measure(names, slice_ns, choices).rows(names, time)[kept]
     if len(matrix) < 3 * choices.sequences:
-        raise StreamError(
-            f"{len(matrix)} switches: the recipe cuts them into {choices.sequences} sequences; record longer"
-        )
+        raise StreamError(f"{len(matrix)} switches: too few for {choices.sequences} sequences; record longer")
     return matrix
 
 
 def _with_outlier(slice_ns: np.ndarray, choices: Choices) -> tuple[np.ndarray, np.ndarray]:
-    """(events,) times, and which of them stay."""
+    """Return the times (events,), and which events stay."""
     time, kept = np.asarray(slice_ns, float).copy(), np.ones(len(slice_ns), bool)
     longest = int(np.argmax(time))
     if choices.outlier == "zero":
@@ -120,7 +122,7 @@ def _with_outlier(slice_ns: np.ndarray, choices: Choices) -> tuple[np.ndarray, n
 
 
 def lay_out(matrix: np.ndarray, scrambled: bool, sequences: int = SEQUENCES) -> np.ndarray:
-    """(sequences, steps, columns). In order, or as `reshape(sequences, columns, -1)` and a transpose leave it."""
+    """Return (sequences, steps, columns): in order, or as the paper's code has it, which reshapes and transposes."""
     steps, columns = len(matrix) // sequences, matrix.shape[1]
     kept = matrix[: steps * sequences]
     if scrambled:
@@ -128,16 +130,16 @@ def lay_out(matrix: np.ndarray, scrambled: bool, sequences: int = SEQUENCES) -> 
     return kept.reshape(sequences, steps, columns)
 
 
-def split(laid: np.ndarray, overlapping: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Sequences trained on and tested on: the code's two overlapping ranges, or the first 85 % and the rest.
+def split(sequences: np.ndarray, overlapping: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sequences to train on and to test on: overlapping as in the code, or the first 85 % and the rest.
 
-    Of fewer sequences than the paper's as large a share overlaps, for that is what makes of its test what it is.
+    The share that overlaps is the paper's for any number of sequences, because its test loss depends on it.
     """
     if overlapping:
-        held_out = round(len(laid) * HELD_OUT)
-        return laid[held_out:], laid[: len(laid) - held_out]
-    end = int(len(laid) * 0.85)
-    return laid[:end], laid[end:]
+        held_out = round(len(sequences) * HELD_OUT)
+        return sequences[held_out:], sequences[: len(sequences) - held_out]
+    end = int(len(sequences) * 0.85)
+    return sequences[:end], sequences[end:]
 
 
 Cell = tuple[torch.Tensor, torch.Tensor]
@@ -145,7 +147,7 @@ Memory = tuple[Cell | None, Cell | None]
 
 
 class Cells(nn.Module):
-    """Two LSTM cells of HIDDEN units and a linear layer, stepped through in double precision."""
+    """The network: two LSTM cells of HIDDEN units and a linear layer, run step by step in double precision."""
 
     def __init__(self, columns: int) -> None:
         super().__init__()
@@ -153,19 +155,19 @@ class Cells(nn.Module):
         self.second = nn.LSTMCell(HIDDEN, HIDDEN)
         self.out = nn.Linear(HIDDEN, columns)
 
-    def forward(self, given: torch.Tensor) -> torch.Tensor:
-        """(lanes, steps, columns) to as many foreseen rows."""
-        return self.run(given)[0]
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return the prediction of each next row, for rows (batch, steps, columns)."""
+        return self.run(rows)[0]
 
-    def run(self, given: torch.Tensor, memory: Memory = (None, None)) -> tuple[torch.Tensor, Memory]:
-        """The same, going on from a memory; it comes back as the last step left it."""
+    def run(self, rows: torch.Tensor, memory: Memory = (None, None)) -> tuple[torch.Tensor, Memory]:
+        """Return the predictions, starting from a memory, and the memory after the last step."""
         first, second = memory
-        told = []
-        for step in range(given.shape[1]):
-            first = self.first(given[:, step], first)
+        predicted = []
+        for step in range(rows.shape[1]):
+            first = self.first(rows[:, step], first)
             second = self.second(first[0], second)
-            told.append(self.out(second[0]))
-        return torch.stack(told, dim=1), (first, second)
+            predicted.append(self.out(second[0]))
+        return torch.stack(predicted, dim=1), (first, second)
 
 
 def train(
@@ -175,40 +177,40 @@ def train(
     on_progress: OnProgress = unwatched,
     seed: int = 0,
 ) -> tuple[Cells, Curve]:
-    """The paper's training on a recording's names and slice lengths: the network and its curve. Takes minutes.
+    """Train as the paper does, on a recording's names and slice lengths; return the network and its curve.
 
-    `seed` 0 draws the weights as the paper's code does, any other draws others.
+    It takes minutes. `seed` 0 draws the initial weights that the paper's code draws.
     """
     torch.set_num_threads(1)
     torch.manual_seed(SEED + seed)
     matrix = rows(names, slice_ns, choices)
-    laid = lay_out(matrix, choices.scrambled, choices.sequences)
-    learned, tested = (torch.from_numpy(part.copy()) for part in split(laid, choices.overlapping))
+    sequences = lay_out(matrix, choices.scrambled, choices.sequences)
+    trained, tested = (torch.from_numpy(part.copy()) for part in split(sequences, choices.overlapping))
     cells = Cells(matrix.shape[1]).double()
-    search = torch.optim.LBFGS(cells.parameters(), lr=LEARNING_RATE)
+    optimiser = torch.optim.LBFGS(cells.parameters(), lr=LEARNING_RATE)
     losses: tuple[list[float], list[float]] = ([], [])
 
     def closure() -> torch.Tensor:
-        search.zero_grad()
-        loss = _loss(cells, learned)
+        optimiser.zero_grad()
+        loss = _loss(cells, trained)
         loss.backward()
         return loss
 
     for step in range(choices.steps):
-        search.step(closure)
+        optimiser.step(closure)
         with torch.no_grad():
-            for kept, part in zip(losses, (learned, tested), strict=True):
-                kept.append(float(_loss(cells, part)))
+            for curve, part in zip(losses, (trained, tested), strict=True):
+                curve.append(float(_loss(cells, part)))
         on_progress(f"step {step + 1}: test loss {losses[1][-1]:.4f}", step + 1, choices.steps)
     return cells, Curve(*losses, *baselines(matrix), matrix.shape[1])
 
 
-def _loss(cells: Cells, laid: torch.Tensor) -> torch.Tensor:
-    return nn.functional.mse_loss(cells(laid[:, :-1]), laid[:, 1:])
+def _loss(cells: Cells, sequences: torch.Tensor) -> torch.Tensor:
+    return nn.functional.mse_loss(cells(sequences[:, :-1]), sequences[:, 1:])
 
 
 def baselines(matrix: np.ndarray) -> tuple[float, float, float]:
-    """Mean squared errors of the constant, the column clock and the order-1 table, over all cells."""
+    """Return the mean squared errors of the constant, the column clock and the order-1 table, over all cells."""
     constant, clock = float(matrix.var()), float(matrix.var(axis=0).mean())
     before, after = matrix[:-1, 1:].argmax(axis=1), matrix[1:]
     total = np.zeros((matrix.shape[1] - 1, matrix.shape[1]))

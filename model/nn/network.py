@@ -1,7 +1,8 @@
-"""The network around a recurrent cell: what goes in, what comes out, and its loss.
+"""The network around a recurrent cell: its inputs, its two heads, and their losses.
 
-In: the mark, log slice and end state of the event before. Out: a softmax over the next mark, and for a given mark a
-mixture of log-normals over dt (Shchur et al., ICLR 2020, "Intensity-free learning of temporal point processes").
+Inputs: the mark, log slice and end state of the previous event. Outputs: a softmax over the next mark and, given a
+mark, a mixture of log-normals over dt (Shchur et al., ICLR 2020, "Intensity-free learning of temporal point
+processes").
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from torch import nn
 from torch.nn import functional
 
 from model.data.streams import STATES
-from model.nn.heads import Entered, HeadNats
+from model.nn.heads import HeadNats
 from model.nn.likelihoods import LOG_DEVIATION
 
 COMPONENTS = 8
@@ -24,9 +25,9 @@ SLICE_WIDTH = 32
 
 @dataclass
 class Inputs:
-    """(lanes, steps) each: event i's target and what is known when it is foreseen."""
+    """(batch, steps) each: event i's target, and what is known when it is predicted."""
 
-    previous: torch.Tensor  # int64 mark of event i-1, or `marks` where there is none
+    previous_mark: torch.Tensor  # int64 mark of event i-1, or the number of marks if there is no such event
     previous_log: torch.Tensor  # float32 standardised log slice of event i-1
     previous_state: torch.Tensor  # int64 end state of event i-1
     mark: torch.Tensor  # int64 target
@@ -34,7 +35,7 @@ class Inputs:
 
 
 class Network(nn.Module):
-    """Embeddings -> a cell over time -> two heads. `slices` False hides slice lengths and states."""
+    """Embeddings -> a cell over time -> two heads. Without `slices`, slice lengths and end states are not read."""
 
     def __init__(self, marks: int, cell: type[nn.Module], hidden: int, layers: int, slices: bool) -> None:
         super().__init__()
@@ -49,33 +50,33 @@ class Network(nn.Module):
         self.slice_out = nn.Linear(SLICE_WIDTH, 3 * COMPONENTS)
 
     def run(self, inputs: Inputs, state: object = None) -> tuple[torch.Tensor, object]:
-        """(lanes, steps, hidden) memory when each event is foreseen, and the state to carry on with."""
-        steps_first = self._entered(inputs).unflatten(0, inputs.previous.T.shape)  # as oneDNN wants it
+        """Return the memory (batch, steps, hidden) from which each event is predicted, and the state after the last."""
+        steps_first = self._embed(inputs).unflatten(0, inputs.previous_mark.T.shape)  # oneDNN is fastest this way
         memory, state = self.cell(steps_first.transpose(0, 1), state)
         return memory, state
 
     def mixture(self, memory: torch.Tensor, mark: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Log weights, means and log deviations (..., COMPONENTS) of the standardised log dt, given the mark."""
+        """Return log weights, means and log deviations (..., COMPONENTS) of the standardised log dt, given the mark."""
         raw = self.slice_out(torch.tanh(self.slice_hidden(torch.cat([memory, self.mark_given(mark)], dim=-1))))
         log_weight, mean, log_deviation = raw.chunk(3, dim=-1)
         return functional.log_softmax(log_weight, dim=-1), mean, log_deviation.clamp(*LOG_DEVIATION)
 
     def losses(self, memory: torch.Tensor, inputs: Inputs) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean nats of the marks, and of the standardised log dt given the marks."""
+        """Return the mean nats of the marks, and of the standardised log dt given the marks."""
         events = memory.transpose(0, 1).flatten(0, 1), inputs.mark.T.flatten(), inputs.log_dt.T.flatten()  # steps first
         deep, out, marks = self.slice_hidden, self.slice_out, self.mark_out
         weights = marks.weight, marks.bias, self.mark_given.weight, deep.weight, deep.bias, out.weight, out.bias
         return HeadNats.apply(*events, *weights)
 
-    def _entered(self, inputs: Inputs) -> torch.Tensor:
-        """(steps * lanes, width)."""
-        mark = inputs.previous.T.flatten()
+    def _embed(self, inputs: Inputs) -> torch.Tensor:
+        """Return what enters the cell, (steps * batch, width)."""
+        mark = self.mark_in.weight.index_select(0, inputs.previous_mark.T.flatten())  # an embedding's gradient is slow
         if not self.slices:
-            return self.mark_in.weight.index_select(0, mark)  # its gradient is five times as fast as an embedding's
-        state, log = inputs.previous_state.T.flatten(), inputs.previous_log.T.flatten()
-        return Entered.apply(self.mark_in.weight, self.state_in.weight, mark, state, log)
+            return mark
+        state = self.state_in.weight.index_select(0, inputs.previous_state.T.flatten())
+        return torch.cat([mark, state, inputs.previous_log.T.reshape(-1, 1)], dim=1)
 
 
 def detach(state: object) -> object:
-    """The state without its history, so that back-propagation ends here."""
+    """Return the state without its history, so that back-propagation ends here."""
     return tuple(part.detach() for part in state) if isinstance(state, tuple) else state.detach()  # type: ignore

@@ -1,4 +1,4 @@
-"""Fits a network: truncated back-propagation over contiguous lanes, Adam, an average of the weights, validation."""
+"""Training of a network: truncated back-propagation, Adam, averaged weights, early stopping on the validation part."""
 
 from __future__ import annotations
 
@@ -12,22 +12,25 @@ import torch
 
 from model.errors import CheckpointError, StreamError
 from model.nn.adam import Adam, clip, flatten, gradient
-from model.nn.batches import chunk, lay
+from model.nn.batches import chunk, fold_into_batch
 from model.nn.network import Inputs, Network, detach
-from model.nn.training_state import Entry, Journal
+from model.nn.training_state import StateFolder, TrainingState
 from model.predictor import OnProgress
 
-MEASURED = 8192  # steps of validation at once, which bounds the memory it takes
-CLIP = 1.0  # norm of the gradient
-AVERAGED = 0.99  # share of the average that a step leaves as it was
-LAST = 0.05  # share of the learning rate that is left at the end
-SMALLEST_GAIN = 1e-3  # relative; less than this on validation counts as no gain
+VALIDATION_STEPS = 8192  # at once; bounds the memory that validation takes
+MAX_GRADIENT_NORM = 1.0
+AVERAGE_DECAY = 0.99  # share of the average that stays after an update
+FINAL_RATE = 0.05  # share of the learning rate that is left at `max_epochs`
+MIN_GAIN = 1e-3  # relative; a smaller gain on validation counts as none
 
 
 @dataclass(frozen=True)
 class Budget:
-    """When training ends: at `max_epochs`, at `max_seconds` (none by default, for it makes the end depend on the
-    machine), or once the learning rate was cut `cuts` times and `patience` more epochs brought nothing."""
+    """Training ends at `max_epochs`, at `max_seconds`, or with the cut of the learning rate that is one too many.
+
+    The rate is cut to a third after `patience` epochs without a gain, up to `cuts` times. There is no `max_seconds` by
+    default: the result would depend on the speed of the machine.
+    """
 
     max_epochs: int = 120
     max_seconds: float | None = None
@@ -36,122 +39,120 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """lanes x steps events a step of Adam; `slice_weight` is the share of the dt loss against that of the marks."""
+class Hyperparameters:
+    """A step of Adam sees batch_size x bptt_steps events. The loss is that of marks + slice_weight x that of dt."""
 
     learning_rate: float = 1e-2
-    lanes: int = 16
-    steps: int = 64
+    batch_size: int = 16
+    bptt_steps: int = 64
     slice_weight: float = 0.3
 
 
 @dataclass
-class Standing:
-    """How far a training is, as numbers. `rate` is the learning rate that the line begins at."""
+class TrainingProgress:
+    """The numbers that a training changes; `training_state` stores them under these names."""
 
-    best: float = math.inf  # score on validation
-    stale: int = 0  # epochs without a gain
+    best: float = math.inf  # loss on validation
+    stale: int = 0  # epochs since the last gain
     updates: int = 0  # steps of the optimiser
     cuts: int = 0  # of the learning rate
-    rate: float = 0.0
+    rate: float = 0.0  # learning rate after the cuts, before its linear decrease
     seconds: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
 
     def over(self, budget: Budget) -> bool:
-        """Whether there is no next epoch."""
-        spent = budget.max_seconds is not None and bool(self.history) and self.seconds > budget.max_seconds
-        return len(self.history) >= budget.max_epochs or self.cuts > budget.cuts or spent
+        """Return whether the last epoch is done."""
+        late = budget.max_seconds is not None and bool(self.history) and self.seconds > budget.max_seconds
+        return len(self.history) >= budget.max_epochs or self.cuts > budget.cuts or late
 
 
-class Training:
-    """A network, its optimiser, the generator that draws where lanes begin, and the best weights so far.
+class Trainer:
+    """A network, its optimiser, the generator of batch offsets, and the best weights so far.
 
-    What is looked at on validation, and kept, is a moving average of the weights (Polyak and Juditsky, SIAM J. Control
-    Optim. 30(4), 1992): the noise of single steps cancels in it.
+    Validation measures a moving average of the weights, and the best average is kept (Polyak and Juditsky, SIAM J.
+    Control Optim. 30(4), 1992): the noise of single steps cancels in it.
     """
 
-    def __init__(self, network: Network, recipe: Recipe, budget: Budget, seed: int) -> None:
-        self.network, self.recipe, self.budget = network, recipe, budget
+    def __init__(self, network: Network, hyperparameters: Hyperparameters, budget: Budget, seed: int) -> None:
+        self.network, self.hyperparameters, self.budget = network, hyperparameters, budget
         self.average = copy.deepcopy(network)
         self.weights, self.averaged = flatten(network), flatten(self.average)
         self.adam = Adam(self.weights)
-        self.parameters = list(network.parameters())  # what it takes to find them is a twentieth of a step
+        self.parameters = list(network.parameters())  # to collect them takes a twentieth of a step
         self.offsets = torch.Generator().manual_seed(seed)
-        self.standing = Standing(rate=recipe.learning_rate)
-        self.kept: torch.Tensor | None = None  # the best average
+        self.progress = TrainingProgress(rate=hyperparameters.learning_rate)
+        self.best: torch.Tensor | None = None  # the averaged weights with the least loss on validation
 
-    def epoch(self, train: Inputs, valid: Inputs) -> None:
-        """Once through `train`, a look at `valid`, and what follows from it for the learning rate.
-
-        Raises StreamError where the loss is no number any more.
-        """
-        began, standing, recipe = time.monotonic(), self.standing, self.recipe
+    def run_epoch(self, train: Inputs, valid: Inputs) -> None:
+        """Train once on `train`, measure on `valid`, and adjust the learning rate. StreamError if training diverged."""
+        began, progress = time.monotonic(), self.progress
         for _ in self.steps(train):
             pass
-        mark_nats, slice_nats = measure(self.average, valid, recipe)
-        score = mark_nats + recipe.slice_weight * slice_nats
-        if not math.isfinite(score):
-            raise StreamError(f"training went astray (loss {score}): set a learning_rate below {standing.rate:g}")
-        standing.seconds += time.monotonic() - began
-        row = {"epoch": len(standing.history) + 1, "valid_bits": mark_nats / math.log(2)}
-        row |= {"valid_slice_nats": slice_nats, "learning_rate": self.rate(), "seconds": standing.seconds}
-        standing.history.append(row)
-        self._judge(score)
+        mark_nats, slice_nats = measure(self.average, valid, self.hyperparameters)
+        loss = mark_nats + self.hyperparameters.slice_weight * slice_nats
+        if not math.isfinite(loss):
+            raise StreamError(f"training diverged (loss {loss}): set a learning_rate below {progress.rate:g}")
+        progress.seconds += time.monotonic() - began
+        row = {"epoch": len(progress.history) + 1, "valid_bits": mark_nats / math.log(2)}
+        row |= {"valid_slice_nats": slice_nats, "learning_rate": self.learning_rate(), "seconds": progress.seconds}
+        progress.history.append(row)
+        self._judge(loss)
 
-    def rate(self) -> float:
-        """The learning rate of the epoch at hand: it falls in a straight line, to LAST at `max_epochs`."""
-        return self.standing.rate * (1 - (1 - LAST) * len(self.standing.history) / self.budget.max_epochs)
+    def learning_rate(self) -> float:
+        """Return the learning rate of this epoch: it decreases linearly, to FINAL_RATE at `max_epochs`."""
+        return self.progress.rate * (1 - (1 - FINAL_RATE) * len(self.progress.history) / self.budget.max_epochs)
 
     def steps(self, train: Inputs) -> Iterator[int]:
-        """Once through `train`; yields after each step of the optimiser how many events it was of."""
-        offset, rate = int(torch.randint(self.recipe.steps, (1,), generator=self.offsets)), self.rate()
-        for losses, events in _losses(self.network, train, self.recipe, offset):
-            self._take(clip(gradient(losses, (1.0, self.recipe.slice_weight), self.parameters), CLIP), rate)
+        """Train once on `train`; yield the number of events of each step of the optimiser."""
+        offset = int(torch.randint(self.hyperparameters.bptt_steps, (1,), generator=self.offsets))
+        rate, shares = self.learning_rate(), (1.0, self.hyperparameters.slice_weight)
+        for losses, events in _losses(self.network, train, self.hyperparameters, offset):
+            self._update(clip(gradient(losses, shares, self.parameters), MAX_GRADIENT_NORM), rate)
             yield events
 
     @torch.no_grad()
-    def _take(self, gradient: torch.Tensor, rate: float) -> None:
-        """A step of Adam, and the average a little towards the weights; further at first, so that it forgets where
-        they began."""
-        standing = self.standing
-        standing.updates += 1
-        self.adam.step(gradient, rate, standing.updates)
-        self.averaged.lerp_(self.weights, 1 - min(AVERAGED, (1 + standing.updates) / (10 + standing.updates)))
+    def _update(self, gradient: torch.Tensor, rate: float) -> None:
+        """Take a step of Adam and update the average, faster at first, so that it forgets the initial weights."""
+        progress = self.progress
+        progress.updates += 1
+        self.adam.step(gradient, rate, progress.updates)
+        self.averaged.lerp_(self.weights, 1 - min(AVERAGE_DECAY, (1 + progress.updates) / (10 + progress.updates)))
 
-    def _judge(self, score: float) -> None:
-        standing = self.standing
-        gained = self.kept is None or score < standing.best - SMALLEST_GAIN * abs(standing.best)
-        standing.stale = 0 if gained else standing.stale + 1
-        if self.kept is None or score < standing.best:
-            standing.best, self.kept = score, self.averaged.clone()
-        if standing.stale >= self.budget.patience:
-            self.weights.copy_(self.kept)
-            self.averaged.copy_(self.kept)
-            standing.cuts, standing.stale, standing.rate = standing.cuts + 1, 0, standing.rate / 3
+    def _judge(self, loss: float) -> None:
+        """Keep the best weights; after `patience` epochs without a gain go back to them and cut the learning rate."""
+        progress = self.progress
+        gained = self.best is None or loss < progress.best - MIN_GAIN * abs(progress.best)
+        progress.stale = 0 if gained else progress.stale + 1
+        if self.best is None or loss < progress.best:
+            progress.best, self.best = loss, self.averaged.clone()
+        if progress.stale >= self.budget.patience:
+            self.weights.copy_(self.best)
+            self.averaged.copy_(self.best)
+            progress.cuts, progress.stale, progress.rate = progress.cuts + 1, 0, progress.rate / 3
 
-    def entry(self) -> Entry:
-        """All that the next epoch depends on."""
+    def state(self) -> TrainingState:
+        """Return all that the next epoch depends on."""
         random = {"random.offsets": self.offsets.get_state(), "random.torch": torch.get_rng_state()}
-        return Entry(len(self.standing.history), asdict(self.standing), {**self._vectors(), **random})
+        return TrainingState(len(self.progress.history), asdict(self.progress), {**self._vectors(), **random})
 
-    def go_on(self, entry: Entry) -> None:
-        """Take back what `entry` gave. CheckpointError where it is not of such a network (then half changed)."""
+    def restore(self, state: TrainingState) -> None:
+        """Load what `state` returned. CheckpointError if it is of another network; the trainer is then half changed."""
         try:
-            self.standing = Standing(**entry.numbers)
-            self.standing.rate = float(self.standing.rate)
-            self.kept = torch.empty_like(self.weights)
+            self.progress = TrainingProgress(**state.numbers)
+            self.progress.rate = float(self.progress.rate)
+            self.best = torch.empty_like(self.weights)
             for name, vector in self._vectors().items():
-                if entry.tensors[name].shape != vector.shape:
-                    raise ValueError(f"{name} has the shape {tuple(entry.tensors[name].shape)}")
-                vector.copy_(entry.tensors[name])
-            self.offsets.set_state(entry.tensors["random.offsets"])
-            torch.set_rng_state(entry.tensors["random.torch"])
+                if state.tensors[name].shape != vector.shape:
+                    raise ValueError(f"{name} has the shape {tuple(state.tensors[name].shape)}")
+                vector.copy_(state.tensors[name])
+            self.offsets.set_state(state.tensors["random.offsets"])
+            torch.set_rng_state(state.tensors["random.torch"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(f"what was kept does not fit the network ({error})") from error
 
     def _vectors(self) -> dict[str, torch.Tensor]:
-        """All that training changes, each a vector with a number for every weight."""
-        vectors = {"weights.all": self.weights, "average.all": self.averaged, "best.all": self.kept}
+        """Return the vectors that a training changes, each with a number per weight."""
+        vectors = {"weights.all": self.weights, "average.all": self.averaged, "best.all": self.best}
         vectors |= {"adam.mean": self.adam.mean, "adam.square": self.adam.square}
         return {name: vector for name, vector in vectors.items() if vector is not None}
 
@@ -160,69 +161,69 @@ def fit(
     network: Network,
     train: Inputs,
     valid: Inputs,
-    recipe: Recipe,
+    hyperparameters: Hyperparameters,
     budget: Budget,
     seed: int,
     on_progress: OnProgress,
-    journal: Journal | None = None,
+    state_folder: StateFolder | None = None,
 ) -> list[dict[str, float]]:
-    """Leaves the network with the weights that did best on `valid`; returns one row per epoch.
+    """Leave the network with the weights that did best on `valid`; return one row per epoch.
 
-    With a journal every epoch is kept in it, and one that is there is gone on from: the end is the same, bit for bit.
+    With a state folder, each epoch is stored there, and a stored one is resumed: the end is the same, bit for bit.
     """
-    training = _begun(network, recipe, budget, seed, on_progress, journal)
-    while not training.standing.over(budget):
-        training.epoch(train, valid)
-        if journal:
-            journal.write(training.entry())
-        last = training.standing.history[-1]
+    trainer = Trainer(network, hyperparameters, budget, seed)
+    if state_folder:
+        trainer = _resume(trainer, state_folder, seed, on_progress)
+    while not trainer.progress.over(budget):
+        trainer.run_epoch(train, valid)
+        if state_folder:
+            state_folder.write(trainer.state())
+        last = trainer.progress.history[-1]
         on_progress(f"epoch {last['epoch']}: {last['valid_bits']:.3f} bits", last["epoch"], budget.max_epochs)
-    if training.kept is not None:
-        training.weights.copy_(training.kept)
-    return training.standing.history
+    if trainer.best is not None:
+        trainer.weights.copy_(trainer.best)
+    return trainer.progress.history
 
 
-def _begun(
-    network: Network, recipe: Recipe, budget: Budget, seed: int, on_progress: OnProgress, journal: Journal | None
-) -> Training:
-    """A training as the journal has it, or one from the start where that has none or one that does not fit."""
-    training, found = Training(network, recipe, budget, seed), journal.read() if journal else None
-    if not (journal and found):
-        return training
-    weights, random = copy.deepcopy(network.state_dict()), torch.get_rng_state()
+def _resume(trainer: Trainer, state_folder: StateFolder, seed: int, on_progress: OnProgress) -> Trainer:
+    """Return the trainer with the stored state, or a new one if there is no state or it is of another network."""
+    state = state_folder.read()
+    if not state:
+        return trainer
+    weights, random = copy.deepcopy(trainer.network.state_dict()), torch.get_rng_state()
     try:
-        training.go_on(found)
+        trainer.restore(state)
     except CheckpointError as error:
-        journal.put_aside(str(error))
-        network.load_state_dict(weights)
+        state_folder.put_aside(str(error))
+        trainer.network.load_state_dict(weights)
         torch.set_rng_state(random)
-        return Training(network, recipe, budget, seed)
-    on_progress(f"going on after epoch {found.epoch}", found.epoch, budget.max_epochs)
-    return training
+        return Trainer(trainer.network, trainer.hyperparameters, trainer.budget, seed)
+    on_progress(f"resuming after epoch {state.epoch}", state.epoch, trainer.budget.max_epochs)
+    return trainer
 
 
 def _losses(
-    network: Network, train: Inputs, recipe: Recipe, offset: int
+    network: Network, train: Inputs, hyperparameters: Hyperparameters, offset: int
 ) -> Iterator[tuple[tuple[torch.Tensor, torch.Tensor], int]]:
-    """Chunk by chunk: nats of marks and of log dt, and of how many events."""
+    """Yield, chunk by chunk, the mean nats of marks and of log dt, and the number of events."""
     network.train()
-    laid = lay(train, recipe.lanes, offset)
+    batch = fold_into_batch(train, hyperparameters.batch_size, offset)
     state: object = None
-    for begin in range(0, laid.mark.shape[1], recipe.steps):
-        part = chunk(laid, begin, recipe.steps)
+    for begin in range(0, batch.mark.shape[1], hyperparameters.bptt_steps):
+        part = chunk(batch, begin, hyperparameters.bptt_steps)
         memory, state = network.run(part, state)
         state = detach(state)
         yield network.losses(memory, part), part.mark.numel()
 
 
 @torch.no_grad()
-def measure(network: Network, inputs: Inputs, recipe: Recipe) -> tuple[float, float]:
-    """Mean nats of marks and of standardised log dt over all lanes, the state carried through each lane."""
+def measure(network: Network, inputs: Inputs, hyperparameters: Hyperparameters) -> tuple[float, float]:
+    """Return the mean nats of marks and of standardised log dt; the state is carried along each row of the batch."""
     network.eval()
-    laid = lay(inputs, min(4, recipe.lanes), 0)
-    total, state, steps = torch.zeros(2, dtype=torch.float64), None, laid.mark.shape[1]
-    for begin in range(0, steps, MEASURED):
-        part = chunk(laid, begin, MEASURED)
+    batch = fold_into_batch(inputs, min(4, hyperparameters.batch_size), 0)
+    total, state, steps = torch.zeros(2, dtype=torch.float64), None, batch.mark.shape[1]
+    for begin in range(0, steps, VALIDATION_STEPS):
+        part = chunk(batch, begin, VALIDATION_STEPS)
         memory, state = network.run(part, state)
         total += torch.stack(network.losses(memory, part)).double() * part.mark.shape[1]
     mark_nats, slice_nats = (total / steps).tolist()

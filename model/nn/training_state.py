@@ -1,7 +1,7 @@
-"""The last whole epoch of a training on disk, so that one that was killed goes on where it stood. Never a pickle.
+"""The state of a training on disk after each epoch, so that a training that was killed can resume. Never a pickle.
 
-`progress.json` names the tensor file that belongs to it and its hash, and is replaced last: whenever the writing is
-cut short, the epoch before is still whole.
+`progress.json` names the tensor file that belongs to it and its hash, and is replaced last: if writing is interrupted,
+the previous epoch is still complete.
 """
 
 from __future__ import annotations
@@ -20,84 +20,85 @@ import torch
 
 from model.files import WEIGHT_ERRORS, write_atomic
 
-SCHEMA = 3  # raised when trainings come to keep something else
+SCHEMA = 3  # raise it when a state holds other things, or the same state leads to another end
 FOLDER, PROGRESS = "training", "progress.json"
 
 
 @dataclass(frozen=True)
-class Entry:
-    """Where a training stands: numbers fit for JSON, and tensors by name."""
+class TrainingState:
+    """The state of a training after `epoch`: numbers that JSON can hold, and tensors by name."""
 
     epoch: int
     numbers: Mapping[str, Any]
     tensors: Mapping[str, torch.Tensor]
 
 
-class Journal:
-    """`job` says whose training it is, fit for JSON; what was kept of another one is never gone on with.
+class StateFolder:
+    """The folder with the state of one training; `job`, which JSON must be able to hold, identifies that training.
 
-    `went_on_after` is the epoch that `read` gave, `seconds_before` what it had taken to get there, and `set_aside` the
-    reason why `read` gave none though there was one.
+    `resumed_after` is the epoch that `read` returned, `seconds_before` the training time up to it, and `set_aside` the
+    reason why `read` returned none although there was one.
     """
 
     def __init__(self, model_folder: Path, job: Mapping[str, Any]) -> None:
         self.folder = Path(model_folder) / FOLDER
         self.job = json.loads(json.dumps({"torch": torch.__version__, "version": _version(), **job}, default=str))
-        self.went_on_after: int | None = None
+        self.resumed_after: int | None = None
         self.seconds_before = 0.0
         self.set_aside: str | None = None
 
-    def read(self) -> Entry | None:
-        """The last epoch of this very job; what is there of another job, or damaged, is renamed, and None is given."""
+    def read(self) -> TrainingState | None:
+        """Return the last state of this job, if any. A damaged state, or that of another job, is set aside."""
         if not (self.folder / PROGRESS).exists():
             return None
         try:
-            found = self._read()
-            if isinstance(found, Entry):
-                self.went_on_after, self.seconds_before = found.epoch, float(found.numbers.get("seconds", 0))
+            state = self._read()
+            if isinstance(state, TrainingState):
+                self.resumed_after, self.seconds_before = state.epoch, float(state.numbers.get("seconds", 0))
         except (*WEIGHT_ERRORS, OSError) as error:
-            found = f"what was kept is damaged ({error})"
-        if isinstance(found, Entry):
-            return found
-        self.put_aside(found)
+            state = f"what was kept is damaged ({error})"
+        if isinstance(state, TrainingState):
+            return state
+        self.put_aside(state)
         return None
 
     def put_aside(self, reason: str) -> None:
-        """Make room for a training from the start; what was kept can be looked at until that is over."""
-        place = self._aside()
-        shutil.rmtree(place, ignore_errors=True)
-        self.folder.rename(place)
-        self.went_on_after, self.seconds_before, self.set_aside = None, 0.0, f"{self.folder}: {reason}"
+        """Rename the folder, so that training can start over; `clear` removes both."""
+        aside = self._aside()
+        shutil.rmtree(aside, ignore_errors=True)
+        self.folder.rename(aside)
+        self.resumed_after, self.seconds_before, self.set_aside = None, 0.0, f"{self.folder}: {reason}"
 
-    def write(self, entry: Entry) -> None:
-        """Keep this epoch, and then drop the one before."""
+    def write(self, state: TrainingState) -> None:
+        """Write this state, then delete the previous one."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        name = f"epoch-{entry.epoch:05}.safetensors"
-        content = safetensors.torch.save({key: tensor.contiguous() for key, tensor in entry.tensors.items()})
+        name = f"epoch-{state.epoch:05}.safetensors"
+        content = safetensors.torch.save({key: tensor.contiguous() for key, tensor in state.tensors.items()})
         write_atomic(self.folder / name, content)
-        told = {"schema": SCHEMA, "job": self.job, "epoch": entry.epoch, "numbers": dict(entry.numbers)}
-        told |= {"tensors": name, "sha256": hashlib.sha256(content).hexdigest()}
-        write_atomic(self.folder / PROGRESS, json.dumps(told, indent=1).encode())
+        progress = {"schema": SCHEMA, "job": self.job, "epoch": state.epoch, "numbers": dict(state.numbers)}
+        progress |= {"tensors": name, "sha256": hashlib.sha256(content).hexdigest()}
+        write_atomic(self.folder / PROGRESS, json.dumps(progress, indent=1).encode())
         for old in self.folder.glob("epoch-*"):
             if old.name != name:
                 old.unlink()
 
     def clear(self) -> None:
-        """The training is over, and what it led to is stored; nothing of its folder is needed or looked at any more."""
+        """Remove every state: the training is over and its result is stored."""
         for folder in (self.folder, self._aside()):
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _read(self) -> Entry | str:
-        told = json.loads((self.folder / PROGRESS).read_bytes())
-        if told["schema"] != SCHEMA:
-            return f"it is of schema {told['schema']}, this version writes {SCHEMA}"
-        other = sorted(key for key in {*told["job"], *self.job} if told["job"].get(key) != self.job.get(key))
+    def _read(self) -> TrainingState | str:
+        """Return the state, or the reason why it cannot be used."""
+        progress = json.loads((self.folder / PROGRESS).read_bytes())
+        if progress["schema"] != SCHEMA:
+            return f"it is of schema {progress['schema']}, this version writes {SCHEMA}"
+        other = sorted(key for key in {*progress["job"], *self.job} if progress["job"].get(key) != self.job.get(key))
         if other:
             return f"it is of another job, whose {', '.join(other)} differ"
-        content = (self.folder / told["tensors"]).read_bytes()
-        if hashlib.sha256(content).hexdigest() != told["sha256"]:
-            return f"{told['tensors']} is not the file that was written"
-        return Entry(int(told["epoch"]), dict(told["numbers"]), safetensors.torch.load(content))
+        content = (self.folder / progress["tensors"]).read_bytes()
+        if hashlib.sha256(content).hexdigest() != progress["sha256"]:
+            return f"{progress['tensors']} is not the file that was written"
+        return TrainingState(int(progress["epoch"]), dict(progress["numbers"]), safetensors.torch.load(content))
 
     def _aside(self) -> Path:
         return self.folder.with_name(f"{FOLDER}.set-aside")
@@ -105,13 +106,13 @@ class Journal:
 
 @runtime_checkable
 class Resumable(Protocol):
-    """A predictor whose `fit` writes each epoch to a journal, if there is one, and resumes from it."""
+    """A predictor whose `fit` writes its state to this folder after each epoch, and resumes from it."""
 
-    journal: Journal | None
+    state_folder: StateFolder | None
 
 
 def _version() -> str:
-    """That of this package; a training is a matter of its code too."""
+    """Return the version of this package: a training depends on its code too."""
     try:
         return importlib.metadata.version("harness")
     except importlib.metadata.PackageNotFoundError:

@@ -1,12 +1,12 @@
 """The network of the KernelOracle paper as a predictor: trained by `model.nn.kernel_oracle`, scored like any other.
 
-Squared error on one column per task is least at the task's probability (Brier, Monthly Weather Review 78, 1950), so
-that the columns, kept above a floor and made to add up to one, are a forecast. The floor is chosen on validation. The
-network foresees the time as one number; slice lengths are scored by the histograms of the predictors that count.
+With one column per task, the squared error is least where each column is the probability of its task (Brier, Monthly
+Weather Review 78, 1950). So the outputs, raised to a floor and scaled to add up to one, are the predicted distribution.
+The floor is chosen on validation. The network predicts the time as one number; slice lengths are scored by histograms,
+as for the predictors that count.
 
-A scrambled layout has no next row: what the network is trained to continue are cells of rows far apart, so there is no
-top-1 on what it was trained for. What can be asked is what it says when it is shown events in order, and that is what
-is scored here under every set of choices.
+With a scrambled layout the network is trained to continue cells of rows far apart, which has no top-1. The scores here
+are always those of its predictions for events in order.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from model.settings import Range
 
 WARM_UP = 512  # events read before a segment, to bring the memory up to date
 FLOORS = (1e-4, 1e-3, 1e-2, 1e-1)
-LAGS = 2  # marks that the slice histograms look back at
+LAGS = 2  # previous marks that the slice histograms depend on
 
 
 class Paper:
-    """Every setting left out is as the subclass's `recipe` has it; `max_events` bounds what is learned from.
+    """A setting that is left out has the value of the subclass's `recipe`; `max_events` bounds the training events.
 
-    Training takes 20 passes over it a step, in double precision: minutes for tens of thousands of events.
+    Each step takes 20 passes over them in double precision: training takes minutes for tens of thousands of events.
     """
 
     inputs = "slices"
-    seeded = True  # the recipe has one seed, which is 0 here
+    seeded = True  # the paper's code has one seed, which is 0 here
     recipe = kernel_oracle.CORRECTED
     cells: kernel_oracle.Cells
     layout: kernel_oracle.Layout
@@ -55,27 +55,22 @@ class Paper:
         max_events: Annotated[int | None, Range(1)] = None,
         seed: Annotated[int, Range(0)] = 0,
     ) -> None:
-        asked: dict[str, Any] = {
-            "scrambled": scrambled,
-            "overlapping": overlapping,
-            "scaling": scaling,
-            "outlier": outlier,
-        }
-        asked |= {"steps": steps, "sequences": sequences}
-        given = {name: value for name, value in asked.items() if value is not None}
-        self.choices = kernel_oracle.Choices(**{**asdict(self.recipe), **given})
+        settings: dict[str, Any] = {"scrambled": scrambled, "overlapping": overlapping, "scaling": scaling}
+        settings |= {"outlier": outlier, "steps": steps, "sequences": sequences}
+        chosen = {name: value for name, value in settings.items() if value is not None}
+        self.choices = kernel_oracle.Choices(**{**asdict(self.recipe), **chosen})
         self.max_events, self.seed, self.floor = max_events, seed, FLOORS[0]
 
     def settings(self) -> dict[str, object]:
-        """The constructor's arguments."""
+        """Return the constructor's arguments."""
         return {**asdict(self.choices), "max_events": self.max_events, "seed": self.seed}
 
     def fit(
         self, train: Sequence[Segment], valid: Sequence[Segment], marks: int, on_progress: OnProgress
     ) -> list[dict[str, float]]:
-        """Train on the train part, where the recipe also takes its own test from; a row of the curve per step."""
+        """Train on the train part, which also holds the paper's own test; return a row of the curve per step."""
         mark, slice_ns = column_of(train, "mark")[: self.max_events], column_of(train, "slice_ns")[: self.max_events]
-        self.layout = kernel_oracle.Layout.of(mark, slice_ns, self.choices)
+        self.layout = kernel_oracle.Layout.measure(mark, slice_ns, self.choices)
         self.cells, curve = kernel_oracle.train(mark, slice_ns, self.choices, on_progress, self.seed)
         self.slices = SliceHistograms(marks, LAGS)
         self.slices.fit(train)
@@ -85,25 +80,25 @@ class Paper:
         return curve.history()
 
     def predict(self, segment: Segment) -> Prediction:
-        """One pass over the segment, the memory warmed up on up to WARM_UP events before it."""
-        raw, _ = self._foresee(segment)
-        return Prediction(np.log(self._probabilities(raw, self.floor)), self.slices.predict(segment))
+        """Predict in one pass over the segment, after up to WARM_UP events before it have filled the memory."""
+        rows, _ = self._predict_rows(segment)
+        return Prediction(np.log(self._probabilities(rows, self.floor)), self.slices.predict(segment))
 
     def session(self, segment: Segment) -> PaperSession:
-        """Walk on from before the segment's first event."""
+        """Open a session in front of the segment's first event."""
         first = Segment(segment.stream, segment.start, segment.start + 1)
-        raw, memory = self._foresee(first)
-        return PaperSession(self, raw[0], memory, past_marks([first], LAGS, self.slices.absent)[0].tolist())
+        rows, memory = self._predict_rows(first)
+        return PaperSession(self, rows[0], memory, past_marks([first], LAGS, self.slices.absent)[0].tolist())
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Weights, columns and scales, the floor, and the histograms."""
+        """Return the weights, columns and scales, the floor, and the histograms."""
         weights = {f"cells.{name}": weight.numpy() for name, weight in self.cells.state_dict().items()}
         scale = np.array([self.layout.offset_ns, self.layout.spread_ns, self.floor])
         shape = {"marks": np.array([self.slices.absent]), "columns": self.layout.names, "scale": scale}
         return {**shape, **weights, **self.slices.arrays()}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Take back what `arrays` gave."""
+        """Load what `arrays` returned."""
         offset_ns, spread_ns, self.floor = (float(value) for value in arrays["scale"])
         self.layout = kernel_oracle.Layout(np.array(arrays["columns"]), offset_ns, spread_ns)
         self.slices = SliceHistograms(int(arrays["marks"][0]), LAGS)
@@ -113,66 +108,66 @@ class Paper:
         self.cells.load_state_dict({name: torch.from_numpy(np.array(weight)) for name, weight in weights.items()})
 
     @torch.no_grad()
-    def _foresee(self, segment: Segment) -> tuple[np.ndarray, kernel_oracle.Memory]:
-        """(n, columns) raw rows foreseen for the segment's events, and the memory before the last of them is seen."""
+    def _predict_rows(self, segment: Segment) -> tuple[np.ndarray, kernel_oracle.Memory]:
+        """Return the predicted rows (n, columns) of the segment's events, and the memory in front of the last."""
         stream, start = segment.stream, max(0, segment.start - WARM_UP)
-        seen = slice(max(0, start - 1), segment.stop - 1)
-        given = self.layout.rows(stream.mark[seen], np.maximum(stream.slice_ns[seen], 1))
-        if start == 0:  # nothing lies before a stream's first event: an empty row stands for it
-            given = np.concatenate([np.zeros((1, given.shape[1])), given])
-        told, memory = self.cells.run(torch.from_numpy(given)[None])
-        return told[0, segment.start - start :].numpy(), memory
+        past = slice(max(0, start - 1), segment.stop - 1)
+        rows = self.layout.rows(stream.mark[past], np.maximum(stream.slice_ns[past], 1))
+        if start == 0:  # an empty row stands in front of a stream's first event
+            rows = np.concatenate([np.zeros((1, rows.shape[1])), rows])
+        predicted, memory = self.cells.run(torch.from_numpy(rows)[None])
+        return predicted[0, segment.start - start :].numpy(), memory
 
-    def _probabilities(self, raw: np.ndarray, floor: float) -> np.ndarray:
-        """(n, marks) from raw rows; a mark without a column gets the floor."""
-        found = np.full((len(raw), self.slices.absent), floor)
-        found[:, self.layout.names] = np.maximum(raw[:, 1:], floor)
-        return found / found.sum(axis=1, keepdims=True)
+    def _probabilities(self, rows: np.ndarray, floor: float) -> np.ndarray:
+        """Return the probabilities (n, marks) from predicted rows; a mark without a column gets the floor."""
+        raised = np.full((len(rows), self.slices.absent), floor)
+        raised[:, self.layout.names] = np.maximum(rows[:, 1:], floor)
+        return raised / raised.sum(axis=1, keepdims=True)
 
     def _best_floor(self, valid: Sequence[Segment]) -> float:
-        raw, mark = np.concatenate([self._foresee(segment)[0] for segment in valid]), column_of(valid, "mark")
+        rows, mark = np.concatenate([self._predict_rows(segment)[0] for segment in valid]), column_of(valid, "mark")
 
         def bits(floor: float) -> float:
-            return float(-np.log2(self._probabilities(raw, floor)[np.arange(len(mark)), mark]).mean())
+            return float(-np.log2(self._probabilities(rows, floor)[np.arange(len(mark)), mark]).mean())
 
         return min(FLOORS, key=bits)
 
 
 class PaperAsCoded(Paper):
-    """As the published code has it."""
+    """With the choices of the published code."""
 
     recipe = kernel_oracle.AS_CODED
 
 
 class PaperAsWritten(Paper):
-    """As the text has it, where it differs from the code."""
+    """With the choices of the text, where it differs from the code."""
 
     recipe = kernel_oracle.AS_WRITTEN
 
 
 class PaperCorrected(Paper):
-    """Events in order, tested on what was not trained on, the outlier kept."""
+    """With events in order, a test on events that were not trained on, and the outlier."""
 
     recipe = kernel_oracle.CORRECTED
 
 
 class PaperSession:
-    """The memory of one stream, and the row foreseen for its next event."""
+    """The network's memory of one stream, and the predicted row of its next event."""
 
-    def __init__(self, network: Paper, raw: np.ndarray, memory: kernel_oracle.Memory, past: list[int]) -> None:
-        self.network, self.raw, self.memory, self.past = network, raw, memory, past
+    def __init__(self, paper: Paper, row: np.ndarray, memory: kernel_oracle.Memory, past: list[int]) -> None:
+        self.paper, self.row, self.memory, self.past = paper, row, memory, past
 
     def marks(self) -> np.ndarray:
-        """(marks,) probabilities of the next mark."""
-        return self.network._probabilities(self.raw[None], self.network.floor)[0]
+        """Return the probabilities (marks,) of the next mark."""
+        return self.paper._probabilities(self.row[None], self.paper.floor)[0]
 
     def slice_of(self, mark: int) -> Histogram:
-        """The density of the next slice, should `mark` be picked."""
-        return self.network.slices.after_marks(mark, self.past)
+        """Return the density of the next slice if `mark` is picked."""
+        return self.paper.slices.after_marks(mark, self.past)
 
     @torch.no_grad()
     def push(self, mark: int, slice_us: float, end_state: int) -> None:
-        """Take one step with what happened."""
-        row = self.network.layout.rows(np.array([mark]), np.array([slice_us * 1e3]))
-        told, self.memory = self.network.cells.run(torch.from_numpy(row)[None], self.memory)
-        self.raw, self.past = told[0, 0].numpy(), [mark, *self.past[: LAGS - 1]]
+        """Advance the memory by one event."""
+        row = self.paper.layout.rows(np.array([mark]), np.array([slice_us * 1e3]))
+        predicted, self.memory = self.paper.cells.run(torch.from_numpy(row)[None], self.memory)
+        self.row, self.past = predicted[0, 0].numpy(), [mark, *self.past[: LAGS - 1]]

@@ -28,7 +28,7 @@ from model.data.marks import role
 from model.data.slice_columns import NameTimeline, read
 from model.data.streams import Segment, Stream
 from model.errors import StreamError
-from model.nn.batches import NAMES, Scale, inputs_of, joined
+from model.nn.batches import FIELDS, Scale, concatenate, to_inputs
 from model.predictor import unwatched
 from model.predictors import create
 
@@ -119,10 +119,10 @@ def test_a_network_trained_on_a_recording_read_in_chunks_has_the_same_bits() -> 
 
 def test_streams_laid_out_in_parts_are_the_same() -> None:
     dataset = streams.load([RECORDING])
-    scale, segments = Scale.of(dataset.train), [*dataset.train, *dataset.test]
-    whole, pieces = (joined(segments, scale, 99, rows=rows) for rows in (10**6, 97))
-    first = inputs_of(segments[0], scale, 99)
-    for name in NAMES:
+    scale, segments = Scale.measure(dataset.train), [*dataset.train, *dataset.test]
+    whole, pieces = (concatenate(segments, scale, 99, rows=rows) for rows in (10**6, 97))
+    first = to_inputs(segments[0], scale, 99)
+    for name in FIELDS:
         assert getattr(whole, name).equal(getattr(pieces, name))
         assert getattr(whole, name)[:, : len(segments[0])].equal(getattr(first, name))
 

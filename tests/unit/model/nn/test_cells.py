@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from model.nn import cells
-from model.nn.cells import AT_ONCE, Attention, AttentionLayer
+from model.nn.cells import PIECE, Attention, AttentionLayer
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def attention() -> Attention:
 def test_attention_over_a_long_stream_takes_no_more_memory_than_over_a_piece_of_it(
     attention: Attention, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given, compared = torch.randn(2, 4 * AT_ONCE + 7, 5), []
+    given, compared = torch.randn(2, 4 * PIECE + 7, 5), []
     mask = AttentionLayer._mask
 
     def watched(layer: AttentionLayer, steps: int) -> torch.Tensor:
@@ -29,8 +29,8 @@ def test_attention_over_a_long_stream_takes_no_more_memory_than_over_a_piece_of_
 
     monkeypatch.setattr(AttentionLayer, "_mask", watched)
     told, state = attention(given)
-    assert max(compared) <= AT_ONCE + attention.reach
-    monkeypatch.setattr(cells, "AT_ONCE", given.shape[1])
+    assert max(compared) <= PIECE + attention.reach
+    monkeypatch.setattr(cells, "PIECE", given.shape[1])
     whole, end = attention(given)
     assert max(compared) == given.shape[1]
     torch.testing.assert_close(told, whole, atol=1e-5, rtol=1e-5)

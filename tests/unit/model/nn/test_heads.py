@@ -33,7 +33,11 @@ def inputs() -> Inputs:
 
 
 def plain_entered(network: Network, inputs: Inputs) -> torch.Tensor:
-    parts = [network.mark_in(inputs.previous), network.state_in(inputs.previous_state), inputs.previous_log[..., None]]
+    parts = [
+        network.mark_in(inputs.previous_mark),
+        network.state_in(inputs.previous_state),
+        inputs.previous_log[..., None],
+    ]
     return torch.cat(parts, dim=-1)
 
 
@@ -65,7 +69,7 @@ def test_a_network_over_marks_alone_has_the_same_losses(inputs: Inputs) -> None:
     torch.manual_seed(0)
     network = Network(MARKS, torch.nn.LSTM, HIDDEN, 1, slices=False).double()
     memory, _ = network.run(inputs)
-    torch.testing.assert_close(memory, network.cell(network.mark_in(inputs.previous))[0])
+    torch.testing.assert_close(memory, network.cell(network.mark_in(inputs.previous_mark))[0])
     torch.testing.assert_close(network.losses(memory, inputs), plain_losses(network, memory, inputs))
 
 

@@ -16,7 +16,7 @@ from command_line import LIMIT_S
 from model import jobs
 from model.data import synthetic
 from model.jobs import Job
-from model.nn.training_state import Entry, Journal
+from model.nn.training_state import StateFolder, TrainingState
 
 SPLIT = (0.7, 0.15, 0.15)
 PARAMS = {"hidden": 8, "max_epochs": 9, "patience": 1, "learning_rate": 0.15}  # the rate is cut on the way
@@ -165,12 +165,12 @@ def fresh(recording: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
 def test_tensors_that_do_not_fit_the_network_cost_the_training_that_was_kept_and_no_more(
     part: str, how: str, begun: Job, fresh: bytes
 ) -> None:
-    kept = Journal(begun.out_dir, json.loads((begun.out_dir / "training" / "progress.json").read_text())["job"])
+    kept = StateFolder(begun.out_dir, json.loads((begun.out_dir / "training" / "progress.json").read_text())["job"])
     entry = kept.read()
     assert entry is not None
     odd = {name: tensor[:1] for name, tensor in entry.tensors.items() if name.startswith(part) and tensor.ndim}
     tensors = {**without(dict(entry.tensors), part), **(odd if how != "missing" else {})}
-    kept.write(Entry(entry.epoch, entry.numbers, tensors))
+    kept.write(TrainingState(entry.epoch, entry.numbers, tensors))
     told = jobs.run(begun)
     assert "does not fit the network" in told["training_set_aside"]
     assert (told["went_on_after_epoch"], begun.out_dir.name in told["training_set_aside"]) == (None, True)
@@ -178,26 +178,26 @@ def test_tensors_that_do_not_fit_the_network_cost_the_training_that_was_kept_and
 
 
 def test_a_training_of_another_version_is_not_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Journal(tmp_path, {}).write(Entry(1, {}, {"a": torch.ones(3)}))
+    StateFolder(tmp_path, {}).write(TrainingState(1, {}, {"a": torch.ones(3)}))
     monkeypatch.setattr("importlib.metadata.version", lambda name: "99.0")
-    later = Journal(tmp_path, {})
+    later = StateFolder(tmp_path, {})
     assert later.read() is None
     assert "whose version differ" in str(later.set_aside)
 
 
 def test_the_epoch_before_stays_whole_until_the_next_one_is(tmp_path: Path) -> None:
-    journal = Journal(tmp_path, {"seed": 1})
-    journal.write(Entry(1, {"best": 0.5}, {"a": torch.ones(3)}))
+    folder = StateFolder(tmp_path, {"seed": 1})
+    folder.write(TrainingState(1, {"best": 0.5}, {"a": torch.ones(3)}))
     (tmp_path / "training" / "epoch-00002.safetensors").write_bytes(b"cut sho")  # killed before the numbers followed
-    found = Journal(tmp_path, {"seed": 1}).read()
+    found = StateFolder(tmp_path, {"seed": 1}).read()
     assert found is not None
     assert (found.epoch, found.numbers, found.tensors["a"].tolist()) == (1, {"best": 0.5}, [1, 1, 1])
 
 
 def test_only_the_last_epoch_takes_room(tmp_path: Path) -> None:
-    journal = Journal(tmp_path, {})
+    folder = StateFolder(tmp_path, {})
     for epoch in (1, 2, 3):
-        journal.write(Entry(epoch, {}, {"a": torch.ones(3)}))
+        folder.write(TrainingState(epoch, {}, {"a": torch.ones(3)}))
     assert sorted(path.name for path in (tmp_path / "training").iterdir()) == [
         "epoch-00003.safetensors",
         "progress.json",

@@ -8,9 +8,9 @@ import torch
 
 from model.data import streams, synthetic
 from model.data.streams import Segment
-from model.nn.batches import Scale, inputs_of
+from model.nn.batches import Scale, to_inputs
 from model.nn.network import Inputs
-from model.nn.point_processes import KNOTS, ContinuousLstm, ExponentialIntensity, quadrature
+from model.nn.point_processes import GRID, ContinuousLstm, ExponentialIntensity, quadrature
 from model.predictor import unwatched
 from model.predictors import create
 from model.scoring import scores
@@ -21,13 +21,13 @@ KINDS = (ExponentialIntensity, ContinuousLstm)
 @pytest.fixture
 def inputs(dataset: streams.Dataset) -> Inputs:
     stream = dataset.train[0].stream
-    return inputs_of(Segment(stream, 0, 200), Scale.of(dataset.train), len(dataset.vocabulary))
+    return to_inputs(Segment(stream, 0, 200), Scale.measure(dataset.train), len(dataset.vocabulary))
 
 
 def network(kind: type[torch.nn.Module], dataset: streams.Dataset) -> torch.nn.Module:
     """With weights far enough from zero that intensities really change in time."""
     torch.manual_seed(0)
-    made = kind(len(dataset.vocabulary), 8, Scale.of(dataset.train).deviation, longest=1e4).eval()
+    made = kind(len(dataset.vocabulary), 8, Scale.measure(dataset.train).deviation, longest=1e4).eval()
     with torch.no_grad():
         for weight in made.parameters():
             weight.add_(0.5 * torch.randn_like(weight))
@@ -52,7 +52,7 @@ def test_a_stream_cut_in_pieces_is_seen_as_a_whole(
 def test_what_is_trained_for_is_what_is_scored(
     kind: type[torch.nn.Module], tolerance: float, dataset: streams.Dataset, inputs: Inputs
 ) -> None:
-    made, scale = network(kind, dataset), Scale.of(dataset.train)
+    made, scale = network(kind, dataset), Scale.measure(dataset.train)
     with torch.no_grad():
         memory, _ = made.run(inputs)
         mark_nats, slice_nats = made.losses(memory, inputs)
@@ -86,9 +86,9 @@ def test_the_quadrature_holds_from_nothing_to_a_million_slices() -> None:
 
 
 def test_the_times_at_which_intensities_are_taken_reach_beyond_every_slice() -> None:
-    assert KNOTS[0] == 0
-    assert (np.diff(KNOTS) > 0).all()
-    assert KNOTS[-1] == 1e6
+    assert GRID[0] == 0
+    assert (np.diff(GRID) > 0).all()
+    assert GRID[-1] == 1e6
 
 
 @pytest.mark.parametrize(("kind", "bits", "nats"), [("rmtpp", 0.1, 0.7), ("nhp", 0.25, 0.2)])
