@@ -28,7 +28,7 @@ from model import jobs
 from model.data.find_recordings import recordings
 from model.errors import PredictionError
 from model.predictors import REPRODUCTIONS, find
-from model.scoring.bootstrap import over_seeds
+from model.scoring.bootstrap import seed_interval
 from model.scoring.metrics import INTERVALS
 from model.scoring.seeds import summarise
 
@@ -133,7 +133,7 @@ def losses(reproduced: Mapping[str, list[Rows]]) -> Iterator[str]:
 
 def spread(values: np.ndarray) -> str:
     """The mean over seeds, and half its 95 % interval where there are several."""
-    ends = over_seeds(values.tolist())
+    ends = seed_interval(values.tolist())
     return f"{values.mean():.4f}" + (f" ± {(ends[1] - ends[0]) / 2:.4f}" if ends else "")
 
 

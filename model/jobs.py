@@ -20,8 +20,8 @@ from model.data import parquet, streams
 from model.files import write_atomic
 from model.predictor import OnProgress, Predictor, unwatched
 from model.predictors import create, find
-from model.scoring import caveats, online, outcomes, rollout, scores
-from model.scoring.scores import Outcomes
+from model.scoring import caveats, outcomes, rollout, scores
+from model.scoring.outcomes import Outcomes
 
 if TYPE_CHECKING:
     from model.nn.training_state import StateFolder
@@ -91,11 +91,11 @@ def run(job: Job, on_progress: OnProgress = unwatched) -> dict[str, Any]:
     history = predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), on_progress)
     fit_seconds = time.monotonic() - began
     on_progress("scoring", 0, None)
-    found = scores.outcomes(predictor, dataset.test)
-    result = {**_head(job, predictor, dataset, digest), **scores.scores(found)}
-    result["online"] = online.scores(predictor, dataset.test)
-    result["by_trial"] = scores.by_recording(found, dataset.test)
-    result["valid"] = scores.selection(predictor, dataset.valid)
+    found = outcomes.evaluate(predictor, dataset.test)
+    result = {**_head(job, predictor, dataset, digest), **scores.score_outcomes(found)}
+    result["online"] = scores.score_online(predictor, dataset.test)
+    result["by_trial"] = scores.score_recordings(found, dataset.test)
+    result["valid"] = scores.score_for_selection(predictor, dataset.valid)
     result |= {"fit_seconds": fit_seconds, "rollout": _rollout(predictor, dataset, job.seed)}
     if state_folder:
         result["fit_seconds"] += state_folder.seconds_before
@@ -140,7 +140,7 @@ def _head(job: Job, predictor: Predictor, dataset: streams.Dataset, digest: str)
         "predictor": job.predictor,
         "regime": predictor.inputs,
         "mark": job.mark,
-        "caveat": caveats.of(predictor.inputs, [*job.tables, *job.test_tables]),
+        "caveat": caveats.find_caveat(predictor.inputs, [*job.tables, *job.test_tables]),
         "seed": job.seed,
         "trials": list(dataset.recordings),
         "marks": len(dataset.vocabulary),
@@ -151,8 +151,8 @@ def _head(job: Job, predictor: Predictor, dataset: streams.Dataset, digest: str)
 
 def _rollout(predictor: Predictor, dataset: streams.Dataset, seed: int) -> dict[str, object] | None:
     test = dataset.test[0]
-    made = rollout.roll(predictor, dataset.train, test, rollout.STEPS, seed)
-    return None if made is None else rollout.compare(made, test, dataset.vocabulary.names)
+    made = rollout.sample_rollout(predictor, dataset.train, test, rollout.STEPS, seed)
+    return None if made is None else rollout.compare_rollout(made, test, dataset.vocabulary.names)
 
 
 def _write(
@@ -165,7 +165,7 @@ def _write(
     (out / SCORES).unlink(missing_ok=True)
     checkpoint.save(out, Checkpoint(predictor, job.predictor, dataset.vocabulary, job.mark, about))
     write_atomic(out / HISTORY, _parquet(pa.Table.from_pylist(history or [{"step": 0.0}])))
-    write_atomic(out / OUTCOMES, _parquet(outcomes.table_of(found)))
+    write_atomic(out / OUTCOMES, _parquet(outcomes.to_table(found)))
     write_atomic(out / SCORES, json.dumps(result, indent=1).encode())
 
 

@@ -14,9 +14,9 @@ from model.checkpoint import Checkpoint
 from model.data import streams as streams_module
 from model.data.streams import Segment
 from model.errors import SettingError
-from model.scoring import caveats, online
-from model.scoring import scores as scores_module
-from model.scoring.outcomes import Outcomes
+from model.scoring import caveats
+from model.scoring.outcomes import Outcomes, evaluate
+from model.scoring.scores import score_online, score_outcomes, score_recordings
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,13 @@ def score(model_folder: Path, recordings: Sequence[Path], share: float = 1.0) ->
         raise SettingError(f"share {share}: expected more than 0 and at most 1")
     stored = checkpoint.load(model_folder)
     segments = _last(_segments(stored, recordings), share)
-    outcomes = scores_module.outcomes(stored.predictor, segments)
+    outcomes = evaluate(stored.predictor, segments)
     return {
         **_head(stored, recordings),
         "also_learned_from": _learned(stored, recordings, share),
-        **scores_module.scores(outcomes),
-        "online": online.scores(stored.predictor, segments),
-        "by_trial": scores_module.by_recording(outcomes, segments),
+        **score_outcomes(outcomes),
+        "online": score_online(stored.predictor, segments),
+        "by_trial": score_recordings(outcomes, segments),
     }, outcomes
 
 
@@ -66,7 +66,7 @@ def _head(stored: Checkpoint, recordings: Sequence[Path]) -> dict[str, Any]:
         "settings": settings,
         "regime": inputs,
         "mark": stored.mark,
-        "caveat": caveats.of(inputs, recordings),
+        "caveat": caveats.find_caveat(inputs, recordings),
         "seed": about.get("seed"),
         "learned_from": about.get("trials"),
         "trials": [Path(folder).name for folder in recordings],

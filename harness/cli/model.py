@@ -115,7 +115,7 @@ def _plain(pair: PairedComparison) -> dict[str, Any]:
     """Return one comparison as plain values: `parts.contested.top1.together.difference_ci` and so on."""
     parts: dict[str, dict[str, Any]] = {part: {} for part in pair.parts}
     for comparison in pair.comparisons:
-        parts[comparison.part][comparison.score] = comparison.told()
+        parts[comparison.part][comparison.score] = comparison.as_dict()
     sides = {name: side.predictor for name, side in (("predictor", pair.best), ("baseline", pair.baseline))}
     inputs = {"regime": pair.best.inputs, "baseline_regime": pair.baseline.inputs}
     first, seeds = pair.best.seeds[0], [one.seed for one in pair.best.seeds]

@@ -56,7 +56,8 @@ class Asked:
         if not self.in_folds:
             return [(job, None) for job in self._jobs(tables, test, out, "")]
         made = [
-            (fold, self._jobs(fold.train, fold.test, out, f".{fold.slug}")) for fold in folds.folds(tables, self.split)
+            (fold, self._jobs(fold.train, fold.test, out, f".{fold.slug}"))
+            for fold in folds.make_folds(tables, self.split)
         ]
         return [(job, fold.name) for fold, jobs in made for job in jobs]
 
@@ -183,7 +184,7 @@ def _value(text: str) -> Any:
 
 
 def answer(told: list[Scores], output: Output) -> None:
-    """Print one table of scores, or several; each is one that `model.scoring.seeds.together` made."""
+    """Print one table of scores, or several; each is one that `model.scoring.seeds.combine_seeds` made."""
     from harness.terminal.tables import legend, scores_of
 
     output.data(told[0] if len(told) == 1 else told)

@@ -190,7 +190,7 @@ def _scores(folder: RunFolder) -> RenderableType:
 
 
 def scores_of(found: Sequence[Mapping[str, Any]]) -> RenderableType:
-    """One row a predictor, its seeds as one (`model.scoring.seeds.together`); of folds, with the test set."""
+    """One row a predictor, its seeds as one (`model.scoring.seeds.combine_seeds`); of folds, with the test set."""
     folds = any(one.get("fold") for one in found)
     strange, spread = any(one.get("share_unknown") for one in found), any(len(one["seeds"]) > 1 for one in found)
     over_seeds = [">seeds ±"] if spread else []

@@ -1,13 +1,14 @@
-"""Intervals for scores of dependent events: block bootstrap over time, Student's t over seeds.
+"""95 % intervals for scores: a block bootstrap over events, Student's t over seeds.
 
-Neighbouring events are not independent draws, so whole blocks of them are redrawn (Kuensch, Annals of Statistics
-17(3), 1989). A block is long against the memory of a scheduler, there are enough blocks to redraw, and none reaches
-over the end of a stream: events at both sides of such a seam are no neighbours.
+Neighbouring events depend on each other, so a bootstrap must draw blocks of events, not single ones. This is the
+bootstrap of fixed, non-overlapping blocks (Carlstein, Annals of Statistics 14(3), 1986): not the overlapping moving
+blocks of Kuensch (Annals of Statistics 17(3), 1989), nor the circular ones of Politis and Romano (1992). As many blocks
+as there are get drawn with replacement, DRAWS times. No block crosses from one stream into the next.
 
-The middle 95 % of the redraws of n blocks is too narrow, as a normal interval is where Student's is right, and by the
-factor sqrt((n - 1) / n) besides. Of 20 blocks it held the truth 92 to 93 times in a hundred, of 5 blocks 87 times. As
-much more of the redraws is taken as makes up for both: the expanded percentile interval (Hesterberg, The American
-Statistician 69(4), 2015).
+The interval is the expanded percentile interval (Hesterberg, The American Statistician 69(4), 2015). The middle 95 % of
+the draws is too narrow for few blocks: with 20 blocks it held the true value 92 to 93 times in a hundred, with 5 blocks
+87 times. The expansion replaces the normal quantile by Student's with n - 1 degrees of freedom, and makes up for the
+factor sqrt((n - 1) / n) by which the draws of n blocks vary too little.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-BLOCK = 1000  # events; with 200, intervals were half as wide as with 3000: how regular a guest is drifts over seconds
-FEWEST_BLOCKS = 20
-FEWEST_HOLDING = 5  # blocks with any of the events that are scored; one redraw in 150 has then none of them
-MOST_BLOCKS = 2000  # of very long recordings blocks are longer instead: what is redrawn stays within memory
-REDRAWS = 1000
+BLOCK_EVENTS = 1000  # intervals with 200 were half as wide as with 3000: a guest's regularity drifts over seconds
+MIN_BLOCKS = 20
+MIN_SCORED_BLOCKS = 5  # blocks with any scored event; with five, one draw in 150 has none of them
+MAX_BLOCKS = 2000  # bounds memory: very long recordings get longer blocks instead of more
+DRAWS = 1000
 LEVEL = 0.95
 
 Interval = tuple[float, float] | None
@@ -30,99 +31,103 @@ Interval = tuple[float, float] | None
 
 @dataclass(frozen=True)
 class Blocks:
-    """Events cut into blocks, and how often each block was drawn in each of REDRAWS draws with replacement."""
+    """Events cut into blocks, and how often each draw with replacement took each block."""
 
-    begin: np.ndarray  # (blocks,) number of each block's first event
-    times: np.ndarray  # float64 (draws, blocks)
-    held: int  # how many blocks have anything of what is scored
+    begin: np.ndarray  # (blocks,) index of each block's first event
+    times: np.ndarray  # (draws, blocks) float64
+    scored: int  # number of blocks that hold any scored event
 
     @classmethod
-    def of(cls, stream: np.ndarray, seed: int = 0) -> Blocks:
-        """stream: (n,) the number of the stream that each event is of; a stream's events stand together."""
-        begin = blocks_of(lengths_of(stream))
-        draws = np.random.default_rng(seed).integers(0, len(begin), (REDRAWS, len(begin)))
-        cells = np.arange(REDRAWS)[:, None] * len(begin) + draws
-        times = np.bincount(cells.ravel(), minlength=REDRAWS * len(begin)).reshape(REDRAWS, -1)
+    def draw(cls, stream: np.ndarray, seed: int = 0) -> Blocks:
+        """Cut the events into blocks and draw them. stream: (n,) the stream of each event, equal ones adjacent."""
+        begin = block_starts(stream_lengths(stream))
+        drawn = np.random.default_rng(seed).integers(0, len(begin), (DRAWS, len(begin)))
+        cells = np.arange(DRAWS)[:, None] * len(begin) + drawn
+        times = np.bincount(cells.ravel(), minlength=DRAWS * len(begin)).reshape(DRAWS, -1)
         return cls(begin, times.astype(float), len(begin))
 
-    def holding(self, weight: np.ndarray) -> Blocks | None:
-        """The draws with any weight, (n,) of the events: what has no event has no score, which is not a score of zero.
+    def with_weight(self, weight: np.ndarray) -> Blocks | None:
+        """Keep the draws that have any weight; weight: (n,). A draw without scored events has no score.
 
-        None where fewer than FEWEST_HOLDING blocks have any, too few to tell how far the next ones would differ.
+        None if fewer than MIN_SCORED_BLOCKS blocks have weight: too few to estimate how much blocks differ.
         """
-        heavy = np.add.reduceat((weight > 0).astype(float), self.begin) > 0
-        if heavy.sum() < FEWEST_HOLDING:
+        scored = np.add.reduceat((weight > 0).astype(float), self.begin) > 0
+        if scored.sum() < MIN_SCORED_BLOCKS:
             return None
-        return Blocks(self.begin, self.times[self.times @ heavy > 0], int(heavy.sum()))
+        return Blocks(self.begin, self.times[self.times @ scored > 0], int(scored.sum()))
 
-    def redrawn(self, value: np.ndarray) -> np.ndarray:
-        """(draws, k) sums over the drawn blocks of (n, k) values."""
+    def sums(self, value: np.ndarray) -> np.ndarray:
+        """(draws, k) sums over each draw's events; value: (n, k)."""
         return self.times @ np.add.reduceat(value, self.begin, axis=0)
 
-    def counted(self, symbol: np.ndarray, symbols: int, weight: np.ndarray) -> np.ndarray:
-        """(draws, symbols) weight of each symbol over the drawn blocks; symbol, weight: (n,)."""
+    def symbol_sums(self, symbol: np.ndarray, symbols: int, weight: np.ndarray) -> np.ndarray:
+        """(draws, symbols) weight of each symbol over each draw's events; symbol, weight: (n,)."""
         block = np.searchsorted(self.begin, np.arange(len(symbol)), side="right") - 1
         cells = np.bincount(block * symbols + symbol, weight, minlength=len(self.begin) * symbols)
         return self.times @ cells.reshape(len(self.begin), symbols)
 
 
-def lengths_of(stream: np.ndarray) -> np.ndarray:
-    """(streams,) events of each, in the order in which they stand."""
+def stream_lengths(stream: np.ndarray) -> np.ndarray:
+    """(streams,) number of events of each stream, in order; stream: (n,)."""
     seams = np.flatnonzero(np.diff(stream)) + 1
     return np.diff(np.concatenate([[0], seams, [len(stream)]]))
 
 
-def blocks_of(lengths: np.ndarray) -> np.ndarray:
-    """Where each block begins; each stream has its own, fewer and shorter ones where there are few events.
+def block_starts(lengths: np.ndarray) -> np.ndarray:
+    """(blocks,) index of each block's first event; lengths: (streams,) number of events.
 
-    Of fewer than 20 events all are one block.
+    Every stream is cut into blocks of its own. Few events make shorter blocks; fewer than 20 are one block.
     """
     events = int(lengths.sum())
-    wanted = min(max(min(FEWEST_BLOCKS, events // 10), events // BLOCK), MOST_BLOCKS)
+    wanted = min(max(min(MIN_BLOCKS, events // 10), events // BLOCK_EVENTS), MAX_BLOCKS)
     if wanted < 2:
         return np.zeros(1, int)
     starts = np.cumsum(lengths) - lengths
-    shares = np.maximum(1, np.rint(wanted * lengths / max(events, 1)).astype(int))
-    cuts = [np.linspace(a, a + n, k, endpoint=False) for a, n, k in zip(starts, lengths, shares, strict=True)]
+    counts = np.maximum(1, np.rint(wanted * lengths / max(events, 1)).astype(int))
+    cuts = [np.linspace(a, a + n, k, endpoint=False) for a, n, k in zip(starts, lengths, counts, strict=True)]
     return np.concatenate(cuts).astype(int)
 
 
-def interval(
+def mean_interval(
     value: np.ndarray, weight: np.ndarray | None = None, stream: np.ndarray | None = None, seed: int = 0
 ) -> Interval:
-    """95 % interval of sum(value * weight) / sum(weight), events in time order; None for fewer than FEWEST_HOLDING
-    blocks with any weight.
+    """95 % interval of sum(value * weight) / sum(weight); value, weight, stream: (n,), events in time order.
 
-    Left out, all events weigh the same and are of one stream.
+    Without weight, all events weigh the same; without stream, all are of one. None if fewer than MIN_SCORED_BLOCKS
+    blocks have weight.
     """
     weight = np.ones(len(value)) if weight is None else weight.astype(float)
-    blocks = Blocks.of(np.zeros(len(value), int) if stream is None else stream, seed).holding(weight)
+    blocks = Blocks.draw(np.zeros(len(value), int) if stream is None else stream, seed).with_weight(weight)
     if blocks is None:
         return None
-    sums = blocks.redrawn(np.stack([value * weight, weight], axis=1))
-    return ends(sums[:, 0] / sums[:, 1], blocks.held)
+    sums = blocks.sums(np.stack([value * weight, weight], axis=1))
+    return percentile_interval(sums[:, 0] / sums[:, 1], blocks.scored)
 
 
-def ends(redrawn: np.ndarray, blocks: int) -> tuple[float, float]:
-    """95 % interval by what was redrawn of so many blocks."""
-    wide = stats.t.ppf((1 + LEVEL) / 2, blocks - 1) * np.sqrt(blocks / (blocks - 1))
-    low, high = np.quantile(redrawn, stats.norm.cdf([-wide, wide]))
+def percentile_interval(draws: np.ndarray, blocks: int) -> tuple[float, float]:
+    """Expanded percentile interval of (draws,) scores, each drawn from `blocks` blocks.
+
+    Quantiles are linear between order statistics (numpy's default; type 7 of Hyndman and Fan, 1996).
+    """
+    z = stats.t.ppf((1 + LEVEL) / 2, blocks - 1) * np.sqrt(blocks / (blocks - 1))
+    low, high = np.quantile(draws, stats.norm.cdf([-z, z]))
     return float(low), float(high)
 
 
-def over_seeds(scores: Sequence[float]) -> Interval:
-    """95 % interval of the mean over seeds; None for fewer than two."""
-    return apart_over_seeds(scores, [0.0])
+def seed_interval(scores: Sequence[float]) -> Interval:
+    """Student's 95 % interval of the mean of one score per seed; None for fewer than two seeds."""
+    return seed_difference_interval(scores, [0.0])
 
 
-def apart_over_seeds(scores: Sequence[float], others: Sequence[float]) -> Interval:
-    """95 % interval of mean(scores) - mean(others), each over seeds of its own: Student's, with Welch's degrees of
-    freedom (Biometrika 34, 1947). A single one of `others` is taken for what no seed changes; None for a single score.
+def seed_difference_interval(scores: Sequence[float], baselines: Sequence[float]) -> Interval:
+    """95 % interval of mean(scores) - mean(baselines), one score per seed: Welch's t (Biometrika 34, 1947).
+
+    A single baseline counts as a constant that no seed changes. None for a single score.
     """
     if len(scores) < 2:
         return None
-    middle = float(np.mean(scores) - np.mean(others))
-    several = [side for side in (scores, others) if len(side) > 1]
+    middle = float(np.mean(scores) - np.mean(baselines))
+    several = [side for side in (scores, baselines) if len(side) > 1]
     variance = [float(np.var(side, ddof=1)) / len(side) for side in several]
     total = sum(variance)
     if not total:

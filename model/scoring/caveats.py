@@ -1,4 +1,4 @@
-"""What must be said beside a score, because of how the recordings behind it were made."""
+"""Warnings that belong beside a score because of the kernels that made its recordings."""
 
 from __future__ import annotations
 
@@ -7,19 +7,17 @@ from pathlib import Path
 
 from model.replay import kernel
 
-SHIFTED = (
-    (4, 14),
-    (4, 19),
-)  # first and last release that reports states shifted by one (see harness.trace.tracepoint.task_state)
+# Releases that trace task states shifted by one bit (see harness.trace.tracepoint.task_state).
+FIRST_SHIFTED, LAST_SHIFTED = (4, 14), (4, 19)
 
 
-def of(inputs: str, recordings: Iterable[Path]) -> str | None:
-    """A sentence for predictors that see run queues of kernels whose trace does not tell who was preempted, or None."""
-    told = sorted({release for folder in recordings if (release := kernel.release(Path(folder)))})
-    shifted = ", ".join(f"{major}.{minor}" for major, minor in told if SHIFTED[0] <= (major, minor) <= SHIFTED[1])
+def find_caveat(inputs: str, recordings: Iterable[Path]) -> str | None:
+    """Return the warning for predictors that see run queues of kernels whose trace hides preemption, else None."""
+    releases = sorted({release for folder in recordings if (release := kernel.release(Path(folder)))})
+    shifted = [f"{major}.{minor}" for major, minor in releases if FIRST_SHIFTED <= (major, minor) <= LAST_SHIFTED]
     if inputs != "runqueue" or not shifted:
         return None
     return (
-        f"The run queue of Linux {shifted} knows some of the future: its trace shows some that sleep as preempted, "
-        "and whether such a task waited is told from its being picked next."
+        f"The run queue of Linux {', '.join(shifted)} knows some of the future: its trace shows some sleeping tasks as "
+        "preempted, so whether such a task waited is inferred from its being picked next."
     )

@@ -1,7 +1,7 @@
-"""Two predictors on the same events: how much better is one, and could it be chance?
+"""Two predictors on the same events: how much better is one, and could that be chance?
 
-Both are redrawn together (a paired block bootstrap), so what is common to both cancels: two predictors whose own
-intervals overlap may still differ beyond chance.
+A paired block bootstrap: each draw scores both predictors on the same blocks of events, so what is common to both
+cancels. Two predictors whose own intervals overlap may still differ beyond chance.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 
 from model.errors import SettingError, StreamError
-from model.scoring import outcomes
-from model.scoring.bootstrap import Blocks, Interval, apart_over_seeds, ends
-from model.scoring.outcomes import Outcomes
-from model.scoring.scores import chosen_of, same_events
+from model.scoring.bootstrap import Blocks, Interval, percentile_interval, seed_difference_interval
+from model.scoring.outcomes import Outcomes, read_outcomes
+from model.scoring.scores import part_masks, require_same_events
 
 PARTS = ("overall", "contested", "open")
 SCORES = {"top1": "hit", "bits_per_switch": "bits", "time_nll_nats": "slice_nats"}  # score -> column of Outcomes
@@ -26,9 +25,9 @@ MORE_IS_BETTER = ("top1",)
 
 @dataclass(frozen=True)
 class Difference:
-    """A score of both and their difference, `value - baseline`; `saving` is `1 - value / baseline`, where there is any.
+    """A score of both predictors; `difference` is value - baseline, `saving` (bits only) is 1 - value / baseline.
 
-    Intervals are 95 %; None where the events lie in fewer than `bootstrap.FEWEST_HOLDING` blocks.
+    Intervals are 95 %; None if the events lie in fewer than `bootstrap.MIN_SCORED_BLOCKS` blocks.
     """
 
     value: float
@@ -41,8 +40,11 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One score on one part: the mean over the seeds, each seed by itself, and of the difference and of the saving
-    Student's interval over the seeds of both sides: None for one seed. A baseline of one seed is taken as it is."""
+    """One score on one part of the events, for the mean of the seeds (`together`) and for each seed.
+
+    `*_seeds_ci` are Welch's intervals over the seeds of both predictors, None for one seed; a baseline of one seed
+    counts as a constant.
+    """
 
     part: str
     score: str
@@ -54,86 +56,93 @@ class Comparison:
 
     @property
     def outcome(self) -> str:
-        """`better` or `worse` where the interval of the difference holds no zero, else `unclear`."""
+        """`better` or `worse` if the interval of the difference excludes zero, else `unclear`."""
         return verdict(self.together, self.score)
 
     @property
     def seeds_better(self) -> int:
-        """How many seeds are better beyond chance each by itself."""
+        """Number of seeds that are each better beyond chance."""
         return sum(verdict(seed, self.score) == "better" for seed in self.by_seed)
 
-    def told(self) -> dict[str, Any]:
-        """As plain values."""
+    def as_dict(self) -> dict[str, Any]:
+        """Return all fields and both properties as plain values."""
         return {**asdict(self), "outcome": self.outcome, "seeds_better": self.seeds_better}
 
 
-def verdict(found: Difference, score: str) -> str:
-    """What a difference says of the first of both."""
-    if found.difference_ci is None or found.difference_ci[0] <= 0 <= found.difference_ci[1]:
+def verdict(difference: Difference, score: str) -> str:
+    """Say whether the first predictor is `better`, `worse` or `unclear`."""
+    if difference.difference_ci is None or difference.difference_ci[0] <= 0 <= difference.difference_ci[1]:
         return "unclear"
-    return "better" if (found.difference > 0) == (score in MORE_IS_BETTER) else "worse"
+    return "better" if (difference.difference > 0) == (score in MORE_IS_BETTER) else "worse"
 
 
 def compare(
     folders: Sequence[Path], baselines: Sequence[Path], parts: Sequence[str] = PARTS, scores: Sequence[str] = (*SCORES,)
 ) -> list[Comparison]:
-    """The seeds of one predictor (the folders of its models) against the mean of the seeds of another.
+    """Compare one predictor with another, given the model folders of the seeds of each.
 
-    Parts without an event are left out. StreamError if any two were not scored on the same events; TableError if what
-    became of each event was not kept; SettingError for a part or a score that is none.
+    Every seed is compared with the mean of the baseline's seeds. Parts without events are left out. Raises StreamError
+    if any two were scored on different events, TableError if a folder has no outcomes, SettingError for an unknown part
+    or score.
     """
-    for kind, asked, known in (("part", parts, PARTS), ("score", scores, (*SCORES,))):
-        if unknown := [name for name in asked if name not in known]:
+    for kind, wanted, known in (("part", parts, PARTS), ("score", scores, (*SCORES,))):
+        if unknown := [name for name in wanted if name not in known]:
             raise SettingError(f"{kind} {unknown[0]!r}: expected one of {', '.join(known)}")
-    mine, other = _read(folders), _read(baselines)
+    ours, theirs = _read(folders), _read(baselines)
     try:
-        first = [same_events(mine[0], one) for one in (*mine, *other)][-1]
+        for outcomes in (*ours, *theirs):
+            require_same_events(ours[0], outcomes)
     except StreamError as error:
         raise StreamError(f"{folders[0]} and {baselines[0]}: {error}") from error
-    blocks, chosen = Blocks.of(first.stream), chosen_of(first)
-    return [_compared(part, score, chosen[part], blocks, mine, other)
-            for part in parts if chosen[part].any() for score in scores]  # fmt: skip
+    blocks, masks = Blocks.draw(ours[0].stream), part_masks(ours[0])
+    return [
+        _comparison(part, score, masks[part], blocks, ours, theirs)
+        for part in parts
+        if masks[part].any()
+        for score in scores
+    ]
 
 
 def _read(folders: Sequence[Path]) -> list[Outcomes]:
     if not folders:
         raise SettingError("no models to compare: expected the folders of at least one seed of both")
-    return [outcomes.read(folder) for folder in folders]
+    return [read_outcomes(folder) for folder in folders]
 
 
-def _compared(
-    part: str, score: str, chosen: np.ndarray, blocks: Blocks, mine: Sequence[Outcomes], other: Sequence[Outcomes]
+def _comparison(
+    part: str, score: str, mask: np.ndarray, blocks: Blocks, ours: Sequence[Outcomes], theirs: Sequence[Outcomes]
 ) -> Comparison:
-    column, count = SCORES[score], int(chosen.sum())
-    left, single = ([getattr(one, column) * chosen for one in side] for side in (mine, other))
-    right = np.mean(single, axis=0)
-    held, relative = blocks.holding(chosen), score == "bits_per_switch"
-    each = tuple(_difference(one.astype(float), right, chosen, held, relative) for one in left)
-    together = _difference(np.mean(left, axis=0), right, chosen, held, relative)
-    baselines = [float(one.sum()) / count for one in single]
-    apart, saved = apart_over_seeds([one.value for one in each], baselines), _saved_over_seeds(each, baselines)
-    return Comparison(part, score, count, together, each, apart, saved)
+    column, count = SCORES[score], int(mask.sum())
+    our_columns, their_columns = ([getattr(seed, column) * mask for seed in side] for side in (ours, theirs))
+    baseline = np.mean(their_columns, axis=0)
+    drawn, relative = blocks.with_weight(mask), score == "bits_per_switch"
+    by_seed = tuple(_difference(seed.astype(float), baseline, mask, drawn, relative) for seed in our_columns)
+    together = _difference(np.mean(our_columns, axis=0), baseline, mask, drawn, relative)
+    baselines = [float(seed.sum()) / count for seed in their_columns]
+    difference_ci = seed_difference_interval([seed.value for seed in by_seed], baselines)
+    return Comparison(part, score, count, together, by_seed, difference_ci, _saving_interval(by_seed, baselines))
 
 
-def _saved_over_seeds(each: Sequence[Difference], baselines: Sequence[float]) -> Interval:
-    """Of 1 - mean value / mean baseline; that of both is taken for linear near their means (delta method)."""
-    saved = [one.saving for one in each if one.saving is not None]
-    if not saved:
+def _saving_interval(by_seed: Sequence[Difference], baselines: Sequence[float]) -> Interval:
+    """Interval over seeds of 1 - mean value / mean baseline, linearised near both means (delta method)."""
+    savings = [seed.saving for seed in by_seed if seed.saving is not None]
+    if not savings:
         return None
-    left = 1 - float(np.mean(saved))
-    return apart_over_seeds(saved, [left * (1 - one / float(np.mean(baselines))) for one in baselines])
+    ratio = 1 - float(np.mean(savings))
+    return seed_difference_interval(savings, [ratio * (1 - one / float(np.mean(baselines))) for one in baselines])
 
 
 def _difference(
-    left: np.ndarray, right: np.ndarray, chosen: np.ndarray, blocks: Blocks | None, relative: bool
+    value: np.ndarray, baseline: np.ndarray, mask: np.ndarray, blocks: Blocks | None, relative: bool
 ) -> Difference:
-    """Of sums over the chosen events: left, right: (n,), zero elsewhere. `relative`: with the share that is saved."""
-    value, baseline = left.sum() / chosen.sum(), right.sum() / chosen.sum()
-    saving = float(1 - value / baseline) if relative and right.sum() else None
-    apart = saved = None
+    """Compare means over the events of `mask`; value, baseline: (n,), zero elsewhere. `relative` adds the saving."""
+    mean, base = value.sum() / mask.sum(), baseline.sum() / mask.sum()
+    saving = float(1 - mean / base) if relative and baseline.sum() else None
+    difference_ci = saving_ci = None
     if blocks is not None:
-        drawn = blocks.redrawn(np.column_stack([left, right, chosen]).astype(float))
-        some = drawn[drawn[:, 1] > 0]
-        apart = ends((drawn[:, 0] - drawn[:, 1]) / drawn[:, 2], blocks.held)
-        saved = None if saving is None else ends(1 - some[:, 0] / some[:, 1], blocks.held)
-    return Difference(float(value), float(baseline), float(value - baseline), apart, saving, saved)
+        sums = blocks.sums(np.column_stack([value, baseline, mask]).astype(float))
+        difference_ci = percentile_interval((sums[:, 0] - sums[:, 1]) / sums[:, 2], blocks.scored)
+        if saving is not None:
+            sums = sums[sums[:, 1] > 0]
+            saving_ci = percentile_interval(1 - sums[:, 0] / sums[:, 1], blocks.scored)
+    return Difference(float(mean), float(base), float(mean - base), difference_ci, saving, saving_ci)

@@ -1,4 +1,4 @@
-"""Leave one out: one recording, one load, one host, one run is the test, whole, and is foreseen from all the others."""
+"""Held-out groups: each recording, load, host or run in turn is the test set, predicted from all the others."""
 
 from __future__ import annotations
 
@@ -15,95 +15,96 @@ import numpy as np
 
 from model.data.metadata import manifest, run_of, trial
 from model.errors import SettingError
-from model.scoring.bootstrap import over_seeds
+from model.scoring.bootstrap import seed_interval
 from model.scoring.metrics import INTERVALS
 from model.scoring.scores import PARTS
-from model.scoring.seeds import OF_THE_EVENTS
+from model.scoring.seeds import SEED_INDEPENDENT
 
-LONGEST = 100  # characters of a slug
-KIND = "kind"  # the trait that is said without its name
+MAX_SLUG = 100  # characters
+KIND = "kind"  # the trait shown without its name
 
 Traits = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Fold:
-    """`name` is what is held out, `slug` the same as part of a folder's name; no two folds have either in common."""
+    """The recordings of one held-out group, and all the others; names and slugs are unique."""
 
-    name: str
-    slug: str
+    name: str  # of the held-out group
+    slug: str  # the name as part of a folder name
     train: tuple[Path, ...]
     test: tuple[Path, ...]
 
 
-def folds(recordings: Sequence[Path], by: str) -> list[Fold]:
-    """One fold per group of recordings, in the order of their first. `by` is one of BY.
+def make_folds(recordings: Sequence[Path], by: str) -> list[Fold]:
+    """Return one fold per group, in the order of each group's first recording. `by` is one of BY.
 
-    SettingError where there is but one group, or where a recording does not say to which it belongs.
+    SettingError for a single group, or for a recording whose group is unknown.
     """
     if by not in BY:
         raise SettingError(f"split {by!r}: expected one of {', '.join(BY)}")
+    recordings = [Path(recording) for recording in recordings]
     groups: dict[str, list[Path]] = {}
     for recording in recordings:
-        groups.setdefault(_key(Path(recording), by), []).append(Path(recording))
+        groups.setdefault(_group_key(recording, by), []).append(recording)
+    traits = [BY[by](members[0]) for members in groups.values()]
     if len(groups) < 2:
-        name = _spoken([BY[by](Path(recordings[0]))])[0] if recordings else ""
-        told = f"all {len(recordings)} recordings are of one {by} ({name})" if len(recordings) > 1 else ""
-        raise SettingError(f"split by {by}: {told or 'there is but one recording'}: name recordings of at least two")
-    whole = [Path(recording) for recording in recordings]
-    spoken = _spoken([BY[by](members[0]) for members in groups.values()])
-    names = _apart(dict(zip(groups, spoken, strict=True)), " in {}".format)
-    slugs = _apart({key: re.sub(r"[^\w.-]+", "-", name)[:LONGEST] for key, name in names.items()}, _digest)
+        reason = "there is but one recording"
+        if len(recordings) > 1:
+            reason = f"all {len(recordings)} recordings are of one {by} ({_group_names(traits)[0]})"
+        raise SettingError(f"split by {by}: {reason}: name recordings of at least two")
+    names = _unique(dict(zip(groups, _group_names(traits), strict=True)), " in {}".format)
+    slugs = _unique({key: re.sub(r"[^\w.-]+", "-", name)[:MAX_SLUG] for key, name in names.items()}, _digest)
     return [
-        Fold(names[key], slugs[key], tuple(other for other in whole if other not in members), tuple(members))
+        Fold(names[key], slugs[key], tuple(other for other in recordings if other not in members), tuple(members))
         for key, members in groups.items()
     ]
 
 
-def _key(folder: Path, by: str) -> str:
-    """What tells groups apart: recordings and runs by where they lie, for others may be called alike."""
+def _group_key(folder: Path, by: str) -> str:
+    """Identify a group; recordings and runs by their paths, because names repeat."""
     if by in ("recording", "run"):
         return str((run_of(folder) if by == "run" else None) or folder.resolve())
     return json.dumps(BY[by](folder), sort_keys=True)
 
 
-def _spoken(groups: Sequence[Traits]) -> list[str]:
-    """A name for each: its kind, and of its other traits those that tell it from others of that kind; alone, all."""
+def _group_names(groups: Sequence[Traits]) -> list[str]:
+    """Name each group by its kind and the traits that differ from others of that kind; a single group by all."""
     names = []
     for traits in groups:
-        rivals = [other for other in groups if other is not traits and other.get(KIND) == traits.get(KIND)]
+        same_kind = [other for other in groups if other is not traits and other.get(KIND) == traits.get(KIND)]
         shown = [
             f"{name} {value}" if name != KIND else str(value)
             for name, value in traits.items()
-            if name == KIND or len(groups) == 1 or any(other.get(name) != value for other in rivals)
+            if name == KIND or len(groups) == 1 or any(other.get(name) != value for other in same_kind)
         ]
         names.append(", ".join(shown))
     return names
 
 
-def _apart(names: Mapping[str, str], behind: Callable[[str], str]) -> dict[str, str]:
-    """The names by key, with something of the key behind those that several have."""
+def _unique(names: Mapping[str, str], suffix: Callable[[str], str]) -> dict[str, str]:
+    """Names by key; a name that several keys share gets the suffix of its key."""
     count = Counter(names.values())
-    return {key: name if count[name] == 1 else name + behind(key) for key, name in names.items()}
+    return {key: name if count[name] == 1 else name + suffix(key) for key, name in names.items()}
 
 
 def _digest(key: str) -> str:
     return "-" + hashlib.sha256(key.encode()).hexdigest()[:8]
 
 
-def _recording(folder: Path) -> Traits:
-    """Its name, and that of its run, for trials of several runs are called alike."""
+def _recording_traits(folder: Path) -> Traits:
+    """Name and run: trials of several runs have the same names."""
     run = run_of(folder)
     return {KIND: folder.name, "of": run.name} if run else {KIND: folder.name}
 
 
-def _run(folder: Path) -> Traits:
-    """The run it is a trial of; tables that no run made are one by themselves."""
+def _run_traits(folder: Path) -> Traits:
+    """The run of a trial; tables that no run made are a group of their own."""
     return {KIND: (run_of(folder) or folder).name}
 
 
-def _load(folder: Path) -> Traits:
-    """What ran, as the run's experiment and its own settings have it."""
+def _load_traits(folder: Path) -> Traits:
+    """The load of the run's experiment, with the trial's own settings."""
     load = dict(_manifest(folder, "load").get("spec", {}).get("load", {}))
     for name, value in trial(folder).get("settings", {}).items():
         if name.startswith("load."):
@@ -113,19 +114,24 @@ def _load(folder: Path) -> Traits:
     return {KIND: load.pop("kind", "load"), **dict(sorted(load.items()))}
 
 
-def _host(folder: Path) -> Traits:
-    """The machine that its guest ran on, as far as a run describes it, and how that ran it."""
+def _host_traits(folder: Path) -> Traits:
+    """The host as the run describes it, and how it ran the guest (KVM or TCG)."""
     host = _manifest(folder, "host").get("host", {})
     if not host:
         raise SettingError(f"{folder}: its run does not say on which host it was made: name it with --test instead")
-    how = trial(folder).get("machine", {}).get("accelerator")
-    memory = {"memory GB": round(host["memory_mb"] / 1024)} if host.get("memory_mb") else {}  # it varies by boot
+    accelerator = trial(folder).get("machine", {}).get("accelerator")
+    memory = {"memory GB": round(host["memory_mb"] / 1024)} if host.get("memory_mb") else {}  # varies a little by boot
     hardware = {"cpu": host.get("cpu"), "cores": host.get("cores"), **memory}
-    traits = {**hardware, "kernel": host.get("kernel"), "under": how}
+    traits = {**hardware, "kernel": host.get("kernel"), "under": accelerator}
     return {name: value for name, value in traits.items() if value}
 
 
-BY: Mapping[str, Callable[[Path], Traits]] = {"recording": _recording, "run": _run, "load": _load, "host": _host}
+BY: Mapping[str, Callable[[Path], Traits]] = {
+    "recording": _recording_traits,
+    "run": _run_traits,
+    "load": _load_traits,
+    "host": _host_traits,
+}
 
 
 def _manifest(folder: Path, wanted: str) -> dict[str, Any]:
@@ -138,51 +144,53 @@ def _manifest(folder: Path, wanted: str) -> dict[str, Any]:
 def summarise(folds: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One table per predictor over all its folds: means of the folds, each of which is the mean over its seeds.
 
-    Each of `folds` is a result of `model.scoring.seeds.together` and names its `fold`. `*_ci` is Student's 95 %
-    interval over the folds: how far another recording (load, host, run) may be off; `*_seeds_ci` the same over seeds,
-    each of them the mean of its folds. Under `folds` are the tables of the single folds.
+    `folds` are results of `model.scoring.seeds.combine_seeds`, each with its `fold`. `*_ci` is Student's 95 % interval
+    over the folds: how far another recording (load, host, run) may be off; `*_seeds_ci` the same over seeds, each of
+    them the mean of its folds. `folds` holds the tables of the single folds.
     """
-    kinds: dict[str, list[Mapping[str, Any]]] = {}
+    predictors: dict[str, list[Mapping[str, Any]]] = {}
     for table in folds:
-        kinds.setdefault(str(table["predictor"]), []).append(table)
-    return [_summary(members) for members in kinds.values()]
+        predictors.setdefault(str(table["predictor"]), []).append(table)
+    return [_summary(tables) for tables in predictors.values()]
 
 
-def _summary(members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    told = {name: members[0][name] for name in ("predictor", "regime", "mark")}
-    told |= {"seeds": list(dict.fromkeys(seed for member in members for seed in member["seeds"]))}
-    told |= {"folds": list(members), "test_events": sum(member.get("test_events", 0) for member in members)}
+def _summary(folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    summary = {name: folds[0][name] for name in ("predictor", "regime", "mark")}
+    summary |= {"seeds": list(dict.fromkeys(seed for fold in folds for seed in fold["seeds"]))}
+    summary |= {"folds": list(folds), "test_events": sum(fold.get("test_events", 0) for fold in folds)}
     for name in ("share_contested", "share_unknown"):
-        told[name] = _mean([member[name] for member in members])
-    told["caveat"] = next((member["caveat"] for member in members if member.get("caveat")), None)
-    told["online"] = None
-    if all(member.get("online") for member in members):
-        told["online"] = _parts([member["online"] for member in members], [])
-        told["online"]["share_unknown"] = told["share_unknown"]
-    return {**told, **_parts(members, _by_seed(members))}
+        summary[name] = _mean([fold[name] for fold in folds])
+    summary["caveat"] = next((fold["caveat"] for fold in folds if fold.get("caveat")), None)
+    summary["online"] = None
+    if all(fold.get("online") for fold in folds):
+        summary["online"] = _parts([fold["online"] for fold in folds], [])
+        summary["online"]["share_unknown"] = summary["share_unknown"]
+    return {**summary, **_parts(folds, _by_seed(folds))}
 
 
 def _by_seed(folds: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
-    """The tables of all folds for each seed that no fold lacks: one whose training failed somewhere has no mean."""
+    """The tables of all folds for each seed; without seeds whose training failed in some fold."""
     known = [dict(zip(fold["seeds"], fold.get("by_seed", [fold]), strict=True)) for fold in folds]
     return [[fold[seed] for fold in known] for seed in known[0] if all(seed in fold for fold in known)]
 
 
 def _parts(folds: Sequence[Mapping[str, Any]], seeds: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
-    of = {part: [[table[part] for table in seed] for seed in seeds] for part in PARTS}
-    return {part: _means([fold[part] for fold in folds], of[part]) for part in PARTS}
+    return {
+        part: _means([fold[part] for fold in folds], [[table[part] for table in seed] for seed in seeds])
+        for part in PARTS
+    }
 
 
 def _means(folds: Sequence[Mapping[str, Any]], seeds: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
-    """Means over folds of what every table has as a number; `seeds` holds the folds' tables seed by seed."""
+    """Means over folds of the entries that are numbers in every table; `seeds` holds the folds' tables by seed."""
     means: dict[str, Any] = {}
     for name in folds[0]:
         values = [fold.get(name) for fold in folds]
         if all(isinstance(value, (int, float)) for value in values):
-            each = [_mean([fold[name] for fold in seed]) for seed in seeds]
-            means |= {name: _mean(values), INTERVALS.get(name, f"{name}_ci"): over_seeds(values)}  # type: ignore[arg-type]
-            if name not in OF_THE_EVENTS:
-                means[f"{name}_seeds_ci"] = over_seeds(each)
+            by_seed = [_mean([fold[name] for fold in seed]) for seed in seeds]
+            means |= {name: _mean(values), INTERVALS.get(name, f"{name}_ci"): seed_interval(values)}  # type: ignore[arg-type]
+            if name not in SEED_INDEPENDENT:
+                means[f"{name}_seeds_ci"] = seed_interval(by_seed)
     return means
 
 

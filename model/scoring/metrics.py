@@ -1,4 +1,4 @@
-"""Scores over chosen events, each with its 95 % interval by block bootstrap."""
+"""Scores over chosen events, each with its 95 % block-bootstrap interval."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model.data.marks import UNKNOWN
-from model.scoring.bootstrap import Blocks, Interval, ends
+from model.scoring.bootstrap import Blocks, Interval, percentile_interval
 from model.scoring.outcomes import Outcomes
 
 MEANS = {  # score -> the column of Outcomes it is the mean of
@@ -21,132 +21,134 @@ MEANS = {  # score -> the column of Outcomes it is the mean of
 }
 INTERVALS = {"bits_per_switch": "bits_ci", "time_nll_nats": "time_nll_ci", "time_mae_us": "time_mae_ci"}
 CONFIDENCE_BINS = 15
-RANK_BINS = 200  # of redrawn ranks; the score itself is exact
-SHOWN_BINS = 10  # of `time_pit`
+RANK_BINS = 200  # used for the draws only; the score itself is exact
+PIT_BINS = 10  # of `time_pit`, the histogram of ranks (probability integral transform)
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A score and what it is in each redraw of `blocks` blocks, (draws,): None where the events lie in too few of them,
-    or have no score.
+class ScoreEstimate:
+    """A score, and its value in each of (draws,) bootstrap draws of `blocks` blocks.
 
-    An error is centred: what is redrawn from a sample is further off than the sample, by chance alone.
+    `score` is None if no event has one; `draws` is None if the events lie in too few blocks. `centred` is set for
+    errors such as a distance: every draw lies further off than the sample by chance alone, so the draws are moved to
+    have the score as their mean.
     """
 
     score: float | None
-    redrawn: np.ndarray | None = None
+    draws: np.ndarray | None = None
     blocks: int = 0
     centred: bool = False
 
     @classmethod
-    def mean(cls, seeds: Sequence[Measured]) -> Measured:
-        """The mean score of several seeds, whose blocks were redrawn alike."""
-        scores = [one.score for one in seeds if one.score is not None]
-        draws = [one.redrawn for one in seeds if one.redrawn is not None]
-        score = float(np.mean(scores)) if len(scores) == len(seeds) else None
-        drawn = np.mean(draws, axis=0) if len(draws) == len(seeds) else None
-        return cls(score, drawn, seeds[0].blocks, seeds[0].centred)
+    def mean(cls, seeds: Sequence[ScoreEstimate]) -> ScoreEstimate:
+        """Average one score over seeds, all with the same block draws."""
+        scores = [seed.score for seed in seeds if seed.score is not None]
+        draws = [seed.draws for seed in seeds if seed.draws is not None]
+        mean_score = float(np.mean(scores)) if len(scores) == len(seeds) else None
+        mean_draws = np.mean(draws, axis=0) if len(draws) == len(seeds) else None
+        return cls(mean_score, mean_draws, seeds[0].blocks, seeds[0].centred)
 
     def interval(self) -> Interval:
-        """95 %, by the redraws."""
-        if self.redrawn is None or self.score is None:
+        """Return the 95 % interval."""
+        if self.draws is None or self.score is None:
             return None
         if not self.centred:
-            return ends(self.redrawn, self.blocks)
-        low, high = ends(self.redrawn - self.redrawn.mean() + self.score, self.blocks)
+            return percentile_interval(self.draws, self.blocks)
+        low, high = percentile_interval(self.draws - self.draws.mean() + self.score, self.blocks)
         return max(0.0, low), high
 
 
-def table(found: Outcomes, chosen: np.ndarray, blocks: Blocks) -> dict[str, object]:
-    """Scores of the chosen events (n,), and their intervals; without any, only their number.
+def score_part(outcomes: Outcomes, mask: np.ndarray, blocks: Blocks) -> dict[str, object]:
+    """Scores and intervals of the events in mask (n,); without any event only their number.
 
-    An interval is None where the chosen lie in fewer than `bootstrap.FEWEST_HOLDING` blocks.
+    An interval is None if the events lie in fewer than `bootstrap.MIN_SCORED_BLOCKS` blocks.
     """
-    if not chosen.any():
+    if not mask.any():
         return {"events": 0}
-    shares = np.histogram(found.slice_rank[chosen], SHOWN_BINS, (0, 1))[0] / chosen.sum()
-    told = told_of([measured(found, chosen, blocks)])
-    return {"events": int(chosen.sum()), **told, "time_pit": shares.tolist()}
+    pit = np.histogram(outcomes.slice_rank[mask], PIT_BINS, (0, 1))[0] / mask.sum()
+    scores = summarise_scores([estimate_scores(outcomes, mask, blocks)])
+    return {"events": int(mask.sum()), **scores, "time_pit": pit.tolist()}
 
 
-def told_of(seeds: Sequence[dict[str, Measured]]) -> dict[str, object]:
-    """Each score, the mean of what was measured with each seed, and its interval."""
-    told: dict[str, object] = {}
+def summarise_scores(seeds: Sequence[dict[str, ScoreEstimate]]) -> dict[str, object]:
+    """Each score averaged over seeds, and its interval."""
+    summary: dict[str, object] = {}
     for name in seeds[0]:
-        mean = Measured.mean([one[name] for one in seeds])
-        told |= {name: mean.score, INTERVALS.get(name, f"{name}_ci"): mean.interval()}
-    return told
+        mean = ScoreEstimate.mean([seed[name] for seed in seeds])
+        summary |= {name: mean.score, INTERVALS.get(name, f"{name}_ci"): mean.interval()}
+    return summary
 
 
-def measured(found: Outcomes, chosen: np.ndarray, blocks: Blocks) -> dict[str, Measured]:
-    """Every score of the chosen events, of which there must be some."""
-    held = blocks.holding(chosen)
+def estimate_scores(outcomes: Outcomes, mask: np.ndarray, blocks: Blocks) -> dict[str, ScoreEstimate]:
+    """Every score of the events in mask (n,), which must hold at least one."""
+    drawn = blocks.with_weight(mask)
     return {
-        **_means(found, chosen, held),
-        "top1_known": _top1_known(found, chosen, blocks),
-        "macro_recall": _macro_recall(found, chosen, held),
-        "calibration_error": _calibration_error(found, chosen, held),
-        "time_calibration_error": _rank_error(found.slice_rank, chosen, held),
+        **_means(outcomes, mask, drawn),
+        "top1_known": _top1_known(outcomes, mask, blocks),
+        "macro_recall": _macro_recall(outcomes, mask, drawn),
+        "calibration_error": _calibration_error(outcomes, mask, drawn),
+        "time_calibration_error": _rank_error(outcomes.slice_rank, mask, drawn),
     }
 
 
-def _means(found: Outcomes, chosen: np.ndarray, blocks: Blocks | None) -> dict[str, Measured]:
+def _means(outcomes: Outcomes, mask: np.ndarray, blocks: Blocks | None) -> dict[str, ScoreEstimate]:
     names = [*MEANS, "joint_nats"]
-    each = [getattr(found, column) for column in MEANS.values()] + [found.bits * np.log(2) + found.slice_nats]
-    columns = np.stack(each, axis=1).astype(float)
-    mean = columns[chosen].mean(axis=0)
+    columns = [getattr(outcomes, column) for column in MEANS.values()]
+    values = np.stack([*columns, outcomes.bits * np.log(2) + outcomes.slice_nats], axis=1).astype(float)
+    mean = values[mask].mean(axis=0)
     if blocks is None:
-        return {name: Measured(float(mean[place])) for place, name in enumerate(names)}
-    sums = blocks.redrawn(np.column_stack([columns * chosen[:, None], chosen]))
-    redrawn = sums[:, :-1] / sums[:, -1:]
-    return {name: Measured(float(mean[place]), redrawn[:, place], blocks.held) for place, name in enumerate(names)}
+        return {name: ScoreEstimate(float(score)) for name, score in zip(names, mean, strict=True)}
+    sums = blocks.sums(np.column_stack([values * mask[:, None], mask]))
+    draws = sums[:, :-1] / sums[:, -1:]
+    return {name: ScoreEstimate(float(mean[i]), draws[:, i], blocks.scored) for i, name in enumerate(names)}
 
 
-def _top1_known(found: Outcomes, chosen: np.ndarray, blocks: Blocks) -> Measured:
-    """`top1` among the events whose task the train part knew; None without any."""
-    known = chosen & (found.mark != UNKNOWN)
+def _top1_known(outcomes: Outcomes, mask: np.ndarray, blocks: Blocks) -> ScoreEstimate:
+    """`top1` among the events whose task occurs in the train part; None without any."""
+    known = mask & (outcomes.mark != UNKNOWN)
     if not known.any():
-        return Measured(None)
-    score, held = float(found.hit[known].mean()), blocks.holding(known)
-    if held is None:
-        return Measured(score)
-    sums = held.redrawn(np.column_stack([found.hit & known, known]).astype(float))
-    return Measured(score, sums[:, 0] / sums[:, 1], held.held)
+        return ScoreEstimate(None)
+    score, drawn = float(outcomes.hit[known].mean()), blocks.with_weight(known)
+    if drawn is None:
+        return ScoreEstimate(score)
+    sums = drawn.sums(np.column_stack([outcomes.hit & known, known]).astype(float))
+    return ScoreEstimate(score, sums[:, 0] / sums[:, 1], drawn.scored)
 
 
-def _macro_recall(found: Outcomes, chosen: np.ndarray, blocks: Blocks | None) -> Measured:
-    """Mean over marks of the share of its events that were foreseen: the rare task counts as much as the common one."""
-    names, inverse = np.unique(found.mark[chosen], return_inverse=True)
-    right = np.bincount(inverse, weights=found.hit[chosen], minlength=len(names))
-    score = float((right / np.bincount(inverse, minlength=len(names))).mean())
+def _macro_recall(outcomes: Outcomes, mask: np.ndarray, blocks: Blocks | None) -> ScoreEstimate:
+    """Mean over marks of the share of its events that were hit: a rare task counts as much as a common one."""
+    names, inverse = np.unique(outcomes.mark[mask], return_inverse=True)
+    hits = np.bincount(inverse, weights=outcomes.hit[mask], minlength=len(names))
+    score = float((hits / np.bincount(inverse, minlength=len(names))).mean())
     if blocks is None:
-        return Measured(score)
-    marks = int(found.mark.max()) + 1
-    seen = blocks.counted(found.mark, marks, chosen.astype(float))
-    hits = blocks.counted(found.mark, marks, (chosen & found.hit).astype(float))
-    recall = np.divide(hits, seen, out=np.zeros_like(hits), where=seen > 0)
-    return Measured(score, recall.sum(axis=1) / (seen > 0).sum(axis=1), blocks.held)
+        return ScoreEstimate(score)
+    marks = int(outcomes.mark.max()) + 1
+    events = blocks.symbol_sums(outcomes.mark, marks, mask.astype(float))
+    hits = blocks.symbol_sums(outcomes.mark, marks, (mask & outcomes.hit).astype(float))
+    recall = np.divide(hits, events, out=np.zeros_like(hits), where=events > 0)
+    return ScoreEstimate(score, recall.sum(axis=1) / (events > 0).sum(axis=1), blocks.scored)
 
 
-def _calibration_error(found: Outcomes, chosen: np.ndarray, blocks: Blocks | None) -> Measured:
-    """Expected calibration error (Guo et al., ICML 2017) of the most probable mark, bins of equal width."""
-    which = np.minimum((found.confidence * CONFIDENCE_BINS).astype(int), CONFIDENCE_BINS - 1)
-    gap = np.where(chosen, found.hit - found.confidence, 0.0)
-    error = float(np.abs(np.bincount(which, gap)).sum() / chosen.sum())
+def _calibration_error(outcomes: Outcomes, mask: np.ndarray, blocks: Blocks | None) -> ScoreEstimate:
+    """Expected calibration error of the most probable mark (Guo et al., ICML 2017), bins of equal width."""
+    bins = np.minimum((outcomes.confidence * CONFIDENCE_BINS).astype(int), CONFIDENCE_BINS - 1)
+    gap = np.where(mask, outcomes.hit - outcomes.confidence, 0.0)
+    error = float(np.abs(np.bincount(bins, gap)).sum() / mask.sum())
     if blocks is None:
-        return Measured(error)
-    drawn = blocks.redrawn(chosen[:, None].astype(float))[:, 0]
-    redrawn = np.abs(blocks.counted(which, CONFIDENCE_BINS, gap)).sum(axis=1) / drawn
-    return Measured(error, redrawn, blocks.held, centred=True)
+        return ScoreEstimate(error)
+    events = blocks.sums(mask[:, None].astype(float))[:, 0]
+    draws = np.abs(blocks.symbol_sums(bins, CONFIDENCE_BINS, gap)).sum(axis=1) / events
+    return ScoreEstimate(error, draws, blocks.scored, centred=True)
 
 
-def _rank_error(rank: np.ndarray, chosen: np.ndarray, blocks: Blocks | None) -> Measured:
-    """Largest gap between the ranks of dt in their densities and the uniform law: Kolmogorov's distance of the PIT."""
-    ordered, steps = np.sort(rank[chosen]), np.arange(chosen.sum() + 1) / chosen.sum()
+def _rank_error(rank: np.ndarray, mask: np.ndarray, blocks: Blocks | None) -> ScoreEstimate:
+    """Kolmogorov's distance between the ranks of dt in their densities and the uniform law."""
+    ordered, steps = np.sort(rank[mask]), np.arange(mask.sum() + 1) / mask.sum()
     error = float(max(np.abs(ordered - steps[1:]).max(), np.abs(ordered - steps[:-1]).max()))
     if blocks is None:
-        return Measured(error)
-    which = np.clip((rank * RANK_BINS).astype(int), 0, RANK_BINS - 1)
-    below = np.cumsum(blocks.counted(which, RANK_BINS, chosen.astype(float)), axis=1)
+        return ScoreEstimate(error)
+    bins = np.clip((rank * RANK_BINS).astype(int), 0, RANK_BINS - 1)
+    below = np.cumsum(blocks.symbol_sums(bins, RANK_BINS, mask.astype(float)), axis=1)
     uniform = np.arange(1, RANK_BINS + 1) / RANK_BINS
-    return Measured(error, np.abs(below / below[:, -1:] - uniform).max(axis=1), blocks.held, centred=True)
+    draws = np.abs(below / below[:, -1:] - uniform).max(axis=1)
+    return ScoreEstimate(error, draws, blocks.scored, centred=True)

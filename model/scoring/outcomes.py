@@ -1,8 +1,8 @@
-"""What became of each event that a predictor foresaw: hits, bits, and how right its densities of dt were."""
+"""Outcomes: for each predicted event whether the mark was hit, its bits, and the errors of the slice length."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -18,30 +18,30 @@ from model.errors import StreamError, TableError
 from model.predictor import Prediction, Predictor
 
 FILE = "outcomes.parquet"
-PART = 16384  # events predicted at once; bounds the memory that (events, marks) probabilities take
+PART_EVENTS = 16384  # events predicted at once; bounds the memory of (events, marks) probabilities
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What became of each test event, in time order; every array is (n,)."""
+    """Outcomes of the test events in time order; every array is (n,)."""
 
-    stream: np.ndarray  # number of the segment it is of
+    stream: np.ndarray  # index of the segment that holds the event
     mark: np.ndarray
-    contested: np.ndarray  # bool
+    contested: np.ndarray  # bool: two or more tasks were runnable
     open: np.ndarray  # bool: two or more were runnable besides the task that was just switched away from
-    chance: np.ndarray  # of picking the right one blindly, of those that could be switched to
+    chance: np.ndarray  # probability that a blind pick among the tasks that could be switched to has the right mark
     hit: np.ndarray  # bool: the most probable mark was the right one
-    hit3: np.ndarray  # bool: it was among the three most probable
-    bits: np.ndarray
+    hit3: np.ndarray  # bool: the right mark was among the three most probable
+    bits: np.ndarray  # -log2 probability of the right mark
     confidence: np.ndarray  # probability of the most probable mark
     slice_nats: np.ndarray  # -log density of dt in microseconds
     slice_error_us: np.ndarray  # |median - dt|
     slice_crps_us: np.ndarray
-    slice_rank: np.ndarray  # cumulative probability at dt: uniform if the densities are right
+    slice_rank: np.ndarray  # cumulative probability at dt: uniform on 0..1 if the densities are right
 
 
-def read(folder: Path) -> Outcomes:
-    """What `model.jobs` kept of the test events in the folder of a scored predictor. TableError where it did not."""
+def read_outcomes(folder: Path) -> Outcomes:
+    """Read the outcomes that `model.jobs` left in a model folder. Raises TableError."""
     path = Path(folder) / FILE
     if not path.is_file():
         raise TableError(f"{path}: no such table: expected the folder of a scored predictor")
@@ -55,84 +55,71 @@ def read(folder: Path) -> Outcomes:
     return Outcomes(**{name: table[name].to_numpy() for name in names})
 
 
-def table_of(found: Outcomes) -> pa.Table:
-    """The same as a table, one row an event."""
-    return pa.table({item.name: getattr(found, item.name) for item in fields(found)})
+def to_table(outcomes: Outcomes) -> pa.Table:
+    """Convert to a table with one row per event."""
+    return pa.table({item.name: getattr(outcomes, item.name) for item in fields(outcomes)})
 
 
-def outcomes(predictor: Predictor, segments: Sequence[Segment]) -> Outcomes:
-    """Predict every event of `segments`. StreamError if there are none."""
-    found = enumerate(segments)
-    parts = [_outcomes(predictor.predict(part), part, number) for number, whole in found for part in _parts(whole)]
+def evaluate(predictor: Predictor, segments: Sequence[Segment]) -> Outcomes:
+    """Predict every event of `segments` and compare with what happened. StreamError if there are no events."""
+    parts = [
+        _outcomes(predictor.predict(part), part, number)
+        for number, segment in enumerate(segments)
+        for part in segment.parts(PART_EVENTS)
+    ]
     if not parts:
         raise StreamError("the test part is empty: record longer, or give it a larger share")
     return Outcomes(*(np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(Outcomes)))
 
 
-def _parts(segment: Segment) -> Iterator[Segment]:
-    for start in range(segment.start, segment.stop, PART):
-        yield Segment(segment.stream, start, min(start + PART, segment.stop))
-
-
-def hits_and_bits(predictor: Predictor, segments: Sequence[Segment]) -> dict[str, np.ndarray]:
-    """(n,) `hit`, `bits` and `contested` of every event of `segments`; what `outcomes` finds, without slice lengths."""
+def evaluate_marks(predictor: Predictor, segments: Sequence[Segment]) -> dict[str, np.ndarray]:
+    """(n,) `hit`, `bits` and `contested` of every event, as in `evaluate`, without the cost of slice lengths."""
     parts: list[dict[str, np.ndarray]] = [
-        {**_named(predictor.predict(part), part), "contested": part.of(part.stream.contested)}
-        for whole in segments
-        for part in _parts(whole)
+        {**_mark_outcomes(predictor.predict(part), part), "contested": part.of(part.stream.contested)}
+        for segment in segments
+        for part in segment.parts(PART_EVENTS)
     ]
     names = ("hit", "bits", "contested")
     return {name: np.concatenate([part[name] for part in parts]) if parts else np.zeros(0, bool) for name in names}
 
 
-def _named(prediction: Prediction, segment: Segment) -> dict[str, np.ndarray]:
-    """How right the marks were."""
+def _mark_outcomes(prediction: Prediction, segment: Segment) -> dict[str, np.ndarray]:
     mark = segment.of(segment.stream.mark)
     rows = np.arange(len(mark))
     best = np.argsort(-prediction.log_probs, axis=1, kind="stable")[:, :3]
-    named = mark != UNKNOWN  # "none I know" is a fair bet in bits, but it names no task
+    known = mark != UNKNOWN  # betting on "a mark I do not know" may save bits, but it names no task
     return {
-        "hit": (best[:, 0] == mark) & named,
-        "hit3": (best == mark[:, None]).any(axis=1) & named,
+        "hit": (best[:, 0] == mark) & known,
+        "hit3": (best == mark[:, None]).any(axis=1) & known,
         "bits": -prediction.log_probs[rows, mark] / np.log(2),
         "confidence": np.exp(prediction.log_probs[rows, best[:, 0]]),
     }
 
 
 def _outcomes(prediction: Prediction, segment: Segment, number: int) -> Outcomes:
-    dt_us = segment.slice_us()
+    dt_us, stream = segment.slice_us(), segment.stream
+    mark, contested = segment.of(stream.mark), segment.of(stream.contested)
+    event, candidate = _candidates(segment)
+    count = np.bincount(event, minlength=len(segment))
+    right = np.bincount(event, weights=candidate == mark[event], minlength=len(segment))
     return Outcomes(
         stream=np.full(len(segment), number, np.int32),
-        mark=segment.of(segment.stream.mark),
-        contested=segment.of(segment.stream.contested),
-        open=_open(segment),
-        chance=_chance(segment),
+        mark=mark,
+        contested=contested,
+        open=contested & (count >= 2),
+        chance=right / np.maximum(count, 1),
         slice_nats=-prediction.dt.log_pdf(dt_us),
         slice_error_us=np.abs(prediction.dt.quantile(0.5) - dt_us),
         slice_crps_us=crps(prediction.dt, dt_us),
         slice_rank=prediction.dt.cdf(dt_us),
-        **_named(prediction, segment),
+        **_mark_outcomes(prediction, segment),
     )
 
 
-def _chance(segment: Segment) -> np.ndarray:
-    """The share of the possible tasks that carry the right mark; zero where the record of them misses it."""
-    event, mark = _possible(segment)
-    same = mark == segment.of(segment.stream.mark)[event]
-    count = np.bincount(event, minlength=len(segment))
-    return np.bincount(event, weights=same, minlength=len(segment)) / np.maximum(count, 1)
-
-
-def _open(segment: Segment) -> np.ndarray:
-    """Where there was a choice beyond not going on."""
-    event, _ = _possible(segment)
-    return segment.of(segment.stream.contested) & (np.bincount(event, minlength=len(segment)) >= 2)
-
-
-def _possible(segment: Segment) -> tuple[np.ndarray, np.ndarray]:
+def _candidates(segment: Segment) -> tuple[np.ndarray, np.ndarray]:
     """(m,) event and mark of every task that could have been switched to.
 
-    That is who was runnable, less the task that just left the CPU: going on with that one would be no switch.
+    These are the runnable tasks without the one that just left the CPU: keeping that one would be no switch.
     """
     stream = segment.stream
     bounds = stream.runnable_at[segment.start : segment.stop + 1]

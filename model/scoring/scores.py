@@ -1,97 +1,112 @@
-"""Scores a fitted predictor on segments it never saw: overall, and apart for forced and contested switches."""
+"""Scores a fitted predictor on events it has not seen: all of them, and forced, contested and open ones by themselves.
+
+Predictors are frozen while they are scored. Online scores are of predictors that also learn from every event once they
+have predicted it.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any, cast
 
 import numpy as np
 
 from model.data.marks import UNKNOWN
 from model.data.streams import Segment
 from model.errors import StreamError
-from model.predictor import Predictor
-from model.scoring import metrics
+from model.predictor import OnlineLearner, Predictor
 from model.scoring.bootstrap import Blocks
-from model.scoring.outcomes import Outcomes as Outcomes
-from model.scoring.outcomes import hits_and_bits
-from model.scoring.outcomes import outcomes as outcomes
+from model.scoring.metrics import ScoreEstimate, estimate_scores, score_part, summarise_scores
+from model.scoring.outcomes import Outcomes, evaluate, evaluate_marks
 
 PARTS = ("overall", "forced", "contested", "open")
+MAX_ONLINE_EVENTS = 500_000  # learning event by event takes a tenth of a millisecond each
 
 
-def scores(found: Outcomes) -> dict[str, object]:
-    """The score table of one predictor: `overall`, `forced`, `contested`, `open`, and the share of the contested."""
-    blocks = Blocks.of(found.stream)
-    parts = {name: metrics.table(found, chosen, blocks) for name, chosen in chosen_of(found).items()}
-    if found.contested.any():
-        parts["contested"]["chance_top1"] = float(found.chance[found.contested].mean())
+def score_outcomes(outcomes: Outcomes) -> dict[str, Any]:
+    """Score one predictor: a table for each of PARTS, and the shares of contested events and of unknown marks."""
+    blocks = Blocks.draw(outcomes.stream)
+    parts = {name: score_part(outcomes, mask, blocks) for name, mask in part_masks(outcomes).items()}
+    if outcomes.contested.any():
+        parts["contested"]["chance_top1"] = float(outcomes.chance[outcomes.contested].mean())
     return {
-        "test_events": len(found.mark),
-        "share_contested": float(found.contested.mean()),
-        "share_unknown": float((found.mark == UNKNOWN).mean()),
+        "test_events": len(outcomes.mark),
+        "share_contested": float(outcomes.contested.mean()),
+        "share_unknown": float((outcomes.mark == UNKNOWN).mean()),
         **parts,
     }
 
 
-def chosen_of(found: Outcomes) -> dict[str, np.ndarray]:
-    """(n,) which events are of each of PARTS."""
-    everything = np.ones(len(found.mark), bool)
-    return {"overall": everything, "forced": ~found.contested, "contested": found.contested, "open": found.open}
+def score_online(predictor: Predictor, segments: Sequence[Segment]) -> dict[str, Any] | None:
+    """Score a predictor that learns while it predicts; None if it cannot, or for more than MAX_ONLINE_EVENTS events.
 
-
-def together(seeds: Iterable[Outcomes]) -> dict[str, dict[str, object]]:
-    """The mean of each score over seeds, part by part, the same blocks of events being redrawn with every seed.
-
-    Outcomes are taken one by one, so that those of one seed are in memory at a time. StreamError where two are not of
-    the same events.
+    Learning starts anew from the fitted state with every stream: the later events of one CPU are not another's past.
     """
-    measured: dict[str, list[dict[str, metrics.Measured]]] = {name: [] for name in PARTS}
+    if not isinstance(predictor, OnlineLearner) or sum(map(len, segments)) > MAX_ONLINE_EVENTS:
+        return None
+    return score_outcomes(evaluate(cast(Predictor, predictor.learner()), segments))
+
+
+def part_masks(outcomes: Outcomes) -> dict[str, np.ndarray]:
+    """(n,) bool for each of PARTS: which events belong to it."""
+    everything = np.ones(len(outcomes.mark), bool)
+    forced = ~outcomes.contested
+    return {"overall": everything, "forced": forced, "contested": outcomes.contested, "open": outcomes.open}
+
+
+def average_seeds(seeds: Iterable[Outcomes]) -> dict[str, dict[str, object]]:
+    """Mean of each score over seeds, part by part, with intervals from the same block draws for every seed.
+
+    `seeds` is consumed one by one to keep few in memory. StreamError if two are of different events.
+    """
+    estimates: dict[str, list[dict[str, ScoreEstimate]]] = {name: [] for name in PARTS}
     first: Outcomes | None = None
-    for found in seeds:
-        first = found if first is None else same_events(first, found)
-        blocks = Blocks.of(found.stream)
-        for name, chosen in chosen_of(found).items():
-            if chosen.any():
-                measured[name].append(metrics.measured(found, chosen, blocks))
-    return {name: metrics.told_of(parts) for name, parts in measured.items() if parts}
+    for outcomes in seeds:
+        first = first or outcomes
+        require_same_events(first, outcomes)
+        blocks = Blocks.draw(outcomes.stream)
+        for name, mask in part_masks(outcomes).items():
+            if mask.any():
+                estimates[name].append(estimate_scores(outcomes, mask, blocks))
+    return {name: summarise_scores(part) for name, part in estimates.items() if part}
 
 
-def same_events(one: Outcomes, other: Outcomes) -> Outcomes:
-    """`one`, if both are of the same events; StreamError if not."""
+def require_same_events(first: Outcomes, second: Outcomes) -> None:
+    """Raise StreamError unless both are outcomes of the same events."""
     for name in ("stream", "mark", "contested", "open"):
-        if not np.array_equal(getattr(one, name), getattr(other, name)):
+        if not np.array_equal(getattr(first, name), getattr(second, name)):
             raise StreamError("scored on other events: score both on the same recordings, with the same marks")
-    return one
 
 
-def selection(predictor: Predictor, segments: Sequence[Segment]) -> dict[str, dict[str, object]]:
-    """What a predictor is chosen by, of the part it is chosen on: `overall` and `contested`, without intervals."""
-    found = hits_and_bits(predictor, segments)
-    parts = {"overall": np.ones(len(found["hit"]), bool), "contested": found["contested"]}
-    return {name: _selection(found["hit"][chosen], found["bits"][chosen]) for name, chosen in parts.items()}
+def score_for_selection(predictor: Predictor, segments: Sequence[Segment]) -> dict[str, dict[str, object]]:
+    """Score the part by which a predictor is chosen: `overall` and `contested`, without intervals."""
+    outcomes = evaluate_marks(predictor, segments)
+    masks = {"overall": np.ones(len(outcomes["hit"]), bool), "contested": outcomes["contested"]}
+    return {name: _hit_rate_and_bits(outcomes["hit"][mask], outcomes["bits"][mask]) for name, mask in masks.items()}
 
 
-def _selection(hit: np.ndarray, bits: np.ndarray) -> dict[str, object]:
+def _hit_rate_and_bits(hit: np.ndarray, bits: np.ndarray) -> dict[str, object]:
     if not len(hit):
         return {"events": 0}
     return {"events": len(hit), "top1": float(hit.mean()), "bits_per_switch": float(bits.mean())}
 
 
-def by_recording(found: Outcomes, segments: Sequence[Segment]) -> dict[str, dict[str, float | None]]:
-    """`top1` and `contested_top1` of each recording by itself: recordings differ by more than intervals inside them.
+def score_recordings(outcomes: Outcomes, segments: Sequence[Segment]) -> dict[str, dict[str, float | None]]:
+    """`top1` and `contested_top1` (None if none was contested) of each recording; `outcomes` are those of `segments`.
 
-    `found` is what `outcomes` made of `segments`; `contested_top1` is None where none was contested. Those that are
-    called alike, as trials of several runs are, are told by their whole paths.
+    Recordings differ by more than the intervals inside them. Recordings of the same name, such as trials of several
+    runs, are named by their whole paths.
     """
     folders = list(dict.fromkeys(segment.stream.folder for segment in segments))
-    place = [folders.index(segment.stream.folder) for segment in segments]
-    whose, called = np.repeat(place, [len(segment) for segment in segments]), Counter(folder.name for folder in folders)
+    numbers = [folders.index(segment.stream.folder) for segment in segments]
+    recording = np.repeat(numbers, [len(segment) for segment in segments])
+    name_counts = Counter(folder.name for folder in folders)
     rows = {}
     for number, folder in enumerate(folders):
-        chosen = whose == number
-        contested = found.hit[chosen & found.contested]
-        hard = float(contested.mean()) if len(contested) else None
-        name = folder.name if called[folder.name] == 1 else str(folder)
-        rows[name] = {"top1": float(found.hit[chosen].mean()), "contested_top1": hard}
+        mask = recording == number
+        contested = outcomes.hit[mask & outcomes.contested]
+        name = folder.name if name_counts[folder.name] == 1 else str(folder)
+        contested_top1 = float(contested.mean()) if len(contested) else None
+        rows[name] = {"top1": float(outcomes.hit[mask].mean()), "contested_top1": contested_top1}
     return rows

@@ -1,7 +1,7 @@
-"""Several seeds of one predictor as one: means, each with two intervals that answer two questions.
+"""Several seeds of one predictor as one table: means, each with two intervals that answer different questions.
 
-`*_ci` is the block bootstrap's: how far the score may be off on another stretch of such recordings. `*_seeds_ci` is
-Student's over seeds: how far it may be off when trained again. One seed tells nothing of that, and has None.
+`*_ci`, by block bootstrap: how far the score may be off on another stretch of such recordings. `*_seeds_ci`, Student's
+over seeds: how far it may be off when the predictor is trained again; None for one seed.
 """
 
 from __future__ import annotations
@@ -13,68 +13,67 @@ from typing import Any
 import numpy as np
 
 from model.errors import StreamError
-from model.scoring import scores as scores_module
-from model.scoring.bootstrap import over_seeds
-from model.scoring.outcomes import Outcomes, read
+from model.scoring.bootstrap import seed_interval
+from model.scoring.outcomes import Outcomes, read_outcomes
+from model.scoring.scores import PARTS, average_seeds
 
 Table = Mapping[str, Any]
-ALIKE = ("predictor", "settings", "regime", "mark", "learned_from", "trials", "test_events", "fold")
-KEPT = ("caveat", "also_learned_from", "marks", "parameters", "share_contested", "share_unknown")
-OF_THE_EVENTS = ("events", "chance_top1")  # what no seed changes
+IDENTITY = ("predictor", "settings", "regime", "mark", "learned_from", "trials", "test_events", "fold")
+COPIED = ("caveat", "also_learned_from", "marks", "parameters", "share_contested", "share_unknown")
+SEED_INDEPENDENT = ("events", "chance_top1")
 
 
-def together(members: Sequence[Table], outcomes: Iterable[Outcomes] = ()) -> dict[str, Any]:
-    """One table for all seeds of one predictor, from the table of each (`scores.json`).
+def combine_seeds(members: Sequence[Table], outcomes: Iterable[Outcomes] = ()) -> dict[str, Any]:
+    """Combine the tables (`scores.json`) of all seeds of one predictor into one.
 
-    One seed's is its own, with `seeds` and an empty `*_seeds_ci` for each score. Of several it holds means, the mean's
-    bootstrap where the `outcomes` of every seed are given, else no `*_ci`, and the single tables under `by_seed`.
-    StreamError where they are not seeds of one predictor, scored on the same events.
+    One seed keeps its table, with `seeds` and an empty `*_seeds_ci` for each score. Several give means, with `*_ci`
+    only if the `outcomes` of every seed are given, and the single tables under `by_seed`. StreamError if they are not
+    seeds of one predictor, scored on the same events.
     """
     first, seeds = members[0], [member.get("seed") for member in members]
     if len(members) == 1:
-        parts = {part: _with_seeds(first[part], [first[part]]) for part in scores_module.PARTS}
+        parts = {part: _with_seed_intervals(first[part], [first[part]]) for part in PARTS}
         return {**first, "seeds": seeds, **parts}
-    for name in ALIKE:
+    for name in IDENTITY:
         if any(member.get(name) != first.get(name) for member in members):
             raise StreamError(f"no seeds of one predictor: {name} is not the same in all of them")
-    told = {name: first[name] for name in (*ALIKE, *KEPT) if name in first}
-    drawn = scores_module.together(outcomes)
-    told |= {"seeds": seeds, "fit_seconds": _mean([member.get("fit_seconds") for member in members])}
-    told |= _parts(members, drawn)
-    learned_on = [member["online"] for member in members if member.get("online")]
-    told["online"] = _parts(learned_on, {}) if len(learned_on) == len(members) else None
-    told["valid"] = _tables(members, "valid")
-    told["by_trial"] = _tables(members, "by_trial")
-    return {**told, "by_seed": list(members)}
+    combined = {name: first[name] for name in (*IDENTITY, *COPIED) if name in first}
+    combined |= {"seeds": seeds, "fit_seconds": _mean([member.get("fit_seconds") for member in members])}
+    combined |= _parts(members, average_seeds(outcomes))
+    online = [member["online"] for member in members if member.get("online")]
+    combined["online"] = _parts(online, {}) if len(online) == len(members) else None
+    combined["valid"] = _row_means(members, "valid")
+    combined["by_trial"] = _row_means(members, "by_trial")
+    return {**combined, "by_seed": list(members)}
 
 
-def _parts(members: Sequence[Table], drawn: Mapping[str, Table]) -> dict[str, Any]:
-    """Means of each part; the bootstrap's intervals are those of `drawn`."""
+def _parts(members: Sequence[Table], averages: Mapping[str, Table]) -> dict[str, Any]:
+    """Means of each part; bootstrap intervals are copied from `averages`."""
     parts = {}
-    for part in scores_module.PARTS:
+    for part in PARTS:
         tables = [member[part] for member in members]
-        intervals = {name: value for name, value in drawn.get(part, {}).items() if name.endswith("_ci")}
-        parts[part] = _with_seeds({**_means(tables), **intervals}, tables)
+        intervals = {name: value for name, value in averages.get(part, {}).items() if name.endswith("_ci")}
+        parts[part] = _with_seed_intervals({**_means(tables), **intervals}, tables)
     return parts
 
 
-def _with_seeds(told: Table, seeds: Sequence[Table]) -> dict[str, Any]:
-    """The table and, for each of its scores, Student's interval over the seeds' tables."""
-    scores = [name for name, value in told.items() if _is_number(value) and name not in OF_THE_EVENTS]
-    return {**told, **{f"{name}_seeds_ci": over_seeds([seed[name] for seed in seeds]) for name in scores}}
+def _with_seed_intervals(table: Table, seeds: Sequence[Table]) -> dict[str, Any]:
+    """Add Student's interval over the seeds' tables for each score."""
+    scores = [name for name, value in table.items() if _is_number(value) and name not in SEED_INDEPENDENT]
+    return {**table, **{f"{name}_seeds_ci": seed_interval([seed[name] for seed in seeds]) for name in scores}}
 
 
 def _means(tables: Sequence[Table]) -> dict[str, Any]:
-    """Of what every table has as a number; what counts events stays a whole one."""
+    """Means of the entries that are numbers in every table; counts of events stay whole."""
     means: dict[str, Any] = {}
     for name in tables[0]:
         values = [table.get(name) for table in tables]
         if all(map(_is_number, values)):
-            means[name] = values[0] if name in OF_THE_EVENTS else _mean(values)
+            means[name] = values[0] if name in SEED_INDEPENDENT else _mean(values)
     return means
 
 
-def _tables(members: Sequence[Table], name: str) -> dict[str, Any]:
+def _row_means(members: Sequence[Table], name: str) -> dict[str, Any]:
     """Means of a table of tables, such as `valid` or `by_trial`, row by row."""
     rows = (members[0].get(name) or {}).keys()
     known = [row for row in rows if all(row in (member.get(name) or {}) for member in members)]
@@ -90,20 +89,19 @@ def _is_number(value: object) -> bool:
 
 
 def summarise(tables: Sequence[Table], outcomes: Sequence[Outcomes | Path] = ()) -> list[dict[str, Any]]:
-    """One table for each predictor, in the order of the first of each: what differs in ALIKE is never pooled.
+    """Combine the seeds of each predictor, in the order of first appearance.
 
-    Arms of a sweep and folds differ in what they were scored on. `outcomes`, where they are given, are what became of
-    each event for each table, or the folder that `model.jobs` left that in.
+    Tables that differ in IDENTITY are never pooled: arms of a sweep and folds were scored on different events.
+    `outcomes`, if given, has an entry per table: the outcomes, or the model folder to read them from.
     """
     groups: dict[str, list[int]] = {}
-    for place, table in enumerate(tables):
-        groups.setdefault(repr([table.get(name) for name in ALIKE]), []).append(place)
-    told = []
-    for places in groups.values():
-        found = (_outcomes(outcomes[place]) for place in places if outcomes)
-        told.append(together([tables[place] for place in places], found))
-    return told
+    for index, table in enumerate(tables):
+        groups.setdefault(repr([table.get(name) for name in IDENTITY]), []).append(index)
+    return [
+        combine_seeds([tables[index] for index in group], (_outcomes(outcomes[index]) for index in group if outcomes))
+        for group in groups.values()
+    ]
 
 
-def _outcomes(kept: Outcomes | Path) -> Outcomes:
-    return read(kept) if isinstance(kept, Path) else kept
+def _outcomes(source: Outcomes | Path) -> Outcomes:
+    return read_outcomes(source) if isinstance(source, Path) else source

@@ -10,7 +10,8 @@ from model.counts.context_tree import PRIOR, ContextTree
 from model.data import streams, synthetic
 from model.predictor import unwatched
 from model.predictors import create
-from model.scoring import scores
+from model.scoring.outcomes import evaluate
+from model.scoring.scores import score_outcomes
 
 
 def sequence_probability(tree: ContextTree, symbols: list[int]) -> float:
@@ -60,7 +61,7 @@ def test_a_tree_above_another_leaves_it_alone() -> None:
 def test_it_finds_the_order_of_a_source_by_itself(dataset: streams.Dataset, source: synthetic.Source) -> None:
     ctw = create("ctw", {"depth": 6})
     ctw.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
-    overall = scores.scores(scores.outcomes(ctw, dataset.test))["overall"]
+    overall = score_outcomes(evaluate(ctw, dataset.test))["overall"]
     assert overall["bits_per_switch"] == pytest.approx(source.entropy_bits(), rel=0.02)  # type: ignore[index]
 
 
@@ -73,5 +74,5 @@ def test_online_learning_follows_a_source_that_changes(dataset: streams.Dataset)
     moved = streams.Segment(dataclasses.replace(stream, mark=mark), test.start, test.stop)
     ctw = create("ctw", {})
     ctw.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
-    frozen, online = (scores.outcomes(one, [moved]).bits[-1000:].mean() for one in (ctw, ctw.learner()))
+    frozen, online = (evaluate(one, [moved]).bits[-1000:].mean() for one in (ctw, ctw.learner()))
     assert online < frozen - 0.1

@@ -17,7 +17,8 @@ from model.data.streams import Segment
 from model.jobs import Job
 from model.predictor import unwatched
 from model.predictors import create
-from model.scoring import online, scores
+from model.scoring.outcomes import evaluate
+from model.scoring.scores import score_online, score_outcomes
 
 SPLIT = (0.7, 0.15, 0.15)
 
@@ -53,8 +54,8 @@ def moved(dataset: streams.Dataset) -> Segment:
 def test_who_counts_on_follows_a_source_that_changes(kind: str, dataset: streams.Dataset) -> None:
     predictor, changed = create(kind, {}), moved(dataset)
     predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
-    frozen = scores.scores(scores.outcomes(predictor, [changed]))["overall"]
-    learned_on = online.scores(predictor, [changed])
+    frozen = score_outcomes(evaluate(predictor, [changed]))["overall"]
+    learned_on = score_online(predictor, [changed])
     assert learned_on is not None
     assert learned_on["overall"]["bits_per_switch"] < frozen["bits_per_switch"]  # type: ignore[index]
     assert learned_on["overall"]["time_nll_nats"] < frozen["time_nll_nats"] - 0.02  # type: ignore[index]
@@ -63,15 +64,15 @@ def test_who_counts_on_follows_a_source_that_changes(kind: str, dataset: streams
 def test_on_a_source_that_stays_there_is_little_to_learn(dataset: streams.Dataset) -> None:
     markov = create("markov", {"order": 2})
     markov.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
-    frozen = scores.scores(scores.outcomes(markov, dataset.test))["overall"]
-    learned_on = online.scores(markov, dataset.test)
+    frozen = score_outcomes(evaluate(markov, dataset.test))["overall"]
+    learned_on = score_online(markov, dataset.test)
     assert learned_on is not None
     assert learned_on["overall"]["bits_per_switch"] == pytest.approx(frozen["bits_per_switch"], rel=0.01)  # type: ignore[index]
 
 
 def test_who_cannot_learn_on_has_no_such_scores(dataset: streams.Dataset) -> None:
     for kind in ("repeat", "fifo", "decision_tree"):
-        assert online.scores(create(kind, {}), dataset.test) is None
+        assert score_online(create(kind, {}), dataset.test) is None
 
 
 def test_both_scores_stand_in_the_jobs_answer(recording: Path, tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from model.nn.network import Inputs
 from model.nn.point_processes import GRID, ContinuousLstm, ExponentialIntensity, quadrature
 from model.predictor import unwatched
 from model.predictors import create
-from model.scoring import scores
+from model.scoring.outcomes import evaluate
+from model.scoring.scores import score_outcomes
 
 KINDS = (ExponentialIntensity, ContinuousLstm)
 
@@ -97,6 +98,6 @@ def test_a_point_process_learns_a_source_with_two_events_of_memory(
 ) -> None:
     made = create(kind, {"seed": 0, "max_epochs": 7})
     made.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
-    overall = scores.scores(scores.outcomes(made, dataset.test))["overall"]
+    overall = score_outcomes(evaluate(made, dataset.test))["overall"]
     assert overall["bits_per_switch"] < source.entropy_bits() + bits  # type: ignore[index]
     assert overall["time_nll_nats"] < source.slice_nats() + nats  # type: ignore[index]

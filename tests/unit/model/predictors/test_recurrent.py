@@ -6,13 +6,14 @@ from model.data import streams, synthetic
 from model.errors import SettingError, StreamError
 from model.predictor import unwatched
 from model.predictors import create
-from model.scoring import scores
+from model.scoring.outcomes import evaluate
+from model.scoring.scores import score_outcomes
 
 
 def test_an_lstm_learns_a_source_with_two_events_of_memory(dataset: streams.Dataset, source: synthetic.Source) -> None:
     lstm = create("lstm", {"seed": 0, "hidden": 32, "max_epochs": 12})
     history = lstm.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
-    overall = scores.scores(scores.outcomes(lstm, dataset.test))["overall"]
+    overall = score_outcomes(evaluate(lstm, dataset.test))["overall"]
     assert overall["bits_per_switch"] < source.entropy_bits() + 0.1  # type: ignore[index]
     assert overall["time_nll_nats"] < source.slice_nats() + 0.1  # type: ignore[index]
     assert history[-1]["valid_bits"] < history[0]["valid_bits"]

@@ -20,7 +20,8 @@ from model.replay.cfs_replay import Walk
 from model.replay.eevdf_replay import EevdfWalks
 from model.replay.names import Names
 from model.replay.replays import replay_of
-from model.scoring import scores as scores_module
+from model.scoring.outcomes import evaluate
+from model.scoring.scores import score_outcomes
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def fitted(predictor: Predictor, dataset: Dataset, with_valid: bool = True) -> P
 
 
 def scores(predictor: Predictor, segments: tuple[Segment, ...]) -> dict[str, float]:
-    found = scores_module.scores(scores_module.outcomes(predictor, segments))["overall"]
+    found = score_outcomes(evaluate(predictor, segments))["overall"]
     assert isinstance(found, dict)
     return found
 

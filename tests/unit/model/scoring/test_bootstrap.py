@@ -3,23 +3,30 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from model.scoring.bootstrap import Blocks, apart_over_seeds, blocks_of, interval, lengths_of, over_seeds
+from model.scoring.bootstrap import (
+    Blocks,
+    block_starts,
+    mean_interval,
+    seed_difference_interval,
+    seed_interval,
+    stream_lengths,
+)
 
 
 def test_the_interval_holds_the_mean_and_shrinks_with_more_events() -> None:
-    draw = np.random.default_rng(0)
-    few, many = draw.uniform(size=4_000), draw.uniform(size=64_000)
-    narrow, wide = interval(many), interval(few)
+    rng = np.random.default_rng(0)
+    few, many = rng.uniform(size=4_000), rng.uniform(size=64_000)
+    narrow, wide = mean_interval(many), mean_interval(few)
     assert narrow is not None
     assert wide is not None
     assert narrow[0] < 0.5 < narrow[1]
     assert narrow[1] - narrow[0] < (wide[1] - wide[0]) / 2
 
 
-def test_runs_of_equal_outcomes_widen_the_interval() -> None:
+def test_runs_of_equal_values_widen_the_interval() -> None:
     single = np.random.default_rng(1).integers(0, 2, 20_000)
     in_runs = np.repeat(single[:200], 100)
-    narrow, wide = interval(single), interval(in_runs)
+    narrow, wide = mean_interval(single), mean_interval(in_runs)
     assert wide is not None
     assert narrow is not None
     assert wide[1] - wide[0] > 5 * (narrow[1] - narrow[0])
@@ -27,83 +34,82 @@ def test_runs_of_equal_outcomes_widen_the_interval() -> None:
 
 def test_a_weight_of_zero_takes_an_event_out() -> None:
     value = np.concatenate([np.zeros(5_000), np.ones(5_000)])
-    found = interval(value, weight=value)
-    assert found == pytest.approx((1.0, 1.0))
+    assert mean_interval(value, weight=value) == pytest.approx((1.0, 1.0))
 
 
 def test_too_few_events_have_no_interval() -> None:
-    assert interval(np.ones(15)) is None
-    assert interval(np.ones(1000), np.zeros(1000)) is None
+    assert mean_interval(np.ones(15)) is None
+    assert mean_interval(np.ones(1000), np.zeros(1000)) is None
 
 
-def test_rare_events_have_an_interval_only_where_they_lie_in_five_blocks_or_more() -> None:
+def test_rare_events_have_an_interval_only_if_they_lie_in_five_blocks_or_more() -> None:
     value = np.random.default_rng(3).uniform(1, 2, 20_000)
     block = np.arange(20_000) // 1000
-    assert interval(value, (block < 4).astype(float)) is None
-    low, high = interval(value, (block < 5).astype(float)) or (0, 0)
+    assert mean_interval(value, (block < 4).astype(float)) is None
+    low, high = mean_interval(value, (block < 5).astype(float)) or (0, 0)
     assert 1.4 < low < high < 1.6
 
 
 def test_the_interval_over_seeds_is_students() -> None:
-    low, high = over_seeds([1.0, 2.0, 3.0]) or (0, 0)
+    low, high = seed_interval([1.0, 2.0, 3.0]) or (0, 0)
     assert (low, high) == pytest.approx((2 - 4.3027 / 3**0.5, 2 + 4.3027 / 3**0.5), abs=1e-3)
-    assert over_seeds([1.0]) is None
+    assert seed_interval([1.0]) is None
 
 
 @pytest.mark.parametrize(("blocks", "least"), [(5, 0.91), (20, 0.935)])
-def test_of_a_thousand_intervals_of_few_blocks_as_many_hold_the_truth_as_they_say(blocks: int, least: float) -> None:
-    draw = np.random.default_rng(5)
+def test_intervals_of_few_blocks_hold_the_true_value_about_95_times_in_a_hundred(blocks: int, least: float) -> None:
+    rng = np.random.default_rng(5)
+    weight = np.arange(200) // 10 < blocks  # 200 events make 20 blocks of 10
     held = 0
     for seed in range(1_000):
-        value = np.repeat(draw.normal(size=20), 1_000) + draw.normal(size=20_000)
-        weight = np.arange(20_000) // 1_000 < blocks
-        low, high = interval(value, weight, seed=seed) or (0, 0)
+        value = np.repeat(rng.normal(size=20), 10) + rng.normal(size=200)
+        low, high = mean_interval(value, weight, seed=seed) or (0, 0)
         held += low <= 0 <= high
     assert least < held / 1_000 < 0.975
 
 
-def test_of_intervals_over_the_seeds_of_both_sides_as_many_hold_the_truth_as_they_say() -> None:
-    draw = np.random.default_rng(6)
+def test_intervals_over_the_seeds_of_both_sides_hold_the_true_difference_95_times_in_a_hundred() -> None:
+    rng = np.random.default_rng(6)
     held = 0
     for _ in range(2_000):
-        low, high = apart_over_seeds(draw.normal(1, 1, 3).tolist(), draw.normal(1, 3, 3).tolist()) or (0, 0)
+        low, high = seed_difference_interval(rng.normal(1, 1, 3).tolist(), rng.normal(1, 3, 3).tolist()) or (0, 0)
         held += low <= 0 <= high
     assert 0.935 < held / 2_000 < 0.965
 
 
 def test_a_side_of_one_seed_adds_nothing_to_the_interval_over_seeds() -> None:
-    assert apart_over_seeds([1.0, 2.0, 3.0], [5.0]) == pytest.approx(
-        [one - 5 for one in over_seeds([1.0, 2.0, 3.0]) or ()]
+    assert seed_difference_interval([1.0, 2.0, 3.0], [5.0]) == pytest.approx(
+        [one - 5 for one in seed_interval([1.0, 2.0, 3.0]) or ()]
     )
-    assert apart_over_seeds([1.0], [2.0, 3.0]) is None
-    assert apart_over_seeds([1.0, 1.0], [3.0, 3.0]) == (-2.0, -2.0)
+    assert seed_difference_interval([1.0], [2.0, 3.0]) is None
+    assert seed_difference_interval([1.0, 1.0], [3.0, 3.0]) == (-2.0, -2.0)
 
 
-def test_no_block_reaches_over_the_end_of_a_stream() -> None:
+def test_no_block_crosses_the_end_of_a_stream() -> None:
     lengths = np.array([2_500, 999, 10, 40_001])
-    begin = blocks_of(lengths)
+    begin = block_starts(lengths)
     seams = np.cumsum(lengths)[:-1]
     assert set(seams) <= set(begin.tolist())
     assert np.diff([*begin, lengths.sum()]).max() <= 1_250
-    assert lengths_of(np.repeat([3, 1, 2, 0], lengths)).tolist() == lengths.tolist()
+    assert stream_lengths(np.repeat([3, 1, 2, 0], lengths)).tolist() == lengths.tolist()
 
 
-def test_blocks_that_end_at_a_seam_do_not_mix_what_is_at_both_sides_of_it() -> None:
+def test_no_block_mixes_events_of_two_streams() -> None:
     lengths = [10_500, 10_500]  # 21 blocks of 1,000 would have one that is half of this stream and half of that
     value = np.repeat([0.0, 1.0], lengths)
-    blocks = Blocks.of(np.repeat([0, 1], lengths))
+    blocks = Blocks.draw(np.repeat([0, 1], lengths))
     means = np.add.reduceat(value, blocks.begin) / np.diff([*blocks.begin, len(value)])
     assert set(means.tolist()) == {0.0, 1.0}
 
 
-def test_very_long_recordings_have_longer_blocks_not_ever_more() -> None:
-    assert len(blocks_of(np.array([50_000_000]))) == 2_000
+def test_very_long_recordings_have_longer_blocks_not_more() -> None:
+    assert len(block_starts(np.array([50_000_000]))) == 2_000
 
 
-def test_redrawn_counts_are_those_of_the_drawn_blocks() -> None:
+def test_sums_by_symbol_are_those_of_the_drawn_blocks() -> None:
     symbol = np.random.default_rng(2).integers(0, 3, 5_000)
-    blocks = Blocks.of(np.repeat([0, 1], 2_500))
-    counted = blocks.counted(symbol, 3, np.ones(5_000))
-    by_hand = blocks.redrawn((symbol[:, None] == np.arange(3)).astype(float))
+    blocks = Blocks.draw(np.repeat([0, 1], 2_500))
+    counted = blocks.symbol_sums(symbol, 3, np.ones(5_000))
+    by_hand = blocks.sums((symbol[:, None] == np.arange(3)).astype(float))
     assert np.array_equal(counted, by_hand)
     assert blocks.times.sum(axis=1).tolist() == [len(blocks.begin)] * len(blocks.times)

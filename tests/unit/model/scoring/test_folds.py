@@ -36,7 +36,7 @@ def sweep(tmp_path: Path) -> list[Path]:
 
 
 def test_each_recording_is_held_out_once_and_never_learned_from_then(sweep: list[Path]) -> None:
-    found = folds.folds(sweep, "recording")
+    found = folds.make_folds(sweep, "recording")
     assert [fold.name for fold in found] == ["000_a", "001_b", "002_a"]
     assert [fold.test for fold in found] == [(one,) for one in sweep]
     assert all(set(fold.train) == set(sweep) - set(fold.test) for fold in found)
@@ -45,14 +45,14 @@ def test_each_recording_is_held_out_once_and_never_learned_from_then(sweep: list
 
 def test_trials_that_are_called_alike_are_told_apart_by_their_runs(tmp_path: Path) -> None:
     alike = [trial(run(tmp_path / name, {"kind": "idle"}), "000") for name in ("old", "new")]
-    found = folds.folds([*alike, trial(tmp_path / "old", "001")], "recording")
+    found = folds.make_folds([*alike, trial(tmp_path / "old", "001")], "recording")
     assert [fold.name for fold in found] == ["000, of old", "000, of new", "001"]
 
 
 @pytest.mark.parametrize("by", ["recording", "run"])
 def test_runs_of_one_name_in_two_places_are_two(by: str, tmp_path: Path) -> None:
     alike = [trial(run(tmp_path / place / "sweep", {"kind": "idle"}), "000") for place in ("old", "new")]
-    first, second = folds.folds(alike, by)
+    first, second = folds.make_folds(alike, by)
     assert (first.test, first.train) == ((alike[0],), (alike[1],))
     assert str(tmp_path / "old" / "sweep") in first.name
     assert len({first.name, second.name}) == len({first.slug, second.slug}) == 2
@@ -60,14 +60,14 @@ def test_runs_of_one_name_in_two_places_are_two(by: str, tmp_path: Path) -> None
 
 def test_names_that_differ_in_signs_alone_get_folders_of_their_own(tmp_path: Path) -> None:
     runs = [run(tmp_path / name, {"kind": "idle"}) for name in ("a b", "a+b", "c" * 200)]
-    found = folds.folds([trial(one, "000") for one in runs], "run")
+    found = folds.make_folds([trial(one, "000") for one in runs], "run")
     assert [fold.name for fold in found] == ["a b", "a+b", "c" * 200]
     assert len({fold.slug for fold in found}) == 3
     assert all(re.fullmatch(r"[\w.-]{1,120}", fold.slug) for fold in found)
 
 
 def test_loads_are_told_apart_by_the_experiment_and_the_trials_own_settings(sweep: list[Path]) -> None:
-    five, fifty = folds.folds(sweep, "load")
+    five, fifty = folds.make_folds(sweep, "load")
     assert (five.name, fifty.name) == ("nginx_ab, concurrency 5", "nginx_ab, concurrency 50")
     assert (five.test, five.train) == ((sweep[0], sweep[2]), (sweep[1],))
     assert (fifty.test, fifty.train) == ((sweep[1],), (sweep[0], sweep[2]))
@@ -75,16 +75,16 @@ def test_loads_are_told_apart_by_the_experiment_and_the_trials_own_settings(swee
 
 def test_another_kind_of_load_is_another_load(tmp_path: Path) -> None:
     kinds = [run(tmp_path / kind, {"kind": kind}) for kind in ("idle", "stress_ng")]
-    names = [fold.name for fold in folds.folds([trial(kind, "000") for kind in kinds], "load")]
+    names = [fold.name for fold in folds.make_folds([trial(kind, "000") for kind in kinds], "load")]
     assert names == ["idle", "stress_ng"]
 
 
 def test_hosts_differ_by_machine_and_by_how_the_guest_was_run(tmp_path: Path) -> None:
     xeon, epyc = (run(tmp_path / cpu, {"kind": "idle"}, cpu) for cpu in ("Xeon", "EPYC"))
     recordings = [trial(xeon, "000"), trial(epyc, "000"), trial(epyc, "001", accelerator="tcg")]
-    names = [fold.name for fold in folds.folds(recordings, "host")]
+    names = [fold.name for fold in folds.make_folds(recordings, "host")]
     assert names == [f"cpu {cpu}, under {how}" for cpu, how in (("Xeon", "kvm"), ("EPYC", "kvm"), ("EPYC", "tcg"))]
-    assert len(folds.folds(recordings, "run")) == 2
+    assert len(folds.make_folds(recordings, "run")) == 2
 
 
 def test_a_host_is_the_same_after_a_boot_that_left_it_a_little_less_memory_and_another_with_another_kernel(
@@ -92,7 +92,7 @@ def test_a_host_is_the_same_after_a_boot_that_left_it_a_little_less_memory_and_a
 ) -> None:
     booted = [("first", {}), ("again", {"memory_mb": 24101}), ("upgraded", {"kernel": "6.19"})]
     first, again, upgraded = (trial(run(tmp_path / name, {"kind": "idle"}, **more), "000") for name, more in booted)
-    old, new = folds.folds([first, again, upgraded], "host")
+    old, new = folds.make_folds([first, again, upgraded], "host")
     assert (old.name, old.test) == ("kernel 6.18", (first, again))
     assert (new.name, new.test) == ("kernel 6.19", (upgraded,))
 
@@ -100,7 +100,7 @@ def test_a_host_is_the_same_after_a_boot_that_left_it_a_little_less_memory_and_a
 def test_a_group_is_named_by_what_tells_it_from_others_of_its_kind(tmp_path: Path) -> None:
     loads = [{"kind": "stress_ng", "workers": n, "stressor": "switch"} for n in (1, 2)]
     places = [run(tmp_path / str(n), load) for n, load in enumerate([*loads, {"kind": "idle", "workers": 7}])]
-    names = [fold.name for fold in folds.folds([trial(place, "000") for place in places], "load")]
+    names = [fold.name for fold in folds.make_folds([trial(place, "000") for place in places], "load")]
     assert names == ["stress_ng, workers 1", "stress_ng, workers 2", "idle"]
 
 
@@ -109,18 +109,18 @@ def test_one_group_alone_cannot_be_held_out(by: str, sweep: list[Path]) -> None:
     with pytest.raises(
         SettingError, match=rf"all 2 recordings are of one {by} \(.+\): name recordings of at least two"
     ):
-        folds.folds([sweep[0], sweep[2]], by)
+        folds.make_folds([sweep[0], sweep[2]], by)
 
 
 def test_one_recording_alone_cannot_be_split(sweep: list[Path]) -> None:
     with pytest.raises(SettingError, match="split by recording: there is but one recording"):
-        folds.folds(sweep[:1], "recording")
+        folds.make_folds(sweep[:1], "recording")
 
 
 @pytest.mark.parametrize("by", ["load", "host"])
 def test_tables_that_no_run_made_do_not_say_what_they_are_of(by: str, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=rf"its {by} is not known: name it with --test"):
-        folds.folds([tmp_path / "a", tmp_path / "b"], by)
+        folds.make_folds([tmp_path / "a", tmp_path / "b"], by)
 
 
 def test_a_manifest_that_says_nothing_is_refused(tmp_path: Path) -> None:
@@ -128,12 +128,12 @@ def test_a_manifest_that_says_nothing_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run" / "manifest.json").write_text("{")
     for by, words in (("load", "does not say what load"), ("host", "does not say on which host")):
         with pytest.raises(SettingError, match=words):
-            folds.folds([tmp_path / "run" / "trials" / "a", tmp_path / "b"], by)
+            folds.make_folds([tmp_path / "run" / "trials" / "a", tmp_path / "b"], by)
 
 
 def test_an_unknown_way_to_split_is_refused(sweep: list[Path]) -> None:
     with pytest.raises(SettingError, match="expected one of recording, run, load, host"):
-        folds.folds(sweep, "week")
+        folds.make_folds(sweep, "week")
 
 
 def scored(fold: str, seed: int, top1: float, **contested: object) -> dict[str, object]:

@@ -13,6 +13,7 @@ from model.predictor import Prediction, unwatched
 from model.predictors import create
 from model.scoring import metrics, rollout, scores
 from model.scoring.bootstrap import Blocks
+from model.scoring.outcomes import Outcomes, evaluate
 
 
 class Told:
@@ -38,21 +39,21 @@ def segment_of(dataset: streams.Dataset, **changes: np.ndarray) -> streams.Segme
 
 def test_hits_and_bits_by_hand(dataset: streams.Dataset) -> None:
     segment = segment_of(dataset, mark=np.array([1, 2, 3, 4]), contested=np.array([True, True, False, False]))
-    found = scores.outcomes(Told([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [segment])  # type: ignore[arg-type]
+    found = evaluate(Told([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [segment])  # type: ignore[arg-type]
     assert found.hit.tolist() == [True, False, False, False]
     assert found.hit3.tolist() == [True, True, True, False]
     assert found.bits == pytest.approx([1, 2, 3, -np.log2(0.1)])
-    table = scores.scores(found)
+    table = scores.score_outcomes(found)
     assert (table["contested"]["top1"], table["forced"]["top1"]) == (0.5, 0.0)  # type: ignore[index]
     assert table["share_contested"] == 0.5
 
 
 def test_betting_on_the_unknown_names_no_task(dataset: streams.Dataset) -> None:
     segment = segment_of(dataset, mark=np.array([UNKNOWN, UNKNOWN]))
-    found = scores.outcomes(Told([0.9, 0.02, 0.02, 0.02, 0.02, 0.02]), [segment])  # type: ignore[arg-type]
+    found = evaluate(Told([0.9, 0.02, 0.02, 0.02, 0.02, 0.02]), [segment])  # type: ignore[arg-type]
     assert not found.hit.any()
     assert found.bits == pytest.approx([-np.log2(0.9)] * 2)
-    assert scores.scores(found)["overall"]["top1_known"] is None  # type: ignore[index]
+    assert scores.score_outcomes(found)["overall"]["top1_known"] is None  # type: ignore[index]
 
 
 def test_chance_is_one_over_the_number_of_tasks_that_could_be_switched_to(dataset: streams.Dataset) -> None:
@@ -66,10 +67,10 @@ def test_chance_is_one_over_the_number_of_tasks_that_could_be_switched_to(datase
         runnable_tid=np.array([tid for tids in runnable for tid in tids]),
         runnable_mark=np.array([tid - 6 for tids in runnable for tid in tids]),
     )
-    found = scores.outcomes(Told([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [segment])  # type: ignore[arg-type]
+    found = evaluate(Told([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [segment])  # type: ignore[arg-type]
     assert found.chance.tolist() == [1 / 2, 1, 1 / 2, 1]
     assert found.open.tolist() == [True, False, True, False]
-    assert scores.scores(found)["contested"]["chance_top1"] == pytest.approx(2 / 3)  # type: ignore[index]
+    assert scores.score_outcomes(found)["contested"]["chance_top1"] == pytest.approx(2 / 3)  # type: ignore[index]
 
 
 def test_the_right_order_comes_within_two_percent_of_the_sources_entropy(
@@ -77,7 +78,7 @@ def test_the_right_order_comes_within_two_percent_of_the_sources_entropy(
 ) -> None:
     markov = create("markov", {"order": 2})
     markov.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
-    overall = scores.scores(scores.outcomes(markov, dataset.test))["overall"]
+    overall = scores.score_outcomes(evaluate(markov, dataset.test))["overall"]
     assert overall["bits_per_switch"] == pytest.approx(source.entropy_bits(), rel=0.02)  # type: ignore[index]
     assert overall["time_nll_nats"] == pytest.approx(source.slice_nats(), abs=0.06)  # type: ignore[index]
     assert overall["calibration_error"] < 0.03  # type: ignore[index]
@@ -89,8 +90,8 @@ def test_each_recording_is_scored_by_itself_too(dataset: streams.Dataset) -> Non
     second = segment_of(dataset, mark=np.array([2, 1]), contested=np.array([False, False]))
     folder = first.stream.folder
     second = streams.Segment(dataclasses.replace(second.stream, folder=folder.with_name("001_known")), 0, 2)
-    found = scores.outcomes(Told([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [first, second])  # type: ignore[arg-type]
-    assert scores.by_recording(found, [first, second]) == {
+    found = evaluate(Told([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [first, second])  # type: ignore[arg-type]
+    assert scores.score_recordings(found, [first, second]) == {
         "000_known": {"top1": 0.5, "contested_top1": 1.0},
         "001_known": {"top1": 0.5, "contested_top1": None},
     }
@@ -100,19 +101,19 @@ def test_recordings_of_several_runs_that_are_called_alike_are_not_scored_as_one(
     first, second = (segment_of(dataset, mark=np.full(4, mark)) for mark in (1, 2))
     other = first.stream.folder.parent / "another" / first.stream.folder.name
     second = streams.Segment(dataclasses.replace(second.stream, folder=other), 0, 4)
-    found = scores.outcomes(Told([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [first, second])  # type: ignore[arg-type]
-    told = scores.by_recording(found, [first, second])
+    found = evaluate(Told([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [first, second])  # type: ignore[arg-type]
+    told = scores.score_recordings(found, [first, second])
     assert {name: row["top1"] for name, row in told.items()} == {str(first.stream.folder): 1.0, str(other): 0.0}
 
 
 def test_an_empty_test_part_is_refused(dataset: streams.Dataset) -> None:
     with pytest.raises(StreamError, match="test part is empty"):
-        scores.outcomes(Told([1.0]), [])  # type: ignore[arg-type]
+        evaluate(Told([1.0]), [])  # type: ignore[arg-type]
 
 
 def test_a_part_without_events_says_so_instead_of_scoring_zero(dataset: streams.Dataset) -> None:
     segment = segment_of(dataset, contested=np.zeros(40, bool))
-    table = scores.scores(scores.outcomes(Told([0.5, 0.1, 0.1, 0.1, 0.1, 0.1]), [segment]))  # type: ignore[arg-type]
+    table = scores.score_outcomes(evaluate(Told([0.5, 0.1, 0.1, 0.1, 0.1, 0.1]), [segment]))  # type: ignore[arg-type]
     assert table["contested"] == {"events": 0}
     assert table["open"] == {"events": 0}
 
@@ -120,7 +121,7 @@ def test_a_part_without_events_says_so_instead_of_scoring_zero(dataset: streams.
 def test_every_score_has_an_interval_that_holds_it(dataset: streams.Dataset) -> None:
     markov = create("markov", {"order": 1})
     markov.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
-    table = scores.scores(scores.outcomes(markov, dataset.test))
+    table = scores.score_outcomes(evaluate(markov, dataset.test))
     for part in scores.PARTS:
         told: dict = table[part]  # type: ignore[assignment]
         for name, interval in metrics.INTERVALS.items():
@@ -137,9 +138,9 @@ def twenty_blocks(chosen: np.ndarray) -> tuple[dict, dict]:
     rank = np.random.default_rng(1).uniform(size=20_000)
     bits = 1 + rank / 10
     columns = (mark * 0, mark, chosen, chosen, bits, half, half, bits, bits / 3, bits, bits, bits, rank)
-    found = scores.Outcomes(*columns)
-    return metrics.table(found, chosen, Blocks.of(found.stream)), metrics.table(
-        found, bits > 0, Blocks.of(found.stream)
+    found = Outcomes(*columns)
+    return metrics.score_part(found, chosen, Blocks.draw(found.stream)), metrics.score_part(
+        found, bits > 0, Blocks.draw(found.stream)
     )
 
 
@@ -165,23 +166,23 @@ def test_a_redraw_that_holds_none_of_the_events_is_no_score_of_zero() -> None:
 
 def test_a_predictor_is_chosen_by_hits_and_bits_of_the_part_it_is_chosen_on(dataset: streams.Dataset) -> None:
     segment = segment_of(dataset, mark=np.array([1, 2, 3, 4]), contested=np.array([True, True, False, False]))
-    told = scores.selection(Told([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [segment])  # type: ignore[arg-type]
+    told = scores.score_for_selection(Told([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [segment])  # type: ignore[arg-type]
     assert told["contested"] == {"events": 2, "top1": 0.5, "bits_per_switch": 1.5}
     assert told["overall"]["top1"] == 0.25
-    assert scores.selection(Told([1.0]), [])["overall"] == {"events": 0}  # type: ignore[arg-type]
+    assert scores.score_for_selection(Told([1.0]), [])["overall"] == {"events": 0}  # type: ignore[arg-type]
 
 
 def test_a_rollout_of_the_right_model_looks_like_the_real_continuation(dataset: streams.Dataset) -> None:
     markov = create("markov", {"order": 2})
     markov.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
-    made = rollout.roll(markov, dataset.train, dataset.test[0], 1000, seed=0)
+    made = rollout.sample_rollout(markov, dataset.train, dataset.test[0], 1000, seed=0)
     assert made is not None
-    beside = rollout.compare(made, dataset.test[0], dataset.vocabulary.names)
+    beside = rollout.compare_rollout(made, dataset.test[0], dataset.vocabulary.names)
     floor = create("most_frequent", {})
     floor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
-    memoryless = rollout.roll(floor, dataset.train, dataset.test[0], 1000, seed=0)
+    memoryless = rollout.sample_rollout(floor, dataset.train, dataset.test[0], 1000, seed=0)
     assert memoryless is not None
-    other = rollout.compare(memoryless, dataset.test[0], dataset.vocabulary.names)
+    other = rollout.compare_rollout(memoryless, dataset.test[0], dataset.vocabulary.names)
     assert beside["mark_distance"] < 0.15  # type: ignore[operator]
     assert beside["slice_distance"] < 0.15  # type: ignore[operator]
     assert beside["pair_distance"] < other["pair_distance"] / 1.5  # type: ignore[operator]
@@ -197,7 +198,7 @@ def test_a_rollout_is_measured_by_as_many_real_events_beside_those_it_is_compare
         real = slice(test.start, test.start + steps)
         made = rollout.Rollout(test.stream.mark[other].astype(np.int64), test.stream.slice_us()[other])
         assert len(made.mark) == steps == real.stop - real.start
-        beside = rollout.compare(made, test, dataset.vocabulary.names)
+        beside = rollout.compare_rollout(made, test, dataset.vocabulary.names)
         for kind in ("mark", "pair", "triple", "slice"):  # a rollout that is real does as well as real events do
             assert beside[f"{kind}_distance"] == pytest.approx(beside[f"real_{kind}_distance"])
 
@@ -205,7 +206,9 @@ def test_a_rollout_is_measured_by_as_many_real_events_beside_those_it_is_compare
 def test_the_same_seed_rolls_the_same_events(dataset: streams.Dataset) -> None:
     markov = create("markov", {"order": 1})
     markov.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
-    first, again, other = (rollout.roll(markov, dataset.train, dataset.test[0], 50, seed) for seed in (1, 1, 2))
+    first, again, other = (
+        rollout.sample_rollout(markov, dataset.train, dataset.test[0], 50, seed) for seed in (1, 1, 2)
+    )
     assert first is not None
     assert again is not None
     assert other is not None

@@ -10,9 +10,9 @@ import pytest
 
 from model import jobs
 from model.errors import StreamError
-from model.jobs import Job
-from model.scoring import outcomes, seeds
 from model.scoring import scores as scores_module
+from model.scoring import seeds
+from model.scoring.outcomes import read_outcomes
 
 
 def table(bits: float, seed: int = 0, **more: object) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def table(bits: float, seed: int = 0, **more: object) -> dict[str, Any]:
 
 
 def test_several_seeds_become_one_with_an_interval_over_them() -> None:
-    told = seeds.together([table(0.1), table(0.2, 1), table(0.3, 2)])
+    told = seeds.combine_seeds([table(0.1), table(0.2, 1), table(0.3, 2)])
     assert told["seeds"] == [0, 1, 2]
     assert told["overall"]["bits_per_switch"] == pytest.approx(0.2)
     low, high = told["overall"]["bits_per_switch_seeds_ci"]
@@ -39,7 +39,7 @@ def test_several_seeds_become_one_with_an_interval_over_them() -> None:
 
 
 def test_one_seed_is_itself_and_has_no_interval_over_seeds() -> None:
-    told = seeds.together([table(0.1, 7)])
+    told = seeds.combine_seeds([table(0.1, 7)])
     assert told["seeds"] == [7]
     assert told["overall"]["bits_per_switch_seeds_ci"] is None
     assert told["overall"]["bits_ci"] == [0, 1]
@@ -52,26 +52,18 @@ def test_what_was_scored_on_other_recordings_is_never_pooled() -> None:
     told = [(one["trials"], one["seeds"], one["overall"]["bits_per_switch"]) for one in seeds.summarise(tables)]
     assert told == [(["000"], [0, 1], pytest.approx(0.2)), (["001"], [0], 0.9)]
     with pytest.raises(StreamError, match="trials is not the same"):
-        seeds.together(tables)
-
-
-@pytest.fixture
-def trained(recording: Path, tmp_path: Path) -> list[Path]:
-    """Three seeds of one predictor: the orders of a table stand in for them."""
-    for order in (0, 1, 2):
-        jobs.run(Job((recording,), "markov", 0, "task", (0.7, 0.15, 0.15), tmp_path / str(order), {"order": order}))
-    return [tmp_path / str(order) for order in (0, 1, 2)]
+        seeds.combine_seeds(tables)
 
 
 def scores(folder: Path) -> dict[str, Any]:
     return json.loads((folder / jobs.SCORES).read_text())
 
 
-def test_the_bootstrap_of_the_mean_redraws_all_seeds_alike(trained: list[Path]) -> None:
-    found = [outcomes.read(folder) for folder in trained]
-    told = seeds.together([scores(folder) for folder in trained], found)
+def test_the_bootstrap_of_the_mean_redraws_all_seeds_alike(markov_models: list[Path]) -> None:
+    found = [read_outcomes(folder) for folder in markov_models]
+    told = seeds.combine_seeds([scores(folder) for folder in markov_models], found)
     mean = dataclasses.replace(found[0], bits=np.mean([one.bits for one in found], axis=0))
-    single = scores_module.scores(mean)["contested"]
+    single = scores_module.score_outcomes(mean)["contested"]
     assert told["contested"]["bits_per_switch"] == pytest.approx(single["bits_per_switch"])  # type: ignore[index]
     assert told["contested"]["bits_ci"] == pytest.approx(single["bits_ci"])  # type: ignore[index]
     for part in scores_module.PARTS:
@@ -81,15 +73,15 @@ def test_the_bootstrap_of_the_mean_redraws_all_seeds_alike(trained: list[Path]) 
             assert told[part][f"{name}_seeds_ci"] is not None
 
 
-def test_one_seed_has_the_same_intervals_whichever_way_they_are_made(trained: list[Path]) -> None:
-    told, (found,) = scores(trained[2]), [outcomes.read(trained[2])]
-    drawn = scores_module.together([found])
+def test_one_seed_has_the_same_intervals_whichever_way_they_are_made(markov_models: list[Path]) -> None:
+    told, (found,) = scores(markov_models[2]), [read_outcomes(markov_models[2])]
+    drawn = scores_module.average_seeds([found])
     for part, made in drawn.items():
         assert json.loads(json.dumps(made)) == {name: told[part][name] for name in made}
 
 
-def test_seeds_of_other_events_are_refused(trained: list[Path]) -> None:
-    found = [outcomes.read(folder) for folder in trained[:2]]
+def test_seeds_of_other_events_are_refused(markov_models: list[Path]) -> None:
+    found = [read_outcomes(folder) for folder in markov_models[:2]]
     found[1] = dataclasses.replace(found[1], contested=~found[1].contested)
     with pytest.raises(StreamError, match="scored on other events"):
-        scores_module.together(found)
+        scores_module.average_seeds(found)
