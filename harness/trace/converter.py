@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from harness.trace.decode.decoder import Block, Engine, open_engine
-from harness.trace.decode.time_order import RELEASE_ROWS, Bounds, in_order, scan
+from harness.trace.decode.decoder import Block
+from harness.trace.decode.native_decoder import NativeDecoder
+from harness.trace.decode.time_order import RELEASE_ROWS, EarliestTimes, earliest_times, in_time_order
 from harness.trace.perf_data.recording import Recording, located, open_recording
 from harness.trace.perf_data.records import CHUNK_BYTES
 from harness.trace.quality import TraceQuality, judge, require_complete
@@ -67,10 +68,10 @@ def _convert(
     release_rows: int,
 ) -> Converted:
     header, parts, usage = recording.header, len(recording.parts), UsageCounter()
-    counter, engine = open_engine(header, parts, counts_only=True), open_engine(header, parts)
-    bounds = scan(recording, counter, chunk_bytes)
-    times, states = counter.seen(), state_names(header.formats)
-    shifted = _shifted(recording, states, bounds, chunk_bytes)
+    counter, decoder = NativeDecoder(header, parts, counts_only=True), NativeDecoder(header, parts)
+    earliest = earliest_times(recording, counter, chunk_bytes)
+    counted, states = counter.stats(), state_names(header.formats)
+    shifted = _shifted(recording, states, earliest, chunk_bytes)
     with contextlib.ExitStack() as stack:
         sinks = {name: stack.enter_context(TableWriter(folder, name)) for name in tables if name != "slices"}
         slicing = _Slicing(
@@ -78,17 +79,17 @@ def _convert(
             stack.enter_context(LateSliceWriter(folder)) if "slices" in tables else None,
             usage,
         )
-        for blocks in in_order(recording, engine, bounds, chunk_bytes, release_rows):
-            made = _tables(blocks, engine, states)
+        for blocks in in_time_order(recording, decoder, earliest, chunk_bytes, release_rows):
+            made = _tables(blocks, decoder, states)
             for name, sink in sinks.items():
                 sink.add(made[name])
             slicing.add(made)
             if on_progress:
-                on_progress(sum(engine.seen().counts.values()), times.samples)
+                on_progress(sum(decoder.stats().counts.values()), counted.samples)
         slicing.finish()
-        found = engine.seen()
-        seen = replace(times, bad=found.bad, counts=found.counts, chain_breaks=found.chain_breaks, cpus=found.cpus)
-        quality = judge(recording, seen, states, shifted)
+        released = decoder.stats()
+        rest = {name: getattr(released, name) for name in ("bad", "counts", "chain_breaks", "cpus")}
+        quality = judge(recording, replace(counted, **rest), states, shifted)
         if strict:
             require_complete(recording, quality)
     written: list[TableWriter | LateSliceWriter] = [*sinks.values(), *([slicing.sink] if slicing.sink else [])]
@@ -97,9 +98,9 @@ def _convert(
     return Converted(paths, quality, info(recording), shares, idle, rows)
 
 
-def _tables(blocks: dict[str, Block], engine: Engine, states: StateNames | None) -> dict[str, pa.Table]:
-    names = engine.names()
-    letters = [states.letters(value) for value in engine.states()] if states else []
+def _tables(blocks: dict[str, Block], decoder: NativeDecoder, states: StateNames | None) -> dict[str, pa.Table]:
+    names = decoder.names()
+    letters = [states.letters(value) for value in decoder.states()] if states else []
     return {name: to_table(name, blocks.get(name, {}), names, letters) for name in EVENT_TABLES}
 
 
@@ -126,14 +127,14 @@ class _Slicing:
             sink.add(made, self.slicer.earliest_ns)
 
 
-def _shifted(recording: Recording, states: StateNames | None, bounds: Bounds, chunk_bytes: int) -> bool:
-    """Whether states are shifted, told by the first switch away from an idle task, of kernels that may shift them."""
+def _shifted(recording: Recording, states: StateNames | None, earliest: EarliestTimes, chunk_bytes: int) -> bool:
+    """Whether states are shifted, as the first switch away from an idle task shows, in kernels that may shift them."""
     if states is None or not may_be_shifted(recording.header.os_release):
         return False
-    engine, found = open_engine(recording.header, len(recording.parts)), False
-    for blocks in in_order(recording, engine, bounds, chunk_bytes, 1):
+    decoder, has_switches = NativeDecoder(recording.header, len(recording.parts)), False
+    for blocks in in_time_order(recording, decoder, earliest, chunk_bytes, 1):
         switches = blocks.get("switches", {})
-        found = found or bool(switches)
-        if switches and (switches["prev_tid"] == 0).any():
-            return is_shifted(switches, engine.states(), states)
-    return found
+        has_switches = has_switches or bool(switches)
+        if 0 in switches.get("prev_tid", ()):
+            return is_shifted(switches, decoder.states(), states)
+    return has_switches

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from harness.errors import TraceError
 
 if TYPE_CHECKING:
-    from harness.trace.decode.decoder import Seen
+    from harness.trace.decode.decoder import RecordingStats
     from harness.trace.perf_data.recording import Recording
     from harness.trace.tracepoint.task_state import StateNames
 
@@ -44,25 +44,25 @@ class TraceQuality:
         return not (self.lost_events or self.chain_breaks or self.truncated or self.killed or self.decode_errors)
 
 
-def judge(recording: Recording, seen: Seen, states: StateNames | None, shifted: bool) -> TraceQuality:
+def judge(recording: Recording, stats: RecordingStats, states: StateNames | None, shifted: bool) -> TraceQuality:
     """Judge a recording that was read to its end.
 
     `states` must have named every state that occurs, as a print format that cannot be followed is noticed only then.
     """
     header = recording.header
     return TraceQuality(
-        samples=seen.samples,
-        lost_events=seen.lost_events,
-        chain_breaks=seen.chain_breaks,
-        inversions=seen.inversions,
+        samples=stats.samples,
+        lost_events=stats.lost_events,
+        chain_breaks=stats.chain_breaks,
+        inversions=stats.inversions,
         truncated=recording.missing_bytes > 0 or any(part.left or part.unread for part in recording.parts),
         killed=header.killed,
-        span_ns=seen.span_ns,
+        span_ns=stats.span_ns,
         clock=header.attrs[0].clock,
-        cpus=seen.cpus,
-        decode_errors=seen.bad,
-        counts=dict(sorted(seen.counts.items())),
-        warnings=tuple(_warnings(recording, seen.bad, states, shifted)),
+        cpus=stats.cpus,
+        decode_errors=stats.bad,
+        counts=dict(sorted(stats.counts.items())),
+        warnings=tuple(_warnings(recording, stats.bad, states, shifted)),
     )
 
 

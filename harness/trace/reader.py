@@ -8,7 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.trace.decode.decoder import Engine, open_engine
+from harness.trace.decode.decoder import Block
+from harness.trace.decode.native_decoder import NativeDecoder
 from harness.trace.perf_data.recording import Recording, located, open_recording
 from harness.trace.quality import TraceQuality, judge, require_complete
 from harness.trace.tracepoint.task_state import is_shifted, may_be_shifted, state_names
@@ -102,28 +103,28 @@ def read(path: Path | str, *, strict: bool = False, formats_from: Path | str | N
 
 
 def _read(recording: Recording) -> Trace:
-    engine = open_engine(recording.header, len(recording.parts))
+    decoder = NativeDecoder(recording.header, len(recording.parts))
     for number, part in enumerate(recording.parts):
-        engine.enter(number)
-        for _ in part.feed(engine):
+        decoder.enter_part(number)
+        for _ in part.feed(decoder):
             pass
-    engine.finish()
-    states, values = state_names(recording.header.formats), engine.states()
+    blocks, names, values = decoder.release_all(), decoder.names(), decoder.states()
+    states = state_names(recording.header.formats)
     letters = [states.letters(value) for value in values] if states else []
     shifted = False
     if states and may_be_shifted(recording.header.os_release):
-        shifted = is_shifted(engine.block("switches"), values, states)
-    quality = judge(recording, engine.seen(), states, shifted)
-    return Trace(recording.path, info(recording), quality, _tables(engine, letters), shifted)
+        shifted = is_shifted(blocks.get("switches", {}), values, states)
+    quality = judge(recording, decoder.stats(), states, shifted)
+    return Trace(recording.path, info(recording), quality, _tables(blocks, names, letters), shifted)
 
 
-def _tables(engine: Engine, letters: list[str]) -> Callable[[str], pa.Table]:
-    """Makes tables of what an engine holds."""
+def _tables(blocks: dict[str, Block], names: list[bytes], letters: list[str]) -> Callable[[str], pa.Table]:
+    """Return the function that makes the Arrow table of a name."""
 
     def table(name: str) -> pa.Table:
         from harness.trace.tables.schemas import to_table
 
-        return to_table(name, engine.block(name), engine.names(), letters)
+        return to_table(name, blocks.get(name, {}), names, letters)
 
     return table
 

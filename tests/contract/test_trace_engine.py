@@ -17,7 +17,7 @@ from locations import DATA
 import harness.trace
 from harness.errors import TraceError
 from harness.trace.converter import ALL_TABLES, convert
-from harness.trace.decode.decoder import Engine, open_engine
+from harness.trace.decode.native_decoder import NativeDecoder
 from harness.trace.perf_data.recording import Recording, open_recording
 from harness.trace.perf_data.records import PADDING
 from harness.trace.tables.schemas import EVENT_TABLES
@@ -39,8 +39,8 @@ def recording(kept: Path) -> Recording:
 
 
 @pytest.fixture
-def engine(recording: Recording) -> Engine:
-    return open_engine(recording.header)
+def decoder(recording: Recording) -> NativeDecoder:
+    return NativeDecoder(recording.header)
 
 
 def later(data: bytes) -> bytes:
@@ -55,38 +55,38 @@ def later(data: bytes) -> bytes:
     return bytes(changed)
 
 
-def feed(recording: Recording, engine: Engine, chunk_bytes: int = 1 << 20) -> None:
+def feed(recording: Recording, decoder: NativeDecoder, chunk_bytes: int = 1 << 20) -> None:
     for part in recording.parts:
-        for _ in part.feed(engine, chunk_bytes):
+        for _ in part.feed(decoder, chunk_bytes):
             pass
 
 
-def test_everything_is_counted(recording: Recording, engine: Engine) -> None:
-    feed(recording, engine)
-    seen = engine.seen()
-    assert seen.samples == SAMPLES == sum(seen.counts.values())
-    assert (seen.bad, seen.lost_events, seen.inversions) == (0, 0, 0)
-    assert (seen.first_ns, seen.span_ns) == (2104323808796, 82235622)
-    assert seen.counts["sched:sched_switch"] == SWITCHES
+def test_everything_is_counted(recording: Recording, decoder: NativeDecoder) -> None:
+    feed(recording, decoder)
+    stats = decoder.stats()
+    assert stats.samples == SAMPLES == sum(stats.counts.values())
+    assert (stats.bad, stats.lost_events, stats.inversions) == (0, 0, 0)
+    assert (stats.first_ns, stats.span_ns) == (2104323808796, 82235622)
+    assert stats.counts["sched:sched_switch"] == SWITCHES
 
 
-def test_rows_are_kept_until_they_are_released(recording: Recording, engine: Engine) -> None:
-    feed(recording, engine)
-    rows = engine.rows
-    middle = (engine.seen().first_ns + engine.seen().last_ns) // 2
-    first = engine.release(middle)
+def test_rows_are_kept_until_they_are_released(recording: Recording, decoder: NativeDecoder) -> None:
+    feed(recording, decoder)
+    rows = decoder.rows
+    middle = (decoder.stats().first_ns + decoder.stats().last_ns) // 2
+    first = decoder.release(middle)
     assert max(int(block["time_ns"][-1]) for block in first.values()) < middle
-    rest = engine.release((1 << 63) - 1)
+    rest = decoder.release_all()
     assert min(int(block["time_ns"][0]) for block in rest.values()) >= middle
     given = sum(len(block["time_ns"]) for blocks in (first, rest) for block in blocks.values())
-    assert (given, engine.rows) == (rows, 0)
-    assert (engine.seen().cpus, engine.seen().chain_breaks) == ((1,), 7)
+    assert (given, decoder.rows) == (rows, 0)
+    assert (decoder.stats().cpus, decoder.stats().chain_breaks) == ((1,), 7)
 
 
 def test_what_only_counts_keeps_no_rows(recording: Recording) -> None:
-    counter = open_engine(recording.header, counts_only=True)
+    counter = NativeDecoder(recording.header, counts_only=True)
     feed(recording, counter)
-    assert (counter.seen().samples, counter.rows) == (SAMPLES, 0)
+    assert (counter.stats().samples, counter.rows) == (SAMPLES, 0)
 
 
 def test_columns_outlive_the_engine_that_made_them(kept: Path, tmp_path: Path) -> None:
@@ -146,25 +146,27 @@ def record(kind: int, size: int) -> bytes:
         ([record(3, 16), record(66, 65528)], 16, "apart"),
     ],
 )
-def test_a_walk_ends_where_it_must_and_says_why(records: list[bytes], end: int, why: str, engine: Engine) -> None:
+def test_a_walk_ends_where_it_must_and_says_why(
+    records: list[bytes], end: int, why: str, decoder: NativeDecoder
+) -> None:
     data = b"".join(records)
-    assert engine.take(bytearray(data + bytes(PADDING)), len(data)) == (end, why)
+    assert decoder.take(bytearray(data + bytes(PADDING)), len(data)) == (end, why)
 
 
 @pytest.mark.parametrize("size", [8, 16, 40, 60, 64])
 def test_samples_that_are_too_short_are_counted_and_hold_no_row(
-    size: int, recording: Recording, engine: Engine
+    size: int, recording: Recording, decoder: NativeDecoder
 ) -> None:
     known = struct.pack("<Q", min(recording.header.ids))
     data = (record(9, size // 8 * 8)[:8] + known).ljust(size // 8 * 8, b"\0")[: size // 8 * 8]
-    engine.take(bytearray(data + bytes(PADDING)), len(data))
-    assert (engine.seen().samples, engine.seen().bad, engine.rows) == (1, 1, 0)
+    decoder.take(bytearray(data + bytes(PADDING)), len(data))
+    assert (decoder.stats().samples, decoder.stats().bad, decoder.rows) == (1, 1, 0)
 
 
-def test_losses_too_large_to_add_up_end_at_the_largest_number(engine: Engine) -> None:
+def test_losses_too_large_to_add_up_end_at_the_largest_number(decoder: NativeDecoder) -> None:
     lost = struct.pack("<IHHQQ", 2, 0, 24, 1, (1 << 64) - 1) * 3
-    engine.take(bytearray(lost + bytes(PADDING)), len(lost))
-    assert engine.seen().lost_events == (1 << 63) - 1
+    decoder.take(bytearray(lost + bytes(PADDING)), len(lost))
+    assert decoder.stats().lost_events == (1 << 63) - 1
 
 
 def test_a_file_that_is_cut_is_read_up_to_there(kept: Path, tmp_path: Path) -> None:

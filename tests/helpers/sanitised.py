@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from harness.errors import TraceError
-from harness.trace.decode.decoder import Engine, open_engine
+from harness.trace.decode.native_decoder import NativeDecoder
 from harness.trace.native import library
 from harness.trace.perf_data.recording import open_recording
 from harness.trace.perf_data.records import PADDING
@@ -31,29 +31,29 @@ def damaged(whole: bytes, dice: random.Random) -> bytes:
     return bytes(changed[: dice.choice([len(changed), len(changed), dice.randrange(len(changed))])])
 
 
-class Exact:
-    """Gives an engine its buffers in memory that ends where they do, so that a step beyond is seen."""
+class ExactBuffers:
+    """Gives a decoder its buffers in memory that ends where they do, so that a step beyond the end is noticed."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    def __init__(self, decoder: NativeDecoder) -> None:
+        self.decoder = decoder
 
     def take(self, buffer: bytearray, size: int) -> tuple[int, str]:
-        """See `Engine.take`."""
-        return self.engine.take(bytearray(buffer[: size + PADDING]), size)
+        """See `BufferSink.take`."""
+        return self.decoder.take(bytearray(buffer[: size + PADDING]), size)
 
 
 def take_apart(path: Path) -> None:
-    """Read the whole, then in small buffers that are given away piece by piece."""
+    """Read the whole, then in small buffers whose rows are released as early as possible."""
     recording = open_recording(path)
     for parts, chunk_bytes in ((1, 1 << 20), (2, 1 << 14)):
-        engine = open_engine(recording.header, parts)
+        decoder = NativeDecoder(recording.header, parts)
         for number, part in enumerate(recording.parts):
-            engine.enter(number)
-            for _ in part.feed(Exact(engine), chunk_bytes):
+            decoder.enter_part(number)
+            for _ in part.feed(ExactBuffers(decoder), chunk_bytes):
                 if parts > 1:
-                    engine.release(engine.earliest_ns)
-        engine.finish()
-        engine.names(), engine.states(), engine.seen()
+                    decoder.release(decoder.earliest_ns)
+        decoder.release_all()
+        decoder.names(), decoder.states(), decoder.stats()
 
 
 def main(seconds: float, folder: Path, recordings: list[Path]) -> int:

@@ -1,4 +1,4 @@
-"""How each column of an event is made, by the format of the recording at hand: what the decoders follow."""
+"""Where each column of an event comes from: the field of the recording's own format, and how it is encoded."""
 
 from __future__ import annotations
 
@@ -8,58 +8,62 @@ from harness.errors import TraceError
 from harness.trace.tracepoint.format import Field, TracepointFormat
 from harness.trace.tracepoint.sched_events import BOOL, COMM, STATE, TEXT, Column, Event
 
-# In the order of `enum how` in native/decoder.h.
-WAYS = INTEGER, TRUTH, TASK_NAME, LOCATED_TASK_NAME, LOCATED_TEXT, CONSTANT, NUMBERED_STATE = (
-    "integer", "truth", "task name", "located task name", "located text", "constant", "state",
+# In the order of `enum encoding` in native/decoder.h.
+ENCODINGS = INTEGER, TRUTH, TASK_NAME, LOCATED_TASK_NAME, LOCATED_TEXT, CONSTANT, PREV_STATE = (
+    "integer", "truth", "task name", "located task name", "located text", "constant", "prev_state",
 )  # fmt: skip
 _SIZES = {"int": (1, 2, 4, 8), "loc": (4,), "chars": range(1, 1 << 16)}
 
 
-class Step(NamedTuple):
-    """One column: its name and numpy type, how it is made (one of WAYS), and the field it is made of.
+class ColumnSource(NamedTuple):
+    """The source of one column: the column's name and type (as in numpy), and the field's encoding (of ENCODINGS).
 
     `offset` and `size` are in bytes of the raw data. A constant has its `text` instead.
     """
 
     name: str
     dtype: str
-    how: str
+    encoding: str
     offset: int = 0
     size: int = 0
     signed: bool = False
     text: str = ""
 
 
-def steps(event: Event, form: TracepointFormat) -> list[Step]:
-    """The columns of an event, in the order of its table. TraceError where the format lacks a field that is needed."""
-    made = [_step(form, column) for column in event.columns if column.field in form.fields or not column.optional]
-    return made + [Step(name, "i4", CONSTANT, text=text) for name, text in event.constants.items()]
+def column_sources(event: Event, form: TracepointFormat) -> list[ColumnSource]:
+    """List the sources of an event's columns, in the order of its table.
+
+    Raises TraceError where the format lacks a field that is needed.
+    """
+    columns = [column for column in event.columns if column.field in form.fields or not column.optional]
+    constants = [ColumnSource(name, "i4", CONSTANT, text=text) for name, text in event.constants.items()]
+    return [_source(form, column) for column in columns] + constants
 
 
-def _step(form: TracepointFormat, column: Column) -> Step:
+def _source(form: TracepointFormat, column: Column) -> ColumnSource:
     if column.dtype == TEXT:
-        return _from(column.name, "i4", LOCATED_TEXT, _place(form, column.field, "loc"))
+        return _of_field(column.name, "i4", LOCATED_TEXT, _field(form, column.field, "loc"))
     if column.dtype == COMM:
-        place = _place(form, column.field, "chars", "loc")
-        return _from(column.name, "i4", LOCATED_TASK_NAME if place.kind == "loc" else TASK_NAME, place)
-    place = _place(form, column.field, "int")
+        field = _field(form, column.field, "chars", "loc")
+        return _of_field(column.name, "i4", LOCATED_TASK_NAME if field.kind == "loc" else TASK_NAME, field)
+    field = _field(form, column.field, "int")
     if column.dtype == STATE:
-        return _from(column.name, "i4", NUMBERED_STATE, place)
-    return _from(column.name, column.dtype, TRUTH if column.dtype == BOOL else INTEGER, place)
+        return _of_field(column.name, "i4", PREV_STATE, field)
+    return _of_field(column.name, column.dtype, TRUTH if column.dtype == BOOL else INTEGER, field)
 
 
-def _from(name: str, dtype: str, how: str, place: Field) -> Step:
-    return Step(name, dtype, how, place.offset, place.size, place.signed)
+def _of_field(name: str, dtype: str, encoding: str, field: Field) -> ColumnSource:
+    return ColumnSource(name, dtype, encoding, field.offset, field.size, field.signed)
 
 
-def _place(form: TracepointFormat, field: str, *kinds: str) -> Field:
-    """Where a field lies. TraceError where the format lacks it, or has something else under its name."""
-    place = form.fields.get(field)
-    if place is None or place.kind not in kinds or place.size not in _SIZES[place.kind]:
-        found = f"{place.kind} of {place.size} bytes" if place else "nothing"
+def _field(form: TracepointFormat, name: str, *kinds: str) -> Field:
+    """Return a field of a format. TraceError where the format lacks it or has it in another form."""
+    field = form.fields.get(name)
+    if field is None or field.kind not in kinds or field.size not in _SIZES[field.kind]:
+        actual = f"{field.kind} of {field.size} bytes" if field else "nothing"
         raise TraceError(
-            f"the event {form.system}:{form.name} has {found} as its field {field!r}",
+            f"the event {form.system}:{form.name} has {actual} as its field {name!r}",
             expected=f"{' or '.join(kinds)}, as in every kernel so far",
             hint="record again; if the kernel is a new one, its format file shows what has changed",
         )
-    return place
+    return field

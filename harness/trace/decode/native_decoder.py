@@ -1,4 +1,4 @@
-"""The engine in C, and its columns."""
+"""Decodes the samples of a recording into columns, in C (`native/decoder.c`)."""
 
 from __future__ import annotations
 
@@ -6,19 +6,41 @@ import ctypes
 import itertools
 import sys
 import weakref
-from ctypes import POINTER, byref, c_char, c_char_p, c_int, c_int16, c_int32, c_int64, c_void_p
+from ctypes import (
+    POINTER,
+    byref,
+    c_bool,
+    c_char,
+    c_char_p,
+    c_int,
+    c_int16,
+    c_int32,
+    c_int64,
+    c_uint64,
+    c_void_p,
+)  # fmt: skip
+from dataclasses import dataclass, field
+from typing import Any
 
-from harness.trace.decode.decoder import NEVER, Block, Seen, layouts
-from harness.trace.decode.telling import TABLES, WIDTHS, tell
+from harness.errors import TraceError
+from harness.trace.decode.column_source import CONSTANT, ENCODINGS, ColumnSource, column_sources
+from harness.trace.decode.decoder import Block, RecordingStats
+from harness.trace.decode.sample_layout import SampleLayouts, sample_layouts
 from harness.trace.native.library import Signatures, load_functions
+from harness.trace.perf_data.attr import is_grouped, read_words
 from harness.trace.perf_data.header import Header
+from harness.trace.tracepoint.format import TracepointFormat
+from harness.trace.tracepoint.sched_events import EVENTS
 
+TABLES = list(dict.fromkeys(event.table for event in EVENTS.values()))  # C knows a table by its index
+_TYPES: dict[str, Any] = {"?": c_bool, "i2": c_int16, "i4": c_int32, "i8": c_int64}
+_NO_TABLE, _REFUSED_TABLE = -1, -2
 _STOPPED = ("", "cut", "apart", "broken")  # in the order of `enum stopped`
 _CPUS = 1 << 16
 
 
-class _Counted(ctypes.Structure):
-    """`struct counted` of native/decoder.h."""
+class _Counts(ctypes.Structure):
+    """`struct counts` of native/decoder.h."""
 
     _fields_ = [
         (name, c_int64)
@@ -32,169 +54,242 @@ class _Counted(ctypes.Structure):
 _FUNCTIONS: Signatures = {
     "decoder_new": (c_void_p, [c_int32, c_int64, c_int64]),
     "decoder_free": (None, [c_void_p]),
-    "decoder_ids": (c_int, [c_void_p, c_void_p, c_void_p, c_int64]),
-    "decoder_layout": (c_int, [c_void_p] + [c_int32] * 8),
-    "decoder_table": (c_int, [c_void_p, c_int32, c_void_p, c_int32, c_int32]),
-    "decoder_format": (c_int, [c_void_p] + [c_int32] * 3),
-    "decoder_step": (c_int, [c_void_p] + [c_int32] * 5),
-    "decoder_counts_only": (None, [c_void_p]),
-    "decoder_part": (None, [c_void_p, c_int32]),
-    "decoder_counted": (POINTER(_Counted), [c_void_p]),
-    "decoder_seen": (None, [c_void_p, c_void_p, c_void_p]),
-    "decoder_name": (c_int32, [c_void_p, c_char_p, c_int64]),
-    "decoder_names": (c_int32, [c_void_p, c_int32, c_void_p, c_void_p]),
+    "decoder_add_ids": (c_int, [c_void_p, c_void_p, c_void_p, c_int64]),
+    "decoder_add_layout": (c_int, [c_void_p] + [c_int32] * 8),
+    "decoder_add_table": (c_int, [c_void_p, c_int32, c_void_p, c_int32, c_int32]),
+    "decoder_add_format": (c_int, [c_void_p] + [c_int32] * 3),
+    "decoder_add_source": (c_int, [c_void_p] + [c_int32] * 5),
+    "decoder_count_only": (None, [c_void_p]),
+    "decoder_enter_part": (None, [c_void_p, c_int32]),
+    "decoder_counts": (POINTER(_Counts), [c_void_p]),
+    "decoder_event_counts": (None, [c_void_p, c_void_p, c_void_p]),
+    "decoder_string_number": (c_int32, [c_void_p, c_char_p, c_int64]),
+    "decoder_strings": (c_int32, [c_void_p, c_int32, c_void_p, c_void_p]),
     "decoder_take": (c_int64, [c_void_p, c_void_p, c_int64]),
     "decoder_sort": (c_int, [c_void_p]),
     "decoder_rows": (c_int64, [c_void_p, c_int32]),
     "decoder_column": (c_void_p, [c_void_p, c_int32, c_int32]),
-    "decoder_before": (c_int64, [c_void_p, c_int32, c_int64]),
-    "decoder_drop": (None, [c_void_p, c_int32, c_int64]),
-    "chain_cpus": (None, [c_void_p, c_int64, c_void_p]),
+    "decoder_rows_before": (c_int64, [c_void_p, c_int32, c_int64]),
+    "decoder_drop_rows": (None, [c_void_p, c_int32, c_int64]),
+    "chain_note_cpus": (None, [c_void_p, c_int64, c_void_p]),
     "chain_breaks": (c_int64, [c_void_p, c_void_p, c_void_p, c_int64, c_void_p]),
-    "chain_met": (c_int32, [c_void_p, c_void_p]),
+    "chain_cpus": (c_int32, [c_void_p, c_void_p]),
 }
 
 
-class Compiled:
-    """An `engine.Engine` in C. The columns it hands over are its own memory, which lives as long as they do."""
+class NativeDecoder:
+    """Takes buffers of records and keeps the rows they hold until they are released, sorted by time.
 
-    def __init__(self, header: Header, parts: int = 1, counts_only: bool = False) -> None:
-        native = load_functions(_FUNCTIONS)
-        self._native, self._header, self._layouts = native, header, layouts(header)
-        self._id = native.decoder_new(
-            int(header.little != (sys.byteorder == "little")),
-            self._layouts.time_offset,
-            -1 if self._layouts.id_offset is None else self._layouts.id_offset,
+    `parts` is the number of files of the recording. With `counts_only` no rows are kept. Raises TraceError where the
+    samples carry no times, HostError where the compiled code is missing.
+    """
+
+    def __init__(self, header: Header, parts: int = 1, *, counts_only: bool = False) -> None:
+        native = self._native = load_functions(_FUNCTIONS)
+        layouts = sample_layouts(header)
+        self._header = header
+        self._decoder = native.decoder_new(
+            int(header.little != (sys.byteorder == "little")), layouts.time_offset, _or_minus_one(layouts.id_offset)
         )
-        if not self._id:
+        if not self._decoder:
             raise MemoryError("no room for a decoder")
-        weakref.finalize(self, native.decoder_free, self._id).atexit = False  # its columns may still be in use then
-        self._counted = native.decoder_counted(self._id).contents
-        self._running, self._breaks = (c_int64 * _CPUS)(), 0
-        self._told = tell(native, self._id, header, self._layouts, parts > 1)
+        weakref.finalize(self, native.decoder_free, self._decoder).atexit = False  # its columns may be in use then
+        self._counts = native.decoder_counts(self._decoder).contents
+        self._running, self._breaks = (c_int64 * _CPUS)(), 0  # the task that runs on each CPU; see switch_chain.c
+        self._layout = configure_decoder(native, self._decoder, header, layouts, parts > 1)
+        self._finished = False
         if counts_only:
-            native.decoder_counts_only(self._id)
+            native.decoder_count_only(self._decoder)
 
     @property
     def earliest_ns(self) -> int:
-        """The earliest time in the last buffer."""
-        return int(self._counted.earliest)
+        """Earliest time in the last buffer; NEVER where it had no samples."""
+        return int(self._counts.earliest)
 
     @property
     def rows(self) -> int:
         """How many rows are kept."""
-        return sum(self._native.decoder_rows(self._id, place) for place in range(len(TABLES)))
+        return 0 if self._finished else sum(map(self._table_rows, TABLES))
+
+    def enter_part(self, part: int) -> None:
+        """Expect the records of another file of the recording."""
+        self._native.decoder_enter_part(self._decoder, part)
 
     def take(self, buffer: bytearray, size: int) -> tuple[int, str]:
-        """See `Engine.take`."""
-        held = c_char.from_buffer(buffer)
-        at = self._native.decoder_take(self._id, ctypes.addressof(held), size)
-        if self._counted.failed:
+        """Take records; see `BufferSink.take`. TraceError where a format lacks a field that is needed."""
+        if self._finished:
+            raise ValueError("this decoder has released its last rows")
+        start = ctypes.addressof(c_char.from_buffer(buffer))
+        taken = self._native.decoder_take(self._decoder, start, size)
+        if self._counts.failed:
             raise MemoryError(f"no room for {self.rows} rows")
-        if self._counted.refused >= 0:
-            raise self._told.refusals[self._counted.refused]
-        return at, _STOPPED[self._counted.stopped]
-
-    def enter(self, part: int) -> None:
-        """See `Engine.enter`."""
-        self._native.decoder_part(self._id, part)
-
-    def finish(self) -> None:
-        """See `Engine.finish`."""
-        self._sort()
-        for table in self._told.columns:
-            self._follow(table, self._rows(table))
-
-    def block(self, table: str) -> Block:
-        """See `Engine.block`."""
-        return self._block(table, self._rows(table))
+        if self._counts.refused >= 0:
+            raise self._layout.refusals[self._counts.refused]
+        return taken, _STOPPED[self._counts.stopped]
 
     def release(self, limit_ns: int) -> dict[str, Block]:
-        """See `Engine.release`."""
+        """Pop the rows before `limit_ns` as blocks by table, ordered by time, part, position in the file."""
         self._sort()
-        given = {}
-        for table in self._told.columns:
-            cut = self._rows(table)
-            if limit_ns != NEVER:
-                cut = self._native.decoder_before(self._id, TABLES.index(table), limit_ns)
-            if cut:
-                self._follow(table, cut)
-                given[table] = {name: values.copy() for name, values in self._block(table, cut).items()}
-                self._native.decoder_drop(self._id, TABLES.index(table), cut)
-        return given
+        released = {}
+        for table in self._layout.columns:
+            index = TABLES.index(table)
+            if rows := self._native.decoder_rows_before(self._decoder, index, limit_ns):
+                columns = self._first_rows(table, rows).items()
+                released[table] = {name: type(column).from_buffer_copy(column) for name, column in columns}
+                self._native.decoder_drop_rows(self._decoder, index, rows)
+        return released
 
-    def seen(self) -> Seen:
-        """See `Engine.seen`."""
-        counted, cpus = self._counted, (c_int16 * _CPUS)()
-        met = self._native.chain_met(self._running, cpus)
-        return Seen(
-            samples=counted.samples,
-            inversions=counted.inversions,
-            first_ns=counted.first,
-            last_ns=counted.last,
-            lost_events=max(counted.lost, counted.lost_samples),
-            bad=counted.bad,
-            counts=self._counts(),
+    def release_all(self) -> dict[str, Block]:
+        """Pop all rows, as `release` does; no record may follow. The blocks are the decoder's memory, and keep it."""
+        self._sort()
+        rows = {table: self._table_rows(table) for table in self._layout.columns}
+        self._finished = True
+        return {table: self._first_rows(table, count) for table, count in rows.items() if count}
+
+    def stats(self) -> RecordingStats:
+        """Return the counts so far."""
+        counts, cpus = self._counts, (c_int16 * _CPUS)()
+        cpu_count = self._native.chain_cpus(self._running, cpus)
+        return RecordingStats(
+            samples=counts.samples,
+            inversions=counts.inversions,
+            first_ns=counts.first,
+            last_ns=counts.last,
+            lost_events=max(counts.lost, counts.lost_samples),
+            bad=counts.bad,
+            counts=self._event_counts(),
             chain_breaks=self._breaks,
-            cpus=tuple(cpus[:met]),
+            cpus=tuple(cpus[:cpu_count]),
         )
 
     def names(self) -> list[bytes]:
-        """See `Engine.names`."""
+        """Return task names and other texts, by number."""
         return self._strings(states=False)
 
     def states(self) -> list[int]:
-        """See `Engine.states`."""
+        """Return the values of prev_state, by number."""
         return [int.from_bytes(raw, sys.byteorder, signed=True) for raw in self._strings(states=True)]
 
     def _sort(self) -> None:
-        if self._native.decoder_sort(self._id):
+        if self._native.decoder_sort(self._decoder):
             raise MemoryError(f"no room to sort {self.rows} rows")
 
-    def _follow(self, table: str, rows: int) -> None:
-        """Note the CPUs of the first rows of a table, and breaks in the chain of switches."""
-        cpus = self._address(table, "cpu")
-        if rows:
-            self._native.chain_cpus(cpus, rows, self._running)
-        if rows and table == "switches":
-            tids = self._address(table, "prev_tid"), self._address(table, "next_tid")
-            self._breaks += self._native.chain_breaks(cpus, *tids, rows, self._running)
-
-    def _rows(self, table: str) -> int:
-        return int(self._native.decoder_rows(self._id, TABLES.index(table)))
-
-    def _address(self, table: str, column: str) -> int:
-        place = [name for name, _ in self._told.columns[table]].index(column)
-        return self._native.decoder_column(self._id, TABLES.index(table), place) or 0
-
-    def _block(self, table: str, rows: int) -> Block:
-        import numpy as np
-
+    def _first_rows(self, table: str, rows: int) -> Block:
+        """Return the first rows of a table, which are to be released, and follow the chain of switches over them."""
         block: Block = {}
-        for name, dtype in self._told.columns.get(table, []) if rows else []:
+        for name, dtype in self._layout.columns[table]:
             if name:
-                size = rows * WIDTHS[dtype]
-                memory = (c_char * size).from_address(self._address(table, name))
-                memory.owner = self  # type: ignore[attr-defined]
-                block[name] = np.frombuffer(memory, dtype)  # type: ignore[call-overload]
+                block[name] = (_TYPES[dtype] * rows).from_address(self._address(table, name))
+                block[name].owner = self  # type: ignore[attr-defined] # its memory goes when the decoder does
+        self._native.chain_note_cpus(block["cpu"], rows, self._running)
+        if table == "switches":
+            columns = (block[name] for name in ("cpu", "prev_tid", "next_tid"))
+            self._breaks += self._native.chain_breaks(*columns, rows, self._running)
         return block
 
-    def _counts(self) -> dict[str, int]:
-        forms, foreign = (c_int64 * len(self._told.forms))(), (c_int64 * len(self._layouts.places))()
-        self._native.decoder_seen(self._id, forms, foreign)
-        found: dict[str, int] = {}
-        named = [(f"{form.system}:{form.name}", seen) for form, seen in zip(self._told.forms, forms, strict=True)]
-        named += [(self._layouts.foreign_name(self._header, place), seen) for place, seen in enumerate(foreign)]
-        for name, seen in named:
-            if seen:
-                found[name] = found.get(name, 0) + seen
-        return found
+    def _table_rows(self, table: str) -> int:
+        return int(self._native.decoder_rows(self._decoder, TABLES.index(table)))
+
+    def _address(self, table: str, column: str) -> int:
+        index = [name for name, _ in self._layout.columns[table]].index(column)
+        return int(self._native.decoder_column(self._decoder, TABLES.index(table), index))
+
+    def _event_counts(self) -> dict[str, int]:
+        formats, attrs = self._layout.formats, len(self._header.attrs)
+        by_format, by_attr = (c_int64 * len(formats))(), (c_int64 * attrs)()
+        self._native.decoder_event_counts(self._decoder, by_format, by_attr)
+        names = [f"{form.system}:{form.name}" for form in formats]
+        names += [self._header.names.get(attr, f"event {attr}") for attr in range(attrs)]  # these are no tracepoints
+        totals: dict[str, int] = {}
+        for name, samples in zip(names, [*by_format, *by_attr], strict=True):
+            if samples:
+                totals[name] = totals.get(name, 0) + samples
+        return totals
 
     def _strings(self, states: bool) -> list[bytes]:
         start, ends = c_void_p(), POINTER(c_int64)()
-        count = self._native.decoder_names(self._id, int(states), byref(start), byref(ends))
+        count = self._native.decoder_strings(self._decoder, int(states), byref(start), byref(ends))
         if not count:
             return []
         limits = [0, *ends[:count]]
-        whole = ctypes.string_at(start.value or 0, limits[-1])
-        return [whole[low:high] for low, high in itertools.pairwise(limits)]
+        content = ctypes.string_at(start.value or 0, limits[-1])
+        return [content[low:high] for low, high in itertools.pairwise(limits)]
+
+
+@dataclass
+class NativeLayout:
+    """The layout a decoder was given: columns by table (name and type; an empty name is hidden), formats by number.
+
+    `refusals` are the errors of formats that lack a field, raised when a sample of theirs is met.
+    """
+
+    columns: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    formats: list[TracepointFormat] = field(default_factory=list)
+    refusals: dict[int, TraceError] = field(default_factory=dict)
+
+
+def configure_decoder(
+    native: Any, decoder: int, header: Header, layouts: SampleLayouts, has_parts: bool
+) -> NativeLayout:
+    """Pass the layouts and formats of a recording to a C decoder. `has_parts`: the recording is of several files."""
+    ids = sorted(header.ids)
+    attrs = [header.ids[number] for number in ids]
+    _call(native.decoder_add_ids, decoder, (c_uint64 * len(ids))(*ids), (c_int32 * len(ids))(*attrs), len(ids))
+    _add_layouts(native, decoder, header, layouts)
+    layout = NativeLayout()
+    for form in layouts.formats.values():
+        table, sources = _NO_TABLE, list[ColumnSource]()
+        try:
+            if form.system == "sched" and form.name in EVENTS:
+                event = EVENTS[form.name]
+                table, sources = TABLES.index(event.table), column_sources(event, form)
+                _add_table(native, decoder, layout, event.table, sources, has_parts)
+        except TraceError as error:
+            table, layout.refusals[len(layout.formats)] = _REFUSED_TABLE, error
+        _call(native.decoder_add_format, decoder, form.id, form.end, table)
+        layout.formats.append(form)
+        for source in sources:
+            _add_source(native, decoder, layout.columns[TABLES[table]], source)
+    return layout
+
+
+def _add_layouts(native: Any, decoder: int, header: Header, layouts: SampleLayouts) -> None:
+    for attr, offsets, group in zip(header.attrs, layouts.offsets, layouts.groups, strict=True):
+        base = read_words(attr, 0) if is_grouped(attr) else read_words(attr)
+        each = read_words(attr, 1) - read_words(attr, 0) if is_grouped(attr) else 0
+        time, cpu = _or_minus_one(offsets.time), _or_minus_one(offsets.cpu)
+        read, callchain = int(offsets.has_read), int(offsets.has_callchain)
+        _call(native.decoder_add_layout, decoder, group, time, cpu, offsets.tail, read, base, each, callchain)
+
+
+def _add_table(
+    native: Any, decoder: int, layout: NativeLayout, table: str, sources: list[ColumnSource], has_parts: bool
+) -> None:
+    if table not in layout.columns:
+        columns = [(source.name, source.dtype) for source in sources]
+        widths = (c_int32 * len(columns))(*(ctypes.sizeof(_TYPES[dtype]) for _, dtype in columns))
+        _call(native.decoder_add_table, decoder, TABLES.index(table), widths, len(columns), int(has_parts))
+        part = [("", "i4")] if has_parts else []
+        layout.columns[table] = [("time_ns", "i8"), ("cpu", "i2"), *part, *columns]
+
+
+def _add_source(native: Any, decoder: int, columns: list[tuple[str, str]], source: ColumnSource) -> None:
+    offset = source.offset
+    if source.encoding == CONSTANT:
+        text = source.text.encode()
+        offset = native.decoder_string_number(decoder, text, len(text))
+    column = columns.index((source.name, source.dtype))
+    encoding = ENCODINGS.index(source.encoding)
+    _call(native.decoder_add_source, decoder, encoding, column, offset, source.size, int(source.signed))
+
+
+def _call(function: Any, *arguments: Any) -> None:
+    answer = function(*arguments)
+    if answer == -1:
+        raise MemoryError(f"{function.__name__}: no room")
+    if answer:
+        raise ValueError(f"{function.__name__}{arguments} was refused")
+
+
+def _or_minus_one(offset: int | None) -> int:
+    return -1 if offset is None else offset

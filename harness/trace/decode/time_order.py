@@ -1,9 +1,9 @@
-"""Brings the blocks of a recording into the order of time while they are read, holding no more than is needed.
+"""Releases the rows of a recording in the order of time while it is read, and keeps back no more than is needed.
 
-A file is nearly in order: each CPU's buffer is written in turn, so what is late is late by a little. A first pass
-notes the earliest time in each buffer; with it, the second pass knows after each buffer up to which time nothing more
-can come, and gives away what is before. This is exact, whatever the order of the file; a file in no order at all is
-held back whole.
+A file is nearly in order: perf empties one CPU's buffer after the other, so an event is late by a little. A first pass
+notes the earliest time in each buffer of records. From these the second pass knows, after each buffer, up to which time
+no more rows can come, and releases the rows before it. This is exact for a file in any order; a file in no order at
+all is kept back whole.
 """
 
 from __future__ import annotations
@@ -11,47 +11,48 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import accumulate
 
-from harness.trace.decode.decoder import NEVER, Block, Engine
+from harness.trace.decode.decoder import NEVER, Block
+from harness.trace.decode.native_decoder import NativeDecoder
 from harness.trace.perf_data.recording import Recording
 from harness.trace.perf_data.records import CHUNK_BYTES
 
-RELEASE_ROWS = 100_000  # rows that are worth giving away
-Bounds = list[list[int]]  # per part, the earliest time from each buffer on (ns), and NEVER behind the last
+RELEASE_ROWS = 100_000  # fewer rows are not worth a release
+EarliestTimes = list[list[int]]  # by part: the earliest time (ns) from each buffer on, then NEVER
 
 
-def scan(recording: Recording, engine: Engine, chunk_bytes: int = CHUNK_BYTES) -> Bounds:
-    """The first pass over a recording."""
-    bounds: Bounds = []
+def earliest_times(recording: Recording, decoder: NativeDecoder, chunk_bytes: int = CHUNK_BYTES) -> EarliestTimes:
+    """Make the first pass over a recording."""
+    times: EarliestTimes = []
     for number, part in enumerate(recording.parts):
-        engine.enter(number)
-        earliest = [engine.earliest_ns for _ in part.feed(engine, chunk_bytes)]
-        bounds.append(list(accumulate([NEVER, *reversed(earliest)], min))[::-1])
-    return bounds
+        decoder.enter_part(number)
+        by_buffer = [decoder.earliest_ns for _ in part.feed(decoder, chunk_bytes)]
+        times.append(list(accumulate([NEVER, *reversed(by_buffer)], min))[::-1])
+    return times
 
 
-def in_order(
+def in_time_order(
     recording: Recording,
-    engine: Engine,
-    bounds: Bounds,
+    decoder: NativeDecoder,
+    times: EarliestTimes,
     chunk_bytes: int = CHUNK_BYTES,
     release_rows: int = RELEASE_ROWS,
 ) -> Iterator[dict[str, Block]]:
-    """The second pass: blocks per table, sorted by time, each wholly behind the last one.
+    """Make the second pass: yield blocks by table, sorted by time, each wholly after the one before.
 
-    What could not be given away is not sorted again before as many rows more have come: sorting stays in proportion to
-    the file, in whatever order that is.
+    Rows that could not be released are not sorted again before as many more have come, so that the work of sorting is
+    proportional to the file, whatever its order.
     """
-    streams = [part.feed(engine, chunk_bytes) for part in recording.parts]
-    at, enough = [0] * len(streams), release_rows
-    while remaining := [place for place in range(len(streams)) if at[place] < len(bounds[place]) - 1]:
-        part = min(remaining, key=lambda place: bounds[place][at[place]])
-        engine.enter(part)
-        next(streams[part])
-        at[part] += 1
-        if engine.rows >= enough:
-            yield engine.release(min(bounds[place][at[place]] for place in range(len(streams))))
-            enough = max(release_rows, 2 * engine.rows)
-    for stream in streams:
-        next(stream, None)  # to its end, where it notes what was not read
-    if engine.rows:
-        yield engine.release(NEVER)
+    feeds = [part.feed(decoder, chunk_bytes) for part in recording.parts]
+    taken, enough = [0] * len(feeds), release_rows  # buffers of each part; rows that make a release worth it
+    while unfinished := [part for part in range(len(feeds)) if taken[part] < len(times[part]) - 1]:
+        part = min(unfinished, key=lambda part: times[part][taken[part]])
+        decoder.enter_part(part)
+        next(feeds[part])
+        taken[part] += 1
+        if decoder.rows >= enough:
+            yield decoder.release(min(times[part][taken[part]] for part in range(len(feeds))))
+            enough = max(release_rows, 2 * decoder.rows)
+    for feed in feeds:
+        next(feed, None)  # up to its end, where it notes what was not read
+    if decoder.rows:
+        yield decoder.release_all()

@@ -1,5 +1,6 @@
-"""The inner loops of decoder and slicer in C: one shared library, loaded with ctypes by `library.py`.
+"""The inner loops in C: one shared library, which `library` loads with ctypes. `make build` compiles it again.
 
-After a change, `make build` makes it anew. `decoder.c`, `sample.c`, `records.c`, `tables.c` and `sort.c` decode records
-into sorted columns; `slices.c`, `settling.c` and `waiting.c` find who waited for a CPU.
+decoder.c (configured from Python), records.c, sample.c, string_table.c, tables.c and sort.c turn records into sorted
+columns; switch_chain.c checks the columns of switches. tracker.c, switch_out.c and run_queue.c find which tasks wait
+for a CPU. Every function checks its own bounds: anybody may have written the bytes it is given.
 """

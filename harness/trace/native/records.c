@@ -18,43 +18,43 @@ static int64_t added(int64_t sum, uint64_t more)
 }
 
 /* LOST is {id, lost}, LOST_SAMPLES {lost}. */
-static void take_losses(struct decoder *of, uint32_t kind, const uint8_t *record, int64_t size)
+static void take_losses(struct decoder *decoder, uint32_t kind, const uint8_t *record, int64_t size)
 {
     if (kind == LOST && size >= HEADER + 16)
-        of->counted.lost = added(of->counted.lost, load64(record + HEADER + 8, of->swap));
+        decoder->counts.lost = added(decoder->counts.lost, load64(record + HEADER + 8, decoder->swap));
     if (kind == LOST_SAMPLES && size >= HEADER + 8)
-        of->counted.lost_samples = added(of->counted.lost_samples, load64(record + HEADER, of->swap));
+        decoder->counts.lost_samples = added(decoder->counts.lost_samples, load64(record + HEADER, decoder->swap));
 }
 
-static void take_time(struct decoder *of, int64_t time)
+static void take_time(struct decoder *decoder, int64_t time)
 {
-    struct counted *counted = &of->counted;
+    struct counts *counts = &decoder->counts;
 
-    counted->samples++;
-    counted->inversions += of->has_previous && time < of->previous;
-    of->previous = time;
-    of->has_previous = 1;
-    if (!counted->has_times || time < counted->first)
-        counted->first = time;
-    if (!counted->has_times || time > counted->last)
-        counted->last = time;
-    counted->has_times = 1;
-    if (time < counted->earliest)
-        counted->earliest = time;
+    counts->samples++;
+    counts->inversions += decoder->has_previous && time < decoder->previous;
+    decoder->previous = time;
+    decoder->has_previous = 1;
+    if (!counts->has_times || time < counts->first)
+        counts->first = time;
+    if (!counts->has_times || time > counts->last)
+        counts->last = time;
+    counts->has_times = 1;
+    if (time < counts->earliest)
+        counts->earliest = time;
 }
 
 /* The bytes a record takes; 0 where the walk ends before it, and why is noted. */
-static int64_t record_size(struct decoder *of, const uint8_t *record, int64_t left)
+static int64_t record_size(struct decoder *decoder, const uint8_t *record, int64_t left)
 {
-    uint32_t kind = load32(record, of->swap);
-    int64_t size = load16(record + 6, of->swap);
+    uint32_t kind = load32(record, decoder->swap);
+    int64_t size = load16(record + 6, decoder->swap);
 
     if (size < HEADER)
-        of->counted.stopped = BROKEN;
+        decoder->counts.stopped = BROKEN;
     else if (kind == AUXTRACE || kind == TRACING_DATA || size % 8)
-        of->counted.stopped = APART;
+        decoder->counts.stopped = APART;
     else if (size > left)
-        of->counted.stopped = CUT;
+        decoder->counts.stopped = CUT;
     else
         return size;
     return 0;
@@ -62,26 +62,26 @@ static int64_t record_size(struct decoder *of, const uint8_t *record, int64_t le
 
 /* Take the records of `bytes[0, size)`, behind which PADDING bytes more can be read. How far the walk came: where it
  * ended before the end, `counted.stopped` says why. */
-int64_t decoder_take(struct decoder *of, const uint8_t *bytes, int64_t size)
+int64_t decoder_take(struct decoder *decoder, const uint8_t *bytes, int64_t size)
 {
     int64_t at = 0, step;
 
-    of->counted.stopped = WHOLE;
-    of->counted.earliest = NEVER;
-    of->counted.refused = -1;
-    while (at + HEADER <= size && !of->counted.failed && (step = record_size(of, bytes + at, size - at))) {
-        uint32_t kind = load32(bytes + at, of->swap);
+    decoder->counts.stopped = WHOLE;
+    decoder->counts.earliest = NEVER;
+    decoder->counts.refused = -1;
+    while (at + HEADER <= size && !decoder->counts.failed && (step = record_size(decoder, bytes + at, size - at))) {
+        uint32_t kind = load32(bytes + at, decoder->swap);
 
         if (kind == SAMPLE) {
-            take_time(of, (int64_t)load64(bytes + at + of->time_offset, of->swap));
-            if (!of->counts_only)
-                take_sample(of, bytes + at, step);
+            take_time(decoder, (int64_t)load64(bytes + at + decoder->time_offset, decoder->swap));
+            if (!decoder->counts_only)
+                take_sample(decoder, bytes + at, step);
         } else {
-            take_losses(of, kind, bytes + at, step);
+            take_losses(decoder, kind, bytes + at, step);
         }
         at += step;
     }
-    if (of->counted.stopped == WHOLE && at < size)
-        of->counted.stopped = CUT;
+    if (decoder->counts.stopped == WHOLE && at < size)
+        decoder->counts.stopped = CUT;
     return at;
 }

@@ -8,7 +8,7 @@
 
 #include "native.h"
 
-struct sorting {
+struct sort {
     const int64_t *times;
     const int32_t *parts;  /* what comes first among rows of one time; NULL: nothing does */
     int32_t *order;        /* places of rows; sorted piece by piece */
@@ -16,22 +16,22 @@ struct sorting {
     const int32_t *starts; /* where each run begins, and behind the last one where all ends */
 };
 
-static inline int is_before(const struct sorting *of, int64_t row, int64_t other)
+static inline int is_before(const struct sort *sort, int64_t row, int64_t other)
 {
-    if (of->times[row] != of->times[other] || !of->parts)
-        return of->times[row] < of->times[other];
-    return of->parts[row] < of->parts[other];
+    if (sort->times[row] != sort->times[other] || !sort->parts)
+        return sort->times[row] < sort->times[other];
+    return sort->parts[row] < sort->parts[other];
 }
 
 /* How many of the `count` sorted rows at `rows` do not come behind `other`. */
-static int64_t not_behind(const struct sorting *of, const int32_t *rows, int64_t count, int64_t other)
+static int64_t not_behind(const struct sort *sort, const int32_t *rows, int64_t count, int64_t other)
 {
     int64_t low = 0, high = count;
 
     while (low < high) {
         int64_t middle = low + (high - low) / 2;
 
-        if (is_before(of, other, rows[middle]))
+        if (is_before(sort, other, rows[middle]))
             high = middle;
         else
             low = middle + 1;
@@ -40,14 +40,14 @@ static int64_t not_behind(const struct sorting *of, const int32_t *rows, int64_t
 }
 
 /* How many of the `count` sorted rows at `rows` come before `other`. */
-static int64_t before(const struct sorting *of, const int32_t *rows, int64_t count, int64_t other)
+static int64_t before(const struct sort *sort, const int32_t *rows, int64_t count, int64_t other)
 {
     int64_t low = 0, high = count;
 
     while (low < high) {
         int64_t middle = low + (high - low) / 2;
 
-        if (is_before(of, rows[middle], other))
+        if (is_before(sort, rows[middle], other))
             low = middle + 1;
         else
             high = middle;
@@ -56,49 +56,49 @@ static int64_t before(const struct sorting *of, const int32_t *rows, int64_t cou
 }
 
 /* Merge order[low, middle) with order[middle, high). */
-static void merge(const struct sorting *of, int64_t low, int64_t middle, int64_t high)
+static void merge(const struct sort *sort, int64_t low, int64_t middle, int64_t high)
 {
-    int32_t *order = of->order, *left = of->spare;
+    int32_t *order = sort->order, *left = sort->spare;
     int64_t lefts, at = 0;
 
-    low += not_behind(of, order + low, middle - low, order[middle]);
+    low += not_behind(sort, order + low, middle - low, order[middle]);
     lefts = middle - low;
     if (!lefts)
         return;
-    high = middle + before(of, order + middle, high - middle, order[middle - 1]);
+    high = middle + before(sort, order + middle, high - middle, order[middle - 1]);
     memcpy(left, order + low, (size_t)lefts * sizeof *left);
     while (at < lefts && middle < high)
-        order[low++] = is_before(of, order[middle], left[at]) ? order[middle++] : left[at++];
+        order[low++] = is_before(sort, order[middle], left[at]) ? order[middle++] : left[at++];
     memcpy(order + low, left + at, (size_t)(lefts - at) * sizeof *left);
 }
 
-static void sort_runs(const struct sorting *of, int64_t first, int64_t stop)
+static void sort_runs(const struct sort *sort, int64_t first, int64_t stop)
 {
     int64_t middle = first + (stop - first) / 2;
 
     if (stop - first < 2)
         return;
-    sort_runs(of, first, middle);
-    sort_runs(of, middle, stop);
-    merge(of, of->starts[first], of->starts[middle], of->starts[stop]);
+    sort_runs(sort, first, middle);
+    sort_runs(sort, middle, stop);
+    merge(sort, sort->starts[first], sort->starts[middle], sort->starts[stop]);
 }
 
-static int64_t count_runs(const struct sorting *of, int64_t rows)
+static int64_t count_runs(const struct sort *sort, int64_t rows)
 {
     int64_t runs = rows > 0;
 
     for (int64_t row = 1; row < rows; row++)
-        runs += is_before(of, row, row - 1);
+        runs += is_before(sort, row, row - 1);
     return runs;
 }
 
-static void find_runs(const struct sorting *of, int32_t rows, int32_t *starts)
+static void find_runs(const struct sort *sort, int32_t rows, int32_t *starts)
 {
     int64_t run = 0;
 
     starts[run++] = 0;
     for (int32_t row = 1; row < rows; row++)
-        if (is_before(of, row, row - 1))
+        if (is_before(sort, row, row - 1))
             starts[run++] = row;
     starts[run] = rows;
 }
@@ -110,19 +110,19 @@ static void find_runs(const struct sorting *of, int32_t rows, int32_t *starts)
  * too little. */
 int64_t time_order(const int64_t *times, const int32_t *parts, int32_t rows, int32_t *order, int32_t *spare)
 {
-    struct sorting of = {times, parts, order, spare, NULL};
-    int64_t runs = count_runs(&of, rows);
+    struct sort sort = {times, parts, order, spare, NULL};
+    int64_t runs = count_runs(&sort, rows);
     int32_t *starts;
 
     if (runs < 2)
         return runs;
-    of.starts = starts = malloc((size_t)(runs + 1) * sizeof *starts);
+    sort.starts = starts = malloc((size_t)(runs + 1) * sizeof *starts);
     if (!starts)
         return NO_MEMORY;
-    find_runs(&of, rows, starts);
+    find_runs(&sort, rows, starts);
     for (int32_t row = 0; row < rows; row++)
         order[row] = row;
-    sort_runs(&of, 0, runs);
+    sort_runs(&sort, 0, runs);
     free(starts);
     return runs;
 }

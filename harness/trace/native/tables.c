@@ -41,16 +41,16 @@ static void release(uint8_t *data, int64_t bytes)
         munmap(data, (size_t)bytes);
 }
 
-int table_grow(struct table *of)
+int table_grow(struct table *table)
 {
-    int64_t room = of->room ? 2 * of->room : FIRST_ROOM;
+    int64_t room = table->room ? 2 * table->room : FIRST_ROOM;
 
-    if (of->rows < of->room)
+    if (table->rows < table->room)
         return 0;
     if (room > INT32_MAX)
         return NO_MEMORY;
-    for (int32_t place = 0; place < of->column_count; place++) {
-        struct column *column = &of->columns[place];
+    for (int32_t place = 0; place < table->column_count; place++) {
+        struct column *column = &table->columns[place];
         uint8_t *data = resized(column->data, column->room * column->width, room * column->width);
 
         if (!data)
@@ -58,7 +58,7 @@ int table_grow(struct table *of)
         column->data = data;
         column->room = room;
     }
-    of->room = room;
+    table->room = room;
     return 0;
 }
 
@@ -85,16 +85,16 @@ static void gather(uint8_t *target, const uint8_t *source, int32_t width, const 
 }
 
 /* Bring the rows into `order`, leaving alone those before the first and behind the last that move. */
-static void reorder(struct table *of, const int32_t *order, uint8_t *spare)
+static void reorder(struct table *table, const int32_t *order, uint8_t *spare)
 {
-    int64_t first = 0, stop = of->rows;
+    int64_t first = 0, stop = table->rows;
 
     while (first < stop && order[first] == first)
         first++;
     while (stop > first && order[stop - 1] == stop - 1)
         stop--;
-    for (int32_t place = 0; place < of->column_count; place++) {
-        struct column *column = &of->columns[place];
+    for (int32_t place = 0; place < table->column_count; place++) {
+        struct column *column = &table->columns[place];
         int64_t bytes = (stop - first) * column->width;
 
         gather(spare, column->data, column->width, order + first, stop - first);
@@ -102,40 +102,40 @@ static void reorder(struct table *of, const int32_t *order, uint8_t *spare)
     }
 }
 
-int table_sort(struct table *of, void *scratch)
+int table_sort(struct table *table, void *scratch)
 {
-    const int64_t *times = (const int64_t *)of->columns[TIME_COLUMN].data;
-    const int32_t *parts = of->part_column ? (const int32_t *)of->columns[of->part_column].data : NULL;
+    const int64_t *times = (const int64_t *)table->columns[TIME_COLUMN].data;
+    const int32_t *parts = table->part_column ? (const int32_t *)table->columns[table->part_column].data : NULL;
     uint8_t *spare = scratch;
-    int32_t *order = (int32_t *)(spare + of->rows * 8);
+    int32_t *order = (int32_t *)(spare + table->rows * 8);
     int64_t runs;
 
-    if (of->rows < 2)
+    if (table->rows < 2)
         return 0;
-    runs = time_order(times, parts, (int32_t)of->rows, order, order + of->rows);
+    runs = time_order(times, parts, (int32_t)table->rows, order, order + table->rows);
     if (runs > 1)
-        reorder(of, order, spare);
+        reorder(table, order, spare);
     return runs < 0 ? NO_MEMORY : 0;
 }
 
-void table_drop(struct table *of, int64_t rows)
+void table_drop(struct table *table, int64_t rows)
 {
     if (rows <= 0)
         return;
-    if (rows > of->rows)
-        rows = of->rows;
-    for (int32_t place = 0; place < of->column_count; place++) {
-        struct column *column = &of->columns[place];
+    if (rows > table->rows)
+        rows = table->rows;
+    for (int32_t place = 0; place < table->column_count; place++) {
+        struct column *column = &table->columns[place];
 
-        memmove(column->data, column->data + rows * column->width, (size_t)((of->rows - rows) * column->width));
+        memmove(column->data, column->data + rows * column->width, (size_t)((table->rows - rows) * column->width));
     }
-    of->rows -= rows;
+    table->rows -= rows;
 }
 
-int64_t table_before(const struct table *of, int64_t time)
+int64_t table_before(const struct table *table, int64_t time)
 {
-    const int64_t *times = (const int64_t *)of->columns[TIME_COLUMN].data;
-    int64_t low = 0, high = of->rows;
+    const int64_t *times = (const int64_t *)table->columns[TIME_COLUMN].data;
+    int64_t low = 0, high = table->rows;
 
     while (low < high) {
         int64_t middle = low + (high - low) / 2;
@@ -148,8 +148,8 @@ int64_t table_before(const struct table *of, int64_t time)
     return low;
 }
 
-void table_free(struct table *of)
+void table_free(struct table *table)
 {
-    for (int32_t place = 0; place < of->column_count; place++)
-        release(of->columns[place].data, of->columns[place].room * of->columns[place].width);
+    for (int32_t place = 0; place < table->column_count; place++)
+        release(table->columns[place].data, table->columns[place].room * table->columns[place].width);
 }

@@ -23,22 +23,22 @@ struct table {
 };
 
 /* Room for one more row; NO_MEMORY where there is none. */
-int table_grow(struct table *of);
+int table_grow(struct table *table);
 /* Sort the rows by time; those of one time by part, and else as they were added. `scratch` has room for SCRATCH_BYTES
  * for each row. NO_MEMORY where there is too little. */
-int table_sort(struct table *of, void *scratch);
+int table_sort(struct table *table, void *scratch);
 /* Drop the first `rows` rows. */
-void table_drop(struct table *of, int64_t rows);
+void table_drop(struct table *table, int64_t rows);
 /* How many rows of a sorted table are earlier than `time`. */
-int64_t table_before(const struct table *of, int64_t time);
-void table_free(struct table *of);
+int64_t table_before(const struct table *table, int64_t time);
+void table_free(struct table *table);
 
 /* The number that `from` begins with, in the column's own width. */
-static inline void column_copy(const struct column *of, int64_t row, const uint8_t *from)
+static inline void column_copy(const struct column *table, int64_t row, const uint8_t *from)
 {
-    uint8_t *at = of->data + row * of->width;
+    uint8_t *at = table->data + row * table->width;
 
-    switch (of->width) {
+    switch (table->width) {
     case 1:
         *at = *from;
         break;
@@ -53,13 +53,13 @@ static inline void column_copy(const struct column *of, int64_t row, const uint8
     }
 }
 
-static inline void column_put(const struct column *of, int64_t row, int64_t value)
+static inline void column_put(const struct column *table, int64_t row, int64_t value)
 {
-    uint8_t *at = of->data + row * of->width;
+    uint8_t *at = table->data + row * table->width;
     int16_t two = (int16_t)value;
     int32_t four = (int32_t)value;
 
-    switch (of->width) {
+    switch (table->width) {
     case 1:
         *at = (uint8_t)value;
         break;

@@ -1,6 +1,6 @@
 """Follows tasks through a stream of events: since when each waits for a CPU, and which tasks wait at each switch.
 
-The work is done in C (`native/slices.c`), event by event, with a queue for each CPU. `slicer` states the rules.
+The work is done in C (`native/tracker.c`), event by event, with a queue for each CPU. `slicer` states the rules.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class SwitchWaits:
 
 
 class _Events(Structure):
-    """`struct events` of native/slices.h."""
+    """`struct events` of native/tracker.h."""
 
     _fields_ = (
         *((name, c_int64) for name in ("switches", "settled_switches")),
@@ -62,19 +62,19 @@ class _Events(Structure):
     )
 
 
-class _Found(Structure):
-    """`struct found` of native/slices.h."""
+class _SwitchWaits(Structure):
+    """`struct switch_waits` of native/tracker.h."""
 
     _fields_ = tuple((name, c_void_p) for name in ("group", "wait_ns", "woken_ns", "length"))
 
 
 _FUNCTIONS: Signatures = {
-    "slicer_new": (c_void_p, [c_int64, c_int64, c_int64, c_uint64]),
-    "slicer_free": (None, [c_void_p]),
-    "slicer_waiting": (c_int64, [c_void_p]),
-    "slicer_feed": (c_int64, [c_void_p, POINTER(_Events), POINTER(_Found)]),
-    "slicer_take": (c_void_p, [c_void_p, c_int64]),
-    "slicer_free_values": (None, [c_void_p]),
+    "tracker_new": (c_void_p, [c_int64, c_int64, c_int64, c_uint64]),
+    "tracker_free": (None, [c_void_p]),
+    "tracker_waiting": (c_int64, [c_void_p]),
+    "tracker_feed": (c_int64, [c_void_p, POINTER(_Events), POINTER(_SwitchWaits)]),
+    "tracker_take_sets": (c_void_p, [c_void_p, c_int64]),
+    "tracker_free_sets": (None, [c_void_p]),
 }
 _NO_MEMORY = -1
 
@@ -88,15 +88,17 @@ class Tracker:
 
     def __init__(self, shifted_states: bool = False, lookahead: int = LOOKAHEAD) -> None:
         native = self._native = load_functions(_FUNCTIONS)
-        self._slicer = native.slicer_new(shifted_states, lookahead, MAX_VALUES, int.from_bytes(os.urandom(8), "little"))
-        if not self._slicer:
+        self._tracker = native.tracker_new(
+            shifted_states, lookahead, MAX_VALUES, int.from_bytes(os.urandom(8), "little")
+        )
+        if not self._tracker:
             raise MemoryError("no room to follow tasks")
-        weakref.finalize(self, native.slicer_free, self._slicer).atexit = False
+        weakref.finalize(self, native.tracker_free, self._tracker).atexit = False
 
     @property
     def waiting(self) -> int:
         """How many tasks wait at the end of what was fed; never fewer than really do."""
-        return int(self._native.slicer_waiting(self._slicer))
+        return int(self._native.tracker_waiting(self._tracker))
 
     def feed(self, batch: EventBatch, before_ns: int | None = None) -> SwitchWaits:
         """Settle the switches before `before_ns` (None: all); later events must be fed again with the next batch.
@@ -121,8 +123,8 @@ class Tracker:
                 f"{len(left)} and {len(group)} marks for {fields[0]} switches, {fields[1]} of them settled"
             )
         results = [np.empty(len(group), dtype) for dtype in (np.int64, np.int64, np.int32)]
-        found = _Found(group.ctypes.data, *(column.ctypes.data for column in results))
-        _require_done(self._native.slicer_feed(self._slicer, byref(_Events(*fields)), byref(found)))
+        out = _SwitchWaits(group.ctypes.data, *(column.ctypes.data for column in results))
+        _require_done(self._native.tracker_feed(self._tracker, byref(_Events(*fields)), byref(out)))
         wait_ns, wake_ns, lengths = results
         return SwitchWaits(wait_ns, wake_ns, tuple(self._lists(number, lengths[group == number]) for number in (1, 2)))
 
@@ -130,7 +132,7 @@ class Tracker:
         """One list for each switch of a group; the memory of their values becomes Arrow's."""
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
         count = int(offsets[-1])
-        address = self._native.slicer_take(self._slicer, group)
+        address = self._native.tracker_take_sets(self._tracker, group)
         if not address:
             return pa.ListArray.from_arrays(pa.array(offsets), pa.array([], pa.int32()))
         buffer = pa.foreign_buffer(address, 4 * count, base=_SetMemory(self._native, address))
@@ -141,7 +143,7 @@ class _SetMemory:
     """Memory that C allocated; it is freed with the last array that uses it."""
 
     def __init__(self, native: Any, address: int) -> None:
-        weakref.finalize(self, native.slicer_free_values, address).atexit = False  # arrays may still be in use then
+        weakref.finalize(self, native.tracker_free_sets, address).atexit = False  # arrays may still be in use then
 
 
 def _columns(table: pa.Table, **types: str) -> list[np.ndarray]:

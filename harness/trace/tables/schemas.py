@@ -73,9 +73,9 @@ def to_table(table: str, block: Block, names: list[bytes], letters: list[str]) -
 
 
 def _column(field: pa.Field, block: Block, rows: int, names: list[bytes], letters: list[str]) -> pa.Array:
-    values: np.ndarray | None = block.get(field.name)
-    if values is None:
+    if field.name not in block:
         return pa.nulls(rows, field.type)
+    values = np.asarray(block[field.name])
     if field.name == "prev_state":
         return dictionary_column(values, lambda code: letters[code])
     if field.type == _TEXT:

@@ -70,13 +70,14 @@ def may_be_shifted(os_release: str | None) -> bool:
 def is_shifted(switches: Mapping[str, Any], values: Sequence[int], names: StateNames) -> bool:
     """Whether states are shifted, on a kernel that may shift them: then the idle task, which never sleeps, shows as S.
 
-    `switches` are columns of numpy, with prev_state as an index in `values`. Without a switch away from an idle task
-    the kernel's version decides.
+    `switches` are columns of equal length, with prev_state as an index in `values`. Without a switch away from an idle
+    task the kernel's version decides.
     """
     if not switches:
         return False
-    idle = switches["prev_state"][switches["prev_tid"] == 0]
-    return names.letters(values[int(idle[0])]) != "R" if len(idle) else True
+    states = zip(switches["prev_tid"], switches["prev_state"], strict=True)
+    idle = next((number for tid, number in states if tid == 0), None)
+    return idle is None or names.letters(values[idle]) != "R"
 
 
 def true_state(letters: str, shifted: bool) -> str:

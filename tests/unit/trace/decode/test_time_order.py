@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from harness.trace.decode.decoder import NEVER
-from harness.trace.decode.time_order import in_order, scan
+from harness.trace.decode.time_order import earliest_times, in_time_order
 
 
 class Counting:
-    """An engine that keeps times, and counts how many it sorts."""
+    """A decoder that keeps times, and counts how many it sorts."""
 
     def __init__(self) -> None:
         self.held: list[int] = []
@@ -24,12 +24,15 @@ class Counting:
     def rows(self) -> int:
         return len(self.held)
 
-    def enter(self, part: int) -> None:
+    def enter_part(self, part: int) -> None:
         pass
 
     def take(self, times: Sequence[int]) -> None:
         self.held += times
         self.earliest_ns = min(times, default=NEVER)
+
+    def release_all(self) -> dict[str, Any]:
+        return self.release(NEVER)
 
     def release(self, limit_ns: int) -> dict[str, Any]:
         self.sorted += len(self.held)
@@ -39,9 +42,9 @@ class Counting:
 
 
 def recording(times: Sequence[int], buffer_rows: int) -> Any:
-    def feed(engine: Any, chunk_bytes: int) -> Iterator[None]:
+    def feed(decoder: Any, chunk_bytes: int) -> Iterator[None]:
         for at in range(0, len(times), buffer_rows):
-            engine.take(times[at : at + buffer_rows])
+            decoder.take(times[at : at + buffer_rows])
             yield
 
     return SimpleNamespace(parts=[SimpleNamespace(feed=feed)])
@@ -57,16 +60,16 @@ ORDERS = {
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_no_order_of_a_file_makes_it_be_sorted_over_and_over(order: str) -> None:
-    file, engine = recording(ORDERS[order], buffer_rows=10), Counting()
-    bounds = scan(file, Counting())  # type: ignore[arg-type]
-    blocks = list(in_order(file, engine, bounds, release_rows=100))  # type: ignore[arg-type]
+    file, decoder = recording(ORDERS[order], buffer_rows=10), Counting()
+    times = earliest_times(file, Counting())  # type: ignore[arg-type]
+    blocks = list(in_time_order(file, decoder, times, release_rows=100))  # type: ignore[arg-type]
     given = [int(time) for block in blocks for time in block["switches"]["time_ns"]]
     assert given == list(range(4000))
-    assert engine.sorted <= 4 * len(given)
+    assert decoder.sorted <= 4 * len(given)
 
 
 def test_a_file_in_order_is_given_away_as_it_comes() -> None:
-    file, engine = recording(ORDERS["forwards"], buffer_rows=10), Counting()
-    bounds = scan(file, Counting())  # type: ignore[arg-type]
-    held = [engine.rows for _ in in_order(file, engine, bounds, release_rows=100)]  # type: ignore[arg-type]
+    file, decoder = recording(ORDERS["forwards"], buffer_rows=10), Counting()
+    times = earliest_times(file, Counting())  # type: ignore[arg-type]
+    held = [decoder.rows for _ in in_time_order(file, decoder, times, release_rows=100)]  # type: ignore[arg-type]
     assert (len(held), max(held)) == (40, 0)

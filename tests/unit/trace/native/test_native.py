@@ -73,7 +73,7 @@ def test_the_sanitizers_are_at_work(
     run_sanitised: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
 ) -> None:
     program = tmp_path / "too_far.py"
-    program.write_text("import ctypes, sys; ctypes.CDLL(sys.argv[1]).chain_cpus(bytes(8), 1 << 20, bytes(8))")
+    program.write_text("import ctypes, sys; ctypes.CDLL(sys.argv[1]).chain_note_cpus(bytes(8), 1 << 20, bytes(8))")
     assert "AddressSanitizer" in run_sanitised(program).stderr
 
 

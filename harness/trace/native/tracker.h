@@ -1,6 +1,6 @@
 /* Follows tasks from event to event, and tells at every switch which tasks waited there. */
-#ifndef HARNESS_SLICES_H
-#define HARNESS_SLICES_H
+#ifndef HARNESS_TRACKER_H
+#define HARNESS_TRACKER_H
 
 #include <stdint.h>
 
@@ -30,19 +30,19 @@ struct events {
 /* What is told of every settled switch: when its next task began to wait and was woken (-1: not known); and how many
  * tasks are in its set. The sets themselves, one after the other, are kept with the slicer: those of group 1 and those
  * of group 2; those of group 0 are left out. */
-struct found {
+struct switch_waits {
     const uint8_t *group;
     int64_t *wait_ns, *woken_ns;
     int32_t *length;
 };
 
-struct slicer;
+struct tracker;
 
-struct slicer *slicer_new(int64_t shifted, int64_t lookahead, int64_t most_values, uint64_t seed);
-void slicer_free(struct slicer *slicer);
-int64_t slicer_feed(struct slicer *slicer, const struct events *events, const struct found *found);
-int64_t slicer_waiting(const struct slicer *slicer);
-int32_t *slicer_take(struct slicer *slicer, int64_t group);
-void slicer_free_values(int32_t *values);
+struct tracker *tracker_new(int64_t shifted, int64_t lookahead, int64_t most_values, uint64_t seed);
+void tracker_free(struct tracker *tracker);
+int64_t tracker_feed(struct tracker *tracker, const struct events *events, const struct switch_waits *waits_out);
+int64_t tracker_waiting(const struct tracker *tracker);
+int32_t *tracker_take_sets(struct tracker *tracker, int64_t group);
+void tracker_free_sets(int32_t *values);
 
 #endif

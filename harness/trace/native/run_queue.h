@@ -3,8 +3,8 @@
  * A queue is an array of tids, in the order in which they began to wait. A task that leaves it leaves a hole (tid 0, the
  * idle task, which never waits), so that all is quick: to begin, to end, and to copy the queue out. Queues are packed
  * when there are more holes than tasks. */
-#ifndef HARNESS_WAITING_H
-#define HARNESS_WAITING_H
+#ifndef HARNESS_RUN_QUEUE_H
+#define HARNESS_RUN_QUEUE_H
 
 #include <stdint.h>
 
@@ -30,7 +30,7 @@ struct queue {
 };
 
 /* Tasks are told apart by their place among the `tasks`, which may move when one is made known. */
-struct waiting {
+struct run_queues {
     uint64_t seed; /* so that nobody can choose tids that collide */
     struct task *tasks;
     int64_t size, room;
@@ -40,18 +40,18 @@ struct waiting {
 };
 
 /* NO_MEMORY where there is too little; what there is then is for `waiting_free`, as always. */
-int waiting_new(struct waiting *of, uint64_t seed);
-void waiting_free(struct waiting *of);
+int run_queues_new(struct run_queues *queues, uint64_t seed);
+void run_queues_free(struct run_queues *queues);
 /* The place of a task, or NONE. */
-int64_t task_find(const struct waiting *of, int32_t tid);
+int64_t task_find(const struct run_queues *queues, int32_t tid);
 /* The place of a task, which is made known if it is not yet; or NO_MEMORY. */
-int64_t task_get(struct waiting *of, int32_t tid);
+int64_t task_get(struct run_queues *queues, int32_t tid);
 /* Keep only the tasks that wait. */
-void tasks_forget(struct waiting *of);
+void tasks_forget(struct run_queues *queues);
 /* Put a task that waits nowhere behind those that wait on `cpu`; NO_MEMORY where there is no room. */
-int wait_begin(struct waiting *of, int64_t place, int16_t cpu);
+int wait_begin(struct run_queues *queues, int64_t place, int16_t cpu);
 /* Take a task that waits out of its queue. */
-void wait_end(struct waiting *of, int64_t place);
+void wait_end(struct run_queues *queues, int64_t place);
 
 static inline int32_t queue_of(int16_t cpu)
 {

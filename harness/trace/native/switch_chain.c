@@ -2,7 +2,7 @@
 #include "native.h"
 
 /* Note the CPUs of `rows` rows in `running`, one place for each of 65536: 0 is a CPU not met yet. */
-void chain_cpus(const int16_t *cpus, int64_t rows, int64_t *running)
+void chain_note_cpus(const int16_t *cpus, int64_t rows, int64_t *running)
 {
     for (int64_t row = 0; row < rows; row++)
         running[(uint16_t)cpus[row]] |= CPU_MET;
@@ -24,7 +24,7 @@ int64_t chain_breaks(const int16_t *cpus, const int32_t *prev, const int32_t *ne
 }
 
 /* The CPUs that were met, rising, into `cpus`, which has room for 65536. How many they are. */
-int32_t chain_met(const int64_t *running, int16_t *cpus)
+int32_t chain_cpus(const int64_t *running, int16_t *cpus)
 {
     int32_t count = 0;
 

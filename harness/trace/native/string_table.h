@@ -1,6 +1,6 @@
 /* Byte strings and the numbers they are given, counted up from 0 in the order in which they are first met. */
-#ifndef HARNESS_NAMES_H
-#define HARNESS_NAMES_H
+#ifndef HARNESS_STRING_TABLE_H
+#define HARNESS_STRING_TABLE_H
 
 #include <stdint.h>
 #include <string.h>
@@ -14,7 +14,7 @@ struct remembered {
     int32_t marked;
 };
 
-struct names {
+struct string_table {
     uint8_t *bytes; /* all strings, one behind the other */
     int64_t *ends;  /* where each ends there */
     int64_t used, room;
@@ -26,27 +26,27 @@ struct names {
 };
 
 /* The number of a string; NO_MEMORY where there is no room for a new one. */
-int32_t name_number(struct names *of, const uint8_t *bytes, int64_t length);
+int32_t string_number(struct string_table *table, const uint8_t *bytes, int64_t length);
 /* The same for 16 bytes that hold a name and a NUL, or 16 bytes of name. */
-int32_t new_task_name_number(struct names *of, const uint8_t *bytes);
-void names_free(struct names *of);
+int32_t new_task_name_number(struct string_table *table, const uint8_t *bytes);
+void string_table_free(struct string_table *table);
 
 /* Where a task name is kept at hand: tasks switch to and fro, so nearly every name is one of the last few. */
-static inline struct remembered *remembered_at(struct names *of, const uint8_t *bytes, uint64_t *low, uint64_t *high)
+static inline struct remembered *remembered_at(struct string_table *table, const uint8_t *bytes, uint64_t *low, uint64_t *high)
 {
     memcpy(low, bytes, 8);
     memcpy(high, bytes + 8, 8);
-    return &of->recent[(*low * 0x9E3779B97F4A7C15u ^ *high * 0xC2B2AE3D27D4EB4Fu) >> 54];
+    return &table->recent[(*low * 0x9E3779B97F4A7C15u ^ *high * 0xC2B2AE3D27D4EB4Fu) >> 54];
 }
 
-static inline int32_t task_name_number(struct names *of, const uint8_t *bytes)
+static inline int32_t task_name_number(struct string_table *table, const uint8_t *bytes)
 {
     uint64_t low, high;
-    const struct remembered *place = remembered_at(of, bytes, &low, &high);
+    const struct remembered *place = remembered_at(table, bytes, &low, &high);
 
     if (place->low == low && place->high == high && place->marked)
         return place->marked - 1;
-    return new_task_name_number(of, bytes);
+    return new_task_name_number(table, bytes);
 }
 
 #endif
