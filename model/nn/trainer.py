@@ -182,6 +182,9 @@ def fit(
         on_progress(f"epoch {last['epoch']}: {last['valid_bits']:.3f} bits", last["epoch"], budget.max_epochs)
     if trainer.best is not None:
         trainer.weights.copy_(trainer.best)
+    # Aligned like the weights of a stored network: some processors' matrix products depend on it in the last bit.
+    for weight in trainer.parameters:
+        weight.data = weight.detach().clone()
     return trainer.progress.history
 
 
