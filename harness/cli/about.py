@@ -14,7 +14,8 @@ def loads(as_json: JsonFlag = False) -> None:
     from harness.loads import KINDS
     from harness.terminal import tables
 
-    Output(as_json).data({kind: load.model_json_schema() for kind, load in KINDS.items()})
+    if as_json:
+        Output(as_json).data({kind: load.model_json_schema() for kind, load in KINDS.items()})
     Output(as_json).show(*tables.loads(KINDS))
 
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import pyarrow.parquet as parquet
-
 from harness.report.text import visible
 
 CURVE_POINTS = 400
@@ -27,6 +24,9 @@ def read_curves(path: Path) -> tuple[str, tuple[Curve, ...]]:
     """Read the losses in a training history against its epoch, update, step or order column, else the row number."""
     if not path.is_file():
         return "", ()
+    import numpy as np  # here, because a command that lists runs needs neither
+    import pyarrow.parquet as parquet
+
     frame = parquet.read_table(path).to_pandas().select_dtypes("number")
     x_label = next((name for name in _STEPS if name in frame), "row")
     x = frame[x_label].to_numpy(dtype=float) if x_label in frame else np.arange(1.0, len(frame) + 1)

@@ -9,15 +9,16 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from harness import spec
 from harness.errors import Interrupted, StoreError
 from harness.files import LEFTOVER, as_host_error, make_folder, sync, write_atomic
-from harness.spec import Experiment
 from harness.store import events, manifest, verify
 from harness.store.clock import name_of_now, now
 from harness.store.lock import is_locked, locked
+
+if TYPE_CHECKING:
+    from harness.spec import Experiment
 
 
 class RunFolder:
@@ -71,6 +72,8 @@ class RunFolder:
     @property
     def experiment(self) -> Experiment:
         """The experiment of this run. Raises SpecError when this version cannot read it."""
+        from harness import spec  # slow to import, and only a run that goes on needs it
+
         source = self._content.get("spec_source")
         return spec.from_dict(self._content["spec"], Path(source) if source else None, self._content["spec_text"])
 

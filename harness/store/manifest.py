@@ -11,12 +11,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from harness import __version__, spec
+from harness import __version__
 from harness.errors import StoreError
-from harness.spec import Experiment
 from harness.store.clock import now
+
+if TYPE_CHECKING:
+    from harness.spec import Experiment
 
 NAME = "manifest.json"
 SCHEMA_VERSION = 1
@@ -32,6 +34,8 @@ PACKAGES = (
 
 def new(name: str, experiment: Experiment, command: Sequence[str]) -> dict[str, Any]:
     """Return the manifest of a new run. `spec_text` is the file as it was read, `spec` all resolved values."""
+    from harness import spec  # slow to import, and reading a manifest does not need it
+
     return {
         "schema_version": SCHEMA_VERSION,
         "name": name,

@@ -11,7 +11,6 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from harness.plan import Trial, describe, estimate_s
 from harness.report.model_scores import ScoreEstimate, read_models
 from harness.report.seed_groups import group_seeds, with_online
 from harness.report.text import MINUS, points, points_range, visible
@@ -20,6 +19,7 @@ from harness.terminal.progress import spell_seconds
 if TYPE_CHECKING:
     from harness.boxes import CachedBox, Recipe
     from harness.doctor import HostCheck
+    from harness.plan import Trial
     from harness.report.baseline_comparison import PairedComparison
     from harness.spec import Experiment
     from harness.store import FileProblem, RunFolder
@@ -29,6 +29,8 @@ STATES = {"done": "green", "failed": "red", "interrupted": "yellow", "running": 
 
 def plan(asked: Experiment, trials: Sequence[Trial]) -> list[RenderableType]:
     """What `harness run` would do, trial by trial."""
+    from harness.plan import describe, estimate_s
+
     table = _table("trial", "box", "load", ">warm-up s", ">record s", ">about s")
     for row in describe(trials):
         seconds = (f"{row.warmup_s:g}", f"{row.record_s:g}", f"{row.estimate_s:.0f}")

@@ -8,18 +8,16 @@ import json
 from collections.abc import Iterator
 from importlib.resources import files
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.files import make_folder, write_atomic
 from harness.report import answer, fact_tables, figures, text
 from harness.report.baseline_comparison import compare_to_baselines, headline
 from harness.report.model_scores import INPUTS, METRICS
 from harness.report.recording_summary import TaskSummary
-from harness.report.run_facts import RunFacts, read_run
+from harness.report.run_facts import RunFacts
 from harness.report.seed_groups import SeedGroup, chosen_on_validation, with_online
 from harness.report.timeline import Timeline, timelines
 from harness.report.trial_facts import TrialFacts
@@ -28,19 +26,7 @@ SCRIPTS = ("timeline.js", "page.js")
 SHARES = ("top1", "top3", "macro_recall")  # scores that are shown as percent
 
 
-def build(run_dir: Path) -> Path:
-    """Write `report/index.html` of a run folder and return its path.
-
-    The page names what is missing (no model, no recording, a failed trial). Raises StoreError where the folder has no
-    readable manifest.
-    """
-    target = run_dir / "report" / "index.html"
-    make_folder(target.parent)
-    write_atomic(target, page(read_run(run_dir)))
-    return target
-
-
-def page(run: RunFacts) -> str:
+def render(run: RunFacts) -> str:
     """Return the page as text."""
     drawn = timelines([(trial.name, trial.recording) for trial in run.trials if trial.recording])
     style, scripts = _asset("report.css"), [_asset(name) for name in SCRIPTS]
