@@ -27,7 +27,7 @@ from model import checkpoint, export_c
 from model.checkpoint import Checkpoint
 from model.data import streams, synthetic
 from model.data.streams import Segment, Stream
-from model.predictor import Predictor, unwatched
+from model.predictor import Predictor, ignore_progress
 from model.predictors import create
 from model.predictors.recurrent import Recurrent
 
@@ -115,7 +115,7 @@ def rows(dataset: streams.Dataset, folder: Path) -> list[Row]:
     found = []
     for name, (kind, settings, quantized) in MODELS.items():
         predictor = create(kind, settings)
-        predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+        predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
         checkpoint.save(folder / kind, Checkpoint(predictor, kind, dataset.vocabulary, "task", {}))
         python_ns = min(in_python(predictor, stream) for _ in range(3))
         onnx_ns = in_onnx(predictor, stream, folder / kind)

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from model.data import streams, synthetic
 from model.data.streams import Segment
-from model.predictor import unwatched
+from model.predictor import ignore_progress
 from model.predictors import create
 
 BLOCK = 1_000_000  # slices written at once
@@ -104,7 +104,7 @@ def learn(kind: str, dataset: streams.Dataset, peak: Peak) -> None:
     torch.set_num_threads(1)
     began = time.process_time()
     predictor = create(kind, {"hidden": 8, "max_epochs": 1} if hasattr(create(kind, {}), "journal") else {})
-    predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+    predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
     peak.tell(f"{kind}: fitted on {sum(map(len, dataset.train)):,} slices", began)
     test = dataset.test[-1]
     predictor.predict(Segment(test.stream, test.stop - SCORED, test.stop))

@@ -26,7 +26,7 @@ from model.nn.batches import Scale, concatenate
 from model.nn.kernel_oracle import Cells
 from model.nn.network import Network
 from model.nn.trainer import Budget, Hyperparameters, Trainer
-from model.predictor import unwatched
+from model.predictor import ignore_progress
 from model.predictors import create
 from model.predictors.recurrent import Recurrent
 
@@ -89,7 +89,7 @@ def our_step(dataset: streams.Dataset, kind: str, **settings: object) -> Callabl
 def seconds_to_pass(dataset: streams.Dataset) -> tuple[float, float | None]:
     """Bits of the order-5 table on validation, and after how many seconds of CPU an LSTM needs fewer."""
     marks = len(dataset.vocabulary)
-    table = create("markov", {"order": 5}).fit(dataset.train, dataset.valid, marks, unwatched)[-1]["valid_bits"]
+    table = create("markov", {"order": 5}).fit(dataset.train, dataset.valid, marks, ignore_progress)[-1]["valid_bits"]
     times = [time.process_time()]
     history = create("lstm", {"seed": 0, "max_epochs": EPOCHS}).fit(
         dataset.train, dataset.valid, marks, lambda *_: times.append(time.process_time())

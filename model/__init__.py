@@ -1,1 +1,1 @@
-"""Prediction of what the scheduler does next, from the tables of a recording. Knows nothing of how they were made."""
+"""Predicts what the scheduler does next from the tables of a recording. Imports nothing of harness."""

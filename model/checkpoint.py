@@ -24,7 +24,7 @@ FIELDS = {"predictor": str, "settings": dict, "mark": str, "vocabulary": list, "
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A predictor and the marks it speaks of; `about` is what else was written beside it."""
+    """A predictor, its name in `KINDS`, its marks, and what else is stored with it (`about`)."""
 
     predictor: Predictor
     kind: str
@@ -34,7 +34,7 @@ class Checkpoint:
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write both files, each whole or not at all."""
+    """Write both files of a checkpoint, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     arrays = {name: np.ascontiguousarray(array) for name, array in checkpoint.predictor.arrays().items()}
     weights = safetensors.numpy.save(arrays)
@@ -53,7 +53,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def load(folder: Path) -> Checkpoint:
-    """Rebuild the predictor from its folder alone. CheckpointError if a file is missing, changed or not understood."""
+    """Rebuild a predictor from its folder. CheckpointError if a file is missing, changed, or of another schema."""
     config = _config(Path(folder) / CONFIG)
     path = Path(folder) / WEIGHTS
     weights = _bytes(path)
@@ -72,8 +72,8 @@ def load(folder: Path) -> Checkpoint:
 
 
 def sizes(recordings: Sequence[Path]) -> list[list[object]]:
-    """What a recording is known again by, wherever it is copied: its name and the bytes of its slices."""
-    return [[Path(one).name, (Path(one) / "slices.parquet").stat().st_size] for one in recordings]
+    """Return the name of each recording and the bytes of its slices, which identify it wherever it is copied."""
+    return [[Path(folder).name, (Path(folder) / "slices.parquet").stat().st_size] for folder in recordings]
 
 
 def _config(path: Path) -> dict:
@@ -82,8 +82,8 @@ def _config(path: Path) -> dict:
     except ValueError as error:
         raise CheckpointError(f"{path}: not JSON ({error}): train again") from error
     if not isinstance(config, dict) or config.get("schema") != SCHEMA:
-        found = config.get("schema") if isinstance(config, dict) else type(config).__name__
-        raise CheckpointError(f"{path}: checkpoint schema {found}: this version reads {SCHEMA}; train again")
+        schema = config.get("schema") if isinstance(config, dict) else type(config).__name__
+        raise CheckpointError(f"{path}: checkpoint schema {schema}: this version reads {SCHEMA}; train again")
     wrong = sorted(name for name, kind in FIELDS.items() if not isinstance(config.get(name), kind))
     if wrong or not all(isinstance(name, str) for name in config["vocabulary"]):
         raise CheckpointError(f"{path}: lacks {', '.join(wrong) or 'names in its vocabulary'}: train again")

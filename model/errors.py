@@ -1,10 +1,10 @@
-"""What can go wrong between a table and a score; each message says what was found, where, and what to do next."""
+"""The errors of model. Each message names what is wrong, where, what was expected, and what to do."""
 
 from __future__ import annotations
 
 
 class PredictionError(Exception):
-    """Something about the data, the settings or a checkpoint that a user can act on."""
+    """A problem with the data, the settings or a checkpoint that a user can act on."""
 
 
 class TableError(PredictionError):
@@ -12,11 +12,11 @@ class TableError(PredictionError):
 
 
 class StreamError(PredictionError):
-    """A stream cannot be learned from: empty, too short, or of a single task."""
+    """A stream that nothing can be learned from: empty, too short, or of a single task; or no room for its columns."""
 
 
 class SettingError(PredictionError):
-    """An unknown predictor, or a parameter it does not have."""
+    """An unknown predictor, or a setting that it does not have or cannot use."""
 
 
 class CheckpointError(PredictionError):

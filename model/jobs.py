@@ -1,4 +1,4 @@
-"""One unit of work: fit one predictor with one seed on some recordings, score it, and leave it in a folder."""
+"""One unit of work: fit one predictor with one seed on some recordings, score it, and store it in a folder."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ import pyarrow.parquet as pq
 from model import checkpoint
 from model.checkpoint import Checkpoint
 from model.data import parquet, streams
+from model.data.metadata import GUEST
 from model.files import write_atomic
-from model.predictor import OnProgress, Predictor, unwatched
+from model.predictor import OnProgress, Predictor, ignore_progress
 from model.predictors import create, find
 from model.scoring import caveats, outcomes, rollout, scores
 from model.scoring.outcomes import Outcomes
@@ -30,15 +31,15 @@ Stamp = tuple[str, list[tuple[str, int, int]]]  # a recording's name; name, size
 SCORES, HISTORY, OUTCOMES = "scores.json", "history.parquet", outcomes.FILE
 
 
-SCORER = 7  # raised when scores mean something else or a predictor learns otherwise: stored ones are then made again
+SCORER = 7  # raised when a score or a predictor changes: stored scores are then made again
 
 
 @dataclass(frozen=True)
 class Job:
-    """`tables`: folders of ingested recordings. `params`: settings of the predictor, the seed aside.
+    """`tables` are folders of converted recordings, `params` settings of the predictor without the seed.
 
-    With `test_tables` nothing of `tables` is tested on: the first two shares of `split` are learned from and validated
-    on, and these other recordings are the test, whole (another trial, another load, another host).
+    With `test_tables` the test part is those recordings, whole (another trial, another load, another host), and
+    `tables` are divided into train and validation part by the first two shares of `split`.
     """
 
     tables: tuple[Path, ...]
@@ -51,35 +52,34 @@ class Job:
     test_tables: tuple[Path, ...] = ()
 
     def digest(self) -> str:
-        """What the scores depend on, as a hash: the settings and the recordings' names, sizes and times."""
-        told = {"scorer": SCORER, **asdict(self), "params": dict(self.params), **self.inputs(), "out_dir": None}
-        return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+        """Return the hash of what the scores depend on: the settings, and the files of the recordings."""
+        known = {"scorer": SCORER, **asdict(self), "params": dict(self.params), **self.inputs(), "out_dir": None}
+        return hashlib.sha256(json.dumps(known, sort_keys=True, default=str).encode()).hexdigest()
 
     def inputs(self) -> dict[str, list[Stamp]]:
-        """The recordings on both sides: their names, and the sizes and times of what is read of them."""
+        """Return the stamps of the recordings on both sides."""
         return {name: [_stamp(Path(folder)) for folder in getattr(self, name)] for name in ("tables", "test_tables")}
 
 
 def done(job: Job) -> bool:
-    """Whether the job's folder holds the scores of this very job."""
-    try:
-        found = json.loads((Path(job.out_dir) / SCORES).read_bytes())
-    except (OSError, ValueError):
-        return False
-    return isinstance(found, dict) and found.get("job_sha256") == job.digest()
+    """Return whether the job's folder holds the scores of this very job."""
+    return stored(job) is not None
 
 
 def stored(job: Job) -> dict[str, Any] | None:
-    """The scores of this very job, where its folder holds them."""
-    return json.loads((Path(job.out_dir) / SCORES).read_bytes()) if done(job) else None
+    """Return the scores of this very job from its folder; None where it holds none, or those of another."""
+    try:
+        scores = json.loads((Path(job.out_dir) / SCORES).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return scores if isinstance(scores, dict) and scores.get("job_sha256") == job.digest() else None
 
 
-def run(job: Job, on_progress: OnProgress = unwatched) -> dict[str, Any]:
-    """Fit, score, save; returns what `scores.json` holds, which is written last. Raises PredictionError.
+def run(job: Job, on_progress: OnProgress = ignore_progress) -> dict[str, Any]:
+    """Fit, score and save; return what `scores.json` holds, which is written last. Raises PredictionError.
 
-    A network that was being trained in the job's folder when it was killed goes on after its last whole epoch, and ends
-    as it would have. One torch thread: processes are spread over seeds, and two threads each would only get in each
-    other's way.
+    A network whose training was killed in the job's folder continues after its last whole epoch, with the same result.
+    torch uses one thread, because the jobs of several seeds run in as many processes.
     """
     _one_thread()
     digest = job.digest()
@@ -91,29 +91,29 @@ def run(job: Job, on_progress: OnProgress = unwatched) -> dict[str, Any]:
     history = predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), on_progress)
     fit_seconds = time.monotonic() - began
     on_progress("scoring", 0, None)
-    found = outcomes.evaluate(predictor, dataset.test)
-    result = {**_head(job, predictor, dataset, digest), **scores.score_outcomes(found)}
+    tested = outcomes.evaluate(predictor, dataset.test)
+    result = {**_head(job, predictor, dataset, digest), **scores.score_outcomes(tested)}
     result["online"] = scores.score_online(predictor, dataset.test)
-    result["by_trial"] = scores.score_recordings(found, dataset.test)
+    result["by_trial"] = scores.score_recordings(tested, dataset.test)
     result["valid"] = scores.score_for_selection(predictor, dataset.valid)
     result |= {"fit_seconds": fit_seconds, "rollout": _rollout(predictor, dataset, job.seed)}
     if state_folder:
         result["fit_seconds"] += state_folder.seconds_before
         result |= {"went_on_after_epoch": state_folder.resumed_after, "training_set_aside": state_folder.set_aside}
-    _write(job, predictor, dataset, history, found, result)
+    _write(job, predictor, dataset, history, tested, result)
     if state_folder:
         state_folder.clear()
     return result
 
 
 def _state_folder(job: Job, predictor: Predictor) -> StateFolder | None:
-    """Where a network keeps its epochs: beside what it will become."""
+    """Give a network the folder for its epochs, inside the job's own."""
     from model.nn.training_state import Resumable, StateFolder
 
     if not isinstance(predictor, Resumable):
         return None
-    told = {"predictor": job.predictor, "settings": predictor.settings(), "mark": job.mark, "split": job.split}
-    predictor.state_folder = StateFolder(Path(job.out_dir), {**told, **job.inputs()})
+    identity = {"predictor": job.predictor, "settings": predictor.settings(), "mark": job.mark, "split": job.split}
+    predictor.state_folder = StateFolder(Path(job.out_dir), {**identity, **job.inputs()})
     return predictor.state_folder
 
 
@@ -151,12 +151,12 @@ def _head(job: Job, predictor: Predictor, dataset: streams.Dataset, digest: str)
 
 def _rollout(predictor: Predictor, dataset: streams.Dataset, seed: int) -> dict[str, object] | None:
     test = dataset.test[0]
-    made = rollout.sample_rollout(predictor, dataset.train, test, rollout.STEPS, seed)
-    return None if made is None else rollout.compare_rollout(made, test, dataset.vocabulary.names)
+    sampled = rollout.sample_rollout(predictor, dataset.train, test, rollout.STEPS, seed)
+    return None if sampled is None else rollout.compare_rollout(sampled, test, dataset.vocabulary.names)
 
 
 def _write(
-    job: Job, predictor: Predictor, dataset: streams.Dataset, history: list, found: Outcomes, result: dict
+    job: Job, predictor: Predictor, dataset: streams.Dataset, history: list, tested: Outcomes, result: dict
 ) -> None:
     out = Path(job.out_dir)
     about = {"seed": job.seed, "split": list(job.split), "trials": list(dataset.recordings)}
@@ -165,7 +165,7 @@ def _write(
     (out / SCORES).unlink(missing_ok=True)
     checkpoint.save(out, Checkpoint(predictor, job.predictor, dataset.vocabulary, job.mark, about))
     write_atomic(out / HISTORY, _parquet(pa.Table.from_pylist(history or [{"step": 0.0}])))
-    write_atomic(out / OUTCOMES, _parquet(outcomes.to_table(found)))
+    write_atomic(out / OUTCOMES, _parquet(outcomes.to_table(tested)))
     write_atomic(out / SCORES, json.dumps(result, indent=1).encode())
 
 
@@ -176,9 +176,9 @@ def _parquet(table: pa.Table) -> bytes:
 
 
 def _stamp(folder: Path) -> Stamp:
-    """Replays read other tables than the slices, and which scheduler it was from what the guest said of itself."""
-    stamps = []
-    for name in (*(f"{table}.parquet" for table in parquet.COLUMNS), "guest.json"):
-        found = (folder / name).stat() if (folder / name).exists() else None
-        stamps.append((name, found.st_size, found.st_mtime_ns) if found else (name, 0, 0))
-    return folder.name, stamps
+    """Return the stamp of all that a predictor may read: replays read every table, and the kernel from GUEST."""
+    files = []
+    for name in (*(f"{table}.parquet" for table in parquet.COLUMNS), GUEST):
+        status = (folder / name).stat() if (folder / name).exists() else None
+        files.append((name, status.st_size, status.st_mtime_ns) if status else (name, 0, 0))
+    return folder.name, files

@@ -1,4 +1,4 @@
-"""Uses a stored predictor on recordings it was not trained on: score it, or ask it for what comes next."""
+"""Applies a stored predictor to recordings: scores it, or forecasts the last events."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from model.scoring.scores import score_online, score_outcomes, score_recordings
 
 
 @dataclass(frozen=True)
-class Foreseen:
-    """One event: its number in the stream, what was likeliest, what came, and both times in microseconds."""
+class EventForecast:
+    """A forecast beside the event: the likeliest marks and the real one, the median slice and the real one."""
 
-    event: int
+    event: int  # its index in the stream
     cpu: int
-    likeliest: tuple[tuple[str, float], ...]  # marks with their probabilities, the best first
+    likeliest: tuple[tuple[str, float], ...]  # marks with their probabilities, the likeliest first
     mark: str
     median_us: float
     slice_us: float
@@ -34,15 +34,15 @@ class Foreseen:
 
 
 def scores(model_folder: Path, recordings: Sequence[Path], share: float = 1.0) -> dict[str, Any]:
-    """Score a checkpoint on the last `share` of each recording, marks spelled as it learned them.
+    """Score a checkpoint on the last `share` of each recording, with the marks it learned. Raises PredictionError.
 
-    With a `share` below 1 the part before it is history that may be looked back at. Raises PredictionError.
+    With a `share` below 1 the part before it is history that the predictor may look at.
     """
     return score(model_folder, recordings, share)[0]
 
 
 def score(model_folder: Path, recordings: Sequence[Path], share: float = 1.0) -> tuple[dict[str, Any], Outcomes]:
-    """`scores`, and what became of each event."""
+    """Return the scores, as `scores` does, and the outcome of each event."""
     if not 0 < share <= 1:
         raise SettingError(f"share {share}: expected more than 0 and at most 1")
     stored = checkpoint.load(model_folder)
@@ -58,7 +58,6 @@ def score(model_folder: Path, recordings: Sequence[Path], share: float = 1.0) ->
 
 
 def _head(stored: Checkpoint, recordings: Sequence[Path]) -> dict[str, Any]:
-    """What was scored, and on what."""
     settings = {name: value for name, value in stored.predictor.settings().items() if name != "seed"}
     inputs, about = stored.predictor.inputs, stored.about
     return {
@@ -74,26 +73,26 @@ def _head(stored: Checkpoint, recordings: Sequence[Path]) -> dict[str, Any]:
 
 
 def _learned(stored: Checkpoint, recordings: Sequence[Path], share: float) -> list[str]:
-    """The recordings that the model learned from, of which more is scored than it was kept from.
+    """Return the recordings that the model learned from and of which more is scored than its own test part.
 
-    What it was fitted and validated on flatters it. Older checkpoints do not say what they learned from.
+    Its scores there are too good. Older checkpoints do not have what they learned from.
     """
     known: Any = stored.about.get("learned_from") or []
     split: Any = stored.about.get("split") or [0, 0, 0]
     if share <= split[2] + 1e-9 and not stored.about.get("tested_elsewhere"):
         return []
-    return [Path(one).name for one in recordings if checkpoint.sizes([one])[0] in known]
+    return [Path(folder).name for folder in recordings if checkpoint.sizes([folder])[0] in known]
 
 
-def foresee(model_folder: Path, recording: Path, events: int, top: int = 3) -> list[Foreseen]:
-    """The last `events` events of each CPU of a recording, each foreseen from what lies before it."""
+def forecast(model_folder: Path, recording: Path, events: int, top: int = 3) -> list[EventForecast]:
+    """Forecast the last `events` events of each CPU of a recording, each from the events before it."""
     if events < 1:
         raise SettingError(f"{events} events: expected at least one")
     stored = checkpoint.load(model_folder)
-    told = []
+    forecasts = []
     for whole in _segments(stored, [recording]):
-        told += _foresee(stored, Segment(whole.stream, max(0, whole.stop - events), whole.stop), top)
-    return told
+        forecasts += _forecast(stored, Segment(whole.stream, max(0, whole.stop - events), whole.stop), top)
+    return forecasts
 
 
 def _segments(stored: Checkpoint, recordings: Sequence[Path]) -> list[Segment]:
@@ -102,7 +101,7 @@ def _segments(stored: Checkpoint, recordings: Sequence[Path]) -> list[Segment]:
 
 
 def _last(segments: Sequence[Segment], share: float) -> list[Segment]:
-    """The last share of each recording: all its CPUs from one instant on, as in training, where that keeps it apart."""
+    """Cut off the last share of each recording, at the same instant for all of its CPUs, as in training."""
     streams: dict[Path, list[Segment]] = {}
     for segment in segments:
         streams.setdefault(segment.stream.folder, []).append(segment)
@@ -117,15 +116,15 @@ def _from_one_instant(cpus: Sequence[Segment], share: float) -> list[Segment]:
     return [part for part in parts if len(part)]
 
 
-def _foresee(stored: Checkpoint, segment: Segment, top: int) -> list[Foreseen]:
+def _forecast(stored: Checkpoint, segment: Segment, top: int) -> list[EventForecast]:
     prediction, names = stored.predictor.predict(segment), stored.vocabulary.names
     median_us, stream = prediction.dt.quantile(0.5), segment.stream
-    told = []
+    forecasts = []
     slice_us = segment.slice_us()
     for row, event in enumerate(range(segment.start, segment.stop)):
         best = np.argsort(-prediction.log_probs[row], kind="stable")[:top]
         likeliest = tuple((names[mark], float(np.exp(prediction.log_probs[row, mark]))) for mark in best)
         real = names[stream.mark[event]], float(slice_us[row]), bool(stream.contested[event])
         times = float(median_us[row]), real[1]
-        told.append(Foreseen(event, stream.cpu, likeliest, real[0], *times, real[2], stream.recording))
-    return told
+        forecasts.append(EventForecast(event, stream.cpu, likeliest, real[0], *times, real[2], stream.recording))
+    return forecasts

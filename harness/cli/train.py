@@ -24,7 +24,7 @@ Split = Annotated[
     str,
     typer.Option(
         help="What is tested on: temporal (the last 15 % of each recording), or in turn each recording, load, host or "
-        "run, foreseen from the others."
+        "run, predicted from the others."
     ),
 ]
 Tested = Annotated[
@@ -108,9 +108,9 @@ def predict(
 
     with as_model_error():
         from model.data import find_recordings
-        from model.predict import foresee
+        from model.predict import forecast
 
-        found = [one for folder in find_recordings.recordings([path]) for one in foresee(model, folder, events, top)]
+        found = [one for folder in find_recordings.recordings([path]) for one in forecast(model, folder, events, top)]
     Output(as_json).data([asdict(one) for one in found])
     Output(as_json).show(tables.foreseen(found))
 

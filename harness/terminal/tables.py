@@ -292,7 +292,7 @@ def _signed(share: float) -> str:
 
 
 def foreseen(found: Sequence[Any]) -> RenderableType:
-    """Predictions beside what happened; `found` are `model.predict.Foreseen`."""
+    """Predictions beside what happened; `found` are `model.predict.EventForecast`."""
     several = len({one.recording for one in found}) > 1
     table = _table("", *(["recording"] if several else []), "CPU", "was likeliest", "came", ">median us", ">ran us", "")
     for one in found:

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from model.errors import SettingError, StreamError
-from model.predictor import OnProgress, unwatched
+from model.predictor import OnProgress, ignore_progress
 
 SEQUENCES = 984
 HELD_OUT = 30 / SEQUENCES  # share that is not trained on, at the start, or not tested on, at the end
@@ -174,7 +174,7 @@ def train(
     names: Sequence[str] | np.ndarray,
     slice_ns: np.ndarray,
     choices: Choices,
-    on_progress: OnProgress = unwatched,
+    on_progress: OnProgress = ignore_progress,
     seed: int = 0,
 ) -> tuple[Cells, Curve]:
     """Train as the paper does, on a recording's names and slice lengths; return the network and its curve.

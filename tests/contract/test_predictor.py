@@ -13,7 +13,7 @@ from model.checkpoint import Checkpoint
 from model.data import streams, synthetic
 from model.data.marks import UNKNOWN
 from model.data.streams import Segment, Stream
-from model.predictor import INPUTS, OnlineLearner, Predictor, unwatched
+from model.predictor import INPUTS, OnlineLearner, Predictor, ignore_progress
 from model.predictors import KINDS, REPRODUCTIONS, create, find, installed
 
 SMALL: dict[str, dict[str, object]] = {
@@ -44,7 +44,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> streams.Dataset:
 @pytest.fixture(scope="module", params=[kind for kind in KINDS if installed(kind)])
 def fitted(request: pytest.FixtureRequest, dataset: streams.Dataset) -> tuple[str, Predictor]:
     predictor = made(request.param)
-    predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+    predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
     return request.param, predictor
 
 
@@ -145,7 +145,7 @@ def test_a_stored_predictor_says_the_same(
 def test_the_same_seed_learns_the_same(fitted: tuple[str, Predictor], dataset: streams.Dataset) -> None:
     kind, predictor = fitted
     again = made(kind)
-    again.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+    again.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
     assert np.array_equal(again.predict(dataset.test[0]).log_probs, predictor.predict(dataset.test[0]).log_probs)
 
 

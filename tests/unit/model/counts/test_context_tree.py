@@ -8,7 +8,7 @@ import pytest
 
 from model.counts.context_tree import PRIOR, ContextTree
 from model.data import streams, synthetic
-from model.predictor import unwatched
+from model.predictor import ignore_progress
 from model.predictors import create
 from model.scoring.outcomes import evaluate
 from model.scoring.scores import score_outcomes
@@ -60,7 +60,7 @@ def test_a_tree_above_another_leaves_it_alone() -> None:
 
 def test_it_finds_the_order_of_a_source_by_itself(dataset: streams.Dataset, source: synthetic.Source) -> None:
     ctw = create("ctw", {"depth": 6})
-    ctw.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+    ctw.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
     overall = score_outcomes(evaluate(ctw, dataset.test))["overall"]
     assert overall["bits_per_switch"] == pytest.approx(source.entropy_bits(), rel=0.02)  # type: ignore[index]
 
@@ -73,6 +73,6 @@ def test_online_learning_follows_a_source_that_changes(dataset: streams.Dataset)
     mark[test.start :] = shuffled[stream.mark[test.start :] - 1]
     moved = streams.Segment(dataclasses.replace(stream, mark=mark), test.start, test.stop)
     ctw = create("ctw", {})
-    ctw.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+    ctw.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
     frozen, online = (evaluate(one, [moved]).bits[-1000:].mean() for one in (ctw, ctw.learner()))
     assert online < frozen - 0.1

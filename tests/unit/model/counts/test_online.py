@@ -15,7 +15,7 @@ from model.counts.online import OnlineNestedCounts
 from model.data import streams
 from model.data.streams import Segment
 from model.jobs import Job
-from model.predictor import unwatched
+from model.predictor import ignore_progress
 from model.predictors import create
 from model.scoring.outcomes import evaluate
 from model.scoring.scores import score_online, score_outcomes
@@ -53,7 +53,7 @@ def moved(dataset: streams.Dataset) -> Segment:
 @pytest.mark.parametrize("kind", ["most_frequent", "markov", "slice_markov"])
 def test_who_counts_on_follows_a_source_that_changes(kind: str, dataset: streams.Dataset) -> None:
     predictor, changed = create(kind, {}), moved(dataset)
-    predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+    predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
     frozen = score_outcomes(evaluate(predictor, [changed]))["overall"]
     learned_on = score_online(predictor, [changed])
     assert learned_on is not None
@@ -63,7 +63,7 @@ def test_who_counts_on_follows_a_source_that_changes(kind: str, dataset: streams
 
 def test_on_a_source_that_stays_there_is_little_to_learn(dataset: streams.Dataset) -> None:
     markov = create("markov", {"order": 2})
-    markov.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+    markov.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
     frozen = score_outcomes(evaluate(markov, dataset.test))["overall"]
     learned_on = score_online(markov, dataset.test)
     assert learned_on is not None

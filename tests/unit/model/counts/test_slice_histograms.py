@@ -16,7 +16,7 @@ from model.data import streams
 from model.data.lags import Past
 from model.data.streams import STATES, Segment
 from model.errors import CheckpointError, SettingError
-from model.predictor import unwatched
+from model.predictor import ignore_progress
 from model.predictors import create
 from model.predictors.slice_markov import SliceMarkov
 
@@ -75,7 +75,7 @@ def test_on_a_real_recording_it_is_no_worse_than_marks_alone() -> None:
 
 def test_a_walk_sees_as_far_back_as_slices_are_told_by_even_if_marks_are_not(dataset: streams.Dataset) -> None:
     predictor = SliceMarkov(max_order=1)
-    predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+    predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
     segment = Segment(dataset.test[0].stream, dataset.test[0].start, dataset.test[0].start + 50)
     told, stream, walk = predictor.slices.predict(segment), segment.stream, predictor.session(segment)
     for row, event in enumerate(range(segment.start, segment.stop)):
@@ -96,7 +96,7 @@ def test_a_slice_is_told_by_what_lies_before_it_and_its_mark_alone(dataset: stre
 
 def test_a_strength_that_is_given_is_not_chosen(dataset: streams.Dataset) -> None:
     predictor = create("slice_markov", {"strength": 5})
-    predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+    predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
     assert predictor.counts.strength == 5  # type: ignore[attr-defined]
     with pytest.raises(SettingError, match="strength 0"):
         create("slice_markov", {"strength": 0})
@@ -104,7 +104,7 @@ def test_a_strength_that_is_given_is_not_chosen(dataset: streams.Dataset) -> Non
 
 def test_a_table_of_an_earlier_version_is_refused_and_told_why(dataset: streams.Dataset, tmp_path: Path) -> None:
     predictor, marks = create("slice_markov", {}), len(dataset.vocabulary)
-    predictor.fit(dataset.train, dataset.valid, marks, unwatched)
+    predictor.fit(dataset.train, dataset.valid, marks, ignore_progress)
 
     class Earlier:
         """Stores histograms over marks alone, and no strength."""

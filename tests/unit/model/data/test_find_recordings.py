@@ -83,7 +83,7 @@ def test_the_last_share_is_what_was_kept_from_training_on_every_cpu(recording: P
 
 def test_what_comes_next_is_told_with_what_came(recording: Path, tmp_path: Path) -> None:
     jobs.run(Job((recording,), "markov", 0, "task", (0.7, 0.15, 0.15), tmp_path, {}))
-    told = predict.foresee(tmp_path, recording, events=5, top=2)
+    told = predict.forecast(tmp_path, recording, events=5, top=2)
     assert [each.event for each in told] == list(range(19_995, 20_000))
     assert all(len(each.likeliest) == 2 and each.likeliest[0][1] >= each.likeliest[1][1] for each in told)
     assert all(each.mark.startswith("task") and each.median_us > 0 for each in told)
@@ -93,7 +93,7 @@ def test_a_share_or_a_number_that_makes_no_sense_is_refused(tmp_path: Path) -> N
     with pytest.raises(SettingError, match="more than 0 and at most 1"):
         predict.scores(tmp_path, [], share=0)
     with pytest.raises(SettingError, match="at least one"):
-        predict.foresee(tmp_path, tmp_path, events=0)
+        predict.forecast(tmp_path, tmp_path, events=0)
 
 
 def test_a_recording_that_is_named_twice_is_refused(recording: Path, tmp_path: Path) -> None:

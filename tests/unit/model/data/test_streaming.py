@@ -29,7 +29,7 @@ from model.data.slice_columns import NameTimeline, read
 from model.data.streams import Segment, Stream
 from model.errors import StreamError
 from model.nn.batches import FIELDS, Scale, concatenate, to_inputs
-from model.predictor import unwatched
+from model.predictor import ignore_progress
 from model.predictors import create
 
 RECORDING = DATA / "cfs_6_1"
@@ -112,7 +112,7 @@ def test_a_network_trained_on_a_recording_read_in_chunks_has_the_same_bits() -> 
     for rows in (10**6, 97):
         dataset = streams.load([RECORDING], rows=rows)
         gru = create("gru", {"hidden": 8, "max_epochs": 2})
-        gru.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+        gru.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
         said.append(gru.predict(dataset.test[0]).log_probs)
     np.testing.assert_array_equal(*said)
 

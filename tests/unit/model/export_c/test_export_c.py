@@ -16,7 +16,7 @@ from model.data import streams
 from model.data.streams import Dataset, Segment, Stream
 from model.errors import CheckpointError, SettingError
 from model.export_c.tables import GOLDEN, slots
-from model.predictor import unwatched
+from model.predictor import ignore_progress
 from model.predictors import create
 
 RECORDING = DATA / "cfs_6_1"
@@ -50,7 +50,7 @@ def models(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     for name, (kind, settings) in KINDS.items():
         predictor = create(kind, settings)
-        predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+        predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
         checkpoint.save(folder / name, Checkpoint(predictor, kind, dataset.vocabulary, "task", {}))
     return folder
 
@@ -184,7 +184,7 @@ def test_a_predictor_that_c_knows_nothing_of_is_an_error_that_says_which_can(
     dataset: Dataset, models: Path, tmp_path: Path
 ) -> None:
     predictor = create("most_frequent", {})
-    predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+    predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
     checkpoint.save(tmp_path / "m", Checkpoint(predictor, "most_frequent", dataset.vocabulary, "task", {}))
     with pytest.raises(SettingError, match=r"most_frequent cannot be exported.*lstm can"):
         export_c.export(tmp_path / "m", tmp_path / "out")

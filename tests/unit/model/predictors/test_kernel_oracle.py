@@ -14,7 +14,7 @@ from locations import ROOT
 from harness.cli.train import _chosen
 from model.data import streams
 from model.errors import SettingError, StreamError
-from model.predictor import unwatched
+from model.predictor import ignore_progress
 from model.predictors import REPRODUCTIONS, create
 
 SMALL = {"sequences": 400, "steps": 6, "max_events": 4000}
@@ -35,7 +35,7 @@ model:
 def bits(kind: str, settings: dict[str, object], dataset: streams.Dataset) -> float:
     """Bits per event of the test part."""
     predictor = create(kind, settings)
-    predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+    predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
     test = dataset.test[0]
     mark = test.of(test.stream.mark)
     return float(-predictor.predict(test).log_probs[np.arange(len(mark)), mark].mean() / np.log(2))
@@ -49,7 +49,7 @@ def test_in_order_it_learns_from_the_past_and_scrambled_it_does_not(dataset: str
 
 def test_its_history_is_the_curve_beside_its_yardsticks(dataset: streams.Dataset) -> None:
     predictor = create("paper_as_coded", {**SMALL, "steps": 2})
-    rows = predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+    rows = predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
     assert [row["step"] for row in rows] == [1, 2]
     assert rows[0]["table_loss"] < rows[0]["column_clock_loss"] < rows[0]["constant_loss"]
     assert rows[1]["train_loss"] < rows[0]["train_loss"]
@@ -66,7 +66,7 @@ def test_each_choice_is_a_switch_and_the_rest_is_as_the_name_says(kind: str) -> 
 def test_a_seed_draws_other_weights_and_none_draws_those_of_the_paper(dataset: streams.Dataset) -> None:
     def curve(**seed: int) -> list[dict[str, float]]:
         predictor = create("paper_as_coded", {**SMALL, "steps": 1, **seed})
-        return predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+        return predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
 
     assert curve() == curve(seed=0) != curve(seed=1)
     with pytest.raises(SettingError, match="seed -1"):

@@ -11,7 +11,7 @@ from model.data.streams import Segment
 from model.nn.batches import Scale, to_inputs
 from model.nn.network import Inputs
 from model.nn.point_processes import GRID, ContinuousLstm, ExponentialIntensity, quadrature
-from model.predictor import unwatched
+from model.predictor import ignore_progress
 from model.predictors import create
 from model.scoring.outcomes import evaluate
 from model.scoring.scores import score_outcomes
@@ -97,7 +97,7 @@ def test_a_point_process_learns_a_source_with_two_events_of_memory(
     kind: str, bits: float, nats: float, dataset: streams.Dataset, source: synthetic.Source
 ) -> None:
     made = create(kind, {"seed": 0, "max_epochs": 7})
-    made.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+    made.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
     overall = score_outcomes(evaluate(made, dataset.test))["overall"]
     assert overall["bits_per_switch"] < source.entropy_bits() + bits  # type: ignore[index]
     assert overall["time_nll_nats"] < source.slice_nats() + nats  # type: ignore[index]

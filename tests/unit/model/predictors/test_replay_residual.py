@@ -10,7 +10,7 @@ from sklearn.ensemble import GradientBoostingClassifier
 
 from model.data import streams
 from model.data.streams import Dataset, Segment
-from model.predictor import Predictor, unwatched
+from model.predictor import Predictor, ignore_progress
 from model.predictors.eevdf_replay import EevdfReplay
 from model.predictors.replay_residual import ReplayResidual
 from model.predictors.trees import TreeEnsemble
@@ -41,7 +41,7 @@ def replayed(guest: Dataset) -> Predictor:
 
 def fitted(predictor: Predictor, dataset: Dataset, with_valid: bool = True) -> Predictor:
     valid = dataset.valid if with_valid else ()
-    predictor.fit(dataset.train, valid, len(dataset.vocabulary), unwatched)
+    predictor.fit(dataset.train, valid, len(dataset.vocabulary), ignore_progress)
     return predictor
 
 
@@ -76,14 +76,14 @@ def test_too_few_contested_switches_teach_nothing(guest: Dataset) -> None:
     stream = guest.train[0].stream
     few = (Segment(stream, 0, 60),)
     learner = ReplayResidual()
-    assert learner.fit(few, few, len(guest.vocabulary), unwatched) == []
+    assert learner.fit(few, few, len(guest.vocabulary), ignore_progress) == []
     assert learner.trees is None
     assert np.isfinite(learner.predict(guest.test[0]).log_probs).all()
 
 
 def test_the_history_tells_what_each_share_of_the_trees_was_worth(guest: Dataset) -> None:
     learner = ReplayResidual(rounds=10)
-    history = learner.fit(guest.train, guest.valid, len(guest.vocabulary), unwatched)
+    history = learner.fit(guest.train, guest.valid, len(guest.vocabulary), ignore_progress)
     bare = next(row for row in history if row["share"] == 0)
     chosen = [row for row in history if row["share"] == learner.share and row["keeps_first"] == learner.keeps_first]
     assert chosen[0]["valid_bits"] == min(

@@ -9,7 +9,7 @@ from model.data import streams, synthetic
 from model.data.marks import UNKNOWN
 from model.density import LogNormalMixture
 from model.errors import StreamError
-from model.predictor import Prediction, unwatched
+from model.predictor import Prediction, ignore_progress
 from model.predictors import create
 from model.scoring import metrics, rollout, scores
 from model.scoring.bootstrap import Blocks
@@ -77,7 +77,7 @@ def test_the_right_order_comes_within_two_percent_of_the_sources_entropy(
     dataset: streams.Dataset, source: synthetic.Source
 ) -> None:
     markov = create("markov", {"order": 2})
-    markov.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+    markov.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
     overall = scores.score_outcomes(evaluate(markov, dataset.test))["overall"]
     assert overall["bits_per_switch"] == pytest.approx(source.entropy_bits(), rel=0.02)  # type: ignore[index]
     assert overall["time_nll_nats"] == pytest.approx(source.slice_nats(), abs=0.06)  # type: ignore[index]
@@ -120,7 +120,7 @@ def test_a_part_without_events_says_so_instead_of_scoring_zero(dataset: streams.
 
 def test_every_score_has_an_interval_that_holds_it(dataset: streams.Dataset) -> None:
     markov = create("markov", {"order": 1})
-    markov.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+    markov.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
     table = scores.score_outcomes(evaluate(markov, dataset.test))
     for part in scores.PARTS:
         told: dict = table[part]  # type: ignore[assignment]
@@ -174,12 +174,12 @@ def test_a_predictor_is_chosen_by_hits_and_bits_of_the_part_it_is_chosen_on(data
 
 def test_a_rollout_of_the_right_model_looks_like_the_real_continuation(dataset: streams.Dataset) -> None:
     markov = create("markov", {"order": 2})
-    markov.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+    markov.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
     made = rollout.sample_rollout(markov, dataset.train, dataset.test[0], 1000, seed=0)
     assert made is not None
     beside = rollout.compare_rollout(made, dataset.test[0], dataset.vocabulary.names)
     floor = create("most_frequent", {})
-    floor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+    floor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
     memoryless = rollout.sample_rollout(floor, dataset.train, dataset.test[0], 1000, seed=0)
     assert memoryless is not None
     other = rollout.compare_rollout(memoryless, dataset.test[0], dataset.vocabulary.names)
@@ -205,7 +205,7 @@ def test_a_rollout_is_measured_by_as_many_real_events_beside_those_it_is_compare
 
 def test_the_same_seed_rolls_the_same_events(dataset: streams.Dataset) -> None:
     markov = create("markov", {"order": 1})
-    markov.fit(dataset.train, dataset.valid, len(dataset.vocabulary), unwatched)
+    markov.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
     first, again, other = (
         rollout.sample_rollout(markov, dataset.train, dataset.test[0], 50, seed) for seed in (1, 1, 2)
     )
