@@ -22,7 +22,7 @@ from harness.guest.remote import Host
 from harness.loads.base import Metrics
 from harness.plan import Trial
 from harness.progress import Watcher
-from harness.trace import Ingested
+from harness.trace.converter import ConvertedRecording
 
 COMPRESSION_LEVEL = 3  # raw recordings shrink about eightfold; higher levels cost seconds and gain little
 BLOCK_BYTES = 1 << 20
@@ -72,12 +72,12 @@ def carry_out(
     return Attempt(found, {"arm": trial.arm.name, "attempts": number, **detail})
 
 
-def _shares(ingested: Ingested) -> dict[str, float]:
+def _shares(ingested: ConvertedRecording) -> dict[str, float]:
     """CPU time by task name, the idle tasks under the kernel's name for them."""
     return {**{comm: used.cpu_share for comm, used in ingested.usage.items()}, "swapper": ingested.idle_share}
 
 
-def _detail(metrics: Metrics, ingested: Ingested, found: Verdict) -> dict[str, Any]:
+def _detail(metrics: Metrics, ingested: ConvertedRecording, found: Verdict) -> dict[str, Any]:
     """The few numbers that a list of trials is read for."""
     tracer = next((check.value for check in found.checks if check.name == "tracer share"), None)
     contested = parquet.read_table(ingested.paths["slices"], columns=["contested"])["contested"]

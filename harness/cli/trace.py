@@ -1,4 +1,4 @@
-"""`harness trace`: any perf.data to tables, numbers, and the formats of other tools."""
+"""`harness trace`: from any perf.data to tables, to numbers, and to the formats of other tools."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from harness.errors import EXIT_FAILED
 
 app = typer.Typer(help="Read recordings of `perf sched record`: convert, summarise, export.", no_args_is_help=True)
 Recording = Annotated[
-    Path, typer.Argument(help="A perf.data file (also .zst, or what perf wrote into a pipe), or a --threads folder.")
+    Path,
+    typer.Argument(help="A perf.data file (also .zst, or from a pipe), or a folder from perf record --threads."),
 ]
 FormatsFrom = Annotated[
     Path | None,
-    typer.Option("--formats-from", help="Take event formats from this recording, for one that lost its own."),
+    typer.Option("--formats-from", help="Take the event formats from this recording, if RECORDING lost its own."),
 ]
 
 
-@app.command()
+@app.command("convert")
 @handled
-def convert(
+def convert_(
     recording: Recording,
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder for the Parquet tables.")],
     strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse a damaged recording instead of saving the rest.")
+        bool, typer.Option("--strict", help="Refuse a damaged recording instead of reading what is left.")
     ] = False,
     formats_from: FormatsFrom = None,
     as_json: JsonFlag = False,
@@ -35,50 +36,52 @@ def convert(
 ) -> None:
     """Write switches, wakeups, slices, runtimes and the other tables; exit 1 if the recording is not whole."""
     from harness.terminal.trace_summary import damage
-    from harness.trace import commands
+    from harness.trace.converter import convert
 
     output = Output(as_json, quiet)
     with output.view().step("convert", f"Convert {recording}") as watcher:
-        made = commands.convert(recording, out, strict=strict, formats_from=formats_from, watcher=watcher)
-    output.data({"paths": {name: str(path) for name, path in made.paths.items()}, "quality": asdict(made.quality)})
-    damaged = [f"this recording is not whole: {damage(made.quality)}"] if not made.quality.whole else []
-    for warning in [*made.quality.warnings, *damaged]:
+        watcher.note(f"reading {recording}")
+        converted = convert(recording, out, strict=strict, formats_from=formats_from, on_progress=watcher.advance)
+    paths, quality = converted.paths, converted.quality
+    output.data({"paths": {name: str(path) for name, path in paths.items()}, "quality": asdict(quality)})
+    damaged = [f"this recording is not whole: {damage(quality)}"] if not quality.whole else []
+    for warning in [*quality.warnings, *damaged]:
         typer.echo(f"warning: {warning}", err=True)
-    output.show(*(f"{name}: {path}" for name, path in made.paths.items()))
-    if not made.quality.whole:
+    output.show(*(f"{name}: {path}" for name, path in paths.items()))
+    if not quality.whole:
         raise typer.Exit(EXIT_FAILED)
 
 
-@app.command()
+@app.command("summary")
 @handled
-def summary(
+def summary_(
     recording: Recording,
     limit: Annotated[int, typer.Option(min=1, help="Tasks shown.")] = 20,
     formats_from: FormatsFrom = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Tasks and CPUs in numbers, and whether the recording is sound: run time, switches, preemptions, latency."""
+    """Show run times, switches, preemptions and latency by task and CPU, and whether the recording is sound."""
     from harness.terminal.trace_summary import render
-    from harness.trace import commands
+    from harness.trace.summary import summarize
 
-    found = commands.summary(recording, formats_from=formats_from)
-    Output(as_json).data(found.to_dict())
-    Output(as_json).show(render(found, limit))
+    summary = summarize(recording, formats_from=formats_from)
+    Output(as_json).data(summary.to_dict())
+    Output(as_json).show(render(summary, limit))
 
 
-@app.command()
+@app.command("export")
 @handled
-def export(
+def export_(
     recording: Recording,
     kind: Annotated[str, typer.Option("--to", help="perfetto, csv, parquet or perf-sched-map.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The file, or for tables the folder, to write.")],
     formats_from: FormatsFrom = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Hand a recording on to another tool."""
-    from harness.trace import commands
+    """Write a recording in the format of another tool."""
+    from harness.trace.export import export
 
-    written = commands.export(recording, kind, out, formats_from=formats_from)
+    written = export(recording, kind, out, formats_from)
     Output(as_json).data({"written": [str(path) for path in written]})
     Output(as_json).show(*(str(path) for path in written))
 
@@ -91,10 +94,11 @@ def import_(
     as_json: JsonFlag = False,
 ) -> None:
     """Read the text of `perf sched map`, as the KernelOracle paper did, into a table of switches."""
-    from harness.trace import commands
+    from harness.trace.export.sched_map_import import import_sched_map
 
-    made = commands.import_text(text, out)
-    for warning in made.warnings:
+    path, sched_map = import_sched_map(text, out)
+    rows = sched_map.switches.num_rows
+    for warning in sched_map.warnings:
         typer.echo(f"warning: {warning}", err=True)
-    Output(as_json).data({"path": str(made.path), "rows": made.rows})
-    Output(as_json).show(f"{made.path}: {made.rows:,} switches")
+    Output(as_json).data({"path": str(path), "rows": rows})
+    Output(as_json).show(f"{path}: {rows:,} switches")

@@ -7,8 +7,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.trace.commands import Summary
 from harness.trace.quality import TraceQuality
+from harness.trace.summary import Summary
 
 
 def render(summary: Summary, limit: int = 20) -> RenderableType:

@@ -5,28 +5,29 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from harness.trace.converter import convert, ingest
     from harness.trace.quality import TraceQuality
     from harness.trace.reader import Trace, read
     from harness.trace.runqueue.slicer import slices
-    from harness.trace.tables.parquet import Ingested, ingest, load_tables
+    from harness.trace.summary import summarize
 
-__all__ = ["Ingested", "Trace", "TraceQuality", "ingest", "load_tables", "read", "slices"]
+__all__ = ["Trace", "TraceQuality", "convert", "ingest", "read", "slices", "summarize"]
 
-_HOMES = {
-    "Ingested": "tables.parquet",
-    "ingest": "tables.parquet",
-    "load_tables": "tables.parquet",
-    "TraceQuality": "quality",
+_MODULES = {
     "Trace": "reader",
+    "TraceQuality": "quality",
+    "convert": "converter",
+    "ingest": "converter",
     "read": "reader",
     "slices": "runqueue.slicer",
+    "summarize": "summary",
 }
 
 
 def __getattr__(name: str) -> Any:
     """Import on first use: numpy and pyarrow take a third of a second, which `harness --help` should not pay."""
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(name)
     from importlib import import_module
 
-    return getattr(import_module(f"harness.trace.{_HOMES[name]}"), name)
+    return getattr(import_module(f"harness.trace.{_MODULES[name]}"), name)

@@ -16,17 +16,18 @@ from harness.trace.perf_data.recording import Recording, located, open_recording
 from harness.trace.perf_data.records import CHUNK_BYTES
 from harness.trace.quality import TraceQuality, judge, require_complete
 from harness.trace.reader import Info, info
-from harness.trace.runqueue.slicer import PIECE_VALUES, Slicer
+from harness.trace.runqueue.slicer import BATCH_TASKS, Slicer
 from harness.trace.tables.cpu_usage import TaskUsage, UsageCounter
 from harness.trace.tables.schemas import EVENT_TABLES, to_table
 from harness.trace.tables.writer import LateSliceWriter, TableWriter
 from harness.trace.tracepoint.task_state import StateNames, is_shifted, may_be_shifted, state_names
 
 ALL_TABLES = (*EVENT_TABLES, "slices")
+TRIAL_TABLES = ("switches", "wakeups", "slices", "runtimes")  # what a run folder keeps of a trial
 
 
 @dataclass(frozen=True)
-class Converted:
+class ConvertedRecording:
     """What `convert` wrote, by table. `usage` is by comm, without the idle tasks; `idle_share` is theirs."""
 
     paths: dict[str, Path]
@@ -47,7 +48,7 @@ def convert(
     on_progress: Callable[[int, int], None] | None = None,
     chunk_bytes: int = CHUNK_BYTES,
     release_rows: int = RELEASE_ROWS,
-) -> Converted:
+) -> ConvertedRecording:
     """Write `tables` of a recording as `<table>.parquet` into `out_dir` (made if need be), each whole or not at all.
 
     Damage is handled as by `read`. `on_progress` is told samples decoded and samples in all. Raises TraceError where
@@ -58,6 +59,11 @@ def convert(
         return _convert(recording, Path(out_dir), tables, strict, on_progress, chunk_bytes, release_rows)
 
 
+def ingest(perf_data: Path | str, out_dir: Path | str) -> ConvertedRecording:
+    """Write the tables of a trial, as `convert` does; `quality` shows what a damaged recording lacks."""
+    return convert(perf_data, out_dir, tables=TRIAL_TABLES)
+
+
 def _convert(
     recording: Recording,
     folder: Path,
@@ -66,7 +72,7 @@ def _convert(
     on_progress: Callable[[int, int], None] | None,
     chunk_bytes: int,
     release_rows: int,
-) -> Converted:
+) -> ConvertedRecording:
     header, parts, usage = recording.header, len(recording.parts), UsageCounter()
     counter, decoder = NativeDecoder(header, parts, counts_only=True), NativeDecoder(header, parts)
     earliest = earliest_times(recording, counter, chunk_bytes)
@@ -75,7 +81,7 @@ def _convert(
     with contextlib.ExitStack() as stack:
         sinks = {name: stack.enter_context(TableWriter(folder, name)) for name in tables if name != "slices"}
         slicing = _Slicing(
-            Slicer(shifted, piece_values=PIECE_VALUES),
+            Slicer(shifted, batch_tasks=BATCH_TASKS),
             stack.enter_context(LateSliceWriter(folder)) if "slices" in tables else None,
             usage,
         )
@@ -95,7 +101,7 @@ def _convert(
     written: list[TableWriter | LateSliceWriter] = [*sinks.values(), *([slicing.sink] if slicing.sink else [])]
     shares, idle = usage.result()
     paths, rows = {sink.name: sink.path for sink in written}, {sink.name: sink.rows for sink in written}
-    return Converted(paths, quality, info(recording), shares, idle, rows)
+    return ConvertedRecording(paths, quality, info(recording), shares, idle, rows)
 
 
 def _tables(blocks: dict[str, Block], decoder: NativeDecoder, states: StateNames | None) -> dict[str, pa.Table]:

@@ -1,11 +1,12 @@
 """The text of `perf sched map`: a column per CPU, a two-letter tag per task, a line per switch.
 
 The tags are perf's: A0 to Z0, then A1 and so on to Z9, then A0 again, so with more than 260 tasks they are reused.
-Times are cut off after microseconds. The text loses what it has no room for: states, priorities, wakeups.
+Times are cut off after microseconds. The text has no room for states, priorities and wakeups.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from harness.trace.reader import Trace, read
 from harness.trace.tables.columns import codes, numbers, texts
 from harness.trace.tracepoint.comm import to_bytes
 
-_BATCH = 10_000  # lines written at a time
+_BATCH_LINES = 10_000  # lines written at a time
 
 
 def export(recording: Path, target: Path, kind: str, formats_from: Path | None) -> list[Path]:
@@ -22,33 +23,29 @@ def export(recording: Path, target: Path, kind: str, formats_from: Path | None) 
     trace = read(recording, formats_from=formats_from)
     make_folder(target.parent)
     with atomic_file(target) as file:
-        batch: list[bytes] = []
-        for line in lines(trace):
-            batch.append(line)
-            if len(batch) == _BATCH:
-                file.write(b"".join(batch))
-                batch.clear()
-        file.write(b"".join(batch))
+        remaining = lines(trace)
+        while batch := b"".join(itertools.islice(remaining, _BATCH_LINES)):
+            file.write(batch)
     return [target]
 
 
 def lines(trace: Trace) -> Iterator[bytes]:
-    """The lines, with their ends."""
+    """Yield the lines, each with its newline."""
     switches = trace.switches
     names = [to_bytes(text) for text in texts(switches, "next_comm")]
     columns = (numbers(switches, name).tolist() for name in ("time_ns", "cpu", "next_tid"))
     shown: list[bytes] = [b"  "] * (1 + int(numbers(switches, "cpu").max(initial=0)))
     tags: dict[int, bytes] = {}
-    called: dict[int, int] = {}
+    names_of: dict[int, int] = {}  # tid -> number of its last name
     for time, cpu, tid, name in zip(*columns, codes(switches, "next_comm").tolist(), strict=True):
         tag = tags.get(tid) or tags.setdefault(tid, b". " if tid == 0 else _tag(len(tags) - (0 in tags)))
         shown[cpu] = tag
-        cells = b"".join((b"*" if place == cpu else b" ") + cell + b" " for place, cell in enumerate(shown))
+        cells = b"".join((b"*" if column == cpu else b" ") + cell + b" " for column, cell in enumerate(shown))
         stamp = b"%d.%06d" % divmod(time // 1000, 1_000_000)
-        said = b"%s => %s:%d" % (tag, b"swapper" if tid == 0 else names[name], tid)
-        new = called.get(tid) != name and not (tid == 0 and tid in called)
-        called[tid] = name
-        yield b"  %s  %s secs %s\n" % (cells, stamp.rjust(12), said if new else b"")
+        legend = b"%s => %s:%d" % (tag, b"swapper" if tid == 0 else names[name], tid)
+        is_new = names_of.get(tid) != name and not (tid == 0 and tid in names_of)
+        names_of[tid] = name
+        yield b"  %s  %s secs %s\n" % (cells, stamp.rjust(12), legend if is_new else b"")
 
 
 def _tag(number: int) -> bytes:

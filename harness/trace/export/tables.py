@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from harness.files import as_host_error, atomic_file, make_folder
 from harness.trace.converter import convert
 
-BATCH = 1 << 14  # rows; their runnable sets as text take many times the memory of the numbers
+_BATCH_ROWS = 1 << 14  # few, because runnable sets take many times more memory as text than as numbers
 
 
 def export(recording: Path, target: Path, kind: str, formats_from: Path | None) -> list[Path]:
@@ -22,23 +22,23 @@ def export(recording: Path, target: Path, kind: str, formats_from: Path | None) 
         return list(convert(recording, target, formats_from=formats_from).paths.values())
     make_folder(target)
     with as_host_error(target):
-        aside = tempfile.TemporaryDirectory(prefix=".tables-", dir=target)
-    with aside as folder:
+        temporary = tempfile.TemporaryDirectory(prefix=".tables-", dir=target)
+    with temporary as folder:
         tables = convert(recording, folder, formats_from=formats_from).paths
-        return [_csv(table, target / f"{name}.csv") for name, table in tables.items()]
+        return [_write_csv(table, target / f"{name}.csv") for name, table in tables.items()]
 
 
-def _csv(table: Path, path: Path) -> Path:
+def _write_csv(table: Path, path: Path) -> Path:
     with atomic_file(path) as file, pq.ParquetFile(table) as source:
-        writer = pc_csv.CSVWriter(file, _flat(source.schema_arrow.empty_table()).schema)
-        for batch in source.iter_batches(BATCH):
-            writer.write_table(_flat(pa.Table.from_batches([batch])))
+        writer = pc_csv.CSVWriter(file, _without_lists(source.schema_arrow.empty_table()).schema)
+        for batch in source.iter_batches(_BATCH_ROWS):
+            writer.write_table(_without_lists(pa.Table.from_batches([batch])))
         writer.close()
     return path
 
 
-def _flat(table: pa.Table) -> pa.Table:
-    """CSV knows no lists: the tids of a runnable set are written with spaces between them."""
+def _without_lists(table: pa.Table) -> pa.Table:
+    """Turn the tids of a runnable set into one text with spaces, because CSV has no lists."""
     columns = []
     for field, values in zip(table.schema, table.columns, strict=True):
         if pa.types.is_list(field.type):

@@ -1,18 +1,18 @@
-"""Where to cut a stream of events, so that the runnable sets of a piece cannot hold too much."""
+"""How far a batch of events may reach, so that its runnable sets stay within a bound."""
 
 from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
 
-from harness.trace.tables.columns import numbers
+from harness.trace.tables.columns import numbers, previous_in_group
 
 
 class RunnableSetBound:
-    """Bounds how much the runnable sets of a stretch of events hold, before they are rebuilt.
+    """Bounds the size of the runnable sets in a range of events, before the sets are rebuilt.
 
-    At a switch there wait at most: the tasks that waited when the piece began; those that were woken or left a CPU
-    since, each counted once, for a task waits in one place at a time; and the one that is picked, should it not be
+    At a switch, at most these tasks wait: those that waited when the range began; those that were woken or left a CPU
+    since then, each counted once, because a task waits in one place at a time; and the picked task, which may not be
     known to wait. Tables are sorted by time; `times` has the times of all their events.
     """
 
@@ -24,39 +24,19 @@ class RunnableSetBound:
         order = np.argsort(begin_ns, kind="stable")
         self._begin_ns = begin_ns[order]
         tids = np.concatenate([numbers(wakeups, "tid"), numbers(switches, "prev_tid")])
-        self._before = _place_before(tids[order].astype(np.int64))
+        self._previous = previous_in_group(tids[order])
 
-    def fitting(self, first: int, stop: int, waiting: int, values: int) -> int:
-        """Up to which event, `stop` at most, the sets from event `first` on hold `values` tasks or fewer.
+    def fitting(self, first: int, stop: int, waiting: int, limit: int) -> int:
+        """Return up to which event, at most `stop`, the runnable sets from event `first` on hold at most `limit` tasks.
 
-        `waiting` tasks wait when the piece begins. It may be `first` itself that does not fit any more.
+        `waiting` tasks wait when the range begins. Returns `first` if even the first set may be too large.
         """
-        begun, ended = self.times[first], self.times[stop - 1]
-        low, high = np.searchsorted(self._begin_ns, begun), np.searchsorted(self._begin_ns, ended, side="right")
-        others = np.concatenate([[0], np.cumsum(self._before[low:high] < low)])
-        place, last = np.searchsorted(self._switch_ns, begun), np.searchsorted(self._switch_ns, ended, side="right")
-        switch_ns = self._switch_ns[place:last]
-        seen = np.searchsorted(self._begin_ns[low:high], switch_ns, side="right")
-        held = np.cumsum(waiting + others[seen] + 1)
-        fit = int(np.searchsorted(held, values, side="right"))
-        return stop if fit == len(held) else min(stop, int(np.searchsorted(self.times, switch_ns[fit])))
-
-
-def _place_before(tids: np.ndarray) -> np.ndarray:
-    """For each event the last one before it of the same task, or -1."""
-    order = _stable_order(tids - min(0, int(tids.min(initial=0))))
-    same = tids[order[1:]] == tids[order[:-1]]
-    before = np.full(len(tids), -1)
-    before[order[1:][same]] = order[:-1][same]
-    return before
-
-
-def _stable_order(values: np.ndarray) -> np.ndarray:
-    """argsort(kind="stable") of small non-negative integers, 16 bits at a time, for which numpy sorts by radix."""
-    order = np.argsort((values & 0xFFFF).astype(np.uint16), kind="stable")
-    shift = 16
-    while len(values) and int(values.max()) >> shift:
-        digit = (values[order] >> shift & 0xFFFF).astype(np.uint16)
-        order = order[np.argsort(digit, kind="stable")]
-        shift += 16
-    return order
+        begin, end = self.times[first], self.times[stop - 1]
+        low, high = np.searchsorted(self._begin_ns, begin), np.searchsorted(self._begin_ns, end, side="right")
+        begun_waits = np.concatenate([[0], np.cumsum(self._previous[low:high] < low)])
+        low_switch = np.searchsorted(self._switch_ns, begin)
+        switch_ns = self._switch_ns[low_switch : np.searchsorted(self._switch_ns, end, side="right")]
+        events_before = np.searchsorted(self._begin_ns[low:high], switch_ns, side="right")
+        sizes = np.cumsum(waiting + begun_waits[events_before] + 1)
+        fit = int(np.searchsorted(sizes, limit, side="right"))
+        return stop if fit == len(sizes) else min(stop, int(np.searchsorted(self.times, switch_ns[fit])))

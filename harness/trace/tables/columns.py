@@ -7,26 +7,46 @@ import pyarrow as pa
 
 
 def column(table: pa.Table, name: str) -> pa.Array:
-    """A column in one piece."""
-    found = table.column(name)
-    return found.chunk(0) if found.num_chunks == 1 else found.combine_chunks()
+    """Return a column in one piece."""
+    chunks = table.column(name)
+    return chunks.chunk(0) if chunks.num_chunks == 1 else chunks.combine_chunks()
 
 
 def numbers(table: pa.Table, name: str) -> np.ndarray:
-    """A column of numbers or truth values."""
+    """Return a column of numbers or truth values."""
     return column(table, name).to_numpy(zero_copy_only=False)
 
 
 def codes(table: pa.Table, name: str) -> np.ndarray:
-    """The numbers that stand for the texts of a dictionary-encoded column."""
+    """Return the indices of a dictionary-encoded column: for each row, that of its text in `texts`."""
     return column(table, name).indices.to_numpy()
 
 
 def texts(table: pa.Table, name: str) -> list[str]:
-    """The texts of a dictionary-encoded column, by number."""
+    """Return the dictionary of a dictionary-encoded column."""
     return column(table, name).dictionary.to_pylist()
 
 
 def concatenate(tables: list[pa.Table]) -> pa.Table:
     """Return the rows of all tables, each column in one piece and with one dictionary."""
     return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+
+
+def previous_in_group(keys: np.ndarray) -> np.ndarray:
+    """Return for each row the index of the last row before it with the same integer key, or -1."""
+    order = _stable_order(keys.astype(np.int64) - min(0, int(keys.min(initial=0))))
+    same = keys[order[1:]] == keys[order[:-1]]
+    previous = np.full(len(keys), -1)
+    previous[order[1:][same]] = order[:-1][same]
+    return previous
+
+
+def _stable_order(values: np.ndarray) -> np.ndarray:
+    """As argsort(kind="stable") for small non-negative integers: 16 bits at a time, which numpy sorts by radix."""
+    order = np.argsort((values & 0xFFFF).astype(np.uint16), kind="stable")
+    shift = 16
+    while len(values) and int(values.max()) >> shift:
+        digit = (values[order] >> shift & 0xFFFF).astype(np.uint16)
+        order = order[np.argsort(digit, kind="stable")]
+        shift += 16
+    return order

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +17,9 @@ from forge import Forge, Switch
 from perf_record import MORE_EVENTS, record
 
 import harness.trace
-from harness.errors import TraceError
+from harness.errors import HostError, TraceError
 from harness.trace.converter import ALL_TABLES, convert
+from harness.trace.perf_data.records import FileBytes
 from harness.trace.tables.schemas import SCHEMAS
 from harness.trace.tables.writer import LateSliceWriter
 
@@ -103,14 +106,41 @@ def test_a_strict_conversion_of_a_cut_recording_leaves_no_file(nginx_recording: 
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_progress_is_told_up_to_the_last_sample(nginx_recording: Path, tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
-    convert(
-        nginx_recording, tmp_path, on_progress=lambda *pair: told.append(pair), chunk_bytes=1 << 18, release_rows=900
+def test_progress_is_reported_up_to_the_last_sample(nginx_recording: Path, tmp_path: Path) -> None:
+    reported: list[tuple[int, int]] = []
+    converted = convert(
+        nginx_recording,
+        tmp_path / "out",
+        on_progress=lambda *samples: reported.append(samples),
+        chunk_bytes=1 << 18,
+        release_rows=900,
     )
-    assert len(told) > 3
-    assert told == sorted(told)
-    assert told[-1] == (15_638, 15_638)
+    assert len(reported) > 3
+    assert reported == sorted(reported)
+    assert reported[-1] == (15_638, 15_638)
+    assert set(converted.paths) == set(ALL_TABLES)
+
+
+def test_a_recording_that_fails_while_tables_are_written_is_not_a_table_that_cannot_be_written(
+    nginx_recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing_readinto(source: FileBytes, target: memoryview) -> int:
+        if any(tmp_path.glob(".*.tmp")):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return readinto(source, target)
+
+    readinto = FileBytes.readinto
+    monkeypatch.setattr(FileBytes, "readinto", failing_readinto)
+    with pytest.raises(TraceError, match="cannot read the recording: Input/output error") as caught:
+        convert(nginx_recording, tmp_path)
+    assert caught.value.where == str(nginx_recording)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_table_that_cannot_be_written_is_an_error_of_the_host(nginx_recording: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(HostError, match="could not be written: Not a directory"):
+        convert(nginx_recording, tmp_path / "file")
 
 
 CONVERT = """

@@ -1,20 +1,27 @@
-"""Summaries against `perf sched timehist --summary` and `perf sched latency`, within their rounding."""
+"""Summaries agree with `perf sched timehist --summary` and `perf sched latency` but for rounding, and are shown."""
 
 from __future__ import annotations
 
+import io
+import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
 import pytest
 from busy import NAMES
+from command_line import LIMIT_S
+from rich.console import Console
+from shorten import repeated
 
 import harness.trace
+from harness.terminal.trace_summary import render
 from harness.trace.reader import Trace
-from harness.trace.runqueue.slicer import slices_in_pieces
-from harness.trace.summary import cpu_summary, task_summary
+from harness.trace.runqueue.slicer import slices_in_batches
+from harness.trace.summary import Summary, cpu_summary, summarize, task_summary
 from harness.trace.tracepoint.comm import to_text
 
 ROUNDING_MS = 0.0011  # perf cuts off after microseconds
@@ -132,8 +139,71 @@ def test_every_nanosecond_of_a_cpu_is_busy_or_idle(hostile_recording: Path) -> N
 def test_contested_and_runnable_counts_are_those_of_the_slices(nginx_recording: Path) -> None:
     trace = harness.trace.read(nginx_recording)
     slices = harness.trace.slices(trace)
-    (row,) = cpu_summary(trace, slices_in_pieces(trace, piece_values=900)).to_pylist()
+    (row,) = cpu_summary(trace, slices_in_batches(trace, batch_tasks=900)).to_pylist()
     busy = [slice_row for slice_row in slices.to_pylist() if slice_row["tid"] != 0]
     assert row["contested"] == sum(slice_row["contested"] for slice_row in slices.to_pylist())
     assert row["runnable_mean"] == pytest.approx(sum(len(one["runnable"]) for one in busy) / len(busy))
     assert row["runnable_max"] == max(len(one["runnable"]) for one in busy)
+
+
+def shown(summary: Summary, limit: int = 20) -> str:
+    out = io.StringIO()
+    Console(file=out, width=160, color_system=None).print(render(summary, limit))
+    return out.getvalue()
+
+
+def test_a_summary_can_be_written_as_json(nginx_recording: Path) -> None:
+    document = json.loads(json.dumps(summarize(nginx_recording).to_dict()))
+    assert document["quality"]["samples"] == 15_638
+    assert document["quality"]["whole"] is False
+    assert {row["comm"] for row in document["tasks"][:2]} == {"ab", "nginx"}
+    assert [row["cpu"] for row in document["cpus"]] == [1]
+
+
+def test_a_summary_shows_the_tasks_the_cpus_and_what_is_wrong(nginx_recording: Path) -> None:
+    text = shown(summarize(nginx_recording), limit=3)
+    assert "15,638 in 0.082 s, clock perf" in text
+    assert "no: 7 breaks in the chain of switches" in text
+    assert "Tasks (3 of" in text
+    assert "nginx" in text
+
+
+def test_names_that_look_like_markup_are_shown_unchanged(hostile_recording: Path) -> None:
+    assert "[bold]x[/b]" in shown(summarize(hostile_recording), limit=10_000)
+
+
+def test_warnings_are_shown(nginx_recording: Path, tmp_path: Path) -> None:
+    (tmp_path / "perf.data").write_bytes(nginx_recording.read_bytes()[:100_000])
+    text = shown(summarize(tmp_path / "perf.data", formats_from=nginx_recording))
+    assert "warning: the file is cut" in text
+    assert re.search(r"sound +no: .*\bcut\b", text)
+
+
+SUMMARIZE_WITH_LITTLE_MEMORY = """
+import resource, sys
+import numpy, pyarrow.parquet
+from harness.errors import TraceError
+from harness.trace import summarize
+summarize(sys.argv[1])
+size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (size + (8 << 20), resource.RLIM_INFINITY))
+try:
+    print(summarize(sys.argv[2]))
+except TraceError as error:
+    print(error)
+"""
+
+
+def test_too_little_memory_is_a_trace_error_that_names_the_command_that_needs_least(
+    nginx_recording: Path, tmp_path: Path
+) -> None:
+    large = tmp_path / "large.data"
+    large.write_bytes(repeated(nginx_recording.read_bytes(), times=60))
+    done = subprocess.run(
+        [sys.executable, "-c", SUMMARIZE_WITH_LITTLE_MEMORY, str(nginx_recording), str(large)],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+    )
+    assert done.stdout.startswith(f"{large}: there is not enough memory for this recording"), done.stderr
+    assert "harness trace convert" in done.stdout

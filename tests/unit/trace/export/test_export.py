@@ -16,10 +16,9 @@ from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import Trace as PerfettoT
 
 import harness.trace
 from harness.errors import HostError, TraceError, UsageError
-from harness.trace import commands
 from harness.trace.export import export
 from harness.trace.export.sched_map import lines
-from harness.trace.export.sched_map_import import import_sched_map
+from harness.trace.export.sched_map_import import import_sched_map, read_sched_map
 from harness.trace.tracepoint.comm import to_bytes
 
 
@@ -56,7 +55,7 @@ def test_the_perfetto_trace_read_back_has_every_switch_and_wakeup(hostile_record
 def test_a_perfetto_trace_of_many_batches_loses_nothing(
     nginx_recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.trace.export.perfetto._BATCH", 100)
+    monkeypatch.setattr("harness.trace.export.perfetto._BATCH_SWITCHES", 100)
     trace = harness.trace.read(nginx_recording)
     (target,) = export(nginx_recording, "perfetto", tmp_path / "trace.pftrace")
     packets = PerfettoTrace.FromString(target.read_bytes()).packet[1:]
@@ -93,7 +92,7 @@ def test_parquet_holds_every_table(nginx_recording: Path, tmp_path: Path) -> Non
 def test_what_cannot_be_read_is_told_of_once_with_its_path(kind: str, tmp_path: Path) -> None:
     (tmp_path / "perf.data").write_bytes(b"no recording")
     with pytest.raises(TraceError) as caught:
-        commands.export(tmp_path / "perf.data", kind, tmp_path / "out")
+        export(tmp_path / "perf.data", kind, tmp_path / "out")
     assert str(caught.value).count(str(tmp_path)) == 1
 
 
@@ -117,7 +116,14 @@ def test_a_file_is_written_neither_over_the_recording_nor_over_a_folder(
 def test_a_folder_that_cannot_be_written_to_is_not_the_recordings_fault(nginx_recording: Path) -> None:
     for kind in ("csv", "parquet"):
         with pytest.raises(HostError, match="could not be written"):
-            commands.export(nginx_recording, kind, Path("/proc/self"))  # it is there, and takes no files
+            export(nginx_recording, kind, Path("/proc/self"))  # it exists, and takes no files
+
+
+def test_a_file_in_the_place_of_a_folder_is_an_error_of_the_host(nginx_recording: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for kind, target in (("csv", tmp_path / "file"), ("perf-sched-map", tmp_path / "file" / "map")):
+        with pytest.raises(HostError, match="could not be written: Not a directory"):
+            export(nginx_recording, kind, target)
 
 
 def test_an_unknown_format_is_refused_with_the_known_ones(nginx_recording: Path, tmp_path: Path) -> None:
@@ -142,7 +148,7 @@ def test_perf_s_own_text_is_read_as_the_switches_it_was_made_of(hostile_recordin
             ["perf", "sched", "map", "-i", str(hostile_recording)], capture_output=True, check=True, timeout=240
         ).stdout
     )
-    read, switches = import_sched_map(text).switches.to_pylist(), harness.trace.read(hostile_recording).switches
+    read, switches = read_sched_map(text).switches.to_pylist(), harness.trace.read(hostile_recording).switches
     assert [(row["time_ns"], row["cpu"], row["next_tid"]) for row in read] == [
         (row["time_ns"] // 1000 * 1000, row["cpu"], row["next_tid"]) for row in switches.to_pylist()
     ]
@@ -151,7 +157,7 @@ def test_perf_s_own_text_is_read_as_the_switches_it_was_made_of(hostile_recordin
 def test_our_own_text_is_read_back(hostile_recording: Path, tmp_path: Path) -> None:
     trace = harness.trace.read(hostile_recording)
     (target,) = export(hostile_recording, "perf-sched-map", tmp_path / "map.txt")
-    read = import_sched_map(target).switches.to_pylist()
+    read = read_sched_map(target).switches.to_pylist()
     for row, switch in zip(read, trace.switches.to_pylist(), strict=True):
         assert (row["cpu"], row["next_tid"]) == (switch["cpu"], switch["next_tid"])
         assert row["next_comm"] == (switch["next_comm"] if switch["next_tid"] else "swapper")
@@ -169,9 +175,16 @@ def test_any_name_survives_the_text_and_back(names: list[bytes], tmp_path_factor
     ]
     (folder / "perf.data").write_bytes(Forge().write(switches))
     (target,) = export(folder / "perf.data", "perf-sched-map", folder / "map.txt")
-    read = import_sched_map(target).switches
+    read = read_sched_map(target).switches
     assert [to_bytes(text) for text in read["next_comm"].to_pylist()] == names
     assert read["next_tid"].to_pylist() == [1000 + place for place in range(len(names))]
+
+
+def test_an_imported_text_becomes_a_table(nginx_recording: Path, tmp_path: Path) -> None:
+    (text,) = export(nginx_recording, "perf-sched-map", tmp_path / "map.txt")
+    path, sched_map = import_sched_map(text, tmp_path / "out")
+    assert sched_map.switches.num_rows == pq.read_metadata(path).num_rows == 5_756
+    assert any("no states" in warning for warning in sched_map.warnings)
 
 
 def test_the_paper_s_text_with_colons_in_names_is_read(tmp_path: Path) -> None:
@@ -182,7 +195,7 @@ def test_the_paper_s_text_with_colons_in_names_is_read(tmp_path: Path) -> None:
         "  *.            0.000031 secs .  => swapper:0\n"
         "  *A0          12.500000 secs \n"
     )
-    rows = import_sched_map(text).switches.to_pylist()
+    rows = read_sched_map(text).switches.to_pylist()
     assert [(row["time_ns"], row["next_comm"], row["next_tid"]) for row in rows] == [
         (12_000, "kworker/0:1", 17),
         (20_000, "nginx", 900),
@@ -198,7 +211,7 @@ def test_reused_tags_are_warned_about(tmp_path: Path) -> None:
     switches: list[Switch] = [(1000 * place, 0, b"x", 1, 1, b"t", 10 + place) for place in range(1, 300)]
     (tmp_path / "perf.data").write_bytes(Forge().write(switches))
     (target,) = export(tmp_path / "perf.data", "perf-sched-map", tmp_path / "map.txt")
-    imported = import_sched_map(target)
+    imported = read_sched_map(target)
     assert imported.switches["next_tid"].to_pylist() == [10 + place for place in range(1, 300)]
     assert any("39 tags stand for more than one task" in warning for warning in imported.warnings)
 
@@ -218,7 +231,7 @@ def test_a_text_that_is_something_else_is_a_trace_error_with_its_line(text: str,
     path = tmp_path / "map.txt"
     path.write_text(text)
     with pytest.raises(TraceError, match=why) as caught:
-        import_sched_map(path)
+        read_sched_map(path)
     assert str(path) in str(caught.value)
 
 
@@ -228,7 +241,7 @@ def test_any_text_is_read_or_refused(text: bytes, tmp_path_factory: pytest.TempP
     path.write_bytes(b"  *A0   0.000012 secs A0 => x:1\n" + text)
     said = path.name
     try:
-        rows = import_sched_map(path).switches.num_rows
+        rows = read_sched_map(path).switches.num_rows
     except TraceError as error:
         rows, said = 1, str(error)
     assert rows >= 1

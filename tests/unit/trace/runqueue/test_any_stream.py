@@ -23,10 +23,10 @@ def in_blocks(
     edges: list[int],
     shifted: bool = False,
     lookahead: int = 30_000,
-    piece_values: int | None = None,
+    batch_tasks: int | None = None,
 ) -> list[Row]:
     """The slices of blocks that end before the given times."""
-    slicer, rows = Slicer(shifted, lookahead, piece_values), []
+    slicer, rows = Slicer(shifted, lookahead, batch_tasks), []
     for low, high in zip([-1, *edges], [*edges, 1 << 62], strict=True):
         times = [table["time_ns"] for table in tables]
         kept = [pc.and_(pc.greater_equal(time, low), pc.less(time, high)) for time in times]
@@ -53,11 +53,11 @@ def test_every_switch_of_a_valid_stream_but_the_last_begins_a_slice(stream: Stre
     st.sampled_from([None, 1, 3, 20]),
 )
 def test_any_stream_cut_anyhow_gives_what_the_rules_give_event_by_event(
-    stream: Stream, shifted: bool, lookahead: int, edges: list[int], piece_values: int | None
+    stream: Stream, shifted: bool, lookahead: int, edges: list[int], batch_tasks: int | None
 ) -> None:
     tables, expected = tables_of(*stream), plain_slices(*stream, shifted_states=shifted, lookahead=lookahead)
     assert slice_table(*tables, shifted_states=shifted, lookahead=lookahead).to_pylist() == expected
-    assert in_blocks(tables, sorted(edges), shifted, lookahead, piece_values) == expected
+    assert in_blocks(tables, sorted(edges), shifted, lookahead, batch_tasks) == expected
 
 
 @settings(max_examples=200)
@@ -86,7 +86,7 @@ def test_slices_cut_in_blocks_are_those_cut_at_once(
 @settings(max_examples=200)
 @given(hostile_streams(), st.lists(st.integers(0, 120), max_size=6))
 def test_no_slice_begins_before_the_time_that_was_promised(stream: Stream, edges: list[int]) -> None:
-    slicer, tables, promised = Slicer(lookahead=2, piece_values=4), tables_of(*stream), -1
+    slicer, tables, promised = Slicer(lookahead=2, batch_tasks=4), tables_of(*stream), -1
     for low, high in zip([-1, *sorted(edges)], [*sorted(edges), 1 << 62], strict=True):
         times = [table["time_ns"].to_numpy() for table in tables]
         slicer.add(*(table.filter((low <= time) & (time < high)) for table, time in zip(tables, times, strict=True)))

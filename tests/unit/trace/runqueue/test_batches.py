@@ -47,7 +47,7 @@ def _filled(name: str, columns: dict[str, np.ndarray]) -> pa.Table:
 def test_a_queue_that_is_suddenly_deep_makes_pieces_shorter_not_larger() -> None:
     quiet, deep, rounds, limit = 20_000, 400, 5, 10_000
     tables = sudden_queue(quiet, deep, rounds)
-    slicer = Slicer(lookahead=100, piece_values=limit)
+    slicer = Slicer(lookahead=100, batch_tasks=limit)
     slicer.add(*tables)
     pieces = [*slicer.ready(), *slicer.finish()]
     held = [len(piece["runnable"].combine_chunks().flatten()) for piece in pieces]
@@ -58,7 +58,7 @@ def test_a_queue_that_is_suddenly_deep_makes_pieces_shorter_not_larger() -> None
 
 
 def test_a_queue_that_is_deeper_than_the_bound_gives_a_switch_at_a_time() -> None:
-    slicer = Slicer(lookahead=10, piece_values=50)
+    slicer = Slicer(lookahead=10, batch_tasks=50)
     slicer.add(*sudden_queue(quiet=200, deep=100, rounds=2))
     assert [piece.num_rows for piece in slicer.finish()][-150:] == [1] * 150
 

@@ -13,16 +13,17 @@ from command_line import LIMIT_S
 
 import harness.trace
 from harness.errors import HostError, TraceError
-from harness.trace.tables.parquet import TABLES, load_table, write_table
+from harness.trace.converter import TRIAL_TABLES, ConvertedRecording
+from harness.trace.tables.parquet import load_table, write_table
 from harness.trace.tables.schemas import SCHEMAS
 
 
 @pytest.fixture(scope="module")
-def ingested(nginx_recording: Path, tmp_path_factory: pytest.TempPathFactory) -> harness.trace.Ingested:
+def ingested(nginx_recording: Path, tmp_path_factory: pytest.TempPathFactory) -> ConvertedRecording:
     return harness.trace.ingest(nginx_recording, tmp_path_factory.mktemp("ingested") / "deep" / "out")
 
 
-def test_the_four_tables_are_written_with_their_schemas(ingested: harness.trace.Ingested) -> None:
+def test_the_four_tables_are_written_with_their_schemas(ingested: ConvertedRecording) -> None:
     assert set(ingested.paths) == {"switches", "wakeups", "slices", "runtimes"}
     for name, path in ingested.paths.items():
         schema = pq.read_schema(path)
@@ -30,18 +31,19 @@ def test_the_four_tables_are_written_with_their_schemas(ingested: harness.trace.
         assert schema.metadata[b"schema_version"] == b"1"
         assert pq.ParquetFile(path).metadata.row_group(0).column(0).compression == "ZSTD"
     assert sorted(path.name for path in ingested.paths["slices"].parent.iterdir()) == sorted(
-        f"{name}.parquet" for name in TABLES
+        f"{name}.parquet" for name in TRIAL_TABLES
     )
 
 
-def test_the_tables_on_disk_are_those_of_the_recording(ingested: harness.trace.Ingested, nginx_recording: Path) -> None:
-    tables, trace = harness.trace.load_tables(ingested.paths["slices"].parent), harness.trace.read(nginx_recording)
+def test_the_tables_on_disk_are_those_of_the_recording(ingested: ConvertedRecording, nginx_recording: Path) -> None:
+    tables = {name: load_table(path, name) for name, path in ingested.paths.items()}
+    trace = harness.trace.read(nginx_recording)
     for name in ("switches", "wakeups", "runtimes"):
         assert tables[name].to_pylist() == getattr(trace, name).to_pylist()
     assert tables["slices"].to_pylist() == harness.trace.slices(trace).to_pylist()
 
 
-def test_usage_says_who_took_the_cpu(ingested: harness.trace.Ingested) -> None:
+def test_usage_says_who_took_the_cpu(ingested: ConvertedRecording) -> None:
     rows = pq.read_table(ingested.paths["slices"]).to_pylist()
     total = sum(row["slice_ns"] for row in rows)
     of_nginx = [row["slice_ns"] for row in rows if row["comm"] == "nginx"]
@@ -62,13 +64,13 @@ def test_a_table_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) ->
     assert [path.name for path in tmp_path.iterdir()] == ["slices.parquet"]
 
 
-def test_a_damaged_table_is_a_trace_error(tmp_path: Path) -> None:
+def test_a_damaged_or_missing_table_is_a_trace_error(tmp_path: Path) -> None:
     path = write_table(SCHEMAS["slices"].empty_table(), tmp_path / "slices.parquet")
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(TraceError, match="cannot read the table"):
         load_table(path, "slices")
     with pytest.raises(TraceError, match="cannot read the table"):
-        harness.trace.load_tables(tmp_path)
+        load_table(tmp_path / "switches.parquet", "switches")
 
 
 def test_a_table_of_another_schema_version_is_refused(tmp_path: Path) -> None:
