@@ -18,7 +18,7 @@ from harness.campaign.steps import files_of, recorded_step
 from harness.campaign.verdict import Verdict
 from harness.errors import GuestError, HostError, RemoteError, TraceError, TrialError, VerdictError
 from harness.guest import provision
-from harness.guest.provision import ProvisionReport
+from harness.guest.ansible_events import ProvisionReport
 from harness.guest.remote import Host
 from harness.interrupt import defer_stop_signals
 from harness.machines import Machine

@@ -1,45 +1,47 @@
-"""One trial, carried out inside the machine: check, start the load, warm up, record, stop, collect, tell.
+"""Runs inside the guest. One trial: check, start the load, warm up, record, stop the load, hash, write the result.
 
-Sent to the guest as one file and run there as root by the guest's own Python, 3.6 or newer, with nothing but its
-standard library. `result.json` is written last: whoever finds it finds everything else in place.
+The host sends this file to the guest as it is. The guest's own Python, 3.6 or newer, runs it as root with nothing but
+the standard library. `result.json` is written last: when it exists, all other files are complete.
 
     python3 trial.py check         only check, and print the outcome as one line of JSON
     python3 trial.py record        carry out a trial that has been checked
     python3 trial.py               both, one after the other
 """
-# ruff: noqa: UP006, UP035, UP045  (what they ask for is unknown to Python 3.6)
+# ruff: noqa: UP006, UP035, UP045  (these rules ask for syntax that Python 3.6 does not have)
 
 import contextlib
 import glob
 import hashlib
 import json
 import os
+import re
 import shlex
 import signal
 import socket
 import subprocess
 import sys
 import time
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterator, List, Optional, Sequence
 
-CONFIG_JSON = "{}"  # the host puts the trial here
+CONFIG_JSON = "{}"  # the host replaces this by the trial's configuration, see `harness.guest.trial.config`
 SCHEMA = 1
-EARLIEST_CLOCK = 1700000000  # 2023-11-14: an earlier clock was never set
-ESTABLISHED = "01"
-SSH_PORT = 22
+EARLIEST_CLOCK = 1700000000  # 2023-11-14: a clock that shows an earlier time was never set
+ESTABLISHED = "01"  # a TCP state as /proc/net/tcp shows it
+SSH_PORT = ":0016"  # port 22, likewise
 SETTLE_S = 1.0  # for perf to stop recording before the load is stopped
+PULLED = ("perf.data", "perf.log", "load.txt")  # what the host copies besides result.json
 
 
 class Failure(Exception):
-    """A step could not be done; the text says why, for a person to read."""
+    """A step failed; the text gives the reason to the user."""
 
 
 class Missing(Failure):
-    """A program is not there, and will not come by itself."""
+    """A program is not installed, so that trying again is of no use."""
 
 
 def call(argv: List[str], limit_s: float, check: bool = True) -> str:
-    """Run a command; return what it printed on both streams; raise Failure where it fails or takes too long."""
+    """Run a command and return the output of both streams. Raises Failure when it fails or takes too long."""
     try:
         done = subprocess.run(
             argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=limit_s
@@ -55,12 +57,12 @@ def call(argv: List[str], limit_s: float, check: bool = True) -> str:
 
 
 def shlex_join(argv: List[str]) -> str:
-    """The argv as a shell would take it."""
+    """Return the argv as a shell command line."""
     return " ".join(shlex.quote(word) for word in argv)
 
 
 def read(path: str) -> Optional[str]:
-    """The text of a small file without its last newline; None where it cannot be read."""
+    """Return the text of a small file without its last newline, None when it cannot be read."""
     try:
         with open(path, encoding="utf-8", errors="replace") as stream:
             return stream.read().rstrip("\n")
@@ -69,7 +71,7 @@ def read(path: str) -> Optional[str]:
 
 
 def write_atomic(path: str, text: str) -> None:
-    """The file is there whole, on the disk, or not at all."""
+    """Write a file so that it is complete and on the disk, or does not exist."""
     with open(path + ".part", "w", encoding="utf-8") as stream:
         stream.write(text)
         stream.flush()
@@ -80,19 +82,15 @@ def write_atomic(path: str, text: str) -> None:
 # --- checks -----------------------------------------------------------------------------------------------------------
 
 
-def check_identity(config: Dict[str, Any]) -> None:
-    """The kernel and the CPUs are the ones asked for, and the clock has been set."""
+def check_machine(config: Dict[str, Any]) -> None:
+    """Raise Failure unless kernel and CPUs are the expected ones, the clock is set and the recording will fit."""
     kernel, cpus = os.uname().release, os.sysconf("SC_NPROCESSORS_ONLN")
     if config["kernel"] and kernel != config["kernel"]:
         raise Failure("the kernel is {}, expected {}".format(kernel, config["kernel"]))
     if config["cpus"] and cpus != config["cpus"]:
         raise Failure("{} CPUs are online, expected {}".format(cpus, config["cpus"]))
     if time.time() < EARLIEST_CLOCK:
-        raise Failure("the clock was never set: it says {}".format(time.strftime("%Y-%m-%d", time.gmtime())))
-
-
-def check_space(config: Dict[str, Any]) -> None:
-    """The recording will fit on the disk."""
+        raise Failure("the clock was never set: it shows {}".format(time.strftime("%Y-%m-%d", time.gmtime())))
     disk = os.statvfs(config["work_dir"])
     free_mb = disk.f_bavail * disk.f_frsize // (1 << 20)
     if free_mb < config["free_mb"]:
@@ -100,7 +98,7 @@ def check_space(config: Dict[str, Any]) -> None:
 
 
 def check_perf(config: Dict[str, Any]) -> None:
-    """perf runs on this kernel and may record the scheduler."""
+    """Raise Failure unless perf runs on this kernel and may record the scheduler."""
     probe = os.path.join(config["work_dir"], "probe.data")
     try:
         call(["perf", "sched", "record", "-B", "-m", "512K", "-o", probe, "--", "true"], 60)
@@ -112,7 +110,7 @@ def check_perf(config: Dict[str, Any]) -> None:
 
 
 def check_load(config: Dict[str, Any]) -> None:
-    """What the load needs answers; it is given a few seconds to start."""
+    """Raise Failure unless the load can start, for example because its server answers; retry for 20 s."""
     if not config["ready"]:
         return
     until = time.monotonic() + 20
@@ -127,9 +125,8 @@ def check_load(config: Dict[str, Any]) -> None:
 
 
 def check(config: Dict[str, Any]) -> None:
-    """Everything that can be known to be wrong before anything is recorded."""
-    check_identity(config)
-    check_space(config)
+    """Check everything that can be checked before the recording. Raises Failure."""
+    check_machine(config)
     check_perf(config)
     check_load(config)
 
@@ -138,35 +135,33 @@ def check(config: Dict[str, Any]) -> None:
 
 
 def start_load(config: Dict[str, Any]) -> None:
-    """Start the load as a unit of its own, which SIGINT stops and which cannot outlive the trial for long."""
+    """Start the load as a systemd unit, which SIGINT stops and whose running time is limited."""
     launcher = os.path.join(config["work_dir"], "load.sh")
     output = shlex.quote(os.path.join(config["work_dir"], "load.txt"))
-    with open(launcher, "w", encoding="utf-8") as stream:
-        stream.write("#!/bin/sh\nexec {} >{} 2>&1\n".format(shlex_join(config["command"]), output))
+    write_atomic(launcher, "#!/bin/sh\nexec {} >{} 2>&1\n".format(shlex_join(config["command"]), output))
     longest = int(config["warmup_s"] + config["seconds"] * 2 + 300)
-    properties = ["KillSignal=SIGINT", "TimeoutStopSec=30", f"RuntimeMaxSec={longest}"]
-    options = [f"--property={name}" for name in properties]
+    options = ["--property=KillSignal=SIGINT", "--property=TimeoutStopSec=30", f"--property=RuntimeMaxSec={longest}"]
     call(["systemd-run", "--quiet", "--unit=" + config["load_unit"], *options, "/bin/sh", launcher], 30)
 
 
 def load_state(config: Dict[str, Any]) -> Dict[str, str]:
-    """What systemd says of the load's unit, by property name."""
+    """Return the state of the load's unit by systemd's property names."""
     names = ["ActiveState", "SubState", "Result", "ExecMainStatus", "ExecMainCode"]
     text = call(["systemctl", "show", "--property=" + ",".join(names), config["load_unit"]], 30, check=False)
     return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 
 
 def require_load(config: Dict[str, Any], when: str) -> None:
-    """The load runs; if not, say what it printed."""
+    """Raise Failure, with the load's output, unless the load runs; `when` completes the message."""
     state = load_state(config)
-    if state.get("ActiveState") == "active":
-        return
-    said = (read(os.path.join(config["work_dir"], "load.txt")) or "it printed nothing")[-1500:]
-    raise Failure("the load had ended {} (exit status {}): {}".format(when, state.get("ExecMainStatus", "?"), said))
+    if state.get("ActiveState") != "active":
+        output = (read(os.path.join(config["work_dir"], "load.txt")) or "it printed nothing")[-1500:]
+        exit_status = state.get("ExecMainStatus", "?")
+        raise Failure(f"the load had ended {when} (exit status {exit_status}): {output}")
 
 
 def stop_load(config: Dict[str, Any]) -> None:
-    """Stop the unit and forget it; harmless where there is none."""
+    """Stop the load's unit and remove it; do nothing when there is none."""
     call(["systemctl", "stop", config["load_unit"]], 60, check=False)
     call(["systemctl", "reset-failed", config["load_unit"]], 30, check=False)
 
@@ -174,57 +169,51 @@ def stop_load(config: Dict[str, Any]) -> None:
 # --- the recording ----------------------------------------------------------------------------------------------------
 
 
-def ssh_connections(tables: List[str]) -> int:
-    """Established connections to the SSH port, from the texts of /proc/net/tcp and tcp6."""
-    rows = [line.split() for table in tables for line in table.splitlines()[1:]]
-    suffix = f":{SSH_PORT:04X}"
-    return sum(len(row) > 3 and row[1].endswith(suffix) and row[3] == ESTABLISHED for row in rows)
-
-
-def ssh_connections_now() -> int:
-    """The same, of this machine, now."""
-    return ssh_connections([read("/proc/net/" + name) or "" for name in ("tcp", "tcp6")])
+def ssh_connections(tables: Sequence[str] = ("/proc/net/tcp", "/proc/net/tcp6")) -> int:
+    """Count the established connections to the SSH port of this machine."""
+    rows = [line.split() for table in tables for line in (read(table) or "").splitlines()[1:]]
+    return sum(len(row) > 3 and row[1].endswith(SSH_PORT) and row[3] == ESTABLISHED for row in rows)
 
 
 def wait_until_alone(limit_s: float) -> int:
-    """Wait until nobody is connected over SSH, which would disturb the scheduler; returns how many still are."""
+    """Wait until there is no SSH connection, which would disturb the scheduler; return how many there still are."""
     until = time.monotonic() + limit_s
-    while ssh_connections_now() and time.monotonic() < until:
+    while ssh_connections() and time.monotonic() < until:
         time.sleep(0.25)
-    return ssh_connections_now()
+    return ssh_connections()
 
 
 def cpu_ticks(text: str) -> Dict[str, int]:
-    """The first line of /proc/stat, in clock ticks since boot, summed over CPUs."""
+    """Read the first line of /proc/stat: clock ticks since boot, summed over CPUs."""
     names = ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"]
     return dict(zip(names, [int(value) for value in text.splitlines()[0].split()[1:9]]))  # noqa: B905
 
 
 def record(config: Dict[str, Any]) -> Dict[str, Any]:
-    """Record the scheduler for the time asked, then stop the load so that perf can finish on a CPU that is free.
+    """Record the scheduler for `config["seconds"]`, then stop the load so that perf can finish on a CPU that is free.
 
-    This process sleeps in one read meanwhile. Returns, of the moment the time was over, the state of the load and the
-    number of SSH connections; of perf `wall_s`, its whole running time, and `tracer_cpu_s`, the CPU time it used.
+    This process sleeps in one read meanwhile. Returns the state of the load and the number of SSH connections at the
+    end of that time, and perf's running time `wall_s` and CPU time `tracer_cpu_s`, both in seconds.
     """
     before, started_at, started = read("/proc/stat") or "", time.time(), time.monotonic()
-    end, told = os.pipe()
-    argv = record_argv(config, told)
+    read_fd, write_fd = os.pipe()
+    argv = record_argv(config, write_fd)
     with open(os.path.join(config["work_dir"], "perf.log"), "wb") as log:
-        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=(told,))
-    os.close(told)
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=(write_fd,))
+    os.close(write_fd)
     with alarm(process, int(config["seconds"] + config["grace_s"])):
-        over = os.read(end, 1)  # empty where perf ended without waiting for its command
-        visitors, load = ssh_connections_now(), load_state(config)
-        if over:
+        sleep_ended = os.read(read_fd, 1)  # empty when perf ended before its command
+        ssh_count, load = ssh_connections(), load_state(config)
+        if sleep_ended:
             time.sleep(SETTLE_S)
         stop_load(config)
         _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = status  # it has been waited for; Popen must not do it again
+    process.returncode = status  # os.wait4 has already reaped it; Popen must not wait again
     require_recording(config, status)
     return {
         "argv": argv,
         "load": load,
-        "ssh_connections": visitors,
+        "ssh_connections": ssh_count,
         "started_at": started_at,
         "wall_s": time.monotonic() - started,
         "tracer_cpu_s": usage.ru_utime + usage.ru_stime,
@@ -233,34 +222,34 @@ def record(config: Dict[str, Any]) -> Dict[str, Any]:
     }
 
 
-def record_argv(config: Dict[str, Any], told: int) -> List[str]:
-    """perf for as long as a sleep takes; the end of the sleep is told through the pipe `told`.
+def record_argv(config: Dict[str, Any], write_fd: int) -> List[str]:
+    """Return the perf command that records while a sleep runs; the end of the sleep writes to the pipe `write_fd`.
 
-    This script runs favoured, and so does perf while it starts up, which a load that overwhelms the CPU would draw
-    out for minutes. The command it records gives both the usual priority first. -B leaves out the list of programs,
-    for which perf would read the whole recording again.
+    This script runs at a raised priority, and so does perf while it starts: a load that overwhelms the CPU would
+    otherwise delay its start for minutes. The recorded command first gives both the normal priority. -B leaves out the
+    build ids of the programs, for which perf would read the whole recording again.
     """
-    sleep = "renice -n 0 -p $PPID $$ >/dev/null; sleep {:g}; echo >/proc/self/fd/{}".format(config["seconds"], told)
+    sleep = "renice -n 0 -p $PPID $$ >/dev/null; sleep {:g}; echo >/proc/self/fd/{}".format(config["seconds"], write_fd)
     options = ["-B", "-m", "{}K".format(config["buffer_kb"]), "-o", os.path.join(config["work_dir"], "perf.data")]
     return ["perf", "sched", "record", *options, "--", "sh", "-c", sleep]
 
 
 def require_recording(config: Dict[str, Any], status: int) -> None:
-    """perf succeeded and left a file, which is made readable: perf lets only root read it, a user pulls it.
+    """Raise Failure unless perf succeeded and left a recording; `status` is that of wait(2).
 
-    `status` is that of wait(2).
+    The recording is made readable for all: perf makes it readable for root only, and the host copies it as a user.
     """
     data = os.path.join(config["work_dir"], "perf.data")
     if status != 0 or not os.path.exists(data):
-        said = (read(os.path.join(config["work_dir"], "perf.log")) or "it printed nothing")[-1500:]
+        output = (read(os.path.join(config["work_dir"], "perf.log")) or "it printed nothing")[-1500:]
         how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"exit status {status >> 8}"
-        raise Failure(f"perf sched record ended with {how}: {said}")
+        raise Failure(f"perf sched record ended with {how}: {output}")
     os.chmod(data, 0o644)
 
 
 @contextlib.contextmanager
 def alarm(process: Any, limit_s: int) -> Iterator[None]:
-    """Raise Failure after the limit: one alarm, far beyond the end, instead of polling. An error ends the process."""
+    """Raise Failure in the block after `limit_s`: one late alarm instead of polling. Any error kills the process."""
 
     def late(signum: int, frame: Any) -> None:
         raise Failure(f"perf sched record did not end within {limit_s} s")
@@ -280,18 +269,14 @@ def alarm(process: Any, limit_s: int) -> Iterator[None]:
 
 
 def cpu_model(cpuinfo: str) -> str:
-    """The model name in the text of /proc/cpuinfo; empty where there is none."""
-    for line in cpuinfo.splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() == "model name":
-            return value.strip()
-    return ""
+    """Return the first model name in the text of /proc/cpuinfo, empty when there is none."""
+    match = re.search(r"^model name\s*:(.*)$", cpuinfo, re.MULTILINE)
+    return match.group(1).strip() if match else ""
 
 
 def facts() -> Dict[str, Any]:
-    """What the scheduler's behaviour may depend on."""
+    """Return the facts about this machine on which the scheduler's behaviour may depend."""
     meminfo = dict(line.split(":", 1) for line in (read("/proc/meminfo") or "").splitlines() if ":" in line)
-    clock = "/sys/devices/system/clocksource/clocksource0/current_clocksource"
     return {
         "hostname": socket.gethostname(),
         "kernel": os.uname().release,
@@ -301,7 +286,7 @@ def facts() -> Dict[str, Any]:
         "cpu_model": cpu_model(read("/proc/cpuinfo") or ""),
         "memory_kb": int(meminfo.get("MemTotal", "0 kB").split()[0]),
         "memory_available_kb": int(meminfo.get("MemAvailable", "0 kB").split()[0]),
-        "clocksource": read(clock),
+        "clocksource": read("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
         "loadavg": read("/proc/loadavg"),
         "python": sys.version.split()[0],
         "perf_version": call(["perf", "--version"], 30).strip(),
@@ -311,7 +296,7 @@ def facts() -> Dict[str, Any]:
 
 
 def packages() -> Dict[str, str]:
-    """Versions of what was installed for the trial, as far as it came in packages."""
+    """Return the versions of the installed packages that matter to a trial."""
     wanted = ["linux-perf*", "linux-tools*", "nginx*", "apache2-utils", "stress-ng", "systemd"]
     show = ["dpkg-query", "--show", "--showformat", "${db:Status-Abbrev}|${Package}|${Version}\n"]
     try:
@@ -322,15 +307,15 @@ def packages() -> Dict[str, str]:
 
 
 def scheduler_settings() -> Dict[str, str]:
-    """Every knob of the scheduler that this kernel shows, by its path."""
+    """Return every scheduler setting that this kernel shows, by its path."""
     patterns = ["/proc/sys/kernel/sched_*", "/sys/kernel/debug/sched/*", "/sys/kernel/debug/sched_features"]
     patterns += ["/sys/kernel/sched_ext/state", "/sys/fs/cgroup/system.slice/cgroup.subtree_control"]
-    found = {path: read(path) for pattern in patterns for path in sorted(glob.glob(pattern)) if os.path.isfile(path)}
-    return {path: text[:2000] for path, text in found.items() if text and not path.endswith("/debug")}
+    texts = {path: read(path) for pattern in patterns for path in sorted(glob.glob(pattern)) if os.path.isfile(path)}
+    return {path: text[:2000] for path, text in texts.items() if text and not path.endswith("/debug")}
 
 
 def sha256(path: str) -> str:
-    """The file's SHA-256, in hexadecimal."""
+    """Return the SHA-256 of a file in hexadecimal."""
     digest = hashlib.sha256()
     with open(path, "rb") as stream:
         for block in iter(lambda: stream.read(1 << 20), b""):
@@ -339,28 +324,26 @@ def sha256(path: str) -> str:
 
 
 def hashes(work_dir: str) -> Dict[str, str]:
-    """The SHA-256 of every file the host pulls; also written as `sha256sums`."""
-    found = {}
-    for name in ("perf.data", "perf.log", "load.txt"):
-        path = os.path.join(work_dir, name)
-        if os.path.exists(path):
-            found[name] = sha256(path)
-    lines = [f"{digest}  {name}\n" for name, digest in sorted(found.items())]
+    """Return the SHA-256 of every file that the host copies, and write them to `sha256sums`."""
+    paths = {name: os.path.join(work_dir, name) for name in PULLED}
+    digests = {name: sha256(path) for name, path in paths.items() if os.path.exists(path)}
+    lines = [f"{digest}  {name}\n" for name, digest in sorted(digests.items())]
     write_atomic(os.path.join(work_dir, "sha256sums"), "".join(lines))
-    return found
+    return digests
 
 
 # --- the trial --------------------------------------------------------------------------------------------------------
 
 
 def carry_out(config: Dict[str, Any], result: Dict[str, Any]) -> None:
-    """All steps in order; `result` always says which one is under way."""
+    """Run all steps in order; `result["stage"]` is always the step that runs."""
+
+    begun = time.monotonic()
 
     def step(name: str) -> None:
         result["stage"] = name
         result["stages"][name] = round(time.monotonic() - begun, 3)
 
-    begun = time.monotonic()
     step("alone")
     result["ssh_connections_before"] = wait_until_alone(config["alone_s"])
     os.sync()
@@ -375,7 +358,7 @@ def carry_out(config: Dict[str, Any], result: Dict[str, Any]) -> None:
         result["load"] = result["recording"].pop("load")
         result["ssh_connections_after"] = result["recording"].pop("ssh_connections")
     except BaseException:
-        with contextlib.suppress(Failure):  # the reason told is the first one; the host stops the unit once more
+        with contextlib.suppress(Failure):  # report the first failure; the host stops the unit once more
             stop_load(config)
         raise
     step("collect")
@@ -386,12 +369,12 @@ def carry_out(config: Dict[str, Any], result: Dict[str, Any]) -> None:
 
 
 def terminated(signum: int, frame: Any) -> None:
-    """Told to stop: unwind, so that the load is stopped as well."""
+    """Handle SIGTERM: raise Failure, so that the load is stopped as well."""
     raise Failure(f"stopped from outside (signal {signum})")
 
 
 def main(arguments: List[str], config: Dict[str, Any]) -> int:
-    """Carry out what the arguments ask for; 0 where it succeeded."""
+    """Check, record, or both, as the arguments say; return the exit code, 0 on success."""
     signal.signal(signal.SIGTERM, terminated)
     result = {"schema": SCHEMA, "name": config["name"], "ok": False, "stage": "check", "stages": {}}
     try:
@@ -402,7 +385,7 @@ def main(arguments: List[str], config: Dict[str, Any]) -> int:
         result["ok"] = True
     except Failure as error:
         result["error"] = str(error)
-    except Exception as error:  # anything at all has to reach the host
+    except Exception as error:  # every failure must reach the host
         result["error"] = f"{type(error).__name__}: {error}"
     if arguments == ["check"]:
         print(json.dumps(result, sort_keys=True))

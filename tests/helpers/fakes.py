@@ -14,7 +14,7 @@ from harness.campaign.attempt import Attempt
 from harness.campaign.recorder import Effects
 from harness.campaign.verdict import Verdict, VerdictCheck
 from harness.errors import HarnessError
-from harness.guest.provision import ProvisionReport
+from harness.guest.ansible_events import ProvisionReport
 from harness.guest.remote import Host
 from harness.plan import Trial
 from harness.progress import Watcher

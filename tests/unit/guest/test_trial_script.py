@@ -234,15 +234,15 @@ def test_a_guest_without_perf_is_told_so(guest: Guest) -> None:
     assert json.loads(output)["error"] == "perf: no such program on this machine"
 
 
-def test_connections_over_ssh_are_counted_and_listeners_are_not() -> None:
-    table = (
+def test_connections_over_ssh_are_counted_and_listeners_are_not(tmp_path: Path) -> None:
+    (tmp_path / "tcp").write_text(
         "  sl  local_address rem_address   st tx_queue\n"
         "   0: 00000000:0016 00000000:0000 0A 00000000\n"
         "   1: 0F02000A:0016 0202000A:8B1C 01 00000000\n"
         "   2: 0100007F:0050 0100007F:8B1C 01 00000000\n"
         "   3: 0F02000A:0016 0202000A:8B20 06 00000000\n"
     )
-    assert trial_script.ssh_connections([table, ""]) == 1
+    assert trial_script.ssh_connections([str(tmp_path / "tcp"), str(tmp_path / "tcp6")]) == 1
 
 
 def test_cpu_ticks_are_read_by_name() -> None:
