@@ -1,4 +1,4 @@
-"""Experiment -> arms -> ordered trials. Nothing is touched, and the same file gives the same plan everywhere."""
+"""Experiment -> arms -> ordered trials. Touches no file; the same experiment gives the same plan on every host."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness import spec
 from harness.loads import Load
 from harness.spec import Experiment, MachineSpec, RecordSpec
 
-# Rough costs beside the recording itself, for `--dry-run`; measured on two cores with an emulated guest.
+# Rough costs besides the recording itself, for `--dry-run`; measured on two cores with an emulated guest.
 MACHINE_S = 150.0  # from nothing to a provisioned machine
 TRIAL_S = 20.0  # checks, upload, pull and reading of one trial
 
@@ -22,7 +22,7 @@ MAX_NAME = 120  # folders are named after arms
 
 @dataclass(frozen=True)
 class Arm:
-    """One treatment: a combination of swept values, and the experiment with those in place."""
+    """One treatment: a combination of swept values, and the experiment with those values."""
 
     name: str
     settings: dict[str, Any] = field(hash=False)
@@ -31,7 +31,7 @@ class Arm:
 
 @dataclass(frozen=True)
 class Trial:
-    """One recording to make: arm x repetition x host. `host` counts the hosts of the machine, from 0."""
+    """One recording to make: arm x repetition x host. `host` is the index among the hosts of the machine."""
 
     index: int
     name: str
@@ -45,7 +45,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class PlanRow:
-    """One line of a printed plan; `estimate_s` leaves the machine's own start out."""
+    """One line of a printed plan; `estimate_s` does not include the start of the machine."""
 
     name: str
     arm: str
@@ -58,38 +58,39 @@ class PlanRow:
 
 
 def arms(experiment: Experiment) -> list[Arm]:
-    """Every combination of the swept values, the last path varying fastest; without a sweep, one arm."""
+    """Return an arm for every combination of the swept values, the last path varying fastest; without a sweep, one."""
     settings = spec.combinations(experiment.sweep)
-    made = [spec.apply(experiment, one) for one in settings]
-    names = [_arm_name(str(getattr(one.load, "kind", "")), values) for one, values in zip(made, settings, strict=True)]
+    variants = [spec.apply(experiment, values) for values in settings]
+    kinds = [str(getattr(variant.load, "kind", "")) for variant in variants]
+    names = [_arm_name(kind, values) for kind, values in zip(kinds, settings, strict=True)]
     return [
-        Arm(name if names.count(name) == 1 else f"{name}__{number:02d}", values, one)
-        for number, (name, values, one) in enumerate(zip(names, settings, made, strict=True))
+        Arm(name if names.count(name) == 1 else f"{name}__{number:02d}", values, variant)
+        for number, (name, values, variant) in enumerate(zip(names, settings, variants, strict=True))
     ]
 
 
 def trials(experiment: Experiment) -> list[Trial]:
-    """All trials in the order they are recorded: repetition by repetition, the arms of each in the seeded order.
+    """Return all trials in recording order: repetition by repetition, the arms of each in an order drawn with the seed.
 
-    A host that grows warm or busy over the hours then touches every arm alike (a randomised block design).
+    A host that grows warm or busy over the hours then affects every arm alike (a randomised block design).
     """
     listed = arms(experiment)
-    draw = Random(experiment.trials.seed)
+    random = Random(experiment.trials.seed)
     ordered = [
         (repetition, arm)
         for repetition in range(experiment.trials.repeat)
-        for arm in (_shuffled(listed, draw) if experiment.trials.order == "shuffled" else listed)
+        for arm in (_shuffled(listed, random) if experiment.trials.order == "shuffled" else listed)
     ]
     return [_trial(index, arm, repetition) for index, (repetition, arm) in enumerate(ordered)]
 
 
 def by_machine(planned: Sequence[Trial]) -> list[list[Trial]]:
-    """Neighbours in the plan that share one machine: each group needs one start of one machine."""
+    """Group neighbours in the plan that share one machine; each group needs one start of a machine."""
     return [list(group) for _, group in groupby(planned, key=lambda trial: trial.machine)]
 
 
 def describe(planned: Sequence[Trial]) -> list[PlanRow]:
-    """The plan as rows to print."""
+    """Return the plan as rows to print."""
     return [
         PlanRow(
             trial.name,
@@ -106,19 +107,19 @@ def describe(planned: Sequence[Trial]) -> list[PlanRow]:
 
 
 def estimate_s(planned: Sequence[Trial]) -> float:
-    """Seconds that recording takes in all, starts of machines included: a rough guess, training not in it."""
+    """Estimate the seconds that recording takes, including the starts of machines but not training."""
     return sum(row.estimate_s for row in describe(planned)) + MACHINE_S * len(by_machine(planned))
 
 
 def _trial(index: int, arm: Arm, repetition: int) -> Trial:
-    one = arm.experiment
-    load = cast(Load, one.load)
-    return Trial(index, f"{index:03d}_{arm.name}", arm, repetition, 0, load, one.record, one.machine)
+    experiment = arm.experiment
+    load = cast(Load, experiment.load)
+    return Trial(index, f"{index:03d}_{arm.name}", arm, repetition, 0, load, experiment.record, experiment.machine)
 
 
-def _shuffled(listed: Sequence[Arm], draw: Random) -> list[Arm]:
-    """Sorted by random numbers: of `Random`, only the sequence of `random()` is promised to stay the same."""
-    keys = [draw.random() for _ in listed]
+def _shuffled(listed: Sequence[Arm], random: Random) -> list[Arm]:
+    """Sort by random numbers: Python promises a stable sequence only for `Random.random()`, not for `shuffle`."""
+    keys = [random.random() for _ in listed]
     return [arm for _, _, arm in sorted(zip(keys, range(len(listed)), listed, strict=True))]
 
 
@@ -128,12 +129,12 @@ def _arm_name(kind: str, settings: dict[str, Any]) -> str:
 
 
 def _slug(value: Any) -> str:
-    """A value as part of a folder's name."""
+    """Turn a value into part of a folder's name."""
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-.")[:40] or "none"
 
 
 def _words(load: Load) -> list[str]:
-    """The load and its parameters, as they would be set on the command line."""
-    told = cast(Any, load).model_dump(mode="json", exclude={"kind"})
-    return [load.kind, *(f"{key}={value}" for key, value in told.items())]
+    """Return the load and its parameters, as on the command line."""
+    parameters = cast(Any, load).model_dump(mode="json", exclude={"kind"})
+    return [load.kind, *(f"{key}={value}" for key, value in parameters.items())]

@@ -1,4 +1,4 @@
-"""One attempt at a trial: carry it out, read the recording, judge it, and write down what came of it."""
+"""One attempt at a trial: carry it out, read the recording, judge it, and write trial.json."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness.campaign import verdict
 from harness.campaign.verdict import Verdict
 from harness.errors import HostError
 from harness.files import atomic_file, write_atomic
-from harness.guest import trial as carried
+from harness.guest import trial as guest_trial
 from harness.guest.remote import Host
 from harness.loads.base import Metrics
 from harness.plan import Trial
@@ -30,7 +30,7 @@ BLOCK_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Attempt:
-    """What one attempt gave: its verdict, and what is worth reading in the manifest."""
+    """The result of one attempt: its verdict, and details for the manifest."""
 
     verdict: Verdict
     detail: dict[str, Any]
@@ -39,47 +39,47 @@ class Attempt:
 def carry_out(
     host: Host, trial: Trial, folder: Path, number: int, machine: Mapping[str, Any], watcher: Watcher
 ) -> Attempt:
-    """Carry `trial` out on `host`, leaving everything in `folder`, trial.json last.
+    """Carry out `trial` on `host` and write all its files to `folder`, trial.json last.
 
-    `machine` holds the `kernel` and `cpus` that were found when it came up.
+    `machine` holds the `kernel` and `cpus` that the machine reported when it came up.
 
-    Raises TrialError or RemoteError when it could not be carried out, TraceError when the recording is not one.
+    Raises TrialError or RemoteError when the trial fails, TraceError when the recording cannot be read.
     """
-    wanted = carried.expected(trial, machine["kernel"], machine["cpus"])
-    files = carried.run(host, trial, folder, watcher, wanted=wanted, attempt=number)
+    expected = guest_trial.expected(trial, machine["kernel"], machine["cpus"])
+    files = guest_trial.run(host, trial, folder, watcher, wanted=expected, attempt=number)
     watcher.note("reading the recording")
     ingested = trace.ingest(files.perf_data, folder)
     limits = trial.arm.experiment.verdict
-    found = verdict.judge(files.guest, ingested.quality, _shares(ingested), limits, wanted)
+    judged = verdict.judge(files.guest, ingested.quality, _shares(ingested), limits, expected)
     compress(files.perf_data)
-    detail = _detail(files.metrics, ingested, found)
-    told = {
+    detail = _detail(files.metrics, ingested, judged)
+    record = {
         "name": trial.name,
         "arm": trial.arm.name,
         "settings": trial.arm.settings,
         "repetition": trial.repetition,
         "attempts": number,
         "seconds": files.seconds,
-        "verdict": {"ok": found.ok, "checks": [asdict(check) for check in found.checks]},
+        "verdict": {"ok": judged.ok, "checks": [asdict(check) for check in judged.checks]},
         "metrics": files.metrics,
         "quality": asdict(ingested.quality),
-        "usage": {comm: asdict(used) for comm, used in ingested.usage.items()},
+        "usage": {comm: asdict(usage) for comm, usage in ingested.usage.items()},
         "idle_share": ingested.idle_share,
         "machine": dict(machine),
         **detail,
     }
-    write_atomic(folder / "trial.json", json.dumps(told, indent=1, default=str) + "\n")
-    return Attempt(found, {"arm": trial.arm.name, "attempts": number, **detail})
+    write_atomic(folder / "trial.json", json.dumps(record, indent=1, default=str) + "\n")
+    return Attempt(judged, {"arm": trial.arm.name, "attempts": number, **detail})
 
 
 def _shares(ingested: ConvertedRecording) -> dict[str, float]:
-    """CPU time by task name, the idle tasks under the kernel's name for them."""
-    return {**{comm: used.cpu_share for comm, used in ingested.usage.items()}, "swapper": ingested.idle_share}
+    """Return the share of CPU time by task name; the idle tasks have the kernel's name, swapper."""
+    return {**{comm: usage.cpu_share for comm, usage in ingested.usage.items()}, "swapper": ingested.idle_share}
 
 
-def _detail(metrics: Metrics, ingested: ConvertedRecording, found: Verdict) -> dict[str, Any]:
-    """The few numbers that a list of trials is read for."""
-    tracer = next((check.value for check in found.checks if check.name == "tracer share"), None)
+def _detail(metrics: Metrics, ingested: ConvertedRecording, judged: Verdict) -> dict[str, Any]:
+    """Return the few numbers that lists of trials show."""
+    tracer = next((check.value for check in judged.checks if check.name == "tracer share"), None)
     contested = parquet.read_table(ingested.paths["slices"], columns=["contested"])["contested"]
     return {
         "switches": len(contested),
@@ -91,7 +91,7 @@ def _detail(metrics: Metrics, ingested: ConvertedRecording, found: Verdict) -> d
 
 
 def compress(path: Path) -> Path:
-    """Replace a file by its zstd-compressed self, `path.zst`; the original goes only when that is whole."""
+    """Compress a file with zstd to `path.zst`, then remove the original. Raises HostError."""
     target = path.with_name(f"{path.name}.zst")
     compressor = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL, write_checksum=True)
     with atomic_file(target) as sink, compressor.stream_writer(sink, closefd=False) as packed:
@@ -102,7 +102,7 @@ def compress(path: Path) -> Path:
 
 
 def _blocks(path: Path) -> Iterator[bytes]:
-    """The content of a file. HostError where it cannot be read, whatever else is written meanwhile."""
+    """Yield the content of a file. Raises HostError, so that `atomic_file` does not take it for a write error."""
     try:
         with path.open("rb") as source:
             while block := source.read(BLOCK_BYTES):

@@ -1,7 +1,7 @@
-"""One execution of an experiment: record what is missing, train what is missing, write the report.
+"""One execution of an experiment: record the missing trials, train the missing models, write the report.
 
-Every step leaves files whose hashes stand in the manifest, and a step whose files are there and unchanged is not done
-again. Going on after an interruption is therefore the same loop, run once more.
+The manifest holds the hashes of each step's files, and a step whose files exist unchanged is not done again. Resuming
+after an interruption is therefore the same loop, run once more.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from harness.store import RunFolder
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a campaign ended: the trials that may not be used, the models that failed, and where the report is."""
+    """How a campaign ended: the trials that may not be used, the models that failed, and the path of the report."""
 
     unusable: tuple[str, ...]
     failed_models: tuple[str, ...]
@@ -34,12 +34,12 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        """True when every trial is usable and every model was scored."""
+        """Whether every trial is usable and every model was scored."""
         return not self.unusable and not self.failed_models
 
 
 class Campaign:
-    """Works in one run folder; `run` does what is not done yet and leaves no machine behind."""
+    """One run folder and its experiment; `run` does the steps that are not done and leaves no machine up."""
 
     def __init__(
         self,
@@ -55,10 +55,10 @@ class Campaign:
         self._keep, self._workers, self._effects = keep, workers, effects
 
     def run(self) -> Outcome:
-        """Carry the campaign out.
+        """Carry out the campaign.
 
-        Raises Interrupted on Ctrl-C, SIGTERM or SIGHUP, and HarnessError when it cannot go on. In both cases what was
-        recorded stays, and the run's state in the manifest says which of the two it was.
+        Raises Interrupted on Ctrl-C, SIGTERM or SIGHUP, and HarnessError when it cannot continue. In both cases
+        recordings stay, and the run's state in the manifest says which of the two happened.
         """
         with self._folder.lock(), stop_signals_raise():
             with self._state() as shortcomings:
@@ -71,14 +71,14 @@ class Campaign:
         return Outcome(tuple(unusable), tuple(failed), page)
 
     def _record(self, trials: list[Trial]) -> list[str]:
-        recording = Recorder(self._folder, self._view, keep=self._keep, effects=self._effects)
-        recording.clear()
+        recorder = Recorder(self._folder, self._view, keep=self._keep, effects=self._effects)
+        recorder.clear()
         for group in plan.by_machine(trials):
-            recording.record(group)
+            recorder.record(group)
         return [trial.name for trial in trials if not self._folder.done(f"trial:{trial.name}")]
 
     def _report(self) -> Path:
-        """Written after the state is settled, so that the page does not say that the run is still under way."""
+        """Write the report; after the final state is set, so that the page does not show the run as running."""
         try:
             with recorded_step(self._folder, self._view, "report", "Write the report") as step:
                 step.outputs.append(report.build(self._folder.path))
@@ -90,26 +90,26 @@ class Campaign:
 
     @contextmanager
     def _state(self) -> Iterator[list[str]]:
-        """Keep the run's state true; with shortcomings in the yielded list, it ends as failed."""
+        """Keep the run's state in the manifest up to date; it ends as failed if the yielded list is not empty."""
         self._folder.update(state="running", error=None)
         shortcomings: list[str] = []
         try:
             yield shortcomings
         except Interrupted as stop:
             self._folder.update(state="interrupted", error=stop.what)
-            self._say_what_is_there()
+            self._show_how_to_resume()
             raise
         except BaseException as error:
             text = str(error) if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}"
             self._folder.update(state="failed", error=text)
-            self._say_what_is_there()
+            self._show_how_to_resume()
             raise
-        told = "; ".join(shortcomings)
-        self._folder.update(state="failed" if told else "done", error=told or None)
+        error_text = "; ".join(shortcomings) or None
+        self._folder.update(state="failed" if error_text else "done", error=error_text)
 
-    def _say_what_is_there(self) -> None:
-        """How a run that ended before its time can be gone on with, or looked at as it is."""
-        with suppress(OSError, HarnessError):  # the terminal or the disk may be what is gone: that is told elsewhere
+    def _show_how_to_resume(self) -> None:
+        """Show how a run that ended early can be resumed, or reported on as it is."""
+        with suppress(OSError, HarnessError):  # a closed terminal or full disk is already the error that ended the run
             planned = plan.trials(self._experiment)
             usable = sum(self._folder.done(f"trial:{trial.name}") for trial in planned)
             run = shlex.quote(str(self._folder.path))

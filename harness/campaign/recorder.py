@@ -27,12 +27,12 @@ from harness.progress import View, Watcher
 from harness.spec import MachineSpec
 from harness.store import RunFolder
 
-ROLES = ("perf",)  # what every trial needs, whatever its load
+ROLES = ("perf",)  # the Ansible roles of every trial; a load adds its own
 
 
 @dataclass(frozen=True)
 class RunningMachine:
-    """A machine that is up: where to reach it, which box it runs, and what it turned out to be."""
+    """A machine that is up: how to reach it, which box it runs, and its facts (kernel, CPUs, ...)."""
 
     machine: Machine
     host: Host
@@ -42,7 +42,7 @@ class RunningMachine:
 
 @dataclass(frozen=True)
 class Effects:
-    """What acts on the world; a test puts fakes in their place."""
+    """The functions that act outside the run folder; tests replace them."""
 
     box: Callable[[str, Watcher], Box | str] = lambda name, watcher: boxes.build(boxes.recipe(name), watcher)
     machine: Callable[[MachineSpec, Box | str, Path, str], Machine] = lambda spec, box, place, name: machines.KINDS[
@@ -53,88 +53,88 @@ class Effects:
 
 
 class Recorder:
-    """Records what is missing of a group of trials that share one machine."""
+    """Records those trials of one machine that are not done."""
 
     def __init__(self, folder: RunFolder, view: View, *, keep: bool = False, effects: Effects | None = None) -> None:
         self._folder, self._view, self._keep = folder, view, keep
         self._effects = effects or Effects()
 
     def clear(self) -> None:
-        """Take away the machines of this run folder that a killed process left up: nothing may still need them."""
+        """Remove machines of this run folder that a killed process left up; no process uses them any more."""
         for entry in machines.left_behind():
             if self._folder.path in Path(entry.folder).parents:
                 with self._view.step(f"down:{entry.domain}", f"Remove {entry.domain}, left by a killed process"):
                     machines.remove(entry)
 
     def record(self, group: Sequence[Trial]) -> None:
-        """Record every trial of `group` that is not done; nothing is brought up when all are.
+        """Record every trial of `group` that is not done; bring up no machine when all are done.
 
         A trial whose recording may not be used is marked failed, not raised. Raises HostError when no machine comes
-        up, ProvisionError when it cannot be prepared, TrialError or RemoteError when it was lost on the way.
+        up, ProvisionError when it cannot be prepared, TrialError or RemoteError when it fails during the trials.
         """
         todo = [trial for trial in group if not self._folder.done(f"trial:{trial.name}")]
         if not todo:
             self._view.say("info", f"all {len(group)} trials are recorded already")
             return
-        with self._machine(todo[0].machine) as ready:
-            packages = self._provision(ready, todo)
-            self._note_arms(todo, ready, packages)
+        with self._machine(todo[0].machine) as running:
+            packages = self._provision(running, todo)
+            self._record_arms(todo, running, packages)
             for trial in todo:
-                self._trial(ready, trial)
+                self._trial(running, trial)
 
     @contextmanager
     def _machine(self, spec: MachineSpec) -> Iterator[RunningMachine]:
-        ready = self._up_or_fallback(spec)
+        running = self._up_or_fallback(spec)
         try:
-            yield ready
+            yield running
         finally:
             if self._keep:
-                self._view.say("warn", f"the machine stays up: {_ssh(ready.host)}; `harness down` removes it")
+                self._view.say("warn", f"the machine stays up: {ssh_command(running.host)}; `harness down` removes it")
             else:
-                self._take_down(ready)
+                self._take_down(running)
 
-    def _take_down(self, ready: RunningMachine) -> None:
-        """Also where that can be neither shown nor written down: the terminal is closed, the disk is full."""
-        with defer_stop_signals(), ExitStack() as at_last:
-            at_last.callback(ready.machine.down)
-            with recorded_step(self._folder, self._view, f"down:{ready.box}", "Take the machine down"):
-                at_last.pop_all().close()
+    def _take_down(self, running: RunningMachine) -> None:
+        """Take the machine down, even if the step cannot be shown or recorded (closed terminal, full disk)."""
+        with defer_stop_signals(), ExitStack() as down:
+            down.callback(running.machine.down)
+            with recorded_step(self._folder, self._view, f"down:{running.box}", "Take the machine down"):
+                down.pop_all().close()
 
     def _up_or_fallback(self, spec: MachineSpec) -> RunningMachine:
-        """The box that was asked for, or the fallback, announced; a run that fell back once stays with it."""
-        before = (self._folder.manifest.get("box") or {}).get("fallback_reason")
-        if spec.fallback and before:
-            return self._up(spec, spec.fallback, before)
+        """Bring up the requested box or, with a warning, the fallback; a run that fell back once stays with it."""
+        earlier_reason = (self._folder.manifest.get("box") or {}).get("fallback_reason")
+        if spec.fallback and earlier_reason:
+            return self._up(spec, spec.fallback, earlier_reason)
         try:
             return self._up(spec, spec.box, None)
         except HostError as error:
             if not spec.fallback:
                 raise
             reason = str(error)
-        self._warn(f"{spec.box} is not to be had: {reason}")
+        self._warn(f"box {spec.box} is unavailable: {reason}")
         self._warn(f"going on with the fallback {spec.fallback}, as the experiment allows")
         return self._up(spec, spec.fallback, reason)
 
     def _up(self, spec: MachineSpec, name: str, fallback_reason: str | None) -> RunningMachine:
         box = self._box(name)
-        known = {"name": name, "digest": box.digest, "kernel": box.kernel} if isinstance(box, Box) else {"name": name}
-        self._folder.update(box={**known, "asked": spec.box, "fallback_reason": fallback_reason})
+        facts = {"name": name, "digest": box.digest, "kernel": box.kernel} if isinstance(box, Box) else {"name": name}
+        self._folder.update(box={**facts, "asked": spec.box, "fallback_reason": fallback_reason})
         used = spec.model_copy(update={"box": name, "fallback": None})
-        place = self._folder.path / "machine" / name.replace("/", "-")
-        machine = self._effects.machine(used, box, place, "guest")
+        folder = self._folder.path / "machine" / name.replace("/", "-")
+        machine = self._effects.machine(used, box, folder, "guest")
         try:
             with recorded_step(self._folder, self._view, f"up:{name}", f"Bring up {name}") as step:
                 hosts = machine.up(step.watcher)
                 step.detail.update(machine.facts())
             self._folder.update(machine=machine.facts())
-        except BaseException:  # it may be up, and not be written down: stopped just then, or the disk is full
+        except BaseException:  # it may be up although that was not recorded: stopped just then, or the disk is full
             with defer_stop_signals():
                 machine.down()
             raise
         return RunningMachine(machine, hosts[0], name, machine.facts())
 
     def _box(self, name: str) -> Box | str:
-        if "/" in name:  # a ready-made box, which Vagrant fetches itself
+        if "/" in name:  # a ready-made box, which Vagrant downloads itself
             return name
         with recorded_step(self._folder, self._view, f"box:{name}", f"Get the box {name}") as step:
             box = self._effects.box(name, step.watcher)
@@ -144,65 +144,65 @@ class Recorder:
                 )
         return box
 
-    def _provision(self, ready: RunningMachine, trials: Sequence[Trial]) -> dict[str, str]:
-        """Install what the trials need; returns the packages that are installed, with their versions."""
+    def _provision(self, running: RunningMachine, trials: Sequence[Trial]) -> dict[str, str]:
+        """Install what the trials need; return the installed packages with their versions."""
         roles = list(dict.fromkeys([*ROLES, *(role for trial in trials for role in trial.load.roles)]))
         with recorded_step(self._folder, self._view, "provision", f"Install {', '.join(roles)}") as step:
-            done = self._effects.provision([ready.host], roles, self._folder.path / "machine", step.watcher)
-            packages = done.packages.get(ready.host.name, {})
-            step.detail.update(roles=roles, ok=done.ok, changed=done.changed, packages=packages, facts=done.facts)
+            report = self._effects.provision([running.host], roles, self._folder.path / "machine", step.watcher)
+            packages = report.packages.get(running.host.name, {})
+            step.detail.update(roles=roles, ok=report.ok, changed=report.changed, packages=packages, facts=report.facts)
         return packages
 
-    def _note_arms(self, trials: Sequence[Trial], ready: RunningMachine, packages: dict[str, str]) -> None:
-        """Each arm keeps what it was recorded on: with several machines, the manifest's own entries are of the last."""
-        before = self._folder.manifest
-        on = {"box": before["box"], "machine": ready.facts, "packages": packages}
-        self._folder.update(arms={**before.get("arms", {}), **{trial.arm.name: on for trial in trials}})
+    def _record_arms(self, trials: Sequence[Trial], running: RunningMachine, packages: dict[str, str]) -> None:
+        """Record box, machine and packages for each arm; the manifest's own entries hold those of the last machine."""
+        manifest = self._folder.manifest
+        recorded_on = {"box": manifest["box"], "machine": running.facts, "packages": packages}
+        self._folder.update(arms={**manifest.get("arms", {}), **{trial.arm.name: recorded_on for trial in trials}})
 
-    def _trial(self, ready: RunningMachine, trial: Trial) -> None:
+    def _trial(self, running: RunningMachine, trial: Trial) -> None:
         """Attempt the trial until it is usable, cannot get better, or its attempts are used up.
 
-        Raises the last attempt's TrialError, RemoteError or TraceError: then something is wrong with the machine. What
-        the guest itself calls a failed step (the load that ended early) fails this trial alone, not those after it.
+        Raises the last attempt's TrialError, RemoteError or TraceError, because then the machine is at fault. A step
+        that failed in the guest (GuestError, such as a load that ended early) fails only this trial.
         """
         allowed = trial.arm.experiment.trials.attempts
         for number in range(1, allowed + 1):
             last = number == allowed
             try:
-                found = self._attempt(ready, trial, number)
+                verdict = self._attempt(running, trial, number)
             except (TrialError, RemoteError, TraceError) as error:
                 if last and not isinstance(error, GuestError):
                     raise
                 self._warn(f"{trial.name}, attempt {number} of {allowed}: {error}")
                 continue
-            if found.ok:
+            if verdict.ok:
                 return
-            again = found.retryable and not last
-            self._warn(f"{trial.name} may not be used: {found.reason}" + ("; recording it again" if again else ""))
+            again = verdict.retryable and not last
+            self._warn(f"{trial.name} may not be used: {verdict.reason}" + ("; recording it again" if again else ""))
             if not again:
                 return
 
-    def _attempt(self, ready: RunningMachine, trial: Trial, number: int) -> Verdict:
+    def _attempt(self, running: RunningMachine, trial: Trial, number: int) -> Verdict:
         self._set_aside(trial)
-        place = self._folder.trial_dir(trial.name)
+        folder = self._folder.trial_dir(trial.name)
         title = f"Record {trial.name}" + (f", attempt {number}" if number > 1 else "")
         with suppress(VerdictError), recorded_step(self._folder, self._view, f"trial:{trial.name}", title) as step:
-            made = self._effects.attempt(ready.host, trial, place, number, ready.facts, step.watcher)
-            step.outputs += files_of(place)
-            step.detail.update(made.detail)
-            if not made.verdict.ok:
-                raise VerdictError(made.verdict.reason)
-        return made.verdict
+            result = self._effects.attempt(running.host, trial, folder, number, running.facts, step.watcher)
+            step.outputs += files_of(folder)
+            step.detail.update(result.detail)
+            if not result.verdict.ok:
+                raise VerdictError(result.verdict.reason)
+        return result.verdict
 
     def _set_aside(self, trial: Trial) -> None:
-        """Keep what an earlier attempt left under `attempts/`, so that nothing recorded is lost or mixed up."""
-        place = self._folder.trial_dir(trial.name)
-        if not place.is_dir():
+        """Move the files of an earlier attempt to `attempts/`, so that no recording is lost or mixed with another."""
+        folder = self._folder.trial_dir(trial.name)
+        if not folder.is_dir():
             return
-        kept = (self._folder.path / "attempts" / f"{trial.name}-{number}" for number in count(1))
-        target = next(path for path in kept if not path.exists())
+        targets = (self._folder.path / "attempts" / f"{trial.name}-{number}" for number in count(1))
+        target = next(path for path in targets if not path.exists())
         target.parent.mkdir(exist_ok=True)
-        place.rename(target)
+        folder.rename(target)
         self._folder.finish(f"attempt:{target.name}", files_of(target))
 
     def _warn(self, text: str) -> None:
@@ -210,7 +210,7 @@ class Recorder:
         self._view.say("warn", text)
 
 
-def _ssh(host: Host) -> str:
-    """How a person gets in."""
-    known = shlex.quote(f'UserKnownHostsFile="{host.known_hosts_path}"')  # ssh takes it apart at spaces once more
+def ssh_command(host: Host) -> str:
+    """Return the command with which a person logs in to the machine."""
+    known = shlex.quote(f'UserKnownHostsFile="{host.known_hosts_path}"')  # ssh splits it at spaces once more
     return f"ssh -i {shlex.quote(str(host.key_path))} -o {known} -p {host.port} {host.user}@{host.address}"

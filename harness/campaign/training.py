@@ -41,9 +41,11 @@ def train(
 
     Only recordings with a good verdict are used. Raises ModelError (harness.errors) when a worker process dies.
     """
+    planned = planned_models(experiment, folder, trials)
+    if not planned:
+        return []
     from model import jobs
 
-    planned = planned_models(experiment, folder, trials)
     for arm in sorted({model.arm for model in planned if not model.job.tables}):
         view.say("warn", f"no models for {arm}: none of its trials may be used")
     failed = [model.name for model in planned if not model.job.tables]
@@ -56,11 +58,13 @@ def train(
 
 def planned_models(experiment: Experiment, folder: RunFolder, trials: Sequence[Trial]) -> list[PlannedModel]:
     """List every model that the experiment asks for; a predictor without randomness is trained with one seed only."""
+    arms = {trial.arm.name: trial.arm.experiment.model for trial in trials if trial.arm.experiment.model.predictors}
+    if not arms:  # importing `model` takes seconds
+        return []
     from model.jobs import Job
     from model.predictors import find
 
     planned = []
-    arms = {trial.arm.name: trial.arm.experiment.model for trial in trials}
     for arm, spec in arms.items():
         tables = tuple(folder.trial_dir(t.name) for t in trials if t.arm.name == arm and folder.done(f"trial:{t.name}"))
         for predictor in spec.predictors:

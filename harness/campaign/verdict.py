@@ -1,4 +1,4 @@
-"""Whether a recording may be used, and why not: pure judgement of what a trial left, against the limits asked for."""
+"""Whether a recording may be used, and why not: its facts against the limits of the experiment. Touches no file."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from typing import Any, Protocol
 
 from harness.spec import VerdictSpec
 
-TRACER = re.compile(r"perf(?:[_-][0-9.]+)?")  # Debian 11 calls it perf_5.10
-SSHD = re.compile(r"sshd.*")  # newer ones run each session under a name of its own
+TRACER = re.compile(r"perf(?:[_-][0-9.]+)?")  # Debian 11 names it perf_5.10
+SSHD = re.compile(r"sshd.*")  # newer versions give each session its own name, such as sshd-session
 IDLE = re.compile(r"swapper(?:/[0-9]+)?")
 
 
 class Quality(Protocol):
-    """The part of a trace's quality that is judged."""
+    """The part of a trace's quality that the verdict needs."""
 
     @property
     def lost_events(self) -> int:
-        """Events the recorder says it lost."""
+        """Events that perf reports as lost."""
 
     @property
     def chain_breaks(self) -> int:
-        """Switches that do not follow on the one before them on their CPU."""
+        """Switches whose previous task is not the one that their CPU last switched to."""
 
     @property
     def truncated(self) -> bool:
-        """Whether the recording ends before its own header says."""
+        """Whether the recording ends before the size in its header."""
 
     @property
     def span_ns(self) -> int:
-        """From the first event to the last."""
+        """Time from the first event to the last, in ns."""
 
 
 @dataclass(frozen=True)
 class VerdictCheck:
-    """One thing that was looked at. `why` says what a failure means and what to do; it is empty where all is well.
+    """One check of a recording. `why` says what a failure means and what to do; it is empty if the check is met.
 
-    `retryable`: another attempt may turn out better.
+    `retryable`: another attempt may meet it.
     """
 
     name: str
@@ -51,7 +51,7 @@ class VerdictCheck:
 
 @dataclass(frozen=True)
 class Verdict:
-    """All checks of one recording; it may be used when every one is met."""
+    """All checks of one recording; it may be used if every check is met."""
 
     checks: list[VerdictCheck]
 
@@ -67,12 +67,12 @@ class Verdict:
 
     @property
     def retryable(self) -> bool:
-        """Whether there is a point in recording again: no failure is of the kind that stays."""
+        """Whether recording again may help: every failed check is retryable."""
         return bool(self.failed) and all(check.retryable for check in self.failed)
 
     @property
     def reason(self) -> str:
-        """Why it may not be used, in one line; empty where it may."""
+        """Why it may not be used, in one line; empty if it may."""
         return "; ".join(f"{check.name} {check.value} (limit {check.limit}): {check.why}" for check in self.failed)
 
 
@@ -85,8 +85,8 @@ def judge(
 ) -> Verdict:
     """Judge one recording.
 
-    `guest` is the guest's account (guest.json); `usage` the share of CPU time by task name, idle included, summing to
-    1 over all CPUs; `expected` what `harness.guest.trial.expected` gives.
+    `guest`: the content of guest.json. `usage`: the share of CPU time by task name, idle included; the shares of all
+    tasks on all CPUs add up to 1. `expected`: the result of `harness.guest.trial.expected`.
     """
     checks = [
         *_machine(guest, expected),
@@ -100,11 +100,11 @@ def judge(
 def _machine(guest: Mapping[str, Any], expected: Mapping[str, Any]) -> Iterator[VerdictCheck]:
     facts = guest.get("facts", {})
     for name in ("kernel", "cpus"):
-        wanted, found = expected.get(name), facts.get(name)
+        wanted, actual = expected.get(name), facts.get(name)
         yield _check(
             name,
-            wanted is None or found == wanted,
-            found,
+            wanted is None or actual == wanted,
+            actual,
             wanted,
             "this is not the machine that was asked for; rebuild the box, or change the machine's settings",
             retryable=False,
@@ -167,7 +167,7 @@ def _load(guest: Mapping[str, Any], limits: VerdictSpec, expected: Mapping[str, 
 
 
 def _requests_lost(metrics: Mapping[str, Any]) -> int:
-    """Requests that failed or were answered with an error."""
+    """Return the number of requests that failed or were answered with an error."""
     return int(metrics.get("requests_failed", 0)) + int(metrics.get("responses_non_2xx", 0))
 
 

@@ -1,9 +1,13 @@
-"""The machine, the playbook and the guest of a campaign, made up; the recording in it is real."""
+"""A fake machine, playbook and guest for a campaign; the recording is real."""
 
 from __future__ import annotations
 
+import atexit
 import lzma
+import shutil
+import tempfile
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +40,24 @@ HOPELESS = Verdict(
 )
 
 
+@cache
+def _recorded() -> str:
+    """Return a folder with a recording and its tables, made once for all tests of a process."""
+    folder = tempfile.TemporaryDirectory(prefix="recorded-")
+    atexit.register(folder.cleanup)
+    recording = Path(folder.name) / "perf.data"
+    recording.write_bytes(lzma.decompress(RECORDING.read_bytes()))
+    ingest(recording, folder.name)
+    attempt.compress(recording)
+    return folder.name
+
+
 @dataclass
 class World:
-    """What happened, and what shall happen: `boxes` and `trials` map a name to an error or verdicts to come."""
+    """The calls so far (`log`), the boxes that are `up`, and the results to come.
+
+    `boxes` maps a box to the error it raises; `outcomes` are the verdicts or errors of the next attempts.
+    """
 
     log: list[str] = field(default_factory=list)
     boxes: dict[str, HarnessError] = field(default_factory=dict)
@@ -54,35 +73,33 @@ class World:
             raise self.boxes[name]
         return name
 
-    def _machine(self, wanted: MachineSpec, box: Any, place: Path, name: str) -> FakeMachine:
-        return FakeMachine(self, wanted.box, place, wanted.memory_mb)
+    def _machine(self, wanted: MachineSpec, box: Any, folder: Path, name: str) -> FakeMachine:
+        return FakeMachine(self, wanted.box, folder, wanted.memory_mb)
 
     def _provision(self, hosts: list[Host], roles: list[str], *_: Any) -> ProvisionReport:
         self.log.append(f"provision {' '.join(roles)}")
         return ProvisionReport([], 0.1, Path("provision.log"), {}, {hosts[0].name: {"nginx": "1.22"}})
 
     def _attempt(
-        self, host: Host, trial: Trial, place: Path, number: int, machine: dict[str, Any], watcher: Watcher
+        self, host: Host, trial: Trial, folder: Path, number: int, machine: dict[str, Any], watcher: Watcher
     ) -> Attempt:
         self.log.append(f"trial {trial.name} attempt {number}")
         outcome = self.outcomes.pop(0) if self.outcomes else GOOD
-        place.mkdir(parents=True)
         if isinstance(outcome, BaseException):
+            folder.mkdir(parents=True)
             raise outcome
-        (place / "perf.data").write_bytes(lzma.decompress(RECORDING.read_bytes()))
-        ingest(place / "perf.data", place)
-        attempt.compress(place / "perf.data")
+        shutil.copytree(_recorded(), folder, copy_function=shutil.copy)  # as new files, with their own times
         return Attempt(outcome, {"arm": trial.arm.name, "switches": 1})
 
 
 class FakeMachine:
-    def __init__(self, world: World, box: str, place: Path, memory_mb: int) -> None:
-        self.world, self.box, self.place, self.memory_mb = world, box, place, memory_mb
+    def __init__(self, world: World, box: str, folder: Path, memory_mb: int) -> None:
+        self.world, self.box, self.folder, self.memory_mb = world, box, folder, memory_mb
 
     def up(self, watcher: Watcher) -> list[Host]:
         self.world.log.append(f"up {self.box}")
         self.world.up.add(self.box)
-        return [Host("127.0.0.1", 22, "vagrant", self.place / "key", self.place / "known_hosts", "guest")]
+        return [Host("127.0.0.1", 22, "vagrant", self.folder / "key", self.folder / "known_hosts", "guest")]
 
     def down(self) -> None:
         self.world.log.append(f"down {self.box}")

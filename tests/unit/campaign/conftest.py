@@ -1,4 +1,4 @@
-"""A campaign whose machine, playbook and guest are fakes; folder, recording, tables, models and report are real."""
+"""A campaign with a fake machine, playbook and guest; run folder, recording, tables, models and report are real."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from harness.terminal.progress import PlainView
 
 @pytest.fixture(autouse=True)
 def handlers_as_in_a_terminal() -> Iterator[None]:
-    """Whatever the tests themselves were started under, such as nohup."""
+    """Install the usual handlers, also if the tests run under nohup."""
     before = {number: signal.signal(number, signal.default_int_handler) for number in STOP_SIGNALS}
     yield
     for number, handler in before.items():
@@ -34,14 +34,14 @@ def world() -> World:
 
 @pytest.fixture
 def start(tmp_path: Path, world: World) -> Callable[..., tuple[Campaign, RunFolder]]:
-    """Make a campaign of BASE with some sections replaced; `folder=` goes on with one that is there."""
+    """Make a campaign of BASE with some sections replaced, or resume that in `folder`."""
 
     def make(
         folder: RunFolder | None = None, keep: bool = False, view: View | None = None, **sections: Any
     ) -> tuple[Campaign, RunFolder]:
-        asked = folder.experiment if folder else spec.from_dict({**BASE, **sections})
-        place = folder or RunFolder.create(tmp_path / "runs", asked, ["harness", "run"])
-        shown = view or PlainView((tmp_path / "screen.txt").open("a"))
-        return Campaign(asked, place, shown, keep=keep, effects=world.effects()), place
+        experiment = folder.experiment if folder else spec.from_dict({**BASE, **sections})
+        folder = folder or RunFolder.create(tmp_path / "runs", experiment, ["harness", "run"])
+        view = view or PlainView((tmp_path / "screen.txt").open("a"))
+        return Campaign(experiment, folder, view, keep=keep, effects=world.effects()), folder
 
     return make
