@@ -16,6 +16,7 @@ from command_line import LIMIT_S
 from fakes import BAD, GOOD, HOPELESS, FakeMachine, World
 
 from harness import machines
+from harness.campaign.recorder import ssh_command
 from harness.errors import BoxError, GuestError, HostError, Interrupted, TrialError
 from harness.guest.remote import Host
 from harness.store import RunFolder
