@@ -7,6 +7,7 @@ in a temporary folder. Every way runs in a process of its own, imports included,
 its fastest run counts: what else the machine does is the same for all then. `CPU s` is what the process and its
 children used, so that a busy machine blurs it less than the wall clock. `warm` rows are the fastest of several times in
 a process that has done it before. The last columns say how many times as much the two ways through perf's text use.
+The last line compares `read` with a bare interpreter: what a script pays before it has its first recording.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,7 +26,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from harness.trace.native import state
 from harness.trace.reader import read
 
 COMMON = """
@@ -137,12 +139,13 @@ WAYS = {
     "slices, warm": SLICES,
     "convert to Parquet, with slices": CONVERT,
 }
-WITHOUT_COMPILER = {f"{name}, numpy alone": WAYS[name] for name in ("read, all as Arrow tables", READ_WARM)}
+BARE = "pass"
+START = "import harness.trace; harness.trace.read({!r})"
 
 
-def run(code: str, recording: Path, native: str) -> dict[str, float]:
-    """One run of `code` as a program of its own."""
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "HARNESS_NATIVE": native}
+def run(code: str, recording: Path) -> dict[str, float]:
+    """Run `code` once, in a process of its own."""
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     started = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", COMMON + code, str(recording)],
@@ -152,13 +155,24 @@ def run(code: str, recording: Path, native: str) -> dict[str, float]:
 
 
 def measure(recording: Path, rounds: int) -> dict[str, dict[str, float]]:
-    """The fastest run of every way."""
+    """Return the fastest run of every way."""
     best: dict[str, dict[str, float]] = {}
     for _ in range(rounds):
-        for name, code in (WAYS | WITHOUT_COMPILER).items():
-            found = run(code, recording, "0" if name in WITHOUT_COMPILER else "1")
-            best[name] = min(found, best.get(name, found), key=lambda run: run["cpu_s"])
+        for name, code in WAYS.items():
+            result = run(code, recording)
+            best[name] = min(result, best.get(name, result), key=lambda run: run["cpu_s"])
     return best
+
+
+def cpu_s(code: str, rounds: int) -> tuple[float, float]:
+    """Return the least and the median user and system time of whole processes that run `code`."""
+    spent = []
+    for _ in range(rounds):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1], check=True, timeout=1800)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return min(spent), statistics.median(spent)
 
 
 def record(folder: Path, samples: int) -> Path:
@@ -195,6 +209,10 @@ def report(recording: Path, rounds: int, console: Console) -> None:
     console.print(f"warm: {samples / found[READ_WARM]['cpu_s'] / 1e6:.1f} M samples a second and core")
     script, text_map = (found[other]["cpu_s"] / found[READ_NAME]["cpu_s"] for other in (REGEX, MAP))
     console.print(f"read: {script:.1f} times as fast as {REGEX}, {text_map:.1f} times as fast as {MAP}")
+    bare, start = cpu_s(BARE, 5 * rounds), cpu_s(START.format(str(recording.resolve())), 5 * rounds)
+    for code, (least, median) in ((BARE, bare), (START.format("f"), start)):
+        console.print(f'python -c "{code}": {least:.3f} CPU s, median {median:.3f}')
+    console.print(f"difference: {start[0] - bare[0]:.3f} CPU s, of the medians {start[1] - bare[1]:.3f}")
 
 
 def main() -> None:
@@ -204,7 +222,6 @@ def main() -> None:
     arguments.add_argument("--samples", type=int, default=1_000_000, help="at least so many, where one is made")
     arguments.add_argument("--rounds", type=int, default=3)
     given, console = arguments.parse_args(), Console(width=100)
-    console.print(f"compiled code: {state().detail}")
     if given.recording:
         report(given.recording, given.rounds, console)
         return

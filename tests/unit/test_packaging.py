@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import lzma
+import os
 import re
 import subprocess
 import sys
+import tarfile
+import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 from command_line import LIMIT_S
-from locations import ROOT
+from locations import DATA, ROOT
 
 from harness import paths
 
@@ -37,11 +41,19 @@ def python(code: str, cwd: Path, path: Path | None = None) -> str:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(out)],
-        cwd=ROOT, check=True, capture_output=True, timeout=240,
+    done = pip("wheel", "--wheel-dir", str(out), str(ROOT))
+    assert done.returncode == 0, done.stderr
+    (made,) = out.iterdir()
+    return made
+
+
+def pip(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run pip offline, with the build tools that are installed here."""
+    command, *rest = arguments
+    return subprocess.run(
+        [sys.executable, "-m", "pip", command, "--no-deps", "--no-index", "--no-build-isolation", *rest],
+        env=os.environ | environment, capture_output=True, text=True, timeout=LIMIT_S, check=False,
     )  # fmt: skip
-    return next(out.glob("harness-*.whl"))
 
 
 def test_from_the_checkout_the_installed_vagrant_and_ansible_are_imported() -> None:
@@ -82,6 +94,41 @@ def test_the_wheel_works_from_any_folder_and_shadows_nothing(wheel: Path, tmp_pa
     )
     assert found.split() == [f"{site}/harness/_data/{name}" for name in ("vagrant", "ansible", "experiments")]
     assert str(site) not in python(ELSEWHERE, tmp_path, site)
+
+
+READ = "import sys, harness.trace; print(harness.trace.read(sys.argv[1]).quality.counts['sched:sched_switch'])"
+
+
+def test_the_wheel_fits_this_platform_and_any_python_and_reads_a_recording_without_a_compiler(
+    wheel: Path, tmp_path: Path
+) -> None:
+    assert re.fullmatch(r"harness-[0-9.]+-py3-none-linux_\w+\.whl", wheel.name)
+    venv.create(tmp_path / "bare", with_pip=False)  # without numpy and pyarrow too: reading needs neither
+    python = tmp_path / "bare" / "bin" / "python"
+    installed = pip("install", "--ignore-installed", "--prefix", str(tmp_path / "bare"), str(wheel))
+    assert installed.returncode == 0, installed.stderr
+    recording = tmp_path / "perf.data"
+    recording.write_bytes(lzma.decompress((DATA / "nginx_ab_one_cpu.perf.data.xz").read_bytes()))
+    command = [str(python), "-I", "-c", READ, str(recording)]
+    done = subprocess.run(command, cwd=tmp_path, env={"PATH": "/nowhere"}, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("5756\n", "")
+
+
+def test_an_installation_from_source_without_a_compiler_says_in_one_line_what_to_install(tmp_path: Path) -> None:
+    done = pip("install", "--target", str(tmp_path / "site"), str(ROOT), PATH="/nowhere", CC="")
+    assert done.returncode == 1
+    assert "harness needs a C compiler, and there is no `cc`: sudo apt-get install gcc libc6-dev" in done.stderr
+    assert "[1 lines of output]" in done.stderr
+
+
+def test_the_source_distribution_carries_what_a_wheel_is_built_from(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=LIMIT_S)
+    (archive,) = tmp_path.iterdir()
+    with tarfile.open(archive) as content:
+        names = {name.partition("/")[2] for name in content.getnames()}
+    assert {"hatch_build.py", "pyproject.toml", "constraints.txt", *tracked("harness"), *tracked("model")} <= names
+    assert not any(name.endswith(".so") for name in names)
 
 
 def test_every_dependency_says_why_it_is_there_and_is_pinned_by_the_constraints() -> None:
