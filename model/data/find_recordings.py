@@ -1,4 +1,4 @@
-"""Finds the recordings behind the paths a user names: a run, one trial of it, or a folder of tables."""
+"""Finds the recordings in the paths that a user names: a run, one trial of it, or a folder of tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads the Parquet tables of one recording, and refuses what it does not understand."""
+"""Reads the Parquet tables of one recording, and refuses those it does not know."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ COLUMNS = {
 
 
 def read(folder: Path, name: str) -> pa.Table:
-    """Table `name` of the recording in `folder`. TableError if it is missing, unreadable or of another schema."""
+    """Read table `name` of the recording in `folder`. TableError if it is missing, unreadable or of another schema."""
     with _opened(folder, name) as file:
         return file.read(columns=[column for column in file.schema_arrow.names if column in COLUMNS[name]])
 
 
 def chunks(folder: Path, name: str, rows: int, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-    """The same table, or some columns of it, as tables of at most `rows`, one after the other."""
+    """Yield the same table, or some columns of it, as tables of at most `rows`. Raises TableError."""
     with _opened(folder, name) as file:
-        for group in range(file.num_row_groups):  # a reader of all groups would keep what it read of each of them
+        for group in range(file.num_row_groups):  # a reader of all groups would keep them all in memory
             for batch in file.iter_batches(rows, row_groups=[group], columns=list(columns or COLUMNS[name])):
                 yield pa.Table.from_batches([batch])
 
@@ -60,7 +60,7 @@ def _check(path: Path, schema: pa.Schema, expected: tuple[str, ...]) -> None:
 
 
 def texts(table: pa.Table, column: str) -> list[str]:
-    """A text column as a list, whether it is stored plain or as a dictionary."""
+    """Return a text column as a list, whether it is stored plain or as a dictionary."""
     values = table[column]
     if pa.types.is_dictionary(values.type):
         values = pc.cast(values, values.type.value_type)
@@ -68,7 +68,7 @@ def texts(table: pa.Table, column: str) -> list[str]:
 
 
 def coded(table: pa.Table, column: str) -> tuple[list[str], np.ndarray]:
-    """The texts that occur in a column, and (n,) which of them each row holds; a missing one is the empty text."""
+    """Return the texts that occur in a column, and (n,) the index of each row's; a missing one is the empty text."""
     values = table[column]
     if not pa.types.is_dictionary(values.type):
         values = pc.dictionary_encode(values)

@@ -1,4 +1,4 @@
-"""A scheduler whose entropy is known: a Markov source written as a recording, to hold scores against the truth."""
+"""A scheduler whose entropy is known: a Markov source written as a recording, to compare scores with the truth."""
 
 from __future__ import annotations
 
@@ -66,17 +66,17 @@ class Source:
         object.__setattr__(self, "transition", 0.95 * drawn + 0.05 / self.tasks)
 
     def entropy_bits(self) -> float:
-        """Bits per switch that remain to whoever knows the source: its entropy rate."""
+        """Return the entropy rate in bits per switch: the least that any predictor can reach."""
         return float((self._pairs() * -(self.transition * np.log2(self.transition)).sum(axis=2)).sum())
 
     def slice_nats(self) -> float:
-        """The least mean -log density (dt in microseconds) of a slice, given its task."""
+        """Return the least mean -log density of a slice given its task, in nats, with dt in microseconds."""
         last = self._pairs().sum(axis=0)
         log_mean = (last * np.log(20.0 * np.arange(1, self.tasks + 1))).sum()
         return float(log_mean + 0.5 * np.log(2 * np.pi * np.e) + np.log(LOG_SLICE_DEVIATION))
 
     def sample(self, events: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """(events,) task numbers and slice lengths in nanoseconds."""
+        """Return (events,) task numbers and slice lengths in nanoseconds."""
         draw = np.random.default_rng(seed)
         cumulative = self.transition.cumsum(axis=2)
         task = np.zeros(events, np.int64)
@@ -87,7 +87,7 @@ class Source:
         return task, np.round(slice_us * 1000).astype(np.int64)
 
     def _pairs(self) -> np.ndarray:
-        """(tasks, tasks) stationary probabilities of (before, last), by power iteration."""
+        """Return (tasks, tasks) stationary probabilities of (before, last), by power iteration."""
         pairs = np.full((self.tasks, self.tasks), 1 / self.tasks**2)
         for _ in range(2000):
             pairs = np.einsum("ij,ijk->jk", pairs, self.transition)
@@ -95,28 +95,31 @@ class Source:
 
 
 def write(folder: Path, source: Source, events: int, seed: int = 1) -> None:
-    """A one-CPU recording of the source in `folder`: every second switch contested between the next task and its
-    neighbour, tasks sleeping after odd slices and preempted after even ones, woken a microsecond before they run."""
+    """Write a one-CPU recording of the source to `folder`.
+
+    Every second switch is contested between the next task and its neighbour. Tasks sleep after odd slices, are
+    preempted after even ones, and wake a microsecond before they run.
+    """
     task, slice_ns = source.sample(events, seed)
     other = (task + 1) % source.tasks
     start = 10**9 + np.concatenate([[0], np.cumsum(slice_ns)[:-1]])
-    contested, nothing = np.arange(events) % 2 == 0, np.zeros(events)
+    contested, zeros = np.arange(events) % 2 == 0, np.zeros(events)
     comms = [f"task{number}" for number in task]
     tids = [[FIRST_TID + int(a), FIRST_TID + int(b)][: 1 + c] for a, b, c in zip(task, other, contested, strict=True)]
     columns = {
         "start_ns": start,
         "slice_ns": slice_ns,
-        "cpu": nothing,
+        "cpu": zeros,
         "comm": comms,
         "tid": FIRST_TID + task,
         "prio": np.full(events, 120),
         "end_state": ["S" if odd else "R" for odd in np.arange(events) % 2],
-        "wake_ns": [int(at) - 1000 if at % 2 else None for at in start],
+        "wake_ns": [int(time) - 1000 if time % 2 else None for time in start],
         "runnable": tids,
         "contested": contested,
     }
     _store(folder, "slices", SLICES, columns)
-    woken = {**columns, "time_ns": start - 1000, "kind": ["waking"] * events, "target_cpu": nothing}
+    woken = {**columns, "time_ns": start - 1000, "kind": ["waking"] * events, "target_cpu": zeros}
     _store(folder, "wakeups", WAKEUPS, woken)
     ran = {**columns, "time_ns": start + slice_ns - 1, "runtime_ns": slice_ns, "vruntime_ns": np.cumsum(slice_ns)}
     _store(folder, "runtimes", RUNTIMES, ran)

@@ -60,13 +60,13 @@ def features(tail: Tail, start: int, stop: int, tracked: np.ndarray) -> np.ndarr
 
 
 def _recency(tail: Tail, ended_us: np.ndarray, mark: int, start: int, stop: int) -> np.ndarray:
-    own = np.where(tail.mark[: stop - 1] == mark, np.arange(stop - 1), -1) if stop > 1 else np.zeros(0, np.int64)
-    last = np.concatenate([[-1], np.maximum.accumulate(own)])[start:stop]
+    index = np.where(tail.mark[: stop - 1] == mark, np.arange(stop - 1), -1) if stop > 1 else np.zeros(0, np.int64)
+    last = np.concatenate([[-1], np.maximum.accumulate(index)])[start:stop]
     event = np.arange(start, stop)
     seen = (last >= 0) & (event - last <= WINDOW)
-    index = np.maximum(last, 0)
-    since_us = np.maximum(ended_us[event] - ended_us[np.minimum(index + 1, len(ended_us) - 1)], 0)
-    state = tail.end_state[np.minimum(index, len(tail.end_state) - 1)] if len(tail.end_state) else np.zeros(len(event))
+    known = np.maximum(last, 0)
+    since_us = np.maximum(ended_us[event] - ended_us[np.minimum(known + 1, len(ended_us) - 1)], 0)
+    state = tail.end_state[np.minimum(known, len(tail.end_state) - 1)] if len(tail.end_state) else np.zeros(len(event))
     recency = [np.log(np.maximum(event - last, 1)), np.log1p(since_us), state]
     return np.stack([np.where(seen, value, -1) for value in recency], axis=1).astype(np.float32)
 
