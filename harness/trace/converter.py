@@ -1,4 +1,4 @@
-"""A recording to Parquet files, in memory that does not grow with it."""
+"""Converts a recording to Parquet files, in memory that does not grow with the recording."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.trace.decode.time_order import RELEASE_ROWS, EarliestTimes, earlies
 from harness.trace.perf_data.recording import Recording, located, open_recording
 from harness.trace.perf_data.records import CHUNK_BYTES
 from harness.trace.quality import TraceQuality, judge, require_complete
-from harness.trace.reader import Info, info
+from harness.trace.reader import RecordingInfo, recording_info
 from harness.trace.runqueue.slicer import BATCH_TASKS, Slicer
 from harness.trace.tables.cpu_usage import TaskUsage, UsageCounter
 from harness.trace.tables.schemas import EVENT_TABLES, to_table
@@ -28,11 +28,14 @@ TRIAL_TABLES = ("switches", "wakeups", "slices", "runtimes")  # what a run folde
 
 @dataclass(frozen=True)
 class ConvertedRecording:
-    """What `convert` wrote, by table. `usage` is by comm, without the idle tasks; `idle_share` is theirs."""
+    """The files that `convert` wrote, and their rows, by table.
+
+    `usage` is the CPU use by comm, without the idle tasks; `idle_share` is the share of the idle tasks.
+    """
 
     paths: dict[str, Path]
     quality: TraceQuality
-    header: Info
+    header: RecordingInfo
     usage: dict[str, TaskUsage]
     idle_share: float
     rows: dict[str, int] = field(default_factory=dict)
@@ -49,10 +52,10 @@ def convert(
     chunk_bytes: int = CHUNK_BYTES,
     release_rows: int = RELEASE_ROWS,
 ) -> ConvertedRecording:
-    """Write `tables` of a recording as `<table>.parquet` into `out_dir` (made if need be), each whole or not at all.
+    """Write `tables` of a recording as `<table>.parquet` into `out_dir`; each file appears whole or not at all.
 
-    Damage is handled as by `read`. `on_progress` is told samples decoded and samples in all. Raises TraceError where
-    the recording cannot be read, HostError where a table cannot be written.
+    Treats damage as `read` does. Calls `on_progress` with the samples decoded so far and the samples in all. Raises
+    TraceError if the recording cannot be read, HostError if a table cannot be written.
     """
     recording = open_recording(Path(path), Path(formats_from) if formats_from is not None else None)
     with located(Path(path)):
@@ -60,7 +63,7 @@ def convert(
 
 
 def ingest(perf_data: Path | str, out_dir: Path | str) -> ConvertedRecording:
-    """Write the tables of a trial, as `convert` does; `quality` shows what a damaged recording lacks."""
+    """Write the tables of a trial as `convert` does."""
     return convert(perf_data, out_dir, tables=TRIAL_TABLES)
 
 
@@ -77,64 +80,61 @@ def _convert(
     counter, decoder = NativeDecoder(header, parts, counts_only=True), NativeDecoder(header, parts)
     earliest = earliest_times(recording, counter, chunk_bytes)
     counted, states = counter.stats(), state_names(header.formats)
-    shifted = _shifted(recording, states, earliest, chunk_bytes)
+    shifted = _has_shifted_states(recording, states, earliest, chunk_bytes)
     with contextlib.ExitStack() as stack:
-        sinks = {name: stack.enter_context(TableWriter(folder, name)) for name in tables if name != "slices"}
-        slicing = _Slicing(
-            Slicer(shifted, batch_tasks=BATCH_TASKS),
-            stack.enter_context(LateSliceWriter(folder)) if "slices" in tables else None,
-            usage,
-        )
+        writers = {name: stack.enter_context(TableWriter(folder, name)) for name in tables if name != "slices"}
+        slices = None
+        if "slices" in tables:
+            slices = _SliceOutput(shifted, stack.enter_context(LateSliceWriter(folder)), usage)
         for blocks in in_time_order(recording, decoder, earliest, chunk_bytes, release_rows):
-            made = _tables(blocks, decoder, states)
-            for name, sink in sinks.items():
-                sink.add(made[name])
-            slicing.add(made)
+            event_tables = _event_tables(blocks, decoder, states)
+            for name, writer in writers.items():
+                writer.add(event_tables[name])
+            if slices:
+                slices.add(event_tables)
             if on_progress:
                 on_progress(sum(decoder.stats().counts.values()), counted.samples)
-        slicing.finish()
+        if slices:
+            slices.finish()
         released = decoder.stats()
         rest = {name: getattr(released, name) for name in ("bad", "counts", "chain_breaks", "cpus")}
         quality = judge(recording, replace(counted, **rest), states, shifted)
         if strict:
             require_complete(recording, quality)
-    written: list[TableWriter | LateSliceWriter] = [*sinks.values(), *([slicing.sink] if slicing.sink else [])]
-    shares, idle = usage.result()
-    paths, rows = {sink.name: sink.path for sink in written}, {sink.name: sink.rows for sink in written}
-    return ConvertedRecording(paths, quality, info(recording), shares, idle, rows)
+    outputs: list[TableWriter | LateSliceWriter] = [*writers.values(), *([slices.writer] if slices else [])]
+    paths, rows = {output.name: output.path for output in outputs}, {output.name: output.rows for output in outputs}
+    return ConvertedRecording(paths, quality, recording_info(recording), *usage.result(), rows)
 
 
-def _tables(blocks: dict[str, Block], decoder: NativeDecoder, states: StateNames | None) -> dict[str, pa.Table]:
+def _event_tables(blocks: dict[str, Block], decoder: NativeDecoder, states: StateNames | None) -> dict[str, pa.Table]:
     names = decoder.names()
     letters = [states.letters(value) for value in decoder.states()] if states else []
     return {name: to_table(name, blocks.get(name, {}), names, letters) for name in EVENT_TABLES}
 
 
-@dataclass
-class _Slicing:
-    """Cuts slices and hands them on, where slices are wanted."""
+class _SliceOutput:
+    """Cuts events into slices, which it writes and counts."""
 
-    slicer: Slicer
-    sink: LateSliceWriter | None
-    usage: UsageCounter
+    def __init__(self, shifted: bool, writer: LateSliceWriter, usage: UsageCounter) -> None:
+        self.slicer, self.writer, self.usage = Slicer(shifted, batch_tasks=BATCH_TASKS), writer, usage
 
-    def add(self, tables: dict[str, pa.Table]) -> None:
-        if self.sink is not None:
-            self.slicer.add(tables["switches"], tables["wakeups"], tables["migrations"])
-            self._hand_on(self.sink, self.slicer.ready())
+    def add(self, event_tables: dict[str, pa.Table]) -> None:
+        self.slicer.add(event_tables["switches"], event_tables["wakeups"], event_tables["migrations"])
+        self._write(self.slicer.ready())
 
     def finish(self) -> None:
-        if self.sink is not None:
-            self._hand_on(self.sink, self.slicer.finish())
+        self._write(self.slicer.finish())
 
-    def _hand_on(self, sink: LateSliceWriter, pieces: Iterator[pa.Table]) -> None:
-        for made in pieces:
-            self.usage.add(made)
-            sink.add(made, self.slicer.earliest_ns)
+    def _write(self, batches: Iterator[pa.Table]) -> None:
+        for slices in batches:
+            self.usage.add(slices)
+            self.writer.add(slices, self.slicer.earliest_ns)
 
 
-def _shifted(recording: Recording, states: StateNames | None, earliest: EarliestTimes, chunk_bytes: int) -> bool:
-    """Whether states are shifted, as the first switch away from an idle task shows, in kernels that may shift them."""
+def _has_shifted_states(
+    recording: Recording, states: StateNames | None, earliest: EarliestTimes, chunk_bytes: int
+) -> bool:
+    """Read up to the first switch away from an idle task, if the kernel is one of those that may shift states."""
     if states is None or not may_be_shifted(recording.header.os_release):
         return False
     decoder, has_switches = NativeDecoder(recording.header, len(recording.parts)), False

@@ -1,4 +1,4 @@
-"""Reads a recording of `perf sched record` straight from its bytes."""
+"""Reads a recording of `perf sched record` into tables in memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.trace.decode.decoder import Block
 from harness.trace.decode.native_decoder import NativeDecoder
 from harness.trace.perf_data.recording import Recording, located, open_recording
 from harness.trace.quality import TraceQuality, judge, require_complete
@@ -19,8 +18,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Info:
-    """What perf noted about the machine; None or empty where it did not. `captured_s` is the file's own time."""
+class RecordingInfo:
+    """What perf wrote about the machine and itself; None or empty for what it did not write.
+
+    `captured_s`: when the file was last modified, in seconds since 1970.
+    """
 
     hostname: str | None
     os_release: str | None
@@ -32,66 +34,66 @@ class Info:
 
 
 class Trace:
-    """A recording as tables, each sorted by time (stable), with the columns of `tables.SCHEMAS`.
+    """A recording as tables with the columns of `schemas.SCHEMAS`; rows are sorted by time, then in the file's order.
 
     `shifted_states`: the kernel reports prev_state one bit too high (4.14 to 4.19); `prev_state` is as recorded.
-    A table becomes one of Arrow when it is first asked for: to import Arrow takes as long as to read a million samples.
+    Each table is made when it is first used, because to import Arrow takes as long as to read a million samples.
     """
 
     def __init__(
         self,
         path: Path,
-        header: Info,
+        header: RecordingInfo,
         quality: TraceQuality,
-        table: Callable[[str], pa.Table],
+        make_table: Callable[[str], pa.Table],
         shifted_states: bool = False,
     ) -> None:
         self.path, self.header, self.quality, self.shifted_states = path, header, quality, shifted_states
-        self._table = table
+        self._make_table = make_table
 
     @cached_property
     def switches(self) -> pa.Table:
-        """sched_switch."""
-        return self._table("switches")
+        """The events sched:sched_switch."""
+        return self._make_table("switches")
 
     @cached_property
     def wakeups(self) -> pa.Table:
-        """sched_waking, sched_wakeup and sched_wakeup_new."""
-        return self._table("wakeups")
+        """The events sched:sched_waking, sched_wakeup and sched_wakeup_new."""
+        return self._make_table("wakeups")
 
     @cached_property
     def runtimes(self) -> pa.Table:
-        """sched_stat_runtime."""
-        return self._table("runtimes")
+        """The events sched:sched_stat_runtime."""
+        return self._make_table("runtimes")
 
     @cached_property
     def migrations(self) -> pa.Table:
-        """sched_migrate_task."""
-        return self._table("migrations")
+        """The events sched:sched_migrate_task."""
+        return self._make_table("migrations")
 
     @cached_property
     def forks(self) -> pa.Table:
-        """sched_process_fork."""
-        return self._table("forks")
+        """The events sched:sched_process_fork."""
+        return self._make_table("forks")
 
     @cached_property
     def execs(self) -> pa.Table:
-        """sched_process_exec."""
-        return self._table("execs")
+        """The events sched:sched_process_exec."""
+        return self._make_table("execs")
 
     @cached_property
     def exits(self) -> pa.Table:
-        """sched_process_exit."""
-        return self._table("exits")
+        """The events sched:sched_process_exit."""
+        return self._make_table("exits")
 
 
 def read(path: Path | str, *, strict: bool = False, formats_from: Path | str | None = None) -> Trace:
-    """Read a recording into tables: a file, what came out of a pipe, or a folder made with `--threads`.
+    """Read a recording into tables: a file, compressed or not, the output of a pipe, or a folder of `--threads`.
 
-    A damaged or unfinished file gives what can be recovered, and `quality` says what is missing; with `strict` it
-    raises TraceError instead. `formats_from` names a whole recording of the same boot or kernel, from which the
-    tracepoint formats are taken where this file has none (a killed recorder writes them last).
-    Raises TraceError where the file is no recording or nothing can be made of it.
+    Reads what can be recovered of a damaged or unfinished file, and lists in `quality` what is missing; with `strict`
+    raises TraceError instead. `formats_from` names a whole recording of the same boot or kernel; its tracepoint formats
+    are used if this file has none (perf writes them last, so a killed recorder leaves none). Raises TraceError if the
+    file is no recording or cannot be read at all.
     """
     path = Path(path)
     recording = open_recording(path, Path(formats_from) if formats_from is not None else None)
@@ -114,25 +116,20 @@ def _read(recording: Recording) -> Trace:
     shifted = False
     if states and may_be_shifted(recording.header.os_release):
         shifted = is_shifted(blocks.get("switches", {}), values, states)
-    quality = judge(recording, decoder.stats(), states, shifted)
-    return Trace(recording.path, info(recording), quality, _tables(blocks, names, letters), shifted)
 
-
-def _tables(blocks: dict[str, Block], names: list[bytes], letters: list[str]) -> Callable[[str], pa.Table]:
-    """Return the function that makes the Arrow table of a name."""
-
-    def table(name: str) -> pa.Table:
+    def make_table(name: str) -> pa.Table:
         from harness.trace.tables.schemas import to_table
 
         return to_table(name, blocks.get(name, {}), names, letters)
 
-    return table
+    quality = judge(recording, decoder.stats(), states, shifted)
+    return Trace(recording.path, recording_info(recording), quality, make_table, shifted)
 
 
-def info(recording: Recording) -> Info:
-    """What the header of a recording says about the machine."""
+def recording_info(recording: Recording) -> RecordingInfo:
+    """Return what perf wrote about the machine of a recording."""
     header = recording.header
-    return Info(
+    return RecordingInfo(
         header.hostname,
         header.os_release,
         header.perf_version,

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from harness.trace.perf_data.recording import located
 from harness.trace.quality import TraceQuality
-from harness.trace.reader import Info, Trace, read
+from harness.trace.reader import RecordingInfo, Trace, read
 from harness.trace.runqueue.slicer import left_runnable, slices_in_batches
 from harness.trace.runqueue.tracker import EventBatch, Tracker
 from harness.trace.tables.columns import codes, column, numbers, previous_in_group, texts
@@ -63,7 +63,7 @@ class Summary:
     """A recording in numbers: `tasks` has the columns of TASK_SCHEMA, `cpus` those of CPU_SCHEMA."""
 
     path: Path
-    header: Info
+    header: RecordingInfo
     quality: TraceQuality
     tasks: pa.Table
     cpus: pa.Table

@@ -1,4 +1,4 @@
-"""The tables of a recording: their schemas, and how blocks of decoded columns become one sorted Arrow table."""
+"""The tables of a recording: their schemas, and the making of Arrow tables from blocks of decoded columns."""
 
 from __future__ import annotations
 
@@ -14,18 +14,14 @@ SCHEMA_VERSION = 1
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 _TASK: list[tuple[str, pa.DataType]] = [("comm", _TEXT), ("tid", pa.int32()), ("prio", pa.int16())]
-_WHERE: list[tuple[str, pa.DataType]] = [("time_ns", pa.int64()), ("cpu", pa.int16())]
-
-
-def _schema(table: str, columns: list[tuple[str, pa.DataType]]) -> pa.Schema:
-    return pa.schema(columns, metadata={"schema_version": str(SCHEMA_VERSION), "table": table})
+_TIME_CPU: list[tuple[str, pa.DataType]] = [("time_ns", pa.int64()), ("cpu", pa.int16())]
 
 
 SCHEMAS: dict[str, pa.Schema] = {
-    table: _schema(table, columns)
+    table: pa.schema(columns, metadata={"schema_version": str(SCHEMA_VERSION), "table": table})
     for table, columns in {
         "switches": [
-            *_WHERE,
+            *_TIME_CPU,
             ("prev_comm", _TEXT),
             ("prev_tid", pa.int32()),
             ("prev_prio", pa.int16()),
@@ -34,18 +30,18 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("next_tid", pa.int32()),
             ("next_prio", pa.int16()),
         ],
-        "wakeups": [*_WHERE, ("kind", _TEXT), *_TASK, ("target_cpu", pa.int16())],
+        "wakeups": [*_TIME_CPU, ("kind", _TEXT), *_TASK, ("target_cpu", pa.int16())],
         "runtimes": [
-            *_WHERE,
+            *_TIME_CPU,
             ("comm", _TEXT),
             ("tid", pa.int32()),
             ("runtime_ns", pa.int64()),
             ("vruntime_ns", pa.int64()),
         ],
-        "migrations": [*_WHERE, *_TASK, ("orig_cpu", pa.int16()), ("dest_cpu", pa.int16())],
-        "forks": [*_WHERE, ("comm", _TEXT), ("tid", pa.int32()), ("child_comm", _TEXT), ("child_tid", pa.int32())],
-        "execs": [*_WHERE, ("filename", _TEXT), ("tid", pa.int32()), ("old_tid", pa.int32())],
-        "exits": [*_WHERE, *_TASK, ("group_dead", pa.bool_())],
+        "migrations": [*_TIME_CPU, *_TASK, ("orig_cpu", pa.int16()), ("dest_cpu", pa.int16())],
+        "forks": [*_TIME_CPU, ("comm", _TEXT), ("tid", pa.int32()), ("child_comm", _TEXT), ("child_tid", pa.int32())],
+        "execs": [*_TIME_CPU, ("filename", _TEXT), ("tid", pa.int32()), ("old_tid", pa.int32())],
+        "exits": [*_TIME_CPU, *_TASK, ("group_dead", pa.bool_())],
         "slices": [
             ("start_ns", pa.int64()),
             ("slice_ns", pa.int64()),
@@ -62,9 +58,9 @@ EVENT_TABLES = tuple(table for table in SCHEMAS if table != "slices")
 
 
 def to_table(table: str, block: Block, names: list[bytes], letters: list[str]) -> pa.Table:
-    """An Arrow table with exactly the columns of its schema; a column that the kernel does not give is null.
+    """Make an Arrow table with exactly the columns of its schema; columns that the kernel does not write are null.
 
-    `names` are task names, and `letters` those of states, by number.
+    `names` are the task names and `letters` the states that the block's numbers stand for.
     """
     schema = SCHEMAS[table]
     rows = len(block["time_ns"]) if block else 0
@@ -84,9 +80,9 @@ def _column(field: pa.Field, block: Block, rows: int, names: list[bytes], letter
 
 
 def numbers_column(values: np.ndarray, kind: pa.DataType) -> pa.Array:
-    """A column of numbers or truth values, which shares their memory.
+    """Make a column of numbers or truth values; numbers are not copied.
 
-    `pyarrow.array` would do, but the first time it imports pandas, which takes longer than to read a million samples.
+    `pyarrow.array` would do, but its first call imports pandas, which takes longer than to read a million samples.
     """
     if pa.types.is_boolean(kind):
         bits = np.packbits(values, bitorder="little")
@@ -96,18 +92,18 @@ def numbers_column(values: np.ndarray, kind: pa.DataType) -> pa.Array:
 
 
 def texts_column(texts: list[str]) -> pa.Array:
-    """A column of texts, made without `pyarrow.array` for the same reason."""
+    """Make a column of texts, without `pyarrow.array` for the same reason."""
     encoded = [text.encode() for text in texts]
     ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
     return pa.StringArray.from_buffers(len(texts), pa.py_buffer(ends), pa.py_buffer(b"".join(encoded)))
 
 
 def dictionary_column(codes: np.ndarray, text_of: Callable[[int], str]) -> pa.DictionaryArray:
-    """A dictionary<int32, string> column of numbers; the texts that occur stand in their own order, each once."""
+    """Make a dictionary<int32, string> column; its dictionary is sorted and has only the texts that occur."""
     used = np.flatnonzero(np.bincount(codes))
     texts = [text_of(code) for code in used.tolist()]
-    kept = sorted(set(texts))
-    places = {text: place for place, text in enumerate(kept)}
-    renumbered = np.zeros(int(used.max(initial=-1)) + 1, np.int32)
-    renumbered[used] = [places[text] for text in texts]
-    return pa.DictionaryArray.from_arrays(numbers_column(renumbered[codes], pa.int32()), texts_column(kept))
+    dictionary = sorted(set(texts))
+    index_of = {text: index for index, text in enumerate(dictionary)}
+    new_codes = np.zeros(int(used.max(initial=-1)) + 1, np.int32)
+    new_codes[used] = [index_of[text] for text in texts]
+    return pa.DictionaryArray.from_arrays(numbers_column(new_codes[codes], pa.int32()), texts_column(dictionary))

@@ -1,7 +1,7 @@
-"""Task names: raw bytes from the kernel to text that loses nothing, and back.
+"""Task names (comm): raw bytes from the kernel to text without loss, and back.
 
-A name is up to 15 bytes of anything but NUL. In the tables it is text in which every byte that is not part of a
-printable UTF-8 character, and the backslash itself, stands as an escape: `\\\\` and `\\xNN`. `to_bytes` turns it back.
+A name has up to 15 bytes of any value but NUL. In the tables it is text: printable UTF-8 characters stay, every other
+byte is written `\\xNN`, and a backslash `\\\\`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ _ESCAPE = re.compile(rb"\\(\\|x([0-9a-f]{2}))")
 
 
 def to_text(raw: bytes) -> str:
-    """A task name as text: printable UTF-8 as it is, everything else escaped byte by byte."""
+    """Return a task name as text: printable UTF-8 characters unchanged, every other byte escaped."""
     return "".join(_escaped(char) for char in raw.decode("utf-8", "surrogateescape"))
 
 
@@ -25,5 +25,5 @@ def _escaped(char: str) -> str:
 
 
 def to_bytes(text: str) -> bytes:
-    """The task name that `to_text` made `text` of."""
-    return _ESCAPE.sub(lambda found: bytes.fromhex(found[2].decode()) if found[2] else b"\\", text.encode())
+    """Return the task name for which `to_text` returned `text`."""
+    return _ESCAPE.sub(lambda escape: bytes.fromhex(escape[2].decode()) if escape[2] else b"\\", text.encode())
