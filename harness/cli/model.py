@@ -61,14 +61,14 @@ def compare(
         raise UsageError("a predictor and no baseline", expected="both names, or neither: MODELS lstm slice_markov")
     if predictor is not None and predictor == baseline:
         raise UsageError(f"{predictor} against itself", expected="the names of two predictors")
-    from harness.terminal import tables
+    from harness.terminal import score_tables
 
     output = Output(as_json, quiet)
     pairs = _pairs(models, _groups(models, output), predictor, baseline)
     if all(pair.missing for pair in pairs):
         raise ModelError(f"nothing could be compared: {pairs[0].missing}")
     output.data([_plain(pair) for pair in pairs])
-    output.show(*tables.compared(pairs))
+    output.show(*score_tables.comparisons(pairs))
 
 
 def _pairs(

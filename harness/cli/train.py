@@ -104,7 +104,7 @@ def predict(
     as_json: JsonFlag = False,
 ) -> None:
     """Print what a stored model foresaw at the end of a recording, beside what the kernel did."""
-    from harness.terminal import tables
+    from harness.terminal import score_tables
 
     with as_model_error():
         from model.data import find_recordings
@@ -112,7 +112,7 @@ def predict(
 
         found = [one for folder in find_recordings.recordings([path]) for one in forecast(model, folder, events, top)]
     Output(as_json).data([asdict(one) for one in found])
-    Output(as_json).show(tables.foreseen(found))
+    Output(as_json).show(score_tables.forecasts(found))
 
 
 def _check_stored(models: list[Path] | None, of_training: list[Any], share: float) -> None:

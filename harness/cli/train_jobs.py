@@ -112,14 +112,14 @@ def _answer(asked: Asked, found: Sequence[tuple[Scores, str | None, Path]], outp
         told = seeds.summarise(tables, [folder for *_, folder in found])
     if not asked.in_folds:
         return answer(told, output)
-    from harness.terminal.tables import legend, scores_of
+    from harness.terminal.score_tables import score_legend, score_table
 
     means = [{**one, "split": asked.split} for one in folds.summarise(told)]
     output.data(means[0] if len(means) == 1 else means)
     for one in means:
         mean = {**one, "fold": f"mean of {len(one['folds'])}"}
-        output.show(scores_of(_with_online([*one["folds"], mean])))
-    output.show(legend(means, asked.split))
+        output.show(score_table(_with_online([*one["folds"], mean])))
+    output.show(score_legend(means, asked.split))
 
 
 def _fit(jobs: Sequence[Job], workers: int | None, view: View) -> tuple[dict[str, Scores], list[str]]:
@@ -185,10 +185,10 @@ def _value(text: str) -> Any:
 
 def answer(told: list[Scores], output: Output) -> None:
     """Print one table of scores, or several; each is one that `model.scoring.seeds.combine_seeds` made."""
-    from harness.terminal.tables import legend, scores_of
+    from harness.terminal.score_tables import score_legend, score_table
 
     output.data(told[0] if len(told) == 1 else told)
-    output.show(scores_of(_with_online(told)), legend(told))
+    output.show(score_table(_with_online(told)), score_legend(told))
 
 
 def _with_online(scores: Iterable[Scores]) -> list[Scores]:

@@ -1,6 +1,6 @@
-"""What a campaign looks like while it works: a live terminal, plain lines, JSON lines, or nothing.
+"""The progress of a campaign: a live terminal, plain lines, JSON lines, or warnings only.
 
-Each view is given the console or stream it writes to; opening one is `cli.py`'s business.
+Each view writes to the console or stream that it is given; `harness.cli.output` chooses the view.
 """
 
 from __future__ import annotations
@@ -19,25 +19,27 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from harness.progress import Watcher
 
-SILENT_FOR_SECONDS = 15.0  # a plain log gets a line at least this often while a step is busy
+LINE_INTERVAL_S = 15.0  # shortest time between two progress lines of one step
 MARKS = {"info": "[dim]-[/]", "warn": "[yellow]![/]", "good": "[green]✓[/]"}
 
 
 class BestEffortStream:
-    """A text stream whose reader may go away: a closed terminal or pipe must not end, or keep from its clean-up, a
-    campaign that writes its whole story into the run folder."""
+    """A text stream whose reader may disappear.
+
+    A closed terminal or pipe must neither end a campaign nor stop its clean-up: the run folder holds everything anyway.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write, or drop the text where nobody can read it any more."""
+        """Write the text, or drop it if the reader is gone."""
         with suppress(OSError):
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Hand on what was written, as far as anybody takes it."""
+        """Flush the stream, unless the reader is gone."""
         with suppress(OSError):
             self._stream.flush()
 
@@ -46,7 +48,7 @@ class BestEffortStream:
 
 
 class LiveView:
-    """A bar for each step at work, and one line for each that is over."""
+    """A bar for the running step, and one line for each that has ended."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -77,7 +79,9 @@ class LiveView:
 
     def say(self, kind: str, text: str) -> None:
         """Print one line above the bars."""
-        self._console.print(f"{MARKS[kind]} {escape(text)}", soft_wrap=True)  # a path is there to be copied
+        self._console.print(
+            f"{MARKS[kind]} {escape(text)}", soft_wrap=True
+        )  # unbroken lines, so that paths can be copied
 
     def _close(self, mark: str, title: str, started: float) -> None:
         self._console.print(f"{mark} {escape(title)} [dim]{spell_seconds(time.monotonic() - started)}[/]")
@@ -95,14 +99,14 @@ class _BarWatcher:
 
 
 class PlainView:
-    """Lines with a time, for logs and pipes."""
+    """Plain lines with the time, for logs and pipes."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream, self._clock = stream, clock
 
     @contextmanager
     def step(self, name: str, title: str) -> Iterator[Watcher]:
-        """Print when the step starts, how it goes now and then, and when it ends."""
+        """Print the start of the step, its progress now and then, and its end."""
         started = self._clock()
         self._line(f"{title} ...")
         try:
@@ -123,7 +127,7 @@ class PlainView:
 
 
 class _LineWatcher:
-    """Lets a line through when the last one is old enough, so that a log stays readable."""
+    """Writes a line only if the last one is old enough, so that a log stays readable."""
 
     def __init__(self, write: Callable[[str], None], clock: Callable[[], float]) -> None:
         self._write, self._clock, self._last = write, clock, clock()
@@ -132,14 +136,14 @@ class _LineWatcher:
 
     def note(self, text: str) -> None:
         self._note = text
-        self._maybe(text)
+        self._write_if_due(text)
 
     def advance(self, done: float, total: float | None) -> None:
-        self._maybe(f"{self._note} ({done / total:.0%})" if total else self._note)
+        self._write_if_due(f"{self._note} ({done / total:.0%})" if total else self._note)
 
-    def _maybe(self, text: str) -> None:
+    def _write_if_due(self, text: str) -> None:
         with self._lock:
-            if self._clock() - self._last < SILENT_FOR_SECONDS:
+            if self._clock() - self._last < LINE_INTERVAL_S:
                 return
             self._last = self._clock()
         self._write(text)
@@ -182,7 +186,7 @@ class QuietView:
 
     @contextmanager
     def step(self, name: str, title: str) -> Iterator[Watcher]:
-        """Say nothing."""
+        """Show nothing."""
         yield _LineWatcher(lambda _text: None, time.monotonic)
 
     def say(self, kind: str, text: str) -> None:
@@ -193,7 +197,7 @@ class QuietView:
 
 
 def spell_seconds(seconds: float) -> str:
-    """`12.3 s`, `4 min 05 s`, `1 h 02 min`."""
+    """Format a duration, such as `12.3 s`, `4 min 05 s` or `1 h 02 min`."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

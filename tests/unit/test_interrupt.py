@@ -1,4 +1,4 @@
-"""Being asked to stop: what it interrupts, what it waits for, and whom it does not concern."""
+"""Stop signals: what they interrupt, and what they wait for."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ def send(number: int) -> None:
     os.kill(os.getpid(), number)
 
 
-def test_code_that_handles_errors_does_not_take_a_stop_for_one() -> None:
+def test_except_exception_does_not_catch_a_stop_signal() -> None:
     def work() -> None:
         try:
             send(signal.SIGTERM)
         except Exception:
-            pytest.fail("it was taken for an error")
+            pytest.fail("it was caught as an error")
 
     with stop_signals_raise(), pytest.raises(Interrupted):
         work()
 
 
 @pytest.mark.parametrize("number", STOP_SIGNALS)
-def test_a_stop_during_a_clean_up_is_heard_when_that_is_over(number: int) -> None:
+def test_a_stop_signal_during_a_clean_up_is_handled_afterwards(number: int) -> None:
     def work() -> None:
         with defer_stop_signals():
             send(number)
@@ -43,7 +43,7 @@ def test_a_stop_during_a_clean_up_is_heard_when_that_is_over(number: int) -> Non
     assert done == ["cleaned up"]
 
 
-def test_an_error_of_the_clean_up_itself_is_not_hidden_by_a_stop() -> None:
+def test_a_stop_signal_does_not_hide_an_error_of_the_clean_up() -> None:
     def work() -> None:
         with defer_stop_signals():
             send(signal.SIGINT)
@@ -53,14 +53,14 @@ def test_an_error_of_the_clean_up_itself_is_not_hidden_by_a_stop() -> None:
         work()
 
 
-def test_programs_started_in_a_clean_up_can_be_ended() -> None:
+def test_programs_started_in_a_clean_up_can_be_ended_by_a_signal() -> None:
     with defer_stop_signals():
         child = subprocess.Popen(["sleep", "300"])
     child.terminate()
     assert child.wait(timeout=waiting.LIMIT_S) == -signal.SIGTERM
 
 
-def test_under_nohup_the_end_of_the_terminal_is_not_heard() -> None:
+def test_under_nohup_a_closed_terminal_is_ignored() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with stop_signals_raise():
         send(signal.SIGHUP)

@@ -1,4 +1,4 @@
-"""What a terminal, a log and a program are shown of the same work."""
+"""The progress of one step in a terminal, a log and JSON lines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.console import Console
 from harness.terminal.progress import BestEffortStream, JsonView, LiveView, PlainView, QuietView, spell_seconds
 
 
-def test_a_plain_log_says_when_a_step_began_how_it_went_and_how_long_it_took() -> None:
+def test_a_plain_log_shows_start_progress_and_duration_of_a_step() -> None:
     now, stream = iter(range(0, 1000, 10)), io.StringIO()
     with PlainView(stream, lambda: next(now)).step("x", "Build") as watcher:
         watcher.note("a first line, too early to be worth one")
@@ -25,14 +25,14 @@ def test_a_plain_log_says_when_a_step_began_how_it_went_and_how_long_it_took() -
     assert lines[-1].startswith("Build done in")
 
 
-def test_a_step_that_fails_is_said_to_have_failed() -> None:
+def test_a_plain_log_shows_that_a_step_failed() -> None:
     stream = io.StringIO()
     with pytest.raises(ValueError, match="no"), PlainView(stream).step("x", "Build"):
         raise ValueError("no")
     assert "Build failed after" in stream.getvalue()
 
 
-def test_json_is_one_object_a_line() -> None:
+def test_json_output_is_one_object_on_each_line() -> None:
     stream = io.StringIO()
     view = JsonView(stream)
     view.say("warn", "careful\nnow")
@@ -44,7 +44,7 @@ def test_json_is_one_object_a_line() -> None:
     assert events[2]["seconds"] >= 0
 
 
-def test_quiet_means_warnings_only() -> None:
+def test_the_quiet_view_shows_only_warnings() -> None:
     stream = io.StringIO()
     view = QuietView(stream)
     view.say("info", "hello")
@@ -54,7 +54,7 @@ def test_quiet_means_warnings_only() -> None:
     assert stream.getvalue() == "warning: careful\n"
 
 
-def test_names_with_brackets_do_not_break_a_terminal() -> None:
+def test_brackets_in_a_text_are_not_read_as_markup() -> None:
     stream = io.StringIO()
     view = LiveView(Console(file=stream, force_terminal=True, width=100, highlight=False))
     with view.step("x", "Build [/b]") as watcher:
@@ -69,11 +69,11 @@ def test_names_with_brackets_do_not_break_a_terminal() -> None:
     ("seconds", "text"),
     [(0.04, "0.0 s"), (59.9, "59.9 s"), (60, "1 min 00 s"), (3599, "59 min 59 s"), (3720, "1 h 02 min")],
 )
-def test_seconds_are_spelled_for_people(seconds: float, text: str) -> None:
+def test_durations_are_readable(seconds: float, text: str) -> None:
     assert spell_seconds(seconds) == text
 
 
-def test_a_reader_that_went_away_ends_no_work() -> None:
+def test_work_goes_on_when_the_reader_of_the_output_is_gone() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     lost = os.fdopen(writing, "w", buffering=1)
@@ -87,7 +87,7 @@ def test_a_reader_that_went_away_ends_no_work() -> None:
         lost.close()
 
 
-def test_a_terminal_that_is_narrow_breaks_no_path() -> None:
+def test_a_narrow_terminal_does_not_break_a_path() -> None:
     stream = io.StringIO()
     LiveView(Console(file=stream, force_terminal=True, width=40)).say("info", f"run folder: /{'long/' * 20}")
     assert f"/{'long/' * 20}" in stream.getvalue()

@@ -1,4 +1,4 @@
-"""The scores of a run in a terminal, which reads them as the page does."""
+"""The tables of a run in a terminal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def shown(run: Path) -> list[str]:
     return console.file.getvalue().splitlines()  # type: ignore[attr-defined]
 
 
-def test_who_learns_on_is_shown_below_its_frozen_self(tmp_path: Path) -> None:
+def test_online_scores_are_shown_below_the_frozen_ones(tmp_path: Path) -> None:
     synthetic_run.write_manifest(tmp_path)
     synthetic_run.add_model(tmp_path, "lstm", 0, 0.7)
     synthetic_run.add_model(tmp_path, "markov", 0, 0.6, online=synthetic_run.online(0.9))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.terminal import tables
+from harness.terminal.score_tables import score_table
 from model import jobs, predict
 from model.data import synthetic
 from model.jobs import Job
@@ -57,5 +57,5 @@ def test_the_caveat_is_stored_shown_and_kept_when_scores_are_combined(source: sy
     assert "Linux 4.19 knows some of the future" in scored["fifo"]["caveat"]
     for kinds, said in ((("fifo", "markov"), 1), (("fifo", "fifo"), 1), (("markov",), 0)):
         console = Console(width=300, record=True, quiet=False, file=(tmp_path / "shown").open("w"))
-        console.print(tables.scores_of([seeds.combine_seeds([scored[kind]]) for kind in kinds]))
+        console.print(score_table([seeds.combine_seeds([scored[kind]]) for kind in kinds]))
         assert console.export_text().count("knows some of the future") == said

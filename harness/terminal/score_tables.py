@@ -1,0 +1,184 @@
+"""Scores, comparisons and forecasts of models as tables for a terminal. Each function prints nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from harness.report.model_scores import ScoreEstimate, read_models
+from harness.report.seed_groups import group_seeds, with_online
+from harness.report.text import MINUS, points, points_range, visible
+from harness.terminal.plain_table import cell, plain_table
+
+if TYPE_CHECKING:
+    from harness.report.baseline_comparison import PairedComparison
+
+INTERVALS = (
+    "±: longer half of a 95 % interval, by block bootstrap over the test part: another stretch of such recordings"
+)
+PAIRED_INTERVALS = (
+    "95 %: interval of the paired difference, the same blocks of events being redrawn for both: another stretch of "
+    "such recordings. spread: Student's over seeds: another training."
+)
+
+
+def run_scores(models: Path, arms: dict[str, str]) -> RenderableType:
+    """Show the models of a run, one row for all seeds of a predictor; `arms` maps each trial to its arm."""
+    scores, _problems = read_models(models)
+    several_arms = len(set(arms.values())) > 1
+    numbers = (">seeds", ">contested", ">chance", ">top-1", ">bits", ">nats", ">MAE us")
+    table = plain_table(*(["arm"] if several_arms else []), "predictor", "inputs", *numbers)
+    for group in with_online(group_seeds(scores, arms)):
+        chance = group.mean(lambda seed: seed.chance)
+        table.add_row(
+            *([group.arm] if several_arms else []),
+            group.predictor,
+            group.inputs,
+            str(len(group.seeds)),
+            _share(group.score("contested", "top1")),
+            "" if chance is None else f"{chance:.1%}",
+            _number(group.score("overall", "top1"), ".1%"),
+            _number(group.score("overall", "bits_per_switch"), ".3f"),
+            _number(group.score("overall", "time_nll_nats"), ".2f"),
+            _number(group.score("overall", "time_mae_us"), ".0f"),
+        )
+    return table if table.row_count else "no models"
+
+
+def score_table(scores: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """Show one row for each predictor, its seeds combined (`model.scoring.seeds.combine_seeds`), or for each fold."""
+    folds = any(row.get("fold") for row in scores)
+    unknown, seeds = any(row.get("share_unknown") for row in scores), any(len(row["seeds"]) > 1 for row in scores)
+    over_seeds = [">seeds ±"] if seeds else []
+    table = plain_table(
+        "predictor",
+        *(["tested on"] if folds else ["inputs"]),
+        *(">seeds", ">contested", *over_seeds, ">chance", ">top-1", ">bits", *over_seeds, ">nats", ">MAE us"),
+        *([">unknown"] if unknown else []),
+    )
+    for row in scores:
+        overall, contested = row["overall"], row.get("contested") or {}
+        top1_seeds = _half(_estimate(contested, "top1", "top1_seeds_ci"), 100, ".1f")
+        bits_seeds = _half(_estimate(overall, "bits_per_switch", "bits_per_switch_seeds_ci"), 1, ".3f")
+        table.add_row(
+            row["predictor"],
+            escape(visible(row["fold"])) if folds else row["regime"],
+            str(len(row["seeds"])),
+            _share(_estimate(contested, "top1", "top1_ci")),
+            *([top1_seeds] if seeds else []),
+            cell(contested, "chance_top1", ".1%"),
+            cell(overall, "top1", ".1%"),
+            _plus_minus(_estimate(overall, "bits_per_switch", "bits_ci")),
+            *([bits_seeds] if seeds else []),
+            cell(overall, "time_nll_nats", ".2f"),
+            cell(overall, "time_mae_us", ".0f"),
+            *([cell(row, "share_unknown", ".1%")] if unknown else []),
+        )
+    caveats = dict.fromkeys(row["caveat"] for row in scores if row.get("caveat"))
+    return Group(table, *map(escape, caveats)) if caveats else table
+
+
+def score_legend(scores: Sequence[Mapping[str, Any]], split: str | None = None) -> RenderableType:
+    """Explain what the rows of `score_table` predict, and what their intervals mean."""
+    legend = f"predicts: {', '.join(dict.fromkeys(row['mark'] for row in scores))}. {INTERVALS}"
+    legend += f"; of a mean, Student's over what was held out: another {split}." if split else "."
+    if any(len(row["seeds"]) > 1 for row in scores):
+        legend += " seeds ±: Student's over seeds: another training."
+    if any(row.get("share_unknown") for row in scores):
+        legend += " unknown: switches to a task that was not there to be learned; they count as missed."
+    return Text(legend, "dim")
+
+
+def comparisons(pairs: Sequence[PairedComparison]) -> list[RenderableType]:
+    """Show predictors against others on the same events, all seeds together and one by one."""
+    shown: list[RenderableType] = []
+    several_arms = len({pair.best.arm for pair in pairs}) > 1
+    for pair in pairs:
+        arm = f", {escape(pair.best.arm)}" if several_arms else ""
+        names = [f"[bold]{escape(group.predictor)}[/] (inputs: {group.inputs})" for group in (pair.best, pair.baseline)]
+        shown.append(f"{' against '.join(names)}, predicting {pair.best.mark}{arm}")
+        shown += [f"not compared: {escape(pair.missing)}" if pair.missing else _comparison(pair), ""]
+    return [*shown, Text(PAIRED_INTERVALS, "dim")]
+
+
+def _comparison(pair: PairedComparison) -> Table:
+    numbers = (">events", ">top-1", ">of other", ">points more", ">95 %", ">bits", ">of other", ">fewer", ">95 %")
+    table = plain_table("switches", ">seed", *numbers)
+    for part in pair.parts:
+        top1, bits = pair.of(part, "top1"), pair.of(part, "bits_per_switch")
+        if top1 and bits:
+            names = [seed.seed for seed in pair.best.seeds]
+            rows = list(zip(names, top1.by_seed, bits.by_seed, strict=True))
+            together = [(f"all {len(rows)}", top1.together, bits.together)] if len(rows) > 1 else []
+            for seed, top1_seed, bits_seed in [*together, *rows]:
+                table.add_row(part, seed, f"{top1.events:,}", *_differences(top1_seed, bits_seed))
+            if spread := points_range(top1.difference_seeds_ci):
+                table.add_row(part, "spread", "", "", "", "", spread, *("", "", "", _shares(bits.saving_seeds_ci)))
+    return table
+
+
+def _differences(top1: Any, bits: Any) -> tuple[str, ...]:
+    """Format the cells of one row: two `model.scoring.compare.Difference`."""
+    interval = points_range(top1.difference_ci) or "too few blocks"
+    saving = "" if bits.saving is None else _signed(bits.saving)
+    top1_cells = (f"{top1.value:.1%}", f"{top1.baseline:.1%}", points(top1.difference), interval)
+    return (*top1_cells, f"{bits.value:.3f}", f"{bits.baseline:.3f}", saving, _shares(bits.saving_ci))
+
+
+def forecasts(events: Sequence[Any]) -> RenderableType:
+    """Show predictions (`model.predict.EventForecast`) beside what happened."""
+    several = len({event.recording for event in events}) > 1
+    table = plain_table(
+        "", *(["recording"] if several else []), "CPU", "was likeliest", "came", ">median us", ">ran us", ""
+    )
+    for event in events:
+        table.add_row(
+            "[green]✓[/]" if event.likeliest[0][0] == event.mark else "[red]✗[/]",
+            *([escape(visible(event.recording))] if several else []),
+            str(event.cpu),
+            escape("  ".join(f"{visible(mark)} {probability:.0%}" for mark, probability in event.likeliest)),
+            escape(visible(event.mark)),
+            f"{event.median_us:.0f}",
+            f"{event.slice_us:.0f}",
+            "contested" if event.contested else "forced",
+        )
+    return table
+
+
+def _estimate(scores: Mapping[str, Any], name: str, interval: str) -> ScoreEstimate | None:
+    value = scores.get(name)
+    return None if value is None else ScoreEstimate(value, *(scores.get(interval) or (None, None)))
+
+
+def _share(estimate: ScoreEstimate | None) -> str:
+    """Format a share with the longer half of its interval, which fits a terminal; the report shows both ends."""
+    return "" if estimate is None else f"{estimate.value:.1%} {_half(estimate, 100, '.1f')}".rstrip()
+
+
+def _plus_minus(estimate: ScoreEstimate | None) -> str:
+    return "" if estimate is None else f"{estimate.value:.3f} {_half(estimate, 1, '.3f')}".rstrip()
+
+
+def _half(estimate: ScoreEstimate | None, scale: float, form: str) -> str:
+    """Format the longer half of an interval as a fraction (`scale` 1) or in percent (100); empty without interval."""
+    ends = [end for end in (estimate.low, estimate.high) if end is not None] if estimate else []
+    half = max((abs(end - estimate.value) for end in ends), default=None) if estimate else None
+    return "" if half is None else f"±{scale * half:{form}}"
+
+
+def _number(estimate: ScoreEstimate | None, form: str) -> str:
+    return "" if estimate is None else format(estimate.value, form)
+
+
+def _shares(interval: tuple[float, float] | None) -> str:
+    return "" if interval is None else " to ".join(map(_signed, interval))
+
+
+def _signed(share: float) -> str:
+    return f"{share:.1%}".replace("-", MINUS)
