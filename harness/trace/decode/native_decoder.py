@@ -35,7 +35,7 @@ from harness.trace.tracepoint.sched_events import EVENTS
 TABLES = list(dict.fromkeys(event.table for event in EVENTS.values()))  # C knows a table by its index
 _TYPES: dict[str, Any] = {"?": c_bool, "i2": c_int16, "i4": c_int32, "i8": c_int64}
 _NO_TABLE, _REFUSED_TABLE = -1, -2
-_STOPPED = ("", "cut", "apart", "broken")  # in the order of `enum stopped`
+_STOPPED = ("", "cut", "skip", "broken")  # in the order of `enum stopped`
 _CPUS = 1 << 16
 
 

@@ -42,8 +42,8 @@ struct layout {
     int64_t non_tracepoint; /* samples that are not of a tracepoint */
 };
 
-/* Why a walk over a buffer ended; see `walk.Walk.stopped`. */
-enum stopped { WHOLE, CUT, APART, BROKEN };
+/* Why a walk over a buffer ended; see `BufferSink.take` in perf_data/records.py. */
+enum stopped { WHOLE, CUT, SKIP, BROKEN };
 
 struct counts {
     int64_t samples, inversions, bad;

@@ -52,7 +52,7 @@ static int64_t record_size(struct decoder *decoder, const uint8_t *record, int64
     if (size < HEADER)
         decoder->counts.stopped = BROKEN;
     else if (kind == AUXTRACE || kind == TRACING_DATA || size % 8)
-        decoder->counts.stopped = APART;
+        decoder->counts.stopped = SKIP;
     else if (size > left)
         decoder->counts.stopped = CUT;
     else

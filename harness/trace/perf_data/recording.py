@@ -162,7 +162,7 @@ class _FirstSample:
             if kind == PERF_RECORD_SAMPLE or kind in COMPRESSED_RECORDS or length < 8:
                 self.kind, self._left = kind, 0
             elif kind in TRAILING_PAYLOAD or length % 8:
-                return offset, "apart"
+                return offset, "skip"
             elif offset + length > size:
                 break
             else:

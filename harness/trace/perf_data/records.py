@@ -15,7 +15,7 @@ TRAILING_PAYLOAD = frozenset({PERF_RECORD_AUXTRACE, PERF_RECORD_HEADER_TRACING_D
 PADDING = 256  # zero bytes after the data of every buffer, so that a read beyond a short record stays inside
 CHUNK_BYTES = 1 << 20
 _MAX_RECORD = 1 << 16  # bytes; a record's size has 16 bits
-_MAX_STEPS_ASIDE = 10_000  # each moves the whole buffer; real files need a few
+_MAX_SKIPPED = 10_000  # records; each moves the whole buffer, and real files have a few
 
 
 class ByteSource(Protocol):
@@ -31,7 +31,7 @@ class BufferSink(Protocol):
     def take(self, buffer: bytearray, size: int) -> tuple[int, str]:
         """Take the records of `buffer[:size]`, after which PADDING zero bytes follow.
 
-        Return how many bytes were taken, and why no more. `cut`: the next record does not end in the buffer. `apart`:
+        Return how many bytes were taken, and why no more. `cut`: the next record does not end in the buffer. `skip`:
         its type is in TRAILING_PAYLOAD, or its size is no multiple of eight. `broken`: its size is impossible. Empty:
         nothing is left.
         """
@@ -63,7 +63,7 @@ class RecordStream:
         self.source, self.order, self.sink, self.chunk_bytes = source, order, sink, chunk_bytes
         self.left, self.stopped = 0, ""
         self._buffer = bytearray(chunk_bytes + _MAX_RECORD + PADDING)
-        self._size, self._steps_aside = 0, 0  # bytes in the buffer; records that were stepped over
+        self._size, self._skipped = 0, 0  # bytes in the buffer; records skipped
 
     def __iter__(self) -> Iterator[None]:
         """Pass one more buffer at each step. A record that straddles two buffers comes with the second."""
@@ -72,11 +72,11 @@ class RecordStream:
             ended = ended or not self._fill()
             taken, stopped = self.sink.take(self._buffer, self._size)
             yield
-            if stopped == "apart" and self._steps_aside < _MAX_STEPS_ASIDE:
-                self._steps_aside += 1
+            if stopped == "skip" and self._skipped < _MAX_SKIPPED:
+                self._skipped += 1
                 taken += self._size_with_payload(taken)
                 self._skip(taken - self._size)
-            elif stopped in ("apart", "broken") or ended:
+            elif stopped in ("skip", "broken") or ended:
                 self.left, self.stopped = self._size - taken, stopped
                 return
             self._drop(taken)
