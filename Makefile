@@ -1,7 +1,7 @@
 # `make run` and `make test` set up everything they need; the other targets take the environment as it is.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run test setup build lint types unit contract browser e2e clean
+.PHONY: help run test setup build lint types quick unit contract browser e2e clean
 
 EXPERIMENT ?= experiments/nginx_ab.yaml
 MACHINE ?= debian-12
@@ -9,6 +9,8 @@ ARGS ?=
 
 # One thread for each process: two of them on a busy machine wait for one another most of the time.
 PYTEST := OMP_NUM_THREADS=1 .venv/bin/python -m pytest
+# As many processes as there are CPUs; the tests of a file stay together, since they share what is costly to make.
+ON_ALL_CPUS := -n auto --dist loadfile
 
 help: ## these lines
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -34,11 +36,15 @@ lint: ## style, import directions, shell scripts
 types: ## the type checker
 	.venv/bin/mypy
 
-unit: ## tests that need no machine (seconds)
-	$(PYTEST) tests/unit
+quick: ## for every edit: style, and the tests that take less than a second each
+	.venv/bin/ruff check .
+	$(PYTEST) $(ON_ALL_CPUS) -q -m "not slow" tests/unit
+
+unit: ## tests that need no machine (minutes)
+	$(PYTEST) $(ON_ALL_CPUS) tests/unit
 
 contract: ## every implementation behind a seam passes the same tests
-	$(PYTEST) tests/contract
+	$(PYTEST) $(ON_ALL_CPUS) tests/contract
 
 browser: ## the report in a real browser
 	$(PYTEST) tests/browser
