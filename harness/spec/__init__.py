@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.spec.build import apply, from_dict, load, to_dict, with_load, with_machine
+from harness.spec.build import apply, from_dict, load, to_dict
 from harness.spec.check import load_kinds
 from harness.spec.fields import Experiment, MachineSpec, ModelSpec, RecordSpec, TrialsSpec, VerdictSpec
 from harness.spec.jsonschema import schema
@@ -24,6 +24,4 @@ __all__ = [
     "load_kinds",
     "schema",
     "to_dict",
-    "with_load",
-    "with_machine",
 ]

@@ -27,9 +27,9 @@ def load(
 ) -> Experiment:
     """Read an experiment file.
 
-    First `kind` (`--load`) and `box` (`--machine`) replace the load and the box, as `with_load` and `with_machine` do.
-    Then `overrides` maps dotted paths to YAML text (`--set load.concurrency=50`); another `load.kind` drops the file's
-    parameters of the old load. `predictors` are the known names; with None they are not checked.
+    First `kind` (`--load`) and `box` (`--machine`) replace the load, which gets its own defaults, and the box, which
+    gets no fallback. Then `overrides` maps dotted paths to YAML text (`--set load.concurrency=50`); another `load.kind`
+    drops the file's parameters of the old load. `predictors` are the known names; with None they are not checked.
     Raises one SpecError for all wrong values, each with its file:line:column.
     """
     text = read_text(Path(path))
@@ -54,30 +54,11 @@ def from_dict(data: Mapping[str, Any], source: Path | None = None, text: str = "
     return _valid(Document(str(source or "experiment"), dict(data))).with_origin(source, text)
 
 
-def with_load(experiment: Experiment, kind: str) -> Experiment:
-    """Return the experiment with another load, which has its defaults. Raises SpecError."""
-    where = printable(f"--load {kind}")
-    if "load.kind" in experiment.sweep:
-        raise SpecError("this experiment sweeps load.kind itself", where=where, hint=NO_SWEEP)
-    return _rebuilt(experiment, {"load.kind": kind}, where)
-
-
-def with_machine(experiment: Experiment, box: str) -> Experiment:
-    """Return the experiment with another box and no fallback. Raises SpecError."""
-    where = printable(f"--machine {box}")
-    if "machine.box" in experiment.sweep:
-        raise SpecError("this experiment sweeps machine.box itself", where=where, hint=NO_SWEEP)
-    return _rebuilt(experiment, {"machine.box": box}, where)
-
-
 def apply(experiment: Experiment, settings: Mapping[str, Any]) -> Experiment:
     """Return the experiment of one arm: with `settings` (dotted path -> value) and without a sweep."""
     where = ", ".join(f"{path}={shown(value)}" for path, value in settings.items())
-    return _rebuilt(experiment.model_copy(update={"sweep": {}}), settings, where)
-
-
-def _rebuilt(experiment: Experiment, settings: Mapping[str, Any], where: str) -> Experiment:
-    document = Document(where, sweep.changed(to_dict(experiment), settings))
+    values = {**to_dict(experiment), "sweep": {}}
+    document = Document(where, sweep.changed(values, settings))
     return _valid(document).with_origin(experiment.source, experiment.text)
 
 

@@ -1,4 +1,4 @@
-"""The real thing: Vagrant, a virtual machine, Ansible, perf. Nothing here is skipped where it cannot run; it fails."""
+"""A real campaign: Vagrant, a virtual machine, Ansible, perf. Where it cannot run, the tests fail; none is skipped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.store import RunFolder, find_runs
 
 @pytest.fixture(scope="session", autouse=True)
 def own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A register of machines of the tests' own, so that they never take away one that somebody else kept."""
+    """Give the tests their own register of machines, so that they never remove a machine of another run."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HARNESS_STATE", str(tmp_path_factory.mktemp("state")))
         yield
@@ -24,12 +24,12 @@ def own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory: pytest.TempPathFactory, own_state: None) -> Iterator[Smoke]:
-    """One real campaign: stopped by SIGTERM in the middle of its recording, then carried to its end."""
-    # Relative, as it is by default: other programs, which work from other folders, have to find it all the same.
+    """Run a campaign, stop it with SIGTERM during its recording, and resume it to its end."""
+    # Relative, as by default: programs that work from other folders must find it too.
     runs = Path(os.path.relpath(tmp_path_factory.mktemp("e2e") / "runs"))
     stopped = harness("run", "experiments/smoke.yaml", "--runs", str(runs))
     stopped.until(lambda event: event.get("step") == "trial:000_nginx_ab" and event["event"] == "step_started")
-    # told of 15 s into the trial at the earliest: it records, or is close to it; whichever, it has to end well
+    # the first progress comes 15 s into the trial or later: it records, or will soon
     stopped.until(lambda event: event.get("step") == "trial:000_nginx_ab" and event["event"] == "step_progress")
     stopped.child.send_signal(signal.SIGTERM)
     code = stopped.end()
@@ -41,12 +41,12 @@ def smoke(tmp_path_factory: pytest.TempPathFactory, own_state: None) -> Iterator
     try:
         yield Smoke(stopped, code, interrupted.state, left, resumed, done, folder)
     finally:
-        for entry in machines.left_behind():  # in the register of these tests alone
+        for entry in machines.left_behind():  # only those in the register of these tests
             machines.remove(entry)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder is an e2e test with its own, longer limit."""
+    """Mark every test of this folder as an e2e test with a longer limit."""
     for item in items:
         if Path(__file__).parent in Path(item.fspath).parents:
             item.add_marker(pytest.mark.e2e)

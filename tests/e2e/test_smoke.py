@@ -1,4 +1,4 @@
-"""`harness run experiments/smoke.yaml`, for real, and what it leaves."""
+"""`harness run experiments/smoke.yaml` on a real machine, and the files of its run folder."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ def test_a_stopped_run_exits_with_130_and_leaves_no_machine(smoke: Smoke) -> Non
     assert not smoke.left_after_stop
 
 
-def test_the_resumed_run_ends_well(smoke: Smoke) -> None:
+def test_the_resumed_run_succeeds(smoke: Smoke) -> None:
     assert smoke.resumed_code == 0, smoke.resumed.events[-5:]
     assert smoke.folder.state == "done"
 
 
-def test_the_guest_is_the_machine_that_was_asked_for(smoke: Smoke) -> None:
+def test_the_guest_is_the_requested_machine(smoke: Smoke) -> None:
     machine, trial = smoke.folder.manifest["machine"], smoke.folder.trial_dir("000_nginx_ab")
     guest = json.loads((trial / "guest.json").read_text())
     assert machine["cpus"] == guest["facts"]["cpus"] == 1
     assert boxes.recipe("debian-12").matches_kernel(guest["facts"]["kernel"])
     assert smoke.folder.manifest["box"]["fallback_reason"] is None
-    told = json.loads((trial / "trial.json").read_text())
-    assert (told["machine"]["kernel"], told["machine"]["box"]) == (guest["facts"]["kernel"], "debian-12")
+    recorded = json.loads((trial / "trial.json").read_text())
+    assert (recorded["machine"]["kernel"], recorded["machine"]["box"]) == (guest["facts"]["kernel"], "debian-12")
 
 
-def test_nobody_was_connected_while_it_recorded(smoke: Smoke) -> None:
+def test_no_ssh_connection_was_open_while_it_recorded(smoke: Smoke) -> None:
     guest = json.loads((smoke.folder.trial_dir("000_nginx_ab") / "guest.json").read_text())
     assert (guest["ssh_connections_before"], guest["ssh_connections_after"]) == (0, 0)
 
 
-def test_the_load_was_real_and_alive_to_the_end(smoke: Smoke) -> None:
-    told = json.loads((smoke.folder.trial_dir("000_nginx_ab") / "trial.json").read_text())
-    assert told["verdict"]["ok"], told["verdict"]
-    assert told["metrics"]["requests_completed"] > 10
-    assert {"nginx", "ab"} <= set(told["usage"])
+def test_the_load_ran_to_the_end_of_the_recording(smoke: Smoke) -> None:
+    recorded = json.loads((smoke.folder.trial_dir("000_nginx_ab") / "trial.json").read_text())
+    assert recorded["verdict"]["ok"], recorded["verdict"]
+    assert recorded["metrics"]["requests_completed"] > 10
+    assert {"nginx", "ab"} <= set(recorded["usage"])
 
 
 def test_the_tables_are_what_perf_script_prints(smoke: Smoke, tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_every_predictor_was_scored_on_contested_switches_too(smoke: Smoke) -> N
         assert scores["overall"]["bits_per_switch"] > 0
 
 
-def test_the_report_is_there_and_every_file_is_as_recorded(smoke: Smoke) -> None:
+def test_the_report_exists_and_every_file_is_as_recorded(smoke: Smoke) -> None:
     page = (smoke.folder.path / "report" / "index.html").read_text()
     assert "000_nginx_ab" in page
     assert "lstm" in page
@@ -83,9 +83,9 @@ def test_the_report_is_there_and_every_file_is_as_recorded(smoke: Smoke) -> None
 
 
 def test_provisioning_a_second_time_changes_nothing(smoke: Smoke, tmp_path: Path) -> None:
-    told = smoke.folder.manifest["steps"]["provision"]["detail"]
-    assert told["changed"] > 0
-    again = provision.apply([smoke.host], told["roles"], tmp_path, SilentWatcher())
+    detail = smoke.folder.manifest["steps"]["provision"]["detail"]
+    assert detail["changed"] > 0
+    again = provision.apply([smoke.host], detail["roles"], tmp_path, SilentWatcher())
     assert (again.changed, again.failed) == (0, 0)
 
 

@@ -1,4 +1,4 @@
-"""What goes wrong on a real machine: each is one clear error, and nothing stays behind."""
+"""Failures on a real machine: each gives one clear error and leaves no machine up."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from harness import machines, plan, spec
 from harness.campaign import attempt
 from harness.errors import ProvisionError, RemoteError, TrialError
 from harness.guest import provision
-from harness.guest import trial as carried
+from harness.guest import trial as guest_trial
 from harness.machines import registry
 from harness.plan import Trial
 from harness.progress import SilentWatcher
@@ -25,11 +25,10 @@ from harness.progress import SilentWatcher
 
 @pytest.fixture
 def trial(smoke: Smoke) -> Trial:
-    asked = spec.apply(smoke.folder.experiment, {"record.seconds": 2.0, "record.warmup_s": 0.0})
-    return plan.trials(asked)[0]
+    return plan.trials(spec.apply(smoke.folder.experiment, {"record.seconds": 2.0, "record.warmup_s": 0.0}))[0]
 
 
-def test_perf_missing_in_the_guest_is_named(smoke: Smoke, trial: Trial, tmp_path: Path) -> None:
+def test_a_guest_without_perf_is_an_error_that_names_it(smoke: Smoke, trial: Trial, tmp_path: Path) -> None:
     with smoke.host as host:
         host.run("mv $(command -v perf) /usr/bin/perf.away", timeout_s=240, sudo=True)
         try:
@@ -39,13 +38,13 @@ def test_perf_missing_in_the_guest_is_named(smoke: Smoke, trial: Trial, tmp_path
             host.run("mv /usr/bin/perf.away /usr/bin/perf", timeout_s=240, sudo=True)
 
 
-def test_a_load_that_ends_too_soon_is_not_taken_for_a_trial(smoke: Smoke, trial: Trial, tmp_path: Path) -> None:
+def test_a_load_that_ends_before_the_recording_fails_the_trial(smoke: Smoke, trial: Trial, tmp_path: Path) -> None:
     short = plan.trials(spec.apply(trial.arm.experiment, {"load.requests": 30, "record.warmup_s": 3.0}))[0]
     with pytest.raises(TrialError, match="the load had ended before the recording began"):
         attempt.carry_out(smoke.host, short, tmp_path / "t", 1, smoke.folder.manifest["machine"], SilentWatcher())
 
 
-def test_a_playbook_that_fails_names_the_task_and_what_the_guest_said(smoke: Smoke, tmp_path: Path) -> None:
+def test_a_failed_playbook_names_the_task_and_the_error_of_the_guest(smoke: Smoke, tmp_path: Path) -> None:
     variables = {"packages_of_role": {"perf": ["no-such-package"]}}
     with pytest.raises(ProvisionError, match="no-such-package") as caught:
         provision.apply([smoke.host], ["perf"], tmp_path, SilentWatcher(), variables)
@@ -59,9 +58,9 @@ def test_a_killed_harness_leaves_a_machine_that_down_finds_and_removes(
     runs = tmp_path_factory.mktemp("killed") / "runs"
     process = harness("run", "experiments/smoke.yaml", "--runs", str(runs))
     process.until(lambda event: event.get("step") == "up:debian-12")
-    until = time.monotonic() + 1200
+    deadline = time.monotonic() + 1200
     while not (up := _recorded(runs) & domains()):
-        assert time.monotonic() < until, "the machine never came up"
+        assert time.monotonic() < deadline, "the machine never came up"
         time.sleep(1)
     os.kill(process.child.pid, signal.SIGKILL)
     process.child.wait()
@@ -73,25 +72,30 @@ def test_a_killed_harness_leaves_a_machine_that_down_finds_and_removes(
 
 
 def _recorded(runs: Path) -> set[str]:
-    """The machines that were entered in the register for run folders below `runs`."""
+    """Return the machines in the register whose run folder is below `runs`."""
     return {entry.domain for entry in registry.entries() if str(runs.resolve()) in entry.folder}
 
 
-def test_a_machine_that_dies_in_a_trial_is_an_error_within_its_deadline(
+def test_a_machine_that_fails_in_a_trial_is_an_error_within_its_deadline(
     smoke: Smoke, trial: Trial, tmp_path: Path
 ) -> None:
     kill = threading.Timer(20, subprocess.run, [[*VIRSH, "destroy", smoke.domain]])
     kill.start()
     longer = plan.trials(spec.apply(trial.arm.experiment, {"record.seconds": 30.0}))[0]
     with pytest.raises((TrialError, RemoteError)):
-        carried.run(
-            smoke.host, longer, tmp_path / "t", SilentWatcher(), wanted=carried.expected(longer, None, 1), deadline_s=20
+        guest_trial.run(
+            smoke.host,
+            longer,
+            tmp_path / "t",
+            SilentWatcher(),
+            wanted=guest_trial.expected(longer, None, 1),
+            deadline_s=20,
         )
     kill.join()
     assert not (tmp_path / "t" / "perf.data").exists()
 
 
-def test_down_removes_what_was_kept_and_then_finds_nothing(smoke: Smoke) -> None:
+def test_down_removes_the_kept_machine_and_then_finds_none(smoke: Smoke) -> None:
     assert smoke.domain in domains()
     assert subprocess.run([*HARNESS, "down"], timeout=1200).returncode == 0
     assert smoke.domain not in domains()

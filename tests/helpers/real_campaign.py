@@ -1,4 +1,4 @@
-"""`harness` commands that run for real, and what they leave behind."""
+"""Real `harness` commands, and a campaign on a real machine."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ VIRSH = ["virsh", "-q", "-c", "qemu:///system"]
 
 @dataclass
 class Process:
-    """A `harness` command under way, with the JSON lines it has printed so far."""
+    """A running `harness` command, with the JSON lines it has printed so far."""
 
     child: subprocess.Popen[str]
     events: list[dict[str, Any]] = field(default_factory=list)
 
     def until(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """Read on until an event is the wanted one."""
+        """Read events until `wanted` accepts one, and return it."""
         for event in self:
             if wanted(event):
                 return event
         pytest.fail(f"the command ended ({self.child.wait()}) before that happened: {self.events[-5:]}")
 
     def end(self) -> int:
-        """Read to the end; the exit code."""
+        """Read all output and return the exit code."""
         for _ in self:
             pass
         return self.child.wait(timeout=LIMIT_S)
@@ -53,7 +53,7 @@ def harness(*arguments: str) -> Process:
 
 
 def domains() -> set[str]:
-    """Every machine that libvirt knows."""
+    """Return the machines that libvirt knows."""
     listed = subprocess.run(
         [*VIRSH, "list", "--all", "--name"], capture_output=True, text=True, check=True, timeout=LIMIT_S
     )
@@ -74,13 +74,13 @@ class Smoke:
 
     @property
     def host(self) -> Host:
-        """The kept machine, reached as the message that announces it says."""
-        told = next(e["text"] for e in self.resumed.events if "the machine stays up: " in e.get("text", ""))
-        words = shlex.split(told.partition("stays up: ")[2].partition(";")[0])
+        """The kept machine, reached with the command that the run printed."""
+        message = next(e["text"] for e in self.resumed.events if "the machine stays up: " in e.get("text", ""))
+        words = shlex.split(message.partition("stays up: ")[2].partition(";")[0])
         user, _, address = words[-1].partition("@")
-        known = next(word for word in words if word.startswith("UserKnownHostsFile="))
+        known_hosts = next(word for word in words if word.startswith("UserKnownHostsFile="))
         key, port = words[words.index("-i") + 1], int(words[words.index("-p") + 1])
-        return Host(address, port, user, Path(key), Path(known.partition("=")[2].strip('"')), "guest")
+        return Host(address, port, user, Path(key), Path(known_hosts.partition("=")[2].strip('"')), "guest")
 
     @property
     def domain(self) -> str:

@@ -1,7 +1,6 @@
-"""Waits for what other processes and threads do: for a condition, never for a length of time.
+"""Waits for other processes and threads: for a condition, never for a length of time.
 
-A machine may be slow, or do something else for seconds at any moment. So a limit stands here only to end a test that
-would never end by itself.
+A machine may be slow, or busy for seconds at any moment. A limit is here only to end a test that would never end.
 """
 
 from __future__ import annotations
@@ -12,12 +11,12 @@ from pathlib import Path
 from typing import TypeVar
 
 LIMIT_S = 120.0
-GROWING_S = (1, 4, 16, 60)  # limits that are meant to be reached: one of them leaves time enough to begin before
+GROWING_S = (1, 4, 16, 60)  # limits for tests that reach a limit: one of them is long enough to start before it
 Answer = TypeVar("Answer")
 
 
 def until(ask: Callable[[], Answer], limit_s: float = LIMIT_S) -> Answer:
-    """The first answer that is true. TimeoutError where there is none in time."""
+    """Call `ask` until its answer is true, and return that. Raises TimeoutError after `limit_s`."""
     end = time.monotonic() + limit_s
     while not (answer := ask()):
         if time.monotonic() > end:
@@ -27,7 +26,7 @@ def until(ask: Callable[[], Answer], limit_s: float = LIMIT_S) -> Answer:
 
 
 def runs(pid: int) -> bool:
-    """Whether a process is there; one that ended but was not waited for is not. A killed one may be, for a moment."""
+    """Return whether a process runs; a zombie does not. A killed process may still run for a moment."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] not in "ZX"
     except (FileNotFoundError, ProcessLookupError):
@@ -35,7 +34,7 @@ def runs(pid: int) -> bool:
 
 
 def ends(pid: int) -> bool:
-    """Whether a process ends, or has ended."""
+    """Wait for the end of a process; return whether it ended."""
     try:
         return until(lambda: not runs(pid))
     except TimeoutError:
@@ -43,6 +42,6 @@ def ends(pid: int) -> bool:
 
 
 def number_in(path: Path) -> int | None:
-    """The number in a line that another process writes; None as long as the line is not whole."""
+    """Return the number that another process writes as a line; None until the line is complete."""
     text = path.read_text() if path.exists() else ""
     return int(text) if text.endswith("\n") else None

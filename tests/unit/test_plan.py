@@ -1,4 +1,4 @@
-"""A plan is pure, seeded, blocked by repetition, and the same on every version of Python."""
+"""A plan: its arms, and the order of its trials, which is the same on every version of Python."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_arms_are_every_combination_with_the_values_in_their_names() -> None:
     assert arms[5].experiment.load.model_dump()["keepalive"] is True
 
 
-def test_values_that_look_alike_still_get_names_of_their_own() -> None:
+def test_arms_whose_values_look_alike_get_different_names() -> None:
     arms = plan.arms(experiment(sweep={"load.path": ["/a", "/a?", "/b"]}))
     assert [arm.name for arm in arms] == ["nginx_ab__path-a__00", "nginx_ab__path-a__01", "nginx_ab__path-b"]
 
@@ -63,7 +63,7 @@ def test_each_repetition_holds_every_arm_once(repeat: int, seed: int, order: str
         assert {trial.repetition for trial in block_trials} == {block}
 
 
-def test_the_order_of_a_seed_is_pinned_so_that_it_is_the_same_everywhere() -> None:
+def test_the_order_of_a_seed_is_fixed() -> None:
     trials = plan.trials(experiment(sweep=LEVELS, trials={"repeat": 4, "seed": 2026}))
     assert [trial.arm.settings["load.concurrency"] for trial in trials] == [1, 5, 50, 5, 50, 1, 5, 1, 50, 1, 5, 50]
 
@@ -81,7 +81,7 @@ def test_listed_order_is_the_order_of_the_file() -> None:
     assert [trial.arm.settings["load.concurrency"] for trial in trials] == [1, 5, 50, 1, 5, 50]
 
 
-def test_neighbours_on_one_machine_share_its_start() -> None:
+def test_neighbouring_trials_on_one_machine_form_a_group() -> None:
     same = plan.by_machine(plan.trials(experiment(sweep=LEVELS)))
     assert [len(group) for group in same] == [9]
     boxes = {"machine.box": ["debian-12", "debian-13"]}
@@ -91,7 +91,7 @@ def test_neighbours_on_one_machine_share_its_start() -> None:
     ]  # fmt: skip
 
 
-def test_the_description_says_what_each_trial_is_and_costs() -> None:
+def test_the_description_holds_the_load_and_the_duration_of_each_trial() -> None:
     trials = plan.trials(experiment(record={"warmup_s": 5, "seconds": 50}, trials={"repeat": 3}))
     rows = plan.describe(trials)
     assert [row.name for row in rows] == [trial.name for trial in trials]
@@ -100,7 +100,7 @@ def test_the_description_says_what_each_trial_is_and_costs() -> None:
     assert plan.estimate_s(trials) > sum(row.estimate_s for row in rows)
 
 
-def test_a_trial_can_be_sent_to_another_process_and_used_as_a_key() -> None:
+def test_a_trial_can_be_pickled_and_used_as_a_key() -> None:
     trial = plan.trials(experiment(sweep=LEVELS))[0]
     assert pickle.loads(pickle.dumps(trial)) == trial
     assert {trial: 1}[trial] == 1
@@ -108,7 +108,6 @@ def test_a_trial_can_be_sent_to_another_process_and_used_as_a_key() -> None:
 
 @pytest.mark.parametrize("name", ["concurrency.yaml", "nginx_ab.yaml"])
 def test_the_names_of_a_plan_are_unique_and_fit_for_folders(name: str) -> None:
-    found = spec.load(EXPERIMENTS / name)
-    names = [trial.name for trial in plan.trials(found)]
+    names = [trial.name for trial in plan.trials(spec.load(EXPERIMENTS / name))]
     assert len(set(names)) == len(names)
     assert all("/" not in name and len(name) < 200 for name in names)

@@ -1,4 +1,4 @@
-"""What an attempt leaves of a recording: its compressed self, whole, or the recording as it was."""
+"""The compression of a recording: complete, or the recording stays as it was."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.campaign.attempt import compress
 from harness.errors import HostError
 
 
-def test_a_compressed_recording_is_the_recording(tmp_path: Path) -> None:
+def test_a_compressed_recording_holds_the_recording(tmp_path: Path) -> None:
     recording, content = tmp_path / "perf.data", bytes(range(256)) * 20_000  # more than a block
     recording.write_bytes(content)
     packed = compress(recording)
@@ -21,17 +21,15 @@ def test_a_compressed_recording_is_the_recording(tmp_path: Path) -> None:
         assert zstandard.ZstdDecompressor().stream_reader(source).read() == content
 
 
-def test_what_cannot_be_read_is_not_said_to_be_unwritable(tmp_path: Path) -> None:
+def test_a_recording_that_cannot_be_read_is_a_read_error(tmp_path: Path) -> None:
     recording = tmp_path / "perf.data"
-    recording.symlink_to("/proc/self/mem")  # it can be opened, and nothing lies at its beginning
+    recording.symlink_to("/proc/self/mem")  # it can be opened, but not read from its beginning
     with pytest.raises(HostError, match=r"perf\.data could not be read: Input/output error"):
         compress(recording)
     assert [path.name for path in tmp_path.iterdir()] == ["perf.data"]
 
 
-def test_half_a_compressed_recording_does_not_stay_on_a_full_disk(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_full_disk_keeps_the_recording_and_no_partial_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "perf.data").write_bytes(b"recorded")
     fill_disk(monkeypatch, tmp_path)
     with pytest.raises(HostError, match=r"the disk is full: perf\.data\.zst could not be written"):

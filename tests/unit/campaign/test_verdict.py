@@ -1,4 +1,4 @@
-"""Judging a recording: every limit, from both sides."""
+"""The verdict on a recording: each limit, met and not met."""
 
 from __future__ import annotations
 
@@ -66,35 +66,35 @@ def test_a_good_recording_may_be_used() -> None:
         ({"span_ns": 9_700_000_000}, "recorded share"),
     ],
 )
-def test_a_recording_with_a_hole_may_not_be_used_and_is_made_again(change: dict[str, Any], name: str) -> None:
+def test_an_incomplete_recording_may_not_be_used_and_is_repeated(change: dict[str, Any], name: str) -> None:
     judged = verdict(quality=replace(Quality(), **change))
     assert failed(judged) == [name]
     assert judged.retryable
 
 
-def test_exactly_the_least_share_is_enough() -> None:
+def test_exactly_the_smallest_recorded_share_is_enough() -> None:
     assert verdict(quality=Quality(span_ns=9_800_000_000)).ok
 
 
-def test_another_kernel_or_cpu_count_will_not_get_better() -> None:
+def test_a_wrong_kernel_or_cpu_count_is_permanent() -> None:
     for change in ({"kernel": "6.1.0-y"}, {"cpus": 2}):
         judged = verdict(guest_with("facts", **change))
         assert failed(judged) == list(change)
         assert not judged.retryable
 
 
-def test_a_kernel_nobody_asked_for_is_any_kernel() -> None:
+def test_without_an_expected_kernel_any_kernel_is_accepted() -> None:
     assert verdict(guest_with("facts", kernel="5.4.0"), expected={"kernel": None}).ok
 
 
-def test_a_load_that_ran_out_of_requests_says_which_setting_to_raise() -> None:
+def test_the_reason_for_a_load_that_ran_out_of_requests_names_the_setting_to_raise() -> None:
     judged = verdict(guest_with("load", ActiveState="inactive"))
     assert failed(judged) == ["load at the end"]
     assert "raise load.requests" in judged.reason
     assert not judged.retryable
 
 
-def test_a_load_that_died_is_tried_again() -> None:
+def test_a_load_that_failed_is_repeated() -> None:
     guest = guest_with("load", ActiveState="failed")
     guest["metrics"] = {}
     judged = verdict(guest)
@@ -102,23 +102,23 @@ def test_a_load_that_died_is_tried_again() -> None:
     assert judged.retryable
 
 
-def test_failed_requests_and_error_pages_both_count() -> None:
+def test_failed_requests_and_error_responses_both_count() -> None:
     judged = verdict(guest_with("metrics", requests_failed=1, responses_non_2xx=2))
     assert failed(judged) == ["requests failed"]
     assert next(check.value for check in judged.failed) == 3
 
 
-def test_a_load_without_requests_is_not_asked_for_them() -> None:
+def test_requests_are_not_checked_for_a_load_that_counts_none() -> None:
     guest = {**GUEST, "metrics": {}}
     assert verdict(guest, expected={"counts_requests": False}).ok
 
 
 @pytest.mark.parametrize("comm", ["perf", "perf_5.10", "perf-6.1"])
-def test_the_tracer_is_known_by_all_its_names(comm: str) -> None:
+def test_every_name_of_perf_counts_as_the_tracer(comm: str) -> None:
     assert failed(verdict(usage={"ab": 0.7, comm: 0.3})) == ["tracer share"]
 
 
-def test_a_task_whose_name_only_begins_like_the_tracers_is_not_the_tracer() -> None:
+def test_a_task_whose_name_only_begins_like_perf_is_not_the_tracer() -> None:
     assert verdict(usage={"ab": 0.4, "perfect": 0.6}).ok
 
 
@@ -128,19 +128,19 @@ def test_an_idle_cpu_fails_a_busy_load_and_passes_an_idle_one() -> None:
     assert verdict(usage=usage, expected={"keeps_cpu_busy": False}).ok
 
 
-def test_somebody_logged_in_while_it_recorded_spoils_it() -> None:
+def test_an_ssh_connection_at_the_end_of_the_recording_fails_it() -> None:
     judged = verdict({**GUEST, "ssh_connections_after": 1})
     assert failed(judged) == ["SSH connections"]
     assert judged.retryable
 
 
-def test_one_failure_that_stays_makes_trying_again_pointless() -> None:
+def test_one_permanent_failure_makes_the_verdict_permanent() -> None:
     judged = verdict(guest_with("facts", cpus=2), quality=Quality(lost_events=5))
     assert not judged.retryable
 
 
 @pytest.mark.parametrize("comm", ["sshd", "sshd-session"])
-def test_a_visitor_who_came_and_went_while_it_recorded_is_seen_in_the_recording(comm: str) -> None:
+def test_cpu_time_of_sshd_in_the_recording_fails_it(comm: str) -> None:
     judged = verdict(usage={**USAGE, comm: 0.0001})
     assert failed(judged) == ["sshd share"]
     assert judged.retryable

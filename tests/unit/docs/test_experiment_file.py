@@ -1,4 +1,4 @@
-"""docs/experiment-file.md tells of every key, with its default, and shows the errors that really come."""
+"""docs/experiment-file.md documents every key with its default, and shows real errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SECTIONS = {
 
 
 def rows(heading: str) -> dict[str, str]:
-    """Key -> default, of the table under a heading."""
+    """Return key -> default of the table under a heading."""
     part = TEXT.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
     return dict(re.findall(r"^\| `(\w+)` \| ([^|]*) \|", part, re.MULTILINE))
 
@@ -67,7 +67,7 @@ def test_the_smallest_file_is_enough(tmp_path: Path) -> None:
     assert spec.load(path).machine.box == "debian-12"
 
 
-def test_the_errors_shown_are_the_ones_that_come(tmp_path: Path) -> None:
+def test_the_errors_in_the_page_are_the_real_ones(tmp_path: Path) -> None:
     shown = [body.strip() for kind, body in BLOCKS if not kind]
     demo = yaml_block("name: demo")
     good = yaml_block("name: first")

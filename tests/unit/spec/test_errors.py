@@ -1,4 +1,4 @@
-"""Everything that can be wrong with an experiment file is said with its place, what was expected and what is near."""
+"""Each error of an experiment file has its position, what was expected, and the nearest known name."""
 
 from __future__ import annotations
 
@@ -90,15 +90,15 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_error_names_the_place_and_what_was_expected(tmp_path: Path, case: str) -> None:
-    text, place, what, more = CASES[case]
+def test_the_error_names_the_position_and_what_was_expected(tmp_path: Path, case: str) -> None:
+    text, position, what, more = CASES[case]
     error = error_of(tmp_path, text)
-    assert error.where == f"{tmp_path}/e.yaml:{place}"
+    assert error.where == f"{tmp_path}/e.yaml:{position}"
     assert what in str(error)
     assert more in str(error)
 
 
-def test_all_problems_are_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+def test_all_problems_are_reported_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
     text = "name: X\nmachine: {box: debian-12, cpu: 1}\nload: {kind: nope}\nrecord: {seconds: -1}\ntrial: {}\n"
     lines = [line for line in str(error_of(tmp_path, text)).splitlines() if not line.startswith("  ")]
     assert [line.split(":")[1] for line in lines] == ["1", "2", "3", "4", "5"]
@@ -125,26 +125,24 @@ def test_an_unknown_predictor_is_found_when_the_known_ones_are_given(tmp_path: P
         ("load.kind", "nope", "unknown load 'nope'"),
     ],
 )
-def test_an_error_of_the_command_line_points_at_the_command_line(
-    tmp_path: Path, path: str, value: str, what: str
-) -> None:
+def test_the_position_of_a_wrong_override_is_the_option(tmp_path: Path, path: str, value: str, what: str) -> None:
     error = error_of(tmp_path, HEAD + LOAD, {path: value})
     assert error.where == f"--set {path}={value}"
     assert what in str(error)
 
 
-def test_setting_what_is_swept_is_an_error_because_it_would_do_nothing(tmp_path: Path) -> None:
+def test_setting_a_swept_value_is_an_error_because_it_would_have_no_effect(tmp_path: Path) -> None:
     error = error_of(tmp_path, HEAD + LOAD + "sweep: {load.concurrency: [1, 2]}\n", {"load.concurrency": "5"})
     assert "has no effect" in error.what
 
 
-def test_swept_values_that_do_not_go_together_are_found_before_anything_runs(tmp_path: Path) -> None:
+def test_swept_values_that_do_not_go_together_are_an_error(tmp_path: Path) -> None:
     error = error_of(tmp_path, HEAD + LOAD + "sweep: {load.kind: [idle, nginx_ab], load.concurrency: [1]}\n")
     assert error.where == f"{tmp_path}/e.yaml:4:38"
     assert "unknown path in sweep: 'load.concurrency'" in error.what
 
 
-def test_a_missing_file_and_a_folder_are_told_apart(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_have_errors_of_their_own(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="no such file"):
         spec.load(tmp_path / "none.yaml")
     with pytest.raises(SpecError, match="directory"):
@@ -157,17 +155,17 @@ def test_a_huge_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
     assert "too large" in error_of(tmp_path, b"#" * (MAX_BYTES + 1)).what
 
 
-def test_nesting_beyond_reason_is_an_error_and_no_crash(tmp_path: Path) -> None:
+def test_deep_nesting_is_an_error_and_no_crash(tmp_path: Path) -> None:
     assert "nested too deeply" in error_of(tmp_path, "[" * 5000).what
     assert "nested too deeply" in error_of(tmp_path, "name: " + "[" * 60 + "]" * 60).what
 
 
-def test_what_a_manifest_holds_is_checked_like_a_file() -> None:
+def test_the_experiment_in_a_manifest_is_checked_like_a_file() -> None:
     with pytest.raises(SpecError, match="unknown key 'nam'"):
         spec.from_dict({"nam": "x"})
 
 
-def test_settings_of_an_unknown_predictor_are_an_error_and_those_of_one_left_out_are_not(tmp_path: Path) -> None:
+def test_settings_of_an_unknown_predictor_are_an_error_but_not_those_of_one_left_out(tmp_path: Path) -> None:
     text = HEAD + LOAD + "model: {predictors: [lstm], params: {lsmt: {}}}\n"
     error = error_of(tmp_path, text, predictors=("markov", "lstm"))
     assert str(error.where).endswith(":4:38")

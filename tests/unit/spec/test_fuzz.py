@@ -1,4 +1,4 @@
-"""Whatever a file holds, reading it gives an experiment or a SpecError."""
+"""Any file gives an experiment or a SpecError."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def outcome(path: Path, raw: bytes, overrides: dict[str, str] | None = None) -> 
         assert spec.from_dict(spec.to_dict(experiment), experiment.source, experiment.text) == experiment
         return
     assert error.where
-    assert all(line.isprintable() for line in str(error).split("\n")), "a message may not carry control characters"
+    assert all(line.isprintable() for line in str(error).split("\n")), "a message must not contain control characters"
 
 
 @quick

@@ -33,8 +33,8 @@ def test_every_experiment_of_the_project_loads_and_survives_the_manifest(path: P
     assert spec.from_dict(stored, experiment.source, experiment.text) == experiment
 
 
-def test_the_papers_experiment_asks_for_the_papers_load_and_machine() -> None:
-    experiment = spec.load(sorted(EXPERIMENTS.glob("*.yaml"))[0].parent / "nginx_ab.yaml")
+def test_nginx_ab_has_the_load_and_the_machine_of_the_paper() -> None:
+    experiment = spec.load(EXPERIMENTS / "nginx_ab.yaml")
     assert experiment.machine.box == "ubuntu-18.04"
     assert (experiment.machine.fallback, experiment.machine.cpus) == ("debian-12", 1)
     assert experiment.load.model_dump() | {"requests": 1_000_000, "concurrency": 5} == experiment.load.model_dump()
@@ -47,7 +47,7 @@ def test_an_experiment_cannot_be_changed_in_place(small: Path) -> None:
         experiment.record.seconds = 1  # type: ignore[misc]
 
 
-def test_the_text_is_kept_word_for_word(small: Path) -> None:
+def test_the_text_of_the_file_is_kept_unchanged(small: Path) -> None:
     experiment = spec.load(small, {"record.seconds": "7"})
     assert experiment.text == SMALL
     assert experiment.source == small
@@ -67,40 +67,32 @@ def test_setting_another_kind_of_load_drops_the_parameters_of_the_old_one(tmp_pa
     assert spec.load(path, {"load.kind": "nginx_ab"}).load.model_dump()["requests"] == 7
 
 
-def test_another_load_starts_from_its_own_defaults(small: Path) -> None:
-    experiment = spec.with_load(spec.load(small, {"load.concurrency": "50"}), "idle")
+def test_another_load_starts_from_its_own_defaults(tmp_path: Path) -> None:
+    path, text = tmp_path / "a.yaml", SMALL.replace("{kind: nginx_ab}", "{kind: nginx_ab, concurrency: 50}")
+    path.write_text(text)
+    experiment = spec.load(path, kind="idle")
     assert experiment.load.model_dump() == {"kind": "idle"}
-    assert (experiment.source, experiment.text) == (small, SMALL)
+    assert (experiment.source, experiment.text) == (path, text)
 
 
-def test_another_machine_has_neither_the_fallback_nor_the_kernel_of_the_old_one(small: Path) -> None:
-    machine = spec.with_machine(spec.load(small), "debian-13").machine
+def test_another_box_has_neither_the_fallback_nor_the_kernel_of_the_old_one(small: Path) -> None:
+    machine = spec.load(small, box="debian-13").machine
     assert (machine.box, machine.fallback, machine.kernel) == ("debian-13", None, None)
 
 
-def test_an_unknown_load_on_the_command_line_says_so_and_names_the_nearest(small: Path) -> None:
+def test_an_unknown_load_on_the_command_line_is_an_error_that_suggests_the_nearest(small: Path) -> None:
     with pytest.raises(SpecError) as caught:
-        spec.with_load(spec.load(small), "nginx_abb")
+        spec.load(small, kind="nginx_abb")
     assert caught.value.where == "--load nginx_abb"
     assert "nginx_ab" in (caught.value.hint or "")
 
 
-def test_a_box_name_that_is_none_is_refused_on_the_command_line(small: Path) -> None:
+def test_an_invalid_box_name_on_the_command_line_is_refused(small: Path) -> None:
     with pytest.raises(SpecError, match=r"--machine \.\./etc"):
-        spec.with_machine(spec.load(small), "../etc")
+        spec.load(small, box="../etc")
 
 
-@pytest.mark.parametrize(
-    ("swept", "change"),
-    [("load.kind: [idle, nginx_ab]", spec.with_load), ("machine.box: [debian-11, debian-12]", spec.with_machine)],
-)
-def test_what_is_swept_cannot_be_swapped_as_well(small: Path, swept: str, change: object) -> None:
-    experiment = spec.load(small, {"sweep": "{" + swept + "}"})
-    with pytest.raises(SpecError, match="sweeps"):
-        change(experiment, "idle")  # type: ignore[operator]
-
-
-def test_what_is_set_beside_another_load_or_machine_belongs_to_the_new_one(small: Path) -> None:
+def test_overrides_apply_to_the_new_load_and_box(small: Path) -> None:
     changed = {"load.groups": "3", "machine.kernel": "5.10.0-1-amd64"}
     experiment = spec.load(small, changed, kind="perf_bench_messaging", box="debian-11")
     assert experiment.load.model_dump()["kind"] == "perf_bench_messaging"
@@ -109,12 +101,7 @@ def test_what_is_set_beside_another_load_or_machine_belongs_to_the_new_one(small
     assert (machine.box, machine.fallback, machine.kernel) == ("debian-11", None, "5.10.0-1-amd64")
 
 
-def test_swapping_while_reading_is_the_same_as_swapping_afterwards(small: Path) -> None:
-    afterwards = spec.with_machine(spec.with_load(spec.load(small), "idle"), "debian-13")
-    assert spec.load(small, kind="idle", box="debian-13") == afterwards
-
-
-def test_a_load_and_a_machine_that_are_none_point_at_their_options(small: Path) -> None:
+def test_an_unknown_load_and_an_invalid_box_are_reported_together(small: Path) -> None:
     with pytest.raises(SpecError) as caught:
         spec.load(small, kind="nope", box="../x")
     assert {line.partition(":")[0] for line in str(caught.value).splitlines() if line.startswith("--")} == {
@@ -123,12 +110,16 @@ def test_a_load_and_a_machine_that_are_none_point_at_their_options(small: Path) 
     }
 
 
-def test_what_is_swept_cannot_be_swapped_while_reading(small: Path) -> None:
-    with pytest.raises(SpecError, match=r"load\.kind is swept"):
-        spec.load(small, {"sweep": "{load.kind: [idle, nginx_ab]}"}, kind="idle")
+@pytest.mark.parametrize(
+    ("sweep", "option"),
+    [("load.kind: [idle, nginx_ab]", {"kind": "idle"}), ("machine.box: [debian-11, debian-12]", {"box": "debian-11"})],
+)
+def test_a_swept_load_or_box_cannot_be_replaced_by_an_option(small: Path, sweep: str, option: dict[str, str]) -> None:
+    with pytest.raises(SpecError, match=r"(load\.kind|machine\.box) is swept"):
+        spec.load(small, {"sweep": "{" + sweep + "}"}, **option)  # type: ignore[arg-type]
 
 
-def test_the_resolved_experiment_of_an_arm_has_nothing_left_to_sweep(small: Path) -> None:
+def test_the_experiment_of_an_arm_has_no_sweep(small: Path) -> None:
     experiment = spec.load(small, {"sweep": "{load.concurrency: [1, 9]}"})
     arm = spec.apply(experiment, {"load.concurrency": 9})
     assert arm.load.model_dump()["concurrency"] == 9

@@ -31,7 +31,7 @@ def test_events_are_kept_in_order_with_their_data(folder: RunFolder) -> None:
 
 @settings(max_examples=40)
 @given(cut=st.integers(1, 40))
-def test_half_a_line_is_passed_over_and_the_next_one_starts_afresh(folder: RunFolder, cut: int) -> None:
+def test_half_a_line_is_skipped_and_the_next_event_starts_a_new_line(folder: RunFolder, cut: int) -> None:
     log = folder.path / "events.jsonl"
     log.unlink(missing_ok=True)
     folder.event("whole")

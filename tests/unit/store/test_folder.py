@@ -1,4 +1,4 @@
-"""A run folder: whole or not there, locked, hashed, and honest about what is done."""
+"""A run folder: its name, manifest, steps, hashes and lock."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> RunFolder:
     return RunFolder.create(tmp_path / "runs", spec.from_dict(DATA, Path("x.yaml"), "name: x\n"), ["harness", "run"])
 
 
-def leave(folder: RunFolder, path: str, content: str = "data") -> Path:
+def write(folder: RunFolder, path: str, content: str = "data") -> Path:
     file = folder.path / path
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(content)
@@ -45,7 +45,7 @@ def test_runs_of_one_second_get_folders_of_their_own(tmp_path: Path) -> None:
     assert store.find_runs(tmp_path)[-1] == made[-1]
 
 
-def test_the_manifest_tells_what_was_asked_with_what_and_where(folder: RunFolder) -> None:
+def test_the_manifest_holds_the_experiment_the_versions_and_the_host(folder: RunFolder) -> None:
     manifest = RunFolder.open(folder.path).manifest
     assert manifest["schema_version"] == store.SCHEMA_VERSION
     assert manifest["command"] == ["harness", "run"]
@@ -55,15 +55,15 @@ def test_the_manifest_tells_what_was_asked_with_what_and_where(folder: RunFolder
     assert RunFolder.open(folder.path).experiment == folder.experiment
 
 
-def test_a_step_is_done_only_while_its_files_are_what_they_were(folder: RunFolder) -> None:
-    file = leave(folder, "trials/000_idle/perf.data")
+def test_a_step_is_done_only_while_its_files_are_unchanged(folder: RunFolder) -> None:
+    file = write(folder, "trials/000_idle/perf.data")
     assert not folder.done("trial:000_idle")
     folder.begin("trial:000_idle")
     assert not folder.done("trial:000_idle")
     folder.finish("trial:000_idle", [file], 1.5, {"switches": np.int64(7), "share": float("nan"), "path": Path("a")})
     assert folder.done("trial:000_idle")
     assert RunFolder.open(folder.path).done("trial:000_idle")
-    later_ns = file.stat().st_mtime_ns + 2_000_000_000  # on any file system's clock
+    later_ns = file.stat().st_mtime_ns + 2_000_000_000  # later on any file system's clock
     file.write_text("Data")
     os.utime(file, ns=(later_ns, later_ns))
     assert not folder.done("trial:000_idle")
@@ -73,7 +73,7 @@ def test_a_step_is_done_only_while_its_files_are_what_they_were(folder: RunFolde
 
 
 def test_a_step_begun_again_is_not_done(folder: RunFolder) -> None:
-    folder.finish("s", [leave(folder, "trials/a/b")])
+    folder.finish("s", [write(folder, "trials/a/b")])
     folder.begin("s")
     assert not folder.done("s")
     assert folder.manifest["steps"]["s"]["outputs"] == {}
@@ -83,7 +83,7 @@ def test_a_step_begun_again_is_not_done(folder: RunFolder) -> None:
     ("error", "state"),
     [(ValueError("bad"), "failed"), (KeyboardInterrupt(), "interrupted"), (Interrupted("stop"), "interrupted")],
 )
-def test_a_step_that_was_stopped_is_not_called_failed(folder: RunFolder, error: BaseException, state: str) -> None:
+def test_a_stopped_step_is_interrupted_and_not_failed(folder: RunFolder, error: BaseException, state: str) -> None:
     folder.begin("s")
     folder.fail("s", error)
     assert folder.manifest["steps"]["s"]["state"] == state
@@ -91,7 +91,7 @@ def test_a_step_that_was_stopped_is_not_called_failed(folder: RunFolder, error: 
     assert not folder.done("s")
 
 
-def test_a_step_cannot_claim_a_file_that_is_missing_or_elsewhere(folder: RunFolder, tmp_path: Path) -> None:
+def test_an_output_that_is_missing_or_outside_of_the_run_folder_is_an_error(folder: RunFolder, tmp_path: Path) -> None:
     (tmp_path / "outside").write_text("x")
     with pytest.raises(StoreError, match="did not leave"):
         folder.finish("s", [folder.path / "none"])
@@ -100,16 +100,16 @@ def test_a_step_cannot_claim_a_file_that_is_missing_or_elsewhere(folder: RunFold
     assert not folder.done("s")
 
 
-def test_verify_finds_what_is_changed_missing_or_extra(folder: RunFolder) -> None:
-    files = [leave(folder, f"trials/000_idle/{name}") for name in ("same", "changed", "missing")]
+def test_verify_finds_files_that_are_changed_missing_or_extra(folder: RunFolder) -> None:
+    files = [write(folder, f"trials/000_idle/{name}") for name in ("same", "changed", "missing")]
     folder.finish("trial:000_idle", files)
     assert folder.verify() == []
     stat = files[1].stat()
     files[1].write_text("DATA")
     os.utime(files[1], ns=(stat.st_atime_ns, stat.st_mtime_ns))
     files[2].unlink()
-    leave(folder, "trials/000_idle/deep/extra")
-    leave(folder, "trials/001_idle/half_recorded")
+    write(folder, "trials/000_idle/deep/extra")
+    write(folder, "trials/001_idle/half_recorded")
     found = {(problem.path.rpartition("/")[2], problem.kind) for problem in folder.verify()}
     assert found == {("changed", "changed"), ("missing", "missing"), ("extra", "extra")}
 
@@ -119,7 +119,7 @@ def test_verify_finds_an_experiment_text_that_was_changed(folder: RunFolder) -> 
     assert [problem.kind for problem in folder.verify()] == ["changed"]
 
 
-def test_a_second_process_is_told_who_holds_the_lock_and_a_dead_one_holds_nothing(folder: RunFolder) -> None:
+def test_a_second_process_learns_who_holds_the_lock_and_a_dead_process_holds_none(folder: RunFolder) -> None:
     holder = subprocess.Popen([sys.executable, "-c", HOLD, str(folder.path)], stdout=subprocess.PIPE, text=True)
     try:
         assert holder.stdout is not None
@@ -135,14 +135,14 @@ def test_a_second_process_is_told_who_holds_the_lock_and_a_dead_one_holds_nothin
         assert json.loads((folder.path / ".lock.json").read_text())["pid"] == os.getpid()
 
 
-def test_taking_the_lock_reads_what_the_last_holder_wrote_and_clears_its_half_files(folder: RunFolder) -> None:
+def test_taking_the_lock_reads_the_manifest_again_and_removes_leftover_files(folder: RunFolder) -> None:
     other = RunFolder.open(folder.path)
     with other.lock():
         other.update(box={"name": "debian-12"})
-    half = leave(folder, "trials/a/.trial.json.12345678.tmp")
+    leftover = write(folder, "trials/a/.trial.json.12345678.tmp")
     with folder.lock():
         assert folder.manifest["box"] == {"name": "debian-12"}
-    assert not half.exists()
+    assert not leftover.exists()
 
 
 @pytest.mark.parametrize(
@@ -166,20 +166,20 @@ def test_a_damaged_or_unknown_manifest_is_an_error_and_never_a_run(
 
 
 @pytest.mark.parametrize("step", [5, {"state": "done"}, {"state": "done", "outputs": {"../x": ""}}])
-def test_a_manifest_whose_steps_are_none_is_damaged(folder: RunFolder, step: object) -> None:
+def test_a_manifest_with_invalid_steps_is_damaged(folder: RunFolder, step: object) -> None:
     path = folder.path / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "steps": {"s": step}}))
     with pytest.raises(StoreError, match="damaged"):
         RunFolder.open(folder.path)
 
 
-def test_a_state_that_is_none_is_refused_before_it_is_written(folder: RunFolder) -> None:
+def test_an_invalid_state_is_refused_before_it_is_written(folder: RunFolder) -> None:
     with pytest.raises(StoreError, match="finished"):
         folder.update(state="finished")
     assert RunFolder.open(folder.path).manifest["state"] == "running"
 
 
-def test_runs_are_found_by_beginning_by_path_and_by_being_the_latest(tmp_path: Path) -> None:
+def test_runs_are_found_by_path_by_the_beginning_of_their_name_and_as_the_latest(tmp_path: Path) -> None:
     for name in ("2026-01-01T00-00-00_a", "2026-01-02T00-00-00_b", "no_run"):
         (tmp_path / name).mkdir()
         if name != "no_run":
@@ -215,12 +215,12 @@ except HostError as error: print(error); sys.exit(error.exit_code)"
     assert [path.name for path in folder.path.iterdir() if path.name.endswith(".tmp")] == []
 
 
-def test_a_folder_that_cannot_be_made_is_an_error_of_this_host(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_a_host_error(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("a file")
     with pytest.raises(HostError, match="could not be written"):
         RunFolder.create(tmp_path / "runs", spec.from_dict(DATA))
 
 
-def test_a_file_that_cannot_be_read_has_no_hash(tmp_path: Path) -> None:
+def test_the_hash_of_a_missing_file_is_a_store_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be read"):
         verify.sha256(tmp_path / "none")
