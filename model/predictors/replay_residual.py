@@ -1,8 +1,8 @@
-"""A replayed scheduler, and what is learned of where it errs: boosted trees over what it knows of each candidate.
+"""A replayed scheduler, corrected by boosted trees that learn from its errors.
 
-Which replay it is follows from the kernel's release. The trees weigh the runnable tasks at contested switches; the
-validation part decides how far they are listened to, down to not at all, so that they cost it neither a hit nor a bit
-there. On other switches they may do either.
+The replay is that of the recording's kernel. The trees weigh the candidates of contested switches by their features
+(`model.replay.candidates.FEATURES`). The share of the trees, down to none, is chosen on the validation part: there they
+never cost hits or bits. On other switches they may.
 """
 
 from __future__ import annotations
@@ -15,54 +15,56 @@ import numpy as np
 
 from model.data.streams import Segment
 from model.predictor import OnProgress, Prediction
-from model.predictors.scheduling_policy import Ranked, joined
+from model.predictors.scheduling_policy import SchedulingPolicy
 from model.predictors.trees import TreeEnsemble
-from model.replay import events, names
 from model.replay.candidates import Candidates
-from model.replay.replays import replay_of
+from model.replay.events import read_events
+from model.replay.kernel import create_replay
+from model.replay.names import read_thread_names
 from model.settings import Range
 
-RATE = 0.15
-SHARES = (1.0, 0.95, 0.8, 0.5, 0.2, 0.0)  # of the trees in the probabilities, the rest being the bare replay's
-FEWEST = 50  # contested switches to learn from
-DEEPEST = 32  # levels of a tree
+LEARNING_RATE = 0.15
+SHARES = (1.0, 0.95, 0.8, 0.5, 0.2, 0.0)  # of the trees in the probabilities; the rest is the replay's
+MIN_SWITCHES = 50  # contested switches to learn from
+MAX_DEPTH = 32  # levels of a tree
 
 
 @dataclass(frozen=True)
 class Choices:
-    """The candidates of contested switches of which one is known to have been picked; `wrong` is per switch."""
+    """The candidates of contested switches in which the picked task is among them."""
 
-    rows: np.ndarray  # (m, f)
-    yes: np.ndarray  # (m,) bool: the one that was picked
-    event: np.ndarray  # (m,) which of the switches
-    wrong: np.ndarray  # (switches,) bool: another one was the replay's first
+    rows: np.ndarray  # (m, features)
+    picked: np.ndarray  # (m,) bool
+    switch: np.ndarray  # (m,) index of the switch
+    wrong: np.ndarray  # (switches,) bool: the replay ranked another task first
 
     @classmethod
-    def of(cls, looked: Candidates, segment: Segment) -> Choices:
-        """What of a segment can be learned from."""
-        at, size = looked.ranking.at, np.diff(looked.ranking.at)
+    def of(cls, candidates: Candidates, segment: Segment) -> Choices:
+        """Select those of a segment."""
+        offsets, size = candidates.ranking.offsets, np.diff(candidates.ranking.offsets)
         event = np.repeat(np.arange(len(size)), size)
-        yes = looked.ranking.tid == segment.of(segment.stream.tid)[event]
-        known = np.bincount(event, weights=yes, minlength=len(size)) > 0
-        used = segment.of(segment.stream.contested) & known & (size > 1)
-        chosen = used[event]
-        return cls(looked.rows[chosen], yes[chosen], (np.cumsum(used) - 1)[event[chosen]], ~yes[at[:-1][used]])
+        picked = candidates.ranking.tid == segment.of(segment.stream.tid)[event]
+        listed = np.bincount(event, weights=picked, minlength=len(size)) > 0
+        used = segment.of(segment.stream.contested) & listed & (size > 1)
+        rows = used[event]
+        switch = (np.cumsum(used) - 1)[event[rows]]
+        return cls(candidates.rows[rows], picked[rows], switch, ~picked[offsets[:-1][used]])
 
     @classmethod
-    def joined(cls, parts: Sequence[Choices]) -> Choices:
-        """Those of several segments, switches numbered on."""
-        begins = np.cumsum([0, *(len(part.wrong) for part in parts[:-1])])
-        event = np.concatenate([part.event + begin for part, begin in zip(parts, begins, strict=True)])
-        rows, yes, wrong = (
-            np.concatenate([getattr(part, name) for part in parts]) for name in ("rows", "yes", "wrong")
+    def concatenate(cls, parts: Sequence[Choices]) -> Choices:
+        """The choices of several segments, with consecutive switch indices."""
+        offsets = np.cumsum([0, *(len(part.wrong) for part in parts[:-1])])
+        switch = np.concatenate([part.switch + offset for part, offset in zip(parts, offsets, strict=True)])
+        rows, picked, wrong = (
+            np.concatenate([getattr(part, name) for part in parts]) for name in ("rows", "picked", "wrong")
         )
-        return cls(rows, yes, event, wrong)
+        return cls(rows, picked, switch, wrong)
 
 
-class ReplayResidual(Ranked):
-    """About `most` contested switches are learned from: those that the replay got wrong, and as many others as fit.
+class ReplayResidual(SchedulingPolicy):
+    """Learns from about `most` contested switches: those the replay got wrong, and as many others as fit.
 
-    Where the wrong ones are more than half, either kind has half the room.
+    If more than half of them would be wrong ones, each kind gets half.
     """
 
     seeded = True
@@ -70,8 +72,8 @@ class ReplayResidual(Ranked):
     def __init__(
         self,
         rounds: Annotated[int, Range(1)] = 80,
-        depth: Annotated[int, Range(1, DEEPEST)] = 4,
-        most: Annotated[int, Range(FEWEST)] = 20_000,
+        depth: Annotated[int, Range(1, MAX_DEPTH)] = 4,
+        most: Annotated[int, Range(MIN_SWITCHES)] = 20_000,
         seed: Annotated[int, Range(0, 2**32 - 1)] = 0,
     ) -> None:
         super().__init__()
@@ -82,98 +84,99 @@ class ReplayResidual(Ranked):
     def fit(
         self, train: Sequence[Segment], valid: Sequence[Segment], marks: int, on_progress: OnProgress
     ) -> list[dict[str, float]]:
-        """Replay, count, grow trees, and choose by `valid`; without it the replay alone is believed."""
+        """Replay, count, grow trees, and choose their share by `valid`; without it only the replay is used."""
         on_progress("replaying", 0, None)
-        seen = [_look(segment) for segment in train]
-        self.table.fit(joined([each.ranking for each in seen]), train, marks)
-        self._shape(marks)
-        self.slices.fit(train)
+        candidates = [_candidates(segment) for segment in train]
+        self._fit_counts([each.ranking for each in candidates], train, valid, marks)
         if not valid:
             return []
-        self.slices.choose(valid)
         on_progress("growing trees", 0, None)
-        self.trees = self._grow(seen, train)
-        return self._choose([_look(segment) for segment in valid], valid) if self.trees is not None else []
+        self.trees = self._grow(candidates, train)
+        return self._choose([_candidates(segment) for segment in valid], valid) if self.trees is not None else []
 
     def predict(self, segment: Segment) -> Prediction:
-        """Marks from the replay and the trees, slices from the histograms."""
-        looked = _look(segment)
-        told = self._weights(looked, self.share, self.keeps_first)
-        return Prediction(self.table.log_probs(looked.ranking, told), self.slices.predict(segment))
+        """Predict marks from the replay and the trees, slices from the histograms."""
+        candidates = _candidates(segment)
+        weights = self._weights(candidates, self.share, self.keeps_first)
+        return Prediction(self.table.log_probs(candidates.ranking, weights), self.slices.predict(segment))
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Counts, trees, and how far they are listened to."""
+        """Return counts, trees, and the chosen share of the trees."""
         trees = self.trees.arrays() if self.trees is not None else {}
         chosen = {"share": np.array([self.share]), "keeps_first": np.array([int(self.keeps_first)])}
         return {**super().arrays(), **chosen, **{f"trees.{name}": array for name, array in trees.items()}}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Take back what `arrays` gave."""
+        """Restore what `arrays` returned."""
         super().restore(arrays)
         self.share, self.keeps_first = float(arrays["share"][0]), bool(arrays["keeps_first"][0])
         trees = {name[6:]: array for name, array in arrays.items() if name.startswith("trees.")}
         self.trees = TreeEnsemble.of(trees) if trees else None
 
-    def _grow(self, seen: Sequence[Candidates], train: Sequence[Segment]) -> TreeEnsemble | None:
-        """From contested switches alone; those left out are made up for by the weight of those drawn."""
-        found = Choices.joined([Choices.of(looked, segment) for looked, segment in zip(seen, train, strict=True)])
-        keep, weight = self._draw(found.wrong)
-        if keep.sum() < FEWEST or found.yes.all():
+    def _grow(self, candidates: Sequence[Candidates], train: Sequence[Segment]) -> TreeEnsemble | None:
+        """Grow trees on a draw of the contested switches, each weighted by how many it stands for."""
+        choices = Choices.concatenate([Choices.of(*pair) for pair in zip(candidates, train, strict=True)])
+        keep, weight = self._draw(choices.wrong)
+        if keep.sum() < MIN_SWITCHES or choices.picked.all():
             return None
-        used = keep[found.event]
-        told = (found.rows[used], found.yes[used], weight[found.event][used])
-        return TreeEnsemble.fit(*told, rounds=self.rounds, depth=self.depth, rate=RATE, seed=self.seed)
+        used = keep[choices.switch]
+        data = (choices.rows[used], choices.picked[used], weight[choices.switch][used])
+        return TreeEnsemble.fit(*data, rounds=self.rounds, depth=self.depth, rate=LEARNING_RATE, seed=self.seed)
 
     def _draw(self, wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(events,) whether a contested switch is learned from, and how many it stands for."""
+        """(switches,) whether to learn from each switch, and how many switches it stands for."""
         counts = (int((~wrong).sum()), int(wrong.sum()))
-        rooms = [max(self.most - other, self.most // 2) for other in reversed(counts)]
-        odds = np.array([min(room / max(count, 1), 1.0) for room, count in zip(rooms, counts, strict=True)])
-        chance = odds[wrong.astype(int)]
-        return np.random.default_rng(self.seed).random(len(wrong)) < chance, 1 / chance
+        limits = [max(self.most - other, self.most // 2) for other in reversed(counts)]
+        shares = np.array([min(limit / max(count, 1), 1.0) for limit, count in zip(limits, counts, strict=True)])
+        share = shares[wrong.astype(int)]
+        return np.random.default_rng(self.seed).random(len(wrong)) < share, 1 / share
 
-    def _choose(self, seen: Sequence[Candidates], valid: Sequence[Segment]) -> list[dict[str, float]]:
-        """The fewest bits among the ways that hit as often as the replay by itself."""
+    def _choose(self, candidates: Sequence[Candidates], valid: Sequence[Segment]) -> list[dict[str, float]]:
+        """Choose the mixture of fewest bits among those that hit at least as often as the replay alone."""
         mark = np.concatenate([segment.of(segment.stream.mark) for segment in valid])
         tried = []
         for share in SHARES:
             for keeps_first in (True, False) if share else (True,):
-                told = [self.table.log_probs(each.ranking, self._weights(each, share, keeps_first)) for each in seen]
-                log_probs = np.concatenate(told)
+                log_probs = np.concatenate(
+                    [self.table.log_probs(each.ranking, self._weights(each, share, keeps_first)) for each in candidates]
+                )
                 bits = float(-log_probs[np.arange(len(mark)), mark].mean() / np.log(2))
                 hits = float((log_probs.argmax(axis=1) == mark).mean())
                 row = {"share": share, "keeps_first": float(keeps_first), "valid_bits": bits, "valid_top1": hits}
                 tried.append(row)
-        bare = tried[-1]
-        best = min((row for row in tried if row["valid_top1"] >= bare["valid_top1"]), key=lambda row: row["valid_bits"])
+        replay = tried[-1]
+        good = [row for row in tried if row["valid_top1"] >= replay["valid_top1"]]
+        best = min(good, key=lambda row: row["valid_bits"])
         self.share, self.keeps_first = best["share"], bool(best["keeps_first"])
         return tried
 
-    def _weights(self, looked: Candidates, share: float, keeps_first: bool) -> np.ndarray:
-        """(m,) how likely each candidate is."""
-        bare = _normalised(self.table.weights(looked.ranking), looked.ranking.at)
+    def _weights(self, candidates: Candidates, share: float, keeps_first: bool) -> np.ndarray:
+        """(m,) probability of each candidate; `keeps_first`: the replay's first choice stays the likeliest."""
+        offsets = candidates.ranking.offsets
+        replay = _normalise(self.table.weights(candidates.ranking), offsets)
         if self.trees is None or not share:
-            return bare
-        told = _normalised(self.trees.probabilities(looked.rows), looked.ranking.at)
-        mixed = share * told + (1 - share) * bare
-        return _with_first_on_top(mixed, looked.ranking.at) if keeps_first else mixed
+            return replay
+        trees = _normalise(self.trees.probabilities(candidates.rows), offsets)
+        mixed = share * trees + (1 - share) * replay
+        return _with_first_on_top(mixed, offsets) if keeps_first else mixed
 
 
-def _look(segment: Segment) -> Candidates:
-    called = names.read(segment.stream.folder)
-    found = events.read(segment.stream, segment.stop)
-    return Candidates.of(segment, found, called, replay_of(segment.stream, called))
+def _candidates(segment: Segment) -> Candidates:
+    names = read_thread_names(segment.stream.folder)
+    events = read_events(segment.stream, segment.stop)
+    return Candidates.collect(segment, events, names, create_replay(segment.stream, names))
 
 
-def _normalised(weights: np.ndarray, at: np.ndarray) -> np.ndarray:
-    total = np.add.reduceat(np.append(weights, 0.0), np.minimum(at[:-1], len(weights)))
-    return weights / np.maximum(np.repeat(total, np.diff(at)), 1e-300)
+def _normalise(weights: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Make the weights of each event's entries add up to 1."""
+    total = np.add.reduceat(np.append(weights, 0.0), np.minimum(offsets[:-1], len(weights)))
+    return weights / np.maximum(np.repeat(total, np.diff(offsets)), 1e-300)
 
 
-def _with_first_on_top(weights: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """Where another task is likelier than the replay's own pick, the two change places."""
+def _with_first_on_top(weights: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Swap the weights of an event's first and likeliest entry, so that the first is the likeliest."""
     swapped = weights.copy()
-    for begin, end in zip(at[:-1].tolist(), at[1:].tolist(), strict=True):
+    for begin, end in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
         if end - begin > 1:
             best = begin + int(weights[begin:end].argmax())
             swapped[begin], swapped[best] = weights[best], weights[begin]

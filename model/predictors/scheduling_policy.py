@@ -1,22 +1,35 @@
-"""What every policy that orders the runnable tasks shares: fitting how far its order can be trusted, and predicting."""
+"""Predictors that rank the runnable tasks by a scheduling policy: first come first served, and the kernel's own.
+
+A policy ranks the tasks; how often its first, second, ... choice is right is counted on the train part, and gives the
+probabilities. Slice lengths come from histograms.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import numpy as np
 
 from model.counts.slice_histograms import SliceHistograms
 from model.data.streams import Segment
 from model.predictor import OnProgress, Prediction
+from model.replay import cfs, kernel
+from model.replay.cfs_replay import ReplayedCfs
+from model.replay.eevdf_replay import GroupedOrFlatEevdf
+from model.replay.events import read_events, require_vruntime
+from model.replay.names import read_thread_names
 from model.replay.ranking import Ranking, RankTable
-from model.settings import WithSettings
+from model.settings import Range, WithSettings
 
 SLICE_LAGS = 2
+LATENCY_MS = Range(0.1, 1000.0)  # the kernel's own range of sched_latency_ns
+GRANULARITY_MS = Range(0.0, 1000.0)  # that of sched_wakeup_granularity_ns
+SLICE_MS = Range(0.1, 1000.0)  # the kernel grants no task a slice below 0.1 ms
 
 
-class Ranked(WithSettings):
-    """A policy names an order (`order`); the rest is counting. Slices are foreseen by histograms."""
+class SchedulingPolicy(WithSettings):
+    """The base of all policies; a policy overrides `order`."""
 
     inputs = "runqueue"
     seeded = False
@@ -26,18 +39,14 @@ class Ranked(WithSettings):
 
     def order(self, segment: Segment) -> Sequence[Sequence[int]]:
         """For each event of the segment, the runnable tids, the likeliest first."""
-        return [segment.stream.runnable(event).tolist() for event in range(segment.start, segment.stop)]
+        raise NotImplementedError
 
     def fit(
         self, train: Sequence[Segment], valid: Sequence[Segment], marks: int, on_progress: OnProgress
     ) -> list[dict[str, float]]:
         """Count how often the policy's first, second, ... choice was picked."""
         on_progress("ordering the runnable tasks", 0, None)
-        self.table.fit(joined([self.ranking(segment) for segment in train]), train, marks)
-        self._shape(marks)
-        self.slices.fit(train)
-        if valid:
-            self.slices.choose(valid)
+        self._fit_counts([self.ranking(segment) for segment in train], train, valid, marks)
         return []
 
     def ranking(self, segment: Segment) -> Ranking:
@@ -45,31 +54,92 @@ class Ranked(WithSettings):
         return Ranking.of(segment, self.order(segment))
 
     def predict(self, segment: Segment) -> Prediction:
-        """Marks from the order, slices from the histograms."""
+        """Predict marks from the order, slices from the histograms."""
         return Prediction(self.table.log_probs(self.ranking(segment)), self.slices.predict(segment))
 
     def session(self, segment: Segment) -> None:
-        """None: there is no run queue beyond what was recorded."""
+        """None: a run queue exists only in a recording."""
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Everything counted."""
+        """Return everything counted."""
         return {**self.table.arrays(), **self.slices.arrays()}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Take back what `arrays` gave."""
+        """Restore what `arrays` returned."""
         self.table.restore(arrays)
-        self._shape(len(self.table.common))
+        self.slices = SliceHistograms(len(self.table.common), SLICE_LAGS)
         self.slices.restore(arrays)
 
-    def _shape(self, marks: int) -> None:
+    def _fit_counts(
+        self, rankings: Sequence[Ranking], train: Sequence[Segment], valid: Sequence[Segment], marks: int
+    ) -> None:
+        self.table.fit(Ranking.concatenate(rankings), train, marks)
         self.slices = SliceHistograms(marks, SLICE_LAGS)
+        self.slices.fit(train)
+        if valid:
+            self.slices.choose(valid)
 
 
-def joined(rankings: Sequence[Ranking]) -> Ranking:
-    """One ranking of the events of several segments."""
-    sizes = np.concatenate([np.diff(ranking.at) for ranking in rankings])
-    return Ranking(
-        np.concatenate([ranking.mark for ranking in rankings]),
-        np.concatenate([ranking.tid for ranking in rankings]),
-        np.concatenate([[0], np.cumsum(sizes)]),
-    )
+class Fifo(SchedulingPolicy):
+    """First come, first served: the task that has waited longest is next, the one that just left the CPU last."""
+
+    def order(self, segment: Segment) -> Sequence[Sequence[int]]:
+        """By waiting time, the longest first, as the recording's run queue lists the tasks."""
+        return [_fifo_order(segment, event) for event in range(segment.start, segment.stop)]
+
+
+def _fifo_order(segment: Segment, event: int) -> list[int]:
+    stream = segment.stream
+    last = int(stream.tid[event - 1]) if event else -1
+    waiting = stream.runnable(event).tolist()
+    return [tid for tid in waiting if tid != last] + [tid for tid in waiting if tid == last]
+
+
+class CfsReplay(SchedulingPolicy):
+    """The Completely Fair Scheduler (`model.replay.cfs`), for recordings of kernels before 6.6.
+
+    `forget_buddies_when_picked` is the rule up to Linux 5.13.
+    """
+
+    def __init__(
+        self,
+        latency_ms: Annotated[float, LATENCY_MS] = 6.0,
+        wakeup_granularity_ms: Annotated[float, GRANULARITY_MS] = 1.0,
+        forget_buddies_when_picked: bool = False,
+    ) -> None:
+        super().__init__()
+        self.latency_ms, self.wakeup_granularity_ms = latency_ms, wakeup_granularity_ms
+        self.forget_buddies_when_picked = forget_buddies_when_picked
+
+    def order(self, segment: Segment) -> Sequence[Sequence[int]]:
+        """As the replayed queues would pick. Raises TableError without wakeups or run times, StreamError."""
+        stream = segment.stream
+        require_vruntime(stream)
+        rules = cfs.Rules(self.latency_ms * 1e6, self.wakeup_granularity_ms * 1e6, self.forget_buddies_when_picked)
+        replay = ReplayedCfs(stream, read_thread_names(stream.folder), rules)
+        return list(replay.rankings(read_events(stream, segment.stop), segment.start))
+
+
+class EevdfReplay(SchedulingPolicy):
+    """The EEVDF scheduler (`model.replay.eevdf`) of kernels since 6.6, by the rules of 6.12.
+
+    Settings left out come from the recording or, if it lacks them, are those of 6.12 on one CPU. `corrects`: a wrong
+    prediction moves the lags concerned; without it only the kernel's rules apply.
+    """
+
+    def __init__(
+        self,
+        base_slice_ms: Annotated[float | None, SLICE_MS] = None,
+        delay_dequeue: bool | None = None,
+        corrects: bool = True,
+    ) -> None:
+        super().__init__()
+        self.base_slice_ms, self.delay_dequeue, self.corrects = base_slice_ms, delay_dequeue, corrects
+
+    def order(self, segment: Segment) -> Sequence[Sequence[int]]:
+        """As the replayed queues would pick. Raises TableError without wakeups or run times."""
+        stream = segment.stream
+        slice_ns = None if self.base_slice_ms is None else int(self.base_slice_ms * 1e6)
+        rules = kernel.eevdf_rules(stream.folder, slice_ns, self.delay_dequeue)
+        replay = GroupedOrFlatEevdf(stream, read_thread_names(stream.folder), rules, self.corrects)
+        return list(replay.rankings(read_events(stream, segment.stop), segment.start))

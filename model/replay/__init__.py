@@ -1,1 +1,1 @@
-"""Replays a scheduling class from a recording: what the kernel knew at each switch, rebuilt from what it traced."""
+"""Replays the fair scheduling class from a recording: rebuilds what the kernel knew at each switch."""

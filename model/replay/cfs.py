@@ -1,10 +1,15 @@
 """The Completely Fair Scheduler of one CPU, as far as picking the next task goes.
 
-After kernel/sched/fair.c of Linux 5.10 and 6.1: a queue picks its entity of least vruntime, the running one included,
-unless a buddy is less than a wakeup granularity behind it; a task that wakes is placed at most half a latency before
-the queue's minimum; a group of tasks is one entity of the queue above it. Where a task's vruntime is traced, the trace
-is believed. The vruntime of a group is never traced: it is advanced by what its tasks ran, and held against what is
-picked.
+The rules of kernel/sched/fair.c in Linux 5.10 and 6.1; each method names the functions that it mirrors. Times and
+vruntimes are in nanoseconds.
+
+- pick_next_entity: the leftmost entity (least vruntime, the running one included), unless the buddy of the queue is
+  less than a wakeup granularity behind it.
+- place_entity: a task that wakes is placed at most half a latency before the queue's min_vruntime.
+- A group of tasks is one entity of the queue above it.
+
+A task's vruntime is taken from the trace if it is there. The vruntime of a group is never traced; see
+`model.replay.cfs_replay` for how it is estimated.
 """
 
 from __future__ import annotations
@@ -13,87 +18,87 @@ from dataclasses import dataclass
 from itertools import count
 
 from model.replay import entities
-from model.replay.entities import NICE_0
+from model.replay.entities import NICE_0_LOAD
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What differs between kernels and machines; nanoseconds. The defaults are those of one CPU."""
+    """Settings that differ between kernels and machines, in nanoseconds. The defaults are those of one CPU."""
 
     latency_ns: float = 6e6
     wakeup_granularity_ns: float = 1e6
-    forget_buddies_when_picked: bool = False  # True up to 5.13; later a buddy is forgotten when it is switched to
+    forget_buddies_when_picked: bool = False  # True up to 5.13; later a buddy is cleared when it is switched to
 
 
 @dataclass(eq=False)
 class Entity(entities.Entity):
-    """A task, or a group of tasks, with the time it has had."""
+    """A task, or a group of tasks, with its vruntime."""
 
     queue: Queue
-    inner: Queue | None = None
+    my_q: Queue | None = None
     vruntime: float = 0.0
 
 
 @dataclass(eq=False)
 class Queue(entities.Queue[Entity]):
-    """The runnable entities of one group."""
+    """A cfs_rq with its min_vruntime."""
 
-    least: float = 0.0  # min_vruntime: never falls
+    min_vruntime: float = 0.0  # never decreases
 
-    def advance(self) -> None:
-        """Let `least` follow the runnable entities."""
+    def update_min_vruntime(self) -> None:
+        """update_min_vruntime."""
         if self.entities:
-            self.least = max(self.least, min(entity.vruntime for entity in self.entities))
+            self.min_vruntime = max(self.min_vruntime, min(entity.vruntime for entity in self.entities))
 
 
 class Cfs:
-    """The runnable entities of one CPU; times and vruntimes in nanoseconds."""
+    """The fair run queues of one CPU."""
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self.root = Queue()
-        self._arrivals = count(1)
+        self._orders = count(1)
 
     def wake(self, entity: Entity, running: Entity | None, resched: bool) -> bool:
-        """Queue a task that slept. Returns whether `running` must now give way."""
-        for level in entity.chain():
+        """enqueue_task_fair, place_entity, check_preempt_wakeup. Return whether `running` must be preempted."""
+        for level in entity.levels():
             if level.queued:
                 break
-            level.queue.advance()
-            level.vruntime = max(level.vruntime, level.queue.least - self.rules.latency_ns / 2)
+            level.queue.update_min_vruntime()
+            level.vruntime = max(level.vruntime, level.queue.min_vruntime - self.rules.latency_ns / 2)
             self._enqueue(level)
         return resched or running is None or self._preempts(entity, running)
 
     def fork(self, entity: Entity, parent: Entity | None) -> None:
-        """Queue a task that was just made: it starts one slice late."""
+        """task_fork_fair, place_entity (START_DEBIT): a new task starts one slice late."""
         queue = entity.queue
-        queue.advance()
+        queue.update_min_vruntime()
         weights = sum(other.weight for other in queue.entities) + entity.weight
-        late = queue.least + self.rules.latency_ns * NICE_0 / weights
-        own = parent.vruntime if parent is not None and parent.queue is queue else late
-        entity.vruntime = max(own, late)
-        for level in entity.chain():
+        late = queue.min_vruntime + self.rules.latency_ns * NICE_0_LOAD / weights
+        inherited = parent.vruntime if parent is not None and parent.queue is queue else late
+        entity.vruntime = max(inherited, late)
+        for level in entity.levels():
             if not level.queued:
                 self._enqueue(level)
 
     def sleep(self, entity: Entity) -> None:
-        """Take a task off; a group that still has others to run becomes the buddy of the queue above."""
-        for level in entity.chain():
+        """dequeue_task_fair; a group in which other tasks are queued becomes a buddy."""
+        for level in entity.levels():
             self._dequeue(level)
             if level.queue.entities:
                 if level.queue.owner is not None:
-                    level.queue.owner.befriend()
+                    level.queue.owner.set_next_buddy()
                 break
 
     def requeue(self, entity: Entity) -> None:
-        """Put a task that was preempted back behind its equals."""
-        for level in entity.chain():
-            level.arrived = next(self._arrivals)
+        """put_prev_entity: a preempted task goes back to the queue behind its equals."""
+        for level in entity.levels():
+            level.order = next(self._orders)
 
     def switch_to(self, entity: Entity | None) -> None:
-        """`entity` runs from now on; None: something that is not of this class."""
+        """set_next_entity at every level; None: a task of another class runs."""
         before = self._running()
-        after = list(entity.chain()) if entity is not None else []
+        after = list(entity.levels()) if entity is not None else []
         for level in before:
             if level not in after:
                 level.queue.running = None
@@ -103,62 +108,62 @@ class Cfs:
             level.queue.running = level
 
     def pick(self, candidates: set[int]) -> Entity | None:
-        """The task among `candidates` (tids) that would run next."""
+        """pick_next_task_fair, as if only the tasks in `candidates` (tids) were queued."""
         queue: Queue | None = self.root
         entity: Entity | None = None
         while queue is not None:
             entity = self._pick(queue, candidates)
             if entity is None:
                 return None
-            queue = entity.inner
+            queue = entity.my_q
         return entity
 
     def _pick(self, queue: Queue, candidates: set[int]) -> Entity | None:
-        viable = [entity for entity in queue.entities if entity.holds(candidates)]
-        if not viable:
+        """pick_next_entity."""
+        competing = [entity for entity in queue.entities if entity.contains(candidates)]
+        if not competing:
             return None
-        first = min(viable, key=lambda entity: (entity.vruntime, entity is queue.running, entity.arrived))
+        leftmost = min(competing, key=lambda entity: (entity.vruntime, entity is queue.running, entity.order))
         buddy = queue.buddy
-        if buddy is not None and buddy in viable and self._behind(buddy, first) < 1:
+        if buddy is not None and buddy in competing and self._compare(buddy, leftmost) < 1:
             return buddy
-        return first
+        return leftmost
 
-    def _behind(self, entity: Entity, other: Entity) -> int:
-        """wakeup_preempt_entity: -1 `other` is not ahead, 0 ahead by less than a granularity, 1 by more."""
-        ahead = entity.vruntime - other.vruntime
-        if ahead <= 0:
+    def _compare(self, entity: Entity, other: Entity) -> int:
+        """wakeup_preempt_entity: 1 if `other` is ahead by more than a granularity, 0 if by less, -1 if not at all."""
+        lead = entity.vruntime - other.vruntime
+        if lead <= 0:
             return -1
-        return 1 if ahead > self.rules.wakeup_granularity_ns * NICE_0 / other.weight else 0
+        return 1 if lead > self.rules.wakeup_granularity_ns * NICE_0_LOAD / other.weight else 0
 
     def _preempts(self, entity: Entity, running: Entity) -> bool:
-        """Whether a task that woke takes the CPU; if so it, and the groups around it, become buddies."""
-        of_running = {level.queue: level for level in running.chain()}
-        for level in entity.chain():
-            rival = of_running.get(level.queue)
-            if rival is None:
-                continue
-            if self._behind(rival, level) == 1:
-                level.befriend()
-                return True
-            break
+        """find_matching_se, check_preempt_wakeup: a task that preempts, and the groups around it, become buddies."""
+        running_in = {level.queue: level for level in running.levels()}
+        for level in entity.levels():
+            if level.queue in running_in:
+                preempts = self._compare(running_in[level.queue], level) == 1
+                if preempts:
+                    level.set_next_buddy()
+                return preempts
         return False
 
     def _enqueue(self, entity: Entity) -> None:
-        entity.queued, entity.arrived = True, next(self._arrivals)
+        entity.queued, entity.order = True, next(self._orders)
         entity.queue.entities.append(entity)
 
     def _dequeue(self, entity: Entity) -> None:
+        """dequeue_entity, clear_buddies."""
         if entity.queued:
             entity.queue.entities.remove(entity)
         entity.queued = False
         queue = entity.queue
         queue.buddy = None if queue.buddy is entity else queue.buddy
         queue.running = None if queue.running is entity else queue.running
-        queue.advance()
+        queue.update_min_vruntime()
 
     def _running(self) -> list[Entity]:
-        found, entity = [], self.root.running
+        levels, entity = [], self.root.running
         while entity is not None:
-            found.append(entity)
-            entity = entity.inner.running if entity.inner is not None else None
-        return found
+            levels.append(entity)
+            entity = entity.my_q.running if entity.my_q is not None else None
+        return levels

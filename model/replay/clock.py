@@ -1,43 +1,42 @@
-"""The run queue's own clock, rebuilt from what was accounted with it.
+"""The run queue's own clock (rq_clock), rebuilt from the run times that were accounted with it.
 
-The kernel reads the time where it takes a run queue's lock (`update_rq_clock`) and accounts run times with that
-reading, often skipping the next one (`rq_clock_skip_update`). A trace point is stamped later: by microseconds or, where
-a softirq lies between, by a tenth of a millisecond. The run times accounted add up to that clock without a gap, so what
-it read at each accounting is known to the nanosecond, but for one constant: how late the promptest stamp is.
+The kernel reads the time when it takes a run queue's lock (update_rq_clock), accounts run times with that reading, and
+often skips the next reading (rq_clock_skip_update). A trace point is stamped later: by microseconds or, if a softirq
+runs in between, by a tenth of a millisecond. The accounted run times add up to that clock without a gap, so its
+reading at each accounting is known to the nanosecond but for one constant: the delay of the promptest stamp.
 """
 
 from __future__ import annotations
 
 from collections import deque
 
-KEPT = 512  # offsets, of which the least says how late a stamp is at best
-JUMP_NS = 50_000  # a later clock than this, 40 times running, was set anew: something ran that was not traced
+KEPT = 512  # offsets, the least of which is the delay of the promptest stamp
+JUMP_NS = 50_000  # if the least of RECENT offsets is this much higher, something ran untraced: start anew
 RECENT = 40
 
 
 class Clock:
-    """Nanoseconds; `read_ns` is what the kernel's clock said at the last accounting."""
+    """Estimates readings of the run queue's clock, in nanoseconds."""
 
     def __init__(self) -> None:
-        self.read_ns: int | None = None
-        self.late_ns = 0  # stamp less clock, at best
+        self.read_ns: int | None = None  # reading at the last accounting
+        self.delay_ns = 0  # of the promptest stamp: its time less the reading
         self._offsets: deque[int] = deque(maxlen=KEPT)
 
     def account(self, stamp_ns: int, runtime_ns: int) -> None:
-        """A run time was accounted at `stamp_ns`."""
+        """Advance the clock by a run time whose accounting was stamped `stamp_ns`."""
         self.read_ns = (self.read_ns if self.read_ns is not None else stamp_ns - runtime_ns) + runtime_ns
-        self._note(stamp_ns - self.read_ns)
+        self._add_offset(stamp_ns - self.read_ns)
 
-    def since_ns(self, stamp_ns: int, delay_ns: int) -> int:
-        """What the clock gained from its last reading until it was read `delay_ns` after `stamp_ns`."""
-        return max(stamp_ns - self.late_ns + delay_ns - self.read_ns, 0) if self.read_ns is not None else 0
+    def elapsed_ns(self, stamp_ns: int, read_after_ns: int) -> int:
+        """Time from the last reading to a reading `read_after_ns` after the stamp; 0 before any accounting."""
+        return max(stamp_ns - self.delay_ns + read_after_ns - self.read_ns, 0) if self.read_ns is not None else 0
 
-    def _note(self, offset_ns: int) -> None:
+    def _add_offset(self, offset_ns: int) -> None:
         self._offsets.append(offset_ns)
-        self.late_ns = min(self.late_ns, offset_ns) if len(self._offsets) > 1 else offset_ns
-        if len(self._offsets) % 16 == 0 or offset_ns > self.late_ns + JUMP_NS:
+        self.delay_ns = min(self.delay_ns, offset_ns) if len(self._offsets) > 1 else offset_ns
+        if len(self._offsets) % 16 == 0 or offset_ns > self.delay_ns + JUMP_NS:
             recent = list(self._offsets)[-RECENT:]
-            least = min(recent)
-            if len(recent) == RECENT and least > self.late_ns + JUMP_NS:
+            if len(recent) == RECENT and min(recent) > self.delay_ns + JUMP_NS:
                 self._offsets = deque(recent, maxlen=KEPT)
-            self.late_ns = min(self._offsets)
+            self.delay_ns = min(self._offsets)

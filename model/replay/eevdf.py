@@ -1,19 +1,20 @@
 """Earliest Eligible Virtual Deadline First on one CPU, as far as picking the next task goes.
 
-The rules of kernel/sched/fair.c in Linux 6.12 (6.12.117 was read), each under the name of the function that has it:
+The rules of kernel/sched/fair.c in Linux 6.12 (6.12.117 was read), by the functions that have them:
 
-- avg_vruntime: V is the mean vruntime of all that is queued, the running one included, weighted.
-- vruntime_eligible: only what has had no more than its share may be picked: vruntime <= V.
-- pick_eevdf: of those the earliest deadline, the first to queue among equals; the running one goes on if it is eligible
-  and its deadline is still the one it was picked with (RUN_TO_PARITY).
-- update_deadline: once vruntime has reached the deadline, the next is one slice further; a slice is 0.7 ms on one CPU
-  (base_slice_ns; times 1 + ilog2(CPUs)), in virtual time longer by 1024 / weight.
-- update_entity_lag, place_entity (PLACE_LAG): who leaves keeps its lag, V - vruntime, within max(2 slices, a tick), and
-  comes back with it, enlarged for what coming back does to V. A new task has half a slice (PLACE_DEADLINE_INITIAL).
-- dequeue_entity, pick_next_entity, requeue_delayed_entity (DELAY_DEQUEUE, DELAY_ZERO): who sleeps while it is not
-  eligible stays in the competition until it is picked, and only then leaves, without a lag to its favour.
-- set_next_buddy, clear_buddies (PICK_BUDDY): a group of which one task sleeps while others are ready is picked again
-  while it is eligible. Tasks that wake are nobody's buddy (NEXT_BUDDY is off).
+- avg_vruntime: V is the weighted mean vruntime of all queued entities, the running one included.
+- vruntime_eligible: an entity may be picked if it has had no more than its share: vruntime <= V.
+- pick_eevdf: the earliest deadline among the eligible is picked, among equals the first to queue; the running one
+  continues while it is eligible and has the deadline with which it was picked (RUN_TO_PARITY).
+- update_deadline: when vruntime reaches the deadline, the next deadline is one slice later. A slice is 0.7 ms on one
+  CPU (base_slice_ns, times 1 + ilog2(CPUs)); in virtual time it is longer by 1024 / weight.
+- update_entity_lag, place_entity (PLACE_LAG): an entity that leaves keeps its lag, V - vruntime, limited to
+  max(2 slices, a tick). When it returns it is placed with that lag, enlarged because its return moves V. A new task
+  starts with half a slice (PLACE_DEADLINE_INITIAL).
+- dequeue_entity, pick_next_entity, requeue_delayed_entity (DELAY_DEQUEUE, DELAY_ZERO): an entity that sleeps while not
+  eligible stays queued until it is picked, and only then leaves, with no positive lag.
+- set_next_buddy, clear_buddies (PICK_BUDDY): a group in which one task sleeps and others are queued is picked again
+  while it is eligible. Tasks that wake are no buddies (NEXT_BUDDY is off).
 - A group of tasks is one entity of the queue above it, of weight 1024.
 """
 
@@ -22,60 +23,60 @@ from __future__ import annotations
 from itertools import count
 
 from model.replay.eevdf_queue import Entity, Queue, Rules
-from model.replay.entities import NICE_0
+from model.replay.entities import NICE_0_LOAD
 
 
 class Eevdf:
-    """The entities of one CPU."""
+    """The fair run queues of one CPU."""
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self.root = Queue()
-        self._arrivals = count(1)
+        self._orders = count(1)
 
-    def slice_of(self, entity: Entity) -> int:
-        """A slice in the entity's virtual time."""
-        return self.rules.slice_ns * NICE_0 // entity.weight
+    def virtual_slice(self, entity: Entity) -> int:
+        """calc_delta_fair: a slice in the entity's virtual time."""
+        return self.rules.slice_ns * NICE_0_LOAD // entity.weight
 
     def run(self, entity: Entity, ran_ns: int) -> None:
-        """update_curr, at one level."""
+        """update_curr, update_deadline, at one level."""
         if ran_ns <= 0:
             return
-        entity.vruntime += ran_ns * NICE_0 // entity.weight
+        entity.vruntime += ran_ns * NICE_0_LOAD // entity.weight
         expired = entity.vruntime >= entity.deadline
         if expired:
-            entity.deadline = entity.vruntime + self.slice_of(entity)
-        if len(entity.queue.entities) > 1 and (expired or not self._keeps_turn(entity)):
-            self.forget(entity)
+            entity.deadline = entity.vruntime + self.virtual_slice(entity)
+        if len(entity.queue.entities) > 1 and (expired or self._preempted_short(entity)):
+            self.clear_buddies(entity)
 
     def wake(self, entity: Entity, new: bool = False) -> None:
         """enqueue_task_fair: queue a task, and the groups around it that are not queued."""
         if entity.queued:
-            self._requeue(entity)
+            self._requeue_delayed(entity)
             return
-        for level in entity.chain():
+        for level in entity.levels():
             if level.queued:
-                self._requeue(level)
+                self._requeue_delayed(level)
                 break
             self._place(level, new)
             new = False
 
     def sleep(self, entity: Entity, at_once: bool = False, delayed: bool = False) -> None:
-        """dequeue_entities: a task leaves, and the groups that it leaves empty.
+        """dequeue_entities: remove a task, and the groups that become empty.
 
-        `at_once`: it will not compete on (it is dead, or stopped); `delayed`: it did, and now its time has come.
+        `at_once` (dead or stopped tasks) skips the delay; `delayed` ends one.
         """
-        for level in entity.chain():
-            if not self._leave(level, at_once, delayed):
+        for level in entity.levels():
+            if not self._dequeue(level, at_once, delayed):
                 break
             if level.queue.entities:
                 if level.queue.owner is not None:
-                    level.queue.owner.befriend()
+                    level.queue.owner.set_next_buddy()
                 break
             at_once = delayed = False
 
     def pick(self) -> Entity | None:
-        """pick_task_fair: the task that the kernel picks, the running one included; sleepers that are due leave."""
+        """pick_task_fair: the task that runs next, the running one included; delayed sleepers that are picked leave."""
         while self.root.entities:
             queue: Queue | None = self.root
             entity: Entity | None = None
@@ -83,47 +84,47 @@ class Eevdf:
                 entity = self._pick(queue)
                 if entity is None or entity.delayed:
                     break
-                queue = entity.inner
+                queue = entity.my_q
             if entity is None or not entity.delayed:
                 return entity
             self.sleep(entity, delayed=True)
         return None
 
     def order(self, candidates: set[int]) -> list[int]:
-        """The tids among `candidates` that are queued, as they would be picked if nothing else happened."""
-        left, ordered = set(candidates), []
-        while left:
+        """The queued tids among `candidates` in the order in which they would be picked if nothing else happened."""
+        remaining, ordered = set(candidates), []
+        while remaining:
             queue: Queue | None = self.root
             best = None
             while queue is not None:
-                best = self._best(queue, left)
-                queue = best.inner if best is not None else None
+                best = self._best(queue, remaining)
+                queue = best.my_q if best is not None else None
             if best is None:
                 break
             ordered.append(best.tid)
-            left.discard(best.tid)
+            remaining.discard(best.tid)
         return ordered
 
     def switch(self, before: Entity | None, after: Entity | None, total_ns: int) -> None:
-        """put_prev_entity and set_next_entity, at the levels that change; None: something of another class."""
-        old = list(before.chain()) if before is not None else []
-        new = list(after.chain()) if after is not None else []
+        """put_prev_entity and set_next_entity, at the levels that change; None: a task of another class."""
+        old = list(before.levels()) if before is not None else []
+        new = list(after.levels()) if after is not None else []
         for level in old:
             if level not in new:
-                level.arrived = next(self._arrivals)
+                level.order = next(self._orders)
                 level.queue.running = None
         for level in new:
             if level not in old:
-                self.forget(level)
-                level.protected, level.queue.running, level.credited_ns = level.deadline, level, total_ns
+                self.clear_buddies(level)
+                level.picked_deadline, level.queue.running, level.credited_ns = level.deadline, level, total_ns
 
-    def learn(self, picked: Entity, said: Entity) -> None:
-        """The kernel did not pick what was said: move both as little as makes the pick right, in the queue they share.
+    def correct(self, picked: Entity, predicted: Entity) -> None:
+        """After a wrong prediction, move both entities in the queue they share as little as makes the pick right.
 
-        No rule of the kernel's: vruntimes are not traced, and what an error did to one lag it does to the next.
+        This mirrors no kernel function. Vruntimes are not traced, so an error in one lag would enter all later ones.
         """
-        rivals = {level.queue: level for level in said.chain()}
-        for level in picked.chain():
+        rivals = {level.queue: level for level in predicted.levels()}
+        for level in picked.levels():
             rival = rivals.get(level.queue)
             if rival is not None and rival is not level:
                 if not level.queue.eligible(level):
@@ -134,9 +135,9 @@ class Eevdf:
                     _shift(level, -half)
                 break
 
-    def forget(self, entity: Entity) -> None:
+    def clear_buddies(self, entity: Entity) -> None:
         """clear_buddies."""
-        for level in entity.chain():
+        for level in entity.levels():
             if level.queue.buddy is not level:
                 break
             level.queue.buddy = None
@@ -148,25 +149,25 @@ class Eevdf:
             return queue.buddy
         if len(queue.entities) == 1:
             return queue.entities[0]
-        ready = [entity for entity in queue.entities if moment >= (entity.vruntime - queue.zero) * weight]
-        running = queue.running if queue.running in ready else None
-        if running is not None and self.rules.run_to_parity and running.protected == running.deadline:
+        eligible = [entity for entity in queue.entities if moment >= (entity.vruntime - queue.zero) * weight]
+        running = queue.running if queue.running in eligible else None
+        if running is not None and self.rules.run_to_parity and running.picked_deadline == running.deadline:
             return running
-        waiting = [entity for entity in ready if entity is not running]
-        best = min(waiting, key=lambda entity: (entity.deadline, entity.arrived), default=running)
+        others = [entity for entity in eligible if entity is not running]
+        best = min(others, key=lambda entity: (entity.deadline, entity.order), default=running)
         return running if running is not None and best is not None and running.deadline < best.deadline else best
 
     def _best(self, queue: Queue, candidates: set[int]) -> Entity | None:
-        viable = [entity for entity in queue.entities if entity.holds(candidates)]
-        if len(viable) < 2:
-            return viable[0] if viable else None
+        competing = [entity for entity in queue.entities if entity.contains(candidates)]
+        if len(competing) < 2:
+            return competing[0] if competing else None
         moment, weight = queue.load()
 
         def rank(entity: Entity) -> tuple[bool, bool, int, int]:
-            late = moment < (entity.vruntime - queue.zero) * weight
-            return late, entity is not queue.buddy, entity.deadline, entity.arrived
+            ineligible = moment < (entity.vruntime - queue.zero) * weight
+            return ineligible, entity is not queue.buddy, entity.deadline, entity.order
 
-        return min(viable, key=rank)
+        return min(competing, key=rank)
 
     def _place(self, entity: Entity, new: bool) -> None:
         """place_entity, __enqueue_entity."""
@@ -174,13 +175,13 @@ class Eevdf:
         average, lag = queue.average(), 0
         if queue.entities and not new:
             weight = sum(other.weight for other in queue.entities)
-            lag = _divided(entity.lag * (weight + entity.weight), weight)
+            lag = _divide(entity.lag * (weight + entity.weight), weight)
         entity.vruntime = average - lag
-        entity.deadline = entity.vruntime + self.slice_of(entity) // (2 if new else 1)
-        entity.queued, entity.arrived = True, next(self._arrivals)
+        entity.deadline = entity.vruntime + self.virtual_slice(entity) // (2 if new else 1)
+        entity.queued, entity.order = True, next(self._orders)
         queue.entities.append(entity)
 
-    def _requeue(self, entity: Entity) -> None:
+    def _requeue_delayed(self, entity: Entity) -> None:
         """requeue_delayed_entity."""
         if entity.delayed and self._lag(entity) > 0:
             entity.queue.entities.remove(entity)
@@ -188,9 +189,9 @@ class Eevdf:
             self._place(entity, False)
         entity.delayed = False
 
-    def _leave(self, entity: Entity, at_once: bool, delayed: bool) -> bool:
-        """dequeue_entity, finish_delayed_dequeue_entity; False: it competes on."""
-        self.forget(entity)
+    def _dequeue(self, entity: Entity, at_once: bool, delayed: bool) -> bool:
+        """dequeue_entity, finish_delayed_dequeue_entity; return False if it stays queued, delayed."""
+        self.clear_buddies(entity)
         if not (delayed or at_once) and self.rules.delay_dequeue and not entity.queue.eligible(entity):
             entity.delayed = True
             return False
@@ -200,14 +201,14 @@ class Eevdf:
         entity.queued = entity.delayed = False
         return True
 
+    def _preempted_short(self, entity: Entity) -> bool:
+        """did_preempt_short."""
+        return entity.picked_deadline != entity.deadline and not entity.queue.eligible(entity)
+
     def _lag(self, entity: Entity) -> int:
         """entity_lag."""
-        limit = max(2 * self.rules.slice_ns, self.rules.tick_ns) * NICE_0 // entity.weight
+        limit = max(2 * self.rules.slice_ns, self.rules.tick_ns) * NICE_0_LOAD // entity.weight
         return max(-limit, min(limit, entity.queue.average() - entity.vruntime))
-
-    def _keeps_turn(self, entity: Entity) -> bool:
-        """did_preempt_short, denied."""
-        return entity.protected == entity.deadline or entity.queue.eligible(entity)
 
 
 def _shift(entity: Entity, by_ns: int) -> None:
@@ -215,6 +216,6 @@ def _shift(entity: Entity, by_ns: int) -> None:
     entity.deadline += by_ns
 
 
-def _divided(value: int, by: int) -> int:
-    """As C divides: towards zero."""
+def _divide(value: int, by: int) -> int:
+    """Divide as C does: round towards zero."""
     return value // by if value >= 0 else -(-value // by)

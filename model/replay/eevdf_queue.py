@@ -1,4 +1,4 @@
-"""What an EEVDF run queue is made of: tasks, groups of tasks, and the queues they are in (see `model.replay.eevdf`)."""
+"""Tasks, groups and queues of EEVDF; `model.replay.eevdf` has the rules. Times in nanoseconds, V is avg_vruntime."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from model.replay import entities
 
 @dataclass(frozen=True)
 class Rules:
-    """What differs between kernels and machines; nanoseconds. The defaults are those of Linux 6.12 on one CPU."""
+    """Settings that differ between kernels and machines. The defaults are those of Linux 6.12 on one CPU."""
 
     slice_ns: int = 700_000
     tick_ns: int = 4_000_000
@@ -19,26 +19,26 @@ class Rules:
 
 @dataclass(eq=False)
 class Entity(entities.Entity):
-    """A task, or a group of tasks; while it sleeps and is `delayed` it is queued nevertheless."""
+    """A task, or a group of tasks; one that sleeps and is `delayed` (sched_delayed) is still queued."""
 
     queue: Queue
-    inner: Queue | None = None
+    my_q: Queue | None = None
     vruntime: int = 0
     deadline: int = 0
-    lag: int = 0  # V - vruntime when it left
-    protected: int | None = None  # the deadline it was picked with
+    lag: int = 0  # vlag: V - vruntime when it left
+    picked_deadline: int | None = None  # the deadline it was picked with
     delayed: bool = False
-    credited_ns: int = 0  # of a group: how much of the run time of all tasks is in its vruntime
+    credited_ns: int = 0  # of a group: how much of the run time of all tasks its vruntime includes
 
 
 @dataclass(eq=False)
 class Queue(entities.Queue[Entity]):
-    """The entities of one group."""
+    """A cfs_rq of EEVDF."""
 
-    zero: int = 0  # V, when it was last asked for
+    zero: int = 0  # V when it was last computed; sums are relative to it
 
     def load(self) -> tuple[int, int]:
-        """Sum of (vruntime - zero) * weight, and of weight."""
+        """Sum of (vruntime - zero) * weight, and sum of weight (avg_vruntime, avg_load of the cfs_rq)."""
         zero = self.zero
         moment = weight = 0
         for entity in self.entities:
@@ -47,16 +47,16 @@ class Queue(entities.Queue[Entity]):
         return moment, weight
 
     def mean(self) -> int:
-        """V, rounded down; of an empty queue what it was when the kernel last asked."""
+        """V, rounded down; of an empty queue its last value. Leaves `zero` as it is."""
         moment, weight = self.load()
         return self.zero + (moment // weight if weight else 0)
 
     def average(self) -> int:
-        """V, where the kernel asks for it."""
+        """avg_vruntime: V, which becomes the new `zero`."""
         self.zero = self.mean()
         return self.zero
 
     def eligible(self, entity: Entity) -> bool:
-        """Whether `entity` has had no more than its share."""
+        """vruntime_eligible: whether `entity` has had no more than its share."""
         moment, weight = self.load()
         return moment >= (entity.vruntime - self.zero) * weight

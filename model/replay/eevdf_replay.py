@@ -1,8 +1,8 @@
-"""Walks a recording with the replayed EEVDF queue at its side, and asks it before every switch who is next.
+"""Drives the EEVDF run queues with a recording: before every switch, ranks the runnable tasks as EEVDF would pick them.
 
-From Linux 6.8 on no vruntime is traced, so all of it is counted: run times are (`sched_stat_runtime` comes at every
-update_curr of a task), and what a group of tasks gets between two of them is read off the run queue's own clock.
-Which tasks are in a group is not traced either: both is tried, and what does better at first is believed.
+From Linux 6.8 on no vruntime is traced, so all vruntimes are computed: from run times (sched_stat_runtime comes at
+every update_curr of a task), and for a group of tasks between two of them from the run queue's own clock. Group
+membership is not traced either: one replay runs with a group, one without, and the better one so far is used.
 """
 
 from __future__ import annotations
@@ -10,77 +10,77 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from model.data.streams import STATES, Stream
-from model.replay.candidates import UNSEEN
+from model.replay.candidates import UNKNOWN_STATE
 from model.replay.clock import Clock
 from model.replay.eevdf import Eevdf
 from model.replay.eevdf_queue import Entity, Queue, Rules
-from model.replay.entities import weight_of
+from model.replay.entities import DEFAULT_PRIO, MAX_RT_PRIO, is_kernel_thread, weight_of
 from model.replay.events import FORK, RUNTIME, WAKEUP, Events, still_runnable
-from model.replay.names import Names
-from model.replay.threads import REAL_TIME, is_kernel_thread
+from model.replay.names import ThreadNames
 
-WAKE_DELAY_NS = 8_000  # from the stamp of sched_waking to the reading of the clock, at a usual stamp
-SAME_READING_NS = 10_000  # an accounting this near to a wakeup used the clock as the wakeup read it
-_FOR_GOOD = tuple(STATES.index(state) for state in ("X", "Z", "T", "t", "P"))  # is_special_task_state
+READ_AFTER_WAKING_NS = 8_000  # usual time from the stamp of sched_waking to the reading of the clock
+SAME_READING_NS = 10_000  # an accounting this near to a wakeup used the same reading of the clock
+SPECIAL_STATES = tuple(STATES.index(state) for state in ("X", "Z", "T", "t", "P"))  # is_special_task_state
 
-PROBATION = 2_000  # events after which the worse of two walks is given up
+TRIAL_EVENTS = 2_000  # events after which the worse of the two replays is given up
 
-Pending = list[tuple[int, int]]  # wakeups whose effect is not settled: stamp, tid
+Pending = list[tuple[int, int]]  # wakeups not yet replayed: stamp in ns, tid
 
 
-class EevdfWalks:
-    """The replay with the group and without: what was right more often so far is asked.
+class GroupedOrFlatEevdf:
+    """Two replays, with a task group and without; ranks by the one that was right more often on earlier events.
 
-    So no event is foreseen from its own outcome. After PROBATION events only the better one goes on.
+    After TRIAL_EVENTS events only the better one continues.
     """
 
-    def __init__(self, stream: Stream, names: Names, rules: Rules, corrects: bool = True) -> None:
+    def __init__(self, stream: Stream, names: ThreadNames, rules: Rules, corrects: bool = True) -> None:
         self.stream = stream
-        self.walks = [EevdfWalk(stream, names, rules, grouped, corrects) for grouped in (True, False)]
-        self.asked = self.walks[0]
+        self.replays = [ReplayedEevdf(stream, names, rules, grouped, corrects) for grouped in (True, False)]
+        self.better = self.replays[0]
 
     def rankings(self, events: Events, start: int) -> Iterator[list[int]]:
         """For each event from `start` on, the runnable tids, the likeliest first."""
-        walking, right = [walk.rankings(events, 0) for walk in self.walks], [0, 0]
-        for event in range(PROBATION):
-            said = [next(walk, None) for walk in walking]
+        both, right = [replay.rankings(events, 0) for replay in self.replays], [0, 0]
+        for event in range(TRIAL_EVENTS):
+            rankings = [next(replay, None) for replay in both]
             number = int(right[1] > right[0])
-            self.asked, best = self.walks[number], said[number]
-            if best is None:
+            self.better, ranking = self.replays[number], rankings[number]
+            if ranking is None:
                 return
             if event >= start:
-                yield best
-            for number, ranking in enumerate(said):
+                yield ranking
+            for number, ranking in enumerate(rankings):
                 right[number] += int(ranking is not None and ranking[:1] == [int(self.stream.tid[event])])
         number = int(right[1] > right[0])
-        self.asked = self.walks[number]
-        for event, ranking in enumerate(walking[number], PROBATION):
+        self.better = self.replays[number]
+        for event, ranking in enumerate(both[number], TRIAL_EVENTS):
             if event >= start:
                 yield ranking
 
     def describe(self, tid: int) -> tuple[float, ...]:
-        """What the walk that is asked says of a runnable task."""
-        return self.asked.describe(tid)
+        """`model.replay.candidates.STATE` of a runnable task in the better replay."""
+        return self.better.describe(tid)
 
 
-class EevdfWalk:
-    """One CPU's replay. `grouped`: whatever is no kernel thread is in one control group, as systemd's services are.
+class ReplayedEevdf:
+    """EEVDF on one CPU. Its state before a switch depends only on what was traced before that switch.
 
-    `corrects`: a pick that was not foreseen puts the tasks concerned right (`Eevdf.learn`).
+    `grouped`: all tasks but kernel threads are in one control group, as systemd's services are. `corrects`: a wrong
+    prediction moves the entities concerned (`Eevdf.correct`).
     """
 
-    def __init__(self, stream: Stream, names: Names, rules: Rules, grouped: bool, corrects: bool = True) -> None:
+    def __init__(self, stream: Stream, names: ThreadNames, rules: Rules, grouped: bool, corrects: bool = True) -> None:
         self.stream, self.names = stream, names
         self.eevdf = Eevdf(rules)
-        self.group = Entity(self.eevdf.root)
-        self.group.inner = Queue(owner=self.group)
+        group = Entity(self.eevdf.root)
+        group.my_q = self.group_queue = Queue(owner=group)
         self.grouped, self.corrects = grouped, corrects
         self.clock = Clock()
         self.tasks: dict[int, Entity] = {}
         self.prio: dict[int, int] = {}
         self.now_ns = 0
-        self.last = 0  # tid that runs
-        self.said = 0  # tid that was thought to be next
+        self.running_tid = 0
+        self.predicted_tid = 0
         self.total_ns = 0  # run time of all tasks
 
     def rankings(self, events: Events, start: int) -> Iterator[list[int]]:
@@ -90,32 +90,32 @@ class EevdfWalk:
         for time_ns, kind, tid, prio, value in zip(*(column.tolist() for column in columns), strict=True):
             self.now_ns = time_ns
             if kind == RUNTIME:
-                self._accounted(pending, tid, value, time_ns)
+                self._account_pending(pending, tid, value, time_ns)
             elif kind == WAKEUP:
                 self.prio[tid] = prio
                 pending.append((time_ns, tid))
             elif kind == FORK:
-                self._flush(pending)
+                self._wake_pending(pending)
                 self._fork(tid, prio)
             else:
-                self._flush(pending)
+                self._wake_pending(pending)
                 ranking = self._rank(value)
-                self.said = ranking[0] if ranking else 0
+                self.predicted_tid = ranking[0] if ranking else 0
                 if value >= start:
                     yield ranking
-                self._enter(value)
+                self._switch_in(value)
 
     def describe(self, tid: int) -> tuple[float, ...]:
-        """What `model.replay.candidates.STATE` names, of a runnable task before a switch."""
+        """`model.replay.candidates.STATE` of a runnable task before a switch."""
         task = self.tasks.get(tid)
         if task is None or not task.queued:
-            return UNSEEN
-        own, top = task.queue, list(task.chain())[-1]
+            return UNKNOWN_STATE
+        queue, top = task.queue, list(task.levels())[-1]
         root = top.queue
         return (
-            (task.vruntime - own.mean()) / 1e3,
-            (task.deadline - own.mean()) / 1e3,
-            float(own.eligible(task)),
+            (task.vruntime - queue.mean()) / 1e3,
+            (task.deadline - queue.mean()) / 1e3,
+            float(queue.eligible(task)),
             (top.vruntime - root.mean()) / 1e3,
             (top.deadline - root.mean()) / 1e3,
             float(root.eligible(top)),
@@ -124,140 +124,147 @@ class EevdfWalk:
             task.lag / 1e3,
         )
 
-    def _accounted(self, pending: Pending, tid: int, ran_ns: int, time_ns: int) -> None:
-        """A run time was traced: at a tick, at a switch, or for a task that wakes, before it is queued."""
-        if pending and tid == self.last and self._running() is not None:
+    def _account_pending(self, pending: Pending, tid: int, ran_ns: int, time_ns: int) -> None:
+        """Replay a traced run time and the wakeups before it.
+
+        It is traced at a tick, at a switch, or when a task wakes: then before that task is queued.
+        """
+        if pending and tid == self.running_tid and self._running() is not None:
             *earlier, (woken_ns, woken) = pending
-            gained = self.clock.since_ns(woken_ns, WAKE_DELAY_NS)
-            shift = ran_ns - gained if abs(ran_ns - gained) < SAME_READING_NS else 0
+            elapsed = self.clock.elapsed_ns(woken_ns, READ_AFTER_WAKING_NS)
+            shift = ran_ns - elapsed if abs(ran_ns - elapsed) < SAME_READING_NS else 0
             for stamp_ns, other in earlier:
-                self._wake(other, self.clock.since_ns(stamp_ns, WAKE_DELAY_NS) + shift)
-            self._account_wake(woken, gained + shift, tid, ran_ns)
+                self._wake(other, self.clock.elapsed_ns(stamp_ns, READ_AFTER_WAKING_NS) + shift)
+            self._account_wakeup(woken, elapsed + shift, tid, ran_ns)
             pending.clear()
         else:
-            self._flush(pending)
-            self._account(tid, ran_ns, whole=True)
+            self._wake_pending(pending)
+            self._account(tid, ran_ns, with_groups=True)
         self.clock.account(time_ns, ran_ns)
 
-    def _account_wake(self, woken: int, gained_ns: int, tid: int, ran_ns: int) -> None:
+    def _account_wakeup(self, woken: int, elapsed_ns: int, tid: int, ran_ns: int) -> None:
+        """Account the running task and queue the one that woke, in the kernel's order."""
         running, task = self._task(tid), self._task(woken)
-        if self._is_awake(woken, task):
-            self._account(tid, ran_ns, whole=True)
-        elif task.delayed:  # put back before anything is accounted
+        if self._needs_no_wakeup(woken, task):
+            self._account(tid, ran_ns, with_groups=True)
+        elif task.delayed:  # requeued before anything is accounted
             self.eevdf.wake(task)
-            self._account(tid, ran_ns, whole=task.queue is not running.queue)
-        elif any(not level.queued and level.queue is running.queue for level in task.chain()):
-            self._account(tid, ran_ns, whole=False)
+            self._account(tid, ran_ns, with_groups=task.queue is not running.queue)
+        elif any(not level.queued and level.queue is running.queue for level in task.levels()):
+            self._account(tid, ran_ns, with_groups=False)
             self.eevdf.wake(task)
         else:
-            self._wake(woken, gained_ns)
-            self._account(tid, ran_ns, whole=True)
+            self._wake(woken, elapsed_ns)
+            self._account(tid, ran_ns, with_groups=True)
 
-    def _account(self, tid: int, ran_ns: int, whole: bool) -> None:
-        """Give the task what it ran, and if `whole` the groups around it what they were not yet given."""
-        if not tid or self.prio.get(tid, 120) < REAL_TIME:
+    def _account(self, tid: int, ran_ns: int, with_groups: bool) -> None:
+        """update_curr: add a run time to the task and, if `with_groups`, to its groups what they do not have yet."""
+        if not tid or self._is_real_time(tid):
             return
         task = self._task(tid)
         if not task.queued:
             self.eevdf.wake(task)
         self.eevdf.run(task, ran_ns)
         self.total_ns += ran_ns
-        if whole:
+        if with_groups:
             self._credit(task, 0)
 
-    def _credit(self, running: Entity, gained_ns: int) -> None:
-        """Bring the groups of the running task up to `gained_ns` after the last accounting."""
-        for level in list(running.chain())[1:]:
-            due_ns = self.total_ns + gained_ns - level.credited_ns
+    def _credit(self, running: Entity, elapsed_ns: int) -> None:
+        """Advance the groups of the running task to `elapsed_ns` after the last accounting."""
+        for level in list(running.levels())[1:]:
+            due_ns = self.total_ns + elapsed_ns - level.credited_ns
             level.credited_ns += max(due_ns, 0)
             self.eevdf.run(level, due_ns)
 
-    def _flush(self, pending: Pending) -> None:
+    def _wake_pending(self, pending: Pending) -> None:
         for stamp_ns, tid in pending:
-            self._wake(tid, self.clock.since_ns(stamp_ns, WAKE_DELAY_NS))
+            self._wake(tid, self.clock.elapsed_ns(stamp_ns, READ_AFTER_WAKING_NS))
         pending.clear()
 
-    def _wake(self, tid: int, gained_ns: int) -> None:
+    def _wake(self, tid: int, elapsed_ns: int) -> None:
         task, running = self._task(tid), self._running()
-        if self._is_awake(tid, task):
+        if self._needs_no_wakeup(tid, task):
             return
         if task.delayed:
             self.eevdf.wake(task)
         if running is not None and running.queue is not task.queue:
-            self._credit(running, gained_ns)
+            self._credit(running, elapsed_ns)
         if not task.queued:
             self.eevdf.wake(task)
 
-    def _is_awake(self, tid: int, task: Entity) -> bool:
-        return tid == self.last or self.prio.get(tid, 120) < REAL_TIME or (task.queued and not task.delayed)
+    def _needs_no_wakeup(self, tid: int, task: Entity) -> bool:
+        return tid == self.running_tid or self._is_real_time(tid) or (task.queued and not task.delayed)
 
     def _fork(self, tid: int, prio: int) -> None:
         self.prio[tid] = prio
-        if prio >= REAL_TIME and not self._task(tid).queued:
+        if not self._is_real_time(tid) and not self._task(tid).queued:
             self.eevdf.wake(self._task(tid), new=True)
 
     def _rank(self, event: int) -> list[int]:
-        """Let the running task go, let the queue pick. A task that is switched away from is never switched to."""
-        stays = self._leave(event)
+        """Rank the tasks as the queue would pick them; the task that is preempted comes last: it is no switch."""
+        preempted = self._switch_out(event)
         runnable = self.stream.runnable(event).tolist()
-        left = [tid for tid in runnable if tid != stays]
-        urgent = [tid for tid in left if self.prio.get(tid, 120) < REAL_TIME]
-        urgent.sort(key=lambda tid: self.prio[tid])
-        fair = {tid for tid in left if tid and tid not in urgent}
+        candidates = [tid for tid in runnable if tid != preempted]
+        real_time = sorted((tid for tid in candidates if self._is_real_time(tid)), key=lambda tid: self.prio[tid])
+        fair = {tid for tid in candidates if tid and tid not in real_time}
         for tid in fair:
-            self._ensure(tid)
+            self._ensure_queued(tid)
         picked = self.eevdf.pick()
         ordered = self.eevdf.order(fair)
         if picked is not None and picked.tid in fair:
             ordered = [picked.tid, *(tid for tid in ordered if tid != picked.tid)]
-        ranked = urgent + ordered
+        ranked = real_time + ordered
         return ranked + [tid for tid in runnable if tid not in ranked]
 
-    def _leave(self, event: int) -> int | None:
-        """The running task's slice ends; returns its tid if it wanted to go on."""
+    def _switch_out(self, event: int) -> int | None:
+        """End the slice before `event`; return the tid of its task if it was preempted."""
         running = self._running()
         if not event or running is None:
-            return self.last if event and self.last and still_runnable(self.stream, event - 1) else None
+            return self.running_tid if event and self.running_tid and still_runnable(self.stream, event - 1) else None
         if still_runnable(self.stream, event - 1):
             self._credit(running, 0)
-            return self.last
+            return self.running_tid
         if running.queued and not running.delayed:
-            alone = len(running.queue.entities) == 1
-            if alone:  # its group leaves as well, and is brought up to date before
+            if len(running.queue.entities) == 1:  # its group leaves as well, and is advanced before
                 self._credit(running, 0)
-            self.eevdf.sleep(running, at_once=int(self.stream.end_state[event - 1]) in _FOR_GOOD)
+            self.eevdf.sleep(running, at_once=int(self.stream.end_state[event - 1]) in SPECIAL_STATES)
         self._credit(running, 0)
         return None
 
-    def _ensure(self, tid: int) -> None:
+    def _ensure_queued(self, tid: int) -> None:
         task = self._task(tid)
         if not task.queued or task.delayed:
             self.eevdf.wake(task)
 
-    def _enter(self, event: int) -> None:
-        """What was really picked."""
+    def _switch_in(self, event: int) -> None:
+        """Run the task that was really picked."""
         tid, before = int(self.stream.tid[event]), self._running()
         self.prio[tid] = int(self.stream.prio[event])
         after: Entity | None = None
-        if tid and self.prio[tid] >= REAL_TIME:
+        if tid and not self._is_real_time(tid):
             after = self._task(tid)
             after.weight = weight_of(self.prio[tid])
-            self._ensure(tid)
-            said = self.tasks.get(self.said)
-            if self.corrects and said is not None and said.queued and said is not after:
-                self.eevdf.learn(after, said)
+            self._ensure_queued(tid)
+            predicted = self.tasks.get(self.predicted_tid)
+            if self.corrects and predicted is not None and predicted.queued and predicted is not after:
+                self.eevdf.correct(after, predicted)
         self.eevdf.switch(before, after, self.total_ns)
-        self.last = tid
+        self.running_tid = tid
 
     def _running(self) -> Entity | None:
-        """The entity of the task that runs, if it is of the fair class."""
-        return self.tasks.get(self.last) if self.last and self.prio.get(self.last, 120) >= REAL_TIME else None
+        """The entity of the running task, if it is of the fair class."""
+        return (
+            self.tasks.get(self.running_tid) if self.running_tid and not self._is_real_time(self.running_tid) else None
+        )
+
+    def _is_real_time(self, tid: int) -> bool:
+        return self.prio.get(tid, DEFAULT_PRIO) < MAX_RT_PRIO
 
     def _task(self, tid: int) -> Entity:
+        """The entity of a thread, made when it is first needed."""
         task = self.tasks.get(tid)
         if task is None:
-            inner = self.group.inner
-            apart = self.grouped and inner is not None and not is_kernel_thread(self.names.at(tid, self.now_ns))
-            queue = inner if apart and inner is not None else self.eevdf.root
-            task = self.tasks[tid] = Entity(queue, weight_of(self.prio.get(tid, 120)), tid)
+            in_group = self.grouped and not is_kernel_thread(self.names.name_at(tid, self.now_ns))
+            queue = self.group_queue if in_group else self.eevdf.root
+            task = self.tasks[tid] = Entity(queue, weight_of(self.prio.get(tid, DEFAULT_PRIO)), tid)
         return task

@@ -1,4 +1,4 @@
-"""What a recording says of the kernel it was made on, in the `guest.json` beside its tables."""
+"""The kernel that made a recording, from its `guest.json`, and the replay of that kernel's scheduler."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from pathlib import Path
 
 from model.data.metadata import guest_facts
 from model.data.streams import Stream
-from model.replay import events
-from model.replay.eevdf_queue import Rules
+from model.replay import cfs, eevdf_queue, events
+from model.replay.candidates import Replay
+from model.replay.cfs_replay import ReplayedCfs
+from model.replay.eevdf_replay import GroupedOrFlatEevdf
+from model.replay.names import ThreadNames
 
+BUDDIES_KEPT_SINCE = (5, 14)  # earlier kernels clear a buddy whenever it is picked
 EEVDF_SINCE = (6, 6)
 DELAY_DEQUEUE_SINCE = (6, 12)
 _SLICE = "/sys/kernel/debug/sched/base_slice_ns"
@@ -17,26 +21,35 @@ _FEATURES = "/sys/kernel/debug/sched/features"
 
 
 def release(folder: Path) -> tuple[int, int] | None:
-    """(6, 12) of 6.12.117-cloud-amd64; None where it is not told."""
-    found = re.match(r"(\d+)\.(\d+)", str(guest_facts(folder).get("kernel", "")))
-    return (int(found[1]), int(found[2])) if found else None
+    """Major and minor release, (6, 12) for 6.12.117-cloud-amd64; None if it is unknown."""
+    match = re.match(r"(\d+)\.(\d+)", str(guest_facts(folder).get("kernel", "")))
+    return (int(match[1]), int(match[2])) if match else None
 
 
 def is_eevdf(stream: Stream) -> bool:
-    """By the kernel's release, and where that is not told, by its tracing no vruntime."""
-    told = release(stream.folder)
-    return told >= EEVDF_SINCE if told else not events.has_vruntime(stream)
+    """Whether the kernel has EEVDF: by its release or, if that is unknown, by its tracing no vruntime."""
+    version = release(stream.folder)
+    return version >= EEVDF_SINCE if version else not events.has_vruntime(stream)
 
 
-def eevdf_rules(folder: Path, slice_ns: int | None = None, delay_dequeue: bool | None = None) -> Rules:
-    """As asked for, else as the recording tells, else those of Linux 6.12 on one CPU."""
-    told = guest_facts(folder).get("scheduler")
-    scheduler = told if isinstance(told, dict) else {}
-    features, known = str(scheduler.get(_FEATURES, "")).split(), Rules()
+def eevdf_rules(folder: Path, slice_ns: int | None = None, delay_dequeue: bool | None = None) -> eevdf_queue.Rules:
+    """Rules as given, else those of the recording's kernel, else those of Linux 6.12 on one CPU."""
+    facts = guest_facts(folder).get("scheduler")
+    scheduler = facts if isinstance(facts, dict) else {}
+    features, defaults = str(scheduler.get(_FEATURES, "")).split(), eevdf_queue.Rules()
     if slice_ns is None:
         text = str(scheduler.get(_SLICE, ""))
-        slice_ns = int(text) if text.isdigit() and int(text) else known.slice_ns
+        slice_ns = int(text) if text.isdigit() and int(text) else defaults.slice_ns
     if delay_dequeue is None:
         old = (release(folder) or DELAY_DEQUEUE_SINCE) < DELAY_DEQUEUE_SINCE
         delay_dequeue = "NO_DELAY_DEQUEUE" not in features and not old
-    return Rules(slice_ns, delay_dequeue=delay_dequeue, run_to_parity="NO_RUN_TO_PARITY" not in features)
+    return eevdf_queue.Rules(slice_ns, delay_dequeue=delay_dequeue, run_to_parity="NO_RUN_TO_PARITY" not in features)
+
+
+def create_replay(stream: Stream, names: ThreadNames) -> Replay:
+    """Make the replay of the recording's kernel: EEVDF since Linux 6.6, CFS before. Raises TableError."""
+    if is_eevdf(stream):
+        return GroupedOrFlatEevdf(stream, names, eevdf_rules(stream.folder))
+    version = release(stream.folder)
+    forget = version is not None and version < BUDDIES_KEPT_SINCE
+    return ReplayedCfs(stream, names, cfs.Rules(forget_buddies_when_picked=forget))

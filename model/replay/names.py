@@ -1,4 +1,4 @@
-"""What a thread was called at a time, as slices and wakeups tell it: threads take other names, and tids come again."""
+"""The name of a thread at a given time, from slices and wakeups: threads change their names, and tids are reused."""
 
 from __future__ import annotations
 
@@ -12,43 +12,46 @@ from model.data import parquet
 
 
 @dataclass(frozen=True)
-class Names:
-    """By tid: when it took another name (ns, ascending, the first one included), and the names it took then."""
+class ThreadNames:
+    """For each tid the times (ns, ascending) at which its name changed, the first one included, and the names."""
 
     since_ns: dict[int, list[int]] = field(default_factory=dict)
-    name: dict[int, list[str]] = field(default_factory=dict)
+    names: dict[int, list[str]] = field(default_factory=dict)
 
-    def at(self, tid: int, time_ns: int) -> str:
-        """What it was called last by then; its first name where it had not been seen yet, "" where it never is."""
+    def name_at(self, tid: int, time_ns: int) -> str:
+        """Last name up to then; the first name if that comes later, "" for an unknown tid."""
         since_ns = self.since_ns.get(tid)
-        return self.name[tid][max(bisect_right(since_ns, time_ns) - 1, 0)] if since_ns else ""
+        return self.names[tid][max(bisect_right(since_ns, time_ns) - 1, 0)] if since_ns else ""
 
 
-def read(folder: Path) -> Names:
-    """The names of a recording's threads. Raises TableError.
+def read_thread_names(folder: Path) -> ThreadNames:
+    """Read the names of a recording's threads. Raises TableError.
 
-    A wakeup tells a name at once. That of a slice is known after the switch that begins it: who is picked is not known
-    while it is asked who will be.
+    The name in a wakeup counts from its time on. That in a slice counts only from after the switch that begins it: at
+    the switch itself nobody may know yet which task is picked.
     """
-    parts = [_told(folder, "slices", "start_ns", 1), _told(folder, "wakeups", "time_ns", 0)]
-    numbers = {text: number for number, text in enumerate(dict.fromkeys(text for part in parts for text in part[0]))}
-    name = np.concatenate([np.array([numbers[text] for text in texts])[code] for texts, code, _, _ in parts])
-    tid, time_ns = (np.concatenate([part[place] for part in parts]) for place in (2, 3))
+    tables = [_table_names(folder, "slices", "start_ns", 1), _table_names(folder, "wakeups", "time_ns", 0)]
+    texts = list(dict.fromkeys(text for table in tables for text in table[0]))
+    index = {text: number for number, text in enumerate(texts)}
+    name = np.concatenate([np.array([index[text] for text in table[0]])[table[1]] for table in tables])
+    tid, time_ns = (np.concatenate([table[column] for table in tables]) for column in (2, 3))
     order = np.lexsort((time_ns, tid))
     tid, time_ns, name = tid[order], time_ns[order], name[order]
-    new = np.ones(len(tid), bool)
-    new[1:] = (tid[1:] != tid[:-1]) | (name[1:] != name[:-1])
-    found, texts = Names(), list(numbers)
-    for one, when_ns, number in zip(tid[new].tolist(), time_ns[new].tolist(), name[new].tolist(), strict=True):
-        found.since_ns.setdefault(one, []).append(when_ns)
-        found.name.setdefault(one, []).append(texts[number])
-    return found
+    changed = np.ones(len(tid), bool)
+    changed[1:] = (tid[1:] != tid[:-1]) | (name[1:] != name[:-1])
+    thread_names = ThreadNames()
+    for thread, since, number in zip(
+        tid[changed].tolist(), time_ns[changed].tolist(), name[changed].tolist(), strict=True
+    ):
+        thread_names.since_ns.setdefault(thread, []).append(since)
+        thread_names.names.setdefault(thread, []).append(texts[number])
+    return thread_names
 
 
-def _told(
+def _table_names(
     folder: Path, table_name: str, time: str, delay_ns: int
 ) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
-    """The names that occur in a table, and (n,) which of them each row says of which tid from when on."""
+    """The names in a table, and for each row (n,) the name's index, the tid, and the time (ns) from which it counts."""
     table = parquet.read(folder, table_name)
     texts, code = parquet.coded(table, "comm")
     return texts, code, table["tid"].to_numpy().astype(np.int64), table[time].to_numpy().astype(np.int64) + delay_ns

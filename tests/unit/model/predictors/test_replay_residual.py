@@ -11,15 +11,15 @@ from sklearn.ensemble import GradientBoostingClassifier
 from model.data import streams
 from model.data.streams import Dataset, Segment
 from model.predictor import Predictor, ignore_progress
-from model.predictors.eevdf_replay import EevdfReplay
 from model.predictors.replay_residual import ReplayResidual
+from model.predictors.scheduling_policy import EevdfReplay
 from model.predictors.trees import TreeEnsemble
-from model.replay import events, names
 from model.replay.candidates import FEATURES, Candidates
-from model.replay.cfs_replay import Walk
-from model.replay.eevdf_replay import EevdfWalks
-from model.replay.names import Names
-from model.replay.replays import replay_of
+from model.replay.cfs_replay import ReplayedCfs
+from model.replay.eevdf_replay import GroupedOrFlatEevdf
+from model.replay.events import read_events
+from model.replay.kernel import create_replay
+from model.replay.names import ThreadNames, read_thread_names
 from model.scoring.outcomes import evaluate
 from model.scoring.scores import score_outcomes
 
@@ -94,10 +94,10 @@ def test_the_history_tells_what_each_share_of_the_trees_was_worth(guest: Dataset
 @pytest.mark.parametrize(
     ("name", "release", "expected", "forgets"),
     [
-        ("eevdf_6_12", None, EevdfWalks, None),
-        ("cfs_6_1", None, Walk, False),
-        ("cfs_5_10", "5.10.0-32-cloud-amd64", Walk, True),
-        ("cfs_6_1", "6.1.0-49-cloud-amd64", Walk, False),
+        ("eevdf_6_12", None, GroupedOrFlatEevdf, None),
+        ("cfs_6_1", None, ReplayedCfs, False),
+        ("cfs_5_10", "5.10.0-32-cloud-amd64", ReplayedCfs, True),
+        ("cfs_6_1", "6.1.0-49-cloud-amd64", ReplayedCfs, False),
     ],
 )
 def test_the_replay_is_the_one_of_the_kernel(
@@ -107,18 +107,18 @@ def test_the_replay_is_the_one_of_the_kernel(
         (tmp_path / path.name).write_bytes(path.read_bytes())
     if release:
         (tmp_path / "guest.json").write_text(json.dumps({"facts": {"kernel": release}}))
-    replay = replay_of(streams.load([tmp_path]).train[0].stream, Names())
+    replay = create_replay(streams.load([tmp_path]).train[0].stream, ThreadNames())
     assert isinstance(replay, expected)
-    if isinstance(replay, Walk):
+    if isinstance(replay, ReplayedCfs):
         assert replay.cfs.rules.forget_buddies_when_picked is forgets
 
 
 @pytest.mark.parametrize("name", ["eevdf_6_12", "cfs_6_1"])
 def test_a_candidate_is_told_by_what_the_replay_and_the_trace_know_of_it(name: str) -> None:
     stream = streams.load([DATA / name]).train[0].stream
-    segment, called = Segment(stream, 1000, 1200), names.read(stream.folder)
-    looked = Candidates.of(segment, events.read(stream, 1200), called, replay_of(stream, called))
-    assert looked.ranking.at[-1] == len(looked.rows) == len(looked.ranking.tid)
+    segment, called = Segment(stream, 1000, 1200), read_thread_names(stream.folder)
+    looked = Candidates.collect(segment, read_events(stream, 1200), called, create_replay(stream, called))
+    assert looked.ranking.offsets[-1] == len(looked.rows) == len(looked.ranking.tid)
     assert looked.rows.shape[1] == len(FEATURES)
     column = {feature: looked.rows[:, number] for number, feature in enumerate(FEATURES)}
     first = column["rank"] == 0
@@ -127,7 +127,7 @@ def test_a_candidate_is_told_by_what_the_replay_and_the_trace_know_of_it(name: s
     for feature in FEATURES[FEATURES.index("waited_us_beyond_first") :]:
         assert (column[feature][first] == 0).all()
     assert 0.1 < column["kernel_thread"].mean() < 0.9
-    last = np.repeat(stream.tid[999:1199], np.diff(looked.ranking.at))
+    last = np.repeat(stream.tid[999:1199], np.diff(looked.ranking.offsets))
     assert np.array_equal(column["just_left"] == 1, looked.ranking.tid == last)
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from model.errors import SettingError
 from model.predictors import create
-from model.predictors.replay_residual import FEWEST, ReplayResidual
+from model.predictors.replay_residual import MIN_SWITCHES, ReplayResidual
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_a_setting_out_of_its_range_is_refused_by_its_name(
 @pytest.mark.parametrize(
     ("kind", "settings"),
     [
-        ("replay_residual", {"rounds": 1, "depth": 1, "most": FEWEST, "seed": 0}),
+        ("replay_residual", {"rounds": 1, "depth": 1, "most": MIN_SWITCHES, "seed": 0}),
         ("eevdf_replay", {"base_slice_ms": 0.1}),
         ("eevdf_replay", {"base_slice_ms": None}),
         ("cfs_replay", {"latency_ms": 1000, "wakeup_granularity_ms": 0}),

@@ -11,8 +11,7 @@ from locations import DATA
 
 from model.data import streams
 from model.errors import StreamError, TableError
-from model.predictors.cfs_replay import CfsReplay
-from model.predictors.fifo import Fifo
+from model.predictors.scheduling_policy import CfsReplay, Fifo
 from model.replay.cfs import Cfs, Entity, Queue, Rules
 from model.replay.entities import weight_of
 
@@ -27,7 +26,7 @@ def queue_of(*vruntimes_ms: float) -> tuple[Cfs, list[Entity]]:
     tasks = []
     for number, vruntime in enumerate(vruntimes_ms):
         task = Entity(cfs.root, vruntime=vruntime * MS, tid=number + 1)
-        cfs.root.least = min(cfs.root.least, task.vruntime)
+        cfs.root.min_vruntime = min(cfs.root.min_vruntime, task.vruntime)
         cfs.wake(task, None, True)
         tasks.append(task)
     return cfs, tasks
@@ -99,8 +98,8 @@ def test_a_new_task_starts_a_slice_late() -> None:
 def test_a_group_is_one_entity_of_the_queue_above() -> None:
     cfs, (alone,) = queue_of(10)
     group = Entity(cfs.root, vruntime=9 * MS)
-    group.inner = Queue(owner=group, least=500 * MS)
-    members = [Entity(group.inner, vruntime=(500 + late) * MS, tid=20 + late) for late in range(2)]
+    group.my_q = Queue(owner=group, min_vruntime=500 * MS)
+    members = [Entity(group.my_q, vruntime=(500 + late) * MS, tid=20 + late) for late in range(2)]
     for member in members:
         cfs.wake(member, None, True)
     assert picked(cfs, 1, 20, 21) == 20
@@ -111,8 +110,8 @@ def test_a_group_is_one_entity_of_the_queue_above() -> None:
 def test_a_group_with_more_to_run_is_the_buddy_when_one_of_its_tasks_sleeps() -> None:
     cfs, _ = queue_of(10)
     group = Entity(cfs.root, vruntime=10.5 * MS)
-    group.inner = Queue(owner=group)
-    first, second = (Entity(group.inner, tid=tid) for tid in (20, 21))
+    group.my_q = Queue(owner=group)
+    first, second = (Entity(group.my_q, tid=tid) for tid in (20, 21))
     for member in (first, second):
         cfs.wake(member, None, True)
     assert picked(cfs, 1, 20, 21) == 1

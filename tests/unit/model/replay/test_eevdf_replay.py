@@ -11,8 +11,7 @@ from locations import DATA
 
 from model.data import streams
 from model.errors import TableError
-from model.predictors.eevdf_replay import EevdfReplay
-from model.predictors.fifo import Fifo
+from model.predictors.scheduling_policy import EevdfReplay, Fifo
 from model.replay import kernel
 from model.replay.clock import JUMP_NS, RECENT, Clock
 from model.replay.eevdf import Eevdf
@@ -143,8 +142,8 @@ def grouped() -> tuple[Eevdf, Entity, Entity, list[Entity]]:
     """A task beside a group of two."""
     eevdf, (alone,) = queue_of(0)
     group = Entity(eevdf.root)
-    group.inner = Queue(owner=group)
-    members = [Entity(group.inner, tid=20 + number) for number in range(2)]
+    group.my_q = Queue(owner=group)
+    members = [Entity(group.my_q, tid=20 + number) for number in range(2)]
     for member in members:
         eevdf.wake(member)
     return eevdf, alone, group, members
@@ -172,7 +171,7 @@ def test_an_order_of_candidates_leaves_out_who_sleeps() -> None:
 def test_a_pick_that_was_not_foreseen_makes_itself_right() -> None:
     eevdf, (said, real) = queue_of(0, 400)
     assert picked(eevdf) == said.tid
-    eevdf.learn(real, said)
+    eevdf.correct(real, said)
     assert picked(eevdf) == real.tid
 
 
@@ -180,10 +179,10 @@ def test_the_clock_adds_up_and_forgets_how_late_it_was_when_it_jumps() -> None:
     clock = Clock()
     for step in range(1, 101):
         clock.account(stamp_ns=step * MS + 3 * US + (step % 7) * US, runtime_ns=MS)
-    assert clock.since_ns(101 * MS, 0) == pytest.approx(MS, abs=10 * US)
+    assert clock.elapsed_ns(101 * MS, 0) == pytest.approx(MS, abs=10 * US)
     for step in range(101, 101 + RECENT + 20):
         clock.account(stamp_ns=step * MS + 2 * JUMP_NS, runtime_ns=MS)
-    assert clock.since_ns(162 * MS + 2 * JUMP_NS, 0) == pytest.approx(2 * MS, abs=10 * US)
+    assert clock.elapsed_ns(162 * MS + 2 * JUMP_NS, 0) == pytest.approx(2 * MS, abs=10 * US)
 
 
 def share_right(predictor: EevdfReplay | Fifo, folder: Path) -> tuple[float, int]:

@@ -10,11 +10,11 @@ import pytest
 from locations import DATA
 
 from model.data import streams
-from model.predictors.cfs_replay import CfsReplay
-from model.predictors.eevdf_replay import EevdfReplay
-from model.replay import events, names
+from model.predictors.scheduling_policy import CfsReplay, EevdfReplay
 from model.replay.candidates import FEATURES, Candidates
-from model.replay.replays import replay_of
+from model.replay.events import read_events
+from model.replay.kernel import create_replay
+from model.replay.names import read_thread_names
 
 LATER = "kworker/0:9"
 HALF = 3000  # of the slices of either recording
@@ -59,10 +59,10 @@ def test_a_name_that_a_tid_takes_later_changes_nothing_before(
 
 def test_a_candidate_is_a_kernel_thread_by_the_name_it_has_then(tmp_path: Path) -> None:
     folder, tid, begin_ns = reused(DATA / "eevdf_6_12", tmp_path / "reused")
-    stream, called = streams.load([folder]).train[0].stream, names.read(folder)
+    stream, called = streams.load([folder]).train[0].stream, read_thread_names(folder)
     segment = streams.Segment(stream, 0, len(stream))
-    looked = Candidates.of(segment, events.read(stream, len(stream)), called, replay_of(stream, called))
-    event = np.repeat(np.arange(len(stream)), np.diff(looked.ranking.at))
+    looked = Candidates.collect(segment, read_events(stream, len(stream)), called, create_replay(stream, called))
+    event = np.repeat(np.arange(len(stream)), np.diff(looked.ranking.offsets))
     late = stream.start_ns[event] > begin_ns
     kernel, mine = looked.rows[:, FEATURES.index("kernel_thread")] == 1, looked.ranking.tid == tid
     assert not kernel[mine & ~late].any()
@@ -72,11 +72,11 @@ def test_a_candidate_is_a_kernel_thread_by_the_name_it_has_then(tmp_path: Path) 
 
 def test_a_thread_is_called_what_was_told_last(tmp_path: Path) -> None:
     folder, tid, begin_ns = reused(DATA / "cfs_6_1", tmp_path / "reused")
-    called = names.read(folder)
+    called = read_thread_names(folder)
     first_ns = called.since_ns[tid][0]
-    assert [called.at(tid, time) for time in (0, first_ns, begin_ns - 1)] == ["nginx"] * 3
-    assert called.at(tid, 2**62) == LATER
-    assert called.at(-7, first_ns) == ""
+    assert [called.name_at(tid, time) for time in (0, first_ns, begin_ns - 1)] == ["nginx"] * 3
+    assert called.name_at(tid, 2**62) == LATER
+    assert called.name_at(-7, first_ns) == ""
 
 
 def test_the_name_of_a_slice_is_known_only_after_its_switch(tmp_path: Path) -> None:
@@ -88,6 +88,6 @@ def test_the_name_of_a_slice_is_known_only_after_its_switch(tmp_path: Path) -> N
         for column, value in extra.items():
             table = table.append_column(column, pa.array([value] * len(table)))
         pq.write_table(table, tmp_path / f"{name}.parquet")
-    called = names.read(tmp_path)
-    told = [called.at(7, time) for time in (9, 10, 11, 19, 20, 30, 31)]
+    called = read_thread_names(tmp_path)
+    told = [called.name_at(7, time) for time in (9, 10, 11, 19, 20, 30, 31)]
     assert told == ["systemd", "systemd", "systemd", "systemd", "(nginx)", "(nginx)", "nginx"]
