@@ -35,12 +35,12 @@ class MachineSpec(Section):
         None,
         pattern=BOX,
         max_length=100,
-        description="The box to use, announced, where `box` cannot be built or does not come up; null forbids that.",
+        description="The box to use, with a warning, if `box` cannot be built or does not come up; null forbids that.",
     )
     cpus: int = Field(1, ge=1, le=256, description="Virtual CPUs of the guest.")
     memory_mb: int = Field(1024, ge=256, le=1_048_576, description="Memory of the guest in MiB.")
     accelerator: Literal["auto", "kvm", "tcg"] = Field(
-        "auto", description="kvm: on the CPU; tcg: emulated, slow; auto: kvm where a real boot shows that it works."
+        "auto", description="kvm: on the host's CPU; tcg: emulated, slow; auto: kvm if a guest has booted with it here."
     )
     kernel: str | None = Field(
         None,
@@ -60,7 +60,7 @@ class RecordSpec(Section):
         16_384,
         ge=4,
         le=1_048_576,
-        description="perf's buffer per CPU in KiB, a power of two (`perf record -m`); raise it where events are lost.",
+        description="perf's buffer per CPU in KiB, a power of two (`perf record -m`); raise it if events are lost.",
     )
 
     @field_validator("buffer_kb")
@@ -83,9 +83,9 @@ class TrialsSpec(Section):
 
 
 class VerdictSpec(Section):
-    """The limits a recording must keep to be used."""
+    """The limits that a recording must keep to be used."""
 
-    min_recorded_share: float = Field(0.98, ge=0, le=1, description="Least recorded time / asked time.")
+    min_recorded_share: float = Field(0.98, ge=0, le=1, description="Least recorded time / requested time.")
     max_lost_events: int = Field(0, ge=0, description="Most events that perf says it lost.")
     max_chain_breaks: int = Field(
         0, ge=0, description="Most switches that do not start from the task their CPU last switched to."
@@ -99,7 +99,7 @@ class ModelSpec(Section):
     """What is predicted, by which predictors, and how they are scored."""
 
     mark: Literal["comm", "task"] = Field(
-        "task", description="What the next pick is: task tells every thread apart (name and tid), comm only names."
+        "task", description="What is predicted: task tells threads apart (name and tid), comm uses only the name."
     )
     predictors: tuple[str, ...] = Field(
         (), strict=False, description="Predictors to train and score; an empty list only records."
@@ -141,17 +141,19 @@ class Experiment(Section):
     """One question, and everything needed to answer it."""
 
     name: str = Field(pattern=NAME, max_length=60, description="Short name; run folders are named after it.")
-    question: str = Field("", max_length=2000, description="What the experiment is to find out, in one sentence.")
+    question: str = Field("", max_length=2000, description="The question, in one sentence.")
     machine: MachineSpec = Field(description="Where trials run.")
     load: SerializeAsAny[BaseModel] = Field(description="What keeps the CPU busy; `harness loads` lists the kinds.")
     record: RecordSpec = Field(default_factory=RecordSpec, description="How long and how one trial is recorded.")
     trials: TrialsSpec = Field(default_factory=TrialsSpec, description="How often, in which order.")
     model: ModelSpec = Field(default_factory=ModelSpec, description="What is predicted, by which predictors.")
-    verdict: VerdictSpec = Field(default_factory=VerdictSpec, description="Limits a recording must keep to be used.")
+    verdict: VerdictSpec = Field(
+        default_factory=VerdictSpec, description="Limits that a recording must keep to be used."
+    )
     sweep: dict[str, Annotated[tuple[Any, ...], Field(strict=False)]] = Field(
         default_factory=dict,
-        description="Values to compare: a dotted path under machine, load or record -> list of values. Several make "
-        "every combination.",
+        description="Values to compare: a dotted path below machine, load or record -> list of values. Several paths "
+        "give every combination.",
     )
 
     _source: Path | None = PrivateAttr(None)
