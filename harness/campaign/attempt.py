@@ -45,8 +45,8 @@ def carry_out(
 
     Raises TrialError or RemoteError when the trial fails, TraceError when the recording cannot be read.
     """
-    expected = guest_trial.expected(trial, machine["kernel"], machine["cpus"])
-    files = guest_trial.run(host, trial, folder, watcher, wanted=expected, attempt=number)
+    expected = guest_trial.expectations(trial, machine["kernel"], machine["cpus"])
+    files = guest_trial.run(host, trial, folder, watcher, expected=expected, attempt=number)
     watcher.note("reading the recording")
     ingested = trace.ingest(files.perf_data, folder)
     limits = trial.arm.experiment.verdict

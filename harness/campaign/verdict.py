@@ -86,7 +86,7 @@ def judge(
     """Judge one recording.
 
     `guest`: the content of guest.json. `usage`: the share of CPU time by task name, idle included; the shares of all
-    tasks on all CPUs add up to 1. `expected`: the result of `harness.guest.trial.expected`.
+    tasks on all CPUs add up to 1. `expected`: the result of `harness.guest.trial.expectations`.
     """
     checks = [
         *_machine(guest, expected),

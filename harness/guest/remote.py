@@ -1,7 +1,7 @@
-"""One machine reached over SSH: run a command, put a file, get a file, each within a deadline.
+"""A machine over SSH: run a command, put a file, get a file, each within a deadline.
 
-Everything goes through one `fabric.Connection`, opened when it is needed and closed when it broke. The user's own SSH
-configuration, agent and keys play no part: a machine is reached with the key and the known hosts of its own folder.
+All use one `fabric.Connection`, which is opened when needed and closed when it fails. The user's own SSH
+configuration, agent and keys are not used, only the key and the known hosts in the machine's folder.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from harness.files import atomic_path, sha256
 
 CONNECT_LIMIT_S = 30.0
 GRACE_S = 5.0  # for a killed command's exit status to come back
-KILLED = (124, 137, -1)  # exit status where `timeout` ended the command: by TERM, by KILL, by KILL to itself as well
+KILLED = (124, 137, -1)  # exit status when `timeout` ended the command: by TERM, by KILL, and -1 if it was killed too
 WRONG_DIGEST = 97
 CONNECTION_ERRORS = (OSError, EOFError, paramiko.SSHException, ThreadException)
 
@@ -38,7 +38,7 @@ Progress = Callable[[int, int], object]
 
 @dataclass(frozen=True)
 class Result:
-    """What a command left: `stdout` and `stderr` are text, `seconds` is wall time with the connecting included."""
+    """The result of a command; `seconds` is its wall time, the time to connect included."""
 
     command: str
     exit_code: int
@@ -54,18 +54,18 @@ class Deadline:
         self.seconds, self._end = seconds, time.monotonic() + seconds
 
     def left(self) -> float:
-        """Seconds that remain; 0.0 when it has passed."""
+        """Return the seconds that remain; 0.0 when it has passed."""
         return max(0.0, self._end - time.monotonic())
 
 
 class PinHostKey(paramiko.MissingHostKeyPolicy):
-    """Accepts a machine's first key and writes it down; refuses any other from then on."""
+    """Accepts and stores a machine's first host key; refuses any other afterwards."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
-        """Called by paramiko for a key that is not in the known hosts; raises RemoteError on a second one."""
+        """Store an unknown key; paramiko calls this. Raises RemoteError when the machine has a known key."""
         if client.get_host_keys().lookup(hostname) is not None:
             raise _changed_key(hostname, self.path)
         line = f"{hostname} {key.get_name()} {key.get_base64()}\n"
@@ -76,10 +76,10 @@ class PinHostKey(paramiko.MissingHostKeyPolicy):
 
 @dataclass
 class Host:
-    """A machine at the far end of SSH. Storing the facts opens nothing; `close` may be called at any time.
+    """A machine reached over SSH. The constructor opens nothing; `close` may be called at any time.
 
-    Every method takes `timeout_s`, which bounds connecting and working together, and raises `TransientError` where the
-    connection failed, `DeadlineError` where the time was up, `RemoteError` for anything that would fail again.
+    Every method takes `timeout_s`, the limit for connecting and working together. It raises `TransientError` when the
+    connection failed, `DeadlineError` after the limit, and `RemoteError` for a failure that would repeat.
     """
 
     address: str
@@ -99,13 +99,13 @@ class Host:
 
     @property
     def where(self) -> str:
-        """The machine's name and address, for messages."""
+        """The machine's name and address, for error messages."""
         return f"{self.name} ({self.user}@{self.address}:{self.port})"
 
     def run(self, command: str, *, timeout_s: float, check: bool = True, sudo: bool = False) -> Result:
-        """Run a shell command line; one that passes its deadline is killed on the machine, children included.
+        """Run a shell command; after `timeout_s` it is killed on the machine, with its children.
 
-        `check` raises RemoteError on a non-zero exit, with the end of what it printed. `sudo` runs it as root.
+        With `check`, a non-zero exit raises RemoteError with the end of the output. With `sudo`, it runs as root.
         """
         started, deadline = time.monotonic(), Deadline(timeout_s)
         connection = self._open(deadline)
@@ -113,7 +113,7 @@ class Host:
         with self._mapped_errors(f"run: {_short(command)}", deadline, GRACE_S):
             done = connection.run(guarded, hide=True, warn=True, in_stream=False, encoding="utf-8", shell=False)
             if done.exited in KILLED and deadline.left() < 0.5:
-                raise self._late(f"run: {_short(command)}", timeout_s)
+                raise self._deadline_error(f"run: {_short(command)}", timeout_s)
             if done.exited < 0:
                 raise EOFError("the connection ended before the command did")
         result = Result(command, done.exited, done.stdout, done.stderr, time.monotonic() - started)
@@ -122,14 +122,14 @@ class Host:
         return result
 
     def put(self, local: Path, remote: str, timeout_s: float, progress: Progress | None = None) -> str:
-        """Copy a file to the machine and return its SHA-256; it appears under its name only when whole.
+        """Copy a file to the machine and return its SHA-256; `remote` appears only when complete and verified.
 
-        `progress(done_bytes, total_bytes)` is called as it goes.
+        `progress(done_bytes, total_bytes)` is called during the copy.
         """
         deadline, digest, part = Deadline(timeout_s), sha256(local), f"{remote}.part"
         connection = self._open(deadline)
         with self._mapped_errors(f"put {local} as {remote}", deadline):
-            connection.sftp().put(str(local), part, callback=self._watched(progress, deadline))
+            connection.sftp().put(str(local), part, callback=self._checked_progress(progress, deadline))
         quoted, target = shlex.quote(part), shlex.quote(remote)
         checked = self.run(
             f'sum=$(sha256sum < {quoted}) && [ "${{sum%% *}}" = {digest} ] && mv -f {quoted} {target}'
@@ -142,23 +142,19 @@ class Host:
         return digest
 
     def get(self, remote: str, local: Path, timeout_s: float, progress: Progress | None = None) -> str:
-        """Copy a file from the machine and return its SHA-256; `local` appears only when whole and verified."""
+        """Copy a file from the machine and return its SHA-256; `local` appears only when complete and verified."""
         deadline = Deadline(timeout_s)
         connection = self._open(deadline)
         with atomic_path(local) as part:
             with self._mapped_errors(f"get {remote}", deadline):
-                connection.sftp().get(remote, str(part), callback=self._watched(progress, deadline))
+                connection.sftp().get(remote, str(part), callback=self._checked_progress(progress, deadline))
             theirs = self.run(f"sha256sum < {shlex.quote(remote)}", timeout_s=deadline.left()).stdout.split()[0]
             if (ours := sha256(part)) != theirs:
                 raise self._wrong_digest(remote, theirs, ours)
         return ours
 
-    def read_text(self, remote: str, timeout_s: float = 30.0) -> str:
-        """The text of a small file; RemoteError where it cannot be read."""
-        return self.run(f"cat -- {shlex.quote(remote)}", timeout_s=timeout_s).stdout
-
     def close(self) -> None:
-        """Close the connection, so that nothing of it is left on the machine; the next call opens another."""
+        """Close the connection, so that the machine has no process of it; the next call opens a new one."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
@@ -178,25 +174,25 @@ class Host:
         return self._connection
 
     def _connect(self, deadline: Deadline) -> fabric.Connection:
-        logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # it logs tracebacks of what is handled here
+        logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # it logs tracebacks of errors that are handled here
         with self._mapped_errors("connect", deadline, transient=True):
-            wire = socket.create_connection((self.address, self.port), timeout=max(0.1, deadline.left()))
-        watchdog = threading.Timer(max(0.1, deadline.left()), _hang_up, (wire,))
+            tcp = socket.create_connection((self.address, self.port), timeout=max(0.1, deadline.left()))
+        watchdog = threading.Timer(max(0.1, deadline.left()), _hang_up, (tcp,))
         watchdog.daemon = True
         watchdog.start()
-        connection = self._configured(wire, deadline)
+        connection = self._configure(tcp, deadline)
         try:
             with self._mapped_errors("connect", deadline, transient=True):
                 connection.open()
         except BaseException:
             connection.close()
-            wire.close()
+            tcp.close()
             raise
         finally:
             watchdog.cancel()
         return connection
 
-    def _configured(self, wire: socket.socket, deadline: Deadline) -> fabric.Connection:
+    def _configure(self, tcp: socket.socket, deadline: Deadline) -> fabric.Connection:
         limit = max(0.1, deadline.left())
         connection = fabric.Connection(
             self.address,
@@ -204,7 +200,7 @@ class Host:
             port=self.port,
             config=Config(lazy=True, ssh_config=paramiko.SSHConfig()),
             connect_kwargs={
-                "sock": wire,
+                "sock": tcp,
                 "key_filename": str(self.key_path),
                 "look_for_keys": False,
                 "allow_agent": False,
@@ -222,7 +218,10 @@ class Host:
     def _mapped_errors(
         self, doing: str, deadline: Deadline, grace_s: float = 0.0, transient: bool = False
     ) -> Iterator[None]:
-        """Turn what paramiko and the socket raise into this project's errors; hang up when the deadline passes."""
+        """Turn the exceptions of paramiko and sockets into this project's errors; hang up when the deadline passes.
+
+        `doing` is the action for the message; with `transient`, a passed deadline counts as a failed connection.
+        """
         fired = threading.Event()
 
         def hang_up() -> None:
@@ -242,26 +241,26 @@ class Host:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise HostError(f"{doing}: the disk of this host is full", hint="free some space") from error
             if fired.is_set() and not transient:
-                raise self._late(doing, deadline.seconds) from error
-            raise self._translated(doing, error) from error
+                raise self._deadline_error(doing, deadline.seconds) from error
+            raise self._translate(doing, error) from error
         finally:
             watchdog.cancel()
 
-    def _watched(self, progress: Progress | None, deadline: Deadline) -> Progress:
+    def _checked_progress(self, progress: Progress | None, deadline: Deadline) -> Progress:
         def tick(done: int, total: int) -> None:
             if progress is not None:
                 progress(done, total)
             if deadline.left() == 0.0:
-                raise self._late(f"transfer, {done} of {total} bytes done", deadline.seconds)
+                raise self._deadline_error(f"transfer, {done} of {total} bytes done", deadline.seconds)
 
         return tick
 
-    def _translated(self, doing: str, error: Exception) -> RemoteError:
+    def _translate(self, doing: str, error: Exception) -> RemoteError:
         if isinstance(error, paramiko.BadHostKeyException):
             return _changed_key(self.where, self.known_hosts_path)
-        if isinstance(error, paramiko.AuthenticationException) and not _cut_short(error):
+        if isinstance(error, paramiko.AuthenticationException) and not _is_lost_connection(error):
             return RemoteError(
-                f"{doing}: the machine refused the key", where=self.where, expected=f"{self.key_path} to be let in"
+                f"{doing}: the machine refused the key", where=self.where, expected=f"{self.key_path} to be accepted"
             )
         if isinstance(error, (FileNotFoundError, PermissionError, IsADirectoryError)):
             which = f": {error.filename}" if error.filename else ""
@@ -279,31 +278,31 @@ class Host:
         root = "sudo -n -- " if sudo and self.user != "root" else ""
         return f"{root}timeout --kill-after=2 {limit:.1f} sh -c {shlex.quote(command)}"
 
-    def _late(self, doing: str, seconds: float) -> DeadlineError:
+    def _deadline_error(self, doing: str, seconds: float) -> DeadlineError:
         return DeadlineError(f"{doing}: not done within {seconds:g} s", where=self.where)
 
     def _failed(self, result: Result) -> RemoteError:
-        said = (result.stderr.strip() or result.stdout.strip() or "it printed nothing")[-2000:]
-        return RemoteError(f"exit status {result.exit_code}: {_short(result.command)}\n{said}", where=self.where)
+        output = (result.stderr.strip() or result.stdout.strip() or "it printed nothing")[-2000:]
+        return RemoteError(f"exit status {result.exit_code}: {_short(result.command)}\n{output}", where=self.where)
 
-    def _wrong_digest(self, path: str, expected: str, got: str) -> RemoteError:
+    def _wrong_digest(self, path: str, expected: str, digest: str) -> RemoteError:
         return RemoteError(
-            f"{path} did not arrive as it was sent: SHA-256 {got.split()[0] if got.split() else 'unknown'}",
+            f"{path} did not arrive as it was sent: SHA-256 {digest.split()[0] if digest.split() else 'unknown'}",
             where=self.where,
             expected=expected,
         )
 
 
-def _hang_up(wire: socket.socket) -> None:
+def _hang_up(tcp: socket.socket) -> None:
     try:
-        wire.shutdown(socket.SHUT_RDWR)
-    except OSError:  # it was closed in the meantime
+        tcp.shutdown(socket.SHUT_RDWR)
+    except OSError:  # already closed
         return
 
 
 def _changed_key(where: str, known_hosts: Path) -> RemoteError:
     return RemoteError(
-        "the host key is not the one this machine had before",
+        "the host key is not the one that this machine had before",
         where=where,
         expected=f"the key in {known_hosts}",
         hint="find out whether another machine answers at this address; nothing was sent to it",
@@ -314,9 +313,9 @@ def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _cut_short(error: Exception) -> bool:
-    """Whether paramiko reports a connection that ended or stalled on the way as a failed authentication."""
-    return any(sign in str(error) for sign in ("EOF", "timeout", "No existing session"))
+def _is_lost_connection(error: Exception) -> bool:
+    """Return whether paramiko reports an ended or stalled connection as a failed authentication."""
+    return any(text in str(error) for text in ("EOF", "timeout", "No existing session"))
 
 
 def _short(command: str, limit: int = 120) -> str:

@@ -1,7 +1,7 @@
-"""One trial: render the guest script, start it on a machine, stay away while it records, bring back what it left.
+"""The host's side of one trial: send the guest script, start it, wait until it has recorded, copy its files back.
 
-No SSH connection is open while the scheduler is recorded: the script runs as a unit of the guest's own systemd, and
-this side sleeps until it should be done.
+No SSH connection is open while the scheduler is recorded: the script (`trial_script.py`) runs as a systemd unit of the
+guest, and the host sleeps until the recording should be over.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from harness.progress import Watcher
 SCRIPT = Path(__file__).with_name("trial_script.py")
 PLACEHOLDER = 'CONFIG_JSON = "{}"'
 GUEST_ROOT = "/var/tmp/harness-trial"
-MB_PER_CPU_SECOND = 8  # disk that a fast guest fills while it is recorded
+MB_PER_CPU_SECOND = 8  # disk space that the recording of a fast guest takes
 ALONE_S = 30.0  # for the SSH connections of others to end
 PULLED = ("perf.data", "load.txt", "perf.log")
 POLL_S = 2.0
-STAY_LONGER_S = 3.0  # a guest that is slower than foreseen must not be visited while it records
-LONGER_EACH_SHARE = 0.5  # of the time foreseen, with every further attempt: the last may have failed by our visit
+EXTRA_WAIT_S = 3.0  # so that the host does not connect while a guest that is slower than estimated still records
+EXTRA_WAIT_PER_ATTEMPT = 0.5  # share of the estimate added per attempt: the last may have failed because we connected
 
 
 class Recordable(Protocol):
-    """The part of a planned trial that matters here."""
+    """The part of a planned trial that this module needs."""
 
     @property
     def name(self) -> str:
-        """Unique within the campaign; of letters, digits, `_`, `-` and `.`."""
+        """Unique within the campaign; letters, digits, `_`, `-` and `.`."""
 
     @property
     def load(self) -> Load:
-        """What keeps the CPU busy."""
+        """The load to record."""
 
     @property
     def record(self) -> Any:
@@ -52,7 +52,7 @@ class Recordable(Protocol):
 
 @dataclass(frozen=True)
 class TrialFiles:
-    """What a trial left: the files, the guest's own account of it, and what the load measured."""
+    """The files of a trial, the guest's result (also in `guest_json`), and what the load measured."""
 
     perf_data: Path
     load_txt: Path
@@ -62,8 +62,8 @@ class TrialFiles:
     seconds: float
 
 
-def expected(trial: Recordable, kernel: str | None, cpus: int | None) -> dict[str, Any]:
-    """What a good trial has to show; `render`, `run` and `harness.campaign.verdict.judge` all take it."""
+def expectations(trial: Recordable, kernel: str | None, cpus: int | None) -> dict[str, Any]:
+    """Return what a good trial must show; `render`, `run` and `harness.campaign.verdict.judge` take it."""
     return {
         "kernel": kernel,
         "cpus": cpus,
@@ -74,25 +74,25 @@ def expected(trial: Recordable, kernel: str | None, cpus: int | None) -> dict[st
     }
 
 
-def render(trial: Recordable, wanted: Mapping[str, Any], attempt: int = 1) -> str:
-    """The guest script of this trial, complete. `wanted` comes from `expected`."""
+def render(trial: Recordable, expected: Mapping[str, Any], attempt: int = 1) -> str:
+    """Return the guest script of this trial, its configuration included. `expected` comes from `expectations`."""
     text = SCRIPT.read_text(encoding="utf-8")
     if text.count(PLACEHOLDER) != 1:
-        raise TrialError("the guest script has no place for its configuration", where=str(SCRIPT))
-    return text.replace(PLACEHOLDER, f"CONFIG_JSON = {json.dumps(config(trial, wanted, attempt), sort_keys=True)!r}")
+        raise TrialError(f"the guest script must have one line {PLACEHOLDER}", where=str(SCRIPT))
+    return text.replace(PLACEHOLDER, f"CONFIG_JSON = {json.dumps(config(trial, expected, attempt), sort_keys=True)!r}")
 
 
-def config(trial: Recordable, wanted: Mapping[str, Any], attempt: int = 1) -> dict[str, Any]:
-    """What the guest script is told; names carry the attempt, so that one never trips over the remains of another."""
-    record, cpus = trial.record, wanted.get("cpus")
-    label = re.sub(r"[^A-Za-z0-9_.-]", "-", f"{trial.name}-a{attempt}")  # what a unit's name may hold
+def config(trial: Recordable, expected: Mapping[str, Any], attempt: int = 1) -> dict[str, Any]:
+    """Return the guest script's configuration; names contain the attempt: no attempt meets files of another."""
+    record, cpus = trial.record, expected.get("cpus")
+    label = re.sub(r"[^A-Za-z0-9_.-]", "-", f"{trial.name}-a{attempt}")  # only characters that a unit's name may have
     return {
         "name": trial.name,
         "attempt": attempt,
         "unit": f"harness-trial-{label}.service",
         "load_unit": f"harness-load-{label}.service",
         "work_dir": f"{GUEST_ROOT}/{label}",
-        "kernel": wanted.get("kernel"),
+        "kernel": expected.get("kernel"),
         "cpus": cpus,
         "kind": trial.load.kind,
         "command": trial.load.command(),
@@ -112,37 +112,37 @@ def run(
     out_dir: Path,
     watcher: Watcher,
     *,
-    wanted: Mapping[str, Any],
+    expected: Mapping[str, Any],
     attempt: int = 1,
     deadline_s: float | None = None,
 ) -> TrialFiles:
     """Carry the trial out on `host` and leave perf.data, load.txt, perf.log and guest.json in `out_dir`.
 
-    The files appear only when all of them arrived whole, guest.json last. `deadline_s` bounds everything after the
-    time the recording itself takes; by default two minutes and that time once more. Raises TrialError with the
-    guest's own words when a step failed there or the machine went away, RemoteError when it cannot be reached.
-    Interrupted, it stops what it started on the guest.
+    The files appear only when all of them arrived complete, guest.json last. `deadline_s` limits the time after the
+    recording; by default it is two minutes plus the length of the recording. Raises GuestError when a step failed on
+    the guest, TrialError when the guest gives no result, RemoteError when it cannot be reached. When interrupted, it
+    stops what it started on the guest.
     """
-    started, settings = time.monotonic(), config(trial, wanted, attempt)
-    late = settings["grace_s"] if deadline_s is None else deadline_s
+    started, settings = time.monotonic(), config(trial, expected, attempt)
+    limit_s = settings["grace_s"] if deadline_s is None else deadline_s
     try:
-        checks_s = _prepare(host, settings, render(trial, wanted, attempt), out_dir, watcher)
+        checks_s = _prepare(host, settings, render(trial, expected, attempt), out_dir, watcher)
         _start(host, settings)
-        _stay_away(away_s(settings, checks_s), watcher)
-        guest = _await_result(host, settings, late, watcher)
+        _wait(quiet_time_s(settings, checks_s), watcher)
+        guest = _await_result(host, settings, limit_s, watcher)
         _pull(host, settings, guest, trial.load, out_dir, watcher)
     except BaseException:
         _stop(host)
         raise
-    with suppress(RemoteError):  # the next trial clears what is left as well
+    with suppress(RemoteError):  # the next trial removes it as well
         host.run(f"rm -rf -- {shlex.quote(settings['work_dir'])}", timeout_s=60, sudo=True)
     host.close()
-    data, text, account = (out_dir / name for name in ("perf.data", "load.txt", "guest.json"))
-    return TrialFiles(data, text, account, guest, guest["metrics"], time.monotonic() - started)
+    data, text, result = (out_dir / name for name in ("perf.data", "load.txt", "guest.json"))
+    return TrialFiles(data, text, result, guest, guest["metrics"], time.monotonic() - started)
 
 
 def _prepare(host: Host, settings: Mapping[str, Any], script: str, out_dir: Path, watcher: Watcher) -> float:
-    """Clear the guest of earlier trials, upload the script and let it check; returns the seconds the checks took."""
+    """Remove earlier trials from the guest, upload the script and run its checks; return how many seconds they took."""
     watcher.note("upload and checks on the guest")
     folder = shlex.quote(settings["work_dir"])
     out_dir.mkdir(parents=True, exist_ok=True)
@@ -159,7 +159,7 @@ def _prepare(host: Host, settings: Mapping[str, Any], script: str, out_dir: Path
 
 
 def _start(host: Host, settings: Mapping[str, Any]) -> None:
-    """Start the script as a unit of its own, and leave."""
+    """Start the script as a systemd unit, and close the connection."""
     unit, script = settings["unit"], f"{settings['work_dir']}/trial.py"
     start = f"systemd-run --quiet --unit={shlex.quote(unit)} --property=TimeoutStopSec=90 --property=Nice=-10"
     command = f"{start} python3 {shlex.quote(script)} record"
@@ -167,14 +167,14 @@ def _start(host: Host, settings: Mapping[str, Any]) -> None:
     host.close()
 
 
-def away_s(settings: Mapping[str, Any], checks_s: float) -> float:
-    """For how long nobody may visit the guest; `checks_s`, the time its checks took, says how slow it is."""
-    foreseen: float = settings["warmup_s"] + settings["seconds"] + 2 * checks_s
-    return foreseen * (1 + LONGER_EACH_SHARE * (settings["attempt"] - 1)) + STAY_LONGER_S
+def quiet_time_s(settings: Mapping[str, Any], checks_s: float) -> float:
+    """Return how long the host must not connect; `checks_s`, the duration of the checks, shows the guest's speed."""
+    estimate: float = settings["warmup_s"] + settings["seconds"] + 2 * checks_s
+    return estimate * (1 + EXTRA_WAIT_PER_ATTEMPT * (settings["attempt"] - 1)) + EXTRA_WAIT_S
 
 
-def _stay_away(seconds: float, watcher: Watcher) -> None:
-    """Let the guest be: the progress shown comes from this side's clock alone."""
+def _wait(seconds: float, watcher: Watcher) -> None:
+    """Wait without a connection to the guest; the progress shown comes from the host's clock alone."""
     watcher.note("recording; nothing is connected to the machine")
     started = time.monotonic()
     while (waited := time.monotonic() - started) < seconds:
@@ -183,12 +183,12 @@ def _stay_away(seconds: float, watcher: Watcher) -> None:
     watcher.advance(seconds, seconds)
 
 
-def _await_result(host: Host, settings: Mapping[str, Any], late_s: float, watcher: Watcher) -> dict[str, Any]:
-    """The guest's result.json, once it is there; asked for once at least, however long this host itself was away."""
+def _await_result(host: Host, settings: Mapping[str, Any], limit_s: float, watcher: Watcher) -> dict[str, Any]:
+    """Return the guest's result.json as soon as it exists; poll at least once, even if the host was suspended."""
     watcher.note("waiting for the guest to finish")
     path, unit = shlex.quote(f"{settings['work_dir']}/result.json"), shlex.quote(settings["unit"])
     ask = f"cat {path} 2>/dev/null || {{ systemctl is-active --quiet {unit} && exit 75; cat {path}; }}"
-    until, reason = time.monotonic() + late_s, "the guest script is still running"
+    until, reason = time.monotonic() + limit_s, "the guest script is still running"
     while True:
         try:
             answer = host.run(ask, timeout_s=60, check=False)
@@ -206,7 +206,7 @@ def _await_result(host: Host, settings: Mapping[str, Any], late_s: float, watche
             break
         time.sleep(POLL_S)
     raise TrialError(
-        f"no result {late_s:g} s after the recording should have ended: {reason}",
+        f"no result {limit_s:g} s after the recording should have ended: {reason}",
         where=host.where,
         hint="see whether the machine is still up",
     )
@@ -215,9 +215,9 @@ def _await_result(host: Host, settings: Mapping[str, Any], late_s: float, watche
 def _pull(
     host: Host, settings: Mapping[str, Any], guest: dict[str, Any], load: Load, out_dir: Path, watcher: Watcher
 ) -> None:
-    """Copy the files, compare each with the hash taken when it was written, then give all of them their names.
+    """Copy the files, compare each with the guest's hash of it, then rename them all.
 
-    What the load measured joins the guest's account, under `metrics`.
+    Add to the guest's result, under `metrics`, what the load measured.
     """
     watcher.note("copying the recording")
     for name in PULLED:
@@ -236,7 +236,7 @@ def _stop_command() -> str:
 
 
 def _stop(host: Host) -> None:
-    """End what runs on the guest, if the guest still listens; never in the way of the error that led here."""
+    """Stop the trial's units if the guest still answers; an error here must not hide the one that led here."""
     with suppress(HarnessError):
         host.close()
         host.run(_stop_command(), timeout_s=15, sudo=True)
@@ -246,26 +246,30 @@ def _stop(host: Host) -> None:
 def _require_ok(result: Mapping[str, Any], host: Host) -> None:
     if not result.get("ok"):
         stage = result.get("stage", "start")
-        hint = "if the load was simply done, give it more to do, such as load.requests" if stage == "warm-up" else None
+        hint = (
+            "if the load ended because it was done, increase its work, such as load.requests"
+            if stage == "warm-up"
+            else None
+        )
         raise GuestError(f"{stage}: {result.get('error', 'no reason given')}", where=host.where, hint=hint)
 
 
 def _vanished(host: Host, settings: Mapping[str, Any]) -> TrialError:
-    """The unit is gone and left no result: killed, or the machine started anew."""
+    """Return the error for a unit that ended without a result: it was killed, or the machine restarted."""
     journal = ""
     with suppress(RemoteError):
         unit = shlex.quote(settings["unit"])
         journal = host.run(f"journalctl --no-pager -n 20 -u {unit}", timeout_s=30, sudo=True, check=False).stdout
-    said = f":\n{journal.strip()[-1500:]}" if journal.strip() else "; its journal is empty"
-    return TrialError(f"the guest script ended without a result{said}", where=host.where)
+    ending = f":\n{journal.strip()[-1500:]}" if journal.strip() else "; its journal is empty"
+    return TrialError(f"the guest script ended without a result{ending}", where=host.where)
 
 
 def _json(text: str, host: Host, stderr: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except ValueError:
-        said = (stderr.strip() or text.strip() or "it printed nothing")[-1500:]
-        raise TrialError(f"the guest script did not answer in JSON: {said}", where=host.where) from None
+        output = (stderr.strip() or text.strip() or "it printed nothing")[-1500:]
+        raise TrialError(f"the guest script did not print JSON: {output}", where=host.where) from None
     if not isinstance(value, dict):
-        raise TrialError("the guest script answered with something else than an object", where=host.where)
+        raise TrialError("the guest script did not print a JSON object", where=host.where)
     return value

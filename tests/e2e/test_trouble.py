@@ -88,7 +88,7 @@ def test_a_machine_that_fails_in_a_trial_is_an_error_within_its_deadline(
             longer,
             tmp_path / "t",
             SilentWatcher(),
-            wanted=guest_trial.expected(longer, None, 1),
+            expected=guest_trial.expectations(longer, None, 1),
             deadline_s=20,
         )
     kill.join()

@@ -1,4 +1,4 @@
-"""A real SSH server on the loopback interface, with keys of its own."""
+"""A real SSH server on the loopback interface, with its own keys."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from harness.guest.remote import Host
 
 
 class Sshd:
-    """An OpenSSH server that lets its own user in with its own key, on a port of its own."""
+    """An OpenSSH server on a free port, which accepts this user with a key made for the test."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.port = folder, 0
@@ -29,8 +29,10 @@ class Sshd:
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
 
     def start(self) -> None:
-        """Start it and wait until it listens, on the port it had before where it had one."""
-        ports = [self.port] if self.port else [_free_port() for _ in range(5)]  # somebody may take one in between
+        """Start it, on the same port as before if it ran before, and wait until it listens."""
+        ports = (
+            [self.port] if self.port else [_free_port() for _ in range(5)]
+        )  # another process may take one in between
         for port in ports:
             self.port = port
             self._start()
@@ -45,7 +47,7 @@ class Sshd:
             f"AuthorizedKeysFile {self.key}.pub\nStrictModes no\nPermitRootLogin yes\nSubsystem sftp internal-sftp\n"
         )
         if os.getuid() == 0:
-            Path("/run/sshd").mkdir(exist_ok=True)  # the server's own requirement when it starts as root
+            Path("/run/sshd").mkdir(exist_ok=True)  # required by sshd when it starts as root
         server = shutil.which("sshd") or "/usr/sbin/sshd"
         with (self.folder / "sshd.log").open("ab") as log:
             self._process = subprocess.Popen([server, "-D", "-e", "-f", str(config)], stderr=log)
@@ -58,27 +60,27 @@ class Sshd:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def stop(self) -> None:
-        """End the server; connections that are open live on."""
+        """Stop the server; open connections stay open."""
         if self._process is not None:
             self._process.terminate()
             self._process.wait(timeout=waiting.LIMIT_S)
             self._process = None
 
     def connected(self) -> bool:
-        """Whether somebody is connected to it (proc(5), /proc/net/tcp: 01 is ESTABLISHED)."""
+        """Return whether there is a connection to it (proc(5), /proc/net/tcp: 01 is ESTABLISHED)."""
         rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
         return any(row[1].endswith(f":{self.port:04X}") and row[3] == "01" for row in rows)
 
     def change_host_key(self) -> None:
-        """Come back with another key, as another machine at the same address would."""
+        """Restart with another host key, like another machine at the same address."""
         self.stop()
         self.host_key.unlink()
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.host_key)], check=True)
         self.start()
 
     def host(self, **changes: object) -> Host:
-        """This server as the harness sees it."""
-        facts: dict[str, object] = {
+        """Return this server as a Host, with some attributes changed."""
+        attributes: dict[str, object] = {
             "address": "127.0.0.1",
             "port": self.port,
             "user": pwd.getpwuid(os.getuid()).pw_name,
@@ -87,11 +89,11 @@ class Sshd:
             "name": "loopback",
             "connect_limit_s": 60.0,
         }
-        return Host(**{**facts, **changes})  # type: ignore[arg-type]
+        return Host(**{**attributes, **changes})  # type: ignore[arg-type]
 
 
 def _free_port() -> int:
-    """A port that nobody has, and that the kernel gives to no connection of anybody (it does from 32768 on)."""
+    """Return a free port below 32768: the kernel gives the ports above to outgoing connections."""
     while True:
         port = random.randrange(20_000, 32_000)
         with socket.socket() as probe:
@@ -103,7 +105,7 @@ def _free_port() -> int:
 
 @pytest.fixture
 def sshd(tmp_path: Path) -> Iterator[Sshd]:
-    """A server that runs for the length of one test."""
+    """An SSH server that runs during one test."""
     folder = tmp_path / "sshd"
     folder.mkdir()
     server = Sshd(folder)
@@ -114,6 +116,6 @@ def sshd(tmp_path: Path) -> Iterator[Sshd]:
 
 @pytest.fixture
 def host(sshd: Sshd) -> Iterator[Host]:
-    """A machine to work on: this one, over SSH."""
+    """This machine, reached over SSH."""
     with sshd.host() as host:
         yield host

@@ -1,6 +1,6 @@
-"""Ansible over a real SSH connection to this machine, with playbooks that touch nothing outside a test's folder.
+"""Ansible over a real SSH connection to this machine, with playbooks that change nothing outside the test's folder.
 
-The project's own playbook is never run here: it would change this machine. The end-to-end tests run it in a guest.
+The project's own playbook would change this machine, so only the end-to-end tests run it, in a guest.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from harness.progress import SilentWatcher
 
 
 class Notes(SilentWatcher):
-    """Remembers what it is told."""
+    """A watcher that keeps all notes and steps."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
@@ -39,7 +39,7 @@ class Notes(SilentWatcher):
 
 @pytest.fixture
 def interruptible() -> Iterator[None]:
-    """SIGINT raises, also where a shell started the tests in the background, which has it ignored."""
+    """SIGINT raises KeyboardInterrupt, also when a shell ignores it for the tests in the background."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -47,7 +47,7 @@ def interruptible() -> Iterator[None]:
 
 @pytest.fixture
 def playbooks(tmp_path: Path):
-    """Makes a folder like `ansible/`, whose site.yml holds the given tasks."""
+    """A function that makes a folder like `ansible/` whose site.yml has the given tasks."""
 
     def make(tasks: str, gather_facts: bool = False) -> Path:
         folder = tmp_path / "playbooks"
@@ -78,7 +78,7 @@ def test_the_second_run_changes_nothing(host, playbooks, tmp_path: Path) -> None
     assert (tmp_path / "page").read_text() == "page"
 
 
-def test_tasks_are_shown_as_they_start_and_kept_in_the_log(host, playbooks, tmp_path: Path) -> None:
+def test_tasks_are_shown_when_they_start_and_logged(host, playbooks, tmp_path: Path) -> None:
     watcher = Notes()
     report = apply(host, playbooks("- name: Say hello\n  ansible.builtin.command: 'true'\n"), tmp_path, watcher=watcher)
     assert watcher.notes == ["Say hello"]
@@ -87,14 +87,14 @@ def test_tasks_are_shown_as_they_start_and_kept_in_the_log(host, playbooks, tmp_
     assert [(task.host, task.task, task.status) for task in report.tasks] == [("loopback", "Say hello", "changed")]
 
 
-def test_facts_come_back(host, playbooks, tmp_path: Path) -> None:
+def test_facts_are_returned(host, playbooks, tmp_path: Path) -> None:
     report = apply(host, playbooks("[]", gather_facts=True), tmp_path)
     kernel = subprocess.run(["uname", "-r"], capture_output=True, text=True, check=True).stdout.strip()
     assert report.facts["loopback"]["ansible_kernel"] == kernel
     assert "ansible_distribution_version" in report.facts["loopback"]
 
 
-def test_a_failed_task_is_named_with_the_machine_and_what_it_said(host, playbooks, tmp_path: Path) -> None:
+def test_a_failed_task_is_reported_with_the_machine_and_the_output(host, playbooks, tmp_path: Path) -> None:
     folder = playbooks("- name: Install it\n  ansible.builtin.command: sh -c 'echo no such package >&2; exit 3'\n")
     with pytest.raises(ProvisionError, match="Install it") as caught:
         apply(host, folder, tmp_path)
@@ -104,7 +104,7 @@ def test_a_failed_task_is_named_with_the_machine_and_what_it_said(host, playbook
     assert "provision.log" in text
 
 
-def test_a_playbook_that_cannot_be_read_is_told_in_ansibles_words(host, playbooks, tmp_path: Path) -> None:
+def test_a_playbook_that_ansible_cannot_read_is_reported_with_its_message(host, playbooks, tmp_path: Path) -> None:
     with pytest.raises(ProvisionError, match="no_such_module"):
         apply(host, playbooks("- name: Odd\n  no_such_module: {}\n"), tmp_path)
 
@@ -123,7 +123,7 @@ def test_a_machine_that_cannot_be_reached_is_a_remote_error(sshd, playbooks, tmp
 
 
 def waits_for(over: Path, begin: str = "true") -> str:
-    """A task that lasts until there is such a file: what Ansible began on the other side goes on without it."""
+    """A task that runs until the file `over` exists: a command on the other side goes on when Ansible has ended."""
     return f"- name: Wait\n  ansible.builtin.command: sh -c '{begin}; until test -e {over}; do sleep 1; done'\n"
 
 
@@ -152,7 +152,7 @@ def test_an_interrupt_ends_ansible(host, playbooks, tmp_path: Path, interruptibl
     (tmp_path / "over").touch()
 
 
-def test_nothing_of_this_processs_environment_is_handed_on(
+def test_the_environment_of_this_process_is_not_passed_to_ansible(
     host, playbooks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SOME_TOKEN", "sesame")
@@ -166,14 +166,14 @@ def test_nothing_of_this_processs_environment_is_handed_on(
     assert "sesame" not in kept[0].read_text()
 
 
-def test_signal_handlers_and_connections_are_left_as_they_were(host, sshd, playbooks, tmp_path: Path) -> None:
+def test_signal_handlers_and_connections_are_left_unchanged(host, sshd, playbooks, tmp_path: Path) -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     apply(host, playbooks("- name: Hello\n  ansible.builtin.command: 'true'\n"), tmp_path)
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
     waiting.until(lambda: not sshd.connected())
 
 
-def test_values_reach_the_playbook_as_they_are(host, playbooks, tmp_path: Path) -> None:
+def test_variables_reach_the_playbook_unchanged(host, playbooks, tmp_path: Path) -> None:
     folder = playbooks(
         "- name: Write them\n  ansible.builtin.copy:\n    mode: '0644'\n"
         f"    content: '{{{{ [harness_roles, workers] | to_json }}}}'\n    dest: {tmp_path}/seen\n"

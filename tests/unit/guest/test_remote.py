@@ -19,13 +19,15 @@ from harness.errors import DeadlineError, HostError, Interrupted, RemoteError, T
 from harness.guest.remote import Host
 from harness.interrupt import stop_signals_raise
 
-LIMIT_S = 120  # of what is not meant to reach it
+LIMIT_S = 120  # for commands that end long before it
 
 
 def late(host: Host, command: str, pid_file: Path) -> int:
-    """Run a command that writes its process number and does not end, until its deadline; the number."""
+    """Run a command that writes its process id and does not end, until its deadline; return the id."""
     for limit_s in waiting.GROWING_S:
-        host.run("true", timeout_s=LIMIT_S)  # connecting counts as well, and a late command costs the connection
+        host.run(
+            "true", timeout_s=LIMIT_S
+        )  # connect first: it counts towards the limit, and a killed command closes the connection
         with pytest.raises(DeadlineError, match=f"not done within {limit_s} s"):
             host.run(command, timeout_s=limit_s)
         if pid := waiting.number_in(pid_file):
@@ -33,12 +35,12 @@ def late(host: Host, command: str, pid_file: Path) -> int:
     raise TimeoutError("the command never began")
 
 
-def test_a_command_returns_what_it_printed_and_its_exit_status(host: Host) -> None:
+def test_a_command_returns_its_output_and_its_exit_status(host: Host) -> None:
     result = host.run("echo out; echo err >&2; exit 3", timeout_s=LIMIT_S, check=False)
     assert (result.stdout, result.stderr, result.exit_code) == ("out\n", "err\n", 3)
 
 
-def test_a_failed_command_raises_with_the_machine_and_what_it_said(host: Host) -> None:
+def test_a_failed_command_raises_with_the_machine_and_the_output(host: Host) -> None:
     with pytest.raises(RemoteError, match="no such thing") as caught:
         host.run("echo no such thing >&2; exit 4", timeout_s=LIMIT_S)
     assert "exit status 4" in str(caught.value)
@@ -52,12 +54,12 @@ def test_a_command_past_its_deadline_is_killed_on_the_machine(host: Host, tmp_pa
     assert host.run("echo still here", timeout_s=LIMIT_S).stdout == "still here\n"
 
 
-def test_a_command_that_ignores_the_first_signal_is_killed_all_the_same(host: Host, tmp_path: Path) -> None:
+def test_a_command_that_ignores_the_first_signal_is_killed_too(host: Host, tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     assert waiting.ends(late(host, f"trap '' TERM; echo $$ > {pid_file}; while :; do sleep 1; done", pid_file))
 
 
-def test_an_exit_status_of_124_long_before_the_deadline_is_the_commands_own(host: Host) -> None:
+def test_an_exit_status_of_124_long_before_the_deadline_comes_from_the_command(host: Host) -> None:
     assert host.run("exit 124", timeout_s=LIMIT_S, check=False).exit_code == 124
 
 
@@ -76,14 +78,14 @@ def test_a_machine_that_comes_up_late_is_reached(sshd) -> None:
         assert host.run("echo up", timeout_s=LIMIT_S).stdout == "up\n"
 
 
-def test_a_server_that_accepts_and_then_says_nothing_does_not_hold_the_caller(sshd) -> None:
+def test_a_server_that_accepts_and_then_sends_nothing_is_given_up(sshd) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         host = sshd.host(port=mute.getsockname()[1], connect_limit_s=1.5)
         with pytest.raises(TransientError):
             host.run("true", timeout_s=3000)
 
 
-def test_a_wrong_key_is_stable_and_not_tried_again(sshd, tmp_path: Path) -> None:
+def test_a_refused_key_is_not_tried_again(sshd, tmp_path: Path) -> None:
     other = tmp_path / "other_key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(other)], check=True)
     with pytest.raises(RemoteError, match="refused the key") as caught:
@@ -91,7 +93,7 @@ def test_a_wrong_key_is_stable_and_not_tried_again(sshd, tmp_path: Path) -> None
     assert not isinstance(caught.value, TransientError)
 
 
-def test_the_first_host_key_is_written_down_and_a_change_is_refused(sshd) -> None:
+def test_the_first_host_key_is_stored_and_another_one_is_refused(sshd) -> None:
     host = sshd.host()
     host.run("true", timeout_s=LIMIT_S)
     host.close()
@@ -120,7 +122,7 @@ def test_the_users_own_ssh_configuration_is_not_read(sshd, tmp_path: Path, monke
         assert host.run("echo reached", timeout_s=LIMIT_S).stdout == "reached\n"
 
 
-def test_a_file_goes_there_and_back_with_the_same_digest(host: Host, tmp_path: Path) -> None:
+def test_a_file_is_copied_there_and_back_with_the_same_digest(host: Host, tmp_path: Path) -> None:
     source, far, back = tmp_path / "source", tmp_path / "far file", tmp_path / "back"
     source.write_bytes(bytes(range(256)) * 4000)
     seen: list[tuple[int, int]] = []
@@ -132,7 +134,7 @@ def test_a_file_goes_there_and_back_with_the_same_digest(host: Host, tmp_path: P
     assert sorted(path.name for path in tmp_path.iterdir()) == ["back", "far file", "source", "sshd"]
 
 
-def test_a_file_that_changes_under_a_get_is_refused_and_leaves_nothing(host: Host, tmp_path: Path) -> None:
+def test_a_file_that_changes_during_a_get_is_refused_and_leaves_nothing(host: Host, tmp_path: Path) -> None:
     far, back = tmp_path / "far", tmp_path / "back"
     far.write_bytes(b"x" * 100_000)
 
@@ -145,7 +147,7 @@ def test_a_file_that_changes_under_a_get_is_refused_and_leaves_nothing(host: Hos
     assert sorted(path.name for path in tmp_path.iterdir()) == ["far", "sshd"]
 
 
-def test_a_file_that_changes_under_a_put_is_refused_and_leaves_nothing(host: Host, tmp_path: Path) -> None:
+def test_a_file_that_changes_during_a_put_is_refused_and_leaves_nothing(host: Host, tmp_path: Path) -> None:
     source, far = tmp_path / "source", tmp_path / "far"
     source.write_bytes(b"x" * 500_000)
 
@@ -175,7 +177,7 @@ def test_a_transfer_past_its_deadline_ends(host: Host, tmp_path: Path) -> None:
     assert not (tmp_path / "back").exists()
 
 
-def test_a_missing_remote_file_is_stable(host: Host, tmp_path: Path) -> None:
+def test_a_missing_remote_file_is_not_a_transient_error(host: Host, tmp_path: Path) -> None:
     with pytest.raises(RemoteError, match="No such file") as caught:
         host.get(str(tmp_path / "nowhere"), tmp_path / "back", LIMIT_S)
     assert not isinstance(caught.value, TransientError)
@@ -195,7 +197,7 @@ def test_closing_leaves_no_connection_behind(host: Host, sshd) -> None:
     waiting.until(lambda: not sshd.connected())
 
 
-def test_being_stopped_in_the_middle_of_a_command_is_no_error_of_the_machine(host: Host, tmp_path: Path) -> None:
+def test_an_interrupt_during_a_command_is_not_an_error_of_the_machine(host: Host, tmp_path: Path) -> None:
     def stop() -> None:
         waiting.until(began.exists)
         os.kill(os.getpid(), signal.SIGTERM)
@@ -210,7 +212,7 @@ def test_being_stopped_in_the_middle_of_a_command_is_no_error_of_the_machine(hos
     assert host.run("echo still here", timeout_s=LIMIT_S).stdout == "still here\n"
 
 
-def test_a_full_disk_here_is_not_taken_for_a_lost_connection(
+def test_a_full_disk_of_the_host_is_not_reported_as_a_lost_connection(
     host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> None:
@@ -223,6 +225,6 @@ def test_a_full_disk_here_is_not_taken_for_a_lost_connection(
     assert not (tmp_path / "here").exists()
 
 
-def test_a_key_that_is_gone_is_named(sshd, tmp_path: Path) -> None:
+def test_a_missing_key_file_is_named(sshd, tmp_path: Path) -> None:
     with pytest.raises(RemoteError, match=f"No such file or directory: {tmp_path}/no-such-key"):
         sshd.host(key_path=tmp_path / "no-such-key").run("true", timeout_s=LIMIT_S)

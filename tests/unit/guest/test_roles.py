@@ -1,9 +1,9 @@
-"""The roles: which packages each release gets, and that a guest as old as Ubuntu 18.04 can run what is sent to it.
+"""The roles: which packages each release gets, and that a guest as old as Ubuntu 18.04 can run the files sent to it.
 
-Ubuntu 18.04 has Python 3.6. No interpreter that old can be had from the package sources this project uses, so nothing
-here runs one: what Ansible and the harness send to the guest is taken apart, and every file of it has to parse with
-the grammar of 3.6. The harness's own script must besides need no library newer than that, which vermin tells;
-ansible-core 2.16 promises as much for its modules.
+Ubuntu 18.04 has Python 3.6, which the package sources of this project do not offer. So the tests run no such
+interpreter: every file that Ansible and the harness send to the guest must parse with the grammar of 3.6. The
+harness's own script must also use no newer library, which vermin checks; ansible-core 2.16 promises this for its
+modules.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ ROLES = ["perf", "nginx", "apache2_utils"]
 
 
 def packages(tmp_path: Path, facts: dict[str, str], roles: list[str]) -> tuple[int, str, list[str]]:
-    """What the role `packages` would ask the package manager for: exit status, output, names."""
+    """Run the part of the role `packages` that chooses packages; return exit status, output and names."""
     wanted = tmp_path / "wanted.json"
     tasks = [
         {"ansible.builtin.include_role": {"name": "packages", "tasks_from": "wanted.yml"}},
@@ -74,8 +74,8 @@ def packages(tmp_path: Path, facts: dict[str, str], roles: list[str]) -> tuple[i
     play = [{"hosts": "localhost", "connection": "local", "gather_facts": False, "vars": variables, "tasks": tasks}]
     playbook = tmp_path / "play.yml"
     playbook.write_text(yaml.safe_dump(play))
-    own = {"ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "LC_ALL": "C.UTF-8"}
-    environment = {**os.environ, **own, "ANSIBLE_HOME": str(tmp_path / "ansible")}
+    settings = {"ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "LC_ALL": "C.UTF-8"}
+    environment = {**os.environ, **settings, "ANSIBLE_HOME": str(tmp_path / "ansible")}
     program = Path(sys.executable).parent / "ansible-playbook"
     done = subprocess.run(
         [program, "-i", "localhost,", playbook], env=environment, capture_output=True, text=True, timeout=LIMIT_S
@@ -92,7 +92,7 @@ def packages(tmp_path: Path, facts: dict[str, str], roles: list[str]) -> tuple[i
         ("debian-13", ["linux-perf", "nginx", "apache2-utils"]),
     ],
 )
-def test_each_release_is_asked_for_its_own_packages(tmp_path: Path, release: str, expected: list[str]) -> None:
+def test_each_release_gets_its_own_packages(tmp_path: Path, release: str, expected: list[str]) -> None:
     code, output, names = packages(tmp_path, FACTS[release], ROLES)
     assert code == 0, output
     assert names == expected
@@ -103,7 +103,7 @@ def test_a_role_without_packages_adds_none(tmp_path: Path) -> None:
     assert names == ["linux-perf"]
 
 
-def test_a_release_without_a_table_is_refused_with_those_that_have_one(tmp_path: Path) -> None:
+def test_a_release_without_a_table_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     facts = {**FACTS["ubuntu-18.04"], "ansible_distribution_version": "16.04"}
     code, output, names = packages(tmp_path, facts, ROLES)
     assert code != 0
@@ -123,29 +123,29 @@ def test_there_is_no_python_beside_the_playbook() -> None:
 
 
 def tasks_of(value: Any) -> list[dict[str, Any]]:
-    """All tasks in a parsed YAML file."""
-    found = [value] if isinstance(value, dict) and "name" in value else []
+    """Return all tasks in a parsed YAML file."""
+    tasks = [value] if isinstance(value, dict) and "name" in value else []
     children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
-    return found + [task for child in children for task in tasks_of(child)]
+    return tasks + [task for child in children for task in tasks_of(child)]
 
 
 def modules_used() -> set[str]:
-    """The Ansible modules that site.yml and the roles use on a guest, fact gathering included."""
+    """Return the Ansible modules that site.yml and the roles use on a guest, fact gathering included."""
     files = [ANSIBLE / "site.yml", *ANSIBLE.glob("roles/*/tasks/*.yml"), *ANSIBLE.glob("roles/*/handlers/*.yml")]
     keys = {key for path in files for task in tasks_of(yaml.safe_load(path.read_text())) for key in task}
     names = {key.removeprefix("ansible.builtin.") for key in keys if key.startswith("ansible.builtin.")}
-    here = {"include_role", "import_tasks", "include_vars", "assert", "set_fact"}  # these run on the control side
-    return {"command" if name == "shell" else name for name in names - here} | {"setup", "stat"}
+    on_host = {"include_role", "import_tasks", "include_vars", "assert", "set_fact"}
+    return {"command" if name == "shell" else name for name in names - on_host} | {"setup", "stat"}
 
 
 def sent_to_guest(module: str, into: Path) -> list[Path]:
-    """The Python files Ansible sends to a guest to run a module: the module and all it imports."""
+    """Return the Python files that Ansible sends to a guest for a module: the module and all its imports."""
     from ansible.executor.module_common import modify_module
     from ansible.parsing.dataloader import DataLoader
     from ansible.plugins.loader import init_plugin_loader, module_loader
     from ansible.template import Templar
 
-    with warnings.catch_warnings():  # it warns when it is called again
+    with warnings.catch_warnings():  # it warns on a second call
         warnings.simplefilter("ignore")
         init_plugin_loader()
     path = module_loader.find_plugin(module)
@@ -165,7 +165,7 @@ def test_the_modules_of_the_roles_are_found() -> None:
 
 
 @pytest.mark.parametrize("module", sorted(modules_used()))
-def test_what_ansible_sends_to_the_guest_is_python_3_6(module: str, tmp_path: Path) -> None:
+def test_ansible_sends_only_python_3_6_to_the_guest(module: str, tmp_path: Path) -> None:
     files = sent_to_guest(module, tmp_path)
     assert len(files) > 5
     for path in files:
@@ -177,7 +177,7 @@ def test_the_guest_script_is_python_3_6() -> None:
     assert minimum_python(trial.SCRIPT) <= (3, 6)
 
 
-def test_the_check_would_notice_something_newer(tmp_path: Path) -> None:
+def test_the_check_notices_a_newer_python(tmp_path: Path) -> None:
     newer = tmp_path / "newer.py"
     newer.write_text("import subprocess\nsubprocess.run(['true'], capture_output=True)\n")
     assert minimum_python(newer) == (3, 7)
@@ -186,9 +186,9 @@ def test_the_check_would_notice_something_newer(tmp_path: Path) -> None:
 
 
 def minimum_python(path: Path) -> tuple[int, int]:
-    """The oldest Python 3 that has all the syntax and the library a file uses."""
+    """Return the oldest Python 3 with the syntax and the library that a file uses."""
     program = Path(sys.executable).parent / "vermin"
     done = subprocess.run([program, "--no-tips", str(path)], capture_output=True, text=True, timeout=LIMIT_S)
-    found = re.search(r"Minimum required versions:.*?\b3\.(\d+)", done.stdout)
-    assert found is not None, done.stdout
-    return 3, int(found[1])
+    match = re.search(r"Minimum required versions:.*?\b3\.(\d+)", done.stdout)
+    assert match is not None, done.stdout
+    return 3, int(match[1])

@@ -1,4 +1,4 @@
-"""A trial seen from the host: what is sent, when nobody is connected, and what happens when the guest fails."""
+"""The host's side of a trial: what it sends, when it is not connected, and how it reports failures of the guest."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Planned:
 
 
 class FakeHost:
-    """A machine that carries a trial out in no time. `broken` maps a part of a command to what happens instead."""
+    """A guest whose trial ends at once. `broken` maps a part of a command to the outcome of that command."""
 
     where, user = "fake (user@host:22)", "vagrant"
 
@@ -77,7 +77,7 @@ class FakeHost:
 
 
 class WatchedHost(SilentWatcher):
-    """A watcher that looks, at every tick, whether somebody is connected."""
+    """A watcher that notes, at every tick, whether the host is connected."""
 
     def __init__(self, host: FakeHost) -> None:
         self.host, self.seen, self.notes = host, [], []  # type: tuple[FakeHost, list[bool], list[str]]
@@ -97,11 +97,11 @@ def _poll_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def carry_out(host: FakeHost, folder: Path, **more: Any) -> trial.TrialFiles:
     planned = Planned()
-    wanted = trial.expected(planned, "6.1.0-x", 1)
-    return trial.run(host, planned, folder, more.pop("watcher", SilentWatcher()), wanted=wanted, **more)  # type: ignore[arg-type]
+    expected = trial.expectations(planned, "6.1.0-x", 1)
+    return trial.run(host, planned, folder, more.pop("watcher", SilentWatcher()), expected=expected, **more)  # type: ignore[arg-type]
 
 
-def test_a_trial_brings_back_its_files_and_what_the_load_measured(tmp_path: Path) -> None:
+def test_a_trial_leaves_its_files_and_what_the_load_measured(tmp_path: Path) -> None:
     files = carry_out(FakeHost(), tmp_path)
     assert files.perf_data.read_bytes() == b"PERFILE2"
     assert files.metrics == {"requests_completed": 12, "requests_failed": 0, "responses_non_2xx": 0}
@@ -116,7 +116,7 @@ def test_a_trial_brings_back_its_files_and_what_the_load_measured(tmp_path: Path
     ]
 
 
-def test_nobody_is_connected_while_the_guest_records(tmp_path: Path) -> None:
+def test_the_host_is_not_connected_while_the_guest_records(tmp_path: Path) -> None:
     host = FakeHost()
     watcher = WatchedHost(host)
     carry_out(host, tmp_path, watcher=watcher)
@@ -124,7 +124,7 @@ def test_nobody_is_connected_while_the_guest_records(tmp_path: Path) -> None:
     assert not any(watcher.seen)
 
 
-def test_a_failed_check_is_told_in_the_guests_words_and_starts_nothing(tmp_path: Path) -> None:
+def test_a_failed_check_is_reported_with_its_reason_and_starts_nothing(tmp_path: Path) -> None:
     answer = json.dumps({"ok": False, "stage": "check", "error": "the kernel is 5.10, expected 6.1"})
     host = FakeHost(**{"trial.py check": Result("", 1, answer, "", 0.0)})
     with pytest.raises(TrialError, match=r"check: the kernel is 5\.10") as caught:
@@ -133,13 +133,13 @@ def test_a_failed_check_is_told_in_the_guests_words_and_starts_nothing(tmp_path:
     assert not any("systemd-run" in command for command in host.commands)
 
 
-def test_a_guest_without_python_is_told_with_what_it_printed(tmp_path: Path) -> None:
+def test_a_guest_without_python_is_reported_with_its_output(tmp_path: Path) -> None:
     host = FakeHost(**{"trial.py check": Result("", 127, "", "sh: 1: python3: not found", 0.0)})
     with pytest.raises(TrialError, match="python3: not found"):
         carry_out(host, tmp_path)
 
 
-def test_a_script_that_vanished_is_told_with_its_journal(tmp_path: Path) -> None:
+def test_a_script_that_ended_without_a_result_is_reported_with_its_journal(tmp_path: Path) -> None:
     host = FakeHost(
         **{"result.json": Result("", 1, "", "", 0.0), "journalctl": Result("", 0, "Out of memory: killed", "", 0.0)}
     )
@@ -154,7 +154,7 @@ def test_a_machine_that_dies_while_it_records_ends_the_trial_with_the_reason(tmp
         carry_out(host, tmp_path, deadline_s=0.05)
 
 
-def test_a_recording_that_changed_on_the_guest_is_refused_and_nothing_takes_its_name(tmp_path: Path) -> None:
+def test_a_recording_that_changed_on_the_guest_is_refused_and_leaves_no_file(tmp_path: Path) -> None:
     host = FakeHost()
     host.files["perf.data"] = b"PERFILE3"
     with pytest.raises(TrialError, match="changed after it was recorded"):
@@ -182,39 +182,39 @@ def test_a_guest_that_no_longer_answers_does_not_hide_the_first_error(tmp_path: 
         carry_out(host, tmp_path)
 
 
-def test_every_attempt_has_units_and_a_folder_of_its_own() -> None:
-    wanted = trial.expected(Planned(), None, None)
-    first, second = (trial.config(Planned(), wanted, attempt) for attempt in (1, 2))
+def test_every_attempt_has_its_own_units_and_folder() -> None:
+    expected = trial.expectations(Planned(), None, None)
+    first, second = (trial.config(Planned(), expected, attempt) for attempt in (1, 2))
     for key in ("unit", "load_unit", "work_dir"):
         assert first[key] != second[key]
 
 
-def test_every_further_attempt_leaves_the_guest_alone_for_longer() -> None:
+def test_the_host_stays_away_longer_with_every_attempt() -> None:
     planned = Planned()
-    wanted = trial.expected(planned, None, None)
-    asked = planned.record.warmup_s + planned.record.seconds
-    first, second, third = (trial.away_s(trial.config(planned, wanted, attempt), 1.5) for attempt in (1, 2, 3))
-    assert first > asked + 3
-    assert [second - first, third - second] == pytest.approx([(asked + 3) / 2] * 2)
+    expected = trial.expectations(planned, None, None)
+    planned_s = planned.record.warmup_s + planned.record.seconds
+    first, second, third = (trial.quiet_time_s(trial.config(planned, expected, attempt), 1.5) for attempt in (1, 2, 3))
+    assert first > planned_s + 3
+    assert [second - first, third - second] == pytest.approx([(planned_s + 3) / 2] * 2)
 
 
-def test_a_name_that_systemd_would_refuse_is_changed() -> None:
-    settings = trial.config(Planned(name="001_load=ab,c=5 %"), trial.expected(Planned(), None, None))
+def test_characters_that_a_unit_name_may_not_have_are_replaced() -> None:
+    settings = trial.config(Planned(name="001_load=ab,c=5 %"), trial.expectations(Planned(), None, None))
     assert settings["unit"] == "harness-trial-001_load-ab-c-5---a1.service"
 
 
-def test_the_rendered_script_is_python_and_carries_the_whole_trial() -> None:
+def test_the_rendered_script_is_valid_python_and_contains_the_configuration() -> None:
     planned = Planned(load=NginxAb(path='/it\'s"quoted"\\n'))
-    wanted = trial.expected(planned, "6.1.0-x", 2)
-    tree = ast.parse(trial.render(planned, wanted, attempt=3))
+    expected = trial.expectations(planned, "6.1.0-x", 2)
+    tree = ast.parse(trial.render(planned, expected, attempt=3))
     texts = [
         node.value.value
         for node in tree.body
         if isinstance(node, ast.Assign) and node.targets[0].id == "CONFIG_JSON"  # type: ignore[attr-defined]
     ]
-    assert [json.loads(text) for text in texts] == [trial.config(planned, wanted, 3)]
+    assert [json.loads(text) for text in texts] == [trial.config(planned, expected, 3)]
 
 
-def test_the_buffer_asked_for_is_the_buffer_used() -> None:
+def test_the_buffer_of_the_experiment_is_used() -> None:
     planned = Planned(record=RecordSpec(buffer_kb=512))
-    assert trial.config(planned, trial.expected(planned, None, 1))["buffer_kb"] == 512
+    assert trial.config(planned, trial.expectations(planned, None, 1))["buffer_kb"] == 512

@@ -1,4 +1,4 @@
-"""The script that runs inside the machine: its parts, and the whole of it against stand-ins for systemd and perf."""
+"""The script that runs inside the guest: its parts, and the whole script with stand-ins for systemd and perf."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def guest(tmp_path: Path) -> Guest:
 
 
 class Guest:
-    """A folder with stand-ins for systemd and perf first on the path, and the script ready to run."""
+    """A folder with the script, and a PATH that begins with stand-ins for systemd and perf."""
 
     def __init__(self, folder: Path) -> None:
         self.work, self.programs = folder / "work", folder / "programs"
@@ -93,7 +93,7 @@ class Guest:
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
     def perf_that_waits_until(self, condition: str) -> None:
-        """Recording begins when a shell command succeeds; the check, which records `true`, does not wait."""
+        """Install a perf that records only after a shell command succeeds; it does not wait when it records `true`."""
         meanwhile = f'case "$*" in *" true") ;; *) until {condition}; do sleep 0.02; done ;; esac'
         self.program("perf", PERF.replace("@MEANWHILE@", meanwhile).replace("@FOLDER@", str(self.folder)))
 
@@ -139,7 +139,7 @@ def test_the_hashes_are_those_of_the_files(guest: Guest) -> None:
     assert checked.returncode == 0
 
 
-def test_the_load_is_stopped_whatever_happens_to_the_recording(guest: Guest) -> None:
+def test_the_load_is_stopped_when_the_recording_fails(guest: Guest) -> None:
     guest.program("perf", '#!/bin/sh\n[ "$1" = --version ] || { echo no such event >&2; exit 129; }\n')
     code, _ = guest.run("record")
     result = guest.result()
@@ -148,9 +148,11 @@ def test_the_load_is_stopped_whatever_happens_to_the_recording(guest: Guest) -> 
     waiting.until(lambda: not guest.load_runs())
 
 
-def test_a_load_that_ends_during_the_warm_up_is_told_with_what_it_printed(guest: Guest) -> None:
+def test_a_load_that_ends_during_the_warm_up_is_reported_with_its_output(guest: Guest) -> None:
     guest.config["command"] = ["sh", "-c", "echo cannot bind; exit 1"]
-    guest.program("systemd-run", SYSTEMD_RUN.replace("@FOLDER@", str(guest.folder)) + "wait\n")  # for the load's end
+    guest.program(
+        "systemd-run", SYSTEMD_RUN.replace("@FOLDER@", str(guest.folder)) + "wait\n"
+    )  # until the load has ended
     guest.run()
     result = guest.result()
     assert result["stage"] == "warm-up"
@@ -165,14 +167,14 @@ def test_a_load_that_ends_while_it_is_recorded_is_seen(guest: Guest) -> None:
     assert guest.result()["load"]["ActiveState"] == "inactive"
 
 
-def test_told_to_stop_it_stops_the_load_and_says_so(guest: Guest) -> None:
+def test_sigterm_stops_the_load_and_is_reported(guest: Guest) -> None:
     guest.config["seconds"] = 200
     process = guest.start("record")
     recorder = waiting.until(lambda: waiting.number_in(guest.folder / "recorders"))
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=LIMIT_S)
     with contextlib.suppress(ProcessLookupError):
-        os.kill(recorder, signal.SIGTERM)  # the unit's own end would take it with it
+        os.kill(recorder, signal.SIGTERM)  # systemd would end it with the unit
     assert "stopped from outside" in guest.result()["error"]
     waiting.until(lambda: not guest.load_runs())
 
@@ -192,10 +194,10 @@ def test_a_load_that_cannot_be_stopped_does_not_hide_why_the_trial_failed(
     monkeypatch.setattr(trial_script, "stop_load", refuse("systemctl stop: not done within 60 s"))
     with pytest.raises(trial_script.Failure, match="systemd-run"):
         trial_script.carry_out(guest.config, {"stages": {}})
-    assert len(asked) == 2  # a launcher that was late may have started it all the same
+    assert len(asked) == 2  # a launcher that missed its limit may have started it
 
 
-def test_an_error_while_it_is_recorded_ends_the_recorder() -> None:
+def test_an_error_during_the_recording_kills_perf() -> None:
     with subprocess.Popen(["sleep", "300"]) as recorder:
         with pytest.raises(trial_script.Failure), trial_script.alarm(recorder, 60):
             raise trial_script.Failure("systemctl show: not done within 30 s")
@@ -203,7 +205,7 @@ def test_an_error_while_it_is_recorded_ends_the_recorder() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"kernel": "4.15.0-58-generic"}, "expected 4.15.0-58-generic"),
         ({"cpus": 4096}, "expected 4096"),
@@ -211,23 +213,23 @@ def test_an_error_while_it_is_recorded_ends_the_recorder() -> None:
         ({"ready": ["no-such-program"]}, "no such program"),
     ],
 )
-def test_what_is_wrong_before_the_start_is_found_by_the_check(guest: Guest, change: dict[str, Any], said: str) -> None:
+def test_the_check_finds_what_is_wrong_before_the_start(guest: Guest, change: dict[str, Any], message: str) -> None:
     guest.config.update(change)
     code, output = guest.run("check")
     answer = json.loads(output)
     assert (code, answer["ok"], answer["stage"]) == (1, False, "check")
-    assert said in answer["error"]
+    assert message in answer["error"]
     assert list(guest.work.iterdir()) == []
 
 
-def test_a_perf_that_does_not_fit_the_kernel_is_found_by_the_check(guest: Guest) -> None:
+def test_the_check_finds_a_perf_that_does_not_fit_the_kernel(guest: Guest) -> None:
     guest.program("perf", "#!/bin/sh\necho 'WARNING: perf not found for kernel 4.15.0-58' >&2; exit 2\n")
     code, output = guest.run("check")
     assert code == 1
     assert "perf not found for kernel" in json.loads(output)["error"]
 
 
-def test_a_guest_without_perf_is_told_so(guest: Guest) -> None:
+def test_a_guest_without_perf_is_an_error(guest: Guest) -> None:
     (guest.programs / "perf").unlink()
     guest.path = str(guest.programs)
     _, output = guest.run("check")
