@@ -113,7 +113,7 @@ class Campaign:
             planned = plan.trials(self._experiment)
             usable = sum(self._folder.done(f"trial:{trial.name}") for trial in planned)
             run = shlex.quote(str(self._folder.path))
-            look = f"; `harness report {run}` reports on what is there" if usable else ""
+            look = f"; `harness report {run}` reports on them" if usable else ""
             self._view.say(
                 "info",
                 f"{usable} of {len(planned)} trials are recorded: `harness run --resume {run}` goes on with them{look}",

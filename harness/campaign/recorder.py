@@ -45,9 +45,9 @@ class Effects:
     """The functions that act outside the run folder; tests replace them."""
 
     box: Callable[[str, Watcher], Box | str] = lambda name, watcher: boxes.build(boxes.recipe(name), watcher)
-    machine: Callable[[MachineSpec, Box | str, Path, str], Machine] = lambda spec, box, place, name: machines.KINDS[
-        spec.provider
-    ](spec, box, place, name)
+    machine: Callable[[MachineSpec, Box | str, Path, str], Machine] = lambda spec, *rest: machines.KINDS[spec.provider](
+        spec, *rest
+    )
     provision: Callable[..., ProvisionReport] = provision.apply
     attempt: Callable[..., Attempt] = attempt.carry_out
 

@@ -88,7 +88,7 @@ def run_jobs(
     for name, scores in workers.run_in_processes(jobs, run_job, processes=processes, on_progress=total.report):
         total.finish(name)
         if not isinstance(scores, BaseException):
-            _warn_of_earlier_training(view, name, scores)
+            _show_earlier_training(view, name, scores)
         yield name, scores, total.seconds(name)
 
 
@@ -156,9 +156,11 @@ def _finish(model: PlannedModel, folder: RunFolder, seconds: float) -> None:
     folder.finish(model.step, files_of(model.job.out_dir), seconds, detail)
 
 
-def _warn_of_earlier_training(view: View, name: str, scores: Mapping[str, Any]) -> None:
-    """Show whether a training continued from what an earlier one had kept, or could not use it."""
+def _show_earlier_training(view: View, name: str, scores: Mapping[str, Any]) -> None:
+    """Show whether a training continued an earlier one, or could not."""
     if epoch := scores.get("went_on_after_epoch"):
         view.say("info", f"{name} went on after epoch {epoch} of a training that was cut short")
     if reason := scores.get("training_set_aside"):
-        view.say("warn", f"{name} was trained from the start, what an earlier training kept being of no use: {reason}")
+        view.say(
+            "warn", f"{name} was trained from the start, because an earlier training cannot be continued: {reason}"
+        )
