@@ -1,7 +1,7 @@
-/* A decoder is made, told what a recording's header says, asked for what it found, and freed.
+/* Makes a decoder, adds to it what the recording's header describes, returns what it decoded, and frees it.
  *
- * What is told is checked here: a number that could make the decoder read or write where it must not is answered with
- * REFUSED, and nothing is kept of it. */
+ * Every number is checked as it is added: one that could make the decoder read or write outside its memory is answered
+ * with REFUSED, and is not kept. */
 #include "decoder.h"
 
 #include <stdlib.h>
@@ -9,17 +9,21 @@
 #include "native.h"
 
 #define REFUSED (-2)
-#define MOST_LAYOUTS 4096
-#define MOST_FORMATS 65536
+#define MAX_LAYOUTS 4096
+#define MAX_FORMATS 65536
 
 static int is_fixed(int64_t offset, int64_t size)
 {
-    return offset >= 0 && offset + size <= FARTHEST_FIXED;
+    return offset >= 0 && offset + size <= MAX_FIXED_END;
 }
 
-/* `items`, with room for one more of `size` bytes behind `count` others. NULL, and `items` as they are, where there is no
- * room. */
-static void *one_more(void *items, int32_t count, size_t size)
+static int is_integer_size(int32_t size)
+{
+    return size == 1 || size == 2 || size == 4 || size == 8;
+}
+
+/* Grow the array `items` to `count` + 1 items of `size` bytes. NULL where there is no memory; `items` then stays. */
+static void *grown(void *items, int32_t count, size_t size)
 {
     return realloc(items, (size_t)(count + 1) * size);
 }
@@ -43,89 +47,95 @@ void decoder_free(struct decoder *decoder)
 {
     if (!decoder)
         return;
-    for (int32_t place = 0; place < MAX_TABLES; place++)
-        table_free(&decoder->tables[place]);
+    for (int32_t index = 0; index < MAX_TABLES; index++)
+        table_free(&decoder->tables[index]);
     string_table_free(&decoder->names);
     string_table_free(&decoder->states);
     free(decoder->ids);
-    free(decoder->events_by_id);
+    free(decoder->attrs);
     free(decoder->layouts);
     free(decoder->formats);
     free(decoder);
 }
 
-/* `ids` rise. Samples with one of them are of the event at the same place in `places`. */
-int decoder_add_ids(struct decoder *decoder, const uint64_t *ids, const int32_t *events_by_id, int64_t count)
+/* Add all ids, in ascending order, and the attr that samples with each of them belong to. */
+int decoder_add_ids(struct decoder *decoder, const uint64_t *ids, const int32_t *attrs, int64_t count)
 {
     if (decoder->ids || count < 0)
         return REFUSED;
     decoder->ids = malloc((size_t)count * sizeof *ids + 1);
-    decoder->events_by_id = malloc((size_t)count * sizeof *events_by_id + 1);
-    if (!decoder->ids || !decoder->events_by_id)
+    decoder->attrs = malloc((size_t)count * sizeof *attrs + 1);
+    if (!decoder->ids || !decoder->attrs)
         return NO_MEMORY;
     memcpy(decoder->ids, ids, (size_t)count * sizeof *ids);
-    memcpy(decoder->events_by_id, events_by_id, (size_t)count * sizeof *events_by_id);
+    memcpy(decoder->attrs, attrs, (size_t)count * sizeof *attrs);
     decoder->id_count = count;
     return 0;
 }
 
-/* The next event. */
-int decoder_add_layout(struct decoder *decoder, int32_t group, int32_t time, int32_t cpu, int32_t tail, int32_t has_read,
-                   int32_t read_base, int32_t read_each, int32_t has_callchain)
+/* Add the layout of the next attr. */
+int decoder_add_layout(struct decoder *decoder, int32_t group, int32_t time, int32_t cpu, int32_t tail,
+                       int32_t has_read, int32_t read_base, int32_t read_each, int32_t has_callchain)
 {
     struct layout *layout;
 
-    if (decoder->layout_count == MOST_LAYOUTS || (group >= 0 && !is_fixed(time, 8)) || (cpu != -1 && !is_fixed(cpu, 4)))
+    if (decoder->layout_count == MAX_LAYOUTS)
+        return REFUSED;
+    if ((group >= 0 && !is_fixed(time, 8)) || (cpu != -1 && !is_fixed(cpu, 4)))
         return REFUSED;
     if (!is_fixed(tail, 6) || read_base < 0 || read_base > 16 || read_each < 0 || read_each > 16)
         return REFUSED;
-    layout = one_more(decoder->layouts, decoder->layout_count, sizeof *layout);
+    layout = grown(decoder->layouts, decoder->layout_count, sizeof *layout);
     if (!layout)
         return NO_MEMORY;
     decoder->layouts = layout;
-    layout[decoder->layout_count++] = (struct layout){group, time, cpu, tail, has_read, read_base, read_each, has_callchain, 0};
+    layout[decoder->layout_count++] = (struct layout){
+        group, time, cpu, tail, has_read, read_base, read_each, has_callchain, 0,
+    };
     return 0;
 }
 
-/* Columns of `table` behind the time, the CPU and, where `has_parts`, the part. */
+/* Add the columns of a table, by their widths in bytes, after the time, the CPU and, with `has_parts`, the part. */
 int decoder_add_table(struct decoder *decoder, int32_t table, const int32_t *widths, int32_t count, int32_t has_parts)
 {
     int32_t fixed = has_parts ? 3 : 2;
-    struct table *made;
+    struct table *added;
 
     if (table < 0 || table >= MAX_TABLES || count < 0 || count + fixed > MAX_COLUMNS)
         return REFUSED;
-    made = &decoder->tables[table];
-    if (made->column_count)
+    added = &decoder->tables[table];
+    if (added->column_count)
         return REFUSED;
-    made->columns[TIME_COLUMN].width = 8;
-    made->columns[CPU_COLUMN].width = 2;
+    added->columns[TIME_COLUMN].width = 8;
+    added->columns[CPU_COLUMN].width = 2;
     if (has_parts)
-        made->columns[made->part_column = 2].width = 4;
-    for (int32_t place = 0; place < count; place++) {
-        if (widths[place] != 1 && widths[place] != 2 && widths[place] != 4 && widths[place] != 8)
+        added->columns[added->part_column = 2].width = 4;
+    for (int32_t index = 0; index < count; index++) {
+        if (!is_integer_size(widths[index]))
             return REFUSED;
-        made->columns[fixed + place].width = widths[place];
+        added->columns[fixed + index].width = widths[index];
     }
-    made->column_count = fixed + count;
+    added->column_count = fixed + count;
     return 0;
 }
 
-/* Raw data that begins with `kind` is of this format. */
-int decoder_add_format(struct decoder *decoder, int32_t kind, int32_t end, int32_t table)
+/* Add the format of raw data that begins with this common_type. */
+int decoder_add_format(struct decoder *decoder, int32_t common_type, int32_t end, int32_t table)
 {
     struct format *format;
 
-    if (kind < 0 || kind >= COMMON_TYPES || decoder->by_common_type[kind] || end < 0 || table < REFUSED_TABLE || table >= MAX_TABLES)
+    if (common_type < 0 || common_type >= COMMON_TYPES || decoder->by_common_type[common_type])
         return REFUSED;
-    if (decoder->format_count == MOST_FORMATS || (table >= 0 && !decoder->tables[table].column_count))
+    if (end < 0 || table < REFUSED_TABLE || table >= MAX_TABLES)
         return REFUSED;
-    format = one_more(decoder->formats, decoder->format_count, sizeof *format);
+    if (decoder->format_count == MAX_FORMATS || (table >= 0 && !decoder->tables[table].column_count))
+        return REFUSED;
+    format = grown(decoder->formats, decoder->format_count, sizeof *format);
     if (!format)
         return NO_MEMORY;
     decoder->formats = format;
-    format[decoder->format_count++] = (struct format){.kind = kind, .end = end, .table = table};
-    decoder->by_common_type[kind] = decoder->format_count;
+    format[decoder->format_count++] = (struct format){.common_type = common_type, .end = end, .table = table};
+    decoder->by_common_type[common_type] = decoder->format_count;
     return 0;
 }
 
@@ -137,12 +147,12 @@ static int is_readable(const struct format *format, const struct column_source *
         return 0;
     if ((source->encoding == LOCATED_TASK_NAME || source->encoding == LOCATED_TEXT) && source->size != 4)
         return 0;
-    if (source->encoding != TASK_NAME && source->size != 1 && source->size != 2 && source->size != 4 && source->size != 8)
+    if (source->encoding != TASK_NAME && !is_integer_size(source->size))
         return 0;
     return (int64_t)source->offset + source->size <= format->end;
 }
 
-/* Whether the low bytes of a field come first and are all that a column keeps, as nearly always. */
+/* Whether a column holds just the first bytes of the field, as nearly always on a little-endian machine. */
 static int is_copied(const struct decoder *decoder, const struct column_source *source, int32_t width)
 {
     const uint16_t one = 1;
@@ -150,8 +160,9 @@ static int is_copied(const struct decoder *decoder, const struct column_source *
     return source->encoding == INTEGER && !decoder->swap && *(const uint8_t *)&one == 1 && width <= source->size;
 }
 
-/* The next column of the format that was told last. */
-int decoder_add_source(struct decoder *decoder, int32_t encoding, int32_t column, int32_t offset, int32_t size, int32_t is_signed)
+/* Add the next column of the format that was added last. */
+int decoder_add_source(struct decoder *decoder, int32_t encoding, int32_t column, int32_t offset, int32_t size,
+                       int32_t is_signed)
 {
     struct format *format = decoder->format_count ? &decoder->formats[decoder->format_count - 1] : NULL;
     struct column_source source = {(enum encoding)encoding, column, offset, size, is_signed, 0};
@@ -160,7 +171,7 @@ int decoder_add_source(struct decoder *decoder, int32_t encoding, int32_t column
         return REFUSED;
     if (column < 2 || column >= decoder->tables[format->table].column_count)
         return REFUSED;
-    source.copied = is_copied(decoder, &source, decoder->tables[format->table].columns[column].width);
+    source.is_copied = is_copied(decoder, &source, decoder->tables[format->table].columns[column].width);
     format->sources[format->source_count++] = source;
     return 0;
 }
@@ -171,7 +182,7 @@ void decoder_count_only(struct decoder *decoder)
     decoder->counts_only = 1;
 }
 
-/* What comes next is of another file, whose order has nothing to do with the last one's. */
+/* Expect the records of another file, whose order has nothing to do with that of the file before. */
 void decoder_enter_part(struct decoder *decoder, int32_t part)
 {
     decoder->part = part;
@@ -183,29 +194,29 @@ const struct counts *decoder_counts(const struct decoder *decoder)
     return &decoder->counts;
 }
 
-/* Samples of each format, then of each event that is no tracepoint. */
-void decoder_event_counts(const struct decoder *decoder, int64_t *formats, int64_t *non_tracepoint)
+/* Write the number of samples of each format, and of each attr that is no tracepoint. */
+void decoder_event_counts(const struct decoder *decoder, int64_t *by_format, int64_t *by_attr)
 {
-    for (int32_t place = 0; place < decoder->format_count; place++)
-        formats[place] = decoder->formats[place].samples;
-    for (int32_t place = 0; place < decoder->layout_count; place++)
-        non_tracepoint[place] = decoder->layouts[place].non_tracepoint;
+    for (int32_t index = 0; index < decoder->format_count; index++)
+        by_format[index] = decoder->formats[index].samples;
+    for (int32_t index = 0; index < decoder->layout_count; index++)
+        by_attr[index] = decoder->layouts[index].non_tracepoint;
 }
 
-/* The number of a name; NO_MEMORY where there is no room for it. */
+/* Return the number of a name; NO_MEMORY where there is no room for it. */
 int32_t decoder_string_number(struct decoder *decoder, const uint8_t *bytes, int64_t length)
 {
     return string_number(&decoder->names, bytes, length);
 }
 
-/* All names, or all states (8 bytes each), one behind the other, and where each ends. How many there are. */
+/* Return how many names there are, or states (of 8 bytes each); set where their bytes begin and where each ends. */
 int32_t decoder_strings(const struct decoder *decoder, int32_t states, const uint8_t **bytes, const int64_t **ends)
 {
-    const struct string_table *names = states ? &decoder->states : &decoder->names;
+    const struct string_table *table = states ? &decoder->states : &decoder->names;
 
-    *bytes = names->bytes;
-    *ends = names->ends;
-    return names->count;
+    *bytes = table->bytes;
+    *ends = table->ends;
+    return table->count;
 }
 
 /* Sort every table. NO_MEMORY where there is too little. */
@@ -215,14 +226,14 @@ int decoder_sort(struct decoder *decoder)
     int failed = 0;
     void *scratch;
 
-    for (int32_t place = 0; place < MAX_TABLES; place++)
-        if (decoder->tables[place].rows > rows)
-            rows = decoder->tables[place].rows;
+    for (int32_t index = 0; index < MAX_TABLES; index++)
+        if (decoder->tables[index].rows > rows)
+            rows = decoder->tables[index].rows;
     scratch = malloc((size_t)rows * SCRATCH_BYTES + 1);
     if (!scratch)
         return NO_MEMORY;
-    for (int32_t place = 0; place < MAX_TABLES; place++)
-        failed |= table_sort(&decoder->tables[place], scratch);
+    for (int32_t index = 0; index < MAX_TABLES; index++)
+        failed |= table_sort(&decoder->tables[index], scratch);
     free(scratch);
     return failed ? NO_MEMORY : 0;
 }
@@ -232,7 +243,7 @@ int64_t decoder_rows(const struct decoder *decoder, int32_t table)
     return decoder->tables[table].rows;
 }
 
-/* The numbers of a column; they move when rows are added. */
+/* Return the memory of a column, which moves when rows are added. */
 const uint8_t *decoder_column(const struct decoder *decoder, int32_t table, int32_t column)
 {
     return decoder->tables[table].columns[column].data;

@@ -1,4 +1,4 @@
-/* Walks over the events of three tables in the order of time. */
+/* Walks over the events of three tables in the order of time; at one time wakeups, then migrations, then switches. */
 #ifndef HARNESS_EVENT_ORDER_H
 #define HARNESS_EVENT_ORDER_H
 
@@ -6,25 +6,26 @@
 
 #include "tracker.h"
 
-/* The next event in the order of time; at one time wakeups, then migrations, then switches. */
 enum event_kind { WAKE, MOVE, SWITCH, END };
 
-struct position {
+/* The next row of each table. */
+struct next_rows {
     int64_t wakeup, move, row;
 };
 
-static inline enum event_kind next_kind(const struct events *events, const struct position *position, int64_t wakeups, int64_t moves,
-                                  int64_t switches)
+/* Return which of the tables has the next event; `wakeups`, `moves` and `switches` are the rows to walk over. */
+static inline enum event_kind next_kind(const struct events *events, const struct next_rows *next, int64_t wakeups,
+                                        int64_t moves, int64_t switches)
 {
-    int64_t wake = position->wakeup < wakeups ? events->wake_ns[position->wakeup] : INT64_MAX;
-    int64_t move = position->move < moves ? events->move_ns[position->move] : INT64_MAX;
-    int64_t row = position->row < switches ? events->switch_ns[position->row] : INT64_MAX;
+    int64_t wake_ns = next->wakeup < wakeups ? events->wake_ns[next->wakeup] : INT64_MAX;
+    int64_t move_ns = next->move < moves ? events->move_ns[next->move] : INT64_MAX;
+    int64_t switch_ns = next->row < switches ? events->switch_ns[next->row] : INT64_MAX;
 
-    if (position->wakeup < wakeups && wake <= move && wake <= row)
+    if (next->wakeup < wakeups && wake_ns <= move_ns && wake_ns <= switch_ns)
         return WAKE;
-    if (position->move < moves && move <= row)
+    if (next->move < moves && move_ns <= switch_ns)
         return MOVE;
-    return position->row < switches ? SWITCH : END;
+    return next->row < switches ? SWITCH : END;
 }
 
 #endif

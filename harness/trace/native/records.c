@@ -3,27 +3,30 @@
 #include "decoder.h"
 #include "native.h"
 
-/* Types of include/uapi/linux/perf_event.h, and of perf's own. */
-#define LOST 2
-#define SAMPLE 9
-#define LOST_SAMPLES 13
-#define TRACING_DATA 66
-#define AUXTRACE 71
-#define HEADER 8 /* bytes: u32 type, u16 misc, u16 size */
+/* Record types of the kernel (include/uapi/linux/perf_event.h), and of perf (tools/lib/perf/include/perf/event.h). */
+#define PERF_RECORD_LOST 2
+#define PERF_RECORD_SAMPLE 9
+#define PERF_RECORD_LOST_SAMPLES 13
+#define PERF_RECORD_HEADER_TRACING_DATA 66
+#define PERF_RECORD_AUXTRACE 71
+#define HEADER_BYTES 8 /* u32 type, u16 misc, u16 size */
 
-/* The sum, or the largest number where it is more than that. */
-static int64_t added(int64_t sum, uint64_t more)
+/* The sum, or INT64_MAX where it is more than that. */
+static int64_t saturated_sum(int64_t sum, uint64_t count)
 {
-    return more > (uint64_t)(INT64_MAX - sum) ? INT64_MAX : sum + (int64_t)more;
+    return count > (uint64_t)(INT64_MAX - sum) ? INT64_MAX : sum + (int64_t)count;
 }
 
 /* LOST is {id, lost}, LOST_SAMPLES {lost}. */
-static void take_losses(struct decoder *decoder, uint32_t kind, const uint8_t *record, int64_t size)
+static void take_losses(struct decoder *decoder, uint32_t type, const uint8_t *record, int64_t size)
 {
-    if (kind == LOST && size >= HEADER + 16)
-        decoder->counts.lost = added(decoder->counts.lost, load64(record + HEADER + 8, decoder->swap));
-    if (kind == LOST_SAMPLES && size >= HEADER + 8)
-        decoder->counts.lost_samples = added(decoder->counts.lost_samples, load64(record + HEADER, decoder->swap));
+    struct counts *counts = &decoder->counts;
+    const uint8_t *body = record + HEADER_BYTES;
+
+    if (type == PERF_RECORD_LOST && size >= HEADER_BYTES + 16)
+        counts->lost = saturated_sum(counts->lost, load64(body + 8, decoder->swap));
+    if (type == PERF_RECORD_LOST_SAMPLES && size >= HEADER_BYTES + 8)
+        counts->lost_samples = saturated_sum(counts->lost_samples, load64(body, decoder->swap));
 }
 
 static void take_time(struct decoder *decoder, int64_t time)
@@ -43,15 +46,15 @@ static void take_time(struct decoder *decoder, int64_t time)
         counts->earliest = time;
 }
 
-/* The bytes a record takes; 0 where the walk ends before it, and why is noted. */
+/* The bytes of a record; 0 where the walk ends before it, and `counts.stopped` is then the reason. */
 static int64_t record_size(struct decoder *decoder, const uint8_t *record, int64_t left)
 {
-    uint32_t kind = load32(record, decoder->swap);
+    uint32_t type = load32(record, decoder->swap);
     int64_t size = load16(record + 6, decoder->swap);
 
-    if (size < HEADER)
+    if (size < HEADER_BYTES)
         decoder->counts.stopped = BROKEN;
-    else if (kind == AUXTRACE || kind == TRACING_DATA || size % 8)
+    else if (type == PERF_RECORD_AUXTRACE || type == PERF_RECORD_HEADER_TRACING_DATA || size % 8)
         decoder->counts.stopped = SKIP;
     else if (size > left)
         decoder->counts.stopped = CUT;
@@ -60,28 +63,32 @@ static int64_t record_size(struct decoder *decoder, const uint8_t *record, int64
     return 0;
 }
 
-/* Take the records of `bytes[0, size)`, behind which PADDING bytes more can be read. How far the walk came: where it
- * ended before the end, `counted.stopped` says why. */
+/* Take the records of `bytes[0, size)`, after which PADDING bytes may be read. Return how many bytes were taken; where
+ * they are not all, `counts.stopped` is the reason. */
 int64_t decoder_take(struct decoder *decoder, const uint8_t *bytes, int64_t size)
 {
-    int64_t at = 0, step;
+    int64_t taken = 0;
 
-    decoder->counts.stopped = WHOLE;
+    decoder->counts.stopped = AT_END;
     decoder->counts.earliest = NEVER;
     decoder->counts.refused = -1;
-    while (at + HEADER <= size && !decoder->counts.failed && (step = record_size(decoder, bytes + at, size - at))) {
-        uint32_t kind = load32(bytes + at, decoder->swap);
+    while (taken + HEADER_BYTES <= size && !decoder->counts.failed) {
+        const uint8_t *record = bytes + taken;
+        uint32_t type = load32(record, decoder->swap);
+        int64_t length = record_size(decoder, record, size - taken);
 
-        if (kind == SAMPLE) {
-            take_time(decoder, (int64_t)load64(bytes + at + decoder->time_offset, decoder->swap));
+        if (!length)
+            break;
+        if (type == PERF_RECORD_SAMPLE) {
+            take_time(decoder, (int64_t)load64(record + decoder->time_offset, decoder->swap));
             if (!decoder->counts_only)
-                take_sample(decoder, bytes + at, step);
+                take_sample(decoder, record, length);
         } else {
-            take_losses(decoder, kind, bytes + at, step);
+            take_losses(decoder, type, record, length);
         }
-        at += step;
+        taken += length;
     }
-    if (decoder->counts.stopped == WHOLE && at < size)
+    if (decoder->counts.stopped == AT_END && taken < size)
         decoder->counts.stopped = CUT;
-    return at;
+    return taken;
 }

@@ -1,4 +1,4 @@
-/* Tasks by tid, and the queues they wait in. */
+/* Tasks by tid, and the queues in which they wait. */
 #include "run_queue.h"
 
 #include <stdlib.h>
@@ -23,16 +23,16 @@ int64_t task_find(const struct run_queues *queues, int32_t tid)
     return NONE;
 }
 
-static void enter(struct run_queues *queues, int64_t place)
+static void add_slot(struct run_queues *queues, int64_t index)
 {
-    uint64_t slot = slot_of(queues, queues->tasks[place].tid);
+    uint64_t slot = slot_of(queues, queues->tasks[index].tid);
 
     while (queues->slots[slot])
         slot = (slot + 1) & queues->mask;
-    queues->slots[slot] = (int32_t)place + 1;
+    queues->slots[slot] = (int32_t)index + 1;
 }
 
-/* Room for more tasks, a power of two; there are twice as many slots. */
+/* Make room for `room` tasks, a power of two; there are twice as many slots. */
 static int make_room(struct run_queues *queues, int64_t room)
 {
     struct task *tasks = realloc(queues->tasks, (size_t)room * sizeof *tasks);
@@ -48,75 +48,75 @@ static int make_room(struct run_queues *queues, int64_t room)
     queues->slots = slots;
     queues->room = room;
     queues->mask = (uint64_t)room * 2 - 1;
-    for (int64_t place = 0; place < queues->size; place++)
-        enter(queues, place);
+    for (int64_t index = 0; index < queues->size; index++)
+        add_slot(queues, index);
     return 0;
 }
 
 int64_t task_get(struct run_queues *queues, int32_t tid)
 {
-    int64_t place = task_find(queues, tid);
+    int64_t index = task_find(queues, tid);
 
-    if (place != NONE)
-        return place;
+    if (index != NONE)
+        return index;
     if (queues->size == queues->room && (queues->room > INT32_MAX / 4 || make_room(queues, queues->room * 2)))
         return NO_MEMORY;
-    place = queues->size++;
-    queues->tasks[place] = (struct task){.tid = tid, .queue = NONE, .unclear_row = NONE};
-    enter(queues, place);
-    return place;
+    index = queues->size++;
+    queues->tasks[index] = (struct task){.tid = tid, .queue = NONE, .unclear_row = NONE};
+    add_slot(queues, index);
+    return index;
 }
 
 void tasks_forget(struct run_queues *queues)
 {
     int64_t kept = 0;
 
-    for (int64_t place = 0; place < queues->size; place++) {
-        struct task *task = &queues->tasks[place];
+    for (int64_t index = 0; index < queues->size; index++) {
+        struct task *task = &queues->tasks[index];
 
         if (task->queue == NONE)
             continue;
         task->unclear_row = NONE;
-        queues->queues[task->queue].tasks[task->place] = (int32_t)kept;
+        queues->by_cpu[task->queue].tasks[task->position] = (int32_t)kept;
         queues->tasks[kept++] = *task;
     }
     queues->size = kept;
     memset(queues->slots, 0, (size_t)(queues->mask + 1) * sizeof *queues->slots);
-    for (int64_t place = 0; place < kept; place++)
-        enter(queues, place);
+    for (int64_t index = 0; index < kept; index++)
+        add_slot(queues, index);
 }
 
 static void pack(struct run_queues *queues, struct queue *queue)
 {
     int64_t kept = 0;
 
-    for (int64_t place = 0; place < queue->size; place++) {
-        if (!queue->tids[place])
+    for (int64_t position = 0; position < queue->size; position++) {
+        if (!queue->tids[position])
             continue;
-        queue->tids[kept] = queue->tids[place];
-        queue->tasks[kept] = queue->tasks[place];
-        queues->tasks[queue->tasks[kept]].place = kept;
+        queue->tids[kept] = queue->tids[position];
+        queue->tasks[kept] = queue->tasks[position];
+        queues->tasks[queue->tasks[kept]].position = kept;
         kept++;
     }
     queue->size = kept;
     queue->holes = 0;
 }
 
-void wait_end(struct run_queues *queues, int64_t place)
+void wait_end(struct run_queues *queues, int64_t index)
 {
-    struct task *task = &queues->tasks[place];
-    struct queue *queue = &queues->queues[task->queue];
+    struct task *task = &queues->tasks[index];
+    struct queue *queue = &queues->by_cpu[task->queue];
 
-    queue->tids[task->place] = 0;
+    queue->tids[task->position] = 0;
     task->queue = NONE;
     if (++queue->holes > queue->size / 2 + 8)
         pack(queues, queue);
 }
 
-int wait_begin(struct run_queues *queues, int64_t place, int16_t cpu)
+int wait_begin(struct run_queues *queues, int64_t index, int16_t cpu)
 {
-    struct task *task = &queues->tasks[place];
-    struct queue *queue = &queues->queues[queue_of(cpu)];
+    struct task *task = &queues->tasks[index];
+    struct queue *queue = &queues->by_cpu[queue_of(cpu)];
 
     if (queue->size == queue->room) {
         int64_t room = queue->room ? queue->room * 2 : 64;
@@ -132,25 +132,25 @@ int wait_begin(struct run_queues *queues, int64_t place, int16_t cpu)
         queue->room = room;
     }
     queue->tids[queue->size] = task->tid;
-    queue->tasks[queue->size] = (int32_t)place;
+    queue->tasks[queue->size] = (int32_t)index;
     task->queue = queue_of(cpu);
-    task->place = queue->size++;
+    task->position = queue->size++;
     return 0;
 }
 
 int run_queues_new(struct run_queues *queues, uint64_t seed)
 {
-    *queues = (struct run_queues){.seed = seed, .queues = calloc(QUEUES, sizeof *queues->queues)};
-    return !queues->queues || make_room(queues, 256) ? NO_MEMORY : 0;
+    *queues = (struct run_queues){.seed = seed, .by_cpu = calloc(QUEUES, sizeof *queues->by_cpu)};
+    return !queues->by_cpu || make_room(queues, 256) ? NO_MEMORY : 0;
 }
 
 void run_queues_free(struct run_queues *queues)
 {
-    for (int64_t queue = 0; queues->queues && queue < QUEUES; queue++) {
-        free(queues->queues[queue].tids);
-        free(queues->queues[queue].tasks);
+    for (int64_t queue = 0; queues->by_cpu && queue < QUEUES; queue++) {
+        free(queues->by_cpu[queue].tids);
+        free(queues->by_cpu[queue].tasks);
     }
-    free(queues->queues);
+    free(queues->by_cpu);
     free(queues->tasks);
     free(queues->slots);
 }

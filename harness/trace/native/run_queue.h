@@ -1,8 +1,8 @@
-/* The tasks that are known, and on each CPU a queue of those that wait there.
+/* The known tasks, and for each CPU a queue of those that wait there.
  *
- * A queue is an array of tids, in the order in which they began to wait. A task that leaves it leaves a hole (tid 0, the
- * idle task, which never waits), so that all is quick: to begin, to end, and to copy the queue out. Queues are packed
- * when there are more holes than tasks. */
+ * A queue is an array of tids, in the order in which they began to wait. A task that leaves it leaves a hole: tid 0, as
+ * the idle task never waits. So it is quick to begin a wait, to end it, and to copy the queue. A queue is packed when
+ * it has more holes than tasks. */
 #ifndef HARNESS_RUN_QUEUE_H
 #define HARNESS_RUN_QUEUE_H
 
@@ -13,45 +13,45 @@
 
 struct task {
     int32_t tid;
-    int32_t queue;        /* in which it waits, or NONE */
-    int64_t place;        /* where in the queue */
+    int32_t queue;        /* the queue in which it waits, or NONE */
+    int64_t position;     /* in that queue */
     int64_t wait_ns;      /* since when it waits */
     int64_t woken_ns;     /* when it was woken, or -1 */
     int64_t unclear_row;  /* the switch where it left, while it is not known whether it waits; or NONE */
     int64_t unclear_at;   /* the number of that event */
     uint8_t unclear_left; /* how it left if it waits */
-    uint8_t woken;        /* since it last left or got a CPU */
+    uint8_t woken;        /* whether it was woken since it last left or got a CPU */
 };
 
 struct queue {
     int32_t *tids;
-    int32_t *tasks; /* their places among the tasks */
+    int32_t *tasks; /* the index of each task */
     int64_t size, room, holes;
 };
 
-/* Tasks are told apart by their place among the `tasks`, which may move when one is made known. */
+/* A task is known by its index in `tasks`, an array that may move when a task is added. */
 struct run_queues {
     uint64_t seed; /* so that nobody can choose tids that collide */
     struct task *tasks;
     int64_t size, room;
-    int32_t *slots; /* a hash table: a task's place + 1, or 0 */
+    int32_t *slots; /* a hash table: index of a task + 1, or 0 */
     uint64_t mask;
-    struct queue *queues;
+    struct queue *by_cpu;
 };
 
-/* NO_MEMORY where there is too little; what there is then is for `waiting_free`, as always. */
+/* NO_MEMORY where there is too little; `run_queues_free` is needed all the same. */
 int run_queues_new(struct run_queues *queues, uint64_t seed);
 void run_queues_free(struct run_queues *queues);
-/* The place of a task, or NONE. */
+/* Return the index of a task, or NONE. */
 int64_t task_find(const struct run_queues *queues, int32_t tid);
-/* The place of a task, which is made known if it is not yet; or NO_MEMORY. */
+/* Return the index of a task, which is added if it is not known; or NO_MEMORY. */
 int64_t task_get(struct run_queues *queues, int32_t tid);
-/* Keep only the tasks that wait. */
+/* Forget the tasks that do not wait. */
 void tasks_forget(struct run_queues *queues);
-/* Put a task that waits nowhere behind those that wait on `cpu`; NO_MEMORY where there is no room. */
-int wait_begin(struct run_queues *queues, int64_t place, int16_t cpu);
+/* Append a task that waits nowhere to the queue of `cpu`; NO_MEMORY where there is no room. */
+int wait_begin(struct run_queues *queues, int64_t index, int16_t cpu);
 /* Take a task that waits out of its queue. */
-void wait_end(struct run_queues *queues, int64_t place);
+void wait_end(struct run_queues *queues, int64_t index);
 
 static inline int32_t queue_of(int16_t cpu)
 {

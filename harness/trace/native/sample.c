@@ -1,24 +1,24 @@
-/* One sample to one row.
+/* Decodes one sample into one row.
  *
  * Layout of a sample: the comment above PERF_RECORD_SAMPLE in include/uapi/linux/perf_event.h. */
 #include "bytes.h"
 #include "decoder.h"
 #include "native.h"
 
-#define COMMON_TYPE_BYTES 2          /* common_type begins the raw data */
-#define MOST_MEMBERS (1 << 16) /* a count that is larger does not fit in any record */
-#define LONGEST_TEXT 0xFFFF
+#define COMMON_TYPE_BYTES 2   /* common_type begins the raw data */
+#define MAX_MEMBERS (1 << 16) /* no record holds more */
+#define MAX_TEXT 0xFFFF       /* bytes */
 
-/* The raw data of a sample, and the sample it is in. */
+/* The raw data of a sample, and the time and CPU of the sample. */
 struct raw {
-    const uint8_t *at;
+    const uint8_t *data;
     int64_t size;
     int64_t time;
     int16_t cpu;
 };
 
-/* The event of a sample, or -1 where its id is unknown. */
-static int32_t event_of(const struct decoder *decoder, const uint8_t *record)
+/* The attr of a sample, or -1 where its id is unknown. */
+static int32_t attr_of(const struct decoder *decoder, const uint8_t *record)
 {
     uint64_t id;
     int64_t low = 0, high = decoder->id_count;
@@ -26,9 +26,9 @@ static int32_t event_of(const struct decoder *decoder, const uint8_t *record)
     if (decoder->id_offset < 0 || !decoder->id_count)
         return 0;
     id = load64(record + decoder->id_offset, decoder->swap);
-    /* ids mostly count up by one, so the distance from the first one is the place */
+    /* ids mostly count up by one, so the distance from the first one is the index */
     if (id - decoder->ids[0] < (uint64_t)high && decoder->ids[id - decoder->ids[0]] == id)
-        return decoder->events_by_id[id - decoder->ids[0]];
+        return decoder->attrs[id - decoder->ids[0]];
     while (low < high) {
         int64_t middle = low + (high - low) / 2;
 
@@ -37,18 +37,18 @@ static int32_t event_of(const struct decoder *decoder, const uint8_t *record)
         else
             high = middle;
     }
-    return low < decoder->id_count && decoder->ids[low] == id ? decoder->events_by_id[low] : -1;
+    return low < decoder->id_count && decoder->ids[low] == id ? decoder->attrs[low] : -1;
 }
 
-/* The count at `offset` of a record, or one too large to fit. */
+/* The count at `offset` of a record, or one that is too large for any record. */
 static int64_t count_at(const struct decoder *decoder, const uint8_t *record, int64_t size, int64_t offset)
 {
     uint64_t count = load64(record + (offset < size - 8 ? offset : size - 8), decoder->swap);
 
-    return count < MOST_MEMBERS ? (int64_t)count : MOST_MEMBERS;
+    return count < MAX_MEMBERS ? (int64_t)count : MAX_MEMBERS;
 }
 
-/* Where the size of the raw data lies: READ and CALLCHAIN, of any length, come before it. At most `size`. */
+/* The offset of the raw data's size, after READ and CALLCHAIN, which have any length. At most `size`. */
 static int64_t tail_of(const struct decoder *decoder, const struct layout *layout, const uint8_t *record, int64_t size)
 {
     int64_t offset = layout->tail;
@@ -65,7 +65,7 @@ static int64_t tail_of(const struct decoder *decoder, const struct layout *layou
     return offset < size ? offset : size;
 }
 
-/* Find the raw data; whether it lies inside the record. */
+/* Find the raw data. Return whether it lies inside the record. */
 static int find_raw(const struct decoder *decoder, const struct layout *layout, const uint8_t *record, int64_t size,
                     struct raw *raw)
 {
@@ -73,21 +73,23 @@ static int find_raw(const struct decoder *decoder, const struct layout *layout, 
 
     if (size < tail + 4 + COMMON_TYPE_BYTES)
         return 0;
-    raw->at = record + tail + 4;
+    raw->data = record + tail + 4;
     raw->size = load32(record + tail, decoder->swap);
     raw->time = (int64_t)load64(record + layout->time, decoder->swap);
     raw->cpu = layout->cpu < 0 ? -1 : (int16_t)load32(record + layout->cpu, decoder->swap);
     return raw->size >= COMMON_TYPE_BYTES && raw->size <= size - (tail + 4);
 }
 
-/* Bytes behind the fixed fields, at (length << 16 | offset) from the start of the raw data; what cannot be is empty. */
-static int64_t located(struct decoder *decoder, const struct raw *raw, int32_t at, int64_t longest, const uint8_t **bytes)
+/* Find the bytes of a __data_loc field, which holds length << 16 | offset from the start of the raw data. Return their
+ * length; 0, and count the sample as bad, where they do not lie inside the raw data or are more than `max_length`. */
+static int64_t located(struct decoder *decoder, const struct raw *raw, int32_t field, int64_t max_length,
+                       const uint8_t **bytes)
 {
-    uint32_t word = load32(raw->at + at, decoder->swap);
+    uint32_t word = load32(raw->data + field, decoder->swap);
     int64_t offset = word & 0xFFFF, length = word >> 16;
 
-    *bytes = raw->at;
-    if (offset + length > raw->size || length > longest) {
+    *bytes = raw->data;
+    if (offset + length > raw->size || length > max_length) {
         decoder->counts.bad++;
         return 0;
     }
@@ -108,7 +110,7 @@ static int64_t located_name(struct decoder *decoder, const struct raw *raw, cons
 static int64_t located_text(struct decoder *decoder, const struct raw *raw, const struct column_source *source)
 {
     const uint8_t *bytes, *nul;
-    int64_t length = located(decoder, raw, source->offset, LONGEST_TEXT, &bytes);
+    int64_t length = located(decoder, raw, source->offset, MAX_TEXT, &bytes);
 
     nul = memchr(bytes, 0, (size_t)length);
     return string_number(&decoder->names, bytes, nul ? nul - bytes : length);
@@ -119,39 +121,39 @@ static int64_t fixed_name(struct decoder *decoder, const struct raw *raw, const 
     uint8_t name[NAME_BYTES] = {0};
 
     if (source->size == NAME_BYTES)
-        return task_name_number(&decoder->names, raw->at + source->offset);
-    memcpy(name, raw->at + source->offset, source->size < NAME_BYTES ? (size_t)source->size : NAME_BYTES);
+        return task_name_number(&decoder->names, raw->data + source->offset);
+    memcpy(name, raw->data + source->offset, source->size < NAME_BYTES ? (size_t)source->size : NAME_BYTES);
     return task_name_number(&decoder->names, name);
 }
 
-/* The number of a prev_state; few differ, so they are numbered as names are. */
+/* The number of a prev_state; there are few different ones, so they are numbered as names are. */
 static int64_t prev_state_number(struct decoder *decoder, int64_t state)
 {
     uint8_t bytes[NAME_BYTES] = {0};
     uint64_t low, high;
-    struct remembered *place;
+    struct recent_name *entry;
     int32_t number;
 
     memcpy(bytes, &state, sizeof state);
-    place = remembered_at(&decoder->states, bytes, &low, &high);
-    if (place->low == low && place->marked)
-        return place->marked - 1;
+    entry = recent_entry(&decoder->states, bytes, &low, &high);
+    if (entry->low == low && entry->number_plus_one)
+        return entry->number_plus_one - 1;
     number = string_number(&decoder->states, bytes, sizeof state);
     if (number >= 0)
-        *place = (struct remembered){low, high, number + 1};
+        *entry = (struct recent_name){low, high, number + 1};
     return number;
 }
 
-/* The value of a column; NO_MEMORY of a name where there is no room for it. */
+/* The value of a column; NO_MEMORY where there is no room for a new name. */
 static int64_t value_of(struct decoder *decoder, const struct raw *raw, const struct column_source *source)
 {
-    const uint8_t *at = raw->at + source->offset;
+    const uint8_t *field = raw->data + source->offset;
 
     switch (source->encoding) {
     case INTEGER:
-        return load_integer(at, source->size, source->is_signed, decoder->swap);
+        return load_integer(field, source->size, source->is_signed, decoder->swap);
     case TRUTH:
-        return load_integer(at, source->size, source->is_signed, decoder->swap) != 0;
+        return load_integer(field, source->size, source->is_signed, decoder->swap) != 0;
     case TASK_NAME:
         return fixed_name(decoder, raw, source);
     case LOCATED_TASK_NAME:
@@ -159,7 +161,7 @@ static int64_t value_of(struct decoder *decoder, const struct raw *raw, const st
     case LOCATED_TEXT:
         return located_text(decoder, raw, source);
     case PREV_STATE:
-        return prev_state_number(decoder, load_integer(at, source->size, source->is_signed, decoder->swap));
+        return prev_state_number(decoder, load_integer(field, source->size, source->is_signed, decoder->swap));
     default:
         return source->offset;
     }
@@ -187,21 +189,21 @@ static void add_row(struct decoder *decoder, const struct format *format, const 
     column_put(&table->columns[CPU_COLUMN], table->rows, raw->cpu);
     if (table->part_column)
         column_put(&table->columns[table->part_column], table->rows, decoder->part);
-    for (int32_t place = 0; place < format->source_count; place++) {
-        const struct column_source *source = &format->sources[place];
+    for (int32_t index = 0; index < format->source_count; index++) {
+        const struct column_source *source = &format->sources[index];
 
-        if (source->copied)
-            column_copy(&table->columns[source->column], table->rows, raw->at + source->offset);
+        if (source->is_copied)
+            column_copy(&table->columns[source->column], table->rows, raw->data + source->offset);
         else
             put_value(decoder, &table->columns[source->column], table->rows, raw, source);
     }
     table->rows++;
 }
 
-/* Note the first format in this buffer that cannot be read: by layout, then by common_type. */
+/* Note the first format in this buffer that lacks a field: by layout, then by common_type. */
 static void refuse(struct decoder *decoder, const struct layout *layout, const struct format *format)
 {
-    int64_t rank = (int64_t)layout->group * COMMON_TYPES + format->kind;
+    int64_t rank = (int64_t)layout->group * COMMON_TYPES + format->common_type;
 
     if (decoder->counts.refused < 0 || rank < decoder->refused_rank) {
         decoder->refused_rank = rank;
@@ -211,8 +213,8 @@ static void refuse(struct decoder *decoder, const struct layout *layout, const s
 
 static void take_raw(struct decoder *decoder, const struct layout *layout, const struct raw *raw)
 {
-    int32_t place = decoder->by_common_type[load16(raw->at, decoder->swap)];
-    struct format *format = place ? &decoder->formats[place - 1] : NULL;
+    int32_t index = decoder->by_common_type[load16(raw->data, decoder->swap)];
+    struct format *format = index ? &decoder->formats[index - 1] : NULL;
 
     if (!format || raw->size < format->end) {
         decoder->counts.bad++;
@@ -227,15 +229,15 @@ static void take_raw(struct decoder *decoder, const struct layout *layout, const
 
 void take_sample(struct decoder *decoder, const uint8_t *record, int64_t size)
 {
-    int32_t place = event_of(decoder, record);
+    int32_t index = attr_of(decoder, record);
     struct layout *layout;
     struct raw raw;
 
-    if (place < 0 || place >= decoder->layout_count) {
+    if (index < 0 || index >= decoder->layout_count) {
         decoder->counts.bad++;
         return;
     }
-    layout = &decoder->layouts[place];
+    layout = &decoder->layouts[index];
     if (layout->group < 0)
         layout->non_tracepoint++;
     else if (find_raw(decoder, layout, record, size, &raw))

@@ -1,8 +1,8 @@
-/* The stable order by time of rows that are nearly in order.
+/* A stable sort by time, for rows that are nearly in order.
  *
- * A recording is made of runs that rise: what one CPU's buffer held when perf emptied it. Neighbouring runs overlap,
- * distant ones hardly do. So runs are merged pairwise, bottom up, and each merge touches only where its two sides
- * overlap: nearly linear for a recording, and never worse than n log n. */
+ * A recording consists of ascending runs: the content of one CPU's buffer when perf emptied it. Neighbouring runs
+ * overlap, distant ones hardly do. So runs are merged pairwise, bottom up, and each merge touches only the part where
+ * its two sides overlap: nearly linear for a recording, and never worse than n log n. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,10 +10,10 @@
 
 struct sort {
     const int64_t *times;
-    const int32_t *parts;  /* what comes first among rows of one time; NULL: nothing does */
-    int32_t *order;        /* places of rows; sorted piece by piece */
+    const int32_t *parts;  /* order rows of one time; NULL: there is one part */
+    int32_t *order;        /* indices of rows; sorted piece by piece */
     int32_t *spare;        /* room for the left side of a merge */
-    const int32_t *starts; /* where each run begins, and behind the last one where all ends */
+    const int32_t *starts; /* where each run begins, and where the last one ends */
 };
 
 static inline int is_before(const struct sort *sort, int64_t row, int64_t other)
@@ -23,8 +23,8 @@ static inline int is_before(const struct sort *sort, int64_t row, int64_t other)
     return sort->parts[row] < sort->parts[other];
 }
 
-/* How many of the `count` sorted rows at `rows` do not come behind `other`. */
-static int64_t not_behind(const struct sort *sort, const int32_t *rows, int64_t count, int64_t other)
+/* How many of the `count` sorted rows at `rows` do not come after `other`. */
+static int64_t not_after(const struct sort *sort, const int32_t *rows, int64_t count, int64_t other)
 {
     int64_t low = 0, high = count;
 
@@ -59,17 +59,17 @@ static int64_t before(const struct sort *sort, const int32_t *rows, int64_t coun
 static void merge(const struct sort *sort, int64_t low, int64_t middle, int64_t high)
 {
     int32_t *order = sort->order, *left = sort->spare;
-    int64_t lefts, at = 0;
+    int64_t lefts, merged = 0;
 
-    low += not_behind(sort, order + low, middle - low, order[middle]);
+    low += not_after(sort, order + low, middle - low, order[middle]);
     lefts = middle - low;
     if (!lefts)
         return;
     high = middle + before(sort, order + middle, high - middle, order[middle - 1]);
     memcpy(left, order + low, (size_t)lefts * sizeof *left);
-    while (at < lefts && middle < high)
-        order[low++] = is_before(sort, order[middle], left[at]) ? order[middle++] : left[at++];
-    memcpy(order + low, left + at, (size_t)(lefts - at) * sizeof *left);
+    while (merged < lefts && middle < high)
+        order[low++] = is_before(sort, order[middle], left[merged]) ? order[middle++] : left[merged++];
+    memcpy(order + low, left + merged, (size_t)(lefts - merged) * sizeof *left);
 }
 
 static void sort_runs(const struct sort *sort, int64_t first, int64_t stop)
@@ -103,11 +103,10 @@ static void find_runs(const struct sort *sort, int32_t rows, int32_t *starts)
     starts[run] = rows;
 }
 
-/* Put the places of `rows` rows into `order`, sorted by their times, and rows of one time by their parts (NULL: all are
- * of one). Rows that are equal in both keep their order. There is room for as many in `spare`.
+/* Write the indices of `rows` rows to `order`, sorted by time, then by part (NULL: there is one part). Rows equal in
+ * both keep their order. `spare` has room for as many.
  *
- * The number of runs that rise: up to 1, the rows are in order, and `order` is left alone. NO_MEMORY where there is
- * too little. */
+ * Return the number of ascending runs, or NO_MEMORY. With 0 or 1 run the rows are in order, and `order` is not set. */
 int64_t time_order(const int64_t *times, const int32_t *parts, int32_t rows, int32_t *order, int32_t *spare)
 {
     struct sort sort = {times, parts, order, spare, NULL};

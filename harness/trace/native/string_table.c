@@ -7,7 +7,7 @@
 
 #include "native.h"
 
-/* Two products, so that no change of the input is sure to change certain bits alone: a file could make use of that. */
+/* Two products, so that no change of the input changes certain bits only: a forged file could make use of that. */
 static uint64_t mixed(uint64_t value)
 {
     value = (value ^ value >> 33) * 0xFF51AFD7ED558CCDu;
@@ -40,7 +40,7 @@ static int is_same(const struct string_table *table, int32_t number, const uint8
     return table->ends[number] - start == length && !memcmp(table->bytes + start, bytes, (size_t)length);
 }
 
-/* The slot of a string: its own, or the free one where it belongs. */
+/* The slot of a string, or the free slot where it would be stored. */
 static int64_t slot_of(const struct string_table *table, const uint8_t *bytes, int64_t length)
 {
     int64_t slot = (int64_t)(hash(table, bytes, length) & (uint64_t)(table->slot_count - 1));
@@ -52,8 +52,8 @@ static int64_t slot_of(const struct string_table *table, const uint8_t *bytes, i
 
 static int more_slots(struct string_table *table)
 {
-    int64_t wanted = table->slot_count ? 2 * table->slot_count : 256;
-    int32_t *slots = calloc((size_t)wanted, sizeof *slots);
+    int64_t slot_count = table->slot_count ? 2 * table->slot_count : 256;
+    int32_t *slots = calloc((size_t)slot_count, sizeof *slots);
 
     if (!slots)
         return NO_MEMORY;
@@ -62,7 +62,7 @@ static int more_slots(struct string_table *table)
     table->seed |= 1;
     free(table->slots);
     table->slots = slots;
-    table->slot_count = wanted;
+    table->slot_count = slot_count;
     for (int32_t number = 0; number < table->count; number++) {
         int64_t start = start_of(table, number);
 
@@ -71,7 +71,7 @@ static int more_slots(struct string_table *table)
     return 0;
 }
 
-/* Room for one more string of `length` bytes. */
+/* Make room for one more string of `length` bytes. */
 static int make_room(struct string_table *table, int64_t length)
 {
     if (table->count == table->capacity) {
@@ -113,15 +113,15 @@ int32_t string_number(struct string_table *table, const uint8_t *bytes, int64_t 
     return table->count++;
 }
 
-int32_t new_task_name_number(struct string_table *table, const uint8_t *bytes)
+int32_t find_task_name_number(struct string_table *table, const uint8_t *bytes)
 {
     const uint8_t *nul = memchr(bytes, 0, NAME_BYTES);
     int32_t number = string_number(table, bytes, nul ? nul - bytes : NAME_BYTES);
     uint64_t low, high;
-    struct remembered *place = remembered_at(table, bytes, &low, &high);
+    struct recent_name *entry = recent_entry(table, bytes, &low, &high);
 
     if (number >= 0)
-        *place = (struct remembered){low, high, number + 1};
+        *entry = (struct recent_name){low, high, number + 1};
     return number;
 }
 

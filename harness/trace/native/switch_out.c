@@ -1,4 +1,4 @@
-/* How each task left its CPU, where only what comes next tells. */
+/* How each task left its CPU, where only the events after the switch show it. */
 #include "switch_out.h"
 
 #include "event_order.h"
@@ -8,16 +8,15 @@ struct pass {
     struct run_queues *queues;
     const struct events *events;
     int64_t shifted, lookahead;
-    int64_t unclear; /* tasks of which it is not known yet */
+    int64_t unclear; /* tasks of which it is not known yet whether they wait */
 };
 
-static void resolve(struct pass *pass, int64_t place, int picked)
+/* The next event of an unclear task came: it waits if it is picked, and otherwise it is asleep. */
+static void resolve(struct pass *pass, struct task *task, int is_picked)
 {
-    struct task *task = &pass->queues->tasks[place];
-
     if (task->unclear_row == NONE)
         return;
-    if (picked)
+    if (is_picked)
         pass->events->left[task->unclear_row] = task->unclear_left;
     task->unclear_row = NONE;
     pass->unclear--;
@@ -26,75 +25,81 @@ static void resolve(struct pass *pass, int64_t place, int picked)
 static int note_wakeup(struct pass *pass, int64_t row)
 {
     int32_t tid = pass->events->woken[row];
-    int inside = row < pass->events->settled_wakeups;
-    int64_t place;
+    int settled = row < pass->events->settled_wakeups;
+    int64_t index;
 
     if (!tid)
         return 0;
-    place = inside ? task_get(pass->queues, tid) : task_find(pass->queues, tid);
-    if (place < 0)
-        return inside ? NO_MEMORY : 0;
-    resolve(pass, place, 0);
-    if (inside)
-        pass->queues->tasks[place].woken = 1;
+    index = settled ? task_get(pass->queues, tid) : task_find(pass->queues, tid);
+    if (index < 0)
+        return settled ? NO_MEMORY : 0;
+    resolve(pass, &pass->queues->tasks[index], 0);
+    if (settled)
+        pass->queues->tasks[index].woken = 1;
     return 0;
 }
 
-static int note_leaving(struct pass *pass, int64_t row, int64_t at)
+static int note_prev(struct pass *pass, int64_t row, int64_t event)
 {
     int32_t tid = pass->events->prev[row];
-    int inside = row < pass->events->settled_switches, runnable = inside && pass->events->left[row] == LEFT_RUNNABLE;
-    int64_t place;
+    int settled = row < pass->events->settled_switches;
+    int runnable = settled && pass->events->left[row] == LEFT_RUNNABLE;
+    struct task *task;
+    int64_t index;
 
     if (!tid)
         return 0;
-    place = runnable && pass->shifted ? task_get(pass->queues, tid) : task_find(pass->queues, tid);
-    if (place < 0)
+    index = runnable && pass->shifted ? task_get(pass->queues, tid) : task_find(pass->queues, tid);
+    if (index < 0)
         return runnable && pass->shifted ? NO_MEMORY : 0;
-    resolve(pass, place, 0);
-    if (inside && (runnable ? pass->shifted : pass->queues->tasks[place].woken)) {
-        pass->queues->tasks[place].unclear_row = row;
-        pass->queues->tasks[place].unclear_at = at;
-        pass->queues->tasks[place].unclear_left = runnable ? LEFT_RUNNABLE : LEFT_WOKEN;
+    task = &pass->queues->tasks[index];
+    resolve(pass, task, 0);
+    if (settled && (runnable ? pass->shifted : task->woken)) {
+        task->unclear_row = row;
+        task->unclear_at = event;
+        task->unclear_left = runnable ? LEFT_RUNNABLE : LEFT_WOKEN;
         pass->events->left[row] = LEFT_ASLEEP;
         pass->unclear++;
     }
-    if (inside)
-        pass->queues->tasks[place].woken = 0;
+    if (settled)
+        task->woken = 0;
     return 0;
 }
 
-static void note_pick(struct pass *pass, int64_t row, int64_t at)
+static void note_next(struct pass *pass, int64_t row, int64_t event)
 {
-    int64_t place = pass->events->next[row] ? task_find(pass->queues, pass->events->next[row]) : NONE;
+    int32_t tid = pass->events->next[row];
+    int64_t index = tid ? task_find(pass->queues, tid) : NONE;
+    struct task *task;
 
-    if (place == NONE)
+    if (index == NONE)
         return;
-    resolve(pass, place, at - pass->queues->tasks[place].unclear_at <= pass->lookahead);
+    task = &pass->queues->tasks[index];
+    resolve(pass, task, event - task->unclear_at <= pass->lookahead);
     if (row < pass->events->settled_switches)
-        pass->queues->tasks[place].woken = 0;
+        task->woken = 0;
 }
 
 int classify_switch_outs(struct run_queues *queues, const struct events *events, int64_t shifted, int64_t lookahead)
 {
     struct pass pass = {queues, events, shifted, lookahead, 0};
-    struct position at = {0, 0, 0};
+    struct next_rows next = {0, 0, 0};
 
-    for (int64_t number = 0;; number++) {
-        enum event_kind kind = next_kind(events, &at, events->wakeups, events->moves, events->switches);
-        int inside = at.wakeup < events->settled_wakeups || at.row < events->settled_switches;
+    for (int64_t event = 0;; event++) {
+        enum event_kind kind = next_kind(events, &next, events->wakeups, events->moves, events->switches);
+        int settled = next.wakeup < events->settled_wakeups || next.row < events->settled_switches;
 
-        if (kind == END || (!pass.unclear && !inside))
+        if (kind == END || (!pass.unclear && !settled))
             return 0;
-        if (kind == WAKE && note_wakeup(&pass, at.wakeup))
+        if (kind == WAKE && note_wakeup(&pass, next.wakeup))
             return NO_MEMORY;
         if (kind == SWITCH) {
-            if (note_leaving(&pass, at.row, number))
+            if (note_prev(&pass, next.row, event))
                 return NO_MEMORY;
-            note_pick(&pass, at.row, number);
+            note_next(&pass, next.row, event);
         }
-        at.wakeup += kind == WAKE;
-        at.move += kind == MOVE;
-        at.row += kind == SWITCH;
+        next.wakeup += kind == WAKE;
+        next.move += kind == MOVE;
+        next.row += kind == SWITCH;
     }
 }

@@ -9,28 +9,27 @@
 #include "native.h"
 
 #define FIRST_ROOM 1024 /* rows */
-#define LARGE (2 << 20) /* bytes that are worth pages of their own, and large ones: those take less time to fault in */
+#define LARGE (2 << 20) /* bytes from which on memory is mapped, in huge pages, which are faulted in more quickly */
 
-/* Memory of `bytes` that begins with what `data` holds, of which there are `old` bytes; NULL where there is none. What is
- * large is moved by changing the map, not by copying. */
+/* Resize memory of `old` bytes. NULL where there is too little. Large memory is moved by remapping, not by copying. */
 static uint8_t *resized(uint8_t *data, int64_t old, int64_t bytes)
 {
-    void *made;
+    void *mapped;
 
     if (bytes < LARGE)
         return realloc(data, (size_t)bytes);
     if (old >= LARGE)
-        made = mremap(data, (size_t)old, (size_t)bytes, MREMAP_MAYMOVE);
+        mapped = mremap(data, (size_t)old, (size_t)bytes, MREMAP_MAYMOVE);
     else
-        made = mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (made == MAP_FAILED)
+        mapped = mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped == MAP_FAILED)
         return NULL;
-    (void)madvise(made, (size_t)bytes, MADV_HUGEPAGE); /* where there are none, small ones do */
+    (void)madvise(mapped, (size_t)bytes, MADV_HUGEPAGE); /* only advice: small pages do as well */
     if (old && old < LARGE) {
-        memcpy(made, data, (size_t)old);
+        memcpy(mapped, data, (size_t)old);
         free(data);
     }
-    return made;
+    return mapped;
 }
 
 static void release(uint8_t *data, int64_t bytes)
@@ -49,8 +48,8 @@ int table_grow(struct table *table)
         return 0;
     if (room > INT32_MAX)
         return NO_MEMORY;
-    for (int32_t place = 0; place < table->column_count; place++) {
-        struct column *column = &table->columns[place];
+    for (int32_t index = 0; index < table->column_count; index++) {
+        struct column *column = &table->columns[index];
         uint8_t *data = resized(column->data, column->room * column->width, room * column->width);
 
         if (!data)
@@ -62,7 +61,7 @@ int table_grow(struct table *table)
     return 0;
 }
 
-/* The items at the places `order`, one behind the other. */
+/* Copy the items with the indices `order` to `target`. */
 static void gather(uint8_t *target, const uint8_t *source, int32_t width, const int32_t *order, int64_t rows)
 {
     for (int64_t row = 0; row < rows; row++) {
@@ -84,7 +83,7 @@ static void gather(uint8_t *target, const uint8_t *source, int32_t width, const 
     }
 }
 
-/* Bring the rows into `order`, leaving alone those before the first and behind the last that move. */
+/* Bring the rows into `order`. Rows before the first and after the last one that moves are not touched. */
 static void reorder(struct table *table, const int32_t *order, uint8_t *spare)
 {
     int64_t first = 0, stop = table->rows;
@@ -93,8 +92,8 @@ static void reorder(struct table *table, const int32_t *order, uint8_t *spare)
         first++;
     while (stop > first && order[stop - 1] == stop - 1)
         stop--;
-    for (int32_t place = 0; place < table->column_count; place++) {
-        struct column *column = &table->columns[place];
+    for (int32_t index = 0; index < table->column_count; index++) {
+        struct column *column = &table->columns[index];
         int64_t bytes = (stop - first) * column->width;
 
         gather(spare, column->data, column->width, order + first, stop - first);
@@ -124,8 +123,8 @@ void table_drop(struct table *table, int64_t rows)
         return;
     if (rows > table->rows)
         rows = table->rows;
-    for (int32_t place = 0; place < table->column_count; place++) {
-        struct column *column = &table->columns[place];
+    for (int32_t index = 0; index < table->column_count; index++) {
+        struct column *column = &table->columns[index];
 
         memmove(column->data, column->data + rows * column->width, (size_t)((table->rows - rows) * column->width));
     }
@@ -150,6 +149,6 @@ int64_t table_before(const struct table *table, int64_t time)
 
 void table_free(struct table *table)
 {
-    for (int32_t place = 0; place < table->column_count; place++)
-        release(table->columns[place].data, table->columns[place].room * table->columns[place].width);
+    for (int32_t index = 0; index < table->column_count; index++)
+        release(table->columns[index].data, table->columns[index].room * table->columns[index].width);
 }

@@ -1,135 +1,144 @@
-/* Which tasks wait at each switch. The rules are those of harness/trace/runqueue/slicer.py. */
+/* Which tasks wait at each switch. harness/trace/runqueue/slicer.py states the rules. */
 #include "tracker.h"
 
 #include <stdlib.h>
 
 #include "event_order.h"
 #include "native.h"
-#include "switch_out.h"
 #include "run_queue.h"
+#include "switch_out.h"
 
-struct list {
-    int32_t *values;
+/* Runnable sets, one after the other. */
+struct sets {
+    int32_t *tids;
     int64_t count, room;
 };
 
 struct tracker {
-    int64_t shifted, lookahead, most_values;
+    int64_t shifted, lookahead, max_values;
     struct run_queues queues;
-    struct list lists[2];
+    struct sets sets[2]; /* of groups 1 and 2 */
 };
 
 /* --- who waits --- */
 
-static int wake(struct tracker *tracker, int32_t tid, int16_t cpu, int64_t time_ns)
+static int wake(struct tracker *tracker, const struct events *events, int64_t row)
 {
-    int64_t place = tid ? task_get(&tracker->queues, tid) : NONE;
+    int32_t tid = events->woken[row];
+    int64_t index = tid ? task_get(&tracker->queues, tid) : NONE;
+    struct task *task;
 
-    if (!tid || (place >= 0 && tracker->queues.tasks[place].queue != NONE))
+    if (!tid)
         return 0;
-    if (place < 0)
+    if (index < 0)
         return NO_MEMORY;
-    tracker->queues.tasks[place].wait_ns = tracker->queues.tasks[place].woken_ns = time_ns;
-    return wait_begin(&tracker->queues, place, cpu);
+    task = &tracker->queues.tasks[index];
+    if (task->queue != NONE)
+        return 0;
+    task->wait_ns = task->woken_ns = events->wake_ns[row];
+    return wait_begin(&tracker->queues, index, events->target[row]);
 }
 
-static int move(struct tracker *tracker, int32_t tid, int16_t cpu)
+static int move(struct tracker *tracker, const struct events *events, int64_t row)
 {
-    int64_t place = tid ? task_find(&tracker->queues, tid) : NONE;
+    int32_t tid = events->moved[row];
+    int64_t index = tid ? task_find(&tracker->queues, tid) : NONE;
 
-    if (place == NONE || tracker->queues.tasks[place].queue == NONE)
+    if (index == NONE || tracker->queues.tasks[index].queue == NONE)
         return 0;
-    wait_end(&tracker->queues, place);
-    return wait_begin(&tracker->queues, place, cpu);
+    wait_end(&tracker->queues, index);
+    return wait_begin(&tracker->queues, index, events->dest[row]);
 }
 
 static int leave(struct tracker *tracker, const struct events *events, int64_t row)
 {
     int32_t tid = events->prev[row];
     int waits = events->left[row] != LEFT_ASLEEP;
-    int64_t place = !tid ? NONE : waits ? task_get(&tracker->queues, tid) : task_find(&tracker->queues, tid);
+    int64_t index = !tid ? NONE : waits ? task_get(&tracker->queues, tid) : task_find(&tracker->queues, tid);
+    struct task *task;
 
-    if (!tid || (place < 0 && !waits))
+    if (!tid || (index < 0 && !waits))
         return 0;
-    if (place < 0)
+    if (index < 0)
         return NO_MEMORY;
-    if (tracker->queues.tasks[place].queue != NONE)
-        wait_end(&tracker->queues, place);
+    task = &tracker->queues.tasks[index];
+    if (task->queue != NONE)
+        wait_end(&tracker->queues, index);
     if (!waits)
         return 0;
-    tracker->queues.tasks[place].wait_ns = events->switch_ns[row];
-    tracker->queues.tasks[place].woken_ns = events->left[row] == LEFT_WOKEN ? events->switch_ns[row] : -1;
-    return wait_begin(&tracker->queues, place, events->cpu[row]);
+    task->wait_ns = events->switch_ns[row];
+    task->woken_ns = events->left[row] == LEFT_WOKEN ? events->switch_ns[row] : -1;
+    return wait_begin(&tracker->queues, index, events->cpu[row]);
 }
 
-/* Put the tasks of a queue, and with `more` one beside them, at the end of a list; how many they are. */
-static int64_t copy_out(const struct tracker *tracker, const struct queue *queue, struct list *list, int more, int32_t tid)
+/* Append one set: the tasks of a queue, and with `adds_picked` the one that was picked. Return how many they are. */
+static int64_t append_set(const struct tracker *tracker, struct sets *sets, const struct queue *queue, int adds_picked,
+                          int32_t picked)
 {
-    int64_t wanted = list->count + queue->size - queue->holes + 2, begun = list->count;
-    int32_t *to;
+    int64_t needed = sets->count + queue->size - queue->holes + 2, begin = sets->count;
+    int32_t *end;
 
-    if (wanted > tracker->most_values)
+    if (needed > tracker->max_values)
         return TOO_MANY;
-    if (wanted > list->room) {
-        int64_t room = wanted + wanted / 2 + 1024;
-        int32_t *values = realloc(list->values, (size_t)room * sizeof *values);
+    if (needed > sets->room) {
+        int64_t room = needed + needed / 2 + 1024;
+        int32_t *tids = realloc(sets->tids, (size_t)room * sizeof *tids);
 
-        if (!values)
+        if (!tids)
             return NO_MEMORY;
-        list->values = values;
-        list->room = room;
+        sets->tids = tids;
+        sets->room = room;
     }
-    to = list->values + list->count;
-    for (int64_t place = 0; place < queue->size; place++) {
-        *to = queue->tids[place]; /* a hole is written over by what comes next; there is room for one at the end */
-        to += queue->tids[place] != 0;
+    end = sets->tids + sets->count;
+    for (int64_t position = 0; position < queue->size; position++) {
+        *end = queue->tids[position]; /* the next task overwrites a hole; there is room for one at the end */
+        end += queue->tids[position] != 0;
     }
-    if (more)
-        *to++ = tid;
-    list->count = to - list->values;
-    return list->count - begun;
+    if (adds_picked)
+        *end++ = picked;
+    sets->count = end - sets->tids;
+    return sets->count - begin;
 }
 
-static int64_t pick(struct tracker *tracker, const struct events *events, const struct switch_waits *waits_out, int64_t row)
+static int64_t pick(struct tracker *tracker, const struct events *events, const struct switch_waits *waits, int64_t row)
 {
     int32_t tid = events->next[row], queue = queue_of(events->cpu[row]);
-    int64_t place = tid ? task_find(&tracker->queues, tid) : NONE, length = 0;
-    int waits = place != NONE && tracker->queues.tasks[place].queue != NONE;
-    int here = waits && tracker->queues.tasks[place].queue == queue;
+    int64_t index = tid ? task_find(&tracker->queues, tid) : NONE, length = 0;
+    const struct task *task = index != NONE ? &tracker->queues.tasks[index] : NULL;
+    int is_waiting = task && task->queue != NONE, is_here = is_waiting && task->queue == queue;
+    uint8_t group = waits->group[row];
 
-    waits_out->wait_ns[row] = waits ? tracker->queues.tasks[place].wait_ns : -1;
-    waits_out->woken_ns[row] = waits ? tracker->queues.tasks[place].woken_ns : -1;
-    if (waits_out->group[row] == 1 || waits_out->group[row] == 2)
-        length = copy_out(tracker, &tracker->queues.queues[queue], &tracker->lists[waits_out->group[row] - 1], !here, tid);
+    waits->wait_ns[row] = is_waiting ? task->wait_ns : -1;
+    waits->woken_ns[row] = is_waiting ? task->woken_ns : -1;
+    if (group == 1 || group == 2)
+        length = append_set(tracker, &tracker->sets[group - 1], &tracker->queues.by_cpu[queue], !is_here, tid);
     if (length < 0)
         return length;
-    waits_out->length[row] = (int32_t)length;
-    if (waits)
-        wait_end(&tracker->queues, place);
+    waits->length[row] = (int32_t)length;
+    if (is_waiting)
+        wait_end(&tracker->queues, index);
     return 0;
 }
 
-static int64_t follow(struct tracker *tracker, const struct events *events, const struct switch_waits *waits_out)
+static int64_t follow(struct tracker *tracker, const struct events *events, const struct switch_waits *waits)
 {
-    struct position at = {0, 0, 0};
+    struct next_rows next = {0, 0, 0};
 
     for (;;) {
         int64_t failed = 0;
 
-        switch (next_kind(events, &at, events->settled_wakeups, events->settled_moves, events->settled_switches)) {
+        switch (next_kind(events, &next, events->settled_wakeups, events->settled_moves, events->settled_switches)) {
         case WAKE:
-            failed = wake(tracker, events->woken[at.wakeup], events->target[at.wakeup], events->wake_ns[at.wakeup]);
-            at.wakeup++;
+            failed = wake(tracker, events, next.wakeup++);
             break;
         case MOVE:
-            failed = move(tracker, events->moved[at.move], events->dest[at.move]);
-            at.move++;
+            failed = move(tracker, events, next.move++);
             break;
         case SWITCH:
-            failed = leave(tracker, events, at.row);
+            failed = leave(tracker, events, next.row);
             if (!failed)
-                failed = pick(tracker, events, waits_out, at.row);
-            at.row++;
+                failed = pick(tracker, events, waits, next.row);
+            next.row++;
             break;
         case END:
             return 0;
@@ -139,21 +148,21 @@ static int64_t follow(struct tracker *tracker, const struct events *events, cons
     }
 }
 
-/* --- what Python calls --- */
+/* --- called by Python --- */
 
-/* A slicer, or NULL where there is no memory. `seed` is any number that the recording's writer could not know. */
-struct tracker *tracker_new(int64_t shifted, int64_t lookahead, int64_t most_values, uint64_t seed)
+/* Return a tracker, or NULL where there is no memory. `seed` is a number that the recording's author could not know. */
+struct tracker *tracker_new(int64_t shifted, int64_t lookahead, int64_t max_values, uint64_t seed)
 {
-    struct tracker *made = calloc(1, sizeof *made);
+    struct tracker *tracker = calloc(1, sizeof *tracker);
 
-    if (!made)
+    if (!tracker)
         return NULL;
-    *made = (struct tracker){.shifted = shifted != 0, .lookahead = lookahead, .most_values = most_values};
-    if (run_queues_new(&made->queues, seed)) {
-        tracker_free(made);
+    *tracker = (struct tracker){.shifted = shifted != 0, .lookahead = lookahead, .max_values = max_values};
+    if (run_queues_new(&tracker->queues, seed)) {
+        tracker_free(tracker);
         return NULL;
     }
-    return made;
+    return tracker;
 }
 
 void tracker_free(struct tracker *tracker)
@@ -161,40 +170,41 @@ void tracker_free(struct tracker *tracker)
     if (!tracker)
         return;
     run_queues_free(&tracker->queues);
-    free(tracker->lists[0].values);
-    free(tracker->lists[1].values);
+    free(tracker->sets[0].tids);
+    free(tracker->sets[1].tids);
     free(tracker);
 }
 
-/* Follow the settled events, and fill `found` with a row for each of their switches. The next call goes on with what
- * was not settled. 0; or NO_MEMORY, or TOO_MANY values for one group, after which the slicer is of no more use. */
-int64_t tracker_feed(struct tracker *tracker, const struct events *events, const struct switch_waits *waits_out)
+/* Follow the settled events, and fill `waits` with a row for each of their switches. The other events must be passed
+ * again with the next call. Return 0, or NO_MEMORY, or TOO_MANY (tasks in the sets of one group); after these two the
+ * tracker cannot be used any more. */
+int64_t tracker_feed(struct tracker *tracker, const struct events *events, const struct switch_waits *waits)
 {
     int64_t failed;
 
-    tracker->lists[0].count = tracker->lists[1].count = 0;
+    tracker->sets[0].count = tracker->sets[1].count = 0;
     failed = classify_switch_outs(&tracker->queues, events, tracker->shifted, tracker->lookahead);
     if (!failed)
-        failed = follow(tracker, events, waits_out);
+        failed = follow(tracker, events, waits);
     if (!failed)
         tasks_forget(&tracker->queues);
     return failed;
 }
 
-/* How many tasks wait at the end of what was followed: all that are known between two calls. */
+/* Return how many tasks wait after the last call. Between two calls no others are known. */
 int64_t tracker_waiting(const struct tracker *tracker)
 {
     return tracker->queues.size;
 }
 
-/* The sets of the last call's switches of a group, 1 or 2, one after the other; NULL where there are none. They are the
- * caller's from now on, who frees them. */
+/* Return the sets of the last call's switches of a group, 1 or 2, one after the other; NULL where there are none. The
+ * caller owns them from now on, and frees them with `tracker_free_sets`. */
 int32_t *tracker_take_sets(struct tracker *tracker, int64_t group)
 {
-    int32_t *values = tracker->lists[group - 1].values;
+    int32_t *tids = tracker->sets[group - 1].tids;
 
-    tracker->lists[group - 1] = (struct list){NULL, 0, 0};
-    return values;
+    tracker->sets[group - 1] = (struct sets){NULL, 0, 0};
+    return tids;
 }
 
 void tracker_free_sets(int32_t *values)

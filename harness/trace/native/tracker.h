@@ -1,4 +1,4 @@
-/* Follows tasks from event to event, and tells at every switch which tasks waited there. */
+/* Follows tasks from event to event, and finds at every switch which tasks wait on that CPU. */
 #ifndef HARNESS_TRACKER_H
 #define HARNESS_TRACKER_H
 
@@ -6,17 +6,17 @@
 
 #define TOO_MANY (-2)
 
-/* How a task left its CPU. */
+/* How a task left its CPU. LEFT_WOKEN: it went to sleep, but had been woken meanwhile. */
 enum left { LEFT_ASLEEP = 0, LEFT_RUNNABLE = 1, LEFT_WOKEN = 2 };
 
-/* Events of three tables, each sorted by time. Only the first `settled` rows of each are to be followed; what is behind
- * them, later than all of them, is looked at to tell what their tasks did next. */
+/* Events of three tables, each sorted by time. Only the first `settled` rows of each are followed; the rows after them,
+ * which are later than all of them, show what their tasks did next. */
 struct events {
     int64_t switches, settled_switches;
     const int64_t *switch_ns;
     const int16_t *cpu;
     const int32_t *prev, *next;
-    uint8_t *left; /* enum left; 0 or 1 when given, and set right by the call */
+    uint8_t *left; /* enum left: the first two when passed in; classify_switch_outs corrects them */
     int64_t wakeups, settled_wakeups;
     const int64_t *wake_ns;
     const int32_t *woken;
@@ -27,9 +27,9 @@ struct events {
     const int16_t *dest;
 };
 
-/* What is told of every settled switch: when its next task began to wait and was woken (-1: not known); and how many
- * tasks are in its set. The sets themselves, one after the other, are kept with the slicer: those of group 1 and those
- * of group 2; those of group 0 are left out. */
+/* For every settled switch: when its next task began to wait and when it was woken (-1: not known), and how many tasks
+ * are in its runnable set. The tracker keeps the sets of the switches of group 1, and those of group 2, one set after
+ * the other; for other groups there are none. */
 struct switch_waits {
     const uint8_t *group;
     int64_t *wait_ns, *woken_ns;
@@ -38,9 +38,9 @@ struct switch_waits {
 
 struct tracker;
 
-struct tracker *tracker_new(int64_t shifted, int64_t lookahead, int64_t most_values, uint64_t seed);
+struct tracker *tracker_new(int64_t shifted, int64_t lookahead, int64_t max_values, uint64_t seed);
 void tracker_free(struct tracker *tracker);
-int64_t tracker_feed(struct tracker *tracker, const struct events *events, const struct switch_waits *waits_out);
+int64_t tracker_feed(struct tracker *tracker, const struct events *events, const struct switch_waits *waits);
 int64_t tracker_waiting(const struct tracker *tracker);
 int32_t *tracker_take_sets(struct tracker *tracker, int64_t group);
 void tracker_free_sets(int32_t *values);
