@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,8 +21,7 @@ from model.replay.eevdf_replay import GroupedOrFlatEevdf
 from model.replay.events import read_events
 from model.replay.kernel import create_replay
 from model.replay.names import ThreadNames, read_thread_names
-from model.scoring.outcomes import evaluate
-from model.scoring.scores import score_outcomes
+from model.scoring.scores import score_for_selection
 
 
 @pytest.fixture(scope="module")
@@ -30,49 +30,48 @@ def guest() -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def learned(guest: Dataset) -> Predictor:
-    return fitted(ReplayResidual(), guest)
+def learned(guest: Dataset) -> tuple[ReplayResidual, list[dict[str, float]]]:
+    """The fitted predictor and its history."""
+    predictor = ReplayResidual()
+    return predictor, predictor.fit(guest.train, guest.valid, len(guest.vocabulary), ignore_progress)
 
 
 @pytest.fixture(scope="module")
-def replayed(guest: Dataset) -> Predictor:
-    return fitted(EevdfReplay(), guest)
-
-
-def fitted(predictor: Predictor, dataset: Dataset, with_valid: bool = True) -> Predictor:
-    valid = dataset.valid if with_valid else ()
-    predictor.fit(dataset.train, valid, len(dataset.vocabulary), ignore_progress)
+def replay(guest: Dataset) -> EevdfReplay:
+    """The replay without trees."""
+    predictor = EevdfReplay()
+    predictor.fit(guest.train, guest.valid, len(guest.vocabulary), ignore_progress)
     return predictor
 
 
-def scores(predictor: Predictor, segments: tuple[Segment, ...]) -> dict[str, float]:
-    found = score_outcomes(evaluate(predictor, segments))["overall"]
-    assert isinstance(found, dict)
-    return found
+def scores(predictor: Predictor, segments: tuple[Segment, ...]) -> dict[str, Any]:
+    return score_for_selection(predictor, segments)["overall"]
 
 
-def test_it_costs_the_replay_no_hit_and_no_bit_where_it_was_chosen(
-    guest: Dataset, learned: Predictor, replayed: Predictor
+def test_the_trees_cost_the_replay_no_hit_and_no_bit_on_the_part_they_were_chosen_by(
+    guest: Dataset, learned: tuple[ReplayResidual, list], replay: EevdfReplay
 ) -> None:
-    mine, bare = scores(learned, guest.valid), scores(replayed, guest.valid)
-    assert mine["top1"] >= bare["top1"]
-    assert mine["bits_per_switch"] < bare["bits_per_switch"]
+    corrected, bare = scores(learned[0], guest.valid), scores(replay, guest.valid)
+    assert corrected["top1"] >= bare["top1"]
+    assert corrected["bits_per_switch"] < bare["bits_per_switch"]
 
 
-def test_it_is_better_calibrated_on_switches_it_never_saw(
-    guest: Dataset, learned: Predictor, replayed: Predictor
+def test_the_trees_save_bits_on_switches_they_have_not_seen(
+    guest: Dataset, learned: tuple[ReplayResidual, list], replay: EevdfReplay
 ) -> None:
-    mine, bare = scores(learned, guest.test), scores(replayed, guest.test)
-    assert mine["top1"] > 0.98
-    assert mine["bits_per_switch"] < bare["bits_per_switch"]
+    corrected, bare = scores(learned[0], guest.test), scores(replay, guest.test)
+    assert corrected["top1"] > 0.98
+    assert corrected["bits_per_switch"] < bare["bits_per_switch"]
 
 
-def test_with_nothing_to_choose_by_it_is_the_replay(guest: Dataset) -> None:
-    mine, bare = (fitted(kind, guest, with_valid=False) for kind in (ReplayResidual(), EevdfReplay()))
-    assert mine.predict(guest.test[0]).log_probs == pytest.approx(bare.predict(guest.test[0]).log_probs)
+def test_without_a_validation_part_it_is_the_replay(guest: Dataset, replay: EevdfReplay) -> None:
+    learner = ReplayResidual()
+    learner.fit(guest.train, (), len(guest.vocabulary), ignore_progress)
+    log_probs = learner.predict(guest.test[0]).log_probs
+    assert log_probs == pytest.approx(replay.predict(guest.test[0]).log_probs)
 
 
-def test_too_few_contested_switches_teach_nothing(guest: Dataset) -> None:
+def test_too_few_contested_switches_grow_no_trees(guest: Dataset) -> None:
     stream = guest.train[0].stream
     few = (Segment(stream, 0, 60),)
     learner = ReplayResidual()
@@ -81,14 +80,12 @@ def test_too_few_contested_switches_teach_nothing(guest: Dataset) -> None:
     assert np.isfinite(learner.predict(guest.test[0]).log_probs).all()
 
 
-def test_the_history_tells_what_each_share_of_the_trees_was_worth(guest: Dataset) -> None:
-    learner = ReplayResidual(rounds=10)
-    history = learner.fit(guest.train, guest.valid, len(guest.vocabulary), ignore_progress)
+def test_the_history_has_the_score_of_each_share_of_the_trees(learned: tuple[ReplayResidual, list]) -> None:
+    learner, history = learned
     bare = next(row for row in history if row["share"] == 0)
     chosen = [row for row in history if row["share"] == learner.share and row["keeps_first"] == learner.keeps_first]
-    assert chosen[0]["valid_bits"] == min(
-        row["valid_bits"] for row in history if row["valid_top1"] >= bare["valid_top1"]
-    )
+    good = [row["valid_bits"] for row in history if row["valid_top1"] >= bare["valid_top1"]]
+    assert chosen[0]["valid_bits"] == min(good)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +97,7 @@ def test_the_history_tells_what_each_share_of_the_trees_was_worth(guest: Dataset
         ("cfs_6_1", "6.1.0-49-cloud-amd64", ReplayedCfs, False),
     ],
 )
-def test_the_replay_is_the_one_of_the_kernel(
+def test_the_replay_is_that_of_the_recordings_kernel(
     tmp_path: Path, name: str, release: str | None, expected: type, forgets: bool | None
 ) -> None:
     for path in (DATA / name).iterdir():
@@ -114,30 +111,31 @@ def test_the_replay_is_the_one_of_the_kernel(
 
 
 @pytest.mark.parametrize("name", ["eevdf_6_12", "cfs_6_1"])
-def test_a_candidate_is_told_by_what_the_replay_and_the_trace_know_of_it(name: str) -> None:
+def test_the_features_of_a_candidate_come_from_the_replay_and_the_trace(name: str) -> None:
     stream = streams.load([DATA / name]).train[0].stream
-    segment, called = Segment(stream, 1000, 1200), read_thread_names(stream.folder)
-    looked = Candidates.collect(segment, read_events(stream, 1200), called, create_replay(stream, called))
-    assert looked.ranking.offsets[-1] == len(looked.rows) == len(looked.ranking.tid)
-    assert looked.rows.shape[1] == len(FEATURES)
-    column = {feature: looked.rows[:, number] for number, feature in enumerate(FEATURES)}
+    segment, names = Segment(stream, 1000, 1200), read_thread_names(stream.folder)
+    candidates = Candidates.collect(segment, read_events(stream, 1200), names, create_replay(stream, names))
+    assert candidates.ranking.offsets[-1] == len(candidates.rows) == len(candidates.ranking.tid)
+    assert candidates.rows.shape[1] == len(FEATURES)
+    column = {feature: candidates.rows[:, number] for number, feature in enumerate(FEATURES)}
     first = column["rank"] == 0
     assert (column["waited_us"] >= 0).all()
     assert (column["waited_us"] > 0).any()
     for feature in FEATURES[FEATURES.index("waited_us_beyond_first") :]:
         assert (column[feature][first] == 0).all()
     assert 0.1 < column["kernel_thread"].mean() < 0.9
-    last = np.repeat(stream.tid[999:1199], np.diff(looked.ranking.offsets))
-    assert np.array_equal(column["just_left"] == 1, looked.ranking.tid == last)
+    last = np.repeat(stream.tid[999:1199], np.diff(candidates.ranking.offsets))
+    assert np.array_equal(column["just_left"] == 1, candidates.ranking.tid == last)
 
 
-def noisy(rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    chance = np.random.default_rng(3)
-    found = chance.normal(size=(rows, 5)).astype(np.float32)
-    return found, found[:, 0] + found[:, 1] ** 2 + chance.normal(size=rows) > 1, chance.uniform(0.5, 2, rows)
+def noisy(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Random features, labels that depend on the first two, and random weights."""
+    rng = np.random.default_rng(3)
+    rows = rng.normal(size=(count, 5)).astype(np.float32)
+    return rows, rows[:, 0] + rows[:, 1] ** 2 + rng.normal(size=count) > 1, rng.uniform(0.5, 2, count)
 
 
-def test_boosted_trees_say_what_the_library_says() -> None:
+def test_boosted_trees_predict_what_the_library_predicts() -> None:
     rows, yes, weight = noisy(2000)
     mine = TreeEnsemble.fit(rows, yes, weight, rounds=12, depth=3, rate=0.2, seed=7)
     theirs = GradientBoostingClassifier(
@@ -146,7 +144,7 @@ def test_boosted_trees_say_what_the_library_says() -> None:
     assert mine.probabilities(rows) == pytest.approx(theirs.predict_proba(rows)[:, 1], abs=1e-12)
 
 
-def test_boosted_trees_come_back_from_their_arrays() -> None:
+def test_boosted_trees_are_restored_from_their_arrays() -> None:
     rows, yes, weight = noisy(500)
     mine = TreeEnsemble.fit(rows, yes, weight, rounds=5, depth=2, rate=0.2, seed=7)
     assert np.array_equal(TreeEnsemble.of(mine.arrays()).probabilities(rows), mine.probabilities(rows))

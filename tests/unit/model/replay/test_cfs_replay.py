@@ -2,14 +2,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from locations import DATA
+from replayed import contested_hits, copy_until, copy_without_run_times, stream_of, whole_order
 
-from model.data import streams
+from model.data.streams import Segment
 from model.errors import StreamError, TableError
 from model.predictors.scheduling_policy import CfsReplay, Fifo
 from model.replay.cfs import Cfs, Entity, Queue, Rules
@@ -44,7 +43,7 @@ def test_the_least_vruntime_is_picked() -> None:
     assert picked(cfs, 1, 3) == 3
 
 
-def test_of_equals_the_first_to_queue_is_picked() -> None:
+def test_among_equals_the_first_to_queue_is_picked() -> None:
     cfs, tasks = queue_of(7, 7)
     assert picked(cfs, 1, 2) == 1
     cfs.requeue(tasks[0])
@@ -59,7 +58,7 @@ def test_a_sleeper_is_placed_half_a_latency_before_the_minimum() -> None:
     assert sleeper.vruntime == (100 - 3) * MS
 
 
-def test_a_short_nap_earns_nothing() -> None:
+def test_a_short_sleep_earns_no_credit() -> None:
     cfs, (busy, sleeper) = queue_of(5, 5)
     cfs.sleep(sleeper)
     sleeper.vruntime, busy.vruntime = 99 * MS, 100 * MS
@@ -67,16 +66,16 @@ def test_a_short_nap_earns_nothing() -> None:
     assert sleeper.vruntime == 99 * MS
 
 
-def test_a_waker_preempts_only_beyond_the_wakeup_granularity() -> None:
-    for behind_ms, expected in ((0.9, False), (1.1, True)):
-        cfs, (running, waker) = queue_of(10, 10)
-        cfs.sleep(waker)
+def test_a_task_that_wakes_preempts_only_beyond_the_wakeup_granularity() -> None:
+    for lead_ms, expected in ((0.9, False), (1.1, True)):
+        cfs, (running, woken) = queue_of(10, 10)
+        cfs.sleep(woken)
         cfs.switch_to(running)
-        waker.vruntime = (10 - behind_ms) * MS
-        assert cfs.wake(waker, running, False) is expected
+        woken.vruntime = (10 - lead_ms) * MS
+        assert cfs.wake(woken, running, False) is expected
 
 
-def test_the_one_that_preempted_is_picked_over_an_equal_that_came_later() -> None:
+def test_a_task_that_preempted_is_picked_before_one_that_is_ahead_by_less_than_the_granularity() -> None:
     cfs, (running, first, second) = queue_of(50, 10, 10)
     for task in (first, second):
         cfs.sleep(task)
@@ -88,7 +87,7 @@ def test_the_one_that_preempted_is_picked_over_an_equal_that_came_later() -> Non
     assert picked(cfs, 2, 3) == 2
 
 
-def test_a_new_task_starts_a_slice_late() -> None:
+def test_a_new_task_starts_one_slice_late() -> None:
     cfs, (parent,) = queue_of(10)
     child = Entity(cfs.root, tid=9)
     cfs.fork(child, parent)
@@ -125,54 +124,31 @@ def test_weights_follow_the_nice_value(prio: int, weight: int) -> None:
     assert weight_of(prio) == weight
 
 
-def share_right(predictor: CfsReplay | Fifo, folder: Path) -> tuple[float, int]:
-    """Of the contested switches of a recording, the share whose task came first, and how many there are."""
-    stream = streams.load([folder]).train[0].stream
-    order = predictor.order(streams.Segment(stream, 0, len(stream)))
-    right = np.array([each[0] == tid for each, tid in zip(order, stream.tid, strict=True)])
-    return float(right[stream.contested].mean()), int(stream.contested.sum())
+@pytest.mark.parametrize(("recording", "forget_buddies"), [(GUEST, False), (OLDER, True)])
+def test_the_replay_predicts_a_real_scheduler(recording: Path, forget_buddies: bool) -> None:
+    stream = stream_of(recording)
+    hits = contested_hits(whole_order(CfsReplay(forget_buddies_when_picked=forget_buddies), recording), stream)
+    assert len(hits) > 2500
+    assert hits.mean() > 0.99
+    assert contested_hits(whole_order(Fifo(), recording), stream).mean() < 0.7
 
 
-def test_the_replay_foresees_a_real_scheduler() -> None:
-    share, contested = share_right(CfsReplay(), GUEST)
-    assert contested > 2500
-    assert share > 0.99
-    assert share_right(Fifo(), GUEST)[0] < 0.7
-
-
-def test_the_replay_foresees_an_older_kernel_whose_tasks_are_in_one_queue() -> None:
-    share, contested = share_right(CfsReplay(forget_buddies_when_picked=True), OLDER)
-    assert contested > 2500
-    assert share > 0.99
-    assert share_right(Fifo(), OLDER)[0] < 0.7
-
-
-def test_the_replay_knows_nothing_of_the_future(tmp_path: Path) -> None:
-    stream = streams.load([GUEST]).train[0].stream
+def test_the_replay_uses_nothing_of_the_future(tmp_path: Path) -> None:
+    stream = stream_of(GUEST)
     end = 1500
-    whole = CfsReplay().order(streams.Segment(stream, 0, len(stream)))[:end]
-    for name, column in (("slices", "start_ns"), ("wakeups", "time_ns"), ("runtimes", "time_ns")):
-        table = pq.read_table(GUEST / f"{name}.parquet")
-        past = table.filter(pc.less_equal(table[column], int(stream.start_ns[end - 1])))
-        pq.write_table(past, tmp_path / f"{name}.parquet")
-    cut = streams.load([tmp_path]).train[0].stream
-    assert CfsReplay().order(streams.Segment(cut, 0, end)) == whole
+    cut = stream_of(copy_until(GUEST, tmp_path, int(stream.start_ns[end - 1])))
+    assert CfsReplay().order(Segment(cut, 0, end)) == whole_order(CfsReplay(), GUEST)[:end]
 
 
 def test_a_recording_without_run_times_is_refused(tmp_path: Path) -> None:
-    for name in ("slices", "wakeups"):
-        (tmp_path / f"{name}.parquet").write_bytes((GUEST / f"{name}.parquet").read_bytes())
     with pytest.raises(TableError, match=r"runtimes\.parquet: no such table"):
-        share_right(CfsReplay(), tmp_path)
+        whole_order(CfsReplay(), copy_without_run_times(GUEST, tmp_path))
 
 
 def test_a_recording_of_a_kernel_that_traces_no_vruntime_is_refused(tmp_path: Path) -> None:
-    for name in ("slices", "wakeups"):
-        (tmp_path / f"{name}.parquet").write_bytes((GUEST / f"{name}.parquet").read_bytes())
-    table = pq.read_table(GUEST / "runtimes.parquet")
-    place = table.schema.get_field_index("vruntime_ns")
-    pq.write_table(
-        table.set_column(place, "vruntime_ns", pa.nulls(len(table), pa.int64())), tmp_path / "runtimes.parquet"
-    )
+    copy_without_run_times(GUEST, tmp_path)
+    table = pq.read_table(GUEST / "runtimes.parquet").drop_columns("vruntime_ns")
+    table = table.append_column("vruntime_ns", pa.nulls(len(table), pa.int64()))
+    pq.write_table(table, tmp_path / "runtimes.parquet")
     with pytest.raises(StreamError, match="traces no vruntime"):
-        share_right(CfsReplay(), tmp_path)
+        whole_order(CfsReplay(), tmp_path)

@@ -1,15 +1,15 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 
 import numpy as np
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import pytest
 from locations import DATA
+from replayed import contested_hits, copy_until, copy_without_run_times, stream_of, whole_order
 
-from model.data import streams
+from model.data.streams import Segment
 from model.errors import TableError
 from model.predictors.scheduling_policy import EevdfReplay, Fifo
 from model.replay import kernel
@@ -41,13 +41,13 @@ def picked(eevdf: Eevdf) -> int:
     return entity.tid
 
 
-def test_of_the_eligible_the_earliest_deadline_is_picked() -> None:
+def test_the_earliest_deadline_among_the_eligible_is_picked() -> None:
     eevdf, tasks = queue_of(0, 100, 500)
-    tasks[0].deadline = 900 * US  # eligible, but with longer to go than the second, which is eligible as well
+    tasks[0].deadline = 900 * US  # eligible, but later than that of the second, which is eligible too
     assert picked(eevdf) == 2
 
 
-def test_who_had_more_than_its_share_is_not_picked_whatever_its_deadline() -> None:
+def test_a_task_that_had_more_than_its_share_is_not_picked_whatever_its_deadline() -> None:
     eevdf, tasks = queue_of(0, 400)
     tasks[1].deadline = 1 * US
     assert picked(eevdf) == 1
@@ -60,7 +60,7 @@ def test_the_average_is_weighted() -> None:
     assert not eevdf.root.eligible(heavy)
 
 
-def test_of_equal_deadlines_the_first_to_queue_is_picked() -> None:
+def test_among_equal_deadlines_the_first_to_queue_is_picked() -> None:
     eevdf, tasks = queue_of(5, 5)
     assert picked(eevdf) == 1
     eevdf.switch(tasks[0], tasks[1], 0)
@@ -68,17 +68,17 @@ def test_of_equal_deadlines_the_first_to_queue_is_picked() -> None:
     assert picked(eevdf) == 1
 
 
-def test_the_running_task_goes_on_until_its_slice_is_over_or_its_share_is_used_up() -> None:
+def test_the_running_task_continues_until_its_slice_or_its_share_is_used_up() -> None:
     eevdf, (running, other) = queue_of(0, 200)
     eevdf.switch(None, running, 0)
     other.deadline = 1 * US
     other.vruntime = 0
-    assert picked(eevdf) == running.tid  # though the other one is due earlier
+    assert picked(eevdf) == running.tid  # though the other one has the earlier deadline
     eevdf.run(running, 100 * US)
     assert picked(eevdf) == other.tid
 
 
-def test_a_slice_that_is_used_up_begins_the_next() -> None:
+def test_a_task_that_reaches_its_deadline_gets_the_next_slice() -> None:
     eevdf, (task,) = queue_of(0)
     eevdf.run(task, 699 * US)
     assert task.deadline == SLICE
@@ -86,7 +86,7 @@ def test_a_slice_that_is_used_up_begins_the_next() -> None:
     assert task.deadline == 701 * US + SLICE
 
 
-def test_a_task_comes_back_with_the_lag_it_left_with() -> None:
+def test_a_task_returns_with_the_lag_it_left_with() -> None:
     eevdf, (busy, sleeper) = queue_of(300, 100)
     eevdf.sleep(sleeper)
     assert sleeper.lag == 100 * US
@@ -101,7 +101,7 @@ def test_a_lag_is_at_most_a_tick() -> None:
     assert sleeper.lag == 4 * MS
 
 
-def test_who_sleeps_on_more_than_its_share_competes_on_and_leaves_without_a_favour() -> None:
+def test_a_task_that_sleeps_while_not_eligible_stays_queued_and_leaves_without_positive_lag() -> None:
     eevdf, (busy, sleeper) = queue_of(0, 200)
     eevdf.sleep(sleeper)
     assert sleeper.delayed
@@ -122,7 +122,7 @@ def test_a_dead_task_leaves_at_once_and_so_does_every_task_before_linux_6_12() -
     assert sleeper.lag == -100 * US
 
 
-def test_a_delayed_sleeper_that_wakes_late_is_put_at_the_average() -> None:
+def test_a_delayed_sleeper_that_wakes_late_is_placed_at_the_average() -> None:
     eevdf, (busy, sleeper) = queue_of(0, 200)
     eevdf.sleep(sleeper)
     eevdf.run(busy, 2 * MS)
@@ -131,7 +131,7 @@ def test_a_delayed_sleeper_that_wakes_late_is_put_at_the_average() -> None:
     assert sleeper.vruntime == busy.vruntime
 
 
-def test_a_new_task_begins_with_half_a_slice() -> None:
+def test_a_new_task_starts_with_half_a_slice() -> None:
     eevdf, _ = queue_of(0)
     child = Entity(eevdf.root, tid=9)
     eevdf.wake(child, new=True)
@@ -157,10 +157,10 @@ def test_a_group_is_one_entity_and_stays_the_buddy_when_one_of_its_tasks_sleeps(
     assert eevdf.root.buddy is group
     assert picked(eevdf) == members[1].tid
     group.vruntime += 100 * US
-    assert picked(eevdf) == alone.tid  # a buddy that had more than its share is passed over
+    assert picked(eevdf) == alone.tid  # a buddy that is not eligible is not picked
 
 
-def test_an_order_of_candidates_leaves_out_who_sleeps() -> None:
+def test_an_order_of_candidates_leaves_out_sleeping_tasks() -> None:
     eevdf, alone, group, members = grouped()
     alone.deadline = group.deadline + 1
     assert eevdf.order({alone.tid, *(member.tid for member in members)}) == [20, 21, alone.tid]
@@ -168,14 +168,14 @@ def test_an_order_of_candidates_leaves_out_who_sleeps() -> None:
     assert eevdf.order({77}) == []
 
 
-def test_a_pick_that_was_not_foreseen_makes_itself_right() -> None:
-    eevdf, (said, real) = queue_of(0, 400)
-    assert picked(eevdf) == said.tid
-    eevdf.correct(real, said)
+def test_a_correction_after_a_wrong_prediction_makes_the_real_pick_right() -> None:
+    eevdf, (predicted, real) = queue_of(0, 400)
+    assert picked(eevdf) == predicted.tid
+    eevdf.correct(real, predicted)
     assert picked(eevdf) == real.tid
 
 
-def test_the_clock_adds_up_and_forgets_how_late_it_was_when_it_jumps() -> None:
+def test_the_clock_adds_up_run_times_and_starts_anew_after_a_jump() -> None:
     clock = Clock()
     for step in range(1, 101):
         clock.account(stamp_ns=step * MS + 3 * US + (step % 7) * US, runtime_ns=MS)
@@ -185,82 +185,78 @@ def test_the_clock_adds_up_and_forgets_how_late_it_was_when_it_jumps() -> None:
     assert clock.elapsed_ns(162 * MS + 2 * JUMP_NS, 0) == pytest.approx(2 * MS, abs=10 * US)
 
 
-def share_right(predictor: EevdfReplay | Fifo, folder: Path) -> tuple[float, int]:
-    """Of the contested switches of a recording, the share whose task came first, and how many there are."""
-    stream = streams.load([folder]).train[0].stream
-    order = predictor.order(streams.Segment(stream, 0, len(stream)))
-    right = np.array([each[0] == tid for each, tid in zip(order, stream.tid, strict=True)])
-    return float(right[stream.contested].mean()), int(stream.contested.sum())
+@cache
+def guest_order(**settings: float | bool) -> list[list[int]]:
+    """The order of the replay with these settings on the whole recording."""
+    return whole_order(EevdfReplay(**settings), GUEST)  # type: ignore[arg-type]
 
 
-def test_the_replay_foresees_a_real_scheduler() -> None:
-    share, contested = share_right(EevdfReplay(), GUEST)
-    assert contested > 2500
-    assert share > 0.975
-    assert share_right(Fifo(), GUEST)[0] < 0.75
+def guest_hits(**settings: float | bool) -> np.ndarray:
+    """(contested,) bool: whether that order was right."""
+    return contested_hits(guest_order(**settings), stream_of(GUEST))
 
 
-def test_the_rules_alone_foresee_nearly_as_much() -> None:
-    rules, corrected = (share_right(EevdfReplay(corrects=corrects), GUEST)[0] for corrects in (False, True))
-    assert 0.95 < rules < corrected
+def test_the_replay_predicts_a_real_scheduler() -> None:
+    hits = guest_hits()
+    assert len(hits) > 2500
+    assert hits.mean() > 0.975
+    assert contested_hits(whole_order(Fifo(), GUEST), stream_of(GUEST)).mean() < 0.75
 
 
-def test_what_another_slice_foresees_is_worse() -> None:
-    assert share_right(EevdfReplay(base_slice_ms=0.1), GUEST)[0] < share_right(EevdfReplay(), GUEST)[0]
-    assert share_right(EevdfReplay(delay_dequeue=False), GUEST)[0] < 0.9
+def test_the_rules_alone_predict_nearly_as_much() -> None:
+    assert 0.95 < guest_hits(corrects=False).mean() < guest_hits().mean()
+
+
+def test_other_rules_predict_less() -> None:
+    assert guest_hits(base_slice_ms=0.1).mean() < guest_hits().mean()
+    assert guest_hits(delay_dequeue=False).mean() < 0.9
 
 
 @pytest.mark.parametrize("end", [1500, 2600])  # while two groupings are tried, and after
-def test_the_replay_knows_nothing_of_the_future(tmp_path: Path, end: int) -> None:
-    stream = streams.load([GUEST]).train[0].stream
-    whole = EevdfReplay().order(streams.Segment(stream, 0, len(stream)))[:end]
-    for name, column in (("slices", "start_ns"), ("wakeups", "time_ns"), ("runtimes", "time_ns")):
-        table = pq.read_table(GUEST / f"{name}.parquet")
-        past = table.filter(pc.less_equal(table[column], int(stream.start_ns[end - 1])))
-        pq.write_table(past, tmp_path / f"{name}.parquet")
-    cut = streams.load([tmp_path]).train[0].stream
-    assert EevdfReplay().order(streams.Segment(cut, 0, end)) == whole
+def test_the_replay_uses_nothing_of_the_future(tmp_path: Path, end: int) -> None:
+    cut = stream_of(copy_until(GUEST, tmp_path, int(stream_of(GUEST).start_ns[end - 1])))
+    assert EevdfReplay().order(Segment(cut, 0, end)) == guest_order()[:end]
 
 
 def test_a_later_part_is_ordered_as_in_the_whole() -> None:
-    stream = streams.load([GUEST]).train[0].stream
-    whole = EevdfReplay().order(streams.Segment(stream, 0, len(stream)))
-    for start in (10, 1990, 3000):
-        assert EevdfReplay().order(streams.Segment(stream, start, len(stream))) == whole[start:]
+    stream = stream_of(GUEST)
+    for start, stop in ((10, 40), (1990, 2030), (3000, 3030)):
+        assert EevdfReplay().order(Segment(stream, start, stop)) == guest_order()[start:stop]
 
 
 def test_a_recording_without_run_times_is_refused(tmp_path: Path) -> None:
-    for name in ("slices", "wakeups"):
-        (tmp_path / f"{name}.parquet").write_bytes((GUEST / f"{name}.parquet").read_bytes())
     with pytest.raises(TableError, match=r"runtimes\.parquet: no such table"):
-        share_right(EevdfReplay(), tmp_path)
+        whole_order(EevdfReplay(), copy_without_run_times(GUEST, tmp_path))
 
 
-def told(folder: Path, release: str, **scheduler: str) -> Path:
+def with_kernel(folder: Path, release: str, **scheduler: str) -> Path:
+    """The folder, with a guest.json that names the kernel and what it says of its scheduler."""
     names = {"slice_ns": "/sys/kernel/debug/sched/base_slice_ns", "features": "/sys/kernel/debug/sched/features"}
     facts = {"kernel": release, "scheduler": {names[name]: value for name, value in scheduler.items()}}
     (folder / "guest.json").write_text(json.dumps({"facts": facts}))
     return folder
 
 
-def test_the_rules_are_those_the_recording_tells_of(tmp_path: Path) -> None:
+def test_the_rules_are_those_of_the_recordings_kernel(tmp_path: Path) -> None:
     assert kernel.eevdf_rules(tmp_path) == Rules()
-    folder = told(tmp_path, "6.12.1-amd64", slice_ns="2800000", features="PLACE_LAG NO_DELAY_DEQUEUE NO_RUN_TO_PARITY")
+    folder = with_kernel(
+        tmp_path, "6.12.1-amd64", slice_ns="2800000", features="PLACE_LAG NO_DELAY_DEQUEUE NO_RUN_TO_PARITY"
+    )
     assert kernel.eevdf_rules(folder) == Rules(2_800_000, delay_dequeue=False, run_to_parity=False)
     assert kernel.eevdf_rules(folder, slice_ns=5, delay_dequeue=True).slice_ns == 5
-    assert not kernel.eevdf_rules(told(tmp_path, "6.8.0")).delay_dequeue
+    assert not kernel.eevdf_rules(with_kernel(tmp_path, "6.8.0")).delay_dequeue
 
 
 @pytest.mark.parametrize(("release", "expected"), [("6.6.1", True), ("6.5.0-1-amd64", False), ("5.10.0", False)])
-def test_which_scheduler_a_kernel_has_is_known_by_its_release(tmp_path: Path, release: str, expected: bool) -> None:
+def test_the_release_decides_which_scheduler_a_kernel_has(tmp_path: Path, release: str, expected: bool) -> None:
     for path in GUEST.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    told(tmp_path, release)
-    assert kernel.is_eevdf(streams.load([tmp_path]).train[0].stream) is expected
+    with_kernel(tmp_path, release)
+    assert kernel.is_eevdf(stream_of(tmp_path)) is expected
 
 
-def test_a_kernel_that_is_not_told_is_known_by_what_it_traces(tmp_path: Path) -> None:
-    assert kernel.is_eevdf(streams.load([GUEST]).train[0].stream)
-    assert not kernel.is_eevdf(streams.load([GUEST.parent / "cfs_6_1"]).train[0].stream)
+def test_an_unknown_kernel_is_recognised_by_whether_it_traces_vruntime(tmp_path: Path) -> None:
+    assert kernel.is_eevdf(stream_of(GUEST))
+    assert not kernel.is_eevdf(stream_of(DATA / "cfs_6_1"))
     (tmp_path / "guest.json").write_text("no json")
     assert kernel.release(tmp_path) is None
