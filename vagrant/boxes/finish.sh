@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs inside the new root, last: who may log in, which units start, what a small image can do without.
+# Runs inside the new root file system, last: the user, the units that start, the files to remove.
 set -eu
 
 useradd --create-home --shell /bin/bash vagrant
@@ -12,7 +12,7 @@ ln -sf /run/systemd/resolve/stub-resolv.conf /etc/resolv.conf
 systemctl enable ssh.service systemd-networkd.service systemd-resolved.service \
     harness-keys.service harness-ready.service >/dev/null 2>&1
 
-# Nothing may wake up by itself in the middle of a recording, and nothing may hold apt's lock.
+# Nothing may start by itself during a recording or hold the lock of apt.
 for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service \
     fstrim.timer man-db.timer motd-news.timer logrotate.timer systemd-tmpfiles-clean.timer \
     systemd-networkd-wait-online.service systemd-timesyncd.service console-getty.service \
@@ -20,5 +20,5 @@ for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub
     ln -sf /dev/null "/etc/systemd/system/$unit"
 done
 
-# The host key is made on the first boot; one in the image would be the same in every machine.
+# Each machine makes its host key on its first boot; a key in the image would be the same in every machine.
 rm -f /etc/ssh/ssh_host_*

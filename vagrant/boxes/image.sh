@@ -1,6 +1,6 @@
 #!/bin/sh
-# image.sh ROOT OUT SIZE: called by mmdebstrap after finish.sh, outside the root but inside its user namespace, so that
-# files keep their owners without being root on the host. Writes OUT/{disk.raw,vmlinuz,initrd,kernel,packages}.
+# image.sh ROOT OUT SIZE: mmdebstrap calls it after finish.sh, outside the root but inside its user namespace, so that
+# files keep their owners without root rights on the host. Writes OUT/{disk.raw,vmlinuz,initrd,kernel,packages}.
 set -eu
 root=$1 out=$2 size=$3
 PATH=$PATH:/usr/sbin:/sbin
@@ -13,14 +13,14 @@ cp "$root"/boot/initrd.img-* "$out/initrd"
 basename "$root"/boot/vmlinuz-* | sed 's/^vmlinuz-//' >"$out/kernel"
 # shellcheck disable=SC2016 # dpkg-query fills these in
 chroot "$root" dpkg-query -W -f '${Package} ${Version}\n' >"$out/packages"
-rm -f "$root"/boot/initrd.img-*    # QEMU is given the kernel and the initrd; the image needs neither
+rm -f "$root"/boot/initrd.img-*    # QEMU loads kernel and initrd itself; the image needs neither
 
-# /proc, /sys and /dev are mounted in the root by now: a plain bind mount shows the tree without them.
+# /proc, /sys and /dev are mounted in the root now: a plain bind mount shows the tree without them.
 plain=$(mktemp -d)
 mount --bind "$root" "$plain"
-# mmdebstrap keeps its own apt configuration in the root's /tmp, and still needs it: hidden here, not removed.
+# mmdebstrap keeps its apt configuration in the root's /tmp and still needs it: so /tmp is hidden, not emptied.
 mount -t tmpfs -o mode=1777 none "$plain/tmp"
-# The features are named one by one: a guest kernel of 2018 has to read what this year's mke2fs writes.
+# The features are listed explicitly: a guest kernel of 2018 must read what a current mke2fs writes.
 features=none,has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,sparse_super,large_file
 features=$features,huge_file,dir_nlink,extra_isize,metadata_csum
 mke2fs -q -t ext4 -L root -m 1 -O "$features" -E lazy_itable_init=1,lazy_journal_init=1 \
