@@ -15,7 +15,7 @@ from model.data.marks import UNKNOWN
 from model.data.streams import Segment
 from model.density import crps
 from model.errors import StreamError, TableError
-from model.predictor import Prediction, Predictor
+from model.predictor import Prediction, SegmentPredictor
 
 FILE = "outcomes.parquet"
 PART_EVENTS = 16384  # events predicted at once; bounds the memory of (events, marks) probabilities
@@ -60,7 +60,7 @@ def to_table(outcomes: Outcomes) -> pa.Table:
     return pa.table({item.name: getattr(outcomes, item.name) for item in fields(outcomes)})
 
 
-def evaluate(predictor: Predictor, segments: Sequence[Segment]) -> Outcomes:
+def evaluate(predictor: SegmentPredictor, segments: Sequence[Segment]) -> Outcomes:
     """Predict every event of `segments` and compare with what happened. StreamError if there are no events."""
     parts = [
         _outcomes(predictor.predict(part), part, number)
@@ -72,7 +72,7 @@ def evaluate(predictor: Predictor, segments: Sequence[Segment]) -> Outcomes:
     return Outcomes(*(np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(Outcomes)))
 
 
-def evaluate_marks(predictor: Predictor, segments: Sequence[Segment]) -> dict[str, np.ndarray]:
+def evaluate_marks(predictor: SegmentPredictor, segments: Sequence[Segment]) -> dict[str, np.ndarray]:
     """(n,) `hit`, `bits` and `contested` of every event, as in `evaluate`, without the cost of slice lengths."""
     parts: list[dict[str, np.ndarray]] = [
         {**_mark_outcomes(predictor.predict(part), part), "contested": part.of(part.stream.contested)}

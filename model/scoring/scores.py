@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from model.data.marks import UNKNOWN
 from model.data.streams import Segment
 from model.errors import StreamError
-from model.predictor import OnlineLearner, Predictor
+from model.predictor import OnlineLearner, Predictor, SegmentPredictor
 from model.scoring.bootstrap import Blocks
 from model.scoring.metrics import ScoreEstimate, estimate_scores, score_part, summarise_scores
 from model.scoring.outcomes import Outcomes, evaluate, evaluate_marks
@@ -45,7 +45,7 @@ def score_online(predictor: Predictor, segments: Sequence[Segment]) -> dict[str,
     """
     if not isinstance(predictor, OnlineLearner) or sum(map(len, segments)) > MAX_ONLINE_EVENTS:
         return None
-    return score_outcomes(evaluate(cast(Predictor, predictor.learner()), segments))
+    return score_outcomes(evaluate(predictor.learner(), segments))
 
 
 def part_masks(outcomes: Outcomes) -> dict[str, np.ndarray]:
@@ -79,7 +79,7 @@ def require_same_events(first: Outcomes, second: Outcomes) -> None:
             raise StreamError("scored on other events: score both on the same recordings, with the same marks")
 
 
-def score_for_selection(predictor: Predictor, segments: Sequence[Segment]) -> dict[str, dict[str, object]]:
+def score_for_selection(predictor: SegmentPredictor, segments: Sequence[Segment]) -> dict[str, dict[str, object]]:
     """Score the part by which a predictor is chosen: `overall` and `contested`, without intervals."""
     outcomes = evaluate_marks(predictor, segments)
     masks = {"overall": np.ones(len(outcomes["hit"]), bool), "contested": outcomes["contested"]}

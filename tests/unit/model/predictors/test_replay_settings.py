@@ -25,9 +25,7 @@ from model.predictors.replay_residual import MIN_SWITCHES, ReplayResidual
         ("cfs_replay", "wakeup_granularity_ms", -0.5, "0.0 to 1,000.0"),
     ],
 )
-def test_a_setting_out_of_its_range_is_refused_by_its_name(
-    kind: str, setting: str, value: float, expected: str
-) -> None:
+def test_a_setting_out_of_its_range_is_refused_by_name(kind: str, setting: str, value: float, expected: str) -> None:
     with pytest.raises(SettingError) as caught:
         create(kind, {setting: value})
     assert str(caught.value) == f"{kind}.{setting} {value!r}: expected {expected}"
@@ -56,7 +54,7 @@ def test_the_ends_of_a_range_belong_to_it(kind: str, settings: dict[str, float])
         (0, 90_000, 0, 1000),
     ],
 )
-def test_no_more_switches_are_learned_from_than_was_asked_for(
+def test_no_more_switches_are_learned_from_than_most_allows(
     right: int, wrong: int, kept_right: int, kept_wrong: int
 ) -> None:
     failed = np.arange(right + wrong) < wrong

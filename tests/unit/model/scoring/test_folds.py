@@ -11,19 +11,19 @@ from model.errors import SettingError
 from model.scoring import folds, seeds
 
 
-def run(place: Path, load: dict[str, object], cpu: str = "Xeon", **more: object) -> Path:
+def run(folder: Path, load: dict[str, object], cpu: str = "Xeon", **more: object) -> Path:
     """A run folder without trials."""
-    place.mkdir(parents=True)
+    folder.mkdir(parents=True)
     host = {"cpu": cpu, "cores": 2, "memory_mb": 24105, "kernel": "6.18", **more}
-    (place / "manifest.json").write_text(json.dumps({"spec": {"load": load}, "host": host}))
-    return place
+    (folder / "manifest.json").write_text(json.dumps({"spec": {"load": load}, "host": host}))
+    return folder
 
 
 def trial(run: Path, name: str, accelerator: str = "kvm", **settings: object) -> Path:
     folder = run / "trials" / name
     folder.mkdir(parents=True)
-    told = {"settings": settings, "machine": {"accelerator": accelerator}}
-    (folder / "trial.json").write_text(json.dumps(told))
+    content = {"settings": settings, "machine": {"accelerator": accelerator}}
+    (folder / "trial.json").write_text(json.dumps(content))
     return folder
 
 
@@ -35,38 +35,38 @@ def sweep(tmp_path: Path) -> list[Path]:
     return [trial(folder, "000_a"), many, trial(folder, "002_a")]
 
 
-def test_each_recording_is_held_out_once_and_never_learned_from_then(sweep: list[Path]) -> None:
-    found = folds.make_folds(sweep, "recording")
-    assert [fold.name for fold in found] == ["000_a", "001_b", "002_a"]
-    assert [fold.test for fold in found] == [(one,) for one in sweep]
-    assert all(set(fold.train) == set(sweep) - set(fold.test) for fold in found)
-    assert found[0].slug == "000_a"
+def test_each_recording_is_held_out_once_and_the_others_are_learned_from(sweep: list[Path]) -> None:
+    made = folds.make_folds(sweep, "recording")
+    assert [fold.name for fold in made] == ["000_a", "001_b", "002_a"]
+    assert [fold.test for fold in made] == [(one,) for one in sweep]
+    assert all(set(fold.train) == set(sweep) - set(fold.test) for fold in made)
+    assert made[0].slug == "000_a"
 
 
-def test_trials_that_are_called_alike_are_told_apart_by_their_runs(tmp_path: Path) -> None:
-    alike = [trial(run(tmp_path / name, {"kind": "idle"}), "000") for name in ("old", "new")]
-    found = folds.make_folds([*alike, trial(tmp_path / "old", "001")], "recording")
-    assert [fold.name for fold in found] == ["000, of old", "000, of new", "001"]
+def test_trials_of_the_same_name_are_named_with_their_runs(tmp_path: Path) -> None:
+    same_name = [trial(run(tmp_path / name, {"kind": "idle"}), "000") for name in ("old", "new")]
+    made = folds.make_folds([*same_name, trial(tmp_path / "old", "001")], "recording")
+    assert [fold.name for fold in made] == ["000, of old", "000, of new", "001"]
 
 
 @pytest.mark.parametrize("by", ["recording", "run"])
-def test_runs_of_one_name_in_two_places_are_two(by: str, tmp_path: Path) -> None:
-    alike = [trial(run(tmp_path / place / "sweep", {"kind": "idle"}), "000") for place in ("old", "new")]
-    first, second = folds.make_folds(alike, by)
-    assert (first.test, first.train) == ((alike[0],), (alike[1],))
+def test_runs_of_the_same_name_in_two_folders_are_two_groups(by: str, tmp_path: Path) -> None:
+    same_name = [trial(run(tmp_path / place / "sweep", {"kind": "idle"}), "000") for place in ("old", "new")]
+    first, second = folds.make_folds(same_name, by)
+    assert (first.test, first.train) == ((same_name[0],), (same_name[1],))
     assert str(tmp_path / "old" / "sweep") in first.name
     assert len({first.name, second.name}) == len({first.slug, second.slug}) == 2
 
 
-def test_names_that_differ_in_signs_alone_get_folders_of_their_own(tmp_path: Path) -> None:
+def test_names_that_differ_only_in_punctuation_get_different_folders(tmp_path: Path) -> None:
     runs = [run(tmp_path / name, {"kind": "idle"}) for name in ("a b", "a+b", "c" * 200)]
-    found = folds.make_folds([trial(one, "000") for one in runs], "run")
-    assert [fold.name for fold in found] == ["a b", "a+b", "c" * 200]
-    assert len({fold.slug for fold in found}) == 3
-    assert all(re.fullmatch(r"[\w.-]{1,120}", fold.slug) for fold in found)
+    made = folds.make_folds([trial(one, "000") for one in runs], "run")
+    assert [fold.name for fold in made] == ["a b", "a+b", "c" * 200]
+    assert len({fold.slug for fold in made}) == 3
+    assert all(re.fullmatch(r"[\w.-]{1,120}", fold.slug) for fold in made)
 
 
-def test_loads_are_told_apart_by_the_experiment_and_the_trials_own_settings(sweep: list[Path]) -> None:
+def test_loads_differ_by_the_experiment_and_by_the_trials_settings(sweep: list[Path]) -> None:
     five, fifty = folds.make_folds(sweep, "load")
     assert (five.name, fifty.name) == ("nginx_ab, concurrency 5", "nginx_ab, concurrency 50")
     assert (five.test, five.train) == ((sweep[0], sweep[2]), (sweep[1],))
@@ -79,7 +79,7 @@ def test_another_kind_of_load_is_another_load(tmp_path: Path) -> None:
     assert names == ["idle", "stress_ng"]
 
 
-def test_hosts_differ_by_machine_and_by_how_the_guest_was_run(tmp_path: Path) -> None:
+def test_hosts_differ_by_machine_and_by_accelerator(tmp_path: Path) -> None:
     xeon, epyc = (run(tmp_path / cpu, {"kind": "idle"}, cpu) for cpu in ("Xeon", "EPYC"))
     recordings = [trial(xeon, "000"), trial(epyc, "000"), trial(epyc, "001", accelerator="tcg")]
     names = [fold.name for fold in folds.make_folds(recordings, "host")]
@@ -87,7 +87,7 @@ def test_hosts_differ_by_machine_and_by_how_the_guest_was_run(tmp_path: Path) ->
     assert len(folds.make_folds(recordings, "run")) == 2
 
 
-def test_a_host_is_the_same_after_a_boot_that_left_it_a_little_less_memory_and_another_with_another_kernel(
+def test_a_host_is_the_same_with_a_little_less_memory_and_another_with_another_kernel(
     tmp_path: Path,
 ) -> None:
     booted = [("first", {}), ("again", {"memory_mb": 24101}), ("upgraded", {"kernel": "6.19"})]
@@ -97,10 +97,10 @@ def test_a_host_is_the_same_after_a_boot_that_left_it_a_little_less_memory_and_a
     assert (new.name, new.test) == ("kernel 6.19", (upgraded,))
 
 
-def test_a_group_is_named_by_what_tells_it_from_others_of_its_kind(tmp_path: Path) -> None:
+def test_a_group_is_named_by_the_traits_that_differ_from_others_of_its_kind(tmp_path: Path) -> None:
     loads = [{"kind": "stress_ng", "workers": n, "stressor": "switch"} for n in (1, 2)]
-    places = [run(tmp_path / str(n), load) for n, load in enumerate([*loads, {"kind": "idle", "workers": 7}])]
-    names = [fold.name for fold in folds.make_folds([trial(place, "000") for place in places], "load")]
+    runs = [run(tmp_path / str(n), load) for n, load in enumerate([*loads, {"kind": "idle", "workers": 7}])]
+    names = [fold.name for fold in folds.make_folds([trial(one, "000") for one in runs], "load")]
     assert names == ["stress_ng, workers 1", "stress_ng, workers 2", "idle"]
 
 
@@ -118,12 +118,12 @@ def test_one_recording_alone_cannot_be_split(sweep: list[Path]) -> None:
 
 
 @pytest.mark.parametrize("by", ["load", "host"])
-def test_tables_that_no_run_made_do_not_say_what_they_are_of(by: str, tmp_path: Path) -> None:
+def test_tables_that_no_run_made_have_no_load_and_no_host(by: str, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=rf"its {by} is not known: name it with --test"):
         folds.make_folds([tmp_path / "a", tmp_path / "b"], by)
 
 
-def test_a_manifest_that_says_nothing_is_refused(tmp_path: Path) -> None:
+def test_an_unreadable_manifest_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "manifest.json").write_text("{")
     for by, words in (("load", "does not say what load"), ("host", "does not say on which host")):
@@ -131,7 +131,7 @@ def test_a_manifest_that_says_nothing_is_refused(tmp_path: Path) -> None:
             folds.make_folds([tmp_path / "run" / "trials" / "a", tmp_path / "b"], by)
 
 
-def test_an_unknown_way_to_split_is_refused(sweep: list[Path]) -> None:
+def test_an_unknown_grouping_is_refused(sweep: list[Path]) -> None:
     with pytest.raises(SettingError, match="expected one of recording, run, load, host"):
         folds.make_folds(sweep, "week")
 
@@ -173,6 +173,6 @@ def test_a_seed_that_failed_in_one_fold_counts_where_it_did_not() -> None:
     assert (low + high) / 2 == pytest.approx((0.6 + 0.75) / 2)  # seeds 0 and 2
 
 
-def test_what_one_fold_does_not_have_is_no_part_of_the_mean() -> None:
+def test_a_score_that_one_fold_lacks_is_not_in_the_mean() -> None:
     (mean,) = folds.summarise(seeds.summarise([scored("a", 0, 0.5, top3=0.4), scored("b", 0, 0.8)]))
     assert "top3" not in mean["contested"]

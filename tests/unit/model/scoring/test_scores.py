@@ -16,8 +16,8 @@ from model.scoring.bootstrap import Blocks
 from model.scoring.outcomes import Outcomes, evaluate
 
 
-class Told:
-    """Says the same of every event."""
+class Constant:
+    """Predicts the same for every event."""
 
     inputs, seeded = "marks", False
 
@@ -39,25 +39,25 @@ def segment_of(dataset: streams.Dataset, **changes: np.ndarray) -> streams.Segme
 
 def test_hits_and_bits_by_hand(dataset: streams.Dataset) -> None:
     segment = segment_of(dataset, mark=np.array([1, 2, 3, 4]), contested=np.array([True, True, False, False]))
-    found = evaluate(Told([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [segment])  # type: ignore[arg-type]
-    assert found.hit.tolist() == [True, False, False, False]
-    assert found.hit3.tolist() == [True, True, True, False]
-    assert found.bits == pytest.approx([1, 2, 3, -np.log2(0.1)])
-    table = scores.score_outcomes(found)
-    assert (table["contested"]["top1"], table["forced"]["top1"]) == (0.5, 0.0)  # type: ignore[index]
+    outcomes = evaluate(Constant([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [segment])
+    assert outcomes.hit.tolist() == [True, False, False, False]
+    assert outcomes.hit3.tolist() == [True, True, True, False]
+    assert outcomes.bits == pytest.approx([1, 2, 3, -np.log2(0.1)])
+    table = scores.score_outcomes(outcomes)
+    assert (table["contested"]["top1"], table["forced"]["top1"]) == (0.5, 0.0)
     assert table["share_contested"] == 0.5
 
 
 def test_betting_on_the_unknown_names_no_task(dataset: streams.Dataset) -> None:
     segment = segment_of(dataset, mark=np.array([UNKNOWN, UNKNOWN]))
-    found = evaluate(Told([0.9, 0.02, 0.02, 0.02, 0.02, 0.02]), [segment])  # type: ignore[arg-type]
-    assert not found.hit.any()
-    assert found.bits == pytest.approx([-np.log2(0.9)] * 2)
-    assert scores.score_outcomes(found)["overall"]["top1_known"] is None  # type: ignore[index]
+    outcomes = evaluate(Constant([0.9, 0.02, 0.02, 0.02, 0.02, 0.02]), [segment])
+    assert not outcomes.hit.any()
+    assert outcomes.bits == pytest.approx([-np.log2(0.9)] * 2)
+    assert scores.score_outcomes(outcomes)["overall"]["top1_known"] is None
 
 
 def test_chance_is_one_over_the_number_of_tasks_that_could_be_switched_to(dataset: streams.Dataset) -> None:
-    runnable = [[7, 8], [7, 8], [8, 9, 7], [9]]  # 7 is preempted by 8, that by 9, that sleeps
+    runnable = [[7, 8], [7, 8], [8, 9, 7], [9]]  # 7 is preempted by 8, 8 by 9, and 9 sleeps
     segment = segment_of(
         dataset,
         tid=np.array([7, 8, 9, 9]),
@@ -67,53 +67,53 @@ def test_chance_is_one_over_the_number_of_tasks_that_could_be_switched_to(datase
         runnable_tid=np.array([tid for tids in runnable for tid in tids]),
         runnable_mark=np.array([tid - 6 for tids in runnable for tid in tids]),
     )
-    found = evaluate(Told([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [segment])  # type: ignore[arg-type]
-    assert found.chance.tolist() == [1 / 2, 1, 1 / 2, 1]
-    assert found.open.tolist() == [True, False, True, False]
-    assert scores.score_outcomes(found)["contested"]["chance_top1"] == pytest.approx(2 / 3)  # type: ignore[index]
+    outcomes = evaluate(Constant([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [segment])
+    assert outcomes.chance.tolist() == [1 / 2, 1, 1 / 2, 1]
+    assert outcomes.open.tolist() == [True, False, True, False]
+    assert scores.score_outcomes(outcomes)["contested"]["chance_top1"] == pytest.approx(2 / 3)
 
 
-def test_the_right_order_comes_within_two_percent_of_the_sources_entropy(
+def test_the_right_order_is_within_two_percent_of_the_sources_entropy(
     dataset: streams.Dataset, source: synthetic.Source
 ) -> None:
     markov = create("markov", {"order": 2})
     markov.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
     overall = scores.score_outcomes(evaluate(markov, dataset.test))["overall"]
-    assert overall["bits_per_switch"] == pytest.approx(source.entropy_bits(), rel=0.02)  # type: ignore[index]
-    assert overall["time_nll_nats"] == pytest.approx(source.slice_nats(), abs=0.06)  # type: ignore[index]
-    assert overall["calibration_error"] < 0.03  # type: ignore[index]
-    assert overall["time_calibration_error"] < 0.03  # type: ignore[index]
+    assert overall["bits_per_switch"] == pytest.approx(source.entropy_bits(), rel=0.02)
+    assert overall["time_nll_nats"] == pytest.approx(source.slice_nats(), abs=0.06)
+    assert overall["calibration_error"] < 0.03
+    assert overall["time_calibration_error"] < 0.03
 
 
-def test_each_recording_is_scored_by_itself_too(dataset: streams.Dataset) -> None:
+def test_each_recording_has_scores_of_its_own(dataset: streams.Dataset) -> None:
     first = segment_of(dataset, mark=np.array([1, 1, 2, 2]), contested=np.array([True, True, False, False]))
     second = segment_of(dataset, mark=np.array([2, 1]), contested=np.array([False, False]))
     folder = first.stream.folder
     second = streams.Segment(dataclasses.replace(second.stream, folder=folder.with_name("001_known")), 0, 2)
-    found = evaluate(Told([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [first, second])  # type: ignore[arg-type]
-    assert scores.score_recordings(found, [first, second]) == {
+    outcomes = evaluate(Constant([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [first, second])
+    assert scores.score_recordings(outcomes, [first, second]) == {
         "000_known": {"top1": 0.5, "contested_top1": 1.0},
         "001_known": {"top1": 0.5, "contested_top1": None},
     }
 
 
-def test_recordings_of_several_runs_that_are_called_alike_are_not_scored_as_one(dataset: streams.Dataset) -> None:
+def test_recordings_of_the_same_name_are_not_scored_as_one(dataset: streams.Dataset) -> None:
     first, second = (segment_of(dataset, mark=np.full(4, mark)) for mark in (1, 2))
     other = first.stream.folder.parent / "another" / first.stream.folder.name
     second = streams.Segment(dataclasses.replace(second.stream, folder=other), 0, 4)
-    found = evaluate(Told([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [first, second])  # type: ignore[arg-type]
-    told = scores.score_recordings(found, [first, second])
-    assert {name: row["top1"] for name, row in told.items()} == {str(first.stream.folder): 1.0, str(other): 0.0}
+    outcomes = evaluate(Constant([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [first, second])
+    rows = scores.score_recordings(outcomes, [first, second])
+    assert {name: row["top1"] for name, row in rows.items()} == {str(first.stream.folder): 1.0, str(other): 0.0}
 
 
 def test_an_empty_test_part_is_refused(dataset: streams.Dataset) -> None:
     with pytest.raises(StreamError, match="test part is empty"):
-        evaluate(Told([1.0]), [])  # type: ignore[arg-type]
+        evaluate(Constant([1.0]), [])
 
 
-def test_a_part_without_events_says_so_instead_of_scoring_zero(dataset: streams.Dataset) -> None:
+def test_a_part_without_events_has_no_scores(dataset: streams.Dataset) -> None:
     segment = segment_of(dataset, contested=np.zeros(40, bool))
-    table = scores.score_outcomes(evaluate(Told([0.5, 0.1, 0.1, 0.1, 0.1, 0.1]), [segment]))  # type: ignore[arg-type]
+    table = scores.score_outcomes(evaluate(Constant([0.5, 0.1, 0.1, 0.1, 0.1, 0.1]), [segment]))
     assert table["contested"] == {"events": 0}
     assert table["open"] == {"events": 0}
 
@@ -123,28 +123,28 @@ def test_every_score_has_an_interval_that_holds_it(dataset: streams.Dataset) -> 
     markov.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
     table = scores.score_outcomes(evaluate(markov, dataset.test))
     for part in scores.PARTS:
-        told: dict = table[part]  # type: ignore[assignment]
+        rows: dict = table[part]
         for name, interval in metrics.INTERVALS.items():
-            assert told[interval][0] <= told[name] <= told[interval][1]
+            assert rows[interval][0] <= rows[name] <= rows[interval][1]
         for name in ("top1", "top1_known", "top3", "macro_recall", "time_crps_us", "calibration_error", "joint_nats"):
-            assert told[f"{name}_ci"][0] <= told[name] <= told[f"{name}_ci"][1]
-        assert told["time_calibration_error_ci"][0] <= told["time_calibration_error"]
-        assert sum(told["time_pit"]) == pytest.approx(1)
+            assert rows[f"{name}_ci"][0] <= rows[name] <= rows[f"{name}_ci"][1]
+        assert rows["time_calibration_error_ci"][0] <= rows["time_calibration_error"]
+        assert sum(rows["time_pit"]) == pytest.approx(1)
 
 
 def twenty_blocks(chosen: np.ndarray) -> tuple[dict, dict]:
-    """Scores of the chosen of 20,000 events in 20 blocks, every other one foreseen, and those of all events."""
+    """Scores of the chosen of 20,000 events in 20 blocks, every other one a hit, and scores of all events."""
     mark, half = np.arange(20_000) % 5 + 1, np.arange(20_000) % 2 == 0
     rank = np.random.default_rng(1).uniform(size=20_000)
     bits = 1 + rank / 10
     columns = (mark * 0, mark, chosen, chosen, bits, half, half, bits, bits / 3, bits, bits, bits, rank)
-    found = Outcomes(*columns)
-    return metrics.score_part(found, chosen, Blocks.draw(found.stream)), metrics.score_part(
-        found, bits > 0, Blocks.draw(found.stream)
+    outcomes = Outcomes(*columns)
+    return metrics.score_part(outcomes, chosen, Blocks.draw(outcomes.stream)), metrics.score_part(
+        outcomes, bits > 0, Blocks.draw(outcomes.stream)
     )
 
 
-def test_events_that_lie_in_few_blocks_have_scores_and_no_interval() -> None:
+def test_events_in_few_blocks_have_scores_and_no_interval() -> None:
     table, whole = twenty_blocks(np.arange(20_000) // 30 == 100)
     assert table["events"] == 30
     assert 1 < table["bits_per_switch"] < 1.1
@@ -154,7 +154,7 @@ def test_events_that_lie_in_few_blocks_have_scores_and_no_interval() -> None:
     assert None not in [whole[name] for name in intervals]
 
 
-def test_a_redraw_that_holds_none_of_the_events_is_no_score_of_zero() -> None:
+def test_a_draw_without_any_of_the_events_does_not_count_as_a_score_of_zero() -> None:
     table, _ = twenty_blocks(np.isin(np.arange(20_000) // 1000, (2, 5, 9, 14, 17)) & (np.arange(20_000) % 200 == 0))
     assert table["events"] == 25
     assert 1 < table["bits_ci"][0] < table["bits_per_switch"] < table["bits_ci"][1] < 1.1
@@ -164,46 +164,46 @@ def test_a_redraw_that_holds_none_of_the_events_is_no_score_of_zero() -> None:
     assert table["time_calibration_error_ci"][0] > 0
 
 
-def test_a_predictor_is_chosen_by_hits_and_bits_of_the_part_it_is_chosen_on(dataset: streams.Dataset) -> None:
+def test_a_predictor_is_chosen_by_hits_and_bits(dataset: streams.Dataset) -> None:
     segment = segment_of(dataset, mark=np.array([1, 2, 3, 4]), contested=np.array([True, True, False, False]))
-    told = scores.score_for_selection(Told([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [segment])  # type: ignore[arg-type]
-    assert told["contested"] == {"events": 2, "top1": 0.5, "bits_per_switch": 1.5}
-    assert told["overall"]["top1"] == 0.25
-    assert scores.score_for_selection(Told([1.0]), [])["overall"] == {"events": 0}  # type: ignore[arg-type]
+    rows = scores.score_for_selection(Constant([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [segment])
+    assert rows["contested"] == {"events": 2, "top1": 0.5, "bits_per_switch": 1.5}
+    assert rows["overall"]["top1"] == 0.25
+    assert scores.score_for_selection(Constant([1.0]), [])["overall"] == {"events": 0}
 
 
 def test_a_rollout_of_the_right_model_looks_like_the_real_continuation(dataset: streams.Dataset) -> None:
     markov = create("markov", {"order": 2})
     markov.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
-    made = rollout.sample_rollout(markov, dataset.train, dataset.test[0], 1000, seed=0)
-    assert made is not None
-    beside = rollout.compare_rollout(made, dataset.test[0], dataset.vocabulary.names)
+    sampled = rollout.sample_rollout(markov, dataset.train, dataset.test[0], 1000, seed=0)
+    assert sampled is not None
+    distances = rollout.compare_rollout(sampled, dataset.test[0], dataset.vocabulary.names)
     floor = create("most_frequent", {})
     floor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
     memoryless = rollout.sample_rollout(floor, dataset.train, dataset.test[0], 1000, seed=0)
     assert memoryless is not None
     other = rollout.compare_rollout(memoryless, dataset.test[0], dataset.vocabulary.names)
-    assert beside["mark_distance"] < 0.15  # type: ignore[operator]
-    assert beside["slice_distance"] < 0.15  # type: ignore[operator]
-    assert beside["pair_distance"] < other["pair_distance"] / 1.5  # type: ignore[operator]
-    assert beside["triple_distance"] < other["triple_distance"] / 1.5  # type: ignore[operator]
+    assert distances["mark_distance"] < 0.15
+    assert distances["slice_distance"] < 0.15
+    assert distances["pair_distance"] < other["pair_distance"] / 1.5
+    assert distances["triple_distance"] < other["triple_distance"] / 1.5
 
 
-def test_a_rollout_is_measured_by_as_many_real_events_beside_those_it_is_compared_to(dataset: streams.Dataset) -> None:
+def test_a_rollout_is_measured_against_the_distance_between_real_events(dataset: streams.Dataset) -> None:
     test = dataset.test[0]
     for steps, other in (
         (500, slice(test.start + 500, test.start + 1000)),
         (len(test), slice(test.start - len(test), test.start)),
     ):
         real = slice(test.start, test.start + steps)
-        made = rollout.Rollout(test.stream.mark[other].astype(np.int64), test.stream.slice_us()[other])
-        assert len(made.mark) == steps == real.stop - real.start
-        beside = rollout.compare_rollout(made, test, dataset.vocabulary.names)
+        sampled = rollout.Rollout(test.stream.mark[other].astype(np.int64), test.stream.slice_us()[other])
+        assert len(sampled.mark) == steps == real.stop - real.start
+        distances = rollout.compare_rollout(sampled, test, dataset.vocabulary.names)
         for kind in ("mark", "pair", "triple", "slice"):  # a rollout that is real does as well as real events do
-            assert beside[f"{kind}_distance"] == pytest.approx(beside[f"real_{kind}_distance"])
+            assert distances[f"{kind}_distance"] == pytest.approx(distances[f"real_{kind}_distance"])
 
 
-def test_the_same_seed_rolls_the_same_events(dataset: streams.Dataset) -> None:
+def test_the_same_seed_samples_the_same_events(dataset: streams.Dataset) -> None:
     markov = create("markov", {"order": 1})
     markov.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
     first, again, other = (
