@@ -1,4 +1,4 @@
-"""Where the files that are not Python are found, and where this user's caches and state live."""
+"""The folders of the files that are not Python, and of this user's cache and state."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ APP = "harness"
 
 
 def data_dir(name: str) -> Path:
-    """The folder `vagrant`, `ansible` or `experiments`: packed into an installed wheel, or beside the checkout.
+    """Return the folder `vagrant`, `ansible` or `experiments`: in the installed package, or in the checkout.
 
-    Raises FileNotFoundError when neither is there, which means a broken installation.
+    Raises FileNotFoundError when the installation is broken and has neither.
     """
     package = Path(__file__).parent
     for candidate in (package / "_data" / name, package.parent / name):
@@ -21,18 +21,18 @@ def data_dir(name: str) -> Path:
 
 
 def cache_dir() -> Path:
-    """Boxes and other things that can be made again; `HARNESS_CACHE` overrides it."""
+    """Return the folder for boxes and other files that can be made again; `HARNESS_CACHE` overrides it."""
     return _user_dir("HARNESS_CACHE", "cache")
 
 
 def state_dir() -> Path:
-    """What must survive a crash: which VMs are up, what the KVM probe saw; `HARNESS_STATE` overrides it."""
+    """Return the folder for the register of VMs, the KVM results and crash reports; `HARNESS_STATE` overrides it."""
     return _user_dir("HARNESS_STATE", "state")
 
 
 def _user_dir(variable: str, kind: str) -> Path:
-    if chosen := os.environ.get(variable):
-        return Path(chosen).expanduser().resolve()
+    if override := os.environ.get(variable):
+        return Path(override).expanduser().resolve()
     import platformdirs
 
     return platformdirs.user_cache_path(APP) if kind == "cache" else platformdirs.user_state_path(APP)

@@ -187,11 +187,11 @@ def _await_result(host: Host, settings: Mapping[str, Any], limit_s: float, watch
     """Return the guest's result.json as soon as it exists; poll at least once, even if the host was suspended."""
     watcher.note("waiting for the guest to finish")
     path, unit = shlex.quote(f"{settings['work_dir']}/result.json"), shlex.quote(settings["unit"])
-    ask = f"cat {path} 2>/dev/null || {{ systemctl is-active --quiet {unit} && exit 75; cat {path}; }}"
+    command = f"cat {path} 2>/dev/null || {{ systemctl is-active --quiet {unit} && exit 75; cat {path}; }}"
     until, reason = time.monotonic() + limit_s, "the guest script is still running"
     while True:
         try:
-            answer = host.run(ask, timeout_s=60, check=False)
+            answer = host.run(command, timeout_s=60, check=False)
         except (TransientError, DeadlineError) as error:
             reason = error.what
         else:

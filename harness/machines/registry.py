@@ -58,17 +58,17 @@ def forget(domain: str) -> None:
 
 def entries() -> list[Entry]:
     """Return every registered machine, oldest first. Raises MachineError for a file that is not an entry."""
-    found = []
+    registered = []
     for path in _root().glob("*.json"):
         try:
-            found.append(Entry(**json.loads(path.read_text(encoding="utf-8"))))
+            registered.append(Entry(**json.loads(path.read_text(encoding="utf-8"))))
         except FileNotFoundError:
             continue
         except (ValueError, TypeError) as error:
             raise MachineError(
                 f"the entry of a machine cannot be read: {error}", where=str(path), hint="look at it and remove it"
             ) from None
-    return sorted(found, key=lambda entry: entry.created)
+    return sorted(registered, key=lambda entry: entry.created)
 
 
 def in_folder(folder: Path) -> list[Entry]:

@@ -1,4 +1,4 @@
-"""What every machine promises, whatever it runs on. The real VM goes through the same life in the end-to-end tests."""
+"""The contract of every machine. The end-to-end tests start and remove a real VM."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Make = Callable[[Path], Machine]
 
 
 class Bench:
-    """A machine that is only noted down: what a test of a campaign uses in place of a VM."""
+    """A machine that starts nothing: a stand-in for a VM in the tests of a campaign."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self._up = folder, False
@@ -47,7 +47,7 @@ def machine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
     return make(tmp_path / "run" / "machine")
 
 
-def test_making_a_machine_does_nothing(machine: Machine, tmp_path: Path) -> None:
+def test_the_constructor_does_nothing(machine: Machine, tmp_path: Path) -> None:
     assert isinstance(machine, Machine)
     assert list(tmp_path.iterdir()) == []
 
@@ -56,17 +56,17 @@ def test_a_machine_that_is_not_up_has_no_facts(machine: Machine) -> None:
     assert machine.facts() == {}
 
 
-def test_taking_away_what_is_not_there_is_no_matter_any_number_of_times(machine: Machine) -> None:
+def test_a_machine_that_does_not_exist_can_be_removed_any_number_of_times(machine: Machine) -> None:
     machine.down()
     machine.down()
 
 
-def test_facts_belong_to_the_caller(machine: Machine) -> None:
+def test_changing_the_returned_facts_changes_no_machine(machine: Machine) -> None:
     machine.facts()["kernel"] = "mine"
     assert machine.facts() == {}
 
 
-def test_a_machine_comes_up_with_hosts_and_facts_and_can_do_so_again(tmp_path: Path) -> None:
+def test_a_machine_comes_up_with_hosts_and_facts_more_than_once(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     for _ in range(2):
         (host,) = bench.up(SilentWatcher())
@@ -83,7 +83,7 @@ def test_every_kind_is_a_machine(tmp_path: Path) -> None:
 
 @pytest.fixture
 def broken_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A host whose libvirt answers, with no volumes and no domains, and whose Vagrant fails."""
+    """A host whose libvirt answers, without volumes and domains, and whose Vagrant fails."""
     programs = tmp_path / "bin"
     programs.mkdir()
     replies = {
@@ -103,7 +103,7 @@ def broken_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_vm_that_does_not_come_up_says_why_shows_its_last_words_and_leaves_nothing(broken_host: Path) -> None:
+def test_a_vm_that_does_not_come_up_is_reported_with_its_console_and_leaves_nothing(broken_host: Path) -> None:
     folder = broken_host / "a run" / "machine"
     with pytest.raises(MachineError) as caught:
         VagrantMachine(MachineSpec(box="debian-12", accelerator="tcg"), "a/b", folder, "vm").up(SilentWatcher())
@@ -116,7 +116,7 @@ def test_a_vm_that_does_not_come_up_says_why_shows_its_last_words_and_leaves_not
     assert list((broken_host / "state" / "machines").iterdir()) == []
 
 
-def test_a_host_without_libvirt_is_told_so_before_anything_is_made(broken_host: Path) -> None:
+def test_a_host_without_libvirt_is_an_error_before_anything_is_made(broken_host: Path) -> None:
     (broken_host / "bin" / "virsh").write_text("#!/bin/sh\necho 'error: failed to connect to the hypervisor'; exit 1\n")
     folder = broken_host / "run" / "machine"
     with pytest.raises(HarnessError, match="libvirtd does not answer") as caught:
@@ -140,7 +140,7 @@ esac
 
 @pytest.fixture
 def virtualbox_host(broken_host: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A host with a machine that VirtualBox runs, and that is locked for a moment when it was powered off."""
+    """A host with a machine in VirtualBox that stays locked for a moment after it is powered off."""
     (broken_host / "bin" / "VBoxManage").write_text(VBOXMANAGE)
     (broken_host / "bin" / "VBoxManage").chmod(0o755)
     (broken_host / "vms").mkdir()
@@ -155,7 +155,7 @@ def test_a_virtualbox_machine_whose_folder_is_gone_is_removed_by_its_name(virtua
     assert registry.entries() == []
 
 
-def test_a_virtualbox_machine_that_stays_is_named_with_the_commands_and_stays_written_down(
+def test_a_virtualbox_machine_that_stays_is_reported_with_the_commands_and_stays_registered(
     virtualbox_host: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("harness.machines.virtualbox.UNLOCK_S", 0.0)
@@ -169,12 +169,12 @@ def test_a_virtualbox_machine_that_stays_is_named_with_the_commands_and_stays_wr
     assert registry.entries() == [entry]
 
 
-def test_without_virtualbox_there_is_no_machine_of_its_to_remove(broken_host: Path) -> None:
+def test_without_virtualbox_a_machine_counts_as_removed(broken_host: Path) -> None:
     machines.remove(registry.record("harness-0-vm", "virtualbox", broken_host / "no-such-folder"))
     assert registry.entries() == []
 
 
-def test_a_machine_that_cannot_be_asked_about_stays_written_down(broken_host: Path) -> None:
+def test_a_machine_stays_registered_when_libvirtd_does_not_answer(broken_host: Path) -> None:
     entry = registry.record("harness-0-vm", "libvirt", broken_host / "run" / "machine")
     (broken_host / "bin" / "virsh").write_text("#!/bin/sh\necho 'error: failed to connect to the hypervisor'; exit 1\n")
     with pytest.raises(HarnessError, match="libvirtd does not answer"):

@@ -1,4 +1,4 @@
-"""Programs that run within a limit, and of which nothing lives on."""
+"""Programs run within a limit, and none of their children outlives them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness import processes
 from harness.errors import HostError
 
 
-def test_a_program_that_ends_in_time_gives_its_exit_code_and_all_it_said(tmp_path: Path) -> None:
+def test_a_program_that_ends_in_time_gives_its_exit_code_and_its_output(tmp_path: Path) -> None:
     lines: list[str] = []
     argv = ["sh", "-c", "echo one; echo two >&2; exit 7"]
     ended = processes.run(argv, timeout_s=60, log=tmp_path / "log", on_line=lines.append)
@@ -20,7 +20,7 @@ def test_a_program_that_ends_in_time_gives_its_exit_code_and_all_it_said(tmp_pat
     assert (tmp_path / "log").read_text() == ended.output
 
 
-def test_a_program_past_its_limit_is_ended_with_all_its_children(tmp_path: Path) -> None:
+def test_a_program_past_its_limit_is_stopped_with_all_its_children(tmp_path: Path) -> None:
     argv = ["sh", "-c", f"sleep 300 & echo $! >'{tmp_path}/child'; wait"]
     for limit_s in waiting.GROWING_S:
         assert processes.run(argv, timeout_s=limit_s).timed_out
@@ -30,7 +30,7 @@ def test_a_program_past_its_limit_is_ended_with_all_its_children(tmp_path: Path)
     assert waiting.ends(child)
 
 
-def test_a_program_that_falls_silent_is_ended_before_its_limit() -> None:
+def test_a_program_without_output_is_stopped_before_its_limit() -> None:
     for quiet_s in waiting.GROWING_S:
         ended = processes.run(["sh", "-c", "echo hello; sleep 300"], timeout_s=200, quiet_s=quiet_s)
         assert ended.timed_out
@@ -40,7 +40,7 @@ def test_a_program_that_falls_silent_is_ended_before_its_limit() -> None:
     assert ended.output == "hello\n"
 
 
-def test_what_outlives_a_program_that_was_stopped_is_ended_too(tmp_path: Path) -> None:
+def test_children_that_outlive_a_stopped_program_are_stopped_too(tmp_path: Path) -> None:
     stubborn = f"trap '' TERM; echo $$ >'{tmp_path}/child'; exec sleep 300"
     with pytest.raises(ZeroDivisionError):
         processes.run(
@@ -51,7 +51,7 @@ def test_what_outlives_a_program_that_was_stopped_is_ended_too(tmp_path: Path) -
     assert waiting.ends(int((tmp_path / "child").read_text()))
 
 
-def test_an_exception_of_the_listener_ends_the_program(tmp_path: Path) -> None:
+def test_an_exception_in_on_line_stops_the_program(tmp_path: Path) -> None:
     def listen(line: str) -> None:
         raise KeyboardInterrupt
 
@@ -60,10 +60,10 @@ def test_an_exception_of_the_listener_ends_the_program(tmp_path: Path) -> None:
     assert waiting.ends(int((tmp_path / "pid").read_text()))
 
 
-def test_a_missing_program_is_said_by_name() -> None:
+def test_a_missing_program_is_an_error_that_names_it() -> None:
     with pytest.raises(HostError, match="'no-such-program' is not installed"):
         processes.run(["no-such-program"], timeout_s=5)
 
 
-def test_output_that_is_no_text_is_read_all_the_same() -> None:
+def test_output_that_is_not_text_is_read_too() -> None:
     assert processes.run(["printf", "\\377\\n"], timeout_s=60).output == "�\n"

@@ -1,4 +1,4 @@
-"""A box is not taken away from under a machine that was made from it."""
+"""A box is not removed while a machine that was made from it exists."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Box:
     return made
 
 
-def test_a_box_is_not_removed_while_a_machine_is_made_from_it(box: Box, tmp_path: Path) -> None:
+def test_a_box_is_not_removed_while_a_machine_uses_it(box: Box, tmp_path: Path) -> None:
     machine = tmp_path / "run" / "machine"
     machine.mkdir(parents=True)
     registry.record("harness-1-vm", "libvirt", machine)
@@ -38,7 +38,7 @@ def test_a_box_is_not_removed_while_a_machine_is_made_from_it(box: Box, tmp_path
 
 
 @pytest.mark.parametrize("settings", [None, "{", '{"box": "harness/other"}'])
-def test_machines_made_from_other_boxes_do_not_matter(box: Box, settings: str | None, tmp_path: Path) -> None:
+def test_machines_made_from_other_boxes_are_ignored(box: Box, settings: str | None, tmp_path: Path) -> None:
     machine = tmp_path / "run" / "machine"
     machine.mkdir(parents=True)
     registry.record("harness-1-vm", "libvirt", machine)

@@ -1,4 +1,4 @@
-"""Whether KVM works is found out by a real boot, here of a stand-in for QEMU, and remembered."""
+"""A real boot shows whether KVM works, here with a stand-in for QEMU; the result is kept."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def box(tmp_path: Path) -> Box:
 
 @pytest.fixture
 def qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A stand-in for QEMU on a host where /dev/kvm opens; it counts its calls and does what it is given."""
+    """A stand-in for QEMU on a host where /dev/kvm opens; it counts its calls and runs the script from `does`."""
     programs = tmp_path / "bin"
     programs.mkdir()
     program = programs / kvm.QEMU
@@ -45,31 +45,31 @@ def calls(program: Path) -> int:
     return len((program.parent / "calls").read_text().splitlines())
 
 
-def test_a_guest_that_comes_up_means_kvm_and_the_guest_is_ended_at_once(box: Box, qemu: Path, tmp_path: Path) -> None:
+def test_a_guest_that_boots_means_kvm_and_is_stopped_at_once(box: Box, qemu: Path, tmp_path: Path) -> None:
     does(qemu, "echo '[    0.0] Linux version'; echo harness-ready; sleep 300")
-    answer = kvm.probe(box, tmp_path / "kvm.log", SilentWatcher())
-    assert answer.works
-    assert answer.seconds < kvm.QUIET_S
+    result = kvm.probe(box, tmp_path / "kvm.log", SilentWatcher())
+    assert result.works
+    assert result.seconds < kvm.QUIET_S
 
 
-def test_a_guest_that_hangs_without_a_word_means_no_kvm(
+def test_a_guest_that_hangs_without_output_means_no_kvm(
     box: Box, qemu: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kvm, "QUIET_S", 1.0)
     does(qemu, "sleep 300")
-    answer = kvm.probe(box, tmp_path / "kvm.log", SilentWatcher())
-    assert not answer.works
-    assert "printed nothing" in answer.reason
+    result = kvm.probe(box, tmp_path / "kvm.log", SilentWatcher())
+    assert not result.works
+    assert "printed nothing" in result.reason
 
 
-def test_a_qemu_that_fails_means_no_kvm_with_what_it_said(box: Box, qemu: Path, tmp_path: Path) -> None:
+def test_a_qemu_that_fails_means_no_kvm_and_its_output_is_the_reason(box: Box, qemu: Path, tmp_path: Path) -> None:
     does(qemu, "echo 'failed to initialize kvm: Invalid argument'; exit 1")
-    answer = kvm.probe(box, tmp_path / "kvm.log", SilentWatcher())
-    assert not answer.works
-    assert answer.reason.endswith("failed to initialize kvm: Invalid argument")
+    result = kvm.probe(box, tmp_path / "kvm.log", SilentWatcher())
+    assert not result.works
+    assert result.reason.endswith("failed to initialize kvm: Invalid argument")
 
 
-def test_the_answer_is_remembered_for_this_box_and_asked_anew_for_another(box: Box, qemu: Path, tmp_path: Path) -> None:
+def test_the_result_is_kept_for_this_box_and_another_box_is_probed(box: Box, qemu: Path, tmp_path: Path) -> None:
     does(qemu, "exit 1")
     for _ in range(2):
         assert kvm.choose("auto", box, tmp_path / "kvm.log", SilentWatcher())[0] == "tcg"
@@ -80,19 +80,19 @@ def test_the_answer_is_remembered_for_this_box_and_asked_anew_for_another(box: B
 
 
 @pytest.mark.parametrize("changed", [{"when": 0.0}, {"mood": "good"}])
-def test_an_old_no_and_a_damaged_answer_are_asked_anew(
+def test_an_old_no_and_a_damaged_result_are_probed_again(
     box: Box, qemu: Path, tmp_path: Path, changed: dict[str, object]
 ) -> None:
     does(qemu, "exit 1")
     kvm.choose("auto", box, tmp_path / "kvm.log", SilentWatcher())
-    memory = tmp_path / "state" / "kvm.json"
-    kept = {name: {**answer, **changed} for name, answer in json.loads(memory.read_text()).items()}
-    memory.write_text(json.dumps(kept))
+    results = tmp_path / "state" / "kvm.json"
+    kept = {name: {**result, **changed} for name, result in json.loads(results.read_text()).items()}
+    results.write_text(json.dumps(kept))
     kvm.choose("auto", box, tmp_path / "kvm.log", SilentWatcher())
     assert calls(qemu) == 2
 
 
-def test_a_damaged_memory_is_asked_anew(box: Box, qemu: Path, tmp_path: Path) -> None:
+def test_a_damaged_file_of_results_is_probed_again(box: Box, qemu: Path, tmp_path: Path) -> None:
     does(qemu, "exit 1")
     kvm.choose("auto", box, tmp_path / "kvm.log", SilentWatcher())
     (tmp_path / "state" / "kvm.json").write_text("{")
@@ -100,7 +100,7 @@ def test_a_damaged_memory_is_asked_anew(box: Box, qemu: Path, tmp_path: Path) ->
     assert calls(qemu) == 2
 
 
-def test_asking_for_kvm_where_it_does_not_work_is_an_error_and_no_fallback(
+def test_kvm_that_is_wanted_and_does_not_work_is_an_error_without_fallback(
     box: Box, qemu: Path, tmp_path: Path
 ) -> None:
     does(qemu, "exit 1")
@@ -108,13 +108,13 @@ def test_asking_for_kvm_where_it_does_not_work_is_an_error_and_no_fallback(
         kvm.choose("kvm", box, tmp_path / "kvm.log", SilentWatcher())
 
 
-def test_asking_for_tcg_tries_nothing(box: Box, qemu: Path, tmp_path: Path) -> None:
+def test_wanting_tcg_runs_no_probe(box: Box, qemu: Path, tmp_path: Path) -> None:
     does(qemu, "exit 1")
     assert kvm.choose("tcg", box, tmp_path / "kvm.log", SilentWatcher()) == ("tcg", "asked for")
     assert not (qemu.parent / "calls").exists()
 
 
-def test_without_a_device_there_is_nothing_to_try(
+def test_without_a_device_there_is_no_probe(
     box: Box, qemu: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     does(qemu, "exit 1")
@@ -125,14 +125,14 @@ def test_without_a_device_there_is_nothing_to_try(
     assert not (qemu.parent / "calls").exists()
 
 
-def test_a_ready_made_box_goes_by_the_latest_answer_of_this_host(box: Box, qemu: Path, tmp_path: Path) -> None:
+def test_a_ready_made_box_uses_the_latest_result_of_this_host(box: Box, qemu: Path, tmp_path: Path) -> None:
     assert kvm.choose("auto", None, tmp_path / "kvm.log", SilentWatcher())[0] == "tcg"
     does(qemu, "echo harness-ready; sleep 300")
     kvm.probe(box, tmp_path / "kvm.log", SilentWatcher())
     assert kvm.choose("auto", None, tmp_path / "kvm.log", SilentWatcher())[0] == "kvm"
 
 
-def test_the_box_is_booted_from_a_throw_away_snapshot_and_a_comma_in_its_path_is_no_option(box: Box) -> None:
+def test_the_box_is_booted_from_a_temporary_snapshot_and_a_comma_in_its_path_is_escaped(box: Box) -> None:
     drive = next(part for part in kvm.command(box) if part.startswith("file="))
     assert "snapshot=on" in drive
     assert "box,, of mine" in drive

@@ -1,4 +1,4 @@
-"""Which machines are up is written down before they are, so that a killed process hides none."""
+"""Machines are registered before they start, so that a killed process hides none."""
 
 from __future__ import annotations
 
@@ -55,27 +55,27 @@ def test_a_machine_of_a_killed_process_is_left_behind_with_its_run(tmp_path: Pat
     assert (left.domain, left.run_folder, left.owner_pid) == ("harness-0-vm", tmp_path / "run", child.pid)
 
 
-def test_another_process_of_the_same_number_does_not_count_as_the_owner(tmp_path: Path) -> None:
+def test_another_process_with_the_same_id_is_not_the_owner(tmp_path: Path) -> None:
     entry = registry.record("harness-1-vm", "libvirt", tmp_path)
     text = entry.path.read_text().replace(entry.owner_started, "another boot:1")
     entry.path.write_text(text)
     assert [left.domain for left in machines.left_behind()] == ["harness-1-vm"]
 
 
-def test_a_forgotten_machine_is_gone_and_forgetting_twice_is_no_matter(tmp_path: Path) -> None:
+def test_a_machine_can_be_forgotten_twice(tmp_path: Path) -> None:
     registry.record("harness-1-vm", "libvirt", tmp_path)
     registry.forget("harness-1-vm")
     registry.forget("harness-1-vm")
     assert registry.entries() == []
 
 
-def test_machines_of_one_folder_are_found_by_it(tmp_path: Path) -> None:
+def test_machines_are_found_by_their_folder(tmp_path: Path) -> None:
     registry.record("harness-1-vm", "libvirt", tmp_path / "a")
     registry.record("harness-2-vm", "libvirt", tmp_path / "b")
     assert [entry.domain for entry in registry.in_folder(tmp_path / "b")] == ["harness-2-vm"]
 
 
-def test_a_note_of_nonsense_is_refused_with_its_place(tmp_path: Path, state: Path) -> None:
+def test_a_damaged_entry_is_refused_with_its_path(tmp_path: Path, state: Path) -> None:
     path = state / "machines" / "x.json"
     path.parent.mkdir(parents=True)
     path.write_text("[]")
@@ -84,11 +84,11 @@ def test_a_note_of_nonsense_is_refused_with_its_place(tmp_path: Path, state: Pat
     assert caught.value.where == str(path)
 
 
-def test_what_a_killed_campaign_still_runs_is_ended_and_nothing_else(tmp_path: Path) -> None:
+def test_only_the_processes_of_the_killed_campaign_are_ended(tmp_path: Path) -> None:
     mine = subprocess.Popen(["sleep", "300"], env={**os.environ, "HARNESS_MACHINE_JSON": str(tmp_path / "a.json")})
     other = subprocess.Popen(["sleep", "300"], env={**os.environ, "HARNESS_MACHINE_JSON": str(tmp_path / "b.json")})
     try:
-        # until they are `sleep` they have not the environment they were given
+        # before they run `sleep`, they do not have their environment yet
         waiting.until(lambda: all(command_of(child.pid) == b"sleep" for child in (mine, other)))
         registry.end_orphans(tmp_path / "a.json")
         assert mine.wait(timeout=waiting.LIMIT_S) != 0

@@ -1,4 +1,4 @@
-"""A machine that is stopped or fails on its way up is taken away; the real thing is in the contract and e2e tests."""
+"""A machine that is interrupted or fails while it starts is removed; the contract and e2e tests test the rest."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> VagrantMachine:
     return VagrantMachine(MachineSpec(box="a/b"), "a/b", tmp_path, "guest")
 
 
-def test_a_stop_while_a_failed_machine_is_taken_away_waits_for_that(
+def test_an_interrupt_during_the_removal_of_a_failed_machine_waits_for_the_removal(
     machine: VagrantMachine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any) -> Host:
-        told.append("start")
+        calls.append("start")
         raise MachineError("it did not come up")
 
     def down(_: VagrantMachine) -> None:
-        if "start" in told:
+        if "start" in calls:
             os.kill(os.getpid(), signal.SIGTERM)
-            told.append("down")
+            calls.append("down")
 
-    told: list[str] = []
+    calls: list[str] = []
     monkeypatch.setattr(VagrantMachine, "_start", fail)
     monkeypatch.setattr(VagrantMachine, "down", down)
     with stop_signals_raise(), pytest.raises(Interrupted):
         machine.up(SilentWatcher())
-    assert told == ["start", "down"]
+    assert calls == ["start", "down"]
 
 
-def test_a_machine_that_cannot_be_reached_did_not_come_up(
+def test_a_machine_that_cannot_be_reached_is_a_machine_error(
     machine: VagrantMachine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def refuse(*_: Any, **__: Any) -> None:
@@ -58,7 +58,7 @@ def test_a_machine_that_cannot_be_reached_did_not_come_up(
         machine.up(SilentWatcher())
 
 
-def test_half_a_settings_file_is_nobodys(tmp_path: Path) -> None:
+def test_an_incomplete_settings_file_belongs_to_no_machine(tmp_path: Path) -> None:
     settings = tmp_path / "settings.json"
     settings.write_text('{"prefix": "harness-1-", "name": "guest"}')
     assert vagrant._belongs_to(tmp_path, "harness-1-guest")

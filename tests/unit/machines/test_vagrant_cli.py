@@ -14,7 +14,7 @@ from harness.machines.vagrant_cli import VagrantCli
 
 @pytest.fixture
 def fake_vagrant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A program called vagrant that writes down how it was called and does what the file `does` says."""
+    """A program `vagrant` that logs its arguments and environment and runs the script in the file `does`."""
     programs = tmp_path / "bin"
     programs.mkdir()
     script = programs / "vagrant"
@@ -38,35 +38,35 @@ def test_a_failing_vagrant_raises_with_its_reason_and_its_log(fake_vagrant: Path
     assert "Starting domain" in (fake_vagrant / "vagrant.log").read_text()
 
 
-def test_a_vagrant_that_hangs_is_ended_at_its_limit(fake_vagrant: Path) -> None:
+def test_a_vagrant_that_hangs_is_stopped_at_its_limit(fake_vagrant: Path) -> None:
     (fake_vagrant / "does").write_text("sleep 300\n")
     with pytest.raises(MachineError, match="was not done after 1 s"):
         vagrant_in(fake_vagrant).up("libvirt", limit_s=1.0)
 
 
-def test_vagrant_is_told_the_settings_and_the_folder_of_this_campaign_alone(
+def test_vagrant_gets_the_settings_and_the_folder_of_this_campaign_only(
     fake_vagrant: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VAGRANT_DOTFILE_PATH", "/elsewhere")
     monkeypatch.setenv("VAGRANT_VAGRANTFILE", "Other")
     vagrant_in(fake_vagrant).up("libvirt", limit_s=60)
-    told = dict(line.split("=", 1) for line in (fake_vagrant / "env").read_text().splitlines() if "=" in line)
-    assert told["VAGRANT_DOTFILE_PATH"] == str(fake_vagrant / "dotfile")
-    assert told["HARNESS_MACHINE_JSON"] == str(fake_vagrant / "settings.json")
-    assert "VAGRANT_VAGRANTFILE" not in told
+    variables = dict(line.split("=", 1) for line in (fake_vagrant / "env").read_text().splitlines() if "=" in line)
+    assert variables["VAGRANT_DOTFILE_PATH"] == str(fake_vagrant / "dotfile")
+    assert variables["HARNESS_MACHINE_JSON"] == str(fake_vagrant / "settings.json")
+    assert "VAGRANT_VAGRANTFILE" not in variables
 
 
-def test_the_home_of_vagrant_with_its_plugins_stays_the_one_of_the_user(tmp_path: Path) -> None:
-    told = vagrant_cli.environment(tmp_path / "s", tmp_path / "d", {"VAGRANT_HOME": "/home/me/.vagrant.d"})
-    assert told["VAGRANT_HOME"] == "/home/me/.vagrant.d"
+def test_the_users_vagrant_home_with_its_plugins_is_kept(tmp_path: Path) -> None:
+    variables = vagrant_cli.environment(tmp_path / "s", tmp_path / "d", {"VAGRANT_HOME": "/home/me/.vagrant.d"})
+    assert variables["VAGRANT_HOME"] == "/home/me/.vagrant.d"
 
 
-def test_the_reason_is_what_vagrant_says_outside_its_progress_lines() -> None:
+def test_the_reason_is_the_output_without_progress_lines() -> None:
     output = "\x1b[0;31m==> vm: Creating domain\x1b[0m\n    vm: SSH address: 1.2.3.4\nName in use.\nChoose another.\n"
     assert vagrant_cli.reason(output) == "Name in use. Choose another."
 
 
-def test_every_command_is_the_one_that_vagrant_documents(fake_vagrant: Path) -> None:
+def test_every_command_has_the_arguments_that_vagrant_documents(fake_vagrant: Path) -> None:
     vagrant = vagrant_in(fake_vagrant)
     vagrant.up("libvirt", limit_s=60)
     vagrant.box_add("harness/debian-12", fake_vagrant / "box.json", "libvirt")
