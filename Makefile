@@ -11,6 +11,7 @@ ARGS ?=
 PYTEST := OMP_NUM_THREADS=1 .venv/bin/python -m pytest
 # As many processes as there are CPUs; the tests of a file stay together, since they share what is costly to make.
 ON_ALL_CPUS := -n auto --dist loadfile
+LIBRARY := harness/trace/native/libtrace.so
 
 help: ## these lines
 	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
@@ -24,7 +25,9 @@ test: ## everything: lint, types, and all the tests, a real virtual machine incl
 setup: ## packages, Python environment, libvirt
 	@./setup.sh --tests
 
-build: ## compile the C of harness/trace/native again, after it was edited
+build: $(LIBRARY) ## compile the C of harness/trace/native if it was edited
+
+$(LIBRARY): hatch_build.py $(wildcard harness/trace/native/*.[ch])
 	.venv/bin/python hatch_build.py
 
 lint: ## style, import directions, shell scripts
@@ -36,22 +39,22 @@ lint: ## style, import directions, shell scripts
 types: ## the type checker
 	.venv/bin/mypy
 
-quick: ## for every edit: style, and the tests that take less than a second each
+quick: $(LIBRARY) ## for every edit: style, and the tests that take less than a second each
 	.venv/bin/ruff check .
 	$(PYTEST) $(ON_ALL_CPUS) -q -m "not slow" tests/unit
 
-unit: ## tests that need no machine (minutes)
+unit: $(LIBRARY) ## tests that need no machine (minutes)
 	$(PYTEST) $(ON_ALL_CPUS) tests/unit
 
-contract: ## every implementation behind a seam passes the same tests
+contract: $(LIBRARY) ## every implementation behind a seam passes the same tests
 	$(PYTEST) $(ON_ALL_CPUS) tests/contract
 
-browser: ## the report in a real browser
+browser: $(LIBRARY) ## the report in a real browser
 	$(PYTEST) tests/browser
 
-e2e: ## a real virtual machine, from the experiment file to the report (minutes)
+e2e: $(LIBRARY) ## a real virtual machine, from the experiment file to the report (minutes)
 	$(PYTEST) tests/e2e
 
 clean: ## remove the environment and what tools cached here; boxes and runs stay
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info $(LIBRARY)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -20,8 +20,8 @@ COMPILER = shlex.split(os.environ.get("CC", "")) or ["cc"]
 
 
 def compile_library(target: Path = LIBRARY, more_flags: tuple[str, ...] = ()) -> None:
-    """Compile every C file into one shared library. SystemExit with one line where the compiler is missing or fails."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")  # renamed when whole: others may load it meanwhile
+    """Compile every C file into one shared library. SystemExit with one line if the compiler is missing or fails."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")  # renamed when complete: others may load it
     command = [*COMPILER, *FLAGS, *more_flags, "-o", str(temporary), *map(str, sorted(NATIVE.glob("*.c")))]
     install = "sudo apt-get install gcc libc6-dev"
     try:
@@ -38,10 +38,10 @@ def compile_library(target: Path = LIBRARY, more_flags: tuple[str, ...] = ()) ->
 
 
 class NativeLibrary(BuildHookInterface):
-    """Puts the compiled library into the wheel, which then is for this platform and any Python."""
+    """Puts the compiled library into the wheel, which is then for this platform and any Python."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Called by hatchling before a wheel is written, or an editable one."""
+        """Compile the library, before hatchling writes a wheel or an editable installation."""
         compile_library()
         build_data["artifacts"].append(f"/{LIBRARY.relative_to(self.root)}")
         build_data["pure_python"] = False

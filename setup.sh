@@ -177,7 +177,8 @@ up_to_date() {
     local stamp
     for stamp in .venv/.setup-tests ".venv/.setup-$wanted"; do
         [ "$(cat "$stamp" 2>/dev/null)" = "$(fingerprint)" ] || continue
-        if .venv/bin/python -c pass 2>/dev/null && is_active net-info && is_active pool-info; then return 0; fi
+        if .venv/bin/python -c 'from harness.trace.native.library import load_library; load_library()' 2>/dev/null &&
+            is_active net-info && is_active pool-info; then return 0; fi
     done
     return 1
 }

@@ -1,4 +1,4 @@
-"""What the decoder of the trace reader must do."""
+"""The contract of the decoder: counts, released rows, buffers of any size, damaged records."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from harness.trace.perf_data.recording import Recording, open_recording
 from harness.trace.perf_data.records import PADDING
 from harness.trace.tables.schemas import EVENT_TABLES
 
-TIME = 32  # where each of its samples has its time
+DATA_SECTION = 40  # offset of the pair (offset, size) of the records in the header
+TIME = 32  # offset of the time in each of its samples
 SWITCHES, SAMPLES = 5756, 15638  # of the kept recording, as `perf script` prints them
 
 
@@ -44,14 +45,15 @@ def decoder(recording: Recording) -> NativeDecoder:
 
 
 def later(data: bytes) -> bytes:
-    """The same recording, but that each of its samples is a second later."""
-    changed, (at, size) = bytearray(data), struct.unpack_from("<QQ", data, 40)  # where the header says the records are
-    end = at + size
-    while at < end:
-        kind, _, length = struct.unpack_from("<IHH", changed, at)
+    """Return the same recording with every sample one second later."""
+    changed, (offset, size) = bytearray(data), struct.unpack_from("<QQ", data, DATA_SECTION)
+    end = offset + size
+    while offset < end:
+        kind, _, length = struct.unpack_from("<IHH", changed, offset)
         if kind == 9:
-            struct.pack_into("<Q", changed, at + TIME, struct.unpack_from("<Q", changed, at + TIME)[0] + 10**9)
-        at += length
+            time = struct.unpack_from("<Q", changed, offset + TIME)[0]
+            struct.pack_into("<Q", changed, offset + TIME, time + 10**9)
+        offset += length
     return bytes(changed)
 
 
@@ -61,7 +63,7 @@ def feed(recording: Recording, decoder: NativeDecoder, chunk_bytes: int = 1 << 2
             pass
 
 
-def test_everything_is_counted(recording: Recording, decoder: NativeDecoder) -> None:
+def test_the_decoder_counts_every_sample(recording: Recording, decoder: NativeDecoder) -> None:
     feed(recording, decoder)
     stats = decoder.stats()
     assert stats.samples == SAMPLES == sum(stats.counts.values())
@@ -78,24 +80,24 @@ def test_rows_are_kept_until_they_are_released(recording: Recording, decoder: Na
     assert max(int(block["time_ns"][-1]) for block in first.values()) < middle
     rest = decoder.release_all()
     assert min(int(block["time_ns"][0]) for block in rest.values()) >= middle
-    given = sum(len(block["time_ns"]) for blocks in (first, rest) for block in blocks.values())
-    assert (given, decoder.rows) == (rows, 0)
+    released = sum(len(block["time_ns"]) for blocks in (first, rest) for block in blocks.values())
+    assert (released, decoder.rows) == (rows, 0)
     assert (decoder.stats().cpus, decoder.stats().chain_breaks) == ((1,), 7)
 
 
-def test_what_only_counts_keeps_no_rows(recording: Recording) -> None:
+def test_a_decoder_that_only_counts_keeps_no_rows(recording: Recording) -> None:
     counter = NativeDecoder(recording.header, counts_only=True)
     feed(recording, counter)
     assert (counter.stats().samples, counter.rows) == (SAMPLES, 0)
 
 
-def test_columns_outlive_the_engine_that_made_them(kept: Path, tmp_path: Path) -> None:
+def test_columns_outlive_the_decoder_that_made_them(kept: Path, tmp_path: Path) -> None:
     path = tmp_path / "later.perf.data"
     path.write_bytes(later(kept.read_bytes()))
     held = [harness.trace.read(kept).switches["time_ns"] for _ in range(4)]
     expected = held[0].to_pylist()
     gc.collect()
-    others = [harness.trace.read(path).switches["time_ns"] for _ in held]  # memory that was given back is theirs
+    others = [harness.trace.read(path).switches["time_ns"] for _ in held]  # these reuse memory that was freed
     assert others[0].to_pylist() != expected
     assert [times.to_pylist() for times in held] == [expected] * len(held)
 
@@ -103,10 +105,10 @@ def test_columns_outlive_the_engine_that_made_them(kept: Path, tmp_path: Path) -
 AT_EXIT = """
 import atexit, sys
 
-def last_look():
+def read_columns():
     print(times.to_pylist() == before, len(before))
 
-atexit.register(last_look)  # before anything of the reader is, so that it is called after all of that
+atexit.register(read_columns)  # registered before anything of the reader, so it is called after all of that
 import harness.trace
 times = harness.trace.read(sys.argv[1]).switches["time_ns"]
 before = times.to_pylist()
@@ -133,7 +135,7 @@ def record(kind: int, size: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("records", "end", "why"),
+    ("records", "taken", "reason"),
     [
         ([], 0, ""),
         ([record(3, 16)], 16, ""),
@@ -146,11 +148,11 @@ def record(kind: int, size: int) -> bytes:
         ([record(3, 16), record(66, 65528)], 16, "skip"),
     ],
 )
-def test_a_walk_ends_where_it_must_and_says_why(
-    records: list[bytes], end: int, why: str, decoder: NativeDecoder
+def test_the_decoder_stops_where_it_must_and_returns_the_reason(
+    records: list[bytes], taken: int, reason: str, decoder: NativeDecoder
 ) -> None:
     data = b"".join(records)
-    assert decoder.take(bytearray(data + bytes(PADDING)), len(data)) == (end, why)
+    assert decoder.take(bytearray(data + bytes(PADDING)), len(data)) == (taken, reason)
 
 
 @pytest.mark.parametrize("size", [8, 16, 40, 60, 64])

@@ -17,18 +17,18 @@ from harness.trace.runqueue.tracker import EventBatch, Tracker
 
 
 def any_tables(draw: random.Random, rows: int, first_ns: int, in_order: bool) -> list[pa.Table]:
-    """Switches, wakeups and migrations of few or many tasks and CPUs, in the order of time or in none."""
+    """Draw switches, wakeups and migrations of few or many tasks and CPUs, in the order of time or in none."""
     tids = draw.choice(
         [[0, 1, 2, 3], list(range(200)), [-(1 << 31), -1, 0, (1 << 31) - 1], list(range(0, 1 << 20, 257))]
     )
     cpus = draw.choice([[0], [0, 1], [-32768, -1, 32767]])
 
     def times() -> np.ndarray:
-        found = np.array([first_ns + draw.randrange(rows + 1) for _ in range(rows)], np.int64)
-        return np.sort(found) if in_order else found
+        drawn = np.array([first_ns + draw.randrange(rows + 1) for _ in range(rows)], np.int64)
+        return np.sort(drawn) if in_order else drawn
 
-    def some(of: list[int], kind: str) -> np.ndarray:
-        return np.array(draw.choices(of, k=rows), kind)
+    def some(values: list[int], dtype: str) -> np.ndarray:
+        return np.array(draw.choices(values, k=rows), dtype)
 
     switches = {"time_ns": times(), "cpu": some(cpus, "i2"), "prev_tid": some(tids, "i4"), "next_tid": some(tids, "i4")}
     wakeups = {"time_ns": times(), "tid": some(tids, "i4"), "target_cpu": some(cpus, "i2")}
@@ -36,8 +36,8 @@ def any_tables(draw: random.Random, rows: int, first_ns: int, in_order: bool) ->
     return [pa.table(columns) for columns in (switches, wakeups, moves)]
 
 
-def feed_anything(rounds: int) -> int:
-    """How many values the sets of streams that are drawn hold; all of them are read."""
+def feed_random_events(rounds: int) -> int:
+    """Feed random streams to trackers, and read all their sets. Return how many tasks the sets hold."""
     draw, values = random.Random(7), 0
     for _ in range(rounds):
         tracker = Tracker(draw.random() < 0.3, draw.choice([0, 3, 1000]))
@@ -48,11 +48,11 @@ def feed_anything(rounds: int) -> int:
             before_ns = draw.choice([None, block * 1000 + rows // 2])
             settled = rows if before_ns is None else int(np.searchsorted(tables[0]["time_ns"].to_numpy(), before_ns))
             wants, group = np.array(draw.choices([True, False], k=rows), bool), draw.choices([0, 1, 1, 2, 3], k=settled)
-            picks = tracker.feed(EventBatch(*tables, wants, np.array(group, np.uint8)), before_ns)
-            values += sum(int(np.sum(sets.flatten().to_numpy() * 0 + 1)) for sets in picks.sets)
+            waits = tracker.feed(EventBatch(*tables, wants, np.array(group, np.uint8)), before_ns)
+            values += sum(int(np.sum(sets.flatten().to_numpy() * 0 + 1)) for sets in waits.sets)
     return values
 
 
 if __name__ == "__main__":
     library.LIBRARY = Path(sys.argv[1])
-    print(feed_anything(int(sys.argv[2])))
+    print(feed_random_events(int(sys.argv[2])))

@@ -16,7 +16,7 @@ Outcome = dict[str, object]
 
 
 def assert_same(path: Path) -> None:
-    """Both make the same tables and quality of a recording, or end with the same error."""
+    """Check that both make the same tables and quality of a recording, or end with the same error."""
     assert _read(path) == _converted(path)
 
 

@@ -17,17 +17,17 @@ from harness.trace.native import library
 from harness.trace.perf_data.recording import open_recording
 from harness.trace.perf_data.records import PADDING
 
-LEAST = 20
+MIN_FILES = 20
 HOSTILE = (b"\0", b"\xff", b"\xff" * 8, b"\x7f" + b"\xff" * 7, b"\x09\0\0\0\0\0\x08\0", b"\x09\0\0\0\0\0\xf8\xff")
 
 
 def damaged(whole: bytes, dice: random.Random) -> bytes:
-    """The recording with some bytes changed, or cut, or both."""
+    """Return the recording with some bytes changed, and sometimes cut."""
     changed = bytearray(whole)
     for _ in range(dice.randint(1, 8)):
-        place = dice.choice([dice.randrange(2000), dice.randrange(len(whole))])
+        offset = dice.choice([dice.randrange(2000), dice.randrange(len(whole))])
         value = dice.choice([*HOSTILE, dice.randbytes(dice.randint(1, 12))])
-        changed[place : place + len(value)] = value
+        changed[offset : offset + len(value)] = value
     return bytes(changed[: dice.choice([len(changed), len(changed), dice.randrange(len(changed))])])
 
 
@@ -42,7 +42,7 @@ class ExactBuffers:
         return self.decoder.take(bytearray(buffer[: size + PADDING]), size)
 
 
-def take_apart(path: Path) -> None:
+def read_twice(path: Path) -> None:
     """Read the whole, then in small buffers whose rows are released as early as possible."""
     recording = open_recording(path)
     for parts, chunk_bytes in ((1, 1 << 20), (2, 1 << 14)):
@@ -57,13 +57,13 @@ def take_apart(path: Path) -> None:
 
 
 def main(seconds: float, folder: Path, recordings: list[Path]) -> int:
-    """Go on for some seconds, and for LEAST files on any machine; how many files were read."""
+    """Read damaged files for some seconds, at least MIN_FILES of them. Return how many."""
     dice, wholes, count = random.Random(2026), [path.read_bytes() for path in recordings], 0
     path, end = folder / "damaged.perf.data", time.monotonic() + seconds
-    while count < LEAST or time.monotonic() < end:
+    while count < MIN_FILES or time.monotonic() < end:
         path.write_bytes(damaged(wholes[count % len(wholes)], dice))
         with contextlib.suppress(TraceError):
-            take_apart(path)
+            read_twice(path)
         count += 1
     return count
 

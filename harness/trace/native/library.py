@@ -1,4 +1,4 @@
-"""Loads the compiled code of this folder, which `hatch_build.py` makes when the package is built or installed."""
+"""Loads the compiled code of this folder; hatch_build.py compiles it when the package is built or installed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Signatures = dict[str, tuple[Any, list[Any]]]  # function -> (type of its result
 
 
 def load_functions(signatures: Signatures) -> ctypes.CDLL:
-    """The library with these functions typed. HostError where it is missing or was built from other sources."""
+    """Return the library, with these functions typed. HostError where it is missing or was built from other sources."""
     library = load_library()
     try:
         for name, (result, arguments) in signatures.items():
@@ -27,7 +27,7 @@ def load_functions(signatures: Signatures) -> ctypes.CDLL:
 
 @lru_cache(maxsize=1)
 def load_library() -> ctypes.CDLL:
-    """The library. HostError where it is missing or damaged."""
+    """Return the library, loaded once. HostError where it is missing or damaged."""
     try:
         return ctypes.CDLL(str(LIBRARY))
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Recordings of shapes and byte orders that no machine at hand would make."""
+"""Recordings of layouts and byte orders that the machines at hand do not make."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SWITCHES: list[Switch] = [
 
 
 def read(tmp_path: Path, data: bytes) -> Trace:
-    """The recording, of which every engine makes the same."""
+    """Read a recording, of which `read` and `convert` must make the same."""
     path = tmp_path / "perf.data"
     path.write_bytes(data)
     read_and_convert.assert_same(path)
@@ -58,7 +58,7 @@ def expected(switches: list[Switch]) -> list[tuple[object, ...]]:
     ]
 
 
-SHAPES = {
+LAYOUTS = {
     "usual": Forge(),
     "one id, in the sample": Forge(sample_type=TID | TIME | ID | CPU | RAW, ids=(7,)),
     "no id at all": Forge(sample_type=IP | TID | TIME | CPU | PERIOD | RAW, ids=()),
@@ -74,9 +74,9 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("order", ["<", ">"], ids=["little", "big"])
-@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
-def test_samples_of_every_shape_and_byte_order_are_read(shape: Forge, order: str, tmp_path: Path) -> None:
-    forge = Forge(**{**vars(shape), "order": order})
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS.keys())
+def test_samples_of_every_layout_and_byte_order_are_read(layout: Forge, order: str, tmp_path: Path) -> None:
+    forge = Forge(**{**vars(layout), "order": order})
     trace = read(tmp_path, forge.write(SWITCHES))
     assert rows(trace) == expected(SWITCHES)
     assert trace.header.os_release == "6.1.0"
@@ -90,7 +90,12 @@ def test_samples_out_of_order_are_sorted_and_those_of_one_time_keep_their_order(
     assert trace.quality.inversions == 2
 
 
-def test_losses_are_never_added(tmp_path: Path) -> None:
+def test_a_task_name_ends_at_its_first_nul(tmp_path: Path) -> None:
+    trace = read(tmp_path, Forge().write([(1000, 0, b"ab\0 and more", 9, 0, b"all 16 are used", 8)]))
+    assert [trace.switches[name].to_pylist() for name in ("prev_comm", "next_comm")] == [["ab"], ["all 16 are used"]]
+
+
+def test_lost_events_counted_by_two_kinds_of_records_are_counted_once(tmp_path: Path) -> None:
     forge = Forge()
     lost = [forge.record(2, forge._pack("QQ", 7, count)) for count in (3, 4)]
     lost_samples = [forge.record(13, forge._pack("Q", 5))]
@@ -99,8 +104,8 @@ def test_losses_are_never_added(tmp_path: Path) -> None:
 
 
 def test_samples_with_an_unknown_id_are_counted_and_not_read(tmp_path: Path) -> None:
-    stranger = Forge(ids=(99,)).sample(SWITCHES[0])
-    quality = read(tmp_path, Forge(others=[stranger]).write(SWITCHES)).quality
+    unknown = Forge(ids=(99,)).sample(SWITCHES[0])
+    quality = read(tmp_path, Forge(others=[unknown]).write(SWITCHES)).quality
     assert (quality.samples, quality.decode_errors) == (5, 1)
     assert "1 samples cannot be decoded" in quality.warnings
 
@@ -115,7 +120,7 @@ def test_a_sample_too_short_for_its_fields_is_counted_and_not_read(missing: int,
     assert rows(trace) == expected(SWITCHES)
 
 
-def test_records_of_kinds_that_hold_more_than_they_say_are_passed_over(tmp_path: Path) -> None:
+def test_records_with_a_trailing_payload_are_skipped(tmp_path: Path) -> None:
     forge = Forge()
     aux = forge.record(71, forge._pack("QQ", 24, 0)) + b"\x09\0\0\0\0\0\x18\0" * 3
     formats = forge.record(66, forge._pack("II", 20, 0)) + bytes(24)
@@ -136,7 +141,7 @@ def test_a_recording_without_cpus_is_read_with_cpu_minus_one(tmp_path: Path) -> 
     assert set(trace.switches["cpu"].to_pylist()) == {-1}
 
 
-def test_a_kernel_that_shifts_states_is_warned_about_and_known_by_its_idle_task(tmp_path: Path) -> None:
+def test_a_kernel_that_shifts_states_is_recognised_by_its_idle_task_and_warned_about(tmp_path: Path) -> None:
     shifted = [
         (time, cpu, prev, tid, {0: 1, 1: 2}.get(state, state), *rest) for time, cpu, prev, tid, state, *rest in SWITCHES
     ]
@@ -147,7 +152,7 @@ def test_a_kernel_that_shifts_states_is_warned_about_and_known_by_its_idle_task(
     assert harness.trace.slices(trace)["end_state"].to_pylist() == ["S", "R+"]
 
 
-def test_a_mended_kernel_of_that_range_is_not_warned_about(tmp_path: Path) -> None:
+def test_a_fixed_kernel_of_that_range_is_not_warned_about(tmp_path: Path) -> None:
     trace = read(tmp_path, Forge(os_release="4.19.300").write(SWITCHES))
     assert not trace.shifted_states
     assert trace.quality.warnings == ()

@@ -1,4 +1,4 @@
-"""Blocks in the order of time cost work in proportion to the file, whatever its order."""
+"""Bringing blocks into the order of time costs work in proportion to the file, whatever its order."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from harness.trace.decode.decoder import NEVER
 from harness.trace.decode.time_order import earliest_times, in_time_order
 
 
-class Counting:
-    """A decoder that keeps times, and counts how many it sorts."""
+class CountingDecoder:
+    """Keeps times as the decoder keeps rows, and counts how many it sorts."""
 
     def __init__(self) -> None:
         self.held: list[int] = []
@@ -36,15 +36,15 @@ class Counting:
 
     def release(self, limit_ns: int) -> dict[str, Any]:
         self.sorted += len(self.held)
-        given = sorted(time for time in self.held if time < limit_ns)
+        released = sorted(time for time in self.held if time < limit_ns)
         self.held = [time for time in self.held if time >= limit_ns]
-        return {"switches": {"time_ns": np.array(given)}}
+        return {"switches": {"time_ns": np.array(released)}}
 
 
 def recording(times: Sequence[int], buffer_rows: int) -> Any:
     def feed(decoder: Any, chunk_bytes: int) -> Iterator[None]:
-        for at in range(0, len(times), buffer_rows):
-            decoder.take(times[at : at + buffer_rows])
+        for first in range(0, len(times), buffer_rows):
+            decoder.take(times[first : first + buffer_rows])
             yield
 
     return SimpleNamespace(parts=[SimpleNamespace(feed=feed)])
@@ -59,17 +59,17 @@ ORDERS = {
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_no_order_of_a_file_makes_it_be_sorted_over_and_over(order: str) -> None:
-    file, decoder = recording(ORDERS[order], buffer_rows=10), Counting()
-    times = earliest_times(file, Counting())  # type: ignore[arg-type]
+def test_no_order_of_a_file_makes_rows_be_sorted_again_and_again(order: str) -> None:
+    file, decoder = recording(ORDERS[order], buffer_rows=10), CountingDecoder()
+    times = earliest_times(file, CountingDecoder())  # type: ignore[arg-type]
     blocks = list(in_time_order(file, decoder, times, release_rows=100))  # type: ignore[arg-type]
-    given = [int(time) for block in blocks for time in block["switches"]["time_ns"]]
-    assert given == list(range(4000))
-    assert decoder.sorted <= 4 * len(given)
+    released = [int(time) for block in blocks for time in block["switches"]["time_ns"]]
+    assert released == list(range(4000))
+    assert decoder.sorted <= 4 * len(released)
 
 
-def test_a_file_in_order_is_given_away_as_it_comes() -> None:
-    file, decoder = recording(ORDERS["forwards"], buffer_rows=10), Counting()
-    times = earliest_times(file, Counting())  # type: ignore[arg-type]
+def test_the_rows_of_a_file_in_order_are_released_as_they_come() -> None:
+    file, decoder = recording(ORDERS["forwards"], buffer_rows=10), CountingDecoder()
+    times = earliest_times(file, CountingDecoder())  # type: ignore[arg-type]
     held = [decoder.rows for _ in in_time_order(file, decoder, times, release_rows=100)]  # type: ignore[arg-type]
     assert (len(held), max(held)) == (40, 0)
