@@ -6,7 +6,7 @@ import lzma
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,14 @@ from hatch_build import COMPILER, compile_library
 def kept(name: str) -> bytes:
     """A recording of `tests/data`, unpacked."""
     return lzma.decompress((DATA / f"{name}.perf.data.xz").read_bytes())
+
+
+@pytest.fixture(autouse=True, scope="module")
+def unflushed_files() -> Iterator[None]:
+    """Leave out fsync, which takes most of the time of a small conversion."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("harness.files.sync", lambda path: None)
+        yield
 
 
 @pytest.fixture(scope="session")
