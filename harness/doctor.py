@@ -148,10 +148,9 @@ def _vagrant_plugin() -> HostCheck:
 
 
 def _service(service: libvirt.Service) -> HostCheck:
-    name = service.name if service.name == "libvirtd" else f"libvirt {service.name}"
     if not service.ok:
-        return HostCheck(name, False, service.output, SET_UP)
-    return HostCheck(name, True, libvirt.hypervisor_version() if service.name == "libvirtd" else "active")
+        return HostCheck(service.name, False, service.last_line, SET_UP)
+    return HostCheck(service.name, True, libvirt.hypervisor_version() if service.name == "libvirtd" else "active")
 
 
 def _package(name: str) -> HostCheck:

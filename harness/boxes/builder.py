@@ -81,16 +81,16 @@ def _make(recipe: Recipe, digest: str, keys: Path, work: Path, watcher: Watcher)
 def _bootstrap(recipe: Recipe, keys: Path, work: Path, log: Path, watcher: Watcher) -> None:
     """Run mmdebstrap, which leaves disk.raw, vmlinuz, initrd, kernel and packages in `work/out`."""
     (work / "root.tar").write_bytes(rootfs.overlay())
-    ended = processes.run(
+    result = processes.run(
         rootfs.command(recipe, keys=keys, guest=recipes.folder(), work=work),
         timeout_s=BUILD_LIMIT_S,
         log=log,
         on_line=_reporter(watcher),
         env={**os.environ, "TMPDIR": str(work / "tmp"), "LC_ALL": "C.UTF-8"},
     )
-    if not ended.ok:
+    if not result.ok:
         raise BoxError(
-            f"the box {recipe.name!r} could not be built: {_reason(ended)}",
+            f"the box {recipe.name!r} could not be built: {_reason(result)}",
             where=f"mmdebstrap, suite {recipe.suite}",
             hint="is the network up, and does `apt-get update` work? `harness doctor` checks the rest",
             log=log,
@@ -100,9 +100,9 @@ def _bootstrap(recipe: Recipe, keys: Path, work: Path, log: Path, watcher: Watch
 def _pack(recipe: Recipe, box: Box, out: Path, log: Path, watcher: Watcher) -> None:
     """Compress the disk and make the Vagrant box of it; copy kernel, initrd and the package list beside it."""
     watcher.note("compressing the disk")
-    ended = processes.run(rootfs.compression(out / "disk.raw", box.image), timeout_s=CONVERT_LIMIT_S, log=log)
-    if not ended.ok:
-        raise BoxError(f"the disk of {recipe.name!r} could not be compressed: {_reason(ended)}", log=log)
+    result = processes.run(rootfs.compression(out / "disk.raw", box.image), timeout_s=CONVERT_LIMIT_S, log=log)
+    if not result.ok:
+        raise BoxError(f"the disk of {recipe.name!r} could not be compressed: {_reason(result)}", log=log)
     for part in ("vmlinuz", "initrd", "packages"):
         shutil.copyfile(out / part, box.folder / part)
     meta = {"provider": "libvirt", "format": "qcow2", "virtual_size": recipe.disk_gb}
@@ -135,13 +135,13 @@ def _reporter(watcher: Watcher) -> Callable[[str], None]:
     return report
 
 
-def _reason(ended: processes.ProcessResult) -> str:
+def _reason(result: processes.ProcessResult) -> str:
     """Return why a program failed: its first error line, else its first line."""
-    if ended.timed_out:
-        return f"not done after {ended.seconds:.0f} s"
-    lines = [line.strip() for line in ended.output.splitlines() if line.strip()]
+    if result.timed_out:
+        return f"not done after {result.seconds:.0f} s"
+    lines = [line.strip() for line in result.output.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith(("E:", "Err:", "W: Failed", "mke2fs", "qemu-img:"))]
-    return f"{ended.argv[0]} ended with {ended.exit_code}: {(errors or lines or ['no output'])[0]}"
+    return f"{result.argv[0]} ended with {result.exit_code}: {(errors or lines or ['no output'])[0]}"
 
 
 def scratch_root() -> Path:

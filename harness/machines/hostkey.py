@@ -17,14 +17,14 @@ from pathlib import Path
 
 from harness.errors import MachineError
 
-MARK = re.compile(rb"harness-host-key ssh-ed25519 ([A-Za-z0-9+/]{68})(?![A-Za-z0-9+/=])")
+KEY_LINE = re.compile(rb"harness-host-key ssh-ed25519 ([A-Za-z0-9+/]{68})(?![A-Za-z0-9+/=])")
 HEADER = b"\x00\x00\x00\x0bssh-ed25519\x00\x00\x00\x20"  # RFC 8709, section 4: name, then a key of 32 bytes
 KEY_BYTES = len(HEADER) + 32
 
 
 def from_console(text: bytes) -> str | None:
     """Return the host key (base64) in a console's output; skip lines that a kernel message interrupted."""
-    for match in MARK.finditer(text):
+    for match in KEY_LINE.finditer(text):
         try:
             blob = base64.b64decode(match.group(1), validate=True)
         except binascii.Error:

@@ -32,7 +32,7 @@ QEMU = "qemu-system-x86_64"
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """Whether a guest boots under KVM here and why; the probe took `seconds` and ended at `when` (Unix time)."""
+    """Whether a guest boots under KVM here and why; the probe took `seconds` and finished at `when` (Unix time)."""
 
     works: bool
     reason: str
@@ -118,13 +118,13 @@ def _boot(box: Box, log: Path) -> tuple[bool, str]:
             raise _Booted
 
     try:
-        ended = processes.run(command(box), timeout_s=LIMIT_S, quiet_s=QUIET_S, log=log, on_line=look)
+        result = processes.run(command(box), timeout_s=LIMIT_S, quiet_s=QUIET_S, log=log, on_line=look)
     except _Booted:
         return True, "a real boot under KVM came up"
-    if not ended.timed_out:
-        return False, f"QEMU ended with {ended.exit_code}: {(ended.output.strip().splitlines() or ['no output'])[-1]}"
-    symptom = "did not come up" if ended.output.strip() else "printed nothing"
-    return False, f"/dev/kvm opens, but a guest under it {symptom} in {ended.seconds:.0f} s"
+    if not result.timed_out:
+        return False, f"QEMU ended with {result.exit_code}: {(result.output.strip().splitlines() or ['no output'])[-1]}"
+    symptom = "did not come up" if result.output.strip() else "printed nothing"
+    return False, f"/dev/kvm opens, but a guest under it {symptom} in {result.seconds:.0f} s"
 
 
 def _no_device() -> ProbeResult | None:

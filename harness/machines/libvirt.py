@@ -24,11 +24,11 @@ UPLOAD_LIMIT_S = 300.0
 
 @dataclass(frozen=True)
 class Service:
-    """One part of libvirt that machines need: `libvirtd`, `network` or `pool`. `output` is the last line of virsh."""
+    """One part of libvirt that machines need, and the last line that virsh printed about it."""
 
-    name: str
+    name: str  # "libvirtd", "libvirt network" or "libvirt pool"
     ok: bool
-    output: str
+    last_line: str
 
 
 def virsh(*args: str, timeout_s: float = LIMIT_S) -> processes.ProcessResult:
@@ -39,24 +39,23 @@ def virsh(*args: str, timeout_s: float = LIMIT_S) -> processes.ProcessResult:
 
 def services() -> Iterator[Service]:
     """Check libvirtd, its network and its pool, in this order; nothing after libvirtd when it does not answer."""
-    for name, args in (("libvirtd", ["uri"]), ("network", ["net-info", NETWORK]), ("pool", ["pool-info", POOL])):
-        ended = virsh(*args, timeout_s=CHECK_LIMIT_S)
-        active = name == "libvirtd" or re.search(r"^(Active|State):\s+(yes|running)", ended.output, re.M)
-        lines = ended.output.split("\n")
-        yield Service(
-            name, ended.ok and bool(active), next((ln.strip() for ln in lines[::-1] if ln.strip()), "no output")
-        )
-        if name == "libvirtd" and not ended.ok:
-            return
+    answer = virsh("uri", timeout_s=CHECK_LIMIT_S)
+    yield Service("libvirtd", answer.ok, _last_line(answer.output))
+    if answer.ok:
+        for kind, args in (("network", ["net-info", NETWORK]), ("pool", ["pool-info", POOL])):
+            info = virsh(*args, timeout_s=CHECK_LIMIT_S)
+            active = re.search(r"^(Active|State):\s+(yes|running)", info.output, re.M) is not None
+            yield Service(f"libvirt {kind}", info.ok and active, _last_line(info.output))
 
 
 def check() -> None:
     """Raise HostError unless libvirtd answers and has an active network and an active pool."""
     for service in services():
         if not service.ok:
-            inactive = f"the libvirt {service.name} 'default' is not active"
+            inactive = f"the {service.name} 'default' is not active"
+            problem = "libvirtd does not answer" if service.name == "libvirtd" else inactive
             raise HostError(
-                f"{'libvirtd does not answer' if service.name == 'libvirtd' else inactive}: {service.output}",
+                f"{problem}: {service.last_line}",
                 where=URI,
                 hint="./setup.sh starts it; without root, be in the group libvirt (log in again after joining)",
             )
@@ -64,8 +63,8 @@ def check() -> None:
 
 def network_address() -> str:
     """Return the address of the network of the machines, as NETWORK/PREFIX. Raises HostError when it has none."""
-    ended = virsh("net-dumpxml", NETWORK)
-    ip = ElementTree.fromstring(ended.output).find("ip") if ended.ok else None
+    result = virsh("net-dumpxml", NETWORK)
+    ip = ElementTree.fromstring(result.output).find("ip") if result.ok else None
     if ip is None or "address" not in ip.attrib:
         raise HostError(f"the libvirt network {NETWORK!r} has no IPv4 address", hint="./setup.sh defines it")
     mask = ip.get("netmask") or ip.get("prefix") or "24"
@@ -90,10 +89,10 @@ def volumes() -> list[str]:
 
 def volume_path(name: str) -> str:
     """Return the path of a volume. Raises MachineError when there is no such volume."""
-    ended = virsh("vol-path", "--pool", POOL, name)
-    if not ended.ok:
-        raise MachineError(f"the volume {name!r} is not in the libvirt pool {POOL!r}: {ended.output.strip()}")
-    return ended.output.strip()
+    result = virsh("vol-path", "--pool", POOL, name)
+    if not result.ok:
+        raise MachineError(f"the volume {name!r} is not in the libvirt pool {POOL!r}: {result.output.strip()}")
+    return result.output.strip()
 
 
 def console_volume(domain: str) -> str:
@@ -158,14 +157,18 @@ def remove_volumes(names: Iterable[str]) -> None:
 
 def _output_of(*args: str) -> str:
     """Return the output of virsh; raise HostError when it fails, so that no failure looks like an empty list."""
-    ended = virsh(*args)
-    if not ended.ok:
-        raise HostError(f"libvirtd does not answer: {ended.output.strip()}", where=URI, hint="./setup.sh starts it")
-    return ended.output
+    result = virsh(*args)
+    if not result.ok:
+        raise HostError(f"libvirtd does not answer: {result.output.strip()}", where=URI, hint="./setup.sh starts it")
+    return result.output
+
+
+def _last_line(output: str) -> str:
+    return ([line.strip() for line in output.splitlines() if line.strip()] or ["no output"])[-1]
 
 
 def _volume_size(name: str) -> int | None:
     """Return the length of a volume's file in bytes, None when there is no such volume."""
-    ended = virsh("vol-dumpxml", "--pool", POOL, name)
-    physical = ElementTree.fromstring(ended.output).find("physical") if ended.ok else None
+    result = virsh("vol-dumpxml", "--pool", POOL, name)
+    physical = ElementTree.fromstring(result.output).find("physical") if result.ok else None
     return int(physical.text) if physical is not None and physical.text else None

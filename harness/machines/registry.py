@@ -39,13 +39,13 @@ class Entry:
 
     def owned(self) -> bool:
         """Return whether the process that started it still runs (and not another process with the same id)."""
-        return started(self.owner_pid) == self.owner_started
+        return process_start(self.owner_pid) == self.owner_started
 
 
 def record(domain: str, hypervisor: str, folder: Path) -> Entry:
     """Register that this process is about to start `domain`; the entry is on disk when this returns."""
     pid = os.getpid()
-    entry = Entry(domain, hypervisor, str(folder), pid, started(pid) or "", time.time())
+    entry = Entry(domain, hypervisor, str(folder), pid, process_start(pid) or "", time.time())
     make_folder(_root())
     write_atomic(entry.path, json.dumps(asdict(entry)))
     return entry
@@ -76,7 +76,7 @@ def in_folder(folder: Path) -> list[Entry]:
     return [entry for entry in entries() if entry.folder == str(folder)]
 
 
-def started(pid: int) -> str | None:
+def process_start(pid: int) -> str | None:
     """Return the boot id and a process's start in clock ticks since boot (proc(5), field 22); None if it is gone."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
@@ -88,10 +88,10 @@ def started(pid: int) -> str | None:
 
 def end_orphans(settings: Path) -> None:
     """End the Vagrant processes that a killed campaign left: those whose environment names this settings file."""
-    mark = f"HARNESS_MACHINE_JSON={settings}".encode()
+    variable = f"HARNESS_MACHINE_JSON={settings}".encode()
     end = time.monotonic() + WAIT_FOR_ORPHANS_S
     number = signal.SIGTERM
-    while pids := [pid for pid in _processes() if mark in _environ(pid) and pid != os.getpid()]:
+    while pids := [pid for pid in _processes() if variable in _environ(pid) and pid != os.getpid()]:
         for pid in pids:
             _signal(pid, number)
         time.sleep(0.2)

@@ -162,11 +162,11 @@ class VagrantMachine:
         path = self.folder / "key"
         if not path.with_suffix(".pub").is_file():
             path.unlink(missing_ok=True)
-            ended = processes.run(
+            result = processes.run(
                 ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "harness", "-f", str(path)], timeout_s=30
             )
-            if not ended.ok:
-                raise MachineError(f"ssh-keygen could not make a key pair: {ended.output.strip()}", where=str(path))
+            if not result.ok:
+                raise MachineError(f"ssh-keygen could not make a key pair: {result.output.strip()}", where=str(path))
         return path
 
     def _public_key(self) -> str:

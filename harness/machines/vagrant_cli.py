@@ -43,18 +43,18 @@ class VagrantCli:
 
     def _run(self, *args: str, limit_s: float = QUICK_S, on_line: Callable[[str], None] | None = None) -> str:
         folder = paths.data_dir("vagrant")
-        ended = processes.run(
+        result = processes.run(
             ["vagrant", *args], timeout_s=limit_s, log=self.log, on_line=on_line, env=self.env, cwd=folder
         )
-        if ended.timed_out:
+        if result.timed_out:
             raise MachineError(f"`vagrant {args[0]}` was not done after {limit_s:.0f} s", log=self.log)
-        if not ended.ok:
+        if not result.ok:
             raise MachineError(
-                f"`vagrant {args[0]}` ended with {ended.exit_code}: {reason(ended.output)}",
+                f"`vagrant {args[0]}` ended with {result.exit_code}: {reason(result.output)}",
                 hint="`harness doctor` checks what a machine needs on this host",
                 log=self.log,
             )
-        return ended.output
+        return result.output
 
 
 def environment(settings: Path, dotfile: Path, base: Mapping[str, str]) -> dict[str, str]:

@@ -16,11 +16,11 @@ UNLOCK_S = 20.0  # a machine stays locked for a moment after it is powered off
 
 def names() -> list[str]:
     """Return the names of this user's machines. Raises HostError when VirtualBox does not answer."""
-    ended = processes.run([PROGRAM, "list", "vms"], timeout_s=LIMIT_S)
-    if not ended.ok:
-        reason = ended.output.strip() or f"no output within {LIMIT_S:g} s"
+    result = processes.run([PROGRAM, "list", "vms"], timeout_s=LIMIT_S)
+    if not result.ok:
+        reason = result.output.strip() or f"no output within {LIMIT_S:g} s"
         raise HostError(f"VirtualBox does not answer: {reason}", hint=f"{PROGRAM} list vms")
-    return re.findall(r'^"(.*)" \{', ended.output, re.M)
+    return re.findall(r'^"(.*)" \{', result.output, re.M)
 
 
 def remove(name: str) -> None:
@@ -32,12 +32,12 @@ def remove(name: str) -> None:
         return
     processes.run([PROGRAM, "controlvm", name, "poweroff"], timeout_s=LIMIT_S)
     until = time.monotonic() + UNLOCK_S
-    ended = processes.run([PROGRAM, "unregistervm", name, "--delete"], timeout_s=LIMIT_S)
-    while not ended.ok and time.monotonic() < until:
+    result = processes.run([PROGRAM, "unregistervm", name, "--delete"], timeout_s=LIMIT_S)
+    while not result.ok and time.monotonic() < until:
         time.sleep(0.5)
-        ended = processes.run([PROGRAM, "unregistervm", name, "--delete"], timeout_s=LIMIT_S)
+        result = processes.run([PROGRAM, "unregistervm", name, "--delete"], timeout_s=LIMIT_S)
     if name in names():
         raise MachineError(
-            f"the VirtualBox machine {name!r} could not be removed: {' '.join(ended.output.split())[-300:]}",
+            f"the VirtualBox machine {name!r} could not be removed: {' '.join(result.output.split())[-300:]}",
             hint=f"{PROGRAM} controlvm {name} poweroff; {PROGRAM} unregistervm {name} --delete",
         )
