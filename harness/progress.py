@@ -22,7 +22,7 @@ class View(Protocol):
     def step(self, name: str, title: str) -> AbstractContextManager[Watcher]:
         """Show one step for as long as the context is open; an exception marks it failed."""
 
-    def say(self, kind: str, text: str) -> None:
+    def show(self, kind: str, text: str) -> None:
         """Show one line that stays on the screen; `kind` is info, warn or good."""
 
 

@@ -114,7 +114,7 @@ class Campaign:
             usable = sum(self._folder.done(f"trial:{trial.name}") for trial in planned)
             run = shlex.quote(str(self._folder.path))
             look = f"; `harness report {run}` reports on them" if usable else ""
-            self._view.say(
+            self._view.show(
                 "info",
                 f"{usable} of {len(planned)} trials are recorded: `harness run --resume {run}` goes on with them{look}",
             )

@@ -74,7 +74,7 @@ class Recorder:
         """
         todo = [trial for trial in group if not self._folder.done(f"trial:{trial.name}")]
         if not todo:
-            self._view.say("info", f"all {len(group)} trials are recorded already")
+            self._view.show("info", f"all {len(group)} trials are recorded already")
             return
         with self._machine(todo[0].machine) as running:
             packages = self._provision(running, todo)
@@ -89,7 +89,7 @@ class Recorder:
             yield running
         finally:
             if self._keep:
-                self._view.say("warn", f"the machine stays up: {ssh_command(running.host)}; `harness down` removes it")
+                self._view.show("warn", f"the machine stays up: {ssh_command(running.host)}; `harness down` removes it")
             else:
                 self._take_down(running)
 
@@ -207,7 +207,7 @@ class Recorder:
 
     def _warn(self, text: str) -> None:
         self._folder.event("warning", text=text)
-        self._view.say("warn", text)
+        self._view.show("warn", text)
 
 
 def ssh_command(host: Host) -> str:

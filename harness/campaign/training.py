@@ -47,7 +47,7 @@ def train(
     from model import jobs
 
     for arm in sorted({model.arm for model in planned if not model.job.tables}):
-        view.say("warn", f"no models for {arm}: none of its trials may be used")
+        view.show("warn", f"no models for {arm}: none of its trials may be used")
     failed = [model.name for model in planned if not model.job.tables]
     todo = [model for model in planned if model.job.tables and not (folder.done(model.step) and jobs.done(model.job))]
     if todo:
@@ -140,7 +140,7 @@ def _train(
             if isinstance(scores, BaseException):
                 failed.append(name)
                 folder.fail(unfinished[name].step, scores)
-                view.say("warn", f"{name} failed: {scores}")
+                view.show("warn", f"{name} failed: {scores}")
             else:
                 _finish(unfinished[name], folder, seconds)
             del unfinished[name]
@@ -159,8 +159,8 @@ def _finish(model: PlannedModel, folder: RunFolder, seconds: float) -> None:
 def _show_earlier_training(view: View, name: str, scores: Mapping[str, Any]) -> None:
     """Show whether a training continued an earlier one, or could not."""
     if epoch := scores.get("went_on_after_epoch"):
-        view.say("info", f"{name} went on after epoch {epoch} of a training that was cut short")
+        view.show("info", f"{name} went on after epoch {epoch} of a training that was cut short")
     if reason := scores.get("training_set_aside"):
-        view.say(
+        view.show(
             "warn", f"{name} was trained from the start, because an earlier training cannot be continued: {reason}"
         )

@@ -106,7 +106,7 @@ def _machine(guest: Mapping[str, Any], expected: Mapping[str, Any]) -> Iterator[
             wanted is None or actual == wanted,
             actual,
             wanted,
-            "this is not the machine that was asked for; rebuild the box, or change the machine's settings",
+            "this is not the requested machine; rebuild the box, or change the machine's settings",
             retryable=False,
         )
 
@@ -135,10 +135,12 @@ def _recording(
         share >= limits.min_recorded_share,
         round(share, 4),
         limits.min_recorded_share,
-        "the recording does not cover the time asked for",
+        "the recording does not cover the requested time",
     )
     visitors = max(guest.get("ssh_connections_before", 0), guest.get("ssh_connections_after", 0))
-    yield _check("SSH connections", visitors == 0, visitors, 0, "somebody was logged in, which disturbs the scheduler")
+    yield _check(
+        "SSH connections", visitors == 0, visitors, 0, "an SSH connection was open, which disturbs the scheduler"
+    )
 
 
 def _load(guest: Mapping[str, Any], limits: VerdictSpec, expected: Mapping[str, Any]) -> Iterator[VerdictCheck]:
@@ -178,7 +180,7 @@ def _shares(usage: Mapping[str, float], limits: VerdictSpec, expected: Mapping[s
         sshd == 0,
         round(sshd, 6),
         0,
-        "somebody came by over SSH while it was recorded, which disturbs the scheduler",
+        "sshd ran during the recording, which disturbs the scheduler",
     )
     yield _check(
         "tracer share",

@@ -107,7 +107,7 @@ def _groups(models: Path, output: Output) -> list[SeedGroup]:
         expected = problems[0] if len(problems) == 1 else "a run, or the folder that `harness train -o` wrote"
         raise ModelError("no scored models here", where=str(models), expected=expected)
     for problem in problems:
-        output.view().say("warn", f"left out: {problem}")
+        output.view().show("warn", f"left out: {problem}")
     return group_seeds(scores, {})
 
 

@@ -153,10 +153,10 @@ def _carry_out(asked: Experiment, folder: RunFolder, output: Output, keep: bool,
     from harness.terminal import tables
 
     view = output.view(json_lines=True)
-    view.say("info", f"run folder: {folder.path}")
+    view.show("info", f"run folder: {folder.path}")
     outcome = Campaign(asked, folder, view, keep=keep, workers=workers).run()
     output.show(*tables.run(folder))
     if output.as_json:
-        view.say("good" if outcome.ok else "warn", f"report: {outcome.report}")
+        view.show("good" if outcome.ok else "warn", f"report: {outcome.report}")
     if not outcome.ok:
         raise typer.Exit(EXIT_FAILED)

@@ -87,7 +87,7 @@ def down(as_json: JsonFlag = False, quiet: QuietFlag = False) -> None:
                 machines.remove(leftover)
         except HarnessError as error:  # the others are no less in the way
             failed.append(error)
-            view.say("warn", str(error))
+            view.show("warn", str(error))
     if failed:
         raise MachineError(f"{len(failed)} of {len(found)} machines could not be removed: {failed[0].what}")
     output.data({"removed": [leftover.domain for leftover in found]})

@@ -91,7 +91,9 @@ def evaluate(
         told = _scored(models, paths, share)
     for name in dict.fromkeys(name for one in told for name in one["also_learned_from"]):
         why = f"a model learned from {name}, so its scores there flatter it"
-        output.view().say("warn", f"{why}: score it on other recordings, or on what it was kept from with --share 0.15")
+        output.view().show(
+            "warn", f"{why}: score it on other recordings, or on what it was kept from with --share 0.15"
+        )
     answer(told, output)
 
 

@@ -156,7 +156,7 @@ def _left_to_do(jobs: Sequence[Job], view: View) -> tuple[list[tuple[str, Job]],
         name = job.out_dir.name
         if found := stored(job):
             scores[name] = found
-            view.say("info", f"{name} is trained already: the same settings on the same recordings")
+            view.show("info", f"{name} is trained already: the same settings on the same recordings")
         else:
             todo.append((name, job))
     return todo, scores

@@ -86,7 +86,7 @@ class VerdictSpec(Section):
     """The limits that a recording must keep to be used."""
 
     min_recorded_share: float = Field(0.98, ge=0, le=1, description="Least recorded time / requested time.")
-    max_lost_events: int = Field(0, ge=0, description="Most events that perf says it lost.")
+    max_lost_events: int = Field(0, ge=0, description="Most events that perf reports as lost.")
     max_chain_breaks: int = Field(
         0, ge=0, description="Most switches that do not start from the task their CPU last switched to."
     )

@@ -72,7 +72,7 @@ class RunFolder:
     @property
     def experiment(self) -> Experiment:
         """The experiment of this run. Raises SpecError when this version cannot read it."""
-        from harness import spec  # slow to import, and only a run that goes on needs it
+        from harness import spec  # slow to import, and not needed to list runs
 
         source = self._content.get("spec_source")
         return spec.from_dict(self._content["spec"], Path(source) if source else None, self._content["spec_text"])
@@ -158,7 +158,7 @@ class RunFolder:
 
     def _hash_and_sync(self, path: Path) -> str:
         if not path.is_file():
-            raise StoreError("a step did not leave the file it said it would", where=str(path))
+            raise StoreError("a step did not write one of its output files", where=str(path))
         with as_host_error(path):
             sync(path)
         return self._hash(path)

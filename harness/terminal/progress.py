@@ -77,7 +77,7 @@ class LiveView:
                 raise
         self._close("[green]✓[/]", title, started)
 
-    def say(self, kind: str, text: str) -> None:
+    def show(self, kind: str, text: str) -> None:
         """Print one line above the bars."""
         self._console.print(
             f"{MARKS[kind]} {escape(text)}", soft_wrap=True
@@ -116,7 +116,7 @@ class PlainView:
             raise
         self._line(f"{title} done in {spell_seconds(self._clock() - started)}")
 
-    def say(self, kind: str, text: str) -> None:
+    def show(self, kind: str, text: str) -> None:
         """Print one line."""
         self._line(f"{'warning: ' if kind == 'warn' else ''}{text}")
 
@@ -167,7 +167,7 @@ class JsonView:
             raise
         self.emit("step_done", step=name, seconds=_since(started))
 
-    def say(self, kind: str, text: str) -> None:
+    def show(self, kind: str, text: str) -> None:
         """Emit a message."""
         self.emit("message", kind=kind, text=text)
 
@@ -189,7 +189,7 @@ class QuietView:
         """Show nothing."""
         yield _LineWatcher(lambda _text: None, time.monotonic)
 
-    def say(self, kind: str, text: str) -> None:
+    def show(self, kind: str, text: str) -> None:
         """Print warnings only."""
         if kind == "warn":
             self._stream.write(f"warning: {text}\n")

@@ -93,7 +93,7 @@ def test_a_stopped_step_is_interrupted_and_not_failed(folder: RunFolder, error: 
 
 def test_an_output_that_is_missing_or_outside_of_the_run_folder_is_an_error(folder: RunFolder, tmp_path: Path) -> None:
     (tmp_path / "outside").write_text("x")
-    with pytest.raises(StoreError, match="did not leave"):
+    with pytest.raises(StoreError, match="did not write"):
         folder.finish("s", [folder.path / "none"])
     with pytest.raises(StoreError, match="outside"):
         folder.finish("s", [tmp_path / "outside"])
@@ -110,8 +110,8 @@ def test_verify_finds_files_that_are_changed_missing_or_extra(folder: RunFolder)
     files[2].unlink()
     write(folder, "trials/000_idle/deep/extra")
     write(folder, "trials/001_idle/half_recorded")
-    found = {(problem.path.rpartition("/")[2], problem.kind) for problem in folder.verify()}
-    assert found == {("changed", "changed"), ("missing", "missing"), ("extra", "extra")}
+    problems = {(problem.path.rpartition("/")[2], problem.kind) for problem in folder.verify()}
+    assert problems == {("changed", "changed"), ("missing", "missing"), ("extra", "extra")}
 
 
 def test_verify_finds_an_experiment_text_that_was_changed(folder: RunFolder) -> None:

@@ -35,7 +35,7 @@ def test_a_plain_log_shows_that_a_step_failed() -> None:
 def test_json_output_is_one_object_on_each_line() -> None:
     stream = io.StringIO()
     view = JsonView(stream)
-    view.say("warn", "careful\nnow")
+    view.show("warn", "careful\nnow")
     with view.step("x", "Build"):
         pass
     events = [json.loads(line) for line in stream.getvalue().splitlines()]
@@ -47,8 +47,8 @@ def test_json_output_is_one_object_on_each_line() -> None:
 def test_the_quiet_view_shows_only_warnings() -> None:
     stream = io.StringIO()
     view = QuietView(stream)
-    view.say("info", "hello")
-    view.say("warn", "careful")
+    view.show("info", "hello")
+    view.show("warn", "careful")
     with view.step("x", "Build") as watcher:
         watcher.note("working")
     assert stream.getvalue() == "warning: careful\n"
@@ -60,7 +60,7 @@ def test_brackets_in_a_text_are_not_read_as_markup() -> None:
     with view.step("x", "Build [/b]") as watcher:
         watcher.note("[red]")
         watcher.advance(1, 3)
-    view.say("warn", "[/nothing]")
+    view.show("warn", "[/nothing]")
     assert "Build [/b]" in stream.getvalue()
     assert "[/nothing]" in stream.getvalue()
 
@@ -82,12 +82,12 @@ def test_work_goes_on_when_the_reader_of_the_output_is_gone() -> None:
     for view in (PlainView(stream), JsonView(stream), QuietView(stream), LiveView(console)):
         with view.step("x", "Build") as watcher:
             watcher.note("working")
-        view.say("warn", "careful")
+        view.show("warn", "careful")
     with contextlib.suppress(BrokenPipeError):
         lost.close()
 
 
 def test_a_narrow_terminal_does_not_break_a_path() -> None:
     stream = io.StringIO()
-    LiveView(Console(file=stream, force_terminal=True, width=40)).say("info", f"run folder: /{'long/' * 20}")
+    LiveView(Console(file=stream, force_terminal=True, width=40)).show("info", f"run folder: /{'long/' * 20}")
     assert f"/{'long/' * 20}" in stream.getvalue()
