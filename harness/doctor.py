@@ -63,7 +63,7 @@ def python_packages(names: Iterable[str] = PACKAGES) -> list[HostCheck]:
 
 
 def trace_engine() -> list[HostCheck]:
-    """Whether the compiled code that reads recordings can be loaded."""
+    """Check that the compiled code that reads recordings can be loaded."""
     try:
         library.load_functions({})
     except HostError as error:

@@ -124,7 +124,7 @@ def _host_variables(host: Host) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _private_dir() -> Iterator[Path]:
-    """Make a folder for ansible-runner and remove it at the end; its path is short, as a socket in it needs."""
+    """Make a folder for ansible-runner and remove it at the end; a socket path in it may have 108 characters."""
     private = Path(tempfile.mkdtemp(prefix="harness-"))
     try:
         yield private

@@ -153,8 +153,8 @@ def _prepare(host: Host, settings: Mapping[str, Any], script: str, out_dir: Path
     host.put(local, f"{settings['work_dir']}/trial.py", 60)
     started = time.monotonic()
     checked = host.run(f"python3 {folder}/trial.py check", timeout_s=180, sudo=True, check=False)
-    answer = _json(checked.stdout.strip().splitlines()[-1] if checked.stdout.strip() else "", host, checked.stderr)
-    _require_ok(answer, host)
+    last_line = checked.stdout.strip().rpartition("\n")[2]  # perf may print something before
+    _require_ok(_parse(last_line, checked.stderr, host), host)
     return time.monotonic() - started
 
 
@@ -186,30 +186,33 @@ def _wait(seconds: float, watcher: Watcher) -> None:
 def _await_result(host: Host, settings: Mapping[str, Any], limit_s: float, watcher: Watcher) -> dict[str, Any]:
     """Return the guest's result.json as soon as it exists; poll at least once, even if the host was suspended."""
     watcher.note("waiting for the guest to finish")
+    until = time.monotonic() + limit_s
+    while isinstance(result := _poll(host, settings), str):
+        if time.monotonic() >= until:
+            raise TrialError(
+                f"no result {limit_s:g} s after the recording should have ended: {result}",
+                where=host.where,
+                hint="see whether the machine is still up",
+            )
+        time.sleep(POLL_S)
+    _require_ok(result, host)
+    return result
+
+
+def _poll(host: Host, settings: Mapping[str, Any]) -> dict[str, Any] | str:
+    """Return the guest's result.json, or why it cannot be read yet. Raises TrialError when there will be none."""
     path, unit = shlex.quote(f"{settings['work_dir']}/result.json"), shlex.quote(settings["unit"])
     command = f"cat {path} 2>/dev/null || {{ systemctl is-active --quiet {unit} && exit 75; cat {path}; }}"
-    until, reason = time.monotonic() + limit_s, "the guest script is still running"
-    while True:
-        try:
-            answer = host.run(command, timeout_s=60, check=False)
-        except (TransientError, DeadlineError) as error:
-            reason = error.what
-        else:
-            if answer.exit_code == 0:
-                result = _json(answer.stdout, host, answer.stderr)
-                _require_ok(result, host)
-                return result
-            if answer.exit_code != 75:
-                raise _vanished(host, settings)
-            host.close()
-        if time.monotonic() >= until:
-            break
-        time.sleep(POLL_S)
-    raise TrialError(
-        f"no result {limit_s:g} s after the recording should have ended: {reason}",
-        where=host.where,
-        hint="see whether the machine is still up",
-    )
+    try:
+        answer = host.run(command, timeout_s=60, check=False)
+    except (TransientError, DeadlineError) as error:
+        return error.what
+    if answer.exit_code == 0:
+        return _parse(answer.stdout, answer.stderr, host)
+    if answer.exit_code != 75:
+        raise _no_result(host, settings)
+    host.close()
+    return "the guest script is still running"
 
 
 def _pull(
@@ -246,15 +249,11 @@ def _stop(host: Host) -> None:
 def _require_ok(result: Mapping[str, Any], host: Host) -> None:
     if not result.get("ok"):
         stage = result.get("stage", "start")
-        hint = (
-            "if the load ended because it was done, increase its work, such as load.requests"
-            if stage == "warm-up"
-            else None
-        )
+        hint = "if the load had finished, give it more to do, such as load.requests" if stage == "warm-up" else None
         raise GuestError(f"{stage}: {result.get('error', 'no reason given')}", where=host.where, hint=hint)
 
 
-def _vanished(host: Host, settings: Mapping[str, Any]) -> TrialError:
+def _no_result(host: Host, settings: Mapping[str, Any]) -> TrialError:
     """Return the error for a unit that ended without a result: it was killed, or the machine restarted."""
     journal = ""
     with suppress(RemoteError):
@@ -264,11 +263,11 @@ def _vanished(host: Host, settings: Mapping[str, Any]) -> TrialError:
     return TrialError(f"the guest script ended without a result{ending}", where=host.where)
 
 
-def _json(text: str, host: Host, stderr: str) -> dict[str, Any]:
+def _parse(stdout: str, stderr: str, host: Host) -> dict[str, Any]:
     try:
-        value = json.loads(text)
+        value = json.loads(stdout)
     except ValueError:
-        output = (stderr.strip() or text.strip() or "it printed nothing")[-1500:]
+        output = (stderr.strip() or stdout.strip() or "it printed nothing")[-1500:]
         raise TrialError(f"the guest script did not print JSON: {output}", where=host.where) from None
     if not isinstance(value, dict):
         raise TrialError("the guest script did not print a JSON object", where=host.where)
