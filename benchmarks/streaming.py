@@ -1,10 +1,10 @@
-"""How much memory a recording takes that is larger than one would like to hold: read, counted, trained on, predicted.
+"""Measures the memory that a large recording takes while it is read, counted, trained on and predicted.
 
     python benchmarks/streaming.py                      # 50 million slices, made in a temporary folder and removed
     python benchmarks/streaming.py --rows 2000000
 
-Printed is the largest *anonymous* memory of the process so far, which nothing but swap can take back. The columns
-themselves lie in files without a name and are mapped; those pages count only as long as memory is free.
+It prints the largest *anonymous* memory of the process so far, which only swap can take back. The columns themselves
+are mapped from unnamed files; their pages stay in memory only as long as it is free.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def block(task: np.ndarray, start: np.ndarray, slice_ns: np.ndarray, comms: pa.A
 
 
 class Peak:
-    """The largest anonymous memory of this process, looked at a hundred times a second."""
+    """The largest anonymous memory of this process, sampled a hundred times a second."""
 
     def __init__(self) -> None:
         self.bytes = 0
@@ -72,28 +72,28 @@ class Peak:
             self.bytes = max(self.bytes, 1024 * int(status.split("RssAnon:")[1].split()[0]))
             time.sleep(0.01)
 
-    def tell(self, what: str, began: float) -> None:
-        """One line: what was done, the peak so far, and processor time."""
-        print(f"{what:58}{self.bytes / 1e6:9,.0f} MB{time.process_time() - began:9,.0f} CPU s", flush=True)
+    def print_line(self, step: str, began: float) -> None:
+        """Print a step, the peak so far, and the processor time since `began`."""
+        print(f"{step:58}{self.bytes / 1e6:9,.0f} MB{time.process_time() - began:9,.0f} CPU s", flush=True)
 
 
 def main() -> None:
-    """Write, then go through what a job does, and print the peak after each."""
+    """Write a recording, do the steps of a training job with it, and print the peak after each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rows", type=int, default=50_000_000)
     parser.add_argument("--predictor", nargs="*", default=["markov", "gru"])
-    asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as made:
-        folder, peak = Path(made) / "large", Peak()
-        size = write(folder, asked.rows)
-        print(f"{asked.rows:,} slices, {size / 1e6:,.0f} MB of Parquet")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder, peak = Path(temporary) / "large", Peak()
+        size = write(folder, options.rows)
+        print(f"{options.rows:,} slices, {size / 1e6:,.0f} MB of Parquet")
         peak.bytes, began = 0, time.process_time()
         time.sleep(0.1)
-        peak.tell("before: the interpreter and its libraries", began)
+        peak.print_line("before: the interpreter and its libraries", began)
         dataset = streams.load([folder])
         held = sum(column.nbytes for column in vars(dataset.train[0].stream).values() if isinstance(column, np.ndarray))
-        peak.tell(f"read: columns of {held / 1e6:,.0f} MB", began)
-        for kind in asked.predictor:
+        peak.print_line(f"read: columns of {held / 1e6:,.0f} MB", began)
+        for kind in options.predictor:
             learn(kind, dataset, peak)
 
 
@@ -105,10 +105,10 @@ def learn(kind: str, dataset: streams.Dataset, peak: Peak) -> None:
     began = time.process_time()
     predictor = create(kind, {"hidden": 8, "max_epochs": 1} if hasattr(create(kind, {}), "journal") else {})
     predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
-    peak.tell(f"{kind}: fitted on {sum(map(len, dataset.train)):,} slices", began)
+    peak.print_line(f"{kind}: fitted on {sum(map(len, dataset.train)):,} slices", began)
     test = dataset.test[-1]
     predictor.predict(Segment(test.stream, test.stop - SCORED, test.stop))
-    peak.tell(f"{kind}: the last {SCORED:,} predicted", began)
+    peak.print_line(f"{kind}: the last {SCORED:,} predicted", began)
 
 
 if __name__ == "__main__":

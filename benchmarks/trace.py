@@ -1,13 +1,13 @@
-"""How fast a recording becomes tables, beside the two ways that go through perf's text.
+"""Measures how fast a recording becomes tables, compared with two ways through the text that perf prints.
 
     python benchmarks/trace.py [recording] [--samples N] [--rounds N]
 
-Without a recording one of at least `--samples` samples (a million) is made with `perf bench sched messaging`, as root,
-in a temporary folder. Every way runs in a process of its own, imports included, once in each of `--rounds` rounds, and
-its fastest run counts: what else the machine does is the same for all then. `CPU s` is what the process and its
-children used, so that a busy machine blurs it less than the wall clock. `warm` rows are the fastest of several times in
-a process that has done it before. The last columns say how many times as much the two ways through perf's text use.
-The last line compares `read` with a bare interpreter: what a script pays before it has its first recording.
+Without a recording, one of at least `--samples` samples (a million) is made with `perf bench sched messaging`, as root,
+in a temporary folder. Every way runs in a process of its own, imports included, once in each of `--rounds` rounds, so
+that all of them meet the same load of the machine; its fastest run counts. `CPU s` is the time that the process and its
+children used, which a busy machine changes less than the wall clock. `warm` rows are the fastest of several times in
+a process that has done it before. The last columns say how many times as much CPU the two ways through text use. The
+last lines compare `read` with a bare interpreter: the cost of a script's first recording.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from harness.trace.reader import read
 COMMON = """
 import json, resource, sys, time
 path = sys.argv[1]
-def told(rows, **more):
+def print_result(rows, **more):
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     status = dict(line.split(":", 1) for line in open("/proc/self/status"))
     more.setdefault("cpu_s", sum(one.ru_utime + one.ru_stime for one in used))
@@ -65,7 +65,7 @@ with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         found = head.search(line)
         if found and (row := events[found[4]].match(found[5])):
             tables[found[4]].append((int(found[2]) * 10**9 + int(found[3]), int(found[1]), *row.groups()))
-told(len(tables["switch"]))
+print_result(len(tables["switch"]))
 """
 
 MAP_LOOP = r"""
@@ -83,23 +83,23 @@ with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
             key, _, name = tail.partition(" => ")
             names[key.strip()] = name.strip()
         rows.append((float(words[-1]), names.get(tag, tag)))
-told(len(rows))
+print_result(len(rows))
 """
 
 READ = """
 from harness.trace.reader import read
-told(read(path).quality.samples)
+print_result(read(path).quality.samples)
 """
 
 READ_SWITCHES = """
 from harness.trace.reader import read
-told(read(path).switches.num_rows)
+print_result(read(path).switches.num_rows)
 """
 
 READ_TABLES = """
 from harness.trace.reader import read
 trace = read(path)
-told(sum(table.num_rows for table in (trace.switches, trace.wakeups, trace.runtimes, trace.migrations)))
+print_result(sum(table.num_rows for table in (trace.switches, trace.wakeups, trace.runtimes, trace.migrations)))
 """
 
 WARM = """
@@ -108,8 +108,8 @@ def work():
     trace = read(path)
     return trace.quality.samples, trace.switches, trace.wakeups, trace.runtimes, trace.migrations
 work()
-cpu_s, found = fastest(work, 5)
-told(found[0], cpu_s=cpu_s, samples=found[0])
+cpu_s, result = fastest(work, 5)
+print_result(result[0], cpu_s=cpu_s, samples=result[0])
 """
 
 SLICES = """
@@ -117,14 +117,14 @@ from harness.trace.reader import read
 from harness.trace.runqueue.slicer import slices
 trace = read(path)
 cpu_s, table = fastest(lambda: slices(trace), 3)
-told(table.num_rows, cpu_s=cpu_s)
+print_result(table.num_rows, cpu_s=cpu_s)
 """
 
 CONVERT = """
 import tempfile
 from harness.trace.converter import convert
 with tempfile.TemporaryDirectory() as folder:
-    told(convert(path, folder).rows["switches"])
+    print_result(convert(path, folder).rows["switches"])
 """
 
 REGEX, MAP, READ_WARM = "perf script + regex", "perf sched map + loop (switches only)", "read to Arrow tables, warm"
@@ -186,28 +186,28 @@ def record(folder: Path, samples: int) -> Path:
         )  # fmt: skip
         if not target.exists():
             raise SystemExit(f"perf made no recording: {done.stderr}")
-        found = read(target).quality.samples
-        if found >= samples:
+        recorded = read(target).quality.samples
+        if recorded >= samples:
             return target
-        loops = loops * samples * 11 // (max(found, samples // 10) * 10)
+        loops = loops * samples * 11 // (max(recorded, samples // 10) * 10)
 
 
 def report(recording: Path, rounds: int, console: Console) -> None:
     """Measure every way and print a table."""
-    found = measure(recording, rounds)
-    samples, size = found[READ_WARM]["samples"], recording.stat().st_size / 1e6
+    best = measure(recording, rounds)
+    samples, size = best[READ_WARM]["samples"], recording.stat().st_size / 1e6
     title = f"{samples:,.0f} samples, {size:.0f} MB, {os.cpu_count()} CPUs, fastest of {rounds}"
     table = Table(title=title, title_justify="left")
     table.add_column("way")
     for name in ("CPU s", "wall s", "peak MB", "x script", "x map"):
         table.add_column(name, justify="right")
-    for name, one in found.items():
-        wall = "" if "warm" in name else f"{one['wall_s']:.2f}"
-        times = [f"{found[other]['cpu_s'] / one['cpu_s']:.1f}" for other in (REGEX, MAP)]
-        table.add_row(name, f"{one['cpu_s']:.3f}", wall, f"{one['peak_mb']:.0f}", *times)
+    for name, result in best.items():
+        wall = "" if "warm" in name else f"{result['wall_s']:.2f}"
+        times = [f"{best[other]['cpu_s'] / result['cpu_s']:.1f}" for other in (REGEX, MAP)]
+        table.add_row(name, f"{result['cpu_s']:.3f}", wall, f"{result['peak_mb']:.0f}", *times)
     console.print(table)
-    console.print(f"warm: {samples / found[READ_WARM]['cpu_s'] / 1e6:.1f} M samples a second and core")
-    script, text_map = (found[other]["cpu_s"] / found[READ_NAME]["cpu_s"] for other in (REGEX, MAP))
+    console.print(f"warm: {samples / best[READ_WARM]['cpu_s'] / 1e6:.1f} M samples a second and core")
+    script, text_map = (best[other]["cpu_s"] / best[READ_NAME]["cpu_s"] for other in (REGEX, MAP))
     console.print(f"read: {script:.1f} times as fast as {REGEX}, {text_map:.1f} times as fast as {MAP}")
     bare, start = cpu_s(BARE, 5 * rounds), cpu_s(START.format(str(recording.resolve())), 5 * rounds)
     for code, (least, median) in ((BARE, bare), (START.format("f"), start)):
@@ -221,12 +221,12 @@ def main() -> None:
     arguments.add_argument("recording", type=Path, nargs="?")
     arguments.add_argument("--samples", type=int, default=1_000_000, help="at least so many, where one is made")
     arguments.add_argument("--rounds", type=int, default=3)
-    given, console = arguments.parse_args(), Console(width=100)
-    if given.recording:
-        report(given.recording, given.rounds, console)
+    options, console = arguments.parse_args(), Console(width=100)
+    if options.recording:
+        report(options.recording, options.rounds, console)
         return
     with tempfile.TemporaryDirectory() as folder:
-        report(record(Path(folder), given.samples), given.rounds, console)
+        report(record(Path(folder), options.samples), options.rounds, console)
 
 
 if __name__ == "__main__":
