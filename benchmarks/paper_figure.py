@@ -1,4 +1,4 @@
-"""The paper's loss curves as one SVG: a panel for each set of choices, with its yardsticks as level lines."""
+"""The paper's loss curves as one SVG: a panel per set of choices, with its baselines as level lines."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 Rows = Sequence[Mapping[str, float]]
 
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 330, 260, 46, 30, 40
-# column, what it is called, colour, dashes
+# column, label, colour, dashes
 LEVELS = (
     ("constant_loss", "a constant", "#8a6d00", "6 3"),
     ("column_clock_loss", "the column clock", "#b3402a", "2 3"),
@@ -16,12 +16,12 @@ LEVELS = (
 CURVES = (("train_loss", "train", "#9bb4d6"), ("test_loss", "test", "#1f4e8c"))
 
 
-def draw(reproduced: Mapping[str, Sequence[Rows]]) -> str:
-    """The whole figure; `reproduced` holds each seed's history under each set of choices, by its name."""
-    width, height = WIDTH * len(reproduced), HEIGHT + 30
+def draw(histories: Mapping[str, Sequence[Rows]]) -> str:
+    """Return the figure; `histories` holds the history of each seed, by the name of the choices."""
+    width, height = WIDTH * len(histories), HEIGHT + 30
     panels = "".join(
-        f'<g transform="translate({WIDTH * place},0)">{"".join(_panel(name, seeds))}</g>'
-        for place, (name, seeds) in enumerate(reproduced.items())
+        f'<g transform="translate({WIDTH * index},0)">{"".join(_panel(name, seeds))}</g>'
+        for index, (name, seeds) in enumerate(histories.items())
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif"'
@@ -31,9 +31,9 @@ def draw(reproduced: Mapping[str, Sequence[Rows]]) -> str:
 
 
 def _panel(name: str, seeds: Sequence[Rows]) -> Iterator[str]:
-    """A thin line for each seed, a thick one for their mean; the levels hardly differ between seeds."""
+    """Yield a thin line per seed and a thick one for their mean; the baselines hardly differ between seeds."""
     rows = _mean(seeds)
-    highest = max(row[key] for one in seeds for row in one for key, *_ in CURVES)
+    highest = max(row[key] for seed in seeds for row in seed for key, *_ in CURVES)
     top = min(max(highest, rows[0]["constant_loss"]), 2 * rows[0]["constant_loss"]) * 1.08
     right, floor = WIDTH - 12, HEIGHT - BOTTOM
 
@@ -52,23 +52,23 @@ def _panel(name: str, seeds: Sequence[Rows]) -> Iterator[str]:
         yield f'<text x="{x(step):.1f}" y="{floor + 15}" text-anchor="middle">{step}</text>'
     yield f'<text x="{(LEFT + right) / 2:.1f}" y="{floor + 30}" text-anchor="middle">step</text>'
     for key, _, colour, dashes in LEVELS:
-        at = f"{y(rows[0][key]):.1f}"
-        yield f'<path d="M{LEFT} {at}H{right}" stroke="{colour}" stroke-dasharray="{dashes}" stroke-width="1.5"/>'
+        level = f"{y(rows[0][key]):.1f}"
+        yield f'<path d="M{LEFT} {level}H{right}" stroke="{colour}" stroke-dasharray="{dashes}" stroke-width="1.5"/>'
     for key, _, colour in CURVES:
-        for one, width in (*((one, 0.6) for one in seeds), (rows, 2)):
-            points = " ".join(f"{x(step):.1f},{y(row[key]):.1f}" for step, row in enumerate(one, 1))
+        for history, width in (*((seed, 0.6) for seed in seeds), (rows, 2)):
+            points = " ".join(f"{x(step):.1f},{y(row[key]):.1f}" for step, row in enumerate(history, 1))
             yield f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="{width}"/>'
 
 
 def _mean(seeds: Sequence[Rows]) -> Rows:
-    """The mean of each column over seeds, step by step."""
+    """Return the mean of each column over seeds, step by step."""
     return [{key: sum(row[key] for row in step) / len(step) for key in step[0]} for step in zip(*seeds, strict=True)]
 
 
 def _legend() -> Iterator[str]:
     entries = [(label, colour, "") for _, label, colour in CURVES] + [(label, *rest) for _, label, *rest in LEVELS]
-    at = LEFT
+    x = LEFT
     for label, colour, dashes in entries:
-        yield f'<path d="M{at} {HEIGHT + 10}h28" stroke="{colour}" stroke-dasharray="{dashes}" stroke-width="2"/>'
-        yield f'<text x="{at + 34}" y="{HEIGHT + 14}">{label}</text>'
-        at += 60 + 6 * len(label)
+        yield f'<path d="M{x} {HEIGHT + 10}h28" stroke="{colour}" stroke-dasharray="{dashes}" stroke-width="2"/>'
+        yield f'<text x="{x + 34}" y="{HEIGHT + 14}">{label}</text>'
+        x += 60 + 6 * len(label)

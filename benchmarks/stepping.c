@@ -1,10 +1,10 @@
-/* How long an exported predictor takes for one event: compiled beside it, with -DHEADER and -DNAME, and loaded. */
+/* Time per event of an exported predictor; compiled together with it, with -DHEADER and -DNAME. */
 #include <time.h>
 
 #include HEADER
 
-#define JOINED(name, what) name##_##what
-#define OF(name, what) JOINED(name, what)
+#define JOIN(name, suffix) name##_##suffix
+#define SYMBOL(name, suffix) JOIN(name, suffix)
 
 static double now_ns(void)
 {
@@ -14,17 +14,17 @@ static double now_ns(void)
     return now.tv_sec * 1e9 + now.tv_nsec;
 }
 
-/* Nanoseconds per event over all events, one after another; `right` gets how many marks were foreseen. */
-double stepping_ns(const OF(NAME, event) *events, long count, long *right)
+/* Return nanoseconds per event, over all events in turn; `hits` receives the number of marks predicted correctly. */
+double stepping_ns(const SYMBOL(NAME, event) *events, long count, long *hits)
 {
-    OF(NAME, state) state;
-    OF(NAME, prediction) foreseen = OF(NAME, init)(&state);
+    SYMBOL(NAME, state) state;
+    SYMBOL(NAME, prediction) prediction = SYMBOL(NAME, init)(&state);
     double began = now_ns();
 
-    *right = 0;
+    *hits = 0;
     for (long i = 0; i < count; i++) {
-        *right += foreseen.mark == events[i].mark;
-        foreseen = OF(NAME, step)(&state, &events[i]);
+        *hits += prediction.mark == events[i].mark;
+        prediction = SYMBOL(NAME, step)(&state, &events[i]);
     }
     return (now_ns() - began) / count;
 }

@@ -1,4 +1,4 @@
-/* What a context switch costs: two processes on one CPU hand a byte to and fro through pipes; a switch each way. */
+/* Cost of a context switch: two processes on one CPU pass a byte back and forth through pipes, one switch each way. */
 #define _GNU_SOURCE
 #include <sched.h>
 #include <stdio.h>
@@ -9,9 +9,9 @@
 
 enum { ROUNDS = 100000 };
 
-static void stop(const char *what)
+static void fail(const char *call)
 {
-    perror(what);
+    perror(call);
     exit(1);
 }
 
@@ -21,7 +21,7 @@ static void pass_on(int from, int to, int rounds)
 
     for (int round = 0; round < rounds; round++)
         if (read(from, &byte, 1) != 1 || write(to, &byte, 1) != 1)
-            stop("pipe");
+            fail("pipe");
 }
 
 static double now_ns(void)
@@ -34,28 +34,28 @@ static double now_ns(void)
 
 int main(void)
 {
-    int there[2], back[2];
-    cpu_set_t one;
+    int to_child[2], to_parent[2];
+    cpu_set_t this_cpu;
     pid_t child;
     double began;
 
-    CPU_ZERO(&one);
-    CPU_SET(sched_getcpu(), &one);
-    if (sched_setaffinity(0, sizeof(one), &one) != 0)
-        stop("sched_setaffinity");
-    if (pipe(there) != 0 || pipe(back) != 0)
-        stop("pipe");
+    CPU_ZERO(&this_cpu);
+    CPU_SET(sched_getcpu(), &this_cpu);
+    if (sched_setaffinity(0, sizeof(this_cpu), &this_cpu) != 0)
+        fail("sched_setaffinity");
+    if (pipe(to_child) != 0 || pipe(to_parent) != 0)
+        fail("pipe");
     child = fork();
     if (child < 0)
-        stop("fork");
+        fail("fork");
     if (child == 0) {
-        pass_on(there[0], back[1], ROUNDS + 1);
+        pass_on(to_child[0], to_parent[1], ROUNDS + 1);
         _exit(0);
     }
-    if (write(there[1], "", 1) != 1)
-        stop("write");
+    if (write(to_child[1], "", 1) != 1)
+        fail("write");
     began = now_ns();
-    pass_on(back[0], there[1], ROUNDS);
+    pass_on(to_parent[0], to_child[1], ROUNDS);
     printf("%.1f\n", (now_ns() - began) / ROUNDS / 2);
     waitpid(child, NULL, 0);
     return 0;

@@ -1,13 +1,13 @@
-"""How fast the recommended recurrent model trains, beside the paper's loop: same machine, same run, one thread.
+"""Training speed of the recommended recurrent networks beside the paper's loop: same machine, same run, one thread.
 
-    python benchmarks/training.py                       # on a source made for it
-    python benchmarks/training.py RECORDING [...]       # and how long it takes to pass the order-5 table on yours
+    python benchmarks/training.py                       # on a synthetic source
+    python benchmarks/training.py RECORDING [...]       # on your recordings
 
-The paper trained two LSTM cells of 51 units in double precision, stepping through Python, with one linear layer and
-the mean squared error over all columns; `model.nn.kernel_oracle` rebuilds that loop from its description. Its forward
-and backward pass is measured without the optimiser, which only helps it: as its code lays events out (984 sequences
-of 15), and in lanes as long as are common. All loops take turns, so that what else runs slows each of
-them down; CPU time counts.
+The paper trained two LSTM cells of 51 units in double precision, stepping through Python, with one linear layer and the
+mean squared error over all columns; `model.nn.kernel_oracle` rebuilds that loop from its description. Its forward and
+backward pass is measured without the optimiser, which is in its favour: with the batch of its code (984 sequences of
+15), and with sequences of a common length. The loops take turns, so that other load slows all of them down, and CPU
+time counts. The last line is the training time after which an LSTM needs fewer bits than the order-5 table.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ from model.predictors.recurrent import Recurrent
 PAPER_COLUMNS = 29  # 28 names and the time
 SECONDS = 10.0  # each loop is measured for about as long
 ROUNDS = 8
-EPOCHS = 10  # within which the table is passed, or not
+EPOCHS = 10  # at most, until the LSTM needs fewer bits than the table
 
 
 def rates(loops: dict[str, Callable[[], int]], seconds: float) -> dict[str, float]:
-    """Events per second of CPU time, for each loop the median of its turns; a call tells how many events it took."""
-    found: dict[str, list[float]] = {name: [] for name in loops}
+    """Return events per CPU second of each loop, the median of its turns; a call of a loop returns its events."""
+    turns: dict[str, list[float]] = {name: [] for name in loops}
     for turn in range(ROUNDS + 1):
         for name, step in loops.items():
             rate = _rate(step, seconds / ROUNDS)
             if turn:  # the first warms up
-                found[name].append(rate)
-    return {name: median(rates) for name, rates in found.items()}
+                turns[name].append(rate)
+    return {name: median(rates) for name, rates in turns.items()}
 
 
 def _rate(step: Callable[[], int], seconds: float) -> float:
@@ -54,32 +54,33 @@ def _rate(step: Callable[[], int], seconds: float) -> float:
     return events / (time.process_time() - began)
 
 
-def paper_step(lanes: int, steps: int) -> Callable[[], int]:
-    """One forward and backward pass of the paper's loop."""
+def paper_step(batch_size: int, steps: int) -> Callable[[], int]:
+    """Return a function that does one forward and backward pass of the paper's loop."""
     cells = Cells(PAPER_COLUMNS).double()
-    rows = torch.rand(lanes, steps, PAPER_COLUMNS, dtype=torch.float64)
+    rows = torch.rand(batch_size, steps, PAPER_COLUMNS, dtype=torch.float64)
 
     def step() -> int:
         cells.zero_grad()
         torch.nn.functional.mse_loss(cells(rows[:, :-1]), rows[:, 1:]).backward()
-        return lanes * (steps - 1)
+        return batch_size * (steps - 1)
 
     return step
 
 
 def our_step(dataset: streams.Dataset, kind: str, **settings: object) -> Callable[[], int]:
-    """One step of training as `fit` takes it: back-propagation, clipping, Adam, the average of the weights."""
+    """Return a function that does one step of `trainer.fit`: back-propagation, clipping, Adam, averaged weights."""
     predictor = create(kind, settings)
     assert isinstance(predictor, Recurrent)
     marks = len(dataset.vocabulary)
     train = concatenate(dataset.train, Scale.measure(dataset.train), marks)
-    recipe = Hyperparameters(predictor.learning_rate, predictor.lanes or predictor.most_lanes, predictor.steps)
+    batch_size = predictor.lanes or predictor.max_batch_size
+    hyperparameters = Hyperparameters(predictor.learning_rate, batch_size, predictor.steps)
     network = Network(marks, predictor.cell, predictor.hidden, predictor.layers, slices=True)
-    training = Trainer(network, recipe, Budget(), seed=0)
+    trainer = Trainer(network, hyperparameters, Budget(), seed=0)
 
     def forever() -> Iterator[int]:
         while True:
-            yield from training.steps(train)
+            yield from trainer.steps(train)
 
     steps = forever()
 
@@ -87,15 +88,15 @@ def our_step(dataset: streams.Dataset, kind: str, **settings: object) -> Callabl
 
 
 def seconds_to_pass(dataset: streams.Dataset) -> tuple[float, float | None]:
-    """Bits of the order-5 table on validation, and after how many seconds of CPU an LSTM needs fewer."""
+    """Return the bits of the order-5 table on validation, and the CPU seconds after which an LSTM needs fewer."""
     marks = len(dataset.vocabulary)
     table = create("markov", {"order": 5}).fit(dataset.train, dataset.valid, marks, ignore_progress)[-1]["valid_bits"]
     times = [time.process_time()]
     history = create("lstm", {"seed": 0, "max_epochs": EPOCHS}).fit(
         dataset.train, dataset.valid, marks, lambda *_: times.append(time.process_time())
     )
-    taken = (end - times[0] for end, row in zip(times[1:], history, strict=True) if row["valid_bits"] < table)
-    return table, next(taken, None)
+    better = (end - times[0] for end, row in zip(times[1:], history, strict=True) if row["valid_bits"] < table)
+    return table, next(better, None)
 
 
 def main() -> None:
@@ -103,38 +104,38 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("recordings", nargs="*", type=Path, help="folders with a slices table")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="how long each loop is measured")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    with tempfile.TemporaryDirectory() as made:
-        folders = asked.recordings or [Path(made) / "source"]
-        if not asked.recordings:
+    with tempfile.TemporaryDirectory() as scratch:
+        folders = arguments.recordings or [Path(scratch) / "source"]
+        if not arguments.recordings:
             synthetic.write(folders[0], synthetic.Source(tasks=12, seed=0), events=60_000)
         dataset = streams.load(folders)
-    report(dataset, asked.seconds)
+    report(dataset, arguments.seconds)
 
 
 def report(dataset: streams.Dataset, seconds: float) -> None:
-    """The table of rates, then the race against the table."""
+    """Print the rates, then the comparison with the order-5 table."""
     events = sum(len(segment) for segment in dataset.train)
     print(f"{events:,} events to train on, {len(dataset.vocabulary)} marks, one thread, torch {torch.__version__}")
     paper = {
-        "the paper: LSTMCell 51 x 2, double, 984 x 15": paper_step(lanes=984, steps=15),
-        "the paper: LSTMCell 51 x 2, double, 64 x 256": paper_step(lanes=64, steps=256),
+        "the paper: LSTMCell 51 x 2, double, 984 x 15": paper_step(batch_size=984, steps=15),
+        "the paper: LSTMCell 51 x 2, double, 64 x 256": paper_step(batch_size=64, steps=256),
     }
     ours = {
-        "lstm, as it comes (40 units), 64 x 64": our_step(dataset, "lstm"),
+        "lstm, by default (40 units), 64 x 64": our_step(dataset, "lstm"),
         "lstm, 48 units, 32 x 64": our_step(dataset, "lstm", hidden=48, lanes=32),
-        "gru, as it comes (48 units), 32 x 64": our_step(dataset, "gru"),
+        "gru, by default (48 units), 32 x 64": our_step(dataset, "gru"),
     }
-    found = rates({**paper, **ours}, seconds)
-    first, second = (found[name] for name in paper)
+    measured = rates({**paper, **ours}, seconds)
+    first, second = (measured[name] for name in paper)
     print(f"{'':48}{'events/s':>12}{'times the':>12}{'times the':>12}")
     print(f"{'':48}{'of CPU':>12}{'first':>12}{'second':>12}")
-    for name, rate in found.items():
+    for name, rate in measured.items():
         print(f"{name:48}{rate:12,.0f}{rate / first:12.1f}{rate / second:12.1f}")
-    table, passed = seconds_to_pass(dataset)
-    took = f"not within {EPOCHS} epochs" if passed is None else f"after {passed:.1f} s of CPU"
+    table, seconds_needed = seconds_to_pass(dataset)
+    took = f"not within {EPOCHS} epochs" if seconds_needed is None else f"after {seconds_needed:.1f} s of CPU"
     print(f"the order-5 table needs {table:.3f} bits a switch on validation; the LSTM needs fewer {took}")
 
 

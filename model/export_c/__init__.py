@@ -1,4 +1,4 @@
-"""A stored predictor as C: one file and its header, for wherever there is no room for Python."""
+"""Export of a stored predictor as C: one file and its header, for places that cannot run Python."""
 
 from model.export_c.write import export
 

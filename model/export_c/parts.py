@@ -1,4 +1,4 @@
-"""What a kind of predictor contributes to the C file."""
+"""The parts of the C file that depend on the kind of predictor."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Parts:
-    """Members of the state, the body of the file, and a line on how exact it is."""
+    """Members of the state struct, the body of the file, and a sentence on how exact it is."""
 
     state: tuple[str, ...]
     code: str

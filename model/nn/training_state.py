@@ -20,7 +20,7 @@ import torch
 
 from model.files import WEIGHT_ERRORS, write_atomic
 
-SCHEMA = 3  # raise it when a state holds other things, or the same state leads to another end
+SCHEMA = 4  # raise it when a state holds other things, or the same state leads to another end
 FOLDER, PROGRESS = "training", "progress.json"
 
 

@@ -1,11 +1,11 @@
-/* Gates: in, forget, fresh, out. */
-static void cell(${name}_state *state, int layer, const float *restrict given)
+/* One step of a layer. The gates, in order: in, forget, fresh, out. */
+static void cell(${name}_state *state, int layer, const float *restrict input)
 {
     float gate[ROWS];
     float *restrict memory = state->memory[layer], *restrict kept = state->kept[layer];
 
     for (int row = 0; row < ROWS; row++)
-        gate[row] = given[row] + hidden_bias[layer][row];
+        gate[row] = input[row] + hidden_bias[layer][row];
     multiply(&hidden_matrix[layer], ROWS, memory, gate);
     for (int unit = 0; unit < HIDDEN; unit++) {
         float in = sigmoid(gate[unit]), forget = sigmoid(gate[HIDDEN + unit]);

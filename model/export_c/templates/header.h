@@ -7,10 +7,10 @@ $about
 #include <stddef.h>
 #include <stdint.h>
 
-#define ${NAME}_MARKS $marks /* mark 0 stands for every task that was not learned */
+#define ${NAME}_MARKS $marks /* mark 0 is every task that is not in the training data */
 #define ${NAME}_END_STATES $end_states
 
-/* What happened: `mark` ran for `slice_ns` and left the CPU in `end_state`. Codes out of range count as unknown. */
+/* One event: `mark` ran for `slice_ns` and left the CPU in `end_state`. Codes out of range count as unknown. */
 typedef struct {
     int32_t mark;
     int32_t end_state;
@@ -23,7 +23,7 @@ typedef struct {
     double probability;
 } ${name}_prediction;
 
-/* The memory of one CPU's stream; of no use to anybody else. */
+/* The memory of one CPU's stream; private to the predictor. */
 typedef struct {
 $state
 } ${name}_state;
@@ -31,13 +31,13 @@ $state
 extern const char *const ${name}_mark_names[${NAME}_MARKS];
 extern const char *const ${name}_end_state_names[${NAME}_END_STATES];
 
-/* Stand before a stream's first event, and foresee it. */
+/* Start a stream, and predict its first event. */
 ${name}_prediction ${name}_init(${name}_state *state);
 
-/* Take in the event that happened, and foresee the next. */
+/* Read the event that happened, and predict the next. */
 ${name}_prediction ${name}_step(${name}_state *state, const ${name}_event *event);
 
-/* The probability of every mark to be next, as after the last init or step. */
+/* Write the probability of each mark to be next, after the last init or step. */
 void ${name}_distribution(const ${name}_state *state, double probability[${NAME}_MARKS]);
 
 /* sizeof(${name}_state), for callers in other languages. */

@@ -4,10 +4,10 @@ typedef struct {
 
 $matrices
 
-/* output += matrix x input, `rows` being whole blocks. */
-static inline void multiply(const matrix *by, int rows, const float *input, float *output)
+/* output += weights x input; `rows` is a multiple of BLOCK. */
+static inline void multiply(const matrix *weights, int rows, const float *input, float *output)
 {
-    const float *weight = by->weight;
+    const float *weight = weights->weight;
 
     for (int block = 0; block < rows; block += BLOCK) {
         float sum[BLOCK];

@@ -1,51 +1,51 @@
 typedef struct {
-    const int8_t *weight; /* in pairs of columns: two weights of a row stand together */
-    const float *scale;   /* of each row, and of the input's fixed point */
+    const int8_t *weight; /* in pairs of columns: two weights of a row are adjacent */
+    const float *scale;   /* of each row, times that of the fixed-point input */
 } matrix;
 
 $matrices
 
 /*
- * Whole numbers are added up, so that every way of doing it gives the same sums. Machines that multiply pairs of 16 bits
- * and add them in one instruction do that for LANES rows at once.
+ * The sums are of integers, so that every implementation gives the same ones. CPUs with an instruction that multiplies
+ * and adds pairs of 16-bit numbers do so for LANES rows at once.
  */
 #if defined(__AVX2__)
 #include <immintrin.h>
 enum { LANES = 8 };
 typedef __m256i lanes;
-#define OF_PAIR(pair) _mm256_set1_epi32(pair)
-#define WEIGHTS(at) _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(at)))
-#define ADDED(sum, left, right) _mm256_add_epi32(sum, _mm256_madd_epi16(left, right))
-#define KEEP(at, sum) _mm256_storeu_si256((__m256i *)(at), sum)
+#define BROADCAST(pair) _mm256_set1_epi32(pair)
+#define LOAD_WEIGHTS(address) _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(address)))
+#define MULTIPLY_ADD(sum, left, right) _mm256_add_epi32(sum, _mm256_madd_epi16(left, right))
+#define STORE(address, sum) _mm256_storeu_si256((__m256i *)(address), sum)
 #elif defined(__SSE2__)
 #include <emmintrin.h>
 enum { LANES = 4 };
 typedef __m128i lanes;
-#define OF_PAIR(pair) _mm_set1_epi32(pair)
-#define EIGHT(at) _mm_loadl_epi64((const __m128i *)(at))
-#define WEIGHTS(at) _mm_srai_epi16(_mm_unpacklo_epi8(EIGHT(at), EIGHT(at)), 8)
-#define ADDED(sum, left, right) _mm_add_epi32(sum, _mm_madd_epi16(left, right))
-#define KEEP(at, sum) _mm_storeu_si128((__m128i *)(at), sum)
+#define BROADCAST(pair) _mm_set1_epi32(pair)
+#define LOAD_8(address) _mm_loadl_epi64((const __m128i *)(address))
+#define LOAD_WEIGHTS(address) _mm_srai_epi16(_mm_unpacklo_epi8(LOAD_8(address), LOAD_8(address)), 8)
+#define MULTIPLY_ADD(sum, left, right) _mm_add_epi32(sum, _mm_madd_epi16(left, right))
+#define STORE(address, sum) _mm_storeu_si128((__m128i *)(address), sum)
 #endif
 
-#ifdef ADDED
-/* The sums of 2 x LANES rows; `pair` holds two columns of the input each. */
-static inline void add_up(const int8_t *weight, const int32_t *pair, int32_t *sum)
+#ifdef MULTIPLY_ADD
+/* Write the sums of 2 x LANES rows; each element of `pair` holds two columns of the input. */
+static inline void sum_rows(const int8_t *weight, const int32_t *pair, int32_t *sum)
 {
-    lanes low = OF_PAIR(0), high = OF_PAIR(0);
+    lanes low = BROADCAST(0), high = BROADCAST(0);
 
     for (int two = 0; two < PAIRS; two++, weight += 2 * BLOCK) {
-        lanes columns = OF_PAIR(pair[two]);
+        lanes columns = BROADCAST(pair[two]);
 
-        low = ADDED(low, WEIGHTS(weight), columns);
-        high = ADDED(high, WEIGHTS(weight + 2 * LANES), columns);
+        low = MULTIPLY_ADD(low, LOAD_WEIGHTS(weight), columns);
+        high = MULTIPLY_ADD(high, LOAD_WEIGHTS(weight + 2 * LANES), columns);
     }
-    KEEP(sum, low);
-    KEEP(sum + LANES, high);
+    STORE(sum, low);
+    STORE(sum + LANES, high);
 }
 #else
 enum { LANES = BLOCK / 2 };
-static inline void add_up(const int8_t *weight, const int32_t *pair, int32_t *sum)
+static inline void sum_rows(const int8_t *weight, const int32_t *pair, int32_t *sum)
 {
     for (int row = 0; row < BLOCK; row++)
         sum[row] = 0;
@@ -59,11 +59,11 @@ static inline void add_up(const int8_t *weight, const int32_t *pair, int32_t *su
 }
 #endif
 
-/* output += matrix x input, `rows` being whole blocks. The input lies within -1 and 1 and is taken in 16 bits. */
-static inline void multiply(const matrix *by, int rows, const float *input, float *output)
+/* output += weights x input; `rows` is a multiple of BLOCK. The input, within -1 and 1, is rounded to 16 bits. */
+static inline void multiply(const matrix *weights, int rows, const float *input, float *output)
 {
-    const float to_nearest = 12582912.0f; /* 1.5 * 2^23: adding it leaves no bits for a fraction */
-    const int8_t *weight = by->weight;
+    const float to_nearest = 12582912.0f; /* 1.5 * 2^23: adding it leaves no bit for a fraction */
+    const int8_t *weight = weights->weight;
     int16_t fixed[2 * PAIRS] = {0};
     int32_t pair[PAIRS], sum[BLOCK];
 
@@ -72,8 +72,8 @@ static inline void multiply(const matrix *by, int rows, const float *input, floa
     memcpy(pair, fixed, sizeof(pair));
     for (int block = 0; block < rows; block += BLOCK, weight += 2 * PAIRS * BLOCK) {
         for (int row = 0; row < BLOCK; row += 2 * LANES)
-            add_up(weight + 2 * row, pair, sum + row);
+            sum_rows(weight + 2 * row, pair, sum + row);
         for (int row = 0; row < BLOCK; row++)
-            output[block + row] += by->scale[block + row] * (float)sum[row];
+            output[block + row] += weights->scale[block + row] * (float)sum[row];
     }
 }

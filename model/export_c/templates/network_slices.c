@@ -1,4 +1,4 @@
-/* Natural logarithm of a whole number: of its power of two, and a series in how far the rest is from one. */
+/* Natural logarithm of a number above 0: that of its power of two, plus a series in the rest. */
 static double logarithm(int64_t number)
 {
     double value = (double)number, ratio, square, series = 0.0;
@@ -20,7 +20,7 @@ static double logarithm(int64_t number)
     return power * 0.6931471805599453 + 2.0 * ratio * series;
 }
 
-/* Logarithm of the slice in microseconds, in deviations from the mean where it was learned. */
+/* Logarithm of the slice in microseconds, in standard deviations from the mean of the training data. */
 static float standardised(int64_t slice_ns)
 {
     return (float)((logarithm(slice_ns < 1 ? 1 : slice_ns) - 6.907755278982137 - LOG_MEAN) / LOG_DEVIATION);
@@ -30,7 +30,7 @@ ${name}_prediction ${name}_init(${name}_state *state)
 {
     memset(state, 0, sizeof(*state));
     advance(state, MARKS, 0, 0.0f); /* no event yet */
-    return foresee(state);
+    return predict(state);
 }
 
 ${name}_prediction ${name}_step(${name}_state *state, const ${name}_event *event)
@@ -39,5 +39,5 @@ ${name}_prediction ${name}_step(${name}_state *state, const ${name}_event *event
         event->end_state >= 0 && event->end_state < END_STATES ? event->end_state : UNKNOWN_STATE;
 
     advance(state, known_mark(event->mark), end_state, standardised(event->slice_ns));
-    return foresee(state);
+    return predict(state);
 }

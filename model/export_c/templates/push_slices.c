@@ -1,5 +1,5 @@
-/* End state and class of length as one value; the classes were equally common where they were learned. */
-static int32_t ended(int32_t end_state, int64_t slice_ns)
+/* End state and class of length as one value; the classes were equally common in the training data. */
+static int32_t end_code(int32_t end_state, int64_t slice_ns)
 {
     double slice_us = (double)(slice_ns < 1 ? 1 : slice_ns) / 1e3;
     int32_t length = 0;
@@ -15,7 +15,7 @@ ${name}_prediction ${name}_init(${name}_state *state)
         state->context[column] = MARKS; /* no event yet */
         state->context[column + 1] = 0;
     }
-    return foresee(state);
+    return predict(state);
 }
 
 ${name}_prediction ${name}_step(${name}_state *state, const ${name}_event *event)
@@ -23,6 +23,6 @@ ${name}_prediction ${name}_step(${name}_state *state, const ${name}_event *event
     for (int column = COLUMNS - 1; column > 1; column--)
         state->context[column] = state->context[column - 2];
     state->context[0] = known_mark(event->mark);
-    state->context[1] = ended(event->end_state, event->slice_ns);
-    return foresee(state);
+    state->context[1] = end_code(event->end_state, event->slice_ns);
+    return predict(state);
 }

@@ -1,9 +1,9 @@
 /*
- * $cell_name of $layers x $hidden. What the first layer makes of an event was worked out for each mark and state, so
- * that it is looked up and added. A matrix is stored in blocks of BLOCK rows, each block column by column: the rows of a
- * block are added up side by side. For speed compile with -O3 -march=native -fno-trapping-math; without the last, gates
- * are worked out one by one on many machines. Results are the same wherever floats are IEEE 754 and are neither
- * contracted nor reordered: compile with -ffp-contract=off for that, and never with -ffast-math.
+ * $cell_name of $layers x $hidden. What each mark and end state add to the first layer was computed beforehand; here it
+ * is looked up. A matrix is stored in blocks of BLOCK rows, each block column by column, so that the
+ * rows of a block are summed side by side. For speed compile with -O3 -march=native -fno-trapping-math; without the
+ * last flag, many compilers do not vectorise the gates. Results are the same on every machine with IEEE 754 floats if
+ * operations are neither contracted nor reordered: compile with -ffp-contract=off for that, never with -ffast-math.
  */
 #include <string.h>
 
@@ -20,12 +20,12 @@ $data
 
 $multiply
 
-/* e to the x, within 3e-7 of itself: 2 to a whole number, times a polynomial in what is left. */
+/* exp(x) with a relative error below 3e-7: a power of two, times a polynomial in the rest. */
 static inline float exponential(float x)
 {
-    const float to_nearest = 12582912.0f; /* 1.5 * 2^23: adding it leaves no bits for a fraction */
+    const float to_nearest = 12582912.0f; /* 1.5 * 2^23: adding it leaves no bit for a fraction */
     float capped = x > 87.0f ? 87.0f : x;
-    float within = capped < -87.0f ? -87.0f : capped; /* two plain choices, so that it can be done side by side */
+    float within = capped < -87.0f ? -87.0f : capped; /* two plain choices, which vectorise */
     float whole = (within * 1.44269504f + to_nearest) - to_nearest;
     float rest = (within - whole * 0.693359375f) + whole * 2.12194440e-4f;
     float series = 1.0f / 720;
@@ -54,19 +54,20 @@ static inline float hyperbolic_tangent(float x)
 
 $cell
 
+/* Run the network for one event. */
 static void advance(${name}_state *state, $parameters)
 {
-    float given[ROWS];
+    float input[ROWS];
 
     for (int row = 0; row < ROWS; row++)
-        given[row] = $looked_up;
-    cell(state, 0, given);
+        input[row] = $looked_up;
+    cell(state, 0, input);
 $upper_layers    memcpy(state->logit, output_bias, sizeof(output_bias));
     multiply(&output_matrix, OUTPUTS, state->memory[LAYERS - 1], state->logit);
 }
 
-/* e to each logit less the largest, their sum, and which is the largest. */
-static int32_t weigh(const ${name}_state *state, float weight[MARKS], double *sum)
+/* Write exp(logit - largest logit) of each mark, and their sum; return the mark of the largest. */
+static int32_t exponentials(const ${name}_state *state, float weight[MARKS], double *sum)
 {
     int32_t best = 0;
 
@@ -80,13 +81,13 @@ static int32_t weigh(const ${name}_state *state, float weight[MARKS], double *su
     return best;
 }
 
-static ${name}_prediction foresee(const ${name}_state *state)
+static ${name}_prediction predict(const ${name}_state *state)
 {
     ${name}_prediction prediction;
     float weight[MARKS];
     double sum;
 
-    prediction.mark = weigh(state, weight, &sum);
+    prediction.mark = exponentials(state, weight, &sum);
     prediction.probability = (double)weight[prediction.mark] / sum;
     return prediction;
 }
@@ -96,7 +97,7 @@ void ${name}_distribution(const ${name}_state *state, double probability[MARKS])
     float weight[MARKS];
     double sum;
 
-    weigh(state, weight, &sum);
+    exponentials(state, weight, &sum);
     for (int mark = 0; mark < MARKS; mark++)
         probability[mark] = (double)weight[mark] / sum;
 }

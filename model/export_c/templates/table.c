@@ -1,13 +1,13 @@
 /*
- * Contexts are numbered, the empty one 0. What leads from a context, the most recent value first, to the one that is a
- * value longer is found by hashing both: slot_key is context * VALUES + value + 1, or 0 where a slot is free. The longest
- * context that the past leads to decides: what it foresees as most likely was worked out beforehand.
+ * Contexts are numbered; the empty one is 0. A context starts with the most recent value. A hash table leads from a
+ * context and one value more to the longer context: slot_key is context * VALUES + value + 1, or 0 if the slot is free.
+ * The longest known context of the past gives the prediction; its most likely mark was computed beforehand.
  */
 enum { COLUMNS = $columns, DEPTH = $depth };
 
 $data
 
-/* The context that is `value` longer than `context`, or -1 where that was never seen. */
+/* The context of `context` and `value`, or -1 if it never occurred. */
 static inline int32_t longer(int32_t context, int32_t value)
 {
     int64_t key = (int64_t)context * VALUES + value + 1;
@@ -19,7 +19,7 @@ static inline int32_t longer(int32_t context, int32_t value)
     return slot_context[slot];
 }
 
-static ${name}_prediction foresee(const ${name}_state *state)
+static ${name}_prediction predict(const ${name}_state *state)
 {
     ${name}_prediction prediction;
     int32_t context = 0;
@@ -36,7 +36,7 @@ static ${name}_prediction foresee(const ${name}_state *state)
     return prediction;
 }
 
-/* Witten-Bell: a context seen `total` times with `distinct` marks leaves left / (total + left) to shorter ones. */
+/* Witten-Bell: a context seen `total` times with `distinct` marks gives left / (total + left) to shorter ones. */
 static void blend(int32_t context, double probability[MARKS])
 {
     int32_t begin = first_entry[context], end = first_entry[context + 1], distinct = end - begin;

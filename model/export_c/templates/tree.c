@@ -1,20 +1,20 @@
 /*
- * A decision tree in whole numbers: each threshold on a logarithm was turned into the largest number of nanoseconds, or
- * of events, that goes to the left. What was not seen is less than all that was.
+ * A decision tree on integers: each threshold on a logarithm became the largest number of nanoseconds, or of events,
+ * that goes to the left. For a mark that did not occur (NOT_SEEN) the number is negative.
  */
 enum { LAGS = $lags, TRACKED = $tracked_count, WINDOW = $window, UNTRACKED = -1 };
 static const int64_t NOT_SEEN = INT64_MAX / 2;
-static const int64_t NO_SLICE_NS = 368; /* stands for a logarithm (of us) of -1, as in training */
+static const int64_t NO_SLICE_NS = 368; /* has a logarithm (of us) of -1, as in training */
 
 $data
 
-/* The leaf that the past leads to. */
-static int leaf_of(const ${name}_state *s)
+/* The leaf for the past events. */
+static int leaf_of(const ${name}_state *state)
 {
 $walk
 }
 
-static ${name}_prediction foresee(${name}_state *state)
+static ${name}_prediction predict(${name}_state *state)
 {
     ${name}_prediction prediction;
 
@@ -31,14 +31,14 @@ static void forget(${name}_state *state, int slot)
     state->last_state[slot] = -1;
 }
 
-/* Note that the event in hand is the latest of its mark; the one that leaves the window is forgotten. */
-static void note(${name}_state *state, int slot, int32_t end_state)
+/* Record the event as the latest of its mark, and forget the event that leaves the window. */
+static void record(${name}_state *state, int slot, int32_t end_state)
 {
-    int8_t *place = &state->window[state->events % WINDOW];
+    int8_t *entry = &state->window[state->events % WINDOW];
 
-    if (*place != UNTRACKED && state->last_event[*place] == state->events - WINDOW)
-        forget(state, *place);
-    *place = (int8_t)slot;
+    if (*entry != UNTRACKED && state->last_event[*entry] == state->events - WINDOW)
+        forget(state, *entry);
+    *entry = (int8_t)slot;
     if (slot == UNTRACKED)
         return;
     state->last_event[slot] = state->events;
@@ -59,7 +59,7 @@ ${name}_prediction ${name}_init(${name}_state *state)
         forget(state, slot);
     for (int event = 0; event < WINDOW; event++)
         state->window[event] = UNTRACKED;
-    return foresee(state);
+    return predict(state);
 }
 
 ${name}_prediction ${name}_step(${name}_state *state, const ${name}_event *event)
@@ -78,9 +78,9 @@ ${name}_prediction ${name}_step(${name}_state *state, const ${name}_event *event
     state->slice_ns[0] = slice_ns;
     state->end_state[0] = end_state;
     state->now_ns += slice_ns;
-    note(state, tracked_slot[mark], end_state);
+    record(state, tracked_slot[mark], end_state);
     state->events++;
-    return foresee(state);
+    return predict(state);
 }
 
 void ${name}_distribution(const ${name}_state *state, double probability[MARKS])

@@ -15,7 +15,7 @@ from model.checkpoint import Checkpoint
 from model.data import streams
 from model.data.streams import Dataset, Segment, Stream
 from model.errors import CheckpointError, SettingError
-from model.export_c.tables import GOLDEN, slots
+from model.export_c.count_table import GOLDEN, slots
 from model.predictor import ignore_progress
 from model.predictors import create
 

@@ -118,7 +118,7 @@ def test_a_training_on_another_recording_is_set_aside(begun: Job, tmp_path: Path
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"schema": 99}, "it is of schema 99, this version writes 3"),
+        ({"schema": 99}, "it is of schema 99, this version writes 4"),
         ({"sha256": "0" * 64}, "is not the file that was written"),
         ({"tensors": "gone.safetensors"}, "what was kept is damaged"),
         ({"job": 7}, "what was kept is damaged"),
