@@ -55,7 +55,7 @@ def test_the_kept_recording_is_read_as_perf_reads_it(nginx_recording: Path) -> N
 
 
 @pytest.mark.parametrize("guest", ["debian11_guest_5_10", "debian13_guest_6_12"])
-def test_recordings_of_guests_with_other_kernels_are_read_as_perf_reads_them(guest: str, tmp_path: Path) -> None:
+def test_recordings_of_other_kernels_are_read_as_perf_reads_them(guest: str, tmp_path: Path) -> None:
     path = tmp_path / "perf.data"
     path.write_bytes(for_older_perf(lzma.decompress((DATA / f"{guest}.perf.data.xz").read_bytes())))
     assert assert_equal_to_perf(path) >= {"sched_switch", "sched_waking", "sched_stat_runtime", "sched_process_fork"}
@@ -125,7 +125,7 @@ def test_a_recording_that_lost_events_is_read_as_perf_reads_it_and_its_losses_ar
     assert not quality.whole
 
 
-def test_what_a_killed_recorder_left_is_read_with_the_formats_of_another_recording(tmp_path: Path) -> None:
+def test_the_file_of_a_killed_recorder_is_read_with_the_formats_of_another_recording(tmp_path: Path) -> None:
     whole = record(tmp_path / "whole.perf.data", rounds=1)
     recording = record_killed(tmp_path / "perf.data", formats_from=whole)
     alone = harness.trace.read(recording)
@@ -138,12 +138,12 @@ def test_what_a_killed_recorder_left_is_read_with_the_formats_of_another_recordi
     assert trace.switches.num_rows > 100
 
 
-def test_the_clock_that_was_asked_for_is_known(tmp_path: Path) -> None:
+def test_the_chosen_clock_is_known(tmp_path: Path) -> None:
     recording = record(tmp_path / "perf.data", "-k", "monotonic", rounds=2)
     assert harness.trace.read(recording).quality.clock == "monotonic"
 
 
-def test_what_perf_noted_about_the_machine_is_kept(nginx_recording: Path) -> None:
+def test_the_facts_that_perf_wrote_about_the_machine_are_kept(nginx_recording: Path) -> None:
     header = harness.trace.read(nginx_recording).header
     assert header.os_release is not None
     assert header.os_release.startswith("6.18.")

@@ -1,4 +1,4 @@
-"""Files written in parts are those written at once, in bounded memory, whole or not at all."""
+"""Files written in parts equal the tables of `read`, in bounded memory, and appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from command_line import LIMIT_S
@@ -18,7 +17,7 @@ from perf_record import MORE_EVENTS, record
 
 import harness.trace
 from harness.errors import HostError, TraceError
-from harness.trace.converter import ALL_TABLES, convert
+from harness.trace.converter import ALL_TABLES, TRIAL_TABLES, ConvertedRecording, convert
 from harness.trace.perf_data.records import FileBytes
 from harness.trace.tables.schemas import SCHEMAS
 from harness.trace.tables.writer import LateSliceWriter
@@ -37,7 +36,7 @@ def assert_written_as_read(path: Path, folder: Path, **options: int) -> None:
 
 @pytest.mark.parametrize("which", ["nginx_recording", "hostile_recording"])
 @pytest.mark.parametrize(("chunk_bytes", "release_rows"), [(1 << 16, 100), (1 << 18, 2000), (4 << 20, 200_000)])
-def test_tables_written_in_parts_are_those_read_at_once(
+def test_tables_written_in_parts_equal_those_read_at_once(
     which: str, chunk_bytes: int, release_rows: int, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     recording = request.getfixturevalue(which)
@@ -50,7 +49,7 @@ def test_folders_and_compressed_recordings_are_written_in_parts(options: tuple[s
     assert_written_as_read(recording, tmp_path / "out", chunk_bytes=1 << 16, release_rows=100)
 
 
-def test_rows_of_one_time_in_several_files_stay_in_the_order_of_the_files(tmp_path: Path) -> None:
+def test_rows_of_one_time_keep_the_order_of_their_files(tmp_path: Path) -> None:
     folder = tmp_path / "perf.data"
     folder.mkdir()
     (folder / "data").write_bytes(Forge().write([(0, 3, b"a", 1, 1, b"b", 2)]))  # a file with no data was not finished
@@ -70,24 +69,7 @@ def test_a_recording_in_no_order_at_all_is_sorted(tmp_path: Path) -> None:
     assert_written_as_read(tmp_path / "perf.data", tmp_path / "out", chunk_bytes=1 << 16, release_rows=10)
 
 
-def test_slices_that_come_late_stand_behind_those_of_the_same_time_and_cpu(tmp_path: Path) -> None:
-    table = pa.Table.from_pylist(
-        [
-            {"start_ns": start, "slice_ns": length, "cpu": cpu, "comm": "a", "tid": 1, "prio": 1, "end_state": "S"}
-            | {"wake_ns": None, "runnable": [1], "contested": False}
-            for start, cpu, length in [(1, 0, 1), (5, 0, 0), (5, 2, 2), (5, 1, 9), (5, 0, 8), (1, 1, 9), (5, 3, 9)]
-        ],
-        schema=SCHEMAS["slices"],
-    )
-    for first in range(1, 6):
-        with LateSliceWriter(tmp_path) as sink:
-            sink.add(table.slice(0, first), None)
-            sink.add(table.slice(first), None)
-        written = [(row["start_ns"], row["cpu"], row["slice_ns"]) for row in pq.read_table(sink.path).to_pylist()]
-        assert written == [(1, 0, 1), (1, 1, 9), (5, 0, 0), (5, 0, 8), (5, 1, 9), (5, 2, 2), (5, 3, 9)]
-
-
-def test_slices_that_come_late_are_put_in_their_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_late_slices_are_written_in_their_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LateSliceWriter, "held_rows", 5)
     quiet: list[Switch] = [(1, 1, b"q", 5, 1, b"hog", 6)]
     busy: list[Switch] = [(10 + place, 0, b"a", place % 2 + 1, 1, b"b", 2 - place % 2) for place in range(2000)]
@@ -141,6 +123,45 @@ def test_a_table_that_cannot_be_written_is_an_error_of_the_host(nginx_recording:
     (tmp_path / "file").touch()
     with pytest.raises(HostError, match="could not be written: Not a directory"):
         convert(nginx_recording, tmp_path / "file")
+
+
+@pytest.fixture(scope="module")
+def ingested(nginx_recording: Path, tmp_path_factory: pytest.TempPathFactory) -> ConvertedRecording:
+    return harness.trace.ingest(nginx_recording, tmp_path_factory.mktemp("ingested") / "deep" / "out")
+
+
+def test_the_four_tables_are_written_with_their_schemas(ingested: ConvertedRecording) -> None:
+    assert set(ingested.paths) == {"switches", "wakeups", "slices", "runtimes"}
+    for name, path in ingested.paths.items():
+        schema = pq.read_schema(path)
+        assert schema.equals(SCHEMAS[name])
+        assert schema.metadata[b"schema_version"] == b"1"
+        assert pq.ParquetFile(path).metadata.row_group(0).column(0).compression == "ZSTD"
+    assert sorted(path.name for path in ingested.paths["slices"].parent.iterdir()) == sorted(
+        f"{name}.parquet" for name in TRIAL_TABLES
+    )
+
+
+def test_the_tables_on_disk_are_those_of_the_recording(ingested: ConvertedRecording, nginx_recording: Path) -> None:
+    tables = {name: pq.read_table(path) for name, path in ingested.paths.items()}
+    trace = harness.trace.read(nginx_recording)
+    for name in ("switches", "wakeups", "runtimes"):
+        assert tables[name].to_pylist() == getattr(trace, name).to_pylist()
+    assert tables["slices"].to_pylist() == harness.trace.slices(trace).to_pylist()
+
+
+def test_usage_is_the_cpu_time_of_each_task_name(ingested: ConvertedRecording) -> None:
+    rows = pq.read_table(ingested.paths["slices"]).to_pylist()
+    total = sum(row["slice_ns"] for row in rows)
+    of_nginx = [row["slice_ns"] for row in rows if row["comm"] == "nginx"]
+    usage = ingested.usage["nginx"]
+    assert usage.slices == len(of_nginx)
+    assert usage.cpu_share == pytest.approx(sum(of_nginx) / total)
+    assert usage.mean_slice_ns == pytest.approx(sum(of_nginx) / len(of_nginx))
+    idle = sum(row["slice_ns"] for row in rows if row["tid"] == 0)
+    assert ingested.idle_share == pytest.approx(idle / total)
+    assert sum(usage.cpu_share for usage in ingested.usage.values()) + ingested.idle_share == pytest.approx(1)
+    assert list(ingested.usage)[:2] in (["ab", "nginx"], ["nginx", "ab"])
 
 
 CONVERT = """

@@ -52,7 +52,7 @@ def test_every_switch_of_a_valid_stream_but_the_last_begins_a_slice(stream: Stre
     st.lists(st.integers(0, 120), max_size=6),
     st.sampled_from([None, 1, 3, 20]),
 )
-def test_any_stream_cut_anyhow_gives_what_the_rules_give_event_by_event(
+def test_slices_of_any_stream_in_any_blocks_equal_those_of_the_plain_slicer(
     stream: Stream, shifted: bool, lookahead: int, edges: list[int], batch_tasks: int | None
 ) -> None:
     tables, expected = tables_of(*stream), plain_slices(*stream, shifted_states=shifted, lookahead=lookahead)
@@ -62,7 +62,7 @@ def test_any_stream_cut_anyhow_gives_what_the_rules_give_event_by_event(
 
 @settings(max_examples=200)
 @given(hostile_streams(), st.booleans())
-def test_any_stream_gives_sound_slices(stream: Stream, shifted: bool) -> None:
+def test_slices_of_any_stream_are_sound(stream: Stream, shifted: bool) -> None:
     for row in slice_table(*tables_of(*stream), shifted_states=shifted).to_pylist():
         assert row["tid"] in row["runnable"]
         assert len(set(row["runnable"])) == len(row["runnable"])
@@ -74,7 +74,7 @@ def test_any_stream_gives_sound_slices(stream: Stream, shifted: bool) -> None:
 @pytest.mark.parametrize("lookahead", [10, 30_000])
 @pytest.mark.parametrize("size", [40, 1000])
 @pytest.mark.parametrize("which", ["nginx_recording", "hostile_recording"])
-def test_slices_cut_in_blocks_are_those_cut_at_once(
+def test_slices_of_many_blocks_equal_those_of_one(
     which: str, size: int, lookahead: int, request: pytest.FixtureRequest
 ) -> None:
     trace = harness.trace.read(request.getfixturevalue(which))
@@ -85,7 +85,7 @@ def test_slices_cut_in_blocks_are_those_cut_at_once(
 
 @settings(max_examples=200)
 @given(hostile_streams(), st.lists(st.integers(0, 120), max_size=6))
-def test_no_slice_begins_before_the_time_that_was_promised(stream: Stream, edges: list[int]) -> None:
+def test_no_slice_begins_before_the_earliest_start_announced(stream: Stream, edges: list[int]) -> None:
     slicer, tables, promised = Slicer(lookahead=2, batch_tasks=4), tables_of(*stream), -1
     for low, high in zip([-1, *sorted(edges)], [*sorted(edges), 1 << 62], strict=True):
         times = [table["time_ns"].to_numpy() for table in tables]
@@ -95,7 +95,7 @@ def test_no_slice_begins_before_the_time_that_was_promised(stream: Stream, edges
             promised = slicer.earliest_ns if slicer.earliest_ns is not None else promised
 
 
-def test_slices_that_began_in_an_earlier_block_can_be_counted_by_name_with_those_of_this_one() -> None:
+def test_slices_from_different_blocks_can_be_counted_together_by_name() -> None:
     slicer, usage = Slicer(lookahead=0), UsageCounter()
     for first in (10, 30, 50):
         slicer.add(

@@ -44,7 +44,7 @@ def _filled(name: str, columns: dict[str, np.ndarray]) -> pa.Table:
     return pa.table(given).cast(SCHEMAS[name])
 
 
-def test_a_queue_that_is_suddenly_deep_makes_pieces_shorter_not_larger() -> None:
+def test_a_queue_that_is_suddenly_deep_makes_batches_shorter_not_larger() -> None:
     quiet, deep, rounds, limit = 20_000, 400, 5, 10_000
     tables = sudden_queue(quiet, deep, rounds)
     slicer = Slicer(lookahead=100, batch_tasks=limit)
@@ -57,20 +57,20 @@ def test_a_queue_that_is_suddenly_deep_makes_pieces_shorter_not_larger() -> None
     assert pa.concat_tables(pieces).to_pylist() == slice_table(*tables).to_pylist()
 
 
-def test_a_queue_that_is_deeper_than_the_bound_gives_a_switch_at_a_time() -> None:
+def test_a_queue_deeper_than_the_bound_gives_batches_of_one_switch() -> None:
     slicer = Slicer(lookahead=10, batch_tasks=50)
     slicer.add(*sudden_queue(quiet=200, deep=100, rounds=2))
     assert [piece.num_rows for piece in slicer.finish()][-150:] == [1] * 150
 
 
-def test_the_task_that_left_and_the_one_that_is_picked_count_both() -> None:
+def test_the_task_that_left_and_the_picked_one_both_count() -> None:
     pieces = RunnableSetBound(*tables_of([switch(10, 1, "R", 2)], [], []))
     assert [pieces.fitting(0, 1, 0, values) for values in (1, 2)] == [0, 1]
 
 
 @settings(max_examples=300)
 @given(hostile_streams(), st.integers(0, 200), st.integers(1, 60), st.booleans())
-def test_no_stretch_of_any_stream_holds_more_than_its_bound(
+def test_no_range_of_any_stream_holds_more_tasks_than_its_bound(
     stream: Stream, cut_ns: int, values: int, shifted: bool
 ) -> None:
     switches, *others = stream

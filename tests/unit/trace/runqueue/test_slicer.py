@@ -69,7 +69,7 @@ def test_a_task_woken_while_it_goes_to_sleep_waits_from_there() -> None:
 
 
 @pytest.mark.parametrize(("between", "expected"), [(1, [[1, 2], [2, 1], [1]]), (2, [[1, 2], [2], [1]])])
-def test_a_task_woken_while_it_goes_to_sleep_is_looked_for_so_far_ahead_and_no_further(
+def test_the_lookahead_for_a_task_woken_while_it_goes_to_sleep_is_bounded(
     between: int, expected: list[list[int]]
 ) -> None:
     switches = [switch(10, 0, "R", 1), switch(20, 1, "S", 2), switch(30, 2, "S", 1), switch(40, 1, "S", 0)]
@@ -78,7 +78,7 @@ def test_a_task_woken_while_it_goes_to_sleep_is_looked_for_so_far_ahead_and_no_f
     assert [row["runnable"] for row in rows] == expected
 
 
-def test_a_task_that_leaves_a_cpu_no_longer_waits_though_its_pick_was_lost() -> None:
+def test_a_task_that_leaves_a_cpu_no_longer_waits_even_if_its_pick_was_lost() -> None:
     rows = cut(
         [
             switch(10, 0, "R", 1),
@@ -92,7 +92,7 @@ def test_a_task_that_leaves_a_cpu_no_longer_waits_though_its_pick_was_lost() -> 
     assert [row["runnable"] for row in rows] == [[9, 1], [3], [4]]
 
 
-def test_a_task_whose_leaving_was_lost_waits_from_its_wakeup() -> None:
+def test_a_task_whose_switch_out_was_lost_waits_from_its_wakeup() -> None:
     rows = cut(
         [switch(10, 0, "R", 1), switch(20, 8, "S", 2), switch(30, 2, "S", 1), switch(40, 1, "S", 0)], [wake(15, 1)]
     )
@@ -100,7 +100,7 @@ def test_a_task_whose_leaving_was_lost_waits_from_its_wakeup() -> None:
     assert rows[1]["wake_ns"] == 15
 
 
-def test_switches_of_one_time_are_taken_as_they_stand_in_their_table() -> None:
+def test_switches_of_one_time_keep_the_order_of_their_table() -> None:
     rows = cut(
         [
             switch(10, 0, "R", 1),
@@ -175,7 +175,7 @@ def test_no_switches_give_no_slices() -> None:
     assert cut([]) == []
 
 
-def test_shifted_states_are_set_right() -> None:
+def test_shifted_states_are_corrected() -> None:
     rows = cut(
         [
             switch(10, 0, "S", 1),
@@ -206,7 +206,7 @@ def rows_of(trace: Trace) -> list[list[Row]]:
 
 
 @pytest.mark.parametrize("which", ["nginx_recording", "hostile_recording"])
-def test_a_real_recording_gives_what_the_rules_give_event_by_event(which: str, request: pytest.FixtureRequest) -> None:
+def test_slices_of_a_real_recording_equal_those_of_the_plain_slicer(which: str, request: pytest.FixtureRequest) -> None:
     trace = harness.trace.read(request.getfixturevalue(which))
     assert harness.trace.slices(trace).to_pylist() == plain_slices(*rows_of(trace), lookahead=LOOKAHEAD)
 

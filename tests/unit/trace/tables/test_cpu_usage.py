@@ -14,7 +14,7 @@ def stays(*rows: tuple[str, int, int]) -> pa.Table:
     return pa.Table.from_pylist(named, schema=SCHEMAS["slices"])
 
 
-def test_parts_of_a_table_may_number_their_names_each_in_its_own_way() -> None:
+def test_chunks_of_a_table_may_have_different_dictionaries() -> None:
     count = UsageCounter()
     first, second = stays(("ab", 1, 10), ("nginx", 2, 30)), stays(("perf", 3, 20), ("ab", 1, 20), ("swapper", 0, 20))
     count.add(pa.concat_tables([first, second]))
@@ -27,5 +27,5 @@ def test_parts_of_a_table_may_number_their_names_each_in_its_own_way() -> None:
     assert idle == 0.2
 
 
-def test_nothing_recorded_is_nobodys() -> None:
+def test_without_slices_nobody_used_the_cpu() -> None:
     assert UsageCounter().result() == ({}, 0.0)
