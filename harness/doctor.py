@@ -46,7 +46,7 @@ def examine() -> list[HostCheck]:
         ("disk space", disk_space),
         ("keyrings", keyrings),
         ("boxes", built_boxes),
-        ("kvm", kvm_answer),
+        ("kvm", kvm_result),
     ]
     return [check for name, look in parts for check in _safely(name, look)]
 
@@ -117,7 +117,7 @@ def built_boxes() -> list[HostCheck]:
     ]
 
 
-def kvm_answer() -> list[HostCheck]:
+def kvm_result() -> list[HostCheck]:
     """Return the result of the last real boot under KVM. Without KVM a run works too, ten times slower."""
     probed = kvm.remembered(None)
     if probed is None:

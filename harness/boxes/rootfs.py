@@ -1,4 +1,4 @@
-"""What decides the content of a box: the build commands and the files sent along. Nothing is run here."""
+"""The commands that build a box and the files that they use: all that decides its content. Nothing is run here."""
 
 from __future__ import annotations
 

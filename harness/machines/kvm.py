@@ -70,14 +70,14 @@ def remembered(box: Box | None) -> ProbeResult | None:
         return missing
     kept = _load()
     if box:
-        entry = kept.get(key(box.digest))
+        entry = kept.get(_key(box.digest))
     else:
         of_host = (entry for name, entry in kept.items() if name.startswith(_host()))
         entry = max(of_host, key=lambda entry: float(entry.get("when", 0.0)), default=None)
-    return _result(entry) if entry else None
+    return _valid_result(entry) if entry else None
 
 
-def _result(entry: dict[str, Any]) -> ProbeResult | None:
+def _valid_result(entry: dict[str, Any]) -> ProbeResult | None:
     """Return a kept result, None when it is damaged or an old "no": a busy host may have slowed the guest down."""
     try:
         result = ProbeResult(**entry)
@@ -93,7 +93,7 @@ def probe(box: Box, log: Path, watcher: Watcher) -> ProbeResult:
     works, reason = _boot(box, log)
     result = ProbeResult(works, reason, round(time.monotonic() - started, 1), time.time())
     make_folder(_path().parent)
-    write_atomic(_path(), json.dumps({**_load(), key(box.digest): asdict(result)}, indent=1))
+    write_atomic(_path(), json.dumps({**_load(), _key(box.digest): asdict(result)}, indent=1))
     return result
 
 
@@ -107,7 +107,7 @@ def command(box: Box) -> list[str]:
     ]  # fmt: skip
 
 
-def key(digest: str) -> str:
+def _key(digest: str) -> str:
     """Return the name under which a result is kept; it depends on the kernel, CPU model, QEMU and box."""
     return f"{_host()}/{digest[:12]}"
 

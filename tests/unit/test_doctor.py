@@ -92,7 +92,7 @@ def test_a_box_that_cannot_be_built_is_advice_because_others_can() -> None:
 
 
 def test_kvm_that_was_not_tried_or_is_missing_is_advice_and_not_a_failure() -> None:
-    (check,) = doctor.kvm_answer()
+    (check,) = doctor.kvm_result()
     assert check.advice
     assert not check.ok
     assert check.hint
