@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import workers
@@ -57,24 +58,41 @@ def train(
 
 
 def planned_models(experiment: Experiment, folder: RunFolder, trials: Sequence[Trial]) -> list[PlannedModel]:
-    """List every model that the experiment asks for; a predictor without randomness is trained with one seed only."""
-    arms = {trial.arm.name: trial.arm.experiment.model for trial in trials if trial.arm.experiment.model.predictors}
-    if not arms:  # importing `model` takes seconds
-        return []
-    from model.jobs import Job
-    from model.predictors import find
-
+    """List every model that the experiment asks for."""
     planned = []
+    arms = {trial.arm.name: trial.arm.experiment.model for trial in trials if trial.arm.experiment.model.predictors}
     for arm, spec in arms.items():
         tables = tuple(folder.trial_dir(t.name) for t in trials if t.arm.name == arm and folder.done(f"trial:{t.name}"))
-        for predictor in spec.predictors:
-            seeds = spec.seeds if getattr(find(predictor), "seeded", True) else spec.seeds[:1]
-            for seed in seeds:
-                name = f"{predictor}_s{seed}" if len(arms) == 1 else f"{arm}.{predictor}_s{seed}"
-                params = spec.params.get(predictor, {})
-                job = Job(tables, predictor, seed, spec.mark, spec.split, folder.model_dir(name), params)
-                planned.append(PlannedModel(name, arm, job))
+        prefix, out = "" if len(arms) == 1 else f"{arm}.", folder.model_dir("")
+        jobs = list_jobs(tables, spec.predictors, spec.seeds, spec.mark, spec.split, spec.params, out, prefix=prefix)
+        planned += [PlannedModel(job.out_dir.name, arm, job) for job in jobs]
     return planned
+
+
+def list_jobs(
+    tables: tuple[Path, ...],
+    predictors: Sequence[str],
+    seeds: Sequence[int],
+    mark: str,
+    split: tuple[float, float, float],
+    params: Mapping[str, Mapping[str, Any]],
+    out: Path,
+    *,
+    prefix: str = "",
+    suffix: str = "",
+    test_tables: tuple[Path, ...] = (),
+) -> Iterator[Job]:
+    """Yield one job per predictor and seed, each with its own folder under `out`.
+
+    A predictor without randomness is trained with the first seed only.
+    """
+    from model.jobs import Job  # takes seconds
+    from model.predictors import find
+
+    for predictor in predictors:
+        for seed in seeds if find(predictor).seeded else seeds[:1]:
+            folder = out / f"{prefix}{predictor}_s{seed}{suffix}"
+            yield Job(tables, predictor, seed, mark, split, folder, params.get(predictor, {}), test_tables)
 
 
 def run_jobs(

@@ -1,4 +1,4 @@
-"""Commands about harness itself: its loads, the schema of experiment files, and what this host has."""
+"""`harness loads`, `schema` and `doctor`: the loads, the schema of experiment files, and a check of this host."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def loads(as_json: JsonFlag = False) -> None:
 
 @handled
 def schema() -> None:
-    """Print the JSON Schema of experiment files, for completion and checks in an editor."""
+    """Print the JSON Schema of experiment files, with which an editor completes and checks them."""
     import json
 
     from harness import spec
@@ -35,8 +35,8 @@ def doctor(as_json: JsonFlag = False) -> None:
     from harness import doctor as checks
     from harness.terminal import tables
 
-    found = checks.examine()
-    Output(as_json).data([check.__dict__ for check in found])
-    Output(as_json).show(tables.checks(found))
-    if not all(check.ok or check.advice for check in found):
+    results = checks.examine()
+    Output(as_json).data([check.__dict__ for check in results])
+    Output(as_json).show(tables.checks(results))
+    if not all(check.ok or check.advice for check in results):
         raise typer.Exit(EXIT_HOST)

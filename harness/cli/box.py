@@ -1,4 +1,4 @@
-"""`harness box`: the guest images, built from recipes and cached."""
+"""`harness box`: guest images, built from recipes and cached."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BoxName = Annotated[str, typer.Argument(help="A recipe's name; `harness box ls` 
 @app.command()
 @handled
 def build(name: BoxName, as_json: JsonFlag = False, quiet: QuietFlag = False) -> None:
-    """Build a box from its recipe, unless one of this very recipe and builder is cached."""
+    """Build a box from its recipe, unless the cache holds one of the same recipe and builder."""
     from harness import boxes
 
     output = Output(as_json, quiet)
@@ -31,21 +31,21 @@ def build(name: BoxName, as_json: JsonFlag = False, quiet: QuietFlag = False) ->
 @app.command("ls")
 @handled
 def ls(as_json: JsonFlag = False) -> None:
-    """List the recipes and what of them is cached."""
+    """List the recipes, and which boxes of them are cached."""
     from harness import boxes
     from harness.terminal import tables
 
-    rows = boxes.ls()
+    cached = boxes.ls()
     recipes = [boxes.recipe(name) for name in boxes.names()]
-    told = [recipe.model_dump(mode="json") for recipe in recipes]
-    Output(as_json).data({"recipes": told, "cached": [asdict(row) for row in rows]})
-    Output(as_json).show(tables.boxes(recipes, rows))
+    plain = [recipe.model_dump(mode="json") for recipe in recipes]
+    Output(as_json).data({"recipes": plain, "cached": [asdict(box) for box in cached]})
+    Output(as_json).show(tables.boxes(recipes, cached))
 
 
 @app.command()
 @handled
 def verify(name: BoxName, as_json: JsonFlag = False) -> None:
-    """Hash a cached box again; exit 1 if it is not what was built."""
+    """Compare the hash of a cached box with the one it was built with; exit 1 if they differ."""
     from harness import boxes
 
     problems = boxes.verify(name)
@@ -58,9 +58,9 @@ def verify(name: BoxName, as_json: JsonFlag = False) -> None:
 @app.command()
 @handled
 def rm(name: BoxName, as_json: JsonFlag = False) -> None:
-    """Remove a cached box, and what Vagrant and libvirt keep of it."""
+    """Remove a cached box, and the copies that Vagrant and libvirt keep of it."""
     from harness import boxes, machines
 
     removed = boxes.rm(name, machines.uninstall)
     Output(as_json).data({"removed": [box.vagrant_name for box in removed]})
-    Output(as_json).show(f"{name}: removed {len(removed)}, with what Vagrant and libvirt kept of it")
+    Output(as_json).show(f"{name}: removed {len(removed)}, with the copies that Vagrant and libvirt kept")

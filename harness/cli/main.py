@@ -1,4 +1,4 @@
-"""The command's tree. Each command imports what it needs when it runs, so that `--help` is instant."""
+"""The tree of commands. Each command imports what it needs when it runs, so that `--help` starts fast."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ something (see `harness doctor`), 130 interrupted."
 
 app = typer.Typer(
     name="harness",
-    help="Record the Linux scheduler under load in a described machine, predict it, and report how well that went.",
+    help="Record the Linux scheduler under load in a virtual machine, predict its decisions, and report how well.",
     epilog=EPILOG,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -22,8 +22,8 @@ app = typer.Typer(
 )
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(requested: bool) -> None:
+    if requested:
         typer.echo(f"harness {__version__}")
         raise typer.Exit()
 

@@ -1,4 +1,4 @@
-"""What the command prints, and how an error leaves it."""
+"""Prints the results of a command, and turns its errors into a message and an exit code."""
 
 from __future__ import annotations
 
@@ -28,44 +28,41 @@ QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings a
 
 @dataclass(frozen=True)
 class Output:
-    """Where a command's answer goes: rich text on a terminal, plain text in a pipe, or JSON."""
+    """Prints the result of a command: rich text on a terminal, plain text in a pipe, or JSON."""
 
     as_json: bool = False
     quiet: bool = False
 
     def show(self, *renderables: Any) -> None:
-        """Print for people; nothing under --json or --quiet."""
+        """Print text for people; nothing with --json or --quiet."""
         if not (self.as_json or self.quiet):
             console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
             for renderable in renderables:
-                console.print(renderable, soft_wrap=isinstance(renderable, str))  # no break in the middle of a path
+                console.print(renderable, soft_wrap=isinstance(renderable, str))  # no line break inside a path
 
     def data(self, value: Any) -> None:
-        """Print JSON, under --json only."""
+        """Print JSON; nothing without --json."""
         if self.as_json:
             from harness.store.manifest import plain
 
             typer.echo(json.dumps(plain(value), indent=2, allow_nan=False))
 
     def view(self, *, json_lines: bool = False) -> View:
-        """How long work is shown. Under --json it is not, unless the command speaks in JSON lines as it goes."""
+        """Return what shows the progress of long work; with --json none, unless the command prints JSON lines."""
         from harness.terminal import progress
 
-        shown, warned = (
-            cast(TextIO, progress.BestEffortStream(sys.stdout)),
-            cast(TextIO, progress.BestEffortStream(sys.stderr)),
-        )
+        stdout, stderr = (cast(TextIO, progress.BestEffortStream(stream)) for stream in (sys.stdout, sys.stderr))
         if self.as_json and json_lines:
-            return progress.JsonView(shown)
+            return progress.JsonView(stdout)
         if self.quiet or self.as_json:
-            return progress.QuietView(warned)
+            return progress.QuietView(stderr)
         if sys.stdout.isatty():
-            return progress.LiveView(Console(file=shown, highlight=False))
-        return progress.PlainView(shown)
+            return progress.LiveView(Console(file=stdout, highlight=False))
+        return progress.PlainView(stdout)
 
 
 def handled(command: Command) -> Command:
-    """Turn what a command raises into a message and an exit code; a user never sees a traceback."""
+    """Turn an exception of a command into a message and an exit code, so that no user sees a traceback."""
 
     @functools.wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -77,23 +74,28 @@ def handled(command: Command) -> Command:
         except KeyboardInterrupt:
             typer.echo("interrupted", err=True)
             raise typer.Exit(EXIT_INTERRUPTED) from None
-        except BrokenPipeError:  # `harness ls | head`: whoever read us has seen enough
+        except BrokenPipeError:  # `harness ls | head`: the reader has closed the pipe
             sys.stderr.close()
             raise typer.Exit(EXIT_FAILED) from None
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except Exception as error:
-            told = _disk_full(error) or _defect(error)
-            _print_error(told, bool(kwargs.get("as_json")))
-            raise typer.Exit(told.exit_code) from None
+            known = _disk_full(error) or _defect(error)
+            _print_error(known, bool(kwargs.get("as_json")))
+            raise typer.Exit(known.exit_code) from None
 
     return wrapped  # type: ignore[return-value]
 
 
 def _print_error(error: ErrorDetails, as_json: bool) -> None:
     if as_json:
-        told = {"what": error.what, "where": error.where, "expected": error.expected, "try": error.hint}
-        event = {"event": "error", "type": type(error).__name__, **told, "log": error.log, "exit_code": error.exit_code}
+        event: dict[str, Any] = {
+            "event": "error",
+            "type": type(error).__name__,
+            "what": error.what,
+            "where": error.where,
+        }
+        event |= {"expected": error.expected, "try": error.hint, "log": error.log, "exit_code": error.exit_code}
         typer.echo(json.dumps(event))
         return
     console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -104,25 +106,25 @@ def _print_error(error: ErrorDetails, as_json: bool) -> None:
 
 
 def _disk_full(error: Exception) -> HostError | None:
-    """No program foresees every write; a full disk is the host's lack wherever it shows."""
+    """Return the error of a full disk, which any write may meet; None for another exception."""
     if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
         return None
     where = str(error.filename) if error.filename else None
     return HostError(
         "the disk is full",
         where=where,
-        hint="free some space and do it again; a run goes on with `harness run --resume`",
+        hint="free some space and try again; `harness run --resume` continues a run",
     )
 
 
 def _defect(error: Exception) -> HarnessError:
-    """An exception nobody foresaw: the traceback goes into a file, the user gets one sentence."""
+    """Write the traceback of an unexpected exception to a file, and return an error of one sentence."""
     stamp = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H-%M-%S")
     path = state_dir() / "crashes" / f"{stamp}.txt"
     text = "".join(traceback.format_exception(error))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{' '.join(sys.argv)}\n\n{text}")
-    except OSError:  # a full or read-only disk may be the very reason; then the text itself is all there is
+    except OSError:  # a full or read-only disk may be the cause; then the message carries the traceback
         return HarnessError(f"a defect of harness: {text}")
     return HarnessError(f"a defect of harness: {type(error).__name__}: {error}", hint="report the log", log=path)

@@ -1,4 +1,4 @@
-"""`harness run`: one experiment, from a machine that is not there yet to a report."""
+"""`harness run`: carries out one experiment, from building the machine to the report."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RunsDir = Annotated[Path, typer.Option("--runs", envvar="HARNESS_RUNS", help="Th
 def run(
     experiment: Annotated[
         str | None,
-        typer.Argument(help="An experiment file or one that comes with harness; with --resume, a run."),
+        typer.Argument(help="An experiment file, or the name of one that comes with harness; with --resume, a run."),
     ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change one value: load.concurrency=50.")
@@ -34,9 +34,9 @@ def run(
         str | None, typer.Option("--machine", help="Use this box, without a fallback (`harness box ls`).")
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an unfinished run: the one named, or the latest.")
+        bool, typer.Option("--resume", help="Continue an unfinished run: the one named, or the latest.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and touch nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and change nothing.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the machine up; `harness down` removes it.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that train; default: one per CPU.")] = None,
     runs_dir: RunsDir = Path("runs"),
@@ -45,44 +45,44 @@ def run(
 ) -> None:
     """Bring up the machine, record every trial, train and score every predictor, write the report.
 
-    What is already done is not done again: after Ctrl-C, a crash or a dead machine, --resume goes on from there.
+    After Ctrl-C, a crash or a dead machine, --resume continues the run: finished steps are not repeated.
     """
     output = Output(as_json, quiet)
     if resume:
         _refuse_changes(settings, load, machine)
-        asked, folder = _unfinished(experiment, runs_dir)
+        loaded, folder = _unfinished(experiment, runs_dir)
     else:
-        asked, folder = _asked(experiment, _overrides(settings), load, machine), None
+        loaded, folder = _load(experiment, _overrides(settings), load, machine), None
     if dry_run:
-        return _show_plan(asked, output)
-    folder = folder or _new_folder(runs_dir, asked)
-    _carry_out(asked, folder, output, keep, workers)
+        return _show_plan(loaded, output)
+    folder = folder or _new_folder(runs_dir, loaded)
+    _carry_out(loaded, folder, output, keep, workers)
 
 
-def _asked(name: str | None, overrides: Mapping[str, str], load: str | None, machine: str | None) -> Experiment:
+def _load(name: str | None, overrides: Mapping[str, str], load: str | None, machine: str | None) -> Experiment:
     from harness import spec
     from model.predictors import KINDS as PREDICTORS
 
     if name is None:
         raise UsageError("no experiment is named", expected="a file", hint="harness run experiments/nginx_ab.yaml")
-    asked = spec.load(_find(name), overrides, kind=load, box=machine, predictors=tuple(PREDICTORS))
-    _check_boxes(asked)
-    return asked
+    experiment = spec.load(_find(name), overrides, kind=load, box=machine, predictors=tuple(PREDICTORS))
+    _check_boxes(experiment)
+    return experiment
 
 
-def _check_boxes(asked: Experiment) -> None:
-    """Raises UsageError for a box that has no recipe, before there is a run folder for it."""
+def _check_boxes(experiment: Experiment) -> None:
+    """Raise UsageError for a box without a recipe, before a run folder is made."""
     from harness import boxes, plan
 
-    for arm in plan.arms(asked):
-        wanted = arm.experiment.machine
-        for box in filter(None, (wanted.box, wanted.fallback)):
-            if "/" not in box:  # those are ready-made
+    for arm in plan.arms(experiment):
+        machine = arm.experiment.machine
+        for box in filter(None, (machine.box, machine.fallback)):
+            if "/" not in box:  # a name with a slash is a ready-made box
                 boxes.recipe(box)
 
 
 def _find(name: str) -> Path:
-    """A path as it stands, or else an experiment that comes with harness, so that it works from any folder."""
+    """Return the path, or that of an experiment that comes with harness, which works in any folder."""
     from harness.paths import data_dir
 
     path = Path(name)
@@ -102,8 +102,8 @@ def _overrides(settings: list[str] | None) -> dict[str, str]:
 def _refuse_changes(settings: list[str] | None, load: str | None, machine: str | None) -> None:
     if settings or load or machine:
         raise UsageError(
-            "--resume goes on with a run as it was asked for",
-            expected="no --set, --load or --machine beside it",
+            "--resume continues a run with the experiment it was started with",
+            expected="no --set, --load or --machine with it",
             hint="start a new run for a changed experiment",
         )
 
@@ -112,10 +112,10 @@ def _unfinished(name: str | None, runs_dir: Path) -> tuple[Experiment, RunFolder
     from harness import spec, store
 
     if name is None or name.endswith((".yaml", ".yml")):
-        asked = spec.load(_find(name)) if name else None
-        folder = _latest_unfinished(runs_dir, asked.name if asked else None)
-        if asked and asked.text != folder.manifest["spec_text"]:
-            typer.echo(f"warning: {name} was changed since; {folder.path.name} goes on as it was begun", err=True)
+        experiment = spec.load(_find(name)) if name else None
+        folder = _latest_unfinished(runs_dir, experiment.name if experiment else None)
+        if experiment and experiment.text != folder.manifest["spec_text"]:
+            typer.echo(f"warning: {name} has changed; {folder.path.name} continues with the old version", err=True)
     else:
         folder = store.RunFolder.open(store.resolve(runs_dir, name))
     return folder.experiment, folder
@@ -128,33 +128,31 @@ def _latest_unfinished(runs_dir: Path, experiment: str | None) -> RunFolder:
         if folder.state in ("interrupted", "failed") and experiment in (None, folder.manifest["spec"]["name"]):
             return folder
     what = f"no unfinished run of {experiment}" if experiment else "no unfinished run"
-    raise UsageError(
-        what, where=str(runs_dir), hint="`harness ls` lists the runs; name one to go on with it all the same"
-    )
+    raise UsageError(what, where=str(runs_dir), hint="`harness ls` lists the runs; name one to continue it anyway")
 
 
-def _new_folder(runs_dir: Path, asked: Experiment) -> RunFolder:
+def _new_folder(runs_dir: Path, experiment: Experiment) -> RunFolder:
     from harness import store
 
-    return store.RunFolder.create(runs_dir, asked, command=["harness", *sys.argv[1:]])
+    return store.RunFolder.create(runs_dir, experiment, command=["harness", *sys.argv[1:]])
 
 
-def _show_plan(asked: Experiment, output: Output) -> None:
+def _show_plan(experiment: Experiment, output: Output) -> None:
     from harness import plan, spec
     from harness.terminal import tables
 
-    trials = plan.trials(asked)
-    output.data({"experiment": spec.to_dict(asked), "trials": [asdict(row) for row in plan.describe(trials)]})
-    output.show(*tables.plan(asked, trials))
+    trials = plan.trials(experiment)
+    output.data({"experiment": spec.to_dict(experiment), "trials": [asdict(row) for row in plan.describe(trials)]})
+    output.show(*tables.plan(experiment, trials))
 
 
-def _carry_out(asked: Experiment, folder: RunFolder, output: Output, keep: bool, workers: int | None) -> None:
+def _carry_out(experiment: Experiment, folder: RunFolder, output: Output, keep: bool, workers: int | None) -> None:
     from harness.campaign.loop import Campaign
     from harness.terminal import tables
 
     view = output.view(json_lines=True)
     view.show("info", f"run folder: {folder.path}")
-    outcome = Campaign(asked, folder, view, keep=keep, workers=workers).run()
+    outcome = Campaign(experiment, folder, view, keep=keep, workers=workers).run()
     output.show(*tables.run(folder))
     if output.as_json:
         view.show("good" if outcome.ok else "warn", f"report: {outcome.report}")

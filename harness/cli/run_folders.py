@@ -1,4 +1,4 @@
-"""Commands about runs that were made: list, show, report, verify, and clean up after."""
+"""`harness ls`, `show`, `report`, `verify` and `down`: finished runs, and the machines they left behind."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from harness.cli.run import RunsDir
 from harness.errors import EXIT_FAILED, HarnessError, MachineError
 
 RunName = Annotated[
-    str | None, typer.Argument(help="A run's folder, or the beginning of its name; default: the latest.")
+    str | None, typer.Argument(help="The folder of a run, or the beginning of its name; default: the latest.")
 ]
 
 
 @handled
 def ls(runs_dir: RunsDir = Path("runs"), as_json: JsonFlag = False) -> None:
-    """List the runs: when, what, in which state, how many trials are usable."""
+    """List the runs: name, state, usable trials, trained models, box and time taken."""
     from harness import store
     from harness.terminal import tables
 
-    found, damaged = store.readable(runs_dir)
+    folders, damaged = store.readable(runs_dir)
     output = Output(as_json)
-    output.data([tables.run_row(folder) for folder in found] + [{"damaged": str(error)} for error in damaged])
-    output.show(tables.runs(found, runs_dir), *(f"[red]damaged:[/] {escape(str(error))}" for error in damaged))
+    output.data([tables.run_row(folder) for folder in folders] + [{"damaged": str(error)} for error in damaged])
+    output.show(tables.runs(folders, runs_dir), *(f"[red]damaged:[/] {escape(str(error))}" for error in damaged))
 
 
 @handled
 def show(run: RunName = None, runs_dir: RunsDir = Path("runs"), as_json: JsonFlag = False) -> None:
-    """Show one run: where it ran, each trial's verdict, each model's scores, what each step cost."""
+    """Show one run: its machine, the verdict of each trial, the scores of each model, the cost of each step."""
     from harness import store
-    from harness.terminal import tables as shown
+    from harness.terminal import tables
 
     folder = store.RunFolder.open(store.resolve(runs_dir, run))
     output = Output(as_json)
     output.data(folder.manifest)
-    output.show(*shown.run(folder))
+    output.show(*tables.run(folder))
 
 
 @handled
 def report(run: RunName = None, runs_dir: RunsDir = Path("runs"), as_json: JsonFlag = False) -> None:
-    """Write a run's report again and print where it is."""
+    """Write the report of a run again and print its path."""
     from harness import store
     from harness.campaign.steps import recorded_step
     from harness.report import build
@@ -59,7 +59,7 @@ def report(run: RunName = None, runs_dir: RunsDir = Path("runs"), as_json: JsonF
 
 @handled
 def verify(run: RunName = None, runs_dir: RunsDir = Path("runs"), as_json: JsonFlag = False) -> None:
-    """Check every file of a run against the hashes in its manifest; exit 1 if anything is not as recorded."""
+    """Compare every file of a run with the hash in its manifest; exit 1 if any differs."""
     from harness import store
     from harness.terminal import tables
 
@@ -74,22 +74,22 @@ def verify(run: RunName = None, runs_dir: RunsDir = Path("runs"), as_json: JsonF
 
 @handled
 def down(as_json: JsonFlag = False, quiet: QuietFlag = False) -> None:
-    """Remove machines that a crash or --keep left behind; machines of campaigns at work are not touched."""
+    """Remove machines that a crash or --keep left behind; machines of running campaigns are not touched."""
     from harness import machines
 
     output = Output(as_json, quiet)
     view = output.view()
-    found = machines.left_behind()
+    leftovers = machines.left_behind()
     failed: list[HarnessError] = []
-    for leftover in found:
+    for leftover in leftovers:
         try:
             with view.step(f"down:{leftover.domain}", f"Remove {leftover.domain}"):
                 machines.remove(leftover)
-        except HarnessError as error:  # the others are no less in the way
+        except HarnessError as error:  # still try to remove the others
             failed.append(error)
             view.show("warn", str(error))
     if failed:
-        raise MachineError(f"{len(failed)} of {len(found)} machines could not be removed: {failed[0].what}")
-    output.data({"removed": [leftover.domain for leftover in found]})
-    if not found:
+        raise MachineError(f"{len(failed)} of {len(leftovers)} machines could not be removed: {failed[0].what}")
+    output.data({"removed": [leftover.domain for leftover in leftovers]})
+    if not leftovers:
         output.show("no machine was left behind")

@@ -1,4 +1,4 @@
-"""`harness train | evaluate | predict`: predictors on recordings that are there already."""
+"""`harness train`, `evaluate` and `predict`: predictors on recordings that exist already."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from typing import Annotated, Any
 import typer
 
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
-from harness.cli.train_jobs import TEMPORAL, Asked, answer, as_model_error, fit, params_of
+from harness.cli.train_jobs import TEMPORAL, TrainRequest, as_model_error, parse_settings, show_scores, train_and_show
 from harness.errors import UsageError
 
 Paths = Annotated[list[Path], typer.Argument(help="Runs, or folders that `harness trace convert` wrote.")]
 Predictors = Annotated[
     list[str] | None, typer.Option("--predictor", "-p", help="A predictor's name; may be given several times.")
 ]
-Mark = Annotated[str, typer.Option(help="What is predicted: task (name and thread) or comm (name).")]
-Regime = Annotated[str | None, typer.Option(help="Every predictor with these inputs: marks, slices or runqueue.")]
+Mark = Annotated[str, typer.Option(help="What to predict: task (name and thread) or comm (name).")]
+Regime = Annotated[str | None, typer.Option(help="All predictors with these inputs: marks, slices or runqueue.")]
 Seeds = Annotated[list[int] | None, typer.Option("--seed", help="A seed; may be given several times. Default: 0.")]
 Split = Annotated[
     str,
     typer.Option(
-        help="What is tested on: temporal (the last 15 % of each recording), or in turn each recording, load, host or "
-        "run, predicted from the others."
+        help="What to test on: temporal (the last 15 % of each recording), or each recording, load, host or run in "
+        "turn, predicted from the others."
     ),
 ]
 Tested = Annotated[
     list[Path] | None,
-    typer.Option("--test", help="Test on this other run or folder, whole; may be given several times."),
+    typer.Option("--test", help="Test on all of this other run or folder; may be given several times."),
 ]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes that train; default: one per CPU.")]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", help="PREDICTOR.SETTING=VALUE, as gru.hidden=32; repeatable."),
+    typer.Option("--set", help="PREDICTOR.SETTING=VALUE, such as gru.hidden=32; may be given several times."),
 ]
 
 
 @handled
 def train(
     paths: Paths,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder that gets one folder per model.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder for the models, one folder each.")],
     predictors: Predictors = None,
     mark: Mark = "task",
     regime: Regime = None,
@@ -55,10 +55,12 @@ def train(
 ) -> None:
     """Train predictors on the first 85 % of each recording, score them on the rest, and keep them.
 
-    Into the same folder again, it goes on: what is trained is kept, and a network that was being trained when it was
-    stopped goes on after its last epoch.
+    Run again with the same folder, it continues: trained models are kept, and a network whose training was stopped
+    continues after its last epoch.
     """
-    fit(_asked(paths, predictors, regime, mark, seeds, settings, split, test), out, workers, Output(as_json, quiet))
+    train_and_show(
+        _request(paths, predictors, regime, mark, seeds, settings, split, test), out, workers, Output(as_json, quiet)
+    )
 
 
 @handled
@@ -66,7 +68,7 @@ def evaluate(
     paths: Paths,
     models: Annotated[
         list[Path] | None,
-        typer.Option("--model", help="Score this stored model instead of training; its other seeds likewise."),
+        typer.Option("--model", help="Score this stored model instead of training; give each seed of a predictor."),
     ] = None,
     predictors: Predictors = None,
     mark: Mark = "task",
@@ -76,71 +78,72 @@ def evaluate(
     split: Split = TEMPORAL,
     test: Tested = None,
     workers: Workers = None,
-    share: Annotated[float, typer.Option(help="With --model: score this last share of each recording.")] = 1.0,
+    share: Annotated[float, typer.Option(help="With --model: score only this last share of each recording.")] = 1.0,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Score predictors, trained for the purpose and not kept, or a stored one on recordings it did not learn from."""
+    """Train predictors, score them and delete them; or score a stored model on recordings it was not trained on."""
     output = Output(as_json, quiet)
-    _check_stored(models, [predictors, regime, seeds, settings, test, mark != "task", split != TEMPORAL], share)
+    _reject_ignored(models, [predictors, regime, seeds, settings, test, mark != "task", split != TEMPORAL], share)
     if not models:
-        asked = _asked(paths, predictors, regime, mark, seeds, settings, split, test)
+        request = _request(paths, predictors, regime, mark, seeds, settings, split, test)
         with tempfile.TemporaryDirectory(prefix="harness-models-") as folder:
-            return fit(asked, Path(folder), workers, output)
+            return train_and_show(request, Path(folder), workers, output)
     with as_model_error():
-        told = _scored(models, paths, share)
-    for name in dict.fromkeys(name for one in told for name in one["also_learned_from"]):
-        why = f"a model learned from {name}, so its scores there flatter it"
+        summaries = _score_stored(models, paths, share)
+    for name in dict.fromkeys(name for scores in summaries for name in scores["also_learned_from"]):
+        why = f"a model was trained on {name}, so its scores there are too good"
         output.view().show(
-            "warn", f"{why}: score it on other recordings, or on what it was kept from with --share 0.15"
+            "warn", f"{why}: score it on other recordings, or on the part left for testing, --share 0.15"
         )
-    answer(told, output)
+    show_scores(summaries, output)
 
 
 @handled
 def predict(
     path: Annotated[Path, typer.Argument(help="A folder that `harness trace convert` wrote, or one trial of a run.")],
     model: Annotated[Path, typer.Option("--model", help="The folder of a stored model.")],
-    events: Annotated[int, typer.Option(min=1, help="How many events at the end of each CPU's stream.")] = 20,
-    top: Annotated[int, typer.Option(min=1, help="How many likely tasks to name.")] = 3,
+    events: Annotated[int, typer.Option(min=1, help="Number of switches at the end of each CPU's recording.")] = 20,
+    top: Annotated[int, typer.Option(min=1, help="Number of likely tasks to print.")] = 3,
     as_json: JsonFlag = False,
 ) -> None:
-    """Print what a stored model foresaw at the end of a recording, beside what the kernel did."""
+    """Print what a stored model predicts at the end of a recording, beside what the kernel did."""
     from harness.terminal import score_tables
 
     with as_model_error():
         from model.data import find_recordings
         from model.predict import forecast
 
-        found = [one for folder in find_recordings.recordings([path]) for one in forecast(model, folder, events, top)]
-    Output(as_json).data([asdict(one) for one in found])
-    Output(as_json).show(score_tables.forecasts(found))
+        recordings = find_recordings.recordings([path])
+        forecasts = [event for folder in recordings for event in forecast(model, folder, events, top)]
+    Output(as_json).data([asdict(event) for event in forecasts])
+    Output(as_json).show(score_tables.forecasts(forecasts))
 
 
-def _check_stored(models: list[Path] | None, of_training: list[Any], share: float) -> None:
-    """What is asked for and would not be heeded is a mistake."""
-    if models and any(of_training):
+def _reject_ignored(models: list[Path] | None, training_options: list[Any], share: float) -> None:
+    """Reject options that --model ignores, and --share without --model."""
+    if models and any(training_options):
         raise UsageError(
-            "--model scores what is stored: a model keeps its predictor, mark, seed and settings",
-            expected="no --predictor, --regime, --mark, --seed, --set, --split, --test beside it",
+            "--model scores a stored model, which has its own predictor, mark, seed and settings",
+            expected="no --predictor, --regime, --mark, --seed, --set, --split or --test with it",
         )
     if not models and share != 1.0:
-        raise UsageError("--share is of a stored model", expected="--model beside it")
+        raise UsageError("--share applies to a stored model", expected="--model with it")
 
 
-def _scored(models: list[Path], paths: list[Path], share: float) -> list[dict[str, Any]]:
-    """Scores of stored models, those that differ in nothing but their seed as one."""
+def _score_stored(models: list[Path], paths: list[Path], share: float) -> list[dict[str, Any]]:
+    """Score stored models; those that differ in nothing but the seed become one summary."""
     from model.data import find_recordings
     from model.predict import score
     from model.scoring import seeds
 
     recordings = find_recordings.recordings(paths)
-    each = {model.resolve(): model for model in models}.values()  # one that is named twice is no second seed
-    scored = [score(model, recordings, share) for model in each]
+    distinct = {model.resolve(): model for model in models}.values()  # a model named twice is no second seed
+    scored = [score(model, recordings, share) for model in distinct]
     return seeds.summarise([scores for scores, _ in scored], [outcomes for _, outcomes in scored])
 
 
-def _asked(
+def _request(
     paths: list[Path],
     predictors: list[str] | None,
     regime: str | None,
@@ -149,18 +152,18 @@ def _asked(
     settings: list[str] | None,
     split: str,
     test: list[Path] | None,
-) -> Asked:
+) -> TrainRequest:
     from model.scoring.folds import BY
 
     if split != TEMPORAL and (split not in BY or test):
-        expected = f"one of {', '.join((TEMPORAL, *BY))}, and no --test beside a split into groups"
+        expected = f"one of {', '.join((TEMPORAL, *BY))}, and no --test with a split into groups"
         raise UsageError(f"--split {split}", expected=expected)
-    chosen = _chosen(predictors, regime)
-    wanted = list(dict.fromkeys(seeds or [0]))  # named twice, one would be trained twice in one folder
-    return Asked(paths, chosen, mark, wanted, params_of(settings or [], chosen), split, test or ())
+    chosen = _choose_predictors(predictors, regime)
+    distinct = list(dict.fromkeys(seeds or [0]))  # a seed given twice would be trained twice in one folder
+    return TrainRequest(paths, chosen, mark, distinct, parse_settings(settings or [], chosen), split, test or ())
 
 
-def _chosen(predictors: list[str] | None, regime: str | None) -> list[str]:
+def _choose_predictors(predictors: list[str] | None, regime: str | None) -> list[str]:
     from model.predictor import INPUTS
     from model.predictors import KINDS, REPRODUCTIONS, find, installed
 
@@ -173,5 +176,5 @@ def _chosen(predictors: list[str] | None, regime: str | None) -> list[str]:
         wanted = list(dict.fromkeys(predictors or [])) or (every if regime else ["most_frequent", "markov"])
         chosen = [name for name in wanted if regime is None or find(name).inputs == regime]
     if not chosen:
-        raise UsageError(f"none of {', '.join(wanted)} is of the regime {regime}", where="--regime")
+        raise UsageError(f"none of {', '.join(wanted)} has the inputs {regime}", where="--regime")
     return chosen

@@ -1,4 +1,4 @@
-"""What `harness train` and `harness evaluate` share: from what was asked for to jobs, and from jobs to scores."""
+"""What `harness train` and `harness evaluate` share: turns a request into jobs, trains them and prints the scores."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ Scores = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Every predictor with every seed on these recordings; `params` holds settings by predictor.
+class TrainRequest:
+    """Every predictor with every seed on these recordings; `params` maps a predictor to its settings.
 
-    Tested on the end of each recording (`split` temporal), on the recordings behind `test`, or, for each of the ways to
-    split in `model.scoring.folds`, on one group of recordings after the other.
+    `split` says what is tested on: "temporal" takes the last part of each recording, or the recordings in `test` where
+    there are any. Any other value, one of `model.scoring.folds.BY`, tests on one group of recordings after the other.
     """
 
     paths: Sequence[Path]
@@ -39,62 +39,62 @@ class Asked:
 
     @property
     def in_folds(self) -> bool:
-        """Whether every model is trained several times, and scores are means over that."""
+        """Whether every model is trained once per fold, and its scores are means over the folds."""
         return self.split != TEMPORAL
 
     def jobs(self, out: Path) -> list[tuple[Job, str | None]]:
-        """One job a model and fold, each in its own folder under `out`, and what its fold holds out."""
+        """Return one job per model and fold, each with its own folder under `out`, and the name of its fold.
+
+        Raises PredictionError for a wrong setting or for recordings that do not fit together.
+        """
         from model.data.find_recordings import recordings, require_one_kernel
         from model.data.streams import require_disjoint
         from model.scoring import folds
 
-        self.check()
+        self._check_settings()
         tables, test = tuple(recordings(self.paths)), tuple(recordings(self.test) if self.test else ())
         require_one_kernel([*tables, *test])
         if test:
             require_disjoint(tables, test)
         if not self.in_folds:
-            return [(job, None) for job in self._jobs(tables, test, out, "")]
-        made = [
-            (fold, self._jobs(fold.train, fold.test, out, f".{fold.slug}"))
+            return [(job, None) for job in self._jobs(tables, test, out)]
+        return [
+            (job, fold.name)
             for fold in folds.make_folds(tables, self.split)
+            for job in self._jobs(fold.train, fold.test, out, f".{fold.slug}")
         ]
-        return [(job, fold.name) for fold, jobs in made for job in jobs]
 
-    def check(self) -> None:
-        """Make every predictor once, so that a setting that is none is told before anything is read."""
+    def _check_settings(self) -> None:
+        """Create every predictor once, so that a wrong setting is an error before any recording is read."""
         from model.predictors import create
 
         for predictor in self.predictors:
             create(predictor, self.params.get(predictor, {}))
 
-    def _jobs(self, tables: tuple[Path, ...], test: tuple[Path, ...], out: Path, suffix: str) -> Iterator[Job]:
-        """One seed is enough where chance plays no part."""
-        from model.jobs import Job
-        from model.predictors import find
+    def _jobs(self, tables: tuple[Path, ...], test: tuple[Path, ...], out: Path, suffix: str = "") -> Iterator[Job]:
+        from harness.campaign.training import list_jobs
 
-        for predictor in self.predictors:
-            for seed in self.seeds if find(predictor).seeded else self.seeds[:1]:
-                folder, params = out / f"{predictor}_s{seed}{suffix}", self.params.get(predictor, {})
-                yield Job(tables, predictor, seed, self.mark, SPLIT, folder, params, test)
+        return list_jobs(
+            tables, self.predictors, self.seeds, self.mark, SPLIT, self.params, out, suffix=suffix, test_tables=test
+        )
 
 
-def fit(asked: Asked, out: Path, workers: int | None, output: Output) -> None:
-    """Train what is not trained yet, score it, and print the scores. ModelError names every model that failed."""
+def train_and_show(request: TrainRequest, out: Path, workers: int | None, output: Output) -> None:
+    """Train and score what `out` does not hold yet; print all scores. Raises ModelError, naming the failed models."""
     with as_model_error():
-        jobs = asked.jobs(out)
-    with _alone(out):
-        scores, failed = _fit([job for job, _ in jobs], workers, output.view())
-        found = [(scores[job.out_dir.name], fold, job.out_dir) for job, fold in jobs if job.out_dir.name in scores]
-        if found and (not failed or not output.as_json):  # as JSON an error is the one document that is printed
-            _answer(asked, found, output)
+        jobs = request.jobs(out)
+    with _exclusive(out):
+        scores, failed = _train([job for job, _ in jobs], workers, output.view())
+        trained = [(scores[job.out_dir.name], fold, job.out_dir) for job, fold in jobs if job.out_dir.name in scores]
+        if trained and (not failed or not output.as_json):  # with --json the error is the only document printed
+            _show_trained(request, trained, output)
     if failed:
         raise ModelError("; ".join(failed))
 
 
 @contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Two trainings of one model would mix their files. LockedError, naming the other process."""
+def _exclusive(out: Path) -> Iterator[None]:
+    """Keep other trainings out of a folder, since two would mix their files. Raises LockedError, naming the other."""
     from harness.files import make_folder
     from harness.store.lock import locked
 
@@ -103,71 +103,71 @@ def _alone(out: Path) -> Iterator[None]:
         yield
 
 
-def _answer(asked: Asked, found: Sequence[tuple[Scores, str | None, Path]], output: Output) -> None:
-    """Print the scores, the seeds of a predictor as one, those of folds with their mean."""
+def _show_trained(request: TrainRequest, trained: Sequence[tuple[Scores, str | None, Path]], output: Output) -> None:
+    """Print one row per predictor, its seeds combined; with folds, one table per predictor, with a row of means."""
     from model.scoring import folds, seeds
 
-    tables = [{**scores, "fold": fold} if fold else scores for scores, fold, _ in found]
+    tables = [{**scores, "fold": fold} if fold else scores for scores, fold, _ in trained]
     with as_model_error():
-        told = seeds.summarise(tables, [folder for *_, folder in found])
-    if not asked.in_folds:
-        return answer(told, output)
+        summaries = seeds.summarise(tables, [folder for *_, folder in trained])
+    if not request.in_folds:
+        return show_scores(summaries, output)
     from harness.terminal.score_tables import score_legend, score_table
 
-    means = [{**one, "split": asked.split} for one in folds.summarise(told)]
+    means = [{**mean, "split": request.split} for mean in folds.summarise(summaries)]
     output.data(means[0] if len(means) == 1 else means)
-    for one in means:
-        mean = {**one, "fold": f"mean of {len(one['folds'])}"}
-        output.show(score_table(_with_online([*one["folds"], mean])))
-    output.show(score_legend(means, asked.split))
+    for mean in means:
+        row = {**mean, "fold": f"mean of {len(mean['folds'])}"}
+        output.show(score_table(_with_online([*mean["folds"], row])))
+    output.show(score_legend(means, request.split))
 
 
-def _fit(jobs: Sequence[Job], workers: int | None, view: View) -> tuple[dict[str, Scores], list[str]]:
-    """Scores by the name of the model's folder, and what became of those that failed."""
+def _train(jobs: Sequence[Job], workers: int | None, view: View) -> tuple[dict[str, Scores], list[str]]:
+    """Return the scores by the name of the model's folder, and the errors of the models that failed."""
     from harness.campaign import training
 
-    todo, scores = _left_to_do(jobs, view)
+    todo, scores = _untrained(jobs, view)
     failed: dict[str, str] = {}
     with view.step("train", f"Train and score {len(todo)} model{'s' if len(todo) != 1 else ''}") as watcher:
-        for name, found, _ in training.run_jobs(todo, view, watcher, workers):
-            if isinstance(found, BaseException):
-                failed[name] = str(found)
+        for name, result, _ in training.run_jobs(todo, view, watcher, workers):
+            if isinstance(result, BaseException):
+                failed[name] = str(result)
             else:
-                scores[name] = dict(found)
+                scores[name] = dict(result)
         if failed and not scores:
             raise ModelError("; ".join(_reasons(failed)))
     return scores, _reasons(failed)
 
 
 def _reasons(failed: Mapping[str, str]) -> list[str]:
-    """Why models failed, by name; each reason once, for one bad recording fails all of them."""
+    """Return each error once, with the models that it stopped: one bad recording stops all of them."""
     names: dict[str, list[str]] = {}
     for name, reason in failed.items():
         names.setdefault(reason, []).append(name)
-    return [f"{', '.join(sorted(those))}: {reason}" for reason, those in names.items()]
+    return [f"{', '.join(sorted(models))}: {reason}" for reason, models in names.items()]
 
 
-def _left_to_do(jobs: Sequence[Job], view: View) -> tuple[list[tuple[str, Job]], dict[str, Scores]]:
-    """The jobs to run, by name; and the scores of those whose folder holds them already."""
+def _untrained(jobs: Sequence[Job], view: View) -> tuple[list[tuple[str, Job]], dict[str, Scores]]:
+    """Return the jobs still to run, by name, and the scores of those whose folder holds them already."""
     from model.jobs import stored
 
     todo, scores = [], {}
     for job in jobs:
         name = job.out_dir.name
-        if found := stored(job):
-            scores[name] = found
+        if known := stored(job):
+            scores[name] = known
             view.show("info", f"{name} is trained already: the same settings on the same recordings")
         else:
             todo.append((name, job))
     return todo, scores
 
 
-def params_of(settings: Sequence[str], predictors: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """`["gru.hidden=32"]` to `{"gru": {"hidden": 32}}`. UsageError where it is not of that form."""
+def parse_settings(settings: Sequence[str], predictors: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Turn `["gru.hidden=32"]` into `{"gru": {"hidden": 32}}`. Raises UsageError for any other form."""
     params: dict[str, dict[str, Any]] = {}
     for setting in settings:
-        place, _, value = setting.partition("=")
-        predictor, _, name = place.partition(".")
+        path, _, value = setting.partition("=")
+        predictor, _, name = path.partition(".")
         if not (name and value):
             raise UsageError(f"--set {setting}", expected="PREDICTOR.SETTING=VALUE, such as gru.hidden=32")
         if predictor not in predictors:
@@ -183,26 +183,27 @@ def _value(text: str) -> Any:
         return text
 
 
-def answer(told: list[Scores], output: Output) -> None:
-    """Print one table of scores, or several; each is one that `model.scoring.seeds.combine_seeds` made."""
+def show_scores(summaries: list[Scores], output: Output) -> None:
+    """Print the scores of one or several predictors, as `model.scoring.seeds.summarise` returns them."""
     from harness.terminal.score_tables import score_legend, score_table
 
-    output.data(told[0] if len(told) == 1 else told)
-    output.show(score_table(_with_online(told)), score_legend(told))
+    output.data(summaries[0] if len(summaries) == 1 else summaries)
+    output.show(score_table(_with_online(summaries)), score_legend(summaries))
 
 
-def _with_online(scores: Iterable[Scores]) -> list[Scores]:
-    """Each table, and after it that of the same predictor learning on, where it can."""
+def _with_online(summaries: Iterable[Scores]) -> list[Scores]:
+    """Put after each predictor its scores when it learns on during the test, where it can."""
     rows: list[Scores] = []
-    for one in scores:
-        learned_on = {**one, **one["online"], "predictor": f"{one['predictor']}, online"} if one.get("online") else None
-        rows += [one, learned_on] if learned_on else [one]
+    for scores in summaries:
+        rows.append(scores)
+        if scores.get("online"):
+            rows.append({**scores, **scores["online"], "predictor": f"{scores['predictor']}, online"})
     return rows
 
 
 @contextmanager
 def as_model_error() -> Iterator[None]:
-    """The prediction package knows nothing of this command; its errors become one that has an exit code."""
+    """Turn an error of the package `model`, which knows no exit codes, into one of this command."""
     from model.errors import PredictionError
 
     try:
