@@ -1,27 +1,22 @@
-"""The command `harness` in a separate process, from the sources of this checkout."""
+"""Runs the command `harness` inside the test's own process, which has imported everything already."""
 
 from __future__ import annotations
 
-import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-HARNESS = [sys.executable, "-c", "from harness.cli import main; main()"]
-LIMIT_S = 700  # only for a command that would never end
+from typer.testing import CliRunner
 
+from harness.cli import app
 
-def ended(
-    *arguments: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run the command and return its exit code and output."""
-    command = [*HARNESS, *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=LIMIT_S)
+HARNESS = [sys.executable, "-c", "from harness.cli import main; main()"]  # for tests that need a process of its own
+LIMIT_S = 700  # only ends what would never end
 
 
-def harness(*arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run the command; it must end with this exit code and without a traceback."""
-    done = ended(*arguments)
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
-    return done
+def harness(*arguments: str | Path, code: int = 0) -> Any:
+    """Run it to an exit code, without a traceback; return a result with `stdout` and `stderr`."""
+    result = CliRunner().invoke(app, list(map(str, arguments)))
+    assert result.exit_code == code, result.output
+    assert "Traceback" not in result.stderr
+    return result

@@ -1,11 +1,11 @@
-"""`harness model export` and `harness model compare` from the outside."""
+"""`harness model export` and `harness model compare`."""
 
 from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import harness
@@ -14,7 +14,7 @@ from model.data import synthetic
 from model.jobs import Job, run
 
 
-def model(*arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+def model(*arguments: str | Path, code: int = 0) -> Any:
     return harness("model", *arguments, code=code)
 
 
@@ -27,9 +27,9 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_export_writes_a_c_file_and_its_header_and_says_where(stored: Path, tmp_path: Path) -> None:
-    told = json.loads(model("export", stored, "--to", "c", "-o", tmp_path / "c", "--json").stdout)
-    assert [Path(path).name for path in told["paths"]] == ["markov_s0.c", "markov_s0.h"]
-    assert all(Path(path).read_text() for path in told["paths"])
+    result = json.loads(model("export", stored, "--to", "c", "-o", tmp_path / "c", "--json").stdout)
+    assert [Path(path).name for path in result["paths"]] == ["markov_s0.c", "markov_s0.h"]
+    assert all(Path(path).read_text() for path in result["paths"])
     assert str(tmp_path / "c" / "markov_s0.h") in model("export", stored, "-o", tmp_path / "c").stdout
 
 
@@ -41,7 +41,9 @@ def test_export_writes_a_c_file_and_its_header_and_says_where(stored: Path, tmp_
         (["--quantize", "int4"], 1, "float, int8"),
     ],
 )
-def test_what_cannot_be_exported_says_why(stored: Path, tmp_path: Path, more: list[str], code: int, words: str) -> None:
+def test_an_export_that_is_impossible_says_why(
+    stored: Path, tmp_path: Path, more: list[str], code: int, words: str
+) -> None:
     answer = model("export", stored, "-o", tmp_path / "c", *more, code=code)
     assert words in " ".join(answer.stderr.split())
     assert not (tmp_path / "c").exists()
@@ -67,15 +69,15 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_two_predictors_are_compared_on_the_same_events(several: Path) -> None:
-    (told,) = json.loads(model("compare", several, "decision_tree", "most_frequent", "--json").stdout)
-    assert (told["predictor"], told["baseline"], told["seeds"]) == ("decision_tree", "most_frequent", ["0"])
-    found = told["parts"]["contested"]["top1"]
+    (result,) = json.loads(model("compare", several, "decision_tree", "most_frequent", "--json").stdout)
+    assert (result["predictor"], result["baseline"], result["seeds"]) == ("decision_tree", "most_frequent", ["0"])
+    found = result["parts"]["contested"]["top1"]
     assert found["outcome"] == "better"
     low, high = found["together"]["difference_ci"]
     assert 0 < low < found["together"]["difference"] < high
-    assert found["difference_seeds_ci"] is None  # of one seed nothing is known of others
-    assert told["parts"]["overall"]["bits_per_switch"]["together"]["saving"] > 0
-    shown = model("compare", several).stdout  # the best against the best table beside it
+    assert found["difference_seeds_ci"] is None  # one seed says nothing about others
+    assert result["parts"]["overall"]["bits_per_switch"]["together"]["saving"] > 0
+    shown = model("compare", several).stdout  # without names: the best against the best baseline
     assert "decision_tree (inputs: slices) against most_frequent (inputs: marks), predicting task" in shown
 
 
@@ -88,7 +90,7 @@ def test_two_predictors_are_compared_on_the_same_events(several: Path) -> None:
         (["decision_tree", "markov"], 1, "no decision_tree and markov scored on the same recordings"),
     ],
 )
-def test_what_cannot_be_compared_says_why(several: Path, names: list[str], code: int, words: str) -> None:
+def test_a_comparison_that_is_impossible_says_why(several: Path, names: list[str], code: int, words: str) -> None:
     assert words in model("compare", several, *names, code=code).stderr
 
 
@@ -96,14 +98,14 @@ def test_a_folder_without_scores_has_nothing_to_compare(tmp_path: Path) -> None:
     assert "no scored models here" in model("compare", tmp_path, code=1).stderr
 
 
-def test_models_whose_single_events_are_gone_are_not_compared(several: Path, tmp_path: Path) -> None:
+def test_models_whose_outcomes_are_missing_are_not_compared(several: Path, tmp_path: Path) -> None:
     shutil.copytree(several, tmp_path / "models")
     (tmp_path / "models" / "decision_tree_s0" / "outcomes.parquet").unlink()
     ended = model("compare", tmp_path / "models", "decision_tree", "most_frequent", code=1)
     assert "outcomes.parquet: no such table" in ended.stderr
 
 
-def test_what_was_not_trained_to_the_end_is_said_to_be_left_out(several: Path, tmp_path: Path) -> None:
+def test_a_warning_names_a_model_that_was_not_trained_to_the_end(several: Path, tmp_path: Path) -> None:
     shutil.copytree(several, tmp_path / "models")
     (tmp_path / "models" / "decision_tree_s1").mkdir()
     ended = model("compare", tmp_path / "models", "decision_tree", "most_frequent", "--json")
@@ -111,15 +113,15 @@ def test_what_was_not_trained_to_the_end_is_said_to_be_left_out(several: Path, t
     assert "left out: decision_tree_s1 has no scores.json" in " ".join(ended.stderr.split())
 
 
-def test_folds_whose_recordings_are_called_alike_are_compared_one_by_one(tmp_path: Path) -> None:
+def test_folds_whose_recordings_share_a_name_are_compared_one_by_one(tmp_path: Path) -> None:
     runs = [tmp_path / run / "trial" for run in ("first", "second")]
     for seed, folder in enumerate(runs):
         synthetic.write(folder, synthetic.Source(tasks=4, seed=seed), events=2_000)
     named = ["-p", "markov", "-p", "most_frequent", "--split", "recording"]
     harness("train", *runs, *named, "-o", tmp_path / "models")
-    told = json.loads(model("compare", tmp_path / "models", "markov", "most_frequent", "--json").stdout)
-    assert [(one["seeds"], one["missing"]) for one in told] == [(["0"], None)] * 2
-    assert len({one["tested_on"] for one in told}) == 2
+    result = json.loads(model("compare", tmp_path / "models", "markov", "most_frequent", "--json").stdout)
+    assert [(one["seeds"], one["missing"]) for one in result] == [(["0"], None)] * 2
+    assert len({one["tested_on"] for one in result}) == 2
     shown = " ".join(model("compare", tmp_path / "models", "markov", "most_frequent").stdout.split())
     folds = sorted(path.name.partition(".")[2] for path in (tmp_path / "models").glob("markov_s0.*"))
     assert all(f"predicting task, tested on {fold}" in shown for fold in folds)

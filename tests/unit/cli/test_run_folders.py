@@ -1,0 +1,65 @@
+"""`harness ls`, `show`, `report`, `verify` and `down`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from command_line import harness
+
+from harness import machines, spec
+from harness.errors import MachineError
+from harness.machines import registry
+from harness.store import RunFolder
+
+RUN = spec.from_dict({"name": "one", "machine": {"box": "debian-12"}, "load": {"kind": "idle"}})
+
+
+def test_a_damaged_run_does_not_hide_the_others(tmp_path: Path) -> None:
+    RunFolder.create(tmp_path, RUN, [])
+    (tmp_path / "2020-01-01T00-00-00_x").mkdir()
+    (tmp_path / "2020-01-01T00-00-00_x" / "manifest.json").write_text("{")
+    listed = harness("ls", "--runs", tmp_path).stdout
+    assert "_one" in listed
+    assert "damaged" in listed
+
+
+def test_verify_names_a_changed_file_and_exits_with_1(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path, RUN, [])
+    page = folder.path / "report" / "index.html"
+    page.parent.mkdir()
+    page.write_text("as written")
+    folder.finish("report", [page])
+    harness("verify", "--runs", tmp_path)
+    page.write_text("changed")
+    assert "report/index.html" in harness("verify", "--runs", tmp_path, code=1).stdout
+
+
+def test_a_trial_whose_load_counts_no_requests_is_shown(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path, RUN, [])
+    folder.finish("trial:000_idle", detail={"switches": 9, "contested_share": None, "requests_per_s": None})
+    shown = harness("show", "--runs", tmp_path)
+    assert shown.stderr == ""
+    assert "usable" in shown.stdout
+
+
+def test_a_long_path_with_brackets_is_printed_on_one_line(tmp_path: Path) -> None:
+    runs = tmp_path / ("long" * 30) / "[red]"
+    folder = RunFolder.create(runs, RUN, [])
+    assert harness("report", "--runs", runs).stdout == f"{folder.path / 'report' / 'index.html'}\n"
+
+
+def test_down_removes_the_other_machines_when_one_cannot_be_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def remove(entry: registry.Entry) -> None:
+        if entry.domain == "stuck":
+            raise MachineError("it stays")
+        removed.append(entry.domain)
+
+    removed: list[str] = []
+    left = [registry.Entry(name, "libvirt", str(tmp_path), 1, "", 0.0) for name in ("stuck", "other")]
+    monkeypatch.setattr(machines, "left_behind", lambda: left)
+    monkeypatch.setattr(machines, "remove", remove)
+    assert "1 of 2 machines could not be removed: it stays" in harness("down", code=3).stderr
+    assert removed == ["other"]
