@@ -1,19 +1,21 @@
 """The four Vagrant commands that a machine needs, each with a time limit, its exit code checked and its output logged.
 
-The package python-vagrant is not used: it waits without a limit, drops the exit codes of some calls and throws the
-output of `vagrant up` away.
+`vagrant_call.py` carries each out through python-vagrant, in a process that can be stopped.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from harness import paths, processes
 from harness.errors import MachineError
 
+CALL = Path(__file__).with_name("vagrant_call.py")
 QUICK_S = 120.0  # ssh-config, box add of a local file, destroy
 
 
@@ -26,31 +28,38 @@ class VagrantCli:
 
     def up(self, provider: str, *, limit_s: float, on_line: Callable[[str], None] | None = None) -> None:
         """Create and boot the machine; `on_line` receives each line of Vagrant's output."""
-        self._run("up", f"--provider={provider}", limit_s=limit_s, on_line=on_line)
+        self._run("up", provider=provider, limit_s=limit_s, on_line=on_line)
 
     def destroy(self) -> None:
         """Stop the machine and delete it with its disk."""
-        self._run("destroy", "--force")
+        self._run("destroy")
 
     def box_add(self, name: str, catalog: Path, provider: str) -> None:
         """Make a box known to Vagrant; `catalog` is the JSON file that describes it."""
-        self._run("box", "add", name, str(catalog), "--force", "--provider", provider)
+        self._run("box_add", name=name, url=str(catalog), provider=provider, force=True)
 
     def ssh_config(self) -> dict[str, str]:
         """Return the options of `vagrant ssh-config`: HostName, Port, User, IdentityFile and others, without quotes."""
-        section = re.split(r"^Host ", self._run("ssh-config"), maxsplit=1, flags=re.M)[-1]
+        section = re.split(r"^Host ", self._run("ssh_config"), maxsplit=1, flags=re.M)[-1]
         return {key: value.strip('"') for key, value in re.findall(r"^[ \t]+(\w+)[ \t]+(.*\S)", section, re.M)}
 
-    def _run(self, *args: str, limit_s: float = QUICK_S, on_line: Callable[[str], None] | None = None) -> str:
-        folder = paths.data_dir("vagrant")
-        result = processes.run(
-            ["vagrant", *args], timeout_s=limit_s, log=self.log, on_line=on_line, env=self.env, cwd=folder
-        )
+    def _run(
+        self,
+        method: str,
+        *,
+        limit_s: float = QUICK_S,
+        on_line: Callable[[str], None] | None = None,
+        **arguments: object,
+    ) -> str:
+        # -I: a module `vagrant` lies beside the script
+        call = [sys.executable, "-I", str(CALL), method, json.dumps(arguments)]
+        folder, command = paths.data_dir("vagrant"), f"vagrant {method.replace('box_', 'box ').replace('_', '-')}"
+        result = processes.run(call, timeout_s=limit_s, log=self.log, on_line=on_line, env=self.env, cwd=folder)
         if result.timed_out:
-            raise MachineError(f"`vagrant {args[0]}` was not done after {limit_s:.0f} s", log=self.log)
+            raise MachineError(f"`{command}` was not done after {limit_s:.0f} s", log=self.log)
         if not result.ok:
             raise MachineError(
-                f"`vagrant {args[0]}` ended with {result.exit_code}: {reason(result.output)}",
+                f"`{command}` ended with {result.exit_code}: {reason(result.output)}",
                 hint="`harness doctor` checks what a machine needs on this host",
                 log=self.log,
             )
