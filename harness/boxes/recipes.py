@@ -81,7 +81,7 @@ def read(path: Path) -> Recipe:
     """Parse one recipe file. Raises SpecError with file:line:column."""
     from harness.spec import document, problems  # slow to import, and not needed for the names of the recipes
 
-    content = document.parse(document.read_text(path), str(path))
+    content = document.parse(document.read_text(path), str(path), "name, distribution, suite, ...")
     try:
         recipe = Recipe.model_validate(content.data)
     except ValidationError as error:

@@ -17,7 +17,7 @@ STATUS = {
     "runner_on_unreachable": "unreachable",
     "runner_on_skipped": "skipped",
 }
-VERSIONS_TASK = "Report the versions installed"
+VERSIONS_TASK = "Report the versions installed"  # in site.yml; its output are the versions of the packages
 
 
 @dataclass(frozen=True)

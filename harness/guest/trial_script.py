@@ -1,7 +1,7 @@
 """Runs inside the guest. One trial: check, start the load, warm up, record, stop the load, hash, write the result.
 
-The host sends this file to the guest as it is. The guest's own Python, 3.6 or newer, runs it as root with nothing but
-the standard library. `result.json` is written last: when it exists, all other files are complete.
+The host fills in CONFIG_JSON and sends this file to the guest. The guest's own Python, 3.6 or newer, runs it as root
+with only the standard library. `result.json` is written last: when it exists, all other files are complete.
 
     python3 trial.py check         only check, and print the outcome as one line of JSON
     python3 trial.py record        carry out a trial that has been checked

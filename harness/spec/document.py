@@ -84,16 +84,19 @@ def read_text(path: Path) -> str:
         raise SpecError(what, where=f"{where}:{line}:{column}", hint="save the file as UTF-8") from None
 
 
-def parse(text: str, name: str) -> Document:
-    """Parse one YAML document whose top level is a mapping; `name` begins each position. Raises SpecError."""
+def parse(text: str, name: str, keys: str = "name, machine, load, ...") -> Document:
+    """Parse one YAML document whose top level is a mapping; `name` begins each position. Raises SpecError.
+
+    `keys` says in an error which keys the mapping should have.
+    """
     node = _compose(text, name)
     if node is None:
-        raise SpecError("the file is empty", where=f"{name}:1:1", expected="a mapping with name, machine, load, ...")
+        raise SpecError("the file is empty", where=f"{name}:1:1", expected=f"a mapping with {keys}")
     reader = _Reader(name)
     data = reader.value(node, ())
     if not isinstance(data, dict):
         what = f"the file holds {kind_of(data)}"
-        raise SpecError(what, where=reader.position(node), expected="a mapping with name, machine, load, ...")
+        raise SpecError(what, where=reader.position(node), expected=f"a mapping with {keys}")
     return Document(name, data, reader.keys, reader.values)
 
 
