@@ -40,7 +40,7 @@ class Choices:
 
     @classmethod
     def of(cls, candidates: Candidates, segment: Segment) -> Choices:
-        """Select those of a segment."""
+        """Select the choices of a segment."""
         offsets, size = candidates.ranking.offsets, np.diff(candidates.ranking.offsets)
         event = np.repeat(np.arange(len(size)), size)
         picked = candidates.ranking.tid == segment.of(segment.stream.tid)[event]
@@ -52,7 +52,7 @@ class Choices:
 
     @classmethod
     def concatenate(cls, parts: Sequence[Choices]) -> Choices:
-        """The choices of several segments, with consecutive switch indices."""
+        """Join the choices of several segments, with consecutive switch indices."""
         offsets = np.cumsum([0, *(len(part.wrong) for part in parts[:-1])])
         switch = np.concatenate([part.switch + offset for part, offset in zip(parts, offsets, strict=True)])
         rows, picked, wrong = (
@@ -124,7 +124,7 @@ class ReplayResidual(SchedulingPolicy):
         return TreeEnsemble.fit(*data, rounds=self.rounds, depth=self.depth, rate=LEARNING_RATE, seed=self.seed)
 
     def _draw(self, wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(switches,) whether to learn from each switch, and how many switches it stands for."""
+        """Return (switches,) whether to learn from each switch, and how many switches it stands for."""
         counts = (int((~wrong).sum()), int(wrong.sum()))
         limits = [max(self.most - other, self.most // 2) for other in reversed(counts)]
         shares = np.array([min(limit / max(count, 1), 1.0) for limit, count in zip(limits, counts, strict=True)])
@@ -151,7 +151,7 @@ class ReplayResidual(SchedulingPolicy):
         return tried
 
     def _weights(self, candidates: Candidates, share: float, keeps_first: bool) -> np.ndarray:
-        """(m,) probability of each candidate; `keeps_first`: the replay's first choice stays the likeliest."""
+        """Return (m,) probabilities of the candidates; with `keeps_first` the replay's first stays the likeliest."""
         offsets = candidates.ranking.offsets
         replay = _normalise(self.table.weights(candidates.ranking), offsets)
         if self.trees is None or not share:

@@ -38,7 +38,7 @@ class SchedulingPolicy(WithSettings):
         self.table = RankTable()
 
     def order(self, segment: Segment) -> Sequence[Sequence[int]]:
-        """For each event of the segment, the runnable tids, the likeliest first."""
+        """Return for each event of the segment the runnable tids, the likeliest first."""
         raise NotImplementedError
 
     def fit(
@@ -50,7 +50,7 @@ class SchedulingPolicy(WithSettings):
         return []
 
     def ranking(self, segment: Segment) -> Ranking:
-        """The policy's order, with marks."""
+        """Return the policy's order, with marks."""
         return Ranking.of(segment, self.order(segment))
 
     def predict(self, segment: Segment) -> Prediction:
@@ -58,7 +58,7 @@ class SchedulingPolicy(WithSettings):
         return Prediction(self.table.log_probs(self.ranking(segment)), self.slices.predict(segment))
 
     def session(self, segment: Segment) -> None:
-        """None: a run queue exists only in a recording."""
+        """Return None: a run queue exists only in a recording."""
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return everything counted."""
@@ -84,7 +84,7 @@ class Fifo(SchedulingPolicy):
     """First come, first served: the task that has waited longest is next, the one that just left the CPU last."""
 
     def order(self, segment: Segment) -> Sequence[Sequence[int]]:
-        """By waiting time, the longest first, as the recording's run queue lists the tasks."""
+        """Order by waiting time, the longest first, as the recording lists the runnable tasks."""
         return [_fifo_order(segment, event) for event in range(segment.start, segment.stop)]
 
 
@@ -112,7 +112,7 @@ class CfsReplay(SchedulingPolicy):
         self.forget_buddies_when_picked = forget_buddies_when_picked
 
     def order(self, segment: Segment) -> Sequence[Sequence[int]]:
-        """As the replayed queues would pick. Raises TableError without wakeups or run times, StreamError."""
+        """Order as the replayed queues would pick. Raises TableError without wakeups or run times, StreamError."""
         stream = segment.stream
         require_vruntime(stream)
         rules = cfs.Rules(self.latency_ms * 1e6, self.wakeup_granularity_ms * 1e6, self.forget_buddies_when_picked)
@@ -137,7 +137,7 @@ class EevdfReplay(SchedulingPolicy):
         self.base_slice_ms, self.delay_dequeue, self.corrects = base_slice_ms, delay_dequeue, corrects
 
     def order(self, segment: Segment) -> Sequence[Sequence[int]]:
-        """As the replayed queues would pick. Raises TableError without wakeups or run times."""
+        """Order as the replayed queues would pick. Raises TableError without wakeups or run times."""
         stream = segment.stream
         slice_ns = None if self.base_slice_ms is None else int(self.base_slice_ms * 1e6)
         rules = kernel.eevdf_rules(stream.folder, slice_ns, self.delay_dequeue)

@@ -31,10 +31,10 @@ class Replay(Protocol):
     """A scheduler that is driven with a recording."""
 
     def rankings(self, events: Events, start: int) -> Iterator[list[int]]:
-        """For each event from `start` on, the runnable tids, the likeliest first."""
+        """Yield for each event from `start` on the runnable tids, the likeliest first."""
 
     def describe(self, tid: int) -> tuple[float, ...]:
-        """STATE of a runnable task at the switch of the ranking that was just given."""
+        """Return the STATE of a runnable task at the switch that was ranked last."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def _runnable_marks(stream: Stream, event: int) -> dict[int, int]:
 
 
 def _own_features(tid: int, mark: int, names: ThreadNames, waits: _Waits, replay: Replay) -> tuple[float, ...]:
-    """`mark` to `woken` of BASIC, and STATE."""
+    """Return the features `mark` to `woken` of BASIC, and STATE."""
     kernel = is_kernel_thread(names.name_at(tid, waits.now_ns))
     real_time = waits.prio.get(tid, DEFAULT_PRIO) < MAX_RT_PRIO
     return (float(mark), float(kernel), float(real_time), *waits.wait_of(tid), *replay.describe(tid))
@@ -97,7 +97,7 @@ class _Waits:
         self.prio: dict[int, int] = {}
 
     def advance(self, event: int) -> None:
-        """Take in everything up to the switch that begins `event`."""
+        """Advance to the switch that begins `event`."""
         for past in range(self._next_event, event + 1):
             self.now_ns = int(self.stream.start_ns[past])
             self._advance_wakeups(self.now_ns)
@@ -106,7 +106,7 @@ class _Waits:
         self._next_event = event + 1
 
     def wait_of(self, tid: int) -> tuple[float, float]:
-        """Microseconds waited, and 1.0 if the task woke."""
+        """Return the microseconds waited, and 1.0 if the task woke, 0.0 if it had been preempted."""
         since_ns, woken = self._since.get(tid, (self.now_ns, False))
         return (self.now_ns - since_ns) / 1e3, float(woken)
 

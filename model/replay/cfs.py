@@ -46,7 +46,7 @@ class Queue(entities.Queue[Entity]):
     min_vruntime: float = 0.0  # never decreases
 
     def update_min_vruntime(self) -> None:
-        """update_min_vruntime."""
+        """Advance min_vruntime to the least vruntime on the queue."""
         if self.entities:
             self.min_vruntime = max(self.min_vruntime, min(entity.vruntime for entity in self.entities))
 
@@ -60,7 +60,7 @@ class Cfs:
         self._orders = count(1)
 
     def wake(self, entity: Entity, running: Entity | None, resched: bool) -> bool:
-        """enqueue_task_fair, place_entity, check_preempt_wakeup. Return whether `running` must be preempted."""
+        """Queue a task that slept (enqueue_task_fair, place_entity); return whether it preempts `running`."""
         for level in entity.levels():
             if level.queued:
                 break
@@ -70,7 +70,7 @@ class Cfs:
         return resched or running is None or self._preempts(entity, running)
 
     def fork(self, entity: Entity, parent: Entity | None) -> None:
-        """task_fork_fair, place_entity (START_DEBIT): a new task starts one slice late."""
+        """Queue a new task, one slice late (task_fork_fair, place_entity with START_DEBIT)."""
         queue = entity.queue
         queue.update_min_vruntime()
         weights = sum(other.weight for other in queue.entities) + entity.weight
@@ -82,7 +82,7 @@ class Cfs:
                 self._enqueue(level)
 
     def sleep(self, entity: Entity) -> None:
-        """dequeue_task_fair; a group in which other tasks are queued becomes a buddy."""
+        """Remove a task; a group in which others are queued becomes a buddy (dequeue_task_fair)."""
         for level in entity.levels():
             self._dequeue(level)
             if level.queue.entities:
@@ -91,12 +91,12 @@ class Cfs:
                 break
 
     def requeue(self, entity: Entity) -> None:
-        """put_prev_entity: a preempted task goes back to the queue behind its equals."""
+        """Put a preempted task behind its equals (put_prev_entity)."""
         for level in entity.levels():
             level.order = next(self._orders)
 
     def switch_to(self, entity: Entity | None) -> None:
-        """set_next_entity at every level; None: a task of another class runs."""
+        """Let `entity` run, None for a task of another class (set_next_entity, at every level)."""
         before = self._running()
         after = list(entity.levels()) if entity is not None else []
         for level in before:
@@ -108,7 +108,7 @@ class Cfs:
             level.queue.running = level
 
     def pick(self, candidates: set[int]) -> Entity | None:
-        """pick_next_task_fair, as if only the tasks in `candidates` (tids) were queued."""
+        """Pick as if only the tasks in `candidates` (tids) were queued (pick_next_task_fair)."""
         queue: Queue | None = self.root
         entity: Entity | None = None
         while queue is not None:
@@ -119,7 +119,7 @@ class Cfs:
         return entity
 
     def _pick(self, queue: Queue, candidates: set[int]) -> Entity | None:
-        """pick_next_entity."""
+        """Pick from one queue: the leftmost, or a buddy close behind it (pick_next_entity)."""
         competing = [entity for entity in queue.entities if entity.contains(candidates)]
         if not competing:
             return None
@@ -130,14 +130,14 @@ class Cfs:
         return leftmost
 
     def _compare(self, entity: Entity, other: Entity) -> int:
-        """wakeup_preempt_entity: 1 if `other` is ahead by more than a granularity, 0 if by less, -1 if not at all."""
+        """Return 1 if `other` leads by more than a granularity, 0 if by less, -1 if not (wakeup_preempt_entity)."""
         lead = entity.vruntime - other.vruntime
         if lead <= 0:
             return -1
         return 1 if lead > self.rules.wakeup_granularity_ns * NICE_0_LOAD / other.weight else 0
 
     def _preempts(self, entity: Entity, running: Entity) -> bool:
-        """find_matching_se, check_preempt_wakeup: a task that preempts, and the groups around it, become buddies."""
+        """Whether a task that woke preempts; it then becomes a buddy (check_preempt_wakeup, find_matching_se)."""
         running_in = {level.queue: level for level in running.levels()}
         for level in entity.levels():
             if level.queue in running_in:
@@ -152,7 +152,7 @@ class Cfs:
         entity.queue.entities.append(entity)
 
     def _dequeue(self, entity: Entity) -> None:
-        """dequeue_entity, clear_buddies."""
+        """Remove an entity from its queue (dequeue_entity, clear_buddies)."""
         if entity.queued:
             entity.queue.entities.remove(entity)
         entity.queued = False

@@ -37,7 +37,7 @@ class ReplayedCfs:
         self.resched = False
 
     def rankings(self, events: Events, start: int) -> Iterator[list[int]]:
-        """For each event from `start` on, the runnable tids, the likeliest first."""
+        """Yield for each event from `start` on the runnable tids, the likeliest first."""
         pending: Pending = []
         columns = (getattr(events, column.name).tolist() for column in fields(Events))
         for time, kind, tid, prio, value, vruntime in zip(*columns, strict=True):
@@ -55,7 +55,7 @@ class ReplayedCfs:
                 self._switch_in(value, time)
 
     def describe(self, tid: int) -> tuple[float, ...]:
-        """`model.replay.candidates.STATE` of a runnable task before a switch; CFS has no deadlines and no lag."""
+        """Return `candidates.STATE` of a runnable task before a switch; CFS has no deadlines and no lag."""
         task = self.tasks.get(tid)
         if task is None or not task.queued:
             return UNKNOWN_STATE
@@ -66,7 +66,7 @@ class ReplayedCfs:
         return task_us, task_us, buddies[0], top_us, top_us, 1.0, buddies[1], float(top is not task), 0.0
 
     def _account(self, tid: int, runtime: int, vruntime: int, time: int) -> None:
-        """update_curr: take a task's vruntime from the trace, and give its groups the run time they do not have yet."""
+        """Take a task's vruntime from the trace, and give its groups the run time they lack (update_curr)."""
         task = self._task(tid)
         ran, expected = runtime * NICE_0_LOAD / task.weight, task.vruntime
         task.vruntime = vruntime if vruntime >= 0 else expected + ran
@@ -152,7 +152,7 @@ class ReplayedCfs:
         self.running_tid, self.resched, self.credited_ns, self.accounted_ns = tid, False, 0.0, time
 
     def _correct_groups(self, picked: Entity) -> None:
-        """The picked entity of the root queue was leftmost: move the groups whose vruntimes deny it."""
+        """Move groups whose vruntimes contradict that the picked entity of the root queue was leftmost."""
         top = list(picked.levels())[-1]
         for other in top.queue.entities:
             if other is top or other.vruntime >= top.vruntime:
@@ -163,7 +163,7 @@ class ReplayedCfs:
                 other.vruntime = top.vruntime
 
     def _task(self, tid: int) -> Entity:
-        """The entity of a thread; a new thread starts in the group that its kind of task is usually in."""
+        """Return a thread's entity; a new thread starts in the usual group of its kind."""
         task = self.tasks.get(tid)
         if task is None:
             queue = self.cfs.root if self._is_kernel(tid) else self._usual_group()
@@ -172,7 +172,7 @@ class ReplayedCfs:
         return task
 
     def _usual_group(self) -> Queue:
-        """The group of most tasks that are not kernel threads."""
+        """Return the group of most tasks that are not kernel threads."""
         queues = [task.queue for task in self.tasks.values() if not self._is_kernel(task.tid)]
         return max(self.groups, key=queues.count)
 
@@ -185,7 +185,7 @@ class ReplayedCfs:
     def _regroup(self, tid: int, task: Entity, began: float) -> None:
         """Move a task to the group whose min_vruntime is near the vruntime with which its slice began."""
         root = self.cfs.root
-        if self._is_kernel(tid):  # in the root queue for certain: tells where the root's min_vruntime is
+        if self._is_kernel(tid):  # certainly in the root queue: shows where the root's min_vruntime is
             near = [queue for queue in self.groups if queue is not root and abs(queue.min_vruntime - began) < NEAR_NS]
             if near or not root.min_vruntime:
                 root.min_vruntime = near[0].min_vruntime if near else task.vruntime

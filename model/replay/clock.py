@@ -29,7 +29,7 @@ class Clock:
         self._add_offset(stamp_ns - self.read_ns)
 
     def elapsed_ns(self, stamp_ns: int, read_after_ns: int) -> int:
-        """Time from the last reading to a reading `read_after_ns` after the stamp; 0 before any accounting."""
+        """Return the time from the last reading to one `read_after_ns` after the stamp; 0 before any accounting."""
         return max(stamp_ns - self.delay_ns + read_after_ns - self.read_ns, 0) if self.read_ns is not None else 0
 
     def _add_offset(self, offset_ns: int) -> None:

@@ -35,11 +35,11 @@ class Eevdf:
         self._orders = count(1)
 
     def virtual_slice(self, entity: Entity) -> int:
-        """calc_delta_fair: a slice in the entity's virtual time."""
+        """Return a slice in the entity's virtual time (calc_delta_fair)."""
         return self.rules.slice_ns * NICE_0_LOAD // entity.weight
 
     def run(self, entity: Entity, ran_ns: int) -> None:
-        """update_curr, update_deadline, at one level."""
+        """Add a run time at one level (update_curr, update_deadline)."""
         if ran_ns <= 0:
             return
         entity.vruntime += ran_ns * NICE_0_LOAD // entity.weight
@@ -50,7 +50,7 @@ class Eevdf:
             self.clear_buddies(entity)
 
     def wake(self, entity: Entity, new: bool = False) -> None:
-        """enqueue_task_fair: queue a task, and the groups around it that are not queued."""
+        """Queue a task, and the groups around it that are not queued (enqueue_task_fair)."""
         if entity.queued:
             self._requeue_delayed(entity)
             return
@@ -62,7 +62,7 @@ class Eevdf:
             new = False
 
     def sleep(self, entity: Entity, at_once: bool = False, delayed: bool = False) -> None:
-        """dequeue_entities: remove a task, and the groups that become empty.
+        """Remove a task, and the groups that become empty (dequeue_entities).
 
         `at_once` (dead or stopped tasks) skips the delay; `delayed` ends one.
         """
@@ -76,7 +76,7 @@ class Eevdf:
             at_once = delayed = False
 
     def pick(self) -> Entity | None:
-        """pick_task_fair: the task that runs next, the running one included; delayed sleepers that are picked leave."""
+        """Pick the next task, maybe the running one; delayed sleepers that are picked leave (pick_task_fair)."""
         while self.root.entities:
             queue: Queue | None = self.root
             entity: Entity | None = None
@@ -91,7 +91,7 @@ class Eevdf:
         return None
 
     def order(self, candidates: set[int]) -> list[int]:
-        """The queued tids among `candidates` in the order in which they would be picked if nothing else happened."""
+        """Return the queued tids among `candidates` in the order in which they would be picked one after the other."""
         remaining, ordered = set(candidates), []
         while remaining:
             queue: Queue | None = self.root
@@ -106,7 +106,7 @@ class Eevdf:
         return ordered
 
     def switch(self, before: Entity | None, after: Entity | None, total_ns: int) -> None:
-        """put_prev_entity and set_next_entity, at the levels that change; None: a task of another class."""
+        """Switch tasks, None for one of another class (put_prev_entity, set_next_entity, at levels that change)."""
         old = list(before.levels()) if before is not None else []
         new = list(after.levels()) if after is not None else []
         for level in old:
@@ -119,9 +119,9 @@ class Eevdf:
                 level.picked_deadline, level.queue.running, level.credited_ns = level.deadline, level, total_ns
 
     def correct(self, picked: Entity, predicted: Entity) -> None:
-        """After a wrong prediction, move both entities in the queue they share as little as makes the pick right.
+        """Move two entities, in the queue they share, as little as makes the real pick right.
 
-        This mirrors no kernel function. Vruntimes are not traced, so an error in one lag would enter all later ones.
+        Mirrors no kernel function. Vruntimes are not traced, so an error in one lag would enter all later ones.
         """
         rivals = {level.queue: level for level in predicted.levels()}
         for level in picked.levels():
@@ -136,14 +136,14 @@ class Eevdf:
                 break
 
     def clear_buddies(self, entity: Entity) -> None:
-        """clear_buddies."""
+        """Clear the buddies of the queues that hold the entity and its groups, if they are these (clear_buddies)."""
         for level in entity.levels():
             if level.queue.buddy is not level:
                 break
             level.queue.buddy = None
 
     def _pick(self, queue: Queue) -> Entity | None:
-        """pick_next_entity, pick_eevdf."""
+        """Pick from one queue (pick_next_entity, pick_eevdf)."""
         moment, weight = queue.load()
         if queue.buddy is not None and moment >= (queue.buddy.vruntime - queue.zero) * weight:
             return queue.buddy
@@ -170,7 +170,7 @@ class Eevdf:
         return min(competing, key=rank)
 
     def _place(self, entity: Entity, new: bool) -> None:
-        """place_entity, __enqueue_entity."""
+        """Place an entity by its lag, and queue it (place_entity, __enqueue_entity)."""
         queue = entity.queue
         average, lag = queue.average(), 0
         if queue.entities and not new:
@@ -182,7 +182,7 @@ class Eevdf:
         queue.entities.append(entity)
 
     def _requeue_delayed(self, entity: Entity) -> None:
-        """requeue_delayed_entity."""
+        """End the delay of a sleeper that wakes (requeue_delayed_entity)."""
         if entity.delayed and self._lag(entity) > 0:
             entity.queue.entities.remove(entity)
             entity.lag = 0
@@ -190,7 +190,7 @@ class Eevdf:
         entity.delayed = False
 
     def _dequeue(self, entity: Entity, at_once: bool, delayed: bool) -> bool:
-        """dequeue_entity, finish_delayed_dequeue_entity; return False if it stays queued, delayed."""
+        """Remove an entity, or return False if it stays, delayed (dequeue_entity, finish_delayed_dequeue_entity)."""
         self.clear_buddies(entity)
         if not (delayed or at_once) and self.rules.delay_dequeue and not entity.queue.eligible(entity):
             entity.delayed = True
@@ -202,11 +202,11 @@ class Eevdf:
         return True
 
     def _preempted_short(self, entity: Entity) -> bool:
-        """did_preempt_short."""
+        """Return whether it has another deadline than when it was picked, and is not eligible (did_preempt_short)."""
         return entity.picked_deadline != entity.deadline and not entity.queue.eligible(entity)
 
     def _lag(self, entity: Entity) -> int:
-        """entity_lag."""
+        """Return V - vruntime within its limits (entity_lag)."""
         limit = max(2 * self.rules.slice_ns, self.rules.tick_ns) * NICE_0_LOAD // entity.weight
         return max(-limit, min(limit, entity.queue.average() - entity.vruntime))
 

@@ -38,7 +38,7 @@ class Queue(entities.Queue[Entity]):
     zero: int = 0  # V when it was last computed; sums are relative to it
 
     def load(self) -> tuple[int, int]:
-        """Sum of (vruntime - zero) * weight, and sum of weight (avg_vruntime, avg_load of the cfs_rq)."""
+        """Return the sums of (vruntime - zero) * weight and of weight (avg_vruntime and avg_load of the cfs_rq)."""
         zero = self.zero
         moment = weight = 0
         for entity in self.entities:
@@ -47,16 +47,16 @@ class Queue(entities.Queue[Entity]):
         return moment, weight
 
     def mean(self) -> int:
-        """V, rounded down; of an empty queue its last value. Leaves `zero` as it is."""
+        """Return V, rounded down; of an empty queue its last value. Leaves `zero` as it is."""
         moment, weight = self.load()
         return self.zero + (moment // weight if weight else 0)
 
     def average(self) -> int:
-        """avg_vruntime: V, which becomes the new `zero`."""
+        """Return V, which becomes the new `zero` (avg_vruntime)."""
         self.zero = self.mean()
         return self.zero
 
     def eligible(self, entity: Entity) -> bool:
-        """vruntime_eligible: whether `entity` has had no more than its share."""
+        """Return whether `entity` has had no more than its share (vruntime_eligible)."""
         moment, weight = self.load()
         return moment >= (entity.vruntime - self.zero) * weight

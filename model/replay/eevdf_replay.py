@@ -39,7 +39,7 @@ class GroupedOrFlatEevdf:
         self.better = self.replays[0]
 
     def rankings(self, events: Events, start: int) -> Iterator[list[int]]:
-        """For each event from `start` on, the runnable tids, the likeliest first."""
+        """Yield for each event from `start` on the runnable tids, the likeliest first."""
         both, right = [replay.rankings(events, 0) for replay in self.replays], [0, 0]
         for event in range(TRIAL_EVENTS):
             rankings = [next(replay, None) for replay in both]
@@ -58,7 +58,7 @@ class GroupedOrFlatEevdf:
                 yield ranking
 
     def describe(self, tid: int) -> tuple[float, ...]:
-        """`model.replay.candidates.STATE` of a runnable task in the better replay."""
+        """Return `candidates.STATE` of a runnable task in the better replay."""
         return self.better.describe(tid)
 
 
@@ -84,7 +84,7 @@ class ReplayedEevdf:
         self.total_ns = 0  # run time of all tasks
 
     def rankings(self, events: Events, start: int) -> Iterator[list[int]]:
-        """For each event from `start` on, the runnable tids, the likeliest first."""
+        """Yield for each event from `start` on the runnable tids, the likeliest first."""
         pending: Pending = []
         columns = (events.time_ns, events.kind, events.tid, events.prio, events.value)
         for time_ns, kind, tid, prio, value in zip(*(column.tolist() for column in columns), strict=True):
@@ -106,7 +106,7 @@ class ReplayedEevdf:
                 self._switch_in(value)
 
     def describe(self, tid: int) -> tuple[float, ...]:
-        """`model.replay.candidates.STATE` of a runnable task before a switch."""
+        """Return `candidates.STATE` of a runnable task before a switch."""
         task = self.tasks.get(tid)
         if task is None or not task.queued:
             return UNKNOWN_STATE
@@ -158,7 +158,7 @@ class ReplayedEevdf:
             self._account(tid, ran_ns, with_groups=True)
 
     def _account(self, tid: int, ran_ns: int, with_groups: bool) -> None:
-        """update_curr: add a run time to the task and, if `with_groups`, to its groups what they do not have yet."""
+        """Add a run time to the task and, if `with_groups`, what its groups lack to them (update_curr)."""
         if not tid or self._is_real_time(tid):
             return
         task = self._task(tid)
@@ -252,7 +252,7 @@ class ReplayedEevdf:
         self.running_tid = tid
 
     def _running(self) -> Entity | None:
-        """The entity of the running task, if it is of the fair class."""
+        """Return the entity of the running task, if it is of the fair class."""
         return (
             self.tasks.get(self.running_tid) if self.running_tid and not self._is_real_time(self.running_tid) else None
         )
@@ -261,7 +261,7 @@ class ReplayedEevdf:
         return self.prio.get(tid, DEFAULT_PRIO) < MAX_RT_PRIO
 
     def _task(self, tid: int) -> Entity:
-        """The entity of a thread, made when it is first needed."""
+        """Return the entity of a thread, made when it is first needed."""
         task = self.tasks.get(tid)
         if task is None:
             in_group = self.grouped and not is_kernel_thread(self.names.name_at(tid, self.now_ns))

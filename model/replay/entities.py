@@ -27,12 +27,12 @@ Member = TypeVar("Member", bound="Entity")
 
 
 def is_kernel_thread(name: str) -> bool:
-    """Whether a thread of this name is the kernel's own, and so in no control group."""
+    """Return whether a thread of this name is a kernel thread, and so in no control group."""
     return _KERNEL_THREAD.match(name) is not None
 
 
 def weight_of(prio: int) -> int:
-    """Weight of a task of kernel priority `prio` (100 is nice -20, 139 is nice 19)."""
+    """Return the weight of a task of kernel priority `prio` (100 is nice -20, 139 is nice 19)."""
     return WEIGHTS[min(max(prio - MAX_RT_PRIO, 0), len(WEIGHTS) - 1)]
 
 
@@ -58,7 +58,7 @@ class Entity:
     my_q: Queue[Self] | None = None
 
     def levels(self) -> Iterator[Self]:
-        """This entity and the groups around it, innermost first (for_each_sched_entity)."""
+        """Yield this entity and the groups around it, innermost first (for_each_sched_entity)."""
         entity: Self | None = self
         while entity is not None:
             yield entity
@@ -70,7 +70,7 @@ class Entity:
             level.queue.buddy = level
 
     def contains(self, tids: set[int]) -> bool:
-        """Whether it is one of these tasks, or a group in which one of them is queued."""
+        """Return whether it is one of these tasks, or a group in which one of them is queued."""
         if self.my_q is None:
             return self.tid in tids
         return any(member.contains(tids) for member in self.my_q.entities)

@@ -38,7 +38,7 @@ def read_events(stream: Stream, stop: int) -> Events:
 
 
 def still_runnable(stream: Stream, event: int) -> bool:
-    """Whether the task of `event` was still runnable when its slice ended."""
+    """Return whether the task of `event` was still runnable when its slice ended."""
     return int(stream.end_state[event]) in _RUNNABLE
 
 
@@ -67,7 +67,7 @@ def _runtimes(stream: Stream) -> list[np.ndarray]:
 
 
 def has_vruntime(stream: Stream) -> bool:
-    """Whether the recording's accounted run times have a vruntime, as those of kernels before 6.8 have."""
+    """Return whether the accounted run times have a vruntime, as those of kernels before 6.8 have."""
     table = parquet.read(stream.folder, "runtimes")
     return not len(table) or table["vruntime_ns"].null_count < len(table)
 

@@ -21,19 +21,19 @@ _FEATURES = "/sys/kernel/debug/sched/features"
 
 
 def release(folder: Path) -> tuple[int, int] | None:
-    """Major and minor release, (6, 12) for 6.12.117-cloud-amd64; None if it is unknown."""
+    """Return major and minor release, (6, 12) for 6.12.117-cloud-amd64; None if it is unknown."""
     match = re.match(r"(\d+)\.(\d+)", str(guest_facts(folder).get("kernel", "")))
     return (int(match[1]), int(match[2])) if match else None
 
 
 def is_eevdf(stream: Stream) -> bool:
-    """Whether the kernel has EEVDF: by its release or, if that is unknown, by its tracing no vruntime."""
+    """Return whether the kernel has EEVDF: by its release or, if unknown, by whether it traces no vruntime."""
     version = release(stream.folder)
     return version >= EEVDF_SINCE if version else not events.has_vruntime(stream)
 
 
 def eevdf_rules(folder: Path, slice_ns: int | None = None, delay_dequeue: bool | None = None) -> eevdf_queue.Rules:
-    """Rules as given, else those of the recording's kernel, else those of Linux 6.12 on one CPU."""
+    """Return the given rules, else those of the recording's kernel, else those of Linux 6.12 on one CPU."""
     facts = guest_facts(folder).get("scheduler")
     scheduler = facts if isinstance(facts, dict) else {}
     features, defaults = str(scheduler.get(_FEATURES, "")).split(), eevdf_queue.Rules()

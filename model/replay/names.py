@@ -19,7 +19,7 @@ class ThreadNames:
     names: dict[int, list[str]] = field(default_factory=dict)
 
     def name_at(self, tid: int, time_ns: int) -> str:
-        """Last name up to then; the first name if that comes later, "" for an unknown tid."""
+        """Return the last name up to then; the first name if that comes later, "" for an unknown tid."""
         since_ns = self.since_ns.get(tid)
         return self.names[tid][max(bisect_right(since_ns, time_ns) - 1, 0)] if since_ns else ""
 

@@ -25,7 +25,7 @@ class Ranking:
 
     @classmethod
     def of(cls, segment: Segment, tids: Sequence[Sequence[int]]) -> Ranking:
-        """From the ranked tids of each event, which must be runnable then; their marks come from the stream."""
+        """Make a ranking of each event's tids, which must be runnable then; their marks come from the stream."""
         stream, sizes = segment.stream, [len(ranked) for ranked in tids]
         flat = np.fromiter((tid for ranked in tids for tid in ranked), np.int64)
         bounds = stream.runnable_at[segment.start : segment.stop + 1]
@@ -37,20 +37,20 @@ class Ranking:
 
     @classmethod
     def concatenate(cls, rankings: Sequence[Ranking]) -> Ranking:
-        """One ranking of the events of several segments."""
+        """Join the rankings of several segments."""
         sizes = np.concatenate([np.diff(ranking.offsets) for ranking in rankings])
         mark, tid = (np.concatenate([getattr(ranking, name) for ranking in rankings]) for name in ("mark", "tid"))
         return cls(mark, tid, np.concatenate([[0], np.cumsum(sizes)]))
 
     def rank_and_size(self) -> tuple[np.ndarray, np.ndarray]:
-        """(m,) rank of each entry in its event, and number of entries of that event, both limited by MAX_RANKS."""
+        """Return (m,) the rank of each entry and the number of entries of its event, both limited by MAX_RANKS."""
         sizes = np.diff(self.offsets)
         rank = np.arange(len(self.mark)) - np.repeat(self.offsets[:-1], sizes)
         return np.minimum(rank, MAX_RANKS - 1), np.minimum(np.repeat(sizes, sizes), MAX_RANKS)
 
 
 def _keys(event: np.ndarray, tid: np.ndarray) -> np.ndarray:
-    """One number for each event and tid; tids stay below 2^32."""
+    """Encode event and tid as one number; tids stay below 2^32."""
     return event.astype(np.int64) << 32 | tid.astype(np.int64)
 
 
@@ -63,7 +63,7 @@ class RankTable:
         self.missed = 0.0  # share of events whose task the ranking does not list
 
     def fit(self, ranking: Ranking, segments: Sequence[Segment], marks: int) -> None:
-        """Count on the train part."""
+        """Count how often each rank was right on the train part."""
         tid = np.concatenate([segment.of(segment.stream.tid) for segment in segments])
         mark = np.concatenate([segment.of(segment.stream.mark) for segment in segments])
         rank, size = ranking.rank_and_size()
@@ -76,12 +76,12 @@ class RankTable:
         self.missed = float((len(tid) - right.sum() + 0.5) / (len(tid) + 1))
 
     def weights(self, ranking: Ranking) -> np.ndarray:
-        """(m,) how often an entry of that rank, in a set of that size, was right."""
+        """Return (m,) how often an entry of that rank, in a set of that size, was right."""
         rank, size = ranking.rank_and_size()
         return self.by_rank[size, rank]
 
     def log_probs(self, ranking: Ranking, weights: np.ndarray | None = None) -> np.ndarray:
-        """(n, marks) natural log probabilities; `weights` (m,) replaces those of `RankTable.weights`."""
+        """Return (n, marks) natural log probabilities; `weights` (m,) replaces those of `RankTable.weights`."""
         events = len(ranking.offsets) - 1
         event = np.repeat(np.arange(events), np.diff(ranking.offsets))
         probability = np.zeros((events, len(self.common)))

@@ -57,24 +57,24 @@ class Blocks:
         return Blocks(self.begin, self.times[self.times @ scored > 0], int(scored.sum()))
 
     def sums(self, value: np.ndarray) -> np.ndarray:
-        """(draws, k) sums over each draw's events; value: (n, k)."""
+        """Return (draws, k) sums over each draw's events; value: (n, k)."""
         return self.times @ np.add.reduceat(value, self.begin, axis=0)
 
     def symbol_sums(self, symbol: np.ndarray, symbols: int, weight: np.ndarray) -> np.ndarray:
-        """(draws, symbols) weight of each symbol over each draw's events; symbol, weight: (n,)."""
+        """Return (draws, symbols) weight of each symbol over each draw's events; symbol, weight: (n,)."""
         block = np.searchsorted(self.begin, np.arange(len(symbol)), side="right") - 1
         cells = np.bincount(block * symbols + symbol, weight, minlength=len(self.begin) * symbols)
         return self.times @ cells.reshape(len(self.begin), symbols)
 
 
 def stream_lengths(stream: np.ndarray) -> np.ndarray:
-    """(streams,) number of events of each stream, in order; stream: (n,)."""
+    """Return (streams,) the number of events of each stream, in order; stream: (n,)."""
     seams = np.flatnonzero(np.diff(stream)) + 1
     return np.diff(np.concatenate([[0], seams, [len(stream)]]))
 
 
 def block_starts(lengths: np.ndarray) -> np.ndarray:
-    """(blocks,) index of each block's first event; lengths: (streams,) number of events.
+    """Return (blocks,) the index of each block's first event; lengths: (streams,) number of events.
 
     Every stream is cut into blocks of its own. Few events make shorter blocks; fewer than 20 are one block.
     """
@@ -91,7 +91,7 @@ def block_starts(lengths: np.ndarray) -> np.ndarray:
 def mean_interval(
     value: np.ndarray, weight: np.ndarray | None = None, stream: np.ndarray | None = None, seed: int = 0
 ) -> Interval:
-    """95 % interval of sum(value * weight) / sum(weight); value, weight, stream: (n,), events in time order.
+    """Return the interval of sum(value * weight) / sum(weight); value, weight, stream: (n,), events in time order.
 
     Without weight, all events weigh the same; without stream, all are of one. None if fewer than MIN_SCORED_BLOCKS
     blocks have weight.
@@ -105,7 +105,7 @@ def mean_interval(
 
 
 def percentile_interval(draws: np.ndarray, blocks: int) -> tuple[float, float]:
-    """Expanded percentile interval of (draws,) scores, each drawn from `blocks` blocks.
+    """Return the expanded percentile interval of (draws,) scores, each drawn from `blocks` blocks.
 
     Quantiles are linear between order statistics (numpy's default; type 7 of Hyndman and Fan, 1996).
     """
@@ -115,12 +115,12 @@ def percentile_interval(draws: np.ndarray, blocks: int) -> tuple[float, float]:
 
 
 def seed_interval(scores: Sequence[float]) -> Interval:
-    """Student's 95 % interval of the mean of one score per seed; None for fewer than two seeds."""
+    """Return Student's interval of the mean of one score per seed; None for fewer than two seeds."""
     return seed_difference_interval(scores, [0.0])
 
 
 def seed_difference_interval(scores: Sequence[float], baselines: Sequence[float]) -> Interval:
-    """95 % interval of mean(scores) - mean(baselines), one score per seed: Welch's t (Biometrika 34, 1947).
+    """Return Welch's interval (Biometrika 34, 1947) of mean(scores) - mean(baselines), one score per seed.
 
     A single baseline counts as a constant that no seed changes. None for a single score.
     """

@@ -70,7 +70,7 @@ class Comparison:
 
 
 def verdict(difference: Difference, score: str) -> str:
-    """Say whether the first predictor is `better`, `worse` or `unclear`."""
+    """Return `better`, `worse` or `unclear` for the first of the two predictors."""
     if difference.difference_ci is None or difference.difference_ci[0] <= 0 <= difference.difference_ci[1]:
         return "unclear"
     return "better" if (difference.difference > 0) == (score in MORE_IS_BETTER) else "worse"

@@ -83,7 +83,7 @@ def _group_names(groups: Sequence[Traits]) -> list[str]:
 
 
 def _unique(names: Mapping[str, str], suffix: Callable[[str], str]) -> dict[str, str]:
-    """Names by key; a name that several keys share gets the suffix of its key."""
+    """Make names unique: a name that several keys share gets the suffix of its key."""
     count = Counter(names.values())
     return {key: name if count[name] == 1 else name + suffix(key) for key, name in names.items()}
 
@@ -93,18 +93,18 @@ def _digest(key: str) -> str:
 
 
 def _recording_traits(folder: Path) -> Traits:
-    """Name and run: trials of several runs have the same names."""
+    """Return name and run: trials of several runs have the same names."""
     run = run_of(folder)
     return {KIND: folder.name, "of": run.name} if run else {KIND: folder.name}
 
 
 def _run_traits(folder: Path) -> Traits:
-    """The run of a trial; tables that no run made are a group of their own."""
+    """Return the run of a trial; tables that no run made are a group by themselves."""
     return {KIND: (run_of(folder) or folder).name}
 
 
 def _load_traits(folder: Path) -> Traits:
-    """The load of the run's experiment, with the trial's own settings."""
+    """Return the load of the run's experiment, with the trial's own settings."""
     load = dict(_manifest(folder, "load").get("spec", {}).get("load", {}))
     for name, value in trial(folder).get("settings", {}).items():
         if name.startswith("load."):
@@ -115,7 +115,7 @@ def _load_traits(folder: Path) -> Traits:
 
 
 def _host_traits(folder: Path) -> Traits:
-    """The host as the run describes it, and how it ran the guest (KVM or TCG)."""
+    """Return the host as the run describes it, and how it ran the guest (KVM or TCG)."""
     host = _manifest(folder, "host").get("host", {})
     if not host:
         raise SettingError(f"{folder}: its run does not say on which host it was made: name it with --test instead")
@@ -142,7 +142,7 @@ def _manifest(folder: Path, wanted: str) -> dict[str, Any]:
 
 
 def summarise(folds: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One table per predictor over all its folds: means of the folds, each of which is the mean over its seeds.
+    """Return one table per predictor: means over its folds, each of which is the mean over its seeds.
 
     `folds` are results of `model.scoring.seeds.combine_seeds`, each with its `fold`. `*_ci` is Student's 95 % interval
     over the folds: how far another recording (load, host, run) may be off; `*_seeds_ci` the same over seeds, each of
@@ -169,7 +169,7 @@ def _summary(folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _by_seed(folds: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
-    """The tables of all folds for each seed; without seeds whose training failed in some fold."""
+    """Return the tables of all folds for each seed, without seeds whose training failed in some fold."""
     known = [dict(zip(fold["seeds"], fold.get("by_seed", [fold]), strict=True)) for fold in folds]
     return [[fold[seed] for fold in known] for seed in known[0] if all(seed in fold for fold in known)]
 
@@ -182,7 +182,7 @@ def _parts(folds: Sequence[Mapping[str, Any]], seeds: Sequence[Sequence[Mapping[
 
 
 def _means(folds: Sequence[Mapping[str, Any]], seeds: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
-    """Means over folds of the entries that are numbers in every table; `seeds` holds the folds' tables by seed."""
+    """Average the entries that are numbers in every fold's table; `seeds` holds the folds' tables by seed."""
     means: dict[str, Any] = {}
     for name in folds[0]:
         values = [fold.get(name) for fold in folds]

@@ -59,7 +59,7 @@ class ScoreEstimate:
 
 
 def score_part(outcomes: Outcomes, mask: np.ndarray, blocks: Blocks) -> dict[str, object]:
-    """Scores and intervals of the events in mask (n,); without any event only their number.
+    """Return scores and intervals of the events in mask (n,); without any event only their number.
 
     An interval is None if the events lie in fewer than `bootstrap.MIN_SCORED_BLOCKS` blocks.
     """
@@ -71,7 +71,7 @@ def score_part(outcomes: Outcomes, mask: np.ndarray, blocks: Blocks) -> dict[str
 
 
 def summarise_scores(seeds: Sequence[dict[str, ScoreEstimate]]) -> dict[str, object]:
-    """Each score averaged over seeds, and its interval."""
+    """Return each score averaged over seeds, and its interval."""
     summary: dict[str, object] = {}
     for name in seeds[0]:
         mean = ScoreEstimate.mean([seed[name] for seed in seeds])
@@ -80,7 +80,7 @@ def summarise_scores(seeds: Sequence[dict[str, ScoreEstimate]]) -> dict[str, obj
 
 
 def estimate_scores(outcomes: Outcomes, mask: np.ndarray, blocks: Blocks) -> dict[str, ScoreEstimate]:
-    """Every score of the events in mask (n,), which must hold at least one."""
+    """Estimate every score of the events in mask (n,), which must hold at least one."""
     drawn = blocks.with_weight(mask)
     return {
         **_means(outcomes, mask, drawn),

@@ -73,7 +73,7 @@ def evaluate(predictor: SegmentPredictor, segments: Sequence[Segment]) -> Outcom
 
 
 def evaluate_marks(predictor: SegmentPredictor, segments: Sequence[Segment]) -> dict[str, np.ndarray]:
-    """(n,) `hit`, `bits` and `contested` of every event, as in `evaluate`, without the cost of slice lengths."""
+    """Return (n,) `hit`, `bits` and `contested`, as `evaluate` does, without the cost of slice lengths."""
     parts: list[dict[str, np.ndarray]] = [
         {**_mark_outcomes(predictor.predict(part), part), "contested": part.of(part.stream.contested)}
         for segment in segments
@@ -117,7 +117,7 @@ def _outcomes(prediction: Prediction, segment: Segment, number: int) -> Outcomes
 
 
 def _candidates(segment: Segment) -> tuple[np.ndarray, np.ndarray]:
-    """(m,) event and mark of every task that could have been switched to.
+    """Return (m,) event and mark of every task that could have been switched to.
 
     These are the runnable tasks without the one that just left the CPU: keeping that one would be no switch.
     """

@@ -56,7 +56,7 @@ def _sample(density: Density, rng: np.random.Generator) -> float:
 
 
 def _end_states(train: Sequence[Segment], marks: int) -> np.ndarray:
-    """(marks, states) shares of end states; a mark that never ran gets the shares of all marks."""
+    """Return (marks, states) shares of end states; a mark that never ran gets the shares of all marks."""
     counts = np.zeros((marks, len(STATES)))
     np.add.at(counts, (column_of(train, "mark"), column_of(train, "end_state")), 1)
     counts[counts.sum(axis=1) == 0] = counts.sum(axis=0)
@@ -64,7 +64,7 @@ def _end_states(train: Sequence[Segment], marks: int) -> np.ndarray:
 
 
 def compare_rollout(rollout: Rollout, test: Segment, names: Sequence[str]) -> dict[str, object]:
-    """Distances of marks, their pairs and triples, and slice lengths between a rollout and as many real events.
+    """Return the distances of marks, pairs, triples and slice lengths between a rollout and as many real events.
 
     Total variation for marks, pairs and triples (0: same shares, 1: nothing in common); Kolmogorov's for slices. Each
     `real_*` is the distance between these real events and as many neighbouring ones: what a perfect predictor would
@@ -95,7 +95,7 @@ def compare_rollout(rollout: Rollout, test: Segment, names: Sequence[str]) -> di
 
 
 def _neighbours(test: Segment, steps: int) -> slice:
-    """The events after the first `steps` of the test part, or before it if too few follow."""
+    """Return the events after the first `steps` of the test part, or before it if too few follow."""
     after = test.start + steps
     if after + steps <= len(test.stream):
         return slice(after, after + steps)
@@ -117,7 +117,7 @@ def _ngrams(mark: np.ndarray, length: int) -> np.ndarray:
 
 
 def _variation(left: np.ndarray, right: np.ndarray) -> float:
-    """Total variation distance of the shares of symbols."""
+    """Return the total variation distance of the shares of symbols."""
     symbols, inverse = np.unique(np.concatenate([left, right]), return_inverse=True)
     share = np.bincount(inverse[: len(left)], minlength=len(symbols)) / max(len(left), 1)
     other = np.bincount(inverse[len(left) :], minlength=len(symbols)) / max(len(right), 1)

@@ -49,14 +49,14 @@ def score_online(predictor: Predictor, segments: Sequence[Segment]) -> dict[str,
 
 
 def part_masks(outcomes: Outcomes) -> dict[str, np.ndarray]:
-    """(n,) bool for each of PARTS: which events belong to it."""
+    """Return for each of PARTS (n,) bool: which events belong to it."""
     everything = np.ones(len(outcomes.mark), bool)
     forced = ~outcomes.contested
     return {"overall": everything, "forced": forced, "contested": outcomes.contested, "open": outcomes.open}
 
 
 def average_seeds(seeds: Iterable[Outcomes]) -> dict[str, dict[str, object]]:
-    """Mean of each score over seeds, part by part, with intervals from the same block draws for every seed.
+    """Average each score over seeds, part by part, with intervals from the same block draws for every seed.
 
     `seeds` is consumed one by one to keep few in memory. StreamError if two are of different events.
     """
@@ -93,10 +93,10 @@ def _hit_rate_and_bits(hit: np.ndarray, bits: np.ndarray) -> dict[str, object]:
 
 
 def score_recordings(outcomes: Outcomes, segments: Sequence[Segment]) -> dict[str, dict[str, float | None]]:
-    """`top1` and `contested_top1` (None if none was contested) of each recording; `outcomes` are those of `segments`.
+    """Return `top1` and `contested_top1` (None if none was contested) of each recording.
 
-    Recordings differ by more than the intervals inside them. Recordings of the same name, such as trials of several
-    runs, are named by their whole paths.
+    `outcomes` are those of `segments`. Recordings of the same name, such as trials of several runs, are named by their
+    whole paths. The scores of recordings differ by more than the intervals within each.
     """
     folders = list(dict.fromkeys(segment.stream.folder for segment in segments))
     numbers = [folders.index(segment.stream.folder) for segment in segments]

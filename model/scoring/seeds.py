@@ -48,7 +48,7 @@ def combine_seeds(members: Sequence[Table], outcomes: Iterable[Outcomes] = ()) -
 
 
 def _parts(members: Sequence[Table], averages: Mapping[str, Table]) -> dict[str, Any]:
-    """Means of each part; bootstrap intervals are copied from `averages`."""
+    """Average each part; bootstrap intervals are copied from `averages`."""
     parts = {}
     for part in PARTS:
         tables = [member[part] for member in members]
@@ -64,7 +64,7 @@ def _with_seed_intervals(table: Table, seeds: Sequence[Table]) -> dict[str, Any]
 
 
 def _means(tables: Sequence[Table]) -> dict[str, Any]:
-    """Means of the entries that are numbers in every table; counts of events stay whole."""
+    """Average the entries that are numbers in every table; counts of events stay whole."""
     means: dict[str, Any] = {}
     for name in tables[0]:
         values = [table.get(name) for table in tables]
@@ -74,7 +74,7 @@ def _means(tables: Sequence[Table]) -> dict[str, Any]:
 
 
 def _row_means(members: Sequence[Table], name: str) -> dict[str, Any]:
-    """Means of a table of tables, such as `valid` or `by_trial`, row by row."""
+    """Average a table of tables, such as `valid` or `by_trial`, row by row."""
     rows = (members[0].get(name) or {}).keys()
     known = [row for row in rows if all(row in (member.get(name) or {}) for member in members)]
     return {row: _means([member[name][row] for member in members]) for row in known}
