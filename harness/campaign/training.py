@@ -42,11 +42,11 @@ def train(
 
     Only recordings with a good verdict are used. Raises ModelError (harness.errors) when a worker process dies.
     """
-    planned = planned_models(experiment, folder, trials)
-    if not planned:
+    if not experiment.model.predictors:  # importing `model` takes seconds
         return []
     from model import jobs
 
+    planned = planned_models(folder, trials)
     for arm in sorted({model.arm for model in planned if not model.job.tables}):
         view.show("warn", f"no models for {arm}: none of its trials may be used")
     failed = [model.name for model in planned if not model.job.tables]
@@ -57,13 +57,13 @@ def train(
     return failed
 
 
-def planned_models(experiment: Experiment, folder: RunFolder, trials: Sequence[Trial]) -> list[PlannedModel]:
-    """List every model that the experiment asks for."""
+def planned_models(folder: RunFolder, trials: Sequence[Trial]) -> list[PlannedModel]:
+    """List every model of the experiment."""
     planned = []
-    arms = {trial.arm.name: trial.arm.experiment.model for trial in trials if trial.arm.experiment.model.predictors}
+    arms = {trial.arm.name: trial.arm.experiment.model for trial in trials}
     for arm, spec in arms.items():
         tables = tuple(folder.trial_dir(t.name) for t in trials if t.arm.name == arm and folder.done(f"trial:{t.name}"))
-        prefix, out = "" if len(arms) == 1 else f"{arm}.", folder.model_dir("")
+        prefix, out = "" if len(arms) == 1 else f"{arm}.", folder.path / "models"
         jobs = list_jobs(tables, spec.predictors, spec.seeds, spec.mark, spec.split, spec.params, out, prefix=prefix)
         planned += [PlannedModel(job.out_dir.name, arm, job) for job in jobs]
     return planned
@@ -160,18 +160,15 @@ def _train(
                 folder.fail(unfinished[name].step, scores)
                 view.show("warn", f"{name} failed: {scores}")
             else:
-                _finish(unfinished[name], folder, seconds)
+                job = unfinished[name].job
+                detail = {"arm": unfinished[name].arm, "predictor": job.predictor, "seed": job.seed}
+                folder.finish(unfinished[name].step, files_of(job.out_dir), seconds, detail)
             del unfinished[name]
     except BaseException as error:  # no model stays "running"
         for model in unfinished.values():
             folder.fail(model.step, error)
         raise
     return failed
-
-
-def _finish(model: PlannedModel, folder: RunFolder, seconds: float) -> None:
-    detail = {"arm": model.arm, "predictor": model.job.predictor, "seed": model.job.seed}
-    folder.finish(model.step, files_of(model.job.out_dir), seconds, detail)
 
 
 def _show_earlier_training(view: View, name: str, scores: Mapping[str, Any]) -> None:

@@ -116,20 +116,10 @@ def _recording(
 ) -> Iterator[VerdictCheck]:
     share = quality.span_ns / (expected["seconds"] * 1e9)
     yield _check("whole", not quality.truncated, not quality.truncated, True, "the recording was cut off")
-    yield _check(
-        "lost events",
-        quality.lost_events <= limits.max_lost_events,
-        quality.lost_events,
-        limits.max_lost_events,
-        "perf could not keep up; raise record.buffer_kb",
-    )
-    yield _check(
-        "chain breaks",
-        quality.chain_breaks <= limits.max_chain_breaks,
-        quality.chain_breaks,
-        limits.max_chain_breaks,
-        "switches are missing that perf did not report as lost; raise record.buffer_kb",
-    )
+    why = "perf could not keep up; raise record.buffer_kb"
+    yield _at_most("lost events", quality.lost_events, limits.max_lost_events, why)
+    why = "switches are missing that perf did not report as lost; raise record.buffer_kb"
+    yield _at_most("chain breaks", quality.chain_breaks, limits.max_chain_breaks, why)
     yield _check(
         "recorded share",
         share >= limits.min_recorded_share,
@@ -159,13 +149,8 @@ def _load(guest: Mapping[str, Any], limits: VerdictSpec, expected: Mapping[str, 
         return
     completed, lost = metrics.get("requests_completed"), _requests_lost(metrics)
     yield _check("requests completed", bool(completed), completed, "more than 0", "it reported none; see load.txt")
-    yield _check(
-        "requests failed",
-        lost <= limits.max_failed_requests,
-        lost,
-        limits.max_failed_requests,
-        "the server refused or failed requests; see load.txt",
-    )
+    why = "the server refused or failed requests; see load.txt"
+    yield _at_most("requests failed", lost, limits.max_failed_requests, why)
 
 
 def _requests_lost(metrics: Mapping[str, Any]) -> int:
@@ -176,31 +161,21 @@ def _requests_lost(metrics: Mapping[str, Any]) -> int:
 def _shares(usage: Mapping[str, float], limits: VerdictSpec, expected: Mapping[str, Any]) -> Iterator[VerdictCheck]:
     tracer, idle, sshd = _share(usage, TRACER), _share(usage, IDLE), _share(usage, SSHD)
     yield _check(
-        "sshd share",
-        sshd == 0,
-        round(sshd, 6),
-        0,
-        "sshd ran during the recording, which disturbs the scheduler",
+        "sshd share", sshd == 0, round(sshd, 6), 0, "sshd ran during the recording, which disturbs the scheduler"
     )
-    yield _check(
-        "tracer share",
-        tracer <= limits.max_tracer_share,
-        round(tracer, 4),
-        limits.max_tracer_share,
-        "recording took so much CPU time that it distorts what it records",
-    )
+    why = "recording took so much CPU time that it distorts what it records"
+    yield _at_most("tracer share", tracer, limits.max_tracer_share, why)
     if expected["keeps_cpu_busy"]:
-        yield _check(
-            "idle share",
-            idle <= limits.max_idle_share,
-            round(idle, 4),
-            limits.max_idle_share,
-            "the load did not keep the CPUs busy; raise its concurrency, or ask for fewer CPUs",
-        )
+        why = "the load did not keep the CPUs busy; raise its concurrency, or ask for fewer CPUs"
+        yield _at_most("idle share", idle, limits.max_idle_share, why)
 
 
 def _share(usage: Mapping[str, float], pattern: re.Pattern[str]) -> float:
     return float(sum(share for comm, share in usage.items() if pattern.fullmatch(comm)))
+
+
+def _at_most(name: str, value: float, limit: float, why: str) -> VerdictCheck:
+    return _check(name, value <= limit, round(value, 4), limit, why)
 
 
 def _check(name: str, ok: bool, value: Any, limit: Any, why: str, retryable: bool = True) -> VerdictCheck:

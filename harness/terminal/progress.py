@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from harness.progress import Watcher
+from harness.progress import SilentWatcher, Watcher
 
 LINE_INTERVAL_S = 15.0  # shortest time between two progress lines of one step
 MARKS = {"info": "[dim]-[/]", "warn": "[yellow]![/]", "good": "[green]✓[/]"}
@@ -187,7 +187,7 @@ class QuietView:
     @contextmanager
     def step(self, name: str, title: str) -> Iterator[Watcher]:
         """Show nothing."""
-        yield _LineWatcher(lambda _text: None, time.monotonic)
+        yield SilentWatcher()
 
     def show(self, kind: str, text: str) -> None:
         """Print warnings only."""
