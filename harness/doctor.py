@@ -18,7 +18,7 @@ from harness.trace.native import library
 
 SET_UP = "./setup.sh installs and starts what is missing"
 PROGRAMS = ("vagrant", "virsh", "qemu-img", "qemu-system-x86_64", "mmdebstrap", "ssh-keygen", "setpriv")
-PACKAGES = ("ansible-core", "ansible-runner", "fabric", "pyarrow", "pandas", "torch", "pydantic")
+PACKAGES = ("ansible-core", "ansible-runner", "fabric", "python-vagrant", "pyarrow", "pandas", "torch", "pydantic")
 GROUPS = ("libvirt", "kvm")
 DISK_MB = 5000  # a box, its copy in the libvirt pool, and a campaign's recordings
 LIMIT_S = 20.0

@@ -28,7 +28,7 @@ TYPES = {"name": str, "state": str, "spec": dict, "spec_text": str, "spec_sha256
 # The packages that a result may depend on; others do not touch the data.
 PACKAGES = (
     "ansible-core", "ansible-runner", "fabric", "numpy", "pandas", "paramiko", "pyarrow", "pydantic",
-    "safetensors", "scikit-learn", "scipy", "torch", "zstandard",
+    "python-vagrant", "safetensors", "scikit-learn", "scipy", "torch", "zstandard",
 )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from locations import DATA, ROOT
 
 from harness import paths
 
-ELSEWHERE = "import ansible, ansible_runner; print(ansible_runner.run, ansible.__file__)"
+ELSEWHERE = "import sys, vagrant, ansible, ansible_runner; print(vagrant.Vagrant, vagrant.__file__, ansible.__file__)"
 PYPROJECT = (ROOT / "pyproject.toml").read_text()
 
 
@@ -56,9 +56,10 @@ def pip(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     )  # fmt: skip
 
 
-def test_from_the_checkout_the_installed_ansible_is_imported() -> None:
+def test_from_the_checkout_the_installed_vagrant_and_ansible_are_imported() -> None:
     printed = python(ELSEWHERE, ROOT)
-    assert "function run" in printed
+    assert "vagrant.Vagrant" in printed
+    assert f"{ROOT}/vagrant" not in printed
     assert f"{ROOT}/ansible/" not in printed
 
 
