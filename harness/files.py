@@ -89,6 +89,9 @@ def sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some file systems, such as VirtualBox's shared folders, cannot flush a folder
+            raise
     finally:
         os.close(descriptor)
 

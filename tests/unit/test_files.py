@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +52,18 @@ def test_a_block_that_writes_no_file_leaves_the_old_one(tmp_path: Path) -> None:
     with atomic_path(path):
         pass
     assert path.read_text() == "old"
+
+
+def test_a_file_system_that_cannot_flush_a_folder_is_good_enough(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_atomic(tmp_path / "a", "new")
+    assert (tmp_path / "a").read_text() == "new"
 
 
 def test_a_full_disk_is_an_error_that_names_the_file_and_the_space_left(
