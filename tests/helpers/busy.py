@@ -1,6 +1,6 @@
 """A load with hostile task names: tasks that wake one another, change CPU, run programs and die.
 
-Run as a program: `busy.py ROUNDS`. Each task takes one of NAMES, and bounces a byte with its parent over pipes.
+Run as a program: `busy.py ROUNDS`. Each task takes one of NAMES and exchanges a byte with its parent over pipes.
 """
 
 from __future__ import annotations
@@ -35,30 +35,30 @@ def set_name(name: bytes) -> None:
 
 
 def main(rounds: int) -> None:
-    """One child after the other: `rounds` round trips each, on alternating CPUs."""
+    """Run one child after the other, each for `rounds` round trips on alternating CPUs."""
     cpus = sorted(os.sched_getaffinity(0))
-    for number, name in enumerate(NAMES):
-        bounce(name, rounds, cpus[number % len(cpus) :] + cpus[: number % len(cpus)])
+    for index, name in enumerate(NAMES):
+        exchange(name, rounds, cpus[index % len(cpus) :] + cpus[: index % len(cpus)])
 
 
-def bounce(name: bytes, rounds: int, cpus: list[int]) -> None:
-    """Fork a child called `name` and pass a byte to and fro; the child moves between `cpus`."""
-    (down, tell), (hear, up) = os.pipe(), os.pipe()
+def exchange(name: bytes, rounds: int, cpus: list[int]) -> None:
+    """Fork a child called `name` and send a byte there and back; the child moves between `cpus`."""
+    (from_parent, to_child), (from_child, to_parent) = os.pipe(), os.pipe()
     child = os.fork()
     if child == 0:
         set_name(name)
         for turn in range(rounds):
             os.sched_setaffinity(0, {cpus[turn % len(cpus)]})
-            os.read(down, 1)
-            os.write(up, b"x")
+            os.read(from_parent, 1)
+            os.write(to_parent, b"x")
         if len(name) % 2:
             os._exit(3)
         os.execv("/bin/true", ["true"])
     for _ in range(rounds):
-        os.write(tell, b"x")
-        os.read(hear, 1)
+        os.write(to_child, b"x")
+        os.read(from_child, 1)
     os.waitpid(child, 0)
-    for end in (down, tell, hear, up):
+    for end in (from_parent, to_child, from_child, to_parent):
         os.close(end)
 
 

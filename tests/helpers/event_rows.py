@@ -1,4 +1,4 @@
-"""Rows of the event tables, for streams that are made up."""
+"""Rows of the event tables, for made-up streams of events."""
 
 from __future__ import annotations
 
@@ -15,14 +15,7 @@ TABLES = ("switches", "wakeups", "migrations")  # what slices are cut from
 
 def switch(time: int, prev: int, state: str, following: int, cpu: int = 0) -> Row:
     names = {"prev_comm": f"t{prev}", "next_comm": f"t{following}", "prev_prio": 120, "next_prio": 120}
-    return {
-        "time_ns": time,
-        "cpu": cpu,
-        "prev_tid": prev,
-        "prev_state": state,
-        "next_tid": following,
-        **names,
-    }
+    return {"time_ns": time, "cpu": cpu, "prev_tid": prev, "prev_state": state, "next_tid": following, **names}
 
 
 def wake(time: int, tid: int, cpu: int = 0, kind: str = "waking") -> Row:
@@ -34,5 +27,5 @@ def move(time: int, tid: int, orig: int, dest: int) -> Row:
 
 
 def tables_of(*events: Sequence[Row]) -> list[pa.Table]:
-    """Tables of switches, wakeups and migrations."""
+    """Return the tables of switches, wakeups and migrations."""
     return [pa.Table.from_pylist(list(rows), schema=SCHEMAS[name]) for name, rows in zip(TABLES, events, strict=True)]

@@ -1,4 +1,4 @@
-"""Writes small recordings of any shape and byte order, for what no machine at hand would record."""
+"""Writes small recordings of any shape and byte order, which no machine at hand would record."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Switch = tuple[int, int, bytes, int, int, bytes, int]  # time, cpu, prev comm, p
 
 @dataclass
 class Forge:
-    """What the recording is to look like; `write` gives its bytes."""
+    """The shape of a recording; `write` returns its bytes."""
 
     order: str = "<"
     sample_type: int = USUAL
@@ -44,7 +44,7 @@ class Forge:
     switch_format: str = SWITCH_FORMAT
 
     def write(self, switches: list[Switch]) -> bytes:
-        """A seekable recording of these switches, with `others` (whole records) behind them."""
+        """Return a seekable recording of these switches, followed by `others` (whole records)."""
         data = b"".join(map(self.sample, switches)) + b"".join(self.others)
         attr, ids_at = self._attr(), 104
         attrs_at = ids_at + 8 * len(self.ids)
@@ -59,7 +59,7 @@ class Forge:
         )
 
     def sample(self, switch: Switch) -> bytes:
-        """One sample record."""
+        """Return one sample record."""
         time, cpu, prev_comm, prev_tid, state, next_comm, next_tid = switch
         fixed = {
             IDENTIFIER: self._pack("Q", self.ids[0] if self.ids else 0),
@@ -84,7 +84,7 @@ class Forge:
         return self.record(9, body + self._pack("I", len(raw)) + raw)
 
     def record(self, kind: int, body: bytes) -> bytes:
-        """Any record."""
+        """Return one record of any type."""
         return self._pack("IHH", kind, 1, 8 + len(body)) + body
 
     def _pack(self, layout: str, *values: int | bytes) -> bytes:

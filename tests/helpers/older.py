@@ -1,21 +1,24 @@
-"""A recording as an older perf would have written it, which refuses events that are described at more length."""
+"""A recording as an older perf would have written it: older perf refuses a longer perf_event_attr than it knows."""
 
 from __future__ import annotations
 
 import struct
 
-_ATTR_SIZE, _ATTRS, _OLDER = 16, 24, 128  # two places in the file header, and bytes of perf_event_attr in perf 6.1
+_ENTRY_SIZE_OFFSET = 16  # in the file header: the size of an entry of the attr section, then its offset and size
+_OLDER_SIZE = 128  # bytes of perf_event_attr in perf 6.1
 
 
 def for_older_perf(whole: bytes) -> bytes:
-    """The same recording with every perf_event_attr cut to 128 bytes. What is cut off must be zero."""
-    entry_size, at, size = struct.unpack_from("<QQQ", whole, _ATTR_SIZE)
-    if entry_size - 16 <= _OLDER:
+    """Return the same recording with every perf_event_attr cut to 128 bytes. The bytes cut off must be zero."""
+    entry_size, offset, size = struct.unpack_from("<QQQ", whole, _ENTRY_SIZE_OFFSET)
+    if entry_size - 16 <= _OLDER_SIZE:
         return whole
-    entries = [whole[start : start + entry_size] for start in range(at, at + size, entry_size)]
-    assert not any(any(entry[_OLDER:-16]) for entry in entries)
-    attrs = b"".join(entry[:4] + struct.pack("<I", _OLDER) + entry[8:_OLDER] + entry[-16:] for entry in entries)
+    entries = [whole[start : start + entry_size] for start in range(offset, offset + size, entry_size)]
+    assert not any(any(entry[_OLDER_SIZE:-16]) for entry in entries)
+    attrs = b"".join(
+        entry[:4] + struct.pack("<I", _OLDER_SIZE) + entry[8:_OLDER_SIZE] + entry[-16:] for entry in entries
+    )
     changed = bytearray(whole)
-    changed[at : at + len(attrs)] = attrs
-    struct.pack_into("<QQQ", changed, _ATTR_SIZE, _OLDER + 16, at, len(attrs))
+    changed[offset : offset + len(attrs)] = attrs
+    struct.pack_into("<QQQ", changed, _ENTRY_SIZE_OFFSET, _OLDER_SIZE + 16, offset, len(attrs))
     return bytes(changed)

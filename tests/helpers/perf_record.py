@@ -26,7 +26,7 @@ from harness.errors import TraceError
 BUSY = Path(__file__).with_name("busy.py")
 MORE_EVENTS = ("-e", "sched:sched_process_exec", "-e", "sched:sched_process_exit", "-e", "sched:sched_wakeup")
 LIMIT_S = 240
-FOR_EVER = 1_000_000_000  # rounds
+ENDLESS = 1_000_000_000  # rounds
 
 
 def record(target: Path, *options: str, rounds: int = 20) -> Path:
@@ -35,7 +35,7 @@ def record(target: Path, *options: str, rounds: int = 20) -> Path:
 
 
 def record_to_pipe(target: Path, *options: str, rounds: int = 20) -> Path:
-    """As `record`, through a pipe. What perf leaves unsaid when its output is a pipe stays unsaid."""
+    """Record as `record` does, through a pipe: perf writes less about the machine there."""
     with target.open("wb") as out:
         return _run(target, "-", options, rounds, out)
 
@@ -45,7 +45,7 @@ def record_killed(target: Path, formats_from: Path) -> Path:
 
     Before the first switch perf notes every task of the machine, so the size of the file does not tell how far it is.
     """
-    command = ["perf", "sched", "record", "-m", "8", "-o", target.name, "--", sys.executable, str(BUSY), str(FOR_EVER)]
+    command = ["perf", "sched", "record", "-m", "8", "-o", target.name, "--", sys.executable, str(BUSY), str(ENDLESS)]
     recorder = subprocess.Popen(command, cwd=target.parent, stderr=subprocess.DEVNULL, start_new_session=True)
 
     def has_switches() -> bool:
@@ -62,7 +62,7 @@ def record_killed(target: Path, formats_from: Path) -> Path:
 
 
 def record_overrun(target: Path) -> Path:
-    """A recording that lost events: its one page of buffer per CPU fills faster than perf empties it."""
+    """Make a recording that lost events: one page of buffer per CPU fills faster than perf empties it."""
     load = ["perf", "bench", "sched", "messaging", "-g", "2", "-l", "30", "-p"]
     command = ["perf", "sched", "record", "-m", "1", "-o", target.name, "--", *load]
     subprocess.run(command, cwd=target.parent, capture_output=True, check=True, timeout=LIMIT_S)
@@ -78,8 +78,8 @@ def _run(target: Path, output: str, options: tuple[str, ...], rounds: int, stdou
         stderr=subprocess.PIPE,
         timeout=LIMIT_S,
     )
-    made = target.is_dir() or (target.exists() and target.stat().st_size > 0)
-    assert made, f"perf made no recording (these tests need root and perf): {done.stderr.decode(errors='replace')}"
+    recorded = target.is_dir() or (target.exists() and target.stat().st_size > 0)
+    assert recorded, f"perf made no recording (these tests need root and perf): {done.stderr.decode(errors='replace')}"
     return target
 
 
@@ -88,7 +88,7 @@ KEPT: dict[str, Callable[[Path], bytes]] = {
     "hostile_names": lambda path: record(path, *MORE_EVENTS).read_bytes(),
     # compressed records, with callchains and every event
     "compressed": lambda path: record(path, "-z", "-g", *MORE_EVENTS, rounds=1).read_bytes(),
-    # the beginning of what came out of a pipe
+    # the beginning of the output of a pipe
     "from_a_pipe": lambda path: bytes(shortened_pipe(record_to_pipe(path, rounds=1).read_bytes())),
     "lost_events": lambda path: record_overrun(path).read_bytes(),
 }
@@ -97,8 +97,8 @@ KEPT: dict[str, Callable[[Path], bytes]] = {
 def main(folder: Path) -> None:
     """Make every kept recording anew, under the name by which `kept` finds it."""
     for name, make in KEPT.items():
-        with tempfile.TemporaryDirectory() as made:
-            content = make(Path(made) / "perf.data")
+        with tempfile.TemporaryDirectory() as temporary:
+            content = make(Path(temporary) / "perf.data")
         (folder / f"{name}.perf.data.xz").write_bytes(lzma.compress(content, preset=9 | lzma.PRESET_EXTREME))
 
 

@@ -1,4 +1,4 @@
-"""What `perf script` says about a recording, and the rows of our tables put in the same words."""
+"""The output of `perf script`, and the rows of our tables in the same form."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ _HEAD = re.compile(rb"^ *(-?\d+) +\[(\d+)\] +(\d+)\.(\d{9}): +sched:(sched_\w+):
 
 
 def script(recording: Path) -> dict[str, list[Row]]:
-    """The rows that perf prints, by event. A row ends where the next begins: names may hold newlines."""
-    said = subprocess.run(
+    """Return the rows that perf prints, by event. A row ends where the next begins, because names may hold newlines."""
+    printed = subprocess.run(
         ["perf", "script", "-G", "-i", str(recording), "--ns", "-F", "tid,cpu,time,event,trace"],
         capture_output=True,
         check=True,
         timeout=LIMIT_S,
     ).stdout
-    heads = list(_HEAD.finditer(said))
-    ends = [head.start() for head in heads[1:]] + [len(said)]
+    heads = list(_HEAD.finditer(printed))
+    ends = [head.start() for head in heads[1:]] + [len(printed)]
     rows: dict[str, list[Row]] = {}
     for head, end in zip(heads, ends, strict=True):
-        text = said[head.end() : end].removesuffix(b"\n")
+        text = printed[head.end() : end].removesuffix(b"\n")
         rows.setdefault(head[5].decode(), []).append((int(head[3]) * 10**9 + int(head[4]), int(head[2]), text))
     return rows
 
 
-def spoken(table: pa.Table, event: str) -> list[Row]:
-    """The rows of one of our tables in perf's words."""
-    return [(row["time_ns"], row["cpu"], WORDS[event](row)) for row in table.to_pylist()]
+def as_perf_prints(table: pa.Table, event: str) -> list[Row]:
+    """Return the rows of one of our tables as `script` returns those of perf."""
+    return [(row["time_ns"], row["cpu"], _PRINTERS[event](row)) for row in table.to_pylist()]
 
 
 def _switch(row: dict[str, Any]) -> bytes:
@@ -60,8 +60,8 @@ def _wakeup(row: dict[str, Any]) -> bytes:
 
 
 def _runtime(row: dict[str, Any]) -> bytes:
-    said = b"comm=%s pid=%d runtime=%d [ns]" % (to_bytes(row["comm"]), row["tid"], row["runtime_ns"])
-    return said if row["vruntime_ns"] is None else said + b" vruntime=%d [ns]" % row["vruntime_ns"]
+    text = b"comm=%s pid=%d runtime=%d [ns]" % (to_bytes(row["comm"]), row["tid"], row["runtime_ns"])
+    return text if row["vruntime_ns"] is None else text + b" vruntime=%d [ns]" % row["vruntime_ns"]
 
 
 def _migration(row: dict[str, Any]) -> bytes:
@@ -82,7 +82,7 @@ def _exit(row: dict[str, Any]) -> bytes:
     return _task(row) + dead[row["group_dead"]]
 
 
-WORDS: dict[str, Callable[[dict[str, Any]], bytes]] = {
+_PRINTERS: dict[str, Callable[[dict[str, Any]], bytes]] = {
     "sched_switch": _switch,
     "sched_waking": _wakeup,
     "sched_wakeup": _wakeup,

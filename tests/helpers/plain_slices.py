@@ -1,4 +1,4 @@
-"""Slices worked out one event after the other, by the rules of `harness.trace.runqueue.slicer`; slow and plain."""
+"""A slow and plain slicer: takes one event after the other by the rules of `harness.trace.runqueue.slicer`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Row = dict[str, Any]
 
 @dataclass
 class Wait:
-    """Where a task waits, since when, and when it was woken."""
+    """The CPU on which a task waits, the time since when, and the time of its wakeup."""
 
     cpu: int
     since: int
@@ -22,7 +22,7 @@ class Wait:
 
 
 @dataclass
-class Plain:
+class PlainSlicer:
     """Follows every task and CPU. `waiting` is in the order in which the waits began."""
 
     events: list[Row]
@@ -35,13 +35,13 @@ class Plain:
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def run(self) -> list[Row]:
-        for place, event in enumerate(self.events):
+        for index, event in enumerate(self.events):
             if "kind" in event:
                 self.wake(event["tid"], event["target_cpu"], event["time_ns"])
             elif "dest_cpu" in event:
                 self.move(event["tid"], event["dest_cpu"])
             else:
-                self.leave(place, event)
+                self.leave(index, event)
                 self.pick(event)
         return sorted(self.ended, key=lambda row: (row["start_ns"], row["cpu"], row.pop("begun")))
 
@@ -55,7 +55,7 @@ class Plain:
             wait = self.waiting.pop(tid)
             self.waiting[tid] = Wait(cpu, wait.since, wait.woken)
 
-    def leave(self, place: int, event: Row) -> None:
+    def leave(self, index: int, event: Row) -> None:
         tid, cpu, time = event["prev_tid"], event["cpu"], event["time_ns"]
         state = true_state(event["prev_state"], self.shifted)
         stay = self.stays.pop(cpu, None)
@@ -66,15 +66,15 @@ class Plain:
         self.waiting.pop(tid, None)
         runnable = is_runnable(state)
         unclear = self.shifted if runnable else tid in self.woken
-        if self.is_next_picked(tid, place) if unclear else runnable:
+        if self.is_next_picked(tid, index) if unclear else runnable:
             self.waiting[tid] = Wait(cpu, time, None if runnable else time)
         self.woken.discard(tid)
 
-    def is_next_picked(self, tid: int, place: int) -> bool:
-        """Whether a task that leaves at `place` is picked before anything else happens to it."""
-        if self.events[place]["next_tid"] == tid:
+    def is_next_picked(self, tid: int, index: int) -> bool:
+        """Whether the task that leaves at event `index` is picked before anything but a migration happens to it."""
+        if self.events[index]["next_tid"] == tid:
             return True
-        for event in self.events[place + 1 : place + 1 + self.lookahead]:
+        for event in self.events[index + 1 : index + 1 + self.lookahead]:
             if "next_tid" in event and tid in (event["prev_tid"], event["next_tid"]):
                 return event["prev_tid"] != tid
             if "kind" in event and event["tid"] == tid:
@@ -103,7 +103,7 @@ class Plain:
 def plain_slices(
     switches: list[Row], wakeups: list[Row], moves: list[Row], shifted_states: bool = False, lookahead: int = 30_000
 ) -> list[Row]:
-    """The slices of tables sorted by time, as rows."""
+    """Return the slices of tables sorted by time, as rows."""
     by_cpu = sorted(switches, key=lambda row: row["cpu"])
-    events = sorted([*wakeups, *moves, *by_cpu], key=lambda row: row["time_ns"])  # stable: kinds stay in this order
-    return Plain(events, shifted_states, lookahead).run()
+    events = sorted([*wakeups, *moves, *by_cpu], key=lambda row: row["time_ns"])  # stable: kinds keep this order
+    return PlainSlicer(events, shifted_states, lookahead).run()

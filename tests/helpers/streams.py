@@ -10,7 +10,7 @@ Stream = tuple[list[Row], list[Row], list[Row]]  # switches, wakeups, migrations
 
 @st.composite
 def valid_streams(draw: st.DrawFn) -> Stream:
-    """One CPU: each switch begins with the task that runs, and only sleepers are woken."""
+    """Draw events of one CPU: each switch is away from the task that runs, and only sleeping tasks are woken."""
     switches, wakeups = [], []
     running, asleep, ready = 0, set(range(1, 5)), set()
     for step in range(draw(st.integers(0, 30))):
@@ -19,14 +19,14 @@ def valid_streams(draw: st.DrawFn) -> Stream:
             wakeups.append(wake(time - 5, tid))
             ready.add(tid)
         asleep -= ready
-        stays = running != 0 and draw(st.booleans())
+        stays_runnable = running != 0 and draw(st.booleans())
         choices = sorted(ready) or ([0] if running else [])
         if not choices:
             continue
         following = draw(st.sampled_from(choices))
-        switches.append(switch(time, running, "R" if stays or not running else "S", following))
+        switches.append(switch(time, running, "R" if stays_runnable or not running else "S", following))
         if running:
-            (ready if stays else asleep).add(running)
+            (ready if stays_runnable else asleep).add(running)
         ready.discard(following)
         running = following
     return switches, wakeups, []
@@ -44,20 +44,20 @@ _STEPS = st.tuples(
 
 @st.composite
 def hostile_streams(draw: st.DrawFn) -> Stream:
-    """Few tasks on few CPUs: equal times, wakeups of running tasks, migrations of any, switches that were lost."""
+    """Draw events of few tasks on few CPUs: equal times, wakeups of running tasks, any migrations, lost switches."""
     switches: list[Row] = []
     wakeups: list[Row] = []
     moves: list[Row] = []
     time, running = 0, {}
-    for what, later, tid, cpu, state, chained in draw(st.lists(_STEPS, max_size=60)):
+    for kind, later, tid, cpu, state, chained in draw(st.lists(_STEPS, max_size=60)):
         time += later
-        if what == "wake":
+        if kind == "wake":
             wakeups.append(wake(time, tid, cpu))
-        elif what == "move":
+        elif kind == "move":
             moves.append(move(time, tid, 0, cpu))
         else:
             leaves = running.get(cpu, 0) if chained else (tid + 1) % 5
-            if what == "switch":
+            if kind == "switch":
                 switches.append(switch(time, leaves, state, tid, cpu))
             running[cpu] = tid
     return switches, wakeups, moves

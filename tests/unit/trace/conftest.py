@@ -1,4 +1,4 @@
-"""The recordings that are kept with the project; `perf_record` makes others here and now."""
+"""The recordings that are kept with the project; `perf_record` makes fresh ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from command_line import LIMIT_S
 from locations import DATA, ROOT
-from shorten import Named, shortened
+from shorten import ShortRepr, shortened
 
 from hatch_build import COMPILER, compile_library
 
@@ -78,17 +78,17 @@ def run_sanitised(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., sub
 
 @pytest.fixture(scope="session")
 def small(nginx_recording: Path) -> bytes:
-    """The kept recording with the first 60 of its records."""
+    """The first 60 records of the recording of nginx and ab."""
     return shortened(nginx_recording.read_bytes())
 
 
 @pytest.fixture(scope="session")
 def piped() -> bytes:
-    """The beginning of a recording that came out of a pipe."""
-    return Named(kept("from_a_pipe"))
+    """The beginning of a recording from a pipe."""
+    return ShortRepr(kept("from_a_pipe"))
 
 
 @pytest.fixture(scope="session")
-def packed() -> bytes:
+def compressed() -> bytes:
     """A short recording whose records are compressed, with callchains and every event."""
-    return Named(kept("compressed"))
+    return ShortRepr(kept("compressed"))

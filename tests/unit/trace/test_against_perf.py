@@ -1,4 +1,4 @@
-"""Our tables against `perf script`, row for row, field for field, in order."""
+"""Our tables equal the output of `perf script`: the same rows and fields in the same order."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ TABLES = {
 
 
 def assert_equal_to_perf(path: Path, *, ties: bool = True) -> set[str]:
-    """Compare every event, as every engine reads it; returns those that had rows.
+    """Compare the rows of every event; return the events that have rows.
 
     Without `ties`, rows of one time may stand in any order.
     """
     read_and_convert.assert_same(path)
-    trace, said = harness.trace.read(path), perf_text.script(path)
+    trace, printed = harness.trace.read(path), perf_text.script(path)
     for event, name in TABLES.items():
         table = getattr(trace, name)
         if name == "wakeups":
             table = table.filter(pc.equal(table["kind"].cast("string"), event.removeprefix("sched_")))
-        ours, theirs = perf_text.spoken(table, event), said.get(event, [])
+        ours, theirs = perf_text.as_perf_prints(table, event), printed.get(event, [])
         assert [row[0] for row in ours] == [row[0] for row in theirs], event
         assert (ours if ties else sorted(ours)) == (theirs if ties else sorted(theirs)), event
-    return set(said)
+    return set(printed)
 
 
 def test_the_kept_recording_is_read_as_perf_reads_it(nginx_recording: Path) -> None:
@@ -112,15 +112,15 @@ def test_a_recording_that_lost_events_is_read_as_perf_reads_it_and_its_losses_ar
     lossy_recording: Path,
 ) -> None:
     assert_equal_to_perf(lossy_recording)
-    said = subprocess.run(
+    printed = subprocess.run(
         ["perf", "script", "-i", str(lossy_recording), "--show-lost-events", "-F", "comm,event"],
         capture_output=True,
         check=True,
         timeout=perf_text.LIMIT_S,
     ).stdout
     quality = harness.trace.read(lossy_recording).quality
-    # what is lost behind the last LOST record is counted by LOST_SAMPLES alone, which perf does not print
-    assert quality.lost_events >= sum(map(int, re.findall(rb"PERF_RECORD_LOST lost (\d+)", said))) > 0
+    # events lost after the last LOST record are counted only by LOST_SAMPLES, which perf does not print
+    assert quality.lost_events >= sum(map(int, re.findall(rb"PERF_RECORD_LOST lost (\d+)", printed))) > 0
     assert quality.chain_breaks > 0
     assert not quality.whole
 
@@ -154,8 +154,8 @@ def test_the_facts_that_perf_wrote_about_the_machine_are_kept(nginx_recording: P
 
 
 def test_the_counts_of_events_are_those_of_perf(nginx_recording: Path) -> None:
-    quality, said = harness.trace.read(nginx_recording).quality, perf_text.script(nginx_recording)
-    assert quality.counts == {f"sched:{event}": len(rows) for event, rows in said.items()}
+    quality, printed = harness.trace.read(nginx_recording).quality, perf_text.script(nginx_recording)
+    assert quality.counts == {f"sched:{event}": len(rows) for event, rows in printed.items()}
     assert quality.samples == sum(quality.counts.values())
     assert (quality.lost_events, quality.inversions, quality.cpus, quality.clock) == (0, 0, (1,), "perf")
 

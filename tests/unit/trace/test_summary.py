@@ -42,7 +42,7 @@ def rows(trace: Trace) -> dict[int, dict[str, Any]]:
 
 
 def tasks_of_the_load(trace: Trace) -> set[int]:
-    """The children of `busy.py`, which lived and died within the recording."""
+    """Return the children of `busy.py`, which lived and died within the recording."""
     ours = {to_text(name) for name in NAMES}
     return {row["child_tid"] for row in trace.forks.to_pylist() if row["comm"].startswith("python")} | {
         row["next_tid"] for row in trace.switches.to_pylist() if row["next_comm"] in ours
@@ -50,81 +50,81 @@ def tasks_of_the_load(trace: Trace) -> set[int]:
 
 
 def born(trace: Trace) -> set[int]:
-    """Tasks that began within the recording: of others, perf and we may have seen the first event differently."""
+    """Return the tasks that began within the recording; perf may count the first event of other tasks differently."""
     return set(trace.forks["child_tid"].to_pylist())
 
 
 def reaped_early(trace: Trace) -> set[int]:
-    """Tasks that were gone (state X) when they left their CPU for good: perf gives that last run to nobody."""
+    """Return the tasks that were dead (state X) when they left their CPU: perf counts that last run for no task."""
     gone = pc.equal(trace.switches["prev_state"].cast("string"), "X")
     return set(trace.switches.filter(gone)["prev_tid"].to_pylist())
 
 
-def seen_to_come_but_not_to_go(trace: Trace) -> set[int]:
-    """Tasks that got a CPU which another one then left. Of such perf ignores the next wakeup."""
+def tasks_whose_leaving_was_lost(trace: Trace) -> set[int]:
+    """Return the tasks that got a CPU which another task then left; perf ignores their next wakeup."""
     running: dict[int, int] = {}
-    found = set()
+    tids = set()
     for row in trace.switches.select(["cpu", "prev_tid", "next_tid"]).to_pylist():
         if running.get(row["cpu"], row["prev_tid"]) != row["prev_tid"]:
-            found.add(running[row["cpu"]])
+            tids.add(running[row["cpu"]])
         running[row["cpu"]] = row["next_tid"]
-    return found
+    return tids
 
 
 def woken_while_leaving(trace: Trace) -> set[int]:
-    """Tasks that went to sleep and next got a CPU without a wakeup between: a wait that perf does not count."""
+    """Return the tasks that went to sleep and got a CPU without a wakeup between: perf does not count that wait."""
     events = [(row["time_ns"], row["tid"], "wake") for row in trace.wakeups.select(["time_ns", "tid"]).to_pylist()]
     for row in trace.switches.select(["time_ns", "prev_tid", "prev_state", "next_tid"]).to_pylist():
         events.append((row["time_ns"], row["prev_tid"], "run" if row["prev_state"] in ("R", "R+") else "sleep"))
         events.append((row["time_ns"], row["next_tid"], "in"))
     last: dict[int, str] = {}
-    found = set()
-    for _, tid, what in sorted(events, key=lambda event: event[0]):
-        if (last.get(tid), what) == ("sleep", "in"):
-            found.add(tid)
-        last[tid] = what
-    return found
+    tids = set()
+    for _, tid, kind in sorted(events, key=lambda event: event[0]):
+        if (last.get(tid), kind) == ("sleep", "in"):
+            tids.add(tid)
+        last[tid] = kind
+    return tids
 
 
 def test_run_times_are_those_of_perf_sched_timehist(hostile_recording: Path) -> None:
     trace = harness.trace.read(hostile_recording)
     ours, tasks = rows(trace), tasks_of_the_load(trace) & born(trace) - reaped_early(trace)
-    said = {
-        int(found[1]): found for found in _TIMEHIST.finditer(perf("timehist", "-s", "-M", "-i", str(hostile_recording)))
+    printed = {
+        int(line[1]): line for line in _TIMEHIST.finditer(perf("timehist", "-s", "-M", "-i", str(hostile_recording)))
     }
-    assert len(tasks & set(said)) >= len(NAMES) // 2
-    for tid in tasks & set(said):
-        row, found = ours[tid], said[tid]
-        assert (row["runs"], row["migrations"]) == (int(found[2]), int(found[8])), row
+    assert len(tasks & set(printed)) >= len(NAMES) // 2
+    for tid in tasks & set(printed):
+        row, line = ours[tid], printed[tid]
+        assert (row["runs"], row["migrations"]) == (int(line[2]), int(line[8])), row
         for name, group in (("run_ns", 3), ("run_min_ns", 4), ("run_mean_ns", 5), ("run_max_ns", 6)):
-            assert row[name] / 1e6 == pytest.approx(float(found[group]), abs=ROUNDING_MS), (name, row)
-        assert row["run_error_percent"] == pytest.approx(float(found[7]), abs=0.01)
+            assert row[name] / 1e6 == pytest.approx(float(line[group]), abs=ROUNDING_MS), (name, row)
+        assert row["run_error_percent"] == pytest.approx(float(line[7]), abs=0.01)
 
 
 def test_delays_are_those_of_perf_sched_latency(hostile_recording: Path) -> None:
     trace = harness.trace.read(hostile_recording)
     woken = trace.wakeups.filter(pc.not_equal(trace.wakeups["kind"].cast("string"), "waking"))
-    vars(trace)["wakeups"] = woken  # this perf looks at sched_wakeup alone
+    vars(trace)["wakeups"] = woken  # this perf uses sched_wakeup alone
     ours = rows(trace)
     preempted = pc.equal(trace.switches["prev_state"].cast("string"), "R+")
-    odd = set(trace.switches.filter(preempted)["prev_tid"].to_pylist())  # whose waits it does not count
-    said = {int(found[1]): found for found in _LATENCY.finditer(perf("latency", "-p", "-i", str(hostile_recording)))}
-    odd |= seen_to_come_but_not_to_go(trace) | woken_while_leaving(trace)
-    compared = [tid for tid in said if tid in ours and tid in born(trace) - odd]
+    odd = set(trace.switches.filter(preempted)["prev_tid"].to_pylist())  # perf does not count their waits
+    printed = {int(line[1]): line for line in _LATENCY.finditer(perf("latency", "-p", "-i", str(hostile_recording)))}
+    odd |= tasks_whose_leaving_was_lost(trace) | woken_while_leaving(trace)
+    compared = [tid for tid in printed if tid in ours and tid in born(trace) - odd]
     assert len(compared) >= 5
     for tid in compared:
-        row, found = ours[tid], said[tid]
-        assert row["delays"] == int(found[3]), row
-        expected = [float(found[group]) for group in (2, 4, 5)]
+        row, line = ours[tid], printed[tid]
+        assert row["delays"] == int(line[3]), row
+        expected = [float(line[group]) for group in (2, 4, 5)]
         actual = [row[name] / 1e6 for name in ("runtime_ns", "delay_mean_ns", "delay_max_ns")]
         assert actual == pytest.approx(expected, abs=ROUNDING_MS), row
         if row["delay_max_ns"]:
-            assert row["delay_max_from_ns"] / 1e9 == pytest.approx(float(found[6]), abs=2e-6), row
+            assert row["delay_max_from_ns"] / 1e9 == pytest.approx(float(line[6]), abs=2e-6), row
 
 
 def test_chain_breaks_are_what_perf_calls_context_switch_bugs(hostile_recording: Path) -> None:
-    said = re.search(rb"context switch bugs \((\d+) out of", perf("latency", "-i", str(hostile_recording)))
-    assert harness.trace.read(hostile_recording).quality.chain_breaks == (int(said[1]) if said else 0)
+    printed = re.search(rb"context switch bugs \((\d+) out of", perf("latency", "-i", str(hostile_recording)))
+    assert harness.trace.read(hostile_recording).quality.chain_breaks == (int(printed[1]) if printed else 0)
 
 
 def test_every_nanosecond_of_a_cpu_is_busy_or_idle(hostile_recording: Path) -> None:

@@ -19,13 +19,13 @@ from harness.trace.tracepoint.comm import to_bytes
 
 
 def test_the_sched_map_text_is_that_of_perf(nginx_recording: Path) -> None:
-    said = subprocess.run(
+    printed = subprocess.run(
         ["perf", "sched", "map", "-i", str(nginx_recording)], capture_output=True, check=True, timeout=240
     ).stdout.splitlines()
     ours = list(lines(harness.trace.read(nginx_recording)))
-    assert len(ours) == len(said)
+    assert len(ours) == len(printed)
     # what stands behind `secs` is a name where perf believes that it is new; it knows some names by other events
-    assert [line.partition(b" secs")[0] for line in ours] == [line.partition(b" secs")[0] for line in said]
+    assert [line.partition(b" secs")[0] for line in ours] == [line.partition(b" secs")[0] for line in printed]
 
 
 def test_the_text_of_perf_gives_the_switches_of_the_recording(hostile_recording: Path, tmp_path: Path) -> None:

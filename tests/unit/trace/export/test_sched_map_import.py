@@ -64,10 +64,10 @@ def test_any_other_text_is_a_trace_error_with_its_line(text: str, why: str, tmp_
 def test_any_text_is_read_or_refused(text: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("any") / "map.txt"
     path.write_bytes(b"  *A0   0.000012 secs A0 => x:1\n" + text)
-    said = path.name
+    message = path.name
     try:
         rows = read_sched_map(path).switches.num_rows
     except TraceError as error:
-        rows, said = 1, str(error)
+        rows, message = 1, str(error)
     assert rows >= 1
-    assert "map.txt" in said
+    assert "map.txt" in message

@@ -80,10 +80,10 @@ def test_the_sanitizers_are_at_work(
 # a longer search: TRACE_FUZZ_SECONDS=600 pytest tests/unit/trace/native/test_native.py
 def test_damaged_recordings_never_make_the_compiled_code_read_or_write_what_it_must_not(
     run_sanitised: Callable[..., subprocess.CompletedProcess[str]],
-    small: bytes, piped: bytes, packed: bytes, nginx_recording: Path, tmp_path: Path,
+    small: bytes, piped: bytes, compressed: bytes, nginx_recording: Path, tmp_path: Path,
 ) -> None:  # fmt: skip
     longer, paths = shortened(nginx_recording.read_bytes(), 6000), []
-    for name, content in (("small", small), ("longer", longer), ("piped", piped), ("packed", packed)):
+    for name, content in (("small", small), ("longer", longer), ("piped", piped), ("compressed", compressed)):
         paths.append(tmp_path / name)
         paths[-1].write_bytes(content)
     seconds = os.environ.get("TRACE_FUZZ_SECONDS", "6")

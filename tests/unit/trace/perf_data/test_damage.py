@@ -134,8 +134,8 @@ def test_changed_bytes_of_a_recording_from_a_pipe_never_crash_the_reader(piped: 
 
 @settings(slow, max_examples=max(1, EXAMPLES // 2))  # each takes several times longer than the other examples
 @given(st.data())
-def test_changed_bytes_of_a_compressed_recording_never_crash_the_reader(packed: bytes, data: st.DataObject) -> None:
-    assert_tables_or_trace_error(mutated(packed, data, 1500))
+def test_changed_bytes_of_a_compressed_recording_never_crash_the_reader(compressed: bytes, data: st.DataObject) -> None:
+    assert_tables_or_trace_error(mutated(compressed, data, 1500))
 
 
 @slow
