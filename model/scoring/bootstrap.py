@@ -2,8 +2,8 @@
 
 Neighbouring events depend on each other, so a bootstrap must draw blocks of events, not single ones. This is the
 bootstrap of fixed, non-overlapping blocks (Carlstein, Annals of Statistics 14(3), 1986): not the overlapping moving
-blocks of Kuensch (Annals of Statistics 17(3), 1989), nor the circular ones of Politis and Romano (1992). As many blocks
-as there are get drawn with replacement, DRAWS times. No block crosses from one stream into the next.
+blocks of Kuensch (Annals of Statistics 17(3), 1989), nor the circular ones of Politis and Romano (1992). Each of DRAWS
+draws takes as many blocks as there are, with replacement. No block crosses from one stream into the next.
 
 The interval is the expanded percentile interval (Hesterberg, The American Statistician 69(4), 2015). The middle 95 % of
 the draws is too narrow for few blocks: with 20 blocks it held the true value 92 to 93 times in a hundred, with 5 blocks
@@ -47,7 +47,7 @@ class Blocks:
         return cls(begin, times.astype(float), len(begin))
 
     def with_weight(self, weight: np.ndarray) -> Blocks | None:
-        """Keep the draws that have any weight; weight: (n,). A draw without scored events has no score.
+        """Keep the draws that have any weight, because a draw without scored events has no score; weight: (n,).
 
         None if fewer than MIN_SCORED_BLOCKS blocks have weight: too few to estimate how much blocks differ.
         """

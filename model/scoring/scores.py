@@ -1,7 +1,8 @@
-"""Scores a fitted predictor on events it has not seen: all of them, and forced, contested and open ones by themselves.
+"""Scores a fitted predictor on events it has not seen: on all of them, and on each of PARTS.
 
-Predictors are frozen while they are scored. Online scores are of predictors that also learn from every event once they
-have predicted it.
+A switch is forced if one task was runnable, contested if two or more were, and open if two or more were besides the
+task that was switched away from. Predictors are frozen while they are scored; online scores are of predictors that also
+learn from every event once they have predicted it.
 """
 
 from __future__ import annotations
