@@ -1,4 +1,4 @@
-"""What every predictor in `model.predictors.KINDS` must do, whatever it is made of."""
+"""What every predictor in `model.predictors.KINDS` must do."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> streams.Dataset:
     return streams.load([folder])
 
 
-# What an extra brings is held to the rules wherever it is installed.
+# Predictors of an extra are tested where it is installed.
 @pytest.fixture(scope="module", params=[kind for kind in KINDS if installed(kind)])
 def fitted(request: pytest.FixtureRequest, dataset: streams.Dataset) -> tuple[str, Predictor]:
     predictor = made(request.param)
@@ -67,7 +67,7 @@ def changed_from(stream: Stream, event: int) -> Stream:
     return dataclasses.replace(stream, **changes)
 
 
-def test_it_names_its_regime(fitted: tuple[str, Predictor]) -> None:
+def test_it_has_known_inputs(fitted: tuple[str, Predictor]) -> None:
     assert fitted[1].inputs in INPUTS
 
 
@@ -101,7 +101,7 @@ def test_no_look_ahead(fitted: tuple[str, Predictor], dataset: streams.Dataset) 
     assert np.array_equal(left.dt.log_pdf(dt)[:-1], right.dt.log_pdf(dt)[:-1])
 
 
-def test_what_was_predicted_does_not_depend_on_how_much_is_asked_for(
+def test_a_prediction_does_not_depend_on_the_length_of_the_segment(
     fitted: tuple[str, Predictor], dataset: streams.Dataset
 ) -> None:
     test = dataset.test[0]
@@ -116,20 +116,20 @@ def test_the_first_event_of_a_recording_can_be_predicted(
     assert np.isfinite(fitted[1].predict(Segment(dataset.train[0].stream, 0, 3)).log_probs).all()
 
 
-def test_tasks_that_were_never_seen_are_foreseen_with_some_probability_and_do_no_harm(
+def test_unknown_tasks_have_some_probability_and_break_nothing(
     fitted: tuple[str, Predictor], dataset: streams.Dataset
 ) -> None:
     test = dataset.test[0]
     mark, event = test.stream.mark.copy(), test.start + 20
     mark[event : event + 20] = UNKNOWN
     strange = Segment(dataclasses.replace(test.stream, mark=mark), test.start, test.start + 60)
-    found = fitted[1].predict(strange)
-    assert np.isfinite(found.log_probs).all()
-    assert np.isfinite(found.dt.log_pdf(strange.slice_us())).all()
-    assert np.isfinite(found.dt.quantile(0.5)).all()
+    prediction = fitted[1].predict(strange)
+    assert np.isfinite(prediction.log_probs).all()
+    assert np.isfinite(prediction.dt.log_pdf(strange.slice_us())).all()
+    assert np.isfinite(prediction.dt.quantile(0.5)).all()
 
 
-def test_a_stored_predictor_says_the_same(
+def test_a_stored_predictor_predicts_the_same(
     fitted: tuple[str, Predictor], dataset: streams.Dataset, tmp_path: Path
 ) -> None:
     kind, predictor = fitted
@@ -150,14 +150,14 @@ def test_the_same_seed_learns_the_same(fitted: tuple[str, Predictor], dataset: s
 
 
 def online(fitted: tuple[str, Predictor]) -> Predictor:
-    """One that learns on; where a predictor cannot there is nothing to hold to the rules."""
+    """Return its online learner; the predictor itself where it has none."""
     if not isinstance(fitted[1], OnlineLearner):
         assert not hasattr(fitted[1], "learner")
         return fitted[1]
     return fitted[1].learner()  # type: ignore[return-value]
 
 
-def test_who_learns_on_does_not_look_ahead_either(fitted: tuple[str, Predictor], dataset: streams.Dataset) -> None:
+def test_an_online_learner_does_not_look_ahead(fitted: tuple[str, Predictor], dataset: streams.Dataset) -> None:
     test = dataset.test[0]
     event = test.start + 100
     seen = Segment(test.stream, test.start, event + 1)
@@ -168,7 +168,7 @@ def test_who_learns_on_does_not_look_ahead_either(fitted: tuple[str, Predictor],
     assert np.array_equal(left.dt.log_pdf(dt)[:-1], right.dt.log_pdf(dt)[:-1])
 
 
-def test_who_learns_on_does_so_across_the_parts_it_is_asked_for_and_begins_anew_elsewhere(
+def test_an_online_learner_continues_across_segments_and_starts_again_elsewhere(
     fitted: tuple[str, Predictor], dataset: streams.Dataset
 ) -> None:
     stream, start = dataset.test[0].stream, dataset.test[0].start
@@ -181,7 +181,7 @@ def test_who_learns_on_does_so_across_the_parts_it_is_asked_for_and_begins_anew_
     assert learner.predict(whole).log_probs == pytest.approx(expected, abs=1e-5)
 
 
-def test_predicting_teaches_nothing_and_learning_on_leaves_what_was_fitted(
+def test_predicting_does_not_learn_and_online_learning_does_not_change_what_was_fitted(
     fitted: tuple[str, Predictor], dataset: streams.Dataset
 ) -> None:
     part = Segment(dataset.test[0].stream, dataset.test[0].start, dataset.test[0].start + 60)
@@ -193,7 +193,7 @@ def test_predicting_teaches_nothing_and_learning_on_leaves_what_was_fitted(
         assert learned_on[0] == pytest.approx(before[0])
 
 
-def test_a_session_may_begin_with_a_recording(fitted: tuple[str, Predictor], dataset: streams.Dataset) -> None:
+def test_a_walk_may_begin_with_a_recording(fitted: tuple[str, Predictor], dataset: streams.Dataset) -> None:
     stream = dataset.train[0].stream
     session = fitted[1].session(Segment(stream, 0, len(stream)))
     if session is None:
@@ -205,7 +205,7 @@ def test_a_session_may_begin_with_a_recording(fitted: tuple[str, Predictor], dat
         session.push(1, 20.0, 2)
 
 
-def test_a_session_walks_as_predict_does(fitted: tuple[str, Predictor], dataset: streams.Dataset) -> None:
+def test_a_walk_predicts_as_predict_does(fitted: tuple[str, Predictor], dataset: streams.Dataset) -> None:
     predictor, test = fitted[1], dataset.test[0]
     session = predictor.session(test)
     assert (session is None) == (predictor.inputs == "runqueue")

@@ -24,6 +24,14 @@ def recording(source: synthetic.Source, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture(scope="session")
+def short_recording(source: synthetic.Source, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """2,000 switches of the source."""
+    folder = tmp_path_factory.mktemp("short") / "000_known"
+    synthetic.write(folder, source, events=2_000)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def dataset(recording: Path) -> streams.Dataset:
     """The recording, cut."""
     return streams.load([recording], mark="task")

@@ -1,4 +1,4 @@
-"""Recordings and models that are no good: each has one clear error, or does what is said of it."""
+"""Recordings, models and settings that cannot be used: each has one clear error."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def copied(stored: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(stored, tmp_path / "model"))
 
 
-def test_one_task_alone_is_nothing_to_foresee(recording: Path, tmp_path: Path) -> None:
+def test_a_recording_of_one_task_is_refused(recording: Path, tmp_path: Path) -> None:
     alone = rewritten(recording, tmp_path / "alone", comm="ab", tid=7)
     with pytest.raises(StreamError, match=r"only 'ab#0' runs in the train part: expected at least two tasks"):
         jobs.run(Job((alone,), "markov", 0, "task", SPLIT, tmp_path / "out"))
@@ -69,7 +69,7 @@ def test_tasks_that_were_never_learned_are_scored_as_unknown(
     assert np.isfinite(scored["overall"]["bits_per_switch"])
 
 
-def test_kernels_may_differ_neither_on_one_side_nor_between_both(recording: Path, tmp_path: Path) -> None:
+def test_two_folders_of_different_kernels_are_refused(recording: Path, tmp_path: Path) -> None:
     for name, kernel in (("a", "5.10"), ("b", "6.1")):
         folder = rewritten(recording, tmp_path / name)
         (folder / "guest.json").write_text(json.dumps({"facts": {"kernel": kernel}}))
@@ -94,11 +94,11 @@ def test_weights_that_are_a_pickle_are_not_loaded(copied: Path) -> None:
 
 def test_nothing_in_the_package_can_load_a_pickle() -> None:
     words = r"\bpickle\b|torch\.load|torch\.save|joblib|allow_pickle|\bmarshal\b|\beval\(|\bexec\("
-    found = subprocess.run(
+    grep = subprocess.run(
         ["grep", "-rnE", words, "--include=*.py", str(Path(model.__file__).parent)], capture_output=True, text=True
     )
     harmless = ("Never a pickle", ".eval()", "safetensors.torch.")
-    assert [line for line in found.stdout.splitlines() if not any(one in line for one in harmless)] == []
+    assert [line for line in grep.stdout.splitlines() if not any(one in line for one in harmless)] == []
 
 
 @pytest.mark.parametrize(
@@ -128,13 +128,13 @@ def test_a_model_of_any_bytes_is_refused_or_is_the_one_that_was_stored(copied: P
     whole = path.read_bytes()
     place = drawn.draw(st.integers(0, len(whole) - 1))
     path.write_bytes(whole[:place] + drawn.draw(st.binary(max_size=4)) + whole[place + drawn.draw(st.integers(0, 4)) :])
-    told = ""
+    message = ""
     try:
         checkpoint.load(copied)
     except PredictionError as error:
-        told = str(error)
+        message = str(error)
     path.write_bytes(whole)
-    assert not told or str(copied) in told
+    assert not message or str(copied) in message
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_setting_of_another_type_is_refused(kind: str, wrong: dict[str, object
         create(kind, wrong)
 
 
-def test_a_whole_number_will_do_where_a_fraction_may_stand() -> None:
+def test_an_integer_is_accepted_for_a_float() -> None:
     assert create("gru", {"max_seconds": 3, "learning_rate": 1}).settings()["max_seconds"] == 3
 
 
@@ -179,7 +179,7 @@ OUT_OF_RANGE = [
 
 
 @pytest.mark.parametrize(("kind", "name", "value"), OUT_OF_RANGE)
-def test_a_setting_that_no_predictor_can_work_with_is_refused_by_its_name(kind: str, name: str, value: object) -> None:
+def test_a_setting_out_of_its_range_is_refused_by_name(kind: str, name: str, value: object) -> None:
     if predictors.installed(kind):
         with pytest.raises(SettingError, match=rf"^({kind}\.)?{name} .+: expected "):
             create(kind, {name: value})

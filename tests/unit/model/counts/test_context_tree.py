@@ -46,7 +46,7 @@ def test_probabilities_add_up_in_contexts_never_seen() -> None:
         assert tree.probabilities(context).sum() == pytest.approx(1)
 
 
-def test_a_tree_above_another_leaves_it_alone() -> None:
+def test_a_tree_on_top_of_another_does_not_change_it() -> None:
     below = ContextTree(2, 2)
     sequence_probability(below, [0, 1] * 20)
     before = below.probabilities([1, 0])

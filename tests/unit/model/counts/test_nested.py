@@ -40,27 +40,27 @@ def test_the_strength_that_is_chosen_costs_the_fewest_bits(seed: int, depth: int
     counts.fit(context[:40], symbol[:40])
     held_out = [(context[part::parts], symbol[part::parts]) for part in range(parts)]
     bits = counts.choose(held_out, [depth])
-    told = {}
+    total_bits = {}
     for counts.strength in STRENGTHS:
         probability = counts.probabilities(context)
-        told[counts.strength] = -np.log2(probability[np.arange(90), symbol]).sum()
-    assert bits[depth] == pytest.approx(min(told.values()))
+        total_bits[counts.strength] = -np.log2(probability[np.arange(90), symbol]).sum()
+    assert bits[depth] == pytest.approx(min(total_bits.values()))
     counts.choose(held_out, [depth])
-    assert told[counts.strength] == pytest.approx(min(told.values()))
+    assert total_bits[counts.strength] == pytest.approx(min(total_bits.values()))
 
 
-def test_rare_contexts_are_believed_less_where_they_mislead() -> None:
+def test_misleading_rare_contexts_get_a_larger_strength() -> None:
     draw = np.random.default_rng(0)
     context, symbol = draw.integers(0, 200, (4_000, 2)), draw.integers(0, 4, 4_000)
-    misled, told = NestedCounts(4, 200, 2), NestedCounts(4, 200, 2)
+    misled, reliable = NestedCounts(4, 200, 2), NestedCounts(4, 200, 2)
     misled.fit(context[:2_000], symbol[:2_000])
     misled.choose([(context[2_000:], symbol[2_000:])], [2])
-    told.fit(context[:2_000], context[:2_000].sum(axis=1) % 4)
-    told.choose([(context[:2_000], context[:2_000].sum(axis=1) % 4)], [2])
-    assert (misled.strength, told.strength) == (max(STRENGTHS), 1)
+    reliable.fit(context[:2_000], context[:2_000].sum(axis=1) % 4)
+    reliable.choose([(context[:2_000], context[:2_000].sum(axis=1) % 4)], [2])
+    assert (misled.strength, reliable.strength) == (max(STRENGTHS), 1)
 
 
-def test_a_context_never_seen_says_what_the_shorter_one_says() -> None:
+def test_an_unseen_context_has_the_probabilities_of_the_shorter_one() -> None:
     counts, _ = fitted([0, 1, 0, 1, 0, 1], depth=2, size=3)
     never, shorter = np.array([[1, 1]]), np.array([[1, 0]])
     assert counts.probabilities(never)[0] == pytest.approx(counts.probabilities(shorter, depth=1)[0])
@@ -77,7 +77,7 @@ def test_probabilities_are_positive_and_add_up(symbols: list[int], depth: int) -
     assert probability.sum(axis=1) == pytest.approx(1)
 
 
-def test_arrays_bring_back_the_same_table() -> None:
+def test_restored_arrays_give_the_same_table() -> None:
     counts, context = fitted([0, 1, 2, 2, 1, 0, 0, 1], depth=3, size=3)
     counts.strength = 8
     other = NestedCounts(3, 4, 3)
@@ -85,7 +85,7 @@ def test_arrays_bring_back_the_same_table() -> None:
     assert np.array_equal(counts.probabilities(context), other.probabilities(context))
 
 
-def test_a_table_stored_without_a_strength_says_what_it_said_then() -> None:
+def test_a_table_stored_without_a_strength_predicts_as_it_did() -> None:
     counts, context = fitted([0, 1, 2, 2, 1, 0, 0, 1], depth=3, size=3)
     old = NestedCounts(3, 4, 3)
     old.restore({name: array for name, array in counts.arrays().items() if name != "strength"})

@@ -24,9 +24,7 @@ SPLIT = (0.7, 0.15, 0.15)
 
 
 @given(st.integers(0, 2**32), st.integers(0, 120), st.integers(0, 3), st.sampled_from([1, 2, 16]))
-def test_counts_that_grew_say_what_counting_it_all_at_once_says(
-    seed: int, first: int, depth: int, strength: int
-) -> None:
+def test_online_counts_equal_counts_of_everything_at_once(seed: int, first: int, depth: int, strength: int) -> None:
     draw = np.random.default_rng(seed)
     context, symbol = draw.integers(0, 3, (120, depth)), draw.integers(0, 5, 120)
     some, everything = NestedCounts(5, 3, depth), NestedCounts(5, 3, depth)
@@ -51,7 +49,7 @@ def moved(dataset: streams.Dataset) -> Segment:
 
 
 @pytest.mark.parametrize("kind", ["most_frequent", "markov", "slice_markov"])
-def test_who_counts_on_follows_a_source_that_changes(kind: str, dataset: streams.Dataset) -> None:
+def test_an_online_learner_follows_a_source_that_changes(kind: str, dataset: streams.Dataset) -> None:
     predictor, changed = create(kind, {}), moved(dataset)
     predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
     frozen = score_outcomes(evaluate(predictor, [changed]))["overall"]
@@ -61,7 +59,7 @@ def test_who_counts_on_follows_a_source_that_changes(kind: str, dataset: streams
     assert learned_on["overall"]["time_nll_nats"] < frozen["time_nll_nats"] - 0.02  # type: ignore[index]
 
 
-def test_on_a_source_that_stays_there_is_little_to_learn(dataset: streams.Dataset) -> None:
+def test_an_online_learner_gains_little_on_a_stationary_source(dataset: streams.Dataset) -> None:
     markov = create("markov", {"order": 2})
     markov.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
     frozen = score_outcomes(evaluate(markov, dataset.test))["overall"]
@@ -70,12 +68,12 @@ def test_on_a_source_that_stays_there_is_little_to_learn(dataset: streams.Datase
     assert learned_on["overall"]["bits_per_switch"] == pytest.approx(frozen["bits_per_switch"], rel=0.01)  # type: ignore[index]
 
 
-def test_who_cannot_learn_on_has_no_such_scores(dataset: streams.Dataset) -> None:
+def test_other_predictors_have_no_online_scores(dataset: streams.Dataset) -> None:
     for kind in ("repeat", "fifo", "decision_tree"):
         assert score_online(create(kind, {}), dataset.test) is None
 
 
-def test_both_scores_stand_in_the_jobs_answer(recording: Path, tmp_path: Path) -> None:
+def test_a_job_stores_frozen_and_online_scores(recording: Path, tmp_path: Path) -> None:
     for kind, learns in (("markov", True), ("repeat", False)):
         jobs.run(Job((recording,), kind, 0, "task", SPLIT, tmp_path / kind))
         stored = json.loads((tmp_path / kind / "scores.json").read_text())

@@ -24,9 +24,9 @@ RECORDING = DATA / "cfs_6_1"
 
 
 def nats(table: SliceHistograms, segments: tuple[Segment, ...]) -> float:
-    """Mean over the events of all segments."""
-    told = [-table.predict(segment).log_pdf(segment.slice_us()) for segment in segments]
-    return float(np.concatenate(told).mean())
+    """Return the mean -log density over the events of all segments."""
+    parts = [-table.predict(segment).log_pdf(segment.slice_us()) for segment in segments]
+    return float(np.concatenate(parts).mean())
 
 
 def fitted(table: SliceHistograms, dataset: streams.Dataset) -> SliceHistograms:
@@ -35,14 +35,14 @@ def fitted(table: SliceHistograms, dataset: streams.Dataset) -> SliceHistograms:
     return table
 
 
-def test_a_context_holds_the_marks_before_then_the_marks_own_last_slice_then_the_rest() -> None:
+def test_a_context_has_the_last_marks_then_the_marks_own_last_slice_then_the_rest() -> None:
     table = HistorySliceHistograms(marks=5)
     table.edges_us = np.arange(1.0, CLASSES)  # a slice of 0.5 us is of class 0, one of 2.5 us of class 2
     mark = np.array([[4, 3, 2, 1, 2, 0, 0, 0]])
     slice_us = np.array([[0.5, 1.5, 2.5, 3.5, 9.5, 1.5, 1.5, 1.5]])
     state = np.array([[0, 1, 2, 3, 0, 0, 0, 0]])
     past = Past(mark, slice_us, state)
-    ended = [state * CLASSES + place for state, place in ((0, 0), (1, 1), (2, 2), (3, 3))]
+    ended = [state * CLASSES + length for state, length in ((0, 0), (1, 1), (2, 2), (3, 3))]
     expected = [2, 4, 3, ended[2], ended[0], ended[1], 2, ended[2], 1, ended[3]]
     assert table.columns(np.array([2]), past).tolist() == [expected]
     never = len(STATES) * CLASSES
@@ -50,7 +50,7 @@ def test_a_context_holds_the_marks_before_then_the_marks_own_last_slice_then_the
     assert (len(expected), mark.shape[1]) == (COLUMNS, WINDOW)
 
 
-def test_slices_that_hang_on_the_last_one_of_the_same_task_are_foreseen(dataset: streams.Dataset) -> None:
+def test_slices_that_depend_on_the_tasks_own_last_slice_are_predicted(dataset: streams.Dataset) -> None:
     def alternating(segment: Segment) -> Segment:
         """Each mark's slices are 10 us and 1 ms in turn, whatever runs between."""
         stream, slice_ns = segment.stream, segment.stream.slice_ns.copy()
@@ -73,17 +73,17 @@ def test_on_a_real_recording_it_is_no_worse_than_marks_alone() -> None:
     assert nats(fitted(HistorySliceHistograms(marks), dataset), dataset.test) < alone
 
 
-def test_a_walk_sees_as_far_back_as_slices_are_told_by_even_if_marks_are_not(dataset: streams.Dataset) -> None:
+def test_a_walk_keeps_as_many_events_as_the_slice_histograms_need(dataset: streams.Dataset) -> None:
     predictor = SliceMarkov(max_order=1)
     predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
     segment = Segment(dataset.test[0].stream, dataset.test[0].start, dataset.test[0].start + 50)
-    told, stream, walk = predictor.slices.predict(segment), segment.stream, predictor.session(segment)
+    expected, stream, walk = predictor.slices.predict(segment), segment.stream, predictor.session(segment)
     for row, event in enumerate(range(segment.start, segment.stop)):
-        assert np.array_equal(walk.slice_of(int(stream.mark[event])).probability, told.probability[[row]])
+        assert np.array_equal(walk.slice_of(int(stream.mark[event])).probability, expected.probability[[row]])
         walk.push(int(stream.mark[event]), stream.slice_ns[event] / 1e3, int(stream.end_state[event]))
 
 
-def test_a_slice_is_told_by_what_lies_before_it_and_its_mark_alone(dataset: streams.Dataset) -> None:
+def test_the_density_of_a_slice_depends_only_on_its_mark_and_the_past(dataset: streams.Dataset) -> None:
     table, segment = fitted(HistorySliceHistograms(len(dataset.vocabulary)), dataset), dataset.test[0]
     stream, event = segment.stream, segment.start + 100
     slice_ns, state, mark = stream.slice_ns.copy(), stream.end_state.copy(), stream.mark.copy()
@@ -94,7 +94,7 @@ def test_a_slice_is_told_by_what_lies_before_it_and_its_mark_alone(dataset: stre
     assert left.probability.sum(axis=1) == pytest.approx(1)
 
 
-def test_a_strength_that_is_given_is_not_chosen(dataset: streams.Dataset) -> None:
+def test_a_strength_that_is_set_is_not_chosen(dataset: streams.Dataset) -> None:
     predictor = create("slice_markov", {"strength": 5})
     predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
     assert predictor.counts.strength == 5  # type: ignore[attr-defined]
@@ -102,7 +102,7 @@ def test_a_strength_that_is_given_is_not_chosen(dataset: streams.Dataset) -> Non
         create("slice_markov", {"strength": 0})
 
 
-def test_a_table_of_an_earlier_version_is_refused_and_told_why(dataset: streams.Dataset, tmp_path: Path) -> None:
+def test_a_table_of_an_earlier_version_is_refused_with_the_reason(dataset: streams.Dataset, tmp_path: Path) -> None:
     predictor, marks = create("slice_markov", {}), len(dataset.vocabulary)
     predictor.fit(dataset.train, dataset.valid, marks, ignore_progress)
 

@@ -57,16 +57,16 @@ def test_a_path_without_recordings_is_refused(tmp_path: Path) -> None:
         find_recordings.recordings([])
 
 
-def test_a_stored_predictor_scores_another_recording(recording: Path, tmp_path: Path) -> None:
-    jobs.run(Job((recording,), "markov", 0, "task", (0.7, 0.15, 0.15), tmp_path, {}))
-    whole, last = (predict.scores(tmp_path, [recording], share) for share in (1.0, 0.15))
-    assert (whole["test_events"], last["test_events"]) == (20_000, 3_000)
+def test_a_stored_predictor_scores_another_recording(short_recording: Path, tmp_path: Path) -> None:
+    jobs.run(Job((short_recording,), "markov", 0, "task", (0.7, 0.15, 0.15), tmp_path, {}))
+    whole, last = (predict.scores(tmp_path, [short_recording], share) for share in (1.0, 0.15))
+    assert (whole["test_events"], last["test_events"]) == (2_000, 300)
     assert last["overall"] == json.loads((tmp_path / "scores.json").read_text())["overall"] | {
         name: pytest.approx(value) for name, value in last["overall"].items() if name.endswith("_ci")
     }
 
 
-def test_the_last_share_is_what_was_kept_from_training_on_every_cpu(recording: Path, tmp_path: Path) -> None:
+def test_the_last_share_is_the_test_part_of_training_on_every_cpu(recording: Path, tmp_path: Path) -> None:
     def falling_silent(table: pa.Table) -> pa.Table:
         """Every third slice of the first third is of another CPU, and a few of the last sixth."""
         row = np.arange(len(table))
@@ -81,15 +81,15 @@ def test_the_last_share_is_what_was_kept_from_training_on_every_cpu(recording: P
     assert again["overall"]["bits_per_switch"] == scored["overall"]["bits_per_switch"]
 
 
-def test_what_comes_next_is_told_with_what_came(recording: Path, tmp_path: Path) -> None:
+def test_forecasts_stand_beside_the_real_events(recording: Path, tmp_path: Path) -> None:
     jobs.run(Job((recording,), "markov", 0, "task", (0.7, 0.15, 0.15), tmp_path, {}))
-    told = predict.forecast(tmp_path, recording, events=5, top=2)
-    assert [each.event for each in told] == list(range(19_995, 20_000))
-    assert all(len(each.likeliest) == 2 and each.likeliest[0][1] >= each.likeliest[1][1] for each in told)
-    assert all(each.mark.startswith("task") and each.median_us > 0 for each in told)
+    forecasts = predict.forecast(tmp_path, recording, events=5, top=2)
+    assert [each.event for each in forecasts] == list(range(19_995, 20_000))
+    assert all(len(each.likeliest) == 2 and each.likeliest[0][1] >= each.likeliest[1][1] for each in forecasts)
+    assert all(each.mark.startswith("task") and each.median_us > 0 for each in forecasts)
 
 
-def test_a_share_or_a_number_that_makes_no_sense_is_refused(tmp_path: Path) -> None:
+def test_a_share_or_a_number_of_events_out_of_range_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="more than 0 and at most 1"):
         predict.scores(tmp_path, [], share=0)
     with pytest.raises(SettingError, match="at least one"):
@@ -102,10 +102,10 @@ def test_a_recording_that_is_named_twice_is_refused(recording: Path, tmp_path: P
         find_recordings.recordings([run, run / "trials" / "000_a"])
 
 
-def test_what_a_stored_predictor_learned_from_is_named_where_it_is_scored_again(
-    recording: Path, tmp_path: Path
+def test_recordings_that_a_model_learned_from_are_named_when_it_is_scored_on_them(
+    short_recording: Path, tmp_path: Path
 ) -> None:
-    seen, other = (trial(tmp_path / "run", name, recording) for name in ("000_a", "001_b"))
+    seen, other = (trial(tmp_path / "run", name, short_recording) for name in ("000_a", "001_b"))
     jobs.run(Job((seen,), "markov", 0, "task", (0.7, 0.15, 0.15), tmp_path / "model", {}))
 
     def named(folders: list[Path], share: float) -> list[str]:

@@ -18,11 +18,11 @@ from model.errors import SettingError, StreamError
         ("my kworker/0:1", "my kworker/0:1"),
     ],
 )
-def test_pooled_kernel_workers_lose_their_number_and_nobody_else_does(comm: str, expected: str) -> None:
+def test_only_pooled_kernel_workers_lose_their_number(comm: str, expected: str) -> None:
     assert role(comm) == expected
 
 
-def test_comm_marks_do_not_tell_two_threads_of_one_name_apart() -> None:
+def test_two_threads_of_one_name_have_the_same_comm_mark() -> None:
     assert comm_marks(["nginx", "nginx", "kworker/0:1", "kworker/0:7"]) == ["nginx", "nginx", "kworker/0", "kworker/0"]
 
 
@@ -44,7 +44,7 @@ def test_an_unknown_kind_of_mark_is_named_with_the_known_ones() -> None:
         name_events("pid", ["a"], [1])
 
 
-def test_what_the_train_part_never_saw_is_the_unknown_mark() -> None:
+def test_a_name_outside_the_train_part_is_the_unknown_mark() -> None:
     vocabulary = Vocabulary.of(["ab#0", "nginx#0", "ab#0"])
     assert vocabulary.names[UNKNOWN] == "<unknown>"
     assert vocabulary.encode(["nginx#0", "cron#0", "ab#0"]).tolist() == [2, UNKNOWN, 1]

@@ -1,19 +1,13 @@
-"""What is read, counted and laid out in small parts is what it would be in one."""
+"""A recording that is read, counted and laid out in small parts gives the same as in one."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import gc
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -22,12 +16,10 @@ from locations import DATA
 
 from model.counts.nested import NestedCounts
 from model.data import streams, synthetic
-from model.data.disk_column import DiskColumn
 from model.data.lags import Past
 from model.data.marks import role
 from model.data.slice_columns import NameTimeline, read
 from model.data.streams import Segment, Stream
-from model.errors import StreamError
 from model.nn.batches import FIELDS, Scale, concatenate, to_inputs
 from model.predictor import ignore_progress
 from model.predictors import create
@@ -58,7 +50,7 @@ def on_three_cpus(table: pa.Table) -> pa.Table:
 
 
 def renamed(table: pa.Table) -> pa.Table:
-    """Threads that call themselves something else from time to time, back and forth."""
+    """Give threads another name from time to time, back and forth."""
     comms = [f"{comm}{row // 500 % 3}" for row, comm in enumerate(table["comm"].to_pylist())]
     return table.set_column(table.schema.get_field_index("comm"), "comm", pa.array(comms))
 
@@ -83,7 +75,7 @@ def test_a_recording_read_in_small_chunks_is_the_same(
     assert len(segments) == (3 if change is on_three_cpus else 1)
 
 
-def test_who_waits_is_called_as_it_was_by_then(tmp_path: Path) -> None:
+def test_the_names_of_waiting_tasks_are_those_of_a_plain_walk(tmp_path: Path) -> None:
     """Against a plain walk through the table, event by event."""
     folder = changed(tmp_path / "tables", renamed)
     stream = streams.load([folder], "comm", rows=97).train[0].stream
@@ -100,7 +92,7 @@ def test_who_waits_is_called_as_it_was_by_then(tmp_path: Path) -> None:
         now[row["tid"]] = role(row["comm"])
 
 
-def test_a_thread_is_asked_for_by_row() -> None:
+def test_a_timeline_gives_the_task_of_a_thread_at_a_row() -> None:
     """Thread 5 runs as 0 from row 2 and as 1 from row 7; thread 9 as 2 from row 4."""
     names = NameTimeline(np.array([5, 9]), np.array([2, 7, 10 + 4]), np.array([0, 1, 2]), slices=10)
     rows, tids = np.array([0, 2, 3, 7, 8, 1, 9, 5]), np.array([5, 5, 5, 5, 5, 9, 9, 4])
@@ -108,13 +100,13 @@ def test_a_thread_is_asked_for_by_row() -> None:
 
 
 def test_a_network_trained_on_a_recording_read_in_chunks_has_the_same_bits() -> None:
-    said = []
+    predicted = []
     for rows in (10**6, 97):
         dataset = streams.load([RECORDING], rows=rows)
         gru = create("gru", {"hidden": 8, "max_epochs": 2})
         gru.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
-        said.append(gru.predict(dataset.test[0]).log_probs)
-    np.testing.assert_array_equal(*said)
+        predicted.append(gru.predict(dataset.test[0]).log_probs)
+    np.testing.assert_array_equal(*predicted)
 
 
 def test_streams_laid_out_in_parts_are_the_same() -> None:
@@ -145,95 +137,6 @@ def test_counts_of_parts_are_the_counts_of_the_whole(seed: int, part: int, depth
     pieces.fit_parts((context[at : at + part], symbol[at : at + part]) for at in range(0, 200, part))
     for name, array in whole.arrays().items():
         np.testing.assert_array_equal(array, pieces.arrays()[name], err_msg=name)
-
-
-@pytest.mark.parametrize("short", [0, 20, 1000])  # in a file from the start, later, never
-def test_a_column_outlives_its_file_and_may_be_empty(short: int) -> None:
-    spool, empty = DiskColumn(np.int32, short), DiskColumn(np.int64)
-    for begin in (0, 3):
-        spool.append(np.arange(begin, begin + 3, dtype=np.int64))
-    column = spool.whole()
-    assert (column.dtype, column.tolist(), len(empty.whole())) == (np.int32, [0, 1, 2, 3, 4, 5], 0)
-    column[0] = 7  # its own to change
-    assert column[0] == 7
-
-
-def mapped_kb() -> int:
-    """Of this process, what the kernel maps from files that are gone."""
-    maps = Path("/proc/self/maps").read_text().splitlines()
-    spans = [line.split()[0].split("-") for line in maps if "harness-column-" in line or line.endswith("(deleted)")]
-    return sum(int(end, 16) - int(begin, 16) for begin, end in spans) // 1024
-
-
-def opened_and_gone() -> int:
-    """How many files this process has open that have no name any more; sockets and pipes of other tests are none."""
-    found = 0
-    for number in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(FileNotFoundError):  # the listing itself was open
-            found += os.readlink(f"/proc/self/fd/{number}").endswith("(deleted)")
-    return found
-
-
-def test_a_long_column_is_in_a_file_and_not_in_memory_and_is_let_go_of_with_its_last_view() -> None:
-    gc.collect()  # of what other tests left, none may be let go of meanwhile
-    before, opened = mapped_kb(), opened_and_gone()
-    spool = DiskColumn(np.int64)
-    for begin in range(0, 4_000_000, 500_000):
-        spool.append(np.arange(begin, begin + 500_000))
-    column = spool.whole()
-    view = column[-2:]
-    assert not column.flags.owndata
-    assert mapped_kb() - before >= 31_000
-    assert opened_and_gone() == opened
-    del column, spool
-    assert view.tolist() == [3_999_998, 3_999_999]
-    del view
-    assert mapped_kb() == before
-
-
-MANY_CPUS = """
-import resource, sys
-from pathlib import Path
-from model.data import disk_column, streams
-disk_column.DiskColumn.__init__.__defaults__ = (0,)  # every column is a long one
-streams.load([Path(sys.argv[1])])  # imports on the way are not counted
-resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
-found = streams.load([Path(folder) for folder in sys.argv[1:]])
-print(len(found.test), sum(int(segment.stream.slice_ns.sum()) for segment in found.test))
-"""
-
-
-def test_recordings_of_many_cpus_keep_no_file_open(tmp_path: Path) -> None:
-    def spread(table: pa.Table) -> pa.Table:
-        cpus = pa.array(np.arange(len(table)) % 24).cast(pa.int16())
-        return table.set_column(table.schema.get_field_index("cpu"), table.schema.field("cpu"), cpus)
-
-    folders = [changed(tmp_path / name, spread) for name in ("a", "b")]
-    told = subprocess.run([sys.executable, "-c", MANY_CPUS, *folders], capture_output=True, text=True)
-    assert told.returncode == 0, told.stderr
-    total = pc.sum(pq.read_table(folders[0] / "slices.parquet")["slice_ns"]).as_py()
-    assert told.stdout.split() == ["48", str(2 * total)]
-
-
-def test_a_folder_of_temporary_files_that_is_not_there_is_named_with_what_to_do(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "gone"))
-    with pytest.raises(StreamError, match=r"gone: No such file or directory: .+ name another folder, on a disk"):
-        DiskColumn(np.int8, 0).append(np.zeros(1))
-
-
-def test_a_full_disk_is_said_so_with_what_to_do() -> None:
-    script = (
-        "import resource, signal, sys\nimport numpy as np\nfrom model.data.disk_column import DiskColumn\n"
-        "from model.errors import StreamError\nsys.dont_write_bytecode = True\n"  # half a file of that would stay
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
-        "spool = DiskColumn(np.int64, 0)\n"
-        "try:\n    spool.append(np.zeros(10_000))\n    spool.whole()\nexcept StreamError as error:\n    print(error)"
-    )
-    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert "make room, or name another folder, on a disk, with TMPDIR" in told.stdout, told.stderr
-    assert "Traceback" not in told.stderr
 
 
 def test_a_table_of_a_thousand_row_groups_is_read(source: synthetic.Source, tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ def rewrite(folder: Path, out: Path, change) -> Path:  # type: ignore[no-untyped
 
 
 def replace(table: pa.Table, column: str, values: object) -> pa.Table:
-    place = table.schema.get_field_index(column)
-    return table.set_column(place, table.schema.field(column), pa.array(values).cast(table.schema.field(column).type))
+    index = table.schema.get_field_index(column)
+    return table.set_column(index, table.schema.field(column), pa.array(values).cast(table.schema.field(column).type))
 
 
 def test_a_recording_is_cut_in_time_into_three_parts_that_follow_each_other(dataset: streams.Dataset) -> None:
@@ -31,7 +31,7 @@ def test_a_recording_is_cut_in_time_into_three_parts_that_follow_each_other(data
     assert (valid.start, test.start) == (train.stop, valid.stop)
 
 
-def test_the_arrays_hold_what_the_table_holds(recording: Path, dataset: streams.Dataset) -> None:
+def test_the_arrays_equal_the_table(recording: Path, dataset: streams.Dataset) -> None:
     table, stream = pq.read_table(recording / "slices.parquet"), dataset.train[0].stream
     assert stream.slice_ns.tolist() == table["slice_ns"].to_pylist()
     assert [dataset.vocabulary.names[mark] for mark in stream.mark[:50]] == [
@@ -42,13 +42,13 @@ def test_the_arrays_hold_what_the_table_holds(recording: Path, dataset: streams.
     assert stream.wake_ns[:50].tolist() == [-1 if at is None else at for at in table["wake_ns"].to_pylist()[:50]]
 
 
-def test_runnable_tids_carry_their_marks(dataset: streams.Dataset) -> None:
+def test_runnable_tids_have_their_marks(dataset: streams.Dataset) -> None:
     stream = dataset.train[0].stream
     first = stream.runnable_mark[stream.runnable_at[:-1]]
     assert np.array_equal(first, stream.mark)  # the source lists the task that is picked first
 
 
-def test_a_waiting_task_is_called_what_it_was_called_by_then(recording: Path, tmp_path: Path) -> None:
+def test_a_waiting_task_has_the_name_it_had_at_that_time(recording: Path, tmp_path: Path) -> None:
     def renamed(table: pa.Table) -> pa.Table:  # one task calls itself something else from the slice 7,000 on
         comms, tids = table["comm"].to_pylist(), table["tid"].to_pylist()
         chosen = tids[7000]
@@ -59,9 +59,9 @@ def test_a_waiting_task_is_called_what_it_was_called_by_then(recording: Path, tm
     tid = stream.tid[7000]
     event = np.repeat(np.arange(len(stream)), np.diff(stream.runnable_at))
     for before, row in ((True, event <= 7000), (False, event > 7000)):
-        found = {names[mark] for mark in stream.runnable_mark[row & (stream.runnable_tid == tid)]}
-        assert len(found) == 1
-        assert ("new#0" in found) != before
+        waiting_as = {names[mark] for mark in stream.runnable_mark[row & (stream.runnable_tid == tid)]}
+        assert len(waiting_as) == 1
+        assert ("new#0" in waiting_as) != before
 
 
 def test_a_task_that_has_not_run_yet_waits_under_its_first_name(recording: Path, tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_task_that_has_not_run_yet_waits_under_its_first_name(recording: Path,
     assert stream.runnable_mark[stream.runnable_at[1] - 1] == UNKNOWN
 
 
-def test_the_vocabulary_never_sees_the_test_part(recording: Path, tmp_path: Path) -> None:
+def test_the_vocabulary_has_no_marks_of_the_test_part(recording: Path, tmp_path: Path) -> None:
     def late_guest(table: pa.Table) -> pa.Table:
         comms, tids = table["comm"].to_pylist(), table["tid"].to_pylist()
         comms[-5:], tids[-5:] = ["late"] * 5, [999] * 5
@@ -103,7 +103,7 @@ def test_no_cpu_is_trained_on_another_cpus_future(recording: Path, tmp_path: Pat
     assert {segment.stream.cpu for segment in loaded.test} == {0}
 
 
-def test_rows_out_of_order_are_put_in_order(recording: Path, dataset: streams.Dataset, tmp_path: Path) -> None:
+def test_rows_out_of_time_order_are_sorted(recording: Path, dataset: streams.Dataset, tmp_path: Path) -> None:
     shuffled = rewrite(recording, tmp_path / "mixed", lambda t: t.take(np.random.default_rng(0).permutation(len(t))))
     assert np.array_equal(streams.load([shuffled]).train[0].stream.mark, dataset.train[0].stream.mark)
 
@@ -117,8 +117,8 @@ def test_a_last_slice_that_never_ended_is_left_out(recording: Path, tmp_path: Pa
 
 def test_plain_text_columns_read_like_dictionaries(recording: Path, dataset: streams.Dataset, tmp_path: Path) -> None:
     def plain(table: pa.Table) -> pa.Table:
-        place = table.schema.get_field_index("comm")
-        return table.set_column(place, "comm", table["comm"].cast(pa.string()))
+        index = table.schema.get_field_index("comm")
+        return table.set_column(index, "comm", table["comm"].cast(pa.string()))
 
     loaded = streams.load([rewrite(recording, tmp_path / "plain", plain)])
     assert np.array_equal(loaded.train[0].stream.mark, dataset.train[0].stream.mark)
@@ -175,18 +175,18 @@ def test_a_missing_column_is_named(recording: Path, tmp_path: Path) -> None:
         streams.load([rewrite(recording, tmp_path / "less", lambda table: table.drop_columns(["end_state"]))])
 
 
-def test_a_schema_of_the_future_is_refused(recording: Path, tmp_path: Path) -> None:
+def test_an_unknown_schema_version_is_refused(recording: Path, tmp_path: Path) -> None:
     newer = rewrite(recording, tmp_path / "newer", lambda t: t.replace_schema_metadata({"schema_version": "99"}))
     with pytest.raises(TableError, match="schema version 99: this version reads 1"):
         streams.load([newer])
 
 
 @pytest.mark.parametrize("split", [(0.7, 0.3), (0.7, 0.2, 0.2), (1.0, 0.0, 0.0), (1.2, -0.1, -0.1)])
-def test_a_split_that_is_no_split_is_refused(recording: Path, split: tuple[float, ...]) -> None:
+def test_shares_that_do_not_divide_a_recording_are_refused(recording: Path, split: tuple[float, ...]) -> None:
     with pytest.raises(SettingError, match="three positive shares"):
         streams.load([recording], split=split)
 
 
-def test_a_slice_of_no_length_still_has_a_logarithm(dataset: streams.Dataset) -> None:
+def test_a_slice_of_zero_length_has_a_logarithm(dataset: streams.Dataset) -> None:
     stream = dataclasses.replace(dataset.train[0].stream, slice_ns=np.array([0, 1, 2500]))
     assert stream.slice_us().tolist() == [0.001, 0.001, 2.5]
