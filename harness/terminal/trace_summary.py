@@ -1,4 +1,4 @@
-"""A summary as something rich can print."""
+"""The summary of a recording as tables for the terminal."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from harness.trace.summary import Summary
 
 
 def render(summary: Summary, limit: int = 20) -> RenderableType:
-    """What is known about the recording, its CPUs, and the `limit` tasks that ran longest; 80 columns are enough.
+    """Show the recording, its CPUs, and the `limit` tasks that ran longest, within 80 columns.
 
-    `queue` is the mean number of runnable tasks at a pick, `delay` from runnable to running.
+    `queue` is the mean number of runnable tasks at a pick; `delay` is the time from becoming runnable to running.
     """
     return Group(_about(summary), _cpus(summary), _tasks(summary, limit), *_warnings(summary))
 
@@ -34,15 +34,15 @@ def _about(summary: Summary) -> Table:
 
 
 def damage(quality: TraceQuality) -> str:
-    """What is known to be missing, in words; empty for a whole recording."""
-    found = {
+    """Describe what is missing or unsound; empty for a whole recording."""
+    problems = {
         f"{quality.lost_events:,} events lost": quality.lost_events,
         f"{quality.chain_breaks:,} breaks in the chain of switches": quality.chain_breaks,
         f"{quality.decode_errors:,} samples cannot be decoded": quality.decode_errors,
         "cut": quality.truncated,
         "the recorder was killed": quality.killed,
     }
-    return ", ".join(text for text, present in found.items() if present)
+    return ", ".join(text for text, present in problems.items() if present)
 
 
 def _table(title: str, first: str, *others: str) -> Table:
@@ -56,13 +56,13 @@ def _table(title: str, first: str, *others: str) -> Table:
 def _cpus(summary: Summary) -> Table:
     table = _table("CPUs", "CPU", "switches", "busy ms", "idle ms", "idle %", "preempted", "contested", "queue", "most")
     for row in summary.cpus.to_pylist():
-        whole = max(row["busy_ns"] + row["idle_ns"], 1)
+        total_ns = max(row["busy_ns"] + row["idle_ns"], 1)
         table.add_row(
             str(row["cpu"]),
             f"{row['switches']:,}",
             _ms(row["busy_ns"]),
             _ms(row["idle_ns"]),
-            f"{100 * row['idle_ns'] / whole:.1f}",
+            f"{100 * row['idle_ns'] / total_ns:.1f}",
             f"{row['preemptions']:,}",
             f"{row['contested']:,}",
             f"{row['runnable_mean']:.2f}",
@@ -79,7 +79,7 @@ def _tasks(summary: Summary, limit: int) -> Table:
     )  # fmt: skip
     for row in summary.tasks.slice(0, shown).to_pylist():
         table.add_row(
-            Text(row["comm"]),  # a name is text, whatever brackets are in it
+            Text(row["comm"]),  # as Text, because rich would read brackets as markup
             str(row["tid"]),
             f"{row['runs']:,}",
             *(_ms(row[name]) for name in ("run_ns", "run_mean_ns", "run_max_ns")),

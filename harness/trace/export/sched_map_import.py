@@ -16,8 +16,8 @@ import pyarrow as pa
 
 from harness.errors import TraceError
 from harness.trace.tables.columns import previous_in_group
-from harness.trace.tables.parquet import write_table
 from harness.trace.tables.schemas import SCHEMAS, dictionary_column
+from harness.trace.tables.writer import TableWriter
 from harness.trace.tracepoint.comm import to_text
 
 _LINE = re.compile(rb"  ((?:[ *](?:[A-Z.][0-9 ]|  ) )+) {0,10}(\d{1,12})\.(\d{6}) secs (.*)", re.DOTALL)
@@ -50,7 +50,9 @@ class _Rows:
 def import_sched_map(text: Path | str, out_dir: Path | str) -> tuple[Path, SchedMap]:
     """Read a text and write its switches to `out_dir`/switches.parquet. Raises TraceError and HostError."""
     sched_map = read_sched_map(text)
-    return write_table(sched_map.switches, Path(out_dir) / "switches.parquet"), sched_map
+    with TableWriter(Path(out_dir), "switches") as writer:
+        writer.add(sched_map.switches)
+    return writer.path, sched_map
 
 
 def read_sched_map(path: Path | str) -> SchedMap:

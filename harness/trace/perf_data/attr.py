@@ -72,7 +72,7 @@ class SampleOffsets:
 
 def parse_attr(data: bytes | memoryview, little: bool = True) -> Attr:
     """Read a perf_event_attr of any version (64 bytes or more). Raises TraceError for one that is too short."""
-    cursor = Cursor(data, little=little, what="perf_event_attr")
+    cursor = Cursor(data, little=little, name="perf_event_attr")
     if cursor.left < 48:
         raise TraceError(f"perf_event_attr has {cursor.left} bytes", expected="at least 48")
     kind, _size, config, _period, sample_type, read_format, flags = cursor.unpack("IIQQQQQ")

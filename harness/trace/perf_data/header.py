@@ -88,7 +88,7 @@ def read_header(file: BinaryIO, size: int) -> Header:
     """
     start = _read_section(file, Section(0, min(size, _FILE_HEADER_SIZE)), size)
     little = _is_little_endian(start)
-    cursor = Cursor(start, 8, little=little, what="the file header")
+    cursor = Cursor(start, 8, little=little, name="the file header")
     header_size = cursor.u64()
     if header_size == _PIPE_HEADER_SIZE:
         return Header(little, pipe=True, data=Section(_PIPE_HEADER_SIZE, size - _PIPE_HEADER_SIZE))
@@ -168,7 +168,7 @@ def _read_features(file: BinaryIO, size: int, header: Header) -> None:
 def apply_feature(header: Header, feature: int, data: bytes) -> None:
     """Read one feature into the header; skip a feature that this reader does not use."""
     if feature in _READERS:
-        _READERS[feature](header, Cursor(data, little=header.little, what=f"feature {feature}"))
+        _READERS[feature](header, Cursor(data, little=header.little, name=f"feature {feature}"))
 
 
 def note_unreadable(header: Header, feature: int, error: TraceError) -> None:
@@ -194,7 +194,7 @@ def _read_cmdline(header: Header, cursor: Cursor) -> None:
 
 
 def _read_event_desc(header: Header, cursor: Cursor) -> None:
-    """Read the names of the events, in the order of the attrs, and their ids, which stand here once more."""
+    """Read the names of the events, in the order of the attrs, and their ids, which the attr section has too."""
     count, attr_size = cursor.unpack("II")
     for attr in range(min(count, len(header.attrs))):
         cursor.take(attr_size)

@@ -50,7 +50,7 @@ def _read_record(file: BinaryIO, offset: int, header: Header, size: int) -> tupl
 
 
 def _take_attr(header: Header, body: bytes) -> None:
-    attr_size = Cursor(body, 4, little=header.little, what="an attr record").u32()
+    attr_size = Cursor(body, 4, little=header.little, name="an attr record").u32()
     if not 64 <= attr_size <= len(body):
         raise TraceError(f"an attr record of {len(body)} bytes claims an attr of {attr_size}")
     if len(header.attrs) == MAX_ATTRS:
@@ -61,7 +61,7 @@ def _take_attr(header: Header, body: bytes) -> None:
 
 def _take_tracing_data(file: BinaryIO, offset: int, header: Header, body: bytes, size: int) -> int:
     """Read the tracepoint formats, which follow their record; return how many bytes they take."""
-    length = Cursor(body, little=header.little, what="a tracing_data record").u32()
+    length = Cursor(body, little=header.little, name="a tracing_data record").u32()
     if length > min(_MAX_TRACING_DATA, size - offset):
         header.problems.append("the tracepoint formats are cut")
         return size - offset

@@ -15,7 +15,7 @@ _MAGIC = b"\x17\x08\x44tracing"
 
 def parse_tracing_data(data: bytes | memoryview) -> dict[int, TracepointFormat]:
     """Return the formats by tracepoint id (common_type). Raises TraceError for a section that is cut or malformed."""
-    cursor = Cursor(data, what="tracing_data")
+    cursor = Cursor(data, name="tracing_data")
     if bytes(cursor.take(len(_MAGIC))) != _MAGIC:
         raise TraceError("tracing_data does not begin with its magic", expected="bytes 17 08 44 and `tracing`")
     cursor.text_until_nul()

@@ -60,7 +60,7 @@ EVENT_TABLES = tuple(table for table in SCHEMAS if table != "slices")
 def to_table(table: str, block: Block, names: list[bytes], letters: list[str]) -> pa.Table:
     """Make an Arrow table with exactly the columns of its schema; columns that the kernel does not write are null.
 
-    `names` are the task names and `letters` the states that the block's numbers stand for.
+    `names` and `letters` are the task names and states to which the numbers in the block refer.
     """
     schema = SCHEMAS[table]
     rows = len(block["time_ns"]) if block else 0
