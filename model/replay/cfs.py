@@ -57,7 +57,7 @@ class Cfs:
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self.root = Queue()
-        self._orders = count(1)
+        self._arrivals = count(1)
 
     def wake(self, entity: Entity, running: Entity | None, resched: bool) -> bool:
         """Queue a task that slept (enqueue_task_fair, place_entity); return whether it preempts `running`."""
@@ -93,7 +93,7 @@ class Cfs:
     def requeue(self, entity: Entity) -> None:
         """Put a preempted task behind its equals (put_prev_entity)."""
         for level in entity.levels():
-            level.order = next(self._orders)
+            level.arrival = next(self._arrivals)
 
     def switch_to(self, entity: Entity | None) -> None:
         """Let `entity` run, None for a task of another class (set_next_entity, at every level)."""
@@ -123,7 +123,7 @@ class Cfs:
         competing = [entity for entity in queue.entities if entity.contains(candidates)]
         if not competing:
             return None
-        leftmost = min(competing, key=lambda entity: (entity.vruntime, entity is queue.running, entity.order))
+        leftmost = min(competing, key=lambda entity: (entity.vruntime, entity is queue.running, entity.arrival))
         buddy = queue.buddy
         if buddy is not None and buddy in competing and self._compare(buddy, leftmost) < 1:
             return buddy
@@ -148,7 +148,7 @@ class Cfs:
         return False
 
     def _enqueue(self, entity: Entity) -> None:
-        entity.queued, entity.order = True, next(self._orders)
+        entity.queued, entity.arrival = True, next(self._arrivals)
         entity.queue.entities.append(entity)
 
     def _dequeue(self, entity: Entity) -> None:

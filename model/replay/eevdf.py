@@ -32,7 +32,7 @@ class Eevdf:
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self.root = Queue()
-        self._orders = count(1)
+        self._arrivals = count(1)
 
     def virtual_slice(self, entity: Entity) -> int:
         """Return a slice in the entity's virtual time (calc_delta_fair)."""
@@ -90,7 +90,7 @@ class Eevdf:
             self.sleep(entity, delayed=True)
         return None
 
-    def order(self, candidates: set[int]) -> list[int]:
+    def pick_order(self, candidates: set[int]) -> list[int]:
         """Return the queued tids among `candidates` in the order in which they would be picked one after the other."""
         remaining, ordered = set(candidates), []
         while remaining:
@@ -111,7 +111,7 @@ class Eevdf:
         new = list(after.levels()) if after is not None else []
         for level in old:
             if level not in new:
-                level.order = next(self._orders)
+                level.arrival = next(self._arrivals)
                 level.queue.running = None
         for level in new:
             if level not in old:
@@ -154,7 +154,7 @@ class Eevdf:
         if running is not None and self.rules.run_to_parity and running.picked_deadline == running.deadline:
             return running
         others = [entity for entity in eligible if entity is not running]
-        best = min(others, key=lambda entity: (entity.deadline, entity.order), default=running)
+        best = min(others, key=lambda entity: (entity.deadline, entity.arrival), default=running)
         return running if running is not None and best is not None and running.deadline < best.deadline else best
 
     def _best(self, queue: Queue, candidates: set[int]) -> Entity | None:
@@ -165,7 +165,7 @@ class Eevdf:
 
         def rank(entity: Entity) -> tuple[bool, bool, int, int]:
             ineligible = moment < (entity.vruntime - queue.zero) * weight
-            return ineligible, entity is not queue.buddy, entity.deadline, entity.order
+            return ineligible, entity is not queue.buddy, entity.deadline, entity.arrival
 
         return min(competing, key=rank)
 
@@ -178,7 +178,7 @@ class Eevdf:
             lag = _divide(entity.lag * (weight + entity.weight), weight)
         entity.vruntime = average - lag
         entity.deadline = entity.vruntime + self.virtual_slice(entity) // (2 if new else 1)
-        entity.queued, entity.order = True, next(self._orders)
+        entity.queued, entity.arrival = True, next(self._arrivals)
         queue.entities.append(entity)
 
     def _requeue_delayed(self, entity: Entity) -> None:

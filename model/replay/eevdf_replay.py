@@ -22,7 +22,7 @@ READ_AFTER_WAKING_NS = 8_000  # usual time from the stamp of sched_waking to the
 SAME_READING_NS = 10_000  # an accounting this near to a wakeup used the same reading of the clock
 SPECIAL_STATES = tuple(STATES.index(state) for state in ("X", "Z", "T", "t", "P"))  # is_special_task_state
 
-TRIAL_EVENTS = 2_000  # events after which the worse of the two replays is given up
+PROBATION_EVENTS = 2_000  # events after which the worse of the two replays is given up
 
 Pending = list[tuple[int, int]]  # wakeups not yet replayed: stamp in ns, tid
 
@@ -30,7 +30,7 @@ Pending = list[tuple[int, int]]  # wakeups not yet replayed: stamp in ns, tid
 class GroupedOrFlatEevdf:
     """Two replays, with a task group and without; ranks by the one that was right more often on earlier events.
 
-    After TRIAL_EVENTS events only the better one continues.
+    After PROBATION_EVENTS events only the better one continues.
     """
 
     def __init__(self, stream: Stream, names: ThreadNames, rules: Rules, corrects: bool = True) -> None:
@@ -41,7 +41,7 @@ class GroupedOrFlatEevdf:
     def rankings(self, events: Events, start: int) -> Iterator[list[int]]:
         """Yield for each event from `start` on the runnable tids, the likeliest first."""
         both, right = [replay.rankings(events, 0) for replay in self.replays], [0, 0]
-        for event in range(TRIAL_EVENTS):
+        for event in range(PROBATION_EVENTS):
             rankings = [next(replay, None) for replay in both]
             number = int(right[1] > right[0])
             self.better, ranking = self.replays[number], rankings[number]
@@ -53,7 +53,7 @@ class GroupedOrFlatEevdf:
                 right[number] += int(ranking is not None and ranking[:1] == [int(self.stream.tid[event])])
         number = int(right[1] > right[0])
         self.better = self.replays[number]
-        for event, ranking in enumerate(both[number], TRIAL_EVENTS):
+        for event, ranking in enumerate(both[number], PROBATION_EVENTS):
             if event >= start:
                 yield ranking
 
@@ -210,7 +210,7 @@ class ReplayedEevdf:
         for tid in fair:
             self._ensure_queued(tid)
         picked = self.eevdf.pick()
-        ordered = self.eevdf.order(fair)
+        ordered = self.eevdf.pick_order(fair)
         if picked is not None and picked.tid in fair:
             ordered = [picked.tid, *(tid for tid in ordered if tid != picked.tid)]
         ranked = real_time + ordered

@@ -53,7 +53,7 @@ class Entity:
     queue: Queue[Self]
     weight: int = NICE_0_LOAD
     tid: int = -1
-    order: int = 0  # breaks ties: the first to queue is picked
+    arrival: int = 0  # breaks ties: the first to queue is picked
     queued: bool = False  # on the queue, also while it runs
     my_q: Queue[Self] | None = None
 

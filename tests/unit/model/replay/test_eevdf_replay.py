@@ -163,9 +163,9 @@ def test_a_group_is_one_entity_and_stays_the_buddy_when_one_of_its_tasks_sleeps(
 def test_an_order_of_candidates_leaves_out_sleeping_tasks() -> None:
     eevdf, alone, group, members = grouped()
     alone.deadline = group.deadline + 1
-    assert eevdf.order({alone.tid, *(member.tid for member in members)}) == [20, 21, alone.tid]
-    assert eevdf.order({alone.tid, 21}) == [21, alone.tid]
-    assert eevdf.order({77}) == []
+    assert eevdf.pick_order({alone.tid, *(member.tid for member in members)}) == [20, 21, alone.tid]
+    assert eevdf.pick_order({alone.tid, 21}) == [21, alone.tid]
+    assert eevdf.pick_order({77}) == []
 
 
 def test_a_correction_after_a_wrong_prediction_makes_the_real_pick_right() -> None:

@@ -34,11 +34,7 @@ def rename_thread(folder: Path, out: Path) -> tuple[Path, int, int]:
         chosen = (table["tid"].to_numpy() == tid) & (table[time].to_numpy() >= begin_ns)
         comm = [LATER if late else text for late, text in zip(chosen, table["comm"].to_pylist(), strict=True)]
         index, field = table.schema.get_field_index("comm"), table.schema.field("comm")
-        column = (
-            pa.array(comm).cast(field.type)
-            if not pa.types.is_dictionary(field.type)
-            else pa.array(comm, pa.string()).dictionary_encode().cast(field.type)
-        )
+        column = pa.array(comm).dictionary_encode().cast(field.type)
         pq.write_table(table.set_column(index, field, column), out / f"{name}.parquet")
     return out, tid, begin_ns
 
