@@ -103,7 +103,7 @@ def learn(kind: str, dataset: streams.Dataset, peak: Peak) -> None:
 
     torch.set_num_threads(1)
     began = time.process_time()
-    predictor = create(kind, {"hidden": 8, "max_epochs": 1} if hasattr(create(kind, {}), "journal") else {})
+    predictor = create(kind, {"hidden": 8, "max_epochs": 1} if hasattr(create(kind, {}), "state_folder") else {})
     predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
     peak.print_line(f"{kind}: fitted on {sum(map(len, dataset.train)):,} slices", began)
     test = dataset.test[-1]

@@ -40,13 +40,13 @@ def chunks(folder: Path, name: str, rows: int, columns: Sequence[str] | None = N
 def _opened(folder: Path, name: str) -> Iterator[pq.ParquetFile]:
     path = Path(folder) / f"{name}.parquet"
     if not path.is_file():
-        raise TableError(f"{path}: no such table: expected the folder of an ingested recording")
+        raise TableError(f"{path}: no such table: expected the folder of a converted recording")
     try:
         with pq.ParquetFile(path) as file:
             _check(path, file.schema_arrow, COLUMNS[name])
             yield file
     except (pa.ArrowInvalid, OSError) as error:
-        raise TableError(f"{path}: not a readable Parquet file ({error}): ingest the recording again") from error
+        raise TableError(f"{path}: not a readable Parquet file ({error}): convert the recording again") from error
 
 
 def _check(path: Path, schema: pa.Schema, expected: tuple[str, ...]) -> None:
@@ -56,7 +56,7 @@ def _check(path: Path, schema: pa.Schema, expected: tuple[str, ...]) -> None:
         raise TableError(f"{path}: schema version {version.decode(errors='replace')}: this version reads {known}")
     missing = [column for column in expected if column not in schema.names]
     if missing:
-        raise TableError(f"{path}: lacks the columns {', '.join(missing)}: ingest the recording again")
+        raise TableError(f"{path}: lacks the columns {', '.join(missing)}: convert the recording again")
 
 
 def texts(table: pa.Table, column: str) -> list[str]:
