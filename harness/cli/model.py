@@ -85,10 +85,11 @@ def _pairs(
             raise ModelError("no predictor with a baseline to compare it with", where=str(models), expected=expected)
         return pairs
     pairs = [
-        compare_pair(one, other, one.judged_split)
-        for one in groups
-        for other in groups
-        if (one.predictor, other.predictor) == (predictor, baseline) and (one.mark, one.arm) == (other.mark, other.arm)
+        compare_pair(first, second, first.judged_split)
+        for first in groups
+        for second in groups
+        if (first.predictor, second.predictor) == (predictor, baseline)
+        and (first.mark, first.arm) == (second.mark, second.arm)
     ]
     if not pairs:
         raise ModelError(
@@ -118,6 +119,6 @@ def _plain(pair: PairedComparison) -> dict[str, Any]:
         parts[comparison.part][comparison.score] = comparison.as_dict()
     sides = {name: side.predictor for name, side in (("predictor", pair.best), ("baseline", pair.baseline))}
     inputs = {"regime": pair.best.inputs, "baseline_regime": pair.baseline.inputs}
-    first, seeds = pair.best.seeds[0], [one.seed for one in pair.best.seeds]
+    first, seeds = pair.best.seeds[0], [seed.seed for seed in pair.best.seeds]
     test = {"mark": first.mark, "trials": first.trials, "tested_on": first.fold or None, "seeds": seeds}
     return {**sides, **inputs, **test, "missing": pair.missing or None, "parts": parts}

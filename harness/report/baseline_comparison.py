@@ -26,7 +26,7 @@ class PairedComparison:
 
     def of(self, part: str, score: str) -> Comparison | None:
         """Return the comparison of one score on one part, or None where the two were not compared."""
-        return next((found for found in self.comparisons if (found.part, found.score) == (part, score)), None)
+        return next((known for known in self.comparisons if (known.part, known.score) == (part, score)), None)
 
     @property
     def top1(self) -> Comparison | None:
@@ -138,11 +138,11 @@ def headline(comparisons: list[BaselineComparison]) -> BaselineComparison | None
     first wins, whose inputs see less.
     """
     rank = ranking_key([comparison.best for comparison in comparisons])
-    return max(comparisons, key=lambda one: (one.split == "contested", rank(one.best)), default=None)
+    return max(comparisons, key=lambda each: (each.split == "contested", rank(each.best)), default=None)
 
 
 def headline_of_each_arm(comparisons: list[BaselineComparison]) -> list[BaselineComparison]:
     """Return, for each arm, the comparison that the page would open with if it were the only arm."""
     arms = dict.fromkeys(comparison.arm for comparison in comparisons)
-    headlines = [headline([one for one in comparisons if one.arm == arm]) for arm in arms]
-    return [one for one in headlines if one is not None]
+    headlines = [headline([each for each in comparisons if each.arm == arm]) for arm in arms]
+    return [each for each in headlines if each is not None]

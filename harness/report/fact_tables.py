@@ -29,7 +29,9 @@ def where_it_ran(run: RunFacts) -> list[tuple[str, str]]:
 def settings(run: RunFacts) -> list[tuple[str, str]]:
     """Return (path, value) rows of the guest's scheduler settings, as far as its kernel shows them."""
     trials = [mapping(mapping(trial.guest, "facts"), "scheduler") for trial in run.trials]
-    return _merged([[(text.visible(path), text.visible(value)) for path, value in one.items()] for one in trials])
+    return _merged(
+        [[(text.visible(path), text.visible(value)) for path, value in settings.items()] for settings in trials]
+    )
 
 
 def versions(run: RunFacts) -> list[tuple[str, str]]:

@@ -51,7 +51,7 @@ def render(run: RunFacts) -> str:
             versions=fact_tables.versions(run),
             settings=fact_tables.settings(run),
             timelines=drawn,
-            timeline_meta=json_in_script([one.meta() for one in drawn]),
+            timeline_meta=json_in_script([timeline.meta() for timeline in drawn]),
             rows=fact_tables.side_by_side(run.trials),
             curves=list(curve_panels(run.groups)),
             counted=switches_scored(run.groups),
@@ -59,7 +59,7 @@ def render(run: RunFacts) -> str:
             fair=chosen_on_validation(run.groups),
             slots=_slots(run),
             widest=max((step.seconds or 0 for step in run.steps), default=0) or 1.0,
-            cut=[one for one in drawn if one.shown < one.total],
+            cut=[timeline for timeline in drawn if timeline.shown < timeline.total],
         )
     )
 
@@ -74,7 +74,9 @@ def json_in_script(value: Any) -> Markup:
 
 def rivals(groups: list[SeedGroup]) -> list[tuple[tuple[str, str, str], list[SeedGroup]]]:
     """Return each (mark, arm, inputs) with the predictors that compete in it, in the order of `groups`."""
-    return [(key, list(members)) for key, members in groupby(groups, lambda one: (one.mark, one.arm, one.inputs))]
+    return [
+        (key, list(members)) for key, members in groupby(groups, lambda group: (group.mark, group.arm, group.inputs))
+    ]
 
 
 def scored_metrics(groups: list[SeedGroup]) -> list[str]:

@@ -28,11 +28,13 @@ class SeedGroup:
     def by_trial(self, split: str) -> dict[str, float]:
         """Return top-1 in each trial, the mean over the seeds; trials that a seed has no score of are left out."""
         known = [seed.by_trial.get(split, {}) for seed in self.seeds]
-        return {trial: fmean(one[trial] for one in known) for trial in known[0] if all(trial in one for one in known)}
+        return {
+            trial: fmean(top1[trial] for top1 in known) for trial in known[0] if all(trial in top1 for top1 in known)
+        }
 
     def mean(self, value: Callable[[ModelScores], float | None]) -> float | None:
         """Return the mean of a value over the seeds that have it."""
-        known = [found for seed in self.seeds if (found := value(seed)) is not None]
+        known = [number for seed in self.seeds if (number := value(seed)) is not None]
         return fmean(known) if known else None
 
     @property
@@ -94,9 +96,9 @@ def _online(group: SeedGroup) -> SeedGroup | None:
 
 def _group(seeds: list[ModelScores], arms: dict[str, str]) -> SeedGroup:
     first = seeds[0]
-    trained_on = ", ".join(dict.fromkeys(arms.get(trial, trial) for trial in first.trials))
-    arm = f"tested on {first.fold}" if first.fold else trained_on
-    ordered = tuple(sorted(seeds, key=lambda one: (len(one.seed), one.seed)))
+    arms_of_trials = ", ".join(dict.fromkeys(arms.get(trial, trial) for trial in first.trials))
+    arm = f"tested on {first.fold}" if first.fold else arms_of_trials
+    ordered = tuple(sorted(seeds, key=lambda model: (len(model.seed), model.seed)))
     return SeedGroup(first.predictor, first.inputs, first.mark, arm, first.baseline, ordered, _means(seeds))
 
 

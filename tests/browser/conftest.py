@@ -19,7 +19,7 @@ Opened = Callable[..., "Page"]
 
 
 class Page:
-    """What a browser made of a page: its markup after scripts ran, and what its console said."""
+    """A page in the browser: its markup after the scripts ran, and the lines of its console."""
 
     def __init__(self, markup: str, console: list[str]) -> None:
         self.markup, self.console = markup, console
@@ -43,7 +43,7 @@ def chromium(tmp_path: Path) -> Opened:
         command = [program, *SWITCHES, f"--user-data-dir={profile}", "--virtual-time-budget=5000", *switches]
         command += ["--dump-dom", path.resolve().as_uri() + fragment]
         done = subprocess.run(command, capture_output=True, timeout=LIMIT_S, check=True)
-        said = done.stderr.decode("utf-8", "replace").splitlines()
-        return Page(done.stdout.decode("utf-8"), [line for line in said if "CONSOLE" in line])
+        lines = done.stderr.decode("utf-8", "replace").splitlines()
+        return Page(done.stdout.decode("utf-8"), [line for line in lines if "CONSOLE" in line])
 
     return show

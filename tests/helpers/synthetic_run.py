@@ -1,4 +1,4 @@
-"""Run folders for tests of the report: the right files with made-up contents, from a plain random process."""
+"""Run folders for tests of the report: the files of a real run, with random contents."""
 
 from __future__ import annotations
 
@@ -95,12 +95,12 @@ def checks(**wrong: Any) -> list[dict[str, Any]]:
     ]
 
 
-def add_trial(run: Path, place: str, table: pa.Table | None, **facts: Any) -> None:
+def add_trial(run: Path, folder_name: str, table: pa.Table | None, **facts: Any) -> None:
     """One trial folder."""
-    folder = run / "trials" / place
+    folder = run / "trials" / folder_name
     folder.mkdir(parents=True)
     known = {
-        "name": place,
+        "name": folder_name,
         "arm": "nginx_ab",
         "attempts": 1,
         "verdict": {"ok": True, "checks": checks()},
@@ -114,7 +114,7 @@ def add_trial(run: Path, place: str, table: pa.Table | None, **facts: Any) -> No
 
 
 def add_model(run: Path, kind: str, seed: int, contested: float | None, **more: Any) -> None:
-    """One model folder, whose scores are made up around a top-1 of `contested` on contested switches."""
+    """One model folder; its scores are random, near a top-1 of `contested` on contested switches."""
     folder = run / "models" / f"{kind}_s{seed}"
     folder.mkdir(parents=True)
     draw = np.random.default_rng(seed + len(kind))
@@ -142,7 +142,7 @@ def add_model(run: Path, kind: str, seed: int, contested: float | None, **more: 
 
 
 def add_outcomes(run: Path, kind: str, seed: int, hit: np.ndarray) -> None:
-    """What became of each test event of a model that `add_model` made: (n,) hits, every other one contested."""
+    """The outcome of each test event of a model that `add_model` made: (n,) hits; every second event is contested."""
     number = np.arange(len(hit))
     contested, zeros = number % 2 == 0, np.zeros(len(hit))
     columns = {"stream": zeros.astype(np.int32), "mark": number % 3, "contested": contested, "open": contested}
@@ -152,7 +152,7 @@ def add_outcomes(run: Path, kind: str, seed: int, hit: np.ndarray) -> None:
 
 
 def online(top1: float) -> dict[str, Any]:
-    """Scores of a predictor that learns on."""
+    """Scores of a predictor that learns online."""
     return {split: _table(top1, np.random.default_rng(0)) for split in ("overall", "forced", "contested", "open")}
 
 

@@ -36,7 +36,7 @@ def test_nothing_on_the_page_points_to_a_network(tmp_path: Path) -> None:
     assert "unsafe" not in page
 
 
-def test_no_element_has_an_inline_style_or_handler_which_the_policy_would_refuse(tmp_path: Path) -> None:
+def test_no_element_has_an_inline_style_or_handler(tmp_path: Path) -> None:
     markup = re.sub(r"<(script|style)\b.*?</\1>", "", written(synthetic_run.make_run(tmp_path, 500)), flags=re.DOTALL)
     assert not re.findall(r"<[a-z][^>]*\s(?:style|on[a-z]+)=", markup)
 
@@ -58,7 +58,7 @@ def test_a_hostile_task_name_is_text_and_nothing_else(tmp_path: Path, name: str)
 
 
 def hostile_run(run: Path, name: str) -> Path:
-    """A run in which everything that can carry foreign text carries `name`."""
+    """A run in which every field that can carry foreign text carries `name`."""
     box = {"name": name, "digest": name, "fallback_reason": f"reason {name}"}
     steps = {"box": {"state": "failed", "seconds": 1.0, "error": f"error {name}", "outputs": {f"file {name}": name}}}
     spec = synthetic_run.manifest()["spec"] | {"question": f"Is it {name}?"}
@@ -80,7 +80,7 @@ def hostile_run(run: Path, name: str) -> Path:
 
 
 def cases(run: Path) -> dict[str, Any]:
-    """Run folders in which something is missing, and what the page has to say then."""
+    """Run folders in which something is missing, and the sentence that the page must hold."""
     return {
         "nothing at all": (lambda: synthetic_run.write_manifest(run, steps={}, box=None), "No trial has been started"),
         "no model": (lambda: models_missing(run), "no predictor has been scored"),
@@ -128,10 +128,10 @@ def bare(run: Path) -> None:
 
 
 @pytest.mark.parametrize("case", list(cases(Path())))
-def test_a_missing_piece_is_said_on_the_page(tmp_path: Path, case: str) -> None:
-    make, said = cases(tmp_path)[case]
+def test_the_page_names_a_missing_piece(tmp_path: Path, case: str) -> None:
+    make, expected = cases(tmp_path)[case]
     make()
-    assert said in written(tmp_path)
+    assert expected in written(tmp_path)
 
 
 def test_the_page_says_how_many_switches_were_forced_contested_and_open(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_every_score_of_the_protocol_is_on_the_page(tmp_path: Path) -> None:
     assert "mix of triples in a row" in page
 
 
-def test_who_learns_on_stands_beside_its_frozen_self_and_is_never_the_best(tmp_path: Path) -> None:
+def test_online_scores_are_listed_beside_the_frozen_ones_and_are_never_the_best(tmp_path: Path) -> None:
     synthetic_run.write_manifest(tmp_path)
     for seed in (0, 1):
         synthetic_run.add_model(tmp_path, "lstm", seed, 0.7)
@@ -167,7 +167,7 @@ def test_who_learns_on_stands_beside_its_frozen_self_and_is_never_the_best(tmp_p
     assert "lstm, online" not in page
 
 
-def test_the_likelihood_of_task_and_time_together_is_shown_where_it_was_scored(tmp_path: Path) -> None:
+def test_the_joint_likelihood_is_shown_where_it_was_scored(tmp_path: Path) -> None:
     synthetic_run.write_manifest(tmp_path)
     synthetic_run.add_model(tmp_path, "markov", 0, 0.6)
     assert "joint NLL" not in written(tmp_path)
@@ -187,12 +187,12 @@ def test_a_score_without_an_interval_is_shown_without_one(tmp_path: Path) -> Non
     assert "lie in too few blocks of time, or" in page
 
 
-def test_arms_are_told_apart_in_every_table_of_scores(tmp_path: Path) -> None:
+def test_every_table_of_scores_names_the_arm(tmp_path: Path) -> None:
     synthetic_run.write_manifest(tmp_path)
     for number, arm in enumerate(("c-5", "c-50")):
-        place = f"{number:03d}_{arm}"
-        synthetic_run.add_trial(tmp_path, place, synthetic_run.slices(100), arm=arm)
-        synthetic_run.add_model(tmp_path, "markov", number, 0.6, trials=[place])
+        trial = f"{number:03d}_{arm}"
+        synthetic_run.add_trial(tmp_path, trial, synthetic_run.slices(100), arm=arm)
+        synthetic_run.add_model(tmp_path, "markov", number, 0.6, trials=[trial])
     page = written(tmp_path).replace("\u202f", " ")
     assert page.count("<td>c-50</td>") == 6  # the head of the page, all scores of four kinds of switches, seed by seed
     assert "switches scored on c-5," in page
@@ -235,7 +235,7 @@ def test_the_page_stays_bounded_however_long_the_recordings_are(tmp_path: Path) 
     assert "the first 300\u202f000 of 400\u202f000 slices" in page
 
 
-def test_what_must_be_said_beside_a_score_is_on_the_page_once(tmp_path: Path) -> None:
+def test_a_caveat_of_a_score_is_on_the_page_once(tmp_path: Path) -> None:
     synthetic_run.write_manifest(tmp_path)
     for kind, caveat in (("fifo", "knows <some> of the future"), ("cfs_replay", "knows <some> of the future")):
         synthetic_run.add_model(tmp_path, kind, 0, 0.6, regime="runqueue", caveat=caveat)
@@ -243,7 +243,7 @@ def test_what_must_be_said_beside_a_score_is_on_the_page_once(tmp_path: Path) ->
     page = written(tmp_path)
     assert page.count("knows &lt;some&gt; of the future") == 1
     assert page.count('class="caveat"') == 1
-    place = page.index('class="caveat"')
-    assert "fifo" in page[place : place + 120]
-    assert "cfs_replay" in page[place : place + 120]
-    assert "markov" not in page[place : place + 120]
+    position = page.index('class="caveat"')
+    assert "fifo" in page[position : position + 120]
+    assert "cfs_replay" in page[position : position + 120]
+    assert "markov" not in page[position : position + 120]

@@ -1,4 +1,4 @@
-"""How values become text."""
+"""Values as text."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_seconds_become_minutes_when_they_are_many() -> None:
     assert text.seconds(245.2).replace("\u202f", " ") == "4 min 05 s"
 
 
-def test_a_missing_or_endless_number_is_none() -> None:
+def test_a_missing_or_infinite_number_is_none() -> None:
     assert [text.number(value) for value in (None, True, "3", float("nan"), float("inf"), 3)] == [None] * 5 + [3.0]
 
 
@@ -57,7 +57,7 @@ def test_scalars_of_checks_read_plainly() -> None:
     assert shown == ["yes", text.NO_VALUE, "1\u202f000\u202f000", "0.9812", "6.1.0-40"]
 
 
-def test_less_than_nothing_has_the_same_sign_everywhere() -> None:
+def test_negative_values_have_the_same_sign_everywhere() -> None:
     assert text.points(-0.021) == "\u22122.1"
     assert text.percent(-2.509) == "\u2212250.9\u202f%"
     assert text.percent_range(-2.706, -0.01) == "\u2212270.6 to \u22121.0\u202f%"

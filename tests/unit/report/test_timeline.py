@@ -1,4 +1,4 @@
-"""Packing slices: what the page unpacks is what was packed."""
+"""Packing slices into the bytes that the page unpacks."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_clock_that_steps_back_is_packed_too(tmp_path: Path) -> None:
     assert rows[:, 0].tolist() == [0, 2 * 30 - 1, 2 * (900 - 160)]
 
 
-def test_long_recordings_share_the_room_fairly_and_say_how_much_is_shown(tmp_path: Path) -> None:
+def test_long_recordings_get_equal_shares_and_count_what_is_shown(tmp_path: Path) -> None:
     pairs = [(name, recording(tmp_path / name, count)) for name, count in (("a", 900), ("b", 50), ("c", 900))]
     found = timeline.timelines(pairs, limit=500)
     assert [(one.trial, one.shown, one.total) for one in found] == [("a", 225, 900), ("b", 50, 50), ("c", 225, 900)]
