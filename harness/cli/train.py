@@ -68,7 +68,7 @@ def evaluate(
     paths: Paths,
     models: Annotated[
         list[Path] | None,
-        typer.Option("--model", help="Score this stored model instead of training; give each seed of a predictor."),
+        typer.Option("--model", help="Score this stored model instead of training; may be given several times."),
     ] = None,
     predictors: Predictors = None,
     mark: Mark = "task",
