@@ -124,12 +124,12 @@ def cpu_summary(trace: Trace, slices: Iterable[pa.Table]) -> pa.Table:
     cpu, prev, runs = numbers(switches, "cpu"), numbers(switches, "prev_tid"), _runs(trace)
     idle = prev == 0
     picks, runnable, most, contested = (np.zeros(len(groups.keys), np.int64) for _ in range(4))
-    for piece in slices:
-        slice_cpu, busy = numbers(piece, "cpu"), numbers(piece, "tid") != 0
-        sizes = np.diff(column(piece, "runnable").offsets.to_numpy())
+    for batch in slices:
+        slice_cpu, busy = numbers(batch, "cpu"), numbers(batch, "tid") != 0
+        sizes = np.diff(column(batch, "runnable").offsets.to_numpy())
         queue = groups.statistics(slice_cpu[busy], sizes[busy])
         picks, runnable, most = picks + queue["count"], runnable + queue["sum"], np.maximum(most, queue["max"])
-        contested += groups.count(slice_cpu[numbers(piece, "contested")])
+        contested += groups.count(slice_cpu[numbers(batch, "contested")])
     columns = {
         "cpu": groups.keys,
         "switches": groups.count(cpu),

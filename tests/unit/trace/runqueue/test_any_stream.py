@@ -1,4 +1,4 @@
-"""Slices of streams that are made up: of valid ones, and of ones that no kernel would write."""
+"""Slices of made-up streams of events: valid ones, and ones that no kernel would write."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def in_blocks(
     lookahead: int = 30_000,
     batch_tasks: int | None = None,
 ) -> list[Row]:
-    """The slices of blocks that end before the given times."""
+    """Return the slices of tables that are cut into blocks at the times `edges`."""
     slicer, rows = Slicer(shifted, lookahead, batch_tasks), []
     for low, high in zip([-1, *edges], [*edges, 1 << 62], strict=True):
         times = [table["time_ns"] for table in tables]
         kept = [pc.and_(pc.greater_equal(time, low), pc.less(time, high)) for time in times]
         slicer.add(*(table.filter(mask) for table, mask in zip(tables, kept, strict=True)))
-        rows += [row for made in slicer.ready() for row in made.to_pylist()]
-    rows += [row for made in slicer.finish() for row in made.to_pylist()]
+        rows += [row for batch in slicer.ready() for row in batch.to_pylist()]
+    rows += [row for batch in slicer.finish() for row in batch.to_pylist()]
     return sorted(rows, key=lambda row: (row["start_ns"], row["cpu"]))
 
 
@@ -86,13 +86,13 @@ def test_slices_of_many_blocks_equal_those_of_one(
 @settings(max_examples=200)
 @given(hostile_streams(), st.lists(st.integers(0, 120), max_size=6))
 def test_no_slice_begins_before_the_earliest_start_announced(stream: Stream, edges: list[int]) -> None:
-    slicer, tables, promised = Slicer(lookahead=2, batch_tasks=4), tables_of(*stream), -1
+    slicer, tables, announced = Slicer(lookahead=2, batch_tasks=4), tables_of(*stream), -1
     for low, high in zip([-1, *sorted(edges)], [*sorted(edges), 1 << 62], strict=True):
         times = [table["time_ns"].to_numpy() for table in tables]
         slicer.add(*(table.filter((low <= time) & (time < high)) for table, time in zip(tables, times, strict=True)))
-        for made in itertools.chain(slicer.ready(), slicer.finish() if high == 1 << 62 else []):
-            assert min(made["start_ns"].to_pylist(), default=promised) >= promised
-            promised = slicer.earliest_ns if slicer.earliest_ns is not None else promised
+        for batch in itertools.chain(slicer.ready(), slicer.finish() if high == 1 << 62 else []):
+            assert min(batch["start_ns"].to_pylist(), default=announced) >= announced
+            announced = slicer.earliest_ns if slicer.earliest_ns is not None else announced
 
 
 def test_slices_from_different_blocks_can_be_counted_together_by_name() -> None:
@@ -101,8 +101,8 @@ def test_slices_from_different_blocks_can_be_counted_together_by_name() -> None:
         slicer.add(
             *tables_of([switch(first, first, "R", first + 1), switch(first + 10, first + 1, "R", first + 20)], [], [])
         )
-        for made in slicer.ready():
-            usage.add(made)
-    assert {name: taken.slices for name, taken in usage.result()[0].items()} == dict.fromkeys(
+        for batch in slicer.ready():
+            usage.add(batch)
+    assert {comm: used.slices for comm, used in usage.result()[0].items()} == dict.fromkeys(
         ("t11", "t30", "t31", "t50", "t51"), 1
     )
