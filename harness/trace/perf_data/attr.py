@@ -8,39 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness.errors import TraceError
-from harness.trace.perf_data.constants import (
-    ATTR_USE_CLOCKID,
-    CLOCK_NAMES,
-    PERF_FORMAT_GROUP,
-    PERF_FORMAT_ID,
-    PERF_FORMAT_LOST,
-    PERF_FORMAT_TOTAL_TIME_ENABLED,
-    PERF_FORMAT_TOTAL_TIME_RUNNING,
-    PERF_SAMPLE_ADDR,
-    PERF_SAMPLE_CALLCHAIN,
-    PERF_SAMPLE_CPU,
-    PERF_SAMPLE_ID,
-    PERF_SAMPLE_IDENTIFIER,
-    PERF_SAMPLE_IP,
-    PERF_SAMPLE_PERIOD,
-    PERF_SAMPLE_READ,
-    PERF_SAMPLE_STREAM_ID,
-    PERF_SAMPLE_TID,
-    PERF_SAMPLE_TIME,
-)
+from harness.trace.perf_data import constants as perf
 from harness.trace.perf_data.cursor import Cursor
 
 _PERF_CLOCK = "perf"  # the kernel's sched_clock, which perf uses without -k
 _WORDS_BEFORE_TAIL = (  # the parts of fixed size, eight bytes each, in the order in which the kernel writes them
-    PERF_SAMPLE_IDENTIFIER,
-    PERF_SAMPLE_IP,
-    PERF_SAMPLE_TID,
-    PERF_SAMPLE_TIME,
-    PERF_SAMPLE_ADDR,
-    PERF_SAMPLE_ID,
-    PERF_SAMPLE_STREAM_ID,
-    PERF_SAMPLE_CPU,
-    PERF_SAMPLE_PERIOD,
+    perf.PERF_SAMPLE_IDENTIFIER,
+    perf.PERF_SAMPLE_IP,
+    perf.PERF_SAMPLE_TID,
+    perf.PERF_SAMPLE_TIME,
+    perf.PERF_SAMPLE_ADDR,
+    perf.PERF_SAMPLE_ID,
+    perf.PERF_SAMPLE_STREAM_ID,
+    perf.PERF_SAMPLE_CPU,
+    perf.PERF_SAMPLE_PERIOD,
 )
 
 
@@ -77,10 +58,12 @@ def parse_attr(data: bytes | memoryview, little: bool = True) -> Attr:
         raise TraceError(f"perf_event_attr has {cursor.left} bytes", expected="at least 48")
     kind, _size, config, _period, sample_type, read_format, flags = cursor.unpack("IIQQQQQ")
     clock = _PERF_CLOCK
-    use_clockid = flags >> (ATTR_USE_CLOCKID if little else 63 - ATTR_USE_CLOCKID) & 1  # bit fields are mirrored
+    use_clockid = (
+        flags >> (perf.ATTR_USE_CLOCKID if little else 63 - perf.ATTR_USE_CLOCKID) & 1
+    )  # bit fields are mirrored
     if use_clockid and len(data) >= 96:
         (clockid,) = Cursor(data, 92, little=little).unpack("i")
-        clock = CLOCK_NAMES.get(clockid, f"clock {clockid}")
+        clock = perf.CLOCK_NAMES.get(clockid, f"clock {clockid}")
     return Attr(kind, config, sample_type, read_format, clock)
 
 
@@ -89,20 +72,20 @@ def sample_offsets(attr: Attr) -> SampleOffsets:
     recorded = [bit for bit in _WORDS_BEFORE_TAIL if attr.sample_type & bit]
     offsets = {bit: 8 + 8 * index for index, bit in enumerate(recorded)}
     return SampleOffsets(
-        id=offsets.get(PERF_SAMPLE_IDENTIFIER, offsets.get(PERF_SAMPLE_ID)),
-        time=offsets.get(PERF_SAMPLE_TIME),
-        cpu=offsets.get(PERF_SAMPLE_CPU),
+        id=offsets.get(perf.PERF_SAMPLE_IDENTIFIER, offsets.get(perf.PERF_SAMPLE_ID)),
+        time=offsets.get(perf.PERF_SAMPLE_TIME),
+        cpu=offsets.get(perf.PERF_SAMPLE_CPU),
         tail=8 + 8 * len(recorded),
-        has_read=bool(attr.sample_type & PERF_SAMPLE_READ),
-        has_callchain=bool(attr.sample_type & PERF_SAMPLE_CALLCHAIN),
+        has_read=bool(attr.sample_type & perf.PERF_SAMPLE_READ),
+        has_callchain=bool(attr.sample_type & perf.PERF_SAMPLE_CALLCHAIN),
     )
 
 
 def read_words(attr: Attr, members: int = 1) -> int:
     """Return how many eight-byte words READ takes for a group of `members` events."""
     formats = attr.read_format
-    times = bool(formats & PERF_FORMAT_TOTAL_TIME_ENABLED) + bool(formats & PERF_FORMAT_TOTAL_TIME_RUNNING)
-    extras = bool(formats & PERF_FORMAT_ID) + bool(formats & PERF_FORMAT_LOST)
+    times = bool(formats & perf.PERF_FORMAT_TOTAL_TIME_ENABLED) + bool(formats & perf.PERF_FORMAT_TOTAL_TIME_RUNNING)
+    extras = bool(formats & perf.PERF_FORMAT_ID) + bool(formats & perf.PERF_FORMAT_LOST)
     if is_grouped(attr):
         return 1 + times + members * (1 + extras)
     return 1 + times + extras
@@ -110,4 +93,4 @@ def read_words(attr: Attr, members: int = 1) -> int:
 
 def is_grouped(attr: Attr) -> bool:
     """Whether READ begins with the number of events in a group."""
-    return bool(attr.read_format & PERF_FORMAT_GROUP)
+    return bool(attr.read_format & perf.PERF_FORMAT_GROUP)

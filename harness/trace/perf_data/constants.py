@@ -38,8 +38,7 @@ PERF_FORMAT_ID = 1 << 2
 PERF_FORMAT_GROUP = 1 << 3
 PERF_FORMAT_LOST = 1 << 4
 
-# include/uapi/linux/perf_event.h: bit numbers among the flags of struct perf_event_attr
-ATTR_SAMPLE_ID_ALL = 18
+# include/uapi/linux/perf_event.h: bit number among the flags of struct perf_event_attr
 ATTR_USE_CLOCKID = 25
 
 # include/uapi/linux/time.h: clock ids, as `perf record -k` names them

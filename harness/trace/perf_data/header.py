@@ -10,19 +10,8 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from harness.errors import TraceError
+from harness.trace.perf_data import constants as perf
 from harness.trace.perf_data.attr import Attr, parse_attr
-from harness.trace.perf_data.constants import (
-    HEADER_ARCH,
-    HEADER_CMDLINE,
-    HEADER_CPUDESC,
-    HEADER_EVENT_DESC,
-    HEADER_HOSTNAME,
-    HEADER_NRCPUS,
-    HEADER_OSRELEASE,
-    HEADER_SAMPLE_TIME,
-    HEADER_TRACING_DATA,
-    HEADER_VERSION,
-)
 from harness.trace.perf_data.cursor import Cursor
 from harness.trace.perf_data.tracing_data import parse_tracing_data
 from harness.trace.tracepoint.format import TracepointFormat
@@ -210,14 +199,14 @@ def _read_sample_time(header: Header, cursor: Cursor) -> None:
 
 
 _READERS: dict[int, Callable[[Header, Cursor], None]] = {
-    HEADER_TRACING_DATA: _read_formats,
-    HEADER_HOSTNAME: _text_reader("hostname"),
-    HEADER_OSRELEASE: _text_reader("os_release"),
-    HEADER_VERSION: _text_reader("perf_version"),
-    HEADER_ARCH: _text_reader("arch"),
-    HEADER_NRCPUS: _read_nrcpus,
-    HEADER_CPUDESC: _text_reader("cpu_desc"),
-    HEADER_CMDLINE: _read_cmdline,
-    HEADER_EVENT_DESC: _read_event_desc,
-    HEADER_SAMPLE_TIME: _read_sample_time,
+    perf.HEADER_TRACING_DATA: _read_formats,
+    perf.HEADER_HOSTNAME: _text_reader("hostname"),
+    perf.HEADER_OSRELEASE: _text_reader("os_release"),
+    perf.HEADER_VERSION: _text_reader("perf_version"),
+    perf.HEADER_ARCH: _text_reader("arch"),
+    perf.HEADER_NRCPUS: _read_nrcpus,
+    perf.HEADER_CPUDESC: _text_reader("cpu_desc"),
+    perf.HEADER_CMDLINE: _read_cmdline,
+    perf.HEADER_EVENT_DESC: _read_event_desc,
+    perf.HEADER_SAMPLE_TIME: _read_sample_time,
 }

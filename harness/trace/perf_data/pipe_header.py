@@ -6,14 +6,8 @@ import struct
 from typing import BinaryIO
 
 from harness.errors import TraceError
+from harness.trace.perf_data import constants as perf
 from harness.trace.perf_data.attr import parse_attr
-from harness.trace.perf_data.constants import (
-    HEADER_TRACING_DATA,
-    PERF_RECORD_HEADER_ATTR,
-    PERF_RECORD_HEADER_FEATURE,
-    PERF_RECORD_HEADER_TRACING_DATA,
-    PERF_RECORD_USER_TYPE_START,
-)
 from harness.trace.perf_data.cursor import Cursor
 from harness.trace.perf_data.header import MAX_ATTRS, Header, Section, add_ids, apply_feature, note_unreadable
 from harness.trace.perf_data.zstd import COMPRESSED_RECORDS
@@ -29,14 +23,14 @@ def read_pipe_header(file: BinaryIO, header: Header, size: int) -> None:
     offset = header.data.offset
     while offset + 8 <= size:
         kind, length, body = _read_record(file, offset, header, size)
-        if kind < PERF_RECORD_USER_TYPE_START or kind in COMPRESSED_RECORDS or length < 8:
+        if kind < perf.PERF_RECORD_USER_TYPE_START or kind in COMPRESSED_RECORDS or length < 8:
             break
         offset += length
-        if kind == PERF_RECORD_HEADER_ATTR:
+        if kind == perf.PERF_RECORD_HEADER_ATTR:
             _take_attr(header, body)
-        elif kind == PERF_RECORD_HEADER_TRACING_DATA:
+        elif kind == perf.PERF_RECORD_HEADER_TRACING_DATA:
             offset += _take_tracing_data(file, offset, header, body, size)
-        elif kind == PERF_RECORD_HEADER_FEATURE and len(body) >= 8:
+        elif kind == perf.PERF_RECORD_HEADER_FEATURE and len(body) >= 8:
             _take_feature(header, body)
     if not header.attrs:
         raise TraceError("the recording from a pipe describes no events", hint="record again")
@@ -66,7 +60,7 @@ def _take_tracing_data(file: BinaryIO, offset: int, header: Header, body: bytes,
         header.problems.append("the tracepoint formats are cut")
         return size - offset
     file.seek(offset)
-    _apply_or_note(header, HEADER_TRACING_DATA, file.read(length))
+    _apply_or_note(header, perf.HEADER_TRACING_DATA, file.read(length))
     return (length + 7) // 8 * 8
 
 
