@@ -103,15 +103,27 @@ def _free_port() -> int:
                 return port
 
 
-@pytest.fixture
-def sshd(tmp_path: Path) -> Iterator[Sshd]:
-    """An SSH server that runs during one test."""
-    folder = tmp_path / "sshd"
-    folder.mkdir()
-    server = Sshd(folder)
+@contextlib.contextmanager
+def running_sshd(folder: Path) -> Iterator[Sshd]:
+    (folder / "sshd").mkdir()
+    server = Sshd(folder / "sshd")
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def sshd(tmp_path: Path) -> Iterator[Sshd]:
+    """An SSH server that runs during one test."""
+    with running_sshd(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def module_sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    """An SSH server that runs during the tests of one file."""
+    with running_sshd(tmp_path_factory.mktemp("module")) as server:
+        yield server
 
 
 @pytest.fixture

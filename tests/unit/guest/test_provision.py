@@ -10,7 +10,8 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from textwrap import indent
 
@@ -19,6 +20,7 @@ import waiting
 
 from harness.errors import ProvisionError, RemoteError
 from harness.guest import provision
+from harness.guest.ansible_events import ProvisionReport
 from harness.paths import data_dir
 from harness.progress import SilentWatcher
 
@@ -45,26 +47,56 @@ def interruptible() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
+def write_playbook(folder: Path, tasks: str, gather_facts: bool = False) -> Path:
+    """Make a folder like `ansible/` whose site.yml has the given tasks."""
+    (folder / "roles" / "perf").mkdir(parents=True)
+    shutil.copy(data_dir("ansible") / "ansible.cfg", folder)
+    facts = f"  gather_facts: {str(gather_facts).lower()}\n"
+    subset = '  gather_subset: ["!all", "!min", distribution, platform, python]\n' if gather_facts else ""
+    play = "- name: Test\n  hosts: all\n" + facts + subset + "  tasks:\n" + indent(tasks, "    ")
+    (folder / "site.yml").write_text(play)
+    return folder
+
+
 @pytest.fixture
 def playbooks(tmp_path: Path):
-    """A function that makes a folder like `ansible/` whose site.yml has the given tasks."""
-
-    def make(tasks: str, gather_facts: bool = False) -> Path:
-        folder = tmp_path / "playbooks"
-        (folder / "roles" / "perf").mkdir(parents=True)
-        shutil.copy(data_dir("ansible") / "ansible.cfg", folder)
-        facts = f"  gather_facts: {str(gather_facts).lower()}\n"
-        subset = '  gather_subset: ["!all", "!min", distribution, platform, python]\n' if gather_facts else ""
-        play = "- name: Test\n  hosts: all\n" + facts + subset + "  tasks:\n" + indent(tasks, "    ")
-        (folder / "site.yml").write_text(play)
-        return folder
-
-    return make
+    """`write_playbook` into a folder of the test."""
+    return lambda tasks: write_playbook(tmp_path / "playbooks", tasks)
 
 
 def apply(host, folder: Path, tmp_path: Path, **more):
     watcher = more.pop("watcher", SilentWatcher())
     return provision.apply([host], more.pop("roles", ["perf"]), tmp_path / "work", watcher, playbook_dir=folder, **more)
+
+
+@dataclass
+class Run:
+    """One finished run of Ansible, with the signal handlers of this process before and after it."""
+
+    report: ProvisionReport
+    watcher: Notes
+    folder: Path
+    handlers: list[list[object]]
+    connected: Callable[[], bool]
+
+
+@pytest.fixture(scope="module")
+def finished(module_sshd, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run with facts, a command, a look at the environment and a file of variables."""
+    folder, watcher, handlers = tmp_path_factory.mktemp("finished"), Notes(), []
+    tasks = (
+        "- name: Say hello\n  ansible.builtin.command: 'true'\n"
+        "- name: Look\n  ansible.builtin.assert:\n    that: lookup('ansible.builtin.env', 'SOME_TOKEN') == ''\n"
+        "- name: Write the variables\n  ansible.builtin.copy:\n    mode: '0644'\n"
+        f"    content: '{{{{ [harness_roles, workers] | to_json }}}}'\n    dest: {folder}/variables\n"
+    )
+    playbook = write_playbook(folder / "playbooks", tasks, gather_facts=True)
+    with pytest.MonkeyPatch.context() as patch, module_sshd.host() as host:
+        patch.setenv("SOME_TOKEN", "sesame")
+        handlers.append([signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)])
+        report = apply(host, playbook, folder, watcher=watcher, extra_vars={"workers": 2})
+        handlers.append([signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)])
+    return Run(report, watcher, folder, handlers, module_sshd.connected)
 
 
 def test_the_second_run_changes_nothing(host, playbooks, tmp_path: Path) -> None:
@@ -78,20 +110,36 @@ def test_the_second_run_changes_nothing(host, playbooks, tmp_path: Path) -> None
     assert (tmp_path / "page").read_text() == "page"
 
 
-def test_tasks_are_shown_when_they_start_and_logged(host, playbooks, tmp_path: Path) -> None:
-    watcher = Notes()
-    report = apply(host, playbooks("- name: Say hello\n  ansible.builtin.command: 'true'\n"), tmp_path, watcher=watcher)
-    assert watcher.notes == ["Say hello"]
-    assert watcher.steps == [(1, 2)]
-    assert "TASK [Say hello]" in report.log_path.read_text()
-    assert [(task.host, task.task, task.status) for task in report.tasks] == [("loopback", "Say hello", "changed")]
+def test_tasks_are_shown_when_they_start_and_logged(finished: Run) -> None:
+    assert finished.watcher.notes == ["Gathering Facts", "Say hello", "Look", "Write the variables"]
+    assert finished.watcher.steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert "TASK [Say hello]" in finished.report.log_path.read_text()
+    outcomes = [(task.host, task.task, task.status) for task in finished.report.tasks]
+    assert outcomes[1] == ("loopback", "Say hello", "changed")
+    assert len(outcomes) == 4
 
 
-def test_facts_are_returned(host, playbooks, tmp_path: Path) -> None:
-    report = apply(host, playbooks("[]", gather_facts=True), tmp_path)
+def test_facts_are_returned(finished: Run) -> None:
     kernel = subprocess.run(["uname", "-r"], capture_output=True, text=True, check=True).stdout.strip()
-    assert report.facts["loopback"]["ansible_kernel"] == kernel
-    assert "ansible_distribution_version" in report.facts["loopback"]
+    assert finished.report.facts["loopback"]["ansible_kernel"] == kernel
+    assert "ansible_distribution_version" in finished.report.facts["loopback"]
+
+
+def test_the_environment_of_this_process_is_not_passed_to_ansible(finished: Run) -> None:
+    assert [task.status for task in finished.report.tasks if task.task == "Look"] == ["ok"]
+    kept = [path for path in (finished.folder / "work").rglob("*") if path.is_file()]
+    assert [path.name for path in kept] == ["provision.log"]
+    assert "sesame" not in kept[0].read_text()
+
+
+def test_signal_handlers_and_connections_are_left_unchanged(finished: Run) -> None:
+    before, after = finished.handlers
+    assert after == before
+    waiting.until(lambda: not finished.connected())
+
+
+def test_variables_reach_the_playbook_unchanged(finished: Run) -> None:
+    assert json.loads((finished.folder / "variables").read_text()) == [["perf"], 2]
 
 
 def test_a_failed_task_is_reported_with_the_machine_and_the_output(host, playbooks, tmp_path: Path) -> None:
@@ -150,33 +198,3 @@ def test_an_interrupt_ends_ansible(host, playbooks, tmp_path: Path, interruptibl
         apply(host, folder, tmp_path)
     waiting.until(lambda: "ansible" not in [thread.name for thread in threading.enumerate()])
     (tmp_path / "over").touch()
-
-
-def test_the_environment_of_this_process_is_not_passed_to_ansible(
-    host, playbooks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SOME_TOKEN", "sesame")
-    folder = playbooks(
-        "- name: Look\n  ansible.builtin.assert:\n    that: lookup('ansible.builtin.env', 'SOME_TOKEN') == ''\n"
-    )
-    report = apply(host, folder, tmp_path)
-    assert report.ok == 1
-    kept = [path for path in (tmp_path / "work").rglob("*") if path.is_file()]
-    assert [path.name for path in kept] == ["provision.log"]
-    assert "sesame" not in kept[0].read_text()
-
-
-def test_signal_handlers_and_connections_are_left_unchanged(host, sshd, playbooks, tmp_path: Path) -> None:
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    apply(host, playbooks("- name: Hello\n  ansible.builtin.command: 'true'\n"), tmp_path)
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
-    waiting.until(lambda: not sshd.connected())
-
-
-def test_variables_reach_the_playbook_unchanged(host, playbooks, tmp_path: Path) -> None:
-    folder = playbooks(
-        "- name: Write them\n  ansible.builtin.copy:\n    mode: '0644'\n"
-        f"    content: '{{{{ [harness_roles, workers] | to_json }}}}'\n    dest: {tmp_path}/seen\n"
-    )
-    apply(host, folder, tmp_path, extra_vars={"workers": 2})
-    assert json.loads((tmp_path / "seen").read_text()) == [["perf"], 2]

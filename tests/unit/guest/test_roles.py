@@ -63,51 +63,48 @@ FACTS: dict[str, dict[str, str]] = {
 ROLES = ["perf", "nginx", "apache2_utils"]
 
 
-def packages(tmp_path: Path, facts: dict[str, str], roles: list[str]) -> tuple[int, str, list[str]]:
-    """Run the part of the role `packages` that chooses packages; return exit status, output and names."""
-    wanted = tmp_path / "wanted.json"
+EXPECTED = {
+    "ubuntu-18.04": ["linux-tools-4.15.0-58-generic", "nginx-core", "apache2-utils"],
+    "debian-11": ["linux-perf-5.10", "nginx-light", "apache2-utils"],
+    "debian-12": ["linux-perf", "nginx", "apache2-utils"],
+    "debian-13": ["linux-perf", "nginx", "apache2-utils"],
+}
+
+
+def choose_packages(folder: Path, machines: dict[str, tuple[dict[str, str], list[str]]]) -> tuple[int, str]:
+    """Write the packages that the role `packages` chooses for each machine to MACHINE.json; return code and output."""
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    hosts = {name: {**local, **facts, "harness_roles": roles} for name, (facts, roles) in machines.items()}
+    result = {"content": "{{ packages_wanted | to_json }}", "dest": f"{folder}/{{{{ inventory_hostname }}}}.json"}
     tasks = [
         {"ansible.builtin.include_role": {"name": "packages", "tasks_from": "wanted.yml"}},
-        {"ansible.builtin.copy": {"content": "{{ packages_wanted | to_json }}", "dest": str(wanted), "mode": "0644"}},
+        {"ansible.builtin.copy": {**result, "mode": "0644"}},
     ]
-    variables = {**facts, "harness_roles": roles, "ansible_python_interpreter": sys.executable}
-    play = [{"hosts": "localhost", "connection": "local", "gather_facts": False, "vars": variables, "tasks": tasks}]
-    playbook = tmp_path / "play.yml"
-    playbook.write_text(yaml.safe_dump(play))
+    inventory, playbook = folder / "inventory.yml", folder / "play.yml"
+    inventory.write_text(yaml.safe_dump({"all": {"hosts": hosts}}))
+    playbook.write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
     settings = {"ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "LC_ALL": "C.UTF-8"}
-    environment = {**os.environ, **settings, "ANSIBLE_HOME": str(tmp_path / "ansible")}
+    environment = {**os.environ, **settings, "ANSIBLE_HOME": str(folder / "ansible")}
     program = Path(sys.executable).parent / "ansible-playbook"
     done = subprocess.run(
-        [program, "-i", "localhost,", playbook], env=environment, capture_output=True, text=True, timeout=LIMIT_S
+        [program, "-i", inventory, playbook], env=environment, capture_output=True, text=True, timeout=LIMIT_S
     )
-    return done.returncode, done.stdout, json.loads(wanted.read_text()) if wanted.exists() else []
+    return done.returncode, done.stdout
 
 
-@pytest.mark.parametrize(
-    ("release", "expected"),
-    [
-        ("ubuntu-18.04", ["linux-tools-4.15.0-58-generic", "nginx-core", "apache2-utils"]),
-        ("debian-11", ["linux-perf-5.10", "nginx-light", "apache2-utils"]),
-        ("debian-12", ["linux-perf", "nginx", "apache2-utils"]),
-        ("debian-13", ["linux-perf", "nginx", "apache2-utils"]),
-    ],
-)
-def test_each_release_gets_its_own_packages(tmp_path: Path, release: str, expected: list[str]) -> None:
-    code, output, names = packages(tmp_path, FACTS[release], ROLES)
+def test_each_release_gets_its_own_packages_and_a_role_without_packages_adds_none(tmp_path: Path) -> None:
+    releases = {release: (facts, ROLES) for release, facts in FACTS.items()}
+    code, output = choose_packages(tmp_path, {**releases, "baseline": (FACTS["debian-12"], ["perf", "baseline"])})
     assert code == 0, output
-    assert names == expected
-
-
-def test_a_role_without_packages_adds_none(tmp_path: Path) -> None:
-    _, _, names = packages(tmp_path, FACTS["debian-12"], ["perf", "baseline"])
-    assert names == ["linux-perf"]
+    chosen = {path.stem: json.loads(path.read_text()) for path in tmp_path.glob("*.json")}
+    assert chosen == {**EXPECTED, "baseline": ["linux-perf"]}
 
 
 def test_a_release_without_a_table_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     facts = {**FACTS["ubuntu-18.04"], "ansible_distribution_version": "16.04"}
-    code, output, names = packages(tmp_path, facts, ROLES)
+    code, output = choose_packages(tmp_path, {"old": (facts, ROLES)})
     assert code != 0
-    assert names == []
+    assert list(tmp_path.glob("*.json")) == []
     assert "no table of packages for Ubuntu 16.04" in " ".join(output.split())
     assert "Debian-12" in output
 

@@ -91,8 +91,9 @@ class WatchedHost(SilentWatcher):
 
 
 @pytest.fixture(autouse=True)
-def _poll_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+def _wait_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "POLL_S", 0.01)
+    monkeypatch.setattr(trial, "EXTRA_WAIT_S", 0.1)
 
 
 def carry_out(host: FakeHost, folder: Path, **more: Any) -> trial.TrialFiles:
