@@ -17,7 +17,7 @@ class Event(ctypes.Structure):
     _fields_ = [("mark", ctypes.c_int32), ("end_state", ctypes.c_int32), ("slice_ns", ctypes.c_int64)]
 
 
-class Foreseen(ctypes.Structure):
+class CPrediction(ctypes.Structure):
     _fields_ = [("mark", ctypes.c_int32), ("probability", ctypes.c_double)]
 
 
@@ -30,36 +30,36 @@ class Compiled:
         loaded, name = ctypes.CDLL(str(library)), source.stem
         self.marks, self.loaded = marks, loaded
         self._init, self._step = getattr(loaded, f"{name}_init"), getattr(loaded, f"{name}_step")
-        self._init.restype = self._step.restype = Foreseen
+        self._init.restype = self._step.restype = CPrediction
         self._distribution, size = getattr(loaded, f"{name}_distribution"), getattr(loaded, f"{name}_state_bytes")
         size.restype = ctypes.c_size_t
         self.state = ctypes.create_string_buffer(size())
 
-    def names(self, what: str) -> list[str]:
-        """The texts of an exported array."""
-        return [text.decode() for text in (ctypes.c_char_p * self.marks).in_dll(self.loaded, what)]
+    def names(self, array: str) -> list[str]:
+        """Return the strings of an exported array."""
+        return [text.decode() for text in (ctypes.c_char_p * self.marks).in_dll(self.loaded, array)]
 
-    def init(self) -> Foreseen:
-        """Before a stream's first event."""
+    def init(self) -> CPrediction:
+        """Predict a stream's first event."""
         return self._init(self.state)
 
-    def step(self, mark: int, end_state: int, slice_ns: int) -> Foreseen:
-        """After one event."""
+    def step(self, mark: int, end_state: int, slice_ns: int) -> CPrediction:
+        """Read one event and predict the next."""
         return self._step(self.state, ctypes.byref(Event(mark, end_state, slice_ns)))
 
     def distribution(self) -> np.ndarray:
-        """(marks,) as after the last call."""
-        found = np.empty(self.marks)
-        self._distribution(self.state, found.ctypes.data_as(ctypes.POINTER(ctypes.c_double)))
-        return found
+        """Return the probabilities (marks,) after the last call."""
+        probability = np.empty(self.marks)
+        self._distribution(self.state, probability.ctypes.data_as(ctypes.POINTER(ctypes.c_double)))
+        return probability
 
     def walk(self, stream: Stream) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(n,) most likely marks and their probabilities, and (n, marks) distributions, before each event."""
-        best, sure, spread = [], [], []
-        foreseen = self.init()
+        """Return most likely marks (n,), their probabilities (n,) and distributions (n, marks), before each event."""
+        marks, probabilities, distributions = [], [], []
+        prediction = self.init()
         for event in zip(stream.mark.tolist(), stream.end_state.tolist(), stream.slice_ns.tolist(), strict=True):
-            best.append(foreseen.mark)
-            sure.append(foreseen.probability)
-            spread.append(self.distribution())
-            foreseen = self.step(*event)
-        return np.array(best), np.array(sure), np.array(spread)
+            marks.append(prediction.mark)
+            probabilities.append(prediction.probability)
+            distributions.append(self.distribution())
+            prediction = self.step(*event)
+        return np.array(marks), np.array(probabilities), np.array(distributions)

@@ -1,4 +1,4 @@
-"""Predictors exported to C foresee, on a real recording, what they foresee in Python."""
+"""Predictors exported to C predict the same, on a real recording, as in Python."""
 
 from __future__ import annotations
 
@@ -66,26 +66,26 @@ def in_c(folder: Path, out: Path, stream: Stream, quantize: str = "float") -> tu
 
 
 @pytest.mark.parametrize("name", EXACT)
-def test_tables_and_trees_foresee_the_same_bit_for_bit(name: str, models: Path, stream: Stream, tmp_path: Path) -> None:
+def test_tables_and_trees_predict_the_same_bit_for_bit(name: str, models: Path, stream: Stream, tmp_path: Path) -> None:
     predictor = checkpoint.load(models / name).predictor
-    best, sure, spread = in_c(models / name, tmp_path, stream)
+    mark, probability, distribution = in_c(models / name, tmp_path, stream)
     logs = predictor.predict(Segment(stream, 0, len(stream))).log_probs
-    np.testing.assert_array_equal(np.log(spread), logs)
-    np.testing.assert_array_equal(best, spread.argmax(axis=1))
-    np.testing.assert_array_equal(sure, spread.max(axis=1))
+    np.testing.assert_array_equal(np.log(distribution), logs)
+    np.testing.assert_array_equal(mark, distribution.argmax(axis=1))
+    np.testing.assert_array_equal(probability, distribution.max(axis=1))
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_networks_foresee_the_same_within_the_precision_of_floats(
+def test_networks_predict_the_same_within_float_precision(
     name: str, models: Path, stream: Stream, tmp_path: Path
 ) -> None:
     expected = in_python(models / name, stream)
-    best, sure, spread = in_c(models / name, tmp_path, stream)
-    assert np.abs(spread - expected).max() < 1e-5
-    np.testing.assert_allclose(sure, expected.max(axis=1), atol=1e-5)
+    mark, probability, distribution = in_c(models / name, tmp_path, stream)
+    assert np.abs(distribution - expected).max() < 1e-5
+    np.testing.assert_allclose(probability, expected.max(axis=1), atol=1e-5)
     two = np.sort(expected, axis=1)[:, -2:]
-    clear = two[:, 1] - two[:, 0] > 2e-5  # which of two is first is settled where they are not equal
-    np.testing.assert_array_equal(best[clear], expected.argmax(axis=1)[clear])
+    clear = two[:, 1] - two[:, 0] > 2e-5  # equal probabilities have no order
+    np.testing.assert_array_equal(mark[clear], expected.argmax(axis=1)[clear])
     assert clear.mean() > 0.99
 
 
@@ -94,11 +94,11 @@ def test_weights_of_eight_bits_cost_less_than_a_point_of_top1(
     name: str, models: Path, stream: Stream, tmp_path: Path
 ) -> None:
     expected = in_python(models / name, stream)
-    best, _, spread = in_c(models / name, tmp_path, stream, "int8")
-    loss = (expected.argmax(axis=1) == stream.mark).mean() - (best == stream.mark).mean()
+    mark, _, distribution = in_c(models / name, tmp_path, stream, "int8")
+    loss = (expected.argmax(axis=1) == stream.mark).mean() - (mark == stream.mark).mean()
     assert loss < 0.01
-    distance = np.abs(spread - expected).sum(axis=1) / 2
-    assert 0 < distance.mean() < 0.02  # total variation; not nothing, for then the weights were never rounded
+    distance = np.abs(distribution - expected).sum(axis=1) / 2
+    assert 0 < distance.mean() < 0.02  # total variation; 0 would mean that no weight was rounded
 
 
 @pytest.mark.parametrize("quantize", ["float", "int8"])
@@ -106,47 +106,43 @@ def test_weights_of_eight_bits_cost_less_than_a_point_of_top1(
 def test_every_instruction_set_gives_the_same_bits(
     name: str, quantize: str, models: Path, stream: Stream, tmp_path: Path
 ) -> None:
-    found = []
-    for place, flags in enumerate((["-O2"], ["-O2", "-U__SSE2__"], ["-O3", "-march=native", "-fno-trapping-math"])):
-        source, _ = export_c.export(models / name, tmp_path / str(place), quantize=quantize)
+    walks = []
+    for index, flags in enumerate((["-O2"], ["-O2", "-U__SSE2__"], ["-O3", "-march=native", "-fno-trapping-math"])):
+        source, _ = export_c.export(models / name, tmp_path / str(index), quantize=quantize)
         compiled = Compiled(source, len(checkpoint.load(models / name).vocabulary), (*flags, "-ffp-contract=off"))
-        found.append(compiled.walk(stream))
-    for other in found[1:]:
-        for left, right in zip(found[0], other, strict=True):
+        walks.append(compiled.walk(stream))
+    for other in walks[1:]:
+        for left, right in zip(walks[0], other, strict=True):
             np.testing.assert_array_equal(left, right)
 
 
-def test_a_table_that_believes_rare_contexts_less_is_the_same_in_c(
-    models: Path, stream: Stream, tmp_path: Path
-) -> None:
+def test_a_table_of_another_strength_is_the_same_in_c(models: Path, stream: Stream, tmp_path: Path) -> None:
     stored = checkpoint.load(models / "slice_markov")
-    told = []
+    distributions = []
     for strength in (1, 16):
         stored.predictor.counts.strength = strength  # type: ignore[attr-defined]
         checkpoint.save(tmp_path / f"table_{strength}", stored)
-        _, _, spread = in_c(tmp_path / f"table_{strength}", tmp_path / f"c_{strength}", stream)
+        _, _, distribution = in_c(tmp_path / f"table_{strength}", tmp_path / f"c_{strength}", stream)
         logs = stored.predictor.predict(Segment(stream, 0, len(stream))).log_probs
-        np.testing.assert_array_equal(np.log(spread), logs)
-        told.append(spread)
-    assert np.abs(told[0] - told[1]).max() > 0.1
+        np.testing.assert_array_equal(np.log(distribution), logs)
+        distributions.append(distribution)
+    assert np.abs(distributions[0] - distributions[1]).max() > 0.1
 
 
-def test_the_slots_of_a_table_hold_every_context_and_half_of_them_are_free() -> None:
+def test_a_hash_table_holds_every_context_and_half_of_its_slots_are_free() -> None:
     keys = np.random.default_rng(0).choice(10**12, 5_000, replace=False) + 1
     bits, slot_key, slot_value = slots(keys, np.arange(5_000))
     assert len(slot_key) == 1 << bits >= 10_000
     filled = slot_key > 0
     assert dict(zip(slot_key[filled].tolist(), slot_value[filled].tolist(), strict=True)) == {
-        key: place for place, key in enumerate(keys.tolist())
+        key: index for index, key in enumerate(keys.tolist())
     }
     home = np.array([(key * GOLDEN % 2**64) >> (64 - bits) for key in slot_key[filled].tolist()])
     assert ((np.flatnonzero(filled) - home) % (1 << bits)).mean() < 1  # slots looked at beyond the first
 
 
 @pytest.mark.parametrize("name", ["markov", "lstm"])
-def test_the_same_model_gives_the_same_files_and_they_say_what_they_are_made_of(
-    name: str, models: Path, tmp_path: Path
-) -> None:
+def test_the_same_model_gives_the_same_files_which_name_its_hash(name: str, models: Path, tmp_path: Path) -> None:
     first = export_c.export(models / name, tmp_path / "a")
     second = export_c.export(models / name, tmp_path / "b")
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
@@ -156,19 +152,19 @@ def test_the_same_model_gives_the_same_files_and_they_say_what_they_are_made_of(
 
 
 @pytest.mark.parametrize("name", ["slice_markov", "tree", "gru"])
-def test_codes_out_of_range_are_taken_as_unknown(name: str, models: Path, stream: Stream, tmp_path: Path) -> None:
+def test_codes_out_of_range_count_as_unknown(name: str, models: Path, stream: Stream, tmp_path: Path) -> None:
     source, _ = export_c.export(models / name, tmp_path)
     compiled = Compiled(source, len(checkpoint.load(models / name).vocabulary))
-    found = []
+    distributions = []
     for event in ((2**31 - 1, -7, -(2**63)), (0, len(streams.STATES) - 1, 1), (1, 2, 10**6)):
         compiled.init()
         compiled.step(*event)
-        found.append(compiled.distribution())
-    np.testing.assert_array_equal(found[0], found[1])
-    assert (found[0] != found[2]).any()
+        distributions.append(compiled.distribution())
+    np.testing.assert_array_equal(distributions[0], distributions[1])
+    assert (distributions[0] != distributions[2]).any()
 
 
-def test_names_of_marks_come_through_whatever_they_hold(dataset: Dataset, models: Path, tmp_path: Path) -> None:
+def test_names_of_marks_survive_any_characters(dataset: Dataset, models: Path, tmp_path: Path) -> None:
     stored = checkpoint.load(models / "markov")
     odd = ('say "hi"?', "back\\slash*/", "n\new??/line", "ü")
     names = (*odd, *dataset.vocabulary.names[len(odd) :])
@@ -180,7 +176,7 @@ def test_names_of_marks_come_through_whatever_they_hold(dataset: Dataset, models
     assert Compiled(source, len(names)).names("model_9_odd_mark_names") == list(names)
 
 
-def test_a_predictor_that_c_knows_nothing_of_is_an_error_that_says_which_can(
+def test_a_predictor_without_export_is_an_error_that_lists_those_with_one(
     dataset: Dataset, models: Path, tmp_path: Path
 ) -> None:
     predictor = create("most_frequent", {})
@@ -195,7 +191,7 @@ def test_a_predictor_that_c_knows_nothing_of_is_an_error_that_says_which_can(
     assert not (tmp_path / "out").exists()
 
 
-def test_weights_that_were_tampered_with_are_not_exported(models: Path, tmp_path: Path) -> None:
+def test_changed_weights_are_not_exported(models: Path, tmp_path: Path) -> None:
     for file in (checkpoint.CONFIG, checkpoint.WEIGHTS):
         (tmp_path / file).write_bytes((models / "markov" / file).read_bytes())
     (tmp_path / checkpoint.WEIGHTS).write_bytes(b"other")

@@ -17,21 +17,21 @@ def attention() -> Attention:
 
 
 @torch.no_grad()
-def test_attention_over_a_long_stream_takes_no_more_memory_than_over_a_piece_of_it(
+def test_attention_over_a_long_stream_takes_no_more_memory_than_over_a_piece(
     attention: Attention, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given, compared = torch.randn(2, 4 * PIECE + 7, 5), []
+    inputs, lengths = torch.randn(2, 4 * PIECE + 7, 5), []
     mask = AttentionLayer._mask
 
-    def watched(layer: AttentionLayer, steps: int) -> torch.Tensor:
-        compared.append(steps)
+    def record_length(layer: AttentionLayer, steps: int) -> torch.Tensor:
+        lengths.append(steps)
         return mask(layer, steps)
 
-    monkeypatch.setattr(AttentionLayer, "_mask", watched)
-    told, state = attention(given)
-    assert max(compared) <= PIECE + attention.reach
-    monkeypatch.setattr(cells, "PIECE", given.shape[1])
-    whole, end = attention(given)
-    assert max(compared) == given.shape[1]
-    torch.testing.assert_close(told, whole, atol=1e-5, rtol=1e-5)
+    monkeypatch.setattr(AttentionLayer, "_mask", record_length)
+    in_pieces, state = attention(inputs)
+    assert max(lengths) <= PIECE + attention.reach
+    monkeypatch.setattr(cells, "PIECE", inputs.shape[1])
+    whole, end = attention(inputs)
+    assert max(lengths) == inputs.shape[1]
+    torch.testing.assert_close(in_pieces, whole, atol=1e-5, rtol=1e-5)
     assert torch.equal(state, end)

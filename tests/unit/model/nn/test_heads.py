@@ -1,4 +1,4 @@
-"""What is written out by hand gives what autograd gives of the same formulas."""
+"""The written-out losses and gradients equal those of autograd for the same formulas."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from model.data.streams import STATES
 from model.nn.likelihoods import LOG_DEVIATION
 from model.nn.network import Inputs, Network
 
-MARKS, LANES, STEPS, HIDDEN = 5, 3, 7, 6
+MARKS, BATCH, STEPS, HIDDEN = 5, 3, 7, 6
 
 
 @pytest.fixture
@@ -24,15 +24,15 @@ def inputs() -> Inputs:
     draw = torch.Generator().manual_seed(0)
 
     def codes(most: int) -> torch.Tensor:
-        return torch.randint(most, (LANES, STEPS), generator=draw)
+        return torch.randint(most, (BATCH, STEPS), generator=draw)
 
     def numbers() -> torch.Tensor:
-        return torch.randn(LANES, STEPS, generator=draw, dtype=torch.float64)
+        return torch.randn(BATCH, STEPS, generator=draw, dtype=torch.float64)
 
     return Inputs(codes(MARKS + 1), numbers(), codes(len(STATES)), codes(MARKS), numbers())
 
 
-def plain_entered(network: Network, inputs: Inputs) -> torch.Tensor:
+def plain_embedding(network: Network, inputs: Inputs) -> torch.Tensor:
     parts = [
         network.mark_in(inputs.previous_mark),
         network.state_in(inputs.previous_state),
@@ -54,15 +54,13 @@ def gradients(network: Network, losses: tuple[torch.Tensor, torch.Tensor]) -> li
     return list(torch.autograd.grad(losses[0] + 0.3 * losses[1], list(network.parameters())))
 
 
-def test_losses_and_their_gradients_by_all_weights_are_those_of_the_plain_formulas(
-    network: Network, inputs: Inputs
-) -> None:
+def test_losses_and_their_gradients_equal_those_of_the_plain_formulas(network: Network, inputs: Inputs) -> None:
     memory, _ = network.run(inputs)
-    plain, _ = network.cell(plain_entered(network, inputs))
+    plain, _ = network.cell(plain_embedding(network, inputs))
     torch.testing.assert_close(memory, plain)
-    own, expected = network.losses(memory, inputs), plain_losses(network, plain, inputs)
-    torch.testing.assert_close(own, expected)
-    torch.testing.assert_close(gradients(network, own), gradients(network, expected))
+    losses, expected = network.losses(memory, inputs), plain_losses(network, plain, inputs)
+    torch.testing.assert_close(losses, expected)
+    torch.testing.assert_close(gradients(network, losses), gradients(network, expected))
 
 
 def test_a_network_over_marks_alone_has_the_same_losses(inputs: Inputs) -> None:
@@ -77,5 +75,5 @@ def test_the_losses_are_those_of_the_mixture_that_predicts(network: Network, inp
     memory, _ = network.run(inputs)
     log_weight, mean, log_deviation = network.mixture(memory, inputs.mark)
     normal = torch.distributions.Normal(mean, log_deviation.exp()).log_prob(inputs.log_dt[..., None])
-    told = -torch.logsumexp(log_weight + normal, dim=-1).mean()
-    torch.testing.assert_close(network.losses(memory, inputs)[1], told)
+    expected = -torch.logsumexp(log_weight + normal, dim=-1).mean()
+    torch.testing.assert_close(network.losses(memory, inputs)[1], expected)

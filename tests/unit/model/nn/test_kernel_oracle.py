@@ -24,15 +24,15 @@ def test_a_step_of_the_scrambled_layout_mixes_cells_of_rows_far_apart() -> None:
 
 
 @pytest.mark.parametrize("sequences", [SEQUENCES, 64])
-def test_nearly_all_that_the_code_tests_on_was_trained_on(sequences: int) -> None:
-    laid = np.arange(sequences)
-    learned, tested = kernel_oracle.split(laid, overlapping=True)
-    assert len(set(tested) & set(learned)) / len(tested) == pytest.approx(0.969, abs=2e-3)
-    learned, tested = kernel_oracle.split(laid, overlapping=False)
-    assert not set(tested) & set(learned)
+def test_nearly_all_test_sequences_of_the_code_were_trained_on(sequences: int) -> None:
+    numbers = np.arange(sequences)
+    trained, tested = kernel_oracle.split(numbers, overlapping=True)
+    assert len(set(tested) & set(trained)) / len(tested) == pytest.approx(0.969, abs=2e-3)
+    trained, tested = kernel_oracle.split(numbers, overlapping=False)
+    assert not set(tested) & set(trained)
 
 
-def test_the_curves_start_is_what_a_constant_scores() -> None:
+def test_the_curve_starts_at_the_loss_of_a_constant() -> None:
     names, lengths = events(SEQUENCES * 6, names=28)
     matrix = kernel_oracle.rows(names, np.zeros(len(lengths)), AS_CODED)
     constant, clock, table = kernel_oracle.baselines(matrix)
@@ -53,7 +53,7 @@ def test_the_outlier_is_treated_as_chosen() -> None:
     assert sizes["keep"][:, 0].mean() < 0.01  # min-max leaves the rest next to nothing
 
 
-def test_training_lowers_the_loss_and_gives_the_same_curve_again() -> None:
+def test_training_lowers_the_loss_and_repeats_its_curve() -> None:
     names, lengths = events(SEQUENCES * 4)
     choices = Choices(scrambled=False, overlapping=False, steps=1)
     curves = [kernel_oracle.train(names, lengths, choices)[1] for _ in range(2)]
@@ -69,9 +69,9 @@ def test_too_short_a_recording_and_an_unknown_choice_are_refused() -> None:
         Choices(scaling="robust")
 
 
-def test_a_scrambled_step_is_shown_other_cells_of_the_row_it_foresees() -> None:
+def test_the_inputs_of_a_scrambled_step_hold_other_cells_of_the_row_to_predict() -> None:
     rows_of_19 = np.arange(SEQUENCES * 15, dtype=float)[:, None] * np.ones((1, 19))  # every cell holds its row's number
-    laid = kernel_oracle.lay_out(rows_of_19, scrambled=True)[0]
-    shown, foreseen = set(laid[:8].ravel()), laid[8]
-    assert set(foreseen) <= shown
+    sequence = kernel_oracle.lay_out(rows_of_19, scrambled=True)[0]
+    inputs, target = set(sequence[:8].ravel()), sequence[8]
+    assert set(target) <= inputs
     assert not set(kernel_oracle.lay_out(rows_of_19, scrambled=False)[0, 8]) & set(range(8))

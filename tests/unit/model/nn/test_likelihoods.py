@@ -34,9 +34,9 @@ def test_the_likelihood_of_dt_is_that_of_the_formula() -> None:
 
 def test_the_gradient_of_dt_is_that_of_the_formula() -> None:
     raw, value = draws()
-    _, kept = mixture_nats(raw.detach().clone(), value)
+    _, mixture = mixture_nats(raw.detach().clone(), value)
     (expected,) = torch.autograd.grad(3 * by_autograd(raw, value), raw)
-    torch.testing.assert_close(mixture_gradient(kept, torch.tensor(3 / 40, dtype=torch.float64)), expected)
+    torch.testing.assert_close(mixture_gradient(mixture, torch.tensor(3 / 40, dtype=torch.float64)), expected)
 
 
 def test_the_likelihood_of_marks_is_that_of_a_softmax_and_so_is_its_gradient() -> None:
@@ -44,7 +44,7 @@ def test_the_likelihood_of_marks_is_that_of_a_softmax_and_so_is_its_gradient() -
     logit = (100 * torch.randn(5, 40, generator=generator, dtype=torch.float64)).requires_grad_()
     mark = torch.randint(5, (40,), generator=generator)
     expected = torch.nn.functional.cross_entropy(logit.T, mark)
-    nats, kept = mark_nats(logit.detach().clone(), mark)
+    nats, powers = mark_nats(logit.detach().clone(), mark)
     torch.testing.assert_close(nats, expected.detach())
     (by_logit,) = torch.autograd.grad(3 * expected, logit)
-    torch.testing.assert_close(mark_gradient(kept, mark, torch.tensor(3 / 40, dtype=torch.float64)), by_logit)
+    torch.testing.assert_close(mark_gradient(powers, mark, torch.tensor(3 / 40, dtype=torch.float64)), by_logit)

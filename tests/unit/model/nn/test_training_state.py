@@ -1,4 +1,4 @@
-"""A training that was killed goes on after its last whole epoch, and ends as if nothing had happened."""
+"""A training that was killed resumes after its last complete epoch, with the same result as without the kill."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from model import jobs
 from model.jobs import Job
 
 def die(note, done, total):
-    if note.startswith("epoch {epochs}:"):  # told once that epoch is kept
+    if note.startswith("epoch {epochs}:"):  # reported after that epoch is stored
         os.kill(os.getpid(), signal.SIGKILL)
 
 jobs.run(Job((Path(sys.argv[1]),), sys.argv[2], 3, "task", (0.7, 0.15, 0.15), Path(sys.argv[3]), {params}), die)
@@ -46,22 +46,22 @@ def job(recording: Path, out: Path, predictor: str = "lstm", **changes: object) 
     return Job((recording,), predictor, 3, "task", SPLIT, out, {**PARAMS, **changes})
 
 
-def killed_after(epochs: int, wanted: Job) -> None:
-    """Train in a process of its own, which is killed once so many epochs are kept."""
-    command = [sys.executable, "-c", WORKER.format(epochs=epochs, params=dict(wanted.params))]
-    arguments = [str(wanted.tables[0]), wanted.predictor, str(wanted.out_dir)]
+def kill_after(epochs: int, unfinished: Job) -> None:
+    """Train in a separate process, which is killed once this number of epochs is stored."""
+    command = [sys.executable, "-c", WORKER.format(epochs=epochs, params=dict(unfinished.params))]
+    arguments = [str(unfinished.tables[0]), unfinished.predictor, str(unfinished.out_dir)]
     assert subprocess.run([*command, *arguments], timeout=LIMIT_S).returncode == -signal.SIGKILL
-    progress = wanted.out_dir / "training" / "progress.json"
+    progress = unfinished.out_dir / "training" / "progress.json"
     assert json.loads(progress.read_text())["epoch"] == epochs
-    assert not (wanted.out_dir / "scores.json").exists()
+    assert not (unfinished.out_dir / "scores.json").exists()
 
 
 @pytest.mark.parametrize("predictor", ["lstm", "transformer"])
-def test_a_killed_training_goes_on_and_ends_with_the_same_bits(predictor: str, recording: Path, tmp_path: Path) -> None:
+def test_a_killed_training_resumes_and_ends_with_the_same_bits(predictor: str, recording: Path, tmp_path: Path) -> None:
     whole, broken = job(recording, tmp_path / "whole", predictor), job(recording, tmp_path / "broken", predictor)
     jobs.run(whole)
-    for epochs in (2, 4):  # killed twice, for what was kept by one that had gone on must be as good
-        killed_after(epochs, broken)
+    for epochs in (2, 4):  # killed twice: the state that a resumed training stores must be as good
+        kill_after(epochs, broken)
     result = jobs.run(broken)
     assert result["went_on_after_epoch"] == 4
     for name in ("weights.safetensors", "outcomes.parquet"):
@@ -74,35 +74,35 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_bits(predictor: str, r
 
 @pytest.fixture
 def begun(recording: Path, tmp_path: Path) -> Job:
-    """A job whose training was cut short after three epochs."""
+    """A job whose training was interrupted after three epochs."""
 
-    class Cut(Exception):
+    class Interrupted(Exception):
         pass
 
-    def cut(note: str, done: float, total: float | None) -> None:
+    def interrupt(note: str, done: float, total: float | None) -> None:
         if note.startswith("epoch 3"):
-            raise Cut
+            raise Interrupted
 
-    wanted = job(recording, tmp_path / "model", max_epochs=4)
-    with pytest.raises(Cut):
-        jobs.run(wanted, cut)
-    return wanted
+    unfinished = job(recording, tmp_path / "model", max_epochs=4)
+    with pytest.raises(Interrupted):
+        jobs.run(unfinished, interrupt)
+    return unfinished
 
 
-def test_a_training_of_other_settings_is_set_aside_and_said_so(begun: Job, recording: Path) -> None:
-    heard: list[str] = []
-    result = jobs.run(job(recording, begun.out_dir, max_epochs=2), lambda note, *_: heard.append(note))
+def test_a_training_with_other_settings_is_set_aside_and_reported(begun: Job, recording: Path) -> None:
+    notes: list[str] = []
+    result = jobs.run(job(recording, begun.out_dir, max_epochs=2), lambda note, *_: notes.append(note))
     assert result["went_on_after_epoch"] is None
     assert "of another job, whose settings differ" in result["training_set_aside"]
     assert str(begun.out_dir / "training") in result["training_set_aside"]
-    assert any("epoch 1:" in note for note in heard)
+    assert any("epoch 1:" in note for note in notes)
 
 
-def test_what_was_set_aside_is_there_until_the_scores_are_and_no_longer(begun: Job, recording: Path) -> None:
-    seen: list[bool] = []
+def test_a_training_that_was_set_aside_stays_until_the_scores_are_written(begun: Job, recording: Path) -> None:
+    exists: list[bool] = []
     aside = begun.out_dir / "training.set-aside"
-    jobs.run(job(recording, begun.out_dir, max_epochs=2), lambda *_: seen.append((aside / "progress.json").exists()))
-    assert seen[-1]  # while it is scored
+    jobs.run(job(recording, begun.out_dir, max_epochs=2), lambda *_: exists.append((aside / "progress.json").exists()))
+    assert exists[-1]  # while the model is scored
     files = {path.name for path in begun.out_dir.rglob("*")}
     assert files == {"config.json", "history.parquet", "outcomes.parquet", "scores.json", "weights.safetensors"}
 
@@ -128,7 +128,9 @@ def test_a_training_on_another_recording_is_set_aside(begun: Job, tmp_path: Path
         ({"numbers": {"strange": 1}}, "does not fit the network"),
     ],
 )
-def test_what_does_not_fit_is_set_aside_with_the_reason(begun: Job, change: dict[str, object], reason: str) -> None:
+def test_a_state_that_does_not_fit_is_set_aside_with_the_reason(
+    begun: Job, change: dict[str, object], reason: str
+) -> None:
     progress = begun.out_dir / "training" / "progress.json"
     progress.write_text(json.dumps({**json.loads(progress.read_text()), **change}))
     assert reason in jobs.run(begun)["training_set_aside"]
@@ -146,7 +148,7 @@ def without(tensors: dict[str, torch.Tensor], part: str) -> dict[str, torch.Tens
 
 @pytest.fixture(scope="module")
 def fresh(recording: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The weights that `begun` ends with when it is trained without a break."""
+    """The weights of the job `begun` when it is trained without interruption."""
     out = tmp_path_factory.mktemp("fresh")
     jobs.run(job(recording, out, max_epochs=4))
     return (out / "weights.safetensors").read_bytes()
@@ -162,22 +164,22 @@ def fresh(recording: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
         ("random.", "missing"),
     ],
 )
-def test_tensors_that_do_not_fit_the_network_cost_the_training_that_was_kept_and_no_more(
+def test_tensors_that_do_not_fit_the_network_only_cost_the_stored_training(
     part: str, how: str, begun: Job, fresh: bytes
 ) -> None:
-    kept = StateFolder(begun.out_dir, json.loads((begun.out_dir / "training" / "progress.json").read_text())["job"])
-    entry = kept.read()
-    assert entry is not None
-    odd = {name: tensor[:1] for name, tensor in entry.tensors.items() if name.startswith(part) and tensor.ndim}
-    tensors = {**without(dict(entry.tensors), part), **(odd if how != "missing" else {})}
-    kept.write(TrainingState(entry.epoch, entry.numbers, tensors))
-    told = jobs.run(begun)
-    assert "does not fit the network" in told["training_set_aside"]
-    assert (told["went_on_after_epoch"], begun.out_dir.name in told["training_set_aside"]) == (None, True)
+    stored = StateFolder(begun.out_dir, json.loads((begun.out_dir / "training" / "progress.json").read_text())["job"])
+    state = stored.read()
+    assert state is not None
+    cut = {name: tensor[:1] for name, tensor in state.tensors.items() if name.startswith(part) and tensor.ndim}
+    tensors = {**without(dict(state.tensors), part), **(cut if how != "missing" else {})}
+    stored.write(TrainingState(state.epoch, state.numbers, tensors))
+    result = jobs.run(begun)
+    assert "does not fit the network" in result["training_set_aside"]
+    assert (result["went_on_after_epoch"], begun.out_dir.name in result["training_set_aside"]) == (None, True)
     assert (begun.out_dir / "weights.safetensors").read_bytes() == fresh
 
 
-def test_a_training_of_another_version_is_not_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_training_of_another_version_is_not_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     StateFolder(tmp_path, {}).write(TrainingState(1, {}, {"a": torch.ones(3)}))
     monkeypatch.setattr("importlib.metadata.version", lambda name: "99.0")
     later = StateFolder(tmp_path, {})
@@ -185,16 +187,18 @@ def test_a_training_of_another_version_is_not_gone_on_with(tmp_path: Path, monke
     assert "whose version differ" in str(later.set_aside)
 
 
-def test_the_epoch_before_stays_whole_until_the_next_one_is(tmp_path: Path) -> None:
+def test_the_previous_epoch_stays_complete_until_the_next_one_is(tmp_path: Path) -> None:
     folder = StateFolder(tmp_path, {"seed": 1})
     folder.write(TrainingState(1, {"best": 0.5}, {"a": torch.ones(3)}))
-    (tmp_path / "training" / "epoch-00002.safetensors").write_bytes(b"cut sho")  # killed before the numbers followed
-    found = StateFolder(tmp_path, {"seed": 1}).read()
-    assert found is not None
-    assert (found.epoch, found.numbers, found.tensors["a"].tolist()) == (1, {"best": 0.5}, [1, 1, 1])
+    (tmp_path / "training" / "epoch-00002.safetensors").write_bytes(
+        b"cut sho"
+    )  # killed before progress.json was written
+    state = StateFolder(tmp_path, {"seed": 1}).read()
+    assert state is not None
+    assert (state.epoch, state.numbers, state.tensors["a"].tolist()) == (1, {"best": 0.5}, [1, 1, 1])
 
 
-def test_only_the_last_epoch_takes_room(tmp_path: Path) -> None:
+def test_only_the_last_epoch_is_on_disk(tmp_path: Path) -> None:
     folder = StateFolder(tmp_path, {})
     for epoch in (1, 2, 3):
         folder.write(TrainingState(epoch, {}, {"a": torch.ones(3)}))

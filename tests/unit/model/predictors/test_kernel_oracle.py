@@ -1,4 +1,4 @@
-"""The paper's network among the predictors, and the command that tells its story."""
+"""The paper's network as a predictor, and the command that prints its curves and scores."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def bits(kind: str, settings: dict[str, object], dataset: streams.Dataset) -> fl
     return float(-predictor.predict(test).log_probs[np.arange(len(mark)), mark].mean() / np.log(2))
 
 
-def test_in_order_it_learns_from_the_past_and_scrambled_it_does_not(dataset: streams.Dataset) -> None:
+def test_it_learns_from_the_past_in_order_but_not_scrambled(dataset: streams.Dataset) -> None:
     floor = bits("most_frequent", {}, dataset)
     assert bits("paper_corrected", SMALL, dataset) < floor - 0.2
     assert bits("paper_as_coded", SMALL, dataset) > floor - 0.05
 
 
-def test_its_history_is_the_curve_beside_its_yardsticks(dataset: streams.Dataset) -> None:
+def test_its_history_is_the_curve_with_its_baselines(dataset: streams.Dataset) -> None:
     predictor = create("paper_as_coded", {**SMALL, "steps": 2})
     rows = predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
     assert [row["step"] for row in rows] == [1, 2]
@@ -56,14 +56,14 @@ def test_its_history_is_the_curve_beside_its_yardsticks(dataset: streams.Dataset
 
 
 @pytest.mark.parametrize("kind", REPRODUCTIONS)
-def test_each_choice_is_a_switch_and_the_rest_is_as_the_name_says(kind: str) -> None:
+def test_each_choice_is_a_setting_and_the_rest_follows_the_name(kind: str) -> None:
     settings = create(kind, {}).settings()
     switched = create(kind, {"scrambled": not settings["scrambled"]}).settings()
     assert switched == {**settings, "scrambled": not settings["scrambled"]}
     assert settings["scrambled"] is (kind != "paper_corrected")
 
 
-def test_a_seed_draws_other_weights_and_none_draws_those_of_the_paper(dataset: streams.Dataset) -> None:
+def test_a_seed_draws_other_weights_and_seed_0_those_of_the_paper(dataset: streams.Dataset) -> None:
     def curve(**seed: int) -> list[dict[str, float]]:
         predictor = create("paper_as_coded", {**SMALL, "steps": 1, **seed})
         return predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
@@ -73,12 +73,12 @@ def test_a_seed_draws_other_weights_and_none_draws_those_of_the_paper(dataset: s
         create("paper_as_coded", {"seed": -1})
 
 
-def test_they_are_trained_only_where_they_are_named() -> None:
+def test_they_are_trained_only_when_named() -> None:
     assert not set(_chosen(None, "slices")) & set(REPRODUCTIONS)
     assert _chosen(["paper_corrected"], "slices") == ["paper_corrected"]
 
 
-def test_no_more_is_learned_from_than_was_allowed(dataset: streams.Dataset) -> None:
+def test_max_events_bounds_the_training_events(dataset: streams.Dataset) -> None:
     with pytest.raises(StreamError, match="500 switches"):
         bits("paper_corrected", {**SMALL, "max_events": 500}, dataset)
     with pytest.raises(SettingError, match="max_events 0"):
@@ -91,7 +91,7 @@ def paper(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
 
 
-def test_the_command_trains_on_any_recording_then_reads_what_a_run_has(recording: Path, tmp_path: Path) -> None:
+def test_the_command_trains_on_any_recording_then_reads_the_models_of_a_run(recording: Path, tmp_path: Path) -> None:
     experiment, figure = tmp_path / "small.yaml", tmp_path / "paper.svg"
     experiment.write_text(EXPERIMENT)
     models = tmp_path / "run" / "models"
@@ -108,8 +108,8 @@ def test_the_command_trains_on_any_recording_then_reads_what_a_run_has(recording
     assert paper(tmp_path / "run").stdout == trained.stdout
 
 
-def test_the_command_says_what_is_wrong_with_a_folder(tmp_path: Path) -> None:
-    ended = paper(tmp_path)
-    assert ended.returncode == 1
-    assert "no slices.parquet" in ended.stderr
-    assert "Traceback" not in ended.stderr
+def test_the_command_reports_a_folder_without_slices(tmp_path: Path) -> None:
+    result = paper(tmp_path)
+    assert result.returncode == 1
+    assert "no slices.parquet" in result.stderr
+    assert "Traceback" not in result.stderr

@@ -26,7 +26,7 @@ def inputs(dataset: streams.Dataset) -> Inputs:
 
 
 def network(kind: type[torch.nn.Module], dataset: streams.Dataset) -> torch.nn.Module:
-    """With weights far enough from zero that intensities really change in time."""
+    """A network with weights far enough from zero that its intensities change in time."""
     torch.manual_seed(0)
     made = kind(len(dataset.vocabulary), 8, Scale.measure(dataset.train).deviation, longest=1e4).eval()
     with torch.no_grad():
@@ -38,7 +38,7 @@ def network(kind: type[torch.nn.Module], dataset: streams.Dataset) -> torch.nn.M
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_stream_cut_in_pieces_is_seen_as_a_whole(
+def test_a_stream_in_pieces_gives_the_memory_of_the_whole(
     kind: type[torch.nn.Module], dataset: streams.Dataset, inputs: Inputs
 ) -> None:
     made = network(kind, dataset)
@@ -50,7 +50,7 @@ def test_a_stream_cut_in_pieces_is_seen_as_a_whole(
 
 
 @pytest.mark.parametrize(("kind", "tolerance"), [(ExponentialIntensity, 1e-4), (ContinuousLstm, 0.01)])
-def test_what_is_trained_for_is_what_is_scored(
+def test_the_training_losses_are_those_that_are_scored(
     kind: type[torch.nn.Module], tolerance: float, dataset: streams.Dataset, inputs: Inputs
 ) -> None:
     made, scale = network(kind, dataset), Scale.measure(dataset.train)
@@ -65,7 +65,7 @@ def test_what_is_trained_for_is_what_is_scored(
     assert float(mark_nats) == pytest.approx(-log_probs[np.arange(200), inputs.mark[0]].mean(), abs=1e-5)
 
 
-def test_the_intensities_of_all_marks_add_up_to_the_rate_at_which_a_slice_ends(
+def test_the_intensities_of_all_marks_add_up_to_the_rate_of_the_slice_end(
     dataset: streams.Dataset, inputs: Inputs
 ) -> None:
     made = network(ContinuousLstm, dataset)
@@ -77,16 +77,16 @@ def test_the_intensities_of_all_marks_add_up_to_the_rate_at_which_a_slice_ends(
     assert torch.allclose(ended, before, rtol=1e-4)
 
 
-def test_the_quadrature_holds_from_nothing_to_a_million_slices() -> None:
+def test_the_quadrature_is_accurate_from_zero_to_a_million_slices() -> None:
     until = torch.tensor([1e-4, 0.3, 1.0, 40.0, 1e3, 1e6], dtype=torch.float64)
     node, weight = quadrature(until)
-    for rate in (1e-5, 1e-2, 1.0):  # of a memory that fades towards a rate of 0.01
-        found = ((0.01 + torch.exp(-rate * node)) * weight).sum(dim=-1)
+    for rate in (1e-5, 1e-2, 1.0):  # the rate decays to 0.01
+        integral = ((0.01 + torch.exp(-rate * node)) * weight).sum(dim=-1)
         exact = 0.01 * until + (1 - torch.exp(-rate * until)) / rate
-        assert torch.allclose(found, exact, rtol=0.02)
+        assert torch.allclose(integral, exact, rtol=0.02)
 
 
-def test_the_times_at_which_intensities_are_taken_reach_beyond_every_slice() -> None:
+def test_the_grid_of_times_rises_from_zero_to_beyond_every_slice() -> None:
     assert GRID[0] == 0
     assert (np.diff(GRID) > 0).all()
     assert GRID[-1] == 1e6

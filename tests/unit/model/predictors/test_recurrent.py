@@ -19,7 +19,7 @@ def test_an_lstm_learns_a_source_with_two_events_of_memory(dataset: streams.Data
     assert history[-1]["valid_bits"] < history[0]["valid_bits"]
 
 
-def test_training_ends_by_itself_once_validation_stands_still(dataset: streams.Dataset) -> None:
+def test_training_ends_once_validation_stops_improving(dataset: streams.Dataset) -> None:
     lstm = create("lstm", {"seed": 0, "hidden": 4, "max_epochs": 200, "patience": 1, "learning_rate": 1e-6})
     history = lstm.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
     assert len(history) < 20
@@ -30,7 +30,7 @@ def test_a_limit_in_seconds_ends_training(dataset: streams.Dataset) -> None:
     assert len(lstm.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)) == 1
 
 
-def test_a_short_recording_is_still_learned_from(dataset: streams.Dataset) -> None:
+def test_a_network_learns_from_a_short_recording(dataset: streams.Dataset) -> None:
     stream = dataset.train[0].stream
     train, valid = streams.Segment(stream, 0, 100), streams.Segment(stream, 100, 180)
     lstm = create("lstm", {"seed": 0, "hidden": 8, "max_epochs": 10})
@@ -38,12 +38,12 @@ def test_a_short_recording_is_still_learned_from(dataset: streams.Dataset) -> No
     assert history[-1]["valid_bits"] < history[0]["valid_bits"]
 
 
-def test_too_little_to_train_on_is_refused(dataset: streams.Dataset) -> None:
+def test_too_few_events_are_refused(dataset: streams.Dataset) -> None:
     short = streams.Segment(dataset.train[0].stream, 0, 40)
     with pytest.raises(StreamError, match="the train part has fewer than 64 events"):
         create("lstm", {"seed": 0}).fit([short], dataset.valid, len(dataset.vocabulary), ignore_progress)
 
 
-def test_an_lstm_cannot_see_the_run_queue() -> None:
+def test_an_lstm_cannot_read_the_runqueue() -> None:
     with pytest.raises(SettingError, match="takes 'marks' or 'slices'"):
         create("lstm", {"regime": "runqueue"})
