@@ -5,12 +5,21 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 
 import pytest
 import waiting
 
 from harness.errors import Interrupted
 from harness.interrupt import STOP_SIGNALS, defer_stop_signals, stop_signals_raise
+
+
+@pytest.fixture(autouse=True)
+def as_in_a_terminal() -> Iterator[None]:
+    """These tests start with a SIGHUP that is not ignored, also where `nohup` runs them, and leave it as it was."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 def send(number: int) -> None:
