@@ -46,11 +46,11 @@ class Stream:
         return len(self.mark)
 
     def runnable(self, event: int) -> np.ndarray:
-        """The tids that could have been picked at `event`."""
+        """Return the tids that could have been picked at `event`."""
         return self.runnable_tid[self.runnable_at[event] : self.runnable_at[event + 1]]
 
     def slice_us(self, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """(n,) float64 slice lengths of events start..stop-1 in microseconds, at least one nanosecond, for their log.
+        """Return (n,) slice lengths of events start..stop-1 in microseconds, at least one ns, for their log.
 
         All of them are in memory at once, unlike the columns.
         """
@@ -69,11 +69,11 @@ class Segment:
         return self.stop - self.start
 
     def of(self, column: np.ndarray) -> np.ndarray:
-        """The part of a stream's column that belongs to this segment."""
+        """Return the part of a stream's column that belongs to this segment."""
         return column[self.start : self.stop]
 
     def slice_us(self) -> np.ndarray:
-        """(n,) slice lengths of its events in microseconds."""
+        """Return (n,) slice lengths of its events in microseconds."""
         return self.stream.slice_us(self.start, self.stop)
 
     def parts(self, events: int = ROWS) -> list[Segment]:
@@ -96,11 +96,11 @@ class Dataset:
 
 @dataclass(frozen=True)
 class _CutRecording:
-    """A recording, the mark of each task in it, and the times at which the train and the validation part end."""
+    """A recording, the mark of each task in it, and the times at which it is cut; the train part ends at the first."""
 
     slices: SliceColumns
     marks: list[str]
-    cuts_ns: tuple[int, int]
+    cuts_ns: tuple[int, ...]
 
     def train_marks(self) -> list[str]:
         """Return the marks that occur in the train part."""
@@ -119,14 +119,8 @@ def load(
     if not folders:
         raise StreamError("no recordings: expected at least one folder with a slices table")
     _check_split(split)
-    recordings = [_read(Path(folder), mark, split, rows) for folder in folders]
-    vocabulary = Vocabulary.of(mark for recording in recordings for mark in recording.train_marks())
-    cut: list[list[Segment]] = [[], [], []]
-    for recording in recordings:
-        for stream in _streams(recording, vocabulary, rows):
-            for part, segment in zip(cut, _segments(stream, recording.cuts_ns), strict=True):
-                part.append(segment)
-    train, valid, test = map(_not_empty, cut)
+    shares = split[0], split[0] + split[1]
+    vocabulary, (train, valid, test) = _cut([_read(Path(folder), mark, shares, rows) for folder in folders], rows)
     return Dataset(mark, vocabulary, train, valid, test, tuple(Path(folder).name for folder in folders))
 
 
@@ -138,17 +132,10 @@ def across(train: Sequence[Path], test: Sequence[Path], mark: str = "task", vali
     require_disjoint(train, test)
     if not 0 < valid < 1:
         raise SettingError(f"validation share {valid}: expected more than 0 and less than 1")
-    recordings = [_read(Path(folder), mark, (1 - valid, valid / 2, valid / 2), ROWS) for folder in train]
-    vocabulary = Vocabulary.of(mark for recording in recordings for mark in recording.train_marks())
-    cut: list[list[Segment]] = [[], []]
-    for recording in recordings:
-        for stream in _streams(recording, vocabulary, ROWS):
-            end = int(np.searchsorted(stream.start_ns, recording.cuts_ns[0]))
-            cut[0].append(Segment(stream, 0, end))
-            cut[1].append(Segment(stream, end, len(stream)))
+    recordings = [_read(Path(folder), mark, (1 - valid,), ROWS) for folder in train]
+    vocabulary, (learned, held_out) = _cut(recordings, ROWS)
     tested = [Segment(stream, 0, len(stream)) for stream in streams(list(map(Path, test)), mark, vocabulary)]
     names = tuple(Path(folder).name for folder in (*train, *test))
-    learned, held_out = map(_not_empty, cut)
     return Dataset(mark, vocabulary, learned, held_out, tuple(tested), names)
 
 
@@ -162,7 +149,7 @@ def require_disjoint(train: Sequence[Path], test: Sequence[Path]) -> None:
 
 def streams(folders: Sequence[Path], mark: str, vocabulary: Vocabulary) -> list[Stream]:
     """Read whole recordings, uncut, with the marks of an existing vocabulary."""
-    recordings = [_read(folder, mark, (0.7, 0.15, 0.15), ROWS) for folder in folders]
+    recordings = [_read(folder, mark, (), ROWS) for folder in folders]
     return [stream for recording in recordings for stream in _streams(recording, vocabulary, ROWS)]
 
 
@@ -171,7 +158,8 @@ def _check_split(split: Sequence[float]) -> None:
         raise SettingError(f"split {list(split)}: expected three positive shares that add up to 1, as 0.7, 0.15, 0.15")
 
 
-def _read(folder: Path, mark: str, split: Sequence[float], rows: int) -> _CutRecording:
+def _read(folder: Path, mark: str, shares: Sequence[float], rows: int) -> _CutRecording:
+    """Read a recording, to be cut where each of these shares of its slices has begun."""
     slices = read(folder, rows)
     if len(slices) < SHORTEST:
         raise StreamError(
@@ -179,17 +167,19 @@ def _read(folder: Path, mark: str, split: Sequence[float], rows: int) -> _CutRec
         )
     marks = name_events(mark, slices.comm, slices.tid)  # in the order of first appearance, as event by event
     times = slices.columns["start_ns"]
-    first, second = (int(len(times) * share) for share in (split[0], split[0] + split[1]))
-    return _CutRecording(slices, marks, (int(times[first]), int(times[second])))
+    return _CutRecording(slices, marks, tuple(int(times[int(len(times) * share)]) for share in shares))
 
 
-def _not_empty(segments: Sequence[Segment]) -> tuple[Segment, ...]:
-    return tuple(segment for segment in segments if len(segment))
+def _cut(recordings: Sequence[_CutRecording], rows: int) -> tuple[Vocabulary, list[tuple[Segment, ...]]]:
+    """Return the vocabulary of the train part, and the segments of each part, without empty ones."""
+    vocabulary = Vocabulary.of(name for recording in recordings for name in recording.train_marks())
+    uncut = [(stream, each.cuts_ns) for each in recordings for stream in _streams(each, vocabulary, rows)]
+    parts = zip(*(_segments(stream, cuts_ns) for stream, cuts_ns in uncut), strict=True)
+    return vocabulary, [tuple(segment for segment in part if len(segment)) for part in parts]
 
 
-def _segments(stream: Stream, cuts_ns: tuple[int, int]) -> list[Segment]:
-    first, second = np.searchsorted(stream.start_ns, cuts_ns)
-    bounds = [0, int(first), int(second), len(stream)]
+def _segments(stream: Stream, cuts_ns: tuple[int, ...]) -> list[Segment]:
+    bounds = [0, *np.searchsorted(stream.start_ns, cuts_ns).tolist(), len(stream)]
     return [Segment(stream, start, stop) for start, stop in itertools.pairwise(bounds)]
 
 
