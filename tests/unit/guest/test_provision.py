@@ -10,17 +10,16 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import indent
+from types import SimpleNamespace
 
 import pytest
 import waiting
 
 from harness.errors import ProvisionError, RemoteError
 from harness.guest import provision
-from harness.guest.ansible_events import ProvisionReport
 from harness.paths import data_dir
 from harness.progress import SilentWatcher
 
@@ -69,21 +68,14 @@ def apply(host, folder: Path, tmp_path: Path, **more):
     return provision.apply([host], more.pop("roles", ["perf"]), tmp_path / "work", watcher, playbook_dir=folder, **more)
 
 
-@dataclass
-class Run:
-    """One finished run of Ansible, with the signal handlers of this process before and after it."""
-
-    report: ProvisionReport
-    watcher: Notes
-    folder: Path
-    handlers: list[list[object]]
-    connected: Callable[[], bool]
+def signal_handlers() -> list[object]:
+    return [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
 
 
 @pytest.fixture(scope="module")
-def finished(module_sshd, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run with facts, a command, a look at the environment and a file of variables."""
-    folder, watcher, handlers = tmp_path_factory.mktemp("finished"), Notes(), []
+def finished(module_sshd, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """One run for several tests: facts, a command, a look at the environment, a file of variables."""
+    folder, watcher = tmp_path_factory.mktemp("finished"), Notes()
     tasks = (
         "- name: Say hello\n  ansible.builtin.command: 'true'\n"
         "- name: Look\n  ansible.builtin.assert:\n    that: lookup('ansible.builtin.env', 'SOME_TOKEN') == ''\n"
@@ -93,10 +85,10 @@ def finished(module_sshd, tmp_path_factory: pytest.TempPathFactory) -> Run:
     playbook = write_playbook(folder / "playbooks", tasks, gather_facts=True)
     with pytest.MonkeyPatch.context() as patch, module_sshd.host() as host:
         patch.setenv("SOME_TOKEN", "sesame")
-        handlers.append([signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)])
+        before = signal_handlers()
         report = apply(host, playbook, folder, watcher=watcher, extra_vars={"workers": 2})
-        handlers.append([signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)])
-    return Run(report, watcher, folder, handlers, module_sshd.connected)
+        handlers = (before, signal_handlers())
+    return SimpleNamespace(report=report, watcher=watcher, folder=folder, handlers=handlers, sshd=module_sshd)
 
 
 def test_the_second_run_changes_nothing(host, playbooks, tmp_path: Path) -> None:
@@ -110,7 +102,7 @@ def test_the_second_run_changes_nothing(host, playbooks, tmp_path: Path) -> None
     assert (tmp_path / "page").read_text() == "page"
 
 
-def test_tasks_are_shown_when_they_start_and_logged(finished: Run) -> None:
+def test_tasks_are_shown_when_they_start_and_logged(finished) -> None:
     assert finished.watcher.notes == ["Gathering Facts", "Say hello", "Look", "Write the variables"]
     assert finished.watcher.steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert "TASK [Say hello]" in finished.report.log_path.read_text()
@@ -119,26 +111,26 @@ def test_tasks_are_shown_when_they_start_and_logged(finished: Run) -> None:
     assert len(outcomes) == 4
 
 
-def test_facts_are_returned(finished: Run) -> None:
+def test_facts_are_returned(finished) -> None:
     kernel = subprocess.run(["uname", "-r"], capture_output=True, text=True, check=True).stdout.strip()
     assert finished.report.facts["loopback"]["ansible_kernel"] == kernel
     assert "ansible_distribution_version" in finished.report.facts["loopback"]
 
 
-def test_the_environment_of_this_process_is_not_passed_to_ansible(finished: Run) -> None:
+def test_the_environment_of_this_process_is_not_passed_to_ansible(finished) -> None:
     assert [task.status for task in finished.report.tasks if task.task == "Look"] == ["ok"]
     kept = [path for path in (finished.folder / "work").rglob("*") if path.is_file()]
     assert [path.name for path in kept] == ["provision.log"]
     assert "sesame" not in kept[0].read_text()
 
 
-def test_signal_handlers_and_connections_are_left_unchanged(finished: Run) -> None:
+def test_signal_handlers_and_connections_are_left_unchanged(finished) -> None:
     before, after = finished.handlers
     assert after == before
-    waiting.until(lambda: not finished.connected())
+    waiting.until(lambda: not finished.sshd.connected())
 
 
-def test_variables_reach_the_playbook_unchanged(finished: Run) -> None:
+def test_variables_reach_the_playbook_unchanged(finished) -> None:
     assert json.loads((finished.folder / "variables").read_text()) == [["perf"], 2]
 
 
