@@ -19,8 +19,7 @@ from harness.report.model_scores import INPUTS, METRICS
 from harness.report.recording_summary import TaskSummary
 from harness.report.run_facts import RunFacts
 from harness.report.seed_groups import SeedGroup, chosen_on_validation, with_online
-from harness.report.timeline import Timeline, timelines
-from harness.report.trial_facts import TrialFacts
+from harness.report.timeline import timelines
 
 SCRIPTS = ("timeline.js", "page.js")
 SHARES = ("top1", "top3", "macro_recall")  # scores that are shown as percent
@@ -58,6 +57,7 @@ def render(run: RunFacts) -> str:
             caveats=caveats(run.groups),
             fair=chosen_on_validation(run.groups),
             slots=_slots(run),
+            hashes=[hashed for step in run.steps for hashed in step.outputs.items()],
             widest=max((step.seconds or 0 for step in run.steps), default=0) or 1.0,
             cut=[timeline for timeline in drawn if timeline.shown < timeline.total],
         )
@@ -127,9 +127,6 @@ def _environment() -> Environment:
         text=text,
         inputs=INPUTS,
         shares=SHARES,
-        usable=_usable,
-        hashes=_hashes,
-        packed=_packed,
     )
     return environment
 
@@ -137,18 +134,6 @@ def _environment() -> Environment:
 def _finalize(value: Any) -> Any:
     """Make hidden characters visible in every text that reaches the page."""
     return text.visible_lines(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _usable(trials: list[TrialFacts]) -> int:
-    return sum(trial.ok is True for trial in trials)
-
-
-def _hashes(run: RunFacts) -> list[tuple[str, str]]:
-    return [(path, digest) for step in run.steps for path, digest in step.outputs.items()]
-
-
-def _packed(timeline: Timeline) -> Markup:
-    return Markup(timeline.packed)
 
 
 def _policy(style: str, scripts: list[str]) -> str:

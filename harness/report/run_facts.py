@@ -87,10 +87,8 @@ class RunFacts:
     @property
     def requested_box(self) -> str:
         """The box that the experiment names."""
-        asked = mapping(self.manifest, "box").get("asked") or mapping(mapping(self.manifest, "spec"), "machine").get(
-            "box"
-        )
-        return visible(asked or "the box asked for")
+        box, machine = mapping(self.manifest, "box"), mapping(mapping(self.manifest, "spec"), "machine")
+        return visible(box.get("asked") or machine.get("box") or "the requested box")
 
     def error_of(self, name: str) -> str:
         """Return the error of the step named `name`; empty where it has none."""
