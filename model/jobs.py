@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 Stamp = tuple[str, list[tuple[str, int, int]]]  # a recording's name; name, size and time (ns) of each of its files
 SCORES, HISTORY, OUTCOMES = "scores.json", "history.parquet", outcomes.FILE
-
-
 SCORER = 7  # raised when a score or a predictor changes: stored scores are then made again
 
 
@@ -53,10 +51,10 @@ class Job:
 
     def digest(self) -> str:
         """Return the hash of what the scores depend on: the settings, and the files of the recordings."""
-        known = {"scorer": SCORER, **asdict(self), "params": dict(self.params), **self.inputs(), "out_dir": None}
+        known = {"scorer": SCORER, **asdict(self), "params": dict(self.params), **self.stamps(), "out_dir": None}
         return hashlib.sha256(json.dumps(known, sort_keys=True, default=str).encode()).hexdigest()
 
-    def inputs(self) -> dict[str, list[Stamp]]:
+    def stamps(self) -> dict[str, list[Stamp]]:
         """Return the stamps of the recordings on both sides."""
         return {name: [_stamp(Path(folder)) for folder in getattr(self, name)] for name in ("tables", "test_tables")}
 
@@ -69,10 +67,10 @@ def done(job: Job) -> bool:
 def stored(job: Job) -> dict[str, Any] | None:
     """Return the scores of this very job from its folder; None where it holds none, or those of another."""
     try:
-        scores = json.loads((Path(job.out_dir) / SCORES).read_bytes())
+        content = json.loads((Path(job.out_dir) / SCORES).read_bytes())
     except (OSError, ValueError):
         return None
-    return scores if isinstance(scores, dict) and scores.get("job_sha256") == job.digest() else None
+    return content if isinstance(content, dict) and content.get("job_sha256") == job.digest() else None
 
 
 def run(job: Job, on_progress: OnProgress = ignore_progress) -> dict[str, Any]:
@@ -113,7 +111,7 @@ def _state_folder(job: Job, predictor: Predictor) -> StateFolder | None:
     if not isinstance(predictor, Resumable):
         return None
     identity = {"predictor": job.predictor, "settings": predictor.settings(), "mark": job.mark, "split": job.split}
-    predictor.state_folder = StateFolder(Path(job.out_dir), {**identity, **job.inputs()})
+    predictor.state_folder = StateFolder(Path(job.out_dir), {**identity, **job.stamps()})
     return predictor.state_folder
 
 
