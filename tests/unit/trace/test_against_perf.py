@@ -14,7 +14,7 @@ import pytest
 import read_and_convert
 from busy import NAMES
 from locations import DATA
-from older import for_older_perf
+from older_perf import for_older_perf
 from perf_record import MORE_EVENTS, record, record_killed, record_to_pipe
 
 import harness.trace
