@@ -55,8 +55,8 @@ def _round_up(rows: int) -> int:
 
 
 def _state(kind: str, outputs: int, network: Recurrent) -> tuple[str, ...]:
-    kept = (f"    float kept[{network.layers}][{network.hidden}];",) if kind == "lstm" else ()
-    return (f"    float memory[{network.layers}][{network.hidden}];", *kept, f"    float logit[{outputs}];")
+    cell_state = (f"    float cell_state[{network.layers}][{network.hidden}];",) if kind == "lstm" else ()
+    return (f"    float memory[{network.layers}][{network.hidden}];", *cell_state, f"    float logit[{outputs}];")
 
 
 def _matrices(weights: Mapping[str, np.ndarray], layers: int) -> list[Matrix]:

@@ -25,10 +25,10 @@ MIN_GAIN = 1e-3  # relative; a smaller gain on validation counts as none
 
 @dataclass(frozen=True)
 class Budget:
-    """Training ends at `max_epochs`, at `max_seconds`, or with the cut of the learning rate that is one too many.
+    """Training ends at `max_epochs`, at `max_seconds`, or in place of a cut of the learning rate after `cuts` cuts.
 
-    The rate is cut to a third after `patience` epochs without a gain, up to `cuts` times. There is no `max_seconds` by
-    default: the result would depend on the speed of the machine.
+    The rate is cut to a third after `patience` epochs without a gain. There is no `max_seconds` by default: the result
+    would depend on the speed of the machine.
     """
 
     max_epochs: int = 120
@@ -59,7 +59,7 @@ class TrainingProgress:
     seconds: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
 
-    def over(self, budget: Budget) -> bool:
+    def finished(self, budget: Budget) -> bool:
         """Return whether the last epoch is done."""
         late = budget.max_seconds is not None and bool(self.history) and self.seconds > budget.max_seconds
         return len(self.history) >= budget.max_epochs or self.cuts > budget.cuts or late
@@ -154,7 +154,7 @@ class Trainer:
             self.offsets.set_state(state.tensors["random.offsets"])
             torch.set_rng_state(state.tensors["random.torch"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise CheckpointError(f"what was kept does not fit the network ({error})") from error
+            raise CheckpointError(f"the stored state does not fit the network ({error})") from error
 
     def _vectors(self) -> dict[str, torch.Tensor]:
         """Return the vectors that a training changes, each with a number per weight."""
@@ -181,7 +181,7 @@ def fit(
     trainer = Trainer(network, hyperparameters, budget, seed)
     if state_folder:
         trainer = _resume(trainer, state_folder, seed, on_progress)
-    while not trainer.progress.over(budget):
+    while not trainer.progress.finished(budget):
         trainer.run_epoch(train, valid)
         if state_folder:
             state_folder.write(trainer.state())

@@ -56,7 +56,7 @@ class StateFolder:
             if isinstance(state, TrainingState):
                 self.resumed_after, self.seconds_before = state.epoch, float(state.numbers.get("seconds", 0))
         except (*WEIGHT_ERRORS, OSError) as error:
-            state = f"what was kept is damaged ({error})"
+            state = f"the stored state is damaged ({error})"
         if isinstance(state, TrainingState):
             return state
         self.put_aside(state)
@@ -91,10 +91,10 @@ class StateFolder:
         """Return the state, or the reason why it cannot be used."""
         progress = json.loads((self.folder / PROGRESS).read_bytes())
         if progress["schema"] != SCHEMA:
-            return f"it is of schema {progress['schema']}, this version writes {SCHEMA}"
+            return f"the stored state has schema {progress['schema']}, this version writes {SCHEMA}"
         other = sorted(key for key in {*progress["job"], *self.job} if progress["job"].get(key) != self.job.get(key))
         if other:
-            return f"it is of another job, whose {', '.join(other)} differ"
+            return f"the stored state is of another job, whose {', '.join(other)} differ"
         content = (self.folder / progress["tensors"]).read_bytes()
         if hashlib.sha256(content).hexdigest() != progress["sha256"]:
             return f"{progress['tensors']} is not the file that was written"

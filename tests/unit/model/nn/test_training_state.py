@@ -118,13 +118,13 @@ def test_a_training_on_another_recording_is_set_aside(begun: Job, tmp_path: Path
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"schema": 99}, "it is of schema 99, this version writes 4"),
+        ({"schema": 99}, "the stored state has schema 99, this version writes 4"),
         ({"sha256": "0" * 64}, "is not the file that was written"),
-        ({"tensors": "gone.safetensors"}, "what was kept is damaged"),
-        ({"job": 7}, "what was kept is damaged"),
-        ({"job": "x"}, "what was kept is damaged"),
-        ({"epoch": float("inf")}, "what was kept is damaged"),
-        ({"numbers": {"seconds": "long"}}, "what was kept is damaged"),
+        ({"tensors": "gone.safetensors"}, "the stored state is damaged"),
+        ({"job": 7}, "the stored state is damaged"),
+        ({"job": "x"}, "the stored state is damaged"),
+        ({"epoch": float("inf")}, "the stored state is damaged"),
+        ({"numbers": {"seconds": "long"}}, "the stored state is damaged"),
         ({"numbers": {"strange": 1}}, "does not fit the network"),
     ],
 )
@@ -139,7 +139,7 @@ def test_a_state_that_does_not_fit_is_set_aside_with_the_reason(
 def test_half_a_progress_file_is_set_aside(begun: Job) -> None:
     progress = begun.out_dir / "training" / "progress.json"
     progress.write_bytes(progress.read_bytes()[:40])
-    assert "what was kept is damaged" in jobs.run(begun)["training_set_aside"]
+    assert "the stored state is damaged" in jobs.run(begun)["training_set_aside"]
 
 
 def without(tensors: dict[str, torch.Tensor], part: str) -> dict[str, torch.Tensor]:
