@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from locations import ROOT
 
-from harness.cli.train import _chosen
+from harness.cli.train import _choose_predictors
 from model.data import streams
 from model.errors import SettingError, StreamError
 from model.predictor import ignore_progress
@@ -74,8 +74,8 @@ def test_a_seed_draws_other_weights_and_seed_0_those_of_the_paper(dataset: strea
 
 
 def test_they_are_trained_only_when_named() -> None:
-    assert not set(_chosen(None, "slices")) & set(REPRODUCTIONS)
-    assert _chosen(["paper_corrected"], "slices") == ["paper_corrected"]
+    assert not set(_choose_predictors(None, "slices")) & set(REPRODUCTIONS)
+    assert _choose_predictors(["paper_corrected"], "slices") == ["paper_corrected"]
 
 
 def test_max_events_bounds_the_training_events(dataset: streams.Dataset) -> None:
