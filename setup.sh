@@ -3,8 +3,8 @@
 #
 #   ./setup.sh [--tests] [-- COMMAND...]
 #
-# --tests adds what only the test suite needs. A COMMAND is run afterwards, with the group memberships that setting up
-# may just have given this user. The second time there is nothing to do, and that takes no second to find out.
+# --tests adds what only the test suite needs. COMMAND runs afterwards, as a member of the groups that this script may
+# have added the user to. The second time there is nothing to do; finding that out takes less than a second.
 # Needs root, or a user with sudo. Works with and without a running systemd.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"

@@ -1,4 +1,4 @@
-"""One call of python-vagrant, as a program of its own: `vagrant_call.py METHOD ARGUMENTS`, a JSON object.
+"""One call of python-vagrant, as a program of its own: `python -m harness.machines.vagrant_call METHOD JSON`.
 
 python-vagrant waits without a limit and gives no access to the process it starts. As a program, a call can be stopped
 with all it started, Vagrant's output goes where this program's goes, and Vagrant's exit code is this program's.

@@ -15,7 +15,6 @@ from pathlib import Path
 from harness import paths, processes
 from harness.errors import MachineError
 
-CALL = Path(__file__).with_name("vagrant_call.py")
 QUICK_S = 120.0  # ssh-config, box add of a local file, destroy
 
 
@@ -51,8 +50,7 @@ class VagrantCli:
         on_line: Callable[[str], None] | None = None,
         **arguments: object,
     ) -> str:
-        # -I: a module `vagrant` lies beside the script
-        call = [sys.executable, "-I", str(CALL), method, json.dumps(arguments)]
+        call = [sys.executable, "-m", "harness.machines.vagrant_call", method, json.dumps(arguments)]
         folder, command = paths.data_dir("vagrant"), f"vagrant {method.replace('box_', 'box ').replace('_', '-')}"
         result = processes.run(call, timeout_s=limit_s, log=self.log, on_line=on_line, env=self.env, cwd=folder)
         if result.timed_out:
