@@ -15,7 +15,7 @@ MIN_SLOTS = 2  # per context: most are then found in the first slot looked at
 GOLDEN = 0x9E3779B97F4A7C15  # 2^64 / golden ratio (Knuth, The Art of Computer Programming 3, 6.4)
 
 
-def parts(name: str, counted: CountBased) -> Parts:
+def write_parts(name: str, counted: CountBased) -> Parts:
     """Export the counts down to the depth in use. The same as `NestedCounts.probabilities`, bit for bit."""
     slices = isinstance(counted, SliceMarkov)
     width = 2 if slices else 1  # columns per event

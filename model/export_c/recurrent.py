@@ -22,7 +22,7 @@ EXACTNESS = {
 }
 
 
-def parts(name: str, kind: str, network: Recurrent, quantize: str) -> Parts:
+def write_parts(name: str, kind: str, network: Recurrent, quantize: str) -> Parts:
     """Export a network of `kind` gru or lstm. SettingError if sums of int8 products would overflow."""
     if quantize == "int8" and network.hidden > MAX_COLUMNS:
         raise SettingError(
@@ -30,7 +30,7 @@ def parts(name: str, kind: str, network: Recurrent, quantize: str) -> Parts:
         )
     weights = {key: array.astype(np.float64) for key, array in network.arrays().items()}
     matrices = _matrices(weights, network.layers)
-    data = [*_inputs(weights, network), *_biases(weights, kind, network.layers)]
+    data = [*_inputs(weights, network), *_biases(weights, network.layers)]
     data += [line for matrix in matrices for line in matrix.data(quantize)]
     shape = {"hidden": network.hidden, "layers": network.layers, "block": BLOCK}
     rows, outputs = _round_up(GATES[kind] * network.hidden), _round_up(network.marks)
@@ -44,7 +44,7 @@ def parts(name: str, kind: str, network: Recurrent, quantize: str) -> Parts:
         multiply=fill(f"multiply_{quantize}.c", matrices=_pointers(matrices, quantize)),
         cell=fill(f"cell_{kind}.c", name=name),
         **_first_layer(network.inputs == "slices", name),
-        upper_layers=_upper_layers(network.layers),
+        upper_layers=fill("upper_layers.c") + "\n" if network.layers > 1 else "",
         **shape,
     )
     return Parts(_state(kind, outputs, network), code, EXACTNESS[quantize])
@@ -98,7 +98,7 @@ def _inputs(weights: Mapping[str, np.ndarray], network: Recurrent) -> list[str]:
     ]
 
 
-def _biases(weights: Mapping[str, np.ndarray], kind: str, layers: int) -> list[str]:
+def _biases(weights: Mapping[str, np.ndarray], layers: int) -> list[str]:
     hidden = np.stack([weights[f"cell.bias_hh_l{layer}"] for layer in range(layers)])
     below = [weights[f"cell.bias_ih_l{layer}"] for layer in range(1, layers)]
     return [
@@ -123,7 +123,3 @@ def _first_layer(slices: bool, name: str) -> dict[str, Any]:
         "looked_up": "from_mark[mark][row] + from_state[end_state][row] + log_slice * from_log[row]",
         "push": fill("network_slices.c", name=name),
     }
-
-
-def _upper_layers(layers: int) -> str:
-    return fill("upper_layers.c") + "\n" if layers > 1 else ""

@@ -16,7 +16,7 @@ MAX_NS = 2**61  # 73 years; no slice is longer
 PER_MARK = 3  # features of a tracked mark
 
 
-def parts(name: str, tree: DecisionTree) -> Parts:
+def write_parts(name: str, tree: DecisionTree) -> Parts:
     """Export the nodes as nested ifs, and the leaves as tables."""
     leaves = np.flatnonzero(tree.tree["children_left"] < 0)
     number = {int(node): index for index, node in enumerate(leaves)}

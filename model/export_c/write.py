@@ -60,11 +60,11 @@ def _parts(name: str, stored: Checkpoint, quantize: str) -> Parts:
     if quantize == "int8" and kind in EXPORTED and kind not in NETWORKS:
         raise SettingError(f"a {kind} has no weights to put into 8 bits: only {' and '.join(NETWORKS)} have")
     if kind in TABLES and isinstance(predictor, CountBased):
-        return count_table.parts(name, predictor)
+        return count_table.write_parts(name, predictor)
     if isinstance(predictor, DecisionTree):
-        return tree.parts(name, predictor)
+        return tree.write_parts(name, predictor)
     if kind in NETWORKS and isinstance(predictor, Recurrent):
-        return recurrent.parts(name, kind, predictor, quantize)
+        return recurrent.write_parts(name, kind, predictor, quantize)
     raise SettingError(f"a {kind} cannot be exported to C: {', '.join(EXPORTED)} can")
 
 
