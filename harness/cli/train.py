@@ -18,7 +18,10 @@ Predictors = Annotated[
     list[str] | None, typer.Option("--predictor", "-p", help="A predictor's name; may be given several times.")
 ]
 Mark = Annotated[str, typer.Option(help="What to predict: task (name and thread) or comm (name).")]
-Regime = Annotated[str | None, typer.Option(help="All predictors with these inputs: marks, slices or runqueue.")]
+Inputs = Annotated[
+    str | None,
+    typer.Option("--inputs", "--regime", help="All predictors with these inputs: marks, slices or runqueue."),
+]
 Seeds = Annotated[list[int] | None, typer.Option("--seed", help="A seed; may be given several times. Default: 0.")]
 Split = Annotated[
     str,
@@ -44,7 +47,7 @@ def train(
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder for the models, one folder each.")],
     predictors: Predictors = None,
     mark: Mark = "task",
-    regime: Regime = None,
+    inputs: Inputs = None,
     seeds: Seeds = None,
     settings: Settings = None,
     split: Split = TEMPORAL,
@@ -59,7 +62,7 @@ def train(
     continues after its last epoch.
     """
     train_and_show(
-        _request(paths, predictors, regime, mark, seeds, settings, split, test), out, workers, Output(as_json, quiet)
+        _request(paths, predictors, inputs, mark, seeds, settings, split, test), out, workers, Output(as_json, quiet)
     )
 
 
@@ -72,7 +75,7 @@ def evaluate(
     ] = None,
     predictors: Predictors = None,
     mark: Mark = "task",
-    regime: Regime = None,
+    inputs: Inputs = None,
     seeds: Seeds = None,
     settings: Settings = None,
     split: Split = TEMPORAL,
@@ -84,9 +87,9 @@ def evaluate(
 ) -> None:
     """Train predictors, score them and delete them; or score a stored model on recordings it was not trained on."""
     output = Output(as_json, quiet)
-    _reject_ignored(models, [predictors, regime, seeds, settings, test, mark != "task", split != TEMPORAL], share)
+    _reject_ignored(models, [predictors, inputs, seeds, settings, test, mark != "task", split != TEMPORAL], share)
     if not models:
-        request = _request(paths, predictors, regime, mark, seeds, settings, split, test)
+        request = _request(paths, predictors, inputs, mark, seeds, settings, split, test)
         with tempfile.TemporaryDirectory(prefix="harness-models-") as folder:
             return train_and_show(request, Path(folder), workers, output)
     with as_model_error():
@@ -125,7 +128,7 @@ def _reject_ignored(models: list[Path] | None, training_options: list[Any], shar
     if models and any(training_options):
         raise UsageError(
             "--model scores a stored model, which has its own predictor, mark, seed and settings",
-            expected="no --predictor, --regime, --mark, --seed, --set, --split or --test with it",
+            expected="no --predictor, --inputs, --mark, --seed, --set, --split or --test with it",
         )
     if not models and share != 1.0:
         raise UsageError("--share applies to a stored model", expected="--model with it")
@@ -146,7 +149,7 @@ def _score_stored(models: list[Path], paths: list[Path], share: float) -> list[d
 def _request(
     paths: list[Path],
     predictors: list[str] | None,
-    regime: str | None,
+    inputs: str | None,
     mark: str,
     seeds: list[int] | None,
     settings: list[str] | None,
@@ -158,23 +161,23 @@ def _request(
     if split != TEMPORAL and (split not in BY or test):
         expected = f"one of {', '.join((TEMPORAL, *BY))}, and no --test with a split into groups"
         raise UsageError(f"--split {split}", expected=expected)
-    chosen = _choose_predictors(predictors, regime)
+    chosen = _choose_predictors(predictors, inputs)
     distinct = list(dict.fromkeys(seeds or [0]))  # a seed given twice would be trained twice in one folder
     return TrainRequest(paths, chosen, mark, distinct, parse_settings(settings or [], chosen), split, test or ())
 
 
-def _choose_predictors(predictors: list[str] | None, regime: str | None) -> list[str]:
+def _choose_predictors(predictors: list[str] | None, inputs: str | None) -> list[str]:
     from model.predictor import INPUTS
     from model.predictors import KINDS, REPRODUCTIONS, find, installed
 
-    if regime is not None and regime not in INPUTS:
-        raise UsageError(f"unknown regime {regime!r}", where="--regime", expected=", ".join(INPUTS))
+    if inputs is not None and inputs not in INPUTS:
+        raise UsageError(f"unknown inputs {inputs!r}", where="--inputs", expected=", ".join(INPUTS))
     with as_model_error():
         for name in predictors or []:
             find(name)
         every = [name for name in KINDS if installed(name) and name not in REPRODUCTIONS]
-        wanted = list(dict.fromkeys(predictors or [])) or (every if regime else ["most_frequent", "markov"])
-        chosen = [name for name in wanted if regime is None or find(name).inputs == regime]
+        wanted = list(dict.fromkeys(predictors or [])) or (every if inputs else ["most_frequent", "markov"])
+        chosen = [name for name in wanted if inputs is None or find(name).inputs == inputs]
     if not chosen:
-        raise UsageError(f"none of {', '.join(wanted)} has the inputs {regime}", where="--regime")
+        raise UsageError(f"none of {', '.join(wanted)} has the inputs {inputs}", where="--inputs")
     return chosen

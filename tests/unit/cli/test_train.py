@@ -123,7 +123,7 @@ def test_another_recording_is_tested_on_as_a_whole(tables: Path, other: Path) ->
     [
         (["evaluate", "nowhere"], 1, "nowhere"),
         (["evaluate", "{tables}", "-p", "markvo"], 1, "did you mean 'markov'"),
-        (["evaluate", "{tables}", "--regime", "psychic"], 2, "marks, slices, runqueue"),
+        (["evaluate", "{tables}", "--inputs", "psychic"], 2, "marks, slices, runqueue"),
         (["predict", "{tables}", "--model", "nowhere"], 1, "nowhere"),
         (["evaluate", "{tables}", "-p", "markov", "--set", "markov.ordr=2"], 1, "it has order, max_order"),
         (["evaluate", "{tables}", "-p", "markov", "--set", "gru.hidden=2"], 2, "no such predictor among markov"),
@@ -134,9 +134,9 @@ def test_another_recording_is_tested_on_as_a_whole(tables: Path, other: Path) ->
         (["evaluate", "{tables}", "--test", "{tables}"], 1, "is both learned from and tested on"),
         (["evaluate", "{tables}", "--test", "{tables}", "--split", "run"], 2, "no --test with a split"),
         (["evaluate", "{tables}", "-p", "markov", "--regime", "slices"], 2, "none of markov has the inputs slices"),
-        (["evaluate", "{tables}", "--model", "nowhere", "-p", "markov"], 2, "no --predictor, --regime"),
+        (["evaluate", "{tables}", "--model", "nowhere", "-p", "markov"], 2, "no --predictor, --inputs"),
         (["evaluate", "{tables}", "--model", "nowhere", "--test", "{tables}"], 2, "or --test with it"),
-        (["evaluate", "{tables}", "--model", "nowhere", "--mark", "comm"], 2, "no --predictor, --regime, --mark"),
+        (["evaluate", "{tables}", "--model", "nowhere", "--mark", "comm"], 2, "no --predictor, --inputs, --mark"),
         (["evaluate", "{tables}", "--share", "0.5"], 2, "--share applies to a stored model"),
     ],
 )
