@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -19,25 +20,24 @@ ROW_GROUP_ROWS, ROW_GROUP_BYTES = 100_000, 16 << 20  # a row group is written wh
 
 
 class TableWriter:
-    """Writes `<folder>/<name>.parquet`, which appears when the `with` block ends without an error."""
+    """Writes `<folder>/<name>.parquet`, which appears when the `with` block ends without an error; or writes `file`."""
 
-    def __init__(self, folder: Path, name: str) -> None:
-        self.name, self.path, self.rows = name, folder / f"{name}.parquet", 0
+    def __init__(self, folder: Path, name: str, file: BinaryIO | None = None) -> None:
+        self.name, self.path, self.rows, self._file = name, folder / f"{name}.parquet", 0, file
         self._pending: list[pa.Table] = []
         self._pending_bytes = 0
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> TableWriter:
         make_folder(self.path.parent)
-        file = self._stack.enter_context(atomic_file(self.path))
+        file = self._file or self._stack.enter_context(atomic_file(self.path))
         self._writer = self._stack.enter_context(pq.ParquetWriter(file, SCHEMAS[self.name], compression="zstd"))
+        self._stack.push(self._write_rest)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            self._flush()
         self._stack.__exit__(kind, error, trace)
 
     def add(self, table: pa.Table) -> None:
@@ -49,6 +49,10 @@ class TableWriter:
         if pending_rows >= ROW_GROUP_ROWS or self._pending_bytes >= ROW_GROUP_BYTES:
             self._flush()
 
+    def _write_rest(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._flush()
+
     def _flush(self) -> None:
         if any(pending.num_rows for pending in self._pending):
             self._writer.write_table(pa.concat_tables(self._pending).combine_chunks())
@@ -56,10 +60,10 @@ class TableWriter:
 
 
 class LateSliceWriter:
-    """Writes slices as TableWriter does, though some come late: a stay on a quiet CPU ends long after it began.
+    """Writes slices sorted by start, though a slice is known only when it ends: a long stay arrives after later ones.
 
-    Rows are held until no earlier row can come. When too many are held, they are written nevertheless, and rows that
-    then come too late are put in their places in a second pass.
+    Holds rows until no earlier row can arrive. If it holds too many, it writes them, collects the rows that arrive too
+    late, and merges those in a second pass. The file appears when it is whole.
     """
 
     name = "slices"
@@ -74,20 +78,20 @@ class LateSliceWriter:
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> LateSliceWriter:
-        self._writer = self._stack.enter_context(TableWriter(self._folder, self.name))
+        make_folder(self._folder)
+        self._first_pass = self._stack.enter_context(atomic_file(self.path))
+        self._stack.push(self._merge_late)
+        self._writer = self._stack.enter_context(TableWriter(self._folder, self.name, self._first_pass))
+        self._stack.push(self._write_held)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            self._write(self._held)
         self._stack.__exit__(kind, error, trace)
-        if kind is None and self._late:
-            self._insert_late()
 
     def add(self, table: pa.Table, safe_ns: int | None) -> None:
-        """Add slices sorted by start. Later ones begin at `safe_ns` or after it (None: after those added so far)."""
+        """Add slices sorted by start. The next calls add none that starts before `safe_ns` (None: before these)."""
         self.rows += table.num_rows
         self._held = _sorted([self._held, self._set_late_aside(table)])
         cut = self._held.num_rows
@@ -108,11 +112,18 @@ class LateSliceWriter:
             self._written_ns = table["start_ns"][-1].as_py()
             self._writer.add(table)
 
-    def _insert_late(self) -> None:
-        """Write the file once more with the late rows, which follow other rows of the same start and CPU."""
+    def _write_held(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._write(self._held)
+
+    def _merge_late(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Replace the first pass by a file with the late rows, which follow other rows of the same start and CPU."""
+        if kind is not None or not self._late:
+            return
+        self._first_pass.flush()
         late, inserted = _sorted(self._late), 0
         late_starts = numbers(late, "start_ns")
-        first_pass = pq.ParquetFile(self.path)
+        first_pass = pq.ParquetFile(self._first_pass.name)
         rest = late.slice(0, 0)
         with TableWriter(self._folder, self.name) as writer:
             for group in range(first_pass.num_row_groups):
@@ -123,6 +134,7 @@ class LateSliceWriter:
                 writer.add(_sorted([rows.slice(0, end), late.slice(inserted, upto - inserted)]))
                 inserted, rest = upto, rows.slice(end)
             writer.add(_sorted([rest, late.slice(inserted)]))
+        Path(self._first_pass.name).unlink()
 
 
 def _sorted(tables: list[pa.Table]) -> pa.Table:

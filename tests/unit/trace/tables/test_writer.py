@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,22 +13,42 @@ from harness.errors import HostError
 from harness.trace.tables.schemas import SCHEMAS
 from harness.trace.tables.writer import LateSliceWriter, TableWriter
 
+SLICES = pa.Table.from_pylist(
+    [
+        {"start_ns": start, "slice_ns": length, "cpu": cpu, "comm": "a", "tid": 1, "prio": 1, "end_state": "S"}
+        | {"wake_ns": None, "runnable": [1], "contested": False}
+        for start, cpu, length in [(1, 0, 1), (5, 0, 0), (5, 2, 2), (5, 1, 9), (5, 0, 8), (1, 1, 9), (5, 3, 9)]
+    ],
+    schema=SCHEMAS["slices"],
+)
+
+
+def write_slices(folder: Path, first: int) -> Path:
+    with LateSliceWriter(folder) as sink:
+        sink.add(SLICES.slice(0, first), None)
+        sink.add(SLICES.slice(first), None)
+    return sink.path
+
 
 def test_late_slices_follow_those_of_the_same_time_and_cpu(tmp_path: Path) -> None:
-    table = pa.Table.from_pylist(
-        [
-            {"start_ns": start, "slice_ns": length, "cpu": cpu, "comm": "a", "tid": 1, "prio": 1, "end_state": "S"}
-            | {"wake_ns": None, "runnable": [1], "contested": False}
-            for start, cpu, length in [(1, 0, 1), (5, 0, 0), (5, 2, 2), (5, 1, 9), (5, 0, 8), (1, 1, 9), (5, 3, 9)]
-        ],
-        schema=SCHEMAS["slices"],
-    )
     for first in range(1, 6):
-        with LateSliceWriter(tmp_path) as sink:
-            sink.add(table.slice(0, first), None)
-            sink.add(table.slice(first), None)
-        written = [(row["start_ns"], row["cpu"], row["slice_ns"]) for row in pq.read_table(sink.path).to_pylist()]
+        path = write_slices(tmp_path, first)
+        written = [(row["start_ns"], row["cpu"], row["slice_ns"]) for row in pq.read_table(path).to_pylist()]
         assert written == [(1, 0, 1), (1, 1, 9), (5, 0, 0), (5, 0, 8), (5, 1, 9), (5, 2, 2), (5, 3, 9)]
+        assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("owner", "method"), [(pq.ParquetWriter, "write_table"), (pq.ParquetFile, "read_row_group")])
+def test_an_error_in_either_pass_leaves_no_file(
+    owner: type, method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(owner, method, fail)
+    with pytest.raises(HostError, match=r"the disk is full: slices\.parquet could not be written"):
+        write_slices(tmp_path, 3)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_table_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
