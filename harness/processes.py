@@ -1,8 +1,8 @@
 """Run a program with a time limit, in a process group of its own, so that none of its processes outlives it.
 
-Neither `mmdebstrap` nor `vagrant` limits its own time. A program started here is killed by its group's id when its
-limit is reached or when the caller is interrupted, and gets SIGTERM from the kernel when this process dies (Linux,
-PR_SET_PDEATHSIG through `setpriv`), so that even a SIGKILL leaves no half-working child behind.
+Neither `mmdebstrap` nor `vagrant` limits its own time. The group of a program started here is ended when the program
+ends, when its limit is reached, and when the caller is interrupted. If this process is killed, the kernel sends SIGTERM
+to the program alone (Linux, PR_SET_PDEATHSIG through `setpriv`); the processes that it started get no signal.
 """
 
 from __future__ import annotations
@@ -62,11 +62,11 @@ def run(
     watchdog.start()
     try:
         output = _read_output(child, log, watchdog.note_output, on_line)
-        exit_code = child.wait()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # a zombie keeps the group's id for `stop`
     finally:
         watchdog.done.set()
         stop(child)
-    return ProcessResult(tuple(argv), exit_code, output, time.monotonic() - started, watchdog.fired)
+    return ProcessResult(tuple(argv), child.returncode, output, time.monotonic() - started, watchdog.fired)
 
 
 class _Watchdog(threading.Thread):
@@ -99,12 +99,12 @@ class _Watchdog(threading.Thread):
 
 
 def stop(child: subprocess.Popen[str], grace_s: float = GRACE_S) -> None:
-    """End a program and its whole group: SIGTERM, then SIGKILL after `grace_s`. Safe when it has ended."""
-    if child.poll() is None:
+    """End a program and its whole group: SIGTERM, then SIGKILL when the program has ended or after `grace_s`."""
+    if child.returncode is None:
         _signal_group(child.pid, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             child.wait(timeout=grace_s)
-        _signal_group(child.pid, signal.SIGKILL)  # also the processes of its group that ignored SIGTERM
+        _signal_group(child.pid, signal.SIGKILL)  # also the processes that outlive the program or ignored SIGTERM
         child.wait()
     if child.stdout:
         child.stdout.close()

@@ -51,6 +51,14 @@ def test_children_that_outlive_a_stopped_program_are_stopped_too(tmp_path: Path)
     assert waiting.ends(int((tmp_path / "child").read_text()))
 
 
+def test_a_background_process_of_a_program_that_ended_by_itself_is_stopped(tmp_path: Path) -> None:
+    stubborn = f"trap '' TERM; echo $$ >'{tmp_path}/child'; exec sleep 300"
+    script = f'sh -c "$0" >&- 2>&- & while [ ! -s "{tmp_path}/child" ]; do :; done; echo done; exit 7'
+    ended = processes.run(["sh", "-c", script, stubborn], timeout_s=200)
+    assert (ended.exit_code, ended.timed_out, ended.output) == (7, False, "done\n")
+    assert waiting.ends(int((tmp_path / "child").read_text()))
+
+
 def test_an_exception_in_on_line_stops_the_program(tmp_path: Path) -> None:
     def listen(line: str) -> None:
         raise KeyboardInterrupt
