@@ -198,7 +198,7 @@ def report(recording: Path, rounds: int, console: Console) -> None:
     samples, size = best[READ_WARM]["samples"], recording.stat().st_size / 1e6
     title = f"{samples:,.0f} samples, {size:.0f} MB, {os.cpu_count()} CPUs, fastest of {rounds}"
     table = Table(title=title, title_justify="left")
-    table.add_column("way")
+    table.add_column("method")
     for name in ("CPU s", "wall s", "peak MB", "x script", "x map"):
         table.add_column(name, justify="right")
     for name, result in best.items():

@@ -18,7 +18,7 @@ BoxName = Annotated[str, typer.Argument(help="A recipe's name; `harness box ls` 
 @app.command()
 @handled
 def build(name: BoxName, as_json: JsonFlag = False, quiet: QuietFlag = False) -> None:
-    """Build a box from its recipe, unless the cache holds one of the same recipe and builder."""
+    """Build a box from its recipe, unless the cache holds one with the same digest."""
     from harness import boxes
 
     output = Output(as_json, quiet)
@@ -45,7 +45,7 @@ def ls(as_json: JsonFlag = False) -> None:
 @app.command()
 @handled
 def verify(name: BoxName, as_json: JsonFlag = False) -> None:
-    """Compare the hash of a cached box with the one it was built with; exit 1 if they differ."""
+    """Compare every file of the cached boxes of this recipe with its recorded hash; exit 1 if one differs."""
     from harness import boxes
 
     problems = boxes.verify(name)

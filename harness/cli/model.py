@@ -54,13 +54,14 @@ def compare(
 ) -> None:
     """Compare two predictors on the same events by a paired block bootstrap, per seed and over all seeds.
 
-    Without names, compare the best predictor of each kind with the best baseline that sees no more, as the report does.
-    The interval of the difference is narrower than those of the two scores, because what both have in common cancels.
+    Without names, compare the best predictor of each kind with the best baseline with the same or fewer inputs, as the
+    report does. The interval of the difference is narrower than those of the two scores, because what both have in
+    common cancels.
     """
     if (predictor is None) != (baseline is None):
-        raise UsageError("a predictor and no baseline", expected="both names, or neither: MODELS lstm slice_markov")
+        raise UsageError("a baseline is missing", expected="both names, or neither: MODELS lstm slice_markov")
     if predictor is not None and predictor == baseline:
-        raise UsageError(f"{predictor} against itself", expected="the names of two predictors")
+        raise UsageError(f"{predictor} cannot be compared with itself", expected="the names of two predictors")
     from harness.terminal import score_tables
 
     output = Output(as_json, quiet)
@@ -78,7 +79,7 @@ def _pairs(
     from harness.report.baseline_comparison import compare_pair, compare_to_baselines
 
     names = list(dict.fromkeys(group.predictor for group in groups))
-    expected = f"two of: {', '.join(names)}" if len(names) > 1 else f"another predictor beside {names[0]}"
+    expected = f"two of: {', '.join(names)}" if len(names) > 1 else f"a second predictor; only {names[0]} is stored"
     if predictor is None:
         pairs = [comparison.paired for comparison in compare_to_baselines(groups) if comparison.paired]
         if not pairs:

@@ -20,19 +20,19 @@ Predictors = Annotated[
 Mark = Annotated[str, typer.Option(help="What to predict: task (name and thread) or comm (name).")]
 Inputs = Annotated[
     str | None,
-    typer.Option("--inputs", "--regime", help="All predictors with these inputs: marks, slices or runqueue."),
+    typer.Option("--inputs", "--regime", help="Select all predictors with these inputs: marks, slices or runqueue."),
 ]
 Seeds = Annotated[list[int] | None, typer.Option("--seed", help="A seed; may be given several times. Default: 0.")]
 Split = Annotated[
     str,
     typer.Option(
-        help="What to test on: temporal (the last 15 % of each recording), or each recording, load, host or run in "
-        "turn, predicted from the others."
+        help="temporal: test on the last 15 % of each recording. recording, load, host or run: test on each one in "
+        "turn, train on the others."
     ),
 ]
 Tested = Annotated[
     list[Path] | None,
-    typer.Option("--test", help="Test on all of this other run or folder; may be given several times."),
+    typer.Option("--test", help="Test on this other run or folder, and on all of it; may be given several times."),
 ]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes that train; default: one per CPU.")]
 Settings = Annotated[
@@ -56,7 +56,7 @@ def train(
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Train predictors on the first 85 % of each recording, score them on the rest, and keep them.
+    """Train predictors, score them on test events (by default the last 15 % of each recording), and keep them.
 
     Run again with the same folder, it continues: trained models are kept, and a network whose training was stopped
     continues after its last epoch.

@@ -1,4 +1,4 @@
-"""What `harness train` and `harness evaluate` share: turns a request into jobs, trains them and prints the scores."""
+"""Code shared by `harness train` and `harness evaluate`: turns a request into jobs, trains them, prints the scores."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def show_scores(summaries: list[Scores], output: Output) -> None:
 
 
 def _with_online(summaries: Iterable[Scores]) -> list[Scores]:
-    """Put after each predictor its scores when it learns on during the test, where it can."""
+    """Add a row of online scores after each predictor that has them."""
     rows: list[Scores] = []
     for scores in summaries:
         rows.append(scores)

@@ -34,23 +34,21 @@ def answer(run: RunFacts, comparisons: list[BaselineComparison]) -> Markup:
     if first is None:
         return _no_answer(run)
     score = first.score_of(first.best)
-    where = (
-        "At contested switches, where two or more tasks wanted the CPU,"
-        if first.split == "contested"
-        else "At no switch of the test part could more than one task have run; over all switches"
-    )
+    where = "the contested switches, where two or more tasks could run"
+    if first.split != "contested":
+        where = "all switches, none of which was contested"
     sentence = Markup(
-        "{where} {name}{chosen} names the next {mark} {score} of the time{interval}{trials}{chance}{arm}."
+        "{name}{chosen} predicts the next {mark} correctly at {score}{interval} of {where}{chance}.{trials}{arm}"
     ).format(
         where=where,
         name=element("strong", first.best.predictor),
-        chosen=", the best on the validation part," if first.fair and first.challenged else "",
+        chosen=", the best on the validation part," if first.chosen_on_validation and first.has_non_baseline else "",
         mark="task’s name" if first.mark == "comm" else "task",  # noqa: RUF001
         score=element("strong", percent(score.value if score else None)),
         arm=_arm(first, comparisons),
         interval=_interval(score),
         trials=_range_over_trials(first),
-        chance=f", against {percent(first.chance)} by chance" if first.chance is not None else "",
+        chance=f"; a random pick is correct at {percent(first.chance)}" if first.chance is not None else "",
     )
     return sentence + " " + _against_baseline(first)
 
@@ -65,9 +63,9 @@ def _arm(first: BaselineComparison, comparisons: list[BaselineComparison]) -> st
         if other.split == first.split and other is not first
     ]
     if not others:
-        return f", on {first.arm}"
+        return f" The arm is {first.arm}."
     scores = percent(others[0]) if len(others) == 1 else percent_range(min(others), max(others))
-    return f", on {first.arm}: one of {len(others) + 1} arms; on the others the best of each scores {scores}"
+    return f" The arm is {first.arm}, one of {len(others) + 1}; in the other arms the best predictor scores {scores}."
 
 
 def _interval(score: ScoreEstimate | None) -> str:
@@ -80,20 +78,20 @@ def _range_over_trials(comparison: BaselineComparison) -> str:
     scores = comparison.best.by_trial(comparison.split).values()
     if len(scores) < 2:
         return ""
-    return f", in its {len(scores)} trials one by one {percent_range(min(scores), max(scores))}"
+    return f" Its scores in the {len(scores)} single trials are {percent_range(min(scores), max(scores))}."
 
 
 def _against_baseline(comparison: BaselineComparison) -> Markup:
     baseline = comparison.baseline
     if comparison.outcome == "untried":
-        return Markup("Only baselines were scored that see as much.")
+        return Markup("Only baselines were scored with these inputs.")
     if comparison.outcome == "baseline":
         return element("strong", "Nothing beats the baseline:") + " the best predictor is itself a baseline."
     if comparison.outcome == "alone" or baseline is None:
         return Markup("No baseline was scored beside it, so this does not show how much was learned.")
     score = comparison.score_of(baseline)
-    less = f", which sees less ({baseline.inputs}, not {comparison.inputs})" if comparison.baseline_sees_less else ""
-    reaches = f"{baseline.predictor}{less}, reaches {percent(score.value if score else None)}"
+    inputs = f" (inputs: {baseline.inputs}, fewer than {comparison.inputs})" * comparison.baseline_has_fewer_inputs
+    reaches = f"{baseline.predictor}{inputs}, reaches {percent(score.value if score else None)}"
     if comparison.paired and comparison.paired.top1:
         return _verdict(comparison.outcome, reaches, _paired_difference(comparison.paired))
     return _verdict(comparison.outcome, reaches + _interval(score), _interval_overlap(comparison, score))
@@ -103,7 +101,7 @@ def _verdict(outcome: str, baseline_reaches: str, reason: str) -> Markup:
     if outcome == "better":
         return Markup("The best baseline, {}; {}.").format(baseline_reaches, reason)
     doubt = "It does worse than the baseline." if outcome == "worse" else "It does not clearly beat the baseline."
-    return Markup("{} The best one, {}; {}.").format(element("strong", doubt), baseline_reaches, reason)
+    return Markup("{} The best baseline, {}; {}.").format(element("strong", doubt), baseline_reaches, reason)
 
 
 def _paired_difference(pair: PairedComparison) -> str:
@@ -144,7 +142,7 @@ def _interval_overlap(comparison: BaselineComparison, baseline: ScoreEstimate | 
         text = "there are too few switches for an interval"
     else:
         text = "the intervals do not overlap" if comparison.outcome == "better" else "the intervals overlap"
-    return f"{text} (not compared event by event, which finds smaller differences: this run did not keep the events)"
+    return f"{text} (this run did not keep single events, so the difference has no interval of its own)"
 
 
 def _no_answer(run: RunFacts) -> Markup:

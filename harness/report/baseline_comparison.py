@@ -1,4 +1,4 @@
-"""Compares the best predictor with the best baseline that sees no more, event by event where the events were kept."""
+"""Compares the best predictor with the best baseline that has no more inputs, event by event where events were kept."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from harness.report.model_scores import ScoreEstimate
-from harness.report.seed_groups import SeedGroup, chosen_on_validation, ranking_key, sees_less
+from harness.report.seed_groups import SeedGroup, chosen_on_validation, has_fewer_inputs, ranking_key
 from harness.report.text import visible
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def compare_pair(best: SeedGroup, baseline: SeedGroup, split: str) -> PairedComp
 
 @dataclass(frozen=True)
 class BaselineComparison:
-    """The best predictor of one mark, arm and inputs against the best baseline that sees no more than it does."""
+    """The best predictor of one mark, arm and inputs against the best baseline with the same or fewer inputs."""
 
     mark: str
     arm: str
@@ -70,8 +70,8 @@ class BaselineComparison:
     baseline: SeedGroup | None
     split: str  # contested, or overall where no switch was contested
     chance: float | None
-    challenged: bool  # whether a predictor that is no baseline was scored
-    fair: bool  # whether the best was chosen on the validation part, not by the score that is shown
+    has_non_baseline: bool  # whether a predictor that is no baseline was scored
+    chosen_on_validation: bool  # or else by the score on the test part, which is the one shown
 
     @cached_property
     def paired(self) -> PairedComparison | None:
@@ -89,7 +89,7 @@ class BaselineComparison:
         events were not kept, by whether the intervals of the two scores overlap.
         """
         if self.best.baseline:
-            return "baseline" if self.challenged else "untried"
+            return "baseline" if self.has_non_baseline else "untried"
         best, baseline = self.score_of(self.best), self.baseline and self.score_of(self.baseline)
         if not best or not baseline:
             return "alone"
@@ -100,8 +100,8 @@ class BaselineComparison:
         return "better" if best.low > baseline.high else "unclear"
 
     @property
-    def baseline_sees_less(self) -> bool:
-        """Whether part of the difference comes from what the best predictor may see and the baseline may not."""
+    def baseline_has_fewer_inputs(self) -> bool:
+        """Whether part of the difference comes from inputs that the baseline does not have."""
         return self.baseline is not None and self.baseline.inputs != self.inputs
 
     def score_of(self, group: SeedGroup) -> ScoreEstimate | None:
@@ -112,30 +112,32 @@ class BaselineComparison:
 def compare_to_baselines(groups: list[SeedGroup]) -> list[BaselineComparison]:
     """Return one comparison for each mark, arm and inputs that were scored, in the order of `groups`."""
     keys = dict.fromkeys((group.mark, group.arm, group.inputs) for group in groups)
-    rank, fair = ranking_key(groups), chosen_on_validation(groups)
+    rank, on_validation = ranking_key(groups), chosen_on_validation(groups)
     comparisons = []
     for mark, arm, inputs in keys:
         rivals = [group for group in groups if (group.mark, group.arm, group.inputs) == (mark, arm, inputs)]
         best = max(rivals, key=rank)
         split, baseline = best.judged_split, _best_baseline(groups, best)
         chance = best.mean(lambda seed: seed.chance) if split == "contested" else None
-        challenged = not all(rival.baseline for rival in rivals)
-        comparisons.append(BaselineComparison(mark, arm, inputs, best, baseline, split, chance, challenged, fair))
+        has_non_baseline = not all(rival.baseline for rival in rivals)
+        comparisons.append(
+            BaselineComparison(mark, arm, inputs, best, baseline, split, chance, has_non_baseline, on_validation)
+        )
     return comparisons
 
 
 def _best_baseline(groups: list[SeedGroup], best: SeedGroup) -> SeedGroup | None:
-    """The best baseline of the same mark, arm and inputs; where there is none, of inputs that see less."""
+    """The best baseline of the same mark, arm and inputs; if there is none, the best with fewer inputs."""
     same = [g for g in groups if g.baseline and (g.mark, g.arm) == (best.mark, best.arm) and g is not best]
-    less = [g for g in same if sees_less(g.inputs, best.inputs)]
+    less = [g for g in same if has_fewer_inputs(g.inputs, best.inputs)]
     return max([g for g in same if g.inputs == best.inputs] or less, key=ranking_key(groups), default=None)
 
 
 def headline(comparisons: list[BaselineComparison]) -> BaselineComparison | None:
     """Return the comparison that the page opens with: the one of the highest score.
 
-    One about contested switches goes before one about all switches, which is an easier question. Of equal scores the
-    first wins, whose inputs see less.
+    One about contested switches goes before one about all switches, which is an easier question. If scores are equal,
+    the first wins, which has the fewest inputs.
     """
     rank = ranking_key([comparison.best for comparison in comparisons])
     return max(comparisons, key=lambda each: (each.split == "contested", rank(each.best)), default=None)

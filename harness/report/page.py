@@ -27,7 +27,7 @@ SHARES = ("top1", "top3", "macro_recall")  # scores that are shown as percent
 
 def render(run: RunFacts) -> str:
     """Return the page as text."""
-    drawn = timelines([(trial.name, trial.recording) for trial in run.trials if trial.recording])
+    cpu_timelines = timelines([(trial.name, trial.recording) for trial in run.trials if trial.recording])
     style, scripts = _asset("report.css"), [_asset(name) for name in SCRIPTS]
     comparisons, tabled = compare_to_baselines(run.groups), with_online(run.groups)
     return (
@@ -49,17 +49,17 @@ def render(run: RunFacts) -> str:
             facts=fact_tables.where_it_ran(run),
             versions=fact_tables.versions(run),
             settings=fact_tables.settings(run),
-            timelines=drawn,
-            timeline_meta=json_in_script([timeline.meta() for timeline in drawn]),
+            timelines=cpu_timelines,
+            timeline_meta=json_in_script([timeline.meta() for timeline in cpu_timelines]),
             rows=fact_tables.side_by_side(run.trials),
             curves=list(curve_panels(run.groups)),
             counted=switches_scored(run.groups),
             caveats=caveats(run.groups),
-            fair=chosen_on_validation(run.groups),
+            chosen_on_validation=chosen_on_validation(run.groups),
             slots=_slots(run),
             hashes=[hashed for step in run.steps for hashed in step.outputs.items()],
             widest=max((step.seconds or 0 for step in run.steps), default=0) or 1.0,
-            cut=[timeline for timeline in drawn if timeline.shown < timeline.total],
+            cut=[timeline for timeline in cpu_timelines if timeline.shown < timeline.total],
         )
     )
 
@@ -109,8 +109,8 @@ def curve_panels(groups: list[SeedGroup]) -> Iterator[tuple[SeedGroup, str, Mark
 
 
 def _slots(run: RunFacts) -> dict[str, int]:
-    tasks: list[TaskSummary] = [use for trial in run.trials if trial.recording for use in trial.recording.tasks]
-    return {use.label: use.slot for use in tasks}
+    tasks: list[TaskSummary] = [task for trial in run.trials if trial.recording for task in trial.recording.tasks]
+    return {task.label: task.slot for task in tasks}
 
 
 def _environment() -> Environment:

@@ -137,7 +137,7 @@ def summarise(frame: pd.DataFrame, slots: dict[str, int]) -> RecordingSummary:
         contested_share=float(contested.astype(bool).mean()) if len(contested) else None,
         idle_share=float(lengths[(frame["slot"] == 0).to_numpy()].sum()) / total,
         latency=_distribution(waited[(frame["slot"] != 0).to_numpy()], edges),
-        tasks=sorted(tasks, key=lambda use: (use.slot == TASKS_SHOWN, -use.switches)),
+        tasks=sorted(tasks, key=lambda task: (task.slot == TASKS_SHOWN, -task.switches)),
         unended=frame.attrs.get("unended", 0),
         task_count=int(frame["task"].nunique()),
         edges_ns=tuple(edges.tolist()),

@@ -75,9 +75,10 @@ class RunFacts:
 
     @property
     def unfinished(self) -> list[StepCost]:
-        """Steps that were begun and are not done, without those that the page shows elsewhere.
+        """Steps that were started and are not done.
 
-        These are: the step that writes this page, the box that the fallback replaces, trials that failed their verdict.
+        Left out are steps that the page shows elsewhere: writing this page, the box that the fallback replaces, trials
+        that failed their verdict.
         """
         shown_elsewhere = {REPORT_STEP} | {f"trial:{trial.name}" for trial in self.trials if trial.ok is False}
         if self.fallback_reason:

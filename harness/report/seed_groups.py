@@ -79,7 +79,7 @@ def group_seeds(models: Iterable[ModelScores], arms: dict[str, str]) -> list[See
 
 
 def with_online(groups: Iterable[SeedGroup]) -> list[SeedGroup]:
-    """Put after each predictor its scores when it learns on during the test, where every seed has them.
+    """Add a row of online scores after each predictor whose seeds all have them.
 
     For tables only: these rows are never the best, since the best is chosen by frozen scores on the validation part.
     """
@@ -119,8 +119,8 @@ def _mean(estimates: list[ScoreEstimate]) -> ScoreEstimate:
     return ScoreEstimate(value, min(lows, default=None), max(highs, default=None))
 
 
-def sees_less(inputs: str, other: str) -> bool:
-    """Return whether a predictor with these inputs is known to see less than one with the others."""
+def has_fewer_inputs(inputs: str, other: str) -> bool:
+    """Return whether `inputs` are known to be a part of `other`."""
     order = list(INPUTS)
     return inputs in order and other in order and order.index(inputs) < order.index(other)
 
@@ -131,9 +131,9 @@ def chosen_on_validation(groups: Iterable[SeedGroup]) -> bool:
 
 
 def ranking_key(groups: Iterable[SeedGroup]) -> Callable[[SeedGroup], float]:
-    """Return the score to rank by: top-1 on the validation part where all of `groups` have it, else on the test part.
+    """Return the sort key: top-1 on the validation part if all of `groups` have it, else on the test part.
 
-    A best that is chosen by the score that is then shown has been lucky as well as good.
+    A predictor that is chosen by its test score looks better than it is, because luck is part of that score.
     """
     if not chosen_on_validation(list(groups)):
         return lambda group: group.test_score

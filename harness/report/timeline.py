@@ -87,7 +87,7 @@ def _timeline(name: str, cpu: int, recording: RecordingSummary, rows: pd.DataFra
         total=len(rows),
         busy_ns=int(head["slice_ns"].sum()),
         states=tuple(visible(state) for state in state_names),
-        tasks=tuple((use.slot, use.label) for use in recording.tasks if use.slot in slots),
+        tasks=tuple((task.slot, task.label) for task in recording.tasks if task.slot in slots),
         packed=base64.b64encode(pack(head, states)).decode("ascii"),
     )
 
@@ -118,8 +118,8 @@ def leb128(values: np.ndarray) -> bytes:
     digits = np.arange(int(widths.max()), dtype=np.uint64)
     sevens = (unsigned[:, None] >> (digits * np.uint64(_SEVEN_BITS))) & np.uint64(0x7F)
     used = digits[None, :] < widths[:, None].astype(np.uint64)
-    more = digits[None, :] < (widths[:, None] - 1).astype(np.uint64)
-    return (sevens | (more.astype(np.uint64) << np.uint64(_SEVEN_BITS)))[used].astype(np.uint8).tobytes()
+    continued = digits[None, :] < (widths[:, None] - 1).astype(np.uint64)
+    return (sevens | (continued.astype(np.uint64) << np.uint64(_SEVEN_BITS)))[used].astype(np.uint8).tobytes()
 
 
 def _bit_length(values: np.ndarray) -> np.ndarray:

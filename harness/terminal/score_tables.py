@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from harness.report.baseline_comparison import PairedComparison
 
 INTERVALS = (
-    "±: longer half of a 95 % interval, by block bootstrap over the test part: another stretch of such recordings"
+    "±: longer half of the 95 % interval for another part of such recordings (block bootstrap over the test part)"
 )
 PAIRED_INTERVALS = (
-    "95 %: interval of the paired difference, the same blocks of events being redrawn for both: another stretch of "
-    "such recordings. spread: Student's over seeds: another training."
+    "95 %: interval of the paired difference for another part of such recordings (block bootstrap, the same blocks for "
+    "both). spread: the same for training with other seeds (Student's t over the seeds)."
 )
 
 
@@ -87,11 +87,11 @@ def score_table(scores: Sequence[Mapping[str, Any]]) -> RenderableType:
 def score_legend(scores: Sequence[Mapping[str, Any]], split: str | None = None) -> RenderableType:
     """Explain what the rows of `score_table` predict, and what their intervals mean."""
     legend = f"predicts: {', '.join(dict.fromkeys(row['mark'] for row in scores))}. {INTERVALS}"
-    legend += f"; of a mean, Student's over what was held out: another {split}." if split else "."
+    legend += f"; of a mean: for another {split} (Student's t over the folds)." if split else "."
     if any(len(row["seeds"]) > 1 for row in scores):
-        legend += " seeds ±: Student's over seeds: another training."
+        legend += " seeds ±: the same for training with other seeds (Student's t over the seeds)."
     if any(row.get("share_unknown") for row in scores):
-        legend += " unknown: switches to a task that was not there to be learned; they count as missed."
+        legend += " unknown: share of switches to a task that does not occur in the train part; they count as missed."
     return Text(legend, "dim")
 
 

@@ -21,8 +21,9 @@ def render(summary: Summary, limit: int = 20) -> RenderableType:
 
 def _about(summary: Summary) -> Table:
     header, quality = summary.header, summary.quality
+    cpus = f"{header.nrcpus or '?'} CPU{'s' * (header.nrcpus != 1)}"
     rows = {
-        "machine": f"{header.hostname or '?'}, {header.os_release or '?'}, {header.nrcpus or '?'} CPUs",
+        "machine": f"{header.hostname or '?'}, {header.os_release or '?'}, {cpus}",
         "samples": f"{quality.samples:,} in {quality.span_ns / 1e9:.3f} s, clock {quality.clock}",
         "events": ", ".join(f"{name.removeprefix('sched:sched_')} {count:,}" for name, count in quality.counts.items()),
         "sound": "yes" if quality.whole else f"no: {damage(quality)}",

@@ -250,7 +250,7 @@
   if (location.hash === "#check") check();
   function check() {
     const faults = [], expect = (ok, what) => { if (!ok) faults.push(what); };
-    metas.forEach((one, index) => expect(unpack(index).sum === one.busy, `sum of ${index}`));
+    metas.forEach((meta, index) => expect(unpack(index).sum === meta.busy, `sum of ${index}`));
     const press = (key) => main.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
     press("+"); expect(Math.abs(to - from - end / 2) < end / 1e6 + CLOSEST, "plus halves the window");
     press("ArrowRight"); expect(from > end / 4, "right goes on");

@@ -84,8 +84,8 @@ def test_two_predictors_are_compared_on_the_same_events(several: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "code", "words"),
     [
-        (["decision_tree"], 2, "a predictor and no baseline"),
-        (["decision_tree", "decision_tree"], 2, "decision_tree against itself"),
+        (["decision_tree"], 2, "a baseline is missing"),
+        (["decision_tree", "decision_tree"], 2, "decision_tree cannot be compared with itself"),
         (["decision_tree", "lstm"], 1, "expected: two of: "),
         (["decision_tree", "markov"], 1, "no decision_tree and markov scored on the same recordings"),
     ],

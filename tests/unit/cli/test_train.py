@@ -80,7 +80,7 @@ def test_several_seeds_are_one_row_with_an_interval_over_seeds_and_the_bootstrap
     (row,) = [line.split() for line in shown.splitlines() if line.startswith("gru ")]
     assert row[2] == "2"
     assert sum(cell.startswith("±") for cell in row) == 4
-    assert "seeds ±: Student's over seeds" in shown
+    assert "seeds ±: the same for training with other seeds" in shown
     stored = ["--model", tmp_path / "gru_s0", "--model", tmp_path / "gru_s1", "--model", tmp_path / "markov_s0"]
     again = json.loads(harness("evaluate", tables, *stored, "--json").stdout)
     assert [(one["predictor"], one["seeds"]) for one in again] == [("gru", [0, 1]), ("markov", [0])]

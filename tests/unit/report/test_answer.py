@@ -22,7 +22,7 @@ def answer_text(tmp_path: Path) -> str:
 def test_the_answer_names_the_best_its_score_chance_and_the_baseline(tmp_path: Path) -> None:
     text = answer_text(synthetic_run.make_run(tmp_path, 500))
     assert "<strong>lstm</strong>" in text
-    assert "by chance" in text
+    assert "a random pick is correct at" in text
     assert "The best baseline, markov" in text
     assert "do not overlap" in text
 
@@ -89,9 +89,9 @@ def test_where_the_events_were_not_kept_the_intervals_decide_and_the_page_says_s
     (run / "models" / "lstm_s0" / "outcomes.parquet").unlink()
     text = answer_text(run)
     assert "does not clearly beat the baseline" in text
-    assert "the intervals overlap (not compared event by event, which finds smaller differences" in text
+    assert "the intervals overlap (this run did not keep single events" in text
     page = build(run).read_text("utf-8")
-    assert "could not be compared event by event, so their own intervals were" in page
+    assert "could not be compared event by event; the result above uses their separate intervals. Reason: " in page
     assert "outcomes.parquet: no such table" in page
 
 
@@ -100,20 +100,20 @@ def test_the_answer_gives_the_range_over_trials(tmp_path: Path) -> None:
     for seed, shift in ((0, 0.0), (1, 0.02)):
         scores = {f"{n:03d}": {"top1": 0.9, "contested_top1": score + shift} for n, score in enumerate((0.6, 0.8))}
         synthetic_run.add_model(tmp_path, "lstm", seed, 0.7, by_trial=scores)
-    assert "in its 2 trials one by one 61.0 to 81.0 %" in answer_text(tmp_path).replace("\u202f", " ")
+    assert "Its scores in the 2 single trials are 61.0 to 81.0 %." in answer_text(tmp_path).replace("\u202f", " ")
     assert "Trial by trial" in build(tmp_path).read_text("utf-8")
 
 
-def test_the_answer_says_when_the_baseline_sees_less(tmp_path: Path) -> None:
+def test_the_answer_says_when_the_baseline_has_fewer_inputs(tmp_path: Path) -> None:
     synthetic_run.write_manifest(tmp_path)
     synthetic_run.add_model(tmp_path, "markov", 0, 0.6)
     synthetic_run.add_model(tmp_path, "lstm", 0, 0.9, regime="slices")
     marks, slices = compare_to_baselines(read_run(tmp_path).groups)
-    assert (marks.outcome, slices.baseline_sees_less) == ("untried", True)
-    assert "markov, which sees less (marks, not slices), reaches" in answer_text(tmp_path)
+    assert (marks.outcome, slices.baseline_has_fewer_inputs) == ("untried", True)
+    assert "markov (inputs: marks, fewer than slices), reaches" in answer_text(tmp_path)
 
 
-def test_a_predictor_that_sees_more_is_no_baseline(tmp_path: Path) -> None:
+def test_a_predictor_with_more_inputs_is_no_baseline(tmp_path: Path) -> None:
     synthetic_run.write_manifest(tmp_path)
     synthetic_run.add_model(tmp_path, "fifo", 0, 0.6, regime="runqueue")
     synthetic_run.add_model(tmp_path, "lstm", 0, 0.9, regime="slices")
@@ -139,7 +139,7 @@ def two_arms(run: Path, high: float, low: float | None) -> Path:
 
 def test_the_answer_names_its_arm_and_the_scores_of_the_others(tmp_path: Path) -> None:
     text = answer_text(two_arms(tmp_path, 0.9, 0.4)).replace("\u202f", " ")
-    assert ", on c-5: one of 2 arms; on the others the best of each scores " in text
+    assert " The arm is c-5, one of 2; in the other arms the best predictor scores " in text
 
 
 def test_the_best_is_chosen_on_the_validation_part_and_shown_with_its_test_score(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_the_best_is_chosen_on_the_validation_part_and_shown_with_its_test_score
     cell = comparison.score_of(comparison.best)
     assert cell is not None
     assert cell.value == pytest.approx(0.70, abs=0.02)
-    assert "<strong>lstm</strong>, the best on the validation part, names" in answer_text(tmp_path)
+    assert "<strong>lstm</strong>, the best on the validation part, predicts" in answer_text(tmp_path)
     assert "chosen on the validation part and scored on the test part" in build(tmp_path).read_text("utf-8")
 
 
@@ -160,7 +160,7 @@ def test_the_page_says_when_the_best_was_chosen_on_the_test_part(tmp_path: Path)
     synthetic_run.add_model(tmp_path, "lstm", 0, 0.70)
     synthetic_run.add_model(tmp_path, "gru", 0, 0.90, valid={})
     (comparison,) = compare_to_baselines(read_run(tmp_path).groups)
-    assert (comparison.best.predictor, comparison.fair) == ("gru", False)
+    assert (comparison.best.predictor, comparison.chosen_on_validation) == ("gru", False)
     page = build(tmp_path).read_text("utf-8")
     assert "the best on the validation part" not in page
     assert "chosen on the test part, because the validation part was not scored" in page
@@ -177,8 +177,8 @@ def test_without_contested_switches_the_answer_is_about_all_switches(tmp_path: P
     synthetic_run.write_manifest(tmp_path)
     synthetic_run.add_model(tmp_path, "markov", 0, None)
     text = answer_text(tmp_path)
-    assert "no switch of the test part" in text
-    assert "by chance" not in text
+    assert "of all switches, none of which was contested" in text
+    assert "random pick" not in text
 
 
 def test_a_fallback_a_failed_trial_and_an_interruption_each_raise_a_banner(tmp_path: Path) -> None:

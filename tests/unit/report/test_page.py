@@ -162,7 +162,7 @@ def test_online_scores_are_listed_beside_the_frozen_ones_and_are_never_the_best(
         synthetic_run.add_model(tmp_path, "markov", seed, 0.6, online=synthetic_run.online(0.9))
     page = written(tmp_path).replace("\u202f", " ")
     assert page.count('<th scope="row">markov, online</th>') == 6  # two plots, all scores of four kinds of switches
-    assert "<em>Online</em> is the same predictor learning on" in page
+    assert "<em>Online</em> is the same predictor if it also learns" in page
     assert "<strong>lstm</strong>, the best on the validation part" in page
     assert "lstm, online" not in page
 
