@@ -120,7 +120,7 @@ def _bits(pair: PairedComparison) -> str:
     if pair.bits is None or saved is None or saved.saving is None or saved.saving_ci is None:
         return ""
     if pair.bits.outcome == "unclear":
-        return " and no clear difference in bits"
+        return ", with no clear difference in bits"
     low, high = sorted(abs(end) for end in saved.saving_ci)
     less = "fewer" if saved.saving > 0 else "more"
     return f" and needs {percent(abs(saved.saving))} {less} bits ({percent_range(low, high)})"

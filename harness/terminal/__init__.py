@@ -1,1 +1,1 @@
-"""What a person sees: live progress, and results as tables for the terminal."""
+"""Shows live progress, and results as tables, in a terminal."""
