@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from harness.trace.decode.decoder import Block
 from harness.trace.decode.native_decoder import NativeDecoder
-from harness.trace.decode.time_order import RELEASE_ROWS, EarliestTimes, earliest_times, in_time_order
-from harness.trace.perf_data.recording import Recording, located, open_recording
+from harness.trace.decode.results import Block
+from harness.trace.decode.row_release import RELEASE_ROWS, EarliestTimes, earliest_times, in_time_order
+from harness.trace.perf_data.recording import Recording, open_recording, path_in_errors
 from harness.trace.perf_data.records import CHUNK_BYTES
-from harness.trace.quality import TraceQuality, judge, require_complete
+from harness.trace.quality import TraceQuality, assess, require_complete
 from harness.trace.reader import RecordingInfo, recording_info
 from harness.trace.runqueue.slicer import BATCH_TASKS, Slicer
 from harness.trace.tables.cpu_usage import TaskUsage, UsageCounter
@@ -28,7 +28,7 @@ TRIAL_TABLES = ("switches", "wakeups", "slices", "runtimes")  # what a run folde
 
 @dataclass(frozen=True)
 class ConvertedRecording:
-    """The files that `convert` wrote, and their rows, by table.
+    """The files that `convert` wrote, and how many rows they have, by table name.
 
     `usage` is the CPU use by comm, without the idle tasks; `idle_share` is the share of the idle tasks.
     """
@@ -58,7 +58,7 @@ def convert(
     TraceError if the recording cannot be read, HostError if a table cannot be written.
     """
     recording = open_recording(Path(path), Path(formats_from) if formats_from is not None else None)
-    with located(Path(path)):
+    with path_in_errors(Path(path)):
         return _convert(recording, Path(out_dir), tables, strict, on_progress, chunk_bytes, release_rows)
 
 
@@ -98,7 +98,7 @@ def _convert(
             slices.finish()
         released = decoder.stats()
         rest = {name: getattr(released, name) for name in ("bad", "counts", "chain_breaks", "cpus")}
-        quality = judge(recording, replace(counted, **rest), states, shifted)
+        quality = assess(recording, replace(counted, **rest), states, shifted)
         if strict:
             require_complete(recording, quality)
     outputs: list[TableWriter | LateSliceWriter] = [*writers.values(), *([slices.writer] if slices else [])]
@@ -134,7 +134,7 @@ class _SliceOutput:
 def _has_shifted_states(
     recording: Recording, states: StateNames | None, earliest: EarliestTimes, chunk_bytes: int
 ) -> bool:
-    """Read up to the first switch away from an idle task, if the kernel is one of those that may shift states."""
+    """Whether states are shifted. Reads up to the first switch away from an idle task, if the kernel may shift them."""
     if states is None or not may_be_shifted(recording.header.os_release):
         return False
     decoder, has_switches = NativeDecoder(recording.header, len(recording.parts)), False

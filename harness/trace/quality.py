@@ -1,4 +1,4 @@
-"""May these tables be believed? Judges whether a recording is whole and sound."""
+"""Assesses whether a recording is whole and sound, so that its tables can be trusted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from harness.errors import TraceError
 
 if TYPE_CHECKING:
-    from harness.trace.decode.decoder import RecordingStats
+    from harness.trace.decode.results import RecordingStats
     from harness.trace.perf_data.recording import Recording
     from harness.trace.tracepoint.task_state import StateNames
 
@@ -44,8 +44,8 @@ class TraceQuality:
         return not (self.lost_events or self.chain_breaks or self.truncated or self.killed or self.decode_errors)
 
 
-def judge(recording: Recording, stats: RecordingStats, states: StateNames | None, shifted: bool) -> TraceQuality:
-    """Judge a recording that was read to its end.
+def assess(recording: Recording, stats: RecordingStats, states: StateNames | None, shifted: bool) -> TraceQuality:
+    """Assess a recording that was read to its end.
 
     `states` must have named every state that occurs, as a print format that cannot be followed is noticed only then.
     """
@@ -55,7 +55,7 @@ def judge(recording: Recording, stats: RecordingStats, states: StateNames | None
         lost_events=stats.lost_events,
         chain_breaks=stats.chain_breaks,
         inversions=stats.inversions,
-        truncated=recording.missing_bytes > 0 or any(part.left or part.unread for part in recording.parts),
+        truncated=recording.missing_bytes > 0 or any(not part.is_whole for part in recording.parts),
         killed=header.killed,
         span_ns=stats.span_ns,
         clock=header.attrs[0].clock,
@@ -84,8 +84,10 @@ def _warnings(recording: Recording, decode_errors: int, states: StateNames | Non
     if recording.missing_bytes:
         notes.append(f"the file is cut: {recording.missing_bytes} bytes of its data are missing")
     for part in recording.parts:
-        if part.left or part.unread:
-            notes.append(f"{part.path.name}: {part.unread}: the last {part.left} bytes of data are not read")
+        if not part.is_whole:
+            notes.append(
+                f"{part.path.name}: {part.unread_reason}: the last {part.unread_bytes} bytes of data are not read"
+            )
     if header.formats is None:
         notes.append("the file holds no tracepoint formats, so no event can be decoded; give `formats_from`")
     if decode_errors:

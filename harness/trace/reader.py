@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.trace.decode.native_decoder import NativeDecoder
-from harness.trace.perf_data.recording import Recording, located, open_recording
-from harness.trace.quality import TraceQuality, judge, require_complete
+from harness.trace.perf_data.recording import Recording, open_recording, path_in_errors
+from harness.trace.quality import TraceQuality, assess, require_complete
 from harness.trace.tracepoint.task_state import is_shifted, may_be_shifted, state_names
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class RecordingInfo:
 class Trace:
     """A recording as tables with the columns of `schemas.SCHEMAS`; rows are sorted by time, then in the file's order.
 
-    `shifted_states`: the kernel reports prev_state one bit too high (4.14 to 4.19); `prev_state` is as recorded.
+    `shifted_states`: the kernel reports prev_state one bit too high; `prev_state` is as recorded.
     Each table is made when it is first used, because to import Arrow takes as long as to read a million samples.
     """
 
@@ -97,7 +97,7 @@ def read(path: Path | str, *, strict: bool = False, formats_from: Path | str | N
     """
     path = Path(path)
     recording = open_recording(path, Path(formats_from) if formats_from is not None else None)
-    with located(path):
+    with path_in_errors(path):
         trace = _read(recording)
     if strict:
         require_complete(recording, trace.quality)
@@ -122,7 +122,7 @@ def _read(recording: Recording) -> Trace:
 
         return to_table(name, blocks.get(name, {}), names, letters)
 
-    quality = judge(recording, decoder.stats(), states, shifted)
+    quality = assess(recording, decoder.stats(), states, shifted)
     return Trace(recording.path, recording_info(recording), quality, make_table, shifted)
 
 

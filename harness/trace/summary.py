@@ -2,8 +2,8 @@
 
 Run times follow `perf sched timehist --summary`: at every switch, the time since the last switch on that CPU is a run
 of the task that leaves; the first switch on a CPU gives its task a run of zero. Delays follow `perf sched latency`:
-from becoming runnable to being picked. A task whose first event is its pick has a delay of zero. A task whose first
-event is its accounting (sched_stat_runtime) waits from then on, unless it next leaves a CPU.
+from becoming runnable to being picked. A task whose first event is its pick has a delay of zero. If the first event of
+a task is a sched_stat_runtime, its delay begins there, unless it is switched out before it is picked.
 (Versions of perf before 6.10 do not count the waits of preempted tasks, state R+, as delays; these do.)
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from harness.trace.perf_data.recording import located
+from harness.trace.perf_data.recording import path_in_errors
 from harness.trace.quality import TraceQuality
 from harness.trace.reader import RecordingInfo, Trace, read
 from harness.trace.runqueue.slicer import left_runnable, slices_in_batches
@@ -82,7 +82,7 @@ class Summary:
 def summarize(recording: Path | str, *, formats_from: Path | str | None = None) -> Summary:
     """Count and time the tasks and CPUs of a recording. Raises TraceError."""
     trace = read(recording, formats_from=formats_from)
-    with located(trace.path):
+    with path_in_errors(trace.path):
         tasks, cpus = task_summary(trace), cpu_summary(trace, slices_in_batches(trace))
     return Summary(trace.path, trace.header, trace.quality, tasks, cpus)
 
@@ -190,7 +190,7 @@ class _Groups:
         return firsts
 
     def at_largest(self, row_keys: np.ndarray, values: np.ndarray, results: np.ndarray) -> np.ndarray:
-        """Return for each key the element of `results` in the row of its first largest value; zero without rows."""
+        """Return for each key `results` at the first row where `values` is largest; 0 for a key without rows."""
         members, group = self._members(row_keys)
         order = np.lexsort([-members, values[members], group])
         chosen = np.zeros(len(self.keys), np.int64)
@@ -205,7 +205,7 @@ def _runs(trace: Trace) -> np.ndarray:
 
 
 def _delays(trace: Trace, groups: _Groups) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return tid, delay and begin of the delay (ns) of every pick whose wait is known, and of every first event."""
+    """Return tid, delay and begin of the delay (ns) for each pick with a known begin; `_first_picks` adds begins."""
     switches = trace.switches
     time, tid = numbers(switches, "time_ns"), numbers(switches, "next_tid")
     no_sets = np.zeros(switches.num_rows, np.uint8)
@@ -219,7 +219,7 @@ def _delays(trace: Trace, groups: _Groups) -> tuple[np.ndarray, np.ndarray, np.n
 
 
 def _first_picks(trace: Trace, groups: _Groups) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first pick of each task whose first event is a pick or its accounting, and that event's time (ns)."""
+    """Return first pick (row) and first event (ns) of each task whose first event is a pick or a sched_stat_runtime."""
     switches, wakeups, runtimes = trace.switches, trace.wakeups, trace.runtimes
     time, rows = numbers(switches, "time_ns"), np.arange(switches.num_rows)
     left = groups.first(numbers(switches, "prev_tid"), time)
@@ -232,7 +232,7 @@ def _first_picks(trace: Trace, groups: _Groups) -> tuple[np.ndarray, np.ndarray]
 
 
 def _last_names(trace: Trace, tids: np.ndarray) -> list[str]:
-    """Return the last name of each task, at a switch or in its accounting."""
+    """Return the last name of each task, at a switch or a sched_stat_runtime."""
     names: dict[int, str] = {}
     for table, tid_column, comm_column in (
         (trace.runtimes, "tid", "comm"),

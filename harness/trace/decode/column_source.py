@@ -30,23 +30,23 @@ class ColumnSource(NamedTuple):
     text: str = ""
 
 
-def column_sources(event: Event, form: TracepointFormat) -> list[ColumnSource]:
+def column_sources(event: Event, tracepoint: TracepointFormat) -> list[ColumnSource]:
     """List the sources of an event's columns, in the order of its table.
 
     Raises TraceError where the format lacks a field that is needed.
     """
-    columns = [column for column in event.columns if column.field in form.fields or not column.optional]
+    columns = [column for column in event.columns if column.field in tracepoint.fields or not column.optional]
     constants = [ColumnSource(name, "i4", CONSTANT, text=text) for name, text in event.constants.items()]
-    return [_source(form, column) for column in columns] + constants
+    return [_source(tracepoint, column) for column in columns] + constants
 
 
-def _source(form: TracepointFormat, column: Column) -> ColumnSource:
+def _source(tracepoint: TracepointFormat, column: Column) -> ColumnSource:
     if column.dtype == TEXT:
-        return _of_field(column.name, "i4", LOCATED_TEXT, _field(form, column.field, "loc"))
+        return _of_field(column.name, "i4", LOCATED_TEXT, _field(tracepoint, column.field, "loc"))
     if column.dtype == COMM:
-        field = _field(form, column.field, "chars", "loc")
+        field = _field(tracepoint, column.field, "chars", "loc")
         return _of_field(column.name, "i4", LOCATED_TASK_NAME if field.kind == "loc" else TASK_NAME, field)
-    field = _field(form, column.field, "int")
+    field = _field(tracepoint, column.field, "int")
     if column.dtype == STATE:
         return _of_field(column.name, "i4", PREV_STATE, field)
     return _of_field(column.name, column.dtype, TRUTH if column.dtype == BOOL else INTEGER, field)
@@ -56,13 +56,13 @@ def _of_field(name: str, dtype: str, encoding: str, field: Field) -> ColumnSourc
     return ColumnSource(name, dtype, encoding, field.offset, field.size, field.signed)
 
 
-def _field(form: TracepointFormat, name: str, *kinds: str) -> Field:
+def _field(tracepoint: TracepointFormat, name: str, *kinds: str) -> Field:
     """Return a field of a format. TraceError where the format lacks it or has it in another form."""
-    field = form.fields.get(name)
+    field = tracepoint.fields.get(name)
     if field is None or field.kind not in kinds or field.size not in _SIZES[field.kind]:
         actual = f"{field.kind} of {field.size} bytes" if field else "nothing"
         raise TraceError(
-            f"the event {form.system}:{form.name} has {actual} as its field {name!r}",
+            f"the event {tracepoint.system}:{tracepoint.name} has {actual} as its field {name!r}",
             expected=f"{' or '.join(kinds)}, as in every kernel so far",
             hint="record again; if the kernel is a new one, its format file shows what has changed",
         )

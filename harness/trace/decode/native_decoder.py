@@ -24,7 +24,7 @@ from typing import Any
 
 from harness.errors import TraceError
 from harness.trace.decode.column_source import CONSTANT, ENCODINGS, ColumnSource, column_sources
-from harness.trace.decode.decoder import Block, RecordingStats
+from harness.trace.decode.results import Block, RecordingStats
 from harness.trace.decode.sample_layout import SampleLayouts, sample_layouts
 from harness.trace.native.library import Signatures, load_functions
 from harness.trace.perf_data.attr import is_grouped, read_words
@@ -34,8 +34,8 @@ from harness.trace.tracepoint.sched_events import EVENTS
 
 TABLES = list(dict.fromkeys(event.table for event in EVENTS.values()))  # C knows a table by its index
 _TYPES: dict[str, Any] = {"?": c_bool, "i2": c_int16, "i4": c_int32, "i8": c_int64}
-_NO_TABLE, _REFUSED_TABLE = -1, -2
-_STOPPED = ("", "cut", "skip", "broken")  # in the order of `enum stopped`
+_NO_TABLE, _LACKS_FIELD = -1, -2
+_STOP_REASONS = ("", "cut", "skip", "broken")  # in the order of `enum stop_reason`
 _CPUS = 1 << 16
 
 
@@ -46,7 +46,7 @@ class _Counts(ctypes.Structure):
         (name, c_int64)
         for name in (
             "samples", "inversions", "bad", "has_times", "first", "last", "earliest", "lost", "lost_samples",
-            "stopped", "refused", "failed",
+            "stop_reason", "lacking_format", "out_of_memory",
         )
     ]  # fmt: skip
 
@@ -93,10 +93,10 @@ class NativeDecoder:
         )
         if not self._decoder:
             raise MemoryError("no room for a decoder")
-        weakref.finalize(self, native.decoder_free, self._decoder).atexit = False  # its columns may be in use then
+        weakref.finalize(self, native.decoder_free, self._decoder).atexit = False  # at exit, columns may be in use
         self._counts = native.decoder_counts(self._decoder).contents
         self._running, self._breaks = (c_int64 * _CPUS)(), 0  # the task that runs on each CPU; see switch_chain.c
-        self._layout = configure_decoder(native, self._decoder, header, layouts, parts > 1)
+        self._config = configure_decoder(native, self._decoder, header, layouts, parts > 1)
         self._finished = False
         if counts_only:
             native.decoder_count_only(self._decoder)
@@ -116,22 +116,22 @@ class NativeDecoder:
         self._native.decoder_enter_part(self._decoder, part)
 
     def take(self, buffer: bytearray, size: int) -> tuple[int, str]:
-        """Take records; see `BufferSink.take`. TraceError where a format lacks a field that is needed."""
+        """Take records; see `BufferSink.take`. TraceError where the format of a sample lacks a needed field."""
         if self._finished:
             raise ValueError("this decoder has released its last rows")
         start = ctypes.addressof(c_char.from_buffer(buffer))
         taken = self._native.decoder_take(self._decoder, start, size)
-        if self._counts.failed:
+        if self._counts.out_of_memory:
             raise MemoryError(f"no room for {self.rows} rows")
-        if self._counts.refused >= 0:
-            raise self._layout.refusals[self._counts.refused]
-        return taken, _STOPPED[self._counts.stopped]
+        if self._counts.lacking_format >= 0:
+            raise self._config.format_errors[self._counts.lacking_format]
+        return taken, _STOP_REASONS[self._counts.stop_reason]
 
     def release(self, limit_ns: int) -> dict[str, Block]:
         """Pop the rows before `limit_ns` as blocks by table, ordered by time, part, position in the file."""
         self._sort()
         released = {}
-        for table in self._layout.columns:
+        for table in self._config.columns:
             index = TABLES.index(table)
             if rows := self._native.decoder_rows_before(self._decoder, index, limit_ns):
                 columns = self._first_rows(table, rows).items()
@@ -140,9 +140,9 @@ class NativeDecoder:
         return released
 
     def release_all(self) -> dict[str, Block]:
-        """Pop all rows, as `release` does; no record may follow. The blocks are the decoder's memory, and keep it."""
+        """Pop all rows, as `release` does. No record may follow. The blocks are the decoder's memory, and keep it."""
         self._sort()
-        rows = {table: self._table_rows(table) for table in self._layout.columns}
+        rows = {table: self._table_rows(table) for table in self._config.columns}
         self._finished = True
         return {table: self._first_rows(table, count) for table, count in rows.items() if count}
 
@@ -175,12 +175,12 @@ class NativeDecoder:
             raise MemoryError(f"no room to sort {self.rows} rows")
 
     def _first_rows(self, table: str, rows: int) -> Block:
-        """Return the first rows of a table, which are to be released, and follow the chain of switches over them."""
+        """Return the first rows of a table, and count the breaks in their chain of switches. Each row counts once."""
         block: Block = {}
-        for name, dtype in self._layout.columns[table]:
+        for name, dtype in self._config.columns[table]:
             if name:
                 block[name] = (_TYPES[dtype] * rows).from_address(self._address(table, name))
-                block[name].owner = self  # type: ignore[attr-defined] # its memory goes when the decoder does
+                block[name].owner = self  # type: ignore[attr-defined] # which would free this memory
         self._native.chain_note_cpus(block["cpu"], rows, self._running)
         if table == "switches":
             columns = (block[name] for name in ("cpu", "prev_tid", "next_tid"))
@@ -191,14 +191,14 @@ class NativeDecoder:
         return int(self._native.decoder_rows(self._decoder, TABLES.index(table)))
 
     def _address(self, table: str, column: str) -> int:
-        index = [name for name, _ in self._layout.columns[table]].index(column)
+        index = [name for name, _ in self._config.columns[table]].index(column)
         return int(self._native.decoder_column(self._decoder, TABLES.index(table), index))
 
     def _event_counts(self) -> dict[str, int]:
-        formats, attrs = self._layout.formats, len(self._header.attrs)
+        formats, attrs = self._config.formats, len(self._header.attrs)
         by_format, by_attr = (c_int64 * len(formats))(), (c_int64 * attrs)()
         self._native.decoder_event_counts(self._decoder, by_format, by_attr)
-        names = [f"{form.system}:{form.name}" for form in formats]
+        names = [f"{tracepoint.system}:{tracepoint.name}" for tracepoint in formats]
         names += [self._header.names.get(attr, f"event {attr}") for attr in range(attrs)]  # these are no tracepoints
         totals: dict[str, int] = {}
         for name, samples in zip(names, [*by_format, *by_attr], strict=True):
@@ -217,40 +217,40 @@ class NativeDecoder:
 
 
 @dataclass
-class NativeLayout:
-    """The layout a decoder was given: columns by table (name and type; an empty name is hidden), formats by number.
+class DecoderConfig:
+    """A decoder's configuration: formats, and columns of each table (name and type; one without a name stays in C).
 
-    `refusals` are the errors of formats that lack a field, raised when a sample of theirs is met.
+    `format_errors` maps the index of a format that lacks a field to an error, which its first sample raises.
     """
 
     columns: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     formats: list[TracepointFormat] = field(default_factory=list)
-    refusals: dict[int, TraceError] = field(default_factory=dict)
+    format_errors: dict[int, TraceError] = field(default_factory=dict)
 
 
 def configure_decoder(
     native: Any, decoder: int, header: Header, layouts: SampleLayouts, has_parts: bool
-) -> NativeLayout:
+) -> DecoderConfig:
     """Pass the layouts and formats of a recording to a C decoder. `has_parts`: the recording is of several files."""
     ids = sorted(header.ids)
     attrs = [header.ids[number] for number in ids]
     _call(native.decoder_add_ids, decoder, (c_uint64 * len(ids))(*ids), (c_int32 * len(ids))(*attrs), len(ids))
     _add_layouts(native, decoder, header, layouts)
-    layout = NativeLayout()
-    for form in layouts.formats.values():
+    config = DecoderConfig()
+    for tracepoint in layouts.formats.values():
         table, sources = _NO_TABLE, list[ColumnSource]()
         try:
-            if form.system == "sched" and form.name in EVENTS:
-                event = EVENTS[form.name]
-                table, sources = TABLES.index(event.table), column_sources(event, form)
-                _add_table(native, decoder, layout, event.table, sources, has_parts)
+            if tracepoint.system == "sched" and tracepoint.name in EVENTS:
+                event = EVENTS[tracepoint.name]
+                table, sources = TABLES.index(event.table), column_sources(event, tracepoint)
+                _add_table(native, decoder, config, event.table, sources, has_parts)
         except TraceError as error:
-            table, layout.refusals[len(layout.formats)] = _REFUSED_TABLE, error
-        _call(native.decoder_add_format, decoder, form.id, form.end, table)
-        layout.formats.append(form)
+            table, config.format_errors[len(config.formats)] = _LACKS_FIELD, error
+        _call(native.decoder_add_format, decoder, tracepoint.id, tracepoint.end, table)
+        config.formats.append(tracepoint)
         for source in sources:
-            _add_source(native, decoder, layout.columns[TABLES[table]], source)
-    return layout
+            _add_source(native, decoder, config.columns[TABLES[table]], source)
+    return config
 
 
 def _add_layouts(native: Any, decoder: int, header: Header, layouts: SampleLayouts) -> None:
@@ -263,14 +263,14 @@ def _add_layouts(native: Any, decoder: int, header: Header, layouts: SampleLayou
 
 
 def _add_table(
-    native: Any, decoder: int, layout: NativeLayout, table: str, sources: list[ColumnSource], has_parts: bool
+    native: Any, decoder: int, config: DecoderConfig, table: str, sources: list[ColumnSource], has_parts: bool
 ) -> None:
-    if table not in layout.columns:
+    if table not in config.columns:
         columns = [(source.name, source.dtype) for source in sources]
         widths = (c_int32 * len(columns))(*(ctypes.sizeof(_TYPES[dtype]) for _, dtype in columns))
         _call(native.decoder_add_table, decoder, TABLES.index(table), widths, len(columns), int(has_parts))
         part = [("", "i4")] if has_parts else []
-        layout.columns[table] = [("time_ns", "i8"), ("cpu", "i2"), *part, *columns]
+        config.columns[table] = [("time_ns", "i8"), ("cpu", "i2"), *part, *columns]
 
 
 def _add_source(native: Any, decoder: int, columns: list[tuple[str, str]], source: ColumnSource) -> None:

@@ -15,8 +15,8 @@ from harness.trace.tracepoint.format import TracepointFormat
 class SampleLayouts:
     """Where each attr's samples have their parts, and the formats by common_type.
 
-    `groups` has for each attr the index of the first attr with the same layout, -1 for an attr without tracepoint data.
-    `id_offset` is None where samples carry no id, or not all at one offset; all samples then belong to the first attr.
+    `groups[i]` is the index of the first attr with the layout of attr i; -1 if attr i records no tracepoint data.
+    `id_offset` is None if samples have no id, or have it at different offsets; all then count as the first attr's.
     """
 
     offsets: list[SampleOffsets]
@@ -33,13 +33,14 @@ def sample_layouts(header: Header) -> SampleLayouts:
     if time_offset is None:
         raise TraceError("the recording has no timestamps", hint="record with `perf sched record`, which adds them")
     id_offsets = {parts.id for parts in offsets}
-    by_name = {(form.system, form.name): form for form in (header.formats or {}).values()}  # a forged file repeats some
+    formats = (header.formats or {}).values()
+    by_name = {(tracepoint.system, tracepoint.name): tracepoint for tracepoint in formats}  # a forged file repeats some
     return SampleLayouts(
         offsets,
         _groups(header.attrs),
         id_offsets.pop() if len(id_offsets) == 1 and header.ids else None,
         time_offset,
-        {form.id: form for form in by_name.values() if form.id < 1 << 16},  # common_type has 16 bits
+        {event.id: event for event in by_name.values() if event.id < 1 << 16},  # common_type has 16 bits
     )
 
 

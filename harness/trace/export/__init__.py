@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 
 from harness.errors import UsageError
-from harness.trace.perf_data.recording import located
+from harness.trace.perf_data.recording import path_in_errors
 
 KINDS = {
     "csv": "harness.trace.export.tables",
@@ -35,7 +35,7 @@ def export(recording: Path, kind: str, target: Path | str, formats_from: Path | 
             f"the format {kind} needs the package {error.name}",
             hint=f"install it with the extra: pip install 'harness[{kind}]'",
         ) from error
-    with located(recording):
+    with path_in_errors(recording):
         written: list[Path] = module.export(recording, Path(target), kind, formats_from)
     return written
 

@@ -2,5 +2,5 @@
 
 decoder.c (configured from Python), records.c, sample.c, string_table.c, tables.c and sort.c turn records into sorted
 columns; switch_chain.c checks the columns of switches. tracker.c, switch_out.c and run_queue.c find which tasks wait
-for a CPU. Every function checks its own bounds: anybody may have written the bytes it is given.
+for a CPU. A function that reads bytes of a recording checks every bound, because anybody may have written them.
 """

@@ -77,7 +77,7 @@ int decoder_add_ids(struct decoder *decoder, const uint64_t *ids, const int32_t 
 int decoder_add_layout(struct decoder *decoder, int32_t group, int32_t time, int32_t cpu, int32_t tail,
                        int32_t has_read, int32_t read_base, int32_t read_each, int32_t has_callchain)
 {
-    struct layout *layout;
+    struct sample_layout *layout;
 
     if (decoder->layout_count == MAX_LAYOUTS)
         return REFUSED;
@@ -89,7 +89,7 @@ int decoder_add_layout(struct decoder *decoder, int32_t group, int32_t time, int
     if (!layout)
         return NO_MEMORY;
     decoder->layouts = layout;
-    layout[decoder->layout_count++] = (struct layout){
+    layout[decoder->layout_count++] = (struct sample_layout){
         group, time, cpu, tail, has_read, read_base, read_each, has_callchain, 0,
     };
     return 0;
@@ -126,7 +126,7 @@ int decoder_add_format(struct decoder *decoder, int32_t common_type, int32_t end
 
     if (common_type < 0 || common_type >= COMMON_TYPES || decoder->by_common_type[common_type])
         return REFUSED;
-    if (end < 0 || table < REFUSED_TABLE || table >= MAX_TABLES)
+    if (end < 0 || table < LACKS_FIELD || table >= MAX_TABLES)
         return REFUSED;
     if (decoder->format_count == MAX_FORMATS || (table >= 0 && !decoder->tables[table].column_count))
         return REFUSED;
@@ -152,7 +152,7 @@ static int is_readable(const struct format *format, const struct column_source *
     return (int64_t)source->offset + source->size <= format->end;
 }
 
-/* Whether a column holds just the first bytes of the field, as nearly always on a little-endian machine. */
+/* Whether a column is a plain copy of the field's first bytes, as nearly always on a little-endian machine. */
 static int is_copied(const struct decoder *decoder, const struct column_source *source, int32_t width)
 {
     const uint16_t one = 1;

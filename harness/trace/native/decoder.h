@@ -14,17 +14,17 @@
 #define PADDING 256        /* bytes after every buffer that may be read */
 #define MAX_FIXED_END 128  /* the parts of a sample with a fixed offset end before this byte */
 #define NO_TABLE (-1)      /* table of events that are only counted */
-#define REFUSED_TABLE (-2) /* table of events whose format lacks a field that is needed */
+#define LACKS_FIELD (-2)   /* table of events whose format lacks a field that is needed */
 #define NEVER INT64_MAX
 
-/* How the field that a column is made from is encoded. */
+/* The encoding of the field that a column is read from. */
 enum encoding { INTEGER, TRUTH, TASK_NAME, LOCATED_TASK_NAME, LOCATED_TEXT, CONSTANT, PREV_STATE };
 
 struct column_source {
     enum encoding encoding;
     int32_t column;
     int32_t offset, size, is_signed; /* of the field in the raw data; a CONSTANT has its value in `offset` */
-    int32_t is_copied;               /* whether the column holds just the first bytes of the field */
+    int32_t is_copied;               /* whether the column is a plain copy of the field's first bytes */
 };
 
 struct format {
@@ -37,24 +37,24 @@ struct format {
 };
 
 /* How the samples of one attr are laid out: byte offsets, -1 for a part that is missing. */
-struct layout {
+struct sample_layout {
     int32_t group; /* the first attr with the same layout; -1: this is no tracepoint */
     int32_t time, cpu, tail;
-    int32_t has_read, read_base, read_each, has_callchain; /* READ takes base + each * members words */
+    int32_t has_read, read_base, read_each, has_callchain; /* READ has read_base + read_each * members words */
     int64_t non_tracepoint;                                /* samples, if this is no tracepoint */
 };
 
 /* Why the walk over a buffer ended; see BufferSink.take in perf_data/records.py. */
-enum stopped { AT_END, CUT, SKIP, BROKEN };
+enum stop_reason { AT_END, CUT, SKIP, BROKEN };
 
 struct counts {
     int64_t samples, inversions, bad;
     int64_t has_times, first, last; /* ns */
     int64_t earliest;               /* ns, in the last buffer; NEVER: it had no samples */
     int64_t lost, lost_samples;     /* by LOST and by LOST_SAMPLES records */
-    int64_t stopped;
-    int64_t refused; /* index of a format that lacks a field and has a sample in the last buffer, or -1 */
-    int64_t failed;  /* there was not enough memory */
+    int64_t stop_reason;
+    int64_t lacking_format; /* index of a format that lacks a field and has a sample in the last buffer, or -1 */
+    int64_t out_of_memory;  /* whether there was too little */
 };
 
 struct decoder {
@@ -63,7 +63,7 @@ struct decoder {
     uint64_t *ids;                  /* in ascending order */
     int32_t *attrs;                 /* of each id */
     int64_t id_count;
-    struct layout *layouts;
+    struct sample_layout *layouts;
     int32_t layout_count;
     struct format *formats;
     int32_t format_count;
@@ -72,11 +72,11 @@ struct decoder {
     struct string_table names, states;
     int64_t previous; /* time of the sample before, in ns */
     int32_t has_previous;
-    int64_t refused_rank;
+    int64_t lacking_rank;
     struct counts counts;
 };
 
 /* sample.c: decode a sample record of `size` bytes, after which PADDING bytes may be read. */
-void take_sample(struct decoder *decoder, const uint8_t *record, int64_t size);
+void decode_sample(struct decoder *decoder, const uint8_t *record, int64_t size);
 
 #endif

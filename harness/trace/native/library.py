@@ -14,7 +14,7 @@ Signatures = dict[str, tuple[Any, list[Any]]]  # function -> (type of its result
 
 
 def load_functions(signatures: Signatures) -> ctypes.CDLL:
-    """Return the library, with these functions typed. HostError where it is missing or was built from other sources."""
+    """Return the library, with these functions typed. HostError where it or one of the functions is missing."""
     library = load_library()
     try:
         for name, (result, arguments) in signatures.items():

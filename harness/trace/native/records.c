@@ -18,7 +18,7 @@ static int64_t saturated_sum(int64_t sum, uint64_t count)
 }
 
 /* LOST is {id, lost}, LOST_SAMPLES {lost}. */
-static void take_losses(struct decoder *decoder, uint32_t type, const uint8_t *record, int64_t size)
+static void count_losses(struct decoder *decoder, uint32_t type, const uint8_t *record, int64_t size)
 {
     struct counts *counts = &decoder->counts;
     const uint8_t *body = record + HEADER_BYTES;
@@ -29,7 +29,7 @@ static void take_losses(struct decoder *decoder, uint32_t type, const uint8_t *r
         counts->lost_samples = saturated_sum(counts->lost_samples, load64(body, decoder->swap));
 }
 
-static void take_time(struct decoder *decoder, int64_t time)
+static void count_sample(struct decoder *decoder, int64_t time)
 {
     struct counts *counts = &decoder->counts;
 
@@ -46,33 +46,33 @@ static void take_time(struct decoder *decoder, int64_t time)
         counts->earliest = time;
 }
 
-/* The bytes of a record; 0 where the walk ends before it, and `counts.stopped` is then the reason. */
+/* The bytes of a record; 0 where the walk ends before it, and `counts.stop_reason` is then the reason. */
 static int64_t record_size(struct decoder *decoder, const uint8_t *record, int64_t left)
 {
     uint32_t type = load32(record, decoder->swap);
     int64_t size = load16(record + 6, decoder->swap);
 
     if (size < HEADER_BYTES)
-        decoder->counts.stopped = BROKEN;
+        decoder->counts.stop_reason = BROKEN;
     else if (type == PERF_RECORD_AUXTRACE || type == PERF_RECORD_HEADER_TRACING_DATA || size % 8)
-        decoder->counts.stopped = SKIP;
+        decoder->counts.stop_reason = SKIP;
     else if (size > left)
-        decoder->counts.stopped = CUT;
+        decoder->counts.stop_reason = CUT;
     else
         return size;
     return 0;
 }
 
 /* Take the records of `bytes[0, size)`, after which PADDING bytes may be read. Return how many bytes were taken; where
- * they are not all, `counts.stopped` is the reason. */
+ * they are not all, `counts.stop_reason` is the reason. */
 int64_t decoder_take(struct decoder *decoder, const uint8_t *bytes, int64_t size)
 {
     int64_t taken = 0;
 
-    decoder->counts.stopped = AT_END;
+    decoder->counts.stop_reason = AT_END;
     decoder->counts.earliest = NEVER;
-    decoder->counts.refused = -1;
-    while (taken + HEADER_BYTES <= size && !decoder->counts.failed) {
+    decoder->counts.lacking_format = -1;
+    while (taken + HEADER_BYTES <= size && !decoder->counts.out_of_memory) {
         const uint8_t *record = bytes + taken;
         uint32_t type = load32(record, decoder->swap);
         int64_t length = record_size(decoder, record, size - taken);
@@ -80,15 +80,15 @@ int64_t decoder_take(struct decoder *decoder, const uint8_t *bytes, int64_t size
         if (!length)
             break;
         if (type == PERF_RECORD_SAMPLE) {
-            take_time(decoder, (int64_t)load64(record + decoder->time_offset, decoder->swap));
+            count_sample(decoder, (int64_t)load64(record + decoder->time_offset, decoder->swap));
             if (!decoder->counts_only)
-                take_sample(decoder, record, length);
+                decode_sample(decoder, record, length);
         } else {
-            take_losses(decoder, type, record, length);
+            count_losses(decoder, type, record, length);
         }
         taken += length;
     }
-    if (decoder->counts.stopped == AT_END && taken < size)
-        decoder->counts.stopped = CUT;
+    if (decoder->counts.stop_reason == AT_END && taken < size)
+        decoder->counts.stop_reason = CUT;
     return taken;
 }

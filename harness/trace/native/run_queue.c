@@ -62,7 +62,7 @@ int64_t task_get(struct run_queues *queues, int32_t tid)
     if (queues->size == queues->room && (queues->room > INT32_MAX / 4 || make_room(queues, queues->room * 2)))
         return NO_MEMORY;
     index = queues->size++;
-    queues->tasks[index] = (struct task){.tid = tid, .queue = NONE, .unclear_row = NONE};
+    queues->tasks[index] = (struct task){.tid = tid, .queue = NONE, .pending_row = NONE};
     add_slot(queues, index);
     return index;
 }
@@ -76,7 +76,7 @@ void tasks_forget(struct run_queues *queues)
 
         if (task->queue == NONE)
             continue;
-        task->unclear_row = NONE;
+        task->pending_row = NONE;
         queues->by_cpu[task->queue].tasks[task->position] = (int32_t)kept;
         queues->tasks[kept++] = *task;
     }

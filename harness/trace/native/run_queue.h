@@ -1,8 +1,8 @@
 /* The known tasks, and for each CPU a queue of those that wait there.
  *
- * A queue is an array of tids, in the order in which they began to wait. A task that leaves it leaves a hole: tid 0, as
- * the idle task never waits. So it is quick to begin a wait, to end it, and to copy the queue. A queue is packed when
- * it has more holes than tasks. */
+ * A queue is an array of tids, in the order in which they began to wait. Removing a task leaves a hole: tid 0, which is
+ * free because the idle task never waits. So beginning a wait and ending one take constant time on average. A queue is
+ * packed when it has more holes than tasks. */
 #ifndef HARNESS_RUN_QUEUE_H
 #define HARNESS_RUN_QUEUE_H
 
@@ -13,27 +13,27 @@
 
 struct task {
     int32_t tid;
-    int32_t queue;        /* the queue in which it waits, or NONE */
-    int64_t position;     /* in that queue */
-    int64_t wait_ns;      /* since when it waits */
-    int64_t woken_ns;     /* when it was woken, or -1 */
-    int64_t unclear_row;  /* the switch where it left, while it is not known whether it waits; or NONE */
-    int64_t unclear_at;   /* the number of that event */
-    uint8_t unclear_left; /* how it left if it waits */
-    uint8_t woken;        /* whether it was woken since it last left or got a CPU */
+    int32_t queue;         /* the queue in which it waits, or NONE */
+    int64_t position;      /* in that queue */
+    int64_t wait_ns;       /* since when it waits */
+    int64_t woken_ns;      /* when it was woken, or -1 */
+    int64_t pending_row;   /* the switch-out that later events must still classify, or NONE */
+    int64_t pending_event; /* the index of that switch among all events */
+    uint8_t pending_kind;  /* the leave_kind of that switch if the task turns out to wait */
+    uint8_t woken;         /* whether it was woken since it last left or got a CPU */
 };
 
 struct queue {
     int32_t *tids;
     int32_t *tasks; /* the index of each task */
-    int64_t size, room, holes;
+    int64_t size, room, holes; /* positions in use, positions with memory, positions whose task was removed */
 };
 
 /* A task is known by its index in `tasks`, an array that may move when a task is added. */
 struct run_queues {
     uint64_t seed; /* so that nobody can choose tids that collide */
     struct task *tasks;
-    int64_t size, room;
+    int64_t size, room; /* tasks, and tasks with memory */
     int32_t *slots; /* a hash table: index of a task + 1, or 0 */
     uint64_t mask;
     struct queue *by_cpu;

@@ -49,7 +49,8 @@ static int64_t count_at(const struct decoder *decoder, const uint8_t *record, in
 }
 
 /* The offset of the raw data's size, after READ and CALLCHAIN, which have any length. At most `size`. */
-static int64_t tail_of(const struct decoder *decoder, const struct layout *layout, const uint8_t *record, int64_t size)
+static int64_t tail_of(const struct decoder *decoder, const struct sample_layout *layout, const uint8_t *record,
+                       int64_t size)
 {
     int64_t offset = layout->tail;
 
@@ -66,8 +67,8 @@ static int64_t tail_of(const struct decoder *decoder, const struct layout *layou
 }
 
 /* Find the raw data. Return whether it lies inside the record. */
-static int find_raw(const struct decoder *decoder, const struct layout *layout, const uint8_t *record, int64_t size,
-                    struct raw *raw)
+static int find_raw(const struct decoder *decoder, const struct sample_layout *layout, const uint8_t *record,
+                    int64_t size, struct raw *raw)
 {
     int64_t tail = tail_of(decoder, layout, record, size);
 
@@ -81,9 +82,9 @@ static int find_raw(const struct decoder *decoder, const struct layout *layout, 
 }
 
 /* Find the bytes of a __data_loc field, which holds length << 16 | offset from the start of the raw data. Return their
- * length; 0, and count the sample as bad, where they do not lie inside the raw data or are more than `max_length`. */
-static int64_t located(struct decoder *decoder, const struct raw *raw, int32_t field, int64_t max_length,
-                       const uint8_t **bytes)
+ * length. If they lie outside the raw data or are more than `max_length`, count the sample as bad and return 0. */
+static int64_t located_bytes(struct decoder *decoder, const struct raw *raw, int32_t field, int64_t max_length,
+                             const uint8_t **bytes)
 {
     uint32_t word = load32(raw->data + field, decoder->swap);
     int64_t offset = word & 0xFFFF, length = word >> 16;
@@ -101,7 +102,7 @@ static int64_t located_name(struct decoder *decoder, const struct raw *raw, cons
 {
     uint8_t name[NAME_BYTES] = {0};
     const uint8_t *bytes;
-    int64_t length = located(decoder, raw, source->offset, NAME_BYTES, &bytes);
+    int64_t length = located_bytes(decoder, raw, source->offset, NAME_BYTES, &bytes);
 
     memcpy(name, bytes, (size_t)length);
     return task_name_number(&decoder->names, name);
@@ -110,7 +111,7 @@ static int64_t located_name(struct decoder *decoder, const struct raw *raw, cons
 static int64_t located_text(struct decoder *decoder, const struct raw *raw, const struct column_source *source)
 {
     const uint8_t *bytes, *nul;
-    int64_t length = located(decoder, raw, source->offset, MAX_TEXT, &bytes);
+    int64_t length = located_bytes(decoder, raw, source->offset, MAX_TEXT, &bytes);
 
     nul = memchr(bytes, 0, (size_t)length);
     return string_number(&decoder->names, bytes, nul ? nul - bytes : length);
@@ -126,7 +127,8 @@ static int64_t fixed_name(struct decoder *decoder, const struct raw *raw, const 
     return task_name_number(&decoder->names, name);
 }
 
-/* The number of a prev_state; there are few different ones, so they are numbered as names are. */
+/* The number of a prev_state; there are few different ones, so they are numbered as names are. The letters of a state
+ * come from tracepoint/task_state.py. */
 static int64_t prev_state_number(struct decoder *decoder, int64_t state)
 {
     uint8_t bytes[NAME_BYTES] = {0};
@@ -173,7 +175,7 @@ static void put_value(struct decoder *decoder, const struct column *column, int6
     int64_t value = value_of(decoder, raw, source);
 
     if (value == NO_MEMORY && source->encoding >= TASK_NAME)
-        decoder->counts.failed = 1;
+        decoder->counts.out_of_memory = 1;
     column_put(column, row, value);
 }
 
@@ -182,7 +184,7 @@ static void add_row(struct decoder *decoder, const struct format *format, const 
     struct table *table = &decoder->tables[format->table];
 
     if (table_grow(table)) {
-        decoder->counts.failed = 1;
+        decoder->counts.out_of_memory = 1;
         return;
     }
     column_put(&table->columns[TIME_COLUMN], table->rows, raw->time);
@@ -201,17 +203,17 @@ static void add_row(struct decoder *decoder, const struct format *format, const 
 }
 
 /* Note the first format in this buffer that lacks a field: by layout, then by common_type. */
-static void refuse(struct decoder *decoder, const struct layout *layout, const struct format *format)
+static void note_lacking(struct decoder *decoder, const struct sample_layout *layout, const struct format *format)
 {
     int64_t rank = (int64_t)layout->group * COMMON_TYPES + format->common_type;
 
-    if (decoder->counts.refused < 0 || rank < decoder->refused_rank) {
-        decoder->refused_rank = rank;
-        decoder->counts.refused = format - decoder->formats;
+    if (decoder->counts.lacking_format < 0 || rank < decoder->lacking_rank) {
+        decoder->lacking_rank = rank;
+        decoder->counts.lacking_format = format - decoder->formats;
     }
 }
 
-static void take_raw(struct decoder *decoder, const struct layout *layout, const struct raw *raw)
+static void decode_raw(struct decoder *decoder, const struct sample_layout *layout, const struct raw *raw)
 {
     int32_t index = decoder->by_common_type[load16(raw->data, decoder->swap)];
     struct format *format = index ? &decoder->formats[index - 1] : NULL;
@@ -221,16 +223,16 @@ static void take_raw(struct decoder *decoder, const struct layout *layout, const
         return;
     }
     format->samples++;
-    if (format->table == REFUSED_TABLE)
-        refuse(decoder, layout, format);
+    if (format->table == LACKS_FIELD)
+        note_lacking(decoder, layout, format);
     else if (format->table != NO_TABLE)
         add_row(decoder, format, raw);
 }
 
-void take_sample(struct decoder *decoder, const uint8_t *record, int64_t size)
+void decode_sample(struct decoder *decoder, const uint8_t *record, int64_t size)
 {
     int32_t index = attr_of(decoder, record);
-    struct layout *layout;
+    struct sample_layout *layout;
     struct raw raw;
 
     if (index < 0 || index >= decoder->layout_count) {
@@ -241,7 +243,7 @@ void take_sample(struct decoder *decoder, const uint8_t *record, int64_t size)
     if (layout->group < 0)
         layout->non_tracepoint++;
     else if (find_raw(decoder, layout, record, size, &raw))
-        take_raw(decoder, layout, &raw);
+        decode_raw(decoder, layout, &raw);
     else
         decoder->counts.bad++;
 }

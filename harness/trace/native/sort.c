@@ -1,4 +1,4 @@
-/* A stable sort by time, for rows that are nearly in order.
+/* Sorts rows by time: a stable sort for rows that are nearly in order.
  *
  * A recording consists of ascending runs: the content of one CPU's buffer when perf emptied it. Neighbouring runs
  * overlap, distant ones hardly do. So runs are merged pairwise, bottom up, and each merge touches only the part where
@@ -107,7 +107,7 @@ static void find_runs(const struct sort *sort, int32_t rows, int32_t *starts)
  * both keep their order. `spare` has room for as many.
  *
  * Return the number of ascending runs, or NO_MEMORY. With 0 or 1 run the rows are in order, and `order` is not set. */
-int64_t time_order(const int64_t *times, const int32_t *parts, int32_t rows, int32_t *order, int32_t *spare)
+int64_t sort_by_time(const int64_t *times, const int32_t *parts, int32_t rows, int32_t *order, int32_t *spare)
 {
     struct sort sort = {times, parts, order, spare, NULL};
     int64_t runs = count_runs(&sort, rows);

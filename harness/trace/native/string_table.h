@@ -17,8 +17,8 @@ struct recent_name {
 struct string_table {
     uint8_t *bytes; /* all strings, one after the other */
     int64_t *ends;  /* the end of each in `bytes` */
-    int64_t used, room;
-    int32_t count, capacity;
+    int64_t used, room;      /* bytes in use, and bytes with memory */
+    int32_t count, capacity; /* strings, and strings with memory */
     int32_t *slots; /* open addressing: number + 1, or 0; their count is a power of two, and at most half are used */
     int64_t slot_count;
     uint64_t seed; /* so that nobody can write a file whose names all hash to one slot */
@@ -27,7 +27,7 @@ struct string_table {
 
 /* Return the number of a string; NO_MEMORY where there is no room for a new one. */
 int32_t string_number(struct string_table *table, const uint8_t *bytes, int64_t length);
-/* The same for a task name of 16 bytes, which ends at the first NUL if there is one; looked up in the table. */
+/* Return the number of a task name of 16 bytes, which ends at its first NUL. Always searches the hash table. */
 int32_t find_task_name_number(struct string_table *table, const uint8_t *bytes);
 void string_table_free(struct string_table *table);
 
@@ -40,7 +40,7 @@ static inline struct recent_name *recent_entry(struct string_table *table, const
     return &table->recent[(*low * 0x9E3779B97F4A7C15u ^ *high * 0xC2B2AE3D27D4EB4Fu) >> 54];
 }
 
-/* The same, quick for a recent name. */
+/* Return the number of a task name. Checks the recent names first. */
 static inline int32_t task_name_number(struct string_table *table, const uint8_t *bytes)
 {
     uint64_t low, high;

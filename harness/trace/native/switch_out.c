@@ -8,18 +8,18 @@ struct pass {
     struct run_queues *queues;
     const struct events *events;
     int64_t shifted, lookahead;
-    int64_t unclear; /* tasks of which it is not known yet whether they wait */
+    int64_t pending; /* switch-outs that are not classified yet */
 };
 
-/* The next event of an unclear task came: it waits if it is picked, and otherwise it is asleep. */
+/* Classify a pending switch-out by the task's next event: after a pick the task waited, else it slept. */
 static void resolve(struct pass *pass, struct task *task, int is_picked)
 {
-    if (task->unclear_row == NONE)
+    if (task->pending_row == NONE)
         return;
     if (is_picked)
-        pass->events->left[task->unclear_row] = task->unclear_left;
-    task->unclear_row = NONE;
-    pass->unclear--;
+        pass->events->leave_kind[task->pending_row] = task->pending_kind;
+    task->pending_row = NONE;
+    pass->pending--;
 }
 
 static int note_wakeup(struct pass *pass, int64_t row)
@@ -43,7 +43,7 @@ static int note_prev(struct pass *pass, int64_t row, int64_t event)
 {
     int32_t tid = pass->events->prev[row];
     int settled = row < pass->events->settled_switches;
-    int runnable = settled && pass->events->left[row] == LEFT_RUNNABLE;
+    int runnable = settled && pass->events->leave_kind[row] == LEFT_RUNNABLE;
     struct task *task;
     int64_t index;
 
@@ -55,11 +55,11 @@ static int note_prev(struct pass *pass, int64_t row, int64_t event)
     task = &pass->queues->tasks[index];
     resolve(pass, task, 0);
     if (settled && (runnable ? pass->shifted : task->woken)) {
-        task->unclear_row = row;
-        task->unclear_at = event;
-        task->unclear_left = runnable ? LEFT_RUNNABLE : LEFT_WOKEN;
-        pass->events->left[row] = LEFT_ASLEEP;
-        pass->unclear++;
+        task->pending_row = row;
+        task->pending_event = event;
+        task->pending_kind = runnable ? LEFT_RUNNABLE : LEFT_WOKEN;
+        pass->events->leave_kind[row] = LEFT_ASLEEP;
+        pass->pending++;
     }
     if (settled)
         task->woken = 0;
@@ -75,7 +75,7 @@ static void note_next(struct pass *pass, int64_t row, int64_t event)
     if (index == NONE)
         return;
     task = &pass->queues->tasks[index];
-    resolve(pass, task, event - task->unclear_at <= pass->lookahead);
+    resolve(pass, task, event - task->pending_event <= pass->lookahead);
     if (row < pass->events->settled_switches)
         task->woken = 0;
 }
@@ -89,7 +89,7 @@ int classify_switch_outs(struct run_queues *queues, const struct events *events,
         enum event_kind kind = next_kind(events, &next, events->wakeups, events->moves, events->switches);
         int settled = next.wakeup < events->settled_wakeups || next.row < events->settled_switches;
 
-        if (kind == END || (!pass.unclear && !settled))
+        if (kind == END || (!pass.pending && !settled))
             return 0;
         if (kind == WAKE && note_wakeup(&pass, next.wakeup))
             return NO_MEMORY;

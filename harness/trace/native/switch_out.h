@@ -7,7 +7,7 @@
 #include "run_queue.h"
 #include "tracker.h"
 
-/* Correct `left` of every settled switch, so that it shows whether the task waits. Return 0 or NO_MEMORY. */
+/* Correct `leave_kind` of every settled switch, so that it shows whether the task waits. Return 0 or NO_MEMORY. */
 int classify_switch_outs(struct run_queues *queues, const struct events *events, int64_t shifted, int64_t lookahead);
 
 #endif

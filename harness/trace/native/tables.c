@@ -9,7 +9,7 @@
 #include "native.h"
 
 #define FIRST_ROOM 1024 /* rows */
-#define LARGE (2 << 20) /* bytes from which on memory is mapped, in huge pages, which are faulted in more quickly */
+#define LARGE (2 << 20) /* bytes; larger arrays are mapped in huge pages, which cause fewer page faults */
 
 /* Resize memory of `old` bytes. NULL where there is too little. Large memory is moved by remapping, not by copying. */
 static uint8_t *resized(uint8_t *data, int64_t old, int64_t bytes)
@@ -111,7 +111,7 @@ int table_sort(struct table *table, void *scratch)
 
     if (table->rows < 2)
         return 0;
-    runs = time_order(times, parts, (int32_t)table->rows, order, order + table->rows);
+    runs = sort_by_time(times, parts, (int32_t)table->rows, order, order + table->rows);
     if (runs > 1)
         reorder(table, order, spare);
     return runs < 0 ? NO_MEMORY : 0;

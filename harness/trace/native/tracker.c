@@ -53,7 +53,7 @@ static int move(struct tracker *tracker, const struct events *events, int64_t ro
 static int leave(struct tracker *tracker, const struct events *events, int64_t row)
 {
     int32_t tid = events->prev[row];
-    int waits = events->left[row] != LEFT_ASLEEP;
+    int waits = events->leave_kind[row] != LEFT_ASLEEP;
     int64_t index = !tid ? NONE : waits ? task_get(&tracker->queues, tid) : task_find(&tracker->queues, tid);
     struct task *task;
 
@@ -67,7 +67,7 @@ static int leave(struct tracker *tracker, const struct events *events, int64_t r
     if (!waits)
         return 0;
     task->wait_ns = events->switch_ns[row];
-    task->woken_ns = events->left[row] == LEFT_WOKEN ? events->switch_ns[row] : -1;
+    task->woken_ns = events->leave_kind[row] == LEFT_WOKEN ? events->switch_ns[row] : -1;
     return wait_begin(&tracker->queues, index, events->cpu[row]);
 }
 

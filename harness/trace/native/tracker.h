@@ -7,16 +7,16 @@
 #define TOO_MANY (-2)
 
 /* How a task left its CPU. LEFT_WOKEN: it went to sleep, but had been woken meanwhile. */
-enum left { LEFT_ASLEEP = 0, LEFT_RUNNABLE = 1, LEFT_WOKEN = 2 };
+enum leave_kind { LEFT_ASLEEP = 0, LEFT_RUNNABLE = 1, LEFT_WOKEN = 2 };
 
-/* Events of three tables, each sorted by time. Only the first `settled` rows of each are followed; the rows after them,
- * which are later than all of them, show what their tasks did next. */
+/* Events of three tables, each sorted by time. The tracker follows only the first `settled_...` rows of each table. The
+ * other rows are later than all of these, and show only what a task does next. */
 struct events {
     int64_t switches, settled_switches;
     const int64_t *switch_ns;
     const int16_t *cpu;
     const int32_t *prev, *next;
-    uint8_t *left; /* enum left: the first two when passed in; classify_switch_outs corrects them */
+    uint8_t *leave_kind; /* enum leave_kind: the first two when passed in; classify_switch_outs corrects them */
     int64_t wakeups, settled_wakeups;
     const int64_t *wake_ns;
     const int32_t *woken;
@@ -27,9 +27,9 @@ struct events {
     const int16_t *dest;
 };
 
-/* For every settled switch: when its next task began to wait and when it was woken (-1: not known), and how many tasks
- * are in its runnable set. The tracker keeps the sets of the switches of group 1, and those of group 2, one set after
- * the other; for other groups there are none. */
+/* One row for each settled switch: when the picked task began to wait, when it was woken (-1: not known), and the size
+ * of the runnable set. The tracker stores the sets of group 1 in one array and those of group 2 in another; a switch of
+ * another group gets no set. */
 struct switch_waits {
     const uint8_t *group;
     int64_t *wait_ns, *woken_ns;

@@ -27,11 +27,11 @@ def read_pipe_header(file: BinaryIO, header: Header, size: int) -> None:
             break
         offset += length
         if kind == perf.PERF_RECORD_HEADER_ATTR:
-            _take_attr(header, body)
+            _read_attr(header, body)
         elif kind == perf.PERF_RECORD_HEADER_TRACING_DATA:
-            offset += _take_tracing_data(file, offset, header, body, size)
+            offset += _read_tracing_data(file, offset, header, body, size)
         elif kind == perf.PERF_RECORD_HEADER_FEATURE and len(body) >= 8:
-            _take_feature(header, body)
+            _read_feature(header, body)
     if not header.attrs:
         raise TraceError("the recording from a pipe describes no events", hint="record again")
     header.data = Section(offset, max(0, size - offset))
@@ -43,7 +43,7 @@ def _read_record(file: BinaryIO, offset: int, header: Header, size: int) -> tupl
     return kind, length, file.read(max(0, min(length - 8, size - offset - 8)))
 
 
-def _take_attr(header: Header, body: bytes) -> None:
+def _read_attr(header: Header, body: bytes) -> None:
     attr_size = Cursor(body, 4, little=header.little, name="an attr record").u32()
     if not 64 <= attr_size <= len(body):
         raise TraceError(f"an attr record of {len(body)} bytes claims an attr of {attr_size}")
@@ -53,7 +53,7 @@ def _take_attr(header: Header, body: bytes) -> None:
     add_ids(header, body[attr_size:], len(header.attrs) - 1)
 
 
-def _take_tracing_data(file: BinaryIO, offset: int, header: Header, body: bytes, size: int) -> int:
+def _read_tracing_data(file: BinaryIO, offset: int, header: Header, body: bytes, size: int) -> int:
     """Read the tracepoint formats, which follow their record; return how many bytes they take."""
     length = Cursor(body, little=header.little, name="a tracing_data record").u32()
     if length > min(_MAX_TRACING_DATA, size - offset):
@@ -64,7 +64,7 @@ def _take_tracing_data(file: BinaryIO, offset: int, header: Header, body: bytes,
     return (length + 7) // 8 * 8
 
 
-def _take_feature(header: Header, body: bytes) -> None:
+def _read_feature(header: Header, body: bytes) -> None:
     feature = Cursor(body, little=header.little).u64()
     header.features.add(feature)
     _apply_or_note(header, feature, body[8:])

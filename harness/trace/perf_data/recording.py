@@ -30,15 +30,20 @@ from harness.trace.perf_data.zstd import COMPRESSED_RECORDS, ZSTD_MAGIC, Decompr
 class Part:
     """One file with records: `section` of `path`, in the byte order `<` or `>`.
 
-    After the part was read, `unread` is the reason why its last `left` bytes could not be read.
+    After a read, `unread_bytes` counts the bytes at the end that could not be read, for the reason `unread_reason`.
     """
 
     path: Path
     section: Section
     order: str
     compressed: bool
-    left: int = 0
-    unread: str = ""
+    unread_bytes: int = 0
+    unread_reason: str = ""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything was read."""
+        return not (self.unread_bytes or self.unread_reason)
 
     def feed(self, sink: BufferSink, chunk_bytes: int = CHUNK_BYTES) -> Iterator[None]:
         """Pass the records to `sink`, one buffer at each step, in the order of the file. May be repeated."""
@@ -49,8 +54,8 @@ class Part:
                 return
             inner = DecompressedRecords(outer, self.order)
             yield from self._feed_from(inner, sink, chunk_bytes)
-            self.left += inner.left + outer.left
-            self.unread = inner.failure or ("the last record is cut" if inner.left else self.unread)
+            self.unread_bytes += inner.left + outer.left
+            self.unread_reason = inner.failure or ("the last record is cut" if inner.left else self.unread_reason)
             others = b"".join(record.ljust((len(record) + 7) // 8 * 8, b"\0") for record in inner.other_records)
             sink.take(bytearray(others + bytes(PADDING)), len(others))
             yield
@@ -59,7 +64,8 @@ class Part:
         stream = RecordStream(source, self.order, sink, chunk_bytes)
         yield from stream
         reasons = {"cut": "the last record is cut", "broken": "a record has an impossible size", "": ""}
-        self.left, self.unread = stream.left, reasons.get(stream.stopped, "a record is of a kind that cannot be read")
+        self.unread_bytes = stream.unread_bytes
+        self.unread_reason = reasons.get(stream.stop_reason, "a record is of a kind that cannot be read")
 
 
 @dataclass
@@ -88,7 +94,7 @@ def open_recording(path: Path, formats_from: Path | None = None) -> Recording:
     file that is no recording.
     """
     main, decompressed = path / "data" if path.is_dir() else path, None
-    with located(main):
+    with path_in_errors(main):
         if _is_compressed(main):
             decompressed = DecompressedFile(main)
             main = decompressed.path
@@ -105,8 +111,8 @@ def open_recording(path: Path, formats_from: Path | None = None) -> Recording:
 
 
 @contextlib.contextmanager
-def located(path: Path) -> Iterator[None]:
-    """Put the path in front of a TraceError's place, and turn a MemoryError into a TraceError."""
+def path_in_errors(path: Path) -> Iterator[None]:
+    """Prefix the `where` of a TraceError with the path; turn OSError and MemoryError into TraceError."""
     try:
         with as_trace_error():
             yield

@@ -11,7 +11,8 @@ from harness.errors import TraceError
 from harness.trace.perf_data.constants import PERF_RECORD_AUXTRACE, PERF_RECORD_HEADER_TRACING_DATA
 from harness.trace.perf_data.header import Section
 
-TRAILING_PAYLOAD = frozenset({PERF_RECORD_AUXTRACE, PERF_RECORD_HEADER_TRACING_DATA})  # their size does not count it
+# Records that are followed by bytes that their size does not count.
+TRAILING_PAYLOAD = frozenset({PERF_RECORD_AUXTRACE, PERF_RECORD_HEADER_TRACING_DATA})
 PADDING = 256  # zero bytes after the data of every buffer, so that a read beyond a short record stays inside
 CHUNK_BYTES = 1 << 20
 _MAX_RECORD = 1 << 16  # bytes; a record's size has 16 bits
@@ -56,28 +57,28 @@ class FileBytes:
 class RecordStream:
     """Passes the records of `source` to `sink`, one buffer at a time.
 
-    After iteration, `left` bytes at the end were not read, for the reason `stopped` (see BufferSink.take).
+    After iteration, `unread_bytes` at the end were not read, for the reason `stop_reason` (see BufferSink.take).
     """
 
     def __init__(self, source: ByteSource, order: str, sink: BufferSink, chunk_bytes: int = CHUNK_BYTES) -> None:
         self.source, self.order, self.sink, self.chunk_bytes = source, order, sink, chunk_bytes
-        self.left, self.stopped = 0, ""
+        self.unread_bytes, self.stop_reason = 0, ""
         self._buffer = bytearray(chunk_bytes + _MAX_RECORD + PADDING)
         self._size, self._skipped = 0, 0  # bytes in the buffer; records skipped
 
     def __iter__(self) -> Iterator[None]:
-        """Pass one more buffer at each step. A record that straddles two buffers comes with the second."""
+        """Pass one more buffer at each step. A record that crosses the end of a buffer comes with the next one."""
         ended = False
         while True:
             ended = ended or not self._fill()
-            taken, stopped = self.sink.take(self._buffer, self._size)
+            taken, stop_reason = self.sink.take(self._buffer, self._size)
             yield
-            if stopped == "skip" and self._skipped < _MAX_SKIPPED:
+            if stop_reason == "skip" and self._skipped < _MAX_SKIPPED:
                 self._skipped += 1
                 taken += self._size_with_payload(taken)
                 self._skip(taken - self._size)
-            elif stopped in ("skip", "broken") or ended:
-                self.left, self.stopped = self._size - taken, stopped
+            elif stop_reason in ("skip", "broken") or ended:
+                self.unread_bytes, self.stop_reason = self._size - taken, stop_reason
                 return
             self._drop(taken)
 

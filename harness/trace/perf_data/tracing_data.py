@@ -29,7 +29,7 @@ def parse_tracing_data(data: bytes | memoryview) -> dict[int, TracepointFormat]:
     for _ in range(_read_count(cursor)):
         system = cursor.text_until_nul().decode("ascii", "replace")
         formats += [_read_format(cursor, system) for _ in range(_read_count(cursor))]
-    return {form.id: form for form in formats}
+    return {tracepoint.id: tracepoint for tracepoint in formats}
 
 
 def _read_count(cursor: Cursor) -> int:

@@ -83,7 +83,7 @@ class DecompressedRecords:
     def _decompress(self) -> Iterator[bytes]:
         """Yield the contents of the records in pieces.
 
-        zstandard's stream_reader would do, but at the end it loses what its last read has no room for.
+        zstandard's stream_reader is not used, because at the end it drops the bytes that do not fit into its last read.
         """
         import zstandard
 

@@ -11,9 +11,9 @@ from harness.trace.tables.columns import numbers, previous_in_group
 class RunnableSetBound:
     """Bounds the size of the runnable sets in a range of events, before the sets are rebuilt.
 
-    At a switch, at most these tasks wait: those that waited when the range began; those that were woken or left a CPU
-    since then, each counted once, because a task waits in one place at a time; and the picked task, which may not be
-    known to wait. Tables are sorted by time; `times` has the times of all their events.
+    The bound at a switch is a sum of three numbers: the tasks that waited when the range began; the different tasks
+    that were woken or left a CPU since then (a task waits in one queue at a time); and 1 for the picked task, whose
+    wait may not be known. Tables are sorted by time; `times` has the times of all their events.
     """
 
     def __init__(self, switches: pa.Table, wakeups: pa.Table, migrations: pa.Table) -> None:
@@ -26,8 +26,8 @@ class RunnableSetBound:
         tids = np.concatenate([numbers(wakeups, "tid"), numbers(switches, "prev_tid")])
         self._previous = previous_in_group(tids[order])
 
-    def fitting(self, first: int, stop: int, waiting: int, limit: int) -> int:
-        """Return up to which event, at most `stop`, the runnable sets from event `first` on hold at most `limit` tasks.
+    def end_within(self, first: int, stop: int, waiting: int, limit: int) -> int:
+        """Return the largest end, up to `stop`, so that the sets of events `first` to end hold `limit` tasks in sum.
 
         `waiting` tasks wait when the range begins. Returns `first` if even the first set may be too large.
         """

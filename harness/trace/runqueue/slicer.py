@@ -8,17 +8,17 @@ becomes runnable until it is picked:
 - from being switched out while still runnable (prev_state R or R+), on the CPU that it left;
 - a migration while it waits moves it to another CPU;
 - leaving a CPU ends its wait, too: the task was already running when it was woken, or its pick was lost;
-- a task that is switched out asleep, but was woken while it ran, waits from that switch on if it is picked before
-  anything other than a migration happens to it, at most `tracker.LOOKAHEAD` events later: it was woken while it was
-  going to sleep. Otherwise it was asleep.
+- a task can be woken while it runs and then be switched out asleep. Its next event (migrations do not count) decides.
+  If that event is a pick at most `tracker.LOOKAHEAD` events later, the wakeup came while the task went to sleep, and
+  the task waits from the switch on. Otherwise it sleeps.
 
 A task is known from its first event on. At a switch, `runnable` lists the tasks that wait on that CPU (those that began
 to wait at the very time of the switch included), in the order in which they began to wait there; the picked task is
 always among them. The idle task (tid 0) is in the list only if it was picked. A switch is `contested` if the list has
 two or more tasks other than the idle task, and forced otherwise.
 
-Kernels that shift states (4.14 to 4.19) show a sleeping idle thread (state I) as preempted. There the last rule above
-decides for every task that left as R+ whether it waits.
+Kernels that shift states (some of 4.14 to 4.19) show a sleeping idle thread (state I) as preempted. There the last rule
+also decides for every task that left as R+.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ def slice_table(
 class Slicer:
     """Cuts a stream of events into slices, block by block. The result does not depend on how it is cut into blocks.
 
-    Holds the last `lookahead` events back. With `batch_tasks`, the slices that begin in one batch have runnable sets
-    of at most so many tasks together, however suddenly queues get deep; but events of one time stay in one batch.
+    Holds the last `lookahead` events back. With `batch_tasks`, the runnable sets of the slices that begin in one batch
+    hold at most so many tasks in sum, even where a queue grows suddenly; but events of one time stay in one batch.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Slicer:
         self._held.append((switches, wakeups, migrations))
 
     def ready(self) -> Iterator[pa.Table]:
-        """Yield the slices that are certain by now, sorted by start and CPU; none while few events are held."""
+        """Yield the slices that no later event can change, sorted by start and CPU; none while few events are held."""
         if sum(table.num_rows for held in self._held for table in held) > 3 * self._lookahead:
             yield from self._batches(self._lookahead)
 
@@ -127,11 +127,11 @@ class Slicer:
             first = stop
 
     def _batch_end(self, bound: RunnableSetBound, first: int, last: int) -> int:
-        """Return where the batch from event `first` on ends, at most at event `last`; `first` if it must wait."""
+        """Return the end of the batch that starts at event `first`, at most `last`; `first` if more must come."""
         stop, times = last, bound.times
         if self._batch_tasks and first < last:
             stop = min(last, first + max(_FIRST_EVENTS, 2 * self._batch_events))
-            stop = max(bound.fitting(first, stop, self._tracker.waiting, self._batch_tasks), first + 1)
+            stop = max(bound.end_within(first, stop, self._tracker.waiting, self._batch_tasks), first + 1)
             self._batch_events = stop - first
         if stop <= first or stop == len(times):
             return stop
@@ -150,17 +150,17 @@ class Slicer:
         """Return the slices that end before `before_ns` (None: all)."""
         switches, wakeups, migrations = tables
         block = switches.slice(0, _rows_before(numbers(switches, "time_ns"), before_ns))
-        ended, ends, last = _stays(self._open, block)
-        was_open = self._open.num_rows
-        group = np.zeros(block.num_rows, np.uint8)  # 1: the stay from this switch ends in the block; 2: it stays open
-        group[ended[ended >= was_open] - was_open], group[last[last >= was_open] - was_open] = 1, 2
+        ended, ending_rows, last = _stays(self._open, block)
+        before, open_count = self._open, self._open.num_rows
+        # 1: the stay that this switch begins ends in the block; 2: it stays open; 0: its end was lost
+        group = np.zeros(block.num_rows, np.uint8)
+        group[ended[ended >= open_count] - open_count], group[last[last >= open_count] - open_count] = 1, 2
         batch = EventBatch(switches, wakeups, migrations, left_runnable(switches, self._shifted), group)
         waits = self._tracker.feed(batch, before_ns)
         new_ended, new_open = (_begun(block, np.flatnonzero(group == number), waits, number) for number in (1, 2))
-        before = self._open
-        self._open = concatenate([before.take(pa.array(last[last < was_open])), new_open])
-        starts = pa.concat_tables([before.take(pa.array(ended[ended < was_open])), new_ended]).unify_dictionaries()
-        return self._finished(starts, block, ends)
+        self._open = concatenate([before.take(pa.array(last[last < open_count])), new_open])
+        starts = pa.concat_tables([before.take(pa.array(ended[ended < open_count])), new_ended]).unify_dictionaries()
+        return self._finished(starts, block, ending_rows)
 
     def _finished(self, starts: pa.Table, switches: pa.Table, ends: np.ndarray) -> pa.Table:
         """Return the slices that have these starts and end with the switches `ends`."""

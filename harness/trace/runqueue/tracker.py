@@ -1,6 +1,7 @@
 """Follows tasks through a stream of events: since when each waits for a CPU, and which tasks wait at each switch.
 
-The work is done in C (`native/tracker.c`), event by event, with a queue for each CPU. `slicer` states the rules.
+native/tracker.c does the work, event by event, with a queue for each CPU; this module passes it the columns.
+slicer.py states the rules.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class EventBatch:
     """Events for a tracker; each table is sorted by time.
 
     `runnable`, for each switch: whether the task that left still wanted the CPU. `group`, for each switch that is to be
-    settled: 1 or 2 where its runnable set is wanted, else 0.
+    settled: 1 or 2, whose runnable sets are returned in separate lists, or 0 for no runnable set.
     """
 
     switches: pa.Table
@@ -41,7 +42,7 @@ class EventBatch:
 class SwitchWaits:
     """For each switch: when the picked task began to wait, and when it was woken (ns); -1 where that is not known.
 
-    `sets`: for the switches of group 1, and for those of group 2, the lists of tasks that were runnable there.
+    `sets[0]` lists the runnable tasks of each switch of group 1, `sets[1]` those of group 2.
     """
 
     wait_ns: np.ndarray
@@ -54,7 +55,7 @@ class _Events(Structure):
 
     _fields_ = (
         *((name, c_int64) for name in ("switches", "settled_switches")),
-        *((name, c_void_p) for name in ("switch_ns", "cpu", "prev", "next", "left")),
+        *((name, c_void_p) for name in ("switch_ns", "cpu", "prev", "next", "leave_kind")),
         *((name, c_int64) for name in ("wakeups", "settled_wakeups")),
         *((name, c_void_p) for name in ("wake_ns", "woken", "target")),
         *((name, c_int64) for name in ("moves", "settled_moves")),
@@ -97,19 +98,19 @@ class Tracker:
 
     @property
     def waiting(self) -> int:
-        """How many tasks wait at the end of what was fed; never fewer than really do."""
+        """How many tasks wait after the last batch; an upper bound."""
         return int(self._native.tracker_waiting(self._tracker))
 
     def feed(self, batch: EventBatch, before_ns: int | None = None) -> SwitchWaits:
         """Settle the switches before `before_ns` (None: all); later events must be fed again with the next batch.
 
-        `batch.group` has a value for each switch before `before_ns`. The events from there on must be as many as the
-        lookahead, or reach to the end of the stream. Raises TraceError where the runnable sets hold more than
+        `batch.group` has a value for each switch before `before_ns`. The batch must have at least `lookahead` events
+        from there on, or all up to the end of the stream. Raises TraceError where the runnable sets hold more than
         MAX_VALUES tasks, ValueError where `runnable` or `group` has another length than the switches.
         """
-        group, left = np.ascontiguousarray(batch.group, np.uint8), batch.runnable.astype(np.uint8)
+        group, leave_kinds = np.ascontiguousarray(batch.group, np.uint8), batch.runnable.astype(np.uint8)
         tables = (
-            [*_columns(batch.switches, time_ns="i8", cpu="i2", prev_tid="i4", next_tid="i4"), left],
+            [*_columns(batch.switches, time_ns="i8", cpu="i2", prev_tid="i4", next_tid="i4"), leave_kinds],
             _columns(batch.wakeups, time_ns="i8", tid="i4", target_cpu="i2"),
             _columns(batch.moves, time_ns="i8", tid="i4", dest_cpu="i2"),
         )
@@ -118,9 +119,10 @@ class Tracker:
             times = columns[0]
             fields += [len(times), len(times) if before_ns is None else int(np.searchsorted(times, before_ns))]
             fields += [column.ctypes.data for column in columns]
-        if (len(left), len(group)) != (fields[0], fields[1]):  # C would read or write beyond the end of the shorter one
+        # with other lengths C would read or write beyond the end of the shorter one
+        if (len(leave_kinds), len(group)) != (fields[0], fields[1]):
             raise ValueError(
-                f"{len(left)} and {len(group)} marks for {fields[0]} switches, {fields[1]} of them settled"
+                f"{len(leave_kinds)} and {len(group)} marks for {fields[0]} switches, {fields[1]} of them settled"
             )
         results = [np.empty(len(group), dtype) for dtype in (np.int64, np.int64, np.int32)]
         out = _SwitchWaits(group.ctypes.data, *(column.ctypes.data for column in results))

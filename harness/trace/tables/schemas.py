@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pyarrow as pa
 
-from harness.trace.decode.decoder import Block
+from harness.trace.decode.results import Block
 from harness.trace.tracepoint.comm import to_text
 
 SCHEMA_VERSION = 1

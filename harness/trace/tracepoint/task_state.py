@@ -1,7 +1,8 @@
-"""Decodes prev_state: from its number to the letters that the recording's print format gives it, and their meaning.
+"""Names prev_state: from its number to the letters that the recording's print format gives it, and their meaning.
 
-Kernels 4.14 to 4.19 report the state shifted by one bit (corrected by mainline commit 3054426dc68e), so a running task
-shows as S and a sleeping one as D. The idle task is always runnable when it leaves a CPU, so its rows show the shift.
+native/sample.c (`prev_state_number`) reads the numbers from the samples.
+Kernels 4.14 to 4.19 may report the state shifted by one bit (corrected by mainline commit 3054426dc68e): a runnable
+task shows as S, a sleeping one as D. The idle task is always runnable when it leaves a CPU, so its rows show the shift.
 """
 
 from __future__ import annotations
@@ -43,9 +44,10 @@ class StateNames:
 
 def state_names(formats: Mapping[int, TracepointFormat] | None) -> StateNames | None:
     """Return the names of states in the format of sched_switch; None for a recording without that format."""
-    candidates = (formats or {}).values()
-    switch = next((form for form in candidates if (form.system, form.name) == ("sched", "sched_switch")), None)
-    return StateNames(switch) if switch else None
+    for tracepoint in (formats or {}).values():
+        if (tracepoint.system, tracepoint.name) == ("sched", "sched_switch"):
+            return StateNames(tracepoint)
+    return None
 
 
 def _state_arguments(print_fmt: str) -> list[Expression]:
@@ -68,7 +70,7 @@ def may_be_shifted(os_release: str | None) -> bool:
 
 
 def is_shifted(switches: Mapping[str, Any], values: Sequence[int], names: StateNames) -> bool:
-    """Whether states are shifted, on a kernel that may shift them: then the idle task, which never sleeps, shows as S.
+    """Whether a kernel that may shift states does: then the first idle task shows another state than R.
 
     `switches` are columns of equal length, with prev_state as an index in `values`. Without a switch away from an idle
     task the kernel's version decides.

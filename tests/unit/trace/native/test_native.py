@@ -47,7 +47,7 @@ def test_without_a_compiler_one_line_says_what_to_install(monkeypatch: pytest.Mo
 
 def test_a_compiler_that_fails_is_quoted_in_one_line_and_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as ended:
-        hatch_build.compile_library(tmp_path / "libtrace.so", ("-Dtime_order=1",))
+        hatch_build.compile_library(tmp_path / "libtrace.so", ("-Dsort_by_time=1",))
     assert "error: " in str(ended.value.code)
     assert "apt-get install gcc libc6-dev" in str(ended.value.code)
     assert "\n" not in str(ended.value.code)
@@ -93,7 +93,7 @@ def test_damaged_recordings_never_make_the_compiled_code_read_or_write_what_it_m
     assert int(done.stdout) >= 20
 
 
-_ORDER: Signatures = {"time_order": (c_int64, [c_void_p, c_void_p, c_int32, c_void_p, c_void_p])}
+_ORDER: Signatures = {"sort_by_time": (c_int64, [c_void_p, c_void_p, c_int32, c_void_p, c_void_p])}
 times = st.integers(-4, 20) | st.sampled_from([-(1 << 63), (1 << 63) - 1])
 
 
@@ -107,6 +107,6 @@ def test_rows_are_sorted_by_time_then_part_and_else_stay_as_they_are(
     parts = np.array(data.draw(st.lists(st.integers(0, 2), min_size=rows, max_size=rows)), np.int32)
     order, spare = np.arange(rows, dtype=np.int32), np.empty(rows, np.int32)
     given = [array.ctypes.data for array in (found, parts, order, spare)]
-    native.time_order(given[0], given[1] if has_parts else None, rows, *given[2:])
+    native.sort_by_time(given[0], given[1] if has_parts else None, rows, *given[2:])
     keys = [parts, found] if has_parts else [found]
     assert order.tolist() == np.lexsort(keys).tolist()

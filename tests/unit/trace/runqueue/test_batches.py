@@ -64,7 +64,7 @@ def test_a_queue_deeper_than_the_bound_gives_batches_of_one_switch() -> None:
 
 def test_the_task_that_left_and_the_picked_one_both_count() -> None:
     bound = RunnableSetBound(*tables_of([switch(10, 1, "R", 2)], [], []))
-    assert [bound.fitting(0, 1, 0, limit) for limit in (1, 2)] == [0, 1]
+    assert [bound.end_within(0, 1, 0, limit) for limit in (1, 2)] == [0, 1]
 
 
 @settings(max_examples=300)
@@ -81,6 +81,6 @@ def test_no_range_of_any_stream_holds_more_tasks_than_its_bound(
         return
     before = np.zeros(int(np.searchsorted(tables[0]["time_ns"].to_numpy(), cut_ns)), np.uint8)
     tracker.feed(EventBatch(*tables, left_runnable(tables[0], shifted), before), cut_ns)
-    upto = bound.fitting(first, len(bound.times), tracker.waiting, limit)
+    upto = bound.end_within(first, len(bound.times), tracker.waiting, limit)
     end_ns = int(bound.times[upto]) if upto < len(bound.times) else 1 << 62
     assert sum(len(row["runnable"]) for row in sets if cut_ns <= row["start_ns"] < end_ns) <= limit

@@ -18,9 +18,9 @@ SWITCH = (
 
 
 def test_a_format_text_gives_offsets_and_kinds() -> None:
-    form = parse_format(SWITCH, "sched")
-    assert (form.name, form.id, form.end) == ("sched_switch", 314, 44)
-    assert [(field.name, field.offset, field.kind) for field in form.fields.values()] == [
+    tracepoint = parse_format(SWITCH, "sched")
+    assert (tracepoint.name, tracepoint.id, tracepoint.end) == ("sched_switch", 314, 44)
+    assert [(field.name, field.offset, field.kind) for field in tracepoint.fields.values()] == [
         ("common_type", 0, "int"),
         ("prev_comm", 8, "chars"),
         ("prev_state", 32, "int"),

@@ -1,4 +1,4 @@
-"""Releases the rows of a recording in the order of time while it is read, and keeps back no more than is needed.
+"""Decides when rows can leave the decoder, so that they come out in the order of time; native/sort.c sorts them.
 
 A file is nearly in order: perf empties one CPU's buffer after the other, so an event is late by a little. A first pass
 notes the earliest time in each buffer of records. From these the second pass knows, after each buffer, up to which time
@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import accumulate
 
-from harness.trace.decode.decoder import NEVER, Block
 from harness.trace.decode.native_decoder import NativeDecoder
+from harness.trace.decode.results import NEVER, Block
 from harness.trace.perf_data.recording import Recording
 from harness.trace.perf_data.records import CHUNK_BYTES
 
@@ -39,20 +39,20 @@ def in_time_order(
 ) -> Iterator[dict[str, Block]]:
     """Make the second pass: yield blocks by table, sorted by time, each wholly after the one before.
 
-    Rows that could not be released are not sorted again before as many more have come, so that the work of sorting is
-    proportional to the file, whatever its order.
+    Kept rows are sorted again only after their number has doubled, so that the work of sorting stays proportional to
+    the file, whatever its order.
     """
     feeds = [part.feed(decoder, chunk_bytes) for part in recording.parts]
-    taken, enough = [0] * len(feeds), release_rows  # buffers of each part; rows that make a release worth it
+    taken, release_at = [0] * len(feeds), release_rows  # buffers of each part; rows at which to release
     while unfinished := [part for part in range(len(feeds)) if taken[part] < len(times[part]) - 1]:
         part = min(unfinished, key=lambda part: times[part][taken[part]])
         decoder.enter_part(part)
         next(feeds[part])
         taken[part] += 1
-        if decoder.rows >= enough:
+        if decoder.rows >= release_at:
             yield decoder.release(min(times[part][taken[part]] for part in range(len(feeds))))
-            enough = max(release_rows, 2 * decoder.rows)
+            release_at = max(release_rows, 2 * decoder.rows)
     for feed in feeds:
-        next(feed, None)  # up to its end, where it notes what was not read
+        next(feed, None)  # to its end: there it records which bytes were not read
     if decoder.rows:
         yield decoder.release_all()

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.trace.decode.decoder import NEVER
-from harness.trace.decode.time_order import earliest_times, in_time_order
+from harness.trace.decode.results import NEVER
+from harness.trace.decode.row_release import earliest_times, in_time_order
 
 
 class CountingDecoder:

@@ -1,4 +1,4 @@
-"""Types that the decoder shares with its callers."""
+"""The results of a decoder: columns of rows, and counts over the recording."""
 
 from __future__ import annotations
 
