@@ -49,7 +49,7 @@ ROUNDS = 7  # the fastest counts: other load can only slow a round down
 
 @dataclass(frozen=True)
 class Row:
-    """Nanoseconds per prediction of one model: in C one number for each of FLAGS; in ONNX Runtime networks only."""
+    """Nanoseconds per prediction of one model. `c_ns` has one number per entry of FLAGS; `onnx_ns` is for networks."""
 
     name: str
     python_ns: float

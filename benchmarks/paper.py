@@ -91,7 +91,7 @@ def curves(trained: list[Trained]) -> dict[str, list[Rows]]:
 
 
 def stored(paths: list[Path]) -> list[Path]:
-    """Return the model folders of run folders, the paper's first; none if there is none of the paper's."""
+    """Return the model folders of the run folders, the paper's networks first; none if the paper's are missing."""
     folders = [scores.parent for path in paths for scores in sorted(path.glob("models/*/scores.json"))]
     folders.sort(key=lambda folder: not folder.name.startswith("paper_"))
     return folders if any(folder.name.startswith("paper_") for folder in folders) else []

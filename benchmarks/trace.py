@@ -1,13 +1,13 @@
-"""Measures how fast a recording becomes tables, compared with two ways through the text that perf prints.
+"""Measures how fast a recording becomes tables, compared with two methods that parse the text that perf prints.
 
     python benchmarks/trace.py [recording] [--samples N] [--rounds N]
 
 Without a recording, one of at least `--samples` samples (a million) is made with `perf bench sched messaging`, as root,
-in a temporary folder. Every way runs in a process of its own, imports included, once in each of `--rounds` rounds, so
-that all of them meet the same load of the machine; its fastest run counts. `CPU s` is the time that the process and its
-children used, which a busy machine changes less than the wall clock. `warm` rows are the fastest of several times in
-a process that has done it before. The last columns say how many times as much CPU the two ways through text use. The
-last lines compare `read` with a bare interpreter: the cost of a script's first recording.
+in a temporary folder. Each method runs in its own process, imports included, once in each of `--rounds` rounds, so
+that all of them meet the same load of the machine; the fastest run counts. `CPU s` is the time that the process and its
+children used, which a busy machine changes less than the wall clock. `warm` rows are the fastest of repeated runs in
+one process, without imports. The last two columns give the CPU time of the two text methods, divided by that of the
+row. The last lines compare `read` with a bare interpreter: the cost of a script's first recording.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from harness.trace.reader import read
 COMMON = """
 import json, resource, sys, time
 path = sys.argv[1]
-def print_result(rows, **more):
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+def print_result(rows, **extra):
+    used = [resource.getrusage(scope) for scope in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     status = dict(line.split(":", 1) for line in open("/proc/self/status"))
-    more.setdefault("cpu_s", sum(one.ru_utime + one.ru_stime for one in used))
-    print(json.dumps({"rows": rows, "peak_mb": int(status["VmHWM"].split()[0]) / 1024, **more}))
+    extra.setdefault("cpu_s", sum(usage.ru_utime + usage.ru_stime for usage in used))
+    print(json.dumps({"rows": rows, "peak_mb": int(status["VmHWM"].split()[0]) / 1024, **extra}))
 def fastest(work, times):
     spent = []
     for _ in range(times):
@@ -62,9 +62,9 @@ tables = {name: [] for name in events}
 command = ["perf", "script", "-i", path, "--ns", "-F", "cpu,time,event,trace"]
 with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace") as perf:
     for line in perf.stdout:
-        found = head.search(line)
-        if found and (row := events[found[4]].match(found[5])):
-            tables[found[4]].append((int(found[2]) * 10**9 + int(found[3]), int(found[1]), *row.groups()))
+        match = head.search(line)
+        if match and (row := events[match[4]].match(match[5])):
+            tables[match[4]].append((int(match[2]) * 10**9 + int(match[3]), int(match[1]), *row.groups()))
 print_result(len(tables["switch"]))
 """
 
@@ -74,8 +74,8 @@ rows, names = [], {}
 command = ["perf", "sched", "map", "-i", path]
 with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace") as perf:
     for line in perf.stdout:
-        columns, found, tail = line.partition(" secs ")
-        if not found:
+        columns, separator, tail = line.partition(" secs ")
+        if not separator:
             continue
         words = columns.split()
         tag = next((word[1:] for word in words if word[0] == "*"), None)
@@ -129,7 +129,7 @@ with tempfile.TemporaryDirectory() as folder:
 
 REGEX, MAP, READ_WARM = "perf script + regex", "perf sched map + loop (switches only)", "read to Arrow tables, warm"
 READ_NAME = "read"
-WAYS = {
+METHODS = {
     REGEX: SCRIPT_REGEX,
     MAP: MAP_LOOP,
     READ_NAME: READ,
@@ -155,10 +155,10 @@ def run(code: str, recording: Path) -> dict[str, float]:
 
 
 def measure(recording: Path, rounds: int) -> dict[str, dict[str, float]]:
-    """Return the fastest run of every way."""
+    """Return the fastest run of every method."""
     best: dict[str, dict[str, float]] = {}
     for _ in range(rounds):
-        for name, code in WAYS.items():
+        for name, code in METHODS.items():
             result = run(code, recording)
             best[name] = min(result, best.get(name, result), key=lambda run: run["cpu_s"])
     return best
@@ -193,7 +193,7 @@ def record(folder: Path, samples: int) -> Path:
 
 
 def report(recording: Path, rounds: int, console: Console) -> None:
-    """Measure every way and print a table."""
+    """Measure every method and print a table."""
     best = measure(recording, rounds)
     samples, size = best[READ_WARM]["samples"], recording.stat().st_size / 1e6
     title = f"{samples:,.0f} samples, {size:.0f} MB, {os.cpu_count()} CPUs, fastest of {rounds}"

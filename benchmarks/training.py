@@ -4,9 +4,9 @@
     python benchmarks/training.py RECORDING [...]       # on your recordings
 
 The paper trained two LSTM cells of 51 units in double precision, stepping through Python, with one linear layer and the
-mean squared error over all columns; `model.nn.kernel_oracle` rebuilds that loop from its description. Its forward and
-backward pass is measured without the optimiser, which is in its favour: with the batch of its code (984 sequences of
-15), and with sequences of a common length. The loops take turns, so that other load slows all of them down, and CPU
+mean squared error over all columns; `model.nn.kernel_oracle` rebuilds that loop. Only its forward and backward pass
+is timed, without the optimiser, which favours the paper: with its 984 sequences, but of 15 steps, and with 64 sequences
+of 256 steps. The loops take turns, so that other load slows all of them down, and CPU
 time counts. The last line is the training time after which an LSTM needs fewer bits than the order-5 table.
 """
 

@@ -75,8 +75,8 @@ class LogNormalMixture:
 class WithLogNormalFloor:
     """Mix `base` with one log-normal for all events, fitted to the training slices, of weight FLOOR_WEIGHT.
 
-    With a rate that rises exponentially, a slice that lasts too long is all but impossible: one such event can cost a
-    billion nats and decide the mean over all events. The mixture bounds the cost of an event: its density is at least
+    If the rate rises exponentially, a very long slice has almost no probability: one such event can cost a billion nats
+    and dominate the mean over all events. The mixture bounds the cost of an event: its density is at least
     FLOOR_WEIGHT times the log-normal's. mean and deviation are those of the natural log of dt in microseconds.
     """
 

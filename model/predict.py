@@ -73,9 +73,9 @@ def _head(stored: Checkpoint, recordings: Sequence[Path]) -> dict[str, Any]:
 
 
 def _learned(stored: Checkpoint, recordings: Sequence[Path], share: float) -> list[str]:
-    """Return the recordings that the model learned from and of which more is scored than its own test part.
+    """Return the recordings whose scores are too good: more than the model's test part of them is scored.
 
-    Its scores there are too good. Older checkpoints do not have what they learned from.
+    The list is empty for older checkpoints, which do not store what they learned from.
     """
     known: Any = stored.about.get("learned_from") or []
     split: Any = stored.about.get("split") or [0, 0, 0]
@@ -123,8 +123,8 @@ def _forecast(stored: Checkpoint, segment: Segment, top: int) -> list[EventForec
     slice_us = segment.slice_us()
     for row, event in enumerate(range(segment.start, segment.stop)):
         best = np.argsort(-prediction.log_probs[row], kind="stable")[:top]
-        likeliest = tuple((names[mark], float(np.exp(prediction.log_probs[row, mark]))) for mark in best)
-        real = names[stream.mark[event]], float(slice_us[row]), bool(stream.contested[event])
-        times = float(median_us[row]), real[1]
-        forecasts.append(EventForecast(event, stream.cpu, likeliest, real[0], *times, real[2], stream.recording))
+        likeliest = tuple((names[code], float(np.exp(prediction.log_probs[row, code]))) for code in best)
+        mark, contested = names[stream.mark[event]], bool(stream.contested[event])
+        lengths = float(median_us[row]), float(slice_us[row])
+        forecasts.append(EventForecast(event, stream.cpu, likeliest, mark, *lengths, contested, stream.recording))
     return forecasts

@@ -1,4 +1,4 @@
-"""The protocol of predictors: fit, predict, walk a stream event by event, and be stored."""
+"""The protocol of predictors: fit, predict a segment, predict event by event in a session, store and restore."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Prediction:
 
 
 class Session(Protocol):
-    """A walk over one stream, event by event, as in an open-loop rollout."""
+    """A session over one stream: predicts and appends events one by one, as in an open-loop rollout."""
 
     def marks(self) -> np.ndarray:
         """Return (marks,) probabilities of the next mark."""
@@ -63,7 +63,7 @@ class Predictor(Protocol):
         """Predict each event of the segment from the events before it in its stream."""
 
     def session(self, segment: Segment) -> Session | None:
-        """Begin a walk before the segment's first event; None where the inputs exist only in a recording."""
+        """Start a session before the first event of the segment; None if the predictor needs a recorded run queue."""
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return all that was learned, as named arrays."""

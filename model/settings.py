@@ -55,5 +55,5 @@ def _expected_instead(hint: Any, value: Any) -> str | None:
     bare, *ranges = get_args(hint) if get_origin(hint) is Annotated else (hint,)
     types = get_args(bare) or (bare,)
     if type(value) not in types and not (type(value) is int and float in types):
-        return " or ".join("none" if one is type(None) else one.__name__ for one in types)
+        return " or ".join("none" if kind is type(None) else kind.__name__ for kind in types)
     return next((str(limits) for limits in ranges if value is not None and value not in limits), None)

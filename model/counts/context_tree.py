@@ -33,7 +33,7 @@ class Node:
 
 
 class ContextTree:
-    """Contexts of up to `depth` of `symbols` symbols. It starts with the nodes of `below`, which do not change."""
+    """Contexts of up to `depth` symbols, out of `symbols`. Starts from the nodes of `below`, which stay as they are."""
 
     def __init__(self, symbols: int, depth: int, below: ContextTree | None = None) -> None:
         self.symbols, self.depth, self.below = symbols, depth, below
@@ -63,7 +63,7 @@ class ContextTree:
         for length in range(self.depth, -1, -1):
             node = self._find(tuple(context[:length]))
             if node is None:
-                continue  # it would predict as an empty count does, and so would the longer ones
+                continue  # a context without counts predicts the uniform distribution, which `mixed` still is
             counted = self._counted_probabilities(node)
             if length == self.depth:
                 mixed = counted

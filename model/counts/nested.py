@@ -3,7 +3,7 @@
 Witten-Bell smoothing (Witten and Bell, IEEE Trans. Inf. Theory 37(4), 1991): a context seen n times with t distinct
 symbols leaves t / (n + t) of its probability to the next shorter context, and the empty one to the uniform law. Here it
 leaves s t / (n + s t); the strength s is 1 in theirs. Long contexts are rare, and their counts are less reliable:
-contexts of a dozen values need a strength of 16 or 32 (docs/predictors.md).
+contexts of a dozen values needed a strength of 16 or 32 on nginx recordings.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 STRENGTHS = (1, 2, 4, 8, 16, 32, 64)  # tried; integers, so that the sums stay exact
-HELD = 8  # parts are merged once the latest has an eighth of the distinct rows held before
+MERGE_RATIO = 8  # merge when the latest part has more than 1/8 of the distinct rows of the merged ones
 
 Rows = tuple[np.ndarray, np.ndarray, np.ndarray]  # contexts (n, depth), symbols (n,), how often each row occurs (n,)
 
@@ -51,12 +51,12 @@ class NestedCounts:
 
     def fit_parts(self, parts: Iterable[tuple[np.ndarray, np.ndarray]]) -> None:
         """Count several parts, each as for `fit`; only their distinct rows are in memory."""
-        held: list[Rows] = []
+        unmerged: list[Rows] = []
         for context, symbol in parts:
-            held.append(self._distinct(context[:, : self.depth], symbol, np.ones(len(symbol), np.int64)))
-            if len(held) > 1 and len(held[-1][1]) * HELD > len(held[0][1]):
-                held = [self._merged(held)]
-        self.fit(*self._merged(held))
+            unmerged.append(self._distinct(context[:, : self.depth], symbol, np.ones(len(symbol), np.int64)))
+            if len(unmerged) > 1 and len(unmerged[-1][1]) * MERGE_RATIO > len(unmerged[0][1]):
+                unmerged = [self._merged(unmerged)]
+        self.fit(*self._merged(unmerged))
 
     def fit(self, context: np.ndarray, symbol: np.ndarray, times: np.ndarray | None = None) -> None:
         """Count symbols (n,) in contexts (n, >= depth), the most useful value first; each row once, or `times` (n,)."""
@@ -71,10 +71,10 @@ class NestedCounts:
             begin = np.searchsorted(pairs, np.arange(len(keys) + 1) * self.symbols)
             self.levels.append(_Level(keys, begin, (pairs % self.symbols).astype(np.int32), count))
 
-    def _merged(self, held: list[Rows]) -> Rows:
-        if len(held) == 1:
-            return held[0]
-        return self._distinct(*(np.concatenate(column) for column in zip(*held, strict=True)))
+    def _merged(self, parts: list[Rows]) -> Rows:
+        if len(parts) == 1:
+            return parts[0]
+        return self._distinct(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
     def _distinct(self, context: np.ndarray, symbol: np.ndarray, times: np.ndarray) -> Rows:
         """Return the rows that differ, and how often each occurs."""
@@ -97,9 +97,9 @@ class NestedCounts:
         depths: Sequence[int],
         strengths: Sequence[int] = STRENGTHS,
     ) -> np.ndarray:
-        """Set the strength with the fewest bits on `parts`, each as for `fit`, at its best of `depths`.
+        """Choose the strength that needs the fewest bits on `parts` (each as for `fit`) at the best of `depths`.
 
-        Return (depth + 1,) the total bits with this strength, by how many values of the contexts are used.
+        Return (depth + 1,) the total bits with this strength, one per number of context values used.
         """
         bits = np.zeros((self.depth + 1, len(strengths)))
         for context, symbol in parts:
@@ -113,9 +113,9 @@ class NestedCounts:
         """Yield (strengths, n) the probability of each row's own symbol, with 0, 1, ... values of its context."""
         probability = np.full((len(strengths), len(symbol)), 1 / self.symbols)
         for known, number, level in self._known_contexts(context, self.depth):
-            left = strengths[:, None] * np.diff(level.begin)[number]
+            backoff = strengths[:, None] * np.diff(level.begin)[number]
             count = level.counts_of(number, symbol[known], self.symbols)
-            probability[:, known] = (left * probability[:, known] + count) / (left + level.totals()[number])
+            probability[:, known] = (backoff * probability[:, known] + count) / (backoff + level.totals()[number])
             yield probability
 
     def _known_contexts(self, context: np.ndarray, depth: int) -> Iterator[tuple[np.ndarray, np.ndarray, _Level]]:
@@ -148,8 +148,8 @@ class NestedCounts:
 def _blend(probability: np.ndarray, rows: np.ndarray, number: np.ndarray, level: _Level, strength: int) -> None:
     """Mix the counts of each row's context into the probabilities of the shorter contexts, in place."""
     begin, distinct = level.begin[number], level.begin[number + 1] - level.begin[number]
-    left = strength * distinct
-    totals = level.totals()[number] + left
+    backoff = strength * distinct
+    totals = level.totals()[number] + backoff
     entries = np.arange(distinct.sum()) + np.repeat(begin - np.cumsum(distinct) + distinct, distinct)
-    probability[rows] *= (left / totals)[:, None]
+    probability[rows] *= (backoff / totals)[:, None]
     probability[np.repeat(rows, distinct), level.symbol[entries]] += level.count[entries] / np.repeat(totals, distinct)

@@ -39,10 +39,10 @@ class OnlineNestedCounts:
             node = self._find(tuple(context[:length]))
             if node is None:
                 break
-            left = self.fitted.strength * len(node.count)
-            probability *= left
+            backoff = self.fitted.strength * len(node.count)
+            probability *= backoff
             probability[list(node.count)] += list(node.count.values())
-            probability /= node.total + left
+            probability /= node.total + backoff
         return probability
 
     def learn(self, context: Sequence[int], symbol: int) -> None:

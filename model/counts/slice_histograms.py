@@ -20,7 +20,8 @@ class SliceHistograms:
     """Histograms of dt given the event's own mark and up to `lags` marks before it, blended over fewer marks."""
 
     def __init__(self, marks: int, lags: int) -> None:
-        self.lags, self.absent = lags, marks
+        self.lags, self.marks = lags, marks
+        self.absent = marks  # stands for an event before the stream's first
         self.used = lags  # marks before the event; `choose` may lower it
         self.counts = NestedCounts(BINS, marks + 1, lags + 1)
 
@@ -76,7 +77,7 @@ class HistorySliceHistograms(SliceHistograms):
     """
 
     def __init__(self, marks: int) -> None:
-        self.lags, self.absent = WINDOW, marks
+        self.lags, self.marks, self.absent = WINDOW, marks, marks
         self.used = COLUMNS - 1
         self.edges_us: np.ndarray = np.zeros(CLASSES - 1)
         self.counts = NestedCounts(BINS, max(marks, len(STATES) * CLASSES) + 1, COLUMNS)

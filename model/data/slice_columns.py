@@ -36,7 +36,7 @@ TYPES = {
 class SliceColumns:
     """`columns` has an array per name in TYPES, each (n,) but `runnable_tid`, whose length is the sum of the counts.
 
-    `comm` and `tid` are those of each task. `names` has the task that each thread was at a time.
+    `comm` and `tid` are those of each task. `names` gives the task of a thread at a given row.
     """
 
     folder: Path
@@ -58,7 +58,7 @@ class SliceColumns:
 
 @dataclass(frozen=True)
 class NameTimeline:
-    """The rows at which a thread runs as another task than before (another name), its first slice included."""
+    """The rows at which a thread runs under a new name, and so as a new task; its first slice is one of them."""
 
     tid: np.ndarray  # (tids,) sorted
     key: np.ndarray  # int64 (changes,), sorted: index of the tid * slices + row
@@ -66,7 +66,7 @@ class NameTimeline:
     slices: int
 
     def task_at(self, row: np.ndarray, tid: np.ndarray) -> np.ndarray:
-        """Return (n,) the task that each tid last ran as before its row, else its first; -1 where it never runs."""
+        """Return (n,) the last task of each tid before its row, else its first one; -1 for a tid that never runs."""
         index = np.minimum(np.searchsorted(self.tid, tid), len(self.tid) - 1).astype(np.int64)
         begin = np.searchsorted(self.key, index * self.slices)
         last = np.searchsorted(self.key, index * self.slices + row) - 1
@@ -87,7 +87,7 @@ def read(folder: Path, rows: int = ROWS) -> SliceColumns:
 
 
 def runnable_tasks(slices: SliceColumns, rows: int = ROWS) -> np.ndarray:
-    """Return (m,) int32 the task that each of `runnable_tid` is when it is listed; -1 for one that never runs."""
+    """Return (m,) int32 the task of each entry of `runnable_tid` at its switch; -1 for a tid that never runs."""
     count, tasks, begin = slices.columns["runnable_count"], DiskColumn(np.int32), 0
     for part in row_slices(len(slices), rows):
         row = np.repeat(np.arange(part.start, part.stop), count[part])

@@ -125,7 +125,7 @@ def load(
 
 
 def across(train: Sequence[Path], test: Sequence[Path], mark: str = "task", valid: float = 0.15) -> Dataset:
-    """Learn from some recordings and test on others, whole: another trial, another load, another host.
+    """Read recordings to train on, and others to test on as a whole, such as another trial, load or host.
 
     The last `valid` share of each recording in `train` is the validation part. Raises what `load` does.
     """
@@ -133,10 +133,11 @@ def across(train: Sequence[Path], test: Sequence[Path], mark: str = "task", vali
     if not 0 < valid < 1:
         raise SettingError(f"validation share {valid}: expected more than 0 and less than 1")
     recordings = [_read(Path(folder), mark, (1 - valid,), ROWS) for folder in train]
-    vocabulary, (learned, held_out) = _cut(recordings, ROWS)
-    tested = [Segment(stream, 0, len(stream)) for stream in streams(list(map(Path, test)), mark, vocabulary)]
+    vocabulary, (train_segments, valid_segments) = _cut(recordings, ROWS)
+    test_streams = streams(list(map(Path, test)), mark, vocabulary)
+    test_segments = tuple(Segment(stream, 0, len(stream)) for stream in test_streams)
     names = tuple(Path(folder).name for folder in (*train, *test))
-    return Dataset(mark, vocabulary, learned, held_out, tuple(tested), names)
+    return Dataset(mark, vocabulary, train_segments, valid_segments, test_segments, names)
 
 
 def require_disjoint(train: Sequence[Path], test: Sequence[Path]) -> None:

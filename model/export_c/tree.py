@@ -74,12 +74,12 @@ def condition(feature: int, threshold: float) -> str:
     return f"state->last_state[{slot}] <= {math.floor(threshold)}"
 
 
-def _largest(value: Callable[[int], np.float32], threshold: float) -> int:
-    """Return the largest number whose feature is at most `threshold`; -1 if there is none. `value` never decreases."""
+def _largest(feature_of: Callable[[int], np.float32], threshold: float) -> int:
+    """Return the largest n with `feature_of(n)` <= `threshold`, or -1. `feature_of` must not decrease."""
     low, high = -1, MAX_NS
     while low < high:
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if value(middle) <= threshold else (low, middle - 1)
+        low, high = (middle, high) if feature_of(middle) <= threshold else (low, middle - 1)
     return low
 
 

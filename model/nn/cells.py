@@ -55,8 +55,8 @@ def _scan(keep: torch.Tensor, candidate: torch.Tensor, memory: torch.Tensor) -> 
 class Attention(nn.Module):
     """Causal self-attention (Vaswani et al., NIPS 2017) with a learned bias per distance; a layer sees SPAN events.
 
-    The state is the inputs of the last layers * SPAN events, all that a prediction can depend on, so that a stream in
-    pieces gives the same result as the whole.
+    The state holds the inputs of the last layers * SPAN events. A prediction depends on no earlier event, so a stream
+    in pieces gives the same result as the whole.
     """
 
     def __init__(self, width: int, hidden: int, layers: int, batch_first: bool = True) -> None:

@@ -27,8 +27,8 @@ class HeadNats(torch.autograd.Function):
         """Return two scalars."""
         to_mark, mark_bias, table, to_layer, layer_bias, to_raw, raw_bias = weights
         from_memory, from_table = to_layer.split([memory.shape[1], table.shape[1]], dim=1)
-        given = torch.addmm(layer_bias, table, from_table.T).index_select(0, mark)
-        layer = given.addmm_(memory, from_memory.T).tanh_()
+        mark_part = torch.addmm(layer_bias, table, from_table.T).index_select(0, mark)
+        layer = mark_part.addmm_(memory, from_memory.T).tanh_()
         mark_loss, powers = mark_nats(torch.addmm(mark_bias[:, None], to_mark, memory.T), mark)
         slice_loss, mixture = mixture_nats(torch.addmm(raw_bias[:, None], to_raw, layer.T), log_dt)
         ctx.save_for_backward(memory, mark, layer, to_mark, table, to_layer, to_raw, *powers, *mixture)
@@ -37,15 +37,24 @@ class HeadNats(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        """Return the gradients by memory and all weights; `by_x` is the gradient by x."""
+        """Return the gradients with respect to memory and all weights; `by_x` is the gradient with respect to x."""
         memory, mark, layer, to_mark, table, to_layer, to_raw, *saved = ctx.saved_tensors
         from_memory, from_table = to_layer.split([memory.shape[1], table.shape[1]], dim=1)
         powers, mixture = Powers(*saved[:3]), Mixture(*saved[3:])
         by_logit = mark_gradient(powers, mark, gradients[0] / len(mark))
         by_raw = mixture_gradient(mixture, gradients[1] / len(mark))
         by_layer = torch.ops.aten.tanh_backward(by_raw.T @ to_raw, layer)
-        by_given = by_layer.new_zeros(len(table), layer.shape[1]).index_add_(0, mark, by_layer)
+        by_mark_part = by_layer.new_zeros(len(table), layer.shape[1]).index_add_(0, mark, by_layer)
         by_memory = (by_logit.T @ to_mark).addmm_(by_layer, from_memory)
-        by_to_layer = torch.cat([by_layer.T @ memory, by_given.T @ table], dim=1)
-        by_mark_and_table = by_logit @ memory, by_logit.sum(1), by_given @ from_table
-        return by_memory, None, None, *by_mark_and_table, by_to_layer, by_given.sum(0), by_raw @ layer, by_raw.sum(1)
+        by_to_layer = torch.cat([by_layer.T @ memory, by_mark_part.T @ table], dim=1)
+        by_mark_and_table = by_logit @ memory, by_logit.sum(1), by_mark_part @ from_table
+        return (
+            by_memory,
+            None,
+            None,
+            *by_mark_and_table,
+            by_to_layer,
+            by_mark_part.sum(0),
+            by_raw @ layer,
+            by_raw.sum(1),
+        )

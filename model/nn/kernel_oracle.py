@@ -30,8 +30,8 @@ class Choices:
     """The choices that the paper's code, its text and the correction make differently.
 
     `scrambled`: the cells of a sequence are reshaped column-wise, so that a step mixes cells of rows far apart.
-    `overlapping`: all but 30 in 954 of the tested sequences are trained on. `scaling` of the time: `min_max` or
-    `z_score`. `outlier`: the longest time is set to `zero`, its row is `drop`ped, or it is `keep`t.
+    `overlapping`: the test contains sequences that were trained on (all but 30 of 954). `scaling` of time: `min_max` or
+    `z_score`. `outlier`: `zero` sets the longest time to 0, `drop` removes its row, `keep` changes nothing.
     """
 
     scrambled: bool = True

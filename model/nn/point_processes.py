@@ -3,7 +3,8 @@
 Both predict for event i its mark, given that the switch comes now, and the density of its slice, which is the time to
 event i + 1. Time is counted in units of the geometric mean of slices.
 
-`before` is the memory when event i comes, `after` the memory once its mark has been read; each head uses one of them.
+`before` is the memory before the mark of event i is read, which predicts that mark; `after` is the memory once it is
+read, which predicts the slice.
 """
 
 from __future__ import annotations
@@ -96,8 +97,8 @@ class ContinuousLstm(nn.Module):
         super().__init__()
         self.hidden, self.deviation = hidden, deviation
         self.mark_in = nn.Embedding(marks, MARK_WIDTH)
-        self.given = nn.Linear(MARK_WIDTH, 7 * hidden)
-        self.recalled = nn.Linear(hidden, 7 * hidden, bias=False)
+        self.given = nn.Linear(MARK_WIDTH, 7 * hidden)  # gates from the mark
+        self.recalled = nn.Linear(hidden, 7 * hidden, bias=False)  # gates from the memory
         self.intensity = nn.Linear(hidden, marks)
         self.log_scale = nn.Parameter(torch.zeros(marks))
         with torch.no_grad():  # some memories fade within a slice, others last for thousands

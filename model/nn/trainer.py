@@ -25,10 +25,10 @@ MIN_GAIN = 1e-3  # relative; a smaller gain on validation counts as none
 
 @dataclass(frozen=True)
 class Budget:
-    """Training ends at `max_epochs`, at `max_seconds`, or in place of a cut of the learning rate after `cuts` cuts.
+    """Training ends after `max_epochs` or `max_seconds`, or where the rate would be cut once more after `cuts` cuts.
 
-    The rate is cut to a third after `patience` epochs without a gain. There is no `max_seconds` by default: the result
-    would depend on the speed of the machine.
+    The learning rate is cut to a third after `patience` epochs without a gain. There is no `max_seconds` by default:
+    the result would depend on the speed of the machine.
     """
 
     max_epochs: int = 120

@@ -34,10 +34,10 @@ class TrainingState:
 
 
 class StateFolder:
-    """The folder with the state of one training; `job`, which JSON must be able to hold, identifies that training.
+    """The folder with the state of one training. `job` identifies the training and must be JSON-serialisable.
 
-    `resumed_after` is the epoch that `read` returned, `seconds_before` the training time up to it, and `set_aside` the
-    reason why `read` returned none although there was one.
+    After `read`: `resumed_after` is the epoch of the state, `seconds_before` the training time up to it, and
+    `set_aside` the reason for which a state was not used.
     """
 
     def __init__(self, model_folder: Path, job: Mapping[str, Any]) -> None:
@@ -94,7 +94,7 @@ class StateFolder:
             return f"the stored state has schema {progress['schema']}, this version writes {SCHEMA}"
         other = sorted(key for key in {*progress["job"], *self.job} if progress["job"].get(key) != self.job.get(key))
         if other:
-            return f"the stored state is of another job, whose {', '.join(other)} differ"
+            return f"the stored state belongs to another job: different {', '.join(other)}"
         content = (self.folder / progress["tensors"]).read_bytes()
         if hashlib.sha256(content).hexdigest() != progress["sha256"]:
             return f"{progress['tensors']} is not the file that was written"

@@ -1,4 +1,4 @@
-"""What the predictors that count contexts share: the choice of how much of a context is used, prediction, the walk."""
+"""The base class of the predictors that count contexts: chooses the length of the contexts, predicts, rolls out."""
 
 from __future__ import annotations
 
@@ -84,13 +84,13 @@ class CountBased(WithSettings):
         )
 
     def session(self, segment: Segment) -> CountBasedSession:
-        """Begin a walk before the segment's first event."""
+        """Start a session before the first event of the segment."""
         first = Segment(segment.stream, segment.start, segment.start + 1)
         return CountBasedSession(self, Past.of([first], max(self.lags, self.slice_lags, 1), self.absent))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the counts, and the depth that is used."""
-        shape = np.array([self.absent, self.used], np.int64)
+        shape = np.array([self.marks, self.used], np.int64)
         return {"shape": shape, **self.counts.arrays(), **self.slices.arrays()}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
@@ -101,7 +101,8 @@ class CountBased(WithSettings):
         self.slices.restore(arrays)
 
     def _shape(self, marks: int, used: int) -> None:
-        self.absent, self.used = marks, used  # `absent` is the mark of events before a stream's first
+        self.marks, self.used = marks, used
+        self.absent = marks  # stands for an event before the stream's first
         self.counts = NestedCounts(marks, self.values(marks), self.depth)
         self.slices = self.slice_histograms(marks)
 

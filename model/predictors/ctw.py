@@ -51,7 +51,7 @@ class Ctw(WithSettings):
         return Prediction(np.log(probability), self.slices.predict(segment))
 
     def session(self, segment: Segment) -> CtwSession:
-        """Begin a walk before the segment's first event."""
+        """Start a session before the first event of the segment."""
         first = Segment(segment.stream, segment.start, segment.start + 1)
         past = past_marks([first], max(self.depth, SLICE_LAGS), self.marks)[0].tolist()
         return CtwSession(self, past)

@@ -5,8 +5,8 @@ Weather Review 78, 1950). So the outputs, raised to a floor and scaled to add up
 The floor is chosen on validation. The network predicts the time as one number; slice lengths are scored by histograms,
 as for the predictors that count.
 
-With a scrambled layout the network is trained to continue cells of rows far apart, which has no top-1. The scores here
-are always those of its predictions for events in order.
+With a scrambled layout a training step mixes cells of rows far apart, so top-1 is undefined there. The scores are
+always computed on events in order.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LAGS = 2  # previous marks that the slice histograms depend on
 
 
 class Paper:
-    """A setting that is left out has the value of the subclass's `recipe`; `max_events` bounds the training events.
+    """A setting that is not given comes from the `recipe` of the subclass; `max_events` bounds the training events.
 
     Each step takes 20 passes over them in double precision: training takes minutes for tens of thousands of events.
     """
@@ -68,7 +68,7 @@ class Paper:
     def fit(
         self, train: Sequence[Segment], valid: Sequence[Segment], marks: int, on_progress: OnProgress
     ) -> list[dict[str, float]]:
-        """Train on the train part, which also holds the paper's own test; return a row of the curve per step."""
+        """Train and test as in the paper, both on the train part; return a row of the curve per step."""
         mark, slice_ns = column_of(train, "mark")[: self.max_events], column_of(train, "slice_ns")[: self.max_events]
         self.layout = kernel_oracle.Layout.measure(mark, slice_ns, self.choices)
         self.cells, curve = kernel_oracle.train(mark, slice_ns, self.choices, on_progress, self.seed)
@@ -85,7 +85,7 @@ class Paper:
         return Prediction(np.log(self._probabilities(rows, self.floor)), self.slices.predict(segment))
 
     def session(self, segment: Segment) -> PaperSession:
-        """Open a session in front of the segment's first event."""
+        """Start a session before the first event of the segment."""
         first = Segment(segment.stream, segment.start, segment.start + 1)
         rows, memory = self._predict_rows(first)
         return PaperSession(self, rows[0], memory, past_marks([first], LAGS, self.slices.absent)[0].tolist())
@@ -94,7 +94,7 @@ class Paper:
         """Return the weights, columns and scales, the floor, and the histograms."""
         weights = {f"cells.{name}": weight.numpy() for name, weight in self.cells.state_dict().items()}
         scale = np.array([self.layout.offset_ns, self.layout.spread_ns, self.floor])
-        shape = {"marks": np.array([self.slices.absent]), "columns": self.layout.names, "scale": scale}
+        shape = {"marks": np.array([self.slices.marks]), "columns": self.layout.names, "scale": scale}
         return {**shape, **weights, **self.slices.arrays()}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
@@ -120,7 +120,7 @@ class Paper:
 
     def _probabilities(self, rows: np.ndarray, floor: float) -> np.ndarray:
         """Return the probabilities (n, marks) from predicted rows; a mark without a column gets the floor."""
-        raised = np.full((len(rows), self.slices.absent), floor)
+        raised = np.full((len(rows), self.slices.marks), floor)
         raised[:, self.layout.names] = np.maximum(rows[:, 1:], floor)
         return raised / raised.sum(axis=1, keepdims=True)
 

@@ -60,7 +60,7 @@ class PointProcess(Recurrent):
 
     @torch.no_grad()
     def session(self, segment: Segment) -> PointProcessSession:  # type: ignore[override]
-        """Open a session in front of the segment's first event."""
+        """Start a session before the first event of the segment."""
         begin, state = max(0, segment.start - WARM_UP), None
         if segment.start > begin:
             past = Segment(segment.stream, begin, segment.start)

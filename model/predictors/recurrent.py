@@ -94,7 +94,7 @@ class Recurrent(WithSettings):
 
     @torch.no_grad()
     def session(self, segment: Segment) -> RecurrentSession:
-        """Open a session in front of the segment's first event."""
+        """Start a session before the first event of the segment."""
         memory, _, state = self._run(Segment(segment.stream, segment.start, segment.start + 1))
         return RecurrentSession(self, memory, state)
 

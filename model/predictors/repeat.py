@@ -55,7 +55,7 @@ class Repeat(CountBased):
         return probability
 
     def session(self, segment: Segment) -> RepeatSession:
-        """Begin a walk before the segment's first event."""
+        """Start a session before the first event of the segment."""
         first = Segment(segment.stream, segment.start, segment.start + 1)
         return RepeatSession(self, Past.of([first], FURTHEST, self.absent))
 

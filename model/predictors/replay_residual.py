@@ -1,8 +1,8 @@
 """A replayed scheduler, corrected by boosted trees that learn from its errors.
 
 The replay is that of the recording's kernel. The trees weigh the candidates of contested switches by their features
-(`model.replay.candidates.FEATURES`). The share of the trees, down to none, is chosen on the validation part: there they
-never cost hits or bits. On other switches they may.
+(`model.replay.candidates.FEATURES`). The share of the trees, down to none, is chosen on the validation part. On that
+part the trees never lose hits or bits; on the test part they may.
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ class Choices:
 
 
 class ReplayResidual(SchedulingPolicy):
-    """Learns from about `most` contested switches: those the replay got wrong, and as many others as fit.
+    """Learns from about `most` contested switches, drawn from those where the replay was wrong and from the others.
 
-    If more than half of them would be wrong ones, each kind gets half.
+    Each kind may use at least half of `most`; if one kind has fewer switches, the other uses the rest.
     """
 
     seeded = True
@@ -124,7 +124,7 @@ class ReplayResidual(SchedulingPolicy):
         return TreeEnsemble.fit(*data, rounds=self.rounds, depth=self.depth, rate=LEARNING_RATE, seed=self.seed)
 
     def _draw(self, wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return (switches,) whether to learn from each switch, and how many switches it stands for."""
+        """Return (switches,) whether each switch is used, and its weight (the inverse of its sampling rate)."""
         counts = (int((~wrong).sum()), int(wrong.sum()))
         limits = [max(self.most - other, self.most // 2) for other in reversed(counts)]
         shares = np.array([min(limit / max(count, 1), 1.0) for limit, count in zip(limits, counts, strict=True)])

@@ -1,7 +1,7 @@
 """Predictors that rank the runnable tasks by a scheduling policy: first come first served, and the kernel's own.
 
-A policy ranks the tasks; how often its first, second, ... choice is right is counted on the train part, and gives the
-probabilities. Slice lengths come from histograms.
+A policy ranks the tasks. The share of switches in the train part at which a rank was picked is its
+probability. Slice lengths come from histograms.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from model.predictor import OnProgress, Prediction
 from model.replay import cfs, kernel
 from model.replay.cfs_replay import ReplayedCfs
 from model.replay.eevdf_replay import GroupedOrFlatEevdf
-from model.replay.events import read_events, require_vruntime
+from model.replay.events import read_events
 from model.replay.names import read_thread_names
 from model.replay.ranking import Ranking, RankTable
 from model.settings import Range, WithSettings
@@ -114,7 +114,7 @@ class CfsReplay(SchedulingPolicy):
     def order(self, segment: Segment) -> Sequence[Sequence[int]]:
         """Order as the replayed queues would pick. Raises TableError without wakeups or run times, StreamError."""
         stream = segment.stream
-        require_vruntime(stream)
+        kernel.require_cfs(stream)
         rules = cfs.Rules(self.latency_ms * 1e6, self.wakeup_granularity_ms * 1e6, self.forget_buddies_when_picked)
         replay = ReplayedCfs(stream, read_thread_names(stream.folder), rules)
         return list(replay.rankings(read_events(stream, segment.stop), segment.start))

@@ -52,7 +52,7 @@ class SliceMarkov(CountBased):
         return self._count(train, valid)
 
     def _count(self, train: Sequence[Segment], valid: Sequence[Segment]) -> list[dict[str, float]]:
-        self.counts = NestedCounts(self.absent, self.values(self.absent), self.depth)
+        self.counts = NestedCounts(self.marks, self.values(self.marks), self.depth)
         return super().count(train, valid)
 
     def slice_histograms(self, marks: int) -> HistorySliceHistograms:

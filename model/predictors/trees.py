@@ -1,4 +1,4 @@
-"""What the predictors that use trees share: features, the descent of a tree, boosted trees, and the walk over a stream.
+"""The base class of the predictors that use trees, and its parts: features, the descent of a tree, boosted trees.
 
 The features are the last few events, and when and how each common mark last left this CPU (its recency).
 """
@@ -84,7 +84,7 @@ def leaves(
 
 
 class TreeBased(WithSettings):
-    """A subclass learns from features (`learn`) and gives probabilities (`probabilities`)."""
+    """A subclass overrides `learn` and `probabilities`."""
 
     inputs = "slices"
     seeded = False
@@ -106,11 +106,11 @@ class TreeBased(WithSettings):
         self, train: tuple[np.ndarray, np.ndarray], valid: tuple[np.ndarray, np.ndarray] | None
     ) -> list[dict[str, float]]:
         """Grow from features (n, f) and marks (n,); return the history."""
-        return []
+        raise NotImplementedError
 
     def probabilities(self, rows: np.ndarray) -> np.ndarray:
         """Return (n, marks) for features (n, f)."""
-        return np.full((len(rows), self.marks), 1 / self.marks)
+        raise NotImplementedError
 
     def features(self, segments: Sequence[Segment]) -> np.ndarray:
         """Return (events, f) float32 over all segments."""
@@ -122,7 +122,7 @@ class TreeBased(WithSettings):
         return Prediction(np.log(self.probabilities(self.features([segment]))), self.slices.predict(segment))
 
     def session(self, segment: Segment) -> TreeBasedSession:
-        """Begin a walk before the segment's first event."""
+        """Start a session before the first event of the segment."""
         tail, begin = Tail.of(segment)
         return TreeBasedSession(self, Tail(tail.mark[:begin], tail.slice_us[:begin], tail.end_state[:begin]))
 

@@ -152,7 +152,7 @@ class ReplayedCfs:
         self.running_tid, self.resched, self.credited_ns, self.accounted_ns = tid, False, 0.0, time
 
     def _correct_groups(self, picked: Entity) -> None:
-        """Move groups whose vruntimes contradict that the picked entity of the root queue was leftmost."""
+        """Correct the vruntimes of groups so that no entity of the root queue is left of the picked one."""
         top = list(picked.levels())[-1]
         for other in top.queue.entities:
             if other is top or other.vruntime >= top.vruntime:

@@ -2,16 +2,16 @@
 
 The kernel reads the time when it takes a run queue's lock (update_rq_clock), accounts run times with that reading, and
 often skips the next reading (rq_clock_skip_update). A trace point is stamped later: by microseconds or, if a softirq
-runs in between, by a tenth of a millisecond. The accounted run times add up to that clock without a gap, so its
-reading at each accounting is known to the nanosecond but for one constant: the delay of the promptest stamp.
+runs in between, by a tenth of a millisecond. The accounted run times add up to that clock without a gap, so each
+reading is known to the nanosecond, except for one constant: the delay of the fastest stamp.
 """
 
 from __future__ import annotations
 
 from collections import deque
 
-KEPT = 512  # offsets, the least of which is the delay of the promptest stamp
-JUMP_NS = 50_000  # if the least of RECENT offsets is this much higher, something ran untraced: start anew
+KEPT = 512  # offsets (stamp minus reading); the least is the delay of the fastest stamp
+JUMP_NS = 50_000  # if the least of RECENT offsets exceeds it by this much, a run time was not traced: keep only these
 RECENT = 40
 
 
@@ -20,7 +20,7 @@ class Clock:
 
     def __init__(self) -> None:
         self.read_ns: int | None = None  # reading at the last accounting
-        self.delay_ns = 0  # of the promptest stamp: its time less the reading
+        self.delay_ns = 0  # of the fastest stamp: its time minus the reading
         self._offsets: deque[int] = deque(maxlen=KEPT)
 
     def account(self, stamp_ns: int, runtime_ns: int) -> None:

@@ -136,7 +136,7 @@ class Eevdf:
                 break
 
     def clear_buddies(self, entity: Entity) -> None:
-        """Clear the buddies of the queues that hold the entity and its groups, if they are these (clear_buddies)."""
+        """Clear the entity as buddy of its queue, then its group, up to the first other buddy (clear_buddies)."""
         for level in entity.levels():
             if level.queue.buddy is not level:
                 break

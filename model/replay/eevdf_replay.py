@@ -127,7 +127,7 @@ class ReplayedEevdf:
     def _account_pending(self, pending: Pending, tid: int, ran_ns: int, time_ns: int) -> None:
         """Replay a traced run time and the wakeups before it.
 
-        It is traced at a tick, at a switch, or when a task wakes: then before that task is queued.
+        The kernel traces a run time at a tick, at a switch, or when a task wakes, before it queues that task.
         """
         if pending and tid == self.running_tid and self._running() is not None:
             *earlier, (woken_ns, woken) = pending

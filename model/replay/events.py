@@ -8,7 +8,6 @@ import numpy as np
 
 from model.data import parquet
 from model.data.streams import STATES, Stream
-from model.errors import StreamError
 
 RUNTIME, WAKEUP, FORK, SWITCH = 0, 1, 2, 3  # kinds, in the order in which events of one nanosecond are replayed
 _RUNNABLE = tuple(code for code, state in enumerate(STATES) if state in ("R", "R+", "P"))
@@ -70,10 +69,3 @@ def has_vruntime(stream: Stream) -> bool:
     """Return whether the accounted run times have a vruntime, as those of kernels before 6.8 have."""
     table = parquet.read(stream.folder, "runtimes")
     return not len(table) or table["vruntime_ns"].null_count < len(table)
-
-
-def require_vruntime(stream: Stream) -> None:
-    """Raise StreamError if run times were accounted and none of them has a vruntime."""
-    if not has_vruntime(stream):
-        kernel = "its kernel traces no vruntime (EEVDF, Linux 6.6 and later)"
-        raise StreamError(f"{stream.folder}: {kernel}: CFS cannot be replayed from it, eevdf_replay can")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from model.data.metadata import guest_facts
 from model.data.streams import Stream
+from model.errors import StreamError
 from model.replay import cfs, eevdf_queue, events
 from model.replay.candidates import Replay
 from model.replay.cfs_replay import ReplayedCfs
@@ -30,6 +31,13 @@ def is_eevdf(stream: Stream) -> bool:
     """Return whether the kernel has EEVDF: by its release or, if unknown, by whether it traces no vruntime."""
     version = release(stream.folder)
     return version >= EEVDF_SINCE if version else not events.has_vruntime(stream)
+
+
+def require_cfs(stream: Stream) -> None:
+    """Raise StreamError if the kernel has EEVDF, or if run times were accounted and none of them has a vruntime."""
+    if is_eevdf(stream) or not events.has_vruntime(stream):
+        reason = "its kernel has EEVDF (Linux 6.6 and later) or traces no vruntime (6.8 and later)"
+        raise StreamError(f"{stream.folder}: {reason}: CFS cannot be replayed from it, eevdf_replay can")
 
 
 def eevdf_rules(folder: Path, slice_ns: int | None = None, delay_dequeue: bool | None = None) -> eevdf_queue.Rules:

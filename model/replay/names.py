@@ -27,8 +27,8 @@ class ThreadNames:
 def read_thread_names(folder: Path) -> ThreadNames:
     """Read the names of a recording's threads. Raises TableError.
 
-    The name in a wakeup counts from its time on. That in a slice counts only from after the switch that begins it: at
-    the switch itself nobody may know yet which task is picked.
+    The name in a wakeup is valid from the time of the wakeup. The name in a slice is valid from 1 ns after the switch:
+    at the switch, a replay must not know the picked task.
     """
     tables = [_table_names(folder, "slices", "start_ns", 1), _table_names(folder, "wakeups", "time_ns", 0)]
     texts = list(dict.fromkeys(text for table in tables for text in table[0]))
@@ -51,7 +51,7 @@ def read_thread_names(folder: Path) -> ThreadNames:
 def _table_names(
     folder: Path, table_name: str, time: str, delay_ns: int
 ) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
-    """The names in a table, and for each row (n,) the name's index, the tid, and the time (ns) from which it counts."""
+    """Return a table's names, and per row (n,) the name's index, the tid, and the time (ns) from which it is valid."""
     table = parquet.read(folder, table_name)
     texts, code = parquet.coded(table, "comm")
     return texts, code, table["tid"].to_numpy().astype(np.int64), table[time].to_numpy().astype(np.int64) + delay_ns

@@ -55,7 +55,7 @@ def _keys(event: np.ndarray, tid: np.ndarray) -> np.ndarray:
 
 
 class RankTable:
-    """How often each rank was right, by the size of the runnable set; unlisted tasks share the rest by frequency."""
+    """Probability of each rank per size of the runnable set; unlisted tasks share the remaining one by frequency."""
 
     def __init__(self) -> None:
         self.by_rank: np.ndarray = np.zeros((MAX_RANKS + 1, MAX_RANKS))  # (size, rank): probability of one entry

@@ -18,6 +18,6 @@ def find_caveat(inputs: str, recordings: Iterable[Path]) -> str | None:
     if inputs != "runqueue" or not shifted:
         return None
     return (
-        f"The run queue of Linux {', '.join(shifted)} knows some of the future: its trace shows some sleeping tasks as "
-        "preempted, so whether such a task waited is inferred from its being picked next."
+        f"The run queue of Linux {', '.join(shifted)} contains some information about the future: the trace shows some "
+        "sleeping tasks as preempted, and such a task is listed as runnable only if it is picked later."
     )

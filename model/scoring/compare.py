@@ -115,9 +115,9 @@ def _comparison(
     column, count = SCORES[score], int(mask.sum())
     our_columns, their_columns = ([getattr(seed, column) * mask for seed in side] for side in (ours, theirs))
     baseline = np.mean(their_columns, axis=0)
-    drawn, relative = blocks.with_weight(mask), score == "bits_per_switch"
-    by_seed = tuple(_difference(seed.astype(float), baseline, mask, drawn, relative) for seed in our_columns)
-    together = _difference(np.mean(our_columns, axis=0), baseline, mask, drawn, relative)
+    scored_blocks, relative = blocks.with_weight(mask), score == "bits_per_switch"
+    by_seed = tuple(_difference(seed.astype(float), baseline, mask, scored_blocks, relative) for seed in our_columns)
+    together = _difference(np.mean(our_columns, axis=0), baseline, mask, scored_blocks, relative)
     baselines = [float(seed.sum()) / count for seed in their_columns]
     difference_ci = seed_difference_interval([seed.value for seed in by_seed], baselines)
     return Comparison(part, score, count, together, by_seed, difference_ci, _saving_interval(by_seed, baselines))
@@ -129,7 +129,7 @@ def _saving_interval(by_seed: Sequence[Difference], baselines: Sequence[float]) 
     if not savings:
         return None
     ratio = 1 - float(np.mean(savings))
-    return seed_difference_interval(savings, [ratio * (1 - one / float(np.mean(baselines))) for one in baselines])
+    return seed_difference_interval(savings, [ratio * (1 - base / float(np.mean(baselines))) for base in baselines])
 
 
 def _difference(

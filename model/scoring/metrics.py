@@ -30,8 +30,8 @@ class ScoreEstimate:
     """A score, and its value in each of (draws,) bootstrap draws of `blocks` blocks.
 
     `score` is None if no event has one; `draws` is None if the events lie in too few blocks. `centred` is set for
-    errors such as a distance: every draw lies further off than the sample by chance alone, so the draws are moved to
-    have the score as their mean.
+    distances, such as calibration errors: chance makes the distance of the draws larger than that of the sample, so
+    the draws are shifted until their mean is the score.
     """
 
     score: float | None

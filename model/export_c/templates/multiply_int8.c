@@ -6,8 +6,8 @@ typedef struct {
 $matrices
 
 /*
- * The sums are of integers, so that every implementation gives the same ones. CPUs with an instruction that multiplies
- * and adds pairs of 16-bit numbers do so for LANES rows at once.
+ * All sums are sums of integers, so every implementation gives the same result. AVX2 and SSE2 multiply and add pairs of
+ * 16-bit numbers for LANES rows at once.
  */
 #if defined(__AVX2__)
 #include <immintrin.h>
@@ -34,8 +34,8 @@ static inline void sum_rows(const int8_t *weight, const int32_t *pair, int32_t *
 {
     lanes low = BROADCAST(0), high = BROADCAST(0);
 
-    for (int two = 0; two < PAIRS; two++, weight += 2 * BLOCK) {
-        lanes columns = BROADCAST(pair[two]);
+    for (int index = 0; index < PAIRS; index++, weight += 2 * BLOCK) {
+        lanes columns = BROADCAST(pair[index]);
 
         low = MULTIPLY_ADD(low, LOAD_WEIGHTS(weight), columns);
         high = MULTIPLY_ADD(high, LOAD_WEIGHTS(weight + 2 * LANES), columns);
@@ -49,10 +49,10 @@ static inline void sum_rows(const int8_t *weight, const int32_t *pair, int32_t *
 {
     for (int row = 0; row < BLOCK; row++)
         sum[row] = 0;
-    for (int two = 0; two < PAIRS; two++, weight += 2 * BLOCK) {
+    for (int index = 0; index < PAIRS; index++, weight += 2 * BLOCK) {
         int16_t columns[2];
 
-        memcpy(columns, &pair[two], sizeof(columns));
+        memcpy(columns, &pair[index], sizeof(columns));
         for (int row = 0; row < BLOCK; row++)
             sum[row] += (int32_t)weight[2 * row] * columns[0] + (int32_t)weight[2 * row + 1] * columns[1];
     }
@@ -62,7 +62,7 @@ static inline void sum_rows(const int8_t *weight, const int32_t *pair, int32_t *
 /* output += weights x input; `rows` is a multiple of BLOCK. The input, within -1 and 1, is rounded to 16 bits. */
 static inline void multiply(const matrix *weights, int rows, const float *input, float *output)
 {
-    const float to_nearest = 12582912.0f; /* 1.5 * 2^23: adding it leaves no bit for a fraction */
+    const float to_nearest = 12582912.0f; /* 1.5 * 2^23: adding and subtracting it rounds to a whole number */
     const int8_t *weight = weights->weight;
     int16_t fixed[2 * PAIRS] = {0};
     int32_t pair[PAIRS], sum[BLOCK];

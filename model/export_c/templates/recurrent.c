@@ -23,9 +23,9 @@ $multiply
 /* exp(x) with a relative error below 3e-7: a power of two, times a polynomial in the rest. */
 static inline float exponential(float x)
 {
-    const float to_nearest = 12582912.0f; /* 1.5 * 2^23: adding it leaves no bit for a fraction */
+    const float to_nearest = 12582912.0f; /* 1.5 * 2^23: adding and subtracting it rounds to a whole number */
     float capped = x > 87.0f ? 87.0f : x;
-    float within = capped < -87.0f ? -87.0f : capped; /* two plain choices, which vectorise */
+    float within = capped < -87.0f ? -87.0f : capped; /* two separate comparisons, so that gcc vectorises them */
     float whole = (within * 1.44269504f + to_nearest) - to_nearest;
     float rest = (within - whole * 0.693359375f) + whole * 2.12194440e-4f;
     float series = 1.0f / 720;

@@ -1,13 +1,13 @@
 /*
- * Contexts are numbered; the empty one is 0. A context starts with the most recent value. A hash table leads from a
- * context and one value more to the longer context: slot_key is context * VALUES + value + 1, or 0 if the slot is free.
- * The longest known context of the past gives the prediction; its most likely mark was computed beforehand.
+ * Contexts are numbered; the empty one is 0. A context starts with the most recent value. A hash table maps a
+ * context and one further value to the longer context: slot_key is context * VALUES + value + 1, or 0 if the slot is
+ * free. The longest known context of the past gives the prediction; its most likely mark was computed beforehand.
  */
 enum { COLUMNS = $columns, DEPTH = $depth };
 
 $data
 
-/* The context of `context` and `value`, or -1 if it never occurred. */
+/* Return the context that extends `context` by `value`, or -1 if it never occurred. */
 static inline int32_t longer(int32_t context, int32_t value)
 {
     int64_t key = (int64_t)context * VALUES + value + 1;
@@ -36,18 +36,18 @@ static ${name}_prediction predict(const ${name}_state *state)
     return prediction;
 }
 
-/* Witten-Bell: a context seen `total` times with `distinct` marks gives left / (total + left) to shorter ones. */
+/* Witten-Bell: a context seen `total` times with `distinct` marks gives backoff / (total + backoff) to the shorter. */
 static void blend(int32_t context, double probability[MARKS])
 {
     int32_t begin = first_entry[context], end = first_entry[context + 1], distinct = end - begin;
-    int64_t left = (int64_t)STRENGTH * distinct, total = 0;
+    int64_t backoff = (int64_t)STRENGTH * distinct, total = 0;
 
     for (int32_t entry = begin; entry < end; entry++)
         total += entry_count[entry];
     for (int mark = 0; mark < MARKS; mark++)
-        probability[mark] *= (double)left / (double)(total + left);
+        probability[mark] *= (double)backoff / (double)(total + backoff);
     for (int32_t entry = begin; entry < end; entry++)
-        probability[entry_mark[entry]] += (double)entry_count[entry] / (double)(total + left);
+        probability[entry_mark[entry]] += (double)entry_count[entry] / (double)(total + backoff);
 }
 
 void ${name}_distribution(const ${name}_state *state, double probability[MARKS])

@@ -1,6 +1,6 @@
 /*
- * A decision tree on integers: each threshold on a logarithm became the largest number of nanoseconds, or of events,
- * that goes to the left. For a mark that did not occur (NOT_SEEN) the number is negative.
+ * A decision tree on integers. A threshold on a logarithm is stored as the largest number of nanoseconds, or of events,
+ * for which the tree goes left. The time since a mark that was not seen (NOT_SEEN) is negative.
  */
 enum { LAGS = $lags, TRACKED = $tracked_count, WINDOW = $window, UNTRACKED = -1 };
 static const int64_t NOT_SEEN = INT64_MAX / 2;

@@ -93,7 +93,7 @@ def test_a_training_with_other_settings_is_set_aside_and_reported(begun: Job, re
     notes: list[str] = []
     result = jobs.run(job(recording, begun.out_dir, max_epochs=2), lambda note, *_: notes.append(note))
     assert result["went_on_after_epoch"] is None
-    assert "of another job, whose settings differ" in result["training_set_aside"]
+    assert "belongs to another job: different settings" in result["training_set_aside"]
     assert str(begun.out_dir / "training") in result["training_set_aside"]
     assert any("epoch 1:" in note for note in notes)
 
@@ -112,7 +112,7 @@ def test_a_training_on_another_recording_is_set_aside(begun: Job, tmp_path: Path
     copy.mkdir()
     (copy / "slices.parquet").write_bytes((recording / "slices.parquet").read_bytes())  # the same, made again
     result = jobs.run(job(copy, begun.out_dir, max_epochs=4))
-    assert "whose tables differ" in result["training_set_aside"]
+    assert "different tables" in result["training_set_aside"]
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_a_training_of_another_version_is_not_resumed(tmp_path: Path, monkeypatc
     monkeypatch.setattr("importlib.metadata.version", lambda name: "99.0")
     later = StateFolder(tmp_path, {})
     assert later.read() is None
-    assert "whose version differ" in str(later.set_aside)
+    assert "different version" in str(later.set_aside)
 
 
 def test_the_previous_epoch_stays_complete_until_the_next_one_is(tmp_path: Path) -> None:

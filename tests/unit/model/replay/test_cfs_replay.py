@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -152,3 +153,10 @@ def test_a_recording_of_a_kernel_that_traces_no_vruntime_is_refused(tmp_path: Pa
     pq.write_table(table, tmp_path / "runtimes.parquet")
     with pytest.raises(StreamError, match="traces no vruntime"):
         whole_order(CfsReplay(), tmp_path)
+
+
+def test_a_recording_of_a_kernel_with_eevdf_is_refused_even_with_vruntimes(tmp_path: Path) -> None:
+    folder = copy_until(GUEST, tmp_path, 2**62)
+    (folder / "guest.json").write_text(json.dumps({"facts": {"kernel": "6.6.1-amd64"}}))
+    with pytest.raises(StreamError, match=r"has EEVDF \(Linux 6\.6 and later\)"):
+        whole_order(CfsReplay(), folder)

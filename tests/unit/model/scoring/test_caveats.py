@@ -54,8 +54,8 @@ def test_the_caveat_is_stored_shown_and_kept_when_scores_are_combined(source: sy
         assert predict.scores(out, [old])["caveat"] == scored[kind]["caveat"]
         assert folds.summarise(seeds.summarise([{**scored[kind], "fold": "a"}]))[0]["caveat"] == scored[kind]["caveat"]
     assert scored["markov"]["caveat"] is None
-    assert "Linux 4.19 knows some of the future" in scored["fifo"]["caveat"]
+    assert "Linux 4.19 contains some information about the future" in scored["fifo"]["caveat"]
     for kinds, count in ((("fifo", "markov"), 1), (("fifo", "fifo"), 1), (("markov",), 0)):
         console = Console(width=300, record=True, quiet=False, file=(tmp_path / "shown").open("w"))
         console.print(score_table([seeds.combine_seeds([scored[kind]]) for kind in kinds]))
-        assert console.export_text().count("knows some of the future") == count
+        assert console.export_text().count("some information about the future") == count
