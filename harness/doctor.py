@@ -35,7 +35,7 @@ class HostCheck:
     advice: bool = False
 
 
-def examine() -> list[HostCheck]:
+def check_host() -> list[HostCheck]:
     """Run every check, the most important first. A check that raises an error becomes a HostCheck that is not ok."""
     parts: list[tuple[str, Callable[[], Iterable[HostCheck]]]] = [
         ("programs", programs),
@@ -48,7 +48,7 @@ def examine() -> list[HostCheck]:
         ("boxes", built_boxes),
         ("kvm", kvm_result),
     ]
-    return [check for name, look in parts for check in _safely(name, look)]
+    return [check for name, find_checks in parts for check in _safely(name, find_checks)]
 
 
 def programs(names: Iterable[str] = PROGRAMS) -> list[HostCheck]:
@@ -126,9 +126,9 @@ def kvm_result() -> list[HostCheck]:
     return [HostCheck("kvm", probed.works, probed.reason, hint, advice=True)]
 
 
-def _safely(name: str, look: Callable[[], Iterable[HostCheck]]) -> list[HostCheck]:
+def _safely(name: str, find_checks: Callable[[], Iterable[HostCheck]]) -> list[HostCheck]:
     try:
-        return list(look())
+        return list(find_checks())
     except HarnessError as error:
         return [HostCheck(name, False, error.what, error.hint or SET_UP)]
     except OSError as error:

@@ -1,7 +1,7 @@
 """Every error that a user can meet, and the exit code that it leads to.
 
 A message has four parts: what failed, where, what was expected, and what to do about it.
-`TransientError` marks a failure that may go away by itself; callers retry it a limited number of times.
+`TransientError` marks a lost connection, which may come back; callers retry it a limited number of times.
 """
 
 from __future__ import annotations

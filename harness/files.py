@@ -30,7 +30,7 @@ def write_atomic(path: Path, content: bytes | str) -> None:
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a file for writing that appears as `path` when the block ends without an error; otherwise nothing stays.
+    """Open a temporary file for writing; rename it to `path` when the block ends, remove it after an error.
 
     An OSError in the block counts as an error of writing `path`. Raises HostError.
     """
@@ -42,8 +42,8 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; the file that the block leaves there is flushed and renamed to `path`.
 
-    For a file that another program or library writes by name. After an error the temporary file is removed; if the
-    block leaves none, `path` stays as it was. Raises HostError when the flush or the rename fails.
+    Use it for a file that another program or library writes by name. After an error the temporary file is removed. If
+    the block wrote no file, `path` is unchanged. Raises HostError when the flush or the rename fails.
     """
     temporary = _temporary(path)
     try:

@@ -47,8 +47,8 @@ def _ignored_by_nohup(number: int) -> bool:
 def defer_stop_signals() -> Iterator[None]:
     """Handle a stop signal only after the block, which is a clean-up with a time limit.
 
-    The signals are caught rather than ignored, because programs that the block starts would inherit ignored signals
-    and could then not be ended when they are late.
+    The signals are caught, not ignored: programs that the block starts would inherit ignored signals, and SIGTERM could
+    then not stop one that takes too long.
     """
     received: list[int] = []
     before = {number: signal.signal(number, lambda number, _frame: received.append(number)) for number in STOP_SIGNALS}

@@ -31,13 +31,12 @@ class Arm:
 
 @dataclass(frozen=True)
 class Trial:
-    """One recording to make: arm x repetition x host. `host` is the index among the hosts of the machine."""
+    """One recording to make: arm x repetition."""
 
     index: int
     name: str
     arm: Arm
     repetition: int
-    host: int
     load: Load
     record: RecordSpec
     machine: MachineSpec
@@ -70,9 +69,10 @@ def arms(experiment: Experiment) -> list[Arm]:
 
 
 def trials(experiment: Experiment) -> list[Trial]:
-    """Return all trials in recording order: repetition by repetition, the arms of each in an order drawn with the seed.
+    """Return all trials in recording order, one repetition after the other.
 
-    A host that grows warm or busy over the hours then affects every arm alike (a randomised block design).
+    The arms of a repetition are shuffled with the seed, so that a host that grows warm or busy over the hours affects
+    every arm alike (a randomised block design), or keep the listed order (`trials.order`).
     """
     listed = arms(experiment)
     random = Random(experiment.trials.seed)
@@ -114,7 +114,7 @@ def estimate_s(planned: Sequence[Trial]) -> float:
 def _trial(index: int, arm: Arm, repetition: int) -> Trial:
     experiment = arm.experiment
     load = cast(Load, experiment.load)
-    return Trial(index, f"{index:03d}_{arm.name}", arm, repetition, 0, load, experiment.record, experiment.machine)
+    return Trial(index, f"{index:03d}_{arm.name}", arm, repetition, load, experiment.record, experiment.machine)
 
 
 def _shuffled(listed: Sequence[Arm], random: Random) -> list[Arm]:

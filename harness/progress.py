@@ -17,7 +17,7 @@ class Watcher(Protocol):
 
 
 class View(Protocol):
-    """Shows a campaign: a live terminal, plain lines, JSON lines, or nothing."""
+    """Shows a campaign: a live terminal, plain lines, JSON lines, or warnings only."""
 
     def step(self, name: str, title: str) -> AbstractContextManager[Watcher]:
         """Show one step for as long as the context is open; an exception marks it failed."""

@@ -22,24 +22,24 @@ from harness.errors import ModelError
 from harness.interrupt import defer_stop_signals
 
 Job = TypeVar("Job")
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 Report = Callable[[float, "float | None", str], None]
 
 PR_SET_PDEATHSIG = 1
 TERMINAL_SIGNALS = (signal.SIGINT, signal.SIGHUP)  # Ctrl-C and a closed terminal reach every process of the group
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
-_outbox: Any = None  # in a worker: the pipe for its progress, and the lock to hold while it writes there
+_outbox: Any = None  # in a worker: the pipe for progress messages, and the lock for writing to it
 
 
 def run_in_processes(
     jobs: Iterable[tuple[str, Job]],
-    work: Callable[[Job, Report], Answer],
+    work: Callable[[Job, Report], Result],
     *,
     processes: int | None = None,
     on_progress: Callable[[str, float, float | None, str], None] = lambda *_: None,
-) -> Iterator[tuple[str, Answer | BaseException]]:
-    """Yield `(name, answer or exception)` of each job as it ends; `processes` is one for each CPU by default.
+) -> Iterator[tuple[str, Result | BaseException]]:
+    """Yield `(name, result or exception)` of each job as it ends; `processes` is one for each CPU by default.
 
     `work(job, report)` runs in a worker process and must be importable; each `report(done, total, note)` there calls
     `on_progress(name, done, total, note)` here. An exception of one job is yielded and does not end the others. Leaving
@@ -49,13 +49,13 @@ def run_in_processes(
     if not named:
         return
     context = multiprocessing.get_context("spawn")
-    turn = context.Lock()  # made first: it starts multiprocessing's own helper, which ends with SIGINT unblocked
+    write_lock = context.Lock()  # first of all: the start of multiprocessing's resource tracker unblocks SIGINT
     with ExitStack() as cleanup:
         with _terminal_signals_blocked():
             cleanup.enter_context(_single_threaded_children())
             inbox, outbox = map(cleanup.enter_context, context.Pipe(duplex=False))
             cleanup.enter_context(_reading_progress(inbox, on_progress))
-            setup = ((outbox, turn), os.getpid())
+            setup = ((outbox, write_lock), os.getpid())
             pool = ProcessPoolExecutor(processes or os.cpu_count() or 1, context, _set_up_worker, setup)
             cleanup.callback(_end, pool)
             pending = {pool.submit(_call, name, work, job): name for name, job in named}
@@ -64,7 +64,7 @@ def run_in_processes(
 
 def _as_they_end(pending: dict[Future[Any], str]) -> Iterator[tuple[str, Any]]:
     while pending:
-        ended, _ = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)  # short: Ctrl-C is handled between waits
+        ended, _ = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)  # short: Python handles Ctrl-C between waits
         for future in ended:
             name = pending.pop(future)
             error = future.exception()
@@ -80,8 +80,8 @@ def _as_they_end(pending: dict[Future[Any], str]) -> Iterator[tuple[str, Any]]:
 
 def _call(name: str, work: Callable[[Any, Report], Any], job: Any) -> Any:
     def report(done: float, total: float | None, note: str) -> None:
-        outbox, turn = _outbox
-        with turn:  # written at once, so that nothing is lost when this worker is ended after its answer
+        outbox, write_lock = _outbox
+        with write_lock:  # sent directly: nothing is lost when this worker is ended after its result
             outbox.send((name, done, total, note))
 
     return work(job, report)
@@ -103,8 +103,8 @@ def _terminal_signals_blocked() -> Iterator[None]:
     """Block the terminal's signals while workers start; a signal that arrives meanwhile is handled afterwards.
 
     Workers inherit the blocked signals until they are set up, because one that is stopped during its imports would
-    print a traceback. In this process, a signal that is blocked in this thread is delivered to another thread, and
-    Python would still run its handler in the main thread, so the handler is deferred too.
+    print a traceback. In this process, blocking is not enough: the kernel delivers the signal to another thread, and
+    Python then runs the handler in the main thread. So the handler is deferred too.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL_SIGNALS)
     try:

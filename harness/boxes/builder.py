@@ -24,7 +24,7 @@ BUILD_LIMIT_S = 1500.0
 CONVERT_LIMIT_S = 600.0
 WORK_MB = 2500  # the unpacked root and the raw disk, removed after the build
 CACHE_MB = 600  # the finished box
-# A line of mmdebstrap's output, the share of the build that is then done (measured on debian-12), what to show.
+# Part of a line that mmdebstrap prints, the share of the build done at it (measured on debian-12), the text to show.
 STAGES = (
     ("running apt-get update", 0.02, "reading the package lists"),
     ("downloading packages", 0.05, "downloading packages"),
@@ -37,7 +37,7 @@ STAGES = (
 
 
 def build(recipe: Recipe, watcher: Watcher) -> Box:
-    """Return the box of this recipe, from the cache or newly built (about a minute, 350 MB of cache).
+    """Return the box of this recipe, from the cache or newly built (about a minute, 240 MB of cache).
 
     Raises BoxError when it cannot be built or has another kernel than the recipe says, HostError when a program or
     disk space is missing. A build that is stopped leaves no half-built box in the cache.
@@ -118,7 +118,7 @@ def _publish(box: Box) -> Box:
     for path in (*box.folder.iterdir(), box.folder):
         sync(path)
     final = cache.root() / box.digest
-    shutil.rmtree(final, ignore_errors=True)  # can only be one without box.json: `build` checked under the lock
+    shutil.rmtree(final, ignore_errors=True)  # incomplete if it exists: `build` found no box.json in it
     box.folder.rename(final)
     sync(cache.root())
     return replace(box, folder=final)
@@ -162,7 +162,7 @@ def check_space(folder: Path, needed_mb: int) -> None:
 
 @contextmanager
 def _work_folder() -> Iterator[Path]:
-    """Make a folder that a user namespace can enter and write to, but whose name other users cannot list or guess."""
+    """Make a work folder that a user namespace can write to, but whose path other users can neither list nor guess."""
     cache.root().mkdir(parents=True, exist_ok=True)
     check_space(scratch_root(), WORK_MB)
     check_space(cache.root(), CACHE_MB)

@@ -110,16 +110,16 @@ def verify(name: str) -> list[str]:
     return [problem for cached in _named(name) for problem in _problems(cached.box.folder)]
 
 
-def rm(name: str, forget: Callable[[Box], None] | None = None) -> list[Box]:
-    """Remove every cached box of this name and return them; `forget` is called first, to remove a box's copies.
+def rm(name: str, uninstall: Callable[[Box], None] | None = None) -> list[Box]:
+    """Remove every cached box of this name and return them; `uninstall(box)` runs first and removes a box's copies.
 
     Raises BoxError when there is none.
     """
     removed = []
     for cached in _named(name):
         with lock(cached.box.digest):
-            if forget:
-                forget(cached.box)
+            if uninstall:
+                uninstall(cached.box)
             (cached.box.folder / "box.json").unlink()
             shutil.rmtree(cached.box.folder)
         removed.append(cached.box)

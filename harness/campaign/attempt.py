@@ -36,9 +36,7 @@ class Attempt:
     detail: dict[str, Any]
 
 
-def carry_out(
-    host: Host, trial: Trial, folder: Path, number: int, machine: Mapping[str, Any], watcher: Watcher
-) -> Attempt:
+def make(host: Host, trial: Trial, folder: Path, number: int, machine: Mapping[str, Any], watcher: Watcher) -> Attempt:
     """Carry out `trial` on `host` and write all its files to `folder`, trial.json last.
 
     `machine` holds the `kernel` and `cpus` that the machine reported when it came up.

@@ -78,7 +78,7 @@ class Campaign:
         return [trial.name for trial in trials if not self._folder.done(f"trial:{trial.name}")]
 
     def _report(self) -> Path:
-        """Write the report; after the final state is set, so that the page does not show the run as running."""
+        """Write the report. Call this after the final state is stored; otherwise the page shows the run as running."""
         try:
             with recorded_step(self._folder, self._view, "report", "Write the report") as step:
                 step.outputs.append(report.build(self._folder.path))
@@ -109,7 +109,7 @@ class Campaign:
 
     def _show_how_to_resume(self) -> None:
         """Show how a run that ended early can be resumed, or reported on as it is."""
-        with suppress(OSError, HarnessError):  # a closed terminal or full disk is already the error that ended the run
+        with suppress(OSError, HarnessError):  # this must not hide the error that ended the run: a full disk, say
             planned = plan.trials(self._experiment)
             usable = sum(self._folder.done(f"trial:{trial.name}") for trial in planned)
             run = shlex.quote(str(self._folder.path))

@@ -44,12 +44,12 @@ class RunningMachine:
 class Effects:
     """The functions that act outside the run folder; tests replace them."""
 
-    box: Callable[[str, Watcher], Box | str] = lambda name, watcher: boxes.build(boxes.recipe(name), watcher)
-    machine: Callable[[MachineSpec, Box | str, Path, str], Machine] = lambda spec, *rest: machines.KINDS[spec.provider](
-        spec, *rest
-    )
+    build_box: Callable[[str, Watcher], Box | str] = lambda name, watcher: boxes.build(boxes.recipe(name), watcher)
+    make_machine: Callable[[MachineSpec, Box | str, Path, str], Machine] = lambda spec, *rest: machines.KINDS[
+        spec.provider
+    ](spec, *rest)
     provision: Callable[..., ProvisionReport] = provision.apply
-    attempt: Callable[..., Attempt] = attempt.carry_out
+    make_attempt: Callable[..., Attempt] = attempt.make
 
 
 class Recorder:
@@ -69,8 +69,9 @@ class Recorder:
     def record(self, group: Sequence[Trial]) -> None:
         """Record every trial of `group` that is not done; bring up no machine when all are done.
 
-        A trial whose recording may not be used is marked failed, not raised. Raises HostError when no machine comes
-        up, ProvisionError when it cannot be prepared, TrialError or RemoteError when it fails during the trials.
+        Mark a trial failed and go on if its recording may not be used. Raises HostError if no machine comes up,
+        ProvisionError if the packages cannot be installed, and TrialError, RemoteError or TraceError if a trial
+        cannot be carried out.
         """
         todo = [trial for trial in group if not self._folder.done(f"trial:{trial.name}")]
         if not todo:
@@ -101,7 +102,7 @@ class Recorder:
                 down.pop_all().close()
 
     def _up_or_fallback(self, spec: MachineSpec) -> RunningMachine:
-        """Bring up the requested box or, with a warning, the fallback; a run that fell back once stays with it."""
+        """Bring up the requested box or, with a warning, the fallback; a run that used the fallback keeps using it."""
         earlier_reason = (self._folder.manifest.get("box") or {}).get("fallback_reason")
         if spec.fallback and earlier_reason:
             return self._up(spec, spec.fallback, earlier_reason)
@@ -121,13 +122,13 @@ class Recorder:
         self._folder.update(box={**facts, "asked": spec.box, "fallback_reason": fallback_reason})
         used = spec.model_copy(update={"box": name, "fallback": None})
         folder = self._folder.path / "machine" / name.replace("/", "-")
-        machine = self._effects.machine(used, box, folder, "guest")
+        machine = self._effects.make_machine(used, box, folder, "guest")
         try:
             with recorded_step(self._folder, self._view, f"up:{name}", f"Bring up {name}") as step:
                 hosts = machine.up(step.watcher)
                 step.detail.update(machine.facts())
             self._folder.update(machine=machine.facts())
-        except BaseException:  # it may be up although that was not recorded: stopped just then, or the disk is full
+        except BaseException:  # it may be up nevertheless: a signal came after `up`, or the manifest was not written
             with defer_stop_signals():
                 machine.down()
             raise
@@ -137,7 +138,7 @@ class Recorder:
         if "/" in name:  # a ready-made box, which Vagrant downloads itself
             return name
         with recorded_step(self._folder, self._view, f"box:{name}", f"Get the box {name}") as step:
-            box = self._effects.box(name, step.watcher)
+            box = self._effects.build_box(name, step.watcher)
             if isinstance(box, Box):
                 step.detail.update(
                     digest=box.digest, kernel=box.kernel, size_mb=round(box.path.stat().st_size / 1e6, 1)
@@ -154,16 +155,16 @@ class Recorder:
         return packages
 
     def _record_arms(self, trials: Sequence[Trial], running: RunningMachine, packages: dict[str, str]) -> None:
-        """Record box, machine and packages for each arm; the manifest's own entries hold those of the last machine."""
+        """Store box, machine and packages under `arms`; the top-level `box` and `machine` are the last ones."""
         manifest = self._folder.manifest
         recorded_on = {"box": manifest["box"], "machine": running.facts, "packages": packages}
         self._folder.update(arms={**manifest.get("arms", {}), **{trial.arm.name: recorded_on for trial in trials}})
 
     def _trial(self, running: RunningMachine, trial: Trial) -> None:
-        """Attempt the trial until it is usable, cannot get better, or its attempts are used up.
+        """Repeat the trial until its recording is usable, its failure would repeat, or no attempt is left.
 
-        Raises the last attempt's TrialError, RemoteError or TraceError, because then the machine is at fault. A step
-        that failed in the guest (GuestError, such as a load that ended early) fails only this trial.
+        Raises the last attempt's TrialError, RemoteError or TraceError, because it points to the machine. A GuestError
+        (a load that ended early, for example) is not raised: only this trial fails.
         """
         allowed = trial.arm.experiment.trials.attempts
         for number in range(1, allowed + 1):
@@ -187,7 +188,7 @@ class Recorder:
         folder = self._folder.trial_dir(trial.name)
         title = f"Record {trial.name}" + (f", attempt {number}" if number > 1 else "")
         with suppress(VerdictError), recorded_step(self._folder, self._view, f"trial:{trial.name}", title) as step:
-            result = self._effects.attempt(running.host, trial, folder, number, running.facts, step.watcher)
+            result = self._effects.make_attempt(running.host, trial, folder, number, running.facts, step.watcher)
             step.outputs += files_of(folder)
             step.detail.update(result.detail)
             if not result.verdict.ok:

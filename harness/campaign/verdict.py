@@ -27,7 +27,7 @@ class Quality(Protocol):
 
     @property
     def truncated(self) -> bool:
-        """Whether the recording ends before the size in its header."""
+        """Whether the recording ends before the size in its header or within a record, or a part is unreadable."""
 
     @property
     def span_ns(self) -> int:

@@ -35,7 +35,7 @@ def doctor(as_json: JsonFlag = False) -> None:
     from harness import doctor as checks
     from harness.terminal import tables
 
-    results = checks.examine()
+    results = checks.check_host()
     Output(as_json).data([check.__dict__ for check in results])
     Output(as_json).show(tables.checks(results))
     if not all(check.ok or check.advice for check in results):

@@ -1,4 +1,4 @@
-"""All that deals with the guest. Only `trial_script` runs inside it; every other module runs on the host.
+"""All that deals with the guest. Of these modules only `trial_script` runs inside it; the others run on the host.
 
 - `trial_script`: the file that is sent to the guest and carries out one trial there (Python 3.6, standard library only)
 - `trial`: sends that script, waits until the recording is over, and copies back what it left

@@ -79,7 +79,7 @@ def _runner(
         settings={"pexpect_timeout": 1, "suppress_ansible_output": True},
         quiet=True,
         event_handler=events.on_event,
-        cancel_callback=events.stop.is_set,  # with one, ansible-runner sets no signal handlers here
+        cancel_callback=events.stop.is_set,  # with a callback, ansible-runner installs no signal handlers
     )
     runner.config.env = _environment(runner.config.env, folder, private)
     return runner
@@ -124,7 +124,7 @@ def _host_variables(host: Host) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _private_dir() -> Iterator[Path]:
-    """Make a folder for ansible-runner and remove it at the end; a socket path in it may have 108 characters."""
+    """Make a folder for ansible-runner, with a short name for the sockets in it (107 bytes); remove it at the end."""
     private = Path(tempfile.mkdtemp(prefix="harness-"))
     try:
         yield private
@@ -135,7 +135,7 @@ def _private_dir() -> Iterator[Path]:
 def _run_in_thread(runner: Any, events: AnsibleEvents, limit_s: float) -> None:
     """Run Ansible; stop it when the limit passes or this thread is interrupted. Raises ProvisionError.
 
-    Waits on an event: after an interrupt, `Thread.join` takes a running thread for an ended one.
+    Waits on an event, not with `Thread.join`, which may report a running thread as ended after an interrupt.
     """
     failure: list[BaseException] = []
     ended = threading.Event()

@@ -29,7 +29,7 @@ from harness.files import atomic_path, sha256
 
 CONNECT_LIMIT_S = 30.0
 GRACE_S = 5.0  # for a killed command's exit status to come back
-KILLED = (124, 137, -1)  # exit status when `timeout` ended the command: by TERM, by KILL, and -1 if it was killed too
+KILLED = (124, 137, -1)  # exit status when `timeout` ended the command: by TERM, by KILL; -1: `timeout` was killed too
 WRONG_DIGEST = 97
 CONNECTION_ERRORS = (OSError, EOFError, paramiko.SSHException, ThreadException)
 
@@ -154,7 +154,7 @@ class Host:
         return ours
 
     def close(self) -> None:
-        """Close the connection, so that the machine has no process of it; the next call opens a new one."""
+        """Close the connection, which ends its sshd process on the machine; the next call opens a new one."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
@@ -220,7 +220,7 @@ class Host:
     ) -> Iterator[None]:
         """Turn the exceptions of paramiko and sockets into this project's errors; hang up when the deadline passes.
 
-        `doing` is the action for the message; with `transient`, a passed deadline counts as a failed connection.
+        `doing` is the action for the message; with `transient`, raise TransientError, not DeadlineError, after it.
         """
         fired = threading.Event()
 

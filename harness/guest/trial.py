@@ -30,11 +30,11 @@ MB_PER_CPU_SECOND = 8  # disk space that the recording of a fast guest takes
 ALONE_S = 30.0  # for the SSH connections of others to end
 PULLED = ("perf.data", "load.txt", "perf.log")
 POLL_S = 2.0
-EXTRA_WAIT_S = 3.0  # so that the host does not connect while a guest that is slower than estimated still records
-EXTRA_WAIT_PER_ATTEMPT = 0.5  # share of the estimate added per attempt: the last may have failed because we connected
+EXTRA_WAIT_S = 3.0  # for a guest that is slower than estimated: the host must not connect while it records
+EXTRA_WAIT_PER_ATTEMPT = 0.5  # share of the estimate added per attempt: the last may have connected too early
 
 
-class Recordable(Protocol):
+class PlannedTrial(Protocol):
     """The part of a planned trial that this module needs."""
 
     @property
@@ -62,8 +62,8 @@ class TrialFiles:
     seconds: float
 
 
-def expectations(trial: Recordable, kernel: str | None, cpus: int | None) -> dict[str, Any]:
-    """Return what a good trial must show; `render`, `run` and `harness.campaign.verdict.judge` take it."""
+def expectations(trial: PlannedTrial, kernel: str | None, cpus: int | None) -> dict[str, Any]:
+    """Return the values that a good trial must have, for `render`, `run` and `harness.campaign.verdict.judge`."""
     return {
         "kernel": kernel,
         "cpus": cpus,
@@ -74,16 +74,18 @@ def expectations(trial: Recordable, kernel: str | None, cpus: int | None) -> dic
     }
 
 
-def render(trial: Recordable, expected: Mapping[str, Any], attempt: int = 1) -> str:
+def render(trial: PlannedTrial, expected: Mapping[str, Any], attempt: int = 1) -> str:
     """Return the guest script of this trial, its configuration included. `expected` comes from `expectations`."""
     text = SCRIPT.read_text(encoding="utf-8")
     if text.count(PLACEHOLDER) != 1:
         raise TrialError(f"the guest script must have one line {PLACEHOLDER}", where=str(SCRIPT))
-    return text.replace(PLACEHOLDER, f"CONFIG_JSON = {json.dumps(config(trial, expected, attempt), sort_keys=True)!r}")
+    return text.replace(
+        PLACEHOLDER, f"CONFIG_JSON = {json.dumps(script_config(trial, expected, attempt), sort_keys=True)!r}"
+    )
 
 
-def config(trial: Recordable, expected: Mapping[str, Any], attempt: int = 1) -> dict[str, Any]:
-    """Return the guest script's configuration; names contain the attempt: no attempt meets files of another."""
+def script_config(trial: PlannedTrial, expected: Mapping[str, Any], attempt: int = 1) -> dict[str, Any]:
+    """Return the guest script's configuration; units and folders are named after the attempt, so each has its own."""
     record, cpus = trial.record, expected.get("cpus")
     label = re.sub(r"[^A-Za-z0-9_.-]", "-", f"{trial.name}-a{attempt}")  # only characters that a unit's name may have
     return {
@@ -108,7 +110,7 @@ def config(trial: Recordable, expected: Mapping[str, Any], attempt: int = 1) -> 
 
 def run(
     host: Host,
-    trial: Recordable,
+    trial: PlannedTrial,
     out_dir: Path,
     watcher: Watcher,
     *,
@@ -118,39 +120,39 @@ def run(
 ) -> TrialFiles:
     """Carry the trial out on `host` and leave perf.data, load.txt, perf.log and guest.json in `out_dir`.
 
-    The files appear only when all of them arrived complete, guest.json last. `deadline_s` limits the time after the
-    recording; by default it is two minutes plus the length of the recording. Raises GuestError when a step failed on
-    the guest, TrialError when the guest gives no result, RemoteError when it cannot be reached. When interrupted, it
-    stops what it started on the guest.
+    The files appear only when all of them arrived complete, guest.json last; the script, trial.py, is written there
+    before it is sent. `deadline_s` limits the time after the recording; by default it is two minutes plus the length of
+    the recording. Raises GuestError when a step failed on the guest, TrialError when the guest gives no result,
+    RemoteError when it cannot be reached. When interrupted, it stops what it started on the guest.
     """
-    started, settings = time.monotonic(), config(trial, expected, attempt)
-    limit_s = settings["grace_s"] if deadline_s is None else deadline_s
+    started, config = time.monotonic(), script_config(trial, expected, attempt)
+    limit_s = config["grace_s"] if deadline_s is None else deadline_s
     try:
-        checks_s = _prepare(host, settings, render(trial, expected, attempt), out_dir, watcher)
-        _start(host, settings)
-        _wait(quiet_time_s(settings, checks_s), watcher)
-        guest = _await_result(host, settings, limit_s, watcher)
-        _pull(host, settings, guest, trial.load, out_dir, watcher)
+        checks_s = _prepare(host, config, render(trial, expected, attempt), out_dir, watcher)
+        _start(host, config)
+        _wait(quiet_time_s(config, checks_s), watcher)
+        guest = _await_result(host, config, limit_s, watcher)
+        _pull(host, config, guest, trial.load, out_dir, watcher)
     except BaseException:
         _stop(host)
         raise
     with suppress(RemoteError):  # the next trial removes it as well
-        host.run(f"rm -rf -- {shlex.quote(settings['work_dir'])}", timeout_s=60, sudo=True)
+        host.run(f"rm -rf -- {shlex.quote(config['work_dir'])}", timeout_s=60, sudo=True)
     host.close()
     data, text, result = (out_dir / name for name in ("perf.data", "load.txt", "guest.json"))
     return TrialFiles(data, text, result, guest, guest["metrics"], time.monotonic() - started)
 
 
-def _prepare(host: Host, settings: Mapping[str, Any], script: str, out_dir: Path, watcher: Watcher) -> float:
+def _prepare(host: Host, config: Mapping[str, Any], script: str, out_dir: Path, watcher: Watcher) -> float:
     """Remove earlier trials from the guest, upload the script and run its checks; return how many seconds they took."""
     watcher.note("upload and checks on the guest")
-    folder = shlex.quote(settings["work_dir"])
+    folder = shlex.quote(config["work_dir"])
     out_dir.mkdir(parents=True, exist_ok=True)
     local = out_dir / "trial.py"
     local.write_text(script, encoding="utf-8")
     clear = f"{_stop_command()}; rm -rf {GUEST_ROOT}; install -d -o {shlex.quote(host.user)} {GUEST_ROOT} {folder}"
     host.run(clear, timeout_s=120, sudo=True)
-    host.put(local, f"{settings['work_dir']}/trial.py", 60)
+    host.put(local, f"{config['work_dir']}/trial.py", 60)
     started = time.monotonic()
     checked = host.run(f"python3 {folder}/trial.py check", timeout_s=180, sudo=True, check=False)
     last_line = checked.stdout.strip().rpartition("\n")[2]  # perf may print something before
@@ -158,19 +160,19 @@ def _prepare(host: Host, settings: Mapping[str, Any], script: str, out_dir: Path
     return time.monotonic() - started
 
 
-def _start(host: Host, settings: Mapping[str, Any]) -> None:
+def _start(host: Host, config: Mapping[str, Any]) -> None:
     """Start the script as a systemd unit, and close the connection."""
-    unit, script = settings["unit"], f"{settings['work_dir']}/trial.py"
+    unit, script = config["unit"], f"{config['work_dir']}/trial.py"
     start = f"systemd-run --quiet --unit={shlex.quote(unit)} --property=TimeoutStopSec=90 --property=Nice=-10"
     command = f"{start} python3 {shlex.quote(script)} record"
     host.run(command, timeout_s=60, sudo=True)
     host.close()
 
 
-def quiet_time_s(settings: Mapping[str, Any], checks_s: float) -> float:
+def quiet_time_s(config: Mapping[str, Any], checks_s: float) -> float:
     """Return how long the host must not connect; `checks_s`, the duration of the checks, shows the guest's speed."""
-    estimate: float = settings["warmup_s"] + settings["seconds"] + 2 * checks_s
-    return estimate * (1 + EXTRA_WAIT_PER_ATTEMPT * (settings["attempt"] - 1)) + EXTRA_WAIT_S
+    estimate: float = config["warmup_s"] + config["seconds"] + 2 * checks_s
+    return estimate * (1 + EXTRA_WAIT_PER_ATTEMPT * (config["attempt"] - 1)) + EXTRA_WAIT_S
 
 
 def _wait(seconds: float, watcher: Watcher) -> None:
@@ -183,11 +185,11 @@ def _wait(seconds: float, watcher: Watcher) -> None:
     watcher.advance(seconds, seconds)
 
 
-def _await_result(host: Host, settings: Mapping[str, Any], limit_s: float, watcher: Watcher) -> dict[str, Any]:
+def _await_result(host: Host, config: Mapping[str, Any], limit_s: float, watcher: Watcher) -> dict[str, Any]:
     """Return the guest's result.json as soon as it exists; poll at least once, even if the host was suspended."""
     watcher.note("waiting for the guest to finish")
     until = time.monotonic() + limit_s
-    while isinstance(result := _poll(host, settings), str):
+    while isinstance(result := _poll(host, config), str):
         if time.monotonic() >= until:
             raise TrialError(
                 f"no result {limit_s:g} s after the recording should have ended: {result}",
@@ -199,9 +201,9 @@ def _await_result(host: Host, settings: Mapping[str, Any], limit_s: float, watch
     return result
 
 
-def _poll(host: Host, settings: Mapping[str, Any]) -> dict[str, Any] | str:
+def _poll(host: Host, config: Mapping[str, Any]) -> dict[str, Any] | str:
     """Return the guest's result.json, or why it cannot be read yet. Raises TrialError when there will be none."""
-    path, unit = shlex.quote(f"{settings['work_dir']}/result.json"), shlex.quote(settings["unit"])
+    path, unit = shlex.quote(f"{config['work_dir']}/result.json"), shlex.quote(config["unit"])
     command = f"cat {path} 2>/dev/null || {{ systemctl is-active --quiet {unit} && exit 75; cat {path}; }}"
     try:
         answer = host.run(command, timeout_s=60, check=False)
@@ -210,13 +212,13 @@ def _poll(host: Host, settings: Mapping[str, Any]) -> dict[str, Any] | str:
     if answer.exit_code == 0:
         return _parse(answer.stdout, answer.stderr, host)
     if answer.exit_code != 75:
-        raise _no_result(host, settings)
+        raise _no_result(host, config)
     host.close()
     return "the guest script is still running"
 
 
 def _pull(
-    host: Host, settings: Mapping[str, Any], guest: dict[str, Any], load: Load, out_dir: Path, watcher: Watcher
+    host: Host, config: Mapping[str, Any], guest: dict[str, Any], load: Load, out_dir: Path, watcher: Watcher
 ) -> None:
     """Copy the files, compare each with the guest's hash of it, then rename them all.
 
@@ -224,7 +226,7 @@ def _pull(
     """
     watcher.note("copying the recording")
     for name in PULLED:
-        digest = host.get(f"{settings['work_dir']}/{name}", out_dir / f"{name}.pulled", 600, watcher.advance)
+        digest = host.get(f"{config['work_dir']}/{name}", out_dir / f"{name}.pulled", 600, watcher.advance)
         if digest != guest["sha256"].get(name):
             raise TrialError(f"{name} changed after it was recorded", where=host.where, expected="the same SHA-256")
     for name in PULLED:
@@ -253,11 +255,11 @@ def _require_ok(result: Mapping[str, Any], host: Host) -> None:
         raise GuestError(f"{stage}: {result.get('error', 'no reason given')}", where=host.where, hint=hint)
 
 
-def _no_result(host: Host, settings: Mapping[str, Any]) -> TrialError:
+def _no_result(host: Host, config: Mapping[str, Any]) -> TrialError:
     """Return the error for a unit that ended without a result: it was killed, or the machine restarted."""
     journal = ""
     with suppress(RemoteError):
-        unit = shlex.quote(settings["unit"])
+        unit = shlex.quote(config["unit"])
         journal = host.run(f"journalctl --no-pager -n 20 -u {unit}", timeout_s=30, sudo=True, check=False).stdout
     ending = f":\n{journal.strip()[-1500:]}" if journal.strip() else "; its journal is empty"
     return TrialError(f"the guest script ended without a result{ending}", where=host.where)

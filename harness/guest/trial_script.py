@@ -23,7 +23,7 @@ import sys
 import time
 from typing import Any, Dict, Iterator, List, Optional, Sequence
 
-CONFIG_JSON = "{}"  # the host replaces this by the trial's configuration, see `harness.guest.trial.config`
+CONFIG_JSON = "{}"  # the host replaces this by the trial's configuration, see `harness.guest.trial.script_config`
 SCHEMA = 1
 EARLIEST_CLOCK = 1700000000  # 2023-11-14: a clock that shows an earlier time was never set
 ESTABLISHED = "01"  # a TCP state as /proc/net/tcp shows it
@@ -152,7 +152,7 @@ def load_state(config: Dict[str, Any]) -> Dict[str, str]:
 
 
 def require_load(config: Dict[str, Any], when: str) -> None:
-    """Raise Failure, with the load's output, unless the load runs; `when` completes the message."""
+    """Raise Failure, with the load's output, unless the load runs; `when` ends the sentence of the error."""
     state = load_state(config)
     if state.get("ActiveState") != "active":
         output = (read(os.path.join(config["work_dir"], "load.txt")) or "it printed nothing")[-1500:]
@@ -190,10 +190,11 @@ def cpu_ticks(text: str) -> Dict[str, int]:
 
 
 def record(config: Dict[str, Any]) -> Dict[str, Any]:
-    """Record the scheduler for `config["seconds"]`, then stop the load so that perf can finish on a CPU that is free.
+    """Record the scheduler for `config["seconds"]`, then stop the load so that perf writes its file on a free CPU.
 
-    This process sleeps in one read meanwhile. Returns the state of the load and the number of SSH connections at the
-    end of that time, and perf's running time `wall_s` and CPU time `tracer_cpu_s`, both in seconds.
+    This process only waits in `os.read`, so that it does not disturb the recording. Returns the state of the load and
+    the number of SSH connections at the end of the recording, and perf's running time `wall_s` and CPU time
+    `tracer_cpu_s`, both in seconds.
     """
     before, started_at, started = read("/proc/stat") or "", time.time(), time.monotonic()
     read_fd, write_fd = os.pipe()
@@ -202,7 +203,7 @@ def record(config: Dict[str, Any]) -> Dict[str, Any]:
         process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=(write_fd,))
     os.close(write_fd)
     with alarm(process, int(config["seconds"] + config["grace_s"])):
-        sleep_ended = os.read(read_fd, 1)  # empty when perf ended before its command
+        sleep_ended = os.read(read_fd, 1)  # b'' if perf ended before the sleep did
         ssh_count, load = ssh_connections(), load_state(config)
         if sleep_ended:
             time.sleep(SETTLE_S)
@@ -223,11 +224,11 @@ def record(config: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def record_argv(config: Dict[str, Any], write_fd: int) -> List[str]:
-    """Return the perf command that records while a sleep runs; the end of the sleep writes to the pipe `write_fd`.
+    """Return the perf command that records while a shell sleeps; after the sleep the shell writes to pipe `write_fd`.
 
-    This script runs at a raised priority, and so does perf while it starts: a load that overwhelms the CPU would
-    otherwise delay its start for minutes. The recorded command first gives both the normal priority. -B leaves out the
-    build ids of the programs, for which perf would read the whole recording again.
+    This script and perf start at nice -10, because a heavy load would delay the start of perf for minutes. Before it
+    sleeps, the shell sets perf and itself to nice 0. -B leaves out the build ids of the programs, for which perf would
+    read the whole recording again.
     """
     sleep = "renice -n 0 -p $PPID $$ >/dev/null; sleep {:g}; echo >/proc/self/fd/{}".format(config["seconds"], write_fd)
     options = ["-B", "-m", "{}K".format(config["buffer_kb"]), "-o", os.path.join(config["work_dir"], "perf.data")]
@@ -249,7 +250,10 @@ def require_recording(config: Dict[str, Any], status: int) -> None:
 
 @contextlib.contextmanager
 def alarm(process: Any, limit_s: int) -> Iterator[None]:
-    """Raise Failure in the block after `limit_s`: one late alarm instead of polling. Any error kills the process."""
+    """Raise Failure in the block after `limit_s` seconds; any error kills the process.
+
+    It uses one alarm signal, because polling would disturb the recording.
+    """
 
     def late(signum: int, frame: Any) -> None:
         raise Failure(f"perf sched record did not end within {limit_s} s")

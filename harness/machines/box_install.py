@@ -35,16 +35,16 @@ def install(box: Box, vagrant: VagrantCli) -> PoolPaths:
     with lock(box.digest):
         if not _added(box):
             _add(box, vagrant)
-        libvirt.ensure_volume(disk_volume(box), box.image, form="qcow2", capacity="1")
-        kernel = libvirt.ensure_volume(f"{_stem(box)}-vmlinuz", box.vmlinuz, form="raw", capacity="1")
-        initrd = libvirt.ensure_volume(f"{_stem(box)}-initrd", box.initrd, form="raw", capacity="1")
+        libvirt.ensure_volume(disk_volume(box), box.image, image_format="qcow2", capacity="1")
+        kernel = libvirt.ensure_volume(f"{_stem(box)}-vmlinuz", box.vmlinuz, image_format="raw", capacity="1")
+        initrd = libvirt.ensure_volume(f"{_stem(box)}-initrd", box.initrd, image_format="raw", capacity="1")
     return PoolPaths(kernel, initrd)
 
 
 def uninstall(box: Box) -> None:
-    """Remove `box` from Vagrant and from the libvirt pool; for `harness box rm`.
+    """Remove `box` from Vagrant and from the libvirt pool.
 
-    Raises MachineError while a registered machine was made from it: a machine's disk holds only what differs from it.
+    Raises MachineError if a registered machine was made from it: the disk of a machine is an overlay on the box.
     """
     if domains := users(box):
         raise MachineError(

@@ -1,7 +1,8 @@
-"""Find out whether KVM works on this host. Only a real boot shows it: /dev/kvm may open and a stock kernel still hang.
+"""Find out whether KVM works on this host. Only a real boot proves it: on some hosts /dev/kvm opens and a guest hangs.
 
-The probe boots the kernel and a temporary snapshot of the disk of a box under `-accel kvm`, and waits for the line on
-the serial console that says that SSH is up. This takes a few seconds, more where KVM hangs, so the result is kept.
+The probe boots the kernel and a temporary snapshot of the disk of a box under `-accel kvm`, and waits on the serial
+console for the box's line that SSH is up, or for a login prompt. This takes a few seconds, more where KVM hangs, so the
+result is kept.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from harness.progress import Watcher
 
 DEVICE = Path("/dev/kvm")
 LIMIT_S = 60.0
-PROBE_AGAIN_S = 7 * 86_400.0  # after this time, a "no" is no longer believed
+PROBE_AGAIN_S = 7 * 86_400.0  # a negative result is discarded after this time
 QUIET_S = 8.0  # a kernel that runs prints its first line long before that
 QEMU = "qemu-system-x86_64"
 
@@ -47,25 +48,25 @@ class _Booted(Exception):
 def choose(accelerator: str, box: Box | None, log: Path, watcher: Watcher) -> tuple[str, str]:
     """Return `kvm` or `tcg` for the wanted accelerator (`auto`, `kvm` or `tcg`), and the reason.
 
-    `box` is None for a ready-made box, which has no kernel to probe with: the latest result of this host counts then.
+    `box` is None for a ready-made box, which has no kernel to probe with; the newest result of this host is used.
     Raises MachineError when `kvm` is wanted and does not work.
     """
     if accelerator == "tcg":
-        return "tcg", "asked for"
+        return "tcg", "set by machine.accelerator"
     result = remembered(box) or (probe(box, log, watcher) if box else _unknown())
     if result.works:
         return "kvm", result.reason
     if accelerator == "kvm":
         raise MachineError(
             f"KVM was asked for and does not work on this host: {result.reason}",
-            hint="set machine.accelerator to auto or tcg; `harness doctor` shows what was found",
+            hint="set machine.accelerator to auto or tcg; `harness doctor` shows the result of the probe",
             log=log,
         )
     return "tcg", result.reason
 
 
 def remembered(box: Box | None) -> ProbeResult | None:
-    """Return the kept result for this host and box, for None the latest of this host; check the device again."""
+    """Return the kept result for this host and `box`, or the newest for this host if None; check /dev/kvm first."""
     if missing := _no_device():
         return missing
     kept = _load()
@@ -113,12 +114,12 @@ def _key(digest: str) -> str:
 
 
 def _boot(box: Box, log: Path) -> tuple[bool, str]:
-    def look(line: str) -> None:
+    def stop_when_booted(line: str) -> None:
         if "harness-ready" in line or re.search(r"login:", line):
             raise _Booted
 
     try:
-        result = processes.run(command(box), timeout_s=LIMIT_S, quiet_s=QUIET_S, log=log, on_line=look)
+        result = processes.run(command(box), timeout_s=LIMIT_S, quiet_s=QUIET_S, log=log, on_line=stop_when_booted)
     except _Booted:
         return True, "a real boot under KVM came up"
     if not result.timed_out:

@@ -114,7 +114,7 @@ def fetch_console(domain: str, target: Path) -> None:
             part.unlink(missing_ok=True)
 
 
-def ensure_volume(name: str, source: Path, *, form: str, capacity: str) -> str:
+def ensure_volume(name: str, source: Path, *, image_format: str, capacity: str) -> str:
     """Make sure that the pool has a complete copy of `source`, and return the copy's path.
 
     Uploads go from the first byte to the last, so a volume as long as its source is complete. Raises HostError.
@@ -122,7 +122,7 @@ def ensure_volume(name: str, source: Path, *, form: str, capacity: str) -> str:
     size = source.stat().st_size
     if _volume_size(name) != size:
         virsh("vol-delete", "--pool", POOL, name)
-        made = virsh("vol-create-as", POOL, name, capacity, "--format", form)
+        made = virsh("vol-create-as", POOL, name, capacity, "--format", image_format)
         sent = virsh("vol-upload", "--pool", POOL, name, str(source), timeout_s=UPLOAD_LIMIT_S) if made.ok else made
         if not sent.ok or _volume_size(name) != size:
             virsh("vol-delete", "--pool", POOL, name)

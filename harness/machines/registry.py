@@ -1,4 +1,6 @@
-"""The register of this user's machines. An entry is written before its machine starts, so that a SIGKILL hides none."""
+"""The register of this user's machines. An entry is written before its machine starts, so that even a SIGKILL
+leaves no machine without an entry.
+"""
 
 from __future__ import annotations
 
@@ -31,11 +33,6 @@ class Entry:
     def path(self) -> Path:
         """The file of this entry."""
         return _root() / f"{self.domain}.json"
-
-    @property
-    def run_folder(self) -> Path:
-        """The run folder that the machine belongs to."""
-        return Path(self.folder).parent
 
     def owned(self) -> bool:
         """Return whether the process that started it still runs (and not another process with the same id)."""
@@ -87,7 +84,7 @@ def process_start(pid: int) -> str | None:
 
 
 def end_orphans(settings: Path) -> None:
-    """End the Vagrant processes that a killed campaign left: those whose environment names this settings file."""
+    """End the Vagrant processes that a killed campaign left: those with this settings file in their environment."""
     variable = f"HARNESS_MACHINE_JSON={settings}".encode()
     end = time.monotonic() + WAIT_FOR_ORPHANS_S
     number = signal.SIGTERM

@@ -31,7 +31,7 @@ CHECK_LIMIT_S = 60.0
 class VagrantMachine:
     """One VM. `box` is a built box, or the name of a ready-made one; `folder`, in the run folder, is for this VM alone.
 
-    It holds settings.json, key and key.pub, known_hosts, vagrant.log, console.log, kvm.log, and Vagrant's state.
+    It holds settings.json, box.json, key, key.pub, known_hosts, vagrant.log, console.log, kvm.log and Vagrant's state.
     """
 
     def __init__(self, spec: MachineSpec, box: Box | str, folder: Path, name: str) -> None:
@@ -113,14 +113,14 @@ class VagrantMachine:
 
     def _describe(self, accelerator: str, why: str) -> dict[str, Any]:
         built = self._built
-        libvirtd = self.spec.hypervisor == "libvirt"
+        on_libvirt = self.spec.hypervisor == "libvirt"
         return {
             "domain": self._domain,
             "box": built.name if built else str(self.box),
             "box_digest": built.digest if built else None,
             "memory_mb": self.spec.memory_mb,
             "hypervisor": self.spec.hypervisor,
-            "hypervisor_version": libvirt.hypervisor_version() if libvirtd else None,
+            "hypervisor_version": libvirt.hypervisor_version() if on_libvirt else None,
             "accelerator": accelerator,
             "accelerator_reason": why,
             "host_key": "printed on the serial console" if built else "pinned on the first connection",
@@ -136,7 +136,7 @@ class VagrantMachine:
 
     def _settings(self, prefix: str, accelerator: str) -> dict[str, Any]:
         fast = accelerator == "kvm"
-        libvirtd = self.spec.hypervisor == "libvirt"
+        on_libvirt = self.spec.hypervisor == "libvirt"
         return {
             "name": self.name,
             "prefix": prefix,
@@ -152,8 +152,8 @@ class VagrantMachine:
             "boot_timeout_s": BOOT_LIMIT_S.get(accelerator, BOOT_LIMIT_S["tcg"]),
             "pool": libvirt.POOL,
             "network": libvirt.NETWORK,
-            "network_address": libvirt.network_address() if libvirtd else None,
-            "console": libvirt.console_volume(f"{prefix}{self.name}") if libvirtd else str(self.console),
+            "network_address": libvirt.network_address() if on_libvirt else None,
+            "console": libvirt.console_volume(f"{prefix}{self.name}") if on_libvirt else str(self.console),
             "kernel": None,
         }
 
@@ -236,10 +236,10 @@ def vagrant_for(folder: Path) -> VagrantCli:
 
 
 def remove(entry: registry.Entry) -> None:
-    """Remove one registered machine, even when its run folder is gone. Raises MachineError when it stays.
+    """Remove one registered machine. Raises MachineError if the machine still exists.
 
-    `vagrant destroy` runs first, where the folder exists; then, also when that fails, the hypervisor removes the
-    machine by its name.
+    Run `vagrant destroy` if its folder exists; then remove the machine by its name through the hypervisor, also if
+    `vagrant destroy` failed.
     """
     folder = Path(entry.folder)
     registry.end_orphans(folder / "settings.json")

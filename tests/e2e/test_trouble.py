@@ -33,7 +33,7 @@ def test_a_guest_without_perf_is_an_error_that_names_it(smoke: Smoke, trial: Tri
         host.run("mv $(command -v perf) /usr/bin/perf.away", timeout_s=240, sudo=True)
         try:
             with pytest.raises(TrialError, match=r"perf: no such program"):
-                attempt.carry_out(host, trial, tmp_path / "t", 1, smoke.folder.manifest["machine"], SilentWatcher())
+                attempt.make(host, trial, tmp_path / "t", 1, smoke.folder.manifest["machine"], SilentWatcher())
         finally:
             host.run("mv /usr/bin/perf.away /usr/bin/perf", timeout_s=240, sudo=True)
 
@@ -41,7 +41,7 @@ def test_a_guest_without_perf_is_an_error_that_names_it(smoke: Smoke, trial: Tri
 def test_a_load_that_ends_before_the_recording_fails_the_trial(smoke: Smoke, trial: Trial, tmp_path: Path) -> None:
     short = plan.trials(spec.apply(trial.arm.experiment, {"load.requests": 30, "record.warmup_s": 3.0}))[0]
     with pytest.raises(TrialError, match="the load had ended before the recording began"):
-        attempt.carry_out(smoke.host, short, tmp_path / "t", 1, smoke.folder.manifest["machine"], SilentWatcher())
+        attempt.make(smoke.host, short, tmp_path / "t", 1, smoke.folder.manifest["machine"], SilentWatcher())
 
 
 def test_a_failed_playbook_names_the_task_and_the_error_of_the_guest(smoke: Smoke, tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ class World:
     up: set[str] = field(default_factory=set)
 
     def effects(self) -> Effects:
-        return Effects(box=self._box, machine=self._machine, provision=self._provision, attempt=self._attempt)
+        return Effects(self._box, self._machine, self._provision, self._attempt)
 
     def _box(self, name: str, watcher: Watcher) -> str:
         self.log.append(f"box {name}")

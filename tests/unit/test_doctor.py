@@ -34,7 +34,7 @@ def test_on_a_bare_host_every_program_is_missing_and_has_a_hint() -> None:
 
 
 def test_on_a_bare_host_the_doctor_still_examines_everything() -> None:
-    names = {check.name for check in doctor.examine()}
+    names = {check.name for check in doctor.check_host()}
     assert {"vagrant", "torch", "libvirt", "kvm"} <= names
     assert {f"box {name} can be built" for name in boxes.names()} <= names
 

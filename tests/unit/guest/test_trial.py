@@ -185,7 +185,7 @@ def test_a_guest_that_no_longer_answers_does_not_hide_the_first_error(tmp_path: 
 
 def test_every_attempt_has_its_own_units_and_folder() -> None:
     expected = trial.expectations(Planned(), None, None)
-    first, second = (trial.config(Planned(), expected, attempt) for attempt in (1, 2))
+    first, second = (trial.script_config(Planned(), expected, attempt) for attempt in (1, 2))
     for key in ("unit", "load_unit", "work_dir"):
         assert first[key] != second[key]
 
@@ -194,13 +194,14 @@ def test_the_host_stays_away_longer_with_every_attempt() -> None:
     planned = Planned()
     expected = trial.expectations(planned, None, None)
     planned_s = planned.record.warmup_s + planned.record.seconds
-    first, second, third = (trial.quiet_time_s(trial.config(planned, expected, attempt), 1.5) for attempt in (1, 2, 3))
+    configs = [trial.script_config(planned, expected, attempt) for attempt in (1, 2, 3)]
+    first, second, third = (trial.quiet_time_s(config, 1.5) for config in configs)
     assert first > planned_s + 3
     assert [second - first, third - second] == pytest.approx([(planned_s + 3) / 2] * 2)
 
 
 def test_characters_that_a_unit_name_may_not_have_are_replaced() -> None:
-    settings = trial.config(Planned(name="001_load=ab,c=5 %"), trial.expectations(Planned(), None, None))
+    settings = trial.script_config(Planned(name="001_load=ab,c=5 %"), trial.expectations(Planned(), None, None))
     assert settings["unit"] == "harness-trial-001_load-ab-c-5---a1.service"
 
 
@@ -213,9 +214,9 @@ def test_the_rendered_script_is_valid_python_and_contains_the_configuration() ->
         for node in tree.body
         if isinstance(node, ast.Assign) and node.targets[0].id == "CONFIG_JSON"  # type: ignore[attr-defined]
     ]
-    assert [json.loads(text) for text in texts] == [trial.config(planned, expected, 3)]
+    assert [json.loads(text) for text in texts] == [trial.script_config(planned, expected, 3)]
 
 
 def test_the_buffer_of_the_experiment_is_used() -> None:
     planned = Planned(record=RecordSpec(buffer_kb=512))
-    assert trial.config(planned, trial.expectations(planned, None, 1))["buffer_kb"] == 512
+    assert trial.script_config(planned, trial.expectations(planned, None, 1))["buffer_kb"] == 512

@@ -110,7 +110,7 @@ def test_kvm_that_is_wanted_and_does_not_work_is_an_error_without_fallback(
 
 def test_wanting_tcg_runs_no_probe(box: Box, qemu: Path, tmp_path: Path) -> None:
     does(qemu, "exit 1")
-    assert kvm.choose("tcg", box, tmp_path / "kvm.log", SilentWatcher()) == ("tcg", "asked for")
+    assert kvm.choose("tcg", box, tmp_path / "kvm.log", SilentWatcher()) == ("tcg", "set by machine.accelerator")
     assert not (qemu.parent / "calls").exists()
 
 
