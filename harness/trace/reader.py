@@ -37,7 +37,7 @@ class Trace:
     """A recording as tables with the columns of `schemas.SCHEMAS`; rows are sorted by time, then in the file's order.
 
     `shifted_states`: the kernel reports prev_state one bit too high; `prev_state` is as recorded.
-    Each table is made when it is first used, because to import Arrow takes as long as to read a million samples.
+    Each table is made when it is first used, because importing Arrow takes as long as reading a million samples.
     """
 
     def __init__(

@@ -4,7 +4,7 @@ Run times follow `perf sched timehist --summary`: at every switch, the time sinc
 of the task that leaves; the first switch on a CPU gives its task a run of zero. Delays follow `perf sched latency`:
 from becoming runnable to being picked. A task whose first event is its pick has a delay of zero. If the first event of
 a task is a sched_stat_runtime, its delay begins there, unless it is switched out before it is picked.
-(Versions of perf before 6.10 do not count the waits of preempted tasks, state R+, as delays; these do.)
+Unlike perf before 6.10, the waits of preempted tasks (state R+) count as delays, too.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Recordings that zstd compressed: the records inside a file (`perf record -z`), or the file as a whole.
 
 With `-z`, perf compresses what the kernel's buffers hold as one zstd stream, and cuts the stream into records of the
-type COMPRESSED (COMPRESSED2 in newer versions). A record of the kernel may straddle two of them.
+type COMPRESSED (COMPRESSED2 in newer versions). A record of the kernel may lie in two of them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from harness.trace.perf_data.records import ByteSource, as_trace_error
 COMPRESSED_RECORDS = (PERF_RECORD_COMPRESSED, PERF_RECORD_COMPRESSED2)
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _MAX_WINDOW = 128 << 20  # bytes; the limit of zstd's own tools
-_INPUT_BYTES = 1024  # bytes decompressed at a time: at most 32 MB, in a file made to do harm
+_INPUT_BYTES = 1024  # bytes decompressed at a time: they become at most 32 MB, in a forged file
 
 
 class DecompressedFile:

@@ -82,7 +82,7 @@ def _column(field: pa.Field, block: Block, rows: int, names: list[bytes], letter
 def numbers_column(values: np.ndarray, kind: pa.DataType) -> pa.Array:
     """Make a column of numbers or truth values; numbers are not copied.
 
-    `pyarrow.array` would do, but its first call imports pandas, which takes longer than to read a million samples.
+    `pyarrow.array` is not used: its first call imports pandas, which takes longer than reading a million samples.
     """
     if pa.types.is_boolean(kind):
         bits = np.packbits(values, bitorder="little")

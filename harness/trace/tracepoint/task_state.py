@@ -64,7 +64,7 @@ def _state_arguments(print_fmt: str) -> list[Expression]:
 
 
 def may_be_shifted(os_release: str | None) -> bool:
-    """Whether this kernel is one of those that report states shifted by one bit."""
+    """Whether kernels of this version may report states shifted by one bit."""
     version = re.match(r"(\d{1,4})\.(\d{1,4})", os_release or "")
     return version is not None and (4, 14) <= (int(version[1]), int(version[2])) <= (4, 19)
 
