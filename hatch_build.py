@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 import sysconfig
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ COMPILER = shlex.split(os.environ.get("CC", "")) or ["cc"]
 def compile_library(target: Path = LIBRARY, more_flags: tuple[str, ...] = ()) -> None:
     """Compile every C file into one shared library. SystemExit with one line if the compiler is missing or fails."""
     temporary = target.with_name(f".{target.name}.{os.getpid()}")  # renamed when complete: others may load it
-    command = [*COMPILER, *FLAGS, *more_flags, "-o", str(temporary), *map(str, sorted(NATIVE.glob("*.c")))]
+    sources = b"".join(source.read_bytes() for source in sorted(NATIVE.glob("*.[ch]")))
+    defined = f"-DSOURCES_CHECKSUM={zlib.crc32(sources)}"  # harness/trace/native/library.py compares it
+    command = [*COMPILER, *FLAGS, defined, *more_flags, "-o", str(temporary), *map(str, sorted(NATIVE.glob("*.c")))]
     install = "sudo apt-get install gcc libc6-dev"
     try:
         messages = subprocess.run(command, check=True, stderr=subprocess.PIPE, text=True).stderr

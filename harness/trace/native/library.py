@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import zlib
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,24 @@ def load_functions(signatures: Signatures) -> ctypes.CDLL:
 
 @lru_cache(maxsize=1)
 def load_library() -> ctypes.CDLL:
-    """Return the library, loaded once. HostError where it is missing or damaged."""
+    """Return the library, loaded once. HostError where it is missing, damaged or older than the sources beside it."""
     try:
-        return ctypes.CDLL(str(LIBRARY))
-    except OSError as error:
+        library = ctypes.CDLL(str(LIBRARY))
+        library.sources_checksum.restype = ctypes.c_int64
+        outdated = sources_checksum() not in (None, library.sources_checksum())
+    except (OSError, AttributeError) as error:
         raise _unusable(str(error)) from error
+    if outdated:
+        raise _unusable("it was built from other sources")
+    return library
+
+
+def sources_checksum() -> int | None:
+    """Return the CRC-32 of the C sources in this folder; None in a wheel, which carries none."""
+    checksum = 0
+    for source in sorted(Path(__file__).parent.glob("*.[ch]")):
+        checksum = zlib.crc32(source.read_bytes(), checksum)
+    return checksum or None
 
 
 def _unusable(reason: str) -> HostError:

@@ -11,4 +11,7 @@
 /* sort.c */
 int64_t sort_by_time(const int64_t *times, const int32_t *parts, int32_t rows, int32_t *order, int32_t *spare);
 
+/* sources.c */
+int64_t sources_checksum(void);
+
 #endif

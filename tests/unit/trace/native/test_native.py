@@ -64,9 +64,15 @@ def test_a_library_that_is_missing_or_damaged_is_a_host_error(content: bytes | N
     assert str(fresh) in str(caught.value)
 
 
-def test_a_library_built_from_other_sources_is_a_host_error() -> None:
+def test_a_library_without_a_function_is_a_host_error() -> None:
     with pytest.raises(HostError, match="undefined symbol: decoder_of_tomorrow"):
         library.load_functions({"decoder_of_tomorrow": (None, [])})
+
+
+def test_a_library_built_from_other_sources_is_a_host_error(fresh: Path) -> None:
+    hatch_build.compile_library(fresh, ("-USOURCES_CHECKSUM", "-DSOURCES_CHECKSUM=1"))
+    with pytest.raises(HostError, match="it was built from other sources"):
+        library.load_functions({})
 
 
 def test_the_sanitizers_are_at_work(
