@@ -1,4 +1,4 @@
-# `make run` and `make test` set up everything they need; the other targets take the environment as it is.
+# `make run` and `make test` set up everything they need; the others need what `make setup` makes.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help run test setup build lint types quick unit contract browser e2e clean
@@ -7,7 +7,7 @@ EXPERIMENT ?= experiments/nginx_ab.yaml
 MACHINE ?= debian-12
 ARGS ?=
 
-# One thread for each process: two of them on a busy machine wait for one another most of the time.
+# One thread for each process: two threads on a busy machine mostly wait for each other.
 PYTEST := OMP_NUM_THREADS=1 .venv/bin/python -m pytest
 # As many processes as there are CPUs; the tests of a file stay together, since they share what is costly to make.
 ON_ALL_CPUS := -n auto --dist loadfile
@@ -25,7 +25,7 @@ test: ## everything: lint, types, and all the tests, a real virtual machine incl
 setup: ## packages, Python environment, libvirt
 	@./setup.sh --tests
 
-build: $(LIBRARY) ## compile the C of harness/trace/native if it was edited
+build: $(LIBRARY) ## compile harness/trace/native if a C file changed
 
 $(LIBRARY): hatch_build.py $(wildcard harness/trace/native/*.[ch])
 	.venv/bin/python hatch_build.py

@@ -4,7 +4,7 @@
 #   ./setup.sh [--tests] [-- COMMAND...]
 #
 # --tests adds what only the test suite needs. COMMAND runs afterwards, as a member of the groups that this script may
-# have added the user to. The second time there is nothing to do; finding that out takes less than a second.
+# have added the user to. A second call finds nothing to do and takes less than a second.
 # Needs root, or a user with sudo. Works with and without a running systemd.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -30,13 +30,14 @@ say() { printf '%s\n' "setup: $*" >&2; }
 die() { say "$1" && exit 3; }
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -- "$@"; fi; }
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
-# grep reads from a string, not from a pipe: it stops at the first match, and pipefail would call that a failure.
+# grep reads from a string, not from a pipe: it exits at the first match, and pipefail makes the writer's SIGPIPE an error.
 available() { grep -q 'Candidate: [^(]' <<<"$(LC_ALL=C apt-cache policy "$1" 2>/dev/null)"; }
 has_systemd() { [ -d /run/systemd/system ]; }
 virsh_root() { as_root virsh -q -c "$URI" "$@" >/dev/null; }
 
 check_host() {
-    command -v apt-get >/dev/null || die "this is neither Debian nor Ubuntu; README.md lists what to install by hand"
+    command -v apt-get >/dev/null || die "this is neither Debian nor Ubuntu; install by hand
+    what RUN_PACKAGES in setup.sh lists, vagrant, and vagrant-libvirt"
     [ "$(uname -m)" = x86_64 ] || die "the guests are x86-64 machines; this one is $(uname -m)"
     [ "$(id -u)" = 0 ] || command -v sudo >/dev/null || die "run this as root, or install sudo"
 }
@@ -50,7 +51,7 @@ vagrant_packages() {
     fi
     for package in vagrant vagrant-libvirt; do
         available "$package" || die "this release has no package $package. Install Vagrant from its makers' packages,
-    then \`vagrant plugin install vagrant-libvirt\`, and start again: a Vagrant installed by hand is used as it is"
+    then \`vagrant plugin install vagrant-libvirt\`, and run ./setup.sh again: it uses a Vagrant that you installed"
         echo "$package"
     done
 }
@@ -86,8 +87,8 @@ install_packages() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q "${missing[@]}"
 }
 
-# Without udev nobody gives /dev/kvm to the group that QEMU runs in (in a container it may have the number of some other
-# group). libvirt then tries QEMU out again and again, a minute each time a machine is defined.
+# Without udev, /dev/kvm does not belong to the group that QEMU runs in (in a container it may have the number of another
+# group). libvirt then probes QEMU again for each machine that is defined, which takes a minute.
 open_kvm() {
     [ -c /dev/kvm ] && [ ! -e /run/udev/control ] && [ "$(stat -c %G:%a /dev/kvm)" != kvm:660 ] || return 0
     as_root chgrp kvm /dev/kvm
@@ -102,7 +103,7 @@ join_groups() {
     done
 }
 
-# libvirtd asks polkit who may connect, over D-Bus; where no systemd runs there is neither. The group decides then.
+# libvirtd checks access with polkit over D-Bus. Without systemd neither runs, so the group libvirt gets access.
 start_libvirtd() {
     local config=/etc/libvirt/libvirtd-by-group.conf
     printf '%s\n' 'unix_sock_group = "libvirt"' 'unix_sock_rw_perms = "0770"' \
@@ -133,8 +134,8 @@ is_active() {
 start_network() {
     is_active net-info && return
     virsh_root net-info default 2>/dev/null || virsh_root net-define /usr/share/libvirt/networks/default.xml
-    virsh_root net-start default || die "libvirt's network 'default' (192.168.122.0/24) does not start; if that range is
-    taken on this host, give the network another: virsh -c $URI net-edit default"
+    virsh_root net-start default || die "libvirt's network 'default' (192.168.122.0/24) does not start; if another
+    network of this host uses that range, choose a different one: virsh -c $URI net-edit default"
     virsh_root net-autostart default
 }
 
@@ -185,7 +186,7 @@ up_to_date() {
 
 run_command() {
     [ ${#command[@]} -gt 0 ] || return 0
-    # A group joined a moment ago is not this shell's yet; sudo starts from the group database.
+    # This shell is not yet in a group that was just joined; sudo reads the groups again.
     if [ "$(id -u)" != 0 ] && ! grep -qw libvirt <<<"$(id -nG)"; then
         exec sudo -u "$user" env PATH="$PATH" HOME="$HOME" TERM="${TERM:-dumb}" "${command[@]}"
     fi

@@ -75,7 +75,7 @@ class Campaign:
         recorder.clear()
         for group in plan.by_machine(trials):
             recorder.record(group)
-        return [trial.name for trial in trials if not self._folder.done(f"trial:{trial.name}")]
+        return [trial.name for trial in trials if not self._folder.is_done(f"trial:{trial.name}")]
 
     def _report(self) -> Path:
         """Write the report. Call this after the final state is stored; otherwise the page shows the run as running."""
@@ -111,7 +111,7 @@ class Campaign:
         """Show how a run that ended early can be resumed, or reported on as it is."""
         with suppress(OSError, HarnessError):  # this must not hide the error that ended the run: a full disk, say
             planned = plan.trials(self._experiment)
-            usable = sum(self._folder.done(f"trial:{trial.name}") for trial in planned)
+            usable = sum(self._folder.is_done(f"trial:{trial.name}") for trial in planned)
             run = shlex.quote(str(self._folder.path))
             look = f"; `harness report {run}` reports on them" if usable else ""
             self._view.show(

@@ -73,7 +73,7 @@ class Recorder:
         ProvisionError if the packages cannot be installed, and TrialError, RemoteError or TraceError if a trial
         cannot be carried out.
         """
-        todo = [trial for trial in group if not self._folder.done(f"trial:{trial.name}")]
+        todo = [trial for trial in group if not self._folder.is_done(f"trial:{trial.name}")]
         if not todo:
             self._view.show("info", f"all {len(group)} trials are recorded already")
             return

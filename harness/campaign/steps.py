@@ -33,7 +33,7 @@ def recorded_step(folder: RunFolder, view: View, name: str, title: str) -> Itera
             yield step
         folder.finish(name, step.outputs, time.monotonic() - started, step.detail)
     except BaseException as error:
-        if not folder.done(name):  # a signal may arrive after the step was recorded as done
+        if not folder.is_done(name):  # a signal may arrive after the step was recorded as done
             folder.fail(name, error)
         raise
 

@@ -50,7 +50,9 @@ def train(
     for arm in sorted({model.arm for model in planned if not model.job.tables}):
         view.show("warn", f"no models for {arm}: none of its trials may be used")
     failed = [model.name for model in planned if not model.job.tables]
-    todo = [model for model in planned if model.job.tables and not (folder.done(model.step) and jobs.done(model.job))]
+    todo = [
+        model for model in planned if model.job.tables and not (folder.is_done(model.step) and jobs.done(model.job))
+    ]
     if todo:
         with recorded_step(folder, view, "train", f"Train and score {len(todo)} models") as step:
             failed += _train(todo, folder, view, step.watcher, processes)
@@ -62,7 +64,9 @@ def planned_models(folder: RunFolder, trials: Sequence[Trial]) -> list[PlannedMo
     planned = []
     arms = {trial.arm.name: trial.arm.experiment.model for trial in trials}
     for arm, spec in arms.items():
-        tables = tuple(folder.trial_dir(t.name) for t in trials if t.arm.name == arm and folder.done(f"trial:{t.name}"))
+        tables = tuple(
+            folder.trial_dir(t.name) for t in trials if t.arm.name == arm and folder.is_done(f"trial:{t.name}")
+        )
         prefix, out = "" if len(arms) == 1 else f"{arm}.", folder.path / "models"
         jobs = list_jobs(tables, spec.predictors, spec.seeds, spec.mark, spec.split, spec.params, out, prefix=prefix)
         planned += [PlannedModel(job.out_dir.name, arm, job) for job in jobs]

@@ -16,7 +16,7 @@ def loads(as_json: JsonFlag = False) -> None:
 
     if as_json:
         Output(as_json).data({kind: load.model_json_schema() for kind, load in KINDS.items()})
-    Output(as_json).show(*tables.loads(KINDS))
+    Output(as_json).show(*tables.load_tables(KINDS))
 
 
 @handled
@@ -37,6 +37,6 @@ def doctor(as_json: JsonFlag = False) -> None:
 
     results = checks.check_host()
     Output(as_json).data([check.__dict__ for check in results])
-    Output(as_json).show(tables.checks(results))
+    Output(as_json).show(tables.checks_table(results))
     if not all(check.ok or check.advice for check in results):
         raise typer.Exit(EXIT_HOST)

@@ -39,7 +39,7 @@ def ls(as_json: JsonFlag = False) -> None:
     recipes = [boxes.recipe(name) for name in boxes.names()]
     plain = [recipe.model_dump(mode="json") for recipe in recipes]
     Output(as_json).data({"recipes": plain, "cached": [asdict(box) for box in cached]})
-    Output(as_json).show(tables.boxes(recipes, cached))
+    Output(as_json).show(tables.boxes_table(recipes, cached))
 
 
 @app.command()

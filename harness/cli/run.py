@@ -65,7 +65,7 @@ def _load(name: str | None, overrides: Mapping[str, str], load: str | None, mach
 
     if name is None:
         raise UsageError("no experiment is named", expected="a file", hint="harness run experiments/nginx_ab.yaml")
-    experiment = spec.load(_find(name), overrides, kind=load, box=machine, predictors=tuple(PREDICTORS))
+    experiment = spec.load(_find(name), overrides, load_kind=load, box=machine, predictors=tuple(PREDICTORS))
     _check_boxes(experiment)
     return experiment
 
@@ -143,7 +143,7 @@ def _show_plan(experiment: Experiment, output: Output) -> None:
 
     trials = plan.trials(experiment)
     output.data({"experiment": spec.to_dict(experiment), "trials": [asdict(row) for row in plan.describe(trials)]})
-    output.show(*tables.plan(experiment, trials))
+    output.show(*tables.plan_tables(experiment, trials))
 
 
 def _carry_out(experiment: Experiment, folder: RunFolder, output: Output, keep: bool, workers: int | None) -> None:
@@ -153,7 +153,7 @@ def _carry_out(experiment: Experiment, folder: RunFolder, output: Output, keep: 
     view = output.view(json_lines=True)
     view.show("info", f"run folder: {folder.path}")
     outcome = Campaign(experiment, folder, view, keep=keep, workers=workers).run()
-    output.show(*tables.run(folder))
+    output.show(*tables.run_tables(folder))
     if output.as_json:
         view.show("good" if outcome.ok else "warn", f"report: {outcome.report}")
     if not outcome.ok:

@@ -26,7 +26,7 @@ def ls(runs_dir: RunsDir = Path("runs"), as_json: JsonFlag = False) -> None:
     folders, damaged = store.readable(runs_dir)
     output = Output(as_json)
     output.data([tables.run_row(folder) for folder in folders] + [{"damaged": str(error)} for error in damaged])
-    output.show(tables.runs(folders, runs_dir), *(f"[red]damaged:[/] {escape(str(error))}" for error in damaged))
+    output.show(tables.runs_table(folders, runs_dir), *(f"[red]damaged:[/] {escape(str(error))}" for error in damaged))
 
 
 @handled
@@ -38,7 +38,7 @@ def show(run: RunName = None, runs_dir: RunsDir = Path("runs"), as_json: JsonFla
     folder = store.RunFolder.open(store.resolve(runs_dir, run))
     output = Output(as_json)
     output.data(folder.manifest)
-    output.show(*tables.run(folder))
+    output.show(*tables.run_tables(folder))
 
 
 @handled
@@ -67,7 +67,7 @@ def verify(run: RunName = None, runs_dir: RunsDir = Path("runs"), as_json: JsonF
     problems = folder.verify()
     output = Output(as_json)
     output.data({"run": folder.path.name, "problems": [problem.__dict__ for problem in problems]})
-    output.show(tables.problems(folder, problems))
+    output.show(tables.problems_table(folder, problems))
     if problems:
         raise typer.Exit(EXIT_FAILED)
 

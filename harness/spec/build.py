@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.errors import SpecError
 from harness.spec import sweep
-from harness.spec.check import build
+from harness.spec.check import validate
 from harness.spec.document import Document, parse, parse_value, printable, read_text
 from harness.spec.fields import Experiment
 from harness.spec.problems import Problem, as_error, dotted, shown
@@ -21,21 +21,21 @@ def load(
     path: Path | str,
     overrides: Mapping[str, str] | None = None,
     *,
-    kind: str | None = None,
+    load_kind: str | None = None,
     box: str | None = None,
     predictors: Collection[str] | None = None,
 ) -> Experiment:
     """Read an experiment file.
 
-    First `kind` (`--load`) and `box` (`--machine`) replace the load, which gets its own defaults, and the box, which
-    gets no fallback. Then `overrides` maps dotted paths to YAML text (`--set load.concurrency=50`); another `load.kind`
-    drops the file's parameters of the old load. `predictors` are the known names; with None they are not checked.
+    `load_kind` (`--load`) replaces the load, and drops the file's parameters if it is another one. `box` (`--machine`)
+    replaces the box and drops the fallback and the kernel. `overrides` (`--set load.concurrency=50`) maps dotted paths
+    to YAML text and is applied last. `predictors` are the known names; with None they are not checked.
     Raises one SpecError for all wrong values, each with its file:line:column.
     """
     text = read_text(Path(path))
     document = parse(text, str(path))
     changes = {
-        **_swaps(kind, box),
+        **_swaps(load_kind, box),
         **{name: (f"--set {name}={value}", value) for name, value in (overrides or {}).items()},
     }
     for name in sorted(changes, key=lambda name: name not in ("load.kind", "machine.box")):
@@ -66,7 +66,7 @@ def _valid(
     document: Document, predictors: Collection[str] | None = None, problems: Collection[Problem] = ()
 ) -> Experiment:
     """Validate a document. Raises SpecError with its problems and those in `problems`."""
-    experiment, all_problems = build(document.data, predictors)
+    experiment, all_problems = validate(document.data, predictors)
     all_problems += problems
     all_problems += sweep.problems_of(experiment) if experiment and not all_problems else []
     if experiment is None or all_problems:
@@ -74,9 +74,9 @@ def _valid(
     return experiment
 
 
-def _swaps(kind: str | None, box: str | None) -> dict[str, tuple[str, str]]:
+def _swaps(load_kind: str | None, box: str | None) -> dict[str, tuple[str, str]]:
     """Return what `--load` and `--machine` set: path -> (option, YAML text)."""
-    swaps = {"load.kind": (f"--load {kind}", json.dumps(kind))} if kind is not None else {}
+    swaps = {"load.kind": (f"--load {load_kind}", json.dumps(load_kind))} if load_kind is not None else {}
     if box is not None:
         swaps["machine.box"] = (f"--machine {box}", json.dumps(box))
         swaps["machine.fallback"] = swaps["machine.kernel"] = (f"--machine {box}", "null")
@@ -84,7 +84,7 @@ def _swaps(kind: str | None, box: str | None) -> dict[str, tuple[str, str]]:
 
 
 def _override(document: Document, path: str, text: str, where: str) -> None:
-    """Put one value into the document; its position becomes `where`, an option of the command line."""
+    """Set one value of the document; error messages name `where`, such as `--set a.b=1`, as its position."""
     keys = tuple(path.split("."))
     if not all(keys):
         raise SpecError(f"{path!r} is not a path of keys", where=where, expected="such as --set load.concurrency=50")

@@ -22,7 +22,9 @@ def load_kinds() -> dict[str, type[BaseModel]]:
     return kinds
 
 
-def build(data: dict[str, Any], predictors: Collection[str] | None = None) -> tuple[Experiment | None, list[Problem]]:
+def validate(
+    data: dict[str, Any], predictors: Collection[str] | None = None
+) -> tuple[Experiment | None, list[Problem]]:
     """Validate plain values, except those in `sweep`.
 
     Returns the experiment (None if a section is not valid) and all problems.

@@ -44,7 +44,7 @@ class Document:
     values: dict[Keys, str] = field(default_factory=dict)
 
     def position(self, path: Keys, *, key: bool = False) -> str:
-        """Return the position of the value (or key) at `path`; if it is not in the file, that of what encloses it."""
+        """Return the position of the value (or key) at `path`, or of the enclosing section if it is not in the file."""
         if key and path in self.keys:
             return self.keys[path]
         while path and path not in self.values:
@@ -52,7 +52,7 @@ class Document:
         return self.values.get(path, self.name)
 
     def set_position(self, path: Keys, where: str) -> None:
-        """Set the position of `path` and of everything below it, such as an option of the command line."""
+        """Set the position (such as `--set a.b=1`) of `path` and of all paths below it."""
         for positions in (self.keys, self.values):
             for known in [known for known in positions if known[: len(path)] == path]:
                 del positions[known]
@@ -175,7 +175,7 @@ class _Reader:
             here = (*path, key)
             if key in result:
                 hint = f"keep this one or the one at {self.keys[here]}"
-                raise SpecError(f"the key {key!r} stands here twice", where=where, hint=hint)
+                raise SpecError(f"the key {key!r} appears twice", where=where, hint=hint)
             self.keys[here] = where
             result[key] = self.value(value_node, here)
         return result

@@ -23,8 +23,8 @@ class Section(BaseModel):
 class MachineSpec(Section):
     """Where trials run: a guest image (box) and the hypervisor that boots it."""
 
-    provider: Literal["vagrant"] = Field("vagrant", description="What brings the machine up.")
-    hypervisor: Literal["libvirt", "virtualbox"] = Field("libvirt", description="What Vagrant runs the machine on.")
+    provider: Literal["vagrant"] = Field("vagrant", description="Program that starts the machine.")
+    hypervisor: Literal["libvirt", "virtualbox"] = Field("libvirt", description="Hypervisor that Vagrant uses.")
     box: str = Field(
         pattern=BOX,
         max_length=100,
@@ -79,27 +79,32 @@ class TrialsSpec(Section):
         "shuffled", description="Order of the arms within each repetition: drawn with `seed`, or as listed in `sweep`."
     )
     seed: int = Field(2026, ge=0, le=MAX_INT, description="Seed of the order.")
-    attempts: int = Field(3, ge=1, le=20, description="Recordings made of one trial until its verdict is good.")
+    attempts: int = Field(
+        3,
+        ge=1,
+        le=20,
+        description="Largest number of recordings of one trial.",
+    )
 
 
 class VerdictSpec(Section):
     """The limits that a recording must keep to be used."""
 
-    min_recorded_share: float = Field(0.98, ge=0, le=1, description="Least recorded time / requested time.")
-    max_lost_events: int = Field(0, ge=0, description="Most events that perf reports as lost.")
+    min_recorded_share: float = Field(0.98, ge=0, le=1, description="Smallest ratio of recorded to requested time.")
+    max_lost_events: int = Field(0, ge=0, description="Largest number of lost events, as reported by perf.")
     max_chain_breaks: int = Field(
-        0, ge=0, description="Most switches that do not start from the task their CPU last switched to."
+        0, ge=0, description="Largest number of switches from another task than their CPU last switched to."
     )
-    max_failed_requests: int = Field(0, ge=0, description="Most requests of the load that may fail.")
+    max_failed_requests: int = Field(0, ge=0, description="Largest number of failed requests.")
     max_tracer_share: float = Field(0.25, ge=0, le=1, description="Largest share of CPU time taken by perf itself.")
     max_idle_share: float = Field(0.20, ge=0, le=1, description="Largest share of CPU time spent idle.")
 
 
 class ModelSpec(Section):
-    """What is predicted, by which predictors, and how they are scored."""
+    """The predicted marks, the predictors, and how they are scored."""
 
     mark: Literal["comm", "task"] = Field(
-        "task", description="What is predicted: task tells threads apart (name and tid), comm uses only the name."
+        "task", description="The predicted mark: `task` tells threads apart (name and tid), `comm` uses only the name."
     )
     predictors: tuple[str, ...] = Field(
         (), strict=False, description="Predictors to train and score; an empty list only records."
@@ -119,7 +124,7 @@ class ModelSpec(Section):
     def _no_duplicates(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
         twice = [item for item in value if value.count(item) > 1]
         if twice:
-            raise ValueError(f"each value once; {twice[0]!r} stands there {value.count(twice[0])} times")
+            raise ValueError(f"different values; {twice[0]!r} appears {value.count(twice[0])} times")
         return value
 
     @field_validator("seeds")
@@ -146,7 +151,7 @@ class Experiment(Section):
     load: SerializeAsAny[BaseModel] = Field(description="What keeps the CPU busy; `harness loads` lists the kinds.")
     record: RecordSpec = Field(default_factory=RecordSpec, description="How long and how one trial is recorded.")
     trials: TrialsSpec = Field(default_factory=TrialsSpec, description="How often, in which order.")
-    model: ModelSpec = Field(default_factory=ModelSpec, description="What is predicted, by which predictors.")
+    model: ModelSpec = Field(default_factory=ModelSpec, description="The predicted marks and the predictors.")
     verdict: VerdictSpec = Field(
         default_factory=VerdictSpec, description="Limits that a recording must keep to be used."
     )

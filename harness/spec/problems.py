@@ -69,7 +69,7 @@ def as_error(problems: Iterable[Problem], document: Document) -> SpecError:
 
 
 def unknown(path: Keys, what: str, name: str, known: Collection[str], elsewhere: Collection[str] = ()) -> Problem:
-    """Report that `name` is not among `known`, and suggest the nearest name, also from dotted paths `elsewhere`."""
+    """Report that `name` is not among `known`; suggest the nearest, also of `elsewhere` (paths of other sections)."""
     misplaced = [path for path in elsewhere if path.rpartition(".")[2] == name]
     near = misplaced or get_close_matches(name, list(known), n=1, cutoff=0.5) or _same_leaf(name, elsewhere)
     expected = f"one of: {', '.join(sorted(known))}" if known else None

@@ -9,7 +9,7 @@ from itertools import product
 from math import prod
 from typing import Any
 
-from harness.spec.check import build, keys_at
+from harness.spec.check import keys_at, validate
 from harness.spec.document import Keys
 from harness.spec.fields import Experiment
 from harness.spec.problems import Problem, dotted, unknown
@@ -54,7 +54,7 @@ def problems_of(experiment: Experiment) -> list[Problem]:
             _swept_path(problem.path, settings, experiment), f"in sweep: {problem.what}", problem.expected, problem.hint
         )
         for settings in combinations(sweep)
-        for problem in build(changed(bare, settings))[1]
+        for problem in validate(changed(bare, settings))[1]
     ]
 
 
@@ -78,7 +78,7 @@ def _paths(section: str, kinds: list[str]) -> list[str]:
 
 
 def _swept_path(path: Keys, settings: Mapping[str, Any], experiment: Experiment) -> Keys:
-    """Return the path of the swept value that made `path` wrong, or of the sweep if no single value did."""
+    """Return the path of the swept value that makes `path` wrong, or `sweep` if a combination of values does."""
     name = dotted(path[:2])
     if name not in settings:
         return ("sweep",)

@@ -49,7 +49,7 @@ class RunFolder:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Be the only process that changes this folder. Raises LockedError, which names the holder."""
+        """Hold the lock of this folder, which only one process can have. Raises LockedError, which names the holder."""
         with locked(self.path):
             self._content = manifest.read(self.path)
             for leftover in self.path.rglob(LEFTOVER):
@@ -81,10 +81,6 @@ class RunFolder:
         """Return the folder of a trial, which need not exist."""
         return self.path / "trials" / name
 
-    def model_dir(self, name: str) -> Path:
-        """Return the folder of a model, which need not exist."""
-        return self.path / "models" / name
-
     def update(self, **changes: Any) -> None:
         """Set top-level keys of the manifest and write it to disk. Raises HostError, StoreError."""
         with self._mutex:
@@ -115,13 +111,13 @@ class RunFolder:
         self.event("finish", step=step, seconds=seconds)
 
     def fail(self, step: str, error: BaseException | str) -> None:
-        """Record why a step failed; a step that a person or the system stopped is interrupted instead."""
+        """Record why a step failed; after a stop signal its state is `interrupted`, not `failed`."""
         stopped = isinstance(error, (Interrupted, KeyboardInterrupt))
         text = str(error) or type(error).__name__
         self._set_step(step, state="interrupted" if stopped else "failed", error=text)
         self.event("fail", step=step, error=text)
 
-    def done(self, step: str) -> bool:
+    def is_done(self, step: str) -> bool:
         """Return whether the step succeeded and all its files exist unchanged."""
         record = self._content["steps"].get(step)
         if record is None or record["state"] != "done":
@@ -129,7 +125,7 @@ class RunFolder:
         return all(self._has(path, digest) for path, digest in record["outputs"].items())
 
     def verify(self) -> list[verify.FileProblem]:
-        """Read every file again and compare it with the manifest; also find files that no step lists."""
+        """Read every file that a step lists again and compare it with the manifest; also find files that none lists."""
         return list(verify.problems(self.path, self._content))
 
     def _set_step(self, step: str, **changes: Any) -> None:

@@ -1,7 +1,7 @@
 """One process at a time in a run folder.
 
 The lock is the kernel's (flock), so it ends with the process that holds it, even after SIGKILL. A file beside it names
-the holder. That file is read only while the lock is held, so an old one from a dead process does no harm.
+the holder. It is read only after the lock was refused, so a file that a dead process left is never used.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from harness.store.clock import now
 
 LOCK = ".lock"
 HOLDER = ".lock.json"
-PATIENCE_S = 1.0  # `is_locked` of another process holds the lock for a moment
+PATIENCE_S = 1.0  # `is_locked` in another process takes the lock briefly
 
 
 @contextmanager

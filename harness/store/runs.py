@@ -9,7 +9,7 @@ from harness.errors import StoreError, UsageError
 from harness.store.folder import RunFolder
 from harness.store.manifest import NAME
 
-SECOND = len("2026-11-22T10-15-03")  # runs that began in one second sort by length first: `..._10` after `..._2`
+TIME_LENGTH = len("2026-11-22T10-15-03")  # of runs with the same time, shorter names sort first: `_10` after `_2`
 
 
 def find_runs(runs_dir: Path) -> list[Path]:
@@ -17,7 +17,7 @@ def find_runs(runs_dir: Path) -> list[Path]:
     if not runs_dir.is_dir():
         return []
     runs = (path for path in runs_dir.iterdir() if (path / NAME).is_file())
-    return sorted(runs, key=lambda run: (run.name[:SECOND], len(run.name), run.name))
+    return sorted(runs, key=lambda run: (run.name[:TIME_LENGTH], len(run.name), run.name))
 
 
 def readable(runs_dir: Path) -> tuple[list[RunFolder], list[StoreError]]:

@@ -35,7 +35,7 @@ def sha256(path: Path) -> str:
 
 
 def problems(folder: Path, manifest: Mapping[str, Any]) -> Iterator[FileProblem]:
-    """Check every hash again. A file beside the outputs of a finished step is extra if no step lists it."""
+    """Check every hash again. A file in a folder of outputs (below GUARDED) that no step lists is extra."""
     if text_sha256(manifest["spec_text"]) != manifest["spec_sha256"]:
         yield FileProblem(NAME, "changed", "spec_text does not have the SHA-256 in spec_sha256")
     listed: set[str] = set()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 STATES = {"done": "green", "failed": "red", "interrupted": "yellow", "running": "cyan"}
 
 
-def plan(experiment: Experiment, trials: Sequence[Trial]) -> list[RenderableType]:
+def plan_tables(experiment: Experiment, trials: Sequence[Trial]) -> list[RenderableType]:
     """Show what `harness run` would do, trial by trial."""
     from harness.plan import describe, estimate_s
 
@@ -44,7 +44,7 @@ def plan(experiment: Experiment, trials: Sequence[Trial]) -> list[RenderableType
     ]
 
 
-def runs(folders: Sequence[RunFolder], runs_dir: Path) -> RenderableType:
+def runs_table(folders: Sequence[RunFolder], runs_dir: Path) -> RenderableType:
     """Show all runs, oldest first."""
     if not folders:
         return f"no runs in {escape(str(runs_dir))}; start one: harness run experiments/nginx_ab.yaml"
@@ -74,7 +74,7 @@ def run_row(folder: RunFolder) -> dict[str, Any]:
     }
 
 
-def run(folder: RunFolder) -> list[RenderableType]:
+def run_tables(folder: RunFolder) -> list[RenderableType]:
     """Show one run: state, machine, verdicts, scores, costs."""
     from harness.terminal.score_tables import run_scores
 
@@ -111,7 +111,7 @@ def _machines(manifest: Mapping[str, Any]) -> list[RenderableType]:
     return [table]
 
 
-def problems(folder: RunFolder, files: Sequence[FileProblem]) -> RenderableType:
+def problems_table(folder: RunFolder, files: Sequence[FileProblem]) -> RenderableType:
     """Show the files that `harness verify` found changed, missing or extra."""
     if not files:
         return f"{folder.path.name}: every file is as recorded"
@@ -121,7 +121,7 @@ def problems(folder: RunFolder, files: Sequence[FileProblem]) -> RenderableType:
     return table
 
 
-def boxes(recipes: Sequence[Recipe], cached: Sequence[CachedBox]) -> RenderableType:
+def boxes_table(recipes: Sequence[Recipe], cached: Sequence[CachedBox]) -> RenderableType:
     """Show the recipes, and which of them are cached."""
     by_name = {built.box.name: built for built in sorted(cached, key=lambda built: built.current)}
     table = plain_table("box", "suite", "kernel package", "booted in tests", "cached", ">MB", "kernel inside")
@@ -134,7 +134,7 @@ def boxes(recipes: Sequence[Recipe], cached: Sequence[CachedBox]) -> RenderableT
     return table
 
 
-def loads(kinds: Mapping[str, Any]) -> list[RenderableType]:
+def load_tables(kinds: Mapping[str, Any]) -> list[RenderableType]:
     """Show every load with its parameters."""
     shown: list[RenderableType] = []
     for kind, load in kinds.items():
@@ -147,7 +147,7 @@ def loads(kinds: Mapping[str, Any]) -> list[RenderableType]:
     return shown[:-1]
 
 
-def checks(host_checks: Iterable[HostCheck]) -> RenderableType:
+def checks_table(host_checks: Iterable[HostCheck]) -> RenderableType:
     """Show the result of `harness doctor`."""
     table = plain_table("", "check", "found", "what to do")
     for check in host_checks:

@@ -40,7 +40,7 @@ def test_a_trial_that_stays_unusable_fails_the_run_but_not_the_other_trials(star
     assert outcome.unusable == ("000_nginx_ab",)
     assert folder.state == "failed"
     assert "lost events 7 (limit 0)" in folder.manifest["steps"]["trial:000_nginx_ab"]["error"]
-    assert folder.done("trial:001_nginx_ab")
+    assert folder.is_done("trial:001_nginx_ab")
 
 
 def test_a_trial_whose_failure_is_permanent_is_not_repeated(start: Start, world: World) -> None:
@@ -55,7 +55,7 @@ def test_a_trial_whose_step_fails_in_the_guest_does_not_stop_the_others(start: S
     world.outcomes = [ended_early, ended_early, GOOD]
     campaign, folder = start()
     assert campaign.run().unusable == ("000_nginx_ab",)
-    assert folder.done("trial:001_nginx_ab")
+    assert folder.is_done("trial:001_nginx_ab")
     assert "the load had ended" in folder.manifest["steps"]["trial:000_nginx_ab"]["error"]
 
 

@@ -50,7 +50,7 @@ def test_a_model_that_fails_is_named_and_the_others_are_scored(start: Start) -> 
     campaign, folder = start(model=model)
     outcome = campaign.run()
     assert outcome.failed_models == ("markov_s0",)
-    assert folder.done("model:most_frequent_s0")
+    assert folder.is_done("model:most_frequent_s0")
     assert folder.state == "failed"
 
 

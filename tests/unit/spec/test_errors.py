@@ -51,7 +51,7 @@ CASES = {
     "too many shares": (HEAD + LOAD + "model: {split: [.1, .2, .3, .4]}\n", "4:16", "too many values", "Shares"),
     "shares that are not whole": (HEAD + LOAD + "model: {split: [1, 1, 1]}\n", "4:16", "model.split is", "add up to 1"),
     "a buffer that perf refuses": (HEAD + LOAD + "record: {buffer_kb: 5}\n", "4:21", "buffer_kb is 5", "power of two"),
-    "a seed twice": (HEAD + LOAD + "model: {seeds: [1, 1]}\n", "4:16", "model.seeds is [1, 1]", "once"),
+    "a seed twice": (HEAD + LOAD + "model: {seeds: [1, 1]}\n", "4:16", "model.seeds is [1, 1]", "1 appears 2 times"),
     "a sweep over an unknown path": (
         HEAD + LOAD + "sweep:\n  load.concurency: [1]\n", "5:3", "unknown path in sweep: 'load.concurency'",
         "'load.concurrency'",
@@ -71,7 +71,7 @@ CASES = {
     "on: as a key": ("on: 1\n" + HEAD + LOAD, "1:1", "unknown key 'on'", "one of"),
     "a number as a key": ("5: 1\n", "1:1", "'5' is read by YAML as int", "quotes"),
     "a list as a key": ("? [a]\n: 1\n", "1:3", "not plain text", "name"),
-    "a key twice": ("name: x\nname: y\n", "2:1", "'name' stands here twice", "e.yaml:1:1"),
+    "a key twice": ("name: x\nname: y\n", "2:1", "'name' appears twice", "e.yaml:1:1"),
     "a tab": ("machine:\n\tbox: debian-12\n", "2:1", "a tab", "spaces"),
     "an empty file": ("", "1:1", "the file is empty", "mapping"),
     "only a comment": ("# name: x\n", "1:1", "the file is empty", "mapping"),

@@ -70,7 +70,7 @@ def test_setting_another_kind_of_load_drops_the_parameters_of_the_old_one(tmp_pa
 def test_another_load_starts_from_its_own_defaults(tmp_path: Path) -> None:
     path, text = tmp_path / "a.yaml", SMALL.replace("{kind: nginx_ab}", "{kind: nginx_ab, concurrency: 50}")
     path.write_text(text)
-    experiment = spec.load(path, kind="idle")
+    experiment = spec.load(path, load_kind="idle")
     assert experiment.load.model_dump() == {"kind": "idle"}
     assert (experiment.source, experiment.text) == (path, text)
 
@@ -82,7 +82,7 @@ def test_another_box_has_neither_the_fallback_nor_the_kernel_of_the_old_one(smal
 
 def test_an_unknown_load_on_the_command_line_is_an_error_that_suggests_the_nearest(small: Path) -> None:
     with pytest.raises(SpecError) as caught:
-        spec.load(small, kind="nginx_abb")
+        spec.load(small, load_kind="nginx_abb")
     assert caught.value.where == "--load nginx_abb"
     assert "nginx_ab" in (caught.value.hint or "")
 
@@ -94,7 +94,7 @@ def test_an_invalid_box_name_on_the_command_line_is_refused(small: Path) -> None
 
 def test_overrides_apply_to_the_new_load_and_box(small: Path) -> None:
     changed = {"load.groups": "3", "machine.kernel": "5.10.0-1-amd64"}
-    experiment = spec.load(small, changed, kind="perf_bench_messaging", box="debian-11")
+    experiment = spec.load(small, changed, load_kind="perf_bench_messaging", box="debian-11")
     assert experiment.load.model_dump()["kind"] == "perf_bench_messaging"
     assert experiment.load.model_dump()["groups"] == 3
     machine = experiment.machine
@@ -103,7 +103,7 @@ def test_overrides_apply_to_the_new_load_and_box(small: Path) -> None:
 
 def test_an_unknown_load_and_an_invalid_box_are_reported_together(small: Path) -> None:
     with pytest.raises(SpecError) as caught:
-        spec.load(small, kind="nope", box="../x")
+        spec.load(small, load_kind="nope", box="../x")
     assert {line.partition(":")[0] for line in str(caught.value).splitlines() if line.startswith("--")} == {
         "--load nope",
         "--machine ../x",
@@ -112,7 +112,10 @@ def test_an_unknown_load_and_an_invalid_box_are_reported_together(small: Path) -
 
 @pytest.mark.parametrize(
     ("sweep", "option"),
-    [("load.kind: [idle, nginx_ab]", {"kind": "idle"}), ("machine.box: [debian-11, debian-12]", {"box": "debian-11"})],
+    [
+        ("load.kind: [idle, nginx_ab]", {"load_kind": "idle"}),
+        ("machine.box: [debian-11, debian-12]", {"box": "debian-11"}),
+    ],
 )
 def test_a_swept_load_or_box_cannot_be_replaced_by_an_option(small: Path, sweep: str, option: dict[str, str]) -> None:
     with pytest.raises(SpecError, match=r"(load\.kind|machine\.box) is swept"):

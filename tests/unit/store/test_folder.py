@@ -57,25 +57,25 @@ def test_the_manifest_holds_the_experiment_the_versions_and_the_host(folder: Run
 
 def test_a_step_is_done_only_while_its_files_are_unchanged(folder: RunFolder) -> None:
     file = write(folder, "trials/000_idle/perf.data")
-    assert not folder.done("trial:000_idle")
+    assert not folder.is_done("trial:000_idle")
     folder.begin("trial:000_idle")
-    assert not folder.done("trial:000_idle")
+    assert not folder.is_done("trial:000_idle")
     folder.finish("trial:000_idle", [file], 1.5, {"switches": np.int64(7), "share": float("nan"), "path": Path("a")})
-    assert folder.done("trial:000_idle")
-    assert RunFolder.open(folder.path).done("trial:000_idle")
+    assert folder.is_done("trial:000_idle")
+    assert RunFolder.open(folder.path).is_done("trial:000_idle")
     later_ns = file.stat().st_mtime_ns + 2_000_000_000  # later on any file system's clock
     file.write_text("Data")
     os.utime(file, ns=(later_ns, later_ns))
-    assert not folder.done("trial:000_idle")
+    assert not folder.is_done("trial:000_idle")
     file.unlink()
-    assert not folder.done("trial:000_idle")
+    assert not folder.is_done("trial:000_idle")
     assert folder.manifest["steps"]["trial:000_idle"]["detail"] == {"switches": 7, "share": None, "path": "a"}
 
 
 def test_a_step_begun_again_is_not_done(folder: RunFolder) -> None:
     folder.finish("s", [write(folder, "trials/a/b")])
     folder.begin("s")
-    assert not folder.done("s")
+    assert not folder.is_done("s")
     assert folder.manifest["steps"]["s"]["outputs"] == {}
 
 
@@ -88,7 +88,7 @@ def test_a_stopped_step_is_interrupted_and_not_failed(folder: RunFolder, error: 
     folder.fail("s", error)
     assert folder.manifest["steps"]["s"]["state"] == state
     assert folder.manifest["steps"]["s"]["error"]
-    assert not folder.done("s")
+    assert not folder.is_done("s")
 
 
 def test_an_output_that_is_missing_or_outside_of_the_run_folder_is_an_error(folder: RunFolder, tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_an_output_that_is_missing_or_outside_of_the_run_folder_is_an_error(fold
         folder.finish("s", [folder.path / "none"])
     with pytest.raises(StoreError, match="outside"):
         folder.finish("s", [tmp_path / "outside"])
-    assert not folder.done("s")
+    assert not folder.is_done("s")
 
 
 def test_verify_finds_files_that_are_changed_missing_or_extra(folder: RunFolder) -> None:

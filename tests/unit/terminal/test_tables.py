@@ -15,7 +15,7 @@ from harness.terminal import tables
 
 def shown(run: Path) -> list[str]:
     console = Console(file=io.StringIO(), width=160)
-    console.print(*tables.run(RunFolder.open(run)))
+    console.print(*tables.run_tables(RunFolder.open(run)))
     return console.file.getvalue().splitlines()  # type: ignore[attr-defined]
 
 
