@@ -43,6 +43,7 @@ def test_the_report_of_an_old_run_is_written_anew_with_the_same_shares(tmp_path:
     assert RunFolder.open(run).state == "done"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [*IN_THE_RUN, *ALONE])
 def test_an_old_model_predicts_what_it_predicted_then(before: Path, kind: str) -> None:
     models = before / RUN / "models" if kind in IN_THE_RUN else before / "models"

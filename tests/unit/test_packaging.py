@@ -18,6 +18,8 @@ from locations import DATA, ROOT
 
 from harness import paths
 
+pytestmark = pytest.mark.slow
+
 ELSEWHERE = "import sys, vagrant, ansible, ansible_runner; print(vagrant.Vagrant, vagrant.__file__, ansible.__file__)"
 PYPROJECT = (ROOT / "pyproject.toml").read_text()
 

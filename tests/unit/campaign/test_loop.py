@@ -19,6 +19,8 @@ from harness.store import RunFolder
 from harness.store import folder as folder_module
 from harness.terminal.progress import PlainView
 
+pytestmark = pytest.mark.slow
+
 Start = Callable[..., Any]
 STOPPED = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 

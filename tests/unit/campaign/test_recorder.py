@@ -59,6 +59,7 @@ def test_a_trial_whose_step_fails_in_the_guest_does_not_stop_the_others(start: S
     assert "the load had ended" in folder.manifest["steps"]["trial:000_nginx_ab"]["error"]
 
 
+@pytest.mark.slow
 def test_a_machine_that_a_killed_process_left_up_is_removed(
     start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -13,6 +13,8 @@ from fakes import World
 from harness import workers
 from harness.errors import Interrupted
 
+pytestmark = pytest.mark.slow
+
 Start = Callable[..., Any]
 
 

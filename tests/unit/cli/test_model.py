@@ -68,6 +68,7 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return models
 
 
+@pytest.mark.slow
 def test_two_predictors_are_compared_on_the_same_events(several: Path) -> None:
     (result,) = json.loads(model("compare", several, "decision_tree", "most_frequent", "--json").stdout)
     assert (result["predictor"], result["baseline"], result["seeds"]) == ("decision_tree", "most_frequent", ["0"])
@@ -113,6 +114,7 @@ def test_a_warning_names_a_model_that_was_not_trained_to_the_end(several: Path, 
     assert "left out: decision_tree_s1 has no scores.json" in " ".join(ended.stderr.split())
 
 
+@pytest.mark.slow
 def test_folds_whose_recordings_share_a_name_are_compared_one_by_one(tmp_path: Path) -> None:
     runs = [tmp_path / run / "trial" for run in ("first", "second")]
     for seed, folder in enumerate(runs):

@@ -31,6 +31,7 @@ def test_help_imports_nothing_heavy() -> None:
     assert heavy.isdisjoint(loaded.stdout.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [["ls"], ["loads"], ["box", "ls"]])
 def test_commands_that_only_list_import_no_tables_and_no_models(command: list[str], tmp_path: Path) -> None:
     code = "import sys; from harness.cli import app; app(standalone_mode=False); print(*sys.modules)"

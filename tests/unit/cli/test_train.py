@@ -15,6 +15,8 @@ from command_line import HARNESS, LIMIT_S, harness
 
 from harness.store.lock import locked
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_model_is_trained_stored_scored_and_predicts(tables: Path, tmp_path: Path) -> None:
     scores = json.loads(harness("train", tables, "-p", "markov", "-o", tmp_path, "--json").stdout)

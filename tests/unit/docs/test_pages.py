@@ -26,6 +26,8 @@ from command_line import HARNESS, LIMIT_S
 from locations import DATA, ROOT
 from written_before import RUN, unpack
 
+pytestmark = pytest.mark.slow
+
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
 GROUPS = ("trace", "box", "model")

@@ -23,6 +23,8 @@ from harness.guest import provision
 from harness.paths import data_dir
 from harness.progress import SilentWatcher
 
+pytestmark = pytest.mark.slow
+
 
 class Notes(SilentWatcher):
     """A watcher that keeps all notes and steps."""

@@ -19,6 +19,8 @@ from harness.errors import DeadlineError, HostError, Interrupted, RemoteError, T
 from harness.guest.remote import Host
 from harness.interrupt import stop_signals_raise
 
+pytestmark = pytest.mark.slow
+
 LIMIT_S = 120  # for commands that end long before it
 
 

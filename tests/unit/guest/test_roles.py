@@ -29,6 +29,8 @@ from harness.guest import trial
 from harness.loads import KINDS
 from harness.paths import data_dir
 
+pytestmark = pytest.mark.slow
+
 ANSIBLE = data_dir("ansible")
 FACTS: dict[str, dict[str, str]] = {
     "ubuntu-18.04": {

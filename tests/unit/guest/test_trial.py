@@ -205,6 +205,7 @@ def test_characters_that_a_unit_name_may_not_have_are_replaced() -> None:
     assert settings["unit"] == "harness-trial-001_load-ab-c-5---a1.service"
 
 
+@pytest.mark.slow
 def test_the_rendered_script_is_valid_python_and_contains_the_configuration() -> None:
     planned = Planned(load=NginxAb(path='/it\'s"quoted"\\n'))
     expected = trial.expectations(planned, "6.1.0-x", 2)

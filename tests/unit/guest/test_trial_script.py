@@ -20,6 +20,8 @@ import waiting
 
 from harness.guest import trial, trial_script
 
+pytestmark = pytest.mark.slow
+
 LIMIT_S = 240
 PERF = """#!/bin/sh
 case "$1" in

@@ -52,6 +52,7 @@ def test_a_guest_that_boots_means_kvm_and_is_stopped_at_once(box: Box, qemu: Pat
     assert result.seconds < kvm.QUIET_S
 
 
+@pytest.mark.slow
 def test_a_guest_that_hangs_without_output_means_no_kvm(
     box: Box, qemu: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,6 +38,7 @@ def test_a_failing_vagrant_raises_with_its_reason_and_its_log(fake_vagrant: Path
     assert "Starting domain" in (fake_vagrant / "vagrant.log").read_text()
 
 
+@pytest.mark.slow
 def test_a_vagrant_that_hangs_is_stopped_at_its_limit(fake_vagrant: Path) -> None:
     (fake_vagrant / "does").write_text("sleep 300\n")
     with pytest.raises(MachineError, match="was not done after 1 s"):

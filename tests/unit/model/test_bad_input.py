@@ -58,6 +58,7 @@ def test_a_recording_of_one_task_is_refused(recording: Path, tmp_path: Path) -> 
     assert not (tmp_path / "out" / "scores.json").exists()
 
 
+@pytest.mark.slow
 def test_tasks_that_were_never_learned_are_scored_as_unknown(
     stored: Path, source: synthetic.Source, tmp_path: Path
 ) -> None:
@@ -121,6 +122,7 @@ def test_a_config_that_was_changed_is_refused(copied: Path, change: dict[str, ob
         checkpoint.load(copied)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.data())
 def test_a_model_of_any_bytes_is_refused_or_is_the_one_that_was_stored(copied: Path, drawn: st.DataObject) -> None:

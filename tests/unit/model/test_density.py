@@ -20,6 +20,8 @@ from model.density import (
     crps,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def mixture() -> LogNormalMixture:
     return LogNormalMixture(np.array([[0.3, 0.7]]), np.array([[1.0, 5.0]]), np.array([[0.5, 1.0]]))

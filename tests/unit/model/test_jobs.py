@@ -16,6 +16,8 @@ from model.data import streams, synthetic
 from model.errors import CheckpointError, SettingError
 from model.jobs import Job
 
+pytestmark = pytest.mark.slow
+
 SPLIT = (0.7, 0.15, 0.15)
 SHORT = {"max_epochs": 2, "hidden": 8, "steps": 32}
 

@@ -47,6 +47,7 @@ def test_json_in_a_script_cannot_end_it() -> None:
     assert json.loads(str(shown)) == {"name": HOSTILE + "<!--\u2028&"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [HOSTILE, "\x1b[31m\x00\x07", r"\xff\xfe\x80", "‮txt.exe", "", '"><svg/onload=1>'])
 def test_a_hostile_task_name_is_text_and_nothing_else(tmp_path: Path, name: str) -> None:
     run = hostile_run(tmp_path, name)
@@ -227,6 +228,7 @@ def test_a_hundred_thousand_slices_make_a_small_page(tmp_path: Path) -> None:
     assert path.stat().st_size < 3_000_000
 
 
+@pytest.mark.slow
 def test_the_page_stays_bounded_however_long_the_recordings_are(tmp_path: Path) -> None:
     synthetic_run.write_manifest(tmp_path)
     synthetic_run.add_trial(tmp_path, "000_nginx_ab", synthetic_run.slices(400_000))

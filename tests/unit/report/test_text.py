@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from harness.report import text
 
 
+@pytest.mark.slow
 @given(st.text() | st.binary(max_size=15))
 def test_no_name_can_hide_or_break_the_page(name: str | bytes) -> None:
     shown = text.visible(name)

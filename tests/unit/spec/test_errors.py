@@ -10,6 +10,8 @@ from harness import spec
 from harness.errors import EXIT_USAGE, SpecError
 from harness.spec.document import MAX_BYTES
 
+pytestmark = pytest.mark.slow
+
 HEAD = "name: x\nmachine: {box: debian-12}\n"
 LOAD = "load: {kind: nginx_ab}\n"
 

@@ -119,6 +119,7 @@ def test_verify_finds_an_experiment_text_that_was_changed(folder: RunFolder) -> 
     assert [problem.kind for problem in folder.verify()] == ["changed"]
 
 
+@pytest.mark.slow
 def test_a_second_process_learns_who_holds_the_lock_and_a_dead_process_holds_none(folder: RunFolder) -> None:
     holder = subprocess.Popen([sys.executable, "-c", HOLD, str(folder.path)], stdout=subprocess.PIPE, text=True)
     try:

@@ -20,6 +20,8 @@ from perf_record import MORE_EVENTS, record, record_killed, record_to_pipe
 import harness.trace
 from harness.trace.tracepoint.comm import to_text
 
+pytestmark = pytest.mark.slow
+
 TABLES = {
     "sched_switch": "switches",
     "sched_waking": "wakeups",

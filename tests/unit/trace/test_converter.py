@@ -22,6 +22,8 @@ from harness.trace.perf_data.records import FileBytes
 from harness.trace.tables.schemas import SCHEMAS
 from harness.trace.tables.writer import LateSliceWriter
 
+pytestmark = pytest.mark.slow
+
 
 def assert_written_as_read(path: Path, folder: Path, **options: int) -> None:
     made, trace = convert(path, folder, **options), harness.trace.read(path)

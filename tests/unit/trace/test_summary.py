@@ -194,6 +194,7 @@ except TraceError as error:
 """
 
 
+@pytest.mark.slow
 def test_too_little_memory_is_a_trace_error_that_names_the_command_that_needs_least(
     nginx_recording: Path, tmp_path: Path
 ) -> None:

@@ -66,6 +66,7 @@ def test_a_stored_predictor_scores_another_recording(short_recording: Path, tmp_
     }
 
 
+@pytest.mark.slow
 def test_the_last_share_is_the_test_part_of_training_on_every_cpu(recording: Path, tmp_path: Path) -> None:
     def falling_silent(table: pa.Table) -> pa.Table:
         """Every third slice of the first third is of another CPU, and a few of the last sixth."""
@@ -102,6 +103,7 @@ def test_a_recording_that_is_named_twice_is_refused(recording: Path, tmp_path: P
         find_recordings.recordings([run, run / "trials" / "000_a"])
 
 
+@pytest.mark.slow
 def test_recordings_that_a_model_learned_from_are_named_when_it_is_scored_on_them(
     short_recording: Path, tmp_path: Path
 ) -> None:

@@ -99,6 +99,7 @@ def test_a_timeline_gives_the_task_of_a_thread_at_a_row() -> None:
     assert names.task_at(rows, tids).tolist() == [0, 0, 0, 0, 1, 2, 2, -1]
 
 
+@pytest.mark.slow
 def test_a_network_trained_on_a_recording_read_in_chunks_has_the_same_bits() -> None:
     predicted = []
     for rows in (10**6, 97):
@@ -139,6 +140,7 @@ def test_counts_of_parts_are_the_counts_of_the_whole(seed: int, part: int, depth
         np.testing.assert_array_equal(array, pieces.arrays()[name], err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_table_of_a_thousand_row_groups_is_read(source: synthetic.Source, tmp_path: Path) -> None:
     synthetic.write(tmp_path / "a", source, 5000)
     table = pq.read_table(tmp_path / "a" / "slices.parquet")

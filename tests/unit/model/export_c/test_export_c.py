@@ -19,6 +19,8 @@ from model.export_c.count_table import GOLDEN, slots
 from model.predictor import ignore_progress
 from model.predictors import create
 
+pytestmark = pytest.mark.slow
+
 RECORDING = DATA / "cfs_6_1"
 SMALL = {"max_epochs": 3, "learning_rate": 0.01}
 KINDS: dict[str, tuple[str, dict[str, object]]] = {

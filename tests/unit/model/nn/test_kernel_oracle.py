@@ -53,6 +53,7 @@ def test_the_outlier_is_treated_as_chosen() -> None:
     assert sizes["keep"][:, 0].mean() < 0.01  # min-max leaves the rest next to nothing
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss_and_repeats_its_curve() -> None:
     names, lengths = events(SEQUENCES * 4)
     choices = Choices(scrambled=False, overlapping=False, steps=1)

@@ -18,6 +18,8 @@ from model.data import synthetic
 from model.jobs import Job
 from model.nn.training_state import StateFolder, TrainingState
 
+pytestmark = pytest.mark.slow
+
 SPLIT = (0.7, 0.15, 0.15)
 PARAMS = {"hidden": 8, "max_epochs": 9, "patience": 1, "learning_rate": 0.15}  # the rate is cut on the way
 WORKER = """

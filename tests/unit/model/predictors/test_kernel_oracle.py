@@ -17,6 +17,8 @@ from model.errors import SettingError, StreamError
 from model.predictor import ignore_progress
 from model.predictors import REPRODUCTIONS, create
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"sequences": 400, "steps": 6, "max_events": 4000}
 EXPERIMENT = """
 name: small

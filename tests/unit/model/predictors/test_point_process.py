@@ -16,6 +16,8 @@ from model.predictors import create
 from model.scoring.outcomes import evaluate
 from model.scoring.scores import score_outcomes
 
+pytestmark = pytest.mark.slow
+
 KINDS = (ExponentialIntensity, ContinuousLstm)
 
 

@@ -23,6 +23,8 @@ from model.replay.kernel import create_replay
 from model.replay.names import ThreadNames, read_thread_names
 from model.scoring.scores import score_for_selection
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def guest() -> Dataset:

@@ -56,6 +56,7 @@ def test_the_interval_over_seeds_is_students() -> None:
     assert seed_interval([1.0]) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("blocks", "least"), [(5, 0.91), (20, 0.935)])
 def test_intervals_of_few_blocks_hold_the_true_value_about_95_times_in_a_hundred(blocks: int, least: float) -> None:
     rng = np.random.default_rng(5)

@@ -52,6 +52,7 @@ def random_hits(share: float, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).random(3_000) < share
 
 
+@pytest.mark.slow
 def test_a_better_predictor_saves_bits_beyond_chance(markov_models: list[Path]) -> None:
     floor, _, right = markov_models
     comparison = compare_one([right], [floor])

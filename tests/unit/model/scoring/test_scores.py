@@ -172,6 +172,7 @@ def test_a_predictor_is_chosen_by_hits_and_bits(dataset: streams.Dataset) -> Non
     assert scores.score_for_selection(Constant([1.0]), [])["overall"] == {"events": 0}
 
 
+@pytest.mark.slow
 def test_a_rollout_of_the_right_model_looks_like_the_real_continuation(dataset: streams.Dataset) -> None:
     markov = create("markov", {"order": 2})
     markov.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)

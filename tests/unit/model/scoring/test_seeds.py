@@ -59,6 +59,7 @@ def scores(folder: Path) -> dict[str, Any]:
     return json.loads((folder / jobs.SCORES).read_text())
 
 
+@pytest.mark.slow
 def test_the_bootstrap_of_the_mean_draws_the_same_blocks_for_all_seeds(markov_models: list[Path]) -> None:
     outcomes = [read_outcomes(folder) for folder in markov_models]
     combined = seeds.combine_seeds([scores(folder) for folder in markov_models], outcomes)

@@ -21,6 +21,8 @@ from harness.errors import HostError
 from harness.trace.native import library
 from harness.trace.native.library import Signatures
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:

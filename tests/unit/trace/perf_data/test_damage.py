@@ -18,6 +18,8 @@ from shorten import DATA_OFFSET, DATA_SIZE
 import harness.trace
 from harness.errors import TraceError
 
+pytestmark = pytest.mark.slow
+
 LIMIT_S = 20  # of CPU time, for any file of the size of these: they take a fraction of a second
 
 

@@ -17,6 +17,8 @@ import harness.trace
 from harness.trace.runqueue.slicer import Slicer, slice_table
 from harness.trace.tables.cpu_usage import UsageCounter
 
+pytestmark = pytest.mark.slow
+
 
 def in_blocks(
     tables: list[pa.Table],

@@ -22,6 +22,7 @@ def any_batch(wants: int = 400, group: int = 400) -> EventBatch:
     return EventBatch(*tables, np.ones(wants, bool), np.ones(group, np.uint8))
 
 
+@pytest.mark.slow
 def test_any_events_stay_within_bounds(run_sanitised: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     done = run_sanitised(HELPERS / "any_events.py", "150")
     assert (done.returncode, done.stderr) == (0, "")
