@@ -1,4 +1,4 @@
-"""What holds for all tests.
+"""Settings of all tests.
 
 Examples that hypothesis draws are the same in every run, so that a change fails for what it changes. To look further:
 `HARNESS_EXPLORE=1 pytest tests/unit` draws others each time, and keeps those that fail in `.hypothesis`.

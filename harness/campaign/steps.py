@@ -15,7 +15,7 @@ from harness.store import RunFolder
 
 @dataclass
 class StepRecord:
-    """What a step adds to the manifest: the files it wrote, and the details worth reading."""
+    """A step's entry in the manifest: the files it wrote, and the details worth reading."""
 
     watcher: Watcher
     outputs: list[Path] = field(default_factory=list)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RecordingInfo:
-    """What perf wrote about the machine and itself; None or empty for what it did not write.
+    """Facts that perf wrote about the machine and itself; None or empty where it wrote none.
 
     `captured_s`: when the file was last modified, in seconds since 1970.
     """

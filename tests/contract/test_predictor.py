@@ -1,4 +1,4 @@
-"""What every predictor in `model.predictors.KINDS` must do."""
+"""The contract of every predictor in `model.predictors.KINDS`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What version 0.1.0 wrote: a run folder of a real campaign, models of every kind, and what each of them predicted."""
+"""Files of version 0.1.0: the run folder of a real campaign, models of every kind, and their predictions then."""
 
 from __future__ import annotations
 

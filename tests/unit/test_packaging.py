@@ -1,4 +1,4 @@
-"""What is installed: the data folders are found, and the projects this one drives are not shadowed by them."""
+"""The installed package: the data folders are found, and the projects this one drives are not shadowed by them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PYPROJECT = (ROOT / "pyproject.toml").read_text()
 
 
 def python(code: str, cwd: Path, path: Path | None = None) -> str:
-    """What `code` prints in a fresh interpreter that starts in `cwd`, with `path` as the only extra import path."""
+    """Return what `code` prints in a fresh interpreter in `cwd`; `path` is the only extra import path."""
     environment = {"PATH": "/usr/bin:/bin", **({"PYTHONPATH": str(path)} if path else {})}
     ended = subprocess.run(
         [sys.executable, "-c", code],

@@ -1,4 +1,4 @@
-"""What every command shares: help, exit codes, messages instead of tracebacks, JSON."""
+"""Shared by every command: help, exit codes, messages instead of tracebacks, JSON."""
 
 from __future__ import annotations
 

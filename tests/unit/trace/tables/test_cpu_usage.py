@@ -1,4 +1,4 @@
-"""Who took the CPU, counted over tables however they are made."""
+"""CPU time per task, for tables in one or several blocks."""
 
 from __future__ import annotations
 
