@@ -79,9 +79,8 @@ def render(trial: PlannedTrial, expected: Mapping[str, Any], attempt: int = 1) -
     text = SCRIPT.read_text(encoding="utf-8")
     if text.count(PLACEHOLDER) != 1:
         raise TrialError(f"the guest script must have one line {PLACEHOLDER}", where=str(SCRIPT))
-    return text.replace(
-        PLACEHOLDER, f"CONFIG_JSON = {json.dumps(script_config(trial, expected, attempt), sort_keys=True)!r}"
-    )
+    config = json.dumps(script_config(trial, expected, attempt), sort_keys=True)
+    return text.replace(PLACEHOLDER, f"CONFIG_JSON = {config!r}")
 
 
 def script_config(trial: PlannedTrial, expected: Mapping[str, Any], attempt: int = 1) -> dict[str, Any]:

@@ -193,8 +193,7 @@ def record(config: Dict[str, Any]) -> Dict[str, Any]:
     """Record the scheduler for `config["seconds"]`, then stop the load so that perf writes its file on a free CPU.
 
     This process only waits in `os.read`, so that it does not disturb the recording. Returns the state of the load and
-    the number of SSH connections at the end of the recording, and perf's running time `wall_s` and CPU time
-    `tracer_cpu_s`, both in seconds.
+    the SSH connections at the end of it, and perf's running time `wall_s` and CPU time `tracer_cpu_s` in seconds.
     """
     before, started_at, started = read("/proc/stat") or "", time.time(), time.monotonic()
     read_fd, write_fd = os.pipe()
@@ -250,10 +249,7 @@ def require_recording(config: Dict[str, Any], status: int) -> None:
 
 @contextlib.contextmanager
 def alarm(process: Any, limit_s: int) -> Iterator[None]:
-    """Raise Failure in the block after `limit_s` seconds; any error kills the process.
-
-    It uses one alarm signal, because polling would disturb the recording.
-    """
+    """Raise Failure in the block after `limit_s` seconds, by one signal, not polling. Any error kills `process`."""
 
     def late(signum: int, frame: Any) -> None:
         raise Failure(f"perf sched record did not end within {limit_s} s")
