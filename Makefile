@@ -43,7 +43,7 @@ quick: $(LIBRARY) ## for every edit: style, and the tests that take less than a 
 	.venv/bin/ruff check .
 	$(PYTEST) $(ON_ALL_CPUS) -q -m "not slow" tests/unit
 
-unit: $(LIBRARY) ## tests that need no machine (minutes)
+unit: $(LIBRARY) ## tests that need no machine (3 minutes)
 	$(PYTEST) $(ON_ALL_CPUS) tests/unit
 
 contract: $(LIBRARY) ## every implementation behind a seam passes the same tests
