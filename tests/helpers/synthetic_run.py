@@ -11,6 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
+from harness.trace.tables.schemas import SCHEMAS
+
 TASKS = [  # comm, tid, share of the picks, typical slice in ns
     ("swapper/0", 0, 0.02, 40_000),
     ("ab", 811, 0.42, 21_000),
@@ -35,24 +37,10 @@ GUEST = {
         "scheduler": {"/proc/sys/kernel/sched_autogroup_enabled": "1"},
     },
 }
-SLICES = pa.schema(
-    [
-        ("start_ns", pa.int64()),
-        ("slice_ns", pa.int64()),
-        ("cpu", pa.int16()),
-        ("comm", pa.dictionary(pa.int32(), pa.string())),
-        ("tid", pa.int32()),
-        ("prio", pa.int16()),
-        ("end_state", pa.dictionary(pa.int32(), pa.string())),
-        ("wake_ns", pa.int64()),
-        ("runnable", pa.list_(pa.int32())),
-        ("contested", pa.bool_()),
-    ]
-)
 
 
 def slices(count: int, seed: int = 0, names: dict[str, str] | None = None, cpu: int = 0) -> pa.Table:
-    """`count` slices of one CPU in the harness's own columns; `names` renames comms."""
+    """`count` slices of one CPU in the columns that the harness writes; `names` renames comms."""
     draw = np.random.default_rng(seed)
     which = draw.choice(len(TASKS), size=count, p=[share for _, _, share, _ in TASKS])
     typical = np.array([ns for *_, ns in TASKS], dtype=float)[which]
@@ -63,6 +51,7 @@ def slices(count: int, seed: int = 0, names: dict[str, str] | None = None, cpu: 
     preempted = (draw.random(count) < 0.15) | (tids == 0)
     waits = (3_000 * draw.lognormal(0, 1.1, count)).astype(np.int64)
     contested = draw.random(count) < 0.14
+    schema = SCHEMAS["slices"]
     columns = [
         starts,
         lengths,
@@ -76,7 +65,7 @@ def slices(count: int, seed: int = 0, names: dict[str, str] | None = None, cpu: 
         contested,
     ]
     return pa.table([pa.array(c).cast(f.type) if not isinstance(c, pa.Array) else c.cast(f.type)
-                     for c, f in zip(columns, SLICES, strict=True)], schema=SLICES)  # fmt: skip
+                     for c, f in zip(columns, schema, strict=True)], schema=schema)  # fmt: skip
 
 
 def checks(**wrong: Any) -> list[dict[str, Any]]:
