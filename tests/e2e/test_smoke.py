@@ -70,7 +70,11 @@ def test_the_tables_are_what_perf_script_prints(smoke: Smoke, tmp_path: Path) ->
 def test_every_predictor_was_scored_on_contested_switches_too(smoke: Smoke) -> None:
     for name in ("most_frequent_s0", "markov_s0", "lstm_s0"):
         scores = json.loads((smoke.folder.path / "models" / name / "scores.json").read_text())
-        assert 0 < scores["contested"]["top1"] < 1
+        # most_frequent is right at no contested switch where its one task was only ever picked without a choice
+        assert scores["contested"]["top1"] > 0 or name == "most_frequent_s0"
+        assert 0 <= scores["contested"]["top1"] < 1
+        assert scores["contested"]["events"] > 0
+        assert scores["contested"]["bits_per_switch"] > 0
         assert scores["overall"]["bits_per_switch"] > 0
 
 
