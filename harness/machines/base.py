@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol, runtime_checkable
 
+from harness.guest.monitor import Monitor
 from harness.guest.remote import Host
 from harness.progress import Watcher
 
@@ -20,3 +21,6 @@ class Machine(Protocol):
 
     def facts(self) -> dict[str, Any]:
         """Return kernel, CPUs, accelerator and the like, for the manifest; empty before `up`."""
+
+    def monitor(self) -> Monitor:
+        """Return the view of the machine from outside. Raises MachineError before `up`."""

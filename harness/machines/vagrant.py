@@ -15,6 +15,7 @@ from harness import processes
 from harness.boxes import Box, names, recipe
 from harness.errors import HostError, MachineError, RemoteError
 from harness.files import write_atomic
+from harness.guest.monitor import Monitor
 from harness.guest.remote import Host
 from harness.interrupt import defer_stop_signals
 from harness.machines import box_install, hostkey, kvm, libvirt, registry, virtualbox
@@ -83,6 +84,10 @@ class VagrantMachine:
     def facts(self) -> dict[str, Any]:
         """Return guest kernel and CPUs, accelerator and why, hypervisor, box name and digest; empty before `up`."""
         return dict(self._facts)
+
+    def monitor(self) -> Monitor:
+        """Return the view of the VM from outside. Raises MachineError before `up`."""
+        raise MachineError("the machine is not up", where=self.name)
 
     def _prepare(self) -> None:
         if shutil.which("vagrant") is None:

@@ -42,6 +42,14 @@ class MachineSpec(Section):
     accelerator: Literal["auto", "kvm", "tcg"] = Field(
         "auto", description="kvm: on the host's CPU; tcg: emulated, slow; auto: kvm if a guest has booted with it here."
     )
+    clock: Literal["host", "counted"] | None = Field(
+        None,
+        description="What the guest's time follows: the host's clock, or the number of instructions that it executed "
+        "(docs/clock.md); null: counted if the machine is emulated and has one CPU, else host.",
+    )
+    cpu_speed: Literal[125, 250, 500] | None = Field(
+        None, description="With the counted clock: instructions per microsecond; null is 125."
+    )
     kernel: str | None = Field(
         None,
         pattern=RELEASE,
@@ -85,6 +93,12 @@ class TrialsSpec(Section):
         le=20,
         description="Largest number of recordings of one trial.",
     )
+    wait_for_calm_s: float = Field(
+        120.0,
+        ge=0,
+        le=86_400,
+        description="Longest wait, in seconds, for a busy host to become calm before a trial is recorded again.",
+    )
 
 
 class VerdictSpec(Section):
@@ -97,6 +111,13 @@ class VerdictSpec(Section):
     )
     max_failed_requests: int = Field(0, ge=0, description="Largest number of failed requests.")
     max_tracer_share: float = Field(0.25, ge=0, le=1, description="Largest share of CPU time taken by perf itself.")
+    max_host_share: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Largest share of the recorded time in which the guest's CPU waited for a CPU of the host; null is "
+        "0.02 where the guest's clock is the host's, and no limit where it is counted.",
+    )
     max_idle_share: float = Field(0.20, ge=0, le=1, description="Largest share of CPU time spent idle.")
 
 

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes import FakeMonitor
 
 from harness import machines
 from harness.errors import HarnessError, MachineError
+from harness.guest.monitor import Monitor
 from harness.guest.remote import Host
 from harness.machines import Machine, VagrantMachine, registry
 from harness.progress import SilentWatcher, Watcher
@@ -31,6 +33,9 @@ class Bench:
 
     def down(self) -> None:
         self._up = False
+
+    def monitor(self) -> Monitor:
+        return FakeMonitor()
 
     def facts(self) -> dict[str, Any]:
         return {"accelerator": "none", "cpus": 1, "kernel": "6.1.0"} if self._up else {}

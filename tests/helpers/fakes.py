@@ -19,6 +19,7 @@ from harness.campaign.recorder import Effects
 from harness.campaign.verdict import Verdict, VerdictCheck
 from harness.errors import HarnessError
 from harness.guest.ansible_events import ProvisionReport
+from harness.guest.monitor import CpuTimes
 from harness.guest.remote import Host
 from harness.plan import Trial
 from harness.progress import Watcher
@@ -105,5 +106,24 @@ class FakeMachine:
         self.world.log.append(f"down {self.box}")
         self.world.up.discard(self.box)
 
+    def monitor(self) -> FakeMonitor:
+        return FakeMonitor()
+
     def facts(self) -> dict[str, Any]:
         return {"kernel": "6.1.0-56-cloud-amd64", "cpus": 1, "memory_mb": self.memory_mb}
+
+
+class FakeMonitor:
+    """The view of a guest that does nothing and shows nothing."""
+
+    def console_size(self) -> int:
+        return 0
+
+    def console(self) -> str:
+        return ""
+
+    def guest_seconds(self) -> float | None:
+        return None
+
+    def cpu_times(self) -> CpuTimes | None:
+        return None

@@ -1,0 +1,34 @@
+"""What the host sees of a running guest without a connection to it: its console, its clock, the CPU time of its vCPUs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+
+@dataclass(frozen=True)
+class CpuTimes:
+    """The CPU time of a guest's vCPU threads, summed: how long they ran, and how long they wanted to run and waited.
+
+    Both since the threads began, in ns, from the host's /proc/PID/task/TID/schedstat.
+    """
+
+    run_ns: int
+    wait_ns: int
+
+
+@runtime_checkable
+class Monitor(Protocol):
+    """A view of one running guest from outside. No method disturbs the guest or connects to it."""
+
+    def console_size(self) -> int:
+        """Return the length of the serial console's output so far in bytes; cheap enough for 20 calls a second."""
+
+    def console(self) -> str:
+        """Return the serial console's output so far; slower than `console_size`."""
+
+    def guest_seconds(self) -> float | None:
+        """Return the guest's own clock, in seconds since some fixed moment; None where the host cannot read it."""
+
+    def cpu_times(self) -> CpuTimes | None:
+        """Return the CPU time of the vCPU threads; None where the host's kernel or the hypervisor does not show it."""
