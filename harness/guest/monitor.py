@@ -1,4 +1,4 @@
-"""What the host sees of a running guest without a connection to it: its console, its clock, the CPU time of its vCPUs."""
+"""A running guest seen from the host, without a connection: its console, its clock, the CPU time of its vCPUs."""
 
 from __future__ import annotations
 
