@@ -32,3 +32,6 @@ class Monitor(Protocol):
 
     def cpu_times(self) -> CpuTimes | None:
         """Return the CPU time of the vCPU threads; None where the host's kernel or the hypervisor does not show it."""
+
+    def process_ids(self) -> tuple[int, ...]:
+        """Return the ids of the host's processes that run this guest, such as QEMU; empty where they are not known."""

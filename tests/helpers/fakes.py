@@ -127,3 +127,6 @@ class FakeMonitor:
 
     def cpu_times(self) -> CpuTimes | None:
         return None
+
+    def process_ids(self) -> tuple[int, ...]:
+        return ()
