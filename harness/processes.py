@@ -22,6 +22,7 @@ from typing import IO
 from harness.errors import HostError
 
 GRACE_S = 10.0  # between SIGTERM and SIGKILL
+SHORTEST_WAIT_S = 0.05  # between two looks at a clock that is slower than the host's
 
 
 @dataclass(frozen=True)
@@ -49,16 +50,17 @@ def run(
     on_line: Callable[[str], None] | None = None,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> ProcessResult:
     """Run `argv` to its end or its limit; standard output and error are read together, line by line.
 
-    The limit is `timeout_s` in total, and `quiet_s` without a line of output. Every line is appended to `log` and
-    passed to `on_line`. Raises HostError when the program does not exist. A program that fails or is late raises
-    nothing; the result says so.
+    The limit is `timeout_s` in total, and `quiet_s` without a line of output, in seconds of `clock`, which may be
+    slower than the host's (a guest's pace). Every line is appended to `log` and passed to `on_line`. Raises HostError
+    when the program does not exist. A program that fails or is late raises nothing; the result says so.
     """
     started = time.monotonic()
     child = _start(argv, env, cwd)
-    watchdog = _Watchdog(child, timeout_s, quiet_s)
+    watchdog = _Watchdog(child, timeout_s, quiet_s, clock)
     watchdog.start()
     try:
         output = _read_output(child, log, watchdog.note_output, on_line)
@@ -72,19 +74,21 @@ def run(
 class _Watchdog(threading.Thread):
     """Ends a program's whole group when its time is up, so that no process keeps the pipe open."""
 
-    def __init__(self, child: subprocess.Popen[str], timeout_s: float, quiet_s: float | None) -> None:
+    def __init__(
+        self, child: subprocess.Popen[str], timeout_s: float, quiet_s: float | None, clock: Callable[[], float]
+    ) -> None:
         super().__init__(daemon=True)
-        self.child, self.timeout_s, self.quiet_s = child, timeout_s, quiet_s
+        self.child, self.timeout_s, self.quiet_s, self.clock = child, timeout_s, quiet_s, clock
         self.done, self.fired = threading.Event(), False
-        self._began = self._last_output = time.monotonic()
+        self._began = self._last_output = clock()
 
     def note_output(self) -> None:
         """Restart the `quiet_s` limit: the program printed a line."""
-        self._last_output = time.monotonic()
+        self._last_output = self.clock()
 
     def run(self) -> None:
         """Wait until the program has ended; end it when its limit is reached."""
-        while not self.done.wait(self._left()):
+        while not self.done.wait(max(SHORTEST_WAIT_S, self._left())):
             if self._left() <= 0.0:
                 self.fired = True
                 _signal_group(self.child.pid, signal.SIGTERM)
@@ -93,7 +97,7 @@ class _Watchdog(threading.Thread):
                 return
 
     def _left(self) -> float:
-        now = time.monotonic()
+        now = self.clock()
         ends = [self._began + self.timeout_s] + ([self._last_output + self.quiet_s] if self.quiet_s else [])
         return max(0.0, min(ends) - now)
 

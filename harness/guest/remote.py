@@ -78,6 +78,8 @@ class PinHostKey(paramiko.MissingHostKeyPolicy):
 class Host:
     """A machine reached over SSH. The constructor opens nothing; `close` may be called at any time.
 
+    `clock` is the time that limits are read from: it may stand still while the guest is kept from running.
+
     Every method takes `timeout_s`, the limit for connecting and working together. It raises `TransientError` when the
     connection failed, `DeadlineError` after the limit, and `RemoteError` for a failure that would repeat.
     """
@@ -89,6 +91,7 @@ class Host:
     known_hosts_path: Path
     name: str
     connect_limit_s: float = CONNECT_LIMIT_S
+    clock: Callable[[], float] = field(default=time.monotonic, repr=False, compare=False)
     _connection: fabric.Connection | None = field(default=None, init=False, repr=False, compare=False)
 
     def __enter__(self) -> Host:

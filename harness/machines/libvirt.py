@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 from harness import processes
@@ -107,11 +109,27 @@ def console_volume(domain: str) -> str:
     return volume_path(f"{domain}-console.log")
 
 
-def fetch_console(domain: str, target: Path) -> None:
-    """Copy the serial console's output so far to `target`; do nothing when there is no such volume."""
+def fetch_console(domain: str, target: Path) -> bool:
+    """Copy the serial console's output so far to `target`; return whether there is such a volume."""
     with atomic_path(target) as part:
-        if not virsh("vol-download", "--pool", POOL, f"{domain}-console.log", str(part)).ok:
+        copied = virsh("vol-download", "--pool", POOL, f"{domain}-console.log", str(part)).ok
+        if not copied:
             part.unlink(missing_ok=True)
+    return copied
+
+
+def ask_qemu(domain: str, command: Mapping[str, Any]) -> Any:
+    """Send one QMP command to the QEMU of `domain` and return what it returns; None when it does not answer."""
+    answer = virsh("qemu-monitor-command", domain, json.dumps(command))
+    try:
+        return json.loads(answer.output).get("return") if answer.ok else None
+    except ValueError:
+        return None
+
+
+def is_running(domain: str) -> bool:
+    """Return whether `domain` runs."""
+    return virsh("domstate", domain).output.strip() == "running"
 
 
 def ensure_volume(name: str, source: Path, *, image_format: str, capacity: str) -> str:

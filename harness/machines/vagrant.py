@@ -19,6 +19,8 @@ from harness.guest.monitor import Monitor
 from harness.guest.remote import Host
 from harness.interrupt import defer_stop_signals
 from harness.machines import box_install, hostkey, kvm, libvirt, registry, virtualbox
+from harness.machines.console_file import ConsoleFileMonitor
+from harness.machines.libvirt_monitor import LibvirtMonitor
 from harness.machines.vagrant_cli import VagrantCli
 from harness.progress import Watcher
 from harness.spec import MachineSpec
@@ -40,6 +42,7 @@ class VagrantMachine:
         self._built = box if isinstance(box, Box) else None
         self._domain: str | None = None
         self._facts: dict[str, Any] = {}
+        self._monitor: Monitor | None = None
 
     @property
     def log(self) -> Path:
@@ -79,7 +82,7 @@ class VagrantMachine:
         self._fetch_console()
         for entry in registry.in_folder(self.folder):
             remove(entry)
-        self._domain = None
+        self._domain = self._monitor = None
 
     def facts(self) -> dict[str, Any]:
         """Return guest kernel and CPUs, accelerator and why, hypervisor, box name and digest; empty before `up`."""
@@ -87,7 +90,9 @@ class VagrantMachine:
 
     def monitor(self) -> Monitor:
         """Return the view of the VM from outside. Raises MachineError before `up`."""
-        raise MachineError("the machine is not up", where=self.name)
+        if self._monitor is None:
+            raise MachineError("the machine is not up", where=self._domain or self.name, hint="call `up` first")
+        return self._monitor
 
     def _prepare(self) -> None:
         if shutil.which("vagrant") is None:
@@ -113,6 +118,7 @@ class VagrantMachine:
             self._write(settings)
         self._power_on(vagrant, accelerator, watcher)
         host = self._host(vagrant)
+        self._monitor = self._make_monitor(settings["console"])
         self._facts = self._describe(accelerator, why) | {"up_seconds": round(time.monotonic() - started, 1)}
         return host
 
@@ -173,6 +179,11 @@ class VagrantMachine:
             if not result.ok:
                 raise MachineError(f"ssh-keygen could not make a key pair: {result.output.strip()}", where=str(path))
         return path
+
+    def _make_monitor(self, console: str) -> Monitor:
+        if self._domain and self.spec.hypervisor == "libvirt":
+            return LibvirtMonitor(self._domain, Path(console), self.console)
+        return ConsoleFileMonitor(self.console)
 
     def _public_key(self) -> str:
         """Return the public half as KIND:BASE64; a kernel command line is split at spaces."""

@@ -35,6 +35,8 @@ class Bench:
         self._up = False
 
     def monitor(self) -> Monitor:
+        if not self._up:
+            raise MachineError("the machine is not up")
         return FakeMonitor()
 
     def facts(self) -> dict[str, Any]:
@@ -61,6 +63,11 @@ def test_a_machine_that_is_not_up_has_no_facts(machine: Machine) -> None:
     assert machine.facts() == {}
 
 
+def test_a_machine_that_is_not_up_cannot_be_seen_from_outside(machine: Machine) -> None:
+    with pytest.raises(MachineError, match="not up"):
+        machine.monitor()
+
+
 def test_a_machine_that_does_not_exist_can_be_removed_any_number_of_times(machine: Machine) -> None:
     machine.down()
     machine.down()
@@ -77,6 +84,7 @@ def test_a_machine_comes_up_with_hosts_and_facts_more_than_once(tmp_path: Path) 
         (host,) = bench.up(SilentWatcher())
         assert (host.user, host.port) == ("vagrant", 22)
         assert {"accelerator", "cpus", "kernel"} <= set(bench.facts())
+        assert isinstance(bench.monitor(), Monitor)
         bench.down()
         assert bench.facts() == {}
 

@@ -40,6 +40,14 @@ def test_a_program_without_output_is_stopped_before_its_limit() -> None:
     assert ended.output == "hello\n"
 
 
+def test_a_limit_is_read_from_the_clock_that_is_given() -> None:
+    readings = iter([0.0, 0.0, 0.0, *[100.0] * 100])
+    ended = processes.run(["sleep", "300"], timeout_s=0.01, clock=lambda: next(readings))
+    assert ended.timed_out
+    stands_still = processes.run(["sh", "-c", "sleep 0.2; echo done"], timeout_s=0.01, clock=lambda: 7.0)
+    assert (stands_still.output, stands_still.timed_out) == ("done\n", False)
+
+
 def test_children_that_outlive_a_stopped_program_are_stopped_too(tmp_path: Path) -> None:
     stubborn = f"trap '' TERM; echo $$ >'{tmp_path}/child'; exec sleep 300"
     with pytest.raises(ZeroDivisionError):

@@ -1,0 +1,110 @@
+"""A machine of libvirt seen from outside: its console in the pool, its clock in QEMU, its CPU time in /proc."""
+
+from __future__ import annotations
+
+import calendar
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from harness.errors import MachineError
+from harness.guest.monitor import CpuTimes
+from harness.machines import libvirt, schedstat
+
+FETCH_S = 2.0  # between two copies of the console, where its file cannot be looked at
+
+
+class LibvirtMonitor:
+    """The view of one running domain. `volume` is the path of its console's volume, `copy` a file for a copy of it.
+
+    Every method raises MachineError when the domain does not run any more.
+    """
+
+    def __init__(self, domain: str, volume: Path, copy: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self.domain, self.volume, self.copy = domain, volume, copy
+        self._clock = clock
+        self._fetched: float | None = None
+        self._threads: tuple[int, ...] = ()
+
+    def console_size(self) -> int:
+        """Return the length of the console's output in bytes.
+
+        QEMU writes the volume's file, which only root may read; its length may be asked by everyone who may enter the
+        pool's folder. Where that is forbidden, the length is that of a copy, at most FETCH_S seconds old.
+        """
+        try:
+            return _length(self.volume)
+        except PermissionError:
+            if self._fetched is None or self._clock() - self._fetched >= FETCH_S:
+                self._fetch()
+            return _length(self.copy)
+        except FileNotFoundError:
+            raise self._gone() from None
+
+    def console(self) -> str:
+        """Return the console's output so far; virsh copies it out of the pool."""
+        self._fetch()
+        return self.copy.read_text(encoding="utf-8", errors="replace")
+
+    def guest_seconds(self) -> float | None:
+        """Return the time of the guest's real-time clock, in whole seconds since 1970; None when QEMU does not answer.
+
+        It runs on while the guest runs: with the host's clock, or with the instructions where they are counted. A guest
+        that sets its real-time clock makes it jump.
+        """
+        command = {"execute": "qom-get", "arguments": {"path": "/machine", "property": "rtc-time"}}
+        return seconds_since_1970(self._ask(command))
+
+    def cpu_times(self) -> CpuTimes | None:
+        """Return the summed CPU time of the vCPU threads; None where the host's kernel does not count it."""
+        return schedstat.total(self.threads())
+
+    def process_ids(self) -> tuple[int, ...]:
+        """Return the process id of QEMU; empty when it has ended."""
+        return tuple(sorted({process for thread in self.threads() if (process := schedstat.process_of(thread))}))
+
+    def threads(self) -> tuple[int, ...]:
+        """Return the host's ids of the vCPU threads, which stay the same for as long as the domain runs."""
+        if not self._threads:
+            self._threads = vcpu_threads(self._ask({"execute": "query-cpus-fast"}))
+        return self._threads
+
+    def _fetch(self) -> None:
+        if not libvirt.fetch_console(self.domain, self.copy):
+            raise self._gone()
+        self._fetched = self._clock()
+
+    def _ask(self, command: dict[str, Any]) -> Any:
+        """Return QEMU's answer; None when it does not answer although the domain runs."""
+        answer = libvirt.ask_qemu(self.domain, command)
+        if answer is None and not libvirt.is_running(self.domain):
+            raise self._gone()
+        return answer
+
+    def _gone(self) -> MachineError:
+        return MachineError(
+            "the machine does not run any more",
+            where=self.domain,
+            hint=f"virsh -c {libvirt.URI} domstate --reason {self.domain}",
+        )
+
+
+def _length(path: Path) -> int:
+    return path.stat().st_size
+
+
+def seconds_since_1970(rtc: Any) -> float | None:
+    """Return the time of QEMU's `rtc-time`, which has the fields of `struct tm` in UTC; None for anything else."""
+    try:
+        date = (rtc["tm_year"] + 1900, rtc["tm_mon"] + 1, rtc["tm_mday"])
+        return float(calendar.timegm((*date, rtc["tm_hour"], rtc["tm_min"], rtc["tm_sec"])))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def vcpu_threads(cpus: Any) -> tuple[int, ...]:
+    """Return the thread ids in QEMU's `query-cpus-fast`, each once: emulated CPUs may share one thread."""
+    if not isinstance(cpus, list):
+        return ()
+    return tuple(dict.fromkeys(cpu["thread-id"] for cpu in cpus))
