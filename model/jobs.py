@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 
 from model import checkpoint
 from model.checkpoint import Checkpoint
-from model.data import parquet, streams
+from model.data import clocks, parquet, streams
+from model.data.clocks import Clock
 from model.data.metadata import GUEST
 from model.files import write_atomic
 from model.predictor import OnProgress, Predictor, ignore_progress
@@ -48,11 +49,24 @@ class Job:
     out_dir: Path
     params: Mapping[str, Any] = field(default_factory=dict)
     test_tables: tuple[Path, ...] = ()
+    across_clocks: bool = False  # whether `test_tables` may be of another clock than `tables`
 
     def digest(self) -> str:
         """Return the hash of what the scores depend on: the settings, and the files of the recordings."""
         known = {"scorer": SCORER, **asdict(self), "params": dict(self.params), **self.stamps(), "out_dir": None}
+        del known["across_clocks"]  # it allows the job, and changes no score
         return hashlib.sha256(json.dumps(known, sort_keys=True, default=str).encode()).hexdigest()
+
+    def clocks(self) -> tuple[Clock, Clock]:
+        """Return the clock of the recordings learned from and of those tested on.
+
+        StreamError if the recordings of a side have several, or the two sides differ without `across_clocks`.
+        """
+        learned = clocks.one_clock(self.tables)
+        tested = clocks.one_clock(self.test_tables) if self.test_tables else learned
+        names = (clocks.paths_in_words(side) for side in (self.tables, self.test_tables or self.tables))
+        clocks.require_same((next(names), learned), (next(names), tested), self.across_clocks)
+        return learned, tested
 
     def stamps(self) -> dict[str, list[Stamp]]:
         """Return the stamps of the recordings on both sides."""
@@ -70,7 +84,9 @@ def stored(job: Job) -> dict[str, Any] | None:
         content = json.loads((Path(job.out_dir) / SCORES).read_bytes())
     except (OSError, ValueError):
         return None
-    return content if isinstance(content, dict) and content.get("job_sha256") == job.digest() else None
+    if not isinstance(content, dict) or content.get("job_sha256") != job.digest():
+        return None
+    return {**Clock().facts(), "tested_clock": None, **content}  # scores of 0.2.0 do not name their clock
 
 
 def run(job: Job, on_progress: OnProgress = ignore_progress) -> dict[str, Any]:
@@ -81,6 +97,7 @@ def run(job: Job, on_progress: OnProgress = ignore_progress) -> dict[str, Any]:
     """
     _one_thread()
     digest = job.digest()
+    job.clocks()
     on_progress("reading tables", 0, None)
     dataset = _dataset(job)
     predictor = _predictor(job)
@@ -134,11 +151,16 @@ def _one_thread() -> None:
 
 def _head(job: Job, predictor: Predictor, dataset: streams.Dataset, digest: str) -> dict[str, Any]:
     sizes = {name: array.size for name, array in predictor.arrays().items()}
+    learned, tested = job.clocks()
     return {
         "predictor": job.predictor,
         "regime": predictor.inputs,
         "mark": job.mark,
-        "caveat": caveats.find_caveat(predictor.inputs, [*job.tables, *job.test_tables]),
+        **learned.facts(),
+        "tested_clock": tested.facts() if tested != learned else None,
+        "caveat": caveats.join(
+            caveats.find_caveat(predictor.inputs, [*job.tables, *job.test_tables]), clocks.caveat(learned, tested)
+        ),
         "seed": job.seed,
         "trials": list(dataset.recordings),
         "marks": len(dataset.vocabulary),
@@ -159,6 +181,7 @@ def _write(
     out = Path(job.out_dir)
     about = {"seed": job.seed, "split": list(job.split), "trials": list(dataset.recordings)}
     about |= {"learned_from": checkpoint.sizes(job.tables), "tested_elsewhere": bool(job.test_tables)}
+    about |= clocks.one_clock(job.tables).facts()
     out.mkdir(parents=True, exist_ok=True)
     (out / SCORES).unlink(missing_ok=True)
     checkpoint.save(out, Checkpoint(predictor, job.predictor, dataset.vocabulary, job.mark, about))

@@ -11,7 +11,9 @@ import numpy as np
 
 from model import checkpoint
 from model.checkpoint import Checkpoint
+from model.data import clocks
 from model.data import streams as streams_module
+from model.data.clocks import Clock
 from model.data.streams import Segment
 from model.errors import SettingError
 from model.scoring import caveats
@@ -33,23 +35,29 @@ class EventForecast:
     recording: str = ""
 
 
-def scores(model_folder: Path, recordings: Sequence[Path], share: float = 1.0) -> dict[str, Any]:
+def scores(
+    model_folder: Path, recordings: Sequence[Path], share: float = 1.0, *, across_clocks: bool = False
+) -> dict[str, Any]:
     """Score a checkpoint on the last `share` of each recording, with the marks it learned. Raises PredictionError.
 
-    With a `share` below 1 the part before it is history that the predictor may look at.
+    With a `share` below 1 the part before it is history that the predictor may look at. Recordings of another clock
+    than the checkpoint learned from are refused unless `across_clocks` is set; then the scores carry a caveat.
     """
-    return score(model_folder, recordings, share)[0]
+    return score(model_folder, recordings, share, across_clocks=across_clocks)[0]
 
 
-def score(model_folder: Path, recordings: Sequence[Path], share: float = 1.0) -> tuple[dict[str, Any], Outcomes]:
+def score(
+    model_folder: Path, recordings: Sequence[Path], share: float = 1.0, *, across_clocks: bool = False
+) -> tuple[dict[str, Any], Outcomes]:
     """Return the scores, as `scores` does, and the outcome of each event."""
     if not 0 < share <= 1:
         raise SettingError(f"share {share}: expected more than 0 and at most 1")
     stored = checkpoint.load(model_folder)
+    tested = _tested_clock(stored, model_folder, recordings, across_clocks)
     segments = _last(_segments(stored, recordings), share)
     outcomes = evaluate(stored.predictor, segments)
     return {
-        **_head(stored, recordings),
+        **_head(stored, recordings, tested),
         "also_learned_from": _learned(stored, recordings, share),
         **score_outcomes(outcomes),
         "online": score_online(stored.predictor, segments),
@@ -57,15 +65,30 @@ def score(model_folder: Path, recordings: Sequence[Path], share: float = 1.0) ->
     }, outcomes
 
 
-def _head(stored: Checkpoint, recordings: Sequence[Path]) -> dict[str, Any]:
+def clock_caveat(model_folder: Path, recordings: Sequence[Path]) -> str | None:
+    """Return the warning for recordings of another clock than the model's, else None. Raises PredictionError."""
+    return clocks.caveat(Clock.of(checkpoint.load(model_folder).about), clocks.one_clock(recordings))
+
+
+def _tested_clock(stored: Checkpoint, model_folder: Path, recordings: Sequence[Path], across_clocks: bool) -> Clock:
+    """Return the clock of the recordings. StreamError if it is not the model's, unless `across_clocks` is set."""
+    tested = clocks.one_clock(recordings)
+    model = str(model_folder), Clock.of(stored.about)
+    clocks.require_same(model, (clocks.paths_in_words(recordings), tested), across_clocks)
+    return tested
+
+
+def _head(stored: Checkpoint, recordings: Sequence[Path], tested: Clock) -> dict[str, Any]:
     settings = {name: value for name, value in stored.predictor.settings().items() if name != "seed"}
-    inputs, about = stored.predictor.inputs, stored.about
+    inputs, about, learned = stored.predictor.inputs, stored.about, Clock.of(stored.about)
     return {
         "predictor": stored.kind,
         "settings": settings,
         "regime": inputs,
         "mark": stored.mark,
-        "caveat": caveats.find_caveat(inputs, recordings),
+        **learned.facts(),
+        "tested_clock": tested.facts() if tested != learned else None,
+        "caveat": caveats.join(caveats.find_caveat(inputs, recordings), clocks.caveat(learned, tested)),
         "seed": about.get("seed"),
         "learned_from": about.get("trials"),
         "trials": [Path(folder).name for folder in recordings],
@@ -84,11 +107,17 @@ def _learned(stored: Checkpoint, recordings: Sequence[Path], share: float) -> li
     return [Path(folder).name for folder in recordings if checkpoint.sizes([folder])[0] in known]
 
 
-def forecast(model_folder: Path, recording: Path, events: int, top: int = 3) -> list[EventForecast]:
-    """Forecast the last `events` events of each CPU of a recording, each from the events before it."""
+def forecast(
+    model_folder: Path, recording: Path, events: int, top: int = 3, *, across_clocks: bool = False
+) -> list[EventForecast]:
+    """Forecast the last `events` events of each CPU of a recording, each from the events before it.
+
+    Raises PredictionError, also for a recording of another clock than the model's, unless `across_clocks` is set.
+    """
     if events < 1:
         raise SettingError(f"{events} events: expected at least one")
     stored = checkpoint.load(model_folder)
+    _tested_clock(stored, model_folder, [recording], across_clocks)
     forecasts = []
     for whole in _segments(stored, [recording]):
         forecasts += _forecast(stored, Segment(whole.stream, max(0, whole.stop - events), whole.stop), top)

@@ -85,6 +85,7 @@ def list_jobs(
     prefix: str = "",
     suffix: str = "",
     test_tables: tuple[Path, ...] = (),
+    across_clocks: bool = False,
 ) -> Iterator[Job]:
     """Yield one job per predictor and seed, each with its own folder under `out`.
 
@@ -96,7 +97,9 @@ def list_jobs(
     for predictor in predictors:
         for seed in seeds if find(predictor).seeded else seeds[:1]:
             folder = out / f"{prefix}{predictor}_s{seed}{suffix}"
-            yield Job(tables, predictor, seed, mark, split, folder, params.get(predictor, {}), test_tables)
+            yield Job(
+                tables, predictor, seed, mark, split, folder, params.get(predictor, {}), test_tables, across_clocks
+            )
 
 
 def run_jobs(

@@ -34,6 +34,13 @@ Tested = Annotated[
     list[Path] | None,
     typer.Option("--test", help="Test on this other run or folder, and on all of it; may be given several times."),
 ]
+AcrossClocks = Annotated[
+    bool,
+    typer.Option(
+        "--across-clocks",
+        help="Go on where the recordings tested on have another clock (host's or counted) than those trained on.",
+    ),
+]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes that train; default: one per CPU.")]
 Settings = Annotated[
     list[str] | None,
@@ -52,6 +59,7 @@ def train(
     settings: Settings = None,
     split: Split = TEMPORAL,
     test: Tested = None,
+    across_clocks: AcrossClocks = False,
     workers: Workers = None,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
@@ -61,9 +69,8 @@ def train(
     Run again with the same folder, it continues: trained models are kept, and a network whose training was stopped
     continues after its last epoch.
     """
-    train_and_show(
-        _request(paths, predictors, inputs, mark, seeds, settings, split, test), out, workers, Output(as_json, quiet)
-    )
+    request = _request(paths, predictors, inputs, mark, seeds, settings, split, test, across_clocks)
+    train_and_show(request, out, workers, Output(as_json, quiet))
 
 
 @handled
@@ -80,6 +87,7 @@ def evaluate(
     settings: Settings = None,
     split: Split = TEMPORAL,
     test: Tested = None,
+    across_clocks: AcrossClocks = False,
     workers: Workers = None,
     share: Annotated[float, typer.Option(help="With --model: score only this last share of each recording.")] = 1.0,
     as_json: JsonFlag = False,
@@ -89,11 +97,11 @@ def evaluate(
     output = Output(as_json, quiet)
     _reject_ignored(models, [predictors, inputs, seeds, settings, test, mark != "task", split != TEMPORAL], share)
     if not models:
-        request = _request(paths, predictors, inputs, mark, seeds, settings, split, test)
+        request = _request(paths, predictors, inputs, mark, seeds, settings, split, test, across_clocks)
         with tempfile.TemporaryDirectory(prefix="harness-models-") as folder:
             return train_and_show(request, Path(folder), workers, output)
     with as_model_error():
-        summaries = _score_stored(models, paths, share)
+        summaries = _score_stored(models, paths, share, across_clocks)
     for name in dict.fromkeys(name for scores in summaries for name in scores["also_learned_from"]):
         why = f"a model was trained on {name}, so its scores there are too good"
         output.view().show(
@@ -108,6 +116,7 @@ def predict(
     model: Annotated[Path, typer.Option("--model", help="The folder of a stored model.")],
     events: Annotated[int, typer.Option(min=1, help="Number of switches at the end of each CPU's recording.")] = 20,
     top: Annotated[int, typer.Option(min=1, help="Number of likely tasks to print.")] = 3,
+    across_clocks: AcrossClocks = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Print what a stored model predicts at the end of a recording, beside what the kernel did."""
@@ -115,11 +124,18 @@ def predict(
 
     with as_model_error():
         from model.data import find_recordings
-        from model.predict import forecast
+        from model.predict import clock_caveat, forecast
 
         recordings = find_recordings.recordings([path])
-        forecasts = [event for folder in recordings for event in forecast(model, folder, events, top)]
-    Output(as_json).data([asdict(event) for event in forecasts])
+        warning = clock_caveat(model, recordings)
+        forecasts = [
+            event
+            for folder in recordings
+            for event in forecast(model, folder, events, top, across_clocks=across_clocks)
+        ]
+    if warning:
+        Output(as_json).view().show("warn", warning)
+    Output(as_json).data([{**asdict(event), **({"caveat": warning} if warning else {})} for event in forecasts])
     Output(as_json).show(score_tables.forecasts(forecasts))
 
 
@@ -134,7 +150,7 @@ def _reject_ignored(models: list[Path] | None, training_options: list[Any], shar
         raise UsageError("--share applies to a stored model", expected="--model with it")
 
 
-def _score_stored(models: list[Path], paths: list[Path], share: float) -> list[dict[str, Any]]:
+def _score_stored(models: list[Path], paths: list[Path], share: float, across_clocks: bool) -> list[dict[str, Any]]:
     """Score stored models; those that differ in nothing but the seed become one summary."""
     from model.data import find_recordings
     from model.predict import score
@@ -142,7 +158,7 @@ def _score_stored(models: list[Path], paths: list[Path], share: float) -> list[d
 
     recordings = find_recordings.recordings(paths)
     distinct = {model.resolve(): model for model in models}.values()  # a model named twice is no second seed
-    scored = [score(model, recordings, share) for model in distinct]
+    scored = [score(model, recordings, share, across_clocks=across_clocks) for model in distinct]
     return seeds.summarise([scores for scores, _ in scored], [outcomes for _, outcomes in scored])
 
 
@@ -155,15 +171,21 @@ def _request(
     settings: list[str] | None,
     split: str,
     test: list[Path] | None,
+    across_clocks: bool,
 ) -> TrainRequest:
     from model.scoring.folds import BY
 
     if split != TEMPORAL and (split not in BY or test):
         expected = f"one of {', '.join((TEMPORAL, *BY))}, and no --test with a split into groups"
         raise UsageError(f"--split {split}", expected=expected)
+    if across_clocks and not test:
+        raise UsageError(
+            "--across-clocks applies to recordings that are tested on as a whole", expected="--test or --model with it"
+        )
     chosen = _choose_predictors(predictors, inputs)
     distinct = list(dict.fromkeys(seeds or [0]))  # a seed given twice would be trained twice in one folder
-    return TrainRequest(paths, chosen, mark, distinct, parse_settings(settings or [], chosen), split, test or ())
+    params = parse_settings(settings or [], chosen)
+    return TrainRequest(paths, chosen, mark, distinct, params, split, test or (), across_clocks)
 
 
 def _choose_predictors(predictors: list[str] | None, inputs: str | None) -> list[str]:

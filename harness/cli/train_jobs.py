@@ -36,6 +36,7 @@ class TrainRequest:
     params: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     split: str = TEMPORAL
     test: Sequence[Path] = ()
+    across_clocks: bool = False  # whether `test` may be of another clock than `paths`
 
     @property
     def in_folds(self) -> bool:
@@ -57,7 +58,9 @@ class TrainRequest:
         if test:
             require_disjoint(tables, test)
         if not self.in_folds:
-            return [(job, None) for job in self._jobs(tables, test, out)]
+            jobs = list(self._jobs(tables, test, out))
+            jobs[0].clocks()  # all have the same recordings
+            return [(job, None) for job in jobs]
         return [
             (job, fold.name)
             for fold in folds.make_folds(tables, self.split)
@@ -75,7 +78,10 @@ class TrainRequest:
         from harness.campaign.training import list_jobs
 
         return list_jobs(
-            tables, self.predictors, self.seeds, self.mark, SPLIT, self.params, out, suffix=suffix, test_tables=test
+            *(tables, self.predictors, self.seeds, self.mark, SPLIT, self.params, out),
+            suffix=suffix,
+            test_tables=test,
+            across_clocks=self.across_clocks,
         )
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from model.data import metadata
+from model.data import clocks, metadata
 from model.errors import StreamError, TableError
 
 
@@ -14,7 +14,8 @@ def recordings(paths: Sequence[Path]) -> list[Path]:
     """Return the folders that hold a slices table, in the order named; the trials of a run by name.
 
     Trials with a bad verdict are left out of a run that has good ones. A bad trial named by itself, and a run of bad
-    trials, are refused. Raises TableError (nothing found) or StreamError (bad verdict, kernels mixed, named twice).
+    trials, are refused. Raises TableError (nothing found) or StreamError (bad verdict, kernels or clocks mixed, named
+    twice).
     """
     folders = [folder for path in paths for folder in _under(Path(path))]
     if not folders:
@@ -23,6 +24,7 @@ def recordings(paths: Sequence[Path]) -> list[Path]:
     if twice := [folder for folder in folders if count[folder.resolve()] > 1]:
         raise StreamError(f"{twice[0]} is named twice, so its events would count twice: name each recording once")
     require_one_kernel(folders)
+    clocks.one_clock(folders)
     return folders
 
 

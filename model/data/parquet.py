@@ -36,6 +36,13 @@ def chunks(folder: Path, name: str, rows: int, columns: Sequence[str] | None = N
                 yield pa.Table.from_batches([batch])
 
 
+def about(folder: Path, name: str) -> dict[str, str]:
+    """Return what the metadata of table `name` say of the recording, such as its clock. Raises TableError."""
+    with _opened(folder, name) as file:
+        entries = file.schema_arrow.metadata or {}
+        return {key.decode(): value.decode() for key, value in entries.items() if not key.startswith(b"ARROW:")}
+
+
 @contextmanager
 def _opened(folder: Path, name: str) -> Iterator[pq.ParquetFile]:
     path = Path(folder) / f"{name}.parquet"

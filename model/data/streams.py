@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from model.data import clocks
 from model.data.disk_column import ROWS, DiskColumn, column_of_parts, row_slices
 from model.data.marks import UNKNOWN, Vocabulary, name_events
 from model.data.slice_columns import STATES as STATES
@@ -114,10 +115,11 @@ def load(
     """Read the recordings in `folders`, `rows` slices at a time, and cut each into train, validation and test.
 
     All CPUs of a recording are cut at the same instant, so that no CPU's train part lies in another's future.
-    Raises TableError, StreamError (empty, too short, one task only) or SettingError (mark, split).
+    Raises TableError, StreamError (empty, too short, one task only, several clocks) or SettingError (mark, split).
     """
     if not folders:
         raise StreamError("no recordings: expected at least one folder with a slices table")
+    clocks.one_clock(folders)
     _check_split(split)
     shares = split[0], split[0] + split[1]
     vocabulary, (train, valid, test) = _cut([_read(Path(folder), mark, shares, rows) for folder in folders], rows)
@@ -130,6 +132,8 @@ def across(train: Sequence[Path], test: Sequence[Path], mark: str = "task", vali
     The last `valid` share of each recording in `train` is the validation part. Raises what `load` does.
     """
     require_disjoint(train, test)
+    for side in (train, test):
+        clocks.one_clock(side)
     if not 0 < valid < 1:
         raise SettingError(f"validation share {valid}: expected more than 0 and less than 1")
     recordings = [_read(Path(folder), mark, (1 - valid,), ROWS) for folder in train]

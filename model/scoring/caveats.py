@@ -21,3 +21,8 @@ def find_caveat(inputs: str, recordings: Iterable[Path]) -> str | None:
         f"The run queue of Linux {', '.join(shifted)} contains some information about the future: the trace shows some "
         "sleeping tasks as preempted, and such a task is listed as runnable only if it is picked later."
     )
+
+
+def join(*warnings: str | None) -> str | None:
+    """Join the warnings that there are; None where there is none."""
+    return " ".join(warning for warning in warnings if warning) or None

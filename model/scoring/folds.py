@@ -156,6 +156,7 @@ def summarise(folds: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _summary(folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     summary = {name: folds[0][name] for name in ("predictor", "regime", "mark")}
+    summary |= {name: folds[0].get(name) for name in ("clock", "cpu_speed")}
     summary |= {"seeds": list(dict.fromkeys(seed for fold in folds for seed in fold["seeds"]))}
     summary |= {"folds": list(folds), "test_events": sum(fold.get("test_events", 0) for fold in folds)}
     for name in ("share_contested", "share_unknown"):

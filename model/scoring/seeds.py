@@ -18,7 +18,10 @@ from model.scoring.outcomes import Outcomes, read_outcomes
 from model.scoring.scores import PARTS, average_seeds
 
 Table = Mapping[str, Any]
-IDENTITY = ("predictor", "settings", "regime", "mark", "learned_from", "trials", "test_events", "fold")
+IDENTITY = (
+    *("predictor", "settings", "regime", "mark", "clock", "cpu_speed", "tested_clock"),
+    *("learned_from", "trials", "test_events", "fold"),
+)
 COPIED = ("caveat", "also_learned_from", "marks", "parameters", "share_contested", "share_unknown")
 SEED_INDEPENDENT = ("events", "chance_top1")
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -114,6 +115,57 @@ def test_training_and_test_recordings_of_different_kernels_are_refused(other: Pa
     assert "recordings of several kernels (5.10 in a; 6.1 in b)" in " ".join(ended.stderr.split())
 
 
+@pytest.fixture(scope="module")
+def counted(tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same recording, as if its guest had counted instructions."""
+    folder = Path(shutil.copytree(tables, tmp_path_factory.mktemp("counted") / "000_nginx_ab"))
+    (folder / "trial.json").write_text(json.dumps({"machine": {"clock": "counted", "cpu_speed": 125}}))
+    return folder
+
+
+def test_recordings_of_different_clocks_are_never_pooled(tables: Path, counted: Path, tmp_path: Path) -> None:
+    refused = harness("train", tables, counted, "-p", "markov", "-o", tmp_path / "models", code=1)
+    words = " ".join(refused.stderr.split())
+    counted_clock = "a counted clock of 125 instructions per microsecond"
+    assert f"recordings of several clocks (the host's clock in {tables}; {counted_clock} in {counted})" in words
+    assert "never pooled; name those of one clock" in words
+    assert not (tmp_path / "models").exists()
+
+
+def test_another_clock_is_tested_on_only_with_a_flag_and_the_scores_say_so(
+    tables: Path, counted: Path, tmp_path: Path
+) -> None:
+    wanted = ["train", tables, "--test", counted, "-p", "markov", "-o", tmp_path / "models"]
+    refused = " ".join(harness(*wanted, code=1).stderr.split())
+    assert f"{tables} is of the host's clock, {counted} of a counted clock" in refused
+    assert "give --across-clocks to go on nevertheless" in refused
+    assert not (tmp_path / "models").exists()
+    shown = harness(*wanted, "--across-clocks")
+    assert "Across clocks: trained with the host's clock" in " ".join(shown.stdout.split())
+    stored = json.loads((tmp_path / "models" / "markov_s0" / "scores.json").read_text())
+    assert stored["tested_clock"] == {"clock": "counted", "cpu_speed": 125}
+
+
+def test_a_stored_model_is_applied_to_another_clock_only_with_a_flag(
+    tables: Path, counted: Path, tmp_path: Path
+) -> None:
+    harness("train", tables, "-p", "markov", "-o", tmp_path)
+    for command in ("evaluate", "predict"):
+        wanted = [command, counted, "--model", tmp_path / "markov_s0"]
+        assert "give --across-clocks" in " ".join(harness(*wanted, code=1).stderr.split())
+        allowed = harness(*wanted, "--across-clocks")
+        assert "Across clocks: trained with the host's clock" in " ".join(allowed.output.split())
+        (first, *_) = listed(json.loads(harness(*wanted, "--across-clocks", "--json").stdout))
+        assert first["caveat"].startswith("Across clocks")
+    (first, *_) = listed(json.loads(harness("predict", tables, "--model", tmp_path / "markov_s0", "--json").stdout))
+    assert "caveat" not in first
+
+
+def listed(value: Any) -> list[Any]:
+    """A list as it is, anything else as a list of one."""
+    return value if isinstance(value, list) else [value]
+
+
 def test_another_recording_is_tested_on_as_a_whole(tables: Path, other: Path) -> None:
     scores = json.loads(harness("evaluate", tables, "--test", other, "-p", "most_frequent", "--json").stdout)
     end = json.loads(harness("evaluate", tables, "-p", "most_frequent", "--json").stdout)
@@ -140,6 +192,7 @@ def test_another_recording_is_tested_on_as_a_whole(tables: Path, other: Path) ->
         (["evaluate", "{tables}", "--model", "nowhere", "--test", "{tables}"], 2, "or --test with it"),
         (["evaluate", "{tables}", "--model", "nowhere", "--mark", "comm"], 2, "no --predictor, --inputs, --mark"),
         (["evaluate", "{tables}", "--share", "0.5"], 2, "--share applies to a stored model"),
+        (["evaluate", "{tables}", "--across-clocks"], 2, "--test or --model with it"),
     ],
 )
 def test_a_wrong_call_says_what_is_wrong(arguments: list[str], code: int, words: str, tables: Path) -> None:
