@@ -1,4 +1,4 @@
-"""Recordings of different clocks are never pooled; a model scores those of another clock only where that is asked for."""
+"""Recordings of different clocks are never pooled; a model scores another clock only where that is asked for."""
 
 from __future__ import annotations
 
