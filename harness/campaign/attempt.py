@@ -18,6 +18,7 @@ from harness.campaign.verdict import Verdict
 from harness.errors import HostError
 from harness.files import atomic_file, write_atomic
 from harness.guest import trial as guest_trial
+from harness.guest.monitor import Monitor
 from harness.guest.remote import Host
 from harness.loads.base import Metrics
 from harness.plan import Trial
@@ -36,15 +37,23 @@ class Attempt:
     detail: dict[str, Any]
 
 
-def make(host: Host, trial: Trial, folder: Path, number: int, machine: Mapping[str, Any], watcher: Watcher) -> Attempt:
+def make(
+    host: Host,
+    trial: Trial,
+    folder: Path,
+    number: int,
+    machine: Mapping[str, Any],
+    watcher: Watcher,
+    monitor: Monitor,
+) -> Attempt:
     """Carry out `trial` on `host` and write all its files to `folder`, trial.json last.
 
-    `machine` holds the `kernel` and `cpus` that the machine reported when it came up.
+    `machine` holds the `kernel` and `cpus` that the machine reported when it came up; `monitor` shows it from outside.
 
     Raises TrialError or RemoteError when the trial fails, TraceError when the recording cannot be read.
     """
     expected = guest_trial.expectations(trial, machine["kernel"], machine["cpus"])
-    files = guest_trial.run(host, trial, folder, watcher, expected=expected, attempt=number)
+    files = guest_trial.run(host, trial, folder, watcher, expected=expected, monitor=monitor, attempt=number)
     watcher.note("reading the recording")
     ingested = trace.ingest(files.perf_data, folder)
     limits = trial.arm.experiment.verdict

@@ -188,7 +188,9 @@ class Recorder:
         folder = self._folder.trial_dir(trial.name)
         title = f"Record {trial.name}" + (f", attempt {number}" if number > 1 else "")
         with suppress(VerdictError), recorded_step(self._folder, self._view, f"trial:{trial.name}", title) as step:
-            result = self._effects.make_attempt(running.host, trial, folder, number, running.facts, step.watcher)
+            result = self._effects.make_attempt(
+                running.host, trial, folder, number, running.facts, step.watcher, running.machine.monitor()
+            )
             step.outputs += files_of(folder)
             step.detail.update(result.detail)
             if not result.verdict.ok:

@@ -2,6 +2,9 @@
 
 All use one `fabric.Connection`, which is opened when needed and closed when it fails. The user's own SSH
 configuration, agent and keys are not used, only the key and the known hosts in the machine's folder.
+
+Every deadline is read from the machine's own clock, `Host.clock`, which may stand still while the host keeps the
+machine waiting. The libraries count in seconds of this host, so their limits are set so far away that ours come first.
 """
 
 from __future__ import annotations
@@ -11,24 +14,28 @@ import logging
 import os
 import shlex
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import fabric
 import paramiko
 from fabric.config import Config
 from invoke.exceptions import ThreadException
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
+from tenacity import Retrying, retry_if_exception_type, wait_exponential
 
 from harness.errors import DeadlineError, HostError, RemoteError, TransientError
 from harness.files import atomic_path, sha256
+from harness.guest.deadline import Clock, Deadline, Watchdog
 
 CONNECT_LIMIT_S = 30.0
 GRACE_S = 5.0  # for a killed command's exit status to come back
+SLOWEST_PACE = 250  # seconds of this host for one second of the slowest `Host.clock`
+LATER_ON_GUEST = 4  # how much later than here a command's limit is on the machine, where the two clocks differ
 KILLED = (124, 137, -1)  # exit status when `timeout` ended the command: by TERM, by KILL; -1: `timeout` was killed too
 WRONG_DIGEST = 97
 CONNECTION_ERRORS = (OSError, EOFError, paramiko.SSHException, ThreadException)
@@ -45,17 +52,6 @@ class Result:
     stdout: str
     stderr: str
     seconds: float
-
-
-class Deadline:
-    """A point in time on the monotonic clock."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds, self._end = seconds, time.monotonic() + seconds
-
-    def left(self) -> float:
-        """Return the seconds that remain; 0.0 when it has passed."""
-        return max(0.0, self._end - time.monotonic())
 
 
 class PinHostKey(paramiko.MissingHostKeyPolicy):
@@ -78,9 +74,8 @@ class PinHostKey(paramiko.MissingHostKeyPolicy):
 class Host:
     """A machine reached over SSH. The constructor opens nothing; `close` may be called at any time.
 
-    `clock` is the time that limits are read from: it may stand still while the guest is kept from running.
-
-    Every method takes `timeout_s`, the limit for connecting and working together. It raises `TransientError` when the
+    Every method takes `timeout_s`, the limit for connecting and working together, in seconds of `clock`; its time never
+    passes faster than that of this host, nor more than `SLOWEST_PACE` times slower. It raises `TransientError` when the
     connection failed, `DeadlineError` after the limit, and `RemoteError` for a failure that would repeat.
     """
 
@@ -91,7 +86,7 @@ class Host:
     known_hosts_path: Path
     name: str
     connect_limit_s: float = CONNECT_LIMIT_S
-    clock: Callable[[], float] = field(default=time.monotonic, repr=False, compare=False)
+    clock: Clock = field(default=time.monotonic, repr=False, compare=False)
     _connection: fabric.Connection | None = field(default=None, init=False, repr=False, compare=False)
 
     def __enter__(self) -> Host:
@@ -106,16 +101,18 @@ class Host:
         return f"{self.name} ({self.user}@{self.address}:{self.port})"
 
     def run(self, command: str, *, timeout_s: float, check: bool = True, sudo: bool = False) -> Result:
-        """Run a shell command; after `timeout_s` it is killed on the machine, with its children.
+        """Run a shell command; after `timeout_s` it is killed on the machine, with its children (see `_guest_limit_s`).
 
         With `check`, a non-zero exit raises RemoteError with the end of the output. With `sudo`, it runs as root.
         """
-        started, deadline = time.monotonic(), Deadline(timeout_s)
+        started, deadline = time.monotonic(), Deadline(timeout_s, self.clock)
         connection = self._open(deadline)
-        guarded = self._guard(command, deadline, sudo)
+        limit_s, began = self._guest_limit_s(deadline), time.monotonic()
+        guarded = self._guard(command, limit_s, sudo)
         with self._mapped_errors(f"run: {_short(command)}", deadline, GRACE_S):
             done = connection.run(guarded, hide=True, warn=True, in_stream=False, encoding="utf-8", shell=False)
-            if done.exited in KILLED and deadline.left() < 0.5:
+            late = deadline.left() < 0.5 or time.monotonic() - began > limit_s - 0.5
+            if done.exited in KILLED and late:
                 raise self._deadline_error(f"run: {_short(command)}", timeout_s)
             if done.exited < 0:
                 raise EOFError("the connection ended before the command did")
@@ -129,7 +126,7 @@ class Host:
 
         `progress(done_bytes, total_bytes)` is called during the copy.
         """
-        deadline, digest, part = Deadline(timeout_s), sha256(local), f"{remote}.part"
+        deadline, digest, part = Deadline(timeout_s, self.clock), sha256(local), f"{remote}.part"
         connection = self._open(deadline)
         with self._mapped_errors(f"put {local} as {remote}", deadline):
             connection.sftp().put(str(local), part, callback=self._checked_progress(progress, deadline))
@@ -146,7 +143,7 @@ class Host:
 
     def get(self, remote: str, local: Path, timeout_s: float, progress: Progress | None = None) -> str:
         """Copy a file from the machine and return its SHA-256; `local` appears only when complete and verified."""
-        deadline = Deadline(timeout_s)
+        deadline = Deadline(timeout_s, self.clock)
         connection = self._open(deadline)
         with atomic_path(local) as part:
             with self._mapped_errors(f"get {remote}", deadline):
@@ -165,12 +162,11 @@ class Host:
     def _open(self, deadline: Deadline) -> fabric.Connection:
         if self._connection is not None and self._connection.is_connected:
             return self._connection
-        limit = min(self.connect_limit_s, deadline.left())
-        until = Deadline(limit)
+        until = Deadline(min(self.connect_limit_s, deadline.left()), self.clock)
         attempts = Retrying(
             retry=retry_if_exception_type(TransientError),
             wait=wait_exponential(multiplier=0.25, max=4),
-            stop=stop_after_delay(max(0.0, limit - 1.0)),
+            stop=lambda attempt: until.left() <= 1.0,
             reraise=True,
         )
         self._connection = attempts(self._connect, until)
@@ -180,23 +176,18 @@ class Host:
         logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # it logs tracebacks of errors that are handled here
         with self._mapped_errors("connect", deadline, transient=True):
             tcp = socket.create_connection((self.address, self.port), timeout=max(0.1, deadline.left()))
-        watchdog = threading.Timer(max(0.1, deadline.left()), _hang_up, (tcp,))
-        watchdog.daemon = True
-        watchdog.start()
-        connection = self._configure(tcp, deadline)
+        connection = self._configure(tcp)
         try:
-            with self._mapped_errors("connect", deadline, transient=True):
+            with Watchdog(deadline, lambda: _hang_up(tcp)), self._mapped_errors("connect", deadline, transient=True):
                 connection.open()
         except BaseException:
             connection.close()
             tcp.close()
             raise
-        finally:
-            watchdog.cancel()
         return connection
 
-    def _configure(self, tcp: socket.socket, deadline: Deadline) -> fabric.Connection:
-        limit = max(0.1, deadline.left())
+    def _configure(self, tcp: socket.socket) -> fabric.Connection:
+        patience_s = self.connect_limit_s * SLOWEST_PACE
         connection = fabric.Connection(
             self.address,
             user=self.user,
@@ -207,9 +198,10 @@ class Host:
                 "key_filename": str(self.key_path),
                 "look_for_keys": False,
                 "allow_agent": False,
-                "banner_timeout": limit,
-                "auth_timeout": limit,
-                "channel_timeout": self.connect_limit_s,
+                "banner_timeout": patience_s,
+                "auth_timeout": patience_s,
+                "channel_timeout": patience_s,
+                "transport_factory": partial(_transport, handshake_s=patience_s),
             },
         )
         if self.known_hosts_path.exists():
@@ -225,17 +217,10 @@ class Host:
 
         `doing` is the action for the message; with `transient`, raise TransientError, not DeadlineError, after it.
         """
-        fired = threading.Event()
-
-        def hang_up() -> None:
-            fired.set()
-            self.close()
-
-        watchdog = threading.Timer(deadline.left() + grace_s, hang_up)
-        watchdog.daemon = True
-        watchdog.start()
+        watchdog = Watchdog(deadline, self.close, grace_s)
         try:
-            yield
+            with watchdog:
+                yield
         except RemoteError:
             self.close()
             raise
@@ -243,11 +228,9 @@ class Host:
             self.close()
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise HostError(f"{doing}: the disk of this host is full", hint="free some space") from error
-            if fired.is_set() and not transient:
+            if watchdog.fired and not transient:
                 raise self._deadline_error(doing, deadline.seconds) from error
             raise self._translate(doing, error) from error
-        finally:
-            watchdog.cancel()
 
     def _checked_progress(self, progress: Progress | None, deadline: Deadline) -> Progress:
         def tick(done: int, total: int) -> None:
@@ -276,10 +259,17 @@ class Host:
             )
         return RemoteError(f"{doing}: {_reason(error)}", where=self.where)
 
-    def _guard(self, command: str, deadline: Deadline, sudo: bool) -> str:
-        limit = max(0.1, deadline.left())
+    def _guest_limit_s(self, deadline: Deadline) -> float:
+        """Return after how many of its own seconds the machine kills the command.
+
+        With a clock of its own, the limit is watched from here, and the machine only sweeps up what is left: where the
+        machine's clock is the host's, it goes on while the host keeps the machine waiting.
+        """
+        return max(0.1, deadline.left()) * (1 if self.clock is time.monotonic else LATER_ON_GUEST)
+
+    def _guard(self, command: str, limit_s: float, sudo: bool) -> str:
         root = "sudo -n -- " if sudo and self.user != "root" else ""
-        return f"{root}timeout --kill-after=2 {limit:.1f} sh -c {shlex.quote(command)}"
+        return f"{root}timeout --kill-after=2 {limit_s:.1f} sh -c {shlex.quote(command)}"
 
     def _deadline_error(self, doing: str, seconds: float) -> DeadlineError:
         return DeadlineError(f"{doing}: not done within {seconds:g} s", where=self.where)
@@ -294,6 +284,13 @@ class Host:
             where=self.where,
             expected=expected,
         )
+
+
+def _transport(*args: Any, handshake_s: float, **more: Any) -> paramiko.Transport:
+    """Return paramiko's transport, which by itself gives up a key exchange after 15 s of this host."""
+    transport = paramiko.Transport(*args, **more)
+    transport.handshake_timeout = handshake_s
+    return transport
 
 
 def _hang_up(tcp: socket.socket) -> None:

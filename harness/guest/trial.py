@@ -10,7 +10,7 @@ import json
 import re
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from harness.errors import DeadlineError, GuestError, HarnessError, RemoteError, TransientError, TrialError
 from harness.files import write_atomic
+from harness.guest.monitor import Monitor
 from harness.guest.remote import Host
 from harness.loads import Load
 from harness.loads.base import Metrics
@@ -114,6 +115,8 @@ def run(
     watcher: Watcher,
     *,
     expected: Mapping[str, Any],
+    monitor: Monitor,
+    on_phase: Callable[[str], None] | None = None,
     attempt: int = 1,
     deadline_s: float | None = None,
 ) -> TrialFiles:

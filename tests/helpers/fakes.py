@@ -82,7 +82,7 @@ class World:
         return ProvisionReport([], 0.1, Path("provision.log"), {}, {hosts[0].name: {"nginx": "1.22"}})
 
     def _attempt(
-        self, host: Host, trial: Trial, folder: Path, number: int, machine: dict[str, Any], watcher: Watcher
+        self, host: Host, trial: Trial, folder: Path, number: int, machine: dict[str, Any], watcher: Watcher, *_: Any
     ) -> Attempt:
         self.log.append(f"trial {trial.name} attempt {number}")
         outcome = self.outcomes.pop(0) if self.outcomes else GOOD

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes import FakeMonitor
 
 from harness.errors import RemoteError, TransientError, TrialError
 from harness.guest import trial
@@ -98,8 +99,9 @@ def _wait_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def carry_out(host: FakeHost, folder: Path, **more: Any) -> trial.TrialFiles:
     planned = Planned()
+    more = {"watcher": SilentWatcher(), "monitor": FakeMonitor(), **more}
     expected = trial.expectations(planned, "6.1.0-x", 1)
-    return trial.run(host, planned, folder, more.pop("watcher", SilentWatcher()), expected=expected, **more)  # type: ignore[arg-type]
+    return trial.run(host, planned, folder, more.pop("watcher"), expected=expected, **more)  # type: ignore[arg-type]
 
 
 def test_a_trial_leaves_its_files_and_what_the_load_measured(tmp_path: Path) -> None:
