@@ -1,0 +1,46 @@
+"""The CPU time of every process of the host, from /proc/PID/stat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+KTHREADD = 2  # the parent of all kernel threads
+
+
+@dataclass(frozen=True)
+class ProcessTimes:
+    """One process: its name, its start in clock ticks after boot, its CPU time in ticks with that of its threads."""
+
+    name: str
+    started: int
+    ticks: int
+
+
+def read_processes(proc: Path) -> dict[int, ProcessTimes]:
+    """Return all processes by id; one that ends while it is read is left out."""
+    processes = {}
+    for folder in proc.iterdir():
+        if folder.name.isdigit():
+            try:
+                text = (folder / "stat").read_text(encoding="utf-8", errors="replace")
+            except OSError:
+                continue
+            if (times := parse_stat(text)) is not None:
+                processes[int(folder.name)] = times
+    return processes
+
+
+def parse_stat(text: str) -> ProcessTimes | None:
+    """Read the text of /proc/PID/stat, whose name may hold spaces and parentheses; None if it is no such text.
+
+    The kernel's threads are named without their number: `kworker`, not `kworker/0:1`.
+    """
+    head, found, rest = text.rpartition(")")
+    fields = rest.split()  # from the third field of proc(5) on
+    try:
+        parent, utime, stime, started = (int(fields[index]) for index in (1, 11, 12, 19))
+    except (ValueError, IndexError):
+        return None
+    name = "".join(char if char.isprintable() else "?" for char in head.partition("(")[2]) if found else ""
+    return ProcessTimes(name.partition("/")[0] if parent == KTHREADD else name, started, utime + stime)
