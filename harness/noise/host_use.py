@@ -107,7 +107,8 @@ def between(before: HostSample, after: HostSample, own: Collection[int], seconds
     cpus_of = {name: after.cpus * value / total for name, value in others.items()}
     cpus_of[UNSEEN] = after.cpus * taken - sum(cpus_of.values())
     cpus_of[STOLEN] = after.cpus * stolen
-    busiest = sorted(((name, round(cpus, 3)) for name, cpus in cpus_of.items() if cpus > 0), key=lambda item: -item[1])
+    rounded = {name: round(cpus, 3) for name, cpus in cpus_of.items()}
+    busiest = sorted(((name, cpus) for name, cpus in rounded.items() if cpus > 0), key=lambda item: -item[1])
     return HostUse(seconds, after.cpus, min(1.0, taken + stolen), stolen, tuple(busiest[:NAMED]))
 
 

@@ -1,0 +1,54 @@
+"""A /proc folder of files, for what reads the host's CPU times."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+LINES = {"cpu": "cpu  {user} 0 {system} {idle} 0 0 0 {steal} 0 0\n", "cpu_n": "cpu{number} 0 0 0 0 0 0 0 0 0 0\n"}
+
+
+@dataclass
+class FakeProc:
+    """The files of a host with `cpus` CPUs, idle since boot until `run` lets time pass."""
+
+    path: Path
+    cpus: int = 2
+    ticks: dict[str, int] = field(default_factory=lambda: {"user": 0, "system": 0, "idle": 1000, "steal": 0})
+
+    def __post_init__(self) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        (self.path / "loadavg").write_text("0.50 0.25 0.10 1/99 1234\n")
+        self.stall(0)
+        self._write()
+
+    def run(self, seconds: float, **shares: float) -> None:
+        """Let `seconds` pass; `user`, `system` and `steal` take these shares of all CPUs, the rest is idle."""
+        total = round(seconds * 100) * self.cpus
+        for name, share in shares.items():
+            self.ticks[name] += round(total * share)
+        self.ticks["idle"] += total - sum(round(total * share) for share in shares.values())
+        self._write()
+
+    def process(self, pid: int, name: str, cpu_s: float, parent: int = 1, started: int = 500) -> None:
+        """Write the stat file of a process that has had `cpu_s` seconds of CPU time."""
+        (self.path / str(pid)).mkdir(exist_ok=True)
+        utime, stime = round(cpu_s * 70), round(cpu_s * 100) - round(cpu_s * 70)
+        rest = ["S", parent, *[0] * 9, utime, stime, 0, 0, 20, 0, 1, 0, started, 0, 0]
+        (self.path / str(pid) / "stat").write_text(f"{pid} ({name}) {' '.join(map(str, rest))}\n")
+
+    def end(self, pid: int) -> None:
+        """Remove a process."""
+        (self.path / str(pid) / "stat").unlink()
+        (self.path / str(pid)).rmdir()
+
+    def stall(self, microseconds: int) -> None:
+        """Set the pressure stall time."""
+        (self.path / "pressure").mkdir(exist_ok=True)
+        line = "{} avg10=0.00 avg60=0.00 avg300=0.00 total={}\n"
+        (self.path / "pressure" / "cpu").write_text(line.format("some", microseconds) + line.format("full", 0))
+
+    def _write(self) -> None:
+        text = LINES["cpu"].format(**self.ticks)
+        text += "".join(LINES["cpu_n"].format(number=number) for number in range(self.cpus))
+        (self.path / "stat").write_text(text + "intr 123 0 0\nctxt 5\n")

@@ -1,0 +1,98 @@
+"""What takes the host's CPUs, without the guest itself."""
+
+from __future__ import annotations
+
+import pytest
+from fake_proc import FakeProc
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.noise.host_use import (
+    STOLEN,
+    UNSEEN,
+    HostSample,
+    HostUse,
+    between,
+    measure,
+    name_busiest,
+    sample,
+)
+
+
+def test_a_hosts_use_is_what_others_took_with_the_busiest_first(proc: FakeProc) -> None:
+    for pid, name in [(10, "qemu"), (11, "cc1"), (12, "cc1"), (13, "python3")]:
+        proc.process(pid, name, 5.0)
+    before = sample(proc.path)
+    for pid, name, cpu_s in [(10, "qemu", 15.0), (11, "cc1", 7.0), (12, "cc1", 6.0), (13, "python3", 6.0)]:
+        proc.process(pid, name, cpu_s)
+    proc.run(10.0, user=0.6, system=0.1)  # 14 s of 20
+    use = between(before, sample(proc.path), [10], 10.0)
+    assert (use.cpus, use.taken_share, use.stolen_share) == (2, pytest.approx(0.2), 0.0)
+    assert use.busiest == (("cc1", 0.3), ("python3", 0.1))
+    assert use.text == "20 % taken by cc1, python3"
+
+
+def test_a_process_that_began_counts_from_its_beginning_and_a_reused_id_is_a_new_process(proc: FakeProc) -> None:
+    proc.process(20, "bash", 50.0)
+    before = sample(proc.path)
+    proc.process(20, "cc1", 3.0, started=900)
+    proc.process(21, "ld", 2.0, started=901)
+    proc.run(10.0, user=0.25)
+    assert between(before, sample(proc.path), [], 10.0).busiest == (("cc1", 0.3), ("ld", 0.2))
+
+
+def test_what_no_process_accounts_for_is_named_as_well(proc: FakeProc) -> None:
+    proc.process(30, "make", 1.0)
+    before = sample(proc.path)
+    proc.process(30, "make", 1.5)
+    proc.run(10.0, user=0.5, steal=0.1)
+    use = between(before, sample(proc.path), [], 10.0)
+    assert use.busiest == ((UNSEEN, 0.95), (STOLEN, 0.2), ("make", 0.05))
+    assert (use.taken_share, use.stolen_share) == (pytest.approx(0.6), pytest.approx(0.1))
+
+
+def test_a_process_that_took_little_is_not_named() -> None:
+    assert name_busiest([("cc1", 0.5), ("top", 0.049)]) == "cc1"
+    assert HostUse(2.0, 2, 0.0, 0.0, (("top", 0.01),)).text == "0 % taken"
+
+
+@pytest.mark.parametrize(
+    ("cpus", "guest_cpus", "taken", "room"),
+    [
+        (2, 1, 0.25, True),  # 1.5 CPUs are left
+        (2, 1, 0.26, False),
+        (8, 1, 0.80, True),
+        (8, 4, 0.45, False),
+        (1, 1, 0.10, True),  # a host without half a CPU to spare: nine tenths of it
+        (1, 1, 0.11, False),
+        (2, 2, 0.05, True),
+        (2, 4, 0.50, False),
+    ],
+)
+def test_a_host_is_calm_if_it_has_the_guests_cpus_and_a_half(
+    cpus: int, guest_cpus: int, taken: float, room: bool
+) -> None:
+    assert HostUse(2.0, cpus, taken, 0.0, ()).leaves_room(guest_cpus) is room
+
+
+COUNTS = st.integers(0, 10**9)
+SAMPLES = st.builds(HostSample, st.integers(1, 64), COUNTS, COUNTS, COUNTS, st.just({}))
+
+
+@given(SAMPLES, SAMPLES)
+def test_shares_lie_between_none_and_all_whatever_the_counters_show(before: HostSample, after: HostSample) -> None:
+    use = between(before, after, [], 1.0)
+    assert 0 <= use.stolen_share <= use.taken_share <= 1
+    assert all(cpus > 0 for _, cpus in use.busiest)
+
+
+def test_measuring_reads_the_host_before_and_after_the_time(proc: FakeProc) -> None:
+    use = measure(2.0, proc=proc.path, sleep=lambda seconds: proc.run(seconds, system=0.5))
+    assert use.taken_share == pytest.approx(0.5)
+
+
+def test_this_host_can_be_measured() -> None:
+    use = measure(0.05)
+    assert use.cpus >= 1
+    assert 0 <= use.taken_share <= 1
+    assert use.seconds >= 0.05
