@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import zstandard
 from pyarrow import parquet
@@ -21,6 +22,8 @@ from harness.guest import trial as guest_trial
 from harness.guest.monitor import Monitor
 from harness.guest.remote import Host
 from harness.loads.base import Metrics
+from harness.noise.observation import Observation
+from harness.noise.within_trial import standard_errors
 from harness.plan import Trial
 from harness.progress import Watcher
 from harness.trace.converter import ConvertedRecording
@@ -48,18 +51,24 @@ def make(
 ) -> Attempt:
     """Carry out `trial` on `host` and write all its files to `folder`, trial.json last.
 
-    `machine` holds the `kernel` and `cpus` that the machine reported when it came up; `monitor` shows it from outside.
+    `machine` are the facts of the machine that is up; `monitor` shows it from outside.
 
     Raises TrialError or RemoteError when the trial fails, TraceError when the recording cannot be read.
     """
-    expected = guest_trial.expectations(trial, machine["kernel"], machine["cpus"])
-    files = guest_trial.run(host, trial, folder, watcher, expected=expected, monitor=monitor, attempt=number)
+    expected = _expected(trial, machine)
+    observation = Observation(monitor, machine["cpus"])
+    files = guest_trial.run(
+        host, trial, folder, watcher, expected=expected, monitor=monitor, on_phase=observation.phase, attempt=number
+    )
+    host_facts = observation.facts(files.guest.get("recording", {}))
     watcher.note("reading the recording")
     ingested = trace.ingest(files.perf_data, folder)
     limits = trial.arm.experiment.verdict
-    judged = verdict.judge(files.guest, ingested.quality, _shares(ingested), limits, expected)
+    judged = verdict.judge(files.guest, ingested.quality, _shares(ingested), limits, expected, host_facts)
     compress(files.perf_data)
-    detail = _detail(files.metrics, ingested, judged)
+    slices = parquet.read_table(ingested.paths["slices"], columns=["start_ns", "contested"])
+    detail = _detail(files.metrics, ingested.idle_share, judged, slices["contested"])
+    detail |= {"host_share": host_facts["share"], "clock": expected["clock"]}
     record = {
         "name": trial.name,
         "arm": trial.arm.name,
@@ -73,10 +82,18 @@ def make(
         "usage": {comm: asdict(usage) for comm, usage in ingested.usage.items()},
         "idle_share": ingested.idle_share,
         "machine": dict(machine),
+        "host": host_facts,
+        "noise": standard_errors(slices["start_ns"].to_numpy(), slices["contested"].to_numpy()),
         **detail,
     }
     write_atomic(folder / "trial.json", json.dumps(record, indent=1, default=str) + "\n")
     return Attempt(judged, {"arm": trial.arm.name, "attempts": number, **detail})
+
+
+def _expected(trial: Trial, machine: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a good trial on this machine must have, and what the verdict needs to know of the machine."""
+    facts = {"clock": machine.get("clock", "host"), "accelerator": machine.get("accelerator")}
+    return {**guest_trial.expectations(trial, machine["kernel"], machine["cpus"]), **facts}
 
 
 def _shares(ingested: ConvertedRecording) -> dict[str, float]:
@@ -84,15 +101,14 @@ def _shares(ingested: ConvertedRecording) -> dict[str, float]:
     return {**{comm: usage.cpu_share for comm, usage in ingested.usage.items()}, "swapper": ingested.idle_share}
 
 
-def _detail(metrics: Metrics, ingested: ConvertedRecording, judged: Verdict) -> dict[str, Any]:
+def _detail(metrics: Metrics, idle_share: float, judged: Verdict, contested: pa.ChunkedArray) -> dict[str, Any]:
     """Return the few numbers that lists of trials show."""
     tracer = next((check.value for check in judged.checks if check.name == "tracer share"), None)
-    contested = parquet.read_table(ingested.paths["slices"], columns=["contested"])["contested"]
     return {
         "switches": len(contested),
         "contested_share": pc.mean(contested).as_py(),
         "tracer_share": tracer,
-        "idle_share": ingested.idle_share,
+        "idle_share": idle_share,
         "requests_per_s": metrics.get("requests_per_s"),
     }
 

@@ -7,11 +7,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from harness.noise.host_use import name_busiest
 from harness.spec import VerdictSpec
 
 TRACER = re.compile(r"perf(?:[_-][0-9.]+)?")  # Debian 11 names it perf_5.10
 SSHD = re.compile(r"sshd.*")  # newer versions give each session its own name, such as sshd-session
 IDLE = re.compile(r"swapper(?:/[0-9]+)?")
+HOST_SHARE = "host share"
+MAX_HOST_SHARE = 0.02  # on the host's clock
+MAX_STEP_S = 0.1  # NTP slews smaller differences; a daemon that steps the clock steps it by more
+MAX_PAUSE_S, MAX_PAUSE_SHARE = 0.2, 0.01  # the host sees the phases of a recording up to 50 ms late
 
 
 class Quality(Protocol):
@@ -82,17 +87,21 @@ def judge(
     usage: Mapping[str, float],
     limits: VerdictSpec,
     expected: Mapping[str, Any],
+    host: Mapping[str, Any],
 ) -> Verdict:
     """Judge one recording.
 
     `guest`: the content of guest.json. `usage`: the share of CPU time by task name, idle included; the shares of all
-    tasks on all CPUs add up to 1. `expected`: the result of `harness.guest.trial.expectations`.
+    tasks on all CPUs add up to 1. `expected`: the result of `harness.guest.trial.expectations`, and the machine's
+    `clock` and `accelerator`. `host`: the facts of `harness.noise.observation`.
     """
     checks = [
         *_machine(guest, expected),
         *_recording(guest, quality, limits, expected),
         *_load(guest, limits, expected),
         *_shares(usage, limits, expected),
+        *_host_share(host, limits, expected),
+        _clock_steps(host, expected),
     ]
     return Verdict(checks)
 
@@ -168,6 +177,60 @@ def _shares(usage: Mapping[str, float], limits: VerdictSpec, expected: Mapping[s
     if expected["keeps_cpu_busy"]:
         why = "the load did not keep the CPUs busy; raise its concurrency, or ask for fewer CPUs"
         yield _at_most("idle share", idle, limits.max_idle_share, why)
+
+
+def _host_share(host: Mapping[str, Any], limits: VerdictSpec, expected: Mapping[str, Any]) -> Iterator[VerdictCheck]:
+    """Judge how long the guest's CPU waited for one of the host: always on the host's clock, else if there is a limit.
+
+    A share that cannot be measured meets the default limit, and its reason stands in the facts; it cannot meet a limit
+    that the experiment file sets.
+    """
+    on_host_clock, share, limit = expected.get("clock", "host") == "host", host.get("share"), limits.max_host_share
+    if limit is None and not on_host_clock:
+        return
+    if share is None:
+        why = f"{host.get('share_reason') or 'it was not measured'}; leave out verdict.max_host_share to go without"
+        yield _check(HOST_SHARE, limit is None, None, MAX_HOST_SHARE if limit is None else limit, why, retryable=False)
+        return
+    busiest = name_busiest(host.get("top") or [])
+    cause = f"; busiest: {busiest}" if busiest else ""
+    way_out = "run on a quiet host" + (", or with machine.clock: counted" if _may_count(expected) else "")
+    why = f"the host kept the guest's CPU waiting{cause}; {way_out}"
+    yield _at_most(HOST_SHARE, share, MAX_HOST_SHARE if limit is None else limit, why)
+
+
+def _may_count(expected: Mapping[str, Any]) -> bool:
+    """Return whether the machine could have run on a counted clock and did not."""
+    emulated = expected.get("accelerator", "tcg") == "tcg"
+    return expected.get("clock", "host") == "host" and emulated and expected.get("cpus") in (None, 1)
+
+
+def _clock_steps(host: Mapping[str, Any], expected: Mapping[str, Any]) -> VerdictCheck:
+    """Judge whether a clock was set, or the guest or the host stood still, while the guest was recorded.
+
+    With a counted clock the guest does not notice what becomes of the host's.
+    """
+    steps, suspends = host.get("clock_step_s") or {}, host.get("suspended_s") or {}
+    gaps = [
+        (steps.get("guest"), MAX_STEP_S, "the guest's clock was set"),
+        (suspends.get("guest"), MAX_STEP_S, "the guest was suspended"),
+    ]
+    if expected.get("clock", "host") == "host":
+        gaps += [
+            (steps.get("host"), MAX_STEP_S, "the host's clock was set"),
+            (suspends.get("host"), MAX_STEP_S, "the host was suspended"),
+            (*_pause(host), "the guest's seconds are not the host's: the machine was paused"),
+        ]
+    known = [(abs(gap), limit, why) for gap, limit, why in gaps if gap is not None]
+    gap, limit, why = max(known, key=lambda entry: entry[0] / entry[1], default=(None, MAX_STEP_S, ""))
+    return _check("clock steps", gap is None or gap <= limit, None if gap is None else round(gap, 3), limit, why)
+
+
+def _pause(host: Mapping[str, Any]) -> tuple[float | None, float]:
+    """Return by how much the guest's seconds differ from the host's, and the limit; None without one of them."""
+    seconds, guest_seconds = host.get("seconds"), host.get("guest_seconds")
+    limit = round(MAX_PAUSE_S + MAX_PAUSE_SHARE * (seconds or 0.0), 3)
+    return (None if seconds is None or guest_seconds is None else seconds - guest_seconds), limit
 
 
 def _share(usage: Mapping[str, float], pattern: re.Pattern[str]) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from harness.campaign.verdict import Verdict, judge
+from harness.campaign.verdict import Verdict, VerdictCheck, judge
 from harness.spec import VerdictSpec
 
 
@@ -28,6 +28,15 @@ GUEST: dict[str, Any] = {
     "ssh_connections_before": 0,
     "ssh_connections_after": 0,
 }
+HOST: dict[str, Any] = {
+    "seconds": 10.05,
+    "guest_seconds": 10.0,
+    "share": 0.004,
+    "share_reason": None,
+    "top": [["cc1", 1.2], ["python3", 0.3], ["top", 0.01]],
+    "clock_step_s": {"host": 0.0, "guest": 0.0001},
+    "suspended_s": {"host": 0.0, "guest": 0.0},
+}
 USAGE = {"ab": 0.5, "nginx": 0.4, "perf": 0.02, "swapper/0": 0.08}
 
 
@@ -36,14 +45,27 @@ def verdict(
     quality: Quality | None = None,
     usage: dict[str, float] | None = None,
     expected: dict[str, Any] | None = None,
+    host: dict[str, Any] | None = None,
+    max_host_share: float | None = None,
 ) -> Verdict:
-    return judge(guest or GUEST, quality or Quality(), usage or USAGE, VerdictSpec(), {**EXPECTED, **(expected or {})})
+    return judge(
+        guest or GUEST,
+        quality or Quality(),
+        usage or USAGE,
+        VerdictSpec(max_host_share=max_host_share),
+        {**EXPECTED, **(expected or {})},
+        {**HOST, **(host or {})},
+    )
 
 
 def guest_with(section: str, **changes: object) -> dict[str, Any]:
     guest = copy.deepcopy(GUEST)
     guest[section].update(changes)
     return guest
+
+
+def check_of(judged: Verdict, name: str) -> VerdictCheck | None:
+    return next((check for check in judged.checks if check.name == name), None)
 
 
 def failed(judged: Verdict) -> list[str]:
@@ -144,3 +166,79 @@ def test_cpu_time_of_sshd_in_the_recording_fails_it(comm: str) -> None:
     judged = verdict(usage={**USAGE, comm: 0.0001})
     assert failed(judged) == ["sshd share"]
     assert judged.retryable
+
+
+def test_a_guest_that_the_host_kept_waiting_fails_on_the_hosts_clock_and_is_repeated() -> None:
+    judged = verdict(host={"share": 0.31})
+    assert failed(judged) == ["host share"]
+    assert judged.retryable
+    assert judged.reason == (
+        "host share 0.31 (limit 0.02): the host kept the guest's CPU waiting; busiest: cc1, python3; "
+        "run on a quiet host, or with machine.clock: counted"
+    )
+
+
+@pytest.mark.parametrize("facts", [{"accelerator": "kvm"}, {"cpus": 2}, {"clock": "counted"}])
+def test_a_counted_clock_is_no_advice_for_a_machine_that_cannot_have_one_or_has_it(facts: dict[str, Any]) -> None:
+    guest = guest_with("facts", cpus=facts.get("cpus", 1))
+    judged = verdict(guest, expected=facts, host={"share": 0.31, "top": []}, max_host_share=0.1)
+    assert judged.reason.endswith("kept the guest's CPU waiting; run on a quiet host")
+
+
+def test_exactly_the_largest_host_share_is_accepted_and_the_file_may_set_another() -> None:
+    assert verdict(host={"share": 0.02}).ok
+    assert not verdict(host={"share": 0.021}).ok
+    assert verdict(host={"share": 0.5}, max_host_share=0.5).ok
+
+
+def test_a_counted_clock_has_no_limit_unless_the_file_sets_one() -> None:
+    counted = {"clock": "counted"}
+    assert check_of(verdict(expected=counted, host={"share": 0.8}), "host share") is None
+    assert failed(verdict(expected=counted, host={"share": 0.8}, max_host_share=0.5)) == ["host share"]
+
+
+def test_a_share_that_cannot_be_measured_passes_the_default_limit_and_shows_that_it_is_unknown() -> None:
+    judged = verdict(host={"share": None, "share_reason": "no schedstat"})
+    check = check_of(judged, "host share")
+    assert check is not None
+    assert (check.ok, check.value, check.limit) == (True, None, 0.02)
+
+
+def test_a_share_that_cannot_be_measured_cannot_meet_a_limit_that_the_file_sets() -> None:
+    judged = verdict(host={"share": None, "share_reason": "no schedstat"}, max_host_share=0.1)
+    assert failed(judged) == ["host share"]
+    assert not judged.retryable
+    assert "no schedstat; leave out verdict.max_host_share" in judged.reason
+
+
+GAPS = [
+    ({"clock_step_s": {"host": 0.0, "guest": -3600.0}}, "the guest's clock was set", True),
+    ({"suspended_s": {"host": 0.0, "guest": 2.0}}, "the guest was suspended", True),
+    ({"clock_step_s": {"host": 0.5, "guest": 0.0}}, "the host's clock was set", False),
+    ({"suspended_s": {"host": 30.0, "guest": 0.0}}, "the host was suspended", False),
+    ({"guest_seconds": 6.9}, "the machine was paused", False),
+]
+
+
+@pytest.mark.parametrize(("change", "why", "matters_counted"), GAPS)
+def test_a_clock_that_was_set_or_stood_still_fails_the_recording(
+    change: dict[str, Any], why: str, matters_counted: bool
+) -> None:
+    judged = verdict(host=change)
+    assert failed(judged) == ["clock steps"]
+    assert judged.retryable
+    assert why in judged.reason
+    assert verdict(host=change, expected={"clock": "counted"}).ok is not matters_counted
+
+
+def test_small_differences_of_clocks_are_normal() -> None:
+    assert verdict(host={"clock_step_s": {"host": 0.1, "guest": -0.1}}).ok
+    assert verdict(host={"guest_seconds": 9.76}).ok  # 0.2 s and 1 % of 10.05 s
+
+
+def test_clocks_that_nobody_read_are_no_failure() -> None:
+    unknown = {"host": None, "guest": None}
+    judged = verdict(host={"clock_step_s": unknown, "suspended_s": unknown, "seconds": None, "guest_seconds": None})
+    check = check_of(judged, "clock steps")
+    assert check is not None
+    assert (check.ok, check.value) == (True, None)

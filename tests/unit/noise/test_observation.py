@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from fake_proc import FakeProc
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.guest.monitor import CpuTimes
@@ -117,6 +117,7 @@ def test_guests_of_earlier_versions_say_nothing_of_their_clocks(proc: FakeProc) 
 NS = st.integers(0, 10**13)
 
 
+@settings(max_examples=25)  # each writes a dozen files
 @given(run=st.tuples(NS, NS), wait=st.tuples(NS, NS), cpus=st.integers(1, 8))
 def test_the_share_lies_between_none_and_all_whatever_the_counters_show(
     tmp_path_factory: pytest.TempPathFactory, run: tuple[int, int], wait: tuple[int, int], cpus: int
