@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from harness import __version__
-from harness.cli import about, box, model, run, run_folders, trace, train
+from harness.cli import about, box, model, repeat, run, run_folders, trace, train
 
 EPILOG = "Exit codes: 0 done, 1 a trial or a check failed, 2 wrong experiment file or arguments, 3 this host lacks \
 something (see `harness doctor`), 130 interrupted."
@@ -38,6 +38,7 @@ def _root(
 
 
 app.command("run")(run.run)
+app.command("repeat")(repeat.repeat)
 app.command("ls")(run_folders.ls)
 app.command("show")(run_folders.show)
 app.command("report")(run_folders.report)

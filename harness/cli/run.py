@@ -52,9 +52,9 @@ def run(
         _refuse_changes(settings, load, machine)
         loaded, folder = _unfinished(experiment, runs_dir)
     else:
-        loaded, folder = _load(experiment, _overrides(settings), load, machine), None
+        loaded, folder = _load(experiment, overrides(settings), load, machine), None
     if dry_run:
-        return _show_plan(loaded, output)
+        return show_plan(loaded, output)
     folder = folder or _new_folder(runs_dir, loaded)
     _carry_out(loaded, folder, output, keep, workers)
 
@@ -91,7 +91,8 @@ def _find(name: str) -> Path:
     return bundled if not path.exists() and plain and bundled.is_file() else path
 
 
-def _overrides(settings: list[str] | None) -> dict[str, str]:
+def overrides(settings: list[str] | None) -> dict[str, str]:
+    """Parse the values of --set. Raises UsageError."""
     pairs = [setting.partition("=") for setting in settings or []]
     for path, equals, _ in pairs:
         if not equals:
@@ -137,7 +138,8 @@ def _new_folder(runs_dir: Path, experiment: Experiment) -> RunFolder:
     return store.RunFolder.create(runs_dir, experiment, command=["harness", *sys.argv[1:]])
 
 
-def _show_plan(experiment: Experiment, output: Output) -> None:
+def show_plan(experiment: Experiment, output: Output) -> None:
+    """Print what would be recorded."""
     from harness import plan, spec
     from harness.terminal import tables
 

@@ -34,14 +34,21 @@ def load(
     """
     text = read_text(Path(path))
     document = parse(text, str(path))
-    changes = {
-        **_swaps(load_kind, box),
-        **{name: (f"--set {name}={value}", value) for name, value in (overrides or {}).items()},
-    }
-    for name in sorted(changes, key=lambda name: name not in ("load.kind", "machine.box")):
-        where, value = changes[name]
-        _override(document, name, value, printable(where))
-    return _valid(document, predictors, _without_effect(document, changes)).with_origin(Path(path), text)
+    return _changed(document, overrides, load_kind, box, predictors).with_origin(Path(path), text)
+
+
+def changed(
+    experiment: Experiment,
+    overrides: Mapping[str, str] | None = None,
+    *,
+    load_kind: str | None = None,
+    box: str | None = None,
+    predictors: Collection[str] | None = None,
+) -> Experiment:
+    """Return the experiment with the changes that `load` makes. Raises SpecError."""
+    document = Document(str(experiment.source or experiment.name), to_dict(experiment))
+    result = _changed(document, overrides, load_kind, box, predictors)
+    return result.with_origin(experiment.source, experiment.text)
 
 
 def to_dict(experiment: Experiment) -> dict[str, Any]:
@@ -60,6 +67,23 @@ def apply(experiment: Experiment, settings: Mapping[str, Any]) -> Experiment:
     values = {**to_dict(experiment), "sweep": {}}
     document = Document(where, sweep.changed(values, settings))
     return _valid(document).with_origin(experiment.source, experiment.text)
+
+
+def _changed(
+    document: Document,
+    overrides: Mapping[str, str] | None,
+    load_kind: str | None,
+    box: str | None,
+    predictors: Collection[str] | None,
+) -> Experiment:
+    changes = {
+        **_swaps(load_kind, box),
+        **{name: (f"--set {name}={value}", value) for name, value in (overrides or {}).items()},
+    }
+    for name in sorted(changes, key=lambda name: name not in ("load.kind", "machine.box")):
+        where, value = changes[name]
+        _override(document, name, value, printable(where))
+    return _valid(document, predictors, _without_effect(document, changes))
 
 
 def _valid(

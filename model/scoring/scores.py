@@ -94,7 +94,7 @@ def _hit_rate_and_bits(hit: np.ndarray, bits: np.ndarray) -> dict[str, object]:
 
 
 def score_recordings(outcomes: Outcomes, segments: Sequence[Segment]) -> dict[str, dict[str, float | None]]:
-    """Return `top1` and `contested_top1` (None if none was contested) of each recording.
+    """Return `top1`, `bits_per_switch` and `contested_top1` (None if none was contested) of each recording.
 
     `outcomes` are those of `segments`. Recordings of the same name, such as trials of several runs, are named by their
     whole paths. The scores of recordings differ by more than the intervals within each.
@@ -109,5 +109,6 @@ def score_recordings(outcomes: Outcomes, segments: Sequence[Segment]) -> dict[st
         contested = outcomes.hit[mask & outcomes.contested]
         name = folder.name if name_counts[folder.name] == 1 else str(folder)
         contested_top1 = float(contested.mean()) if len(contested) else None
-        rows[name] = {"top1": float(outcomes.hit[mask].mean()), "contested_top1": contested_top1}
+        top1, bits = float(outcomes.hit[mask].mean()), float(outcomes.bits[mask].mean())
+        rows[name] = {"top1": top1, "contested_top1": contested_top1, "bits_per_switch": bits}
     return rows

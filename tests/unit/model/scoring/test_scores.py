@@ -92,8 +92,8 @@ def test_each_recording_has_scores_of_its_own(dataset: streams.Dataset) -> None:
     second = streams.Segment(dataclasses.replace(second.stream, folder=folder.with_name("001_known")), 0, 2)
     outcomes = evaluate(Constant([0.02, 0.5, 0.25, 0.125, 0.1, 0.005]), [first, second])
     assert scores.score_recordings(outcomes, [first, second]) == {
-        "000_known": {"top1": 0.5, "contested_top1": 1.0},
-        "001_known": {"top1": 0.5, "contested_top1": None},
+        "000_known": {"top1": 0.5, "contested_top1": 1.0, "bits_per_switch": 1.5},
+        "001_known": {"top1": 0.5, "contested_top1": None, "bits_per_switch": 1.5},
     }
 
 

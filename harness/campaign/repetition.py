@@ -1,0 +1,191 @@
+"""A run recorded again: its experiment as it was carried out there, the box that it needs, and the comparison."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness import boxes, comparison, files, plan, spec
+from harness.boxes import cache
+from harness.campaign.steps import recorded_step
+from harness.comparison import Comparison
+from harness.comparison.facts import by_arm, clock_name, clock_of, recorded_on
+from harness.comparison.measurement import usable_trials
+from harness.errors import BoxError, SpecError, StoreError, UsageError
+from harness.files import write_atomic
+from harness.progress import View
+from harness.spec import Experiment
+from harness.store import RunFolder
+from harness.store.manifest import NAME as MANIFEST
+
+RESULT = "repeat.json"
+DEFAULT_SPEED = 125  # instructions per microsecond of a counted clock that names none
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What the user changes: settings (path -> YAML text), load, box, as `harness run` takes them."""
+
+    settings: Mapping[str, str]
+    load: str | None = None
+    box: str | None = None
+
+
+@dataclass(frozen=True)
+class BoxDifference:
+    """The box that an arm was recorded on, and the one that it would be recorded on here; a digest may be unknown."""
+
+    arm: str
+    name_there: str | None
+    digest_there: str | None
+    name_here: str
+    digest_here: str | None
+
+    def __str__(self) -> str:
+        there, here = (_box_text(self.name_there, self.digest_there), _box_text(self.name_here, self.digest_here))
+        return f"{self.arm}: {there} there, {here} here"
+
+
+def require_finished(run: RunFolder) -> None:
+    """Raise StoreError unless the run is done, so that all of it can be repeated."""
+    if run.state == "done":
+        return
+    usable = sum(map(len, usable_trials(run).values()))
+    hint = "wait until it ends" if run.state == "running" else f"harness run --resume {run.path}"
+    error = f" ({run.manifest['error']})" if run.manifest.get("error") else ""
+    raise StoreError(
+        f"this run is {run.state}, with {usable} usable trials{error}",
+        where=str(run.path),
+        expected="a run that is done",
+        hint=hint,
+    )
+
+
+def experiment_of(run: RunFolder, changes: Changes, predictors: Collection[str] | None = None) -> Experiment:
+    """Return the experiment to carry out here: the run's, on the box, clock and accelerator it really used, changed.
+
+    Raises StoreError for a run that is not done or that this version cannot read, SpecError for a wrong change,
+    UsageError for a change that leaves no arm to compare.
+    """
+    require_finished(run)
+    try:
+        stored = run.experiment
+        pinned = spec.changed(stored, dict(_pins(run.manifest, stored, changes)), predictors=predictors)
+    except SpecError as error:
+        version = run.manifest.get("versions", {}).get("harness", "an older version")
+        what = f"this version of harness cannot carry out its experiment: {error.what}"
+        raise StoreError(
+            what, where=str(run.path), expected=error.expected, hint=f"repeat it with harness {version}"
+        ) from None
+    changed = spec.changed(pinned, changes.settings, load_kind=changes.load, box=changes.box, predictors=predictors)
+    _require_shared_arm(run, changed)
+    return changed
+
+
+def require_same_clock(run: RunFolder, experiment: Experiment) -> None:
+    """Raise UsageError if an arm would be recorded on another clock than in the run."""
+    there = by_arm(run.manifest)
+    for arm in plan.arms(experiment):
+        machine = arm.experiment.machine
+        if arm.name not in there or machine.clock is None:  # null: known only when the machine is up
+            continue
+        speed = (machine.cpu_speed or DEFAULT_SPEED) if machine.clock == "counted" else None
+        here = {"clock": machine.clock, "cpu_speed": speed}
+        if clock_of(here) != clock_of(there[arm.name]["machine"]):
+            raise UsageError(
+                f"it would be recorded on the clock {clock_name(here)}, and was on "
+                f"{clock_name(there[arm.name]['machine'])}",
+                where=arm.name,
+                expected="one clock: time passes differently on each (docs/clock.md)",
+                hint="--across-clocks compares them all the same",
+            )
+
+
+def box_differences(run: RunFolder, experiment: Experiment) -> list[BoxDifference]:
+    """Return the arms that would be recorded on another box here than in the run. Builds and boots nothing."""
+    there = by_arm(run.manifest)
+    differences = []
+    for arm in plan.arms(experiment):
+        box = there[arm.name]["box"] if arm.name in there else recorded_on(run.manifest)[0]["box"]
+        name = arm.experiment.machine.box
+        row = BoxDifference(arm.name, box.get("name"), box.get("digest"), name, digest_here(name))
+        if (row.name_there, row.digest_there) != (row.name_here, row.digest_here):
+            differences.append(row)
+    return differences
+
+
+def require_same_box(run: RunFolder, experiment: Experiment) -> None:
+    """Raise BoxError, before anything starts, if a box here is not the one of the run."""
+    if differences := box_differences(run, experiment):
+        first = differences[0]
+        raise BoxError(
+            f"the box that would be used here is not the one of {run.path.name}",
+            where=first.arm,
+            expected=_box_text(first.name_there, first.digest_there) + f"; here it is "
+            f"{_box_text(first.name_here, first.digest_here)}",
+            hint=f"`harness box export {first.name_there}` there and `harness box import` here; or --any-box, which "
+            "goes on and lists the box among the facts that differ",
+        )
+
+
+def digest_here(name: str) -> str | None:
+    """Return the digest of the box that a campaign would use on this host; None for a ready-made box."""
+    return None if "/" in name else cache.digest(boxes.recipe(name))
+
+
+def create(runs_dir: Path, run: RunFolder, experiment: Experiment, command: list[str]) -> RunFolder:
+    """Make the run folder of the repetition; its manifest says in `repeats` which run it repeats."""
+    folder = RunFolder.create(runs_dir, experiment, command=command)
+    digest = files.sha256(run.path / MANIFEST)
+    with folder.lock():
+        folder.update(repeats={"run": run.path.name, "path": str(run.path), "manifest_sha256": digest})
+    return folder
+
+
+def compare_and_store(run: RunFolder, repetition: RunFolder, view: View, *, across_clocks: bool) -> Comparison:
+    """Compare the repetition with the run it repeats, and write repeat.json to its folder."""
+    title = f"Compare with {run.path.name}"
+    with repetition.lock(), recorded_step(repetition, view, "repeat", title) as step:
+        result = comparison.compare(run, repetition, across_clocks=across_clocks)
+        path = repetition.path / RESULT
+        write_atomic(path, json.dumps(result.to_dict(), indent=1, allow_nan=False) + "\n")
+        step.outputs.append(path)
+        step.detail.update(outcome=result.outcome, conclusion=result.conclusion)
+    return result
+
+
+def _pins(manifest: Mapping[str, Any], stored: Experiment, changes: Changes) -> Iterator[tuple[str, str]]:
+    """Yield the values that the run found out for itself, so that this host does not find out others.
+
+    What is swept or changed keeps its value, and so does what the arms found out differently.
+    """
+    stages = recorded_on(manifest)
+    pins: dict[str, Any] = {}
+    if not {"machine.clock", "machine.cpu_speed", "machine.accelerator"} & {*changes.settings}:
+        clocks = {clock_of(stage["machine"]) for stage in stages}
+        pins |= dict(zip(("machine.clock", "machine.cpu_speed"), *clocks, strict=True)) if len(clocks) == 1 else {}
+        if {stage["machine"].get("accelerator") for stage in stages} == {"tcg"}:
+            pins["machine.accelerator"] = "tcg"
+    names = {stage["box"].get("name") for stage in stages}
+    if changes.box is None and "machine.box" not in changes.settings and len(names) == 1 and names != {None}:
+        pins |= {"machine.box": names.pop(), "machine.fallback": None}
+    for path, value in pins.items():
+        if path not in stored.sweep:
+            yield path, json.dumps(value)
+
+
+def _require_shared_arm(run: RunFolder, experiment: Experiment) -> None:
+    there, here = usable_trials(run), [arm.name for arm in plan.arms(experiment)]
+    if not set(there) & set(here):
+        raise UsageError(
+            f"with these changes the arms are {', '.join(here)}",
+            where=run.path.name,
+            expected=f"at least one of the run's arms to compare: {', '.join(there)}",
+        )
+
+
+def _box_text(name: str | None, digest: str | None) -> str:
+    return f"{name or 'an unknown box'} with the digest {digest}" if digest else f"{name or 'an unknown box'}"

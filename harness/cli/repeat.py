@@ -1,0 +1,124 @@
+"""`harness repeat`: records a run again on this host, or compares two runs that exist."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.output import JsonFlag, Output, QuietFlag, handled
+from harness.cli.run import RunsDir, overrides, show_plan
+from harness.errors import EXIT_FAILED, HarnessError, Interrupted, UsageError
+
+if TYPE_CHECKING:
+    from harness.comparison import Comparison
+    from harness.spec import Experiment
+    from harness.store import RunFolder
+
+
+@handled
+def repeat(
+    run: Annotated[str, typer.Argument(help="The folder of the run to repeat, or the beginning of its name.")],
+    other: Annotated[
+        str | None, typer.Option("--with", metavar="RUN", help="Record nothing: compare with this run that exists.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change one value: trials.repeat=6.")
+    ] = None,
+    load: Annotated[str | None, typer.Option("--load", help="Use this load instead.")] = None,
+    machine: Annotated[str | None, typer.Option("--machine", help="Use this box instead; it needs --any-box.")] = None,
+    across_clocks: Annotated[
+        bool, typer.Option("--across-clocks", help="Compare although the two were recorded on different clocks.")
+    ] = False,
+    any_box: Annotated[bool, typer.Option("--any-box", help="Record although the box here is another one.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check, print the plan and change nothing.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the machine up; `harness down` removes it.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that train; default: one per CPU.")] = None,
+    runs_dir: RunsDir = Path("runs"),
+    as_json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Record a run's experiment again here, and say metric by metric whether the two runs are equal.
+
+    The experiment is the one in the run's manifest, with the seeds, box, clock and accelerator that the run used. Exits
+    with 0 if every metric is equal, within what two such runs differ by or within 1 %, and with 1 if not.
+    """
+    from harness import comparison, store
+
+    output = Output(as_json, quiet)
+    original = store.RunFolder.open(store.resolve(runs_dir, run))
+    if other is not None:
+        _refuse_recording_options([settings, load, machine, any_box, dry_run, keep, workers])
+        second = store.RunFolder.open(store.resolve(runs_dir, other))
+        return _show(comparison.compare(original, second, across_clocks=across_clocks), output)
+    experiment = _prepare(original, overrides(settings), load, machine, across_clocks, any_box)
+    if dry_run:
+        return show_plan(experiment, output)
+    _show(_record(original, experiment, runs_dir, output, across_clocks, keep, workers), output)
+
+
+def _refuse_recording_options(options: list[object]) -> None:
+    if any(options):
+        raise UsageError(
+            "--with compares two runs that exist and records nothing",
+            expected="no --set, --load, --machine, --any-box, --dry-run, --keep or --workers with it",
+        )
+
+
+def _prepare(
+    original: RunFolder,
+    settings: dict[str, str],
+    load: str | None,
+    machine: str | None,
+    across_clocks: bool,
+    any_box: bool,
+) -> Experiment:
+    """Check everything that can be checked before anything starts."""
+    from harness.campaign import repetition
+    from model.predictors import KINDS as PREDICTORS
+
+    experiment = repetition.experiment_of(original, repetition.Changes(settings, load, machine), tuple(PREDICTORS))
+    if not across_clocks:
+        repetition.require_same_clock(original, experiment)
+    if not any_box:
+        repetition.require_same_box(original, experiment)
+    return experiment
+
+
+def _record(
+    original: RunFolder,
+    experiment: Experiment,
+    runs_dir: Path,
+    output: Output,
+    across_clocks: bool,
+    keep: bool,
+    workers: int | None,
+) -> Comparison:
+    from harness.campaign import repetition
+    from harness.campaign.loop import Campaign
+
+    view = output.view()
+    for row in repetition.box_differences(original, experiment):
+        view.show("warn", f"another box: {row}")
+    folder = repetition.create(runs_dir, original, experiment, ["harness", *sys.argv[1:]])
+    view.show("info", f"run folder: {folder.path}")
+    try:
+        outcome = Campaign(experiment, folder, view, keep=keep, workers=workers).run()
+    except (Interrupted, HarnessError):
+        then = shlex.join(["harness", "repeat", str(original.path), "--with", str(folder.path)])
+        view.show("info", f"once it is recorded, this compares the two: {then}")
+        raise
+    view.show("good" if outcome.ok else "warn", f"report: {outcome.report}")
+    return repetition.compare_and_store(original, folder, view, across_clocks=across_clocks)
+
+
+def _show(result: Comparison, output: Output) -> None:
+    from harness.terminal.comparison_tables import comparison_tables
+
+    output.data(result.to_dict())
+    output.show(*comparison_tables(result))
+    if not result.equal:
+        raise typer.Exit(EXIT_FAILED)

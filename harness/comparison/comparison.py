@@ -1,0 +1,191 @@
+"""Two runs, metric by metric: equal, equal within 1 %, different, or nothing that can be said."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from harness.comparison import facts
+from harness.comparison.equivalence import LEVEL, difference, holm
+from harness.comparison.facts import FactDifference, differing_facts
+from harness.comparison.measurement import UNITS, Key, Measurement, Unit, measure
+from harness.errors import UsageError
+from harness.store import RunFolder
+
+EQUAL, CLOSE, DIFFERS, UNKNOWN = "equal", "equal within 1 %", "differs", "cannot say"
+
+
+@dataclass(frozen=True)
+class MetricComparison:
+    """One metric of one arm in two runs.
+
+    `noise`: two such runs differ by at most this in 95 of 100 cases; None if each has one trial. `margin`: a smaller
+    difference is of no practical importance. `p_adjusted`: `p` corrected for the number of metrics.
+    """
+
+    arm: str
+    metric: str
+    unit: str
+    first: float
+    second: float
+    trials: tuple[int, int]
+    seeds: tuple[int, int]
+    difference: float
+    noise: float | None
+    margin: float
+    p: float | None
+    p_adjusted: float | None = None
+
+    @property
+    def outcome(self) -> str:
+        """Say `differs` only of a difference that is beyond the margin, and beyond the noise after correction."""
+        small = abs(self.difference) <= self.margin
+        if self.p is None or self.p_adjusted is None:
+            return CLOSE if small else UNKNOWN
+        if self.p >= 1 - LEVEL:
+            return EQUAL
+        if small:
+            return CLOSE
+        return DIFFERS if self.p_adjusted < 1 - LEVEL else EQUAL
+
+    @property
+    def by_chance(self) -> bool:
+        """Whether it is equal only because among so many metrics one may be this far apart by chance."""
+        return self.outcome == EQUAL and self.p is not None and self.p < 1 - LEVEL
+
+    @property
+    def shown_unit(self) -> Unit:
+        """The unit that its values are shown in."""
+        return UNITS[self.unit]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two runs: every metric that both have, those that only `first` or `second` has (`missing`), facts that differ."""
+
+    first: str
+    second: str
+    metrics: tuple[MetricComparison, ...]
+    missing: Mapping[str, tuple[str, ...]]
+    facts: tuple[FactDifference, ...]
+
+    @cached_property
+    def counts(self) -> Counter[str]:
+        """How many metrics have each outcome."""
+        return Counter(metric.outcome for metric in self.metrics)
+
+    @property
+    def outcome(self) -> str:
+        """`differs` if a metric does; `cannot say` if one cannot be judged; else equal, within 1 % or without that."""
+        return next((outcome for outcome in (DIFFERS, UNKNOWN, CLOSE) if self.counts[outcome]), EQUAL)
+
+    @property
+    def equal(self) -> bool:
+        """Whether every metric is equal, or equal within 1 %."""
+        return self.outcome in (EQUAL, CLOSE)
+
+    @property
+    def conclusion(self) -> str:
+        """The result in one sentence."""
+        total = len(self.metrics)
+        if self.outcome == DIFFERS:
+            return f"differs: {self.counts[DIFFERS]} of {total} metrics: {_listed(self.metrics, DIFFERS)}"
+        if self.outcome == UNKNOWN:
+            return (
+                f"cannot say: {self.counts[UNKNOWN]} of {total} metrics are more than 1 % apart "
+                f"({_listed(self.metrics, UNKNOWN)}), and one trial a run shows no spread"
+            )
+        within, close = self.counts[EQUAL], self.counts[CLOSE]
+        return f"equal: {within} of {total} metrics within what two such runs differ by, {close} within 1 %"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain values, as repeat.json has it."""
+        return {
+            "first": self.first,
+            "second": self.second,
+            "outcome": self.outcome,
+            "conclusion": self.conclusion,
+            "level": LEVEL,
+            "metrics": [{**asdict(row), "outcome": row.outcome, "by_chance": row.by_chance} for row in self.metrics],
+            "missing": {run: list(names) for run, names in self.missing.items()},
+            "facts": [asdict(row) for row in self.facts],
+        }
+
+
+def compare(first: RunFolder, second: RunFolder, *, across_clocks: bool = False) -> Comparison:
+    """Compare two runs. Changes neither.
+
+    Raises UsageError when they are one run, share no arm, or were recorded on different clocks without `across_clocks`,
+    and StoreError when one has no usable trial or is damaged.
+    """
+    if first.path == second.path:
+        raise UsageError("a run is compared with itself", where=str(first.path), expected="two runs")
+    left, right = measure(first), measure(second)
+    both = [key for key in left if key in right]
+    if not both:
+        raise UsageError(
+            "the two runs share no arm",
+            where=f"{first.path.name}, {second.path.name}",
+            expected=f"an arm of the first: {', '.join(sorted({arm for arm, _ in left}))}",
+        )
+    if not across_clocks:
+        require_one_clock(first.manifest, second.manifest)
+    rows = _adjusted([_compare(left[key], right[key]) for key in both])
+    return Comparison(
+        first.path.name,
+        second.path.name,
+        tuple(rows),
+        {"first": _missing(left, right), "second": _missing(right, left)},
+        tuple(differing_facts(first, second)),
+    )
+
+
+def require_one_clock(first: Mapping[str, Any], second: Mapping[str, Any]) -> None:
+    """Raise UsageError if an arm was recorded on one clock in one run and on another in the other; of manifests."""
+    left, right = facts.by_arm(first), facts.by_arm(second)
+    pairs = [(arm, left[arm]["machine"], right[arm]["machine"]) for arm in left if arm in right]
+    pairs = pairs or [("", facts.recorded_on(first)[0]["machine"], facts.recorded_on(second)[0]["machine"])]
+    for arm, one, other in pairs:
+        if facts.clock_of(one) != facts.clock_of(other):
+            raise UsageError(
+                f"the clock of one is {facts.clock_name(one)}, of the other {facts.clock_name(other)}",
+                where=arm or None,
+                expected="one clock: time passes differently on each (docs/clock.md)",
+                hint="--across-clocks compares them all the same",
+            )
+
+
+def _compare(first: Measurement, second: Measurement) -> MetricComparison:
+    found = difference(first.values, second.values)
+    return MetricComparison(
+        arm=first.arm,
+        metric=first.metric,
+        unit=first.unit,
+        first=first.mean,
+        second=second.mean,
+        trials=(len(first.values), len(second.values)),
+        seeds=(first.values.shape[1], second.values.shape[1]),
+        difference=found.value,
+        noise=found.noise,
+        margin=UNITS[first.unit].margin(first.mean),
+        p=found.p,
+    )
+
+
+def _adjusted(rows: list[MetricComparison]) -> list[MetricComparison]:
+    """Correct the p-values of all metrics together."""
+    adjusted = iter(holm([row.p for row in rows if row.p is not None]))
+    return [row if row.p is None else replace(row, p_adjusted=next(adjusted)) for row in rows]
+
+
+def _missing(run: Mapping[Key, Measurement], other: Mapping[Key, Measurement]) -> tuple[str, ...]:
+    return tuple(f"{arm} {metric}" for arm, metric in run if (arm, metric) not in other)
+
+
+def _listed(rows: tuple[MetricComparison, ...], outcome: str, most: int = 4) -> str:
+    arms = {row.arm for row in rows}
+    names = [row.metric if len(arms) == 1 else f"{row.arm} {row.metric}" for row in rows if row.outcome == outcome]
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")

@@ -1,0 +1,133 @@
+"""The facts that differ between two runs: host, machine, box, software, experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from harness.comparison.measurement import read_trial, usable_trials
+from harness.errors import SpecError
+from harness.store import RunFolder
+
+HOST = {"cpu": "host CPU", "cores": "host CPUs", "memory_mb": "host memory, MB", "kernel": "host kernel"}
+MACHINE = {
+    "kernel": "guest kernel",
+    "cpus": "guest CPUs",
+    "memory_mb": "guest memory, MB",
+    "hypervisor": "hypervisor",
+    "hypervisor_version": "hypervisor version",
+    "accelerator": "accelerator",
+    "vcpu_placement": "vCPU placement",
+}
+SHOWN_AS_FACTS = {  # keys of the experiment whose outcome is a fact of the machine
+    f"machine.{key}" for key in ("box", "fallback", "accelerator", "clock", "cpu_speed")
+} | {"name", "question"}
+NONE = "-"
+
+
+@dataclass(frozen=True)
+class FactDifference:
+    """One fact that is not the same in two runs, as text."""
+
+    name: str
+    first: str
+    second: str
+
+
+def differing_facts(first: RunFolder, second: RunFolder) -> list[FactDifference]:
+    """Return the facts that differ, in the order of `facts`."""
+    left, right = facts(first), facts(second)
+    names = dict.fromkeys([*left, *right])
+    rows = [FactDifference(name, left.get(name, NONE), right.get(name, NONE)) for name in names]
+    return [row for row in rows if row.first != row.second]
+
+
+def facts(run: RunFolder) -> dict[str, str]:
+    """Return all facts of a run that are compared; of a fact that differs between its arms, all values."""
+    manifest = run.manifest
+    stages = recorded_on(manifest)
+    known = {"state": run.state}
+    known |= {label: _text(manifest.get("host", {}).get(key)) for key, label in HOST.items()}
+    known |= {"host share": _host_share(run)}
+    known |= {label: _joined(stage["machine"].get(key) for stage in stages) for key, label in MACHINE.items()}
+    known |= {"clock": _joined(clock_name(stage["machine"]) for stage in stages)}
+    known |= {"box": _joined(stage["box"].get("name") for stage in stages)}
+    known |= {"box digest": _joined(stage["box"].get("digest") for stage in stages)}
+    known |= {"provisioned digest": _joined((stage["box"].get("provisioned") or {}).get("digest") for stage in stages)}
+    known |= dict(_packages(stages))
+    return known | dict(_versions(manifest.get("versions", {}))) | dict(_experiment(run))
+
+
+def recorded_on(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return `box`, `machine` and `packages` of each arm; a manifest of an early version has one for all."""
+    return list(by_arm(manifest).values()) or [_stage(manifest)]
+
+
+def by_arm(manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return `box`, `machine` and `packages` by arm; empty in a manifest of an early version."""
+    return {arm: _stage(stage) for arm, stage in (manifest.get("arms") or {}).items()}
+
+
+def clock_of(machine: Mapping[str, Any]) -> tuple[str, int | None]:
+    """Return what the guest's time followed, and the instructions per microsecond if they were counted."""
+    return machine.get("clock") or "host", machine.get("cpu_speed")
+
+
+def clock_name(machine: Mapping[str, Any]) -> str:
+    """Return the clock in words, such as `counted, 125 instructions/us`."""
+    clock, speed = clock_of(machine)
+    return f"{clock}, {speed} instructions/us" if speed else clock
+
+
+def _stage(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: content.get(name) or {} for name in ("box", "machine", "packages")}
+
+
+def _host_share(run: RunFolder) -> str:
+    """Return the share of the recorded time in which the guest's CPU waited for the host's, the mean over trials."""
+    trials = [read_trial(run, name) for names in usable_trials(run).values() for name in names]
+    shares = [share for trial in trials if (share := (trial.get("host") or {}).get("share")) is not None]
+    return f"{fmean(shares):.1%}" if shares else "not measured"
+
+
+def _packages(stages: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    for name in sorted({name for stage in stages for name in stage["packages"]}):
+        yield f"guest package {name}", _joined(stage["packages"].get(name) for stage in stages)
+
+
+def _versions(versions: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name in ("harness", "python"):
+        yield name, _text(versions.get(name))
+    for name, version in sorted((versions.get("packages") or {}).items()):
+        yield f"Python package {name}", _text(version)
+
+
+def _experiment(run: RunFolder) -> Iterator[tuple[str, str]]:
+    """Yield the values of the experiment, defaults of this version included where it can read it."""
+    from harness import spec
+
+    try:
+        values = spec.to_dict(run.experiment)
+    except SpecError:
+        values = run.manifest["spec"]
+    for path, value in _flat(values):
+        if path not in SHOWN_AS_FACTS:
+            yield f"experiment: {path}", _text(value)
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _joined(values: Any) -> str:
+    return ", ".join(dict.fromkeys(map(_text, values)))
+
+
+def _text(value: Any) -> str:
+    return NONE if value is None or value == {} else str(value)

@@ -1,0 +1,162 @@
+"""The metrics of a run: for each arm, one value per usable trial, and for a predictor one per trial and seed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+from pyarrow import parquet
+
+from harness.errors import StoreError
+from harness.store import RunFolder
+
+QUANTILES = {"slice p50": 0.50, "slice p90": 0.90, "slice p99": 0.99}
+SCORES = {  # metric -> its name in `by_trial` of scores.json, its unit
+    "accuracy": ("top1", "share"),
+    "contested accuracy": ("contested_top1", "share"),
+    "bits/switch": ("bits_per_switch", "bits"),
+}
+
+
+@dataclass(frozen=True)
+class Unit:
+    """How the values of a metric are shown, and the difference that is too small to matter.
+
+    The margin is one percent of the value, and at least `least`, in the metric's own unit. A share shows its
+    differences in points: 1 % of an idle share of 0.01 % is nothing that anyone could use.
+    """
+
+    name: str
+    factor: float
+    form: str
+    least: float = 0.0
+
+    def margin(self, value: float) -> float:
+        """Return the largest difference from `value` that counts as equal within 1 %."""
+        return max(MARGIN * abs(value), self.least)
+
+
+MARGIN = 0.01
+UNITS = {
+    "rate": Unit("/s", 1.0, ".1f"),
+    "us": Unit("us", 1e-3, ".1f"),
+    "share": Unit("%", 100.0, ".2f", least=0.001),
+    "bits": Unit("bits", 1.0, ".3f", least=0.01),
+}
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One metric of one arm of a run; `values` is (trials, seeds), with one seed for what no seed changes."""
+
+    arm: str
+    metric: str
+    unit: str
+    values: np.ndarray
+
+    @property
+    def mean(self) -> float:
+        """The mean over all trials and seeds."""
+        return float(self.values.mean())
+
+
+Key = tuple[str, str]  # arm, metric
+
+
+def measure(run: RunFolder) -> dict[Key, Measurement]:
+    """Measure every arm of a run, from its usable trials and its scored models.
+
+    A metric that one of an arm's trials lacks is left out. Raises StoreError for a damaged trial, model or table, and
+    when no trial may be used.
+    """
+    trials = usable_trials(run)
+    if not any(trials.values()):
+        hint = "`harness show` says why; `harness run --resume` goes on with an unfinished run"
+        raise StoreError("none of its trials may be used", where=str(run.path), hint=hint)
+    measured = [item for arm, names in trials.items() for item in _recordings(run, arm, names)]
+    measured += _predictors(run, trials)
+    return {(item.arm, item.metric): item for item in measured}
+
+
+def usable_trials(run: RunFolder) -> dict[str, list[str]]:
+    """Return the names of the usable trials of each arm, in recording order."""
+    trials: dict[str, list[str]] = {}
+    for name, step in sorted(run.manifest["steps"].items()):
+        if name.startswith("trial:") and step["state"] == "done":
+            trials.setdefault(step["detail"].get("arm", ""), []).append(name.removeprefix("trial:"))
+    return trials
+
+
+def read_trial(run: RunFolder, name: str) -> dict[str, Any]:
+    """Read trial.json. Raises StoreError."""
+    return _read_json(run.trial_dir(name) / "trial.json")
+
+
+def _recordings(run: RunFolder, arm: str, names: list[str]) -> Iterator[Measurement]:
+    rows = [_recording(run, name) for name in names]
+    units = {"requests/s": "rate", "switches/s": "rate", **dict.fromkeys(QUANTILES, "us")}
+    for metric in rows[0]:
+        values = [row[metric] for row in rows]
+        if all(value is not None for value in values):
+            yield Measurement(arm, metric, units.get(metric, "share"), np.array(values, float)[:, None])
+
+
+def _recording(run: RunFolder, name: str) -> dict[str, float | None]:
+    trial = read_trial(run, name)
+    seconds = (trial.get("quality") or {}).get("span_ns", 0) / 1e9
+    switches = trial.get("switches")
+    return {
+        "requests/s": trial.get("requests_per_s"),
+        "switches/s": switches / seconds if switches and seconds else None,
+        "contested share": trial.get("contested_share"),
+        **_slice_quantiles(run.trial_dir(name) / "slices.parquet"),
+        "idle share": trial.get("idle_share"),
+        "tracer share": trial.get("tracer_share"),
+    }
+
+
+def _slice_quantiles(path: Path) -> dict[str, float | None]:
+    """Return quantiles of the slice lengths in ns, without those of the idle task. Raises StoreError."""
+    try:
+        table = parquet.read_table(path, columns=["slice_ns", "tid"])
+    except (OSError, ValueError, KeyError) as error:  # pyarrow's own errors are ValueError, KeyError and OSError
+        raise _damaged(path, error) from None
+    lengths = table["slice_ns"].filter(pc.not_equal(table["tid"], 0)).to_numpy()
+    if not len(lengths):
+        return dict.fromkeys(QUANTILES)
+    return dict(zip(QUANTILES, map(float, np.quantile(lengths, list(QUANTILES.values()))), strict=True))
+
+
+def _predictors(run: RunFolder, trials: Mapping[str, list[str]]) -> Iterator[Measurement]:
+    """Yield the scores of each predictor in each trial, with a column for each seed."""
+    models: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for name, step in sorted(run.manifest["steps"].items()):
+        if name.startswith("model:") and step["state"] == "done":
+            scores = _read_json(run.path / "models" / name.removeprefix("model:") / "scores.json")
+            arm = step["detail"].get("arm", "")
+            models.setdefault((arm, str(scores.get("predictor"))), []).append(scores.get("by_trial") or {})
+    for (arm, predictor), seeds in models.items():
+        for metric, (score, unit) in SCORES.items():
+            values = [[seed.get(trial, {}).get(score) for seed in seeds] for trial in trials.get(arm, ())]
+            if values and all(value is not None for row in values for value in row):
+                yield Measurement(arm, f"{predictor}: {metric}", unit, np.array(values, float))
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise _damaged(path, error) from None
+    if not isinstance(content, dict):
+        raise _damaged(path, "it is not a JSON object")
+    return content
+
+
+def _damaged(path: Path, error: object) -> StoreError:
+    hint = "`harness verify` lists what has changed; restore the folder from a copy"
+    return StoreError(f"{path.name} cannot be read: {error}", where=str(path), hint=hint)

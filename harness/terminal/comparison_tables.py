@@ -1,0 +1,97 @@
+"""The comparison of two runs as tables for a terminal. Each function prints nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import RenderableType
+from rich.markup import escape
+from rich.table import Table
+
+from harness.terminal.plain_table import plain_table
+
+if TYPE_CHECKING:
+    from harness.comparison import Comparison, MetricComparison
+
+COLOURS = {"equal": "green", "equal within 1 %": "green", "differs": "red", "cannot say": "yellow"}
+LONGEST_VALUE = 40
+
+
+def comparison_tables(comparison: Comparison) -> list[RenderableType]:
+    """Show two runs: metric by metric, the facts that differ, and the conclusion last."""
+    parts: list[RenderableType] = [f"first: {escape(comparison.first)}", f"second: {escape(comparison.second)}"]
+    parts.append(_metrics(comparison))
+    parts += [f"[dim]{line}[/]" for line in _notes(comparison)]
+    parts += [f"only in the {run}: {escape(', '.join(names))}" for run, names in comparison.missing.items() if names]
+    parts.append(_facts(comparison) if comparison.facts else "no fact differs")
+    return [*parts, f"[bold {COLOURS[comparison.outcome]}]{escape(comparison.conclusion)}[/]"]
+
+
+def _metrics(comparison: Comparison) -> Table:
+    several = len({row.arm for row in comparison.metrics}) > 1
+    headings = ("metric", ">first", ">second", "", ">difference", ">noise", "")
+    table = plain_table(*(("arm",) if several else ()), *headings)
+    for row in comparison.metrics:
+        unit = row.shown_unit
+        means = [format(value * unit.factor, unit.form) for value in (row.first, row.second)]
+        outcome = f"[{COLOURS[row.outcome]}]{row.outcome}[/]" + ("*" if row.by_chance else "")
+        cells = (escape(row.metric), *means, unit.name, difference(row), noise(row), outcome)
+        table.add_row(*((escape(row.arm),) if several else ()), *cells)
+    return table
+
+
+def difference(row: MetricComparison) -> str:
+    """Show a difference: of shares in points, of bits in bits, of other values in percent of the first."""
+    value = _scaled(row, row.difference)
+    if value is None:
+        return ""
+    digits = _digits(row)
+    return f"{round(value, digits) + 0.0:+.{digits}f}{_suffix(row)}"  # + 0.0 makes a zero of a minus zero
+
+
+def noise(row: MetricComparison) -> str:
+    """Show the noise in the same unit; a question mark where it is unknown."""
+    value = None if row.noise is None else _scaled(row, row.noise)
+    return "?" if value is None else f"±{value:.{_digits(row)}f}{_suffix(row)}"
+
+
+def _scaled(row: MetricComparison, value: float) -> float | None:
+    if row.unit == "share":
+        return value * 100
+    if row.unit == "bits":
+        return value
+    return value / row.first * 100 if row.first else None
+
+
+def _digits(row: MetricComparison) -> int:
+    return 3 if row.unit == "bits" else 2
+
+
+def _suffix(row: MetricComparison) -> str:
+    return {"share": " points", "bits": " bits"}.get(row.unit, " %")
+
+
+def _notes(comparison: Comparison) -> list[str]:
+    sizes = {row.trials for row in comparison.metrics}
+    trials = ", ".join(f"{first} and {second}" for first, second in sorted(sizes))
+    lines = [f"noise: two such runs ({trials} trials) differ by at most this in 95 of 100 cases; ? = one trial each"]
+    if chance := sum(row.by_chance for row in comparison.metrics):
+        total = len(comparison.metrics)
+        lines.append(
+            f"* beyond its noise, as about {0.05 * total:.0f} of {total} metrics are by chance: {chance} here, none "
+            "of which stands out among them all (Holm)"
+        )
+    return lines
+
+
+def _facts(comparison: Comparison) -> Table:
+    table = plain_table("differing fact", "first", "second")
+    for row in comparison.facts:
+        table.add_row(escape(row.name), *(escape(_short(row.name, value)) for value in (row.first, row.second)))
+    return table
+
+
+def _short(name: str, value: str) -> str:
+    if name.endswith("digest"):
+        return ", ".join(digest[:12] for digest in value.split(", "))
+    return value if len(value) <= LONGEST_VALUE else f"{value[: LONGEST_VALUE - 3]}..."

@@ -1,0 +1,175 @@
+"""Two whole runs compared: outcomes, clocks, arms, facts."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import comparable_run
+import pytest
+
+from harness.comparison import Comparison, compare
+from harness.comparison.comparison import CLOSE, DIFFERS, EQUAL, UNKNOWN
+from harness.errors import StoreError, UsageError
+from harness.store import RunFolder
+
+LSTM = {"lstm": [[0.92, 0.93], [0.925, 0.93], [0.93, 0.935]]}
+
+
+def outcomes(comparison: Comparison) -> dict[str, str]:
+    return {row.metric: row.outcome for row in comparison.metrics}
+
+
+def facts(comparison: Comparison) -> dict[str, tuple[str, str]]:
+    return {row.name: (row.first, row.second) for row in comparison.facts}
+
+
+def test_a_run_and_its_copy_are_equal_in_every_metric_and_fact(tmp_path: Path) -> None:
+    first = comparable_run.make(tmp_path / "first", scores=LSTM)
+    shutil.copytree(first.path, tmp_path / "second")
+    found = compare(first, RunFolder.open(tmp_path / "second"))
+    assert set(outcomes(found).values()) == {EQUAL}
+    assert found.equal
+    assert found.facts == ()
+    assert len(found.metrics) == 8 + 3
+    assert found.conclusion == "equal: 11 of 11 metrics within what two such runs differ by, 0 within 1 %"
+
+
+def test_a_shift_beyond_the_noise_but_below_one_percent_is_equal_within_one_percent(tmp_path: Path) -> None:
+    first = comparable_run.make(tmp_path / "first")
+    second = comparable_run.make(tmp_path / "second", requests=(423.9, 424.4, 423.1))
+    found = compare(first, second)
+    assert outcomes(found)["requests/s"] == outcomes(found)["slice p90"] == CLOSE
+    assert found.equal
+
+
+def test_a_shift_beyond_both_differs_and_is_named(tmp_path: Path) -> None:
+    first = comparable_run.make(tmp_path / "first")
+    second = comparable_run.make(tmp_path / "second", slice_factor=1.1)
+    found = compare(first, second)
+    differing = [metric for metric, outcome in outcomes(found).items() if outcome == DIFFERS]
+    assert differing == ["slice p50", "slice p90", "slice p99"]
+    assert not found.equal
+    assert found.conclusion == "differs: 3 of 8 metrics: slice p50, slice p90, slice p99"
+
+
+def test_trials_that_spread_widely_hide_a_large_difference_and_the_noise_shows_it(tmp_path: Path) -> None:
+    first = comparable_run.make(tmp_path / "first", requests=(218.0, 155.0, 59.0))
+    second = comparable_run.make(tmp_path / "second", requests=(190.0, 120.0, 90.0))
+    row = compare(first, second).metrics[0]
+    assert row.outcome == EQUAL
+    assert row.noise is not None
+    assert row.noise > row.first / 2
+
+
+@pytest.mark.parametrize(("rate", "outcome"), [(423.0, CLOSE), (300.0, UNKNOWN)])
+def test_one_trial_each_can_only_be_near_or_open(tmp_path: Path, rate: float, outcome: str) -> None:
+    first = comparable_run.make(tmp_path / "first", requests=(421.0,))
+    found = compare(first, comparable_run.make(tmp_path / "second", requests=(rate,)))
+    assert outcomes(found)["requests/s"] == outcome
+    assert found.outcome == outcome
+    assert ("one trial a run shows no spread" in found.conclusion) == (outcome == UNKNOWN)
+
+
+def test_a_metric_beyond_its_own_noise_is_not_called_different_among_many(tmp_path: Path) -> None:
+    scores = {f"p{number}": [[0.90], [0.92], [0.91]] for number in range(6)}
+    first = comparable_run.make(tmp_path / "first", scores=scores)
+    second = comparable_run.make(tmp_path / "second", scores={**scores, "p0": [[0.875], [0.895], [0.885]]})
+    row = next(row for row in compare(first, second).metrics if row.metric == "p0: contested accuracy")
+    assert row.noise is not None
+    assert abs(row.difference) > max(row.noise, row.margin)
+    assert row.outcome == EQUAL
+    assert row.by_chance
+
+
+def test_arms_and_predictors_of_one_run_only_are_listed(tmp_path: Path) -> None:
+    first = comparable_run.make(tmp_path / "first", arms=("a", "b"), scores=LSTM)
+    second = comparable_run.make(tmp_path / "second", arms=("b", "c"))
+    found = compare(first, second)
+    assert {row.arm for row in found.metrics} == {"b"}
+    assert "b lstm: accuracy" in found.missing["first"]
+    assert "c requests/s" in found.missing["second"]
+
+
+def test_runs_without_a_shared_arm_are_refused(tmp_path: Path) -> None:
+    first = comparable_run.make(tmp_path / "first", arms=("a",))
+    with pytest.raises(UsageError, match="share no arm"):
+        compare(first, comparable_run.make(tmp_path / "second", arms=("b",)))
+
+
+def test_a_run_is_not_compared_with_itself(tmp_path: Path) -> None:
+    run = comparable_run.make(tmp_path / "first")
+    with pytest.raises(UsageError, match="with itself"):
+        compare(run, RunFolder.open(run.path))
+
+
+def test_other_clocks_are_refused_unless_asked_for(tmp_path: Path) -> None:
+    first = comparable_run.make(tmp_path / "first", machine=comparable_run.COUNTED)
+    older = comparable_run.make(tmp_path / "older", machine={})  # an earlier version names no clock
+    faster = comparable_run.make(tmp_path / "faster", machine={"clock": "counted", "cpu_speed": 250})
+    for other in (older, faster):
+        with pytest.raises(UsageError, match="the clock of one is counted, 125 instructions/us"):
+            compare(first, other)
+    assert facts(compare(first, older, across_clocks=True))["clock"] == ("counted, 125 instructions/us", "host")
+
+
+def test_the_differing_facts_name_host_box_software_and_experiment(tmp_path: Path) -> None:
+    first = comparable_run.make(tmp_path / "first", box={"provisioned": {"digest": "aa"}})
+    second = comparable_run.make(
+        tmp_path / "second",
+        machine={**comparable_run.COUNTED, "hypervisor_version": "QEMU 8.1"},
+        box={"digest": "b" * 64},
+        experiment={"load": {"kind": "nginx_ab", "concurrency": 50}},
+        host={"cpu": "Xeon"},
+        versions={"harness": "0.3.0", "python": "3.13.1", "packages": {"torch": "2.14.0", "pyarrow": "24.0.0"}},
+    )
+    known = facts(compare(first, second))
+    assert known["hypervisor version"] == ("QEMU 7.2", "QEMU 8.1")
+    assert known["box digest"] == (comparable_run.DIGEST, "b" * 64)
+    assert known["provisioned digest"] == ("aa", "-")
+    assert known["experiment: load.concurrency"] == ("5", "50")
+    assert known["host CPU"] == ("AMD EPYC 9B14", "Xeon")
+    assert known["Python package torch"] == ("2.13.0", "2.14.0")
+    assert not {"Python package pyarrow", "guest package nginx", "box"} & set(known)
+
+
+def test_the_host_share_is_a_fact_of_both_runs(tmp_path: Path) -> None:
+    runs = [comparable_run.make(tmp_path / name) for name in ("quiet", "busy")]
+    for run, share in zip(runs, (0.004, 0.62), strict=True):
+        for path in run.path.glob("trials/*/trial.json"):
+            path.write_text(json.dumps({**json.loads(path.read_text()), "host": {"share": share}}))
+    assert facts(compare(*runs))["host share"] == ("0.4%", "62.0%")
+
+
+def test_an_unusable_trial_does_not_count(tmp_path: Path) -> None:
+    first, second = (comparable_run.make(tmp_path / name) for name in ("first", "second"))
+    manifest = json.loads((second.path / "manifest.json").read_text())
+    manifest["steps"]["trial:001_nginx_ab"]["state"] = "failed"
+    (second.path / "manifest.json").write_text(json.dumps(manifest))
+    assert compare(first, RunFolder.open(second.path)).metrics[0].trials == (3, 2)
+
+
+def test_a_run_without_a_usable_trial_says_so(tmp_path: Path) -> None:
+    first = comparable_run.make(tmp_path / "first")
+    with pytest.raises(StoreError, match="none of its trials may be used"):
+        compare(first, comparable_run.make(tmp_path / "second", steps={}))
+
+
+@pytest.mark.parametrize("name", ["trial.json", "slices.parquet"])
+def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
+    first, second = (comparable_run.make(tmp_path / run) for run in ("first", "second"))
+    path = second.path / "trials" / "001_nginx_ab" / name
+    path.write_bytes(b"no")
+    with pytest.raises(StoreError, match=name) as caught:
+        compare(first, second)
+    assert caught.value.where == str(path)
+
+
+def test_the_result_as_plain_values_is_json(tmp_path: Path) -> None:
+    first = comparable_run.make(tmp_path / "first", scores=LSTM)
+    found = compare(first, comparable_run.make(tmp_path / "second", requests=(421.0, 420.0, 422.0), scores=LSTM))
+    stored = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert stored["outcome"] == found.outcome
+    assert {row["outcome"] for row in stored["metrics"]} <= {EQUAL, CLOSE}
+    assert stored["metrics"][0]["metric"] == "requests/s"
