@@ -71,6 +71,10 @@ class BoxError(HostError):
     """A guest image could not be built, or is not what its recipe says."""
 
 
+class DamagedBoxError(BoxError):
+    """A box or a provisioned machine in the cache is not as it was put there."""
+
+
 class MachineError(HostError):
     """A machine did not come up, or is not the requested one."""
 

@@ -57,6 +57,11 @@ class Box:
         """The box's name in Vagrant, which differs between two digests of one recipe."""
         return f"harness/{self.name}-{self.digest[:12]}"
 
+    @property
+    def base_digest(self) -> str:
+        """The digest of the box as its recipe makes it; a provisioned machine is a box made from another."""
+        return self.digest
+
 
 @dataclass(frozen=True)
 class CachedBox:
@@ -107,7 +112,7 @@ def verify(name: str) -> list[str]:
 
     Raises BoxError when no box of this name is in the cache.
     """
-    return [problem for cached in _named(name) for problem in _problems(cached.box.folder)]
+    return [problem for cached in _named(name) for problem in problems(cached.box.folder)]
 
 
 def rm(name: str, uninstall: Callable[[Box], None] | None = None) -> list[Box]:
@@ -173,13 +178,14 @@ def _open(folder: Path) -> Box:
         ) from None
 
 
-def _problems(folder: Path) -> list[str]:
+def problems(folder: Path) -> list[str]:
+    """Hash every part of the box in `folder` again; return one sentence for each part that is wrong."""
     manifest = json.loads((folder / "box.json").read_text(encoding="utf-8"))
-    problems = []
+    wrong = []
     for part, expected in manifest["parts"].items():
         path = folder / part
         if not path.is_file():
-            problems.append(f"{path} is missing")
+            wrong.append(f"{path} is missing")
         elif sha256(path) != expected:
-            problems.append(f"{path} has changed: SHA-256 is not {expected}")
-    return problems
+            wrong.append(f"{path} has changed: SHA-256 is not {expected}")
+    return wrong

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from harness import plan, report
 from harness.campaign import training
-from harness.campaign.recorder import Effects, Recorder
+from harness.campaign.effects import Effects
+from harness.campaign.recorder import Recorder
 from harness.campaign.steps import recorded_step
 from harness.errors import HarnessError, Interrupted
 from harness.interrupt import stop_signals_raise
@@ -49,10 +50,12 @@ class Campaign:
         *,
         keep: bool = False,
         workers: int | None = None,
+        provision_anew: bool = False,
         effects: Effects | None = None,
     ) -> None:
         self._experiment, self._folder, self._view = experiment, folder, view
         self._keep, self._workers, self._effects = keep, workers, effects
+        self._provision_anew = provision_anew
 
     def run(self) -> Outcome:
         """Carry out the campaign.
@@ -71,7 +74,9 @@ class Campaign:
         return Outcome(tuple(unusable), tuple(failed), page)
 
     def _record(self, trials: list[Trial]) -> list[str]:
-        recorder = Recorder(self._folder, self._view, keep=self._keep, effects=self._effects)
+        recorder = Recorder(
+            self._folder, self._view, keep=self._keep, provision_anew=self._provision_anew, effects=self._effects
+        )
         recorder.clear()
         for group in plan.by_machine(trials):
             recorder.record(group)

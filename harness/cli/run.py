@@ -38,6 +38,9 @@ def run(
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and change nothing.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the machine up; `harness down` removes it.")] = False,
+    provision: Annotated[
+        bool, typer.Option("--provision", help="Install the packages anew, also if an earlier run kept the machine.")
+    ] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that train; default: one per CPU.")] = None,
     runs_dir: RunsDir = Path("runs"),
     as_json: JsonFlag = False,
@@ -56,7 +59,7 @@ def run(
     if dry_run:
         return show_plan(loaded, output)
     folder = folder or _new_folder(runs_dir, loaded)
-    _carry_out(loaded, folder, output, keep, workers)
+    _carry_out(loaded, folder, output, keep, workers, provision)
 
 
 def _load(name: str | None, overrides: Mapping[str, str], load: str | None, machine: str | None) -> Experiment:
@@ -148,13 +151,15 @@ def show_plan(experiment: Experiment, output: Output) -> None:
     output.show(*tables.plan_tables(experiment, trials))
 
 
-def _carry_out(experiment: Experiment, folder: RunFolder, output: Output, keep: bool, workers: int | None) -> None:
+def _carry_out(
+    experiment: Experiment, folder: RunFolder, output: Output, keep: bool, workers: int | None, provision_anew: bool
+) -> None:
     from harness.campaign.loop import Campaign
     from harness.terminal import tables
 
     view = output.view(json_lines=True)
     view.show("info", f"run folder: {folder.path}")
-    outcome = Campaign(experiment, folder, view, keep=keep, workers=workers).run()
+    outcome = Campaign(experiment, folder, view, keep=keep, workers=workers, provision_anew=provision_anew).run()
     output.show(*tables.run_tables(folder))
     if output.as_json:
         view.show("good" if outcome.ok else "warn", f"report: {outcome.report}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.machines.base import Machine
 from harness.machines.box_install import uninstall
+from harness.machines.disk import check_space, discard, keep
 from harness.machines.registry import Entry as Leftover
 from harness.machines.registry import entries
 from harness.machines.vagrant import VagrantMachine, remove
@@ -16,4 +17,15 @@ def left_behind() -> list[Leftover]:
     return [entry for entry in entries() if not entry.owned()]
 
 
-__all__ = ["KINDS", "Leftover", "Machine", "VagrantMachine", "left_behind", "remove", "uninstall"]
+__all__ = [
+    "KINDS",
+    "Leftover",
+    "Machine",
+    "VagrantMachine",
+    "check_space",
+    "discard",
+    "keep",
+    "left_behind",
+    "remove",
+    "uninstall",
+]

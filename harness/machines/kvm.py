@@ -71,7 +71,7 @@ def remembered(box: Box | None) -> ProbeResult | None:
         return missing
     kept = _load()
     if box:
-        entry = kept.get(_key(box.digest))
+        entry = kept.get(_key(box.base_digest))
     else:
         of_host = (entry for name, entry in kept.items() if name.startswith(_host()))
         entry = max(of_host, key=lambda entry: float(entry.get("when", 0.0)), default=None)
@@ -94,7 +94,7 @@ def probe(box: Box, log: Path, watcher: Watcher) -> ProbeResult:
     works, reason = _boot(box, log)
     result = ProbeResult(works, reason, round(time.monotonic() - started, 1), time.time())
     make_folder(_path().parent)
-    write_atomic(_path(), json.dumps({**_load(), _key(box.digest): asdict(result)}, indent=1))
+    write_atomic(_path(), json.dumps({**_load(), _key(box.base_digest): asdict(result)}, indent=1))
     return result
 
 

@@ -97,6 +97,20 @@ def volume_path(name: str) -> str:
     return result.output.strip()
 
 
+def state(domain: str) -> str:
+    """Return the state of a domain, such as `running` or `shut off`; empty when there is no such domain."""
+    answer = virsh("domstate", domain)
+    return answer.output.strip() if answer.ok else ""
+
+
+def disk_volume(domain: str) -> str:
+    """Return the name of the volume that is the first disk of a domain. Raises MachineError when it has none."""
+    listed = re.search(r"^\s*vda\s+(\S.*\S)\s*$", virsh("domblklist", domain).output, re.M)
+    if listed is None:
+        raise MachineError("the machine has no disk", where=domain)
+    return Path(listed.group(1)).name
+
+
 def console_volume(domain: str) -> str:
     """Make an empty volume for the serial console of `domain` and return its path.
 

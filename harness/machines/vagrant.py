@@ -128,7 +128,7 @@ class VagrantMachine:
         return {
             "domain": self._domain,
             "box": built.name if built else str(self.box),
-            "box_digest": built.digest if built else None,
+            "box_digest": built.base_digest if built else None,
             "memory_mb": self.spec.memory_mb,
             "hypervisor": self.spec.hypervisor,
             "hypervisor_version": libvirt.hypervisor_version() if on_libvirt else None,

@@ -11,11 +11,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from boxes_on_disk import forge_box
 from locations import DATA
 
+from harness.boxes import Box, provisioned
+from harness.boxes.provisioned import ProvisionedBox, Provisioning
 from harness.campaign import attempt
 from harness.campaign.attempt import Attempt
-from harness.campaign.recorder import Effects
+from harness.campaign.effects import Effects
 from harness.campaign.verdict import Verdict, VerdictCheck
 from harness.errors import HarnessError
 from harness.guest.ansible_events import ProvisionReport
@@ -57,25 +60,56 @@ def _recorded() -> str:
 class World:
     """The calls so far (`log`), the boxes that are `up`, and the results to come.
 
-    `boxes` maps a box to the error it raises; `outcomes` are the verdicts or errors of the next attempts.
+    `boxes` maps a box to the error it raises; `outcomes` are the verdicts or errors of the next attempts. With `cache`,
+    a folder, boxes are built ones and provisioned machines are kept; `keeping` maps a step of that to its error.
     """
 
     log: list[str] = field(default_factory=list)
     boxes: dict[str, HarnessError] = field(default_factory=dict)
     outcomes: list[Verdict | BaseException] = field(default_factory=list)
     up: set[str] = field(default_factory=set)
+    cache: Path | None = None
+    keeping: dict[str, BaseException] = field(default_factory=dict)
+    kept: dict[str, ProvisionedBox] = field(default_factory=dict)
 
     def effects(self) -> Effects:
-        return Effects(self._box, self._machine, self._provision, self._attempt)
+        return Effects(
+            self._box,
+            self._machine,
+            self._provision,
+            self._attempt,
+            lambda box, roles: self.kept.get(provisioned.key(box.digest, roles)),
+            lambda: self._fail("space"),
+            self._keep,
+            self._discard,
+        )
 
-    def _box(self, name: str, watcher: Watcher) -> str:
+    def _box(self, name: str, watcher: Watcher) -> Box | str:
         self.log.append(f"box {name}")
         if name in self.boxes:
             raise self.boxes[name]
-        return name
+        return forge_box(self.cache, name) if self.cache else name
+
+    def _keep(self, facts: Any, host: Host, box: Box, made: Provisioning, watcher: Watcher) -> ProvisionedBox:
+        self.log.append("keep")
+        self._fail("keep")
+        key = provisioned.key(box.digest, made.roles)
+        kept = ProvisionedBox(
+            box.name, key, box.kernel, box.cmdline, box.provider, box.folder, made, f"image{len(self.log)}"
+        )
+        self.kept[key] = kept
+        return kept
+
+    def _discard(self, box: ProvisionedBox) -> None:
+        self.log.append("discard")
+        del self.kept[box.digest]
+
+    def _fail(self, step: str) -> None:
+        if step in self.keeping:
+            raise self.keeping[step]
 
     def _machine(self, wanted: MachineSpec, box: Any, folder: Path, name: str) -> FakeMachine:
-        return FakeMachine(self, wanted.box, folder, wanted.memory_mb)
+        return FakeMachine(self, wanted.box, folder, wanted.memory_mb, isinstance(box, ProvisionedBox))
 
     def _provision(self, hosts: list[Host], roles: list[str], *_: Any) -> ProvisionReport:
         self.log.append(f"provision {' '.join(roles)}")
@@ -94,11 +128,14 @@ class World:
 
 
 class FakeMachine:
-    def __init__(self, world: World, box: str, folder: Path, memory_mb: int) -> None:
+    def __init__(self, world: World, box: str, folder: Path, memory_mb: int, kept: bool = False) -> None:
         self.world, self.box, self.folder, self.memory_mb = world, box, folder, memory_mb
+        self.kept = kept
 
     def up(self, watcher: Watcher) -> list[Host]:
-        self.world.log.append(f"up {self.box}")
+        self.world.log.append(f"up {self.box}" + (" kept" if self.kept else ""))
+        if self.kept:
+            self.world._fail("up")
         self.world.up.add(self.box)
         return [Host("127.0.0.1", 22, "vagrant", self.folder / "key", self.folder / "known_hosts", "guest")]
 

@@ -37,11 +37,16 @@ def start(tmp_path: Path, world: World) -> Callable[..., tuple[Campaign, RunFold
     """Make a campaign of BASE with some sections replaced, or resume that in `folder`."""
 
     def make(
-        folder: RunFolder | None = None, keep: bool = False, view: View | None = None, **sections: Any
+        folder: RunFolder | None = None,
+        keep: bool = False,
+        view: View | None = None,
+        provision_anew: bool = False,
+        **sections: Any,
     ) -> tuple[Campaign, RunFolder]:
         experiment = folder.experiment if folder else spec.from_dict({**BASE, **sections})
         folder = folder or RunFolder.create(tmp_path / "runs", experiment, ["harness", "run"])
         view = view or PlainView((tmp_path / "screen.txt").open("a"))
-        return Campaign(experiment, folder, view, keep=keep, effects=world.effects()), folder
+        effects = world.effects()
+        return Campaign(experiment, folder, view, keep=keep, provision_anew=provision_anew, effects=effects), folder
 
     return make

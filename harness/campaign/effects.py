@@ -1,0 +1,38 @@
+"""The functions of a campaign that act outside its run folder; tests replace them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import boxes, machines
+from harness.boxes import Box, provisioned
+from harness.boxes.provisioned import ProvisionedBox
+from harness.campaign import attempt
+from harness.campaign.attempt import Attempt
+from harness.guest import provision
+from harness.guest.ansible_events import ProvisionReport
+from harness.machines import Machine
+from harness.progress import Watcher
+from harness.spec import MachineSpec
+
+
+def _find_provisioned(box: Box, roles: Sequence[str]) -> ProvisionedBox | None:
+    return provisioned.find(provisioned.key(box.digest, roles))
+
+
+@dataclass(frozen=True)
+class Effects:
+    """The functions that act outside the run folder; tests replace them."""
+
+    build_box: Callable[[str, Watcher], Box | str] = lambda name, watcher: boxes.build(boxes.recipe(name), watcher)
+    make_machine: Callable[[MachineSpec, Box | str, Path, str], Machine] = lambda spec, *rest: machines.KINDS[
+        spec.provider
+    ](spec, *rest)
+    provision: Callable[..., ProvisionReport] = provision.apply
+    make_attempt: Callable[..., Attempt] = attempt.make
+    find_provisioned: Callable[[Box, Sequence[str]], ProvisionedBox | None] = _find_provisioned
+    check_space_to_keep: Callable[[], None] = machines.check_space
+    keep_provisioned: Callable[..., ProvisionedBox] = machines.keep
+    discard_provisioned: Callable[[ProvisionedBox], None] = machines.discard

@@ -1,0 +1,225 @@
+"""A machine that is ready to be recorded: its box, its packages, and the machine that an earlier run provisioned.
+
+A machine is provisioned once, shut down and kept. Every run, also the one that provisioned it, records on a machine
+that was freshly booted from what was kept, so that recordings of the first run and of later ones are comparable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from harness.boxes import Box, provisioned
+from harness.boxes.provisioned import ProvisionedBox, Provisioning
+from harness.campaign.effects import Effects
+from harness.campaign.steps import recorded_step
+from harness.errors import DamagedBoxError, HostError, RemoteError
+from harness.guest.ansible_events import ProvisionReport
+from harness.guest.remote import Host
+from harness.interrupt import defer_stop_signals
+from harness.machines import Machine
+from harness.plan import Trial
+from harness.progress import View
+from harness.spec import MachineSpec
+from harness.store import RunFolder
+from harness.store.clock import now
+
+ROLES = ("perf",)  # the Ansible roles of every trial; a load adds its own
+
+
+@dataclass(frozen=True)
+class RunningMachine:
+    """A machine that is up: how to reach it, which box it runs, its facts (kernel, CPUs, ...) and its packages."""
+
+    machine: Machine
+    host: Host
+    box: str
+    facts: dict[str, Any]
+    packages: dict[str, str]
+
+
+class Preparation:
+    """Brings up the machines of one run. With `provision_anew`, machines that earlier runs kept are not used."""
+
+    def __init__(self, folder: RunFolder, view: View, effects: Effects, *, provision_anew: bool = False) -> None:
+        self._folder, self._view, self._effects = folder, view, effects
+        self._provision_anew = provision_anew
+        self._made: set[str] = set()  # the keys of the machines that this run kept
+
+    def bring_up(self, spec: MachineSpec, trials: Sequence[Trial]) -> RunningMachine:
+        """Bring up the requested box or, with a warning, the fallback; a run that used the fallback keeps using it.
+
+        Raises HostError if no machine comes up or the kept one is damaged, ProvisionError if the packages cannot be
+        installed.
+        """
+        roles = list(dict.fromkeys([*ROLES, *(role for trial in trials for role in trial.load.roles)]))
+        earlier_reason = (self._folder.manifest.get("box") or {}).get("fallback_reason")
+        if spec.fallback and earlier_reason:
+            return self._ready(spec, spec.fallback, earlier_reason, roles)
+        try:
+            return self._ready(spec, spec.box, None, roles)
+        except HostError as error:
+            if not spec.fallback or isinstance(error, DamagedBoxError):
+                raise
+            reason = str(error)
+        self.warn(f"box {spec.box} is unavailable: {reason}")
+        self.warn(f"going on with the fallback {spec.fallback}, as the experiment allows")
+        return self._ready(spec, spec.fallback, reason, roles)
+
+    def warn(self, text: str) -> None:
+        """Show a warning and record it in the run's events."""
+        self._folder.event("warning", text=text)
+        self._view.show("warn", text)
+
+    def _ready(self, spec: MachineSpec, name: str, fallback_reason: str | None, roles: list[str]) -> RunningMachine:
+        box = self._box(name)
+        facts = {"name": name, "digest": box.digest, "kernel": box.kernel} if isinstance(box, Box) else {"name": name}
+        self._folder.update(box={**facts, "asked": spec.box, "fallback_reason": fallback_reason})
+        used = spec.model_copy(update={"box": name, "fallback": None})
+        if reason := _why_not_kept(used, box):
+            self._view.show("info", f"this machine is provisioned in every run, because {reason}")
+            return self._up_and_provision(used, box, roles)
+        assert isinstance(box, Box)
+        if kept := self._kept(box, roles):
+            return self._up(used, kept, self._use(kept))
+        return self._provision_and_keep(used, box, roles)
+
+    def _box(self, name: str) -> Box | str:
+        if "/" in name:  # a ready-made box, which Vagrant downloads itself
+            return name
+        with recorded_step(self._folder, self._view, f"box:{name}", f"Get the box {name}") as step:
+            box = self._effects.build_box(name, step.watcher)
+            if isinstance(box, Box):
+                step.detail.update(
+                    digest=box.digest, kernel=box.kernel, size_mb=round(box.path.stat().st_size / 1e6, 1)
+                )
+        return box
+
+    def _kept(self, box: Box, roles: list[str]) -> ProvisionedBox | None:
+        """Return the machine that an earlier run kept, None when there is none or a new one is wanted."""
+        if self._provision_anew and provisioned.key(box.digest, roles) not in self._made:
+            return None
+        return self._effects.find_provisioned(box, roles)
+
+    def _use(self, kept: ProvisionedBox) -> dict[str, str]:
+        """Record what an earlier run installed, as if this run had; return the packages."""
+        made = kept.provisioning
+        listed = ", ".join(f"{package} {version}" for package, version in made.packages.items())
+        title = f"Use the machine provisioned on {made.made[:10]}: {listed or ', '.join(made.roles)}"
+        with recorded_step(self._folder, self._view, "provision", title) as step:
+            step.detail.update(
+                roles=list(made.roles), ok=made.ok, changed=made.changed, packages=made.packages, facts=made.facts
+            )
+            step.detail.update(reused=made.made)  # the time when an earlier run provisioned it
+        self._record_kept(kept)
+        return made.packages
+
+    def _record_kept(self, kept: ProvisionedBox) -> None:
+        made = kept.provisioning
+        used = {
+            "digest": kept.digest,
+            "image_sha256": kept.image_sha256,
+            "roles": list(made.roles),
+            "packages": made.packages,
+            "made": made.made,
+        }
+        self._folder.update(box={**self._folder.manifest["box"], "provisioned": used})
+
+    def _provision_and_keep(self, spec: MachineSpec, box: Box, roles: list[str]) -> RunningMachine:
+        """Provision a machine, keep it, and bring up what was kept; a run is not lost because it cannot be kept."""
+        if kept := self._make(spec, box, roles):
+            with self._keeping_may_fail():
+                running = self._up(spec, kept, kept.provisioning.packages)
+                self._record_kept(kept)
+                return running
+            with suppress(HostError):  # then it stays in the cache, and `harness box prune` removes it
+                self._effects.discard_provisioned(kept)
+        return self._up_and_provision(spec, box, roles)
+
+    def _make(self, spec: MachineSpec, box: Box, roles: list[str]) -> ProvisionedBox | None:
+        """Provision a machine on the host's clock, which is quicker than the counted one, shut it down and keep it."""
+        if not self._has_space():
+            return None
+        plain = spec.model_copy(update={"clock": "host", "cpu_speed": None})
+        machine, hosts = self._start(plain, box, "to-provision", f"Bring up {box.name} to provision it")
+        try:
+            report = self._provision(hosts[0], roles)
+            return self._keep(machine, hosts[0], box, _provisioning(box, roles, report, hosts[0].name))
+        finally:
+            with defer_stop_signals():
+                machine.down()
+
+    def _has_space(self) -> bool:
+        with self._keeping_may_fail():
+            self._effects.check_space_to_keep()
+            return True
+        return False
+
+    def _keep(self, machine: Machine, host: Host, box: Box, made: Provisioning) -> ProvisionedBox | None:
+        title = "Keep the provisioned machine for later runs"
+        with self._keeping_may_fail(), recorded_step(self._folder, self._view, f"keep:{box.name}", title) as step:
+            kept = self._effects.keep_provisioned(machine.facts(), host, box, made, step.watcher)
+            step.detail.update(digest=kept.digest, image_sha256=kept.image_sha256)
+            self._made.add(kept.digest)
+            return kept
+        return None
+
+    @contextmanager
+    def _keeping_may_fail(self) -> Iterator[None]:
+        """Turn an error of keeping a machine into a warning: the run goes on with a machine of its own."""
+        try:
+            yield
+        except (HostError, RemoteError) as error:
+            self.warn(f"the provisioned machine cannot be kept for later runs: {error}")
+            self.warn("going on with a machine that is provisioned for this run alone")
+
+    def _up_and_provision(self, spec: MachineSpec, box: Box | str, roles: list[str]) -> RunningMachine:
+        running = self._up(spec, box, {})
+        try:
+            packages = self._provision(running.host, roles).packages.get(running.host.name, {})
+        except BaseException:
+            with defer_stop_signals():
+                running.machine.down()
+            raise
+        return replace(running, packages=packages)
+
+    def _up(self, spec: MachineSpec, box: Box | str, packages: dict[str, str]) -> RunningMachine:
+        machine, hosts = self._start(spec, box, "up", f"Bring up {spec.box}")
+        return RunningMachine(machine, hosts[0], spec.box, machine.facts(), packages)
+
+    def _start(self, spec: MachineSpec, box: Box | str, step_kind: str, title: str) -> tuple[Machine, list[Host]]:
+        folder = self._folder.path / "machine" / spec.box.replace("/", "-")
+        machine = self._effects.make_machine(spec, box, folder, "guest")
+        try:
+            with recorded_step(self._folder, self._view, f"{step_kind}:{spec.box}", title) as step:
+                hosts = machine.up(step.watcher)
+                step.detail.update(machine.facts())
+            self._folder.update(machine=machine.facts())
+        except BaseException:  # it may be up nevertheless: a signal came after `up`, or the manifest was not written
+            with defer_stop_signals():
+                machine.down()
+            raise
+        return machine, hosts
+
+    def _provision(self, host: Host, roles: list[str]) -> ProvisionReport:
+        with recorded_step(self._folder, self._view, "provision", f"Install {', '.join(roles)}") as step:
+            report = self._effects.provision([host], roles, self._folder.path / "machine", step.watcher)
+            packages = report.packages.get(host.name, {})
+            step.detail.update(roles=roles, ok=report.ok, changed=report.changed, packages=packages, facts=report.facts)
+        return report
+
+
+def _provisioning(box: Box, roles: Sequence[str], report: ProvisionReport, host: str) -> Provisioning:
+    packages, facts = report.packages.get(host, {}), report.facts
+    return Provisioning(box.digest, tuple(roles), {}, packages, facts, report.ok, report.changed, now())
+
+
+def _why_not_kept(spec: MachineSpec, box: Box | str) -> str | None:
+    """Return why a machine of this kind is provisioned in every run; None if it can be kept."""
+    if spec.hypervisor != "libvirt":
+        return "only machines of libvirt are kept for later runs, not those of VirtualBox"
+    if not isinstance(box, Box):
+        return f"{box} is a ready-made box: only machines of boxes built here are kept for later runs"
+    return None

@@ -1,0 +1,36 @@
+"""Small boxes and provisioned machines, in the layout that a build leaves in the cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness import boxes
+from harness.boxes import Box, cache, provisioned
+from harness.boxes.provisioned import ProvisionedBox, Provisioning
+
+ROLES = ("perf", "nginx", "apache2_utils")
+
+
+def forge_box(root: Path, name: str = "debian-12", digest: str = "") -> Box:
+    """Put a small box into a cache whose boxes are in `root`, and return it; by default it is the recipe's box."""
+    digest = digest or cache.digest(boxes.recipe(name))
+    folder = root / digest
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in (*cache.PARTS, "box.img"):
+        (folder / part).write_bytes(f"{name} {part}".encode())
+    (folder / "metadata.json").write_text('{"provider": "libvirt", "format": "qcow2", "virtual_size": 6}')
+    box = Box(name, digest, "6.1.0-56-cloud-amd64", "root=/dev/vda", "libvirt", folder)
+    cache.write_manifest(folder, box)
+    return box
+
+
+def provisioning(box: Box, made: str = "2026-11-22T10:15:03.250Z") -> Provisioning:
+    """Return what Ansible would have reported of a machine made from `box`."""
+    return Provisioning(box.digest, ROLES, {}, {"nginx": "1.22.1-9"}, {}, 30, 9, made)
+
+
+def forge_provisioned(box: Box, disk: bytes = b"disk") -> ProvisionedBox:
+    """Put a small provisioned machine, made from `box`, into the cache."""
+    with provisioned.work_folder() as fresh:
+        (fresh / "box.img").write_bytes(disk)
+        return provisioned.publish(fresh, box, provisioning(box), "nginx 1.22.1-9\n")

@@ -1,0 +1,139 @@
+"""The cache of provisioned machines: its key, and that nothing half-made or changed is taken for a machine."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from boxes_on_disk import ROLES, forge_box, forge_provisioned, provisioning
+
+from harness import paths
+from harness.boxes import Box, cache, provisioned
+from harness.errors import DamagedBoxError
+
+KEY = ("base", ROLES)
+
+
+@pytest.fixture
+def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Box:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    return forge_box(cache.root())
+
+
+def test_a_machine_is_found_again_as_it_was_kept(box: Box) -> None:
+    kept = forge_provisioned(box)
+    assert provisioned.find(provisioned.key(box.digest, ROLES)) == kept
+    assert kept.provisioning == provisioning(box)
+    assert (kept.name, kept.base_digest, kept.kernel) == (box.name, box.digest, box.kernel)
+
+
+def test_no_machine_is_found_where_none_was_kept(box: Box) -> None:
+    assert provisioned.find(provisioned.key(box.digest, ROLES)) is None
+    forge_provisioned(box)
+    assert provisioned.find(provisioned.key(box.digest, ["perf"])) is None
+    assert provisioned.find(provisioned.key("another box", ROLES)) is None
+
+
+@pytest.mark.parametrize(
+    "other", [("another", ROLES), ("base", ("perf",)), ("base", ROLES, {"nginx_workers": 2})], ids=str
+)
+def test_the_key_depends_on_box_roles_and_variables(other: tuple[object, ...]) -> None:
+    assert provisioned.key(*other) != provisioned.key(*KEY)  # type: ignore[arg-type]
+    assert provisioned.key(*KEY, {}) == provisioned.key(*KEY)
+
+
+@pytest.mark.parametrize(
+    ("changed", "matters"),
+    [
+        ("site.yml", True),
+        ("ansible.cfg", True),
+        ("seal.sh", True),
+        ("roles/baseline/defaults/main.yml", True),
+        ("roles/packages/vars/Debian-12.yml", True),
+        ("roles/nginx/files/index.html", True),
+        ("roles/stress_ng/tasks/main.yml", False),  # not one of the roles
+    ],
+)
+def test_the_key_depends_on_every_file_of_ansible_that_takes_part(
+    changed: str, matters: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = provisioned.key(*KEY)
+    copy = shutil.copytree(paths.data_dir("ansible"), tmp_path / "ansible")
+    monkeypatch.setattr(paths, "data_dir", lambda _: copy)
+    assert provisioned.key(*KEY) == before
+    with (copy / changed).open("a") as file:
+        file.write("\n# changed\n")
+    assert (provisioned.key(*KEY) != before) == matters
+
+
+def test_the_newest_machine_of_a_key_is_used(box: Box) -> None:
+    first = forge_provisioned(box, b"first")
+    second = forge_provisioned(box, b"second")
+    assert provisioned.find(first.digest) == second
+    assert first.vagrant_name != second.vagrant_name  # the copies of the two in Vagrant and libvirt are never mixed up
+    assert provisioned.superseded(second) == [first]
+
+
+@pytest.mark.parametrize("part", ["libvirt.box", "box.img", "vmlinuz", "initrd", "packages", "provisioned.json"])
+def test_a_machine_of_which_a_part_has_changed_is_an_error_that_names_it(box: Box, part: str) -> None:
+    kept = forge_provisioned(box)
+    path = kept.folder / part
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(DamagedBoxError, match=f"{part} has changed") as caught:
+        provisioned.find(kept.digest)
+    assert "harness run --provision" in str(caught.value)
+    path.unlink()
+    with pytest.raises(DamagedBoxError, match=part):
+        provisioned.find(kept.digest)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"name": "debian-12"}'])
+@pytest.mark.parametrize("part", ["box.json", "provisioned.json"])
+def test_a_machine_whose_description_cannot_be_read_is_an_error_and_is_not_listed(
+    box: Box, part: str, text: str
+) -> None:
+    kept = forge_provisioned(box)
+    (kept.folder / part).write_text(text)
+    with pytest.raises(DamagedBoxError, match="cannot be read"):
+        provisioned.find(kept.digest)
+    assert provisioned.ls() == []
+    assert provisioned.unreadable() == [kept.folder]
+
+
+def test_a_machine_that_is_not_complete_does_not_count(box: Box) -> None:
+    def stopped() -> None:
+        with provisioned.work_folder() as fresh:
+            (fresh / "box.img").write_bytes(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    assert list(provisioned.root().iterdir()) == []
+
+
+def test_a_folder_that_a_killed_process_left_is_swept_but_not_that_of_a_living_one(box: Box) -> None:
+    provisioned.root().mkdir()
+    dead = provisioned.root() / ".new-4194305-x"  # above the largest process id
+    dead.mkdir()
+    with provisioned.work_folder() as fresh:
+        assert not dead.exists()
+        provisioned.sweep()
+        assert fresh.exists()
+    assert provisioned.ls() == []
+
+
+def test_a_machine_counts_as_current_while_a_run_of_today_would_use_it(box: Box) -> None:
+    forge_provisioned(box)
+    assert [machine.current for machine in provisioned.ls()] == [True]
+    forge_provisioned(box, b"anew")
+    assert [machine.current for machine in provisioned.ls()] == [True, False]
+    (box.folder / "box.json").unlink()  # its base box is gone
+    assert [machine.current for machine in provisioned.ls()] == [False, False]
+
+
+def test_removing_a_machine_leaves_the_others(box: Box) -> None:
+    first, second = forge_provisioned(box, b"first"), forge_provisioned(box, b"second")
+    provisioned.remove(second)
+    assert provisioned.find(first.digest) == first
+    assert provisioned.made_from(box) == [first]
