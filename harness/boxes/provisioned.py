@@ -45,7 +45,7 @@ class Provisioning:
     made: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ProvisionedBox(Box):
     """A box with the roles of a load installed; `name` is that of its base box, `digest` its key."""
 
@@ -188,8 +188,9 @@ def publish(fresh: Path, base: Box, made: Provisioning, packages: str) -> Provis
     """
     image = sha256(fresh / "box.img")
     digest = key(base.digest, made.roles, made.variables)
-    box = ProvisionedBox(base.name, digest, base.kernel, base.cmdline, base.provider, fresh, made, image)
-    for part in ("vmlinuz", "initrd", "metadata.json"):
+    inherited = {key: value for key, value in vars(base).items() if key not in ("digest", "folder")}
+    box = ProvisionedBox(**inherited, digest=digest, folder=fresh, provisioning=made, image_sha256=image)
+    for part in {*cache.PARTS, "metadata.json"} - {"libvirt.box", "packages"}:
         shutil.copyfile(base.folder / part, fresh / part)
     (fresh / "packages").write_text(packages, encoding="utf-8")
     write_atomic(fresh / DESCRIPTION, json.dumps(made.__dict__, indent=1) + "\n")

@@ -94,9 +94,8 @@ class World:
         self.log.append("keep")
         self._fail("keep")
         key = provisioned.key(box.digest, made.roles)
-        kept = ProvisionedBox(
-            box.name, key, box.kernel, box.cmdline, box.provider, box.folder, made, f"image{len(self.log)}"
-        )
+        inherited = {**vars(box), "digest": key}
+        kept = ProvisionedBox(**inherited, provisioning=made, image_sha256=f"image{len(self.log)}")
         self.kept[key] = kept
         return kept
 
