@@ -92,4 +92,8 @@ def _add_model(folder: Path, predictor: str, seed: int, contested: Mapping[str, 
         trial: {"top1": (1 + hit) / 2, "contested_top1": hit, "bits_per_switch": 2 * (1 - hit)}
         for trial, hit in contested.items()
     }
-    (folder / "scores.json").write_text(json.dumps({"predictor": predictor, "seed": seed, "by_trial": rows}))
+    hit = float(np.mean(list(contested.values())))
+    parts = {
+        part: {"top1": hit, "top1_ci": [hit - 0.01, hit + 0.01]} for part in ("overall", "forced", "contested", "open")
+    }
+    (folder / "scores.json").write_text(json.dumps({"predictor": predictor, "seed": seed, "by_trial": rows, **parts}))
