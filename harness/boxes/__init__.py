@@ -1,7 +1,12 @@
 """Guest images: described by a recipe, built on this host, kept by digest."""
 
-from harness.boxes.builder import build
-from harness.boxes.cache import Box, CachedBox, ls, rm, verify
+from harness.boxes import lock_file
+from harness.boxes.builder import build, build_from
+from harness.boxes.cache import Box, CachedBox, ls, require_unchanged, rm, verify
+from harness.boxes.lock_file import Lock
 from harness.boxes.recipes import Recipe, names, recipe
 
-__all__ = ["Box", "CachedBox", "Recipe", "build", "ls", "names", "recipe", "rm", "verify"]
+__all__ = [
+    "Box", "CachedBox", "Lock", "Recipe", "build", "build_from", "lock_file", "ls", "names", "recipe",
+    "require_unchanged", "rm", "verify",
+]  # fmt: skip

@@ -7,17 +7,18 @@ import os
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from harness import processes
-from harness.boxes import cache, recipes, rootfs
+from harness.boxes import cache, lock_file, pins, recipes, roles, rootfs
 from harness.boxes.cache import Box
+from harness.boxes.lock_file import Lock
 from harness.boxes.recipes import Recipe
 from harness.errors import BoxError, HostError
-from harness.files import sync
+from harness.files import sync, write_atomic
 from harness.progress import Watcher
 
 BUILD_LIMIT_S = 1500.0
@@ -26,6 +27,7 @@ WORK_MB = 2500  # the unpacked root and the raw disk, removed after the build
 CACHE_MB = 600  # the finished box
 # Part of a line that mmdebstrap prints, the share of the build done at it (measured on debian-12), the text to show.
 STAGES = (
+    ("running --setup-hook", 0.02, "comparing the archive with the lock"),
     ("running apt-get update", 0.02, "reading the package lists"),
     ("downloading packages", 0.05, "downloading packages"),
     ("extracting archives", 0.12, "unpacking the base system"),
@@ -37,12 +39,21 @@ STAGES = (
 
 
 def build(recipe: Recipe, watcher: Watcher) -> Box:
-    """Return the box of this recipe, from the cache or newly built (about a minute, 240 MB of cache).
+    """Return the box of this recipe and the lock beside it, from the cache or newly built.
 
-    Raises BoxError when it cannot be built or has another kernel than the recipe says, HostError when a program or
-    disk space is missing. A build that is stopped leaves no half-built box in the cache.
+    Raises SpecError when that lock is wrong, else what `build_from` raises.
     """
-    digest = cache.digest(recipe)
+    return build_from(recipe, lock_file.beside(recipe), watcher)
+
+
+def build_from(recipe: Recipe, lock: Lock | None, watcher: Watcher) -> Box:
+    """Return the box of this recipe and this lock, from the cache or newly built (about a minute, 240 MB of cache).
+
+    Raises BoxError when it cannot be built, has another kernel than the recipe says or other packages than the lock,
+    HostError when a program or disk space is missing. A build that is stopped leaves no half-built box in the cache.
+    """
+    made_from = cache.inputs(recipe, lock)
+    digest = cache.digest_of(made_from)
     if box := cache.find(digest):
         return box
     keys = rootfs.keyring(recipe)
@@ -51,14 +62,38 @@ def build(recipe: Recipe, watcher: Watcher) -> Box:
             return box
         sweep()
         with _work_folder() as work:
-            return _make(recipe, digest, keys, work, watcher)
+            return _make(recipe, lock, made_from, keys, work, watcher)
 
 
-def _make(recipe: Recipe, digest: str, keys: Path, work: Path, watcher: Watcher) -> Box:
+def _make(
+    recipe: Recipe, lock: Lock | None, made_from: Mapping[str, str | None], keys: Path, work: Path, watcher: Watcher
+) -> Box:
     log = cache.root() / f"{recipe.name}.log"
     log.write_text("", encoding="utf-8")
-    _bootstrap(recipe, keys, work, log, watcher)
+    _prepare(recipe, lock, keys, work)
+    _bootstrap(recipe, lock, work, log, watcher)
     out = work / "out"
+    kernel = _kernel(recipe, out, log)
+    packages = pins.of_build(out)
+    if lock and (differences := pins.differences(lock.pins.box, packages.box)):
+        raise BoxError(
+            f"the box {recipe.name!r} was built with other packages than its lock has:\n    "
+            + "\n    ".join(differences),
+            hint=f"make a new lock: harness box lock {recipe.name}",
+            log=log,
+        )
+    write_atomic(out / "pins", packages.text())
+    digest = cache.digest_of(made_from)
+    with fresh_folder(digest) as fresh:
+        box = Box(
+            recipe.name, digest, kernel, rootfs.COMMAND_LINE, "libvirt", fresh, lock=lock.sha256() if lock else None
+        )
+        _pack(recipe, box, out, log, watcher)
+        cache.write_manifest(fresh, box, made_from=made_from)
+        return publish(box)
+
+
+def _kernel(recipe: Recipe, out: Path, log: Path) -> str:
     kernel = (out / "kernel").read_text(encoding="utf-8").strip()
     if not recipe.matches_kernel(kernel):
         raise BoxError(
@@ -67,27 +102,42 @@ def _make(recipe: Recipe, digest: str, keys: Path, work: Path, watcher: Watcher)
             hint=f"correct kernel.release or kernel.package in {recipes.folder() / recipe.name}.yaml",
             log=log,
         )
-    fresh = Path(tempfile.mkdtemp(prefix=f".new-{digest[:12]}-{os.getpid()}-", dir=cache.root()))
-    try:
-        box = Box(recipe.name, digest, kernel, rootfs.COMMAND_LINE, "libvirt", fresh)
-        _pack(recipe, box, out, log, watcher)
-        cache.write_manifest(fresh, box)
-        return _publish(box)
-    except BaseException:
-        shutil.rmtree(fresh, ignore_errors=True)
-        raise
+    return kernel
 
 
-def _bootstrap(recipe: Recipe, keys: Path, work: Path, log: Path, watcher: Watcher) -> None:
-    """Run mmdebstrap, which leaves disk.raw, vmlinuz, initrd, kernel and packages in `work/out`."""
-    (work / "root.tar").write_bytes(rootfs.overlay())
+def _prepare(recipe: Recipe, lock: Lock | None, keys: Path, work: Path) -> None:
+    """Write what the build reads, readable for the user that a user namespace maps root to."""
+    files = {"root.tar": rootfs.overlay(), "keys.gpg": keys.read_bytes()}
+    files |= {
+        f"roles/{release}": "".join(f"{name}\n" for name in names).encode()
+        for release, names in roles.packages(recipe).items()
+    }
+    if lock:
+        rows = "".join(f"{one}\n" for one in lock.pins.all())
+        files |= {"lock": rows.encode(), "preferences": pins.preferences(lock.pins.all()).encode()}
+    for name, content in files.items():
+        (work / name).write_bytes(content)
+        (work / name).chmod(0o644)
+
+
+def _bootstrap(recipe: Recipe, lock: Lock | None, work: Path, log: Path, watcher: Watcher) -> None:
+    """Run mmdebstrap, which leaves in `work/out` what image.sh writes."""
     result = processes.run(
-        rootfs.command(recipe, keys=keys, guest=recipes.folder(), work=work),
+        rootfs.command(recipe, keys=work / "keys.gpg", guest=recipes.folder(), work=work, locked=lock is not None),
         timeout_s=BUILD_LIMIT_S,
         log=log,
         on_line=_reporter(watcher),
         env={**os.environ, "TMPDIR": str(work / "tmp"), "LC_ALL": "C.UTF-8"},
     )
+    if lock and not result.ok and (moved := _moved(work / "out" / "moved")):
+        raise BoxError(
+            f"the archive no longer has what the lock of {recipe.name!r} pins; nothing was downloaded:\n    "
+            + "\n    ".join(moved),
+            where=f"suite {recipe.suite}",
+            hint="carry the box over from another host (`harness box export`, `harness box import`), or remove the "
+            f"lock and make a new one: harness box lock {recipe.name}",
+            log=log,
+        )
     if not result.ok:
         raise BoxError(
             f"the box {recipe.name!r} could not be built: {_reason(result)}",
@@ -97,13 +147,26 @@ def _bootstrap(recipe: Recipe, keys: Path, work: Path, log: Path, watcher: Watch
         )
 
 
+def _moved(path: Path) -> list[str]:
+    """Return one line for each pin that lock.sh did not find in the archive."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    shown = []
+    for name, version, architecture, digest, other, *newest in map(str.split, lines):
+        if other != "-":
+            shown.append(f"{name} {version} ({architecture}): its SHA-256 there is {other}, not {digest}")
+        else:
+            now = f"the archive now has {newest[0]}" if newest else "the archive has no version of it"
+            shown.append(f"{name} {version} ({architecture}): {now}")
+    return shown
+
+
 def _pack(recipe: Recipe, box: Box, out: Path, log: Path, watcher: Watcher) -> None:
     """Compress the disk and make the Vagrant box of it; copy kernel, initrd and the package list beside it."""
     watcher.note("compressing the disk")
     result = processes.run(rootfs.compression(out / "disk.raw", box.image), timeout_s=CONVERT_LIMIT_S, log=log)
     if not result.ok:
         raise BoxError(f"the disk of {recipe.name!r} could not be compressed: {_reason(result)}", log=log)
-    for part in ("vmlinuz", "initrd", "packages"):
+    for part in ("vmlinuz", "initrd", "packages", "pins"):
         shutil.copyfile(out / part, box.folder / part)
     meta = {"provider": "libvirt", "format": "qcow2", "virtual_size": recipe.disk_gb}
     (box.folder / "metadata.json").write_text(json.dumps(meta), encoding="utf-8")
@@ -113,12 +176,24 @@ def _pack(recipe: Recipe, box: Box, out: Path, log: Path, watcher: Watcher) -> N
     watcher.advance(1.0, 1.0)
 
 
-def _publish(box: Box) -> Box:
+@contextmanager
+def fresh_folder(digest: str) -> Iterator[Path]:
+    """Make a folder in the cache for a box that is not complete; remove it after an error."""
+    cache.root().mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".new-{digest[:12]}-{os.getpid()}-", dir=cache.root()))
+    try:
+        yield fresh
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+
+
+def publish(box: Box) -> Box:
     """Write everything to disk, then rename the folder to the digest: a folder of that name is always complete."""
     for path in (*box.folder.iterdir(), box.folder):
         sync(path)
     final = cache.root() / box.digest
-    shutil.rmtree(final, ignore_errors=True)  # incomplete if it exists: `build` found no box.json in it
+    shutil.rmtree(final, ignore_errors=True)  # incomplete or damaged if it exists
     box.folder.rename(final)
     sync(cache.root())
     return replace(box, folder=final)
@@ -171,6 +246,8 @@ def _work_folder() -> Iterator[Path]:
     work = Path(tempfile.mkdtemp(dir=outer))
     work.chmod(0o755)
     try:
+        (work / "roles").mkdir(mode=0o755)
+        (work / "roles").chmod(0o755)
         for name in ("tmp", "out"):
             (work / name).mkdir()
             (work / name).chmod(0o1777)

@@ -6,24 +6,29 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from harness import paths
-from harness.boxes import recipes, rootfs
+from harness.boxes import lock_file, recipes, rootfs
+from harness.boxes.lock_file import Lock
 from harness.boxes.recipes import Recipe
 from harness.errors import BoxError
 from harness.files import sha256, write_atomic
 
-SCHEMA = 1  # of box.json and of the files beside it
+SCHEMA = 2  # of box.json and of the files beside it
 PARTS = ("libvirt.box", "vmlinuz", "initrd", "packages")
+BUILT = (*PARTS, "pins", "box.img")  # the parts that a build makes; `pins` is for a lock
 
 
 @dataclass(frozen=True)
 class Box:
-    """A built guest image; `kernel` is the release inside, `cmdline` the arguments to boot it with."""
+    """A built guest image; `kernel` is the release inside, `cmdline` the arguments to boot it with.
+
+    `lock` is the SHA-256 of the lock that it was built from, None without one.
+    """
 
     name: str
     digest: str
@@ -31,6 +36,7 @@ class Box:
     cmdline: str
     provider: str
     folder: Path
+    lock: str | None = field(default=None, kw_only=True)
 
     @property
     def path(self) -> Path:
@@ -78,28 +84,74 @@ def root() -> Path:
     return paths.cache_dir() / "boxes"
 
 
-def digest(recipe: Recipe) -> str:
-    """Return the SHA-256 over all that decides the content of a box: recipe, build commands, the files sent along."""
-    build = rootfs.command(recipe, keys=Path(recipe.keyring), guest=Path("guest"), work=Path("work"))
+def inputs(recipe: Recipe, lock: Lock | None) -> dict[str, str | None]:
+    """Return the SHA-256 of each thing that decides the content of a box: recipe, build commands, files, lock."""
+    keys, guest, work = Path(recipe.keyring), Path("guest"), Path("work")
+    build = rootfs.command(recipe, keys=keys, guest=guest, work=work, locked=lock is not None)
     compress = rootfs.compression(Path("disk.raw"), Path("box.img"))
-    settings = [SCHEMA, recipe.model_dump(mode="json"), build, compress, rootfs.COMMAND_LINE]
-    total = hashlib.sha256(json.dumps(settings).encode() + rootfs.overlay())
-    for script in rootfs.scripts():
-        total.update(script.read_bytes())
-    return total.hexdigest()
+    commands = json.dumps([SCHEMA, build, compress, rootfs.COMMAND_LINE]).encode()
+    files = b"".join([rootfs.overlay(), *(script.read_bytes() for script in rootfs.scripts())])
+    return {
+        "recipe": recipe.fingerprint(),
+        "commands": hashlib.sha256(commands).hexdigest(),
+        "files": hashlib.sha256(files).hexdigest(),
+        "lock": lock.sha256() if lock else None,
+    }
+
+
+def digest(recipe: Recipe, lock: Lock | None = None) -> str:
+    """Return the SHA-256 over all that decides the content of a box, with or without a lock."""
+    return digest_of(inputs(recipe, lock))
+
+
+def digest_of(parts: Mapping[str, str | None]) -> str:
+    """Return the digest of a box with these `inputs`."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def current_digest(recipe: Recipe) -> str:
+    """Return the digest of the box that a run would use: locked if a lock is beside the recipe."""
+    return digest(recipe, lock_file.beside(recipe))
 
 
 def find(digest: str) -> Box | None:
-    """Return the box of this digest, None when there is no complete one."""
-    return _open(root() / digest) if (root() / digest / "box.json").is_file() else None
+    """Return the box of this digest or None. Raises BoxError when a file of it is missing or cut off."""
+    if not (root() / digest / "box.json").is_file():
+        return None
+    box = open_box(root() / digest)
+    require(box, wrong_sizes(box.folder))
+    return box
 
 
-def write_manifest(folder: Path, box: Box) -> None:
-    """Write box.json, with the hash of every part, after all parts: a folder without it is not a box."""
-    parts = {part: sha256(folder / part) for part in (*PARTS, "box.img")}
+def require_unchanged(box: Box) -> None:
+    """Hash every part of a box again, which takes a second. Raises BoxError when one has changed."""
+    require(box, problems(box.folder))
+
+
+def require(box: Box, wrong: Sequence[str]) -> None:
+    """Raise BoxError if there is something wrong with a box."""
+    if wrong:
+        raise BoxError(
+            f"the box {box.name!r} in the cache is damaged: {wrong[0]}" + (" and more" if len(wrong) > 1 else ""),
+            where=str(box.folder),
+            expected="every file as it was built or imported",
+            hint=f"`harness box verify {box.name}` names every file; `harness box rm {box.name}` removes the box, and "
+            "the next run builds it again",
+        )
+
+
+def write_manifest(
+    folder: Path, box: Box, extra_parts: Sequence[str] = (), made_from: Mapping[str, str | None] | None = None
+) -> None:
+    """Write box.json, with size and hash of every part, after all parts: a folder without it is not a box.
+
+    `made_from` are the `inputs` that `box.digest` was computed from.
+    """
+    parts = {part: sha256(folder / part) for part in (*BUILT, *extra_parts)}
+    sizes = {part: (folder / part).stat().st_size for part in parts}
     plain = {key: value for key, value in asdict(box).items() if key != "folder"}
-    text = json.dumps({"schema": SCHEMA, **plain, "built": time.time(), "parts": parts}, indent=1)
-    write_atomic(folder / "box.json", text + "\n")
+    content = {"schema": SCHEMA, **plain, "built": time.time(), "parts": parts, "sizes": sizes, "inputs": made_from}
+    write_atomic(folder / "box.json", json.dumps(content, indent=1) + "\n")
 
 
 def ls() -> list[CachedBox]:
@@ -158,24 +210,39 @@ def _named(name: str) -> list[CachedBox]:
 
 
 def _describe(folder: Path) -> CachedBox:
-    box = _open(folder)
+    box = open_box(folder)
     size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
     built = json.loads((folder / "box.json").read_text(encoding="utf-8"))["built"]
-    current = box.name in recipes.names() and digest(recipes.recipe(box.name)) == box.digest
+    current = box.name in recipes.names() and current_digest(recipes.recipe(box.name)) == box.digest
     return CachedBox(box, size / 1e6, max(0.0, time.time() - built), current)
 
 
-def _open(folder: Path) -> Box:
+def open_box(folder: Path) -> Box:
+    """Return the box in `folder`. Raises BoxError when box.json is no description of one."""
     try:
         manifest = json.loads((folder / "box.json").read_text(encoding="utf-8"))
         keys = ("name", "digest", "kernel", "cmdline", "provider")
-        return Box(**{key: manifest[key] for key in keys}, folder=folder)
+        return Box(**{key: manifest[key] for key in keys}, folder=folder, lock=manifest.get("lock"))
     except (ValueError, KeyError, TypeError) as error:
         raise BoxError(
             f"this box's description cannot be read: {error}",
             where=str(folder / "box.json"),
             hint=f"remove the folder {folder} and build the box again",
         ) from None
+
+
+def wrong_sizes(folder: Path) -> list[str]:
+    """Return one sentence for each part that is missing or has another size than it had; reads no part."""
+    manifest = json.loads((folder / "box.json").read_text(encoding="utf-8"))
+    sizes = manifest.get("sizes", {})  # boxes of before 0.3 have none
+    wrong = []
+    for part in manifest["parts"]:
+        path = folder / part
+        if not path.is_file():
+            wrong.append(f"{path} is missing")
+        elif (size := path.stat().st_size) != sizes.get(part, size):
+            wrong.append(f"{path} has {size} bytes instead of {sizes[part]}")
+    return wrong
 
 
 def problems(folder: Path) -> list[str]:

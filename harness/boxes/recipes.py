@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
+import json
 import re
 from pathlib import Path
 from typing import Literal
@@ -48,6 +50,11 @@ class Recipe(BaseModel):
         """Return everything to install on top of the distribution's minimal base, each package once."""
         kernel = (self.kernel.package, self.kernel.modules)
         return tuple(dict.fromkeys([*BASE_PACKAGES, *self.packages, *(name for name in kernel if name)]))
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of all that this recipe says; a comment or the order of its keys does not change it."""
+        content = [self.model_dump(mode="json"), self.all_packages()]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def matches_kernel(self, release: str) -> bool:
         """Return whether the output of `uname -r` is the kernel that this recipe asks for."""

@@ -16,14 +16,14 @@ COMMAND_LINE = "root=/dev/vda rw console=ttyS0 net.ifnames=0 biosdevname=0"
 LEFT_OUT = ("/usr/share/man/*", "/usr/share/locale/*", "/usr/share/doc/*", "/usr/share/info/*", "/usr/share/lintian/*")
 
 
-def command(recipe: Recipe, *, keys: Path, guest: Path, work: Path) -> list[str]:
+def command(recipe: Recipe, *, keys: Path, guest: Path, work: Path, locked: bool = False) -> list[str]:
     """Return the mmdebstrap command that builds `recipe` and verifies its packages with `keys`.
 
-    `guest` holds finish.sh and image.sh; `work` has tmp/, out/ and root.tar. No mirror is named: mmdebstrap knows those
-    of a suite, its updates and its security suite. It also chooses its mode: `root` for root, `unshare` (user
-    namespaces) for other users.
+    `guest` holds the scripts; `work` has tmp/, out/, roles/ and root.tar, in a `locked` build also lock and
+    preferences. No mirror is named: mmdebstrap knows those of a suite, its updates and its security suite. It also
+    chooses its mode: `root` for root, `unshare` (user namespaces) for other users.
     """
-    quoted = {name: shlex.quote(str(guest / name)) for name in ("finish.sh", "image.sh")}
+    quoted = {name: shlex.quote(str(guest / name)) for name in ("finish.sh", "image.sh", "lock.sh")}
     return [
         "mmdebstrap",
         "--variant=minbase",
@@ -36,10 +36,11 @@ def command(recipe: Recipe, *, keys: Path, guest: Path, work: Path) -> list[str]
         "--dpkgopt=force-confold",  # our sshd_config was there first and stays
         '--aptopt=Acquire::Languages "none"',
         '--aptopt=Acquire::Retries "3"',
+        *([f'--setup-hook=sh {quoted["lock.sh"]} "$1" {shlex.quote(str(work))}'] if locked else []),
         f"--essential-hook=tar-in {shlex.quote(str(work / 'root.tar'))} /",
         f"--customize-hook=upload {quoted['finish.sh']} /finish.sh",
         '--customize-hook=chroot "$1" sh /finish.sh && rm "$1/finish.sh"',
-        f'--customize-hook=sh {quoted["image.sh"]} "$1" {shlex.quote(str(work / "out"))} {recipe.disk_gb}G',
+        f'--customize-hook=sh {quoted["image.sh"]} "$1" {shlex.quote(str(work))} {recipe.disk_gb}G',
         recipe.suite,
         "/dev/null",
     ]
@@ -70,8 +71,8 @@ def keyring(recipe: Recipe, keyrings: Path = KEYRINGS) -> Path:
 
 
 def scripts() -> list[Path]:
-    """Return the scripts that mmdebstrap runs at the end of a build, in a fixed order."""
-    return sorted(folder().glob("*.sh"))
+    """Return the scripts of a build, in a fixed order."""
+    return sorted([*folder().glob("*.sh"), *folder().glob("*.awk")])
 
 
 def overlay() -> bytes:

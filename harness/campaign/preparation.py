@@ -75,7 +75,7 @@ class Preparation:
 
     def _ready(self, spec: MachineSpec, name: str, fallback_reason: str | None, roles: list[str]) -> RunningMachine:
         box = self._box(name)
-        facts = {"name": name, "digest": box.digest, "kernel": box.kernel} if isinstance(box, Box) else {"name": name}
+        facts = _facts(name, box)
         self._folder.update(box={**facts, "asked": spec.box, "fallback_reason": fallback_reason})
         used = spec.model_copy(update={"box": name, "fallback": None})
         if reason := _why_not_kept(used, box):
@@ -209,6 +209,14 @@ class Preparation:
             packages = report.packages.get(host.name, {})
             step.detail.update(roles=roles, ok=report.ok, changed=report.changed, packages=packages, facts=report.facts)
         return report
+
+
+def _facts(name: str, box: Box | str) -> dict[str, Any]:
+    """Return what the manifest says of a box; `lock` is there if it was built from one."""
+    if not isinstance(box, Box):
+        return {"name": name}
+    facts = {"name": name, "digest": box.digest, "kernel": box.kernel}
+    return {**facts, "lock": box.lock} if box.lock else facts
 
 
 def _provisioning(box: Box, roles: Sequence[str], report: ProvisionReport, host: str) -> Provisioning:

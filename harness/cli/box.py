@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,15 +18,50 @@ BoxName = Annotated[str, typer.Argument(help="A recipe's name; `harness box ls` 
 
 @app.command()
 @handled
-def build(name: BoxName, as_json: JsonFlag = False, quiet: QuietFlag = False) -> None:
-    """Build a box from its recipe, unless the cache holds one with the same digest."""
+def build(
+    name: BoxName,
+    lock: Annotated[
+        Path | None, typer.Option("--lock", help="Install exactly the packages of this lock, not those of NAME.lock.")
+    ] = None,
+    as_json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Build a box from its recipe and the lock beside it, unless the cache holds one with the same digest."""
     from harness import boxes
 
-    output = Output(as_json, quiet)
+    output, recipe = Output(as_json, quiet), boxes.recipe(name)
+    pinned = boxes.lock_file.read(lock, recipe) if lock else boxes.lock_file.beside(recipe)
     with output.view().step(f"box:{name}", f"Build box {name}") as watcher:
-        box = boxes.build(boxes.recipe(name), watcher)
+        box = boxes.build_from(recipe, pinned, watcher)
     output.data(asdict(box))
-    output.show(f"{box.name}: kernel {box.kernel}, {escape(str(box.path))}")
+    locked = f", locked {box.lock[:12]}" if box.lock else ""
+    output.show(f"{box.name}: kernel {box.kernel}{locked}, {escape(str(box.path))}")
+
+
+@app.command("lock")
+@handled
+def make_lock(
+    name: BoxName,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Where to write the lock; NAME.lock beside the recipe by default.")
+    ] = None,
+    as_json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Pin every package of a recipe's box, and of its roles, to its version and SHA-256, in a file to be committed."""
+    from harness import boxes
+    from harness.files import write_atomic
+
+    output, recipe = Output(as_json, quiet), boxes.recipe(name)
+    with output.view().step(f"box:{name}", f"Build box {name}") as watcher:
+        box = boxes.build_from(recipe, None, watcher)
+    boxes.require_unchanged(box)
+    lock = boxes.lock_file.make(recipe, box.folder)
+    path = out or boxes.lock_file.path_of(recipe)
+    write_atomic(path, lock.text())
+    counts = len(lock.pins.box), len(lock.pins.roles)
+    output.data({"path": str(path), "sha256": lock.sha256(), "box": box.digest, "packages": sum(counts)})
+    output.show(f"{escape(str(path))}: {counts[0]} packages of the box, {counts[1]} of the roles")
 
 
 @app.command("ls")

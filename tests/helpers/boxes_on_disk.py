@@ -16,7 +16,7 @@ def forge_box(root: Path, name: str = "debian-12", digest: str = "") -> Box:
     digest = digest or cache.digest(boxes.recipe(name))
     folder = root / digest
     folder.mkdir(parents=True, exist_ok=True)
-    for part in (*cache.PARTS, "box.img"):
+    for part in cache.BUILT:
         (folder / part).write_bytes(f"{name} {part}".encode())
     (folder / "metadata.json").write_text('{"provider": "libvirt", "format": "qcow2", "virtual_size": 6}')
     box = Box(name, digest, "6.1.0-56-cloud-amd64", "root=/dev/vda", "libvirt", folder)

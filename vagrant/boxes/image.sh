@@ -1,9 +1,24 @@
 #!/bin/sh
-# image.sh ROOT OUT SIZE: mmdebstrap calls it after finish.sh, outside the root but inside its user namespace, so that
-# files keep their owners without root rights on the host. Writes OUT/{disk.raw,vmlinuz,initrd,kernel,packages}.
+# image.sh ROOT WORK SIZE: mmdebstrap calls it after finish.sh, outside the root but inside its user namespace, so that
+# files keep their owners without root rights on the host. Writes WORK/out/{disk.raw,vmlinuz,initrd,kernel,packages},
+# and from apt's signed lists, for the pins of a lock: installed, roles (what the roles would install), archive.
 set -eu
-root=$1 out=$2 size=$3
+root=$1 work=$2 size=$3
+out=$work/out here=$(dirname "$0")
 PATH=$PATH:/usr/sbin:/sbin
+
+# shellcheck disable=SC2016 # dpkg-query fills these in
+chroot "$root" dpkg-query -W -f '${Package} ${Version} ${Architecture}\n' >"$out/installed"
+# shellcheck source=/dev/null
+release=$(. "$root/etc/os-release" && echo "$ID-$VERSION_ID")
+echo "$release" >"$out/release"
+# One at a time: a package that this release does not have must not hide the others.
+while read -r package; do
+    chroot "$root" apt-get install --simulate --no-install-recommends -q "$package" </dev/null ||
+        echo "Unknown $package"
+done <"$work/roles/$release" 2>/dev/null | grep -E '^(Inst|Unknown) ' | sort -u >"$out/roles" || true
+{ cut -d ' ' -f 1 "$out/installed" && sed -n 's/^Inst \([^ ]*\) .*/\1/p' "$out/roles"; } | sort -u |
+    xargs chroot "$root" apt-cache show | awk -f "$here/index.awk" >"$out/archive"
 
 rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/* "$root"/var/log/*
 mkdir -p "$root"/var/lib/apt/lists/partial "$root"/var/cache/apt/archives/partial

@@ -31,7 +31,7 @@ def put(name: str = "debian-12", digest: str = "") -> Box:
     digest = digest or cache_module.digest(boxes.recipe(name))
     folder = cache_module.root() / digest
     folder.mkdir()
-    for part in (*cache_module.PARTS, "box.img"):
+    for part in cache_module.BUILT:
         (folder / part).write_bytes(f"{name} {part}".encode())
     box = Box(name, digest, "6.1.0-56-cloud-amd64", "root=/dev/vda", "libvirt", folder)
     cache_module.write_manifest(folder, box)
@@ -178,4 +178,4 @@ def test_a_build_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: p
 def test_the_manifest_has_the_hash_of_every_part() -> None:
     box = put()
     parts = json.loads((box.folder / "box.json").read_text(encoding="utf-8"))["parts"]
-    assert parts == {name: sha256(box.folder / name) for name in (*cache_module.PARTS, "box.img")}
+    assert parts == {name: sha256(box.folder / name) for name in cache_module.BUILT}

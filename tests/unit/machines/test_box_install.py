@@ -19,7 +19,7 @@ def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Box:
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
     folder = cache.root() / "0123456789abcdef"
     folder.mkdir(parents=True)
-    for part in (*cache.PARTS, "box.img"):
+    for part in cache.BUILT:
         (folder / part).write_bytes(part.encode())
     made = Box("debian-12", folder.name, "6.1.0-0-amd64", "console=ttyS0", "libvirt", folder)
     cache.write_manifest(folder, made)
