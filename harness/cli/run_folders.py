@@ -19,7 +19,7 @@ RunName = Annotated[
 
 @handled
 def ls(runs_dir: RunsDir = Path("runs"), as_json: JsonFlag = False) -> None:
-    """List the runs: name, state, usable trials, trained models, box and time taken."""
+    """List the runs: name, state, usable trials, trained models, box, clock, largest host share and time taken."""
     from harness import store
     from harness.terminal import tables
 

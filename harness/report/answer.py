@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from harness.guest_clock import GuestClock
+from harness.report import host_facts
 from harness.report.baseline_comparison import (
     BaselineComparison,
     PairedComparison,
@@ -29,10 +31,29 @@ class Banner:
 
 
 def answer(run: RunFacts, comparisons: list[BaselineComparison]) -> Markup:
-    """Answer the question of the experiment in one or two sentences, as safe HTML."""
+    """Answer the question of the experiment in one or two sentences, as safe HTML.
+
+    Scores of different clocks are not compared: each clock of a run has an answer of its own.
+    """
+    clocks = list(dict.fromkeys(comparison.best.clock for comparison in comparisons))
+    if len(clocks) < 2:
+        return _answer(comparisons) if comparisons else _no_answer(run)
+    answers = [
+        Markup("With {}: {}").format(_clock(clock), _answer([each for each in comparisons if each.best.clock == clock]))
+        for clock in clocks
+    ]
+    return Markup("<br>").join(answers)
+
+
+def _clock(clock: GuestClock) -> str:
+    if clock.counted:
+        return f"a counted clock of {clock.cpu_speed} instructions per microsecond"
+    return f"the {clock.kind}’s clock"  # noqa: RUF001
+
+
+def _answer(comparisons: list[BaselineComparison]) -> Markup:
     first = headline(comparisons)
-    if first is None:
-        return _no_answer(run)
+    assert first
     score = first.score_of(first.best)
     where = "the contested switches, where two or more tasks could run"
     if first.split != "contested":
@@ -158,7 +179,7 @@ def _no_answer(run: RunFacts) -> Markup:
 
 def banners(run: RunFacts) -> list[Banner]:
     """Return what the reader must know before the numbers, worst first."""
-    return [*_failed(run), *_incomplete(run), *_fallback(run), *_unread(run)]
+    return [*_failed(run), *_incomplete(run), *_odd(run), *_fallback(run), *_unread(run)]
 
 
 def _failed(run: RunFacts) -> list[Banner]:
@@ -166,13 +187,7 @@ def _failed(run: RunFacts) -> list[Banner]:
     if not failed:
         return []
     items = tuple(
-        f"{trial.name}: "
-        + (
-            "; ".join(
-                f"{c.name} {c.value}, limit {c.limit}" + f" ({c.why})" * bool(c.why) for c in trial.checks if not c.ok
-            )
-            or "failed"
-        )
+        f"{trial.name}: " + ("; ".join(check.text for check in trial.checks if not check.ok) or "failed")
         for trial in failed
     )
     title = f"{len(failed)} of {len(run.trials)} trials failed their verdict"
@@ -199,6 +214,22 @@ def incomplete(run: RunFacts) -> list[str]:
 def _incomplete(run: RunFacts) -> list[Banner]:
     reasons, text = incomplete(run), "The numbers below describe what has been recorded and scored so far."
     return [Banner("bad", "This run is incomplete", text, tuple(reasons))] if reasons else []
+
+
+def _odd(run: RunFacts) -> list[Banner]:
+    """Trials that differ from the others of their arm by more than noise."""
+    odd = host_facts.odd_lines(run.trials)
+    if not odd:
+        return []
+    title = (
+        "1 trial differs from the others of its arm" if len(odd) == 1 else f"{len(odd)} trials differ from the others"
+    )
+    text = (
+        "It may be the host rather than the scheduler: section 2 shows what the host did meanwhile. To record a trial "
+    )
+    text += f"again, delete its folder in trials/ and run: harness run --resume {run.name}"
+    items = tuple(line for lines in odd.values() for line in lines)
+    return [Banner("warn", f"{title} by more than noise", text, items)]
 
 
 def _fallback(run: RunFacts) -> list[Banner]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from harness.report import text
+from harness.guest_clock import GuestClock
+from harness.report import host_facts, text
 from harness.report.recording_summary import RecordingSummary
 from harness.report.run_facts import RunFacts
 from harness.report.trial_facts import TrialFacts, as_mapping, mapping
@@ -20,10 +21,22 @@ def where_it_ran(run: RunFacts) -> list[tuple[str, str]]:
     known = {key: value for key, value in box.items() if key not in _IN_BANNER} if isinstance(box, dict) else None
     return [
         *_flat("box", known),
-        *_flat("machine", run.manifest.get("machine")),
+        *_flat("repeats", run.manifest.get("repeats")),
+        *_merged([_machine_rows(machine) for machine in _machines(run.manifest)]),
         *_merged([_guest_rows(trial.guest) for trial in run.trials if trial.guest]),
         *_flat("host", run.manifest.get("host")),
     ]
+
+
+def _machines(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """The machine of every arm; the manifest's own is the last one, or all there is in a run that ended early."""
+    arms = [mapping(as_mapping(recorded_on), "machine") for recorded_on in mapping(manifest, "arms").values()]
+    return [machine for machine in arms if machine] or [mapping(manifest, "machine")]
+
+
+def _machine_rows(machine: dict[str, Any]) -> list[tuple[str, str]]:
+    """The facts of a machine; versions before 0.3.0 did not name its clock, which was the host's."""
+    return _flat("machine", {**machine, **({"clock": GuestClock.of(machine).kind} if machine else {})})
 
 
 def settings(run: RunFacts) -> list[tuple[str, str]]:
@@ -82,7 +95,9 @@ def side_by_side(trials: list[TrialFacts]) -> list[tuple[str, list[str]]]:
     ]
     rows = [(name, [show(t.recording) if t.recording else text.NO_VALUE for t in trials]) for name, show in known]
     metrics = dict.fromkeys(name for trial in trials for name in trial.metrics)
-    return rows + [
+    clock = ("clock", [trial.clock.short for trial in trials])
+    shares = ("host’s share", [text.percent(host_facts.host_share(trial)) for trial in trials])  # noqa: RUF001
+    return [clock, shares, *rows] + [
         (
             "load: " + text.visible(name).replace("_per_s", " per second").replace("_", " "),
             [text.plain(t.metrics.get(name)) for t in trials],

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.guest_clock import GuestClock
 from harness.report.history import Curve, read_curves
 from harness.report.text import number, visible
 
@@ -77,12 +78,13 @@ class ModelScores:
     rollout: Rollout | None
     path: Path
     caveat: str | None = None
+    clock: GuestClock = field(default_factory=GuestClock)  # of the recordings that it was trained with
     fold: str = ""  # what was held out, where each recording was in turn; recordings of two runs may share a name
 
     @property
-    def group_key(self) -> tuple[str, str, tuple[str, ...], str, str]:
+    def group_key(self) -> tuple[str, str, tuple[str, ...], str, str, str]:
         """Equal for models that differ in nothing but the seed."""
-        return (self.mark, self.inputs, self.trials, self.predictor, self.fold)
+        return (self.mark, self.inputs, self.trials, self.predictor, self.fold, self.clock.short)
 
 
 def read_models(folder: Path) -> tuple[list[ModelScores], list[str]]:
@@ -124,6 +126,7 @@ def _read(path: Path) -> ModelScores:
         rollout=_rollout(scores.get("rollout")),
         path=path,
         caveat=visible(scores["caveat"]) if scores.get("caveat") else None,
+        clock=GuestClock.of(scores),
         fold=visible(path.name).partition(f"{predictor}_s{seed}.")[2],
     )
 

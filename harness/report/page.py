@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.report import answer, fact_tables, figures, text
+from harness.report import answer, fact_tables, figures, host_facts, text
 from harness.report.baseline_comparison import compare_to_baselines, headline
 from harness.report.model_scores import INPUTS, METRICS
 from harness.report.recording_summary import TaskSummary
@@ -45,6 +45,12 @@ def render(run: RunFacts) -> str:
             headline=headline(comparisons),
             answer=answer.answer(run, comparisons),
             banners=answer.banners(run),
+            conditions=host_facts.conditions(run.trials),
+            spreads=host_facts.spread_lines(run.trials),
+            recorded_again=[trial for trial in run.trials if trial.earlier],
+            odd=host_facts.odd_lines(run.trials),
+            meanwhile=host_facts.meanwhile(run.trials),
+            meanwhile_columns=host_facts.COLUMNS,
             complete=not answer.incomplete(run),
             facts=fact_tables.where_it_ran(run),
             versions=fact_tables.versions(run),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from statistics import fmean
 
+from harness.guest_clock import GuestClock
 from harness.report.model_scores import INPUTS, METRICS, SPLITS, ModelScores, ScoreEstimate
 
 
@@ -20,6 +21,11 @@ class SeedGroup:
     baseline: bool
     seeds: tuple[ModelScores, ...]
     splits: dict[str, dict[str, ScoreEstimate]]
+
+    @property
+    def clock(self) -> GuestClock:
+        """The clock of the recordings, the same for all seeds."""
+        return self.seeds[0].clock
 
     def score(self, split: str, metric: str) -> ScoreEstimate | None:
         """Return the score over the seeds, or None where there is none."""
@@ -61,10 +67,10 @@ def group_seeds(models: Iterable[ModelScores], arms: dict[str, str]) -> list[See
 
     `arms` maps the name of a trial to its arm.
     """
-    by_key: dict[tuple[str, str, tuple[str, ...], str, str], list[ModelScores]] = {}
+    by_key: dict[tuple[str, str, tuple[str, ...], str, str, str], list[ModelScores]] = {}
     for model in models:
         by_key.setdefault(model.group_key, []).append(model)
-    groups = [_group(seeds, arms) for seeds in by_key.values()]
+    groups = _named_by_clock([_group(seeds, arms) for seeds in by_key.values()])
     order, rank = list(INPUTS), ranking_key(groups)
     return sorted(
         groups,
@@ -76,6 +82,17 @@ def group_seeds(models: Iterable[ModelScores], arms: dict[str, str]) -> list[See
             group.predictor,
         ),
     )
+
+
+def _named_by_clock(groups: list[SeedGroup]) -> list[SeedGroup]:
+    """Add the clock to the name of an arm that was recorded with several: only scores of one arm are compared."""
+    clocks: dict[str, set[GuestClock]] = {}
+    for group in groups:
+        clocks.setdefault(group.arm, set()).add(group.clock)
+    return [
+        replace(group, arm=f"{group.arm}, clock {group.clock.short}") if len(clocks[group.arm]) > 1 else group
+        for group in groups
+    ]
 
 
 def with_online(groups: Iterable[SeedGroup]) -> list[SeedGroup]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.guest_clock import GuestClock
 from harness.report.recording_summary import RecordingSummary, assign_colours, read_slices, summarise
 from harness.report.text import number, plain, visible
 
@@ -22,10 +23,23 @@ class CheckResult:
     limit: str
     why: str
 
+    @property
+    def brief(self) -> str:
+        """The check as one line: its name, value and limit."""
+        return f"{self.name} {self.value}, limit {self.limit}"
+
+    @property
+    def text(self) -> str:
+        """The same with the reason why it failed."""
+        return self.brief + f" ({self.why})" * bool(self.why)
+
 
 @dataclass(frozen=True)
 class TrialFacts:
-    """One trial: its verdict (`ok` is None where there is none), load metrics, warnings, and recording or `missing`."""
+    """One trial: its verdict (`ok` is None where there is none), load metrics, warnings, and recording or `missing`.
+
+    `record` is the content of trial.json; `earlier` says of each attempt before the last why it may not be used.
+    """
 
     name: str
     arm: str
@@ -35,8 +49,16 @@ class TrialFacts:
     metrics: dict[str, Any]
     warnings: list[str]
     guest: dict[str, Any]
+    record: dict[str, Any]
+    clock: GuestClock
+    earlier: list[str]
     recording: RecordingSummary | None
     missing: str
+
+    @property
+    def host(self) -> dict[str, Any]:
+        """What the host did meanwhile; empty for trials of versions before 0.3.0."""
+        return mapping(self.record, "host")
 
 
 def read_trials(folder: Path) -> list[TrialFacts]:
@@ -74,9 +96,30 @@ def _trial(path: Path, recording: RecordingSummary | None, missing: str) -> Tria
         metrics=mapping(facts, "metrics"),
         warnings=_warnings(facts),
         guest=guest,
+        record=facts,
+        clock=GuestClock.of(mapping(facts, "machine")),
+        earlier=[_why_unusable(attempt) for attempt in _earlier_attempts(path)],
         recording=recording,
         missing=missing,
     )
+
+
+def _earlier_attempts(trial: Path) -> list[Path]:
+    """Return the folders of the attempts that were set aside, oldest first."""
+    attempts = trial.parent.parent / "attempts"
+    numbered = [
+        (int(number), path)
+        for path in (attempts.iterdir() if attempts.is_dir() else ())
+        for name, _, number in [path.name.rpartition("-")]
+        if name == trial.name and number.isdecimal()
+    ]
+    return [path for _, path in sorted(numbered)]
+
+
+def _why_unusable(attempt: Path) -> str:
+    checks = mapping(_json(attempt / "trial.json"), "verdict").get("checks") or ()
+    failed = [_check(check).brief for check in checks if isinstance(check, dict) and check.get("ok") is not True]
+    return "; ".join(failed) or "it ended without a verdict"
 
 
 def _json(path: Path) -> dict[str, Any]:

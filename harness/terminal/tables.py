@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ from rich.console import RenderableType
 from rich.markup import escape
 from rich.text import Text
 
+from harness.guest_clock import GuestClock
 from harness.terminal.plain_table import cell, plain_table
 from harness.terminal.progress import spell_seconds
 
@@ -48,17 +49,22 @@ def runs_table(folders: Sequence[RunFolder], runs_dir: Path) -> RenderableType:
     """Show all runs, oldest first."""
     if not folders:
         return f"no runs in {escape(str(runs_dir))}; start one: harness run experiments/nginx_ab.yaml"
-    table = plain_table("run", "state", ">trials", ">models", "box", ">took")
+    table = plain_table("run", "state", ">trials", ">models", "box", "clock", ">host share", ">took")
     for folder in folders:
         row = run_row(folder)
         trials, models = f"{row['trials_done']}/{row['trials']}", f"{row['models_done']}/{row['models']}"
-        box, took = row["box"] or "-", spell_seconds(row["seconds"])
-        table.add_row(row["name"], _state(row["state"]), trials, models, box, took)
+        host_share = _host_share(row["host_share"]) if row["trials_done"] else ""
+        machine = escape(row["box"] or "-"), escape(row["clock"] or ""), host_share
+        table.add_row(row["name"], _state(row["state"]), trials, models, *machine, spell_seconds(row["seconds"]))
     return table
 
 
 def run_row(folder: RunFolder) -> dict[str, Any]:
-    """Summarise a run: its name, its state, and how many of the trials and models that began are done."""
+    """Summarise a run: name, state, how many of the trials and models that began are done, box, clock, host's share.
+
+    `clock` is `host` or, as `counted 125`, the instructions per microsecond, or several of these; None where no machine
+    has been up. `host_share` is the largest of the trials' shares; None where none was measured.
+    """
     manifest = folder.manifest
     steps = manifest["steps"]
     trials, models = _steps(manifest, "trial"), _steps(manifest, "model")
@@ -70,6 +76,8 @@ def run_row(folder: RunFolder) -> dict[str, Any]:
         "models": len(models),
         "models_done": sum(step["state"] == "done" for step in models.values()),
         "box": _box(manifest),
+        "clock": _clocks(manifest),
+        "host_share": max(_known_shares(trials), default=None),
         "seconds": sum(step["seconds"] or 0.0 for name, step in steps.items() if not name.startswith("model:")),
     }
 
@@ -97,15 +105,36 @@ def _box(manifest: Mapping[str, Any]) -> str | None:
     return ", ".join(names) or (manifest.get("box") or {}).get("name")
 
 
+def _clocks(manifest: Mapping[str, Any]) -> str | None:
+    """Return the clock of the machine, or the clocks if arms were recorded with different ones."""
+    machines = [recorded_on["machine"] for recorded_on in manifest.get("arms", {}).values()]
+    machines = machines or [manifest["machine"]] * bool(manifest.get("machine"))
+    return ", ".join(dict.fromkeys(GuestClock.of(machine).short for machine in machines)) or None
+
+
+def _known_shares(trials: Mapping[str, Any]) -> Iterator[float]:
+    for step in trials.values():
+        share = step["detail"].get("host_share")
+        if isinstance(share, (int, float)):
+            yield share
+
+
+def _host_share(share: float | None) -> str:
+    """Format the share of the recorded time in which the guest's CPU waited for a CPU of the host."""
+    return "not measured" if share is None else f"{share:.1%}"
+
+
 def _machines(manifest: Mapping[str, Any]) -> list[RenderableType]:
     """Show the machine of each arm, if they differ."""
     rows = {}
     for arm, recorded_on in manifest.get("arms", {}).items():
-        facts = (recorded_on["machine"].get(key) for key in ("kernel", "accelerator", "cpus", "memory_mb"))
-        rows[arm] = (recorded_on["box"]["name"], *("" if fact is None else str(fact) for fact in facts))
+        machine = recorded_on["machine"]
+        facts = (machine.get(key) for key in ("kernel", "accelerator", "cpus", "memory_mb"))
+        clock = GuestClock.of(machine).short
+        rows[arm] = (recorded_on["box"]["name"], *("" if fact is None else str(fact) for fact in facts), clock)
     if len(set(rows.values())) < 2:
         return []
-    table = plain_table("arm", "box", "kernel", "accelerator", ">CPUs", ">MB")
+    table = plain_table("arm", "box", "kernel", "accelerator", ">CPUs", ">MB", "clock")
     for arm, row in sorted(rows.items()):
         table.add_row(escape(arm), *map(escape, row))
     return [table]
@@ -157,15 +186,27 @@ def checks_table(host_checks: Iterable[HostCheck]) -> RenderableType:
 
 
 def _trials(manifest: Mapping[str, Any]) -> RenderableType:
-    table = plain_table("trial", "verdict", ">switches", ">contested", ">idle", ">tracer", ">requests/s", ">s")
+    numbers = (">switches", ">contested", ">idle", ">tracer", ">requests/s", ">s")
+    table = plain_table("trial", "verdict", *numbers, "clock", ">host share")
     for name, step in sorted(_steps(manifest, "trial").items()):
         detail = step["detail"]
         shares = [cell(detail, key, ".1%") for key in ("contested_share", "idle_share", "tracer_share")]
         verdict = "[green]usable[/]" if step["state"] == "done" else f"[red]{escape(step['error'] or step['state'])}[/]"
         rate = cell(detail, "requests_per_s", ".0f")
         seconds = f"{step['seconds']:.0f}" if step["seconds"] else ""
-        table.add_row(name, verdict, f"{detail.get('switches', 0):,}", *shares, rate, seconds)
+        recorded = "switches" in detail
+        clock = _trial_clock(manifest, detail) if recorded else ""
+        host_share = _host_share(detail.get("host_share")) if recorded else ""
+        row = (f"{detail.get('switches', 0):,}", *shares, rate, seconds, escape(clock), host_share)
+        table.add_row(name, verdict, *row)
     return table
+
+
+def _trial_clock(manifest: Mapping[str, Any], detail: Mapping[str, Any]) -> str:
+    """Return the clock of a trial: that of its arm's machine, if this is known."""
+    arm = manifest.get("arms", {}).get(detail.get("arm"))
+    machine = arm["machine"] if arm else manifest.get("machine") or {}
+    return GuestClock.of({**machine, **({"clock": detail["clock"]} if detail.get("clock") else {})}).short
 
 
 def _costs(steps: Mapping[str, Any]) -> RenderableType:

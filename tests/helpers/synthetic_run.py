@@ -68,6 +68,37 @@ def slices(count: int, seed: int = 0, names: dict[str, str] | None = None, cpu: 
                      for c, f in zip(columns, schema, strict=True)], schema=schema)  # fmt: skip
 
 
+HOST = {  # what the host did during a trial
+    "seconds": 61.2,
+    "guest_seconds": 50.1,
+    "vcpu_run_s": 58.9,
+    "vcpu_wait_s": 0.61,
+    "share": 0.01,
+    "share_reason": None,
+    "steal_share": 0.0,
+    "pressure_share": 0.021,
+    "taken_share": 0.08,
+    "loadavg_before": [1.1, 0.9, 0.7],
+    "loadavg_after": [1.6, 1.1, 0.8],
+    "frequency_before": {"governor": None, "mhz_min": 2450.0, "mhz_max": 2450.0, "turbo": None},
+    "frequency_after": {"governor": None, "mhz_min": 2450.0, "mhz_max": 3100.0, "turbo": None},
+    "top": [["python3", 0.12], ["sshd", 0.02], ["kworker/0:1", 0.01]],
+    "clock_step_s": {"host": 0.0, "guest": 0.0},
+    "suspended_s": {"host": 0.0, "guest": 0.0},
+}
+COUNTED = {
+    "clock": "counted",
+    "clock_reason": "emulated, one CPU",
+    "cpu_speed": 125,
+    "vcpu_placement": "pinned to CPU 1",
+}
+
+
+def host(share: float | None, **more: Any) -> dict[str, Any]:
+    """What the host did during a trial in which the guest's CPU waited for this share of the time."""
+    return {**HOST, "share": share, **more}
+
+
 def checks(**wrong: Any) -> list[dict[str, Any]]:
     """The checks of a verdict; `recorded_share=0.2` makes that one fail."""
     good = [
@@ -206,6 +237,13 @@ def manifest(**changes: Any) -> dict[str, Any]:
             "report": {"state": "running", "seconds": None, "outputs": {}},
         },
     } | changes  # fmt: skip
+
+
+def add_earlier_attempt(run: Path, trial: str, number: int, **wrong: Any) -> None:
+    """An attempt that was set aside; `wrong` are the checks that failed."""
+    folder = run / "attempts" / f"{trial}-{number}"
+    folder.mkdir(parents=True)
+    (folder / "trial.json").write_text(json.dumps({"name": trial, "verdict": {"ok": False, "checks": checks(**wrong)}}))
 
 
 def write_manifest(run: Path, **changes: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
 import synthetic_run
@@ -50,8 +51,8 @@ def test_machines_that_differ_from_arm_to_arm_are_shown_with_their_arms(tmp_path
     path.write_text(json.dumps(manifest | {"arms": arms}))
     rows = [line.split() for line in shown(tmp_path) if line.startswith("nginx_ab__box")]
     assert rows == [
-        ["nginx_ab__box-debian-11", "debian-11", "5.10.0", "1", "1024"],
-        ["nginx_ab__box-debian-12", "debian-12", "6.1.0", "1", "1024"],
+        ["nginx_ab__box-debian-11", "debian-11", "5.10.0", "1", "1024", "host"],
+        ["nginx_ab__box-debian-12", "debian-12", "6.1.0", "1", "1024", "host"],
     ]
     assert tables.run_row(RunFolder.open(tmp_path))["box"] == "debian-11, debian-12"
 
@@ -63,3 +64,57 @@ def test_one_machine_for_all_arms_needs_no_table(tmp_path: Path) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | {"arms": {"one": on, "two": on}}))
     assert not [line for line in shown(tmp_path) if line.startswith(("one", "two", "arm"))]
     assert tables.run_row(RunFolder.open(tmp_path))["box"] == "debian-12"
+
+
+COUNTED = {"clock": "counted", "cpu_speed": 125}
+
+
+def run_of(folder: Path, machines: dict[str, dict[str, object]], shares: dict[str, float | None]) -> RunFolder:
+    """A run with an arm for each of `machines`, and a trial of an arm for each of `shares`; None was not measured."""
+    steps = {
+        f"trial:00{number}_{arm}": {"state": "done", "seconds": 9.0, "error": None, "outputs": {}}
+        | {"detail": {"arm": arm, "switches": 5} | ({} if share is None else {"host_share": share})}
+        for number, (arm, share) in enumerate(shares.items())
+    }
+    arms = {arm: {"box": {"name": "debian-12"}, "machine": machine} for arm, machine in machines.items()}
+    synthetic_run.write_manifest(folder, steps=steps, arms=arms)
+    return RunFolder.open(folder)
+
+
+def listed(folder: RunFolder) -> list[list[str]]:
+    console = Console(file=io.StringIO(), width=160)
+    console.print(tables.runs_table([folder], folder.path))
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    return [re.split(r" {2,}", line.strip()) for line in lines]
+
+
+def test_runs_are_listed_with_their_clock_and_the_largest_host_share(tmp_path: Path) -> None:
+    folder = run_of(tmp_path, {"one": COUNTED, "two": COUNTED}, {"one": 0.0123, "two": 0.004})
+    head, row = listed(folder)
+    assert dict(zip(head, row, strict=True))["clock"] == "counted 125"
+    assert dict(zip(head, row, strict=True))["host share"] == "1.2%"
+    assert {name: tables.run_row(folder)[name] for name in ("clock", "host_share")} == {
+        "clock": "counted 125",
+        "host_share": 0.0123,
+    }
+
+
+def test_a_run_with_two_clocks_names_both_and_each_trials_own(tmp_path: Path) -> None:
+    folder = run_of(tmp_path, {"one": {"clock": "host"}, "two": COUNTED}, {"one": 0.25, "two": 0.5})
+    assert tables.run_row(folder)["clock"] == "host, counted 125"
+    rows = [re.split(r" {2,}", line.strip()) for line in shown(tmp_path) if line.startswith("00")]
+    assert [row[-2:] for row in rows] == [["host", "25.0%"], ["counted 125", "50.0%"]]
+
+
+def test_a_share_that_was_not_measured_is_not_called_zero(tmp_path: Path) -> None:
+    folder = run_of(tmp_path, {"one": {"kernel": "6.1"}}, {"one": None})
+    assert listed(folder)[1][-3:-1] == ["host", "not measured"]
+    assert tables.run_row(folder)["host_share"] is None
+    (row,) = [line for line in shown(tmp_path) if line.startswith("000_one")]
+    assert row.split()[-3:] == ["host", "not", "measured"]
+
+
+def test_a_run_whose_machine_was_never_up_has_no_clock(tmp_path: Path) -> None:
+    synthetic_run.write_manifest(tmp_path, steps={}, machine=None)
+    row = tables.run_row(RunFolder.open(tmp_path))
+    assert (row["clock"], row["host_share"]) == (None, None)

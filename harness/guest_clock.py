@@ -1,0 +1,46 @@
+"""What a guest's clock follows: the host's clock, or the number of instructions that the guest executed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+HOST, COUNTED = "host", "counted"
+_DEFAULT_SPEED = 125  # instructions per microsecond, where an experiment names none
+
+
+@dataclass(frozen=True)
+class GuestClock:
+    """`kind` is HOST or COUNTED; `cpu_speed` is in instructions per microsecond, None for the host's clock."""
+
+    kind: str = HOST
+    cpu_speed: int | None = None
+
+    @classmethod
+    def of(cls, machine: Mapping[str, Any]) -> GuestClock:
+        """Return the clock that the facts of a machine name; the host's where they name none, as before 0.3.0."""
+        kind, speed = str(machine.get("clock") or HOST), str(machine.get("cpu_speed"))
+        return cls(kind, (int(speed) if speed.isdecimal() else _DEFAULT_SPEED) if kind == COUNTED else None)
+
+    @property
+    def counted(self) -> bool:
+        """Whether the clock counts instructions."""
+        return self.kind == COUNTED
+
+    @property
+    def short(self) -> str:
+        """Return the clock as a table shows it: host, counted 125."""
+        return self.kind if self.cpu_speed is None else f"{self.kind} {self.cpu_speed}"
+
+    @property
+    def text(self) -> str:
+        """Return the clock in words: the host's, or how many instructions make a microsecond."""
+        if self.cpu_speed is None:
+            return f"the {self.kind}'s"
+        return f"counted: {self.cpu_speed} instructions per microsecond ({1000 / self.cpu_speed:g} ns each)"
+
+    def about(self) -> dict[str, str]:
+        """Return the clock as the metadata of tables hold it."""
+        speed = {} if self.cpu_speed is None else {"cpu_speed": str(self.cpu_speed)}
+        return {"clock": self.kind, **speed}

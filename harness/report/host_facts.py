@@ -1,0 +1,159 @@
+"""What the host did while each trial was recorded: in one line for the head of the page, and trial by trial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness.guest_clock import GuestClock
+from harness.noise.odd_trials import odd_trials, spreads
+from harness.report.text import NO_VALUE, count, number, percent, plain, seconds, visible
+from harness.report.trial_facts import TrialFacts, mapping
+
+NOT_MEASURED = "not measured"
+COLUMNS = (
+    "host share", "steal", "pressure", "taken by others", "load average", "CPU MHz", "host s / guest s",
+    "clock steps, pauses", "busiest beside it, CPUs",
+)  # fmt: skip
+Row = tuple[str, list[str]]
+
+
+def by_clock(trials: Sequence[TrialFacts]) -> dict[GuestClock, list[TrialFacts]]:
+    """Group trials by the clock they were recorded with."""
+    groups: dict[GuestClock, list[TrialFacts]] = {}
+    for trial in trials:
+        groups.setdefault(trial.clock, []).append(trial)
+    return groups
+
+
+def conditions(trials: Sequence[TrialFacts]) -> list[tuple[str, str]]:
+    """Return, for each clock, its name and a sentence on the host's share of the trials recorded with it."""
+    groups = by_clock(trials)
+    return [(_clock_name(clock, group, len(groups) > 1), _share(clock, group)) for clock, group in groups.items()]
+
+
+def _clock_name(clock: GuestClock, trials: Sequence[TrialFacts], several: bool) -> str:
+    arms = ", ".join(dict.fromkeys(trial.arm for trial in trials))
+    return clock.text.replace("'", "’") + (f", in {arms}" if several else "")  # noqa: RUF001
+
+
+def _share(clock: GuestClock, trials: Sequence[TrialFacts]) -> str:
+    """How long the host kept the guest's CPU waiting: the range over the trials, or why it is not known."""
+    known = [share for trial in trials if (share := host_share(trial)) is not None]
+    if not known:
+        reasons = dict.fromkeys(reason for trial in trials if (reason := _reason(trial)))
+        why = f": {'; '.join(reasons)}" if reasons else " (versions before 0.3.0 did not)"
+        return f"How long the host kept the guest’s CPU waiting was {NOT_MEASURED}{why}."  # noqa: RUF001
+    meaning = "which a counted clock does not see" if clock.counted else "while the guest’s clock ran on"  # noqa: RUF001
+    unknown = len(trials) - len(known)
+    rest = f" In {unknown} of {len(trials)} trials it was {NOT_MEASURED}." if unknown else ""
+    return (
+        f"The host kept the guest’s CPU waiting for {_range(known)} of the recorded time, {meaning}."  # noqa: RUF001
+        + rest
+    )
+
+
+def _range(shares: Sequence[float]) -> str:
+    low, high = percent(min(shares)), percent(max(shares))
+    return low if low == high else f"{low[:-2]} to {high}"  # without the first unit
+
+
+def host_share(trial: TrialFacts) -> float | None:
+    """Return the share of the recorded time in which the guest's CPU waited for the host's; None if not measured."""
+    return number(trial.host.get("share"))
+
+
+def _reason(trial: TrialFacts) -> str:
+    return visible(trial.host.get("share_reason") or "")
+
+
+def spread_lines(trials: Sequence[TrialFacts]) -> list[str]:
+    """Return one line for each metric whose values lie far apart across the trials of an arm."""
+    return [visible(spread.text) for spread in spreads(_records(trials))]
+
+
+def odd_lines(trials: Sequence[TrialFacts]) -> dict[str, list[str]]:
+    """Return, by the name of a trial that differs from its arm's others, one line for each metric in which it does."""
+    lines: dict[str, list[str]] = {}
+    for odd in odd_trials(_records(trials)):
+        lines.setdefault(visible(odd.trial), []).append(visible(odd.text))
+    return lines
+
+
+def _records(trials: Sequence[TrialFacts]) -> list[dict[str, Any]]:
+    """The contents of trial.json of usable trials, without any value that is not of the type that is expected."""
+    return [_record(trial) for trial in trials if trial.ok is True]
+
+
+def _record(trial: TrialFacts) -> dict[str, Any]:
+    record: dict[str, Any] = {"name": trial.name, "arm": trial.arm}
+    record["machine"] = {"clock": trial.clock.kind, "cpu_speed": trial.clock.cpu_speed}
+    for name in ("switches", "requests_per_s", "contested_share"):
+        record[name] = number(trial.record.get(name))
+    for name in ("quality", "noise"):
+        values = mapping(trial.record, name)
+        record[name] = {key: known for key, value in values.items() if (known := number(value)) is not None}
+    return record
+
+
+def meanwhile(trials: Sequence[TrialFacts]) -> list[Row]:
+    """Return (trial, one text for each of COLUMNS) for every trial in which the host was watched."""
+    return [(trial.name, _row(trial)) for trial in trials if trial.host]
+
+
+def _row(trial: TrialFacts) -> list[str]:
+    host, share = trial.host, host_share(trial)
+    return [
+        percent(share, 2) if share is not None else f"{NOT_MEASURED}{': ' * bool(_reason(trial))}{_reason(trial)}",
+        percent(number(host.get("steal_share")), 2),
+        percent(number(host.get("pressure_share"))),
+        percent(number(host.get("taken_share"))),
+        _change(_load(host.get("loadavg_before")), _load(host.get("loadavg_after"))),
+        _change(_frequency(mapping(host, "frequency_before")), _frequency(mapping(host, "frequency_after"))),
+        f"{_seconds(host.get('seconds'))} / {_seconds(host.get('guest_seconds'))}",
+        _interruptions(host),
+        _top(host.get("top")),
+    ]
+
+
+def _change(before: str, after: str) -> str:
+    return before if before == after else f"{before} → {after}"
+
+
+def _load(averages: Any) -> str:
+    """The load average of the last minute."""
+    value = number(averages[0]) if isinstance(averages, list) and averages else None
+    return NO_VALUE if value is None else f"{value:.1f}"
+
+
+def _frequency(facts: Mapping[str, Any]) -> str:
+    """The lowest and highest clock rate of the host's CPUs, and their governor, as far as the host shows them."""
+    rates = [rate for name in ("mhz_min", "mhz_max") if (rate := number(facts.get(name))) is not None]
+    shown = "–".join(dict.fromkeys(map(count, rates)))  # noqa: RUF001
+    governor = visible(facts.get("governor") or "")
+    turbo = {"True": "turbo", "False": "no turbo"}.get(str(facts.get("turbo")), "")
+    return " ".join(part for part in (shown, governor, turbo) if part) or NO_VALUE
+
+
+def _seconds(value: Any) -> str:
+    known = number(value)
+    return NO_VALUE if known is None else f"{known:.1f}"
+
+
+def _interruptions(host: Mapping[str, Any]) -> str:
+    """Clock steps and suspensions of guest and host that last longer than a millisecond."""
+    shown = []
+    for name, words in (("clock_step_s", "clock stepped"), ("suspended_s", "suspended")):
+        for side, value in mapping(host, name).items():
+            known = number(value)
+            if known is not None and abs(known) >= 0.001:
+                shown.append(f"{visible(side)} {words} {seconds(known)}")
+    return "; ".join(shown) or "none"
+
+
+def _top(processes: Any) -> str:
+    """The busiest other processes with the CPUs that each took."""
+    if not isinstance(processes, list):
+        return NO_VALUE
+    pairs = [pair for pair in processes if isinstance(pair, list) and len(pair) == 2]
+    return ", ".join(f"{visible(name)} {plain(cpus)}" for name, cpus in pairs) or "nothing"
