@@ -172,15 +172,19 @@ def rm(name: str, uninstall: Callable[[Box], None] | None = None) -> list[Box]:
 
     Raises BoxError when there is none.
     """
-    removed = []
-    for cached in _named(name):
-        with lock(cached.box.digest):
-            if uninstall:
-                uninstall(cached.box)
-            (cached.box.folder / "box.json").unlink()
-            shutil.rmtree(cached.box.folder)
-        removed.append(cached.box)
+    removed = [cached.box for cached in _named(name)]
+    for box in removed:
+        remove(box, uninstall)
     return removed
+
+
+def remove(box: Box, uninstall: Callable[[Box], None] | None = None) -> None:
+    """Remove one box from the cache: first its manifest, so that a part of it is never taken for the whole."""
+    with lock(box.digest):
+        if uninstall:
+            uninstall(box)
+        (box.folder / "box.json").unlink(missing_ok=True)
+        shutil.rmtree(box.folder)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -106,10 +106,9 @@ def open_box(folder: Path) -> ProvisionedBox:
     """Read the description of one machine; its parts are not checked. Raises DamagedBoxError when it cannot be read."""
     try:
         plain = json.loads((folder / "box.json").read_text(encoding="utf-8"))
-        told = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        keys = ("name", "digest", "kernel", "cmdline", "provider", "image_sha256")
-        made = Provisioning(**{**told, "roles": tuple(told["roles"])})
-        return ProvisionedBox(**{name: plain[name] for name in keys}, folder=folder, provisioning=made)
+        report = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        made = Provisioning(**{**report, "roles": tuple(report["roles"])})
+        return ProvisionedBox(**{name: plain[name] for name in _plain_fields()}, folder=folder, provisioning=made)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DamagedBoxError(
             f"the description of a provisioned machine cannot be read: {error}",
@@ -155,13 +154,6 @@ def unreadable() -> list[Path]:
     return [folder for folder in _folders() if _readable(folder) is None]
 
 
-def remove(box: ProvisionedBox) -> None:
-    """Remove a machine from the cache: first its manifest, so that a part of it is never taken for the whole."""
-    with cache.lock(box.digest):
-        (box.folder / "box.json").unlink(missing_ok=True)
-        shutil.rmtree(box.folder, ignore_errors=True)
-
-
 @contextmanager
 def work_folder() -> Iterator[Path]:
     """Make a folder in which a machine is put together; `publish` takes it, and otherwise it is removed."""
@@ -193,7 +185,7 @@ def publish(fresh: Path, base: Box, made: Provisioning, packages: str) -> Provis
     for part in {*cache.PARTS, "metadata.json"} - {"libvirt.box", "packages"}:
         shutil.copyfile(base.folder / part, fresh / part)
     (fresh / "packages").write_text(packages, encoding="utf-8")
-    write_atomic(fresh / DESCRIPTION, json.dumps(made.__dict__, indent=1) + "\n")
+    write_atomic(fresh / DESCRIPTION, json.dumps(asdict(made), indent=1) + "\n")
     with tarfile.open(box.path, "w") as archive:  # not compressed: the disk inside already is
         archive.add(fresh / "metadata.json", "metadata.json")
         archive.add(box.image, "box.img")
@@ -211,10 +203,14 @@ def publish(fresh: Path, base: Box, made: Provisioning, packages: str) -> Provis
 
 def _write_manifest(folder: Path, box: ProvisionedBox) -> None:
     parts = {part: sha256(folder / part) for part in (*cache.PARTS, "box.img", DESCRIPTION)}
-    keys = ("name", "digest", "kernel", "cmdline", "provider", "image_sha256")
-    plain = {name: getattr(box, name) for name in keys}
+    plain = {name: getattr(box, name) for name in _plain_fields()}
     text = json.dumps({"schema": cache.SCHEMA, **plain, "built": time.time(), "parts": parts}, indent=1)
     write_atomic(folder / "box.json", text + "\n")
+
+
+def _plain_fields() -> list[str]:
+    """Return the fields of a machine that box.json holds."""
+    return [field.name for field in fields(ProvisionedBox) if field.name not in ("folder", "provisioning")]
 
 
 def _inputs(folder: Path, roles: Sequence[str]) -> list[Path]:

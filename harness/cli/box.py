@@ -67,24 +67,34 @@ def make_lock(
 @app.command("ls")
 @handled
 def ls(as_json: JsonFlag = False) -> None:
-    """List the recipes, and which boxes of them are cached."""
-    from harness import boxes
-    from harness.terminal import tables
+    """List the recipes, which boxes of them are cached, and the provisioned machines that are kept for later runs."""
+    from harness import boxes, machines
+    from harness.boxes import provisioned
+    from harness.terminal import box_tables, tables
 
-    cached = boxes.ls()
+    cached, kept = boxes.ls(), provisioned.ls()
     recipes = [boxes.recipe(name) for name in boxes.names()]
-    plain = [recipe.model_dump(mode="json") for recipe in recipes]
-    Output(as_json).data({"recipes": plain, "cached": [asdict(box) for box in cached]})
-    Output(as_json).show(tables.boxes_table(recipes, cached))
+    users = {machine.box.folder: machines.users(machine.box) for machine in kept}
+    plain = {
+        "recipes": [recipe.model_dump(mode="json") for recipe in recipes],
+        "cached": [asdict(box) for box in cached],
+        "provisioned": [{**asdict(machine), "used_by": users[machine.box.folder]} for machine in kept],
+    }
+    Output(as_json).data(plain)
+    Output(as_json).show(tables.boxes_table(recipes, cached), "", box_tables.provisioned_table(kept, users))
 
 
 @app.command()
 @handled
 def verify(name: BoxName, as_json: JsonFlag = False) -> None:
-    """Compare every file of the cached boxes of this recipe with its recorded hash; exit 1 if one differs."""
-    from harness import boxes
+    """Compare every file of the cached boxes of this recipe with its recorded hash; exit 1 if one differs.
 
-    problems = boxes.verify(name)
+    The machines that were provisioned from them are checked too.
+    """
+    from harness import boxes
+    from harness.boxes import provisioned
+
+    problems = [*boxes.verify(name), *provisioned.verify(name)]
     Output(as_json).data({"box": name, "problems": problems})
     Output(as_json).show("\n".join(problems) if problems else f"{name}: as built")
     if problems:
@@ -94,9 +104,34 @@ def verify(name: BoxName, as_json: JsonFlag = False) -> None:
 @app.command()
 @handled
 def rm(name: BoxName, as_json: JsonFlag = False) -> None:
-    """Remove a cached box, and the copies that Vagrant and libvirt keep of it."""
-    from harness import boxes, machines
+    """Remove a cached box, the machines provisioned from it, and the copies that Vagrant and libvirt keep of them."""
+    from harness.machines import prune
+    from harness.terminal import box_tables
 
-    removed = boxes.rm(name, machines.uninstall)
-    Output(as_json).data({"removed": [box.vagrant_name for box in removed]})
-    Output(as_json).show(f"{name}: removed {len(removed)}, with the copies that Vagrant and libvirt kept")
+    removals = prune.named(name)
+    for removal in removals:
+        prune.remove(removal)
+    Output(as_json).data({"removed": [removal.box.vagrant_name for removal in removals if removal.box]})
+    Output(as_json).show(*box_tables.removals_table(removals, dry_run=False))
+
+
+@app.command()
+@handled
+def prune(
+    everything: Annotated[bool, typer.Option("--all", help="Also remove what runs would use again.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go, and remove nothing.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Remove boxes that no recipe makes any more and provisioned machines that no run would use, with all copies.
+
+    What a machine uses stays.
+    """
+    from harness.machines import prune
+    from harness.terminal import box_tables
+
+    removals = prune.candidates(everything)
+    for removal in removals:
+        if removal.possible and not dry_run:
+            prune.remove(removal)
+    Output(as_json).data({"dry_run": dry_run, "removals": [asdict(removal) for removal in removals]})
+    Output(as_json).show(*box_tables.removals_table(removals, dry_run))

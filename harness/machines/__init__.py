@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.machines.base import Machine
-from harness.machines.box_install import uninstall
+from harness.machines.box_install import uninstall, users
 from harness.machines.disk import check_space, discard, keep
 from harness.machines.registry import Entry as Leftover
 from harness.machines.registry import entries
@@ -28,4 +28,5 @@ __all__ = [
     "left_behind",
     "remove",
     "uninstall",
+    "users",
 ]

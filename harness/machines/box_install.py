@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from harness.boxes import Box
 from harness.boxes.cache import lock
-from harness.errors import MachineError
+from harness.errors import HostError, MachineError
 from harness.machines import libvirt
 from harness.machines.registry import Entry, entries
 from harness.machines.vagrant_cli import VagrantCli
@@ -42,23 +43,42 @@ def install(box: Box, vagrant: VagrantCli) -> PoolPaths:
 
 
 def uninstall(box: Box) -> None:
-    """Remove `box` from Vagrant and from the libvirt pool.
+    """Remove `box` from Vagrant and from the libvirt pool. Raises MachineError if a machine uses it."""
+    require_unused(box)
+    shutil.rmtree(_vagrant_folder(box), ignore_errors=True)
+    libvirt.remove_volumes(_volumes(box))
 
-    Raises MachineError if a registered machine was made from it: the disk of a machine is an overlay on the box.
-    """
+
+def require_unused(box: Box) -> None:
+    """Raise MachineError if a machine was made from `box`: the disk of a machine is an overlay on the box."""
     if domains := users(box):
         raise MachineError(
             f"the box {box.name} is in use by {', '.join(domains)}",
             where=box.vagrant_name,
             hint="end that run, or remove a machine that was left behind with `harness down`; then try again",
         )
-    shutil.rmtree(_vagrant_folder(box), ignore_errors=True)
-    libvirt.remove_volumes([disk_volume(box), f"{_stem(box)}-vmlinuz", f"{_stem(box)}-initrd"])
 
 
 def users(box: Box) -> list[str]:
-    """Return the domains of the registered machines that were made from `box`."""
-    return [entry.domain for entry in entries() if _made_from(entry, box)]
+    """Return the machines that were made from `box`: the registered ones, and those of others with a disk in the pool.
+
+    Where libvirt does not answer, only the register counts.
+    """
+    registered = [entry.domain for entry in entries() if _made_from(entry, box)]
+    with suppress(HostError):
+        disks = [Path(volume).stem for volume in libvirt.overlays(disk_volume(box))]
+        return list(dict.fromkeys([*registered, *disks]))
+    return registered
+
+
+def copies_mb(box: Box) -> float:
+    """Return the size of what Vagrant and libvirt keep of `box`, in MB."""
+    of_vagrant = sum(path.stat().st_size for path in _vagrant_folder(box).rglob("*") if path.is_file())
+    return (of_vagrant + sum(libvirt.volume_size(name) or 0 for name in _volumes(box))) / 1e6
+
+
+def _volumes(box: Box) -> list[str]:
+    return [disk_volume(box), f"{_stem(box)}-vmlinuz", f"{_stem(box)}-initrd"]
 
 
 def _made_from(entry: Entry, box: Box) -> bool:

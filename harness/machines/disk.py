@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness import processes
+from harness import boxes, processes
 from harness.boxes import Box, provisioned, rootfs
 from harness.boxes.provisioned import ProvisionedBox, Provisioning
 from harness.errors import DeadlineError, HostError, MachineError, TransientError
@@ -115,5 +115,4 @@ def keep(facts: Mapping[str, Any], host: Host, box: Box, made: Provisioning, wat
 
 def discard(box: ProvisionedBox) -> None:
     """Remove a kept machine from the cache, with the copies that Vagrant and libvirt have of it."""
-    box_install.uninstall(box)
-    provisioned.remove(box)
+    boxes.remove(box, box_install.uninstall)

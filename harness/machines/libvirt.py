@@ -146,17 +146,22 @@ def is_running(domain: str) -> bool:
     return virsh("domstate", domain).output.strip() == "running"
 
 
+def overlays(base: str) -> list[str]:
+    """Return the volumes in the pool that are overlays on the volume `base`: the disks of machines made from it."""
+    return [name for name in volumes() if name.startswith("harness-") and _backing_file(name) == base]
+
+
 def ensure_volume(name: str, source: Path, *, image_format: str, capacity: str) -> str:
     """Make sure that the pool has a complete copy of `source`, and return the copy's path.
 
     Uploads go from the first byte to the last, so a volume as long as its source is complete. Raises HostError.
     """
     size = source.stat().st_size
-    if _volume_size(name) != size:
+    if volume_size(name) != size:
         virsh("vol-delete", "--pool", POOL, name)
         made = virsh("vol-create-as", POOL, name, capacity, "--format", image_format)
         sent = virsh("vol-upload", "--pool", POOL, name, str(source), timeout_s=UPLOAD_LIMIT_S) if made.ok else made
-        if not sent.ok or _volume_size(name) != size:
+        if not sent.ok or volume_size(name) != size:
             virsh("vol-delete", "--pool", POOL, name)
             raise HostError(
                 f"{source.name} could not be copied into the libvirt pool {POOL!r}: {sent.output.strip()}",
@@ -199,7 +204,13 @@ def _last_line(output: str) -> str:
     return ([line.strip() for line in output.splitlines() if line.strip()] or ["no output"])[-1]
 
 
-def _volume_size(name: str) -> int | None:
+def _backing_file(name: str) -> str | None:
+    result = virsh("vol-dumpxml", "--pool", POOL, name)
+    path = ElementTree.fromstring(result.output).findtext("backingStore/path") if result.ok else None
+    return Path(path).name if path else None
+
+
+def volume_size(name: str) -> int | None:
     """Return the length of a volume's file in bytes, None when there is no such volume."""
     result = virsh("vol-dumpxml", "--pool", POOL, name)
     physical = ElementTree.fromstring(result.output).find("physical") if result.ok else None

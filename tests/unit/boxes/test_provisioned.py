@@ -134,6 +134,6 @@ def test_a_machine_counts_as_current_while_a_run_of_today_would_use_it(box: Box)
 
 def test_removing_a_machine_leaves_the_others(box: Box) -> None:
     first, second = forge_provisioned(box, b"first"), forge_provisioned(box, b"second")
-    provisioned.remove(second)
+    cache.remove(second)
     assert provisioned.find(first.digest) == first
     assert provisioned.made_from(box) == [first]

@@ -1,0 +1,54 @@
+"""Provisioned machines, and what was removed from the cache, as tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import RenderableType
+from rich.markup import escape
+
+from harness.terminal.plain_table import plain_table
+
+if TYPE_CHECKING:
+    from harness.boxes.provisioned import CachedMachine
+    from harness.machines.prune import Removal
+
+DAY_S = 86_400.0
+
+
+def provisioned_table(machines: Sequence[CachedMachine], users: Mapping[Path, Sequence[str]]) -> RenderableType:
+    """Show the machines that were provisioned and kept; `users` has the domains that use each folder."""
+    if not machines:
+        return "no provisioned machine is kept yet; the next run keeps one"
+    table = plain_table("provisioned from", "roles", "packages", ">MB", ">age", "used by", "state")
+    for machine in machines:
+        made = machine.box.provisioning
+        packages = ", ".join(f"{name} {version}" for name, version in made.packages.items())
+        state = "used by the next run" if machine.current else "not used any more: `harness box prune`"
+        used_by = ", ".join(users.get(machine.box.folder, ())) or "-"
+        origin, roles = f"{machine.box.name} {made.base[:12]}", ", ".join(made.roles)
+        table.add_row(origin, roles, escape(packages), f"{machine.size_mb:.0f}", age(machine.age_s), used_by, state)
+    return table
+
+
+def removals_table(removals: Sequence[Removal], dry_run: bool) -> list[RenderableType]:
+    """Show what was removed or, with `dry_run`, would be, and what stays because a machine uses it."""
+    if not removals:
+        return ["nothing to remove: every box and provisioned machine is one that runs use (--all removes these too)"]
+    table = plain_table("", "box or provisioned machine", "why", ">MB")
+    for removal in removals:
+        done = ("would remove" if dry_run else "removed") if removal.possible else "stays"
+        why = removal.why if removal.possible else f"in use by {', '.join(removal.users)}"
+        table.add_row(done, escape(removal.title), escape(why), f"{removal.mb:.0f}")
+    freed = sum(removal.mb for removal in removals if removal.possible)
+    return [table, f"{'would free' if dry_run else 'freed'} {freed:.0f} MB, copies of Vagrant and libvirt included"]
+
+
+def age(seconds: float) -> str:
+    """Format an age in the largest unit that fits, such as `3 h` or `12 days`."""
+    for unit, length in (("days", DAY_S), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= length:
+            return f"{seconds / length:.0f} {unit.rstrip('s') if round(seconds / length) == 1 else unit}"
+    return "now"
