@@ -16,10 +16,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.errors import MachineError
+from harness.guest.monitor import Monitor
 
 KEY_LINE = re.compile(rb"harness-host-key ssh-ed25519 ([A-Za-z0-9+/]{68})(?![A-Za-z0-9+/=])")
 HEADER = b"\x00\x00\x00\x0bssh-ed25519\x00\x00\x00\x20"  # RFC 8709, section 4: name, then a key of 32 bytes
 KEY_BYTES = len(HEADER) + 32
+READY = re.compile(rb"harness-ready|login:")  # a kernel message may interrupt one of them
+LOOK_S = 0.5
 
 
 def from_console(text: bytes) -> str | None:
@@ -34,19 +37,23 @@ def from_console(text: bytes) -> str | None:
     return None
 
 
-def wait_for(console: Path, timeout_s: float, fetch: Callable[[], None]) -> str:
-    """Wait until the host key is in the console log, and return it; `fetch` brings the log up to date.
+def wait_for(monitor: Monitor, timeout_s: float, clock: Callable[[], float] = time.monotonic) -> str:
+    """Wait until a booted guest has printed its host key and that SSH is up; return the key.
 
-    Raises MachineError after `timeout_s`.
+    The limit is read from `clock`, such as the pace of the guest. Nothing connects to the guest meanwhile. Raises
+    MachineError after `timeout_s`.
     """
-    end = time.monotonic() + timeout_s
+    end, length, text, key = clock() + timeout_s, -1, b"", None
     while True:
-        fetch()
-        if console.is_file() and (key := from_console(console.read_bytes())):
+        if (now := monitor.console_size()) != length:
+            length, text = now, monitor.console().encode()
+            key = from_console(text)
+        if key and READY.search(text):
             return key
-        if time.monotonic() >= end:
-            raise MachineError("the guest did not print its SSH host key on the serial console", log=console)
-        time.sleep(0.5)
+        if clock() >= end:
+            missing = "that SSH is up" if key else "its SSH host key"
+            raise MachineError(f"the guest did not print {missing} on the serial console within {timeout_s:g} s")
+        time.sleep(LOOK_S)
 
 
 def pin(known_hosts: Path, address: str, port: int, key: str) -> None:

@@ -11,21 +11,23 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from harness import processes
 from harness.boxes import Box, names, recipe
 from harness.errors import HostError, MachineError, RemoteError
 from harness.files import write_atomic
 from harness.guest.monitor import Monitor
 from harness.guest.remote import Host
 from harness.interrupt import defer_stop_signals
-from harness.machines import box_install, hostkey, kvm, libvirt, registry, virtualbox
+from harness.machines import box_install, guest_clock, hostkey, kvm, libvirt, machine_settings, registry, virtualbox
 from harness.machines.console_file import ConsoleFileMonitor
+from harness.machines.guest_clock import GuestClock
 from harness.machines.libvirt_monitor import LibvirtMonitor
+from harness.machines.pace import GuestPace
 from harness.machines.vagrant_cli import VagrantCli
 from harness.progress import Watcher
 from harness.spec import MachineSpec
 
-BOOT_LIMIT_S = {"kvm": 180, "tcg": 420}  # from power-on to SSH; measured: a few seconds, about 30 s
+# In the guest's pace (pace.py).
+BOOT_LIMIT_S = {"kvm": 180.0, "tcg": 420.0}  # from power-on to SSH; measured: a few seconds, about 30 s
 START_LIMIT_S = 300.0  # for Vagrant's own work before and after the boot
 DOWNLOAD_LIMIT_S = 1800.0  # the same, with the download of a ready-made box
 CHECK_LIMIT_S = 60.0
@@ -43,6 +45,7 @@ class VagrantMachine:
         self._domain: str | None = None
         self._facts: dict[str, Any] = {}
         self._monitor: Monitor | None = None
+        self._pace = GuestPace()
 
     @property
     def log(self) -> Path:
@@ -104,25 +107,24 @@ class VagrantMachine:
     def _start(self, watcher: Watcher) -> Host:
         started = time.monotonic()
         accelerator, why = self._accelerator(watcher)
+        clock = guest_clock.choose(self.spec, accelerator)
         prefix = f"harness-{secrets.token_hex(4)}-"
         self._domain = prefix + self.name
         vagrant = vagrant_for(self.folder)
         registry.record(self._domain, self.spec.hypervisor, self.folder)
-        settings = self._settings(prefix, accelerator)
+        settings = machine_settings.settings(self.spec, self.box, self.folder, prefix, self.name, accelerator, clock)
         self._write(settings)
         if self._built:
             watcher.note(f"handing the box {self._built.name} to Vagrant and libvirt")
             pool = box_install.install(self._built, vagrant)
-            command_line = f"{self._built.cmdline} harness.key={self._public_key()}"
-            settings |= {"kernel": pool.kernel, "initrd": pool.initrd, "command_line": command_line}
+            settings |= machine_settings.direct_boot(self._built, pool, self.folder)
             self._write(settings)
-        self._power_on(vagrant, accelerator, watcher)
-        host = self._host(vagrant)
-        self._monitor = self._make_monitor(settings["console"])
-        self._facts = self._describe(accelerator, why) | {"up_seconds": round(time.monotonic() - started, 1)}
+        self._pace, self._monitor = GuestPace(clock.slower), self._make_monitor(settings["console"])
+        host = self._power_on(vagrant, accelerator, watcher)
+        self._facts = self._describe(accelerator, why, clock) | {"up_seconds": round(time.monotonic() - started, 1)}
         return host
 
-    def _describe(self, accelerator: str, why: str) -> dict[str, Any]:
+    def _describe(self, accelerator: str, why: str, clock: GuestClock) -> dict[str, Any]:
         built = self._built
         on_libvirt = self.spec.hypervisor == "libvirt"
         return {
@@ -134,6 +136,9 @@ class VagrantMachine:
             "hypervisor_version": libvirt.hypervisor_version() if on_libvirt else None,
             "accelerator": accelerator,
             "accelerator_reason": why,
+            "clock": clock.kind,
+            "clock_reason": clock.reason,
+            "cpu_speed": clock.cpu_speed,
             "host_key": "printed on the serial console" if built else "pinned on the first connection",
         }
 
@@ -143,58 +148,27 @@ class VagrantMachine:
     def _accelerator(self, watcher: Watcher) -> tuple[str, str]:
         if self.spec.hypervisor == "virtualbox":
             return "virtualbox", "VirtualBox chooses for itself"
+        if self.spec.clock == "counted":
+            return "tcg", "the counted clock needs an emulated CPU"
         return kvm.choose(self.spec.accelerator, self._built, self.folder / "kvm.log", watcher)
-
-    def _settings(self, prefix: str, accelerator: str) -> dict[str, Any]:
-        fast = accelerator == "kvm"
-        on_libvirt = self.spec.hypervisor == "libvirt"
-        return {
-            "name": self.name,
-            "prefix": prefix,
-            "box": self._built.vagrant_name if self._built else self.box,
-            "ready_made": self._built is None,
-            "key": str(self._key()),
-            "cpus": self.spec.cpus,
-            "memory_mb": self.spec.memory_mb,
-            "driver": "kvm" if fast else "qemu",
-            # An emulated CPU that copies a modern host's model makes guests hang; this one is the plainest there is.
-            "cpu_mode": "host-passthrough" if fast else "custom",
-            "cpu_model": None if fast else "qemu64",
-            "boot_timeout_s": BOOT_LIMIT_S.get(accelerator, BOOT_LIMIT_S["tcg"]),
-            "pool": libvirt.POOL,
-            "network": libvirt.NETWORK,
-            "network_address": libvirt.network_address() if on_libvirt else None,
-            "console": libvirt.console_volume(f"{prefix}{self.name}") if on_libvirt else str(self.console),
-            "kernel": None,
-        }
-
-    def _key(self) -> Path:
-        """Make the campaign's key pair once; its public half reaches the guest on the kernel command line."""
-        path = self.folder / "key"
-        if not path.with_suffix(".pub").is_file():
-            path.unlink(missing_ok=True)
-            result = processes.run(
-                ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "harness", "-f", str(path)], timeout_s=30
-            )
-            if not result.ok:
-                raise MachineError(f"ssh-keygen could not make a key pair: {result.output.strip()}", where=str(path))
-        return path
 
     def _make_monitor(self, console: str) -> Monitor:
         if self._domain and self.spec.hypervisor == "libvirt":
             return LibvirtMonitor(self._domain, Path(console), self.console)
         return ConsoleFileMonitor(self.console)
 
-    def _public_key(self) -> str:
-        """Return the public half as KIND:BASE64; a kernel command line is split at spaces."""
-        return ":".join(self._key().with_suffix(".pub").read_text(encoding="ascii").split()[:2])
-
-    def _power_on(self, vagrant: VagrantCli, accelerator: str, watcher: Watcher) -> None:
+    def _power_on(self, vagrant: VagrantCli, accelerator: str, watcher: Watcher) -> Host:
         boot = BOOT_LIMIT_S.get(accelerator, BOOT_LIMIT_S["tcg"])
         limit_s = boot + (START_LIMIT_S if self._built else DOWNLOAD_LIMIT_S)
         watcher.note(f"starting the machine ({accelerator})")
+
+        def on_line(line: str) -> None:
+            _note_progress(line, watcher)
+            self._follow()
+
         try:
-            vagrant.up(self.spec.hypervisor, limit_s=limit_s, on_line=lambda line: _note_progress(line, watcher))
+            vagrant.up(self.spec.hypervisor, limit_s=limit_s, on_line=on_line, clock=self._pace)
+            return self._host(vagrant, boot, watcher)
         except MachineError as error:
             self._fetch_console()
             raise MachineError(
@@ -204,16 +178,25 @@ class VagrantMachine:
                 log=self.log,
             ) from None
 
-    def _host(self, vagrant: VagrantCli) -> Host:
+    def _follow(self) -> None:
+        """Let the pace follow QEMU's threads as soon as there are any."""
+        monitor = self._monitor
+        if isinstance(monitor, LibvirtMonitor) and not self._pace.following:
+            with suppress(MachineError):  # the domain does not run yet
+                self._pace.follow(monitor.threads(), next(iter(monitor.process_ids()), None))
+
+    def _host(self, vagrant: VagrantCli, boot_limit_s: float, watcher: Watcher) -> Host:
+        self._follow()
         ssh = vagrant.ssh_config()
         address, port = ssh["HostName"], int(ssh["Port"])
         known_hosts = self.folder / "known_hosts"
         if self._built:
-            hostkey.pin(known_hosts, address, port, hostkey.wait_for(self.console, 10.0, self._fetch_console))
+            watcher.note("waiting for the guest to say that SSH is up")
+            hostkey.pin(known_hosts, address, port, hostkey.wait_for(self.monitor(), boot_limit_s, self._pace))
         else:
             known_hosts.write_bytes(b"")
         key = self.folder / "key" if self._built else Path(ssh["IdentityFile"])
-        return Host(address, port, ssh["User"], key, known_hosts, self.name)
+        return Host(address, port, ssh["User"], key, known_hosts, self.name, clock=self._pace)
 
     def _check(self, host: Host, watcher: Watcher) -> None:
         """Raise MachineError unless the machine has the CPUs and the kernel that the experiment asks for."""

@@ -9,13 +9,14 @@ import json
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from harness import paths, processes
 from harness.errors import MachineError
 
-QUICK_S = 120.0  # ssh-config, box add of a local file, destroy
+QUICK_S = 300.0  # a few seconds on a quiet host: ssh-config, box add of a local file, destroy
 
 
 class VagrantCli:
@@ -25,9 +26,16 @@ class VagrantCli:
         self.env = environment(settings, dotfile, os.environ)
         self.log = log
 
-    def up(self, provider: str, *, limit_s: float, on_line: Callable[[str], None] | None = None) -> None:
-        """Create and boot the machine; `on_line` receives each line of Vagrant's output."""
-        self._run("up", provider=provider, limit_s=limit_s, on_line=on_line)
+    def up(
+        self,
+        provider: str,
+        *,
+        limit_s: float,
+        on_line: Callable[[str], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Create and boot the machine; `on_line` receives each line of Vagrant's output, `limit_s` is by `clock`."""
+        self._run("up", provider=provider, limit_s=limit_s, on_line=on_line, clock=clock)
 
     def destroy(self) -> None:
         """Stop the machine and delete it with its disk."""
@@ -48,11 +56,14 @@ class VagrantCli:
         *,
         limit_s: float = QUICK_S,
         on_line: Callable[[str], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
         **arguments: object,
     ) -> str:
         call = [sys.executable, "-m", "harness.machines.vagrant_call", method, json.dumps(arguments)]
         folder, command = paths.data_dir("vagrant"), f"vagrant {method.replace('box_', 'box ').replace('_', '-')}"
-        result = processes.run(call, timeout_s=limit_s, log=self.log, on_line=on_line, env=self.env, cwd=folder)
+        result = processes.run(
+            call, timeout_s=limit_s, log=self.log, on_line=on_line, env=self.env, cwd=folder, clock=clock
+        )
         if result.timed_out:
             raise MachineError(f"`{command}` was not done after {limit_s:.0f} s", log=self.log)
         if not result.ok:

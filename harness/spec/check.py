@@ -10,8 +10,10 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from harness.spec.document import Keys
-from harness.spec.fields import Experiment, Section
+from harness.spec.fields import Experiment, MachineSpec, Section
 from harness.spec.problems import Problem, from_pydantic, shown, unknown
+
+CLOCK: Keys = ("machine", "clock")
 
 
 def load_kinds() -> dict[str, type[BaseModel]]:
@@ -35,6 +37,7 @@ def validate(
         experiment = Experiment.model_validate({**data, **stand_in})
     except ValidationError as error:
         return None, problems + from_pydantic(error, (), lambda path: keys_at(path, _kind(data)))
+    problems += _clock_problems(experiment.machine)
     problems += _predictor_problems(experiment, predictors)
     return (experiment if parameters else None), problems
 
@@ -77,6 +80,24 @@ def _build_load(value: Any) -> tuple[BaseModel | None, list[Problem]]:
         return kinds[kind].model_validate_json(json.dumps(value), strict=True), []
     except ValidationError as error:
         return None, from_pydantic(error, ("load",), lambda path: keys_at(path, kind))
+
+
+def _clock_problems(machine: MachineSpec) -> Iterator[Problem]:
+    """Report what the counted clock cannot be combined with: QEMU counts the instructions of one emulated CPU."""
+    if machine.clock == "counted":
+        no = "machine.clock is 'counted'"
+        if machine.hypervisor == "virtualbox":
+            yield Problem(
+                CLOCK, f"{no}, and VirtualBox cannot count instructions", "hypervisor: libvirt, or clock: host"
+            )
+        if machine.accelerator == "kvm":
+            yield Problem(CLOCK, f"{no}, and KVM cannot count instructions", "accelerator: auto or tcg, or clock: host")
+        if machine.cpus > 1:
+            yield Problem(CLOCK, f"{no}, and machine.cpus is {machine.cpus}", "cpus: 1, or clock: host")
+    elif machine.cpu_speed is not None:
+        clock = "not set" if machine.clock is None else shown(machine.clock)
+        what = f"machine.cpu_speed is {machine.cpu_speed}, and machine.clock is {clock}"
+        yield Problem(("machine", "cpu_speed"), what, "clock: counted beside it; only a counted CPU has a set speed")
 
 
 def _predictor_problems(experiment: Experiment, known: Collection[str] | None) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ import base64
 from pathlib import Path
 
 import pytest
+from fakes import FakeMonitor
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,21 +45,53 @@ def test_a_key_of_another_type_is_skipped() -> None:
     assert hostkey.from_console(b"harness-host-key ssh-ed25519 " + wrong + b"\n") is None
 
 
-def test_a_guest_that_prints_no_key_is_an_error_that_names_the_console_log(tmp_path: Path) -> None:
-    with pytest.raises(MachineError) as caught:
-        hostkey.wait_for(tmp_path / "console.log", 0.0, lambda: None)
-    assert caught.value.log == str(tmp_path / "console.log")
+class Console(FakeMonitor):
+    """A console that grows by one part each time its length is asked for."""
+
+    def __init__(self, *parts: bytes) -> None:
+        self.parts, self.text, self.copies = list(parts), "", 0
+
+    def console_size(self) -> int:
+        self.text += self.parts.pop(0).decode() if self.parts else ""
+        return len(self.text)
+
+    def console(self) -> str:
+        self.copies += 1
+        return self.text
 
 
-def test_the_log_is_fetched_until_the_key_is_in_it(tmp_path: Path) -> None:
-    console = tmp_path / "console.log"
-    parts = iter([b"[    0.0] Linux version", b"\n" + line(b"a" * 32)[:40], line(b"a" * 32)[40:] + b"\n"])
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hostkey, "LOOK_S", 0.0)
 
-    def fetch() -> None:
-        with console.open("ab") as sink:
-            sink.write(next(parts))
 
-    assert hostkey.wait_for(console, 300.0, fetch) == key(b"a" * 32)
+READY = b"\nharness-ready\n"
+
+
+@pytest.mark.parametrize(
+    ("parts", "missing"),
+    [([b"Linux"], "its SSH host key"), ([line(b"a" * 32)], "that SSH is up"), ([READY], "its SSH")],
+)
+def test_a_guest_that_does_not_come_up_is_an_error_that_says_what_it_did_not_print(
+    parts: list[bytes], missing: str
+) -> None:
+    readings = iter([0.0, 10.0, 419.0, 420.0])
+    with pytest.raises(MachineError, match=f"did not print {missing}.* within 420 s"):
+        hostkey.wait_for(Console(*parts), 420.0, lambda: next(readings))
+
+
+@pytest.mark.parametrize("ready", [READY, b"\nDebian GNU/Linux 12 debian ttyS0\n\ndebian login: "])
+def test_the_console_is_watched_until_the_key_and_the_word_that_ssh_is_up_are_in_it(ready: bytes) -> None:
+    whole = line(b"a" * 32)
+    console = Console(b"[    0.0] Linux version", b"", b"\n" + whole[:40], whole[40:] + b"\n", b"", ready)
+    assert hostkey.wait_for(console, 300.0, lambda: 0.0) == key(b"a" * 32)
+    assert console.copies == 4  # it is copied only when it grew
+
+
+def test_a_guest_that_is_up_in_the_last_moment_is_up() -> None:
+    readings = iter([0.0, 999.0])
+    console = Console(line(b"a" * 32) + READY)
+    assert hostkey.wait_for(console, 1.0, lambda: next(readings)) == key(b"a" * 32)
 
 
 def test_the_pinned_key_is_the_only_one_and_only_the_user_can_read_it(tmp_path: Path) -> None:

@@ -69,6 +69,41 @@ CASES = {
         HEAD + LOAD + f"sweep: {{load.concurrency: {list(range(1, 1002))}}}\n",
         "4:1", "makes 1001 arms", "at most 1000"
     ),
+    "a counted clock under KVM": (
+        "name: x\nmachine: {box: a, accelerator: kvm, clock: counted}\n" + LOAD,
+        "2:44", "KVM cannot count", "accelerator: auto or tcg, or clock: host",
+    ),
+    "a counted clock under VirtualBox": (
+        "name: x\nmachine: {box: a/b, hypervisor: virtualbox, clock: counted}\n" + LOAD,
+        "2:52", "VirtualBox cannot count", "hypervisor: libvirt, or clock: host",
+    ),
+    "a counted clock with several CPUs": (
+        "name: x\nmachine: {box: a, cpus: 2, clock: counted}\n" + LOAD, "2:35", "machine.cpus is 2", "cpus: 1",
+    ),
+    "a speed without a clock": (
+        "name: x\nmachine: {box: a, cpu_speed: 250}\n" + LOAD,
+        "2:30", "cpu_speed is 250, and machine.clock is not set", "clock: counted beside it",
+    ),
+    "a speed with the host's clock": (
+        "name: x\nmachine: {box: a, clock: host, cpu_speed: 250}\n" + LOAD,
+        "2:43", "machine.clock is 'host'", "clock: counted beside it",
+    ),
+    "a speed that is none": (
+        "name: x\nmachine: {box: a, clock: counted, cpu_speed: 300}\n" + LOAD,
+        "2:46", "machine.cpu_speed is 300", "125, 250 or 500",
+    ),
+    "a swept speed on the host's clock": (
+        HEAD + LOAD + "sweep:\n  machine.clock: [host, counted]\n  machine.cpu_speed: [null, 500]\n",
+        "6:29", "in sweep: machine.cpu_speed is 500", "clock: counted beside it",
+    ),
+    "a swept clock with several CPUs": (
+        "name: x\nmachine: {box: a, cpus: 2}\n" + LOAD + "sweep: {machine.clock: [host, counted]}\n",
+        "4:31", "in sweep: machine.clock is 'counted'", "cpus: 1",
+    ),
+    "swept CPUs with a counted clock": (
+        "name: x\nmachine: {box: a, clock: counted}\n" + LOAD + "sweep: {machine.cpus: [1, 2]}\n",
+        "4:8", "in sweep: machine.clock is 'counted', and machine.cpus is 2", "clock: host",
+    ),
     "on: read as a truth value": ("%YAML 1.1\n---\non: 1\n", "3:1", "'on' is read by YAML as bool", "quotes"),
     "on: as a key": ("on: 1\n" + HEAD + LOAD, "1:1", "unknown key 'on'", "one of"),
     "a number as a key": ("5: 1\n", "1:1", "'5' is read by YAML as int", "quotes"),

@@ -1,0 +1,48 @@
+"""What settings.json holds: everything that vagrant/Vagrantfile needs to know of one machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from harness.boxes import Box
+from harness.machines import key_pair, libvirt
+from harness.machines.box_install import PoolPaths
+from harness.machines.guest_clock import GuestClock
+from harness.spec import MachineSpec
+
+NO_LIMIT_S = 86_400  # for Vagrant, which knows only the host's clock; the harness has limits of its own
+
+
+def settings(
+    spec: MachineSpec, box: Box | str, folder: Path, prefix: str, name: str, accelerator: str, clock: GuestClock
+) -> dict[str, Any]:
+    """Return the settings of the machine `prefix` + `name`; make its key pair and the volume of its console."""
+    fast = accelerator == "kvm"
+    on_libvirt = spec.hypervisor == "libvirt"
+    return {
+        "name": name,
+        "prefix": prefix,
+        "box": box.vagrant_name if isinstance(box, Box) else box,
+        "ready_made": isinstance(box, str),
+        "key": str(key_pair.make(folder)),
+        "cpus": spec.cpus,
+        "memory_mb": spec.memory_mb,
+        "driver": "kvm" if fast else "qemu",
+        # An emulated CPU that copies a modern host's model makes guests hang; this one is the plainest there is.
+        "cpu_mode": "host-passthrough" if fast else "custom",
+        "cpu_model": None if fast else "qemu64",
+        "icount_shift": clock.shift,
+        "boot_timeout_s": NO_LIMIT_S,
+        "pool": libvirt.POOL,
+        "network": libvirt.NETWORK,
+        "network_address": libvirt.network_address() if on_libvirt else None,
+        "console": libvirt.console_volume(f"{prefix}{name}") if on_libvirt else str(folder / "console.log"),
+        "kernel": None,
+    }
+
+
+def direct_boot(box: Box, pool: PoolPaths, folder: Path) -> dict[str, Any]:
+    """Return the settings that boot the kernel of a built box, with the public key of the campaign."""
+    command_line = f"{box.cmdline} harness.key={key_pair.argument(key_pair.make(folder))}"
+    return {"kernel": pool.kernel, "initrd": pool.initrd, "command_line": command_line}
