@@ -24,7 +24,7 @@ from statistics import fmean
 from typing import Any
 
 from harness.comparison import Comparison, compare
-from harness.comparison.comparison import DIFFERS
+from harness.comparison.comparison import EQUAL
 from harness.comparison.measurement import Measurement, measure, read_trial, usable_trials
 from harness.errors import HarnessError
 from harness.store import RunFolder
@@ -242,7 +242,7 @@ def verdict(comparison: Comparison, metric: str) -> Sequence[str]:
     if row is None:
         return "-", "-", "-"
     within = abs(row.difference) <= row.margin
-    text = "yes" if within else "no" if row.outcome == DIFFERS else "no, but within the noise"
+    text = "yes" if within else "no, but within the noise" if row.outcome == EQUAL else "no"
     return difference(row), noise(row), text
 
 

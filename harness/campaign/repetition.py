@@ -119,16 +119,23 @@ def box_differences(run: RunFolder, experiment: Experiment) -> list[BoxDifferenc
 
 def require_same_box(run: RunFolder, experiment: Experiment) -> None:
     """Raise BoxError, before anything starts, if a box here is not the one of the run."""
-    if differences := box_differences(run, experiment):
-        first = differences[0]
+    for row in box_differences(run, experiment):
         raise BoxError(
-            f"the box that would be used here is not the one of {run.path.name}",
-            where=first.arm,
-            expected=_box_text(first.name_there, first.digest_there) + f"; here it is "
-            f"{_box_text(first.name_here, first.digest_here)}",
-            hint=f"`harness box export {first.name_there}` there and `harness box import` here; or --any-box, which "
+            f"the box that would be used here is not the one of {run.path.name}, but "
+            f"{_box_text(row.name_here, row.digest_here)}",
+            where=row.arm,
+            expected=_box_text(row.name_there, row.digest_there),
+            hint=f"`harness box export {row.name_there}` there and `harness box import` here; or --any-box, which "
             "goes on and lists the box among the facts that differ",
         )
+
+
+def summary(run: RunFolder, experiment: Experiment) -> str:
+    """Say in one line what would be repeated, on which clock and box."""
+    machine = experiment.machine
+    clock = clock_name({"clock": machine.clock, "cpu_speed": machine.cpu_speed}) if machine.clock else "as it turns out"
+    others = "; ".join(map(str, box_differences(run, experiment)))
+    return f"repeats {run.path.name}; clock: {clock}; " + (f"another box: {others}" if others else "the same box")
 
 
 def digest_here(name: str) -> str | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.cli.run import RunsDir, overrides, show_plan
@@ -43,8 +44,9 @@ def repeat(
 ) -> None:
     """Record a run's experiment again here, and say metric by metric whether the two runs are equal.
 
-    The experiment is the one in the run's manifest, with the seeds, box, clock and accelerator that the run used. Exits
-    with 0 if every metric is equal, within what two such runs differ by or within 1 %, and with 1 if not.
+    The experiment is the one in the run's manifest, with the seeds, box, clock and accelerator that the run used.
+
+    Exits with 0 if every metric is equal, within what two such runs differ by or within 1 %, and with 1 if not.
     """
     from harness import comparison, store
 
@@ -56,8 +58,15 @@ def repeat(
         return _show(comparison.compare(original, second, across_clocks=across_clocks), output)
     experiment = _prepare(original, overrides(settings), load, machine, across_clocks, any_box)
     if dry_run:
-        return show_plan(experiment, output)
+        show_plan(experiment, output)
+        return output.show(escape(_summary(original, experiment)))
     _show(_record(original, experiment, runs_dir, output, across_clocks, keep, workers), output)
+
+
+def _summary(original: RunFolder, experiment: Experiment) -> str:
+    from harness.campaign import repetition
+
+    return repetition.summary(original, experiment)
 
 
 def _refuse_recording_options(options: list[object]) -> None:

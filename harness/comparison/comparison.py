@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from scipy import stats
+
 from harness.comparison import facts
 from harness.comparison.equivalence import LEVEL, difference, holm
 from harness.comparison.facts import FactDifference, differing_facts
@@ -15,6 +17,7 @@ from harness.comparison.measurement import UNITS, Key, Measurement, Unit, measur
 from harness.errors import UsageError
 from harness.store import RunFolder
 
+CHANCE = 1 - LEVEL
 EQUAL, CLOSE, DIFFERS, UNKNOWN = "equal", "equal within 1 %", "differs", "cannot say"
 
 
@@ -42,19 +45,16 @@ class MetricComparison:
     @property
     def outcome(self) -> str:
         """Say `differs` only of a difference that is beyond the margin, and beyond the noise after correction."""
-        small = abs(self.difference) <= self.margin
-        if self.p is None or self.p_adjusted is None:
-            return CLOSE if small else UNKNOWN
-        if self.p >= 1 - LEVEL:
+        if self.p is not None and not self.beyond_noise:
             return EQUAL
-        if small:
+        if abs(self.difference) <= self.margin:
             return CLOSE
-        return DIFFERS if self.p_adjusted < 1 - LEVEL else EQUAL
+        return DIFFERS if self.p_adjusted is not None and self.p_adjusted < CHANCE else UNKNOWN
 
     @property
-    def by_chance(self) -> bool:
-        """Whether it is equal only because among so many metrics one may be this far apart by chance."""
-        return self.outcome == EQUAL and self.p is not None and self.p < 1 - LEVEL
+    def beyond_noise(self) -> bool:
+        """Whether two such runs differ by less in 95 of 100 cases."""
+        return self.p is not None and self.p < CHANCE
 
     @property
     def shown_unit(self) -> Unit:
@@ -77,29 +77,41 @@ class Comparison:
         """How many metrics have each outcome."""
         return Counter(metric.outcome for metric in self.metrics)
 
+    @cached_property
+    def unclear(self) -> int:
+        """How many metrics are beyond the margin and their own noise, but do not stand out among all of them."""
+        return sum(row.outcome == UNKNOWN and row.beyond_noise for row in self.metrics)
+
     @property
+    def unclear_by_chance(self) -> int:
+        """The largest number of metrics beyond their own noise that chance gives, were they independent (95 %)."""
+        return int(stats.binom.ppf(LEVEL, sum(row.p is not None for row in self.metrics), CHANCE))
+
+    @cached_property
     def outcome(self) -> str:
-        """`differs` if a metric does; `cannot say` if one cannot be judged; else equal, within 1 % or without that."""
-        return next((outcome for outcome in (DIFFERS, UNKNOWN, CLOSE) if self.counts[outcome]), EQUAL)
+        """Say `differs` if a metric does, and `cannot say` if more than chance gives cannot be judged."""
+        if self.counts[DIFFERS]:
+            return DIFFERS
+        if self.counts[UNKNOWN] > self.unclear or self.unclear > self.unclear_by_chance:
+            return UNKNOWN
+        return CLOSE if self.counts[CLOSE] else EQUAL
 
     @property
     def equal(self) -> bool:
-        """Whether every metric is equal, or equal within 1 %."""
+        """Whether the metrics are equal, or equal within 1 %, except for as many as chance gives."""
         return self.outcome in (EQUAL, CLOSE)
 
     @property
     def conclusion(self) -> str:
         """The result in one sentence."""
-        total = len(self.metrics)
+        total, within, close = len(self.metrics), self.counts[EQUAL], self.counts[CLOSE]
         if self.outcome == DIFFERS:
             return f"differs: {self.counts[DIFFERS]} of {total} metrics: {_listed(self.metrics, DIFFERS)}"
         if self.outcome == UNKNOWN:
-            return (
-                f"cannot say: {self.counts[UNKNOWN]} of {total} metrics are more than 1 % apart "
-                f"({_listed(self.metrics, UNKNOWN)}), and one trial a run shows no spread"
-            )
-        within, close = self.counts[EQUAL], self.counts[CLOSE]
-        return f"equal: {within} of {total} metrics within what two such runs differ by, {close} within 1 %"
+            unclear, names = self.counts[UNKNOWN], _listed(self.metrics, UNKNOWN)
+            return f"cannot say: {unclear} of {total} metrics, more than chance explains: {names}; record more trials"
+        text = f"equal: {within} of {total} metrics within what two such runs differ by, {close} within 1 %"
+        return text + (f", {self.unclear} beyond that, as chance gives" if self.unclear else "")
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values, as repeat.json has it."""
@@ -109,7 +121,7 @@ class Comparison:
             "outcome": self.outcome,
             "conclusion": self.conclusion,
             "level": LEVEL,
-            "metrics": [{**asdict(row), "outcome": row.outcome, "by_chance": row.by_chance} for row in self.metrics],
+            "metrics": [{**asdict(row), "outcome": row.outcome} for row in self.metrics],
             "missing": {run: list(names) for run, names in self.missing.items()},
             "facts": [asdict(row) for row in self.facts],
         }

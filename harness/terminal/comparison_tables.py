@@ -34,7 +34,7 @@ def _metrics(comparison: Comparison) -> Table:
     for row in comparison.metrics:
         unit = row.shown_unit
         means = [format(value * unit.factor, unit.form) for value in (row.first, row.second)]
-        outcome = f"[{COLOURS[row.outcome]}]{row.outcome}[/]" + ("*" if row.by_chance else "")
+        outcome = f"[{COLOURS[row.outcome]}]{row.outcome}[/]"
         cells = (escape(row.metric), *means, unit.name, difference(row), noise(row), outcome)
         table.add_row(*((escape(row.arm),) if several else ()), *cells)
     return table
@@ -75,11 +75,11 @@ def _notes(comparison: Comparison) -> list[str]:
     sizes = {row.trials for row in comparison.metrics}
     trials = ", ".join(f"{first} and {second}" for first, second in sorted(sizes))
     lines = [f"noise: two such runs ({trials} trials) differ by at most this in 95 of 100 cases; ? = one trial each"]
-    if chance := sum(row.by_chance for row in comparison.metrics):
-        total = len(comparison.metrics)
+    if comparison.unclear:
+        total, limit = len(comparison.metrics), comparison.unclear_by_chance
         lines.append(
-            f"* beyond its noise, as about {0.05 * total:.0f} of {total} metrics are by chance: {chance} here, none "
-            "of which stands out among them all (Holm)"
+            f"cannot say: beyond the noise, but not so far that it stands out among {total} metrics (Holm); chance "
+            f"gives up to {limit} of these"
         )
     return lines
 

@@ -69,18 +69,33 @@ def test_one_trial_each_can_only_be_near_or_open(tmp_path: Path, rate: float, ou
     found = compare(first, comparable_run.make(tmp_path / "second", requests=(rate,)))
     assert outcomes(found)["requests/s"] == outcome
     assert found.outcome == outcome
-    assert ("one trial a run shows no spread" in found.conclusion) == (outcome == UNKNOWN)
+    assert (found.conclusion.startswith("cannot say: ")) == (outcome == UNKNOWN)
+
+
+def shifted(tmp_path: Path, count: int) -> Comparison:
+    """Two runs with six predictors, of which `count` are moderately worse in the second."""
+    scores = {f"p{number}": [[0.90], [0.92], [0.91]] for number in range(6)}
+    worse = {f"p{number}": [[0.875], [0.895], [0.885]] for number in range(count)}
+    first = comparable_run.make(tmp_path / "first", scores=scores)
+    return compare(first, comparable_run.make(tmp_path / "second", scores={**scores, **worse}))
 
 
 def test_a_metric_beyond_its_own_noise_is_not_called_different_among_many(tmp_path: Path) -> None:
-    scores = {f"p{number}": [[0.90], [0.92], [0.91]] for number in range(6)}
-    first = comparable_run.make(tmp_path / "first", scores=scores)
-    second = comparable_run.make(tmp_path / "second", scores={**scores, "p0": [[0.875], [0.895], [0.885]]})
-    row = next(row for row in compare(first, second).metrics if row.metric == "p0: contested accuracy")
+    found = shifted(tmp_path, 1)
+    row = next(row for row in found.metrics if row.metric == "p0: contested accuracy")
     assert row.noise is not None
     assert abs(row.difference) > max(row.noise, row.margin)
-    assert row.outcome == EQUAL
-    assert row.by_chance
+    assert row.outcome == UNKNOWN
+    assert (found.unclear, found.unclear_by_chance) == (3, 3)
+    assert found.equal
+    assert found.conclusion.endswith("0 within 1 %, 3 beyond that, as chance gives")
+
+
+def test_more_such_metrics_than_chance_gives_are_not_called_equal(tmp_path: Path) -> None:
+    found = shifted(tmp_path, 4)
+    assert found.outcome == UNKNOWN
+    assert not found.equal
+    assert "more than chance explains: p0: accuracy" in found.conclusion
 
 
 def test_arms_and_predictors_of_one_run_only_are_listed(tmp_path: Path) -> None:
