@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ import typer
 
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.errors import EXIT_FAILED
+from harness.guest_clock import GuestClock
 
 app = typer.Typer(help="Read recordings of `perf sched record`: convert, summarise, export.", no_args_is_help=True)
 Recording = Annotated[
@@ -20,6 +22,15 @@ FormatsFrom = Annotated[
     Path | None,
     typer.Option("--formats-from", help="Take the event formats from this recording, if RECORDING lost its own."),
 ]
+
+
+def _about(recording: Path) -> dict[str, str]:
+    """Return the clock of the machine, if the recording lies beside its trial.json; a bare perf.data names none."""
+    try:
+        machine = json.loads((recording.parent / "trial.json").read_bytes())["machine"]
+        return GuestClock.of(machine).about()
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return {}
 
 
 @app.command("convert")
@@ -41,7 +52,14 @@ def convert_(
     output = Output(as_json, quiet)
     with output.view().step("convert", f"Convert {recording}") as watcher:
         watcher.note(f"reading {recording}")
-        converted = convert(recording, out, strict=strict, formats_from=formats_from, on_progress=watcher.advance)
+        converted = convert(
+            recording,
+            out,
+            strict=strict,
+            formats_from=formats_from,
+            on_progress=watcher.advance,
+            about=_about(recording),
+        )
     paths, quality = converted.paths, converted.quality
     output.data({"paths": {name: str(path) for name, path in paths.items()}, "quality": asdict(quality)})
     damaged = [f"this recording is not whole: {damage(quality)}"] if not quality.whole else []
@@ -65,8 +83,9 @@ def summary_(
     from harness.trace.summary import summarize
 
     summary = summarize(recording, formats_from=formats_from)
-    Output(as_json).data(summary.to_dict())
-    Output(as_json).show(render(summary, limit))
+    about = _about(recording)
+    Output(as_json).data({**summary.to_dict(), **({"about": about} if about else {})})
+    Output(as_json).show(render(summary, limit, about))
 
 
 @app.command("export")

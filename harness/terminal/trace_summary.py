@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from harness.guest_clock import GuestClock
 from harness.trace.quality import TraceQuality
 from harness.trace.summary import Summary
 
 
-def render(summary: Summary, limit: int = 20) -> RenderableType:
+def render(summary: Summary, limit: int = 20, about: Mapping[str, str] | None = None) -> RenderableType:
     """Show the recording, its CPUs, and the `limit` tasks that ran longest, within 80 columns.
 
+    `about` names the clock of the guest that was recorded, if this is known.
     `queue` is the mean number of runnable tasks at a pick; `delay` is the time from becoming runnable to running.
     """
-    return Group(_about(summary), _cpus(summary), _tasks(summary, limit), *_warnings(summary))
+    return Group(_about(summary, about or {}), _cpus(summary), _tasks(summary, limit), *_warnings(summary))
 
 
-def _about(summary: Summary) -> Table:
+def _about(summary: Summary, about: Mapping[str, str]) -> Table:
     header, quality = summary.header, summary.quality
     cpus = f"{header.nrcpus or '?'} CPU{'s' * (header.nrcpus != 1)}"
     rows = {
         "machine": f"{header.hostname or '?'}, {header.os_release or '?'}, {cpus}",
         "samples": f"{quality.samples:,} in {quality.span_ns / 1e9:.3f} s, clock {quality.clock}",
+        **({"guest clock": GuestClock.of(about).text} if about else {}),
         "events": ", ".join(f"{name.removeprefix('sched:sched_')} {count:,}" for name, count in quality.counts.items()),
         "sound": "yes" if quality.whole else f"no: {damage(quality)}",
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -49,28 +49,31 @@ def convert(
     strict: bool = False,
     formats_from: Path | str | None = None,
     on_progress: Callable[[int, int], None] | None = None,
+    about: Mapping[str, str] | None = None,
     chunk_bytes: int = CHUNK_BYTES,
     release_rows: int = RELEASE_ROWS,
 ) -> ConvertedRecording:
     """Write `tables` of a recording as `<table>.parquet` into `out_dir`; each file appears whole or not at all.
 
-    Treats damage as `read` does. Calls `on_progress` with the samples decoded so far and the samples in all. Raises
-    TraceError if the recording cannot be read, HostError if a table cannot be written.
+    `about` is added to the metadata of every table: facts that the recording itself does not hold, such as the clock of
+    the machine. Treats damage as `read` does. Calls `on_progress` with the samples decoded so far and the samples in
+    all. Raises TraceError if the recording cannot be read, HostError if a table cannot be written.
     """
     recording = open_recording(Path(path), Path(formats_from) if formats_from is not None else None)
     with path_in_errors(Path(path)):
-        return _convert(recording, Path(out_dir), tables, strict, on_progress, chunk_bytes, release_rows)
+        return _convert(recording, Path(out_dir), tables, about or {}, strict, on_progress, chunk_bytes, release_rows)
 
 
-def ingest(perf_data: Path | str, out_dir: Path | str) -> ConvertedRecording:
+def ingest(perf_data: Path | str, out_dir: Path | str, about: Mapping[str, str] | None = None) -> ConvertedRecording:
     """Write the tables of a trial as `convert` does."""
-    return convert(perf_data, out_dir, tables=TRIAL_TABLES)
+    return convert(perf_data, out_dir, tables=TRIAL_TABLES, about=about)
 
 
 def _convert(
     recording: Recording,
     folder: Path,
     tables: tuple[str, ...],
+    about: Mapping[str, str],
     strict: bool,
     on_progress: Callable[[int, int], None] | None,
     chunk_bytes: int,
@@ -82,10 +85,11 @@ def _convert(
     counted, states = counter.stats(), state_names(header.formats)
     shifted = _has_shifted_states(recording, states, earliest, chunk_bytes)
     with contextlib.ExitStack() as stack:
-        writers = {name: stack.enter_context(TableWriter(folder, name)) for name in tables if name != "slices"}
+        events = [name for name in tables if name != "slices"]
+        writers = {name: stack.enter_context(TableWriter(folder, name, about=about)) for name in events}
         slices = None
         if "slices" in tables:
-            slices = _SliceOutput(shifted, stack.enter_context(LateSliceWriter(folder)), usage)
+            slices = _SliceOutput(shifted, stack.enter_context(LateSliceWriter(folder, about)), usage)
         for blocks in in_time_order(recording, decoder, earliest, chunk_bytes, release_rows):
             event_tables = _event_tables(blocks, decoder, states)
             for name, writer in writers.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -55,6 +55,12 @@ SCHEMAS: dict[str, pa.Schema] = {
     }.items()
 }
 EVENT_TABLES = tuple(table for table in SCHEMAS if table != "slices")
+
+
+def with_about(schema: pa.Schema, about: Mapping[str, str]) -> pa.Schema:
+    """Add what is known of a recording, such as the clock of its machine, to a table's own metadata."""
+    added = {key.encode(): value.encode() for key, value in about.items()}
+    return schema.with_metadata({**added, **schema.metadata})
 
 
 def to_table(table: str, block: Block, names: list[bytes], letters: list[str]) -> pa.Table:

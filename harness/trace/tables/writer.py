@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -14,16 +15,22 @@ import pyarrow.parquet as pq
 
 from harness.files import atomic_file, make_folder
 from harness.trace.tables.columns import concatenate, numbers
-from harness.trace.tables.schemas import SCHEMAS
+from harness.trace.tables.schemas import SCHEMAS, with_about
 
 ROW_GROUP_ROWS, ROW_GROUP_BYTES = 100_000, 16 << 20  # a row group is written when it has this many rows or bytes
 
 
 class TableWriter:
-    """Writes `<folder>/<name>.parquet`, which appears when the `with` block ends without an error; or writes `file`."""
+    """Writes `<folder>/<name>.parquet`, which appears when the `with` block ends without an error; or writes `file`.
 
-    def __init__(self, folder: Path, name: str, file: BinaryIO | None = None) -> None:
+    `about` is added to the metadata of the table.
+    """
+
+    def __init__(
+        self, folder: Path, name: str, file: BinaryIO | None = None, about: Mapping[str, str] | None = None
+    ) -> None:
         self.name, self.path, self.rows, self._file = name, folder / f"{name}.parquet", 0, file
+        self._schema = with_about(SCHEMAS[name], about or {})
         self._pending: list[pa.Table] = []
         self._pending_bytes = 0
         self._stack = contextlib.ExitStack()
@@ -31,7 +38,7 @@ class TableWriter:
     def __enter__(self) -> TableWriter:
         make_folder(self.path.parent)
         file = self._file or self._stack.enter_context(atomic_file(self.path))
-        self._writer = self._stack.enter_context(pq.ParquetWriter(file, SCHEMAS[self.name], compression="zstd"))
+        self._writer = self._stack.enter_context(pq.ParquetWriter(file, self._schema, compression="zstd"))
         self._stack.push(self._write_rest)
         return self
 
@@ -69,9 +76,9 @@ class LateSliceWriter:
     name = "slices"
     held_rows, held_bytes = 200_000, 24 << 20
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, about: Mapping[str, str] | None = None) -> None:
         self.path, self.rows = folder / "slices.parquet", 0
-        self._folder = folder
+        self._folder, self._about = folder, about
         self._held = SCHEMAS[self.name].empty_table()
         self._late: list[pa.Table] = []
         self._written_ns = -(1 << 62)
@@ -81,7 +88,7 @@ class LateSliceWriter:
         make_folder(self._folder)
         self._first_pass = self._stack.enter_context(atomic_file(self.path))
         self._stack.push(self._merge_late)
-        self._writer = self._stack.enter_context(TableWriter(self._folder, self.name, self._first_pass))
+        self._writer = self._stack.enter_context(TableWriter(self._folder, self.name, self._first_pass, self._about))
         self._stack.push(self._write_held)
         return self
 
@@ -125,7 +132,7 @@ class LateSliceWriter:
         late_starts = numbers(late, "start_ns")
         first_pass = pq.ParquetFile(self._first_pass.name)
         rest = late.slice(0, 0)
-        with TableWriter(self._folder, self.name) as writer:
+        with TableWriter(self._folder, self.name, about=self._about) as writer:
             for group in range(first_pass.num_row_groups):
                 rows = concatenate([rest, first_pass.read_row_group(group).cast(SCHEMAS[self.name])])
                 last_ns = rows["start_ns"][-1].as_py()  # the next group may have rows of this time, too

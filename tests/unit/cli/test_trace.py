@@ -5,7 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
+import pytest
 from command_line import harness
+from shorten import shortened
+
+from model.data import clocks
+from model.data.clocks import Clock
 
 
 def test_convert_writes_every_table_and_prints_its_path(raw: Path, tmp_path: Path) -> None:
@@ -35,6 +41,29 @@ def test_the_summary_is_text_or_json(raw: Path) -> None:
     document = json.loads(harness("trace", "summary", raw, "--json").stdout)
     assert document["quality"]["whole"] is True
     assert {"nginx", "ab"} <= {task["comm"] for task in document["tasks"]}
+
+
+def test_a_recording_beside_its_trial_keeps_the_clock_of_its_machine(raw: Path, tmp_path: Path) -> None:
+    perf_data = tmp_path / "perf.data"
+    perf_data.write_bytes(shortened(raw.read_bytes(), 500))
+    (tmp_path / "trial.json").write_text(json.dumps({"machine": {"clock": "counted", "cpu_speed": 250}}))
+    harness("trace", "convert", perf_data, "-o", tmp_path / "t")
+    assert clocks.of_recording(tmp_path / "t") == Clock("counted", 250)
+    shown = harness("trace", "summary", perf_data).stdout
+    assert "counted: 250 instructions per microsecond (4 ns each)" in shown
+    document = json.loads(harness("trace", "summary", perf_data, "--json").stdout)
+    assert document["about"] == {"clock": "counted", "cpu_speed": "250"}
+
+
+@pytest.mark.parametrize("beside", [None, "{", "[]", '{"machine": 3}', "{}"])
+def test_a_bare_recording_names_no_clock(raw: Path, tmp_path: Path, beside: str | None) -> None:
+    perf_data = tmp_path / "perf.data"
+    perf_data.write_bytes(shortened(raw.read_bytes(), 500))
+    if beside is not None:
+        (tmp_path / "trial.json").write_text(beside)
+    harness("trace", "convert", perf_data, "-o", tmp_path / "t")
+    assert b"clock" not in pq.read_schema(tmp_path / "t" / "slices.parquet").metadata
+    assert "about" not in json.loads(harness("trace", "summary", perf_data, "--json").stdout)
 
 
 def test_the_text_of_perf_sched_map_is_exported_and_imported(raw: Path, tmp_path: Path) -> None:

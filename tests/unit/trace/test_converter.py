@@ -199,3 +199,14 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         path.unlink()
     assert peaks[1] < 400 << 10
     assert peaks[1] - peaks[0] < 60 << 10
+
+
+def test_facts_that_the_recording_does_not_hold_are_added_to_the_metadata(
+    nginx_recording: Path, tmp_path: Path
+) -> None:
+    about = {"clock": "counted", "cpu_speed": "125", "table": "another"}
+    paths = harness.trace.ingest(nginx_recording, tmp_path, about).paths
+    for name, path in paths.items():
+        metadata = pq.read_schema(path).metadata
+        assert (metadata[b"clock"], metadata[b"cpu_speed"]) == (b"counted", b"125")
+        assert (metadata[b"table"], metadata[b"schema_version"]) == (name.encode(), b"1")
