@@ -34,6 +34,13 @@ def test_an_old_run_is_listed_shown_and_verified(before: Path) -> None:
     harness("verify", RUN, "--runs", before)
 
 
+def test_an_old_run_is_compared_with_its_copy(tmp_path: Path) -> None:
+    first = unpack(tmp_path / "first") / RUN
+    second = unpack(tmp_path / "second") / RUN
+    shown = harness("repeat", first, "--with", second).stdout
+    assert shown.splitlines()[-1] == "equal: 0 of 14 metrics within what two such runs differ by, 14 within 1 %"
+
+
 def test_the_report_of_an_old_run_is_written_anew_with_the_same_shares(tmp_path: Path) -> None:
     run = unpack(tmp_path) / RUN
     page, share = run / "report" / "index.html", re.compile(r"\d+\.\d %")

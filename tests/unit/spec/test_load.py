@@ -80,6 +80,16 @@ def test_another_box_has_neither_the_fallback_nor_the_kernel_of_the_old_one(smal
     assert (machine.box, machine.fallback, machine.kernel) == ("debian-13", None, None)
 
 
+def test_an_experiment_in_memory_is_changed_as_a_file_is(small: Path) -> None:
+    changes = {"record.seconds": "7"}
+    from_file = spec.load(small, changes, load_kind="stress_ng", box="debian-13")
+    stored = spec.from_dict(spec.to_dict(spec.load(small)), small, small.read_text())
+    assert spec.changed(stored, changes, load_kind="stress_ng", box="debian-13") == from_file
+    with pytest.raises(SpecError, match="secconds") as caught:
+        spec.changed(stored, {"record.secconds": "7"})
+    assert "--set record.secconds=7" in str(caught.value)
+
+
 def test_an_unknown_load_on_the_command_line_is_an_error_that_suggests_the_nearest(small: Path) -> None:
     with pytest.raises(SpecError) as caught:
         spec.load(small, load_kind="nginx_abb")
