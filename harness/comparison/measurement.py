@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow.compute as pc
 from pyarrow import parquet
 
+from harness import files
 from harness.errors import StoreError
 from harness.store import RunFolder
 
@@ -21,6 +22,7 @@ SCORES = {  # metric -> its name in `by_trial` of scores.json, its unit
     "contested accuracy": ("contested_top1", "share"),
     "bits/switch": ("bits_per_switch", "bits"),
 }
+READ = {"trial": ("/trial.json", "/slices.parquet"), "model": ("/scores.json",)}  # kind of step -> files of its outputs
 
 
 @dataclass(frozen=True)
@@ -71,13 +73,14 @@ Key = tuple[str, str]  # arm, metric
 def measure(run: RunFolder) -> dict[Key, Measurement]:
     """Measure every arm of a run, from its usable trials and its scored models.
 
-    A metric that one of an arm's trials lacks is left out. Raises StoreError for a damaged trial, model or table, and
-    when no trial may be used.
+    A metric that one of an arm's trials lacks is left out. Raises StoreError for a file that is damaged or is not the
+    one that the manifest lists, and when no trial may be used.
     """
     trials = usable_trials(run)
     if not any(trials.values()):
         hint = "`harness show` says why; `harness run --resume` goes on with an unfinished run"
         raise StoreError("none of its trials may be used", where=str(run.path), hint=hint)
+    _require_unchanged(run)
     measured = [item for arm, names in trials.items() for item in _recordings(run, arm, names)]
     measured += _predictors(run, trials)
     return {(item.arm, item.metric): item for item in measured}
@@ -90,6 +93,15 @@ def usable_trials(run: RunFolder) -> dict[str, list[str]]:
         if name.startswith("trial:") and step["state"] == "done":
             trials.setdefault(step["detail"].get("arm", ""), []).append(name.removeprefix("trial:"))
     return trials
+
+
+def _require_unchanged(run: RunFolder) -> None:
+    """Raise StoreError if a file that is read below has another SHA-256 than in the manifest."""
+    for name, step in run.manifest["steps"].items():
+        read = READ.get(name.partition(":")[0], ()) if step["state"] == "done" else ()
+        for path, digest in step["outputs"].items():
+            if path.endswith(read) and (run.path / path).is_file() and files.sha256(run.path / path) != digest:
+                raise _damaged(run.path / path, "it is not the file that the run wrote: its SHA-256 differs")
 
 
 def read_trial(run: RunFolder, name: str) -> dict[str, Any]:

@@ -94,6 +94,9 @@ def run_tables(folder: RunFolder) -> list[RenderableType]:
     box = manifest.get("box") or {}
     if reason := box.get("fallback_reason"):
         parts.append(f"[yellow]! ran on the fallback {box['name']}, not on {box['asked']}: {escape(reason)}[/]")
+    if repeats := manifest.get("repeats"):
+        conclusion = (manifest["steps"].get("repeat") or {}).get("detail", {}).get("conclusion", "not compared yet")
+        parts.append(f"repeats {escape(repeats['run'])}: {escape(conclusion)}")
     parts += [*_machines(manifest), _trials(manifest), scores, _costs(manifest["steps"])]
     page = folder.path / "report" / "index.html"
     return [*parts, f"report: {escape(str(page))}" if page.is_file() else "no report yet: `harness report` writes it"]

@@ -126,6 +126,7 @@ def test_a_run_is_recorded_again_and_compared(runs: Path, tmp_path: Path, world:
     assert second.manifest["repeats"]["run"] == first.path.name
     assert json.loads((second.path / "repeat.json").read_text())["outcome"] == "equal"
     assert second.state == "done"
+    assert f"repeats {first.path.name}: equal: " in harness("show", second.path.name).stdout
     assert world.up == set()
 
 

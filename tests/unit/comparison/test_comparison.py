@@ -181,6 +181,16 @@ def test_a_damaged_file_is_named(tmp_path: Path, name: str) -> None:
     assert caught.value.where == str(path)
 
 
+def test_a_file_that_is_not_the_one_the_run_wrote_is_refused(tmp_path: Path) -> None:
+    first, second = (comparable_run.make(tmp_path / run) for run in ("first", "second"))
+    path = second.path / "trials" / "001_nginx_ab" / "trial.json"
+    second.finish("trial:001_nginx_ab", [path], 1.0, {"arm": "nginx_ab"})
+    compare(first, second)
+    path.write_text(path.read_text().replace("420.8", "421.8"))
+    with pytest.raises(StoreError, match="its SHA-256 differs"):
+        compare(first, second)
+
+
 def test_the_result_as_plain_values_is_json(tmp_path: Path) -> None:
     first = comparable_run.make(tmp_path / "first", scores=LSTM)
     found = compare(first, comparable_run.make(tmp_path / "second", requests=(421.0, 420.0, 422.0), scores=LSTM))
