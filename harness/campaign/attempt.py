@@ -21,12 +21,12 @@ from harness.files import atomic_file, write_atomic
 from harness.guest import trial as guest_trial
 from harness.guest.monitor import Monitor
 from harness.guest.remote import Host
-from harness.guest_clock import GuestClock
 from harness.loads.base import Metrics
 from harness.noise.observation import Observation
 from harness.noise.within_trial import standard_errors
 from harness.plan import Trial
 from harness.progress import Watcher
+from harness.recorded_clock import RecordedClock
 from harness.trace.converter import ConvertedRecording
 
 COMPRESSION_LEVEL = 3  # raw recordings shrink about eightfold; higher levels cost seconds and gain little
@@ -63,7 +63,7 @@ def make(
     )
     host_facts = observation.facts(files.guest.get("recording", {}))
     watcher.note("reading the recording")
-    ingested = trace.ingest(files.perf_data, folder, GuestClock.of(machine).about())
+    ingested = trace.ingest(files.perf_data, folder, RecordedClock.of(machine).about())
     limits = trial.arm.experiment.verdict
     judged = verdict.judge(files.guest, ingested.quality, _shares(ingested), limits, expected, host_facts)
     compress(files.perf_data)

@@ -11,7 +11,7 @@ import typer
 
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.errors import EXIT_FAILED
-from harness.guest_clock import GuestClock
+from harness.recorded_clock import RecordedClock
 
 app = typer.Typer(help="Read recordings of `perf sched record`: convert, summarise, export.", no_args_is_help=True)
 Recording = Annotated[
@@ -28,7 +28,7 @@ def _about(recording: Path) -> dict[str, str]:
     """Return the clock of the machine, if the recording lies beside its trial.json; a bare perf.data names none."""
     try:
         machine = json.loads((recording.parent / "trial.json").read_bytes())["machine"]
-        return GuestClock.of(machine).about()
+        return RecordedClock.of(machine).about()
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return {}
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from harness.guest_clock import GuestClock
+from harness.recorded_clock import RecordedClock
 from harness.report import host_facts
 from harness.report.baseline_comparison import (
     BaselineComparison,
@@ -45,7 +45,7 @@ def answer(run: RunFacts, comparisons: list[BaselineComparison]) -> Markup:
     return Markup("<br>").join(answers)
 
 
-def _clock(clock: GuestClock) -> str:
+def _clock(clock: RecordedClock) -> str:
     if clock.counted:
         return f"a counted clock of {clock.cpu_speed} instructions per microsecond"
     return f"the {clock.kind}’s clock"  # noqa: RUF001

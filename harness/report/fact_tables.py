@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from harness.guest_clock import GuestClock
+from harness.recorded_clock import RecordedClock
 from harness.report import host_facts, text
 from harness.report.recording_summary import RecordingSummary
 from harness.report.run_facts import RunFacts
@@ -18,7 +18,9 @@ _IN_BANNER = ("fallback_reason", "asked")
 def where_it_ran(run: RunFacts) -> list[tuple[str, str]]:
     """Return (name, value) rows of the box, the machine, the guest as each trial found it, and the host."""
     box = run.manifest.get("box")
-    known = {key: value for key, value in box.items() if key not in _IN_BANNER} if isinstance(box, dict) else None
+    known = {key: value for key, value in as_mapping(box).items() if key not in _IN_BANNER}
+    if provisioned := as_mapping(known.get("provisioned")):  # its packages are those of the guest
+        known["provisioned"] = {key: value for key, value in provisioned.items() if key != "packages"}
     return [
         *_flat("box", known),
         *_flat("repeats", run.manifest.get("repeats")),
@@ -36,7 +38,7 @@ def _machines(manifest: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _machine_rows(machine: dict[str, Any]) -> list[tuple[str, str]]:
     """The facts of a machine; versions before 0.3.0 did not name its clock, which was the host's."""
-    return _flat("machine", {**machine, **({"clock": GuestClock.of(machine).kind} if machine else {})})
+    return _flat("machine", {**machine, **({"clock": RecordedClock.of(machine).kind} if machine else {})})
 
 
 def settings(run: RunFacts) -> list[tuple[str, str]]:

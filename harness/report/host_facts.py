@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.guest_clock import GuestClock
 from harness.noise.odd_trials import odd_trials, spreads
+from harness.recorded_clock import RecordedClock
 from harness.report.text import NO_VALUE, count, number, percent, plain, seconds, visible
 from harness.report.trial_facts import TrialFacts, mapping
 
 NOT_MEASURED = "not measured"
+LEAST_STEP_S = 0.01
 COLUMNS = (
     "host share", "steal", "pressure", "taken by others", "load average", "CPU MHz", "host s / guest s",
     "clock steps, pauses", "busiest beside it, CPUs",
@@ -18,9 +19,9 @@ COLUMNS = (
 Row = tuple[str, list[str]]
 
 
-def by_clock(trials: Sequence[TrialFacts]) -> dict[GuestClock, list[TrialFacts]]:
+def by_clock(trials: Sequence[TrialFacts]) -> dict[RecordedClock, list[TrialFacts]]:
     """Group trials by the clock they were recorded with."""
-    groups: dict[GuestClock, list[TrialFacts]] = {}
+    groups: dict[RecordedClock, list[TrialFacts]] = {}
     for trial in trials:
         groups.setdefault(trial.clock, []).append(trial)
     return groups
@@ -32,12 +33,12 @@ def conditions(trials: Sequence[TrialFacts]) -> list[tuple[str, str]]:
     return [(_clock_name(clock, group, len(groups) > 1), _share(clock, group)) for clock, group in groups.items()]
 
 
-def _clock_name(clock: GuestClock, trials: Sequence[TrialFacts], several: bool) -> str:
+def _clock_name(clock: RecordedClock, trials: Sequence[TrialFacts], several: bool) -> str:
     arms = ", ".join(dict.fromkeys(trial.arm for trial in trials))
     return clock.text.replace("'", "’") + (f", in {arms}" if several else "")  # noqa: RUF001
 
 
-def _share(clock: GuestClock, trials: Sequence[TrialFacts]) -> str:
+def _share(clock: RecordedClock, trials: Sequence[TrialFacts]) -> str:
     """How long the host kept the guest's CPU waiting: the range over the trials, or why it is not known."""
     known = [share for trial in trials if (share := host_share(trial)) is not None]
     if not known:
@@ -107,13 +108,20 @@ def _row(trial: TrialFacts) -> list[str]:
         percent(share, 2) if share is not None else f"{NOT_MEASURED}{': ' * bool(_reason(trial))}{_reason(trial)}",
         percent(number(host.get("steal_share")), 2),
         percent(number(host.get("pressure_share"))),
-        percent(number(host.get("taken_share"))),
+        _taken(host),
         _change(_load(host.get("loadavg_before")), _load(host.get("loadavg_after"))),
         _change(_frequency(mapping(host, "frequency_before")), _frequency(mapping(host, "frequency_after"))),
         f"{_seconds(host.get('seconds'))} / {_seconds(host.get('guest_seconds'))}",
         _interruptions(host),
         _top(host.get("top")),
     ]
+
+
+def _taken(host: Mapping[str, Any]) -> str:
+    """What others took of the host's CPUs, and what a hypervisor below the host kept of that."""
+    stolen = number(host.get("stolen_share"))
+    below = f", {percent(stolen)} of it below the host" if stolen and stolen >= 0.001 else ""
+    return percent(number(host.get("taken_share"))) + below
 
 
 def _change(before: str, after: str) -> str:
@@ -141,12 +149,12 @@ def _seconds(value: Any) -> str:
 
 
 def _interruptions(host: Mapping[str, Any]) -> str:
-    """Clock steps and suspensions of guest and host that last longer than a millisecond."""
+    """Clock steps and suspensions of guest and host, without what the reading of two clocks takes."""
     shown = []
     for name, words in (("clock_step_s", "clock stepped"), ("suspended_s", "suspended")):
         for side, value in mapping(host, name).items():
             known = number(value)
-            if known is not None and abs(known) >= 0.001:
+            if known is not None and abs(known) >= LEAST_STEP_S:
                 shown.append(f"{visible(side)} {words} {seconds(known)}")
     return "; ".join(shown) or "none"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.guest_clock import GuestClock
+from harness.recorded_clock import RecordedClock
 from harness.report.history import Curve, read_curves
 from harness.report.text import number, visible
 
@@ -78,7 +78,7 @@ class ModelScores:
     rollout: Rollout | None
     path: Path
     caveat: str | None = None
-    clock: GuestClock = field(default_factory=GuestClock)  # of the recordings that it was trained with
+    clock: RecordedClock = field(default_factory=RecordedClock)  # of the recordings that it was trained with
     fold: str = ""  # what was held out, where each recording was in turn; recordings of two runs may share a name
 
     @property
@@ -126,7 +126,7 @@ def _read(path: Path) -> ModelScores:
         rollout=_rollout(scores.get("rollout")),
         path=path,
         caveat=visible(scores["caveat"]) if scores.get("caveat") else None,
-        clock=GuestClock.of(scores),
+        clock=RecordedClock.of(scores),
         fold=visible(path.name).partition(f"{predictor}_s{seed}.")[2],
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from harness.guest_clock import GuestClock
+from harness.recorded_clock import RecordedClock
 from harness.report.model_scores import INPUTS, METRICS, SPLITS, ModelScores, ScoreEstimate
 
 
@@ -23,7 +23,7 @@ class SeedGroup:
     splits: dict[str, dict[str, ScoreEstimate]]
 
     @property
-    def clock(self) -> GuestClock:
+    def clock(self) -> RecordedClock:
         """The clock of the recordings, the same for all seeds."""
         return self.seeds[0].clock
 
@@ -86,7 +86,7 @@ def group_seeds(models: Iterable[ModelScores], arms: dict[str, str]) -> list[See
 
 def _named_by_clock(groups: list[SeedGroup]) -> list[SeedGroup]:
     """Add the clock to the name of an arm that was recorded with several: only scores of one arm are compared."""
-    clocks: dict[str, set[GuestClock]] = {}
+    clocks: dict[str, set[RecordedClock]] = {}
     for group in groups:
         clocks.setdefault(group.arm, set()).add(group.clock)
     return [

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.guest_clock import GuestClock
+from harness.recorded_clock import RecordedClock
 from harness.report.recording_summary import RecordingSummary, assign_colours, read_slices, summarise
 from harness.report.text import number, plain, visible
 
@@ -50,7 +50,7 @@ class TrialFacts:
     warnings: list[str]
     guest: dict[str, Any]
     record: dict[str, Any]
-    clock: GuestClock
+    clock: RecordedClock
     earlier: list[str]
     recording: RecordingSummary | None
     missing: str
@@ -97,7 +97,7 @@ def _trial(path: Path, recording: RecordingSummary | None, missing: str) -> Tria
         warnings=_warnings(facts),
         guest=guest,
         record=facts,
-        clock=GuestClock.of(mapping(facts, "machine")),
+        clock=RecordedClock.of(mapping(facts, "machine")),
         earlier=[_why_unusable(attempt) for attempt in _earlier_attempts(path)],
         recording=recording,
         missing=missing,

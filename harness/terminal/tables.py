@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.markup import escape
 from rich.text import Text
 
-from harness.guest_clock import GuestClock
+from harness.recorded_clock import RecordedClock
 from harness.terminal.plain_table import cell, plain_table
 from harness.terminal.progress import spell_seconds
 
@@ -112,7 +112,7 @@ def _clocks(manifest: Mapping[str, Any]) -> str | None:
     """Return the clock of the machine, or the clocks if arms were recorded with different ones."""
     machines = [recorded_on["machine"] for recorded_on in manifest.get("arms", {}).values()]
     machines = machines or [manifest["machine"]] * bool(manifest.get("machine"))
-    return ", ".join(dict.fromkeys(GuestClock.of(machine).short for machine in machines)) or None
+    return ", ".join(dict.fromkeys(RecordedClock.of(machine).short for machine in machines)) or None
 
 
 def _known_shares(trials: Mapping[str, Any]) -> Iterator[float]:
@@ -133,7 +133,7 @@ def _machines(manifest: Mapping[str, Any]) -> list[RenderableType]:
     for arm, recorded_on in manifest.get("arms", {}).items():
         machine = recorded_on["machine"]
         facts = (machine.get(key) for key in ("kernel", "accelerator", "cpus", "memory_mb"))
-        clock = GuestClock.of(machine).short
+        clock = RecordedClock.of(machine).short
         rows[arm] = (recorded_on["box"]["name"], *("" if fact is None else str(fact) for fact in facts), clock)
     if len(set(rows.values())) < 2:
         return []
@@ -209,7 +209,7 @@ def _trial_clock(manifest: Mapping[str, Any], detail: Mapping[str, Any]) -> str:
     """Return the clock of a trial: that of its arm's machine, if this is known."""
     arm = manifest.get("arms", {}).get(detail.get("arm"))
     machine = arm["machine"] if arm else manifest.get("machine") or {}
-    return GuestClock.of({**machine, **({"clock": detail["clock"]} if detail.get("clock") else {})}).short
+    return RecordedClock.of({**machine, **({"clock": detail["clock"]} if detail.get("clock") else {})}).short
 
 
 def _costs(steps: Mapping[str, Any]) -> RenderableType:

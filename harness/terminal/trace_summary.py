@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.guest_clock import GuestClock
+from harness.recorded_clock import RecordedClock
 from harness.trace.quality import TraceQuality
 from harness.trace.summary import Summary
 
@@ -29,7 +29,7 @@ def _about(summary: Summary, about: Mapping[str, str]) -> Table:
     rows = {
         "machine": f"{header.hostname or '?'}, {header.os_release or '?'}, {cpus}",
         "samples": f"{quality.samples:,} in {quality.span_ns / 1e9:.3f} s, clock {quality.clock}",
-        **({"guest clock": GuestClock.of(about).text} if about else {}),
+        **({"guest clock": RecordedClock.of(about).text} if about else {}),
         "events": ", ".join(f"{name.removeprefix('sched:sched_')} {count:,}" for name, count in quality.counts.items()),
         "sound": "yes" if quality.whole else f"no: {damage(quality)}",
     }

@@ -78,6 +78,7 @@ HOST = {  # what the host did during a trial
     "steal_share": 0.0,
     "pressure_share": 0.021,
     "taken_share": 0.08,
+    "stolen_share": 0.0,
     "loadavg_before": [1.1, 0.9, 0.7],
     "loadavg_after": [1.6, 1.1, 0.8],
     "frequency_before": {"governor": None, "mhz_min": 2450.0, "mhz_max": 2450.0, "turbo": None},

@@ -148,7 +148,8 @@ def test_every_fact_about_the_host_stands_beside_its_trial(tmp_path: Path) -> No
     host = synthetic_run.host(
         0.0123,
         clock_step_s={"host": 0.0, "guest": -1.5},
-        suspended_s={"host": 30.0, "guest": 0.0},
+        suspended_s={"host": 30.0, "guest": 0.004},
+        stolen_share=0.03,
         frequency_before={"governor": "schedutil", "mhz_min": 800.0, "mhz_max": 3000.0, "turbo": True},
         frequency_after={"governor": None, "mhz_min": None, "mhz_max": None, "turbo": None},
     )
@@ -158,7 +159,7 @@ def test_every_fact_about_the_host_stands_beside_its_trial(tmp_path: Path) -> No
         "host share": "1.23\u202f%",
         "steal": "0.00\u202f%",
         "pressure": "2.1\u202f%",
-        "taken by others": "8.0\u202f%",
+        "taken by others": "8.0\u202f%, 3.0\u202f% of it below the host",
         "load average": "1.1 → 1.6",
         "CPU MHz": "800–3\u202f000 schedutil turbo → –",  # noqa: RUF001
         "host s / guest s": "61.2 / 50.1",
@@ -190,7 +191,12 @@ def test_the_machine_of_every_arm_is_in_the_facts(tmp_path: Path) -> None:
         "a": {"box": {"name": "debian-12"}, "machine": {"kernel": "6.1", **HOST_CLOCK}},
         "b": {"box": {"name": "debian-12"}, "machine": {"kernel": "6.1", **COUNTED}},
     }
-    provisioned = {"digest": "cd" * 32, "roles": ["perf", "nginx"], "packages": 214, "made": "2026-11-29T10:00:00"}
+    provisioned = {
+        "digest": "cd" * 32,
+        "roles": ["perf", "nginx"],
+        "packages": {"nginx": "1.22"},
+        "made": "2026-11-29T10:00:00",
+    }
     box = {"name": "debian-12", "provisioned": provisioned}
     repeats = {"run": "2026-11-28_one", "path": "/runs/2026-11-28_one", "manifest_sha256": "ef" * 32}
     synthetic_run.write_manifest(tmp_path, arms=arms, box=box, repeats=repeats)
@@ -199,6 +205,7 @@ def test_the_machine_of_every_arm_is_in_the_facts(tmp_path: Path) -> None:
     assert "machine cpu speed 125" in shown
     assert "machine vcpu placement pinned to CPU 1" in shown
     assert f"box provisioned digest {'cd' * 32}" in shown
+    assert "provisioned packages" not in shown
     assert "repeats run 2026-11-28_one" in shown
 
 

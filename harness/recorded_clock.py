@@ -1,4 +1,4 @@
-"""What a guest's clock follows: the host's clock, or the number of instructions that the guest executed."""
+"""The clock that a guest kept while it was recorded: the host's clock, or the count of executed instructions."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _DEFAULT_SPEED = 125  # instructions per microsecond, where an experiment names 
 
 
 @dataclass(frozen=True)
-class GuestClock:
+class RecordedClock:
     """`kind` is HOST or COUNTED; `cpu_speed` is in instructions per microsecond, None for the host's clock."""
 
     kind: str = HOST
     cpu_speed: int | None = None
 
     @classmethod
-    def of(cls, machine: Mapping[str, Any]) -> GuestClock:
+    def of(cls, machine: Mapping[str, Any]) -> RecordedClock:
         """Return the clock that the facts of a machine name; the host's where they name none, as before 0.3.0."""
         kind, speed = str(machine.get("clock") or HOST), str(machine.get("cpu_speed"))
         return cls(kind, (int(speed) if speed.isdecimal() else _DEFAULT_SPEED) if kind == COUNTED else None)
