@@ -1,7 +1,12 @@
-"""All that deals with the guest. Of these modules only `trial_script` runs inside it; the others run on the host.
+"""All that deals with the guest. `trial_script` and `trial_facts` run inside it; the other modules run on the host.
 
 - `trial_script`: the file that is sent to the guest and carries out one trial there (Python 3.6, standard library only)
-- `trial`: sends that script, waits until the recording is over, and copies back what it left
+- `trial_facts`: sent along; prints the facts about the guest
+- `trial`: sends that script, waits until it is done, and copies back what it left
+- `phases`: reads on the guest's console how far the script is, and on the guest's clock how long it took
+- `trial_progress`: shows it
+- `monitor`: the view of the guest from outside
 - `provision`: installs the packages of a trial with Ansible, `ansible_events` reads what Ansible reports
 - `remote`: runs commands and copies files over SSH, each within a deadline
+- `deadline`: deadlines on a clock that may stand still
 """

@@ -1,7 +1,7 @@
-"""The host's side of one trial: send the guest script, start it, wait until it has recorded, copy its files back.
+"""The host's side of one trial: send the guest script, start it, wait until it is done, copy its files back.
 
 No SSH connection is open while the scheduler is recorded: the script (`trial_script.py`) runs as a systemd unit of the
-guest, and the host sleeps until the recording should be over.
+guest, and the host watches the guest's serial console (`phases.py`) until the script has written that it is done.
 """
 
 from __future__ import annotations
@@ -19,20 +19,25 @@ from typing import Any, Protocol
 from harness.errors import DeadlineError, GuestError, HarnessError, RemoteError, TransientError, TrialError
 from harness.files import write_atomic
 from harness.guest.monitor import Monitor
-from harness.guest.remote import Host
+from harness.guest.phases import Phases
+from harness.guest.remote import Host, Result
+from harness.guest.trial_progress import TrialProgress
 from harness.loads import Load
 from harness.loads.base import Metrics
 from harness.progress import Watcher
 
 SCRIPT = Path(__file__).with_name("trial_script.py")
+FACTS_SCRIPT = Path(__file__).with_name("trial_facts.py")
 PLACEHOLDER = 'CONFIG_JSON = "{}"'
 GUEST_ROOT = "/var/tmp/harness-trial"
+CONSOLE = "/dev/ttyS0"
 MB_PER_CPU_SECOND = 8  # disk space that the recording of a fast guest takes
 ALONE_S = 30.0  # for the SSH connections of others to end
 PULLED = ("perf.data", "load.txt", "perf.log")
-POLL_S = 2.0
-EXTRA_WAIT_S = 3.0  # for a guest that is slower than estimated: the host must not connect while it records
-EXTRA_WAIT_PER_ATTEMPT = 0.5  # share of the estimate added per attempt: the last may have connected too early
+GRACE_S = 120.0  # for perf to begin and to write its file, besides the length of the recording
+START_LIMIT_S = 300.0  # a heavy load delays everything on the guest
+FINISH_LIMIT_S = 900.0  # for facts and hashes
+RESULT_TRIES = 3  # connections that are lost while the result is read
 
 
 class PlannedTrial(Protocol):
@@ -90,10 +95,12 @@ def script_config(trial: PlannedTrial, expected: Mapping[str, Any], attempt: int
     label = re.sub(r"[^A-Za-z0-9_.-]", "-", f"{trial.name}-a{attempt}")  # only characters that a unit's name may have
     return {
         "name": trial.name,
-        "attempt": attempt,
+        "label": label,
+        "console": CONSOLE,
         "unit": f"harness-trial-{label}.service",
         "load_unit": f"harness-load-{label}.service",
         "work_dir": f"{GUEST_ROOT}/{label}",
+        "facts": f"{GUEST_ROOT}/{label}/facts.py",
         "kernel": expected.get("kernel"),
         "cpus": cpus,
         "kind": trial.load.kind,
@@ -101,7 +108,7 @@ def script_config(trial: PlannedTrial, expected: Mapping[str, Any], attempt: int
         "ready": trial.load.ready(),
         "warmup_s": record.warmup_s,
         "seconds": record.seconds,
-        "grace_s": 120 + record.seconds,
+        "grace_s": GRACE_S + record.seconds,
         "alone_s": ALONE_S,
         "buffer_kb": record.buffer_kb,
         "free_mb": int(256 + MB_PER_CPU_SECOND * record.seconds * (cpus or 1)),
@@ -118,24 +125,28 @@ def run(
     monitor: Monitor,
     on_phase: Callable[[str], None] | None = None,
     attempt: int = 1,
-    deadline_s: float | None = None,
 ) -> TrialFiles:
     """Carry the trial out on `host` and leave perf.data, load.txt, perf.log and guest.json in `out_dir`.
 
     The files appear only when all of them arrived complete, guest.json last; the script, trial.py, is written there
-    before it is sent. `deadline_s` limits the time after the recording; by default it is two minutes plus the length of
-    the recording. Raises GuestError when a step failed on the guest, TrialError when the guest gives no result,
-    RemoteError when it cannot be reached. When interrupted, it stops what it started on the guest.
+    before it is sent. `on_phase` is called with `recording` and `recorded` when the guest writes so on its console.
+    Raises GuestError when a step failed on the guest, TrialError when the guest gives no result, RemoteError when it
+    cannot be reached. When interrupted, it stops what it started on the guest.
     """
     started, config = time.monotonic(), script_config(trial, expected, attempt)
-    limit_s = config["grace_s"] if deadline_s is None else deadline_s
+    phases = Phases(monitor, config["label"], host.where)
     try:
-        checks_s = _prepare(host, config, render(trial, expected, attempt), out_dir, watcher)
+        _prepare(host, config, render(trial, expected, attempt), out_dir, watcher)
+        phases.require_check()
         _start(host, config)
-        _wait(quiet_time_s(config, checks_s), watcher)
-        guest = _await_result(host, config, limit_s, watcher)
+        late = phases.follow(
+            phase_limits(config), on_phase or _ignore, TrialProgress(watcher, config["warmup_s"], config["seconds"])
+        )
+        guest = _result(host, config, late, watcher)
         _pull(host, config, guest, trial.load, out_dir, watcher)
-    except BaseException:
+    except BaseException as error:
+        if phases.text and isinstance(error, TrialError):
+            error.log = str(_keep_console(phases.text, out_dir))
         _stop(host)
         raise
     with suppress(RemoteError):  # the next trial removes it as well
@@ -145,8 +156,24 @@ def run(
     return TrialFiles(data, text, result, guest, guest["metrics"], time.monotonic() - started)
 
 
-def _prepare(host: Host, config: Mapping[str, Any], script: str, out_dir: Path, watcher: Watcher) -> float:
-    """Remove earlier trials from the guest, upload the script and run its checks; return how many seconds they took."""
+def phase_limits(config: Mapping[str, Any]) -> dict[str, float]:
+    """Return the guest's phases in order, each with its limit since the last one in seconds of the guest.
+
+    The guest script has limits of its own, which end it earlier; these are for a guest that no longer runs it.
+    """
+    return {
+        "recording": config["alone_s"] + config["warmup_s"] + START_LIMIT_S,
+        "recorded": config["seconds"] + config["grace_s"] + GRACE_S,
+        "done": config["grace_s"] + FINISH_LIMIT_S,
+    }
+
+
+def _ignore(phase: str) -> None:
+    """Take a phase in which nobody is interested."""
+
+
+def _prepare(host: Host, config: Mapping[str, Any], script: str, out_dir: Path, watcher: Watcher) -> None:
+    """Remove earlier trials from the guest, upload the scripts, run the checks, and disconnect."""
     watcher.note("upload and checks on the guest")
     folder = shlex.quote(config["work_dir"])
     out_dir.mkdir(parents=True, exist_ok=True)
@@ -155,68 +182,62 @@ def _prepare(host: Host, config: Mapping[str, Any], script: str, out_dir: Path, 
     clear = f"{_stop_command()}; rm -rf {GUEST_ROOT}; install -d -o {shlex.quote(host.user)} {GUEST_ROOT} {folder}"
     host.run(clear, timeout_s=120, sudo=True)
     host.put(local, f"{config['work_dir']}/trial.py", 60)
-    started = time.monotonic()
+    host.put(FACTS_SCRIPT, config["facts"], 60)
     checked = host.run(f"python3 {folder}/trial.py check", timeout_s=180, sudo=True, check=False)
     last_line = checked.stdout.strip().rpartition("\n")[2]  # perf may print something before
     _require_ok(_parse(last_line, checked.stderr, host), host)
-    return time.monotonic() - started
 
 
 def _start(host: Host, config: Mapping[str, Any]) -> None:
-    """Start the script as a systemd unit, and close the connection."""
-    unit, script = config["unit"], f"{config['work_dir']}/trial.py"
-    start = f"systemd-run --quiet --unit={shlex.quote(unit)} --property=TimeoutStopSec=90 --property=Nice=-10"
-    command = f"{start} python3 {shlex.quote(script)} record"
-    host.run(command, timeout_s=60, sudo=True)
+    """Start the script as a systemd unit, and close the connection.
+
+    A shell around it, which SIGTERM does not end, writes `done` as well: also when the script was killed.
+    """
+    script = shlex.quote(f"{config['work_dir']}/trial.py")
+    done = f"printf '\\nharness-trial %s done\\n' {shlex.quote(config['label'])} >{config['console']}"
+    command = f"trap '' TERM; python3 {script} record; {done}"
+    unit = f"--unit={shlex.quote(config['unit'])} --property=TimeoutStopSec=90 --property=Nice=-10"
+    host.run(f"systemd-run --quiet {unit} /bin/sh -c {shlex.quote(command)}", timeout_s=60, sudo=True)
     host.close()
 
 
-def quiet_time_s(config: Mapping[str, Any], checks_s: float) -> float:
-    """Return how long the host must not connect; `checks_s`, the duration of the checks, shows the guest's speed."""
-    estimate: float = config["warmup_s"] + config["seconds"] + 2 * checks_s
-    return estimate * (1 + EXTRA_WAIT_PER_ATTEMPT * (config["attempt"] - 1)) + EXTRA_WAIT_S
+def _result(host: Host, config: Mapping[str, Any], late: str | None, watcher: Watcher) -> dict[str, Any]:
+    """Return the guest's result.json. `late` says why it is looked for although the guest did not write `done`.
 
-
-def _wait(seconds: float, watcher: Watcher) -> None:
-    """Wait without a connection to the guest; the progress shown comes from the host's clock alone."""
-    watcher.note("recording; nothing is connected to the machine")
-    started = time.monotonic()
-    while (waited := time.monotonic() - started) < seconds:
-        watcher.advance(waited, seconds)
-        time.sleep(min(1.0, seconds - waited))
-    watcher.advance(seconds, seconds)
-
-
-def _await_result(host: Host, config: Mapping[str, Any], limit_s: float, watcher: Watcher) -> dict[str, Any]:
-    """Return the guest's result.json as soon as it exists; poll at least once, even if the host was suspended."""
-    watcher.note("waiting for the guest to finish")
-    until = time.monotonic() + limit_s
-    while isinstance(result := _poll(host, config), str):
-        if time.monotonic() >= until:
-            raise TrialError(
-                f"no result {limit_s:g} s after the recording should have ended: {result}",
-                where=host.where,
-                hint="see whether the machine is still up",
-            )
-        time.sleep(POLL_S)
+    Raises TrialError when there is none.
+    """
+    watcher.note("reading the result")
+    path, unit = shlex.quote(f"{config['work_dir']}/result.json"), shlex.quote(config["unit"])
+    command = f"cat {path} 2>/dev/null || {{ systemctl is-active --quiet {unit} && exit 75; cat {path}; }}"
+    answer = _persistent_run(host, command, late)
+    if answer.exit_code == 75:
+        raise TrialError(late or "the guest wrote `done` without a result", where=host.where)
+    if answer.exit_code != 0:
+        raise _no_result(host, config, late)
+    result = _parse(answer.stdout, answer.stderr, host)
     _require_ok(result, host)
     return result
 
 
-def _poll(host: Host, config: Mapping[str, Any]) -> dict[str, Any] | str:
-    """Return the guest's result.json, or why it cannot be read yet. Raises TrialError when there will be none."""
-    path, unit = shlex.quote(f"{config['work_dir']}/result.json"), shlex.quote(config["unit"])
-    command = f"cat {path} 2>/dev/null || {{ systemctl is-active --quiet {unit} && exit 75; cat {path}; }}"
-    try:
-        answer = host.run(command, timeout_s=60, check=False)
-    except (TransientError, DeadlineError) as error:
-        return error.what
-    if answer.exit_code == 0:
-        return _parse(answer.stdout, answer.stderr, host)
-    if answer.exit_code != 75:
-        raise _no_result(host, config)
-    host.close()
-    return "the guest script is still running"
+def _persistent_run(host: Host, command: str, late: str | None) -> Result:
+    """Run a command, a few times if the connection is lost; once if the guest is late. Raises TrialError."""
+    tries = 1 if late else RESULT_TRIES
+    for number in range(1, tries + 1):
+        try:
+            return host.run(command, timeout_s=60, check=False)
+        except (TransientError, DeadlineError) as error:
+            if number == tries:
+                what = f"{late}\n{error.what}" if late else f"the result cannot be read: {error.what}"
+                raise TrialError(what, where=host.where, hint="see whether the machine is still up") from error
+    raise AssertionError("unreachable")
+
+
+def _keep_console(text: str, out_dir: Path) -> Path:
+    """Write the console's output beside the files of the trial, for whoever asks why it failed; return its path."""
+    path = out_dir / "console.log"
+    out_dir.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, text)
+    return path
 
 
 def _pull(
@@ -257,14 +278,15 @@ def _require_ok(result: Mapping[str, Any], host: Host) -> None:
         raise GuestError(f"{stage}: {result.get('error', 'no reason given')}", where=host.where, hint=hint)
 
 
-def _no_result(host: Host, config: Mapping[str, Any]) -> TrialError:
+def _no_result(host: Host, config: Mapping[str, Any], late: str | None) -> TrialError:
     """Return the error for a unit that ended without a result: it was killed, or the machine restarted."""
     journal = ""
     with suppress(RemoteError):
         unit = shlex.quote(config["unit"])
         journal = host.run(f"journalctl --no-pager -n 20 -u {unit}", timeout_s=30, sudo=True, check=False).stdout
     ending = f":\n{journal.strip()[-1500:]}" if journal.strip() else "; its journal is empty"
-    return TrialError(f"the guest script ended without a result{ending}", where=host.where)
+    waited = f"\n{late}" if late else ""
+    return TrialError(f"the guest script ended without a result{ending}{waited}", where=host.where)
 
 
 def _parse(stdout: str, stderr: str, host: Host) -> dict[str, Any]:

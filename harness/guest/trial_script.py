@@ -1,7 +1,8 @@
 """Runs inside the guest. One trial: check, start the load, warm up, record, stop the load, hash, write the result.
 
 The host fills in CONFIG_JSON and sends this file to the guest. The guest's own Python, 3.6 or newer, runs it as root
-with only the standard library. `result.json` is written last: when it exists, all other files are complete.
+with only the standard library. `result.json` is written last: when it exists, all other files are complete. What the
+host must know before it connects is written to the serial console: `harness-trial LABEL recording`, `recorded`, `done`.
 
     python3 trial.py check         only check, and print the outcome as one line of JSON
     python3 trial.py record        carry out a trial that has been checked
@@ -10,14 +11,10 @@ with only the standard library. `result.json` is written last: when it exists, a
 # ruff: noqa: UP006, UP035, UP045  (these rules ask for syntax that Python 3.6 does not have)
 
 import contextlib
-import glob
-import hashlib
 import json
 import os
-import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -30,6 +27,7 @@ ESTABLISHED = "01"  # a TCP state as /proc/net/tcp shows it
 SSH_PORT = ":0016"  # port 22, likewise
 SETTLE_S = 1.0  # for perf to stop recording before the load is stopped
 PULLED = ("perf.data", "perf.log", "load.txt")  # what the host copies besides result.json
+CLOCK_BOOTTIME = 7  # of <linux/time.h>; `time` has the name from Python 3.7 on
 
 
 class Failure(Exception):
@@ -77,6 +75,34 @@ def write_atomic(path: str, text: str) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     os.rename(path + ".part", path)
+
+
+# --- the console ------------------------------------------------------------------------------------------------------
+
+
+def open_console(config: Dict[str, Any]) -> int:
+    """Open the serial console so that a write never waits: what a stuck console does not take is lost.
+
+    It stays open until the script ends, because closing it waits until all is sent. Raises Failure.
+    """
+    try:
+        return os.open(config["console"], os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY)
+    except OSError as error:
+        raise Failure("the serial console {}: {}".format(config["console"], error.strerror)) from None
+
+
+def phase_line(config: Dict[str, Any], phase: str) -> str:
+    """Return the line that names a phase; it begins with a newline, because the last line may be incomplete."""
+    return "\nharness-trial {} {}\n".format(config["label"], phase)
+
+
+def announce(config: Dict[str, Any], phase: str, times: int = 1) -> None:
+    """Write a phase to the console, `times` times, because a message of the kernel may cut a line. Raises Failure."""
+    console = open_console(config)
+    for _ in range(times):
+        with contextlib.suppress(OSError):
+            os.write(console, phase_line(config, phase).encode("ascii"))
+        time.sleep(0.1 if times > 1 else 0)
 
 
 # --- checks -----------------------------------------------------------------------------------------------------------
@@ -127,6 +153,7 @@ def check_load(config: Dict[str, Any]) -> None:
 def check(config: Dict[str, Any]) -> None:
     """Check everything that can be checked before the recording. Raises Failure."""
     check_machine(config)
+    announce(config, "check")
     check_perf(config)
     check_load(config)
 
@@ -195,11 +222,12 @@ def record(config: Dict[str, Any]) -> Dict[str, Any]:
     This process only waits in `os.read`, so that it does not disturb the recording. Returns the state of the load and
     the SSH connections at the end of it, and perf's running time `wall_s` and CPU time `tracer_cpu_s` in seconds.
     """
-    before, started_at, started = read("/proc/stat") or "", time.time(), time.monotonic()
+    console = open_console(config)
+    before, clock_before = read("/proc/stat") or "", clocks()
     read_fd, write_fd = os.pipe()
     argv = record_argv(config, write_fd)
     with open(os.path.join(config["work_dir"], "perf.log"), "wb") as log:
-        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=(write_fd,))
+        process = subprocess.Popen(argv, stdin=console, stdout=log, stderr=log, pass_fds=(write_fd,))
     os.close(write_fd)
     with alarm(process, int(config["seconds"] + config["grace_s"])):
         sleep_ended = os.read(read_fd, 1)  # b'' if perf ended before the sleep did
@@ -208,28 +236,42 @@ def record(config: Dict[str, Any]) -> Dict[str, Any]:
             time.sleep(SETTLE_S)
         stop_load(config)
         _, status, usage = os.wait4(process.pid, 0)
+    clock_after = clocks()
     process.returncode = status  # os.wait4 has already reaped it; Popen must not wait again
     require_recording(config, status)
     return {
         "argv": argv,
         "load": load,
         "ssh_connections": ssh_count,
-        "started_at": started_at,
-        "wall_s": time.monotonic() - started,
+        "started_at": clock_before["realtime_s"],
+        "wall_s": clock_after["monotonic_s"] - clock_before["monotonic_s"],
+        "clock_before": clock_before,
+        "clock_after": clock_after,
         "tracer_cpu_s": usage.ru_utime + usage.ru_stime,
         "cpu_ticks_before": cpu_ticks(before),
         "cpu_ticks_after": cpu_ticks(read("/proc/stat") or ""),
     }
 
 
+def clocks() -> Dict[str, float]:
+    """Return this machine's clocks; a step or a suspension between two looks makes them differ."""
+    ids = {"monotonic_s": time.CLOCK_MONOTONIC, "boottime_s": CLOCK_BOOTTIME, "realtime_s": time.CLOCK_REALTIME}
+    return {name: time.clock_gettime(clock) for name, clock in ids.items()}
+
+
 def record_argv(config: Dict[str, Any], write_fd: int) -> List[str]:
     """Return the perf command that records while a shell sleeps; after the sleep the shell writes to pipe `write_fd`.
+
+    perf starts the shell when it has begun to record. The shell's first and last acts are to write `recording` and
+    `recorded` to its standard input, the console: one write each, of a process that runs at that moment anyway.
 
     This script and perf start at nice -10, because a heavy load would delay the start of perf for minutes. Before it
     sleeps, the shell sets perf and itself to nice 0. -B leaves out the build ids of the programs, for which perf would
     read the whole recording again.
     """
-    sleep = "renice -n 0 -p $PPID $$ >/dev/null; sleep {:g}; echo >/proc/self/fd/{}".format(config["seconds"], write_fd)
+    began, ended = (f"printf %s {shlex.quote(phase_line(config, phase))} >&0" for phase in ("recording", "recorded"))
+    nice = "renice -n 0 -p $PPID $$ >/dev/null"
+    sleep = "{}; {}; sleep {:g}; {}; echo >/proc/self/fd/{}".format(began, nice, config["seconds"], ended, write_fd)
     options = ["-B", "-m", "{}K".format(config["buffer_kb"]), "-o", os.path.join(config["work_dir"], "perf.data")]
     return ["perf", "sched", "record", *options, "--", "sh", "-c", sleep]
 
@@ -265,79 +307,18 @@ def alarm(process: Any, limit_s: int) -> Iterator[None]:
         signal.alarm(0)
 
 
-# --- facts ------------------------------------------------------------------------------------------------------------
-
-
-def cpu_model(cpuinfo: str) -> str:
-    """Return the first model name in the text of /proc/cpuinfo, empty when there is none."""
-    match = re.search(r"^model name\s*:(.*)$", cpuinfo, re.MULTILINE)
-    return match.group(1).strip() if match else ""
-
-
-def facts() -> Dict[str, Any]:
-    """Return the facts about this machine on which the scheduler's behaviour may depend."""
-    meminfo = dict(line.split(":", 1) for line in (read("/proc/meminfo") or "").splitlines() if ":" in line)
-    return {
-        "hostname": socket.gethostname(),
-        "kernel": os.uname().release,
-        "kernel_version": os.uname().version,
-        "kernel_cmdline": " ".join(w for w in (read("/proc/cmdline") or "").split() if not w.startswith("harness.")),
-        "cpus": os.sysconf("SC_NPROCESSORS_ONLN"),
-        "cpu_model": cpu_model(read("/proc/cpuinfo") or ""),
-        "memory_kb": int(meminfo.get("MemTotal", "0 kB").split()[0]),
-        "memory_available_kb": int(meminfo.get("MemAvailable", "0 kB").split()[0]),
-        "clocksource": read("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
-        "loadavg": read("/proc/loadavg"),
-        "python": sys.version.split()[0],
-        "perf_version": call(["perf", "--version"], 30).strip(),
-        "packages": packages(),
-        "scheduler": scheduler_settings(),
-    }
-
-
-def packages() -> Dict[str, str]:
-    """Return the versions of the installed packages that matter to a trial."""
-    wanted = ["linux-perf*", "linux-tools*", "nginx*", "apache2-utils", "stress-ng", "systemd"]
-    show = ["dpkg-query", "--show", "--showformat", "${db:Status-Abbrev}|${Package}|${Version}\n"]
-    try:
-        rows = [line.split("|") for line in call(show + wanted, 30, check=False).splitlines()]
-    except Failure:
-        return {}
-    return {row[1]: row[2] for row in rows if len(row) == 3 and row[0].startswith("ii")}
-
-
-def scheduler_settings() -> Dict[str, str]:
-    """Return every scheduler setting that this kernel shows, by its path."""
-    patterns = ["/proc/sys/kernel/sched_*", "/sys/kernel/debug/sched/*", "/sys/kernel/debug/sched_features"]
-    patterns += ["/sys/kernel/sched_ext/state", "/sys/fs/cgroup/system.slice/cgroup.subtree_control"]
-    texts = {path: read(path) for pattern in patterns for path in sorted(glob.glob(pattern)) if os.path.isfile(path)}
-    return {path: text[:2000] for path, text in texts.items() if text and not path.endswith("/debug")}
-
-
-def sha256(path: str) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as stream:
-        for block in iter(lambda: stream.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()
+# --- the result -------------------------------------------------------------------------------------------------------
 
 
 def hashes(work_dir: str) -> Dict[str, str]:
-    """Return the SHA-256 of every file that the host copies, and write them to `sha256sums`."""
-    paths = {name: os.path.join(work_dir, name) for name in PULLED}
-    digests = {name: sha256(path) for name, path in paths.items() if os.path.exists(path)}
-    lines = [f"{digest}  {name}\n" for name, digest in sorted(digests.items())]
-    write_atomic(os.path.join(work_dir, "sha256sums"), "".join(lines))
-    return digests
-
-
-# --- the trial --------------------------------------------------------------------------------------------------------
+    """Return the SHA-256 of every file that the host copies."""
+    names = [name for name in PULLED if os.path.exists(os.path.join(work_dir, name))]
+    text = call(["sh", "-c", 'cd "$0" && exec sha256sum -- "$@"', work_dir, *names], 600)
+    return {name: digest for digest, name in (line.split() for line in text.splitlines())}
 
 
 def carry_out(config: Dict[str, Any], result: Dict[str, Any]) -> None:
     """Run all steps in order; `result["stage"]` is always the step that runs."""
-
     begun = time.monotonic()
 
     def step(name: str) -> None:
@@ -362,7 +343,7 @@ def carry_out(config: Dict[str, Any], result: Dict[str, Any]) -> None:
             stop_load(config)
         raise
     step("collect")
-    result["facts"] = facts()
+    result["facts"] = json.loads(call([sys.executable, config["facts"]], 120))
     step("hash")
     result["sha256"] = hashes(config["work_dir"])
     step("done")
@@ -391,6 +372,8 @@ def main(arguments: List[str], config: Dict[str, Any]) -> int:
         print(json.dumps(result, sort_keys=True))
     else:
         write_atomic(os.path.join(config["work_dir"], "result.json"), json.dumps(result, indent=1, sort_keys=True))
+        with contextlib.suppress(Failure):  # the unit writes it as well
+            announce(config, "done", times=3)
     return 0 if result["ok"] else 1
 
 

@@ -29,19 +29,21 @@ def trial(smoke: Smoke) -> Trial:
 
 
 def test_a_guest_without_perf_is_an_error_that_names_it(smoke: Smoke, trial: Trial, tmp_path: Path) -> None:
+    facts, monitor = smoke.folder.manifest["machine"], smoke.monitor(tmp_path)
     with smoke.host as host:
         host.run("mv $(command -v perf) /usr/bin/perf.away", timeout_s=240, sudo=True)
         try:
             with pytest.raises(TrialError, match=r"perf: no such program"):
-                attempt.make(host, trial, tmp_path / "t", 1, smoke.folder.manifest["machine"], SilentWatcher())
+                attempt.make(host, trial, tmp_path / "t", 1, facts, SilentWatcher(), monitor)
         finally:
             host.run("mv /usr/bin/perf.away /usr/bin/perf", timeout_s=240, sudo=True)
 
 
 def test_a_load_that_ends_before_the_recording_fails_the_trial(smoke: Smoke, trial: Trial, tmp_path: Path) -> None:
     short = plan.trials(spec.apply(trial.arm.experiment, {"load.requests": 30, "record.warmup_s": 3.0}))[0]
+    facts, monitor = smoke.folder.manifest["machine"], smoke.monitor(tmp_path)
     with pytest.raises(TrialError, match="the load had ended before the recording began"):
-        attempt.make(smoke.host, short, tmp_path / "t", 1, smoke.folder.manifest["machine"], SilentWatcher())
+        attempt.make(smoke.host, short, tmp_path / "t", 1, facts, SilentWatcher(), monitor)
 
 
 def test_a_failed_playbook_names_the_task_and_the_error_of_the_guest(smoke: Smoke, tmp_path: Path) -> None:
@@ -89,7 +91,7 @@ def test_a_machine_that_fails_in_a_trial_is_an_error_within_its_deadline(
             tmp_path / "t",
             SilentWatcher(),
             expected=guest_trial.expectations(longer, None, 1),
-            deadline_s=20,
+            monitor=smoke.monitor(tmp_path),
         )
     kill.join()
     assert not (tmp_path / "t" / "perf.data").exists()

@@ -14,6 +14,8 @@ import pytest
 from command_line import HARNESS
 
 from harness.guest.remote import Host
+from harness.machines import libvirt
+from harness.machines.libvirt_monitor import LibvirtMonitor
 from harness.store import RunFolder
 
 LIMIT_S = 3000.0
@@ -81,6 +83,11 @@ class Smoke:
         known_hosts = next(word for word in words if word.startswith("UserKnownHostsFile="))
         key, port = words[words.index("-i") + 1], int(words[words.index("-p") + 1])
         return Host(address, port, user, Path(key), Path(known_hosts.partition("=")[2].strip('"')), "guest")
+
+    def monitor(self, folder: Path) -> LibvirtMonitor:
+        """Return the view of the kept machine from outside; `folder` gets a copy of its console."""
+        volume = Path(libvirt.volume_path(f"{self.domain}-console.log"))
+        return LibvirtMonitor(self.domain, volume, folder / "console.log")
 
     @property
     def domain(self) -> str:

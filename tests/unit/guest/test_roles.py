@@ -172,8 +172,9 @@ def test_ansible_sends_only_python_3_6_to_the_guest(module: str, tmp_path: Path)
 
 
 def test_the_guest_script_is_python_3_6() -> None:
-    ast.parse(trial.SCRIPT.read_text(), feature_version=(3, 6))
-    assert minimum_python(trial.SCRIPT) <= (3, 6)
+    for script in (trial.SCRIPT, trial.FACTS_SCRIPT):
+        ast.parse(script.read_text(), feature_version=(3, 6))
+        assert minimum_python(script) <= (3, 6)
 
 
 def test_the_check_notices_a_newer_python(tmp_path: Path) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import shlex
+import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import FakeMonitor
 
 from harness.errors import RemoteError, TransientError, TrialError
-from harness.guest import trial
+from harness.guest import phases, trial
+from harness.guest.monitor import CpuTimes
 from harness.guest.remote import Result
 from harness.loads import Load, NginxAb
 from harness.progress import SilentWatcher
@@ -29,19 +31,26 @@ class Planned:
     record: RecordSpec = field(default_factory=lambda: RecordSpec(warmup_s=0.0, seconds=0.2))
 
 
+LABEL = "000_nginx_ab-a1"
+
+
 class FakeHost:
-    """A guest whose trial ends at once. `broken` maps a part of a command to the outcome of that command."""
+    """A guest whose trial ends at once, and the view of it from outside.
+
+    `broken` maps a part of a command to the outcome of that command; `phases` are those that the started script writes.
+    """
 
     where, user = "fake (user@host:22)", "vagrant"
 
-    def __init__(self, **broken: Result | Exception) -> None:
-        self.broken = broken
+    def __init__(self, *phases: str, **broken: Result | Exception) -> None:
+        self.broken, self.phases = broken, phases or ("recording", "recorded", "done")
         self.commands: list[str] = []
         self.connected = False
-        self.connected_when_started: list[bool] = []
+        self.connected_at_look: list[bool] = []
+        self.follows = False
         self.files = dict(FILES)
         self.digests = {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()}
-        self.polls_before_done = 1
+        self.written = "boot\n"
 
     def run(self, command: str, *, timeout_s: float, check: bool = True, sudo: bool = False) -> Result:
         self.connected = True
@@ -55,10 +64,12 @@ class FakeHost:
 
     def _answer(self, command: str) -> tuple[int, str]:
         if command.endswith("trial.py check"):
+            self.written += f"\nharness-trial {LABEL} check\n"
             return 0, "perf says hello\n" + json.dumps({"ok": True, "stage": "check"})
+        if "systemd-run" in command:
+            self.follows = True
         if "result.json" in command:
-            self.polls_before_done -= 1
-            return (75, "") if self.polls_before_done >= 0 else (0, json.dumps(self._result()))
+            return 0, json.dumps(self._result())
         return 0, ""
 
     def _result(self) -> dict[str, Any]:
@@ -76,30 +87,30 @@ class FakeHost:
     def close(self) -> None:
         self.connected = False
 
+    def console_size(self) -> int:
+        if self.follows:
+            self.connected_at_look.append(self.connected)
+            if self.phases:
+                self.written += f"\nharness-trial {LABEL} {self.phases[0]}\n"
+                self.phases = self.phases[1:]
+        return len(self.written)
 
-class WatchedHost(SilentWatcher):
-    """A watcher that notes, at every tick, whether the host is connected."""
+    def console(self) -> str:
+        return self.written
 
-    def __init__(self, host: FakeHost) -> None:
-        self.host, self.seen, self.notes = host, [], []  # type: tuple[FakeHost, list[bool], list[str]]
+    def guest_seconds(self) -> float | None:
+        return None
 
-    def note(self, text: str) -> None:
-        self.notes.append(text)
+    def cpu_times(self) -> CpuTimes | None:
+        return None
 
-    def advance(self, done: float, total: float | None) -> None:
-        if self.notes[-1].startswith("recording"):
-            self.seen.append(self.host.connected)
-
-
-@pytest.fixture(autouse=True)
-def _wait_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial, "POLL_S", 0.01)
-    monkeypatch.setattr(trial, "EXTRA_WAIT_S", 0.1)
+    def process_ids(self) -> tuple[int, ...]:
+        return ()
 
 
 def carry_out(host: FakeHost, folder: Path, **more: Any) -> trial.TrialFiles:
     planned = Planned()
-    more = {"watcher": SilentWatcher(), "monitor": FakeMonitor(), **more}
+    more = {"watcher": SilentWatcher(), "monitor": host, **more}
     expected = trial.expectations(planned, "6.1.0-x", 1)
     return trial.run(host, planned, folder, more.pop("watcher"), expected=expected, **more)  # type: ignore[arg-type]
 
@@ -119,12 +130,37 @@ def test_a_trial_leaves_its_files_and_what_the_load_measured(tmp_path: Path) -> 
     ]
 
 
-def test_the_host_is_not_connected_while_the_guest_records(tmp_path: Path) -> None:
+def test_the_host_is_not_connected_before_the_guest_is_done(tmp_path: Path) -> None:
     host = FakeHost()
-    watcher = WatchedHost(host)
-    carry_out(host, tmp_path, watcher=watcher)
-    assert watcher.seen
-    assert not any(watcher.seen)
+    carry_out(host, tmp_path)
+    assert host.connected_at_look == [False] * 3
+
+
+def test_the_phases_are_reported_to_whoever_asks(tmp_path: Path) -> None:
+    heard: list[str] = []
+    carry_out(FakeHost(), tmp_path, on_phase=heard.append)
+    assert heard == ["recording", "recorded", "done"]
+
+
+def test_a_console_that_does_not_reach_the_host_starts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(phases, "CHECK_LIMIT_S", 0.0)
+    answer = json.dumps({"ok": True, "stage": "check"})
+    host = FakeHost(**{"trial.py check": Result("", 0, answer, "", 0.0)})
+    with pytest.raises(TrialError, match="nothing that the guest wrote on its serial console arrived"):
+        carry_out(host, tmp_path)
+    assert not any("systemd-run" in command for command in host.commands)
+
+
+def test_the_unit_writes_done_also_when_the_script_was_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "CONSOLE", str(tmp_path / "console"))
+    host = FakeHost()
+    carry_out(host, tmp_path / "trial")
+    started = next(command for command in host.commands if "systemd-run" in command)
+    command = shlex.split(started)[-1]
+    assert f"python3 {trial.GUEST_ROOT}/{LABEL}/trial.py record" in command
+    killed = command.replace("python3", "sh -c 'kill -KILL $$'")
+    subprocess.run(["/bin/sh", "-c", killed], check=True)
+    assert (tmp_path / "console").read_text() == f"\nharness-trial {LABEL} done\n"
 
 
 def test_a_failed_check_is_reported_with_its_reason_and_starts_nothing(tmp_path: Path) -> None:
@@ -151,10 +187,30 @@ def test_a_script_that_ended_without_a_result_is_reported_with_its_journal(tmp_p
     assert "Out of memory" in str(caught.value)
 
 
-def test_a_machine_that_dies_while_it_records_ends_the_trial_with_the_reason(tmp_path: Path) -> None:
+def test_a_lost_connection_while_the_result_is_read_is_tried_again_and_then_reported(tmp_path: Path) -> None:
     host = FakeHost(**{"result.json": TransientError("connect: Connection refused")})
     with pytest.raises(TrialError, match="Connection refused"):
-        carry_out(host, tmp_path, deadline_s=0.05)
+        carry_out(host, tmp_path)
+    assert sum("result.json" in command for command in host.commands) == trial.RESULT_TRIES
+
+
+def test_a_guest_that_is_late_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "phase_limits", lambda config: {"recording": 30.0, "recorded": 0.0, "done": 30.0})
+    running = FakeHost("recording", "no such phase", **{"result.json": Result("", 75, "", "", 0.0)})
+    with pytest.raises(TrialError, match="for `harness-trial 000_nginx_ab-a1 recorded`") as caught:
+        carry_out(running, tmp_path / "running")
+    assert (tmp_path / "running" / "console.log").read_text() == running.written
+    assert str(caught.value.log).endswith("console.log")
+    dead = FakeHost("recording", **{"result.json": TransientError("connect: No route to host")})
+    with pytest.raises(TrialError, match="No route to host"):
+        carry_out(dead, tmp_path / "dead")
+    assert sum("result.json" in command for command in dead.commands) == 1
+
+
+def test_a_guest_that_only_lost_its_last_line_gives_its_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "phase_limits", lambda config: {"recording": 30.0, "recorded": 30.0, "done": 0.0})
+    files = carry_out(FakeHost("recording", "recorded", "no such phase"), tmp_path)
+    assert files.perf_data.read_bytes() == b"PERFILE2"
 
 
 def test_a_recording_that_changed_on_the_guest_is_refused_and_leaves_no_file(tmp_path: Path) -> None:
@@ -167,13 +223,12 @@ def test_a_recording_that_changed_on_the_guest_is_refused_and_leaves_no_file(tmp
 
 
 def test_an_interrupt_stops_what_runs_on_the_guest(tmp_path: Path) -> None:
-    class Interrupting(SilentWatcher):
-        def advance(self, done: float, total: float | None) -> None:
-            raise KeyboardInterrupt
+    def interrupt(phase: str) -> None:
+        raise KeyboardInterrupt
 
     host = FakeHost()
     with pytest.raises(KeyboardInterrupt):
-        carry_out(host, tmp_path, watcher=Interrupting())
+        carry_out(host, tmp_path, on_phase=interrupt)
     assert host.commands[-1].startswith("systemctl stop 'harness-trial-*' 'harness-load-*'")
     assert not host.connected
 
@@ -192,14 +247,13 @@ def test_every_attempt_has_its_own_units_and_folder() -> None:
         assert first[key] != second[key]
 
 
-def test_the_host_stays_away_longer_with_every_attempt() -> None:
-    planned = Planned()
-    expected = trial.expectations(planned, None, None)
-    planned_s = planned.record.warmup_s + planned.record.seconds
-    configs = [trial.script_config(planned, expected, attempt) for attempt in (1, 2, 3)]
-    first, second, third = (trial.quiet_time_s(config, 1.5) for config in configs)
-    assert first > planned_s + 3
-    assert [second - first, third - second] == pytest.approx([(planned_s + 3) / 2] * 2)
+def test_the_limits_of_the_host_are_longer_than_those_of_the_guest_script() -> None:
+    config = trial.script_config(Planned(), trial.expectations(Planned(), None, None))
+    limits = trial.phase_limits(config)
+    assert list(limits) == ["recording", "recorded", "done"]
+    assert limits["recording"] > config["alone_s"] + config["warmup_s"]
+    assert limits["recorded"] > config["seconds"] + config["grace_s"]
+    assert limits["done"] > config["grace_s"]
 
 
 def test_characters_that_a_unit_name_may_not_have_are_replaced() -> None:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import waiting
 
-from harness.guest import trial, trial_script
+from harness.guest import trial, trial_facts, trial_script
 
 pytestmark = pytest.mark.slow
 
@@ -68,6 +68,7 @@ class Guest:
     def __init__(self, folder: Path) -> None:
         self.work, self.programs = folder / "work", folder / "programs"
         self.work.mkdir()
+        (folder / "console").touch()
         self.programs.mkdir()
         self.folder, self.path = folder, f"{self.programs}:{os.environ['PATH']}"
         for name, text in {"systemd-run": SYSTEMD_RUN, "systemctl": SYSTEMCTL}.items():
@@ -75,6 +76,9 @@ class Guest:
         self.perf_that_waits_until("[ -e @FOLDER@/loaded ]")
         self.config: dict[str, Any] = {
             "name": "000_test",
+            "label": "000_test-a1",
+            "console": str(folder / "console"),
+            "facts": str(trial.FACTS_SCRIPT),
             "load_unit": "harness-load-test.service",
             "work_dir": str(self.work),
             "kernel": os.uname().release,
@@ -113,6 +117,9 @@ class Guest:
         output, _ = process.communicate(timeout=LIMIT_S)
         return process.returncode, output
 
+    def console(self) -> list[str]:
+        return [line for line in (self.folder / "console").read_text().splitlines() if line]
+
     def result(self) -> dict[str, Any]:
         value = json.loads((self.work / "result.json").read_text())
         assert isinstance(value, dict)
@@ -137,8 +144,63 @@ def test_the_hashes_are_those_of_the_files(guest: Guest) -> None:
     guest.run()
     recorded = hashlib.sha256((guest.work / "perf.data").read_bytes()).hexdigest()
     assert guest.result()["sha256"]["perf.data"] == recorded
-    checked = subprocess.run(["sha256sum", "--check", "--strict", "sha256sums"], cwd=guest.work, capture_output=True)
-    assert checked.returncode == 0
+    assert sorted(guest.result()["sha256"]) == ["load.txt", "perf.data", "perf.log"]
+
+
+def test_the_phases_are_written_to_the_console_each_on_a_line_of_its_own(guest: Guest) -> None:
+    (guest.folder / "console").write_text("a line that is not compl")
+    guest.run()
+    written = (guest.folder / "console").read_text()
+    assert written.startswith("a line that is not compl\nharness-trial 000_test-a1 check\n")
+    phases = ["check", "recording", "recorded", "done", "done", "done"]
+    assert guest.console()[1:] == [f"harness-trial 000_test-a1 {phase}" for phase in phases]
+
+
+def test_recording_is_written_by_the_program_that_perf_starts_when_it_records(guest: Guest) -> None:
+    guest.perf_that_waits_until("[ -e @FOLDER@/loaded ] && ! grep recording @FOLDER@/console")
+    code, _ = guest.run("record")
+    assert code == 0
+    assert guest.console()[0] == "harness-trial 000_test-a1 recording"
+
+
+def test_the_result_is_there_before_done_is_written_also_when_the_trial_failed(guest: Guest) -> None:
+    guest.program("perf", "#!/bin/sh\nexit 129\n")
+    process = guest.start("record")
+    waiting.until(lambda: "harness-trial 000_test-a1 done" in guest.console())
+    assert guest.result()["ok"] is False
+    process.communicate(timeout=LIMIT_S)
+    assert "harness-trial 000_test-a1 recording" not in guest.console()
+
+
+def test_a_machine_without_the_console_is_found_by_the_check(guest: Guest) -> None:
+    guest.config["console"] = str(guest.folder / "no-such-console")
+    code, output = guest.run("check")
+    assert code == 1
+    assert json.loads(output)["error"].endswith("no-such-console: No such file or directory")
+
+
+def test_a_console_that_takes_nothing_delays_no_trial(guest: Guest) -> None:
+    console = guest.folder / "stuck"
+    os.mkfifo(console)
+    reader = os.open(console, os.O_RDONLY | os.O_NONBLOCK)
+    writer = os.open(console, os.O_WRONLY | os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):
+        while os.write(writer, b"x" * 4096):
+            pass
+    guest.config["console"] = str(console)
+    code, _ = guest.run()
+    assert (code, guest.result()["ok"]) == (0, True)
+    os.close(reader)
+    os.close(writer)
+
+
+def test_the_clocks_are_read_before_and_after_the_recording(guest: Guest) -> None:
+    guest.run()
+    recording = guest.result()["recording"]
+    before, after = recording["clock_before"], recording["clock_after"]
+    assert sorted(before) == sorted(after) == ["boottime_s", "monotonic_s", "realtime_s"]
+    assert after["boottime_s"] - before["boottime_s"] >= 0.3
+    assert recording["wall_s"] == pytest.approx(after["monotonic_s"] - before["monotonic_s"])
 
 
 def test_the_load_is_stopped_when_the_recording_fails(guest: Guest) -> None:
@@ -264,12 +326,13 @@ def test_cpu_ticks_are_read_by_name() -> None:
 
 
 def test_the_cpu_model_is_the_first_one_named() -> None:
-    assert trial_script.cpu_model("processor\t: 0\nmodel name\t: QEMU Virtual CPU: 2.5+\n") == "QEMU Virtual CPU: 2.5+"
-    assert trial_script.cpu_model("") == ""
+    assert trial_facts.cpu_model("processor\t: 0\nmodel name\t: QEMU Virtual CPU: 2.5+\n") == "QEMU Virtual CPU: 2.5+"
+    assert trial_facts.cpu_model("") == ""
 
 
-def test_the_script_needs_nothing_but_the_standard_library() -> None:
-    tree = ast.parse(trial.SCRIPT.read_text())
+@pytest.mark.parametrize("script", [trial.SCRIPT, trial.FACTS_SCRIPT], ids=lambda path: path.name)
+def test_the_scripts_need_nothing_but_the_standard_library(script: Path) -> None:
+    tree = ast.parse(script.read_text())
     imported = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
     imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert imported <= set(sys.stdlib_module_names)

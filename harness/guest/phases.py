@@ -1,0 +1,186 @@
+"""Follow a trial from outside, without a connection: its phases on the guest's console, its time on the guest's clock.
+
+The guest script writes `harness-trial LABEL PHASE` on the serial console (`trial_script.py`). A guest that its host
+keeps waiting takes longer, but needs no more of its own time. So limits count the guest's seconds, and a guest that has
+stopped is noticed by its clock.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from harness.errors import MachineError, TrialError
+from harness.guest.deadline import Clock
+from harness.guest.monitor import Monitor
+
+POLL_S = 0.05  # between two looks at the length of the console
+ASK_S = 2.0  # between two looks at the guest's clock, each a call of the hypervisor
+STALL_S = 120.0  # of the host, in which the clock of a running guest moves at least once
+LONGEST_PAUSE_S = 1.0  # between two readings of a console to which others write
+CHECK_LIMIT_S = 30.0  # for the first message to reach the host
+FASTEST = 20.0  # guest seconds for one of the host; more is a guest that set its clock
+TAIL_LINES = 8
+
+# A message of the kernel may be printed in the middle of a line; it is never interrupted itself.
+KERNEL_MESSAGE = re.compile(r"\[ *\d+\.\d{6}\] [^\n]*\n")
+ENDINGS = {
+    "Kernel panic": "the kernel of the guest panicked",
+    "Linux version ": "the guest started again",
+    "harness-host-key ": "the guest started again",
+}
+
+
+class GuestTime:
+    """The time that has passed for the guest; for the host, where the guest's clock cannot be read from outside."""
+
+    def __init__(self, monitor: Monitor, clock: Clock = time.monotonic) -> None:
+        self._monitor, self._clock = monitor, clock
+        self._began = self._asked = self._moved = clock()
+        self._shown = monitor.guest_seconds()
+        self._passed = 0.0
+        self.unit = "s" if self._shown is None else "guest s"
+
+    def passed_s(self) -> float:
+        """Return the seconds since this was made; the guest's clock is asked at most every `ASK_S`."""
+        now = self._clock()
+        if self._shown is None:
+            return now - self._began
+        if now - self._asked >= ASK_S:
+            self._ask(self._shown, now)
+        return self._passed
+
+    def stalled_s(self) -> float:
+        """Return how many of the host's seconds ago the guest's clock moved last; 0.0 where it cannot be read."""
+        return 0.0 if self._shown is None else self._clock() - self._moved
+
+    def _ask(self, before: float, now: float) -> None:
+        shown = self._monitor.guest_seconds()
+        if shown is not None and shown != before:
+            most = FASTEST * (now - self._asked)
+            self._passed += min(max(0.0, shown - before), most)  # the guest may set its clock
+            self._shown, self._moved = shown, now
+        self._asked = now
+
+
+class Phases:
+    """The phases of one trial, as they appear on the console from now on.
+
+    `where` names the machine in errors; `clock` and `sleep` are the host's.
+    """
+
+    def __init__(
+        self,
+        monitor: Monitor,
+        label: str,
+        where: str,
+        *,
+        clock: Clock = time.monotonic,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self.where, self.text, self._label = where, "", label
+        self._monitor, self._clock, self._sleep = monitor, clock, sleep
+        self._line = re.compile(rf"harness-trial {re.escape(label)} (check|recording|recorded|done)(?!\w)")
+        self._seen: set[str] = set()
+        with self._running():
+            self._size, self._skipped = monitor.console_size(), len(monitor.console())
+        self._next_read, self._pause = clock(), 0.0
+        self._ending: str | None = None
+
+    def require_check(self) -> None:
+        """Wait for the message of the checks, which shows that the console reaches the host. Raises TrialError."""
+        until = self._clock() + CHECK_LIMIT_S
+        while "check" not in self._new():
+            if self._clock() > until:
+                raise TrialError(
+                    f"nothing that the guest wrote on its serial console arrived within {CHECK_LIMIT_S:g} s",
+                    where=self.where,
+                    expected=f"a line `harness-trial {self._label} check`",
+                    hint="the machine needs its first serial port, /dev/ttyS0 in the guest, written to its console log",
+                )
+            self._sleep(POLL_S)
+
+    def follow(
+        self,
+        limits: Mapping[str, float],
+        on_phase: Callable[[str], object],
+        show: Callable[[str, float, float, str], object],
+    ) -> str | None:
+        """Return when the guest is done: None, or the reason why it no longer makes sense to wait.
+
+        `limits` maps the phases to come, in order, to the longest time from one to the next. `on_phase` is called as
+        soon as a phase is on the console, `show` with every look: the phase that is waited for, how long in the guest's
+        seconds and in the host's, and the unit of the first. Raises TrialError when the guest has ended or stopped.
+        """
+        with self._running():
+            passed = GuestTime(self._monitor, self._clock)
+        awaited, since, began = list(limits), 0.0, self._clock()
+        while True:
+            with self._running():
+                arrived, now = [phase for phase in self._new() if phase in awaited], passed.passed_s()
+            for phase in arrived:
+                on_phase(phase)
+                awaited, since, began = awaited[awaited.index(phase) + 1 :], now, self._clock()
+            if not awaited:
+                return None
+            self._require_alive(awaited[0], now - since, passed)
+            if now - since > limits[awaited[0]]:
+                return self._waited(awaited[0], now - since, passed.unit)
+            show(awaited[0], now - since, self._clock() - began, passed.unit)
+            self._sleep(POLL_S)
+
+    def tail(self) -> str:
+        """Return the last lines of the console, without empty ones."""
+        lines = [line.strip()[-200:] for line in self.text.splitlines() if line.strip()]
+        return "\n".join(lines[-TAIL_LINES:]) or "(nothing)"
+
+    def _new(self) -> list[str]:
+        """Return the phases that were not there at the last call, in the order of the console.
+
+        The console is read only if it has grown; ever more seldom, to a second, while others write to it.
+        """
+        size, now = self._monitor.console_size(), self._clock()
+        if now < self._next_read:
+            return []
+        if size == self._size:
+            self._pause = 0.0
+            return []
+        self._size, self.text = size, self._monitor.console()
+        if len(self.text) < self._skipped:  # it was cut off at its beginning, to keep it short
+            self._skipped = 0
+        fresh = self.text[self._skipped :].replace("\r", "")
+        self._ending = next((meaning for sign, meaning in ENDINGS.items() if sign in fresh), None)
+        lines = dict.fromkeys(self._line.findall(KERNEL_MESSAGE.sub("", fresh)))
+        new = [phase for phase in lines if phase not in self._seen]
+        self._seen.update(new)
+        self._pause = 0.0 if new else min(max(POLL_S, 2 * self._pause), LONGEST_PAUSE_S)
+        self._next_read = self._clock() + self._pause
+        return new
+
+    def _require_alive(self, phase: str, waited_s: float, passed: GuestTime) -> None:
+        ending = self._ending
+        if ending is None and passed.stalled_s() > STALL_S:
+            ending = f"no progress for {passed.stalled_s():.0f} s: the guest's clock stands still"
+        if ending:
+            raise TrialError(
+                f"{ending}; {self._waited(phase, waited_s, passed.unit)}",
+                where=self.where,
+                hint="see whether the machine is still up",
+            )
+
+    def _waited(self, phase: str, waited_s: float, unit: str) -> str:
+        return (
+            f"waited {waited_s:.0f} {unit} for `harness-trial {self._label} {phase}`;"
+            f" the serial console ends with:\n{self.tail()}"
+        )
+
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        """Turn the error of a machine that has ended into that of a trial, of which there may be another attempt."""
+        try:
+            yield
+        except MachineError as error:
+            what = f"{error.what}; the serial console ends with:\n{self.tail()}"
+            raise TrialError(what, where=error.where, hint=error.hint) from error

@@ -1,0 +1,168 @@
+"""A trial followed on the console and the clock of a scripted guest."""
+
+from __future__ import annotations
+
+import pytest
+from scripted_guest import ScriptedGuest
+
+from harness.errors import TrialError
+from harness.guest.phases import GuestTime, Phases
+
+LABEL = "000_nginx_ab-a1"
+LIMITS = {"recording": 60.0, "recorded": 100.0, "done": 60.0}
+
+
+def line(phase: str, label: str = LABEL) -> str:
+    return f"\r\nharness-trial {label} {phase}\r\n"
+
+
+def follow(guest: ScriptedGuest, phases: Phases | None = None) -> tuple[list[tuple[str, float]], str | None]:
+    """Follow a trial; return each phase with the host's time of its call, and why the wait was given up."""
+    heard: list[tuple[str, float]] = []
+    phases = phases or phases_of(guest)
+    late = phases.follow(LIMITS, lambda phase: heard.append((phase, guest.now)), lambda *_: None)
+    return heard, late
+
+
+def phases_of(guest: ScriptedGuest) -> Phases:
+    return Phases(guest, LABEL, "guest (vagrant@host:22)", clock=guest.clock, sleep=guest.sleep)
+
+
+def test_each_phase_is_reported_within_50_ms_of_its_line() -> None:
+    guest = ScriptedGuest(
+        {0.0: "[    0.000000] boot\r\n", 7.02: line("recording"), 57.4: line("recorded"), 60: line("done")}
+    )
+    heard, late = follow(guest)
+    assert [phase for phase, _ in heard] == ["recording", "recorded", "done"]
+    assert [when for _, when in heard] == pytest.approx([7.02, 57.4, 60], abs=0.0501)
+    assert late is None
+
+
+def test_the_console_is_read_only_when_it_has_grown_and_the_clock_asked_at_most_every_2_s() -> None:
+    guest = ScriptedGuest({10: line("recording"), 60: line("recorded"), 62: line("done")})
+    follow(guest)
+    assert len(guest.readings) == 4  # once at the beginning
+    gaps = [later - earlier for earlier, later in zip(guest.clock_asked, guest.clock_asked[1:], strict=False)]
+    assert min(gaps) >= 2
+
+
+def test_lines_of_another_attempt_and_lines_from_before_are_not_this_trials() -> None:
+    before = {0.0: line("recording") + line("done"), 1.0: line("done", "000_nginx_ab-a11"), 2.0: line("recorded", "x")}
+    guest = ScriptedGuest({**before, 9.0: line("done")})
+    heard, _ = follow(guest)
+    assert heard == [("done", pytest.approx(9.0, abs=0.06))]
+
+
+def test_a_line_that_a_kernel_message_interrupts_is_read() -> None:
+    cut = "\r\nharness-trial 000_nginx_ab-a1 reco[   71.123456] clocksource: Long readout interval\r\nrding\r\n"
+    heard, _ = follow(ScriptedGuest({5: cut, 9: line("done")}))
+    assert [phase for phase, _ in heard] == ["recording", "done"]
+
+
+def test_a_line_that_arrives_in_two_pieces_is_read_when_it_is_complete() -> None:
+    guest = ScriptedGuest({5: "\r\nharness-trial 000_nginx_ab-a1 record", 5.2: "ed\r\n", 9: line("done")})
+    heard, _ = follow(guest)
+    assert heard[0] == ("recorded", pytest.approx(5.2, abs=0.15))
+
+
+def test_a_console_full_of_other_messages_is_read_ever_more_seldom_and_the_phases_are_not_missed() -> None:
+    noise = {1 + n / 20: f"[  {n}.000000] nothing of interest\r\n" for n in range(1, 1100)}
+    guest = ScriptedGuest({**noise, 10.013: line("recording"), 40.013: line("recorded"), 50.013: line("done")})
+    heard, _ = follow(guest)
+    assert [when for _, when in heard] == pytest.approx([10, 40, 50], abs=1.1)
+    assert len(guest.readings) < 100
+
+
+def test_a_console_that_was_cut_off_at_its_beginning_is_read_wholly() -> None:
+    class Rotating(ScriptedGuest):
+        def _text(self) -> str:
+            return super()._text() if self.now < 5 else super()._text()[500:]
+
+    guest = Rotating({0.0: "x" * 500, 8: line("recording"), 9: line("done")})
+    heard, _ = follow(guest)
+    assert [phase for phase, _ in heard] == ["recording", "done"]
+
+
+def test_a_trial_that_fails_before_it_records_is_over_with_its_last_line() -> None:
+    heard, late = follow(ScriptedGuest({3: line("done") + line("done")}))
+    assert ([phase for phase, _ in heard], late) == (["done"], None)
+
+
+def test_a_guest_that_its_host_keeps_waiting_has_its_limits_in_its_own_seconds() -> None:
+    slow = {400: line("recording"), 900: line("recorded"), 1000: line("done")}
+    heard, late = follow(ScriptedGuest(slow, pace=0.1))
+    assert (len(heard), late) == (3, None)
+    heard, late = follow(ScriptedGuest(slow, pace=None))
+    assert (heard, late is not None) == ([], True)
+
+
+def test_a_limit_that_has_passed_names_the_phase_the_guests_seconds_and_the_end_of_the_console() -> None:
+    guest = ScriptedGuest({2: line("recording"), 3: "[   80.000000] nginx: killed\r\n"}, pace=0.5)
+    _, late = follow(guest)
+    assert late is not None
+    assert "for `harness-trial 000_nginx_ab-a1 recorded`" in late
+    assert "waited 101 guest s" in late
+    assert "nginx: killed" in late
+    assert guest.now == pytest.approx(204, abs=4)
+
+
+def test_a_guest_whose_clock_stands_still_is_given_up_without_a_connection() -> None:
+    guest = ScriptedGuest({2: line("recording")}, stops_at=30)
+    with pytest.raises(TrialError, match=r"no progress for 12\d s: the guest's clock stands still") as caught:
+        follow(guest)
+    assert "waited 28 guest s for `harness-trial 000_nginx_ab-a1 recorded`" in str(caught.value)
+    assert guest.now < 160
+
+
+@pytest.mark.parametrize(
+    ("text", "meaning"),
+    [
+        ("[   90.000001] Kernel panic - not syncing: Fatal exception\r\n", "the kernel of the guest panicked"),
+        ("[    0.000000] Linux version 6.1.0-56-cloud-amd64\r\n", "the guest started again"),
+        ("harness-host-key ssh-ed25519 AAAA\r\n", "the guest started again"),
+    ],
+)
+def test_a_panic_and_a_second_start_are_noticed_at_once(text: str, meaning: str) -> None:
+    guest = ScriptedGuest({0.0: "[    0.000000] Linux version 6.1.0\r\n", 2: line("recording"), 7: text})
+    with pytest.raises(TrialError, match=meaning):
+        follow(guest)
+    assert guest.now < 9
+
+
+def test_a_machine_that_has_ended_is_an_error_of_the_trial() -> None:
+    with pytest.raises(TrialError, match="does not run any more") as caught:
+        follow(ScriptedGuest({2: line("recording")}, ends_at=20))
+    assert "recording" in str(caught.value)
+
+
+def test_the_message_of_the_checks_proves_that_the_console_arrives() -> None:
+    guest = ScriptedGuest({2: line("check"), 5: line("recording"), 9: line("done")})
+    phases = phases_of(guest)
+    phases.require_check()
+    assert guest.now == pytest.approx(2, abs=0.06)
+    assert [phase for phase, _ in follow(guest, phases)[0]] == ["recording", "done"]
+
+
+def test_a_console_that_does_not_arrive_is_named_with_what_was_expected() -> None:
+    with pytest.raises(TrialError, match="nothing that the guest wrote on its serial console arrived") as caught:
+        phases_of(ScriptedGuest({})).require_check()
+    assert "harness-trial 000_nginx_ab-a1 check" in str(caught.value)
+    assert "/dev/ttyS0" in str(caught.value)
+
+
+def test_a_guest_that_sets_its_clock_does_not_reach_a_limit_by_it() -> None:
+    guest = ScriptedGuest({})
+    passed = GuestTime(guest, guest.clock)
+    for forward in (0.0, 3600.0, -7200.0, 0.0):
+        guest.sleep(2.0)
+        guest.guest_seconds = lambda shown=1e9 + guest.now + forward: shown  # type: ignore[method-assign,misc]
+        passed.passed_s()
+    assert passed.passed_s() <= 4 * 40
+
+
+def test_what_is_shown_has_the_seconds_of_the_guest_and_of_the_host() -> None:
+    guest = ScriptedGuest({10: line("recording"), 50: line("recorded"), 60: line("done")}, pace=0.5)
+    shown: list[tuple[str, float, float, str]] = []
+    phases_of(guest).follow(LIMITS, lambda phase: None, lambda *all_of_it: shown.append(all_of_it))
+    _, guest_s, host_s, unit = next(row for row in reversed(shown) if row[0] == "recorded")
+    assert (guest_s, host_s, unit) == (pytest.approx(20, abs=2), pytest.approx(40, abs=0.1), "guest s")
