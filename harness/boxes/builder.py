@@ -90,7 +90,7 @@ def _make(
         )
         _pack(recipe, box, out, log, watcher)
         cache.write_manifest(fresh, box, made_from=made_from)
-        return publish(box)
+        return publish(box, cache.root() / digest)
 
 
 def _kernel(recipe: Recipe, out: Path, log: Path) -> str:
@@ -188,14 +188,13 @@ def fresh_folder(digest: str) -> Iterator[Path]:
         raise
 
 
-def publish(box: Box) -> Box:
-    """Write everything to disk, then rename the folder to the digest: a folder of that name is always complete."""
+def publish(box: Box, final: Path) -> Box:
+    """Write everything to disk, then rename the box's folder to `final`: a folder of that name is always complete."""
     for path in (*box.folder.iterdir(), box.folder):
         sync(path)
-    final = cache.root() / box.digest
     shutil.rmtree(final, ignore_errors=True)  # incomplete or damaged if it exists
     box.folder.rename(final)
-    sync(cache.root())
+    sync(final.parent)
     return replace(box, folder=final)
 
 
@@ -224,12 +223,12 @@ def scratch_root() -> Path:
     return Path(os.environ.get("TMPDIR") or "/var/tmp")
 
 
-def check_space(folder: Path, needed_mb: int) -> None:
+def check_space(folder: Path, needed_mb: int, purpose: str = "build a box") -> None:
     """Raise HostError unless `folder` has `needed_mb` of free space."""
     free_mb = shutil.disk_usage(folder).free / 1e6
     if free_mb < needed_mb:
         raise HostError(
-            f"not enough disk space to build a box in {folder}",
+            f"not enough disk space to {purpose} in {folder}",
             expected=f"{needed_mb} MB; {free_mb:.0f} MB are free",
             hint="free some space, or choose other folders with TMPDIR and HARNESS_CACHE",
         )

@@ -15,12 +15,12 @@ from harness import paths
 from harness.boxes import lock_file, recipes, rootfs
 from harness.boxes.lock_file import Lock
 from harness.boxes.recipes import Recipe
-from harness.errors import BoxError
+from harness.errors import BoxError, DamagedBoxError
 from harness.files import sha256, write_atomic
 
 SCHEMA = 2  # of box.json and of the files beside it
 PARTS = ("libvirt.box", "vmlinuz", "initrd", "packages")
-BUILT = (*PARTS, "pins", "box.img")  # the parts that a build makes; `pins` is for a lock
+BUILT = (*PARTS, "pins", "metadata.json", "box.img")  # the parts that a build makes; `pins` is for a lock
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def current_digest(recipe: Recipe) -> str:
 
 
 def find(digest: str) -> Box | None:
-    """Return the box of this digest or None. Raises BoxError when a file of it is missing or cut off."""
+    """Return the box of this digest or None. Raises DamagedBoxError when a file of it is missing or cut off."""
     if not (root() / digest / "box.json").is_file():
         return None
     box = open_box(root() / digest)
@@ -124,14 +124,14 @@ def find(digest: str) -> Box | None:
 
 
 def require_unchanged(box: Box) -> None:
-    """Hash every part of a box again, which takes a second. Raises BoxError when one has changed."""
+    """Hash every part of a box again, which takes a second. Raises DamagedBoxError when one has changed."""
     require(box, problems(box.folder))
 
 
 def require(box: Box, wrong: Sequence[str]) -> None:
-    """Raise BoxError if there is something wrong with a box."""
+    """Raise DamagedBoxError if there is something wrong with a box."""
     if wrong:
-        raise BoxError(
+        raise DamagedBoxError(
             f"the box {box.name!r} in the cache is damaged: {wrong[0]}" + (" and more" if len(wrong) > 1 else ""),
             where=str(box.folder),
             expected="every file as it was built or imported",

@@ -103,6 +103,45 @@ def verify(name: BoxName, as_json: JsonFlag = False) -> None:
 
 @app.command()
 @handled
+def export(
+    box: Annotated[str, typer.Argument(help="A box's name, or the beginning of its digest or of a machine's.")],
+    file: Annotated[Path, typer.Argument(help="The file to write.")],
+    as_json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Write a box, or a provisioned machine with its box, into one file, for a host that cannot build it."""
+    from harness.boxes import transfer
+
+    output, chosen = Output(as_json, quiet), transfer.select(box)
+    with output.view().step(f"export:{box}", f"Export {chosen.vagrant_name}") as watcher:
+        exported = transfer.export(chosen, file, watcher)
+    output.data({"file": str(file), "sha256": exported.sha256, "boxes": [asdict(one) for one in exported.boxes]})
+    size_mb = file.stat().st_size / 1e6
+    output.show(f"{escape(str(file))}: {size_mb:.0f} MB, SHA-256 {exported.sha256}")
+
+
+@app.command("import")
+@handled
+def import_file(
+    file: Annotated[Path, typer.Argument(help="A file of `harness box export`.")],
+    as_json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Put the boxes of an exported file into the cache, after every hash in it was compared."""
+    from harness.boxes import transfer
+
+    output = Output(as_json, quiet)
+    with output.view().step("import", f"Import {file.name}") as watcher:
+        imported = transfer.import_file(file, watcher)
+    output.data([asdict(one) for one in imported])
+    for one in imported:
+        output.show(f"{one.box.vagrant_name}: {one.state}, kernel {one.box.kernel}, {escape(str(one.box.folder))}")
+        if one.unused_because:
+            output.show(escape(f"  no run here uses it: {one.unused_because}"))
+
+
+@app.command()
+@handled
 def rm(name: BoxName, as_json: JsonFlag = False) -> None:
     """Remove a cached box, the machines provisioned from it, and the copies that Vagrant and libvirt keep of them."""
     from harness.machines import prune

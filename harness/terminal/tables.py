@@ -160,6 +160,7 @@ def boxes_table(recipes: Sequence[Recipe], cached: Sequence[CachedBox]) -> Rende
     for recipe in recipes:
         built = by_name.get(recipe.name)
         state = "no" if built is None else "yes" if built.current else "yes, but of an older recipe"
+        state += ", locked" if built and built.box.lock else ""
         size, kernel = (f"{built.size_mb:.0f}", built.box.kernel) if built else ("", "")
         tested = "yes" if recipe.booted_in_tests else "no"
         table.add_row(recipe.name, recipe.suite, recipe.kernel.package, tested, state, size, kernel)

@@ -1,0 +1,251 @@
+"""Carry a box, or a provisioned machine with its box, to another host's cache in one file."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness import paths
+from harness.boxes import builder, cache, lock_file, provisioned, recipes
+from harness.boxes.archive import Member, Reader, write
+from harness.boxes.cache import Box
+from harness.boxes.provisioned import ProvisionedBox
+from harness.errors import BoxError
+from harness.progress import Watcher
+
+MIN_DIGEST = 6  # characters; fewer could be a recipe's name
+_NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written into one file: the boxes, and the file's SHA-256."""
+
+    boxes: tuple[Box, ...]
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A box from a file: `state` is "new" or why it was not copied, `unused_because` says why no run would use it."""
+
+    box: Box
+    state: str
+    unused_because: str | None
+
+
+def select(target: str) -> Box:
+    """Return the box or provisioned machine with this name or this start of a digest.
+
+    A name with several boxes means the one that a run would use. Raises BoxError when there is none, or no single one.
+    """
+    boxes = cache.ls()
+    if named := [cached for cached in boxes if cached.box.name == target]:
+        current = [cached.box for cached in named if cached.current]
+        return _only(target, current or [cached.box for cached in named])
+    everything = [cached.box for cached in boxes] + [machine.box for machine in provisioned.ls()]
+    matching = [box for box in everything if len(target) >= MIN_DIGEST and box.folder.name.startswith(target)]
+    if matching:
+        return _only(target, matching)
+    known = ", ".join(sorted({box.name for box in everything} | {box.digest[:12] for box in everything})) or "none"
+    raise BoxError(f"no box {target!r} is in the cache", where=str(cache.root()), expected=f"one of: {known}")
+
+
+def export(box: Box, target: Path, watcher: Watcher) -> Exported:
+    """Write `box` into the file `target`, a provisioned machine together with the box that it was made from.
+
+    Raises BoxError when a file of it has changed since it was built or the box of a machine is not in the cache.
+    """
+    boxes = [box]
+    if isinstance(box, ProvisionedBox):
+        base = cache.find(box.base_digest)
+        if base is None:
+            raise BoxError(
+                f"the box {box.base_digest[:12]} is not in the cache: the machine was made from it, and runs need both",
+                where=str(cache.root()),
+                hint=f"harness box build {box.name}, if its recipe still gives this box",
+            )
+        boxes = [base, box]
+    watcher.note("comparing every file with its hash")
+    for one in boxes:
+        cache.require_unchanged(one)
+        if not isinstance(one, ProvisionedBox) and not _description(one.folder).get("inputs"):
+            raise BoxError(
+                f"an older version of harness built the box {one.digest[:12]}, without writing down what from",
+                where=str(one.folder),
+                hint=f"build it again and export that: harness box build {one.name}",
+            )
+    files = {f"{_store(one)}/{one.folder.name}/{path.name}": path for one in boxes for path in _files(one.folder)}
+    watcher.note("writing")
+    digest = write(target, files, lambda share: watcher.advance(share, 1.0))
+    return Exported(tuple(boxes), digest)
+
+
+def import_file(path: Path, watcher: Watcher) -> list[Imported]:
+    """Put the boxes of a file into the cache, each whole or not at all, after every hash was compared.
+
+    A box that is there already stays. Raises BoxError when the file is damaged or is no export, when a box in it does
+    not match its own description, and when another box with the same digest is in the cache; HostError when the disk is
+    too small.
+    """
+    reader = Reader(path)
+    members = reader.members()
+    folders = list(dict.fromkeys(member.path.rpartition("/")[0] for member in members))
+    builder.sweep()
+    provisioned.sweep()
+    cache.root().mkdir(parents=True, exist_ok=True)
+    builder.check_space(cache.root(), sum(member.size for member in members) // 1_000_000 + 1, "import this file")
+    with _fresh_folders(folders) as fresh:
+        watcher.note("reading, and comparing every hash")
+        reader.extract(lambda name: _place(fresh, name), lambda share: watcher.advance(share, 1.0))
+        boxes = {name: _check(path, name, fresh[name], members) for name in folders}
+        return [_publish(path, name, box, asked_for=name == folders[-1]) for name, box in boxes.items()]
+
+
+def why_unused(box: Box) -> str | None:
+    """Return why a run on this host would not use `box`; None if it would."""
+    if isinstance(box, ProvisionedBox):
+        return _why_machine_unused(box)
+    if box.name not in recipes.names():
+        return f"no recipe {box.name!r} is here"
+    recipe = recipes.recipe(box.name)
+    here = cache.inputs(recipe, lock_file.beside(recipe))
+    there = _description(box.folder).get("inputs") or {}
+    differs = {key for key in here if here[key] != there.get(key)}
+    if bool(here["lock"]) != bool(box.lock):
+        differs.discard("commands")  # a build from a lock has one command more
+    reasons = []
+    if "recipe" in differs:
+        reasons.append(f"the recipe {box.name}.yaml here says something else")
+    if differs & {"commands", "files"}:
+        reasons.append("another version of harness built it, with other commands, scripts or files for the guest")
+    if "lock" in differs:
+        reasons.append(_other_lock(box.lock, here["lock"], lock_file.path_of(recipe)))
+    return "; ".join(reasons) or None
+
+
+def _other_lock(there: str | None, here: str | None, path: Path) -> str:
+    if there and here:
+        return f"it was built from another lock than {path}"
+    if there:
+        return f"it was built from a lock, and there is no {path}"
+    return f"it was built without a lock, and here is {path}"
+
+
+def _why_machine_unused(box: ProvisionedBox) -> str | None:
+    made = box.provisioning
+    if provisioned.key(made.base, made.roles, made.variables) != box.digest:
+        return "the roles in ansible/ here say something else"
+    base = cache.find(made.base)
+    return why_unused(base) if base else f"the box {made.base[:12]} that it was made from is not in the cache"
+
+
+def _only(target: str, boxes: Sequence[Box]) -> Box:
+    if len(boxes) == 1:
+        return boxes[0]
+    listed = ", ".join(box.folder.name[:12] if type(box) is Box else box.folder.name[-12:] for box in boxes)
+    raise BoxError(f"several boxes match {target!r}", expected=f"the beginning of one digest: {listed}")
+
+
+def _store(box: Box) -> str:
+    return "provisioned" if isinstance(box, ProvisionedBox) else "boxes"
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the files of a box, the disk before the Vagrant box that holds it."""
+    names = {*_description(folder)["parts"], "box.json"}
+    names |= {"metadata.json"} & {path.name for path in folder.iterdir()}
+    return [folder / name for name in sorted(names)]
+
+
+def _description(folder: Path) -> dict[str, Any]:
+    description: dict[str, Any] = json.loads((folder / "box.json").read_text(encoding="utf-8"))
+    return description
+
+
+@contextmanager
+def _fresh_folders(folders: Sequence[str]) -> Iterator[dict[str, Path]]:
+    """Make a folder for each box that is not complete yet, beside where it will be; remove what is left at the end."""
+    with ExitStack() as stack:
+        fresh = {}
+        for name in folders:
+            store, _, digest = name.partition("/")
+            if store == "provisioned":
+                fresh[name] = stack.enter_context(provisioned.work_folder())
+            else:
+                fresh[name] = stack.enter_context(builder.fresh_folder(digest))
+                stack.callback(shutil.rmtree, fresh[name], ignore_errors=True)
+        yield fresh
+
+
+def _place(fresh: Mapping[str, Path], name: str) -> Path:
+    folder, _, part = name.rpartition("/")
+    return fresh[folder] / part
+
+
+def _check(path: Path, name: str, folder: Path, members: Sequence[Member]) -> Box:
+    """Return the box that was read into `folder`, if its description is right in every point that can be checked."""
+    try:
+        plain = _description(folder)
+        if type(plain["schema"]) is not int or plain["schema"] > cache.SCHEMA:
+            raise _wrong(path, f"its description has schema {plain['schema']!r}", f"schema {cache.SCHEMA} or less")
+        own = [member for member in members if member.path.startswith(f"{name}/")]
+        hashes = {member.path.rpartition("/")[2]: member.sha256 for member in own}
+        is_machine = provisioned.DESCRIPTION in hashes
+        box: Box = provisioned.open_box(folder) if is_machine else cache.open_box(folder)
+        _check_description(path, name, plain, box)
+        described = {*plain["parts"], "box.json", "metadata.json"}
+        if {key: hashes.get(key) for key in plain["parts"]} != plain["parts"] or not described >= hashes.keys():
+            raise _wrong(path, "its files are not those of its description", "the files and hashes in box.json")
+        if missing := {*cache.PARTS, "box.img"} - hashes.keys():
+            raise _wrong(path, f"it lacks {', '.join(sorted(missing))}", "every file of a box")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise _wrong(path, f"its description cannot be read: {error}", "the box.json of a box") from None
+    return box
+
+
+def _check_description(path: Path, name: str, plain: Mapping[str, Any], box: Box) -> None:
+    texts = (box.name, box.digest, box.kernel, box.cmdline, box.provider)
+    if not all(isinstance(text, str) and text for text in texts) or not _NAME.fullmatch(box.name):
+        raise _wrong(path, "its description has no name or kernel", "the box.json of a box")
+    folder = box.digest
+    if isinstance(box, ProvisionedBox):
+        folder = f"{box.digest}-{str(box.image_sha256)[:12]}"
+        if plain["parts"]["box.img"] != box.image_sha256:
+            raise _wrong(path, "its disk is not the one of its description", f"SHA-256 {box.image_sha256}")
+    elif cache.digest_of(plain["inputs"]) != box.digest or plain["inputs"]["lock"] != box.lock:
+        raise _wrong(path, f"its digest is not {box.digest[:12]}", "the digest of the recipe, commands, files and lock")
+    if name.partition("/")[2] != folder:
+        raise _wrong(path, f"it says that its digest is {folder[:12]}", name.partition("/")[2][:12])
+
+
+def _wrong(path: Path, what: str, expected: str) -> BoxError:
+    hint = "export it again; a box of a version before 0.3 has to be built here"
+    return BoxError(f"this file holds no usable box: {what}", where=str(path), expected=expected, hint=hint)
+
+
+def _publish(path: Path, name: str, box: Box, *, asked_for: bool) -> Imported:
+    """Rename a complete folder into the cache, unless a box with its digest is there."""
+    final = paths.cache_dir() / name
+    with cache.lock(box.digest):
+        if not (final / "box.json").is_file():
+            box = builder.publish(box, final)
+            return Imported(box, "new", why_unused(box))
+        there = replace(box, folder=final)
+        cache.require_unchanged(there)
+        if _description(final)["parts"] == _description(box.folder)["parts"]:
+            return Imported(there, "here already", why_unused(there))
+        if asked_for:
+            raise BoxError(
+                f"another box of the same recipe, {box.digest[:12]}, is in the cache: its packages or its disk differ",
+                where=str(final),
+                hint=f"compare {final / 'packages'} with that of the other host; to replace the box here: "
+                f"harness box rm {box.name}, then import {path} again",
+            )
+    return Imported(there, "here already, with other packages or another disk; it stays", why_unused(there))
