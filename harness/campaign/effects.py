@@ -36,3 +36,4 @@ class Effects:
     check_space_to_keep: Callable[[], None] = machines.check_space
     keep_provisioned: Callable[..., ProvisionedBox] = machines.keep
     discard_provisioned: Callable[[ProvisionedBox], None] = machines.discard
+    discard_superseded: Callable[[ProvisionedBox], None] = machines.discard_superseded

@@ -133,6 +133,8 @@ class Preparation:
             with self._keeping_may_fail():
                 running = self._up(spec, kept, kept.provisioning.packages)
                 self._record_kept(kept)
+                if self._provision_anew:
+                    self._effects.discard_superseded(kept)
                 return running
             with suppress(HostError):  # then it stays in the cache, and `harness box prune` removes it
                 self._effects.discard_provisioned(kept)

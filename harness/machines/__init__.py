@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.machines.base import Machine
 from harness.machines.box_install import uninstall, users
-from harness.machines.disk import check_space, discard, keep
+from harness.machines.disk import check_space, discard, discard_superseded, keep
 from harness.machines.registry import Entry as Leftover
 from harness.machines.registry import entries
 from harness.machines.vagrant import VagrantMachine, remove
@@ -24,6 +24,7 @@ __all__ = [
     "VagrantMachine",
     "check_space",
     "discard",
+    "discard_superseded",
     "keep",
     "left_behind",
     "remove",

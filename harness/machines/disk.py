@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +117,10 @@ def keep(facts: Mapping[str, Any], host: Host, box: Box, made: Provisioning, wat
 def discard(box: ProvisionedBox) -> None:
     """Remove a kept machine from the cache, with the copies that Vagrant and libvirt have of it."""
     boxes.remove(box, box_install.uninstall)
+
+
+def discard_superseded(box: ProvisionedBox) -> None:
+    """Remove the older machines that `box` takes the place of; one that a machine uses stays until `box prune`."""
+    for older in provisioned.superseded(box):
+        with suppress(MachineError):
+            discard(older)

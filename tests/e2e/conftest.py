@@ -24,10 +24,13 @@ def own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory: pytest.TempPathFactory, own_state: None) -> Iterator[Smoke]:
-    """Run a campaign, stop it with SIGTERM during its recording, and resume it to its end."""
+    """Run a campaign, stop it with SIGTERM during its recording, and resume it to its end.
+
+    The first provisions a machine and keeps it, also if an earlier test run did; the second uses what was kept.
+    """
     # Relative, as by default: programs that work from other folders must find it too.
     runs = Path(os.path.relpath(tmp_path_factory.mktemp("e2e") / "runs"))
-    stopped = harness("run", "experiments/smoke.yaml", "--runs", str(runs))
+    stopped = harness("run", "experiments/smoke.yaml", "--provision", "--runs", str(runs))
     stopped.until(lambda event: event.get("step") == "trial:000_nginx_ab" and event["event"] == "step_started")
     # the first progress comes 15 s into the trial or later: it records, or will soon
     stopped.until(lambda event: event.get("step") == "trial:000_nginx_ab" and event["event"] == "step_progress")

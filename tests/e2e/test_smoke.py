@@ -9,11 +9,13 @@ from pathlib import Path
 import pyarrow.parquet as parquet
 import zstandard
 from command_line import HARNESS
-from real_campaign import Smoke
+from real_campaign import Process, Smoke
 
 from harness import boxes
 from harness.guest import provision
 from harness.progress import SilentWatcher
+
+BOX = "debian-12"
 
 
 def test_a_stopped_run_exits_with_130_and_leaves_no_machine(smoke: Smoke) -> None:
@@ -25,6 +27,34 @@ def test_a_stopped_run_exits_with_130_and_leaves_no_machine(smoke: Smoke) -> Non
 def test_the_resumed_run_succeeds(smoke: Smoke) -> None:
     assert smoke.resumed_code == 0, smoke.resumed.events[-5:]
     assert smoke.folder.state == "done"
+
+
+def test_the_first_run_provisioned_a_machine_and_the_resumed_one_used_what_was_kept(smoke: Smoke) -> None:
+    assert _machine_steps(smoke.stopped) == [f"to-provision:{BOX}", "provision", f"keep:{BOX}", f"up:{BOX}"]
+    assert _machine_steps(smoke.resumed) == ["provision", f"up:{BOX}"]
+    kept = smoke.folder.manifest["box"]["provisioned"]
+    assert {"nginx", "linux-perf", "apache2-utils"} <= set(kept["packages"])
+    assert smoke.folder.manifest["steps"][f"keep:{BOX}"]["detail"]["image_sha256"] == kept["image_sha256"]
+
+
+def test_the_kept_machine_holds_nothing_of_the_machine_that_was_provisioned(smoke: Smoke) -> None:
+    key = (smoke.folder.path / "machine" / "debian-12" / "key.pub").read_text().split()[1]
+    with smoke.host as host:
+        ids = host.run("cat /etc/machine-id; stat -c %Y /etc/machine-id", timeout_s=240).stdout.split()
+        boot = host.run("stat -c %Y /proc/1", timeout_s=240).stdout
+        keys = host.run("cat /home/vagrant/.ssh/authorized_keys", timeout_s=240).stdout
+        left = host.run("ls /var/lib/apt/lists /var/cache/apt/archives", timeout_s=240).stdout
+    assert len(ids[0]) == 32
+    assert [line.split()[1] for line in keys.splitlines()] == [key]
+    assert ".deb" not in left
+    assert "Packages" not in left
+    assert abs(int(ids[1]) - int(boot)) < 600  # this machine made its own id when it booted
+
+
+def _machine_steps(process: Process) -> list[str]:
+    wanted = ("to-provision", "provision", "keep", "up")
+    started = [event["step"] for event in process.events if event["event"] == "step_started"]
+    return [step for step in started if step.partition(":")[0] in wanted]
 
 
 def test_the_guest_is_the_requested_machine(smoke: Smoke) -> None:

@@ -82,6 +82,7 @@ class World:
             lambda: self._fail("space"),
             self._keep,
             self._discard,
+            lambda _: self.log.append("discard older"),
         )
 
     def _box(self, name: str, watcher: Watcher) -> Box | str:

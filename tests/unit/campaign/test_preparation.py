@@ -113,6 +113,7 @@ def test_provision_anew_makes_the_machine_once_more_but_once_only(start: Start, 
     assert start(provision_anew=True, sweep=sweep, trials=trials)[0].run().ok
     assert world.log.count(PROVISION) == 1
     assert world.log.count("up debian-12 kept") == 2
+    assert world.log.index("discard older") > world.log.index("up debian-12 kept")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from boxes_on_disk import forge_box, forge_provisioned
 from harness import boxes
 from harness.boxes import Box, cache, provisioned
 from harness.errors import BoxError, MachineError
-from harness.machines import box_install, libvirt, prune, registry
+from harness.machines import box_install, disk, libvirt, prune, registry
 
 OLD = "0123456789abcdef"
 
@@ -126,3 +126,15 @@ def test_removing_a_box_by_name_removes_nothing_if_a_machine_made_from_it_is_in_
 def test_removing_a_box_that_is_not_there_is_an_error(box: Box) -> None:
     with pytest.raises(BoxError, match="no box 'debian-13' is in the cache"):
         prune.named("debian-13")
+
+
+def test_a_machine_provisioned_anew_takes_the_place_of_the_older_ones_that_no_machine_uses(
+    box: Box, tmp_path: Path
+) -> None:
+    oldest, older = forge_provisioned(box, b"oldest"), forge_provisioned(box, b"older")
+    use(older, tmp_path)
+    newest = forge_provisioned(box, b"newest")
+    disk.discard_superseded(newest)
+    assert not oldest.folder.exists()
+    assert provisioned.superseded(newest) == [older]
+    assert provisioned.find(newest.digest) == newest
