@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import comparable_run
 import pytest
+from locations import ROOT
 
 from benchmarks import host_noise
+from harness.errors import HarnessError
 from harness.store import RunFolder
 
 SCORES = {"markov": [[0.80], [0.81], [0.79]]}
@@ -62,3 +67,70 @@ def test_the_loops_run_only_while_the_campaign_records() -> None:
             assert len([loop for loop in busy._running if loop.poll() is None]) == running
     finally:
         busy.end()
+
+
+CAMPAIGN = """
+import json, pathlib, signal, sys, time
+sys.path.insert(0, {helpers!r})
+import comparable_run
+runs = pathlib.Path(sys.argv[sys.argv.index("--runs") + 1])
+signal.signal(signal.SIGTERM, lambda *_: sys.exit((runs / "stopped").write_text("down") and 130))
+def tell(**event):
+    print(json.dumps(event), flush=True)
+for step in ("up:debian-12", "trial:000", "down:debian-12"):
+    tell(event="step_started", step=step, title=step)
+    if {stuck!r} == step:
+        while True:
+            time.sleep(0.05)
+print("no JSON")
+comparable_run.make(runs / "2026-01-01_made")
+sys.exit({code})
+"""
+
+
+@pytest.fixture
+def campaign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Put a script in place of the command `harness`, which boots nothing."""
+
+    def make(stuck: str = "", code: int = 0) -> None:
+        script = tmp_path / "campaign.py"
+        script.write_text(CAMPAIGN.format(helpers=str(Path(comparable_run.__file__).parent), stuck=stuck, code=code))
+        monkeypatch.setattr(host_noise, "HARNESS", [sys.executable, str(script)])
+        monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+    return make
+
+
+SETTINGS = {"machine.clock": "counted"}
+
+
+def test_a_campaign_s_run_folder_is_the_new_one(tmp_path: Path, campaign: Callable[..., None]) -> None:
+    comparable_run.make(tmp_path / "2025-01-01_earlier")
+    campaign()
+    assert host_noise.record(SETTINGS, tmp_path, 1).path.name == "2026-01-01_made"
+
+
+def test_a_campaign_that_fails_is_one_clear_error(tmp_path: Path, campaign: Callable[..., None]) -> None:
+    campaign(code=1)
+    with pytest.raises(HarnessError, match="the run failed"):
+        host_noise.record(SETTINGS, tmp_path, 0)
+
+
+def test_ctrl_c_ends_the_loops_and_lets_the_campaign_take_its_machine_down(
+    tmp_path: Path, campaign: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign(stuck="trial:000")
+    loops: list[host_noise.BusyLoops] = []
+    follow = host_noise.follow
+
+    def interrupted(event: dict[str, Any], busy: host_noise.BusyLoops) -> None:
+        follow(event, busy)
+        loops.append(busy)
+        if event["step"] == "trial:000":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(host_noise, "follow", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        host_noise.record(SETTINGS, tmp_path, 1)
+    assert (tmp_path / "stopped").read_text() == "down"
+    assert loops[-1]._running == []
