@@ -13,7 +13,8 @@ from pathlib import Path
 from harness import boxes, paths, processes
 from harness.boxes import builder, cache, rootfs
 from harness.errors import HarnessError, HostError
-from harness.machines import kvm, libvirt
+from harness.machines import guest_clock, kvm, libvirt
+from harness.spec import MachineSpec
 from harness.trace.native import library
 
 SET_UP = "./setup.sh installs and starts what is missing"
@@ -47,6 +48,7 @@ def check_host() -> list[HostCheck]:
         ("keyrings", keyrings),
         ("boxes", built_boxes),
         ("kvm", kvm_result),
+        ("guest's clock", guests_clock),
     ]
     return [check for name, find_checks in parts for check in _safely(name, find_checks)]
 
@@ -124,6 +126,16 @@ def kvm_result() -> list[HostCheck]:
         return [HostCheck("kvm", False, "not tried yet", "the first run finds out", advice=True)]
     hint = "" if probed.works else "machines are emulated (TCG): slower, and with other timing than a real CPU"
     return [HostCheck("kvm", probed.works, probed.reason, hint, advice=True)]
+
+
+def guests_clock() -> list[HostCheck]:
+    """Return the clock of a machine with one CPU and without `machine.clock` here."""
+    probed = kvm.remembered(None)
+    accelerator = "kvm" if probed and probed.works else "tcg"
+    clock = guest_clock.choose(MachineSpec(box=boxes.names()[0]), accelerator)
+    speed = f", {clock.cpu_speed} instructions/us" if clock.cpu_speed else ""
+    unsure = "" if probed else ", unless the first run finds that KVM works"
+    return [HostCheck("guest's clock", True, f"{clock.kind}{speed}: {clock.reason}{unsure}")]
 
 
 def _safely(name: str, find_checks: Callable[[], Iterable[HostCheck]]) -> list[HostCheck]:

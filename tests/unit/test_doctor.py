@@ -39,6 +39,15 @@ def test_on_a_bare_host_the_doctor_still_examines_everything() -> None:
     assert {f"box {name} can be built" for name in boxes.names()} <= names
 
 
+def test_the_clock_of_a_machine_here_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    (check,) = doctor.guests_clock()
+    assert check.ok
+    assert check.detail.startswith("counted, 125 instructions/us: the default of an emulated machine")
+    monkeypatch.setattr(doctor.kvm, "remembered", lambda _: doctor.kvm.ProbeResult(True, "a real boot came up"))
+    (check,) = doctor.guests_clock()
+    assert check.detail == "host: instructions cannot be counted under kvm"
+
+
 def test_the_compiled_trace_engine_is_found_and_its_loss_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     (check,) = doctor.trace_engine()
     assert (check.ok, check.detail) == (True, str(library.LIBRARY))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -13,6 +14,7 @@ from harness.errors import Interrupted, MachineError, RemoteError
 from harness.guest.remote import Host
 from harness.interrupt import stop_signals_raise
 from harness.machines import vagrant
+from harness.machines.libvirt_monitor import LibvirtMonitor
 from harness.machines.vagrant import VagrantMachine
 from harness.progress import SilentWatcher
 from harness.spec import MachineSpec
@@ -42,6 +44,45 @@ def test_an_interrupt_during_the_removal_of_a_failed_machine_waits_for_the_remov
     with stop_signals_raise(), pytest.raises(Interrupted):
         machine.up(SilentWatcher())
     assert calls == ["start", "down"]
+
+
+class Vagrant:
+    """A Vagrant whose machine runs from the second line of output on."""
+
+    def __init__(self, running: list[bool]) -> None:
+        self.running, self.log = running, Path("vagrant.log")
+        self.clocks: list[Callable[[], float]] = []
+
+    def up(self, provider: str, *, limit_s: float, on_line: Callable[[str], None], clock: Callable[[], float]) -> None:
+        self.clocks.append(clock)
+        on_line("==> guest: Creating domain")
+        self.running.append(True)
+        on_line("==> guest: Waiting for domain to get an IP address...")
+        on_line("==> guest: Machine booted and ready!")
+
+    def ssh_config(self) -> dict[str, str]:
+        return {"HostName": "192.0.2.1", "Port": "22", "User": "vagrant", "IdentityFile": "key"}
+
+
+def test_the_limits_of_a_machine_follow_its_threads_from_the_moment_it_runs(
+    machine: VagrantMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def threads(_: LibvirtMonitor) -> tuple[int, ...]:
+        asked.append(bool(running))
+        if not running:
+            raise MachineError("the machine does not run any more")
+        return (os.getpid(),)
+
+    running: list[bool] = []
+    asked: list[bool] = []
+    fake = Vagrant(running)
+    monkeypatch.setattr(LibvirtMonitor, "threads", threads)
+    machine._domain, machine._monitor = "harness-0-guest", LibvirtMonitor("harness-0-guest", Path("log"), Path("copy"))
+    host = machine._power_on(cast(Any, fake), "tcg", SilentWatcher())
+    assert machine._pace.following
+    assert asked[:2] == [False, True]
+    assert fake.clocks == [machine._pace]
+    assert host.clock is machine._pace
 
 
 def test_a_machine_that_cannot_be_reached_is_a_machine_error(
