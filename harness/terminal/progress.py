@@ -8,17 +8,19 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from typing import Any, TextIO
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 
 from harness.progress import SilentWatcher, Watcher
 
+WIDE = 100  # columns
 LINE_INTERVAL_S = 15.0  # shortest time between two progress lines of one step
 MARKS = {"info": "[dim]-[/]", "warn": "[yellow]![/]", "good": "[green]✓[/]"}
 
@@ -47,8 +49,19 @@ class BestEffortStream:
         return getattr(self._stream, name)
 
 
+class _Bars(Progress):
+    """The bar of a step and, on a line of its own, what it does: beside the bar it would not fit 80 columns."""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """Yield both lines."""
+        yield self.make_tasks_table(self.tasks)
+        for task in self.tasks:
+            if note := task.fields["note"]:
+                yield Text(f"  {note}", "dim", no_wrap=True, overflow="ellipsis")
+
+
 class LiveView:
-    """A bar for the running step, and one line for each that has ended."""
+    """A bar for the running step with a line below it, and one line for each step that has ended."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -56,14 +69,13 @@ class LiveView:
     @contextmanager
     def step(self, name: str, title: str) -> Iterator[Watcher]:
         """Show `title` with a bar until the step ends."""
-        bars = Progress(
+        bars = _Bars(
             SpinnerColumn(),
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=24 if self._console.width >= WIDE else 8),
             TimeElapsedColumn(),
             TextColumn("[dim]left[/]"),
             TimeRemainingColumn(),
-            TextColumn("[dim]{task.fields[note]}[/]"),
             console=self._console,
             transient=True,
         )
@@ -92,7 +104,7 @@ class _BarWatcher:
         self._bars, self._task = bars, task
 
     def note(self, text: str) -> None:
-        self._bars.update(self._task, note=escape(text[:60]))
+        self._bars.update(self._task, note=" ".join(text.split()))
 
     def advance(self, done: float, total: float | None) -> None:
         self._bars.update(self._task, completed=done, total=total)
@@ -110,7 +122,10 @@ class PlainView:
         started = self._clock()
         self._line(f"{title} ...")
         try:
-            yield _LineWatcher(lambda text: self._line(f"  {title}: {text}"), self._clock)
+            yield _LineWatcher(
+                lambda note, share: self._line(f"  {title}: {note}" + ("" if share is None else f" ({share:.0%})")),
+                self._clock,
+            )
         except BaseException:
             self._line(f"{title} failed after {spell_seconds(self._clock() - started)}")
             raise
@@ -127,30 +142,33 @@ class PlainView:
 
 
 class _LineWatcher:
-    """Writes a line only if the last one is old enough, so that a log stays readable."""
+    """Writes a note, with the share that is done if it is known, only if the last one is old enough."""
 
-    def __init__(self, write: Callable[[str], None], clock: Callable[[], float]) -> None:
+    def __init__(self, write: Callable[[str, float | None], None], clock: Callable[[], float]) -> None:
         self._write, self._clock, self._last = write, clock, clock()
         self._note = "working"
         self._lock = threading.Lock()
 
     def note(self, text: str) -> None:
         self._note = text
-        self._write_if_due(text)
+        self._write_if_due(None)
 
     def advance(self, done: float, total: float | None) -> None:
-        self._write_if_due(f"{self._note} ({done / total:.0%})" if total else self._note)
+        self._write_if_due(done / total if total else None)
 
-    def _write_if_due(self, text: str) -> None:
+    def _write_if_due(self, share: float | None) -> None:
         with self._lock:
             if self._clock() - self._last < LINE_INTERVAL_S:
                 return
             self._last = self._clock()
-        self._write(text)
+        self._write(self._note, share)
 
 
 class JsonView:
-    """One JSON object a line: `event` is step_started, step_progress, step_done, step_failed or message."""
+    """One JSON object a line: `event` is step_started, step_progress, step_done, step_failed or message.
+
+    A step_progress has the `note` and the `share` of the step that is done, null where it is not known.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -161,7 +179,9 @@ class JsonView:
         started = time.monotonic()
         self.emit("step_started", step=name, title=title)
         try:
-            yield _LineWatcher(lambda text: self.emit("step_progress", step=name, note=text), time.monotonic)
+            yield _LineWatcher(
+                lambda note, share: self.emit("step_progress", step=name, note=note, share=share), time.monotonic
+            )
         except BaseException as error:
             self.emit("step_failed", step=name, seconds=_since(started), error=str(error) or type(error).__name__)
             raise

@@ -11,6 +11,7 @@ from typing import TextIO, cast
 import pytest
 from rich.console import Console
 
+from harness.terminal import progress
 from harness.terminal.progress import BestEffortStream, JsonView, LiveView, PlainView, QuietView, spell_seconds
 
 
@@ -91,3 +92,38 @@ def test_a_narrow_terminal_does_not_break_a_path() -> None:
     stream = io.StringIO()
     LiveView(Console(file=stream, force_terminal=True, width=40)).show("info", f"run folder: /{'long/' * 20}")
     assert f"/{'long/' * 20}" in stream.getvalue()
+
+
+NOTE = "recording: 23 of 50 guest s, 2.1 host s each; not connected"
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_long_note_stands_whole_below_the_bar(width: int) -> None:
+    stream = io.StringIO()
+    view = LiveView(Console(file=stream, force_terminal=True, width=width, highlight=False, color_system=None))
+    with view.step("x", "Record 003_nginx_ab, attempt 2") as watcher:
+        watcher.note(NOTE)
+        watcher.advance(28, 55)
+    lines = stream.getvalue().splitlines()
+    assert any(line.startswith(f"  {NOTE}") for line in lines)
+    assert any("Record 003_nginx_ab, attempt 2" in line and "left" in line for line in lines)
+
+
+def test_json_progress_has_the_note_and_the_share_that_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "LINE_INTERVAL_S", 0.0)
+    stream = io.StringIO()
+    with JsonView(stream).step("trial:000", "Record") as watcher:
+        watcher.note(NOTE)
+        watcher.advance(11, 55)
+        watcher.advance(12, None)
+    events = [json.loads(line) for line in stream.getvalue().splitlines()]
+    shown = [(event["note"], event["share"]) for event in events if event["event"] == "step_progress"]
+    assert shown == [(NOTE, None), (NOTE, 0.2), (NOTE, None)]
+
+
+def test_a_plain_log_shows_the_guests_seconds_and_the_share_that_is_done() -> None:
+    now, stream = iter(range(0, 1000, 20)), io.StringIO()
+    with PlainView(stream, lambda: next(now)).step("x", "Record 000_nginx_ab") as watcher:
+        watcher.note(NOTE)
+        watcher.advance(28, 56)
+    assert f"  Record 000_nginx_ab: {NOTE} (50%)\n" in stream.getvalue()
