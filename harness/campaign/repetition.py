@@ -125,8 +125,9 @@ def require_same_box(run: RunFolder, experiment: Experiment) -> None:
             f"{_box_text(row.name_here, row.digest_here)}",
             where=row.arm,
             expected=_box_text(row.name_there, row.digest_there),
-            hint=f"`harness box export {row.name_there}` there and `harness box import` here; or --any-box, which "
-            "goes on and lists the box among the facts that differ",
+            hint="use the recipe, its lock and the version of harness of that run "
+            f"({run.manifest.get('versions', {}).get('harness', 'unknown')}), and `harness box export` there and "
+            "`harness box import` here for the very same image; or --any-box, which lists the box as a differing fact",
         )
 
 
@@ -140,7 +141,7 @@ def summary(run: RunFolder, experiment: Experiment) -> str:
 
 def digest_here(name: str) -> str | None:
     """Return the digest of the box that a campaign would use on this host; None for a ready-made box."""
-    return None if "/" in name else cache.digest(boxes.recipe(name))
+    return None if "/" in name else cache.current_digest(boxes.recipe(name))
 
 
 def create(runs_dir: Path, run: RunFolder, experiment: Experiment, command: list[str]) -> RunFolder:

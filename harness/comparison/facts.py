@@ -55,7 +55,9 @@ def facts(run: RunFolder) -> dict[str, str]:
     known |= {"clock": _joined(clock_name(stage["machine"]) for stage in stages)}
     known |= {"box": _joined(stage["box"].get("name") for stage in stages)}
     known |= {"box digest": _joined(stage["box"].get("digest") for stage in stages)}
-    known |= {"provisioned digest": _joined((stage["box"].get("provisioned") or {}).get("digest") for stage in stages)}
+    kept = [stage["box"].get("provisioned") or {} for stage in stages]
+    known |= {"provisioned digest": _joined(machine.get("digest") for machine in kept)}
+    known |= {"provisioned image digest": _joined(machine.get("image_sha256") for machine in kept)}
     known |= dict(_packages(stages))
     return known | dict(_versions(manifest.get("versions", {}))) | dict(_experiment(run))
 

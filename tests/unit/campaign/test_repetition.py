@@ -24,7 +24,7 @@ NOTHING = Changes({})
 @pytest.fixture
 def box() -> dict[str, str]:
     """The box of debian-12 as this version would build it."""
-    return {"name": "debian-12", "digest": cache.digest(boxes.recipe("debian-12"))}
+    return {"name": "debian-12", "digest": cache.current_digest(boxes.recipe("debian-12"))}
 
 
 def test_a_repetition_keeps_the_experiment_and_pins_what_the_run_found_out(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_the_same_box_passes_and_another_one_is_named_with_both_digests(tmp_path
         repetition.require_same_box(other, experiment_of(other, NOTHING))
     assert box["digest"] in str(caught.value)
     assert comparable_run.DIGEST in str(caught.value)
-    assert "harness box export debian-12" in str(caught.value)
+    assert "harness box export" in str(caught.value)
     assert "--any-box" in str(caught.value)
 
 

@@ -110,7 +110,7 @@ def test_another_box_is_refused_before_a_run_folder_is_made(runs: Path) -> None:
 
 
 def test_a_dry_run_on_the_same_box_prints_the_plan_with_the_changes(runs: Path) -> None:
-    comparable_run.make(runs / "2026-01-01_a", box={"digest": cache.digest(boxes.recipe("debian-12"))})
+    comparable_run.make(runs / "2026-01-01_a", box={"digest": cache.current_digest(boxes.recipe("debian-12"))})
     shown = harness("repeat", "2026-01-01", "--dry-run").stdout.splitlines()
     assert shown[-1] == "repeats 2026-01-01_a; clock: counted, 125 instructions/us; the same box"
     plan = json.loads(harness("repeat", "2026-01-01", "--set", "trials.repeat=5", "--dry-run", "--json").stdout)
