@@ -170,19 +170,19 @@ def _pins(manifest: Mapping[str, Any], stored: Experiment, changes: Changes) -> 
 
     What is swept or changed keeps its value, and so does what the arms found out differently.
     """
+    chosen = {*changes.settings, *stored.sweep} | ({"machine.box"} if changes.box else set())
     stages = recorded_on(manifest)
     pins: dict[str, Any] = {}
-    if not {"machine.clock", "machine.cpu_speed", "machine.accelerator"} & {*changes.settings}:
+    if not {"machine.clock", "machine.cpu_speed", "machine.accelerator"} & chosen:
         clocks = {clock_of(stage["machine"]) for stage in stages}
         pins |= dict(zip(("machine.clock", "machine.cpu_speed"), *clocks, strict=True)) if len(clocks) == 1 else {}
         if {stage["machine"].get("accelerator") for stage in stages} == {"tcg"}:
             pins["machine.accelerator"] = "tcg"
     names = {stage["box"].get("name") for stage in stages}
-    if changes.box is None and "machine.box" not in changes.settings and len(names) == 1 and names != {None}:
+    if not {"machine.box", "machine.fallback"} & chosen and len(names) == 1 and names != {None}:
         pins |= {"machine.box": names.pop(), "machine.fallback": None}
     for path, value in pins.items():
-        if path not in stored.sweep:
-            yield path, json.dumps(value)
+        yield path, json.dumps(value)
 
 
 def _require_shared_arm(run: RunFolder, experiment: Experiment) -> None:
