@@ -97,6 +97,12 @@ def volume_path(name: str) -> str:
     return result.output.strip()
 
 
+def address(domain: str) -> str | None:
+    """Return the IPv4 address that a domain leased from libvirt's network, None when it has none."""
+    leased = re.search(r"\bipv4\s+([0-9.]+)/", virsh("domifaddr", domain, "--source", "lease").output)
+    return leased.group(1) if leased else None
+
+
 def state(domain: str) -> str:
     """Return the state of a domain, such as `running` or `shut off`; empty when there is no such domain."""
     answer = virsh("domstate", domain)
