@@ -12,17 +12,17 @@ from harness import boxes, comparison, files, plan, spec
 from harness.boxes import cache
 from harness.campaign.steps import recorded_step
 from harness.comparison import Comparison
-from harness.comparison.facts import by_arm, clock_name, clock_of, recorded_on
+from harness.comparison.facts import by_arm, recorded_on
 from harness.comparison.measurement import usable_trials
 from harness.errors import BoxError, SpecError, StoreError, UsageError
 from harness.files import write_atomic
 from harness.progress import View
+from harness.recorded_clock import RecordedClock
 from harness.spec import Experiment
 from harness.store import RunFolder
 from harness.store.manifest import NAME as MANIFEST
 
 RESULT = "repeat.json"
-DEFAULT_SPEED = 125  # instructions per microsecond of a counted clock that names none
 
 
 @dataclass(frozen=True)
@@ -92,12 +92,11 @@ def require_same_clock(run: RunFolder, experiment: Experiment) -> None:
         machine = arm.experiment.machine
         if arm.name not in there or machine.clock is None:  # null: known only when the machine is up
             continue
-        speed = (machine.cpu_speed or DEFAULT_SPEED) if machine.clock == "counted" else None
-        here = {"clock": machine.clock, "cpu_speed": speed}
-        if clock_of(here) != clock_of(there[arm.name]["machine"]):
+        here = RecordedClock.of(machine.model_dump())
+        recorded = RecordedClock.of(there[arm.name]["machine"])
+        if here != recorded:
             raise UsageError(
-                f"it would be recorded on the clock {clock_name(here)}, and was on "
-                f"{clock_name(there[arm.name]['machine'])}",
+                f"the clock would be {here.text}; it was {recorded.text}",
                 where=arm.name,
                 expected="one clock: time passes differently on each (docs/clock.md)",
                 hint="--across-clocks compares them all the same",
@@ -134,7 +133,7 @@ def require_same_box(run: RunFolder, experiment: Experiment) -> None:
 def summary(run: RunFolder, experiment: Experiment) -> str:
     """Say in one line what would be repeated, on which clock and box."""
     machine = experiment.machine
-    clock = clock_name({"clock": machine.clock, "cpu_speed": machine.cpu_speed}) if machine.clock else "as it turns out"
+    clock = RecordedClock.of(machine.model_dump()).short if machine.clock else "as it turns out"
     others = "; ".join(map(str, box_differences(run, experiment)))
     return f"repeats {run.path.name}; clock: {clock}; " + (f"another box: {others}" if others else "the same box")
 
@@ -174,8 +173,10 @@ def _pins(manifest: Mapping[str, Any], stored: Experiment, changes: Changes) -> 
     stages = recorded_on(manifest)
     pins: dict[str, Any] = {}
     if not {"machine.clock", "machine.cpu_speed", "machine.accelerator"} & chosen:
-        clocks = {clock_of(stage["machine"]) for stage in stages}
-        pins |= dict(zip(("machine.clock", "machine.cpu_speed"), *clocks, strict=True)) if len(clocks) == 1 else {}
+        clocks = {RecordedClock.of(stage["machine"]) for stage in stages}
+        if len(clocks) == 1:
+            clock = clocks.pop()
+            pins |= {"machine.clock": clock.kind, "machine.cpu_speed": clock.cpu_speed}
         if {stage["machine"].get("accelerator") for stage in stages} == {"tcg"}:
             pins["machine.accelerator"] = "tcg"
     names = {stage["box"].get("name") for stage in stages}

@@ -15,6 +15,7 @@ from harness.comparison.equivalence import LEVEL, difference, holm
 from harness.comparison.facts import FactDifference, differing_facts
 from harness.comparison.measurement import UNITS, Key, Measurement, Unit, measure
 from harness.errors import UsageError
+from harness.recorded_clock import RecordedClock
 from harness.store import RunFolder
 
 CHANCE = 1 - LEVEL
@@ -160,10 +161,11 @@ def require_one_clock(first: Mapping[str, Any], second: Mapping[str, Any]) -> No
     left, right = facts.by_arm(first), facts.by_arm(second)
     pairs = [(arm, left[arm]["machine"], right[arm]["machine"]) for arm in left if arm in right]
     pairs = pairs or [("", facts.recorded_on(first)[0]["machine"], facts.recorded_on(second)[0]["machine"])]
-    for arm, one, other in pairs:
-        if facts.clock_of(one) != facts.clock_of(other):
+    for arm, *machines in pairs:
+        one, other = map(RecordedClock.of, machines)
+        if one != other:
             raise UsageError(
-                f"the clock of one is {facts.clock_name(one)}, of the other {facts.clock_name(other)}",
+                f"the clock of one is {one.text}; of the other, {other.text}",
                 where=arm or None,
                 expected="one clock: time passes differently on each (docs/clock.md)",
                 hint="--across-clocks compares them all the same",

@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.comparison.measurement import read_trial, usable_trials
 from harness.errors import SpecError
+from harness.recorded_clock import RecordedClock
 from harness.store import RunFolder
 
 HOST = {"cpu": "host CPU", "cores": "host CPUs", "memory_mb": "host memory, MB", "kernel": "host kernel"}
@@ -52,7 +53,7 @@ def facts(run: RunFolder) -> dict[str, str]:
     known |= {label: _text(manifest.get("host", {}).get(key)) for key, label in HOST.items()}
     known |= {"host share": _host_share(run)}
     known |= {label: _joined(stage["machine"].get(key) for stage in stages) for key, label in MACHINE.items()}
-    known |= {"clock": _joined(clock_name(stage["machine"]) for stage in stages)}
+    known |= {"clock": _joined(RecordedClock.of(stage["machine"]).short for stage in stages)}
     known |= {"box": _joined(stage["box"].get("name") for stage in stages)}
     known |= {"box digest": _joined(stage["box"].get("digest") for stage in stages)}
     kept = [stage["box"].get("provisioned") or {} for stage in stages]
@@ -70,17 +71,6 @@ def recorded_on(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
 def by_arm(manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return `box`, `machine` and `packages` by arm; empty in a manifest of an early version."""
     return {arm: _stage(stage) for arm, stage in (manifest.get("arms") or {}).items()}
-
-
-def clock_of(machine: Mapping[str, Any]) -> tuple[str, int | None]:
-    """Return what the guest's time followed, and the instructions per microsecond if they were counted."""
-    return machine.get("clock") or "host", machine.get("cpu_speed")
-
-
-def clock_name(machine: Mapping[str, Any]) -> str:
-    """Return the clock in words, such as `counted, 125 instructions/us`."""
-    clock, speed = clock_of(machine)
-    return f"{clock}, {speed} instructions/us" if speed else clock
 
 
 def _stage(content: Mapping[str, Any]) -> dict[str, Any]:
