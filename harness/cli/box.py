@@ -169,8 +169,9 @@ def prune(
     from harness.terminal import box_tables
 
     removals = prune.candidates(everything)
-    for removal in removals:
-        if removal.possible and not dry_run:
+    if not dry_run:
+        prune.sweep()
+        for removal in filter(lambda removal: removal.possible, removals):
             prune.remove(removal)
     Output(as_json).data({"dry_run": dry_run, "removals": [asdict(removal) for removal in removals]})
     Output(as_json).show(*box_tables.removals_table(removals, dry_run))

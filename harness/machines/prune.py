@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import boxes
-from harness.boxes import Box, provisioned
+from harness.boxes import Box, builder, provisioned
 from harness.boxes.provisioned import ProvisionedBox
 from harness.machines import box_install
 
@@ -43,6 +43,12 @@ def candidates(everything: bool = False) -> list[Removal]:
     return [*map(_unreadable, provisioned.unreadable()), *of_machines] + [
         _removal(box.box, box.size_mb, box.current) for box in cached
     ]
+
+
+def sweep() -> None:
+    """Remove what killed builds and killed runs left half-made; keep that of live processes."""
+    builder.sweep()
+    provisioned.sweep()
 
 
 def named(name: str) -> list[Removal]:

@@ -1,0 +1,110 @@
+"""`harness box ls`, `verify`, `prune` and `rm`, with small boxes in place of real ones and an empty pool."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from boxes_on_disk import forge_box, forge_provisioned
+from command_line import harness
+
+from harness import boxes
+from harness.boxes import Box, cache, provisioned
+from harness.boxes.provisioned import ProvisionedBox
+from harness.machines import libvirt, registry
+
+
+@pytest.fixture(autouse=True)
+def empty_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HARNESS_CACHE", "HARNESS_STATE", "VAGRANT_HOME", "TMPDIR"):
+        monkeypatch.setenv(name, str(tmp_path / name.lower()))
+    (tmp_path / "tmpdir").mkdir()
+    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setattr(libvirt, "overlays", lambda base: [])
+    monkeypatch.setattr(libvirt, "remove_volumes", lambda names: None)
+    monkeypatch.setattr(libvirt, "volume_size", lambda name: None)
+
+
+@pytest.fixture
+def box() -> Box:
+    return forge_box(cache.root())
+
+
+@pytest.fixture
+def kept(box: Box) -> ProvisionedBox:
+    return forge_provisioned(box)
+
+
+def in_use(box: Box, tmp_path: Path) -> None:
+    folder = tmp_path / "run" / "machine"
+    folder.mkdir(parents=True)
+    registry.record("harness-1-vm", "libvirt", folder)
+    (folder / "settings.json").write_text(json.dumps({"box": box.vagrant_name}))
+
+
+def test_ls_shows_box_roles_packages_age_and_use_of_a_kept_machine(kept: ProvisionedBox, tmp_path: Path) -> None:
+    in_use(kept, tmp_path)
+    listed = harness("box", "ls").stdout
+    for cell in (f"debian-12 {kept.base_digest[:12]}", "perf, nginx, apache2_utils", "nginx 1.22.1-9", "harness-1-vm"):
+        assert cell in listed
+    assert "used by the next run" in listed
+    (machine,) = json.loads(harness("box", "ls", "--json").stdout)["provisioned"]
+    assert (machine["current"], machine["used_by"]) == (True, ["harness-1-vm"])
+    assert machine["box"]["provisioning"]["packages"] == {"nginx": "1.22.1-9"}
+
+
+def test_ls_says_that_no_machine_is_kept_yet(box: Box) -> None:
+    assert "no provisioned machine is kept yet" in harness("box", "ls").stdout
+
+
+def test_verify_finds_a_changed_file_of_a_kept_machine_too(kept: ProvisionedBox) -> None:
+    assert "as built" in harness("box", "verify", "debian-12").stdout
+    kept.image.write_bytes(b"changed")
+    assert str(kept.image) in harness("box", "verify", "debian-12", code=1).stdout.replace("\n", "")
+
+
+def test_prune_finds_nothing_to_remove_where_runs_use_everything(kept: ProvisionedBox) -> None:
+    assert "nothing to remove" in harness("box", "prune").stdout
+
+
+def test_prune_removes_what_no_run_would_use_and_says_what_and_how_much(box: Box, kept: ProvisionedBox) -> None:
+    old = forge_box(cache.root(), digest="0123456789abcdef")
+    forge_provisioned(old)
+    planned = harness("box", "prune", "--dry-run").stdout
+    assert planned.count("would remove") == 2
+    assert len(provisioned.ls()) == 2
+    pruned = harness("box", "prune").stdout
+    assert "its recipe has changed" in pruned
+    assert "freed" in pruned
+    assert [cached.box for cached in boxes.ls()] == [box]
+    assert [machine.box for machine in provisioned.ls()] == [kept]
+
+
+def test_prune_all_leaves_only_what_a_machine_uses(box: Box, kept: ProvisionedBox, tmp_path: Path) -> None:
+    in_use(kept, tmp_path)
+    pruned = harness("box", "prune", "--all").stdout
+    assert "in use by harness-1-vm" in pruned
+    assert boxes.ls() == []
+    assert [machine.box for machine in provisioned.ls()] == [kept]
+
+
+def test_prune_removes_what_a_killed_run_left_half_made(kept: ProvisionedBox) -> None:
+    half = provisioned.root() / ".new-4194305-x"  # above the largest process id
+    half.mkdir()
+    harness("box", "prune", "--dry-run")
+    assert half.exists()
+    harness("box", "prune")
+    assert not half.exists()
+
+
+def test_rm_removes_the_machines_made_from_the_box_and_says_so(kept: ProvisionedBox) -> None:
+    removed = harness("box", "rm", "debian-12").stdout
+    assert "debian-12 with perf, nginx, apache2_utils" in removed
+    assert (boxes.ls(), provisioned.ls()) == ([], [])
+
+
+def test_rm_of_a_box_in_use_is_an_error_and_removes_nothing(kept: ProvisionedBox, tmp_path: Path) -> None:
+    in_use(kept, tmp_path)
+    assert "in use by harness-1-vm" in harness("box", "rm", "debian-12", code=3).stderr
+    assert len(boxes.ls()) == len(provisioned.ls()) == 1
