@@ -14,6 +14,8 @@ from harness.campaign.attempt import Attempt
 from harness.guest import provision
 from harness.guest.ansible_events import ProvisionReport
 from harness.machines import Machine
+from harness.noise import host_use
+from harness.noise.host_use import HostUse
 from harness.progress import Watcher
 from harness.spec import MachineSpec
 
@@ -37,3 +39,4 @@ class Effects:
     keep_provisioned: Callable[..., ProvisionedBox] = machines.keep
     discard_provisioned: Callable[[ProvisionedBox], None] = machines.discard
     discard_superseded: Callable[[ProvisionedBox], None] = machines.discard_superseded
+    measure_host: Callable[..., HostUse] = host_use.measure  # seconds, ids of processes to leave out

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from harness import plan, report
 from harness.campaign import training
+from harness.campaign.busy_host import BusyHost
 from harness.campaign.effects import Effects
 from harness.campaign.recorder import Recorder
 from harness.campaign.steps import recorded_step
@@ -54,7 +55,7 @@ class Campaign:
         effects: Effects | None = None,
     ) -> None:
         self._experiment, self._folder, self._view = experiment, folder, view
-        self._keep, self._workers, self._effects = keep, workers, effects
+        self._keep, self._workers, self._effects = keep, workers, effects or Effects()
         self._provision_anew = provision_anew
 
     def run(self) -> Outcome:
@@ -78,6 +79,8 @@ class Campaign:
             self._folder, self._view, keep=self._keep, provision_anew=self._provision_anew, effects=self._effects
         )
         recorder.clear()
+        todo = [trial for trial in trials if not self._folder.is_done(f"trial:{trial.name}")]
+        BusyHost(self._folder, self._view, self._effects.measure_host).warn(todo)
         for group in plan.by_machine(trials):
             recorder.record(group)
         return [trial.name for trial in trials if not self._folder.is_done(f"trial:{trial.name}")]

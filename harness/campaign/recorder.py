@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 
 from harness import machines
+from harness.campaign.busy_host import BusyHost, kept_waiting
 from harness.campaign.effects import Effects
 from harness.campaign.preparation import Preparation, RunningMachine
 from harness.campaign.steps import files_of, recorded_step
@@ -87,6 +88,8 @@ class Recorder:
     def _trial(self, running: RunningMachine, trial: Trial) -> None:
         """Repeat the trial until its recording is usable, its failure would repeat, or no attempt is left.
 
+        Wait for calm before it is repeated if the host kept the guest waiting; other failures are repeated at once.
+
         Raises the last attempt's TrialError, RemoteError or TraceError, because it points to the machine. A GuestError
         (a load that ended early, for example) is not raised: only this trial fails.
         """
@@ -106,6 +109,9 @@ class Recorder:
             self._warn(f"{trial.name} may not be used: {verdict.reason}" + ("; recording it again" if again else ""))
             if not again:
                 return
+            if kept_waiting(verdict):
+                own = running.machine.monitor().process_ids()
+                BusyHost(self._folder, self._view, self._effects.measure_host).wait(trial, number, own)
 
     def _attempt(self, running: RunningMachine, trial: Trial, number: int) -> Verdict:
         self._set_aside(trial)

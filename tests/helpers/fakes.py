@@ -6,6 +6,7 @@ import atexit
 import lzma
 import shutil
 import tempfile
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -24,6 +25,7 @@ from harness.errors import HarnessError
 from harness.guest.ansible_events import ProvisionReport
 from harness.guest.monitor import CpuTimes
 from harness.guest.remote import Host
+from harness.noise.host_use import HostUse
 from harness.plan import Trial
 from harness.progress import Watcher
 from harness.spec import MachineSpec
@@ -39,6 +41,7 @@ BASE = {
 }
 GOOD = Verdict([VerdictCheck("kernel", True, "6.1", "6.1")])
 BAD = Verdict([VerdictCheck("lost events", False, 7, 0, "perf could not keep up")])
+STARVED = Verdict([VerdictCheck("host share", False, 0.4, 0.02, "the host kept the guest's CPU waiting")])
 HOPELESS = Verdict(
     [VerdictCheck("load at the end", False, "inactive", "active", "raise load.requests", retryable=False)]
 )
@@ -62,12 +65,15 @@ class World:
 
     `boxes` maps a box to the error it raises; `outcomes` are the verdicts or errors of the next attempts. With `cache`,
     a folder, boxes are built ones and provisioned machines are kept; `keeping` maps a step of that to its error.
+    `taken` are the shares of the host that others will take, each measured for one of the seconds in `windows`.
     """
 
     log: list[str] = field(default_factory=list)
     boxes: dict[str, HarnessError] = field(default_factory=dict)
     outcomes: list[Verdict | BaseException] = field(default_factory=list)
     up: set[str] = field(default_factory=set)
+    taken: list[float] = field(default_factory=list)
+    windows: list[float] = field(default_factory=list)
     cache: Path | None = None
     keeping: dict[str, BaseException] = field(default_factory=dict)
     kept: dict[str, ProvisionedBox] = field(default_factory=dict)
@@ -83,7 +89,14 @@ class World:
             self._keep,
             self._discard,
             lambda _: self.log.append("discard older"),
+            measure_host=self._measure,
         )
+
+    def _measure(self, seconds: float, own: Collection[int] = ()) -> HostUse:
+        """Return the next of `taken`; nothing is taken when there is none."""
+        self.windows.append(seconds)
+        taken = self.taken.pop(0) if self.taken else 0.0
+        return HostUse(seconds, 2, taken, 0.0, (("cc1", 2 * taken),) if taken else ())
 
     def _box(self, name: str, watcher: Watcher) -> Box | str:
         self.log.append(f"box {name}")
