@@ -16,6 +16,7 @@ from harness.errors import EXIT_FAILED, HarnessError, Interrupted, UsageError
 
 if TYPE_CHECKING:
     from harness.comparison import Comparison
+    from harness.progress import View
     from harness.spec import Experiment
     from harness.store import RunFolder
 
@@ -46,7 +47,7 @@ def repeat(
 
     The experiment is the one in the run's manifest, with the seeds, box, clock and accelerator that the run used.
 
-    Exits with 0 if every metric is equal, within what two such runs differ by or within 1 %, and with 1 if not.
+    Exits with 0 if every metric is equal, or equal within 1 %, and every trial and model is whole; else with 1.
     """
     from harness import comparison, store
 
@@ -60,7 +61,10 @@ def repeat(
     if dry_run:
         show_plan(experiment, output)
         return output.show(escape(_summary(original, experiment)))
-    _show(_record(original, experiment, runs_dir, output, across_clocks, keep, workers), output)
+    folder, whole = _record(original, experiment, runs_dir, output.view(), keep, workers)
+    _show(_compare(original, folder, output, across_clocks), output)
+    if not whole:
+        raise typer.Exit(EXIT_FAILED)
 
 
 def _summary(original: RunFolder, experiment: Experiment) -> str:
@@ -98,18 +102,12 @@ def _prepare(
 
 
 def _record(
-    original: RunFolder,
-    experiment: Experiment,
-    runs_dir: Path,
-    output: Output,
-    across_clocks: bool,
-    keep: bool,
-    workers: int | None,
-) -> Comparison:
+    original: RunFolder, experiment: Experiment, runs_dir: Path, view: View, keep: bool, workers: int | None
+) -> tuple[RunFolder, bool]:
+    """Record the run again; return its folder, and whether every trial is usable and every model was scored."""
     from harness.campaign import repetition
     from harness.campaign.loop import Campaign
 
-    view = output.view()
     for row in repetition.box_differences(original, experiment):
         view.show("warn", f"another box: {row}")
     folder = repetition.create(runs_dir, original, experiment, ["harness", *sys.argv[1:]])
@@ -121,7 +119,13 @@ def _record(
         view.show("info", f"once it is recorded, this compares the two: {then}")
         raise
     view.show("good" if outcome.ok else "warn", f"report: {outcome.report}")
-    return repetition.compare_and_store(original, folder, view, across_clocks=across_clocks)
+    return folder, outcome.ok
+
+
+def _compare(original: RunFolder, folder: RunFolder, output: Output, across_clocks: bool) -> Comparison:
+    from harness.campaign import repetition
+
+    return repetition.compare_and_store(original, folder, output.view(), across_clocks=across_clocks)
 
 
 def _show(result: Comparison, output: Output) -> None:

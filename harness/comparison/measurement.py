@@ -91,7 +91,7 @@ def usable_trials(run: RunFolder) -> dict[str, list[str]]:
     trials: dict[str, list[str]] = {}
     for name, step in sorted(run.manifest["steps"].items()):
         if name.startswith("trial:") and step["state"] == "done":
-            trials.setdefault(step["detail"].get("arm", ""), []).append(name.removeprefix("trial:"))
+            trials.setdefault(_arm(step), []).append(name.removeprefix("trial:"))
     return trials
 
 
@@ -150,13 +150,16 @@ def _predictors(run: RunFolder, trials: Mapping[str, list[str]]) -> Iterator[Mea
     for name, step in sorted(run.manifest["steps"].items()):
         if name.startswith("model:") and step["state"] == "done":
             scores = _read_json(run.path / "models" / name.removeprefix("model:") / "scores.json")
-            arm = step["detail"].get("arm", "")
-            models.setdefault((arm, str(scores.get("predictor"))), []).append(scores.get("by_trial") or {})
+            models.setdefault((_arm(step), str(scores.get("predictor"))), []).append(scores.get("by_trial") or {})
     for (arm, predictor), seeds in models.items():
         for metric, (score, unit) in SCORES.items():
             values = [[seed.get(trial, {}).get(score) for seed in seeds] for trial in trials.get(arm, ())]
             if values and all(value is not None for row in values for value in row):
                 yield Measurement(arm, f"{predictor}: {metric}", unit, np.array(values, float))
+
+
+def _arm(step: Mapping[str, Any]) -> str:
+    return str((step.get("detail") or {}).get("arm", ""))
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import comparable_run
 import pytest
 from command_line import harness
-from fakes import BASE, World
+from fakes import BASE, HOPELESS, World
 
 from harness import boxes, spec
 from harness.boxes import cache
@@ -128,6 +128,16 @@ def test_a_run_is_recorded_again_and_compared(runs: Path, tmp_path: Path, world:
     assert second.state == "done"
     assert f"repeats {first.path.name}: equal: " in harness("show", second.path.name).stdout
     assert world.up == set()
+
+
+def test_a_repetition_with_an_unusable_trial_is_compared_and_exits_with_1(
+    runs: Path, tmp_path: Path, world: RecordingWorld
+) -> None:
+    first = recorded(runs, tmp_path)
+    world.outcomes = [HOPELESS]
+    shown = harness("repeat", first.path.name, "--any-box", code=1).stdout
+    assert "two such runs (2 and 1 trials)" in shown
+    assert "equal: " in shown.splitlines()[-1]
 
 
 def test_a_repetition_that_is_stopped_says_how_to_go_on(runs: Path, tmp_path: Path, world: RecordingWorld) -> None:
