@@ -93,10 +93,20 @@ def _pairs(
         and (first.mark, first.arm) == (second.mark, second.arm)
     ]
     if not pairs:
+        why = _of_other_clocks(groups, predictor, baseline)
         raise ModelError(
-            f"no {predictor} and {baseline} scored on the same recordings", where=str(models), expected=expected
+            f"no {predictor} and {baseline} scored on the same recordings{why}",
+            where=str(models),
+            expected=expected,
         )
     return pairs
+
+
+def _of_other_clocks(groups: list[SeedGroup], *predictors: str | None) -> str:
+    """Name the clocks of the predictors, if these differ."""
+    clocks = {group.clock: group.predictor for group in groups if group.predictor in predictors}
+    named = [f"the clock of {name} is {clock.text}" for clock, name in clocks.items()]
+    return f": {', '.join(named)}; scores of different clocks are not compared" if len(named) > 1 else ""
 
 
 def _groups(models: Path, output: Output) -> list[SeedGroup]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from harness.recorded_clock import RecordedClock
-from harness.report import host_facts
+from harness.report import trial_noise
 from harness.report.baseline_comparison import (
     BaselineComparison,
     PairedComparison,
@@ -218,7 +218,7 @@ def _incomplete(run: RunFacts) -> list[Banner]:
 
 def _odd(run: RunFacts) -> list[Banner]:
     """Trials that differ from the others of their arm by more than noise."""
-    odd = host_facts.odd_lines(run.trials)
+    odd = trial_noise.odd_lines([trial.record for trial in run.trials])
     if not odd:
         return []
     title = (

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.noise.odd_trials import odd_trials, spreads
 from harness.recorded_clock import RecordedClock
 from harness.report.text import NO_VALUE, count, number, percent, plain, seconds, visible
 from harness.report.trial_facts import TrialFacts, mapping
@@ -66,35 +65,6 @@ def host_share(trial: TrialFacts) -> float | None:
 
 def _reason(trial: TrialFacts) -> str:
     return visible(trial.host.get("share_reason") or "")
-
-
-def spread_lines(trials: Sequence[TrialFacts]) -> list[str]:
-    """Return one line for each metric whose values lie far apart across the trials of an arm."""
-    return [visible(spread.text) for spread in spreads(_records(trials))]
-
-
-def odd_lines(trials: Sequence[TrialFacts]) -> dict[str, list[str]]:
-    """Return, by the name of a trial that differs from its arm's others, one line for each metric in which it does."""
-    lines: dict[str, list[str]] = {}
-    for odd in odd_trials(_records(trials)):
-        lines.setdefault(visible(odd.trial), []).append(visible(odd.text))
-    return lines
-
-
-def _records(trials: Sequence[TrialFacts]) -> list[dict[str, Any]]:
-    """The contents of trial.json of usable trials, without any value that is not of the type that is expected."""
-    return [_record(trial) for trial in trials if trial.ok is True]
-
-
-def _record(trial: TrialFacts) -> dict[str, Any]:
-    record: dict[str, Any] = {"name": trial.name, "arm": trial.arm}
-    record["machine"] = {"clock": trial.clock.kind, "cpu_speed": trial.clock.cpu_speed}
-    for name in ("switches", "requests_per_s", "contested_share"):
-        record[name] = number(trial.record.get(name))
-    for name in ("quality", "noise"):
-        values = mapping(trial.record, name)
-        record[name] = {key: known for key, value in values.items() if (known := number(value)) is not None}
-    return record
 
 
 def meanwhile(trials: Sequence[TrialFacts]) -> list[Row]:

@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.report import answer, fact_tables, figures, host_facts, text
+from harness.report import answer, fact_tables, figures, host_facts, text, trial_noise
 from harness.report.baseline_comparison import compare_to_baselines, headline
 from harness.report.model_scores import INPUTS, METRICS
 from harness.report.recording_summary import TaskSummary
@@ -28,6 +28,7 @@ SHARES = ("top1", "top3", "macro_recall")  # scores that are shown as percent
 def render(run: RunFacts) -> str:
     """Return the page as text."""
     cpu_timelines = timelines([(trial.name, trial.recording) for trial in run.trials if trial.recording])
+    records = [trial.record for trial in run.trials]
     style, scripts = _asset("report.css"), [_asset(name) for name in SCRIPTS]
     comparisons, tabled = compare_to_baselines(run.groups), with_online(run.groups)
     return (
@@ -46,9 +47,9 @@ def render(run: RunFacts) -> str:
             answer=answer.answer(run, comparisons),
             banners=answer.banners(run),
             conditions=host_facts.conditions(run.trials),
-            spreads=host_facts.spread_lines(run.trials),
+            spreads=trial_noise.spread_lines(records),
             recorded_again=[trial for trial in run.trials if trial.earlier],
-            odd=host_facts.odd_lines(run.trials),
+            odd=trial_noise.odd_lines(records),
             meanwhile=host_facts.meanwhile(run.trials),
             meanwhile_columns=host_facts.COLUMNS,
             complete=not answer.incomplete(run),

@@ -53,6 +53,14 @@ class RunFacts:
         return visible_lines(mapping(self.manifest, "box").get("fallback_reason") or "")
 
     @property
+    def repeats(self) -> str:
+        """The run that this one repeats, and what the comparison of both says; empty where it repeats none."""
+        repeated = visible(mapping(self.manifest, "repeats").get("run") or "")
+        step = mapping(mapping(self.manifest, "steps"), "repeat")
+        conclusion = visible(mapping(step, "detail").get("conclusion") or "not compared yet")
+        return f"{repeated}: {conclusion}" if repeated else ""
+
+    @property
     def box_digest(self) -> str:
         """The digest of the box's recipe and builder; empty where no box is known yet."""
         return visible(mapping(self.manifest, "box").get("digest") or "")

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from harness.recorded_clock import RecordedClock
 from harness.report.model_scores import ScoreEstimate, read_models
 from harness.report.seed_groups import group_seeds, with_online
 from harness.report.text import MINUS, points, points_range, visible
@@ -90,6 +91,8 @@ def score_legend(scores: Sequence[Mapping[str, Any]], split: str | None = None) 
     legend += f"; of a mean: for another {split} (Student's t over the folds)." if split else "."
     if any(len(row["seeds"]) > 1 for row in scores):
         legend += " seeds ±: the same for training with other seeds (Student's t over the seeds)."
+    if clocks := [clock.text for row in scores if (clock := RecordedClock.of(row)).counted]:
+        legend += f" clock: {', '.join(dict.fromkeys(clocks))}."
     if any(row.get("share_unknown") for row in scores):
         legend += " unknown: share of switches to a task that does not occur in the train part; they count as missed."
     return Text(legend, "dim")

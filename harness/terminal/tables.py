@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,9 +37,11 @@ def plan_tables(experiment: Experiment, trials: Sequence[Trial]) -> list[Rendera
     seeds = ", ".join(map(str, model.seeds))
     models = f"{', '.join(model.predictors) or 'none'}; marks: {model.mark}; seeds: {seeds}"
     fallback = f", or else {machine.fallback}" if machine.fallback else ", no fallback"
+    clock = RecordedClock.of({"clock": machine.clock, "cpu_speed": machine.cpu_speed})
+    wanted_clock = f"; clock: {clock.short}" if machine.clock else ""
     return [
         f"[bold]{escape(experiment.name)}[/]  {escape(experiment.question)}",
-        f"machine: {machine.box}{fallback}; {machine.cpus} CPU, {machine.memory_mb} MB",
+        f"machine: {machine.box}{fallback}; {machine.cpus} CPU, {machine.memory_mb} MB{wanted_clock}",
         table,
         f"predictors: {models}",
         f"recording takes about {spell_seconds(estimate_s(trials))}, machine included; nothing was touched",
@@ -97,7 +100,7 @@ def run_tables(folder: RunFolder) -> list[RenderableType]:
     if repeats := manifest.get("repeats"):
         conclusion = (manifest["steps"].get("repeat") or {}).get("detail", {}).get("conclusion", "not compared yet")
         parts.append(f"repeats {escape(repeats['run'])}: {escape(conclusion)}")
-    parts += [*_machines(manifest), _trials(manifest), scores, _costs(manifest["steps"])]
+    parts += [*_machines(manifest), _trials(manifest), *_odd_trials(folder), scores, _costs(manifest["steps"])]
     page = folder.path / "report" / "index.html"
     return [*parts, f"report: {escape(str(page))}" if page.is_file() else "no report yet: `harness report` writes it"]
 
@@ -204,6 +207,22 @@ def _trials(manifest: Mapping[str, Any]) -> RenderableType:
         row = (f"{detail.get('switches', 0):,}", *shares, rate, seconds, escape(clock), host_share)
         table.add_row(name, verdict, *row)
     return table
+
+
+def _odd_trials(folder: RunFolder) -> list[RenderableType]:
+    """Show the trials that differ from the others of their arm by more than noise, as the report does."""
+    from harness.report.trial_noise import odd_lines
+
+    records = [_read_json(folder.trial_dir(name) / "trial.json") for name in sorted(_steps(folder.manifest, "trial"))]
+    return [f"[yellow]! {escape(line)}[/]" for lines in odd_lines(records).values() for line in lines]
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _trial_clock(manifest: Mapping[str, Any], detail: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import synthetic_run
 from command_line import harness
 
 from model.data import synthetic
@@ -127,3 +128,11 @@ def test_folds_whose_recordings_share_a_name_are_compared_one_by_one(tmp_path: P
     shown = " ".join(model("compare", tmp_path / "models", "markov", "most_frequent").stdout.split())
     folds = sorted(path.name.partition(".")[2] for path in (tmp_path / "models").glob("markov_s0.*"))
     assert all(f"predicting task, tested on {fold}" in shown for fold in folds)
+
+
+def test_predictors_of_different_clocks_are_not_compared(tmp_path: Path) -> None:
+    synthetic_run.add_model(tmp_path, "lstm", 0, 0.8, clock="counted", cpu_speed=125)
+    synthetic_run.add_model(tmp_path, "markov", 0, 0.7)
+    refused = " ".join(model("compare", tmp_path / "models", "lstm", "markov", code=1).stderr.split())
+    assert "the clock of lstm is counted: 125 instructions per microsecond (8 ns each)" in refused
+    assert "the clock of markov is the host's; scores of different clocks are not compared" in refused

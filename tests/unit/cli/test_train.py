@@ -161,6 +161,11 @@ def test_a_stored_model_is_applied_to_another_clock_only_with_a_flag(
     assert "caveat" not in first
 
 
+def test_the_scores_of_a_counted_clock_say_so(counted: Path) -> None:
+    shown = " ".join(harness("evaluate", counted, "-p", "most_frequent").stdout.split())
+    assert "clock: counted: 125 instructions per microsecond (8 ns each)." in shown
+
+
 def listed(value: Any) -> list[Any]:
     """A list as it is, anything else as a list of one."""
     return value if isinstance(value, list) else [value]

@@ -209,6 +209,17 @@ def test_the_machine_of_every_arm_is_in_the_facts(tmp_path: Path) -> None:
     assert "repeats run 2026-11-28_one" in shown
 
 
+def test_a_repeated_run_says_of_which_and_how_the_two_compare(tmp_path: Path) -> None:
+    run = run_with(tmp_path, {})
+    assert "Repeats" not in words(run)
+    repeats = {"run": "2026-11-28_one", "path": "/runs/2026-11-28_one", "manifest_sha256": "ef" * 32}
+    synthetic_run.write_manifest(run, repeats=repeats, steps={})
+    assert "Repeats: 2026-11-28_one: not compared yet" in words(run)
+    steps = {"repeat": {"state": "done", "detail": {"conclusion": "equal in every metric"}}}
+    synthetic_run.write_manifest(run, repeats=repeats, steps=steps)
+    assert "Repeats: 2026-11-28_one: equal in every metric" in words(run)
+
+
 def two_clocks(run: Path) -> Path:
     """Two arms of different clocks; the counted one scores higher."""
     for number, (arm, machine, top1) in enumerate((("a", HOST_CLOCK, 0.7), ("b", COUNTED, 0.9))):

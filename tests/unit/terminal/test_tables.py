@@ -10,6 +10,7 @@ from pathlib import Path
 import synthetic_run
 from rich.console import Console
 
+from harness import spec
 from harness.store import RunFolder
 from harness.terminal import tables
 
@@ -118,3 +119,27 @@ def test_a_run_whose_machine_was_never_up_has_no_clock(tmp_path: Path) -> None:
     synthetic_run.write_manifest(tmp_path, steps={}, machine=None)
     row = tables.run_row(RunFolder.open(tmp_path))
     assert (row["clock"], row["host_share"]) == (None, None)
+
+
+def test_a_trial_that_differs_from_the_others_of_its_arm_is_named(tmp_path: Path) -> None:
+    steps = {}
+    for number, rate in enumerate((420.0, 421.0, 300.0)):
+        name = f"00{number}_nginx_ab"
+        synthetic_run.add_trial(tmp_path, name, None, requests_per_s=rate)
+        steps[f"trial:{name}"] = {"state": "done", "seconds": 9.0, "error": None, "outputs": {}, "detail": {}}
+    (tmp_path / "trials" / "000_nginx_ab" / "perf.log").touch()
+    synthetic_run.write_manifest(tmp_path, steps=steps)
+    (line,) = [line for line in shown(tmp_path) if line.startswith("! ")]
+    assert line.startswith("! 002_nginx_ab: 300 requests/s, the other trials of nginx_ab 420")
+    (tmp_path / "trials" / "001_nginx_ab" / "trial.json").write_text("{")
+    assert not [line for line in shown(tmp_path) if line.startswith("! ")]
+
+
+def test_the_plan_names_a_clock_that_the_file_asks_for() -> None:
+    def machine(**more: object) -> str:
+        file = {"name": "one", "machine": {"box": "debian-12", **more}, "load": {"kind": "idle"}}
+        return str(tables.plan_tables(spec.from_dict(file), [])[1])
+
+    assert machine().endswith("1 CPU, 1024 MB")
+    assert machine(clock="host").endswith("1 CPU, 1024 MB; clock: host")
+    assert machine(clock="counted", cpu_speed=500).endswith("1 CPU, 1024 MB; clock: counted 500")
