@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from harness.errors import ProvisionError
+from harness.guest.deadline import Clock
 from harness.progress import Watcher
 
 FACTS = ("ansible_distribution", "ansible_distribution_version", "ansible_kernel", "ansible_python_version")
@@ -64,11 +66,12 @@ class ProvisionReport:
 class AnsibleEvents:
     """Handles Ansible's events: shows tasks to the watcher, writes the log, collects what goes into the report.
 
-    `stop` asks Ansible to end when it is set.
+    `stop` asks Ansible to end when it is set; `clock` is that of the machines.
     """
 
-    def __init__(self, watcher: Watcher, log_path: Path, expected_tasks: int) -> None:
+    def __init__(self, watcher: Watcher, log_path: Path, expected_tasks: int, clock: Clock = time.monotonic) -> None:
         self.watcher, self.log_path, self.expected_tasks = watcher, log_path, expected_tasks
+        self._clock, self._last_event = clock, clock()
         self.tasks: list[TaskOutcome] = []
         self.facts: dict[str, dict[str, str]] = {}
         self.packages: dict[str, dict[str, str]] = {}
@@ -79,6 +82,7 @@ class AnsibleEvents:
 
     def on_event(self, event: dict[str, Any]) -> bool:
         """Handle one event. Returns True, because ansible-runner drops events otherwise."""
+        self._last_event = self._clock()
         self._log(event.get("stdout", ""))
         kind, data = event.get("event", ""), event.get("event_data", {})
         if kind == "playbook_on_task_start":
@@ -89,6 +93,10 @@ class AnsibleEvents:
         elif kind in STATUS:
             self._add_outcome(STATUS[kind], data)
         return True
+
+    def quiet_s(self) -> float:
+        """Return the seconds since the last event."""
+        return self._clock() - self._last_event
 
     def report(self, seconds: float) -> ProvisionReport:
         """Return what has been collected, after a run that took `seconds`."""

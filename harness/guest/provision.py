@@ -2,6 +2,9 @@
 
 Ansible runs in a separate process, controlled by ansible-runner in a worker thread, so that this process keeps its
 signal handlers and can stop Ansible at any time.
+
+The limit of the whole run is read from the machine's clock, `Host.clock`. ssh's own limits count the host's seconds;
+they are there for a machine that has ended, and long enough for one that waits for the CPU of a busy host.
 """
 
 from __future__ import annotations
@@ -21,11 +24,14 @@ from typing import Any
 
 from harness.errors import ProvisionError
 from harness.guest.ansible_events import AnsibleEvents, ProvisionReport
+from harness.guest.deadline import Deadline
 from harness.guest.remote import Host
 from harness.paths import data_dir
 from harness.progress import Watcher
 
 LIMIT_S = 1800.0
+CONNECT_S = 300  # for a key exchange, seconds of CPU on an emulated guest; the same as `timeout` in ansible.cfg
+ALIVE_S, ALIVE_COUNT = 30, 20  # ssh hangs up after ten minutes without an answer
 
 
 def apply(
@@ -41,7 +47,8 @@ def apply(
     """Run `site.yml` with `roles` on all `hosts`, and return the report.
 
     The whole output is appended to `work_dir/provision.log`. Raises ProvisionError, with the task, the machine and its
-    output, when a task fails or the run takes longer than `limit_s`; RemoteError when a machine cannot be reached.
+    output, when a task fails or the run takes longer than `limit_s` by the clock of the first machine; RemoteError when
+    a machine cannot be reached.
     """
     folder = playbook_dir or data_dir("ansible")
     _check_roles(folder, roles)
@@ -49,13 +56,14 @@ def apply(
         with host:  # pins the host key, which Ansible then requires
             host.run("true", timeout_s=60)
     work_dir.mkdir(parents=True, exist_ok=True)
-    events = AnsibleEvents(watcher, work_dir / "provision.log", _count_tasks(folder, roles))
+    clock = hosts[0].clock
+    events = AnsibleEvents(watcher, work_dir / "provision.log", _count_tasks(folder, roles), clock)
     variables = {"harness_roles": list(roles), **(extra_vars or {})}
     started = time.monotonic()
     with _private_dir() as private:
         runner = _runner(folder, private, _inventory(hosts), variables, events)
         try:
-            _run_in_thread(runner, events, limit_s)
+            _run_in_thread(runner, events, Deadline(limit_s, clock))
         finally:
             _close_control_connections(private)
     report = events.report(time.monotonic() - started)
@@ -112,7 +120,8 @@ def _inventory(hosts: Sequence[Host]) -> dict[str, Any]:
 def _host_variables(host: Host) -> dict[str, Any]:
     known = str(host.known_hosts_path).replace("%", "%%")
     options = [f'UserKnownHostsFile="{known}"', "GlobalKnownHostsFile=/dev/null", "StrictHostKeyChecking=yes"]
-    options += ["IdentitiesOnly=yes", "ConnectTimeout=20", "ServerAliveInterval=15", "ServerAliveCountMax=8"]
+    options += ["IdentitiesOnly=yes", f"ConnectTimeout={CONNECT_S}"]
+    options += [f"ServerAliveInterval={ALIVE_S}", f"ServerAliveCountMax={ALIVE_COUNT}"]
     return {
         "ansible_host": host.address,
         "ansible_port": host.port,
@@ -132,7 +141,7 @@ def _private_dir() -> Iterator[Path]:
         shutil.rmtree(private, ignore_errors=True)
 
 
-def _run_in_thread(runner: Any, events: AnsibleEvents, limit_s: float) -> None:
+def _run_in_thread(runner: Any, events: AnsibleEvents, deadline: Deadline) -> None:
     """Run Ansible; stop it when the limit passes or this thread is interrupted. Raises ProvisionError.
 
     Waits on an event, not with `Thread.join`, which may report a running thread as ended after an interrupt.
@@ -141,9 +150,8 @@ def _run_in_thread(runner: Any, events: AnsibleEvents, limit_s: float) -> None:
     ended = threading.Event()
     thread = threading.Thread(target=_guarded, args=(runner.run, failure, ended), name="ansible", daemon=True)
     thread.start()
-    until = time.monotonic() + limit_s
     try:
-        while not ended.wait(0.2) and time.monotonic() < until:
+        while not ended.wait(0.2) and deadline.left() > 0.0:
             pass
     finally:
         if late := not ended.is_set():
@@ -151,7 +159,7 @@ def _run_in_thread(runner: Any, events: AnsibleEvents, limit_s: float) -> None:
             ended.wait(20)
     if late:
         raise ProvisionError(
-            f"not done within {limit_s:g} s",
+            f"not done within {deadline.seconds:g} s; no progress for {events.quiet_s():.0f} s",
             where=f"task [{events.current_task}]",
             hint="the log shows how far it came; the usual reason is a slow or unreachable package archive",
             log=events.log_path,

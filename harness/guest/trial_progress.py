@@ -22,11 +22,11 @@ class TrialProgress:
         self._shown_at = host_s
         ratio = f", {host_s / waited_s:.1f} host s each" if unit != "s" and waited_s >= RATIO_FROM_S else ""
         if awaited == "recording":
-            done_s, note = min(waited_s, self._warmup_s), f"warming up: {waited_s:.0f} of {self._warmup_s:g} {unit}"
+            done_s, note = min(waited_s, self._warmup_s), f"before the recording: {waited_s:.0f} {unit}"
         elif awaited == "recorded":
             done_s = self._warmup_s + min(waited_s, self._seconds)
             note = f"recording: {waited_s:.0f} of {self._seconds:g} {unit}"
         else:
-            done_s, note = self._warmup_s + self._seconds, f"the guest writes its files: {waited_s:.0f} {unit}"
+            done_s, note = self._warmup_s + self._seconds, f"after the recording: {waited_s:.0f} {unit}"
         self._watcher.note(f"{note}{ratio}; not connected")
         self._watcher.advance(done_s, self._warmup_s + self._seconds)

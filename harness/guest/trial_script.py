@@ -219,37 +219,39 @@ def cpu_ticks(text: str) -> Dict[str, int]:
 def record(config: Dict[str, Any]) -> Dict[str, Any]:
     """Record the scheduler for `config["seconds"]`, then stop the load so that perf writes its file on a free CPU.
 
-    This process only waits in `os.read`, so that it does not disturb the recording. Returns the state of the load and
-    the SSH connections at the end of it, and perf's running time `wall_s` and CPU time `tracer_cpu_s` in seconds.
+    This process waits in `os.read` and wakes only when the recording has begun and when it ends, so that it does not
+    disturb the recording. Returns the state of the load and the SSH connections at the end of it, the clocks and the
+    CPU's ticks at both ends, and perf's running time `wall_s` and CPU time `tracer_cpu_s` in seconds.
     """
-    console = open_console(config)
-    before, clock_before = read("/proc/stat") or "", clocks()
+    started_at, started, console = time.time(), time.monotonic(), open_console(config)
     read_fd, write_fd = os.pipe()
     argv = record_argv(config, write_fd)
     with open(os.path.join(config["work_dir"], "perf.log"), "wb") as log:
         process = subprocess.Popen(argv, stdin=console, stdout=log, stderr=log, pass_fds=(write_fd,))
     os.close(write_fd)
     with alarm(process, int(config["seconds"] + config["grace_s"])):
+        os.read(read_fd, 1)
+        clock_before, ticks_before = clocks(), cpu_ticks(read("/proc/stat") or "")
         sleep_ended = os.read(read_fd, 1)  # b'' if perf ended before the sleep did
+        clock_after, ticks_after = clocks(), cpu_ticks(read("/proc/stat") or "")
         ssh_count, load = ssh_connections(), load_state(config)
         if sleep_ended:
             time.sleep(SETTLE_S)
         stop_load(config)
         _, status, usage = os.wait4(process.pid, 0)
-    clock_after = clocks()
     process.returncode = status  # os.wait4 has already reaped it; Popen must not wait again
     require_recording(config, status)
     return {
         "argv": argv,
         "load": load,
         "ssh_connections": ssh_count,
-        "started_at": clock_before["realtime_s"],
-        "wall_s": clock_after["monotonic_s"] - clock_before["monotonic_s"],
+        "started_at": started_at,
+        "wall_s": time.monotonic() - started,
+        "tracer_cpu_s": usage.ru_utime + usage.ru_stime,
         "clock_before": clock_before,
         "clock_after": clock_after,
-        "tracer_cpu_s": usage.ru_utime + usage.ru_stime,
-        "cpu_ticks_before": cpu_ticks(before),
-        "cpu_ticks_after": cpu_ticks(read("/proc/stat") or ""),
+        "cpu_ticks_before": ticks_before,
+        "cpu_ticks_after": ticks_after,
     }
 
 
@@ -260,20 +262,22 @@ def clocks() -> Dict[str, float]:
 
 
 def record_argv(config: Dict[str, Any], write_fd: int) -> List[str]:
-    """Return the perf command that records while a shell sleeps; after the sleep the shell writes to pipe `write_fd`.
+    """Return the perf command that records while a shell sleeps.
 
-    perf starts the shell when it has begun to record. The shell's first and last acts are to write `recording` and
-    `recorded` to its standard input, the console: one write each, of a process that runs at that moment anyway.
+    perf starts the shell when it has begun to record. Before and after its sleep, the shell writes the phase to its
+    standard input, the console, and a line to the pipe `write_fd`: one write each, by a process that runs anyway.
 
     This script and perf start at nice -10, because a heavy load would delay the start of perf for minutes. Before it
     sleeps, the shell sets perf and itself to nice 0. -B leaves out the build ids of the programs, for which perf would
     read the whole recording again.
     """
-    began, ended = (f"printf %s {shlex.quote(phase_line(config, phase))} >&0" for phase in ("recording", "recorded"))
-    nice = "renice -n 0 -p $PPID $$ >/dev/null"
-    sleep = "{}; {}; sleep {:g}; {}; echo >/proc/self/fd/{}".format(began, nice, config["seconds"], ended, write_fd)
+    began, ended = (
+        f"printf %s {shlex.quote(phase_line(config, phase))} >&0; echo >/proc/self/fd/{write_fd}"
+        for phase in ("recording", "recorded")
+    )
+    script = "{}; renice -n 0 -p $PPID $$ >/dev/null; sleep {:g}; {}".format(began, config["seconds"], ended)
     options = ["-B", "-m", "{}K".format(config["buffer_kb"]), "-o", os.path.join(config["work_dir"], "perf.data")]
-    return ["perf", "sched", "record", *options, "--", "sh", "-c", sleep]
+    return ["perf", "sched", "record", *options, "--", "sh", "-c", script]
 
 
 def require_recording(config: Dict[str, Any], status: int) -> None:

@@ -180,6 +180,15 @@ def test_a_run_past_its_limit_is_ended(host, playbooks, tmp_path: Path) -> None:
     assert "task [Wait]" in str(caught.value)
 
 
+def test_the_limit_is_read_from_the_machines_clock(sshd, playbooks, tmp_path: Path) -> None:
+    folder = playbooks(waits_for(tmp_path / "over", begin=f"touch {tmp_path}/began"))
+    late = pytest.raises(ProvisionError, match=r"not done within 4000 s; no progress for (0|5000) s")
+    with sshd.host(clock=lambda: 5000.0 if (tmp_path / "began").exists() else 0.0) as host, late as caught:
+        apply(host, folder, tmp_path, limit_s=4000.0)
+    (tmp_path / "over").touch()
+    assert "task [Wait]" in str(caught.value)
+
+
 def test_an_interrupt_ends_ansible(host, playbooks, tmp_path: Path, interruptible: None) -> None:
     folder = playbooks(waits_for(tmp_path / "over", begin=f"touch {tmp_path}/began"))
 

@@ -230,3 +230,27 @@ def test_a_full_disk_of_the_host_is_not_reported_as_a_lost_connection(
 def test_a_missing_key_file_is_named(sshd, tmp_path: Path) -> None:
     with pytest.raises(RemoteError, match=f"No such file or directory: {tmp_path}/no-such-key"):
         sshd.host(key_path=tmp_path / "no-such-key").run("true", timeout_s=LIMIT_S)
+
+
+def test_a_limit_stands_still_while_the_machines_clock_does(sshd) -> None:
+    with sshd.host(clock=lambda: 5.0) as host:
+        assert host.run("sleep 1; echo still here", timeout_s=0.5).stdout == "still here\n"
+
+
+def test_a_limit_has_passed_when_the_machines_clock_says_so(sshd, tmp_path: Path) -> None:
+    began = tmp_path / "began"
+    late = pytest.raises(DeadlineError, match="not done within 1000 s")
+    with sshd.host(clock=lambda: 1e6 if began.exists() else 0.0) as host, late:
+        host.run(f"touch {began}; exec sleep 300", timeout_s=1000)
+
+
+def test_a_command_that_the_machine_killed_before_our_clock_reached_the_limit_was_late_too(sshd) -> None:
+    with sshd.host(clock=lambda: 5.0) as host, pytest.raises(DeadlineError, match=r"not done within 0\.3 s"):
+        host.run("exec sleep 300", timeout_s=0.3)
+
+
+def test_a_machine_that_refuses_the_connection_is_given_up_by_its_own_clock(sshd) -> None:
+    sshd.stop()
+    looks = iter(range(10_000))
+    with pytest.raises(TransientError, match="refused"):
+        sshd.host(clock=lambda: float(next(looks)), connect_limit_s=20.0).run("true", timeout_s=LIMIT_S)

@@ -200,7 +200,7 @@ def test_the_clocks_are_read_before_and_after_the_recording(guest: Guest) -> Non
     before, after = recording["clock_before"], recording["clock_after"]
     assert sorted(before) == sorted(after) == ["boottime_s", "monotonic_s", "realtime_s"]
     assert after["boottime_s"] - before["boottime_s"] >= 0.3
-    assert recording["wall_s"] == pytest.approx(after["monotonic_s"] - before["monotonic_s"])
+    assert after["monotonic_s"] - before["monotonic_s"] <= recording["wall_s"]
 
 
 def test_the_load_is_stopped_when_the_recording_fails(guest: Guest) -> None:
