@@ -234,6 +234,11 @@ def test_a_clock_that_was_set_or_stood_still_fails_the_recording(
 def test_small_differences_of_clocks_are_normal() -> None:
     assert verdict(host={"clock_step_s": {"host": 0.1, "guest": -0.1}}).ok
     assert verdict(host={"guest_seconds": 9.76}).ok  # 0.2 s and 1 % of 10.05 s
+    assert not verdict(host={"guest_seconds": 9.74}).ok
+
+
+def test_a_guest_that_waited_for_a_cpu_is_not_taken_for_a_paused_one() -> None:
+    assert failed(verdict(host={"guest_seconds": 8.5, "share": 0.3, "vcpu_wait_s": 3.0})) == ["host share"]
 
 
 def test_clocks_that_nobody_read_are_no_failure() -> None:
