@@ -65,12 +65,48 @@ test_packages() {
 
 # Ubuntu's keys are needed for the ubuntu-18.04 box alone, and Debian 12 itself does not have them.
 keyring_packages() {
-    if available ubuntu-keyring; then
-        echo ubuntu-keyring
-    elif [ ! -f /usr/share/keyrings/ubuntu-archive-keyring.gpg ]; then
-        say "this release has no package ubuntu-keyring (Debian 12 has it in bookworm-backports only):"
-        say "the box ubuntu-18.04 cannot be built here; every Debian box can"
-    fi
+    if available ubuntu-keyring; then echo ubuntu-keyring; fi
+}
+
+# Debian 12 has Ubuntu's keys in its backports only. They are fetched from there into the cache of this project: apt uses
+# its own sources, lists and cache for that, verifies the package with Debian's keys, and the system stays as it is.
+fetch_ubuntu_keys() {
+    local keys=${HARNESS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/harness}/keyrings
+    local name=ubuntu-archive-keyring.gpg
+    [ ! -f "/usr/share/keyrings/$name" ] && [ ! -f "$keys/$name" ] && grep -q '^ID=debian' /etc/os-release || return 0
+    [ -z "$(find "$keys/.tried" -mmin -1440 2>/dev/null)" ] || return 0    # not in every call of a host without network
+    mkdir -p "$keys" && touch "$keys/.tried"
+    say "fetching Ubuntu's archive keys, for the box ubuntu-18.04 alone"
+    if (download_ubuntu_keys "$keys/$name"); then return; fi
+    say "Ubuntu's keys could not be fetched: the box ubuntu-18.04 cannot be built here; every Debian box can.
+    Tried again in a day, or after: rm $keys/.tried"
+}
+
+# $1: the file to write. Runs in a subshell, whose work folder goes when it ends.
+download_ubuntu_keys() {
+    local suite uri work options
+    # shellcheck source=/dev/null
+    suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+    # The mirror is the one that this system uses already.
+    # shellcheck disable=SC2016 # apt fills these in
+    uri=$(apt-get indextargets --format '$(REPO_URI) $(CODENAME)' 'Created-By: Packages' 'Component: main' |
+        awk -v suite="$suite" '$2 == suite { print $1; exit }')
+    [ -n "$uri" ] || return 1
+    work=$(mktemp -d)
+    # shellcheck disable=SC2064 # this very folder
+    trap "rm -rf '$work'" EXIT
+    mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/deb"
+    chmod 755 "$work"
+    [ "$(id -u)" != 0 ] || chown _apt "$work/deb"    # as root, apt downloads as this user
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri $suite-backports main" >"$work/sources.list"
+    options=(-q=2 -o "Dir::Etc::SourceList=$work/sources.list" -o Dir::Etc::SourceParts=/dev/null
+        -o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work/cache" -o Acquire::Languages=none
+        -o Acquire::AllowInsecureRepositories=false -o APT::Get::AllowUnauthenticated=false
+        -o Acquire::Retries=1 -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20)
+    timeout 120 apt-get "${options[@]}" --error-on=any update &&
+        (cd "$work/deb" && timeout 120 apt-get "${options[@]}" download ubuntu-keyring) &&
+        dpkg-deb -x "$work"/deb/ubuntu-keyring_*.deb "$work/unpacked" &&
+        cp "$work/unpacked/usr/share/keyrings/${1##*/}" "$1.new" && mv "$1.new" "$1"
 }
 
 install_packages() {
@@ -205,4 +241,5 @@ if ! up_to_date; then
     fingerprint >".venv/.setup-$wanted"
     say "ready"
 fi
+fetch_ubuntu_keys
 run_command

@@ -7,6 +7,7 @@ import shlex
 import tarfile
 from pathlib import Path
 
+from harness import paths
 from harness.boxes.recipes import Recipe, folder
 from harness.errors import BoxError
 
@@ -32,7 +33,7 @@ def command(recipe: Recipe, *, keys: Path, guest: Path, work: Path, locked: bool
         f"--components={','.join(recipe.components)}",
         f"--keyring={keys}",
         f"--include={','.join(recipe.all_packages())}",
-        *(f"--dpkgopt=path-exclude={pattern}" for pattern in LEFT_OUT),
+        *(f"--dpkgopt=path-exclude={pattern}" for pattern in left_out(recipe)),
         "--dpkgopt=force-confold",  # our sshd_config was there first and stays
         '--aptopt=Acquire::Languages "none"',
         '--aptopt=Acquire::Retries "3"',
@@ -46,6 +47,13 @@ def command(recipe: Recipe, *, keys: Path, guest: Path, work: Path, locked: bool
     ]
 
 
+def left_out(recipe: Recipe) -> list[str]:
+    """Return the files that are not unpacked. dash of Ubuntu 18.04 cannot be installed without the man page of sh."""
+    return [
+        pattern for pattern in LEFT_OUT if recipe.distribution == "debian" or not pattern.startswith("/usr/share/man/")
+    ]
+
+
 def compression(disk: Path, image: Path) -> list[str]:
     """Return the qemu-img command that compresses the raw `disk` into the qcow2 `image`."""
     options = ["-c", "-W", "-m", "4", "-O", "qcow2", "-o", "compression_type=zstd"]
@@ -53,20 +61,27 @@ def compression(disk: Path, image: Path) -> list[str]:
 
 
 def keyring(recipe: Recipe, keyrings: Path = KEYRINGS) -> Path:
-    """Return the file of keys that verify this suite. Raises BoxError, before any download, when it is missing."""
-    path = keyrings / recipe.keyring
-    if path.is_file():
-        return path
+    """Return the file of keys that verify this suite: the system's, else the one that setup.sh fetched.
+
+    Raises BoxError, before any download, when there is neither.
+    """
+    for folder_of_keys in (keyrings, paths.cache_dir() / "keyrings"):
+        if (path := folder_of_keys / recipe.keyring).is_file():
+            return path
     package = f"{recipe.distribution}-archive-keyring" if recipe.distribution == "debian" else "ubuntu-keyring"
     where = {
         "debian": "it is in every Debian and Ubuntu release",
         "ubuntu": "it is in every Ubuntu release, in Debian 13 and in bookworm-backports, not in Debian 12 itself",
     }[recipe.distribution]
+    install = {
+        "debian": f"apt-get install {package}",
+        "ubuntu": f"`make setup` fetches it, or apt-get install {package}",
+    }
     raise BoxError(
         f"the box {recipe.name!r} cannot be built: the keys that verify {recipe.suite} are missing",
-        where=str(path),
+        where=str(keyrings / recipe.keyring),
         expected=f"the package {package} ({where})",
-        hint=f"apt-get install {package}, or take another machine: --machine debian-12",
+        hint=f"{install[recipe.distribution]}; or take another machine: --machine debian-12",
     )
 
 
