@@ -13,7 +13,7 @@ from harness import boxes
 from harness.boxes import builder, recipes, rootfs
 from harness.boxes import cache as cache_module
 from harness.boxes.cache import Box
-from harness.errors import BoxError, HostError
+from harness.errors import BoxError, DamagedBoxError, HostError
 from harness.files import sha256
 from harness.progress import SilentWatcher
 
@@ -179,3 +179,40 @@ def test_the_manifest_has_the_hash_of_every_part() -> None:
     box = put()
     parts = json.loads((box.folder / "box.json").read_text(encoding="utf-8"))["parts"]
     assert parts == {name: sha256(box.folder / name) for name in cache_module.BUILT}
+
+
+def test_a_box_that_was_cut_off_is_refused_before_it_is_used() -> None:
+    box = put()
+    box.image.write_bytes(box.image.read_bytes()[:-1])
+    with pytest.raises(DamagedBoxError) as caught:
+        boxes.build(boxes.recipe("debian-12"), SilentWatcher())
+    assert f"{box.image} has" in caught.value.what
+    assert caught.value.where == str(box.folder)
+    assert "harness box rm debian-12" in str(caught.value.hint)
+
+
+def test_a_box_with_a_missing_file_is_refused_before_it_is_used() -> None:
+    box = put()
+    box.vmlinuz.unlink()
+    with pytest.raises(DamagedBoxError, match="is missing"):
+        cache_module.find(box.digest)
+
+
+def test_a_changed_byte_is_found_when_the_hashes_are_compared() -> None:
+    box = put()
+    content = box.image.read_bytes()
+    box.image.write_bytes(content[:-1] + b"?")
+    assert cache_module.find(box.digest) == box  # its size is right, and no hash is computed here
+    with pytest.raises(DamagedBoxError, match="has changed"):
+        boxes.require_unchanged(box)
+
+
+def test_a_box_of_version_0_2_is_still_found() -> None:
+    box = put()
+    path = box.folder / "box.json"
+    plain = json.loads(path.read_text(encoding="utf-8"))
+    for key in ("sizes", "inputs", "lock"):
+        del plain[key]
+    path.write_text(json.dumps({**plain, "schema": 1}), encoding="utf-8")
+    assert cache_module.find(box.digest) == box
+    assert boxes.verify("debian-12") == []

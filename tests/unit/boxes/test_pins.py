@@ -39,7 +39,7 @@ def test_a_package_that_a_role_finds_installed_is_pinned_once(tmp_path: Path) ->
 
 
 def test_an_installed_package_that_the_archive_does_not_have_is_an_error_that_names_it(tmp_path: Path) -> None:
-    with pytest.raises(BoxError, match="no SHA-256 of apt 2.6.2 amd64"):
+    with pytest.raises(BoxError, match="no SHA-256 of apt"):
         pins.of_build(build(tmp_path, archive=f"{ADDUSER}\n{NGINX}\n"))
 
 
@@ -74,7 +74,12 @@ def test_differences_name_what_is_missing_and_what_is_too_much() -> None:
 
 
 def test_the_packages_of_the_roles_come_from_ansibles_tables_with_the_kernel_of_the_recipe() -> None:
-    assert roles.packages(boxes.recipe("debian-12"))["debian-12"] == ["apache2-utils", "linux-perf", "nginx", "stress-ng"]
+    assert roles.packages(boxes.recipe("debian-12"))["debian-12"] == [
+        "apache2-utils",
+        "linux-perf",
+        "nginx",
+        "stress-ng",
+    ]
     assert "linux-perf-5.10" in roles.packages(boxes.recipe("debian-11"))["debian-11"]
     assert "linux-tools-4.15.0-58-generic" in roles.packages(boxes.recipe("ubuntu-18.04"))["ubuntu-18.04"]
 

@@ -131,7 +131,23 @@ def test_paths_with_spaces_reach_the_shell_of_a_hook_in_one_piece(tmp_path: Path
     assert image == "--customize-hook=sh '/my guest/image.sh' \"$1\" '/w d' 6G"
 
 
-def test_missing_keys_are_an_error_that_names_their_package_and_another_box(tmp_path: Path) -> None:
+def test_keys_that_setup_fetched_are_used_where_the_system_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    fetched = tmp_path / "cache" / "keyrings" / "ubuntu-archive-keyring.gpg"
+    fetched.parent.mkdir(parents=True)
+    fetched.write_bytes(b"keys")
+    paper = boxes.recipe("ubuntu-18.04")
+    assert rootfs.keyring(paper, tmp_path) == fetched
+    (tmp_path / "ubuntu-archive-keyring.gpg").write_bytes(b"the system's keys")
+    assert rootfs.keyring(paper, tmp_path) == tmp_path / "ubuntu-archive-keyring.gpg"
+
+
+def test_missing_keys_are_an_error_that_names_their_package_and_another_box(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     with pytest.raises(BoxError) as caught:
         rootfs.keyring(boxes.recipe("ubuntu-18.04"), tmp_path)
     message = str(caught.value)
@@ -140,6 +156,12 @@ def test_missing_keys_are_an_error_that_names_their_package_and_another_box(tmp_
     assert "bookworm-backports" in message
     assert "debian-12" in message
     assert caught.value.exit_code == 3
+
+
+def test_ubuntu_keeps_the_man_page_without_which_its_shell_cannot_be_installed() -> None:
+    assert "/usr/share/man/*" in rootfs.left_out(boxes.recipe("debian-12"))
+    assert "/usr/share/man/*" not in rootfs.left_out(boxes.recipe("ubuntu-18.04"))
+    assert "apt" in boxes.recipe("ubuntu-18.04").all_packages()
 
 
 def test_the_files_of_a_guest_belong_to_root_and_have_fixed_modes() -> None:

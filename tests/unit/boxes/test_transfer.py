@@ -1,0 +1,359 @@
+"""A box arrives on another host as it was, or not at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import json
+import os
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from boxes_on_disk import ROLES, forge_provisioned
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from harness import boxes
+from harness.boxes import Box, archive, builder, cache, provisioned, transfer
+from harness.errors import BoxError, DamagedBoxError, HarnessError, HostError
+from harness.progress import SilentWatcher
+
+RECIPE = boxes.recipe("debian-12")
+
+
+@pytest.fixture
+def to_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """Return the function that goes to another host: one with a cache of this name."""
+
+    def change(name: str) -> Path:
+        monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / name))
+        cache.root().mkdir(parents=True, exist_ok=True)
+        return tmp_path / name
+
+    change("here")
+    return change
+
+
+def forge(disk: bytes = b"disk" * 1000, **changed: str | None) -> Box:
+    """Put a small box into the cache, whose Vagrant box holds the disk as a real one does."""
+    inputs = cache.inputs(RECIPE, None) | changed
+    folder = cache.root() / cache.digest_of(inputs)
+    folder.mkdir()
+    for part in ("vmlinuz", "initrd", "packages", "pins", "metadata.json"):
+        (folder / part).write_bytes(part.encode())
+    (folder / "box.img").write_bytes(disk)
+    with tarfile.open(folder / "libvirt.box", "w") as inner:
+        inner.add(folder / "metadata.json", "metadata.json")
+        inner.add(folder / "box.img", "box.img")
+    box = Box("debian-12", folder.name, "6.1.0-56-cloud-amd64", "root=/dev/vda", "libvirt", folder, lock=inputs["lock"])
+    cache.write_manifest(folder, box, made_from=inputs)
+    return box
+
+
+def export(box: Box, target: Path) -> Path:
+    transfer.export(box, target, SilentWatcher())
+    return target
+
+
+def import_file(path: Path) -> list[transfer.Imported]:
+    return transfer.import_file(path, SilentWatcher())
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def left_over() -> list[str]:
+    """Return what an import left in the cache: boxes, machines and folders that are not complete."""
+    roots = [root for root in (cache.root(), provisioned.root()) if root.is_dir()]
+    return [path.name for root in roots for path in root.iterdir() if path.is_dir()]
+
+
+def rewritten(path: Path, change: Callable[[dict[str, Any]], None]) -> Path:
+    """Write an archive again with another list of files."""
+    data = path.read_bytes()
+    size = tarfile.TarInfo.frombuf(data[:512], "utf-8", "strict").size
+    listed = json.loads(data[512 : 512 + size])
+    change(listed)
+    text = json.dumps(listed).encode()
+    entry = tarfile.TarInfo(archive.LIST)
+    entry.size = len(text)
+    head = entry.tobuf(tarfile.USTAR_FORMAT) + text + bytes(-len(text) % 512)
+    path.write_bytes(head + data[512 + size + -size % 512 :])
+    return path
+
+
+def test_a_box_arrives_as_it_was_and_a_run_there_would_use_it(to_cache: Callable[[str], Path], tmp_path: Path) -> None:
+    box = forge()
+    before = content(box.folder)
+    carried = export(box, tmp_path / "file")
+    to_cache("there")
+    (imported,) = import_file(carried)
+    assert imported.state == "new"
+    assert imported.unused_because is None
+    assert content(imported.box.folder) == before
+    assert cache.find(box.digest) == imported.box == dataclasses.replace(box, folder=cache.root() / box.digest)
+    assert boxes.verify("debian-12") == []
+    assert boxes.build(RECIPE, SilentWatcher()) == imported.box
+
+
+def test_the_same_box_is_always_the_same_file(to_cache: Callable[[str], Path], tmp_path: Path) -> None:
+    box = forge()
+    assert export(box, tmp_path / "one").read_bytes() == export(box, tmp_path / "two").read_bytes()
+
+
+def test_the_disk_inside_the_vagrant_box_is_written_once(to_cache: Callable[[str], Path], tmp_path: Path) -> None:
+    box = forge(disk=os.urandom(200_000))
+    assert export(box, tmp_path / "file").stat().st_size < 250_000
+
+
+def test_the_file_is_a_tar_whose_first_member_lists_the_others(to_cache: Callable[[str], Path], tmp_path: Path) -> None:
+    with tarfile.open(export(forge(), tmp_path / "file")) as opened:
+        first, *others = opened.getnames()
+        listed = json.load(opened.extractfile(first))  # type: ignore[arg-type]
+    assert first == "harness-box.json"
+    assert [one["path"] for one in listed["files"]] == others
+
+
+def test_a_provisioned_machine_brings_the_box_that_it_was_made_from(
+    to_cache: Callable[[str], Path], tmp_path: Path
+) -> None:
+    box = forge()
+    machine = forge_provisioned(box)
+    carried = export(transfer.select(machine.folder.name[:70]), tmp_path / "file")
+    to_cache("there")
+    imported = import_file(carried)
+    assert [one.state for one in imported] == ["new", "new"]
+    assert [one.unused_because for one in imported] == [None, None]
+    assert cache.find(box.digest) == imported[0].box
+    assert provisioned.find(provisioned.key(box.digest, ROLES)) == imported[1].box
+
+
+def test_a_machine_whose_box_is_gone_cannot_be_exported(to_cache: Callable[[str], Path], tmp_path: Path) -> None:
+    box = forge()
+    machine = forge_provisioned(box)
+    boxes.rm("debian-12")
+    with pytest.raises(BoxError, match="runs need both"):
+        export(machine, tmp_path / "file")
+    assert not (tmp_path / "file").exists()
+
+
+def test_a_second_import_changes_nothing_and_says_so(to_cache: Callable[[str], Path], tmp_path: Path) -> None:
+    box = forge()
+    carried = export(box, tmp_path / "file")
+    (imported,) = import_file(carried)
+    assert imported.state == "here already"
+    assert left_over() == [box.digest]
+
+
+def test_another_box_of_the_same_recipe_is_not_replaced(to_cache: Callable[[str], Path], tmp_path: Path) -> None:
+    carried = export(forge(b"their disk"), tmp_path / "file")
+    to_cache("there")
+    ours = forge(b"our disk")
+    with pytest.raises(BoxError, match="another box of the same recipe") as caught:
+        import_file(carried)
+    assert "harness box rm debian-12" in str(caught.value.hint)
+    assert ours.image.read_bytes() == b"our disk"
+    assert left_over() == [ours.digest]
+
+
+def test_a_machine_arrives_beside_another_box_of_the_same_recipe(
+    to_cache: Callable[[str], Path], tmp_path: Path
+) -> None:
+    carried = export(forge_provisioned(forge(b"their disk")), tmp_path / "file")
+    to_cache("there")
+    ours = forge(b"our disk")
+    base, machine = import_file(carried)
+    assert "it stays" in base.state
+    assert machine.state == "new"
+    assert ours.image.read_bytes() == b"our disk"
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ("recipe", "the recipe debian-12.yaml here says something else"),
+        ("files", "another version of harness built it"),
+        ("lock", "it was built from a lock"),
+    ],
+)
+def test_a_box_that_no_run_would_use_says_why(
+    to_cache: Callable[[str], Path], tmp_path: Path, changed: str, reason: str
+) -> None:
+    carried = export(forge(**{changed: "f" * 64}), tmp_path / "file")
+    to_cache("there")
+    (imported,) = import_file(carried)
+    assert reason in str(imported.unused_because)
+
+
+def test_a_changed_box_is_not_exported(to_cache: Callable[[str], Path], tmp_path: Path) -> None:
+    box = forge()
+    box.image.write_bytes(b"DISK" * 1000)
+    with pytest.raises(DamagedBoxError, match="has changed"):
+        export(box, tmp_path / "file")
+    assert not (tmp_path / "file").exists()
+
+
+def test_a_box_that_does_not_say_what_it_was_made_from_is_not_exported(
+    to_cache: Callable[[str], Path], tmp_path: Path
+) -> None:
+    box = forge()
+    cache.write_manifest(box.folder, box)
+    with pytest.raises(BoxError, match="older version"):
+        export(box, tmp_path / "file")
+
+
+def test_a_name_means_the_box_that_a_run_would_use_and_a_digest_means_any(to_cache: Callable[[str], Path]) -> None:
+    current, other = forge(), forge(files="f" * 64)
+    assert transfer.select("debian-12") == current
+    assert transfer.select(other.digest[:8]) == other
+    with pytest.raises(BoxError, match="no box 'debian-13'") as caught:
+        transfer.select("debian-13")
+    assert other.digest[:12] in str(caught.value.expected)
+
+
+def test_a_name_of_several_boxes_that_no_run_would_use_is_not_guessed(to_cache: Callable[[str], Path]) -> None:
+    one, two = forge(files="e" * 64), forge(files="f" * 64)
+    with pytest.raises(BoxError) as caught:
+        transfer.select("debian-12")
+    for box in (one, two):
+        assert box.digest[:12] in str(caught.value.expected)
+
+
+@pytest.mark.parametrize("text", [b"", b"not a box", b"\0" * 2048, b"x" * 4096])
+def test_a_file_that_holds_no_box_is_refused(to_cache: Callable[[str], Path], tmp_path: Path, text: bytes) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(text)
+    with pytest.raises(BoxError) as caught:
+        import_file(path)
+    assert caught.value.where == str(path)
+    assert left_over() == []
+
+
+def test_another_tar_is_refused(to_cache: Callable[[str], Path], tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "file", "w") as other:
+        other.add(__file__, "../../etc/passwd")
+    with pytest.raises(BoxError, match="stands where harness-box"):
+        import_file(tmp_path / "file")
+
+
+def test_a_missing_file_is_named(to_cache: Callable[[str], Path], tmp_path: Path) -> None:
+    with pytest.raises(BoxError, match="No such file"):
+        import_file(tmp_path / "none")
+
+
+def set_path(value: str) -> Callable[[dict[str, Any]], None]:
+    return lambda listed: listed["files"][0].update(path=value)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda listed: listed.update(schema=99), "a newer harness wrote this file"),
+        (lambda listed: listed.update(kind="other"), "this file holds no box"),
+        (lambda listed: listed.update(files=7), "list of files is wrong"),
+        (lambda listed: listed["files"].append(listed["files"][0]), "is there twice"),
+        (set_path("../../../etc/passwd"), "is no path in the cache"),
+        (set_path("/etc/passwd"), "is no path in the cache"),
+        (set_path(f"boxes/{'a' * 64}/../x"), "is no path in the cache"),
+        (set_path(f"boxes/{'a' * 64}/.."), "is no path in the cache"),
+        (lambda listed: listed["files"][0].update(size=-1), "has no size"),
+        (lambda listed: listed["files"][0].update(size=10**15), "has no size"),
+        (lambda listed: listed["files"][0].update(sha256="x"), "has no SHA-256"),
+        (lambda listed: listed["files"][0].update(held={"path": listed["files"][1]["path"], "offset": 0}), "before it"),
+        (lambda listed: listed["files"][0].update(sha256="0" * 64), "is damaged: its SHA-256 is not"),
+        (lambda listed: listed["files"][0].update(size=listed["files"][0]["size"] + 1000), "has 4000 bytes in it"),
+        (lambda listed: listed["files"].pop(), "has something after its end"),
+    ],
+)
+def test_a_list_of_files_that_is_wrong_is_refused(
+    to_cache: Callable[[str], Path], tmp_path: Path, change: Callable[[dict[str, Any]], None], problem: str
+) -> None:
+    carried = export(forge(), tmp_path / "file")
+    to_cache("there")
+    with pytest.raises(BoxError, match=problem):
+        import_file(rewritten(carried, change))
+    assert left_over() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"schema": 99}, "its description has schema 99"),
+        ({"digest": "0" * 64}, "its digest is not"),
+        ({"name": "../x"}, "no name or kernel"),
+        ({"kernel": 7}, "no name or kernel"),
+        ({"lock": "0" * 64}, "its digest is not"),
+        ({"inputs": {}}, "its digest is not|cannot be read"),
+        ({"parts": {}}, "not those of its description"),
+        ({"parts": 7}, "cannot be read"),
+    ],
+)
+def test_a_box_that_does_not_match_its_own_description_is_refused(
+    to_cache: Callable[[str], Path], tmp_path: Path, change: dict[str, Any], problem: str
+) -> None:
+    box = forge()
+    path = box.folder / "box.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    files = {f"boxes/{box.digest}/{file.name}": file for file in sorted(box.folder.iterdir())}
+    archive.write(tmp_path / "file", files, lambda share: None)
+    to_cache("there")
+    with pytest.raises(BoxError, match=problem):
+        import_file(tmp_path / "file")
+    assert left_over() == []
+
+
+def test_a_full_disk_leaves_nothing_behind(
+    to_cache: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carried = export(forge(), tmp_path / "file")
+    to_cache("there")
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(archive.Reader, "_copy", full)
+    with pytest.raises(HostError, match="the disk is full"):
+        import_file(carried)
+    assert left_over() == []
+
+
+def test_a_disk_that_is_too_small_is_noticed_before_anything_is_written(
+    to_cache: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carried = export(forge(), tmp_path / "file")
+    to_cache("there")
+    free = builder.shutil.disk_usage(tmp_path)._replace(free=10)
+    monkeypatch.setattr(builder.shutil, "disk_usage", lambda _: free)
+    with pytest.raises(HostError, match="not enough disk space to import this file"):
+        import_file(carried)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_no_damage_to_a_file_ends_in_a_changed_box(
+    to_cache: Callable[[str], Path], tmp_path: Path, data: st.DataObject
+) -> None:
+    to_cache("here")
+    boxes_here = boxes.ls()
+    box = boxes_here[0].box if boxes_here else forge(b"disk" * 300)
+    whole = export(box, tmp_path / "file").read_bytes()
+    damaged = bytearray(whole)
+    if data.draw(st.booleans(), label="cut off"):
+        del damaged[data.draw(st.integers(0, len(whole) - 1), label="length") :]
+    for _ in range(data.draw(st.integers(0 if len(damaged) < len(whole) else 1, 3), label="flips")):
+        if damaged:
+            at = data.draw(st.integers(0, len(damaged) - 1), label="at")
+            damaged[at] ^= data.draw(st.integers(1, 255), label="bits")
+    (tmp_path / "damaged").write_bytes(damaged)
+    to_cache("fuzzed")
+    try:
+        imported = import_file(tmp_path / "damaged")
+    except HarnessError:
+        assert left_over() == []
+    else:  # the damage was in padding or in a field that nothing reads
+        assert content(imported[0].box.folder) == content(box.folder)
+        boxes.rm("debian-12")
