@@ -24,17 +24,20 @@ class StepRecord:
 
 @contextmanager
 def recorded_step(folder: RunFolder, view: View, name: str, title: str) -> Iterator[StepRecord]:
-    """Begin the step `name`, show it, and finish or fail it; its outputs are hashed into the manifest."""
-    started = time.monotonic()
+    """Begin the step `name`, show it, and finish or fail it; its outputs are hashed into the manifest.
+
+    A step that failed keeps its details too: those of a trial show why it may not be used.
+    """
+    started, detail = time.monotonic(), dict[str, Any]()
     folder.begin(name)
     try:
         with view.step(name, title) as watcher:
-            step = StepRecord(watcher)
+            step = StepRecord(watcher, detail=detail)
             yield step
         folder.finish(name, step.outputs, time.monotonic() - started, step.detail)
     except BaseException as error:
         if not folder.is_done(name):  # a signal may arrive after the step was recorded as done
-            folder.fail(name, error)
+            folder.fail(name, error, detail)
         raise
 
 

@@ -110,11 +110,12 @@ class RunFolder:
         self._set_step(step, state="done", seconds=seconds, outputs=hashes, detail=detail or {}, error=None)
         self.event("finish", step=step, seconds=seconds)
 
-    def fail(self, step: str, error: BaseException | str) -> None:
+    def fail(self, step: str, error: BaseException | str, detail: Mapping[str, Any] | None = None) -> None:
         """Record why a step failed; after a stop signal its state is `interrupted`, not `failed`."""
         stopped = isinstance(error, (Interrupted, KeyboardInterrupt))
         text = str(error) or type(error).__name__
-        self._set_step(step, state="interrupted" if stopped else "failed", error=text)
+        known = {"detail": detail} if detail else {}
+        self._set_step(step, state="interrupted" if stopped else "failed", error=text, **known)
         self.event("fail", step=step, error=text)
 
     def is_done(self, step: str) -> bool:

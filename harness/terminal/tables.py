@@ -56,7 +56,7 @@ def runs_table(folders: Sequence[RunFolder], runs_dir: Path) -> RenderableType:
     for folder in folders:
         row = run_row(folder)
         trials, models = f"{row['trials_done']}/{row['trials']}", f"{row['models_done']}/{row['models']}"
-        host_share = _host_share(row["host_share"]) if row["trials_done"] else ""
+        host_share = _host_share(row["host_share"]) if row["trials_done"] or row["host_share"] is not None else ""
         machine = escape(row["box"] or "-"), escape(row["clock"] or ""), host_share
         table.add_row(row["name"], _state(row["state"]), trials, models, *machine, spell_seconds(row["seconds"]))
     return table

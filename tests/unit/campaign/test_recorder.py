@@ -39,7 +39,9 @@ def test_a_trial_that_stays_unusable_fails_the_run_but_not_the_other_trials(star
     outcome = campaign.run()
     assert outcome.unusable == ("000_nginx_ab",)
     assert folder.state == "failed"
-    assert "lost events 7 (limit 0)" in folder.manifest["steps"]["trial:000_nginx_ab"]["error"]
+    step = folder.manifest["steps"]["trial:000_nginx_ab"]
+    assert "lost events 7 (limit 0)" in step["error"]
+    assert step["detail"]["switches"] == 1  # what it recorded is listed beside why it may not be used
     assert folder.is_done("trial:001_nginx_ab")
 
 

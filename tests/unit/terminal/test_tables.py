@@ -100,6 +100,21 @@ def test_runs_are_listed_with_their_clock_and_the_largest_host_share(tmp_path: P
     }
 
 
+def test_the_share_of_a_trial_that_failed_because_of_it_is_listed(tmp_path: Path) -> None:
+    detail = {"arm": "one", "switches": 5, "host_share": 0.83, "clock": "host"}
+    step = {
+        "state": "failed",
+        "seconds": None,
+        "error": "host share 0.83 (limit 0.02)",
+        "outputs": {},
+        "detail": detail,
+    }
+    synthetic_run.write_manifest(tmp_path, steps={"trial:000_one": step})
+    assert "83.0%" in listed(RunFolder.open(tmp_path))[1]
+    (row,) = [line for line in shown(tmp_path) if line.startswith("000_one")]
+    assert row.split()[-2:] == ["host", "83.0%"]
+
+
 def test_a_run_with_two_clocks_names_both_and_each_trials_own(tmp_path: Path) -> None:
     folder = run_of(tmp_path, {"one": {"clock": "host"}, "two": COUNTED}, {"one": 0.25, "two": 0.5})
     assert tables.run_row(folder)["clock"] == "host, counted 125"
