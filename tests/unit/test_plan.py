@@ -46,6 +46,17 @@ def test_a_swept_load_gives_the_arm_its_name_and_its_own_defaults() -> None:
     assert arms[1].experiment.load.model_dump() == {"kind": "idle"}
 
 
+def test_swept_clocks_and_speeds_are_arms_on_machines_of_their_own() -> None:
+    clocks = experiment(sweep={"machine.clock": ["host", "counted"]}, trials={"order": "listed"})
+    assert [arm.name for arm in plan.arms(clocks)] == ["nginx_ab__clock-host", "nginx_ab__clock-counted"]
+    counted = {**BASE["machine"], "clock": "counted"}  # type: ignore[dict-item]
+    speeds = experiment(machine=counted, sweep={"machine.cpu_speed": [125, 500]}, trials={"order": "listed"})
+    assert [arm.name for arm in plan.arms(speeds)] == ["nginx_ab__cpu_speed-125", "nginx_ab__cpu_speed-500"]
+    assert [arm.experiment.machine.cpu_speed for arm in plan.arms(speeds)] == [125, 500]
+    for swept in (clocks, speeds):
+        assert len(plan.by_machine(plan.trials(swept))) == 6  # 3 repetitions of 2 arms
+
+
 def test_a_swept_box_has_no_fallback_because_two_arms_could_become_the_same() -> None:
     arms = plan.arms(experiment(sweep={"machine.box": ["debian-12", "debian-13"]}))
     assert [arm.experiment.machine.fallback for arm in arms] == [None, None]
