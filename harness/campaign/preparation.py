@@ -131,14 +131,19 @@ class Preparation:
         """Provision a machine, keep it, and bring up what was kept; a run is not lost because it cannot be kept."""
         if kept := self._make(spec, box, roles):
             with self._keeping_may_fail():
-                running = self._up(spec, kept, kept.provisioning.packages)
-                self._record_kept(kept)
-                if self._provision_anew:
-                    self._effects.discard_superseded(kept)
-                return running
+                return self._up_kept(spec, kept)
             with suppress(HostError):  # then it stays in the cache, and `harness box prune` removes it
                 self._effects.discard_provisioned(kept)
         return self._up_and_provision(spec, box, roles)
+
+    def _up_kept(self, spec: MachineSpec, kept: ProvisionedBox) -> RunningMachine:
+        """Bring up a machine that this run has kept; with `provision_anew` it takes the place of older ones."""
+        running = self._up(spec, kept, kept.provisioning.packages)
+        with self._down_after_an_error(running.machine):
+            self._record_kept(kept)
+            if self._provision_anew:
+                self._effects.discard_superseded(kept)
+        return running
 
     def _make(self, spec: MachineSpec, box: Box, roles: list[str]) -> ProvisionedBox | None:
         """Provision a machine on the host's clock, which is quicker than the counted one, shut it down and keep it."""
@@ -179,12 +184,8 @@ class Preparation:
 
     def _up_and_provision(self, spec: MachineSpec, box: Box | str, roles: list[str]) -> RunningMachine:
         running = self._up(spec, box, {})
-        try:
+        with self._down_after_an_error(running.machine):
             packages = self._provision(running.host, roles).packages.get(running.host.name, {})
-        except BaseException:
-            with defer_stop_signals():
-                running.machine.down()
-            raise
         return replace(running, packages=packages)
 
     def _up(self, spec: MachineSpec, box: Box | str, packages: dict[str, str]) -> RunningMachine:
@@ -194,16 +195,23 @@ class Preparation:
     def _start(self, spec: MachineSpec, box: Box | str, step_kind: str, title: str) -> tuple[Machine, list[Host]]:
         folder = self._folder.path / "machine" / spec.box.replace("/", "-")
         machine = self._effects.make_machine(spec, box, folder, "guest")
-        try:
+        # It may be up after an error: a signal came after `up`, or the manifest could not be written.
+        with self._down_after_an_error(machine):
             with recorded_step(self._folder, self._view, f"{step_kind}:{spec.box}", title) as step:
                 hosts = machine.up(step.watcher)
                 step.detail.update(machine.facts())
             self._folder.update(machine=machine.facts())
-        except BaseException:  # it may be up nevertheless: a signal came after `up`, or the manifest was not written
+        return machine, hosts
+
+    @staticmethod
+    @contextmanager
+    def _down_after_an_error(machine: Machine) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
             with defer_stop_signals():
                 machine.down()
             raise
-        return machine, hosts
 
     def _provision(self, host: Host, roles: list[str]) -> ProvisionReport:
         with recorded_step(self._folder, self._view, "provision", f"Install {', '.join(roles)}") as step:

@@ -63,9 +63,9 @@ def shut_down(host: Host, domain: str) -> None:
         pass  # sshd may have ended before its answer; the domain's state decides
     finally:
         host.close()
-    end = time.monotonic() + SHUTDOWN_LIMIT_S
+    end = host.clock() + SHUTDOWN_LIMIT_S
     while (state := libvirt.state(domain)) != "shut off":
-        if time.monotonic() > end:
+        if host.clock() > end:
             raise MachineError(
                 f"the machine did not shut down in {SHUTDOWN_LIMIT_S:.0f} s; it is {state}", where=domain
             )

@@ -18,8 +18,10 @@ from harness.errors import (
     MachineError,
     ProvisionError,
     RemoteError,
+    StoreError,
     TrialError,
 )
+from harness.store import RunFolder
 
 Start = Callable[..., Any]
 PROVISION = "provision perf nginx apache2_utils"
@@ -147,6 +149,22 @@ def test_an_interrupt_while_the_machine_is_kept_leaves_no_machine_up(start: Star
     assert (world.up, folder.state) == (set(), "interrupted")
     world.keeping.clear()
     assert start(folder=folder)[0].run().ok
+
+
+def test_a_machine_whose_box_cannot_be_written_to_the_manifest_is_not_left_up(
+    start: Start, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(folder: RunFolder, **changes: Any) -> None:
+        if "provisioned" in (changes.get("box") or {}):
+            raise StoreError("the manifest is damaged")
+        update(folder, **changes)
+
+    update = RunFolder.update
+    monkeypatch.setattr(RunFolder, "update", full)
+    with pytest.raises(StoreError):
+        start()[0].run()
+    assert world.log[-1] == "down debian-12"
+    assert world.up == set()
 
 
 def test_packages_that_cannot_be_installed_end_the_run_at_once(
