@@ -16,7 +16,7 @@ from harness.report.seed_groups import SeedGroup, group_seeds
 from harness.report.text import number, visible, visible_lines
 from harness.report.trial_facts import TrialFacts, mapping, read_trials
 
-REPORT_STEP = "report"
+REPORT_STEP, CALM_STEP = "report", "calm:"
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,11 @@ class RunFacts:
         step = mapping(mapping(self.manifest, "steps"), "repeat")
         conclusion = visible(mapping(step, "detail").get("conclusion") or "not compared yet")
         return f"{repeated}: {conclusion}" if repeated else ""
+
+    @property
+    def waited_for_calm_s(self) -> float:
+        """How long the run waited for a busy host to become calm before it recorded a trial again."""
+        return sum(step.seconds or 0.0 for step in self.steps if step.name.startswith(CALM_STEP))
 
     @property
     def box_digest(self) -> str:

@@ -139,6 +139,9 @@ def test_a_trial_that_was_recorded_again_says_why(tmp_path: Path) -> None:
     (run / "attempts" / "000_nginx_ab-1").mkdir()
     (run / "attempts" / "000_nginx_ab-x").mkdir()
     assert "Recorded again: 000_nginx_ab 3 times (idle share 0.5, limit 0.2)." in words(run)
+    calm = {f"calm:000_nginx_ab-{n}": {"state": "done", "seconds": 60.0 + n, "detail": {"calm": False}} for n in (2, 3)}
+    synthetic_run.write_manifest(run, steps=calm)
+    assert "limit 0.2), after waiting 2 min 05 s for the host to become calm." in words(run)
     trust = section(run, "trust")
     assert "attempt 1 may not be used: it ended without a verdict" in trust
     assert "attempt 2 may not be used: lost events 7, limit 0" in trust
