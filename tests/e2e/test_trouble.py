@@ -46,6 +46,28 @@ def test_a_load_that_ends_before_the_recording_fails_the_trial(smoke: Smoke, tri
         attempt.make(smoke.host, short, tmp_path / "t", 1, facts, SilentWatcher(), monitor)
 
 
+def test_a_script_that_is_killed_on_the_guest_ends_the_trial_with_its_journal(
+    smoke: Smoke, trial: Trial, tmp_path: Path
+) -> None:
+    def kill(phase: str) -> None:
+        if phase == "recording":
+            with smoke.host as host:
+                host.run("pkill -KILL -f '^python3 .*trial.py record'", timeout_s=240, sudo=True)
+
+    longer = plan.trials(spec.apply(trial.arm.experiment, {"record.seconds": 600.0}))[0]
+    with pytest.raises(TrialError, match="the guest script ended without a result") as caught:
+        guest_trial.run(
+            smoke.host,
+            longer,
+            tmp_path / "t",
+            SilentWatcher(),
+            expected=guest_trial.expectations(longer, None, 1),
+            monitor=smoke.monitor(tmp_path),
+            on_phase=kill,
+        )
+    assert "harness-trial" in Path(str(caught.value.log)).read_text()
+
+
 def test_a_failed_playbook_names_the_task_and_the_error_of_the_guest(smoke: Smoke, tmp_path: Path) -> None:
     variables = {"packages_of_role": {"perf": ["no-such-package"]}}
     with pytest.raises(ProvisionError, match="no-such-package") as caught:
