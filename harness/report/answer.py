@@ -225,9 +225,10 @@ def _odd(run: RunFacts) -> list[Banner]:
         "1 trial differs from the others of its arm" if len(odd) == 1 else f"{len(odd)} trials differ from the others"
     )
     text = (
-        "It may be the host rather than the scheduler: section 2 shows what the host did meanwhile. To record a trial "
+        "Section 2 shows what the host did meanwhile. If it was busy, record the trial again: delete its folder in "
+        f"trials/, then harness run --resume {run.name}. If it was calm, the difference is a result: raise "
+        f"trials.repeat, or see with harness repeat {run.name} whether it comes back."
     )
-    text += f"again, delete its folder in trials/ and run: harness run --resume {run.name}"
     items = tuple(line for lines in odd.values() for line in lines)
     return [Banner("warn", f"{title} by more than noise", text, items)]
 

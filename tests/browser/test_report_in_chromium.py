@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,22 @@ def test_a_hostile_task_name_runs_nothing(chromium: Any, tmp_path: Path, name: s
     assert "<img" not in page.markup
 
 
+def test_the_clocks_and_the_hosts_share_are_seen_before_anything_is_opened(chromium: Any, tmp_path: Path) -> None:
+    run = synthetic_run.make_run_of_two_clocks(tmp_path / "run")
+    script = (
+        "<script>document.body.dataset.head=Math.round(document.querySelector('nav').getBoundingClientRect().top);"
+        "document.body.dataset.seen=[...document.querySelectorAll('#conditions p, .banner h2, .meanwhile caption')]"
+        ".filter(e=>e.checkVisibility()).length</script></body>"
+    )
+    page = build(run)
+    bare = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text("utf-8"))
+    page.write_text(bare.replace("</body>", script), "utf-8")
+    shown = chromium(page, "--window-size=1100,1200")
+    assert shown.console == []
+    assert shown.attribute("data-seen") == "7"  # two clocks, that they are not compared, spread, again; banner; table
+    assert int(shown.attribute("data-head") or 0) < 1600
+
+
 def test_the_policy_stops_scripts_and_requests_that_are_not_the_pages_own(chromium: Any, tmp_path: Path) -> None:
     path = build(synthetic_run.make_run(tmp_path / "run", 200))
     broken_in = (
@@ -85,8 +103,9 @@ def test_a_run_with_nothing_in_it_is_a_page_without_errors(chromium: Any, tmp_pa
     assert "Nothing has been recorded" in page.markup
 
 
-def test_the_page_is_no_wider_than_a_phone(chromium: Any, tmp_path: Path) -> None:
-    path = build(synthetic_run.make_run(tmp_path / "run", 500))
+@pytest.mark.parametrize("make", [synthetic_run.make_run, synthetic_run.make_run_of_two_clocks])
+def test_the_page_is_no_wider_than_a_phone(chromium: Any, tmp_path: Path, make: Callable[..., Path]) -> None:
+    path = build(make(tmp_path / "run", 500))
     frame = tmp_path / "phone.html"
     probe = (
         "<iframe id=f width=400 height=800 src='run/report/index.html'></iframe><script>f.onload=()=>{"

@@ -263,3 +263,23 @@ def make_run(run: Path, count: int = 6_000) -> Path:
     for seed in range(3):
         add_model(run, "lstm", seed, 0.71, regime="slices")
     return run
+
+
+def make_run_of_two_clocks(run: Path, count: int = 2_000) -> Path:
+    """A finished run with an arm of three trials for each clock; one counted trial was kept waiting and is odd."""
+    arms = {"nginx_ab__clock-host": {"clock": "host", "cpu_speed": None}, "nginx_ab__clock-counted": COUNTED}
+    on = {arm: {"box": {"name": "debian-12"}, "machine": machine} for arm, machine in arms.items()}
+    write_manifest(run, arms=on)
+    for number in range(6):
+        arm = list(arms)[number // 3]
+        name, busy = f"00{number}_{arm}", number == 5
+        more = {"machine": arms[arm], "host": host(0.58 if busy else 0.004 * number)}
+        rate = {"requests_per_s": 300.0 if busy else 420.0 + number, "switches": count, "contested_share": 0.14}
+        add_trial(run, name, slices(count, number), arm=arm, **more, **rate)
+    add_earlier_attempt(run, f"000_{next(iter(arms))}", 1, lost_events=12)
+    for index, (arm, machine) in enumerate(arms.items()):
+        trials = [f"00{number}_{arm}" for number in range(3 * index, 3 * index + 3)]
+        clock = {"clock": machine["clock"], "cpu_speed": machine["cpu_speed"]}
+        for kind, top1, inputs in (("markov", 0.66, "marks"), ("lstm", 0.71 + 0.2 * index, "slices")):
+            add_model(run, kind, index, top1, regime=inputs, trials=trials, **clock)
+    return run
