@@ -6,13 +6,16 @@ from collections.abc import Callable, Sequence
 
 from harness.campaign.steps import recorded_step
 from harness.campaign.verdict import HOST_SHARE, Verdict
+from harness.machines import guest_clock
 from harness.noise.calm import Wait, wait_for_calm
 from harness.noise.host_use import HostUse
 from harness.plan import Trial
 from harness.progress import View
+from harness.spec import MachineSpec
 from harness.store import RunFolder
 
 LOOK_S = 1.0
+REFUSED = "the recordings may be refused (verdict.max_host_share)"
 
 
 class BusyHost:
@@ -24,15 +27,18 @@ class BusyHost:
     def __init__(self, folder: RunFolder, view: View, measure: Callable[..., HostUse]) -> None:
         self._folder, self._view, self._measure = folder, view, measure
 
-    def warn(self, trials: Sequence[Trial]) -> None:
-        """Warn if the host leaves too little room for the machines of these trials; measure for a second."""
+    def warn(self, trials: Sequence[Trial], kvm_works: bool | None) -> None:
+        """Warn if the host leaves too little room for the machines of these trials; measure for a second.
+
+        `kvm_works`: whether a guest has booted under KVM here, None if that was not tried; it decides on clocks.
+        """
         if not trials:
             return
         use = self._measure(LOOK_S, ())
         if use.leaves_room(max(trial.machine.cpus for trial in trials)):
             return
         taken = use.text.replace(" taken", f" of its {use.cpus} CPUs taken", 1)
-        self._show("warn", f"the host is busy: {taken}; {_consequence(trials)}", use)
+        self._show("warn", f"the host is busy: {taken}; {_consequence(trials, kvm_works)}", use)
 
     def wait(self, trial: Trial, attempt: int, own: Sequence[int]) -> None:
         """Wait for calm before `trial` is recorded again, at most `trials.wait_for_calm_s`; then say how it ended.
@@ -60,21 +66,25 @@ def kept_waiting(verdict: Verdict) -> bool:
     return any(check.name == HOST_SHARE for check in verdict.failed)
 
 
-def _consequence(trials: Sequence[Trial]) -> str:
-    """Return what a busy host does to these trials; a machine without a set clock chooses one when it comes up."""
-    judged = [_may_be_refused(trial) for trial in trials]
-    if all(refused is False for refused in judged):
+def _consequence(trials: Sequence[Trial], kvm_works: bool | None) -> str:
+    """Return what a busy host does to these trials."""
+    if any(trial.arm.experiment.verdict.max_host_share is not None for trial in trials):
+        return REFUSED
+    clocks = {clock for trial in trials for clock in _clocks(trial.machine, kvm_works)}
+    if clocks == {"counted"}:
         return "the guest's clock is counted, so only the run's duration suffers"
-    if any(judged):
-        return "the recordings may be refused (verdict.max_host_share)"
-    return "the recordings may be refused (verdict.max_host_share) unless the guest's clock will be counted"
+    return REFUSED if clocks == {"host"} else f"{REFUSED} where the guest's clock is not counted"
 
 
-def _may_be_refused(trial: Trial) -> bool | None:
-    """Return whether a busy host may spoil the trial; None where that depends on the clock that the machine chooses."""
-    if trial.machine.clock == "host" or trial.arm.experiment.verdict.max_host_share is not None:
-        return True
-    return False if trial.machine.clock == "counted" else None
+def _clocks(spec: MachineSpec, kvm_works: bool | None) -> set[str]:
+    """Return the clocks that the machine may choose when it comes up: two if that depends on a KVM not yet tried."""
+    if spec.hypervisor == "virtualbox":
+        accelerators = ["virtualbox"]
+    elif spec.accelerator != "auto":
+        accelerators = [spec.accelerator]
+    else:
+        accelerators = [name for name, never in (("kvm", False), ("tcg", True)) if kvm_works is not never]
+    return {guest_clock.choose(spec, accelerator).kind for accelerator in accelerators}
 
 
 def _outcome(ended: Wait) -> str:

@@ -13,7 +13,7 @@ from harness.campaign import attempt
 from harness.campaign.attempt import Attempt
 from harness.guest import provision
 from harness.guest.ansible_events import ProvisionReport
-from harness.machines import Machine
+from harness.machines import Machine, kvm
 from harness.noise import host_use
 from harness.noise.host_use import HostUse
 from harness.progress import Watcher
@@ -22,6 +22,12 @@ from harness.spec import MachineSpec
 
 def _find_provisioned(box: Box, roles: Sequence[str]) -> ProvisionedBox | None:
     return provisioned.find(provisioned.key(box.digest, roles))
+
+
+def _kvm_works() -> bool | None:
+    """Return whether a guest has booted under KVM on this host; None if that was not tried."""
+    probed = kvm.remembered(None)
+    return probed.works if probed else None
 
 
 @dataclass(frozen=True)
@@ -40,3 +46,4 @@ class Effects:
     discard_provisioned: Callable[[ProvisionedBox], None] = machines.discard
     discard_superseded: Callable[[ProvisionedBox], None] = machines.discard_superseded
     measure_host: Callable[..., HostUse] = host_use.measure  # seconds, ids of processes to leave out
+    kvm_works: Callable[[], bool | None] = _kvm_works

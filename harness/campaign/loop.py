@@ -80,7 +80,7 @@ class Campaign:
         )
         recorder.clear()
         todo = [trial for trial in trials if not self._folder.is_done(f"trial:{trial.name}")]
-        BusyHost(self._folder, self._view, self._effects.measure_host).warn(todo)
+        BusyHost(self._folder, self._view, self._effects.measure_host).warn(todo, self._effects.kvm_works())
         for group in plan.by_machine(trials):
             recorder.record(group)
         return [trial.name for trial in trials if not self._folder.is_done(f"trial:{trial.name}")]

@@ -74,6 +74,7 @@ class World:
     up: set[str] = field(default_factory=set)
     taken: list[float] = field(default_factory=list)
     windows: list[float] = field(default_factory=list)
+    kvm_works: bool | None = None
     cache: Path | None = None
     keeping: dict[str, BaseException] = field(default_factory=dict)
     kept: dict[str, ProvisionedBox] = field(default_factory=dict)
@@ -90,6 +91,7 @@ class World:
             self._discard,
             lambda _: self.log.append("discard older"),
             measure_host=self._measure,
+            kvm_works=lambda: self.kvm_works,
         )
 
     def _measure(self, seconds: float, own: Collection[int] = ()) -> HostUse:

@@ -27,22 +27,33 @@ def warnings(folder: RunFolder) -> list[dict[str, Any]]:
     return [event for event in folder.events() if event["kind"] == "warning"]
 
 
+REFUSED = "the recordings may be refused (verdict.max_host_share)"
+UNHARMED = "the guest's clock is counted, so only the run's duration suffers"
+
+
 @pytest.mark.parametrize(
-    ("sections", "consequence"),
+    ("sections", "kvm_works", "consequence"),
     [
-        (
-            {"machine": {**MACHINE, "clock": "counted"}},
-            "clock is counted, so only the run's duration suffers",
-        ),
-        ({"machine": {**MACHINE, "clock": "host"}}, "the recordings may be refused (verdict.max_host_share)"),
-        ({"verdict": {"max_host_share": 0.1}}, "the recordings may be refused (verdict.max_host_share)"),
-        ({}, "unless the guest's clock will be counted"),
+        ({"machine": {**MACHINE, "clock": "counted"}}, None, UNHARMED),
+        ({"machine": {**MACHINE, "clock": "host"}}, False, REFUSED),
+        ({"verdict": {"max_host_share": 0.1}}, False, REFUSED),
+        ({}, False, UNHARMED),
+        ({}, True, REFUSED),
+        ({}, None, f"{REFUSED} where the guest's clock is not counted"),
+        ({"machine": {**MACHINE, "accelerator": "tcg"}}, True, UNHARMED),
+        ({"machine": {**MACHINE, "cpus": 2}}, None, REFUSED),
+        ({"sweep": {"machine.clock": ["host", "counted"]}}, False, f"{REFUSED} where the guest's clock is not counted"),
     ],
 )
 def test_a_busy_host_is_named_before_the_machine_starts_with_what_it_means(
-    start: Start, world: World, tmp_path: Path, sections: dict[str, Any], consequence: str
+    start: Start,
+    world: World,
+    tmp_path: Path,
+    sections: dict[str, Any],
+    kvm_works: bool | None,
+    consequence: str,
 ) -> None:
-    world.taken = [0.62]
+    world.taken, world.kvm_works = [0.62], kvm_works
     campaign, folder = start(**sections)
     campaign.run()
     (event,) = warnings(folder)
