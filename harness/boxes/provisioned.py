@@ -173,13 +173,13 @@ def sweep() -> None:
             shutil.rmtree(fresh, ignore_errors=True)
 
 
-def publish(fresh: Path, base: Box, made: Provisioning, packages: str) -> ProvisionedBox:
+def publish(fresh: Path, base: Box, digest: str, made: Provisioning, packages: str) -> ProvisionedBox:
     """Complete the folder `fresh`, which holds box.img, and rename it into the cache.
 
-    `packages` lists all packages of the guest. A folder of the final name is always complete.
+    `digest` is the key from before the machine was provisioned: a file of Ansible may have changed since. `packages`
+    lists all packages of the guest. A folder of the final name is always complete.
     """
     image = sha256(fresh / "box.img")
-    digest = key(base.digest, made.roles, made.variables)
     inherited = {key: value for key, value in vars(base).items() if key not in ("digest", "folder")}
     box = ProvisionedBox(**inherited, digest=digest, folder=fresh, provisioning=made, image_sha256=image)
     for part in {*cache.PARTS, "metadata.json"} - {"libvirt.box", "packages"}:

@@ -149,11 +149,12 @@ class Preparation:
         """Provision a machine on the host's clock, which is quicker than the counted one, shut it down and keep it."""
         if not self._has_space():
             return None
+        key = provisioned.key(box.digest, roles)  # now: the files of Ansible may change while it is provisioned
         plain = spec.model_copy(update={"clock": "host", "cpu_speed": None})
         machine, hosts = self._start(plain, box, "to-provision", f"Bring up {box.name} to provision it")
         try:
             report = self._provision(hosts[0], roles)
-            return self._keep(machine, hosts[0], box, _provisioning(box, roles, report, hosts[0].name))
+            return self._keep(machine, hosts[0], box, key, _provisioning(box, roles, report, hosts[0].name))
         finally:
             with defer_stop_signals():
                 machine.down()
@@ -164,10 +165,10 @@ class Preparation:
             return True
         return False
 
-    def _keep(self, machine: Machine, host: Host, box: Box, made: Provisioning) -> ProvisionedBox | None:
+    def _keep(self, machine: Machine, host: Host, box: Box, key: str, made: Provisioning) -> ProvisionedBox | None:
         title = "Keep the provisioned machine for later runs"
         with self._keeping_may_fail(), recorded_step(self._folder, self._view, f"keep:{box.name}", title) as step:
-            kept = self._effects.keep_provisioned(machine.facts(), host, box, made, step.watcher)
+            kept = self._effects.keep_provisioned(machine.facts(), host, box, key, made, step.watcher)
             step.detail.update(digest=kept.digest, image_sha256=kept.image_sha256)
             self._made.add(kept.digest)
             return kept

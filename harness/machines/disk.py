@@ -99,10 +99,13 @@ def _require(result: processes.ProcessResult, what: str) -> None:
         )
 
 
-def keep(facts: Mapping[str, Any], host: Host, box: Box, made: Provisioning, watcher: Watcher) -> ProvisionedBox:
+def keep(
+    facts: Mapping[str, Any], host: Host, box: Box, key: str, made: Provisioning, watcher: Watcher
+) -> ProvisionedBox:
     """Shut down the machine with these facts, which was made from `box` and provisioned; put its disk into the cache.
 
-    The machine cannot be used afterwards. Raises RemoteError, MachineError or HostError; then the cache is unchanged.
+    `key` is what it will be found by. The machine cannot be used afterwards. Raises RemoteError, MachineError or
+    HostError; then the cache is unchanged.
     """
     with provisioned.work_folder() as fresh:
         watcher.note("removing what belongs to this one machine")
@@ -111,7 +114,7 @@ def keep(facts: Mapping[str, Any], host: Host, box: Box, made: Provisioning, wat
         shut_down(host, facts["domain"])
         copy(facts["domain"], box, fresh, fresh / "box.img", watcher)
         watcher.note("putting the machine into the cache")
-        return provisioned.publish(fresh, box, made, packages)
+        return provisioned.publish(fresh, box, key, made, packages)
 
 
 def discard(box: ProvisionedBox) -> None:

@@ -33,4 +33,6 @@ def forge_provisioned(box: Box, disk: bytes = b"disk") -> ProvisionedBox:
     """Put a small provisioned machine, made from `box`, into the cache."""
     with provisioned.work_folder() as fresh:
         (fresh / "box.img").write_bytes(disk)
-        return provisioned.publish(fresh, box, provisioning(box), "nginx 1.22.1-9\n")
+        return provisioned.publish(
+            fresh, box, provisioned.key(box.digest, ROLES), provisioning(box), "nginx 1.22.1-9\n"
+        )

@@ -106,10 +106,9 @@ class World:
             raise self.boxes[name]
         return forge_box(self.cache, name) if self.cache else name
 
-    def _keep(self, facts: Any, host: Host, box: Box, made: Provisioning, watcher: Watcher) -> ProvisionedBox:
+    def _keep(self, facts: Any, host: Host, box: Box, key: str, made: Provisioning, watcher: Watcher) -> ProvisionedBox:
         self.log.append("keep")
         self._fail("keep")
-        key = provisioned.key(box.digest, made.roles)
         inherited = {**vars(box), "digest": key}
         kept = ProvisionedBox(**inherited, provisioning=made, image_sha256=f"image{len(self.log)}")
         self.kept[key] = kept

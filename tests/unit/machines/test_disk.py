@@ -94,7 +94,7 @@ def qemu_img(*args: str) -> None:
 
 
 def keep(guest: Guest, box: Box) -> provisioned.ProvisionedBox:
-    return disk.keep(DOMAIN, guest, box, provisioning(box), SilentWatcher())
+    return disk.keep(DOMAIN, guest, box, provisioned.key(box.digest, ROLES), provisioning(box), SilentWatcher())
 
 
 def test_the_kept_disk_holds_what_the_box_and_the_machine_wrote_and_needs_no_other_file(
