@@ -21,7 +21,9 @@ class RecordedClock:
     def of(cls, machine: Mapping[str, Any]) -> RecordedClock:
         """Return the clock that the facts of a machine name; the host's where they name none, as before 0.3.0."""
         kind, speed = str(machine.get("clock") or HOST), str(machine.get("cpu_speed"))
-        return cls(kind, (int(speed) if speed.isdecimal() else _DEFAULT_SPEED) if kind == COUNTED else None)
+        if kind != COUNTED:
+            return cls(kind)
+        return cls(kind, int(speed) if speed.isdecimal() and int(speed) else _DEFAULT_SPEED)
 
     @property
     def counted(self) -> bool:

@@ -34,7 +34,9 @@ class Clock:
         It is the host's where they name none: the versions before 0.3.0 knew no other.
         """
         kind, speed = str(facts.get("clock") or HOST), str(facts.get("cpu_speed"))
-        return cls(kind, (int(speed) if speed.isdecimal() else _DEFAULT_SPEED) if kind == COUNTED else None)
+        if kind != COUNTED:
+            return cls(kind)
+        return cls(kind, int(speed) if speed.isdecimal() and int(speed) else _DEFAULT_SPEED)
 
     def facts(self) -> dict[str, Any]:
         """Return both fields, as they are stored with a model and its scores."""

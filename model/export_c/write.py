@@ -9,6 +9,7 @@ from pathlib import Path
 
 from model import checkpoint
 from model.checkpoint import CONFIG, WEIGHTS, Checkpoint
+from model.data.clocks import Clock
 from model.data.streams import STATES
 from model.errors import CheckpointError, SettingError
 from model.export_c import count_table, recurrent, tree
@@ -76,6 +77,7 @@ def _about(folder: Path, stored: Checkpoint, quantize: str, parts: Parts) -> str
         "",
         f"Checkpoint {json.dumps(folder.resolve().name)}, {len(stored.vocabulary)} marks ({stored.mark}), {quantize}:",
         *hashes,
+        f"Trained with {Clock.of(stored.about)}: it predicts recordings of that clock only.",
         "",
         parts.exactness,
     ]
