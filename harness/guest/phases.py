@@ -92,7 +92,10 @@ class Phases:
     def require_check(self) -> None:
         """Wait for the message of the checks, which shows that the console reaches the host. Raises TrialError."""
         until = self._clock() + CHECK_LIMIT_S
-        while "check" not in self._new():
+        while True:
+            with self._running():
+                if "check" in self._new():
+                    return
             if self._clock() > until:
                 raise TrialError(
                     f"nothing that the guest wrote on its serial console arrived within {CHECK_LIMIT_S:g} s",
@@ -119,8 +122,8 @@ class Phases:
         awaited, since, began = list(limits), 0.0, self._clock()
         while True:
             with self._running():
-                arrived, now = [phase for phase in self._new() if phase in awaited], passed.passed_s()
-            for phase in arrived:
+                arrived, now = self._new(), passed.passed_s()
+            for phase in (phase for phase in arrived if phase in awaited):
                 on_phase(phase)
                 awaited, since, began = awaited[awaited.index(phase) + 1 :], now, self._clock()
             if not awaited:

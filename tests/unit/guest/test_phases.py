@@ -135,6 +135,11 @@ def test_a_machine_that_has_ended_is_an_error_of_the_trial() -> None:
     assert "recording" in str(caught.value)
 
 
+def test_a_machine_that_ends_during_the_checks_is_an_error_of_the_trial() -> None:
+    with pytest.raises(TrialError, match="does not run any more"):
+        phases_of(ScriptedGuest({}, ends_at=3)).require_check()
+
+
 def test_the_message_of_the_checks_proves_that_the_console_arrives() -> None:
     guest = ScriptedGuest({2: line("check"), 5: line("recording"), 9: line("done")})
     phases = phases_of(guest)
