@@ -20,17 +20,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import fabric
 import paramiko
-from fabric.config import Config
 from invoke.exceptions import ThreadException
 from tenacity import Retrying, retry_if_exception_type, wait_exponential
 
 from harness.errors import DeadlineError, HostError, RemoteError, TransientError
 from harness.files import atomic_path, sha256
 from harness.guest.deadline import Clock, Deadline, Watchdog
+
+if TYPE_CHECKING:
+    import fabric
 
 CONNECT_LIMIT_S = 30.0
 GRACE_S = 5.0  # for a killed command's exit status to come back
@@ -187,6 +188,9 @@ class Host:
         return connection
 
     def _configure(self, tcp: socket.socket) -> fabric.Connection:
+        import fabric  # here, because a command that only lists machines connects to none
+        from fabric.config import Config
+
         patience_s = self.connect_limit_s * SLOWEST_PACE
         connection = fabric.Connection(
             self.address,
