@@ -183,7 +183,7 @@ def _prepare(host: Host, config: Mapping[str, Any], script: str, out_dir: Path, 
     host.run(clear, timeout_s=120, sudo=True)
     host.put(local, f"{config['work_dir']}/trial.py", 60)
     host.put(FACTS_SCRIPT, config["facts"], 60)
-    checked = host.run(f"python3 {folder}/trial.py check", timeout_s=180, sudo=True, check=False)
+    checked = host.run(f"python3 {folder}/trial.py check", timeout_s=300, sudo=True, check=False)
     last_line = checked.stdout.strip().rpartition("\n")[2]  # perf may print something before
     _require_ok(_parse(last_line, checked.stderr, host), host)
 

@@ -25,6 +25,7 @@ SCHEMA = 1
 EARLIEST_CLOCK = 1700000000  # 2023-11-14: a clock that shows an earlier time was never set
 ESTABLISHED = "01"  # a TCP state as /proc/net/tcp shows it
 SSH_PORT = ":0016"  # port 22, likewise
+COMMAND_S = 120  # for commands of a second: a busy host makes them a minute where the guest has the host's clock
 SETTLE_S = 1.0  # for perf to stop recording before the load is stopped
 PULLED = ("perf.data", "perf.log", "load.txt")  # what the host copies besides result.json
 CLOCK_BOOTTIME = 7  # of <linux/time.h>; `time` has the name from Python 3.7 on
@@ -127,7 +128,7 @@ def check_perf(config: Dict[str, Any]) -> None:
     """Raise Failure unless perf runs on this kernel and may record the scheduler."""
     probe = os.path.join(config["work_dir"], "probe.data")
     try:
-        call(["perf", "sched", "record", "-B", "-m", "512K", "-o", probe, "--", "true"], 60)
+        call(["perf", "sched", "record", "-B", "-m", "512K", "-o", probe, "--", "true"], COMMAND_S)
         if not os.path.exists(probe) or os.path.getsize(probe) == 0:
             raise Failure("perf sched record left no recording")
     finally:
@@ -168,13 +169,13 @@ def start_load(config: Dict[str, Any]) -> None:
     write_atomic(launcher, "#!/bin/sh\nexec {} >{} 2>&1\n".format(shlex_join(config["command"]), output))
     longest = int(config["warmup_s"] + config["seconds"] * 2 + 300)
     options = ["--property=KillSignal=SIGINT", "--property=TimeoutStopSec=30", f"--property=RuntimeMaxSec={longest}"]
-    call(["systemd-run", "--quiet", "--unit=" + config["load_unit"], *options, "/bin/sh", launcher], 30)
+    call(["systemd-run", "--quiet", "--unit=" + config["load_unit"], *options, "/bin/sh", launcher], COMMAND_S)
 
 
 def load_state(config: Dict[str, Any]) -> Dict[str, str]:
     """Return the state of the load's unit by systemd's property names."""
     names = ["ActiveState", "SubState", "Result", "ExecMainStatus", "ExecMainCode"]
-    text = call(["systemctl", "show", "--property=" + ",".join(names), config["load_unit"]], 30, check=False)
+    text = call(["systemctl", "show", "--property=" + ",".join(names), config["load_unit"]], COMMAND_S, check=False)
     return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 
 
@@ -189,8 +190,8 @@ def require_load(config: Dict[str, Any], when: str) -> None:
 
 def stop_load(config: Dict[str, Any]) -> None:
     """Stop the load's unit and remove it; do nothing when there is none."""
-    call(["systemctl", "stop", config["load_unit"]], 60, check=False)
-    call(["systemctl", "reset-failed", config["load_unit"]], 30, check=False)
+    call(["systemctl", "stop", config["load_unit"]], COMMAND_S, check=False)
+    call(["systemctl", "reset-failed", config["load_unit"]], COMMAND_S, check=False)
 
 
 # --- the recording ----------------------------------------------------------------------------------------------------
@@ -347,7 +348,7 @@ def carry_out(config: Dict[str, Any], result: Dict[str, Any]) -> None:
             stop_load(config)
         raise
     step("collect")
-    result["facts"] = json.loads(call([sys.executable, config["facts"]], 120))
+    result["facts"] = json.loads(call([sys.executable, config["facts"]], COMMAND_S))
     step("hash")
     result["sha256"] = hashes(config["work_dir"])
     step("done")
