@@ -97,7 +97,7 @@ def side_by_side(trials: list[TrialFacts]) -> list[tuple[str, list[str]]]:
     ]
     rows = [(name, [show(t.recording) if t.recording else text.NO_VALUE for t in trials]) for name, show in known]
     metrics = dict.fromkeys(name for trial in trials for name in trial.metrics)
-    clock = ("clock", [trial.clock.short for trial in trials])
+    clock = ("clock", [trial.clock.short if trial.record else text.NO_VALUE for trial in trials])
     shares = ("host’s share", [text.percent(host_facts.host_share(trial)) for trial in trials])  # noqa: RUF001
     return [clock, shares, *rows] + [
         (

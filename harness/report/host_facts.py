@@ -27,8 +27,11 @@ def by_clock(trials: Sequence[TrialFacts]) -> dict[RecordedClock, list[TrialFact
 
 
 def conditions(trials: Sequence[TrialFacts]) -> list[tuple[str, str]]:
-    """Return, for each clock, its name and a sentence on the host's share of the trials recorded with it."""
-    groups = by_clock(trials)
+    """Return, for each clock, its name and a sentence on the host's share of the trials recorded with it.
+
+    A trial that ended before trial.json was written has no clock.
+    """
+    groups = by_clock([trial for trial in trials if trial.record])
     return [(_clock_name(clock, group, len(groups) > 1), _share(clock, group)) for clock, group in groups.items()]
 
 

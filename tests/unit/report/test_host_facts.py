@@ -95,6 +95,16 @@ def test_each_clock_of_a_run_has_its_own_line_and_they_are_not_compared(tmp_path
     assert "their numbers stand side by side here, and are not compared" in shown
 
 
+def test_a_trial_that_ended_without_a_record_has_no_clock(tmp_path: Path) -> None:
+    run = run_with(tmp_path, {"machine": COUNTED, "host": synthetic_run.host(0.1)}, {"machine": COUNTED})
+    (run / "trials" / "001_nginx_ab" / "trial.json").unlink()
+    shown = words(run)
+    assert shown.startswith("Clock: counted: 125 instructions per microsecond (8 ns each). The host kept")
+    assert "the host's clock" not in shown
+    (run / "trials" / "000_nginx_ab" / "trial.json").unlink()
+    assert 'id="conditions"' not in build(run).read_text("utf-8")
+
+
 def odd_run(run: Path, **last: Any) -> Path:
     """Three trials of one arm, of which the last has other numbers."""
     same = {"machine": COUNTED, "switches": 300, "quality": {"span_ns": 1_000_000_000, "warnings": []}}
