@@ -22,6 +22,7 @@ KEY_LINE = re.compile(rb"harness-host-key ssh-ed25519 ([A-Za-z0-9+/]{68})(?![A-Z
 HEADER = b"\x00\x00\x00\x0bssh-ed25519\x00\x00\x00\x20"  # RFC 8709, section 4: name, then a key of 32 bytes
 KEY_BYTES = len(HEADER) + 32
 READY = re.compile(rb"harness-ready|login:")  # a kernel message may interrupt one of them
+PANIC = re.compile(rb"Kernel panic - not syncing: ([^\n]*)")
 LOOK_S = 0.5
 
 
@@ -41,7 +42,7 @@ def wait_for(monitor: Monitor, timeout_s: float, clock: Callable[[], float] = ti
     """Wait until a booted guest has printed its host key and that SSH is up; return the key.
 
     The limit is read from `clock`, such as the pace of the guest. Nothing connects to the guest meanwhile. Raises
-    MachineError after `timeout_s`.
+    MachineError after `timeout_s`, and when the guest's kernel panics.
     """
     end, length, text, key = clock() + timeout_s, -1, b"", None
     while True:
@@ -50,6 +51,8 @@ def wait_for(monitor: Monitor, timeout_s: float, clock: Callable[[], float] = ti
             key = from_console(text)
         if key and READY.search(text):
             return key
+        if panic := PANIC.search(text):
+            raise MachineError(f"the guest's kernel panicked: {panic.group(1).decode(errors='replace').strip()}")
         if clock() >= end:
             missing = "that SSH is up" if key else "its SSH host key"
             raise MachineError(f"the guest did not print {missing} on the serial console within {timeout_s:g} s")

@@ -31,6 +31,7 @@ BOOT_LIMIT_S = {"kvm": 180.0, "tcg": 420.0}  # from power-on to SSH; measured: a
 START_LIMIT_S = 300.0  # for Vagrant's own work before and after the boot
 DOWNLOAD_LIMIT_S = 1800.0  # the same, with the download of a ready-made box
 CHECK_LIMIT_S = 60.0
+SSH_PORT = 22
 
 
 class VagrantMachine:
@@ -187,21 +188,26 @@ class VagrantMachine:
 
     def _host(self, vagrant: VagrantCli, boot_limit_s: float, watcher: Watcher) -> Host:
         self._follow()
-        ssh = self._leased_address() or vagrant.ssh_config()
-        address, port = ssh["HostName"], int(ssh["Port"])
         known_hosts = self.folder / "known_hosts"
         if self._built:
             watcher.note("waiting for the guest to say that SSH is up")
-            hostkey.pin(known_hosts, address, port, hostkey.wait_for(self.monitor(), boot_limit_s, self._pace))
-        else:
-            known_hosts.write_bytes(b"")
-        key = self.folder / "key" if self._built else Path(ssh["IdentityFile"])
-        return Host(address, port, ssh["User"], key, known_hosts, self.name, clock=self._pace)
+            key = hostkey.wait_for(self.monitor(), boot_limit_s, self._pace)
+            address = self._leased_address(boot_limit_s)
+            hostkey.pin(known_hosts, address, SSH_PORT, key)
+            return Host(address, SSH_PORT, "vagrant", self.folder / "key", known_hosts, self.name, clock=self._pace)
+        ssh = vagrant.ssh_config()
+        known_hosts.write_bytes(b"")
+        key_path = Path(ssh["IdentityFile"])
+        return Host(ssh["HostName"], int(ssh["Port"]), ssh["User"], key_path, known_hosts, self.name, clock=self._pace)
 
-    def _leased_address(self) -> dict[str, str] | None:
-        """Return what `vagrant ssh-config` would, for a box built here; starting Vagrant again takes seconds."""
-        address = libvirt.address(self._domain) if self._built and self._domain else None
-        return {"HostName": address, "Port": "22", "User": "vagrant"} if address else None
+    def _leased_address(self, limit_s: float) -> str:
+        """Wait until the guest has an address of libvirt's network; starting Vagrant again would take seconds."""
+        end = self._pace() + limit_s
+        while not (address := libvirt.address(str(self._domain))):
+            if self._pace() >= end:
+                raise MachineError(f"the guest asked for no address of the network {libvirt.NETWORK!r}")
+            time.sleep(hostkey.LOOK_S)
+        return address
 
     def _check(self, host: Host, watcher: Watcher) -> None:
         """Raise MachineError unless the machine has the CPUs and the kernel that the experiment asks for."""

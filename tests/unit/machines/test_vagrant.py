@@ -85,6 +85,19 @@ def test_the_limits_of_a_machine_follow_its_threads_from_the_moment_it_runs(
     assert host.clock is machine._pace
 
 
+def test_the_address_of_a_guest_is_waited_for_in_its_own_time(
+    machine: VagrantMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([None, None, "192.168.122.7", None, None])
+    readings = iter([0.0, 100.0, 419.0, 0.0, 419.0, 420.0])
+    monkeypatch.setattr("harness.machines.libvirt.address", lambda _: next(answers))
+    monkeypatch.setattr("harness.machines.hostkey.LOOK_S", 0.0)
+    monkeypatch.setattr(machine, "_pace", lambda: next(readings))
+    assert machine._leased_address(420.0) == "192.168.122.7"
+    with pytest.raises(MachineError, match="asked for no address of the network 'default'"):
+        machine._leased_address(420.0)
+
+
 def test_a_machine_that_cannot_be_reached_is_a_machine_error(
     machine: VagrantMachine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
