@@ -28,6 +28,7 @@ from harness.guest.monitor import Monitor
 from harness.guest.remote import Host
 from harness.machines import VagrantMachine
 from harness.machines.libvirt import virsh
+from harness.machines.placement import WEIGHT
 from harness.progress import SilentWatcher
 from harness.spec import MachineSpec
 
@@ -36,11 +37,11 @@ EVERYWHERE = f"0-{LAST}"
 # vCPU on these CPUs, QEMU's other threads on these, weight next to the other machines of libvirt
 PLACEMENTS = {
     "left alone": (EVERYWHERE, EVERYWHERE, 1024),
-    "weight": (EVERYWHERE, EVERYWHERE, 65536),
+    "weight": (EVERYWHERE, EVERYWHERE, WEIGHT),
     "pinned": (str(LAST), EVERYWHERE, 1024),
     "pinned, QEMU with it": (str(LAST), str(LAST), 1024),
     "pinned, QEMU apart": (str(LAST), "0", 1024),
-    "pinned, weight": (str(LAST), EVERYWHERE, 65536),
+    "pinned, weight": (str(LAST), EVERYWHERE, WEIGHT),
 }
 
 

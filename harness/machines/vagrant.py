@@ -17,7 +17,17 @@ from harness.files import write_atomic
 from harness.guest.monitor import Monitor
 from harness.guest.remote import Host
 from harness.interrupt import defer_stop_signals
-from harness.machines import box_install, guest_clock, hostkey, kvm, libvirt, machine_settings, registry, virtualbox
+from harness.machines import (
+    box_install,
+    guest_clock,
+    hostkey,
+    kvm,
+    libvirt,
+    machine_settings,
+    placement,
+    registry,
+    virtualbox,
+)
 from harness.machines.console_file import ConsoleFileMonitor
 from harness.machines.guest_clock import GuestClock
 from harness.machines.libvirt_monitor import LibvirtMonitor
@@ -47,6 +57,7 @@ class VagrantMachine:
         self._facts: dict[str, Any] = {}
         self._monitor: Monitor | None = None
         self._pace = GuestPace()
+        self._placement = "left to the hypervisor"
 
     @property
     def log(self) -> Path:
@@ -140,6 +151,7 @@ class VagrantMachine:
             "clock": clock.kind,
             "clock_reason": clock.reason,
             "cpu_speed": clock.cpu_speed,
+            "vcpu_placement": self._placement,
             "host_key": "printed on the serial console" if built else "pinned on the first connection",
         }
 
@@ -180,11 +192,12 @@ class VagrantMachine:
             ) from None
 
     def _follow(self) -> None:
-        """Let the pace follow QEMU's threads as soon as there are any."""
+        """Let the pace follow QEMU's threads, and raise their weight, as soon as there are any."""
         monitor = self._monitor
         if isinstance(monitor, LibvirtMonitor) and not self._pace.following:
             with suppress(MachineError):  # the domain does not run yet
                 self._pace.follow(monitor.threads(), next(iter(monitor.process_ids()), None))
+                self._placement = placement.raise_weight(monitor.domain)
 
     def _host(self, vagrant: VagrantCli, boot_limit_s: float, watcher: Watcher) -> Host:
         self._follow()
