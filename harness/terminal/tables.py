@@ -65,8 +65,8 @@ def runs_table(folders: Sequence[RunFolder], runs_dir: Path) -> RenderableType:
 def run_row(folder: RunFolder) -> dict[str, Any]:
     """Summarise a run: name, state, how many of the trials and models that began are done, box, clock, host's share.
 
-    `clock` is `host` or, as `counted 125`, the instructions per microsecond, or several of these; None where no machine
-    has been up. `host_share` is the largest of the trials' shares; None where none was measured.
+    `clock` is `host` or, as `counted 125`, the instructions per microsecond, or several of these; None before the first
+    trial. `host_share` is the largest of the trials' shares; None where none was measured.
     """
     manifest = folder.manifest
     steps = manifest["steps"]
@@ -112,9 +112,13 @@ def _box(manifest: Mapping[str, Any]) -> str | None:
 
 
 def _clocks(manifest: Mapping[str, Any]) -> str | None:
-    """Return the clock of the machine, or the clocks if arms were recorded with different ones."""
+    """Return the clock of the machine, or the clocks if arms were recorded with different ones.
+
+    Before the first trial the manifest's machine may be one that is only provisioned, always with the host's clock.
+    """
     machines = [recorded_on["machine"] for recorded_on in manifest.get("arms", {}).values()]
-    machines = machines or [manifest["machine"]] * bool(manifest.get("machine"))
+    if not machines and manifest.get("machine") and _steps(manifest, "trial"):
+        machines = [manifest["machine"]]
     return ", ".join(dict.fromkeys(RecordedClock.of(machine).short for machine in machines)) or None
 
 

@@ -7,6 +7,7 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 import synthetic_run
 from rich.console import Console
 
@@ -130,8 +131,9 @@ def test_a_share_that_was_not_measured_is_not_called_zero(tmp_path: Path) -> Non
     assert row.split()[-3:] == ["host", "not", "measured"]
 
 
-def test_a_run_whose_machine_was_never_up_has_no_clock(tmp_path: Path) -> None:
-    synthetic_run.write_manifest(tmp_path, steps={}, machine=None)
+@pytest.mark.parametrize("machine", [None, {"clock": "host", "kernel": "6.1"}])
+def test_a_run_that_recorded_nothing_yet_has_no_clock(tmp_path: Path, machine: dict[str, str] | None) -> None:
+    synthetic_run.write_manifest(tmp_path, steps={}, machine=machine)
     row = tables.run_row(RunFolder.open(tmp_path))
     assert (row["clock"], row["host_share"]) == (None, None)
 
