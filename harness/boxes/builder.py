@@ -23,6 +23,7 @@ from harness.progress import Watcher
 
 BUILD_LIMIT_S = 1500.0
 CONVERT_LIMIT_S = 600.0
+MAX_REASON = 300  # characters of a program's error line; the log has it whole
 WORK_MB = 2500  # the unpacked root and the raw disk, removed after the build
 CACHE_MB = 600  # the finished box
 # Part of a line that mmdebstrap prints, the share of the build done at it (measured on debian-12), the text to show.
@@ -214,8 +215,12 @@ def _reason(result: processes.ProcessResult) -> str:
     if result.timed_out:
         return f"not done after {result.seconds:.0f} s"
     lines = [line.strip() for line in result.output.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith(("E:", "Err:", "W: Failed", "mke2fs", "qemu-img:"))]
-    return f"{result.argv[0]} ended with {result.exit_code}: {(errors or lines or ['no output'])[0]}"
+    errors = [
+        line for line in lines if line.startswith(("E:", "Err:", "W: Failed", "dpkg: error", "mke2fs", "qemu-img:"))
+    ]
+    line = (errors or lines or ["no output"])[0]
+    shown = line if len(line) <= MAX_REASON else f"{line[:MAX_REASON]} ..."
+    return f"{result.argv[0]} ended with {result.exit_code}: {shown}"
 
 
 def scratch_root() -> Path:

@@ -86,6 +86,15 @@ echo "{extra}" >"$work/out/archive"
     assert f"+ {extra}" in error.what
 
 
+def test_the_reason_of_a_failed_build_is_the_first_error_and_short(kept: Path) -> None:
+    script = (
+        f"echo 'dpkg: error processing archive dash.deb (--install):'; echo 'E: setup failed: {'x' * 5000}'; exit 25"
+    )
+    error = build(kept, script)
+    assert "mmdebstrap ended with 25: dpkg: error processing archive dash.deb" in error.what
+    assert len(error.what) < 500
+
+
 def test_a_lock_has_what_the_build_of_its_box_left(tmp_path: Path) -> None:
     (tmp_path / "pins").write_text(LOCK.pins.text(), encoding="utf-8")
     assert lock_file.make(RECIPE, tmp_path).pins == LOCK.pins
