@@ -106,17 +106,8 @@ def keyrings() -> list[HostCheck]:
 
 
 def built_boxes() -> list[HostCheck]:
-    """List the boxes in the cache; those of an older recipe or builder are not ok."""
-    return [
-        HostCheck(
-            f"box {cached.box.name} is built",
-            cached.current,
-            f"{cached.size_mb:.0f} MB, kernel {cached.box.kernel}, digest {cached.box.digest[:12]}",
-            "its recipe or the builder changed: it will be built again",
-            advice=True,
-        )
-        for cached in cache.ls()
-    ]
+    """List the boxes in the cache; those of an older recipe or builder, and damaged ones, are not ok."""
+    return [_built(cached) for cached in cache.ls()]
 
 
 def kvm_result() -> list[HostCheck]:
@@ -136,6 +127,15 @@ def guests_clock() -> list[HostCheck]:
     speed = f", {clock.cpu_speed} instructions/us" if clock.cpu_speed else ""
     unsure = "" if probed else ", unless the first run finds that KVM works"
     return [HostCheck("guest's clock", True, f"{clock.kind}{speed}: {clock.reason}{unsure}")]
+
+
+def _built(cached: boxes.CachedBox) -> HostCheck:
+    box, wrong = cached.box, cache.wrong_sizes(cached.box.folder)
+    detail = f"{cached.size_mb:.0f} MB, kernel {box.kernel}, digest {box.digest[:12]}{', locked' if box.lock else ''}"
+    hint = "no run uses it any more: its recipe, its lock or the builder changed; `harness box prune` removes it"
+    if wrong:
+        hint = f"damaged: {wrong[0]}; `harness box rm {box.name}` removes it"
+    return HostCheck(f"box {box.name} is built", cached.current and not wrong, detail, hint, advice=True)
 
 
 def _safely(name: str, find_checks: Callable[[], Iterable[HostCheck]]) -> list[HostCheck]:
