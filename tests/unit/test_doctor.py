@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+from boxes_on_disk import forge_box
 
 from harness import boxes, doctor
+from harness.boxes import cache
 from harness.trace.native import library
 
 
@@ -37,6 +39,16 @@ def test_on_a_bare_host_the_doctor_still_examines_everything() -> None:
     names = {check.name for check in doctor.check_host()}
     assert {"vagrant", "torch", "libvirt", "kvm"} <= names
     assert {f"box {name} can be built" for name in boxes.names()} <= names
+
+
+def test_a_damaged_box_in_the_cache_is_named(bare_host: Path) -> None:
+    box = forge_box(cache.root())
+    (check,) = doctor.built_boxes()
+    assert (check.ok, check.name) == (True, "box debian-12 is built")
+    box.vmlinuz.write_bytes(b"")
+    (check,) = doctor.built_boxes()
+    assert not check.ok
+    assert f"damaged: {box.vmlinuz} has 0 bytes" in str(check.hint)
 
 
 def test_the_clock_of_a_machine_here_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
