@@ -43,7 +43,8 @@ class Imported:
 def select(target: str) -> Box:
     """Return the box or provisioned machine with this name or this start of a digest.
 
-    A name with several boxes means the one that a run would use. Raises BoxError when there is none, or no single one.
+    A name with several boxes means the one that a run would use, a digest with several machines the newest of them.
+    Raises BoxError when there is none, or no single one.
     """
     boxes = cache.ls()
     if named := [cached for cached in boxes if cached.box.name == target]:
@@ -147,9 +148,10 @@ def _why_machine_unused(box: ProvisionedBox) -> str | None:
 
 
 def _only(target: str, boxes: Sequence[Box]) -> Box:
-    if len(boxes) == 1:
+    digests = dict.fromkeys(box.digest for box in boxes)
+    if len(digests) == 1:  # of several machines with one key, the newest is used, and is first here
         return boxes[0]
-    listed = ", ".join(box.folder.name[:12] if type(box) is Box else box.folder.name[-12:] for box in boxes)
+    listed = ", ".join(digest[:12] for digest in digests)
     raise BoxError(f"several boxes match {target!r}", expected=f"the beginning of one digest: {listed}")
 
 

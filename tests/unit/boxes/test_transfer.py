@@ -215,6 +215,13 @@ def test_a_name_means_the_box_that_a_run_would_use_and_a_digest_means_any(to_cac
     assert other.digest[:12] in str(caught.value.expected)
 
 
+def test_a_digest_of_several_machines_means_the_newest(to_cache: Callable[[str], Path]) -> None:
+    box = forge()
+    machine, newer = forge_provisioned(box, b"disk"), forge_provisioned(box, b"newer disk")
+    assert transfer.select(machine.digest[:12]) == newer
+    assert transfer.select(machine.folder.name) == machine
+
+
 def test_a_name_of_several_boxes_that_no_run_would_use_is_not_guessed(to_cache: Callable[[str], Path]) -> None:
     one, two = forge(files="e" * 64), forge(files="f" * 64)
     with pytest.raises(BoxError) as caught:
