@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness.errors import DeadlineError, GuestError, HarnessError, RemoteError, TransientError, TrialError
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
+
+from harness.errors import DeadlineError, GuestError, HarnessError, HostError, RemoteError, TransientError, TrialError
 from harness.files import write_atomic
 from harness.guest.monitor import Monitor
 from harness.guest.phases import Phases
@@ -123,13 +125,13 @@ def run(
     *,
     expected: Mapping[str, Any],
     monitor: Monitor,
-    on_phase: Callable[[str], None] | None = None,
+    on_phase: Callable[[str], object] = lambda phase: None,
     attempt: int = 1,
 ) -> TrialFiles:
     """Carry the trial out on `host` and leave perf.data, load.txt, perf.log and guest.json in `out_dir`.
 
     The files appear only when all of them arrived complete, guest.json last; the script, trial.py, is written there
-    before it is sent. `on_phase` is called with `recording` and `recorded` when the guest writes so on its console.
+    before it is sent. `on_phase` is called with `recording`, `recorded` and `done` when the guest's console has them.
     Raises GuestError when a step failed on the guest, TrialError when the guest gives no result, RemoteError when it
     cannot be reached. When interrupted, it stops what it started on the guest.
     """
@@ -139,14 +141,13 @@ def run(
         _prepare(host, config, render(trial, expected, attempt), out_dir, watcher)
         phases.require_check()
         _start(host, config)
-        late = phases.follow(
-            phase_limits(config), on_phase or _ignore, TrialProgress(watcher, config["warmup_s"], config["seconds"])
-        )
+        progress = TrialProgress(watcher, config["warmup_s"], config["seconds"])
+        late = phases.follow(phase_limits(config), on_phase, progress)
         guest = _result(host, config, late, watcher)
         _pull(host, config, guest, trial.load, out_dir, watcher)
     except BaseException as error:
         if phases.text and isinstance(error, TrialError):
-            error.log = str(_keep_console(phases.text, out_dir))
+            error.log = _keep_console(phases.text, out_dir)
         _stop(host)
         raise
     with suppress(RemoteError):  # the next trial removes it as well
@@ -166,10 +167,6 @@ def phase_limits(config: Mapping[str, Any]) -> dict[str, float]:
         "recorded": config["seconds"] + config["grace_s"] + GRACE_S,
         "done": config["grace_s"] + FINISH_LIMIT_S,
     }
-
-
-def _ignore(phase: str) -> None:
-    """Take a phase in which nobody is interested."""
 
 
 def _prepare(host: Host, config: Mapping[str, Any], script: str, out_dir: Path, watcher: Watcher) -> None:
@@ -209,7 +206,7 @@ def _result(host: Host, config: Mapping[str, Any], late: str | None, watcher: Wa
     watcher.note("reading the result")
     path, unit = shlex.quote(f"{config['work_dir']}/result.json"), shlex.quote(config["unit"])
     command = f"cat {path} 2>/dev/null || {{ systemctl is-active --quiet {unit} && exit 75; cat {path}; }}"
-    answer = _persistent_run(host, command, late)
+    answer = _run_again_if_lost(host, command, late)
     if answer.exit_code == 75:
         raise TrialError(late or "the guest wrote `done` without a result", where=host.where)
     if answer.exit_code != 0:
@@ -219,25 +216,30 @@ def _result(host: Host, config: Mapping[str, Any], late: str | None, watcher: Wa
     return result
 
 
-def _persistent_run(host: Host, command: str, late: str | None) -> Result:
+def _run_again_if_lost(host: Host, command: str, late: str | None) -> Result:
     """Run a command, a few times if the connection is lost; once if the guest is late. Raises TrialError."""
-    tries = 1 if late else RESULT_TRIES
-    for number in range(1, tries + 1):
-        try:
-            return host.run(command, timeout_s=60, check=False)
-        except (TransientError, DeadlineError) as error:
-            if number == tries:
-                what = f"{late}\n{error.what}" if late else f"the result cannot be read: {error.what}"
-                raise TrialError(what, where=host.where, hint="see whether the machine is still up") from error
-    raise AssertionError("unreachable")
+    lost = (TransientError, DeadlineError)
+    tries = stop_after_attempt(1 if late else RESULT_TRIES)
+    try:
+        return Retrying(retry=retry_if_exception_type(lost), stop=tries, reraise=True)(
+            host.run, command, timeout_s=60, check=False
+        )
+    except lost as error:
+        what = f"{late}\n{error.what}" if late else f"the result cannot be read: {error.what}"
+        raise TrialError(what, where=host.where, hint="see whether the machine is still up") from error
 
 
-def _keep_console(text: str, out_dir: Path) -> Path:
-    """Write the console's output beside the files of the trial, for whoever asks why it failed; return its path."""
+def _keep_console(text: str, out_dir: Path) -> str | None:
+    """Write the console's output beside the files of the trial, for whoever asks why it failed; return its path.
+
+    Return None if it cannot be written: this must not hide the error that led here.
+    """
     path = out_dir / "console.log"
-    out_dir.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, text)
-    return path
+    with suppress(HostError, OSError):
+        out_dir.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, text)
+        return str(path)
+    return None
 
 
 def _pull(
