@@ -19,6 +19,8 @@ from harness.guest.remote import Host
 from harness.interrupt import defer_stop_signals
 from harness.plan import Trial
 from harness.progress import View
+from harness.recorded_clock import RecordedClock
+from harness.spec import MachineSpec
 from harness.store import RunFolder
 
 
@@ -63,7 +65,7 @@ class Recorder:
 
     @contextmanager
     def _machine(self, group: Sequence[Trial]) -> Iterator[RunningMachine]:
-        running = self._preparation.bring_up(group[0].machine, group)
+        running = self._preparation.bring_up(self._with_clock_so_far(group), group)
         try:
             yield running
         finally:
@@ -71,6 +73,22 @@ class Recorder:
                 self._view.show("warn", f"the machine stays up: {ssh_command(running.host)}; `harness down` removes it")
             else:
                 self._take_down(running)
+
+    def _with_clock_so_far(self, group: Sequence[Trial]) -> MachineSpec:
+        """Return the machine of these trials, with the clock of those recorded already if the experiment names none.
+
+        What a machine chooses by itself may change: with KVM, with the host that resumes the run, with the version.
+        """
+        spec, manifest = group[0].machine, self._folder.manifest
+        recorded = [trial.arm.name for trial in group if self._folder.is_done(f"trial:{trial.name}")]
+        if spec.clock or not recorded:
+            return spec
+        arm = manifest.get("arms", {}).get(recorded[0])
+        clock = RecordedClock.of(arm["machine"] if arm else manifest.get("machine") or {})
+        self._view.show(
+            "info", f"the trials recorded already are of the clock {clock.short}, so the others will be too"
+        )
+        return spec.model_copy(update={"clock": clock.kind, "cpu_speed": clock.cpu_speed})
 
     def _take_down(self, running: RunningMachine) -> None:
         """Take the machine down, even if the step cannot be shown or recorded (closed terminal, full disk)."""

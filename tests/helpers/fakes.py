@@ -78,6 +78,7 @@ class World:
     cache: Path | None = None
     keeping: dict[str, BaseException] = field(default_factory=dict)
     kept: dict[str, ProvisionedBox] = field(default_factory=dict)
+    clock: str = "host"  # what a machine chooses by itself
 
     def effects(self) -> Effects:
         return Effects(
@@ -123,7 +124,8 @@ class World:
             raise self.keeping[step]
 
     def _machine(self, wanted: MachineSpec, box: Any, folder: Path, name: str) -> FakeMachine:
-        return FakeMachine(self, wanted.box, folder, wanted.memory_mb, isinstance(box, ProvisionedBox))
+        clock = {"clock": wanted.clock or self.clock, "cpu_speed": wanted.cpu_speed}
+        return FakeMachine(self, wanted.box, folder, wanted.memory_mb, isinstance(box, ProvisionedBox), clock)
 
     def _provision(self, hosts: list[Host], roles: list[str], *_: Any) -> ProvisionReport:
         self.log.append(f"provision {' '.join(roles)}")
@@ -142,9 +144,11 @@ class World:
 
 
 class FakeMachine:
-    def __init__(self, world: World, box: str, folder: Path, memory_mb: int, kept: bool = False) -> None:
+    def __init__(
+        self, world: World, box: str, folder: Path, memory_mb: int, kept: bool = False, clock: Any = None
+    ) -> None:
         self.world, self.box, self.folder, self.memory_mb = world, box, folder, memory_mb
-        self.kept = kept
+        self.kept, self.clock = kept, clock or {}
 
     def up(self, watcher: Watcher) -> list[Host]:
         self.world.log.append(f"up {self.box}" + (" kept" if self.kept else ""))
@@ -161,7 +165,7 @@ class FakeMachine:
         return FakeMonitor()
 
     def facts(self) -> dict[str, Any]:
-        return {"kernel": "6.1.0-56-cloud-amd64", "cpus": 1, "memory_mb": self.memory_mb}
+        return {"kernel": "6.1.0-56-cloud-amd64", "cpus": 1, "memory_mb": self.memory_mb, **self.clock}
 
 
 class FakeMonitor:

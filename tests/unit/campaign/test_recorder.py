@@ -105,6 +105,29 @@ def test_a_resumed_run_stays_with_the_fallback_it_began_with(start: Start, world
     assert "the keyring is missing" in folder.manifest["box"]["fallback_reason"]
 
 
+@pytest.mark.parametrize(("before", "now"), [("host", "counted"), ("counted", "host")])
+def test_a_resumed_run_keeps_the_clock_of_the_trials_recorded_already(
+    start: Start, world: World, before: str, now: str
+) -> None:
+    world.clock, world.outcomes = before, [GOOD, TrialError("gone"), TrialError("gone")]
+    campaign, folder = start()
+    with pytest.raises(TrialError):
+        campaign.run()
+    world.clock = now
+    assert start(folder=folder)[0].run().ok
+    assert {on["machine"]["clock"] for on in folder.manifest["arms"].values()} == {before}
+
+
+def test_a_run_that_recorded_nothing_takes_the_clock_that_the_machine_chooses(start: Start, world: World) -> None:
+    world.clock, world.outcomes = "host", [TrialError("gone"), TrialError("gone")]
+    campaign, folder = start()
+    with pytest.raises(TrialError):
+        campaign.run()
+    world.clock = "counted"
+    assert start(folder=folder)[0].run().ok
+    assert {on["machine"]["clock"] for on in folder.manifest["arms"].values()} == {"counted"}
+
+
 def test_the_manifest_holds_the_machine_of_every_arm(start: Start, world: World) -> None:
     campaign, folder = start(sweep={"machine.memory_mb": [512, 2048]}, trials={"repeat": 1, "order": "listed"})
     assert campaign.run().ok
