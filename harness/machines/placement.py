@@ -1,10 +1,10 @@
 """Give a machine a larger share of the host's CPUs, as far as libvirt does that for every user.
 
-libvirt keeps each machine in a control group, and its weight counts among libvirt's machines: beside four others and
-three busy loops on two CPUs, the vCPU waited 0.76 times as long. It does not count against other programs, whose groups
+libvirt keeps each machine in a control group, and its weight counts among libvirt's machines: beside other machines and
+three busy loops on two CPUs, the vCPU waited 0.86 times as long. It does not count against other programs, whose groups
 stand beside that of all machines together; changing those takes root. The vCPU is not pinned: measured, pinned to a
 CPU, with QEMU's other threads or apart from them, it waited 1.01 to 1.02 times as long
-(`python benchmarks/vcpu_placement.py`).
+(`python benchmarks/vcpu_placement.py`, docs/clock.md).
 """
 
 from __future__ import annotations
