@@ -51,18 +51,22 @@ def run(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     clock: Callable[[], float] = time.monotonic,
+    on_start: Callable[[int], None] | None = None,
 ) -> ProcessResult:
     """Run `argv` to its end or its limit; standard output and error are read together, line by line.
 
     The limit is `timeout_s` in total, and `quiet_s` without a line of output, in seconds of `clock`, which may be
-    slower than the host's (a guest's pace). Every line is appended to `log` and passed to `on_line`. Raises HostError
-    when the program does not exist. A program that fails or is late raises nothing; the result says so.
+    slower than the host's (a guest's pace). Every line is appended to `log` and passed to `on_line`; `on_start` gets
+    the process id. Raises HostError when the program does not exist. A program that fails or is late raises nothing;
+    the result says so.
     """
     started = time.monotonic()
     child = _start(argv, env, cwd)
     watchdog = _Watchdog(child, timeout_s, quiet_s, clock)
     watchdog.start()
     try:
+        if on_start:
+            on_start(child.pid)
         output = _read_output(child, log, watchdog.note_output, on_line)
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # a zombie keeps the group's id for `stop`
     finally:

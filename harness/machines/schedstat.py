@@ -32,6 +32,13 @@ def total(threads: Iterable[int], proc: Path = PROC) -> CpuTimes | None:
     return CpuTimes(sum(one.run_ns for one in known), sum(one.wait_ns for one in known))
 
 
+def longest(process: int, proc: Path = PROC) -> CpuTimes | None:
+    """Return the times of that thread of a process which waited longest; None as for `times`."""
+    threads = (proc / str(process) / "task").glob("*")
+    known = [of_thread for thread in threads if (of_thread := times(int(thread.name), proc))]
+    return max(known, key=lambda of_thread: of_thread.wait_ns, default=None)
+
+
 def process_of(thread: int, proc: Path = PROC) -> int | None:
     """Return the process of a thread, which is also the id of its main thread; None when it has ended."""
     try:

@@ -28,11 +28,11 @@ from harness.machines import (
     registry,
     virtualbox,
 )
-from harness.machines.console_file import ConsoleFileMonitor
 from harness.machines.guest_clock import GuestClock
 from harness.machines.libvirt_monitor import LibvirtMonitor
 from harness.machines.pace import GuestPace
 from harness.machines.vagrant_cli import VagrantCli
+from harness.machines.virtualbox import VirtualBoxMonitor
 from harness.progress import Watcher
 from harness.spec import MachineSpec
 
@@ -168,7 +168,7 @@ class VagrantMachine:
     def _make_monitor(self, console: str) -> Monitor:
         if self._domain and self.spec.hypervisor == "libvirt":
             return LibvirtMonitor(self._domain, Path(console), self.console)
-        return ConsoleFileMonitor(self.console)
+        return VirtualBoxMonitor(self.console)
 
     def _power_on(self, vagrant: VagrantCli, accelerator: str, watcher: Watcher) -> Host:
         boot = BOOT_LIMIT_S.get(accelerator, BOOT_LIMIT_S["tcg"])

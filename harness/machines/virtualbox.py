@@ -1,17 +1,49 @@
-"""VirtualBox through `VBoxManage`: list machines and remove one."""
+"""VirtualBox through `VBoxManage`: list machines and remove one; and what the host sees of one."""
 
 from __future__ import annotations
 
 import re
 import shutil
 import time
+from pathlib import Path
 
 from harness import processes
 from harness.errors import HostError, MachineError
+from harness.guest.monitor import CpuTimes
 
 PROGRAM = "VBoxManage"
 LIMIT_S = 60.0
 UNLOCK_S = 20.0  # a machine stays locked for a moment after it is powered off
+
+
+class VirtualBoxMonitor:
+    """The view of a machine from outside: the file of its console, which VirtualBox writes, and nothing else."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def console_size(self) -> int:
+        """Return the length of the console's output in bytes; 0 until the machine has written something."""
+        try:
+            return self.path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def console(self) -> str:
+        """Return the console's output so far."""
+        return self.path.read_text(encoding="utf-8", errors="replace") if self.path.is_file() else ""
+
+    def guest_seconds(self) -> float | None:
+        """Return None: the guest's clock cannot be read."""
+        return None
+
+    def cpu_times(self) -> CpuTimes | None:
+        """Return None: the threads of the vCPUs are not known."""
+        return None
+
+    def process_ids(self) -> tuple[int, ...]:
+        """Return nothing: the machine's processes are not known."""
+        return ()
 
 
 def names() -> list[str]:

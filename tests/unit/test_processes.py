@@ -48,6 +48,12 @@ def test_a_limit_is_read_from_the_clock_that_is_given() -> None:
     assert (stands_still.output, stands_still.timed_out) == ("done\n", False)
 
 
+def test_the_id_of_a_program_is_given_when_it_starts() -> None:
+    started: list[int] = []
+    ended = processes.run(["sh", "-c", "echo $$"], timeout_s=60, on_start=started.append)
+    assert [int(ended.output)] == started
+
+
 def test_children_that_outlive_a_stopped_program_are_stopped_too(tmp_path: Path) -> None:
     stubborn = f"trap '' TERM; echo $$ >'{tmp_path}/child'; exec sleep 300"
     with pytest.raises(ZeroDivisionError):

@@ -11,6 +11,7 @@ import pytest
 from harness.boxes import Box
 from harness.errors import MachineError
 from harness.machines import kvm
+from harness.machines.pace import GuestPace
 from harness.progress import SilentWatcher
 
 
@@ -50,6 +51,19 @@ def test_a_guest_that_boots_means_kvm_and_is_stopped_at_once(box: Box, qemu: Pat
     result = kvm.probe(box, tmp_path / "kvm.log", SilentWatcher())
     assert result.works
     assert result.seconds < kvm.QUIET_S
+
+
+def test_a_guest_that_a_busy_host_keeps_waiting_is_not_taken_for_one_that_hangs(
+    box: Box, qemu: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class StandsStill(GuestPace):
+        def __call__(self) -> float:
+            return 0.0
+
+    monkeypatch.setattr(kvm, "QUIET_S", 0.1)
+    monkeypatch.setattr(kvm, "GuestPace", StandsStill)
+    does(qemu, "sleep 1; echo harness-ready; sleep 300")
+    assert kvm.probe(box, tmp_path / "kvm.log", SilentWatcher()).works
 
 
 @pytest.mark.slow

@@ -10,8 +10,8 @@ import pytest
 from harness.errors import MachineError
 from harness.guest.monitor import CpuTimes, Monitor
 from harness.machines import schedstat
-from harness.machines.console_file import ConsoleFileMonitor
 from harness.machines.libvirt_monitor import LibvirtMonitor, seconds_since_1970, vcpu_threads
+from harness.machines.virtualbox import VirtualBoxMonitor
 
 VIRSH = """#!/bin/sh
 echo "$*" >>"$REPLIES/calls"
@@ -168,13 +168,21 @@ def test_times_that_are_not_counted_are_none(tmp_path: Path, text: str) -> None:
     assert schedstat.total((), folder) is None
 
 
+def test_of_a_process_the_thread_that_waited_longest_counts(tmp_path: Path) -> None:
+    folder = proc(tmp_path, t7="100 10 3\n", t8="200 90 4\n", t9="0 0 0\n")
+    for thread in ("7", "8", "9"):
+        (folder / "7" / "task" / thread).mkdir(parents=True)
+    assert schedstat.longest(7, folder) == CpuTimes(200, 90)
+    assert schedstat.longest(8, folder) is None
+
+
 def test_the_process_of_a_thread_is_its_main_thread(tmp_path: Path) -> None:
     assert schedstat.process_of(os.getpid()) == os.getpid()
     assert schedstat.process_of(7, tmp_path) is None
 
 
 def test_a_console_that_is_a_file_of_our_own_grows_from_nothing(tmp_path: Path) -> None:
-    monitor = ConsoleFileMonitor(tmp_path / "console.log")
+    monitor = VirtualBoxMonitor(tmp_path / "console.log")
     assert isinstance(monitor, Monitor)
     assert (monitor.console_size(), monitor.console()) == (0, "")
     monitor.path.write_bytes(b"login: \xff")
