@@ -142,14 +142,10 @@ def ask_qemu(domain: str, command: Mapping[str, Any]) -> Any:
     """Send one QMP command to the QEMU of `domain` and return what it returns; None when it does not answer."""
     answer = virsh("qemu-monitor-command", domain, json.dumps(command))
     try:
-        return json.loads(answer.output).get("return") if answer.ok else None
-    except ValueError:
+        reply = json.loads(answer.output) if answer.ok else None
+    except (ValueError, RecursionError):
         return None
-
-
-def is_running(domain: str) -> bool:
-    """Return whether `domain` runs."""
-    return virsh("domstate", domain).output.strip() == "running"
+    return reply.get("return") if isinstance(reply, dict) else None
 
 
 def overlays(base: str) -> list[str]:

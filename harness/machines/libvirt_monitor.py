@@ -78,7 +78,7 @@ class LibvirtMonitor:
     def _ask(self, command: dict[str, Any]) -> Any:
         """Return QEMU's answer; None when it does not answer although the domain runs."""
         answer = libvirt.ask_qemu(self.domain, command)
-        if answer is None and not libvirt.is_running(self.domain):
+        if answer is None and libvirt.state(self.domain) != "running":
             raise self._gone()
         return answer
 
@@ -99,12 +99,11 @@ def seconds_since_1970(rtc: Any) -> float | None:
     try:
         date = (rtc["tm_year"] + 1900, rtc["tm_mon"] + 1, rtc["tm_mday"])
         return float(calendar.timegm((*date, rtc["tm_hour"], rtc["tm_min"], rtc["tm_sec"])))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
 
 
 def vcpu_threads(cpus: Any) -> tuple[int, ...]:
     """Return the thread ids in QEMU's `query-cpus-fast`, each once: emulated CPUs may share one thread."""
-    if not isinstance(cpus, list):
-        return ()
-    return tuple(dict.fromkeys(cpu["thread-id"] for cpu in cpus))
+    threads = [cpu.get("thread-id") for cpu in cpus if isinstance(cpu, dict)] if isinstance(cpus, list) else []
+    return tuple(dict.fromkeys(thread for thread in threads if isinstance(thread, int)))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.errors import MachineError
 from harness.guest.monitor import CpuTimes, Monitor
@@ -116,8 +119,22 @@ def test_the_guests_clock_goes_on_across(last: dict[str, int], first: dict[str, 
     assert after == before + 1.0
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from([*RTC, "thread-id", "return"]), inner),
+)
+
+
+@given(JSON, st.fixed_dictionaries({name: st.integers() | st.floats() | st.text() for name in RTC}))
+def test_no_answer_of_qemu_is_too_odd(answer: Any, rtc: dict[str, Any]) -> None:
+    for odd in (answer, rtc):
+        seconds = seconds_since_1970(odd)
+        assert seconds is None or isinstance(seconds, float)
+    assert all(isinstance(thread, int) for thread in vcpu_threads(answer))
+
+
 @pytest.mark.parametrize(
-    "answer", ["", "no JSON", '{"id":"libvirt-9","error":{"class":"GenericError","desc":"no"}}', "{}"]
+    "answer", ["", "[]", "no JSON", '{"id":"libvirt-9","error":{"class":"GenericError","desc":"no"}}', "{}"]
 )
 def test_a_clock_that_qemu_does_not_tell_is_none(monitor: LibvirtMonitor, replies: Path, answer: str) -> None:
     (replies / "rtc").write_text(answer)
