@@ -12,9 +12,9 @@ import pytest
 from command_line import harness
 from fakes import BASE, HOPELESS, World
 
-from harness import boxes, spec
+from harness import boxes, machines, spec
 from harness.boxes import cache
-from harness.campaign import recorder
+from harness.campaign import loop
 from harness.campaign.loop import Campaign
 from harness.errors import Interrupted
 from harness.store import RunFolder
@@ -41,17 +41,18 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> RecordingWorld:
-    """A fake machine, which the command's own campaign uses too."""
+    """A fake machine, which the command's own campaign uses too; a real one cannot be made."""
     known = RecordingWorld()
-    monkeypatch.setattr(recorder, "Effects", known.effects)
+    monkeypatch.setattr(loop, "Effects", known.effects)
+    monkeypatch.setattr(machines, "KINDS", {})
     return known
 
 
-def recorded(runs: Path, tmp_path: Path) -> RunFolder:
+def recorded(runs: Path, tmp_path: Path, world: RecordingWorld) -> RunFolder:
     """A run that was really recorded, by the fake machine."""
     experiment = spec.from_dict(BASE)
     folder = RunFolder.create(runs, experiment, ["harness", "run"])
-    Campaign(experiment, folder, QuietView((tmp_path / "screen").open("w"))).run()
+    Campaign(experiment, folder, QuietView((tmp_path / "screen").open("w")), effects=world.effects()).run()
     return folder
 
 
@@ -119,7 +120,7 @@ def test_a_dry_run_on_the_same_box_prints_the_plan_with_the_changes(runs: Path) 
 
 
 def test_a_run_is_recorded_again_and_compared(runs: Path, tmp_path: Path, world: RecordingWorld) -> None:
-    first = recorded(runs, tmp_path)
+    first = recorded(runs, tmp_path, world)
     shown = harness("repeat", first.path.name, "--any-box").stdout
     (second,) = [RunFolder.open(run) for run in runs.iterdir() if run.name != first.path.name]
     assert "equal: " in shown.splitlines()[-1]
@@ -133,7 +134,7 @@ def test_a_run_is_recorded_again_and_compared(runs: Path, tmp_path: Path, world:
 def test_a_repetition_with_an_unusable_trial_is_compared_and_exits_with_1(
     runs: Path, tmp_path: Path, world: RecordingWorld
 ) -> None:
-    first = recorded(runs, tmp_path)
+    first = recorded(runs, tmp_path, world)
     world.outcomes = [HOPELESS]
     shown = harness("repeat", first.path.name, "--any-box", code=1).stdout
     assert "two such runs (2 and 1 trials)" in shown
@@ -141,7 +142,7 @@ def test_a_repetition_with_an_unusable_trial_is_compared_and_exits_with_1(
 
 
 def test_a_repetition_that_is_stopped_says_how_to_go_on(runs: Path, tmp_path: Path, world: RecordingWorld) -> None:
-    first = recorded(runs, tmp_path)
+    first = recorded(runs, tmp_path, world)
     world.outcomes = [Interrupted("stopped by SIGTERM")]
     stopped = harness("repeat", first.path.name, "--any-box", code=130)
     assert f"harness repeat {first.path} --with" in stopped.stdout
