@@ -92,8 +92,9 @@ def sample(proc: Path = PROC) -> HostSample:
 def between(before: HostSample, after: HostSample, own: Collection[int], seconds: float) -> HostUse:
     """Return what was taken between two samples. A process that began in between counts from its beginning.
 
-    One that began and ended in between is in no sample. The kernel counted its time nevertheless: what no process
-    accounts for stands in `busiest` as `short-lived processes`, and what the hypervisor kept under a name of its own.
+    One that ended in between counts under the name of the parent that waited for it, if that still runs: a build is
+    `make`. What no process accounts for stands in `busiest` as `short-lived processes`, and what the hypervisor kept
+    under a name of its own.
     """
     total = max(after.total - before.total, 1)
     stolen = _share(after.stolen - before.stolen, total)
@@ -113,13 +114,26 @@ def between(before: HostSample, after: HostSample, own: Collection[int], seconds
 
 
 def _ticks_by_pid(before: Mapping[int, ProcessTimes], after: Mapping[int, ProcessTimes]) -> dict[int, int]:
-    """Return the ticks that each process of `after` took since `before`; a reused id is a new process."""
-    ticks = {}
-    for pid, times in after.items():
-        earlier = before.get(pid)
-        same = earlier is not None and earlier.started == times.started
-        ticks[pid] = max(0, times.ticks - (earlier.ticks if earlier is not None and same else 0))
-    return ticks
+    """Return the ticks that each process of `after` took since `before`; a reused id is a new process.
+
+    A process that ended has handed all its ticks to its parent; those from before the interval are taken off again.
+    """
+    same = {pid for pid, times in after.items() if pid in before and before[pid].started == times.started}
+    ticks = {pid: times.ticks - (before[pid].ticks if pid in same else 0) for pid, times in after.items()}
+    for pid in before.keys() - same:
+        if (heir := _heir(pid, before, same)) is not None:
+            ticks[heir] -= before[pid].ticks
+    return {pid: max(0, value) for pid, value in ticks.items()}
+
+
+def _heir(pid: int, before: Mapping[int, ProcessTimes], same: Collection[int]) -> int | None:
+    """Return the nearest ancestor that did not end; None without one."""
+    seen = {pid}  # ids are reused, also while the list of processes is read: there might be a circle
+    while pid in before and (pid := before[pid].parent) not in seen:
+        if pid in same:
+            return pid
+        seen.add(pid)
+    return None
 
 
 def _share(ticks: int, total: int) -> float:

@@ -92,8 +92,8 @@ class Observation:
         which they waited, `share_reason` says why there is none. `pressure_share`: of the time, that in which some task
         of the host waited for a CPU. `taken_share`: of the host's CPUs, what others than this guest's processes took;
         `stolen_share`, a part of it, what a hypervisor below the host kept. `top`: the three names that took the most
-        CPU time, in CPUs; processes of one name are added up, and one that began and ended within the recording is
-        missed (what such processes took together has an entry if it is large).
+        CPU time, in CPUs; processes of one name are added up. One that began and ended within the recording is missed:
+        it counts under its parent's name, or with all others that nobody waited for as `short-lived processes`.
         """
         facts: dict[str, Any] = {**dict.fromkeys(KEYS), **_guest_facts(recording)}
         before, after = self._began, self._ended

@@ -10,9 +10,13 @@ KTHREADD = 2  # the parent of all kernel threads
 
 @dataclass(frozen=True)
 class ProcessTimes:
-    """One process: its name, its start in clock ticks after boot, its CPU time in ticks with that of its threads."""
+    """One process: its name, its parent, its start in clock ticks after boot, and CPU time in ticks.
+
+    `ticks` are its own and its threads', and those of the children that ended and that it waited for.
+    """
 
     name: str
+    parent: int
     started: int
     ticks: int
 
@@ -39,8 +43,9 @@ def parse_stat(text: str) -> ProcessTimes | None:
     head, found, rest = text.rpartition(")")
     fields = rest.split()  # from the third field of proc(5) on
     try:
-        parent, utime, stime, started = (int(fields[index]) for index in (1, 11, 12, 19))
+        parent, started = int(fields[1]), int(fields[19])
+        ticks = sum(int(field) for field in fields[11:15])  # utime, stime, cutime, cstime
     except (ValueError, IndexError):
         return None
     name = "".join(char if char.isprintable() else "?" for char in head.partition("(")[2]) if found else ""
-    return ProcessTimes(name.partition("/")[0] if parent == KTHREADD else name, started, utime + stime)
+    return ProcessTimes(name.partition("/")[0] if parent == KTHREADD else name, parent, started, ticks)

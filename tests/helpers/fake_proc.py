@@ -30,11 +30,13 @@ class FakeProc:
         self.ticks["idle"] += total - sum(round(total * share) for share in shares.values())
         self._write()
 
-    def process(self, pid: int, name: str, cpu_s: float, parent: int = 1, started: int = 500) -> None:
-        """Write the stat file of a process that has had `cpu_s` seconds of CPU time."""
+    def process(
+        self, pid: int, name: str, cpu_s: float, parent: int = 1, started: int = 500, children_s: float = 0.0
+    ) -> None:
+        """Write the stat file of a process with `cpu_s` seconds of CPU time; its ended children had `children_s`."""
         (self.path / str(pid)).mkdir(exist_ok=True)
         utime, stime = round(cpu_s * 70), round(cpu_s * 100) - round(cpu_s * 70)
-        rest = ["S", parent, *[0] * 9, utime, stime, 0, 0, 20, 0, 1, 0, started, 0, 0]
+        rest = ["S", parent, *[0] * 9, utime, stime, round(children_s * 100), 0, 20, 0, 1, 0, started, 0, 0]
         (self.path / str(pid) / "stat").write_text(f"{pid} ({name}) {' '.join(map(str, rest))}\n")
 
     def end(self, pid: int) -> None:

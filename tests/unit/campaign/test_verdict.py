@@ -238,7 +238,7 @@ def test_small_differences_of_clocks_are_normal() -> None:
 
 
 def test_a_guest_that_waited_for_a_cpu_is_not_taken_for_a_paused_one() -> None:
-    assert failed(verdict(host={"guest_seconds": 8.5, "share": 0.3, "vcpu_wait_s": 3.0})) == ["host share"]
+    assert failed(verdict(host={"guest_seconds": 9.5, "share": 0.3, "vcpu_wait_s": 3.0})) == ["host share"]
 
 
 def test_clocks_that_nobody_read_are_no_failure() -> None:

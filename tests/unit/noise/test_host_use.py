@@ -17,6 +17,7 @@ from harness.noise.host_use import (
     name_busiest,
     sample,
 )
+from harness.noise.process_times import ProcessTimes
 
 
 def test_a_hosts_use_is_what_others_took_with_the_busiest_first(proc: FakeProc) -> None:
@@ -39,6 +40,28 @@ def test_a_process_that_began_counts_from_its_beginning_and_a_reused_id_is_a_new
     proc.process(21, "ld", 2.0, started=901)
     proc.run(10.0, user=0.25)
     assert between(before, sample(proc.path), [], 10.0).busiest == (("cc1", 0.3), ("ld", 0.2))
+
+
+def test_processes_that_ended_count_under_the_parent_that_waited_for_them(proc: FakeProc) -> None:
+    proc.process(40, "make", 1.0)
+    proc.process(41, "sh", 0.5, parent=40)
+    proc.process(42, "cc1", 3.0, parent=41)
+    before = sample(proc.path)
+    for pid in (41, 42):
+        proc.end(pid)
+    proc.process(40, "make", 1.1, children_s=0.5 + 7.0 + 0.9)  # cc1 ran for 4 s more, others for 0.9 s in all
+    proc.run(10.0, user=0.25)
+    assert between(before, sample(proc.path), [], 10.0).busiest == (("make", 0.5),)
+
+
+def test_time_of_a_child_that_nobody_waited_for_is_not_taken_off_its_parent_below_nothing(proc: FakeProc) -> None:
+    proc.process(40, "daemon", 1.0)
+    proc.process(41, "worker", 9.0, parent=40)
+    before = sample(proc.path)
+    proc.end(41)
+    proc.process(40, "daemon", 1.2)
+    proc.run(10.0)
+    assert between(before, sample(proc.path), [], 10.0).busiest == ()
 
 
 def test_what_no_process_accounts_for_is_named_as_well(proc: FakeProc) -> None:
@@ -76,7 +99,9 @@ def test_a_host_is_calm_if_it_has_the_guests_cpus_and_a_half(
 
 
 COUNTS = st.integers(0, 10**9)
-SAMPLES = st.builds(HostSample, st.integers(1, 64), COUNTS, COUNTS, COUNTS, st.just({}))
+PIDS = st.integers(1, 6)
+PROCESSES = st.dictionaries(PIDS, st.builds(ProcessTimes, st.sampled_from("abc"), PIDS, st.integers(1, 2), COUNTS))
+SAMPLES = st.builds(HostSample, st.integers(1, 64), COUNTS, COUNTS, COUNTS, PROCESSES)
 
 
 @given(SAMPLES, SAMPLES)
