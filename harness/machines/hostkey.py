@@ -55,7 +55,8 @@ def wait_for(monitor: Monitor, timeout_s: float, clock: Callable[[], float] = ti
             raise MachineError(f"the guest's kernel panicked: {panic.group(1).decode(errors='replace').strip()}")
         if clock() >= end:
             missing = "that SSH is up" if key else "its SSH host key"
-            raise MachineError(f"the guest did not print {missing} on the serial console within {timeout_s:g} s")
+            when = f"within {timeout_s:g} s of its own pace"
+            raise MachineError(f"the guest did not print {missing} on the serial console {when}")
         time.sleep(LOOK_S)
 
 
