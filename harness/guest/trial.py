@@ -176,7 +176,11 @@ def _prepare(host: Host, config: Mapping[str, Any], script: str, out_dir: Path, 
     out_dir.mkdir(parents=True, exist_ok=True)
     local = out_dir / "trial.py"
     local.write_text(script, encoding="utf-8")
-    clear = f"{_stop_command()}; rm -rf {GUEST_ROOT}; install -d -o {shlex.quote(host.user)} {GUEST_ROOT} {folder}"
+    # The network's start at boot leaves this service behind, which would end itself in the middle of the recording.
+    calm = "systemctl stop systemd-hostnamed.service 2>/dev/null"
+    clear = (
+        f"{_stop_command()}; {calm}; rm -rf {GUEST_ROOT}; install -d -o {shlex.quote(host.user)} {GUEST_ROOT} {folder}"
+    )
     host.run(clear, timeout_s=120, sudo=True)
     host.put(local, f"{config['work_dir']}/trial.py", 60)
     host.put(FACTS_SCRIPT, config["facts"], 60)
