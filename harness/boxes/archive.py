@@ -241,6 +241,8 @@ def _member(plain: Mapping[str, Any]) -> Member:
 
 
 def _check(members: Sequence[Member]) -> None:
+    if not members:
+        raise ValueError("it is empty")
     sizes: dict[str, int] = {}
     for member in members:
         if member.path in sizes:

@@ -223,8 +223,8 @@ def _check_description(path: Path, name: str, plain: Mapping[str, Any], box: Box
             raise _wrong(path, "its disk is not the one of its description", f"SHA-256 {box.image_sha256}")
     elif cache.digest_of(plain["inputs"]) != box.digest or plain["inputs"]["lock"] != box.lock:
         raise _wrong(path, f"its digest is not {box.digest[:12]}", "the digest of the recipe, commands, files and lock")
-    if name.partition("/")[2] != folder:
-        raise _wrong(path, f"it says that its digest is {folder[:12]}", name.partition("/")[2][:12])
+    if name != f"{_store(box)}/{folder}":
+        raise _wrong(path, f"its description is that of {_store(box)}/{folder[:12]}", f"the description of {name}")
 
 
 def _wrong(path: Path, what: str, expected: str) -> BoxError:

@@ -262,6 +262,7 @@ def set_path(value: str) -> Callable[[dict[str, Any]], None]:
         (lambda listed: listed.update(schema=99), "a newer harness wrote this file"),
         (lambda listed: listed.update(kind="other"), "this file holds no box"),
         (lambda listed: listed.update(files=7), "list of files is wrong"),
+        (lambda listed: listed.update(files=[]), "list of files is wrong: it is empty"),
         (lambda listed: listed["files"].append(listed["files"][0]), "is there twice"),
         (set_path("../../../etc/passwd"), "is no path in the cache"),
         (set_path("/etc/passwd"), "is no path in the cache"),
@@ -309,6 +310,20 @@ def test_a_box_that_does_not_match_its_own_description_is_refused(
     archive.write(tmp_path / "file", files, lambda share: None)
     to_cache("there")
     with pytest.raises(BoxError, match=problem):
+        import_file(tmp_path / "file")
+    assert left_over() == []
+
+
+@pytest.mark.parametrize(
+    "place", ["boxes/" + "0" * 64, "boxes/" + "0" * 64 + "-" + "0" * 12, "provisioned/" + "0" * 64]
+)
+def test_a_box_that_would_land_in_a_place_that_is_not_its_own_is_refused(
+    to_cache: Callable[[str], Path], tmp_path: Path, place: str
+) -> None:
+    files = {f"{place}/{file.name}": file for file in sorted(forge().folder.iterdir())}
+    archive.write(tmp_path / "file", files, lambda share: None)
+    to_cache("there")
+    with pytest.raises(BoxError, match="its description is that of"):
         import_file(tmp_path / "file")
     assert left_over() == []
 
