@@ -216,7 +216,7 @@ def _named(name: str) -> list[CachedBox]:
 def _describe(folder: Path) -> CachedBox:
     box = open_box(folder)
     size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
-    built = json.loads((folder / "box.json").read_text(encoding="utf-8"))["built"]
+    built = built_at(folder)
     current = box.name in recipes.names() and current_digest(recipes.recipe(box.name)) == box.digest
     return CachedBox(box, size / 1e6, max(0.0, time.time() - built), current)
 
@@ -247,6 +247,11 @@ def wrong_sizes(folder: Path) -> list[str]:
         elif (size := path.stat().st_size) != sizes.get(part, size):
             wrong.append(f"{path} has {size} bytes instead of {sizes[part]}")
     return wrong
+
+
+def built_at(folder: Path) -> float:
+    """Return when the box in `folder` was built, in seconds since 1970."""
+    return float(json.loads((folder / "box.json").read_text(encoding="utf-8"))["built"])
 
 
 def problems(folder: Path) -> list[str]:

@@ -12,7 +12,7 @@ from harness.boxes.pins import Pin, Pins
 from harness.boxes.recipes import Recipe
 from harness.errors import SpecError, UsageError
 
-HEADER = ("recipe", "recipe-sha256", "suite", "made")
+HEADER = ("recipe", "recipe-sha256", "suite", "built")
 TITLE = (
     "# Every package of this box. `harness box build` installs exactly these, or says which the archive no longer has."
 )
@@ -21,21 +21,21 @@ MAX_BYTES = 10_000_000
 
 @dataclass(frozen=True)
 class Lock:
-    """The pins of one recipe; `recipe_sha256` is the fingerprint that it had at the time `made`."""
+    """The pins of one recipe, whose fingerprint was `recipe_sha256`; their box was `built` at that time."""
 
     recipe: str
     recipe_sha256: str
     suite: str
-    made: str
+    built: str
     pins: Pins
 
     def sha256(self) -> str:
-        """Return the SHA-256 of what the lock pins; when it was made does not matter."""
+        """Return the SHA-256 of what the lock pins; when does not matter."""
         return hashlib.sha256(self.pins.text().encode()).hexdigest()
 
     def text(self) -> str:
         """Return the file's text."""
-        values = (self.recipe, self.recipe_sha256, self.suite, self.made)
+        values = (self.recipe, self.recipe_sha256, self.suite, self.built)
         header = [f"{key}: {value}" for key, value in zip(HEADER, values, strict=True)]
         return "\n".join([TITLE, *header, self.pins.text()])
 
@@ -51,11 +51,11 @@ def beside(recipe: Recipe) -> Lock | None:
     return read(path, recipe) if path.exists() else None
 
 
-def make(recipe: Recipe, folder: Path) -> Lock:
-    """Return a new lock of `recipe`, with the pins that its build left in the box's `folder`."""
-    now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+def make(recipe: Recipe, folder: Path, built: float) -> Lock:
+    """Return a new lock of `recipe`, with the pins that its build left in the box's `folder` at that time."""
+    stamp = datetime.fromtimestamp(built, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     path = folder / "pins"
-    empty = Lock(recipe.name, recipe.fingerprint(), recipe.suite, now, Pins(()))
+    empty = Lock(recipe.name, recipe.fingerprint(), recipe.suite, stamp, Pins(()))
     return replace(empty, pins=_Reader(path, path.read_text(encoding="utf-8").splitlines()).pins())
 
 

@@ -56,12 +56,12 @@ def make_lock(
     with output.view().step(f"box:{name}", f"Build box {name}") as watcher:
         box = boxes.build_from(recipe, None, watcher)
     boxes.require_unchanged(box)
-    lock = boxes.lock_file.make(recipe, box.folder)
+    lock = boxes.lock_file.make(recipe, box.folder, boxes.built_at(box.folder))
     path = out or boxes.lock_file.path_of(recipe)
     write_atomic(path, lock.text())
     counts = len(lock.pins.box), len(lock.pins.roles)
     output.data({"path": str(path), "sha256": lock.sha256(), "box": box.digest, "packages": sum(counts)})
-    output.show(f"{escape(str(path))}: {counts[0]} packages of the box, {counts[1]} of the roles")
+    output.show(f"{escape(str(path))}: {counts[0]} packages of the box, {counts[1]} of the roles, built {lock.built}")
 
 
 @app.command("ls")

@@ -97,4 +97,4 @@ def test_the_reason_of_a_failed_build_is_the_first_error_and_short(kept: Path) -
 
 def test_a_lock_has_what_the_build_of_its_box_left(tmp_path: Path) -> None:
     (tmp_path / "pins").write_text(LOCK.pins.text(), encoding="utf-8")
-    assert lock_file.make(RECIPE, tmp_path).pins == LOCK.pins
+    assert lock_file.make(RECIPE, tmp_path, 0.0).pins == LOCK.pins

@@ -21,7 +21,7 @@ FIRST = 6  # the line of the first pin: after the title, the four lines of the h
 def lock(tmp_path: Path) -> Lock:
     pinned = tuple(sorted(Pin(name, "1.0-1", "amd64", "a" * 64) for name in RECIPE.all_packages()))
     (tmp_path / "pins").write_text(Pins(pinned, (Pin("nginx", "1.22", "all", "b" * 64),)).text(), encoding="utf-8")
-    return lock_file.make(RECIPE, tmp_path)
+    return lock_file.make(RECIPE, tmp_path, 1.8e9)
 
 
 def written(folder: Path, text: str) -> Path:
@@ -50,7 +50,7 @@ def test_the_packages_of_a_lock_stand_one_a_line_in_order(lock: Lock) -> None:
 
 
 def test_the_time_of_a_lock_is_no_part_of_its_digest_and_a_version_is(lock: Lock, tmp_path: Path) -> None:
-    later = lock_file.read(written(tmp_path, lock.text().replace(lock.made, "2030-01-01T00:00:00Z")), RECIPE)
+    later = lock_file.read(written(tmp_path, lock.text().replace(lock.built, "2030-01-01T00:00:00Z")), RECIPE)
     newer = lock_file.read(written(tmp_path, lock.text().replace("nginx 1.22", "nginx 1.23")), RECIPE)
     assert later.sha256() == lock.sha256()
     assert newer.sha256() != lock.sha256()
