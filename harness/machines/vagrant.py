@@ -226,9 +226,10 @@ class VagrantMachine:
         """Raise MachineError unless the machine has the CPUs and the kernel that the experiment asks for."""
         watcher.note("checking the machine's CPUs and kernel")
         try:
-            with host:
-                cpus, kernel = host.run("nproc && uname -r", timeout_s=CHECK_LIMIT_S).stdout.split()
+            # The connection stays open for what comes next: under emulation, each takes seconds. A trial closes it.
+            cpus, kernel = host.run("nproc && uname -r", timeout_s=CHECK_LIMIT_S).stdout.split()
         except RemoteError as error:
+            host.close()
             raise MachineError(f"the machine cannot be used over SSH: {error.what}", where=self._domain) from error
         self._facts |= {"cpus": int(cpus), "kernel": kernel}
         if int(cpus) != self.spec.cpus:

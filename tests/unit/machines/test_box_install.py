@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 from harness import boxes, machines
 from harness.boxes import Box, cache
 from harness.errors import MachineError
-from harness.machines import box_install, registry
+from harness.machines import box_install, libvirt, registry
+from harness.machines.vagrant_cli import VagrantCli
 
 
 @pytest.fixture
@@ -45,3 +47,23 @@ def test_machines_made_from_other_boxes_are_ignored(box: Box, settings: str | No
     if settings is not None:
         (machine / "settings.json").write_text(settings)
     assert box_install.users(box) == []
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_the_guest_gets_an_initrd_that_it_need_not_unpack(
+    box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packed: bool
+) -> None:
+    sent = {}
+
+    def ensure_volume(name: str, source: Path, **_: str) -> str:
+        sent[name] = source.read_bytes()
+        return f"/pool/{name}"
+
+    monkeypatch.setattr(libvirt, "ensure_volume", ensure_volume)
+    monkeypatch.setattr(VagrantCli, "box_add", lambda *_: None)
+    box.initrd.write_bytes(gzip.compress(b"070701") if packed else b"070701")
+    cache.write_manifest(box.folder, box)
+    pool = box_install.install(box, VagrantCli(tmp_path / "settings.json", tmp_path / "dotfile", tmp_path / "log"))
+    assert sent[Path(pool.initrd).name] == b"070701"
+    assert Path(pool.initrd).name in box_install._volumes(box)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["harness_cache"]
