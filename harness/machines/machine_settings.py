@@ -25,6 +25,12 @@ UNNEEDED_UNITS = (
     "proc-sys-fs-binfmt_misc.automount",
     "systemd-binfmt.service",
 )
+# Drivers of devices that these guests do not use: disk and network are virtio, and no guest runs guests of its own.
+# Finding no disk on the emulated IDE controller alone takes 9 s of a guest with 125 instructions per microsecond.
+UNNEEDED_MODULES = (
+    "ata_generic", "ata_piix", "cirrus", "floppy", "i2c_piix4", "kvm_amd", "kvm_intel", "libata", "pata_acpi", "pcspkr",
+    "powernow_k8", "psmouse", "scsi_mod", "sd_mod", "sg", "sr_mod",
+)  # fmt: skip
 NO_LIMIT_S = 86_400  # for Vagrant, which knows only the host's clock; the harness has limits of its own
 
 
@@ -59,8 +65,9 @@ def settings(
 def direct_boot(box: Box, pool: PoolPaths, folder: Path) -> dict[str, Any]:
     """Return the settings that boot the kernel of a built box, with the public key of the campaign.
 
-    Units that no trial needs are masked: on an emulated CPU each takes a good part of a second of the boot.
+    Units and drivers that no trial needs are left out: on an emulated CPU each takes a good part of a second.
     """
-    masks = " ".join(f"systemd.mask={unit}" for unit in UNNEEDED_UNITS)
-    command_line = f"{box.cmdline} {masks} harness.key={key_pair.argument(key_pair.make(folder))}"
+    without = " ".join(f"systemd.mask={unit}" for unit in UNNEEDED_UNITS)
+    without += f" modprobe.blacklist={','.join(UNNEEDED_MODULES)}"
+    command_line = f"{box.cmdline} {without} harness.key={key_pair.argument(key_pair.make(folder))}"
     return {"kernel": pool.kernel, "initrd": pool.initrd, "command_line": command_line}
