@@ -72,6 +72,16 @@ def test_no_ssh_connection_was_open_while_it_recorded(smoke: Smoke) -> None:
     assert (guest["ssh_connections_before"], guest["ssh_connections_after"]) == (0, 0)
 
 
+def test_the_recording_comes_with_what_the_host_did_meanwhile(smoke: Smoke) -> None:
+    host = json.loads((smoke.folder.trial_dir("000_nginx_ab") / "trial.json").read_text())["host"]
+    assert host["seconds"] > 0
+    assert host["guest_seconds"] >= 10  # as long as the recording was to be
+    assert (host["share"] is None) is (host["share_reason"] is not None)
+    assert 0 <= host["taken_share"] <= 1
+    assert len(host["loadavg_before"]) == 3
+    assert set(host["clock_step_s"]) == set(host["suspended_s"]) == {"host", "guest"}
+
+
 def test_the_load_ran_to_the_end_of_the_recording(smoke: Smoke) -> None:
     recorded = json.loads((smoke.folder.trial_dir("000_nginx_ab") / "trial.json").read_text())
     assert recorded["verdict"]["ok"], recorded["verdict"]
