@@ -105,13 +105,14 @@ class Comparison:
     @property
     def conclusion(self) -> str:
         """The result in one sentence."""
-        total, within, close = len(self.metrics), self.counts[EQUAL], self.counts[CLOSE]
+        total, within = len(self.metrics), self.counts[EQUAL]
         if self.outcome == DIFFERS:
             return f"differs: {self.counts[DIFFERS]} of {total} metrics: {_listed(self.metrics, DIFFERS)}"
         if self.outcome == UNKNOWN:
             unclear, names = self.counts[UNKNOWN], _listed(self.metrics, UNKNOWN)
             return f"cannot say: {unclear} of {total} metrics, more than chance explains: {names}; record more trials"
-        text = f"equal: {within} of {total} metrics within what two such runs differ by, {close} within 1 %"
+        near = sum(abs(row.difference) <= row.margin for row in self.metrics)
+        text = f"equal: {within} of {total} metrics within what two such runs differ by, {near} within 1 %"
         return text + (f", {self.unclear} beyond that, as chance gives" if self.unclear else "")
 
     def to_dict(self) -> dict[str, Any]:

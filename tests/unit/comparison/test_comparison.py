@@ -33,7 +33,7 @@ def test_a_run_and_its_copy_are_equal_in_every_metric_and_fact(tmp_path: Path) -
     assert found.equal
     assert found.facts == ()
     assert len(found.metrics) == 8 + 3
-    assert found.conclusion == "equal: 11 of 11 metrics within what two such runs differ by, 0 within 1 %"
+    assert found.conclusion == "equal: 11 of 11 metrics within what two such runs differ by, 11 within 1 %"
 
 
 def test_a_shift_beyond_the_noise_but_below_one_percent_is_equal_within_one_percent(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_metric_beyond_its_own_noise_is_not_called_different_among_many(tmp_pa
     assert row.outcome == UNKNOWN
     assert (found.unclear, found.unclear_by_chance) == (3, 3)
     assert found.equal
-    assert found.conclusion.endswith("0 within 1 %, 3 beyond that, as chance gives")
+    assert found.conclusion.endswith("23 within 1 %, 3 beyond that, as chance gives")
 
 
 def test_more_such_metrics_than_chance_gives_are_not_called_equal(tmp_path: Path) -> None:
