@@ -27,11 +27,13 @@ class MetricComparison:
     """One metric of one arm in two runs.
 
     `noise`: two such runs differ by at most this in 95 of 100 cases; None if each has one trial. `margin`: a smaller
-    difference is of no practical importance. `p_adjusted`: `p` corrected for the number of metrics.
+    difference is of no practical importance. `scored`: it is a predictor's score, not a metric of the recording.
+    `p_adjusted`: `p` corrected for the number of metrics of the recordings, or of scores.
     """
 
     arm: str
     metric: str
+    scored: bool
     unit: str
     first: float
     second: float
@@ -80,17 +82,21 @@ class Comparison:
 
     @cached_property
     def unclear(self) -> int:
-        """How many metrics are beyond the margin and their own noise, but do not stand out among all of them."""
-        return sum(row.outcome == UNKNOWN and row.beyond_noise for row in self.metrics)
+        """How many scores are beyond the margin and their own noise, but do not stand out among all scores."""
+        return sum(row.scored and row.outcome == UNKNOWN and row.beyond_noise for row in self.metrics)
 
     @property
     def unclear_by_chance(self) -> int:
-        """The largest number of metrics beyond their own noise that chance gives, were they independent (95 %)."""
-        return int(stats.binom.ppf(LEVEL, sum(row.p is not None for row in self.metrics), CHANCE))
+        """The largest number of scores beyond their own noise that chance gives, were they independent (95 %)."""
+        scores = sum(row.scored and row.p is not None for row in self.metrics)
+        return int(stats.binom.ppf(LEVEL, scores, CHANCE))
 
     @cached_property
     def outcome(self) -> str:
-        """Say `differs` if a metric does, and `cannot say` if more than chance gives cannot be judged."""
+        """Say `differs` if a metric does, and `cannot say` if one of the recordings, or too many scores, stay open.
+
+        Metrics of a recording are few and depend on each other: no number of them is put down to chance.
+        """
         if self.counts[DIFFERS]:
             return DIFFERS
         if self.counts[UNKNOWN] > self.unclear or self.unclear > self.unclear_by_chance:
@@ -99,7 +105,7 @@ class Comparison:
 
     @property
     def equal(self) -> bool:
-        """Whether the metrics are equal, or equal within 1 %, except for as many as chance gives."""
+        """Whether the metrics are equal, or equal within 1 %, except for as many scores as chance gives."""
         return self.outcome in (EQUAL, CLOSE)
 
     @property
@@ -109,11 +115,12 @@ class Comparison:
         if self.outcome == DIFFERS:
             return f"differs: {self.counts[DIFFERS]} of {total} metrics: {_listed(self.metrics, DIFFERS)}"
         if self.outcome == UNKNOWN:
-            unclear, names = self.counts[UNKNOWN], _listed(self.metrics, UNKNOWN)
-            return f"cannot say: {unclear} of {total} metrics, more than chance explains: {names}; record more trials"
+            names = _listed(self.metrics, UNKNOWN)
+            return f"cannot say: {self.counts[UNKNOWN]} of {total} metrics: {names}; record more trials"
         near = sum(abs(row.difference) <= row.margin for row in self.metrics)
         text = f"equal: {within} of {total} metrics within what two such runs differ by, {near} within 1 %"
-        return text + (f", {self.unclear} beyond that, as chance gives" if self.unclear else "")
+        scores = "score" if self.unclear == 1 else "scores"
+        return text + (f", {self.unclear} {scores} beyond that, as chance gives" if self.unclear else "")
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values, as repeat.json has it."""
@@ -178,6 +185,7 @@ def _compare(first: Measurement, second: Measurement) -> MetricComparison:
     return MetricComparison(
         arm=first.arm,
         metric=first.metric,
+        scored=first.scored,
         unit=first.unit,
         first=first.mean,
         second=second.mean,
@@ -191,9 +199,12 @@ def _compare(first: Measurement, second: Measurement) -> MetricComparison:
 
 
 def _adjusted(rows: list[MetricComparison]) -> list[MetricComparison]:
-    """Correct the p-values of all metrics together."""
-    adjusted = iter(holm([row.p for row in rows if row.p is not None]))
-    return [row if row.p is None else replace(row, p_adjusted=next(adjusted)) for row in rows]
+    """Correct the p-values of the recordings' metrics together, and those of the scores together."""
+    families = {
+        scored: holm([row.p for row in rows if row.p is not None and row.scored is scored]) for scored in (False, True)
+    }
+    adjusted = {scored: iter(values) for scored, values in families.items()}
+    return [row if row.p is None else replace(row, p_adjusted=next(adjusted[row.scored])) for row in rows]
 
 
 def _missing(run: Mapping[Key, Measurement], other: Mapping[Key, Measurement]) -> tuple[str, ...]:

@@ -54,12 +54,16 @@ UNITS = {
 
 @dataclass(frozen=True)
 class Measurement:
-    """One metric of one arm of a run; `values` is (trials, seeds), with one seed for what no seed changes."""
+    """One metric of one arm of a run; `values` is (trials, seeds), with one seed for what no seed changes.
+
+    `scored`: it is the score of a predictor, and not a metric of the recording itself.
+    """
 
     arm: str
     metric: str
     unit: str
     values: np.ndarray
+    scored: bool = False
 
     @property
     def mean(self) -> float:
@@ -155,7 +159,7 @@ def _predictors(run: RunFolder, trials: Mapping[str, list[str]]) -> Iterator[Mea
         for metric, (score, unit) in SCORES.items():
             values = [[seed.get(trial, {}).get(score) for seed in seeds] for trial in trials.get(arm, ())]
             if values and all(value is not None for row in values for value in row):
-                yield Measurement(arm, f"{predictor}: {metric}", unit, np.array(values, float))
+                yield Measurement(arm, f"{predictor}: {metric}", unit, np.array(values, float), scored=True)
 
 
 def _arm(step: Mapping[str, Any]) -> str:

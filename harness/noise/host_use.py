@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,24 +116,29 @@ def between(before: HostSample, after: HostSample, own: Collection[int], seconds
 def _ticks_by_pid(before: Mapping[int, ProcessTimes], after: Mapping[int, ProcessTimes]) -> dict[int, int]:
     """Return the ticks that each process of `after` took since `before`; a reused id is a new process.
 
-    A process that ended has handed all its ticks to its parent; those from before the interval are taken off again.
+    A process that ended may have handed its ticks to an ancestor that waited for it; those from before the interval are
+    taken off again. It may be that nobody waited, or init for an orphan: so from the parent upwards, no more is taken
+    off than was handed.
     """
     same = {pid for pid, times in after.items() if pid in before and before[pid].started == times.started}
-    ticks = {pid: times.ticks - (before[pid].ticks if pid in same else 0) for pid, times in after.items()}
+    own = {pid: times.own - (before[pid].own if pid in same else 0) for pid, times in after.items()}
+    handed = {pid: times.children - (before[pid].children if pid in same else 0) for pid, times in after.items()}
     for pid in before.keys() - same:
-        if (heir := _heir(pid, before, same)) is not None:
-            ticks[heir] -= before[pid].ticks
-    return {pid: max(0, value) for pid, value in ticks.items()}
+        left = before[pid].ticks
+        for heir in _heirs(pid, before, same):
+            taken = min(left, max(0, handed[heir]))
+            handed[heir] -= taken
+            left -= taken
+    return {pid: max(0, own[pid]) + max(0, handed[pid]) for pid in after}
 
 
-def _heir(pid: int, before: Mapping[int, ProcessTimes], same: Collection[int]) -> int | None:
-    """Return the nearest ancestor that did not end; None without one."""
+def _heirs(pid: int, before: Mapping[int, ProcessTimes], same: Collection[int]) -> Iterator[int]:
+    """Yield the ancestors that did not end, the nearest first."""
     seen = {pid}  # ids are reused, also while the list of processes is read: there might be a circle
     while pid in before and (pid := before[pid].parent) not in seen:
         if pid in same:
-            return pid
+            yield pid
         seen.add(pid)
-    return None
 
 
 def _share(ticks: int, total: int) -> float:

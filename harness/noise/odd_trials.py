@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
+from harness.recorded_clock import RecordedClock
+
 MIN_TRIALS = 3  # two others are the fewest that have a standard deviation
 NOISE_FACTOR = 2.5
 MIN_DIFFERENCE = 0.05
@@ -108,15 +110,11 @@ def _arms(trials: Sequence[Record]) -> dict[str, list[Record]]:
     """Group the trials by arm; an arm that was recorded with several clocks is split, and its name says so."""
     groups: dict[tuple[str, str], list[Record]] = {}
     for trial in trials:
-        groups.setdefault((str(trial.get("arm", "")), _clock(trial)), []).append(trial)
+        groups.setdefault((str(trial.get("arm", "")), RecordedClock.of(trial.get("machine") or {}).short), []).append(
+            trial
+        )
     arms = [arm for arm, _ in groups]
     return {arm if arms.count(arm) == 1 else f"{arm} ({clock} clock)": group for (arm, clock), group in groups.items()}
-
-
-def _clock(trial: Record) -> str:
-    machine = trial.get("machine") or {}
-    speed = machine.get("cpu_speed")
-    return machine.get("clock", "host") + (f" {speed}" if speed else "")
 
 
 def _odd_ones(arm: str, group: Sequence[Record]) -> Iterator[OddTrial]:

@@ -12,13 +12,20 @@ KTHREADD = 2  # the parent of all kernel threads
 class ProcessTimes:
     """One process: its name, its parent, its start in clock ticks after boot, and CPU time in ticks.
 
-    `ticks` are its own and its threads', and those of the children that ended and that it waited for.
+    `own` are its and its threads' ticks, `children` those of the children that ended and that it waited for. A parent
+    that ignores SIGCHLD waits for none, and gets nothing.
     """
 
     name: str
     parent: int
     started: int
-    ticks: int
+    own: int
+    children: int
+
+    @property
+    def ticks(self) -> int:
+        """All ticks that stand under its name."""
+        return self.own + self.children
 
 
 def read_processes(proc: Path) -> dict[int, ProcessTimes]:
@@ -44,8 +51,10 @@ def parse_stat(text: str) -> ProcessTimes | None:
     fields = rest.split()  # from the third field of proc(5) on
     try:
         parent, started = int(fields[1]), int(fields[19])
-        ticks = sum(int(field) for field in fields[11:15])  # utime, stime, cutime, cstime
+        utime, stime, cutime, cstime = (int(field) for field in fields[11:15])
     except (ValueError, IndexError):
         return None
     name = "".join(char if char.isprintable() else "?" for char in head.partition("(")[2]) if found else ""
-    return ProcessTimes(name.partition("/")[0] if parent == KTHREADD else name, parent, started, ticks)
+    return ProcessTimes(
+        name.partition("/")[0] if parent == KTHREADD else name, parent, started, utime + stime, cutime + cstime
+    )

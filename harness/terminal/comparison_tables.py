@@ -76,11 +76,8 @@ def _notes(comparison: Comparison) -> list[str]:
     trials = ", ".join(f"{first} and {second}" for first, second in sorted(sizes))
     lines = [f"noise: two such runs ({trials} trials) differ by at most this in 95 of 100 cases; ? = one trial each"]
     if comparison.unclear:
-        total, limit = len(comparison.metrics), comparison.unclear_by_chance
-        lines.append(
-            f"cannot say: beyond the noise, but not so far that it stands out among {total} metrics (Holm); chance "
-            f"gives up to {limit} of these"
-        )
+        limit = comparison.unclear_by_chance
+        lines.append(f"cannot say, of scores: each is beyond its noise, and chance gives up to {limit} such scores")
     return lines
 
 

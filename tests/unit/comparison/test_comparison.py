@@ -88,14 +88,36 @@ def test_a_metric_beyond_its_own_noise_is_not_called_different_among_many(tmp_pa
     assert row.outcome == UNKNOWN
     assert (found.unclear, found.unclear_by_chance) == (3, 3)
     assert found.equal
-    assert found.conclusion.endswith("23 within 1 %, 3 beyond that, as chance gives")
+    assert found.conclusion.endswith("23 within 1 %, 3 scores beyond that, as chance gives")
 
 
 def test_more_such_metrics_than_chance_gives_are_not_called_equal(tmp_path: Path) -> None:
     found = shifted(tmp_path, 4)
     assert found.outcome == UNKNOWN
     assert not found.equal
-    assert "more than chance explains: p0: accuracy" in found.conclusion
+    assert found.conclusion.startswith("cannot say: 12 of 26 metrics: p0: accuracy, ")
+
+
+SAME = {f"p{number}": [[0.90], [0.92], [0.91]] for number in range(6)}
+
+
+def test_recordings_that_differ_stand_out_among_many_equal_scores(tmp_path: Path) -> None:
+    first = comparable_run.make(tmp_path / "first", requests=(415.0, 421.0, 427.0), scores=SAME)
+    rates = tuple(rate * 0.92 for rate in (415.0, 421.0, 427.0))
+    found = compare(first, comparable_run.make(tmp_path / "second", requests=rates, slice_factor=1 / 0.92, scores=SAME))
+    rates_found = [row for row in found.metrics if row.metric in ("requests/s", "switches/s")]
+    assert [row.outcome for row in rates_found] == [DIFFERS, DIFFERS]
+    assert all(row.p is not None and 0.002 < row.p < 0.004 for row in rates_found)
+    assert found.conclusion == "differs: 2 of 26 metrics: requests/s, switches/s"
+
+
+def test_a_recording_beyond_margin_and_noise_is_never_put_down_to_chance(tmp_path: Path) -> None:
+    first = comparable_run.make(tmp_path / "first", requests=(415.0, 421.0, 427.0), scores=SAME)
+    rates = tuple(rate * 0.96 for rate in (415.0, 421.0, 427.0))
+    found = compare(first, comparable_run.make(tmp_path / "second", requests=rates, slice_factor=1 / 0.96, scores=SAME))
+    assert (found.outcome, found.unclear) == (UNKNOWN, 0)
+    assert not found.equal
+    assert found.conclusion == "cannot say: 2 of 26 metrics: requests/s, switches/s; record more trials"
 
 
 def test_arms_and_predictors_of_one_run_only_are_listed(tmp_path: Path) -> None:

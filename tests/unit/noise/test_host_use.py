@@ -54,14 +54,28 @@ def test_processes_that_ended_count_under_the_parent_that_waited_for_them(proc: 
     assert between(before, sample(proc.path), [], 10.0).busiest == (("make", 0.5),)
 
 
-def test_time_of_a_child_that_nobody_waited_for_is_not_taken_off_its_parent_below_nothing(proc: FakeProc) -> None:
+def test_a_parent_that_waits_for_no_child_keeps_all_of_its_own_time(proc: FakeProc) -> None:
     proc.process(40, "daemon", 1.0)
     proc.process(41, "worker", 9.0, parent=40)
     before = sample(proc.path)
     proc.end(41)
-    proc.process(40, "daemon", 1.2)
-    proc.run(10.0)
-    assert between(before, sample(proc.path), [], 10.0).busiest == ()
+    proc.process(40, "daemon", 9.0)  # it ignores SIGCHLD
+    proc.run(10.0, user=0.5)
+    assert between(before, sample(proc.path), [], 10.0).busiest == (("daemon", 0.8), (UNSEEN, 0.2))
+
+
+def test_an_orphan_whose_time_went_to_init_takes_nothing_off_its_former_grandparent(proc: FakeProc) -> None:
+    proc.process(1, "init", 1.0, parent=0)
+    proc.process(40, "make", 1.0)
+    proc.process(41, "sh", 0.1, parent=40)
+    proc.process(42, "server", 30.0, parent=41)
+    before = sample(proc.path)
+    for pid in (41, 42):
+        proc.end(pid)
+    proc.process(1, "init", 1.0, parent=0, children_s=30.0)
+    proc.process(40, "make", 6.0, children_s=0.1)
+    proc.run(10.0, user=0.25)
+    assert between(before, sample(proc.path), [], 10.0).busiest == (("make", 0.5),)
 
 
 def test_what_no_process_accounts_for_is_named_as_well(proc: FakeProc) -> None:
@@ -100,7 +114,9 @@ def test_a_host_is_calm_if_it_has_the_guests_cpus_and_a_half(
 
 COUNTS = st.integers(0, 10**9)
 PIDS = st.integers(1, 6)
-PROCESSES = st.dictionaries(PIDS, st.builds(ProcessTimes, st.sampled_from("abc"), PIDS, st.integers(1, 2), COUNTS))
+PROCESSES = st.dictionaries(
+    PIDS, st.builds(ProcessTimes, st.sampled_from("abc"), PIDS, st.integers(1, 2), COUNTS, COUNTS)
+)
 SAMPLES = st.builds(HostSample, st.integers(1, 64), COUNTS, COUNTS, COUNTS, PROCESSES)
 
 

@@ -68,7 +68,7 @@ def test_arms_and_clocks_are_not_mixed() -> None:
 
 def test_an_arm_of_two_clocks_is_named_with_its_clock() -> None:
     counted = [trial(f"c{i}", value, machine={"clock": "counted"}) for i, value in enumerate([100.0, 150.0])]
-    assert [spread.arm for spread in spreads([*arm_of(400.0), *counted])] == ["nginx_ab (counted clock)"]
+    assert [spread.arm for spread in spreads([*arm_of(400.0), *counted])] == ["nginx_ab (counted 125 clock)"]
 
 
 def test_a_spread_is_told_from_two_trials_on() -> None:

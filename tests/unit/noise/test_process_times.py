@@ -18,7 +18,8 @@ REST = "S 1 1 1 0 -1 4194560 100 0 0 0 {utime} {stime} 7 8 20 0 1 0 4711 1 1"
 def test_a_name_may_hold_spaces_and_parentheses(name: str) -> None:
     times = parse_stat(f"42 ({name}) " + REST.format(utime=30, stime=12))
     assert times is not None
-    assert (times.name, times.parent, times.started, times.ticks) == (name, 1, 4711, 42 + 7 + 8)
+    assert (times.name, times.parent, times.started) == (name, 1, 4711)
+    assert (times.own, times.children, times.ticks) == (42, 7 + 8, 42 + 7 + 8)
 
 
 def test_threads_of_the_kernel_are_named_without_their_number() -> None:
