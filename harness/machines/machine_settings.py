@@ -24,6 +24,9 @@ UNNEEDED_UNITS = (
     "sys-fs-fuse-connections.mount",
     "proc-sys-fs-binfmt_misc.automount",
     "systemd-binfmt.service",
+    # Without pam_systemd, as in these boxes, a user's service manager fails to start; lingering tries it at every boot.
+    "user-runtime-dir@1000.service",
+    "user@1000.service",
 )
 # Drivers of devices that these guests do not use: disk and network are virtio, and no guest runs guests of its own.
 # Finding no disk on the emulated IDE controller alone takes 9 s of a guest with 125 instructions per microsecond.
