@@ -81,6 +81,7 @@ class Phases:
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self.where, self.text, self._label = where, "", label
+        self.guest_ended = False  # then there is nothing on the guest to stop, and nobody who answers
         self._monitor, self._clock, self._sleep = monitor, clock, sleep
         self._line = re.compile(rf"harness-trial {re.escape(label)} (check|recording|recorded|done)(?!\w)")
         self._seen: set[str] = set()
@@ -167,6 +168,7 @@ class Phases:
         if ending is None and passed.stalled_s() > STALL_S:
             ending = f"no progress for {passed.stalled_s():.0f} s: the guest's clock stands still"
         if ending:
+            self.guest_ended = True
             raise TrialError(
                 f"{ending}; {self._waited(phase, waited_s, passed.unit)}",
                 where=self.where,
@@ -185,5 +187,6 @@ class Phases:
         try:
             yield
         except MachineError as error:
+            self.guest_ended = True
             what = f"{error.what}; the serial console ends with:\n{self.tail()}"
             raise TrialError(what, where=error.where, hint=error.hint) from error

@@ -148,7 +148,9 @@ def run(
     except BaseException as error:
         if phases.text and isinstance(error, TrialError):
             error.log = _keep_console(phases.text, out_dir)
-        _stop(host)
+        if not phases.guest_ended:
+            _stop(host)
+        host.close()
         raise
     with suppress(RemoteError):  # the next trial removes it as well
         host.run(f"rm -rf -- {shlex.quote(config['work_dir'])}", timeout_s=60, sudo=True)

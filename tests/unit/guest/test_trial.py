@@ -207,6 +207,18 @@ def test_a_guest_that_is_late_is_looked_at_once(tmp_path: Path, monkeypatch: pyt
     assert sum("result.json" in command for command in dead.commands) == 1
 
 
+def test_a_guest_that_panicked_is_not_asked_to_stop_anything(tmp_path: Path) -> None:
+    class Panicking(FakeHost):
+        def console(self) -> str:
+            return super().console() + ("[   71.000001] Kernel panic - not syncing\n" if self.follows else "")
+
+    host = Panicking("recording", "recorded")
+    with pytest.raises(TrialError, match="the kernel of the guest panicked"):
+        carry_out(host, tmp_path)
+    assert "systemd-run" in host.commands[-1]
+    assert not host.connected
+
+
 def test_a_guest_that_only_lost_its_last_line_gives_its_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "phase_limits", lambda config: {"recording": 30.0, "recorded": 30.0, "done": 0.0})
     files = carry_out(FakeHost("recording", "recorded", "no such phase"), tmp_path)
