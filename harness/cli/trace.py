@@ -100,7 +100,7 @@ def export_(
     """Write a recording in the format of another tool."""
     from harness.trace.export import export
 
-    written = export(recording, kind, out, formats_from)
+    written = export(recording, kind, out, formats_from, _about(recording))
     Output(as_json).data({"written": [str(path) for path in written]})
     Output(as_json).show(*(str(path) for path in written))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 
@@ -17,9 +18,16 @@ KINDS = {
 _FOLDER_KINDS = ("csv", "parquet")  # the others are one file
 
 
-def export(recording: Path, kind: str, target: Path | str, formats_from: Path | None = None) -> list[Path]:
+def export(
+    recording: Path,
+    kind: str,
+    target: Path | str,
+    formats_from: Path | None = None,
+    about: Mapping[str, str] | None = None,
+) -> list[Path]:
     """Write a recording as `kind`: into the folder `target` for csv and parquet, otherwise to the file `target`.
 
+    `about` is added to the metadata of Parquet tables, as `convert` does; the other formats have no place for it.
     Returns the files written; each appears whole or not at all. Raises TraceError and HostError as `read` and `convert`
     do. Raises UsageError if the kind is unknown or needs a package that is not installed, or if `target` is a folder
     or the recording where it should be a new file.
@@ -36,7 +44,7 @@ def export(recording: Path, kind: str, target: Path | str, formats_from: Path | 
             hint=f"install it with the extra: pip install 'harness[{kind}]'",
         ) from error
     with path_in_errors(recording):
-        written: list[Path] = module.export(recording, Path(target), kind, formats_from)
+        written: list[Path] = module.export(recording, Path(target), kind, formats_from, about or {})
     return written
 
 

@@ -6,6 +6,7 @@ differences, and a table of names (perfetto's ftrace_event_bundle.proto).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ _BATCH_SWITCHES = 50_000  # in one packet
 _STATES = {"R": 0, "S": 1, "D": 2, "T": 4, "t": 8, "X": 16, "Z": 32, "P": 64, "I": 128, "R+": 256}
 
 
-def export(recording: Path, target: Path, kind: str, formats_from: Path | None) -> list[Path]:
+def export(recording: Path, target: Path, kind: str, formats_from: Path | None, about: Mapping[str, str]) -> list[Path]:
     """Write the trace to the file `target`."""
     trace = read(recording, formats_from=formats_from)
     make_folder(target.parent)

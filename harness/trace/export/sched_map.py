@@ -7,7 +7,7 @@ Times are cut off after microseconds. The text has no room for states, prioritie
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from harness.files import atomic_file, make_folder
@@ -18,7 +18,7 @@ from harness.trace.tracepoint.comm import to_bytes
 _BATCH_LINES = 10_000  # lines written at a time
 
 
-def export(recording: Path, target: Path, kind: str, formats_from: Path | None) -> list[Path]:
+def export(recording: Path, target: Path, kind: str, formats_from: Path | None, about: Mapping[str, str]) -> list[Path]:
     """Write the text to the file `target`."""
     trace = read(recording, formats_from=formats_from)
     make_folder(target.parent)

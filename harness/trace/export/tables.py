@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,10 +17,10 @@ from harness.trace.converter import convert
 _BATCH_ROWS = 1 << 14  # few, because runnable sets take many times more memory as text than as numbers
 
 
-def export(recording: Path, target: Path, kind: str, formats_from: Path | None) -> list[Path]:
-    """Write `switches.csv` (or `.parquet`) and so on into the folder `target`."""
+def export(recording: Path, target: Path, kind: str, formats_from: Path | None, about: Mapping[str, str]) -> list[Path]:
+    """Write `switches.csv` (or `.parquet`, with `about` in its metadata) and so on into the folder `target`."""
     if kind == "parquet":
-        return list(convert(recording, target, formats_from=formats_from).paths.values())
+        return list(convert(recording, target, formats_from=formats_from, about=about).paths.values())
     make_folder(target)
     with as_host_error(target):
         temporary = tempfile.TemporaryDirectory(prefix=".tables-", dir=target)

@@ -48,7 +48,8 @@ def test_a_recording_beside_its_trial_keeps_the_clock_of_its_machine(raw: Path, 
     perf_data.write_bytes(shortened(raw.read_bytes(), 500))
     (tmp_path / "trial.json").write_text(json.dumps({"machine": {"clock": "counted", "cpu_speed": 250}}))
     harness("trace", "convert", perf_data, "-o", tmp_path / "t")
-    assert clocks.of_recording(tmp_path / "t") == Clock("counted", 250)
+    harness("trace", "export", perf_data, "--to", "parquet", "-o", tmp_path / "exported")
+    assert clocks.of_recording(tmp_path / "t") == clocks.of_recording(tmp_path / "exported") == Clock("counted", 250)
     shown = harness("trace", "summary", perf_data).stdout
     assert "counted: 250 instructions per microsecond (4 ns each)" in shown
     document = json.loads(harness("trace", "summary", perf_data, "--json").stdout)
