@@ -86,19 +86,21 @@ fetch_ubuntu_keys() {
 download_ubuntu_keys() {
     local suite uri work options
     # shellcheck source=/dev/null
-    suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+    suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-}") || return 1
     # The mirror is the one that this system uses already.
     # shellcheck disable=SC2016 # apt fills these in
     uri=$(apt-get indextargets --format '$(REPO_URI) $(CODENAME)' 'Created-By: Packages' 'Component: main' |
         awk -v suite="$suite" '$2 == suite { print $1; exit }')
     [ -n "$uri" ] || return 1
-    work=$(mktemp -d)
+    # Called in a condition, where the shell does not stop at an error: every step says what follows from one.
+    work=$(mktemp -d) || return 1
     # shellcheck disable=SC2064 # this very folder
     trap "rm -rf '$work'" EXIT
-    mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/deb"
-    chmod 755 "$work"
-    [ "$(id -u)" != 0 ] || chown _apt "$work/deb"    # as root, apt downloads as this user
-    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri $suite-backports main" >"$work/sources.list"
+    mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/deb" || return 1
+    chmod 755 "$work" || return 1
+    [ "$(id -u)" != 0 ] || chown _apt "$work/deb" || return 1    # as root, apt downloads as this user
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri $suite-backports main" \
+        >"$work/sources.list" || return 1
     options=(-q=2 -o "Dir::Etc::SourceList=$work/sources.list" -o Dir::Etc::SourceParts=/dev/null
         -o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work/cache" -o Acquire::Languages=none
         -o Acquire::AllowInsecureRepositories=false -o APT::Get::AllowUnauthenticated=false

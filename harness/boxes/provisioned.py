@@ -23,7 +23,7 @@ from harness import paths
 from harness.boxes import cache, rootfs
 from harness.boxes.cache import Box
 from harness.errors import BoxError, DamagedBoxError
-from harness.files import sha256, sync, write_atomic
+from harness.files import as_host_error, make_folder, sha256, sync, write_atomic
 
 SCHEMA = 1  # of provisioned.json, and of how a machine is provisioned and kept
 DESCRIPTION = "provisioned.json"
@@ -156,10 +156,14 @@ def unreadable() -> list[Path]:
 
 @contextmanager
 def work_folder() -> Iterator[Path]:
-    """Make a folder in which a machine is put together; `publish` takes it, and otherwise it is removed."""
-    root().mkdir(parents=True, exist_ok=True)
+    """Make a folder in which a machine is put together; `publish` takes it, and otherwise it is removed.
+
+    Raises HostError when it cannot be made.
+    """
+    make_folder(root())
     sweep()
-    fresh = Path(tempfile.mkdtemp(prefix=f".new-{os.getpid()}-", dir=root()))
+    with as_host_error(root() / ".new"):
+        fresh = Path(tempfile.mkdtemp(prefix=f".new-{os.getpid()}-", dir=root()))
     try:
         yield fresh
     finally:
@@ -177,8 +181,22 @@ def publish(fresh: Path, base: Box, digest: str, made: Provisioning, packages: s
     """Complete the folder `fresh`, which holds box.img, and rename it into the cache.
 
     `digest` is the key from before the machine was provisioned: a file of Ansible may have changed since. `packages`
-    lists all packages of the guest. A folder of the final name is always complete.
+    lists all packages of the guest. A folder of the final name is always complete. Raises HostError, such as when the
+    disk is full.
     """
+    with as_host_error(fresh / "box.img"):
+        image = _complete(fresh, base, digest, made, packages)
+        final = root() / f"{digest}-{image[:12]}"
+        with cache.lock(digest):
+            if not (final / "box.json").is_file():  # the very same disk, kept by another process
+                shutil.rmtree(final, ignore_errors=True)
+                fresh.rename(final)
+                sync(root())
+    return open_box(final)
+
+
+def _complete(fresh: Path, base: Box, digest: str, made: Provisioning, packages: str) -> str:
+    """Write everything but the disk into `fresh`; return the SHA-256 of the disk. Raises OSError or HostError."""
     image = sha256(fresh / "box.img")
     inherited = {key: value for key, value in vars(base).items() if key not in ("digest", "folder")}
     box = ProvisionedBox(**inherited, digest=digest, folder=fresh, provisioning=made, image_sha256=image)
@@ -192,13 +210,7 @@ def publish(fresh: Path, base: Box, digest: str, made: Provisioning, packages: s
     _write_manifest(fresh, box)
     for path in (*fresh.iterdir(), fresh):
         sync(path)
-    final = root() / f"{digest}-{image[:12]}"
-    with cache.lock(digest):
-        if not (final / "box.json").is_file():  # the very same disk, kept by another process
-            shutil.rmtree(final, ignore_errors=True)
-            fresh.rename(final)
-            sync(root())
-    return open_box(final)
+    return image
 
 
 def _write_manifest(folder: Path, box: ProvisionedBox) -> None:

@@ -62,7 +62,8 @@ def uninstall(box: Box) -> None:
     """Remove `box` from Vagrant and from the libvirt pool. Raises MachineError if a machine uses it."""
     require_unused(box)
     shutil.rmtree(_vagrant_folder(box), ignore_errors=True)
-    libvirt.remove_volumes(_volumes(box))
+    with suppress(HostError):  # virsh is not installed: there is no pool
+        libvirt.remove_volumes(_volumes(box))
 
 
 def require_unused(box: Box) -> None:
@@ -88,9 +89,11 @@ def users(box: Box) -> list[str]:
 
 
 def copies_mb(box: Box) -> float:
-    """Return the size of what Vagrant and libvirt keep of `box`, in MB."""
-    of_vagrant = sum(path.stat().st_size for path in _vagrant_folder(box).rglob("*") if path.is_file())
-    return (of_vagrant + sum(libvirt.volume_size(name) or 0 for name in _volumes(box))) / 1e6
+    """Return the size of what Vagrant and libvirt keep of `box`, in MB; without libvirt, of what Vagrant keeps."""
+    size = sum(path.stat().st_size for path in _vagrant_folder(box).rglob("*") if path.is_file())
+    with suppress(HostError):
+        size += sum(libvirt.volume_size(name) or 0 for name in _volumes(box))
+    return size / 1e6
 
 
 def _volumes(box: Box) -> list[str]:

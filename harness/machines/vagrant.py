@@ -93,11 +93,16 @@ class VagrantMachine:
         return [host]
 
     def down(self) -> None:
-        """Remove the VM and its disk. Raises MachineError when it is still there afterwards."""
-        self._fetch_console()
-        for entry in registry.in_folder(self.folder):
-            remove(entry)
-        self._domain = self._monitor = None
+        """Remove the VM and its disk. Raises MachineError when it is still there afterwards.
+
+        The console is copied first; if that fails, the error is raised once the VM is removed.
+        """
+        try:
+            self._fetch_console()
+        finally:
+            for entry in registry.in_folder(self.folder):
+                remove(entry)
+            self._domain = self._monitor = None
 
     def facts(self) -> dict[str, Any]:
         """Return guest kernel and CPUs, accelerator and why, hypervisor, box name and digest; empty before `up`."""

@@ -92,3 +92,14 @@ def test_nothing_is_fetched_on_ubuntu(host: Path) -> None:
     (host / "os-release").write_text("ID=ubuntu\nID_LIKE=debian\nVERSION_CODENAME=noble\n")
     assert fetch(host) == ""
     assert (host / "calls").read_text() == ""
+
+
+@pytest.mark.parametrize("program", ["mktemp", "mkdir", "chmod"])
+def test_a_step_that_fails_ends_the_fetching_and_nothing_is_written_elsewhere(host: Path, program: str) -> None:
+    broken = host / "bin" / program
+    # The folder of the keys is made before; only what is made in the work folder fails.
+    broken.write_text(f'#!/bin/sh\ncase "$*" in *keyrings) exec /bin/{program} "$@" ;; esac\nexit 1\n')
+    broken.chmod(0o755)
+    assert "could not be fetched" in fetch(host)
+    assert not keys(host).exists()
+    assert "update" not in (host / "calls").read_text()

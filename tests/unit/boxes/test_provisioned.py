@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from boxes_on_disk import ROLES, forge_box, forge_provisioned, provisioning
 
 from harness import paths
 from harness.boxes import Box, cache, provisioned
-from harness.errors import DamagedBoxError
+from harness.errors import DamagedBoxError, HostError
 
 KEY = ("base", ROLES)
 
@@ -137,3 +138,16 @@ def test_removing_a_machine_leaves_the_others(box: Box) -> None:
     cache.remove(second)
     assert provisioned.find(first.digest) == first
     assert provisioned.made_from(box) == [first]
+
+
+def test_a_full_disk_is_a_host_error_and_nothing_is_kept(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(provisioned.tarfile, "open", full)
+    with pytest.raises(HostError, match="the disk is full"):
+        forge_provisioned(box)
+    assert list(provisioned.root().iterdir()) == []
+    monkeypatch.setattr(provisioned.tempfile, "mkdtemp", full)
+    with pytest.raises(HostError, match="the disk is full"):
+        forge_provisioned(box)

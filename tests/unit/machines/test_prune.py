@@ -10,7 +10,7 @@ from boxes_on_disk import forge_box, forge_provisioned
 
 from harness import boxes
 from harness.boxes import Box, cache, provisioned
-from harness.errors import BoxError, MachineError
+from harness.errors import BoxError, HostError, MachineError
 from harness.machines import box_install, disk, libvirt, prune, registry
 
 OLD = "0123456789abcdef"
@@ -138,3 +138,17 @@ def test_a_machine_provisioned_anew_takes_the_place_of_the_older_ones_that_no_ma
     assert not oldest.folder.exists()
     assert provisioned.superseded(newest) == [older]
     assert provisioned.find(newest.digest) == newest
+
+
+def test_on_a_host_without_libvirt_boxes_are_listed_and_removed(
+    box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*_: object) -> None:
+        raise HostError("the program 'virsh' is not installed")
+
+    for name in ("overlays", "remove_volumes", "volume_size"):
+        monkeypatch.setattr(libvirt, name, missing)
+    (removal,) = prune.candidates(everything=True)
+    assert removal.mb == pytest.approx(boxes.ls()[0].size_mb)
+    prune.remove(removal)
+    assert boxes.ls() == []

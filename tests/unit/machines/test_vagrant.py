@@ -10,10 +10,10 @@ from typing import Any, cast
 
 import pytest
 
-from harness.errors import Interrupted, MachineError, RemoteError
+from harness.errors import HostError, Interrupted, MachineError, RemoteError
 from harness.guest.remote import Host
 from harness.interrupt import stop_signals_raise
-from harness.machines import vagrant
+from harness.machines import registry, vagrant
 from harness.machines.libvirt_monitor import LibvirtMonitor
 from harness.machines.vagrant import VagrantMachine
 from harness.progress import SilentWatcher
@@ -120,3 +120,20 @@ def test_an_incomplete_settings_file_belongs_to_no_machine(tmp_path: Path) -> No
     assert vagrant._belongs_to(tmp_path, "harness-1-guest")
     settings.write_text('{"prefix": "harn')
     assert not vagrant._belongs_to(tmp_path, "harness-1-guest")
+
+
+def test_a_machine_is_removed_also_when_its_console_cannot_be_copied(
+    machine: VagrantMachine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def full(*_: object) -> bool:
+        raise HostError("the disk is full")
+
+    removed: list[str] = []
+    monkeypatch.setenv("HARNESS_STATE", str(tmp_path / "state"))
+    monkeypatch.setattr("harness.machines.libvirt.fetch_console", full)
+    monkeypatch.setattr(vagrant, "remove", lambda entry: removed.append(entry.domain))
+    registry.record("harness-0-guest", "libvirt", machine.folder)
+    machine._domain = "harness-0-guest"
+    with pytest.raises(HostError, match="the disk is full"):
+        machine.down()
+    assert removed == ["harness-0-guest"]
