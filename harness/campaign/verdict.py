@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from harness.noise.host_use import name_busiest
+from harness.noise.observation import UNSEEN
 from harness.spec import VerdictSpec
 
 TRACER = re.compile(r"perf(?:[_-][0-9.]+)?")  # Debian 11 names it perf_5.10
@@ -183,11 +184,14 @@ def _shares(usage: Mapping[str, float], limits: VerdictSpec, expected: Mapping[s
 def _host_share(host: Mapping[str, Any], limits: VerdictSpec, expected: Mapping[str, Any]) -> Iterator[VerdictCheck]:
     """Judge how long the guest's CPU waited for one of the host: always on the host's clock, else if there is a limit.
 
-    A share that cannot be measured meets the default limit, and its reason stands in the facts; it cannot meet a limit
-    that the experiment file sets.
+    A share that this host does not show meets the default limit, and its reason stands in the facts; it cannot meet a
+    limit that the experiment file sets. One that was not measured this time meets none.
     """
     on_host_clock, share, limit = expected.get("clock", "host") == "host", host.get("share"), limits.max_host_share
     if limit is None and not on_host_clock:
+        return
+    if share is None and host.get("share_reason") == UNSEEN:
+        yield _check(HOST_SHARE, False, None, MAX_HOST_SHARE if limit is None else limit, UNSEEN)
         return
     if share is None:
         why = f"{host.get('share_reason') or 'it was not measured'}; leave out verdict.max_host_share to go without"
@@ -230,10 +234,12 @@ def _clock_steps(host: Mapping[str, Any], expected: Mapping[str, Any]) -> Verdic
 def _pause(host: Mapping[str, Any]) -> tuple[float | None, float]:
     """Return by how much the guest's seconds differ from the host's, and the limit; None without one of them.
 
-    A guest that waits for a CPU reaches its phases late: the limit grows by a tenth of what it waited.
+    A guest that waits for a CPU reaches its phases late: the limit grows by a tenth of what it waited. Where the host
+    sees the console late, it does so at both ends.
     """
     seconds, guest_seconds = host.get("seconds"), host.get("guest_seconds")
-    limit = round(MAX_PAUSE_S + MAX_PAUSE_SHARE * (seconds or 0.0) + WAIT_SHARE * (host.get("vcpu_wait_s") or 0.0), 3)
+    late_s = WAIT_SHARE * (host.get("vcpu_wait_s") or 0.0) + 2 * (host.get("phases_late_s") or 0.0)
+    limit = round(MAX_PAUSE_S + MAX_PAUSE_SHARE * (seconds or 0.0) + late_s, 3)
     return (None if seconds is None or guest_seconds is None else seconds - guest_seconds), limit
 
 

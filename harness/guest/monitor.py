@@ -24,6 +24,9 @@ class Monitor(Protocol):
     def console_size(self) -> int:
         """Return the length of the serial console's output so far in bytes; cheap enough for 20 calls a second."""
 
+    def console_delay_s(self) -> float:
+        """Return how much later than the guest wrote it a line may be seen, in seconds; 0.0 if it is seen at once."""
+
     def console(self) -> str:
         """Return the serial console's output so far; slower than `console_size`."""
 

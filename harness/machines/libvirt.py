@@ -109,6 +109,12 @@ def state(domain: str) -> str:
     return answer.output.strip() if answer.ok else ""
 
 
+def has_ended(domain: str) -> bool:
+    """Return whether libvirt says that a domain does not run, or is not there; False when it says nothing."""
+    answer = virsh("domstate", domain)
+    return answer.output.strip() != "running" if answer.ok else "failed to get domain" in answer.output
+
+
 def disk_volume(domain: str) -> str:
     """Return the name of the volume that is the first disk of a domain. Raises MachineError when it has none."""
     listed = re.search(r"^\s*vda\s+(\S.*\S)\s*$", virsh("domblklist", domain).output, re.M)
@@ -129,13 +135,13 @@ def console_volume(domain: str) -> str:
     return volume_path(f"{domain}-console.log")
 
 
-def fetch_console(domain: str, target: Path) -> bool:
-    """Copy the serial console's output so far to `target`; return whether there is such a volume."""
+def fetch_console(domain: str, target: Path) -> str:
+    """Copy the serial console's output so far to `target`; return why it failed, in virsh's words, empty if not."""
     with atomic_path(target) as part:
-        copied = virsh("vol-download", "--pool", POOL, f"{domain}-console.log", str(part)).ok
-        if not copied:
+        copied = virsh("vol-download", "--pool", POOL, f"{domain}-console.log", str(part))
+        if not copied.ok:
             part.unlink(missing_ok=True)
-    return copied
+    return "" if copied.ok else _last_line(copied.output)
 
 
 def ask_qemu(domain: str, command: Mapping[str, Any]) -> Any:

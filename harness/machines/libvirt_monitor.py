@@ -18,29 +18,37 @@ FETCH_S = 2.0  # between two copies of the console, where its file cannot be loo
 class LibvirtMonitor:
     """The view of one running domain. `volume` is the path of its console's volume, `copy` a file for a copy of it.
 
-    Every method raises MachineError when the domain does not run any more.
+    Every method raises MachineError when the domain does not run any more, or when virsh does not show it.
     """
 
     def __init__(self, domain: str, volume: Path, copy: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self.domain, self.volume, self.copy = domain, volume, copy
         self._clock = clock
         self._fetched: float | None = None
+        self._delay_s = 0.0
         self._threads: tuple[int, ...] = ()
 
     def console_size(self) -> int:
         """Return the length of the console's output in bytes.
 
         QEMU writes the volume's file, which only root may read; its length may be asked by everyone who may enter the
-        pool's folder. Where that is forbidden, the length is that of a copy, at most FETCH_S seconds old.
+        pool's folder. Where that is forbidden, or the folder is not there (in a container that has only libvirt's
+        socket), the length is that of a copy, at most FETCH_S seconds old.
         """
         try:
-            return _length(self.volume)
-        except PermissionError:
+            length = _length(self.volume)
+        except (PermissionError, FileNotFoundError):
             if self._fetched is None or self._clock() - self._fetched >= FETCH_S:
+                began = self._clock()
                 self._fetch()
+                self._delay_s = max(self._delay_s, FETCH_S + self._clock() - began)
             return _length(self.copy)
-        except FileNotFoundError:
-            raise self._gone() from None
+        self._delay_s = 0.0
+        return length
+
+    def console_delay_s(self) -> float:
+        """Return 0.0 where the volume's file can be looked at, else the longest time between two copies of it."""
+        return self._delay_s
 
     def console(self) -> str:
         """Return the console's output so far; virsh copies it out of the pool."""
@@ -71,20 +79,21 @@ class LibvirtMonitor:
         return self._threads
 
     def _fetch(self) -> None:
-        if not libvirt.fetch_console(self.domain, self.copy):
-            raise self._gone()
+        if failure := libvirt.fetch_console(self.domain, self.copy):
+            raise self._lost(f"its serial console cannot be copied: {failure}")
         self._fetched = self._clock()
 
     def _ask(self, command: dict[str, Any]) -> Any:
         """Return QEMU's answer; None when it does not answer although the domain runs."""
         answer = libvirt.ask_qemu(self.domain, command)
-        if answer is None and libvirt.state(self.domain) != "running":
-            raise self._gone()
+        if answer is None and libvirt.has_ended(self.domain):
+            raise self._lost("QEMU does not answer")
         return answer
 
-    def _gone(self) -> MachineError:
+    def _lost(self, failure: str) -> MachineError:
+        """Return the error for a machine that cannot be looked at; `failure` is how, in case it still runs."""
         return MachineError(
-            "the machine does not run any more",
+            "the machine does not run any more" if libvirt.has_ended(self.domain) else failure,
             where=self.domain,
             hint=f"virsh -c {libvirt.URI} domstate --reason {self.domain}",
         )

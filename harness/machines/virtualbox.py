@@ -29,6 +29,10 @@ class VirtualBoxMonitor:
         except FileNotFoundError:
             return 0
 
+    def console_delay_s(self) -> float:
+        """Return 0.0: VirtualBox writes the file that is looked at."""
+        return 0.0
+
     def console(self) -> str:
         """Return the console's output so far."""
         return self.path.read_text(encoding="utf-8", errors="replace") if self.path.is_file() else ""

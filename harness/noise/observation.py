@@ -17,7 +17,7 @@ NO_SCHEDSTAT = "the host does not show how long the guest's CPU waited (no /proc
 KEYS = (
     *("seconds", "guest_seconds", "vcpu_run_s", "vcpu_wait_s", "share", "share_reason", "steal_share"),
     *("pressure_share", "taken_share", "stolen_share", "loadavg_before", "loadavg_after"),
-    *("frequency_before", "frequency_after", "top", "clock_step_s", "suspended_s"),
+    *("frequency_before", "frequency_after", "top", "clock_step_s", "suspended_s", "phases_late_s"),
 )
 
 
@@ -41,6 +41,9 @@ class GuestProcesses(Protocol):
 
     def process_ids(self) -> Collection[int]:
         """Return the ids of the processes that run the guest; empty where they are not known."""
+
+    def console_delay_s(self) -> float:
+        """Return how much later than the guest wrote it a phase may be seen, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,8 @@ class Observation:
         """Return what trial.json has under `host`; whatever is unknown is None.
 
         `recording` is that part of guest.json. `share` is the mean over the vCPUs of the share of the recorded time in
-        which they waited, `share_reason` says why there is none. `pressure_share`: of the time, that in which some task
+        which they waited, `share_reason` says why there is none. `phases_late_s`: how late each end may have been seen,
+        because the console was looked at so seldom. `pressure_share`: of the time, that in which some task
         of the host waited for a CPU. `taken_share`: of the host's CPUs, what others than this guest's processes took;
         `stolen_share`, a part of it, what a hypervisor below the host kept. `top`: the three names that took the most
         CPU time, in CPUs; processes of one name are added up. One that began and ended within the recording is missed:
@@ -114,6 +118,7 @@ class Observation:
             "loadavg_after": after.loadavg,
             "frequency_before": before.frequency,
             "frequency_after": after.frequency,
+            "phases_late_s": round(self._guest.console_delay_s(), 3),
         }
 
     def _vcpu_facts(self, before: Moment, after: Moment, seconds: float) -> dict[str, Any]:

@@ -174,6 +174,9 @@ class FakeMonitor:
     def console_size(self) -> int:
         return 0
 
+    def console_delay_s(self) -> float:
+        return 0.0
+
     def console(self) -> str:
         return ""
 

@@ -40,6 +40,9 @@ class ScriptedGuest:
         self.at_every_look()
         return len(self._text().encode())
 
+    def console_delay_s(self) -> float:
+        return 0.0
+
     def console(self) -> str:
         self._require_running()
         self.readings.append(self.now)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from harness.campaign.verdict import Verdict, VerdictCheck, judge
+from harness.noise.observation import UNSEEN
 from harness.spec import VerdictSpec
 
 
@@ -211,6 +212,16 @@ def test_a_share_that_cannot_be_measured_cannot_meet_a_limit_that_the_file_sets(
     assert "no schedstat; leave out verdict.max_host_share" in judged.reason
 
 
+@pytest.mark.parametrize(("limit", "clock"), [(None, "host"), (0.1, "host"), (0.1, "counted")])
+def test_a_recording_of_which_an_end_was_not_seen_is_repeated(limit: float | None, clock: str) -> None:
+    unseen = {"share": None, "share_reason": UNSEEN, "seconds": None}
+    judged = verdict(host=unseen, max_host_share=limit, expected={"clock": clock})
+    assert failed(judged) == ["host share"]
+    assert judged.retryable
+    assert judged.reason.endswith(UNSEEN)
+    assert verdict(host=unseen, expected={"clock": "counted"}).ok
+
+
 GAPS = [
     ({"clock_step_s": {"host": 0.0, "guest": -3600.0}}, "the guest's clock was set", True),
     ({"suspended_s": {"host": 0.0, "guest": 2.0}}, "the guest was suspended", True),
@@ -235,6 +246,13 @@ def test_small_differences_of_clocks_are_normal() -> None:
     assert verdict(host={"clock_step_s": {"host": 0.1, "guest": -0.1}}).ok
     assert verdict(host={"guest_seconds": 9.76}).ok  # 0.2 s and 1 % of 10.05 s
     assert not verdict(host={"guest_seconds": 9.74}).ok
+
+
+def test_phases_that_are_seen_late_at_both_ends_are_no_pause() -> None:
+    late = {"seconds": 14.0, "guest_seconds": 10.0, "phases_late_s": 2.1}
+    assert verdict(host=late).ok
+    assert failed(verdict(host={**late, "guest_seconds": 9.4})) == ["clock steps"]
+    assert failed(verdict(host={**late, "phases_late_s": 0.0})) == ["clock steps"]
 
 
 def test_a_guest_that_waited_for_a_cpu_is_not_taken_for_a_paused_one() -> None:

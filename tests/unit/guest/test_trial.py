@@ -95,6 +95,9 @@ class FakeHost:
                 self.phases = self.phases[1:]
         return len(self.written)
 
+    def console_delay_s(self) -> float:
+        return 0.0
+
     def console(self) -> str:
         return self.written
 

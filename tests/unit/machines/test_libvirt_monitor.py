@@ -19,10 +19,11 @@ from harness.machines.virtualbox import VirtualBoxMonitor
 VIRSH = """#!/bin/sh
 echo "$*" >>"$REPLIES/calls"
 case "$*" in
-*vol-download*) [ -e "$REPLIES/console" ] || exit 1; for last; do :; done; cp "$REPLIES/console" "$last" ;;
+*vol-download*) [ -e "$REPLIES/console" ] || { echo "error: cannot read the volume"; exit 1; }
+    for last; do :; done; cp "$REPLIES/console" "$last" ;;
 *rtc-time*) [ -e "$REPLIES/rtc" ] || exit 1; cat "$REPLIES/rtc" ;;
 *query-cpus-fast*) cat "$REPLIES/cpus" ;;
-*domstate*) cat "$REPLIES/state" ;;
+*domstate*) cat "$REPLIES/state"; [ ! -e "$REPLIES/no-state" ] ;;
 esac
 """
 RTC = {"tm_year": 126, "tm_mon": 10, "tm_mday": 29, "tm_hour": 12, "tm_min": 44, "tm_sec": 59}
@@ -64,12 +65,13 @@ def test_the_size_of_the_console_is_that_of_its_volume_and_asks_no_program(
     assert (replies / "calls").read_text() == ""
 
 
+@pytest.mark.parametrize("error", [PermissionError, FileNotFoundError])
 def test_where_the_volume_cannot_be_looked_at_the_size_is_that_of_a_copy_made_at_most_every_two_seconds(
-    monitor: LibvirtMonitor, replies: Path, monkeypatch: pytest.MonkeyPatch
+    monitor: LibvirtMonitor, replies: Path, monkeypatch: pytest.MonkeyPatch, error: type[OSError]
 ) -> None:
     def forbid(path: Path) -> int:
         if path == monitor.volume:
-            raise PermissionError(path)
+            raise error(path)
         return path.stat().st_size
 
     now = [100.0]
@@ -79,6 +81,21 @@ def test_where_the_volume_cannot_be_looked_at_the_size_is_that_of_a_copy_made_at
     for now[0], copies in ((100.0, 1), (101.9, 1), (102.0, 2), (103.0, 2)):
         assert monitor.console_size() == 12
         assert calls(replies, "vol-download") == copies
+
+
+def test_the_delay_of_the_console_is_the_longest_time_between_two_copies(
+    monitor: LibvirtMonitor, replies: Path
+) -> None:
+    times = iter([100.0, 100.5, 100.5, 103.0, 103.0, 103.1, 103.1])  # each copy: before, after, when it was made
+    monitor._clock = lambda: next(times)
+    (replies / "console").write_text("twelve bytes")
+    assert monitor.console_delay_s() == 0.0
+    monitor.console_size()
+    assert monitor.console_delay_s() == pytest.approx(2.5)
+    monitor.volume.parent.mkdir()
+    monitor.volume.touch()
+    monitor.console_size()
+    assert monitor.console_delay_s() == 0.0
 
 
 def test_the_console_is_copied_out_of_the_pool(monitor: LibvirtMonitor, replies: Path) -> None:
@@ -147,6 +164,25 @@ def test_a_machine_that_was_shut_down_is_an_error_that_names_it(monitor: Libvirt
         with pytest.raises(MachineError, match="does not run any more") as caught:
             ask()
         assert "harness-0-guest" in str(caught.value)
+
+
+@pytest.mark.parametrize("no_state", [False, True], ids=["it runs", "libvirt does not answer"])
+def test_a_console_that_cannot_be_copied_is_an_error_in_virshs_words(
+    monitor: LibvirtMonitor, replies: Path, no_state: bool
+) -> None:
+    if no_state:
+        (replies / "no-state").touch()
+        (replies / "state").write_text("error: failed to connect to the hypervisor\n")
+    for ask in (monitor.console_size, monitor.console):
+        with pytest.raises(MachineError, match="cannot be copied: error: cannot read the volume"):
+            ask()
+
+
+def test_a_machine_that_was_removed_does_not_run_any_more(monitor: LibvirtMonitor, replies: Path) -> None:
+    (replies / "no-state").touch()
+    (replies / "state").write_text("error: failed to get domain 'harness-0-guest'\n")
+    with pytest.raises(MachineError, match="does not run any more"):
+        monitor.console_size()
 
 
 def test_the_cpu_times_are_those_of_the_threads_that_qemu_names_and_it_names_them_once(
