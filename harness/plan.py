@@ -13,9 +13,11 @@ from harness import spec
 from harness.loads import Load
 from harness.spec import Experiment, MachineSpec, RecordSpec
 
-# Rough costs besides the recording itself, for `--dry-run`; measured on two cores with an emulated guest.
-MACHINE_S = 150.0  # from nothing to a provisioned machine
-TRIAL_S = 20.0  # checks, upload, pull and reading of one trial
+# Rough costs for `--dry-run`, measured on two cores that do little else, with an emulated guest on the counted clock.
+MACHINE_S = 50.0  # bringing up a machine that an earlier run kept, and taking it down
+FIRST_MACHINE_S = 240.0  # more than that: provisioning the machine and keeping it
+TRIAL_S = 25.0  # checks, upload, pull and reading of one trial
+SLOWER = {250: 2.4, 500: 5.7}  # seconds of the host for a second of a counted guest, by cpu_speed; else about 1
 
 MAX_NAME = 120  # folders are named after arms
 
@@ -100,14 +102,19 @@ def describe(planned: Sequence[Trial]) -> list[PlanRow]:
             " ".join(_words(trial.load)),
             trial.record.warmup_s,
             trial.record.seconds,
-            trial.record.warmup_s + trial.record.seconds + TRIAL_S,
+            _recording_s(trial) + TRIAL_S,
         )
         for trial in planned
     ]
 
 
+def _recording_s(trial: Trial) -> float:
+    """Return the seconds of the host that warm-up and recording take."""
+    return (trial.record.warmup_s + trial.record.seconds) * SLOWER.get(trial.machine.cpu_speed or 0, 1.0)
+
+
 def estimate_s(planned: Sequence[Trial]) -> float:
-    """Estimate the seconds that recording takes, including the starts of machines but not training."""
+    """Estimate the seconds that recording takes with kept machines, including their starts but not training."""
     return sum(row.estimate_s for row in describe(planned)) + MACHINE_S * len(by_machine(planned))
 
 

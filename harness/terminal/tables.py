@@ -27,7 +27,7 @@ STATES = {"done": "green", "failed": "red", "interrupted": "yellow", "running": 
 
 def plan_tables(experiment: Experiment, trials: Sequence[Trial]) -> list[RenderableType]:
     """Show what `harness run` would do, trial by trial."""
-    from harness.plan import describe, estimate_s
+    from harness.plan import FIRST_MACHINE_S, describe, estimate_s
 
     table = plain_table("trial", "box", "load", ">warm-up s", ">record s", ">about s")
     for row in describe(trials):
@@ -44,7 +44,8 @@ def plan_tables(experiment: Experiment, trials: Sequence[Trial]) -> list[Rendera
         f"machine: {machine.box}{fallback}; {machine.cpus} CPU, {machine.memory_mb} MB{wanted_clock}",
         table,
         f"predictors: {models}",
-        f"recording takes about {spell_seconds(estimate_s(trials))}, machine included; nothing was touched",
+        f"recording takes about {spell_seconds(estimate_s(trials))}, and {FIRST_MACHINE_S / 60:.0f} min more if no "
+        "earlier run kept the machine; nothing was touched",
     ]
 
 

@@ -111,6 +111,14 @@ def test_the_description_holds_the_load_and_the_duration_of_each_trial() -> None
     assert plan.estimate_s(trials) > sum(row.estimate_s for row in rows)
 
 
+def test_a_faster_counted_cpu_makes_a_longer_trial() -> None:
+    slow, fast = (
+        plan.describe(plan.trials(experiment(machine={"box": "debian-12", "clock": "counted", "cpu_speed": speed})))
+        for speed in (125, 500)
+    )
+    assert fast[0].estimate_s > 2 * slow[0].estimate_s
+
+
 def test_a_trial_can_be_pickled_and_used_as_a_key() -> None:
     trial = plan.trials(experiment(sweep=LEVELS))[0]
     assert pickle.loads(pickle.dumps(trial)) == trial
