@@ -18,14 +18,15 @@ from harness.guest.monitor import Monitor
 
 POLL_S = 0.05  # between two looks at the length of the console
 ASK_S = 2.0  # between two looks at the guest's clock, each a call of the hypervisor
-STALL_S = 120.0  # of the host, in which the clock of a running guest moves at least once
+STALL_S = 120.0  # of the guest's pace, in which the clock of a running guest moves at least once
 LONGEST_PAUSE_S = 1.0  # between two readings of a console to which others write
 CHECK_LIMIT_S = 30.0  # for the first message to reach the host
 FASTEST = 20.0  # guest seconds for one of the host; more is a guest that set its clock
 TAIL_LINES = 8
 
-# A message of the kernel may be printed in the middle of a line; it is never interrupted itself.
-KERNEL_MESSAGE = re.compile(r"\[ *\d+\.\d{6}\] [^\n]*\n")
+# A message of the kernel may be printed in the middle of a line; it is never interrupted itself. Some kernels add who
+# printed it, such as `[    T1]` (CONFIG_PRINTK_CALLER).
+KERNEL_MESSAGE = re.compile(r"\[ *\d+\.\d{6}\](?:\[[^\]\n]*\])? [^\n]*\n")
 ENDINGS = {
     "Kernel panic": "the kernel of the guest panicked",
     "Linux version ": "the guest started again",
@@ -34,41 +35,50 @@ ENDINGS = {
 
 
 class GuestTime:
-    """The time that has passed for the guest; for the host, where the guest's clock cannot be read from outside."""
+    """The time that has passed for the guest; for the host, for as long as the guest's clock cannot be read.
 
-    def __init__(self, monitor: Monitor, clock: Clock = time.monotonic) -> None:
-        self._monitor, self._clock = monitor, clock
-        self._began = self._asked = self._moved = clock()
+    `pace` is the clock of the guest's limits (`Host.clock`), which stands still while the guest waits for a CPU.
+    """
+
+    def __init__(self, monitor: Monitor, clock: Clock = time.monotonic, pace: Clock = time.monotonic) -> None:
+        self._monitor, self._clock, self._pace = monitor, clock, pace
+        self._asked, self._moved = clock(), pace()
         self._shown = monitor.guest_seconds()
-        self._passed = 0.0
-        self.unit = "s" if self._shown is None else "guest s"
+        self._passed = self._stalled = 0.0
+
+    @property
+    def unit(self) -> str:
+        """The unit of `passed_s`: `s`, or `guest s` once the guest's clock was read."""
+        return "s" if self._shown is None else "guest s"
 
     def passed_s(self) -> float:
         """Return the seconds since this was made; the guest's clock is asked at most every `ASK_S`."""
         now = self._clock()
-        if self._shown is None:
-            return now - self._began
         if now - self._asked >= ASK_S:
-            self._ask(self._shown, now)
-        return self._passed
+            self._ask(now - self._asked)
+            self._asked = now
+        return self._passed + (now - self._asked if self._shown is None else 0.0)
 
     def stalled_s(self) -> float:
-        """Return how many of the host's seconds ago the guest's clock moved last; 0.0 where it cannot be read."""
-        return 0.0 if self._shown is None else self._clock() - self._moved
+        """Return how many seconds of the pace the guest's clock stood still; 0.0 for as long as it cannot be read."""
+        return self._stalled
 
-    def _ask(self, before: float, now: float) -> None:
-        shown = self._monitor.guest_seconds()
-        if shown is not None and shown != before:
-            most = FASTEST * (now - self._asked)
-            self._passed += min(max(0.0, shown - before), most)  # the guest may set its clock
-            self._shown, self._moved = shown, now
-        self._asked = now
+    def _ask(self, elapsed_s: float) -> None:
+        before, shown = self._shown, self._monitor.guest_seconds()
+        if before is None:  # one call of the hypervisor may fail; the host's seconds count until one does not
+            self._passed += elapsed_s
+        elif shown is not None:
+            self._passed += min(max(0.0, shown - before), FASTEST * elapsed_s)  # the guest may set its clock
+        paced = self._pace()
+        if before is None or shown not in (None, before):
+            self._moved = paced
+        self._shown, self._stalled = (before if shown is None else shown), paced - self._moved
 
 
 class Phases:
     """The phases of one trial, as they appear on the console from now on.
 
-    `where` names the machine in errors; `clock` and `sleep` are the host's.
+    `where` names the machine in errors; `clock` and `sleep` are the host's, `pace` is the guest's (`Host.clock`).
     """
 
     def __init__(
@@ -78,11 +88,12 @@ class Phases:
         where: str,
         *,
         clock: Clock = time.monotonic,
+        pace: Clock = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self.where, self.text, self._label = where, "", label
         self.guest_ended = False  # then there is nothing on the guest to stop, and nobody who answers
-        self._monitor, self._clock, self._sleep = monitor, clock, sleep
+        self._monitor, self._clock, self._pace, self._sleep = monitor, clock, pace, sleep
         self._line = re.compile(rf"harness-trial {re.escape(label)} (check|recording|recorded|done)(?!\w)")
         self._seen: set[str] = set()
         with self._running():
@@ -119,7 +130,7 @@ class Phases:
         seconds and in the host's, and the unit of the first. Raises TrialError when the guest has ended or stopped.
         """
         with self._running():
-            passed = GuestTime(self._monitor, self._clock)
+            passed = GuestTime(self._monitor, self._clock, self._pace)
         awaited, since, began = list(limits), 0.0, self._clock()
         while True:
             with self._running():

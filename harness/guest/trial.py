@@ -136,7 +136,7 @@ def run(
     cannot be reached. When interrupted, it stops what it started on the guest.
     """
     started, config = time.monotonic(), script_config(trial, expected, attempt)
-    phases = Phases(monitor, config["label"], host.where)
+    phases = Phases(monitor, config["label"], host.where, pace=host.clock)
     try:
         _prepare(host, config, render(trial, expected, attempt), out_dir, watcher)
         phases.require_check()

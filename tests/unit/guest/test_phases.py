@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from scripted_guest import ScriptedGuest
 
@@ -24,8 +26,9 @@ def follow(guest: ScriptedGuest, phases: Phases | None = None) -> tuple[list[tup
     return heard, late
 
 
-def phases_of(guest: ScriptedGuest) -> Phases:
-    return Phases(guest, LABEL, "guest (vagrant@host:22)", clock=guest.clock, sleep=guest.sleep)
+def phases_of(guest: ScriptedGuest, pace: Callable[[], float] | None = None) -> Phases:
+    where, pace = "guest (vagrant@host:22)", pace or guest.clock
+    return Phases(guest, LABEL, where, clock=guest.clock, pace=pace, sleep=guest.sleep)
 
 
 def test_each_phase_is_reported_within_50_ms_of_its_line() -> None:
@@ -53,8 +56,9 @@ def test_lines_of_another_attempt_and_lines_from_before_are_not_this_trials() ->
     assert heard == [("done", pytest.approx(9.0, abs=0.06))]
 
 
-def test_a_line_that_a_kernel_message_interrupts_is_read() -> None:
-    cut = "\r\nharness-trial 000_nginx_ab-a1 reco[   71.123456] clocksource: Long readout interval\r\nrding\r\n"
+@pytest.mark.parametrize("stamp", ["[   71.123456]", "[   71.123456][    T1]", "[   71.123456][   C12]"])
+def test_a_line_that_a_kernel_message_interrupts_is_read(stamp: str) -> None:
+    cut = f"\r\nharness-trial 000_nginx_ab-a1 reco{stamp} clocksource: Long readout interval\r\nrding\r\n"
     heard, _ = follow(ScriptedGuest({5: cut, 9: line("done")}))
     assert [phase for phase, _ in heard] == ["recording", "done"]
 
@@ -114,6 +118,30 @@ def test_a_guest_whose_clock_stands_still_is_given_up_without_a_connection() -> 
     assert guest.now < 160
 
 
+def test_a_guest_that_works_at_a_tiny_share_of_a_cpu_has_not_stopped() -> None:
+    slow = ScriptedGuest({1000: line("recording"), 9000: line("recorded"), 9100: line("done")}, pace=1 / 140)
+    heard, late = follow(slow, phases_of(slow, pace=lambda: slow.now / 100))
+    assert (len(heard), late) == (3, None)
+
+
+def test_a_guests_clock_that_could_not_be_read_at_first_is_asked_again() -> None:
+    class Deaf(ScriptedGuest):
+        def guest_seconds(self) -> float | None:
+            return None if self.now < 5 else super().guest_seconds()
+
+    guest = Deaf({}, pace=0.5, stops_at=30)
+    passed = GuestTime(guest, guest.clock, guest.clock)
+    assert passed.unit == "s"
+    seen = []
+    for _ in range(100):
+        guest.sleep(1.0)
+        seen.append(passed.passed_s())
+    assert seen[:6] == [1, 2, 3, 4, 5, 6]  # the host's seconds, until the clock is known
+    assert passed.unit == "guest s"
+    assert passed.passed_s() == pytest.approx(6 + 0.5 * (30 - 6), abs=1.5)
+    assert passed.stalled_s() == pytest.approx(70, abs=3)
+
+
 @pytest.mark.parametrize(
     ("text", "meaning"),
     [
@@ -157,7 +185,7 @@ def test_a_console_that_does_not_arrive_is_named_with_what_was_expected() -> Non
 
 def test_a_guest_that_sets_its_clock_does_not_reach_a_limit_by_it() -> None:
     guest = ScriptedGuest({})
-    passed = GuestTime(guest, guest.clock)
+    passed = GuestTime(guest, guest.clock, guest.clock)
     for forward in (0.0, 3600.0, -7200.0, 0.0):
         guest.sleep(2.0)
         guest.guest_seconds = lambda shown=1e9 + guest.now + forward: shown  # type: ignore[method-assign,misc]

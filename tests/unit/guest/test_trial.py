@@ -7,6 +7,7 @@ import hashlib
 import json
 import shlex
 import subprocess
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ class FakeHost:
     `broken` maps a part of a command to the outcome of that command; `phases` are those that the started script writes.
     """
 
-    where, user = "fake (user@host:22)", "vagrant"
+    where, user, clock = "fake (user@host:22)", "vagrant", staticmethod(time.monotonic)
 
     def __init__(self, *phases: str, **broken: Result | Exception) -> None:
         self.broken, self.phases = broken, phases or ("recording", "recorded", "done")
