@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 from harness import paths
 from harness.boxes import lock_file, recipes, rootfs
@@ -18,6 +19,7 @@ from harness.boxes.recipes import Recipe
 from harness.errors import BoxError, DamagedBoxError
 from harness.files import sha256, write_atomic
 
+T = TypeVar("T")
 SCHEMA = 2  # of box.json and of the files beside it
 PARTS = ("libvirt.box", "vmlinuz", "initrd", "packages")
 BUILT = (*PARTS, "pins", "metadata.json", "box.img")  # the parts that a build makes; `pins` is for a lock
@@ -155,8 +157,19 @@ def write_manifest(
 
 
 def ls() -> list[CachedBox]:
-    """Return every complete box in the cache, newest first."""
-    return sorted((_describe(path.parent) for path in root().glob("*/box.json")), key=lambda cached: cached.age_s)
+    """Return every complete box in the cache, newest first; one that another process removes meanwhile is left out."""
+    found = [there for path in root().glob("*/box.json") if (there := if_still_there(path.parent, _describe))]
+    return sorted(found, key=lambda cached: cached.age_s)
+
+
+def if_still_there(folder: Path, describe: Callable[[Path], T]) -> T | None:
+    """Return `describe(folder)`, or None when the box there was removed meanwhile."""
+    try:
+        return describe(folder)
+    except (OSError, BoxError):
+        if (folder / "box.json").is_file():
+            raise
+        return None
 
 
 def verify(name: str) -> list[str]:
@@ -222,12 +235,12 @@ def _describe(folder: Path) -> CachedBox:
 
 
 def open_box(folder: Path) -> Box:
-    """Return the box in `folder`. Raises BoxError when box.json is no description of one."""
+    """Return the box in `folder`. Raises BoxError when box.json is not there or no description of one."""
     try:
         manifest = json.loads((folder / "box.json").read_text(encoding="utf-8"))
         keys = ("name", "digest", "kernel", "cmdline", "provider")
         return Box(**{key: manifest[key] for key in keys}, folder=folder, lock=manifest.get("lock"))
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise BoxError(
             f"this box's description cannot be read: {error}",
             where=str(folder / "box.json"),
@@ -236,15 +249,21 @@ def open_box(folder: Path) -> Box:
 
 
 def wrong_sizes(folder: Path) -> list[str]:
-    """Return one sentence for each part that is missing or has another size than it had; reads no part."""
-    manifest = json.loads((folder / "box.json").read_text(encoding="utf-8"))
+    """Return one sentence for each part that is missing or has another size than it had; reads no part.
+
+    Raises DamagedBoxError when box.json cannot be read.
+    """
+    manifest = _manifest(folder)
     sizes = manifest.get("sizes", {})  # boxes of before 0.3 have none
     wrong = []
     for part in manifest["parts"]:
         path = folder / part
-        if not path.is_file():
-            wrong.append(f"{path} is missing")
-        elif (size := path.stat().st_size) != sizes.get(part, size):
+        try:
+            size = path.stat().st_size
+        except OSError as error:
+            wrong.append(_unreadable(path, error))
+            continue
+        if size != sizes.get(part, size):
             wrong.append(f"{path} has {size} bytes instead of {sizes[part]}")
     return wrong
 
@@ -255,13 +274,36 @@ def built_at(folder: Path) -> float:
 
 
 def problems(folder: Path) -> list[str]:
-    """Hash every part of the box in `folder` again; return one sentence for each part that is wrong."""
-    manifest = json.loads((folder / "box.json").read_text(encoding="utf-8"))
+    """Hash every part of the box in `folder` again; return one sentence for each part that is wrong.
+
+    Raises DamagedBoxError when box.json cannot be read.
+    """
     wrong = []
-    for part, expected in manifest["parts"].items():
+    for part, expected in _manifest(folder)["parts"].items():
         path = folder / part
-        if not path.is_file():
-            wrong.append(f"{path} is missing")
-        elif sha256(path) != expected:
+        try:
+            found = sha256(path)
+        except OSError as error:
+            wrong.append(_unreadable(path, error))
+            continue
+        if found != expected:
             wrong.append(f"{path} has changed: SHA-256 is not {expected}")
     return wrong
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    """Return box.json. Raises DamagedBoxError when it cannot be read: another process may have removed the box."""
+    try:
+        manifest: dict[str, Any] = json.loads((folder / "box.json").read_text(encoding="utf-8"))
+        manifest["parts"].items()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedBoxError(
+            f"the description of this box cannot be read: {error}",
+            where=str(folder / "box.json"),
+            hint="did another process remove the box meanwhile? Otherwise remove the folder; then try again",
+        ) from None
+    return manifest
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    return f"{path} is missing" if isinstance(error, FileNotFoundError) else f"{path} cannot be read: {error.strerror}"

@@ -96,8 +96,12 @@ def find(key: str) -> ProvisionedBox | None:
     folders = [path.parent for path in root().glob(f"{key}-*/box.json")]
     if not folders:
         return None
-    box = open_box(max(folders, key=_built))
-    if wrong := cache.problems(box.folder):
+    return cache.if_still_there(max(folders, key=_built), _open_unchanged) or find(key)
+
+
+def _open_unchanged(folder: Path) -> ProvisionedBox:
+    box = open_box(folder)
+    if wrong := cache.problems(folder):
         raise damaged(box, "; ".join(wrong))
     return box
 
@@ -130,7 +134,7 @@ def damaged(box: ProvisionedBox, what: str) -> DamagedBoxError:
 def ls() -> list[CachedMachine]:
     """Return every machine in the cache, newest first; one whose description cannot be read is left out."""
     bases = {cached.box.digest for cached in cache.ls() if cached.current}
-    machines = [_describe(box, bases) for box in _all()]
+    machines = [machine for box in _all() if (machine := _describe(box, bases))]
     return sorted(machines, key=lambda machine: machine.age_s)
 
 
@@ -247,8 +251,12 @@ def _readable(folder: Path) -> ProvisionedBox | None:
         return None
 
 
-def _describe(box: ProvisionedBox, bases: set[str]) -> CachedMachine:
-    size = sum(path.stat().st_size for path in box.folder.iterdir() if path.is_file())
+def _describe(box: ProvisionedBox, bases: set[str]) -> CachedMachine | None:
+    """Return what is shown of a machine, None when another process has just removed it."""
+    try:
+        size = sum(path.stat().st_size for path in box.folder.iterdir() if path.is_file())
+    except FileNotFoundError:
+        return None
     made = box.provisioning
     current = made.base in bases and _key_of(made) == box.digest and box.folder == _newest(box.digest)
     return CachedMachine(box, size / 1e6, max(0.0, time.time() - _built(box.folder)), current)
@@ -258,8 +266,8 @@ def _key_of(made: Provisioning) -> str:
     return key(made.base, made.roles, made.variables)
 
 
-def _newest(key: str) -> Path:
-    return max((path.parent for path in root().glob(f"{key}-*/box.json")), key=_built)
+def _newest(key: str) -> Path | None:
+    return max((path.parent for path in root().glob(f"{key}-*/box.json")), key=_built, default=None)
 
 
 def _built(folder: Path) -> float:

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from harness.boxes import Box
-from harness.boxes.cache import lock, require_unchanged
+from harness.boxes.cache import lock, require, require_unchanged, wrong_sizes
 from harness.errors import HostError, MachineError
 from harness.machines import libvirt
 from harness.machines.registry import Entry, entries
@@ -34,10 +34,12 @@ class PoolPaths:
 def install(box: Box, vagrant: VagrantCli) -> PoolPaths:
     """Make `box` known to Vagrant and libvirt; quick when it already is. Raises HostError or MachineError.
 
-    Before anything is copied, every file of the box is compared with its hash; DamagedBoxError if one differs. Kernel
-    and initrd are copied into the pool as well: QEMU runs as a user who cannot read a home folder.
+    Before anything is copied, every file of the box is compared with its hash; DamagedBoxError if one differs, or if
+    the box was removed since it was found. The copies that are there are compared with the box by size. Kernel and
+    initrd are copied into the pool as well: QEMU runs as a user who cannot read a home folder.
     """
     with lock(box.digest):
+        require(box, wrong_sizes(box.folder))
         if not _added(box) or not set(_volumes(box)) <= set(libvirt.volumes()):
             require_unchanged(box)
         if not _added(box):

@@ -75,8 +75,11 @@ def shut_down(host: Host, domain: str) -> None:
 def copy(domain: str, box: Box, work: Path, target: Path, watcher: Watcher) -> None:
     """Write the disk of `domain`, which is off, to the compressed qcow2 `target`; `box` is what it was made from.
 
-    `work` holds the overlay meanwhile. Raises HostError.
+    `work` holds the overlay meanwhile. Every part of `box` is compared with its hash first: what is joined with the
+    overlay gets a hash of its own, and a change in it would never be seen. Raises HostError, DamagedBoxError for a box
+    that has changed.
     """
+    boxes.require_unchanged(box)
     overlay = work / "overlay.qcow2"
     watcher.note("copying the disk out of libvirt's pool")
     volume = libvirt.disk_volume(domain)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from harness.boxes import Box, names, recipe
+from harness.boxes import Box, names, recipe, require_unchanged
 from harness.errors import HostError, MachineError, RemoteError
 from harness.files import write_atomic
 from harness.guest.monitor import Monitor
@@ -79,7 +79,7 @@ class VagrantMachine:
         """Start the VM, wait for SSH, check its CPUs and kernel.
 
         An earlier VM of the same folder, left by a killed run, is removed first. Raises HostError or MachineError, and
-        leaves no VM behind.
+        leaves no VM behind; DamagedBoxError, before anything starts, when a part of the box is not as it was built.
         """
         self._prepare()
         self.down()
@@ -119,6 +119,8 @@ class VagrantMachine:
             raise HostError("the program 'vagrant' is not installed", hint="./setup.sh installs what is missing")
         if self.spec.hypervisor == "libvirt":
             libvirt.check()
+        if self._built:
+            require_unchanged(self._built)
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def _start(self, watcher: Watcher) -> Host:

@@ -216,3 +216,22 @@ def test_a_box_of_version_0_2_is_still_found() -> None:
     path.write_text(json.dumps({**plain, "schema": 1}), encoding="utf-8")
     assert cache_module.find(box.digest) == box
     assert boxes.verify("debian-12") == []
+
+
+def test_a_box_that_is_removed_while_all_are_listed_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def removed(folder: Path) -> Box:
+        if folder == gone.folder:
+            shutil.rmtree(folder)
+        return open_box(folder)
+
+    gone, stays, open_box = put("debian-12"), put("debian-13"), cache_module.open_box
+    monkeypatch.setattr(cache_module, "open_box", removed)
+    assert [cached.box for cached in boxes.ls()] == [stays]
+
+
+def test_a_box_whose_description_is_damaged_is_an_error_of_the_box() -> None:
+    box = put()
+    for text in ("", "[]", "{}", '{"parts": 1}'):
+        (box.folder / "box.json").write_text(text)
+        with pytest.raises(DamagedBoxError, match="cannot be read"):
+            boxes.require_unchanged(box)

@@ -151,3 +151,27 @@ def test_a_full_disk_is_a_host_error_and_nothing_is_kept(box: Box, monkeypatch: 
     monkeypatch.setattr(provisioned.tempfile, "mkdtemp", full)
     with pytest.raises(HostError, match="the disk is full"):
         forge_provisioned(box)
+
+
+def test_a_machine_that_another_run_replaces_while_it_is_looked_at_gives_way_to_the_newer_one(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def replaced(folder: Path) -> list[str]:
+        if not newer:
+            cache.remove(old)
+            newer.append(forge_provisioned(box, b"newer"))
+        return problems(folder)
+
+    newer: list[provisioned.ProvisionedBox] = []
+    problems, old = cache.problems, forge_provisioned(box, b"old")
+    monkeypatch.setattr(cache, "problems", replaced)
+    assert provisioned.find(old.digest) == newer[0]
+
+
+def test_a_machine_that_was_removed_since_it_was_found_is_a_damaged_box(box: Box) -> None:
+    kept = forge_provisioned(box)
+    cache.remove(kept)
+    for check in (cache.require_unchanged, lambda box: cache.wrong_sizes(box.folder)):
+        with pytest.raises(DamagedBoxError, match="cannot be read"):
+            check(kept)
+    assert provisioned._describe(kept, set()) is None

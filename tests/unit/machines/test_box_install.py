@@ -10,9 +10,11 @@ import pytest
 
 from harness import boxes, machines
 from harness.boxes import Box, cache
-from harness.errors import MachineError
-from harness.machines import box_install, libvirt, registry
+from harness.errors import DamagedBoxError, MachineError
+from harness.machines import VagrantMachine, box_install, libvirt, registry
 from harness.machines.vagrant_cli import VagrantCli
+from harness.progress import SilentWatcher
+from harness.spec import MachineSpec
 
 
 @pytest.fixture
@@ -67,3 +69,21 @@ def test_the_guest_gets_an_initrd_that_it_need_not_unpack(
     assert sent[Path(pool.initrd).name] == b"070701"
     assert Path(pool.initrd).name in box_install._volumes(box)
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["harness_cache"]
+
+
+def test_a_box_that_was_removed_since_it_was_found_is_a_damaged_box(box: Box, tmp_path: Path) -> None:
+    cache.remove(box)
+    with pytest.raises(DamagedBoxError):
+        box_install.install(box, VagrantCli(tmp_path / "settings.json", tmp_path / "dotfile", tmp_path / "log"))
+
+
+def test_no_machine_starts_from_a_box_that_was_changed_at_equal_size(
+    box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda _: "/usr/bin/vagrant")
+    monkeypatch.setattr(libvirt, "check", lambda: None)
+    box.image.write_bytes(b"x" * box.image.stat().st_size)
+    assert cache.find(box.digest) == box
+    with pytest.raises(DamagedBoxError, match=r"box\.img has changed"):
+        VagrantMachine(MachineSpec(box=box.name), box, tmp_path / "machine", "guest").up(SilentWatcher())
+    assert not (tmp_path / "machine").exists()

@@ -13,7 +13,7 @@ from boxes_on_disk import ROLES, forge_box, provisioning
 
 from harness import processes
 from harness.boxes import Box, cache, provisioned
-from harness.errors import HostError, MachineError, RemoteError, TransientError
+from harness.errors import DamagedBoxError, HostError, MachineError, RemoteError, TransientError
 from harness.guest.remote import Host, Result
 from harness.machines import disk, libvirt
 from harness.processes import ProcessResult
@@ -52,6 +52,7 @@ def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Box:
     box.image.unlink()
     raw(tmp_path / "base.raw", b"A" * MIB + b"\0" * MIB)
     qemu_img("convert", "-O", "qcow2", str(tmp_path / "base.raw"), str(box.image))
+    cache.write_manifest(box.folder, box)
     return box
 
 
@@ -153,6 +154,15 @@ def test_a_machine_that_stays_on_is_not_kept(
     monkeypatch.setattr(libvirt, "virsh", virsh_of(pool, ["running"]))
     monkeypatch.setattr(disk, "SHUTDOWN_LIMIT_S", 0.0)
     with pytest.raises(MachineError, match="did not shut down in 0 s; it is running"):
+        keep(guest, box)
+    assert list(provisioned.root().iterdir()) == []
+
+
+def test_a_box_that_was_changed_at_equal_size_does_not_go_into_the_kept_disk(
+    guest: Guest, box: Box, pool: Path
+) -> None:
+    box.image.write_bytes(box.image.read_bytes()[:-1] + b"x")
+    with pytest.raises(DamagedBoxError, match=r"box\.img has changed"):
         keep(guest, box)
     assert list(provisioned.root().iterdir()) == []
 
