@@ -102,7 +102,7 @@ def script_config(trial: PlannedTrial, expected: Mapping[str, Any], attempt: int
         "unit": f"harness-trial-{label}.service",
         "load_unit": f"harness-load-{label}.service",
         "work_dir": f"{GUEST_ROOT}/{label}",
-        "facts": f"{GUEST_ROOT}/{label}/facts.py",
+        "facts": "facts.py",
         "kernel": expected.get("kernel"),
         "cpus": cpus,
         "kind": trial.load.kind,
@@ -131,7 +131,8 @@ def run(
     """Carry the trial out on `host` and leave perf.data, load.txt, perf.log and guest.json in `out_dir`.
 
     The files appear only when all of them arrived complete, guest.json last; the script, trial.py, is written there
-    before it is sent. `on_phase` is called with `recording`, `recorded` and `done` when the guest's console has them.
+    before it is sent, and beside it facts.py, which it runs. `on_phase` is called with `recording`, `recorded` and
+    `done` when the guest's console has them.
     Raises GuestError when a step failed on the guest, TrialError when the guest gives no result, RemoteError when it
     cannot be reached. When interrupted, it stops what it started on the guest.
     """
@@ -176,16 +177,17 @@ def _prepare(host: Host, config: Mapping[str, Any], script: str, out_dir: Path, 
     watcher.note("upload and checks on the guest")
     folder = shlex.quote(config["work_dir"])
     out_dir.mkdir(parents=True, exist_ok=True)
-    local = out_dir / "trial.py"
-    local.write_text(script, encoding="utf-8")
+    texts = {"trial.py": script, config["facts"]: FACTS_SCRIPT.read_text(encoding="utf-8")}
+    for name, text in texts.items():
+        (out_dir / name).write_text(text, encoding="utf-8")
     # The network's start at boot leaves this service behind, which would end itself in the middle of the recording.
     calm = "systemctl stop systemd-hostnamed.service 2>/dev/null"
     clear = (
         f"{_stop_command()}; {calm}; rm -rf {GUEST_ROOT}; install -d -o {shlex.quote(host.user)} {GUEST_ROOT} {folder}"
     )
     host.run(clear, timeout_s=120, sudo=True)
-    host.put(local, f"{config['work_dir']}/trial.py", 60)
-    host.put(FACTS_SCRIPT, config["facts"], 60)
+    for name in texts:
+        host.put(out_dir / name, f"{config['work_dir']}/{name}", 60)
     checked = host.run(f"python3 {folder}/trial.py check", timeout_s=300, sudo=True, check=False)
     last_line = checked.stdout.strip().rpartition("\n")[2]  # perf may print something before
     _require_ok(_parse(last_line, checked.stderr, host), host)

@@ -348,7 +348,8 @@ def carry_out(config: Dict[str, Any], result: Dict[str, Any]) -> None:
             stop_load(config)
         raise
     step("collect")
-    result["facts"] = json.loads(call([sys.executable, config["facts"]], COMMAND_S))
+    facts = os.path.join(os.path.dirname(os.path.abspath(__file__)), config["facts"])
+    result["facts"] = json.loads(call([sys.executable, facts], COMMAND_S))
     step("hash")
     result["sha256"] = hashes(config["work_dir"])
     step("done")

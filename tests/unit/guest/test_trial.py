@@ -126,6 +126,7 @@ def test_a_trial_leaves_its_files_and_what_the_load_measured(tmp_path: Path) -> 
     written = json.loads(files.guest_json.read_text())
     assert written["metrics"]["requests_completed"] == 12
     assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "facts.py",
         "guest.json",
         "load.txt",
         "perf.data",

@@ -78,7 +78,7 @@ class Guest:
             "name": "000_test",
             "label": "000_test-a1",
             "console": str(folder / "console"),
-            "facts": str(trial.FACTS_SCRIPT),
+            "facts": "facts.py",
             "load_unit": "harness-load-test.service",
             "work_dir": str(self.work),
             "kernel": os.uname().release,
@@ -106,6 +106,7 @@ class Guest:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         script = self.folder / "trial.py"
         text = trial.SCRIPT.read_text()
+        (self.folder / "facts.py").write_text(trial.FACTS_SCRIPT.read_text())
         script.write_text(text.replace(trial.PLACEHOLDER, f"CONFIG_JSON = {json.dumps(self.config)!r}"))
         environment = {"PATH": self.path, "LC_ALL": "C.UTF-8"}
         return subprocess.Popen(
