@@ -12,7 +12,9 @@ from rich.markup import escape
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.errors import EXIT_FAILED
 
-app = typer.Typer(help="Guest images: build, list, verify and remove them.", no_args_is_help=True)
+app = typer.Typer(
+    help="Guest images (boxes): build, pin, list, verify, carry to another host, remove.", no_args_is_help=True
+)
 BoxName = Annotated[str, typer.Argument(help="A recipe's name; `harness box ls` lists them.")]
 
 

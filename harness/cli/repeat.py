@@ -28,14 +28,19 @@ def repeat(
         str | None, typer.Option("--with", metavar="RUN", help="Record nothing: compare with this run that exists.")
     ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change one value: trials.repeat=6.")
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="PATH=VALUE", help="Change one value, such as trials.repeat=6; may be given several times."
+        ),
     ] = None,
     load: Annotated[str | None, typer.Option("--load", help="Use this load instead.")] = None,
     machine: Annotated[str | None, typer.Option("--machine", help="Use this box instead; it needs --any-box.")] = None,
     across_clocks: Annotated[
-        bool, typer.Option("--across-clocks", help="Compare although the two were recorded on different clocks.")
+        bool, typer.Option("--across-clocks", help="Go on although the clocks of the two runs differ.")
     ] = False,
-    any_box: Annotated[bool, typer.Option("--any-box", help="Record although the box here is another one.")] = False,
+    any_box: Annotated[
+        bool, typer.Option("--any-box", help="Go on although the box that this host makes differs from the run's.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check, print the plan and change nothing.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the machine up; `harness down` removes it.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that train; default: one per CPU.")] = None,
@@ -47,7 +52,8 @@ def repeat(
 
     The experiment is the one in the run's manifest, with the seeds, box, clock and accelerator that the run used.
 
-    Exits with 0 if every metric is equal, or equal within 1 %, and every trial and model is whole; else with 1.
+    Exits with 0 if the metrics are equal, or equal within 1 %, except for a few scores that chance explains; with 1 if
+    not, or if a trial or a model of the repetition failed. docs/repeat.md states the rule.
     """
     from harness import comparison, store
 

@@ -27,7 +27,12 @@ def run(
         typer.Argument(help="An experiment file, or the name of one that comes with harness; with --resume, a run."),
     ] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change one value: load.concurrency=50.")
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="PATH=VALUE",
+            help="Change one value, such as load.concurrency=50; may be given several times.",
+        ),
     ] = None,
     load: Annotated[str | None, typer.Option("--load", help="Use this load, as `harness loads` lists it.")] = None,
     machine: Annotated[
@@ -39,7 +44,10 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and change nothing.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the machine up; `harness down` removes it.")] = False,
     provision: Annotated[
-        bool, typer.Option("--provision", help="Install the packages anew, also if an earlier run kept the machine.")
+        bool,
+        typer.Option(
+            "--provision", help="Install the packages again, even if an earlier run kept a machine that has them."
+        ),
     ] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that train; default: one per CPU.")] = None,
     runs_dir: RunsDir = Path("runs"),
@@ -48,7 +56,8 @@ def run(
 ) -> None:
     """Bring up the machine, record every trial, train and score every predictor, write the report.
 
-    After Ctrl-C, a crash or a dead machine, --resume continues the run: finished steps are not repeated.
+    The first run with a box installs its packages and keeps that machine; later runs boot it at once. After Ctrl-C, a
+    crash or a dead machine, --resume continues the run: finished steps are not repeated.
     """
     output = Output(as_json, quiet)
     if resume:
