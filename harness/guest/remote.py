@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 CONNECT_LIMIT_S = 30.0
 GRACE_S = 5.0  # for a killed command's exit status to come back
 SLOWEST_PACE = 250  # seconds of this host for one second of the slowest `Host.clock`
-LATER_ON_GUEST = 4  # how much later than here a command's limit is on the machine, where the two clocks differ
+LATER_ON_GUEST = SLOWEST_PACE  # so much later a command's limit is on the machine: `Host.clock` reaches it first
 KILLED = (124, 137, -1)  # exit status when `timeout` ended the command: by TERM, by KILL; -1: `timeout` was killed too
 WRONG_DIGEST = 97
 CONNECTION_ERRORS = (OSError, EOFError, paramiko.SSHException, ThreadException)
@@ -267,7 +267,8 @@ class Host:
         """Return after how many of its own seconds the machine kills the command.
 
         With a clock of its own, the limit is watched from here, and the machine only sweeps up what is left: where the
-        machine's clock is the host's, it goes on while the host keeps the machine waiting.
+        machine's clock is the host's, it goes on while the host keeps the machine waiting, up to SLOWEST_PACE times
+        as fast as the limit's.
         """
         return max(0.1, deadline.left()) * (1 if self.clock is time.monotonic else LATER_ON_GUEST)
 

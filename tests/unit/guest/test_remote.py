@@ -16,8 +16,12 @@ import pytest
 import waiting
 
 from harness.errors import DeadlineError, HostError, Interrupted, RemoteError, TransientError
+from harness.guest import remote
+from harness.guest.deadline import Deadline
 from harness.guest.remote import Host
 from harness.interrupt import stop_signals_raise
+from harness.machines.guest_clock import SLOWER
+from harness.machines.pace import SLOWEST, GuestPace
 
 pytestmark = pytest.mark.slow
 
@@ -234,7 +238,15 @@ def test_a_missing_key_file_is_named(sshd, tmp_path: Path) -> None:
 
 def test_a_limit_stands_still_while_the_machines_clock_does(sshd) -> None:
     with sshd.host(clock=lambda: 5.0) as host:
-        assert host.run("sleep 1; echo still here", timeout_s=0.5).stdout == "still here\n"
+        assert host.run("sleep 1; echo still here", timeout_s=0.9).stdout == "still here\n"  # 225 s on the machine
+
+
+def test_a_machine_that_got_hardly_any_cpu_has_not_reached_its_own_limit_when_ours_has_passed(
+    sshd,
+) -> None:
+    limit_s = sshd.host(clock=GuestPace())._guest_limit_s(Deadline(60, lambda: 5.0))
+    assert limit_s * SLOWEST / max(SLOWER.values()) >= 60
+    assert sshd.host()._guest_limit_s(Deadline(60, lambda: 5.0)) == 60
 
 
 def test_a_limit_has_passed_when_the_machines_clock_says_so(sshd, tmp_path: Path) -> None:
@@ -244,7 +256,10 @@ def test_a_limit_has_passed_when_the_machines_clock_says_so(sshd, tmp_path: Path
         host.run(f"touch {began}; exec sleep 300", timeout_s=1000)
 
 
-def test_a_command_that_the_machine_killed_before_our_clock_reached_the_limit_was_late_too(sshd) -> None:
+def test_a_command_that_the_machine_killed_before_our_clock_reached_the_limit_was_late_too(
+    sshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "LATER_ON_GUEST", 4)  # else it does so after 75 s
     with sshd.host(clock=lambda: 5.0) as host, pytest.raises(DeadlineError, match=r"not done within 0\.3 s"):
         host.run("exec sleep 300", timeout_s=0.3)
 

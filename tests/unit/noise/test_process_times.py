@@ -40,8 +40,12 @@ def test_a_name_cannot_hold_control_characters() -> None:
 
 @given(st.text(max_size=200))
 def test_any_other_text_is_no_process(text: str) -> None:
-    times = parse_stat(text)
-    assert times is None or times.started is not None
+    assert parse_stat(text) is None
+
+
+def test_a_line_without_the_time_of_the_start_is_no_process() -> None:
+    words = ("42 (cc1) " + REST.format(utime=30, stime=12)).split()
+    assert [count for count in range(len(words)) if parse_stat(" ".join(words[:count])) is not None] == [22, 23]
 
 
 def test_processes_that_end_and_other_files_are_left_out(proc: FakeProc) -> None:
