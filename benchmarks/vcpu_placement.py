@@ -4,8 +4,8 @@
 
 Brings up one machine whose guest is kept busy, starts busy loops on the host, each a session of its own, and places the
 vCPU in every way, one after the other, `--rounds` times. Prints for how much of the time the vCPU thread wanted to run
-and waited, as the median of the rounds, and the ratio to the same machine left alone. A machine of its own is made and
-removed; nothing else of the host is changed.
+and waited, as the median of the rounds, and the ratio to the same machine left alone, with the weight that libvirt gave
+it. A machine of its own is made and removed; nothing else of the host is changed.
 """
 
 from __future__ import annotations
@@ -28,20 +28,22 @@ from harness.guest.monitor import Monitor
 from harness.guest.remote import Host
 from harness.machines import VagrantMachine
 from harness.machines.libvirt import virsh
-from harness.machines.placement import WEIGHT
+from harness.machines.placement import FACTOR, LARGEST, cgroup_version
 from harness.progress import SilentWatcher
 from harness.spec import MachineSpec
 
 LAST = (os.cpu_count() or 1) - 1
 EVERYWHERE = f"0-{LAST}"
+DEFAULT = {1: 1024, 2: 100}[cgroup_version()]  # the weight of a machine whose definition names none, as here
+RAISED = min(FACTOR * DEFAULT, LARGEST[cgroup_version()])
 # vCPU on these CPUs, QEMU's other threads on these, weight next to the other machines of libvirt
 PLACEMENTS = {
-    "left alone": (EVERYWHERE, EVERYWHERE, 1024),
-    "weight": (EVERYWHERE, EVERYWHERE, WEIGHT),
-    "pinned": (str(LAST), EVERYWHERE, 1024),
-    "pinned, QEMU with it": (str(LAST), str(LAST), 1024),
-    "pinned, QEMU apart": (str(LAST), "0", 1024),
-    "pinned, weight": (str(LAST), EVERYWHERE, WEIGHT),
+    "left alone": (EVERYWHERE, EVERYWHERE, DEFAULT),
+    "weight": (EVERYWHERE, EVERYWHERE, RAISED),
+    "pinned": (str(LAST), EVERYWHERE, DEFAULT),
+    "pinned, QEMU with it": (str(LAST), str(LAST), DEFAULT),
+    "pinned, QEMU apart": (str(LAST), "0", DEFAULT),
+    "pinned, weight": (str(LAST), EVERYWHERE, RAISED),
 }
 
 
@@ -119,7 +121,11 @@ def main() -> None:
 def show(loops: int, shares: dict[str, list[float]]) -> None:
     """Print one table: median, smallest and largest share of each placement, and the ratio to no placement."""
     alone = median(shares["left alone"])
-    table = Table(title=f"{loops} busy loops on {LAST + 1} CPUs", box=None, title_justify="left")
+    table = Table(
+        title=f"{loops} busy loops on {LAST + 1} CPUs, cgroup v{cgroup_version()}, weights {DEFAULT} and {RAISED}",
+        box=None,
+        title_justify="left",
+    )
     for heading in ("placement", "waited %", "from", "to", "ratio"):
         table.add_column(heading, justify="left" if heading == "placement" else "right")
     for name, values in shares.items():

@@ -57,7 +57,7 @@ class VagrantMachine:
         self._facts: dict[str, Any] = {}
         self._monitor: Monitor | None = None
         self._pace = GuestPace()
-        self._placement = "left to the hypervisor"
+        self._clock, self._placement = "host", "left to the hypervisor"
 
     @property
     def log(self) -> Path:
@@ -127,6 +127,7 @@ class VagrantMachine:
         started = time.monotonic()
         accelerator, why = self._accelerator(watcher)
         clock = guest_clock.choose(self.spec, accelerator)
+        self._clock = clock.kind
         prefix = f"harness-{secrets.token_hex(4)}-"
         self._domain = prefix + self.name
         vagrant = vagrant_for(self.folder)
@@ -199,12 +200,13 @@ class VagrantMachine:
             ) from None
 
     def _follow(self) -> None:
-        """Let the pace follow QEMU's threads, and raise their weight, as soon as there are any."""
+        """Let the pace follow QEMU's threads, and raise their weight once, as soon as there are any."""
         monitor = self._monitor
         if isinstance(monitor, LibvirtMonitor) and not self._pace.following:
             with suppress(MachineError):  # the domain does not run yet
                 self._pace.follow(monitor.threads(), next(iter(monitor.process_ids()), None))
-                self._placement = placement.raise_weight(monitor.domain)
+                if self._pace.following:  # from now on, so that the weight is raised once
+                    self._placement = placement.raise_weight(monitor.domain, self._clock)
 
     def _host(self, vagrant: VagrantCli, boot_limit_s: float, watcher: Watcher) -> Host:
         self._follow()

@@ -77,14 +77,16 @@ def test_the_limits_of_a_machine_follow_its_threads_from_the_moment_it_runs(
     asked: list[bool] = []
     fake = Vagrant(running)
     monkeypatch.setattr(LibvirtMonitor, "threads", threads)
-    monkeypatch.setattr("harness.machines.placement.raise_weight", lambda domain: f"{domain} is heavier")
+    monkeypatch.setattr(
+        "harness.machines.placement.raise_weight", lambda domain, clock: f"{domain} is heavier on the {clock}'s"
+    )
     machine._domain, machine._monitor = "harness-0-guest", LibvirtMonitor("harness-0-guest", Path("log"), Path("copy"))
     host = machine._power_on(cast(Any, fake), "tcg", SilentWatcher())
     assert machine._pace.following
     assert asked[:2] == [False, True]
     assert fake.clocks == [machine._pace]
     assert host.clock is machine._pace
-    assert machine._placement == "harness-0-guest is heavier"
+    assert machine._placement == "harness-0-guest is heavier on the host's"
 
 
 def test_the_address_of_a_guest_is_waited_for_in_its_own_time(
