@@ -117,6 +117,30 @@ def test_every_release_has_packages_for_every_load() -> None:
         assert roles <= set(yaml.safe_load(table.read_text())["packages_of_role"]), table.name
 
 
+def mask(folder: Path, units: str) -> str:
+    """Run the task that masks units, on the folder `units` in the place of systemd's; return what it prints."""
+    (task, *_) = yaml.safe_load((ANSIBLE / "roles" / "baseline" / "tasks" / "main.yml").read_text())
+    script = re.sub(r"\{\{.*?\}\}", units, task["ansible.builtin.shell"]).replace("/etc/systemd/system", str(folder))
+    program = 'systemctl() { shift 2; for unit; do ln -sn /dev/null "$FOLDER/$unit" || exit 1; done; }\n'
+    program += script.replace("/run/systemd/system", str(folder))
+    environment = {**os.environ, "FOLDER": str(folder)}
+    done = subprocess.run(
+        ["sh", "-c", program], env=environment, capture_output=True, text=True, check=True, timeout=LIMIT_S
+    )
+    return done.stdout
+
+
+def test_what_an_alias_stands_for_is_masked_and_a_second_call_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "ntp.service").symlink_to("/lib/systemd/system/ntpsec.service")
+    assert mask(tmp_path, "chrony.service ntp.service") == "masked chrony.service ntpsec.service\n"
+    assert mask(tmp_path, "chrony.service ntp.service ntpsec.service") == ""
+
+
+def test_no_service_that_sets_the_clock_runs_in_any_box() -> None:
+    units = yaml.safe_load((ANSIBLE / "roles" / "baseline" / "defaults" / "main.yml").read_text())
+    assert {"systemd-timesyncd.service", "chrony.service", "ntp.service"} <= set(units["baseline_masked_units"])
+
+
 def test_there_is_no_python_beside_the_playbook() -> None:
     assert list(ANSIBLE.glob("*.py")) == []
 
