@@ -6,6 +6,7 @@ set -eu
 systemctl stop systemd-random-seed.service # it would write its file once more at shutdown
 rm -f /var/lib/systemd/random-seed /var/lib/systemd/credential.secret
 : >/etc/machine-id
+rm -f /var/lib/dbus/machine-id # systemd would take the next id from here
 rm -f /etc/ssh/ssh_host_*
 rm -rf /home/vagrant/.ssh /home/vagrant/.ansible /home/vagrant/.cache /root/.ssh /root/.ansible /root/.cache
 rm -f /home/vagrant/.sudo_as_admin_successful /home/vagrant/.bash_history /root/.bash_history
