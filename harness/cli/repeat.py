@@ -52,8 +52,9 @@ def repeat(
 
     The experiment is the one in the run's manifest, with the seeds, box, clock and accelerator that the run used.
 
-    Exits with 0 if the metrics are equal, or equal within 1 %, except for a few scores that chance explains; with 1 if
-    not, or if a trial or a model of the repetition failed. docs/repeat.md states the rule.
+    Exits with 1 if a metric differs or cannot be judged, or if a trial or a model of the repetition failed; else with 0.
+
+    A few scores that cannot be judged are no failure where chance explains them: docs/repeat.md has the rule.
     """
     from harness import comparison, store
 

@@ -56,8 +56,9 @@ def run(
 ) -> None:
     """Bring up the machine, record every trial, train and score every predictor, write the report.
 
-    The first run with a box installs its packages and keeps that machine; later runs boot it at once. After Ctrl-C, a
-    crash or a dead machine, --resume continues the run: finished steps are not repeated.
+    The first run with a box installs the packages and keeps that machine; later runs boot it at once.
+
+    After Ctrl-C, a crash or a dead machine, --resume continues the run: finished steps are not repeated.
     """
     output = Output(as_json, quiet)
     if resume:
