@@ -52,7 +52,7 @@ def repeat(
 
     The experiment is the one in the run's manifest, with the seeds, box, clock and accelerator that the run used.
 
-    Exits with 1 if a metric differs or cannot be judged, or if a trial or a model of the repetition failed; else with 0.
+    Exits with 1 if a metric differs or cannot be judged, or a trial or a model of the repetition failed; else with 0.
 
     A few scores that cannot be judged are no failure where chance explains them: docs/repeat.md has the rule.
     """
