@@ -19,6 +19,7 @@ from harness.recorded_clock import RecordedClock
 from harness.store import RunFolder
 
 CHANCE = 1 - LEVEL
+RARE = 0.01  # a recording's metric beyond its noise by so little chance is not put down to chance, not even alone
 EQUAL, CLOSE, DIFFERS, UNKNOWN = "equal", "equal within 1 %", "differs", "cannot say"
 
 
@@ -93,19 +94,24 @@ class Comparison:
 
     @cached_property
     def outcome(self) -> str:
-        """Say `differs` if a metric does, and `cannot say` if one of the recordings, or too many scores, stay open.
+        """Say `differs` if a metric does, and `cannot say` if too many metrics of the recordings, or scores, stay open.
 
-        Metrics of a recording are few and depend on each other: no number of them is put down to chance.
+        Metrics of a recording are few and depend on each other: chance explains one that is barely beyond its noise.
         """
         if self.counts[DIFFERS]:
             return DIFFERS
-        if self.counts[UNKNOWN] > self.unclear or self.unclear > self.unclear_by_chance:
+        if not self._recordings_by_chance() or self.unclear > self.unclear_by_chance:
             return UNKNOWN
         return CLOSE if self.counts[CLOSE] else EQUAL
 
+    def _recordings_by_chance(self) -> bool:
+        """Return whether chance explains the open metrics of the recordings: none, or one that is not rare."""
+        unclear = [row.p for row in self.metrics if not row.scored and row.outcome == UNKNOWN]
+        return not unclear or (len(unclear) == 1 and unclear[0] is not None and unclear[0] >= RARE)
+
     @property
     def equal(self) -> bool:
-        """Whether the metrics are equal, or equal within 1 %, except for as many scores as chance gives."""
+        """Whether the metrics are equal, or equal within 1 %, except for as many as chance gives."""
         return self.outcome in (EQUAL, CLOSE)
 
     @property
@@ -119,8 +125,8 @@ class Comparison:
             return f"cannot say: {self.counts[UNKNOWN]} of {total} metrics: {names}; record more trials"
         near = sum(abs(row.difference) <= row.margin for row in self.metrics)
         text = f"equal: {within} of {total} metrics within what two such runs differ by, {near} within 1 %"
-        scores = "score" if self.unclear == 1 else "scores"
-        return text + (f", {self.unclear} {scores} beyond that, as chance gives" if self.unclear else "")
+        beyond = self.counts[UNKNOWN]
+        return text + (f", {beyond} beyond that, as chance gives" if beyond else "")
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values, as repeat.json has it."""

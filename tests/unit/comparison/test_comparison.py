@@ -10,7 +10,7 @@ import comparable_run
 import pytest
 
 from harness.comparison import Comparison, compare
-from harness.comparison.comparison import CLOSE, DIFFERS, EQUAL, UNKNOWN
+from harness.comparison.comparison import CLOSE, DIFFERS, EQUAL, UNKNOWN, MetricComparison
 from harness.errors import StoreError, UsageError
 from harness.store import RunFolder
 
@@ -88,7 +88,7 @@ def test_a_metric_beyond_its_own_noise_is_not_called_different_among_many(tmp_pa
     assert row.outcome == UNKNOWN
     assert (found.unclear, found.unclear_by_chance) == (3, 3)
     assert found.equal
-    assert found.conclusion.endswith("23 within 1 %, 3 scores beyond that, as chance gives")
+    assert found.conclusion.endswith("23 within 1 %, 3 beyond that, as chance gives")
 
 
 def test_more_such_metrics_than_chance_gives_are_not_called_equal(tmp_path: Path) -> None:
@@ -111,7 +111,19 @@ def test_recordings_that_differ_stand_out_among_many_equal_scores(tmp_path: Path
     assert found.conclusion == "differs: 2 of 26 metrics: requests/s, switches/s"
 
 
-def test_a_recording_beyond_margin_and_noise_is_never_put_down_to_chance(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("chances", "outcome"), [((0.03,), EQUAL), ((0.005,), UNKNOWN), ((0.03, 0.03), UNKNOWN)])
+def test_chance_explains_one_open_metric_of_the_recordings_that_is_not_rare(
+    chances: tuple[float, ...], outcome: str
+) -> None:
+    names = [f"metric {number}" for number in range(8)]
+    rows = [
+        MetricComparison("ab", name, False, "1/s", 100.0, 110.0, (3, 3), (1, 1), 10.0, 5.0, 1.0, p, 1.0)
+        for name, p in zip(names, [*chances, *[0.5] * (8 - len(chances))], strict=True)
+    ]
+    assert Comparison("first", "second", tuple(rows), {}, ()).outcome == outcome
+
+
+def test_two_open_metrics_of_the_recordings_are_never_put_down_to_chance(tmp_path: Path) -> None:
     first = comparable_run.make(tmp_path / "first", requests=(415.0, 421.0, 427.0), scores=SAME)
     rates = tuple(rate * 0.96 for rate in (415.0, 421.0, 427.0))
     found = compare(first, comparable_run.make(tmp_path / "second", requests=rates, slice_factor=1 / 0.96, scores=SAME))
