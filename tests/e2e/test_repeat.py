@@ -25,5 +25,5 @@ def test_a_run_is_recorded_again_on_its_own_clock_and_compared(smoke: Smoke) -> 
         assert again.manifest["machine"][fact] == smoke.folder.manifest["machine"][fact]
     rows = {row["metric"]: row for row in result["metrics"]}
     assert {"requests/s", "slice p50", "markov: contested accuracy"} <= set(rows)
-    if again.manifest["machine"]["clock"] == "counted":  # then no other work of this host can change it
-        assert abs(rows["requests/s"]["difference"]) < 0.1 * rows["requests/s"]["first"]
+    if again.manifest["machine"]["clock"] == "counted":  # on the host's clock, other work can make it a third
+        assert abs(rows["requests/s"]["difference"]) < 0.25 * rows["requests/s"]["first"]

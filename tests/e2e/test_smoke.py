@@ -75,7 +75,7 @@ def test_no_ssh_connection_was_open_while_it_recorded(smoke: Smoke) -> None:
 def test_the_recording_comes_with_what_the_host_did_meanwhile(smoke: Smoke) -> None:
     host = json.loads((smoke.folder.trial_dir("000_nginx_ab") / "trial.json").read_text())["host"]
     assert host["seconds"] > 0
-    assert host["guest_seconds"] >= 10  # as long as the recording was to be
+    assert host["guest_seconds"] > 9  # the recording was to be 10 s; the script may see its beginning a little late
     assert (host["share"] is None) is (host["share_reason"] is not None)
     assert 0 <= host["taken_share"] <= 1
     assert len(host["loadavg_before"]) == 3
