@@ -259,7 +259,8 @@ def _pull(
     """
     watcher.note("copying the recording")
     for name in PULLED:
-        digest = host.get(f"{config['work_dir']}/{name}", out_dir / f"{name}.pulled", 600, watcher.advance)
+        source, target = f"{config['work_dir']}/{name}", out_dir / f"{name}.pulled"
+        digest = host.get(source, target, 600, watcher.advance, hashed=True)
         if digest != guest["sha256"].get(name):
             raise TrialError(f"{name} changed after it was recorded", where=host.where, expected="the same SHA-256")
     for name in PULLED:

@@ -134,7 +134,7 @@ def test_a_file_is_copied_there_and_back_with_the_same_digest(host: Host, tmp_pa
     seen: list[tuple[int, int]] = []
     expected = hashlib.sha256(source.read_bytes()).hexdigest()
     assert host.put(source, str(far), LIMIT_S, lambda done, total: seen.append((done, total))) == expected
-    assert host.get(str(far), back, LIMIT_S) == expected
+    assert host.get(str(far), back, LIMIT_S) == host.get(str(far), back, LIMIT_S, hashed=True) == expected
     assert back.read_bytes() == source.read_bytes()
     assert seen[-1] == (1_024_000, 1_024_000)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["back", "far file", "source", "sshd"]

@@ -80,7 +80,7 @@ class FakeHost:
         self.commands.append(f"put {remote}")
         return hashlib.sha256(local.read_bytes()).hexdigest()
 
-    def get(self, remote: str, local: Path, timeout_s: float, progress: object = None) -> str:
+    def get(self, remote: str, local: Path, timeout_s: float, progress: object = None, *, hashed: bool = False) -> str:
         content = self.files[Path(remote).name]
         local.write_bytes(content)
         return hashlib.sha256(content).hexdigest()
