@@ -15,7 +15,7 @@ from harness.boxes import Box, provisioned
 from harness.boxes.provisioned import ProvisionedBox, Provisioning
 from harness.campaign.effects import Effects
 from harness.campaign.steps import recorded_step
-from harness.errors import DamagedBoxError, HostError, RemoteError
+from harness.errors import DamagedBoxError, HostError, MachineError, RemoteError
 from harness.guest.ansible_events import ProvisionReport
 from harness.guest.remote import Host
 from harness.interrupt import defer_stop_signals
@@ -83,7 +83,9 @@ class Preparation:
             return self._up_and_provision(used, box, roles)
         assert isinstance(box, Box)
         if kept := self._kept(box, roles):
-            return self._up(used, kept, self._use(kept))
+            packages = self._use(kept)
+            with _hint_to_provision_anew():
+                return self._up(used, kept, packages)
         return self._provision_and_keep(used, box, roles)
 
     def _box(self, name: str) -> Box | str:
@@ -220,6 +222,17 @@ class Preparation:
             packages = report.packages.get(host.name, {})
             step.detail.update(roles=roles, ok=report.ok, changed=report.changed, packages=packages, facts=report.facts)
         return report
+
+
+@contextmanager
+def _hint_to_provision_anew() -> Iterator[None]:
+    """Say, of a kept machine that does not come up, how it is made anew."""
+    try:
+        yield
+    except MachineError as error:
+        anew = "`harness run --provision` makes the machine anew"
+        error.hint = f"{error.hint}; {anew}" if error.hint else anew
+        raise
 
 
 def _facts(name: str, box: Box | str) -> dict[str, Any]:

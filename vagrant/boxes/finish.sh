@@ -8,6 +8,7 @@ printf '127.0.0.1 localhost harness\n::1 localhost\n' >/etc/hosts
 echo '/dev/vda / ext4 defaults,noatime 0 0' >/etc/fstab
 ln -sf /run/systemd/resolve/stub-resolv.conf /etc/resolv.conf
 : >/etc/machine-id
+rm -f /var/lib/dbus/machine-id # else every machine would have the same; it is read from /etc without it
 
 systemctl enable ssh.service systemd-networkd.service systemd-resolved.service \
     harness-keys.service harness-ready.service >/dev/null 2>&1

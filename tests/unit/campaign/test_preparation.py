@@ -140,6 +140,17 @@ def test_a_machine_that_cannot_be_kept_is_a_warning_and_the_run_goes_on_with_one
     assert f"cannot be kept for later runs: {error.what}" in (tmp_path / "screen.txt").read_text()
 
 
+def test_a_kept_machine_that_does_not_come_up_in_a_later_run_says_how_it_is_made_anew(
+    start: Start, world: World
+) -> None:
+    start()[0].run()
+    world.keeping["up"] = MachineError("it did not boot", hint="see console.log")
+    with pytest.raises(MachineError) as caught:
+        start()[0].run()
+    assert caught.value.hint == "see console.log; `harness run --provision` makes the machine anew"
+    assert world.up == set()
+
+
 @pytest.mark.parametrize("step", ["keep", "up"])
 def test_an_interrupt_while_the_machine_is_kept_leaves_no_machine_up(start: Start, world: World, step: str) -> None:
     world.keeping[step] = Interrupted("stopped by SIGINT")
