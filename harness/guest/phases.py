@@ -35,21 +35,21 @@ ENDINGS = {
 
 
 class GuestTime:
-    """The time that has passed for the guest; for the host, for as long as the guest's clock cannot be read.
+    """The time that has passed for the guest; the pace's, for as long as the guest's clock cannot be read.
 
     `pace` is the clock of the guest's limits (`Host.clock`), which stands still while the guest waits for a CPU.
     """
 
     def __init__(self, monitor: Monitor, clock: Clock = time.monotonic, pace: Clock = time.monotonic) -> None:
         self._monitor, self._clock, self._pace = monitor, clock, pace
-        self._asked, self._moved = clock(), pace()
-        self._shown = monitor.guest_seconds()
-        self._passed = self._stalled = 0.0
+        self._asked, self._paced = clock(), pace()
+        self._shown = self._last = monitor.guest_seconds()  # `_shown` is None if it could not be read
+        self._moved, self._passed, self._stalled = self._paced, 0.0, 0.0
 
     @property
     def unit(self) -> str:
         """The unit of `passed_s`: `s`, or `guest s` once the guest's clock was read."""
-        return "s" if self._shown is None else "guest s"
+        return "s" if self._last is None else "guest s"
 
     def passed_s(self) -> float:
         """Return the seconds since this was made; the guest's clock is asked at most every `ASK_S`."""
@@ -57,22 +57,22 @@ class GuestTime:
         if now - self._asked >= ASK_S:
             self._ask(now - self._asked)
             self._asked = now
-        return self._passed + (now - self._asked if self._shown is None else 0.0)
+        return self._passed + (self._pace() - self._paced if self._shown is None else 0.0)
 
     def stalled_s(self) -> float:
-        """Return how many seconds of the pace the guest's clock stood still; 0.0 for as long as it cannot be read."""
+        """Return for how many seconds of the pace the guest's clock had stood still when it was last read."""
         return self._stalled
 
     def _ask(self, elapsed_s: float) -> None:
-        before, shown = self._shown, self._monitor.guest_seconds()
-        if before is None:  # one call of the hypervisor may fail; the host's seconds count until one does not
-            self._passed += elapsed_s
-        elif shown is not None:
+        before, shown, paced = self._shown, self._monitor.guest_seconds(), self._pace()
+        if before is None or shown is None:  # a call of the hypervisor may fail, such as while it restarts
+            self._passed += paced - self._paced
+        else:
             self._passed += min(max(0.0, shown - before), FASTEST * elapsed_s)  # the guest may set its clock
-        paced = self._pace()
-        if before is None or shown not in (None, before):
-            self._moved = paced
-        self._shown, self._stalled = (before if shown is None else shown), paced - self._moved
+        self._shown, self._paced = shown, paced
+        if shown is not None:
+            self._moved = self._moved if shown == self._last else paced
+            self._last, self._stalled = shown, paced - self._moved
 
 
 class Phases:
@@ -134,12 +134,16 @@ class Phases:
         awaited, since, began = list(limits), 0.0, self._clock()
         while True:
             with self._running():
-                arrived, now = self._new(), passed.passed_s()
+                arrived, before = self._new(), awaited
             for phase in (phase for phase in arrived if phase in awaited):
                 on_phase(phase)
-                awaited, since, began = awaited[awaited.index(phase) + 1 :], now, self._clock()
+                awaited = awaited[awaited.index(phase) + 1 :]
             if not awaited:
                 return None
+            with self._running():  # after the phase was reported: it takes a call of the hypervisor
+                now = passed.passed_s()
+            if awaited != before:
+                since, began = now, self._clock()
             self._require_alive(awaited[0], now - since, passed)
             if now - since > limits[awaited[0]]:
                 return self._waited(awaited[0], now - since, passed.unit)

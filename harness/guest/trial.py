@@ -165,9 +165,10 @@ def phase_limits(config: Mapping[str, Any]) -> dict[str, float]:
 
     The guest script has limits of its own, which end it earlier; these are for a guest that no longer runs it.
     """
+    record_s = config["seconds"] + config["grace_s"]  # the script's own limit, from the start of perf to its end
     return {
-        "recording": config["alone_s"] + config["warmup_s"] + START_LIMIT_S,
-        "recorded": config["seconds"] + config["grace_s"] + GRACE_S,
+        "recording": config["alone_s"] + config["warmup_s"] + record_s + START_LIMIT_S,
+        "recorded": record_s + GRACE_S,
         "done": config["grace_s"] + FINISH_LIMIT_S,
     }
 
@@ -258,13 +259,17 @@ def _pull(
     Add to the guest's result, under `metrics`, what the load measured.
     """
     watcher.note("copying the recording")
-    for name in PULLED:
-        source, target = f"{config['work_dir']}/{name}", out_dir / f"{name}.pulled"
-        digest = host.get(source, target, 600, watcher.advance, hashed=True)
-        if digest != guest["sha256"].get(name):
-            raise TrialError(f"{name} changed after it was recorded", where=host.where, expected="the same SHA-256")
-    for name in PULLED:
-        (out_dir / f"{name}.pulled").replace(out_dir / name)
+    pulled = {name: out_dir / f"{name}.pulled" for name in PULLED}
+    try:
+        for name, path in pulled.items():
+            digest = host.get(f"{config['work_dir']}/{name}", path, 600, watcher.advance, hashed=True)
+            if digest != guest["sha256"].get(name):
+                raise TrialError(f"{name} changed after it was recorded", where=host.where, expected="the same SHA-256")
+        for name, path in pulled.items():
+            path.replace(out_dir / name)
+    finally:
+        for path in pulled.values():
+            path.unlink(missing_ok=True)
     guest["metrics"] = load.parse((out_dir / "load.txt").read_text(encoding="utf-8", errors="replace"))
     write_atomic(out_dir / "guest.json", json.dumps(guest, indent=1, sort_keys=True) + "\n")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,16 @@ FETCH_S = 2.0  # between two copies of the console, where its file cannot be loo
 class LibvirtMonitor:
     """The view of one running domain. `volume` is the path of its console's volume, `copy` a file for a copy of it.
 
-    Every method raises MachineError when the domain does not run any more, or when virsh does not show it.
+    Every method raises MachineError when the domain does not run any more, or when not even a first copy of its console
+    can be made. A later copy may fail, such as while libvirtd restarts: the last one stands until the next is made.
     """
 
     def __init__(self, domain: str, volume: Path, copy: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self.domain, self.volume, self.copy = domain, volume, copy
         self._clock = clock
-        self._fetched: float | None = None
+        self._tried: float | None = None
+        self._copied = False
+        self._behind_since: float | None = None  # the first of the copies that failed since the last one
         self._delay_s = 0.0
         self._threads: tuple[int, ...] = ()
 
@@ -33,21 +37,23 @@ class LibvirtMonitor:
 
         QEMU writes the volume's file, which only root may read; its length may be asked by everyone who may enter the
         pool's folder. Where that is forbidden, or the folder is not there (in a container that has only libvirt's
-        socket), the length is that of a copy, at most FETCH_S seconds old.
+        socket), the length is that of a copy, at most FETCH_S seconds old. So it is, too, after a copy that failed: the
+        length grows once `console` can show more.
         """
-        try:
-            length = _length(self.volume)
-        except (PermissionError, FileNotFoundError):
-            if self._fetched is None or self._clock() - self._fetched >= FETCH_S:
-                began = self._clock()
-                self._fetch()
-                self._delay_s = max(self._delay_s, FETCH_S + self._clock() - began)
-            return _length(self.copy)
-        self._delay_s = 0.0
-        return length
+        if self._behind_since is None:
+            with suppress(PermissionError, FileNotFoundError):
+                length = _length(self.volume)
+                self._delay_s = 0.0
+                return length
+        if self._tried is None or self._clock() - self._tried >= FETCH_S:
+            self._fetch(FETCH_S)
+        return _length(self.copy)
 
     def console_delay_s(self) -> float:
-        """Return 0.0 where the volume's file can be looked at, else the longest time between two copies of it."""
+        """Return the longest time between two copies of the console.
+
+        0.0 where the volume's file can be looked at and the last copy did not fail before it was made.
+        """
         return self._delay_s
 
     def console(self) -> str:
@@ -78,10 +84,19 @@ class LibvirtMonitor:
             self._threads = vcpu_threads(self._ask({"execute": "query-cpus-fast"}))
         return self._threads
 
-    def _fetch(self) -> None:
-        if failure := libvirt.fetch_console(self.domain, self.copy):
-            raise self._lost(f"its serial console cannot be copied: {failure}")
-        self._fetched = self._clock()
+    def _fetch(self, since_last_s: float = 0.0) -> None:
+        """Copy the console, `since_last_s` after the last copy; keep that one if it fails although the domain runs."""
+        began = self._clock() if self._behind_since is None else self._behind_since
+        failure = libvirt.fetch_console(self.domain, self.copy)
+        self._tried = self._clock()
+        if failure:
+            if not self._copied or libvirt.has_ended(self.domain):
+                raise self._lost(f"its serial console cannot be copied: {failure}")
+            self._behind_since = began
+            return
+        if since_last_s or self._behind_since is not None:
+            self._delay_s = max(self._delay_s, since_last_s + self._tried - began)
+        self._copied, self._behind_since = True, None
 
     def _ask(self, command: dict[str, Any]) -> Any:
         """Return QEMU's answer; None when it does not answer although the domain runs."""

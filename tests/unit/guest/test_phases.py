@@ -142,6 +142,46 @@ def test_a_guests_clock_that_could_not_be_read_at_first_is_asked_again() -> None
     assert passed.stalled_s() == pytest.approx(70, abs=3)
 
 
+class Silent(ScriptedGuest):
+    """A guest whose clock cannot be read for a while, because its hypervisor's daemon does not answer."""
+
+    silent_from, silent_to = 3.0, 160.0
+
+    def guest_seconds(self) -> float | None:
+        shown = super().guest_seconds()
+        return None if self.silent_from <= self.now < self.silent_to else shown
+
+
+def test_a_clock_that_cannot_be_read_does_not_stand_still_and_the_pace_counts_meanwhile() -> None:
+    guest = Silent({})
+    passed = GuestTime(guest, guest.clock, guest.clock)
+    for second in range(1, 170):
+        guest.sleep(1.0)
+        assert passed.passed_s() == pytest.approx(second, abs=3)
+        assert passed.stalled_s() == 0.0
+    assert passed.unit == "guest s"
+
+
+def test_a_guest_whose_clock_cannot_be_read_any_more_is_given_up_by_its_limits() -> None:
+    guest = Silent({2: line("recording")})
+    guest.silent_to = float("inf")
+    _, late = follow(guest)
+    assert "for `harness-trial 000_nginx_ab-a1 recorded`" in str(late)
+    assert guest.now == pytest.approx(102, abs=4)
+
+
+def test_a_phase_is_reported_before_the_guests_clock_is_asked() -> None:
+    class Slow(ScriptedGuest):
+        def guest_seconds(self) -> float | None:
+            shown = super().guest_seconds()
+            self.now += 1.5 if self.readings else 0.0  # of a call of the hypervisor on a busy host
+            return shown
+
+    guest = Slow({9.5: line("recording"), 20: line("recorded"), 30: line("done")})
+    heard, _ = follow(guest)
+    assert [when for _, when in heard] == [reading for reading in guest.readings if reading]
+
+
 @pytest.mark.parametrize(
     ("text", "meaning"),
     [

@@ -235,8 +235,7 @@ def test_a_recording_that_changed_on_the_guest_is_refused_and_leaves_no_file(tmp
     host.files["perf.data"] = b"PERFILE3"
     with pytest.raises(TrialError, match="changed after it was recorded"):
         carry_out(host, tmp_path)
-    assert not (tmp_path / "perf.data").exists()
-    assert not (tmp_path / "guest.json").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["console.log", "facts.py", "trial.py"]
 
 
 def test_an_interrupt_stops_what_runs_on_the_guest(tmp_path: Path) -> None:
@@ -251,10 +250,14 @@ def test_an_interrupt_stops_what_runs_on_the_guest(tmp_path: Path) -> None:
 
 
 def test_a_guest_that_no_longer_answers_does_not_hide_the_first_error(tmp_path: Path) -> None:
-    host = FakeHost(**{"systemd-run": RemoteError("no space left"), "systemctl stop": TransientError("gone")})
-    host.broken.pop("systemctl stop")
+    def lose(phase: str) -> None:
+        host.broken["systemctl stop"] = TransientError("gone")
+        raise RemoteError("no space left")
+
+    host = FakeHost()
     with pytest.raises(RemoteError, match="no space left"):
-        carry_out(host, tmp_path)
+        carry_out(host, tmp_path, on_phase=lose)
+    assert host.commands[-1].startswith("systemctl stop")
 
 
 def test_every_attempt_has_its_own_units_and_folder() -> None:
@@ -265,11 +268,12 @@ def test_every_attempt_has_its_own_units_and_folder() -> None:
 
 
 def test_the_limits_of_the_host_are_longer_than_those_of_the_guest_script() -> None:
-    config = trial.script_config(Planned(), trial.expectations(Planned(), None, None))
-    limits = trial.phase_limits(config)
+    planned = Planned(record=RecordSpec(warmup_s=3.0, seconds=600.0))
+    config = trial.script_config(planned, trial.expectations(planned, None, None))
+    limits, alarm_s = trial.phase_limits(config), config["seconds"] + config["grace_s"]
     assert list(limits) == ["recording", "recorded", "done"]
-    assert limits["recording"] > config["alone_s"] + config["warmup_s"]
-    assert limits["recorded"] > config["seconds"] + config["grace_s"]
+    assert limits["recording"] > config["alone_s"] + config["warmup_s"] + alarm_s  # where perf never begins
+    assert limits["recorded"] > alarm_s
     assert limits["done"] > config["grace_s"]
 
 

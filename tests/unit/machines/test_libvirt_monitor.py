@@ -86,10 +86,11 @@ def test_where_the_volume_cannot_be_looked_at_the_size_is_that_of_a_copy_made_at
 def test_the_delay_of_the_console_is_the_longest_time_between_two_copies(
     monitor: LibvirtMonitor, replies: Path
 ) -> None:
-    times = iter([100.0, 100.5, 100.5, 103.0, 103.0, 103.1, 103.1])  # each copy: before, after, when it was made
+    times = iter([100.0, 100.5, 103.0, 103.0, 103.1])  # the first copy: before, after; is it old; the second copy
     monitor._clock = lambda: next(times)
     (replies / "console").write_text("twelve bytes")
     assert monitor.console_delay_s() == 0.0
+    monitor.console_size()
     monitor.console_size()
     assert monitor.console_delay_s() == pytest.approx(2.5)
     monitor.volume.parent.mkdir()
@@ -176,6 +177,36 @@ def test_a_console_that_cannot_be_copied_is_an_error_in_virshs_words(
     for ask in (monitor.console_size, monitor.console):
         with pytest.raises(MachineError, match="cannot be copied: error: cannot read the volume"):
             ask()
+
+
+def test_a_copy_that_fails_while_the_domain_runs_leaves_the_last_one_and_is_made_later(
+    monitor: LibvirtMonitor, replies: Path
+) -> None:
+    now = [100.0]
+    monitor._clock = lambda: now[0]
+    monitor.volume.parent.mkdir()
+    for path in (monitor.volume, replies / "console"):
+        path.write_text("boot")
+    assert monitor.console() == "boot"
+    monitor.volume.write_text("boot, recording")
+    (replies / "console").unlink()  # libvirtd restarts
+    (replies / "no-state").touch()
+    (replies / "state").write_text("error: failed to connect to the hypervisor\n")
+    assert (monitor.console_size(), monitor.console(), monitor.console_size()) == (15, "boot", 4)
+    (replies / "console").write_text("boot, recording")
+    for now[0], length in ((101.9, 4), (103.0, 15)):  # the length grows again with what can be shown
+        assert monitor.console_size() == length
+    assert (monitor.console(), monitor.console_delay_s()) == ("boot, recording", pytest.approx(5.0))
+    assert (monitor.console_size(), monitor.console_delay_s()) == (15, 0.0)
+
+
+def test_a_copy_that_fails_because_the_machine_has_ended_is_an_error(monitor: LibvirtMonitor, replies: Path) -> None:
+    (replies / "console").write_text("boot")
+    monitor.console()
+    (replies / "console").unlink()
+    (replies / "state").write_text("shut off\n")
+    with pytest.raises(MachineError, match="does not run any more"):
+        monitor.console()
 
 
 def test_a_machine_that_was_removed_does_not_run_any_more(monitor: LibvirtMonitor, replies: Path) -> None:
