@@ -2,11 +2,11 @@
 
 from harness.boxes import lock_file
 from harness.boxes.builder import build, build_from
-from harness.boxes.cache import Box, CachedBox, built_at, ls, remove, require_unchanged, rm, verify
+from harness.boxes.cache import Box, CachedBox, built_at, ls, remove, require_unchanged, verify
 from harness.boxes.lock_file import Lock
 from harness.boxes.recipes import Recipe, names, recipe
 
 __all__ = [
     "Box", "CachedBox", "Lock", "Recipe", "build", "build_from", "built_at", "lock_file", "ls", "names", "recipe",
-    "remove", "require_unchanged", "rm", "verify",
+    "remove", "require_unchanged", "verify",
 ]  # fmt: skip

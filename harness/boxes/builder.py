@@ -90,8 +90,7 @@ def _make(
             recipe.name, digest, kernel, rootfs.COMMAND_LINE, "libvirt", fresh, lock=lock.sha256() if lock else None
         )
         _pack(recipe, box, out, log, watcher)
-        cache.write_manifest(fresh, box, made_from=made_from)
-        return publish(box, cache.root() / digest)
+        return publish(cache.write_manifest(fresh, box, made_from=made_from), cache.root() / digest)
 
 
 def _kernel(recipe: Recipe, out: Path, log: Path) -> str:
@@ -235,7 +234,7 @@ def check_space(folder: Path, needed_mb: int, purpose: str = "build a box") -> N
         raise HostError(
             f"not enough disk space to {purpose} in {folder}",
             expected=f"{needed_mb} MB; {free_mb:.0f} MB are free",
-            hint="free some space, or choose other folders with TMPDIR and HARNESS_CACHE",
+            hint="`harness box prune` removes what no run uses; or choose other folders with TMPDIR and HARNESS_CACHE",
         )
 
 

@@ -7,8 +7,8 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,7 +29,7 @@ BUILT = (*PARTS, "pins", "metadata.json", "box.img")  # the parts that a build m
 class Box:
     """A built guest image; `kernel` is the release inside, `cmdline` the arguments to boot it with.
 
-    `lock` is the SHA-256 of the lock that it was built from, None without one.
+    `lock` is the SHA-256 of the lock that it was built from, None without one; `image_sha256` is that of `image`.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Box:
     provider: str
     folder: Path
     lock: str | None = field(default=None, kw_only=True)
+    image_sha256: str | None = field(default=None, kw_only=True)
 
     @property
     def path(self) -> Path:
@@ -62,13 +63,32 @@ class Box:
 
     @property
     def vagrant_name(self) -> str:
-        """The box's name in Vagrant, which differs between two digests of one recipe."""
+        """The box's name in Vagrant: libvirt's pool is one for all caches of a host, and two builds give two disks."""
+        return f"{self._old_name}-{self.image_sha256[:8]}" if self.image_sha256 else self._old_name
+
+    @property
+    def vagrant_names(self) -> tuple[str, ...]:
+        """Every name under which copies of the box may be kept: `vagrant_name`, then that of versions before 0.3."""
+        return tuple(dict.fromkeys((self.vagrant_name, self._old_name)))
+
+    @property
+    def _old_name(self) -> str:
         return f"harness/{self.name}-{self.digest[:12]}"
 
     @property
     def base_digest(self) -> str:
         """The digest of the box as its recipe makes it; a provisioned machine is a box made from another."""
         return self.digest
+
+    def damaged(self, what: str) -> DamagedBoxError:
+        """Return the error of a box that is not as it was built."""
+        return DamagedBoxError(
+            f"the box {self.name!r} in the cache is damaged: {what}",
+            where=str(self.folder),
+            expected="every file as it was built or imported",
+            hint=f"`harness box verify {self.name}` names every file; `harness box rm {self.name}` removes the box, "
+            "and the next run builds it again",
+        )
 
 
 @dataclass(frozen=True)
@@ -133,33 +153,29 @@ def require_unchanged(box: Box) -> None:
 def require(box: Box, wrong: Sequence[str]) -> None:
     """Raise DamagedBoxError if there is something wrong with a box."""
     if wrong:
-        raise DamagedBoxError(
-            f"the box {box.name!r} in the cache is damaged: {wrong[0]}" + (" and more" if len(wrong) > 1 else ""),
-            where=str(box.folder),
-            expected="every file as it was built or imported",
-            hint=f"`harness box verify {box.name}` names every file; `harness box rm {box.name}` removes the box, and "
-            "the next run builds it again",
-        )
+        raise box.damaged(wrong[0] + (" and more" if len(wrong) > 1 else ""))
 
 
 def write_manifest(
     folder: Path, box: Box, extra_parts: Sequence[str] = (), made_from: Mapping[str, str | None] | None = None
-) -> None:
+) -> Box:
     """Write box.json, with size and hash of every part, after all parts: a folder without it is not a box.
 
-    `made_from` are the `inputs` that `box.digest` was computed from.
+    `made_from` are the `inputs` that `box.digest` was computed from. Return the box with the hash of its disk.
     """
     parts = {part: sha256(folder / part) for part in (*BUILT, *extra_parts)}
     sizes = {part: (folder / part).stat().st_size for part in parts}
-    plain = {key: value for key, value in asdict(box).items() if key != "folder"}
+    plain = {key: value for key, value in asdict(box).items() if key not in ("folder", "image_sha256")}
     content = {"schema": SCHEMA, **plain, "built": time.time(), "parts": parts, "sizes": sizes, "inputs": made_from}
     write_atomic(folder / "box.json", json.dumps(content, indent=1) + "\n")
+    return replace(box, image_sha256=parts["box.img"])
 
 
 def ls() -> list[CachedBox]:
     """Return every complete box in the cache, newest first; one that another process removes meanwhile is left out."""
-    found = [there for path in root().glob("*/box.json") if (there := if_still_there(path.parent, _describe))]
-    return sorted(found, key=lambda cached: cached.age_s)
+    folders = [path.parent for path in root().glob("[!.]*/box.json")]  # one with a dot is not complete
+    cached = [box for folder in folders if (box := if_still_there(folder, _describe))]
+    return sorted(cached, key=lambda box: box.age_s)
 
 
 def if_still_there(folder: Path, describe: Callable[[Path], T]) -> T | None:
@@ -180,24 +196,17 @@ def verify(name: str) -> list[str]:
     return [problem for cached in _named(name) for problem in problems(cached.box.folder)]
 
 
-def rm(name: str, uninstall: Callable[[Box], None] | None = None) -> list[Box]:
-    """Remove every cached box of this name and return them; `uninstall(box)` runs first and removes a box's copies.
-
-    Raises BoxError when there is none.
-    """
-    removed = [cached.box for cached in _named(name)]
-    for box in removed:
-        remove(box, uninstall)
-    return removed
-
-
 def remove(box: Box, uninstall: Callable[[Box], None] | None = None) -> None:
-    """Remove one box from the cache: first its manifest, so that a part of it is never taken for the whole."""
+    """Remove one box from the cache, if another process has not yet; `uninstall(box)` runs first, for its copies.
+
+    Its manifest goes before the rest, so that a part of it is never taken for the whole.
+    """
     with lock(box.digest):
         if uninstall:
             uninstall(box)
         (box.folder / "box.json").unlink(missing_ok=True)
-        shutil.rmtree(box.folder)
+        with suppress(FileNotFoundError):
+            shutil.rmtree(box.folder)
 
 
 @contextmanager
@@ -239,8 +248,9 @@ def open_box(folder: Path) -> Box:
     try:
         manifest = json.loads((folder / "box.json").read_text(encoding="utf-8"))
         keys = ("name", "digest", "kernel", "cmdline", "provider")
-        return Box(**{key: manifest[key] for key in keys}, folder=folder, lock=manifest.get("lock"))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        image = manifest.get("parts", {}).get("box.img")
+        return Box(**{key: manifest[key] for key in keys}, folder=folder, lock=manifest.get("lock"), image_sha256=image)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BoxError(
             f"this box's description cannot be read: {error}",
             where=str(folder / "box.json"),
@@ -282,11 +292,11 @@ def problems(folder: Path) -> list[str]:
     for part, expected in _manifest(folder)["parts"].items():
         path = folder / part
         try:
-            found = sha256(path)
+            actual = sha256(path)
         except OSError as error:
             wrong.append(_unreadable(path, error))
             continue
-        if found != expected:
+        if actual != expected:
             wrong.append(f"{path} has changed: SHA-256 is not {expected}")
     return wrong
 

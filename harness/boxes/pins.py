@@ -62,17 +62,14 @@ def of_build(out: Path) -> Pins:
 
     Raises BoxError if the archive's lists do not have an installed package.
     """
-    archive = {(one.name, one.version, one.architecture): one for one in map(pin, _lines(out / "archive"))}
-    installed = [_key(*line.split()) for line in _lines(out / "installed")]
-    wanted = [_key(*match.groups()) for line in _lines(out / "roles") if (match := _SIMULATED.match(line))]
+    known = [pin(line) for line in _lines(out / "archive")]
+    archive: dict[tuple[str, ...], Pin] = {(one.name, one.version, one.architecture): one for one in known}
+    installed = [tuple(line.split()) for line in _lines(out / "installed")]
+    wanted = [match.groups() for line in _lines(out / "roles") if (match := _SIMULATED.match(line))]
     if missing := [" ".join(words) for words in [*installed, *wanted] if words not in archive]:
         raise BoxError(f"the archive's lists have no SHA-256 of {', '.join(missing)}")
     chosen = [archive[words] for words in wanted if words not in installed]
     return Pins(tuple(sorted(archive[words] for words in installed)), tuple(sorted(set(chosen))))
-
-
-def _key(name: str, version: str, architecture: str) -> tuple[str, str, str]:
-    return name, version, architecture
 
 
 def preferences(pins: Iterable[Pin]) -> str:

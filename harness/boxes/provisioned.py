@@ -33,7 +33,7 @@ ALWAYS = ("baseline", "packages")  # the roles that site.yml applies to every ma
 
 @dataclass(frozen=True)
 class Provisioning:
-    """What was installed on a base box, and what Ansible reported: `made` is the time, as in a manifest."""
+    """The roles and packages installed on a base box, and Ansible's report; `made` is the time, as in a manifest."""
 
     base: str
     roles: tuple[str, ...]
@@ -61,6 +61,21 @@ class ProvisionedBox(Box):
     def base_digest(self) -> str:
         """The digest of the box that was provisioned."""
         return self.provisioning.base
+
+    @property
+    def vagrant_names(self) -> tuple[str, ...]:
+        """The name under which copies of the machine are kept; it was never another one."""
+        return (self.vagrant_name,)
+
+    def damaged(self, what: str) -> DamagedBoxError:
+        """Return the error of a machine that is not as it was kept."""
+        roles = ", ".join(self.provisioning.roles)
+        return DamagedBoxError(
+            f"the provisioned machine kept for {self.name} with {roles} is damaged: {what}",
+            where=str(self.folder),
+            expected="every part as it was kept",
+            hint="find out why; `harness run --provision` makes it anew, `harness box prune` removes it",
+        )
 
 
 @dataclass(frozen=True)
@@ -93,16 +108,16 @@ def key(base: str, roles: Sequence[str], variables: Mapping[str, Any] | None = N
 
 def find(key: str) -> ProvisionedBox | None:
     """Return the newest machine of this key, None when there is none. Raises DamagedBoxError when it is damaged."""
-    folders = [path.parent for path in root().glob(f"{key}-*/box.json")]
-    if not folders:
+    newest = _newest(key)
+    if newest is None:
         return None
-    return cache.if_still_there(max(folders, key=_built), _open_unchanged) or find(key)
+    return cache.if_still_there(newest, _open_unchanged) or find(key)
 
 
 def _open_unchanged(folder: Path) -> ProvisionedBox:
     box = open_box(folder)
     if wrong := cache.problems(folder):
-        raise damaged(box, "; ".join(wrong))
+        raise box.damaged("; ".join(wrong))
     return box
 
 
@@ -121,16 +136,6 @@ def open_box(folder: Path) -> ProvisionedBox:
         ) from None
 
 
-def damaged(box: ProvisionedBox, what: str) -> DamagedBoxError:
-    """Return the error of a machine that is not as it was kept."""
-    return DamagedBoxError(
-        f"the provisioned machine kept for {box.name} with {', '.join(box.provisioning.roles)} is damaged: {what}",
-        where=str(box.folder),
-        expected="every part as it was kept",
-        hint="find out why; `harness run --provision` makes it anew, `harness box prune` removes it",
-    )
-
-
 def ls() -> list[CachedMachine]:
     """Return every machine in the cache, newest first; one whose description cannot be read is left out."""
     bases = {cached.box.digest for cached in cache.ls() if cached.current}
@@ -141,11 +146,6 @@ def ls() -> list[CachedMachine]:
 def verify(name: str) -> list[str]:
     """Hash every part of every machine that was made from a box of this name; return a sentence for each wrong one."""
     return [problem for box in _all() if box.name == name for problem in cache.problems(box.folder)]
-
-
-def made_from(base: Box) -> list[ProvisionedBox]:
-    """Return the machines that were provisioned from this box."""
-    return [box for box in _all() if box.base_digest == base.digest]
 
 
 def superseded(box: ProvisionedBox) -> list[ProvisionedBox]:
@@ -202,7 +202,7 @@ def publish(fresh: Path, base: Box, digest: str, made: Provisioning, packages: s
 def _complete(fresh: Path, base: Box, digest: str, made: Provisioning, packages: str) -> str:
     """Write everything but the disk into `fresh`; return the SHA-256 of the disk. Raises OSError or HostError."""
     image = sha256(fresh / "box.img")
-    inherited = {key: value for key, value in vars(base).items() if key not in ("digest", "folder")}
+    inherited = {key: value for key, value in vars(base).items() if key not in ("digest", "folder", "image_sha256")}
     box = ProvisionedBox(**inherited, digest=digest, folder=fresh, provisioning=made, image_sha256=image)
     for part in {*cache.PARTS, "metadata.json"} - {"libvirt.box", "packages"}:
         shutil.copyfile(base.folder / part, fresh / part)

@@ -170,9 +170,10 @@ def prune(
     from harness.machines import prune
     from harness.terminal import box_tables
 
-    removals = prune.candidates(everything)
     if not dry_run:
         prune.sweep()
+    removals = prune.candidates(everything)
+    if not dry_run:
         for removal in filter(lambda removal: removal.possible, removals):
             prune.remove(removal)
     Output(as_json).data({"dry_run": dry_run, "removals": [asdict(removal) for removal in removals]})

@@ -40,30 +40,38 @@ def install(box: Box, vagrant: VagrantCli) -> PoolPaths:
     """
     with lock(box.digest):
         require(box, wrong_sizes(box.folder))
-        if not _added(box) or not set(_volumes(box)) <= set(libvirt.volumes()):
+        if not _added(box) or not {disk_volume(box), *_boot_volumes(box.vagrant_name)} <= set(libvirt.volumes()):
             require_unchanged(box)
         if not _added(box):
             _add(box, vagrant)
         libvirt.ensure_volume(disk_volume(box), box.image, image_format="qcow2", capacity="1")
-        kernel = libvirt.ensure_volume(f"{_stem(box)}-vmlinuz", box.vmlinuz, image_format="raw", capacity="1")
-        initrd = _install_initrd(box, vagrant.log.parent)
+        kernel_name, initrd_name = _boot_volumes(box.vagrant_name)
+        kernel = libvirt.ensure_volume(kernel_name, box.vmlinuz, image_format="raw", capacity="1")
+        initrd = _install_initrd(initrd_name, box, vagrant.log.parent)
     return PoolPaths(kernel, initrd)
 
 
-def _install_initrd(box: Box, folder: Path) -> str:
-    """Copy the initrd into the pool, unpacked: at 125 instructions per microsecond, a guest takes 5 s to unpack it."""
+def _install_initrd(name: str, box: Box, folder: Path) -> str:
+    """Copy the initrd into the pool, unpacked: at 125 instructions per microsecond, a guest takes 5 s to unpack it.
+
+    Nothing is unpacked when the volume is complete. The file that a killed process leaves goes at the run's next lock.
+    """
     packed = box.initrd.read_bytes()
-    with tempfile.TemporaryDirectory(dir=folder) as work:
-        unpacked = Path(work) / "initrd"
-        unpacked.write_bytes(gzip.decompress(packed) if packed.startswith(GZIP) else packed)
-        name = f"{_stem(box)}-initrd-unpacked"
-        return libvirt.ensure_volume(name, unpacked, image_format="raw", capacity="1")
+    if not packed.startswith(GZIP):
+        return libvirt.ensure_volume(name, box.initrd, image_format="raw", capacity="1")
+    if libvirt.volume_size(name) == int.from_bytes(packed[-4:], "little"):  # RFC 1952: the size before it was packed
+        return libvirt.volume_path(name)
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=".initrd-", suffix=".tmp") as unpacked:
+        unpacked.write(gzip.decompress(packed))
+        unpacked.flush()
+        return libvirt.ensure_volume(name, Path(unpacked.name), image_format="raw", capacity="1")
 
 
 def uninstall(box: Box) -> None:
     """Remove `box` from Vagrant and from the libvirt pool. Raises MachineError if a machine uses it."""
     require_unused(box)
-    shutil.rmtree(_vagrant_folder(box), ignore_errors=True)
+    for name in box.vagrant_names:
+        shutil.rmtree(_vagrant_folder(name), ignore_errors=True)
     with suppress(HostError):  # virsh is not installed: there is no pool
         libvirt.remove_volumes(_volumes(box))
 
@@ -85,22 +93,25 @@ def users(box: Box) -> list[str]:
     """
     registered = [entry.domain for entry in entries() if _made_from(entry, box)]
     with suppress(HostError):
-        disks = [Path(volume).stem for volume in libvirt.overlays(disk_volume(box))]
+        bases = map(_disk_volume, box.vagrant_names)
+        disks = [Path(volume).stem for base in bases for volume in libvirt.overlays(base)]
         return list(dict.fromkeys([*registered, *disks]))
     return registered
 
 
 def copies_mb(box: Box) -> float:
     """Return the size of what Vagrant and libvirt keep of `box`, in MB; without libvirt, of what Vagrant keeps."""
-    size = sum(path.stat().st_size for path in _vagrant_folder(box).rglob("*") if path.is_file())
+    files = [path for name in box.vagrant_names for path in _vagrant_folder(name).rglob("*")]
+    size = sum(path.stat().st_size for path in files if path.is_file())
     with suppress(HostError):
         size += sum(libvirt.volume_size(name) or 0 for name in _volumes(box))
     return size / 1e6
 
 
 def _volumes(box: Box) -> list[str]:
-    parts = ("vmlinuz", "initrd-unpacked", "initrd")  # the last is what versions before 0.3 left there
-    return [disk_volume(box), *(f"{_stem(box)}-{part}" for part in parts)]
+    """Return every volume that may hold a copy of `box`, with those that versions before 0.3 left there."""
+    names = [[_disk_volume(name), *_boot_volumes(name), f"{_stem(name)}-initrd"] for name in box.vagrant_names]
+    return [volume for volumes in names for volume in volumes]
 
 
 def _made_from(entry: Entry, box: Box) -> bool:
@@ -108,12 +119,21 @@ def _made_from(entry: Entry, box: Box) -> bool:
         settings = json.loads((Path(entry.folder) / "settings.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):  # it was stopped before its settings were written
         return False
-    return bool(settings.get("box") == box.vagrant_name)
+    return settings.get("box") in box.vagrant_names
 
 
 def disk_volume(box: Box) -> str:
     """Return the name that vagrant-libvirt gives to the base volume of a box."""
-    return f"{box.vagrant_name.replace('/', '-VAGRANTSLASH-')}_vagrant_box_image_{VERSION}_box.img"
+    return _disk_volume(box.vagrant_name)
+
+
+def _disk_volume(name: str) -> str:
+    return f"{name.replace('/', '-VAGRANTSLASH-')}_vagrant_box_image_{VERSION}_box.img"
+
+
+def _boot_volumes(name: str) -> tuple[str, str]:
+    """Return the names of the volumes of the kernel and of the unpacked initrd."""
+    return f"{_stem(name)}-vmlinuz", f"{_stem(name)}-initrd-unpacked"
 
 
 def catalog(box: Box) -> str:
@@ -122,22 +142,22 @@ def catalog(box: Box) -> str:
     return json.dumps({"name": box.vagrant_name, "versions": [{"version": VERSION, "providers": [provider]}]})
 
 
-def _stem(box: Box) -> str:
-    return box.vagrant_name.replace("/", "-")
+def _stem(name: str) -> str:
+    return name.replace("/", "-")
 
 
-def _vagrant_folder(box: Box) -> Path:
+def _vagrant_folder(name: str) -> Path:
     home = Path(os.environ.get("VAGRANT_HOME") or Path.home() / ".vagrant.d")
-    return home / "boxes" / box.vagrant_name.replace("/", "-VAGRANTSLASH-")
+    return home / "boxes" / name.replace("/", "-VAGRANTSLASH-")
 
 
 def _added(box: Box) -> bool:
-    copy = _vagrant_folder(box) / VERSION / box.provider / "box.img"
+    copy = _vagrant_folder(box.vagrant_name) / VERSION / box.provider / "box.img"
     return copy.is_file() and copy.stat().st_size == box.image.stat().st_size
 
 
 def _add(box: Box, vagrant: VagrantCli) -> None:
-    shutil.rmtree(_vagrant_folder(box), ignore_errors=True)  # remove what a killed `vagrant box add` left
+    shutil.rmtree(_vagrant_folder(box.vagrant_name), ignore_errors=True)  # remove what a killed `vagrant box add` left
     description = vagrant.log.with_name("box.json")
     description.write_text(catalog(box), encoding="utf-8")
     vagrant.box_add(box.vagrant_name, description, box.provider)

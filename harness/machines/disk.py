@@ -7,7 +7,6 @@ space for a second copy, and a copy that is interrupted leaves nothing in it.
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import boxes, processes
-from harness.boxes import Box, provisioned, rootfs
+from harness.boxes import Box, builder, provisioned, rootfs
 from harness.boxes.provisioned import ProvisionedBox, Provisioning
 from harness.errors import DeadlineError, HostError, MachineError, TransientError
 from harness.files import make_folder
@@ -33,15 +32,8 @@ SPACE_MB = 2500  # the overlay and the new box in the cache, and their copies fo
 
 def check_space() -> None:
     """Raise HostError unless there is enough space in the cache to keep one more machine."""
-    folder = provisioned.root()
-    make_folder(folder)
-    free_mb = shutil.disk_usage(folder).free / 1e6
-    if free_mb < SPACE_MB:
-        raise HostError(
-            f"there is not enough space in {folder} to keep the provisioned machine",
-            expected=f"{SPACE_MB} MB; {free_mb:.0f} MB are free",
-            hint="`harness box prune` removes boxes and machines that no run uses any more; or choose HARNESS_CACHE",
-        )
+    make_folder(provisioned.root())
+    builder.check_space(provisioned.root(), SPACE_MB, "keep the provisioned machine")
 
 
 def seal(host: Host) -> str:
@@ -126,7 +118,7 @@ def discard(box: ProvisionedBox) -> None:
 
 
 def discard_superseded(box: ProvisionedBox) -> None:
-    """Remove the older machines that `box` takes the place of; one that a machine uses stays until `box prune`."""
+    """Remove the older machines that `box` takes the place of; what cannot go now stays until `harness box prune`."""
     for older in provisioned.superseded(box):
-        with suppress(MachineError):
+        with suppress(HostError):  # such as: a machine uses it, or another process works on it
             discard(older)

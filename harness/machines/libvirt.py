@@ -172,7 +172,7 @@ def ensure_volume(name: str, source: Path, *, image_format: str, capacity: str) 
         if not sent.ok or volume_size(name) != size:
             virsh("vol-delete", "--pool", POOL, name)
             raise HostError(
-                f"{source.name} could not be copied into the libvirt pool {POOL!r}: {sent.output.strip()}",
+                f"{name} could not be copied into the libvirt pool {POOL!r}: {sent.output.strip()}",
                 expected=f"{size / 1e6:.0f} MB of space in the pool's folder",
             )
     return volume_path(name)

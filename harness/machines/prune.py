@@ -60,11 +60,11 @@ def named(name: str) -> list[Removal]:
     cached = [box for box in boxes.ls() if box.box.name == name]
     if not machines and not cached:
         boxes.verify(name)  # raises the error that names the boxes there are
-    found: list[tuple[Box, float]] = [(machine.box, machine.size_mb) for machine in machines]
-    found += [(entry.box, entry.size_mb) for entry in cached]
-    for box, _ in found:
+    sizes: list[tuple[Box, float]] = [(machine.box, machine.size_mb) for machine in machines]
+    sizes += [(entry.box, entry.size_mb) for entry in cached]
+    for box, _ in sizes:
         box_install.require_unused(box)
-    return [_removal(box, size_mb, current=True) for box, size_mb in found]
+    return [_removal(box, size_mb, current=True) for box, size_mb in sizes]
 
 
 def remove(removal: Removal) -> None:

@@ -20,8 +20,7 @@ def forge_box(root: Path, name: str = "debian-12", digest: str = "") -> Box:
         (folder / part).write_bytes(f"{name} {part}".encode())
     (folder / "metadata.json").write_text('{"provider": "libvirt", "format": "qcow2", "virtual_size": 6}')
     box = Box(name, digest, "6.1.0-56-cloud-amd64", "root=/dev/vda", "libvirt", folder)
-    cache.write_manifest(folder, box)
-    return box
+    return cache.write_manifest(folder, box)
 
 
 def provisioning(box: Box, made: str = "2026-11-22T10:15:03.250Z") -> Provisioning:

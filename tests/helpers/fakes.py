@@ -110,8 +110,8 @@ class World:
     def _keep(self, facts: Any, host: Host, box: Box, key: str, made: Provisioning, watcher: Watcher) -> ProvisionedBox:
         self.log.append("keep")
         self._fail("keep")
-        inherited = {**vars(box), "digest": key}
-        kept = ProvisionedBox(**inherited, provisioning=made, image_sha256=f"image{len(self.log)}")
+        inherited = {**vars(box), "digest": key, "image_sha256": f"image{len(self.log)}"}
+        kept = ProvisionedBox(**inherited, provisioning=made)
         self.kept[key] = kept
         return kept
 

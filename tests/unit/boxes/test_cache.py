@@ -34,8 +34,7 @@ def put(name: str = "debian-12", digest: str = "") -> Box:
     for part in cache_module.BUILT:
         (folder / part).write_bytes(f"{name} {part}".encode())
     box = Box(name, digest, "6.1.0-56-cloud-amd64", "root=/dev/vda", "libvirt", folder)
-    cache_module.write_manifest(folder, box)
-    return box
+    return cache_module.write_manifest(folder, box)
 
 
 def test_a_box_is_found_again_as_it_was_put() -> None:
@@ -106,15 +105,19 @@ def test_verify_of_an_unknown_box_names_the_boxes_in_the_cache() -> None:
     assert caught.value.expected == "one of: debian-12"
 
 
-def test_rm_removes_every_digest_of_a_name_and_nothing_else() -> None:
-    put("debian-12")
-    put("debian-12", "0" * 64)
-    kept = put("debian-13")
-    forgotten: list[Box] = []
-    removed = boxes.rm("debian-12", forgotten.append)
-    assert {box.digest for box in forgotten} == {box.digest for box in removed}
-    assert len(removed) == 2
+def test_a_box_is_removed_with_its_copies_and_a_second_removal_changes_nothing() -> None:
+    gone, kept = put("debian-12"), put("debian-13")
+    uninstalled: list[Box] = []
+    for _ in range(2):  # such as by two processes
+        boxes.remove(gone, uninstalled.append)
+    assert uninstalled == [gone, gone]
     assert [cached.box for cached in boxes.ls()] == [kept]
+
+
+def test_a_box_that_is_being_put_together_does_not_count() -> None:
+    box = put()
+    shutil.copytree(box.folder, cache_module.root() / f".new-{box.digest[:12]}-{os.getpid()}-x")
+    assert [cached.box for cached in boxes.ls()] == [box]
 
 
 def test_ls_shows_whether_the_recipe_gives_the_same_box_today() -> None:
@@ -133,6 +136,15 @@ def test_a_damaged_manifest_is_refused_with_its_path() -> None:
 
 def test_two_digests_of_one_recipe_have_different_names_in_vagrant() -> None:
     assert put("debian-12").vagrant_name != put("debian-12", "0" * 64).vagrant_name
+
+
+def test_two_builds_with_one_digest_and_different_disks_have_different_names_in_vagrant() -> None:
+    box = put()
+    box.image.write_bytes(b"the file system has another UUID")
+    other = cache_module.write_manifest(box.folder, box)
+    assert cache_module.find(box.digest) == other
+    assert box.vagrant_name != other.vagrant_name
+    assert other.vagrant_names == (other.vagrant_name, f"harness/debian-12-{box.digest[:12]}")
 
 
 def test_sweep_removes_the_folders_of_killed_builds_and_keeps_those_of_live_ones(tmp_path: Path) -> None:

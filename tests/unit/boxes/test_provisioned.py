@@ -84,6 +84,9 @@ def test_a_machine_of_which_a_part_has_changed_is_an_error_that_names_it(box: Bo
     with pytest.raises(DamagedBoxError, match=f"{part} has changed") as caught:
         provisioned.find(kept.digest)
     assert "harness run --provision" in str(caught.value)
+    with pytest.raises(DamagedBoxError, match=f"{part} has changed") as at_start:
+        cache.require_unchanged(kept)
+    assert at_start.value.hint == caught.value.hint  # `harness box rm` would remove the box that it was made from too
     path.unlink()
     with pytest.raises(DamagedBoxError, match=part):
         provisioned.find(kept.digest)
@@ -137,7 +140,7 @@ def test_removing_a_machine_leaves_the_others(box: Box) -> None:
     first, second = forge_provisioned(box, b"first"), forge_provisioned(box, b"second")
     cache.remove(second)
     assert provisioned.find(first.digest) == first
-    assert provisioned.made_from(box) == [first]
+    assert [machine.box for machine in provisioned.ls()] == [first]
 
 
 def test_a_full_disk_is_a_host_error_and_nothing_is_kept(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,8 +49,7 @@ def forge(disk: bytes = b"disk" * 1000, **changed: str | None) -> Box:
         inner.add(folder / "metadata.json", "metadata.json")
         inner.add(folder / "box.img", "box.img")
     box = Box("debian-12", folder.name, "6.1.0-56-cloud-amd64", "root=/dev/vda", "libvirt", folder, lock=inputs["lock"])
-    cache.write_manifest(folder, box, made_from=inputs)
-    return box
+    return cache.write_manifest(folder, box, made_from=inputs)
 
 
 def export(box: Box, target: Path) -> Path:
@@ -135,7 +134,7 @@ def test_a_provisioned_machine_brings_the_box_that_it_was_made_from(
 def test_a_machine_whose_box_is_gone_cannot_be_exported(to_cache: Callable[[str], Path], tmp_path: Path) -> None:
     box = forge()
     machine = forge_provisioned(box)
-    boxes.rm("debian-12")
+    boxes.remove(box)
     with pytest.raises(BoxError, match="runs need both"):
         export(machine, tmp_path / "file")
     assert not (tmp_path / "file").exists()
@@ -378,4 +377,4 @@ def test_no_damage_to_a_file_ends_in_a_changed_box(
         assert left_over() == []
     else:  # the damage was in padding or in a field that nothing reads
         assert content(imported[0].box.folder) == content(box.folder)
-        boxes.rm("debian-12")
+        boxes.remove(imported[0].box)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,14 @@ def test_prune_removes_what_a_killed_run_left_half_made(kept: ProvisionedBox) ->
     assert half.exists()
     harness("box", "prune")
     assert not half.exists()
+
+
+def test_prune_after_a_killed_import_removes_its_half_and_ends_well(box: Box) -> None:
+    half = cache.root() / ".new-0123456789ab-4194305-x"
+    shutil.copytree(box.folder, half)
+    assert [cached.box for cached in boxes.ls()] == [box]
+    assert "removed" in harness("box", "prune", "--all").stdout
+    assert list(cache.root().glob("*/box.json")) == []
 
 
 def test_rm_removes_the_machines_made_from_the_box_and_says_so(kept: ProvisionedBox) -> None:

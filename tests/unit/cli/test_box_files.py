@@ -36,8 +36,7 @@ def forge(lock: boxes.Lock | None = None) -> Box:
     (folder / "pins").write_text(Pins(pinned, (Pin("nginx", "1.22", "amd64", "b" * 64),)).text(), encoding="utf-8")
     (folder / "libvirt.box").write_bytes(bytes(2048))  # an empty tar
     box = Box("debian-12", folder.name, "6.1.0-1", "root=/dev/vda", "libvirt", folder, lock=inputs["lock"])
-    cache.write_manifest(folder, box, made_from=inputs)
-    return box
+    return cache.write_manifest(folder, box, made_from=inputs)
 
 
 def test_lock_writes_a_file_beside_the_recipe_and_the_next_build_uses_it(folders: Path) -> None:

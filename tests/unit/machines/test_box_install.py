@@ -11,6 +11,7 @@ import pytest
 from harness import boxes, machines
 from harness.boxes import Box, cache
 from harness.errors import DamagedBoxError, MachineError
+from harness.files import LEFTOVER
 from harness.machines import VagrantMachine, box_install, libvirt, registry
 from harness.machines.vagrant_cli import VagrantCli
 from harness.progress import SilentWatcher
@@ -26,8 +27,7 @@ def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Box:
     for part in cache.BUILT:
         (folder / part).write_bytes(part.encode())
     made = Box("debian-12", folder.name, "6.1.0-0-amd64", "console=ttyS0", "libvirt", folder)
-    cache.write_manifest(folder, made)
-    return made
+    return cache.write_manifest(folder, made)
 
 
 def test_a_box_is_not_removed_while_a_machine_uses_it(box: Box, tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_a_box_is_not_removed_while_a_machine_uses_it(box: Box, tmp_path: Path) 
     registry.record("harness-1-vm", "libvirt", machine)
     (machine / "settings.json").write_text(json.dumps({"box": box.vagrant_name}))
     with pytest.raises(MachineError, match="the box debian-12 is in use by harness-1-vm") as caught:
-        boxes.rm("debian-12", machines.uninstall)
+        boxes.remove(box, machines.uninstall)
     assert "harness down" in (caught.value.hint or "")
     assert boxes.verify("debian-12") == []
 
@@ -69,6 +69,52 @@ def test_the_guest_gets_an_initrd_that_it_need_not_unpack(
     assert sent[Path(pool.initrd).name] == b"070701"
     assert Path(pool.initrd).name in box_install._volumes(box)
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["harness_cache"]
+
+
+def test_an_initrd_that_the_pool_has_whole_is_not_unpacked_again_and_one_that_was_cut_off_is(
+    box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    sizes = {"complete": 6, "cut off": 5}
+    monkeypatch.setattr(libvirt, "volume_size", sizes.get)
+    monkeypatch.setattr(libvirt, "volume_path", lambda name: f"/pool/{name}")
+    monkeypatch.setattr(libvirt, "ensure_volume", lambda name, *_, **__: sent.append(name) or f"/pool/{name}")
+    box.initrd.write_bytes(gzip.compress(b"070701"))
+    paths = [box_install._install_initrd(name, box, tmp_path) for name in (*sizes, "missing")]
+    assert paths == ["/pool/complete", "/pool/cut off", "/pool/missing"]
+    assert sent == ["cut off", "missing"]
+
+
+def test_a_killed_process_leaves_no_file_in_the_run_that_the_next_lock_does_not_remove(
+    box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[Path] = []
+    monkeypatch.setattr(libvirt, "volume_size", lambda _: None)
+    monkeypatch.setattr(libvirt, "ensure_volume", lambda *_, **__: left.extend(tmp_path.glob(LEFTOVER)) or "")
+    box.initrd.write_bytes(gzip.compress(b"070701"))
+    box_install._install_initrd("initrd", box, tmp_path)
+    assert [path.is_dir() for path in left] == [False]
+    assert list(tmp_path.glob(LEFTOVER)) == []
+
+
+def test_what_versions_before_0_3_installed_is_found_and_removed_too(
+    box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = box.vagrant_names[1]
+    pool = {box_install._disk_volume(old), f"{old.replace('/', '-')}-initrd", "of-others"}
+    monkeypatch.setattr(libvirt, "overlays", lambda base: ["harness-1-vm.img"] if base in machines_on else [])
+    monkeypatch.setattr(libvirt, "remove_volumes", pool.difference_update)
+    monkeypatch.setattr(libvirt, "volume_size", lambda name: 1_000_000 if name in pool else None)
+    machines_on = [box_install._disk_volume(old)]
+    copy = box_install._vagrant_folder(old)
+    copy.mkdir(parents=True)
+    (copy / "box.img").write_bytes(bytes(1_000_000))
+    assert box_install.users(box) == ["harness-1-vm"]
+    assert box_install.copies_mb(box) == pytest.approx(3.0)
+    machines_on.clear()
+    box_install.uninstall(box)
+    assert pool == {"of-others"}
+    assert not copy.exists()
 
 
 def test_a_box_that_was_removed_since_it_was_found_is_a_damaged_box(box: Box, tmp_path: Path) -> None:

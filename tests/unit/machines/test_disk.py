@@ -187,6 +187,6 @@ def test_a_disk_that_cannot_be_copied_is_an_error_with_the_reason_and_leaves_not
 
 def test_too_little_space_is_an_error_that_says_how_much_is_needed(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk, "SPACE_MB", 1e12)
-    with pytest.raises(HostError, match="not enough space") as caught:
+    with pytest.raises(HostError, match="not enough disk space to keep the provisioned machine") as caught:
         disk.check_space()
     assert "harness box prune" in str(caught.value)

@@ -53,10 +53,10 @@ def test_boxes_and_machines_that_runs_use_are_no_candidates_unless_everything_is
 
 def test_a_box_of_an_older_recipe_and_the_machines_made_from_it_are_candidates(box: Box) -> None:
     old = forge_box(cache.root(), digest=OLD)
-    forge_provisioned(old)
+    made = forge_provisioned(old)
     current = forge_provisioned(box, b"current")
     removals = prune.candidates()
-    assert [removal.box.digest for removal in removals if removal.box] == [provisioned.made_from(old)[0].digest, OLD]
+    assert [removal.box.digest for removal in removals if removal.box] == [made.digest, OLD]
     for removal in removals:
         prune.remove(removal)
     assert [cached.box for cached in boxes.ls()] == [box]
@@ -137,6 +137,24 @@ def test_a_machine_provisioned_anew_takes_the_place_of_the_older_ones_that_no_ma
     disk.discard_superseded(newest)
     assert not oldest.folder.exists()
     assert provisioned.superseded(newest) == [older]
+    assert provisioned.find(newest.digest) == newest
+
+
+def test_an_older_machine_that_another_process_works_on_or_has_removed_stops_nothing(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older, newest = forge_provisioned(box, b"older"), forge_provisioned(box, b"newest")
+    with monkeypatch.context() as patched:
+
+        def busy(*_: object) -> None:
+            raise BoxError("another process has been working on this box for too long")
+
+        patched.setattr(cache, "lock", busy)
+        disk.discard_superseded(newest)
+    assert provisioned.superseded(newest) == [older]
+    disk.discard(older)
+    monkeypatch.setattr(provisioned, "superseded", lambda _: [older])
+    disk.discard_superseded(newest)
     assert provisioned.find(newest.digest) == newest
 
 
