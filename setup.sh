@@ -13,6 +13,9 @@ URI=qemu:///system
 RUN_PACKAGES=(libvirt-daemon-system libvirt-clients dnsmasq-base qemu-system-x86 qemu-utils mmdebstrap e2fsprogs procps
     debian-archive-keyring uidmap util-linux openssh-client zstd python3-venv gcc libc6-dev)
 TEST_PACKAGES=(openssh-server shellcheck git)
+# What a command keeps of the environment when it runs through sudo, which clears it.
+KEPT=(PATH HOME TERM TMPDIR HARNESS_CACHE HARNESS_STATE HARNESS_RUNS XDG_CACHE_HOME XDG_STATE_HOME VAGRANT_HOME
+    http_proxy https_proxy no_proxy all_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY ALL_PROXY)
 wanted=run
 command=()
 user=$(id -un)
@@ -223,10 +226,12 @@ up_to_date() {
 }
 
 run_command() {
+    local name settings=()
     [ ${#command[@]} -gt 0 ] || return 0
     # This shell is not yet in a group that was just joined; sudo reads the groups again.
     if [ "$(id -u)" != 0 ] && ! grep -qw libvirt <<<"$(id -nG)"; then
-        exec sudo -u "$user" env PATH="$PATH" HOME="$HOME" TERM="${TERM:-dumb}" "${command[@]}"
+        for name in "${KEPT[@]}"; do [ -z "${!name+set}" ] || settings+=("$name=${!name}"); done
+        exec sudo -u "$user" env TERM=dumb "${settings[@]}" "${command[@]}"
     fi
     exec "${command[@]}"
 }

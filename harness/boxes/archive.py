@@ -30,7 +30,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
-class Held:
+class SharedBytes:
     """An earlier file whose bytes are also in another one, from `offset` on."""
 
     path: str
@@ -44,7 +44,7 @@ class Member:
     path: str
     size: int
     sha256: str
-    held: Held | None = None
+    held: SharedBytes | None = None
 
 
 def write(target: Path, files: Mapping[str, Path], progress: Callable[[float], None]) -> str:
@@ -120,13 +120,13 @@ class Reader:
     def _put_together(
         self, source: BinaryIO, member: Member, sizes: Mapping[str, int], place: Callable[[str], Path], sink: BinaryIO
     ) -> None:
-        at = 0
+        offset = 0
         for start, length in _own_parts(member, sizes):
-            if start > at and member.held:
+            if start > offset and member.held:
                 with place(member.held.path).open("rb") as held:
-                    self._copy(held, sink, start - at)
+                    self._copy(held, sink, start - offset)
             self._copy(source, sink, length)
-            at = start + length
+            offset = start + length
 
     def _open(self) -> BinaryIO:
         try:
@@ -200,15 +200,15 @@ def _members(files: Mapping[str, Path]) -> list[Member]:
             raise BoxError(
                 f"{file.name} is too large to be exported", where=str(file), expected=f"{MAX_FILE_BYTES} bytes"
             )
-        members.append(Member(path, size, digest, _held(file, size, digest, members)))
+        members.append(Member(path, size, digest, _shared(file, size, digest, members)))
     return members
 
 
-def _held(file: Path, size: int, digest: str, earlier: Sequence[Member]) -> Held | None:
+def _shared(file: Path, size: int, digest: str, earlier: Sequence[Member]) -> SharedBytes | None:
     """Return which earlier file is the same as this one, or is a member of this one if it is a Vagrant box."""
     for other in earlier:
         if (other.size, other.sha256) == (size, digest) and size:
-            return Held(other.path, 0)
+            return SharedBytes(other.path, 0)
     if file.suffix != ".box":
         return None
     by_size = {other.size: other for other in earlier if other.path.endswith("/box.img")}
@@ -217,7 +217,7 @@ def _held(file: Path, size: int, digest: str, earlier: Sequence[Member]) -> Held
             other_file = by_size.get(inside.size)
             content = box.extractfile(inside) if other_file else None
             if other_file and content and _sha256_of(content) == other_file.sha256:
-                return Held(other_file.path, inside.offset_data)
+                return SharedBytes(other_file.path, inside.offset_data)
     return None
 
 
@@ -230,7 +230,8 @@ def _sha256_of(content: IO[bytes]) -> str:
 
 def _member(plain: Mapping[str, Any]) -> Member:
     held = plain["held"]
-    member = Member(plain["path"], plain["size"], plain["sha256"], Held(held["path"], held["offset"]) if held else None)
+    shared = SharedBytes(held["path"], held["offset"]) if held else None
+    member = Member(plain["path"], plain["size"], plain["sha256"], shared)
     if not (isinstance(member.path, str) and _PATH.fullmatch(member.path)):
         raise ValueError(f"{member.path!r} is no path in the cache")
     if type(member.size) is not int or not 0 <= member.size <= MAX_FILE_BYTES:

@@ -24,16 +24,16 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
 
 
 @dataclass(frozen=True)
-class Exported:
-    """What was written into one file: the boxes, and the file's SHA-256."""
+class ExportedFile:
+    """A file that holds boxes, and its SHA-256."""
 
     boxes: tuple[Box, ...]
     sha256: str
 
 
 @dataclass(frozen=True)
-class Imported:
-    """A box from a file: `state` is "new" or why it was not copied, `unused_because` says why no run would use it."""
+class ImportedBox:
+    """A box from a file: `state` is "new" or why it was not copied, `unused_because` is why no run would use it."""
 
     box: Box
     state: str
@@ -58,7 +58,7 @@ def select(target: str) -> Box:
     raise BoxError(f"no box {target!r} is in the cache", where=str(cache.root()), expected=f"one of: {known}")
 
 
-def export(box: Box, target: Path, watcher: Watcher) -> Exported:
+def export(box: Box, target: Path, watcher: Watcher) -> ExportedFile:
     """Write `box` into the file `target`, a provisioned machine together with the box that it was made from.
 
     Raises BoxError when a file of it has changed since it was built or the box of a machine is not in the cache.
@@ -85,10 +85,10 @@ def export(box: Box, target: Path, watcher: Watcher) -> Exported:
     files = {f"{_store(one)}/{one.folder.name}/{path.name}": path for one in boxes for path in _files(one.folder)}
     watcher.note("writing")
     digest = write(target, files, lambda share: watcher.advance(share, 1.0))
-    return Exported(tuple(boxes), digest)
+    return ExportedFile(tuple(boxes), digest)
 
 
-def import_file(path: Path, watcher: Watcher) -> list[Imported]:
+def import_file(path: Path, watcher: Watcher) -> list[ImportedBox]:
     """Put the boxes of a file into the cache, each whole or not at all, after every hash was compared.
 
     A box that is there already stays. Raises BoxError when the file is damaged or is no export, when a box in it does
@@ -123,7 +123,7 @@ def why_unused(box: Box) -> str | None:
         differs.discard("commands")  # a build from a lock has one command more
     reasons = []
     if "recipe" in differs:
-        reasons.append(f"the recipe {box.name}.yaml here says something else")
+        reasons.append(f"the recipe {box.name}.yaml here differs")
     if differs & {"commands", "files"}:
         reasons.append("another version of harness built it, with other commands, scripts or files for the guest")
     if "lock" in differs:
@@ -142,7 +142,7 @@ def _other_lock(there: str | None, here: str | None, path: Path) -> str:
 def _why_machine_unused(box: ProvisionedBox) -> str | None:
     made = box.provisioning
     if provisioned.key(made.base, made.roles, made.variables) != box.digest:
-        return "the roles in ansible/ here say something else"
+        return "the roles in ansible/ here differ"
     base = cache.find(made.base)
     return why_unused(base) if base else f"the box {made.base[:12]} that it was made from is not in the cache"
 
@@ -232,17 +232,17 @@ def _wrong(path: Path, what: str, expected: str) -> BoxError:
     return BoxError(f"this file holds no usable box: {what}", where=str(path), expected=expected, hint=hint)
 
 
-def _publish(path: Path, name: str, box: Box, *, asked_for: bool) -> Imported:
+def _publish(path: Path, name: str, box: Box, *, asked_for: bool) -> ImportedBox:
     """Rename a complete folder into the cache, unless a box with its digest is there."""
     final = paths.cache_dir() / name
     with cache.lock(box.digest):
         if not (final / "box.json").is_file():
             box = builder.publish(box, final)
-            return Imported(box, "new", why_unused(box))
+            return ImportedBox(box, "new", why_unused(box))
         there = replace(box, folder=final)
         cache.require_unchanged(there)
         if _description(final)["parts"] == _description(box.folder)["parts"]:
-            return Imported(there, "here already", why_unused(there))
+            return ImportedBox(there, "here already", why_unused(there))
         if asked_for:
             raise BoxError(
                 f"another box of the same recipe, {box.digest[:12]}, is in the cache: its packages or its disk differ",
@@ -250,4 +250,4 @@ def _publish(path: Path, name: str, box: Box, *, asked_for: bool) -> Imported:
                 hint=f"compare {final / 'packages'} with that of the other host; to replace the box here: "
                 f"harness box rm {box.name}, then import {path} again",
             )
-    return Imported(there, "here already, with other packages or another disk; it stays", why_unused(there))
+    return ImportedBox(there, "here already, with other packages or another disk; it stays", why_unused(there))

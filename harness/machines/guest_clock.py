@@ -1,7 +1,7 @@
-"""What a machine's time follows: the host's clock, or the number of instructions that its CPU executed.
+"""The clock that a machine's time follows: the host's clock, or the number of instructions that its CPU executed.
 
 Counted, QEMU gives every instruction the same length (`-icount shift=N`: 2^N ns), so that the guest's time stands still
-while the host keeps its vCPU waiting. docs/clock.md says what that changes.
+while the host keeps its vCPU waiting. docs/clock.md explains what that changes.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ def state(domain: str) -> str:
 
 
 def has_ended(domain: str) -> bool:
-    """Return whether libvirt says that a domain does not run, or is not there; False when it says nothing."""
+    """Return whether a domain does not run, or is not there; False when libvirt does not answer."""
     answer = virsh("domstate", domain)
     return answer.output.strip() != "running" if answer.ok else "failed to get domain" in answer.output
 

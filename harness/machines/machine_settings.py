@@ -1,4 +1,4 @@
-"""What settings.json holds: everything that vagrant/Vagrantfile needs to know of one machine."""
+"""The content of settings.json: everything that vagrant/Vagrantfile needs to know of one machine."""
 
 from __future__ import annotations
 

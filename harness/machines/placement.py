@@ -38,10 +38,10 @@ def raise_weight(domain: str, clock: str) -> str:
 
 
 def weight(domain: str) -> int | str:
-    """Return the weight that a running domain has now; the reason when libvirt does not say."""
+    """Return the weight that a running domain has now; the reason when libvirt does not show it."""
     shown = virsh("schedinfo", domain, "--live")
-    found = re.search(r"^cpu_shares\s*:\s*([0-9]+)", shown.output, re.M) if shown.ok else None
-    return int(found.group(1)) if found else f"libvirt does not say its weight ({_reason(shown.output)})"
+    line = re.search(r"^cpu_shares\s*:\s*([0-9]+)", shown.output, re.M) if shown.ok else None
+    return int(line.group(1)) if line else f"libvirt does not show its weight ({_reason(shown.output)})"
 
 
 def cgroup_version() -> int:

@@ -57,7 +57,7 @@ def export(box: Box, target: Path) -> Path:
     return target
 
 
-def import_file(path: Path) -> list[transfer.Imported]:
+def import_file(path: Path) -> list[transfer.ImportedBox]:
     return transfer.import_file(path, SilentWatcher())
 
 
@@ -174,7 +174,7 @@ def test_a_machine_arrives_beside_another_box_of_the_same_recipe(
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ("recipe", "the recipe debian-12.yaml here says something else"),
+        ("recipe", "the recipe debian-12.yaml here differs"),
         ("files", "another version of harness built it"),
         ("lock", "it was built from a lock"),
     ],

@@ -57,4 +57,4 @@ def test_where_libvirt_cannot_the_fact_says_why_and_nothing_fails(
     assert fact == f"left alone: libvirt cannot weigh machines here ({reason})"
     virsh(tmp_path, f'echo "{output}"; exit 1', monkeypatch)
     fact = placement.raise_weight("harness-0-guest", "host")
-    assert fact == f"left alone: libvirt does not say its weight ({reason})"
+    assert fact == f"left alone: libvirt does not show its weight ({reason})"
