@@ -43,8 +43,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; the file that the block leaves there is flushed and renamed to `path`.
 
     Use it for a file that another program or library writes by name. After an error the temporary file is removed. If
-    the block wrote no file, `path` is unchanged. Raises HostError when the flush or the rename fails.
+    the block wrote no file, `path` is unchanged. A link is followed. Raises HostError when the flush or the rename
+    fails, and for a device, a pipe or a socket, which the rename would replace.
     """
+    path = path.resolve() if path.is_symlink() else path
+    _refuse_device(path)
     temporary = _temporary(path)
     try:
         yield temporary
@@ -105,6 +108,11 @@ def sha256(path: Path) -> str:
         while block := source.read(_BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()
+
+
+def _refuse_device(path: Path) -> None:
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise HostError("this is a device, a pipe or a socket", where=str(path), expected="a new or a regular file")
 
 
 def _temporary(path: Path) -> Path:

@@ -76,3 +76,21 @@ def test_a_full_disk_is_an_error_that_names_the_file_and_the_space_left(
     assert "disk is full: a could not be written" in str(caught.value)
     assert "MB that are free" in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pipe_is_refused_instead_of_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(HostError, match="this is a device, a pipe or a socket"):
+        write_atomic(pipe, "text")
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
+def test_a_link_stays_and_its_target_is_written(tmp_path: Path) -> None:
+    target, link = tmp_path / "elsewhere" / "target", tmp_path / "link"
+    target.parent.mkdir()
+    link.symlink_to(target)
+    for text in ("new", "newer"):
+        write_atomic(link, text)
+        assert (link.is_symlink(), target.read_text()) == (True, text)
