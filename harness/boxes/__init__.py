@@ -1,8 +1,9 @@
 """Guest images: described by a recipe, built on this host, kept by digest."""
 
 from harness.boxes import lock_file
+from harness.boxes.box import Box
 from harness.boxes.builder import build, build_from
-from harness.boxes.cache import Box, CachedBox, built_at, ls, remove, require_unchanged, verify
+from harness.boxes.cache import CachedBox, built_at, ls, remove, require_unchanged, verify
 from harness.boxes.lock_file import Lock
 from harness.boxes.recipes import Recipe, names, recipe
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from harness import processes
 from harness.boxes import cache, lock_file, pins, recipes, roles, rootfs
-from harness.boxes.cache import Box
+from harness.boxes.box import Box
 from harness.boxes.lock_file import Lock
 from harness.boxes.recipes import Recipe
 from harness.errors import BoxError, HostError

@@ -21,7 +21,7 @@ from typing import Any
 
 from harness import paths
 from harness.boxes import cache, rootfs
-from harness.boxes.cache import Box
+from harness.boxes.box import Box
 from harness.errors import BoxError, DamagedBoxError
 from harness.files import as_host_error, make_folder, sha256, sync, write_atomic
 

@@ -14,7 +14,7 @@ from typing import Any
 from harness import paths
 from harness.boxes import builder, cache, lock_file, provisioned, recipes
 from harness.boxes.archive import Member, Reader, write
-from harness.boxes.cache import Box
+from harness.boxes.box import Box
 from harness.boxes.provisioned import ProvisionedBox
 from harness.errors import BoxError
 from harness.progress import Watcher

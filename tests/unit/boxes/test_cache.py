@@ -12,7 +12,7 @@ import pytest
 from harness import boxes
 from harness.boxes import builder, recipes, rootfs
 from harness.boxes import cache as cache_module
-from harness.boxes.cache import Box
+from harness.boxes.box import Box
 from harness.errors import BoxError, DamagedBoxError, HostError
 from harness.files import sha256
 from harness.progress import SilentWatcher
