@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from harness.errors import UsageError
+
 HOST, COUNTED = "host", "counted"
-_DEFAULT_SPEED = 125  # instructions per microsecond, where an experiment names none
+DEFAULT_SPEED = 125  # instructions per microsecond, where an experiment names none
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class RecordedClock:
         kind, speed = str(machine.get("clock") or HOST), str(machine.get("cpu_speed"))
         if kind != COUNTED:
             return cls(kind)
-        return cls(kind, int(speed) if speed.isdecimal() and int(speed) else _DEFAULT_SPEED)
+        return cls(kind, int(speed) if speed.isdecimal() and int(speed) else DEFAULT_SPEED)
 
     @property
     def counted(self) -> bool:
@@ -46,3 +48,14 @@ class RecordedClock:
         """Return the clock as the metadata of tables hold it."""
         speed = {} if self.cpu_speed is None else {"cpu_speed": str(self.cpu_speed)}
         return {"clock": self.kind, **speed}
+
+
+def require_same(first: RecordedClock, second: RecordedClock, arm: str) -> None:
+    """Raise UsageError if two recordings of an arm are not of one clock."""
+    if first != second:
+        raise UsageError(
+            f"the clock of one is {first.text}; of the other, {second.text}",
+            where=arm or None,
+            expected="one clock: time passes differently on each (docs/clock.md)",
+            hint="--across-clocks compares them all the same",
+        )

@@ -1,4 +1,4 @@
-"""A busy host: what is said of it before a run, and the wait for calm before a trial is recorded again."""
+"""A busy host: the warning before a run, and the wait for calm before a trial is recorded again."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class BusyHost:
         self._show("warn", f"the host is busy: {taken}; {_consequence(trials, kvm_works)}", use)
 
     def wait(self, trial: Trial, attempt: int, own: Sequence[int]) -> None:
-        """Wait for calm before `trial` is recorded again, at most `trials.wait_for_calm_s`; then say how it ended.
+        """Wait for calm before `trial` is recorded again, at most `trials.wait_for_calm_s`; then show how it ended.
 
         `attempt` is the number of the failed one; `own` are the processes of the guest, which do not count.
         """

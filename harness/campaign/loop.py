@@ -62,7 +62,7 @@ class Campaign:
         """Carry out the campaign.
 
         Raises Interrupted on Ctrl-C, SIGTERM or SIGHUP, and HarnessError when it cannot continue. In both cases
-        recordings stay, and the run's state in the manifest says which of the two happened.
+        recordings stay, and the run's state in the manifest is `interrupted` or `failed`.
         """
         with self._folder.lock(), stop_signals_raise():
             with self._state() as shortcomings:
@@ -117,7 +117,7 @@ class Campaign:
 
     def _show_how_to_resume(self) -> None:
         """Show how a run that ended early can be resumed, or reported on as it is."""
-        with suppress(OSError, HarnessError):  # this must not hide the error that ended the run: a full disk, say
+        with suppress(OSError, HarnessError):  # this must not hide the error that ended the run: such as a full disk
             planned = plan.trials(self._experiment)
             usable = sum(self._folder.is_done(f"trial:{trial.name}") for trial in planned)
             run = shlex.quote(str(self._folder.path))

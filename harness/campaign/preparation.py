@@ -236,7 +236,7 @@ def _hint_to_provision_anew() -> Iterator[None]:
 
 
 def _facts(name: str, box: Box | str) -> dict[str, Any]:
-    """Return what the manifest says of a box; `lock` is there if it was built from one."""
+    """Return the manifest's entry of a box; `lock` is there if it was built from one."""
     if not isinstance(box, Box):
         return {"name": name}
     facts = {"name": name, "digest": box.digest, "kernel": box.kernel}

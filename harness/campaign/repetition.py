@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import boxes, comparison, files, plan, spec
+from harness import boxes, comparison, files, plan, recorded_clock, spec
 from harness.boxes import cache
 from harness.campaign.steps import recorded_step
 from harness.comparison import Comparison
@@ -27,7 +27,7 @@ RESULT = "repeat.json"
 
 @dataclass(frozen=True)
 class Changes:
-    """What the user changes: settings (path -> YAML text), load, box, as `harness run` takes them."""
+    """The changes of the user: settings (path -> YAML text), load, box, as `harness run` takes them."""
 
     settings: Mapping[str, str]
     load: str | None = None
@@ -92,15 +92,8 @@ def require_same_clock(run: RunFolder, experiment: Experiment) -> None:
         machine = arm.experiment.machine
         if arm.name not in there or machine.clock is None:  # null: known only when the machine is up
             continue
-        here = RecordedClock.of(machine.model_dump())
-        recorded = RecordedClock.of(there[arm.name]["machine"])
-        if here != recorded:
-            raise UsageError(
-                f"the clock would be {here.text}; it was {recorded.text}",
-                where=arm.name,
-                expected="one clock: time passes differently on each (docs/clock.md)",
-                hint="--across-clocks compares them all the same",
-            )
+        recorded, here = RecordedClock.of(there[arm.name]["machine"]), RecordedClock.of(machine.model_dump())
+        recorded_clock.require_same(recorded, here, arm.name)
 
 
 def box_differences(run: RunFolder, experiment: Experiment) -> list[BoxDifference]:
@@ -131,7 +124,7 @@ def require_same_box(run: RunFolder, experiment: Experiment) -> None:
 
 
 def summary(run: RunFolder, experiment: Experiment) -> str:
-    """Say in one line what would be repeated, on which clock and box."""
+    """Return in one line what would be repeated, on which clock and box."""
     machine = experiment.machine
     clock = RecordedClock.of(machine.model_dump()).short if machine.clock else "as it turns out"
     others = "; ".join(map(str, box_differences(run, experiment)))
@@ -144,7 +137,7 @@ def digest_here(name: str) -> str | None:
 
 
 def create(runs_dir: Path, run: RunFolder, experiment: Experiment, command: list[str]) -> RunFolder:
-    """Make the run folder of the repetition; its manifest says in `repeats` which run it repeats."""
+    """Make the run folder of the repetition; its manifest names under `repeats` the run that it repeats."""
     folder = RunFolder.create(runs_dir, experiment, command=command)
     digest = files.sha256(run.path / MANIFEST)
     with folder.lock():

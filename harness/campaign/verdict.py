@@ -43,7 +43,7 @@ class Quality(Protocol):
 
 @dataclass(frozen=True)
 class VerdictCheck:
-    """One check of a recording. `why` says what a failure means and what to do; it is empty if the check is met.
+    """One check of a recording. `why`: what a failure means and what to do; empty if the check is met.
 
     `retryable`: another attempt may meet it.
     """

@@ -10,6 +10,7 @@ from typing import Any
 
 from scipy import stats
 
+from harness import recorded_clock
 from harness.comparison import facts
 from harness.comparison.equivalence import LEVEL, difference, holm
 from harness.comparison.facts import FactDifference, differing_facts
@@ -48,7 +49,7 @@ class MetricComparison:
 
     @property
     def outcome(self) -> str:
-        """Say `differs` only of a difference that is beyond the margin, and beyond the noise after correction."""
+        """`differs` only for a difference that is beyond the margin, and beyond the noise after correction."""
         if self.p is not None and not self.beyond_noise:
             return EQUAL
         if abs(self.difference) <= self.margin:
@@ -94,7 +95,7 @@ class Comparison:
 
     @cached_property
     def outcome(self) -> str:
-        """Say `differs` if a metric does, and `cannot say` if too many metrics of the recordings, or scores, stay open.
+        """`differs` if a metric does, and `cannot say` if too many metrics of the recordings, or scores, stay open.
 
         Metrics of a recording are few and depend on each other: chance explains one that is barely beyond its noise.
         """
@@ -177,17 +178,11 @@ def require_one_clock(first: Mapping[str, Any], second: Mapping[str, Any]) -> No
     pairs = pairs or [("", facts.recorded_on(first)[0]["machine"], facts.recorded_on(second)[0]["machine"])]
     for arm, *machines in pairs:
         one, other = map(RecordedClock.of, machines)
-        if one != other:
-            raise UsageError(
-                f"the clock of one is {one.text}; of the other, {other.text}",
-                where=arm or None,
-                expected="one clock: time passes differently on each (docs/clock.md)",
-                hint="--across-clocks compares them all the same",
-            )
+        recorded_clock.require_same(one, other, arm)
 
 
 def _compare(first: Measurement, second: Measurement) -> MetricComparison:
-    found = difference(first.values, second.values)
+    gap = difference(first.values, second.values)
     return MetricComparison(
         arm=first.arm,
         metric=first.metric,
@@ -197,10 +192,10 @@ def _compare(first: Measurement, second: Measurement) -> MetricComparison:
         second=second.mean,
         trials=(len(first.values), len(second.values)),
         seeds=(first.values.shape[1], second.values.shape[1]),
-        difference=found.value,
-        noise=found.noise,
+        difference=gap.value,
+        noise=gap.noise,
         margin=UNITS[first.unit].margin(first.mean),
-        p=found.p,
+        p=gap.p,
     )
 
 

@@ -14,6 +14,7 @@ from pyarrow import parquet
 
 from harness import files
 from harness.errors import StoreError
+from harness.noise.odd_trials import switches_per_s
 from harness.store import RunFolder
 
 QUANTILES = {"slice p50": 0.50, "slice p90": 0.90, "slice p99": 0.99}
@@ -124,11 +125,9 @@ def _recordings(run: RunFolder, arm: str, names: list[str]) -> Iterator[Measurem
 
 def _recording(run: RunFolder, name: str) -> dict[str, float | None]:
     trial = read_trial(run, name)
-    seconds = (trial.get("quality") or {}).get("span_ns", 0) / 1e9
-    switches = trial.get("switches")
     return {
         "requests/s": trial.get("requests_per_s"),
-        "switches/s": switches / seconds if switches and seconds else None,
+        "switches/s": switches_per_s(trial),
         "contested share": trial.get("contested_share"),
         **_slice_quantiles(run.trial_dir(name) / "slices.parquet"),
         "idle share": trial.get("idle_share"),

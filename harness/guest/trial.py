@@ -208,7 +208,7 @@ def _start(host: Host, config: Mapping[str, Any]) -> None:
 
 
 def _result(host: Host, config: Mapping[str, Any], late: str | None, watcher: Watcher) -> dict[str, Any]:
-    """Return the guest's result.json. `late` says why it is looked for although the guest did not write `done`.
+    """Return the guest's result.json. `late`: why it is looked for although the guest did not write `done`.
 
     Raises TrialError when there is none.
     """

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.recorded_clock import DEFAULT_SPEED
 from harness.spec import MachineSpec
 
 SHIFTS = {125: 3, 250: 2, 500: 1}  # instructions per microsecond -> N
-DEFAULT_SPEED = 125
 # Seconds of a CPU of the host for one second of the guest, next to those at 125: measured 1.0-1.3, 2.4 and 5.7.
 SLOWER = {125: 1.0, 250: 2.0, 500: 5.0}
 

@@ -212,7 +212,7 @@ class VagrantMachine:
         self._follow()
         known_hosts = self.folder / "known_hosts"
         if self._built:
-            watcher.note("waiting for the guest to say that SSH is up")
+            watcher.note("waiting until the guest's SSH is up")
             key = hostkey.wait_for(self.monitor(), boot_limit_s, self._pace)
             address = self._leased_address(boot_limit_s)
             hostkey.pin(known_hosts, address, SSH_PORT, key)

@@ -30,7 +30,7 @@ class HostSample:
 
 @dataclass(frozen=True)
 class HostUse:
-    """What took the host's CPUs over `seconds`, without the excluded processes.
+    """The use of the host's CPUs over `seconds`, without that of the excluded processes.
 
     `taken_share`: the share of all CPUs, 0 to 1, taken by others, `stolen_share` included: the part that a hypervisor
     below did not give. `busiest`: names and how many CPUs each took, the largest first.

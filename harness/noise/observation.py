@@ -1,4 +1,4 @@
-"""What the host did while a trial was recorded: begin, end, and the facts for trial.json under `host`."""
+"""Observe the host while a trial is recorded: begin, end, and the facts for trial.json under `host`."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Observation:
         """Return what trial.json has under `host`; whatever is unknown is None.
 
         `recording` is that part of guest.json. `share` is the mean over the vCPUs of the share of the recorded time in
-        which they waited, `share_reason` says why there is none. `phases_late_s`: how late each end may have been seen,
+        which they waited, `share_reason`: why there is none. `phases_late_s`: how late each end may have been seen,
         because the console was looked at so seldom. `pressure_share`: of the time, that in which some task
         of the host waited for a CPU. `taken_share`: of the host's CPUs, what others than this guest's processes took;
         `stolen_share`, a part of it, what a hypervisor below the host kept. `top`: the three names that took the most

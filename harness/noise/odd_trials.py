@@ -70,20 +70,20 @@ def odd_trials(trials: Sequence[Record]) -> list[OddTrial]:
         10       0 %   13 %   37 %   44 %   45 %
 
     So a mark means much where trials repeat within 2 % (a counted clock, a quiet host), and with three trials that do
-    not it says little more than that they disagree. And it misses an odd trial if two others disagree as well.
+    not it means little more than that they disagree. And it misses an odd trial if two others disagree as well.
     """
     return [odd for arm, group in _arms(trials).items() for odd in _odd_ones(arm, group)]
 
 
 def spreads(trials: Sequence[Record]) -> list[Spread]:
     """Return, by arm, requests/s and switches/s if the largest is more than 1.1 times the smallest (two trials do)."""
-    found = []
+    wide = []
     for arm, group in _arms(trials).items():
         for metric in ("requests/s", "switches/s"):
             values = [value for trial in group if (value := METRICS[metric](trial)) is not None]
             if len(values) > 1 and max(values) > SPREAD_RATIO * min(values):
-                found.append(Spread(arm, metric, min(values), max(values)))
-    return found
+                wide.append(Spread(arm, metric, min(values), max(values)))
+    return wide
 
 
 def switches_per_s(trial: Record) -> float | None:
@@ -107,7 +107,7 @@ def short(value: float) -> str:
 
 
 def _arms(trials: Sequence[Record]) -> dict[str, list[Record]]:
-    """Group the trials by arm; an arm that was recorded with several clocks is split, and its name says so."""
+    """Group the trials by arm; an arm that was recorded with several clocks is split and named after each."""
     groups: dict[tuple[str, str], list[Record]] = {}
     for trial in trials:
         groups.setdefault((str(trial.get("arm", "")), RecordedClock.of(trial.get("machine") or {}).short), []).append(

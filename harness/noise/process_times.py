@@ -47,14 +47,14 @@ def parse_stat(text: str) -> ProcessTimes | None:
 
     The kernel's threads are named without their number: `kworker`, not `kworker/0:1`.
     """
-    head, found, rest = text.rpartition(")")
+    head, bracket, rest = text.rpartition(")")
     fields = rest.split()  # from the third field of proc(5) on
     try:
         parent, started = int(fields[1]), int(fields[19])
         utime, stime, cutime, cstime = (int(field) for field in fields[11:15])
     except (ValueError, IndexError):
         return None
-    name = "".join(char if char.isprintable() else "?" for char in head.partition("(")[2]) if found else ""
+    name = "".join(char if char.isprintable() else "?" for char in head.partition("(")[2]) if bracket else ""
     return ProcessTimes(
         name.partition("/")[0] if parent == KTHREADD else name, parent, started, utime + stime, cutime + cstime
     )

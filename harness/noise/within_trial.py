@@ -10,7 +10,7 @@ BLOCKS = 10
 def standard_errors(times_ns: np.ndarray, contested: np.ndarray) -> dict[str, float]:
     """Return the standard errors of switches/s and of the contested share; empty if a tenth of the time has no switch.
 
-    `times_ns` are the times of the switches, `contested` says of each whether it was. The blocks are taken for
+    `times_ns` are the times of the switches, `contested`: whether each was. The blocks are taken for
     independent (Law & Kelton, Simulation Modeling and Analysis, batch means); a drift within the recording adds to the
     error, as it should.
     """

@@ -131,7 +131,7 @@ def test_a_ready_made_box_is_known_by_its_name_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("clock", [{"machine.clock": "host"}, {"machine.clock": "counted", "machine.cpu_speed": "500"}])
 def test_another_clock_is_refused_before_anything_starts(tmp_path: Path, clock: dict[str, str]) -> None:
     run = comparable_run.make(tmp_path / "run")
-    with pytest.raises(UsageError, match="it was counted: 125 instructions per microsecond"):
+    with pytest.raises(UsageError, match="the clock of one is counted: 125 instructions per microsecond"):
         repetition.require_same_clock(run, experiment_of(run, Changes(clock)))
     repetition.require_same_clock(run, experiment_of(run, NOTHING))
 

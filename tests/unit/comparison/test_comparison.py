@@ -36,6 +36,12 @@ def test_a_run_and_its_copy_are_equal_in_every_metric_and_fact(tmp_path: Path) -
     assert found.conclusion == "equal: 11 of 11 metrics within what two such runs differ by, 11 within 1 %"
 
 
+def test_trials_without_a_switch_have_a_rate_of_zero(tmp_path: Path) -> None:
+    first, second = (comparable_run.make(tmp_path / name, requests=(0.0, 0.0)) for name in ("first", "second"))
+    rates = [(row.first, row.second, row.outcome) for row in compare(first, second).metrics if row.unit == "rate"]
+    assert rates == [(0.0, 0.0, EQUAL)] * 2
+
+
 def test_a_shift_beyond_the_noise_but_below_one_percent_is_equal_within_one_percent(tmp_path: Path) -> None:
     first = comparable_run.make(tmp_path / "first")
     second = comparable_run.make(tmp_path / "second", requests=(423.9, 424.4, 423.1))
