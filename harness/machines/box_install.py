@@ -93,8 +93,8 @@ def users(box: Box) -> list[str]:
     """
     registered = [entry.domain for entry in entries() if _made_from(entry, box)]
     with suppress(HostError):
-        bases = map(_disk_volume, box.vagrant_names)
-        disks = [Path(volume).stem for base in bases for volume in libvirt.overlays(base)]
+        bases = [_disk_volume(name) for name in box.vagrant_names]
+        disks = [Path(volume).stem for volume in libvirt.overlays(bases)]
         return list(dict.fromkeys([*registered, *disks]))
     return registered
 

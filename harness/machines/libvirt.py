@@ -6,7 +6,7 @@ import ipaddress
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -154,9 +154,9 @@ def ask_qemu(domain: str, command: Mapping[str, Any]) -> Any:
     return reply.get("return") if isinstance(reply, dict) else None
 
 
-def overlays(base: str) -> list[str]:
-    """Return the volumes in the pool that are overlays on the volume `base`: the disks of machines made from it."""
-    return [name for name in volumes() if name.startswith("harness-") and _backing_file(name) == base]
+def overlays(bases: Collection[str]) -> list[str]:
+    """Return the volumes in the pool that are overlays on one of `bases`: the disks of machines made from them."""
+    return [name for name in volumes() if name.startswith("harness-") and _backing_file(name) in bases]
 
 
 def ensure_volume(name: str, source: Path, *, image_format: str, capacity: str) -> str:

@@ -22,7 +22,7 @@ def empty_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
     (tmp_path / "tmpdir").mkdir()
     monkeypatch.setenv("COLUMNS", "300")
-    monkeypatch.setattr(libvirt, "overlays", lambda base: [])
+    monkeypatch.setattr(libvirt, "overlays", lambda bases: [])
     monkeypatch.setattr(libvirt, "remove_volumes", lambda names: None)
     monkeypatch.setattr(libvirt, "volume_size", lambda name: None)
 

@@ -102,10 +102,10 @@ def test_what_versions_before_0_3_installed_is_found_and_removed_too(
 ) -> None:
     old = box.vagrant_names[1]
     pool = {box_install._disk_volume(old), f"{old.replace('/', '-')}-initrd", "of-others"}
-    monkeypatch.setattr(libvirt, "overlays", lambda base: ["harness-1-vm.img"] if base in machines_on else [])
+    monkeypatch.setattr(libvirt, "overlays", lambda bases: ["harness-1-vm.img"] if {*bases} & machines_on else [])
     monkeypatch.setattr(libvirt, "remove_volumes", pool.difference_update)
     monkeypatch.setattr(libvirt, "volume_size", lambda name: 1_000_000 if name in pool else None)
-    machines_on = [box_install._disk_volume(old)]
+    machines_on = {box_install._disk_volume(old)}
     copy = box_install._vagrant_folder(old)
     copy.mkdir(parents=True)
     (copy / "box.img").write_bytes(bytes(1_000_000))

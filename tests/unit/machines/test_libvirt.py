@@ -62,7 +62,7 @@ def test_the_disks_of_machines_are_those_with_the_box_as_backing_file(
 ) -> None:
     monkeypatch.setattr(libvirt, "volumes", lambda: ["harness-1-guest.img", "of-others.img"])
     answer(OVERLAY, True)
-    assert libvirt.overlays("the box.img") == ["harness-1-guest.img"]
-    assert libvirt.overlays("another.img") == []
+    assert libvirt.overlays(["the box.img"]) == ["harness-1-guest.img"]
+    assert libvirt.overlays(["another.img"]) == []
     answer("error: no such volume", False)  # it was removed in the meantime
-    assert libvirt.overlays("the box.img") == []
+    assert libvirt.overlays(["the box.img"]) == []

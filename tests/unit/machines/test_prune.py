@@ -22,7 +22,7 @@ def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     volumes: dict[str, str] = {}
     for name in ("HARNESS_CACHE", "HARNESS_STATE", "VAGRANT_HOME"):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
-    monkeypatch.setattr(libvirt, "overlays", lambda base: [name for name, on in volumes.items() if on == base])
+    monkeypatch.setattr(libvirt, "overlays", lambda bases: [name for name, on in volumes.items() if on in bases])
     monkeypatch.setattr(libvirt, "remove_volumes", lambda names: [volumes.pop(name, None) for name in names])
     monkeypatch.setattr(libvirt, "volume_size", lambda name: 1_000_000 if name in volumes else None)
     return volumes
