@@ -47,12 +47,13 @@ class Preparation:
         self._folder, self._view, self._effects = folder, view, effects
         self._provision_anew = provision_anew
         self._made: set[str] = set()  # the keys of the machines that this run kept
+        self._started: list[Machine] = []  # entered before `up`, removed by `take_down` or `leave_up`
 
     def bring_up(self, spec: MachineSpec, trials: Sequence[Trial]) -> RunningMachine:
         """Bring up the requested box or, with a warning, the fallback; a run that used the fallback keeps using it.
 
-        Raises HostError if no machine comes up or the kept one is damaged, ProvisionError if the packages cannot be
-        installed.
+        After an error or a stop signal a machine may be up, so the caller calls `take_down`. Raises HostError if no
+        machine comes up or the kept one is damaged, ProvisionError if the packages cannot be installed.
         """
         roles = list(dict.fromkeys([*ROLES, *(role for trial in trials for role in trial.load.roles)]))
         earlier_reason = (self._folder.manifest.get("box") or {}).get("fallback_reason")
@@ -64,9 +65,23 @@ class Preparation:
             if not spec.fallback or isinstance(error, DamagedBoxError):
                 raise
             reason = str(error)
+            self.take_down()
         self.warn(f"box {spec.box} is unavailable: {reason}")
         self.warn(f"going on with the fallback {spec.fallback}, as the experiment allows")
         return self._ready(spec, spec.fallback, reason, roles)
+
+    def take_down(self) -> None:
+        """Take down every machine that was started and is not left up; a stop signal waits until one is down.
+
+        A machine is tried once: what cannot be removed raises MachineError, and stays in the register of machines.
+        """
+        while self._started:
+            with defer_stop_signals():  # a signal before it defers leaves the machine in the list
+                self._started.pop().down()
+
+    def leave_up(self) -> None:
+        """Let the machine outlive the run."""
+        self._started.clear()
 
     def warn(self, text: str) -> None:
         """Show a warning and record it in the run's events."""
@@ -141,10 +156,9 @@ class Preparation:
     def _up_kept(self, spec: MachineSpec, kept: ProvisionedBox) -> RunningMachine:
         """Bring up a machine that this run has kept; with `provision_anew` it takes the place of older ones."""
         running = self._up(spec, kept, kept.provisioning.packages)
-        with self._down_after_an_error(running.machine):
-            self._record_kept(kept)
-            if self._provision_anew:
-                self._effects.discard_superseded(kept)
+        self._record_kept(kept)
+        if self._provision_anew:
+            self._effects.discard_superseded(kept)
         return running
 
     def _make(self, spec: MachineSpec, box: Box, roles: list[str]) -> ProvisionedBox | None:
@@ -154,12 +168,10 @@ class Preparation:
         key = provisioned.key(box.digest, roles)  # now: the files of Ansible may change while it is provisioned
         plain = spec.model_copy(update={"clock": "host", "cpu_speed": None})
         machine, hosts = self._start(plain, box, "to-provision", f"Bring up {box.name} to provision it")
-        try:
-            report = self._provision(hosts[0], roles)
-            return self._keep(machine, hosts[0], box, key, _provisioning(box, roles, report, hosts[0].name))
-        finally:
-            with defer_stop_signals():
-                machine.down()
+        report = self._provision(hosts[0], roles)
+        kept = self._keep(machine, hosts[0], box, key, _provisioning(box, roles, report, hosts[0].name))
+        self.take_down()
+        return kept
 
     def _has_space(self) -> bool:
         with self._keeping_may_fail():
@@ -182,13 +194,13 @@ class Preparation:
         try:
             yield
         except (HostError, RemoteError) as error:
+            self.take_down()
             self.warn(f"the provisioned machine cannot be kept for later runs: {error}")
             self.warn("going on with a machine that is provisioned for this run alone")
 
     def _up_and_provision(self, spec: MachineSpec, box: Box | str, roles: list[str]) -> RunningMachine:
         running = self._up(spec, box, {})
-        with self._down_after_an_error(running.machine):
-            packages = self._provision(running.host, roles).packages.get(running.host.name, {})
+        packages = self._provision(running.host, roles).packages.get(running.host.name, {})
         return replace(running, packages=packages)
 
     def _up(self, spec: MachineSpec, box: Box | str, packages: dict[str, str]) -> RunningMachine:
@@ -198,23 +210,12 @@ class Preparation:
     def _start(self, spec: MachineSpec, box: Box | str, step_kind: str, title: str) -> tuple[Machine, list[Host]]:
         folder = self._folder.path / "machine" / spec.box.replace("/", "-")
         machine = self._effects.make_machine(spec, box, folder, "guest")
-        # It may be up after an error: a signal came after `up`, or the manifest could not be written.
-        with self._down_after_an_error(machine):
-            with recorded_step(self._folder, self._view, f"{step_kind}:{spec.box}", title) as step:
-                hosts = machine.up(step.watcher)
-                step.detail.update(machine.facts())
-            self._folder.update(machine=machine.facts())
+        self._started.append(machine)
+        with recorded_step(self._folder, self._view, f"{step_kind}:{spec.box}", title) as step:
+            hosts = machine.up(step.watcher)
+            step.detail.update(machine.facts())
+        self._folder.update(machine=machine.facts())
         return machine, hosts
-
-    @staticmethod
-    @contextmanager
-    def _down_after_an_error(machine: Machine) -> Iterator[None]:
-        try:
-            yield
-        except BaseException:
-            with defer_stop_signals():
-                machine.down()
-            raise
 
     def _provision(self, host: Host, roles: list[str]) -> ProvisionReport:
         with recorded_step(self._folder, self._view, "provision", f"Install {', '.join(roles)}") as step:

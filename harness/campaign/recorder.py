@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -52,27 +52,34 @@ class Recorder:
 
         Mark a trial failed and go on if its recording may not be used. Raises HostError if no machine comes up,
         ProvisionError if the packages cannot be installed, and TrialError, RemoteError or TraceError if a trial
-        cannot be carried out.
+        cannot be carried out. However it ends, no machine is up afterwards that is not to be kept.
         """
         todo = [trial for trial in group if not self._folder.is_done(f"trial:{trial.name}")]
         if not todo:
             self._view.show("info", f"all {len(group)} trials are recorded already")
             return
-        with self._machine(group) as running:
+        # A stop signal may come before the first `take_down` defers it. Only one signal raises Interrupted, so the
+        # second is safe from it. A signal between these lines and those of a context manager would pass that by.
+        try:
+            try:
+                self._record_on_a_machine(group, todo)
+            finally:
+                self._preparation.take_down()
+        finally:
+            self._preparation.take_down()
+
+    def _record_on_a_machine(self, group: Sequence[Trial], todo: Sequence[Trial]) -> None:
+        running = self._preparation.bring_up(self._with_clock_so_far(group), group)
+        try:
             self._record_arms(todo, running)
             for trial in todo:
                 self._trial(running, trial)
-
-    @contextmanager
-    def _machine(self, group: Sequence[Trial]) -> Iterator[RunningMachine]:
-        running = self._preparation.bring_up(self._with_clock_so_far(group), group)
-        try:
-            yield running
         finally:
-            if self._keep:
-                self._view.show("warn", f"the machine stays up: {ssh_command(running.host)}; `harness down` removes it")
-            else:
-                self._take_down(running)
+            self._leave_up(running) if self._keep else self._take_down(running)
+
+    def _leave_up(self, running: RunningMachine) -> None:
+        self._preparation.leave_up()
+        self._view.show("warn", f"the machine stays up: {ssh_command(running.host)}; `harness down` removes it")
 
     def _with_clock_so_far(self, group: Sequence[Trial]) -> MachineSpec:
         """Return the machine of these trials, with the clock of those recorded already if the experiment names none.
@@ -91,11 +98,12 @@ class Recorder:
         return spec.model_copy(update={"clock": clock.kind, "cpu_speed": clock.cpu_speed})
 
     def _take_down(self, running: RunningMachine) -> None:
-        """Take the machine down, even if the step cannot be shown or recorded (closed terminal, full disk)."""
-        with defer_stop_signals(), ExitStack() as down:
-            down.callback(running.machine.down)
-            with recorded_step(self._folder, self._view, f"down:{running.box}", "Take the machine down"):
-                down.pop_all().close()
+        """Take the machine down as a step; `record` does it where this step cannot be shown or recorded."""
+        with (
+            defer_stop_signals(),
+            recorded_step(self._folder, self._view, f"down:{running.box}", "Take the machine down"),
+        ):
+            self._preparation.take_down()
 
     def _record_arms(self, trials: Sequence[Trial], running: RunningMachine) -> None:
         """Store box, machine and packages under `arms`; the top-level `box` and `machine` are the last ones."""
