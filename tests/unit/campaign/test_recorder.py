@@ -17,7 +17,7 @@ from fakes import BAD, GOOD, HOPELESS, FakeMachine, World
 
 from harness import machines
 from harness.campaign.recorder import ssh_command
-from harness.errors import BoxError, GuestError, HostError, Interrupted, TrialError
+from harness.errors import BoxError, GuestError, HostError, Interrupted, MachineError, TrialError
 from harness.guest.remote import Host
 from harness.store import RunFolder
 
@@ -203,6 +203,21 @@ def test_a_stop_signal_while_the_machine_is_taken_down_ends_the_run_afterwards(
         campaign.run()
     assert (world.up, folder.state) == (set(), "interrupted")
     assert not (folder.path / "models").exists()
+
+
+def test_a_machine_that_cannot_be_removed_ends_the_run_with_its_error_and_is_tried_once(
+    start: Start, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stuck(machine: FakeMachine) -> None:
+        world.log.append("down")
+        raise MachineError("the machine could not be removed")
+
+    monkeypatch.setattr(FakeMachine, "down", stuck)
+    campaign, folder = start()
+    with pytest.raises(MachineError, match="could not be removed"):
+        campaign.run()
+    assert world.log.count("down") == 1
+    assert folder.manifest["steps"]["down:debian-12"]["state"] == "failed"
 
 
 def test_the_ssh_command_of_a_kept_machine_works_in_a_folder_with_a_space(tmp_path: Path) -> None:
