@@ -22,6 +22,7 @@ NETWORK = "default"
 LIMIT_S = 60.0
 CHECK_LIMIT_S = 20.0
 UPLOAD_LIMIT_S = 300.0
+MACHINE_DISK = re.compile(r"harness-(?!.*_vagrant_box_image_).*\.(img|qcow2)")
 
 
 @dataclass(frozen=True)
@@ -155,8 +156,11 @@ def ask_qemu(domain: str, command: Mapping[str, Any]) -> Any:
 
 
 def overlays(bases: Collection[str]) -> list[str]:
-    """Return the volumes in the pool that are overlays on one of `bases`: the disks of machines made from them."""
-    return [name for name in volumes() if name.startswith("harness-") and _backing_file(name) in bases]
+    """Return the volumes in the pool that are overlays on one of `bases`: the disks of machines made from them.
+
+    Each disk costs one call of virsh. The copies of boxes, of which a pool may have many, are no disks of machines.
+    """
+    return [name for name in volumes() if MACHINE_DISK.fullmatch(name) and _backing_file(name) in bases]
 
 
 def ensure_volume(name: str, source: Path, *, image_format: str, capacity: str) -> str:

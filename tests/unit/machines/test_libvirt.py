@@ -60,7 +60,8 @@ def test_a_domain_that_does_not_exist_has_no_state(answer: Answer) -> None:
 def test_the_disks_of_machines_are_those_with_the_box_as_backing_file(
     answer: Answer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(libvirt, "volumes", lambda: ["harness-1-guest.img", "of-others.img"])
+    copies = ["harness-VAGRANTSLASH-debian-12-0123_vagrant_box_image_1.0.0_box.img", "harness-debian-12-0123-initrd"]
+    monkeypatch.setattr(libvirt, "volumes", lambda: ["harness-1-guest.img", "of-others.img", *copies])
     answer(OVERLAY, True)
     assert libvirt.overlays(["the box.img"]) == ["harness-1-guest.img"]
     assert libvirt.overlays(["another.img"]) == []
