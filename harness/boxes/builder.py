@@ -21,7 +21,8 @@ from harness.errors import BoxError, HostError
 from harness.files import sync, write_atomic
 from harness.progress import Watcher
 
-BUILD_LIMIT_S = 1500.0
+BUILD_LIMIT_S = 14_400.0
+QUIET_LIMIT_S = 1500.0  # without a line of output: on a quiet host, mmdebstrap prints one every half minute
 CONVERT_LIMIT_S = 600.0
 MAX_REASON = 300  # characters of a program's error line; the log has it whole
 WORK_MB = 2500  # the unpacked root and the raw disk, removed after the build
@@ -125,6 +126,7 @@ def _bootstrap(recipe: Recipe, lock: Lock | None, work: Path, log: Path, watcher
     result = processes.run(
         rootfs.command(recipe, keys=work / "keys.gpg", guest=recipes.folder(), work=work, locked=lock is not None),
         timeout_s=BUILD_LIMIT_S,
+        quiet_s=QUIET_LIMIT_S,
         log=log,
         on_line=_reporter(watcher),
         env={**os.environ, "TMPDIR": str(work / "tmp"), "LC_ALL": "C.UTF-8"},
@@ -210,10 +212,11 @@ def _reporter(watcher: Watcher) -> Callable[[str], None]:
 
 
 def _reason(result: processes.ProcessResult) -> str:
-    """Return why a program failed: its first error line, else its first line."""
-    if result.timed_out:
-        return f"not done after {result.seconds:.0f} s"
+    """Return why a program failed: how far it was when its time was up, its first error line, else its first line."""
     lines = [line.strip() for line in result.output.splitlines() if line.strip()]
+    if result.timed_out:
+        last = (lines or ["no output"])[-1][:MAX_REASON]
+        return f"not done after {result.seconds:.0f} s, and its last line was: {last}"
     errors = [
         line for line in lines if line.startswith(("E:", "Err:", "W: Failed", "dpkg: error", "mke2fs", "qemu-img:"))
     ]

@@ -22,6 +22,7 @@ from harness.files import sha256, write_atomic
 
 T = TypeVar("T")
 SCHEMA = 2  # of box.json and of the files beside it
+LOCK_LIMIT_S = 1800.0
 PARTS = ("libvirt.box", "vmlinuz", "initrd", "packages")
 BUILT = (*PARTS, "pins", "metadata.json", "box.img")  # the parts that a build makes; `pins` is for a lock
 
@@ -145,7 +146,7 @@ def remove(box: Box, uninstall: Callable[[Box], None] | None = None) -> None:
 
 
 @contextmanager
-def lock(digest: str, timeout_s: float = 1800) -> Iterator[None]:
+def lock(digest: str, timeout_s: float = LOCK_LIMIT_S) -> Iterator[None]:
     """Let one process at a time build, copy or remove the box of this digest. Raises BoxError after the limit."""
     from filelock import FileLock, Timeout
 

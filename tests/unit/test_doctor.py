@@ -79,6 +79,17 @@ def test_vagrant_without_its_libvirt_plugin_is_not_enough(bare_host: Path) -> No
     assert not checks["vagrant-libvirt"].ok
 
 
+def test_a_vagrant_that_a_busy_host_keeps_waiting_does_not_count_as_one_without_its_plugin(
+    bare_host: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "LIMIT_S", 0.1)
+    install(bare_host, "vagrant", "while :; do :; done")
+    checks = {check.name: check for check in doctor.programs(["vagrant"])}
+    assert not checks["vagrant-libvirt"].ok
+    assert "unknown: `vagrant plugin list` was not done after" in checks["vagrant-libvirt"].detail
+    assert "less busy" in checks["vagrant-libvirt"].hint
+
+
 def test_the_plugin_is_found_with_its_version(bare_host: Path) -> None:
     install(bare_host, "vagrant", "echo 'vagrant-libvirt (0.11.2, system)'")
     checks = {check.name: check for check in doctor.programs(["vagrant"])}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,14 @@ def test_the_reason_of_a_failed_build_is_the_first_error_and_short(kept: Path) -
     error = build(kept, script)
     assert "mmdebstrap ended with 25: dpkg: error processing archive dash.deb" in error.what
     assert len(error.what) < 500
+
+
+def test_a_build_that_prints_nothing_more_is_ended_and_says_how_far_it_was(
+    kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(builder, "QUIET_LIMIT_S", 0.2)
+    error = build(kept, "echo 'I: installing'; exec sleep 3000")
+    assert re.search(r"not done after \d+ s, and its last line was: (I: installing|no output)$", error.what)
 
 
 def test_a_lock_has_what_the_build_of_its_box_left(tmp_path: Path) -> None:
