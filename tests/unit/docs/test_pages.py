@@ -3,7 +3,7 @@
 Every command in a ```console block has to exist with its options. Where its output stands in the same block, it is run
 and has to print that; a line of `...` stands for lines left out. Each page has a folder with the recording
 `perf.data`, its tables in `tables`, a run in `runs` and stored models in `models`; its commands run in their order.
-Output in a block of its own comes from a command that needs a machine or hours.
+Output in a block of its own comes from a command that needs a machine or hours. No command stands in another block.
 
 `PYTHONPATH=tests/helpers python tests/unit/docs/test_pages.py` writes the present output into the pages.
 """
@@ -11,6 +11,7 @@ Output in a block of its own comes from a command that needs a machine or hours.
 from __future__ import annotations
 
 import doctest
+import itertools
 import lzma
 import os
 import re
@@ -30,6 +31,11 @@ pytestmark = pytest.mark.slow
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
+SETTING = re.compile(r"[A-Z_]+=")  # of the environment, before a command
+COMMAND = re.compile(
+    r"^[ >]*(?:\$ |(?:[A-Z_]+=\S* )*(?:harness|make|pip|pytest|python|sudo|vagrant|virsh|\./\w\S*) ).*", re.MULTILINE
+)
 GROUPS = ("trace", "box", "model")
 
 
@@ -39,6 +45,19 @@ def commands(page: Path) -> Iterator[tuple[str, str]]:
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, _, shown = part.replace("\\\n", "").partition("\n")
             yield command, shown.strip()
+
+
+def words(command: str) -> tuple[str, list[str]]:
+    """The program of a command and its arguments, without settings of the environment before it."""
+    program, *arguments = itertools.dropwhile(SETTING.match, shlex.split(command))
+    return program, arguments
+
+
+def outside_console(text: str) -> list[str]:
+    """The lines of other fenced or indented blocks that are commands; nothing checks these."""
+    rest = BLOCK.sub("", text)
+    blocks = [*FENCE.findall(rest), *re.findall(r"^ {4}.*", FENCE.sub("", rest), re.MULTILINE)]
+    return [line.strip() for block in blocks for line in COMMAND.findall(block)]
 
 
 def run(command: str, folder: Path) -> str:
@@ -88,9 +107,11 @@ def test_commands_print_what_the_page_shows(page: Path, tmp_path: Path) -> None:
 def test_commands_exist_with_their_options(page: Path, tmp_path: Path) -> None:
     helped: dict[tuple[str, ...], str] = {}
     for command, _ in commands(page):
-        program, *arguments = shlex.split(command)
-        if program == "python" and arguments[0] != "-c":
-            assert (ROOT / arguments[0]).is_file(), command
+        program, arguments = words(command)
+        if program in ("python", "pytest") and arguments[0] != "-c":
+            source = (ROOT / arguments[0]).read_text("utf-8")
+            for option in filter(re.compile("--[a-z]").match, arguments):
+                assert f'"{option.partition("=")[0]}"' in source, command
         if program == "harness":
             path = tuple(arguments[: 2 if arguments[0] in GROUPS else 1])
             if path not in helped:
@@ -98,6 +119,42 @@ def test_commands_exist_with_their_options(page: Path, tmp_path: Path) -> None:
             assert "Usage" in helped[path], command
             for option in (word.partition("=")[0] for word in arguments if re.match(r"--?[a-z]", word)):
                 assert option in helped[path], command
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_every_command_stands_in_a_block_that_is_checked(page: Path) -> None:
+    opening = ("make run ", "make test ")  # of the README, which has a test of its own
+    found = [line for line in outside_console(page.read_text("utf-8")) if not line.startswith(opening)]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "```\n$ harness ls\nno runs\n```",
+        "```\n$ python x.py --loops 3\n3 loops\n```",
+        "```sh\nharness ls\n```",
+        "- a list:\n\n  ```\n  $ ls\n  ```",
+        "```text\nA=1 B=2 pytest tests\n```",
+        "    python benchmarks/paper.py RECORDING",
+        "```console\n$ harness ls\n```\n\n```\n$ harness show\n```",
+    ],
+)
+def test_a_command_in_any_other_block_is_noticed(block: str) -> None:
+    assert len(outside_console(f"Text.\n\n{block}\n\nMore text.\n")) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```console\n$ harness ls\n```",
+        "```console\n$ harness ls\n```\n\n```\nharness-ready\n```",
+        "harness ls and\npython x.py are words of a sentence",
+        "```yaml\nname: first\n```",
+    ],
+)
+def test_output_and_sentences_are_no_commands(text: str) -> None:
+    assert outside_console(f"Text.\n\n{text}\n\nMore text.\n") == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
