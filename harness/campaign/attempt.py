@@ -27,6 +27,7 @@ from harness.noise.within_trial import standard_errors
 from harness.plan import Trial
 from harness.progress import Watcher
 from harness.recorded_clock import RecordedClock
+from harness.store.manifest import plain
 from harness.trace.converter import ConvertedRecording
 
 COMPRESSION_LEVEL = 3  # raw recordings shrink about eightfold; higher levels cost seconds and gain little
@@ -87,7 +88,7 @@ def make(
         "noise": standard_errors(slices["start_ns"].to_numpy(), slices["contested"].to_numpy()),
         **detail,
     }
-    write_atomic(folder / "trial.json", json.dumps(record, indent=1, default=str) + "\n")
+    write_atomic(folder / "trial.json", json.dumps(plain(record), indent=1, allow_nan=False) + "\n")
     return Attempt(judged, {"arm": trial.arm.name, "attempts": number, **detail})
 
 

@@ -29,7 +29,7 @@ def _about(recording: Path) -> dict[str, str]:
     try:
         machine = json.loads((recording.parent / "trial.json").read_bytes())["machine"]
         return RecordedClock.of(machine).about()
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return {}
 
 

@@ -154,10 +154,11 @@ def compare(first: RunFolder, second: RunFolder, *, across_clocks: bool = False)
     left, right = measure(first), measure(second)
     both = [key for key in left if key in right]
     if not both:
+        arms = [", ".join(sorted({arm for arm, _ in run})) for run in (left, right)]
         raise UsageError(
-            "the two runs share no arm",
+            f"the two runs share no metric of an arm; the second has {arms[1]}",
             where=f"{first.path.name}, {second.path.name}",
-            expected=f"an arm of the first: {', '.join(sorted({arm for arm, _ in left}))}",
+            expected=f"an arm of the first: {arms[0]}",
         )
     if not across_clocks:
         require_one_clock(first.manifest, second.manifest)

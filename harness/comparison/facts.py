@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from harness.comparison.measurement import read_trial, usable_trials
+from harness.comparison.measurement import usable_trials
 from harness.errors import SpecError
 from harness.recorded_clock import RecordedClock
 from harness.store import RunFolder
+from harness.store.trial_record import read_trial
 
 HOST = {"cpu": "host CPU", "cores": "host CPUs", "memory_mb": "host memory, MB", "kernel": "host kernel"}
 MACHINE = {
@@ -70,7 +71,7 @@ def recorded_on(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def by_arm(manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return `box`, `machine` and `packages` by arm; empty in a manifest of an early version."""
-    return {arm: _stage(stage) for arm, stage in (manifest.get("arms") or {}).items()}
+    return {arm: _stage(stage) for arm, stage in manifest.get("arms", {}).items()}
 
 
 def _stage(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,7 +80,7 @@ def _stage(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def _host_share(run: RunFolder) -> str:
     """Return the share of the recorded time in which the guest's CPU waited for the host's, the mean over trials."""
-    trials = [read_trial(run, name) for names in usable_trials(run).values() for name in names]
+    trials = [read_trial(run.trial_dir(name)) for names in usable_trials(run).values() for name in names]
     shares = [share for trial in trials if (share := (trial.get("host") or {}).get("share")) is not None]
     return f"{fmean(shares):.1%}" if shares else "not measured"
 
@@ -92,7 +93,7 @@ def _packages(stages: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
 def _versions(versions: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name in ("harness", "python"):
         yield name, _text(versions.get(name))
-    for name, version in sorted((versions.get("packages") or {}).items()):
+    for name, version in sorted(versions.get("packages", {}).items()):
         yield f"Python package {name}", _text(version)
 
 

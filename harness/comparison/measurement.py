@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
@@ -16,6 +16,7 @@ from harness import files
 from harness.errors import StoreError
 from harness.noise.odd_trials import switches_per_s
 from harness.store import RunFolder
+from harness.store.trial_record import HINT, read_scores, read_trial
 
 QUANTILES = {"slice p50": 0.50, "slice p90": 0.90, "slice p99": 0.99}
 SCORES = {  # metric -> its name in `by_trial` of scores.json, its unit
@@ -23,6 +24,7 @@ SCORES = {  # metric -> its name in `by_trial` of scores.json, its unit
     "contested accuracy": ("contested_top1", "share"),
     "bits/switch": ("bits_per_switch", "bits"),
 }
+LENGTHS = pa.schema([pa.field("slice_ns", pa.int64(), nullable=False), pa.field("tid", pa.int32(), nullable=False)])
 READ = {"trial": ("/trial.json", "/slices.parquet"), "model": ("/scores.json",)}  # kind of step -> files of its outputs
 
 
@@ -109,11 +111,6 @@ def _require_unchanged(run: RunFolder) -> None:
                 raise _damaged(run.path / path, "it is not the file that the run wrote: its SHA-256 differs")
 
 
-def read_trial(run: RunFolder, name: str) -> dict[str, Any]:
-    """Read trial.json. Raises StoreError."""
-    return _read_json(run.trial_dir(name) / "trial.json")
-
-
 def _recordings(run: RunFolder, arm: str, names: list[str]) -> Iterator[Measurement]:
     rows = [_recording(run, name) for name in names]
     units = {"requests/s": "rate", "switches/s": "rate", **dict.fromkeys(QUANTILES, "us")}
@@ -124,7 +121,7 @@ def _recordings(run: RunFolder, arm: str, names: list[str]) -> Iterator[Measurem
 
 
 def _recording(run: RunFolder, name: str) -> dict[str, float | None]:
-    trial = read_trial(run, name)
+    trial = read_trial(run.trial_dir(name))
     return {
         "requests/s": trial.get("requests_per_s"),
         "switches/s": switches_per_s(trial),
@@ -138,8 +135,8 @@ def _recording(run: RunFolder, name: str) -> dict[str, float | None]:
 def _slice_quantiles(path: Path) -> dict[str, float | None]:
     """Return quantiles of the slice lengths in ns, without those of the idle task. Raises StoreError."""
     try:
-        table = parquet.read_table(path, columns=["slice_ns", "tid"])
-    except (OSError, ValueError, KeyError) as error:  # pyarrow's own errors are ValueError, KeyError and OSError
+        table = parquet.read_table(path, columns=list(LENGTHS.names)).cast(LENGTHS)
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         raise _damaged(path, error) from None
     lengths = table["slice_ns"].filter(pc.not_equal(table["tid"], 0)).to_numpy()
     if not len(lengths):
@@ -152,8 +149,8 @@ def _predictors(run: RunFolder, trials: Mapping[str, list[str]]) -> Iterator[Mea
     models: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for name, step in sorted(run.manifest["steps"].items()):
         if name.startswith("model:") and step["state"] == "done":
-            scores = _read_json(run.path / "models" / name.removeprefix("model:") / "scores.json")
-            models.setdefault((_arm(step), str(scores.get("predictor"))), []).append(scores.get("by_trial") or {})
+            scores = read_scores(run.path / "models" / name.removeprefix("model:"))
+            models.setdefault((_arm(step), scores["predictor"]), []).append(scores.get("by_trial") or {})
     for (arm, predictor), seeds in models.items():
         for metric, (score, unit) in SCORES.items():
             values = [[seed.get(trial, {}).get(score) for seed in seeds] for trial in trials.get(arm, ())]
@@ -162,19 +159,8 @@ def _predictors(run: RunFolder, trials: Mapping[str, list[str]]) -> Iterator[Mea
 
 
 def _arm(step: Mapping[str, Any]) -> str:
-    return str((step.get("detail") or {}).get("arm", ""))
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise _damaged(path, error) from None
-    if not isinstance(content, dict):
-        raise _damaged(path, "it is not a JSON object")
-    return content
+    return str(step["detail"].get("arm", ""))
 
 
 def _damaged(path: Path, error: object) -> StoreError:
-    hint = "`harness verify` lists what has changed; restore the folder from a copy"
-    return StoreError(f"{path.name} cannot be read: {error}", where=str(path), hint=hint)
+    return StoreError(f"{path.name} cannot be read: {error}", where=str(path), hint=HINT)

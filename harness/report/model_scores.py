@@ -95,7 +95,7 @@ def read_models(folder: Path) -> tuple[list[ModelScores], list[str]]:
             models.append(_read(path))
         except FileNotFoundError:
             problems.append(f"{visible(path.name)} has no scores.json: it was not trained to the end.")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
             problems.append(f"{visible(path.name)} cannot be read: {visible(error)}")
     return models, problems
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
+import sys
 import unicodedata
 from typing import Any
 
@@ -44,7 +44,7 @@ def number(value: Any) -> float | None:
     """Return `value` as a finite float, or None where it is missing, not a number, or not finite."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if math.isfinite(value) else None
+    return float(value) if abs(value) <= sys.float_info.max else None  # an int may be too large for a float
 
 
 def count(value: float | None) -> str:

@@ -125,7 +125,7 @@ def _why_unusable(attempt: Path) -> str:
 def _json(path: Path) -> dict[str, Any]:
     try:
         return as_mapping(json.loads(path.read_text("utf-8")))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
 
 

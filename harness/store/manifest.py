@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import os
 import platform
@@ -15,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from harness import __version__
 from harness.errors import StoreError
+from harness.store import json_file
 from harness.store.clock import now
+from harness.store.json_file import each, mapping, null_or, number, one_of, text
 
 if TYPE_CHECKING:
     from harness.spec import Experiment
@@ -23,7 +24,47 @@ if TYPE_CHECKING:
 NAME = "manifest.json"
 SCHEMA_VERSION = 1
 STATES = ("running", "interrupted", "failed", "done")
-TYPES = {"name": str, "state": str, "spec": dict, "spec_text": str, "spec_sha256": str, "steps": dict}
+HINT = "restore it from a copy, or start a new run"
+MAX_DEPTH = 100
+MAX_NAME = 255  # bytes of one part of a path
+
+TEXT, NUMBER, ANY = null_or(text), null_or(number), mapping()
+MACHINE = mapping(clock=TEXT, accelerator=TEXT)
+BOX = mapping(
+    {"name": text},
+    asked=TEXT,
+    digest=TEXT,
+    fallback_reason=TEXT,
+    provisioned=null_or(mapping(digest=TEXT, image_sha256=TEXT)),
+)
+SHOWN = ("switches", "contested_share", "idle_share", "tracer_share", "requests_per_s", "host_share")
+STEP = mapping(
+    {
+        "state": one_of(*STATES),
+        "seconds": NUMBER,
+        "outputs": each(text),
+        "detail": mapping(arm=text, clock=TEXT, conclusion=text, **dict.fromkeys(SHOWN, NUMBER)),
+        "error": TEXT,
+    }
+)
+MANIFEST = mapping(
+    {
+        "name": text,
+        "state": one_of(*STATES),
+        "spec": mapping({"name": text}),
+        "spec_text": text,
+        "spec_sha256": text,
+        "steps": each(STEP),
+    },
+    spec_source=TEXT,
+    error=TEXT,
+    versions=mapping(harness=text, packages=ANY),
+    host=ANY,
+    box=null_or(BOX),
+    machine=null_or(MACHINE),
+    arms=each(mapping({"box": BOX, "machine": MACHINE}, packages=ANY)),
+    repeats=mapping({"run": text}),
+)
 
 # The packages that a result may depend on; others do not touch the data.
 PACKAGES = (
@@ -58,36 +99,23 @@ def new(name: str, experiment: Experiment, command: Sequence[str]) -> dict[str, 
 def read(folder: Path) -> dict[str, Any]:
     """Read the manifest of a run folder. Raises StoreError when it is missing, damaged or of an unknown schema."""
     path = folder / NAME
-    try:
-        manifest = json.loads(path.read_bytes())
-    except OSError as error:
-        what = f"this is no run folder: its {NAME} cannot be read ({error.strerror or error})"
-        raise StoreError(what, where=str(folder), hint="`harness ls` lists the runs") from None
-    except json.JSONDecodeError as error:
-        raise _damaged(f"{path}:{error.lineno}:{error.colno}", error.msg) from None
-    except (ValueError, RecursionError) as error:
-        raise _damaged(str(path), str(error)) from None
+    if not path.is_file():
+        what = f"this is no run folder: it has no {NAME}"
+        raise StoreError(what, where=str(folder), hint="`harness ls` lists the runs")
+    manifest = json_file.read(path, mapping(), HINT)
     check(manifest, path)
-    return dict(manifest)
+    return manifest
 
 
-def check(manifest: Any, path: Path) -> None:
+def check(manifest: dict[str, Any], path: Path) -> None:
     """Raise StoreError unless `manifest` has the shape this version writes."""
-    if not isinstance(manifest, dict):
-        raise _damaged(str(path), "it is not a JSON object")
     schema = manifest.get("schema_version")
     if schema != SCHEMA_VERSION:
         expected = f"schema_version {SCHEMA_VERSION}"
         hint = "use the version of harness that wrote it"
-        raise StoreError(f"the manifest has schema_version {schema!r}", where=str(path), expected=expected, hint=hint)
-    for key, kind in TYPES.items():
-        if not isinstance(manifest.get(key), kind):
-            raise _damaged(str(path), f"{key} is missing or not of type {kind.__name__}")
-    if manifest["state"] not in STATES:
-        raise _damaged(str(path), f"state is {manifest['state']!r}, not one of {', '.join(STATES)}")
-    for name, step in manifest["steps"].items():
-        if not _is_step(step):
-            raise _damaged(str(path), f"step {name!r} is not a step, or names a file outside of the run folder")
+        what = f"the manifest has schema_version {json_file.shown(schema)}"
+        raise StoreError(what, where=str(path), expected=expected, hint=hint)
+    json_file.require(manifest, _check, path, HINT)
 
 
 def versions() -> dict[str, Any]:
@@ -127,20 +155,40 @@ def text_sha256(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
-def _is_step(step: Any) -> bool:
-    if not isinstance(step, dict) or not isinstance(step.get("state"), str):
-        return False
-    outputs = step.get("outputs")
-    return isinstance(outputs, dict) and all(_is_inside(path) for path in outputs)
+def _check(manifest: dict[str, Any], key: str) -> None:
+    _require_plain(manifest, ())
+    MANIFEST(manifest, key)
+    for name, step in manifest["steps"].items():
+        kind, _, rest = name.partition(":")
+        paths = [*step["outputs"], *([rest] if kind in ("trial", "model") else [])]
+        for path in paths:
+            if not _is_inside(path):
+                raise json_file.wrong(f"a path of step {name}", path, "a path inside of the run folder")
+
+
+def _require_plain(value: Any, path: tuple[str, ...]) -> None:
+    """Raise StoreError for values that can be parsed and not be written again: NaN, infinity, half characters."""
+    key = ".".join(path[:6])
+    if len(path) > MAX_DEPTH:
+        raise StoreError("nested too deeply", where=f"{key} is ", expected=f"at most {MAX_DEPTH} levels")
+    if isinstance(value, dict):
+        for name, item in value.items():
+            text(name, f"a key of {key}")
+            _require_plain(item, (*path, name))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _require_plain(item, (*path, str(index)))
+    elif isinstance(value, str):
+        text(value, key)
+    elif isinstance(value, (int, float)) and not abs(value) <= sys.float_info.max:
+        raise json_file.wrong(key, value, "a finite number")
 
 
 def _is_inside(path: str) -> bool:
+    """Return whether a path stays inside of the run folder, and is one that a file can have."""
     pure = PurePosixPath(path)
-    return bool(path) and not pure.is_absolute() and ".." not in pure.parts
-
-
-def _damaged(where: str, why: str) -> StoreError:
-    return StoreError(f"the manifest is damaged: {why}", where=where, hint="restore it from a copy, or start a new run")
+    short = all(len(part.encode()) <= MAX_NAME for part in pure.parts)
+    return bool(path) and short and not pure.is_absolute() and ".." not in pure.parts
 
 
 def _version(package: str) -> str | None:

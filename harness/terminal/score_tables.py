@@ -31,7 +31,7 @@ PAIRED_INTERVALS = (
 
 def run_scores(models: Path, arms: dict[str, str]) -> RenderableType:
     """Show the models of a run, one row for all seeds of a predictor; `arms` maps each trial to its arm."""
-    scores, _problems = read_models(models)
+    scores, problems = read_models(models)
     several_arms = len(set(arms.values())) > 1
     numbers = (">seeds", ">contested", ">chance", ">top-1", ">bits", ">nats", ">MAE us")
     table = plain_table(*(["arm"] if several_arms else []), "predictor", "inputs", *numbers)
@@ -49,7 +49,8 @@ def run_scores(models: Path, arms: dict[str, str]) -> RenderableType:
             _number(group.score("overall", "time_nll_nats"), ".2f"),
             _number(group.score("overall", "time_mae_us"), ".0f"),
         )
-    return table if table.row_count else "no models"
+    lines = (f"[red]{escape(problem)}[/]" for problem in problems)
+    return Group(table if table.row_count else "no models", *lines)
 
 
 def score_table(scores: Sequence[Mapping[str, Any]]) -> RenderableType:

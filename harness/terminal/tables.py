@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,10 @@ from rich.console import RenderableType
 from rich.markup import escape
 from rich.text import Text
 
+from harness.errors import StoreError
 from harness.recorded_clock import RecordedClock
+from harness.report.text import visible, visible_lines
+from harness.store.trial_record import read_trial
 from harness.terminal.plain_table import cell, plain_table
 from harness.terminal.progress import spell_seconds
 
@@ -58,8 +60,10 @@ def runs_table(folders: Sequence[RunFolder], runs_dir: Path) -> RenderableType:
         row = run_row(folder)
         trials, models = f"{row['trials_done']}/{row['trials']}", f"{row['models_done']}/{row['models']}"
         host_share = _host_share(row["host_share"]) if row["trials_done"] or row["host_share"] is not None else ""
-        machine = escape(row["box"] or "-"), escape(row["clock"] or ""), host_share
-        table.add_row(row["name"], _state(row["state"]), trials, models, *machine, spell_seconds(row["seconds"]))
+        machine = _shown(row["box"] or "-"), _shown(row["clock"] or ""), host_share
+        table.add_row(
+            _shown(row["name"]), _state(row["state"]), trials, models, *machine, spell_seconds(row["seconds"])
+        )
     return table
 
 
@@ -93,14 +97,16 @@ def run_tables(folder: RunFolder) -> list[RenderableType]:
     manifest = folder.manifest
     arms = {name: step["detail"].get("arm", "") for name, step in _steps(manifest, "trial").items()}
     scores = run_scores(folder.path / "models", arms)
-    parts: list[RenderableType] = [Text(f"{manifest['name']}: ", end="").append(folder.state, STATES[folder.state])]
-    parts += [f"[red]{escape(manifest['error'])}[/]"] if manifest.get("error") else []
+    title = Text(f"{visible(manifest['name'])}: ", end="")
+    parts: list[RenderableType] = [title.append(folder.state, STATES[folder.state])]
+    parts += [f"[red]{_lines(manifest['error'])}[/]"] if manifest.get("error") else []
     box = manifest.get("box") or {}
     if reason := box.get("fallback_reason"):
-        parts.append(f"[yellow]! ran on the fallback {box['name']}, not on {box['asked']}: {escape(reason)}[/]")
+        names = f"{_shown(box['name'])}, not on {_shown(box.get('asked'))}"
+        parts.append(f"[yellow]! ran on the fallback {names}: {_lines(reason)}[/]")
     if repeats := manifest.get("repeats"):
-        conclusion = (manifest["steps"].get("repeat") or {}).get("detail", {}).get("conclusion", "not compared yet")
-        parts.append(f"repeats {escape(repeats['run'])}: {escape(conclusion)}")
+        conclusion = manifest["steps"].get("repeat", {}).get("detail", {}).get("conclusion", "not compared yet")
+        parts.append(f"repeats {_shown(repeats['run'])}: {_shown(conclusion)}")
     parts += [*_machines(manifest), _trials(manifest), *_odd_trials(folder), scores, _costs(manifest["steps"])]
     page = folder.path / "report" / "index.html"
     return [*parts, f"report: {escape(str(page))}" if page.is_file() else "no report yet: `harness report` writes it"]
@@ -147,7 +153,7 @@ def _machines(manifest: Mapping[str, Any]) -> list[RenderableType]:
         return []
     table = plain_table("arm", "box", "kernel", "accelerator", ">CPUs", ">MB", "clock")
     for arm, row in sorted(rows.items()):
-        table.add_row(escape(arm), *map(escape, row))
+        table.add_row(_shown(arm), *map(_shown, row))
     return [table]
 
 
@@ -157,7 +163,7 @@ def problems_table(folder: RunFolder, files: Sequence[FileProblem]) -> Renderabl
         return f"{folder.path.name}: every file is as recorded"
     table = plain_table("file", "problem")
     for problem in files:
-        table.add_row(escape(str(problem.path)), escape(f"{problem.kind}: {problem.detail}"))
+        table.add_row(_shown(problem.path), _shown(f"{problem.kind}: {problem.detail}"))
     return table
 
 
@@ -203,14 +209,14 @@ def _trials(manifest: Mapping[str, Any]) -> RenderableType:
     for name, step in sorted(_steps(manifest, "trial").items()):
         detail = step["detail"]
         shares = [cell(detail, key, ".1%") for key in ("contested_share", "idle_share", "tracer_share")]
-        verdict = "[green]usable[/]" if step["state"] == "done" else f"[red]{escape(step['error'] or step['state'])}[/]"
+        verdict = "[green]usable[/]" if step["state"] == "done" else f"[red]{_lines(step['error'] or step['state'])}[/]"
         rate = cell(detail, "requests_per_s", ".0f")
         seconds = f"{step['seconds']:.0f}" if step["seconds"] else ""
         recorded = "switches" in detail
         clock = _trial_clock(manifest, detail) if recorded else ""
         host_share = _host_share(detail.get("host_share")) if recorded else ""
-        row = (f"{detail.get('switches', 0):,}", *shares, rate, seconds, escape(clock), host_share)
-        table.add_row(name, verdict, *row)
+        row = (f"{detail.get('switches') or 0:,}", *shares, rate, seconds, _shown(clock), host_share)
+        table.add_row(_shown(name), verdict, *row)
     return table
 
 
@@ -218,16 +224,22 @@ def _odd_trials(folder: RunFolder) -> list[RenderableType]:
     """Show the trials that differ from the others of their arm by more than noise, as the report does."""
     from harness.report.trial_noise import odd_lines
 
-    records = [_read_json(folder.trial_dir(name) / "trial.json") for name in sorted(_steps(folder.manifest, "trial"))]
-    return [f"[yellow]! {escape(line)}[/]" for lines in odd_lines(records).values() for line in lines]
+    records, damaged = [], []
+    for name, step in sorted(_steps(folder.manifest, "trial").items()):
+        try:
+            records += [read_trial(folder.trial_dir(name))] if step["state"] == "done" else []
+        except StoreError as error:
+            damaged.append(f"[red]damaged:[/] {escape(str(error))}")
+    return [*damaged, *(f"[yellow]! {escape(line)}[/]" for lines in odd_lines(records).values() for line in lines)]
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+def _shown(value: Any) -> str:
+    """Return a text of a run folder, which anybody may have written, for a cell or a line."""
+    return escape(visible(value))
+
+
+def _lines(value: Any) -> str:
+    return escape(visible_lines(value))
 
 
 def _trial_clock(manifest: Mapping[str, Any], detail: Mapping[str, Any]) -> str:
@@ -242,7 +254,7 @@ def _costs(steps: Mapping[str, Any]) -> RenderableType:
     for name, step in steps.items():
         if not name.startswith(("model:", "attempt:")):
             took = spell_seconds(step["seconds"]) if step["seconds"] is not None else ""
-            table.add_row(escape(name), _state(step["state"]), took)
+            table.add_row(_shown(name), _state(step["state"]), took)
     return table
 
 

@@ -73,7 +73,7 @@ def make(
 
 
 def _done(**detail: Any) -> dict[str, Any]:
-    return {"state": "done", "seconds": 1.0, "outputs": {}, "detail": detail}
+    return {"state": "done", "seconds": 1.0, "outputs": {}, "detail": detail, "error": None}
 
 
 def _add_trial(folder: Path, name: str, arm: str, rate: float, slice_factor: float) -> None:

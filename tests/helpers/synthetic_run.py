@@ -210,6 +210,7 @@ def manifest(**changes: Any) -> dict[str, Any]:
     """A manifest of a finished run."""
     steps = {"box": 77.4, "machine": 74.2, "provision": 112.9, "trial:000_nginx_ab": 63.1, "trial:001_nginx_ab": 62.8}
     steps |= {f"model:lstm_s{seed}": 41.0 + seed for seed in range(3)}
+    no_detail: dict[str, Any] = {"detail": {}, "error": None}
     return {
         "schema_version": 1,
         "name": "nginx_ab",
@@ -233,10 +234,10 @@ def manifest(**changes: Any) -> dict[str, Any]:
         "machine": {"accelerator": "tcg", "kernel": "6.1.0-40-cloud-amd64", "cpus": 1},
         "steps": {
             **{
-                name: {"state": "done", "seconds": seconds, "outputs": {f"{name}/file": "ab" * 32}, "detail": {}}
+                name: {"state": "done", "seconds": seconds, "outputs": {f"{name}/file": "ab" * 32}, **no_detail}
                 for name, seconds in steps.items()
             },
-            "report": {"state": "running", "seconds": None, "outputs": {}},
+            "report": {"state": "running", "seconds": None, "outputs": {}, **no_detail},
         },
     } | changes  # fmt: skip
 

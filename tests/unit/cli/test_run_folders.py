@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import comparable_run
 import pytest
 from command_line import harness
 
@@ -22,6 +23,35 @@ def test_a_damaged_run_does_not_hide_the_others(tmp_path: Path) -> None:
     listed = harness("ls", "--runs", tmp_path).stdout
     assert "_one" in listed
     assert "damaged" in listed
+
+
+def test_every_reader_names_a_damaged_file_and_none_crashes(tmp_path: Path) -> None:
+    run = comparable_run.make(tmp_path / "runs" / "2026-01-01_a").path
+    other = comparable_run.make(tmp_path / "runs" / "2026-01-02_b").path
+    (run / "trials" / "000_nginx_ab" / "trial.json").write_text('{"switches": "many"}')
+    words = "trial.json is damaged: switches is 'many'"
+    assert words in harness("repeat", other, "--with", run, code=1).stderr
+    assert words in harness("show", run).stdout.replace("\n", " ")
+    (run / "manifest.json").write_text('{"schema_version": 1, "steps": []}')
+    words = "manifest.json is damaged: name is missing"
+    for command in (["show", run], ["verify", run], ["report", run], ["repeat", run], ["run", "--resume", run]):
+        assert words in harness(*command, code=1).stderr
+    listed = harness("ls", "--runs", tmp_path / "runs").stdout
+    assert words in listed
+    assert "2026-01-02_b" in listed
+
+
+def test_text_of_a_run_folder_is_neither_markup_nor_a_command_to_the_terminal(tmp_path: Path) -> None:
+    folder = comparable_run.make(tmp_path / "2026-01-01_a", name="[/red]\x1b[2J", error="[/x]\x07\nsecond line")
+    for shown in (harness("ls", "--runs", tmp_path).stdout, harness("show", folder.path).stdout):
+        assert r"[/red]\x1b[2J" in shown
+    assert "[/x]\\x07\nsecond line" in harness("show", folder.path).stdout
+
+
+def test_a_model_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    run = comparable_run.make(tmp_path / "run", scores={"lstm": [[0.9]] * 3}).path
+    (run / "models" / "lstm_s0" / "scores.json").write_text("{")
+    assert "lstm_s0 cannot be read" in harness("show", run).stdout
 
 
 def test_verify_names_a_changed_file_and_exits_with_1(tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ def test_taking_the_lock_reads_the_manifest_again_and_removes_leftover_files(fol
         (b"", "damaged"),
         (b'{"schema_version": 1, "na', "damaged"),
         (b"\xff\xfe", "damaged"),
-        (b"[]", "not a JSON object"),
+        (b"[]", "its content is a list"),
         (b'{"schema_version": 99}', "schema_version 99"),
         (b'{"schema_version": 1}', "name is missing"),
         (b"[" * 100_000, "damaged"),

@@ -1,0 +1,131 @@
+"""JSON files of a run folder, read against the types that their readers rely on.
+
+A check takes a value and its key, and raises StoreError, whose `where` is that key, for a value of another kind. Checks
+are plain functions, and not pydantic models, because `harness ls` is to start fast.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.errors import StoreError
+
+Check = Callable[[Any, str], None]
+LARGEST = 2.0**64  # a larger number is none that was measured, and its square might overflow
+
+
+def read(path: Path, check: Check, hint: str) -> dict[str, Any]:
+    """Read a file whose content is a mapping. Raises StoreError that names the file, the key, and what was found."""
+    try:
+        content = json.loads(path.read_bytes())
+    except json.JSONDecodeError as error:
+        raise _damaged(path, f"{error.msg} (line {error.lineno}, column {error.colno})", None, hint) from None
+    except OSError as error:
+        raise _damaged(path, error.strerror or str(error), None, hint) from None
+    except RecursionError:
+        raise _damaged(path, "it is nested too deeply", None, hint) from None
+    except ValueError as error:  # it is not UTF-8, or holds a number of thousands of digits
+        raise _damaged(path, str(error), None, hint) from None
+    require(content, check, path, hint)
+    return dict(content)
+
+
+def require(content: Any, check: Check, path: Path, hint: str) -> None:
+    """Raise StoreError, which names the file and the key, unless the content passes the check."""
+    try:
+        check(content, "")
+    except StoreError as error:
+        raise _damaged(path, f"{error.where}{error.what}", error.expected, hint) from None
+
+
+def wrong(key: str, value: Any, expected: str) -> StoreError:
+    """Return the error of a check; `require` adds the file."""
+    return StoreError(shown(value), where=f"{key or 'its content'} is ", expected=expected)
+
+
+def shown(value: Any) -> str:
+    """Shorten a value for a message."""
+    if isinstance(value, (dict, list)):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    return (ascii(value) if isinstance(value, str) else json.dumps(value))[:60]
+
+
+def text(value: Any, key: str) -> None:
+    """Accept text that can be written to a file; half of a surrogate pair cannot."""
+    if not isinstance(value, str) or any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise wrong(key, value, "text")
+
+
+def number(value: Any, key: str) -> None:
+    """Accept a finite number; true and false are none."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not -LARGEST <= value <= LARGEST:
+        raise wrong(key, value, "a finite number of at most 2^64")
+
+
+def truth(value: Any, key: str) -> None:
+    """Accept true and false."""
+    if not isinstance(value, bool):
+        raise wrong(key, value, "true or false")
+
+
+def one_of(*choices: str) -> Check:
+    """Accept one of these texts."""
+
+    def check(value: Any, key: str) -> None:
+        if value not in choices:
+            raise wrong(key, value, f"one of: {', '.join(choices)}")
+
+    return check
+
+
+def null_or(inner: Check) -> Check:
+    """Accept null, and what `inner` accepts."""
+
+    def check(value: Any, key: str) -> None:
+        if value is not None:
+            inner(value, key)
+
+    return check
+
+
+def each(inner: Check) -> Check:
+    """Accept a mapping each of whose values `inner` accepts."""
+
+    def check(value: Any, key: str) -> None:
+        mapping()(value, key)
+        for name, item in value.items():
+            text(name, f"a key of {key}")
+            inner(item, f"{key}.{name}".lstrip("."))
+
+    return check
+
+
+def mapping(required: Mapping[str, Check] | None = None, /, **optional: Check) -> Check:
+    """Accept a mapping that has the `required` keys; the keys in `optional` may be absent, and others be anything."""
+
+    def check(value: Any, key: str) -> None:
+        if not isinstance(value, dict):
+            raise wrong(key, value, "a mapping")
+        for name, inner in {**(required or {}), **optional}.items():
+            here = f"{key}.{name}".lstrip(".")
+            if name in value:
+                inner(value[name], here)
+            elif name not in optional:
+                raise StoreError("missing", where=f"{here} is ", expected=_expected(inner))
+
+    return check
+
+
+def _expected(check: Check) -> str:
+    try:
+        check(None, "")
+    except StoreError as error:
+        return error.expected or ""
+    return "a value, or null"
+
+
+def _damaged(path: Path, why: str, expected: str | None, hint: str) -> StoreError:
+    return StoreError(f"{path.name} is damaged: {why}", where=str(path), expected=expected, hint=hint)
