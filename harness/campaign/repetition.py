@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import boxes, comparison, files, plan, recorded_clock, spec
-from harness.boxes import cache
+from harness import boxes, comparison, files, plan, spec
+from harness.boxes import cache, recipes
 from harness.campaign.steps import recorded_step
 from harness.comparison import Comparison
 from harness.comparison.facts import by_arm, recorded_on
 from harness.comparison.measurement import usable_trials
 from harness.errors import BoxError, SpecError, StoreError, UsageError
 from harness.files import write_atomic
+from harness.machines import guest_clock
 from harness.progress import View
-from harness.recorded_clock import RecordedClock
-from harness.spec import Experiment
+from harness.recorded_clock import COUNTED, HOST, RecordedClock
+from harness.spec import Experiment, MachineSpec
+from harness.spec.document import parse_value
 from harness.store import RunFolder
 from harness.store.manifest import NAME as MANIFEST
 
 RESULT = "repeat.json"
+CLOCK_SETTINGS = {f"machine.{key}" for key in ("clock", "cpu_speed", "accelerator", "hypervisor", "cpus")}
 
 
 @dataclass(frozen=True)
@@ -50,16 +54,17 @@ class BoxDifference:
 
 
 def require_finished(run: RunFolder) -> None:
-    """Raise StoreError unless the run is done, so that all of it can be repeated."""
-    if run.state == "done":
-        return
+    """Raise StoreError unless the run is done, so that all of it can be repeated, and has a trial to compare with."""
     usable = sum(map(len, usable_trials(run).values()))
-    hint = "wait until it ends" if run.state == "running" else f"harness run --resume {run.path}"
+    if run.state == "done" and usable:
+        return
+    resume = f"harness run --resume {shlex.quote(str(run.path))}"
+    hint = {"running": "wait until it ends", "done": "`harness show` lists its trials"}.get(run.state, resume)
     error = f" ({run.manifest['error']})" if run.manifest.get("error") else ""
     raise StoreError(
         f"this run is {run.state}, with {usable} usable trials{error}",
         where=str(run.path),
-        expected="a run that is done",
+        expected="a run that is done, with at least one usable trial",
         hint=hint,
     )
 
@@ -85,15 +90,30 @@ def experiment_of(run: RunFolder, changes: Changes, predictors: Collection[str] 
     return changed
 
 
-def require_same_clock(run: RunFolder, experiment: Experiment) -> None:
+def require_same_clock(run: RunFolder, experiment: Experiment, changes: Changes) -> None:
     """Raise UsageError if an arm would be recorded on another clock than in the run."""
     there = by_arm(run.manifest)
+    options = [f"--set {path}={value}" for path, value in changes.settings.items() if path in CLOCK_SETTINGS]
     for arm in plan.arms(experiment):
-        machine = arm.experiment.machine
-        if arm.name not in there or machine.clock is None:  # null: known only when the machine is up
-            continue
-        recorded, here = RecordedClock.of(there[arm.name]["machine"]), RecordedClock.of(machine.model_dump())
-        recorded_clock.require_same(recorded, here, arm.name)
+        here = _clock_of(arm.experiment.machine)
+        recorded = RecordedClock.of(there[arm.name]["machine"]) if arm.name in there else None
+        if here and recorded and here != recorded:
+            way = f"with {' '.join(options)}" if options else "here"
+            raise UsageError(
+                f"the clock of the run is {recorded.text}; {way}, it would be {here.text}",
+                where=arm.name,
+                expected="one clock: time passes differently on each (docs/clock.md)",
+                hint=f"{'leave that out, or ' if options else ''}--across-clocks compares them all the same",
+            )
+
+
+def _clock_of(machine: MachineSpec) -> RecordedClock | None:
+    """Return the clock that a machine will have; None if it depends on whether KVM works here."""
+    if machine.clock is None and machine.accelerator == "auto" and not _needs_host_clock(machine.model_dump()):
+        return None
+    accelerator = machine.hypervisor if machine.hypervisor == "virtualbox" else machine.accelerator
+    clock = guest_clock.choose(machine, accelerator)
+    return RecordedClock(clock.kind, clock.cpu_speed)
 
 
 def box_differences(run: RunFolder, experiment: Experiment) -> list[BoxDifference]:
@@ -103,10 +123,22 @@ def box_differences(run: RunFolder, experiment: Experiment) -> list[BoxDifferenc
     for arm in plan.arms(experiment):
         box = there[arm.name]["box"] if arm.name in there else recorded_on(run.manifest)[0]["box"]
         name = arm.experiment.machine.box
+        if name == box.get("name"):
+            _require_recipe(run, name)
         row = BoxDifference(arm.name, box.get("name"), box.get("digest"), name, digest_here(name))
         if (row.name_there, row.digest_there) != (row.name_here, row.digest_here):
             differences.append(row)
     return differences
+
+
+def _require_recipe(run: RunFolder, name: str) -> None:
+    if "/" not in name and name not in boxes.names():
+        raise BoxError(
+            f"the run was recorded on the box {name!r}, which has no recipe here",
+            where=str(run.path),
+            expected=f"one of {', '.join(boxes.names())}",
+            hint=f"copy its recipe, and its lock if it has one, to {recipes.folder()}; or --machine BOX --any-box",
+        )
 
 
 def require_same_box(run: RunFolder, experiment: Experiment) -> None:
@@ -164,19 +196,34 @@ def _pins(manifest: Mapping[str, Any], stored: Experiment, changes: Changes) -> 
     """
     chosen = {*changes.settings, *stored.sweep} | ({"machine.box"} if changes.box else set())
     stages = recorded_on(manifest)
-    pins: dict[str, Any] = {}
-    if not {"machine.clock", "machine.cpu_speed", "machine.accelerator"} & chosen:
-        clocks = {RecordedClock.of(stage["machine"]) for stage in stages}
-        if len(clocks) == 1:
-            clock = clocks.pop()
-            pins |= {"machine.clock": clock.kind, "machine.cpu_speed": clock.cpu_speed}
-        if {stage["machine"].get("accelerator") for stage in stages} == {"tcg"}:
-            pins["machine.accelerator"] = "tcg"
+    pins = {} if CLOCK_SETTINGS & {*stored.sweep} else _clock_pins(stages, stored, changes)
+    if {stage["machine"].get("accelerator") for stage in stages} == {"tcg"}:
+        pins["machine.accelerator"] = "tcg"
     names = {stage["box"].get("name") for stage in stages}
     if not {"machine.box", "machine.fallback"} & chosen and len(names) == 1 and names != {None}:
         pins |= {"machine.box": names.pop(), "machine.fallback": None}
     for path, value in pins.items():
-        yield path, json.dumps(value)
+        if path not in chosen:
+            yield path, json.dumps(value)
+
+
+def _clock_pins(stages: list[dict[str, Any]], stored: Experiment, changes: Changes) -> dict[str, Any]:
+    """Return the clock of the run, or the one that the changed settings bring with them."""
+    clocks = {RecordedClock.of(stage["machine"]) for stage in stages}
+    if len(clocks) != 1:
+        return {}
+    recorded = clocks.pop()
+    changed = {path: parse_value(text, f"--set {path}={text}") for path, text in changes.settings.items()}
+    values = {key: changed.get(f"machine.{key}", value) for key, value in stored.machine.model_dump().items()}
+    kind = changed.get("machine.clock", COUNTED if changed.get("machine.cpu_speed") else recorded.kind)
+    if "machine.clock" not in changed and _needs_host_clock(values):
+        kind = HOST
+    return {"machine.clock": kind, "machine.cpu_speed": recorded.cpu_speed if kind == recorded.kind else None}
+
+
+def _needs_host_clock(machine: Mapping[str, Any]) -> bool:
+    """Return whether a machine with these settings cannot count instructions."""
+    return machine["accelerator"] == "kvm" or machine["hypervisor"] == "virtualbox" or machine["cpus"] != 1
 
 
 def _require_shared_arm(run: RunFolder, experiment: Experiment) -> None:
@@ -190,4 +237,5 @@ def _require_shared_arm(run: RunFolder, experiment: Experiment) -> None:
 
 
 def _box_text(name: str | None, digest: str | None) -> str:
-    return f"{name or 'an unknown box'} with the digest {digest}" if digest else f"{name or 'an unknown box'}"
+    ready_made = "/" in (name or "")
+    return f"{name or 'an unknown box'}" + ("" if ready_made else f" with the digest {digest or '(unknown)'}")

@@ -100,9 +100,10 @@ def _prepare(
     from harness.campaign import repetition
     from model.predictors import KINDS as PREDICTORS
 
-    experiment = repetition.experiment_of(original, repetition.Changes(settings, load, machine), tuple(PREDICTORS))
+    changes = repetition.Changes(settings, load, machine)
+    experiment = repetition.experiment_of(original, changes, tuple(PREDICTORS))
     if not across_clocks:
-        repetition.require_same_clock(original, experiment)
+        repetition.require_same_clock(original, experiment, changes)
     if not any_box:
         repetition.require_same_box(original, experiment)
     return experiment

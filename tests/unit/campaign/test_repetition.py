@@ -15,6 +15,7 @@ from harness.boxes import cache
 from harness.campaign import repetition
 from harness.campaign.repetition import Changes, experiment_of
 from harness.errors import BoxError, SpecError, StoreError, UsageError
+from harness.recorded_clock import RecordedClock
 from harness.store import RunFolder
 from harness.terminal.progress import QuietView
 
@@ -128,12 +129,50 @@ def test_a_ready_made_box_is_known_by_its_name_alone(tmp_path: Path) -> None:
     assert repetition.box_differences(run, experiment_of(run, NOTHING)) == []
 
 
-@pytest.mark.parametrize("clock", [{"machine.clock": "host"}, {"machine.clock": "counted", "machine.cpu_speed": "500"}])
-def test_another_clock_is_refused_before_anything_starts(tmp_path: Path, clock: dict[str, str]) -> None:
-    run = comparable_run.make(tmp_path / "run")
-    with pytest.raises(UsageError, match="the clock of one is counted: 125 instructions per microsecond"):
-        repetition.require_same_clock(run, experiment_of(run, Changes(clock)))
-    repetition.require_same_clock(run, experiment_of(run, NOTHING))
+HOSTS = {"accelerator": "tcg", "clock": "host", "cpu_speed": None}
+OTHER_CLOCKS = [
+    (comparable_run.COUNTED, {"machine.clock": "host"}, "the host's"),
+    (comparable_run.COUNTED, {"machine.cpu_speed": "500"}, "counted: 500"),
+    (comparable_run.COUNTED, {"machine.accelerator": "kvm"}, "the host's"),
+    (comparable_run.COUNTED, {"machine.cpus": "2"}, "the host's"),
+    (comparable_run.COUNTED, {"machine.hypervisor": "virtualbox"}, "the host's"),
+    (HOSTS, {"machine.clock": "counted"}, "counted: 125"),
+    (HOSTS, {"machine.cpu_speed": "250"}, "counted: 250"),
+]
+
+
+@pytest.mark.parametrize(("machine", "settings", "words"), OTHER_CLOCKS)
+def test_another_clock_is_refused_before_anything_starts_and_names_the_setting(
+    tmp_path: Path, machine: dict[str, Any], settings: dict[str, str], words: str
+) -> None:
+    run = comparable_run.make(tmp_path / "run", machine=machine)
+    changes = Changes(settings)
+    (path, value), *_ = settings.items()
+    with pytest.raises(UsageError, match=re.escape(f"with --set {path}={value}, it would be {words}")) as caught:
+        repetition.require_same_clock(run, experiment_of(run, changes), changes)
+    assert f"the clock of the run is {RecordedClock.of(machine).text}" in caught.value.what
+    assert "--across-clocks" in str(caught.value.hint)
+    repetition.require_same_clock(run, experiment_of(run, NOTHING), NOTHING)
+
+
+def test_another_accelerator_on_the_same_clock_is_no_other_clock(tmp_path: Path) -> None:
+    run = comparable_run.make(tmp_path / "run", machine=HOSTS)
+    changes = Changes({"machine.accelerator": "kvm"})
+    repetition.require_same_clock(run, experiment_of(run, changes), changes)
+
+
+def test_a_run_without_a_usable_trial_is_not_repeated(tmp_path: Path) -> None:
+    run = comparable_run.make(tmp_path / "run", steps={})
+    with pytest.raises(StoreError, match="this run is done, with 0 usable trials"):
+        experiment_of(run, NOTHING)
+
+
+def test_a_run_on_a_box_that_has_no_recipe_here_says_what_to_do(tmp_path: Path) -> None:
+    used = {"name": "gentoo"}
+    run = comparable_run.make(tmp_path / "run", box=used, experiment={"machine": {"box": "gentoo"}})
+    with pytest.raises(BoxError, match="the box 'gentoo', which has no recipe here") as caught:
+        repetition.require_same_box(run, experiment_of(run, NOTHING))
+    assert "copy its recipe" in str(caught.value.hint)
 
 
 def test_the_new_run_says_which_run_it_repeats_and_holds_the_comparison(tmp_path: Path) -> None:
