@@ -12,6 +12,7 @@ NAME = r"^[a-z0-9][a-z0-9_-]*$"
 BOX = r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$"
 RELEASE = r"^[0-9]+\.[0-9]+[A-Za-z0-9.+~_-]*$"
 MAX_INT = 2**31 - 1
+MAX_COUNT = 2**53  # larger numbers are not exact in every reader of JSON
 
 
 class Section(BaseModel):
@@ -105,11 +106,16 @@ class VerdictSpec(Section):
     """The limits that a recording must keep to be used."""
 
     min_recorded_share: float = Field(0.98, ge=0, le=1, description="Smallest ratio of recorded to requested time.")
-    max_lost_events: int = Field(0, ge=0, description="Largest number of lost events, as reported by perf.")
-    max_chain_breaks: int = Field(
-        0, ge=0, description="Largest number of switches from another task than their CPU last switched to."
+    max_lost_events: int = Field(
+        0, ge=0, le=MAX_COUNT, description="Largest number of lost events, as reported by perf."
     )
-    max_failed_requests: int = Field(0, ge=0, description="Largest number of failed requests.")
+    max_chain_breaks: int = Field(
+        0,
+        ge=0,
+        le=MAX_COUNT,
+        description="Largest number of switches from another task than their CPU last switched to.",
+    )
+    max_failed_requests: int = Field(0, ge=0, le=MAX_COUNT, description="Largest number of failed requests.")
     max_tracer_share: float = Field(0.25, ge=0, le=1, description="Largest share of CPU time taken by perf itself.")
     max_host_share: float | None = Field(
         None,

@@ -20,6 +20,7 @@ EXPECTED = {
     "bool_type": "true or false",
     "string_type": "text",
     "tuple_type": "a list",
+    "too_short": "a list of at least one value",
     "list_type": "a list",
     "dict_type": "a mapping",
     "model_type": "a mapping",
@@ -79,7 +80,11 @@ def unknown(path: Keys, what: str, name: str, known: Collection[str], elsewhere:
 def from_pydantic(error: ValidationError, prefix: Keys, keys_at: Callable[[Keys], dict[str, str]]) -> list[Problem]:
     """Turn pydantic's errors into problems. `keys_at(path)` returns the known keys of a section and their meanings."""
     problems = []
-    for detail in error.errors(include_url=False):
+    details = error.errors(include_url=False)
+    wrong_items = {detail["loc"][:-1] for detail in details if detail["loc"]}
+    for detail in details:
+        if detail["type"] == "too_short" and detail["loc"] in wrong_items:
+            continue  # its items are wrong, and not its length
         path = (*prefix, *detail["loc"])
         problems.append(_problem(path, detail["type"], detail["msg"], detail["input"], keys_at))
     return problems

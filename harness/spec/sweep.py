@@ -9,10 +9,11 @@ from itertools import product
 from math import prod
 from typing import Any
 
+from harness.recorded_clock import DEFAULT_SPEED
 from harness.spec.check import keys_at, validate
 from harness.spec.document import Keys
 from harness.spec.fields import Experiment
-from harness.spec.problems import Problem, dotted, unknown
+from harness.spec.problems import Problem, dotted, shown, unknown
 
 SWEEPABLE = ("machine", "load", "record")
 MAX_ARMS = 1000
@@ -48,14 +49,41 @@ def problems_of(experiment: Experiment) -> list[Problem]:
         problems.append(Problem(("sweep",), f"sweep makes {count} arms", f"at most {MAX_ARMS}", on_key=True))
     if problems or not sweep:
         return problems
+    return list(_combination_problems(experiment))
+
+
+def _combination_problems(experiment: Experiment) -> Iterator[Problem]:
+    """Yield the problems of each combination; also of one that means the same as an earlier one, such as 1 and 1.0."""
     bare = {**experiment.model_dump(mode="json"), "sweep": {}}
-    return [
-        Problem(
-            _swept_path(problem.path, settings, experiment), f"in sweep: {problem.what}", problem.expected, problem.hint
-        )
-        for settings in combinations(sweep)
-        for problem in validate(changed(bare, settings))[1]
-    ]
+    seen: dict[str, dict[str, Any]] = {}
+    for settings in combinations(experiment.sweep):
+        arm, problems = validate(changed(bare, settings))
+        for problem in problems:
+            path = _swept_path(problem.path, settings, experiment)
+            yield Problem(path, f"in sweep: {problem.what}", problem.expected, problem.hint)
+        if arm is None:
+            continue
+        earlier = seen.setdefault(_meaning(arm), settings)
+        if earlier is not settings:
+            yield _same(earlier, settings, experiment)
+
+
+def _meaning(arm: Experiment) -> str:
+    """Return a text that is equal for experiments that are carried out alike."""
+    values = arm.model_dump(mode="json")
+    if arm.machine.clock == "counted":
+        values["machine"]["cpu_speed"] = arm.machine.cpu_speed or DEFAULT_SPEED
+    return json.dumps(values, sort_keys=True)
+
+
+def _same(earlier: Mapping[str, Any], settings: Mapping[str, Any], experiment: Experiment) -> Problem:
+    path = next(path for path in settings if settings[path] is not earlier[path])
+    what = f"in sweep: {path} {_value(settings[path])} means the same as {_value(earlier[path])}"
+    return Problem(_swept_path(tuple(path.split(".")), settings, experiment), what, "different values")
+
+
+def _value(value: Any) -> str:
+    return "null" if value is None else shown(value)
 
 
 def _path_problems(experiment: Experiment, path: str) -> Iterator[Problem]:
@@ -67,8 +95,15 @@ def _path_problems(experiment: Experiment, path: str) -> Iterator[Problem]:
         yield replace(unknown(sweep_path, "path in sweep:", path, known), on_key=True)
     elif not values:
         yield Problem(sweep_path, f"sweep.{path} is an empty list", "at least one value")
-    elif len({json.dumps(value) for value in values}) < len(values):
-        yield Problem(sweep_path, f"sweep.{path} has a value twice", "different values")
+    else:
+        texts = [json.dumps(value) for value in values]
+        for index, text in enumerate(texts):
+            if text in texts[:index]:
+                yield Problem(
+                    (*sweep_path, index),
+                    f"sweep.{path} has the value {_value(values[index])} twice",
+                    "different values",
+                )
 
 
 def _paths(section: str, kinds: list[str]) -> list[str]:
@@ -82,4 +117,5 @@ def _swept_path(path: Keys, settings: Mapping[str, Any], experiment: Experiment)
     name = dotted(path[:2])
     if name not in settings:
         return ("sweep",)
-    return ("sweep", name, experiment.sweep[name].index(settings[name]))
+    index = next(i for i, value in enumerate(experiment.sweep[name]) if value is settings[name])  # 1 == True == 1.0
+    return ("sweep", name, index)

@@ -61,7 +61,26 @@ CASES = {
     "a sweep over what is no treatment": (HEAD + LOAD + "sweep: {trials.seed: [1]}\n", "4:9", "trials.seed", "record."),
     "a sweep of nothing": (HEAD + LOAD + "sweep: {load.concurrency: []}\n", "4:27", "is an empty list", "one value"),
     "a sweep of one value": (HEAD + LOAD + "sweep: {load.concurrency: 5}\n", "4:27", "load.concurrency is 5", "a list"),
-    "a swept value twice": (HEAD + LOAD + "sweep: {load.concurrency: [1, 1]}\n", "4:27", "a value twice", "different"),
+    "a swept value twice": (
+        HEAD + LOAD + "sweep: {load.concurrency: [1, 1]}\n", "4:31", "the value 1 twice", "different",
+    ),
+    "a swept number written in two ways": (
+        HEAD + LOAD + "sweep:\n  record.seconds: [5, 5.0]\n",
+        "5:23", "record.seconds 5.0 means the same as 5", "different",
+    ),
+    "a swept speed that is the default": (
+        "name: x\nmachine: {box: a, clock: counted}\n" + LOAD + "sweep: {machine.cpu_speed: [125, null]}\n",
+        "4:34", "machine.cpu_speed null means the same as 125", "different",
+    ),
+    "true among swept numbers": (
+        HEAD + LOAD + "sweep: {load.concurrency: [1, true]}\n", "4:31", "load.concurrency is true", "whole number",
+    ),
+    "a swept time with a unit": (
+        HEAD + LOAD + "sweep: {record.seconds: [2, 2s]}\n", "4:29", "record.seconds is '2s'", "a number",
+    ),
+    "a swept number that is none": (
+        HEAD + LOAD + "sweep: {record.seconds: [2, .nan]}\n", "4:29", "'.nan' is not a number", "finite",
+    ),
     "a swept value of a wrong type": (
         HEAD + LOAD + "sweep: {load.concurrency: [1, a]}\n", "4:31", "load.concurrency is 'a'", "whole number",
     ),
