@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,20 @@ from harness.progress import SilentWatcher
 @pytest.fixture
 def trial(smoke: Smoke) -> Trial:
     return plan.trials(spec.apply(smoke.folder.experiment, {"record.seconds": 2.0, "record.warmup_s": 0.0}))[0]
+
+
+def record_for_long(smoke: Smoke, trial: Trial, folder: Path, on_phase: Callable[[str], None]) -> None:
+    """Carry out the trial with a recording of 600 s, which `on_phase` cuts short."""
+    longer = plan.trials(spec.apply(trial.arm.experiment, {"record.seconds": 600.0}))[0]
+    guest_trial.run(
+        smoke.host,
+        longer,
+        folder / "t",
+        SilentWatcher(),
+        expected=guest_trial.expectations(longer, None, 1),
+        monitor=smoke.monitor(folder),
+        on_phase=on_phase,
+    )
 
 
 def test_a_guest_without_perf_is_an_error_that_names_it(smoke: Smoke, trial: Trial, tmp_path: Path) -> None:
@@ -53,17 +68,8 @@ def test_a_script_that_is_killed_on_the_guest_ends_the_trial_with_its_journal(
             with smoke.host as host:
                 host.run("pkill -KILL -f '^python3 .*trial.py record'", timeout_s=240, sudo=True)
 
-    longer = plan.trials(spec.apply(trial.arm.experiment, {"record.seconds": 600.0}))[0]
     with pytest.raises(TrialError, match="the guest script ended without a result") as caught:
-        guest_trial.run(
-            smoke.host,
-            longer,
-            tmp_path / "t",
-            SilentWatcher(),
-            expected=guest_trial.expectations(longer, None, 1),
-            monitor=smoke.monitor(tmp_path),
-            on_phase=kill,
-        )
+        record_for_long(smoke, trial, tmp_path, kill)
     assert "harness-trial" in Path(str(caught.value.log)).read_text()
 
 
@@ -105,17 +111,8 @@ def test_a_machine_that_fails_in_a_trial_is_an_error_long_before_its_end(
     def destroy(phase: str) -> None:
         subprocess.run([*VIRSH, "destroy", smoke.domain], check=True)
 
-    longer = plan.trials(spec.apply(trial.arm.experiment, {"record.seconds": 600.0}))[0]
     with pytest.raises(TrialError, match="does not run any more"):
-        guest_trial.run(
-            smoke.host,
-            longer,
-            tmp_path / "t",
-            SilentWatcher(),
-            expected=guest_trial.expectations(longer, None, 1),
-            monitor=smoke.monitor(tmp_path),
-            on_phase=destroy,
-        )
+        record_for_long(smoke, trial, tmp_path, destroy)
     assert not (tmp_path / "t" / "perf.data").exists()
 
 
