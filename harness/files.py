@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -62,8 +63,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def as_host_error(path: Path) -> Iterator[None]:
-    """Turn an OSError from writing `path` into a HostError that names the file and the free space."""
+def as_host_error(path: Path, hint: str | None = None) -> Iterator[None]:
+    """Turn an OSError from writing `path` into a HostError that names the file and the free space, or says `hint`."""
     name = path.name or path
     try:
         yield
@@ -75,12 +76,13 @@ def as_host_error(path: Path) -> Iterator[None]:
                 expected=f"more than the {_free_mb(path.parent):.1f} MB that are free there",
                 hint="free some space and do it again; a run goes on with `harness run --resume`",
             ) from error
-        raise HostError(f"{name} could not be written: {error.strerror or error}", where=str(path)) from error
+        what = f"{name} could not be written: {error.strerror or error}"
+        raise HostError(what, where=str(path), hint=hint) from error
 
 
-def make_folder(path: Path) -> None:
-    """Make a folder and its parents. Raises HostError, also where a file has the folder's name."""
-    with as_host_error(path):
+def make_folder(path: Path, hint: str | None = None) -> None:
+    """Make a folder and its parents. Raises HostError with `hint`, also where a file has the folder's name."""
+    with as_host_error(path, hint):
         try:
             path.mkdir(parents=True, exist_ok=True)
         except FileExistsError as error:  # "File exists" would hide that it is no folder
@@ -99,12 +101,21 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading. Raises OSError for anything else, without waiting for the writer of a pipe."""
+    source = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
+    if not stat.S_ISREG(os.fstat(source.fileno()).st_mode):
+        source.close()
+        raise OSError(errno.EINVAL, "it is a device, a pipe or a socket", str(path))
+    return source
+
+
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal, read block by block. Raises OSError."""
+    """Return the SHA-256 of a regular file in hexadecimal, read block by block. Raises OSError."""
     import hashlib
 
     digest = hashlib.sha256()
-    with path.open("rb") as source:
+    with open_regular(path) as source:
         while block := source.read(_BLOCK_BYTES):
             digest.update(block)
     return digest.hexdigest()
