@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,6 +12,7 @@ from harness.boxes import pins, recipes
 from harness.boxes.pins import Pin, Pins
 from harness.boxes.recipes import Recipe
 from harness.errors import SpecError, UsageError
+from harness.files import open_regular
 
 HEADER = ("recipe", "recipe-sha256", "suite", "built")
 TITLE = (
@@ -48,15 +50,18 @@ def path_of(recipe: Recipe) -> Path:
 def beside(recipe: Recipe) -> Lock | None:
     """Return the lock beside the recipe; None when it has none. Raises SpecError when the lock is wrong."""
     path = path_of(recipe)
-    return read(path, recipe) if path.exists() else None
+    return read(path, recipe) if os.path.lexists(path) else None
 
 
 def make(recipe: Recipe, folder: Path, built: float) -> Lock:
-    """Return a new lock of `recipe`, with the pins that its build left in the box's `folder` at that time."""
+    """Return a new lock of `recipe`, with the pins that its build left in the box's `folder` at that time.
+
+    Raises UsageError or SpecError when these pins cannot be read.
+    """
     stamp = datetime.fromtimestamp(built, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     path = folder / "pins"
     empty = Lock(recipe.name, recipe.fingerprint(), recipe.suite, stamp, Pins(()))
-    return replace(empty, pins=_Reader(path, path.read_text(encoding="utf-8").splitlines()).pins())
+    return replace(empty, pins=_Reader(path, _lines(path)).pins())
 
 
 def read(path: Path, recipe: Recipe) -> Lock:
@@ -65,15 +70,21 @@ def read(path: Path, recipe: Recipe) -> Lock:
     Raises UsageError when the file cannot be read, and SpecError with file:line for a line that is none of a lock, for
     the lock of another recipe, and for a recipe that was changed since.
     """
+    return _Reader(path, _lines(path)).lock(recipe)
+
+
+def _lines(path: Path) -> list[str]:
     try:
-        if path.stat().st_size > MAX_BYTES:
+        with open_regular(path) as source:
+            text = source.read(MAX_BYTES + 1)
+        if len(text) > MAX_BYTES:
             raise SpecError("this is no lock of a box", where=f"{path}:1", expected=f"at most {MAX_BYTES} bytes")
-        lines = path.read_text(encoding="utf-8").splitlines()
+        return text.decode("utf-8").splitlines()
     except OSError as error:
-        raise UsageError(f"the lock cannot be read: {error.strerror}", where=str(path)) from None
+        hint = "put the file there, or remove what has its name"
+        raise UsageError(f"the lock cannot be read: {error.strerror}", where=str(path), hint=hint) from None
     except UnicodeDecodeError:
         raise SpecError("this is no lock of a box", where=f"{path}:1", expected="UTF-8 text") from None
-    return _Reader(path, lines).lock(recipe)
 
 
 class _Reader:

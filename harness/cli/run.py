@@ -84,14 +84,14 @@ def _load(name: str | None, overrides: Mapping[str, str], load: str | None, mach
 
 
 def _check_boxes(experiment: Experiment) -> None:
-    """Raise UsageError for a box without a recipe, before a run folder is made."""
+    """Raise UsageError for a box without a recipe, SpecError for a wrong lock of one, before a run folder is made."""
     from harness import boxes, plan
 
     for arm in plan.arms(experiment):
         machine = arm.experiment.machine
         for box in filter(None, (machine.box, machine.fallback)):
             if "/" not in box:  # a name with a slash is a ready-made box
-                boxes.recipe(box)
+                boxes.lock_file.beside(boxes.recipe(box))
 
 
 def _find(name: str) -> Path:
