@@ -107,7 +107,11 @@ def keyrings() -> list[HostCheck]:
 
 def built_boxes() -> list[HostCheck]:
     """List the boxes in the cache; those of an older recipe or builder, and damaged ones, are not ok."""
-    return [_built(cached) for cached in cache.ls()]
+    damaged = [
+        HostCheck(f"box {one.short_name}", False, one.why, f"harness box rm {one.short_name}", advice=True)
+        for one in cache.damaged()
+    ]
+    return [*map(_built, cache.ls()), *damaged]
 
 
 def kvm_result() -> list[HostCheck]:
@@ -135,7 +139,7 @@ def _built(cached: boxes.CachedBox) -> HostCheck:
     hint = "no run uses it any more: its recipe, its lock or the builder changed; `harness box prune` removes it"
     if wrong:
         hint = f"damaged: {wrong[0]}; `harness box rm {box.name}` removes it"
-    return HostCheck(f"box {box.name} is built", cached.current and not wrong, detail, hint, advice=True)
+    return HostCheck(f"box {box.name} is built", bool(cached.current) and not wrong, detail, hint, advice=True)
 
 
 def _safely(name: str, find_checks: Callable[[], Iterable[HostCheck]]) -> list[HostCheck]:

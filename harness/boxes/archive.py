@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import tarfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from harness.errors import BoxError
-from harness.files import as_host_error, atomic_file, sha256
+from harness.files import as_host_error, atomic_file, open_regular, sha256
 
 SCHEMA = 1
 LIST = "harness-box.json"  # the name of the first member
@@ -70,12 +72,14 @@ def write(target: Path, files: Mapping[str, Path], progress: Callable[[float], N
         for member in members:
             put(_header(member.path, _stored(member, sizes)))
             for start, length in _own_parts(member, sizes):
-                with files[member.path].open("rb") as source:
+                with _reading(files[member.path]) as source:
                     source.seek(start)
                     while length and (block := source.read(min(length, _COPY_BYTES))):
                         put(block)
                         length, done = length - len(block), done + len(block)
                         progress(done / total)
+                    if length:
+                        raise _changed(files[member.path], "it has become shorter")
             put(_padding(_stored(member, sizes)))
         put(bytes(2 * _BLOCK))
     return digest.hexdigest()
@@ -92,7 +96,7 @@ class Reader:
         with self._open() as source:
             members = self._list(source)
             needed = source.tell() + sum(_BLOCK + _padded(stored) for stored in self._stored(members)) + 2 * _BLOCK
-        actual = self._path.stat().st_size
+            actual = os.fstat(source.fileno()).st_size
         if actual != needed:
             what = "ends too early" if actual < needed else "has something after its end"
             raise self._error(f"the file {what}: it has {actual} bytes", f"{needed} bytes")
@@ -130,7 +134,7 @@ class Reader:
 
     def _open(self) -> BinaryIO:
         try:
-            return self._path.open("rb")
+            return open_regular(self._path)
         except OSError as error:
             raise self._error(f"the file cannot be read: {error.strerror}", "a file of `harness box export`") from None
 
@@ -145,7 +149,7 @@ class Reader:
             kind, schema = plain["kind"], plain["schema"]
         except (ValueError, TypeError, KeyError, RecursionError):
             raise self._error("its list of files cannot be read", "a file of `harness box export`") from None
-        if kind != "harness box" or not isinstance(schema, int):
+        if kind != "harness box" or type(schema) is not int:
             raise self._error("this file holds no box", "a file of `harness box export`")
         if schema > SCHEMA:
             hint = "update harness on this host"
@@ -195,7 +199,8 @@ class Reader:
 def _members(files: Mapping[str, Path]) -> list[Member]:
     members: list[Member] = []
     for path, file in files.items():
-        size, digest = file.stat().st_size, sha256(file)
+        with _reading(file) as source:
+            size, digest = os.fstat(source.fileno()).st_size, _sha256_of(source)
         if size > MAX_FILE_BYTES:
             raise BoxError(
                 f"{file.name} is too large to be exported", where=str(file), expected=f"{MAX_FILE_BYTES} bytes"
@@ -212,13 +217,28 @@ def _shared(file: Path, size: int, digest: str, earlier: Sequence[Member]) -> Sh
     if file.suffix != ".box":
         return None
     by_size = {other.size: other for other in earlier if other.path.endswith("/box.img")}
-    with tarfile.open(file, "r:") as box:
+    with suppress(tarfile.TarError), _reading(file) as source, tarfile.open(fileobj=source, mode="r:") as box:
         for inside in box:
-            other_file = by_size.get(inside.size)
+            other_file = by_size.get(inside.size) if inside.isreg() and not inside.issparse() else None
             content = box.extractfile(inside) if other_file else None
             if other_file and content and _sha256_of(content) == other_file.sha256:
                 return SharedBytes(other_file.path, inside.offset_data)
-    return None
+    return None  # also for a file that is no tar
+
+
+@contextmanager
+def _reading(file: Path) -> Iterator[BinaryIO]:
+    try:
+        source = open_regular(file)
+    except OSError as error:
+        raise _changed(file, f"it cannot be read: {error.strerror}") from None
+    with source:
+        yield source
+
+
+def _changed(file: Path, what: str) -> BoxError:
+    hint = "did another process remove the box meanwhile? `harness box verify` looks at every file of it"
+    return BoxError(f"{file.name} changed while it was exported: {what}", where=str(file), hint=hint)
 
 
 def _sha256_of(content: IO[bytes]) -> str:

@@ -13,12 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness import processes
-from harness.boxes import cache, lock_file, pins, recipes, roles, rootfs
+from harness.boxes import cache, description, lock_file, pins, recipes, roles, rootfs
 from harness.boxes.box import Box
+from harness.boxes.description import OTHER_CACHE
 from harness.boxes.lock_file import Lock
 from harness.boxes.recipes import Recipe
 from harness.errors import BoxError, HostError
-from harness.files import sync, write_atomic
+from harness.files import as_host_error, make_folder, sync, write_atomic
 from harness.progress import Watcher
 
 BUILD_LIMIT_S = 14_400.0
@@ -55,7 +56,7 @@ def build_from(recipe: Recipe, lock: Lock | None, watcher: Watcher) -> Box:
     HostError when a program or disk space is missing. A build that is stopped leaves no half-built box in the cache.
     """
     made_from = cache.inputs(recipe, lock)
-    digest = cache.digest_of(made_from)
+    digest = description.digest_of(made_from)
     if box := cache.find(digest):
         return box
     keys = rootfs.keyring(recipe)
@@ -71,7 +72,7 @@ def _make(
     recipe: Recipe, lock: Lock | None, made_from: Mapping[str, str | None], keys: Path, work: Path, watcher: Watcher
 ) -> Box:
     log = cache.root() / f"{recipe.name}.log"
-    log.write_text("", encoding="utf-8")
+    write_atomic(log, "")
     _prepare(recipe, lock, keys, work)
     _bootstrap(recipe, lock, work, log, watcher)
     out = work / "out"
@@ -85,7 +86,7 @@ def _make(
             log=log,
         )
     write_atomic(out / "pins", packages.text())
-    digest = cache.digest_of(made_from)
+    digest = description.digest_of(made_from)
     with fresh_folder(digest) as fresh:
         box = Box(
             recipe.name, digest, kernel, rootfs.COMMAND_LINE, "libvirt", fresh, lock=lock.sha256() if lock else None
@@ -181,8 +182,9 @@ def _pack(recipe: Recipe, box: Box, out: Path, log: Path, watcher: Watcher) -> N
 @contextmanager
 def fresh_folder(digest: str) -> Iterator[Path]:
     """Make a folder in the cache for a box that is not complete; remove it after an error."""
-    cache.root().mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".new-{digest[:12]}-{os.getpid()}-", dir=cache.root()))
+    make_folder(cache.root(), OTHER_CACHE)
+    with as_host_error(cache.root(), OTHER_CACHE):
+        fresh = Path(tempfile.mkdtemp(prefix=f".new-{digest[:12]}-{os.getpid()}-", dir=cache.root()))
     try:
         yield fresh
     except BaseException:
@@ -192,11 +194,12 @@ def fresh_folder(digest: str) -> Iterator[Path]:
 
 def publish(box: Box, final: Path) -> Box:
     """Write everything to disk, then rename the box's folder to `final`: a folder of that name is always complete."""
-    for path in (*box.folder.iterdir(), box.folder):
-        sync(path)
-    shutil.rmtree(final, ignore_errors=True)  # incomplete or damaged if it exists
-    box.folder.rename(final)
-    sync(final.parent)
+    cache.remove_folder(final)  # incomplete or damaged if it exists
+    with as_host_error(final, OTHER_CACHE):
+        for path in (*box.folder.iterdir(), box.folder):
+            sync(path)
+        box.folder.rename(final)
+        sync(final.parent)
     return replace(box, folder=final)
 
 
@@ -232,7 +235,8 @@ def scratch_root() -> Path:
 
 def check_space(folder: Path, needed_mb: int, purpose: str = "build a box") -> None:
     """Raise HostError unless `folder` has `needed_mb` of free space."""
-    free_mb = shutil.disk_usage(folder).free / 1e6
+    with as_host_error(folder):
+        free_mb = shutil.disk_usage(folder).free / 1e6
     if free_mb < needed_mb:
         raise HostError(
             f"not enough disk space to {purpose} in {folder}",
@@ -244,7 +248,7 @@ def check_space(folder: Path, needed_mb: int, purpose: str = "build a box") -> N
 @contextmanager
 def _work_folder() -> Iterator[Path]:
     """Make a work folder that a user namespace can write to, but whose path other users can neither list nor guess."""
-    cache.root().mkdir(parents=True, exist_ok=True)
+    make_folder(cache.root(), OTHER_CACHE)
     check_space(scratch_root(), WORK_MB)
     check_space(cache.root(), CACHE_MB)
     outer = Path(tempfile.mkdtemp(prefix=f"harness-box-{os.getuid()}-{os.getpid()}-", dir=scratch_root()))
@@ -267,9 +271,7 @@ def sweep() -> None:
     for outer in scratch_root().glob(f"harness-box-{os.getuid()}-*"):
         if not _alive(outer.name.split("-")[3]):
             _remove(outer)
-    for fresh in cache.root().glob(".new-*"):
-        if not _alive(fresh.name.split("-")[2]):
-            shutil.rmtree(fresh, ignore_errors=True)
+    cache.sweep(cache.root())
 
 
 def _alive(pid: str) -> bool:

@@ -4,37 +4,38 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
 
 from harness import paths
-from harness.boxes import lock_file, recipes, rootfs
+from harness.boxes import description, lock_file, recipes, rootfs
 from harness.boxes.box import Box
+from harness.boxes.description import DISK, OTHER_CACHE, PARTS, SCHEMA, DamagedFolder
 from harness.boxes.lock_file import Lock
 from harness.boxes.recipes import Recipe
-from harness.errors import BoxError, DamagedBoxError
-from harness.files import sha256, write_atomic
+from harness.errors import BoxError, HarnessError, HostError
+from harness.files import as_host_error, make_folder, open_regular, sha256
 
-T = TypeVar("T")
-SCHEMA = 2  # of box.json and of the files beside it
 LOCK_LIMIT_S = 1800.0
-PARTS = ("libvirt.box", "vmlinuz", "initrd", "packages")
-BUILT = (*PARTS, "pins", "metadata.json", "box.img")  # the parts that a build makes; `pins` is for a lock
+BUILT = (*PARTS, "pins", "metadata.json", DISK)  # the parts that a build makes; `pins` is for a lock
 
 
 @dataclass(frozen=True)
 class CachedBox:
-    """A box in the cache; it is `current` when building its recipe today would give the same digest."""
+    """A box in the cache; it is `current` when building its recipe today would give the same digest.
+
+    None when that cannot be said, because the recipe or its lock is wrong.
+    """
 
     box: Box
     size_mb: float
     age_s: float
-    current: bool
+    current: bool | None
 
 
 def root() -> Path:
@@ -59,12 +60,7 @@ def inputs(recipe: Recipe, lock: Lock | None) -> dict[str, str | None]:
 
 def digest(recipe: Recipe, lock: Lock | None = None) -> str:
     """Return the SHA-256 over all that decides the content of a box, with or without a lock."""
-    return digest_of(inputs(recipe, lock))
-
-
-def digest_of(parts: Mapping[str, str | None]) -> str:
-    """Return the digest of a box with these `inputs`."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return description.digest_of(inputs(recipe, lock))
 
 
 def current_digest(recipe: Recipe) -> str:
@@ -74,10 +70,11 @@ def current_digest(recipe: Recipe) -> str:
 
 def find(digest: str) -> Box | None:
     """Return the box of this digest or None. Raises DamagedBoxError when a file of it is missing or cut off."""
-    if not (root() / digest / "box.json").is_file():
+    folder = root() / digest
+    if not description.is_there(folder):
         return None
-    box = open_box(root() / digest)
-    require(box, wrong_sizes(box.folder))
+    box = open_box(folder)
+    require(box, wrong_sizes(folder))
     return box
 
 
@@ -99,50 +96,66 @@ def write_manifest(
 
     `made_from` are the `inputs` that `box.digest` was computed from. Return the box with the hash of its disk.
     """
-    parts = {part: sha256(folder / part) for part in (*BUILT, *extra_parts)}
-    sizes = {part: (folder / part).stat().st_size for part in parts}
-    plain = {key: value for key, value in asdict(box).items() if key not in ("folder", "image_sha256")}
-    content = {"schema": SCHEMA, **plain, "built": time.time(), "parts": parts, "sizes": sizes, "inputs": made_from}
-    write_atomic(folder / "box.json", json.dumps(content, indent=1) + "\n")
-    return replace(box, image_sha256=parts["box.img"])
+    values = {key: value for key, value in asdict(box).items() if key not in ("folder", "image_sha256")}
+    described = description.write(folder, {**values, "inputs": made_from}, (*BUILT, *extra_parts))
+    return replace(box, image_sha256=described.parts[DISK])
 
 
 def ls() -> list[CachedBox]:
-    """Return every complete box in the cache, newest first; one that another process removes meanwhile is left out."""
-    folders = [path.parent for path in root().glob("[!.]*/box.json")]  # one with a dot is not complete
-    cached = [box for folder in folders if (box := if_still_there(folder, _describe))]
-    return sorted(cached, key=lambda box: box.age_s)
+    """Return every box in the cache whose description is right, newest first. Raises HostError."""
+    return sorted(description.scan(root(), _describe)[0], key=lambda cached: cached.age_s)
 
 
-def if_still_there(folder: Path, describe: Callable[[Path], T]) -> T | None:
-    """Return `describe(folder)`, or None when the box there was removed meanwhile."""
-    try:
-        return describe(folder)
-    except (OSError, BoxError):
-        if (folder / "box.json").is_file():
-            raise
-        return None
+def damaged() -> list[DamagedFolder]:
+    """Return the folders of boxes whose description cannot be read; no run uses them. Raises HostError."""
+    return description.scan(root(), open_box)[1]
 
 
 def verify(name: str) -> list[str]:
     """Hash every part of every cached box of this name again; return one sentence for each part that is wrong.
 
-    Raises BoxError when no box of this name is in the cache.
+    A box whose description cannot be read may be of any name, and is wrong too. Raises BoxError when there is neither
+    one nor a box of this name.
     """
-    return [problem for cached in _named(name) for problem in problems(cached.box.folder)]
+    unreadable = [f"{one.folder}: {one.why}" for one in damaged()]
+    matching = [entry for entry in ls() if entry.box.name == name] if unreadable else named(name)
+    return unreadable + [problem for cached in matching for problem in problems(cached.box.folder)]
 
 
 def remove(box: Box, uninstall: Callable[[Box], None] | None = None) -> None:
-    """Remove one box from the cache, if another process has not yet; `uninstall(box)` runs first, for its copies.
-
-    Its manifest goes before the rest, so that a part of it is never taken for the whole.
-    """
+    """Remove one box from the cache, if another process has not yet; `uninstall(box)` runs first, for its copies."""
     with lock(box.digest):
         if uninstall:
             uninstall(box)
-        (box.folder / "box.json").unlink(missing_ok=True)
-        with suppress(FileNotFoundError):
-            shutil.rmtree(box.folder)
+        remove_folder(box.folder)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a box's folder, or what has its name, if it is there. Raises HostError.
+
+    It gets another name first, so that a part of it is never taken for the whole; `sweep` removes what a kill leaves.
+    """
+    gone = folder.with_name(f".old-{os.getpid()}-{os.urandom(4).hex()}")
+    try:
+        folder.rename(gone)
+        if gone.is_dir() and not gone.is_symlink():
+            shutil.rmtree(gone)
+        else:
+            gone.unlink()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        where = gone if os.path.lexists(gone) else folder
+        hint = "become the owner of all in it, or remove it by hand"
+        raise HostError(f"it could not be removed: {error.strerror}", where=str(where), hint=hint) from None
+
+
+def sweep(root: Path) -> None:
+    """Remove the folders that killed processes left half-made or half-removed; keep those of live processes."""
+    for half in (*root.glob(".new-*"), *root.glob(".old-*")):
+        pid = half.name.split("-")[-2]
+        if not (pid.isdigit() and Path(f"/proc/{pid}").exists()):
+            shutil.rmtree(half, ignore_errors=True)
 
 
 @contextmanager
@@ -150,73 +163,89 @@ def lock(digest: str, timeout_s: float = LOCK_LIMIT_S) -> Iterator[None]:
     """Let one process at a time build, copy or remove the box of this digest. Raises BoxError after the limit."""
     from filelock import FileLock, Timeout
 
-    root().mkdir(parents=True, exist_ok=True)
+    path = root() / f"{digest}.lock"
+    guard = FileLock(path, timeout=timeout_s)
+    make_folder(root(), OTHER_CACHE)
+    with as_host_error(path, OTHER_CACHE):
+        try:
+            guard.acquire()
+        except Timeout:
+            raise BoxError(
+                "another process has been working on this box for too long",
+                where=str(path),
+                expected=f"the lock within {timeout_s:.0f} s",
+                hint="see which process holds the file: fuser -v FILE",
+            ) from None
     try:
-        with FileLock(root() / f"{digest}.lock", timeout=timeout_s):
-            yield
-    except Timeout:
-        raise BoxError(
-            "another process has been working on this box for too long",
-            where=str(root() / f"{digest}.lock"),
-            expected=f"the lock within {timeout_s:.0f} s",
-            hint="see which process holds the file: fuser -v FILE",
-        ) from None
+        yield
+    finally:
+        guard.release()
 
 
-def _named(name: str) -> list[CachedBox]:
+def named(name: str) -> list[CachedBox]:
+    """Return the boxes of this name. Raises BoxError when there is none."""
     cached = ls()
     if matching := [entry for entry in cached if entry.box.name == name]:
         return matching
     names = ", ".join(sorted({entry.box.name for entry in cached})) or "none"
-    raise BoxError(f"no box {name!r} is in the cache", where=str(root()), expected=f"one of: {names}")
+    raise unknown(name, names)
+
+
+def unknown(name: str, known: str) -> BoxError:
+    """Return the error of a box that is not in the cache, where those in `known` are."""
+    hint = "some boxes are damaged: `harness box ls` shows which" if damaged() else None
+    return BoxError(f"no box {name!r} is in the cache", where=str(root()), expected=f"one of: {known}", hint=hint)
 
 
 def _describe(folder: Path) -> CachedBox:
-    box = open_box(folder)
-    size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
-    built = built_at(folder)
-    current = box.name in recipes.names() and current_digest(recipes.recipe(box.name)) == box.digest
-    return CachedBox(box, size / 1e6, max(0.0, time.time() - built), current)
+    box, built = open_box(folder), built_at(folder)
+    return CachedBox(box, description.size_mb(folder), max(0.0, time.time() - built), _is_current(box))
 
 
-def open_box(folder: Path) -> Box:
-    """Return the box in `folder`. Raises BoxError when box.json is not there or no description of one."""
+def _is_current(box: Box) -> bool | None:
+    if box.name not in recipes.names():
+        return False
     try:
-        manifest = json.loads((folder / "box.json").read_text(encoding="utf-8"))
-        keys = ("name", "digest", "kernel", "cmdline", "provider")
-        image = manifest.get("parts", {}).get("box.img")
-        return Box(**{key: manifest[key] for key in keys}, folder=folder, lock=manifest.get("lock"), image_sha256=image)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BoxError(
-            f"this box's description cannot be read: {error}",
-            where=str(folder / "box.json"),
-            hint=f"remove the folder {folder} and build the box again",
-        ) from None
+        return current_digest(recipes.recipe(box.name)) == box.digest
+    except HarnessError:
+        return None
+
+
+def open_box(folder: Path, name: str | None = None) -> Box:
+    """Return the box in `folder`, whose name in the cache is or will be `name`; its parts are not checked.
+
+    Raises DamagedBoxError when box.json is not there or no description of this box.
+    """
+    described = description.read(folder, name)
+    if described.image_sha256:
+        raise description.damaged(folder / description.FILE, "it is that of a provisioned machine")
+    values = described.model_dump(include={"name", "digest", "kernel", "cmdline", "provider", "lock"})
+    return Box(**values, folder=folder, image_sha256=described.parts[DISK])
 
 
 def wrong_sizes(folder: Path) -> list[str]:
-    """Return one sentence for each part that is missing or has another size than it had; reads no part.
+    """Return one sentence for each part that is missing, no file, or of another size than it had; reads no part.
 
     Raises DamagedBoxError when box.json cannot be read.
     """
-    manifest = _manifest(folder)
-    sizes = manifest.get("sizes", {})  # boxes of before 0.3 have none
+    described = description.read(folder)
     wrong = []
-    for part in manifest["parts"]:
+    for part in described.parts:
         path = folder / part
         try:
-            size = path.stat().st_size
+            with open_regular(path) as source:
+                size = os.fstat(source.fileno()).st_size
         except OSError as error:
             wrong.append(_unreadable(path, error))
             continue
-        if size != sizes.get(part, size):
-            wrong.append(f"{path} has {size} bytes instead of {sizes[part]}")
+        if size != described.sizes.get(part, size):  # boxes of before 0.3 have none
+            wrong.append(f"{path} has {size} bytes instead of {described.sizes[part]}")
     return wrong
 
 
 def built_at(folder: Path) -> float:
-    """Return when the box in `folder` was built, in seconds since 1970."""
-    return float(json.loads((folder / "box.json").read_text(encoding="utf-8"))["built"])
+    """Return when the box in `folder` was built, in seconds since 1970. Raises DamagedBoxError."""
+    return description.read(folder).built
 
 
 def problems(folder: Path) -> list[str]:
@@ -225,7 +254,7 @@ def problems(folder: Path) -> list[str]:
     Raises DamagedBoxError when box.json cannot be read.
     """
     wrong = []
-    for part, expected in _manifest(folder)["parts"].items():
+    for part, expected in description.read(folder).parts.items():
         path = folder / part
         try:
             actual = sha256(path)
@@ -235,20 +264,6 @@ def problems(folder: Path) -> list[str]:
         if actual != expected:
             wrong.append(f"{path} has changed: SHA-256 is not {expected}")
     return wrong
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    """Return box.json. Raises DamagedBoxError when it cannot be read: another process may have removed the box."""
-    try:
-        manifest: dict[str, Any] = json.loads((folder / "box.json").read_text(encoding="utf-8"))
-        manifest["parts"].items()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DamagedBoxError(
-            f"the description of this box cannot be read: {error}",
-            where=str(folder / "box.json"),
-            hint="did another process remove the box meanwhile? Otherwise remove the folder; then try again",
-        ) from None
-    return manifest
 
 
 def _unreadable(path: Path, error: OSError) -> str:

@@ -17,12 +17,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from harness import paths
-from harness.boxes import cache, rootfs
+from harness.boxes import cache, description, rootfs
 from harness.boxes.box import Box
-from harness.errors import BoxError, DamagedBoxError
+from harness.boxes.description import DISK, OTHER_CACHE, PARTS, DamagedFolder, Line, Sha256
+from harness.errors import DamagedBoxError
 from harness.files import as_host_error, make_folder, sha256, sync, write_atomic
 
 SCHEMA = 1  # of provisioned.json, and of how a machine is provisioned and kept
@@ -35,14 +38,14 @@ ALWAYS = ("baseline", "packages")  # the roles that site.yml applies to every ma
 class Provisioning:
     """The roles and packages installed on a base box, and Ansible's report; `made` is the time, as in a manifest."""
 
-    base: str
-    roles: tuple[str, ...]
-    variables: dict[str, Any] = field(hash=False)
-    packages: dict[str, str] = field(hash=False)
-    facts: dict[str, Any] = field(hash=False)
+    base: Sha256
+    roles: tuple[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], ...]
+    variables: dict[str, str | int] = field(hash=False)
+    packages: dict[Line, Line] = field(hash=False)
+    facts: dict[str, dict[str, str]] = field(hash=False)
     ok: int
     changed: int
-    made: str
+    made: Annotated[str, Field(pattern=r"^[0-9TZ:.+-]+$")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,12 +83,15 @@ class ProvisionedBox(Box):
 
 @dataclass(frozen=True)
 class CachedMachine:
-    """A provisioned machine in the cache; it is `current` when a run of today would use it or make the same."""
+    """A provisioned machine in the cache; it is `current` when a run of today would use it or make the same.
+
+    None when that cannot be said of the box that it was made from.
+    """
 
     box: ProvisionedBox
     size_mb: float
     age_s: float
-    current: bool
+    current: bool | None
 
 
 def root() -> Path:
@@ -107,55 +113,60 @@ def key(base: str, roles: Sequence[str], variables: Mapping[str, Any] | None = N
 
 
 def find(key: str) -> ProvisionedBox | None:
-    """Return the newest machine of this key, None when there is none. Raises DamagedBoxError when it is damaged."""
+    """Return the newest machine of this key, None when there is none.
+
+    Its parts are compared by size; whoever boots it hashes them all (`Machine.up`). Raises DamagedBoxError.
+    """
     newest = _newest(key)
     if newest is None:
         return None
-    return cache.if_still_there(newest, _open_unchanged) or find(key)
-
-
-def _open_unchanged(folder: Path) -> ProvisionedBox:
-    box = open_box(folder)
-    if wrong := cache.problems(folder):
-        raise box.damaged("; ".join(wrong))
+    try:
+        box = open_box(newest)
+        cache.require(box, cache.wrong_sizes(newest))
+    except DamagedBoxError:
+        if os.path.lexists(newest):
+            raise
+        return find(key)  # another process has removed it
     return box
 
 
-def open_box(folder: Path) -> ProvisionedBox:
-    """Read the description of one machine; its parts are not checked. Raises DamagedBoxError when it cannot be read."""
-    try:
-        plain = json.loads((folder / "box.json").read_text(encoding="utf-8"))
-        report = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        made = Provisioning(**{**report, "roles": tuple(report["roles"])})
-        return ProvisionedBox(**{name: plain[name] for name in _plain_fields()}, folder=folder, provisioning=made)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DamagedBoxError(
-            f"the description of a provisioned machine cannot be read: {error}",
-            where=str(folder),
-            hint="remove it with `harness box prune`; the next run provisions the machine again",
-        ) from None
+def open_box(folder: Path, name: str | None = None) -> ProvisionedBox:
+    """Read the descriptions of one machine, whose name in the cache is or will be `name`; parts are not checked.
+
+    Raises DamagedBoxError when one of them cannot be read or is that of something else.
+    """
+    described = description.read(folder, name)
+    if not described.image_sha256:
+        raise description.damaged(folder / description.FILE, "it is that of a box, not of a provisioned machine")
+    made = description.parse(Provisioning, folder / DESCRIPTION, described.parts.get(DESCRIPTION, "none"))
+    values = described.model_dump(include=set(_plain_fields()))
+    return ProvisionedBox(**values, folder=folder, provisioning=made)
 
 
 def ls() -> list[CachedMachine]:
-    """Return every machine in the cache, newest first; one whose description cannot be read is left out."""
-    bases = {cached.box.digest for cached in cache.ls() if cached.current}
+    """Return every machine in the cache whose descriptions are right, newest first. Raises HostError."""
+    bases = {cached.box.digest: cached.current for cached in cache.ls()}
     machines = [machine for box in _all() if (machine := _describe(box, bases))]
     return sorted(machines, key=lambda machine: machine.age_s)
 
 
+def damaged() -> list[DamagedFolder]:
+    """Return the folders of machines whose descriptions cannot be read; no run uses them. Raises HostError."""
+    return description.scan(root(), open_box)[1]
+
+
 def verify(name: str) -> list[str]:
-    """Hash every part of every machine that was made from a box of this name; return a sentence for each wrong one."""
-    return [problem for box in _all() if box.name == name for problem in cache.problems(box.folder)]
+    """Hash every part of every machine that was made from a box of this name; return a sentence for each wrong one.
+
+    A machine whose description cannot be read may be of any name, and is wrong too.
+    """
+    unreadable = [f"{one.folder}: {one.why}" for one in damaged()]
+    return unreadable + [problem for box in _all() if box.name == name for problem in cache.problems(box.folder)]
 
 
 def superseded(box: ProvisionedBox) -> list[ProvisionedBox]:
     """Return the older machines of the same key."""
     return [other for other in _all() if other.digest == box.digest and other.folder != box.folder]
-
-
-def unreadable() -> list[Path]:
-    """Return the folders that hold no readable machine; nothing uses them, and they can be removed."""
-    return [folder for folder in _folders() if _readable(folder) is None]
 
 
 @contextmanager
@@ -164,21 +175,14 @@ def work_folder() -> Iterator[Path]:
 
     Raises HostError when it cannot be made.
     """
-    make_folder(root())
-    sweep()
-    with as_host_error(root() / ".new"):
+    make_folder(root(), OTHER_CACHE)
+    cache.sweep(root())
+    with as_host_error(root(), OTHER_CACHE):
         fresh = Path(tempfile.mkdtemp(prefix=f".new-{os.getpid()}-", dir=root()))
     try:
         yield fresh
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-
-
-def sweep() -> None:
-    """Remove what killed processes left half-made; keep the folders of live processes."""
-    for fresh in root().glob(".new-*"):
-        if not Path(f"/proc/{fresh.name.split('-')[1]}").exists():
-            shutil.rmtree(fresh, ignore_errors=True)
 
 
 def publish(fresh: Path, base: Box, digest: str, made: Provisioning, packages: str) -> ProvisionedBox:
@@ -192,8 +196,8 @@ def publish(fresh: Path, base: Box, digest: str, made: Provisioning, packages: s
         image = _complete(fresh, base, digest, made, packages)
         final = root() / f"{digest}-{image[:12]}"
         with cache.lock(digest):
-            if not (final / "box.json").is_file():  # the very same disk, kept by another process
-                shutil.rmtree(final, ignore_errors=True)
+            if not description.is_there(final):  # the very same disk, kept by another process
+                cache.remove_folder(final)
                 fresh.rename(final)
                 sync(root())
     return open_box(final)
@@ -204,24 +208,18 @@ def _complete(fresh: Path, base: Box, digest: str, made: Provisioning, packages:
     image = sha256(fresh / "box.img")
     inherited = {key: value for key, value in vars(base).items() if key not in ("digest", "folder", "image_sha256")}
     box = ProvisionedBox(**inherited, digest=digest, folder=fresh, provisioning=made, image_sha256=image)
-    for part in {*cache.PARTS, "metadata.json"} - {"libvirt.box", "packages"}:
+    for part in {*PARTS, "metadata.json"} - {"libvirt.box", "packages"}:
         shutil.copyfile(base.folder / part, fresh / part)
     (fresh / "packages").write_text(packages, encoding="utf-8")
     write_atomic(fresh / DESCRIPTION, json.dumps(asdict(made), indent=1) + "\n")
     with tarfile.open(box.path, "w") as archive:  # not compressed: the disk inside already is
         archive.add(fresh / "metadata.json", "metadata.json")
         archive.add(box.image, "box.img")
-    _write_manifest(fresh, box)
+    values = {name: getattr(box, name) for name in _plain_fields()}
+    description.write(fresh, values, (*PARTS, DISK, DESCRIPTION))
     for path in (*fresh.iterdir(), fresh):
         sync(path)
     return image
-
-
-def _write_manifest(folder: Path, box: ProvisionedBox) -> None:
-    parts = {part: sha256(folder / part) for part in (*cache.PARTS, "box.img", DESCRIPTION)}
-    plain = {name: getattr(box, name) for name in _plain_fields()}
-    text = json.dumps({"schema": cache.SCHEMA, **plain, "built": time.time(), "parts": parts}, indent=1)
-    write_atomic(folder / "box.json", text + "\n")
 
 
 def _plain_fields() -> list[str]:
@@ -236,30 +234,20 @@ def _inputs(folder: Path, roles: Sequence[str]) -> list[Path]:
     return [*(folder / name for name in ("site.yml", "ansible.cfg", SEAL)), *files]
 
 
-def _folders() -> list[Path]:
-    return sorted(path for path in root().glob("*") if path.is_dir() and not path.name.startswith("."))
-
-
 def _all() -> list[ProvisionedBox]:
-    return [box for folder in _folders() if (box := _readable(folder))]
+    return description.scan(root(), open_box)[0]
 
 
-def _readable(folder: Path) -> ProvisionedBox | None:
-    try:
-        return open_box(folder)
-    except BoxError:
-        return None
-
-
-def _describe(box: ProvisionedBox, bases: set[str]) -> CachedMachine | None:
+def _describe(box: ProvisionedBox, bases: Mapping[str, bool | None]) -> CachedMachine | None:
     """Return what is shown of a machine, None when another process has just removed it."""
     try:
-        size = sum(path.stat().st_size for path in box.folder.iterdir() if path.is_file())
-    except FileNotFoundError:
+        built = cache.built_at(box.folder)
+    except DamagedBoxError:
         return None
-    made = box.provisioning
-    current = made.base in bases and _key_of(made) == box.digest and box.folder == _newest(box.digest)
-    return CachedMachine(box, size / 1e6, max(0.0, time.time() - _built(box.folder)), current)
+    made, current = box.provisioning, bases.get(box.base_digest, False)
+    if _key_of(made) != box.digest or box.folder != _newest(box.digest):
+        current = False
+    return CachedMachine(box, description.size_mb(box.folder), max(0.0, time.time() - built), current)
 
 
 def _key_of(made: Provisioning) -> str:
@@ -267,11 +255,12 @@ def _key_of(made: Provisioning) -> str:
 
 
 def _newest(key: str) -> Path | None:
-    return max((path.parent for path in root().glob(f"{key}-*/box.json")), key=_built, default=None)
+    of_key = [path for path in description.folders(root()) if path.name.startswith(f"{key}-")]
+    return max(filter(description.is_there, of_key), key=_built, default=None)
 
 
 def _built(folder: Path) -> float:
     try:
-        return float(json.loads((folder / "box.json").read_text(encoding="utf-8"))["built"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return cache.built_at(folder)
+    except DamagedBoxError:
         return 0.0

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from harness import paths
-from harness.boxes import builder, cache, lock_file, provisioned, recipes
+from harness.boxes import builder, cache, description, lock_file, provisioned, recipes
 from harness.boxes.archive import Member, Reader, write
 from harness.boxes.box import Box
+from harness.boxes.description import OTHER_CACHE
 from harness.boxes.provisioned import ProvisionedBox
-from harness.errors import BoxError
+from harness.errors import BoxError, DamagedBoxError, HarnessError, UsageError
+from harness.files import make_folder
 from harness.progress import Watcher
 
 MIN_DIGEST = 6  # characters; fewer could be a recipe's name
-_NAME = re.compile(r"[a-z0-9][a-z0-9.-]*")
 
 
 @dataclass(frozen=True)
@@ -55,14 +53,16 @@ def select(target: str) -> Box:
     if matching:
         return _only(target, matching)
     known = ", ".join(sorted({box.name for box in everything} | {box.digest[:12] for box in everything})) or "none"
-    raise BoxError(f"no box {target!r} is in the cache", where=str(cache.root()), expected=f"one of: {known}")
+    raise cache.unknown(target, known)
 
 
 def export(box: Box, target: Path, watcher: Watcher) -> ExportedFile:
     """Write `box` into the file `target`, a provisioned machine together with the box that it was made from.
 
-    Raises BoxError when a file of it has changed since it was built or the box of a machine is not in the cache.
+    A file that is there is replaced. Raises UsageError when `target` is no place for a file, BoxError when a file of
+    the box has changed since it was built, or the box of a machine is not in the cache.
     """
+    _check_target(target)
     boxes = [box]
     if isinstance(box, ProvisionedBox):
         base = cache.find(box.base_digest)
@@ -76,7 +76,7 @@ def export(box: Box, target: Path, watcher: Watcher) -> ExportedFile:
     watcher.note("comparing every file with its hash")
     for one in boxes:
         cache.require_unchanged(one)
-        if not isinstance(one, ProvisionedBox) and not _description(one.folder).get("inputs"):
+        if not isinstance(one, ProvisionedBox) and description.read(one.folder).inputs is None:
             raise BoxError(
                 f"an older version of harness built the box {one.digest[:12]}, without writing down what from",
                 where=str(one.folder),
@@ -99,25 +99,30 @@ def import_file(path: Path, watcher: Watcher) -> list[ImportedBox]:
     members = reader.members()
     folders = list(dict.fromkeys(member.path.rpartition("/")[0] for member in members))
     builder.sweep()
-    provisioned.sweep()
-    cache.root().mkdir(parents=True, exist_ok=True)
+    cache.sweep(provisioned.root())
+    make_folder(cache.root(), OTHER_CACHE)
     builder.check_space(cache.root(), sum(member.size for member in members) // 1_000_000 + 1, "import this file")
     with _fresh_folders(folders) as fresh:
         watcher.note("reading, and comparing every hash")
         reader.extract(lambda name: _place(fresh, name), lambda share: watcher.advance(share, 1.0))
-        boxes = {name: _check(path, name, fresh[name], members) for name in folders}
+        boxes = {name: _opened(path, name, fresh[name], members) for name in folders}
         return [_publish(path, name, box, asked_for=name == folders[-1]) for name, box in boxes.items()]
 
 
 def why_unused(box: Box) -> str | None:
     """Return why a run on this host would not use `box`; None if it would."""
-    if isinstance(box, ProvisionedBox):
-        return _why_machine_unused(box)
+    try:
+        return _why_machine_unused(box) if isinstance(box, ProvisionedBox) else _why_box_unused(box)
+    except HarnessError as error:  # its recipe here, its lock or the box of a machine is wrong
+        return f"{error.where}: {error.what}"
+
+
+def _why_box_unused(box: Box) -> str | None:
     if box.name not in recipes.names():
         return f"no recipe {box.name!r} is here"
     recipe = recipes.recipe(box.name)
     here = cache.inputs(recipe, lock_file.beside(recipe))
-    there = _description(box.folder).get("inputs") or {}
+    there = description.read(box.folder).inputs or {}
     differs = {key for key in here if here[key] != there.get(key)}
     if bool(here["lock"]) != bool(box.lock):
         differs.discard("commands")  # a build from a lock has one command more
@@ -144,7 +149,7 @@ def _why_machine_unused(box: ProvisionedBox) -> str | None:
     if provisioned.key(made.base, made.roles, made.variables) != box.digest:
         return "the roles in ansible/ here differ"
     base = cache.find(made.base)
-    return why_unused(base) if base else f"the box {made.base[:12]} that it was made from is not in the cache"
+    return _why_box_unused(base) if base else f"the box {made.base[:12]} that it was made from is not in the cache"
 
 
 def _only(target: str, boxes: Sequence[Box]) -> Box:
@@ -161,14 +166,17 @@ def _store(box: Box) -> str:
 
 def _files(folder: Path) -> list[Path]:
     """Return the files of a box, the disk before the Vagrant box that holds it."""
-    names = {*_description(folder)["parts"], "box.json"}
-    names |= {"metadata.json"} & {path.name for path in folder.iterdir()}
+    names = {*description.read(folder).parts, description.FILE}
+    names |= {name for name in ("metadata.json",) if (folder / name).is_file()}
     return [folder / name for name in sorted(names)]
 
 
-def _description(folder: Path) -> dict[str, Any]:
-    description: dict[str, Any] = json.loads((folder / "box.json").read_text(encoding="utf-8"))
-    return description
+def _check_target(target: Path) -> None:
+    what = "there is no such folder" if not target.parent.is_dir() else "this is a folder" if target.is_dir() else None
+    if paths.cache_dir() in target.resolve().parents:
+        what = "this is inside the cache"
+    if what:
+        raise UsageError(what, where=str(target), expected="the path of a file to write")
 
 
 @contextmanager
@@ -191,40 +199,21 @@ def _place(fresh: Mapping[str, Path], name: str) -> Path:
     return fresh[folder] / part
 
 
-def _check(path: Path, name: str, folder: Path, members: Sequence[Member]) -> Box:
+def _opened(path: Path, name: str, folder: Path, members: Sequence[Member]) -> Box:
     """Return the box that was read into `folder`, if its description is right in every point that can be checked."""
+    store, _, folder_name = name.partition("/")
+    open_box: Callable[[Path, str], Box] = cache.open_box if store == "boxes" else provisioned.open_box
     try:
-        plain = _description(folder)
-        if type(plain["schema"]) is not int or plain["schema"] > cache.SCHEMA:
-            raise _wrong(path, f"its description has schema {plain['schema']!r}", f"schema {cache.SCHEMA} or less")
-        own = [member for member in members if member.path.startswith(f"{name}/")]
-        hashes = {member.path.rpartition("/")[2]: member.sha256 for member in own}
-        is_machine = provisioned.DESCRIPTION in hashes
-        box: Box = provisioned.open_box(folder) if is_machine else cache.open_box(folder)
-        _check_description(path, name, plain, box)
-        described = {*plain["parts"], "box.json", "metadata.json"}
-        if {key: hashes.get(key) for key in plain["parts"]} != plain["parts"] or not described >= hashes.keys():
-            raise _wrong(path, "its files are not those of its description", "the files and hashes in box.json")
-        if missing := {*cache.PARTS, "box.img"} - hashes.keys():
-            raise _wrong(path, f"it lacks {', '.join(sorted(missing))}", "every file of a box")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise _wrong(path, f"its description cannot be read: {error}", "the box.json of a box") from None
+        box, described = open_box(folder, folder_name), description.read(folder, folder_name)
+    except DamagedBoxError as error:
+        raise _wrong(path, error.what, f"the description of {name}") from None
+    hashes = {one.path.rpartition("/")[2]: one.sha256 for one in members if one.path.startswith(f"{name}/")}
+    undescribed = hashes.keys() - described.parts.keys() - {description.FILE, "metadata.json"}
+    if undescribed or any(hashes.get(part) != digest for part, digest in described.parts.items()):
+        raise _wrong(path, "its files are not those of its description", "the files and hashes in box.json")
+    if store == "boxes" and described.inputs is None:
+        raise _wrong(path, "its description does not say what it was made from", "recipe, commands, files and lock")
     return box
-
-
-def _check_description(path: Path, name: str, plain: Mapping[str, Any], box: Box) -> None:
-    texts = (box.name, box.digest, box.kernel, box.cmdline, box.provider)
-    if not all(isinstance(text, str) and text for text in texts) or not _NAME.fullmatch(box.name):
-        raise _wrong(path, "its description has no name or kernel", "the box.json of a box")
-    folder = box.digest
-    if isinstance(box, ProvisionedBox):
-        folder = f"{box.digest}-{str(box.image_sha256)[:12]}"
-        if plain["parts"]["box.img"] != box.image_sha256:
-            raise _wrong(path, "its disk is not the one of its description", f"SHA-256 {box.image_sha256}")
-    elif cache.digest_of(plain["inputs"]) != box.digest or plain["inputs"]["lock"] != box.lock:
-        raise _wrong(path, f"its digest is not {box.digest[:12]}", "the digest of the recipe, commands, files and lock")
-    if name != f"{_store(box)}/{folder}":
-        raise _wrong(path, f"its description is that of {_store(box)}/{folder[:12]}", f"the description of {name}")
 
 
 def _wrong(path: Path, what: str, expected: str) -> BoxError:
@@ -236,12 +225,12 @@ def _publish(path: Path, name: str, box: Box, *, asked_for: bool) -> ImportedBox
     """Rename a complete folder into the cache, unless a box with its digest is there."""
     final = paths.cache_dir() / name
     with cache.lock(box.digest):
-        if not (final / "box.json").is_file():
+        if not description.is_there(final):
             box = builder.publish(box, final)
             return ImportedBox(box, "new", why_unused(box))
         there = replace(box, folder=final)
         cache.require_unchanged(there)
-        if _description(final)["parts"] == _description(box.folder)["parts"]:
+        if description.read(final).parts == description.read(box.folder, final.name).parts:
             return ImportedBox(there, "here already", why_unused(there))
         if asked_for:
             raise BoxError(

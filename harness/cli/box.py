@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
-from harness.errors import EXIT_FAILED
+from harness.errors import EXIT_FAILED, HarnessError
+
+if TYPE_CHECKING:
+    from harness.boxes import Recipe
 
 app = typer.Typer(
     help="Guest images (boxes): build, pin, list, verify, carry to another host, remove.", no_args_is_help=True
@@ -75,15 +78,33 @@ def ls(as_json: JsonFlag = False) -> None:
     from harness.terminal import box_tables, tables
 
     cached, kept = boxes.ls(), provisioned.ls()
-    recipes = [boxes.recipe(name) for name in boxes.names()]
+    recipes, wrong = _recipes()
+    damaged = [*boxes.damaged(), *provisioned.damaged()]
     users = {machine.box.folder: machines.users(machine.box) for machine in kept}
     plain = {
         "recipes": [recipe.model_dump(mode="json") for recipe in recipes],
         "cached": [asdict(box) for box in cached],
         "provisioned": [{**asdict(machine), "used_by": users[machine.box.folder]} for machine in kept],
+        "damaged": [asdict(one) for one in damaged],
+        "problems": wrong,
     }
     Output(as_json).data(plain)
     Output(as_json).show(tables.boxes_table(recipes, cached), "", box_tables.provisioned_table(kept, users))
+    Output(as_json).show(*box_tables.problems(damaged, wrong))
+
+
+def _recipes() -> tuple[list[Recipe], list[str]]:
+    """Return the recipes that can be read, and what is wrong with others and with their locks."""
+    from harness import boxes
+
+    recipes, wrong = [], []
+    for name in boxes.names():
+        try:
+            recipes.append(boxes.recipe(name))
+            boxes.lock_file.beside(recipes[-1])
+        except HarnessError as error:
+            wrong.append(str(error))
+    return recipes, wrong
 
 
 @app.command()
@@ -91,14 +112,14 @@ def ls(as_json: JsonFlag = False) -> None:
 def verify(name: BoxName, as_json: JsonFlag = False) -> None:
     """Compare every file of the cached boxes of this recipe with its recorded hash; exit 1 if one differs.
 
-    The machines that were provisioned from them are checked too.
+    The machines that were provisioned from them are checked too. What has no readable description is always named.
     """
     from harness import boxes
     from harness.boxes import provisioned
 
     problems = [*boxes.verify(name), *provisioned.verify(name)]
     Output(as_json).data({"box": name, "problems": problems})
-    Output(as_json).show("\n".join(problems) if problems else f"{name}: as built")
+    Output(as_json).show(escape("\n".join(problems)) if problems else f"{name}: as built")
     if problems:
         raise typer.Exit(EXIT_FAILED)
 
@@ -152,7 +173,8 @@ def rm(name: BoxName, as_json: JsonFlag = False) -> None:
     removals = prune.named(name)
     for removal in removals:
         prune.remove(removal)
-    Output(as_json).data({"removed": [removal.box.vagrant_name for removal in removals if removal.box]})
+    gone = [removal.box.vagrant_name if removal.box else removal.folder.name for removal in removals]
+    Output(as_json).data({"removed": gone})
     Output(as_json).show(*box_tables.removals_table(removals, dry_run=False))
 
 

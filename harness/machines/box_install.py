@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import tempfile
+import zlib
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ from urllib.parse import quote
 from harness.boxes import Box
 from harness.boxes.cache import lock, require, require_unchanged, wrong_sizes
 from harness.errors import HostError, MachineError
+from harness.files import open_regular
 from harness.machines import libvirt
 from harness.machines.registry import Entry, entries
 from harness.machines.vagrant_cli import VagrantCli
@@ -62,7 +65,10 @@ def _install_initrd(name: str, box: Box, folder: Path) -> str:
     if libvirt.volume_size(name) == int.from_bytes(packed[-4:], "little"):  # RFC 1952: the size before it was packed
         return libvirt.volume_path(name)
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".initrd-", suffix=".tmp") as unpacked:
-        unpacked.write(gzip.decompress(packed))
+        try:
+            unpacked.write(gzip.decompress(packed))
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise box.damaged(f"its initrd cannot be unpacked: {error}") from None
         unpacked.flush()
         return libvirt.ensure_volume(name, Path(unpacked.name), image_format="raw", capacity="1")
 
@@ -78,10 +84,15 @@ def uninstall(box: Box) -> None:
 
 def require_unused(box: Box) -> None:
     """Raise MachineError if a machine was made from `box`: the disk of a machine is an overlay on the box."""
-    if domains := users(box):
+    require_none(users(box), box.name, box.vagrant_name)
+
+
+def require_none(domains: Sequence[str], box: str, where: str) -> None:
+    """Raise MachineError if these machines, which use `box`, are any."""
+    if domains:
         raise MachineError(
-            f"the box {box.name} is in use by {', '.join(domains)}",
-            where=box.vagrant_name,
+            f"the box {box} is in use by {', '.join(domains)}",
+            where=where,
             hint="end that run, or remove a machine that was left behind with `harness down`; then try again",
         )
 
@@ -91,7 +102,7 @@ def users(box: Box) -> list[str]:
 
     Where libvirt does not answer, only the register counts.
     """
-    registered = [entry.domain for entry in entries() if _made_from(entry, box)]
+    registered = [entry.domain for entry in entries() if _box_name(entry) in box.vagrant_names]
     with suppress(HostError):
         bases = [_disk_volume(name) for name in box.vagrant_names]
         disks = [Path(volume).stem for volume in libvirt.overlays(bases)]
@@ -114,12 +125,26 @@ def _volumes(box: Box) -> list[str]:
     return [volume for volumes in names for volume in volumes]
 
 
-def _made_from(entry: Entry, box: Box) -> bool:
+def users_of_folder(folder: Path) -> list[str]:
+    """Return the registered machines that were made from the box in `folder`, whose description cannot be read.
+
+    The beginning of its digest is in the name of the box.
+    """
+    return [entry.domain for entry in entries() if f"-{folder.name[:12]}" in _box_name(entry)]
+
+
+def _box_name(entry: Entry) -> str:
     try:
-        settings = json.loads((Path(entry.folder) / "settings.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # it was stopped before its settings were written
-        return False
-    return settings.get("box") in box.vagrant_names
+        with open_regular(Path(entry.folder) / "settings.json") as source:
+            return str(json.load(source)["box"])
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        RecursionError,
+    ):  # such as: stopped before its settings were written
+        return ""
 
 
 def disk_volume(box: Box) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness import boxes
-from harness.boxes import Box, builder, provisioned
-from harness.boxes.provisioned import ProvisionedBox
+from harness.boxes import Box, CachedBox, builder, cache, provisioned
+from harness.boxes.description import DamagedFolder
+from harness.boxes.provisioned import CachedMachine, ProvisionedBox
 from harness.machines import box_install
 
 
@@ -35,36 +35,32 @@ class Removal:
 def candidates(everything: bool = False) -> list[Removal]:
     """Return what `harness box prune` removes: machines first, because they were made from boxes.
 
-    That is what no recipe makes any more and no run would use. With `everything`, also what runs would use again.
+    That is what no recipe makes any more and no run would use. With `everything`, also what runs would use again, and
+    what cannot be said to be unused because a recipe or a lock is wrong.
     """
-    machines = [machine for machine in provisioned.ls() if everything or not machine.current]
-    cached = [box for box in boxes.ls() if everything or not box.current]
-    of_machines = [_removal(machine.box, machine.size_mb, machine.current) for machine in machines]
-    return [*map(_unreadable, provisioned.unreadable()), *of_machines] + [
-        _removal(box.box, box.size_mb, box.current) for box in cached
-    ]
+    cached = [one for one in _all() if everything or one.current is False]
+    return [*map(_of_damaged, _damaged()), *(_removal(one, one.current is not False) for one in cached)]
 
 
 def sweep() -> None:
     """Remove what killed builds and killed runs left half-made; keep that of live processes."""
     builder.sweep()
-    provisioned.sweep()
+    cache.sweep(provisioned.root())
 
 
 def named(name: str) -> list[Removal]:
     """Return the boxes of this name and the machines that were provisioned from them, these first.
 
-    Raises BoxError when no box of this name is in the cache, MachineError if a machine uses one of them.
+    The first 12 characters of a folder's name, or more, name one whose description cannot be read. Raises BoxError when
+    there is neither, MachineError if a machine uses one of them.
     """
-    machines = [machine for machine in provisioned.ls() if machine.box.name == name]
-    cached = [box for box in boxes.ls() if box.box.name == name]
-    if not machines and not cached:
-        boxes.verify(name)  # raises the error that names the boxes there are
-    sizes: list[tuple[Box, float]] = [(machine.box, machine.size_mb) for machine in machines]
-    sizes += [(entry.box, entry.size_mb) for entry in cached]
-    for box, _ in sizes:
-        box_install.require_unused(box)
-    return [_removal(box, size_mb, current=True) for box, size_mb in sizes]
+    found = [_of_damaged(one) for one in _damaged() if len(name) >= 12 and one.folder.name.startswith(name)]
+    found += [_removal(one, current=True) for one in _all() if one.box.name == name]
+    if not found:
+        cache.named(name)  # raises the error that names the boxes there are
+    for removal in found:
+        box_install.require_none(removal.users, removal.title, str(removal.folder))
+    return found
 
 
 def remove(removal: Removal) -> None:
@@ -73,14 +69,23 @@ def remove(removal: Removal) -> None:
     Raises MachineError, and removes nothing, if a machine uses it.
     """
     if removal.box is None:
-        shutil.rmtree(removal.folder, ignore_errors=True)
+        box_install.require_none(removal.users, removal.title, str(removal.folder))
+        cache.remove_folder(removal.folder)
         return
     boxes.remove(removal.box, box_install.uninstall)
 
 
-def _removal(box: Box, size_mb: float, current: bool) -> Removal:
-    users = tuple(box_install.users(box))
-    return Removal(_title(box), _why(box, current), size_mb + box_install.copies_mb(box), users, box.folder, box)
+def _all() -> list[CachedMachine | CachedBox]:
+    return [*provisioned.ls(), *boxes.ls()]
+
+
+def _damaged() -> list[DamagedFolder]:
+    return [*provisioned.damaged(), *boxes.damaged()]
+
+
+def _removal(cached: CachedMachine | CachedBox, current: bool) -> Removal:
+    box, users = cached.box, tuple(box_install.users(cached.box))
+    return Removal(_title(box), _why(box, current), cached.size_mb + box_install.copies_mb(box), users, box.folder, box)
 
 
 def _title(box: Box) -> str:
@@ -97,6 +102,6 @@ def _why(box: Box, current: bool) -> str:
     return "its recipe has changed"
 
 
-def _unreadable(folder: Path) -> Removal:
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    return Removal(folder.name[:12], "its description cannot be read", size / 1e6, (), folder, None)
+def _of_damaged(one: DamagedFolder) -> Removal:
+    users = tuple(box_install.users_of_folder(one.folder))
+    return Removal(f"damaged {one.short_name}", one.why, one.size_mb, users, one.folder, None)

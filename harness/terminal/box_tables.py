@@ -12,10 +12,16 @@ from rich.markup import escape
 from harness.terminal.plain_table import plain_table
 
 if TYPE_CHECKING:
+    from harness.boxes.description import DamagedFolder
     from harness.boxes.provisioned import CachedMachine
     from harness.machines.prune import Removal
 
 DAY_S = 86_400.0
+STATES = {  # by whether a machine is current
+    True: "used by the next run",
+    False: "not used any more: `harness box prune`",
+    None: "unknown: the recipe or its lock is wrong",
+}
 
 
 def provisioned_table(machines: Sequence[CachedMachine], users: Mapping[Path, Sequence[str]]) -> RenderableType:
@@ -26,11 +32,21 @@ def provisioned_table(machines: Sequence[CachedMachine], users: Mapping[Path, Se
     for machine in machines:
         made = machine.box.provisioning
         packages = ", ".join(f"{name} {version}" for name, version in made.packages.items())
-        state = "used by the next run" if machine.current else "not used any more: `harness box prune`"
-        used_by = ", ".join(users.get(machine.box.folder, ())) or "-"
+        state = STATES[machine.current]
+        used_by = escape(", ".join(users.get(machine.box.folder, ()))) or "-"
         origin, roles = f"{machine.box.name} {made.base[:12]}", ", ".join(made.roles)
         table.add_row(origin, roles, escape(packages), f"{machine.size_mb:.0f}", age(machine.age_s), used_by, state)
     return table
+
+
+def problems(damaged: Sequence[DamagedFolder], wrong: Sequence[str]) -> list[str]:
+    """Say which boxes and machines are damaged, and what is `wrong` with recipes and locks."""
+    shown = [
+        f"damaged, and used by no run: {one.folder} ({one.size_mb:.0f} MB): {one.why}\n"
+        f"  try: harness box rm {one.short_name}"
+        for one in damaged
+    ]
+    return [escape(f"\n{text}") for text in [*shown, *wrong]]
 
 
 def removals_table(removals: Sequence[Removal], dry_run: bool) -> list[RenderableType]:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from harness.spec import Experiment
     from harness.store import FileProblem, RunFolder
 
+# By whether a box is current; None if its recipe or its lock is wrong, which is said below the table.
+CACHED = {True: "yes", False: "yes, but of an older recipe", None: "yes; see below"}
 STATES = {"done": "green", "failed": "red", "interrupted": "yellow", "running": "cyan"}
 
 
@@ -169,11 +171,11 @@ def problems_table(folder: RunFolder, files: Sequence[FileProblem]) -> Renderabl
 
 def boxes_table(recipes: Sequence[Recipe], cached: Sequence[CachedBox]) -> RenderableType:
     """Show the recipes, and which of them are cached."""
-    by_name = {built.box.name: built for built in sorted(cached, key=lambda built: built.current)}
+    by_name = {built.box.name: built for built in sorted(cached, key=lambda built: built.current or False)}
     table = plain_table("box", "suite", "kernel package", "booted in tests", "cached", ">MB", "kernel inside")
     for recipe in recipes:
         built = by_name.get(recipe.name)
-        state = "no" if built is None else "yes" if built.current else "yes, but of an older recipe"
+        state = "no" if built is None else CACHED[built.current]
         state += ", locked" if built and built.box.lock else ""
         size, kernel = (f"{built.size_mb:.0f}", built.box.kernel) if built else ("", "")
         tested = "yes" if recipe.booted_in_tests else "no"

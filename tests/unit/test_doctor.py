@@ -49,6 +49,11 @@ def test_a_damaged_box_in_the_cache_is_named(bare_host: Path) -> None:
     (check,) = doctor.built_boxes()
     assert not check.ok
     assert f"damaged: {box.vmlinuz} has 0 bytes" in str(check.hint)
+    (box.folder / "box.json").write_text("{")
+    (check,) = doctor.built_boxes()
+    assert not check.ok
+    assert "box.json" in check.detail
+    assert check.hint == f"harness box rm {box.digest[:12]}"
 
 
 def test_the_clock_of_a_machine_here_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -126,14 +126,6 @@ def test_ls_shows_whether_the_recipe_gives_the_same_box_today() -> None:
     assert sorted(cached.current for cached in boxes.ls()) == [False, True]
 
 
-def test_a_damaged_manifest_is_refused_with_its_path() -> None:
-    box = put()
-    (box.folder / "box.json").write_text("{", encoding="utf-8")
-    with pytest.raises(BoxError) as caught:
-        boxes.ls()
-    assert caught.value.where == str(box.folder / "box.json")
-
-
 def test_two_digests_of_one_recipe_have_different_names_in_vagrant() -> None:
     assert put("debian-12").vagrant_name != put("debian-12", "0" * 64).vagrant_name
 

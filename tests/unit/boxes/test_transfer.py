@@ -15,10 +15,11 @@ import pytest
 from boxes_on_disk import ROLES, forge_provisioned
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from mutated_json import mutated
 
 from harness import boxes
-from harness.boxes import Box, archive, builder, cache, provisioned, transfer
-from harness.errors import BoxError, DamagedBoxError, HarnessError, HostError
+from harness.boxes import Box, archive, builder, cache, description, provisioned, transfer
+from harness.errors import BoxError, DamagedBoxError, HarnessError, HostError, UsageError
 from harness.progress import SilentWatcher
 
 RECIPE = boxes.recipe("debian-12")
@@ -40,7 +41,7 @@ def to_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str],
 def forge(disk: bytes = b"disk" * 1000, **changed: str | None) -> Box:
     """Put a small box into the cache, whose Vagrant box holds the disk as a real one does."""
     inputs = cache.inputs(RECIPE, None) | changed
-    folder = cache.root() / cache.digest_of(inputs)
+    folder = cache.root() / description.digest_of(inputs)
     folder.mkdir()
     for part in ("vmlinuz", "initrd", "packages", "pins", "metadata.json"):
         (folder / part).write_bytes(part.encode())
@@ -71,13 +72,12 @@ def left_over() -> list[str]:
     return [path.name for root in roots for path in root.iterdir() if path.is_dir()]
 
 
-def rewritten(path: Path, change: Callable[[dict[str, Any]], None]) -> Path:
-    """Write an archive again with another list of files."""
+def rewritten(path: Path, change: Callable[[dict[str, Any]], Any]) -> Path:
+    """Write an archive again with another list of files: the one that `change` returns, else the one it changed."""
     data = path.read_bytes()
     size = tarfile.TarInfo.frombuf(data[:512], "utf-8", "strict").size
     listed = json.loads(data[512 : 512 + size])
-    change(listed)
-    text = json.dumps(listed).encode()
+    text = json.dumps(change(listed) or listed).encode()
     entry = tarfile.TarInfo(archive.LIST)
     entry.size = len(text)
     head = entry.tobuf(tarfile.USTAR_FORMAT) + text + bytes(-len(text) % 512)
@@ -246,6 +246,76 @@ def test_another_tar_is_refused(to_cache: Callable[[str], Path], tmp_path: Path)
         import_file(tmp_path / "file")
 
 
+def test_a_pipe_and_a_folder_are_no_files_to_import_and_nothing_waits(
+    to_cache: Callable[[str], Path], tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path, problem in ((tmp_path / "pipe", "it is a device, a pipe"), (tmp_path, "Is a directory")):
+        with pytest.raises(BoxError, match=problem) as caught:
+            import_file(path)
+        assert caught.value.where == str(path)
+
+
+def test_a_folder_a_missing_folder_and_the_cache_are_no_places_for_an_exported_box(
+    to_cache: Callable[[str], Path], tmp_path: Path
+) -> None:
+    box = forge()
+    before = content(box.folder)
+    (tmp_path / "link").symlink_to(box.image)
+    for target in (tmp_path, tmp_path / "none" / "file", box.image, box.folder / "x", tmp_path / "link"):
+        with pytest.raises(UsageError) as caught:
+            export(box, target)
+        assert caught.value.where == str(target)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(HostError, match="a pipe"):
+        export(box, tmp_path / "pipe")
+    assert content(box.folder) == before
+
+
+def test_of_two_exports_into_one_file_the_last_one_is_there_as_a_whole(
+    to_cache: Callable[[str], Path], tmp_path: Path
+) -> None:
+    box, other = forge(), forge(files="f" * 64)
+    begun: list[Path] = []
+
+    class Meanwhile(SilentWatcher):
+        def note(self, text: str) -> None:
+            if text == "writing" and not begun:
+                begun.append(tmp_path / "file")
+                export(other, tmp_path / "file")
+
+    transfer.export(box, tmp_path / "file", Meanwhile())
+    assert box.digest in {member.path.split("/")[1] for member in archive.Reader(tmp_path / "file").members()}
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["file"]
+
+
+@pytest.mark.parametrize("shortened", [False, True])
+def test_a_box_that_changes_while_it_is_exported_is_an_error_and_leaves_no_file(
+    to_cache: Callable[[str], Path], tmp_path: Path, shortened: bool
+) -> None:
+    box = forge()
+    files = {f"boxes/{box.digest}/{path.name}": path for path in sorted(box.folder.iterdir())}
+
+    def change(_: float) -> None:
+        if shortened:
+            box.vmlinuz.write_bytes(b"")
+        elif box.vmlinuz.exists():
+            box.vmlinuz.unlink()
+
+    with pytest.raises(BoxError, match="vmlinuz changed while it was exported"):
+        archive.write(tmp_path / "file", files, change)
+    assert not (tmp_path / "file").exists()
+
+
+def test_a_vagrant_box_that_is_no_tar_is_carried_too(to_cache: Callable[[str], Path], tmp_path: Path) -> None:
+    box = forge()
+    box.path.write_bytes(b"no tar" * 1000)
+    cache.write_manifest(box.folder, box, made_from=cache.inputs(RECIPE, None))
+    carried = export(box, tmp_path / "file")
+    to_cache("there")
+    assert import_file(carried)[0].box.path.read_bytes() == b"no tar" * 1000
+
+
 def test_a_missing_file_is_named(to_cache: Callable[[str], Path], tmp_path: Path) -> None:
     with pytest.raises(BoxError, match="No such file"):
         import_file(tmp_path / "none")
@@ -273,7 +343,11 @@ def set_path(value: str) -> Callable[[dict[str, Any]], None]:
         (lambda listed: listed["files"][0].update(held={"path": listed["files"][1]["path"], "offset": 0}), "before it"),
         (lambda listed: listed["files"][0].update(sha256="0" * 64), "is damaged: its SHA-256 is not"),
         (lambda listed: listed["files"][0].update(size=listed["files"][0]["size"] + 1000), "has 4000 bytes in it"),
-        (lambda listed: listed["files"].pop(), "has something after its end"),
+        (lambda listed: (listed["files"].pop(), listed)[1], "has something after its end"),
+        (lambda listed: listed.update(schema="1"), "this file holds no box"),
+        (lambda listed: [7], "list of files cannot be read"),
+        (lambda listed: listed["files"][0].update(held=7), "list of files is wrong"),
+        (lambda listed: listed["files"][1].update(held={"path": ["a"], "offset": 0}), "list of files is wrong"),
     ],
 )
 def test_a_list_of_files_that_is_wrong_is_refused(
@@ -289,14 +363,16 @@ def test_a_list_of_files_that_is_wrong_is_refused(
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ({"schema": 99}, "its description has schema 99"),
+        ({"schema": 99}, "schema is 99, expected: less than or equal to 2"),
         ({"digest": "0" * 64}, "its digest is not"),
-        ({"name": "../x"}, "no name or kernel"),
-        ({"kernel": 7}, "no name or kernel"),
+        ({"name": "../x"}, "name is '../x'"),
+        ({"kernel": 7}, "kernel is 7, expected: text"),
         ({"lock": "0" * 64}, "its digest is not"),
-        ({"inputs": {}}, "its digest is not|cannot be read"),
-        ({"parts": {}}, "not those of its description"),
-        ({"parts": 7}, "cannot be read"),
+        ({"inputs": {}}, "its digest is not"),
+        ({"inputs": None}, "does not say what it was made from"),
+        ({"image_sha256": "0" * 64}, "its disk is another one"),
+        ({"parts": {}}, "its parts lack"),
+        ({"parts": 7}, "parts is 7, expected: a mapping"),
     ],
 )
 def test_a_box_that_does_not_match_its_own_description_is_refused(
@@ -322,7 +398,7 @@ def test_a_box_that_would_land_in_a_place_that_is_not_its_own_is_refused(
     files = {f"{place}/{file.name}": file for file in sorted(forge().folder.iterdir())}
     archive.write(tmp_path / "file", files, lambda share: None)
     to_cache("there")
-    with pytest.raises(BoxError, match="its description is that of"):
+    with pytest.raises(BoxError, match="it is that of"):
         import_file(tmp_path / "file")
     assert left_over() == []
 
@@ -351,6 +427,33 @@ def test_a_disk_that_is_too_small_is_noticed_before_anything_is_written(
     monkeypatch.setattr(builder.shutil, "disk_usage", lambda _: free)
     with pytest.raises(HostError, match="not enough disk space to import this file"):
         import_file(carried)
+
+
+@pytest.mark.slow
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), of_box=st.booleans())
+def test_a_file_whose_list_or_description_somebody_changed_is_refused_or_brings_the_same_box(
+    to_cache: Callable[[str], Path], tmp_path: Path, data: st.DataObject, of_box: bool
+) -> None:
+    to_cache("here")
+    boxes_here = boxes.ls()
+    box = boxes_here[0].box if boxes_here else forge()
+    files = {f"boxes/{box.digest}/{path.name}": path for path in sorted(box.folder.iterdir())}
+    if of_box:
+        described = files[f"boxes/{box.digest}/box.json"] = tmp_path / "box.json"
+        described.write_text(json.dumps(mutated(data, json.loads((box.folder / "box.json").read_text()))))
+    archive.write(tmp_path / "file", files, lambda share: None)
+    if not of_box:
+        rewritten(tmp_path / "file", lambda listed: mutated(data, listed))
+    to_cache("there")
+    try:
+        (imported,) = import_file(tmp_path / "file")
+    except HostError:  # BoxError is one
+        assert left_over() == []
+    else:
+        assert imported.box.image.read_bytes() == box.image.read_bytes()
+        assert boxes.damaged() == []
+        boxes.remove(imported.box)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -70,7 +70,7 @@ def test_prune_finds_nothing_to_remove_where_runs_use_everything(kept: Provision
 
 
 def test_prune_removes_what_no_run_would_use_and_says_what_and_how_much(box: Box, kept: ProvisionedBox) -> None:
-    old = forge_box(cache.root(), digest="0123456789abcdef")
+    old = forge_box(cache.root(), digest="0123456789abcdef" * 4)
     forge_provisioned(old)
     planned = harness("box", "prune", "--dry-run").stdout
     assert planned.count("would remove") == 2

@@ -10,7 +10,7 @@ import pytest
 from command_line import harness
 
 from harness import boxes
-from harness.boxes import Box, cache, recipes
+from harness.boxes import Box, cache, description, recipes
 from harness.boxes.pins import Pin, Pins
 
 RECIPE = boxes.recipe("debian-12")
@@ -28,7 +28,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def forge(lock: boxes.Lock | None = None) -> Box:
     inputs = cache.inputs(RECIPE, lock)
-    folder = cache.root() / cache.digest_of(inputs)
+    folder = cache.root() / description.digest_of(inputs)
     folder.mkdir(parents=True)
     for part in cache.BUILT:
         (folder / part).write_bytes(part.encode())

@@ -7,9 +7,10 @@ import json
 from pathlib import Path
 
 import pytest
+from boxes_on_disk import forge_provisioned
 
 from harness import boxes, machines
-from harness.boxes import Box, cache
+from harness.boxes import Box, cache, provisioned
 from harness.errors import DamagedBoxError, MachineError
 from harness.files import LEFTOVER
 from harness.machines import VagrantMachine, box_install, libvirt, registry
@@ -22,7 +23,7 @@ from harness.spec import MachineSpec
 def box(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Box:
     for name in ("HARNESS_CACHE", "HARNESS_STATE", "VAGRANT_HOME"):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
-    folder = cache.root() / "0123456789abcdef"
+    folder = cache.root() / ("0123456789abcdef" * 4)
     folder.mkdir(parents=True)
     for part in cache.BUILT:
         (folder / part).write_bytes(part.encode())
@@ -41,7 +42,7 @@ def test_a_box_is_not_removed_while_a_machine_uses_it(box: Box, tmp_path: Path) 
     assert boxes.verify("debian-12") == []
 
 
-@pytest.mark.parametrize("settings", [None, "{", '{"box": "harness/other"}'])
+@pytest.mark.parametrize("settings", [None, "{", "[]", '{"box": 7}', '{"box": "harness/other"}'])
 def test_machines_made_from_other_boxes_are_ignored(box: Box, settings: str | None, tmp_path: Path) -> None:
     machine = tmp_path / "run" / "machine"
     machine.mkdir(parents=True)
@@ -123,13 +124,27 @@ def test_a_box_that_was_removed_since_it_was_found_is_a_damaged_box(box: Box, tm
         box_install.install(box, VagrantCli(tmp_path / "settings.json", tmp_path / "dotfile", tmp_path / "log"))
 
 
-def test_no_machine_starts_from_a_box_that_was_changed_at_equal_size(
-    box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kept", [False, True])
+def test_no_machine_starts_from_a_box_or_a_kept_machine_that_was_changed_at_equal_size(
+    box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bool
 ) -> None:
     monkeypatch.setattr("shutil.which", lambda _: "/usr/bin/vagrant")
     monkeypatch.setattr(libvirt, "check", lambda: None)
-    box.image.write_bytes(b"x" * box.image.stat().st_size)
-    assert cache.find(box.digest) == box
+    used = forge_provisioned(box) if kept else box
+    used.image.write_bytes(b"x" * used.image.stat().st_size)
+    assert used == (provisioned.find(used.digest) if kept else cache.find(used.digest))  # it is hashed once, below
     with pytest.raises(DamagedBoxError, match=r"box\.img has changed"):
-        VagrantMachine(MachineSpec(box=box.name), box, tmp_path / "machine", "guest").up(SilentWatcher())
+        VagrantMachine(MachineSpec(box=box.name), used, tmp_path / "machine", "guest").up(SilentWatcher())
     assert not (tmp_path / "machine").exists()
+
+
+@pytest.mark.parametrize("initrd", [b"\x1f\x8b", b"\x1f\x8b" + bytes(30), gzip.compress(b"070701")[:-4]], ids=len)
+def test_an_initrd_that_cannot_be_unpacked_is_a_damaged_box(
+    box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, initrd: bytes
+) -> None:
+    monkeypatch.setattr(libvirt, "ensure_volume", lambda name, *_, **__: name)
+    monkeypatch.setattr(VagrantCli, "box_add", lambda *_: None)
+    box.initrd.write_bytes(initrd)
+    cache.write_manifest(box.folder, box)
+    with pytest.raises(DamagedBoxError, match="its initrd cannot be unpacked"):
+        box_install.install(box, VagrantCli(tmp_path / "settings.json", tmp_path / "dotfile", tmp_path / "log"))

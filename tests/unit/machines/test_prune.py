@@ -13,7 +13,7 @@ from harness.boxes import Box, cache, provisioned
 from harness.errors import BoxError, HostError, MachineError
 from harness.machines import box_install, disk, libvirt, prune, registry
 
-OLD = "0123456789abcdef"
+OLD = "0123456789abcdef" * 4
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +73,7 @@ def test_a_folder_without_a_readable_description_is_a_candidate(box: Box) -> Non
     kept = forge_provisioned(box)
     (kept.folder / "provisioned.json").write_text("{")
     (removal,) = prune.candidates()
-    assert removal.why == "its description cannot be read"
+    assert removal.why.startswith("provisioned.json, the description of this box, cannot be read")
     prune.remove(removal)
     assert not kept.folder.exists()
 
