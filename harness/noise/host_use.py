@@ -13,7 +13,7 @@ from harness.noise.process_times import ProcessTimes, read_processes
 PROC = Path("/proc")
 NAMED = 3
 MIN_CPUS = 0.05  # a process that takes less of a CPU is not named as the cause of anything
-UNSEEN = "short-lived processes"  # also those of another PID namespace, and interrupts
+SHORT_LIVED = "short-lived processes"  # also those of another PID namespace, and interrupts
 STOLEN = "other guests of this host's hypervisor"
 
 
@@ -106,7 +106,7 @@ def between(before: HostSample, after: HostSample, own: Collection[int], seconds
         if pid not in own:
             others[after.processes[pid].name] += value
     cpus_of = {name: after.cpus * value / total for name, value in others.items()}
-    cpus_of[UNSEEN] = after.cpus * taken - sum(cpus_of.values())
+    cpus_of[SHORT_LIVED] = after.cpus * taken - sum(cpus_of.values())
     cpus_of[STOLEN] = after.cpus * stolen
     rounded = {name: round(cpus, 3) for name, cpus in cpus_of.items()}
     busiest = sorted(((name, cpus) for name, cpus in rounded.items() if cpus > 0), key=lambda item: -item[1])

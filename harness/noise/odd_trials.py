@@ -59,18 +59,10 @@ def odd_trials(trials: Sequence[Record]) -> list[OddTrial]:
     `trials` are contents of trial.json, of one run; leave out those that may not be used. Recordings of different
     clocks are never compared. A trial is odd in a metric (requests/s, switches/s, contested share) if its distance from
     the mean of the others is more than 2.5 times their noise and more than 5 % of that mean. Their noise is the larger
-    of their standard deviation and of their mean noise within a trial (`noise` of trial.json, absent before 0.3).
+    of their standard deviation and of their mean noise within a trial (`noise` of trial.json, absent before 0.3, and
+    never of requests/s).
 
-    This is a hint, not a test. Simulated with normal noise and nothing odd, arms in which at least one trial is marked
-    in one metric, by the coefficient of variation between trials:
-
-        trials   1 %    2 %    3 %    5 %   10 %
-        3        0 %    9 %   32 %   60 %   79 %
-        5        0 %    9 %   32 %   50 %   55 %
-        10       0 %   13 %   37 %   44 %   45 %
-
-    So a mark means much where trials repeat within 2 % (a counted clock, a quiet host), and with three trials that do
-    not it means little more than that they disagree. And it misses an odd trial if two others disagree as well.
+    This is a hint, not a test: docs/noise.md has how often it marks a trial where none is odd.
     """
     return [odd for arm, group in _arms(trials).items() for odd in _odd_ones(arm, group)]
 
@@ -98,7 +90,7 @@ METRICS: dict[str, Callable[[Record], float | None]] = {
     "switches/s": switches_per_s,
     "contested share": lambda trial: trial.get("contested_share"),
 }
-NOISE_KEYS = {"requests/s": "requests_per_s", "switches/s": "switches_per_s", "contested share": "contested_share"}
+NOISE_KEYS = {"switches/s": "switches_per_s", "contested share": "contested_share"}  # a recording shows no requests
 
 
 def short(value: float) -> str:
@@ -133,6 +125,6 @@ def _odd_ones(arm: str, group: Sequence[Record]) -> Iterator[OddTrial]:
 
 def _noise_within(trials: Sequence[Record], metric: str) -> float:
     """Return the root mean square of the trials' own standard errors; 0 where none has one."""
-    errors = [(trial.get("noise") or {}).get(NOISE_KEYS[metric]) for trial in trials]
+    errors = [(trial.get("noise") or {}).get(NOISE_KEYS.get(metric)) for trial in trials]
     squares = [error**2 for error in errors if error is not None]
     return math.sqrt(fmean(squares)) if squares else 0.0

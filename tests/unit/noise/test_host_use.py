@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.noise.host_use import (
+    SHORT_LIVED,
     STOLEN,
-    UNSEEN,
     HostSample,
     HostUse,
     between,
@@ -61,7 +61,7 @@ def test_a_parent_that_waits_for_no_child_keeps_all_of_its_own_time(proc: FakePr
     proc.end(41)
     proc.process(40, "daemon", 9.0)  # it ignores SIGCHLD
     proc.run(10.0, user=0.5)
-    assert between(before, sample(proc.path), [], 10.0).busiest == (("daemon", 0.8), (UNSEEN, 0.2))
+    assert between(before, sample(proc.path), [], 10.0).busiest == (("daemon", 0.8), (SHORT_LIVED, 0.2))
 
 
 def test_an_orphan_whose_time_went_to_init_takes_nothing_off_its_former_grandparent(proc: FakeProc) -> None:
@@ -84,7 +84,7 @@ def test_what_no_process_accounts_for_is_named_as_well(proc: FakeProc) -> None:
     proc.process(30, "make", 1.5)
     proc.run(10.0, user=0.5, steal=0.1)
     use = between(before, sample(proc.path), [], 10.0)
-    assert use.busiest == ((UNSEEN, 0.95), (STOLEN, 0.2), ("make", 0.05))
+    assert use.busiest == ((SHORT_LIVED, 0.95), (STOLEN, 0.2), ("make", 0.05))
     assert (use.taken_share, use.stolen_share) == (pytest.approx(0.6), pytest.approx(0.1))
 
 

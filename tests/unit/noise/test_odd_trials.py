@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.noise.odd_trials import Spread, odd_trials, spreads
+from harness.noise.odd_trials import METRICS, NOISE_KEYS, Spread, odd_trials, spreads
+from harness.noise.within_trial import standard_errors
 
 
 def trial(name: str, requests: float | None = 400.0, arm: str = "nginx_ab", **changes: Any) -> dict[str, Any]:
@@ -42,10 +44,16 @@ def test_a_trial_within_the_noise_of_the_others_is_not_marked() -> None:
 
 
 def test_the_noise_within_the_other_trials_counts_as_well() -> None:
-    steady = [trial(f"{index:03d}", value) for index, value in enumerate([420.0, 421.0, 419.0, 390.0])]
-    noisy = [{**one, "noise": {"requests_per_s": 20.0}} for one in steady]
-    assert [odd.trial for odd in odd_trials(steady)] == ["003"]
+    values = [20_000, 20_010, 19_990, 18_000]
+    steady = [trial(f"{index:03d}", switches=value) for index, value in enumerate(values)]
+    noisy = [{**one, "noise": {"switches_per_s": 100.0}} for one in steady]
+    assert [(odd.trial, odd.metric) for odd in odd_trials(steady)] == [("003", "switches/s")]
     assert odd_trials(noisy) == []
+
+
+def test_requests_have_no_noise_within_a_trial() -> None:
+    assert set(standard_errors(np.arange(1000) * 10**6, np.ones(1000, bool))) == set(NOISE_KEYS.values())
+    assert set(METRICS) - set(NOISE_KEYS) == {"requests/s"}
 
 
 @pytest.mark.parametrize(("change", "metric"), [({"switches": 9_000}, "switches/s"), ({"contested_share": 0.9}, None)])
