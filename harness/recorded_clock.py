@@ -44,6 +44,13 @@ class RecordedClock:
             return f"the {self.kind}'s"
         return f"counted: {self.cpu_speed} instructions per microsecond ({1000 / self.cpu_speed:g} ns each)"
 
+    @property
+    def name(self) -> str:
+        """Return the clock as a sentence of the report names it; `model.data.clocks.Clock` says the same."""
+        if self.cpu_speed is None:
+            return f"the {self.kind}’s clock"  # noqa: RUF001
+        return f"a counted clock of {self.cpu_speed} instructions per microsecond"
+
     def about(self) -> dict[str, str]:
         """Return the clock as the metadata of tables hold it."""
         speed = {} if self.cpu_speed is None else {"cpu_speed": str(self.cpu_speed)}

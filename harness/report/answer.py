@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from harness.recorded_clock import RecordedClock
 from harness.report import trial_noise
 from harness.report.baseline_comparison import (
     BaselineComparison,
@@ -39,16 +38,10 @@ def answer(run: RunFacts, comparisons: list[BaselineComparison]) -> Markup:
     if len(clocks) < 2:
         return _answer(comparisons) if comparisons else _no_answer(run)
     answers = [
-        Markup("With {}: {}").format(_clock(clock), _answer([each for each in comparisons if each.best.clock == clock]))
+        Markup("With {}: {}").format(clock.name, _answer([each for each in comparisons if each.best.clock == clock]))
         for clock in clocks
     ]
     return Markup("<br>").join(answers)
-
-
-def _clock(clock: RecordedClock) -> str:
-    if clock.counted:
-        return f"a counted clock of {clock.cpu_speed} instructions per microsecond"
-    return f"the {clock.kind}’s clock"  # noqa: RUF001
 
 
 def _answer(comparisons: list[BaselineComparison]) -> Markup:

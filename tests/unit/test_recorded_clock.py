@@ -42,3 +42,4 @@ def test_a_clock_in_words(machine: dict[str, Any], short: str, text: str) -> Non
 def test_harness_and_model_read_the_same_clock(machine: dict[str, Any]) -> None:
     recorded, known = RecordedClock.of(machine), Clock.of(machine)
     assert (recorded.kind, recorded.cpu_speed) == (known.clock, known.cpu_speed)
+    assert recorded.name.replace("\u2019", "'") == str(known)
