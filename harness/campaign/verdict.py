@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from harness.noise.host_use import name_busiest
-from harness.noise.observation import UNSEEN
+from harness.noise.observation import MISSED
 from harness.spec import VerdictSpec
 
 TRACER = re.compile(r"perf(?:[_-][0-9.]+)?")  # Debian 11 names it perf_5.10
@@ -190,8 +190,8 @@ def _host_share(host: Mapping[str, Any], limits: VerdictSpec, expected: Mapping[
     on_host_clock, share, limit = expected.get("clock", "host") == "host", host.get("share"), limits.max_host_share
     if limit is None and not on_host_clock:
         return
-    if share is None and host.get("share_reason") == UNSEEN:
-        yield _check(HOST_SHARE, False, None, MAX_HOST_SHARE if limit is None else limit, UNSEEN)
+    if share is None and (reason := host.get("share_reason")) in MISSED:
+        yield _check(HOST_SHARE, False, None, MAX_HOST_SHARE if limit is None else limit, reason)
         return
     if share is None:
         why = f"{host.get('share_reason') or 'it was not measured'}; leave out verdict.max_host_share to go without"

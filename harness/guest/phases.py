@@ -23,6 +23,7 @@ LONGEST_PAUSE_S = 1.0  # between two readings of a console to which others write
 CHECK_LIMIT_S = 30.0  # for the first message to reach the host
 FASTEST = 20.0  # guest seconds for one of the host; more is a guest that set its clock
 TAIL_LINES = 8
+OnPhase = Callable[[str, float], object]  # a phase, and how much later than the guest wrote it it may have been seen
 
 # A message of the kernel may be printed in the middle of a line; it is never interrupted itself. Some kernels add who
 # printed it, such as `[    T1]` (CONFIG_PRINTK_CALLER).
@@ -96,6 +97,7 @@ class Phases:
         self._monitor, self._clock, self._pace, self._sleep = monitor, clock, pace, sleep
         self._line = re.compile(rf"harness-trial {re.escape(label)} (check|recording|recorded|done)(?!\w)")
         self._seen: set[str] = set()
+        self._looked = clock()  # what is on the console now was written since then
         with self._running():
             self._size, self._skipped = monitor.console_size(), len(monitor.console())
         self._next_read, self._pause = clock(), 0.0
@@ -120,24 +122,28 @@ class Phases:
     def follow(
         self,
         limits: Mapping[str, float],
-        on_phase: Callable[[str], object],
+        on_phase: OnPhase,
         show: Callable[[str, float, float, str], object],
     ) -> str | None:
         """Return when the guest is done: None, or the reason why it no longer makes sense to wait.
 
         `limits` maps the phases to come, in order, to the longest time from one to the next. `on_phase` is called as
-        soon as a phase is on the console, `show` with every look: the phase that is waited for, how long in the guest's
-        seconds and in the host's, and the unit of the first. Raises TrialError when the guest has ended or stopped.
+        soon as a phase is on the console; not with a `recording` that is over. `show` is called with every look: the
+        phase that is waited for, how long in the guest's seconds and in the host's, and the unit of the first.
+        Raises TrialError when the guest has ended or stopped.
         """
         with self._running():
             passed = GuestTime(self._monitor, self._clock, self._pace)
         awaited, since, began = list(limits), 0.0, self._clock()
         while True:
             with self._running():
-                arrived, before = self._new(), awaited
-            for phase in (phase for phase in arrived if phase in awaited):
-                on_phase(phase)
-                awaited = awaited[awaited.index(phase) + 1 :]
+                looked, arrived, before = self._looked, self._new(), awaited
+                late_s = max(0.0, self._clock() - looked - POLL_S)
+                for phase in (phase for phase in arrived if phase in awaited):
+                    if phase != "recording" or "recorded" not in arrived:  # else that moment has passed
+                        with self._running():
+                            on_phase(phase, late_s)
+                    awaited = awaited[awaited.index(phase) + 1 :]
             if not awaited:
                 return None
             with self._running():  # after the phase was reported: it takes a call of the hypervisor
@@ -160,9 +166,10 @@ class Phases:
 
         The console is read only if it has grown; ever more seldom, to a second, while others write to it.
         """
-        size, now = self._monitor.console_size(), self._clock()
+        now, size = self._clock(), self._monitor.console_size()
         if now < self._next_read:
             return []
+        self._looked = now
         if size == self._size:
             self._pause = 0.0
             return []

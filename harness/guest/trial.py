@@ -10,7 +10,7 @@ import json
 import re
 import shlex
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 from harness.errors import DeadlineError, GuestError, HarnessError, HostError, RemoteError, TransientError, TrialError
 from harness.files import write_atomic
 from harness.guest.monitor import Monitor
-from harness.guest.phases import Phases
+from harness.guest.phases import OnPhase, Phases
 from harness.guest.remote import Host, Result
 from harness.guest.trial_progress import TrialProgress
 from harness.loads import Load
@@ -125,14 +125,13 @@ def run(
     *,
     expected: Mapping[str, Any],
     monitor: Monitor,
-    on_phase: Callable[[str], object] = lambda phase: None,
+    on_phase: OnPhase = lambda phase, late_s: None,
     attempt: int = 1,
 ) -> TrialFiles:
     """Carry the trial out on `host` and leave perf.data, load.txt, perf.log and guest.json in `out_dir`.
 
     The files appear only when all of them arrived complete, guest.json last; the script, trial.py, is written there
-    before it is sent, and beside it facts.py, which it runs. `on_phase` is called with `recording`, `recorded` and
-    `done` when the guest's console has them.
+    before it is sent, and beside it facts.py, which it runs. `on_phase` is called as `Phases.follow` does.
     Raises GuestError when a step failed on the guest, TrialError when the guest gives no result, RemoteError when it
     cannot be reached. When interrupted, it stops what it started on the guest.
     """

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness.noise.clocks import elapsed_s, read_clocks, step_s, suspended_s
+from harness.noise.clocks import Clocks, elapsed_s, read_clocks, step_s, suspended_s
 from harness.noise.frequency import SYS, read_frequency
 from harness.noise.host_use import PROC, HostSample, between, sample
+from harness.noise.pause import paused_s
 from harness.noise.pressure import load_averages, stalled_us
 
-UNSEEN = "the beginning or the end of the recording was not seen on the guest's console"
+END_NOT_SEEN = "the beginning or the end of the recording was not seen on the guest's console in time"
+END_NOT_READ = "at the beginning or the end of the recording, the host did not say how long the guest's CPU had waited"
+MISSED = (END_NOT_SEEN, END_NOT_READ)  # another attempt may measure it
 NO_SCHEDSTAT = "the host does not show how long the guest's CPU waited (no /proc/PID/schedstat of its threads)"
 KEYS = (
     *("seconds", "guest_seconds", "vcpu_run_s", "vcpu_wait_s", "share", "share_reason", "steal_share"),
     *("pressure_share", "taken_share", "stolen_share", "loadavg_before", "loadavg_after"),
-    *("frequency_before", "frequency_after", "top", "clock_step_s", "suspended_s", "phases_late_s"),
+    *("frequency_before", "frequency_after", "top", "clock_step_s", "suspended_s", "paused_s", "phases_late_s"),
 )
 
 
@@ -48,7 +51,7 @@ class GuestProcesses(Protocol):
 
 @dataclass(frozen=True)
 class Moment:
-    """Everything that is read at one end of a recording."""
+    """Everything that is read at one end of a recording; `late_s`: how late that may have been."""
 
     clocks: Mapping[str, float]
     vcpus: VcpuTimes | None
@@ -56,48 +59,66 @@ class Moment:
     loadavg: list[float] | None
     frequency: Mapping[str, Any]
     use: HostSample
+    late_s: float
 
 
 class Observation:
     """The host during one recording. `phase` takes the trial's phases; `facts` sums up what lay between them."""
 
-    def __init__(self, guest: GuestProcesses, cpus: int, *, proc: Path = PROC, sys: Path = SYS) -> None:
-        self._guest, self._cpus, self._proc, self._sys = guest, max(cpus, 1), proc, sys
+    def __init__(
+        self,
+        guest: GuestProcesses,
+        cpus: int,
+        *,
+        proc: Path = PROC,
+        sys: Path = SYS,
+        clocks: Callable[[], Clocks] = read_clocks,
+    ) -> None:
+        self._guest, self._cpus, self._proc, self._sys, self._clocks = guest, max(cpus, 1), proc, sys, clocks
         self._began: Moment | None = None
         self._ended: Moment | None = None
 
-    def phase(self, name: str) -> None:
-        """Take a phase of the trial: `recording` begins the observation, `recorded` ends it; others do nothing."""
+    def phase(self, name: str, late_s: float = 0.0) -> None:
+        """Take a phase of the trial: `recording` begins the observation, `recorded` ends it; others do nothing.
+
+        `late_s` is how much later than the guest wrote it the phase may have been seen.
+        """
         if name == "recording":
-            self.begin()
+            self.begin(late_s)
         elif name == "recorded":
-            self.end()
+            self.end(late_s)
 
-    def begin(self) -> None:
+    def begin(self, late_s: float = 0.0) -> None:
         """Begin, or begin again."""
-        self._began, self._ended = self._now(), None
+        self._began, self._ended = self._now(late_s), None
 
-    def end(self) -> None:
+    def end(self, late_s: float = 0.0) -> None:
         """End; only the first end counts, and none before the beginning."""
         if self._began is not None and self._ended is None:
-            self._ended = self._now()
+            self._ended = self._now(late_s)
 
-    def _now(self) -> Moment:
-        """Read everything, what belongs exactly to the interval first: the list of processes takes milliseconds."""
-        vcpus, clocks = self._guest.cpu_times(), read_clocks()
-        proc = self._proc
-        return Moment(clocks, vcpus, stalled_us(proc), load_averages(proc), read_frequency(self._sys), sample(proc))
+    def _now(self, late_s: float) -> Moment:
+        """Read everything, what belongs exactly to the interval first: the list of processes takes milliseconds.
+
+        The first time, `cpu_times` asks the hypervisor for its threads, which may take long as well.
+        """
+        asked = self._clocks()
+        vcpus, clocks = self._guest.cpu_times(), self._clocks()
+        pressure, load, frequency = stalled_us(self._proc), load_averages(self._proc), read_frequency(self._sys)
+        late_s += elapsed_s(asked, clocks) or 0.0
+        return Moment(clocks, vcpus, pressure, load, frequency, sample(self._proc), late_s)
 
     def facts(self, recording: Mapping[str, Any]) -> dict[str, Any]:
         """Return what trial.json has under `host`; whatever is unknown is None.
 
         `recording` is that part of guest.json. `share` is the mean over the vCPUs of the share of the recorded time in
         which they waited, `share_reason`: why there is none. `phases_late_s`: how late each end may have been seen,
-        because the console was looked at so seldom. `pressure_share`: of the time, that in which some task
-        of the host waited for a CPU. `taken_share`: of the host's CPUs, what others than this guest's processes took;
-        `stolen_share`, a part of it, what a hypervisor below the host kept. `top`: the three names that took the most
-        CPU time, in CPUs; processes of one name are added up. One that began and ended within the recording is missed:
-        it counts under its parent's name, or with all others that nobody waited for as `short-lived processes`.
+        because the console was looked at so seldom or a call of the hypervisor took long. `pressure_share`: of the
+        time, that in which some task of the host waited for a CPU. `taken_share`: of the host's CPUs, what others than
+        this guest's processes took; `stolen_share`, a part of it, what a hypervisor below the host kept. `top`: the
+        three names that took the most CPU time, in CPUs; processes of one name are added up. One that began and ended
+        within the recording is missed: it counts under its parent's name, or with all others that nobody waited for as
+        `short-lived processes`.
         """
         facts: dict[str, Any] = {**dict.fromkeys(KEYS), **_guest_facts(recording)}
         before, after = self._began, self._ended
@@ -106,24 +127,26 @@ class Observation:
         facts["clock_step_s"] = {"host": step_s(*host), "guest": step_s(*guest)}
         facts["suspended_s"] = {"host": suspended_s(*host), "guest": suspended_s(*guest)}
         if before is None or after is None:
-            return facts | {"share_reason": UNSEEN}
+            return facts | {"share_reason": END_NOT_SEEN}
         seconds = after.clocks["boottime_s"] - before.clocks["boottime_s"]  # a suspended host's seconds are seconds
+        late_s = max(before.late_s, after.late_s) + self._guest.console_delay_s()
+        facts |= self._vcpu_facts(before, after, seconds)
         return {
             **facts,
             "seconds": round(seconds, 3),
-            **self._vcpu_facts(before, after, seconds),
+            "paused_s": self._paused_s(facts, elapsed_s(*host), _idle_s(recording), late_s),
             **self._use_facts(before, after, seconds),
             "pressure_share": _pressure_share(before, after, seconds),
             "loadavg_before": before.loadavg,
             "loadavg_after": after.loadavg,
             "frequency_before": before.frequency,
             "frequency_after": after.frequency,
-            "phases_late_s": round(self._guest.console_delay_s(), 3),
+            "phases_late_s": round(late_s, 3),
         }
 
     def _vcpu_facts(self, before: Moment, after: Moment, seconds: float) -> dict[str, Any]:
         if before.vcpus is None or after.vcpus is None:
-            return {"share_reason": NO_SCHEDSTAT}
+            return {"share_reason": NO_SCHEDSTAT if before.vcpus is after.vcpus else END_NOT_READ}
         run_s = (after.vcpus.run_ns - before.vcpus.run_ns) / 1e9
         wait_s = (after.vcpus.wait_ns - before.vcpus.wait_ns) / 1e9
         return {
@@ -131,6 +154,15 @@ class Observation:
             "vcpu_wait_s": round(wait_s, 3),
             "share": _share(wait_s, seconds * self._cpus),
         }
+
+    def _paused_s(
+        self, facts: Mapping[str, Any], seconds: float | None, idle_s: float | None, late_s: float
+    ) -> float | None:
+        """Return how long the machine was paused; None unless all is known, of one vCPU: several may share a thread."""
+        run_s, wait_s = facts["vcpu_run_s"], facts["vcpu_wait_s"]
+        if self._cpus > 1 or seconds is None or run_s is None or idle_s is None:
+            return None
+        return paused_s(seconds, run_s + wait_s, idle_s, late_s)
 
     def _use_facts(self, before: Moment, after: Moment, seconds: float) -> dict[str, Any]:
         own = [pid for pid in self._guest.process_ids() if pid in after.use.processes]
@@ -145,13 +177,25 @@ class Observation:
 def _guest_facts(recording: Mapping[str, Any]) -> dict[str, Any]:
     """Return the guest's seconds, and the share of its CPU time that its hypervisor did not give it, as it counted."""
     seconds = elapsed_s(recording.get("clock_before"), recording.get("clock_after"))
+    return {
+        "guest_seconds": None if seconds is None else round(seconds, 3),
+        "steal_share": _ticks_share(recording, "steal"),
+    }
+
+
+def _idle_s(recording: Mapping[str, Any]) -> float | None:
+    """Return how long the guest's CPU was idle, as the guest counted it."""
+    seconds = elapsed_s(recording.get("clock_before"), recording.get("clock_after"))
+    share = _ticks_share(recording, "idle", "iowait")
+    return None if seconds is None or share is None else seconds * share
+
+
+def _ticks_share(recording: Mapping[str, Any], *names: str) -> float | None:
+    """Return the share of these kinds in all CPU ticks of the guest while it recorded; None if it counted none."""
     before, after = recording.get("cpu_ticks_before") or {}, recording.get("cpu_ticks_after") or {}
     ticks = {name: after[name] - before.get(name, 0) for name in after}
     total = sum(ticks.values())
-    return {
-        "guest_seconds": None if seconds is None else round(seconds, 3),
-        "steal_share": _share(ticks.get("steal", 0), total) if total > 0 else None,
-    }
+    return _share(sum(ticks.get(name, 0) for name in names), total) if total > 0 else None
 
 
 def _pressure_share(before: Moment, after: Moment, seconds: float) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.recorded_clock import RecordedClock
@@ -11,6 +11,7 @@ from harness.report.trial_facts import TrialFacts, mapping
 
 NOT_MEASURED = "not measured"
 LEAST_STEP_S = 0.01
+CLOCK_STEPS = "clock steps"  # the check of the verdict
 COLUMNS = (
     "host share", "steal", "pressure", "taken by others", "load average", "CPU MHz", "host s / guest s",
     "clock steps, pauses", "busiest beside it, CPUs",
@@ -32,12 +33,15 @@ def conditions(trials: Sequence[TrialFacts]) -> list[tuple[str, str]]:
     A trial that ended before trial.json was written has no clock.
     """
     groups = by_clock([trial for trial in trials if trial.record])
-    return [(_clock_name(clock, group, len(groups) > 1), _share(clock, group)) for clock, group in groups.items()]
+    return [
+        (_clock_name(clock, group, len(groups) > 1), _share(clock, group) + _pauses(clock, group))
+        for clock, group in groups.items()
+    ]
 
 
 def _clock_name(clock: RecordedClock, trials: Sequence[TrialFacts], several: bool) -> str:
     arms = ", ".join(dict.fromkeys(trial.arm for trial in trials))
-    return clock.text.replace("'", "’") + (f", in {arms}" if several else "")  # noqa: RUF001
+    return clock.name + (f", in {arms}" if several else "")
 
 
 def _share(clock: RecordedClock, trials: Sequence[TrialFacts]) -> str:
@@ -53,6 +57,17 @@ def _share(clock: RecordedClock, trials: Sequence[TrialFacts]) -> str:
     return (
         f"The host kept the guest’s CPU waiting for {_range(known)} of the recorded time, {meaning}."  # noqa: RUF001
         + rest
+    )
+
+
+def _pauses(clock: RecordedClock, trials: Sequence[TrialFacts]) -> str:
+    """In how many trials the machine was paused; empty where that was not seen."""
+    paused = [known for trial in trials if (known := number(trial.host.get("paused_s")))]
+    if not paused:
+        return ""
+    effect = ", which a counted clock does not see" if clock.counted else ""
+    return (
+        f" In {len(paused)} of {len(trials)} trials the machine was paused, for up to {seconds(max(paused))}{effect}."
     )
 
 
@@ -85,7 +100,7 @@ def _row(trial: TrialFacts) -> list[str]:
         _change(_load(host.get("loadavg_before")), _load(host.get("loadavg_after"))),
         _change(_frequency(mapping(host, "frequency_before")), _frequency(mapping(host, "frequency_after"))),
         f"{_seconds(host.get('seconds'))} / {_seconds(host.get('guest_seconds'))}",
-        _interruptions(host),
+        _interruptions(trial),
         _top(host.get("top")),
     ]
 
@@ -121,15 +136,29 @@ def _seconds(value: Any) -> str:
     return NO_VALUE if known is None else f"{known:.1f}"
 
 
-def _interruptions(host: Mapping[str, Any]) -> str:
+def _interruptions(trial: TrialFacts) -> str:
+    """Clock steps, suspensions and pauses; `none` only where it is known that there was no pause."""
+    paused = number(trial.host.get("paused_s"))
+    failed = [check.text for check in trial.checks if check.name == CLOCK_STEPS and not check.ok]
+    shown = [*_steps(trial.host), *([f"machine paused {seconds(paused)}"] if paused else failed)]
+    if not shown and paused is None and not _clocks_agree(trial):
+        return f"pauses {NOT_MEASURED}"
+    return "; ".join(shown) or "none"
+
+
+def _clocks_agree(trial: TrialFacts) -> bool:
+    """Whether the seconds of host and guest were compared: on the host's clock a pause makes them differ."""
+    both = [number(trial.host.get(name)) for name in ("seconds", "guest_seconds")]
+    return not trial.clock.counted and None not in both
+
+
+def _steps(host: Mapping[str, Any]) -> Iterator[str]:
     """Clock steps and suspensions of guest and host, without what the reading of two clocks takes."""
-    shown = []
     for name, words in (("clock_step_s", "clock stepped"), ("suspended_s", "suspended")):
         for side, value in mapping(host, name).items():
             known = number(value)
             if known is not None and abs(known) >= LEAST_STEP_S:
-                shown.append(f"{visible(side)} {words} {seconds(known)}")
-    return "; ".join(shown) or "none"
+                yield f"{visible(side)} {words} {seconds(known)}"
 
 
 def _top(processes: Any) -> str:

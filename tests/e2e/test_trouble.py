@@ -63,7 +63,7 @@ def test_a_load_that_ends_before_the_recording_fails_the_trial(smoke: Smoke, tri
 def test_a_script_that_is_killed_on_the_guest_ends_the_trial_with_its_journal(
     smoke: Smoke, trial: Trial, tmp_path: Path
 ) -> None:
-    def kill(phase: str) -> None:
+    def kill(phase: str, late_s: float) -> None:
         if phase == "recording":
             with smoke.host as host:
                 host.run("pkill -KILL -f '^python3 .*trial.py record'", timeout_s=240, sudo=True)
@@ -108,7 +108,7 @@ def _recorded(runs: Path) -> set[str]:
 def test_a_machine_that_fails_in_a_trial_is_an_error_long_before_its_end(
     smoke: Smoke, trial: Trial, tmp_path: Path
 ) -> None:
-    def destroy(phase: str) -> None:
+    def destroy(phase: str, late_s: float) -> None:
         subprocess.run([*VIRSH, "destroy", smoke.domain], check=True)
 
     with pytest.raises(TrialError, match="does not run any more"):

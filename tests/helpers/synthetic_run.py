@@ -86,6 +86,7 @@ HOST = {  # what the host did during a trial
     "top": [["python3", 0.12], ["sshd", 0.02], ["kworker/0:1", 0.01]],
     "clock_step_s": {"host": 0.0, "guest": 0.0},
     "suspended_s": {"host": 0.0, "guest": 0.0},
+    "paused_s": 0.0,
     "phases_late_s": 0.0,
 }
 COUNTED = {

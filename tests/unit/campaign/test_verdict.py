@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from harness.campaign.busy_host import kept_waiting
 from harness.campaign.verdict import Verdict, VerdictCheck, judge
-from harness.noise.observation import UNSEEN
+from harness.noise.observation import END_NOT_SEEN, MISSED
 from harness.spec import VerdictSpec
 
 
@@ -212,14 +213,29 @@ def test_a_share_that_cannot_be_measured_cannot_meet_a_limit_that_the_file_sets(
     assert "no schedstat; leave out verdict.max_host_share" in judged.reason
 
 
+@pytest.mark.parametrize("reason", MISSED)
 @pytest.mark.parametrize(("limit", "clock"), [(None, "host"), (0.1, "host"), (0.1, "counted")])
-def test_a_recording_of_which_an_end_was_not_seen_is_repeated(limit: float | None, clock: str) -> None:
-    unseen = {"share": None, "share_reason": UNSEEN, "seconds": None}
-    judged = verdict(host=unseen, max_host_share=limit, expected={"clock": clock})
+def test_a_recording_of_which_an_end_was_missed_is_repeated_where_the_share_has_a_limit(
+    limit: float | None, clock: str, reason: str
+) -> None:
+    missed = {"share": None, "share_reason": reason, "seconds": None}
+    judged = verdict(host=missed, max_host_share=limit, expected={"clock": clock})
     assert failed(judged) == ["host share"]
     assert judged.retryable
-    assert judged.reason.endswith(UNSEEN)
-    assert verdict(host=unseen, expected={"clock": "counted"}).ok
+    assert judged.reason.endswith(reason)
+    assert verdict(host=missed, expected={"clock": "counted"}).ok
+
+
+def test_only_a_share_that_was_measured_says_that_the_host_kept_the_guest_waiting() -> None:
+    assert kept_waiting(verdict(host={"share": 0.3}))
+    assert not kept_waiting(verdict(host={"share": None, "share_reason": END_NOT_SEEN}))
+    assert not kept_waiting(verdict(host={"share": None, "share_reason": "no schedstat"}, max_host_share=0.1))
+
+
+def test_a_pause_fails_a_recording_only_if_its_clock_ran_on() -> None:
+    paused = {"seconds": 62.0, "guest_seconds": 50.0, "paused_s": 11.1}
+    assert failed(verdict(host=paused)) == ["clock steps"]
+    assert verdict(host=paused, expected={"clock": "counted"}).ok
 
 
 GAPS = [

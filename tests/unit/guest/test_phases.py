@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from scripted_guest import ScriptedGuest
 
-from harness.errors import TrialError
+from harness.errors import MachineError, TrialError
 from harness.guest.phases import GuestTime, Phases
 
 LABEL = "000_nginx_ab-a1"
@@ -22,8 +22,15 @@ def follow(guest: ScriptedGuest, phases: Phases | None = None) -> tuple[list[tup
     """Follow a trial; return each phase with the host's time of its call, and why the wait was given up."""
     heard: list[tuple[str, float]] = []
     phases = phases or phases_of(guest)
-    late = phases.follow(LIMITS, lambda phase: heard.append((phase, guest.now)), lambda *_: None)
+    late = phases.follow(LIMITS, lambda phase, late_s: heard.append((phase, guest.now)), lambda *_: None)
     return heard, late
+
+
+def lateness(guest: ScriptedGuest) -> dict[str, float]:
+    """Follow a trial; return how late each phase may have been seen."""
+    late: dict[str, float] = {}
+    phases_of(guest).follow(LIMITS, late.__setitem__, lambda *_: None)
+    return late
 
 
 def phases_of(guest: ScriptedGuest, pace: Callable[[], float] | None = None) -> Phases:
@@ -182,6 +189,56 @@ def test_a_phase_is_reported_before_the_guests_clock_is_asked() -> None:
     assert [when for _, when in heard] == [reading for reading in guest.readings if reading]
 
 
+class Blocked(ScriptedGuest):
+    """A guest whose clock takes 3 s to be read the first time after it was asked at the beginning."""
+
+    def guest_seconds(self) -> float | None:
+        shown = super().guest_seconds()
+        self.now += 3.0 if len(self.clock_asked) == 2 else 0.0
+        return shown
+
+
+def test_a_beginning_that_is_seen_together_with_its_end_is_not_reported() -> None:
+    heard, _ = follow(Blocked({2.2: line("recording"), 4.2: line("recorded"), 9.0: line("done")}))
+    assert [phase for phase, _ in heard] == ["recorded", "done"]
+
+
+def test_an_end_that_is_seen_together_with_the_last_line_is_reported() -> None:
+    heard, _ = follow(Blocked({1.0: line("recording"), 2.2: line("recorded"), 4.2: line("done")}))
+    assert [phase for phase, _ in heard] == ["recording", "recorded", "done"]
+
+
+def test_a_call_of_the_hypervisor_that_takes_long_makes_a_phase_late() -> None:
+    late = lateness(Blocked({2.2: line("recording"), 20.0: line("recorded"), 30.0: line("done")}))
+    assert late["recording"] == pytest.approx(3.0, abs=0.01)
+    assert (late["recorded"], late["done"]) == (pytest.approx(0.0, abs=0.001), pytest.approx(0.0, abs=0.001))
+
+
+def test_a_copy_of_the_console_that_takes_long_makes_a_phase_late() -> None:
+    class Slow(ScriptedGuest):
+        def console(self) -> str:
+            shown = super().console()
+            self.now += 1.5
+            return shown
+
+    late = lateness(Slow({2.2: line("recording"), 20.0: line("recorded"), 30.0: line("done")}))
+    assert list(late.values()) == pytest.approx([1.5, 1.5, 1.5], abs=0.001)
+
+
+def test_a_console_to_which_others_write_is_read_more_seldom_and_its_phases_are_late() -> None:
+    noise = {1 + n / 20: f"[  {n}.000000] nothing of interest\r\n" for n in range(1, 1100)}
+    late = lateness(ScriptedGuest({**noise, 10.013: line("recording"), 40.013: line("recorded"), 50: line("done")}))
+    assert 0.5 < late["recording"] <= 1.0
+
+
+def test_a_machine_that_ends_while_a_phase_is_reported_is_an_error_of_the_trial() -> None:
+    def ended(phase: str, late_s: float) -> None:
+        raise MachineError("the machine does not run any more", where="scripted")
+
+    with pytest.raises(TrialError, match="does not run any more"):
+        phases_of(ScriptedGuest({2: line("recording")})).follow(LIMITS, ended, lambda *_: None)
+
+
 @pytest.mark.parametrize(
     ("text", "meaning"),
     [
@@ -236,6 +293,6 @@ def test_a_guest_that_sets_its_clock_does_not_reach_a_limit_by_it() -> None:
 def test_what_is_shown_has_the_seconds_of_the_guest_and_of_the_host() -> None:
     guest = ScriptedGuest({10: line("recording"), 50: line("recorded"), 60: line("done")}, pace=0.5)
     shown: list[tuple[str, float, float, str]] = []
-    phases_of(guest).follow(LIMITS, lambda phase: None, lambda *all_of_it: shown.append(all_of_it))
+    phases_of(guest).follow(LIMITS, lambda phase, late_s: None, lambda *all_of_it: shown.append(all_of_it))
     _, guest_s, host_s, unit = next(row for row in reversed(shown) if row[0] == "recorded")
     assert (guest_s, host_s, unit) == (pytest.approx(20, abs=2), pytest.approx(40, abs=0.1), "guest s")

@@ -143,7 +143,7 @@ def test_the_host_is_not_connected_before_the_guest_is_done(tmp_path: Path) -> N
 
 def test_the_phases_are_reported_to_whoever_asks(tmp_path: Path) -> None:
     heard: list[str] = []
-    carry_out(FakeHost(), tmp_path, on_phase=heard.append)
+    carry_out(FakeHost(), tmp_path, on_phase=lambda phase, late_s: heard.append(phase))
     assert heard == ["recording", "recorded", "done"]
 
 
@@ -239,7 +239,7 @@ def test_a_recording_that_changed_on_the_guest_is_refused_and_leaves_no_file(tmp
 
 
 def test_an_interrupt_stops_what_runs_on_the_guest(tmp_path: Path) -> None:
-    def interrupt(phase: str) -> None:
+    def interrupt(phase: str, late_s: float) -> None:
         raise KeyboardInterrupt
 
     host = FakeHost()
@@ -250,7 +250,7 @@ def test_an_interrupt_stops_what_runs_on_the_guest(tmp_path: Path) -> None:
 
 
 def test_a_guest_that_no_longer_answers_does_not_hide_the_first_error(tmp_path: Path) -> None:
-    def lose(phase: str) -> None:
+    def lose(phase: str, late_s: float) -> None:
         host.broken["systemctl stop"] = TransientError("gone")
         raise RemoteError("no space left")
 

@@ -56,14 +56,16 @@ def test_the_head_names_the_counted_clock_and_the_range_of_the_hosts_share(tmp_p
     trials = [{"machine": COUNTED, "host": synthetic_run.host(share)} for share in (0.012, 0.004)]
     shown = words(run_with(tmp_path, *trials))
     assert shown == (
-        "Clock: counted: 125 instructions per microsecond (8 ns each). The host kept the guest's CPU waiting for "
+        "Recorded with a counted clock of 125 instructions per microsecond. The host kept the guest's CPU waiting for "
         "0.4 to 1.2 % of the recorded time, which a counted clock does not see."
     )
 
 
 def test_the_head_says_that_the_hosts_clock_ran_on(tmp_path: Path) -> None:
     shown = words(run_with(tmp_path, {"machine": HOST_CLOCK, "host": synthetic_run.host(0.31)}))
-    assert shown.startswith("Clock: the host's. The host kept the guest's CPU waiting for 31.0 % of the recorded time,")
+    assert shown.startswith(
+        "Recorded with the host's clock. The host kept the guest's CPU waiting for 31.0 % of the recorded time,"
+    )
     assert "while the guest's clock ran on" in shown
 
 
@@ -79,7 +81,7 @@ def test_a_share_that_was_not_measured_is_not_called_zero(tmp_path: Path) -> Non
 
 def test_a_run_of_0_1_0_has_the_hosts_clock_and_no_share(tmp_path: Path) -> None:
     run = unpack(tmp_path) / RUN
-    assert words(run).startswith(f"Clock: the host's. {NOT_MEASURED}")
+    assert words(run).startswith(f"Recorded with the host's clock. {NOT_MEASURED}")
     assert "was not measured: versions before 0.3.0 did not" in section(run, "trust")
     assert "machine clock host" in section(run, "asked")
 
@@ -90,8 +92,8 @@ def test_each_clock_of_a_run_has_its_own_line_and_they_are_not_compared(tmp_path
         {"arm": "b", "machine": COUNTED, "host": synthetic_run.host(0.4)},
     ]
     shown = words(run_with(tmp_path, *trials))
-    assert "Clock: the host's, in a. The host kept the guest's CPU waiting for 20.0 %" in shown
-    assert "Clock: counted: 125 instructions per microsecond (8 ns each), in b." in shown
+    assert "Recorded with the host's clock, in a. The host kept the guest's CPU waiting for 20.0 %" in shown
+    assert "Recorded with a counted clock of 125 instructions per microsecond, in b." in shown
     assert "their numbers stand side by side here, and are not compared" in shown
 
 
@@ -99,7 +101,7 @@ def test_a_trial_that_ended_without_a_record_has_no_clock(tmp_path: Path) -> Non
     run = run_with(tmp_path, {"machine": COUNTED, "host": synthetic_run.host(0.1)}, {"machine": COUNTED})
     (run / "trials" / "001_nginx_ab" / "trial.json").unlink()
     shown = words(run)
-    assert shown.startswith("Clock: counted: 125 instructions per microsecond (8 ns each). The host kept")
+    assert shown.startswith("Recorded with a counted clock of 125 instructions per microsecond. The host kept")
     assert "the host's clock" not in shown
     (run / "trials" / "000_nginx_ab" / "trial.json").unlink()
     assert 'id="conditions"' not in build(run).read_text("utf-8")
@@ -128,7 +130,7 @@ def test_an_odd_trial_is_marked_at_the_head_and_at_its_verdict(tmp_path: Path) -
 
 @pytest.mark.parametrize("broken", [{"requests_per_s": "fast"}, {"quality": None}, {"switches": []}, {"noise": 3}])
 def test_damaged_numbers_of_a_trial_do_not_stop_the_page(tmp_path: Path, broken: dict[str, Any]) -> None:
-    assert "Clock: counted" in words(odd_run(tmp_path, **broken))
+    assert "Recorded with a counted clock" in words(odd_run(tmp_path, **broken))
 
 
 def test_a_trial_that_may_not_be_used_is_not_compared_with_the_others(tmp_path: Path) -> None:
@@ -181,11 +183,47 @@ def test_every_fact_about_the_host_stands_beside_its_trial(tmp_path: Path) -> No
     }
 
 
+def interruptions(run: Path, host: dict[str, Any], machine: dict[str, Any], *failed: dict[str, Any]) -> str:
+    """What stands under `clock steps, pauses` for a trial with these facts, of which these checks failed."""
+    run_with(run, {"host": host, "machine": machine, "verdict": {"ok": not failed, "checks": list(failed)}})
+    ((_, row),) = host_facts.meanwhile(read_trials(run / "trials"))
+    return dict(zip(host_facts.COLUMNS, row, strict=True))["clock steps, pauses"]
+
+
+def test_a_pause_stands_beside_its_trial_and_at_the_head_on_either_clock(tmp_path: Path) -> None:
+    paused = synthetic_run.host(0.0065, seconds=62.0, guest_seconds=50.0, paused_s=11.1)
+    assert interruptions(tmp_path / "counted", paused, COUNTED) == "machine paused 11.1\u202fs"
+    assert "In 1 of 1 trials the machine was paused, for up to 11.1 s, which a counted" in words(tmp_path / "counted")
+    assert interruptions(tmp_path / "host", paused, HOST_CLOCK, PAUSED) == "machine paused 11.1\u202fs"
+    assert "In 1 of 1 trials the machine was paused, for up to 11.1 s." in words(tmp_path / "host")
+
+
+PAUSED = {"name": "clock steps", "ok": False, "value": 12.0, "limit": 0.86, "why": "the machine was paused"}
+
+
+def test_a_pause_is_never_called_none_where_it_was_not_ruled_out(tmp_path: Path) -> None:
+    unknown = synthetic_run.host(None, paused_s=None)
+    assert interruptions(tmp_path / "ruled out", synthetic_run.host(0.01), COUNTED) == "none"
+    assert interruptions(tmp_path / "counted", unknown, COUNTED) == "pauses not measured"
+    assert interruptions(tmp_path / "compared", unknown, HOST_CLOCK) == "none"  # its seconds are those of the host
+    failed = interruptions(tmp_path / "failed", unknown, HOST_CLOCK, PAUSED)
+    assert failed == "clock steps 12, limit 0.86 (the machine was paused)"
+    unseen = {**unknown, "seconds": None}
+    assert interruptions(tmp_path / "unseen", unseen, HOST_CLOCK) == "pauses not measured"
+
+
 @pytest.mark.parametrize(
     "host",
     [
         {"seconds": 1},
-        {"share": "much", "loadavg_before": "high", "top": "python3", "clock_step_s": 3, "suspended_s": None},
+        {
+            "share": "much",
+            "loadavg_before": "high",
+            "top": "python3",
+            "clock_step_s": 3,
+            "suspended_s": None,
+            "paused_s": "x",
+        },
         {"share": None, "share_reason": ["a"], "loadavg_before": [], "top": [["x"], 3], "frequency_before": []},
     ],
 )
