@@ -28,7 +28,7 @@ def trial(smoke: Smoke) -> Trial:
     return plan.trials(spec.apply(smoke.folder.experiment, {"record.seconds": 2.0, "record.warmup_s": 0.0}))[0]
 
 
-def record_for_long(smoke: Smoke, trial: Trial, folder: Path, on_phase: Callable[[str], None]) -> None:
+def record_for_long(smoke: Smoke, trial: Trial, folder: Path, on_phase: Callable[[str, float], None]) -> None:
     """Carry out the trial with a recording of 600 s, which `on_phase` cuts short."""
     longer = plan.trials(spec.apply(trial.arm.experiment, {"record.seconds": 600.0}))[0]
     guest_trial.run(
