@@ -217,7 +217,7 @@ def pace(run: RunFolder) -> str:
 
 def host_mean(run: RunFolder, name: str) -> float | None:
     """Return the mean over trials of one number about the host; None where a trial lacks it."""
-    trials = [read_trial(run, trial) for names in usable_trials(run).values() for trial in names]
+    trials = [read_trial(run.trial_dir(trial)) for names in usable_trials(run).values() for trial in names]
     values = [(trial.get("host") or {}).get(name) for trial in trials]
     known = [value for value in values if value is not None]
     return fmean(known) if len(known) == len(values) else None
