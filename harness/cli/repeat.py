@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
-from harness.cli.run import RunsDir, overrides, show_plan
+from harness.cli.run import RunsDir, overrides, predictors, show_plan
 from harness.errors import EXIT_FAILED, HarnessError, Interrupted, UsageError
 
 if TYPE_CHECKING:
@@ -98,10 +98,9 @@ def _prepare(
 ) -> Experiment:
     """Check everything that can be checked before anything starts."""
     from harness.campaign import repetition
-    from model.predictors import KINDS as PREDICTORS
 
     changes = repetition.Changes(settings, load, machine)
-    experiment = repetition.experiment_of(original, changes, tuple(PREDICTORS))
+    experiment = repetition.experiment_of(original, changes, predictors())
     if not across_clocks:
         repetition.require_same_clock(original, experiment, changes)
     if not any_box:

@@ -29,7 +29,8 @@ def load(
 
     `load_kind` (`--load`) replaces the load, and drops the file's parameters if it is another one. `box` (`--machine`)
     replaces the box and drops the fallback and the kernel. `overrides` (`--set load.concurrency=50`) maps dotted paths
-    to YAML text and is applied last. `predictors` are the known names; with None they are not checked.
+    to YAML text and is applied last. `predictors` are the known names, or a mapping from them to
+    `check.WrongSettings`; with None they are not checked.
     Raises one SpecError for all wrong values, each with its file:line:column.
     """
     text = read_text(Path(path))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from harness.spec.fields import Experiment, MachineSpec, Section
 from harness.spec.problems import Problem, from_pydantic, shown, unknown
 
 CLOCK: Keys = ("machine", "clock")
+WrongSettings = Callable[[dict[str, Any]], str | None]  # settings of a predictor -> why it cannot be made with them
 
 
 def load_kinds() -> dict[str, type[BaseModel]]:
@@ -29,6 +30,7 @@ def validate(
 ) -> tuple[Experiment | None, list[Problem]]:
     """Validate plain values, except those in `sweep`.
 
+    `predictors` are the known names; with a mapping to `WrongSettings` the settings of chosen ones are checked too.
     Returns the experiment (None if a section is not valid) and all problems.
     """
     parameters, problems = _build_load(data["load"]) if "load" in data else (None, [])
@@ -101,10 +103,23 @@ def _clock_problems(machine: MachineSpec) -> Iterator[Problem]:
 
 
 def _predictor_problems(experiment: Experiment, known: Collection[str] | None) -> Iterator[Problem]:
-    chosen = experiment.model.predictors
-    for index, name in enumerate(chosen):
-        if known is not None and name not in known:
+    if known is None:
+        return
+    model = experiment.model
+    for index, name in enumerate(model.predictors):
+        if name not in known:
             yield unknown(("model", "predictors", index), "predictor", name, known)
-    for name in experiment.model.params:  # also of predictors that are not chosen: --set may choose others
-        if known is not None and name not in known:
+        elif isinstance(known, Mapping):
+            yield from _settings_problems(index, name, model.params.get(name, {}), known[name])
+    for name in model.params:  # also of predictors that are not chosen: --set may choose others
+        if name not in known:
             yield replace(unknown(("model", "params", name), "predictor", name, known), on_key=True)
+
+
+def _settings_problems(index: int, name: str, settings: dict[str, Any], wrong: WrongSettings) -> Iterator[Problem]:
+    if why := wrong({}):
+        yield Problem(("model", "predictors", index), why)
+        return
+    for key, value in settings.items():
+        if why := wrong({key: value}):
+            yield Problem(("model", "params", name, key), f"in model.params: {why}")

@@ -45,6 +45,25 @@ def test_an_error_in_the_experiment_file_names_line_and_column(tmp_path: Path, m
     assert "e.yaml:5:3" in harness("run", "e.yaml", code=2).stderr
 
 
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("hidden: -5", "lstm.hidden -5: expected"),
+        ("hidden: true", "lstm.hidden True: expected int"),
+        ("hiden: 5", "has no setting 'hiden'"),
+    ],
+)
+def test_a_wrong_setting_of_a_predictor_is_found_before_anything_is_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    head = "name: e\nmachine: {box: debian-12}\nload: {kind: nginx_ab}\n"
+    Path("e.yaml").write_text(head + f"model:\n  predictors: [lstm]\n  params:\n    lstm:\n      {setting}\n")
+    shown = harness("run", "e.yaml", code=2).stderr
+    assert "e.yaml:8:" in shown
+    assert words in shown
+
+
 def test_with_json_an_error_is_json_too() -> None:
     event = json.loads(harness("run", "nope.yaml", "--json", code=2).stdout)
     assert (event["event"], event["exit_code"], event["type"]) == ("error", 2, "SpecError")
