@@ -76,24 +76,28 @@ def experiment_of(run: RunFolder, changes: Changes, predictors: Collection[str] 
     UsageError for a change that leaves no arm to compare.
     """
     require_finished(run)
+    changed = {path: parse_value(text, f"--set {path}={text}") for path, text in changes.settings.items()}
     try:
         stored = run.experiment
-        pinned = spec.changed(stored, dict(_pins(run.manifest, stored, changes)), predictors=predictors)
+        pins = dict(_pins(run.manifest, stored, changed, other_box=changes.box is not None))
+        pinned = spec.changed(stored, pins, predictors=predictors)
     except SpecError as error:
         version = run.manifest.get("versions", {}).get("harness", "an older version")
         what = f"this version of harness cannot carry out its experiment: {error.what}"
         raise StoreError(
             what, where=str(run.path), expected=error.expected, hint=f"repeat it with harness {version}"
         ) from None
-    changed = spec.changed(pinned, changes.settings, load_kind=changes.load, box=changes.box, predictors=predictors)
-    _require_shared_arm(run, changed)
-    return changed
+    result = spec.changed(pinned, changes.settings, load_kind=changes.load, box=changes.box, predictors=predictors)
+    _require_shared_arm(run, result)
+    return result
 
 
 def require_same_clock(run: RunFolder, experiment: Experiment, changes: Changes) -> None:
     """Raise UsageError if an arm would be recorded on another clock than in the run."""
     there = by_arm(run.manifest)
-    options = [f"--set {path}={value}" for path, value in changes.settings.items() if path in CLOCK_SETTINGS]
+    options = [
+        f"--set {path}={value}" for path, value in changes.settings.items() if path in (*CLOCK_SETTINGS, "machine")
+    ]
     for arm in plan.arms(experiment):
         here = _clock_of(arm.experiment.machine)
         recorded = RecordedClock.of(there[arm.name]["machine"]) if arm.name in there else None
@@ -189,36 +193,39 @@ def compare_and_store(run: RunFolder, repetition: RunFolder, view: View, *, acro
     return result
 
 
-def _pins(manifest: Mapping[str, Any], stored: Experiment, changes: Changes) -> Iterator[tuple[str, str]]:
+def _pins(
+    manifest: Mapping[str, Any], stored: Experiment, changed: Mapping[str, Any], *, other_box: bool
+) -> Iterator[tuple[str, str]]:
     """Yield the values that the run found out for itself, so that this host does not find out others.
 
     What is swept or changed keeps its value, and so does what the arms found out differently.
     """
-    chosen = {*changes.settings, *stored.sweep} | ({"machine.box"} if changes.box else set())
-    stages = recorded_on(manifest)
-    pins = {} if CLOCK_SETTINGS & {*stored.sweep} else _clock_pins(stages, stored, changes)
-    if {stage["machine"].get("accelerator") for stage in stages} == {"tcg"}:
+    chosen, stages = {*changed, *stored.sweep}, recorded_on(manifest)
+    pins = {} if CLOCK_SETTINGS & {*stored.sweep} else _clock_pins(stages, stored, changed)
+    if "machine.accelerator" not in chosen and {stage["machine"].get("accelerator") for stage in stages} == {"tcg"}:
         pins["machine.accelerator"] = "tcg"
     names = {stage["box"].get("name") for stage in stages}
-    if not {"machine.box", "machine.fallback"} & chosen and len(names) == 1 and names != {None}:
+    if not other_box and not {"machine.box", "machine.fallback"} & chosen and len(names) == 1 and names != {None}:
         pins |= {"machine.box": names.pop(), "machine.fallback": None}
     for path, value in pins.items():
-        if path not in chosen:
-            yield path, json.dumps(value)
+        yield path, json.dumps(value)
 
 
-def _clock_pins(stages: list[dict[str, Any]], stored: Experiment, changes: Changes) -> dict[str, Any]:
+def _clock_pins(
+    stages: list[dict[str, Any]], stored: Experiment, changed: Mapping[str, Any]
+) -> dict[str, str | int | None]:
     """Return the clock of the run, or the one that the changed settings bring with them."""
     clocks = {RecordedClock.of(stage["machine"]) for stage in stages}
     if len(clocks) != 1:
         return {}
     recorded = clocks.pop()
-    changed = {path: parse_value(text, f"--set {path}={text}") for path, text in changes.settings.items()}
-    values = {key: changed.get(f"machine.{key}", value) for key, value in stored.machine.model_dump().items()}
-    kind = changed.get("machine.clock", COUNTED if changed.get("machine.cpu_speed") else recorded.kind)
-    if "machine.clock" not in changed and _needs_host_clock(values):
-        kind = HOST
-    return {"machine.clock": kind, "machine.cpu_speed": recorded.cpu_speed if kind == recorded.kind else None}
+    if changed.get("machine.clock", recorded.kind) != recorded.kind:
+        return {"machine.cpu_speed": None}  # the clock itself is set by the change
+    machine = {key: changed.get(f"machine.{key}", value) for key, value in stored.machine.model_dump().items()}
+    if "machine.clock" not in changed and _needs_host_clock(machine):
+        return {"machine.clock": HOST, "machine.cpu_speed": None}
+    kind = COUNTED if changed.get("machine.cpu_speed") else recorded.kind
+    return {"machine.clock": kind, "machine.cpu_speed": recorded.cpu_speed}
 
 
 def _needs_host_clock(machine: Mapping[str, Any]) -> bool:
@@ -238,4 +245,6 @@ def _require_shared_arm(run: RunFolder, experiment: Experiment) -> None:
 
 def _box_text(name: str | None, digest: str | None) -> str:
     ready_made = "/" in (name or "")
-    return f"{name or 'an unknown box'}" + ("" if ready_made else f" with the digest {digest or '(unknown)'}")
+    return f"{name or 'an unknown box'}" + (
+        "" if ready_made else (f" with the digest {digest}" if digest else " with an unknown digest")
+    )

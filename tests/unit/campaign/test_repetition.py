@@ -74,6 +74,8 @@ def test_changes_win_over_what_was_pinned(tmp_path: Path) -> None:
     ("changes", "error", "words"),
     [
         (Changes({"load.concurency": "5"}), SpecError, "concurency"),
+        (Changes({"machine.accelerator": "[kvm"}), SpecError, "--set machine.accelerator=[kvm: YAML syntax error"),
+        (Changes({"machine.clock": "moon"}), SpecError, "--set machine.clock=moon: machine.clock is 'moon'"),
         (Changes({}, load="idle"), UsageError, "at least one of the run's arms to compare: nginx_ab"),
         (Changes({"sweep": "{load.concurrency: [1, 2]}"}), UsageError, "the arms are nginx_ab__concurrency-1"),
     ],
@@ -153,6 +155,13 @@ def test_another_clock_is_refused_before_anything_starts_and_names_the_setting(
     assert f"the clock of the run is {RecordedClock.of(machine).text}" in caught.value.what
     assert "--across-clocks" in str(caught.value.hint)
     repetition.require_same_clock(run, experiment_of(run, NOTHING), NOTHING)
+
+
+@pytest.mark.parametrize("settings", [{"machine.clock": "counted"}, {"machine.cpu_speed": "500"}])
+def test_the_clock_that_the_run_had_may_be_set(tmp_path: Path, settings: dict[str, str]) -> None:
+    run = comparable_run.make(tmp_path / "run", machine={"clock": "counted", "cpu_speed": 500})
+    machine = experiment_of(run, Changes(settings)).machine
+    assert (machine.clock, machine.cpu_speed) == ("counted", 500)
 
 
 def test_another_accelerator_on_the_same_clock_is_no_other_clock(tmp_path: Path) -> None:
