@@ -134,6 +134,8 @@ def _recording(run: RunFolder, name: str) -> dict[str, float | None]:
 
 def _slice_quantiles(path: Path) -> dict[str, float | None]:
     """Return quantiles of the slice lengths in ns, without those of the idle task. Raises StoreError."""
+    if not path.is_file():
+        raise _damaged(path, "it is missing, or no regular file")
     try:
         table = parquet.read_table(path, columns=list(LENGTHS.names)).cast(LENGTHS)
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:

@@ -19,6 +19,8 @@ LARGEST = 2.0**64  # a larger number is none that was measured, and its square m
 
 def read(path: Path, check: Check, hint: str) -> dict[str, Any]:
     """Read a file whose content is a mapping. Raises StoreError that names the file, the key, and what was found."""
+    if path.exists() and not path.is_file():  # reading a pipe would wait for ever
+        raise _damaged(path, "it is no regular file", None, hint)
     try:
         content = json.loads(path.read_bytes())
     except json.JSONDecodeError as error:

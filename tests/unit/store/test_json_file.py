@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,12 @@ def test_a_damaged_scores_file_is_an_error_and_no_crash(tmp_path: Path, content:
     (tmp_path / "scores.json").write_bytes(content)
     with pytest.raises(StoreError, match=r"scores\.json is damaged"):
         read_scores(tmp_path)
+
+
+def test_a_pipe_is_an_error_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "trial.json")
+    with pytest.raises(StoreError, match="no regular file"):
+        read_trial(tmp_path)
 
 
 def test_keys_that_a_later_version_adds_are_no_damage(tmp_path: Path) -> None:
