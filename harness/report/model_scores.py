@@ -101,6 +101,8 @@ def read_models(folder: Path) -> tuple[list[ModelScores], list[str]]:
 
 
 def _read(path: Path) -> ModelScores:
+    if not (path / "scores.json").is_file():  # a pipe would be waited for
+        raise FileNotFoundError
     scores: dict[str, Any] = json.loads((path / "scores.json").read_text("utf-8"))
     contested = scores.get("contested") or {}
     predictor, seed = visible(scores["predictor"]), visible(scores.get("seed", "–"))  # noqa: RUF001

@@ -124,7 +124,7 @@ def _why_unusable(attempt: Path) -> str:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        return as_mapping(json.loads(path.read_text("utf-8")))
+        return as_mapping(json.loads(path.read_text("utf-8"))) if path.is_file() else {}  # a pipe would be waited for
     except (OSError, ValueError, RecursionError):
         return {}
 

@@ -57,9 +57,14 @@ def to_dict(experiment: Experiment) -> dict[str, Any]:
     return experiment.model_dump(mode="json")
 
 
-def from_dict(data: Mapping[str, Any], source: Path | None = None, text: str = "") -> Experiment:
-    """Make an experiment from `to_dict`'s values. Raises SpecError that names the path of each wrong value."""
-    return _valid(Document(str(source or "experiment"), dict(data))).with_origin(source, text)
+def from_dict(
+    data: Mapping[str, Any], source: Path | None = None, text: str = "", *, where: Path | None = None
+) -> Experiment:
+    """Make an experiment from `to_dict`'s values. Raises SpecError that names the path of each wrong value.
+
+    `where` is the file that holds the values, if it is not `source`.
+    """
+    return _valid(Document(str(where or source or "experiment"), dict(data))).with_origin(source, text)
 
 
 def apply(experiment: Experiment, settings: Mapping[str, Any]) -> Experiment:

@@ -75,7 +75,12 @@ class RunFolder:
         from harness import spec  # slow to import, and not needed to list runs
 
         source = self._content.get("spec_source")
-        return spec.from_dict(self._content["spec"], Path(source) if source else None, self._content["spec_text"])
+        return spec.from_dict(
+            self._content["spec"],
+            Path(source) if source else None,
+            self._content["spec_text"],
+            where=self.path / manifest.NAME,
+        )
 
     def trial_dir(self, name: str) -> Path:
         """Return the folder of a trial, which need not exist."""

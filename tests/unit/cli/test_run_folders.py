@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import comparable_run
@@ -52,6 +53,15 @@ def test_a_model_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     run = comparable_run.make(tmp_path / "run", scores={"lstm": [[0.9]] * 3}).path
     (run / "models" / "lstm_s0" / "scores.json").write_text("{")
     assert "lstm_s0 cannot be read" in harness("show", run).stdout
+
+
+def test_no_reader_waits_for_a_pipe(tmp_path: Path) -> None:
+    run = comparable_run.make(tmp_path / "run", scores={"lstm": [[0.9]] * 3}).path
+    for path in (run / "trials" / "000_nginx_ab" / "trial.json", run / "models" / "lstm_s0" / "scores.json"):
+        path.unlink()
+        os.mkfifo(path)
+    assert "it is no regular file" in harness("show", run).stdout
+    harness("report", run)
 
 
 def test_verify_names_a_changed_file_and_exits_with_1(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from command_line import LIMIT_S
 
 from harness import spec, store
-from harness.errors import EXIT_HOST, HostError, Interrupted, LockedError, StoreError, UsageError
+from harness.errors import EXIT_HOST, HostError, Interrupted, LockedError, SpecError, StoreError, UsageError
 from harness.store import RunFolder, verify
 
 DATA = {"name": "x", "machine": {"box": "debian-12"}, "load": {"kind": "idle"}}
@@ -225,3 +225,11 @@ def test_a_folder_that_cannot_be_made_is_a_host_error(tmp_path: Path) -> None:
 def test_the_hash_of_a_missing_file_is_a_store_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be read"):
         verify.sha256(tmp_path / "none")
+
+
+def test_a_wrong_value_of_the_stored_experiment_is_said_to_be_in_the_manifest(folder: RunFolder) -> None:
+    path = folder.path / "manifest.json"
+    path.write_text(path.read_text().replace('"repeat": 3', '"repeat": "three"'))
+    with pytest.raises(SpecError, match=r"trials\.repeat is 'three'") as caught:
+        RunFolder.open(folder.path).experiment  # noqa: B018
+    assert caught.value.where == str(path)
