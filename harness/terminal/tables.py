@@ -13,7 +13,6 @@ from rich.text import Text
 from harness.errors import StoreError
 from harness.recorded_clock import RecordedClock
 from harness.report.text import visible, visible_lines
-from harness.store.trial_record import read_trial
 from harness.terminal.plain_table import cell, plain_table
 from harness.terminal.progress import spell_seconds
 
@@ -225,6 +224,7 @@ def _trials(manifest: Mapping[str, Any]) -> RenderableType:
 def _odd_trials(folder: RunFolder) -> list[RenderableType]:
     """Show the trials that differ from the others of their arm by more than noise, as the report does."""
     from harness.report.trial_noise import odd_lines
+    from harness.store.trial_record import read_trial  # importing the store takes time, and other tables need none
 
     records, damaged = [], []
     for name, step in sorted(_steps(folder.manifest, "trial").items()):
