@@ -32,6 +32,11 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 _outbox: Any = None  # in a worker: the pipe for progress messages, and the lock for writing to it
 
 
+def default_processes() -> int:
+    """Return one more than there are CPUs: three long jobs on two CPUs then end together, not one after the other two."""
+    return (os.cpu_count() or 1) + 1
+
+
 def run_in_processes(
     jobs: Iterable[tuple[str, Job]],
     work: Callable[[Job, Report], Result],
@@ -39,7 +44,7 @@ def run_in_processes(
     processes: int | None = None,
     on_progress: Callable[[str, float, float | None, str], None] = lambda *_: None,
 ) -> Iterator[tuple[str, Result | BaseException]]:
-    """Yield `(name, result or exception)` of each job as it ends; `processes` is one for each CPU by default.
+    """Yield `(name, result or exception)` of each job as it ends; `processes` is `default_processes()` by default.
 
     `work(job, report)` runs in a worker process and must be importable; each `report(done, total, note)` there calls
     `on_progress(name, done, total, note)` here. An exception of one job is yielded and does not end the others. Leaving
@@ -56,7 +61,7 @@ def run_in_processes(
             inbox, outbox = map(cleanup.enter_context, context.Pipe(duplex=False))
             cleanup.enter_context(_reading_progress(inbox, on_progress))
             setup = ((outbox, write_lock), os.getpid())
-            pool = ProcessPoolExecutor(processes or os.cpu_count() or 1, context, _set_up_worker, setup)
+            pool = ProcessPoolExecutor(processes or default_processes(), context, _set_up_worker, setup)
             cleanup.callback(_end, pool)
             pending = {pool.submit(_call, name, work, job): name for name, job in named}
         yield from _as_they_end(pending)
