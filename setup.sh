@@ -208,8 +208,22 @@ make_environment() {
     .venv/bin/pip --version >/dev/null 2>&1 || "$python" -m venv --clear .venv
     [ "$wanted" = run ] || extra='.[test,boosting,perfetto]'
     say "installing the Python packages into .venv"
-    .venv/bin/pip install -qq --disable-pip-version-check torch==2.13.0
-    .venv/bin/pip install -qq --disable-pip-version-check -c constraints.txt -e "$extra"
+    .venv/bin/pip install -qq --no-compile --disable-pip-version-check torch==2.13.0
+    .venv/bin/pip install -qq --no-compile --disable-pip-version-check -c constraints.txt -e "$extra"
+    compile_what_is_used
+}
+
+# Most of pip's time goes into compiling every module of every package, and few are ever used. Python compiles a module
+# when it is imported, and keeps the result unless PYTHONDONTWRITEBYTECODE is set: importing once leaves what is used.
+compile_what_is_used() {
+    env -u PYTHONDONTWRITEBYTECODE .venv/bin/ansible-playbook --version >/dev/null
+    env -u PYTHONDONTWRITEBYTECODE .venv/bin/python - <<'END'
+import contextlib, importlib, pkgutil
+for package in map(importlib.import_module, ("harness", "model")):
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        with contextlib.suppress(ImportError):  # of an extra that is not installed
+            importlib.import_module(module.name)
+END
 }
 
 fingerprint() { cat setup.sh pyproject.toml constraints.txt hatch_build.py harness/trace/native/*.[ch] | sha256sum | cut -d ' ' -f 1; }
