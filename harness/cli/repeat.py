@@ -54,7 +54,8 @@ def repeat(
 
     Exits with 1 if a metric differs or cannot be judged, or a trial or a model of the repetition failed; else with 0.
 
-    A few scores that cannot be judged are no failure where chance explains them: docs/repeat.md has the rule.
+    One metric of the recordings and a few scores that cannot be judged are no failure where chance explains them:
+    docs/repeat.md has the rule.
     """
     from harness import comparison, store
 

@@ -83,6 +83,11 @@ class Comparison:
         return Counter(metric.outcome for metric in self.metrics)
 
     @cached_property
+    def open_recordings(self) -> list[MetricComparison]:
+        """The metrics of the recordings of which nothing can be said."""
+        return [row for row in self.metrics if not row.scored and row.outcome == UNKNOWN]
+
+    @cached_property
     def unclear(self) -> int:
         """How many scores are beyond the margin and their own noise, but do not stand out among all scores."""
         return sum(row.scored and row.outcome == UNKNOWN and row.beyond_noise for row in self.metrics)
@@ -107,8 +112,8 @@ class Comparison:
 
     def _recordings_by_chance(self) -> bool:
         """Return whether chance explains the open metrics of the recordings: none, or one that is not rare."""
-        unclear = [row.p for row in self.metrics if not row.scored and row.outcome == UNKNOWN]
-        return not unclear or (len(unclear) == 1 and unclear[0] is not None and unclear[0] >= RARE)
+        chances = [row.p for row in self.open_recordings]
+        return not chances or (len(chances) == 1 and chances[0] is not None and chances[0] >= RARE)
 
     @property
     def equal(self) -> bool:

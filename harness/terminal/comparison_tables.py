@@ -75,6 +75,8 @@ def _notes(comparison: Comparison) -> list[str]:
     sizes = {row.trials for row in comparison.metrics}
     trials = ", ".join(f"{first} and {second}" for first, second in sorted(sizes))
     lines = [f"noise: two such runs ({trials} trials) differ by at most this in 95 of 100 cases; ? = one trial each"]
+    if comparison.equal and comparison.open_recordings:
+        lines.append("cannot say, of a recording: it is beyond its noise; chance gives one such metric now and then")
     if comparison.unclear:
         limit = comparison.unclear_by_chance
         lines.append(f"cannot say, of scores: each is beyond its noise, and chance gives up to {limit} such scores")

@@ -8,7 +8,7 @@ from pathlib import Path
 import comparable_run
 from rich.console import Console
 
-from harness.comparison import Comparison, compare
+from harness.comparison import Comparison, MetricComparison, compare
 from harness.terminal.comparison_tables import comparison_tables
 
 
@@ -61,3 +61,10 @@ def test_metrics_of_one_run_only_are_listed(tmp_path: Path) -> None:
     first = comparable_run.make(tmp_path / "first", scores={"markov": [[0.8], [0.81], [0.8]]})
     lines = shown(compare(first, comparable_run.make(tmp_path / "second")))
     assert "only in the first: nginx_ab markov: accuracy, nginx_ab markov: contested accuracy" in "\n".join(lines)
+
+
+def test_a_metric_of_a_recording_that_chance_explains_is_said_to_be_one() -> None:
+    row = MetricComparison("ab", "requests/s", False, "rate", 100.0, 102.0, (3, 3), (1, 1), 1.5, 1.0, 1.0, 0.03, 1.0)
+    found = Comparison("first", "second", (row,), {}, ())
+    assert found.equal
+    assert "cannot say, of a recording: it is beyond its noise; chance gives one such metric now and then" in shown(found)
