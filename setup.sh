@@ -216,7 +216,7 @@ make_environment() {
 # Most of pip's time goes into compiling every module of every package, and few are ever used. Python compiles a module
 # when it is imported, and keeps the result unless PYTHONDONTWRITEBYTECODE is set: importing once leaves what is used.
 compile_what_is_used() {
-    env -u PYTHONDONTWRITEBYTECODE .venv/bin/ansible-playbook --version >/dev/null
+    env -u PYTHONDONTWRITEBYTECODE LC_ALL=C.UTF-8 .venv/bin/ansible-playbook --version >/dev/null
     env -u PYTHONDONTWRITEBYTECODE .venv/bin/python - <<'END'
 import contextlib, importlib, pkgutil
 for package in map(importlib.import_module, ("harness", "model")):

@@ -33,7 +33,10 @@ _outbox: Any = None  # in a worker: the pipe for progress messages, and the lock
 
 
 def default_processes() -> int:
-    """Return one more than there are CPUs: three long jobs on two CPUs then end together, not one after the other two."""
+    """Return one more than there are CPUs.
+
+    Three long jobs on two CPUs then end together, and not one after the other two.
+    """
     return (os.cpu_count() or 1) + 1
 
 

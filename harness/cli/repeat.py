@@ -43,7 +43,9 @@ def repeat(
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check, print the plan and change nothing.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the machine up; `harness down` removes it.")] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes that train; default: the CPUs and one more.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that train; default: one more than CPUs.")
+    ] = None,
     runs_dir: RunsDir = Path("runs"),
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,

@@ -51,7 +51,9 @@ def run(
             "--provision", help="Install the packages again, even if an earlier run kept a machine that has them."
         ),
     ] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes that train; default: the CPUs and one more.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that train; default: one more than CPUs.")
+    ] = None,
     runs_dir: RunsDir = Path("runs"),
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,

@@ -41,7 +41,7 @@ AcrossClocks = Annotated[
         help="Go on where the recordings tested on have another clock (host's or counted) than those trained on.",
     ),
 ]
-Workers = Annotated[int | None, typer.Option(min=1, help="Processes that train; default: the CPUs and one more.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes that train; default: one more than CPUs.")]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="PREDICTOR.SETTING=VALUE, such as gru.hidden=32; may be given several times."),

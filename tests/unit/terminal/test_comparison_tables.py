@@ -67,4 +67,6 @@ def test_a_metric_of_a_recording_that_chance_explains_is_said_to_be_one() -> Non
     row = MetricComparison("ab", "requests/s", False, "rate", 100.0, 102.0, (3, 3), (1, 1), 1.5, 1.0, 1.0, 0.03, 1.0)
     found = Comparison("first", "second", (row,), {}, ())
     assert found.equal
-    assert "cannot say, of a recording: it is beyond its noise; chance gives one such metric now and then" in shown(found)
+    assert "cannot say, of a recording: it is beyond its noise; chance gives one such metric now and then" in shown(
+        found
+    )
