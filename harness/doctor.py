@@ -137,6 +137,8 @@ def _built(cached: boxes.CachedBox) -> HostCheck:
     box, wrong = cached.box, cache.wrong_sizes(cached.box.folder)
     detail = f"{cached.size_mb:.0f} MB, kernel {box.kernel}, digest {box.digest[:12]}{', locked' if box.lock else ''}"
     hint = "no run uses it any more: its recipe, its lock or the builder changed; `harness box prune` removes it"
+    if cached.current is None:
+        hint = "whether runs use it is unknown: its recipe or its lock is wrong; `harness box ls` says how"
     if wrong:
         hint = f"damaged: {wrong[0]}; `harness box rm {box.name}` removes it"
     return HostCheck(f"box {box.name} is built", bool(cached.current) and not wrong, detail, hint, advice=True)

@@ -112,7 +112,8 @@ def _recipes() -> tuple[list[Recipe], list[str]]:
 def verify(name: BoxName, as_json: JsonFlag = False) -> None:
     """Compare every file of the cached boxes of this recipe with its recorded hash; exit 1 if one differs.
 
-    The machines that were provisioned from them are checked too. What has no readable description is always named.
+    The machines that were provisioned from them are checked too. Boxes whose description cannot be read are always
+    listed.
     """
     from harness import boxes
     from harness.boxes import provisioned
@@ -165,7 +166,12 @@ def import_file(
 
 @app.command()
 @handled
-def rm(name: BoxName, as_json: JsonFlag = False) -> None:
+def rm(
+    name: Annotated[
+        str, typer.Argument(help="A recipe's name; of a damaged box, the first 12 characters of its digest.")
+    ],
+    as_json: JsonFlag = False,
+) -> None:
     """Remove a cached box, the machines provisioned from it, and the copies that Vagrant and libvirt keep of them."""
     from harness.machines import prune
     from harness.terminal import box_tables

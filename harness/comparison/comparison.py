@@ -161,7 +161,7 @@ def compare(first: RunFolder, second: RunFolder, *, across_clocks: bool = False)
     if not both:
         arms = [", ".join(sorted({arm for arm, _ in run})) for run in (left, right)]
         raise UsageError(
-            f"the two runs share no metric of an arm; the second has {arms[1]}",
+            f"the two runs have no metric of any arm in common; the second has {arms[1]}",
             where=f"{first.path.name}, {second.path.name}",
             expected=f"an arm of the first: {arms[0]}",
         )

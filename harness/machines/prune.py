@@ -68,11 +68,13 @@ def remove(removal: Removal) -> None:
 
     Raises MachineError, and removes nothing, if a machine uses it.
     """
-    if removal.box is None:
-        box_install.require_none(removal.users, removal.title, str(removal.folder))
-        cache.remove_folder(removal.folder)
+    if removal.box:
+        boxes.remove(removal.box, box_install.uninstall)
         return
-    boxes.remove(removal.box, box_install.uninstall)
+    box_install.require_none(removal.users, removal.title, str(removal.folder))
+    with cache.lock(removal.folder.name[:64]):
+        if removal.folder in [one.folder for one in _damaged()]:  # and has not been made whole meanwhile
+            cache.remove_folder(removal.folder)
 
 
 def _all() -> list[CachedMachine | CachedBox]:

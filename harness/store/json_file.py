@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import StoreError
+from harness.files import open_regular
 
 Check = Callable[[Any, str], None]
 LARGEST = 2.0**64  # a larger number is none that was measured, and its square might overflow
@@ -19,10 +20,9 @@ LARGEST = 2.0**64  # a larger number is none that was measured, and its square m
 
 def read(path: Path, check: Check, hint: str) -> dict[str, Any]:
     """Read a file whose content is a mapping. Raises StoreError that names the file, the key, and what was found."""
-    if path.exists() and not path.is_file():  # reading a pipe would wait for ever
-        raise _damaged(path, "it is no regular file", None, hint)
     try:
-        content = json.loads(path.read_bytes())
+        with open_regular(path) as source:
+            content = json.loads(source.read())
     except json.JSONDecodeError as error:
         raise _damaged(path, f"{error.msg} (line {error.lineno}, column {error.colno})", None, hint) from None
     except OSError as error:
@@ -126,7 +126,7 @@ def _expected(check: Check) -> str:
         check(None, "")
     except StoreError as error:
         return error.expected or ""
-    return "a value, or null"
+    return "its value, which may be null"
 
 
 def _damaged(path: Path, why: str, expected: str | None, hint: str) -> StoreError:

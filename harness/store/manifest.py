@@ -99,7 +99,11 @@ def new(name: str, experiment: Experiment, command: Sequence[str]) -> dict[str, 
 def read(folder: Path) -> dict[str, Any]:
     """Read the manifest of a run folder. Raises StoreError when it is missing, damaged or of an unknown schema."""
     path = folder / NAME
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except PermissionError as error:
+        raise StoreError(f"this folder cannot be read: {error.strerror}", where=str(folder)) from None
+    if not there:
         what = f"this is no run folder: it has no {NAME}"
         raise StoreError(what, where=str(folder), hint="`harness ls` lists the runs")
     manifest = json_file.read(path, mapping(), HINT)

@@ -16,8 +16,16 @@ def find_runs(runs_dir: Path) -> list[Path]:
     """Return all run folders below `runs_dir`, oldest first; a run folder has a manifest."""
     if not runs_dir.is_dir():
         return []
-    runs = (path for path in runs_dir.iterdir() if (path / NAME).is_file())
+    runs = (path for path in runs_dir.iterdir() if _may_be_run(path))
     return sorted(runs, key=lambda run: (run.name[:TIME_LENGTH], len(run.name), run.name))
+
+
+def _may_be_run(path: Path) -> bool:
+    """Return whether a folder has a manifest; also True if that cannot be seen, because opening it says why."""
+    try:
+        return (path / NAME).is_file()
+    except PermissionError:
+        return True
 
 
 def readable(runs_dir: Path) -> tuple[list[RunFolder], list[StoreError]]:
@@ -42,7 +50,7 @@ def resolve(runs_dir: Path, name: str | None = None) -> Path:
             hint = "start one: harness run experiments/nginx_ab.yaml"
             raise UsageError("there are no runs yet", where=str(runs_dir), hint=hint)
         return runs[-1]
-    if (Path(name) / NAME).is_file():
+    if _may_be_run(Path(name)):
         return Path(name)
     return _by_name(runs_dir, runs, name)
 

@@ -52,7 +52,7 @@ def problems(damaged: Sequence[DamagedFolder], wrong: Sequence[str]) -> list[str
 def removals_table(removals: Sequence[Removal], dry_run: bool) -> list[RenderableType]:
     """Show what was removed or, with `dry_run`, would be, and what stays because a machine uses it."""
     if not removals:
-        return ["nothing to remove: every box and provisioned machine is one that runs use (--all removes these too)"]
+        return ["nothing to remove: no box and no provisioned machine is known to be unused (--all removes all)"]
     table = plain_table("", "box or provisioned machine", "why", ">MB")
     for removal in removals:
         done = ("would remove" if dry_run else "removed") if removal.possible else "stays"

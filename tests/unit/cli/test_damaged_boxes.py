@@ -15,7 +15,7 @@ from harness import boxes
 from harness.boxes import Box, cache, provisioned, recipes
 from harness.boxes.lock_file import Lock
 from harness.boxes.pins import Pin, Pins
-from harness.machines import libvirt, registry
+from harness.machines import libvirt, prune, registry
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +69,13 @@ def test_rm_removes_a_damaged_box_by_the_beginning_of_its_digest_and_prune_too(d
     harness("box", "prune")
     assert not copy.exists()
     assert len(boxes.ls()) == len(provisioned.ls()) == 1
+
+
+def test_a_damaged_box_that_was_made_whole_meanwhile_is_not_removed(damaged: Box) -> None:
+    (removal,) = [one for one in prune.candidates() if one.box is None]
+    forge_box(cache.root(), damaged.name, damaged.digest)
+    prune.remove(removal)
+    assert cache.open_box(damaged.folder) == damaged
 
 
 def test_a_damaged_box_that_a_machine_uses_stays(damaged: Box, tmp_path: Path) -> None:

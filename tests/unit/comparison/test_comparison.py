@@ -149,7 +149,7 @@ def test_arms_and_predictors_of_one_run_only_are_listed(tmp_path: Path) -> None:
 
 def test_runs_without_a_shared_arm_are_refused(tmp_path: Path) -> None:
     first = comparable_run.make(tmp_path / "first", arms=("a",))
-    with pytest.raises(UsageError, match="share no metric of an arm"):
+    with pytest.raises(UsageError, match="have no metric of any arm in common"):
         compare(first, comparable_run.make(tmp_path / "second", arms=("b",)))
 
 

@@ -90,7 +90,7 @@ def test_a_damaged_scores_file_is_an_error_and_no_crash(tmp_path: Path, content:
 
 def test_a_pipe_is_an_error_and_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "trial.json")
-    with pytest.raises(StoreError, match="no regular file"):
+    with pytest.raises(StoreError, match="a device, a pipe or a socket"):
         read_trial(tmp_path)
 
 
