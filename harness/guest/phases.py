@@ -141,8 +141,7 @@ class Phases:
                 late_s = max(0.0, self._clock() - looked - POLL_S)
                 for phase in (phase for phase in arrived if phase in awaited):
                     if phase != "recording" or "recorded" not in arrived:  # else that moment has passed
-                        with self._running():
-                            on_phase(phase, late_s)
+                        on_phase(phase, late_s)
                     awaited = awaited[awaited.index(phase) + 1 :]
             if not awaited:
                 return None
