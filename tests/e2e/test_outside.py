@@ -72,9 +72,8 @@ def test_a_machine_that_is_suspended_while_it_records_gives_a_whole_trial_that_s
     failed = [check["name"] for check in record["verdict"]["checks"] if not check["ok"]]
     assert failed == ([] if record["clock"] == "counted" else ["clock steps"])
     assert record["host"]["paused_s"] >= 0.9 * PAUSE_S
-    assert record["host"]["seconds"] >= record["host"]["guest_seconds"] + 0.9 * PAUSE_S
     before = json.loads((smoke.folder.trial_dir("000_nginx_ab") / "trial.json").read_text())
-    assert before["host"]["paused_s"] == 0.0
+    assert before["host"]["paused_s"] < PAUSE_S / 3  # 0 unless a very busy host stops QEMU itself
 
 
 def suspend(domain: str, monitor: LibvirtMonitor, label: str, attempted: Future[Any]) -> None:
