@@ -9,7 +9,6 @@ import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from harness import processes
@@ -19,7 +18,7 @@ from harness.boxes.description import OTHER_CACHE
 from harness.boxes.lock_file import Lock
 from harness.boxes.recipes import Recipe
 from harness.errors import BoxError, HostError
-from harness.files import as_host_error, make_folder, sync, write_atomic
+from harness.files import as_host_error, make_folder, write_atomic
 from harness.progress import Watcher
 
 BUILD_LIMIT_S = 14_400.0
@@ -87,12 +86,12 @@ def _make(
         )
     write_atomic(out / "pins", packages.text())
     digest = description.digest_of(made_from)
-    with fresh_folder(digest) as fresh:
+    with cache.fresh_folder(cache.root()) as fresh:
         box = Box(
             recipe.name, digest, kernel, rootfs.COMMAND_LINE, "libvirt", fresh, lock=lock.sha256() if lock else None
         )
         _pack(recipe, box, out, log, watcher)
-        return publish(cache.write_manifest(fresh, box, made_from=made_from), cache.root() / digest)
+        return cache.publish(cache.write_manifest(fresh, box, made_from=made_from), cache.root() / digest)
 
 
 def _kernel(recipe: Recipe, out: Path, log: Path) -> str:
@@ -179,30 +178,6 @@ def _pack(recipe: Recipe, box: Box, out: Path, log: Path, watcher: Watcher) -> N
     watcher.advance(1.0, 1.0)
 
 
-@contextmanager
-def fresh_folder(digest: str) -> Iterator[Path]:
-    """Make a folder in the cache for a box that is not complete; remove it after an error."""
-    make_folder(cache.root(), OTHER_CACHE)
-    with as_host_error(cache.root(), OTHER_CACHE):
-        fresh = Path(tempfile.mkdtemp(prefix=f".new-{digest[:12]}-{os.getpid()}-", dir=cache.root()))
-    try:
-        yield fresh
-    except BaseException:
-        shutil.rmtree(fresh, ignore_errors=True)
-        raise
-
-
-def publish(box: Box, final: Path) -> Box:
-    """Write everything to disk, then rename the box's folder to `final`: a folder of that name is always complete."""
-    cache.remove_folder(final)  # incomplete or damaged if it exists
-    with as_host_error(final, OTHER_CACHE):
-        for path in (*box.folder.iterdir(), box.folder):
-            sync(path)
-        box.folder.rename(final)
-        sync(final.parent)
-    return replace(box, folder=final)
-
-
 def _reporter(watcher: Watcher) -> Callable[[str], None]:
     def report(line: str) -> None:
         for words, share, text in STAGES:
@@ -269,13 +244,9 @@ def _work_folder() -> Iterator[Path]:
 def sweep() -> None:
     """Remove the folders that killed builds of this user left; keep those of live processes."""
     for outer in scratch_root().glob(f"harness-box-{os.getuid()}-*"):
-        if not _alive(outer.name.split("-")[3]):
+        if not cache.is_alive(outer.name.split("-")[3]):
             _remove(outer)
     cache.sweep(cache.root())
-
-
-def _alive(pid: str) -> bool:
-    return pid.isdigit() and Path(f"/proc/{pid}").exists()
 
 
 def _remove(folder: Path) -> None:

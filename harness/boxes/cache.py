@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from harness.boxes.description import DISK, OTHER_CACHE, PARTS, SCHEMA, DamagedF
 from harness.boxes.lock_file import Lock
 from harness.boxes.recipes import Recipe
 from harness.errors import BoxError, HarnessError, HostError
-from harness.files import as_host_error, make_folder, open_regular, sha256
+from harness.files import as_host_error, make_folder, open_regular, sha256, sync
 
 LOCK_LIMIT_S = 1800.0
 BUILT = (*PARTS, "pins", "metadata.json", DISK)  # the parts that a build makes; `pins` is for a lock
@@ -117,9 +118,35 @@ def verify(name: str) -> list[str]:
     A box whose description cannot be read may be of any name, and is wrong too. Raises BoxError when there is neither
     one nor a box of this name.
     """
-    unreadable = [f"{one.folder}: {one.why}" for one in damaged()]
+    unreadable = [one.problem for one in damaged()]
     matching = [entry for entry in ls() if entry.box.name == name] if unreadable else named(name)
     return unreadable + [problem for cached in matching for problem in problems(cached.box.folder)]
+
+
+@contextmanager
+def fresh_folder(root: Path) -> Iterator[Path]:
+    """Make a folder in `root` for a box that is not complete; `publish` takes it, and otherwise it is removed.
+
+    Raises HostError when it cannot be made.
+    """
+    make_folder(root, OTHER_CACHE)
+    with as_host_error(root, OTHER_CACHE):
+        fresh = Path(tempfile.mkdtemp(prefix=f".new-{os.getpid()}-", dir=root))
+    try:
+        yield fresh
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def publish(box: Box, final: Path) -> Box:
+    """Write everything to disk, then rename the box's folder to `final`: a folder of that name is always complete."""
+    remove_folder(final)  # incomplete or damaged if it exists
+    with as_host_error(final, OTHER_CACHE):
+        for path in (*box.folder.iterdir(), box.folder):
+            sync(path)
+        box.folder.rename(final)
+        sync(final.parent)
+    return replace(box, folder=final)
 
 
 def remove(box: Box, uninstall: Callable[[Box], None] | None = None) -> None:
@@ -153,9 +180,13 @@ def remove_folder(folder: Path) -> None:
 def sweep(root: Path) -> None:
     """Remove the folders that killed processes left half-made or half-removed; keep those of live processes."""
     for half in (*root.glob(".new-*"), *root.glob(".old-*")):
-        pid = half.name.split("-")[-2]
-        if not (pid.isdigit() and Path(f"/proc/{pid}").exists()):
+        if not is_alive(half.name.split("-")[-2]):
             shutil.rmtree(half, ignore_errors=True)
+
+
+def is_alive(pid: str) -> bool:
+    """Return whether a process has this id; False for a text that is no id."""
+    return pid.isdigit() and Path(f"/proc/{pid}").exists()
 
 
 @contextmanager

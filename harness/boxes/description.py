@@ -81,6 +81,11 @@ class DamagedFolder:
     size_mb: float
 
     @property
+    def problem(self) -> str:
+        """What is wrong, with the folder, in one sentence."""
+        return f"{self.folder}: {self.why}"
+
+    @property
     def short_name(self) -> str:
         """The beginning of the folder's name, by which `harness box rm` removes it."""
         return self.folder.name[:12]

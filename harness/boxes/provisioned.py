@@ -11,10 +11,9 @@ import json
 import os
 import shutil
 import tarfile
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,9 +23,9 @@ from pydantic import Field
 from harness import paths
 from harness.boxes import cache, description, rootfs
 from harness.boxes.box import Box
-from harness.boxes.description import DISK, OTHER_CACHE, PARTS, DamagedFolder, Line, Sha256
+from harness.boxes.description import DISK, PARTS, DamagedFolder, Line, Sha256
 from harness.errors import DamagedBoxError
-from harness.files import as_host_error, make_folder, sha256, sync, write_atomic
+from harness.files import as_host_error, sha256, write_atomic
 
 SCHEMA = 1  # of provisioned.json, and of how a machine is provisioned and kept
 DESCRIPTION = "provisioned.json"
@@ -160,8 +159,9 @@ def verify(name: str) -> list[str]:
 
     A machine whose description cannot be read may be of any name, and is wrong too.
     """
-    unreadable = [f"{one.folder}: {one.why}" for one in damaged()]
-    return unreadable + [problem for box in _all() if box.name == name for problem in cache.problems(box.folder)]
+    whole, wrong = description.scan(root(), open_box)
+    unreadable = [one.problem for one in wrong]
+    return unreadable + [problem for box in whole if box.name == name for problem in cache.problems(box.folder)]
 
 
 def superseded(box: ProvisionedBox) -> list[ProvisionedBox]:
@@ -169,20 +169,10 @@ def superseded(box: ProvisionedBox) -> list[ProvisionedBox]:
     return [other for other in _all() if other.digest == box.digest and other.folder != box.folder]
 
 
-@contextmanager
-def work_folder() -> Iterator[Path]:
-    """Make a folder in which a machine is put together; `publish` takes it, and otherwise it is removed.
-
-    Raises HostError when it cannot be made.
-    """
-    make_folder(root(), OTHER_CACHE)
+def work_folder() -> AbstractContextManager[Path]:
+    """Make a folder in which a machine is put together, as `cache.fresh_folder` does; remove what killed runs left."""
     cache.sweep(root())
-    with as_host_error(root(), OTHER_CACHE):
-        fresh = Path(tempfile.mkdtemp(prefix=f".new-{os.getpid()}-", dir=root()))
-    try:
-        yield fresh
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+    return cache.fresh_folder(root())
 
 
 def publish(fresh: Path, base: Box, digest: str, made: Provisioning, packages: str) -> ProvisionedBox:
@@ -193,18 +183,16 @@ def publish(fresh: Path, base: Box, digest: str, made: Provisioning, packages: s
     disk is full.
     """
     with as_host_error(fresh / "box.img"):
-        image = _complete(fresh, base, digest, made, packages)
-        final = root() / f"{digest}-{image[:12]}"
+        box = _complete(fresh, base, digest, made, packages)
+        final = root() / f"{digest}-{box.image_sha256[:12]}"
         with cache.lock(digest):
             if not description.is_there(final):  # the very same disk, kept by another process
-                cache.remove_folder(final)
-                fresh.rename(final)
-                sync(root())
+                cache.publish(box, final)
     return open_box(final)
 
 
-def _complete(fresh: Path, base: Box, digest: str, made: Provisioning, packages: str) -> str:
-    """Write everything but the disk into `fresh`; return the SHA-256 of the disk. Raises OSError or HostError."""
+def _complete(fresh: Path, base: Box, digest: str, made: Provisioning, packages: str) -> ProvisionedBox:
+    """Write everything but the disk into `fresh`; return the machine there. Raises OSError or HostError."""
     image = sha256(fresh / "box.img")
     inherited = {key: value for key, value in vars(base).items() if key not in ("digest", "folder", "image_sha256")}
     box = ProvisionedBox(**inherited, digest=digest, folder=fresh, provisioning=made, image_sha256=image)
@@ -217,9 +205,7 @@ def _complete(fresh: Path, base: Box, digest: str, made: Provisioning, packages:
         archive.add(box.image, "box.img")
     values = {name: getattr(box, name) for name in _plain_fields()}
     description.write(fresh, values, (*PARTS, DISK, DESCRIPTION))
-    for path in (*fresh.iterdir(), fresh):
-        sync(path)
-    return image
+    return box
 
 
 def _plain_fields() -> list[str]:
@@ -245,13 +231,9 @@ def _describe(box: ProvisionedBox, bases: Mapping[str, bool | None]) -> CachedMa
     except DamagedBoxError:
         return None
     made, current = box.provisioning, bases.get(box.base_digest, False)
-    if _key_of(made) != box.digest or box.folder != _newest(box.digest):
+    if key(made.base, made.roles, made.variables) != box.digest or box.folder != _newest(box.digest):
         current = False
     return CachedMachine(box, description.size_mb(box.folder), max(0.0, time.time() - built), current)
-
-
-def _key_of(made: Provisioning) -> str:
-    return key(made.base, made.roles, made.variables)
 
 
 def _newest(key: str) -> Path | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -185,12 +184,8 @@ def _fresh_folders(folders: Sequence[str]) -> Iterator[dict[str, Path]]:
     with ExitStack() as stack:
         fresh = {}
         for name in folders:
-            store, _, digest = name.partition("/")
-            if store == "provisioned":
-                fresh[name] = stack.enter_context(provisioned.work_folder())
-            else:
-                fresh[name] = stack.enter_context(builder.fresh_folder(digest))
-                stack.callback(shutil.rmtree, fresh[name], ignore_errors=True)
+            root = provisioned.root() if name.startswith("provisioned/") else cache.root()
+            fresh[name] = stack.enter_context(cache.fresh_folder(root))
         yield fresh
 
 
@@ -226,7 +221,7 @@ def _publish(path: Path, name: str, box: Box, *, asked_for: bool) -> ImportedBox
     final = paths.cache_dir() / name
     with cache.lock(box.digest):
         if not description.is_there(final):
-            box = builder.publish(box, final)
+            box = cache.publish(box, final)
             return ImportedBox(box, "new", why_unused(box))
         there = replace(box, folder=final)
         cache.require_unchanged(there)

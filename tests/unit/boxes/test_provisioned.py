@@ -152,7 +152,7 @@ def test_a_full_disk_is_a_host_error_and_nothing_is_kept(box: Box, monkeypatch: 
     with pytest.raises(HostError, match="the disk is full"):
         forge_provisioned(box)
     assert list(provisioned.root().iterdir()) == []
-    monkeypatch.setattr(provisioned.tempfile, "mkdtemp", full)
+    monkeypatch.setattr(cache.tempfile, "mkdtemp", full)
     with pytest.raises(HostError, match="the disk is full"):
         forge_provisioned(box)
 
