@@ -57,12 +57,11 @@ class RecordedClock:
         return {"clock": self.kind, **speed}
 
 
-def require_same(first: RecordedClock, second: RecordedClock, arm: str) -> None:
-    """Raise UsageError if two recordings of an arm are not of one clock."""
-    if first != second:
-        raise UsageError(
-            f"the clock of one is {first.text}; of the other, {second.text}",
-            where=arm or None,
-            expected="one clock: time passes differently on each (docs/clock.md)",
-            hint="--across-clocks compares them all the same",
-        )
+def two_clocks(what: str, arm: str, way_out: str = "") -> UsageError:
+    """Return the error of recordings of an arm that are not of one clock; `way_out` is what else could be done."""
+    return UsageError(
+        what,
+        where=arm or None,
+        expected="one clock: time passes differently on each (docs/clock.md)",
+        hint=f"{way_out}--across-clocks compares them all the same",
+    )

@@ -19,7 +19,7 @@ from harness.errors import BoxError, SpecError, StoreError, UsageError
 from harness.files import write_atomic
 from harness.machines import guest_clock
 from harness.progress import View
-from harness.recorded_clock import COUNTED, HOST, RecordedClock
+from harness.recorded_clock import COUNTED, HOST, RecordedClock, two_clocks
 from harness.spec import Experiment, MachineSpec
 from harness.spec.document import parse_value
 from harness.store import RunFolder
@@ -103,12 +103,8 @@ def require_same_clock(run: RunFolder, experiment: Experiment, changes: Changes)
         recorded = RecordedClock.of(there[arm.name]["machine"]) if arm.name in there else None
         if here and recorded and here != recorded:
             way = f"with {' '.join(options)}" if options else "here"
-            raise UsageError(
-                f"the clock of the run is {recorded.text}; {way}, it would be {here.text}",
-                where=arm.name,
-                expected="one clock: time passes differently on each (docs/clock.md)",
-                hint=f"{'leave that out, or ' if options else ''}--across-clocks compares them all the same",
-            )
+            what = f"the clock of the run is {recorded.text}; {way}, it would be {here.text}"
+            raise two_clocks(what, arm.name, "leave that out, or " if options else "")
 
 
 def _clock_of(machine: MachineSpec) -> RecordedClock | None:

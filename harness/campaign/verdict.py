@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from harness.noise.clocks import CLOCK_STEPS
 from harness.noise.host_use import name_busiest
 from harness.noise.observation import MISSED
 from harness.spec import VerdictSpec
@@ -228,7 +229,7 @@ def _clock_steps(host: Mapping[str, Any], expected: Mapping[str, Any]) -> Verdic
         ]
     known = [(abs(gap), limit, why) for gap, limit, why in gaps if gap is not None]
     gap, limit, why = max(known, key=lambda entry: entry[0] / entry[1], default=(None, MAX_STEP_S, ""))
-    return _check("clock steps", gap is None or gap <= limit, None if gap is None else round(gap, 3), limit, why)
+    return _check(CLOCK_STEPS, gap is None or gap <= limit, None if gap is None else round(gap, 3), limit, why)
 
 
 def _pause(host: Mapping[str, Any]) -> tuple[float | None, float]:

@@ -10,13 +10,12 @@ from typing import Any
 
 from scipy import stats
 
-from harness import recorded_clock
 from harness.comparison import facts
 from harness.comparison.equivalence import LEVEL, difference, holm
 from harness.comparison.facts import FactDifference, differing_facts
 from harness.comparison.measurement import UNITS, Key, Measurement, Unit, measure
 from harness.errors import UsageError
-from harness.recorded_clock import RecordedClock
+from harness.recorded_clock import RecordedClock, two_clocks
 from harness.store import RunFolder
 
 CHANCE = 1 - LEVEL
@@ -184,7 +183,8 @@ def require_one_clock(first: Mapping[str, Any], second: Mapping[str, Any]) -> No
     pairs = pairs or [("", facts.recorded_on(first)[0]["machine"], facts.recorded_on(second)[0]["machine"])]
     for arm, *machines in pairs:
         one, other = map(RecordedClock.of, machines)
-        recorded_clock.require_same(one, other, arm)
+        if one != other:
+            raise two_clocks(f"the clock of one is {one.text}; of the other, {other.text}", arm)
 
 
 def _compare(first: Measurement, second: Measurement) -> MetricComparison:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 
+CLOCK_STEPS = "clock steps"  # the check of a verdict
 Clocks = Mapping[str, float]
 READINGS = 5
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from harness.noise.clocks import CLOCK_STEPS
 from harness.recorded_clock import RecordedClock
 from harness.report.text import NO_VALUE, count, number, percent, plain, seconds, visible
 from harness.report.trial_facts import TrialFacts, mapping
 
 NOT_MEASURED = "not measured"
 LEAST_STEP_S = 0.01
-CLOCK_STEPS = "clock steps"  # the check of the verdict
 COLUMNS = (
     "host share", "steal", "pressure", "taken by others", "load average", "CPU MHz", "host s / guest s",
     "clock steps, pauses", "busiest beside it, CPUs",
