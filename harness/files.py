@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from harness.errors import HostError
 
@@ -112,12 +112,17 @@ def open_regular(path: Path) -> BinaryIO:
 
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a regular file in hexadecimal, read block by block. Raises OSError."""
+    with open_regular(path) as source:
+        return sha256_of(source)
+
+
+def sha256_of(source: IO[bytes]) -> str:
+    """Return the SHA-256 of the rest of an open file in hexadecimal, read block by block. Raises OSError."""
     import hashlib
 
     digest = hashlib.sha256()
-    with open_regular(path) as source:
-        while block := source.read(_BLOCK_BYTES):
-            digest.update(block)
+    while block := source.read(_BLOCK_BYTES):
+        digest.update(block)
     return digest.hexdigest()
 
 

@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from harness.errors import BoxError
-from harness.files import as_host_error, atomic_file, open_regular, sha256
+from harness.files import as_host_error, atomic_file, open_regular, sha256, sha256_of
 
 SCHEMA = 1
 LIST = "harness-box.json"  # the name of the first member
@@ -200,7 +200,7 @@ def _members(files: Mapping[str, Path]) -> list[Member]:
     members: list[Member] = []
     for path, file in files.items():
         with _reading(file) as source:
-            size, digest = os.fstat(source.fileno()).st_size, _sha256_of(source)
+            size, digest = os.fstat(source.fileno()).st_size, sha256_of(source)
         if size > MAX_FILE_BYTES:
             raise BoxError(
                 f"{file.name} is too large to be exported", where=str(file), expected=f"{MAX_FILE_BYTES} bytes"
@@ -221,7 +221,7 @@ def _shared(file: Path, size: int, digest: str, earlier: Sequence[Member]) -> Sh
         for inside in box:
             other_file = by_size.get(inside.size) if inside.isreg() and not inside.issparse() else None
             content = box.extractfile(inside) if other_file else None
-            if other_file and content and _sha256_of(content) == other_file.sha256:
+            if other_file and content and sha256_of(content) == other_file.sha256:
                 return SharedBytes(other_file.path, inside.offset_data)
     return None  # also for a file that is no tar
 
@@ -239,13 +239,6 @@ def _reading(file: Path) -> Iterator[BinaryIO]:
 def _changed(file: Path, what: str) -> BoxError:
     hint = "did another process remove the box meanwhile? `harness box verify` looks at every file of it"
     return BoxError(f"{file.name} changed while it was exported: {what}", where=str(file), hint=hint)
-
-
-def _sha256_of(content: IO[bytes]) -> str:
-    digest = hashlib.sha256()
-    while block := content.read(_COPY_BYTES):
-        digest.update(block)
-    return digest.hexdigest()
 
 
 def _member(plain: Mapping[str, Any]) -> Member:

@@ -137,13 +137,7 @@ def _box_name(entry: Entry) -> str:
     try:
         with open_regular(Path(entry.folder) / "settings.json") as source:
             return str(json.load(source)["box"])
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        RecursionError,
-    ):  # such as: stopped before its settings were written
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # such as: stopped before they were written
         return ""
 
 
