@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from harness import boxes
 from harness.boxes import Box, cache, provisioned
 from harness.boxes.provisioned import ProvisionedBox, Provisioning
+from harness.machines import libvirt
 
 ROLES = ("perf", "nginx", "apache2_utils")
+
+
+def use_empty_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the box commands a cache, a register of machines, a Vagrant and a pool with nothing in them."""
+    for name in ("HARNESS_CACHE", "HARNESS_STATE", "VAGRANT_HOME", "TMPDIR"):
+        monkeypatch.setenv(name, str(tmp_path / name.lower()))
+    (tmp_path / "tmpdir").mkdir()
+    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setattr(libvirt, "overlays", lambda bases: [])
+    monkeypatch.setattr(libvirt, "remove_volumes", lambda names: None)
+    monkeypatch.setattr(libvirt, "volume_size", lambda name: None)
 
 
 def forge_box(root: Path, name: str = "debian-12", digest: str = "") -> Box:

@@ -7,24 +7,18 @@ import shutil
 from pathlib import Path
 
 import pytest
-from boxes_on_disk import forge_box, forge_provisioned
+from boxes_on_disk import forge_box, forge_provisioned, use_empty_folders
 from command_line import harness
 
 from harness import boxes
 from harness.boxes import Box, cache, provisioned
 from harness.boxes.provisioned import ProvisionedBox
-from harness.machines import libvirt, registry
+from harness.machines import registry
 
 
 @pytest.fixture(autouse=True)
 def empty_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HARNESS_CACHE", "HARNESS_STATE", "VAGRANT_HOME", "TMPDIR"):
-        monkeypatch.setenv(name, str(tmp_path / name.lower()))
-    (tmp_path / "tmpdir").mkdir()
-    monkeypatch.setenv("COLUMNS", "300")
-    monkeypatch.setattr(libvirt, "overlays", lambda bases: [])
-    monkeypatch.setattr(libvirt, "remove_volumes", lambda names: None)
-    monkeypatch.setattr(libvirt, "volume_size", lambda name: None)
+    use_empty_folders(tmp_path, monkeypatch)
 
 
 @pytest.fixture

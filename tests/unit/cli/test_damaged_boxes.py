@@ -8,26 +8,20 @@ import shutil
 from pathlib import Path
 
 import pytest
-from boxes_on_disk import forge_box, forge_provisioned
+from boxes_on_disk import forge_box, forge_provisioned, use_empty_folders
 from command_line import harness
 
 from harness import boxes
 from harness.boxes import Box, cache, provisioned, recipes
 from harness.boxes.lock_file import Lock
 from harness.boxes.pins import Pin, Pins
-from harness.machines import libvirt, prune, registry
+from harness.machines import prune, registry
 
 
 @pytest.fixture(autouse=True)
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache, an empty pool, and a copy of the recipes to which locks can be added."""
-    for name in ("HARNESS_CACHE", "HARNESS_STATE", "VAGRANT_HOME", "TMPDIR"):
-        monkeypatch.setenv(name, str(tmp_path / name.lower()))
-    (tmp_path / "tmpdir").mkdir()
-    monkeypatch.setenv("COLUMNS", "300")
-    monkeypatch.setattr(libvirt, "overlays", lambda bases: [])
-    monkeypatch.setattr(libvirt, "remove_volumes", lambda names: None)
-    monkeypatch.setattr(libvirt, "volume_size", lambda name: None)
+    use_empty_folders(tmp_path, monkeypatch)
     copy = shutil.copytree(recipes.folder(), tmp_path / "recipes")
     monkeypatch.setattr(recipes, "folder", lambda: copy)
     return copy
