@@ -80,7 +80,7 @@ def make(
         "seconds": files.seconds,
         "verdict": {"ok": judged.ok, "checks": [asdict(check) for check in judged.checks]},
         "metrics": files.metrics,
-        "quality": asdict(ingested.quality),
+        "quality": ingested.quality.to_dict(),
         "usage": {comm: asdict(usage) for comm, usage in ingested.usage.items()},
         "idle_share": ingested.idle_share,
         "machine": dict(machine),

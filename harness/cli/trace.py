@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from harness.cli.judgement import exit_unless_whole, print_quality
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
-from harness.errors import EXIT_FAILED
 from harness.recorded_clock import RecordedClock
 
 app = typer.Typer(help="Read recordings of `perf sched record`: convert, summarise, export.", no_args_is_help=True)
@@ -22,6 +21,8 @@ FormatsFrom = Annotated[
     Path | None,
     typer.Option("--formats-from", help="Take the event formats from this recording, if RECORDING lost its own."),
 ]
+
+Strict = Annotated[bool, typer.Option("--strict", help="Refuse a damaged recording instead of reading what is left.")]
 
 
 def _about(recording: Path) -> dict[str, str]:
@@ -38,15 +39,12 @@ def _about(recording: Path) -> dict[str, str]:
 def convert_(
     recording: Recording,
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder for the Parquet tables.")],
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse a damaged recording instead of reading what is left.")
-    ] = False,
+    strict: Strict = False,
     formats_from: FormatsFrom = None,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
     """Write switches, wakeups, slices, runtimes and the other tables; exit 1 if the recording is not whole."""
-    from harness.terminal.trace_summary import damage
     from harness.trace.converter import convert
 
     output = Output(as_json, quiet)
@@ -61,13 +59,10 @@ def convert_(
             about=_about(recording),
         )
     paths, quality = converted.paths, converted.quality
-    output.data({"paths": {name: str(path) for name, path in paths.items()}, "quality": asdict(quality)})
-    damaged = [f"this recording is not whole: {damage(quality)}"] if not quality.whole else []
-    for warning in [*quality.warnings, *damaged]:
-        typer.echo(f"warning: {warning}", err=True)
+    output.data({"paths": {name: str(path) for name, path in paths.items()}, "quality": quality.to_dict()})
     output.show(*(f"{name}: {path}" for name, path in paths.items()))
-    if not quality.whole:
-        raise typer.Exit(EXIT_FAILED)
+    print_quality(quality, quiet)
+    exit_unless_whole(quality)
 
 
 @app.command("summary")
@@ -75,6 +70,7 @@ def convert_(
 def summary_(
     recording: Recording,
     limit: Annotated[int, typer.Option(min=1, help="Tasks shown.")] = 20,
+    strict: Strict = False,
     formats_from: FormatsFrom = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -82,10 +78,12 @@ def summary_(
     from harness.terminal.trace_summary import render
     from harness.trace.summary import summarize
 
-    summary = summarize(recording, formats_from=formats_from)
+    summary = summarize(recording, strict=strict, formats_from=formats_from)
     about = _about(recording)
     Output(as_json).data({**summary.to_dict(), **({"about": about} if about else {})})
     Output(as_json).show(render(summary, limit, about))
+    print_quality(summary.quality)
+    exit_unless_whole(summary.quality)
 
 
 @app.command("export")
@@ -94,15 +92,19 @@ def export_(
     recording: Recording,
     kind: Annotated[str, typer.Option("--to", help="perfetto, csv, parquet or perf-sched-map.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The file, or for tables the folder, to write.")],
+    strict: Strict = False,
     formats_from: FormatsFrom = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Write a recording in the format of another tool."""
-    from harness.trace.export import export
+    from harness.trace.export import ReadOptions, export
 
-    written = export(recording, kind, out, formats_from, _about(recording))
-    Output(as_json).data({"written": [str(path) for path in written]})
-    Output(as_json).show(*(str(path) for path in written))
+    exported = export(recording, kind, out, ReadOptions(strict, formats_from, _about(recording)))
+    paths = [str(path) for path in exported.paths]
+    Output(as_json).data({"written": paths, "quality": exported.quality.to_dict()})
+    Output(as_json).show(*paths)
+    print_quality(exported.quality)
+    exit_unless_whole(exported.quality)
 
 
 @app.command("import")

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.recorded_clock import RecordedClock
-from harness.trace.quality import TraceQuality
+from harness.trace.quality import damage
 from harness.trace.summary import Summary
 
 
@@ -20,7 +20,7 @@ def render(summary: Summary, limit: int = 20, about: Mapping[str, str] | None = 
     `about` names the clock of the guest that was recorded, if this is known.
     `queue` is the mean number of runnable tasks at a pick; `delay` is the time from becoming runnable to running.
     """
-    return Group(_about(summary, about or {}), _cpus(summary), _tasks(summary, limit), *_warnings(summary))
+    return Group(_about(summary, about or {}), _cpus(summary), _tasks(summary, limit))
 
 
 def _about(summary: Summary, about: Mapping[str, str]) -> Table:
@@ -37,18 +37,6 @@ def _about(summary: Summary, about: Mapping[str, str]) -> Table:
     for name, value in rows.items():
         table.add_row(Text(name, style="bold"), Text(value))
     return table
-
-
-def damage(quality: TraceQuality) -> str:
-    """Describe what is missing or unsound; empty for a whole recording."""
-    problems = {
-        f"{quality.lost_events:,} events lost": quality.lost_events,
-        f"{quality.chain_breaks:,} breaks in the chain of switches": quality.chain_breaks,
-        f"{quality.decode_errors:,} samples cannot be decoded": quality.decode_errors,
-        "cut": quality.truncated,
-        "the recorder was killed": quality.killed,
-    }
-    return ", ".join(text for text, present in problems.items() if present)
 
 
 def _table(title: str, first: str, *others: str) -> Table:
@@ -93,10 +81,6 @@ def _tasks(summary: Summary, limit: int) -> Table:
             *(_ms(row[name]) for name in ("delay_mean_ns", "delay_max_ns")),
         )
     return table
-
-
-def _warnings(summary: Summary) -> list[Text]:
-    return [Text(f"warning: {warning}", style="yellow") for warning in summary.quality.warnings]
 
 
 def _ms(ns: float) -> str:

@@ -16,6 +16,7 @@ from harness.trace.perf_data.recording import Recording, open_recording, path_in
 from harness.trace.perf_data.records import CHUNK_BYTES
 from harness.trace.quality import TraceQuality, assess, require_complete
 from harness.trace.reader import RecordingInfo, recording_info
+from harness.trace.recording_file import recording_facts, write_recording_file
 from harness.trace.runqueue.slicer import BATCH_TASKS, Slicer
 from harness.trace.tables.cpu_usage import TaskUsage, UsageCounter
 from harness.trace.tables.schemas import EVENT_TABLES, to_table
@@ -53,7 +54,9 @@ def convert(
     chunk_bytes: int = CHUNK_BYTES,
     release_rows: int = RELEASE_ROWS,
 ) -> ConvertedRecording:
-    """Write `tables` of a recording as `<table>.parquet` into `out_dir`; each file appears whole or not at all.
+    """Write `tables` of a recording as `<table>.parquet` into `out_dir`, and `recording.json` (`recording_file`) last.
+
+    Each file appears whole or not at all.
 
     `about` is added to the metadata of every table: facts that the recording itself does not hold, such as the clock of
     the machine. Treats damage as `read` does. Calls `on_progress` with the samples decoded so far and the samples in
@@ -107,7 +110,9 @@ def _convert(
             require_complete(recording, quality)
     outputs: list[TableWriter | LateSliceWriter] = [*writers.values(), *([slices.writer] if slices else [])]
     paths, rows = {output.name: output.path for output in outputs}, {output.name: output.rows for output in outputs}
-    return ConvertedRecording(paths, quality, recording_info(recording), *usage.result(), rows)
+    info = recording_info(recording, counted.first_ns)
+    write_recording_file(folder, recording_facts(info, quality))
+    return ConvertedRecording(paths, quality, info, *usage.result(), rows)
 
 
 def _event_tables(blocks: dict[str, Block], decoder: NativeDecoder, states: StateNames | None) -> dict[str, pa.Table]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import TraceError
 
@@ -43,6 +43,10 @@ class TraceQuality:
         """Whether nothing is known to be missing."""
         return not (self.lost_events or self.chain_breaks or self.truncated or self.killed or self.decode_errors)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain types, for JSON."""
+        return asdict(self) | {"whole": self.whole}
+
 
 def assess(recording: Recording, stats: RecordingStats, states: StateNames | None, shifted: bool) -> TraceQuality:
     """Assess a recording that was read to its end.
@@ -66,11 +70,23 @@ def assess(recording: Recording, stats: RecordingStats, states: StateNames | Non
     )
 
 
+def damage(quality: TraceQuality) -> str:
+    """Describe what is missing or unsound; empty for a whole recording."""
+    problems = {
+        f"{quality.lost_events:,} events lost": quality.lost_events,
+        f"{quality.chain_breaks:,} breaks in the chain of switches": quality.chain_breaks,
+        f"{quality.decode_errors:,} samples cannot be decoded": quality.decode_errors,
+        "cut": quality.truncated,
+        "the recorder was killed": quality.killed,
+    }
+    return ", ".join(text for text, present in problems.items() if present)
+
+
 def require_complete(recording: Recording, quality: TraceQuality) -> None:
     """Raise TraceError if a part of the recording is missing or cannot be read."""
-    if quality.truncated or quality.killed or quality.decode_errors:
+    if not quality.whole:
         raise TraceError(
-            "the recording is not whole: " + "; ".join(quality.warnings),
+            f"the recording is not whole: {'; '.join([damage(quality), *quality.warnings])}",
             where=str(recording.path),
             hint="record again, or read it without strict to keep what is left",
         )

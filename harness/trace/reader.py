@@ -21,15 +21,18 @@ if TYPE_CHECKING:
 class RecordingInfo:
     """Facts that perf wrote about the machine and itself; None or empty where it wrote none.
 
-    `captured_s`: when the file was last modified, in seconds since 1970.
+    `cpu`: the model of the CPU. `began_s`: the time of day of the first sample, which perf writes only with `-k`.
+    `captured_s`: when the file was last modified. Both are in seconds since 1970.
     """
 
     hostname: str | None
     os_release: str | None
     perf_version: str | None
     arch: str | None
+    cpu: str | None
     nrcpus: int | None
     cmdline: tuple[str, ...]
+    began_s: float | None
     captured_s: float
 
 
@@ -122,19 +125,22 @@ def _read(recording: Recording) -> Trace:
 
         return to_table(name, blocks.get(name, {}), names, letters)
 
-    quality = assess(recording, decoder.stats(), states, shifted)
-    return Trace(recording.path, recording_info(recording), quality, make_table, shifted)
+    stats = decoder.stats()
+    quality = assess(recording, stats, states, shifted)
+    return Trace(recording.path, recording_info(recording, stats.first_ns), quality, make_table, shifted)
 
 
-def recording_info(recording: Recording) -> RecordingInfo:
-    """Return what perf wrote about the machine of a recording."""
+def recording_info(recording: Recording, first_ns: int) -> RecordingInfo:
+    """Return what perf wrote about the machine of a recording whose first sample has the time `first_ns`."""
     header = recording.header
     return RecordingInfo(
         header.hostname,
         header.os_release,
         header.perf_version,
         header.arch,
+        header.cpu_desc,
         header.nrcpus,
         tuple(header.cmdline),
+        (header.clock_offset_ns + first_ns) / 1e9 if header.clock_offset_ns is not None else None,
         recording.path.stat().st_mtime,
     )

@@ -73,15 +73,15 @@ class Summary:
         return {
             "path": str(self.path),
             "header": asdict(self.header),
-            "quality": asdict(self.quality) | {"whole": self.quality.whole},
+            "quality": self.quality.to_dict(),
             "tasks": self.tasks.to_pylist(),
             "cpus": self.cpus.to_pylist(),
         }
 
 
-def summarize(recording: Path | str, *, formats_from: Path | str | None = None) -> Summary:
-    """Count and time the tasks and CPUs of a recording. Raises TraceError."""
-    trace = read(recording, formats_from=formats_from)
+def summarize(recording: Path | str, *, strict: bool = False, formats_from: Path | str | None = None) -> Summary:
+    """Count and time the tasks and CPUs of a recording. Treats damage as `read` does. Raises TraceError."""
+    trace = read(recording, strict=strict, formats_from=formats_from)
     with path_in_errors(trace.path):
         tasks, cpus = task_summary(trace), cpu_summary(trace, slices_in_batches(trace))
     return Summary(trace.path, trace.header, trace.quality, tasks, cpus)

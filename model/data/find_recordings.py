@@ -56,8 +56,8 @@ def _failed_checks(folder: Path) -> list[str]:
 
 
 def require_one_kernel(folders: Sequence[Path]) -> None:
-    """Raise StreamError if the guests had several kernels."""
-    kernels = {kernel: folder for folder in folders if (kernel := metadata.guest_facts(folder).get("kernel"))}
+    """Raise StreamError if several kernels were recorded."""
+    kernels = {kernel: folder for folder in folders if (kernel := metadata.kernel(folder))}
     if len(kernels) > 1:
         mixed = "; ".join(f"{kernel} in {folder.name}" for kernel, folder in sorted(kernels.items()))
         hint = "a predictor is trained on one scheduler at a time; name those of one kernel"

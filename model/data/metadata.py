@@ -1,4 +1,4 @@
-"""Reads what lies in a recording's folder beside its tables: `guest.json`, `trial.json`, and its run's manifest."""
+"""Reads what lies in a recording's folder beside its tables: its facts, and its run's manifest."""
 
 from __future__ import annotations
 
@@ -8,13 +8,24 @@ from typing import Any
 
 from model.errors import TableError
 
-GUEST, TRIAL, MANIFEST = "guest.json", "trial.json", "manifest.json"
+GUEST, TRIAL, RECORDING, MANIFEST = "guest.json", "trial.json", "recording.json", "manifest.json"
 
 
 def guest_facts(folder: Path) -> dict[str, Any]:
     """Return the facts of the guest that made the recording; empty where they are not known."""
-    facts = _read_or_empty(Path(folder) / GUEST).get("facts")
-    return facts if isinstance(facts, dict) else {}
+    return _mapping(_read_or_empty(Path(folder) / GUEST), "facts")
+
+
+def kernel(folder: Path) -> str:
+    """Return the release of the recorded kernel, as the guest or the header of perf.data names it; "" if unknown."""
+    header = _mapping(_read_or_empty(Path(folder) / RECORDING), "header")
+    return str(guest_facts(folder).get("kernel") or header.get("os_release") or "")
+
+
+def quality(folder: Path) -> dict[str, Any]:
+    """Return the judgement of the recording, as TraceQuality of `harness.trace` has it; empty where it is not known."""
+    recorded = _mapping(_read_or_empty(Path(folder) / RECORDING), "quality")
+    return recorded or _mapping(_read_or_empty(Path(folder) / TRIAL), "quality")
 
 
 def trial(folder: Path) -> dict[str, Any]:
@@ -35,6 +46,11 @@ def run_of(folder: Path) -> Path | None:
 def manifest(run: Path) -> dict[str, Any]:
     """Return the manifest of a run; empty where it cannot be read."""
     return _read_or_empty(run / MANIFEST)
+
+
+def _mapping(content: dict[str, Any], key: str) -> dict[str, Any]:
+    value = content.get(key)
+    return value if isinstance(value, dict) else {}
 
 
 def _read_or_empty(path: Path) -> dict[str, Any]:

@@ -1,11 +1,11 @@
-"""The kernel that made a recording, from its `guest.json`, and the replay of that kernel's scheduler."""
+"""The kernel that made a recording, and the replay of that kernel's scheduler."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from model.data.metadata import guest_facts
+from model.data import metadata
 from model.data.streams import Stream
 from model.errors import StreamError
 from model.replay import cfs, eevdf_queue, events
@@ -23,7 +23,7 @@ _FEATURES = "/sys/kernel/debug/sched/features"
 
 def release(folder: Path) -> tuple[int, int] | None:
     """Return major and minor release, (6, 12) for 6.12.117-cloud-amd64; None if it is unknown."""
-    match = re.match(r"(\d+)\.(\d+)", str(guest_facts(folder).get("kernel", "")))
+    match = re.match(r"(\d+)\.(\d+)", metadata.kernel(folder))
     return (int(match[1]), int(match[2])) if match else None
 
 
@@ -42,7 +42,7 @@ def require_cfs(stream: Stream) -> None:
 
 def eevdf_rules(folder: Path, slice_ns: int | None = None, delay_dequeue: bool | None = None) -> eevdf_queue.Rules:
     """Return the given rules, else those of the recording's kernel, else those of Linux 6.12 on one CPU."""
-    facts = guest_facts(folder).get("scheduler")
+    facts = metadata.guest_facts(folder).get("scheduler")
     scheduler = facts if isinstance(facts, dict) else {}
     features, defaults = str(scheduler.get(_FEATURES, "")).split(), eevdf_queue.Rules()
     if slice_ns is None:

@@ -1,13 +1,18 @@
-"""Seam: the formats that a recording can be exported to. Each module has `export`, which returns the files written."""
+"""Seam: the formats that a recording can be exported to. Each module has `export`, which returns an `Exported`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
 from harness.trace.perf_data.recording import path_in_errors
+
+if TYPE_CHECKING:
+    from harness.trace.quality import TraceQuality
 
 KINDS = {
     "csv": "harness.trace.export.tables",
@@ -18,19 +23,32 @@ KINDS = {
 _FOLDER_KINDS = ("csv", "parquet")  # the others are one file
 
 
-def export(
-    recording: Path,
-    kind: str,
-    target: Path | str,
-    formats_from: Path | None = None,
-    about: Mapping[str, str] | None = None,
-) -> list[Path]:
+@dataclass(frozen=True)
+class ReadOptions:
+    """How to read the recording; the fields are arguments of `harness.trace.convert`.
+
+    Only the format parquet has a place for `about`.
+    """
+
+    strict: bool = False
+    formats_from: Path | None = None
+    about: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The files written, and the judgement of the recording they were made of."""
+
+    paths: list[Path]
+    quality: TraceQuality
+
+
+def export(recording: Path, kind: str, target: Path | str, options: ReadOptions | None = None) -> Exported:
     """Write a recording as `kind`: into the folder `target` for csv and parquet, otherwise to the file `target`.
 
-    `about` is added to the metadata of Parquet tables, as `convert` does; the other formats have no place for it.
-    Returns the files written; each appears whole or not at all. Raises TraceError and HostError as `read` and `convert`
-    do. Raises UsageError if the kind is unknown or needs a package that is not installed, or if `target` is a folder
-    or the recording where it should be a new file.
+    Each file appears whole or not at all. Raises TraceError and HostError as `read` and `convert` do, and UsageError if
+    the kind is unknown or needs a package that is not installed, or if `target` is a folder or the recording where it
+    should be a new file.
     """
     if kind not in KINDS:
         raise UsageError(f"unknown format {kind!r}", where="--to", expected=f"one of {', '.join(KINDS)}")
@@ -44,8 +62,8 @@ def export(
             hint=f"install it with the extra: pip install 'harness[{kind}]'",
         ) from error
     with path_in_errors(recording):
-        written: list[Path] = module.export(recording, Path(target), kind, formats_from, about or {})
-    return written
+        exported: Exported = module.export(recording, Path(target), kind, options or ReadOptions())
+    return exported
 
 
 def _check_target(recording: Path, target: Path) -> None:

@@ -6,7 +6,6 @@ differences, and a table of names (perfetto's ftrace_event_bundle.proto).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pyarrow.compute as pc
 from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import Trace as PerfettoTrace
 
 from harness.files import atomic_file, make_folder
+from harness.trace.export import Exported, ReadOptions
 from harness.trace.reader import Trace, read
 from harness.trace.tables.columns import codes, numbers, texts
 from harness.trace.tracepoint.task_state import true_state
@@ -25,16 +25,16 @@ _BATCH_SWITCHES = 50_000  # in one packet
 _STATES = {"R": 0, "S": 1, "D": 2, "T": 4, "t": 8, "X": 16, "Z": 32, "P": 64, "I": 128, "R+": 256}
 
 
-def export(recording: Path, target: Path, kind: str, formats_from: Path | None, about: Mapping[str, str]) -> list[Path]:
+def export(recording: Path, target: Path, kind: str, options: ReadOptions) -> Exported:
     """Write the trace to the file `target`."""
-    trace = read(recording, formats_from=formats_from)
+    trace = read(recording, strict=options.strict, formats_from=options.formats_from)
     make_folder(target.parent)
     with atomic_file(target) as file:
         file.write(_system(trace).SerializeToString())
         for cpu in np.unique(numbers(trace.switches, "cpu")).tolist():
             for packets in _bundles(trace, cpu):
                 file.write(packets.SerializeToString())
-    return [target]
+    return Exported([target], trace.quality)
 
 
 def _system(trace: Trace) -> Any:

@@ -7,10 +7,11 @@ Times are cut off after microseconds. The text has no room for states, prioritie
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from harness.files import atomic_file, make_folder
+from harness.trace.export import Exported, ReadOptions
 from harness.trace.reader import Trace, read
 from harness.trace.tables.columns import codes, numbers, texts
 from harness.trace.tracepoint.comm import to_bytes
@@ -18,15 +19,15 @@ from harness.trace.tracepoint.comm import to_bytes
 _BATCH_LINES = 10_000  # lines written at a time
 
 
-def export(recording: Path, target: Path, kind: str, formats_from: Path | None, about: Mapping[str, str]) -> list[Path]:
+def export(recording: Path, target: Path, kind: str, options: ReadOptions) -> Exported:
     """Write the text to the file `target`."""
-    trace = read(recording, formats_from=formats_from)
+    trace = read(recording, strict=options.strict, formats_from=options.formats_from)
     make_folder(target.parent)
     with atomic_file(target) as file:
         remaining = lines(trace)
         while batch := b"".join(itertools.islice(remaining, _BATCH_LINES)):
             file.write(batch)
-    return [target]
+    return Exported([target], trace.quality)
 
 
 def lines(trace: Trace) -> Iterator[bytes]:

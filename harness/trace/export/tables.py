@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,21 +11,28 @@ import pyarrow.csv as pc_csv
 import pyarrow.parquet as pq
 
 from harness.files import as_host_error, atomic_file, make_folder
-from harness.trace.converter import convert
+from harness.trace.converter import ConvertedRecording, convert
+from harness.trace.export import Exported, ReadOptions
 
 _BATCH_ROWS = 1 << 14  # few, because runnable sets take many times more memory as text than as numbers
 
 
-def export(recording: Path, target: Path, kind: str, formats_from: Path | None, about: Mapping[str, str]) -> list[Path]:
+def export(recording: Path, target: Path, kind: str, options: ReadOptions) -> Exported:
     """Write `switches.csv` (or `.parquet`, with `about` in its metadata) and so on into the folder `target`."""
     if kind == "parquet":
-        return list(convert(recording, target, formats_from=formats_from, about=about).paths.values())
+        converted = _convert(recording, target, options)
+        return Exported(list(converted.paths.values()), converted.quality)
     make_folder(target)
     with as_host_error(target):
         temporary = tempfile.TemporaryDirectory(prefix=".tables-", dir=target)
     with temporary as folder:
-        tables = convert(recording, folder, formats_from=formats_from).paths
-        return [_write_csv(table, target / f"{name}.csv") for name, table in tables.items()]
+        converted = _convert(recording, Path(folder), options)
+        written = [_write_csv(table, target / f"{name}.csv") for name, table in converted.paths.items()]
+    return Exported(written, converted.quality)
+
+
+def _convert(recording: Path, folder: Path, options: ReadOptions) -> ConvertedRecording:
+    return convert(recording, folder, strict=options.strict, formats_from=options.formats_from, about=options.about)
 
 
 def _write_csv(table: Path, path: Path) -> Path:

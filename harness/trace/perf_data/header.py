@@ -60,6 +60,7 @@ class Header:
     nrcpus: int | None = None
     cmdline: list[str] = field(default_factory=list)
     sample_time_ns: tuple[int, int] | None = None  # of the first and the last sample
+    clock_offset_ns: int | None = None  # time of day (since 1970) minus the clock of the samples
     killed: bool = False
     problems: list[str] = field(default_factory=list)
 
@@ -198,6 +199,12 @@ def _read_sample_time(header: Header, cursor: Cursor) -> None:
     header.sample_time_ns = (first, last)
 
 
+def _read_clock_data(header: Header, cursor: Cursor) -> None:
+    """Read the time of day and the time of the samples' clock at one moment."""
+    _version, _clockid, wall_ns, clock_ns = cursor.unpack("IIQQ")
+    header.clock_offset_ns = wall_ns - clock_ns
+
+
 _READERS: dict[int, Callable[[Header, Cursor], None]] = {
     perf.HEADER_TRACING_DATA: _read_formats,
     perf.HEADER_HOSTNAME: _text_reader("hostname"),
@@ -209,4 +216,5 @@ _READERS: dict[int, Callable[[Header, Cursor], None]] = {
     perf.HEADER_CMDLINE: _read_cmdline,
     perf.HEADER_EVENT_DESC: _read_event_desc,
     perf.HEADER_SAMPLE_TIME: _read_sample_time,
+    perf.HEADER_CLOCK_DATA: _read_clock_data,
 }

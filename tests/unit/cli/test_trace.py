@@ -72,3 +72,17 @@ def test_the_text_of_perf_sched_map_is_exported_and_imported(raw: Path, tmp_path
     assert "switches" in harness("trace", "import", tmp_path / "map.txt", "-o", tmp_path / "t").stdout
     assert (tmp_path / "t" / "switches.parquet").is_file()
     harness("trace", "export", raw, "--to", "perfeto", "-o", tmp_path / "x", code=2)
+
+
+@pytest.mark.parametrize("command", [["summary"], ["export", "--to", "csv", "-o", "out"], ["convert", "-o", "out"]])
+def test_every_command_judges_what_it_reads(raw: Path, tmp_path: Path, command: list[str]) -> None:
+    name, *options = [str(tmp_path / word) if word == "out" else word for word in command]
+    sound = harness("trace", name, raw, *options)
+    assert sound.stderr.startswith("sound: ")
+    assert len(sound.stderr.splitlines()) == 1
+    short = tmp_path / "short.data"
+    short.write_bytes(raw.read_bytes()[: raw.stat().st_size // 2])
+    damaged = harness("trace", name, short, *options, "--json", code=1)
+    assert "this recording is not whole: " in damaged.stderr
+    assert json.loads(damaged.stdout)["quality"]["whole"] is False
+    assert "error:" in harness("trace", name, short, *options, "--strict", code=1).stderr

@@ -79,7 +79,10 @@ def test_late_slices_are_written_in_their_places(tmp_path: Path, monkeypatch: py
     forged = Forge().write(sorted([*quiet, *busy, *late], key=lambda switch: switch[0]))
     (tmp_path / "perf.data").write_bytes(forged)
     assert_written_as_read(tmp_path / "perf.data", tmp_path / "out", chunk_bytes=1 << 16, release_rows=50)
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {f"{name}.parquet" for name in ALL_TABLES}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "recording.json",
+        *(f"{name}.parquet" for name in ALL_TABLES),
+    }
 
 
 def test_a_strict_conversion_of_a_cut_recording_leaves_no_file(nginx_recording: Path, tmp_path: Path) -> None:
@@ -139,9 +142,10 @@ def test_the_four_tables_are_written_with_their_schemas(ingested: ConvertedRecor
         assert schema.equals(SCHEMAS[name])
         assert schema.metadata[b"schema_version"] == b"1"
         assert pq.ParquetFile(path).metadata.row_group(0).column(0).compression == "ZSTD"
-    assert sorted(path.name for path in ingested.paths["slices"].parent.iterdir()) == sorted(
-        f"{name}.parquet" for name in TRIAL_TABLES
-    )
+    assert {path.name for path in ingested.paths["slices"].parent.iterdir()} == {
+        "recording.json",
+        *(f"{name}.parquet" for name in TRIAL_TABLES),
+    }
 
 
 def test_the_tables_on_disk_are_those_of_the_recording(ingested: ConvertedRecording, nginx_recording: Path) -> None:

@@ -172,10 +172,9 @@ def test_names_that_look_like_markup_are_shown_unchanged(hostile_recording: Path
     assert "[bold]x[/b]" in shown(summarize(hostile_recording), limit=10_000)
 
 
-def test_warnings_are_shown(nginx_recording: Path, tmp_path: Path) -> None:
+def test_damage_is_shown(nginx_recording: Path, tmp_path: Path) -> None:
     (tmp_path / "perf.data").write_bytes(nginx_recording.read_bytes()[:100_000])
     text = shown(summarize(tmp_path / "perf.data", formats_from=nginx_recording))
-    assert "warning: the file is cut" in text
     assert re.search(r"sound +no: .*\bcut\b", text)
 
 

@@ -13,7 +13,7 @@ from harness.trace.export import export
 
 def test_the_perfetto_trace_read_back_has_every_switch_and_wakeup(hostile_recording: Path, tmp_path: Path) -> None:
     trace = harness.trace.read(hostile_recording)
-    (target,) = export(hostile_recording, "perfetto", tmp_path / "trace.pftrace")
+    (target,) = export(hostile_recording, "perfetto", tmp_path / "trace.pftrace").paths
     packets = PerfettoTrace.FromString(target.read_bytes()).packet
     assert packets[0].system_info.utsname.release == trace.header.os_release
     switches, wakings = [], []
@@ -46,7 +46,7 @@ def test_a_perfetto_trace_of_many_batches_loses_nothing(
 ) -> None:
     monkeypatch.setattr("harness.trace.export.perfetto._BATCH_SWITCHES", 100)
     trace = harness.trace.read(nginx_recording)
-    (target,) = export(nginx_recording, "perfetto", tmp_path / "trace.pftrace")
+    (target,) = export(nginx_recording, "perfetto", tmp_path / "trace.pftrace").paths
     packets = PerfettoTrace.FromString(target.read_bytes()).packet[1:]
     assert len(packets) == -(-trace.switches.num_rows // 100)
     bundles = [packet.ftrace_events.compact_sched for packet in packets]

@@ -43,7 +43,7 @@ def test_the_text_of_perf_gives_the_switches_of_the_recording(hostile_recording:
 
 def test_an_exported_text_gives_the_switches_of_the_recording(hostile_recording: Path, tmp_path: Path) -> None:
     trace = harness.trace.read(hostile_recording)
-    (target,) = export(hostile_recording, "perf-sched-map", tmp_path / "map.txt")
+    (target,) = export(hostile_recording, "perf-sched-map", tmp_path / "map.txt").paths
     read = read_sched_map(target).switches.to_pylist()
     for row, switch in zip(read, trace.switches.to_pylist(), strict=True):
         assert (row["cpu"], row["next_tid"]) == (switch["cpu"], switch["next_tid"])
@@ -61,7 +61,7 @@ def test_any_name_survives_the_text_and_back(names: list[bytes], tmp_path_factor
         (1_000_000 * (place + 1), place % 3, b"x", 500, 1, name, 1000 + place) for place, name in enumerate(names)
     ]
     (folder / "perf.data").write_bytes(Forge().write(switches))
-    (target,) = export(folder / "perf.data", "perf-sched-map", folder / "map.txt")
+    (target,) = export(folder / "perf.data", "perf-sched-map", folder / "map.txt").paths
     read = read_sched_map(target).switches
     assert [to_bytes(text) for text in read["next_comm"].to_pylist()] == names
     assert read["next_tid"].to_pylist() == [1000 + place for place in range(len(names))]
@@ -70,7 +70,7 @@ def test_any_name_survives_the_text_and_back(names: list[bytes], tmp_path_factor
 def test_reused_tags_cause_a_warning(tmp_path: Path) -> None:
     switches: list[Switch] = [(1000 * place, 0, b"x", 1, 1, b"t", 10 + place) for place in range(1, 300)]
     (tmp_path / "perf.data").write_bytes(Forge().write(switches))
-    (target,) = export(tmp_path / "perf.data", "perf-sched-map", tmp_path / "map.txt")
+    (target,) = export(tmp_path / "perf.data", "perf-sched-map", tmp_path / "map.txt").paths
     imported = read_sched_map(target)
     assert imported.switches["next_tid"].to_pylist() == [10 + place for place in range(1, 300)]
     assert any("39 tags stand for more than one task" in warning for warning in imported.warnings)

@@ -15,7 +15,7 @@ from harness.trace.export.sched_map_import import import_sched_map, read_sched_m
 
 
 def test_an_imported_text_becomes_a_table(nginx_recording: Path, tmp_path: Path) -> None:
-    (text,) = export(nginx_recording, "perf-sched-map", tmp_path / "map.txt")
+    (text,) = export(nginx_recording, "perf-sched-map", tmp_path / "map.txt").paths
     path, sched_map = import_sched_map(text, tmp_path / "out")
     assert sched_map.switches.num_rows == pq.read_metadata(path).num_rows == 5_756
     assert any("no states" in warning for warning in sched_map.warnings)

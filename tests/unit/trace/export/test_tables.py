@@ -13,7 +13,7 @@ from harness.trace.export import export
 
 def test_csv_holds_every_table_row_for_row(hostile_recording: Path, tmp_path: Path) -> None:
     trace = harness.trace.read(hostile_recording)
-    written = {path.stem: path for path in export(hostile_recording, "csv", tmp_path)}
+    written = {path.stem: path for path in export(hostile_recording, "csv", tmp_path).paths}
     with written["switches"].open(newline="", encoding="utf-8") as file:
         assert list(csv.DictReader(file)) == [
             {name: str(value) for name, value in row.items()} for row in trace.switches.to_pylist()
@@ -27,7 +27,7 @@ def test_csv_holds_every_table_row_for_row(hostile_recording: Path, tmp_path: Pa
 
 def test_parquet_holds_every_table(nginx_recording: Path, tmp_path: Path) -> None:
     trace = harness.trace.read(nginx_recording)
-    written = {path.stem: path for path in export(nginx_recording, "parquet", tmp_path / "out")}
+    written = {path.stem: path for path in export(nginx_recording, "parquet", tmp_path / "out").paths}
     assert set(written) == {
         "switches", "wakeups", "runtimes", "migrations", "forks", "execs", "exits", "slices",
     }  # fmt: skip

@@ -40,9 +40,9 @@ def whole(nginx_recording: Path) -> bytes:
 
 
 def test_a_shortened_recording_is_still_a_whole_one(small: bytes, tmp_path: Path) -> None:
-    trace = harness.trace.read(write(tmp_path, small), strict=True)
-    assert trace.quality.samples > 30
-    assert trace.quality.decode_errors == 0
+    quality = harness.trace.read(write(tmp_path, small)).quality
+    assert quality.samples > 30
+    assert (quality.decode_errors, quality.truncated, quality.killed) == (0, False, False)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.999])

@@ -1,0 +1,30 @@
+"""Prints whether what a command read can be trusted, in the same words for every command, to stderr."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from harness.errors import EXIT_FAILED
+
+if TYPE_CHECKING:
+    from harness.trace.quality import TraceQuality
+
+
+def print_quality(quality: TraceQuality, quiet: bool = False) -> None:
+    """Print the warnings and the damage of a recording; of a sound one a single line, unless `quiet`."""
+    from harness.trace.quality import damage
+
+    for warning in quality.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    if not quality.whole:
+        typer.echo(f"warning: this recording is not whole: {damage(quality)}", err=True)
+    elif not quality.warnings and not quiet:
+        typer.echo(f"sound: {quality.samples:,} samples in {quality.span_ns / 1e9:.3f} s, nothing missing", err=True)
+
+
+def exit_unless_whole(quality: TraceQuality) -> None:
+    """Exit with 1 if something of the recording is missing."""
+    if not quality.whole:
+        raise typer.Exit(EXIT_FAILED)
