@@ -1,7 +1,8 @@
-"""All that deals with the guest. `trial_script` and `trial_facts` run inside it; the other modules run on the host.
+"""All that deals with the guest. `trial_script`, `trial_facts` and `trial_tasks` run inside it, the others on the host.
 
 - `trial_script`: the file that is sent to the guest and carries out one trial there (Python 3.6, standard library only)
 - `trial_facts`: sent along; prints the facts about the guest
+- `trial_tasks`: sent along; prints the guest's tasks with their scheduling groups
 - `trial`: sends that script, waits until it is done, and copies back what it left
 - `phases`: reads on the guest's console how far the script is, and on the guest's clock how long it took
 - `trial_progress`: shows it

@@ -27,9 +27,12 @@ from harness.guest.trial_progress import TrialProgress
 from harness.loads import Load
 from harness.loads.base import Metrics
 from harness.progress import Watcher
+from harness.trace.tracepoint.comm import to_text
 
 SCRIPT = Path(__file__).with_name("trial_script.py")
 FACTS_SCRIPT = Path(__file__).with_name("trial_facts.py")
+TASKS_SCRIPT = Path(__file__).with_name("trial_tasks.py")
+SENT_ALONG = {"facts": FACTS_SCRIPT, "tasks": TASKS_SCRIPT}  # by the key of their names in the configuration
 PLACEHOLDER = 'CONFIG_JSON = "{}"'
 GUEST_ROOT = "/var/tmp/harness-trial"
 CONSOLE = "/dev/ttyS0"
@@ -103,6 +106,7 @@ def script_config(trial: PlannedTrial, expected: Mapping[str, Any], attempt: int
         "load_unit": f"harness-load-{label}.service",
         "work_dir": f"{GUEST_ROOT}/{label}",
         "facts": "facts.py",
+        "tasks": "tasks.py",
         "kernel": expected.get("kernel"),
         "cpus": cpus,
         "kind": trial.load.kind,
@@ -131,7 +135,7 @@ def run(
     """Carry the trial out on `host` and leave perf.data, load.txt, perf.log and guest.json in `out_dir`.
 
     The files appear only when all of them arrived complete, guest.json last; the script, trial.py, is written there
-    before it is sent, and beside it facts.py, which it runs. `on_phase` is called as `Phases.follow` does.
+    before it is sent, and beside it facts.py and tasks.py, which it runs. `on_phase` is called as `Phases.follow` does.
     Raises GuestError when a step failed on the guest, TrialError when the guest gives no result, RemoteError when it
     cannot be reached. When interrupted, it stops what it started on the guest.
     """
@@ -177,7 +181,8 @@ def _prepare(host: Host, config: Mapping[str, Any], script: str, out_dir: Path, 
     watcher.note("upload and checks on the guest")
     folder = shlex.quote(config["work_dir"])
     out_dir.mkdir(parents=True, exist_ok=True)
-    texts = {"trial.py": script, config["facts"]: FACTS_SCRIPT.read_text(encoding="utf-8")}
+    texts = {"trial.py": script}
+    texts |= {config[kind]: path.read_text(encoding="utf-8") for kind, path in SENT_ALONG.items()}
     for name, text in texts.items():
         (out_dir / name).write_text(text, encoding="utf-8")
     # The network's start at boot leaves this service behind, which would end itself in the middle of the recording.
@@ -221,7 +226,15 @@ def _result(host: Host, config: Mapping[str, Any], late: str | None, watcher: Wa
         raise _no_result(host, config, late)
     result = _parse(answer.stdout, answer.stderr, host)
     _require_ok(result, host)
+    name_tasks_as_tables_do(result)
     return result
+
+
+def name_tasks_as_tables_do(result: Mapping[str, Any]) -> None:
+    """Rewrite the names of the guest's tasks, in which lone surrogates stand for bytes that are not UTF-8."""
+    for tasks in result["facts"]["tasks"].values():
+        for task in tasks:
+            task["comm"] = to_text(task["comm"].encode("utf-8", "surrogateescape"))
 
 
 def _run_again_if_lost(host: Host, command: str, late: str | None) -> Result:

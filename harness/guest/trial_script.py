@@ -221,8 +221,8 @@ def record(config: Dict[str, Any]) -> Dict[str, Any]:
     """Record the scheduler for `config["seconds"]`, then stop the load so that perf writes its file on a free CPU.
 
     This process waits in `os.read` and wakes only when the recording has begun and when it ends, so that it does not
-    disturb the recording. Returns the state of the load and the SSH connections at the end of it, the clocks and the
-    CPU's ticks at both ends, and perf's running time `wall_s` and CPU time `tracer_cpu_s` in seconds.
+    disturb the recording. Returns the state of the load, the SSH connections and the tasks at the end of it, the clocks
+    and the CPU's ticks at both ends, and perf's running time `wall_s` and CPU time `tracer_cpu_s` in seconds.
     """
     started_at, started, console = time.time(), time.monotonic(), open_console(config)
     read_fd, write_fd = os.pipe()
@@ -238,6 +238,7 @@ def record(config: Dict[str, Any]) -> Dict[str, Any]:
         ssh_count, load = ssh_connections(), load_state(config)
         if sleep_ended:
             time.sleep(SETTLE_S)
+        tasks = run_beside(config["tasks"])
         stop_load(config)
         _, status, usage = os.wait4(process.pid, 0)
     process.returncode = status  # os.wait4 has already reaped it; Popen must not wait again
@@ -245,6 +246,7 @@ def record(config: Dict[str, Any]) -> Dict[str, Any]:
     return {
         "argv": argv,
         "load": load,
+        "tasks": tasks,
         "ssh_connections": ssh_count,
         "started_at": started_at,
         "wall_s": time.monotonic() - started,
@@ -322,6 +324,23 @@ def hashes(work_dir: str) -> Dict[str, str]:
     return {name: digest for digest, name in (line.split() for line in text.splitlines())}
 
 
+def run_beside(script: str) -> Any:
+    """Run a script that was sent along and return the JSON that it prints. Raises Failure."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), script)
+    return json.loads(call([sys.executable, path], COMMAND_S))
+
+
+def scheduling_groups(before: Dict[str, Any], after: Dict[str, Any]) -> Dict[str, Any]:
+    """Return the facts about tasks from those before the recording and those after it, which prevail for cgroups."""
+    both = {"before": before, "after": after}
+    left_out = {when: tasks["left_out"] for when, tasks in both.items()}
+    return {
+        "tasks": {when: tasks["tasks"] for when, tasks in both.items()},
+        "cgroups": {**before["cgroups"], **after["cgroups"]},
+        **({"tasks_left_out": left_out} if any(left_out.values()) else {}),
+    }
+
+
 def carry_out(config: Dict[str, Any], result: Dict[str, Any]) -> None:
     """Run all steps in order; `result["stage"]` is always the step that runs."""
     begun = time.monotonic()
@@ -339,6 +358,8 @@ def carry_out(config: Dict[str, Any], result: Dict[str, Any]) -> None:
         step("warm-up")
         time.sleep(config["warmup_s"])
         require_load(config, "before the recording began")
+        step("tasks")
+        before = run_beside(config["tasks"])
         step("record")
         result["recording"] = record(config)
         result["load"] = result["recording"].pop("load")
@@ -348,8 +369,8 @@ def carry_out(config: Dict[str, Any], result: Dict[str, Any]) -> None:
             stop_load(config)
         raise
     step("collect")
-    facts = os.path.join(os.path.dirname(os.path.abspath(__file__)), config["facts"])
-    result["facts"] = json.loads(call([sys.executable, facts], COMMAND_S))
+    groups = scheduling_groups(before, result["recording"].pop("tasks"))
+    result["facts"] = {**run_beside(config["facts"]), **groups}
     step("hash")
     result["sha256"] = hashes(config["work_dir"])
     step("done")

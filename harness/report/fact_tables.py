@@ -13,6 +13,7 @@ from harness.report.trial_facts import TrialFacts, as_mapping, mapping
 
 _EXACT = ("digest", "port", "version", "pid", "cmdline")  # numbers in these are names: no thousands separators
 _IN_BANNER = ("fallback_reason", "asked")
+_NOT_OF_THE_MACHINE = ("scheduler", "tasks", "cgroups")  # shown elsewhere, or too many and for the replay only
 
 
 def where_it_ran(run: RunFacts) -> list[tuple[str, str]]:
@@ -57,7 +58,7 @@ def versions(run: RunFacts) -> list[tuple[str, str]]:
 
 
 def _guest_rows(guest: dict[str, Any]) -> list[tuple[str, str]]:
-    facts = {key: value for key, value in mapping(guest, "facts").items() if key != "scheduler"}
+    facts = {key: value for key, value in mapping(guest, "facts").items() if key not in _NOT_OF_THE_MACHINE}
     return _flat("guest", {**facts, **({"perf": guest["perf_version"]} if "perf_version" in guest else {})})
 
 

@@ -67,6 +67,14 @@ def test_the_guest_is_the_requested_machine(smoke: Smoke) -> None:
     assert (recorded["machine"]["kernel"], recorded["machine"]["box"]) == (guest["facts"]["kernel"], "debian-12")
 
 
+def test_the_tasks_of_the_guest_and_their_groups_are_known_before_and_after(smoke: Smoke) -> None:
+    facts = json.loads((smoke.folder.trial_dir("000_nginx_ab") / "guest.json").read_text())["facts"]
+    for tasks in facts["tasks"].values():
+        assert {"systemd", "kthreadd", "nginx", "ab"} <= {task["comm"] for task in tasks}
+        assert {task["cgroup"] for task in tasks} <= set(facts["cgroups"])
+    assert "tasks_left_out" not in facts
+
+
 def test_no_ssh_connection_was_open_while_it_recorded(smoke: Smoke) -> None:
     guest = json.loads((smoke.folder.trial_dir("000_nginx_ab") / "guest.json").read_text())
     assert (guest["ssh_connections_before"], guest["ssh_connections_after"]) == (0, 0)

@@ -1,9 +1,10 @@
-"""A /proc folder of files, for what reads the host's CPU times."""
+"""A /proc folder of files, for what reads the host's CPU times, or the tasks and cgroups of a guest."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 LINES = {"cpu": "cpu  {user} 0 {system} {idle} 0 0 0 {steal} 0 0\n", "cpu_n": "cpu{number} 0 0 0 0 0 0 0 0 0 0\n"}
 
@@ -20,6 +21,7 @@ class FakeProc:
         self.path.mkdir(parents=True, exist_ok=True)
         (self.path / "loadavg").write_text("0.50 0.25 0.10 1/99 1234\n")
         self.stall(0)
+        (self.path / "mounts").write_text("proc /proc proc rw 0 0\n")
         self._write()
 
     def run(self, seconds: float, **shares: float) -> None:
@@ -43,6 +45,33 @@ class FakeProc:
         """Remove a process."""
         (self.path / str(pid) / "stat").unlink()
         (self.path / str(pid)).rmdir()
+
+    def task(self, tid: int, comm: bytes = b"sh", tgid: int | None = None, **more: Any) -> Path:
+        """Write the files of a task and return their folder.
+
+        `more`: numbers of its stat file by their place in proc(5), as `field_19`, and the texts of `cgroup` and
+        `autogroup`.
+        """
+        process = self.path / str(tgid or tid)
+        folder = process / "task" / str(tid)
+        folder.mkdir(parents=True)
+        fields = [more.get(f"field_{place}", 0) for place in range(4, 53)]
+        name = comm.replace(b"\\", rb"\\").replace(b"\n", rb"\n")  # the kernel escapes these two, and no other
+        (folder / "stat").write_bytes(b"%d (%s) S %s\n" % (tid, name, " ".join(map(str, fields)).encode()))
+        (folder / "cgroup").write_text(more.get("cgroup", "0::/\n"))
+        if "autogroup" in more:
+            (process / "autogroup").write_text(more["autogroup"])
+        return folder
+
+    def mount_cgroups(self, kind: str, weights: dict[str, int]) -> None:
+        """Mount the cpu controller, `kind` is cgroup (v1) or cgroup2, with the weights of these cgroups."""
+        mount, file = self.path / "mounted", "cpu.shares" if kind == "cgroup" else "cpu.weight"
+        for cgroup, weight in weights.items():
+            (mount / cgroup.strip("/")).mkdir(parents=True, exist_ok=True)
+            (mount / cgroup.strip("/") / file).write_text(f"{weight}\n")
+        options = "rw,cpu,cpuacct" if kind == "cgroup" else "rw,nsdelegate"
+        with (self.path / "mounts").open("a") as stream:
+            stream.write(f"cgroup {mount} {kind} {options} 0 0\n")
 
     def stall(self, microseconds: int) -> None:
         """Set the pressure stall time."""

@@ -35,6 +35,24 @@ GUEST = {
         "clocksource": "tsc",
         "packages": {"nginx": "1.22.1-9", "apache2-utils": "2.4.62-1"},
         "scheduler": {"/proc/sys/kernel/sched_autogroup_enabled": "1"},
+        "tasks": {
+            when: [
+                {
+                    "tid": tid,
+                    "tgid": tid,
+                    "comm": comm,
+                    "nice": 0,
+                    "policy": 0,
+                    "rt_priority": 0,
+                    "kthread": False,
+                    "autogroup": "/autogroup-77 nice 0",
+                    "cgroup": "/",
+                }
+                for comm, tid, *_ in TASKS[1:]
+            ]
+            for when in ("before", "after")
+        },
+        "cgroups": {"/": {"shares": 1024}},
     },
 }
 

@@ -74,7 +74,8 @@ class FakeHost:
         return 0, ""
 
     def _result(self) -> dict[str, Any]:
-        return {"ok": True, "stage": "done", "sha256": self.digests, "facts": {"kernel": "6.1.0-x"}}
+        facts = {"kernel": "6.1.0-x", "tasks": {"before": [{"tid": 7, "comm": "n\udcff\\"}], "after": []}}
+        return {"ok": True, "stage": "done", "sha256": self.digests, "facts": facts}
 
     def put(self, local: Path, remote: str, timeout_s: float, progress: object = None) -> str:
         self.commands.append(f"put {remote}")
@@ -131,8 +132,14 @@ def test_a_trial_leaves_its_files_and_what_the_load_measured(tmp_path: Path) -> 
         "load.txt",
         "perf.data",
         "perf.log",
+        "tasks.py",
         "trial.py",
     ]
+
+
+def test_the_tasks_of_the_guest_are_named_as_in_the_tables(tmp_path: Path) -> None:
+    written = json.loads(carry_out(FakeHost(), tmp_path).guest_json.read_text())
+    assert written["facts"]["tasks"] == {"before": [{"tid": 7, "comm": "n\\xff\\\\"}], "after": []}
 
 
 def test_the_host_is_not_connected_before_the_guest_is_done(tmp_path: Path) -> None:
@@ -235,7 +242,7 @@ def test_a_recording_that_changed_on_the_guest_is_refused_and_leaves_no_file(tmp
     host.files["perf.data"] = b"PERFILE3"
     with pytest.raises(TrialError, match="changed after it was recorded"):
         carry_out(host, tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["console.log", "facts.py", "trial.py"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["console.log", "facts.py", "tasks.py", "trial.py"]
 
 
 def test_an_interrupt_stops_what_runs_on_the_guest(tmp_path: Path) -> None:

@@ -74,11 +74,13 @@ class Guest:
         for name, text in {"systemd-run": SYSTEMD_RUN, "systemctl": SYSTEMCTL}.items():
             self.program(name, text.replace("@FOLDER@", str(folder)))
         self.perf_that_waits_until("[ -e @FOLDER@/loaded ]")
+        self.sent_instead: dict[str, str] = {}
         self.config: dict[str, Any] = {
             "name": "000_test",
             "label": "000_test-a1",
             "console": str(folder / "console"),
             "facts": "facts.py",
+            "tasks": "tasks.py",
             "load_unit": "harness-load-test.service",
             "work_dir": str(self.work),
             "kernel": os.uname().release,
@@ -106,7 +108,8 @@ class Guest:
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         script = self.folder / "trial.py"
         text = trial.SCRIPT.read_text()
-        (self.folder / "facts.py").write_text(trial.FACTS_SCRIPT.read_text())
+        for kind, path in trial.SENT_ALONG.items():
+            (self.folder / self.config[kind]).write_text(self.sent_instead.get(kind, path.read_text()))
         script.write_text(text.replace(trial.PLACEHOLDER, f"CONFIG_JSON = {json.dumps(self.config)!r}"))
         environment = {"PATH": self.path, "LC_ALL": "C.UTF-8"}
         return subprocess.Popen(
@@ -139,6 +142,41 @@ def test_a_trial_leaves_its_recording_the_loads_statistics_and_a_result(guest: G
     assert result["load"]["ActiveState"] == "active"
     assert result["recording"]["wall_s"] >= 0.3
     assert result["facts"]["kernel"] == os.uname().release
+
+
+def test_the_tasks_are_listed_before_and_after_the_recording_while_the_load_runs(guest: Guest) -> None:
+    guest.run()
+    facts = guest.result()["facts"]
+    load = int((guest.folder / "harness-load-test.service.pid").read_text())
+    assert sorted(facts["tasks"]) == ["after", "before"]
+    for tasks in facts["tasks"].values():
+        assert load in {task["tid"] for task in tasks}
+        assert all({"tid", "tgid", "comm", "nice", "policy", "rt_priority", "kthread"} <= set(task) for task in tasks)
+        assert {task["cgroup"] for task in tasks if "cgroup" in task} <= set(facts["cgroups"])
+
+
+TASKS = """
+import json
+with open({console!r}) as console:
+    written = console.read().split()
+phase = "recorded" if "recorded" in written else "recording" if "recording" in written else "before"
+print(json.dumps({{"tasks": [phase], "cgroups": {{"/" + phase: {{}}}}, "left_out": {left_out}}}))
+"""
+
+
+def test_the_tasks_are_not_looked_at_while_perf_records(guest: Guest) -> None:
+    guest.sent_instead["tasks"] = TASKS.format(console=guest.config["console"], left_out=0)
+    guest.run()
+    facts = guest.result()["facts"]
+    assert facts["tasks"] == {"before": ["before"], "after": ["recorded"]}
+    assert facts["cgroups"] == {"/before": {}, "/recorded": {}}
+    assert "tasks_left_out" not in facts
+
+
+def test_tasks_that_are_left_out_are_counted_in_the_facts(guest: Guest) -> None:
+    guest.sent_instead["tasks"] = TASKS.format(console=guest.config["console"], left_out="len(written)")
+    guest.run("record")
+    assert guest.result()["facts"]["tasks_left_out"] == {"before": 0, "after": 6}  # a word of the console each
 
 
 def test_the_hashes_are_those_of_the_files(guest: Guest) -> None:
@@ -331,7 +369,7 @@ def test_the_cpu_model_is_the_first_one_named() -> None:
     assert trial_facts.cpu_model("") == ""
 
 
-@pytest.mark.parametrize("script", [trial.SCRIPT, trial.FACTS_SCRIPT], ids=lambda path: path.name)
+@pytest.mark.parametrize("script", [trial.SCRIPT, *trial.SENT_ALONG.values()], ids=lambda path: path.name)
 def test_the_scripts_need_nothing_but_the_standard_library(script: Path) -> None:
     tree = ast.parse(script.read_text())
     imported = {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}

@@ -99,6 +99,11 @@ def test_every_value_is_listed_where_the_guests_of_trials_differ(tmp_path: Path)
     assert fact_tables.settings(read_run(run)) == [("/proc/sys/kernel/sched_autogroup_enabled", "1 | 0")]
 
 
+def test_the_tasks_of_the_guest_are_not_listed(tmp_path: Path) -> None:
+    rows = fact_tables.where_it_ran(read_run(synthetic_run.make_run(tmp_path, 100)))
+    assert not [row for row in rows if "autogroup-77" in row[1] or row[0].startswith(("guest tasks", "guest cgroups"))]
+
+
 def test_metrics_of_the_load_are_marked_as_such(tmp_path: Path) -> None:
     shown = dict(fact_tables.side_by_side(read_run(synthetic_run.make_run(tmp_path, 100)).trials))
     assert shown["load: requests per second"] == ["284.3", "284.3"]
