@@ -15,7 +15,9 @@ from harness.recorded_clock import RecordedClock
 app = typer.Typer(help="Read recordings of `perf sched record`: convert, summarise, export.", no_args_is_help=True)
 Recording = Annotated[
     Path,
-    typer.Argument(help="A perf.data file (also .zst, or from a pipe), or a folder from perf record --threads."),
+    typer.Argument(
+        help="A perf.data file (also .zst, .gz, .xz, .zip, or from a pipe), or a folder from perf record --threads."
+    ),
 ]
 FormatsFrom = Annotated[
     Path | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,9 @@ class TraceQuality:
     `samples`: samples in the file. `lost_events`: the larger of the sums of LOST and LOST_SAMPLES records, which count
     the same losses. `chain_breaks`: switches whose `next_tid` is not the `prev_tid` of the next switch on that CPU.
     `inversions`: samples earlier than the sample before them in the file (normal with several CPUs). `truncated`: the
-    data ends earlier than the header states, or within a record. `killed`: perf was killed before it could finish the
+    data ends earlier than the header states, or within a record, or a part of it is missing. `unread_bytes`: how many
+    bytes of records are missing or were not read, as far as that is known; where records are compressed, of these.
+    `killed`: perf was killed before it could finish the
     header. `span_ns`: time of the last sample minus time of the first. `clock`: `perf`, or the clock chosen with -k.
     `cpus`: the CPUs that have samples. `decode_errors`: samples that could not be decoded. `counts`: samples by event.
     """
@@ -37,11 +40,19 @@ class TraceQuality:
     decode_errors: int
     counts: dict[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    unread_bytes: int = 0
 
     @property
     def whole(self) -> bool:
         """Whether nothing is known to be missing."""
-        return not (self.lost_events or self.chain_breaks or self.truncated or self.killed or self.decode_errors)
+        return not (
+            self.lost_events
+            or self.chain_breaks
+            or self.truncated
+            or self.killed
+            or self.decode_errors
+            or self.unread_bytes
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain types, for JSON."""
@@ -59,14 +70,16 @@ def assess(recording: Recording, stats: RecordingStats, states: StateNames | Non
         lost_events=stats.lost_events,
         chain_breaks=stats.chain_breaks,
         inversions=stats.inversions,
-        truncated=recording.missing_bytes > 0 or any(not part.is_whole for part in recording.parts),
+        truncated=bool(recording.missing_bytes or recording.losses)
+        or any(not part.is_whole for part in recording.parts),
         killed=header.killed,
         span_ns=stats.span_ns,
         clock=header.attrs[0].clock,
         cpus=stats.cpus,
         decode_errors=stats.bad,
         counts=dict(sorted(stats.counts.items())),
-        warnings=tuple(_warnings(recording, stats.bad, states, shifted)),
+        warnings=tuple(folded(_warnings(recording, stats.bad, states, shifted))),
+        unread_bytes=recording.unread_bytes,
     )
 
 
@@ -77,9 +90,18 @@ def damage(quality: TraceQuality) -> str:
         f"{quality.chain_breaks:,} breaks in the chain of switches": quality.chain_breaks,
         f"{quality.decode_errors:,} samples cannot be decoded": quality.decode_errors,
         "cut": quality.truncated,
+        f"{quality.unread_bytes:,} bytes not read": quality.unread_bytes,
         "the recorder was killed": quality.killed,
     }
     return ", ".join(text for text, present in problems.items() if present)
+
+
+def folded(warnings: list[str]) -> list[str]:
+    """Put one in the place of all that differ only in their numbers, with how many there are."""
+    alike: dict[str, list[str]] = {}
+    for warning in warnings:
+        alike.setdefault(re.sub(r"\d+", "0", warning), []).append(warning)
+    return [first + (f" (and {len(others):,} more like this)" if others else "") for first, *others in alike.values()]
 
 
 def require_complete(recording: Recording, quality: TraceQuality) -> None:
@@ -94,16 +116,14 @@ def require_complete(recording: Recording, quality: TraceQuality) -> None:
 
 def _warnings(recording: Recording, decode_errors: int, states: StateNames | None, shifted: bool) -> list[str]:
     header = recording.header
-    notes = list(header.problems)
+    notes = [*header.problems, *recording.losses]
     if header.killed:
         notes.append("the recorder was killed: the end of the header and what was still in its buffers are missing")
     if recording.missing_bytes:
         notes.append(f"the file is cut: {recording.missing_bytes} bytes of its data are missing")
     for part in recording.parts:
         if not part.is_whole:
-            notes.append(
-                f"{part.path.name}: {part.unread_reason}: the last {part.unread_bytes} bytes of data are not read"
-            )
+            notes.append(f"{part.name}: {part.unread_reason}: the last {part.unread_bytes} bytes of data are not read")
     if header.formats is None:
         notes.append("the file holds no tracepoint formats, so no event can be decoded; give `formats_from`")
     if decode_errors:

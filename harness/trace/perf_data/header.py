@@ -13,10 +13,10 @@ from harness.errors import TraceError
 from harness.trace.perf_data import constants as perf
 from harness.trace.perf_data.attr import Attr, parse_attr
 from harness.trace.perf_data.cursor import Cursor
+from harness.trace.perf_data.file_kind import HEAD_BYTES, MAGIC_LITTLE, refuse_foreign
 from harness.trace.perf_data.tracing_data import parse_tracing_data
 from harness.trace.tracepoint.format import TracepointFormat
 
-_MAGIC_LITTLE, _MAGIC_BIG = b"PERFILE2", b"2ELIFREP"
 _PIPE_HEADER_SIZE, _FILE_HEADER_SIZE = 16, 104
 _MAX_SECTION = 64 << 20  # bytes of one header section; real ones are under 1 MB
 MAX_ATTRS, _MAX_IDS = 4096, 1 << 18  # one id per event and CPU
@@ -41,7 +41,7 @@ class Header:
 
     `ids` maps a sample's id to an index in `attrs`; `names` maps that index to `system:event`, where known; `formats`
     maps a tracepoint's id (common_type) to its format. `killed`: perf was killed before it could finish the header.
-    `problems` describes the parts that could not be read.
+    `problems` describes the parts that could not be read. `end`: where the last part of a seekable file ends, in bytes.
     """
 
     little: bool = True
@@ -62,6 +62,7 @@ class Header:
     sample_time_ns: tuple[int, int] | None = None  # of the first and the last sample
     clock_offset_ns: int | None = None  # time of day (since 1970) minus the clock of the samples
     killed: bool = False
+    end: int = 0
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -76,10 +77,13 @@ def read_header(file: BinaryIO, size: int) -> Header:
     Parts that are missing at the end of a cut or killed file are noted in `problems`. Raises TraceError for a file that
     cannot be read at all: one without the magic, without attrs, or with an attr that is too short.
     """
-    start = _read_section(file, Section(0, min(size, _FILE_HEADER_SIZE)), size)
-    little = _is_little_endian(start)
+    start = _read_section(file, Section(0, min(size, HEAD_BYTES)), size)
+    refuse_foreign(start)
+    little = start.startswith(MAGIC_LITTLE)
     cursor = Cursor(start, 8, little=little, name="the file header")
-    header_size = cursor.u64()
+    header_size = cursor.u64() if size >= _PIPE_HEADER_SIZE else _FILE_HEADER_SIZE
+    if size < header_size <= _FILE_HEADER_SIZE:
+        raise TraceError(f"the file is cut in its header, after {size} bytes", hint="copy or record it again")
     if header_size == _PIPE_HEADER_SIZE:
         return Header(little, pipe=True, data=Section(_PIPE_HEADER_SIZE, size - _PIPE_HEADER_SIZE))
     if header_size != _FILE_HEADER_SIZE:
@@ -95,17 +99,6 @@ def read_header(file: BinaryIO, size: int) -> Header:
     return header
 
 
-def _is_little_endian(start: bytes) -> bool:
-    if start[:8] in (_MAGIC_LITTLE, _MAGIC_BIG):
-        return start[:8] == _MAGIC_LITTLE
-    raise TraceError(
-        "this is no perf.data file",
-        where="offset 0",
-        expected=f"the magic PERFILE2, found {start[:8]!r}",
-        hint="record one with `perf sched record -o perf.data`",
-    )
-
-
 def _section(cursor: Cursor) -> Section:
     return Section(cursor.u64(), cursor.u64())
 
@@ -117,7 +110,7 @@ def _set_bits(words: tuple[int, ...]) -> set[int]:
 def _read_section(file: BinaryIO, section: Section, file_size: int) -> bytes:
     if section.end > file_size or section.size > _MAX_SECTION:
         raise TraceError(
-            f"a part of the header lies outside the file: {section.size} bytes at {section.offset} of {file_size}"
+            f"the file ends before a part of its header: {section.size} bytes at {section.offset} of {file_size}"
         )
     file.seek(section.offset)
     return file.read(section.size)
@@ -145,10 +138,12 @@ def add_ids(header: Header, packed: bytes, attr: int) -> None:
 
 def _read_features(file: BinaryIO, size: int, header: Header) -> None:
     """Read the table after the data: one {offset, size} per bit that is set, in the order of the bits."""
+    header.end = header.data.end + 16 * len(header.features)
     for index, feature in enumerate(sorted(header.features)):
         try:
             entry = _read_section(file, Section(header.data.end + 16 * index, 16), size)
             section = _section(Cursor(entry, little=header.little))
+            header.end = max(header.end, section.end)
             if feature in _READERS:
                 apply_feature(header, feature, _read_section(file, section, size))
         except TraceError as error:

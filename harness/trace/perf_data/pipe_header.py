@@ -8,9 +8,9 @@ from typing import BinaryIO
 from harness.errors import TraceError
 from harness.trace.perf_data import constants as perf
 from harness.trace.perf_data.attr import parse_attr
+from harness.trace.perf_data.compressed_records import COMPRESSED_RECORDS
 from harness.trace.perf_data.cursor import Cursor
 from harness.trace.perf_data.header import MAX_ATTRS, Header, Section, add_ids, apply_feature, note_unreadable
-from harness.trace.perf_data.zstd import COMPRESSED_RECORDS
 
 _MAX_TRACING_DATA = 64 << 20
 

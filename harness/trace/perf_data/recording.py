@@ -7,10 +7,14 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
-from harness.errors import TraceError
+from harness.errors import TraceError, UsageError
+from harness.files import open_regular
+from harness.trace.perf_data.compressed_records import COMPRESSED_RECORDS, DecompressedRecords
 from harness.trace.perf_data.constants import HEADER_COMPRESSED, PERF_RECORD_SAMPLE
+from harness.trace.perf_data.file_kind import MAGIC_BIG, MAGIC_LITTLE, compression_of
+from harness.trace.perf_data.folder import data_files, lacking_files, main_file
 from harness.trace.perf_data.header import Header, Section, read_header
 from harness.trace.perf_data.pipe_header import read_pipe_header
 from harness.trace.perf_data.records import (
@@ -23,12 +27,22 @@ from harness.trace.perf_data.records import (
     RecordStream,
     as_trace_error,
 )
-from harness.trace.perf_data.zstd import COMPRESSED_RECORDS, ZSTD_MAGIC, DecompressedFile, DecompressedRecords
+
+if TYPE_CHECKING:
+    from harness.trace.perf_data.compressed_file import DecompressedFile
+
+_STOP_REASONS = {
+    "": "",
+    "cut": "the last record is cut",
+    "broken": "a record has an impossible size",
+    "skip": "too many records are of a kind that cannot be read",
+    "second": "another recording begins",
+}
 
 
 @dataclass
 class Part:
-    """One file with records: `section` of `path`, in the byte order `<` or `>`.
+    """One file with records: `section` of `path`, in the byte order `<` or `>`. `name` is the one that messages use.
 
     After a read, `unread_bytes` counts the bytes at the end that could not be read, for the reason `unread_reason`.
     """
@@ -37,6 +51,7 @@ class Part:
     section: Section
     order: str
     compressed: bool
+    name: str
     unread_bytes: int = 0
     unread_reason: str = ""
 
@@ -47,15 +62,16 @@ class Part:
 
     def feed(self, sink: BufferSink, chunk_bytes: int = CHUNK_BYTES) -> Iterator[None]:
         """Pass the records to `sink`, one buffer at each step, in the order of the file. May be repeated."""
-        with as_trace_error(), self.path.open("rb") as file:
+        with as_trace_error(), open_regular(self.path) as file:
             outer = FileBytes(file, self.section)
             if not self.compressed:
                 yield from self._feed_from(outer, sink, chunk_bytes)
+                self.unread_bytes += outer.left
                 return
             inner = DecompressedRecords(outer, self.order)
             yield from self._feed_from(inner, sink, chunk_bytes)
-            self.unread_bytes += inner.left + outer.left
-            self.unread_reason = inner.failure or ("the last record is cut" if inner.left else self.unread_reason)
+            self.unread_bytes += inner.unread_bytes + outer.left
+            self.unread_reason = inner.failure or self.unread_reason
             others = b"".join(record.ljust((len(record) + 7) // 8 * 8, b"\0") for record in inner.other_records)
             sink.take(bytearray(others + bytes(PADDING)), len(others))
             yield
@@ -63,22 +79,24 @@ class Part:
     def _feed_from(self, source: ByteSource, sink: BufferSink, chunk_bytes: int) -> Iterator[None]:
         stream = RecordStream(source, self.order, sink, chunk_bytes)
         yield from stream
-        reasons = {"cut": "the last record is cut", "broken": "a record has an impossible size", "": ""}
         self.unread_bytes = stream.unread_bytes
-        self.unread_reason = reasons.get(stream.stop_reason, "a record is of a kind that cannot be read")
+        self.unread_reason = _STOP_REASONS[stream.stop_reason]
 
 
 @dataclass
 class Recording:
     """The header of a recording, and the parts that hold its records. `size` is in bytes, of the file with the header.
 
-    `decompressed` keeps the temporary copy of a compressed file alive.
+    `losses` says what is known to be missing before the records are read, beside `missing_bytes`. `trailing_bytes`
+    follow the recording in its file. `decompressed` keeps the temporary copy of a compressed file alive.
     """
 
     path: Path
     header: Header
     size: int
     parts: list[Part] = field(default_factory=list)
+    losses: list[str] = field(default_factory=list)
+    trailing_bytes: int = 0
     decompressed: DecompressedFile | None = None
 
     @property
@@ -86,28 +104,100 @@ class Recording:
         """Bytes of data that the header promises and the file lacks."""
         return 0 if self.header.killed else max(0, self.header.data.end - self.size)
 
+    @property
+    def unread_bytes(self) -> int:
+        """Bytes that were not read, or are missing, as far as their number is known."""
+        return self.missing_bytes + self.trailing_bytes + sum(part.unread_bytes for part in self.parts)
+
 
 def open_recording(path: Path, formats_from: Path | None = None) -> Recording:
-    """Read the header of `path`: a file, a file that zstd compressed, or a folder from `perf record --threads`.
+    """Read the header of `path`: a file, compressed as a whole or not, or a folder from `perf record --threads`.
 
     Takes the tracepoint formats of `formats_from` if this recording has none. Raises TraceError, with the path, for a
-    file that is no recording.
+    file that is no recording, or for a `formats_from` without formats.
     """
-    main, decompressed = path / "data" if path.is_dir() else path, None
+    if str(path) == "-" and not path.exists():
+        raise UsageError("a recording is not read from standard input", hint="write it to a file, and give the file")
+    with path_in_errors(path):
+        main = main_file(path) if path.is_dir() else path
     with path_in_errors(main):
-        if _is_compressed(main):
-            decompressed = DecompressedFile(main)
-            main = decompressed.path
-        header, size = _read_header(main)
-        if header.formats is None and formats_from is not None:
-            header.formats = open_recording(formats_from).header.formats
-            header.problems.append(f"the tracepoint formats are those of {formats_from.name}")
+        recording = _open(path, main)
+    if recording.header.formats is None and formats_from is not None:
+        _lend_formats(recording.header, formats_from)
+    return recording
+
+
+def _open(path: Path, main: Path) -> Recording:
+    decompressed = _decompressed(main)
+    file = decompressed.path if decompressed else main
+    try:
+        header, size = _read_header(file)
+    except TraceError as error:
+        if decompressed and decompressed.failure:
+            error.what = f"the {decompressed.kind} file {decompressed.failure}; {error.what}"
+        raise
+    recording = Recording(path, header, size, decompressed=decompressed)
+    if decompressed and decompressed.failure:
+        recording.losses.append(f"the {decompressed.kind} file {decompressed.failure}: its end is not unpacked")
+    _add_parts(recording, main, file)
+    _note_trailing_bytes(recording, file)
+    return recording
+
+
+def _decompressed(main: Path) -> DecompressedFile | None:
+    with open_regular(main) as file:
+        kind = compression_of(file.read(8))
+        if not kind:
+            return None
+        from harness.trace.perf_data.compressed_file import DecompressedFile
+
+        file.seek(0)
+        return DecompressedFile(main, file, kind)
+
+
+def _add_parts(recording: Recording, main: Path, file: Path) -> None:
+    header, size = recording.header, recording.size
     compressed = HEADER_COMPRESSED in header.features
     data = Section(header.data.offset, max(0, min(header.data.size, size - header.data.offset)))
-    parts = [Part(main, data, header.order, compressed)]
-    for file in _data_files(path):
-        parts.append(Part(file, Section(0, file.stat().st_size), header.order, compressed))
-    return Recording(path, header, size, parts, decompressed)
+    recording.parts.append(Part(file, data, header.order, compressed, main.name))
+    files = data_files(recording.path)
+    for other in files:
+        recording.parts.append(Part(other, Section(0, other.stat().st_size), header.order, compressed, other.name))
+    recording.losses += lacking_files(header, files, is_folder=recording.path.is_dir())
+
+
+def _note_trailing_bytes(recording: Recording, path: Path) -> None:
+    """Note what follows the last part of the header, which perf writes last. Zeros are no loss."""
+    header, trailing = recording.header, recording.size - recording.header.end
+    if header.pipe or header.killed or trailing <= 0:
+        return
+    with open_regular(path) as file:
+        file.seek(header.end)
+        start = file.read(CHUNK_BYTES)
+    if start.strip(b"\0"):
+        is_recording = start.startswith((MAGIC_LITTLE, MAGIC_BIG))
+        what = "another recording follows this one in its file" if is_recording else "bytes follow the recording"
+        recording.losses.append(f"{what}: the last {trailing} bytes of the file are not read")
+        recording.trailing_bytes = trailing
+
+
+def _lend_formats(header: Header, lender: Path) -> None:
+    lending = open_recording(lender).header
+    if lending.formats is None:
+        raise TraceError(
+            "this recording has no tracepoint formats to lend", where=str(lender), hint="name a whole recording"
+        )
+    header.formats = lending.formats
+    its, ours = lending.os_release or "an unknown kernel", header.os_release
+    if ours is None:
+        header.problems.append(f"the tracepoint formats are those of {lender.name}, of {its}; this kernel is not known")
+    elif ours == lending.os_release:
+        header.problems.append(f"the tracepoint formats are those of {lender.name}")
+    else:
+        header.problems.append(
+            f"the tracepoint formats are those of {lender.name}, of another kernel: {its}, this is {ours}; "
+            "fields may be read from wrong places"
+        )
 
 
 @contextlib.contextmanager
@@ -129,13 +219,8 @@ def path_in_errors(path: Path) -> Iterator[None]:
         raise
 
 
-def _is_compressed(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(4) == ZSTD_MAGIC
-
-
 def _read_header(path: Path) -> tuple[Header, int]:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         size = path.stat().st_size
         header = read_header(file, size)
         if header.pipe:
@@ -174,11 +259,3 @@ class _FirstSample:
             else:
                 offset, self._left = offset + length, self._left - 1
         return offset, "cut" if self._left else "broken"
-
-
-def _data_files(folder: Path) -> list[Path]:
-    """Return data.0, data.1, ... of a folder in the order of their numbers; none for a file."""
-    if not folder.is_dir():
-        return []
-    files = [file for file in folder.iterdir() if file.name.startswith("data.") and file.name[5:].isdecimal()]
-    return sorted(files, key=lambda file: int(file.name[5:]))

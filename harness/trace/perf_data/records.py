@@ -9,6 +9,7 @@ from typing import BinaryIO, Protocol
 
 from harness.errors import TraceError
 from harness.trace.perf_data.constants import PERF_RECORD_AUXTRACE, PERF_RECORD_HEADER_TRACING_DATA
+from harness.trace.perf_data.file_kind import MAGIC_BIG, MAGIC_LITTLE
 from harness.trace.perf_data.header import Section
 
 # Records that are followed by bytes that their size does not count.
@@ -57,7 +58,8 @@ class FileBytes:
 class RecordStream:
     """Passes the records of `source` to `sink`, one buffer at a time.
 
-    After iteration, `unread_bytes` at the end were not read, for the reason `stop_reason` (see BufferSink.take).
+    After iteration, `unread_bytes` that were taken from `source` were not passed on, for the reason `stop_reason`:
+    one of those of BufferSink.take, or `second`, where another recording begins.
     """
 
     def __init__(self, source: ByteSource, order: str, sink: BufferSink, chunk_bytes: int = CHUNK_BYTES) -> None:
@@ -65,6 +67,7 @@ class RecordStream:
         self.unread_bytes, self.stop_reason = 0, ""
         self._buffer = bytearray(chunk_bytes + _MAX_RECORD + PADDING)
         self._size, self._skipped = 0, 0  # bytes in the buffer; records skipped
+        self._lacks_payload = False
 
     def __iter__(self) -> Iterator[None]:
         """Pass one more buffer at each step. A record that crosses the end of a buffer comes with the next one."""
@@ -73,12 +76,16 @@ class RecordStream:
             ended = ended or not self._fill()
             taken, stop_reason = self.sink.take(self._buffer, self._size)
             yield
+            if stop_reason and self._buffer[taken : taken + 8] in (MAGIC_LITTLE, MAGIC_BIG):
+                self.unread_bytes, self.stop_reason = self._size - taken, "second"
+                return
             if stop_reason == "skip" and self._skipped < _MAX_SKIPPED:
                 self._skipped += 1
                 taken += self._size_with_payload(taken)
                 self._skip(taken - self._size)
             elif stop_reason in ("skip", "broken") or ended:
-                self.unread_bytes, self.stop_reason = self._size - taken, stop_reason
+                self.unread_bytes = self._size - taken
+                self.stop_reason = stop_reason or ("cut" if self._lacks_payload else "")
                 return
             self._drop(taken)
 
@@ -119,6 +126,7 @@ class RecordStream:
         while size > 0:
             read = self.source.readinto(scratch[: min(size, len(scratch))])
             if not read:
+                self._lacks_payload = True
                 return
             size -= read
 

@@ -1,0 +1,188 @@
+"""A recording that was compressed as a whole (perf.data.zst, .gz, .xz, .bz2, .zip), unpacked into a temporary file.
+
+`file_kind.compression_of` knows the kind. What can be unpacked of a cut or damaged file is kept.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import shutil
+import struct
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import zstandard
+
+from harness.errors import HostError, TraceError
+from harness.files import NO_SPACE
+from harness.trace.perf_data.compressed_records import MAX_WINDOW
+from harness.trace.perf_data.file_kind import HEAD_BYTES, refuse_foreign
+from harness.trace.perf_data.records import as_trace_error
+
+_BLOCK_BYTES = 1 << 20  # unpacked at a time
+_ZSTD_INPUT_BYTES, _DEFLATE_INPUT_BYTES = 1024, 1 << 14  # they become at most 32 and 16 MB, in a forged file
+_MAX_RATIO, _SMALL_BYTES = 500, 64 << 20  # a real recording shrinks to a tenth; a small one may be anything
+_CHECKED_BYTES = 64 << 20  # unpacked between two looks at the free space
+_FREE_BYTES = 256 << 20  # stay free on the disk
+_MAC_LEFTOVERS = ("__MACOSX/", ".DS_Store")  # what macOS adds to an archive
+_ZIP_HEADER = struct.Struct("<4s5H3I2H")  # of a member: flags and method come third and fourth, sizes of texts last
+_DAMAGE = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, zstandard.ZstdError, NotImplementedError)
+
+
+class DecompressedFile:
+    """The contents of the compressed file `packed`, in a temporary file that lives as long as this object.
+
+    `failure` is the reason for an early end; empty for a whole file. Raises TraceError where nothing can be unpacked,
+    or no recording, or too much; HostError where the disk has no room.
+    """
+
+    def __init__(self, packed: Path, file: BinaryIO, kind: str) -> None:
+        self.file = tempfile.NamedTemporaryFile(prefix="perf.data-")  # noqa: SIM115 - it lives as long as this
+        self.path, self.kind, self.failure, self._size = Path(self.file.name), kind, "", 0
+        self._packed, self._packed_bytes = packed, packed.stat().st_size
+        with as_trace_error():
+            try:
+                for piece in _PIECES[kind](file):
+                    self._write(piece)
+            except _DAMAGE as error:
+                self.failure = _reason(error)
+            except OSError as error:
+                if error.errno is not None:
+                    raise
+                self.failure = f"is damaged: {error}"  # which gzip and bz2 say in this way
+        with self._no_space_named():
+            self.file.flush()
+        if not self._size:
+            raise TraceError(
+                f"nothing can be unpacked from this {kind} file: it {self.failure or 'holds nothing'}",
+                hint="copy or record it again",
+            )
+
+    def _write(self, piece: bytes) -> None:
+        """Add a piece. The first ones tell whether this is a recording at all."""
+        before, self._size = self._size, self._size + len(piece)
+        self._check_size()
+        if before // _CHECKED_BYTES != self._size // _CHECKED_BYTES:
+            self._check_room()
+        with self._no_space_named():
+            self.file.write(piece)
+        if before < HEAD_BYTES <= self._size:
+            self.file.seek(0)
+            refuse_foreign(self.file.read(HEAD_BYTES))
+            self.file.seek(self._size)
+
+    def _check_size(self) -> None:
+        if self._size > max(_SMALL_BYTES, _MAX_RATIO * self._packed_bytes):
+            raise TraceError(
+                f"this {self.kind} file unpacks to more than {_MAX_RATIO} times its size",
+                expected="a recording, which shrinks to about a tenth",
+                hint="if you trust it, unpack it yourself and give the unpacked file",
+            )
+
+    def _check_room(self) -> None:
+        if shutil.disk_usage(self.path.parent).free < _FREE_BYTES + _CHECKED_BYTES:
+            raise self._no_room()
+
+    @contextmanager
+    def _no_space_named(self) -> Iterator[None]:
+        """An OSError of writing is one of this disk, not of the recording."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno in NO_SPACE:
+                raise self._no_room() from error
+            raise HostError(f"the recording cannot be unpacked: {error.strerror}", where=str(self._packed)) from error
+
+    def _no_room(self) -> HostError:
+        return HostError(
+            f"the disk is too full to unpack the recording in {self.path.parent}",
+            where=str(self._packed),
+            expected=f"more than {self._size / 1e6:.0f} MB, and {_FREE_BYTES / 1e6:.0f} MB that stay free",
+            hint="free some space, or name another folder in the environment variable TMPDIR",
+        )
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, EOFError):
+        return "is cut"
+    return f"is damaged: {error}"
+
+
+def _stream_pieces(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield what one of the standard library's streams unpacks; read1 keeps what comes before an error."""
+    while piece := stream.read1(_BLOCK_BYTES):  # type: ignore[attr-defined]
+        yield piece
+
+
+def _zstd_pieces(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the contents of one frame after the other."""
+    decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW)
+    frame, rest = decompressor.decompressobj(), b""
+    ended = True
+    while data := rest or file.read(_ZSTD_INPUT_BYTES):
+        yield frame.decompress(data)
+        rest, ended = frame.unused_data, frame.eof
+        if ended:
+            frame = decompressor.decompressobj()
+    if not ended:
+        raise EOFError
+
+
+def _zip_pieces(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the contents of the only file in an archive."""
+    try:
+        archive = zipfile.ZipFile(file)
+    except zipfile.BadZipFile:
+        yield from _cut_zip_pieces(file)
+        return
+    with archive, archive.open(_only_member(archive)) as member:
+        yield from _stream_pieces(member)  # type: ignore[arg-type]
+
+
+def _only_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
+    members = [
+        member
+        for member in archive.infolist()
+        if not member.is_dir() and not member.filename.startswith(_MAC_LEFTOVERS[0])
+        and not member.filename.endswith(_MAC_LEFTOVERS[1])
+    ]  # fmt: skip
+    if len(members) != 1:
+        names = ", ".join(member.filename for member in members[:10]) + (", ..." if len(members) > 10 else "")
+        raise TraceError(
+            f"this zip archive holds {len(members)} files{': ' if names else ''}{names}",
+            expected="one file, a recording",
+            hint="unpack it with `unzip`, and give the recording",
+        )
+    if members[0].flag_bits & 1:
+        raise TraceError(f"{members[0].filename} in this zip archive is encrypted", hint="unpack it with `unzip`")
+    return members[0]
+
+
+def _cut_zip_pieces(file: BinaryIO) -> Iterator[bytes]:
+    """Yield what is left of the first file of an archive whose end, where its table of contents was, is missing."""
+    file.seek(0)
+    header = file.read(_ZIP_HEADER.size)
+    if len(header) == _ZIP_HEADER.size:
+        _magic, _version, flags, method, *_others, name_bytes, extra_bytes = _ZIP_HEADER.unpack(header)
+        file.seek(name_bytes + extra_bytes, 1)
+        if method == zipfile.ZIP_DEFLATED and not flags & 1:
+            stream = zlib.decompressobj(-zlib.MAX_WBITS)
+            while not stream.eof and (data := file.read(_DEFLATE_INPUT_BYTES)):
+                yield stream.decompress(data)
+    raise EOFError
+
+
+_PIECES: dict[str, Callable[[BinaryIO], Iterator[bytes]]] = {
+    "zstd": _zstd_pieces,
+    "gzip": lambda file: _stream_pieces(gzip.GzipFile(fileobj=file)),  # type: ignore[arg-type]
+    "xz": lambda file: _stream_pieces(lzma.LZMAFile(file)),  # type: ignore[arg-type]  # noqa: SIM115
+    "bzip2": lambda file: _stream_pieces(bz2.BZ2File(file)),  # type: ignore[arg-type]
+    "zip": _zip_pieces,
+}
