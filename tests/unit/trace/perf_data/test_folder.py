@@ -1,0 +1,60 @@
+"""A folder of `perf record --threads` from which something was lost is never taken for whole."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from perf_record import record
+
+import harness.trace
+from harness.trace.quality import TraceQuality
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return record(tmp_path_factory.mktemp("threads") / "perf.data", "--threads", rounds=2)
+
+
+@pytest.fixture
+def folder(recorded: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(recorded, tmp_path / "perf.data"))
+
+
+def quality_of_a_damaged(path: Path) -> TraceQuality:
+    quality = harness.trace.read(path).quality
+    assert (quality.whole, quality.truncated) == (False, True)
+    return quality
+
+
+def test_a_whole_folder_lacks_nothing(folder: Path) -> None:
+    quality = harness.trace.read(folder).quality
+    assert (quality.truncated, quality.unread_bytes, quality.warnings) == (False, 0, ())
+
+
+@pytest.mark.parametrize("name", ["data.0", "data.1"])
+def test_a_missing_file_is_named_even_the_last(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    assert f"the folder lacks {name}" in quality_of_a_damaged(folder).warnings
+
+
+def test_an_emptied_file_is_named(folder: Path) -> None:
+    (folder / "data.0").write_bytes(b"")
+    assert "empty in the folder, while others are not: data.0" in quality_of_a_damaged(folder).warnings
+
+
+def test_a_cut_file_is_named_with_the_bytes_that_are_not_read(folder: Path) -> None:
+    cut = folder / "data.1"
+    cut.write_bytes(cut.read_bytes()[:-12])
+    quality = quality_of_a_damaged(folder)
+    assert 0 < quality.unread_bytes < 1 << 16
+    expected = f"data.1: the last record is cut: the last {quality.unread_bytes} bytes of data are not read"
+    assert expected in quality.warnings
+
+
+def test_the_file_with_the_header_alone_is_no_whole_recording(folder: Path) -> None:
+    quality = quality_of_a_damaged(folder / "data")
+    assert "this is only the file `data` of a folder of perf; give the whole folder" in quality.warnings
