@@ -104,7 +104,7 @@ def _convert(
         if slices:
             slices.finish()
         released = decoder.stats()
-        rest = {name: getattr(released, name) for name in ("bad", "counts", "chain_breaks", "cpus")}
+        rest = {name: getattr(released, name) for name in ("bad", "counts", "chain_breaks", "cpus", "unended")}
         quality = assess(recording, replace(counted, **rest), states, shifted)
         if strict:
             require_complete(recording, quality)

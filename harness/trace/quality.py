@@ -7,8 +7,11 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import TraceError
+from harness.trace.scope import HOW_TO_RECORD, SOME_TASKS, UNKNOWN, find_coverage
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.trace.decode.results import RecordingStats
     from harness.trace.perf_data.recording import Recording
     from harness.trace.tracepoint.task_state import StateNames
@@ -26,6 +29,10 @@ class TraceQuality:
     `killed`: perf was killed before it could finish the
     header. `span_ns`: time of the last sample minus time of the first. `clock`: `perf`, or the clock chosen with -k.
     `cpus`: the CPUs that have samples. `decode_errors`: samples that could not be decoded. `counts`: samples by event.
+    `scope`: `system-wide`; `some CPUs`, but all tasks on them; `some tasks`; `unknown`. `scope_evidence`: what tells.
+    `sampled`: perf was told to leave events out. `empty`: no event of the scheduler could be decoded.
+    `unrecorded`: `switches` or `wakeups`, which no event records. `run_times`: whether the switches tell how long tasks
+    and CPUs ran. `run_queues`: whether the events tell which tasks could have been picked, and how long they waited.
     """
 
     samples: int
@@ -41,11 +48,18 @@ class TraceQuality:
     counts: dict[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     unread_bytes: int = 0
+    scope: str = UNKNOWN
+    scope_evidence: str = ""
+    sampled: bool = False
+    empty: bool = False
+    unrecorded: tuple[str, ...] = ()
+    run_times: bool = True
+    run_queues: bool = True
 
     @property
     def whole(self) -> bool:
         """Whether nothing is known to be missing."""
-        return not (
+        damaged = (
             self.lost_events
             or self.chain_breaks
             or self.truncated
@@ -53,6 +67,7 @@ class TraceQuality:
             or self.decode_errors
             or self.unread_bytes
         )
+        return self.run_times and not (damaged or self.empty)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain types, for JSON."""
@@ -65,6 +80,7 @@ def assess(recording: Recording, stats: RecordingStats, states: StateNames | Non
     `states` must have named every state that occurs, as a print format that cannot be followed is noticed only then.
     """
     header = recording.header
+    coverage = find_coverage(header, stats)
     return TraceQuality(
         samples=stats.samples,
         lost_events=stats.lost_events,
@@ -78,8 +94,15 @@ def assess(recording: Recording, stats: RecordingStats, states: StateNames | Non
         cpus=stats.cpus,
         decode_errors=stats.bad,
         counts=dict(sorted(stats.counts.items())),
-        warnings=tuple(folded(_warnings(recording, stats.bad, states, shifted))),
+        warnings=(*folded(_warnings(recording, stats.bad, states, shifted)), *coverage.warnings),
         unread_bytes=recording.unread_bytes,
+        scope=coverage.scope,
+        scope_evidence=coverage.evidence,
+        sampled=coverage.sampled,
+        empty=not any(name.startswith("sched:") for name in stats.counts),
+        unrecorded=coverage.unrecorded,
+        run_times=coverage.run_times,
+        run_queues=coverage.run_queues,
     )
 
 
@@ -87,6 +110,10 @@ def damage(quality: TraceQuality) -> str:
     """Describe what is missing or unsound; empty for a whole recording."""
     problems = {
         f"{quality.lost_events:,} events lost": quality.lost_events,
+        "no scheduler events": quality.empty,
+        "no switches recorded": "switches" in quality.unrecorded,
+        "only a sample of the events recorded": quality.sampled,
+        "only the switches of some tasks recorded": quality.scope == SOME_TASKS,
         f"{quality.chain_breaks:,} breaks in the chain of switches": quality.chain_breaks,
         f"{quality.decode_errors:,} samples cannot be decoded": quality.decode_errors,
         "cut": quality.truncated,
@@ -102,6 +129,20 @@ def folded(warnings: list[str]) -> list[str]:
     for warning in warnings:
         alike.setdefault(re.sub(r"\d+", "0", warning), []).append(warning)
     return [first + (f" (and {len(others):,} more like this)" if others else "") for first, *others in alike.values()]
+
+
+def require_events(path: Path, quality: TraceQuality) -> None:
+    """Raise TraceError if there is nothing to make tables, numbers or another format of."""
+    if not quality.empty:
+        return
+    others = ", ".join(f"{count:,} {name}" for name, count in quality.counts.items()) or "no samples"
+    lost = [warning for warning in quality.warnings if "formats" in warning]
+    raise TraceError(
+        "no scheduler events in this recording: " + ("; ".join(lost) or f"it holds {others}"),
+        where=str(path),
+        expected="sched:sched_switch and other events of the scheduler",
+        hint="give a whole recording of the same kernel with --formats-from" if lost else HOW_TO_RECORD,
+    )
 
 
 def require_complete(recording: Recording, quality: TraceQuality) -> None:
@@ -124,7 +165,7 @@ def _warnings(recording: Recording, decode_errors: int, states: StateNames | Non
     for part in recording.parts:
         if not part.is_whole:
             notes.append(f"{part.name}: {part.unread_reason}: the last {part.unread_bytes} bytes of data are not read")
-    if header.formats is None:
+    if header.formats is None and any(attr.is_tracepoint for attr in header.attrs):
         notes.append("the file holds no tracepoint formats, so no event can be decoded; give `formats_from`")
     if decode_errors:
         notes.append(f"{decode_errors} samples cannot be decoded")

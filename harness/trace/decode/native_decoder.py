@@ -24,7 +24,7 @@ from typing import Any
 
 from harness.errors import TraceError
 from harness.trace.decode.column_source import CONSTANT, ENCODINGS, ColumnSource, column_sources
-from harness.trace.decode.results import Block, RecordingStats
+from harness.trace.decode.results import Block, RecordingStats, UnendedStays
 from harness.trace.decode.sample_layout import SampleLayouts, sample_layouts
 from harness.trace.native.library import Signatures, load_functions
 from harness.trace.perf_data.attr import is_grouped, read_words
@@ -51,6 +51,12 @@ class _Counts(ctypes.Structure):
     ]  # fmt: skip
 
 
+class _Unended(ctypes.Structure):
+    """`struct unended` of native/switch_chain.c."""
+
+    _fields_ = [(name, c_int64) for name in ("stays", "tasks", "most", "left", "idle", "idle_left")]
+
+
 _FUNCTIONS: Signatures = {
     "decoder_new": (c_void_p, [c_int32, c_int64, c_int64]),
     "decoder_free": (None, [c_void_p]),
@@ -71,8 +77,11 @@ _FUNCTIONS: Signatures = {
     "decoder_column": (c_void_p, [c_void_p, c_int32, c_int32]),
     "decoder_rows_before": (c_int64, [c_void_p, c_int32, c_int64]),
     "decoder_drop_rows": (None, [c_void_p, c_int32, c_int64]),
+    "chain_new_stays": (c_void_p, []),
+    "chain_free_stays": (None, [c_void_p]),
     "chain_note_cpus": (None, [c_void_p, c_int64, c_void_p]),
-    "chain_breaks": (c_int64, [c_void_p, c_void_p, c_void_p, c_int64, c_void_p]),
+    "chain_breaks": (c_int64, [c_void_p, c_void_p, c_void_p, c_int64, c_void_p, c_void_p]),
+    "chain_unended": (_Unended, [c_void_p]),
     "chain_cpus": (c_int32, [c_void_p, c_void_p]),
 }
 
@@ -96,6 +105,10 @@ class NativeDecoder:
         weakref.finalize(self, native.decoder_free, self._decoder).atexit = False  # at exit, columns may be in use
         self._counts = native.decoder_counts(self._decoder).contents
         self._running, self._breaks = (c_int64 * _CPUS)(), 0  # the task that runs on each CPU; see switch_chain.c
+        self._stays = native.chain_new_stays()
+        if not self._stays:
+            raise MemoryError("no room for the tasks")
+        weakref.finalize(self, native.chain_free_stays, self._stays)
         self._config = configure_decoder(native, self._decoder, header, layouts, parts > 1)
         self._finished = False
         if counts_only:
@@ -160,7 +173,12 @@ class NativeDecoder:
             counts=self._event_counts(),
             chain_breaks=self._breaks,
             cpus=tuple(cpus[:cpu_count]),
+            unended=self._unended(),
         )
+
+    def _unended(self) -> UnendedStays:
+        found = self._native.chain_unended(self._stays)
+        return UnendedStays(found.stays, found.tasks, found.most, found.left, found.idle, bool(found.idle_left))
 
     def names(self) -> list[bytes]:
         """Return task names and other texts, by number."""
@@ -184,7 +202,7 @@ class NativeDecoder:
         self._native.chain_note_cpus(block["cpu"], rows, self._running)
         if table == "switches":
             columns = (block[name] for name in ("cpu", "prev_tid", "next_tid"))
-            self._breaks += self._native.chain_breaks(*columns, rows, self._running)
+            self._breaks += self._native.chain_breaks(*columns, rows, self._running, self._stays)
         return block
 
     def _table_rows(self, table: str) -> int:

@@ -11,12 +11,29 @@ NEVER = (1 << 63) - 1  # a time (ns) after all others
 
 
 @dataclass(frozen=True)
+class UnendedStays:
+    """Stays that have no end, because the next switch on their CPU is away from another task.
+
+    `stays` counts those of tasks that no switch is away from, `tasks` these tasks, `most` the stays of one of them, all
+    without the idle task. `left` counts the tasks that some switch is away from; `idle_left`: the idle task is among
+    them. `idle` counts the stays of the idle task.
+    """
+
+    stays: int = 0
+    tasks: int = 0
+    most: int = 0
+    left: int = 0
+    idle: int = 0
+    idle_left: bool = False
+
+
+@dataclass(frozen=True)
 class RecordingStats:
     """Counts over a recording, and the times of its first and last sample (ns).
 
     `inversions` counts samples earlier than the sample before them in their file. `lost_events` is the larger of the
     sums of LOST and LOST_SAMPLES records, which count the same losses. `bad` counts samples that cannot be decoded,
-    `counts` the others by event. `chain_breaks` and `cpus` cover the rows released so far.
+    `counts` the others by event. `chain_breaks`, `unended` and `cpus` cover the rows released so far.
     """
 
     samples: int
@@ -28,6 +45,7 @@ class RecordingStats:
     counts: dict[str, int] = field(default_factory=dict)
     chain_breaks: int = 0
     cpus: tuple[int, ...] = ()
+    unended: UnendedStays = UnendedStays()
 
     @property
     def span_ns(self) -> int:

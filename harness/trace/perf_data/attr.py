@@ -27,13 +27,36 @@ _WORDS_BEFORE_TAIL = (  # the parts of fixed size, eight bytes each, in the orde
 
 @dataclass(frozen=True)
 class Attr:
-    """One recorded event and the shape of its samples."""
+    """One recorded event and the shape of its samples.
+
+    `period`: one sample for so many events, or with `by_frequency` so many samples a second. `follows_children`: also
+    the tasks that a recorded task starts. `starts_at_exec`: recorded from the exec of one command on. `overwrites`: the
+    buffer keeps the last events, not the first.
+    """
 
     type: int
     config: int
     sample_type: int
     read_format: int
     clock: str
+    period: int = 1
+    by_frequency: bool = False
+    follows_children: bool = True
+    starts_at_exec: bool = False
+    overwrites: bool = False
+
+    @property
+    def is_tracepoint(self) -> bool:
+        """Whether it is one of the kernel's tracepoints."""
+        return self.type == perf.PERF_TYPE_TRACEPOINT
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether events are left out on purpose.
+
+        With a period in the samples, the kernel records every event (perf_swevent_event in kernel/events/core.c).
+        """
+        return self.by_frequency or (self.period > 1 and not self.sample_type & perf.PERF_SAMPLE_PERIOD)
 
 
 @dataclass(frozen=True)
@@ -56,15 +79,27 @@ def parse_attr(data: bytes | memoryview, little: bool = True) -> Attr:
     cursor = Cursor(data, little=little, name="perf_event_attr")
     if cursor.left < 48:
         raise TraceError(f"perf_event_attr has {cursor.left} bytes", expected="at least 48")
-    kind, _size, config, _period, sample_type, read_format, flags = cursor.unpack("IIQQQQQ")
+    kind, _size, config, period, sample_type, read_format, flags = cursor.unpack("IIQQQQQ")
+
+    def has(bit: int) -> bool:
+        return bool(flags >> (bit if little else 63 - bit) & 1)  # bit fields are mirrored
+
     clock = _PERF_CLOCK
-    use_clockid = (
-        flags >> (perf.ATTR_USE_CLOCKID if little else 63 - perf.ATTR_USE_CLOCKID) & 1
-    )  # bit fields are mirrored
-    if use_clockid and len(data) >= 96:
+    if has(perf.ATTR_USE_CLOCKID) and len(data) >= 96:
         (clockid,) = Cursor(data, 92, little=little).unpack("i")
         clock = perf.CLOCK_NAMES.get(clockid, f"clock {clockid}")
-    return Attr(kind, config, sample_type, read_format, clock)
+    return Attr(
+        kind,
+        config,
+        sample_type,
+        read_format,
+        clock,
+        period,
+        by_frequency=has(perf.ATTR_FREQ),
+        follows_children=has(perf.ATTR_INHERIT),
+        starts_at_exec=has(perf.ATTR_ENABLE_ON_EXEC),
+        overwrites=has(perf.ATTR_WRITE_BACKWARD),
+    )
 
 
 def sample_offsets(attr: Attr) -> SampleOffsets:

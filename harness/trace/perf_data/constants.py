@@ -6,15 +6,20 @@ from __future__ import annotations
 PERF_TYPE_TRACEPOINT = 2
 
 # include/uapi/linux/perf_event.h: enum perf_event_type, records that the kernel writes
+PERF_RECORD_COMM = 3
+PERF_RECORD_FORK = 7
 PERF_RECORD_SAMPLE = 9
 
 # tools/lib/perf/include/perf/event.h: enum perf_user_event_type, records that perf adds
 PERF_RECORD_USER_TYPE_START = 64
 PERF_RECORD_HEADER_ATTR = 64
 PERF_RECORD_HEADER_TRACING_DATA = 66
+PERF_RECORD_ID_INDEX = 69
 PERF_RECORD_AUXTRACE = 71
+PERF_RECORD_THREAD_MAP = 73
 PERF_RECORD_HEADER_FEATURE = 80
 PERF_RECORD_COMPRESSED = 81
+PERF_RECORD_FINISHED_INIT = 82
 PERF_RECORD_COMPRESSED2 = 83
 
 # include/uapi/linux/perf_event.h: enum perf_event_sample_format
@@ -38,8 +43,12 @@ PERF_FORMAT_ID = 1 << 2
 PERF_FORMAT_GROUP = 1 << 3
 PERF_FORMAT_LOST = 1 << 4
 
-# include/uapi/linux/perf_event.h: bit number among the flags of struct perf_event_attr
+# include/uapi/linux/perf_event.h: bit numbers among the flags of struct perf_event_attr
+ATTR_INHERIT = 1
+ATTR_FREQ = 10
+ATTR_ENABLE_ON_EXEC = 12
 ATTR_USE_CLOCKID = 25
+ATTR_WRITE_BACKWARD = 27
 
 # include/uapi/linux/time.h: clock ids, as `perf record -k` names them
 CLOCK_NAMES = {0: "realtime", 1: "monotonic", 4: "monotonic_raw", 7: "boottime", 11: "tai"}

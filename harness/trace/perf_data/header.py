@@ -39,8 +39,9 @@ class Section:
 class Header:
     """Everything that perf wrote about a recording; empty or None for what it did not write.
 
-    `ids` maps a sample's id to an index in `attrs`; `names` maps that index to `system:event`, where known; `formats`
-    maps a tracepoint's id (common_type) to its format. `killed`: perf was killed before it could finish the header.
+    `ids` maps a sample's id to an index in `attrs`; `names` maps that index to `system:event`, where known; `targets`
+    has the tids that the events were opened on, -1 for whatever runs on a CPU; `formats` maps a tracepoint's id
+    (common_type) to its format. `killed`: perf was killed before it could finish the header.
     `problems` describes the parts that could not be read. `end`: where the last part of a seekable file ends, in bytes.
     """
 
@@ -49,6 +50,7 @@ class Header:
     attrs: list[Attr] = field(default_factory=list)
     ids: dict[int, int] = field(default_factory=dict)
     names: dict[int, str] = field(default_factory=dict)
+    targets: set[int] = field(default_factory=set)
     data: Section = Section(0, 0)
     features: set[int] = field(default_factory=set)
     formats: dict[int, TracepointFormat] | None = None

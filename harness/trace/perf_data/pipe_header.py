@@ -11,6 +11,7 @@ from harness.trace.perf_data.attr import parse_attr
 from harness.trace.perf_data.compressed_records import COMPRESSED_RECORDS
 from harness.trace.perf_data.cursor import Cursor
 from harness.trace.perf_data.header import MAX_ATTRS, Header, Section, add_ids, apply_feature, note_unreadable
+from harness.trace.perf_data.targets import TARGET_RECORDS, note_targets
 
 _MAX_TRACING_DATA = 64 << 20
 
@@ -32,6 +33,8 @@ def read_pipe_header(file: BinaryIO, header: Header, size: int) -> None:
             offset += _read_tracing_data(file, offset, header, body, size)
         elif kind == perf.PERF_RECORD_HEADER_FEATURE and len(body) >= 8:
             _read_feature(header, body)
+        elif kind in TARGET_RECORDS:
+            note_targets(header, kind, body)
     if not header.attrs:
         raise TraceError("the recording from a pipe describes no events", hint="record again")
     header.data = Section(offset, max(0, size - offset))

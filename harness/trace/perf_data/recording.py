@@ -27,6 +27,7 @@ from harness.trace.perf_data.records import (
     RecordStream,
     as_trace_error,
 )
+from harness.trace.perf_data.targets import read_targets
 
 if TYPE_CHECKING:
     from harness.trace.perf_data.compressed_file import DecompressedFile
@@ -227,6 +228,7 @@ def _read_header(path: Path) -> tuple[Header, int]:
             read_pipe_header(file, header, size)
         elif header.killed and _has_compressed_records(file, header):
             header.features.add(HEADER_COMPRESSED)
+        read_targets(file, header, size)
         return header, size
 
 

@@ -1,0 +1,64 @@
+"""The threads that events were opened on, from records that perf writes before the first sample.
+
+Layout: struct perf_record_id_index and perf_record_thread_map in tools/lib/perf/include/perf/event.h.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from harness.trace.perf_data import constants as perf
+from harness.trace.perf_data.header import Header
+
+ANY_THREAD = -1  # the event was opened on a CPU, for whatever runs there
+TARGET_RECORDS = frozenset({perf.PERF_RECORD_ID_INDEX, perf.PERF_RECORD_THREAD_MAP})
+_AFTER_TARGETS = frozenset(  # records of tasks and samples
+    {
+        perf.PERF_RECORD_COMM,
+        perf.PERF_RECORD_FORK,
+        perf.PERF_RECORD_SAMPLE,
+        perf.PERF_RECORD_COMPRESSED,
+        perf.PERF_RECORD_FINISHED_INIT,
+        perf.PERF_RECORD_COMPRESSED2,
+    }
+)
+_MAX_RECORDS = 100_000
+
+
+def read_targets(file: BinaryIO, header: Header, size: int) -> None:
+    """Add to `header.targets` what the records at the beginning of the data say; older perf than 4.16 writes none."""
+    for kind, body in _leading_records(file, header, min(header.data.end, size)):
+        if kind in TARGET_RECORDS:
+            note_targets(header, kind, body)
+
+
+def note_targets(header: Header, kind: int, body: bytes) -> None:
+    """Add the threads of one record to `header.targets`; a record that is too short adds those that it has."""
+    if len(body) < 8:
+        return
+    (count,) = struct.unpack_from(header.order + "Q", body)
+    if kind == perf.PERF_RECORD_THREAD_MAP:
+        entries = struct.iter_unpack(header.order + "q16x", _whole_entries(body, 24, count))
+        header.targets.update(tid for (tid,) in entries)
+    else:
+        entries = struct.iter_unpack(header.order + "QQqq", _whole_entries(body, 32, count))
+        header.targets.update(tid for sample_id, _index, _cpu, tid in entries if sample_id in header.ids)
+
+
+def _whole_entries(body: bytes, size: int, count: int) -> bytes:
+    return body[8 : 8 + min(count, (len(body) - 8) // size) * size]
+
+
+def _leading_records(file: BinaryIO, header: Header, end: int) -> Iterator[tuple[int, bytes]]:
+    offset = header.data.offset
+    for _ in range(_MAX_RECORDS):
+        if offset + 8 > end:
+            return
+        file.seek(offset)
+        kind, _misc, length = struct.unpack(header.order + "IHH", file.read(8))
+        if kind in _AFTER_TARGETS or length < 8 or offset + length > end:
+            return
+        yield kind, file.read(length - 8)
+        offset += length

@@ -1,0 +1,182 @@
+"""What a recording covers: every task on every CPU, or less; every event, or a sample.
+
+The verdict rests on how the events were opened (their attributes and ids, the threads that perf lists) and on the
+switches themselves. The command line only names the cause, or confirms what nothing contradicts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from harness.trace.decode.results import RecordingStats
+from harness.trace.perf_data.attr import Attr
+from harness.trace.perf_data.header import Header
+from harness.trace.perf_data.targets import ANY_THREAD
+
+SYSTEM_WIDE, SOME_CPUS, SOME_TASKS, UNKNOWN = "system-wide", "some CPUs", "some tasks", "unknown"
+HOW_TO_RECORD = "record with `perf sched record`"
+_MIN_STAYS, _MIN_SHARE = 3, 0.9  # of one task that never leaves; of all breaks, those at tasks that never leave
+_LEAVES_TASKS_OUT = ("-p", "--pid", "-t", "--tid", "-u", "--uid")  # perf record then lists the threads (perf >= 4.16)
+_LEAVES_EVENTS_OUT = ("-G", "--cgroup", "--for-each-cgroup", "--filter", "--exclude-perf")
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What a recording covers.
+
+    `scope`: SYSTEM_WIDE; SOME_CPUS, but all tasks on them; SOME_TASKS; UNKNOWN where nothing tells. `evidence`: what
+    tells. `sampled`: events were left out on purpose. `unrecorded`: `switches` or `wakeups`, which no event records.
+    """
+
+    scope: str
+    evidence: str
+    sampled: bool
+    unrecorded: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def run_times(self) -> bool:
+        """Whether the switches tell how long tasks and CPUs ran."""
+        return not (self.scope == SOME_TASKS or self.sampled or "switches" in self.unrecorded)
+
+    @property
+    def run_queues(self) -> bool:
+        """Whether the events tell which tasks could have been picked, and how long they waited."""
+        return self.run_times and "wakeups" not in self.unrecorded
+
+
+def find_coverage(header: Header, stats: RecordingStats) -> Coverage:
+    """Judge a recording that was read to its end."""
+    attrs = scheduler_attrs(header)
+    scope, evidence = _scope(header, stats, attrs)
+    sampled = any(attr.is_sampled for attr in attrs.values())
+    coverage = Coverage(scope, evidence, sampled, tuple(_unrecorded(attrs)))
+    warnings = [*_scope_warnings(coverage, header, stats, attrs), *_event_warnings(coverage, attrs)]
+    return replace(coverage, warnings=tuple(warnings))
+
+
+def scheduler_attrs(header: Header) -> dict[str, Attr]:
+    """Return the recorded events of the scheduler by name; none if the file holds no tracepoint formats."""
+    formats = header.formats or {}
+    tracepoints = [
+        (formats[attr.config], attr) for attr in header.attrs if attr.is_tracepoint and attr.config in formats
+    ]
+    return {tracepoint.name: attr for tracepoint, attr in tracepoints if tracepoint.system == "sched"}
+
+
+def _scope(header: Header, stats: RecordingStats, attrs: dict[str, Attr]) -> tuple[str, str]:
+    """Return the scope and its evidence."""
+    if why := _why_some_tasks(header, stats, attrs):
+        return SOME_TASKS, why
+    cpus, opened_on = header.nrcpus, _ids_per_event(header)
+    if not attrs or not cpus or not opened_on:
+        return UNKNOWN, "the file does not say how its events were opened"
+    if opened_on < cpus:
+        return SOME_CPUS, f"its events were opened on {opened_on} of {cpus} CPUs"
+    if why := _why_all_tasks(header, stats):
+        return SYSTEM_WIDE, f"{why}, on {cpus} of {cpus} CPUs"
+    return UNKNOWN, "nothing tells whether the switches of all tasks were recorded"
+
+
+def _why_some_tasks(header: Header, stats: RecordingStats, attrs: dict[str, Attr]) -> str:
+    threads, opened_on = header.targets - {ANY_THREAD}, _ids_per_event(header)
+    if threads:
+        return f"its events were opened on {_count(len(threads), 'thread')}, not on CPUs"
+    if any(attr.starts_at_exec for attr in attrs.values()):
+        return "its events were opened on one command, not on CPUs"
+    if header.nrcpus and opened_on > header.nrcpus and not header.targets:
+        return f"each event was opened {opened_on} times on {_count(header.nrcpus, 'CPU')}"
+    return _why_by_chain(header, stats) if stats.chain_breaks else ""
+
+
+def _why_by_chain(header: Header, stats: RecordingStats) -> str:
+    """Judge by the breaks in the chain of switches, and by the options that explain them."""
+    unended, breaks, option = stats.unended, stats.chain_breaks, _limiting_option(header)
+    if option in _LEAVES_EVENTS_OUT and not stats.lost_events:
+        return f"perf had the option {option}, and the chain of switches breaks {_count(breaks, 'time')}"
+    explained = unended.stays + (0 if unended.idle_left else unended.idle)
+    if explained >= _MIN_SHARE * breaks and (option or (not _is_for_all(header) and unended.most >= _MIN_STAYS)):
+        return (
+            f"{explained:,} of {breaks:,} breaks in the chain of switches follow a switch to a task that never leaves"
+        )
+    return ""
+
+
+def _why_all_tasks(header: Header, stats: RecordingStats) -> str:
+    if ANY_THREAD in header.targets:
+        return "its events were opened for whatever runs"
+    if stats.unended.idle_left:
+        return "the idle task has switches, too"
+    return "the command line has -a" if _is_for_all(header) else ""
+
+
+def _is_for_all(header: Header) -> bool:
+    """Whether the events were opened for all tasks, as perf's list of threads or its command line say."""
+    options = header.cmdline[1:]
+    return ANY_THREAD in header.targets or options[:2] == ["sched", "record"] or bool({"-a", "--all-cpus"} & {*options})
+
+
+def _ids_per_event(header: Header) -> int:
+    """Return how many times each event was opened: once for each CPU, or each CPU and thread."""
+    return max(Counter(header.ids.values()).values(), default=0)
+
+
+def _unrecorded(attrs: dict[str, Attr]) -> Iterator[str]:
+    if attrs and "sched_switch" not in attrs:
+        yield "switches"
+    if attrs and not {"sched_waking", "sched_wakeup"} & attrs.keys():
+        yield "wakeups"
+
+
+def _scope_warnings(coverage: Coverage, header: Header, stats: RecordingStats, attrs: dict[str, Attr]) -> Iterator[str]:
+    if coverage.scope == SOME_TASKS:
+        yield _some_tasks(coverage, header, stats, attrs)
+        return
+    if option := _limiting_option(header):
+        yield f"recorded with {option}: what it leaves out is not in the file"
+    unended = stats.unended.idle + stats.unended.stays
+    if not coverage.sampled and unended and unended >= _MIN_SHARE * stats.chain_breaks:
+        yield (
+            f"{unended:,} of {stats.chain_breaks:,} breaks in the chain of switches follow a switch to the idle task or"
+            " another whose switches away are not recorded; its time counts for the task after it"
+        )
+    if coverage.scope == SOME_CPUS:
+        cpus = ", ".join(map(str, stats.cpus))
+        yield (
+            f"recorded on {len(stats.cpus)} of {header.nrcpus} CPUs: all that ran on CPU {cpus}; "
+            "a task that another CPU woke is known to be runnable only from its pick on"
+        )
+
+
+def _some_tasks(coverage: Coverage, header: Header, stats: RecordingStats, attrs: dict[str, Attr]) -> str:
+    option, tasks = _limiting_option(header), _count(stats.unended.left, "task")
+    how = f"with {option}" if option else "without -a"
+    alone = "" if all(attr.follows_children for attr in attrs.values()) else ", without those that they start"
+    return (
+        f"recorded {how}: only the switches of {tasks}{alone} are in the file, "
+        f"because {coverage.evidence}; {HOW_TO_RECORD} or `perf record -a`"
+    )
+
+
+def _event_warnings(coverage: Coverage, attrs: dict[str, Attr]) -> Iterator[str]:
+    if sampled := [name for name, attr in attrs.items() if attr.is_sampled]:
+        yield f"perf kept only a sample of {', '.join(sampled)} (-F or -c): {HOW_TO_RECORD}, which keeps every event"
+    if any(attr.overwrites for attr in attrs.values()):
+        yield "recorded with --overwrite: on each CPU the events begin where its buffer was overwritten last"
+    if "switches" in coverage.unrecorded:
+        yield f"no sched_switch was recorded, so there are no switches and no slices; {HOW_TO_RECORD}"
+    elif "wakeups" in coverage.unrecorded:
+        yield f"no wakeups were recorded, so the runnable tasks and delays are not known; {HOW_TO_RECORD}"
+
+
+def _limiting_option(header: Header) -> str:
+    """Return the first option of perf that leaves tasks or events out; empty where there is none."""
+    options = header.cmdline[: header.cmdline.index("--")] if "--" in header.cmdline else header.cmdline
+    limiting = _LEAVES_EVENTS_OUT + (() if header.targets == {ANY_THREAD} else _LEAVES_TASKS_OUT)
+    return next((name for option in options[1:] if (name := option.split("=")[0]) in limiting), "")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' * (number != 1)}"

@@ -1,0 +1,156 @@
+"""What a recording covers, told by how its events were opened and by its switches; all from real recordings."""
+
+from __future__ import annotations
+
+import lzma
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from locations import DATA
+
+from harness.trace.quality import TraceQuality, damage
+from harness.trace.reader import read
+
+SYSTEM_WIDE = (
+    "compressed",
+    "debian11_guest_5_10",
+    "debian12_guest_nginx_ab",
+    "debian13_guest_6_12",
+    "from_a_pipe",
+    "hostile_names",
+    "lost_events",
+    "sampled",
+    "switches_only",
+    "ubuntu_4_15_0_147_nginx_ab",
+    "ubuntu_4_15_0_147_stress",
+    "ubuntu_4_15_0_55_shifted",
+    "wakeups_only",
+    "with_period",
+    "without_perf",
+)
+ID_INDEX, THREAD_MAP, FINISHED_ROUND = 69, 73, 68  # types of records
+Judge = Callable[..., TraceQuality]
+
+
+def unpacked(name: str) -> bytes:
+    return lzma.decompress((DATA / f"{name}.perf.data.xz").read_bytes())
+
+
+@pytest.fixture
+def judge(tmp_path: Path) -> Judge:
+    """Read a kept recording, after a change to its bytes, and return its quality."""
+
+    def read_quality(name: str, change: Callable[[bytes], bytes] = lambda content: content) -> TraceQuality:
+        (tmp_path / name).write_bytes(change(unpacked(name)))
+        return read(tmp_path / name).quality
+
+    return read_quality
+
+
+def without_threads(content: bytes) -> bytes:
+    """Return the recording as perf before 4.16 wrote it: without the records that list threads."""
+    changed, (offset, size) = bytearray(content), struct.unpack_from("<QQ", content, 40)
+    end = offset + size
+    while offset < end:
+        kind, _misc, length = struct.unpack_from("<IHH", content, offset)
+        if kind in (ID_INDEX, THREAD_MAP):
+            struct.pack_into("<I", changed, offset, FINISHED_ROUND)
+        offset += length
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("name", SYSTEM_WIDE)
+def test_a_recording_of_all_tasks_on_all_cpus_is_system_wide(name: str, judge: Judge) -> None:
+    assert judge(name).scope == "system-wide"
+
+
+def test_a_recording_of_one_command_has_the_switches_of_some_tasks(judge: Judge) -> None:
+    quality = judge("one_command")
+    assert (quality.scope, quality.run_times, quality.run_queues, quality.whole) == ("some tasks", False, False, False)
+    assert quality.scope_evidence == "its events were opened on 1 thread, not on CPUs"
+    assert quality.warnings == (
+        "recorded without -a: only the switches of 40 tasks are in the file, because its events were opened on "
+        "1 thread, not on CPUs; record with `perf sched record` or `perf record -a`",
+    )
+    assert damage(quality) == "only the switches of some tasks recorded, 223 breaks in the chain of switches"
+
+
+def test_a_recording_of_one_process_names_the_option(judge: Judge) -> None:
+    quality = judge("one_process")
+    assert quality.scope == "some tasks"
+    assert quality.warnings[0].startswith("recorded with -p: only the switches of 1 task are in the file")
+
+
+def test_without_a_list_of_threads_an_event_that_starts_at_an_exec_tells(judge: Judge) -> None:
+    quality = judge("one_command", without_threads)
+    assert (quality.scope, quality.scope_evidence) == (
+        "some tasks",
+        "its events were opened on one command, not on CPUs",
+    )
+
+
+@pytest.mark.parametrize("option", [b"-p", b"-q"])
+def test_without_a_list_of_threads_tasks_that_never_leave_tell(option: bytes, judge: Judge) -> None:
+    quality = judge("one_process", lambda content: without_threads(content).replace(b"\0-p\0", b"\0" + option + b"\0"))
+    assert (quality.scope, quality.scope_evidence) == (
+        "some tasks",
+        "93 of 93 breaks in the chain of switches follow a switch to a task that never leaves",
+    )
+
+
+def test_a_filter_that_breaks_the_chain_is_named(judge: Judge) -> None:
+    quality = judge("filtered")
+    assert quality.scope == "some tasks"
+    assert quality.scope_evidence == "perf had the option --filter, and the chain of switches breaks 114 times"
+
+
+def test_an_option_that_left_nothing_out_of_the_chain_is_only_said(judge: Judge) -> None:
+    quality = judge("without_perf")
+    assert quality.whole
+    assert quality.warnings == ("recorded with --exclude-perf: what it leaves out is not in the file",)
+
+
+def test_a_recording_of_some_cpus_says_which(judge: Judge) -> None:
+    quality = judge("nginx_ab_one_cpu")
+    assert (quality.scope, quality.run_times, quality.run_queues) == ("some CPUs", True, True)
+    assert quality.scope_evidence == "its events were opened on 1 of 2 CPUs"
+    assert any(text.startswith("recorded on 1 of 2 CPUs: all that ran on CPU 1;") for text in quality.warnings)
+
+
+def test_breaks_after_a_task_that_the_kernel_never_records_are_explained(judge: Judge) -> None:
+    quality = judge("nginx_ab_one_cpu")
+    assert quality.chain_breaks == 7
+    assert quality.warnings[0].startswith("7 of 7 breaks in the chain of switches follow a switch to the idle task or")
+
+
+def test_a_recording_of_so_many_samples_a_second_is_no_record_of_all_events(judge: Judge) -> None:
+    quality = judge("sampled")
+    assert (quality.sampled, quality.run_times, quality.whole) == (True, False, False)
+    assert quality.warnings[0].startswith("perf kept only a sample of sched_switch, sched_waking,")
+    assert damage(quality).startswith("only a sample of the events recorded")
+
+
+def test_a_period_that_the_samples_hold_leaves_nothing_out(judge: Judge) -> None:
+    quality = judge("with_period")
+    assert (quality.sampled, quality.whole, quality.chain_breaks, quality.warnings) == (False, True, 0, ())
+
+
+def test_a_recording_without_wakeups_is_whole_but_knows_no_runnable_tasks(judge: Judge) -> None:
+    quality = judge("switches_only")
+    assert (quality.whole, quality.run_times, quality.run_queues) == (True, True, False)
+    assert quality.unrecorded == ("wakeups",)
+
+
+def test_a_recording_without_switches_is_not_whole(judge: Judge) -> None:
+    quality = judge("wakeups_only")
+    assert (quality.whole, quality.unrecorded, damage(quality)) == (False, ("switches",), "no switches recorded")
+
+
+@pytest.mark.parametrize("name", ["cpu_clock", "no_samples"])
+def test_a_recording_without_scheduler_events_is_not_whole(name: str, judge: Judge) -> None:
+    quality = judge(name)
+    assert (quality.whole, quality.empty) == (False, True)
+    assert damage(quality).startswith("no scheduler events")
+    assert not any("formats" in text for text in quality.warnings)
