@@ -71,11 +71,12 @@ def packages() -> Dict[str, str]:
     return {row[1]: row[2] for row in rows if len(row) == 3 and row[0].startswith("ii")}
 
 
-def scheduler_settings() -> Dict[str, str]:
-    """Return every scheduler setting that this kernel shows, by its path."""
+def scheduler_settings(root: str = "") -> Dict[str, str]:
+    """Return every scheduler setting that this kernel shows, by its path; `root` is where that path begins."""
     patterns = ["/proc/sys/kernel/sched_*", "/sys/kernel/debug/sched/*", "/sys/kernel/debug/sched_features"]
     patterns += ["/sys/kernel/sched_ext/state", "/sys/fs/cgroup/system.slice/cgroup.subtree_control"]
-    texts = {path: read(path) for pattern in patterns for path in sorted(glob.glob(pattern)) if os.path.isfile(path)}
+    paths = (path for pattern in patterns for path in sorted(glob.glob(root + pattern)) if os.path.isfile(path))
+    texts = {path[len(root) :]: read(path) for path in paths}
     return {path: text[:2000] for path, text in texts.items() if text and not path.endswith("/debug")}
 
 

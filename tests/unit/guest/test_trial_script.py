@@ -369,6 +369,32 @@ def test_the_cpu_model_is_the_first_one_named() -> None:
     assert trial_facts.cpu_model("") == ""
 
 
+@pytest.mark.parametrize(
+    ("tunables", "features"),
+    [
+        ("/proc/sys/kernel/sched_{}", "/sys/kernel/debug/sched_features"),  # 4.15
+        ("/sys/kernel/debug/sched/{}", "/sys/kernel/debug/sched/features"),  # since 5.13
+    ],
+)
+def test_what_the_replay_of_cfs_needs_is_among_the_settings(tmp_path: Path, tunables: str, features: str) -> None:
+    wanted = dict.fromkeys(
+        map(tunables.format, ("latency_ns", "min_granularity_ns", "wakeup_granularity_ns")), "6000000"
+    )
+    wanted |= {f"/proc/sys/kernel/sched_{name}": "0" for name in ("child_runs_first", "autogroup_enabled")}
+    wanted[features] = "GENTLE_FAIR_SLEEPERS START_DEBIT NO_NEXT_BUDDY LAST_BUDDY"
+    for path, text in wanted.items():
+        (tmp_path / path[1:]).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path[1:]).write_text(text + "\n")
+    (tmp_path / "proc/sys/kernel/sched_domain").mkdir()
+    assert trial_facts.scheduler_settings(str(tmp_path)) == wanted
+
+
+def test_the_settings_of_this_host_are_under_their_own_paths() -> None:
+    found = trial_facts.scheduler_settings()
+    assert {path: Path(path).read_text().rstrip("\n")[:2000] for path in found} == found
+    assert Path("/proc/sys/kernel/sched_rt_period_us").exists() is ("/proc/sys/kernel/sched_rt_period_us" in found)
+
+
 @pytest.mark.parametrize("script", [trial.SCRIPT, *trial.SENT_ALONG.values()], ids=lambda path: path.name)
 def test_the_scripts_need_nothing_but_the_standard_library(script: Path) -> None:
     tree = ast.parse(script.read_text())
