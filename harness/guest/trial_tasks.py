@@ -12,9 +12,9 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 MOST_TASKS = 2000  # so that neither the time nor the result grows without bounds
 COMM_BYTES = 15
-FLAGS, NICE, RT_PRIORITY, POLICY = 9, 19, 40, 41  # fields of /proc/TID/stat, numbered from 1 as in proc(5)
+PPID, FLAGS, NICE, RT_PRIORITY, POLICY = 4, 9, 19, 40, 41  # fields of /proc/TID/stat, numbered from 1 as in proc(5)
 AFTER_COMM = 3  # the first field behind the name, which may itself hold spaces
-PF_WQ_WORKER, PF_KTHREAD = 0x20, 0x200000
+PF_EXITING, PF_WQ_WORKER, PF_KTHREAD = 0x4, 0x20, 0x200000
 WORKER = re.compile(rb"kworker/u?\d+:\d+H?")  # /proc adds what the worker does: kworker/0:1-events
 ESCAPE = re.compile(rb"\\(n|\\)")  # of a newline and a backslash of a name
 
@@ -78,32 +78,38 @@ def numbers_in(folder: bytes) -> List[bytes]:
 def describe(
     proc: bytes, tgid: bytes, tid: bytes, hierarchy: Optional[Hierarchy]
 ) -> Tuple[Dict[str, Any], Optional[bytes]]:
-    """Return a task, and its cgroup if it has one that the cpu controller knows. Raises OSError."""
+    """Return a task, and its cgroup if it has one that the cpu controller knows. Raises OSError.
+
+    A task that is about to end has none: with cgroup v1, the kernel says that its cgroup is the root, which it was not.
+    """
     folder = os.path.join(proc, tgid, b"task", tid)
-    task = {"tgid": int(tgid), **task_of(read(folder, b"stat"))}
+    task, flags = task_of(read(folder, b"stat"))
+    task["tgid"] = int(tgid)
     group = autogroup(os.path.join(proc, tgid))
     if group:
         task["autogroup"] = group
-    cgroup = scheduling_cgroup(hierarchy, read(folder, b"cgroup")) if hierarchy else None
+    if hierarchy is None or flags & PF_EXITING:
+        return task, None
+    cgroup = scheduling_cgroup(hierarchy, read(folder, b"cgroup"))
     if cgroup:
         task["cgroup"] = as_text(cgroup)
     return task, cgroup
 
 
-def task_of(stat: bytes) -> Dict[str, Any]:
-    """Return what /proc/TID/stat says of a task. Bytes of its name that are not UTF-8 become lone surrogates."""
+def task_of(stat: bytes) -> Tuple[Dict[str, Any], int]:
+    """Return what /proc/TID/stat says of a task, and its flags.
+
+    Bytes of its name that are not UTF-8 become lone surrogates.
+    """
     tid, _, rest = stat.partition(b" (")
     name, _, fields = rest.rpartition(b") ")
     after = fields.split()
     flags = int(after[FLAGS - AFTER_COMM])
-    return {
-        "tid": int(tid),
-        "comm": comm(name, flags).decode("utf-8", "surrogateescape"),
-        "nice": int(after[NICE - AFTER_COMM]),
-        "policy": int(after[POLICY - AFTER_COMM]),
-        "rt_priority": int(after[RT_PRIORITY - AFTER_COMM]),
-        "kthread": bool(flags & PF_KTHREAD),
-    }
+    numbers = {"ppid": PPID, "nice": NICE, "policy": POLICY, "rt_priority": RT_PRIORITY}
+    task = {key: int(after[place - AFTER_COMM]) for key, place in numbers.items()}  # type: Dict[str, Any]
+    task["tid"], task["kthread"] = int(tid), bool(flags & PF_KTHREAD)
+    task["comm"] = comm(name, flags).decode("utf-8", "surrogateescape")
+    return task, flags
 
 
 def comm(name: bytes, flags: int) -> bytes:

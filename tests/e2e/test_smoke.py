@@ -71,7 +71,9 @@ def test_the_tasks_of_the_guest_and_their_groups_are_known_before_and_after(smok
     facts = json.loads((smoke.folder.trial_dir("000_nginx_ab") / "guest.json").read_text())["facts"]
     for tasks in facts["tasks"].values():
         assert {"systemd", "kthreadd", "nginx", "ab"} <= {task["comm"] for task in tasks}
-        assert {task["cgroup"] for task in tasks} <= set(facts["cgroups"])
+        assert {task["cgroup"] for task in tasks if task["comm"] in ("kthreadd", "nginx", "ab")} <= set(
+            facts["cgroups"]
+        )
     assert "tasks_left_out" not in facts
 
 

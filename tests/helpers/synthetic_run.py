@@ -40,6 +40,7 @@ GUEST = {
                 {
                     "tid": tid,
                     "tgid": tid,
+                    "ppid": 1,
                     "comm": comm,
                     "nice": 0,
                     "policy": 0,

@@ -151,7 +151,8 @@ def test_the_tasks_are_listed_before_and_after_the_recording_while_the_load_runs
     assert sorted(facts["tasks"]) == ["after", "before"]
     for tasks in facts["tasks"].values():
         assert load in {task["tid"] for task in tasks}
-        assert all({"tid", "tgid", "comm", "nice", "policy", "rt_priority", "kthread"} <= set(task) for task in tasks)
+        known = {"tid", "tgid", "ppid", "comm", "nice", "policy", "rt_priority", "kthread"}
+        assert all(known <= set(task) <= known | {"autogroup", "cgroup"} for task in tasks)
         assert {task["cgroup"] for task in tasks if "cgroup" in task} <= set(facts["cgroups"])
 
 

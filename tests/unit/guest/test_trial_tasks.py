@@ -45,9 +45,8 @@ def test_a_task_of_this_host_is_found_with_what_the_kernel_says_of_it() -> None:
         taken = trial_tasks.snapshot(most=10**6)
         child.kill()
     tasks = {task["tid"]: task for task in taken["tasks"]}
-    wanted = {"tid": child.pid, "tgid": child.pid, "comm": "sleep", "nice": 19, "policy": 0, "rt_priority": 0}
-    assert wanted.items() <= tasks[child.pid].items()
-    assert tasks[child.pid]["kthread"] is False
+    wanted = {"tid": child.pid, "tgid": child.pid, "ppid": os.getpid(), "comm": "sleep", "nice": 19, "policy": 0}
+    assert {**wanted, "rt_priority": 0, "kthread": False}.items() <= tasks[child.pid].items()
     assert tasks[child.pid].get("autogroup") == tasks[os.getpid()].get("autogroup")
     assert {task["cgroup"] for task in taken["tasks"] if "cgroup" in task} <= set(taken["cgroups"])
 
@@ -66,10 +65,11 @@ def test_the_autogroup_of_this_process_is_that_of_its_session() -> None:
 
 
 def test_the_fields_of_a_task_come_from_their_places_in_its_stat_file(proc: FakeProc) -> None:
-    proc.task(12, b"migration/0", field_9=0x20_0000, field_19=-5, field_40=99, field_41=1)
+    proc.task(12, b"migration/0", field_4=2, field_9=0x20_0000, field_19=-5, field_40=99, field_41=1)
     assert only_task(proc) == {
         "tid": 12,
         "tgid": 12,
+        "ppid": 2,
         "comm": "migration/0",
         "nice": -5,
         "policy": 1,
@@ -178,6 +178,22 @@ def test_a_cgroup_with_an_unusual_name_is_still_text(proc: FakeProc) -> None:
     taken = snapshot(proc)
     assert [task["cgroup"] for task in taken["tasks"]] == ["/a:b\\x2d c,cpu", "/"]
     assert taken["cgroups"]["/a:b\\x2d c,cpu"] == {"shares": 77}
+
+
+def test_a_task_that_has_ended_but_was_not_waited_for_has_its_autogroup_and_no_cgroup(proc: FakeProc) -> None:
+    proc.mount_cgroups("cgroup", {"/": 1024})
+    proc.task(6, b"perf", field_9=0x40_0044, cgroup=V1.format("/"), autogroup="/autogroup-3 nice 0\n")
+    task = only_task(proc)
+    assert (task["autogroup"], "cgroup" in task) == ("/autogroup-3 nice 0", False)
+
+
+def test_a_zombie_of_this_host_has_its_autogroup_and_no_cgroup() -> None:
+    with subprocess.Popen(["true"]) as child:
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        tasks = {task["tid"]: task for task in trial_tasks.snapshot(most=10**6)["tasks"]}
+    assert tasks[child.pid]["comm"] == "true"
+    assert tasks[child.pid].get("autogroup") == tasks[os.getpid()].get("autogroup")
+    assert "cgroup" not in tasks[child.pid]
 
 
 def test_a_kernel_without_the_cpu_controller_has_tasks_without_cgroups(proc: FakeProc) -> None:
