@@ -26,13 +26,14 @@ class TraceQuality:
     `inversions`: samples earlier than the sample before them in the file (normal with several CPUs). `truncated`: the
     data ends earlier than the header states, or within a record, or a part of it is missing. `unread_bytes`: how many
     bytes of records are missing or were not read, as far as that is known; where records are compressed, of these.
-    `killed`: perf was killed before it could finish the
-    header. `span_ns`: time of the last sample minus time of the first. `clock`: `perf`, or the clock chosen with -k.
-    `cpus`: the CPUs that have samples. `decode_errors`: samples that could not be decoded. `counts`: samples by event.
+    `killed`: perf was killed before it could finish the header. `span_ns`: time of the last sample minus time of the
+    first. `clock`: `perf`, or the clock chosen with -k. `cpus`: the CPUs that have samples. `decode_errors`: samples
+    that could not be decoded. `counts`: samples by event.
     `scope`: `system-wide`; `some CPUs`, but all tasks on them; `some tasks`; `unknown`. `scope_evidence`: what tells.
     `sampled`: perf was told to leave events out. `empty`: no event of the scheduler could be decoded.
     `unrecorded`: `switches` or `wakeups`, which no event records. `run_times`: whether the switches tell how long tasks
     and CPUs ran. `run_queues`: whether the events tell which tasks could have been picked, and how long they waited.
+    `unknown_records`: those of types that neither the kernel nor perf has, such as simpleperf's; they hold no samples.
     """
 
     samples: int
@@ -55,6 +56,7 @@ class TraceQuality:
     unrecorded: tuple[str, ...] = ()
     run_times: bool = True
     run_queues: bool = True
+    unknown_records: int = 0
 
     @property
     def whole(self) -> bool:
@@ -94,7 +96,7 @@ def assess(recording: Recording, stats: RecordingStats, states: StateNames | Non
         cpus=stats.cpus,
         decode_errors=stats.bad,
         counts=dict(sorted(stats.counts.items())),
-        warnings=(*folded(_warnings(recording, stats.bad, states, shifted)), *coverage.warnings),
+        warnings=tuple(folded([*_warnings(recording, stats.bad, states, shifted), *coverage.warnings])),
         unread_bytes=recording.unread_bytes,
         scope=coverage.scope,
         scope_evidence=coverage.evidence,
@@ -103,6 +105,7 @@ def assess(recording: Recording, stats: RecordingStats, states: StateNames | Non
         unrecorded=coverage.unrecorded,
         run_times=coverage.run_times,
         run_queues=coverage.run_queues,
+        unknown_records=stats.unknown_records,
     )
 
 

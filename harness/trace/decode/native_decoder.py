@@ -46,7 +46,7 @@ class _Counts(ctypes.Structure):
         (name, c_int64)
         for name in (
             "samples", "inversions", "bad", "has_times", "first", "last", "earliest", "lost", "lost_samples",
-            "stop_reason", "lacking_format", "out_of_memory",
+            "stop_reason", "lacking_format", "out_of_memory", "unknown",
         )
     ]  # fmt: skip
 
@@ -170,6 +170,7 @@ class NativeDecoder:
             last_ns=counts.last,
             lost_events=max(counts.lost, counts.lost_samples),
             bad=counts.bad,
+            unknown_records=counts.unknown,
             counts=self._event_counts(),
             chain_breaks=self._breaks,
             cpus=tuple(cpus[:cpu_count]),

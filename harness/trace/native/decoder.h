@@ -55,6 +55,7 @@ struct counts {
     int64_t stop_reason;
     int64_t lacking_format; /* index of a format that lacks a field and has a sample in the last buffer, or -1 */
     int64_t out_of_memory;  /* whether there was too little */
+    int64_t unknown;        /* records of types that neither the kernel nor perf has */
 };
 
 struct decoder {

@@ -9,6 +9,9 @@
 #define PERF_RECORD_LOST_SAMPLES 13
 #define PERF_RECORD_HEADER_TRACING_DATA 66
 #define PERF_RECORD_AUXTRACE 71
+#define KNOWN_TYPES 87              /* those of perf end before this one */
+#define SIMPLEPERF_TYPE_START 32768 /* simpleperf's own, whose size has 32 bits: the upper 16 are in place of misc */
+#define MAX_RECORD 65535
 #define HEADER_BYTES 8 /* u32 type, u16 misc, u16 size */
 
 /* The sum, or INT64_MAX where it is more than that. */
@@ -52,9 +55,12 @@ static int64_t record_size(struct decoder *decoder, const uint8_t *record, int64
     uint32_t type = load32(record, decoder->swap);
     int64_t size = load16(record + 6, decoder->swap);
 
+    if (type >= SIMPLEPERF_TYPE_START)
+        size |= (int64_t)load16(record + 4, decoder->swap) << 16;
     if (size < HEADER_BYTES)
         decoder->counts.stop_reason = BROKEN;
-    else if (type == PERF_RECORD_AUXTRACE || type == PERF_RECORD_HEADER_TRACING_DATA || size % 8)
+    else if (type == PERF_RECORD_AUXTRACE || type == PERF_RECORD_HEADER_TRACING_DATA || size % 8 ||
+             size > MAX_RECORD)
         decoder->counts.stop_reason = SKIP;
     else if (size > left)
         decoder->counts.stop_reason = CUT;
@@ -77,6 +83,8 @@ int64_t decoder_take(struct decoder *decoder, const uint8_t *bytes, int64_t size
         uint32_t type = load32(record, decoder->swap);
         int64_t length = record_size(decoder, record, size - taken);
 
+        decoder->counts.unknown +=
+            type >= KNOWN_TYPES && (length || decoder->counts.stop_reason == SKIP); /* a skipped one is not met again */
         if (!length)
             break;
         if (type == PERF_RECORD_SAMPLE) {

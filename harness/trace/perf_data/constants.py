@@ -22,6 +22,10 @@ PERF_RECORD_COMPRESSED = 81
 PERF_RECORD_FINISHED_INIT = 82
 PERF_RECORD_COMPRESSED2 = 83
 
+# simpleperf (Android), record.h: its own records, whose size has 32 bits: the upper 16 are in the place of misc
+SIMPLEPERF_TYPE_START = 32768
+SIMPLEPERF_TRACING_DATA = 32777
+
 # include/uapi/linux/perf_event.h: enum perf_event_sample_format
 PERF_SAMPLE_IP = 1 << 0
 PERF_SAMPLE_TID = 1 << 1

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from harness.errors import TraceError, UsageError
 from harness.files import open_regular
 from harness.trace.perf_data.compressed_records import COMPRESSED_RECORDS, DecompressedRecords
-from harness.trace.perf_data.constants import HEADER_COMPRESSED, PERF_RECORD_SAMPLE
+from harness.trace.perf_data.constants import HEADER_COMPRESSED, PERF_RECORD_SAMPLE, SIMPLEPERF_TYPE_START
 from harness.trace.perf_data.file_kind import MAGIC_BIG, MAGIC_LITTLE, compression_of
 from harness.trace.perf_data.folder import data_files, lacking_files, main_file
 from harness.trace.perf_data.header import Header, Section, read_header
@@ -27,6 +27,7 @@ from harness.trace.perf_data.records import (
     RecordStream,
     as_trace_error,
 )
+from harness.trace.perf_data.simpleperf import read_simpleperf_formats
 from harness.trace.perf_data.targets import read_targets
 
 if TYPE_CHECKING:
@@ -229,6 +230,8 @@ def _read_header(path: Path) -> tuple[Header, int]:
         elif header.killed and _has_compressed_records(file, header):
             header.features.add(HEADER_COMPRESSED)
         read_targets(file, header, size)
+        if header.formats is None and not header.pipe:
+            read_simpleperf_formats(file, header, size)
         return header, size
 
 
@@ -251,10 +254,10 @@ class _FirstSample:
         """See `BufferSink.take`."""
         offset = 0
         while offset + 8 <= size and self._left:
-            kind, _misc, length = struct.unpack_from(self.order + "IHH", buffer, offset)
+            kind, misc, length = struct.unpack_from(self.order + "IHH", buffer, offset)
             if kind == PERF_RECORD_SAMPLE or kind in COMPRESSED_RECORDS or length < 8:
                 self.kind, self._left = kind, 0
-            elif kind in TRAILING_PAYLOAD or length % 8:
+            elif kind in TRAILING_PAYLOAD or length % 8 or (kind >= SIMPLEPERF_TYPE_START and misc):
                 return offset, "skip"
             elif offset + length > size:
                 break

@@ -8,7 +8,11 @@ from collections.abc import Iterator
 from typing import BinaryIO, Protocol
 
 from harness.errors import TraceError
-from harness.trace.perf_data.constants import PERF_RECORD_AUXTRACE, PERF_RECORD_HEADER_TRACING_DATA
+from harness.trace.perf_data.constants import (
+    PERF_RECORD_AUXTRACE,
+    PERF_RECORD_HEADER_TRACING_DATA,
+    SIMPLEPERF_TYPE_START,
+)
 from harness.trace.perf_data.file_kind import MAGIC_BIG, MAGIC_LITTLE
 from harness.trace.perf_data.header import Section
 
@@ -34,8 +38,8 @@ class BufferSink(Protocol):
         """Take the records of `buffer[:size]`, after which PADDING zero bytes follow.
 
         Return how many bytes were taken, and why no more. `cut`: the next record does not end in the buffer. `skip`:
-        its type is in TRAILING_PAYLOAD, or its size is no multiple of eight. `broken`: its size is impossible. Empty:
-        nothing is left.
+        its type is in TRAILING_PAYLOAD, its size is no multiple of eight, or it is larger than a record of perf can
+        be. `broken`: its size is impossible. Empty: nothing is left.
         """
 
 
@@ -111,7 +115,9 @@ class RecordStream:
 
     def _size_with_payload(self, offset: int) -> int:
         """Return the size of the record at `offset`, with the trailing bytes that its own size does not count."""
-        kind, _misc, length = struct.unpack_from(self.order + "IHH", self._buffer, offset)
+        kind, misc, length = struct.unpack_from(self.order + "IHH", self._buffer, offset)
+        if kind >= SIMPLEPERF_TYPE_START:
+            return int(misc << 16 | length)
         if offset + 16 > self._size:
             return length
         if kind == PERF_RECORD_AUXTRACE:

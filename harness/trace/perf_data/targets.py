@@ -6,11 +6,11 @@ Layout: struct perf_record_id_index and perf_record_thread_map in tools/lib/perf
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from typing import BinaryIO
 
 from harness.trace.perf_data import constants as perf
 from harness.trace.perf_data.header import Header
+from harness.trace.perf_data.leading_records import leading_records
 
 ANY_THREAD = -1  # the event was opened on a CPU, for whatever runs there
 TARGET_RECORDS = frozenset({perf.PERF_RECORD_ID_INDEX, perf.PERF_RECORD_THREAD_MAP})
@@ -24,12 +24,13 @@ _AFTER_TARGETS = frozenset(  # records of tasks and samples
         perf.PERF_RECORD_COMPRESSED2,
     }
 )
-_MAX_RECORDS = 100_000
 
 
 def read_targets(file: BinaryIO, header: Header, size: int) -> None:
     """Add to `header.targets` what the records at the beginning of the data say; older perf than 4.16 writes none."""
-    for kind, body in _leading_records(file, header, min(header.data.end, size)):
+    for kind, body in leading_records(file, header, size):
+        if kind in _AFTER_TARGETS:
+            return
         if kind in TARGET_RECORDS:
             note_targets(header, kind, body)
 
@@ -49,16 +50,3 @@ def note_targets(header: Header, kind: int, body: bytes) -> None:
 
 def _whole_entries(body: bytes, size: int, count: int) -> bytes:
     return body[8 : 8 + min(count, (len(body) - 8) // size) * size]
-
-
-def _leading_records(file: BinaryIO, header: Header, end: int) -> Iterator[tuple[int, bytes]]:
-    offset = header.data.offset
-    for _ in range(_MAX_RECORDS):
-        if offset + 8 > end:
-            return
-        file.seek(offset)
-        kind, _misc, length = struct.unpack(header.order + "IHH", file.read(8))
-        if kind in _AFTER_TARGETS or length < 8 or offset + length > end:
-            return
-        yield kind, file.read(length - 8)
-        offset += length

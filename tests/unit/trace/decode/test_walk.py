@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.trace.decode.native_decoder import NativeDecoder
+from harness.trace.perf_data.constants import SIMPLEPERF_TYPE_START
 from harness.trace.perf_data.header import Header
 from harness.trace.perf_data.recording import open_recording
 from harness.trace.perf_data.records import PADDING, TRAILING_PAYLOAD
@@ -37,10 +38,11 @@ def plain_walk(data: bytes, order: str) -> tuple[int, int, str]:
     """Return the number of samples, where the walk ends, and why: the definition."""
     samples = offset = 0
     while offset + 8 <= len(data):
-        kind, _, size = struct.unpack_from(order + "IHH", data, offset)
+        kind, misc, size = struct.unpack_from(order + "IHH", data, offset)
+        size += misc << 16 if kind >= SIMPLEPERF_TYPE_START else 0
         if size < 8:
             return samples, offset, "broken"
-        if kind in TRAILING_PAYLOAD or size % 8:
+        if kind in TRAILING_PAYLOAD or size % 8 or size > 0xFFFF:
             return samples, offset, "skip"
         if offset + size > len(data):
             return samples, offset, "cut"
