@@ -100,11 +100,14 @@ def _convert(
             if slices:
                 slices.add(event_tables)
             if on_progress:
-                on_progress(sum(decoder.stats().counts.values()), counted.samples)
+                done = decoder.stats()
+                on_progress(sum(done.counts.values()) + done.repeats, counted.samples)
         if slices:
             slices.finish()
         released = decoder.stats()
-        rest = {name: getattr(released, name) for name in ("bad", "counts", "chain_breaks", "cpus", "unended")}
+        rest = {
+            name: getattr(released, name) for name in ("bad", "counts", "repeats", "chain_breaks", "cpus", "unended")
+        }
         quality = assess(recording, replace(counted, **rest), states, shifted)
         if strict:
             require_complete(recording, quality)

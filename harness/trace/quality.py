@@ -30,6 +30,7 @@ class TraceQuality:
     first. `clock`: `perf`, or the clock chosen with -k. `cpus`: the CPUs that have samples. `decode_errors`: samples
     that could not be decoded. `counts`: samples by event.
     `scope`: `system-wide`; `some CPUs`, but all tasks on them; `some tasks`; `unknown`. `scope_evidence`: what tells.
+    `doubled`: samples of events that perf was asked for more than once; each event is read once, and counted once.
     `sampled`: perf was told to leave events out. `empty`: no event of the scheduler could be decoded.
     `unrecorded`: `switches` or `wakeups`, which no event records. `run_times`: whether the switches tell how long tasks
     and CPUs ran. `run_queues`: whether the events tell which tasks could have been picked, and how long they waited.
@@ -51,6 +52,7 @@ class TraceQuality:
     unread_bytes: int = 0
     scope: str = UNKNOWN
     scope_evidence: str = ""
+    doubled: int = 0
     sampled: bool = False
     empty: bool = False
     unrecorded: tuple[str, ...] = ()
@@ -100,6 +102,7 @@ def assess(recording: Recording, stats: RecordingStats, states: StateNames | Non
         unread_bytes=recording.unread_bytes,
         scope=coverage.scope,
         scope_evidence=coverage.evidence,
+        doubled=stats.repeats,
         sampled=coverage.sampled,
         empty=not any(name.startswith("sched:") for name in stats.counts),
         unrecorded=coverage.unrecorded,

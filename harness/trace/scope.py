@@ -54,6 +54,11 @@ def find_coverage(header: Header, stats: RecordingStats) -> Coverage:
     sampled = any(attr.is_sampled for attr in attrs.values())
     coverage = Coverage(scope, evidence, sampled, tuple(_unrecorded(attrs)))
     warnings = [*_scope_warnings(coverage, header, stats, attrs), *_event_warnings(coverage, attrs)]
+    if stats.repeats:
+        warnings.append(
+            f"perf was asked for an event more than once: {_count(stats.repeats, 'sample')} that repeat others "
+            "are not read"
+        )
     return replace(coverage, warnings=tuple(warnings))
 
 
@@ -63,6 +68,7 @@ def scheduler_attrs(header: Header) -> dict[str, Attr]:
     tracepoints = [
         (formats[attr.config], attr) for attr in header.attrs if attr.is_tracepoint and attr.config in formats
     ]
+    tracepoints.sort(key=lambda tracepoint: not tracepoint[1].is_sampled)  # of several, the one that keeps every event
     return {tracepoint.name: attr for tracepoint, attr in tracepoints if tracepoint.system == "sched"}
 
 

@@ -27,7 +27,7 @@ from harness.trace.decode.column_source import CONSTANT, ENCODINGS, ColumnSource
 from harness.trace.decode.results import Block, RecordingStats, UnendedStays
 from harness.trace.decode.sample_layout import SampleLayouts, sample_layouts
 from harness.trace.native.library import Signatures, load_functions
-from harness.trace.perf_data.attr import is_grouped, read_words
+from harness.trace.perf_data.attr import Attr, is_grouped, read_words
 from harness.trace.perf_data.header import Header
 from harness.trace.tracepoint.format import TracepointFormat
 from harness.trace.tracepoint.sched_events import EVENTS
@@ -35,6 +35,7 @@ from harness.trace.tracepoint.sched_events import EVENTS
 TABLES = list(dict.fromkeys(event.table for event in EVENTS.values()))  # C knows a table by its index
 _TYPES: dict[str, Any] = {"?": c_bool, "i2": c_int16, "i4": c_int32, "i8": c_int64}
 _NO_TABLE, _LACKS_FIELD = -1, -2
+_MAX_REPEATS = 64  # MAX_REPEATS of native/repeats.h
 _STOP_REASONS = ("", "cut", "skip", "broken")  # in the order of `enum stop_reason`
 _CPUS = 1 << 16
 
@@ -46,7 +47,7 @@ class _Counts(ctypes.Structure):
         (name, c_int64)
         for name in (
             "samples", "inversions", "bad", "has_times", "first", "last", "earliest", "lost", "lost_samples",
-            "stop_reason", "lacking_format", "out_of_memory", "unknown",
+            "stop_reason", "lacking_format", "out_of_memory", "unknown", "repeats",
         )
     ]  # fmt: skip
 
@@ -60,10 +61,11 @@ class _Unended(ctypes.Structure):
 _FUNCTIONS: Signatures = {
     "decoder_new": (c_void_p, [c_int32, c_int64, c_int64]),
     "decoder_free": (None, [c_void_p]),
-    "decoder_add_ids": (c_int, [c_void_p, c_void_p, c_void_p, c_int64]),
+    "decoder_add_ids": (c_int, [c_void_p, c_void_p, c_void_p, c_void_p, c_int64]),
     "decoder_add_layout": (c_int, [c_void_p] + [c_int32] * 8),
     "decoder_add_table": (c_int, [c_void_p, c_int32, c_void_p, c_int32, c_int32]),
     "decoder_add_format": (c_int, [c_void_p] + [c_int32] * 3),
+    "decoder_add_repeat": (c_int, [c_void_p, c_int32, c_int32]),
     "decoder_add_source": (c_int, [c_void_p] + [c_int32] * 5),
     "decoder_count_only": (None, [c_void_p]),
     "decoder_enter_part": (None, [c_void_p, c_int32]),
@@ -172,6 +174,7 @@ class NativeDecoder:
             bad=counts.bad,
             unknown_records=counts.unknown,
             counts=self._event_counts(),
+            repeats=counts.repeats,
             chain_breaks=self._breaks,
             cpus=tuple(cpus[:cpu_count]),
             unended=self._unended(),
@@ -251,9 +254,7 @@ def configure_decoder(
     native: Any, decoder: int, header: Header, layouts: SampleLayouts, has_parts: bool
 ) -> DecoderConfig:
     """Pass the layouts and formats of a recording to a C decoder. `has_parts`: the recording is of several files."""
-    ids = sorted(header.ids)
-    attrs = [header.ids[number] for number in ids]
-    _call(native.decoder_add_ids, decoder, (c_uint64 * len(ids))(*ids), (c_int32 * len(ids))(*attrs), len(ids))
+    _add_ids(native, decoder, header.ids)
     _add_layouts(native, decoder, header, layouts)
     config = DecoderConfig()
     for tracepoint in layouts.formats.values():
@@ -266,10 +267,40 @@ def configure_decoder(
         except TraceError as error:
             table, config.format_errors[len(config.formats)] = _LACKS_FIELD, error
         _call(native.decoder_add_format, decoder, tracepoint.id, tracepoint.end, table)
+        _add_repeats(native, decoder, header.attrs, layouts, tracepoint)
         config.formats.append(tracepoint)
         for source in sources:
             _add_source(native, decoder, config.columns[TABLES[table]], source)
     return config
+
+
+def _add_ids(native: Any, decoder: int, attr_of: dict[int, int]) -> None:
+    places = dict.fromkeys(attr_of.values(), 0)
+    ids = []
+    for number, attr in attr_of.items():  # in the order of the file, which is that of the buffers
+        ids.append((number, attr, places[attr]))
+        places[attr] += 1
+    numbers, attrs, buffers = zip(*sorted(ids), strict=True) if ids else ((), (), ())
+    count = len(ids)
+    arrays = (c_uint64 * count)(*numbers), (c_int32 * count)(*attrs), (c_int32 * count)(*buffers)
+    _call(native.decoder_add_ids, decoder, *arrays, count)
+
+
+def _add_repeats(
+    native: Any, decoder: int, attrs: list[Attr], layouts: SampleLayouts, tracepoint: TracepointFormat
+) -> None:
+    """Say which attrs record the tracepoint, if they are several. TraceError where samples do not name their attr."""
+    repeats = [index for index, attr in enumerate(attrs) if attr.is_tracepoint and attr.config == tracepoint.id]
+    if len(repeats) < 2:
+        return
+    if layouts.id_offset is None or len(repeats) > _MAX_REPEATS:
+        raise TraceError(
+            f"{len(repeats)} events record {tracepoint.system}:{tracepoint.name}; their samples cannot be told apart",
+            expected=f"ids in the samples, and at most {_MAX_REPEATS} such events",
+            hint="record each event once, as `perf sched record` does",
+        )
+    for place, attr in enumerate(repeats):
+        _call(native.decoder_add_repeat, decoder, attr, place)
 
 
 def _add_layouts(native: Any, decoder: int, header: Header, layouts: SampleLayouts) -> None:

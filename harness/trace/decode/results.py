@@ -33,8 +33,9 @@ class RecordingStats:
 
     `inversions` counts samples earlier than the sample before them in their file. `lost_events` is the larger of the
     sums of LOST and LOST_SAMPLES records, which count the same losses. `bad` counts samples that cannot be decoded,
-    `counts` the others by event. `unknown_records` are of types that neither the kernel nor perf has. `chain_breaks`,
-    `unended` and `cpus` cover the rows released so far.
+    `repeats` those of events that another attr recorded, too, and `counts` the others by event. `unknown_records`
+    are of types that neither the kernel nor perf has. `chain_breaks`, `unended` and `cpus` cover the rows released so
+    far.
     """
 
     samples: int
@@ -45,6 +46,7 @@ class RecordingStats:
     bad: int = 0
     unknown_records: int = 0
     counts: dict[str, int] = field(default_factory=dict)
+    repeats: int = 0
     chain_breaks: int = 0
     cpus: tuple[int, ...] = ()
     unended: UnendedStays = UnendedStays()

@@ -53,22 +53,35 @@ void decoder_free(struct decoder *decoder)
     string_table_free(&decoder->states);
     free(decoder->ids);
     free(decoder->attrs);
+    free(decoder->buffers);
+    for (int32_t index = 0; index < decoder->format_count; index++)
+        free(decoder->formats[index].last);
     free(decoder->layouts);
     free(decoder->formats);
     free(decoder);
 }
 
-/* Add all ids, in ascending order, and the attr that samples with each of them belong to. */
-int decoder_add_ids(struct decoder *decoder, const uint64_t *ids, const int32_t *attrs, int64_t count)
+/* Add all ids, in ascending order, the attr that samples with each of them belong to, and its place among that attr's
+ * ids: the recorder opens all attrs on the same buffers, in the same order. */
+int decoder_add_ids(struct decoder *decoder, const uint64_t *ids, const int32_t *attrs, const int32_t *buffers,
+                    int64_t count)
 {
     if (decoder->ids || count < 0)
         return REFUSED;
     decoder->ids = malloc((size_t)count * sizeof *ids + 1);
     decoder->attrs = malloc((size_t)count * sizeof *attrs + 1);
-    if (!decoder->ids || !decoder->attrs)
+    decoder->buffers = malloc((size_t)count * sizeof *buffers + 1);
+    if (!decoder->ids || !decoder->attrs || !decoder->buffers)
         return NO_MEMORY;
-    memcpy(decoder->ids, ids, (size_t)count * sizeof *ids);
-    memcpy(decoder->attrs, attrs, (size_t)count * sizeof *attrs);
+    for (int64_t index = 0; index < count; index++) {
+        if (buffers[index] < 0)
+            return REFUSED;
+        decoder->ids[index] = ids[index];
+        decoder->attrs[index] = attrs[index];
+        decoder->buffers[index] = buffers[index];
+        if (buffers[index] >= decoder->buffer_count)
+            decoder->buffer_count = (int64_t)buffers[index] + 1;
+    }
     decoder->id_count = count;
     return 0;
 }
@@ -90,7 +103,7 @@ int decoder_add_layout(struct decoder *decoder, int32_t group, int32_t time, int
         return NO_MEMORY;
     decoder->layouts = layout;
     layout[decoder->layout_count++] = (struct sample_layout){
-        group, time, cpu, tail, has_read, read_base, read_each, has_callchain, 0,
+        group, time, cpu, tail, has_read, read_base, read_each, has_callchain, 0, 0,
     };
     return 0;
 }
@@ -136,6 +149,21 @@ int decoder_add_format(struct decoder *decoder, int32_t common_type, int32_t end
     decoder->formats = format;
     format[decoder->format_count++] = (struct format){.common_type = common_type, .end = end, .table = table};
     decoder->by_common_type[common_type] = decoder->format_count;
+    return 0;
+}
+
+/* Say that the attr is the `place`-th of several that record the format that was added last. */
+int decoder_add_repeat(struct decoder *decoder, int32_t attr, int32_t place)
+{
+    struct format *format = decoder->format_count ? &decoder->formats[decoder->format_count - 1] : NULL;
+
+    if (!format || attr < 0 || attr >= decoder->layout_count || place < 0 || place >= MAX_REPEATS)
+        return REFUSED;
+    if (!format->last && decoder->buffer_count)
+        format->last = calloc((size_t)decoder->buffer_count, sizeof *format->last);
+    if (!format->last)
+        return decoder->buffer_count ? NO_MEMORY : REFUSED;
+    decoder->layouts[attr].repeat_bit = (uint64_t)1 << place;
     return 0;
 }
 

@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "repeats.h"
 #include "string_table.h"
 #include "tables.h"
 
@@ -34,6 +35,7 @@ struct format {
     int32_t source_count;
     struct column_source sources[MAX_SOURCES];
     int64_t samples;
+    struct last_event *last; /* in each buffer; NULL: one attr records this event */
 };
 
 /* How the samples of one attr are laid out: byte offsets, -1 for a part that is missing. */
@@ -42,6 +44,7 @@ struct sample_layout {
     int32_t time, cpu, tail;
     int32_t has_read, read_base, read_each, has_callchain; /* READ has read_base + read_each * members words */
     int64_t non_tracepoint;                                /* samples, if this is no tracepoint */
+    uint64_t repeat_bit;                                   /* among the attrs of the same tracepoint */
 };
 
 /* Why the walk over a buffer ended; see BufferSink.take in perf_data/records.py. */
@@ -56,6 +59,7 @@ struct counts {
     int64_t lacking_format; /* index of a format that lacks a field and has a sample in the last buffer, or -1 */
     int64_t out_of_memory;  /* whether there was too little */
     int64_t unknown;        /* records of types that neither the kernel nor perf has */
+    int64_t repeats;        /* samples of events that another attr recorded, too */
 };
 
 struct decoder {
@@ -63,7 +67,8 @@ struct decoder {
     int64_t time_offset, id_offset; /* id_offset -1: all samples are of the first attr */
     uint64_t *ids;                  /* in ascending order */
     int32_t *attrs;                 /* of each id */
-    int64_t id_count;
+    int32_t *buffers;               /* of each id: its place among the ids of its attr */
+    int64_t id_count, buffer_count;
     struct sample_layout *layouts;
     int32_t layout_count;
     struct format *formats;

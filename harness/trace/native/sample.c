@@ -9,26 +9,25 @@
 #define MAX_MEMBERS (1 << 16) /* no record holds more */
 #define MAX_TEXT 0xFFFF       /* bytes */
 
-/* The raw data of a sample, and the time and CPU of the sample. */
+/* The raw data of a sample, and the time, CPU and buffer of the sample. */
 struct raw {
     const uint8_t *data;
     int64_t size;
     int64_t time;
     int16_t cpu;
+    int32_t buffer;
 };
 
-/* The attr of a sample, or -1 where its id is unknown. */
-static int32_t attr_of(const struct decoder *decoder, const uint8_t *record)
+/* The place of a sample's id among all ids, or -1 where it is unknown. */
+static int64_t id_place(const struct decoder *decoder, const uint8_t *record)
 {
     uint64_t id;
     int64_t low = 0, high = decoder->id_count;
 
-    if (decoder->id_offset < 0 || !decoder->id_count)
-        return 0;
     id = load64(record + decoder->id_offset, decoder->swap);
     /* ids mostly count up by one, so the distance from the first one is the index */
     if (id - decoder->ids[0] < (uint64_t)high && decoder->ids[id - decoder->ids[0]] == id)
-        return decoder->attrs[id - decoder->ids[0]];
+        return (int64_t)(id - decoder->ids[0]);
     while (low < high) {
         int64_t middle = low + (high - low) / 2;
 
@@ -37,7 +36,7 @@ static int32_t attr_of(const struct decoder *decoder, const uint8_t *record)
         else
             high = middle;
     }
-    return low < decoder->id_count && decoder->ids[low] == id ? decoder->attrs[low] : -1;
+    return low < decoder->id_count && decoder->ids[low] == id ? low : -1;
 }
 
 /* The count at `offset` of a record, or one that is too large for any record. */
@@ -222,6 +221,11 @@ static void decode_raw(struct decoder *decoder, const struct sample_layout *layo
         decoder->counts.bad++;
         return;
     }
+    if (format->last && layout->repeat_bit &&
+        is_repeat(&format->last[raw->buffer], raw->data, format->end, layout->repeat_bit)) {
+        decoder->counts.repeats++;
+        return;
+    }
     format->samples++;
     if (format->table == LACKS_FIELD)
         note_lacking(decoder, layout, format);
@@ -231,9 +235,11 @@ static void decode_raw(struct decoder *decoder, const struct sample_layout *layo
 
 void decode_sample(struct decoder *decoder, const uint8_t *record, int64_t size)
 {
-    int32_t index = attr_of(decoder, record);
+    int32_t has_id = decoder->id_offset >= 0 && decoder->id_count;
+    int64_t place = has_id ? id_place(decoder, record) : -1;
+    int32_t index = !has_id ? 0 : place < 0 ? -1 : decoder->attrs[place];
     struct sample_layout *layout;
-    struct raw raw;
+    struct raw raw = {.buffer = place < 0 ? 0 : decoder->buffers[place]};
 
     if (index < 0 || index >= decoder->layout_count) {
         decoder->counts.bad++;

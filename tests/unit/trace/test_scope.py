@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import lzma
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -30,7 +30,7 @@ SYSTEM_WIDE = (
     "with_period",
     "without_perf",
 )
-ID_INDEX, THREAD_MAP, FINISHED_ROUND = 69, 73, 68  # types of records
+SAMPLE, FINISHED_ROUND, ID_INDEX, THREAD_MAP = 9, 68, 69, 73  # types of records
 Judge = Callable[..., TraceQuality]
 
 
@@ -154,3 +154,46 @@ def test_a_recording_without_scheduler_events_is_not_whole(name: str, judge: Jud
     assert (quality.whole, quality.empty) == (False, True)
     assert damage(quality).startswith("no scheduler events")
     assert not any("formats" in text for text in quality.warnings)
+
+
+def test_an_event_that_was_asked_for_twice_is_read_once(judge: Judge) -> None:
+    quality = judge("recorded_twice")
+    assert (quality.scope, quality.whole, quality.chain_breaks) == ("system-wide", True, 0)
+    assert (quality.samples, quality.doubled, sum(quality.counts.values())) == (1008, 504, 504)
+    assert quality.warnings == (
+        "perf was asked for an event more than once: 504 samples that repeat others are not read",
+    )
+
+
+def test_two_equal_events_in_a_row_stay_two_beside_their_repeats(judge: Judge) -> None:
+    quality = judge("recorded_twice", with_an_equal_event)
+    assert (quality.samples, quality.doubled) == (1008, 504)
+
+
+def test_events_of_one_tracepoint_that_were_filtered_apart_are_all_read(judge: Judge) -> None:
+    quality = judge("filtered_apart")
+    assert (quality.doubled, sum(quality.counts.values())) == (0, quality.samples)
+    assert quality.scope == "some tasks"
+
+
+def with_an_equal_event(content: bytes) -> bytes:
+    """Return the recording with the first event of CPU 0, and its repeat, in the place of the event after it, too."""
+    changed = bytearray(content)
+    first = [place for place in samples(content) if content[place + 40 : place + 44] == bytes(4)]
+    pairs = [first[index : index + 2] for index in range(0, len(first), 2)]
+    sizes = [[struct.unpack_from("<H", content, place + 6)[0] for place in pair] for pair in pairs]
+    after = next(index for index in range(1, len(pairs)) if sizes[index] == sizes[index - 1])
+    for source, target, size in zip(pairs[after - 1], pairs[after], sizes[after], strict=True):
+        changed[target : target + size] = content[source : source + size]
+    return bytes(changed)
+
+
+def samples(content: bytes) -> Iterator[int]:
+    """Yield the offset of each sample record."""
+    offset, size = struct.unpack_from("<QQ", content, 40)
+    end = offset + size
+    while offset < end:
+        kind, _misc, length = struct.unpack_from("<IHH", content, offset)
+        if kind == SAMPLE:
+            yield offset
+        offset += length
