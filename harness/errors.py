@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from harness.visible import visible, visible_message
+
 EXIT_DONE = 0
 EXIT_FAILED = 1  # a trial or a check failed
 EXIT_USAGE = 2  # the experiment file or the arguments are wrong
@@ -38,11 +40,9 @@ class ErrorDetails(BaseException):
         self.log = str(log) if log is not None else None
 
     def __str__(self) -> str:
-        lines = [f"{self.where}: {self.what}" if self.where else self.what]
-        lines += [f"  expected: {self.expected}"] if self.expected else []
-        lines += [f"  try: {self.hint}"] if self.hint else []
-        lines += [f"  log: {self.log}"] if self.log else []
-        return "\n".join(lines)
+        lines = [(f"{visible(self.where)}: " if self.where else "") + visible_message(self.what)]
+        notes = {"expected": self.expected, "try": self.hint, "log": self.log}
+        return "\n".join([*lines, *(f"  {name}: {visible(note)}" for name, note in notes.items() if note)])
 
 
 class HarnessError(ErrorDetails, Exception):

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.errors import EXIT_FAILED, HarnessError
@@ -40,7 +39,7 @@ def build(
         box = boxes.build_from(recipe, pinned, watcher)
     output.data(asdict(box))
     locked = f", locked {box.lock[:12]}" if box.lock else ""
-    output.show(f"{box.name}: kernel {box.kernel}{locked}, {escape(str(box.path))}")
+    output.show(f"{box.name}: kernel {box.kernel}{locked}, {box.path}")
 
 
 @app.command("lock")
@@ -66,7 +65,7 @@ def make_lock(
     write_atomic(path, lock.text())
     counts = len(lock.pins.box), len(lock.pins.roles)
     output.data({"path": str(path), "sha256": lock.sha256(), "box": box.digest, "packages": sum(counts)})
-    output.show(f"{escape(str(path))}: {counts[0]} packages of the box, {counts[1]} of the roles, built {lock.built}")
+    output.show(f"{path}: {counts[0]} packages of the box, {counts[1]} of the roles, built {lock.built}")
 
 
 @app.command("ls")
@@ -120,7 +119,7 @@ def verify(name: BoxName, as_json: JsonFlag = False) -> None:
 
     problems = [*boxes.verify(name), *provisioned.verify(name)]
     Output(as_json).data({"box": name, "problems": problems})
-    Output(as_json).show(escape("\n".join(problems)) if problems else f"{name}: as built")
+    Output(as_json).show(*(problems or [f"{name}: as built"]))
     if problems:
         raise typer.Exit(EXIT_FAILED)
 
@@ -141,7 +140,7 @@ def export(
         exported = transfer.export(chosen, file, watcher)
     output.data({"file": str(file), "sha256": exported.sha256, "boxes": [asdict(one) for one in exported.boxes]})
     size_mb = file.stat().st_size / 1e6
-    output.show(f"{escape(str(file))}: {size_mb:.0f} MB, SHA-256 {exported.sha256}")
+    output.show(f"{file}: {size_mb:.0f} MB, SHA-256 {exported.sha256}")
 
 
 @app.command("import")
@@ -159,9 +158,9 @@ def import_file(
         imported = transfer.import_file(file, watcher)
     output.data([asdict(one) for one in imported])
     for one in imported:
-        output.show(f"{one.box.vagrant_name}: {one.state}, kernel {one.box.kernel}, {escape(str(one.box.folder))}")
+        output.show(f"{one.box.vagrant_name}: {one.state}, kernel {one.box.kernel}, {one.box.folder}")
         if one.unused_because:
-            output.show(escape(f"  no run here uses it: {one.unused_because}"))
+            output.show(f"  no run here uses it: {one.unused_because}")
 
 
 @app.command()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from harness.cli.output import note
 from harness.errors import EXIT_FAILED
 
 if TYPE_CHECKING:
@@ -17,11 +18,11 @@ def print_quality(quality: TraceQuality, quiet: bool = False) -> None:
     from harness.trace.quality import damage
 
     for warning in quality.warnings:
-        typer.echo(f"warning: {warning}", err=True)
+        note(f"warning: {warning}")
     if not quality.whole:
-        typer.echo(f"warning: this recording is not whole: {damage(quality)}", err=True)
+        note(f"warning: this recording is not whole: {damage(quality)}")
     elif not quality.warnings and not quiet:
-        typer.echo(f"sound: {quality.samples:,} samples in {quality.span_ns / 1e9:.3f} s, nothing missing", err=True)
+        note(f"sound: {quality.samples:,} samples in {quality.span_ns / 1e9:.3f} s, nothing missing")
 
 
 def exit_unless_whole(quality: TraceQuality) -> None:

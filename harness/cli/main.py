@@ -2,18 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from harness import __version__
 from harness.cli import about, box, model, repeat, run, run_folders, trace, train
+from harness.cli.output import print_error
+from harness.errors import EXIT_FAILED, UsageError
 
 EPILOG = "Exit codes: 0 done, 1 a trial or a check failed, 2 wrong experiment file or arguments, 3 this host lacks \
 something (see `harness doctor`), 130 interrupted."
 
+
+class Commands(TyperGroup):
+    """The commands; wrong arguments are refused in the words and the form of every other error."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run one command and, in standalone mode, exit."""
+        try:
+            code = super().main(*args, **{**options, "standalone_mode": False})
+        except typer.Abort:
+            code = EXIT_FAILED
+        except Exception as error:
+            if not hasattr(error, "format_message"):  # typer has its wrong arguments in a private module
+                raise
+            code = _refuse(error)
+        if options.get("standalone_mode", True):
+            sys.exit(code)
+        return code
+
+
+def _refuse(error: Any) -> int:
+    """Print what is wrong with the arguments; help that typer has already printed has no message. Return the code."""
+    if what := error.format_message():
+        command = error.ctx.command_path if getattr(error, "ctx", None) else "harness"
+        print_error(UsageError(what, hint=f"{command} --help"))
+    return int(error.exit_code)
+
+
 app = typer.Typer(
     name="harness",
+    cls=Commands,
     help="Record the Linux scheduler under load in a virtual machine, predict its decisions, and report how well.",
     epilog=EPILOG,
     no_args_is_help=True,

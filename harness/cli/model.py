@@ -40,7 +40,7 @@ def export(
         raise ModelError(str(error)) from error
     output = Output(as_json, quiet)
     output.data({"paths": [str(path) for path in written]})
-    output.show("\n".join(str(path) for path in written))
+    output.show(*map(str, written))
 
 
 @app.command()

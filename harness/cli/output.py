@@ -13,12 +13,11 @@ from datetime import datetime, timezone
 from typing import Annotated, Any, TextIO, TypeVar, cast
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from harness.errors import EXIT_FAILED, EXIT_INTERRUPTED, ErrorDetails, HarnessError, HostError, Interrupted
 from harness.paths import state_dir
 from harness.progress import View
+from harness.visible import visible_message
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -34,11 +33,15 @@ class Output:
     quiet: bool = False
 
     def show(self, *renderables: Any) -> None:
-        """Print text for people; nothing with --json or --quiet."""
-        if not (self.as_json or self.quiet):
-            console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
-            for renderable in renderables:
-                console.print(renderable, soft_wrap=isinstance(renderable, str))  # no line break inside a path
+        """Print text for people, each string on a line of its own; nothing with --json or --quiet."""
+        if self.as_json or self.quiet:
+            return
+        from harness.terminal.console import PlainConsole
+        from harness.terminal.line import line
+
+        console = PlainConsole(sys.stdout, width=None if sys.stdout.isatty() else 120)
+        for renderable in renderables:
+            console.show(line(renderable) if isinstance(renderable, str) else renderable)
 
     def data(self, value: Any) -> None:
         """Print JSON; nothing without --json."""
@@ -50,6 +53,7 @@ class Output:
     def view(self, *, json_lines: bool = False) -> View:
         """Return what shows the progress of long work; with --json none, unless the command prints JSON lines."""
         from harness.terminal import progress
+        from harness.terminal.console import PlainConsole
 
         stdout, stderr = (cast(TextIO, progress.BestEffortStream(stream)) for stream in (sys.stdout, sys.stderr))
         if self.as_json and json_lines:
@@ -57,8 +61,13 @@ class Output:
         if self.quiet or self.as_json:
             return progress.QuietView(stderr)
         if sys.stdout.isatty():
-            return progress.LiveView(Console(file=stdout, highlight=False))
+            return progress.LiveView(PlainConsole(stdout))
         return progress.PlainView(stdout)
+
+
+def note(text: str) -> None:
+    """Print a line beside the result, such as a warning, to stderr."""
+    typer.echo(visible_message(text), err=True)
 
 
 def handled(command: Command) -> Command:
@@ -69,10 +78,10 @@ def handled(command: Command) -> Command:
         try:
             return command(*args, **kwargs)
         except (HarnessError, Interrupted) as error:
-            _print_error(error, bool(kwargs.get("as_json")))
+            print_error(error, bool(kwargs.get("as_json")))
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
-            typer.echo("interrupted", err=True)
+            note("interrupted")
             raise typer.Exit(EXIT_INTERRUPTED) from None
         except BrokenPipeError:  # `harness ls | head`: the reader has closed the pipe
             sys.stderr.close()
@@ -81,13 +90,14 @@ def handled(command: Command) -> Command:
             raise
         except Exception as error:
             known = _disk_full(error) or _defect(error)
-            _print_error(known, bool(kwargs.get("as_json")))
+            print_error(known, bool(kwargs.get("as_json")))
             raise typer.Exit(known.exit_code) from None
 
     return wrapped  # type: ignore[return-value]
 
 
-def _print_error(error: ErrorDetails, as_json: bool) -> None:
+def print_error(error: ErrorDetails, as_json: bool = False) -> None:
+    """Print an error to stderr or, with `as_json`, to stdout."""
     if as_json:
         event: dict[str, Any] = {
             "event": "error",
@@ -98,11 +108,10 @@ def _print_error(error: ErrorDetails, as_json: bool) -> None:
         event |= {"expected": error.expected, "try": error.hint, "log": error.log, "exit_code": error.exit_code}
         typer.echo(json.dumps(event))
         return
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    first, *rest = str(error).splitlines()
-    console.print(f"[bold red]error:[/] {escape(first)}")
-    for line in rest:
-        console.print(escape(line))
+    from harness.terminal.console import PlainConsole
+    from harness.terminal.line import line
+
+    PlainConsole(sys.stderr).show(line(("error:", "bold red"), " ").append(str(error)))
 
 
 def _disk_full(error: Exception) -> HostError | None:

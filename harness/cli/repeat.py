@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.cli.run import RunsDir, overrides, predictors, show_plan
@@ -70,7 +69,7 @@ def repeat(
     experiment = _prepare(original, overrides(settings), load, machine, across_clocks, any_box)
     if dry_run:
         show_plan(experiment, output)
-        return output.show(escape(_summary(original, experiment)))
+        return output.show(_summary(original, experiment))
     folder, whole = _record(original, experiment, runs_dir, output.view(), keep, workers)
     _show(_compare(original, folder, output, across_clocks), output)
     if not whole:

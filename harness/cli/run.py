@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.output import JsonFlag, Output, QuietFlag, handled
+from harness.cli.output import JsonFlag, Output, QuietFlag, handled, note
 from harness.errors import EXIT_FAILED, UsageError
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def _unfinished(name: str | None, runs_dir: Path) -> tuple[Experiment, RunFolder
         experiment = spec.load(_find(name)) if name else None
         folder = _latest_unfinished(runs_dir, experiment.name if experiment else None)
         if experiment and experiment.text != folder.manifest["spec_text"]:
-            typer.echo(f"warning: {name} has changed; {folder.path.name} continues with the old version", err=True)
+            note(f"warning: {name} has changed; {folder.path.name} continues with the old version")
     else:
         folder = store.RunFolder.open(store.resolve(runs_dir, name))
     return folder.experiment, folder

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.cli.run import RunsDir
@@ -26,7 +25,7 @@ def ls(runs_dir: RunsDir = Path("runs"), as_json: JsonFlag = False) -> None:
     folders, damaged = store.readable(runs_dir)
     output = Output(as_json)
     output.data([tables.run_row(folder) for folder in folders] + [{"damaged": str(error)} for error in damaged])
-    output.show(tables.runs_table(folders, runs_dir), *(f"[red]damaged:[/] {escape(str(error))}" for error in damaged))
+    output.show(tables.runs_table(folders, runs_dir), *map(tables.damaged_line, damaged))
 
 
 @handled
@@ -54,7 +53,7 @@ def report(run: RunName = None, runs_dir: RunsDir = Path("runs"), as_json: JsonF
         page = build(folder.path)
         step.outputs.append(page)
     Output(as_json).data({"report": str(page)})
-    Output(as_json).show(escape(str(page)))
+    Output(as_json).show(str(page))
 
 
 @handled

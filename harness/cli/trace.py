@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.judgement import exit_unless_whole, print_quality
-from harness.cli.output import JsonFlag, Output, QuietFlag, handled
+from harness.cli.output import JsonFlag, Output, QuietFlag, handled, note
 from harness.recorded_clock import RecordedClock
 
 app = typer.Typer(help="Read recordings of `perf sched record`: convert, summarise, export.", no_args_is_help=True)
@@ -122,6 +122,6 @@ def import_(
     path, sched_map = import_sched_map(text, out)
     rows = sched_map.switches.num_rows
     for warning in sched_map.warnings:
-        typer.echo(f"warning: {warning}", err=True)
+        note(f"warning: {warning}")
     Output(as_json).data({"path": str(path), "rows": rows})
     Output(as_json).show(f"{path}: {rows:,} switches")

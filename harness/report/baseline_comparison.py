@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.report.model_scores import ScoreEstimate
 from harness.report.seed_groups import SeedGroup, chosen_on_validation, has_fewer_inputs, ranking_key
-from harness.report.text import visible
+from harness.visible import visible
 
 if TYPE_CHECKING:
     from model.scoring.compare import Comparison

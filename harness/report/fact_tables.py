@@ -10,6 +10,7 @@ from harness.report import host_facts, text
 from harness.report.recording_summary import RecordingSummary
 from harness.report.run_facts import RunFacts
 from harness.report.trial_facts import TrialFacts, as_mapping, mapping
+from harness.visible import visible
 
 _EXACT = ("digest", "port", "version", "pid", "cmdline")  # numbers in these are names: no thousands separators
 _IN_BANNER = ("fallback_reason", "asked")
@@ -45,16 +46,14 @@ def _machine_rows(machine: dict[str, Any]) -> list[tuple[str, str]]:
 def settings(run: RunFacts) -> list[tuple[str, str]]:
     """Return (path, value) rows of the guest's scheduler settings, as far as its kernel shows them."""
     trials = [mapping(mapping(trial.guest, "facts"), "scheduler") for trial in run.trials]
-    return _merged(
-        [[(text.visible(path), text.visible(value)) for path, value in settings.items()] for settings in trials]
-    )
+    return _merged([[(visible(path), visible(value)) for path, value in settings.items()] for settings in trials])
 
 
 def versions(run: RunFacts) -> list[tuple[str, str]]:
     """Return (name, version) rows of harness, Python and packages on the host."""
     programs = dict(mapping(run.manifest, "versions"))
     packages = as_mapping(programs.pop("packages", None))
-    return [(text.visible(name), text.visible(version)) for name, version in {**programs, **packages}.items()]
+    return [(visible(name), visible(version)) for name, version in {**programs, **packages}.items()]
 
 
 def _guest_rows(guest: dict[str, Any]) -> list[tuple[str, str]]:
@@ -73,13 +72,13 @@ def _merged(trials: list[list[tuple[str, str]]]) -> list[tuple[str, str]]:
 def _flat(name: str, value: Any) -> list[tuple[str, str]]:
     """Flatten nested mappings into rows named by their path; a list is one row, null is none."""
     if isinstance(value, dict):
-        return [row for key, inner in value.items() for row in _flat(f"{name} {text.visible(key)}", inner)]
+        return [row for key, inner in value.items() for row in _flat(f"{name} {visible(key)}", inner)]
     label = name.replace("_", " ")
     if isinstance(value, list):
         return [(label, ", ".join(text.plain(item) for item in value) or text.NO_VALUE)]
     if value is None:
         return []
-    return [(label, text.visible(value) if any(word in name for word in _EXACT) else text.plain(value))]
+    return [(label, visible(value) if any(word in name for word in _EXACT) else text.plain(value))]
 
 
 def side_by_side(trials: list[TrialFacts]) -> list[tuple[str, list[str]]]:
@@ -102,7 +101,7 @@ def side_by_side(trials: list[TrialFacts]) -> list[tuple[str, list[str]]]:
     shares = ("host’s share", [text.percent(host_facts.host_share(trial)) for trial in trials])  # noqa: RUF001
     return [clock, shares, *rows] + [
         (
-            "load: " + text.visible(name).replace("_per_s", " per second").replace("_", " "),
+            "load: " + visible(name).replace("_per_s", " per second").replace("_", " "),
             [text.plain(t.metrics.get(name)) for t in trials],
         )
         for name in metrics

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.report.text import visible
+from harness.visible import visible
 
 CURVE_POINTS = 400
 _STEPS = ("epoch", "update", "step", "order")

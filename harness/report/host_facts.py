@@ -7,8 +7,9 @@ from typing import Any
 
 from harness.noise.clocks import CLOCK_STEPS
 from harness.recorded_clock import RecordedClock
-from harness.report.text import NO_VALUE, count, number, percent, plain, seconds, visible
+from harness.report.text import NO_VALUE, count, number, percent, plain, seconds
 from harness.report.trial_facts import TrialFacts, mapping
+from harness.visible import visible
 
 NOT_MEASURED = "not measured"
 LEAST_STEP_S = 0.01

@@ -9,7 +9,8 @@ from typing import Any
 
 from harness.recorded_clock import RecordedClock
 from harness.report.history import Curve, read_curves
-from harness.report.text import number, visible
+from harness.report.text import number
+from harness.visible import visible
 
 SPLITS = ("overall", "forced", "contested", "open")
 METRICS = {  # name in scores.json -> name of its interval there

@@ -20,6 +20,7 @@ from harness.report.recording_summary import TaskSummary
 from harness.report.run_facts import RunFacts
 from harness.report.seed_groups import SeedGroup, chosen_on_validation, with_online
 from harness.report.timeline import timelines
+from harness.visible import visible_lines
 
 SCRIPTS = ("timeline.js", "page.js")
 SHARES = ("top1", "top3", "macro_recall")  # scores that are shown as percent
@@ -140,7 +141,7 @@ def _environment() -> Environment:
 
 def _finalize(value: Any) -> Any:
     """Make hidden characters visible in every text that reaches the page."""
-    return text.visible_lines(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return visible_lines(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _policy(style: str, scripts: list[str]) -> str:

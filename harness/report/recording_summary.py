@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow.compute as compute
 import pyarrow.parquet as parquet
 
-from harness.report.text import visible
+from harness.visible import visible
 
 TASKS_SHOWN = 12
 REST = "all others"

@@ -13,8 +13,9 @@ from typing import Any
 from harness.errors import StoreError
 from harness.report.model_scores import ModelScores, read_models
 from harness.report.seed_groups import SeedGroup, group_seeds
-from harness.report.text import number, visible, visible_lines
+from harness.report.text import number
 from harness.report.trial_facts import TrialFacts, mapping, read_trials
+from harness.visible import visible, visible_lines
 
 REPORT_STEP, CALM_STEP = "report", "calm:"
 

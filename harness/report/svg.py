@@ -13,7 +13,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from harness.report.text import duration, visible
+from harness.report.text import duration
+from harness.visible import visible
 
 
 def element(tag: str, *children: str | Markup, **attributes: Any) -> Markup:

@@ -1,43 +1,14 @@
-"""Turns values into text: units, rounding, and names with characters that could hide or break something."""
+"""Turns values into text: units and rounding."""
 
 from __future__ import annotations
 
-import re
 import sys
-import unicodedata
 from typing import Any
 
-_UNUSUAL = re.compile(r"[^ -~]")
-_UNUSUAL_IN_LINES = re.compile(r"[^ -~\n\t]")
+from harness.visible import visible
 
 NO_VALUE = "–"  # noqa: RUF001 - an en dash is what a table shows for "none"
 MINUS = "\u2212"  # as wide as the plus sign
-
-
-def visible(value: Any) -> str:
-    r"""Return one line of text in which nothing is hidden: control characters become `\x1b`, `\u202e`."""
-    return _UNUSUAL.sub(_escape, _text(value))
-
-
-def visible_lines(value: Any) -> str:
-    """Return the same for text of several lines, whose line feeds and tabs are kept."""
-    return _UNUSUAL_IN_LINES.sub(_escape, _text(value))
-
-
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
-
-
-def _escape(match: re.Match[str]) -> str:
-    """Keep a printable character or a space; replace control characters, marks that reorder or hide text, lone
-    surrogates and unassigned code points by their code."""
-    character = match.group()
-    if character.isprintable() or unicodedata.category(character) == "Zs":
-        return character
-    code = ord(character)
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that was not UTF-8, carried by surrogateescape
-        return f"\\x{code - 0xDC00:02x}"
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def number(value: Any) -> float | None:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from harness.report.recording_summary import RecordingSummary
-from harness.report.text import visible
+from harness.visible import visible
 
 SLICES_A_PAGE = 300_000
 CPUS_SHOWN = 4

@@ -10,7 +10,8 @@ from typing import Any
 
 from harness.recorded_clock import RecordedClock
 from harness.report.recording_summary import RecordingSummary, assign_colours, read_slices, summarise
-from harness.report.text import number, plain, visible
+from harness.report.text import number, plain
+from harness.visible import visible
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from typing import Any
 
 from harness.noise.odd_trials import odd_trials, spreads
 from harness.recorded_clock import RecordedClock
-from harness.report.text import number, visible
+from harness.report.text import number
+from harness.visible import visible
 
 Record = Mapping[str, Any]
 

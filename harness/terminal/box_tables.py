@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
-from rich.markup import escape
+from rich.text import Text
 
+from harness.terminal.line import message
 from harness.terminal.plain_table import plain_table
+from harness.visible import visible
 
 if TYPE_CHECKING:
     from harness.boxes.description import DamagedFolder
@@ -33,20 +35,20 @@ def provisioned_table(machines: Sequence[CachedMachine], users: Mapping[Path, Se
         made = machine.box.provisioning
         packages = ", ".join(f"{name} {version}" for name, version in made.packages.items())
         state = STATES[machine.current]
-        used_by = escape(", ".join(users.get(machine.box.folder, ()))) or "-"
+        used_by = ", ".join(users.get(machine.box.folder, ())) or "-"
         origin, roles = f"{machine.box.name} {made.base[:12]}", ", ".join(made.roles)
-        table.add_row(origin, roles, escape(packages), f"{machine.size_mb:.0f}", age(machine.age_s), used_by, state)
+        table.add_row(origin, roles, packages, f"{machine.size_mb:.0f}", age(machine.age_s), used_by, state)
     return table
 
 
-def problems(damaged: Sequence[DamagedFolder], wrong: Sequence[str]) -> list[str]:
+def problems(damaged: Sequence[DamagedFolder], wrong: Sequence[str]) -> list[Text]:
     """Say which boxes and machines are damaged, and what is `wrong` with recipes and locks."""
     shown = [
-        f"damaged, and used by no run: {one.folder} ({one.size_mb:.0f} MB): {one.why}\n"
+        f"damaged, and used by no run: {visible(one.folder)} ({one.size_mb:.0f} MB): {one.why}\n"
         f"  try: harness box rm {one.short_name}"
         for one in damaged
     ]
-    return [escape(f"\n{text}") for text in [*shown, *wrong]]
+    return [message(f"\n{text}") for text in [*shown, *wrong]]
 
 
 def removals_table(removals: Sequence[Removal], dry_run: bool) -> list[RenderableType]:
@@ -57,7 +59,7 @@ def removals_table(removals: Sequence[Removal], dry_run: bool) -> list[Renderabl
     for removal in removals:
         done = ("would remove" if dry_run else "removed") if removal.possible else "stays"
         why = removal.why if removal.possible else f"in use by {', '.join(removal.users)}"
-        table.add_row(done, escape(removal.title), escape(why), f"{removal.mb:.0f}")
+        table.add_row(done, removal.title, why, f"{removal.mb:.0f}")
     freed = sum(removal.mb for removal in removals if removal.possible)
     return [table, f"{'would free' if dry_run else 'freed'} {freed:.0f} MB, copies of Vagrant and libvirt included"]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from harness.terminal.line import line, message
 from harness.terminal.plain_table import plain_table
 
 if TYPE_CHECKING:
@@ -19,12 +20,12 @@ LONGEST_VALUE = 40
 
 def comparison_tables(comparison: Comparison) -> list[RenderableType]:
     """Show two runs: metric by metric, the facts that differ, and the conclusion last."""
-    parts: list[RenderableType] = [f"first: {escape(comparison.first)}", f"second: {escape(comparison.second)}"]
+    parts: list[RenderableType] = [line(f"first: {comparison.first}"), line(f"second: {comparison.second}")]
     parts.append(_metrics(comparison))
-    parts += [f"[dim]{line}[/]" for line in _notes(comparison)]
-    parts += [f"only in the {run}: {escape(', '.join(names))}" for run, names in comparison.missing.items() if names]
+    parts += [Text(note, "dim") for note in _notes(comparison)]
+    parts += [line(f"only in the {run}: {', '.join(names)}") for run, names in comparison.missing.items() if names]
     parts.append(_facts(comparison) if comparison.facts else "no fact differs")
-    return [*parts, f"[bold {COLOURS[comparison.outcome]}]{escape(comparison.conclusion)}[/]"]
+    return [*parts, message(comparison.conclusion, f"bold {COLOURS[comparison.outcome]}")]
 
 
 def _metrics(comparison: Comparison) -> Table:
@@ -34,9 +35,9 @@ def _metrics(comparison: Comparison) -> Table:
     for row in comparison.metrics:
         unit = row.shown_unit
         means = [format(value * unit.factor, unit.form) for value in (row.first, row.second)]
-        outcome = f"[{COLOURS[row.outcome]}]{row.outcome}[/]"
-        cells = (escape(row.metric), *means, unit.name, difference(row), noise(row), outcome)
-        table.add_row(*((escape(row.arm),) if several else ()), *cells)
+        outcome = Text(row.outcome, COLOURS[row.outcome])
+        cells: tuple[str | Text, ...] = (row.metric, *means, unit.name, difference(row), noise(row), outcome)
+        table.add_row(*((row.arm,) if several else ()), *cells)
     return table
 
 
@@ -86,7 +87,7 @@ def _notes(comparison: Comparison) -> list[str]:
 def _facts(comparison: Comparison) -> Table:
     table = plain_table("differing fact", "first", "second")
     for row in comparison.facts:
-        table.add_row(escape(row.name), *(escape(_short(row.name, value)) for value in (row.first, row.second)))
+        table.add_row(row.name, *(_short(row.name, value) for value in (row.first, row.second)))
     return table
 
 

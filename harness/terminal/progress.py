@@ -14,15 +14,16 @@ from datetime import datetime, timezone
 from typing import Any, TextIO
 
 from rich.console import Console, RenderableType
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
 from harness.progress import SilentWatcher, Watcher
+from harness.terminal.line import line, message
+from harness.visible import visible, visible_message
 
 WIDE = 100  # columns
 LINE_INTERVAL_S = 15.0  # shortest time between two progress lines of one step
-MARKS = {"info": "[dim]-[/]", "warn": "[yellow]![/]", "good": "[green]✓[/]"}
+MARKS = {"info": ("-", "dim"), "warn": ("!", "yellow"), "good": ("✓", "green")}
 
 
 class BestEffortStream:
@@ -57,7 +58,7 @@ class _Bars(Progress):
         yield self.make_tasks_table(self.tasks)
         for task in self.tasks:
             if note := task.fields["note"]:
-                yield Text(f"  {note}", "dim", no_wrap=True, overflow="ellipsis")
+                yield Text(f"  {visible(note)}", "dim", no_wrap=True, overflow="ellipsis")
 
 
 class LiveView:
@@ -71,32 +72,31 @@ class LiveView:
         """Show `title` with a bar until the step ends."""
         bars = _Bars(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24 if self._console.width >= WIDE else 8),
             TimeElapsedColumn(),
-            TextColumn("[dim]left[/]"),
+            TextColumn("left", "dim", markup=False),
             TimeRemainingColumn(),
             console=self._console,
             transient=True,
         )
         started = time.monotonic()
         with bars:
-            watcher = _BarWatcher(bars, bars.add_task(escape(title), total=None, note=""))
+            watcher = _BarWatcher(bars, bars.add_task(visible(title), total=None, note=""))
             try:
                 yield watcher
             except BaseException:
-                self._close("[red]✗[/]", title, started)
+                self._close(("✗", "red"), title, started)
                 raise
-        self._close("[green]✓[/]", title, started)
+        self._close(("✓", "green"), title, started)
 
     def show(self, kind: str, text: str) -> None:
         """Print one line above the bars."""
-        self._console.print(
-            f"{MARKS[kind]} {escape(text)}", soft_wrap=True
-        )  # unbroken lines, so that paths can be copied
+        self._console.print(line(MARKS[kind], " ").append_text(message(text)), soft_wrap=True)
 
-    def _close(self, mark: str, title: str, started: float) -> None:
-        self._console.print(f"{mark} {escape(title)} [dim]{spell_seconds(time.monotonic() - started)}[/]")
+    def _close(self, mark: tuple[str, str], title: str, started: float) -> None:
+        took = spell_seconds(time.monotonic() - started)
+        self._console.print(line(mark, f" {title} ", (took, "dim")), soft_wrap=True)
 
 
 class _BarWatcher:
@@ -120,6 +120,7 @@ class PlainView:
     def step(self, name: str, title: str) -> Iterator[Watcher]:
         """Print the start of the step, its progress now and then, and its end."""
         started = self._clock()
+        title = visible(title)
         self._line(f"{title} ...")
         try:
             yield _LineWatcher(
@@ -137,7 +138,7 @@ class PlainView:
 
     def _line(self, text: str) -> None:
         stamp = datetime.now(timezone.utc).strftime("%H:%M:%S")
-        self._stream.write(f"{stamp} {text}\n")
+        self._stream.write(f"{stamp} {visible_message(text)}\n")
         self._stream.flush()
 
 
@@ -212,7 +213,7 @@ class QuietView:
     def show(self, kind: str, text: str) -> None:
         """Print warnings only."""
         if kind == "warn":
-            self._stream.write(f"warning: {text}\n")
+            self._stream.write(f"warning: {visible_message(text)}\n")
             self._stream.flush()
 
 

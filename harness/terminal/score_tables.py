@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from harness.recorded_clock import RecordedClock
 from harness.report.model_scores import ScoreEstimate, read_models
 from harness.report.seed_groups import group_seeds, with_online
-from harness.report.text import MINUS, points, points_range, visible
+from harness.report.text import MINUS, points, points_range
+from harness.terminal.line import line, message
 from harness.terminal.plain_table import cell, plain_table
+from harness.visible import visible
 
 if TYPE_CHECKING:
     from harness.report.baseline_comparison import PairedComparison
@@ -49,7 +50,7 @@ def run_scores(models: Path, arms: dict[str, str]) -> RenderableType:
             _number(group.score("overall", "time_nll_nats"), ".2f"),
             _number(group.score("overall", "time_mae_us"), ".0f"),
         )
-    lines = (f"[red]{escape(problem)}[/]" for problem in problems)
+    lines = (message(problem, "red") for problem in problems)
     return Group(table if table.row_count else "no models", *lines)
 
 
@@ -70,7 +71,7 @@ def score_table(scores: Sequence[Mapping[str, Any]]) -> RenderableType:
         bits_seeds = _half(_estimate(overall, "bits_per_switch", "bits_per_switch_seeds_ci"), 1, ".3f")
         table.add_row(
             row["predictor"],
-            escape(visible(row["fold"])) if folds else row["regime"],
+            row["fold"] if folds else row["regime"],
             str(len(row["seeds"])),
             _share(_estimate(contested, "top1", "top1_ci")),
             *([top1_seeds] if seeds else []),
@@ -83,7 +84,7 @@ def score_table(scores: Sequence[Mapping[str, Any]]) -> RenderableType:
             *([cell(row, "share_unknown", ".1%")] if unknown else []),
         )
     caveats = dict.fromkeys(row["caveat"] for row in scores if row.get("caveat"))
-    return Group(table, *map(escape, caveats)) if caveats else table
+    return Group(table, *map(Text, map(visible, caveats))) if caveats else table
 
 
 def score_legend(scores: Sequence[Mapping[str, Any]], split: str | None = None) -> RenderableType:
@@ -96,7 +97,7 @@ def score_legend(scores: Sequence[Mapping[str, Any]], split: str | None = None) 
         legend += f" clock: {', '.join(dict.fromkeys(clocks))}."
     if any(row.get("share_unknown") for row in scores):
         legend += " unknown: share of switches to a task that does not occur in the train part; they count as missed."
-    return Text(legend, "dim")
+    return Text(visible(legend), "dim")
 
 
 def comparisons(pairs: Sequence[PairedComparison]) -> list[RenderableType]:
@@ -104,10 +105,10 @@ def comparisons(pairs: Sequence[PairedComparison]) -> list[RenderableType]:
     shown: list[RenderableType] = []
     several_arms = len({pair.best.arm for pair in pairs}) > 1
     for pair in pairs:
-        arm = f", {escape(pair.best.arm)}" if several_arms else ""
-        names = [f"[bold]{escape(group.predictor)}[/] (inputs: {group.inputs})" for group in (pair.best, pair.baseline)]
-        shown.append(f"{' against '.join(names)}, predicting {pair.best.mark}{arm}")
-        shown += [f"not compared: {escape(pair.missing)}" if pair.missing else _comparison(pair), ""]
+        arm, best, baseline = f", {pair.best.arm}" if several_arms else "", pair.best, pair.baseline
+        names = ((best.predictor, "bold"), f" (inputs: {best.inputs}) against ", (baseline.predictor, "bold"))
+        shown.append(line(*names, f" (inputs: {baseline.inputs}), predicting {best.mark}{arm}"))
+        shown += [message(f"not compared: {pair.missing}") if pair.missing else _comparison(pair), ""]
     return [*shown, Text(PAIRED_INTERVALS, "dim")]
 
 
@@ -143,11 +144,11 @@ def forecasts(events: Sequence[Any]) -> RenderableType:
     )
     for event in events:
         table.add_row(
-            "[green]✓[/]" if event.likeliest[0][0] == event.mark else "[red]✗[/]",
-            *([escape(visible(event.recording))] if several else []),
+            Text("✓", "green") if event.likeliest[0][0] == event.mark else Text("✗", "red"),
+            *([event.recording] if several else []),
             str(event.cpu),
-            escape("  ".join(f"{visible(mark)} {probability:.0%}" for mark, probability in event.likeliest)),
-            escape(visible(event.mark)),
+            "  ".join(f"{mark} {probability:.0%}" for mark, probability in event.likeliest),
+            event.mark,
             f"{event.median_us:.0f}",
             f"{event.slice_us:.0f}",
             "contested" if event.contested else "forced",

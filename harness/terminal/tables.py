@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
-from rich.markup import escape
 from rich.text import Text
 
 from harness.errors import StoreError
 from harness.recorded_clock import RecordedClock
-from harness.report.text import visible, visible_lines
+from harness.terminal.line import line, message
 from harness.terminal.plain_table import cell, plain_table
 from harness.terminal.progress import spell_seconds
+from harness.visible import visible, visible_lines
 
 if TYPE_CHECKING:
     from harness.boxes import CachedBox, Recipe
@@ -35,7 +35,7 @@ def plan_tables(experiment: Experiment, trials: Sequence[Trial]) -> list[Rendera
     table = plain_table("trial", "box", "load", ">warm-up s", ">record s", ">about s")
     for row in describe(trials):
         seconds = (f"{row.warmup_s:g}", f"{row.record_s:g}", f"{row.estimate_s:.0f}")
-        table.add_row(row.name, row.box, escape(row.load), *seconds)
+        table.add_row(row.name, row.box, row.load, *seconds)
     model, machine = experiment.model, experiment.machine
     seeds = ", ".join(map(str, model.seeds))
     models = f"{', '.join(model.predictors) or 'none'}; marks: {model.mark}; seeds: {seeds}"
@@ -43,10 +43,10 @@ def plan_tables(experiment: Experiment, trials: Sequence[Trial]) -> list[Rendera
     clock = RecordedClock.of({"clock": machine.clock, "cpu_speed": machine.cpu_speed})
     wanted_clock = f"; clock: {clock.short}" if machine.clock else ""
     return [
-        f"[bold]{escape(experiment.name)}[/]  {escape(experiment.question)}",
-        f"machine: {machine.box}{fallback}; {machine.cpus} CPU, {machine.memory_mb} MB{wanted_clock}",
+        line((experiment.name, "bold"), f"  {experiment.question}"),
+        line(f"machine: {machine.box}{fallback}; {machine.cpus} CPU, {machine.memory_mb} MB{wanted_clock}"),
         table,
-        f"predictors: {models}",
+        line(f"predictors: {models}"),
         f"recording takes about {spell_seconds(estimate_s(trials))}, and {FIRST_MACHINE_S / 60:.0f} min more if no "
         "earlier run kept the machine; nothing was touched",
     ]
@@ -55,16 +55,14 @@ def plan_tables(experiment: Experiment, trials: Sequence[Trial]) -> list[Rendera
 def runs_table(folders: Sequence[RunFolder], runs_dir: Path) -> RenderableType:
     """Show all runs, oldest first."""
     if not folders:
-        return f"no runs in {escape(str(runs_dir))}; start one: harness run experiments/nginx_ab.yaml"
+        return line(f"no runs in {runs_dir}; start one: harness run experiments/nginx_ab.yaml")
     table = plain_table("run", "state", ">trials", ">models", "box", "clock", ">host share", ">took")
     for folder in folders:
         row = run_row(folder)
         trials, models = f"{row['trials_done']}/{row['trials']}", f"{row['models_done']}/{row['models']}"
         host_share = _host_share(row["host_share"]) if row["trials_done"] or row["host_share"] is not None else ""
-        machine = _shown(row["box"] or "-"), _shown(row["clock"] or ""), host_share
-        table.add_row(
-            _shown(row["name"]), _state(row["state"]), trials, models, *machine, spell_seconds(row["seconds"])
-        )
+        machine = row["box"] or "-", row["clock"] or "", host_share
+        table.add_row(row["name"], _state(row["state"]), trials, models, *machine, spell_seconds(row["seconds"]))
     return table
 
 
@@ -98,19 +96,18 @@ def run_tables(folder: RunFolder) -> list[RenderableType]:
     manifest = folder.manifest
     arms = {name: step["detail"].get("arm", "") for name, step in _steps(manifest, "trial").items()}
     scores = run_scores(folder.path / "models", arms)
-    title = Text(f"{visible(manifest['name'])}: ", end="")
-    parts: list[RenderableType] = [title.append(folder.state, STATES[folder.state])]
-    parts += [f"[red]{_lines(manifest['error'])}[/]"] if manifest.get("error") else []
+    parts: list[RenderableType] = [line(f"{manifest['name']}: ", (folder.state, STATES[folder.state]))]
+    parts += [message(manifest["error"], "red")] if manifest.get("error") else []
     box = manifest.get("box") or {}
     if reason := box.get("fallback_reason"):
-        names = f"{_shown(box['name'])}, not on {_shown(box.get('asked'))}"
-        parts.append(f"[yellow]! ran on the fallback {names}: {_lines(reason)}[/]")
+        names = f"{visible(box['name'])}, not on {visible(box.get('asked'))}"
+        parts.append(message(f"! ran on the fallback {names}: {reason}", "yellow"))
     if repeats := manifest.get("repeats"):
         conclusion = manifest["steps"].get("repeat", {}).get("detail", {}).get("conclusion", "not compared yet")
-        parts.append(f"repeats {_shown(repeats['run'])}: {_shown(conclusion)}")
+        parts.append(line(f"repeats {repeats['run']}: {conclusion}"))
     parts += [*_machines(manifest), _trials(manifest), *_odd_trials(folder), scores, _costs(manifest["steps"])]
     page = folder.path / "report" / "index.html"
-    return [*parts, f"report: {escape(str(page))}" if page.is_file() else "no report yet: `harness report` writes it"]
+    return [*parts, line(f"report: {page}" if page.is_file() else "no report yet: `harness report` writes it")]
 
 
 def _box(manifest: Mapping[str, Any]) -> str | None:
@@ -154,17 +151,17 @@ def _machines(manifest: Mapping[str, Any]) -> list[RenderableType]:
         return []
     table = plain_table("arm", "box", "kernel", "accelerator", ">CPUs", ">MB", "clock")
     for arm, row in sorted(rows.items()):
-        table.add_row(_shown(arm), *map(_shown, row))
+        table.add_row(arm, *row)
     return [table]
 
 
 def problems_table(folder: RunFolder, files: Sequence[FileProblem]) -> RenderableType:
     """Show the files that `harness verify` found changed, missing or extra."""
     if not files:
-        return f"{folder.path.name}: every file is as recorded"
+        return line(f"{folder.path.name}: every file is as recorded")
     table = plain_table("file", "problem")
     for problem in files:
-        table.add_row(_shown(problem.path), _shown(f"{problem.kind}: {problem.detail}"))
+        table.add_row(problem.path, f"{problem.kind}: {problem.detail}")
     return table
 
 
@@ -186,11 +183,11 @@ def load_tables(kinds: Mapping[str, Any]) -> list[RenderableType]:
     """Show every load with its parameters."""
     shown: list[RenderableType] = []
     for kind, load in kinds.items():
-        shown.append(f"[bold]{kind}[/]  {escape((load.__doc__ or '').strip().splitlines()[0])}")
+        shown.append(line((kind, "bold"), f"  {(load.__doc__ or '').strip().splitlines()[0]}"))
         table = plain_table("parameter", "default", "meaning")
         for name, field in load.model_fields.items():
             if name != "kind":
-                table.add_row(f"load.{name}", escape(str(field.default)), escape(field.description or ""))
+                table.add_row(f"load.{name}", str(field.default), field.description or "")
         shown += [table if table.row_count else "no parameters", ""]
     return shown[:-1]
 
@@ -199,8 +196,8 @@ def checks_table(host_checks: Iterable[HostCheck]) -> RenderableType:
     """Show the result of `harness doctor`."""
     table = plain_table("", "check", "found", "what to do")
     for check in host_checks:
-        mark = "[green]✓[/]" if check.ok else "[yellow]![/]" if check.advice else "[red]✗[/]"
-        table.add_row(mark, escape(check.name), escape(check.detail), escape(check.hint or "") if not check.ok else "")
+        mark = Text("✓", "green") if check.ok else Text("!", "yellow") if check.advice else Text("✗", "red")
+        table.add_row(mark, check.name, check.detail, "" if check.ok else check.hint or "")
     return table
 
 
@@ -210,14 +207,15 @@ def _trials(manifest: Mapping[str, Any]) -> RenderableType:
     for name, step in sorted(_steps(manifest, "trial").items()):
         detail = step["detail"]
         shares = [cell(detail, key, ".1%") for key in ("contested_share", "idle_share", "tracer_share")]
-        verdict = "[green]usable[/]" if step["state"] == "done" else f"[red]{_lines(step['error'] or step['state'])}[/]"
+        usable, why = step["state"] == "done", visible_lines(step["error"] or step["state"])
+        verdict = Text("usable", "green") if usable else Text(why, "red")
         rate = cell(detail, "requests_per_s", ".0f")
         seconds = f"{step['seconds']:.0f}" if step["seconds"] else ""
         recorded = "switches" in detail
         clock = _trial_clock(manifest, detail) if recorded else ""
         host_share = _host_share(detail.get("host_share")) if recorded else ""
-        row = (f"{detail.get('switches') or 0:,}", *shares, rate, seconds, _shown(clock), host_share)
-        table.add_row(_shown(name), verdict, *row)
+        row = (f"{detail.get('switches') or 0:,}", *shares, rate, seconds, clock, host_share)
+        table.add_row(name, verdict, *row)
     return table
 
 
@@ -231,17 +229,13 @@ def _odd_trials(folder: RunFolder) -> list[RenderableType]:
         try:
             records += [read_trial(folder.trial_dir(name))] if step["state"] == "done" else []
         except StoreError as error:
-            damaged.append(f"[red]damaged:[/] {escape(str(error))}")
-    return [*damaged, *(f"[yellow]! {escape(line)}[/]" for lines in odd_lines(records).values() for line in lines)]
+            damaged.append(damaged_line(error))
+    return [*damaged, *(message(f"! {text}", "yellow") for texts in odd_lines(records).values() for text in texts)]
 
 
-def _shown(value: Any) -> str:
-    """Return a text of a run folder, which anybody may have written, for a cell or a line."""
-    return escape(visible(value))
-
-
-def _lines(value: Any) -> str:
-    return escape(visible_lines(value))
+def damaged_line(error: StoreError) -> Text:
+    """Say that a part of a run folder cannot be read."""
+    return Text.assemble(("damaged: ", "red"), message(str(error)), no_wrap=True, overflow="ignore")
 
 
 def _trial_clock(manifest: Mapping[str, Any], detail: Mapping[str, Any]) -> str:
@@ -256,7 +250,7 @@ def _costs(steps: Mapping[str, Any]) -> RenderableType:
     for name, step in steps.items():
         if not name.startswith(("model:", "attempt:")):
             took = spell_seconds(step["seconds"]) if step["seconds"] is not None else ""
-            table.add_row(_shown(name), _state(step["state"]), took)
+            table.add_row(name, _state(step["state"]), took)
     return table
 
 
@@ -266,5 +260,5 @@ def _steps(manifest: Mapping[str, Any], kind: str) -> dict[str, Any]:
     return {name.split(":", 1)[1]: step for name, step in steps if name.startswith(f"{kind}:")}
 
 
-def _state(state: str) -> str:
-    return f"[{STATES.get(state, 'white')}]{state}[/]"
+def _state(state: str) -> Text:
+    return Text(visible(state), STATES.get(state, "white"))

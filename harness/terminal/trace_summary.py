@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.recorded_clock import RecordedClock
+from harness.terminal.plain_table import PlainTable
 from harness.trace.quality import damage
 from harness.trace.summary import Summary
 
@@ -33,14 +34,14 @@ def _about(summary: Summary, about: Mapping[str, str]) -> Table:
         "events": ", ".join(f"{name.removeprefix('sched:sched_')} {count:,}" for name, count in quality.counts.items()),
         "sound": "yes" if quality.whole else f"no: {damage(quality)}",
     }
-    table = Table.grid(padding=(0, 2))
+    table = PlainTable.grid(padding=(0, 2))
     for name, value in rows.items():
-        table.add_row(Text(name, style="bold"), Text(value))
+        table.add_row(Text(name, style="bold"), value)
     return table
 
 
 def _table(title: str, first: str, *others: str) -> Table:
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table = PlainTable(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column(first, no_wrap=True)
     for name in others:
         table.add_column(name, justify="right", no_wrap=True)
@@ -73,7 +74,7 @@ def _tasks(summary: Summary, limit: int) -> Table:
     )  # fmt: skip
     for row in summary.tasks.slice(0, shown).to_pylist():
         table.add_row(
-            Text(row["comm"]),  # as Text, because rich would read brackets as markup
+            row["comm"],
             str(row["tid"]),
             f"{row['runs']:,}",
             *(_ms(row[name]) for name in ("run_ns", "run_mean_ns", "run_max_ns")),

@@ -47,7 +47,7 @@ def test_text_of_a_run_folder_is_neither_markup_nor_a_command_to_the_terminal(tm
     folder = comparable_run.make(tmp_path / "2026-01-01_a", name="[/red]\x1b[2J", error="[/x]\x07\nsecond line")
     for shown in (harness("ls", "--runs", tmp_path).stdout, harness("show", folder.path).stdout):
         assert r"[/red]\x1b[2J" in shown
-    assert "[/x]\\x07\nsecond line" in harness("show", folder.path).stdout
+    assert "[/x]\\x07\n  second line" in harness("show", folder.path).stdout
 
 
 def test_a_model_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -3,29 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from harness.report import text
-
-
-@pytest.mark.slow
-@given(st.text() | st.binary(max_size=15))
-def test_no_name_can_hide_or_break_the_page(name: str | bytes) -> None:
-    shown = text.visible(name)
-    shown.encode("utf-8")
-    assert all(character.isprintable() or character.isspace() for character in shown)
-    assert not set(shown) & set("\n\r\t\0\x1b\u202e\u2066")
-
-
-def test_bytes_that_are_not_utf8_are_spelt_out() -> None:
-    assert text.visible(b"a\xff\xfeb") == r"a\xff\xfeb"
-    assert text.visible("a\udcff") == r"a\xff"
-    assert text.visible("\x1b[31mred\n") == r"\x1b[31mred\x0a"
-
-
-def test_text_of_several_lines_keeps_its_line_feeds_only() -> None:
-    assert text.visible_lines("a\n\tb\x07") == "a\n\tb\\x07"
 
 
 @pytest.mark.parametrize(
