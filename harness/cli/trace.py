@@ -27,6 +27,12 @@ FormatsFrom = Annotated[
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse a damaged recording instead of reading what is left.")]
 
 
+States = Annotated[
+    str | None,
+    typer.Option("--states", help="Read prev_state as shifted (by one bit, as some kernels report it) or unshifted."),
+]
+
+
 def _about(recording: Path) -> dict[str, str]:
     """Return the clock of the machine, if the recording lies beside its trial.json; a bare perf.data names none."""
     try:
@@ -43,6 +49,7 @@ def convert_(
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder for the Parquet tables.")],
     strict: Strict = False,
     formats_from: FormatsFrom = None,
+    states: States = None,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
@@ -57,6 +64,7 @@ def convert_(
             out,
             strict=strict,
             formats_from=formats_from,
+            states=states,
             on_progress=watcher.advance,
             about=_about(recording),
         )
@@ -74,13 +82,14 @@ def summary_(
     limit: Annotated[int, typer.Option(min=1, help="Tasks shown.")] = 20,
     strict: Strict = False,
     formats_from: FormatsFrom = None,
+    states: States = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Show run times, switches, preemptions and latency by task and CPU, and whether the recording is sound."""
     from harness.terminal.trace_summary import render
     from harness.trace.summary import summarize
 
-    summary = summarize(recording, strict=strict, formats_from=formats_from)
+    summary = summarize(recording, strict=strict, formats_from=formats_from, states=states)
     about = _about(recording)
     Output(as_json).data({**summary.to_dict(), **({"about": about} if about else {})})
     Output(as_json).show(render(summary, limit, about))
@@ -96,12 +105,13 @@ def export_(
     out: Annotated[Path, typer.Option("--out", "-o", help="The file, or for tables the folder, to write.")],
     strict: Strict = False,
     formats_from: FormatsFrom = None,
+    states: States = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Write a recording in the format of another tool."""
     from harness.trace.export import ReadOptions, export
 
-    exported = export(recording, kind, out, ReadOptions(strict, formats_from, _about(recording)))
+    exported = export(recording, kind, out, ReadOptions(strict, formats_from, _about(recording), states))
     paths = [str(path) for path in exported.paths]
     Output(as_json).data({"written": paths, "quality": exported.quality.to_dict()})
     Output(as_json).show(*paths)

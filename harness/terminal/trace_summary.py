@@ -13,6 +13,7 @@ from harness.recorded_clock import RecordedClock
 from harness.terminal.plain_table import PlainTable
 from harness.trace.quality import damage
 from harness.trace.summary import Summary
+from harness.trace.tracepoint.state_reading import KERNEL, NOTHING
 
 
 def render(summary: Summary, limit: int = 20, about: Mapping[str, str] | None = None) -> RenderableType:
@@ -32,12 +33,20 @@ def _about(summary: Summary, about: Mapping[str, str]) -> Table:
         "samples": f"{quality.samples:,} in {quality.span_ns / 1e9:.3f} s, clock {quality.clock}",
         **({"guest clock": RecordedClock.of(about).text} if about else {}),
         "events": ", ".join(f"{name.removeprefix('sched:sched_')} {count:,}" for name, count in quality.counts.items()),
+        **({"states": _states(summary)} if quality.states.decided_by != KERNEL else {}),
         "sound": "yes" if quality.whole else f"no: {damage(quality)}",
     }
     table = PlainTable.grid(padding=(0, 2))
     for name, value in rows.items():
         table.add_row(Text(name, style="bold"), value)
     return table
+
+
+def _states(summary: Summary) -> str:
+    reading = summary.quality.states
+    undecided = "UNDECIDED, taken " if reading.decided_by == NOTHING else ""
+    why = "see the warning" if reading.warning(summary.header.os_release) else reading.reason
+    return f"{undecided}{'shifted by one bit' if reading.shifted else 'as printed'}: {why}"
 
 
 def _table(title: str, first: str, *others: str) -> Table:

@@ -21,7 +21,8 @@ from harness.trace.runqueue.slicer import BATCH_TASKS, Slicer
 from harness.trace.tables.cpu_usage import TaskUsage, UsageCounter
 from harness.trace.tables.schemas import EVENT_TABLES, to_table
 from harness.trace.tables.writer import LateSliceWriter, TableWriter
-from harness.trace.tracepoint.task_state import StateNames, is_shifted, may_be_shifted, state_names
+from harness.trace.tracepoint.state_reading import Events, check_states, decide
+from harness.trace.tracepoint.task_state import StateNames, state_names
 
 ALL_TABLES = (*EVENT_TABLES, "slices")
 TRIAL_TABLES = ("switches", "wakeups", "slices", "runtimes")  # what a run folder keeps of a trial
@@ -49,6 +50,7 @@ def convert(
     tables: tuple[str, ...] = ALL_TABLES,
     strict: bool = False,
     formats_from: Path | str | None = None,
+    states: str | None = None,
     on_progress: Callable[[int, int], None] | None = None,
     about: Mapping[str, str] | None = None,
     chunk_bytes: int = CHUNK_BYTES,
@@ -59,12 +61,15 @@ def convert(
     Each file appears whole or not at all.
 
     `about` is added to the metadata of every table: facts that the recording itself does not hold, such as the clock of
-    the machine. Treats damage as `read` does. Calls `on_progress` with the samples decoded so far and the samples in
-    all. Raises TraceError if the recording cannot be read, HostError if a table cannot be written.
+    the machine. Treats damage and `states` as `read` does. Calls `on_progress` with the samples decoded so far and the
+    samples in all. Raises TraceError if the recording cannot be read, HostError if a table cannot be written.
     """
+    check_states(states)
     recording = open_recording(Path(path), Path(formats_from) if formats_from is not None else None)
     with path_in_errors(Path(path)):
-        return _convert(recording, Path(out_dir), tables, about or {}, strict, on_progress, chunk_bytes, release_rows)
+        return _convert(
+            recording, Path(out_dir), tables, about or {}, strict, states, on_progress, chunk_bytes, release_rows
+        )
 
 
 def ingest(perf_data: Path | str, out_dir: Path | str, about: Mapping[str, str] | None = None) -> ConvertedRecording:
@@ -78,6 +83,7 @@ def _convert(
     tables: tuple[str, ...],
     about: Mapping[str, str],
     strict: bool,
+    states: str | None,
     on_progress: Callable[[int, int], None] | None,
     chunk_bytes: int,
     release_rows: int,
@@ -85,16 +91,16 @@ def _convert(
     header, parts, usage = recording.header, len(recording.parts), UsageCounter()
     counter, decoder = NativeDecoder(header, parts, counts_only=True), NativeDecoder(header, parts)
     earliest = earliest_times(recording, counter, chunk_bytes)
-    counted, states = counter.stats(), state_names(header.formats)
-    shifted = _has_shifted_states(recording, states, earliest, chunk_bytes)
+    counted, state_letters = counter.stats(), state_names(header.formats)
+    reading = decide(state_letters, header.os_release, states, _read_ahead(recording, earliest, chunk_bytes))
     with contextlib.ExitStack() as stack:
         events = [name for name in tables if name != "slices"]
         writers = {name: stack.enter_context(TableWriter(folder, name, about=about)) for name in events}
         slices = None
         if "slices" in tables:
-            slices = _SliceOutput(shifted, stack.enter_context(LateSliceWriter(folder, about)), usage)
+            slices = _SliceOutput(reading.shifted, stack.enter_context(LateSliceWriter(folder, about)), usage)
         for blocks in in_time_order(recording, decoder, earliest, chunk_bytes, release_rows):
-            event_tables = _event_tables(blocks, decoder, states)
+            event_tables = _event_tables(blocks, decoder, state_letters)
             for name, writer in writers.items():
                 writer.add(event_tables[name])
             if slices:
@@ -108,7 +114,7 @@ def _convert(
         rest = {
             name: getattr(released, name) for name in ("bad", "counts", "repeats", "chain_breaks", "cpus", "unended")
         }
-        quality = assess(recording, replace(counted, **rest), states, shifted)
+        quality = assess(recording, replace(counted, **rest), state_letters, reading)
         if strict:
             require_complete(recording, quality)
     outputs: list[TableWriter | LateSliceWriter] = [*writers.values(), *([slices.writer] if slices else [])]
@@ -118,9 +124,11 @@ def _convert(
     return ConvertedRecording(paths, quality, info, *usage.result(), rows)
 
 
-def _event_tables(blocks: dict[str, Block], decoder: NativeDecoder, states: StateNames | None) -> dict[str, pa.Table]:
+def _event_tables(
+    blocks: dict[str, Block], decoder: NativeDecoder, state_letters: StateNames | None
+) -> dict[str, pa.Table]:
     names = decoder.names()
-    letters = [states.letters(value) for value in decoder.states()] if states else []
+    letters = [state_letters.letters(value) for value in decoder.states()] if state_letters else []
     return {name: to_table(name, blocks.get(name, {}), names, letters) for name in EVENT_TABLES}
 
 
@@ -143,16 +151,8 @@ class _SliceOutput:
             self.writer.add(slices, self.slicer.earliest_ns)
 
 
-def _has_shifted_states(
-    recording: Recording, states: StateNames | None, earliest: EarliestTimes, chunk_bytes: int
-) -> bool:
-    """Whether states are shifted. Reads up to the first switch away from an idle task, if the kernel may shift them."""
-    if states is None or not may_be_shifted(recording.header.os_release):
-        return False
-    decoder, has_switches = NativeDecoder(recording.header, len(recording.parts)), False
+def _read_ahead(recording: Recording, earliest: EarliestTimes, chunk_bytes: int) -> Iterator[Events]:
+    """Yield the events in order of time, as soon as they can be released."""
+    decoder = NativeDecoder(recording.header, len(recording.parts))
     for blocks in in_time_order(recording, decoder, earliest, chunk_bytes, 1):
-        switches = blocks.get("switches", {})
-        has_switches = has_switches or bool(switches)
-        if 0 in switches.get("prev_tid", ()):
-            return is_shifted(switches, decoder.states(), states)
-    return has_switches
+        yield blocks, decoder.states()

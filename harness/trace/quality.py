@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import TraceError
 from harness.trace.scope import HOW_TO_RECORD, SOME_TASKS, UNKNOWN, find_coverage
+from harness.trace.tracepoint.state_reading import StateReading
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +36,7 @@ class TraceQuality:
     `unrecorded`: `switches` or `wakeups`, which no event records. `run_times`: whether the switches tell how long tasks
     and CPUs ran. `run_queues`: whether the events tell which tasks could have been picked, and how long they waited.
     `unknown_records`: those of types that neither the kernel nor perf has, such as simpleperf's; they hold no samples.
+    `states`: how prev_state is read, and why.
     """
 
     samples: int
@@ -59,6 +61,7 @@ class TraceQuality:
     run_times: bool = True
     run_queues: bool = True
     unknown_records: int = 0
+    states: StateReading = field(default_factory=StateReading)
 
     @property
     def whole(self) -> bool:
@@ -78,10 +81,12 @@ class TraceQuality:
         return asdict(self) | {"whole": self.whole}
 
 
-def assess(recording: Recording, stats: RecordingStats, states: StateNames | None, shifted: bool) -> TraceQuality:
+def assess(
+    recording: Recording, stats: RecordingStats, names: StateNames | None, reading: StateReading
+) -> TraceQuality:
     """Assess a recording that was read to its end.
 
-    `states` must have named every state that occurs, as a print format that cannot be followed is noticed only then.
+    `names` must have named every state that occurs, as a print format that cannot be followed is noticed only then.
     """
     header = recording.header
     coverage = find_coverage(header, stats)
@@ -98,7 +103,7 @@ def assess(recording: Recording, stats: RecordingStats, states: StateNames | Non
         cpus=stats.cpus,
         decode_errors=stats.bad,
         counts=dict(sorted(stats.counts.items())),
-        warnings=tuple(folded([*_warnings(recording, stats.bad, states, shifted), *coverage.warnings])),
+        warnings=tuple(folded([*_warnings(recording, stats.bad, names, reading), *coverage.warnings])),
         unread_bytes=recording.unread_bytes,
         scope=coverage.scope,
         scope_evidence=coverage.evidence,
@@ -109,6 +114,7 @@ def assess(recording: Recording, stats: RecordingStats, states: StateNames | Non
         run_times=coverage.run_times,
         run_queues=coverage.run_queues,
         unknown_records=stats.unknown_records,
+        states=reading,
     )
 
 
@@ -161,7 +167,7 @@ def require_complete(recording: Recording, quality: TraceQuality) -> None:
         )
 
 
-def _warnings(recording: Recording, decode_errors: int, states: StateNames | None, shifted: bool) -> list[str]:
+def _warnings(recording: Recording, decode_errors: int, names: StateNames | None, reading: StateReading) -> list[str]:
     header = recording.header
     notes = [*header.problems, *recording.losses]
     if header.killed:
@@ -175,11 +181,8 @@ def _warnings(recording: Recording, decode_errors: int, states: StateNames | Non
         notes.append("the file holds no tracepoint formats, so no event can be decoded; give `formats_from`")
     if decode_errors:
         notes.append(f"{decode_errors} samples cannot be decoded")
-    if states and states.failure:
-        notes.append(f"prev_state is given in hexadecimal: {states.failure}")
-    if shifted:
-        notes.append(
-            f"kernel {header.os_release} reports prev_state one bit too high (R as S, S as D); "
-            "switches keep it as recorded, slices set it right"
-        )
+    if names and names.failure:
+        notes.append(f"prev_state is given in hexadecimal: {names.failure}")
+    if about_states := reading.warning(header.os_release):
+        notes.append(about_states)
     return notes

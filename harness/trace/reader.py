@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from harness.trace.decode.native_decoder import NativeDecoder
 from harness.trace.perf_data.recording import Recording, open_recording, path_in_errors
 from harness.trace.quality import TraceQuality, assess, require_complete
-from harness.trace.tracepoint.task_state import is_shifted, may_be_shifted, state_names
+from harness.trace.tracepoint.state_reading import check_states, decide
+from harness.trace.tracepoint.task_state import state_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,7 +40,7 @@ class RecordingInfo:
 class Trace:
     """A recording as tables with the columns of `schemas.SCHEMAS`; rows are sorted by time, then in the file's order.
 
-    `shifted_states`: the kernel reports prev_state one bit too high; `prev_state` is as recorded.
+    `prev_state` is as recorded, also if the kernel reports it one bit too high (`shifted_states`).
     Each table is made when it is first used, because importing Arrow takes as long as reading a million samples.
     """
 
@@ -49,10 +50,14 @@ class Trace:
         header: RecordingInfo,
         quality: TraceQuality,
         make_table: Callable[[str], pa.Table],
-        shifted_states: bool = False,
     ) -> None:
-        self.path, self.header, self.quality, self.shifted_states = path, header, quality, shifted_states
+        self.path, self.header, self.quality = path, header, quality
         self._make_table = make_table
+
+    @property
+    def shifted_states(self) -> bool:
+        """Whether prev_state is read as one bit too high."""
+        return self.quality.states.shifted
 
     @cached_property
     def switches(self) -> pa.Table:
@@ -90,35 +95,37 @@ class Trace:
         return self._make_table("exits")
 
 
-def read(path: Path | str, *, strict: bool = False, formats_from: Path | str | None = None) -> Trace:
+def read(
+    path: Path | str, *, strict: bool = False, formats_from: Path | str | None = None, states: str | None = None
+) -> Trace:
     """Read a recording into tables: a file, compressed or not, the output of a pipe, or a folder of `--threads`.
 
     Reads what can be recovered of a damaged or unfinished file, and lists in `quality` what is missing; with `strict`
     raises TraceError instead. `formats_from` names a whole recording of the same boot or kernel; its tracepoint formats
-    are used if this file has none (perf writes them last, so a killed recorder leaves none). Raises TraceError if the
-    file is no recording or cannot be read at all.
+    are used if this file has none (perf writes them last, so a killed recorder leaves none). `states`: how to read
+    prev_state, `shifted` (by one bit) or `unshifted`; without it the events decide. Raises TraceError if the file is no
+    recording or cannot be read at all, UsageError for other `states`.
     """
+    check_states(states)
     path = Path(path)
     recording = open_recording(path, Path(formats_from) if formats_from is not None else None)
     with path_in_errors(path):
-        trace = _read(recording)
+        trace = _read(recording, states)
     if strict:
         require_complete(recording, trace.quality)
     return trace
 
 
-def _read(recording: Recording) -> Trace:
+def _read(recording: Recording, states: str | None) -> Trace:
     decoder = NativeDecoder(recording.header, len(recording.parts))
     for number, part in enumerate(recording.parts):
         decoder.enter_part(number)
         for _ in part.feed(decoder):
             pass
     blocks, names, values = decoder.release_all(), decoder.names(), decoder.states()
-    states = state_names(recording.header.formats)
-    letters = [states.letters(value) for value in values] if states else []
-    shifted = False
-    if states and may_be_shifted(recording.header.os_release):
-        shifted = is_shifted(blocks.get("switches", {}), values, states)
+    state_letters = state_names(recording.header.formats)
+    letters = [state_letters.letters(value) for value in values] if state_letters else []
+    reading = decide(state_letters, recording.header.os_release, states, [(blocks, values)])
 
     def make_table(name: str) -> pa.Table:
         from harness.trace.tables.schemas import to_table
@@ -126,8 +133,8 @@ def _read(recording: Recording) -> Trace:
         return to_table(name, blocks.get(name, {}), names, letters)
 
     stats = decoder.stats()
-    quality = assess(recording, stats, states, shifted)
-    return Trace(recording.path, recording_info(recording, stats.first_ns), quality, make_table, shifted)
+    quality = assess(recording, stats, state_letters, reading)
+    return Trace(recording.path, recording_info(recording, stats.first_ns), quality, make_table)
 
 
 def recording_info(recording: Recording, first_ns: int) -> RecordingInfo:

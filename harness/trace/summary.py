@@ -20,7 +20,7 @@ import pyarrow as pa
 from harness.trace.perf_data.recording import path_in_errors
 from harness.trace.quality import TraceQuality
 from harness.trace.reader import RecordingInfo, Trace, read
-from harness.trace.runqueue.slicer import left_runnable, slices_in_batches
+from harness.trace.runqueue.slicer import left_runnable, slices_in_batches, still_runnable
 from harness.trace.runqueue.tracker import EventBatch, Tracker
 from harness.trace.tables.columns import codes, column, numbers, previous_in_group, texts
 
@@ -79,9 +79,15 @@ class Summary:
         }
 
 
-def summarize(recording: Path | str, *, strict: bool = False, formats_from: Path | str | None = None) -> Summary:
-    """Count and time the tasks and CPUs of a recording. Treats damage as `read` does. Raises TraceError."""
-    trace = read(recording, strict=strict, formats_from=formats_from)
+def summarize(
+    recording: Path | str,
+    *,
+    strict: bool = False,
+    formats_from: Path | str | None = None,
+    states: str | None = None,
+) -> Summary:
+    """Count and time the tasks and CPUs of a recording, read as `read` does. Raises TraceError."""
+    trace = read(recording, strict=strict, formats_from=formats_from, states=states)
     with path_in_errors(trace.path):
         tasks, cpus = task_summary(trace), cpu_summary(trace, slices_in_batches(trace))
     return Summary(trace.path, trace.header, trace.quality, tasks, cpus)
@@ -106,7 +112,7 @@ def task_summary(trace: Trace) -> pa.Table:
         "run_mean_ns": runs["mean"],
         "run_max_ns": runs["max"],
         "run_error_percent": runs["error_percent"],
-        "preemptions": groups.count(prev[left_runnable(switches, trace.shifted_states)]),
+        "preemptions": groups.count(prev[still_runnable(trace)]),
         "migrations": groups.count(numbers(trace.migrations, "tid")),
         "delays": delays["count"],
         "delay_mean_ns": delays["mean"],
@@ -135,7 +141,7 @@ def cpu_summary(trace: Trace, slices: Iterable[pa.Table]) -> pa.Table:
         "switches": groups.count(cpu),
         "busy_ns": groups.statistics(cpu[~idle], runs[~idle])["sum"],
         "idle_ns": groups.statistics(cpu[idle], runs[idle])["sum"],
-        "preemptions": groups.count(cpu[left_runnable(switches, trace.shifted_states) & ~idle]),
+        "preemptions": groups.count(cpu[still_runnable(trace) & ~idle]),
         "contested": contested,
         "runnable_mean": runnable / np.maximum(picks, 1),
         "runnable_max": most,

@@ -58,15 +58,18 @@ class PlainSlicer:
     def leave(self, index: int, event: Row) -> None:
         tid, cpu, time = event["prev_tid"], event["cpu"], event["time_ns"]
         state = true_state(event["prev_state"], self.shifted)
+        runnable = is_runnable(state)
+        unclear = tid and (self.shifted if runnable else tid in self.woken)
+        waits = self.is_next_picked(tid, index) if unclear else runnable
+        if self.shifted and state == "R+" and not waits:
+            state = "I"
         stay = self.stays.pop(cpu, None)
         if stay and stay["tid"] == tid:
             self.ended.append({**stay, "slice_ns": time - stay["start_ns"], "end_state": state})
         if not tid:
             return
         self.waiting.pop(tid, None)
-        runnable = is_runnable(state)
-        unclear = self.shifted if runnable else tid in self.woken
-        if self.is_next_picked(tid, index) if unclear else runnable:
+        if waits:
             self.waiting[tid] = Wait(cpu, time, None if runnable else time)
         self.woken.discard(tid)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
 from harness.trace.perf_data.recording import path_in_errors
+from harness.trace.tracepoint.state_reading import check_states
 
 if TYPE_CHECKING:
     from harness.trace.quality import TraceQuality
@@ -33,6 +34,7 @@ class ReadOptions:
     strict: bool = False
     formats_from: Path | None = None
     about: Mapping[str, str] = field(default_factory=dict)
+    states: str | None = None
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,13 @@ def export(recording: Path, kind: str, target: Path | str, options: ReadOptions 
     """Write a recording as `kind`: into the folder `target` for csv and parquet, otherwise to the file `target`.
 
     Each file appears whole or not at all. Raises TraceError and HostError as `read` and `convert` do, and UsageError if
-    the kind is unknown or needs a package that is not installed, or if `target` is a folder or the recording where it
-    should be a new file.
+    the kind or `states` is unknown, if the kind needs a package that is not installed, or if `target` is a folder or
+    the recording where it should be a new file.
     """
     if kind not in KINDS:
         raise UsageError(f"unknown format {kind!r}", where="--to", expected=f"one of {', '.join(KINDS)}")
+    options = options or ReadOptions()
+    check_states(options.states)
     if kind not in _FOLDER_KINDS:
         _check_target(recording, Path(target))
     try:
@@ -62,7 +66,7 @@ def export(recording: Path, kind: str, target: Path | str, options: ReadOptions 
             hint=f"install it with the extra: pip install 'harness[{kind}]'",
         ) from error
     with path_in_errors(recording):
-        exported: Exported = module.export(recording, Path(target), kind, options or ReadOptions())
+        exported: Exported = module.export(recording, Path(target), kind, options)
     return exported
 
 

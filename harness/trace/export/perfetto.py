@@ -17,8 +17,8 @@ from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import Trace as PerfettoT
 from harness.files import atomic_file, make_folder
 from harness.trace.export import Exported, ReadOptions
 from harness.trace.reader import Trace, read
+from harness.trace.runqueue.slicer import true_states_of
 from harness.trace.tables.columns import codes, numbers, texts
-from harness.trace.tracepoint.task_state import true_state
 
 _BATCH_SWITCHES = 50_000  # in one packet
 # TASK_* of include/linux/sched.h since 4.14, by which Perfetto reads prev_state
@@ -27,12 +27,14 @@ _STATES = {"R": 0, "S": 1, "D": 2, "T": 4, "t": 8, "X": 16, "Z": 32, "P": 64, "I
 
 def export(recording: Path, target: Path, kind: str, options: ReadOptions) -> Exported:
     """Write the trace to the file `target`."""
-    trace = read(recording, strict=options.strict, formats_from=options.formats_from)
+    trace = read(recording, strict=options.strict, formats_from=options.formats_from, states=options.states)
     make_folder(target.parent)
     with atomic_file(target) as file:
         file.write(_system(trace).SerializeToString())
-        for cpu in np.unique(numbers(trace.switches, "cpu")).tolist():
-            for packets in _bundles(trace, cpu):
+        place = trace.switches.schema.get_field_index("prev_state")
+        switches = trace.switches.set_column(place, "prev_state", true_states_of(trace))
+        for cpu in np.unique(numbers(switches, "cpu")).tolist():
+            for packets in _bundles(switches, trace.wakeups, cpu):
                 file.write(packets.SerializeToString())
     return Exported([target], trace.quality)
 
@@ -46,10 +48,10 @@ def _system(trace: Trace) -> Any:
     return packets
 
 
-def _bundles(trace: Trace, cpu: int) -> list[Any]:
+def _bundles(all_switches: pa.Table, wakeups: pa.Table, cpu: int) -> list[Any]:
     """Return packets with the events of one CPU, each with the wakeups between its switches."""
-    switches = trace.switches.filter(pc.equal(trace.switches["cpu"], cpu))
-    wakings = trace.wakeups.filter(pc.equal(trace.wakeups["cpu"], cpu))
+    switches = all_switches.filter(pc.equal(all_switches["cpu"], cpu))
+    wakings = wakeups.filter(pc.equal(wakeups["cpu"], cpu))
     edges = numbers(switches, "time_ns")[_BATCH_SWITCHES::_BATCH_SWITCHES]
     cuts = np.concatenate([[0], np.searchsorted(numbers(wakings, "time_ns"), edges), [wakings.num_rows]])
     bundles = []
@@ -60,16 +62,16 @@ def _bundles(trace: Trace, cpu: int) -> list[Any]:
         packet.ftrace_events.cpu = cpu
         batch = switches.slice(index * _BATCH_SWITCHES, _BATCH_SWITCHES)
         between = wakings.slice(int(cuts[index]), int(cuts[index + 1] - cuts[index]))
-        _fill(packet.ftrace_events.compact_sched, batch, between, trace.shifted_states)
+        _fill(packet.ftrace_events.compact_sched, batch, between)
         bundles.append(packets)
     return bundles
 
 
-def _fill(target: Any, switches: pa.Table, wakings: pa.Table, shifted: bool) -> None:
+def _fill(target: Any, switches: pa.Table, wakings: pa.Table) -> None:
     next_names, waking_names = texts(switches, "next_comm"), texts(wakings, "comm")
     target.intern_table.extend(next_names + waking_names)
     target.switch_timestamp.extend(_time_differences(switches))
-    states = np.array([_state_bits(true_state(text, shifted)) for text in texts(switches, "prev_state")] or [0])
+    states = np.array([_state_bits(text) for text in texts(switches, "prev_state")] or [0])
     target.switch_prev_state.extend(states[codes(switches, "prev_state")].tolist())
     target.switch_next_pid.extend(numbers(switches, "next_tid").tolist())
     target.switch_next_prio.extend(numbers(switches, "next_prio").tolist())

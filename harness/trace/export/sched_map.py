@@ -21,7 +21,7 @@ _BATCH_LINES = 10_000  # lines written at a time
 
 def export(recording: Path, target: Path, kind: str, options: ReadOptions) -> Exported:
     """Write the text to the file `target`."""
-    trace = read(recording, strict=options.strict, formats_from=options.formats_from)
+    trace = read(recording, strict=options.strict, formats_from=options.formats_from, states=options.states)
     make_folder(target.parent)
     with atomic_file(target) as file:
         remaining = lines(trace)

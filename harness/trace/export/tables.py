@@ -32,7 +32,7 @@ def export(recording: Path, target: Path, kind: str, options: ReadOptions) -> Ex
 
 
 def _convert(recording: Path, folder: Path, options: ReadOptions) -> ConvertedRecording:
-    return convert(recording, folder, strict=options.strict, formats_from=options.formats_from, about=options.about)
+    return convert(recording, folder, **vars(options))
 
 
 def _write_csv(table: Path, path: Path) -> Path:

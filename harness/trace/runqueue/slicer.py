@@ -17,8 +17,8 @@ to wait at the very time of the switch included), in the order in which they beg
 always among them. The idle task (tid 0) is in the list only if it was picked. A switch is `contested` if the list has
 two or more tasks other than the idle task, and forced otherwise.
 
-Kernels that shift states (some of 4.14 to 4.19) show a sleeping idle thread (state I) as preempted. There the last rule
-also decides for every task that left as R+.
+Kernels that shift states (some of 4.14 to 4.19) show an idle kernel thread (state I) as preempted (R+). There the last
+rule also decides for every task that left runnable, and the `end_state` of one that left as R+ and slept is I.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from harness.trace.runqueue.batches import RunnableSetBound
 from harness.trace.runqueue.tracker import LOOKAHEAD, EventBatch, SwitchWaits, Tracker
 from harness.trace.tables.columns import codes, column, concatenate, numbers, previous_in_group, texts
 from harness.trace.tables.schemas import SCHEMAS
-from harness.trace.tracepoint.task_state import is_runnable, true_state
+from harness.trace.tracepoint.task_state import IDLE_THREAD, PREEMPTED, is_runnable, true_state
 
 BATCH_TASKS = 1 << 20  # tasks in the runnable sets of one batch of slices
 _FIRST_EVENTS = 8192  # in the first batch, at most; each further batch has at most twice as many as the one before
@@ -160,26 +160,52 @@ class Slicer:
         new_ended, new_open = (_begun(block, np.flatnonzero(group == number), waits, number) for number in (1, 2))
         self._open = concatenate([before.take(pa.array(last[last < open_count])), new_open])
         starts = pa.concat_tables([before.take(pa.array(ended[ended < open_count])), new_ended]).unify_dictionaries()
-        return self._finished(starts, block, ending_rows)
+        return self._finished(starts, true_states(block, self._shifted, waits.slept), block, ending_rows)
 
-    def _finished(self, starts: pa.Table, switches: pa.Table, ends: np.ndarray) -> pa.Table:
-        """Return the slices that have these starts and end with the switches `ends`."""
-        states = column(switches, "prev_state")
-        letters = [true_state(text, self._shifted) for text in states.dictionary.to_pylist()]
-        states = pa.DictionaryArray.from_arrays(
-            pa.array(states.indices.to_numpy()[ends], pa.int32()), pa.array(letters, pa.string())
-        )
+    @staticmethod
+    def _finished(starts: pa.Table, states: pa.DictionaryArray, switches: pa.Table, ends: np.ndarray) -> pa.Table:
+        """Return the slices that have these starts and end with the switches `ends`. `states`: one for each switch."""
+        end_states = _without_repeats(states.take(pa.array(ends)))
         slice_ns = numbers(switches, "time_ns")[ends] - numbers(starts, "start_ns")
-        known_at_end = {"slice_ns": pa.array(slice_ns, pa.int64()), "end_state": _without_repeats(states)}
+        known_at_end = {"slice_ns": pa.array(slice_ns, pa.int64()), "end_state": end_states}
         names = SCHEMAS["slices"].names
         columns = [known_at_end[name] if name in known_at_end else starts[name] for name in names]
         return pa.Table.from_arrays(columns, schema=SCHEMAS["slices"])
 
 
 def left_runnable(switches: pa.Table, shifted: bool) -> np.ndarray:
-    """Return for each switch whether the task that left was still runnable. `shifted`: the kernel shifts states."""
+    """Return for each switch whether the task that left was still runnable, as its state says.
+
+    `shifted`: the kernel shifts states; then later events must show which of these tasks slept (`still_runnable`).
+    """
     runnable = [is_runnable(true_state(text, shifted)) for text in texts(switches, "prev_state")]
     return np.array([*runnable, False], dtype=bool)[codes(switches, "prev_state")]
+
+
+def true_states(switches: pa.Table, shifted: bool, slept: np.ndarray) -> pa.DictionaryArray:
+    """Return the state in which the task of each switch left. `slept`: of each switch, as SwitchWaits has it."""
+    letters = [true_state(text, shifted) for text in texts(switches, "prev_state")]
+    states = codes(switches, "prev_state").astype(np.int32)
+    if shifted and PREEMPTED in letters:
+        states[slept & (states == letters.index(PREEMPTED))] = len(letters)
+        letters.append(IDLE_THREAD)
+    return pa.DictionaryArray.from_arrays(pa.array(states), pa.array(letters, pa.string()))
+
+
+def true_states_of(trace: Trace) -> pa.DictionaryArray:
+    """Return the state in which the task of each switch of a recording left, also if the kernel shifts states."""
+    switches, no_sets = trace.switches, np.zeros(trace.switches.num_rows, np.uint8)
+    if not trace.shifted_states:
+        return column(switches, "prev_state")
+    batch = EventBatch(switches, trace.wakeups, trace.migrations, left_runnable(switches, True), no_sets)
+    return true_states(switches, True, Tracker(True).feed(batch).slept)
+
+
+def still_runnable(trace: Trace) -> np.ndarray:
+    """Return for each switch of a recording whether the task that left was still runnable."""
+    states = true_states_of(trace)
+    runnable = [is_runnable(text) for text in states.dictionary.to_pylist()]
+    return np.array([*runnable, False], dtype=bool)[states.indices.to_numpy()]
 
 
 def _rows_before(times: np.ndarray, before_ns: int | None) -> int:

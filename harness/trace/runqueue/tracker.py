@@ -42,12 +42,14 @@ class EventBatch:
 class SwitchWaits:
     """For each switch: when the picked task began to wait, and when it was woken (ns); -1 where that is not known.
 
-    `sets[0]` lists the runnable tasks of each switch of group 1, `sets[1]` those of group 2.
+    `sets[0]` lists the runnable tasks of each switch of group 1, `sets[1]` those of group 2. `slept`: whether the task
+    that left went to sleep, whatever its state says.
     """
 
     wait_ns: np.ndarray
     wake_ns: np.ndarray
     sets: tuple[pa.ListArray, ...]
+    slept: np.ndarray
 
 
 class _Events(Structure):
@@ -78,6 +80,7 @@ _FUNCTIONS: Signatures = {
     "tracker_free_sets": (None, [c_void_p]),
 }
 _NO_MEMORY = -1
+_LEFT_ASLEEP = 0  # `enum leave_kind` of native/tracker.h
 
 
 class Tracker:
@@ -128,7 +131,8 @@ class Tracker:
         out = _SwitchWaits(group.ctypes.data, *(column.ctypes.data for column in results))
         _require_done(self._native.tracker_feed(self._tracker, byref(_Events(*fields)), byref(out)))
         wait_ns, wake_ns, lengths = results
-        return SwitchWaits(wait_ns, wake_ns, tuple(self._lists(number, lengths[group == number]) for number in (1, 2)))
+        sets = tuple(self._lists(number, lengths[group == number]) for number in (1, 2))
+        return SwitchWaits(wait_ns, wake_ns, sets, leave_kinds[: len(group)] == _LEFT_ASLEEP)
 
     def _lists(self, group: int, lengths: np.ndarray) -> pa.ListArray:
         """One list for each switch of a group; the memory of their values becomes Arrow's."""

@@ -1,19 +1,18 @@
 """Names prev_state: from its number to the letters that the recording's print format gives it, and their meaning.
 
-native/sample.c (`prev_state_number`) reads the numbers from the samples.
-Kernels 4.14 to 4.19 may report the state shifted by one bit (corrected by mainline commit 3054426dc68e): a runnable
-task shows as S, a sleeping one as D. The idle task is always runnable when it leaves a CPU, so its rows show the shift.
+native/sample.c (`prev_state_number`) reads the numbers from the samples. `state_reading` decides whether the kernel
+reports them shifted by one bit.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 from harness.trace.tracepoint.format import TracepointFormat
 from harness.trace.tracepoint.print_fmt import Expression, Unprintable, arguments
 
+PREEMPTED, IDLE_THREAD = "R+", "I"
 _TRUE_STATE = {"S": "R", "D": "S", "T": "D", "t": "T", "X": "t", "Z": "X", "P": "Z", "I": "P"}
 
 
@@ -64,26 +63,16 @@ def _state_arguments(print_fmt: str) -> list[Expression]:
 
 
 def may_be_shifted(os_release: str | None) -> bool:
-    """Whether kernels of this version may report states shifted by one bit."""
+    """Whether kernels of this version, or of one that is not known, may report states shifted by one bit."""
     version = re.match(r"(\d{1,4})\.(\d{1,4})", os_release or "")
-    return version is not None and (4, 14) <= (int(version[1]), int(version[2])) <= (4, 19)
-
-
-def is_shifted(switches: Mapping[str, Any], values: Sequence[int], names: StateNames) -> bool:
-    """Whether a kernel that may shift states does: then the first idle task shows another state than R.
-
-    `switches` are columns of equal length, with prev_state as an index in `values`. Without a switch away from an idle
-    task the kernel's version decides.
-    """
-    if not switches:
-        return False
-    states = zip(switches["prev_tid"], switches["prev_state"], strict=True)
-    idle = next((number for tid, number in states if tid == 0), None)
-    return idle is None or names.letters(values[idle]) != "R"
+    return version is None or (4, 14) <= (int(version[1]), int(version[2])) <= (4, 19)
 
 
 def true_state(letters: str, shifted: bool) -> str:
-    """Return the state that was meant: the same letters, or those one bit lower for a shifted state."""
+    """Return the state that was meant: the same letters, or those one bit lower for a shifted state.
+
+    A shifted R+ may also be an idle kernel thread (I), which the letters do not show.
+    """
     return _TRUE_STATE.get(letters, letters) if shifted else letters
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import lzma
 from pathlib import Path
 
+import pyarrow.csv as pc_csv
 import pyarrow.parquet as pq
 import pytest
 from command_line import harness
+from locations import DATA
 from shorten import shortened
 
 from model.data import clocks
@@ -41,6 +44,43 @@ def test_the_summary_is_text_or_json(raw: Path) -> None:
     document = json.loads(harness("trace", "summary", raw, "--json").stdout)
     assert document["quality"]["whole"] is True
     assert {"nginx", "ab"} <= {task["comm"] for task in document["tasks"]}
+
+
+@pytest.fixture
+def undecided(tmp_path: Path) -> Path:
+    """The beginning of a recording of a kernel that shifts states, too short to show it."""
+    path = tmp_path / "undecided.data"
+    whole = lzma.decompress((DATA / "ubuntu_4_15_0_55_shifted.perf.data.xz").read_bytes())
+    path.write_bytes(shortened(whole, 400))
+    return path
+
+
+def test_the_summary_says_what_decided_how_states_are_read(undecided: Path) -> None:
+    result = harness("trace", "summary", undecided)
+    assert "UNDECIDED, taken as printed" in result.stdout
+    assert "--states shifted" in result.stderr
+    assert "as printed: as asked for" in harness("trace", "summary", undecided, "--states", "unshifted").stdout
+    document = json.loads(harness("trace", "summary", undecided, "--json").stdout)
+    assert document["quality"]["states"]["decided_by"] == "nothing"
+
+
+def test_convert_and_export_read_states_as_they_are_told(undecided: Path, tmp_path: Path) -> None:
+    assert "UNDECIDED" in harness("trace", "convert", undecided, "-o", tmp_path / "t").stderr
+    for states, letters in (("shifted", {"S", "R+"}), ("unshifted", {"D", "R+"})):
+        harness("trace", "convert", undecided, "-o", tmp_path / states, "--states", states)
+        harness("trace", "export", undecided, "--to", "csv", "-o", tmp_path / "csv", "--states", states)
+        slices = pq.read_table(tmp_path / states / "slices.parquet")
+        assert set(slices["end_state"].to_pylist()) == letters
+        assert (
+            pc_csv.read_csv(tmp_path / "csv" / "slices.csv")["end_state"].to_pylist() == slices["end_state"].to_pylist()
+        )
+
+
+@pytest.mark.parametrize("command", [("convert", "-o", "t"), ("summary",), ("export", "--to", "csv", "-o", "t")])
+def test_an_unknown_reading_of_states_is_a_usage_error_that_lists_the_right_ones(command: tuple[str, ...]) -> None:
+    result = harness("trace", command[0], "/nowhere", *command[1:], "--states", "shift", code=2)
+    assert "--states: unknown reading of states 'shift'" in result.stderr
+    assert "expected: shifted or unshifted" in result.stderr
 
 
 def test_a_recording_beside_its_trial_keeps_the_clock_of_its_machine(raw: Path, tmp_path: Path) -> None:

@@ -54,6 +54,22 @@ def lossy_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
+@pytest.fixture(scope="session")
+def shifted_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """nginx and ab on Ubuntu's 4.15.0-55, which reports prev_state one bit too high; the idle task never appears."""
+    target = tmp_path_factory.mktemp("shifted") / "perf.data"
+    target.write_bytes(kept("ubuntu_4_15_0_55_shifted"))
+    return target
+
+
+@pytest.fixture(scope="session", params=["ubuntu_4_15_0_147_stress", "ubuntu_4_15_0_147_nginx_ab"])
+def mended_recording(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two loads on Ubuntu's 4.15.0-147, which reports prev_state as it is; under stress the idle task never appears."""
+    target = tmp_path_factory.mktemp("mended") / "perf.data"
+    target.write_bytes(kept(request.param))
+    return target
+
+
 SANITIZERS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
 
 

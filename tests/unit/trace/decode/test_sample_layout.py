@@ -142,23 +142,6 @@ def test_a_recording_without_cpus_is_read_with_cpu_minus_one(tmp_path: Path) -> 
     assert set(trace.switches["cpu"].to_pylist()) == {-1}
 
 
-def test_a_kernel_that_shifts_states_is_recognised_by_its_idle_task_and_warned_about(tmp_path: Path) -> None:
-    shifted = [
-        (time, cpu, prev, tid, {0: 1, 1: 2}.get(state, state), *rest) for time, cpu, prev, tid, state, *rest in SWITCHES
-    ]
-    trace = read(tmp_path, Forge(os_release="4.15.0-58-generic").write(shifted))  # type: ignore[arg-type]
-    assert trace.shifted_states
-    assert any("one bit too high" in warning for warning in trace.quality.warnings)
-    assert trace.switches["prev_state"].to_pylist() == ["S", "D", "S", "R+"]
-    assert harness.trace.slices(trace)["end_state"].to_pylist() == ["S", "R+"]
-
-
-def test_a_fixed_kernel_of_that_range_is_not_warned_about(tmp_path: Path) -> None:
-    trace = read(tmp_path, Forge(os_release="4.19.300").write(SWITCHES))
-    assert not trace.shifted_states
-    assert not any("one bit too high" in warning for warning in trace.quality.warnings)
-
-
 @pytest.mark.parametrize(
     ("before", "after"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,16 @@ def test_the_perfetto_trace_read_back_has_every_switch_and_wakeup(hostile_record
         (row["time_ns"], row["cpu"], row["comm"], row["tid"], row["prio"], row["target_cpu"])
         for row in trace.wakeups.to_pylist()
     )
+
+
+def test_a_perfetto_trace_of_a_shifted_kernel_shows_the_true_states(shifted_recording: Path, tmp_path: Path) -> None:
+    (target,) = export(shifted_recording, "perfetto", tmp_path / "trace.pftrace").paths
+    packets = PerfettoTrace.FromString(target.read_bytes()).packet[1:]
+    written = Counter(state for packet in packets for state in packet.ftrace_events.compact_sched.switch_prev_state)
+    printed = Counter(harness.trace.read(shifted_recording).switches["prev_state"].to_pylist())
+    assert (written[0], written[1], written[2]) == (printed["S"], printed["D"], printed["T"])
+    assert written[128] > 100  # idle kernel threads, printed as R+
+    assert written[128] + written[256] == printed["R+"]
 
 
 def test_a_perfetto_trace_of_many_batches_loses_nothing(

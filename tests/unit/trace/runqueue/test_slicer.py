@@ -199,6 +199,28 @@ def test_on_a_shifted_kernel_an_idle_thread_that_is_woken_was_asleep() -> None:
     )
     assert [row["runnable"] for row in rows] == [[1, 2], [2], [1]]
     assert rows[2]["wake_ns"] == 25
+    assert [row["end_state"] for row in rows] == ["I", "S", "I"]  # nothing shows that task 1 ran again
+
+
+def test_on_a_real_shifted_kernel_a_task_slept_exactly_if_it_is_woken_before_it_runs_again(
+    shifted_recording: Path,
+) -> None:
+    by_task: dict[str, list[Row]] = {}
+    for row in harness.trace.slices(harness.trace.read(shifted_recording)).to_pylist():
+        by_task.setdefault(row["comm"], []).append(row)
+    by_task.pop("perf415")  # its own wakeups are not recorded
+    for rows in by_task.values():
+        slept = [row["end_state"] not in ("R", "R+") for row in rows[:-1]]
+        assert slept == [row["wake_ns"] is not None for row in rows[1:]]
+    assert {"I"} < {row["end_state"] for row in by_task["rcu_sched"]}
+
+
+def test_idle_kernel_threads_of_a_shifted_kernel_are_not_counted_as_preempted(shifted_recording: Path) -> None:
+    summary = harness.trace.summarize(shifted_recording)
+    (thread,) = (row for row in summary.tasks.to_pylist() if row["comm"] == "rcu_sched")
+    assert thread["runs"] > 100
+    assert thread["preemptions"] <= 1
+    assert sum(summary.tasks["preemptions"].to_pylist()) == summary.cpus["preemptions"][0].as_py()
 
 
 def rows_of(trace: Trace) -> list[list[Row]]:
