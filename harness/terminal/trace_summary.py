@@ -59,36 +59,36 @@ def _table(title: str, first: str, *others: str) -> Table:
 
 def _cpus(summary: Summary) -> Table:
     table = _table("CPUs", "CPU", "switches", "busy ms", "idle ms", "idle %", "preempted", "contested", "queue", "most")
-    for row in summary.cpus.to_pylist():
-        total_ns = max(row["busy_ns"] + row["idle_ns"], 1)
+    for cpu in summary.by_cpu:
+        total_ns = max(cpu.busy_ns + cpu.idle_ns, 1)
         table.add_row(
-            str(row["cpu"]),
-            f"{row['switches']:,}",
-            _ms(row["busy_ns"]),
-            _ms(row["idle_ns"]),
-            f"{100 * row['idle_ns'] / total_ns:.1f}",
-            f"{row['preemptions']:,}",
-            f"{row['contested']:,}",
-            f"{row['runnable_mean']:.2f}",
-            str(row["runnable_max"]),
+            str(cpu.cpu),
+            f"{cpu.switches:,}",
+            _ms(cpu.busy_ns),
+            _ms(cpu.idle_ns),
+            f"{100 * cpu.idle_ns / total_ns:.1f}",
+            f"{cpu.preemptions:,}",
+            f"{cpu.contested:,}",
+            f"{cpu.runnable_mean:.2f}",
+            str(cpu.runnable_max),
         )
     return table
 
 
 def _tasks(summary: Summary, limit: int) -> Table:
-    shown = min(limit, summary.tasks.num_rows)
+    shown = summary.by_task[:limit]
     table = _table(
-        f"Tasks ({shown} of {summary.tasks.num_rows})",
+        f"Tasks ({len(shown)} of {len(summary.by_task)})",
         "task", "tid", "runs", "run ms", "mean", "max", "preempt", "delay ms", "max",
     )  # fmt: skip
-    for row in summary.tasks.slice(0, shown).to_pylist():
+    for task in shown:
         table.add_row(
-            row["comm"],
-            str(row["tid"]),
-            f"{row['runs']:,}",
-            *(_ms(row[name]) for name in ("run_ns", "run_mean_ns", "run_max_ns")),
-            f"{row['preemptions']:,}",
-            *(_ms(row[name]) for name in ("delay_mean_ns", "delay_max_ns")),
+            task.comm,
+            str(task.tid),
+            f"{task.runs:,}",
+            *(_ms(ns) for ns in (task.run_ns, task.run_mean_ns, task.run_max_ns)),
+            f"{task.preemptions:,}",
+            *(_ms(ns) for ns in (task.delay_mean_ns, task.delay_max_ns)),
         )
     return table
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 
 from harness.trace.decode.native_decoder import NativeDecoder
+from harness.trace.decode.read_ahead import read_ahead
 from harness.trace.decode.results import Block
-from harness.trace.decode.row_release import RELEASE_ROWS, EarliestTimes, earliest_times, in_time_order
+from harness.trace.decode.row_release import RELEASE_ROWS, earliest_times, in_time_order
 from harness.trace.perf_data.recording import Recording, open_recording, path_in_errors
 from harness.trace.perf_data.records import CHUNK_BYTES
 from harness.trace.quality import TraceQuality, assess, require_complete
@@ -21,7 +22,7 @@ from harness.trace.runqueue.slicer import BATCH_TASKS, Slicer
 from harness.trace.tables.cpu_usage import TaskUsage, UsageCounter
 from harness.trace.tables.schemas import EVENT_TABLES, to_table
 from harness.trace.tables.writer import LateSliceWriter, TableWriter
-from harness.trace.tracepoint.state_reading import Events, check_states, decide
+from harness.trace.tracepoint.state_reading import check_states, decide
 from harness.trace.tracepoint.task_state import StateNames, state_names
 
 ALL_TABLES = (*EVENT_TABLES, "slices")
@@ -92,7 +93,7 @@ def _convert(
     counter, decoder = NativeDecoder(header, parts, counts_only=True), NativeDecoder(header, parts)
     earliest = earliest_times(recording, counter, chunk_bytes)
     counted, state_letters = counter.stats(), state_names(header.formats)
-    reading = decide(state_letters, header.os_release, states, _read_ahead(recording, earliest, chunk_bytes))
+    reading = decide(state_letters, header.os_release, states, read_ahead(recording, earliest, chunk_bytes))
     with contextlib.ExitStack() as stack:
         events = [name for name in tables if name != "slices"]
         writers = {name: stack.enter_context(TableWriter(folder, name, about=about)) for name in events}
@@ -110,11 +111,7 @@ def _convert(
                 on_progress(sum(done.counts.values()) + done.repeats, counted.samples)
         if slices:
             slices.finish()
-        released = decoder.stats()
-        rest = {
-            name: getattr(released, name) for name in ("bad", "counts", "repeats", "chain_breaks", "cpus", "unended")
-        }
-        quality = assess(recording, replace(counted, **rest), state_letters, reading)
+        quality = assess(recording, counted.completed(decoder.stats()), state_letters, reading)
         if strict:
             require_complete(recording, quality)
     outputs: list[TableWriter | LateSliceWriter] = [*writers.values(), *([slices.writer] if slices else [])]
@@ -149,10 +146,3 @@ class _SliceOutput:
         for slices in batches:
             self.usage.add(slices)
             self.writer.add(slices, self.slicer.earliest_ns)
-
-
-def _read_ahead(recording: Recording, earliest: EarliestTimes, chunk_bytes: int) -> Iterator[Events]:
-    """Yield the events in order of time, as soon as they can be released."""
-    decoder = NativeDecoder(recording.header, len(recording.parts))
-    for blocks in in_time_order(recording, decoder, earliest, chunk_bytes, 1):
-        yield blocks, decoder.states()

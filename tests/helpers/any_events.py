@@ -1,4 +1,4 @@
-"""Feeds the tracker random events; run under sanitizers, which end it where it touches memory that is not its own.
+"""Feeds trackers and sums random events; run under sanitizers, which end it where it touches memory not its own.
 
 Run as a program: `any_events.py LIBRARY ROUNDS`.
 """
@@ -11,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from table_decoder import TableDecoder
 
 from harness.trace.native import library
+from harness.trace.runqueue.sums import LeftAs, Sums
 from harness.trace.runqueue.tracker import EventBatch, Tracker
 
 
@@ -36,8 +38,25 @@ def any_tables(draw: random.Random, rows: int, first_ns: int, in_order: bool) ->
     return [pa.table(columns) for columns in (switches, wakeups, moves)]
 
 
+def add_up_random_events(draw: random.Random) -> int:
+    """Add up a random stream in pieces. Return how many tasks and CPUs it has."""
+    rows = draw.choice([0, 1, 5, 400])
+    switches, wakeups, moves = any_tables(draw, rows, 0, in_order=True)
+    codes = np.zeros(rows, "i4")
+    for name in ("prev_state", "prev_comm", "next_comm"):
+        switches = switches.append_column(name, pa.array(codes))
+    runtimes = wakeups.rename_columns(["time_ns", "tid", "cpu"]).append_column("comm", pa.array(codes))
+    runtimes = runtimes.append_column("runtime_ns", pa.array(np.full(rows, draw.choice([1, (1 << 63) - 1]), "i8")))
+    decoder = TableDecoder({"switches": switches, "wakeups": wakeups, "migrations": moves, "runtimes": runtimes})
+    meaning = draw.choice(list(LeftAs))
+    sums = Sums(lambda _: meaning, draw.random() < 0.3, draw.choice([0, 3, 1000]))
+    for limit_ns in (rows // 3, rows // 2, None):
+        sums.take(decoder, limit_ns)  # type: ignore[arg-type]
+    return len(list(sums.tasks())) + len(list(sums.cpus()))
+
+
 def feed_random_events(rounds: int) -> int:
-    """Feed random streams to trackers, and read all their sets. Return how many tasks the sets hold."""
+    """Feed random streams to trackers and sums, and read all results. Return how many tasks and CPUs they hold."""
     draw, values = random.Random(7), 0
     for _ in range(rounds):
         tracker = Tracker(draw.random() < 0.3, draw.choice([0, 3, 1000]))
@@ -50,6 +69,7 @@ def feed_random_events(rounds: int) -> int:
             wants, group = np.array(draw.choices([True, False], k=rows), bool), draw.choices([0, 1, 1, 2, 3], k=settled)
             waits = tracker.feed(EventBatch(*tables, wants, np.array(group, np.uint8)), before_ns)
             values += sum(int(np.sum(sets.flatten().to_numpy() * 0 + 1)) for sets in waits.sets)
+        values += add_up_random_events(draw)
     return values
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
 
 IP, TID, TIME, ADDR, READ, CALLCHAIN, ID, CPU, PERIOD, STREAM_ID, RAW = (1 << bit for bit in range(11))
 IDENTIFIER = 1 << 16
@@ -117,3 +120,12 @@ class Forge:
             table += self._pack("QQ", at + len(bodies), len(features[number]))
             bodies += features[number]
         return table + bodies
+
+
+def long_recording(path: Path, samples: int) -> None:
+    """Two tasks that take turns on one CPU, a microsecond each."""
+    switches: list[Switch] = [(0, 0, b"a", place % 2 + 1, 1, b"b", 2 - place % 2) for place in range(2)]
+    pair = b"".join(map(Forge().sample, switches))
+    rows = np.frombuffer(pair * (samples // 2), np.uint8).reshape(samples, len(pair) // 2).copy()
+    rows[:, 32:40] = (1000 * np.arange(1, samples + 1)).astype("<u8").view(np.uint8).reshape(samples, 8)
+    path.write_bytes(Forge(others=[rows.tobytes()]).write([]))

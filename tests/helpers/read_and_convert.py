@@ -1,4 +1,4 @@
-"""Compares what `read` and `convert` make of one recording: they drive the decoder differently."""
+"""Compares what `read`, `convert` and `summarize` make of one recording: they drive the decoder differently."""
 
 from __future__ import annotations
 
@@ -6,18 +6,27 @@ import tempfile
 from pathlib import Path
 
 import pyarrow.parquet as pq
+from numpy_summary import assert_summed_up
 
 import harness.trace
 from harness.errors import TraceError
 from harness.trace.converter import ALL_TABLES, convert
+from harness.trace.runqueue.lookahead import LOOKAHEAD
+from harness.trace.summary import Summary, summarize
 from harness.trace.tables.schemas import EVENT_TABLES
 
 Outcome = dict[str, object]
 
 
 def assert_same(path: Path) -> None:
-    """Check that both make the same tables and quality of a recording, or end with the same error."""
-    assert _read(path) == _converted(path)
+    """Check that all make the same tables, numbers and quality of a recording, or end with the same error."""
+    outcome, summary = _read(path), _summary(path)
+    assert outcome == _converted(path)
+    if isinstance(summary, str):
+        assert outcome == {"error": summary}
+        return
+    assert summary.quality == outcome["quality"]
+    assert_summed_up(summary.by_task, summary.by_cpu, harness.trace.read(path), LOOKAHEAD)
 
 
 def _read(path: Path) -> Outcome:
@@ -36,3 +45,10 @@ def _converted(path: Path) -> Outcome:
         except TraceError as error:
             return {"error": str(error)}
         return {"quality": done.quality, **{name: pq.read_table(done.paths[name]).to_pylist() for name in ALL_TABLES}}
+
+
+def _summary(path: Path) -> Summary | str:
+    try:
+        return summarize(path, chunk_bytes=1 << 16, release_rows=50)
+    except TraceError as error:
+        return str(error)

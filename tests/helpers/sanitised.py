@@ -16,6 +16,7 @@ from harness.trace.decode.native_decoder import NativeDecoder
 from harness.trace.native import library
 from harness.trace.perf_data.recording import open_recording
 from harness.trace.perf_data.records import PADDING
+from harness.trace.summary import summarize
 
 MIN_FILES = 20
 HOSTILE = (b"\0", b"\xff", b"\xff" * 8, b"\x7f" + b"\xff" * 7, b"\x09\0\0\0\0\0\x08\0", b"\x09\0\0\0\0\0\xf8\xff")
@@ -64,6 +65,7 @@ def main(seconds: float, folder: Path, recordings: list[Path]) -> int:
         path.write_bytes(damaged(wholes[count % len(wholes)], dice))
         with contextlib.suppress(TraceError):
             read_twice(path)
+            summarize(path, chunk_bytes=1 << 14, release_rows=50)
         count += 1
     return count
 

@@ -6,6 +6,7 @@ import ctypes
 import itertools
 import sys
 import weakref
+from collections.abc import Set
 from ctypes import (
     POINTER,
     byref,
@@ -75,6 +76,7 @@ _FUNCTIONS: Signatures = {
     "decoder_strings": (c_int32, [c_void_p, c_int32, c_void_p, c_void_p]),
     "decoder_take": (c_int64, [c_void_p, c_void_p, c_int64]),
     "decoder_sort": (c_int, [c_void_p]),
+    "decoder_sort_by_cpu": (c_int, [c_void_p, c_int32]),
     "decoder_rows": (c_int64, [c_void_p, c_int32]),
     "decoder_column": (c_void_p, [c_void_p, c_int32, c_int32]),
     "decoder_rows_before": (c_int64, [c_void_p, c_int32, c_int64]),
@@ -122,6 +124,11 @@ class NativeDecoder:
         return int(self._counts.earliest)
 
     @property
+    def tables(self) -> Set[str]:
+        """The tables that this recording can have rows of."""
+        return self._config.columns.keys()
+
+    @property
     def rows(self) -> int:
         """How many rows are kept."""
         return 0 if self._finished else sum(map(self._table_rows, TABLES))
@@ -144,22 +151,52 @@ class NativeDecoder:
 
     def release(self, limit_ns: int) -> dict[str, Block]:
         """Pop the rows before `limit_ns` as blocks by table, ordered by time, part, position in the file."""
-        self._sort()
-        released = {}
-        for table in self._config.columns:
-            index = TABLES.index(table)
-            if rows := self._native.decoder_rows_before(self._decoder, index, limit_ns):
-                columns = self._first_rows(table, rows).items()
-                released[table] = {name: type(column).from_buffer_copy(column) for name, column in columns}
-                self._native.decoder_drop_rows(self._decoder, index, rows)
+        self.sort()
+        rows = {table: count for table in self.tables if (count := self.rows_before(table, limit_ns))}
+        released = {table: _copied(self.view(table, count)) for table, count in rows.items()}
+        for table, count in rows.items():
+            self.drop(table, count)
         return released
 
     def release_all(self) -> dict[str, Block]:
         """Pop all rows, as `release` does. No record may follow. The blocks are the decoder's memory, and keep it."""
-        self._sort()
-        rows = {table: self._table_rows(table) for table in self._config.columns}
+        self.sort()
+        rows = {table: count for table in self.tables if (count := self.rows_before(table, None))}
         self._finished = True
-        return {table: self._first_rows(table, count) for table, count in rows.items() if count}
+        for table, count in rows.items():
+            self._count_breaks(table, count)
+        return {table: self.view(table, count) for table, count in rows.items()}
+
+    def sort(self) -> None:
+        """Sort the rows of every table by time, part, position in the file."""
+        if self._native.decoder_sort(self._decoder):
+            raise MemoryError(f"no room to sort {self.rows} rows")
+
+    def sort_by_cpu(self, table: str) -> None:
+        """Sort the rows of one time by CPU, in a sorted table."""
+        if self._native.decoder_sort_by_cpu(self._decoder, TABLES.index(table)):
+            raise MemoryError(f"no room to sort {self.rows} rows")
+
+    def rows_before(self, table: str, limit_ns: int | None) -> int:
+        """Return how many rows of a sorted table are before `limit_ns` (None: all)."""
+        if limit_ns is None:
+            return self._table_rows(table)
+        return int(self._native.decoder_rows_before(self._decoder, TABLES.index(table), limit_ns))
+
+    def view(self, table: str, rows: int) -> Block:
+        """Return the first rows of a table: the decoder's memory, which moves when it takes a buffer or drops rows."""
+        block = Block()
+        for index, (name, dtype) in enumerate(self._config.columns[table]):
+            if name:
+                address = self._native.decoder_column(self._decoder, TABLES.index(table), index)
+                block[name] = (_TYPES[dtype] * rows).from_address(address or 0)  # no memory, no rows
+                block[name].owner = self  # type: ignore[attr-defined] # which would free this memory
+        return block
+
+    def drop(self, table: str, rows: int) -> None:
+        """Drop the first rows of a sorted table. No earlier ones may come."""
+        self._count_breaks(table, rows)
+        self._native.decoder_drop_rows(self._decoder, TABLES.index(table), rows)
 
     def stats(self) -> RecordingStats:
         """Return the counts so far."""
@@ -192,29 +229,16 @@ class NativeDecoder:
         """Return the values of prev_state, by number."""
         return [int.from_bytes(raw, sys.byteorder, signed=True) for raw in self._strings(states=True)]
 
-    def _sort(self) -> None:
-        if self._native.decoder_sort(self._decoder):
-            raise MemoryError(f"no room to sort {self.rows} rows")
-
-    def _first_rows(self, table: str, rows: int) -> Block:
-        """Return the first rows of a table, and count the breaks in their chain of switches. Each row counts once."""
-        block: Block = {}
-        for name, dtype in self._config.columns[table]:
-            if name:
-                block[name] = (_TYPES[dtype] * rows).from_address(self._address(table, name))
-                block[name].owner = self  # type: ignore[attr-defined] # which would free this memory
+    def _count_breaks(self, table: str, rows: int) -> None:
+        """Count the breaks in the chain of switches. Each row must come once, in the order of time."""
+        block = self.view(table, rows)
         self._native.chain_note_cpus(block["cpu"], rows, self._running)
         if table == "switches":
             columns = (block[name] for name in ("cpu", "prev_tid", "next_tid"))
             self._breaks += self._native.chain_breaks(*columns, rows, self._running, self._stays)
-        return block
 
     def _table_rows(self, table: str) -> int:
         return int(self._native.decoder_rows(self._decoder, TABLES.index(table)))
-
-    def _address(self, table: str, column: str) -> int:
-        index = [name for name, _ in self._config.columns[table]].index(column)
-        return int(self._native.decoder_column(self._decoder, TABLES.index(table), index))
 
     def _event_counts(self) -> dict[str, int]:
         formats, attrs = self._config.formats, len(self._header.attrs)
@@ -236,6 +260,10 @@ class NativeDecoder:
         limits = [0, *ends[:count]]
         content = ctypes.string_at(start.value or 0, limits[-1])
         return [content[low:high] for low, high in itertools.pairwise(limits)]
+
+
+def _copied(block: Block) -> Block:
+    return {name: type(column).from_buffer_copy(column) for name, column in block.items()}
 
 
 @dataclass

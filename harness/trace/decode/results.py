@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ctypes import Array
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 Block = dict[str, "Array[Any]"]  # columns of equal length; task names and states are numbers
@@ -55,3 +55,8 @@ class RecordingStats:
     def span_ns(self) -> int:
         """Time from the first sample to the last."""
         return self.last_ns - self.first_ns
+
+    def completed(self, second: RecordingStats) -> RecordingStats:
+        """Return these counts of a first pass, which decodes nothing, with what a second pass decoded."""
+        decoded = ("bad", "counts", "repeats", "chain_breaks", "cpus", "unended")
+        return replace(self, **{name: getattr(second, name) for name in decoded})

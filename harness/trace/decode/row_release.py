@@ -37,10 +37,25 @@ def in_time_order(
     chunk_bytes: int = CHUNK_BYTES,
     release_rows: int = RELEASE_ROWS,
 ) -> Iterator[dict[str, Block]]:
-    """Make the second pass: yield blocks by table, sorted by time, each wholly after the one before.
+    """Make the second pass: yield blocks by table, sorted by time, each wholly after the one before."""
+    for limit_ns in release_times(recording, decoder, times, chunk_bytes, release_rows):
+        if limit_ns is not None:
+            yield decoder.release(limit_ns)
+        elif decoder.rows:
+            yield decoder.release_all()
 
-    Kept rows are sorted again only after their number has doubled, so that the work of sorting stays proportional to
-    the file, whatever its order.
+
+def release_times(
+    recording: Recording,
+    decoder: NativeDecoder,
+    times: EarliestTimes,
+    chunk_bytes: int = CHUNK_BYTES,
+    release_rows: int = RELEASE_ROWS,
+) -> Iterator[int | None]:
+    """Make the second pass: yield the times (ns) before which no more rows can come, and None at the end.
+
+    At each time the caller sorts the rows and takes those before it. Rows that stay are sorted again only after their
+    number has doubled, so that the work of sorting stays proportional to the file, whatever its order.
     """
     feeds = [part.feed(decoder, chunk_bytes) for part in recording.parts]
     taken, release_at = [0] * len(feeds), release_rows  # buffers of each part; rows at which to release
@@ -50,9 +65,8 @@ def in_time_order(
         next(feeds[part])
         taken[part] += 1
         if decoder.rows >= release_at:
-            yield decoder.release(min(times[part][taken[part]] for part in range(len(feeds))))
+            yield min(times[part][taken[part]] for part in range(len(feeds)))
             release_at = max(release_rows, 2 * decoder.rows)
     for feed in feeds:
         next(feed, None)  # to its end: there it records which bytes were not read
-    if decoder.rows:
-        yield decoder.release_all()
+    yield None

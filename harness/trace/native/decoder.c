@@ -266,6 +266,12 @@ int decoder_sort(struct decoder *decoder)
     return failed ? NO_MEMORY : 0;
 }
 
+/* Sort a table that is sorted by time: rows of one time by CPU. NO_MEMORY where there is too little. */
+int decoder_sort_by_cpu(struct decoder *decoder, int32_t table)
+{
+    return table_sort_by_cpu(&decoder->tables[table]);
+}
+
 int64_t decoder_rows(const struct decoder *decoder, int32_t table)
 {
     return decoder->tables[table].rows;

@@ -2,76 +2,32 @@
 #include "run_queue.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "native.h"
 
-static uint64_t slot_of(const struct run_queues *queues, int32_t tid)
-{
-    uint64_t mixed = (uint32_t)tid ^ queues->seed;
-
-    mixed = (mixed ^ mixed >> 33) * 0xff51afd7ed558ccdULL;
-    mixed = (mixed ^ mixed >> 33) * 0xc4ceb9fe1a85ec53ULL;
-    return (mixed ^ mixed >> 33) & queues->mask;
-}
-
-int64_t task_find(const struct run_queues *queues, int32_t tid)
-{
-    for (uint64_t slot = slot_of(queues, tid); queues->slots[slot]; slot = (slot + 1) & queues->mask)
-        if (queues->tasks[queues->slots[slot] - 1].tid == tid)
-            return queues->slots[slot] - 1;
-    return NONE;
-}
-
-static void add_slot(struct run_queues *queues, int64_t index)
-{
-    uint64_t slot = slot_of(queues, queues->tasks[index].tid);
-
-    while (queues->slots[slot])
-        slot = (slot + 1) & queues->mask;
-    queues->slots[slot] = (int32_t)index + 1;
-}
-
-/* Make room for `room` tasks, a power of two; there are twice as many slots. */
-static int make_room(struct run_queues *queues, int64_t room)
-{
-    struct task *tasks = realloc(queues->tasks, (size_t)room * sizeof *tasks);
-    int32_t *slots;
-
-    if (!tasks)
-        return NO_MEMORY;
-    queues->tasks = tasks;
-    slots = calloc((size_t)room * 2, sizeof *slots);
-    if (!slots)
-        return NO_MEMORY;
-    free(queues->slots);
-    queues->slots = slots;
-    queues->room = room;
-    queues->mask = (uint64_t)room * 2 - 1;
-    for (int64_t index = 0; index < queues->size; index++)
-        add_slot(queues, index);
-    return 0;
-}
-
 int64_t task_get(struct run_queues *queues, int32_t tid)
 {
-    int64_t index = task_find(queues, tid);
+    int64_t known = queues->tids.size, index = tid_add(&queues->tids, tid);
 
-    if (index != NONE)
+    if (index < known)
         return index;
-    if (queues->size == queues->room && (queues->room > INT32_MAX / 4 || make_room(queues, queues->room * 2)))
-        return NO_MEMORY;
-    index = queues->size++;
+    if (index == queues->room) {
+        struct task *tasks = realloc(queues->tasks, (size_t)queues->tids.room * sizeof *tasks);
+
+        if (!tasks)
+            return NO_MEMORY;
+        queues->tasks = tasks;
+        queues->room = queues->tids.room;
+    }
     queues->tasks[index] = (struct task){.tid = tid, .queue = NONE, .pending_row = NONE};
-    add_slot(queues, index);
     return index;
 }
 
 void tasks_forget(struct run_queues *queues)
 {
-    int64_t kept = 0;
+    int64_t known = queues->tids.size, kept = 0;
 
-    for (int64_t index = 0; index < queues->size; index++) {
+    for (int64_t index = 0; index < known; index++) {
         struct task *task = &queues->tasks[index];
 
         if (task->queue == NONE)
@@ -80,10 +36,9 @@ void tasks_forget(struct run_queues *queues)
         queues->by_cpu[task->queue].tasks[task->position] = (int32_t)kept;
         queues->tasks[kept++] = *task;
     }
-    queues->size = kept;
-    memset(queues->slots, 0, (size_t)(queues->mask + 1) * sizeof *queues->slots);
+    tids_clear(&queues->tids);
     for (int64_t index = 0; index < kept; index++)
-        add_slot(queues, index);
+        (void)tid_add(&queues->tids, queues->tasks[index].tid); /* there is room */
 }
 
 static void pack(struct run_queues *queues, struct queue *queue)
@@ -140,8 +95,8 @@ int wait_begin(struct run_queues *queues, int64_t index, int16_t cpu)
 
 int run_queues_new(struct run_queues *queues, uint64_t seed)
 {
-    *queues = (struct run_queues){.seed = seed, .by_cpu = calloc(QUEUES, sizeof *queues->by_cpu)};
-    return !queues->by_cpu || make_room(queues, 256) ? NO_MEMORY : 0;
+    *queues = (struct run_queues){.by_cpu = calloc(QUEUES, sizeof *queues->by_cpu)};
+    return tids_new(&queues->tids, seed) || !queues->by_cpu ? NO_MEMORY : 0;
 }
 
 void run_queues_free(struct run_queues *queues)
@@ -152,5 +107,5 @@ void run_queues_free(struct run_queues *queues)
     }
     free(queues->by_cpu);
     free(queues->tasks);
-    free(queues->slots);
+    tids_free(&queues->tids);
 }

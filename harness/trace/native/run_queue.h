@@ -8,8 +8,9 @@
 
 #include <stdint.h>
 
+#include "tids.h"
+
 #define QUEUES 65536 /* one for each number that a CPU can have in 16 bits */
-#define NONE (-1)
 
 struct task {
     int32_t tid;
@@ -31,19 +32,15 @@ struct queue {
 
 /* A task is known by its index in `tasks`, an array that may move when a task is added. */
 struct run_queues {
-    uint64_t seed; /* so that nobody can choose tids that collide */
+    struct tids tids; /* the number of a tid is its task's index */
     struct task *tasks;
-    int64_t size, room; /* tasks, and tasks with memory */
-    int32_t *slots; /* a hash table: index of a task + 1, or 0 */
-    uint64_t mask;
+    int64_t room; /* tasks with memory */
     struct queue *by_cpu;
 };
 
 /* NO_MEMORY where there is too little; `run_queues_free` is needed all the same. */
 int run_queues_new(struct run_queues *queues, uint64_t seed);
 void run_queues_free(struct run_queues *queues);
-/* Return the index of a task, or NONE. */
-int64_t task_find(const struct run_queues *queues, int32_t tid);
 /* Return the index of a task, which is added if it is not known; or NO_MEMORY. */
 int64_t task_get(struct run_queues *queues, int32_t tid);
 /* Forget the tasks that do not wait. */
@@ -52,6 +49,12 @@ void tasks_forget(struct run_queues *queues);
 int wait_begin(struct run_queues *queues, int64_t index, int16_t cpu);
 /* Take a task that waits out of its queue. */
 void wait_end(struct run_queues *queues, int64_t index);
+
+/* Return the index of a task, or NONE. */
+static inline int64_t task_find(const struct run_queues *queues, int32_t tid)
+{
+    return tid_find(&queues->tids, tid);
+}
 
 static inline int32_t queue_of(int16_t cpu)
 {

@@ -101,20 +101,56 @@ static void reorder(struct table *table, const int32_t *order, uint8_t *spare)
     }
 }
 
-int table_sort(struct table *table, void *scratch)
+/* Sort the rows by time, then by `keys`. */
+static int sort_rows(struct table *table, const int32_t *keys, void *scratch)
 {
     const int64_t *times = (const int64_t *)table->columns[TIME_COLUMN].data;
-    const int32_t *parts = table->part_column ? (const int32_t *)table->columns[table->part_column].data : NULL;
     uint8_t *spare = scratch;
     int32_t *order = (int32_t *)(spare + table->rows * 8);
-    int64_t runs;
+    int64_t runs = sort_by_time(times, keys, (int32_t)table->rows, order, order + table->rows);
 
-    if (table->rows < 2)
-        return 0;
-    runs = sort_by_time(times, parts, (int32_t)table->rows, order, order + table->rows);
     if (runs > 1)
         reorder(table, order, spare);
     return runs < 0 ? NO_MEMORY : 0;
+}
+
+int table_sort(struct table *table, void *scratch)
+{
+    const int32_t *parts = table->part_column ? (const int32_t *)table->columns[table->part_column].data : NULL;
+
+    return table->rows < 2 ? 0 : sort_rows(table, parts, scratch);
+}
+
+static int is_by_cpu(const struct table *table)
+{
+    const int64_t *times = (const int64_t *)table->columns[TIME_COLUMN].data;
+    const int16_t *cpus = (const int16_t *)table->columns[CPU_COLUMN].data;
+
+    for (int64_t row = 1; row < table->rows; row++)
+        if (times[row] == times[row - 1] && cpus[row] < cpus[row - 1])
+            return 0;
+    return 1;
+}
+
+int table_sort_by_cpu(struct table *table)
+{
+    const int16_t *cpus = (const int16_t *)table->columns[CPU_COLUMN].data;
+    size_t rows = (size_t)table->rows;
+    uint8_t *scratch;
+    int32_t *keys;
+    int failed;
+
+    if (is_by_cpu(table))
+        return 0;
+    scratch = malloc(rows * (SCRATCH_BYTES + sizeof *keys));
+    if (!scratch)
+        return NO_MEMORY;
+    keys = (int32_t *)(scratch + rows * SCRATCH_BYTES);
+    for (size_t row = 0; row < rows; row++)
+        keys[row] = cpus[row];
+    failed = sort_rows(table, keys, scratch);
+    free(scratch);
+    return failed;
 }
 
 void table_drop(struct table *table, int64_t rows)

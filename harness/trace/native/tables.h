@@ -27,6 +27,8 @@ int table_grow(struct table *table);
 /* Sort the rows by time, part, and the order in which they were added. `scratch` has SCRATCH_BYTES for each row.
  * Return 0 or NO_MEMORY. */
 int table_sort(struct table *table, void *scratch);
+/* Sort the rows of one time, in a table that is sorted by time, by CPU. Return 0 or NO_MEMORY. */
+int table_sort_by_cpu(struct table *table);
 /* Drop the first `rows` rows. */
 void table_drop(struct table *table, int64_t rows);
 /* Return how many rows of a sorted table are earlier than `time`. */

@@ -71,11 +71,11 @@ static int leave(struct tracker *tracker, const struct events *events, int64_t r
     return wait_begin(&tracker->queues, index, events->cpu[row]);
 }
 
-/* Append one set: the tasks of a queue, and with `adds_picked` the one that was picked. Return how many they are. */
-static int64_t append_set(const struct tracker *tracker, struct sets *sets, const struct queue *queue, int adds_picked,
-                          int32_t picked)
+/* Append the tasks of a queue, and with `adds_picked` the one that was picked: `length` tasks. */
+static int64_t append_set(const struct tracker *tracker, struct sets *sets, const struct queue *queue, int64_t length,
+                          int adds_picked, int32_t picked)
 {
-    int64_t needed = sets->count + queue->size - queue->holes + 2, begin = sets->count;
+    int64_t needed = sets->count + length + 1;
     int32_t *end;
 
     if (needed > tracker->max_values)
@@ -95,29 +95,29 @@ static int64_t append_set(const struct tracker *tracker, struct sets *sets, cons
         end += queue->tids[position] != 0;
     }
     if (adds_picked)
-        *end++ = picked;
-    sets->count = end - sets->tids;
-    return sets->count - begin;
+        *end = picked;
+    sets->count += length;
+    return 0;
 }
 
 static int64_t pick(struct tracker *tracker, const struct events *events, const struct switch_waits *waits, int64_t row)
 {
-    int32_t tid = events->next[row], queue = queue_of(events->cpu[row]);
-    int64_t index = tid ? task_find(&tracker->queues, tid) : NONE, length = 0;
+    int32_t tid = events->next[row], number = queue_of(events->cpu[row]);
+    int64_t index = tid ? task_find(&tracker->queues, tid) : NONE, failed = 0;
     const struct task *task = index != NONE ? &tracker->queues.tasks[index] : NULL;
-    int is_waiting = task && task->queue != NONE, is_here = is_waiting && task->queue == queue;
+    const struct queue *queue = &tracker->queues.by_cpu[number];
+    int is_waiting = task && task->queue != NONE, is_elsewhere = !is_waiting || task->queue != number;
+    int64_t length = queue->size - queue->holes + is_elsewhere;
     uint8_t group = waits->group[row];
 
     waits->wait_ns[row] = is_waiting ? task->wait_ns : -1;
     waits->woken_ns[row] = is_waiting ? task->woken_ns : -1;
-    if (group == 1 || group == 2)
-        length = append_set(tracker, &tracker->sets[group - 1], &tracker->queues.by_cpu[queue], !is_here, tid);
-    if (length < 0)
-        return length;
     waits->length[row] = (int32_t)length;
+    if (group == 1 || group == 2)
+        failed = append_set(tracker, &tracker->sets[group - 1], queue, length, is_elsewhere, tid);
     if (is_waiting)
         wait_end(&tracker->queues, index);
-    return 0;
+    return failed;
 }
 
 static int64_t follow(struct tracker *tracker, const struct events *events, const struct switch_waits *waits)
@@ -194,7 +194,7 @@ int64_t tracker_feed(struct tracker *tracker, const struct events *events, const
 /* Return how many tasks wait after the last call. Between two calls no others are known. */
 int64_t tracker_waiting(const struct tracker *tracker)
 {
-    return tracker->queues.size;
+    return tracker->queues.tids.size;
 }
 
 /* Return the sets of the last call's switches of a group, 1 or 2, one after the other; NULL where there are none. The

@@ -28,8 +28,8 @@ struct events {
 };
 
 /* One row for each settled switch: when the picked task began to wait, when it was woken (-1: not known), and the size
- * of the runnable set. The tracker stores the sets of group 1 in one array and those of group 2 in another; a switch of
- * another group gets no set. */
+ * of the runnable set. The tracker stores the sets of group 1 in one array and those of group 2 in another; the set of
+ * another group is only counted. */
 struct switch_waits {
     const uint8_t *group;
     int64_t *wait_ns, *woken_ns;

@@ -9,7 +9,7 @@ becomes runnable until it is picked:
 - a migration while it waits moves it to another CPU;
 - leaving a CPU ends its wait, too: the task was already running when it was woken, or its pick was lost;
 - a task can be woken while it runs and then be switched out asleep. Its next event (migrations do not count) decides.
-  If that event is a pick at most `tracker.LOOKAHEAD` events later, the wakeup came while the task went to sleep, and
+  If that event is a pick at most `LOOKAHEAD` events later, the wakeup came while the task went to sleep, and
   the task waits from the switch on. Otherwise it sleeps.
 
 A task is known from its first event on. At a switch, `runnable` lists the tasks that wait on that CPU (those that began
@@ -31,7 +31,8 @@ import pyarrow.compute as pc
 
 from harness.trace.reader import Trace
 from harness.trace.runqueue.batches import RunnableSetBound
-from harness.trace.runqueue.tracker import LOOKAHEAD, EventBatch, SwitchWaits, Tracker
+from harness.trace.runqueue.lookahead import LOOKAHEAD
+from harness.trace.runqueue.tracker import EventBatch, SwitchWaits, Tracker
 from harness.trace.tables.columns import codes, column, concatenate, numbers, previous_in_group, texts
 from harness.trace.tables.schemas import SCHEMAS
 from harness.trace.tracepoint.task_state import IDLE_THREAD, PREEMPTED, is_runnable, true_state
@@ -50,13 +51,6 @@ def slices(trace: Trace) -> pa.Table:
     in the recording. `end_state` is the true state, also on kernels that report it shifted.
     """
     return slice_table(trace.switches, trace.wakeups, trace.migrations, shifted_states=trace.shifted_states)
-
-
-def slices_in_batches(trace: Trace, batch_tasks: int = BATCH_TASKS) -> Iterator[pa.Table]:
-    """Yield what `slices` returns in batches whose runnable sets hold at most `batch_tasks` tasks."""
-    slicer = Slicer(trace.shifted_states, batch_tasks=batch_tasks)
-    slicer.add(trace.switches, trace.wakeups, trace.migrations)
-    return slicer.finish()
 
 
 def slice_table(
@@ -176,7 +170,7 @@ class Slicer:
 def left_runnable(switches: pa.Table, shifted: bool) -> np.ndarray:
     """Return for each switch whether the task that left was still runnable, as its state says.
 
-    `shifted`: the kernel shifts states; then later events must show which of these tasks slept (`still_runnable`).
+    `shifted`: the kernel shifts states; then later events must show which of these tasks slept (`true_states`).
     """
     runnable = [is_runnable(true_state(text, shifted)) for text in texts(switches, "prev_state")]
     return np.array([*runnable, False], dtype=bool)[codes(switches, "prev_state")]
@@ -199,13 +193,6 @@ def true_states_of(trace: Trace) -> pa.DictionaryArray:
         return column(switches, "prev_state")
     batch = EventBatch(switches, trace.wakeups, trace.migrations, left_runnable(switches, True), no_sets)
     return true_states(switches, True, Tracker(True).feed(batch).slept)
-
-
-def still_runnable(trace: Trace) -> np.ndarray:
-    """Return for each switch of a recording whether the task that left was still runnable."""
-    states = true_states_of(trace)
-    runnable = [is_runnable(text) for text in states.dictionary.to_pylist()]
-    return np.array([*runnable, False], dtype=bool)[states.indices.to_numpy()]
 
 
 def _rows_before(times: np.ndarray, before_ns: int | None) -> int:

@@ -17,9 +17,9 @@ import pyarrow as pa
 
 from harness.errors import TraceError
 from harness.trace.native.library import Signatures, load_functions
+from harness.trace.runqueue.lookahead import LOOKAHEAD
 from harness.trace.tables.columns import numbers
 
-LOOKAHEAD = 30_000  # switches, wakeups and migrations of the recording, all CPUs together
 MAX_VALUES = (1 << 31) - 1  # offsets of Arrow lists have 32 bits
 
 

@@ -54,6 +54,37 @@ SCHEMAS: dict[str, pa.Schema] = {
         ],
     }.items()
 }
+TASK_SCHEMA = pa.schema(
+    [
+        ("comm", pa.string()),
+        ("tid", pa.int32()),
+        ("runs", pa.int64()),
+        ("run_ns", pa.int64()),
+        ("run_min_ns", pa.int64()),
+        ("run_mean_ns", pa.float64()),
+        ("run_max_ns", pa.int64()),
+        ("run_error_percent", pa.float64()),
+        ("preemptions", pa.int64()),
+        ("migrations", pa.int64()),
+        ("delays", pa.int64()),
+        ("delay_mean_ns", pa.float64()),
+        ("delay_max_ns", pa.int64()),
+        ("delay_max_from_ns", pa.int64()),
+        ("runtime_ns", pa.int64()),
+    ]
+)
+CPU_SCHEMA = pa.schema(
+    [
+        ("cpu", pa.int16()),
+        ("switches", pa.int64()),
+        ("busy_ns", pa.int64()),
+        ("idle_ns", pa.int64()),
+        ("preemptions", pa.int64()),
+        ("contested", pa.int64()),
+        ("runnable_mean", pa.float64()),
+        ("runnable_max", pa.int64()),
+    ]
+)
 EVENT_TABLES = tuple(table for table in SCHEMAS if table != "slices")
 
 

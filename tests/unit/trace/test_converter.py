@@ -8,11 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from command_line import LIMIT_S
-from forge import Forge, Switch
+from forge import Forge, Switch, long_recording
 from perf_record import MORE_EVENTS, record
 
 import harness.trace
@@ -177,15 +176,6 @@ convert(sys.argv[1], sys.argv[2])
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))
 print(status["VmHWM"].split()[0])
 """
-
-
-def long_recording(path: Path, samples: int) -> None:
-    """Two tasks that take turns on one CPU, a microsecond each."""
-    switches: list[Switch] = [(0, 0, b"a", place % 2 + 1, 1, b"b", 2 - place % 2) for place in range(2)]
-    pair = b"".join(map(Forge().sample, switches))
-    rows = np.frombuffer(pair * (samples // 2), np.uint8).reshape(samples, len(pair) // 2).copy()
-    rows[:, 32:40] = (1000 * np.arange(1, samples + 1)).astype("<u8").view(np.uint8).reshape(samples, 8)
-    path.write_bytes(Forge(others=[rows.tobytes()]).write([]))
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:

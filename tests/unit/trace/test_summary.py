@@ -8,20 +8,23 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pyarrow.compute as pc
 import pytest
 from busy import NAMES
 from command_line import LIMIT_S
+from forge import long_recording
+from numpy_summary import assert_summed_up, task_summary
+from perf_record import MORE_EVENTS, record
 from rich.console import Console
-from shorten import repeated
+from shorten import repeated, shortened
 
 import harness.trace
 from harness.terminal.trace_summary import render
 from harness.trace.reader import Trace
-from harness.trace.runqueue.slicer import slices_in_batches
-from harness.trace.summary import Summary, cpu_summary, summarize, task_summary
+from harness.trace.runqueue.lookahead import LOOKAHEAD
+from harness.trace.summary import Summary, summarize
+from harness.trace.tables.schemas import CPU_SCHEMA, TASK_SCHEMA
 from harness.trace.tracepoint.comm import to_text
 
 ROUNDING_MS = 0.0011  # perf cuts off after microseconds
@@ -35,10 +38,6 @@ _LATENCY = re.compile(
 
 def perf(*words: str) -> bytes:
     return subprocess.run(["perf", "sched", *words], capture_output=True, check=True, timeout=240).stdout
-
-
-def rows(trace: Trace) -> dict[int, dict[str, Any]]:
-    return {row["tid"]: row for row in task_summary(trace).to_pylist()}
 
 
 def tasks_of_the_load(trace: Trace) -> set[int]:
@@ -88,7 +87,8 @@ def woken_while_leaving(trace: Trace) -> set[int]:
 
 def test_run_times_are_those_of_perf_sched_timehist(hostile_recording: Path) -> None:
     trace = harness.trace.read(hostile_recording)
-    ours, tasks = rows(trace), tasks_of_the_load(trace) & born(trace) - reaped_early(trace)
+    ours = {row["tid"]: row for row in summarize(hostile_recording).tasks.to_pylist()}
+    tasks = tasks_of_the_load(trace) & born(trace) - reaped_early(trace)
     printed = {
         int(line[1]): line for line in _TIMEHIST.finditer(perf("timehist", "-s", "-M", "-i", str(hostile_recording)))
     }
@@ -105,7 +105,7 @@ def test_delays_are_those_of_perf_sched_latency(hostile_recording: Path) -> None
     trace = harness.trace.read(hostile_recording)
     woken = trace.wakeups.filter(pc.not_equal(trace.wakeups["kind"].cast("string"), "waking"))
     vars(trace)["wakeups"] = woken  # this perf uses sched_wakeup alone
-    ours = rows(trace)
+    ours = {row["tid"]: row for row in task_summary(trace).to_pylist()}
     preempted = pc.equal(trace.switches["prev_state"].cast("string"), "R+")
     odd = set(trace.switches.filter(preempted)["prev_tid"].to_pylist())  # perf does not count their waits
     printed = {int(line[1]): line for line in _LATENCY.finditer(perf("latency", "-p", "-i", str(hostile_recording)))}
@@ -129,7 +129,7 @@ def test_chain_breaks_are_what_perf_calls_context_switch_bugs(hostile_recording:
 
 def test_every_nanosecond_of_a_cpu_is_busy_or_idle(hostile_recording: Path) -> None:
     trace = harness.trace.read(hostile_recording)
-    for row in cpu_summary(trace, [harness.trace.slices(trace)]).to_pylist():
+    for row in summarize(hostile_recording).cpus.to_pylist():
         times = [switch["time_ns"] for switch in trace.switches.to_pylist() if switch["cpu"] == row["cpu"]]
         assert row["busy_ns"] + row["idle_ns"] == times[-1] - times[0]
         assert row["switches"] == len(times)
@@ -139,7 +139,7 @@ def test_every_nanosecond_of_a_cpu_is_busy_or_idle(hostile_recording: Path) -> N
 def test_contested_and_runnable_counts_are_those_of_the_slices(nginx_recording: Path) -> None:
     trace = harness.trace.read(nginx_recording)
     slices = harness.trace.slices(trace)
-    (row,) = cpu_summary(trace, slices_in_batches(trace, batch_tasks=900)).to_pylist()
+    (row,) = summarize(nginx_recording).cpus.to_pylist()
     busy = [slice_row for slice_row in slices.to_pylist() if slice_row["tid"] != 0]
     assert row["contested"] == sum(slice_row["contested"] for slice_row in slices.to_pylist())
     assert row["runnable_mean"] == pytest.approx(sum(len(one["runnable"]) for one in busy) / len(busy))
@@ -178,16 +178,66 @@ def test_damage_is_shown(nginx_recording: Path, tmp_path: Path) -> None:
     assert re.search(r"sound +no: .*\bcut\b", text)
 
 
-SUMMARIZE_WITH_LITTLE_MEMORY = """
-import resource, sys
-import numpy, pyarrow.parquet
-from harness.errors import TraceError
-from harness.trace import summarize
+def assert_summary_of_tables(path: Path, **options: int) -> None:
+    summary, trace = summarize(path, **options), harness.trace.read(path)
+    assert_summed_up(summary.by_task, summary.by_cpu, trace, LOOKAHEAD)
+    assert (summary.tasks.schema, summary.cpus.schema) == (TASK_SCHEMA, CPU_SCHEMA)
+    assert (summary.quality, summary.header) == (trace.quality, trace.header)
+
+
+@pytest.mark.parametrize("which", ["nginx_recording", "hostile_recording", "lossy_recording", "shifted_recording"])
+@pytest.mark.parametrize(("chunk_bytes", "release_rows"), [(1 << 16, 100), (4 << 20, 200_000)])
+def test_a_recording_added_up_in_parts_has_the_numbers_of_its_tables(
+    which: str, chunk_bytes: int, release_rows: int, request: pytest.FixtureRequest
+) -> None:
+    assert_summary_of_tables(request.getfixturevalue(which), chunk_bytes=chunk_bytes, release_rows=release_rows)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [("--threads",), ("-z",)], ids=" ".join)
+def test_folders_and_compressed_recordings_are_added_up(options: tuple[str, ...], tmp_path: Path) -> None:
+    recording = record(tmp_path / "perf.data", *options, *MORE_EVENTS, rounds=8)
+    assert_summary_of_tables(recording, chunk_bytes=1 << 16, release_rows=100)
+
+
+@pytest.mark.parametrize("records", [20, 60])
+def test_a_recording_with_hardly_any_switches_is_added_up(records: int, nginx_recording: Path, tmp_path: Path) -> None:
+    (tmp_path / "perf.data").write_bytes(shortened(nginx_recording.read_bytes(), records))
+    assert_summary_of_tables(tmp_path / "perf.data")
+
+
+SUMMARIZE = """
+import sys
+from harness.trace.summary import summarize
 summarize(sys.argv[1])
+status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+print(status["VmHWM"].split()[0], "numpy" in sys.modules or "pyarrow" in sys.modules)
+"""
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_file_and_neither_numpy_nor_arrow_is_imported(tmp_path: Path) -> None:
+    peaks = []
+    for samples in (400_000, 1_600_000):
+        long_recording(tmp_path / "perf.data", samples)
+        command = [sys.executable, "-c", SUMMARIZE, str(tmp_path / "perf.data")]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=LIMIT_S)
+        peak, imports = done.stdout.split()
+        assert imports == "False"
+        peaks.append(int(peak))  # KiB
+    assert peaks[1] < 80 << 10
+    assert peaks[1] - peaks[0] < 10 << 10
+
+
+READ_WITH_LITTLE_MEMORY = """
+import resource, sys
+from harness.errors import TraceError
+from harness.trace import read
+read(sys.argv[1])
 size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (size + (8 << 20), resource.RLIM_INFINITY))
 try:
-    print(summarize(sys.argv[2]))
+    print(read(sys.argv[2]))
 except TraceError as error:
     print(error)
 """
@@ -200,7 +250,7 @@ def test_too_little_memory_is_a_trace_error_that_names_the_command_that_needs_le
     large = tmp_path / "large.data"
     large.write_bytes(repeated(nginx_recording.read_bytes(), times=60))
     done = subprocess.run(
-        [sys.executable, "-c", SUMMARIZE_WITH_LITTLE_MEMORY, str(nginx_recording), str(large)],
+        [sys.executable, "-c", READ_WITH_LITTLE_MEMORY, str(nginx_recording), str(large)],
         capture_output=True,
         text=True,
         timeout=LIMIT_S,

@@ -11,8 +11,8 @@ from plain_slices import plain_slices
 
 import harness.trace
 from harness.trace.reader import Trace
+from harness.trace.runqueue.lookahead import LOOKAHEAD
 from harness.trace.runqueue.slicer import slice_table
-from harness.trace.runqueue.tracker import LOOKAHEAD
 
 
 def cut(
