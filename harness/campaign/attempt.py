@@ -16,7 +16,7 @@ from pyarrow import parquet
 from harness import trace
 from harness.campaign import verdict
 from harness.campaign.verdict import Verdict
-from harness.errors import HostError
+from harness.errors import HostError, TraceError
 from harness.files import atomic_file, write_atomic
 from harness.guest import trial as guest_trial
 from harness.guest.monitor import Monitor
@@ -29,6 +29,7 @@ from harness.progress import Watcher
 from harness.recorded_clock import RecordedClock
 from harness.store.manifest import plain
 from harness.trace.converter import ConvertedRecording
+from harness.trace.quality import damage
 
 COMPRESSION_LEVEL = 3  # raw recordings shrink about eightfold; higher levels cost seconds and gain little
 BLOCK_BYTES = 1 << 20
@@ -65,6 +66,10 @@ def make(
     host_facts = observation.facts(files.guest.get("recording", {}))
     watcher.note("reading the recording")
     ingested = trace.ingest(files.perf_data, folder, RecordedClock.of(machine).about())
+    if not ingested.quality.run_times:
+        raise TraceError(
+            f"the recording does not tell what ran: {damage(ingested.quality)}", where=str(files.perf_data)
+        )
     limits = trial.arm.experiment.verdict
     judged = verdict.judge(files.guest, ingested.quality, _shares(ingested), limits, expected, host_facts)
     compress(files.perf_data)
@@ -100,10 +105,10 @@ def _expected(trial: Trial, machine: Mapping[str, Any]) -> dict[str, Any]:
 
 def _shares(ingested: ConvertedRecording) -> dict[str, float]:
     """Return the share of CPU time by task name; the idle tasks have the kernel's name, swapper."""
-    return {**{comm: usage.cpu_share for comm, usage in ingested.usage.items()}, "swapper": ingested.idle_share}
+    return {**{comm: usage.cpu_share for comm, usage in ingested.usage.items()}, "swapper": ingested.idle_share or 0.0}
 
 
-def _detail(metrics: Metrics, idle_share: float, judged: Verdict, contested: pa.ChunkedArray) -> dict[str, Any]:
+def _detail(metrics: Metrics, idle_share: float | None, judged: Verdict, contested: pa.ChunkedArray) -> dict[str, Any]:
     """Return the few numbers that lists of trials show."""
     tracer = next((check.value for check in judged.checks if check.name == "tracer share"), None)
     return {

@@ -12,7 +12,7 @@ from rich.text import Text
 from harness.recorded_clock import RecordedClock
 from harness.terminal.plain_table import PlainTable
 from harness.trace.quality import damage
-from harness.trace.summary import Summary
+from harness.trace.summary import CpuSummary, Summary
 from harness.trace.tracepoint.state_reading import KERNEL, NOTHING
 
 
@@ -60,19 +60,24 @@ def _table(title: str, first: str, *others: str) -> Table:
 def _cpus(summary: Summary) -> Table:
     table = _table("CPUs", "CPU", "switches", "busy ms", "idle ms", "idle %", "preempted", "contested", "queue", "most")
     for cpu in summary.by_cpu:
-        total_ns = max(cpu.busy_ns + cpu.idle_ns, 1)
         table.add_row(
             str(cpu.cpu),
             f"{cpu.switches:,}",
             _ms(cpu.busy_ns),
             _ms(cpu.idle_ns),
-            f"{100 * cpu.idle_ns / total_ns:.1f}",
+            _idle_percent(cpu),
             f"{cpu.preemptions:,}",
-            f"{cpu.contested:,}",
-            f"{cpu.runnable_mean:.2f}",
-            str(cpu.runnable_max),
+            "-" if cpu.contested is None else f"{cpu.contested:,}",
+            "-" if cpu.runnable_mean is None else f"{cpu.runnable_mean:.2f}",
+            "-" if cpu.runnable_max is None else str(cpu.runnable_max),
         )
     return table
+
+
+def _idle_percent(cpu: CpuSummary) -> str:
+    if cpu.busy_ns is None or cpu.idle_ns is None:
+        return "-"
+    return f"{100 * cpu.idle_ns / max(cpu.busy_ns + cpu.idle_ns, 1):.1f}"
 
 
 def _tasks(summary: Summary, limit: int) -> Table:
@@ -93,5 +98,5 @@ def _tasks(summary: Summary, limit: int) -> Table:
     return table
 
 
-def _ms(ns: float) -> str:
-    return f"{ns / 1e6:,.2f}"
+def _ms(ns: float | None) -> str:
+    return "-" if ns is None else f"{ns / 1e6:,.2f}"

@@ -15,10 +15,11 @@ from harness.trace.decode.results import Block
 from harness.trace.decode.row_release import RELEASE_ROWS, earliest_times, in_time_order
 from harness.trace.perf_data.recording import Recording, open_recording, path_in_errors
 from harness.trace.perf_data.records import CHUNK_BYTES
-from harness.trace.quality import TraceQuality, assess, require_complete
+from harness.trace.quality import TraceQuality, assess, require_complete, require_events
 from harness.trace.reader import RecordingInfo, recording_info
 from harness.trace.recording_file import recording_facts, write_recording_file
-from harness.trace.runqueue.slicer import BATCH_TASKS, Slicer
+from harness.trace.runqueue.slicer import BATCH_TASKS, Slicer, without_queues
+from harness.trace.scope import records_wakeups
 from harness.trace.tables.cpu_usage import TaskUsage, UsageCounter
 from harness.trace.tables.schemas import EVENT_TABLES, to_table
 from harness.trace.tables.writer import LateSliceWriter, TableWriter
@@ -33,14 +34,15 @@ TRIAL_TABLES = ("switches", "wakeups", "slices", "runtimes")  # what a run folde
 class ConvertedRecording:
     """The files that `convert` wrote, and how many rows they have, by table name.
 
-    `usage` is the CPU use by comm, without the idle tasks; `idle_share` is the share of the idle tasks.
+    `usage` is the CPU use by comm, without the idle tasks; `idle_share` is the share of the idle tasks. There are no
+    slices, no usage and no idle share (None) of a recording whose switches do not tell the run times.
     """
 
     paths: dict[str, Path]
     quality: TraceQuality
     header: RecordingInfo
     usage: dict[str, TaskUsage]
-    idle_share: float
+    idle_share: float | None
     rows: dict[str, int] = field(default_factory=dict)
 
 
@@ -100,6 +102,7 @@ def _convert(
         slices = None
         if "slices" in tables:
             slices = _SliceOutput(reading.shifted, stack.enter_context(LateSliceWriter(folder, about)), usage)
+            slices.has_queues = records_wakeups(header)
         for blocks in in_time_order(recording, decoder, earliest, chunk_bytes, release_rows):
             event_tables = _event_tables(blocks, decoder, state_letters)
             for name, writer in writers.items():
@@ -112,13 +115,18 @@ def _convert(
         if slices:
             slices.finish()
         quality = assess(recording, counted.completed(decoder.stats()), state_letters, reading)
+        require_events(recording.path, quality)
         if strict:
             require_complete(recording, quality)
-    outputs: list[TableWriter | LateSliceWriter] = [*writers.values(), *([slices.writer] if slices else [])]
+    if slices and not quality.run_times:
+        slices.writer.path.unlink()
+    kept = [slices.writer] if slices and quality.run_times else []
+    outputs: list[TableWriter | LateSliceWriter] = [*writers.values(), *kept]
     paths, rows = {output.name: output.path for output in outputs}, {output.name: output.rows for output in outputs}
     info = recording_info(recording, counted.first_ns)
     write_recording_file(folder, recording_facts(info, quality))
-    return ConvertedRecording(paths, quality, info, *usage.result(), rows)
+    used, idle_share = usage.result() if quality.run_times else ({}, None)
+    return ConvertedRecording(paths, quality, info, used, idle_share, rows)
 
 
 def _event_tables(
@@ -134,6 +142,7 @@ class _SliceOutput:
 
     def __init__(self, shifted: bool, writer: LateSliceWriter, usage: UsageCounter) -> None:
         self.slicer, self.writer, self.usage = Slicer(shifted, batch_tasks=BATCH_TASKS), writer, usage
+        self.has_queues = True  # whether the recording tells who could run
 
     def add(self, event_tables: dict[str, pa.Table]) -> None:
         self.slicer.add(event_tables["switches"], event_tables["wakeups"], event_tables["migrations"])
@@ -145,4 +154,4 @@ class _SliceOutput:
     def _write(self, batches: Iterator[pa.Table]) -> None:
         for slices in batches:
             self.usage.add(slices)
-            self.writer.add(slices, self.slicer.earliest_ns)
+            self.writer.add(slices if self.has_queues else without_queues(slices), self.slicer.earliest_ns)

@@ -90,6 +90,7 @@ def assess(
     """
     header = recording.header
     coverage = find_coverage(header, stats)
+    empty = not any(name.startswith("sched:") for name in stats.counts)
     return TraceQuality(
         samples=stats.samples,
         lost_events=stats.lost_events,
@@ -103,13 +104,15 @@ def assess(
         cpus=stats.cpus,
         decode_errors=stats.bad,
         counts=dict(sorted(stats.counts.items())),
-        warnings=tuple(folded([*_warnings(recording, stats.bad, names, reading), *coverage.warnings])),
+        warnings=tuple(
+            folded([*_warnings(recording, stats.bad, names, reading), *(() if empty else coverage.warnings)])
+        ),
         unread_bytes=recording.unread_bytes,
         scope=coverage.scope,
         scope_evidence=coverage.evidence,
         doubled=stats.repeats,
         sampled=coverage.sampled,
-        empty=not any(name.startswith("sched:") for name in stats.counts),
+        empty=empty,
         unrecorded=coverage.unrecorded,
         run_times=coverage.run_times,
         run_queues=coverage.run_queues,
@@ -144,17 +147,24 @@ def folded(warnings: list[str]) -> list[str]:
 
 
 def require_events(path: Path, quality: TraceQuality) -> None:
-    """Raise TraceError if there is nothing to make tables, numbers or another format of."""
+    """Raise TraceError if there is nothing to make tables or numbers of."""
     if not quality.empty:
         return
-    others = ", ".join(f"{count:,} {name}" for name, count in quality.counts.items()) or "no samples"
-    lost = [warning for warning in quality.warnings if "formats" in warning]
+    found = ", ".join(f"{count:,} {name}" for name, count in quality.counts.items()) or f"{quality.samples:,} samples"
+    lacks_formats = quality.samples and any("no tracepoint formats" in warning for warning in quality.warnings)
     raise TraceError(
-        "no scheduler events in this recording: " + ("; ".join(lost) or f"it holds {others}"),
+        f"no scheduler events in this recording: {'; '.join(quality.warnings) or f'it holds {found}'}",
         where=str(path),
         expected="sched:sched_switch and other events of the scheduler",
-        hint="give a whole recording of the same kernel with --formats-from" if lost else HOW_TO_RECORD,
+        hint="name a whole recording of the same kernel with --formats-from" if lacks_formats else HOW_TO_RECORD,
     )
+
+
+def require_switches(path: Path, quality: TraceQuality) -> None:
+    """Raise TraceError if there is nothing to draw."""
+    require_events(path, quality)
+    if not quality.counts.get("sched:sched_switch"):
+        raise TraceError("no sched_switch in this recording", where=str(path), hint=HOW_TO_RECORD)
 
 
 def require_complete(recording: Recording, quality: TraceQuality) -> None:

@@ -54,12 +54,21 @@ def find_coverage(header: Header, stats: RecordingStats) -> Coverage:
     sampled = any(attr.is_sampled for attr in attrs.values())
     coverage = Coverage(scope, evidence, sampled, tuple(_unrecorded(attrs)))
     warnings = [*_scope_warnings(coverage, header, stats, attrs), *_event_warnings(coverage, attrs)]
+    if attrs and not coverage.run_times:
+        warnings.append(
+            "how long tasks and CPUs ran, and who could run, is not known: slices and such sums are left out"
+        )
     if stats.repeats:
         warnings.append(
             f"perf was asked for an event more than once: {_count(stats.repeats, 'sample')} that repeat others "
             "are not read"
         )
     return replace(coverage, warnings=tuple(warnings))
+
+
+def records_wakeups(header: Header) -> bool:
+    """Whether an event records wakeups, without which it is not known who could run."""
+    return "wakeups" not in _unrecorded(scheduler_attrs(header))
 
 
 def scheduler_attrs(header: Header) -> dict[str, Attr]:

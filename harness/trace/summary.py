@@ -6,12 +6,15 @@ from becoming runnable to being picked. A task whose first event is its pick has
 a task is a sched_stat_runtime, its delay begins there, unless it is switched out before it is picked.
 Unlike perf before 6.10, the waits of preempted tasks (state R+) count as delays, too.
 
+Numbers that a recording cannot give, because it has the switches of some tasks only, a sample of the events or no
+wakeups, are None.
+
 The numbers are added up while the recording is decoded (runqueue/sums.py): neither numpy nor Arrow is imported.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from math import sqrt
 from pathlib import Path
@@ -22,7 +25,7 @@ from harness.trace.decode.read_ahead import read_ahead
 from harness.trace.decode.row_release import RELEASE_ROWS, earliest_times, release_times
 from harness.trace.perf_data.recording import Recording, open_recording, path_in_errors
 from harness.trace.perf_data.records import CHUNK_BYTES
-from harness.trace.quality import TraceQuality, assess, require_complete
+from harness.trace.quality import TraceQuality, assess, require_complete, require_events
 from harness.trace.reader import RecordingInfo, recording_info
 from harness.trace.runqueue.sums import CpuSums, Statistics, Sums, TaskSums, left_as
 from harness.trace.tracepoint.comm import to_text
@@ -31,6 +34,11 @@ from harness.trace.tracepoint.task_state import state_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+_OF_RUNS = ("run_ns", "run_min_ns", "run_mean_ns", "run_max_ns", "run_error_percent")
+_OF_DELAYS = ("delays", "delay_mean_ns", "delay_max_ns", "delay_max_from_ns")
+_OF_CPU_TIME, _OF_QUEUES = ("busy_ns", "idle_ns"), ("contested", "runnable_mean", "runnable_max")
 
 
 @dataclass(frozen=True)
@@ -44,18 +52,18 @@ class TaskSummary:
     comm: str
     tid: int
     runs: int
-    run_ns: int
-    run_min_ns: int
-    run_mean_ns: float
-    run_max_ns: int
-    run_error_percent: float
+    run_ns: int | None
+    run_min_ns: int | None
+    run_mean_ns: float | None
+    run_max_ns: int | None
+    run_error_percent: float | None
     preemptions: int
     migrations: int
-    delays: int
-    delay_mean_ns: float
-    delay_max_ns: int
-    delay_max_from_ns: int
-    runtime_ns: int
+    delays: int | None
+    delay_mean_ns: float | None
+    delay_max_ns: int | None
+    delay_max_from_ns: int | None
+    runtime_ns: int | None
 
 
 @dataclass(frozen=True)
@@ -64,17 +72,20 @@ class CpuSummary:
 
     cpu: int
     switches: int
-    busy_ns: int
-    idle_ns: int
+    busy_ns: int | None
+    idle_ns: int | None
     preemptions: int
-    contested: int
-    runnable_mean: float
-    runnable_max: int
+    contested: int | None
+    runnable_mean: float | None
+    runnable_max: int | None
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A recording in numbers: `by_task` begins with the task that ran longest, `by_cpu` with the lowest CPU."""
+    """A recording in numbers: `by_task` begins with the task that ran longest, `by_cpu` with the lowest CPU.
+
+    If run times are not known, `by_task` begins with the task that ran most often.
+    """
 
     path: Path
     header: RecordingInfo
@@ -145,18 +156,35 @@ def _summarize(recording: Recording, states: str | None, chunk_bytes: int, relea
         sums.take(decoder, limit_ns)
     stats = counter.stats().completed(decoder.stats())
     quality, info = assess(recording, stats, letters, reading), recording_info(recording, stats.first_ns)
-    return Summary(recording.path, info, quality, by_task(sums, decoder.names()), by_cpu(sums))
+    require_events(recording.path, quality)
+    tasks = _known_of_tasks(by_task(sums, decoder.names()), quality)
+    return Summary(recording.path, info, quality, tasks, _known_of_cpus(by_cpu(sums), quality))
 
 
 def by_task(sums: Sums, names: list[bytes]) -> tuple[TaskSummary, ...]:
     """Return the numbers of every task except the idle tasks, longest total run first."""
     tasks = [_task(task, to_text(names[task.name])) for task in sums.tasks() if task.tid]
-    return tuple(sorted(tasks, key=lambda task: (-task.run_ns, task.tid)))
+    return tuple(sorted(tasks, key=lambda task: (-(task.run_ns or 0), task.tid)))
 
 
 def by_cpu(sums: Sums) -> tuple[CpuSummary, ...]:
     """Return the numbers of every CPU that switched tasks."""
     return tuple(_cpu(cpu, found) for cpu, found in sums.cpus())
+
+
+def _known_of_tasks(tasks: tuple[TaskSummary, ...], quality: TraceQuality) -> tuple[TaskSummary, ...]:
+    """Take away what the recording does not tell."""
+    unknown = [*(() if quality.run_times else _OF_RUNS), *(() if quality.run_queues else _OF_DELAYS)]
+    unknown += ["runtime_ns"] if quality.sampled else []
+    if not quality.run_times:
+        tasks = tuple(sorted(tasks, key=lambda task: (-task.runs, task.tid)))
+    return tuple(replace(task, **dict.fromkeys(unknown)) for task in tasks)  # type: ignore[arg-type] # each may be None
+
+
+def _known_of_cpus(cpus: tuple[CpuSummary, ...], quality: TraceQuality) -> tuple[CpuSummary, ...]:
+    """Take away what the recording does not tell."""
+    unknown = [*(() if quality.run_times else _OF_CPU_TIME), *(() if quality.run_queues else _OF_QUEUES)]
+    return tuple(replace(cpu, **dict.fromkeys(unknown)) for cpu in cpus)  # type: ignore[arg-type] # each may be None
 
 
 def _task(task: TaskSums, comm: str) -> TaskSummary:

@@ -10,7 +10,8 @@ from numpy_summary import assert_summed_up
 
 import harness.trace
 from harness.errors import TraceError
-from harness.trace.converter import ALL_TABLES, convert
+from harness.trace.converter import convert
+from harness.trace.quality import require_events
 from harness.trace.runqueue.lookahead import LOOKAHEAD
 from harness.trace.summary import Summary, summarize
 from harness.trace.tables.schemas import EVENT_TABLES
@@ -26,14 +27,19 @@ def assert_same(path: Path) -> None:
         assert outcome == {"error": summary}
         return
     assert summary.quality == outcome["quality"]
+    if not summary.quality.run_queues:
+        return
     assert_summed_up(summary.by_task, summary.by_cpu, harness.trace.read(path), LOOKAHEAD)
 
 
 def _read(path: Path) -> Outcome:
     try:
         trace = harness.trace.read(path)
+        require_events(path, trace.quality)
         tables = {name: getattr(trace, name).to_pylist() for name in EVENT_TABLES}
-        return {"quality": trace.quality, "slices": harness.trace.slices(trace).to_pylist(), **tables}
+        if trace.quality.run_times:
+            tables["slices"] = harness.trace.slices(trace).to_pylist()
+        return {"quality": trace.quality, **tables}
     except TraceError as error:
         return {"error": str(error)}
 
@@ -44,7 +50,7 @@ def _converted(path: Path) -> Outcome:
             done = convert(path, folder, chunk_bytes=1 << 16, release_rows=50)
         except TraceError as error:
             return {"error": str(error)}
-        return {"quality": done.quality, **{name: pq.read_table(done.paths[name]).to_pylist() for name in ALL_TABLES}}
+        return {"quality": done.quality, **{name: pq.read_table(made).to_pylist() for name, made in done.paths.items()}}
 
 
 def _summary(path: Path) -> Summary | str:

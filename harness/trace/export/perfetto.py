@@ -16,6 +16,7 @@ from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import Trace as PerfettoT
 
 from harness.files import atomic_file, make_folder
 from harness.trace.export import Exported, ReadOptions
+from harness.trace.quality import require_switches
 from harness.trace.reader import Trace, read
 from harness.trace.runqueue.slicer import true_states_of
 from harness.trace.tables.columns import codes, numbers, texts
@@ -28,6 +29,7 @@ _STATES = {"R": 0, "S": 1, "D": 2, "T": 4, "t": 8, "X": 16, "Z": 32, "P": 64, "I
 def export(recording: Path, target: Path, kind: str, options: ReadOptions) -> Exported:
     """Write the trace to the file `target`."""
     trace = read(recording, strict=options.strict, formats_from=options.formats_from, states=options.states)
+    require_switches(trace.path, trace.quality)
     make_folder(target.parent)
     with atomic_file(target) as file:
         file.write(_system(trace).SerializeToString())

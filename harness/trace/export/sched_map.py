@@ -12,6 +12,7 @@ from pathlib import Path
 
 from harness.files import atomic_file, make_folder
 from harness.trace.export import Exported, ReadOptions
+from harness.trace.quality import require_switches
 from harness.trace.reader import Trace, read
 from harness.trace.tables.columns import codes, numbers, texts
 from harness.trace.tracepoint.comm import to_bytes
@@ -22,6 +23,7 @@ _BATCH_LINES = 10_000  # lines written at a time
 def export(recording: Path, target: Path, kind: str, options: ReadOptions) -> Exported:
     """Write the text to the file `target`."""
     trace = read(recording, strict=options.strict, formats_from=options.formats_from, states=options.states)
+    require_switches(trace.path, trace.quality)
     make_folder(target.parent)
     with atomic_file(target) as file:
         remaining = lines(trace)

@@ -29,10 +29,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from harness.errors import TraceError
+from harness.trace.quality import damage
 from harness.trace.reader import Trace
 from harness.trace.runqueue.batches import RunnableSetBound
 from harness.trace.runqueue.lookahead import LOOKAHEAD
 from harness.trace.runqueue.tracker import EventBatch, SwitchWaits, Tracker
+from harness.trace.scope import HOW_TO_RECORD
 from harness.trace.tables.columns import codes, column, concatenate, numbers, previous_in_group, texts
 from harness.trace.tables.schemas import SCHEMAS
 from harness.trace.tracepoint.task_state import IDLE_THREAD, PREEMPTED, is_runnable, true_state
@@ -48,9 +51,25 @@ def slices(trace: Trace) -> pa.Table:
 
     Leaves out the last stay on each CPU, which has no end, and a stay whose end was lost (the next switch on its CPU is
     away from another task). `wake_ns` is null for a task that waited because it was preempted, or whose wakeup is not
-    in the recording. `end_state` is the true state, also on kernels that report it shifted.
+    in the recording. `end_state` is the true state, also on kernels that report it shifted. `runnable` and `contested`
+    are null without wakeups. TraceError if the switches do not tell the stays (`quality.run_times`).
     """
-    return slice_table(trace.switches, trace.wakeups, trace.migrations, shifted_states=trace.shifted_states)
+    if not trace.quality.run_times:
+        raise TraceError(
+            f"the slices of this recording are not known: {damage(trace.quality)}",
+            where=str(trace.path),
+            hint=HOW_TO_RECORD,
+        )
+    table = slice_table(trace.switches, trace.wakeups, trace.migrations, shifted_states=trace.shifted_states)
+    return table if trace.quality.run_queues else without_queues(table)
+
+
+def without_queues(slices: pa.Table) -> pa.Table:
+    """Return slices without what is not known if no wakeups were recorded: who could run."""
+    for name in ("runnable", "contested"):
+        kind = slices.schema.field(name)
+        slices = slices.set_column(slices.schema.get_field_index(name), kind, pa.nulls(slices.num_rows, kind.type))
+    return slices
 
 
 def slice_table(

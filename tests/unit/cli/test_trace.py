@@ -10,6 +10,7 @@ import pyarrow.csv as pc_csv
 import pyarrow.parquet as pq
 import pytest
 from command_line import harness
+from kept import unpacked_into
 from locations import DATA
 from shorten import shortened
 
@@ -27,10 +28,55 @@ def test_convert_writes_every_table_and_prints_its_path(raw: Path, tmp_path: Pat
 def test_a_cut_recording_is_converted_as_far_as_it_goes_and_exits_with_1(raw: Path, tmp_path: Path) -> None:
     short = tmp_path / "short.data"
     short.write_bytes(raw.read_bytes()[: raw.stat().st_size // 2])
-    result = harness("trace", "convert", short, "-o", tmp_path / "t", code=1)
+    formats = ("--formats-from", raw)  # which perf writes at the end
+    result = harness("trace", "convert", short, "-o", tmp_path / "t", *formats, code=1)
     assert "this recording is not whole: " in result.stderr
-    harness("trace", "convert", short, "-o", tmp_path / "strict", "--strict", code=1)
+    assert (tmp_path / "t" / "slices.parquet").exists()
+    harness("trace", "convert", short, "-o", tmp_path / "strict", "--strict", *formats, code=1)
     assert not (tmp_path / "strict" / "slices.parquet").exists()
+
+
+EVERY_COMMAND = (
+    ["summary"],
+    ["convert", "-o", "out"],
+    *(["export", "--to", kind, "-o", "out"] for kind in ("csv", "parquet", "perfetto", "perf-sched-map")),
+)
+
+
+@pytest.mark.parametrize("command", EVERY_COMMAND, ids=" ".join)
+@pytest.mark.parametrize("name", ["cpu_clock", "no_samples"])
+def test_of_a_recording_without_scheduler_events_nothing_is_made(name: str, command: list[str], tmp_path: Path) -> None:
+    words = [str(tmp_path / word) if word == "out" else word for word in command]
+    result = harness("trace", words[0], unpacked_into(tmp_path, name), *words[1:], code=1)
+    assert "no scheduler events in this recording: it holds" in result.stderr
+    assert "try: record with `perf sched record`" in result.stderr
+    assert "formats" not in result.stderr
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.name != name]
+
+
+def test_a_recording_that_lost_its_formats_names_the_way_to_read_it(raw: Path, tmp_path: Path) -> None:
+    (tmp_path / "short.data").write_bytes(raw.read_bytes()[: raw.stat().st_size // 2])
+    result = harness("trace", "convert", tmp_path / "short.data", "-o", tmp_path / "t", code=1)
+    assert "the file is cut" in result.stderr
+    assert "try: name a whole recording of the same kernel with --formats-from" in result.stderr
+    assert list((tmp_path / "t").iterdir()) == []
+
+
+def test_a_recording_of_one_command_is_converted_without_slices(tmp_path: Path) -> None:
+    result = harness("trace", "convert", unpacked_into(tmp_path, "one_command"), "-o", tmp_path / "t", code=1)
+    assert "warning: recorded without -a: only the switches of 40 tasks are in the file" in result.stderr
+    assert "slices" not in result.stdout
+    assert not (tmp_path / "t" / "slices.parquet").exists()
+    assert pq.read_metadata(tmp_path / "t" / "switches.parquet").num_rows > 0
+
+
+@pytest.mark.parametrize("kind", ["perfetto", "perf-sched-map"])
+def test_a_recording_without_switches_cannot_be_drawn(kind: str, tmp_path: Path) -> None:
+    result = harness(
+        "trace", "export", unpacked_into(tmp_path, "wakeups_only"), "--to", kind, "-o", tmp_path / "out", code=1
+    )
+    assert "no sched_switch in this recording" in result.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_file_that_is_no_recording_is_one_clear_error(tmp_path: Path) -> None:
@@ -122,7 +168,31 @@ def test_every_command_judges_what_it_reads(raw: Path, tmp_path: Path, command: 
     assert len(sound.stderr.splitlines()) == 1
     short = tmp_path / "short.data"
     short.write_bytes(raw.read_bytes()[: raw.stat().st_size // 2])
+    options += ["--formats-from", str(raw)]  # which lie at the end
     damaged = harness("trace", name, short, *options, "--json", code=1)
     assert "this recording is not whole: " in damaged.stderr
     assert json.loads(damaged.stdout)["quality"]["whole"] is False
     assert "error:" in harness("trace", name, short, *options, "--strict", code=1).stderr
+
+
+def test_a_summary_leaves_out_what_a_recording_of_one_command_does_not_tell(tmp_path: Path) -> None:
+    path = unpacked_into(tmp_path, "one_command")
+    document = json.loads(harness("trace", "summary", path, "--json", code=1).stdout)
+    assert {cpu["switches"] > 0 for cpu in document["cpus"]} == {True}
+    for name in ("busy_ns", "idle_ns", "contested", "runnable_mean", "runnable_max"):
+        assert [cpu[name] for cpu in document["cpus"]] == [None, None]
+    for name in ("run_ns", "run_mean_ns", "run_max_ns", "delays", "delay_mean_ns", "delay_max_ns"):
+        assert {task[name] for task in document["tasks"]} == {None}
+    runs = [task["runs"] for task in document["tasks"]]
+    assert runs == sorted(runs, reverse=True)
+    shown = harness("trace", "summary", path, code=1)
+    assert "only the switches of some tasks recorded" in shown.stdout
+    busiest = next(line for line in shown.stdout.splitlines() if line.strip().startswith(document["tasks"][0]["comm"]))
+    assert busiest.split()[-6:] == ["-", "-", "-", str(document["tasks"][0]["preemptions"]), "-", "-"]
+
+
+def test_a_summary_without_wakeups_has_run_times_and_no_delays(tmp_path: Path) -> None:
+    path = unpacked_into(tmp_path, "switches_only")
+    document = json.loads(harness("trace", "summary", path, "--json").stdout)
+    assert all(cpu["busy_ns"] > 0 and cpu["contested"] is None for cpu in document["cpus"])
+    assert any(task["run_ns"] > 0 and task["delay_mean_ns"] is None for task in document["tasks"])

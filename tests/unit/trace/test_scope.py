@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import lzma
+import json
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
-from locations import DATA
+from kept import unpacked, unpacked_into
 
+from harness.errors import TraceError
+from harness.trace import convert, slices
 from harness.trace.quality import TraceQuality, damage
 from harness.trace.reader import read
 
@@ -32,10 +35,6 @@ SYSTEM_WIDE = (
 )
 SAMPLE, FINISHED_ROUND, ID_INDEX, THREAD_MAP = 9, 68, 69, 73  # types of records
 Judge = Callable[..., TraceQuality]
-
-
-def unpacked(name: str) -> bytes:
-    return lzma.decompress((DATA / f"{name}.perf.data.xz").read_bytes())
 
 
 @pytest.fixture
@@ -73,6 +72,7 @@ def test_a_recording_of_one_command_has_the_switches_of_some_tasks(judge: Judge)
     assert quality.warnings == (
         "recorded without -a: only the switches of 40 tasks are in the file, because its events were opened on "
         "1 thread, not on CPUs; record with `perf sched record` or `perf record -a`",
+        "how long tasks and CPUs ran, and who could run, is not known: slices and such sums are left out",
     )
     assert damage(quality) == "only the switches of some tasks recorded, 223 breaks in the chain of switches"
 
@@ -146,6 +146,27 @@ def test_a_recording_without_wakeups_is_whole_but_knows_no_runnable_tasks(judge:
 def test_a_recording_without_switches_is_not_whole(judge: Judge) -> None:
     quality = judge("wakeups_only")
     assert (quality.whole, quality.unrecorded, damage(quality)) == (False, ("switches",), "no switches recorded")
+
+
+@pytest.mark.parametrize("name", ["one_command", "sampled", "wakeups_only"])
+def test_slices_that_a_recording_does_not_tell_are_refused_and_not_written(name: str, tmp_path: Path) -> None:
+    path = unpacked_into(tmp_path, name)
+    with pytest.raises(TraceError, match="the slices of this recording are not known: "):
+        slices(read(path))
+    made = convert(path, tmp_path / "tables")
+    assert (made.usage, made.idle_share) == ({}, None)
+    assert "slices" not in made.paths
+    assert not (tmp_path / "tables" / "slices.parquet").exists()
+    assert json.loads((tmp_path / "tables" / "recording.json").read_text())["quality"]["run_times"] is False
+
+
+def test_slices_without_wakeups_do_not_say_who_could_run(tmp_path: Path) -> None:
+    path = unpacked_into(tmp_path, "switches_only")
+    made, whole = convert(path, tmp_path / "tables"), slices(read(path))
+    assert whole.num_rows == made.rows["slices"] > 100
+    assert whole["runnable"].null_count == whole["contested"].null_count == whole.num_rows
+    assert pq.read_table(made.paths["slices"]).to_pylist() == whole.to_pylist()
+    assert made.idle_share is not None
 
 
 @pytest.mark.parametrize("name", ["cpu_clock", "no_samples"])

@@ -33,7 +33,8 @@ def damaged(folder: Path, content: bytes) -> TraceQuality:
     quality = harness.trace.read(path).quality
     assert (quality.whole, quality.truncated) == (False, True)
     assert f"{quality.unread_bytes:,} bytes not read" in damage(quality) or not quality.unread_bytes
-    assert harness.trace.convert(path, folder / "tables").quality == quality
+    if not quality.empty:
+        assert harness.trace.convert(path, folder / "tables").quality == quality
     return quality
 
 
