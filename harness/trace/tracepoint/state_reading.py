@@ -12,15 +12,15 @@ kernel thread (I) as R+, like a preempted task. Events are taken in order of tim
   of their events taken out at random, above 60 % and below 10 %.
 
 The last test decides at ENOUGH tasks, or at the end of the recording with FEW: a few sleeps of perf, or wakeups lost in
-one gap, then cannot carry it. Otherwise the reading is undecided, and the states are taken as printed: the correction
-is in all kernels of these versions that were kept up to date.
+one gap, then cannot carry it. Otherwise the reading is undecided. The tables then follow the same shares of fewer
+tasks; without any, the states are taken as printed, as all kernels that were kept up to date have the correction.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import merge
 from typing import Any
 
@@ -31,7 +31,7 @@ READINGS = {"shifted": True, "unshifted": False}  # what a caller may ask for
 KERNEL, CALLER, LEFT_RUNNING, IDLE_TASK, WAKEUPS, NOTHING = (
     "kernel", "caller", "left running", "idle task", "wakeups", "nothing",
 )  # fmt: skip
-FEW, ENOUGH = 20, 1000  # tasks that left as S
+FEW, ENOUGH = 10, 1000  # tasks that left as S
 _MOST, _HARDLY_ANY = 0.5, 0.2  # shares of tasks that were woken
 _COLUMNS = {"wakeups": ("time_ns", "tid"), "switches": ("time_ns", "prev_tid", "next_tid", "prev_state")}
 Events = tuple[Mapping[str, Mapping[str, Any]], Sequence[int]]  # columns by table, and the values of prev_state
@@ -42,10 +42,11 @@ class StateReading:
     """How prev_state is read, and which test decided that.
 
     `shifted`: one bit lower than printed. `decided_by`: `kernel` (no kernel of this version shifts), `caller`, or what
-    the tasks did: `left running`, `idle task`, `wakeups`; `nothing` if that is undecided. The numbers cover the events
-    up to the decision. `left`: tasks that left a CPU, without the idle task. `left_s`: those that left as S and were
-    then seen woken or running; `left_s_woken`: those that were woken first; for D alike. `runnable`: those that were
-    still runnable if prev_state is as printed; `runnable_if_shifted`: if it is shifted.
+    the tasks did: `left running`, `idle task`, `wakeups`; `nothing` if that is undecided. `contradicted_by`: the test
+    that decides against the caller. The numbers cover the events up to the decision. `left`: tasks that left a CPU,
+    without the idle task. `left_s`: those that left as S and were then seen woken or running; `left_s_woken`: those
+    that were woken first; for D alike. `runnable`: those that were still runnable if prev_state is as printed;
+    `runnable_if_shifted`: if it is shifted.
     """
 
     shifted: bool = False
@@ -57,10 +58,14 @@ class StateReading:
     left_d_woken: int = 0
     runnable: int = 0
     runnable_if_shifted: int = 0
+    contradicted_by: str = ""
 
     @property
     def reason(self) -> str:
-        """The test and its outcome in words."""
+        """What decided, in words."""
+        return self._outcome(self.decided_by)
+
+    def _outcome(self, test: str) -> str:
         return {
             KERNEL: "no kernel of this version shifts it",
             CALLER: "as asked for",
@@ -68,7 +73,7 @@ class StateReading:
             IDLE_TASK: "the idle task, which always runs when it leaves, left as S",
             WAKEUPS: self._wakeups,
             NOTHING: f"no task left as R, and {self._wakeups}",
-        }[self.decided_by]
+        }[test]
 
     @property
     def _wakeups(self) -> str:
@@ -80,12 +85,16 @@ class StateReading:
     def warning(self, os_release: str | None) -> str:
         """Return what a reader of the tables must know; empty if they are as printed, with good reason."""
         kernel = f"kernel {os_release}" if os_release else "the kernel, whose version is not recorded,"
+        if self.contradicted_by:
+            asked = next(name for name, shifted in READINGS.items() if shifted is self.shifted)
+            return f"prev_state is read as {asked}, as asked for, but {self._outcome(self.contradicted_by)}"
         if self.decided_by == NOTHING and self.left:
             printed, shifted = (f"{100 * n / self.left:.0f} %" for n in (self.runnable, self.runnable_if_shifted))
             return (
                 f"UNDECIDED whether {kernel} reports prev_state one bit too high (R as S, S as D): {self.reason}. "
                 f"As printed, {printed} of the tasks that left a CPU were still runnable, if shifted, {shifted}. "
-                "The tables take it as printed; if it is shifted, say so with --states shifted"
+                f"The tables take it as {'shifted' if self.shifted else 'printed'}; if you know better, say so with "
+                "--states shifted or --states unshifted"
             )
         if self.shifted:
             return (
@@ -106,22 +115,31 @@ def decide(
 ) -> StateReading:
     """Return how to read the states of a recording: as the caller says in `states`, or else as its events show.
 
-    `events` are taken only as far as needed, and not at all if no kernel of this version shifts states. Each item is
-    sorted by time and wholly after the one before.
+    `events` are taken only as far as needed, and not at all if no kernel of this version shifts states and the caller
+    says nothing. Each item is sorted by time and wholly after the one before.
     """
     check_states(states)
-    if states:
-        return StateReading(READINGS[states], CALLER)
-    if names is None or not may_be_shifted(os_release):
+    if names is None or not (states or may_be_shifted(os_release)):
         return StateReading()
-    judge = _Judge(names)
+    reading = _judge(names, events)
+    return _as_asked(reading, READINGS[states]) if states else reading
+
+
+def _as_asked(reading: StateReading, shifted: bool) -> StateReading:
+    agrees = reading.decided_by == NOTHING or reading.shifted == shifted
+    against = "" if agrees else reading.decided_by
+    return replace(reading, shifted=shifted, decided_by=CALLER, contradicted_by=against)
+
+
+def _judge(names: StateNames, events: Iterable[Events]) -> StateReading:
+    tasks = _Follower(names)
     for tables, values in events:
-        if judge.take(tables, values):
+        if tasks.take(tables, values):
             break
-    return judge.reading()
+    return tasks.reading()
 
 
-class _Judge:
+class _Follower:
     """Follows each task from the moment it leaves a CPU until it is woken or runs."""
 
     def __init__(self, names: StateNames) -> None:
@@ -146,11 +164,12 @@ class _Judge:
 
     def reading(self) -> StateReading:
         """Return the reading, after the last event or the one that decided."""
-        by_wakeups = self._by_wakeups(FEW) if self._decided_by == NOTHING else None
+        undecided = self._decided_by == NOTHING
+        decided, likely = (self._by_wakeups(least) if undecided else None for least in (FEW, 1))
         left, woken, picked = self._left, self._woken, self._picked
         return StateReading(
-            shifted=by_wakeups or self._decided_by == IDLE_TASK,
-            decided_by=self._decided_by if by_wakeups is None else WAKEUPS,
+            shifted=likely or self._decided_by == IDLE_TASK,
+            decided_by=self._decided_by if decided is None else WAKEUPS,
             left=left.total(),
             left_s=woken["S"] + picked["S"],
             left_s_woken=woken["S"],
@@ -190,7 +209,7 @@ class _Judge:
             return None
         if share >= _MOST:
             return False
-        checked = self._woken["D"] + self._picked["D"] >= FEW and self._share_woken("D") >= _MOST
+        checked = self._woken["D"] + self._picked["D"] >= min(least, FEW) and self._share_woken("D") >= _MOST
         return True if checked else None
 
     def _share_woken(self, letters: str) -> float:

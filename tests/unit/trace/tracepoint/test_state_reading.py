@@ -92,7 +92,7 @@ def test_too_short_a_recording_is_undecided_and_says_what_each_reading_means(
     shifted_recording: Path, tmp_path: Path
 ) -> None:
     quality = harness.trace.read(beginning(shifted_recording, 400, tmp_path)).quality
-    assert (quality.states.shifted, quality.states.decided_by) == (False, "nothing")
+    assert quality.states.decided_by == "nothing"
     assert quality.whole
     (warning,) = quality.warnings
     states = quality.states
@@ -100,7 +100,26 @@ def test_too_short_a_recording_is_undecided_and_says_what_each_reading_means(
     assert f"{states.left_d_woken} of {states.left_d} that left as D" in warning
     assert f"{100 * states.runnable / states.left:.0f} % of the tasks" in warning
     assert f"if shifted, {100 * states.runnable_if_shifted / states.left:.0f} %" in warning
+    assert "The tables take it as printed" in warning
     assert "--states shifted" in warning
+
+
+def test_a_caller_who_contradicts_the_events_is_warned(shifted_recording: Path, mended_recording: Path) -> None:
+    quality = harness.trace.read(mended_recording, states="shifted").quality
+    assert quality.states.shifted
+    assert quality.states.contradicted_by == "left running"
+    assert any("read as shifted, as asked for, but a task left as R" in warning for warning in quality.warnings)
+    quality = harness.trace.read(shifted_recording, states="unshifted").quality
+    assert any("read as unshifted, as asked for, but 0 of" in warning for warning in quality.warnings)
+
+
+def test_an_undecided_reading_follows_what_few_tasks_suggest() -> None:
+    (running, _), (sleeping, woken) = naps(FEW - 1, "S", woken=False), naps(FEW - 1, "D", woken=True, start=10_000)
+    reading = decided(running + sleeping, woken)
+    assert (reading.shifted, reading.decided_by) == (True, "nothing")
+    assert "The tables take it as shifted" in reading.warning("4.15.0")
+    assert not decided(running).shifted
+    assert not decided(*naps(FEW - 1, "S", woken=True)).shifted
 
 
 def test_a_caller_can_say_how_states_are_read(shifted_recording: Path, tmp_path: Path) -> None:
@@ -108,7 +127,7 @@ def test_a_caller_can_say_how_states_are_read(shifted_recording: Path, tmp_path:
     for states in ("shifted", "unshifted"):
         read, made = harness.trace.read(short, states=states), convert(short, tmp_path / states, states=states)
         assert read.quality == made.quality
-        assert read.quality.states == StateReading(states == "shifted", "caller")
+        assert (read.quality.states.shifted, read.quality.states.decided_by) == (states == "shifted", "caller")
         assert ("D" in harness.trace.slices(read)["end_state"].to_pylist()) is (states == "unshifted")
 
 
