@@ -18,6 +18,7 @@ from model import checkpoint
 from model.checkpoint import Checkpoint
 from model.data import clocks, parquet, streams
 from model.data.clocks import Clock
+from model.data.find_recordings import require_run_queues
 from model.data.metadata import GUEST
 from model.files import write_atomic
 from model.predictor import OnProgress, Predictor, ignore_progress
@@ -98,9 +99,10 @@ def run(job: Job, on_progress: OnProgress = ignore_progress) -> dict[str, Any]:
     _one_thread()
     digest = job.digest()
     job.clocks()
+    predictor = _predictor(job)
+    require_run_queues(predictor.inputs, [*job.tables, *job.test_tables])
     on_progress("reading tables", 0, None)
     dataset = _dataset(job)
-    predictor = _predictor(job)
     state_folder = _state_folder(job, predictor)
     began = time.monotonic()
     history = predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), on_progress)

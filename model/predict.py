@@ -14,6 +14,7 @@ from model.checkpoint import Checkpoint
 from model.data import clocks
 from model.data import streams as streams_module
 from model.data.clocks import Clock
+from model.data.find_recordings import require_run_queues
 from model.data.streams import Segment
 from model.errors import SettingError
 from model.scoring import caveats
@@ -125,6 +126,7 @@ def forecast(
 
 
 def _segments(stored: Checkpoint, recordings: Sequence[Path]) -> list[Segment]:
+    require_run_queues(stored.predictor.inputs, recordings)
     streams = streams_module.streams([Path(folder) for folder in recordings], stored.mark, stored.vocabulary)
     return [Segment(stream, 0, len(stream)) for stream in streams]
 

@@ -34,11 +34,30 @@ def _under(path: Path) -> list[Path]:
         return [path]
     trials = sorted(table.parent for table in path.glob("trials/*/slices.parquet"))
     if not trials:
+        _refuse_without_slices(path)
         raise TableError(f"{path}: no slices.parquet and no trials/*/slices.parquet: expected a run or its tables")
     good = [trial for trial in trials if not _failed_checks(trial)]
     if not good:
         _refuse_bad(trials[0])
     return good
+
+
+def _refuse_without_slices(folder: Path) -> None:
+    """Raise StreamError if the folder has no slices because its recording does not tell them."""
+    quality = metadata.quality(folder)
+    if quality.get("run_times") is False:
+        why = quality.get("scope_evidence") if quality.get("scope") == "some tasks" else "events were left out"
+        raise StreamError(f"{folder}: its recording tells no slices ({why}): record with `perf sched record`")
+
+
+def require_run_queues(inputs: str, folders: Sequence[Path]) -> None:
+    """Raise StreamError if a predictor with these inputs looks at run queues that a recording does not tell."""
+    for folder in folders:
+        if inputs == "runqueue" and metadata.quality(folder).get("run_queues") is False:
+            raise StreamError(
+                f"{folder}: its recording does not tell who could run, which this predictor looks at: record wakeups, "
+                "too, with `perf sched record`, or choose a predictor with other inputs"
+            )
 
 
 def _refuse_bad(folder: Path) -> None:

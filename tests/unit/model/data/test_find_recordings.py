@@ -57,6 +57,27 @@ def test_a_path_without_recordings_is_refused(tmp_path: Path) -> None:
         find_recordings.recordings([])
 
 
+def judged(folder: Path, **quality: object) -> Path:
+    (folder / "recording.json").write_text(json.dumps({"quality": quality}))
+    return folder
+
+
+def test_a_recording_that_tells_no_slices_is_refused_with_the_reason(tmp_path: Path) -> None:
+    judged(tmp_path, run_times=False, scope="some tasks", scope_evidence="its events were opened on one command")
+    with pytest.raises(StreamError, match=r"tells no slices \(its events were opened on one command\)"):
+        find_recordings.recordings([tmp_path])
+
+
+def test_a_predictor_that_looks_at_run_queues_is_refused_a_recording_without_wakeups(
+    recording: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(recording, tmp_path / "tables")
+    folder = judged(tmp_path / "tables", run_times=True, run_queues=False)
+    with pytest.raises(StreamError, match="does not tell who could run"):
+        jobs.run(Job((folder,), "cfs_replay", 0, "task", (0.7, 0.15, 0.15), tmp_path / "model", {}))
+    find_recordings.require_run_queues("slices", [folder])
+
+
 def test_a_stored_predictor_scores_another_recording(short_recording: Path, tmp_path: Path) -> None:
     jobs.run(Job((short_recording,), "markov", 0, "task", (0.7, 0.15, 0.15), tmp_path, {}))
     whole, last = (predict.scores(tmp_path, [short_recording], share) for share in (1.0, 0.15))
