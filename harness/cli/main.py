@@ -6,18 +6,18 @@ import sys
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from harness import __version__
 from harness.cli import about, box, model, repeat, run, run_folders, trace, train
 from harness.cli.output import print_error
+from harness.cli.plain_values import QuickGroup
 from harness.errors import EXIT_FAILED, UsageError
 
 EPILOG = "Exit codes: 0 done, 1 a trial or a check failed, 2 wrong experiment file or arguments, 3 this host lacks \
 something (see `harness doctor`), 130 interrupted."
 
 
-class Commands(TyperGroup):
+class Commands(QuickGroup):
     """The commands; wrong arguments are refused in the words and the form of every other error."""
 
     def main(self, *args: Any, **options: Any) -> Any:

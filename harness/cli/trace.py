@@ -10,9 +10,12 @@ import typer
 
 from harness.cli.judgement import exit_unless_whole, print_quality
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled, note
+from harness.cli.plain_values import QuickCommand, QuickGroup
 from harness.recorded_clock import RecordedClock
 
-app = typer.Typer(help="Read recordings of `perf sched record`: convert, summarise, export.", no_args_is_help=True)
+app = typer.Typer(
+    cls=QuickGroup, help="Read recordings of `perf sched record`: convert, summarise, export.", no_args_is_help=True
+)
 Recording = Annotated[
     Path,
     typer.Argument(
@@ -75,7 +78,7 @@ def convert_(
     exit_unless_whole(quality)
 
 
-@app.command("summary")
+@app.command("summary", cls=QuickCommand)
 @handled
 def summary_(
     recording: Recording,

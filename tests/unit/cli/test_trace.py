@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import lzma
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.csv as pc_csv
 import pyarrow.parquet as pq
 import pytest
-from command_line import harness
+from command_line import LIMIT_S, harness
 from kept import unpacked_into
 from locations import DATA
 from shorten import shortened
@@ -90,6 +93,23 @@ def test_the_summary_is_text_or_json(raw: Path) -> None:
     document = json.loads(harness("trace", "summary", raw, "--json").stdout)
     assert document["quality"]["whole"] is True
     assert {"nginx", "ab"} <= {task["comm"] for task in document["tasks"]}
+
+
+def test_the_summary_needs_none_of_the_large_libraries(raw: Path) -> None:
+    code = (
+        "import sys, atexit; atexit.register(lambda: print(sorted(sys.modules))); from harness.cli import main; main()"
+    )
+    command = [sys.executable, "-c", code, "trace", "summary", str(raw), "--limit", "3"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=LIMIT_S)
+    modules = ast.literal_eval(done.stdout.splitlines()[-1])
+    assert "typer" in modules
+    assert not {"pydantic", "numpy", "pyarrow", "pandas"} & set(modules)
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "x", "1.5", "", "9" * 5000])
+def test_a_limit_that_is_no_number_of_tasks_is_a_wrong_argument(limit: str, raw: Path) -> None:
+    result = harness("trace", "summary", raw, "--limit", limit, code=2)
+    assert "Invalid value for '--limit'" in result.stderr
 
 
 @pytest.fixture
