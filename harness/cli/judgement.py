@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness.cli.output import note
-from harness.errors import EXIT_FAILED
+from harness.errors import EXIT_FAILED, TraceError
+from harness.visible import visible
 
 if TYPE_CHECKING:
+    from harness.cli.recorded_quality import RecordedQuality
     from harness.trace.quality import TraceQuality
+
+StrictTables = Annotated[bool, typer.Option("--strict", help="Refuse recordings that are not whole.")]
 
 
 def print_quality(quality: TraceQuality, quiet: bool = False) -> None:
@@ -29,3 +34,35 @@ def exit_unless_whole(quality: TraceQuality) -> None:
     """Exit with 1 if something of the recording is missing."""
     if not quality.whole:
         raise typer.Exit(EXIT_FAILED)
+
+
+def print_qualities(recordings: Sequence[RecordedQuality], quiet: bool = False) -> None:
+    """Print a warning for each recording with a problem; where none has one a single line, unless `quiet`."""
+    problems = {one.folder: one.problem for one in recordings if one.problem}
+    for folder, problem in problems.items():
+        note(f"warning: {visible(folder)}: {visible(problem)}")
+    judged = [one for one in recordings if one.judged]
+    if judged and not problems and not quiet:
+        samples = sum(one.quality.samples for one in judged)
+        note(f"sound: {_count(len(judged))}, {samples:,} samples, nothing missing")
+    if unjudged := len(recordings) - len(judged):
+        note(f"note: {_count(unjudged)} not judged: converted by an older version")
+
+
+def refuse_unsound(recordings: Sequence[RecordedQuality]) -> None:
+    """Raise TraceError for the first recording that is not whole."""
+    for one in recordings:
+        if not one.sound:
+            hint = "record again, or leave out --strict to use what is there"
+            raise TraceError(one.problem, where=str(one.folder), hint=hint)
+
+
+def exit_unless_sound(recordings: Sequence[RecordedQuality]) -> None:
+    """Exit with 1, saying why, if a recording is not whole."""
+    if unsound := sum(not one.sound for one in recordings):
+        note(f"warning: of {_count(len(recordings))}, {unsound} not whole, so the exit code is {EXIT_FAILED}")
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _count(recordings: int) -> str:
+    return f"{recordings} recording{'s' * (recordings != 1)}"

@@ -9,8 +9,17 @@ from typing import Annotated, Any
 
 import typer
 
+from harness.cli.judgement import StrictTables, exit_unless_sound
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
-from harness.cli.train_jobs import TEMPORAL, TrainRequest, as_model_error, parse_settings, show_scores, train_and_show
+from harness.cli.train_jobs import (
+    TEMPORAL,
+    TrainRequest,
+    as_model_error,
+    judge,
+    parse_settings,
+    show_scores,
+    train_and_show,
+)
 from harness.errors import UsageError
 
 Paths = Annotated[list[Path], typer.Argument(help="Runs, or folders that `harness trace convert` wrote.")]
@@ -61,15 +70,16 @@ def train(
     test: Tested = None,
     across_clocks: AcrossClocks = False,
     workers: Workers = None,
+    strict: StrictTables = False,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
     """Train predictors, score them on test events (by default the last 15 % of each recording), and keep them.
 
     Run again with the same folder, it continues: trained models are kept, and a network whose training was stopped
-    continues after its last epoch.
+    continues after its last epoch. Exits with 1 if a recording is not whole.
     """
-    request = _request(paths, predictors, inputs, mark, seeds, settings, split, test, across_clocks)
+    request = _request(paths, predictors, inputs, mark, seeds, settings, split, test, across_clocks, strict)
     train_and_show(request, out, workers, Output(as_json, quiet))
 
 
@@ -90,24 +100,33 @@ def evaluate(
     across_clocks: AcrossClocks = False,
     workers: Workers = None,
     share: Annotated[float, typer.Option(help="With --model: score only this last share of each recording.")] = 1.0,
+    strict: StrictTables = False,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Train predictors, score them and delete them; or score a stored model on recordings it was not trained on."""
+    """Train predictors, score them and delete them; or score a stored model on recordings it was not trained on.
+
+    Exits with 1 if a recording is not whole.
+    """
     output = Output(as_json, quiet)
     _reject_ignored(models, [predictors, inputs, seeds, settings, test, mark != "task", split != TEMPORAL], share)
     if not models:
-        request = _request(paths, predictors, inputs, mark, seeds, settings, split, test, across_clocks)
+        request = _request(paths, predictors, inputs, mark, seeds, settings, split, test, across_clocks, strict)
         with tempfile.TemporaryDirectory(prefix="harness-models-") as folder:
             return train_and_show(request, Path(folder), workers, output)
     with as_model_error():
-        summaries = _score_stored(models, paths, share, across_clocks)
+        from model.data import find_recordings
+
+        folders = find_recordings.recordings(paths)
+        recordings = judge(folders, strict, output)
+        summaries = _score_stored(models, folders, share, across_clocks)
     for name in dict.fromkeys(name for scores in summaries for name in scores["also_learned_from"]):
         why = f"a model was trained on {name}, so its scores there are too good"
         output.view().show(
             "warn", f"{why}: score it on other recordings, or on the part left for testing, --share 0.15"
         )
-    show_scores(summaries, output)
+    show_scores(summaries, recordings, output)
+    exit_unless_sound(recordings)
 
 
 @handled
@@ -117,26 +136,34 @@ def predict(
     events: Annotated[int, typer.Option(min=1, help="Number of switches at the end of each CPU's recording.")] = 20,
     top: Annotated[int, typer.Option(min=1, help="Number of likely tasks to print.")] = 3,
     across_clocks: AcrossClocks = False,
+    strict: StrictTables = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Print what a stored model predicts at the end of a recording, beside what the kernel did."""
+    """Print what a stored model predicts at the end of a recording, beside what the kernel did.
+
+    Exits with 1 if a recording is not whole.
+    """
     from harness.terminal import score_tables
 
+    output = Output(as_json)
     with as_model_error():
         from model.data import find_recordings
         from model.predict import clock_caveat, forecast
 
-        recordings = find_recordings.recordings([path])
-        warning = clock_caveat(model, recordings)
+        folders = find_recordings.recordings([path])
+        recordings = judge(folders, strict, output)
+        warning = clock_caveat(model, folders)
         forecasts = [
-            event
-            for folder in recordings
-            for event in forecast(model, folder, events, top, across_clocks=across_clocks)
+            (event, one)
+            for one in recordings
+            for event in forecast(model, one.folder, events, top, across_clocks=across_clocks)
         ]
     if warning:
-        Output(as_json).view().show("warn", warning)
-    Output(as_json).data([{**asdict(event), **({"caveat": warning} if warning else {})} for event in forecasts])
-    Output(as_json).show(score_tables.forecasts(forecasts))
+        output.view().show("warn", warning)
+    caveat = {"caveat": warning} if warning else {}
+    output.data([{**asdict(event), **caveat, "quality": one.to_dict()} for event, one in forecasts])
+    output.show(score_tables.forecasts([event for event, _ in forecasts]))
+    exit_unless_sound(recordings)
 
 
 def _reject_ignored(models: list[Path] | None, training_options: list[Any], share: float) -> None:
@@ -150,13 +177,13 @@ def _reject_ignored(models: list[Path] | None, training_options: list[Any], shar
         raise UsageError("--share applies to a stored model", expected="--model with it")
 
 
-def _score_stored(models: list[Path], paths: list[Path], share: float, across_clocks: bool) -> list[dict[str, Any]]:
+def _score_stored(
+    models: list[Path], recordings: list[Path], share: float, across_clocks: bool
+) -> list[dict[str, Any]]:
     """Score stored models; those that differ in nothing but the seed become one summary."""
-    from model.data import find_recordings
     from model.predict import score
     from model.scoring import seeds
 
-    recordings = find_recordings.recordings(paths)
     distinct = {model.resolve(): model for model in models}.values()  # a model named twice is no second seed
     scored = [score(model, recordings, share, across_clocks=across_clocks) for model in distinct]
     return seeds.summarise([scores for scores, _ in scored], [outcomes for _, outcomes in scored])
@@ -172,6 +199,7 @@ def _request(
     split: str,
     test: list[Path] | None,
     across_clocks: bool,
+    strict: bool,
 ) -> TrainRequest:
     from model.scoring.folds import BY
 
@@ -185,7 +213,7 @@ def _request(
     chosen = _choose_predictors(predictors, inputs)
     distinct = list(dict.fromkeys(seeds or [0]))  # a seed given twice would be trained twice in one folder
     params = parse_settings(settings or [], chosen)
-    return TrainRequest(paths, chosen, mark, distinct, params, split, test or (), across_clocks)
+    return TrainRequest(paths, chosen, mark, distinct, params, split, test or (), across_clocks, strict)
 
 
 def _choose_predictors(predictors: list[str] | None, inputs: str | None) -> list[str]:

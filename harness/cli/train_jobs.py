@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.cli.judgement import exit_unless_sound, print_qualities, refuse_unsound
 from harness.cli.output import Output
 from harness.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
+    from harness.cli.recorded_quality import RecordedQuality
     from harness.progress import View
     from model.jobs import Job
 
@@ -37,23 +39,36 @@ class TrainRequest:
     split: str = TEMPORAL
     test: Sequence[Path] = ()
     across_clocks: bool = False  # whether `test` may be of another clock than `paths`
+    strict: bool = False  # whether to refuse recordings that are not whole
 
     @property
     def in_folds(self) -> bool:
         """Whether every model is trained once per fold, and its scores are means over the folds."""
         return self.split != TEMPORAL
 
+    def recordings(self) -> tuple[Path, ...]:
+        """Return the folders of the recordings trained on. Raises PredictionError."""
+        from model.data import find_recordings
+
+        return tuple(find_recordings.recordings(self.paths))
+
+    def tested(self) -> tuple[Path, ...]:
+        """Return those of the recordings in `test`. Raises PredictionError."""
+        from model.data import find_recordings
+
+        return tuple(find_recordings.recordings(self.test)) if self.test else ()
+
     def jobs(self, out: Path) -> list[tuple[Job, str | None]]:
         """Return one job per model and fold, each with its own folder under `out`, and the name of its fold.
 
         Raises PredictionError for a wrong setting or for recordings that do not fit together.
         """
-        from model.data.find_recordings import recordings, require_one_kernel
+        from model.data.find_recordings import require_one_kernel
         from model.data.streams import require_disjoint
         from model.scoring import folds
 
         self._check_settings()
-        tables, test = tuple(recordings(self.paths)), tuple(recordings(self.test) if self.test else ())
+        tables, test = self.recordings(), self.tested()
         require_one_kernel([*tables, *test])
         if test:
             require_disjoint(tables, test)
@@ -86,16 +101,32 @@ class TrainRequest:
 
 
 def train_and_show(request: TrainRequest, out: Path, workers: int | None, output: Output) -> None:
-    """Train and score what `out` does not hold yet; print all scores. Raises ModelError, naming the failed models."""
+    """Train and score what `out` does not hold yet; print all scores. Raises ModelError, naming the failed models.
+
+    Exits with 1 after all that if a recording is not whole.
+    """
     with as_model_error():
         jobs = request.jobs(out)
+        recordings = judge([*request.recordings(), *request.tested()], request.strict, output)
     with _exclusive(out):
         scores, failed = _train([job for job, _ in jobs], workers, output.view())
         trained = [(scores[job.out_dir.name], fold, job.out_dir) for job, fold in jobs if job.out_dir.name in scores]
         if trained and (not failed or not output.as_json):  # with --json the error is the only document printed
-            _show_trained(request, trained, output)
+            _show_trained(request, trained, recordings, output)
     if failed:
         raise ModelError("; ".join(failed))
+    exit_unless_sound(recordings)
+
+
+def judge(folders: Iterable[Path], strict: bool, output: Output) -> list[RecordedQuality]:
+    """Print the judgement of each recording; with `strict` raise TraceError for one that is not whole."""
+    from harness.cli.recorded_quality import read_qualities
+
+    recordings = read_qualities(folders)
+    if strict:
+        refuse_unsound(recordings)
+    print_qualities(recordings, output.quiet)
+    return recordings
 
 
 @contextmanager
@@ -109,7 +140,12 @@ def _exclusive(out: Path) -> Iterator[None]:
         yield
 
 
-def _show_trained(request: TrainRequest, trained: Sequence[tuple[Scores, str | None, Path]], output: Output) -> None:
+def _show_trained(
+    request: TrainRequest,
+    trained: Sequence[tuple[Scores, str | None, Path]],
+    recordings: Sequence[RecordedQuality],
+    output: Output,
+) -> None:
     """Print one row per predictor, its seeds combined; with folds, one table per predictor, with a row of means."""
     from model.scoring import folds, seeds
 
@@ -117,11 +153,11 @@ def _show_trained(request: TrainRequest, trained: Sequence[tuple[Scores, str | N
     with as_model_error():
         summaries = seeds.summarise(tables, [folder for *_, folder in trained])
     if not request.in_folds:
-        return show_scores(summaries, output)
+        return show_scores(summaries, recordings, output)
     from harness.terminal.score_tables import score_legend, score_table
 
     means = [{**mean, "split": request.split} for mean in folds.summarise(summaries)]
-    output.data(means[0] if len(means) == 1 else means)
+    _print_json(means, recordings, output)
     for mean in means:
         row = {**mean, "fold": f"mean of {len(mean['folds'])}"}
         output.show(score_table(_with_online([*mean["folds"], row])))
@@ -189,12 +225,18 @@ def _value(text: str) -> Any:
         return text
 
 
-def show_scores(summaries: list[Scores], output: Output) -> None:
+def show_scores(summaries: list[Scores], recordings: Sequence[RecordedQuality], output: Output) -> None:
     """Print the scores of one or several predictors, as `model.scoring.seeds.summarise` returns them."""
     from harness.terminal.score_tables import score_legend, score_table
 
-    output.data(summaries[0] if len(summaries) == 1 else summaries)
+    _print_json(summaries, recordings, output)
     output.show(score_table(_with_online(summaries)), score_legend(summaries))
+
+
+def _print_json(summaries: Sequence[Scores], recordings: Sequence[RecordedQuality], output: Output) -> None:
+    quality = [one.to_dict() for one in recordings]
+    documents = [{**summary, "quality": quality} for summary in summaries]
+    output.data(documents[0] if len(documents) == 1 else documents)
 
 
 def _with_online(summaries: Iterable[Scores]) -> list[Scores]:
