@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from harness.cli.judgement import exit_unless_whole, print_quality
-from harness.cli.output import JsonFlag, Output, QuietFlag, handled, note
+from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.cli.plain_values import QuickCommand, QuickGroup
 from harness.recorded_clock import RecordedClock
 
@@ -125,16 +125,23 @@ def export_(
 @app.command("import")
 @handled
 def import_(
-    text: Annotated[Path, typer.Argument(help="The text that `perf sched map` printed.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder for switches.parquet.")],
+    text: Annotated[Path, typer.Argument(help="The text that `perf script` or `perf sched map` printed.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder for the Parquet tables.")],
+    strict: Strict = False,
+    states: States = None,
     as_json: JsonFlag = False,
+    quiet: QuietFlag = False,
 ) -> None:
-    """Read the text of `perf sched map`, as the KernelOracle paper did, into a table of switches."""
-    from harness.trace.export.sched_map_import import import_sched_map
+    """Read the text of `perf script`, or of `perf sched map` as the KernelOracle paper did, into tables."""
+    from harness.trace.text.importer import import_text
 
-    path, sched_map = import_sched_map(text, out)
-    rows = sched_map.switches.num_rows
-    for warning in sched_map.warnings:
-        note(f"warning: {warning}")
-    Output(as_json).data({"path": str(path), "rows": rows})
-    Output(as_json).show(f"{path}: {rows:,} switches")
+    output = Output(as_json, quiet)
+    with output.view().step("import", f"Import {text}") as watcher:
+        watcher.note(f"reading {text}")
+        imported = import_text(text, out, strict=strict, states=states, on_progress=watcher.advance)
+    output.data(
+        {"paths": {name: str(path) for name, path in imported.paths.items()}, "quality": imported.quality.to_dict()}
+    )
+    output.show(*(f"{name}: {path}" for name, path in imported.paths.items()))
+    print_quality(imported.quality, quiet)
+    exit_unless_whole(imported.quality)

@@ -101,7 +101,7 @@ def _convert(
         writers = {name: stack.enter_context(TableWriter(folder, name, about=about)) for name in events}
         slices = None
         if "slices" in tables:
-            slices = _SliceOutput(reading.shifted, stack.enter_context(LateSliceWriter(folder, about)), usage)
+            slices = SliceOutput(reading.shifted, stack.enter_context(LateSliceWriter(folder, about)), usage)
             slices.has_queues = records_wakeups(header)
         for blocks in in_time_order(recording, decoder, earliest, chunk_bytes, release_rows):
             event_tables = _event_tables(blocks, decoder, state_letters)
@@ -137,7 +137,7 @@ def _event_tables(
     return {name: to_table(name, blocks.get(name, {}), names, letters) for name in EVENT_TABLES}
 
 
-class _SliceOutput:
+class SliceOutput:
     """Cuts events into slices, which it writes and counts."""
 
     def __init__(self, shifted: bool, writer: LateSliceWriter, usage: UsageCounter) -> None:

@@ -33,6 +33,7 @@ class TraceQuality:
     `scope`: `system-wide`; `some CPUs`, but all tasks on them; `some tasks`; `unknown`. `scope_evidence`: what tells.
     `doubled`: samples of events that perf was asked for more than once; each event is read once, and counted once.
     `sampled`: perf was told to leave events out. `empty`: no event of the scheduler could be decoded.
+    `lost_chunks`: gaps that the text of a recording counts, each of one lost event or more.
     `unrecorded`: `switches` or `wakeups`, which no event records. `run_times`: whether the switches tell how long tasks
     and CPUs ran. `run_queues`: whether the events tell which tasks could have been picked, and how long they waited.
     `unknown_records`: those of types that neither the kernel nor perf has, such as simpleperf's; they hold no samples.
@@ -62,6 +63,7 @@ class TraceQuality:
     run_queues: bool = True
     unknown_records: int = 0
     states: StateReading = field(default_factory=StateReading)
+    lost_chunks: int = 0
 
     @property
     def whole(self) -> bool:
@@ -73,6 +75,7 @@ class TraceQuality:
             or self.killed
             or self.decode_errors
             or self.unread_bytes
+            or self.lost_chunks
         )
         return self.run_times and not (damaged or self.empty)
 
@@ -125,6 +128,7 @@ def damage(quality: TraceQuality) -> str:
     """Describe what is missing or unsound; empty for a whole recording."""
     problems = {
         f"{quality.lost_events:,} events lost": quality.lost_events,
+        f"{quality.lost_chunks:,} gaps where events were lost": quality.lost_chunks,
         "no scheduler events": quality.empty,
         "no switches recorded": "switches" in quality.unrecorded,
         "only a sample of the events recorded": quality.sampled,

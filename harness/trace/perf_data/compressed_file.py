@@ -109,6 +109,15 @@ class DecompressedFile:
         )
 
 
+def unpacked_start(file: BinaryIO, kind: str) -> bytes:
+    """Return the first bytes of what is packed; none where nothing can be unpacked."""
+    file.seek(0)
+    try:
+        return next((piece[:HEAD_BYTES] for piece in _PIECES[kind](file) if piece), b"")
+    except (*_DAMAGE, OSError, TraceError):
+        return b""
+
+
 def _reason(error: Exception) -> str:
     if isinstance(error, EOFError):
         return "is cut"

@@ -96,7 +96,7 @@ def _text_description(start: bytes) -> tuple[str, str]:
     if b" secs " in start:
         return "the text of `perf sched map`", "`harness trace import` reads it"
     if b"sched:sched_" in start or b"sched_switch:" in start:
-        return "the text of `perf script`", "give the perf.data that it was printed from"
+        return "the text of `perf script`", "`harness trace import` reads it"
     if start[:1] in b"{[":
         return "JSON text, perhaps a trace for a browser", _RECORD
-    return "text", "give a perf.data; `harness trace import` reads the text of `perf sched map`"
+    return "text", "give a perf.data; `harness trace import` reads the texts of `perf script` and `perf sched map`"

@@ -22,10 +22,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import merge
-from typing import Any
+from typing import Any, Protocol
 
 from harness.errors import UsageError
-from harness.trace.tracepoint.task_state import StateNames, may_be_shifted
+from harness.trace.tracepoint.task_state import may_be_shifted
 
 READINGS = {"shifted": True, "unshifted": False}  # what a caller may ask for
 KERNEL, CALLER, LEFT_RUNNING, IDLE_TASK, WAKEUPS, NOTHING = (
@@ -34,6 +34,15 @@ KERNEL, CALLER, LEFT_RUNNING, IDLE_TASK, WAKEUPS, NOTHING = (
 FEW, ENOUGH = 10, 1000  # tasks that left as S
 _MOST, _HARDLY_ANY = 0.5, 0.2  # shares of tasks that were woken
 _COLUMNS = {"wakeups": ("time_ns", "tid"), "switches": ("time_ns", "prev_tid", "next_tid", "prev_state")}
+
+
+class Letters(Protocol):
+    """What knows the letters of state numbers: StateNames, for a recording."""
+
+    def letters(self, state: int) -> str:
+        """Return the letters of one number."""
+
+
 Events = tuple[Mapping[str, Mapping[str, Any]], Sequence[int]]  # columns by table, and the values of prev_state
 
 
@@ -110,9 +119,7 @@ def check_states(states: str | None) -> None:
         raise UsageError(f"unknown reading of states {states!r}", where="--states", expected=" or ".join(READINGS))
 
 
-def decide(
-    names: StateNames | None, os_release: str | None, states: str | None, events: Iterable[Events]
-) -> StateReading:
+def decide(names: Letters | None, os_release: str | None, states: str | None, events: Iterable[Events]) -> StateReading:
     """Return how to read the states of a recording: as the caller says in `states`, or else as its events show.
 
     `events` are taken only as far as needed, and not at all if no kernel of this version shifts states and the caller
@@ -131,7 +138,7 @@ def _as_asked(reading: StateReading, shifted: bool) -> StateReading:
     return replace(reading, shifted=shifted, decided_by=CALLER, contradicted_by=against)
 
 
-def _judge(names: StateNames, events: Iterable[Events]) -> StateReading:
+def _judge(names: Letters, events: Iterable[Events]) -> StateReading:
     tasks = _Follower(names)
     for tables, values in events:
         if tasks.take(tables, values):
@@ -142,7 +149,7 @@ def _judge(names: StateNames, events: Iterable[Events]) -> StateReading:
 class _Follower:
     """Follows each task from the moment it leaves a CPU until it is woken or runs."""
 
-    def __init__(self, names: StateNames) -> None:
+    def __init__(self, names: Letters) -> None:
         self._names, self._decided_by = names, NOTHING
         self._left = Counter[str]()  # tasks that left, by letters
         self._woken, self._picked = Counter[str](), Counter[str]()  # those of them that were woken, or picked, next

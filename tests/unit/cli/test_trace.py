@@ -162,6 +162,17 @@ def test_a_recording_beside_its_trial_keeps_the_clock_of_its_machine(raw: Path, 
     assert document["about"] == {"clock": "counted", "cpu_speed": "250"}
 
 
+def test_an_imported_text_is_judged_as_a_converted_recording_is(tmp_path: Path) -> None:
+    text = DATA / "texts" / "hostile_names.script.txt"
+    document = json.loads(harness("trace", "import", text, "-o", tmp_path / "t", "--json").stdout)
+    assert set(document["paths"]) >= {"switches", "wakeups", "slices", "runtimes"}
+    assert (document["quality"]["whole"], document["quality"]["samples"]) == (True, 30)
+    lossy = DATA / "texts" / "lost_events.map.txt"
+    assert "not whole: 18,129 events lost" in harness("trace", "import", lossy, "-o", tmp_path / "l", code=1).stderr
+    harness("trace", "import", lossy, "-o", tmp_path / "strict", "--strict", code=1)
+    assert not list((tmp_path / "strict").glob("*"))
+
+
 @pytest.mark.parametrize("beside", [None, "{", "[]", '{"machine": 3}', "{}"])
 def test_a_bare_recording_names_no_clock(raw: Path, tmp_path: Path, beside: str | None) -> None:
     perf_data = tmp_path / "perf.data"
@@ -175,7 +186,9 @@ def test_a_bare_recording_names_no_clock(raw: Path, tmp_path: Path, beside: str 
 
 def test_the_text_of_perf_sched_map_is_exported_and_imported(raw: Path, tmp_path: Path) -> None:
     harness("trace", "export", raw, "--to", "perf-sched-map", "-o", tmp_path / "map.txt")
-    assert "switches" in harness("trace", "import", tmp_path / "map.txt", "-o", tmp_path / "t").stdout
+    result = harness("trace", "import", tmp_path / "map.txt", "-o", tmp_path / "t")
+    assert "switches: " in result.stdout
+    assert "no states, priorities or wakeups" in result.stderr
     assert (tmp_path / "t" / "switches.parquet").is_file()
     harness("trace", "export", raw, "--to", "perfeto", "-o", tmp_path / "x", code=2)
 

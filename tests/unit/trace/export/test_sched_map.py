@@ -10,11 +10,12 @@ import pytest
 from forge import Forge, Switch
 from hypothesis import given
 from hypothesis import strategies as st
+from imported import imported
 
 import harness.trace
+from harness.errors import TraceError
 from harness.trace.export import export
 from harness.trace.export.sched_map import lines
-from harness.trace.export.sched_map_import import read_sched_map
 from harness.trace.tracepoint.comm import to_bytes
 
 
@@ -35,7 +36,7 @@ def test_the_text_of_perf_gives_the_switches_of_the_recording(hostile_recording:
             ["perf", "sched", "map", "-i", str(hostile_recording)], capture_output=True, check=True, timeout=240
         ).stdout
     )
-    read, switches = read_sched_map(text).switches.to_pylist(), harness.trace.read(hostile_recording).switches
+    read, switches = imported(text).switches.to_pylist(), harness.trace.read(hostile_recording).switches
     assert [(row["time_ns"], row["cpu"], row["next_tid"]) for row in read] == [
         (row["time_ns"] // 1000 * 1000, row["cpu"], row["next_tid"]) for row in switches.to_pylist()
     ]
@@ -44,7 +45,7 @@ def test_the_text_of_perf_gives_the_switches_of_the_recording(hostile_recording:
 def test_an_exported_text_gives_the_switches_of_the_recording(hostile_recording: Path, tmp_path: Path) -> None:
     trace = harness.trace.read(hostile_recording)
     (target,) = export(hostile_recording, "perf-sched-map", tmp_path / "map.txt").paths
-    read = read_sched_map(target).switches.to_pylist()
+    read = imported(target).switches.to_pylist()
     for row, switch in zip(read, trace.switches.to_pylist(), strict=True):
         assert (row["cpu"], row["next_tid"]) == (switch["cpu"], switch["next_tid"])
         assert row["next_comm"] == (switch["next_comm"] if switch["next_tid"] else "swapper")
@@ -62,15 +63,20 @@ def test_any_name_survives_the_text_and_back(names: list[bytes], tmp_path_factor
     ]
     (folder / "perf.data").write_bytes(Forge().write(switches))
     (target,) = export(folder / "perf.data", "perf-sched-map", folder / "map.txt").paths
-    read = read_sched_map(target).switches
+    read = imported(target).switches
     assert [to_bytes(text) for text in read["next_comm"].to_pylist()] == names
     assert read["next_tid"].to_pylist() == [1000 + place for place in range(len(names))]
 
 
-def test_reused_tags_cause_a_warning(tmp_path: Path) -> None:
+def test_a_text_in_which_tags_are_reused_is_refused_at_the_first_such_line(tmp_path: Path) -> None:
     switches: list[Switch] = [(1000 * place, 0, b"x", 1, 1, b"t", 10 + place) for place in range(1, 300)]
     (tmp_path / "perf.data").write_bytes(Forge().write(switches))
-    (target,) = export(tmp_path / "perf.data", "perf-sched-map", tmp_path / "map.txt").paths
-    imported = read_sched_map(target)
-    assert imported.switches["next_tid"].to_pylist() == [10 + place for place in range(1, 300)]
-    assert any("39 tags stand for more than one task" in warning for warning in imported.warnings)
+    export(tmp_path / "perf.data", "perf-sched-map", tmp_path / "map.txt")
+    with pytest.raises(
+        TraceError, match="from here on tags are ambiguous: 'A0' stands for t:271, and for t:11"
+    ) as error:
+        imported(tmp_path / "map.txt")
+    assert error.value.where == f"{tmp_path / 'map.txt'}:261"
+    assert "harness trace convert perf.data" in str(error.value)
+    first = b"".join((tmp_path / "map.txt").read_bytes().splitlines(keepends=True)[:260])
+    assert imported(first).switches["next_tid"].to_pylist() == [10 + place for place in range(1, 261)]

@@ -74,7 +74,7 @@ def test_the_texts_that_perf_prints_are_named(nginx_recording: Path, tmp_path: P
     path = tmp_path / "perf.data"
     for arguments, what, hint in [
         (["sched", "map"], "`perf sched map`", "harness trace import"),
-        (["script"], "`perf script`", "the perf.data that it was printed from"),
+        (["script"], "`perf script`", "harness trace import"),
     ]:
         printed = ["perf", *arguments, "-i", str(nginx_recording)]
         path.write_bytes(subprocess.run(printed, capture_output=True, check=True, timeout=perf_text.LIMIT_S).stdout)

@@ -1,0 +1,123 @@
+"""Turns a text that perf printed into the tables that `convert` writes, as far as the text has what they need."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from harness.errors import TraceError
+from harness.trace.converter import ALL_TABLES, ConvertedRecording, SliceOutput
+from harness.trace.reader import RecordingInfo
+from harness.trace.recording_file import recording_facts, write_recording_file
+from harness.trace.tables.cpu_usage import UsageCounter
+from harness.trace.tables.writer import LateSliceWriter, TableWriter
+from harness.trace.text.lines import Line, TextFile
+from harness.trace.text.notes import Notes
+from harness.trace.text.perf_script import ScriptReader, is_script_line
+from harness.trace.text.printed_states import read_states
+from harness.trace.text.rows import Tables, to_arrow
+from harness.trace.text.sched_map import SchedMapReader, is_map_line
+from harness.trace.text.soundness import assess_text, require_switches, require_whole
+from harness.trace.text.wrong_file import FORMS, PERF_SCRIPT, SCHED_MAP
+from harness.trace.tracepoint.state_reading import StateReading, check_states
+
+_TABLES = {PERF_SCRIPT: ALL_TABLES, SCHED_MAP: ("switches",)}
+_WAKEUP = re.compile(rb"sched_wak(?:ing|eup)(?!_)")
+_MOST_LINES = 16  # before the first that tells what the text is: a name of 15 bytes may be that many
+
+
+def import_text(
+    path: Path | str,
+    out_dir: Path | str,
+    *,
+    strict: bool = False,
+    states: str | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> ConvertedRecording:
+    """Write the tables of a text of `perf script` or `perf sched map` into `out_dir`, and `recording.json` last.
+
+    The text is read line by line. Each file appears whole or not at all. `states`: how to read prev_state, as
+    `harness.trace.read` has it. Calls `on_progress` with the bytes read so far
+    and in all. Raises TraceError, with file and line, for any other text, for one without switches, and with `strict`
+    for one that is not whole; HostError if a table cannot be written; UsageError for
+    other `states`.
+    """
+    check_states(states)
+    text, folder, notes, usage = TextFile(Path(path), on_progress), Path(out_dir), Notes(), UsageCounter()
+    kind, header = kind_of(text)
+    info = _recording_info(header, text.path)
+    reader = ScriptReader(text, notes) if kind == PERF_SCRIPT else SchedMapReader(text, notes)
+    reading = read_states(text, info.os_release, states) if kind == PERF_SCRIPT else StateReading()
+    with contextlib.ExitStack() as stack:
+        events = [name for name in _TABLES[kind] if name != "slices"]
+        writers = {name: stack.enter_context(TableWriter(folder, name)) for name in events}
+        slices = None
+        if "slices" in _TABLES[kind]:
+            slices = SliceOutput(reading.shifted, stack.enter_context(LateSliceWriter(folder)), usage)
+            slices.has_queues = any(_WAKEUP.search(line.content) for line in text)
+        for rows in reader.read():
+            _write(rows, writers, slices)
+        if slices:
+            slices.finish()
+        require_switches(text, reader.rows.counts)
+        quality = assess_text(kind, text, reader.rows, notes, reading, info.os_release)
+        if strict:
+            require_whole(text, quality)
+    outputs: list[TableWriter | LateSliceWriter] = [*writers.values(), *([slices.writer] if slices else [])]
+    paths, row_counts = (
+        {output.name: output.path for output in outputs},
+        {output.name: output.rows for output in outputs},
+    )
+    write_recording_file(folder, recording_facts(info, quality))
+    return ConvertedRecording(paths, quality, info, *usage.result(), row_counts)
+
+
+def _write(rows: Tables, writers: Mapping[str, TableWriter], slices: SliceOutput | None) -> None:
+    tables = {name: to_arrow(name, rows[name]) for name in writers}
+    for name, writer in writers.items():
+        writer.add(tables[name])
+    if slices:
+        slices.add(tables)
+
+
+def kind_of(text: TextFile) -> tuple[str, dict[str, str]]:
+    """Return which command printed a text, and the facts of its header.
+
+    Raises TraceError for a text of neither command, and for one without events.
+    """
+    notes, unknown = Notes(), list[Line]()
+    for line in text:
+        if is_map_line(line.content):
+            return SCHED_MAP, notes.header
+        if is_script_line(line.content):
+            return PERF_SCRIPT, notes.header
+        if not notes.take(line.content):
+            unknown.append(line)
+        if len(unknown) > _MOST_LINES:
+            break
+    if not unknown:
+        require_switches(text, {})
+    raise TraceError(
+        f"this is no text of perf that can be read: {unknown[0].content[:60]!r}",
+        where=text.where(unknown[0].number),
+        expected=FORMS,
+        hint="print it with `perf script --ns`; for the recording itself use `harness trace convert perf.data`",
+    )
+
+
+def _recording_info(header: Mapping[str, str], path: Path) -> RecordingInfo:
+    """Return what `perf script --header` says of the machine."""
+    nrcpus = header.get("nrcpus online", "")
+    return RecordingInfo(
+        hostname=header.get("hostname"),
+        os_release=header.get("os release"),
+        perf_version=header.get("perf version"),
+        arch=header.get("arch"),
+        cpu=header.get("cpudesc"),
+        nrcpus=int(nrcpus) if nrcpus.isdecimal() else None,
+        cmdline=tuple(header.get("cmdline", "").split()),
+        began_s=None,
+        captured_s=path.stat().st_mtime,
+    )

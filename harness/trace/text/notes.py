@@ -1,0 +1,83 @@
+"""What perf says of a recording between the lines of its text: losses, warnings, and the header of `perf script`."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from harness.trace.text.escapes import has_escapes, without_escapes
+
+_HEADER = re.compile(rb"# ([a-z ]{1,20}?) ?: (.*)")
+_LOST = {  # each counts the same losses, so the largest number is taken
+    "info": re.compile(rb"INFO: .*% lost events \((?P<events>\d{1,18}) out of \d+, in (?P<chunks>\d{1,18}) chunks\)"),
+    "processed": re.compile(rb"Processed \d+ events and lost (?P<chunks>\d{1,18}) chunks!"),
+    "share": re.compile(rb"Processed (?P<samples>\d{1,18}) samples and lost (?P<percent>\d{1,3}[.,]\d+)%!"),
+}
+_EACH = re.compile(rb"LOST (\d{1,18}) events?!?", re.IGNORECASE)  # these add up
+_NOT_DECODED = re.compile(rb"(\d{1,18}) unprocessable samples recorded\.")
+_KILLED = re.compile(rb"WARNING: The .* data size field is 0.*|Was the 'perf record' command properly terminated\?.*")
+_SAID = re.compile(  # worth repeating
+    rb"(?:WARNING|Warning|INFO): *(?P<text>\S.*)"
+    rb"|(?P<alone>\d+ out of order events recorded.*|Found \d+ unknown events!.*)"
+)
+_IGNORED = re.compile(
+    rb"#.*|Warning:|\[ perf \w+: .*\]|Check IO/CPU overload!|AUX data lost .*|'\w+' not valid for .* Ignoring\."
+    rb"|Is this an older tool .*|If that is not the case, .*|Please consider reporting .*|Found \d+ invalid .*"
+    rb"|Do you have a KVM guest .*|Script (?:started|done) .*|no symbols found in .*"
+)
+_MOST_WARNINGS = 20
+
+
+class Notes:
+    """Takes the lines that are perf's own, and keeps what they say.
+
+    `header`: the facts of the header of `perf script`, by perf's own names. `lost`: lost events, by who counts them.
+    `lost_chunks`: gaps that perf counts. `not_decoded`: samples that perf could not read. `killed`: perf was.
+    """
+
+    def __init__(self) -> None:
+        self.header: dict[str, str] = {}
+        self.lost: Counter[str] = Counter()
+        self.lost_chunks, self.not_decoded, self.killed = 0, 0, False
+        self.warnings: dict[str, None] = {}
+
+    @property
+    def lost_events(self) -> int:
+        """How many events were lost, as far as anything says."""
+        return max(self.lost.values(), default=0)
+
+    def take(self, content: bytes) -> bool:
+        """Keep what a line says; return False if it is not perf's own. A blank line is."""
+        line = (without_escapes(content) if has_escapes(content) else content).strip()
+        if header := _HEADER.fullmatch(line):
+            self.header.setdefault(header[1].decode(), header[2].decode("utf-8", "replace").strip())
+            return True
+        return not line or self._count(line) or _IGNORED.fullmatch(line) is not None or self._repeat(line)
+
+    def _count(self, line: bytes) -> bool:
+        """Whether the line counts what is missing."""
+        text = line.removeprefix(b"Warning:").strip()
+        for source, pattern in _LOST.items():
+            if found := pattern.fullmatch(text):
+                self._note_lost(source, found.groupdict())
+                return True
+        if found := _EACH.fullmatch(text):
+            self.lost["each"] += int(found[1])
+        elif found := _NOT_DECODED.fullmatch(text):
+            self.not_decoded = max(self.not_decoded, int(found[1]))
+        elif found := _KILLED.fullmatch(line):
+            self.killed = True
+        return found is not None
+
+    def _note_lost(self, source: str, numbers: dict[str, bytes]) -> None:
+        self.lost_chunks = max(self.lost_chunks, int(numbers.get("chunks", 0)))
+        events = int(numbers.get("events", 0))
+        if "percent" in numbers:
+            events = round(int(numbers["samples"]) * float(numbers["percent"].replace(b",", b".")) / 100)
+        self.lost[source] = max(self.lost[source], events)
+
+    def _repeat(self, line: bytes) -> bool:
+        said = _SAID.fullmatch(line)
+        if said and len(self.warnings) < _MOST_WARNINGS:
+            self.warnings[f"perf says: {(said['text'] or said['alone']).decode('utf-8', 'backslashreplace')}"] = None
+        return said is not None

@@ -1,0 +1,115 @@
+"""The rows read from a text, until they can leave in the order of time; and what they show of the recording."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from operator import itemgetter
+from typing import Any
+
+import pyarrow as pa
+
+from harness.errors import TraceError
+from harness.trace.tables.schemas import EVENT_TABLES, SCHEMAS
+from harness.trace.text.lines import TextFile
+
+Row = tuple[Any, ...]  # time_ns, cpu, and the other columns of its table
+Tables = dict[str, list[Row]]
+_TIME, _CPU, _PREV_TID, _NEXT_TID = (
+    SCHEMAS["switches"].names.index(n) for n in ("time_ns", "cpu", "prev_tid", "next_tid")
+)
+_HELD_ROWS = 100_000  # perf sorts its events; those that it could not sort are late by much less
+
+
+class Rows:
+    """Takes rows in the order of a text, and releases them in the order of time.
+
+    `counts`: events by name. `inversions`: events earlier than the event before them. `cpus`: those that have events.
+    `has_ns`: whether all times have nanoseconds. `chain_breaks`: of the switches released, those away from another task
+    than the one switched to before on their CPU.
+    """
+
+    def __init__(self, text: TextFile) -> None:
+        self._text = text
+        self._held: Tables = {table: [] for table in EVENT_TABLES}
+        self._held_rows, self._released_ns = 0, -1
+        self.counts: Counter[str] = Counter()
+        self.cpus: set[int] = set()
+        self.has_ns = True
+        self.inversions, self._inverted_at, self._last_ns = 0, 0, -1
+        self._span_ns: tuple[int, int] | None = None
+        self.chain_breaks, self._running = 0, dict[int, int | None]()
+
+    @property
+    def samples(self) -> int:
+        """How many events the text has."""
+        return self.counts.total()
+
+    @property
+    def span_ns(self) -> int:
+        """Time from the first event to the last."""
+        return self._span_ns[1] - self._span_ns[0] if self._span_ns else 0
+
+    def count(self, event: str, time_ns: int, cpu: int, line: int) -> None:
+        """Count an event, of whatever kind."""
+        self.counts[event] += 1
+        self.cpus.add(cpu)
+        low, high = self._span_ns or (time_ns, time_ns)
+        self._span_ns = min(low, time_ns), max(high, time_ns)
+        if time_ns < self._last_ns:
+            self.inversions += 1
+            self._inverted_at = self._inverted_at or line
+        self._last_ns = time_ns
+        if time_ns < self._released_ns:
+            raise self._out_of_order(line)
+
+    def add(self, table: str, row: Row) -> None:
+        """Keep a row until it is released."""
+        self._held[table].append(row)
+        self._held_rows += 1
+
+    def ready(self) -> Iterator[Tables]:
+        """Yield the earlier half of the rows if there are many."""
+        if self._held_rows >= 2 * _HELD_ROWS:
+            times = sorted(row[_TIME] for rows in self._held.values() for row in rows)
+            self._released_ns = times[_HELD_ROWS]
+            yield self._release()
+
+    def rest(self) -> Iterator[Tables]:
+        """Yield all rows that are left, after the last."""
+        self._released_ns = self._last_ns = 1 << 63
+        yield self._release()
+
+    def _release(self) -> Tables:
+        if self.inversions > max(self.samples // 10, 10):
+            raise self._out_of_order(self._inverted_at)
+        released = {table: self._before(table) for table in EVENT_TABLES}
+        for row in released["switches"]:
+            expected = self._running.get(row[_CPU])
+            self.chain_breaks += expected is not None and row[_PREV_TID] not in (None, expected)
+            self._running[row[_CPU]] = row[_NEXT_TID]
+        return released
+
+    def _before(self, table: str) -> list[Row]:
+        """Take out the rows of one table that are to be released, by time; those of one time keep their order."""
+        rows = sorted(self._held[table], key=itemgetter(_TIME))
+        end = next((place for place, row in enumerate(rows) if row[_TIME] >= self._released_ns), len(rows))
+        self._held[table] = rows[end:]
+        self._held_rows -= end
+        return rows[:end]
+
+    def _out_of_order(self, line: int) -> TraceError:
+        return TraceError(
+            "the times of this text go back too far",
+            where=self._text.where(line),
+            expected="the events in the order of time, as perf prints them",
+            hint="print one recording, without --deltatime",
+        )
+
+
+def to_arrow(table: str, rows: list[Row]) -> pa.Table:
+    """Make an Arrow table of rows; None becomes null."""
+    schema = SCHEMAS[table]
+    columns = list(zip(*rows, strict=True)) or [()] * len(schema)
+    arrays = [pa.array(values, field.type) for field, values in zip(schema, columns, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)

@@ -1,0 +1,86 @@
+"""Judges a recording by its text: what the text shows, and what perf says in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from harness.errors import TraceError
+from harness.trace.quality import TraceQuality, damage
+from harness.trace.text.lines import TextFile
+from harness.trace.text.notes import Notes
+from harness.trace.text.rows import Rows
+from harness.trace.text.wrong_file import FORMS, PERF_SCRIPT, SCHED_MAP
+from harness.trace.tracepoint.state_reading import StateReading
+
+_SWITCH, _WAKEUPS = "sched:sched_switch", {"sched:sched_waking", "sched:sched_wakeup"}
+
+
+def assess_text(
+    kind: str, text: TextFile, rows: Rows, notes: Notes, reading: StateReading, os_release: str | None
+) -> TraceQuality:
+    """Judge a text of this kind that was read to its end."""
+    about_states = reading.warning(os_release)
+    has_wakeups = bool(_WAKEUPS & rows.counts.keys())
+    return TraceQuality(
+        samples=rows.samples,
+        lost_events=notes.lost_events,
+        lost_chunks=notes.lost_chunks,
+        chain_breaks=rows.chain_breaks,
+        inversions=rows.inversions,
+        truncated=bool(text.cut_at),
+        killed=notes.killed,
+        span_ns=rows.span_ns,
+        clock="unknown",
+        cpus=tuple(sorted(rows.cpus)),
+        decode_errors=notes.not_decoded,
+        counts=dict(sorted(rows.counts.items())),
+        warnings=(
+            *_warnings(kind, text, rows, has_wakeups),
+            *notes.warnings,
+            *((about_states,) if about_states else ()),
+        ),
+        scope_evidence="a text does not say how its events were opened",
+        unrecorded=() if has_wakeups else ("wakeups",),
+        run_queues=has_wakeups,
+        states=reading,
+    )
+
+
+def _warnings(kind: str, text: TextFile, rows: Rows, has_wakeups: bool) -> Iterator[str]:
+    if kind == SCHED_MAP:
+        yield "perf sched map has no states, priorities or wakeups, and its times end at the microsecond"
+    elif not rows.has_ns:
+        yield (
+            "its times end at the microsecond; what happened within one is taken in this order: wakeups, migrations, "
+            "switches. `perf script --ns` prints nanoseconds"
+        )
+    if kind == PERF_SCRIPT and not has_wakeups:
+        yield "this text has no wakeups, so the runnable tasks and delays are not known"
+    if text.cut_at:
+        yield f"the text may be cut: what begins in line {text.cut_at} has no end, so it is left out"
+
+
+def require_switches(text: TextFile, counts: Mapping[str, int]) -> None:
+    """Raise TraceError for a text without switches: there is nothing to make tables of."""
+    if counts.get(_SWITCH):
+        return
+    others = ", ".join(f"{count:,} {event}" for event, count in counts.items())
+    cut = f" but line {text.cut_at}, which has no end" if text.cut_at else ""
+    raise TraceError(
+        f"no scheduler events in this text: it holds {others}, and no {_SWITCH}"
+        if others
+        else f"no scheduler events in this text: it holds nothing{cut}",
+        where=str(text.path),
+        expected=FORMS,
+        hint="print it with `perf sched map` or `perf script`",
+    )
+
+
+def require_whole(text: TextFile, quality: TraceQuality) -> None:
+    """Raise TraceError if something of the recording is missing."""
+    if not quality.whole:
+        raise TraceError(
+            f"the text is not whole: {'; '.join([damage(quality), *quality.warnings])}",
+            where=str(text.path),
+            hint="record again, or read it without strict to keep what is left",
+        )
