@@ -77,8 +77,12 @@ def scheduler_attrs(header: Header) -> dict[str, Attr]:
     tracepoints = [
         (formats[attr.config], attr) for attr in header.attrs if attr.is_tracepoint and attr.config in formats
     ]
-    tracepoints.sort(key=lambda tracepoint: not tracepoint[1].is_sampled)  # of several, the one that keeps every event
+    tracepoints.sort(key=lambda tracepoint: _keeps_every_event(tracepoint[1]))  # of several, one that does
     return {tracepoint.name: attr for tracepoint, attr in tracepoints if tracepoint.system == "sched"}
+
+
+def _keeps_every_event(attr: Attr) -> bool:
+    return not (attr.is_sampled or attr.excludes_kernel)
 
 
 def _scope(header: Header, stats: RecordingStats, attrs: dict[str, Attr]) -> tuple[str, str]:
@@ -139,9 +143,10 @@ def _ids_per_event(header: Header) -> int:
 
 
 def _unrecorded(attrs: dict[str, Attr]) -> Iterator[str]:
-    if attrs and "sched_switch" not in attrs:
+    recorded = {name for name, attr in attrs.items() if not attr.excludes_kernel}
+    if attrs and "sched_switch" not in recorded:
         yield "switches"
-    if attrs and not {"sched_waking", "sched_wakeup"} & attrs.keys():
+    if attrs and not {"sched_waking", "sched_wakeup"} & recorded:
         yield "wakeups"
 
 
@@ -168,7 +173,7 @@ def _scope_warnings(coverage: Coverage, header: Header, stats: RecordingStats, a
 def _some_tasks(coverage: Coverage, header: Header, stats: RecordingStats, attrs: dict[str, Attr]) -> str:
     option, tasks = _limiting_option(header), _count(stats.unended.left, "task")
     how = f"with {option}" if option else "without -a"
-    alone = "" if all(attr.follows_children for attr in attrs.values()) else ", without those that they start"
+    alone = "" if all(attr.follows_children for attr in attrs.values()) else " (without those that they start)"
     return (
         f"recorded {how}: only the switches of {tasks}{alone} are in the file, "
         f"because {coverage.evidence}; {HOW_TO_RECORD} or `perf record -a`"
@@ -178,12 +183,14 @@ def _some_tasks(coverage: Coverage, header: Header, stats: RecordingStats, attrs
 def _event_warnings(coverage: Coverage, attrs: dict[str, Attr]) -> Iterator[str]:
     if sampled := [name for name, attr in attrs.items() if attr.is_sampled]:
         yield f"perf kept only a sample of {', '.join(sampled)} (-F or -c): {HOW_TO_RECORD}, which keeps every event"
+    if excluded := [name for name, attr in attrs.items() if attr.excludes_kernel]:
+        yield f"{', '.join(excluded)} was recorded in user space only (:u), where it never happens"
     if any(attr.overwrites for attr in attrs.values()):
         yield "recorded with --overwrite: on each CPU the events begin where its buffer was overwritten last"
     if "switches" in coverage.unrecorded:
-        yield f"no sched_switch was recorded, so there are no switches and no slices; {HOW_TO_RECORD}"
+        yield f"no sched_switch was recorded: there are no switches and no slices, only other events; {HOW_TO_RECORD}"
     elif "wakeups" in coverage.unrecorded:
-        yield f"no wakeups were recorded, so the runnable tasks and delays are not known; {HOW_TO_RECORD}"
+        yield f"no wakeups were recorded: the runnable tasks and delays are not known; {HOW_TO_RECORD}"
 
 
 def _limiting_option(header: Header) -> str:

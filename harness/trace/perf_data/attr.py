@@ -30,8 +30,9 @@ class Attr:
     """One recorded event and the shape of its samples.
 
     `period`: one sample for so many events, or with `by_frequency` so many samples a second. `follows_children`: also
-    the tasks that a recorded task starts. `starts_at_exec`: recorded from the exec of one command on. `overwrites`: the
-    buffer keeps the last events, not the first.
+    the tasks that a recorded task starts. `excludes_kernel`: not in the kernel, where tracepoints are (perf's `:u`).
+    `starts_at_exec`: recorded from the exec of one command on. `overwrites`: the buffer keeps the last events, not the
+    first.
     """
 
     type: int
@@ -42,6 +43,7 @@ class Attr:
     period: int = 1
     by_frequency: bool = False
     follows_children: bool = True
+    excludes_kernel: bool = False
     starts_at_exec: bool = False
     overwrites: bool = False
 
@@ -97,6 +99,7 @@ def parse_attr(data: bytes | memoryview, little: bool = True) -> Attr:
         period,
         by_frequency=has(perf.ATTR_FREQ),
         follows_children=has(perf.ATTR_INHERIT),
+        excludes_kernel=has(perf.ATTR_EXCLUDE_KERNEL),
         starts_at_exec=has(perf.ATTR_ENABLE_ON_EXEC),
         overwrites=has(perf.ATTR_WRITE_BACKWARD),
     )

@@ -49,6 +49,7 @@ PERF_FORMAT_LOST = 1 << 4
 
 # include/uapi/linux/perf_event.h: bit numbers among the flags of struct perf_event_attr
 ATTR_INHERIT = 1
+ATTR_EXCLUDE_KERNEL = 5
 ATTR_FREQ = 10
 ATTR_ENABLE_ON_EXEC = 12
 ATTR_USE_CLOCKID = 25

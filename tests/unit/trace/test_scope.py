@@ -169,6 +169,12 @@ def test_slices_without_wakeups_do_not_say_who_could_run(tmp_path: Path) -> None
     assert made.idle_share is not None
 
 
+def test_switches_asked_for_in_user_space_only_are_not_recorded(judge: Judge) -> None:
+    quality = judge("user_space_only")
+    assert (quality.whole, quality.unrecorded) == (False, ("switches",))
+    assert quality.warnings[0] == "sched_switch was recorded in user space only (:u), where it never happens"
+
+
 @pytest.mark.parametrize("name", ["cpu_clock", "no_samples"])
 def test_a_recording_without_scheduler_events_is_not_whole(name: str, judge: Judge) -> None:
     quality = judge(name)
