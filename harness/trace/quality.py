@@ -190,7 +190,8 @@ def _warnings(recording: Recording, decode_errors: int, names: StateNames | None
         notes.append(f"the file is cut: {recording.missing_bytes} bytes of its data are missing")
     for part in recording.parts:
         if not part.is_whole:
-            notes.append(f"{part.name}: {part.unread_reason}: the last {part.unread_bytes} bytes of data are not read")
+            unread = f": the last {part.unread_bytes} bytes of data are not read" if part.unread_bytes else ""
+            notes.append(f"{part.name}: {part.unread_reason}{unread}")
     if header.formats is None and any(attr.is_tracepoint for attr in header.attrs):
         notes.append("the file holds no tracepoint formats, so no event can be decoded; give `formats_from`")
     if decode_errors:

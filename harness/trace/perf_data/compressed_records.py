@@ -20,13 +20,14 @@ _INPUT_BYTES = 1024  # bytes decompressed at a time: they become at most 32 MB, 
 class DecompressedRecords:
     """The decompressed contents of every compressed record of `outer`, as one stream of bytes.
 
-    `other_records` collects the records that are not compressed. `failure` is the reason for an early end.
+    `other_records` collects the records that are not compressed. `failure` is the reason for an early end,
+    `last_kind` the type of the last record of `outer`.
     """
 
     def __init__(self, outer: ByteSource, order: str) -> None:
         self.outer, self.order = outer, order
         self.other_records: list[bytes] = []
-        self.failure = ""
+        self.failure, self.last_kind = "", 0
         self._cut_bytes, self._payload_left = 0, 0  # of the last record; of the payload that is being decompressed
         self._pieces = self._decompress()
         self._rest = b""
@@ -79,6 +80,7 @@ class DecompressedRecords:
                 self._cut_bytes = len(head) + len(body)
                 self.failure = "the last record is cut"
                 return
+            self.last_kind = kind
             if kind == PERF_RECORD_COMPRESSED:
                 yield body
             elif kind == PERF_RECORD_COMPRESSED2:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -39,6 +39,7 @@ _STOP_REASONS = {
     "broken": "a record has an impossible size",
     "skip": "too many records are of a kind that cannot be read",
     "second": "another recording begins",
+    "unended": "the output of the pipe ends after a sample, and perf ends it with the end of a round",
 }
 
 
@@ -46,7 +47,8 @@ _STOP_REASONS = {
 class Part:
     """One file with records: `section` of `path`, in the byte order `<` or `>`. `name` is the one that messages use.
 
-    After a read, `unread_bytes` counts the bytes at the end that could not be read, for the reason `unread_reason`.
+    How long the output of a `pipe` was is not known, so its last record tells whether it ended well. After a read,
+    `unread_bytes` counts the bytes at the end that could not be read, for the reason `unread_reason`.
     """
 
     path: Path
@@ -54,6 +56,7 @@ class Part:
     order: str
     compressed: bool
     name: str
+    pipe: bool = False
     unread_bytes: int = 0
     unread_reason: str = ""
 
@@ -67,22 +70,31 @@ class Part:
         with as_trace_error(), open_regular(self.path) as file:
             outer = FileBytes(file, self.section)
             if not self.compressed:
-                yield from self._feed_from(outer, sink, chunk_bytes)
+                stream = yield from self._feed_from(outer, sink, chunk_bytes)
                 self.unread_bytes += outer.left
+                if self.pipe:
+                    self._note_end(stream.last_kind())
                 return
             inner = DecompressedRecords(outer, self.order)
             yield from self._feed_from(inner, sink, chunk_bytes)
             self.unread_bytes += inner.unread_bytes + outer.left
             self.unread_reason = inner.failure or self.unread_reason
+            if self.pipe:
+                self._note_end(inner.last_kind)
             others = b"".join(record.ljust((len(record) + 7) // 8 * 8, b"\0") for record in inner.other_records)
             sink.take(bytearray(others + bytes(PADDING)), len(others))
             yield
 
-    def _feed_from(self, source: ByteSource, sink: BufferSink, chunk_bytes: int) -> Iterator[None]:
+    def _note_end(self, last_kind: int) -> None:
+        if self.is_whole and last_kind in (PERF_RECORD_SAMPLE, *COMPRESSED_RECORDS):
+            self.unread_reason = _STOP_REASONS["unended"]
+
+    def _feed_from(self, source: ByteSource, sink: BufferSink, chunk_bytes: int) -> Generator[None, None, RecordStream]:
         stream = RecordStream(source, self.order, sink, chunk_bytes)
         yield from stream
         self.unread_bytes = stream.unread_bytes
         self.unread_reason = _STOP_REASONS[stream.stop_reason]
+        return stream
 
 
 @dataclass
@@ -161,7 +173,7 @@ def _add_parts(recording: Recording, main: Path, file: Path) -> None:
     header, size = recording.header, recording.size
     compressed = HEADER_COMPRESSED in header.features
     data = Section(header.data.offset, max(0, min(header.data.size, size - header.data.offset)))
-    recording.parts.append(Part(file, data, header.order, compressed, main.name))
+    recording.parts.append(Part(file, data, header.order, compressed, main.name, header.pipe))
     files = data_files(recording.path)
     for other in files:
         recording.parts.append(Part(other, Section(0, other.stat().st_size), header.order, compressed, other.name))

@@ -71,7 +71,7 @@ class RecordStream:
         self.unread_bytes, self.stop_reason = 0, ""
         self._buffer = bytearray(chunk_bytes + _MAX_RECORD + PADDING)
         self._size, self._skipped = 0, 0  # bytes in the buffer; records skipped
-        self._lacks_payload = False
+        self._taken, self._lacks_payload = 0, False
 
     def __iter__(self) -> Iterator[None]:
         """Pass one more buffer at each step. A record that crosses the end of a buffer comes with the next one."""
@@ -90,8 +90,17 @@ class RecordStream:
             elif stop_reason in ("skip", "broken") or ended:
                 self.unread_bytes = self._size - taken
                 self.stop_reason = stop_reason or ("cut" if self._lacks_payload else "")
+                self._taken = taken
                 return
             self._drop(taken)
+
+    def last_kind(self) -> int:
+        """Return the type of the last record, after iteration; 0 where it was in a buffer before the last."""
+        offset = kind = 0
+        while offset + 8 <= self._taken:
+            kind, _misc, length = struct.unpack_from(self.order + "IHH", self._buffer, offset)
+            offset += max(length, 8)
+        return int(kind)
 
     def _fill(self) -> bool:
         """Add a chunk, unless more than a record is left. Return whether the source may have more."""

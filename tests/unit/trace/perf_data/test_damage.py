@@ -150,6 +150,21 @@ def test_changed_bytes_after_the_header_never_crash_the_reader(small: bytes, dat
 
 @slow
 @given(st.data())
+def test_changed_parts_of_the_header_never_crash_the_reader(small: bytes, data: st.DataObject) -> None:
+    """The table behind the data, and each of the parts that it lists, are changed as often as the others."""
+    offset, size = struct.unpack_from("<QQ", small, DATA_OFFSET)
+    changed, table = small, offset + size
+    entries = sum(byte.bit_count() for byte in small[72:104])
+    for _ in range(data.draw(st.integers(1, 4))):
+        index = data.draw(st.integers(0, entries))
+        at, length = struct.unpack_from("<QQ", small, table + 16 * index) if index < entries else (table, 16 * entries)
+        part = mutated(changed[at : at + length], data, min(64, length - 1))[:length]
+        changed = changed[:at] + part + changed[at + length :]
+    assert_tables_or_trace_error(changed)
+
+
+@slow
+@given(st.data())
 def test_any_cut_never_crashes_the_reader(small: bytes, data: st.DataObject) -> None:
     assert_tables_or_trace_error(small[: data.draw(st.integers(0, len(small)))])
 

@@ -6,10 +6,11 @@ import struct
 from pathlib import Path
 
 import pytest
+from perf_record import record_to_pipe
 from shorten import DATA_OFFSET
 
 import harness.trace
-from harness.trace.perf_data.constants import PERF_RECORD_COMPRESSED
+from harness.trace.perf_data.constants import PERF_RECORD_COMPRESSED, PERF_RECORD_FINISHED_ROUND
 from harness.trace.quality import TraceQuality, damage, folded
 
 
@@ -89,6 +90,18 @@ def test_a_second_recording_from_a_pipe_is_counted(piped: bytes, tmp_path: Path)
     quality = damaged(tmp_path, first + piped)
     assert quality.unread_bytes == len(piped)
     assert any("another recording begins" in warning for warning in quality.warnings)
+
+
+@pytest.mark.parametrize("options", [(), ("-z",)], ids=str)
+def test_the_output_of_a_pipe_that_ends_after_a_whole_sample_is_not_whole(
+    options: tuple[str, ...], tmp_path: Path
+) -> None:
+    output = record_to_pipe(tmp_path / "perf.data", *options, rounds=1).read_bytes()
+    assert not harness.trace.read(tmp_path / "perf.data").quality.truncated
+    round_end = struct.pack("<IHH", PERF_RECORD_FINISHED_ROUND, 0, 8)
+    assert output.endswith(round_end)
+    quality = damaged(tmp_path, output.removesuffix(round_end))
+    assert any("the output of the pipe ends after a sample" in warning for warning in quality.warnings)
 
 
 def test_other_bytes_after_a_recording_are_counted_and_zeros_are_not(whole: bytes, tmp_path: Path) -> None:
