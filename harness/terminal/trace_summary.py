@@ -33,7 +33,7 @@ def _about(summary: Summary, about: Mapping[str, str]) -> Table:
         "samples": f"{quality.samples:,} in {quality.span_ns / 1e9:.3f} s, clock {quality.clock}",
         **({"guest clock": RecordedClock.of(about).text} if about else {}),
         "events": ", ".join(f"{name.removeprefix('sched:sched_')} {count:,}" for name, count in quality.counts.items()),
-        **({"states": _states(summary)} if quality.states.decided_by != KERNEL else {}),
+        **_states(summary),
         "sound": "yes" if quality.whole else f"no: {damage(quality)}",
     }
     table = PlainTable.grid(padding=(0, 2))
@@ -42,11 +42,13 @@ def _about(summary: Summary, about: Mapping[str, str]) -> Table:
     return table
 
 
-def _states(summary: Summary) -> str:
+def _states(summary: Summary) -> dict[str, str]:
     reading = summary.quality.states
+    if reading.decided_by == KERNEL or (reading.decided_by == NOTHING and not reading.left):
+        return {}
     undecided = "UNDECIDED, taken " if reading.decided_by == NOTHING else ""
     why = "see the warning" if reading.warning(summary.header.os_release) else reading.reason
-    return f"{undecided}{'shifted by one bit' if reading.shifted else 'as printed'}: {why}"
+    return {"states": f"{undecided}{'shifted by one bit' if reading.shifted else 'as printed'}: {why}"}
 
 
 def _table(title: str, first: str, *others: str) -> Table:

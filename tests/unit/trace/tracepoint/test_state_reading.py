@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from read_and_convert import assert_same
-from shorten import shortened
+from shorten import DATA_OFFSET, DATA_SIZE, shortened
 
 import harness.trace
 from harness.errors import UsageError
@@ -70,6 +71,20 @@ def test_a_mended_kernel_of_the_same_version_is_known_by_a_task_that_left_as_r(m
     quality = harness.trace.read(mended_recording).quality
     assert (quality.states.shifted, quality.states.decided_by) == (False, "left running")
     assert quality.warnings == ()
+
+
+def test_a_killed_recorder_names_no_kernel_and_its_events_decide_all_the_same(
+    shifted_recording: Path, tmp_path: Path
+) -> None:
+    whole = shifted_recording.read_bytes()
+    offset, size = struct.unpack_from("<QQ", whole, DATA_OFFSET)
+    killed = bytearray(whole[: offset + size])
+    struct.pack_into("<Q", killed, DATA_SIZE, 0)
+    (tmp_path / "killed.data").write_bytes(killed)
+    trace = harness.trace.read(tmp_path / "killed.data", formats_from=shifted_recording)
+    assert trace.header.os_release is None
+    assert trace.quality.states == harness.trace.read(shifted_recording).quality.states
+    assert any("the kernel, whose version is not recorded, reports" in note for note in trace.quality.warnings)
 
 
 @pytest.mark.parametrize("records", [300, 1500, 4000])
