@@ -121,6 +121,8 @@ def unpacked_start(file: BinaryIO, kind: str) -> bytes:
 def _reason(error: Exception) -> str:
     if isinstance(error, EOFError):
         return "is cut"
+    if isinstance(error, NotImplementedError) or "memory" in str(error):  # an unknown method, a very large window
+        return f"is compressed in a way that is not read here ({error}); unpack it yourself"
     return f"is damaged: {error}"
 
 

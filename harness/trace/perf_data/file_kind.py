@@ -10,7 +10,7 @@ MAGIC_LITTLE, MAGIC_BIG = b"PERFILE2", b"2ELIFREP"
 HEAD_BYTES = 512  # tell what a file is
 _RECORD = "record with `perf sched record -o perf.data`"
 _UNPACK = "unpack it with `{}`, and give the recording"
-_TEXT = bytes(string.printable, "ascii") + b"\x1b"
+_TEXT = bytes(string.printable, "ascii") + b"\x1b" + bytes(range(0x80, 0x100))  # names may hold any letter
 
 _COMPRESSIONS = {  # by magic: those that are unpacked
     b"\x28\xb5\x2f\xfd": "zstd",
@@ -97,6 +97,6 @@ def _text_description(start: bytes) -> tuple[str, str]:
         return "the text of `perf sched map`", "`harness trace import` reads it"
     if b"sched:sched_" in start or b"sched_switch:" in start:
         return "the text of `perf script`", "`harness trace import` reads it"
-    if start[:1] in b"{[":
+    if start[:1] in (b"{", b"["):
         return "JSON text, perhaps a trace for a browser", _RECORD
-    return "text", "give a perf.data; `harness trace import` reads the texts of `perf script` and `perf sched map`"
+    return "text", "`harness trace import` reads the text of `perf script` and of `perf sched map`"

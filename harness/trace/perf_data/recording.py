@@ -7,7 +7,7 @@ import struct
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from harness.errors import TraceError, UsageError
 from harness.files import open_regular
@@ -171,12 +171,16 @@ def _decompressed(main: Path) -> DecompressedFile | None:
 
 def _add_parts(recording: Recording, main: Path, file: Path) -> None:
     header, size = recording.header, recording.size
-    compressed = HEADER_COMPRESSED in header.features
     data = Section(header.data.offset, max(0, min(header.data.size, size - header.data.offset)))
-    recording.parts.append(Part(file, data, header.order, compressed, main.name, header.pipe))
     files = data_files(recording.path)
+    sections = {file: data, **{other: Section(0, other.stat().st_size) for other in files}}
+    compressed = HEADER_COMPRESSED in header.features or (
+        header.killed
+        and any(_has_compressed_records(file, section, header.order) for file, section in sections.items())
+    )
+    recording.parts.append(Part(file, data, header.order, compressed, main.name, header.pipe))
     for other in files:
-        recording.parts.append(Part(other, Section(0, other.stat().st_size), header.order, compressed, other.name))
+        recording.parts.append(Part(other, sections[other], header.order, compressed, other.name))
     recording.losses += lacking_files(header, files, is_folder=recording.path.is_dir())
 
 
@@ -239,19 +243,18 @@ def _read_header(path: Path) -> tuple[Header, int]:
         header = read_header(file, size)
         if header.pipe:
             read_pipe_header(file, header, size)
-        elif header.killed and _has_compressed_records(file, header):
-            header.features.add(HEADER_COMPRESSED)
         read_targets(file, header, size)
         if header.formats is None and not header.pipe:
             read_simpleperf_formats(file, header, size)
         return header, size
 
 
-def _has_compressed_records(file: BinaryIO, header: Header) -> bool:
+def _has_compressed_records(path: Path, section: Section, order: str) -> bool:
     """Whether a killed recorder, which left no list of features, compressed its records."""
-    probe = _FirstSample(header.order)
-    for _ in RecordStream(FileBytes(file, header.data), header.order, probe):
-        pass
+    probe = _FirstSample(order)
+    with open_regular(path) as file:
+        for _ in RecordStream(FileBytes(file, section), order, probe):
+            pass
     return probe.kind in COMPRESSED_RECORDS
 
 

@@ -113,6 +113,13 @@ def test_a_compressed_file_of_which_only_the_beginning_is_there_is_an_error_with
     assert "perf.data-" not in str(caught.value)
 
 
+def test_a_way_of_compression_that_is_not_read_is_not_taken_for_damage(small: bytes, tmp_path: Path) -> None:
+    window = zstandard.ZstdCompressionParameters(window_log=30)
+    packer = zstandard.ZstdCompressor(compression_params=window).compressobj()  # it does not know the size beforehand
+    with pytest.raises(TraceError, match=r"compressed in a way that is not read here .* unpack it yourself"):
+        harness.trace.read(write(tmp_path, packer.compress(small) + packer.flush()))
+
+
 @pytest.mark.parametrize("pack", [lzma.compress, bz2.compress, zstandard.ZstdCompressor().compress])
 def test_a_file_that_unpacks_to_far_too_much_is_refused(pack: Pack, tmp_path: Path) -> None:
     bomb = write(tmp_path, pack(b"PERFILE2" + bytes(70 << 20)))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import struct
 from pathlib import Path
 
 import pytest
 from perf_record import record
+from shorten import DATA_OFFSET, DATA_SIZE
 
 import harness.trace
 from harness.trace.quality import TraceQuality
@@ -58,3 +60,15 @@ def test_a_cut_file_is_named_with_the_bytes_that_are_not_read(folder: Path) -> N
 def test_the_file_with_the_header_alone_is_no_whole_recording(folder: Path) -> None:
     quality = quality_of_a_damaged(folder / "data")
     assert "this is only the file `data` of a folder of perf; give the whole folder" in quality.warnings
+
+
+def test_the_compressed_folder_of_a_killed_recorder_is_read(folder: Path, tmp_path: Path) -> None:
+    packed = record(tmp_path / "packed", "--threads", "-z", rounds=2)
+    samples = harness.trace.read(packed).quality.samples
+    main = bytearray((packed / "data").read_bytes())
+    offset, size = struct.unpack_from("<QQ", main, DATA_OFFSET)
+    struct.pack_into("<Q", main, DATA_SIZE, 0)
+    (packed / "data").write_bytes(main[: offset + size])
+    quality = harness.trace.read(packed, formats_from=folder).quality
+    assert quality.killed
+    assert quality.samples == sum(quality.counts.values()) == samples
