@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 Stamp = tuple[str, list[tuple[str, int, int]]]  # a recording's name; name, size and time (ns) of each of its files
 SCORES, HISTORY, OUTCOMES = "scores.json", "history.parquet", outcomes.FILE
-SCORER = 8  # raised when a score or a predictor changes: stored scores are then made again
+SCORER = 9  # raised when a score or a predictor changes: stored scores are then made again
 
 
 @dataclass(frozen=True)
@@ -154,6 +154,7 @@ def _one_thread() -> None:
 def _head(job: Job, predictor: Predictor, dataset: streams.Dataset, digest: str) -> dict[str, Any]:
     sizes = {name: array.size for name, array in predictor.arrays().items()}
     learned, tested = job.clocks()
+    recordings = [*job.tables, *job.test_tables]
     return {
         "predictor": job.predictor,
         "regime": predictor.inputs,
@@ -161,7 +162,9 @@ def _head(job: Job, predictor: Predictor, dataset: streams.Dataset, digest: str)
         **learned.facts(),
         "tested_clock": tested.facts() if tested != learned else None,
         "caveat": caveats.join(
-            caveats.find_caveat(predictor.inputs, [*job.tables, *job.test_tables]), clocks.caveat(learned, tested)
+            caveats.find_caveat(predictor.inputs, recordings),
+            caveats.find_guesses(predictor, recordings),
+            clocks.caveat(learned, tested),
         ),
         "seed": job.seed,
         "trials": list(dataset.recordings),

@@ -89,7 +89,11 @@ def _head(stored: Checkpoint, recordings: Sequence[Path], tested: Clock) -> dict
         "mark": stored.mark,
         **learned.facts(),
         "tested_clock": tested.facts() if tested != learned else None,
-        "caveat": caveats.join(caveats.find_caveat(inputs, recordings), clocks.caveat(learned, tested)),
+        "caveat": caveats.join(
+            caveats.find_caveat(inputs, recordings),
+            caveats.find_guesses(stored.predictor, recordings),
+            clocks.caveat(learned, tested),
+        ),
         "seed": about.get("seed"),
         "learned_from": about.get("trials"),
         "trials": [Path(folder).name for folder in recordings],

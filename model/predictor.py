@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -88,3 +89,11 @@ class OnlineLearner(Protocol):
 
         Its segments should follow each other. One that does not follow the last makes it start again.
         """
+
+
+@runtime_checkable
+class Guesser(Protocol):
+    """A predictor that needs facts which a recording may lack, and then guesses."""
+
+    def guesses(self, folder: Path) -> list[str]:
+        """Return what it guesses about a recording, each in words."""

@@ -22,6 +22,13 @@ def kernel(folder: Path) -> str:
     return str(guest_facts(folder).get("kernel") or header.get("os_release") or "")
 
 
+def cpus(folder: Path) -> int | None:
+    """Return the number of CPUs of the recorded machine, as the guest or the header of perf.data has it."""
+    header = _mapping(_read_or_empty(Path(folder) / RECORDING), "header")
+    count = guest_facts(folder).get("cpus") or header.get("nrcpus")
+    return count if isinstance(count, int) and count > 0 else None
+
+
 def quality(folder: Path) -> dict[str, Any]:
     """Return the judgement of the recording, as TraceQuality of `harness.trace` has it; empty where it is not known."""
     recorded = _mapping(_read_or_empty(Path(folder) / RECORDING), "quality")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -19,6 +20,7 @@ from model.predictors.scheduling_policy import SchedulingPolicy
 from model.predictors.trees import TreeEnsemble
 from model.replay.candidates import Candidates
 from model.replay.events import read_events
+from model.replay.guesses import guesses
 from model.replay.kernel import create_replay
 from model.replay.names import read_thread_names
 from model.settings import Range
@@ -99,6 +101,10 @@ class ReplayResidual(SchedulingPolicy):
         candidates = _candidates(segment)
         weights = self._weights(candidates, self.share, self.keeps_first)
         return Prediction(self.table.log_probs(candidates.ranking, weights), self.slices.predict(segment))
+
+    def guesses(self, folder: Path) -> list[str]:
+        """Return what the replay of a recording had to guess."""
+        return guesses(folder)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return counts, trees, and the chosen share of the trees."""

@@ -7,6 +7,7 @@ probability. Slice lengths come from histograms.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -14,10 +15,10 @@ import numpy as np
 from model.counts.slice_histograms import SliceHistograms
 from model.data.streams import Segment
 from model.predictor import OnProgress, Prediction
-from model.replay import cfs, kernel
-from model.replay.cfs_replay import ReplayedCfs
+from model.replay import kernel
 from model.replay.eevdf_replay import GroupedOrFlatEevdf
 from model.replay.events import read_events
+from model.replay.guesses import guesses
 from model.replay.names import read_thread_names
 from model.replay.ranking import Ranking, RankTable
 from model.settings import Range, WithSettings
@@ -98,14 +99,15 @@ def _fifo_order(segment: Segment, event: int) -> list[int]:
 class CfsReplay(SchedulingPolicy):
     """The Completely Fair Scheduler (`model.replay.cfs`), for recordings of kernels before 6.6.
 
+    Settings left out come from the recording or, if it lacks them, are the defaults of its kernel and number of CPUs.
     `forget_buddies_when_picked` is the rule up to Linux 5.13.
     """
 
     def __init__(
         self,
-        latency_ms: Annotated[float, LATENCY_MS] = 6.0,
-        wakeup_granularity_ms: Annotated[float, GRANULARITY_MS] = 1.0,
-        forget_buddies_when_picked: bool = False,
+        latency_ms: Annotated[float | None, LATENCY_MS] = None,
+        wakeup_granularity_ms: Annotated[float | None, GRANULARITY_MS] = None,
+        forget_buddies_when_picked: bool | None = None,
     ) -> None:
         super().__init__()
         self.latency_ms, self.wakeup_granularity_ms = latency_ms, wakeup_granularity_ms
@@ -115,9 +117,16 @@ class CfsReplay(SchedulingPolicy):
         """Order as the replayed queues would pick. Raises TableError without wakeups or run times, StreamError."""
         stream = segment.stream
         kernel.require_cfs(stream)
-        rules = cfs.Rules(self.latency_ms * 1e6, self.wakeup_granularity_ms * 1e6, self.forget_buddies_when_picked)
-        replay = ReplayedCfs(stream, read_thread_names(stream.folder), rules)
+        latency_ns, granularity_ns = (
+            None if ms is None else ms * 1e6 for ms in (self.latency_ms, self.wakeup_granularity_ms)
+        )
+        rules = kernel.cfs_rules(stream.folder, latency_ns, granularity_ns, self.forget_buddies_when_picked)
+        replay = kernel.create_cfs(stream, read_thread_names(stream.folder), rules)
         return list(replay.rankings(read_events(stream, segment.stop), segment.start))
+
+    def guesses(self, folder: Path) -> list[str]:
+        """Return what the replay of a recording had to guess."""
+        return guesses(folder)
 
 
 class EevdfReplay(SchedulingPolicy):

@@ -10,7 +10,7 @@ import numpy as np
 
 from model.data.streams import Segment, Stream
 from model.replay.entities import DEFAULT_PRIO, MAX_RT_PRIO, is_kernel_thread
-from model.replay.events import FORK, WAKEUP, Events, still_runnable
+from model.replay.events import FORK, WAKING, Events, still_runnable, with_wakings
 from model.replay.names import ThreadNames
 from model.replay.ranking import Ranking
 
@@ -88,7 +88,8 @@ class _Waits:
     """Since when each task has been ready to run, and whether it woke or had been preempted."""
 
     def __init__(self, stream: Stream, events: Events) -> None:
-        wakeups = (events.kind == WAKEUP) | (events.kind == FORK)
+        events = with_wakings(events)
+        wakeups = (events.kind == WAKING) | (events.kind == FORK)
         columns = (events.time_ns, events.tid, events.prio)
         self._wakeups = list(zip(*(column[wakeups].tolist() for column in columns), strict=True))
         self._next_wakeup, self._next_event, self.stream = 0, 0, stream

@@ -1,58 +1,69 @@
 """Drives the CFS run queues with a recording: before every switch, ranks the runnable tasks as CFS would pick them.
 
-Group membership and the vruntimes of groups are not traced. A task's group is inferred from its vruntime: those of one
-group are close together. A group's vruntime advances by what its tasks ran, and is corrected if a pick contradicts it.
+The vruntimes of groups are not traced. A group's vruntime advances by what its tasks ran; it is corrected where a task
+is placed (`cfs_placements`), and where a pick contradicts it (`cfs_picks`). `cfs_groups` says which tasks are a group.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 
 from model.data.streams import Stream
+from model.data.task_groups import GuestTask
 from model.replay.candidates import UNKNOWN_STATE
-from model.replay.cfs import Cfs, Entity, Queue, Rules
-from model.replay.entities import DEFAULT_PRIO, MAX_RT_PRIO, NICE_0_LOAD, is_kernel_thread, weight_of
-from model.replay.events import FORK, RUNTIME, SWITCH, WAKEUP, Events, still_runnable
+from model.replay.cfs import Cfs
+from model.replay.cfs_groups import TaskGroups
+from model.replay.cfs_picks import learn_pick
+from model.replay.cfs_placements import Placements
+from model.replay.cfs_queue import Entity, Queue, Rules
+from model.replay.cfs_readings import Readings, Wakeup
+from model.replay.entities import DEFAULT_PRIO, MAX_RT_PRIO, NICE_0_LOAD, weight_of
+from model.replay.events import FORK, RUNTIME, SWITCH, WAKING, WOKEN, Events, still_runnable
 from model.replay.names import ThreadNames
-
-NEAR_NS = 50e6  # vruntimes of tasks of one group that run one after the other are at most this far apart
-
-Pending = list[tuple[int, int, int]]  # wakeups and forks not yet replayed: time in ns, tid, kind
 
 
 class ReplayedCfs:
-    """CFS on one CPU. Its state before a switch depends only on what was traced before that switch."""
+    """CFS on one CPU. Its state before a switch depends only on what was traced before that switch.
 
-    def __init__(self, stream: Stream, names: ThreadNames, rules: Rules) -> None:
+    `known` are the guest's tasks and their groups, by tid and name.
+    """
+
+    def __init__(
+        self, stream: Stream, names: ThreadNames, rules: Rules, known: Mapping[tuple[int, str], GuestTask] | None = None
+    ) -> None:
         self.stream, self.names = stream, names
         self.cfs = Cfs(rules)
+        self.cfs.root.known = False
+        self.groups = TaskGroups(self.cfs, known or {})
+        self.placements = Placements(self.groups, rules.sleeper_credit_ns)
+        self.readings = Readings()
         self.tasks: dict[int, Entity] = {}
         self.prio: dict[int, int] = {}
-        self.groups: list[Queue] = [self.cfs.root]
         self.now_ns = 0
-        self.running_tid = 0
-        self.accounted_ns = 0  # when the running task was last accounted
-        self.credited_ns = 0.0  # run time since then that its groups' vruntimes already include
-        self.resched = False
+        self.running_tid = self.predicted_tid = 0
+        self.credited_ns = 0.0  # run time since the last accounting that the running task's groups already have
+        self.resched = False  # whether the running task is to leave (need_resched)
+        self.unexplained = False  # whether the last event was a run time that no wakeup has explained: maybe a tick
 
     def rankings(self, events: Events, start: int) -> Iterator[list[int]]:
         """Yield for each event from `start` on the runnable tids, the likeliest first."""
-        pending: Pending = []
         columns = (getattr(events, column.name).tolist() for column in fields(Events))
         for time, kind, tid, prio, value, vruntime in zip(*columns, strict=True):
             self.now_ns = time
-            if kind == RUNTIME:
-                self._account(tid, value, vruntime, time)
-            self._wake(pending)
-            if kind in (WAKEUP, FORK):
-                self.prio[tid] = prio
-                pending.append((time, tid, kind))
-            elif kind == SWITCH:
+            if kind == SWITCH:
+                self._wake_all(self.readings.take())
                 ranking = self._rank(value, self._switch_out(value))
                 if value >= start:
                     yield ranking
-                self._switch_in(value, time)
+                self._switch_in(value)
+                continue
+            self._settle_tick(kind, tid)
+            if kind == RUNTIME:
+                self._runtime(tid, value, vruntime)
+            else:
+                self.prio[tid] = prio
+                self._woken(tid, kind)
 
     def describe(self, tid: int) -> tuple[float, ...]:
         """Return `candidates.STATE` of a runnable task before a switch; CFS has no deadlines and no lag."""
@@ -65,51 +76,106 @@ class ReplayedCfs:
         buddies = (float(task.queue.buddy is task), float(top.queue.buddy is top))
         return task_us, task_us, buddies[0], top_us, top_us, 1.0, buddies[1], float(top is not task), 0.0
 
-    def _account(self, tid: int, runtime: int, vruntime: int, time: int) -> None:
+    def _woken(self, tid: int, kind: int) -> None:
+        """Replay a fork at once, a wakeup with the next event, which may show when it read the clock."""
+        if kind != FORK:
+            self.readings.add(self.now_ns, tid, kind)
+            return
+        self._wake_all(self.readings.take())
+        self._fork(tid)
+
+    def _runtime(self, tid: int, ran_ns: int, vruntime: int) -> None:
+        """Replay a run time, and the wakeups before it.
+
+        sched_waking comes before the task is queued, and before the run time that is accounted where it is queued;
+        sched_wakeup after both.
+        """
+        running = self._running()
+        if tid != self.running_tid or running is None:
+            self._wake_all(self.readings.take())
+            self._account(tid, ran_ns, vruntime)
+            return
+        wakeups, leaves = self.readings.take_before(ran_ns), self.resched
+        late = [each for each in wakeups if each.kind == WAKING and self._shares_queue(each.tid)]
+        self._wake_all([each for each in wakeups if each not in late])
+        if wakeups and wakeups[-1].kind == WOKEN and self.resched and not leaves:
+            self.readings.learn(wakeups[-1], ran_ns)
+        self._account(tid, ran_ns, vruntime)
+        self._wake_all([Wakeup(each.tid, each.kind, 0.0) for each in late])
+        self.unexplained = not late and running.queued
+
+    def _settle_tick(self, kind: int, tid: int) -> None:
+        """Decide at the next event whether a run time was that of a tick.
+
+        The kernel accounts a run time at a switch, at a fork, and where a task is queued in the running task's queue;
+        what is left are ticks, and tasks that read their own run time.
+        """
+        unexplained, self.unexplained = self.unexplained, False
+        running = self._running()
+        if unexplained and running is not None and kind != FORK and not (kind == WOKEN and self._shares_queue(tid)):
+            self.resched = self.cfs.tick(running) or self.resched
+
+    def _shares_queue(self, tid: int) -> bool:
+        """Return whether queueing a task accounts a run time of the running one, whose queue it enters."""
+        running = self._running()
+        levels = self._task(tid).levels()
+        return running is not None and any(level.queue is running.queue and not level.queued for level in levels)
+
+    def _account(self, tid: int, ran_ns: int, vruntime: int) -> None:
         """Take a task's vruntime from the trace, and give its groups the run time they lack (update_curr)."""
         task = self._task(tid)
-        ran, expected = runtime * NICE_0_LOAD / task.weight, task.vruntime
-        task.vruntime = vruntime if vruntime >= 0 else expected + ran
-        if vruntime >= 0 and abs(vruntime - ran - expected) > NEAR_NS:
-            self._regroup(tid, task, vruntime - ran)
-        credited = self.credited_ns if tid == self.running_tid else 0.0
+        expected, own_ns = task.vruntime, ran_ns * NICE_0_LOAD / task.weight
+        task.run(ran_ns)
+        if vruntime >= 0:
+            task.vruntime = vruntime
+            self.placements.learn(task, vruntime - own_ns, expected)
+        self.readings.clock.account(self.now_ns, ran_ns)
         for level in list(task.levels())[1:]:
-            level.vruntime += max(runtime - credited, 0) * NICE_0_LOAD / level.weight
-        self.credited_ns, self.accounted_ns = 0.0, time
+            level.run(ran_ns - (self.credited_ns if tid == self.running_tid else 0.0))
+        self.credited_ns = 0.0
         for level in task.levels():
             level.queue.update_min_vruntime()
 
-    def _wake(self, pending: Pending) -> None:
-        running = self.tasks.get(self.running_tid)
-        for time, tid, kind in pending:
-            task = self._task(tid)
-            if task.queued or tid == self.running_tid or self._is_real_time(tid):
-                continue
-            if running is not None and running.queue is not task.queue:
-                self._credit(running, time)
-            if kind == FORK:
-                task.queue = running.queue if running is not None else task.queue  # a child is in its parent's group
-                self.cfs.fork(task, running)
-            else:
-                self.resched = self.cfs.wake(task, running, self.resched)
-        pending.clear()
+    def _wake_all(self, wakeups: list[Wakeup]) -> None:
+        for wakeup in wakeups:
+            self._wake(wakeup)
 
-    def _credit(self, running: Entity, time: int) -> None:
-        """Advance the groups of the running task to `time`, though its run time is accounted only later."""
-        ran = max(time - self.accounted_ns, 0)
+    def _wake(self, wakeup: Wakeup) -> None:
+        """Queue a task, and decide whether it preempts (ttwu_do_activate, check_preempt_curr)."""
+        running, task = self._running(), self._task(wakeup.tid)
+        if self._is_real_time(wakeup.tid):
+            self.resched = self.resched or not self._is_real_time(self.running_tid)
+        elif not task.queued and wakeup.tid != self.running_tid:
+            if running is not None and running.queue is not task.queue:
+                self._credit(running, wakeup.ran_ns)
+            self.placements.add(task, wakeup.exact)
+            self.resched = self.cfs.wake(task, running, self.resched)
+
+    def _fork(self, tid: int) -> None:
+        """Queue a new task; its tid may have been another one's before."""
+        running = self._running()
+        if not self._is_real_time(tid):
+            self.tasks.pop(tid, None)
+            self.cfs.fork(self._task(tid, running.queue if running is not None else None), running)
+
+    def _credit(self, running: Entity, ran_ns: float) -> None:
+        """Advance the groups of the running task to `ran_ns` after the last accounting, though none is traced yet."""
         for level in list(running.levels())[1:]:
-            level.vruntime += max(ran - self.credited_ns, 0) * NICE_0_LOAD / level.weight
-        self.credited_ns = max(ran, self.credited_ns)
+            level.run(max(ran_ns - self.credited_ns, 0.0))
+        self.credited_ns = max(ran_ns, self.credited_ns)
 
     def _switch_out(self, event: int) -> int | None:
-        """End the slice before `event`; return the tid of its task if it was preempted."""
+        """End the slice before `event`; return the tid of its task if it was preempted.
+
+        A kernel that shifts states shows some sleepers as preempted; the list of runnable tasks does not have them.
+        """
         stream = self.stream
         prev = int(stream.tid[event - 1]) if event else 0
         if not event or stream.start_ns[event - 1] + stream.slice_ns[event - 1] != stream.start_ns[event] or not prev:
             return None
-        task = self._task(prev)
-        if still_runnable(stream, event - 1):
+        if still_runnable(stream, event - 1) and prev in stream.runnable(event):
             return prev
+        task = self._task(prev)
         if task.queued:
             self.cfs.sleep(task)
         return None
@@ -119,101 +185,47 @@ class ReplayedCfs:
         runnable = self.stream.runnable(event).tolist()
         candidates = [tid for tid in runnable if tid != prev]
         ranked = sorted((tid for tid in candidates if self._is_real_time(tid)), key=lambda tid: self.prio[tid])
-        fair = {tid for tid in candidates if tid not in ranked and tid}
+        fair = {tid for tid in candidates if tid and tid not in ranked}
         for tid in fair:
             self._ensure_queued(tid)
-        while fair:
-            picked = self.cfs.pick(fair)
-            if picked is None:
-                break
-            ranked.append(picked.tid)
-            fair.discard(picked.tid)
+        ranked += [entity.tid for entity in self.cfs.pick_order(fair)]
+        self.predicted_tid = ranked[0] if ranked else 0
         return ranked + [tid for tid in runnable if tid not in ranked]
 
     def _ensure_queued(self, tid: int) -> None:
         task = self._task(tid)
         if not task.queued:
-            self.cfs.wake(task, self.tasks.get(self.running_tid), True)
+            self.placements.add(task)
+            self.cfs.enqueue(task)
 
-    def _switch_in(self, event: int, time: int) -> None:
-        """Run the task that was really picked, and correct the groups' vruntimes if they contradict the pick."""
+    def _switch_in(self, event: int) -> None:
+        """Run the task that was really picked, and learn from it if another one was predicted."""
         tid = int(self.stream.tid[event])
         self.prio[tid] = int(self.stream.prio[event])
-        previous = self.tasks.get(self.running_tid)
-        if previous is not None and previous.queued:
-            self.cfs.requeue(previous)
         entity: Entity | None = None
         if tid and not self._is_real_time(tid):
             entity = self._task(tid)
             entity.weight = weight_of(self.prio[tid])
             self._ensure_queued(tid)
-            self._correct_groups(entity)
+            predicted = self.tasks.get(self.predicted_tid)
+            if predicted is not None and predicted is not entity and predicted.queued:
+                learn_pick(entity, predicted, self.cfs.rules)
+        if self._running() is None:
+            self.readings.clock.resume(self.now_ns)
         self.cfs.switch_to(entity)
-        self.running_tid, self.resched, self.credited_ns, self.accounted_ns = tid, False, 0.0, time
+        self.running_tid, self.credited_ns, self.resched, self.unexplained = tid, 0.0, False, False
 
-    def _correct_groups(self, picked: Entity) -> None:
-        """Correct the vruntimes of groups so that no entity of the root queue is left of the picked one."""
-        top = list(picked.levels())[-1]
-        for other in top.queue.entities:
-            if other is top or other.vruntime >= top.vruntime:
-                continue
-            if top.my_q is not None:
-                top.vruntime = other.vruntime
-            elif other.my_q is not None:
-                other.vruntime = top.vruntime
+    def _running(self) -> Entity | None:
+        """Return the entity of the running task, if it is of the fair class."""
+        fair = self.running_tid and not self._is_real_time(self.running_tid)
+        return self.tasks.get(self.running_tid) if fair else None
 
-    def _task(self, tid: int) -> Entity:
-        """Return a thread's entity; a new thread starts in the usual group of its kind."""
-        task = self.tasks.get(tid)
-        if task is None:
-            queue = self.cfs.root if self._is_kernel(tid) else self._usual_group()
-            task = self.tasks[tid] = Entity(queue, weight_of(self.prio.get(tid, DEFAULT_PRIO)), tid=tid)
-            task.vruntime = queue.min_vruntime
-        return task
-
-    def _usual_group(self) -> Queue:
-        """Return the group of most tasks that are not kernel threads."""
-        queues = [task.queue for task in self.tasks.values() if not self._is_kernel(task.tid)]
-        return max(self.groups, key=queues.count)
-
-    def _is_kernel(self, tid: int) -> bool:
-        return is_kernel_thread(self.names.name_at(tid, self.now_ns))
+    def _task(self, tid: int, parent: Queue | None = None) -> Entity:
+        """Return a thread's entity, made when it is first needed; `parent` is the queue of the task that forks it."""
+        if tid not in self.tasks:
+            name, prio = self.names.name_at(tid, self.now_ns), self.prio.get(tid, DEFAULT_PRIO)
+            self.tasks[tid] = self.groups.create_task(tid, name, prio, parent)
+        return self.tasks[tid]
 
     def _is_real_time(self, tid: int) -> bool:
         return self.prio.get(tid, DEFAULT_PRIO) < MAX_RT_PRIO
-
-    def _regroup(self, tid: int, task: Entity, began: float) -> None:
-        """Move a task to the group whose min_vruntime is near the vruntime with which its slice began."""
-        root = self.cfs.root
-        if self._is_kernel(tid):  # certainly in the root queue: shows where the root's min_vruntime is
-            near = [queue for queue in self.groups if queue is not root and abs(queue.min_vruntime - began) < NEAR_NS]
-            if near or not root.min_vruntime:
-                root.min_vruntime = near[0].min_vruntime if near else task.vruntime
-                self._merge_into(root)
-            return
-        near = [queue for queue in self.groups if abs(queue.min_vruntime - began) < NEAR_NS]
-        self._move(task, near[0] if near else self._new_group(task.vruntime))
-
-    def _merge_into(self, root: Queue) -> None:
-        """Move tasks with vruntimes near those of kernel threads into the root queue: they are in no group."""
-        for task in self.tasks.values():
-            if task.queue is not root and abs(task.vruntime - root.min_vruntime) < NEAR_NS:
-                self._move(task, root)
-
-    def _new_group(self, min_vruntime: float) -> Queue:
-        owner = Entity(self.cfs.root, vruntime=self.cfs.root.min_vruntime)
-        owner.my_q = Queue(owner=owner, min_vruntime=min_vruntime)
-        self.groups.append(owner.my_q)
-        return owner.my_q
-
-    def _move(self, task: Entity, queue: Queue) -> None:
-        running, queued = task.queue.running is task, task.queued
-        vruntime = task.vruntime
-        if queued:
-            self.cfs.sleep(task)
-        task.queue = queue
-        if queued:
-            self.cfs.wake(task, None, True)
-            task.vruntime = vruntime
-        if running:
-            self.cfs.switch_to(task)

@@ -15,7 +15,7 @@ from model.replay.clock import Clock
 from model.replay.eevdf import Eevdf
 from model.replay.eevdf_queue import Entity, Queue, Rules
 from model.replay.entities import DEFAULT_PRIO, MAX_RT_PRIO, is_kernel_thread, weight_of
-from model.replay.events import FORK, RUNTIME, WAKEUP, Events, still_runnable
+from model.replay.events import FORK, RUNTIME, WAKING, Events, still_runnable, with_wakings
 from model.replay.names import ThreadNames
 
 READ_AFTER_WAKING_NS = 8_000  # usual time from the stamp of sched_waking to the reading of the clock
@@ -86,12 +86,13 @@ class ReplayedEevdf:
     def rankings(self, events: Events, start: int) -> Iterator[list[int]]:
         """Yield for each event from `start` on the runnable tids, the likeliest first."""
         pending: Pending = []
+        events = with_wakings(events)
         columns = (events.time_ns, events.kind, events.tid, events.prio, events.value)
         for time_ns, kind, tid, prio, value in zip(*(column.tolist() for column in columns), strict=True):
             self.now_ns = time_ns
             if kind == RUNTIME:
                 self._account_pending(pending, tid, value, time_ns)
-            elif kind == WAKEUP:
+            elif kind == WAKING:
                 self.prio[tid] = prio
                 pending.append((time_ns, tid))
             elif kind == FORK:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 
 import numpy as np
 
 from model.data import parquet
 from model.data.streams import STATES, Stream
 
-RUNTIME, WAKEUP, FORK, SWITCH = 0, 1, 2, 3  # kinds, in the order in which events of one nanosecond are replayed
+# Kinds, in the order in which events of one nanosecond are replayed. WAKING: a task is to be queued; WOKEN: it is.
+RUNTIME, WAKING, WOKEN, FORK, SWITCH = 0, 1, 2, 3, 4
+_WAKEUPS = {"waking": WAKING, "wakeup": WOKEN, "wakeup_new": FORK}
 _RUNNABLE = tuple(code for code, state in enumerate(STATES) if state in ("R", "R+", "P"))
 
 
@@ -36,6 +39,14 @@ def read_events(stream: Stream, stop: int) -> Events:
     return Events(*(column[order] for column in columns))
 
 
+def with_wakings(events: Events) -> Events:
+    """Return the events with WAKING alone for wakeups: WOKEN are left out or, where there is no WAKING, renamed."""
+    woken = events.kind == WOKEN
+    if (events.kind == WAKING).any():
+        return Events(*(getattr(events, column.name)[~woken] for column in fields(Events)))
+    return replace(events, kind=np.where(woken, WAKING, events.kind))
+
+
 def still_runnable(stream: Stream, event: int) -> bool:
     """Return whether the task of `event` was still runnable when its slice ended."""
     return int(stream.end_state[event]) in _RUNNABLE
@@ -48,13 +59,12 @@ def _switches(stream: Stream, stop: int) -> list[np.ndarray]:
 
 def _wakeups(stream: Stream) -> list[np.ndarray]:
     table = parquet.read(stream.folder, "wakeups")
-    kind = np.array(parquet.texts(table, "kind"), dtype=object)
-    # sched_waking comes when a task is chosen to wake, sched_wakeup when it is queued; a recording has either or both.
-    woken = kind == ("waking" if "waking" in kind else "wakeup")
-    keep = (woken | (kind == "wakeup_new")) & (table["target_cpu"].to_numpy() == stream.cpu)
+    texts, code = parquet.coded(table, "kind")
+    kind = np.array([_WAKEUPS.get(text, -1) for text in texts], np.int64)[code]
+    keep = (kind >= 0) & (table["target_cpu"].to_numpy() == stream.cpu)
     time_ns, tid, prio = (table[name].to_numpy()[keep].astype(np.int64) for name in ("time_ns", "tid", "prio"))
     absent = np.full(len(tid), -1, np.int64)
-    return [time_ns, np.where(kind[keep] == "wakeup_new", FORK, WAKEUP), tid, prio, absent, absent]
+    return [time_ns, kind[keep], tid, prio, absent, absent]
 
 
 def _runtimes(stream: Stream) -> list[np.ndarray]:
@@ -65,7 +75,7 @@ def _runtimes(stream: Stream) -> list[np.ndarray]:
     return [time_ns, np.full(len(tid), RUNTIME), tid, np.full(len(tid), -1), run, vruntime]
 
 
-def has_vruntime(stream: Stream) -> bool:
+def has_vruntime(folder: Path) -> bool:
     """Return whether the accounted run times have a vruntime, as those of kernels before 6.8 have."""
-    table = parquet.read(stream.folder, "runtimes")
+    table = parquet.read(folder, "runtimes")
     return not len(table) or table["vruntime_ns"].null_count < len(table)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from model.data import metadata
 from model.data.streams import Stream
+from model.data.task_groups import groups_of
 from model.errors import StreamError
-from model.replay import cfs, eevdf_queue, events
+from model.replay import cfs_queue, eevdf_queue, events
 from model.replay.candidates import Replay
 from model.replay.cfs_replay import ReplayedCfs
 from model.replay.eevdf_replay import GroupedOrFlatEevdf
@@ -17,7 +18,9 @@ from model.replay.names import ThreadNames
 BUDDIES_KEPT_SINCE = (5, 14)  # earlier kernels clear a buddy whenever it is picked
 EEVDF_SINCE = (6, 6)
 DELAY_DEQUEUE_SINCE = (6, 12)
+MOST_CPUS = 8  # that the settings of CFS grow with (get_update_sysctl_factor)
 _SLICE = "/sys/kernel/debug/sched/base_slice_ns"
+_CFS = ("/proc/sys/kernel/sched_{}_ns", "/sys/kernel/debug/sched/{}_ns")  # up to Linux 5.12, and since
 _FEATURES = "/sys/kernel/debug/sched/features"
 
 
@@ -27,23 +30,81 @@ def release(folder: Path) -> tuple[int, int] | None:
     return (int(match[1]), int(match[2])) if match else None
 
 
-def is_eevdf(stream: Stream) -> bool:
+def is_eevdf(folder: Path) -> bool:
     """Return whether the kernel has EEVDF: by its release or, if unknown, by whether it traces no vruntime."""
-    version = release(stream.folder)
-    return version >= EEVDF_SINCE if version else not events.has_vruntime(stream)
+    version = release(folder)
+    return version >= EEVDF_SINCE if version else not events.has_vruntime(folder)
 
 
 def require_cfs(stream: Stream) -> None:
     """Raise StreamError if the kernel has EEVDF, or if run times were accounted and none of them has a vruntime."""
-    if is_eevdf(stream) or not events.has_vruntime(stream):
+    if is_eevdf(stream.folder) or not events.has_vruntime(stream.folder):
         reason = "its kernel has EEVDF (Linux 6.6 and later) or traces no vruntime (6.8 and later)"
         raise StreamError(f"{stream.folder}: {reason}: CFS cannot be replayed from it, eevdf_replay can")
 
 
+def cfs_rules(
+    folder: Path,
+    latency_ns: float | None = None,
+    wakeup_granularity_ns: float | None = None,
+    forget_buddies_when_picked: bool | None = None,
+) -> cfs_queue.Rules:
+    """Return the given rules, else those of the recording's guest, else the defaults of its kernel and CPUs.
+
+    A kernel whose release is not known is taken for one since 5.14.
+    """
+    defaults, factor = cfs_queue.Rules(), _cpu_factor(folder)
+    if forget_buddies_when_picked is None:
+        version = release(folder)
+        forget_buddies_when_picked = version is not None and version < BUDDIES_KEPT_SINCE
+    return cfs_queue.Rules(
+        latency_ns or _cfs_setting(folder, "latency") or defaults.latency_ns * factor,
+        _first(
+            wakeup_granularity_ns,
+            _cfs_setting(folder, "wakeup_granularity"),
+            defaults.wakeup_granularity_ns * factor,
+        ),
+        forget_buddies_when_picked,
+        _cfs_setting(folder, "min_granularity") or defaults.min_granularity_ns * factor,
+    )
+
+
+def knows_cfs_settings(folder: Path) -> bool:
+    """Return whether the guest told the latency and granularities of its CFS."""
+    names = ("latency", "min_granularity", "wakeup_granularity")
+    return all(_cfs_setting(folder, name) is not None for name in names)
+
+
+def create_cfs(stream: Stream, names: ThreadNames, rules: cfs_queue.Rules | None = None) -> ReplayedCfs:
+    """Make the replay of CFS, with the groups that the guest told, and by its rules unless others are given."""
+    folder = stream.folder
+    return ReplayedCfs(stream, names, rules or cfs_rules(folder), groups_of(folder))
+
+
+def _cfs_setting(folder: Path, name: str) -> int | None:
+    scheduler = _scheduler(folder)
+    texts = (str(scheduler.get(path.format(name), "")) for path in _CFS)
+    return next((int(text) for text in texts if text.isdigit()), None)
+
+
+def _cpu_factor(folder: Path) -> int:
+    """Return by what the defaults grow with the CPUs: 1 + log2 of them, rounded down; 1 where they are not known."""
+    cpus = min(metadata.cpus(folder) or 1, MOST_CPUS)
+    return cpus.bit_length()
+
+
+def _first(*values: float | None) -> float:
+    return next(value for value in values if value is not None)
+
+
+def _scheduler(folder: Path) -> dict[str, object]:
+    facts = metadata.guest_facts(folder).get("scheduler")
+    return facts if isinstance(facts, dict) else {}
+
+
 def eevdf_rules(folder: Path, slice_ns: int | None = None, delay_dequeue: bool | None = None) -> eevdf_queue.Rules:
     """Return the given rules, else those of the recording's kernel, else those of Linux 6.12 on one CPU."""
-    facts = metadata.guest_facts(folder).get("scheduler")
-    scheduler = facts if isinstance(facts, dict) else {}
+    scheduler = _scheduler(folder)
     features, defaults = str(scheduler.get(_FEATURES, "")).split(), eevdf_queue.Rules()
     if slice_ns is None:
         text = str(scheduler.get(_SLICE, ""))
@@ -56,8 +117,6 @@ def eevdf_rules(folder: Path, slice_ns: int | None = None, delay_dequeue: bool |
 
 def create_replay(stream: Stream, names: ThreadNames) -> Replay:
     """Make the replay of the recording's kernel: EEVDF since Linux 6.6, CFS before. Raises TableError."""
-    if is_eevdf(stream):
+    if is_eevdf(stream.folder):
         return GroupedOrFlatEevdf(stream, names, eevdf_rules(stream.folder))
-    version = release(stream.folder)
-    forget = version is not None and version < BUDDIES_KEPT_SINCE
-    return ReplayedCfs(stream, names, cfs.Rules(forget_buddies_when_picked=forget))
+    return create_cfs(stream, names)

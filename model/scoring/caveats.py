@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from model.data import metadata
+from model.predictor import Guesser, Predictor
 from model.replay import kernel
 
 # Releases of which some trace task states shifted by one bit (see harness.trace.tracepoint.state_reading).
@@ -35,6 +36,14 @@ def _warning(folder: Path) -> str:
         return _UNDECIDED if states.get("decided_by") == "nothing" else _SHIFTED if states.get("shifted") else ""
     version = kernel.release(folder)
     return _UNKNOWN if version and FIRST_SHIFTED <= version <= LAST_SHIFTED else ""
+
+
+def find_guesses(predictor: Predictor, recordings: Iterable[Path]) -> str | None:
+    """Return in words what a predictor had to guess about the recordings, else None. Raises TableError."""
+    if not isinstance(predictor, Guesser):
+        return None
+    guessed = dict.fromkeys(guess for folder in recordings for guess in predictor.guesses(Path(folder)))
+    return f"Not in the recordings: {'; '.join(guessed)}." if guessed else None
 
 
 def join(*warnings: str | None) -> str | None:

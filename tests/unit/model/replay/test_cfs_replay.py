@@ -12,7 +12,8 @@ from replayed import contested_hits, copy_until, copy_without_run_times, stream_
 from model.data.streams import Segment
 from model.errors import StreamError, TableError
 from model.predictors.scheduling_policy import CfsReplay, Fifo
-from model.replay.cfs import Cfs, Entity, Queue, Rules
+from model.replay.cfs import Cfs
+from model.replay.cfs_queue import Entity, Queue, Rules
 from model.replay.entities import weight_of
 
 MS = 1e6
@@ -47,7 +48,10 @@ def test_the_least_vruntime_is_picked() -> None:
 def test_among_equals_the_first_to_queue_is_picked() -> None:
     cfs, tasks = queue_of(7, 7)
     assert picked(cfs, 1, 2) == 1
-    cfs.requeue(tasks[0])
+    cfs.switch_to(tasks[0])
+    cfs.switch_to(tasks[1])
+    cfs.switch_to(None)
+    tasks[1].arrival, tasks[0].arrival = tasks[0].arrival, tasks[1].arrival
     assert picked(cfs, 1, 2) == 2
 
 

@@ -252,11 +252,11 @@ def test_the_release_decides_which_scheduler_a_kernel_has(tmp_path: Path, releas
     for path in GUEST.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
     with_kernel(tmp_path, release)
-    assert kernel.is_eevdf(stream_of(tmp_path)) is expected
+    assert kernel.is_eevdf(tmp_path) is expected
 
 
 def test_an_unknown_kernel_is_recognised_by_whether_it_traces_vruntime(tmp_path: Path) -> None:
-    assert kernel.is_eevdf(stream_of(GUEST))
-    assert not kernel.is_eevdf(stream_of(DATA / "cfs_6_1"))
+    assert kernel.is_eevdf(GUEST)
+    assert not kernel.is_eevdf(DATA / "cfs_6_1")
     (tmp_path / "guest.json").write_text("no json")
     assert kernel.release(tmp_path) is None
