@@ -24,6 +24,7 @@ _IGNORED = re.compile(
     rb"#.*|Warning:|\[ perf \w+: .*\]|Check IO/CPU overload!|AUX data lost .*|'\w+' not valid for .* Ignoring\."
     rb"|Is this an older tool .*|If that is not the case, .*|Please consider reporting .*|Found \d+ invalid .*"
     rb"|Do you have a KVM guest .*|Script (?:started|done) .*|no symbols found in .*"
+    rb"|No kallsyms or vmlinux .* was found|.*(?:[Ff]ailed to open .*| not found), continuing without symbols"
 )
 _MOST_WARNINGS = 20
 

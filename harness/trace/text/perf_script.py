@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from harness.errors import TraceError
 from harness.trace.text.escapes import has_escapes, without_escapes
+from harness.trace.text.interruption import rejoined
 from harness.trace.text.lines import Line, TextFile
 from harness.trace.text.notes import Notes
 from harness.trace.text.rows import Rows, Tables
@@ -53,7 +54,7 @@ class ScriptReader:
 
     def read(self) -> Iterator[Tables]:
         """Yield rows by table, in the order of time. Raises TraceError for any other text."""
-        for line in self._text:
+        for line in rejoined(self._text):
             self._take(line)
             yield from self.rows.ready()
         self._note_cut()
@@ -68,7 +69,7 @@ class ScriptReader:
             self._end_event()
             self._refuse_begun_name(line.content[: found.start()])
             self._begin(line, found)
-        elif self._event:
+        elif self._event and (self._event.reader or not self._notes.take(line.content)):
             self._continue(self._event, line)
         else:
             self._take_rest(line)
@@ -170,7 +171,7 @@ def no_line_of_script(text: TextFile, line: Line) -> TraceError:
         f"this is no line of `perf script`: {line.content[:60]!r}",
         where=text.where(line.number),
         expected="an event with its task, CPU and time",
-        hint="take out what perf did not print",
+        hint="take out what perf did not print, or print it without `2>&1`",
     )
 
 

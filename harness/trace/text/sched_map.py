@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from harness.errors import TraceError
 from harness.trace.text.escapes import ESCAPE, has_escapes, without_escapes
+from harness.trace.text.interruption import rejoined
 from harness.trace.text.lines import Line, TextFile
 from harness.trace.text.notes import Notes
 from harness.trace.text.rows import Row, Rows, Tables
@@ -50,7 +51,7 @@ class SchedMapReader:
 
     def read(self) -> Iterator[Tables]:
         """Yield switches, in the order of time. Raises TraceError for any other text."""
-        for line in self._text:
+        for line in rejoined(self._text):
             self._take(line)
             for tables in self.rows.ready():
                 yield self._with_previous(tables)
@@ -135,7 +136,7 @@ class SchedMapReader:
             f"this is no line of `perf sched map`: {line.content[:60]!r}",
             where=self._text.where(line.number),
             expected="CPU columns with one star, a time, `secs`",
-            hint="take the text as perf prints it, and take out what perf did not print",
+            hint="take the text as perf prints it, without `2>&1`",
         )
 
 

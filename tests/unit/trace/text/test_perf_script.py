@@ -67,6 +67,19 @@ def test_lost_records_and_what_perf_says_of_losses_make_the_recording_not_whole(
     assert imported(without_stderr).quality.lost_events == 58
 
 
+@pytest.mark.parametrize("place", [5, 40, 60, 100, 130, 190, 260])
+def test_a_warning_in_the_middle_of_a_line_is_taken_out_and_counts(place: int) -> None:
+    warning = "Warning:\nProcessed 5922 events and lost 64 chunks!\n\nCheck IO/CPU overload!\n\n"
+    result = imported(PLAIN[:place] + warning + PLAIN[place:])
+    assert result.switches.to_pylist() == imported(PLAIN).switches.to_pylist()
+    assert result.quality.lost_chunks == 64
+
+
+def test_a_warning_after_an_event_of_another_kind_counts() -> None:
+    other = "              ab     7 [001]  10.000010: cycles: \n\nWarning:\nProcessed 9 events and lost 2 chunks!\n\n"
+    assert imported(PLAIN + other).quality.lost_chunks == 2
+
+
 @pytest.mark.parametrize(
     "change",
     [

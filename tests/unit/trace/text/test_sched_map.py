@@ -63,6 +63,14 @@ def test_what_others_do_to_a_text_changes_no_row(change: object) -> None:
     assert imported(change(PLAIN)).switches.to_pylist() == imported(PLAIN).switches.to_pylist()
 
 
+@pytest.mark.parametrize("place", [3, 25, 40, 60])
+def test_a_warning_in_the_middle_of_a_line_is_taken_out_and_counts(place: int) -> None:
+    warning = "Warning:\nProcessed 5922 events and lost 64 chunks!\n\nCheck IO/CPU overload!\n\n"
+    result = imported(PLAIN[:place] + 2 * warning + PLAIN[place:])
+    assert result.switches.to_pylist() == imported(PLAIN).switches.to_pylist()
+    assert result.quality.lost_chunks == 64
+
+
 @pytest.mark.parametrize("name", ["[bold]x[/b]", ":smile:", "\x1b[31mred", "two\nlines", "a => b:3", "1.0 secs *A0"])
 def test_a_name_of_any_form_is_kept(name: str) -> None:
     rows = imported(
