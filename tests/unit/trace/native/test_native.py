@@ -13,6 +13,7 @@ import pytest
 from command_line import LIMIT_S
 from hypothesis import given
 from hypothesis import strategies as st
+from kept import unpacked
 from locations import HELPERS
 from shorten import shortened
 
@@ -91,7 +92,9 @@ def test_damaged_recordings_never_make_the_compiled_code_read_or_write_what_it_m
     small: bytes, piped: bytes, compressed: bytes, nginx_recording: Path, tmp_path: Path,
 ) -> None:  # fmt: skip
     longer, paths = shortened(nginx_recording.read_bytes(), 6000), []
-    for name, content in (("small", small), ("longer", longer), ("piped", piped), ("compressed", compressed)):
+    twice = unpacked("recorded_twice")
+    damaged = {"small": small, "longer": longer, "piped": piped, "compressed": compressed, "twice": twice}
+    for name, content in damaged.items():
         paths.append(tmp_path / name)
         paths[-1].write_bytes(content)
     seconds = os.environ.get("TRACE_FUZZ_SECONDS", "6")
