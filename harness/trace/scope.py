@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from harness.trace.decode.results import RecordingStats
 from harness.trace.perf_data.attr import Attr
+from harness.trace.perf_data.command_line import is_sched_record, options
 from harness.trace.perf_data.header import Header
 from harness.trace.perf_data.targets import ANY_THREAD
 
@@ -128,13 +129,16 @@ def _why_all_tasks(header: Header, stats: RecordingStats) -> str:
         return "its events were opened for whatever runs"
     if stats.unended.idle_left:
         return "the idle task has switches, too"
-    return "the command line has -a" if _is_for_all(header) else ""
+    return "the command line asks for all tasks" if _is_for_all(header) else ""
 
 
 def _is_for_all(header: Header) -> bool:
     """Whether the events were opened for all tasks, as perf's list of threads or its command line say."""
-    options = header.cmdline[1:]
-    return ANY_THREAD in header.targets or options[:2] == ["sched", "record"] or bool({"-a", "--all-cpus"} & {*options})
+    if header.targets:
+        return header.targets == {ANY_THREAD}
+    names = options(header.cmdline)
+    asked = is_sched_record(header.cmdline) or bool({"-a", "--all-cpus"} & {*names})
+    return asked and not {*_LEAVES_TASKS_OUT} & {*names}
 
 
 def _ids_per_event(header: Header) -> int:
@@ -195,9 +199,8 @@ def _event_warnings(coverage: Coverage, attrs: dict[str, Attr]) -> Iterator[str]
 
 def _limiting_option(header: Header) -> str:
     """Return the first option of perf that leaves tasks or events out; empty where there is none."""
-    options = header.cmdline[: header.cmdline.index("--")] if "--" in header.cmdline else header.cmdline
     limiting = _LEAVES_EVENTS_OUT + (() if header.targets == {ANY_THREAD} else _LEAVES_TASKS_OUT)
-    return next((name for option in options[1:] if (name := option.split("=")[0]) in limiting), "")
+    return next((name for name in options(header.cmdline) if name in limiting), "")
 
 
 def _count(number: int, noun: str) -> str:
