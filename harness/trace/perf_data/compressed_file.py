@@ -33,6 +33,7 @@ _CHECKED_BYTES = 64 << 20  # unpacked between two looks at the free space
 _FREE_BYTES = 256 << 20  # stay free on the disk
 _MAC_LEFTOVERS = ("__MACOSX/", ".DS_Store")  # what macOS adds to an archive
 _ZIP_HEADER = struct.Struct("<4s5H3I2H")  # of a member: flags and method come third and fourth, sizes of texts last
+_ZIP_DAMAGE = (ValueError, IndexError, RuntimeError, struct.error)  # what zipfile raises beside its own
 _DAMAGE = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, zstandard.ZstdError, NotImplementedError)
 
 
@@ -153,8 +154,15 @@ def _zip_pieces(file: BinaryIO) -> Iterator[bytes]:
     except zipfile.BadZipFile:
         yield from _cut_zip_pieces(file)
         return
-    with archive, archive.open(_only_member(archive)) as member:
-        yield from _stream_pieces(member)  # type: ignore[arg-type]
+    except _ZIP_DAMAGE as error:
+        raise zipfile.BadZipFile(str(error)) from error
+    try:
+        with archive, archive.open(_only_member(archive)) as member:
+            yield from _stream_pieces(member)  # type: ignore[arg-type]
+    except NotImplementedError:
+        raise
+    except _ZIP_DAMAGE as error:
+        raise zipfile.BadZipFile(str(error)) from error
 
 
 def _only_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo:

@@ -50,6 +50,7 @@ _KINDS = (
     (0, b"version https://git-lfs", "a pointer of Git LFS, not the file itself", "fetch the file: `git lfs pull`"),
     (0, b"<!DOCTYPE", "a web page", "download the file that the page shows"),
     (0, b"<!doctype", "a web page", "download the file that the page shows"),
+    (0, b"\xff\xfe", "text in UTF-16, as PowerShell writes it", "`harness trace import` says how to read it"),
     (0, b"<html", "a web page", "download the file that the page shows"),
 )  # fmt: skip
 

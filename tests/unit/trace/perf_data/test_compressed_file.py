@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import harness.trace
 from harness.errors import HostError, TraceError
@@ -137,6 +139,34 @@ def test_what_is_no_recording_is_not_unpacked_to_its_end(tmp_path: Path) -> None
 def test_an_archive_of_several_files_is_refused_and_names_them(small: bytes, tmp_path: Path) -> None:
     with pytest.raises(TraceError, match=r"holds 2 files: one/perf\.data, two/perf\.data"):
         harness.trace.read(write(tmp_path, zipped(small, "one/perf.data", "two/perf.data")))
+
+
+@every_kind
+@settings(max_examples=25)
+@given(data=st.data())
+def test_changed_bytes_of_a_compressed_file_give_tables_or_an_error_that_names_it(
+    pack: Pack, data: st.DataObject, small: bytes, tmp_path: Path
+) -> None:
+    packed = bytearray(pack(small))
+    for _ in range(data.draw(st.integers(1, 4))):
+        offset = data.draw(
+            st.one_of(st.integers(0, 60), st.integers(1, len(packed)).map(lambda back: len(packed) - back))
+        )
+        packed[offset : offset + 2] = data.draw(st.sampled_from([b"\0", b"\xff", b"\xff\xff", b"\1\0"]))
+    path = write(tmp_path, bytes(packed))
+    try:
+        said = [str(path), *harness.trace.read(path).quality.warnings]
+    except TraceError as error:
+        said = [str(error)]
+    assert str(path) in said[0]
+    assert not [line for line in said if "perf.data-" in line]
+
+
+def test_a_zip_archive_whose_list_of_contents_is_damaged_is_an_error(small: bytes, tmp_path: Path) -> None:
+    packed = bytearray(zipped(small, "perf-\u00e4.data"))
+    packed[packed.rindex(b"perf-")] = 0xFF
+    with pytest.raises(TraceError, match="nothing can be unpacked from this zip file: it is damaged"):
+        harness.trace.read(write(tmp_path, bytes(packed)))
 
 
 def test_what_a_mac_adds_to_an_archive_is_left_aside(small: bytes, tmp_path: Path) -> None:
