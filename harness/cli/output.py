@@ -133,7 +133,7 @@ def _defect(error: Exception) -> HarnessError:
     text = "".join(traceback.format_exception(error))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"{' '.join(sys.argv)}\n\n{text}")
+        path.write_text(f"{' '.join(sys.argv)}\n\n{text}", errors="backslashreplace")
     except OSError:  # a full or read-only disk may be the cause; then the message carries the traceback
         return HarnessError(f"a defect of harness: {text}")
     return HarnessError(f"a defect of harness: {type(error).__name__}: {error}", hint="report the log", log=path)

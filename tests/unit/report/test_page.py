@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
+import hostile
 import pytest
 import synthetic_run
 
@@ -48,45 +48,16 @@ def test_json_in_a_script_cannot_end_it() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [HOSTILE, "\x1b[31m\x00\x07", r"\xff\xfe\x80", "‮txt.exe", "", '"><svg/onload=1>'])
+@pytest.mark.parametrize(
+    "name", [HOSTILE, hostile.NAME, "\x1b[31m\x00\x07", r"\xff\xfe\x80", "‮txt.exe", "", '"><svg/onload=1>']
+)
 def test_a_hostile_task_name_is_text_and_nothing_else(tmp_path: Path, name: str) -> None:
-    run = hostile_run(tmp_path, name)
+    run = hostile.run(tmp_path, name)
     page = written(run)
-    plain = written(hostile_run(tmp_path / "plain", "harmless"))
+    plain = written(hostile.run(tmp_path / "plain", "harmless"))
     tags = re.compile(r"<(/?[a-z][a-z0-9]*)")
     assert tags.findall(page) == tags.findall(plain)
     assert not set(page) & set("\x00\x07\x1b\u202e")
-
-
-def hostile_run(run: Path, name: str) -> Path:
-    """A run in which every field that can carry foreign text carries `name`."""
-    box = {"name": name, "digest": name, "fallback_reason": f"reason {name}"}
-    steps = {"box": {"state": "failed", "seconds": 1.0, "error": f"error {name}", "outputs": {f"file {name}": name}}}
-    spec = synthetic_run.manifest()["spec"] | {"question": f"Is it {name}?"}
-    synthetic_run.write_manifest(
-        run, name=f"run {name}", box=box, steps=steps, spec=spec, error=name, command=["a", name],
-        repeats={"run": f"repeats {name}"}, arms={f"arm {name}": {"machine": {"clock": name, "vcpu_placement": name}}},
-    )  # fmt: skip
-    checks = [{"name": f"check {name}", "ok": False, "value": f"v {name}", "limit": f"l {name}", "why": f"why {name}"}]
-    table = synthetic_run.slices(300, names={"ab": f"t {name}", "nginx": name})
-    table = table.set_column(6, "end_state", pa.array([f"S {name}"] * 300).dictionary_encode())
-    synthetic_run.add_trial(
-        run, "000_nginx_ab", table, name=f"trial {name}", arm=f"arm {name}", verdict={"ok": False, "checks": checks},
-        quality={"warnings": [f"warning {name}"]}, metrics={f"metric {name}": f"value {name}"},
-        machine={"clock": f"clock {name}"},
-        host=synthetic_run.host(
-            None, share_reason=f"reason {name}", top=[[f"top {name}", 1.0]], suspended_s={f"side {name}": 9.0},
-            frequency_before={"governor": f"governor {name}"},
-        ),
-    )  # fmt: skip
-    earlier = run / "attempts" / "000_nginx_ab-1"
-    earlier.mkdir(parents=True)
-    (earlier / "trial.json").write_text(json.dumps({"verdict": {"ok": False, "checks": checks}}))
-    rollout = {"names": [f"m {name}", "b"], "marks": [0, 1, 0], "real_marks": [1, 1, 0]}
-    synthetic_run.add_model(
-        run, "markov", 0, 0.6, predictor=f"p {name}", regime=f"r {name}", mark="task", rollout=rollout
-    )
-    return run
 
 
 def cases(run: Path) -> dict[str, Any]:
