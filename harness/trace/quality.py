@@ -107,9 +107,7 @@ def assess(
         cpus=stats.cpus,
         decode_errors=stats.bad,
         counts=dict(sorted(stats.counts.items())),
-        warnings=tuple(
-            folded([*_warnings(recording, stats.bad, names, reading), *(() if empty else coverage.warnings)])
-        ),
+        warnings=tuple(folded([*_warnings(recording, stats, names, reading), *(() if empty else coverage.warnings)])),
         unread_bytes=recording.unread_bytes,
         scope=coverage.scope,
         scope_evidence=coverage.evidence,
@@ -155,7 +153,7 @@ def require_events(path: Path, quality: TraceQuality) -> None:
     if not quality.empty:
         return
     found = ", ".join(f"{count:,} {name}" for name, count in quality.counts.items()) or f"{quality.samples:,} samples"
-    lacks_formats = quality.samples and any("no tracepoint formats" in warning for warning in quality.warnings)
+    lacks_formats = any("no tracepoint formats" in warning for warning in quality.warnings)
     raise TraceError(
         f"no scheduler events in this recording: {'; '.join(quality.warnings) or f'it holds {found}'}",
         where=str(path),
@@ -181,7 +179,9 @@ def require_complete(recording: Recording, quality: TraceQuality) -> None:
         )
 
 
-def _warnings(recording: Recording, decode_errors: int, names: StateNames | None, reading: StateReading) -> list[str]:
+def _warnings(
+    recording: Recording, stats: RecordingStats, names: StateNames | None, reading: StateReading
+) -> list[str]:
     header = recording.header
     notes = [*header.problems, *recording.losses]
     if header.killed:
@@ -192,10 +192,10 @@ def _warnings(recording: Recording, decode_errors: int, names: StateNames | None
         if not part.is_whole:
             unread = f": the last {part.unread_bytes} bytes of data are not read" if part.unread_bytes else ""
             notes.append(f"{part.name}: {part.unread_reason}{unread}")
-    if header.formats is None and any(attr.is_tracepoint for attr in header.attrs):
+    if header.formats is None and stats.samples and any(attr.is_tracepoint for attr in header.attrs):
         notes.append("the file holds no tracepoint formats, so no event can be decoded; give `formats_from`")
-    if decode_errors:
-        notes.append(f"{decode_errors} samples cannot be decoded")
+    if stats.bad:
+        notes.append(f"{stats.bad} samples cannot be decoded")
     if names and names.failure:
         notes.append(f"prev_state is given in hexadecimal: {names.failure}")
     if about_states := reading.warning(header.os_release):

@@ -229,3 +229,13 @@ def test_a_summary_without_wakeups_has_run_times_and_no_delays(tmp_path: Path) -
     document = json.loads(harness("trace", "summary", path, "--json").stdout)
     assert all(cpu["busy_ns"] > 0 and cpu["contested"] is None for cpu in document["cpus"])
     assert any(task["run_ns"] > 0 and task["delay_mean_ns"] is None for task in document["tasks"])
+
+
+def test_a_killed_recorder_that_wrote_no_sample_is_not_asked_for_formats(tmp_path: Path) -> None:
+    path = unpacked_into(tmp_path, "no_samples")
+    data_size = 48  # offset in the header; perf writes it last
+    content = path.read_bytes()
+    path.write_bytes(content[:data_size] + bytes(8) + content[data_size + 8 : -8000])
+    result = harness("trace", "convert", path, "-o", tmp_path / "t", code=1)
+    assert "no scheduler events in this recording: the recorder was killed" in result.stderr
+    assert "formats" not in result.stderr
