@@ -138,7 +138,7 @@ def import_(
     output = Output(as_json, quiet)
     with output.view().step("import", f"Import {text}") as watcher:
         watcher.note(f"reading {text}")
-        imported = import_text(text, out, strict=strict, states=states, on_progress=watcher.advance)
+        imported = import_text(text, out, strict=strict, states=states, on_progress=watcher.advance, about=_about(text))
     output.data(
         {"paths": {name: str(path) for name, path in imported.paths.items()}, "quality": imported.quality.to_dict()}
     )

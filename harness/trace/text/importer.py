@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from harness.errors import TraceError
+from harness.errors import TraceError, UsageError
 from harness.trace.converter import ALL_TABLES, ConvertedRecording, SliceOutput
 from harness.trace.reader import RecordingInfo
 from harness.trace.recording_file import recording_facts, write_recording_file
@@ -35,27 +35,29 @@ def import_text(
     strict: bool = False,
     states: str | None = None,
     on_progress: Callable[[int, int], None] | None = None,
+    about: Mapping[str, str] | None = None,
 ) -> ConvertedRecording:
     """Write the tables of a text of `perf script` or `perf sched map` into `out_dir`, and `recording.json` last.
 
-    The text is read line by line. Each file appears whole or not at all. `states`: how to read prev_state, as
-    `harness.trace.read` has it. Calls `on_progress` with the bytes read so far
+    The text is read line by line. Each file appears whole or not at all. `states` and `about` are as
+    `convert` has them. Calls `on_progress` with the bytes read so far
     and in all. Raises TraceError, with file and line, for any other text, for one without switches, and with `strict`
     for one that is not whole; HostError if a table cannot be written; UsageError for
-    other `states`.
+    other `states`, and for a folder with tables that this text cannot replace.
     """
     check_states(states)
     text, folder, notes, usage = TextFile(Path(path), on_progress), Path(out_dir), Notes(), UsageCounter()
     kind, header = kind_of(text)
+    _refuse_other_tables(folder, _TABLES[kind])
     info = _recording_info(header, text.path)
     reader = ScriptReader(text, notes) if kind == PERF_SCRIPT else SchedMapReader(text, notes)
     reading = read_states(text, info.os_release, states) if kind == PERF_SCRIPT else StateReading()
     with contextlib.ExitStack() as stack:
         events = [name for name in _TABLES[kind] if name != "slices"]
-        writers = {name: stack.enter_context(TableWriter(folder, name)) for name in events}
+        writers = {name: stack.enter_context(TableWriter(folder, name, about=about)) for name in events}
         slices = None
         if "slices" in _TABLES[kind]:
-            slices = SliceOutput(reading.shifted, stack.enter_context(LateSliceWriter(folder)), usage)
+            slices = SliceOutput(reading.shifted, stack.enter_context(LateSliceWriter(folder, about)), usage)
             slices.has_queues = any(_WAKEUP.search(line.content) for line in text)
         for rows in reader.read():
             _write(rows, writers, slices)
@@ -72,6 +74,17 @@ def import_text(
     )
     write_recording_file(folder, recording_facts(info, quality))
     return ConvertedRecording(paths, quality, info, *usage.result(), row_counts)
+
+
+def _refuse_other_tables(folder: Path, tables: tuple[str, ...]) -> None:
+    """Raise UsageError if tables of another recording would stand beside the new ones."""
+    others = [name for name in ALL_TABLES if name not in tables and (folder / f"{name}.parquet").exists()]
+    if others:
+        raise UsageError(
+            f"the folder holds tables that this text cannot replace: {', '.join(others)}",
+            where=str(folder),
+            expected="a folder without tables of another recording",
+        )
 
 
 def _write(rows: Tables, writers: Mapping[str, TableWriter], slices: SliceOutput | None) -> None:

@@ -21,12 +21,12 @@ _SAID = re.compile(  # worth repeating
     rb"|(?P<alone>\d+ out of order events recorded.*|Found \d+ unknown events!.*)"
 )
 _IGNORED = re.compile(
-    rb"#.*|Warning:|\[ perf \w+: .*\]|Check IO/CPU overload!|AUX data lost .*|'\w+' not valid for .* Ignoring\."
+    rb"Warning:|\[ perf \w+: .*\]|Check IO/CPU overload!|AUX data lost .*|'\w+' not valid for .* Ignoring\."
     rb"|Is this an older tool .*|If that is not the case, .*|Please consider reporting .*|Found \d+ invalid .*"
     rb"|Do you have a KVM guest .*|Script (?:started|done) .*|no symbols found in .*"
     rb"|No kallsyms or vmlinux .* was found|.*(?:[Ff]ailed to open .*| not found), continuing without symbols"
 )
-_MOST_WARNINGS = 20
+_MOST_WARNINGS, _LONGEST = 20, 1000  # warnings repeated, and bytes of one
 
 
 class Notes:
@@ -50,9 +50,12 @@ class Notes:
     def take(self, content: bytes) -> bool:
         """Keep what a line says; return False if it is not perf's own. A blank line is."""
         line = (without_escapes(content) if has_escapes(content) else content).strip()
-        if header := _HEADER.fullmatch(line):
-            self.header.setdefault(header[1].decode(), header[2].decode("utf-8", "replace").strip())
+        if line.startswith(b"#"):
+            if header := _HEADER.fullmatch(line):
+                self.header.setdefault(header[1].decode(), header[2].decode("utf-8", "replace").strip())
             return True
+        if len(line) > _LONGEST:
+            return False
         return not line or self._count(line) or _IGNORED.fullmatch(line) is not None or self._repeat(line)
 
     def _count(self, line: bytes) -> bool:

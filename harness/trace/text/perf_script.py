@@ -27,12 +27,13 @@ _LOST = re.compile(rb" lost (\d{1,18})\s*")
 _FUNCTION = re.compile(rb"\t.*|\s+[0-9a-f]{1,16}(?: +[^\s\d].*)?")  # that led to the event: an address, a symbol
 _TASK_ID = re.compile(rb"\s*(?:\d+/)?\d+\s*$")
 _MOST_LINES = 16  # of the values of an event: a name has at most 15 bytes, so at most 15 newlines
+_MOST_BEFORE_CPU = 64  # bytes: a name, the ids of process and thread
 _NAME_BYTES = 16  # perf prints names right-aligned in 16 columns
 
 
 @dataclass
 class _Unfinished:
-    """An event whose values do not end in the lines read so far; `reader` is None for an event that is only counted."""
+    """An event whose values do not end in the lines read so far; `reader` is None for what is only counted."""
 
     line: int
     event: str
@@ -78,13 +79,12 @@ class ScriptReader:
         time_ns = int(found["s"]) * 10**9 + int(found["us"]) * 1000 + int(found["ns"] or 0)
         self.rows.has_ns = self.rows.has_ns and found["ns"] is not None
         cpu, values = int(found["cpu"]), line.content[found.end() :]
-        if found["record"]:
-            self._take_record(found["record"].decode(), values)
-            return
-        event = found["event"].decode("utf-8", "backslashreplace")
+        event = (found["record"] or found["event"]).decode("utf-8", "backslashreplace")
         self._event = _Unfinished(line.number, event, time_ns, cpu, values, READERS.get(event))
         if self._event.reader:
             self._finish(self._event)
+        elif found["record"]:
+            self._take_record(event, values)
         else:
             self.rows.count(event, time_ns, cpu, line.number)
 
@@ -142,6 +142,8 @@ class ScriptReader:
         if not self._begun_name:
             return
         lines, self._begun_name = self._begun_name, []
+        if len(rest) > _MOST_BEFORE_CPU:
+            raise self._no_line(lines[0])
         name = b"\n".join([*(line.content for line in lines), _TASK_ID.sub(b"", rest)])
         if len(name) > _NAME_BYTES:
             raise self._no_line(lines[0])

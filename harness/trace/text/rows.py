@@ -24,7 +24,8 @@ _HELD_ROWS = 100_000  # perf sorts its events; those that it could not sort are 
 class Rows:
     """Takes rows in the order of a text, and releases them in the order of time.
 
-    `counts`: events by name. `inversions`: events earlier than the event before them. `cpus`: those that have events.
+    `counts`: events by name. `inversions`: events earlier than the event before them, first in line `inverted_at`.
+    `cpus`: those that have events.
     `has_ns`: whether all times have nanoseconds. `chain_breaks`: of the switches released, those away from another task
     than the one switched to before on their CPU.
     """
@@ -36,7 +37,7 @@ class Rows:
         self.counts: Counter[str] = Counter()
         self.cpus: set[int] = set()
         self.has_ns = True
-        self.inversions, self._inverted_at, self._last_ns = 0, 0, -1
+        self.inversions, self.inverted_at, self._last_ns = 0, 0, -1
         self._span_ns: tuple[int, int] | None = None
         self.chain_breaks, self._running = 0, dict[int, int | None]()
 
@@ -58,7 +59,7 @@ class Rows:
         self._span_ns = min(low, time_ns), max(high, time_ns)
         if time_ns < self._last_ns:
             self.inversions += 1
-            self._inverted_at = self._inverted_at or line
+            self.inverted_at = self.inverted_at or line
         self._last_ns = time_ns
         if time_ns < self._released_ns:
             raise self._out_of_order(line)
@@ -82,7 +83,7 @@ class Rows:
 
     def _release(self) -> Tables:
         if self.inversions > max(self.samples // 10, 10):
-            raise self._out_of_order(self._inverted_at)
+            raise self._out_of_order(self.inverted_at)
         released = {table: self._before(table) for table in EVENT_TABLES}
         for row in released["switches"]:
             expected = self._running.get(row[_CPU])

@@ -23,7 +23,7 @@ _CELLS = re.compile(rb"  ((?:[ *](?:[A-Z.][0-9 ]|  ) )+) {0,10}([1-8]?\d{1,9})[.
 _MARKS = rb"(?:" + ESCAPE + rb")*"
 _NEW_TAG = rb"(?P<tag>[A-Z.][0-9]?) {0,2}=> (?P<comm>.{0,15}):(?P<tid>-?\d{1,9})"
 _LEGEND = re.compile(  # with --compact a CPU is named where its column begins
-    rb"\s*" + _MARKS + rb"(?:" + _NEW_TAG + rb")?" + _MARKS + rb"(?: *\(CPU (?P<cpu>\d{1,4})\))?" + _MARKS + rb"\s*",
+    _MARKS + rb"(?:" + _NEW_TAG + rb")?" + _MARKS + rb"(?: ?\(CPU (?P<cpu>\d{1,4})\))?" + _MARKS,
     re.DOTALL,
 )
 _CELL = 4  # characters of a CPU's column: a star or a space, the tag, a space
@@ -68,7 +68,7 @@ class SchedMapReader:
         found = _CELLS.fullmatch(without_escapes(cells) if has_escapes(cells) else cells)
         if not word or not found:
             raise self._no_line(lines[0])
-        introduced = _LEGEND.fullmatch(legend)
+        introduced = _LEGEND.fullmatch(legend.strip())
         self._unfinished = [] if introduced else lines
         if introduced:
             self._add(lines[0], found, introduced)

@@ -56,6 +56,11 @@ def _warnings(kind: str, text: TextFile, rows: Rows, has_wakeups: bool) -> Itera
         )
     if kind == PERF_SCRIPT and not has_wakeups:
         yield "this text has no wakeups, so the runnable tasks and delays are not known"
+    if rows.inversions:
+        yield (
+            f"the time goes back {rows.inversions:,} times, first in line {rows.inverted_at}: perf could not sort "
+            "these events, or the text holds more than one recording; they are sorted here"
+        )
     if text.cut_at:
         yield f"the text may be cut: what begins in line {text.cut_at} has no end, so it is left out"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import lzma
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -171,6 +172,13 @@ def test_an_imported_text_is_judged_as_a_converted_recording_is(tmp_path: Path) 
     assert "not whole: 18,129 events lost" in harness("trace", "import", lossy, "-o", tmp_path / "l", code=1).stderr
     harness("trace", "import", lossy, "-o", tmp_path / "strict", "--strict", code=1)
     assert not list((tmp_path / "strict").glob("*"))
+
+
+def test_a_text_beside_its_trial_keeps_the_clock_of_its_machine(tmp_path: Path) -> None:
+    shutil.copy(DATA / "texts" / "hostile_names.script.txt", tmp_path / "script.txt")
+    (tmp_path / "trial.json").write_text(json.dumps({"machine": {"clock": "counted", "cpu_speed": 250}}))
+    harness("trace", "import", tmp_path / "script.txt", "-o", tmp_path / "t")
+    assert clocks.of_recording(tmp_path / "t") == Clock("counted", 250)
 
 
 @pytest.mark.parametrize("beside", [None, "{", "[]", '{"machine": 3}', "{}"])

@@ -13,7 +13,7 @@ import pytest
 import zstandard
 from imported import TEXTS, imported
 
-from harness.errors import TraceError
+from harness.errors import TraceError, UsageError
 from harness.trace.text.importer import import_text
 
 PERF_DATA = b"PERFILE2" + bytes(200)
@@ -133,6 +133,31 @@ def test_every_way_in_which_perf_counts_losses_is_read(said: str) -> None:
 def test_chunks_alone_are_counted_as_gaps() -> None:
     quality = imported(MAP + "Warning: Processed 5922 events and lost 64 chunks!\n\nCheck IO/CPU overload!\n").quality
     assert (quality.lost_events, quality.lost_chunks, quality.whole) == (0, 64, False)
+
+
+def test_tables_of_another_recording_do_not_stay_beside_those_of_a_text(tmp_path: Path) -> None:
+    import_text(TEXTS / "hostile_names.script.txt", tmp_path)
+    with pytest.raises(UsageError, match="slices") as caught:
+        import_text(TEXTS / "windows.map.txt", tmp_path)
+    assert caught.value.where == str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        MAP[:24] + " " * 200_000 + "x",
+        " " * 200_000 + "x",
+        "x\n" + " " * 200_000 + "7 [001] 1.000000: a: ",
+        "failed to open " * 20_000,
+        "\x1b[" * 100_000,
+        "[000] a " * 30_000,
+    ],
+    ids=["blanks after secs", "blanks", "blanks before a head", "notes", "escapes", "CPUs"],
+)
+@pytest.mark.parametrize("start", ["hostile_names.script.txt", "windows.map.txt"])
+def test_a_line_of_one_kind_of_text_again_and_again_is_refused_at_once(line: str, start: str) -> None:
+    with pytest.raises(TraceError):
+        imported((TEXTS / start).read_bytes() + line.encode() + b"\n" + MAP.encode())
 
 
 def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path) -> None:

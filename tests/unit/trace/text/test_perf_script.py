@@ -75,6 +75,11 @@ def test_a_warning_in_the_middle_of_a_line_is_taken_out_and_counts(place: int) -
     assert result.quality.lost_chunks == 64
 
 
+def test_records_of_perf_itself_are_passed_over() -> None:
+    records = "              ab     7 [001]  10.000010: PERF_RECORD_COMM: two\nlines:20656/20656\n"
+    assert imported(PLAIN + records + WAKING.replace("10.000001", "10.000020")).quality.samples == 4
+
+
 def test_a_warning_after_an_event_of_another_kind_counts() -> None:
     other = "              ab     7 [001]  10.000010: cycles: \n\nWarning:\nProcessed 9 events and lost 2 chunks!\n\n"
     assert imported(PLAIN + other).quality.lost_chunks == 2
@@ -143,6 +148,7 @@ def test_events_that_perf_could_not_sort_are_sorted_and_counted() -> None:
     result = imported(WAKING + BACK + SWITCH)
     assert result.switches["prev_tid"].to_pylist() == [7, 9]
     assert (result.quality.inversions, result.quality.whole) == (1, True)
+    assert any("goes back 1 times, first in line 3" in warning for warning in result.quality.warnings)
 
 
 def test_a_text_of_time_differences_is_refused() -> None:
