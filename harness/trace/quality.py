@@ -193,7 +193,10 @@ def _warnings(
             unread = f": the last {part.unread_bytes} bytes of data are not read" if part.unread_bytes else ""
             notes.append(f"{part.name}: {part.unread_reason}{unread}")
     if header.formats is None and stats.samples and any(attr.is_tracepoint for attr in header.attrs):
-        notes.append("the file holds no tracepoint formats, so no event can be decoded; give `formats_from`")
+        notes.append(
+            "the file holds no tracepoint formats, so no event can be decoded: "
+            "take those of a whole recording with `formats_from` (--formats-from)"
+        )
     if stats.bad:
         notes.append(f"{stats.bad} samples cannot be decoded")
     if names and names.failure:
