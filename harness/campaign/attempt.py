@@ -73,7 +73,8 @@ def make(
     limits = trial.arm.experiment.verdict
     judged = verdict.judge(files.guest, ingested.quality, _shares(ingested), limits, expected, host_facts)
     compress(files.perf_data)
-    slices = parquet.read_table(ingested.paths["slices"], columns=["start_ns", "contested"])
+    with ingested.paths["slices"].open("rb") as source:
+        slices = parquet.read_table(source, columns=["start_ns", "contested"])
     detail = _detail(files.metrics, ingested.idle_share, judged, slices["contested"])
     detail |= {"host_share": host_facts["share"], "clock": expected["clock"]}
     record = {

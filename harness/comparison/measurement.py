@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,7 +138,8 @@ def _slice_quantiles(path: Path) -> dict[str, float | None]:
     if not path.is_file():
         raise _damaged(path, "it is missing, or no regular file")
     try:
-        table = parquet.read_table(path, columns=list(LENGTHS.names)).cast(LENGTHS)
+        with pa.OSFile(os.fsencode(path)) as source:  # its name may be no UTF-8
+            table = parquet.read_table(source, columns=list(LENGTHS.names)).cast(LENGTHS)
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         raise _damaged(path, error) from None
     lengths = table["slice_ns"].filter(pc.not_equal(table["tid"], 0)).to_numpy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,9 +26,11 @@ def read_curves(path: Path) -> tuple[str, tuple[Curve, ...]]:
     if not path.is_file():
         return "", ()
     import numpy as np  # here, because a command that lists runs needs neither
+    import pyarrow as pa
     import pyarrow.parquet as parquet
 
-    frame = parquet.read_table(path).to_pandas().select_dtypes("number")
+    with pa.OSFile(os.fsencode(path)) as source:  # its name may be no UTF-8
+        frame = parquet.read_table(source).to_pandas().select_dtypes("number")
     x_label = next((name for name in _STEPS if name in frame), "row")
     x = frame[x_label].to_numpy(dtype=float) if x_label in frame else np.arange(1.0, len(frame) + 1)
     keep = np.unique(np.linspace(0, len(frame) - 1, min(CURVE_POINTS, len(frame))).astype(int))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as compute
 import pyarrow.parquet as parquet
 
@@ -66,7 +68,8 @@ def read_slices(folder: Path) -> pd.DataFrame:
 
     Raises OSError, ValueError or KeyError (pyarrow's own errors derive from them) where the table is not readable.
     """
-    table = parquet.read_table(folder / "slices.parquet", columns=_COLUMNS)
+    with pa.OSFile(os.fsencode(folder / "slices.parquet")) as source:  # its name may be no UTF-8
+        table = parquet.read_table(source, columns=_COLUMNS)
     unended = table["slice_ns"].null_count
     table = table.filter(compute.is_valid(table["slice_ns"]))
     wait = compute.fill_null(compute.subtract(table["start_ns"], table["wake_ns"].cast("int64")), -1)

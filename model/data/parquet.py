@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,7 +50,7 @@ def _opened(folder: Path, name: str) -> Iterator[pq.ParquetFile]:
     if not path.is_file():
         raise TableError(f"{path}: no such table: expected the folder of a converted recording")
     try:
-        with pq.ParquetFile(path) as file:
+        with pa.OSFile(os.fsencode(path)) as source, pq.ParquetFile(source) as file:  # its name may be no UTF-8
             _check(path, file.schema_arrow, COLUMNS[name])
             yield file
     except (pa.ArrowInvalid, OSError) as error:

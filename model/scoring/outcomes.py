@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -46,7 +47,8 @@ def read_outcomes(folder: Path) -> Outcomes:
     if not path.is_file():
         raise TableError(f"{path}: no such table: expected the folder of a scored predictor")
     try:
-        table = pq.read_table(path)
+        with pa.OSFile(os.fsencode(path)) as source:  # its name may be no UTF-8
+            table = pq.read_table(source)
     except (OSError, pa.ArrowException) as error:
         raise TableError(f"{path}: no readable table ({error}): train again") from error
     names = [item.name for item in fields(Outcomes)]

@@ -36,7 +36,7 @@ def _convert(recording: Path, folder: Path, options: ReadOptions) -> ConvertedRe
 
 
 def _write_csv(table: Path, path: Path) -> Path:
-    with atomic_file(path) as file, pq.ParquetFile(table) as source:
+    with atomic_file(path) as file, table.open("rb") as raw, pq.ParquetFile(raw) as source:
         writer = pc_csv.CSVWriter(file, _without_lists(source.schema_arrow.empty_table()).schema)
         for batch in source.iter_batches(_BATCH_ROWS):
             writer.write_table(_without_lists(pa.Table.from_batches([batch])))

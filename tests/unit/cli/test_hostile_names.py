@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -213,3 +214,33 @@ def test_wrong_arguments_are_shown_as_they_are(workshop: Workshop) -> None:
         assert "[red]x[b]:smile:" in shown
         assert not set(shown) & set("\x1b\x07\x08\u202e\u200b😄")
         assert len(shown.splitlines()) == 2
+
+
+def test_a_folder_whose_name_is_no_utf8_can_be_used(tables: Path, raw: Path, tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe"))
+    names = [folder / f"one{folder.name}", folder / "two"]
+    for name in names:
+        shutil.copytree(tables, name)
+    harness("trace", "export", raw, "--to", "csv", "-o", folder / "csv")
+    harness("train", *names, "-p", "markov", "-p", "slice_markov", "-o", folder / "models")
+    by_recording = ["evaluate", *names, "-p", "markov", "--split", "recording"]
+    assert r"one\xff\xfe" in harness(*by_recording).stdout
+    assert "contested" in harness("predict", names[0], "--model", folder / "models" / "markov_s0").stdout
+    assert "markov" in harness("model", "compare", folder / "models", "slice_markov", "markov").stdout
+    made = [comparable_run.make(tmp_path / name, scores={"markov": [[0.6]] * 3}).path for name in ("a", "b")]
+    runs = [run.rename(folder / run.name) for run in made]
+    assert r"\xff\xfe/a/report/index.html" in harness("report", runs[0]).stdout
+    assert "equal" in harness("repeat", runs[0], "--with", runs[1]).stdout
+
+
+def test_a_defect_is_written_down_although_an_argument_is_no_utf8(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError(hostile.NAME)
+
+    monkeypatch.setenv("HARNESS_STATE", str(tmp_path))
+    monkeypatch.setattr("sys.argv", ["harness", os.fsdecode(b"\xff")])
+    monkeypatch.setattr(machines, "left_behind", broken)
+    assert "a defect of harness: ZeroDivisionError" in harness("down", code=1).stderr
+    assert next((tmp_path / "crashes").iterdir()).read_text().startswith(r"harness \udcff")
