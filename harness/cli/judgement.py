@@ -37,7 +37,7 @@ def exit_unless_whole(quality: TraceQuality) -> None:
 
 
 def print_qualities(recordings: Sequence[RecordedQuality], quiet: bool = False) -> None:
-    """Print a warning for each recording with a problem; where none has one a single line, unless `quiet`."""
+    """Print a warning for each recording with a problem; where none has one a single line. `quiet`: warnings only."""
     problems = {one.folder: one.problem for one in recordings if one.problem}
     for folder, problem in problems.items():
         note(f"warning: {visible(folder)}: {visible(problem)}")
@@ -45,7 +45,8 @@ def print_qualities(recordings: Sequence[RecordedQuality], quiet: bool = False) 
     if judged and not problems and not quiet:
         samples = sum(one.quality.samples for one in judged)
         note(f"sound: {_count(len(judged))}, {samples:,} samples, nothing missing")
-    if unjudged := len(recordings) - len(judged):
+    unjudged = len(recordings) - len(judged)
+    if unjudged and not quiet:
         note(f"note: {_count(unjudged)} not judged: converted by an older version")
 
 

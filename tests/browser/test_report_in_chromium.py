@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
+import hostile
 import pytest
 import synthetic_run
 
@@ -17,6 +17,7 @@ pytestmark = pytest.mark.browser
 
 MARK = "document.documentElement.dataset.owned=1"
 HOSTILE = [
+    hostile.NAME,
     f"</script><img src=x onerror={MARK}>",
     f"<script>{MARK}</script>",
     f'"><svg onload="{MARK}">',
@@ -51,15 +52,7 @@ def test_a_hundred_thousand_slices_are_drawn_as_few_rectangles(chromium: Any, tm
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_task_name_runs_nothing(chromium: Any, tmp_path: Path, name: str) -> None:
-    run = tmp_path / "run"
-    spec = synthetic_run.manifest()["spec"] | {"question": name}
-    box = {"name": name, "digest": name, "fallback_reason": name}
-    synthetic_run.write_manifest(run, name=name, spec=spec, box=box)
-    table = synthetic_run.slices(400, names={"ab": name, "nginx": f"{name}2"})
-    table = table.set_column(6, "end_state", pa.array([name] * 400).dictionary_encode())
-    synthetic_run.add_trial(run, "000_nginx_ab", table, name=name, arm=name, metrics={name: name})
-    rollout = {"names": [name, "b"], "marks": [0, 1], "real_marks": [1, 1]}
-    synthetic_run.add_model(run, "markov", 0, 0.6, predictor=name, rollout=rollout)
+    run = hostile.run(tmp_path / "run", name)
     page = checked(chromium, run)
     assert page.console == []
     assert page.attribute("data-owned") is None
