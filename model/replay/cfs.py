@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import count
 
+from model.replay.cfs_drift import UNKNOWN_NS
 from model.replay.cfs_queue import Entity, Queue, Rules
 from model.replay.entities import NICE_0_LOAD
 
@@ -38,12 +39,14 @@ class Cfs:
         self.enqueue(entity)
         return resched or running is None or self.preempts(entity, running)
 
-    def enqueue(self, entity: Entity) -> None:
+    def enqueue(self, entity: Entity, slept: bool = True) -> None:
         """Queue a task, and the groups around it that are not queued (enqueue_entity, place_entity)."""
         for level in entity.levels():
             if level.queued:
                 break
             level.queue.update_min_vruntime()
+            if level.doubt_ns >= UNKNOWN_NS:
+                self._guess(level, slept)
             level.vruntime = max(level.vruntime, level.queue.min_vruntime - self.rules.sleeper_credit_ns)
             self._enqueue(level)
 
@@ -172,6 +175,11 @@ class Cfs:
             weights = sum([other.weight for other in level.queue.entities])
             slice_ns *= level.weight / (weights if level.queued else weights + level.weight)
         return slice_ns
+
+    def _guess(self, entity: Entity, slept: bool) -> None:
+        """Guess the vruntime of an entity of which nothing is known: long asleep if it slept, else near the minimum."""
+        entity.vruntime = entity.queue.min_vruntime - (self.rules.sleeper_credit_ns if slept else 0.0)
+        entity.doubt_ns = self.rules.latency_ns
 
     def _enqueue(self, entity: Entity) -> None:
         entity.queued, entity.arrival = True, next(self._arrivals)

@@ -14,10 +14,10 @@ UNKNOWN_NS = 1e9  # doubt about a vruntime of which nothing is known
 JUMP_NS = 20e6  # a larger correction at once is of a position, not of a weight
 MIN_VIRTUAL_NS = 50e6  # run time, in the group's virtual time, after which its weight is judged
 MIN_CORRECTIONS = 8
-MIN_SHARE = 0.35  # of that virtual time that corrections have to make up
+MIN_SHARE, MIN_NS = 0.05, 15e6  # corrections have to be that share of the virtual time, and so much more
 ONE_WAY = 0.8  # share of all corrections that has to remain when they are added up
 MIN_WEIGHT = 2  # MIN_SHARES
-NEAR = 0.15  # a weight so near a power of two, which shares usually are, is taken for it
+NEAR = 0.3  # a weight so near a power of two, which shares usually are, is at first taken for it
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Drift:
             return weight
         estimate = self.ran_ns * NICE_0_LOAD / (virtual_ns + self.corrected_ns)
         self._restart()
-        return _usual(estimate)
+        return _usual(estimate, weight)
 
     def _restart(self) -> None:
         self.ran_ns = self.corrected_ns = self.moved_ns = 0.0
@@ -50,11 +50,12 @@ class Drift:
 
     def _is_steady(self, virtual_ns: float) -> bool:
         """Return whether the corrections are many, large and all one way."""
-        least = max(MIN_SHARE * virtual_ns, ONE_WAY * self.moved_ns)
+        least = max(MIN_SHARE * virtual_ns + MIN_NS, ONE_WAY * self.moved_ns)
         enough = self.corrections >= MIN_CORRECTIONS and virtual_ns >= MIN_VIRTUAL_NS
         return enough and abs(self.corrected_ns) >= least and virtual_ns + self.corrected_ns > 0
 
 
-def _usual(estimate: float) -> int:
+def _usual(estimate: float, weight: int) -> int:
     power = 2 ** round(math.log2(max(estimate, MIN_WEIGHT)))
-    return power if abs(estimate / power - 1) < NEAR else max(round(estimate), MIN_WEIGHT)
+    snaps = abs(estimate / power - 1) < NEAR and power != weight
+    return power if snaps else max(round(estimate), MIN_WEIGHT)

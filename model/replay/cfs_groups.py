@@ -35,7 +35,7 @@ class TaskGroups:
         if facts is not None and facts.groups is not None:
             queue = self._queue_of(facts.groups)
         queue = queue if queue is not None else self._usual_queue(name)
-        task = Entity(queue, weight_of(prio), tid, vruntime=queue.min_vruntime)
+        task = Entity(queue, weight_of(prio), tid, vruntime=queue.min_vruntime, doubt_ns=UNKNOWN_NS)
         task.never_preempts = facts is not None and facts.policy in NEVER_PREEMPT
         self.names[task] = name
         return task

@@ -2,7 +2,7 @@
 
 The picked entity was the leftmost of its queue, or a buddy at most a wakeup granularity behind it. `Entity.doubt_ns`
 says how far a vruntime may be from the truth; of two that contradict a pick the more doubtful one moves more, and both
-as little as resolves it. The vruntimes of tasks are traced, and move only while they are unknown.
+as little as resolves it. The vruntimes of tasks are traced, and in doubt only until then.
 """
 
 from __future__ import annotations
@@ -37,8 +37,10 @@ def _resolve(picked: Entity, rival: Entity, rules: Rules) -> None:
     favoured = picked in (picked.queue.buddy, picked.queue.last_buddy)
     excess = picked.vruntime - rival.vruntime - (rules.granularity_ns(rival) if favoured else 0.0)
     doubt = picked.doubt_ns + rival.doubt_ns
-    if excess <= 0 or not doubt:
+    if excess < 0 or not doubt:
         return
+    if rival.doubt_ns >= rules.latency_ns:
+        excess += rules.latency_ns / 2  # else it would be predicted again and again until it is known
     for entity, by_ns in ((picked, -excess * picked.doubt_ns / doubt), (rival, excess * rival.doubt_ns / doubt)):
         if by_ns:
             entity.correct(by_ns, max(LEAST_DOUBT_NS, min(entity.doubt_ns, abs(by_ns))))

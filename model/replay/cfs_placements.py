@@ -27,7 +27,7 @@ UNRELATED_NS = 1e9
 class Placement:
     """A sleeper that was queued: its vruntime before, its queue's minimum, and whose vruntime that was."""
 
-    task: Entity
+    entity: Entity
     before: float
     queue: Queue
     minimum: float
@@ -50,18 +50,24 @@ class Placements:
         self._confirmed: set[Entity] = set()  # tasks that were placed exactly where their queue's minimum says
 
     def add(self, task: Entity, exact: bool = True) -> None:
-        """Note a task that is about to be queued. `exact`: the clock's reading is known."""
-        queue = task.queue
+        """Note a task that is about to be queued, and the groups with it. `exact`: the clock's reading is known."""
+        for level in task.levels():
+            if not level.queued:
+                self._waiting[level] = self._placement(level, exact)
+
+    def _placement(self, entity: Entity, exact: bool) -> Placement:
+        queue = entity.queue
         queue.update_min_vruntime()
         leftmost = queue.leftmost()
         exact = exact or leftmost is None or leftmost is not queue.running
         minima = {other: other.min_vruntime for other in self.groups.queues if other.known}
-        self._waiting[task] = Placement(task, task.vruntime, queue, queue.min_vruntime, leftmost, exact, minima)
+        return Placement(entity, entity.vruntime, queue, queue.min_vruntime, leftmost, exact, minima)
 
     def learn(self, task: Entity, began: float, expected: float) -> None:
         """Learn from a run time with a traced vruntime: `began` it is without that run time."""
         placement, new = self._waiting.pop(task, None), task not in self._seen
         self._seen.add(task)
+        task.doubt_ns = 0.0
         if placement is not None and placement.queue is not task.queue:
             placement = None
         if not task.queue.known:
@@ -145,7 +151,7 @@ class Placements:
             error = min(error, 0.0)  # it shows only that the minimum was not greater
         elif abs(error) < EXACT_NS:
             placement.queue.confirmed = True
-            self._confirmed.add(placement.task)
+            self._confirmed.add(placement.entity)
         if abs(error) >= ROUNDING_NS:
             self._correct(placement, error)
 
@@ -155,7 +161,7 @@ class Placements:
         if leftmost is not None and leftmost.my_q is not None and (placement.exact or abs(error) >= READING_NS):
             leftmost.correct(error, LEAST_DOUBT_NS)
         for other in self._waiting.values():
-            if other.queue is queue:
+            if other.queue is queue and other.minimum == placement.minimum:
                 other.minimum += error
-                if other.task.queued and other.task.vruntime > other.before:
-                    other.task.vruntime += error
+                if other.entity is not leftmost and other.entity.queued and other.entity.vruntime > other.before:
+                    other.entity.vruntime += error

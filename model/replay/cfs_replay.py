@@ -193,10 +193,11 @@ class ReplayedCfs:
         return ranked + [tid for tid in runnable if tid not in ranked]
 
     def _ensure_queued(self, tid: int) -> None:
+        """Queue a task that is runnable though no wakeup of it is in the recording."""
         task = self._task(tid)
         if not task.queued:
             self.placements.add(task)
-            self.cfs.enqueue(task)
+            self.cfs.enqueue(task, slept=False)
 
     def _switch_in(self, event: int) -> None:
         """Run the task that was really picked, and learn from it if another one was predicted."""

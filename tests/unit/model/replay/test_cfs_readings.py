@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from model.replay.cfs_readings import Readings
+from model.replay.events import WAKING, WOKEN
+
+
+def accounted() -> Readings:
+    """Readings of a clock whose stamps are 3 us late; the last one was stamped 1,003,000 ns."""
+    readings = Readings()
+    for stamp_ns in (3_000, 503_000, 1_003_000):
+        readings.clock.account(stamp_ns, 500_000)
+    return readings
+
+
+def test_a_run_time_near_a_wakeup_ends_at_the_reading_of_that_wakeup() -> None:
+    readings = accounted()
+    readings.add(1_208_000, 7, WOKEN)
+    (wakeup,) = readings.take_before(202_000)
+    assert (wakeup.ran_ns, wakeup.exact) == (202_000, True)
+
+
+def test_earlier_wakeups_read_the_clock_as_much_earlier_as_they_were_stamped() -> None:
+    readings = accounted()
+    readings.add(1_108_000, 7, WOKEN)
+    readings.add(1_208_000, 8, WOKEN)
+    assert [wakeup.ran_ns for wakeup in readings.take_before(202_000)] == [102_000, 202_000]
+
+
+def test_a_run_time_long_after_a_wakeup_does_not_move_it() -> None:
+    readings = accounted()
+    readings.add(1_208_000, 7, WOKEN)
+    (wakeup,) = readings.take_before(900_000)
+    assert (wakeup.ran_ns, wakeup.exact) == (200_000, False)
+
+
+def test_a_task_whose_waking_and_wakeup_are_both_traced_wakes_once() -> None:
+    readings = accounted()
+    readings.add(1_200_000, 7, WAKING)
+    readings.add(1_208_000, 7, WOKEN)
+    assert [wakeup.kind for wakeup in readings.take()] == [WOKEN]
+    assert readings.take() == []
+
+
+def test_the_delay_of_stamps_is_learnt_from_wakeups_that_make_the_running_task_leave() -> None:
+    readings = accounted()
+    readings.add(1_208_000, 7, WOKEN)
+    (wakeup,) = readings.take_before(190_000)
+    readings.learn(wakeup, 190_000)
+    readings.add(1_208_000, 7, WOKEN)
+    assert readings.take()[0].ran_ns == 199_500
