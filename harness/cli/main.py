@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated, Any
 
@@ -89,4 +90,6 @@ app.command("doctor")(about.doctor)
 
 def main() -> None:
     """The entry point of the `harness` command."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # as stderr is: a terminal or pipe may not have every letter
+        sys.stdout.reconfigure(errors="backslashreplace")
     app()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from command_line import LIMIT_S, harness
+from command_line import HARNESS, LIMIT_S, harness
 
 from harness.cli.output import Output, handled
 from harness.errors import HarnessError, Interrupted
@@ -39,6 +39,14 @@ def test_commands_that_only_list_import_no_tables_and_no_models(command: list[st
     listed = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=LIMIT_S)
     heavy = {"torch", "pandas", "numpy", "pyarrow", "jinja2", "fabric", "ansible_runner"}
     assert heavy.isdisjoint(listed.stdout.split())
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_letter_that_the_terminal_does_not_have_is_spelt_out(encoding: str, tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    command = [*HARNESS, "ls", "--runs", str(tmp_path / "漢")]
+    listed = subprocess.run(command, env=environment, capture_output=True, check=True, timeout=LIMIT_S)
+    assert f"no runs in {tmp_path}/\\u6f22; start one".encode() in listed.stdout
 
 
 def test_the_schema_is_json_schema() -> None:
