@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from harness.trace.text.lines import Line
 from harness.trace.text.notes import Notes
 
 _WARNING = b"Warning:"
+_TEXT = re.compile(rb"Processed .*!|AUX data lost .*!|Found \d+ .*!|\d+ .* recorded\.")  # of its second line
 
 
 def rejoined(lines: Iterable[Line]) -> Iterator[Line]:
@@ -20,7 +22,7 @@ def rejoined(lines: Iterable[Line]) -> Iterator[Line]:
                 begin, notes = line, 0
             else:
                 yield line
-        elif Notes().take(line.content) and (notes or line.content):
+        elif Notes().take(line.content) if notes else _TEXT.fullmatch(line.content):
             notes += 1
             yield line
         else:

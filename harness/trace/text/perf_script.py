@@ -64,8 +64,9 @@ class ScriptReader:
     def _take(self, line: Line) -> None:
         found = HEAD.search(line.content)
         if not found and has_escapes(line.content):
-            line = Line(line.number, without_escapes(line.content))
-            found = HEAD.search(line.content)
+            plain = Line(line.number, without_escapes(line.content))
+            found = HEAD.search(plain.content)
+            line = plain if found else line
         if found:
             self._end_event()
             self._refuse_begun_name(line.content[: found.start()])
