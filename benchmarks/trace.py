@@ -8,6 +8,9 @@ that all of them meet the same load of the machine; the fastest run counts. `CPU
 children used, which a busy machine changes less than the wall clock. `warm` rows are the fastest of repeated runs in
 one process, without imports. The last two columns give the CPU time of the two text methods, divided by that of the
 row. The last lines compare `read` with a bare interpreter: the cost of a script's first recording.
+
+A second table has the commands `harness trace summary` and `convert` beside `perf sched timehist --summary` and `perf
+script`, all with their output to /dev/null. `x perf`: how many times as fast as perf they are, by the wall clock.
 """
 
 from __future__ import annotations
@@ -139,6 +142,11 @@ METHODS = {
     "slices, warm": SLICES,
     "convert to Parquet, with slices": CONVERT,
 }
+SIDE_BY_SIDE = [
+    (["trace", "summary", "{path}"], ["perf", "sched", "timehist", "--summary", "-i", "{path}"]),
+    (["trace", "convert", "{path}", "-o", "{folder}", "--quiet"], ["perf", "script", "-i", "{path}"]),
+]
+HARNESS = [sys.executable, "-c", "from harness.cli import main; main()"]
 BARE = "pass"
 START = "import harness.trace; harness.trace.read({!r})"
 
@@ -162,6 +170,36 @@ def measure(recording: Path, rounds: int) -> dict[str, dict[str, float]]:
             result = run(code, recording)
             best[name] = min(result, best.get(name, result), key=lambda run: run["cpu_s"])
     return best
+
+
+def run_command(command: list[str], recording: Path) -> dict[str, float]:
+    """Run a command once, without what it prints. A recording that is not whole ends it with 1."""
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    with tempfile.TemporaryDirectory() as folder:
+        words = [word.format(path=recording, folder=folder) for word in command]
+        started = time.perf_counter()
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+        _, status, used = os.wait4(process.pid, 0)
+        wall_s = time.perf_counter() - started
+    if os.waitstatus_to_exitcode(status) not in (0, 1):
+        raise SystemExit(f"`{' '.join(words)}` failed")
+    return {"wall_s": wall_s, "cpu_s": used.ru_utime + used.ru_stime, "peak_mb": used.ru_maxrss / 1024}
+
+
+def compare_commands(recording: Path, rounds: int, console: Console) -> None:
+    """Run the commands of harness and of perf in turn, and print the fastest run of each."""
+    table = Table()
+    table.add_column("command")
+    for name in ("wall s", "CPU s", "peak MB", "x perf"):
+        table.add_column(name, justify="right")
+    for ours, theirs in SIDE_BY_SIDE:
+        pairs = [(run_command(HARNESS + ours, recording), run_command(theirs, recording)) for _ in range(rounds)]
+        fastest = [min(runs, key=lambda run: run["wall_s"]) for runs in zip(*pairs, strict=True)]
+        for words, result in zip((["harness", *ours[:2]], theirs[:-2]), fastest, strict=True):
+            ratio = f"{fastest[1]['wall_s'] / result['wall_s']:.1f}"
+            numbers = f"{result['wall_s']:.2f}", f"{result['cpu_s']:.2f}", f"{result['peak_mb']:.0f}", ratio
+            table.add_row(" ".join(words), *numbers)
+    console.print(table)
 
 
 def cpu_s(code: str, rounds: int) -> tuple[float, float]:
@@ -209,6 +247,7 @@ def report(recording: Path, rounds: int, console: Console) -> None:
     console.print(f"warm: {samples / best[READ_WARM]['cpu_s'] / 1e6:.1f} M samples a second and core")
     script, text_map = (best[other]["cpu_s"] / best[READ_NAME]["cpu_s"] for other in (REGEX, MAP))
     console.print(f"read: {script:.1f} times as fast as {REGEX}, {text_map:.1f} times as fast as {MAP}")
+    compare_commands(recording, rounds, console)
     bare, start = cpu_s(BARE, 5 * rounds), cpu_s(START.format(str(recording.resolve())), 5 * rounds)
     for code, (least, median) in ((BARE, bare), (START.format("f"), start)):
         console.print(f'python -c "{code}": {least:.3f} CPU s, median {median:.3f}')

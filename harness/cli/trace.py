@@ -45,7 +45,7 @@ def _about(recording: Path) -> dict[str, str]:
         return {}
 
 
-@app.command("convert")
+@app.command("convert", cls=QuickCommand)
 @handled
 def convert_(
     recording: Recording,
@@ -57,8 +57,11 @@ def convert_(
     quiet: QuietFlag = False,
 ) -> None:
     """Write switches, wakeups, slices, runtimes and the other tables; exit 1 if the recording is not whole."""
+    import pyarrow as pa
+
     from harness.trace.converter import convert
 
+    pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps 100 MB more, of what threads have freed
     output = Output(as_json, quiet)
     with output.view().step("convert", f"Convert {recording}") as watcher:
         watcher.note(f"reading {recording}")

@@ -20,6 +20,7 @@ from harness.trace.reader import RecordingInfo, recording_info
 from harness.trace.recording_file import recording_facts, write_recording_file
 from harness.trace.runqueue.slicer import BATCH_TASKS, Slicer, without_queues
 from harness.trace.scope import records_wakeups
+from harness.trace.tables.background import Background
 from harness.trace.tables.cpu_usage import TaskUsage, UsageCounter
 from harness.trace.tables.schemas import EVENT_TABLES, to_table
 from harness.trace.tables.writer import LateSliceWriter, TableWriter
@@ -103,17 +104,19 @@ def _convert(
         if "slices" in tables:
             slices = SliceOutput(reading.shifted, stack.enter_context(LateSliceWriter(folder, about)), usage)
             slices.has_queues = records_wakeups(header)
+        background = stack.enter_context(Background())  # after the writers, so that it ends before them
         for blocks in in_time_order(recording, decoder, earliest, chunk_bytes, release_rows):
             event_tables = _event_tables(blocks, decoder, state_letters)
             for name, writer in writers.items():
                 writer.add(event_tables[name])
             if slices:
-                slices.add(event_tables)
+                background.run(slices.add, event_tables)
             if on_progress:
                 done = decoder.stats()
                 on_progress(sum(done.counts.values()) + done.repeats, counted.samples)
         if slices:
-            slices.finish()
+            background.run(slices.finish)
+        background.wait()
         quality = assess(recording, counted.completed(decoder.stats()), state_letters, reading)
         require_events(recording.path, quality)
         if strict:

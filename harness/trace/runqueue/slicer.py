@@ -36,11 +36,11 @@ from harness.trace.runqueue.batches import RunnableSetBound
 from harness.trace.runqueue.lookahead import LOOKAHEAD
 from harness.trace.runqueue.tracker import EventBatch, SwitchWaits, Tracker
 from harness.trace.scope import HOW_TO_RECORD
-from harness.trace.tables.columns import codes, column, concatenate, numbers, previous_in_group, texts
-from harness.trace.tables.schemas import SCHEMAS
+from harness.trace.tables.columns import codes, column, concatenate, numbers, plain, previous_in_group, texts
+from harness.trace.tables.schemas import SCHEMAS, empty_table, numbers_column, take, texts_column
 from harness.trace.tracepoint.task_state import IDLE_THREAD, PREEMPTED, is_runnable, true_state
 
-BATCH_TASKS = 1 << 20  # tasks in the runnable sets of one batch of slices
+BATCH_TASKS = 1 << 21  # tasks in the runnable sets of one batch of slices
 _FIRST_EVENTS = 8192  # in the first batch, at most; each further batch has at most twice as many as the one before
 _KNOWN_AT_END = ("slice_ns", "end_state")
 _START_SCHEMA = pa.schema([field for field in SCHEMAS["slices"] if field.name not in _KNOWN_AT_END])
@@ -100,7 +100,7 @@ class Slicer:
         self._batch_events = 0  # in the last batch
         self._tracker = Tracker(shifted_states, lookahead)
         self._held: list[tuple[pa.Table, ...]] = []
-        self._open = _START_SCHEMA.empty_table()  # the stays that have not ended, one per CPU
+        self._open = empty_table(_START_SCHEMA)  # the stays that have not ended, one per CPU
 
     @property
     def earliest_ns(self) -> int | None:
@@ -119,7 +119,7 @@ class Slicer:
 
     def finish(self) -> Iterator[pa.Table]:
         """Yield the remaining slices after the last block: at least one table, which may be empty."""
-        yield SCHEMAS["slices"].empty_table()
+        yield empty_table(SCHEMAS["slices"])
         if self._held:
             yield from self._batches(0)
 
@@ -171,16 +171,16 @@ class Slicer:
         batch = EventBatch(switches, wakeups, migrations, left_runnable(switches, self._shifted), group)
         waits = self._tracker.feed(batch, before_ns)
         new_ended, new_open = (_begun(block, np.flatnonzero(group == number), waits, number) for number in (1, 2))
-        self._open = concatenate([before.take(pa.array(last[last < open_count])), new_open])
-        starts = pa.concat_tables([before.take(pa.array(ended[ended < open_count])), new_ended]).unify_dictionaries()
+        self._open = concatenate([take(before, last[last < open_count]), new_open])
+        starts = pa.concat_tables([take(before, ended[ended < open_count]), new_ended]).unify_dictionaries()
         return self._finished(starts, true_states(block, self._shifted, waits.slept), block, ending_rows)
 
     @staticmethod
     def _finished(starts: pa.Table, states: pa.DictionaryArray, switches: pa.Table, ends: np.ndarray) -> pa.Table:
         """Return the slices that have these starts and end with the switches `ends`. `states`: one for each switch."""
-        end_states = _without_repeats(states.take(pa.array(ends)))
+        end_states = _without_repeats(states.take(numbers_column(ends, pa.int64())))
         slice_ns = numbers(switches, "time_ns")[ends] - numbers(starts, "start_ns")
-        known_at_end = {"slice_ns": pa.array(slice_ns, pa.int64()), "end_state": end_states}
+        known_at_end = {"slice_ns": numbers_column(slice_ns, pa.int64()), "end_state": end_states}
         names = SCHEMAS["slices"].names
         columns = [known_at_end[name] if name in known_at_end else starts[name] for name in names]
         return pa.Table.from_arrays(columns, schema=SCHEMAS["slices"])
@@ -202,7 +202,7 @@ def true_states(switches: pa.Table, shifted: bool, slept: np.ndarray) -> pa.Dict
     if shifted and PREEMPTED in letters:
         states[slept & (states == letters.index(PREEMPTED))] = len(letters)
         letters.append(IDLE_THREAD)
-    return pa.DictionaryArray.from_arrays(pa.array(states), pa.array(letters, pa.string()))
+    return pa.DictionaryArray.from_arrays(numbers_column(states, pa.int32()), texts_column(letters))
 
 
 def true_states_of(trace: Trace) -> pa.DictionaryArray:
@@ -223,7 +223,7 @@ def _by_time_and_cpu(switches: pa.Table) -> pa.Table:
     time, cpu = numbers(switches, "time_ns"), numbers(switches, "cpu")
     if not ((time[1:] == time[:-1]) & (cpu[1:] < cpu[:-1])).any():
         return switches
-    return switches.take(pa.array(np.lexsort([cpu, time])))
+    return take(switches, np.lexsort([cpu, time]))
 
 
 def _stays(open_stays: pa.Table, switches: pa.Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -246,14 +246,14 @@ def _stays(open_stays: pa.Table, switches: pa.Table) -> tuple[np.ndarray, np.nda
 
 def _begun(switches: pa.Table, rows: np.ndarray, waits: SwitchWaits, group: int) -> pa.Table:
     """Return the stays that begin at these rows of `switches`, which are those of the group."""
-    chosen, runnable = switches.take(pa.array(rows)), waits.sets[group - 1]
-    lengths = np.diff(runnable.offsets.to_numpy())
+    chosen, runnable = take(switches, rows), waits.sets[group - 1]
+    lengths = np.diff(plain(runnable.offsets))
     wake_ns = waits.wake_ns[rows]
     columns = [
         *(chosen[name] for name in ("time_ns", "cpu", "next_comm", "next_tid", "next_prio")),
-        pa.array(wake_ns, pa.int64(), mask=wake_ns < 0),
+        numbers_column(wake_ns, pa.int64(), valid=wake_ns >= 0),
         runnable,
-        pa.array(lengths - (numbers(chosen, "next_tid") == 0) >= 2),
+        numbers_column(lengths - (numbers(chosen, "next_tid") == 0) >= 2, pa.bool_()),
     ]
     return pa.Table.from_arrays(columns, schema=_START_SCHEMA)
 

@@ -19,6 +19,7 @@ from harness.errors import TraceError
 from harness.trace.native.library import Signatures, load_functions
 from harness.trace.runqueue.lookahead import LOOKAHEAD
 from harness.trace.tables.columns import numbers
+from harness.trace.tables.schemas import numbers_column
 
 MAX_VALUES = (1 << 31) - 1  # offsets of Arrow lists have 32 bits
 
@@ -140,9 +141,11 @@ class Tracker:
         count = int(offsets[-1])
         address = self._native.tracker_take_sets(self._tracker, group)
         if not address:
-            return pa.ListArray.from_arrays(pa.array(offsets), pa.array([], pa.int32()))
+            return pa.ListArray.from_arrays(numbers_column(offsets, pa.int32()), pa.nulls(0, pa.int32()))
         buffer = pa.foreign_buffer(address, 4 * count, base=_SetMemory(self._native, address))
-        return pa.ListArray.from_arrays(pa.array(offsets), pa.Array.from_buffers(pa.int32(), count, [None, buffer]))
+        return pa.ListArray.from_arrays(
+            numbers_column(offsets, pa.int32()), pa.Array.from_buffers(pa.int32(), count, [None, buffer])
+        )
 
 
 class _SetMemory:

@@ -14,12 +14,29 @@ def column(table: pa.Table, name: str) -> pa.Array:
 
 def numbers(table: pa.Table, name: str) -> np.ndarray:
     """Return a column of numbers or truth values."""
-    return column(table, name).to_numpy(zero_copy_only=False)
+    return plain(column(table, name))
 
 
 def codes(table: pa.Table, name: str) -> np.ndarray:
     """Return the indices of a dictionary-encoded column: for each row, that of its text in `texts`."""
-    return column(table, name).indices.to_numpy()
+    return plain(column(table, name).indices)
+
+
+def plain(values: pa.Array) -> np.ndarray:
+    """Return the numbers or truth values of an array; numbers are not copied.
+
+    `Array.to_numpy` is only used where there are nulls: its first call imports pandas, which takes longer than reading
+    a million samples.
+    """
+    if values.null_count:
+        return values.to_numpy(zero_copy_only=False)
+    if not len(values):
+        return np.zeros(0, values.type.to_pandas_dtype())
+    if pa.types.is_boolean(values.type):
+        bits = np.frombuffer(values.buffers()[1], np.uint8)
+        return np.unpackbits(bits, bitorder="little", count=values.offset + len(values))[values.offset :].astype(bool)
+    items = np.frombuffer(values.buffers()[1], values.type.to_pandas_dtype())
+    return items[values.offset : values.offset + len(values)]
 
 
 def texts(table: pa.Table, name: str) -> list[str]:

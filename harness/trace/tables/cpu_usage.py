@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+
+from harness.trace.tables.columns import codes, numbers, texts
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,15 @@ class UsageCounter:
 
     def add(self, slices: pa.Table) -> None:
         """Count the slices of a table."""
-        idle = pc.equal(slices["tid"], 0)
-        self._idle_ns += pc.sum(slices.filter(idle)["slice_ns"]).as_py() or 0
-        busy = slices.filter(pc.invert(idle)).select(["comm", "slice_ns"]).unify_dictionaries()
-        for row in busy.group_by("comm").aggregate([("slice_ns", "sum"), ("slice_ns", "count")]).to_pylist():
-            self._busy_ns[row["comm"]] += row["slice_ns_sum"]
-            self._slices[row["comm"]] += row["slice_ns_count"]
+        busy, slice_ns = numbers(slices, "tid") != 0, numbers(slices, "slice_ns")
+        self._idle_ns += int(slice_ns[~busy].sum())
+        comms, comm_of = texts(slices, "comm"), codes(slices, "comm")[busy]
+        busy_ns, counts = np.zeros(len(comms), np.int64), np.bincount(comm_of, minlength=len(comms))
+        np.add.at(busy_ns, comm_of, slice_ns[busy])
+        for comm, total_ns, count in zip(comms, busy_ns.tolist(), counts.tolist(), strict=True):
+            if count:
+                self._busy_ns[comm] += total_ns
+                self._slices[comm] += count
 
     def result(self) -> tuple[dict[str, TaskUsage], float]:
         """Return the usage by task name, largest share first, and the share of the idle tasks."""

@@ -116,16 +116,30 @@ def _column(field: pa.Field, block: Block, rows: int, names: list[bytes], letter
     return numbers_column(values, field.type)
 
 
-def numbers_column(values: np.ndarray, kind: pa.DataType) -> pa.Array:
-    """Make a column of numbers or truth values; numbers are not copied.
+def empty_table(schema: pa.Schema) -> pa.Table:
+    """Make a table without rows."""
+    return pa.Table.from_arrays([pa.nulls(0, field.type) for field in schema], schema=schema)
+
+
+def numbers_column(values: np.ndarray, kind: pa.DataType, valid: np.ndarray | None = None) -> pa.Array:
+    """Make a column of numbers or truth values; numbers are not copied. `valid`: the others are null.
 
     `pyarrow.array` is not used: its first call imports pandas, which takes longer than reading a million samples.
     """
+    present = None if valid is None else _bits(valid)
     if pa.types.is_boolean(kind):
-        bits = np.packbits(values, bitorder="little")
-        return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(bits)])
+        return pa.Array.from_buffers(kind, len(values), [present, _bits(values)])
     values = np.ascontiguousarray(values, kind.to_pandas_dtype())
-    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(values)])
+    return pa.Array.from_buffers(kind, len(values), [present, pa.py_buffer(values)])
+
+
+def take(table: pa.Table, rows: np.ndarray) -> pa.Table:
+    """Return these rows of a table."""
+    return table.take(numbers_column(rows, pa.int64()))
+
+
+def _bits(values: np.ndarray) -> pa.Buffer:
+    return pa.py_buffer(np.packbits(values, bitorder="little"))
 
 
 def texts_column(texts: list[str]) -> pa.Array:

@@ -6,16 +6,16 @@ import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from harness.files import atomic_file, make_folder
+from harness.trace.tables.background import Background
 from harness.trace.tables.columns import concatenate, numbers
-from harness.trace.tables.schemas import SCHEMAS, with_about
+from harness.trace.tables.schemas import SCHEMAS, empty_table, take, with_about
 
 ROW_GROUP_ROWS, ROW_GROUP_BYTES = 100_000, 16 << 20  # a row group is written when it has this many rows or bytes
 
@@ -38,7 +38,10 @@ class TableWriter:
     def __enter__(self) -> TableWriter:
         make_folder(self.path.parent)
         file = self._file or self._stack.enter_context(atomic_file(self.path))
-        self._writer = self._stack.enter_context(pq.ParquetWriter(file, self._schema, compression="zstd"))
+        encodings = _encodings(self._schema)
+        writer = pq.ParquetWriter(file, self._schema, compression="zstd", **encodings)
+        self._writer = self._stack.enter_context(writer)
+        self._background = self._stack.enter_context(Background())
         self._stack.push(self._write_rest)
         return self
 
@@ -59,11 +62,26 @@ class TableWriter:
     def _write_rest(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             self._flush()
+            self._background.wait()
 
     def _flush(self) -> None:
         if any(pending.num_rows for pending in self._pending):
-            self._writer.write_table(pa.concat_tables(self._pending).combine_chunks())
+            self._background.run(self._write, self._pending)
         self._pending, self._pending_bytes = [], 0
+
+    def _write(self, tables: list[pa.Table]) -> None:
+        self._writer.write_table(pa.concat_tables(tables).combine_chunks())
+
+
+def _encodings(schema: pa.Schema) -> dict[str, Any]:
+    """Store times as differences, lists as they are, and the other columns, whose values repeat, by dictionary."""
+    times = [field.name for field in schema if pa.types.is_int64(field.type)]
+    columns = [field.name for field in schema if not pa.types.is_list(field.type)]
+    return {
+        "use_dictionary": [name for name in columns if name not in times],
+        "column_encoding": dict.fromkeys(times, "DELTA_BINARY_PACKED"),
+        "write_statistics": columns,
+    }
 
 
 class LateSliceWriter:
@@ -79,7 +97,8 @@ class LateSliceWriter:
     def __init__(self, folder: Path, about: Mapping[str, str] | None = None) -> None:
         self.path, self.rows = folder / "slices.parquet", 0
         self._folder, self._about = folder, about
-        self._held = SCHEMAS[self.name].empty_table()
+        self._held = empty_table(SCHEMAS[self.name])
+        self._new: list[pa.Table] = []  # not yet sorted into the rows that are held
         self._late: list[pa.Table] = []
         self._written_ns = -(1 << 62)
         self._stack = contextlib.ExitStack()
@@ -100,18 +119,25 @@ class LateSliceWriter:
     def add(self, table: pa.Table, safe_ns: int | None) -> None:
         """Add slices sorted by start. The next calls add none that starts before `safe_ns` (None: before these)."""
         self.rows += table.num_rows
-        self._held = _sorted([self._held, self._set_late_aside(table)])
-        cut = self._held.num_rows
+        self._new.append(table)
+        rows, size = (sum(getattr(new, name) for new in self._new) for name in ("num_rows", "nbytes"))
+        if rows >= self.held_rows // 4 or size >= self.held_bytes // 4:
+            self._release(safe_ns)
+
+    def _release(self, safe_ns: int | None) -> None:
+        """Write the rows before `safe_ns` (None: all), and more if too many are held."""
+        self._held = _sorted([self._held, *map(self._set_late_aside, self._new)])
+        self._new, cut = [], self._held.num_rows
         if safe_ns is not None and cut <= self.held_rows and self._held.nbytes <= self.held_bytes:
             cut = int(np.searchsorted(numbers(self._held, "start_ns"), safe_ns))
         self._write(self._held.slice(0, cut))
         self._held = self._held.slice(cut).combine_chunks()
 
     def _set_late_aside(self, table: pa.Table) -> pa.Table:
-        late = pc.less_equal(table["start_ns"], self._written_ns)
-        if pc.any(late).as_py():
-            self._late.append(table.filter(late))
-            table = table.filter(pc.invert(late))
+        late = numbers(table, "start_ns") <= self._written_ns
+        if late.any():
+            self._late.append(take(table, np.flatnonzero(late)))
+            table = take(table, np.flatnonzero(~late))
         return table
 
     def _write(self, table: pa.Table) -> None:
@@ -121,7 +147,7 @@ class LateSliceWriter:
 
     def _write_held(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
-            self._write(self._held)
+            self._release(None)
 
     def _merge_late(self, kind: type[BaseException] | None, *_: object) -> None:
         """Replace the first pass by a file with the late rows, which follow other rows of the same start and CPU."""
@@ -150,4 +176,4 @@ def _sorted(tables: list[pa.Table]) -> pa.Table:
     starts = numbers(table, "start_ns")
     if len(starts) < 2 or (starts[1:] > starts[:-1]).all():
         return table
-    return table.take(pa.array(np.lexsort([numbers(table, "cpu"), starts])))
+    return take(table, np.lexsort([numbers(table, "cpu"), starts]))

@@ -25,6 +25,7 @@ SLICES = pa.Table.from_pylist(
 
 def write_slices(folder: Path, first: int) -> Path:
     with LateSliceWriter(folder) as sink:
+        sink.held_rows = 0
         sink.add(SLICES.slice(0, first), None)
         sink.add(SLICES.slice(first), None)
     return sink.path
