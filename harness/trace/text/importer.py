@@ -13,6 +13,7 @@ from harness.trace.reader import RecordingInfo
 from harness.trace.recording_file import recording_facts, write_recording_file
 from harness.trace.tables.cpu_usage import UsageCounter
 from harness.trace.tables.writer import LateSliceWriter, TableWriter
+from harness.trace.text.escapes import without_escapes
 from harness.trace.text.lines import Line, TextFile
 from harness.trace.text.notes import Notes
 from harness.trace.text.perf_script import ScriptReader, is_script_line
@@ -58,7 +59,7 @@ def import_text(
         slices = None
         if "slices" in _TABLES[kind]:
             slices = SliceOutput(reading.shifted, stack.enter_context(LateSliceWriter(folder, about)), usage)
-            slices.has_queues = any(_WAKEUP.search(line.content) for line in text)
+            slices.has_queues = any(_WAKEUP.search(without_escapes(line.content)) for line in text)
         for rows in reader.read():
             _write(rows, writers, slices)
         if slices:

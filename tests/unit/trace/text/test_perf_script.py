@@ -94,7 +94,7 @@ def test_a_warning_after_an_event_of_another_kind_counts() -> None:
         lambda text: text.replace(": prev", ":                     prev").replace(": comm", ":               comm"),
         lambda text: text.replace("\n", " ffffffff821facd8 __schedule\n"),
         lambda text: text.replace("\n", "\n\tffffffff821facd8 __schedule+0x1 ([kernel.kallsyms])\n\n"),
-        lambda text: text.replace("sched:sched_switch", "\x1b[01;31m\x1b[Ksched:sched_switch\x1b[m\x1b[K"),
+        lambda text: text.replace("sched:sched_", "sched:\x1b[01;31m\x1b[Ksched_\x1b[m\x1b[K"),
         lambda text: text.replace("=ab ", "=\x1b[01;31m\x1b[Kab\x1b[m\x1b[K "),
         lambda text: text.replace("10.0", "10,0"),
         lambda text: "\ufeff" + text.replace("\n", "\r\n"),
