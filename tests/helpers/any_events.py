@@ -16,6 +16,7 @@ from table_decoder import TableDecoder
 from harness.trace.native import library
 from harness.trace.runqueue.sums import LeftAs, Sums
 from harness.trace.runqueue.tracker import EventBatch, Tracker
+from harness.trace.tables.columns import numbers, previous_in_group
 
 
 def any_tables(draw: random.Random, rows: int, first_ns: int, in_order: bool) -> list[pa.Table]:
@@ -52,6 +53,7 @@ def add_up_random_events(draw: random.Random) -> int:
     sums = Sums(lambda _: meaning, draw.random() < 0.3, draw.choice([0, 3, 1000]))
     for limit_ns in (rows // 3, rows // 2, None):
         sums.take(decoder, limit_ns)  # type: ignore[arg-type]
+    previous_in_group(numbers(wakeups, "tid"))
     return len(list(sums.tasks())) + len(list(sums.cpus()))
 
 

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from ctypes import c_int, c_int64, c_uint64, c_void_p
+
 import numpy as np
 import pyarrow as pa
+
+from harness.trace.native.library import Signatures, load_functions
+
+_FUNCTIONS: Signatures = {"previous_in_group": (c_int, [c_void_p, c_int64, c_uint64, c_void_p])}
 
 
 def column(table: pa.Table, name: str) -> pa.Array:
@@ -50,20 +57,9 @@ def concatenate(tables: list[pa.Table]) -> pa.Table:
 
 
 def previous_in_group(keys: np.ndarray) -> np.ndarray:
-    """Return for each row the index of the last row before it with the same integer key, or -1."""
-    order = _stable_order(keys.astype(np.int64) - min(0, int(keys.min(initial=0))))
-    same = keys[order[1:]] == keys[order[:-1]]
-    previous = np.full(len(keys), -1)
-    previous[order[1:][same]] = order[:-1][same]
+    """Return for each row the index of the last row before it with the same key, an integer of up to 32 bits; or -1."""
+    keys, previous = np.ascontiguousarray(keys, np.int32), np.empty(len(keys), np.int64)
+    seed = int.from_bytes(os.urandom(8), "little")
+    if load_functions(_FUNCTIONS).previous_in_group(keys.ctypes.data, len(keys), seed, previous.ctypes.data):
+        raise MemoryError(f"no room for the groups of {len(keys)} rows")
     return previous
-
-
-def _stable_order(values: np.ndarray) -> np.ndarray:
-    """As argsort(kind="stable") for small non-negative integers: 16 bits at a time, which numpy sorts by radix."""
-    order = np.argsort((values & 0xFFFF).astype(np.uint16), kind="stable")
-    shift = 16
-    while len(values) and int(values.max()) >> shift:
-        digit = (values[order] >> shift & 0xFFFF).astype(np.uint16)
-        order = order[np.argsort(digit, kind="stable")]
-        shift += 16
-    return order
