@@ -123,13 +123,6 @@ cpu_s, table = fastest(lambda: slices(trace), 3)
 print_result(table.num_rows, cpu_s=cpu_s)
 """
 
-CONVERT = """
-import tempfile
-from harness.trace.converter import convert
-with tempfile.TemporaryDirectory() as folder:
-    print_result(convert(path, folder).rows["switches"])
-"""
-
 REGEX, MAP, READ_WARM = "perf script + regex", "perf sched map + loop (switches only)", "read to Arrow tables, warm"
 READ_NAME = "read"
 METHODS = {
@@ -140,7 +133,6 @@ METHODS = {
     "read, all as Arrow tables": READ_TABLES,
     READ_WARM: WARM,
     "slices, warm": SLICES,
-    "convert to Parquet, with slices": CONVERT,
 }
 SIDE_BY_SIDE = [
     (["trace", "summary", "{path}"], ["perf", "sched", "timehist", "--summary", "-i", "{path}"]),
