@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.output import note
+from harness.counted import counted
 from harness.errors import EXIT_FAILED, TraceError
 from harness.visible import visible
 
@@ -27,7 +28,7 @@ def print_quality(quality: TraceQuality, quiet: bool = False) -> None:
     if not quality.whole:
         note(f"warning: this recording is not whole: {damage(quality)}")
     elif not quality.warnings and not quiet:
-        note(f"sound: {quality.samples:,} samples in {quality.span_ns / 1e9:.3f} s, nothing missing")
+        note(f"sound: {counted(quality.samples, 'sample')} in {quality.span_ns / 1e9:.3f} s, nothing missing")
 
 
 def exit_unless_whole(quality: TraceQuality) -> None:
@@ -44,10 +45,10 @@ def print_qualities(recordings: Sequence[RecordedQuality], quiet: bool = False) 
     judged = [one for one in recordings if one.judged]
     if judged and not problems and not quiet:
         samples = sum(one.quality.samples for one in judged)
-        note(f"sound: {_count(len(judged))}, {samples:,} samples, nothing missing")
+        note(f"sound: {counted(len(judged), 'recording')}, {counted(samples, 'sample')}, nothing missing")
     unjudged = len(recordings) - len(judged)
     if unjudged and not quiet:
-        note(f"note: {_count(unjudged)} not judged: converted by an older version")
+        note(f"note: {counted(unjudged, 'recording')} not judged: converted by an older version")
 
 
 def refuse_unsound(recordings: Sequence[RecordedQuality]) -> None:
@@ -61,9 +62,6 @@ def refuse_unsound(recordings: Sequence[RecordedQuality]) -> None:
 def exit_unless_sound(recordings: Sequence[RecordedQuality]) -> None:
     """Exit with 1, saying why, if a recording is not whole."""
     if unsound := sum(not one.sound for one in recordings):
-        note(f"warning: of {_count(len(recordings))}, {unsound} not whole, so the exit code is {EXIT_FAILED}")
+        count = counted(len(recordings), "recording")
+        note(f"warning: of {count}, {unsound} not whole, so the exit code is {EXIT_FAILED}")
         raise typer.Exit(EXIT_FAILED)
-
-
-def _count(recordings: int) -> str:
-    return f"{recordings} recording{'s' * (recordings != 1)}"

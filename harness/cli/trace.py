@@ -14,12 +14,14 @@ from harness.cli.plain_values import QuickCommand, QuickGroup
 from harness.recorded_clock import RecordedClock
 
 app = typer.Typer(
-    cls=QuickGroup, help="Read recordings of `perf sched record`: convert, summarise, export.", no_args_is_help=True
+    cls=QuickGroup,
+    help="Read recordings of `perf sched record`: convert, summarise, export; import what perf printed.",
+    no_args_is_help=True,
 )
 Recording = Annotated[
     Path,
     typer.Argument(
-        help="A perf.data file (also .zst, .gz, .xz, .zip, or from a pipe), or a folder from perf record --threads."
+        help="A perf.data file (also .zst, .gz, .xz, .bz2, .zip, or a pipe's), or a folder from perf record --threads."
     ),
 ]
 FormatsFrom = Annotated[

@@ -6,6 +6,7 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from harness.counted import counted
 from harness.errors import TraceError
 from harness.trace.scope import HOW_TO_RECORD, SOME_TASKS, UNKNOWN, find_coverage
 from harness.trace.tracepoint.state_reading import StateReading
@@ -22,14 +23,15 @@ if TYPE_CHECKING:
 class TraceQuality:
     """Everything that is known about the soundness of a recording.
 
-    `samples`: samples in the file. `lost_events`: the larger of the sums of LOST and LOST_SAMPLES records, which count
-    the same losses. `chain_breaks`: switches whose `next_tid` is not the `prev_tid` of the next switch on that CPU.
-    `inversions`: samples earlier than the sample before them in the file (normal with several CPUs). `truncated`: the
-    data ends earlier than the header states, or within a record, or a part of it is missing. `unread_bytes`: how many
-    bytes of records are missing or were not read, as far as that is known; where records are compressed, of these.
-    `killed`: perf was killed before it could finish the header. `span_ns`: time of the last sample minus time of the
-    first. `clock`: `perf`, or the clock chosen with -k. `cpus`: the CPUs that have samples. `decode_errors`: samples
-    that could not be decoded. `counts`: samples by event.
+    `samples`: samples in the file, or events in the text. `lost_events`: the larger of the sums of LOST and
+    LOST_SAMPLES records, which count the same losses; or what the text says. `chain_breaks`: switches whose `next_tid`
+    is not the `prev_tid` of the next switch on that CPU. `inversions`: samples earlier than the sample before them in
+    the file (normal with several CPUs). `truncated`: the data ends earlier than the header states, or within a record,
+    or a part of it is missing. `unread_bytes`: how many bytes of records are missing or were not read, as far as that
+    is known; where records are compressed, of these. `killed`: perf was killed before it could finish the header.
+    `span_ns`: time of the last sample minus time of the first. `clock`: `perf`, or the clock chosen with -k; `unknown`
+    for a text. `cpus`: the CPUs that have samples. `decode_errors`: samples that could not be decoded. `counts`:
+    samples by event.
     `scope`: `system-wide`; `some CPUs`, but all tasks on them; `some tasks`; `unknown`. `scope_evidence`: what tells.
     `doubled`: samples of events that perf was asked for more than once; each event is read once, and counted once.
     `sampled`: perf was told to leave events out. `empty`: no event of the scheduler could be decoded.
@@ -125,16 +127,16 @@ def assess(
 def damage(quality: TraceQuality) -> str:
     """Describe what is missing or unsound; empty for a whole recording."""
     problems = {
-        f"{quality.lost_events:,} events lost": quality.lost_events,
-        f"{quality.lost_chunks:,} gaps where events were lost": quality.lost_chunks,
+        f"{counted(quality.lost_events, 'event')} lost": quality.lost_events,
+        f"{counted(quality.lost_chunks, 'gap')} where events were lost": quality.lost_chunks,
         "no scheduler events": quality.empty,
         "no switches recorded": "switches" in quality.unrecorded,
         "only a sample of the events recorded": quality.sampled,
         "only the switches of some tasks recorded": quality.scope == SOME_TASKS,
-        f"{quality.chain_breaks:,} breaks in the chain of switches": quality.chain_breaks,
-        f"{quality.decode_errors:,} samples cannot be decoded": quality.decode_errors,
+        f"{counted(quality.chain_breaks, 'break')} in the chain of switches": quality.chain_breaks,
+        f"{counted(quality.decode_errors, 'sample')} cannot be decoded": quality.decode_errors,
         "cut": quality.truncated,
-        f"{quality.unread_bytes:,} bytes not read": quality.unread_bytes,
+        f"{counted(quality.unread_bytes, 'byte')} not read": quality.unread_bytes,
         "the recorder was killed": quality.killed,
     }
     return ", ".join(text for text, present in problems.items() if present)
@@ -152,7 +154,8 @@ def require_events(path: Path, quality: TraceQuality) -> None:
     """Raise TraceError if there is nothing to make tables or numbers of."""
     if not quality.empty:
         return
-    found = ", ".join(f"{count:,} {name}" for name, count in quality.counts.items()) or f"{quality.samples:,} samples"
+    found = ", ".join(f"{count:,} {name}" for name, count in quality.counts.items())
+    found = found or counted(quality.samples, "sample")
     lacks_formats = any("no tracepoint formats" in warning for warning in quality.warnings)
     raise TraceError(
         f"no scheduler events in this recording: {'; '.join(quality.warnings) or f'it holds {found}'}",
@@ -198,7 +201,7 @@ def _warnings(
             "take those of a whole recording with `formats_from` (--formats-from)"
         )
     if stats.bad:
-        notes.append(f"{stats.bad} samples cannot be decoded")
+        notes.append(f"{counted(stats.bad, 'sample')} cannot be decoded")
     if names and names.failure:
         notes.append(f"prev_state is given in hexadecimal: {names.failure}")
     if about_states := reading.warning(header.os_release):

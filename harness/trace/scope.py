@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from harness.counted import counted
 from harness.trace.decode.results import RecordingStats
 from harness.trace.perf_data.attr import Attr
 from harness.trace.perf_data.command_line import is_sched_record, options
@@ -61,7 +62,7 @@ def find_coverage(header: Header, stats: RecordingStats) -> Coverage:
         )
     if stats.repeats:
         warnings.append(
-            f"perf was asked for an event more than once: {_count(stats.repeats, 'sample')} that repeat others "
+            f"perf was asked for an event more than once: {counted(stats.repeats, 'sample')} that repeat others "
             "are not read"
         )
     return replace(coverage, warnings=tuple(warnings))
@@ -103,11 +104,11 @@ def _scope(header: Header, stats: RecordingStats, attrs: dict[str, Attr]) -> tup
 def _why_some_tasks(header: Header, stats: RecordingStats, attrs: dict[str, Attr]) -> str:
     threads, opened_on = header.targets - {ANY_THREAD}, _ids_per_event(header)
     if threads:
-        return f"its events were opened on {_count(len(threads), 'thread')}, not on CPUs"
+        return f"its events were opened on {counted(len(threads), 'thread')}, not on CPUs"
     if any(attr.starts_at_exec for attr in attrs.values()):
         return "its events were opened on one command, not on CPUs"
     if header.nrcpus and opened_on > header.nrcpus and not header.targets:
-        return f"each event was opened {opened_on} times on {_count(header.nrcpus, 'CPU')}"
+        return f"each event was opened {opened_on} times on {counted(header.nrcpus, 'CPU')}"
     return _why_by_chain(header, stats) if stats.chain_breaks else ""
 
 
@@ -115,7 +116,7 @@ def _why_by_chain(header: Header, stats: RecordingStats) -> str:
     """Judge by the breaks in the chain of switches, and by the options that explain them."""
     unended, breaks, option = stats.unended, stats.chain_breaks, _limiting_option(header)
     if option in _LEAVES_EVENTS_OUT and not stats.lost_events:
-        return f"perf had the option {option}, and the chain of switches breaks {_count(breaks, 'time')}"
+        return f"perf had the option {option}, and the chain of switches breaks {counted(breaks, 'time')}"
     explained = unended.stays + (0 if unended.idle_left else unended.idle)
     if explained >= _MIN_SHARE * breaks and (option or (not _is_for_all(header) and unended.most >= _MIN_STAYS)):
         return (
@@ -175,7 +176,7 @@ def _scope_warnings(coverage: Coverage, header: Header, stats: RecordingStats, a
 
 
 def _some_tasks(coverage: Coverage, header: Header, stats: RecordingStats, attrs: dict[str, Attr]) -> str:
-    option, tasks = _limiting_option(header), _count(stats.unended.left, "task")
+    option, tasks = _limiting_option(header), counted(stats.unended.left, "task")
     how = f"with {option}" if option else "without -a"
     alone = "" if all(attr.follows_children for attr in attrs.values()) else " (without those that they start)"
     return (
@@ -201,7 +202,3 @@ def _limiting_option(header: Header) -> str:
     """Return the first option of perf that leaves tasks or events out; empty where there is none."""
     limiting = _LEAVES_EVENTS_OUT + (() if header.targets == {ANY_THREAD} else _LEAVES_TASKS_OUT)
     return next((name for name in options(header.cmdline) if name in limiting), "")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'s' * (number != 1)}"

@@ -1,23 +1,26 @@
 """The text of `perf sched map`: a column per CPU, a two-letter tag per task, a line per switch.
 
-The tags are perf's: A0 to Z0, then A1 and so on to Z9, then A0 again, so with more than 260 tasks they are reused.
-Times are cut off after microseconds. The text has no room for states, priorities and wakeups.
+The tags are perf's: A0 to Z0, then A1 and so on to Z9, then A0 again, so with more than 260 tasks they are reused,
+and the text is ambiguous: a warning says so. Times are cut off after microseconds. The text has no room for states,
+priorities and wakeups.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from harness.files import atomic_file, make_folder
 from harness.trace.export import Exported, ReadOptions
-from harness.trace.quality import require_switches
+from harness.trace.quality import TraceQuality, require_switches
 from harness.trace.reader import Trace, read
 from harness.trace.tables.columns import codes, numbers, texts
 from harness.trace.tracepoint.comm import to_bytes
 
 _BATCH_LINES = 10_000  # lines written at a time
+_LETTERS, _DIGITS = 26, 10  # of tags
 
 
 def export(recording: Path, target: Path, kind: str, options: ReadOptions) -> Exported:
@@ -29,7 +32,19 @@ def export(recording: Path, target: Path, kind: str, options: ReadOptions) -> Ex
         remaining = lines(trace)
         while batch := b"".join(itertools.islice(remaining, _BATCH_LINES)):
             file.write(batch)
-    return Exported([target], trace.quality)
+    return Exported([target], _with_warning(trace))
+
+
+def _with_warning(trace: Trace) -> TraceQuality:
+    """Return the judgement of the recording, with a warning if the text has more tasks than there are tags."""
+    tasks = len(set(numbers(trace.switches, "next_tid").tolist()) - {0})
+    if tasks <= _LETTERS * _DIGITS:
+        return trace.quality
+    warning = (
+        f"the text is ambiguous: perf has {_LETTERS * _DIGITS} tags, and this recording {tasks} tasks, so a tag stands "
+        "for several; `--to csv` and `--to parquet` are exact"
+    )
+    return replace(trace.quality, warnings=(*trace.quality.warnings, warning))
 
 
 def lines(trace: Trace) -> Iterator[bytes]:
@@ -52,4 +67,4 @@ def lines(trace: Trace) -> Iterator[bytes]:
 
 
 def _tag(number: int) -> bytes:
-    return b"%c%d" % (ord("A") + number % 26, number // 26 % 10)
+    return b"%c%d" % (ord("A") + number % _LETTERS, number // _LETTERS % _DIGITS)

@@ -1,4 +1,7 @@
-"""Every table as CSV or Parquet, one file each, into a folder, in memory that does not grow with the recording."""
+"""Every table as CSV or Parquet, one file each, into a folder, in memory that does not grow with the recording.
+
+Beside the tables lies `recording.json`, as `convert` writes it.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,9 @@ import pyarrow.csv as pc_csv
 import pyarrow.parquet as pq
 
 from harness.files import as_host_error, atomic_file, make_folder
-from harness.trace.converter import ConvertedRecording, convert
+from harness.trace.converter import ALL_TABLES, ConvertedRecording, convert
 from harness.trace.export import Exported, ReadOptions
+from harness.trace.recording_file import recording_facts, write_recording_file
 
 _BATCH_ROWS = 1 << 14  # few, because runnable sets take many times more memory as text than as numbers
 
@@ -28,6 +32,9 @@ def export(recording: Path, target: Path, kind: str, options: ReadOptions) -> Ex
     with temporary as folder:
         converted = _convert(recording, Path(folder), options)
         written = [_write_csv(table, target / f"{name}.csv") for name, table in converted.paths.items()]
+    for name in set(ALL_TABLES) - converted.paths.keys():
+        (target / f"{name}.csv").unlink(missing_ok=True)  # of another recording
+    write_recording_file(target, recording_facts(converted.header, converted.quality))
     return Exported(written, converted.quality)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from harness.counted import counted
 from harness.errors import TraceError
 from harness.trace.quality import TraceQuality, damage
 from harness.trace.text.lines import TextFile
@@ -58,8 +59,8 @@ def _warnings(kind: str, text: TextFile, rows: Rows, has_wakeups: bool) -> Itera
         yield "this text has no wakeups, so the runnable tasks and delays are not known"
     if rows.inversions:
         yield (
-            f"the time goes back {rows.inversions:,} times, first in line {rows.inverted_at}: perf could not sort "
-            "these events, or the text holds more than one recording; they are sorted here"
+            f"the time goes back {counted(rows.inversions, 'time')}, first in line {rows.inverted_at}: "
+            "perf could not sort these events, or the text holds more than one recording; they are sorted here"
         )
     if text.cut_at:
         yield f"the text may be cut: what begins in line {text.cut_at} has no end, so it is left out"
@@ -72,12 +73,10 @@ def require_switches(text: TextFile, counts: Mapping[str, int]) -> None:
     others = ", ".join(f"{count:,} {event}" for event, count in counts.items())
     cut = f" but line {text.cut_at}, which has no end" if text.cut_at else ""
     raise TraceError(
-        f"no scheduler events in this text: it holds {others}, and no {_SWITCH}"
-        if others
-        else f"no scheduler events in this text: it holds nothing{cut}",
+        f"no switches in this text: it holds {others or f'nothing{cut}'}",
         where=str(text.path),
         expected=FORMS,
-        hint="print it with `perf sched map` or `perf script`",
+        hint="print it with `perf script --ns`, of a recording of `perf sched record`",
     )
 
 

@@ -108,7 +108,7 @@ def test_samples_with_an_unknown_id_are_counted_and_not_read(tmp_path: Path) -> 
     unknown = Forge(ids=(99,)).sample(SWITCHES[0])
     quality = read(tmp_path, Forge(others=[unknown]).write(SWITCHES)).quality
     assert (quality.samples, quality.decode_errors) == (5, 1)
-    assert "1 samples cannot be decoded" in quality.warnings
+    assert "1 sample cannot be decoded" in quality.warnings
 
 
 @pytest.mark.parametrize("missing", [1, 8, 60, 61])

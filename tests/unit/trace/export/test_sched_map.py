@@ -68,10 +68,27 @@ def test_any_name_survives_the_text_and_back(names: list[bytes], tmp_path_factor
     assert read["next_tid"].to_pylist() == [1000 + place for place in range(len(names))]
 
 
+def write_tasks(folder: Path, tasks: int) -> Path:
+    """Write a recording in which each of so many tasks, and the idle task, is picked once."""
+    switches: list[Switch] = [(1000 * place, 0, b"x", 1, 1, b"t", 10 + place) for place in range(1, tasks + 1)]
+    switches.append((1000 * (tasks + 1), 0, b"x", 1, 1, b"swapper/0", 0))
+    (folder / "perf.data").write_bytes(Forge().write(switches))
+    return folder / "perf.data"
+
+
+@pytest.mark.parametrize(("tasks", "ambiguous"), [(260, False), (261, True)])
+def test_a_text_of_more_tasks_than_there_are_tags_is_said_to_be_ambiguous(
+    tasks: int, ambiguous: bool, tmp_path: Path
+) -> None:
+    recording, target = write_tasks(tmp_path, tasks), tmp_path / "map.txt"
+    warnings = export(recording, "perf-sched-map", target).quality.warnings
+    said = "the text is ambiguous: perf has 260 tags, and this recording 261 tasks"
+    assert any(warning.startswith(said) for warning in warnings) == ambiguous
+
+
 def test_a_text_in_which_tags_are_reused_is_refused_at_the_first_such_line(tmp_path: Path) -> None:
-    switches: list[Switch] = [(1000 * place, 0, b"x", 1, 1, b"t", 10 + place) for place in range(1, 300)]
-    (tmp_path / "perf.data").write_bytes(Forge().write(switches))
-    export(tmp_path / "perf.data", "perf-sched-map", tmp_path / "map.txt")
+    recording = write_tasks(tmp_path, 299)
+    export(recording, "perf-sched-map", tmp_path / "map.txt")
     with pytest.raises(
         TraceError, match="from here on tags are ambiguous: 'A0' stands for t:271, and for t:11"
     ) as error:

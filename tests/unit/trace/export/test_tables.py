@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
+from kept import unpacked_into
 
 import harness.trace
 from harness.trace.export import export
@@ -22,7 +25,21 @@ def test_csv_holds_every_table_row_for_row(hostile_recording: Path, tmp_path: Pa
         runnable = [row["runnable"] for row in csv.DictReader(file)]
     expected = harness.trace.slices(trace)["runnable"].to_pylist()
     assert runnable == [" ".join(map(str, tids)) for tids in expected]
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in written.values())
+    names = ["recording.json", *(path.name for path in written.values())]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_the_judgement_lies_beside_the_tables_without_slices_of_another_recording(
+    kind: str, hostile_recording: Path, tmp_path: Path
+) -> None:
+    export(hostile_recording, kind, tmp_path / "out")
+    exported = export(unpacked_into(tmp_path, "one_command"), kind, tmp_path / "out")
+    names = ["recording.json", *(path.name for path in exported.paths)]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(names)
+    assert f"slices.{kind}" not in names
+    facts = json.loads((tmp_path / "out" / "recording.json").read_bytes())
+    assert facts["quality"] == json.loads(json.dumps(exported.quality.to_dict()))
 
 
 def test_parquet_holds_every_table(nginx_recording: Path, tmp_path: Path) -> None:

@@ -73,9 +73,9 @@ def test_another_file_is_refused_with_both_forms_that_are_expected(content: byte
 )
 def test_a_text_without_switches_is_an_error_and_leaves_no_table(content: str, tmp_path: Path) -> None:
     (tmp_path / "text").write_text(content)
-    with pytest.raises(TraceError, match="no scheduler events in this text") as caught:
+    with pytest.raises(TraceError, match="no switches in this text: it holds") as caught:
         import_text(tmp_path / "text", tmp_path / "tables")
-    assert caught.value.hint == "print it with `perf sched map` or `perf script`"
+    assert caught.value.hint == "print it with `perf script --ns`, of a recording of `perf sched record`"
     assert [path for path in (tmp_path / "tables").glob("*")] == []
 
 

@@ -148,7 +148,7 @@ def test_events_that_perf_could_not_sort_are_sorted_and_counted() -> None:
     result = imported(WAKING + BACK + SWITCH)
     assert result.switches["prev_tid"].to_pylist() == [7, 9]
     assert (result.quality.inversions, result.quality.whole) == (1, True)
-    assert any("goes back 1 times, first in line 3" in warning for warning in result.quality.warnings)
+    assert any("goes back 1 time, first in line 3" in warning for warning in result.quality.warnings)
 
 
 def test_a_text_of_time_differences_is_refused() -> None:
