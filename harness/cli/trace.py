@@ -63,7 +63,8 @@ def convert_(
 
     from harness.trace.converter import convert
 
-    pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps 100 MB more, of what threads have freed
+    if "jemalloc" in pa.supported_memory_backends():
+        pa.set_memory_pool(pa.jemalloc_memory_pool())  # the others keep 100 MB more, of what threads have freed
     output = Output(as_json, quiet)
     with output.view().step("convert", f"Convert {recording}") as watcher:
         watcher.note(f"reading {recording}")
