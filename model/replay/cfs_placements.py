@@ -32,7 +32,7 @@ class Placement:
     queue: Queue
     minimum: float
     leftmost: Entity | None
-    exact: bool  # whether the minimum holds when the clock was read a little earlier or later
+    was_running: bool  # whether that was running, so that the minimum depends on when the clock was read
     minima: Mapping[Queue, float]  # of all queues
 
     def was_lifted(self, began: float) -> bool:
@@ -49,19 +49,19 @@ class Placements:
         self._seen: set[Entity] = set()  # tasks whose vruntime is known
         self._confirmed: set[Entity] = set()  # tasks that were placed exactly where their queue's minimum says
 
-    def add(self, task: Entity, exact: bool = True) -> None:
-        """Note a task that is about to be queued, and the groups with it. `exact`: the clock's reading is known."""
+    def add(self, task: Entity) -> None:
+        """Note a task that is about to be queued, and the groups with it."""
         for level in task.levels():
             if not level.queued:
-                self._waiting[level] = self._placement(level, exact)
+                self._waiting[level] = self._placement(level)
 
-    def _placement(self, entity: Entity, exact: bool) -> Placement:
+    def _placement(self, entity: Entity) -> Placement:
         queue = entity.queue
         queue.update_min_vruntime()
         leftmost = queue.leftmost()
-        exact = exact or leftmost is None or leftmost is not queue.running
+        was_running = leftmost is not None and leftmost is queue.running
         minima = {other: other.min_vruntime for other in self.groups.queues if other.known}
-        return Placement(entity, entity.vruntime, queue, queue.min_vruntime, leftmost, exact, minima)
+        return Placement(entity, entity.vruntime, queue, queue.min_vruntime, leftmost, was_running, minima)
 
     def learn(self, task: Entity, began: float, expected: float) -> None:
         """Learn from a run time with a traced vruntime: `began` it is without that run time."""
@@ -158,7 +158,8 @@ class Placements:
     def _correct(self, placement: Placement, error: float) -> None:
         queue, leftmost = placement.queue, placement.leftmost
         queue.min_vruntime += error
-        if leftmost is not None and leftmost.my_q is not None and (placement.exact or abs(error) >= READING_NS):
+        of_reading = placement.was_running and abs(error) < READING_NS
+        if leftmost is not None and leftmost.my_q is not None and not of_reading:
             leftmost.correct(error, LEAST_DOUBT_NS)
         for other in self._waiting.values():
             if other.queue is queue and other.minimum == placement.minimum:

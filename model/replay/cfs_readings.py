@@ -1,8 +1,9 @@
 """When the kernel read its clock for a wakeup: how long the running task had run by then.
 
 The kernel reads the run queue's clock once for a wakeup (ttwu_queue), and brings the running task's groups up to date
-with that reading. It is traced only if the wakeup makes the running task leave: the switch that follows skips its own
-reading (rq_clock_skip_update), so the run time accounted there ends at the wakeup. Else it follows from the stamps.
+with that reading. The stamp of a wakeup is some microseconds off it. How many is learnt from wakeups that make the
+running task leave: the switch that follows skips its own reading (rq_clock_skip_update), so the run time that is
+accounted there ends at the wakeup's.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from dataclasses import dataclass
 from model.replay.clock import Clock
 from model.replay.events import WAKING, WOKEN
 
-SAME_NS = 5e3  # an accounted run time this near to the expected one ends at the wakeup's reading
 PLAUSIBLE_NS = 40e3  # a greater difference is another reading, or time that the host took
 STEP, MOST_NS = 0.2, 500.0  # share of a difference by which the expectation moves, and the most at once
 
@@ -24,7 +24,6 @@ class Wakeup:
     tid: int
     kind: int
     ran_ns: float
-    exact: bool = False
 
 
 class Readings:
@@ -42,17 +41,9 @@ class Readings:
         self._pending.append((stamp_ns, tid, kind))
 
     def take(self) -> list[Wakeup]:
-        """Take the wakeups that no run time followed."""
+        """Take the wakeups since the last call, in their order."""
         pending, self._pending = self._pending, []
         return [Wakeup(tid, kind, self._elapsed_ns(stamp_ns, kind)) for stamp_ns, tid, kind in pending]
-
-    def take_before(self, runtime_ns: int) -> list[Wakeup]:
-        """Take the wakeups before a run time of the running task, which may end where the last of them began."""
-        wakeups = self.take()
-        late_ns = runtime_ns - wakeups[-1].ran_ns if wakeups else 0.0
-        if abs(late_ns) >= SAME_NS:
-            return wakeups
-        return [Wakeup(each.tid, each.kind, each.ran_ns + late_ns, True) for each in wakeups]
 
     def learn(self, wakeup: Wakeup, runtime_ns: int) -> None:
         """Learn the delay of stamps from a wakeup after which the running task was to leave after `runtime_ns`."""

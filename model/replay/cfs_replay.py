@@ -1,7 +1,8 @@
 """Drives the CFS run queues with a recording: before every switch, ranks the runnable tasks as CFS would pick them.
 
 The vruntimes of groups are not traced. A group's vruntime advances by what its tasks ran; it is corrected where a task
-is placed (`cfs_placements`), and where a pick contradicts it (`cfs_picks`). `cfs_groups` says which tasks are a group.
+is placed (`cfs_placements`), and where a pick contradicts it (`cfs_picks`). `cfs_groups` says which tasks are a group,
+`cfs_drift` what its weight is, and `cfs_readings` how long the running task had run when another one woke.
 """
 
 from __future__ import annotations
@@ -90,12 +91,11 @@ class ReplayedCfs:
         sched_waking comes before the task is queued, and before the run time that is accounted where it is queued;
         sched_wakeup after both.
         """
-        running = self._running()
+        running, wakeups, leaves = self._running(), self.readings.take(), self.resched
         if tid != self.running_tid or running is None:
-            self._wake_all(self.readings.take())
+            self._wake_all(wakeups)
             self._account(tid, ran_ns, vruntime)
             return
-        wakeups, leaves = self.readings.take_before(ran_ns), self.resched
         late = [each for each in wakeups if each.kind == WAKING and self._shares_queue(each.tid)]
         self._wake_all([each for each in wakeups if each not in late])
         if wakeups and wakeups[-1].kind == WOKEN and self.resched and not leaves:
@@ -148,7 +148,7 @@ class ReplayedCfs:
         elif not task.queued and wakeup.tid != self.running_tid:
             if running is not None and running.queue is not task.queue:
                 self._credit(running, wakeup.ran_ns)
-            self.placements.add(task, wakeup.exact)
+            self.placements.add(task)
             self.resched = self.cfs.wake(task, running, self.resched)
 
     def _fork(self, tid: int) -> None:
