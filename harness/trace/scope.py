@@ -19,7 +19,9 @@ from harness.trace.perf_data.targets import ANY_THREAD
 
 SYSTEM_WIDE, SOME_CPUS, SOME_TASKS, UNKNOWN = "system-wide", "some CPUs", "some tasks", "unknown"
 HOW_TO_RECORD = "record with `perf sched record`"
+LEFT_OUT = "how long tasks and CPUs ran, and who could run, is not known: slices and such sums are left out"
 _MIN_STAYS, _MIN_SHARE = 3, 0.9  # of one task that never leaves; of all breaks, those at tasks that never leave
+_MIN_SHARE_OF_SOME = 0.5  # the same where the command line names no -a, and nothing was lost
 _LEAVES_TASKS_OUT = ("-p", "--pid", "-t", "--tid", "-u", "--uid")  # perf record then lists the threads (perf >= 4.16)
 _LEAVES_EVENTS_OUT = ("-G", "--cgroup", "--for-each-cgroup", "--filter", "--exclude-perf")
 
@@ -57,9 +59,7 @@ def find_coverage(header: Header, stats: RecordingStats) -> Coverage:
     coverage = Coverage(scope, evidence, sampled, tuple(_unrecorded(attrs)))
     warnings = [*_scope_warnings(coverage, header, stats, attrs), *_event_warnings(coverage, attrs)]
     if attrs and not coverage.run_times:
-        warnings.append(
-            "how long tasks and CPUs ran, and who could run, is not known: slices and such sums are left out"
-        )
+        warnings.append(LEFT_OUT)
     if stats.repeats:
         warnings.append(
             f"perf was asked for an event more than once: {counted(stats.repeats, 'sample')} that repeat others "
@@ -118,7 +118,9 @@ def _why_by_chain(header: Header, stats: RecordingStats) -> str:
     if option in _LEAVES_EVENTS_OUT and not stats.lost_events:
         return f"perf had the option {option}, and the chain of switches breaks {counted(breaks, 'time')}"
     explained = unended.stays + (0 if unended.idle_left else unended.idle)
-    if explained >= _MIN_SHARE * breaks and (option or (not _is_for_all(header) and unended.most >= _MIN_STAYS)):
+    is_for_some = header.cmdline and not _is_for_all(header) and not stats.lost_events
+    enough = (_MIN_SHARE_OF_SOME if is_for_some else _MIN_SHARE) * breaks
+    if explained >= enough and (option or (not _is_for_all(header) and unended.most >= _MIN_STAYS)):
         return (
             f"{explained:,} of {breaks:,} breaks in the chain of switches follow a switch to a task that never leaves"
         )
@@ -177,7 +179,7 @@ def _scope_warnings(coverage: Coverage, header: Header, stats: RecordingStats, a
 
 def _some_tasks(coverage: Coverage, header: Header, stats: RecordingStats, attrs: dict[str, Attr]) -> str:
     option, tasks = _limiting_option(header), counted(stats.unended.left, "task")
-    how = f"with {option}" if option else "without -a"
+    how = f"with {option}" if option else "without -a" if header.cmdline else "without -a, or with a filter"
     alone = "" if all(attr.follows_children for attr in attrs.values()) else " (without those that they start)"
     return (
         f"recorded {how}: only the switches of {tasks}{alone} are in the file, "

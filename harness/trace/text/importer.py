@@ -65,16 +65,20 @@ def import_text(
         if slices:
             slices.finish()
         require_switches(text, reader.rows.counts)
-        quality = assess_text(kind, text, reader.rows, notes, reading, info.os_release)
+        quality = assess_text(kind, text, reader.rows, notes, reading, info)
         if strict:
             require_whole(text, quality)
-    outputs: list[TableWriter | LateSliceWriter] = [*writers.values(), *([slices.writer] if slices else [])]
+    if slices and not quality.run_times:
+        slices.writer.path.unlink()
+    kept = [slices.writer] if slices and quality.run_times else []
+    outputs: list[TableWriter | LateSliceWriter] = [*writers.values(), *kept]
     paths, row_counts = (
         {output.name: output.path for output in outputs},
         {output.name: output.rows for output in outputs},
     )
     write_recording_file(folder, recording_facts(info, quality))
-    return ConvertedRecording(paths, quality, info, *usage.result(), row_counts)
+    used, idle_share = usage.result() if kept else ({}, None)
+    return ConvertedRecording(paths, quality, info, used, idle_share, row_counts)
 
 
 def _refuse_other_tables(folder: Path, tables: tuple[str, ...]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from harness.errors import TraceError
+from harness.trace.decode.results import UnendedStays
 from harness.trace.tables.schemas import EVENT_TABLES, SCHEMAS
 from harness.trace.text.lines import TextFile
 
@@ -40,6 +41,7 @@ class Rows:
         self.inversions, self.inverted_at, self._last_ns = 0, 0, -1
         self._span_ns: tuple[int, int] | None = None
         self.chain_breaks, self._running = 0, dict[int, int | None]()
+        self._unended, self._left = Counter[int](), set[int]()  # stays without an end, by task; tasks that left
 
     @property
     def samples(self) -> int:
@@ -50,6 +52,19 @@ class Rows:
     def span_ns(self) -> int:
         """Time from the first event to the last."""
         return self._span_ns[1] - self._span_ns[0] if self._span_ns else 0
+
+    @property
+    def unended(self) -> UnendedStays:
+        """The stays of the released switches that have no end."""
+        stays = [count for tid, count in self._unended.items() if tid and tid not in self._left]
+        return UnendedStays(
+            stays=sum(stays),
+            tasks=len(stays),
+            most=max(stays, default=0),
+            left=len(self._left),
+            idle=self._unended[0],
+            idle_left=0 in self._left,
+        )
 
     def count(self, event: str, time_ns: int, cpu: int, line: int) -> None:
         """Count an event, of whatever kind."""
@@ -86,10 +101,18 @@ class Rows:
             raise self._out_of_order(self.inverted_at)
         released = {table: self._before(table) for table in EVENT_TABLES}
         for row in released["switches"]:
-            expected = self._running.get(row[_CPU])
-            self.chain_breaks += expected is not None and row[_PREV_TID] not in (None, expected)
-            self._running[row[_CPU]] = row[_NEXT_TID]
+            self._follow(row[_CPU], row[_PREV_TID], row[_NEXT_TID])
         return released
+
+    def _follow(self, cpu: int, prev_tid: int | None, next_tid: int) -> None:
+        """Take the next switch on a CPU; `prev_tid` is None where the text does not name that task."""
+        expected = self._running.get(cpu)
+        if prev_tid is not None:
+            self._left.add(prev_tid)
+            if expected not in (None, prev_tid):
+                self.chain_breaks += 1
+                self._unended[expected] += 1
+        self._running[cpu] = next_tid
 
     def _before(self, table: str) -> list[Row]:
         """Take out the rows of one table that are to be released, by time; those of one time keep their order."""

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from harness.counted import counted
 from harness.errors import TraceError
+from harness.trace.decode.results import RecordingStats
+from harness.trace.perf_data.header import Header
 from harness.trace.quality import TraceQuality, damage
+from harness.trace.reader import RecordingInfo
+from harness.trace.scope import LEFT_OUT, UNKNOWN, Coverage, find_coverage
 from harness.trace.text.lines import TextFile
 from harness.trace.text.notes import Notes
 from harness.trace.text.rows import Rows
@@ -17,11 +22,12 @@ _SWITCH, _WAKEUPS = "sched:sched_switch", {"sched:sched_waking", "sched:sched_wa
 
 
 def assess_text(
-    kind: str, text: TextFile, rows: Rows, notes: Notes, reading: StateReading, os_release: str | None
+    kind: str, text: TextFile, rows: Rows, notes: Notes, reading: StateReading, info: RecordingInfo
 ) -> TraceQuality:
     """Judge a text of this kind that was read to its end."""
-    about_states = reading.warning(os_release)
+    about_states = reading.warning(info.os_release)
     has_wakeups = bool(_WAKEUPS & rows.counts.keys())
+    coverage = _coverage(rows, notes, info)
     return TraceQuality(
         samples=rows.samples,
         lost_events=notes.lost_events,
@@ -36,15 +42,36 @@ def assess_text(
         decode_errors=notes.not_decoded,
         counts=dict(sorted(rows.counts.items())),
         warnings=(
+            *coverage.warnings,
             *_warnings(kind, text, rows, has_wakeups),
             *notes.warnings,
             *((about_states,) if about_states else ()),
         ),
-        scope_evidence="a text does not say how its events were opened",
+        scope=coverage.scope,
+        scope_evidence=coverage.evidence,
         unrecorded=() if has_wakeups else ("wakeups",),
-        run_queues=has_wakeups,
+        run_times=coverage.run_times,
+        run_queues=coverage.run_times and has_wakeups,
         states=reading,
     )
+
+
+def _coverage(rows: Rows, notes: Notes, info: RecordingInfo) -> Coverage:
+    """Judge by the chain of switches and the command line: a text does not say how its events were opened."""
+    stats = RecordingStats(
+        rows.samples,
+        rows.inversions,
+        first_ns=0,
+        last_ns=rows.span_ns,
+        lost_events=notes.lost_events or notes.lost_chunks,
+        chain_breaks=rows.chain_breaks,
+        cpus=tuple(sorted(rows.cpus)),
+        unended=rows.unended,
+    )
+    coverage = find_coverage(Header(nrcpus=info.nrcpus, cmdline=list(info.cmdline)), stats)
+    if coverage.scope == UNKNOWN:
+        return replace(coverage, evidence="a text does not say how its events were opened")
+    return replace(coverage, warnings=(*coverage.warnings, LEFT_OUT))
 
 
 def _warnings(kind: str, text: TextFile, rows: Rows, has_wakeups: bool) -> Iterator[str]:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from imported import Imported, imported
+from kept import unpacked_into
 from locations import DATA
 from perf_record import record
 
@@ -84,6 +85,28 @@ def test_the_text_as_perf_prints_it_becomes_every_row_but_for_the_nanoseconds(re
     del rows["slices"], expected["slices"]
     assert {name: without_ns(rows[name]) for name in rows} == {name: without_ns(expected[name]) for name in expected}
     assert text.quality.chain_breaks == quality.chain_breaks
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("one_command", ("--header",)),  # has the command line, which alone tells that there is no -a
+        ("one_process", ("--header",)),
+        ("one_process", ()),
+        ("filtered", ("--header",)),
+        ("filtered", ()),
+    ],
+    ids=str,
+)
+def test_the_text_of_a_recording_of_some_tasks_has_no_slices_either(
+    name: str, options: tuple[str, ...], tmp_path: Path
+) -> None:
+    path = unpacked_into(tmp_path, name)
+    expected, quality = converted(path, tmp_path / "tables")
+    text = imported(printed(path, "script", "--ns", *options))
+    assert rows_of(text.tables) == expected
+    assert (text.quality.scope, text.quality.run_times) == (quality.scope, False)
+    assert quality.warnings[-1] in text.quality.warnings
 
 
 def same_switches(text: Imported, expected: Rows) -> bool:

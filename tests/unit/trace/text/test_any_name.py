@@ -6,12 +6,15 @@ from typing import Any
 
 import perf_text
 import pyarrow as pa
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from imported import imported
 
 from harness.trace.tables.schemas import SCHEMAS
 from harness.trace.tracepoint.comm import to_text
+
+pytestmark = pytest.mark.slow
 
 EVENTS = {
     "sched_switch": "switches",
@@ -54,6 +57,7 @@ def printed(event: str, values: dict[str, Any], name: bytes) -> bytes:
     return head + f"sched:{event}".rjust(24).encode() + b": " + text + b"\n"
 
 
+@settings(max_examples=40)
 @given(events=events(), running=names)
 def test_any_name_survives_the_text_of_perf_script(events: list[tuple[str, dict[str, Any]]], running: str) -> None:
     name = perf_text.to_bytes(running)
