@@ -121,6 +121,8 @@ class Cfs:
         """Whether a task that woke preempts; it then becomes a buddy (check_preempt_wakeup, find_matching_se)."""
         running_in = {level.queue: level for level in running.levels()}
         woken = next((level for level in entity.levels() if level.queue in running_in), None)
+        if running.idle and not entity.idle:
+            return True
         if woken is None or entity.never_preempts:
             return False
         current = running_in[woken.queue]

@@ -16,7 +16,7 @@ from model.replay.cfs_queue import Entity, Queue
 from model.replay.entities import DEFAULT_PRIO, NICE_0_LOAD, is_kernel_thread, weight_of
 
 BEHIND_NS, AHEAD_NS = 4e6, 10e6  # a task of nice 0 is at most so far before or after the minimum of its queue
-NEVER_PREEMPT = (3, 5)  # SCHED_BATCH, SCHED_IDLE
+SCHED_BATCH, SCHED_IDLE = 3, 5
 
 
 class TaskGroups:
@@ -36,7 +36,9 @@ class TaskGroups:
             queue = self._queue_of(facts.groups)
         queue = queue if queue is not None else self._usual_queue(name)
         task = Entity(queue, weight_of(prio), tid, vruntime=queue.min_vruntime, doubt_ns=UNKNOWN_NS)
-        task.never_preempts = facts is not None and facts.policy in NEVER_PREEMPT
+        task.never_preempts = facts is not None and facts.policy == SCHED_BATCH
+        if facts is not None and facts.policy == SCHED_IDLE:
+            task.become_idle()
         self.names[task] = name
         return task
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from model.replay import entities
 from model.replay.cfs_drift import Drift
-from model.replay.entities import NICE_0_LOAD
+from model.replay.entities import IDLE_WEIGHT, NICE_0_LOAD
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class Entity(entities.Entity):
     vruntime: float = 0.0
     ran_ns: float = 0.0  # since it was picked (sum_exec_runtime - prev_sum_exec_runtime)
     never_preempts: bool = False  # SCHED_BATCH or SCHED_IDLE
+    idle: bool = False  # SCHED_IDLE
     doubt_ns: float = 0.0  # of a group: how far its vruntime may be from the truth
     drift: Drift = field(default_factory=Drift)
 
@@ -60,6 +61,11 @@ class Entity(entities.Entity):
         self.vruntime += by_ns
         self.weight = self.drift.weight_after(by_ns, self.weight, self.doubt_ns)
         self.doubt_ns = doubt_ns
+
+    def become_idle(self) -> None:
+        """Make it a SCHED_IDLE task."""
+        self.idle = self.never_preempts = True
+        self.weight = IDLE_WEIGHT
 
     def set_last_buddy(self) -> None:
         """Make it, and the groups around it, the entities to go back to (set_last_buddy)."""

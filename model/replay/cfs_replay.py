@@ -19,9 +19,11 @@ from model.replay.cfs_picks import learn_pick
 from model.replay.cfs_placements import Placements
 from model.replay.cfs_queue import Entity, Queue, Rules
 from model.replay.cfs_readings import Readings, Wakeup
-from model.replay.entities import DEFAULT_PRIO, MAX_RT_PRIO, NICE_0_LOAD, weight_of
+from model.replay.entities import DEFAULT_PRIO, IDLE_WEIGHT, MAX_RT_PRIO, NICE_0_LOAD, weight_of
 from model.replay.events import FORK, RUNTIME, SWITCH, WAKING, WOKEN, Events, still_runnable
 from model.replay.names import ThreadNames
+
+IDLE_TOLERANCE = 1e-3  # a sleeper that is placed by chance as far ahead is rare
 
 
 class ReplayedCfs:
@@ -124,7 +126,10 @@ class ReplayedCfs:
     def _account(self, tid: int, ran_ns: int, vruntime: int) -> None:
         """Take a task's vruntime from the trace, and give its groups the run time they lack (update_curr)."""
         task = self._task(tid)
-        expected, own_ns = task.vruntime, ran_ns * NICE_0_LOAD / task.weight
+        expected = task.vruntime
+        if runs_as_idle(vruntime - expected, ran_ns):
+            task.become_idle()
+        own_ns = ran_ns * NICE_0_LOAD / task.weight
         task.run(ran_ns)
         if vruntime >= 0:
             task.vruntime = vruntime
@@ -206,7 +211,7 @@ class ReplayedCfs:
         entity: Entity | None = None
         if tid and not self._is_real_time(tid):
             entity = self._task(tid)
-            entity.weight = weight_of(self.prio[tid])
+            entity.weight = entity.weight if entity.idle else weight_of(self.prio[tid])
             self._ensure_queued(tid)
             predicted = self.tasks.get(self.predicted_tid)
             if predicted is not None and predicted is not entity and predicted.queued:
@@ -230,3 +235,9 @@ class ReplayedCfs:
 
     def _is_real_time(self, tid: int) -> bool:
         return self.prio.get(tid, DEFAULT_PRIO) < MAX_RT_PRIO
+
+
+def runs_as_idle(advanced_ns: float, ran_ns: int) -> bool:
+    """Return whether a vruntime advanced as that of a SCHED_IDLE task, whose traced priority is that of nice 0."""
+    expected_ns = ran_ns * NICE_0_LOAD / IDLE_WEIGHT
+    return abs(advanced_ns - expected_ns) < IDLE_TOLERANCE * expected_ns

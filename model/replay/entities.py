@@ -20,8 +20,12 @@ WEIGHTS = (
     *(1024, 820, 655, 526, 423, 335, 272, 215, 172, 137),
     *(110, 87, 70, 56, 45, 36, 29, 23, 18, 15),
 )
+IDLE_WEIGHT = 3  # of a SCHED_IDLE task, whatever its nice value (WEIGHT_IDLEPRIO)
 _KERNEL_THREAD = re.compile(
-    r"^(kworker/|ksoftirqd/|rcu_|migration/|kswapd|kcompactd|khugepaged|kthreadd|jbd2/|hwrng|khungtaskd|kauditd)"
+    r"^(kworker/|ksoftirqd/|rcu_|migration/|kswapd|kcompactd|khugepaged|kthreadd|jbd2/|hwrng|khungtaskd|kauditd"
+    r"|rcu(op|ob|og|c|b)/|cpuhp/|watchdog/|idle_inject/|irq/|(scsi_(eh|tmf)_|loop|nfsd|md)\d|(xfs|dm|btrfs)-|xfsaild/"
+    r"|(watchdogd|kdevtmpfs|netns|oom_reaper|writeback|crypto|kblockd|kintegrityd|kthrotld|mm_percpu_wq|ksmd|ecryptfs-kthrea"
+    r"|ext4-rsv-conver|ipv6_addrconf|ata_sff|edac-poller|devfreq_wq|kpsmoused|vballoon|kstrp|charger_manager)$)"
 )
 Member = TypeVar("Member", bound="Entity")
 

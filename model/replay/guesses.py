@@ -16,7 +16,7 @@ def guesses(folder: Path) -> list[str]:
     kinds = set(parquet.coded(parquet.read(folder, "wakeups"), "kind")[0])
     told = {
         "which tasks are a scheduling group was inferred from vruntimes": bool(groups_of(folder)),
-        "batch and idle tasks were taken for normal ones": bool(groups_of(folder)),
+        "batch tasks were taken for normal ones": bool(groups_of(folder)),
         "latency and granularities are the kernel's defaults": kernel.knows_cfs_settings(folder),
         "the kernel was taken for one since Linux 5.14": kernel.release(folder) is not None,
         "when a task was queued was estimated (sched_waking without sched_wakeup)": "wakeup" in kinds,

@@ -5,7 +5,8 @@ import pytest
 from model.replay.cfs import Cfs
 from model.replay.cfs_drift import UNKNOWN_NS
 from model.replay.cfs_queue import Entity, Queue, Rules
-from model.replay.entities import weight_of
+from model.replay.cfs_replay import runs_as_idle
+from model.replay.entities import is_kernel_thread, weight_of
 
 MS = 1e6
 
@@ -144,6 +145,27 @@ def test_a_batch_task_never_preempts() -> None:
     assert cfs.root.buddy is None
 
 
+def test_an_idle_task_preempts_none_and_is_preempted_by_any_other() -> None:
+    cfs, (running, woken) = queue_of(20, 10)
+    for task in (woken, running):
+        cfs.sleep(woken)
+        cfs.switch_to(running)
+        task.become_idle()
+        assert cfs.wake(woken, running, False) is False
+    cfs.sleep(woken)
+    woken.idle = woken.never_preempts = False
+    woken.vruntime = 30 * MS
+    assert cfs.wake(woken, running, False)
+    assert cfs.root.buddy is None
+
+
+@pytest.mark.parametrize(
+    ("advanced_ns", "idle"), [(341_333_333, True), (1_000_000, False), (300e6, False), (-5, False)]
+)
+def test_an_idle_task_is_known_by_how_fast_its_vruntime_advances(advanced_ns: float, idle: bool) -> None:
+    assert runs_as_idle(advanced_ns, 1_000_000) is idle
+
+
 def test_no_task_becomes_a_buddy_once_the_running_one_is_to_leave() -> None:
     cfs, (running, woken) = queue_of(20, 10)
     cfs.sleep(woken)
@@ -236,3 +258,15 @@ def test_a_task_that_moves_takes_its_vruntime_along_and_its_former_group_places_
     assert cfs.root.running is owner
     assert owner.my_q.running is task
     assert picked(cfs, 1, 20) == 20
+
+
+@pytest.mark.parametrize(
+    "name", ["kworker/0:1H", "rcu_sched", "rcuop/3", "cpuhp/0", "loop0", "ext4-rsv-conver", "irq/9-acpi"]
+)
+def test_kernel_threads_are_known_by_name(name: str) -> None:
+    assert is_kernel_thread(name)
+
+
+@pytest.mark.parametrize("name", ["nginx", "crypto-miner", "loop", "mdadm", "netns-agent", "watchdog", "rcub"])
+def test_other_threads_are_not(name: str) -> None:
+    assert not is_kernel_thread(name)
