@@ -6,7 +6,9 @@ from __future__ import annotations
 PERF_TYPE_TRACEPOINT = 2
 
 # include/uapi/linux/perf_event.h: enum perf_event_type, records that the kernel writes
+PERF_RECORD_LOST = 2
 PERF_RECORD_COMM = 3
+PERF_RECORD_EXIT = 4
 PERF_RECORD_FORK = 7
 PERF_RECORD_SAMPLE = 9
 

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 from harness.errors import TraceError, UsageError
 from harness.files import open_regular
 from harness.trace.perf_data.compressed_records import COMPRESSED_RECORDS, DecompressedRecords
-from harness.trace.perf_data.constants import HEADER_COMPRESSED, PERF_RECORD_SAMPLE, SIMPLEPERF_TYPE_START
+from harness.trace.perf_data.constants import (
+    HEADER_COMPRESSED,
+    PERF_RECORD_EXIT,
+    PERF_RECORD_LOST,
+    PERF_RECORD_SAMPLE,
+    SIMPLEPERF_TYPE_START,
+)
 from harness.trace.perf_data.file_kind import MAGIC_BIG, MAGIC_LITTLE, compression_of
 from harness.trace.perf_data.folder import data_files, lacking_files, main_file
 from harness.trace.perf_data.header import Header, Section, read_header
@@ -33,13 +39,14 @@ from harness.trace.perf_data.targets import read_targets
 if TYPE_CHECKING:
     from harness.trace.perf_data.compressed_file import DecompressedFile
 
+_OF_A_ROUND = {PERF_RECORD_LOST, PERF_RECORD_EXIT, PERF_RECORD_SAMPLE, *COMPRESSED_RECORDS}  # never written after it
 _STOP_REASONS = {
     "": "",
     "cut": "the last record is cut",
     "broken": "a record has an impossible size",
     "skip": "too many records are of a kind that cannot be read",
     "second": "another recording begins",
-    "unended": "the output of the pipe ends after a sample, and perf ends it with the end of a round",
+    "unended": "the output of the pipe ends within a round of records, which perf always completes",
 }
 
 
@@ -86,7 +93,7 @@ class Part:
             yield
 
     def _note_end(self, last_kind: int) -> None:
-        if self.is_whole and last_kind in (PERF_RECORD_SAMPLE, *COMPRESSED_RECORDS):
+        if self.is_whole and last_kind in _OF_A_ROUND:
             self.unread_reason = _STOP_REASONS["unended"]
 
     def _feed_from(self, source: ByteSource, sink: BufferSink, chunk_bytes: int) -> Generator[None, None, RecordStream]:

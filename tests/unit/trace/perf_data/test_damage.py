@@ -108,7 +108,7 @@ def assert_tables_or_trace_error(data: bytes) -> None:
 
 
 # a longer search: HARNESS_EXPLORE=1 TRACE_FUZZ_EXAMPLES=20000 pytest tests/unit/trace/perf_data/test_damage.py
-EXAMPLES = int(os.environ.get("TRACE_FUZZ_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("TRACE_FUZZ_EXAMPLES", "25"))
 slow = settings(max_examples=EXAMPLES)
 
 

@@ -15,6 +15,8 @@ from harness.trace.perf_data.constants import PERF_RECORD_COMPRESSED, PERF_RECOR
 from harness.trace.perf_data.recording import open_recording
 from harness.trace.quality import TraceQuality, damage, folded
 
+LOST, EXIT, LOST_SAMPLES, ROUND_END = 2, 4, 13, 68  # types of records
+
 
 def data_section(whole: bytes) -> tuple[int, int]:
     offset, size = struct.unpack_from("<QQ", whole, DATA_OFFSET)
@@ -112,7 +114,18 @@ def test_the_output_of_a_pipe_that_ends_after_a_whole_sample_is_not_whole(
     path = record_to_pipe(tmp_path / "perf.data", *options, rounds=1)
     assert not harness.trace.read(path).quality.truncated
     quality = damaged(tmp_path, path.read_bytes()[: end_of_last_sample(path)])
-    assert any("the output of the pipe ends after a sample" in warning for warning in quality.warnings)
+    assert any("the output of the pipe ends within a round" in warning for warning in quality.warnings)
+
+
+@pytest.mark.parametrize(("kind", "ends_well"), [(LOST, False), (EXIT, False), (LOST_SAMPLES, True), (ROUND_END, True)])
+def test_the_output_of_a_pipe_ends_well_after_what_perf_writes_last(
+    kind: int, ends_well: bool, piped: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "perf.data"
+    path.write_bytes(piped)
+    cut = harness.trace.read(path).quality.unread_bytes  # the kept one ends within a record
+    path.write_bytes(piped[: len(piped) - cut] + struct.pack("<IHH48x", kind, 0, 56))
+    assert harness.trace.read(path).quality.truncated != ends_well
 
 
 def test_other_bytes_after_a_recording_are_counted_and_zeros_are_not(whole: bytes, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def assert_sums(trace: Any, edges: list[int], lookahead: int) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=500)
+@settings(max_examples=150)
 @given(
     hostile_streams(),
     st.lists(st.builds(runtime, st.integers(0, 120), st.integers(0, 5), st.integers(0, 9)), max_size=6),
