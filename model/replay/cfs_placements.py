@@ -41,10 +41,13 @@ class Placement:
 
 
 class Placements:
-    """Placements of tasks that have not run since, and what is learnt when they do."""
+    """Placements of tasks that have not run since, and what is learnt when they do.
 
-    def __init__(self, groups: TaskGroups, credit_ns: float) -> None:
-        self.groups, self.credit_ns = groups, credit_ns
+    With several CPUs, a task that sleeps may come back from another one, with a vruntime relative to this one's queue.
+    """
+
+    def __init__(self, groups: TaskGroups, credit_ns: float, cpus: int = 1) -> None:
+        self.groups, self.credit_ns, self.cpus = groups, credit_ns, cpus
         self._waiting: dict[Entity, Placement] = {}
         self._seen: set[Entity] = set()  # tasks whose vruntime is known
         self._confirmed: set[Entity] = set()  # tasks that were placed exactly where their queue's minimum says
@@ -66,6 +69,7 @@ class Placements:
     def learn(self, task: Entity, began: float, expected: float) -> None:
         """Learn from a run time with a traced vruntime: `began` it is without that run time."""
         placement, new = self._waiting.pop(task, None), task not in self._seen
+        new = new or (self.cpus > 1 and placement is not None and not self.groups.is_kernel_thread(task))
         self._seen.add(task)
         task.doubt_ns = 0.0
         if placement is not None and placement.queue is not task.queue:

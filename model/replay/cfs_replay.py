@@ -29,17 +29,22 @@ IDLE_TOLERANCE = 1e-3  # a sleeper that is placed by chance as far ahead is rare
 class ReplayedCfs:
     """CFS on one CPU. Its state before a switch depends only on what was traced before that switch.
 
-    `known` are the guest's tasks and their groups, by tid and name.
+    `known` are the guest's tasks and their groups, by tid and name; `cpus` is the number of CPUs of the machine.
     """
 
     def __init__(
-        self, stream: Stream, names: ThreadNames, rules: Rules, known: Mapping[tuple[int, str], GuestTask] | None = None
+        self,
+        stream: Stream,
+        names: ThreadNames,
+        rules: Rules,
+        known: Mapping[tuple[int, str], GuestTask] | None = None,
+        cpus: int = 1,
     ) -> None:
         self.stream, self.names = stream, names
         self.cfs = Cfs(rules)
         self.cfs.root.known = False
         self.groups = TaskGroups(self.cfs, known or {})
-        self.placements = Placements(self.groups, rules.sleeper_credit_ns)
+        self.placements = Placements(self.groups, rules.sleeper_credit_ns, cpus)
         self.readings = Readings()
         self.tasks: dict[int, Entity] = {}
         self.prio: dict[int, int] = {}

@@ -78,7 +78,7 @@ def knows_cfs_settings(folder: Path) -> bool:
 def create_cfs(stream: Stream, names: ThreadNames, rules: cfs_queue.Rules | None = None) -> ReplayedCfs:
     """Make the replay of CFS, with the groups that the guest told, and by its rules unless others are given."""
     folder = stream.folder
-    return ReplayedCfs(stream, names, rules or cfs_rules(folder), groups_of(folder))
+    return ReplayedCfs(stream, names, rules or cfs_rules(folder), groups_of(folder), metadata.cpus(folder) or 1)
 
 
 def _cfs_setting(folder: Path, name: str) -> int | None:

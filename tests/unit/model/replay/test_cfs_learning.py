@@ -18,11 +18,11 @@ MS = 1e6
 class Guest:
     """Queues at 100 ms, of groups with one busy task each, and what is learnt of them."""
 
-    def __init__(self, known: dict[tuple[int, str], GuestTask] | None = None) -> None:
+    def __init__(self, known: dict[tuple[int, str], GuestTask] | None = None, cpus: int = 1) -> None:
         self.cfs = Cfs(Rules())
         self.cfs.root.min_vruntime = 100 * MS
         self.groups = TaskGroups(self.cfs, known or {})
-        self.placements = Placements(self.groups, Rules().sleeper_credit_ns)
+        self.placements = Placements(self.groups, Rules().sleeper_credit_ns, cpus)
 
     def task(self, tid: int, name: str, own_ms: float, group_ms: float | None = None) -> Entity:
         """A queued task that ran before, in the root queue or in a new group."""
@@ -108,6 +108,20 @@ def test_a_task_that_another_queue_lifted_belongs_there() -> None:
     lonely.vruntime = 6997 * MS
     guest.placements.learn(lonely, 6997 * MS, 6990 * MS)
     assert lonely.queue is guest.groups.queues[1]
+
+
+@pytest.mark.parametrize(("cpus", "moves"), [(1, True), (2, False)])
+def test_a_task_may_come_back_from_another_cpu_with_another_vruntime(cpus: int, moves: bool) -> None:
+    guest = Guest(cpus=cpus)
+    busy = guest.task(5, "nginx", 7000, group_ms=100)
+    other = guest.groups.create_task(6, "ab", 120, busy.queue)
+    guest.cfs.enqueue(other, slept=False)
+    guest.placements.learn(other, 7000 * MS, 7000 * MS)
+    guest.sleep_and_wake(other)
+    busy.queue.confirmed = True
+    other.vruntime = 7006 * MS
+    guest.placements.learn(other, 7006 * MS, 7000 * MS)
+    assert (other.queue is not busy.queue) is moves
 
 
 def test_a_kernel_thread_stays_in_the_root_queue_however_far_it_is() -> None:
