@@ -43,6 +43,12 @@ from harness.trace.tracepoint.task_state import IDLE_THREAD, PREEMPTED, is_runna
 BATCH_TASKS = 1 << 21  # tasks in the runnable sets of one batch of slices
 _FIRST_EVENTS = 8192  # in the first batch, at most; each further batch has at most twice as many as the one before
 _KNOWN_AT_END = ("slice_ns", "end_state")
+_OF_THE_NEXT = ["time_ns", "cpu", "next_comm", "next_tid", "next_prio"]  # of a switch: what its slice begins with
+_NEEDED = (
+    [*_OF_THE_NEXT, "prev_tid", "prev_state"],
+    ["time_ns", "tid", "target_cpu"],
+    ["time_ns", "tid", "dest_cpu"],
+)  # of switches, wakeups and migrations
 _START_SCHEMA = pa.schema([field for field in SCHEMAS["slices"] if field.name not in _KNOWN_AT_END])
 
 
@@ -110,7 +116,8 @@ class Slicer:
 
     def add(self, switches: pa.Table, wakeups: pa.Table, migrations: pa.Table) -> None:
         """Add the next block: tables sorted by time, all of whose rows are later than all rows before."""
-        self._held.append((switches, wakeups, migrations))
+        tables = zip((switches, wakeups, migrations), _NEEDED, strict=True)
+        self._held.append(tuple(table.select(names) for table, names in tables))
 
     def ready(self) -> Iterator[pa.Table]:
         """Yield the slices that no later event can change, sorted by start and CPU; none while few events are held."""
@@ -246,11 +253,11 @@ def _stays(open_stays: pa.Table, switches: pa.Table) -> tuple[np.ndarray, np.nda
 
 def _begun(switches: pa.Table, rows: np.ndarray, waits: SwitchWaits, group: int) -> pa.Table:
     """Return the stays that begin at these rows of `switches`, which are those of the group."""
-    chosen, runnable = take(switches, rows), waits.sets[group - 1]
+    chosen, runnable = take(switches.select(_OF_THE_NEXT), rows), waits.sets[group - 1]
     lengths = np.diff(plain(runnable.offsets))
     wake_ns = waits.wake_ns[rows]
     columns = [
-        *(chosen[name] for name in ("time_ns", "cpu", "next_comm", "next_tid", "next_prio")),
+        *chosen.columns,
         numbers_column(wake_ns, pa.int64(), valid=wake_ns >= 0),
         runnable,
         numbers_column(lengths - (numbers(chosen, "next_tid") == 0) >= 2, pa.bool_()),

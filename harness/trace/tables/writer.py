@@ -18,6 +18,7 @@ from harness.trace.tables.columns import concatenate, numbers
 from harness.trace.tables.schemas import SCHEMAS, empty_table, take, with_about
 
 ROW_GROUP_ROWS, ROW_GROUP_BYTES = 100_000, 16 << 20  # a row group is written when it has this many rows or bytes
+ROWS_WORTH_A_PIECE = 50  # shorter pieces of a table are copied rather than kept apart
 
 
 class TableWriter:
@@ -131,7 +132,7 @@ class LateSliceWriter:
         if safe_ns is not None and cut <= self.held_rows and self._held.nbytes <= self.held_bytes:
             cut = int(np.searchsorted(numbers(self._held, "start_ns"), safe_ns))
         self._write(self._held.slice(0, cut))
-        self._held = self._held.slice(cut).combine_chunks()
+        self._held = self._held.slice(cut)
 
     def _set_late_aside(self, table: pa.Table) -> pa.Table:
         late = numbers(table, "start_ns") <= self._written_ns
@@ -172,8 +173,17 @@ class LateSliceWriter:
 
 def _sorted(tables: list[pa.Table]) -> pa.Table:
     """Sort the rows of all tables by start and CPU; rows of one start and CPU keep their order."""
-    table = concatenate(tables)
+    table = pa.concat_tables(tables).unify_dictionaries()
     starts = numbers(table, "start_ns")
     if len(starts) < 2 or (starts[1:] > starts[:-1]).all():
         return table
-    return take(table, np.lexsort([numbers(table, "cpu"), starts]))
+    return _in_order(table, np.lexsort([numbers(table, "cpu"), starts]))
+
+
+def _in_order(table: pa.Table, order: np.ndarray) -> pa.Table:
+    """Return the rows in this order. Where few rows move, none is copied: lists of tasks are long."""
+    edges = np.concatenate([[0], np.flatnonzero(np.diff(order) != 1) + 1, [len(order)]])
+    if len(edges) > len(order) // ROWS_WORTH_A_PIECE:
+        return take(table, order)
+    pieces = zip(order[edges[:-1]].tolist(), np.diff(edges).tolist(), strict=True)
+    return pa.concat_tables([table.slice(first, rows) for first, rows in pieces])
