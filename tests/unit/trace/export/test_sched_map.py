@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from forge import Forge, Switch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from imported import imported
 
@@ -55,6 +55,7 @@ def test_an_exported_text_gives_the_switches_of_the_recording(hostile_recording:
 names = st.binary(max_size=15).map(lambda raw: re.sub(rb":(-?\d+\n)", rb";\1", raw.split(b"\0", 1)[0]))
 
 
+@settings(max_examples=40)
 @given(names=st.lists(names, min_size=1, max_size=8))
 def test_any_name_survives_the_text_and_back(names: list[bytes], tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("names")

@@ -9,6 +9,7 @@ import lzma
 import tempfile
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -122,7 +123,7 @@ def test_a_way_of_compression_that_is_not_read_is_not_taken_for_damage(small: by
         harness.trace.read(write(tmp_path, packer.compress(small) + packer.flush()))
 
 
-@pytest.mark.parametrize("pack", [lzma.compress, bz2.compress, zstandard.ZstdCompressor().compress])
+@pytest.mark.parametrize("pack", [partial(lzma.compress, preset=0), bz2.compress, zstandard.ZstdCompressor().compress])
 def test_a_file_that_unpacks_to_far_too_much_is_refused(pack: Pack, tmp_path: Path) -> None:
     bomb = write(tmp_path, pack(b"PERFILE2" + bytes(70 << 20)))
     assert bomb.stat().st_size < 100_000
