@@ -84,7 +84,7 @@ def scheduler_attrs(header: Header) -> dict[str, Attr]:
 
 
 def _keeps_every_event(attr: Attr) -> bool:
-    return not (attr.is_sampled or attr.excludes_kernel)
+    return attr.is_recorded and not attr.is_sampled
 
 
 def _scope(header: Header, stats: RecordingStats, attrs: dict[str, Attr]) -> tuple[str, str]:
@@ -145,12 +145,24 @@ def _is_for_all(header: Header) -> bool:
 
 
 def _ids_per_event(header: Header) -> int:
-    """Return how many times each event was opened: once for each CPU, or each CPU and thread."""
-    return max(Counter(header.ids.values()).values(), default=0)
+    """Return how many times each event of the scheduler was opened: once for each CPU, or each CPU and thread.
+
+    perf opens other events on other CPUs: from 6.7 on its own event for records of the machine on all, even with -C.
+    """
+    known = {number for number, tracepoint in (header.formats or {}).items() if tracepoint.system == "sched"}
+    counted_by_attr = Counter(header.ids.values())
+    return max(
+        (
+            counted_by_attr[index]
+            for index, attr in enumerate(header.attrs)
+            if attr.is_tracepoint and (attr.config in known or header.formats is None)
+        ),
+        default=0,
+    )
 
 
 def _unrecorded(attrs: dict[str, Attr]) -> Iterator[str]:
-    recorded = {name for name, attr in attrs.items() if not attr.excludes_kernel}
+    recorded = {name for name, attr in attrs.items() if attr.is_recorded}
     if attrs and "sched_switch" not in recorded:
         yield "switches"
     if attrs and not {"sched_waking", "sched_wakeup"} & recorded:
@@ -192,6 +204,8 @@ def _event_warnings(coverage: Coverage, attrs: dict[str, Attr]) -> Iterator[str]
         yield f"perf kept only a sample of {', '.join(sampled)} (-F or -c): {HOW_TO_RECORD}, which keeps every event"
     if excluded := [name for name, attr in attrs.items() if attr.excludes_kernel]:
         yield f"{', '.join(excluded)} was recorded in user space only (:u), where it never happens"
+    if silent := [name for name, attr in attrs.items() if not (attr.is_recorded or attr.excludes_kernel)]:
+        yield f"{', '.join(silent)} was recorded only with the leader of its group (:S), without events of its own"
     if any(attr.overwrites for attr in attrs.values()):
         yield "recorded with --overwrite: on each CPU the events begin where its buffer was overwritten last"
     if "switches" in coverage.unrecorded:

@@ -53,6 +53,11 @@ class Attr:
         return self.type == perf.PERF_TYPE_TRACEPOINT
 
     @property
+    def is_recorded(self) -> bool:
+        """Whether it gives samples: tracepoints are in the kernel, and of a group with `:S` only the leader does."""
+        return not self.excludes_kernel and (self.period > 0 or self.by_frequency)
+
+    @property
     def is_sampled(self) -> bool:
         """Whether events are left out on purpose.
 

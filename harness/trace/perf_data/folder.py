@@ -49,10 +49,13 @@ def lacking_files(header: Header, files: list[Path], *, is_folder: bool) -> list
 
 
 def _expected_files(header: Header) -> int:
-    """Return how many files there must be at least: an event has an id for every CPU on which it was recorded."""
+    """Return how many files there must be at least: an event has an id for every CPU on which it was recorded.
+
+    With -C, perf from 6.7 on opens its own event for records of the machine on all CPUs; the least of all counts.
+    """
     if HEADER_DIR_FORMAT not in header.features:
         return 1
-    ids = max(Counter(header.ids.values()).values(), default=1)
+    ids = min(Counter(header.ids.values()).values(), default=1)
     return min(ids, header.nrcpus or 1)
 
 

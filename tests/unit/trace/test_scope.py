@@ -119,6 +119,20 @@ def test_a_recording_of_some_cpus_says_which(judge: Judge) -> None:
     assert any(text.startswith("recorded on 1 of 2 CPUs: all that ran on CPU 1;") for text in quality.warnings)
 
 
+def test_an_event_of_perf_on_all_cpus_does_not_make_some_cpus_all(judge: Judge) -> None:
+    quality = judge("nginx_ab_one_cpu", with_one_more_id_of_the_last_event)
+    assert quality.scope_evidence == "its events were opened on 1 of 2 CPUs"
+
+
+def test_members_of_a_group_that_is_sampled_by_its_leader_have_no_events(judge: Judge) -> None:
+    quality = judge("group_leader")
+    assert (quality.unrecorded, quality.run_queues, quality.run_times) == (("wakeups",), False, True)
+    assert quality.warnings == (
+        "sched_waking was recorded only with the leader of its group (:S), without events of its own",
+        "no wakeups were recorded: the runnable tasks and delays are not known; record with `perf sched record`",
+    )
+
+
 def test_breaks_after_a_task_that_the_kernel_never_records_are_explained(judge: Judge) -> None:
     quality = judge("nginx_ab_one_cpu")
     assert quality.chain_breaks == 7
@@ -201,6 +215,22 @@ def test_events_of_one_tracepoint_that_were_filtered_apart_are_all_read(judge: J
     quality = judge("filtered_apart")
     assert (quality.doubled, sum(quality.counts.values())) == (0, quality.samples)
     assert quality.scope == "some tasks"
+
+
+def with_one_more_id_of_the_last_event(content: bytes) -> bytes:
+    """Return the recording as perf from 6.7 on writes it with -C: its own event was opened on one more CPU."""
+    attr_size, attrs, attrs_size, data, data_size = struct.unpack_from("<5Q", content, 16)
+    places = [start + attr_size - 16 for start in range(attrs, attrs + attrs_size, attr_size)]
+    ids = [struct.unpack_from("<QQ", content, place) for place in places]
+    end = sum(ids[-1])
+    changed = bytearray(content[:end] + struct.pack("<Q", 1 << 40) + content[end:])
+    struct.pack_into("<Q", changed, places[-1] + 8 * (places[-1] >= end) + 8, ids[-1][1] + 8)
+    struct.pack_into("<QQ", changed, 24, attrs + 8 * (attrs >= end), attrs_size)
+    struct.pack_into("<QQ", changed, 40, data + 8, data_size)
+    features = sum(bits.bit_count() for bits in changed[72:104])
+    for place in range(data + 8 + data_size, data + 8 + data_size + 16 * features, 16):
+        struct.pack_into("<Q", changed, place, struct.unpack_from("<Q", changed, place)[0] + 8)
+    return bytes(changed)
 
 
 def with_an_equal_event(content: bytes) -> bytes:
