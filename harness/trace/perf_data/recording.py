@@ -227,7 +227,7 @@ def _lend_formats(header: Header, lender: Path) -> None:
 
 @contextlib.contextmanager
 def path_in_errors(path: Path) -> Iterator[None]:
-    """Prefix the `where` of a TraceError with the path; turn OSError and MemoryError into TraceError."""
+    """Name the path, and something to do, in a TraceError; turn OSError and MemoryError into TraceError."""
     try:
         with as_trace_error():
             yield
@@ -241,6 +241,8 @@ def path_in_errors(path: Path) -> Iterator[None]:
     except TraceError as error:
         if not (error.where or "").startswith(str(path)):
             error.where = f"{path}: {error.where}" if error.where else str(path)
+        if not (error.expected or error.hint):
+            error.hint = "it is damaged: copy or record it again"
         raise
 
 

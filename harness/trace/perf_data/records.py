@@ -152,4 +152,6 @@ def as_trace_error() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise TraceError(f"cannot read the recording: {error.strerror or error}") from error
+        raise TraceError(
+            f"cannot read the recording: {error.strerror or error}", expected="a file or a folder that you may read"
+        ) from error

@@ -40,7 +40,9 @@ class TextFile:
                 yield from self._lines(file)
         except OSError as error:
             raise TraceError(
-                f"cannot read the text: {error.strerror or error}", where=str(self.path), expected="a regular file"
+                f"cannot read the text: {error.strerror or error}",
+                where=str(self.path),
+                expected="a regular file that you may read",
             ) from error
 
     def where(self, number: int) -> str:
@@ -65,5 +67,10 @@ class TextFile:
 
     def _note_cut(self, number: int, content: bytes) -> None:
         if len(content) == _LONGEST:
-            raise TraceError(f"this line has more than {_LONGEST} bytes", where=self.where(number))
+            raise TraceError(
+                f"this line has more than {_LONGEST} bytes",
+                where=self.where(number),
+                expected="the lines that perf prints",
+                hint="print the text again",
+            )
         self.cut_at = number

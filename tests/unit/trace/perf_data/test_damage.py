@@ -89,6 +89,15 @@ def test_a_header_that_is_cut_is_a_trace_error(content: bytes, tmp_path: Path) -
         harness.trace.read(write(tmp_path, content))
 
 
+def test_a_damaged_header_is_an_error_that_says_what_to_do(small: bytes, tmp_path: Path) -> None:
+    attrs = struct.pack("<QQ", 104, 7)  # a size that holds no whole attr
+    path = write(tmp_path, small[:24] + attrs + small[40:])
+    with pytest.raises(TraceError, match="does not hold attrs") as caught:
+        harness.trace.read(path)
+    assert str(caught.value.where) == str(path)
+    assert caught.value.hint == "it is damaged: copy or record it again"
+
+
 def test_a_missing_file_is_a_trace_error(tmp_path: Path) -> None:
     with pytest.raises(TraceError, match="No such file"):
         harness.trace.read(tmp_path / "nothing")
