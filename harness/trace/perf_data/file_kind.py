@@ -19,6 +19,10 @@ _COMPRESSIONS = {  # by magic: those that are unpacked
     b"BZh": "bzip2",
     b"PK\x03\x04": "zip",
 }
+_UNPACKERS = {
+    "zstd": "zstd -d FILE.zst", "gzip": "gunzip FILE.gz", "xz": "xz -d FILE.xz", "bzip2": "bunzip2 FILE.bz2",
+    "zip": "unzip FILE",
+}  # fmt: skip
 
 # where the magic is, the magic, what the file is, what to do
 _KINDS = (
@@ -28,11 +32,6 @@ _KINDS = (
      "convert it with perf: `perf inject -i OLD -o perf.data`"),
     (0, b"\x17\x08\x44tracing", "a trace.dat file of trace-cmd", _RECORD),
     (0, b"\x7fELF", "an ELF file: a program, a library or a core dump", _RECORD),
-    (0, b"\x28\xb5\x2f\xfd", "a zstd file", _UNPACK.format("zstd -d FILE.zst")),
-    (0, b"\x1f\x8b", "a gzip file", _UNPACK.format("gunzip FILE.gz")),
-    (0, b"\xfd7zXZ\0", "an xz file", _UNPACK.format("xz -d FILE.xz")),
-    (0, b"BZh", "a bzip2 file", _UNPACK.format("bunzip2 FILE.bz2")),
-    (0, b"PK\x03\x04", "a zip archive", _UNPACK.format("unzip FILE")),
     (0, b"PK\x05\x06", "an empty zip archive", _RECORD),
     (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK.format("7z x FILE")),
     (0, b"Rar!\x1a\x07", "a RAR archive", _UNPACK.format("unrar x FILE")),
@@ -51,6 +50,7 @@ _KINDS = (
     (0, b"<!DOCTYPE", "a web page", "download the file that the page shows"),
     (0, b"<!doctype", "a web page", "download the file that the page shows"),
     (0, b"\xff\xfe", "text in UTF-16, as PowerShell writes it", "`harness trace import` says how to read it"),
+    (0, b"\xfe\xff", "text in UTF-16", "`harness trace import` says how to read it"),
     (0, b"<html", "a web page", "download the file that the page shows"),
 )  # fmt: skip
 
@@ -79,6 +79,8 @@ def refuse_foreign(start: bytes) -> None:
 
 def _description(start: bytes) -> tuple[str, str]:
     """Return what the file is, empty where unknown, and what to do."""
+    if kind := compression_of(start):  # of a file that was compressed twice
+        return f"a file of {kind}", _UNPACK.format(_UNPACKERS[kind])
     for offset, magic, what, hint in _KINDS:
         if start[offset : offset + len(magic)] == magic:
             return what, hint
