@@ -6,6 +6,8 @@ Beside the tables lies `recording.json`, as `convert` writes it.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pc_csv
 import pyarrow.parquet as pq
 
+from harness.errors import HostError
 from harness.files import as_host_error, atomic_file, make_folder
 from harness.trace.converter import ALL_TABLES, ConvertedRecording, convert
 from harness.trace.export import Exported, ReadOptions
@@ -29,13 +32,23 @@ def export(recording: Path, target: Path, kind: str, options: ReadOptions) -> Ex
     make_folder(target)
     with as_host_error(target):
         temporary = tempfile.TemporaryDirectory(prefix=".tables-", dir=target)
-    with temporary as folder:
+    with temporary as folder, _target_named(folder, target):
         converted = _convert(recording, Path(folder), options)
         written = [_write_csv(table, target / f"{name}.csv") for name, table in converted.paths.items()]
     for name in set(ALL_TABLES) - converted.paths.keys():
         (target / f"{name}.csv").unlink(missing_ok=True)  # of another recording
     write_recording_file(target, recording_facts(converted.header, converted.quality))
     return Exported(written, converted.quality)
+
+
+@contextmanager
+def _target_named(temporary: str, target: Path) -> Iterator[None]:
+    """Put the folder that the caller knows in the place of the temporary one in errors."""
+    try:
+        yield
+    except HostError as error:
+        error.where = (error.where or "").replace(temporary, str(target))
+        raise
 
 
 def _convert(recording: Path, folder: Path, options: ReadOptions) -> ConvertedRecording:

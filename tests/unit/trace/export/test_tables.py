@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import resource
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -11,6 +12,7 @@ import pytest
 from kept import unpacked_into
 
 import harness.trace
+from harness.errors import HostError
 from harness.trace.export import export
 
 
@@ -40,6 +42,20 @@ def test_the_judgement_lies_beside_the_tables_without_slices_of_another_recordin
     assert f"slices.{kind}" not in names
     facts = json.loads((tmp_path / "out" / "recording.json").read_bytes())
     assert facts["quality"] == json.loads(json.dumps(exported.quality.to_dict()))
+
+
+def test_a_table_that_cannot_be_written_is_named_in_the_folder_that_was_asked_for(
+    nginx_recording: Path, tmp_path: Path
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))  # of a file, in bytes
+    try:
+        with pytest.raises(HostError, match="could not be written") as caught:
+            export(nginx_recording, "csv", tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert Path(str(caught.value.where)).parent == tmp_path / "out"
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_parquet_holds_every_table(nginx_recording: Path, tmp_path: Path) -> None:
