@@ -16,17 +16,19 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import zstandard
 
+from harness.counted import counted
 from harness.errors import HostError, TraceError
 from harness.files import NO_SPACE
 from harness.trace.perf_data.compressed_records import MAX_WINDOW
-from harness.trace.perf_data.file_kind import HEAD_BYTES, refuse_foreign
+from harness.trace.perf_data.file_kind import HEAD_BYTES, compression_of, refuse_foreign
 from harness.trace.perf_data.records import as_trace_error
 
 _BLOCK_BYTES = 1 << 20  # unpacked at a time
+_STREAM_INPUT_BYTES = 1 << 13  # of xz and bzip2; what became of these is lost where they are damaged
 _ZSTD_INPUT_BYTES, _DEFLATE_INPUT_BYTES = 1024, 1 << 14  # they become at most 32 and 16 MB, in a forged file
 _MAX_RATIO, _SMALL_BYTES = 500, 64 << 20  # a real recording shrinks to a tenth; a small one may be anything
 _CHECKED_BYTES = 64 << 20  # unpacked between two looks at the free space
@@ -35,6 +37,25 @@ _MAC_LEFTOVERS = ("__MACOSX/", ".DS_Store")  # what macOS adds to an archive
 _ZIP_HEADER = struct.Struct("<4s5H3I2H")  # of a member: flags and method come third and fourth, sizes of texts last
 _ZIP_DAMAGE = (ValueError, IndexError, RuntimeError, struct.error)  # what zipfile raises beside its own
 _DAMAGE = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, zstandard.ZstdError, NotImplementedError)
+
+
+class _Stream(Protocol):
+    """A decompressor of one stream of xz or bzip2."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the stream has ended."""
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether it has no more output of what it was given."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """What follows the stream."""
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        """Return at most `max_length` bytes."""
 
 
 class DecompressedFile:
@@ -147,6 +168,40 @@ def _zstd_pieces(file: BinaryIO) -> Iterator[bytes]:
         raise EOFError
 
 
+def _padded_pieces(file: BinaryIO, kind: str, new_stream: Callable[[], _Stream], padding_unit: int) -> Iterator[bytes]:
+    """Yield the contents of one stream of xz or bzip2 after the other; zeros may follow each.
+
+    The standard library's LZMAFile and BZ2File end without a word where something else follows a stream.
+    """
+    rest = file.read(_STREAM_INPUT_BYTES)
+    while rest:
+        stream = new_stream()
+        while not stream.eof:
+            if stream.needs_input:
+                rest = rest or file.read(_STREAM_INPUT_BYTES)
+                if not rest:
+                    raise EOFError
+            yield stream.decompress(rest, _BLOCK_BYTES)
+            rest = b""
+        rest = _after_padding(stream.unused_data, file, padding_unit)
+        if rest and compression_of(rest) != kind:
+            raise lzma.LZMAError("other bytes follow its contents")
+
+
+def _after_padding(rest: bytes, file: BinaryIO, padding_unit: int) -> bytes:
+    """Return the first bytes (6 or more, if there are as many) of what follows the zeros after a stream."""
+    padding = 0
+    while rest := rest or file.read(_STREAM_INPUT_BYTES):
+        stream = rest.lstrip(b"\0")
+        padding += len(rest) - len(stream)
+        rest = stream
+        if stream:
+            break
+    if padding % padding_unit:
+        raise lzma.LZMAError(f"{counted(padding, 'zero')} follow its contents, no multiple of {padding_unit}")
+    return rest + file.read(6) if rest else rest
+
+
 def _zip_pieces(file: BinaryIO) -> Iterator[bytes]:
     """Yield the contents of the only file in an archive."""
     try:
@@ -201,7 +256,7 @@ def _cut_zip_pieces(file: BinaryIO) -> Iterator[bytes]:
 _PIECES: dict[str, Callable[[BinaryIO], Iterator[bytes]]] = {
     "zstd": _zstd_pieces,
     "gzip": lambda file: _stream_pieces(gzip.GzipFile(fileobj=file)),  # type: ignore[arg-type]
-    "xz": lambda file: _stream_pieces(lzma.LZMAFile(file)),  # type: ignore[arg-type]  # noqa: SIM115
-    "bzip2": lambda file: _stream_pieces(bz2.BZ2File(file)),  # type: ignore[arg-type]
+    "xz": lambda file: _padded_pieces(file, "xz", lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ), 4),
+    "bzip2": lambda file: _padded_pieces(file, "bzip2", bz2.BZ2Decompressor, 1),
     "zip": _zip_pieces,
 }

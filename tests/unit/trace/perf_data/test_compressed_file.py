@@ -96,6 +96,32 @@ def test_of_a_damaged_compressed_recording_the_reason_is_given(
     assert "file is damaged: " in said
 
 
+@pytest.mark.parametrize("kind", ["zstd", "gzip", "xz", "bzip2"])
+@pytest.mark.parametrize("rest", [b"x", b"sent from my phone, which is longer than any magic"], ids=["short", "long"])
+def test_what_follows_the_contents_of_a_compressed_file_makes_it_damaged(
+    kind: str, rest: bytes, small: bytes, tmp_path: Path
+) -> None:
+    quality = harness.trace.read(write(tmp_path, PACKS[kind](small) + rest)).quality
+    assert not quality.whole
+    assert any(f"the {kind} file is " in warning for warning in quality.warnings)
+
+
+@pytest.mark.parametrize("pack", [lzma.compress, bz2.compress])
+@pytest.mark.parametrize("zeros", [0, 4, 64, 1 << 14])
+def test_streams_that_follow_each_other_with_zeros_between_and_after_are_whole(
+    pack: Pack, zeros: int, small: bytes, tmp_path: Path
+) -> None:
+    half, padding = len(small) // 2, bytes(zeros)
+    path = write(tmp_path, pack(small[:half]) + padding + pack(small[half:]) + padding)
+    (tmp_path / "plain").write_bytes(small)
+    assert harness.trace.read(path).quality == harness.trace.read(tmp_path / "plain").quality
+
+
+def test_zeros_that_do_not_pad_an_xz_file_to_four_bytes_are_damage(small: bytes, tmp_path: Path) -> None:
+    quality = harness.trace.read(write(tmp_path, lzma.compress(small) + bytes(6))).quality
+    assert any("6 zeros follow its contents, no multiple of 4" in warning for warning in quality.warnings)
+
+
 def test_a_compressed_file_that_is_damaged_at_its_beginning_is_an_error_with_its_name(
     nginx_recording: Path, tmp_path: Path
 ) -> None:
