@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterator
 
 from harness.trace.perf_data.constants import PERF_RECORD_COMPRESSED, PERF_RECORD_COMPRESSED2
+from harness.trace.perf_data.file_kind import MAGIC_BIG, MAGIC_LITTLE
 from harness.trace.perf_data.records import ByteSource
 
 COMPRESSED_RECORDS = (PERF_RECORD_COMPRESSED, PERF_RECORD_COMPRESSED2)
@@ -74,6 +75,9 @@ class DecompressedRecords:
     def _payloads(self) -> Iterator[bytes]:
         """Yield the compressed bytes of each record, and set other records aside."""
         while head := _read_up_to(self.outer, 8):
+            if head in (MAGIC_LITTLE, MAGIC_BIG):
+                self._cut_bytes, self.failure = len(head), "another recording begins"
+                return
             kind, _misc, size = struct.unpack_from(self.order + "IHH", head.ljust(8, b"\xff"))
             body = _read_up_to(self.outer, size - 8) if len(head) == 8 and size >= 8 else b""
             if len(head) + len(body) != size:

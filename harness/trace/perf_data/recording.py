@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.counted import counted
 from harness.errors import TraceError, UsageError
 from harness.files import open_regular
 from harness.trace.perf_data.compressed_records import COMPRESSED_RECORDS, DecompressedRecords
@@ -180,7 +181,7 @@ def _add_parts(recording: Recording, main: Path, file: Path) -> None:
     header, size = recording.header, recording.size
     data = Section(header.data.offset, max(0, min(header.data.size, size - header.data.offset)))
     files = data_files(recording.path)
-    sections = {file: data, **{other: Section(0, other.stat().st_size) for other in files}}
+    sections = {file: data, **{other: _whole_file(other) for other in files}}
     compressed = HEADER_COMPRESSED in header.features or (
         header.killed
         and any(_has_compressed_records(file, section, header.order) for file, section in sections.items())
@@ -189,6 +190,12 @@ def _add_parts(recording: Recording, main: Path, file: Path) -> None:
     for other in files:
         recording.parts.append(Part(other, sections[other], header.order, compressed, other.name))
     recording.losses += lacking_files(header, files, is_folder=recording.path.is_dir())
+
+
+def _whole_file(path: Path) -> Section:
+    """Return all of a file in a folder. Raises TraceError with its name, also where it is no regular file."""
+    with path_in_errors(path), open_regular(path):
+        return Section(0, path.stat().st_size)
 
 
 def _note_trailing_bytes(recording: Recording, path: Path) -> None:
@@ -213,15 +220,31 @@ def _lend_formats(header: Header, lender: Path) -> None:
             "this recording has no tracepoint formats to lend", where=str(lender), hint="name a whole recording"
         )
     header.formats = lending.formats
+    _note_lacking_formats(header, lender)
     its, ours = lending.os_release or "an unknown kernel", header.os_release
     if ours is None:
-        header.problems.append(f"the tracepoint formats are those of {lender.name}, of {its}; this kernel is not known")
+        header.os_release = lending.os_release
+        header.problems.append(
+            f"the tracepoint formats are those of {lender.name}, of {its}; "
+            "this recording does not name its kernel, which is taken to be the same"
+        )
     elif ours == lending.os_release:
         header.problems.append(f"the tracepoint formats are those of {lender.name}")
     else:
         header.problems.append(
             f"the tracepoint formats are those of {lender.name}, of another kernel: {its}, this is {ours}; "
             "fields may be read from wrong places"
+        )
+
+
+def _note_lacking_formats(header: Header, lender: Path) -> None:
+    """Note the recorded tracepoints whose formats the lender lacks: a recording holds those of its own events."""
+    recorded = {attr.config for attr in header.attrs if attr.is_tracepoint}
+    lacking = recorded - (header.formats or {}).keys()
+    if lacking:
+        header.problems.append(
+            f"{lender.name} lacks the formats of {len(lacking)} of the {counted(len(recorded), 'event')} that were "
+            "recorded here, whose samples cannot be decoded: lend those of a recording with the same events (-e)"
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from perf_record import record
 from shorten import DATA_OFFSET, DATA_SIZE
 
 import harness.trace
+from harness.errors import TraceError
 from harness.trace.quality import TraceQuality
 
 CPUS = sorted(os.sched_getaffinity(0))[:2]
@@ -64,6 +66,19 @@ def test_a_cut_file_is_named_with_the_bytes_that_are_not_read(folder: Path) -> N
     assert 0 < quality.unread_bytes < 1 << 16
     expected = f"data.1: the last record is cut: the last {quality.unread_bytes} bytes of data are not read"
     assert expected in quality.warnings
+
+
+@pytest.mark.parametrize(
+    "replace",
+    [Path.mkdir, lambda path: path.symlink_to("nowhere"), os.mkfifo],
+    ids=["a folder", "a dangling link", "a pipe"],
+)
+def test_what_is_no_file_in_the_folder_is_an_error_that_names_it(folder: Path, replace: Callable[[Path], None]) -> None:
+    (folder / "data.1").unlink()
+    replace(folder / "data.1")
+    with pytest.raises(TraceError, match="cannot read the recording") as caught:
+        harness.trace.read(folder)
+    assert str(caught.value).startswith(f"{folder / 'data.1'}: ")
 
 
 def test_the_file_with_the_header_alone_is_no_whole_recording(folder: Path) -> None:

@@ -12,6 +12,7 @@ from shorten import DATA_OFFSET, DATA_SIZE
 
 import harness.trace
 from harness.errors import TraceError
+from harness.trace.tracepoint.state_reading import KERNEL, WAKEUPS
 
 
 def killed(whole: bytes) -> bytes:
@@ -63,7 +64,38 @@ def test_a_lender_of_the_same_kernel_is_named(nginx_recording: Path, tmp_path: P
     assert trace.switches.equals(harness.trace.read(nginx_recording).switches)
 
 
-def test_the_kernel_of_a_killed_recorder_is_said_to_be_unknown(nginx_recording: Path, tmp_path: Path) -> None:
+def test_the_kernel_of_a_killed_recorder_is_said_to_be_taken_from_the_lender(
+    nginx_recording: Path, tmp_path: Path
+) -> None:
     path = written(tmp_path, killed(nginx_recording.read_bytes()))
-    warnings = harness.trace.read(path, formats_from=nginx_recording).quality.warnings
-    assert any("this kernel is not known" in warning for warning in warnings)
+    trace = harness.trace.read(path, formats_from=nginx_recording)
+    assert trace.header.os_release == harness.trace.read(nginx_recording).header.os_release
+    said = f"of {trace.header.os_release}; this recording does not name its kernel, which is taken to be the same"
+    assert any(said in warning for warning in trace.quality.warnings)
+
+
+def test_a_lender_whose_kernel_never_shifts_states_decides_how_they_are_read(small: bytes, tmp_path: Path) -> None:
+    (tmp_path / "lender").write_bytes(small)
+    path = written(tmp_path, killed(small))
+    quality = harness.trace.read(path, formats_from=tmp_path / "lender").quality
+    assert quality.states.decided_by == KERNEL
+    assert not [warning for warning in quality.warnings if "UNDECIDED" in warning]
+
+
+def test_a_lender_whose_kernel_may_shift_states_leaves_that_to_the_events(
+    shifted_recording: Path, tmp_path: Path
+) -> None:
+    path = written(tmp_path, killed(shifted_recording.read_bytes()))
+    states = harness.trace.read(path, formats_from=shifted_recording).quality.states
+    assert (states.shifted, states.decided_by) == (True, WAKEUPS)
+
+
+def test_a_lender_of_fewer_events_is_named_as_the_reason_why_samples_cannot_be_decoded(
+    hostile_recording: Path, nginx_recording: Path, tmp_path: Path
+) -> None:
+    path = written(tmp_path, killed(hostile_recording.read_bytes()))
+    quality = harness.trace.read(path, formats_from=nginx_recording).quality
+    assert quality.decode_errors
+    said = f"{nginx_recording.name} lacks the formats of 3 of the 9 events that were recorded here"
+    assert any(warning.startswith(said) for warning in quality.warnings)
+    assert not harness.trace.read(path, formats_from=hostile_recording).quality.decode_errors

@@ -107,6 +107,15 @@ def test_a_second_recording_from_a_pipe_is_counted(piped: bytes, tmp_path: Path)
     assert any("another recording begins" in warning for warning in quality.warnings)
 
 
+def test_a_second_recording_from_a_pipe_that_is_compressed_is_counted_and_is_no_record(tmp_path: Path) -> None:
+    content = record_to_pipe(tmp_path / "one", "-z", rounds=1).read_bytes()
+    quality = damaged(tmp_path, content + content)
+    assert (quality.unread_bytes, quality.unknown_records) == (len(content), 0)
+    assert (
+        f"perf.data: another recording begins: the last {len(content)} bytes of data are not read" in quality.warnings
+    )
+
+
 @pytest.mark.parametrize("options", [(), ("-z",)], ids=str)
 def test_the_output_of_a_pipe_that_ends_after_a_whole_sample_is_not_whole(
     options: tuple[str, ...], tmp_path: Path
