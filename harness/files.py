@@ -89,6 +89,20 @@ def make_folder(path: Path, hint: str | None = None) -> None:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from error
 
 
+@contextmanager
+def used_folder(path: Path) -> Iterator[None]:
+    """Make a folder and its parents as `make_folder` does; remove those of them that the block leaves empty."""
+    with as_host_error(path):
+        made = [folder for folder in (path, *path.parents) if not folder.exists()]
+    make_folder(path)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            for folder in made:
+                folder.rmdir()  # refused for a folder that holds something
+
+
 def sync(path: Path) -> None:
     """Flush a file's content, or a folder's entries, to the disk. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY)

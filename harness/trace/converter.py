@@ -17,7 +17,7 @@ from harness.trace.perf_data.recording import Recording, open_recording, path_in
 from harness.trace.perf_data.records import CHUNK_BYTES
 from harness.trace.quality import TraceQuality, assess, require_complete, require_events
 from harness.trace.reader import RecordingInfo, recording_info
-from harness.trace.recording_file import recording_facts, write_recording_file
+from harness.trace.recording_file import recording_facts, remove_former, write_recording_file
 from harness.trace.runqueue.slicer import BATCH_TASKS, Slicer, without_queues
 from harness.trace.scope import records_wakeups
 from harness.trace.tables.background import Background
@@ -121,13 +121,15 @@ def _convert(
         require_events(recording.path, quality)
         if strict:
             require_complete(recording, quality)
+        info = recording_info(recording, counted.first_ns)
+        facts = recording_facts(info, quality)
+        remove_former(folder, facts, [folder / f"{name}.parquet" for name in tables])
     if slices and not quality.run_times:
         slices.writer.path.unlink()
     kept = [slices.writer] if slices and quality.run_times else []
     outputs: list[TableWriter | LateSliceWriter] = [*writers.values(), *kept]
     paths, rows = {output.name: output.path for output in outputs}, {output.name: output.rows for output in outputs}
-    info = recording_info(recording, counted.first_ns)
-    write_recording_file(folder, recording_facts(info, quality))
+    write_recording_file(folder, facts)
     used, idle_share = usage.result() if quality.run_times else ({}, None)
     return ConvertedRecording(paths, quality, info, used, idle_share, rows)
 

@@ -14,7 +14,7 @@ from command_line import LIMIT_S
 from full_disk import fill_disk
 
 from harness.errors import EXIT_HOST, HostError
-from harness.files import LEFTOVER, atomic_file, atomic_path, sha256, write_atomic
+from harness.files import LEFTOVER, atomic_file, atomic_path, sha256, used_folder, write_atomic
 
 KILLED = "import os, sys; from pathlib import Path; from harness import files\n\
 os.fsync = lambda _: os._exit(9)\n\
@@ -94,3 +94,21 @@ def test_a_link_stays_and_its_target_is_written(tmp_path: Path) -> None:
     for text in ("new", "newer"):
         write_atomic(link, text)
         assert (link.is_symlink(), target.read_text()) == (True, text)
+
+
+def test_a_folder_that_is_left_empty_goes_with_those_made_for_it_and_no_others(tmp_path: Path) -> None:
+    with used_folder(tmp_path / "a" / "b"), used_folder(tmp_path / "a" / "b"):
+        assert (tmp_path / "a" / "b").is_dir()
+    assert list(tmp_path.iterdir()) == []
+    with used_folder(tmp_path / "a" / "b"):
+        (tmp_path / "a" / "file").touch()
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["file"]
+    (tmp_path / "mine").mkdir()
+    with used_folder(tmp_path / "mine"):
+        pass
+    assert (tmp_path / "mine").is_dir()
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_of_the_host(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match="could not be written"), used_folder(tmp_path / ("x" * 300)):
+        pass

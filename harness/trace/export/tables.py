@@ -16,10 +16,10 @@ import pyarrow.csv as pc_csv
 import pyarrow.parquet as pq
 
 from harness.errors import HostError
-from harness.files import as_host_error, atomic_file, make_folder
-from harness.trace.converter import ALL_TABLES, ConvertedRecording, convert
+from harness.files import as_host_error, atomic_file, used_folder
+from harness.trace.converter import ConvertedRecording, convert
 from harness.trace.export import Exported, ReadOptions
-from harness.trace.recording_file import recording_facts, write_recording_file
+from harness.trace.recording_file import recording_facts, remove_former, write_recording_file
 
 _BATCH_ROWS = 1 << 14  # few, because runnable sets take many times more memory as text than as numbers
 
@@ -29,16 +29,20 @@ def export(recording: Path, target: Path, kind: str, options: ReadOptions) -> Ex
     if kind == "parquet":
         converted = _convert(recording, target, options)
         return Exported(list(converted.paths.values()), converted.quality)
-    make_folder(target)
-    with as_host_error(target):
-        temporary = tempfile.TemporaryDirectory(prefix=".tables-", dir=target)
-    with temporary as folder, _target_named(folder, target):
+    with used_folder(target), _temporary_folder(target) as folder, _target_named(folder, target):
         converted = _convert(recording, Path(folder), options)
-        written = [_write_csv(table, target / f"{name}.csv") for name, table in converted.paths.items()]
-    for name in set(ALL_TABLES) - converted.paths.keys():
-        (target / f"{name}.csv").unlink(missing_ok=True)  # of another recording
-    write_recording_file(target, recording_facts(converted.header, converted.quality))
-    return Exported(written, converted.quality)
+        facts = recording_facts(converted.header, converted.quality)
+        written = {target / f"{name}.csv": table for name, table in converted.paths.items()}
+        remove_former(target, facts, list(written))
+        for path, table in written.items():
+            _write_csv(table, path)
+        write_recording_file(target, facts)
+    return Exported(list(written), converted.quality)
+
+
+def _temporary_folder(target: Path) -> tempfile.TemporaryDirectory[str]:
+    with as_host_error(target):
+        return tempfile.TemporaryDirectory(prefix=".tables-", dir=target)
 
 
 @contextmanager
@@ -55,13 +59,12 @@ def _convert(recording: Path, folder: Path, options: ReadOptions) -> ConvertedRe
     return convert(recording, folder, **vars(options))
 
 
-def _write_csv(table: Path, path: Path) -> Path:
+def _write_csv(table: Path, path: Path) -> None:
     with atomic_file(path) as file, table.open("rb") as raw, pq.ParquetFile(raw) as source:
         writer = pc_csv.CSVWriter(file, _without_lists(source.schema_arrow.empty_table()).schema)
         for batch in source.iter_batches(_BATCH_ROWS):
             writer.write_table(_without_lists(pa.Table.from_batches([batch])))
         writer.close()
-    return path
 
 
 def _without_lists(table: pa.Table) -> pa.Table:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harness.files import atomic_file, make_folder
+from harness.files import atomic_file, used_folder
 from harness.trace.tables.background import Background
 from harness.trace.tables.columns import concatenate, numbers
 from harness.trace.tables.schemas import SCHEMAS, empty_table, take, with_about
@@ -37,7 +37,7 @@ class TableWriter:
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> TableWriter:
-        make_folder(self.path.parent)
+        self._stack.enter_context(used_folder(self.path.parent))
         file = self._file or self._stack.enter_context(atomic_file(self.path))
         encodings = _encodings(self._schema)
         writer = pq.ParquetWriter(file, self._schema, compression="zstd", **encodings)
@@ -105,7 +105,7 @@ class LateSliceWriter:
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> LateSliceWriter:
-        make_folder(self._folder)
+        self._stack.enter_context(used_folder(self._folder))
         self._first_pass = self._stack.enter_context(atomic_file(self.path))
         self._stack.push(self._merge_late)
         self._writer = self._stack.enter_context(TableWriter(self._folder, self.name, self._first_pass, self._about))

@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.errors import TraceError, UsageError
 from harness.trace.converter import ALL_TABLES, ConvertedRecording, SliceOutput
 from harness.trace.reader import RecordingInfo
-from harness.trace.recording_file import recording_facts, write_recording_file
+from harness.trace.recording_file import recording_facts, remove_former, write_recording_file
 from harness.trace.tables.cpu_usage import UsageCounter
 from harness.trace.tables.writer import LateSliceWriter, TableWriter
 from harness.trace.text.escapes import without_escapes
@@ -68,6 +68,8 @@ def import_text(
         quality = assess_text(kind, text, reader.rows, notes, reading, info)
         if strict:
             require_whole(text, quality)
+        facts = recording_facts(info, quality)
+        remove_former(folder, facts, [folder / f"{name}.parquet" for name in _TABLES[kind]])
     if slices and not quality.run_times:
         slices.writer.path.unlink()
     kept = [slices.writer] if slices and quality.run_times else []
@@ -76,7 +78,7 @@ def import_text(
         {output.name: output.path for output in outputs},
         {output.name: output.rows for output in outputs},
     )
-    write_recording_file(folder, recording_facts(info, quality))
+    write_recording_file(folder, facts)
     used, idle_share = usage.result() if kept else ({}, None)
     return ConvertedRecording(paths, quality, info, used, idle_share, row_counts)
 

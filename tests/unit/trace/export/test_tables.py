@@ -12,7 +12,7 @@ import pytest
 from kept import unpacked_into
 
 import harness.trace
-from harness.errors import HostError
+from harness.errors import HostError, TraceError
 from harness.trace.export import export
 
 
@@ -55,7 +55,30 @@ def test_a_table_that_cannot_be_written_is_named_in_the_folder_that_was_asked_fo
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert Path(str(caught.value.where)).parent == tmp_path / "out"
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_tables_of_another_recording_go_whatever_their_format(
+    kind: str, hostile_recording: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    for former in ("csv", "parquet"):
+        export(hostile_recording, former, out)
+    assert len(list(out.iterdir())) == 2 * 8 + 1
+    exported = export(unpacked_into(tmp_path, "one_command"), kind, out)
+    assert {path.name for path in out.iterdir()} == {"recording.json", *(path.name for path in exported.paths)}
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_refused_recording_leaves_no_folder_but_one_that_was_there(kind: str, tmp_path: Path) -> None:
+    empty = unpacked_into(tmp_path, "no_samples")
+    (tmp_path / "there").mkdir()
+    for folder in ("new/and/deep", "there"):
+        with pytest.raises(TraceError, match="no scheduler events"):
+            export(empty, kind, tmp_path / folder)
+    assert {path.name for path in tmp_path.iterdir()} == {"no_samples", "there"}
+    assert not list((tmp_path / "there").iterdir())
 
 
 def test_parquet_holds_every_table(nginx_recording: Path, tmp_path: Path) -> None:

@@ -143,6 +143,13 @@ def test_tables_of_another_recording_do_not_stay_beside_those_of_a_text(tmp_path
     assert caught.value.where == str(tmp_path)
 
 
+def test_csv_tables_of_another_recording_do_not_stay_beside_those_of_a_text(tmp_path: Path) -> None:
+    (tmp_path / "recording.json").write_text("{}")
+    (tmp_path / "switches.csv").write_text("of another recording")
+    import_text(TEXTS / "hostile_names.script.txt", tmp_path)
+    assert not (tmp_path / "switches.csv").exists()
+
+
 @pytest.mark.parametrize(
     "line",
     [
