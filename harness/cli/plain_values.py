@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,12 @@ class _PlainValues:
 
 class QuickCommand(_PlainValues, TyperCommand):
     """A command that starts quickly."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command. What it imports stays, and is not worth the search for garbage every 700 objects."""
+        gc.set_threshold(100_000)
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy starts threads for linear algebra, of which it has none
+        return super().invoke(ctx)
 
 
 class QuickGroup(_PlainValues, TyperGroup):

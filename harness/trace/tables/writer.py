@@ -71,7 +71,7 @@ class TableWriter:
         self._pending, self._pending_bytes = [], 0
 
     def _write(self, tables: list[pa.Table]) -> None:
-        self._writer.write_table(pa.concat_tables(tables).combine_chunks())
+        self._writer.write_table(pa.concat_tables(tables).unify_dictionaries())
 
 
 def _encodings(schema: pa.Schema) -> dict[str, Any]:
