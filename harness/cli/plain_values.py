@@ -30,7 +30,7 @@ class QuickCommand(_PlainValues, TyperCommand):
     def invoke(self, ctx: Any) -> Any:
         """Run the command. What it imports stays, and is not worth the search for garbage every 700 objects."""
         gc.set_threshold(100_000)
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy starts threads for linear algebra, of which it has none
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # else numpy starts threads for linear algebra
         return super().invoke(ctx)
 
 

@@ -27,7 +27,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from harness.errors import TraceError
 from harness.trace.quality import damage
@@ -37,7 +36,7 @@ from harness.trace.runqueue.lookahead import LOOKAHEAD
 from harness.trace.runqueue.tracker import EventBatch, SwitchWaits, Tracker
 from harness.trace.scope import HOW_TO_RECORD
 from harness.trace.tables.columns import codes, column, concatenate, numbers, plain, previous_in_group, texts
-from harness.trace.tables.schemas import SCHEMAS, empty_table, numbers_column, take, texts_column
+from harness.trace.tables.schemas import SCHEMAS, dictionary_column, empty_table, numbers_column, take, texts_column
 from harness.trace.tracepoint.task_state import IDLE_THREAD, PREEMPTED, is_runnable, true_state
 
 BATCH_TASKS = 1 << 21  # tasks in the runnable sets of one batch of slices
@@ -111,8 +110,8 @@ class Slicer:
     @property
     def earliest_ns(self) -> int | None:
         """The earliest start of the slices to come; None if no event is held and no stay is open."""
-        starts = [pc.min(self._open["start_ns"]).as_py(), *(pc.min(held[0]["time_ns"]).as_py() for held in self._held)]
-        return min((start for start in starts if start is not None), default=None)
+        starts = [numbers(self._open, "start_ns"), *(numbers(held[0], "time_ns") for held in self._held)]
+        return min((int(times.min()) for times in starts if len(times)), default=None)
 
     def add(self, switches: pa.Table, wakeups: pa.Table, migrations: pa.Table) -> None:
         """Add the next block: tables sorted by time, all of whose rows are later than all rows before."""
@@ -185,7 +184,8 @@ class Slicer:
     @staticmethod
     def _finished(starts: pa.Table, states: pa.DictionaryArray, switches: pa.Table, ends: np.ndarray) -> pa.Table:
         """Return the slices that have these starts and end with the switches `ends`. `states`: one for each switch."""
-        end_states = _without_repeats(states.take(numbers_column(ends, pa.int64())))
+        letters = states.dictionary.to_pylist()
+        end_states = dictionary_column(plain(states.indices)[ends], lambda state: letters[state])
         slice_ns = numbers(switches, "time_ns")[ends] - numbers(starts, "start_ns")
         known_at_end = {"slice_ns": numbers_column(slice_ns, pa.int64()), "end_state": end_states}
         names = SCHEMAS["slices"].names
@@ -263,8 +263,3 @@ def _begun(switches: pa.Table, rows: np.ndarray, waits: SwitchWaits, group: int)
         numbers_column(lengths - (numbers(chosen, "next_tid") == 0) >= 2, pa.bool_()),
     ]
     return pa.Table.from_arrays(columns, schema=_START_SCHEMA)
-
-
-def _without_repeats(states: pa.DictionaryArray) -> pa.DictionaryArray:
-    """Return the same values with each text once in the dictionary: correcting shifted states can merge two letters."""
-    return states.cast(pa.string()).dictionary_encode() if len(states) else states
