@@ -120,7 +120,7 @@ def _convert(
         quality = assess(recording, counted.completed(decoder.stats()), state_letters, reading)
         require_events(recording.path, quality)
         if strict:
-            require_complete(recording, quality)
+            require_complete(recording.path, quality)
         info = recording_info(recording, counted.first_ns)
         facts = recording_facts(info, quality)
         remove_former(folder, facts, [folder / f"{name}.parquet" for name in tables])

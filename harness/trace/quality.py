@@ -172,12 +172,12 @@ def require_switches(path: Path, quality: TraceQuality) -> None:
         raise TraceError("no sched_switch in this recording", where=str(path), hint=HOW_TO_RECORD)
 
 
-def require_complete(recording: Recording, quality: TraceQuality) -> None:
+def require_complete(path: Path, quality: TraceQuality) -> None:
     """Raise TraceError if a part of the recording is missing or cannot be read."""
     if not quality.whole:
         raise TraceError(
             f"the recording is not whole: {'; '.join([damage(quality), *quality.warnings])}",
-            where=str(recording.path),
+            where=str(path),
             hint="record again, or read it without strict to keep what is left",
         )
 

@@ -112,7 +112,7 @@ def read(
     with path_in_errors(path):
         trace = _read(recording, states)
     if strict:
-        require_complete(recording, trace.quality)
+        require_complete(recording.path, trace.quality)
     return trace
 
 

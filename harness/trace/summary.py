@@ -141,7 +141,7 @@ def summarize(
     with path_in_errors(path):
         summary = _summarize(opened, states, chunk_bytes, release_rows)
     if strict:
-        require_complete(opened, summary.quality)
+        require_complete(opened.path, summary.quality)
     return summary
 
 

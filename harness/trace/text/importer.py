@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness.errors import TraceError, UsageError
 from harness.trace.converter import ALL_TABLES, ConvertedRecording, SliceOutput
+from harness.trace.quality import require_complete
 from harness.trace.reader import RecordingInfo
 from harness.trace.recording_file import recording_facts, remove_former, write_recording_file
 from harness.trace.tables.cpu_usage import UsageCounter
@@ -20,7 +21,7 @@ from harness.trace.text.perf_script import ScriptReader, is_script_line
 from harness.trace.text.printed_states import read_states
 from harness.trace.text.rows import Tables, to_arrow
 from harness.trace.text.sched_map import SchedMapReader, is_map_line
-from harness.trace.text.soundness import assess_text, require_switches, require_whole
+from harness.trace.text.soundness import assess_text, require_switches
 from harness.trace.text.wrong_file import FORMS, PERF_SCRIPT, SCHED_MAP
 from harness.trace.tracepoint.state_reading import StateReading, check_states
 
@@ -67,7 +68,7 @@ def import_text(
         require_switches(text, reader.rows.counts)
         quality = assess_text(kind, text, reader.rows, notes, reading, info)
         if strict:
-            require_whole(text, quality)
+            require_complete(text.path, quality)
         facts = recording_facts(info, quality)
         remove_former(folder, facts, [folder / f"{name}.parquet" for name in _TABLES[kind]])
     if slices and not quality.run_times:

@@ -9,7 +9,7 @@ from harness.counted import counted
 from harness.errors import TraceError
 from harness.trace.decode.results import RecordingStats
 from harness.trace.perf_data.header import Header
-from harness.trace.quality import TraceQuality, damage
+from harness.trace.quality import TraceQuality
 from harness.trace.reader import RecordingInfo
 from harness.trace.scope import LEFT_OUT, UNKNOWN, Coverage, find_coverage
 from harness.trace.text.lines import TextFile
@@ -105,13 +105,3 @@ def require_switches(text: TextFile, counts: Mapping[str, int]) -> None:
         expected=FORMS,
         hint="print it with `perf script --ns`, of a recording of `perf sched record`",
     )
-
-
-def require_whole(text: TextFile, quality: TraceQuality) -> None:
-    """Raise TraceError if something of the recording is missing."""
-    if not quality.whole:
-        raise TraceError(
-            f"the text is not whole: {'; '.join([damage(quality), *quality.warnings])}",
-            where=str(text.path),
-            hint="record again, or read it without strict to keep what is left",
-        )
