@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from harness.trace.decode.native_decoder import NativeDecoder
 from harness.trace.decode.read_ahead import read_ahead
@@ -22,7 +23,7 @@ from harness.trace.runqueue.slicer import BATCH_TASKS, Slicer, without_queues
 from harness.trace.scope import records_wakeups
 from harness.trace.tables.background import Background
 from harness.trace.tables.cpu_usage import TaskUsage, UsageCounter
-from harness.trace.tables.schemas import EVENT_TABLES, to_table
+from harness.trace.tables.schemas import EVENT_TABLES, SCHEMAS, to_table
 from harness.trace.tables.writer import LateSliceWriter, TableWriter
 from harness.trace.tracepoint.state_reading import check_states, decide
 from harness.trace.tracepoint.task_state import StateNames, state_names
@@ -126,6 +127,8 @@ def _convert(
         remove_former(folder, facts, [folder / f"{name}.parquet" for name in tables])
     if slices and not quality.run_times:
         slices.writer.path.unlink()
+    elif slices and not quality.run_queues:
+        slices.take_queues_away(folder, about)
     kept = [slices.writer] if slices and quality.run_times else []
     outputs: list[TableWriter | LateSliceWriter] = [*writers.values(), *kept]
     paths, rows = {output.name: output.path for output in outputs}, {output.name: output.rows for output in outputs}
@@ -155,6 +158,15 @@ class SliceOutput:
 
     def finish(self) -> None:
         self._write(self.slicer.finish())
+
+    def take_queues_away(self, folder: Path, about: Mapping[str, str]) -> None:
+        """Write the slices again without what the recording turned out not to tell."""
+        if not self.has_queues:
+            return
+        written = pq.ParquetFile(self.writer.path)
+        with TableWriter(folder, self.writer.name, about=about) as writer:
+            for group in range(written.num_row_groups):
+                writer.add(without_queues(written.read_row_group(group).cast(SCHEMAS[self.writer.name])))
 
     def _write(self, batches: Iterator[pa.Table]) -> None:
         for slices in batches:

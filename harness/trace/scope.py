@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from harness.counted import counted
 from harness.trace.decode.results import RecordingStats
 from harness.trace.perf_data.attr import Attr
-from harness.trace.perf_data.command_line import is_sched_record, options
+from harness.trace.perf_data.command_line import filters, is_sched_record, options
 from harness.trace.perf_data.header import Header
 from harness.trace.perf_data.targets import ANY_THREAD
 
@@ -32,12 +32,16 @@ class Coverage:
 
     `scope`: SYSTEM_WIDE; SOME_CPUS, but all tasks on them; SOME_TASKS; UNKNOWN where nothing tells. `evidence`: what
     tells. `sampled`: events were left out on purpose. `unrecorded`: `switches` or `wakeups`, which no event records.
+    `filtered`: the option of perf that left events out, empty without one. `unplaced`: on which CPU a woken task waits
+    is not recorded.
     """
 
     scope: str
     evidence: str
     sampled: bool
     unrecorded: tuple[str, ...]
+    filtered: str = ""
+    unplaced: bool = False
     warnings: tuple[str, ...] = ()
 
     @property
@@ -48,7 +52,7 @@ class Coverage:
     @property
     def run_queues(self) -> bool:
         """Whether the events tell which tasks could have been picked, and how long they waited."""
-        return self.run_times and "wakeups" not in self.unrecorded
+        return self.run_times and not ("wakeups" in self.unrecorded or self.filtered or self.unplaced)
 
 
 def find_coverage(header: Header, stats: RecordingStats) -> Coverage:
@@ -56,7 +60,8 @@ def find_coverage(header: Header, stats: RecordingStats) -> Coverage:
     attrs = scheduler_attrs(header)
     scope, evidence = _scope(header, stats, attrs)
     sampled = any(attr.is_sampled for attr in attrs.values())
-    coverage = Coverage(scope, evidence, sampled, tuple(_unrecorded(attrs)))
+    filtered, unplaced = _option_of(header, _LEAVES_EVENTS_OUT), _leaves_places_out(attrs, stats)
+    coverage = Coverage(scope, evidence, sampled, tuple(_unrecorded(attrs)), filtered, unplaced)
     warnings = [*_scope_warnings(coverage, header, stats, attrs), *_event_warnings(coverage, attrs)]
     if attrs and not coverage.run_times:
         warnings.append(LEFT_OUT)
@@ -71,6 +76,11 @@ def find_coverage(header: Header, stats: RecordingStats) -> Coverage:
 def records_wakeups(header: Header) -> bool:
     """Whether an event records wakeups, without which it is not known who could run."""
     return "wakeups" not in _unrecorded(scheduler_attrs(header))
+
+
+def recorded_events(header: Header) -> set[str]:
+    """Return the names of the scheduler's events that the recording would have if they happened."""
+    return {name for name, attr in scheduler_attrs(header).items() if attr.is_recorded}
 
 
 def scheduler_attrs(header: Header) -> dict[str, Attr]:
@@ -91,6 +101,8 @@ def _scope(header: Header, stats: RecordingStats, attrs: dict[str, Attr]) -> tup
     """Return the scope and its evidence."""
     if why := _why_some_tasks(header, stats, attrs):
         return SOME_TASKS, why
+    if option := _option_of(header, _LEAVES_EVENTS_OUT):
+        return UNKNOWN, f"perf had the option {option}"
     cpus, opened_on = header.nrcpus, _ids_per_event(header)
     if not attrs or not cpus or not opened_on:
         return UNKNOWN, "the file does not say how its events were opened"
@@ -115,6 +127,8 @@ def _why_some_tasks(header: Header, stats: RecordingStats, attrs: dict[str, Attr
 def _why_by_chain(header: Header, stats: RecordingStats) -> str:
     """Judge by the breaks in the chain of switches, and by the options that explain them."""
     unended, breaks, option = stats.unended, stats.chain_breaks, _limiting_option(header)
+    if option == "--filter" and not filters(header.cmdline, "sched:sched_switch"):
+        option = _option_of(header, _LEAVES_TASKS_OUT)
     if option in _LEAVES_EVENTS_OUT and not stats.lost_events:
         return f"perf had the option {option}, and the chain of switches breaks {counted(breaks, 'time')}"
     explained = unended.stays + (0 if unended.idle_left else unended.idle)
@@ -169,6 +183,13 @@ def _unrecorded(attrs: dict[str, Attr]) -> Iterator[str]:
         yield "wakeups"
 
 
+def _leaves_places_out(attrs: dict[str, Attr], stats: RecordingStats) -> bool:
+    """Whether tasks are woken and placed on a CPU afterwards (sched_waking), while no event says on which."""
+    recorded = {name for name, attr in attrs.items() if attr.is_recorded}
+    tells = {"sched_wakeup", "sched_migrate_task"} & recorded
+    return "sched_waking" in recorded and not tells and len(stats.cpus) > 1
+
+
 def _scope_warnings(coverage: Coverage, header: Header, stats: RecordingStats, attrs: dict[str, Attr]) -> Iterator[str]:
     if coverage.scope == SOME_TASKS:
         yield _some_tasks(coverage, header, stats, attrs)
@@ -212,9 +233,17 @@ def _event_warnings(coverage: Coverage, attrs: dict[str, Attr]) -> Iterator[str]
         yield f"no sched_switch was recorded: there are no switches and no slices, only other events; {HOW_TO_RECORD}"
     elif "wakeups" in coverage.unrecorded:
         yield f"no wakeups were recorded: the runnable tasks and delays are not known; {HOW_TO_RECORD}"
+    elif coverage.unplaced:
+        yield (
+            "neither sched_migrate_task nor sched_wakeup was recorded, so it is not known on which CPU a woken task "
+            f"waits: the runnable tasks and delays are left out; {HOW_TO_RECORD}"
+        )
 
 
 def _limiting_option(header: Header) -> str:
     """Return the first option of perf that leaves tasks or events out; empty where there is none."""
-    limiting = _LEAVES_EVENTS_OUT + (() if header.targets == {ANY_THREAD} else _LEAVES_TASKS_OUT)
+    return _option_of(header, _LEAVES_EVENTS_OUT + (() if header.targets == {ANY_THREAD} else _LEAVES_TASKS_OUT))
+
+
+def _option_of(header: Header, limiting: tuple[str, ...]) -> str:
     return next((name for name in options(header.cmdline) if name in limiting), "")

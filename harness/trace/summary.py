@@ -6,8 +6,8 @@ from becoming runnable to being picked. A task whose first event is its pick has
 a task is a sched_stat_runtime, its delay begins there, unless it is switched out before it is picked.
 Unlike perf before 6.10, the waits of preempted tasks (state R+) count as delays, too.
 
-Numbers that a recording cannot give, because it has the switches of some tasks only, a sample of the events or no
-wakeups, are None.
+Numbers that a recording cannot give, because it has the switches of some tasks only, a sample of the events, no wakeups
+or none of the events that they count, are None.
 
 The numbers are added up while the recording is decoded (runqueue/sums.py): neither numpy nor Arrow is imported.
 """
@@ -28,6 +28,7 @@ from harness.trace.perf_data.records import CHUNK_BYTES
 from harness.trace.quality import TraceQuality, assess, require_complete, require_events
 from harness.trace.reader import RecordingInfo, recording_info
 from harness.trace.runqueue.sums import CpuSums, Statistics, Sums, TaskSums, left_as
+from harness.trace.scope import recorded_events
 from harness.trace.tracepoint.comm import to_text
 from harness.trace.tracepoint.state_reading import check_states, decide
 from harness.trace.tracepoint.task_state import state_names
@@ -58,7 +59,7 @@ class TaskSummary:
     run_max_ns: int | None
     run_error_percent: float | None
     preemptions: int
-    migrations: int
+    migrations: int | None
     delays: int | None
     delay_mean_ns: float | None
     delay_max_ns: int | None
@@ -157,7 +158,7 @@ def _summarize(recording: Recording, states: str | None, chunk_bytes: int, relea
     stats = counter.stats().completed(decoder.stats())
     quality, info = assess(recording, stats, letters, reading), recording_info(recording, stats.first_ns)
     require_events(recording.path, quality)
-    tasks = _known_of_tasks(by_task(sums, decoder.names()), quality)
+    tasks = _known_of_tasks(by_task(sums, decoder.names()), quality, recorded_events(header))
     return Summary(recording.path, info, quality, tasks, _known_of_cpus(by_cpu(sums), quality))
 
 
@@ -172,10 +173,13 @@ def by_cpu(sums: Sums) -> tuple[CpuSummary, ...]:
     return tuple(_cpu(cpu, found) for cpu, found in sums.cpus())
 
 
-def _known_of_tasks(tasks: tuple[TaskSummary, ...], quality: TraceQuality) -> tuple[TaskSummary, ...]:
+def _known_of_tasks(
+    tasks: tuple[TaskSummary, ...], quality: TraceQuality, recorded: set[str]
+) -> tuple[TaskSummary, ...]:
     """Take away what the recording does not tell."""
     unknown = [*(() if quality.run_times else _OF_RUNS), *(() if quality.run_queues else _OF_DELAYS)]
-    unknown += ["runtime_ns"] if quality.sampled else []
+    unknown += ["runtime_ns"] if quality.sampled or "sched_stat_runtime" not in recorded else []
+    unknown += [] if "sched_migrate_task" in recorded else ["migrations"]
     if not quality.run_times:
         tasks = tuple(sorted(tasks, key=lambda task: (-task.runs, task.tid)))
     return tuple(replace(task, **dict.fromkeys(unknown)) for task in tasks)  # type: ignore[arg-type] # each may be None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 
 _WITHOUT_VALUE = frozenset("abdgiNnqRSsTvWB")  # short options of perf record that may stand together, as in -ag
 
@@ -11,6 +13,24 @@ def options(command: Sequence[str]) -> list[str]:
     """Return the names of perf's options, without their values; up to `--`, as the recorded program has its own."""
     words = list(command[1:])
     return [name for word in words[: words.index("--") if "--" in words else None] for name in _names(word)]
+
+
+def filters(command: Sequence[str], event: str) -> bool:
+    """Whether a --filter is for `event`: it is for the events of the last -e before it, which may be patterns."""
+    words, chosen = list(command[1 : command.index("--") if "--" in command else None]), ""
+    for word, after in zip(words, [*words[1:], ""], strict=True):
+        if word in ("-e", "--event"):
+            chosen = after
+        elif word.startswith(("-e", "--event=")):
+            chosen = word.removeprefix("--event=").removeprefix("-e")
+        elif word.split("=")[0] == "--filter" and _names_event(chosen, event):
+            return True
+    return False
+
+
+def _names_event(chosen: str, event: str) -> bool:
+    """Whether the value of -e names the event, alone, in a list or group, with modifiers, or by a pattern."""
+    return any(fnmatchcase(event, pattern) for name in re.split("[,{}]", chosen) for pattern in (name, f"*:{name}"))
 
 
 def is_sched_record(command: Sequence[str]) -> bool:

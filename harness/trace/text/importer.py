@@ -73,6 +73,8 @@ def import_text(
         remove_former(folder, facts, [folder / f"{name}.parquet" for name in _TABLES[kind]])
     if slices and not quality.run_times:
         slices.writer.path.unlink()
+    elif slices and not quality.run_queues:
+        slices.take_queues_away(folder, about or {})
     kept = [slices.writer] if slices and quality.run_times else []
     outputs: list[TableWriter | LateSliceWriter] = [*writers.values(), *kept]
     paths, row_counts = (

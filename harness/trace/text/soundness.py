@@ -51,7 +51,7 @@ def assess_text(
         scope_evidence=coverage.evidence,
         unrecorded=() if has_wakeups else ("wakeups",),
         run_times=coverage.run_times,
-        run_queues=coverage.run_times and has_wakeups,
+        run_queues=coverage.run_queues and has_wakeups,
         states=reading,
     )
 
@@ -69,9 +69,9 @@ def _coverage(rows: Rows, notes: Notes, info: RecordingInfo) -> Coverage:
         unended=rows.unended,
     )
     coverage = find_coverage(Header(nrcpus=info.nrcpus, cmdline=list(info.cmdline)), stats)
-    if coverage.scope == UNKNOWN:
+    if coverage.scope == UNKNOWN and not coverage.filtered:
         return replace(coverage, evidence="a text does not say how its events were opened")
-    return replace(coverage, warnings=(*coverage.warnings, LEFT_OUT))
+    return coverage if coverage.run_times else replace(coverage, warnings=(*coverage.warnings, LEFT_OUT))
 
 
 def _warnings(kind: str, text: TextFile, rows: Rows, has_wakeups: bool) -> Iterator[str]:

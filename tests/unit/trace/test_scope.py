@@ -15,6 +15,7 @@ from harness.errors import TraceError
 from harness.trace import convert, slices
 from harness.trace.quality import TraceQuality, damage
 from harness.trace.reader import read
+from harness.trace.summary import summarize
 
 SYSTEM_WIDE = (
     "compressed",
@@ -31,7 +32,6 @@ SYSTEM_WIDE = (
     "ubuntu_4_15_0_55_shifted",
     "wakeups_only",
     "with_period",
-    "without_perf",
 )
 SAMPLE, FINISHED_ROUND, ID_INDEX, THREAD_MAP = 9, 68, 69, 73  # types of records
 Judge = Callable[..., TraceQuality]
@@ -108,8 +108,34 @@ def test_a_filter_that_breaks_the_chain_is_named(judge: Judge) -> None:
 
 def test_an_option_that_left_nothing_out_of_the_chain_is_only_said(judge: Judge) -> None:
     quality = judge("without_perf")
-    assert quality.whole
-    assert quality.warnings == ("recorded with --exclude-perf: what it leaves out is not in the file",)
+    assert (quality.whole, quality.scope, quality.run_times, quality.run_queues) == (True, "unknown", True, False)
+    assert quality.scope_evidence == "perf had the option --exclude-perf"
+    assert quality.warnings[0] == "recorded with --exclude-perf: what it leaves out is not in the file"
+
+
+def test_a_filter_for_one_cpu_does_not_pass_for_all_cpus(judge: Judge) -> None:
+    quality = judge("filtered_by_cpu")
+    assert (quality.scope, quality.scope_evidence) == ("unknown", "perf had the option --filter")
+    assert (quality.run_times, quality.run_queues) == (True, False)
+
+
+def test_breaks_in_the_chain_do_not_follow_from_a_filter_for_another_event(judge: Judge) -> None:
+    quality = judge("wakeups_filtered", without_each_third_sample)
+    assert quality.chain_breaks
+    assert (quality.scope, quality.run_times, quality.whole) == ("unknown", True, False)
+
+
+def test_slices_of_a_filtered_recording_do_not_say_who_could_run(tmp_path: Path) -> None:
+    path = unpacked_into(tmp_path, "filtered_by_cpu")
+    made, whole = convert(path, tmp_path / "tables"), slices(read(path))
+    assert whole["runnable"].null_count == whole.num_rows == made.rows["slices"] > 0
+    assert pq.read_table(made.paths["slices"]).to_pylist() == whole.to_pylist()
+
+
+def test_on_several_cpus_a_wakeup_before_its_placement_does_not_tell_where_the_task_waits(judge: Judge) -> None:
+    quality = judge("recorded_twice")
+    assert (quality.whole, quality.run_queues) == (True, False)
+    assert any(text.startswith("neither sched_migrate_task nor sched_wakeup was") for text in quality.warnings)
 
 
 def test_a_recording_of_some_cpus_says_which(judge: Judge) -> None:
@@ -183,6 +209,12 @@ def test_slices_without_wakeups_do_not_say_who_could_run(tmp_path: Path) -> None
     assert made.idle_share is not None
 
 
+def test_a_summary_has_no_numbers_of_events_that_were_not_recorded(tmp_path: Path) -> None:
+    counted = [summarize(unpacked_into(tmp_path, name)).by_task for name in ("switches_only", "hostile_names")]
+    assert {(task.runtime_ns, task.migrations) for task in counted[0]} == {(None, None)}
+    assert not any(None in (task.runtime_ns, task.migrations) for task in counted[1])
+
+
 def test_switches_asked_for_in_user_space_only_are_not_recorded(judge: Judge) -> None:
     quality = judge("user_space_only")
     assert (quality.whole, quality.unrecorded) == (False, ("switches",))
@@ -201,9 +233,7 @@ def test_an_event_that_was_asked_for_twice_is_read_once(judge: Judge) -> None:
     quality = judge("recorded_twice")
     assert (quality.scope, quality.whole, quality.chain_breaks) == ("system-wide", True, 0)
     assert (quality.samples, quality.doubled, sum(quality.counts.values())) == (1008, 504, 504)
-    assert quality.warnings == (
-        "perf was asked for an event more than once: 504 samples that repeat others are not read",
-    )
+    assert "perf was asked for an event more than once: 504 samples that repeat others are not read" in quality.warnings
 
 
 def test_two_equal_events_in_a_row_stay_two_beside_their_repeats(judge: Judge) -> None:
@@ -230,6 +260,14 @@ def with_one_more_id_of_the_last_event(content: bytes) -> bytes:
     features = sum(bits.bit_count() for bits in changed[72:104])
     for place in range(data + 8 + data_size, data + 8 + data_size + 16 * features, 16):
         struct.pack_into("<Q", changed, place, struct.unpack_from("<Q", changed, place)[0] + 8)
+    return bytes(changed)
+
+
+def without_each_third_sample(content: bytes) -> bytes:
+    """Return the recording with another kind of record in the place of each third sample."""
+    changed = bytearray(content)
+    for place in list(samples(content))[::3]:
+        struct.pack_into("<I", changed, place, FINISHED_ROUND)
     return bytes(changed)
 
 
