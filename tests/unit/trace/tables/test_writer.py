@@ -39,6 +39,16 @@ def test_late_slices_follow_those_of_the_same_time_and_cpu(tmp_path: Path) -> No
         assert list(tmp_path.iterdir()) == [path]
 
 
+def test_one_late_slice_among_thousands_comes_into_its_place_with_its_own_values(tmp_path: Path) -> None:
+    rows = [{**SLICES.slice(0, 1).to_pylist()[0], "start_ns": start, "runnable": [start] * 3} for start in range(5000)]
+    late = rows.pop(700)
+    with LateSliceWriter(tmp_path) as sink:
+        for part in (rows[:3000], [*rows[3000:], late]):
+            sink.add(pa.Table.from_pylist(part, SCHEMAS["slices"]), 0)
+    written = [(row["start_ns"], row["runnable"]) for row in pq.read_table(sink.path).to_pylist()]
+    assert written == [(start, [start] * 3) for start in range(5000)]
+
+
 @pytest.mark.parametrize(("owner", "method"), [(pq.ParquetWriter, "write_table"), (pq.ParquetFile, "read_row_group")])
 def test_an_error_in_either_pass_leaves_no_file(
     owner: type, method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
