@@ -24,10 +24,15 @@ def ignore_progress(what: str, done: float, total: float | None) -> None:
 
 @dataclass(frozen=True)
 class Prediction:
-    """(n, marks) natural log probabilities of the mark, and n densities of dt, each given the event's own mark."""
+    """(n, marks) natural log probabilities of the mark, and n densities of dt, each given the event's own mark.
+
+    `tid`: (n,) the likeliest runnable task, -1 for none, from a predictor that sees the run queue. It names a task
+    that has no mark yet.
+    """
 
     log_probs: np.ndarray
     dt: Density
+    tid: np.ndarray | None = None
 
 
 class Session(Protocol):

@@ -96,7 +96,7 @@ def score_legend(scores: Sequence[Mapping[str, Any]], split: str | None = None) 
     if clocks := [clock.text for row in scores if (clock := RecordedClock.of(row)).counted]:
         legend += f" clock: {', '.join(dict.fromkeys(clocks))}."
     if any(row.get("share_unknown") for row in scores):
-        legend += " unknown: share of switches to a task that does not occur in the train part; they count as missed."
+        legend += " unknown: share of switches to a task that does not occur in the train part; the run queue names it."
     return Text(visible(legend), "dim")
 
 

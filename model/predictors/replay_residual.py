@@ -100,7 +100,8 @@ class ReplayResidual(SchedulingPolicy):
         """Predict marks from the replay and the trees, slices from the histograms."""
         candidates = _candidates(segment)
         weights = self._weights(candidates, self.share, self.keeps_first)
-        return Prediction(self.table.log_probs(candidates.ranking, weights), self.slices.predict(segment))
+        tid = candidates.ranking.likeliest(weights)
+        return Prediction(self.table.log_probs(candidates.ranking, weights), self.slices.predict(segment), tid)
 
     def guesses(self, folder: Path) -> list[str]:
         """Return what the replay of a recording had to guess."""

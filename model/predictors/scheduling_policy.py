@@ -56,7 +56,10 @@ class SchedulingPolicy(WithSettings):
 
     def predict(self, segment: Segment) -> Prediction:
         """Predict marks from the order, slices from the histograms."""
-        return Prediction(self.table.log_probs(self.ranking(segment)), self.slices.predict(segment))
+        ranking = self.ranking(segment)
+        weights = self.table.weights(ranking)
+        tid = ranking.likeliest(weights)
+        return Prediction(self.table.log_probs(ranking, weights), self.slices.predict(segment), tid)
 
     def session(self, segment: Segment) -> None:
         """Return None: a run queue exists only in a recording."""

@@ -42,6 +42,15 @@ class Ranking:
         mark, tid = (np.concatenate([getattr(ranking, name) for ranking in rankings]) for name in ("mark", "tid"))
         return cls(mark, tid, np.concatenate([[0], np.cumsum(sizes)]))
 
+    def likeliest(self, weights: np.ndarray) -> np.ndarray:
+        """Return (n,) the tid of each event's entry of the largest weight, the first of equals; -1 without entries."""
+        sizes = np.diff(self.offsets)
+        event = np.repeat(np.arange(len(sizes)), sizes)
+        best = np.lexsort((-weights, event))[self.offsets[:-1][sizes > 0]]  # the sort keeps the events in their places
+        tids = np.full(len(sizes), -1, np.int64)
+        tids[sizes > 0] = self.tid[best]
+        return tids
+
     def rank_and_size(self) -> tuple[np.ndarray, np.ndarray]:
         """Return (m,) the rank of each entry and the number of entries of its event, both limited by MAX_RANKS."""
         sizes = np.diff(self.offsets)
@@ -68,10 +77,11 @@ class RankTable:
         mark = np.concatenate([segment.of(segment.stream.mark) for segment in segments])
         rank, size = ranking.rank_and_size()
         right = ranking.tid == np.repeat(tid, np.diff(ranking.offsets))
-        entries, hits = np.zeros((MAX_RANKS + 1, MAX_RANKS)), np.full((MAX_RANKS + 1, MAX_RANKS), 0.5)
+        entries, hits = np.zeros((2, MAX_RANKS + 1, MAX_RANKS))
         np.add.at(entries, (size, rank), 1)
         np.add.at(hits, (size, rank), right)
-        self.by_rank = hits / (entries + 1)
+        any_size = (hits.sum(axis=0) + 0.5) / (entries.sum(axis=0) + 1)  # stands in for a size that is seldom seen
+        self.by_rank = (hits + any_size) / (entries + 1)
         self.common = (np.bincount(mark, minlength=marks) + 0.5) / (len(mark) + 0.5 * marks)
         self.missed = float((len(tid) - right.sum() + 0.5) / (len(tid) + 1))
 

@@ -90,9 +90,10 @@ def _mark_outcomes(prediction: Prediction, segment: Segment) -> dict[str, np.nda
     rows = np.arange(len(mark))
     best = np.argsort(-prediction.log_probs, axis=1, kind="stable")[:, :3]
     known = mark != UNKNOWN  # betting on "a mark I do not know" may save bits, but it names no task
+    named = np.zeros(len(mark), bool) if prediction.tid is None else prediction.tid == segment.of(segment.stream.tid)
     return {
-        "hit": (best[:, 0] == mark) & known,
-        "hit3": (best == mark[:, None]).any(axis=1) & known,
+        "hit": np.where(known, best[:, 0] == mark, named),
+        "hit3": np.where(known, (best == mark[:, None]).any(axis=1), named),
         "bits": -prediction.log_probs[rows, mark] / np.log(2),
         "confidence": np.exp(prediction.log_probs[rows, best[:, 0]]),
     }

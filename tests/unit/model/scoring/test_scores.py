@@ -56,6 +56,23 @@ def test_betting_on_the_unknown_names_no_task(dataset: streams.Dataset) -> None:
     assert scores.score_outcomes(outcomes)["overall"]["top1_known"] is None
 
 
+class NamesTasks(Constant):
+    """Names a runnable task at every event."""
+
+    def __init__(self, probability: list[float], tid: list[int]) -> None:
+        super().__init__(probability)
+        self.tid = np.array(tid)
+
+    def predict(self, segment: streams.Segment) -> Prediction:
+        return dataclasses.replace(super().predict(segment), tid=self.tid)
+
+
+def test_a_task_without_a_mark_is_hit_by_its_tid(dataset: streams.Dataset) -> None:
+    segment = segment_of(dataset, mark=np.array([UNKNOWN, UNKNOWN, 1]), tid=np.array([7, 8, 9]))
+    outcomes = evaluate(NamesTasks([0.02, 0.9, 0.02, 0.02, 0.02, 0.02], tid=[7, 9, -1]), [segment])
+    assert outcomes.hit.tolist() == outcomes.hit3.tolist() == [True, False, True]
+
+
 def test_chance_is_one_over_the_number_of_tasks_that_could_be_switched_to(dataset: streams.Dataset) -> None:
     runnable = [[7, 8], [7, 8], [8, 9, 7], [9]]  # 7 is preempted by 8, 8 by 9, and 9 sleeps
     segment = segment_of(
