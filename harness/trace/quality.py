@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.counted import counted
 from harness.errors import TraceError
-from harness.trace.scope import HOW_TO_RECORD, SOME_TASKS, UNKNOWN, find_coverage
+from harness.trace.scope import HOW_TO_RECORD, SOME_CPUS, SOME_TASKS, UNKNOWN, Coverage, find_coverage
+from harness.trace.sleeps import Sleeps, count_sleeps
 from harness.trace.tracepoint.state_reading import StateReading
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from harness.trace.decode.results import RecordingStats
     from harness.trace.perf_data.recording import Recording
     from harness.trace.tracepoint.task_state import StateNames
+
+
+_MAX_OUTSIDE_NS = 10**9  # perf states the first and the last time to the nanosecond
+_MAX_GAP_NS = 86_400 * 10**9  # a machine on which no task was switched or woken for a day was not recorded
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,8 @@ class TraceQuality:
     and CPUs ran. `run_queues`: whether the events tell which tasks could have been picked, and how long they waited.
     `unknown_records`: those of types that neither the kernel nor perf has, such as simpleperf's; they hold no samples.
     `states`: how prev_state is read, and why.
+    `lacks_wakeups`: so many tasks that slept ran again without a wakeup that wakeups must be missing.
+    `stray_times`: samples have times that cannot be right.
     """
 
     samples: int
@@ -66,6 +73,8 @@ class TraceQuality:
     unknown_records: int = 0
     states: StateReading = field(default_factory=StateReading)
     lost_chunks: int = 0
+    lacks_wakeups: bool = False
+    stray_times: bool = False
 
     @property
     def whole(self) -> bool:
@@ -78,6 +87,8 @@ class TraceQuality:
             or self.decode_errors
             or self.unread_bytes
             or self.lost_chunks
+            or self.lacks_wakeups
+            or self.stray_times
         )
         return self.run_times and not (damaged or self.empty)
 
@@ -95,6 +106,8 @@ def assess(
     """
     header = recording.header
     coverage = find_coverage(header, stats)
+    sleeps, stray_times = count_sleeps(stats.absences, names, reading.shifted), _stray_times(recording, stats)
+    unsure = "" if stats.lost_events else _unsure_queues(coverage, sleeps)  # lost events are counted and said
     empty = not any(name.startswith("sched:") for name in stats.counts)
     return TraceQuality(
         samples=stats.samples,
@@ -109,7 +122,16 @@ def assess(
         cpus=stats.cpus,
         decode_errors=stats.bad,
         counts=dict(sorted(stats.counts.items())),
-        warnings=tuple(folded([*_warnings(recording, stats, names, reading), *(() if empty else coverage.warnings)])),
+        warnings=tuple(
+            folded(
+                [
+                    *_warnings(recording, stats, names, reading),
+                    *([stray_times] if stray_times else []),
+                    *(() if empty else coverage.warnings),
+                    *([unsure] if unsure else []),
+                ]
+            )
+        ),
         unread_bytes=recording.unread_bytes,
         scope=coverage.scope,
         scope_evidence=coverage.evidence,
@@ -118,10 +140,38 @@ def assess(
         empty=empty,
         unrecorded=coverage.unrecorded,
         run_times=coverage.run_times,
-        run_queues=coverage.run_queues,
+        run_queues=coverage.run_queues and not unsure,
+        lacks_wakeups=bool(unsure) and coverage.scope != SOME_CPUS,
+        stray_times=bool(stray_times),
         unknown_records=stats.unknown_records,
         states=reading,
     )
+
+
+def _unsure_queues(coverage: Coverage, sleeps: Sleeps) -> str:
+    """Say why what the tasks did shows that it is not known who could run; empty where it does not."""
+    is_some_cpus = coverage.scope == SOME_CPUS
+    lacks = sleeps.lack_other_cpus if is_some_cpus else sleeps.lack_wakeups
+    if not coverage.run_times or "wakeups" in coverage.unrecorded or not lacks:
+        return ""
+    waits = f", and {counted(sleeps.forgotten, 'task')} wait to the end" if is_some_cpus and sleeps.forgotten else ""
+    why = ", because other CPUs wake and take tasks, too" if is_some_cpus else ""
+    return (
+        f"{sleeps.unwoken:,} of {sleeps.ended:,} times that a task slept it ran again without a recorded wakeup"
+        f"{waits}{why}: the runnable tasks and delays are not known"
+    )
+
+
+def _stray_times(recording: Recording, stats: RecordingStats) -> str:
+    """Say that samples have times that cannot be right; empty if none has."""
+    first_ns, last_ns = recording.header.sample_time_ns or (0, 0)
+    if 0 < first_ns < last_ns:
+        outside = max(first_ns - stats.first_ns, stats.last_ns - last_ns)
+        if stats.samples and outside > _MAX_OUTSIDE_NS:
+            return f"times are damaged: samples lie {outside / 1e9:.0f} s outside the span that the header states"
+    elif stats.gap_ns > _MAX_GAP_NS:
+        return f"times are damaged: for {stats.gap_ns / 1e9:.0f} s there is no event"
+    return ""
 
 
 def damage(quality: TraceQuality) -> str:
@@ -135,6 +185,8 @@ def damage(quality: TraceQuality) -> str:
         "only the switches of some tasks recorded": quality.scope == SOME_TASKS,
         f"{counted(quality.chain_breaks, 'break')} in the chain of switches": quality.chain_breaks,
         f"{counted(quality.decode_errors, 'sample')} cannot be decoded": quality.decode_errors,
+        "wakeups missing": quality.lacks_wakeups,
+        "times damaged": quality.stray_times,
         "cut": quality.truncated,
         f"{counted(quality.unread_bytes, 'byte')} not read": quality.unread_bytes,
         "the recorder was killed": quality.killed,

@@ -51,5 +51,8 @@ class TableDecoder:
     def view(self, table: str, rows: int) -> dict[str, Any]:
         return {name: as_ctypes(column) for name, column in self._columns[table].items()}
 
+    def follow(self, rows: dict[str, int]) -> None:
+        """Judge nothing."""
+
     def drop(self, table: str, rows: int) -> None:
         self._columns[table] = {name: column[rows:].copy() for name, column in self._columns[table].items()}

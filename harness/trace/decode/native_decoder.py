@@ -25,7 +25,7 @@ from typing import Any
 
 from harness.errors import TraceError
 from harness.trace.decode.column_source import CONSTANT, ENCODINGS, ColumnSource, column_sources
-from harness.trace.decode.results import Block, RecordingStats, UnendedStays
+from harness.trace.decode.results import Absences, Block, RecordingStats, UnendedStays
 from harness.trace.decode.sample_layout import SampleLayouts, sample_layouts
 from harness.trace.native.library import Signatures, load_functions
 from harness.trace.perf_data.attr import Attr, is_grouped, read_words
@@ -39,6 +39,13 @@ _NO_TABLE, _LACKS_FIELD = -1, -2
 _MAX_REPEATS = 64  # MAX_REPEATS of native/repeats.h
 _STOP_REASONS = ("", "cut", "skip", "broken")  # in the order of `enum stop_reason`
 _CPUS = 1 << 16
+_STATES = 31  # STATES of native/sleeps.c
+_LONG = 0.1  # of a recording: a task that waits for so long at its end
+_FOLLOWED = {  # the columns that `sleeps_feed` takes
+    "switches": ("time_ns", "prev_tid", "prev_state", "next_tid"),
+    "wakeups": ("time_ns", "tid", "target_cpu"),
+    "migrations": ("time_ns", "tid", "dest_cpu"),
+}
 
 
 class _Counts(ctypes.Structure):
@@ -86,6 +93,11 @@ _FUNCTIONS: Signatures = {
     "chain_note_cpus": (None, [c_void_p, c_int64, c_void_p]),
     "chain_breaks": (c_int64, [c_void_p, c_void_p, c_void_p, c_int64, c_void_p, c_void_p]),
     "chain_unended": (_Unended, [c_void_p]),
+    "sleeps_new": (c_void_p, []),
+    "sleeps_free": (None, [c_void_p]),
+    "sleeps_feed": (None, [c_void_p] * 2 + [c_int64] + [c_void_p] * 4 + ([c_int64] + [c_void_p] * 3) * 2),
+    "sleeps_gap_ns": (c_uint64, [c_void_p, c_int64, c_int64]),
+    "sleeps_count": (c_int64, [c_void_p, c_int64] + [c_void_p] * 3),
     "chain_cpus": (c_int32, [c_void_p, c_void_p]),
 }
 
@@ -110,9 +122,11 @@ class NativeDecoder:
         self._counts = native.decoder_counts(self._decoder).contents
         self._running, self._breaks = (c_int64 * _CPUS)(), 0  # the task that runs on each CPU; see switch_chain.c
         self._stays = native.chain_new_stays()
-        if not self._stays:
-            raise MemoryError("no room for the tasks")
+        self._sleeps = native.sleeps_new()
         weakref.finalize(self, native.chain_free_stays, self._stays)
+        weakref.finalize(self, native.sleeps_free, self._sleeps)
+        if not (self._stays and self._sleeps):
+            raise MemoryError("no room for the tasks")
         self._config = configure_decoder(native, self._decoder, header, layouts, parts > 1)
         self._finished = False
         if counts_only:
@@ -154,6 +168,7 @@ class NativeDecoder:
         self.sort()
         rows = {table: count for table in self.tables if (count := self.rows_before(table, limit_ns))}
         released = {table: _copied(self.view(table, count)) for table, count in rows.items()}
+        self.follow(rows)
         for table, count in rows.items():
             self.drop(table, count)
         return released
@@ -163,8 +178,7 @@ class NativeDecoder:
         self.sort()
         rows = {table: count for table in self.tables if (count := self.rows_before(table, None))}
         self._finished = True
-        for table, count in rows.items():
-            self._count_breaks(table, count)
+        self.follow(rows)
         return {table: self.view(table, count) for table, count in rows.items()}
 
     def sort(self) -> None:
@@ -194,8 +208,7 @@ class NativeDecoder:
         return block
 
     def drop(self, table: str, rows: int) -> None:
-        """Drop the first rows of a sorted table. No earlier ones may come."""
-        self._count_breaks(table, rows)
+        """Drop the first rows of a sorted table, which were followed. No earlier ones may come."""
         self._native.decoder_drop_rows(self._decoder, TABLES.index(table), rows)
 
     def stats(self) -> RecordingStats:
@@ -215,7 +228,16 @@ class NativeDecoder:
             chain_breaks=self._breaks,
             cpus=tuple(cpus[:cpu_count]),
             unended=self._unended(),
+            gap_ns=self._native.sleeps_gap_ns(self._sleeps, counts.first, counts.last),
+            absences=self._absences(counts.last - int(_LONG * (counts.last - counts.first))),
         )
+
+    def _absences(self, before_ns: int) -> Absences:
+        counts = [(c_int64 * _STATES)() for _ in range(3)]
+        woken = self._native.sleeps_count(self._sleeps, before_ns, *counts)
+        values = self.states()[:_STATES]
+        ended, unwoken, lasting = (dict(zip(values, count, strict=False)) for count in counts)
+        return Absences(ended, unwoken, lasting, woken)
 
     def _unended(self) -> UnendedStays:
         found = self._native.chain_unended(self._stays)
@@ -229,13 +251,18 @@ class NativeDecoder:
         """Return the values of prev_state, by number."""
         return [int.from_bytes(raw, sys.byteorder, signed=True) for raw in self._strings(states=True)]
 
-    def _count_breaks(self, table: str, rows: int) -> None:
-        """Count the breaks in the chain of switches. Each row must come once, in the order of time."""
-        block = self.view(table, rows)
-        self._native.chain_note_cpus(block["cpu"], rows, self._running)
-        if table == "switches":
-            columns = (block[name] for name in ("cpu", "prev_tid", "next_tid"))
-            self._breaks += self._native.chain_breaks(*columns, rows, self._running, self._stays)
+    def follow(self, rows: dict[str, int]) -> None:
+        """Judge the first rows of the sorted tables. Each comes once; those of all tables together, in time order."""
+        blocks = {table: self.view(table, count) for table, count in rows.items()}
+        for table, block in blocks.items():
+            self._native.chain_note_cpus(block["cpu"], rows[table], self._running)
+        if switches := blocks.get("switches"):
+            columns = (switches[name] for name in ("cpu", "prev_tid", "next_tid"))
+            self._breaks += self._native.chain_breaks(*columns, rows["switches"], self._running, self._stays)
+        given: list[Any] = []
+        for table, names in _FOLLOWED.items():
+            given += [rows.get(table, 0), *(blocks[table][name] if table in blocks else None for name in names)]
+        self._native.sleeps_feed(self._sleeps, self._running, *given)
 
     def _table_rows(self, table: str) -> int:
         return int(self._native.decoder_rows(self._decoder, TABLES.index(table)))

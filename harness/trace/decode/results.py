@@ -28,14 +28,29 @@ class UnendedStays:
 
 
 @dataclass(frozen=True)
+class Absences:
+    """Stays of tasks away from the CPUs, by the prev_state in which they began.
+
+    `ended` counts those that ended, `unwoken` those of them without a recorded wakeup, `lasting` those that have lasted
+    for long at the end of the recording. `woken` counts the tasks that were woken for a recorded CPU as long ago, and
+    did not run since.
+    """
+
+    ended: dict[int, int] = field(default_factory=dict)
+    unwoken: dict[int, int] = field(default_factory=dict)
+    lasting: dict[int, int] = field(default_factory=dict)
+    woken: int = 0
+
+
+@dataclass(frozen=True)
 class RecordingStats:
     """Counts over a recording, and the times of its first and last sample (ns).
 
     `inversions` counts samples earlier than the sample before them in their file. `lost_events` is the larger of the
     sums of LOST and LOST_SAMPLES records, which count the same losses. `bad` counts samples that cannot be decoded,
     `repeats` those of events that another attr recorded, too, and `counts` the others by event. `unknown_records`
-    are of types that neither the kernel nor perf has. `chain_breaks`, `unended` and `cpus` cover the rows released so
-    far.
+    are of types that neither the kernel nor perf has. `gap_ns`: the longest time without an event. It, `chain_breaks`,
+    `unended`, `absences` and `cpus` cover the rows released so far.
     """
 
     samples: int
@@ -50,6 +65,8 @@ class RecordingStats:
     chain_breaks: int = 0
     cpus: tuple[int, ...] = ()
     unended: UnendedStays = UnendedStays()
+    absences: Absences = Absences()
+    gap_ns: int = 0
 
     @property
     def span_ns(self) -> int:
@@ -58,5 +75,5 @@ class RecordingStats:
 
     def completed(self, second: RecordingStats) -> RecordingStats:
         """Return these counts of a first pass, which decodes nothing, with what a second pass decoded."""
-        decoded = ("bad", "counts", "repeats", "chain_breaks", "cpus", "unended")
+        decoded = ("bad", "counts", "repeats", "chain_breaks", "cpus", "unended", "absences", "gap_ns")
         return replace(self, **{name: getattr(second, name) for name in decoded})

@@ -112,8 +112,11 @@ class Sums:
         if "switches" in decoder.tables:
             decoder.sort_by_cpu("switches")
         settled = self._feed(decoder, limit_ns)
-        for table in decoder.tables:
-            decoder.drop(table, settled[table] if table in settled else decoder.rows_before(table, limit_ns))
+        rows = {table: decoder.rows_before(table, limit_ns) for table in decoder.tables} | settled
+        rows = {table: rows[table] for table in decoder.tables}
+        decoder.follow(rows)
+        for table, count in rows.items():
+            decoder.drop(table, count)
 
     def _feed(self, decoder: NativeDecoder, limit_ns: int | None) -> dict[str, int]:
         """Pass on the rows before `limit_ns`. Return how many of each table need not be passed on again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import struct
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from kept import unpacked, unpacked_into
 
 from harness.errors import TraceError
 from harness.trace import convert, slices
+from harness.trace.perf_data.header import read_header
 from harness.trace.quality import TraceQuality, damage
 from harness.trace.reader import read
 from harness.trace.summary import summarize
@@ -260,6 +262,72 @@ def with_one_more_id_of_the_last_event(content: bytes) -> bytes:
     features = sum(bits.bit_count() for bits in changed[72:104])
     for place in range(data + 8 + data_size, data + 8 + data_size + 16 * features, 16):
         struct.pack_into("<Q", changed, place, struct.unpack_from("<Q", changed, place)[0] + 8)
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("name", ["ubuntu_4_15_0_147_nginx_ab", "ubuntu_4_15_0_55_shifted"])
+@pytest.mark.parametrize("kept", [0, 1, 5])
+def test_wakeups_that_are_missing_are_noticed_by_the_tasks_that_run_without_them(
+    kept: int, name: str, judge: Judge
+) -> None:
+    quality = judge(name, lambda content: with_wakeups(content, kept))
+    assert (quality.lacks_wakeups, quality.run_queues, quality.run_times, quality.whole) == (True, False, True, False)
+    assert damage(quality) == "wakeups missing"
+    assert "times that a task slept it ran again without a recorded wakeup" in quality.warnings[-1]
+
+
+def test_filtered_wakeups_are_missing(judge: Judge) -> None:
+    assert judge("wakeups_filtered").lacks_wakeups
+
+
+def test_numbers_that_missing_wakeups_leave_unknown_are_in_no_table(tmp_path: Path) -> None:
+    path = tmp_path / "thinned"
+    path.write_bytes(with_wakeups(unpacked("ubuntu_4_15_0_147_stress"), kept=5))
+    made, whole, summed = convert(path, tmp_path / "tables", release_rows=500), slices(read(path)), summarize(path)
+    assert made.quality.lacks_wakeups
+    assert made.quality == summed.quality == read(path).quality
+    assert whole["runnable"].null_count == whole.num_rows == made.rows["slices"]
+    assert pq.read_table(made.paths["slices"]).to_pylist() == whole.to_pylist()
+    assert {task.delays for task in summed.by_task} == {cpu.contested for cpu in summed.by_cpu} == {None}
+
+
+def test_where_another_cpu_takes_and_wakes_tasks_it_is_not_known_who_waits(judge: Judge) -> None:
+    quality = judge("one_of_two_cpus")
+    assert (quality.scope, quality.run_times, quality.run_queues, quality.lacks_wakeups) == (
+        "some CPUs",
+        True,
+        False,
+        False,
+    )
+    assert "because other CPUs wake and take tasks, too" in quality.warnings[-1]
+
+
+@pytest.mark.parametrize("name", ["hostile_names", "debian12_guest_nginx_ab"])  # with the span in its header; without
+def test_a_time_that_cannot_be_right_is_damage(name: str, judge: Judge) -> None:
+    quality = judge(name, lambda content: with_a_bit_of_a_time(content, list(samples(content))[50]))
+    assert (quality.stray_times, quality.whole) == (True, False)
+    assert "times damaged" in damage(quality)
+    assert any(text.startswith("times are damaged: ") for text in quality.warnings)
+
+
+def with_a_bit_of_a_time(content: bytes, place: int) -> bytes:
+    """Return the recording with one bit of the time of a sample changed: it is after its id, ip, pid and tid."""
+    changed = bytearray(content)
+    changed[place + 8 + 24 + 7] ^= 1 << 3
+    return bytes(changed)
+
+
+def with_wakeups(content: bytes, kept: int) -> bytes:
+    """Return a recording of 4.15 with only so many of each ten wakeups."""
+    changed, seen = bytearray(content), 0
+    formats = read_header(io.BytesIO(content), len(content)).formats or {}
+    wakeups = {number for number, found in formats.items() if found.name.startswith("sched_wak")}
+    for place in samples(content):
+        (event,) = struct.unpack_from("<H", content, place + 60)  # after its id, ip, tid, time, cpu, period and a size
+        if event in wakeups:
+            seen += 1
+            if seen * 7 % 10 >= kept:
+                struct.pack_into("<I", changed, place, FINISHED_ROUND)
     return bytes(changed)
 
 
