@@ -18,11 +18,9 @@ def options(command: Sequence[str]) -> list[str]:
 def filters(command: Sequence[str], event: str) -> bool:
     """Whether a --filter is for `event`: it is for the events of the last -e before it, which may be patterns."""
     words, chosen = list(command[1 : command.index("--") if "--" in command else None]), ""
-    for word, after in zip(words, [*words[1:], ""], strict=True):
-        if word in ("-e", "--event"):
-            chosen = after
-        elif word.startswith(("-e", "--event=")):
-            chosen = word.removeprefix("--event=").removeprefix("-e")
+    for word, after in zip(words, [*words, ""][1:], strict=True):
+        if [*_names(word)][-1:] in (["-e"], ["--event"]):
+            chosen = word.partition("=" if word.startswith("--") else "e")[2] or after
         elif word.split("=")[0] == "--filter" and _names_event(chosen, event):
             return True
     return False

@@ -14,6 +14,9 @@ from shorten import DATA_OFFSET, DATA_SIZE
 
 import harness.trace
 from harness.errors import TraceError
+from harness.trace.perf_data.constants import HEADER_DIR_FORMAT
+from harness.trace.perf_data.folder import lacking_files
+from harness.trace.perf_data.header import Header
 from harness.trace.quality import TraceQuality
 
 CPUS = sorted(os.sched_getaffinity(0))[:2]
@@ -46,6 +49,11 @@ def quality_of_a_damaged(path: Path) -> TraceQuality:
 def test_a_whole_folder_lacks_nothing(folder: Path) -> None:
     quality = harness.trace.read(folder).quality
     assert (quality.truncated, quality.unread_bytes) == (False, 0)
+
+
+def test_an_event_of_perf_on_all_cpus_calls_for_no_files_of_cpus_that_were_left_out() -> None:
+    header = Header(ids={1: 0, 2: 1, 3: 1}, nrcpus=2, features={HEADER_DIR_FORMAT})
+    assert lacking_files(header, [], is_folder=True) == ["the folder lacks data.0"]
 
 
 @pytest.mark.parametrize("name", ["data.0", "data.1"])
