@@ -107,7 +107,7 @@ def assess(
     header = recording.header
     coverage = find_coverage(header, stats)
     sleeps, stray_times = count_sleeps(stats.absences, names, reading.shifted), _stray_times(recording, stats)
-    unsure = "" if stats.lost_events else _unsure_queues(coverage, sleeps)  # lost events are counted and said
+    unsure = "" if stats.lost_events else unsure_queues(coverage, sleeps)  # lost events are counted and said
     empty = not any(name.startswith("sched:") for name in stats.counts)
     return TraceQuality(
         samples=stats.samples,
@@ -148,7 +148,7 @@ def assess(
     )
 
 
-def _unsure_queues(coverage: Coverage, sleeps: Sleeps) -> str:
+def unsure_queues(coverage: Coverage, sleeps: Sleeps) -> str:
     """Say why what the tasks did shows that it is not known who could run; empty where it does not."""
     is_some_cpus = coverage.scope == SOME_CPUS
     lacks = sleeps.lack_other_cpus if is_some_cpus else sleeps.lack_wakeups

@@ -20,6 +20,10 @@ from harness.trace.perf_data.targets import ANY_THREAD
 SYSTEM_WIDE, SOME_CPUS, SOME_TASKS, UNKNOWN = "system-wide", "some CPUs", "some tasks", "unknown"
 HOW_TO_RECORD = "record with `perf sched record`"
 LEFT_OUT = "how long tasks and CPUs ran, and who could run, is not known: slices and such sums are left out"
+UNPLACED = (
+    "neither sched_migrate_task nor sched_wakeup was recorded, so it is not known on which CPU a woken task "
+    f"waits: the runnable tasks and delays are left out; {HOW_TO_RECORD}"
+)
 _MIN_STAYS, _MIN_SHARE = 3, 0.9  # of one task that never leaves; of all breaks, those at tasks that never leave
 _MIN_SHARE_OF_SOME = 0.5  # the same where the command line names no -a, and nothing was lost
 _LEAVES_TASKS_OUT = ("-p", "--pid", "-t", "--tid", "-u", "--uid")  # perf record then lists the threads (perf >= 4.16)
@@ -234,10 +238,7 @@ def _event_warnings(coverage: Coverage, attrs: dict[str, Attr]) -> Iterator[str]
     elif "wakeups" in coverage.unrecorded:
         yield f"no wakeups were recorded: the runnable tasks and delays are not known; {HOW_TO_RECORD}"
     elif coverage.unplaced:
-        yield (
-            "neither sched_migrate_task nor sched_wakeup was recorded, so it is not known on which CPU a woken task "
-            f"waits: the runnable tasks and delays are left out; {HOW_TO_RECORD}"
-        )
+        yield UNPLACED
 
 
 def _limiting_option(header: Header) -> str:

@@ -35,7 +35,10 @@ def _under(path: Path) -> list[Path]:
     trials = sorted(table.parent for table in path.glob("trials/*/slices.parquet"))
     if not trials:
         _refuse_without_slices(path)
-        raise TableError(f"{path}: no slices.parquet and no trials/*/slices.parquet: expected a run or its tables")
+        how = "make tables of perf.data, or of the text of `perf script`, with `harness trace convert` or `import`"
+        raise TableError(
+            f"{path}: no slices.parquet and no trials/*/slices.parquet: expected a run or its tables; {how}"
+        )
     good = [trial for trial in trials if not _failed_checks(trial)]
     if not good:
         _refuse_bad(trials[0])

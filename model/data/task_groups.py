@@ -84,5 +84,6 @@ def _weight(path: str, facts: Mapping[str, Any]) -> int:
     group = cgroups.get(path) if isinstance(cgroups, dict) else None
     shares, weight = (group.get(name) if isinstance(group, dict) else None for name in ("shares", "weight"))
     if isinstance(shares, int):
-        return shares
-    return weight * DEFAULT_WEIGHT // V2_DEFAULT if isinstance(weight, int) else DEFAULT_WEIGHT
+        return shares if shares > 0 else DEFAULT_WEIGHT
+    scaled = weight * DEFAULT_WEIGHT // V2_DEFAULT if isinstance(weight, int) else 0
+    return scaled if scaled > 0 else DEFAULT_WEIGHT  # the kernel knows no group without a weight

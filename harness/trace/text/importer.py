@@ -7,13 +7,14 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from harness.errors import TraceError, UsageError
+from harness.errors import TraceError
 from harness.trace.converter import ALL_TABLES, ConvertedRecording, SliceOutput
 from harness.trace.quality import require_complete
 from harness.trace.reader import RecordingInfo
 from harness.trace.recording_file import recording_facts, remove_former, write_recording_file
 from harness.trace.tables.cpu_usage import UsageCounter
 from harness.trace.tables.writer import LateSliceWriter, TableWriter
+from harness.trace.text.absences import Absences
 from harness.trace.text.escapes import without_escapes
 from harness.trace.text.lines import Line, TextFile
 from harness.trace.text.notes import Notes
@@ -44,13 +45,11 @@ def import_text(
     The text is read line by line. Each file appears whole or not at all. `states` and `about` are as
     `convert` has them. Calls `on_progress` with the bytes read so far
     and in all. Raises TraceError, with file and line, for any other text, for one without switches, and with `strict`
-    for one that is not whole; HostError if a table cannot be written; UsageError for
-    other `states`, and for a folder with tables that this text cannot replace.
+    for one that is not whole; HostError if a table cannot be written; UsageError for other `states`.
     """
     check_states(states)
     text, folder, notes, usage = TextFile(Path(path), on_progress), Path(out_dir), Notes(), UsageCounter()
     kind, header = kind_of(text)
-    _refuse_other_tables(folder, _TABLES[kind])
     info = _recording_info(header, text.path)
     reader = ScriptReader(text, notes) if kind == PERF_SCRIPT else SchedMapReader(text, notes)
     reading = read_states(text, info.os_release, states) if kind == PERF_SCRIPT else StateReading()
@@ -61,12 +60,14 @@ def import_text(
         if "slices" in _TABLES[kind]:
             slices = SliceOutput(reading.shifted, stack.enter_context(LateSliceWriter(folder, about)), usage)
             slices.has_queues = any(_WAKEUP.search(without_escapes(line.content)) for line in text)
+        absences = Absences(reading.shifted)
         for rows in reader.read():
+            absences.take(rows)
             _write(rows, writers, slices)
         if slices:
             slices.finish()
         require_switches(text, reader.rows.counts)
-        quality = assess_text(kind, text, reader.rows, notes, reading, info)
+        quality = assess_text(kind, text, reader.rows, notes, reading, info, absences)
         if strict:
             require_complete(text.path, quality)
         facts = recording_facts(info, quality)
@@ -84,17 +85,6 @@ def import_text(
     write_recording_file(folder, facts)
     used, idle_share = usage.result() if kept else ({}, None)
     return ConvertedRecording(paths, quality, info, used, idle_share, row_counts)
-
-
-def _refuse_other_tables(folder: Path, tables: tuple[str, ...]) -> None:
-    """Raise UsageError if tables of another recording would stand beside the new ones."""
-    others = [name for name in ALL_TABLES if name not in tables and (folder / f"{name}.parquet").exists()]
-    if others:
-        raise UsageError(
-            f"the folder holds tables that this text cannot replace: {', '.join(others)}",
-            where=str(folder),
-            expected="a folder without tables of another recording",
-        )
 
 
 def _write(rows: Tables, writers: Mapping[str, TableWriter], slices: SliceOutput | None) -> None:

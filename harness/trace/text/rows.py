@@ -19,6 +19,10 @@ Tables = dict[str, list[Row]]
 _TIME, _CPU, _PREV_TID, _NEXT_TID = (
     SCHEMAS["switches"].names.index(n) for n in ("time_ns", "cpu", "prev_tid", "next_tid")
 )
+_NAMED_CPU = {  # column
+    "wakeups": SCHEMAS["wakeups"].names.index("target_cpu"),
+    "migrations": SCHEMAS["migrations"].names.index("dest_cpu"),
+}
 _HELD_ROWS = 100_000  # perf sorts its events; those that it could not sort are late by much less
 
 
@@ -26,7 +30,7 @@ class Rows:
     """Takes rows in the order of a text, and releases them in the order of time.
 
     `counts`: events by name. `inversions`: events earlier than the event before them, first in line `inverted_at`.
-    `cpus`: those that have events.
+    `cpus`: those that have events; `named_cpus`: those for which tasks are woken or to which they move.
     `has_ns`: whether all times have nanoseconds. `chain_breaks`: of the switches released, those away from another task
     than the one switched to before on their CPU.
     """
@@ -37,6 +41,7 @@ class Rows:
         self._held_rows, self._released_ns = 0, -1
         self.counts: Counter[str] = Counter()
         self.cpus: set[int] = set()
+        self.named_cpus: set[int] = set()
         self.has_ns = True
         self.inversions, self.inverted_at, self._last_ns = 0, 0, -1
         self._span_ns: tuple[int, int] | None = None
@@ -52,6 +57,11 @@ class Rows:
     def span_ns(self) -> int:
         """Time from the first event to the last."""
         return self._span_ns[1] - self._span_ns[0] if self._span_ns else 0
+
+    @property
+    def ends_ns(self) -> tuple[int, int]:
+        """The times of the first event and the last."""
+        return self._span_ns or (0, 0)
 
     @property
     def unended(self) -> UnendedStays:
@@ -81,6 +91,8 @@ class Rows:
 
     def add(self, table: str, row: Row) -> None:
         """Keep a row until it is released."""
+        if table in _NAMED_CPU:
+            self.named_cpus.add(row[_NAMED_CPU[table]])
         self._held[table].append(row)
         self._held_rows += 1
 

@@ -8,10 +8,12 @@ from dataclasses import replace
 from harness.counted import counted
 from harness.errors import TraceError
 from harness.trace.decode.results import RecordingStats
+from harness.trace.perf_data.command_line import options
 from harness.trace.perf_data.header import Header
-from harness.trace.quality import TraceQuality
+from harness.trace.quality import TraceQuality, unsure_queues
 from harness.trace.reader import RecordingInfo
-from harness.trace.scope import LEFT_OUT, UNKNOWN, Coverage, find_coverage
+from harness.trace.scope import HOW_TO_RECORD, LEFT_OUT, SOME_CPUS, UNKNOWN, UNPLACED, Coverage, find_coverage
+from harness.trace.text.absences import Absences
 from harness.trace.text.lines import TextFile
 from harness.trace.text.notes import Notes
 from harness.trace.text.rows import Rows
@@ -19,15 +21,25 @@ from harness.trace.text.wrong_file import FORMS, PERF_SCRIPT, SCHED_MAP
 from harness.trace.tracepoint.state_reading import StateReading
 
 _SWITCH, _WAKEUPS = "sched:sched_switch", {"sched:sched_waking", "sched:sched_wakeup"}
+_WAKING, _PLACES = "sched:sched_waking", {"sched:sched_wakeup", "sched:sched_migrate_task"}
+_FREQUENCY = {"-F", "--freq"}
 
 
 def assess_text(
-    kind: str, text: TextFile, rows: Rows, notes: Notes, reading: StateReading, info: RecordingInfo
+    kind: str,
+    text: TextFile,
+    rows: Rows,
+    notes: Notes,
+    reading: StateReading,
+    info: RecordingInfo,
+    absences: Absences,
 ) -> TraceQuality:
     """Judge a text of this kind that was read to its end."""
     about_states = reading.warning(info.os_release)
     has_wakeups = bool(_WAKEUPS & rows.counts.keys())
-    coverage = _coverage(rows, notes, info)
+    coverage = _coverage(rows, notes, info, has_wakeups)
+    is_lossy = bool(notes.lost_events or notes.lost_chunks)  # which is counted and said
+    unsure = unsure_queues(coverage, absences.sleeps(*rows.ends_ns)) if has_wakeups and not is_lossy else ""
     return TraceQuality(
         samples=rows.samples,
         lost_events=notes.lost_events,
@@ -43,21 +55,24 @@ def assess_text(
         counts=dict(sorted(rows.counts.items())),
         warnings=(
             *coverage.warnings,
+            *((unsure,) if unsure else ()),
             *_warnings(kind, text, rows, has_wakeups),
             *notes.warnings,
             *((about_states,) if about_states else ()),
         ),
         scope=coverage.scope,
         scope_evidence=coverage.evidence,
-        unrecorded=() if has_wakeups else ("wakeups",),
+        sampled=coverage.sampled,
+        unrecorded=coverage.unrecorded,
         run_times=coverage.run_times,
-        run_queues=coverage.run_queues and has_wakeups,
+        run_queues=coverage.run_queues and not unsure,
+        lacks_wakeups=bool(unsure) and coverage.scope != SOME_CPUS,
         states=reading,
     )
 
 
-def _coverage(rows: Rows, notes: Notes, info: RecordingInfo) -> Coverage:
-    """Judge by the chain of switches and the command line: a text does not say how its events were opened."""
+def _coverage(rows: Rows, notes: Notes, info: RecordingInfo, has_wakeups: bool) -> Coverage:
+    """Judge by what the text holds and the command line: a text does not say how its events were opened."""
     stats = RecordingStats(
         rows.samples,
         rows.inversions,
@@ -69,9 +84,35 @@ def _coverage(rows: Rows, notes: Notes, info: RecordingInfo) -> Coverage:
         unended=rows.unended,
     )
     coverage = find_coverage(Header(nrcpus=info.nrcpus, cmdline=list(info.cmdline)), stats)
+    coverage = replace(
+        coverage,
+        sampled=bool(_FREQUENCY & {*options(info.cmdline)}),
+        unrecorded=() if has_wakeups else ("wakeups",),
+        unplaced=_WAKING in rows.counts and not _PLACES & rows.counts.keys() and len(rows.cpus) > 1,
+    )
     if coverage.scope == UNKNOWN and not coverage.filtered:
-        return replace(coverage, evidence="a text does not say how its events were opened")
-    return coverage if coverage.run_times else replace(coverage, warnings=(*coverage.warnings, LEFT_OUT))
+        missing = _missing_cpus(rows, info)
+        evidence = missing or "a text does not say how its events were opened"
+        coverage = replace(coverage, scope=SOME_CPUS if missing else UNKNOWN, evidence=evidence)
+    return replace(coverage, warnings=(*coverage.warnings, *_coverage_warnings(coverage)))
+
+
+def _missing_cpus(rows: Rows, info: RecordingInfo) -> str:
+    """Say what shows that the events of some CPUs are not in the text; empty if nothing does."""
+    if info.nrcpus and len(rows.cpus) < info.nrcpus:
+        return f"{len(rows.cpus)} of {info.nrcpus} CPUs have events"
+    if rows.named_cpus - rows.cpus:
+        return f"tasks wake on {counted(len(rows.named_cpus - rows.cpus), 'CPU')} without events"
+    return ""
+
+
+def _coverage_warnings(coverage: Coverage) -> Iterator[str]:
+    if coverage.sampled:
+        yield f"perf kept only a sample of the events (-F): {HOW_TO_RECORD}, which keeps every event"
+    if coverage.unplaced:
+        yield UNPLACED
+    if not coverage.run_times:
+        yield LEFT_OUT
 
 
 def _warnings(kind: str, text: TextFile, rows: Rows, has_wakeups: bool) -> Iterator[str]:

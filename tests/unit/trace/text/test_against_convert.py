@@ -18,6 +18,7 @@ from locations import DATA
 from perf_record import record
 
 from harness.trace.converter import convert
+from harness.trace.reader import read
 
 pytestmark = pytest.mark.slow
 
@@ -107,6 +108,22 @@ def test_the_text_of_a_recording_of_some_tasks_has_no_slices_either(
     assert rows_of(text.tables) == expected
     assert (text.quality.scope, text.quality.run_times) == (quality.scope, False)
     assert quality.warnings[-1] in text.quality.warnings
+
+
+def test_the_text_of_one_cpu_of_several_is_recognised(tmp_path: Path) -> None:
+    path = record(tmp_path / "perf.data")
+    quality = imported(printed(path, "script", "--ns", "--header", "--cpu", "0")).quality
+    assert quality.cpus == (0,)
+    assert quality.scope == ("unknown" if read(path).header.nrcpus == 1 else "some CPUs")
+
+
+def test_the_text_of_wakings_without_places_does_not_tell_who_could_run(tmp_path: Path) -> None:
+    text = printed(unpacked_into(tmp_path, "compressed"), "script", "--ns")
+    lines = [line for line in text.split(b"\n") if b"sched_wakeup:" not in line and b"sched_migrate_task:" not in line]
+    quality = imported(b"\n".join(lines)).quality
+    assert len(quality.cpus) > 1
+    assert not quality.run_queues
+    assert any("neither sched_migrate_task nor sched_wakeup" in warning for warning in quality.warnings)
 
 
 def same_switches(text: Imported, expected: Rows) -> bool:

@@ -73,7 +73,7 @@ def test_a_mended_kernel_of_the_same_version_is_known_by_a_task_that_left_as_r(m
     assert quality.warnings == ()
 
 
-def test_a_killed_recorder_names_no_kernel_and_its_events_decide_all_the_same(
+def test_a_killed_recorder_takes_the_kernel_of_its_lender_and_its_events_decide(
     shifted_recording: Path, tmp_path: Path
 ) -> None:
     whole = shifted_recording.read_bytes()
@@ -82,9 +82,9 @@ def test_a_killed_recorder_names_no_kernel_and_its_events_decide_all_the_same(
     struct.pack_into("<Q", killed, DATA_SIZE, 0)
     (tmp_path / "killed.data").write_bytes(killed)
     trace = harness.trace.read(tmp_path / "killed.data", formats_from=shifted_recording)
-    assert trace.header.os_release is None
+    assert trace.header.os_release == "4.15.0-55-generic"
     assert trace.quality.states == harness.trace.read(shifted_recording).quality.states
-    assert any("the kernel, whose version is not recorded, reports" in note for note in trace.quality.warnings)
+    assert any("kernel 4.15.0-55-generic reports" in note for note in trace.quality.warnings)
 
 
 @pytest.mark.parametrize("records", [300, 1500, 4000])
