@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -125,16 +126,31 @@ def _convert(
         info = recording_info(recording, counted.first_ns)
         facts = recording_facts(info, quality)
         remove_former(folder, facts, [folder / f"{name}.parquet" for name in tables])
+    paths, rows = finish_tables(folder, facts, writers, slices, quality, about)
+    used, idle_share = usage.result() if quality.run_times else ({}, None)
+    return ConvertedRecording(paths, quality, info, used, idle_share, rows)
+
+
+def finish_tables(
+    folder: Path,
+    facts: Mapping[str, Any],
+    writers: Mapping[str, TableWriter],
+    slices: SliceOutput | None,
+    quality: TraceQuality,
+    about: Mapping[str, str],
+) -> tuple[dict[str, Path], dict[str, int]]:
+    """Take away what the recording does not tell of the slices, and write `recording.json` with `facts`.
+
+    All writers have ended. Returns the file of each table that stays, and how many rows it has.
+    """
     if slices and not quality.run_times:
         slices.writer.path.unlink()
     elif slices and not quality.run_queues:
         slices.take_queues_away(folder, about)
     kept = [slices.writer] if slices and quality.run_times else []
     outputs: list[TableWriter | LateSliceWriter] = [*writers.values(), *kept]
-    paths, rows = {output.name: output.path for output in outputs}, {output.name: output.rows for output in outputs}
     write_recording_file(folder, facts)
-    used, idle_share = usage.result() if quality.run_times else ({}, None)
-    return ConvertedRecording(paths, quality, info, used, idle_share, rows)
+    return {output.name: output.path for output in outputs}, {output.name: output.rows for output in outputs}
 
 
 def _event_tables(

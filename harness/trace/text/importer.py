@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from harness.errors import TraceError
-from harness.trace.converter import ALL_TABLES, ConvertedRecording, SliceOutput
+from harness.trace.converter import ALL_TABLES, ConvertedRecording, SliceOutput, finish_tables
 from harness.trace.quality import require_complete
 from harness.trace.reader import RecordingInfo
-from harness.trace.recording_file import recording_facts, remove_former, write_recording_file
+from harness.trace.recording_file import recording_facts, remove_former
 from harness.trace.tables.cpu_usage import UsageCounter
 from harness.trace.tables.writer import LateSliceWriter, TableWriter
 from harness.trace.text.absences import Absences
@@ -72,18 +72,8 @@ def import_text(
             require_complete(text.path, quality)
         facts = recording_facts(info, quality)
         remove_former(folder, facts, [folder / f"{name}.parquet" for name in _TABLES[kind]])
-    if slices and not quality.run_times:
-        slices.writer.path.unlink()
-    elif slices and not quality.run_queues:
-        slices.take_queues_away(folder, about or {})
-    kept = [slices.writer] if slices and quality.run_times else []
-    outputs: list[TableWriter | LateSliceWriter] = [*writers.values(), *kept]
-    paths, row_counts = (
-        {output.name: output.path for output in outputs},
-        {output.name: output.rows for output in outputs},
-    )
-    write_recording_file(folder, facts)
-    used, idle_share = usage.result() if kept else ({}, None)
+    paths, row_counts = finish_tables(folder, facts, writers, slices, quality, about or {})
+    used, idle_share = usage.result() if slices and quality.run_times else ({}, None)
     return ConvertedRecording(paths, quality, info, used, idle_share, row_counts)
 
 
