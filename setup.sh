@@ -200,16 +200,36 @@ find_python() {
     die "no Python from 3.10 to 3.13 with the venv module was found"
 }
 
+# $@: locks in requirements/. pip refuses a file whose SHA-256 is not in them, and builds nothing: a build fetches more.
+install_locked() {
+    .venv/bin/pip install -qq --no-compile --disable-pip-version-check --only-binary :all: --require-hashes \
+        "${@/#/-rrequirements/}"
+}
+
+# Of torch there are many builds. One of the right version that is there already is kept; then comes the one for CPUs, if
+# pip is told of an index that has it.
+install_packages_of_python() {
+    local locks=(run.txt) version
+    [ "$wanted" = run ] || locks+=(tests.txt)
+    version=$(grep -o '^torch==[0-9.]*' requirements/torch-cpu.txt)
+    if grep -q "^$version" <<<"$(.venv/bin/pip freeze 2>/dev/null)"; then
+        install_locked "${locks[@]}"
+    elif ! install_locked torch-cpu.txt "${locks[@]}" 2>/dev/null; then
+        say "no build of torch for CPUs with a known hash was found: taking that for CUDA, several gigabytes"
+        install_locked torch-cuda.txt "${locks[@]}"
+    fi
+    # The locks have all that this project needs, so nothing is fetched for it.
+    .venv/bin/pip install -qq --no-compile --disable-pip-version-check --no-deps --no-build-isolation -e .
+}
+
 make_environment() {
-    local python extra=.
+    local python
     python=$(find_python)
     [ -x .venv/bin/python ] || "$python" -m venv .venv
     # Scripts carry the environment's path: one that was moved or copied is made anew.
     .venv/bin/pip --version >/dev/null 2>&1 || "$python" -m venv --clear .venv
-    [ "$wanted" = run ] || extra='.[test,boosting,perfetto]'
     say "installing the Python packages into .venv"
-    .venv/bin/pip install -qq --no-compile --disable-pip-version-check torch==2.13.0
-    .venv/bin/pip install -qq --no-compile --disable-pip-version-check -c constraints.txt -e "$extra"
+    install_packages_of_python
     compile_what_is_used
 }
 
@@ -226,7 +246,7 @@ for package in map(importlib.import_module, ("harness", "model")):
 END
 }
 
-fingerprint() { cat setup.sh pyproject.toml constraints.txt hatch_build.py harness/trace/native/*.[ch] | sha256sum | cut -d ' ' -f 1; }
+fingerprint() { cat setup.sh pyproject.toml requirements/*.txt hatch_build.py harness/trace/native/*.[ch] | sha256sum | cut -d ' ' -f 1; }
 
 # Done before, with these very inputs, and libvirt is up: nothing to do.
 up_to_date() {
