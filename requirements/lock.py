@@ -66,7 +66,9 @@ def cpu_torch(head: str) -> str:
 
 def write(lock: str, requirements: Lock) -> None:
     """Write one lock under a heading."""
-    heading = f"# {LOCKS[lock]}\n# Written by requirements/lock.py; install with: pip install --require-hashes -r FILE\n"
+    heading = (
+        f"# {LOCKS[lock]}\n# Written by requirements/lock.py; install with: pip install --require-hashes -r FILE\n"
+    )
     (HERE / f"{lock}.txt").write_text(heading + "".join(requirements.values()))
 
 

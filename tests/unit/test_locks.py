@@ -25,7 +25,9 @@ def entries(lock: str) -> list[tuple[Requirement, list[str]]]:
     """Return each requirement of a lock with its hashes."""
     text = (ROOT / "requirements" / f"{lock}.txt").read_text("utf-8").replace("\\\n", "")
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
-    found = [(line.partition(" --hash=")[0], re.findall(r"--hash=sha256:([0-9a-f]{64})(?= |$)", line)) for line in lines]
+    found = [
+        (line.partition(" --hash=")[0], re.findall(r"--hash=sha256:([0-9a-f]{64})(?= |$)", line)) for line in lines
+    ]
     return [(Requirement(head), hashes) for head, hashes in found]
 
 
