@@ -28,11 +28,8 @@ OnPhase = Callable[[str, float], object]  # a phase, and how much later than the
 # A message of the kernel may be printed in the middle of a line; it is never interrupted itself. Some kernels add who
 # printed it, such as `[    T1]` (CONFIG_PRINTK_CALLER).
 KERNEL_MESSAGE = re.compile(r"\[ *\d+\.\d{6}\](?:\[[^\]\n]*\])? [^\n]*\n")
-ENDINGS = {
-    "Kernel panic": "the kernel of the guest panicked",
-    "Linux version ": "the guest started again",
-    "harness-host-key ": "the guest started again",
-}
+STARTS = ("Linux version ", "harness-host-key ")
+ENDINGS = {"Kernel panic": "the kernel of the guest panicked", **dict.fromkeys(STARTS, "the guest started again")}
 
 
 class GuestTime:
@@ -77,9 +74,10 @@ class GuestTime:
 
 
 class Phases:
-    """The phases of one trial, as they appear on the console from now on.
+    """The phases of one trial, as they appear on the console from now on; with `attach`, since the guest started.
 
     `where` names the machine in errors; `clock` and `sleep` are the host's, `pace` is the guest's (`Host.clock`).
+    `attach` is for a trial that another process began, and `missed` has the phases that were on the console already.
     """
 
     def __init__(
@@ -91,6 +89,7 @@ class Phases:
         clock: Clock = time.monotonic,
         pace: Clock = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
+        attach: bool = False,
     ) -> None:
         self.where, self.text, self._label = where, "", label
         self.guest_ended = False  # then there is nothing on the guest to stop, and nobody who answers
@@ -99,7 +98,11 @@ class Phases:
         self._seen: set[str] = set()
         self._looked = clock()  # what is on the console now was written since then
         with self._running():
-            self._size, self._skipped = monitor.console_size(), len(monitor.console())
+            self._size, self._skipped = monitor.console_size(), len(text := monitor.console())
+        self.missed: list[str] = []
+        if attach:
+            self._size, self._skipped = -1, max(text.rfind(sign) for sign in STARTS) + 1
+            self.missed = self._phases_in(text)
         self._next_read, self._pause = clock(), 0.0
         self._ending: str | None = None
 
@@ -175,14 +178,18 @@ class Phases:
         self._size, self.text = size, self._monitor.console()
         if len(self.text) < self._skipped:  # it was cut off at its beginning, to keep it short
             self._skipped = 0
-        fresh = self.text[self._skipped :].replace("\r", "")
+        fresh = self.text[self._skipped :]
         self._ending = next((meaning for sign, meaning in ENDINGS.items() if sign in fresh), None)
-        lines = dict.fromkeys(self._line.findall(KERNEL_MESSAGE.sub("", fresh)))
-        new = [phase for phase in lines if phase not in self._seen]
+        new = [phase for phase in self._phases_in(self.text) if phase not in self._seen]
         self._seen.update(new)
         self._pause = 0.0 if new else min(max(POLL_S, 2 * self._pause), LONGEST_PAUSE_S)
         self._next_read = self._clock() + self._pause
         return new
+
+    def _phases_in(self, text: str) -> list[str]:
+        """Return the phases in this output of the console, without what is skipped, each once and in order."""
+        fresh = text[self._skipped :].replace("\r", "")
+        return list(dict.fromkeys(self._line.findall(KERNEL_MESSAGE.sub("", fresh))))
 
     def _require_alive(self, phase: str, waited_s: float, passed: GuestTime) -> None:
         ending = self._ending

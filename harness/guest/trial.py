@@ -10,8 +10,8 @@ import json
 import re
 import shlex
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -141,14 +141,42 @@ def run(
     """
     started, config = time.monotonic(), script_config(trial, expected, attempt)
     phases = Phases(monitor, config["label"], host.where, pace=host.clock)
-    try:
+    with stopped_on_error(host, phases, out_dir):
         _prepare(host, config, render(trial, expected, attempt), out_dir, watcher)
         phases.require_check()
         _start(host, config)
-        progress = TrialProgress(watcher, config["warmup_s"], config["seconds"])
-        late = phases.follow(phase_limits(config), on_phase, progress)
-        guest = _result(host, config, late, watcher)
-        _pull(host, config, guest, trial.load, out_dir, watcher)
+        guest = collect(host, config, trial.load, phases, out_dir, watcher, on_phase)
+    return files_in(out_dir, guest, time.monotonic() - started)
+
+
+def collect(
+    host: Host,
+    config: Mapping[str, Any],
+    load: Load,
+    phases: Phases,
+    out_dir: Path,
+    watcher: Watcher,
+    on_phase: OnPhase,
+) -> dict[str, Any]:
+    """Wait until a started script is done, copy its files, remove them from the guest; return the guest's result.
+
+    Raises what `run` does.
+    """
+    progress = TrialProgress(watcher, config["warmup_s"], config["seconds"])
+    late = phases.follow(phase_limits(config), on_phase, progress)
+    guest = _result(host, config, late, watcher)
+    _pull(host, config, guest, load, out_dir, watcher)
+    with suppress(RemoteError):  # the next trial removes it as well
+        host.run(f"rm -rf -- {shlex.quote(config['work_dir'])}", timeout_s=60, sudo=True)
+    host.close()
+    return guest
+
+
+@contextmanager
+def stopped_on_error(host: Host, phases: Phases, out_dir: Path) -> Iterator[None]:
+    """After an error, keep the console, stop what the trial started on a guest that still runs, and disconnect."""
+    try:
+        yield
     except BaseException as error:
         if phases.text and isinstance(error, TrialError):
             error.log = _keep_console(phases.text, out_dir)
@@ -156,11 +184,12 @@ def run(
             _stop(host)
         host.close()
         raise
-    with suppress(RemoteError):  # the next trial removes it as well
-        host.run(f"rm -rf -- {shlex.quote(config['work_dir'])}", timeout_s=60, sudo=True)
-    host.close()
+
+
+def files_in(out_dir: Path, guest: dict[str, Any], seconds: float) -> TrialFiles:
+    """Return the files that a trial left in `out_dir`."""
     data, text, result = (out_dir / name for name in ("perf.data", "load.txt", "guest.json"))
-    return TrialFiles(data, text, result, guest, guest["metrics"], time.monotonic() - started)
+    return TrialFiles(data, text, result, guest, guest["metrics"], seconds)
 
 
 def phase_limits(config: Mapping[str, Any]) -> dict[str, float]:

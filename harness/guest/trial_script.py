@@ -28,6 +28,7 @@ SSH_PORT = ":0016"  # port 22, likewise
 COMMAND_S = 120  # for commands of a second: a busy host makes them a minute where the guest has the host's clock
 SETTLE_S = 1.0  # for perf to stop recording before the load is stopped
 PULLED = ("perf.data", "perf.log", "load.txt")  # what the host copies besides result.json
+BOOT_ID = "/proc/sys/kernel/random/boot_id"  # differs after every boot
 CLOCK_BOOTTIME = 7  # of <linux/time.h>; `time` has the name from Python 3.7 on
 
 
@@ -385,6 +386,7 @@ def main(arguments: List[str], config: Dict[str, Any]) -> int:
     """Check, record, or both, as the arguments say; return the exit code, 0 on success."""
     signal.signal(signal.SIGTERM, terminated)
     result = {"schema": SCHEMA, "name": config["name"], "ok": False, "stage": "check", "stages": {}}
+    result["boot_id"] = read(BOOT_ID)
     try:
         if arguments != ["record"]:
             check(config)

@@ -296,3 +296,30 @@ def test_what_is_shown_has_the_seconds_of_the_guest_and_of_the_host() -> None:
     phases_of(guest).follow(LIMITS, lambda phase, late_s: None, lambda *all_of_it: shown.append(all_of_it))
     _, guest_s, host_s, unit = next(row for row in reversed(shown) if row[0] == "recorded")
     assert (guest_s, host_s, unit) == (pytest.approx(20, abs=2), pytest.approx(40, abs=0.1), "guest s")
+
+
+def attached(guest: ScriptedGuest) -> Phases:
+    return Phases(guest, LABEL, "fake", clock=guest.clock, sleep=guest.sleep, attach=True)
+
+
+def test_a_trial_that_another_process_began_is_followed_from_where_it_is() -> None:
+    guest = ScriptedGuest({1: "Linux version 6.1", 2: line("recording"), 40: line("recorded"), 42: line("done")})
+    guest.sleep(10)
+    phases = attached(guest)
+    assert phases.missed == ["recording"]
+    heard, late = follow(guest, phases)
+    assert [phase for phase, _ in heard] == ["recording", "recorded", "done"]
+    assert late is None
+
+
+def test_the_phases_of_an_earlier_boot_are_not_those_of_the_guest_that_runs() -> None:
+    guest = ScriptedGuest({1: line("recording") + line("recorded") + line("done"), 2: "Linux version 6.1\r\n"})
+    guest.sleep(10)
+    assert attached(guest).missed == []
+
+
+def test_a_guest_that_starts_again_while_its_trial_is_followed_has_ended() -> None:
+    guest = ScriptedGuest({1: "Linux version 6.1", 2: line("recording"), 20: "harness-host-key ssh-ed25519 AAAA"})
+    guest.sleep(10)
+    with pytest.raises(TrialError, match="the guest started again"):
+        follow(guest, attached(guest))

@@ -137,6 +137,7 @@ def test_a_trial_leaves_its_recording_the_loads_statistics_and_a_result(guest: G
     code, _ = guest.run()
     result = guest.result()
     assert (code, result["ok"], result["stage"]) == (0, True, "done")
+    assert result["boot_id"] == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     assert (guest.work / "load.txt").read_text() == "Complete requests: 9\n"
     assert "Captured" in (guest.work / "perf.log").read_text()
     assert result["load"]["ActiveState"] == "active"
