@@ -9,14 +9,14 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, BinaryIO
 
 from harness.errors import HostError
+from harness.temporary import held_file, sweep
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
-LEFTOVER = ".*.tmp"  # matches the temporary file of a process that was killed while it wrote
 _BLOCK_BYTES = 1 << 20
 
 
@@ -43,23 +43,23 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; the file that the block leaves there is flushed and renamed to `path`.
 
-    Use it for a file that another program or library writes by name. After an error the temporary file is removed. If
-    the block wrote no file, `path` is unchanged. A link is followed. Raises HostError when the flush or the rename
-    fails, and for a device, a pipe or a socket, which the rename would replace.
+    Use it for a file that another program or library writes by name; it must not put another file in its place. After
+    an error the temporary file is removed. If the block removed it, `path` is unchanged. A link is followed. What
+    killed processes left in the folder is removed. Raises HostError when the file cannot be made, flushed or renamed,
+    and for a device, a pipe or a socket, which the rename would replace.
     """
     path = path.resolve() if path.is_symlink() else path
     _refuse_device(path)
-    temporary = _temporary(path)
-    try:
+    sweep(path.parent)
+    with ExitStack() as held:
+        with as_host_error(path):
+            temporary = held.enter_context(held_file(path))
         yield temporary
         if temporary.exists():
             with as_host_error(path):
                 sync(temporary)
                 temporary.replace(path)
                 sync(path.parent)
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
 
 
 @contextmanager
@@ -143,10 +143,6 @@ def sha256_of(source: IO[bytes]) -> str:
 def _refuse_device(path: Path) -> None:
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise HostError("this is a device, a pipe or a socket", where=str(path), expected="a new or a regular file")
-
-
-def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
 
 
 def _free_mb(folder: Path) -> float:

@@ -7,15 +7,16 @@ import json
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import Interrupted, StoreError
-from harness.files import LEFTOVER, as_host_error, make_folder, sync, write_atomic
+from harness.files import as_host_error, make_folder, sync, write_atomic
 from harness.store import events, manifest, verify
 from harness.store.clock import name_of_now, now
 from harness.store.lock import is_locked, locked
+from harness.temporary import remove_if_left
 
 if TYPE_CHECKING:
     from harness.spec import Experiment
@@ -52,9 +53,7 @@ class RunFolder:
         """Hold the lock of this folder, which only one process can have. Raises LockedError, which names the holder."""
         with locked(self.path):
             self._content = manifest.read(self.path)
-            for leftover in self.path.rglob(LEFTOVER):
-                with suppress(OSError):
-                    leftover.unlink()
+            _sweep(self.path)
             yield
 
     @property
@@ -176,6 +175,12 @@ class RunFolder:
         if key not in self._hashes:
             self._hashes[key] = verify.sha256(path)
         return self._hashes[key]
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the temporary files and folders that killed processes left anywhere in a run folder."""
+    for path in list(folder.rglob(".*.tmp")):  # versions before 0.3 gave them names of another form
+        remove_if_left(path)
 
 
 def _new_folder(runs_dir: Path, name: str) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,4 +15,12 @@ def fill_disk(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     """Make the next file that is written to `folder` fail with ENOSPC."""
     full = folder / ".full.tmp"
     full.symlink_to("/dev/full")
-    monkeypatch.setattr(files, "_temporary", lambda _: full)
+
+    @contextmanager
+    def held_full(_path: Path) -> Iterator[Path]:
+        try:
+            yield full
+        finally:
+            full.unlink()
+
+    monkeypatch.setattr(files, "held_file", held_full)

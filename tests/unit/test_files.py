@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from command_line import LIMIT_S
 from full_disk import fill_disk
 
 from harness.errors import EXIT_HOST, HostError
-from harness.files import LEFTOVER, atomic_file, atomic_path, sha256, used_folder, write_atomic
+from harness.files import atomic_file, atomic_path, sha256, used_folder, write_atomic
 
 KILLED = "import os, sys; from pathlib import Path; from harness import files\n\
 os.fsync = lambda _: os._exit(9)\n\
@@ -29,13 +30,16 @@ def test_text_and_bytes_of_the_same_content_have_the_same_hash(tmp_path: Path) -
     assert sha256(tmp_path / "a") == "4a99557e4033c3539de2eb65472017cad5f9557f7a0625a09f1c3f6e2ba69c4c"
 
 
-def test_a_writer_that_is_killed_leaves_the_old_content_and_a_leftover(tmp_path: Path) -> None:
+def test_a_writer_that_is_killed_leaves_the_old_content_and_a_file_that_the_next_one_removes(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_text("old")
-    ended = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False, timeout=LIMIT_S)
-    assert ended.returncode == 9
+    with subprocess.Popen([sys.executable, "-c", KILLED, str(path)]) as killed:
+        assert killed.wait(timeout=LIMIT_S) == 9
     assert path.read_text() == "old"
-    assert [file for file in tmp_path.iterdir() if file != path] == list(tmp_path.glob(LEFTOVER)) != []
+    [left] = [file.name for file in tmp_path.iterdir() if file != path]
+    assert re.fullmatch(rf"\.a\.{killed.pid}\.[0-9a-f]{{8}}\.tmp", left)
+    write_atomic(tmp_path / "b", "other")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a", "b"]
 
 
 def test_an_error_while_writing_leaves_the_old_content_alone(tmp_path: Path) -> None:
@@ -46,11 +50,11 @@ def test_an_error_while_writing_leaves_the_old_content_alone(tmp_path: Path) -> 
     assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("a", "old")]
 
 
-def test_a_block_that_writes_no_file_leaves_the_old_one(tmp_path: Path) -> None:
+def test_a_block_that_removes_its_file_leaves_the_old_one(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_text("old")
-    with atomic_path(path):
-        pass
+    with atomic_path(path) as temporary:
+        temporary.unlink()
     assert path.read_text() == "old"
 
 

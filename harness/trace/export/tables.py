@@ -5,9 +5,8 @@ Beside the tables lies `recording.json`, as `convert` writes it.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,6 +16,7 @@ import pyarrow.parquet as pq
 
 from harness.errors import HostError
 from harness.files import as_host_error, atomic_file, used_folder
+from harness.temporary import held_folder
 from harness.trace.converter import ConvertedRecording, convert
 from harness.trace.export import Exported, ReadOptions
 from harness.trace.recording_file import recording_facts, remove_former, write_recording_file
@@ -30,7 +30,7 @@ def export(recording: Path, target: Path, kind: str, options: ReadOptions) -> Ex
         converted = _convert(recording, target, options)
         return Exported(list(converted.paths.values()), converted.quality)
     with used_folder(target), _temporary_folder(target) as folder, _target_named(folder, target):
-        converted = _convert(recording, Path(folder), options)
+        converted = _convert(recording, folder, options)
         facts = recording_facts(converted.header, converted.quality)
         written = {target / f"{name}.csv": table for name, table in converted.paths.items()}
         remove_former(target, facts, list(written))
@@ -40,18 +40,21 @@ def export(recording: Path, target: Path, kind: str, options: ReadOptions) -> Ex
     return Exported(list(written), converted.quality)
 
 
-def _temporary_folder(target: Path) -> tempfile.TemporaryDirectory[str]:
-    with as_host_error(target):
-        return tempfile.TemporaryDirectory(prefix=".tables-", dir=target)
+@contextmanager
+def _temporary_folder(target: Path) -> Iterator[Path]:
+    with ExitStack() as held:
+        with as_host_error(target):
+            folder = held.enter_context(held_folder(target, "tables"))
+        yield folder
 
 
 @contextmanager
-def _target_named(temporary: str, target: Path) -> Iterator[None]:
+def _target_named(temporary: Path, target: Path) -> Iterator[None]:
     """Put the folder that the caller knows in the place of the temporary one in errors."""
     try:
         yield
     except HostError as error:
-        error.where = (error.where or "").replace(temporary, str(target))
+        error.where = (error.where or "").replace(str(temporary), str(target))
         raise
 
 

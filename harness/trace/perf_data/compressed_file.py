@@ -61,13 +61,15 @@ class _Stream(Protocol):
 class DecompressedFile:
     """The contents of the compressed file `packed`, in a temporary file that lives as long as this object.
 
+    The file is in no folder, so that a kill leaves nothing of it; `path` opens it through this process's descriptor.
     `failure` is the reason for an early end; empty for a whole file. Raises TraceError where nothing can be unpacked,
     or no recording, or too much; HostError where the disk has no room.
     """
 
     def __init__(self, packed: Path, file: BinaryIO, kind: str) -> None:
-        self.file = tempfile.NamedTemporaryFile(prefix="perf.data-")  # noqa: SIM115 - it lives as long as this
-        self.path, self.kind, self.failure, self._size = Path(self.file.name), kind, "", 0
+        self.file = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as this
+        self.path = Path(f"/proc/self/fd/{self.file.fileno()}")
+        self.kind, self.failure, self._size = kind, "", 0
         self._packed, self._packed_bytes = packed, packed.stat().st_size
         with as_trace_error():
             try:
@@ -109,7 +111,7 @@ class DecompressedFile:
             )
 
     def _check_room(self) -> None:
-        if shutil.disk_usage(self.path.parent).free < _FREE_BYTES + _CHECKED_BYTES:
+        if shutil.disk_usage(tempfile.gettempdir()).free < _FREE_BYTES + _CHECKED_BYTES:
             raise self._no_room()
 
     @contextmanager
@@ -124,7 +126,7 @@ class DecompressedFile:
 
     def _no_room(self) -> HostError:
         return HostError(
-            f"the disk is too full to unpack the recording in {self.path.parent}",
+            f"the disk is too full to unpack the recording in {tempfile.gettempdir()}",
             where=str(self._packed),
             expected=f"more than {self._size / 1e6:.0f} MB, and {_FREE_BYTES / 1e6:.0f} MB that stay free",
             hint="free some space, or name another folder in the environment variable TMPDIR",

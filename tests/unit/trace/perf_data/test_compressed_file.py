@@ -205,7 +205,7 @@ def test_a_disk_without_room_for_the_copy_is_an_error_that_names_the_recording(
     small: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(tmp_path, gzip.compress(small))
-    monkeypatch.setattr(tempfile, "NamedTemporaryFile", lambda prefix: Path("/dev/full").open("wb"))  # noqa: SIM115
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: Path("/dev/full").open("wb"))  # noqa: SIM115
     with pytest.raises(HostError, match="too full") as caught:
         harness.trace.read(path)
     assert str(caught.value).startswith(f"{path}: ")
