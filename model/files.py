@@ -1,9 +1,10 @@
-"""Write the files of a model whole, and name the errors of reading weights that do not fit."""
+"""Write the files of a model whole, hash files, and name the errors of reading weights that do not fit."""
 
 from __future__ import annotations
 
 import fcntl
 import glob
+import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -48,3 +49,12 @@ def _remove_if_left(temporary: Path) -> None:
     with suppress(OSError), temporary.open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         temporary.unlink()
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, read block by block. Raises OSError."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -20,7 +20,7 @@ from model.data import clocks, parquet, streams
 from model.data.clocks import Clock
 from model.data.find_recordings import require_run_queues
 from model.data.metadata import GUEST
-from model.files import write_atomic
+from model.files import sha256, write_atomic
 from model.predictor import OnProgress, Predictor, ignore_progress
 from model.predictors import create, find
 from model.scoring import caveats, outcomes, rollout, scores
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from model.nn.training_state import StateFolder
 
 Stamp = tuple[str, list[tuple[str, int, int]]]  # a recording's name; name, size and time (ns) of each of its files
-SCORES, HISTORY, OUTCOMES = "scores.json", "history.parquet", outcomes.FILE
+SCORES, HISTORY, OUTCOMES = outcomes.SCORES, "history.parquet", outcomes.FILE
 SCORER = 10  # raised when a score or a predictor changes: stored scores are then made again
 
 
@@ -85,9 +85,15 @@ def stored(job: Job) -> dict[str, Any] | None:
         content = json.loads((Path(job.out_dir) / SCORES).read_bytes())
     except (OSError, ValueError):
         return None
-    if not isinstance(content, dict) or content.get("job_sha256") != job.digest():
+    if not isinstance(content, dict) or content.get("job_sha256") != job.digest() or _damaged(job.out_dir, content):
         return None
     return {**Clock().facts(), "tested_clock": None, **content}  # scores of 0.2.0 do not name their clock
+
+
+def _damaged(folder: Path, scores: Mapping[str, Any]) -> bool:
+    """Return whether a table beside these scores is not the one that was written with them."""
+    tables = scores.get(outcomes.HASHES, {})  # 0.2.0 kept none
+    return any(not (path := Path(folder) / name).is_file() or sha256(path) != tables[name] for name in tables)
 
 
 def run(job: Job, on_progress: OnProgress = ignore_progress) -> dict[str, Any]:
@@ -192,12 +198,13 @@ def _write(
     checkpoint.save(out, Checkpoint(predictor, job.predictor, dataset.vocabulary, job.mark, about))
     write_atomic(out / HISTORY, _parquet(pa.Table.from_pylist(history or [{"step": 0.0}])))
     write_atomic(out / OUTCOMES, _parquet(outcomes.to_table(tested)))
+    result[outcomes.HASHES] = {name: sha256(out / name) for name in (HISTORY, OUTCOMES)}
     write_atomic(out / SCORES, json.dumps(result, indent=1).encode())
 
 
 def _parquet(table: pa.Table) -> bytes:
     buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
+    pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
     return buffer.getvalue()
 
 

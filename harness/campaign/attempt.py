@@ -74,7 +74,7 @@ def make(
     judged = verdict.judge(files.guest, ingested.quality, _shares(ingested), limits, expected, host_facts)
     compress(files.perf_data)
     with ingested.paths["slices"].open("rb") as source:
-        slices = parquet.read_table(source, columns=["start_ns", "contested"])
+        slices = parquet.read_table(source, columns=["start_ns", "contested"], page_checksum_verification=True)
     detail = _detail(files.metrics, ingested.idle_share, judged, slices["contested"])
     detail |= {"host_share": host_facts["share"], "clock": expected["clock"]}
     record = {

@@ -139,7 +139,8 @@ def _slice_quantiles(path: Path) -> dict[str, float | None]:
         raise _damaged(path, "it is missing, or no regular file")
     try:
         with pa.OSFile(os.fsencode(path)) as source:  # its name may be no UTF-8
-            table = parquet.read_table(source, columns=list(LENGTHS.names)).cast(LENGTHS)
+            table = parquet.read_table(source, columns=list(LENGTHS.names), page_checksum_verification=True)
+        table = table.cast(LENGTHS)
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         raise _damaged(path, error) from None
     lengths = table["slice_ns"].filter(pc.not_equal(table["tid"], 0)).to_numpy()

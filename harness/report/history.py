@@ -30,7 +30,7 @@ def read_curves(path: Path) -> tuple[str, tuple[Curve, ...]]:
     import pyarrow.parquet as parquet
 
     with pa.OSFile(os.fsencode(path)) as source:  # its name may be no UTF-8
-        frame = parquet.read_table(source).to_pandas().select_dtypes("number")
+        frame = parquet.read_table(source, page_checksum_verification=True).to_pandas().select_dtypes("number")
     x_label = next((name for name in _STEPS if name in frame), "row")
     x = frame[x_label].to_numpy(dtype=float) if x_label in frame else np.arange(1.0, len(frame) + 1)
     keep = np.unique(np.linspace(0, len(frame) - 1, min(CURVE_POINTS, len(frame))).astype(int))

@@ -69,7 +69,7 @@ def read_slices(folder: Path) -> pd.DataFrame:
     Raises OSError, ValueError or KeyError (pyarrow's own errors derive from them) where the table is not readable.
     """
     with pa.OSFile(os.fsencode(folder / "slices.parquet")) as source:  # its name may be no UTF-8
-        table = parquet.read_table(source, columns=_COLUMNS)
+        table = parquet.read_table(source, columns=_COLUMNS, page_checksum_verification=True)
     unended = table["slice_ns"].null_count
     table = table.filter(compute.is_valid(table["slice_ns"]))
     wait = compute.fill_null(compute.subtract(table["start_ns"], table["wake_ns"].cast("int64")), -1)

@@ -15,6 +15,7 @@ from harness.trace.decode.native_decoder import NativeDecoder
 from harness.trace.decode.read_ahead import read_ahead
 from harness.trace.decode.results import Block
 from harness.trace.decode.row_release import RELEASE_ROWS, earliest_times, in_time_order
+from harness.trace.identity import identify
 from harness.trace.perf_data.recording import Recording, open_recording, path_in_errors
 from harness.trace.perf_data.records import CHUNK_BYTES
 from harness.trace.quality import TraceQuality, assess, require_complete, require_events
@@ -37,13 +38,15 @@ TRIAL_TABLES = ("switches", "wakeups", "slices", "runtimes")  # what a run folde
 class ConvertedRecording:
     """The files that `convert` wrote, and how many rows they have, by table name.
 
-    `usage` is the CPU use by comm, without the idle tasks; `idle_share` is the share of the idle tasks. There are no
-    slices, no usage and no idle share (None) of a recording whose switches do not tell the run times.
+    `facts` is the content of `recording.json`, without the hashes of the tables. `usage` is the CPU use by comm,
+    without the idle tasks; `idle_share` is the share of the idle tasks. There are no slices, no usage and no idle share
+    (None) of a recording whose switches do not tell the run times.
     """
 
     paths: dict[str, Path]
     quality: TraceQuality
     header: RecordingInfo
+    facts: Mapping[str, Any]
     usage: dict[str, TaskUsage]
     idle_share: float | None
     rows: dict[str, int] = field(default_factory=dict)
@@ -100,6 +103,7 @@ def _convert(
     counted, state_letters = counter.stats(), state_names(header.formats)
     reading = decide(state_letters, header.os_release, states, read_ahead(recording, earliest, chunk_bytes))
     with contextlib.ExitStack() as stack:
+        identity = stack.enter_context(identify(recording.path, recording))
         events = [name for name in tables if name != "slices"]
         writers = {name: stack.enter_context(TableWriter(folder, name, about=about)) for name in events}
         slices = None
@@ -124,11 +128,11 @@ def _convert(
         if strict:
             require_complete(recording.path, quality)
         info = recording_info(recording, counted.first_ns)
-        facts = recording_facts(info, quality)
-        remove_former(folder, facts, [folder / f"{name}.parquet" for name in tables])
+        facts = recording_facts(identity(), info, quality)
+        facts = remove_former(folder, facts, [folder / f"{name}.parquet" for name in tables])
     paths, rows = finish_tables(folder, facts, writers, slices, quality, about)
     used, idle_share = usage.result() if quality.run_times else ({}, None)
-    return ConvertedRecording(paths, quality, info, used, idle_share, rows)
+    return ConvertedRecording(paths, quality, info, facts, used, idle_share, rows)
 
 
 def finish_tables(
@@ -149,7 +153,7 @@ def finish_tables(
         slices.take_queues_away(folder, about)
     kept = [slices.writer] if slices and quality.run_times else []
     outputs: list[TableWriter | LateSliceWriter] = [*writers.values(), *kept]
-    write_recording_file(folder, facts)
+    write_recording_file(folder, facts, [output.path for output in outputs])
     return {output.name: output.path for output in outputs}, {output.name: output.rows for output in outputs}
 
 
@@ -179,7 +183,7 @@ class SliceOutput:
         """Write the slices again without what the recording turned out not to tell."""
         if not self.has_queues:
             return
-        written = pq.ParquetFile(self.writer.path)
+        written = pq.ParquetFile(self.writer.path, page_checksum_verification=True)
         with TableWriter(folder, self.writer.name, about=about) as writer:
             for group in range(written.num_row_groups):
                 writer.add(without_queues(written.read_row_group(group).cast(SCHEMAS[self.writer.name])))

@@ -35,6 +35,19 @@ def quality(folder: Path) -> dict[str, Any]:
     return recorded or _mapping(_read_or_empty(Path(folder) / TRIAL), "quality")
 
 
+def table_sha256(table: Path) -> str | None:
+    """Return the SHA-256 that a table had when it was written; None for one of a version that kept none.
+
+    TableError if the file that keeps it is not JSON.
+    """
+    path = table.parent / RECORDING
+    try:
+        digest = _mapping(_read(path), "table_sha256").get(table.name)
+    except (OSError, ValueError, RecursionError) as error:
+        raise TableError(f"{path}: {RECORDING} is damaged ({error}): convert the recording again") from error
+    return digest if isinstance(digest, str) else None
+
+
 def trial(folder: Path) -> dict[str, Any]:
     """Return the trial that made the recording; empty for tables that no trial made. TableError if it is not JSON."""
     path = Path(folder) / TRIAL

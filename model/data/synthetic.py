@@ -128,4 +128,5 @@ def write(folder: Path, source: Source, events: int, seed: int = 1) -> None:
 def _store(folder: Path, name: str, schema: pa.Schema, columns: Mapping[str, Any]) -> None:
     arrays = [pa.array(columns[field.name]).cast(field.type) for field in schema]
     folder.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_arrays(arrays, schema=schema), folder / f"{name}.parquet", compression="zstd")
+    table, path = pa.Table.from_arrays(arrays, schema=schema), folder / f"{name}.parquet"
+    pq.write_table(table, path, compression="zstd", write_page_checksum=True)

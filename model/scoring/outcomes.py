@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -18,7 +19,8 @@ from model.density import crps
 from model.errors import StreamError, TableError
 from model.predictor import Prediction, SegmentPredictor
 
-FILE = "outcomes.parquet"
+FILE, SCORES = "outcomes.parquet", "scores.json"
+HASHES = "table_sha256"  # the key in the scores of the SHA-256 of each table beside them, by the name of its file
 PART_EVENTS = 16384  # events predicted at once; bounds the memory of (events, marks) probabilities
 
 
@@ -47,14 +49,25 @@ def read_outcomes(folder: Path) -> Outcomes:
     if not path.is_file():
         raise TableError(f"{path}: no such table: expected the folder of a scored predictor")
     try:
-        with pa.OSFile(os.fsencode(path)) as source:  # its name may be no UTF-8
-            table = pq.read_table(source)
+        content = path.read_bytes()
+        _require_unchanged(path, content)
+        table = pq.read_table(pa.BufferReader(content), page_checksum_verification=True)
     except (OSError, pa.ArrowException) as error:
         raise TableError(f"{path}: no readable table ({error}): train again") from error
     names = [item.name for item in fields(Outcomes)]
     if missing := sorted({*names} - {*table.column_names}):
         raise TableError(f"{path}: written by an older scorer, without {', '.join(missing)}: train again")
     return Outcomes(**{name: table[name].to_numpy() for name in names})
+
+
+def _require_unchanged(path: Path, content: bytes) -> None:
+    """Raise TableError if a table is not the one that its scores were written with."""
+    try:
+        expected = json.loads((path.parent / SCORES).read_bytes())[HASHES][path.name]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return  # scores of 0.2.0 keep no hashes; those that cannot be read are another error
+    if hashlib.sha256(content).hexdigest() != expected:
+        raise TableError(f"{path}: not the table that {SCORES} was written with, as its SHA-256 differs: train again")
 
 
 def to_table(outcomes: Outcomes) -> pa.Table:

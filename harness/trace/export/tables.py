@@ -19,7 +19,7 @@ from harness.files import as_host_error, atomic_file, used_folder
 from harness.temporary import held_folder
 from harness.trace.converter import ConvertedRecording, convert
 from harness.trace.export import Exported, ReadOptions
-from harness.trace.recording_file import recording_facts, remove_former, write_recording_file
+from harness.trace.recording_file import remove_former, without_tables, write_recording_file
 
 _BATCH_ROWS = 1 << 14  # few, because runnable sets take many times more memory as text than as numbers
 
@@ -31,12 +31,11 @@ def export(recording: Path, target: Path, kind: str, options: ReadOptions) -> Ex
         return Exported(list(converted.paths.values()), converted.quality)
     with used_folder(target), _temporary_folder(target) as folder, _target_named(folder, target):
         converted = _convert(recording, folder, options)
-        facts = recording_facts(converted.header, converted.quality)
         written = {target / f"{name}.csv": table for name, table in converted.paths.items()}
-        remove_former(target, facts, list(written))
+        facts = remove_former(target, without_tables(converted.facts), list(written))
         for path, table in written.items():
             _write_csv(table, path)
-        write_recording_file(target, facts)
+        write_recording_file(target, facts, list(written))
     return Exported(list(written), converted.quality)
 
 
@@ -63,7 +62,11 @@ def _convert(recording: Path, folder: Path, options: ReadOptions) -> ConvertedRe
 
 
 def _write_csv(table: Path, path: Path) -> None:
-    with atomic_file(path) as file, table.open("rb") as raw, pq.ParquetFile(raw) as source:
+    with (
+        atomic_file(path) as file,
+        table.open("rb") as raw,
+        pq.ParquetFile(raw, page_checksum_verification=True) as source,
+    ):
         writer = pc_csv.CSVWriter(file, _without_lists(source.schema_arrow.empty_table()).schema)
         for batch in source.iter_batches(_BATCH_ROWS):
             writer.write_table(_without_lists(pa.Table.from_batches([batch])))

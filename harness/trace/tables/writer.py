@@ -40,7 +40,7 @@ class TableWriter:
         self._stack.enter_context(used_folder(self.path.parent))
         file = self._file or self._stack.enter_context(atomic_file(self.path))
         encodings = _encodings(self._schema)
-        writer = pq.ParquetWriter(file, self._schema, compression="zstd", **encodings)
+        writer = pq.ParquetWriter(file, self._schema, compression="zstd", write_page_checksum=True, **encodings)
         self._writer = self._stack.enter_context(writer)
         self._background = self._stack.enter_context(Background())
         self._stack.push(self._write_rest)
@@ -157,7 +157,7 @@ class LateSliceWriter:
         self._first_pass.flush()
         late, inserted = _sorted(self._late), 0
         late_starts = numbers(late, "start_ns")
-        first_pass = pq.ParquetFile(self._first_pass.name)
+        first_pass = pq.ParquetFile(self._first_pass.name, page_checksum_verification=True)
         rest = late.slice(0, 0)
         with TableWriter(self._folder, self.name, about=self._about) as writer:
             for group in range(first_pass.num_row_groups):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from harness.errors import TraceError
 from harness.trace.converter import ALL_TABLES, ConvertedRecording, SliceOutput, finish_tables
+from harness.trace.identity import identify
 from harness.trace.quality import require_complete
 from harness.trace.reader import RecordingInfo
 from harness.trace.recording_file import recording_facts, remove_former
@@ -54,6 +55,7 @@ def import_text(
     reader = ScriptReader(text, notes) if kind == PERF_SCRIPT else SchedMapReader(text, notes)
     reading = read_states(text, info.os_release, states) if kind == PERF_SCRIPT else StateReading()
     with contextlib.ExitStack() as stack:
+        identity = stack.enter_context(identify(text.path))
         events = [name for name in _TABLES[kind] if name != "slices"]
         writers = {name: stack.enter_context(TableWriter(folder, name, about=about)) for name in events}
         slices = None
@@ -70,11 +72,11 @@ def import_text(
         quality = assess_text(kind, text, reader.rows, notes, reading, info, absences)
         if strict:
             require_complete(text.path, quality)
-        facts = recording_facts(info, quality)
-        remove_former(folder, facts, [folder / f"{name}.parquet" for name in _TABLES[kind]])
+        facts = recording_facts(identity(), info, quality)
+        facts = remove_former(folder, facts, [folder / f"{name}.parquet" for name in _TABLES[kind]])
     paths, row_counts = finish_tables(folder, facts, writers, slices, quality, about or {})
     used, idle_share = usage.result() if slices and quality.run_times else ({}, None)
-    return ConvertedRecording(paths, quality, info, used, idle_share, row_counts)
+    return ConvertedRecording(paths, quality, info, facts, used, idle_share, row_counts)
 
 
 def _write(rows: Tables, writers: Mapping[str, TableWriter], slices: SliceOutput | None) -> None:
