@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.output import JsonFlag, Output, QuietFlag, handled
+from harness.cli.output import JsonFlag, Output, QuietFlag, handled, note
 from harness.cli.run import RunsDir
 from harness.errors import EXIT_FAILED, HarnessError, MachineError
 
@@ -18,42 +18,63 @@ RunName = Annotated[
 
 @handled
 def ls(runs_dir: RunsDir = Path("runs"), as_json: JsonFlag = False) -> None:
-    """List the runs: name, state, usable trials, trained models, box, clock, largest host share and time taken."""
+    """List the runs: name, state, usable trials, trained models, box, clock, largest host share and time taken.
+
+    Reads the manifests alone. Exits with 1 if there are runs and none can be read.
+    """
     from harness import store
     from harness.terminal import tables
 
     folders, damaged = store.readable(runs_dir)
     output = Output(as_json)
     output.data([tables.run_row(folder) for folder in folders] + [{"damaged": str(error)} for error in damaged])
-    output.show(tables.runs_table(folders, runs_dir), *map(tables.damaged_line, damaged))
+    runs = [] if damaged and not folders else [tables.runs_table(folders, runs_dir)]
+    output.show(*runs, *map(tables.damaged_line, damaged))
+    if damaged and not folders:
+        raise typer.Exit(EXIT_FAILED)
 
 
 @handled
 def show(run: RunName = None, runs_dir: RunsDir = Path("runs"), as_json: JsonFlag = False) -> None:
-    """Show one run: its machine, the verdict of each trial, the scores of each model, the cost of each step."""
+    """Show one run: its machine, the verdict of each trial, the scores of each model, the cost of each step.
+
+    Exits with 1 if a file that it reads is not as the run wrote it; what such a file holds is left out.
+    """
     from harness import store
+    from harness.store.integrity import SHOWN
     from harness.terminal import tables
 
     folder = store.RunFolder.open(store.resolve(runs_dir, run))
-    output = Output(as_json)
-    output.data(folder.manifest)
-    output.show(*tables.run_tables(folder))
+    output, integrity = Output(as_json), folder.check_files(SHOWN)
+    output.data({**folder.manifest, "problems": [problem.__dict__ for problem in integrity.problems]})
+    output.show(*tables.run_tables(folder, integrity))
+    if integrity.problems:
+        raise typer.Exit(EXIT_FAILED)
 
 
 @handled
 def report(run: RunName = None, runs_dir: RunsDir = Path("runs"), as_json: JsonFlag = False) -> None:
-    """Write the report of a run again and print its path."""
+    """Write the report of a run again and print its path.
+
+    Exits with 1 if a file that it reads is not as the run wrote it; the page leaves out what such a file holds.
+    """
     from harness import store
     from harness.campaign.steps import recorded_step
     from harness.report import build
+    from harness.store.integrity import REPORTED
     from harness.terminal.progress import QuietView
 
     folder = store.RunFolder.open(store.resolve(runs_dir, run))
     with folder.lock(), recorded_step(folder, QuietView(typer.get_text_stream("stderr")), "report", "Report") as step:
+        problems = folder.check_files(REPORTED)
         page = build(folder.path)
         step.outputs.append(page)
-    Output(as_json).data({"report": str(page)})
+    Output(as_json).data({"report": str(page), "problems": [problem.__dict__ for problem in problems.problems]})
     Output(as_json).show(str(page))
+    for sentence in problems.sentences:
+        note(f"warning: {sentence}")
+    if problems.problems:
+        raise typer.Exit(EXIT_FAILED)
 
 
 @handled

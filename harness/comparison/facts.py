@@ -50,7 +50,7 @@ def facts(run: RunFolder) -> dict[str, str]:
     """Return all facts of a run that are compared; of a fact that differs between its arms, all values."""
     manifest = run.manifest
     stages = recorded_on(manifest)
-    known = {"state": run.state}
+    known = {"state": run.state + ", edited" * run.is_edited}
     known |= {label: _text(manifest.get("host", {}).get(key)) for key, label in HOST.items()}
     known |= {"host share": _host_share(run)}
     known |= {label: _joined(stage["machine"].get(key) for stage in stages) for key, label in MACHINE.items()}
@@ -91,7 +91,7 @@ def _packages(stages: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
 
 
 def _versions(versions: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for name in ("harness", "python"):
+    for name in ("harness", "commit", "python"):
         yield name, _text(versions.get(name))
     for name, version in sorted(versions.get("packages", {}).items()):
         yield f"Python package {name}", _text(version)

@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from harness import files
 from harness.errors import StoreError
 from harness.noise.odd_trials import switches_per_s
 from harness.store import RunFolder
+from harness.store.integrity import COMPARED
 from harness.store.trial_record import HINT, read_scores, read_trial
 
 QUANTILES = {"slice p50": 0.50, "slice p90": 0.90, "slice p99": 0.99}
@@ -26,7 +26,6 @@ SCORES = {  # metric -> its name in `by_trial` of scores.json, its unit
     "bits/switch": ("bits_per_switch", "bits"),
 }
 LENGTHS = pa.schema([pa.field("slice_ns", pa.int64(), nullable=False), pa.field("tid", pa.int32(), nullable=False)])
-READ = {"trial": ("/trial.json", "/slices.parquet"), "model": ("/scores.json",)}  # kind of step -> files of its outputs
 
 
 @dataclass(frozen=True)
@@ -104,12 +103,10 @@ def usable_trials(run: RunFolder) -> dict[str, list[str]]:
 
 
 def _require_unchanged(run: RunFolder) -> None:
-    """Raise StoreError if a file that is read below has another SHA-256 than in the manifest."""
-    for name, step in run.manifest["steps"].items():
-        read = READ.get(name.partition(":")[0], ()) if step["state"] == "done" else ()
-        for path, digest in step["outputs"].items():
-            if path.endswith(read) and (run.path / path).is_file() and files.sha256(run.path / path) != digest:
-                raise _damaged(run.path / path, "it is not the file that the run wrote: its SHA-256 differs")
+    """Raise StoreError if a file that is read below is not as the run wrote it; `facts` names a changed manifest."""
+    for problem in run.check_files(COMPARED).of_files:
+        what = f"it is not the file that the run wrote: {problem.kind} ({problem.detail})"
+        raise _damaged(run.path / problem.path, what)
 
 
 def _recordings(run: RunFolder, arm: str, names: list[str]) -> Iterator[Measurement]:

@@ -160,6 +160,8 @@ def _interval_overlap(comparison: BaselineComparison, baseline: ScoreEstimate | 
 
 
 def _no_answer(run: RunFacts) -> Markup:
+    if run.integrity.unbelieved_models and not run.models:
+        return Markup("There is no answer: the files of this run’s models are not as it wrote them.")  # noqa: RUF001
     if run.wants_models:
         return Markup("There is no answer yet: no predictor has been scored in this run.")
     usable = [trial.recording for trial in run.trials if trial.recording and trial.ok is True]

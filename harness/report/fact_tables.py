@@ -51,9 +51,34 @@ def settings(run: RunFacts) -> list[tuple[str, str]]:
 
 def versions(run: RunFacts) -> list[tuple[str, str]]:
     """Return (name, version) rows of harness, Python and packages on the host."""
-    programs = dict(mapping(run.manifest, "versions"))
-    packages = as_mapping(programs.pop("packages", None))
-    return [(visible(name), visible(version)) for name, version in {**programs, **packages}.items()]
+    known = mapping(run.manifest, "versions")
+    programs = {name: known[name] for name in ("harness", "commit", "python") if known.get(name)}
+    if known.get("dirty"):
+        programs["commit"] = f"{known.get('commit')}, and changes that were not committed"
+    return [(visible(name), visible(number)) for name, number in {**programs, **mapping(known, "packages")}.items()]
+
+
+def software(run: RunFacts) -> str:
+    """Return, in a sentence or two, what recorded and scored the run, and what of it another version did."""
+    recorded = mapping(run.manifest, "versions")
+    sentences = [f"Made by {_program(recorded)}." if recorded else "The manifest does not say what made this run."]
+    steps: dict[str, list[str]] = {}
+    for name, step in mapping(run.manifest, "steps").items():
+        if other := mapping(as_mapping(step), "versions"):
+            steps.setdefault(_program(other), []).append(visible(name))
+    sentences += [f"{', '.join(names)}: by {program}." for program, names in steps.items()]
+    return " ".join(sentences)
+
+
+def _program(versions: dict[str, Any]) -> str:
+    """Return the version, the commit and the packages of one harness."""
+    commit = f", commit {visible(versions['commit'])[:12]}" if versions.get("commit") else ""
+    dirty = " with changes that were not committed" if versions.get("dirty") else ""
+    packages = [f"{visible(name)} {visible(number)}" for name, number in mapping(versions, "packages").items()]
+    python = f"Python {visible(versions['python'])}" if versions.get("python") else "an unknown Python"
+    return ", ".join(
+        [f"harness {visible(versions.get('harness', 'of an unknown version'))}{commit}{dirty}", python, *packages]
+    )
 
 
 def _guest_rows(guest: dict[str, Any]) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -88,10 +89,15 @@ class ModelScores:
         return (self.mark, self.inputs, self.trials, self.predictor, self.fold, self.clock.short)
 
 
-def read_models(folder: Path) -> tuple[list[ModelScores], list[str]]:
-    """Read every scored model under `folder`; return them, and one sentence for each that cannot be read."""
+def read_models(folder: Path, left_out: Collection[str] = ()) -> tuple[list[ModelScores], list[str]]:
+    """Read every scored model under `folder` whose name is not in `left_out`.
+
+    Return them, and one sentence for each that cannot be read.
+    """
     models, problems = [], []
     for path in sorted(folder.glob("*/")) if folder.is_dir() else []:
+        if path.name in left_out:
+            continue
         try:
             models.append(_read(path))
         except FileNotFoundError:

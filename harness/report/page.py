@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.report import answer, fact_tables, figures, host_facts, text, trial_noise
+from harness.report import answer, fact_tables, figures, host_facts, integrity, text, trial_noise
 from harness.report.baseline_comparison import compare_to_baselines, headline
 from harness.report.model_scores import INPUTS, METRICS
 from harness.report.recording_summary import TaskSummary
@@ -46,7 +46,8 @@ def render(run: RunFacts) -> str:
             metrics=scored_metrics(tabled),
             headline=headline(comparisons),
             answer=answer.answer(run, comparisons),
-            banners=answer.banners(run),
+            banners=[*integrity.banners(run), *answer.banners(run)],
+            integrity=integrity.line(run),
             conditions=host_facts.conditions(run.trials),
             spreads=trial_noise.spread_lines(records),
             recorded_again=[trial for trial in run.trials if trial.earlier],
@@ -56,6 +57,7 @@ def render(run: RunFacts) -> str:
             complete=not answer.incomplete(run),
             facts=fact_tables.where_it_ran(run),
             versions=fact_tables.versions(run),
+            software=fact_tables.software(run),
             settings=fact_tables.settings(run),
             timelines=cpu_timelines,
             timeline_meta=json_in_script([timeline.meta() for timeline in cpu_timelines]),

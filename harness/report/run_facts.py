@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import io
-import json
 import shlex
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Any
 
-from harness.errors import StoreError
 from harness.report.model_scores import ModelScores, read_models
 from harness.report.seed_groups import SeedGroup, group_seeds
 from harness.report.text import number
 from harness.report.trial_facts import TrialFacts, mapping, read_trials
+from harness.store import Integrity, RunFolder
+from harness.store.clock import now
+from harness.store.integrity import REPORTED
 from harness.visible import visible, visible_lines
 
 REPORT_STEP, CALM_STEP = "report", "calm:"
@@ -46,6 +47,8 @@ class RunFacts:
     planned: int | None
     models: list[ModelScores]
     groups: list[SeedGroup]
+    integrity: Integrity
+    checked: str  # when the files were read again
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -115,11 +118,15 @@ class RunFacts:
 
 
 def read_run(folder: Path) -> RunFacts:
-    """Read a run folder. Raises StoreError where its manifest is missing or is no JSON object."""
-    manifest = _manifest(folder)
+    """Read a run folder, without the files that are not as the run wrote them.
+
+    Raises StoreError when its manifest is missing, damaged or of another schema.
+    """
+    run = RunFolder.open(folder)
+    manifest, integrity = run.manifest, run.check_files(REPORTED)
     spec = mapping(manifest, "spec")
-    trials = read_trials(folder / "trials")
-    models, problems = read_models(folder / "models")
+    trials = read_trials(folder / "trials", integrity)
+    models, problems = read_models(folder / "models", integrity.unbelieved_models)
     return RunFacts(
         name=visible(manifest.get("name") or folder.name),
         question=visible(spec.get("question") or manifest.get("name") or folder.name),
@@ -129,28 +136,20 @@ def read_run(folder: Path) -> RunFacts:
         spec_text=_yaml(spec),
         steps=_steps(mapping(manifest, "steps")),
         trials=trials,
-        planned=_planned(spec),
+        planned=_planned(manifest),
         models=models,
         groups=group_seeds(models, {trial.name: trial.arm for trial in trials}),
+        integrity=integrity,
+        checked=now(),
         problems=problems,
     )
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
-    path = folder / "manifest.json"
-    try:
-        manifest = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise StoreError(
-            "the run folder has no readable manifest", where=str(path), expected=f"a JSON object ({error})"
-        ) from error
-    if not isinstance(manifest, dict):
-        raise StoreError("the manifest is not a JSON object", where=str(path))
-    return manifest
-
-
-def _planned(spec: dict[str, Any]) -> int | None:
-    """How many trials the experiment plans: repetitions times arms."""
+def _planned(manifest: dict[str, Any]) -> int | None:
+    """How many trials the experiment plans: repetitions times arms, where a version before 0.3.0 did not count them."""
+    if (planned := number(manifest.get("trials_planned"))) is not None:
+        return int(planned)
+    spec = mapping(manifest, "spec")
     repeat = number(mapping(spec, "trials").get("repeat"))
     if repeat is None:
         return None

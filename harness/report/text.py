@@ -82,6 +82,11 @@ def seconds(value: float | None) -> str:
     return f"{minutes}\u202fmin {rest:02d}\u202fs"
 
 
+def time_of_day(when: Any) -> str:
+    """Format a time of a run folder to the minute: 2026-11-29 22:04 UTC."""
+    return f"{visible(when)[:16].replace('T', ' ')} UTC"
+
+
 def _three_digits(value: float) -> str:
     digits = 2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0
     return f"{value:.{digits}f}"

@@ -11,6 +11,7 @@ from typing import Any
 from harness.recorded_clock import RecordedClock
 from harness.report.recording_summary import RecordingSummary, assign_colours, read_slices, summarise
 from harness.report.text import number, plain
+from harness.store import Integrity
 from harness.visible import visible
 
 
@@ -62,11 +63,14 @@ class TrialFacts:
         return mapping(self.record, "host")
 
 
-def read_trials(folder: Path) -> list[TrialFacts]:
-    """Read every trial folder; a task has the same colour in all of them."""
+def read_trials(folder: Path, integrity: Integrity) -> list[TrialFacts]:
+    """Read every trial folder, without its files that are not believed; a task has the same colour in all of them."""
     paths = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     frames, missing = {}, {}
     for path in paths:
+        if not integrity.believed(f"trials/{path.name}/slices.parquet"):
+            missing[path] = "Its slices.parquet is not the file that the run wrote, so its figures are left out."
+            continue
         try:
             frames[path] = read_slices(path)
         except FileNotFoundError:
@@ -79,12 +83,12 @@ def read_trials(folder: Path) -> list[TrialFacts]:
         frame = frames.get(path)
         summary = summarise(frame, slots) if frame is not None and len(frame) else None
         why = missing.get(path, "" if summary else "Its recording holds no slice.")
-        trials.append(_trial(path, summary, why))
+        trials.append(_trial(path, summary, why, integrity))
     return trials
 
 
-def _trial(path: Path, recording: RecordingSummary | None, missing: str) -> TrialFacts:
-    facts, guest = _json(path / "trial.json"), _json(path / "guest.json")
+def _trial(path: Path, recording: RecordingSummary | None, missing: str, integrity: Integrity) -> TrialFacts:
+    facts, guest = (_believed(path / name, integrity) for name in ("trial.json", "guest.json"))
     verdict = mapping(facts, "verdict")
     ok = verdict.get("ok")
     attempts = number(facts.get("attempts"))
@@ -99,7 +103,7 @@ def _trial(path: Path, recording: RecordingSummary | None, missing: str) -> Tria
         guest=guest,
         record=facts,
         clock=RecordedClock.of(mapping(facts, "machine")),
-        earlier=[_why_unusable(attempt) for attempt in _earlier_attempts(path)],
+        earlier=[_why_unusable(attempt, integrity) for attempt in _earlier_attempts(path)],
         recording=recording,
         missing=missing,
     )
@@ -117,10 +121,15 @@ def _earlier_attempts(trial: Path) -> list[Path]:
     return [path for _, path in sorted(numbered)]
 
 
-def _why_unusable(attempt: Path) -> str:
-    checks = mapping(_json(attempt / "trial.json"), "verdict").get("checks") or ()
+def _why_unusable(attempt: Path, integrity: Integrity) -> str:
+    checks = mapping(_believed(attempt / "trial.json", integrity), "verdict").get("checks") or ()
     failed = [_check(check).brief for check in checks if isinstance(check, dict) and check.get("ok") is not True]
     return "; ".join(failed) or "it ended without a verdict"
+
+
+def _believed(path: Path, integrity: Integrity) -> dict[str, Any]:
+    """Return the content of a JSON file two folders below the run's; nothing if it is not as the run wrote it."""
+    return _json(path) if integrity.believed("/".join(path.parts[-3:])) else {}
 
 
 def _json(path: Path) -> dict[str, Any]:

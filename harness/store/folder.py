@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import Interrupted, StoreError
 from harness.files import as_host_error, make_folder, sync, write_atomic
-from harness.store import events, manifest, verify
+from harness.store import events, integrity, manifest, verify
 from harness.store.clock import name_of_now, now
+from harness.store.integrity import Integrity
 from harness.store.lock import is_locked, locked
 from harness.temporary import remove_if_left
 
@@ -63,6 +64,11 @@ class RunFolder:
             return copy.deepcopy(self._content)
 
     @property
+    def is_edited(self) -> bool:
+        """Whether something other than harness changed the manifest, now or before it was last written."""
+        return manifest.is_edited(self._content)
+
+    @property
     def state(self) -> str:
         """running, interrupted, failed or done; a run whose process was killed is interrupted."""
         state = str(self._content["state"])
@@ -103,7 +109,10 @@ class RunFolder:
 
     def begin(self, step: str) -> None:
         """Record that a step is under way; its earlier outputs no longer count."""
-        self._set_step(step, state="running", started=now(), seconds=None, outputs={}, detail={}, error=None)
+        software = manifest.versions()
+        other = None if software == self._content.get("versions") else software  # a later version goes on with the run
+        blank: dict[str, Any] = {"seconds": None, "outputs": {}, "detail": {}, "error": None}
+        self._set_step(step, state="running", started=now(), **blank, versions=other)
         self.event("begin", step=step)
 
     def finish(
@@ -133,6 +142,10 @@ class RunFolder:
         """Read every file that a step lists again and compare it with the manifest; also find files that none lists."""
         return list(verify.problems(self.path, self._content))
 
+    def check_files(self, patterns: Sequence[str]) -> Integrity:
+        """Read the files that match, such as those in `integrity.SHOWN`, again and compare them with the manifest."""
+        return integrity.check(self.path, self._content, patterns)
+
     def _set_step(self, step: str, **changes: Any) -> None:
         with self._mutex:
             blank: dict[str, Any] = {
@@ -147,6 +160,7 @@ class RunFolder:
             self.update(steps={**steps, step: {**blank, **steps.get(step, {}), **changes}})
 
     def _write(self, content: dict[str, Any]) -> None:
+        content = manifest.sealed(content, read=self._content)
         text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
         write_atomic(self.path / manifest.NAME, text + "\n")
         self._content = content

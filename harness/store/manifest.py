@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from harness import __version__
 from harness.errors import StoreError
 from harness.store import json_file
 from harness.store.clock import now
-from harness.store.json_file import each, mapping, null_or, number, one_of, text
+from harness.store.json_file import each, mapping, null_or, number, one_of, text, truth
+from harness.store.software import versions as versions
 
 if TYPE_CHECKING:
     from harness.spec import Experiment
@@ -27,6 +27,7 @@ STATES = ("running", "interrupted", "failed", "done")
 HINT = "restore it from a copy, or start a new run"
 MAX_DEPTH = 100
 MAX_NAME = 255  # bytes of one part of a path
+SEAL = "sha256"
 
 TEXT, NUMBER, ANY = null_or(text), null_or(number), mapping()
 MACHINE = mapping(clock=TEXT, accelerator=TEXT)
@@ -38,6 +39,7 @@ BOX = mapping(
     provisioned=null_or(mapping(digest=TEXT, image_sha256=TEXT)),
 )
 SHOWN = ("switches", "contested_share", "idle_share", "tracer_share", "requests_per_s", "host_share")
+VERSIONS = mapping(harness=text, commit=TEXT, dirty=null_or(truth), packages=ANY)
 STEP = mapping(
     {
         "state": one_of(*STATES),
@@ -45,7 +47,8 @@ STEP = mapping(
         "outputs": each(text),
         "detail": mapping(arm=text, clock=TEXT, conclusion=text, **dict.fromkeys(SHOWN, NUMBER)),
         "error": TEXT,
-    }
+    },
+    versions=null_or(VERSIONS),
 )
 MANIFEST = mapping(
     {
@@ -58,7 +61,10 @@ MANIFEST = mapping(
     },
     spec_source=TEXT,
     error=TEXT,
-    versions=mapping(harness=text, packages=ANY),
+    sha256=TEXT,
+    edited=TEXT,
+    trials_planned=NUMBER,
+    versions=VERSIONS,
     host=ANY,
     box=null_or(BOX),
     machine=null_or(MACHINE),
@@ -66,16 +72,10 @@ MANIFEST = mapping(
     repeats=mapping({"run": text}),
 )
 
-# The packages that a result may depend on; others do not touch the data.
-PACKAGES = (
-    "ansible-core", "ansible-runner", "fabric", "numpy", "pandas", "paramiko", "pyarrow", "pydantic",
-    "python-vagrant", "safetensors", "scikit-learn", "scipy", "torch", "zstandard",
-)  # fmt: skip
-
 
 def new(name: str, experiment: Experiment, command: Sequence[str]) -> dict[str, Any]:
     """Return the manifest of a new run. `spec_text` is the file as it was read, `spec` all resolved values."""
-    from harness import spec  # slow to import, and reading a manifest does not need it
+    from harness import plan, spec  # slow to import, and reading a manifest does not need them
 
     return {
         "schema_version": SCHEMA_VERSION,
@@ -87,6 +87,7 @@ def new(name: str, experiment: Experiment, command: Sequence[str]) -> dict[str, 
         "spec_source": str(experiment.source) if experiment.source else None,
         "spec_text": experiment.text,
         "spec_sha256": text_sha256(experiment.text),
+        "trials_planned": len(plan.trials(experiment)),
         "versions": versions(),
         "host": host_facts(),
         "box": None,
@@ -111,6 +112,28 @@ def read(folder: Path) -> dict[str, Any]:
     return manifest
 
 
+def sealed(content: Mapping[str, Any], read: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `content` with its SHA-256; `edited` keeps when it was first noticed that something else changed it.
+
+    `read` is the manifest as it was read. A change in it must not become valid by being written again.
+    """
+    unsealed = {key: value for key, value in content.items() if key not in (SEAL, "edited")}
+    if edited := content.get("edited") or (now() if is_edited(read) else None):
+        unsealed["edited"] = edited
+    return {**unsealed, SEAL: _seal(unsealed)}
+
+
+def is_edited(manifest: Mapping[str, Any]) -> bool:
+    """Return whether a manifest differs from its own SHA-256; one of a version before 0.3.0 has none."""
+    return bool(manifest.get("edited")) or (SEAL in manifest and manifest[SEAL] != _seal(manifest))
+
+
+def _seal(manifest: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a manifest without its own, in a form that does not depend on spaces and order."""
+    content = {key: value for key, value in manifest.items() if key != SEAL}
+    return text_sha256(json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":")))
+
+
 def check(manifest: dict[str, Any], path: Path) -> None:
     """Raise StoreError unless `manifest` has the shape this version writes."""
     schema = manifest.get("schema_version")
@@ -120,12 +143,6 @@ def check(manifest: dict[str, Any], path: Path) -> None:
         what = f"the manifest has schema_version {json_file.shown(schema)}"
         raise StoreError(what, where=str(path), expected=expected, hint=hint)
     json_file.require(manifest, _check, path, HINT)
-
-
-def versions() -> dict[str, Any]:
-    """Return the versions of harness, of Python, and of the packages that a result may depend on."""
-    packages = {name: number for name in PACKAGES if (number := _version(name))}
-    return {"harness": __version__, "python": platform.python_version(), "packages": packages}
 
 
 def host_facts() -> dict[str, Any]:
@@ -192,14 +209,7 @@ def _is_inside(path: str) -> bool:
     """Return whether a path stays inside of the run folder, and is one that a file can have."""
     pure = PurePosixPath(path)
     short = all(len(part.encode()) <= MAX_NAME for part in pure.parts)
-    return bool(path) and short and not pure.is_absolute() and ".." not in pure.parts
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+    return bool(path) and short and "\0" not in path and not pure.is_absolute() and ".." not in pure.parts
 
 
 def _cpu_model() -> str:

@@ -9,14 +9,14 @@ from typing import Any
 
 from harness import files
 from harness.errors import StoreError
-from harness.store.manifest import NAME, text_sha256
+from harness.store.manifest import NAME, is_edited, text_sha256
 
 GUARDED = ("trials", "models", "report")
 
 
 @dataclass(frozen=True)
 class FileProblem:
-    """One file that differs from the manifest; `kind` is missing, changed or extra."""
+    """One file that differs from the manifest; `kind` is missing, changed, unreadable or extra."""
 
     path: str
     kind: str
@@ -36,20 +36,35 @@ def sha256(path: Path) -> str:
 
 def problems(folder: Path, manifest: Mapping[str, Any]) -> Iterator[FileProblem]:
     """Check every hash again. A file in a folder of outputs (below GUARDED) that no step lists is extra."""
-    if text_sha256(manifest["spec_text"]) != manifest["spec_sha256"]:
-        yield FileProblem(NAME, "changed", "spec_text does not have the SHA-256 in spec_sha256")
+    yield from of_manifest(manifest)
     listed: set[str] = set()
     for name, step in manifest["steps"].items():
         listed.update(step["outputs"])
         for path, expected in step["outputs"].items():
-            yield from _output(folder / path, path, expected, name)
+            yield from of_output(folder / path, path, expected, name)
     yield from _extra(folder, listed)
 
 
-def _output(file: Path, path: str, expected: str, step: str) -> Iterator[FileProblem]:
-    if not file.is_file():
+def of_manifest(manifest: Mapping[str, Any]) -> Iterator[FileProblem]:
+    """Compare a manifest with the SHA-256 that it has of itself, and of the experiment file."""
+    if is_edited(manifest):
+        noticed = manifest.get("edited")
+        yield FileProblem(NAME, "changed", f"by another program, before {noticed}" if noticed else "by another program")
+    elif text_sha256(manifest["spec_text"]) != manifest["spec_sha256"]:
+        yield FileProblem(NAME, "changed", "spec_text does not have the SHA-256 in spec_sha256")
+
+
+def of_output(file: Path, path: str, expected: str, step: str) -> Iterator[FileProblem]:
+    """Compare one file with the SHA-256 that a step recorded."""
+    try:
+        digest = sha256(file) if file.is_file() else None
+    except (OSError, StoreError) as error:
+        why = error.what if isinstance(error, StoreError) else error.strerror
+        yield FileProblem(path, "unreadable", f"{why}; written by step {step}")
+        return
+    if digest is None:
         yield FileProblem(path, "missing", f"written by step {step}")
-    elif (digest := sha256(file)) != expected:
+    elif digest != expected:
         yield FileProblem(path, "changed", f"SHA-256 is {digest[:12]}..., was {str(expected)[:12]}...")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,9 +30,9 @@ PAIRED_INTERVALS = (
 )
 
 
-def run_scores(models: Path, arms: dict[str, str]) -> RenderableType:
+def run_scores(models: Path, arms: dict[str, str], left_out: Collection[str] = ()) -> RenderableType:
     """Show the models of a run, one row for all seeds of a predictor; `arms` maps each trial to its arm."""
-    scores, problems = read_models(models)
+    scores, problems = read_models(models, left_out)
     several_arms = len(set(arms.values())) > 1
     numbers = (">seeds", ">contested", ">chance", ">top-1", ">bits", ">nats", ">MAE us")
     table = plain_table(*(["arm"] if several_arms else []), "predictor", "inputs", *numbers)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.doctor import HostCheck
     from harness.plan import Trial
     from harness.spec import Experiment
-    from harness.store import FileProblem, RunFolder
+    from harness.store import FileProblem, Integrity, RunFolder
 
 # By whether a box is current; None if its recipe or its lock is wrong, which is said below the table.
 CACHED = {True: "yes", False: "yes, but of an older recipe", None: "yes; see below"}
@@ -62,12 +62,15 @@ def runs_table(folders: Sequence[RunFolder], runs_dir: Path) -> RenderableType:
         trials, models = f"{row['trials_done']}/{row['trials']}", f"{row['models_done']}/{row['models']}"
         host_share = _host_share(row["host_share"]) if row["trials_done"] or row["host_share"] is not None else ""
         machine = row["box"] or "-", row["clock"] or "", host_share
-        table.add_row(row["name"], _state(row["state"]), trials, models, *machine, spell_seconds(row["seconds"]))
+        state = _state(row["state"]).append(", edited", "red") if row["edited"] else _state(row["state"])
+        table.add_row(row["name"], state, trials, models, *machine, spell_seconds(row["seconds"]))
     return table
 
 
 def run_row(folder: RunFolder) -> dict[str, Any]:
-    """Summarise a run: name, state, how many of the trials and models that began are done, box, clock, host's share.
+    """Summarise a run: name, state, how many of the planned trials and of the models that began are done, and more.
+
+    `edited`: its manifest was changed by another program.
 
     `clock` is `host` or, as `counted 125`, the instructions per microsecond, or several of these; None before the first
     trial. `host_share` is the largest of the trials' shares; None where none was measured.
@@ -78,7 +81,8 @@ def run_row(folder: RunFolder) -> dict[str, Any]:
     return {
         "name": manifest["name"],
         "state": folder.state,
-        "trials": len(trials),
+        "edited": folder.is_edited,
+        "trials": max(len(trials), int(manifest.get("trials_planned") or 0)),
         "trials_done": sum(step["state"] == "done" for step in trials.values()),
         "models": len(models),
         "models_done": sum(step["state"] == "done" for step in models.values()),
@@ -89,14 +93,19 @@ def run_row(folder: RunFolder) -> dict[str, Any]:
     }
 
 
-def run_tables(folder: RunFolder) -> list[RenderableType]:
-    """Show one run: state, machine, verdicts, scores, costs."""
+def run_tables(folder: RunFolder, integrity: Integrity | None = None) -> list[RenderableType]:
+    """Show one run: state, files that are not as written, machine, verdicts, scores, costs."""
+    from harness.store.integrity import SHOWN  # importing the store takes time, and other tables need none
     from harness.terminal.score_tables import run_scores
 
+    integrity = integrity or folder.check_files(SHOWN)
     manifest = folder.manifest
     arms = {name: step["detail"].get("arm", "") for name, step in _steps(manifest, "trial").items()}
-    scores = run_scores(folder.path / "models", arms)
+    scores = run_scores(folder.path / "models", arms, integrity.unbelieved_models)
     parts: list[RenderableType] = [line(f"{manifest['name']}: ", (folder.state, STATES[folder.state]))]
+    parts += [message(f"! {sentence}", "red") for sentence in integrity.sentences]
+    if integrity.unlisted:
+        parts.append(message(f"! no finished step wrote {', '.join(integrity.unlisted)}", "yellow"))
     parts += [message(manifest["error"], "red")] if manifest.get("error") else []
     box = manifest.get("box") or {}
     if reason := box.get("fallback_reason"):
@@ -105,7 +114,13 @@ def run_tables(folder: RunFolder) -> list[RenderableType]:
     if repeats := manifest.get("repeats"):
         conclusion = manifest["steps"].get("repeat", {}).get("detail", {}).get("conclusion", "not compared yet")
         parts.append(line(f"repeats {repeats['run']}: {conclusion}"))
-    parts += [*_machines(manifest), _trials(manifest), *_odd_trials(folder), scores, _costs(manifest["steps"])]
+    parts += [
+        *_machines(manifest),
+        _trials(manifest),
+        *_odd_trials(folder, integrity),
+        scores,
+        _costs(manifest["steps"]),
+    ]
     page = folder.path / "report" / "index.html"
     return [*parts, line(f"report: {page}" if page.is_file() else "no report yet: `harness report` writes it")]
 
@@ -219,15 +234,17 @@ def _trials(manifest: Mapping[str, Any]) -> RenderableType:
     return table
 
 
-def _odd_trials(folder: RunFolder) -> list[RenderableType]:
+def _odd_trials(folder: RunFolder, integrity: Integrity) -> list[RenderableType]:
     """Show the trials that differ from the others of their arm by more than noise, as the report does."""
     from harness.report.trial_noise import odd_lines
     from harness.store.trial_record import read_trial  # importing the store takes time, and other tables need none
 
     records, damaged = [], []
     for name, step in sorted(_steps(folder.manifest, "trial").items()):
+        if step["state"] != "done" or not integrity.believed(f"trials/{name}/trial.json"):
+            continue
         try:
-            records += [read_trial(folder.trial_dir(name))] if step["state"] == "done" else []
+            records.append(read_trial(folder.trial_dir(name)))
         except StoreError as error:
             damaged.append(damaged_line(error))
     return [*damaged, *(message(f"! {text}", "yellow") for texts in odd_lines(records).values() for text in texts)]

@@ -52,11 +52,13 @@ def _set_text(data: bytearray, feature: int) -> None:
 def run(run: Path, name: str = NAME) -> Path:
     """A run in which every field that can carry foreign text carries `name`."""
     box = {"name": name, "digest": name, "fallback_reason": f"reason {name}"}
-    steps = {"box": {"state": "failed", "seconds": 1.0, "error": f"error {name}", "outputs": {f"file {name}": name}}}
+    file = f"file {name}".replace("\0", "")  # which no file's name can hold
+    steps = {"box": {"state": "failed", "seconds": 1.0, "error": f"error {name}", "outputs": {file: name}}}
     spec = synthetic_run.manifest()["spec"] | {"question": f"Is it {name}?"}
+    arms = {f"arm {name}": {"box": {"name": name}, "machine": {"clock": name, "vcpu_placement": name}}}
     synthetic_run.write_manifest(
         run, name=f"run {name}", box=box, steps=steps, spec=spec, error=name, command=["a", name],
-        repeats={"run": f"repeats {name}"}, arms={f"arm {name}": {"machine": {"clock": name, "vcpu_placement": name}}},
+        repeats={"run": f"repeats {name}"}, arms=arms,
     )  # fmt: skip
     checks = [{"name": f"check {name}", "ok": False, "value": f"v {name}", "limit": f"l {name}", "why": f"why {name}"}]
     table = synthetic_run.slices(300, names={"ab": f"t {name}", "nginx": name})

@@ -270,9 +270,11 @@ def add_earlier_attempt(run: Path, trial: str, number: int, **wrong: Any) -> Non
 
 
 def write_manifest(run: Path, **changes: Any) -> None:
-    """Write `manifest.json`."""
+    """Write `manifest.json`; what `changes` leaves out of a step is added."""
     run.mkdir(parents=True, exist_ok=True)
-    (run / "manifest.json").write_text(json.dumps(manifest(**changes)))
+    content, blank = manifest(**changes), {"seconds": None, "outputs": {}, "detail": {}, "error": None}
+    content["steps"] = {name: {**blank, **step} for name, step in content["steps"].items()}
+    (run / "manifest.json").write_text(json.dumps(content))
 
 
 def make_run(run: Path, count: int = 6_000) -> Path:

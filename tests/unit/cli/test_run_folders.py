@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import shutil
 from pathlib import Path
 
 import comparable_run
 import pytest
+import written_before
 from command_line import harness
 
 from harness import machines, spec
@@ -15,7 +18,8 @@ from harness.errors import MachineError
 from harness.machines import registry
 from harness.store import RunFolder
 
-RUN = spec.from_dict({"name": "one", "machine": {"box": "debian-12"}, "load": {"kind": "idle"}})
+DATA = {"name": "one", "machine": {"box": "debian-12"}, "load": {"kind": "idle"}}
+RUN = spec.from_dict(DATA)
 
 
 def test_a_damaged_run_does_not_hide_the_others(tmp_path: Path) -> None:
@@ -119,3 +123,62 @@ def test_down_removes_the_other_machines_when_one_cannot_be_removed(
     monkeypatch.setattr(machines, "remove", remove)
     assert "1 of 2 machines could not be removed: it stays" in harness("down", code=3).stderr
     assert removed == ["other"]
+
+
+@pytest.fixture
+def real_run(tmp_path: Path) -> Path:
+    """A run that 0.1.0 recorded."""
+    return written_before.unpack(tmp_path) / written_before.RUN
+
+
+def raise_scores(run: Path, model: str) -> None:
+    """Write 99.5 % into the scores of a model."""
+    path = run / "models" / model / "scores.json"
+    scores = json.loads(path.read_text())
+    scores["contested"]["top1"] = scores["overall"]["top1"] = 0.995
+    path.write_text(json.dumps(scores))
+
+
+def test_changed_scores_are_shown_by_no_command_and_each_names_the_file(real_run: Path) -> None:
+    raise_scores(real_run, "lstm_s0")
+    shown = harness("show", real_run, code=1).stdout
+    assert "models/lstm_s0/scores.json: changed" in shown
+    assert "the scores of this model are left out" in shown.replace("\n", " ")
+    assert "99.5" not in shown
+    assert "markov" in shown
+    problems = json.loads(harness("show", real_run, "--json", code=1).stdout)["problems"]
+    assert [problem["path"] for problem in problems] == ["models/lstm_s0/scores.json"]
+    warned = harness("report", real_run, code=1)
+    assert "warning: models/lstm_s0/scores.json: changed" in warned.stderr
+    page = (real_run / "report" / "index.html").read_text("utf-8")
+    assert "99.5" not in page
+    assert "Not verified:" in page
+    assert "models/lstm_s0/scores.json: changed" in page
+
+
+def test_a_model_that_no_step_of_the_run_wrote_is_named(real_run: Path) -> None:
+    shutil.copytree(real_run / "models" / "lstm_s0", real_run / "models" / "oracle_s0")
+    assert "no finished step wrote models/oracle_s0" in harness("show", real_run).stdout
+
+
+def test_an_untouched_run_is_shown_without_a_warning(real_run: Path) -> None:
+    assert "!" not in harness("show", real_run).stdout
+    assert harness("report", real_run).stderr == ""
+
+
+def test_an_edited_manifest_is_marked_by_every_command_that_reads_it(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path, RUN, []).path
+    path = run / "manifest.json"
+    path.write_text(path.read_text().replace('"state": "running"', '"state": "done"'))
+    assert "done, edited" in harness("ls", "--runs", tmp_path).stdout
+    assert json.loads(harness("ls", "--runs", tmp_path, "--json").stdout)[0]["edited"] is True
+    for command in ("show", "verify"):
+        assert "manifest.json" in harness(command, run, code=1).stdout
+    assert "manifest.json: changed" in harness("report", run, code=1).stderr
+    assert "manifest.json: changed" in harness("report", run, code=1).stderr  # also after it was written again
+
+
+def test_planned_trials_count_before_they_begin(tmp_path: Path) -> None:
+    swept = {"sweep": {"record.seconds": [2, 3]}, "trials": {"repeat": 6}}
+    RunFolder.create(tmp_path, spec.from_dict({**DATA, **swept}), [])
+    assert "0/12" in harness("ls", "--runs", tmp_path).stdout

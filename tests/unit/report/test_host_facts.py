@@ -14,6 +14,7 @@ from written_before import RUN, unpack
 from harness.report import build, host_facts
 from harness.report.run_facts import read_run
 from harness.report.trial_facts import read_trials
+from harness.store import Integrity
 
 HOST_CLOCK = {"clock": "host", "cpu_speed": None}
 COUNTED = synthetic_run.COUNTED
@@ -168,7 +169,7 @@ def test_every_fact_about_the_host_stands_beside_its_trial(tmp_path: Path) -> No
         frequency_before={"governor": "schedutil", "mhz_min": 800.0, "mhz_max": 3000.0, "turbo": True},
         frequency_after={"governor": None, "mhz_min": None, "mhz_max": None, "turbo": None},
     )
-    ((name, row),) = host_facts.meanwhile(read_trials(run_with(tmp_path, {"host": host}) / "trials"))
+    ((name, row),) = host_facts.meanwhile(read_trials(run_with(tmp_path, {"host": host}) / "trials", Integrity(0)))
     assert name == "000_nginx_ab"
     assert dict(zip(host_facts.COLUMNS, row, strict=True)) == {
         "host share": "1.23\u202f%",
@@ -186,7 +187,7 @@ def test_every_fact_about_the_host_stands_beside_its_trial(tmp_path: Path) -> No
 def interruptions(run: Path, host: dict[str, Any], machine: dict[str, Any], *failed: dict[str, Any]) -> str:
     """What stands under `clock steps, pauses` for a trial with these facts, of which these checks failed."""
     run_with(run, {"host": host, "machine": machine, "verdict": {"ok": not failed, "checks": list(failed)}})
-    ((_, row),) = host_facts.meanwhile(read_trials(run / "trials"))
+    ((_, row),) = host_facts.meanwhile(read_trials(run / "trials", Integrity(0)))
     return dict(zip(host_facts.COLUMNS, row, strict=True))["clock steps, pauses"]
 
 

@@ -1,0 +1,131 @@
+"""Whether the files that a command reads are those that the run wrote; `verify` reads all files again instead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from harness.errors import StoreError
+from harness.store import manifest as manifests
+from harness.store import verify
+from harness.store.verify import FileProblem
+
+# The files of a run folder that a command reads, beside the manifest. A `*` stands for one folder.
+SHOWN = ("trials/*/trial.json", "models/*/scores.json", "models/*/history.parquet")
+REPORTED = (
+    *SHOWN,
+    "attempts/*/trial.json",
+    "models/*/outcomes.parquet",
+    "trials/*/guest.json",
+    "trials/*/slices.parquet",
+)
+COMPARED = ("trials/*/trial.json", "trials/*/slices.parquet", "models/*/scores.json")
+MODELS = tuple(pattern for pattern in REPORTED if pattern.startswith("models/"))
+
+
+@dataclass(frozen=True)
+class Integrity:
+    """What was found when files were read again.
+
+    `intact` files have the SHA-256 in the manifest. `unlisted` ones stand in no finished step, so nothing is known of
+    them. `sealed`: the manifest has a SHA-256 of its own, which versions before 0.3.0 did not write.
+    """
+
+    intact: int
+    problems: tuple[FileProblem, ...] = ()
+    unlisted: tuple[str, ...] = ()
+    sealed: bool = True
+
+    def believed(self, path: str) -> bool:
+        """Return whether nothing speaks against a file of the run folder."""
+        return all(problem.path != path for problem in self.problems)
+
+    @property
+    def of_files(self) -> list[FileProblem]:
+        """The problems of the files that the manifest lists, without those of the manifest itself."""
+        return [problem for problem in self.problems if problem.path != manifests.NAME]
+
+    @property
+    def unbelieved_models(self) -> frozenset[str]:
+        """The names of the models whose scores are not believed, because one of their files is not as written."""
+        paths = (PurePosixPath(problem.path).parts for problem in self.problems)
+        return frozenset(parts[1] for parts in paths if parts[0] == "models" and len(parts) > 2)
+
+    @property
+    def sentences(self) -> list[str]:
+        """Each problem, and how much it matters."""
+        return [f"{problem}: {effect(problem.path)}" for problem in self.problems]
+
+
+def check(folder: Path, manifest: Mapping[str, Any], patterns: Sequence[str]) -> Integrity:
+    """Read the files that match again, and compare them with the manifest."""
+    listed = {
+        path: (digest, name)
+        for name, step in manifest["steps"].items()
+        for path, digest in step["outputs"].items()
+        if any(_matches(path, pattern) for pattern in patterns)
+    }
+    wrong = [
+        problem for path, (digest, name) in sorted(listed.items()) for problem in _output(folder, path, digest, name)
+    ]
+    there = {file.relative_to(folder).as_posix() for pattern in patterns for file in folder.glob(pattern)}
+    return Integrity(
+        intact=len(listed) - len(wrong),
+        problems=(*verify.of_manifest(manifest), *wrong),
+        unlisted=tuple(sorted(there - listed.keys())),
+        sealed=manifests.SEAL in manifest,
+    )
+
+
+def require_unchanged(folder: Path) -> list[str]:
+    """Raise StoreError if a file of a trial's or a model's folder is not as its run wrote it; perf.data is not read.
+
+    Return what could not be checked, one sentence each. A folder outside of a run has no hashes to compare with.
+    """
+    folder = folder.resolve()
+    run, kind = folder.parent.parent, folder.parent.name
+    if kind not in ("trials", "models") or not (run / manifests.NAME).is_file():
+        return []
+    try:
+        manifest = manifests.read(run)
+    except StoreError as error:
+        return [f"{kind}/{folder.name} was not checked: {error.what}"]
+    found = check(run, manifest, [f"{kind}/{folder.name}/*.{ending}" for ending in ("json", "parquet", "safetensors")])
+    for problem in found.of_files:
+        raise _not_as_written(run, problem)
+    return [str(problem) for problem in found.problems]
+
+
+def effect(path: str) -> str:
+    """Say how much it matters that a file is not as it was written."""
+    kind, name = path.partition("/")[0], PurePosixPath(path).name
+    if path == manifests.NAME:
+        return "what it says of the run, and the SHA-256 of the files, may be wrong"
+    if kind == "models":
+        return "the scores of this model are left out"
+    if name.endswith(".parquet"):
+        return "the figures of this trial are left out; scores that models got from it before stand"
+    return "what it says is left out"
+
+
+def _not_as_written(run: Path, problem: FileProblem) -> StoreError:
+    name = PurePosixPath(problem.path).name
+    again = "make its tables again: harness trace convert perf.data.zst --out FOLDER; or " * name.endswith(".parquet")
+    return StoreError(
+        f"{name} is not the file that the run wrote ({problem.kind}: {problem.detail})",
+        where=str(run / problem.path),
+        expected="the SHA-256 in manifest.json",
+        hint=f"{again}restore it from a copy; `harness verify` lists all that has changed",
+    )
+
+
+def _output(folder: Path, path: str, digest: str, step: str) -> list[FileProblem]:
+    return list(verify.of_output(folder / path, path, digest, step))
+
+
+def _matches(path: str, pattern: str) -> bool:
+    parts, patterns = path.split("/"), pattern.split("/")
+    return len(parts) == len(patterns) and all(map(fnmatchcase, parts, patterns))
