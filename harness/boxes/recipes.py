@@ -60,6 +60,11 @@ class Recipe(BaseModel):
         """Return whether the output of `uname -r` is the kernel that this recipe asks for."""
         return self.kernel.release.fullmatch(release) is not None
 
+    def kernel_version(self) -> tuple[int, int] | None:
+        """Return major and minor release of the kernel; None if the recipe leaves them open."""
+        match = re.match(r"(\d+)\\\.(\d+)(?=\\\.|-|$)", self.kernel.release.pattern)
+        return (int(match[1]), int(match[2])) if match else None
+
 
 def folder() -> Path:
     """Return the folder of the recipes."""
@@ -82,6 +87,11 @@ def recipe(name: str) -> Recipe:
             hint=f"did you mean {near[0]!r}?" if near else None,
         )
     return read(folder() / f"{name}.yaml")
+
+
+def kernel_version(box: str) -> tuple[int, int] | None:
+    """Return major and minor release of a box's kernel; None if only the booted machine can tell."""
+    return recipe(box).kernel_version() if box in names() else None
 
 
 def read(path: Path) -> Recipe:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ def require_finished(run: RunFolder) -> None:
     )
 
 
-def experiment_of(run: RunFolder, changes: Changes, predictors: Collection[str] | None = None) -> Experiment:
+def experiment_of(run: RunFolder, changes: Changes) -> Experiment:
     """Return the experiment to carry out here: the run's, on the box, clock and accelerator it really used, changed.
 
     Raises StoreError for a run that is not done or that this version cannot read, SpecError for a wrong change,
@@ -80,14 +80,16 @@ def experiment_of(run: RunFolder, changes: Changes, predictors: Collection[str] 
     try:
         stored = run.experiment
         pins = dict(_pins(run.manifest, stored, changed, other_box=changes.box is not None))
-        pinned = spec.changed(stored, pins, predictors=predictors)
+        pinned = spec.changed(stored, pins, kernel_of=boxes.kernel_version)
     except SpecError as error:
         version = run.manifest.get("versions", {}).get("harness", "an older version")
         what = f"this version of harness cannot carry out its experiment: {error.what}"
         raise StoreError(
             what, where=str(run.path), expected=error.expected, hint=f"repeat it with harness {version}"
         ) from None
-    result = spec.changed(pinned, changes.settings, load_kind=changes.load, box=changes.box, predictors=predictors)
+    result = spec.changed(
+        pinned, changes.settings, load_kind=changes.load, box=changes.box, kernel_of=boxes.kernel_version
+    )
     _require_shared_arm(run, result)
     return result
 

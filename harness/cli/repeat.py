@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
-from harness.cli.run import RunsDir, overrides, predictors, show_plan
+from harness.cli.run import RunsDir, overrides, show_plan
 from harness.errors import EXIT_FAILED, HarnessError, Interrupted, UsageError
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _prepare(
     from harness.campaign import repetition
 
     changes = repetition.Changes(settings, load, machine)
-    experiment = repetition.experiment_of(original, changes, predictors())
+    experiment = repetition.experiment_of(original, changes)
     if not across_clocks:
         repetition.require_same_clock(original, experiment, changes)
     if not any_box:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,7 +15,6 @@ from harness.errors import EXIT_FAILED, UsageError
 
 if TYPE_CHECKING:
     from harness.spec import Experiment
-    from harness.spec.check import WrongSettings
     from harness.store import RunFolder
 
 RunsDir = Annotated[Path, typer.Option("--runs", envvar="HARNESS_RUNS", help="The folder that holds run folders.")]
@@ -77,33 +75,13 @@ def run(
 
 
 def _load(name: str | None, overrides: Mapping[str, str], load: str | None, machine: str | None) -> Experiment:
-    from harness import spec
+    from harness import boxes, spec
 
     if name is None:
         raise UsageError("no experiment is named", expected="a file", hint="harness run experiments/nginx_ab.yaml")
-    experiment = spec.load(_find(name), overrides, load_kind=load, box=machine, predictors=predictors())
+    experiment = spec.load(_find(name), overrides, load_kind=load, box=machine, kernel_of=boxes.kernel_version)
     _check_boxes(experiment)
     return experiment
-
-
-def predictors() -> dict[str, WrongSettings]:
-    """Return the known predictors, each with a function that says why it cannot be made with given settings."""
-    from model.predictors import KINDS
-
-    return {name: partial(_why_not_made, name) for name in KINDS}
-
-
-def _why_not_made(name: str, settings: dict[str, Any]) -> str | None:
-    from model.errors import SettingError
-    from model.predictors import create, installed
-
-    if not settings and installed(name):  # its defaults are right, and importing torch takes seconds
-        return None
-    try:
-        create(name, settings)
-    except SettingError as error:
-        return str(error)
-    return None
 
 
 def _check_boxes(experiment: Experiment) -> None:

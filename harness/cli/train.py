@@ -31,7 +31,7 @@ Inputs = Annotated[
     str | None,
     typer.Option("--inputs", "--regime", help="Select all predictors with these inputs: marks, slices or runqueue."),
 ]
-Seeds = Annotated[list[int] | None, typer.Option("--seed", help="A seed; may be given several times. Default: 0.")]
+Seeds = Annotated[list[int] | None, typer.Option("--seed", min=0, max=2**31 - 1, help="A seed; may be given several times. Default: 0.")]
 Split = Annotated[
     str,
     typer.Option(
@@ -201,11 +201,14 @@ def _request(
     across_clocks: bool,
     strict: bool,
 ) -> TrainRequest:
+    from model.data.marks import KINDS as MARKS
     from model.scoring.folds import BY
 
     if split != TEMPORAL and (split not in BY or test):
         expected = f"one of {', '.join((TEMPORAL, *BY))}, and no --test with a split into groups"
         raise UsageError(f"--split {split}", expected=expected)
+    if mark not in MARKS:
+        raise UsageError(f"unknown mark {mark!r}", where="--mark", expected=" or ".join(MARKS))
     if across_clocks and not test:
         raise UsageError(
             "--across-clocks applies to recordings that are tested on as a whole", expected="--test or --model with it"
@@ -217,14 +220,19 @@ def _request(
 
 
 def _choose_predictors(predictors: list[str] | None, inputs: str | None) -> list[str]:
+    from model.errors import SettingError
     from model.predictor import INPUTS
-    from model.predictors import KINDS, REPRODUCTIONS, find, installed
+    from model.predictors import KINDS, REPRODUCTIONS, find, installed, require_installed, require_known
 
     if inputs is not None and inputs not in INPUTS:
         raise UsageError(f"unknown inputs {inputs!r}", where="--inputs", expected=", ".join(INPUTS))
+    for name in predictors or []:
+        try:
+            require_known(name)
+            require_installed(name)
+        except SettingError as error:
+            raise UsageError(str(error), where=f"--predictor {name}") from None
     with as_model_error():
-        for name in predictors or []:
-            find(name)
         every = [name for name in KINDS if installed(name) and name not in REPRODUCTIONS]
         wanted = list(dict.fromkeys(predictors or [])) or (every if inputs else ["most_frequent", "markov"])
         chosen = [name for name in wanted if inputs is None or find(name).inputs == inputs]

@@ -205,7 +205,10 @@ def _untrained(jobs: Sequence[Job], view: View) -> tuple[list[tuple[str, Job]], 
 
 
 def parse_settings(settings: Sequence[str], predictors: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Turn `["gru.hidden=32"]` into `{"gru": {"hidden": 32}}`. Raises UsageError for any other form."""
+    """Turn `["gru.hidden=32"]` into `{"gru": {"hidden": 32}}`.
+
+    Raises UsageError for any other form, and for a setting that the predictor does not have or cannot use.
+    """
     params: dict[str, dict[str, Any]] = {}
     for setting in settings:
         path, _, value = setting.partition("=")
@@ -214,8 +217,23 @@ def parse_settings(settings: Sequence[str], predictors: Sequence[str]) -> dict[s
             raise UsageError(f"--set {setting}", expected="PREDICTOR.SETTING=VALUE, such as gru.hidden=32")
         if predictor not in predictors:
             raise UsageError(f"--set {setting}: no such predictor among {', '.join(predictors)}")
+        if name == "seed":
+            raise UsageError(f"--set {setting}", expected="--seed, which all predictors share")
         params.setdefault(predictor, {})[name] = _value(value)
+    for predictor, chosen in params.items():
+        _require_right(predictor, chosen)
     return params
+
+
+def _require_right(predictor: str, settings: Mapping[str, Any]) -> None:
+    from model.settings import wrong_settings
+
+    for wrong in wrong_settings(predictor, settings):
+        where = f"--set {predictor}.{wrong.name}"
+        if wrong.expected:
+            raise UsageError(f"{predictor}.{wrong.name} is {wrong.value!r}", where=where, expected=wrong.expected)
+        known = ", ".join(wrong.known) or "no settings"
+        raise UsageError(f"{predictor} has no setting {wrong.name!r}", where=where, expected=known)
 
 
 def _value(text: str) -> Any:

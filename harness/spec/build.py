@@ -12,6 +12,7 @@ from harness.spec import sweep
 from harness.spec.check import validate
 from harness.spec.document import Document, parse, parse_value, printable, read_text
 from harness.spec.fields import Experiment
+from harness.spec.predictors import KernelOf
 from harness.spec.problems import Problem, as_error, dotted, shown
 
 NO_SWEEP = "add --set 'sweep={}'"
@@ -23,19 +24,18 @@ def load(
     *,
     load_kind: str | None = None,
     box: str | None = None,
-    predictors: Collection[str] | None = None,
+    kernel_of: KernelOf | None = None,
 ) -> Experiment:
     """Read an experiment file.
 
     `load_kind` (`--load`) replaces the load, and drops the file's parameters if it is another one. `box` (`--machine`)
     replaces the box and drops the fallback and the kernel. `overrides` (`--set load.concurrency=50`) maps dotted paths
-    to YAML text and is applied last. `predictors` are the known names, or a mapping from them to
-    `check.WrongSettings`; with None they are not checked.
+    to YAML text and is applied last. `kernel_of` tells the kernel of a box, which a replay must fit.
     Raises one SpecError for all wrong values, each with its file:line:column.
     """
     text = read_text(Path(path))
     document = parse(text, str(path))
-    return _changed(document, overrides, load_kind, box, predictors).with_origin(Path(path), text)
+    return _changed(document, overrides, load_kind, box, kernel_of).with_origin(Path(path), text)
 
 
 def changed(
@@ -44,11 +44,11 @@ def changed(
     *,
     load_kind: str | None = None,
     box: str | None = None,
-    predictors: Collection[str] | None = None,
+    kernel_of: KernelOf | None = None,
 ) -> Experiment:
     """Return the experiment with the changes that `load` makes. Raises SpecError."""
     document = Document(str(experiment.source or experiment.name), to_dict(experiment))
-    result = _changed(document, overrides, load_kind, box, predictors)
+    result = _changed(document, overrides, load_kind, box, kernel_of)
     return result.with_origin(experiment.source, experiment.text)
 
 
@@ -64,7 +64,7 @@ def from_dict(
 
     `where` is the file that holds the values, if it is not `source`.
     """
-    return _valid(Document(str(where or source or "experiment"), dict(data))).with_origin(source, text)
+    return _valid(Document(str(where or source or "experiment"), dict(data)), stored=True).with_origin(source, text)
 
 
 def apply(experiment: Experiment, settings: Mapping[str, Any]) -> Experiment:
@@ -72,7 +72,7 @@ def apply(experiment: Experiment, settings: Mapping[str, Any]) -> Experiment:
     where = ", ".join(f"{path}={shown(value)}" for path, value in settings.items())
     values = {**to_dict(experiment), "sweep": {}}
     document = Document(where, sweep.changed(values, settings))
-    return _valid(document).with_origin(experiment.source, experiment.text)
+    return _valid(document, stored=True).with_origin(experiment.source, experiment.text)
 
 
 def _changed(
@@ -80,7 +80,7 @@ def _changed(
     overrides: Mapping[str, str] | None,
     load_kind: str | None,
     box: str | None,
-    predictors: Collection[str] | None,
+    kernel_of: KernelOf | None,
 ) -> Experiment:
     changes = {
         **_swaps(load_kind, box),
@@ -89,16 +89,16 @@ def _changed(
     for name in sorted(changes, key=lambda name: name not in ("load.kind", "machine.box")):
         where, value = changes[name]
         _override(document, name, value, printable(where))
-    return _valid(document, predictors, _without_effect(document, changes))
+    return _valid(document, kernel_of, _without_effect(document, changes))
 
 
 def _valid(
-    document: Document, predictors: Collection[str] | None = None, problems: Collection[Problem] = ()
+    document: Document, kernel_of: KernelOf | None = None, problems: Collection[Problem] = (), *, stored: bool = False
 ) -> Experiment:
     """Validate a document. Raises SpecError with its problems and those in `problems`."""
-    experiment, all_problems = validate(document.data, predictors)
+    experiment, all_problems = validate(document.data, kernel_of, stored=stored)
     all_problems += problems
-    all_problems += sweep.problems_of(experiment) if experiment and not all_problems else []
+    all_problems += sweep.problems_of(experiment, kernel_of) if experiment and not all_problems else []
     if experiment is None or all_problems:
         raise as_error(all_problems, document)
     return experiment

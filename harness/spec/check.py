@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from harness.spec.document import Keys
 from harness.spec.fields import Experiment, MachineSpec, Section
+from harness.spec.predictors import KernelOf, predictor_problems, settings_of
 from harness.spec.problems import Problem, from_pydantic, shown, unknown
 
 CLOCK: Keys = ("machine", "clock")
-WrongSettings = Callable[[dict[str, Any]], str | None]  # settings of a predictor -> why it cannot be made with them
 
 
 def load_kinds() -> dict[str, type[BaseModel]]:
@@ -26,11 +25,12 @@ def load_kinds() -> dict[str, type[BaseModel]]:
 
 
 def validate(
-    data: dict[str, Any], predictors: Collection[str] | None = None
+    data: dict[str, Any], kernel_of: KernelOf | None = None, *, stored: bool = False
 ) -> tuple[Experiment | None, list[Problem]]:
     """Validate plain values, except those in `sweep`.
 
-    `predictors` are the known names; with a mapping to `WrongSettings` the settings of chosen ones are checked too.
+    `kernel_of` tells the kernel of a box, for replays; without it they fit every box. The predictors of a `stored`
+    experiment are not checked: its recordings can be read by a version that knows other ones.
     Returns the experiment (None if a section is not valid) and all problems.
     """
     parameters, problems = _build_load(data["load"]) if "load" in data else (None, [])
@@ -40,12 +40,14 @@ def validate(
     except ValidationError as error:
         return None, problems + from_pydantic(error, (), lambda path: keys_at(path, _kind(data)))
     problems += _clock_problems(experiment.machine)
-    problems += _predictor_problems(experiment, predictors)
+    problems += [] if stored else predictor_problems(experiment, kernel_of)
     return (experiment if parameters else None), problems
 
 
 def keys_at(path: Keys, load_kind: str | None = None) -> dict[str, str]:
     """Return the known keys of a section and their meanings; for `load`, those of `load_kind`."""
+    if path[:2] == ("model", "params") and len(path) == 3:
+        return settings_of(str(path[2]))
     if path == ("load",):
         kinds = load_kinds()
         return _meanings(kinds[load_kind]) if load_kind in kinds else {"kind": "which load"}
@@ -101,25 +103,3 @@ def _clock_problems(machine: MachineSpec) -> Iterator[Problem]:
         what = f"machine.cpu_speed is {machine.cpu_speed}, and machine.clock is {clock}"
         yield Problem(("machine", "cpu_speed"), what, "clock: counted beside it; only a counted CPU has a set speed")
 
-
-def _predictor_problems(experiment: Experiment, known: Collection[str] | None) -> Iterator[Problem]:
-    if known is None:
-        return
-    model = experiment.model
-    for index, name in enumerate(model.predictors):
-        if name not in known:
-            yield unknown(("model", "predictors", index), "predictor", name, known)
-        elif isinstance(known, Mapping):
-            yield from _settings_problems(index, name, model.params.get(name, {}), known[name])
-    for name in model.params:  # also of predictors that are not chosen: --set may choose others
-        if name not in known:
-            yield replace(unknown(("model", "params", name), "predictor", name, known), on_key=True)
-
-
-def _settings_problems(index: int, name: str, settings: dict[str, Any], wrong: WrongSettings) -> Iterator[Problem]:
-    if why := wrong({}):
-        yield Problem(("model", "predictors", index), why)
-        return
-    for key, value in settings.items():
-        if why := wrong({key: value}):
-            yield Problem(("model", "params", name, key), f"in model.params: {why}")

@@ -15,6 +15,12 @@ MAX_INT = 2**31 - 1
 MAX_COUNT = 2**53  # larger numbers are not exact in every reader of JSON
 
 
+MIN_SHARE = 0.01  # of a split: a smaller part of a recording has no events to train, validate or test on
+
+Seed = Annotated[int, Field(ge=0, le=MAX_INT)]
+Share = Annotated[float, Field(ge=MIN_SHARE, le=1 - 2 * MIN_SHARE)]
+
+
 class Section(BaseModel):
     """Base of all sections: frozen, no unknown keys, no silent conversion between types."""
 
@@ -136,11 +142,13 @@ class ModelSpec(Section):
     predictors: tuple[str, ...] = Field(
         (), strict=False, description="Predictors to train and score; an empty list only records."
     )
-    seeds: tuple[int, ...] = Field(
+    seeds: tuple[Seed, ...] = Field(
         (0, 1, 2), strict=False, min_length=1, description="Seeds: each predictor is trained once with each of them."
     )
-    split: tuple[float, float, float] = Field(
-        (0.7, 0.15, 0.15), strict=False, description="Shares of each trial, in time order: train, validation, test."
+    split: tuple[Share, Share, Share] = Field(
+        (0.7, 0.15, 0.15),
+        strict=False,
+        description="Shares of each trial, in time order: train, validation, test; each at least 0.01, together 1.",
     )
     params: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="Settings of single predictors (predictor -> setting -> value)."
@@ -154,18 +162,11 @@ class ModelSpec(Section):
             raise ValueError(f"different values; {twice[0]!r} appears {value.count(twice[0])} times")
         return value
 
-    @field_validator("seeds")
-    @classmethod
-    def _seeds_in_range(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        if any(not 0 <= seed <= MAX_INT for seed in value):
-            raise ValueError(f"whole numbers from 0 to {MAX_INT}")
-        return value
-
     @field_validator("split")
     @classmethod
     def _split_is_whole(cls, value: tuple[float, float, float]) -> tuple[float, float, float]:
-        if any(share <= 0 for share in value) or not isclose(sum(value), 1.0, abs_tol=1e-6):
-            raise ValueError("three shares above 0 that add up to 1")
+        if not isclose(sum(value), 1.0, abs_tol=1e-6):
+            raise ValueError("three shares that add up to 1")
         return value
 
 

@@ -8,12 +8,16 @@ from pydantic.json_schema import models_json_schema
 
 from harness.spec.check import load_kinds
 from harness.spec.fields import Experiment
+from harness.spec.predictors import NAMES, settings_schema
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schema() -> dict[str, Any]:
-    """Return the schema of an experiment file; `load` is one of the known loads, selected by `kind`."""
+    """Return the schema of an experiment file; `load` is one of the known loads, selected by `kind`.
+
+    It refuses what `load` refuses, except where several values do not go together, or do not fit this host.
+    """
     result = Experiment.model_json_schema()
     for name, key in result["properties"].items():
         key["description"] = Experiment.model_fields[name].description
@@ -31,4 +35,14 @@ def schema() -> dict[str, Any]:
         "discriminator": {"propertyName": "kind", "mapping": kinds},
         "oneOf": [{"$ref": reference} for reference in kinds.values()],
     }
+    _restrict_model(definitions["ModelSpec"]["properties"])
     return {"$schema": DIALECT, **result, "$defs": definitions}
+
+
+def _restrict_model(keys: dict[str, Any]) -> None:
+    """Add the names of the predictors, and the settings of each."""
+    for name in ("predictors", "seeds"):
+        keys[name]["uniqueItems"] = True
+    keys["predictors"]["items"] = {"enum": list(NAMES)}
+    keys["params"]["properties"] = {name: settings_schema(name) for name in NAMES}
+    keys["params"]["additionalProperties"] = False

@@ -13,6 +13,7 @@ from harness.recorded_clock import DEFAULT_SPEED
 from harness.spec.check import keys_at, validate
 from harness.spec.document import Keys
 from harness.spec.fields import Experiment
+from harness.spec.predictors import KernelOf
 from harness.spec.problems import Problem, dotted, shown, unknown
 
 SWEEPABLE = ("machine", "load", "record")
@@ -40,7 +41,7 @@ def changed(data: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, A
     return result
 
 
-def problems_of(experiment: Experiment) -> list[Problem]:
+def problems_of(experiment: Experiment, kernel_of: KernelOf | None = None) -> list[Problem]:
     """Return the problems of `experiment.sweep`: wrong paths, wrong values, values that do not go together."""
     sweep = experiment.sweep
     problems = [problem for path in sweep for problem in _path_problems(experiment, path)]
@@ -49,15 +50,15 @@ def problems_of(experiment: Experiment) -> list[Problem]:
         problems.append(Problem(("sweep",), f"sweep makes {count} arms", f"at most {MAX_ARMS}", on_key=True))
     if problems or not sweep:
         return problems
-    return list(_combination_problems(experiment))
+    return list(_combination_problems(experiment, kernel_of))
 
 
-def _combination_problems(experiment: Experiment) -> Iterator[Problem]:
+def _combination_problems(experiment: Experiment, kernel_of: KernelOf | None) -> Iterator[Problem]:
     """Yield the problems of each combination; also of one that means the same as an earlier one, such as 1 and 1.0."""
     bare = {**experiment.model_dump(mode="json"), "sweep": {}}
     seen: dict[str, dict[str, Any]] = {}
     for settings in combinations(experiment.sweep):
-        arm, problems = validate(changed(bare, settings))
+        arm, problems = validate(changed(bare, settings), kernel_of, stored=kernel_of is None)
         for problem in problems:
             path = _swept_path(problem.path, settings, experiment)
             yield Problem(path, f"in sweep: {problem.what}", problem.expected, problem.hint)
@@ -115,6 +116,8 @@ def _paths(section: str, kinds: list[str]) -> list[str]:
 def _swept_path(path: Keys, settings: Mapping[str, Any], experiment: Experiment) -> Keys:
     """Return the path of the swept value that makes `path` wrong, or `sweep` if a combination of values does."""
     name = dotted(path[:2])
+    if path[0] == "model":  # a replay that does not fit the kernel
+        name = "machine.kernel" if "machine.kernel" in settings else "machine.box"
     if name not in settings:
         return ("sweep",)
     index = next(i for i, value in enumerate(experiment.sweep[name]) if value is settings[name])  # 1 == True == 1.0

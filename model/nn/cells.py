@@ -12,9 +12,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from model.settings import HEADS
+
 SPAN = 32  # events that a layer of attention looks back
 PIECE = 256  # events that attention takes at once; its memory and time grow with the square of their number
-HEADS = 4
 
 
 class LinearGates(nn.Module):

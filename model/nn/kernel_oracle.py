@@ -16,10 +16,9 @@ from torch import nn
 
 from model.errors import SettingError, StreamError
 from model.predictor import OnProgress, ignore_progress
+from model.settings import MIN_SEQUENCES, SEQUENCES
 
-SEQUENCES = 984
 HELD_OUT = 30 / SEQUENCES  # share that is not trained on, at the start, or not tested on, at the end
-MIN_SEQUENCES = 34  # of which one is held out
 HIDDEN = 51
 LEARNING_RATE = 0.8
 SEED = 42

@@ -6,11 +6,13 @@ import difflib
 import importlib
 import importlib.util
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from model.errors import SettingError
-from model.predictor import Predictor
-from model.settings import check
+from model.settings import check, check_seed
+
+if TYPE_CHECKING:
+    from model.predictor import Predictor
 
 KINDS = {
     "most_frequent": "model.predictors.markov:MostFrequent",
@@ -47,22 +49,34 @@ def installed(kind: str) -> bool:
     return kind not in EXTRAS or importlib.util.find_spec(EXTRAS[kind][0]) is not None
 
 
-def find(kind: str) -> type[Any]:
-    """Return the class of a predictor. SettingError, with the nearest known name, for an unknown one."""
+def require_known(kind: str) -> None:
+    """Raise SettingError, with the nearest known name, for an unknown predictor."""
     if kind not in KINDS:
         near = difflib.get_close_matches(kind, KINDS, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(KINDS)}"
         raise SettingError(f"unknown predictor {kind!r}: {hint}")
+
+
+def require_installed(kind: str) -> None:
+    """Raise SettingError if a predictor needs a library that is not installed."""
+    if not installed(kind):
+        library, extra = EXTRAS[kind]
+        raise SettingError(f"predictor {kind!r} needs {library}: install the extra `harness[{extra}]`")
+
+
+def find(kind: str) -> type[Any]:
+    """Return the class of a predictor. SettingError, with the nearest known name, for an unknown one."""
+    require_known(kind)
     module, _, name = KINDS[kind].partition(":")
     return getattr(importlib.import_module(module), name)
 
 
 def create(kind: str, settings: Mapping[str, Any]) -> Predictor:
     """Make a predictor, not yet fitted. SettingError for an unknown one, a wrong setting, or a missing library."""
+    require_known(kind)
+    require_installed(kind)
     cls = find(kind)
-    if not installed(kind):
-        raise SettingError(
-            f"predictor {kind!r} needs {EXTRAS[kind][0]}: install the extra `harness[{EXTRAS[kind][1]}]`"
-        )
-    check(kind, cls, settings)
+    check(kind, {name: value for name, value in settings.items() if name != "seed" or not cls.seeded})
+    if "seed" in settings:
+        check_seed(settings["seed"])
     return cls(**settings)

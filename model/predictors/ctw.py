@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated
+from typing import Any
 
 import numpy as np
 
@@ -14,9 +14,8 @@ from model.data.lags import past_marks
 from model.data.streams import Segment
 from model.density import Histogram
 from model.predictor import OnProgress, Prediction
-from model.settings import Range, WithSettings
+from model.settings import CtwSettings, WithSettings
 
-LONGEST = 16
 SLICE_LAGS = 2
 
 
@@ -26,8 +25,10 @@ class Ctw(WithSettings):
     inputs = "marks"
     seeded = False
 
-    def __init__(self, depth: Annotated[int, Range(1, LONGEST)] = 8) -> None:
-        self.depth = depth
+    settings_type = CtwSettings
+
+    def __init__(self, **settings: Any) -> None:
+        self.depth = CtwSettings(**settings).depth
 
     def fit(
         self, train: Sequence[Segment], valid: Sequence[Segment], marks: int, on_progress: OnProgress

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Any
 
 import numpy as np
 from sklearn.tree import DecisionTreeClassifier
 
 from model.predictors.trees import TreeBased, leaves
-from model.settings import Range
+from model.settings import DecisionTreeSettings
 
 NODE_COLUMNS = ("children_left", "children_right", "feature", "threshold")
 DEPTHS = (4, 6, 8, 10, 12)
@@ -21,10 +21,11 @@ class DecisionTree(TreeBased):
     The probabilities of a leaf are its counts plus one event, divided among the marks by how common they are.
     """
 
-    def __init__(
-        self, depth: Annotated[int | None, Range(1)] = None, least_in_leaf: Annotated[int, Range(1)] = 20
-    ) -> None:
-        self.depth, self.least_in_leaf = depth, least_in_leaf
+    settings_type = DecisionTreeSettings
+
+    def __init__(self, **settings: Any) -> None:
+        chosen = DecisionTreeSettings(**settings)
+        self.depth, self.least_in_leaf = chosen.depth, chosen.least_in_leaf
 
     def learn(
         self, train: tuple[np.ndarray, np.ndarray], valid: tuple[np.ndarray, np.ndarray] | None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 
 from model.predictors.trees import TreeBased
-from model.settings import Range
+from model.settings import GradientBoostingSettings
 
 FLOOR = 1e-4  # share of the probability divided by how common marks are: boosting is too sure
 FEWEST = 50  # events of a mark in the train part; boosting diverges on rarer ones, so these are one class
@@ -18,15 +18,12 @@ class GradientBoosting(TreeBased):
     """Up to `rounds` rounds; the validation part ends them early. One thread."""
 
     seeded = True
+    settings_type = GradientBoostingSettings
 
-    def __init__(
-        self,
-        rounds: Annotated[int, Range(1)] = 150,
-        learning_rate: Annotated[float, Range(0, above=True)] = 0.1,
-        leaves: Annotated[int, Range(2)] = 31,
-        seed: Annotated[int, Range(0)] = 0,
-    ) -> None:
-        self.rounds, self.learning_rate, self.leaves, self.seed = rounds, learning_rate, leaves, seed
+    def __init__(self, seed: int = 0, **settings: Any) -> None:
+        chosen = GradientBoostingSettings(**settings)
+        self.rounds, self.learning_rate, self.leaves = chosen.rounds, chosen.learning_rate, chosen.leaves
+        self.seed = seed
 
     def learn(
         self, train: tuple[np.ndarray, np.ndarray], valid: tuple[np.ndarray, np.ndarray] | None

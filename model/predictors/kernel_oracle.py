@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,14 +24,14 @@ from model.data.streams import Segment
 from model.density import Histogram
 from model.nn import kernel_oracle
 from model.predictor import OnProgress, Prediction
-from model.settings import Range
+from model.settings import PaperSettings, WithSettings
 
 WARM_UP = 512  # events read before a segment, to bring the memory up to date
 FLOORS = (1e-4, 1e-3, 1e-2, 1e-1)
 LAGS = 2  # previous marks that the slice histograms depend on
 
 
-class Paper:
+class Paper(WithSettings):
     """A setting that is not given comes from the `recipe` of the subclass; `max_events` bounds the training events.
 
     Each step takes 20 passes over them in double precision: training takes minutes for tens of thousands of events.
@@ -39,27 +39,17 @@ class Paper:
 
     inputs = "slices"
     seeded = True  # the paper's code has one seed, which is 0 here
+    settings_type = PaperSettings
     recipe = kernel_oracle.CORRECTED
     cells: kernel_oracle.Cells
     layout: kernel_oracle.Layout
     slices: SliceHistograms
 
-    def __init__(
-        self,
-        scrambled: bool | None = None,
-        overlapping: bool | None = None,
-        scaling: str | None = None,
-        outlier: str | None = None,
-        steps: int | None = None,
-        sequences: int | None = None,
-        max_events: Annotated[int | None, Range(1)] = None,
-        seed: Annotated[int, Range(0)] = 0,
-    ) -> None:
-        settings: dict[str, Any] = {"scrambled": scrambled, "overlapping": overlapping, "scaling": scaling}
-        settings |= {"outlier": outlier, "steps": steps, "sequences": sequences}
-        chosen = {name: value for name, value in settings.items() if value is not None}
-        self.choices = kernel_oracle.Choices(**{**asdict(self.recipe), **chosen})
-        self.max_events, self.seed, self.floor = max_events, seed, FLOORS[0]
+    def __init__(self, seed: int = 0, **settings: Any) -> None:
+        chosen = PaperSettings(**settings)
+        given = chosen.model_dump(exclude={"max_events"}, exclude_none=True)
+        self.choices = kernel_oracle.Choices(**{**asdict(self.recipe), **given})
+        self.max_events, self.seed, self.floor = chosen.max_events, seed, FLOORS[0]
 
     def settings(self) -> dict[str, object]:
         """Return the constructor's arguments."""

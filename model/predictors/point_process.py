@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
-
 import numpy as np
 import torch
 
@@ -15,7 +13,7 @@ from model.nn.network import Inputs
 from model.nn.point_processes import ContinuousLstm, ExponentialIntensity
 from model.predictor import OnProgress, Prediction
 from model.predictors.recurrent import WARM_UP, Recurrent
-from model.settings import Range
+from model.settings import PointProcessSettings
 
 
 class PointProcess(Recurrent):
@@ -27,22 +25,7 @@ class PointProcess(Recurrent):
     network_type: type[ExponentialIntensity] | type[ContinuousLstm]
     network: ExponentialIntensity | ContinuousLstm  # type: ignore[assignment]
     longest_us = 1.0  # longest training slice; a restored network holds it itself
-
-    def __init__(
-        self,
-        hidden: Annotated[int, Range(1)] = 32,
-        learning_rate: Annotated[float | None, Range(0, above=True)] = None,
-        lanes: Annotated[int | None, Range(1)] = None,
-        steps: Annotated[int, Range(1)] = 64,
-        slice_weight: Annotated[float, Range(0)] = 1.0,
-        max_epochs: Annotated[int, Range(1)] = 60,
-        max_seconds: Annotated[float | None, Range(0)] = None,
-        patience: Annotated[int, Range(1)] = 4,
-        seed: Annotated[int, Range(0)] = 0,
-    ) -> None:
-        super().__init__(
-            "slices", hidden, 1, learning_rate, lanes, steps, slice_weight, max_epochs, max_seconds, patience, seed
-        )
+    settings_type = PointProcessSettings
 
     def fit(
         self, train: Sequence[Segment], valid: Sequence[Segment], marks: int, on_progress: OnProgress

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
 from model.data.streams import Segment
 from model.density import LogNormalMixture
-from model.errors import SettingError, StreamError
+from model.errors import StreamError
 from model.nn import trainer
 from model.nn.batches import Scale, concatenate, to_inputs
-from model.nn.cells import HEADS, Attention, LinearGates
+from model.nn.cells import Attention, LinearGates
 from model.nn.network import Inputs, Network
 from model.nn.training_state import StateFolder
 from model.predictor import OnProgress, Prediction
-from model.settings import Range, WithSettings
+from model.settings import (
+    GruSettings,
+    LstmSettings,
+    MinGruSettings,
+    NetworkSettings,
+    TransformerSettings,
+    WithSettings,
+)
 
 MIN_EVENTS = 64  # in the train part, and in the validation part
 WARM_UP = 512  # events read before a segment, to bring the memory up to date
@@ -26,45 +33,26 @@ WARM_UP = 512  # events read before a segment, to bring the memory up to date
 class Recurrent(WithSettings):
     """Base of the recurrent networks. Its inputs, `regime`: `slices` (marks, slices, end states) or `marks` alone.
 
-    `lanes` is the batch size, `steps` the length of truncated back-propagation. A setting that is left out gets a value
-    that suits the cell and the data. Same seed, same data, same CPU: same weights, bit for bit, unless `max_seconds`
+    `lanes` is the batch size, `steps` the length of truncated back-propagation. Same seed, same data, same CPU: same weights, bit for bit, unless `max_seconds`
     ended the training.
     """
 
     cell: type[torch.nn.Module]
     inputs = "slices"
     seeded = True
-    default_hidden = 48
-    default_layers = 1
-    default_learning_rate = 2e-2
+    settings_type: ClassVar[type[NetworkSettings]]
+    layers = 1
     max_batch_size = 32
-    heads = 1  # `hidden` is a multiple of it
     state_folder: StateFolder | None = None
 
-    def __init__(
-        self,
-        regime: str = "slices",
-        hidden: Annotated[int | None, Range(1)] = None,
-        layers: Annotated[int | None, Range(1)] = None,
-        learning_rate: Annotated[float | None, Range(0, above=True)] = None,
-        lanes: Annotated[int | None, Range(1)] = None,
-        steps: Annotated[int, Range(1)] = 64,
-        slice_weight: Annotated[float, Range(0)] = 0.3,
-        max_epochs: Annotated[int, Range(1)] = 120,
-        max_seconds: Annotated[float | None, Range(0)] = None,
-        patience: Annotated[int, Range(1)] = 6,
-        seed: Annotated[int, Range(0)] = 0,
-    ) -> None:
-        if regime not in ("marks", "slices"):
-            raise SettingError(f"regime {regime!r}: a recurrent network takes 'marks' or 'slices'")
-        self.regime = self.inputs = regime
-        self.hidden = hidden or self.default_hidden
-        if self.hidden % self.heads:
-            raise SettingError(f"hidden {hidden}: expected a multiple of the {self.heads} heads")
-        self.layers = layers or self.default_layers
-        self.learning_rate = learning_rate or self.default_learning_rate
-        self.lanes, self.steps, self.slice_weight = lanes, steps, slice_weight
-        self.max_epochs, self.max_seconds, self.patience, self.seed = max_epochs, max_seconds, patience, seed
+    def __init__(self, seed: int = 0, **settings: Any) -> None:
+        chosen = self.settings_type(**settings)
+        if isinstance(chosen, GruSettings):
+            self.regime = self.inputs = chosen.regime
+            self.layers = chosen.layers
+        self.hidden, self.learning_rate, self.seed = chosen.hidden, chosen.learning_rate, seed
+        self.lanes, self.steps, self.slice_weight = chosen.lanes, chosen.steps, chosen.slice_weight
+        self.max_epochs, self.max_seconds, self.patience = chosen.max_epochs, chosen.max_seconds, chosen.patience
 
     def fit(
         self, train: Sequence[Segment], valid: Sequence[Segment], marks: int, on_progress: OnProgress
@@ -142,14 +130,14 @@ class Gru(Recurrent):
     """Gated recurrent unit (Cho et al., EMNLP 2014)."""
 
     cell = torch.nn.GRU
+    settings_type = GruSettings
 
 
 class Lstm(Recurrent):
     """Long short-term memory (Hochreiter and Schmidhuber, Neural Computation 9(8), 1997)."""
 
     cell = torch.nn.LSTM
-    default_hidden = 40
-    default_learning_rate = 2.5e-2
+    settings_type = LstmSettings
     max_batch_size = 64
 
 
@@ -157,16 +145,14 @@ class MinGru(Recurrent):
     """A linear recurrence whose gates depend on the input alone; two layers do better than one."""
 
     cell = LinearGates
-    default_layers = 2
+    settings_type = MinGruSettings
 
 
 class Transformer(Recurrent):
     """Causal attention over the last events of a stream; `hidden` is a multiple of the 4 heads."""
 
     cell = Attention
-    default_layers = 2
-    default_learning_rate = 2e-3
-    heads = HEADS
+    settings_type = TransformerSettings
 
 
 class RecurrentSession:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Any
 
 import numpy as np
 
@@ -11,9 +11,9 @@ from model.data.lags import Past, past_marks
 from model.data.streams import Segment
 from model.predictor import OnProgress, Prediction
 from model.predictors.count_based import CountBased, CountBasedSession
-from model.settings import Range
+from model.settings import RepeatSettings
 
-FURTHEST = 8
+FURTHEST = 8  # the largest `lag`
 
 
 class Repeat(CountBased):
@@ -24,9 +24,11 @@ class Repeat(CountBased):
 
     inputs = "marks"
 
-    def __init__(self, lag: Annotated[int | None, Range(1, FURTHEST)] = None) -> None:
+    settings_type = RepeatSettings
+
+    def __init__(self, **settings: Any) -> None:
         super().__init__(depth=0, lags=FURTHEST)
-        self.lag = lag
+        self.lag = RepeatSettings(**settings).lag
         self.right: np.ndarray = np.zeros(FURTHEST)  # share of the train part, by lag
 
     def fit(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
 import numpy as np
 
@@ -23,12 +23,10 @@ from model.replay.events import read_events
 from model.replay.guesses import guesses
 from model.replay.kernel import create_replay
 from model.replay.names import read_thread_names
-from model.settings import Range
+from model.settings import MIN_SWITCHES, ReplayResidualSettings
 
 LEARNING_RATE = 0.15
 SHARES = (1.0, 0.95, 0.8, 0.5, 0.2, 0.0)  # of the trees in the probabilities; the rest is the replay's
-MIN_SWITCHES = 50  # contested switches to learn from
-MAX_DEPTH = 32  # levels of a tree
 
 
 @dataclass(frozen=True)
@@ -70,16 +68,12 @@ class ReplayResidual(SchedulingPolicy):
     """
 
     seeded = True
+    settings_type = ReplayResidualSettings
 
-    def __init__(
-        self,
-        rounds: Annotated[int, Range(1)] = 80,
-        depth: Annotated[int, Range(1, MAX_DEPTH)] = 4,
-        most: Annotated[int, Range(MIN_SWITCHES)] = 20_000,
-        seed: Annotated[int, Range(0, 2**32 - 1)] = 0,
-    ) -> None:
+    def __init__(self, seed: int = 0, **settings: Any) -> None:
         super().__init__()
-        self.rounds, self.depth, self.most, self.seed = rounds, depth, most, seed
+        chosen = ReplayResidualSettings(**settings)
+        self.rounds, self.depth, self.most, self.seed = chosen.rounds, chosen.depth, chosen.most, seed
         self.trees: TreeEnsemble | None = None
         self.share, self.keeps_first = 0.0, True
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
 import numpy as np
 
@@ -21,12 +21,9 @@ from model.replay.events import read_events
 from model.replay.guesses import guesses
 from model.replay.names import read_thread_names
 from model.replay.ranking import Ranking, RankTable
-from model.settings import Range, WithSettings
+from model.settings import CfsReplaySettings, EevdfReplaySettings, WithSettings
 
 SLICE_LAGS = 2
-LATENCY_MS = Range(0.1, 1000.0)  # the kernel's own range of sched_latency_ns
-GRANULARITY_MS = Range(0.0, 1000.0)  # that of sched_wakeup_granularity_ns
-SLICE_MS = Range(0.1, 1000.0)  # the kernel grants no task a slice below 0.1 ms
 
 
 class SchedulingPolicy(WithSettings):
@@ -106,15 +103,13 @@ class CfsReplay(SchedulingPolicy):
     `forget_buddies_when_picked` is the rule up to Linux 5.13.
     """
 
-    def __init__(
-        self,
-        latency_ms: Annotated[float | None, LATENCY_MS] = None,
-        wakeup_granularity_ms: Annotated[float | None, GRANULARITY_MS] = None,
-        forget_buddies_when_picked: bool | None = None,
-    ) -> None:
+    settings_type = CfsReplaySettings
+
+    def __init__(self, **settings: Any) -> None:
         super().__init__()
-        self.latency_ms, self.wakeup_granularity_ms = latency_ms, wakeup_granularity_ms
-        self.forget_buddies_when_picked = forget_buddies_when_picked
+        chosen = CfsReplaySettings(**settings)
+        self.latency_ms, self.wakeup_granularity_ms = chosen.latency_ms, chosen.wakeup_granularity_ms
+        self.forget_buddies_when_picked = chosen.forget_buddies_when_picked
 
     def order(self, segment: Segment) -> Sequence[Sequence[int]]:
         """Order as the replayed queues would pick. Raises TableError without wakeups or run times, StreamError."""
@@ -139,14 +134,13 @@ class EevdfReplay(SchedulingPolicy):
     prediction moves the lags concerned; without it only the kernel's rules apply.
     """
 
-    def __init__(
-        self,
-        base_slice_ms: Annotated[float | None, SLICE_MS] = None,
-        delay_dequeue: bool | None = None,
-        corrects: bool = True,
-    ) -> None:
+    settings_type = EevdfReplaySettings
+
+    def __init__(self, **settings: Any) -> None:
         super().__init__()
-        self.base_slice_ms, self.delay_dequeue, self.corrects = base_slice_ms, delay_dequeue, corrects
+        chosen = EevdfReplaySettings(**settings)
+        self.base_slice_ms, self.delay_dequeue = chosen.base_slice_ms, chosen.delay_dequeue
+        self.corrects = chosen.corrects
 
     def order(self, segment: Segment) -> Sequence[Sequence[int]]:
         """Order as the replayed queues would pick. Raises TableError without wakeups or run times."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Any
 
 import numpy as np
 
@@ -13,11 +13,9 @@ from model.counts.slice_histograms import WINDOW, HistorySliceHistograms
 from model.data.lags import Past, slice_us_of
 from model.data.streams import STATES, Segment
 from model.predictors.count_based import CountBased
-from model.settings import Range
+from model.settings import SliceMarkovSettings
 
-LONGEST = 8
 BINS_TRIED = (2, 4, 8, 16)
-MOST_BINS = 64
 
 
 class SliceMarkov(CountBased):
@@ -29,17 +27,14 @@ class SliceMarkov(CountBased):
 
     inputs = "slices"
     slice_lags = WINDOW
+    settings_type = SliceMarkovSettings
 
-    def __init__(
-        self,
-        max_order: Annotated[int, Range(1, LONGEST)] = LONGEST,
-        bins: Annotated[int | None, Range(1, MOST_BINS)] = None,
-        strength: Annotated[int | None, Range(1)] = None,
-    ) -> None:
-        super().__init__(depth=2 * max_order, lags=max_order)
-        self.max_order, self.bins, self.strength = max_order, bins, strength
-        self.strengths = STRENGTHS if strength is None else (strength,)
-        self.classes = bins or BINS_TRIED[0]
+    def __init__(self, **settings: Any) -> None:
+        chosen = SliceMarkovSettings(**settings)
+        super().__init__(depth=2 * chosen.max_order, lags=chosen.max_order)
+        self.max_order, self.bins, self.strength = chosen.max_order, chosen.bins, chosen.strength
+        self.strengths = STRENGTHS if chosen.strength is None else (chosen.strength,)
+        self.classes = chosen.bins or BINS_TRIED[0]
         self.edges_us: np.ndarray = np.zeros(0)
 
     def count(self, train: Sequence[Segment], valid: Sequence[Segment]) -> list[dict[str, float]]:

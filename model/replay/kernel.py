@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
+from model import kernel_release
 from model.data import metadata
 from model.data.streams import Stream
 from model.data.task_groups import groups_of
 from model.errors import StreamError
+from model.kernel_release import EEVDF_SINCE, Release
 from model.replay import cfs_queue, eevdf_queue, events
 from model.replay.candidates import Replay
 from model.replay.cfs_replay import ReplayedCfs
@@ -16,7 +17,6 @@ from model.replay.eevdf_replay import GroupedOrFlatEevdf
 from model.replay.names import ThreadNames
 
 BUDDIES_KEPT_SINCE = (5, 14)  # earlier kernels clear a buddy whenever it is picked
-EEVDF_SINCE = (6, 6)
 DELAY_DEQUEUE_SINCE = (6, 12)
 MOST_CPUS = 8  # that the settings of CFS grow with (get_update_sysctl_factor)
 _SLICE = "/sys/kernel/debug/sched/base_slice_ns"
@@ -24,10 +24,9 @@ _CFS = ("/proc/sys/kernel/sched_{}_ns", "/sys/kernel/debug/sched/{}_ns")  # up t
 _FEATURES = "/sys/kernel/debug/sched/features"
 
 
-def release(folder: Path) -> tuple[int, int] | None:
-    """Return major and minor release, (6, 12) for 6.12.117-cloud-amd64; None if it is unknown."""
-    match = re.match(r"(\d+)\.(\d+)", metadata.kernel(folder))
-    return (int(match[1]), int(match[2])) if match else None
+def release(folder: Path) -> Release | None:
+    """Return major and minor release of the recorded kernel; None if it is unknown."""
+    return kernel_release.parse(metadata.kernel(folder))
 
 
 def is_eevdf(folder: Path) -> bool:

@@ -15,6 +15,7 @@ from model.data.marks import UNKNOWN
 from model.data.streams import Segment, Stream
 from model.predictor import INPUTS, OnlineLearner, Predictor, ignore_progress
 from model.predictors import KINDS, REPRODUCTIONS, create, find, installed
+from model.settings import SETTINGS
 
 SMALL: dict[str, dict[str, object]] = {
     "lstm": {"hidden": 8, "max_epochs": 2},
@@ -65,6 +66,12 @@ def changed_from(stream: Stream, event: int) -> Stream:
     changes = {"mark": mark, "slice_ns": slice_ns, "end_state": state, "wake_ns": wake}
     changes |= {"tid": tid, "runnable_tid": listed, "runnable_mark": lists}
     return dataclasses.replace(stream, **changes)
+
+
+def test_its_settings_are_those_that_the_experiment_file_is_checked_by(fitted: tuple[str, Predictor]) -> None:
+    kind, predictor = fitted
+    assert find(kind).settings_type is SETTINGS[kind]
+    assert predictor.settings() == create(kind, predictor.settings()).settings()
 
 
 def test_it_has_known_inputs(fitted: tuple[str, Predictor]) -> None:

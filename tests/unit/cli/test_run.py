@@ -48,9 +48,9 @@ def test_an_error_in_the_experiment_file_names_line_and_column(tmp_path: Path, m
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ("hidden: -5", "lstm.hidden -5: expected"),
-        ("hidden: true", "lstm.hidden True: expected int"),
-        ("hiden: 5", "has no setting 'hiden'"),
+        ("hidden: -5", "model.params.lstm.hidden is -5"),
+        ("hidden: true", "model.params.lstm.hidden is true"),
+        ("hiden: 5", "did you mean 'hidden'?"),
     ],
 )
 def test_a_wrong_setting_of_a_predictor_is_found_before_anything_is_recorded(

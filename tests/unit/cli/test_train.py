@@ -181,10 +181,15 @@ def test_another_recording_is_tested_on_as_a_whole(tables: Path, other: Path) ->
     ("arguments", "code", "words"),
     [
         (["evaluate", "nowhere"], 1, "nowhere"),
-        (["evaluate", "{tables}", "-p", "markvo"], 1, "did you mean 'markov'"),
+        (["evaluate", "{tables}", "-p", "markvo"], 2, "did you mean 'markov'"),
         (["evaluate", "{tables}", "--inputs", "psychic"], 2, "marks, slices, runqueue"),
         (["predict", "{tables}", "--model", "nowhere"], 1, "nowhere"),
-        (["evaluate", "{tables}", "-p", "markov", "--set", "markov.ordr=2"], 1, "it has order, max_order"),
+        (["evaluate", "{tables}", "-p", "markov", "--set", "markov.ordr=2"], 2, "expected: order, max_order"),
+        (["evaluate", "{tables}", "-p", "markov", "--set", "markov.order=true"], 2, "a whole number from 0 to 8, or null"),
+        (["evaluate", "{tables}", "-p", "gru", "--set", "gru.learning_rate=NaN"], 2, "a number above 0 to 1"),
+        (["evaluate", "{tables}", "-p", "gru", "--set", "gru.seed=1"], 2, "--seed, which all predictors share"),
+        (["evaluate", "{tables}", "-p", "gru", "--seed", "-1"], 2, "greater than or equal to 0"),
+        (["evaluate", "{tables}", "-p", "markov", "--mark", "nonsense"], 2, "comm or task"),
         (["evaluate", "{tables}", "-p", "markov", "--set", "gru.hidden=2"], 2, "no such predictor among markov"),
         (["evaluate", "{tables}", "-p", "markov", "--set", "markov"], 2, "PREDICTOR.SETTING=VALUE"),
         (["evaluate", "{tables}", "--split", "week"], 2, "temporal, recording, run, load, host"),
@@ -205,8 +210,8 @@ def test_a_wrong_call_says_what_is_wrong(arguments: list[str], code: int, words:
 
 
 def test_a_request_that_is_impossible_is_refused_before_anything_is_written(tables: Path, tmp_path: Path) -> None:
-    for wrong in (["-p", "gru", "--set", "gru.steps=0"], ["-p", "markov", "--test", tables]):
-        ended = harness("train", tables, *wrong, "-o", tmp_path / "models", code=1)
+    for wrong, code in ((["-p", "gru", "--set", "gru.steps=0"], 2), (["-p", "markov", "--test", tables], 1)):
+        ended = harness("train", tables, *wrong, "-o", tmp_path / "models", code=code)
         assert ended.stdout == ""
         assert not (tmp_path / "models").exists()
 
@@ -218,13 +223,15 @@ def test_two_trainings_do_not_write_into_one_folder(tables: Path, tmp_path: Path
     assert not (tmp_path / "markov_s0").exists()
 
 
+TOO_MANY_SEQUENCES = ["-p", "paper_corrected", "--set", "paper_corrected.sequences=100000"]
+
+
 def test_no_table_is_printed_where_every_model_failed(tables: Path, tmp_path: Path) -> None:
-    ended = harness("train", tables, "--mark", "nonsense", "-o", tmp_path, code=1)
+    ended = harness("train", tables, *TOO_MANY_SEQUENCES, "-o", tmp_path, code=1)
     assert "top-1" not in ended.stdout
     assert "predictor" not in ended.stdout
 
 
 def test_with_json_a_failure_is_one_document(tables: Path) -> None:
-    both = ["-p", "markov", "-p", "cfs_replay", "--mark", "nonsense"]
-    scores = json.loads(harness("evaluate", tables, *both, "--json", code=1).stdout)
+    scores = json.loads(harness("evaluate", tables, "-p", "markov", *TOO_MANY_SEQUENCES, "--json", code=1).stdout)
     assert (scores["event"], scores["type"]) == ("error", "ModelError")

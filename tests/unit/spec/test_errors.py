@@ -51,7 +51,8 @@ CASES = {
     "a name unfit for a folder": ("name: ../x\nmachine: {box: a}\n" + LOAD, "1:7", "name is '../x'", "text that"),
     "too few shares": (HEAD + LOAD + "model: {split: [0.5, 0.5]}\n", "4:16", "too few values", "Shares"),
     "too many shares": (HEAD + LOAD + "model: {split: [.1, .2, .3, .4]}\n", "4:16", "too many values", "Shares"),
-    "shares that are not whole": (HEAD + LOAD + "model: {split: [1, 1, 1]}\n", "4:16", "model.split is", "add up to 1"),
+    "shares that are not whole": (HEAD + LOAD + "model: {split: [.5, .5, .5]}\n", "4:16", "model.split is", "add up to 1"),
+    "a share without events": (HEAD + LOAD + "model: {split: [0.9, 0.099, 0.001]}\n", "4:29", "split[2] is 0.001", "0.01"),
     "a buffer that perf refuses": (HEAD + LOAD + "record: {buffer_kb: 5}\n", "4:21", "buffer_kb is 5", "power of two"),
     "a seed twice": (HEAD + LOAD + "model: {seeds: [1, 1]}\n", "4:16", "model.seeds is [1, 1]", "1 appears 2 times"),
     "a sweep over an unknown path": (
@@ -160,9 +161,9 @@ def test_all_problems_are_reported_at_once_in_the_order_of_the_file(tmp_path: Pa
     assert [line.split(":")[1] for line in lines] == ["1", "2", "3", "4", "5"]
 
 
-def test_an_unknown_predictor_is_found_when_the_known_ones_are_given(tmp_path: Path) -> None:
+def test_an_unknown_predictor_is_an_error_with_the_nearest_known_one(tmp_path: Path) -> None:
     text = HEAD + LOAD + "model:\n  predictors: [markov, lsmt]\n"
-    error = error_of(tmp_path, text, predictors=("markov", "lstm"))
+    error = error_of(tmp_path, text)
     assert error.where == f"{tmp_path}/e.yaml:5:24"
     assert "did you mean 'lstm'?" in str(error)
 
@@ -221,11 +222,13 @@ def test_the_experiment_in_a_manifest_is_checked_like_a_file() -> None:
         spec.from_dict({"nam": "x"})
 
 
-def test_settings_of_an_unknown_predictor_are_an_error_but_not_those_of_one_left_out(tmp_path: Path) -> None:
+def test_settings_of_an_unknown_predictor_are_an_error_and_those_of_one_left_out_are_checked_too(tmp_path: Path) -> None:
     text = HEAD + LOAD + "model: {predictors: [lstm], params: {lsmt: {}}}\n"
-    error = error_of(tmp_path, text, predictors=("markov", "lstm"))
+    error = error_of(tmp_path, text)
     assert str(error.where).endswith(":4:38")
     assert error.hint == "did you mean 'lstm'?"
     left_out = HEAD + LOAD + "model: {predictors: [markov], params: {lstm: {hidden: 8}}}\n"
     (tmp_path / "left_out.yaml").write_text(left_out)
-    assert spec.load(tmp_path / "left_out.yaml", predictors=("markov", "lstm")).model.predictors == ("markov",)
+    assert spec.load(tmp_path / "left_out.yaml").model.predictors == ("markov",)
+    error = error_of(tmp_path, left_out.replace("8", "0"))
+    assert error.what == "model.params.lstm.hidden is 0"

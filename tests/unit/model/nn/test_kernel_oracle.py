@@ -5,7 +5,8 @@ import pytest
 
 from model.errors import SettingError, StreamError
 from model.nn import kernel_oracle
-from model.nn.kernel_oracle import AS_CODED, AS_WRITTEN, CORRECTED, SEQUENCES, Choices
+from model.nn.kernel_oracle import AS_CODED, AS_WRITTEN, CORRECTED, Choices
+from model.settings import SEQUENCES
 
 
 def events(count: int, names: int = 4) -> tuple[list[str], np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -81,8 +82,12 @@ def test_they_are_trained_only_when_named() -> None:
 
 
 def test_max_events_bounds_the_training_events(dataset: streams.Dataset) -> None:
+    predictor = create("paper_corrected", {**SMALL, "sequences": 166, "max_events": 500})
+    predictor.choices = dataclasses.replace(predictor.choices, sequences=400)
     with pytest.raises(StreamError, match="500 switches"):
-        bits("paper_corrected", {**SMALL, "max_events": 500}, dataset)
+        predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), ignore_progress)
+    with pytest.raises(SettingError, match="at least 502"):
+        create("paper_corrected", {"sequences": 167, "max_events": 500})
     with pytest.raises(SettingError, match="max_events 0"):
         create("paper_corrected", {"max_events": 0})
 

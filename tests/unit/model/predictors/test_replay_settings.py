@@ -5,24 +5,27 @@ import pytest
 
 from model.errors import SettingError
 from model.predictors import create
-from model.predictors.replay_residual import MIN_SWITCHES, ReplayResidual
+from model.predictors.replay_residual import ReplayResidual
+from model.settings import MIN_SWITCHES
+
+
+MILLISECONDS = "a number from 0.1 to 1,000, or null"
 
 
 @pytest.mark.parametrize(
     ("kind", "setting", "value", "expected"),
     [
-        ("replay_residual", "most", 0, "at least 50"),
-        ("replay_residual", "most", 1, "at least 50"),
-        ("replay_residual", "rounds", 0, "at least 1"),
-        ("replay_residual", "depth", 0, "1 to 32"),
-        ("replay_residual", "depth", 33, "1 to 32"),
-        ("replay_residual", "seed", -1, "0 to 4,294,967,295"),
-        ("eevdf_replay", "base_slice_ms", -1, "0.1 to 1,000.0"),
-        ("eevdf_replay", "base_slice_ms", 0, "0.1 to 1,000.0"),
-        ("eevdf_replay", "base_slice_ms", float("nan"), "0.1 to 1,000.0"),
-        ("cfs_replay", "latency_ms", 0, "0.1 to 1,000.0"),
-        ("cfs_replay", "latency_ms", float("inf"), "0.1 to 1,000.0"),
-        ("cfs_replay", "wakeup_granularity_ms", -0.5, "0.0 to 1,000.0"),
+        ("replay_residual", "most", 0, "a whole number from 50 to 10,000,000"),
+        ("replay_residual", "most", 1, "a whole number from 50 to 10,000,000"),
+        ("replay_residual", "rounds", 0, "a whole number from 1 to 2,000"),
+        ("replay_residual", "depth", 0, "a whole number from 1 to 32"),
+        ("replay_residual", "depth", 33, "a whole number from 1 to 32"),
+        ("eevdf_replay", "base_slice_ms", -1, MILLISECONDS),
+        ("eevdf_replay", "base_slice_ms", 0, MILLISECONDS),
+        ("eevdf_replay", "base_slice_ms", float("nan"), MILLISECONDS),
+        ("cfs_replay", "latency_ms", 0, MILLISECONDS),
+        ("cfs_replay", "latency_ms", float("inf"), MILLISECONDS),
+        ("cfs_replay", "wakeup_granularity_ms", -0.5, "a number from 0 to 1,000, or null"),
     ],
 )
 def test_a_setting_out_of_its_range_is_refused_by_name(kind: str, setting: str, value: float, expected: str) -> None:
