@@ -31,7 +31,10 @@ Inputs = Annotated[
     str | None,
     typer.Option("--inputs", "--regime", help="Select all predictors with these inputs: marks, slices or runqueue."),
 ]
-Seeds = Annotated[list[int] | None, typer.Option("--seed", min=0, max=2**31 - 1, help="A seed; may be given several times. Default: 0.")]
+Seeds = Annotated[
+    list[int] | None,
+    typer.Option("--seed", min=0, max=2**31 - 1, help="A seed; may be given several times. Default: 0."),
+]
 Split = Annotated[
     str,
     typer.Option(

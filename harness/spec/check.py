@@ -102,4 +102,3 @@ def _clock_problems(machine: MachineSpec) -> Iterator[Problem]:
         clock = "not set" if machine.clock is None else shown(machine.clock)
         what = f"machine.cpu_speed is {machine.cpu_speed}, and machine.clock is {clock}"
         yield Problem(("machine", "cpu_speed"), what, "clock: counted beside it; only a counted CPU has a set speed")
-

@@ -185,7 +185,11 @@ def test_another_recording_is_tested_on_as_a_whole(tables: Path, other: Path) ->
         (["evaluate", "{tables}", "--inputs", "psychic"], 2, "marks, slices, runqueue"),
         (["predict", "{tables}", "--model", "nowhere"], 1, "nowhere"),
         (["evaluate", "{tables}", "-p", "markov", "--set", "markov.ordr=2"], 2, "expected: order, max_order"),
-        (["evaluate", "{tables}", "-p", "markov", "--set", "markov.order=true"], 2, "a whole number from 0 to 8, or null"),
+        (
+            ["evaluate", "{tables}", "-p", "markov", "--set", "markov.order=true"],
+            2,
+            "a whole number from 0 to 8, or null",
+        ),
         (["evaluate", "{tables}", "-p", "gru", "--set", "gru.learning_rate=NaN"], 2, "a number above 0 to 1"),
         (["evaluate", "{tables}", "-p", "gru", "--set", "gru.seed=1"], 2, "--seed, which all predictors share"),
         (["evaluate", "{tables}", "-p", "gru", "--seed", "-1"], 2, "greater than or equal to 0"),

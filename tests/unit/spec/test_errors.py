@@ -222,7 +222,9 @@ def test_the_experiment_in_a_manifest_is_checked_like_a_file() -> None:
         spec.from_dict({"nam": "x"})
 
 
-def test_settings_of_an_unknown_predictor_are_an_error_and_those_of_one_left_out_are_checked_too(tmp_path: Path) -> None:
+def test_settings_of_an_unknown_predictor_are_an_error_and_those_of_one_left_out_are_checked_too(
+    tmp_path: Path,
+) -> None:
     text = HEAD + LOAD + "model: {predictors: [lstm], params: {lsmt: {}}}\n"
     error = error_of(tmp_path, text)
     assert str(error.where).endswith(":4:38")
