@@ -8,6 +8,6 @@ from harness.boxes.lock_file import Lock
 from harness.boxes.recipes import Recipe, kernel_version, names, recipe
 
 __all__ = [
-    "Box", "CachedBox", "Lock", "Recipe", "build", "build_from", "built_at", "damaged", "kernel_version", "lock_file", "ls",
-    "names", "recipe", "remove", "require_unchanged", "verify",
+    "Box", "CachedBox", "Lock", "Recipe", "build", "build_from", "built_at", "damaged", "kernel_version", "lock_file",
+    "ls", "names", "recipe", "remove", "require_unchanged", "verify",
 ]  # fmt: skip

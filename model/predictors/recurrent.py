@@ -33,8 +33,8 @@ WARM_UP = 512  # events read before a segment, to bring the memory up to date
 class Recurrent(WithSettings):
     """Base of the recurrent networks. Its inputs, `regime`: `slices` (marks, slices, end states) or `marks` alone.
 
-    `lanes` is the batch size, `steps` the length of truncated back-propagation. Same seed, same data, same CPU: same weights, bit for bit, unless `max_seconds`
-    ended the training.
+    `lanes` is the batch size, `steps` the length of truncated back-propagation. Same seed, same data, same CPU: same
+    weights, bit for bit, unless `max_seconds` ended the training.
     """
 
     cell: type[torch.nn.Module]

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-TYPES: dict[str, Callable[[Any], bool]] = {
+Value = Any
+TYPES: dict[str, Callable[[Value], bool]] = {
     "object": lambda value: isinstance(value, dict),
     "array": lambda value: isinstance(value, list),
     "string": lambda value: isinstance(value, str),
@@ -15,59 +16,53 @@ TYPES: dict[str, Callable[[Any], bool]] = {
     "integer": lambda value: isinstance(value, int) and not isinstance(value, bool),  # 5.0 is one, too, in the standard
     "number": lambda value: isinstance(value, (int, float)) and not isinstance(value, bool),
 }
+LIMITS: dict[str, tuple[str, Callable[[Value, Any], bool]]] = {  # keyword -> the type it is about, and its test
+    "minimum": ("number", lambda value, limit: value >= limit),
+    "maximum": ("number", lambda value, limit: value <= limit),
+    "exclusiveMinimum": ("number", lambda value, limit: value > limit),
+    "multipleOf": ("number", lambda value, limit: value % limit == 0),
+    "minItems": ("array", lambda value, limit: len(value) >= limit),
+    "maxItems": ("array", lambda value, limit: len(value) <= limit),
+    "uniqueItems": ("array", lambda value, limit: all(one not in value[:at] for at, one in enumerate(value))),
+    "maxLength": ("string", lambda value, limit: len(value) <= limit),
+    "pattern": ("string", lambda value, limit: re.search(limit, value) is not None),
+    "required": ("object", lambda value, limit: set(limit) <= set(value)),
+}
+PLAIN: dict[str, Callable[[Value, Any], bool]] = {
+    "type": lambda value, limit: TYPES[limit](value),
+    "enum": lambda value, limit: any(value == one and type(value) is type(one) for one in limit),
+    "const": lambda value, limit: value == limit,
+}
+NESTED = {"$ref", "anyOf", "oneOf", "items", "prefixItems", "properties", "additionalProperties"}
 WORDS = {"title", "description", "default", "discriminator", "$schema", "$defs"}
 
 
-def fits(value: Any, schema: Any, root: Any) -> bool:
+def fits(value: Value, schema: Any, root: Any) -> bool:
     """Return whether `value` fits `schema`, a part of `root`."""
     if isinstance(schema, bool):
         return schema
-    return all(_keyword(name, limit, schema, value, root) for name, limit in schema.items() if name not in WORDS)
+    unknown = set(schema) - {*LIMITS, *PLAIN, *NESTED, *WORDS}
+    assert not unknown, f"the helper does not know these keywords of JSON Schema: {unknown}"
+    plain = all(test(value, schema[name]) for name, test in PLAIN.items() if name in schema)
+    limits = all(
+        test(value, schema[name]) for name, (kind, test) in LIMITS.items() if name in schema and TYPES[kind](value)
+    )
+    return plain and limits and _choices_fit(value, schema, root) and _parts_fit(value, schema, root)
 
 
-def _keyword(name: str, limit: Any, schema: Any, value: Any, root: Any) -> bool:
-    number, text = TYPES["number"](value), isinstance(value, str)
-    keys, items = isinstance(value, dict), isinstance(value, list)
-    match name:
-        case "$ref":
-            return fits(value, root["$defs"][limit.rpartition("/")[2]], root)
-        case "type":
-            return TYPES[limit](value)
-        case "enum":
-            return any(value == one and type(value) is type(one) for one in limit)
-        case "const":
-            return bool(value == limit)
-        case "anyOf":
-            return any(fits(value, part, root) for part in limit)
-        case "oneOf":
-            return sum(fits(value, part, root) for part in limit) == 1
-        case "minimum":
-            return not number or value >= limit
-        case "maximum":
-            return not number or value <= limit
-        case "exclusiveMinimum":
-            return not number or value > limit
-        case "multipleOf":
-            return not number or value % limit == 0
-        case "minItems":
-            return not items or len(value) >= limit
-        case "maxItems":
-            return not items or len(value) <= limit
-        case "uniqueItems":
-            return not items or all(one not in value[:index] for index, one in enumerate(value))
-        case "items":
-            return not items or all(fits(one, limit, root) for one in value)
-        case "prefixItems":
-            return not items or all(fits(one, part, root) for one, part in zip(value, limit, strict=False))
-        case "maxLength":
-            return not text or len(value) <= limit
-        case "pattern":
-            return not text or re.search(limit, value) is not None
-        case "required":
-            return not keys or all(key in value for key in limit)
-        case "properties":
-            return not keys or all(fits(one, limit[key], root) for key, one in value.items() if key in limit)
-        case "additionalProperties":
-            known = schema.get("properties", {})
-            return not keys or all(fits(one, limit, root) for key, one in value.items() if key not in known)
-    raise AssertionError(f"the helper does not know the keyword {name!r} of JSON Schema")
+def _choices_fit(value: Value, schema: Any, root: Any) -> bool:
+    if "$ref" in schema and not fits(value, root["$defs"][schema["$ref"].rpartition("/")[2]], root):
+        return False
+    if "anyOf" in schema and not any(fits(value, part, root) for part in schema["anyOf"]):
+        return False
+    return "oneOf" not in schema or sum(fits(value, part, root) for part in schema["oneOf"]) == 1
+
+
+def _parts_fit(value: Value, schema: Any, root: Any) -> bool:
+    if isinstance(value, dict):
+        known, other = schema.get("properties", {}), schema.get("additionalProperties", True)
+        return all(fits(one, known.get(key, other), root) for key, one in value.items())
+    if isinstance(value, list):
+        first, other = schema.get("prefixItems", []), schema.get("items", True)
+        return all(fits(one, first[at] if at < len(first) else other, root) for at, one in enumerate(value))
+    return True

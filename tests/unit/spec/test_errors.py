@@ -51,8 +51,8 @@ CASES = {
     "a name unfit for a folder": ("name: ../x\nmachine: {box: a}\n" + LOAD, "1:7", "name is '../x'", "text that"),
     "too few shares": (HEAD + LOAD + "model: {split: [0.5, 0.5]}\n", "4:16", "too few values", "Shares"),
     "too many shares": (HEAD + LOAD + "model: {split: [.1, .2, .3, .4]}\n", "4:16", "too many values", "Shares"),
-    "shares that are not whole": (HEAD + LOAD + "model: {split: [.5, .5, .5]}\n", "4:16", "model.split is", "add up to 1"),
-    "a share without events": (HEAD + LOAD + "model: {split: [0.9, 0.099, 0.001]}\n", "4:29", "split[2] is 0.001", "0.01"),
+    "shares that are not whole": (HEAD + LOAD + "model: {split: [.5, .5, .5]}\n", "4:16", "split is", "add up to 1"),
+    "a share without events": (HEAD + LOAD + "model: {split: [0.9, 0.099, 0.001]}\n", "4:29", "is 0.001", "0.01"),
     "a buffer that perf refuses": (HEAD + LOAD + "record: {buffer_kb: 5}\n", "4:21", "buffer_kb is 5", "power of two"),
     "a seed twice": (HEAD + LOAD + "model: {seeds: [1, 1]}\n", "4:16", "model.seeds is [1, 1]", "1 appears 2 times"),
     "a sweep over an unknown path": (

@@ -8,7 +8,6 @@ from model.predictors import create
 from model.predictors.replay_residual import ReplayResidual
 from model.settings import MIN_SWITCHES
 
-
 MILLISECONDS = "a number from 0.1 to 1,000, or null"
 
 
