@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 from harness.errors import HostError
-from harness.temporary import held_file, sweep
+from harness.paths import scratch_dir
+from harness.temporary import held_file, held_folder, sweep
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _BLOCK_BYTES = 1 << 20
@@ -87,6 +88,18 @@ def make_folder(path: Path, hint: str | None = None) -> None:
             path.mkdir(parents=True, exist_ok=True)
         except FileExistsError as error:  # "File exists" would hide that it is no folder
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from error
+
+
+@contextmanager
+def scratch_folder(name: str) -> Iterator[Path]:
+    """Make a temporary folder in the cache, and remove what killed processes left there. Raises HostError."""
+    parent = scratch_dir()
+    make_folder(parent, hint="name another folder in the environment variable HARNESS_CACHE")
+    sweep(parent)
+    with ExitStack() as held:
+        with as_host_error(parent):
+            folder = held.enter_context(held_folder(parent, name))
+        yield folder
 
 
 @contextmanager

@@ -30,6 +30,11 @@ def state_dir() -> Path:
     return _user_dir("HARNESS_STATE", "state")
 
 
+def scratch_dir() -> Path:
+    """Return the folder in the cache for temporary files that have no place of their own."""
+    return cache_dir() / "tmp"
+
+
 def _user_dir(variable: str, kind: str) -> Path:
     if override := os.environ.get(variable):
         return Path(override).expanduser().resolve()

@@ -29,7 +29,7 @@ def held_file(path: Path) -> Iterator[Path]:
 
     Others may write it by its name, but must not put another file in its place.
     """
-    temporary, lock = _held(lambda: _named(path))
+    temporary, lock = _held(lambda: name_beside(path))
     with lock:
         try:
             yield temporary
@@ -43,7 +43,7 @@ def held_folder(parent: Path, name: str, remove: Callable[[Path], None] | None =
     """Make a temporary folder in `parent`, for this user only; `remove` empties and removes it. Raises OSError."""
 
     def make() -> Path:
-        folder = _named(parent / name)
+        folder = name_beside(parent / name)
         folder.mkdir(mode=0o700)
         return folder / OWNER
 
@@ -79,12 +79,14 @@ def remove_if_left(path: Path, remove: Callable[[Path], None] | None = None) -> 
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a temporary folder, the file of its owner last: a sweep that is killed is taken up by the next one."""
+    """Remove a temporary folder, the file of its owner last, so that the next sweep takes up what is not done."""
     with suppress(OSError):
-        for path in folder.iterdir():
-            if path.name != OWNER:
-                shutil.rmtree(path, ignore_errors=True) if path.is_dir() and not path.is_symlink() else path.unlink()
-    shutil.rmtree(folder, ignore_errors=True)
+        content = [path for path in folder.iterdir() if path.name != OWNER]
+        for path in content:
+            with suppress(OSError):
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        if not any(map(os.path.lexists, content)):
+            shutil.rmtree(folder)
 
 
 def _remove_folder_if_left(folder: Path, remove: Callable[[Path], None]) -> None:
@@ -98,7 +100,8 @@ def _remove_folder_if_left(folder: Path, remove: Callable[[Path], None]) -> None
         remove(folder)
 
 
-def _named(path: Path) -> Path:
+def name_beside(path: Path) -> Path:
+    """Return a new name for a temporary file or folder beside `path`."""
     name = os.fsdecode(os.fsencode(path.name)[:_KEPT_BYTES])
     return path.with_name(f".{name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
 
@@ -121,5 +124,6 @@ def _held(make: Callable[[], Path]) -> tuple[Path, IO[bytes]]:
 
 
 def _open(path: Path, flags: int) -> IO[bytes]:
-    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    mode = 0o600 if path.name == OWNER else 0o666  # nobody else may hold a folder
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, mode)
     return os.fdopen(descriptor, "wb" if flags & os.O_WRONLY else "rb")

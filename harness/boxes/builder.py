@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness import processes
+from harness import processes, temporary
 from harness.boxes import cache, description, lock_file, pins, recipes, roles, rootfs
 from harness.boxes.box import Box
 from harness.boxes.description import OTHER_CACHE
@@ -226,32 +226,28 @@ def _work_folder() -> Iterator[Path]:
     make_folder(cache.root(), OTHER_CACHE)
     check_space(scratch_root(), WORK_MB)
     check_space(cache.root(), CACHE_MB)
-    outer = Path(tempfile.mkdtemp(prefix=f"harness-box-{os.getuid()}-{os.getpid()}-", dir=scratch_root()))
-    outer.chmod(0o711)
-    work = Path(tempfile.mkdtemp(dir=outer))
-    work.chmod(0o755)
-    try:
+    with temporary.held_folder(scratch_root(), "harness-box", _remove) as outer:
+        outer.chmod(0o711)
+        work = Path(tempfile.mkdtemp(dir=outer))
+        work.chmod(0o755)
         (work / "roles").mkdir(mode=0o755)
         (work / "roles").chmod(0o755)
         for name in ("tmp", "out"):
             (work / name).mkdir()
             (work / name).chmod(0o1777)
         yield work
-    finally:
-        _remove(outer)
 
 
 def sweep() -> None:
-    """Remove the folders that killed builds of this user left; keep those of live processes."""
-    for outer in scratch_root().glob(f"harness-box-{os.getuid()}-*"):
-        if not cache.is_alive(outer.name.split("-")[3]):
-            _remove(outer)
+    """Remove what killed builds of this user left; keep what live processes hold."""
+    temporary.sweep(scratch_root(), _remove)
     cache.sweep(cache.root())
 
 
-def _remove(folder: Path) -> None:
-    """Remove a folder tree, even when its files belong to the subordinate ids of a user namespace."""
-    shutil.rmtree(folder, ignore_errors=True)
-    if folder.exists() and os.getuid() != 0:
-        processes.run(["mmdebstrap", "--unshare-helper", "rm", "-rf", str(folder)], timeout_s=120)
-        shutil.rmtree(folder, ignore_errors=True)
+def _remove(outer: Path) -> None:
+    """Remove a temporary folder, even when files in it belong to the subordinate ids of a user namespace."""
+    temporary.remove_folder(outer)
+    if outer.exists() and os.getuid() != 0:
+        content = [str(path) for path in outer.iterdir() if path.name != temporary.OWNER]
+        processes.run(["mmdebstrap", "--unshare-helper", "rm", "-rf", *content], timeout_s=120)
+        temporary.remove_folder(outer)

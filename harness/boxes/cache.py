@@ -6,14 +6,13 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from harness import paths
+from harness import paths, temporary
 from harness.boxes import description, lock_file, recipes, rootfs
 from harness.boxes.box import Box
 from harness.boxes.description import DISK, OTHER_CACHE, PARTS, SCHEMA, DamagedFolder
@@ -21,8 +20,10 @@ from harness.boxes.lock_file import Lock
 from harness.boxes.recipes import Recipe
 from harness.errors import BoxError, HarnessError, HostError
 from harness.files import as_host_error, make_folder, open_regular, sha256, sync
+from harness.temporary import OWNER, held_folder, name_beside
 
 LOCK_LIMIT_S = 1800.0
+DOOMED = "old"  # the temporary name of a folder that is being removed
 BUILT = (*PARTS, "pins", "metadata.json", DISK)  # the parts that a build makes; `pins` is for a lock
 
 
@@ -130,12 +131,11 @@ def fresh_folder(root: Path) -> Iterator[Path]:
     Raises HostError when it cannot be made.
     """
     make_folder(root, OTHER_CACHE)
-    with as_host_error(root, OTHER_CACHE):
-        fresh = Path(tempfile.mkdtemp(prefix=f".new-{os.getpid()}-", dir=root))
-    try:
+    sweep(root)
+    with ExitStack() as held:
+        with as_host_error(root, OTHER_CACHE):
+            fresh = held.enter_context(held_folder(root, "new"))
         yield fresh
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def publish(box: Box, final: Path) -> Box:
@@ -145,6 +145,7 @@ def publish(box: Box, final: Path) -> Box:
         for path in (*box.folder.iterdir(), box.folder):
             sync(path)
         box.folder.rename(final)
+        (final / OWNER).unlink(missing_ok=True)
         sync(final.parent)
     return replace(box, folder=final)
 
@@ -162,7 +163,7 @@ def remove_folder(folder: Path) -> None:
 
     It gets another name first, so that a part of it is never taken for the whole; `sweep` removes what a kill leaves.
     """
-    gone = folder.with_name(f".old-{os.getpid()}-{os.urandom(4).hex()}")
+    gone = name_beside(folder.with_name(DOOMED))
     try:
         folder.rename(gone)
         if gone.is_dir() and not gone.is_symlink():
@@ -178,15 +179,10 @@ def remove_folder(folder: Path) -> None:
 
 
 def sweep(root: Path) -> None:
-    """Remove the folders that killed processes left half-made or half-removed; keep those of live processes."""
-    for half in (*root.glob(".new-*"), *root.glob(".old-*")):
-        if not is_alive(half.name.split("-")[-2]):
-            shutil.rmtree(half, ignore_errors=True)
-
-
-def is_alive(pid: str) -> bool:
-    """Return whether a process has this id; False for a text that is no id."""
-    return pid.isdigit() and Path(f"/proc/{pid}").exists()
+    """Remove the folders that killed processes left half-made or half-removed; keep what live processes hold."""
+    temporary.sweep(root)
+    for doomed in root.glob(f".{DOOMED}.*.tmp"):  # also that of a live process, which would remove it as well
+        shutil.rmtree(doomed, ignore_errors=True)
 
 
 @contextmanager

@@ -170,8 +170,7 @@ def superseded(box: ProvisionedBox) -> list[ProvisionedBox]:
 
 
 def work_folder() -> AbstractContextManager[Path]:
-    """Make a folder in which a machine is put together, as `cache.fresh_folder` does; remove what killed runs left."""
-    cache.sweep(root())
+    """Make a folder in which a machine is put together, as `cache.fresh_folder` does."""
     return cache.fresh_folder(root())
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +20,7 @@ from harness.cli.train_jobs import (
     train_and_show,
 )
 from harness.errors import UsageError
+from harness.files import scratch_folder
 
 Paths = Annotated[list[Path], typer.Argument(help="Runs, or folders that `harness trace convert` wrote.")]
 Predictors = Annotated[
@@ -115,8 +115,8 @@ def evaluate(
     _reject_ignored(models, [predictors, inputs, seeds, settings, test, mark != "task", split != TEMPORAL], share)
     if not models:
         request = _request(paths, predictors, inputs, mark, seeds, settings, split, test, across_clocks, strict)
-        with tempfile.TemporaryDirectory(prefix="harness-models-") as folder:
-            return train_and_show(request, Path(folder), workers, output)
+        with scratch_folder("models") as folder:
+            return train_and_show(request, folder, workers, output)
     with as_model_error():
         from model.data import find_recordings
 

@@ -6,7 +6,6 @@ import gzip
 import json
 import os
 import shutil
-import tempfile
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,6 +20,7 @@ from harness.files import open_regular
 from harness.machines import libvirt
 from harness.machines.registry import Entry, entries
 from harness.machines.vagrant_cli import VagrantCli
+from harness.temporary import held_file
 
 VERSION = "1.0.0"
 GZIP = b"\x1f\x8b"
@@ -64,13 +64,12 @@ def _install_initrd(name: str, box: Box, folder: Path) -> str:
         return libvirt.ensure_volume(name, box.initrd, image_format="raw", capacity="1")
     if libvirt.volume_size(name) == int.from_bytes(packed[-4:], "little"):  # RFC 1952: the size before it was packed
         return libvirt.volume_path(name)
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=".initrd-", suffix=".tmp") as unpacked:
+    with held_file(folder / "initrd") as unpacked:
         try:
-            unpacked.write(gzip.decompress(packed))
+            unpacked.write_bytes(gzip.decompress(packed))
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise box.damaged(f"its initrd cannot be unpacked: {error}") from None
-        unpacked.flush()
-        return libvirt.ensure_volume(name, Path(unpacked.name), image_format="raw", capacity="1")
+        return libvirt.ensure_volume(name, unpacked, image_format="raw", capacity="1")
 
 
 def uninstall(box: Box) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import boxes
+from harness import boxes, paths, temporary
 from harness.boxes import Box, CachedBox, builder, cache, provisioned
 from harness.boxes.description import DamagedFolder
 from harness.boxes.provisioned import CachedMachine, ProvisionedBox
@@ -43,9 +43,10 @@ def candidates(everything: bool = False) -> list[Removal]:
 
 
 def sweep() -> None:
-    """Remove what killed builds and killed runs left half-made; keep that of live processes."""
+    """Remove what killed processes left half-made in the cache; keep what live processes hold."""
     builder.sweep()
     cache.sweep(provisioned.root())
+    temporary.sweep(paths.scratch_dir())
 
 
 def named(name: str) -> list[Removal]:

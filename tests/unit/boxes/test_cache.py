@@ -16,6 +16,7 @@ from harness.boxes.box import Box
 from harness.errors import BoxError, DamagedBoxError, HostError
 from harness.files import sha256
 from harness.progress import SilentWatcher
+from harness.temporary import OWNER, held_folder
 
 
 @pytest.fixture(autouse=True)
@@ -116,7 +117,7 @@ def test_a_box_is_removed_with_its_copies_and_a_second_removal_changes_nothing()
 
 def test_a_box_that_is_being_put_together_does_not_count() -> None:
     box = put()
-    shutil.copytree(box.folder, cache_module.root() / f".new-{box.digest[:12]}-{os.getpid()}-x")
+    shutil.copytree(box.folder, cache_module.root() / f".new.{os.getpid()}.0123abcd.tmp")
     assert [cached.box for cached in boxes.ls()] == [box]
 
 
@@ -140,16 +141,15 @@ def test_two_builds_with_one_digest_and_different_disks_have_different_names_in_
 
 
 def test_sweep_removes_the_folders_of_killed_builds_and_keeps_those_of_live_ones(tmp_path: Path) -> None:
-    dead, uid = 2**22 + 1, os.getuid()  # larger than any process id
-    gone = [tmp_path / f"harness-box-{uid}-{dead}-abc", cache_module.root() / f".new-0123456789ab-{dead}-abc"]
-    kept = [
-        tmp_path / f"harness-box-{uid}-{os.getpid()}-abc",
-        cache_module.root() / f".new-0123456789ab-{os.getpid()}-abc",
-    ]
-    for folder in (*gone, *kept):
-        folder.mkdir()
-    builder.sweep()
-    assert [folder.exists() for folder in (*gone, *kept)] == [False, False, True, True]
+    root = cache_module.root()
+    with held_folder(tmp_path, "harness-box") as building, cache_module.fresh_folder(root) as fresh:
+        left = [tmp_path / ".harness-box.7.0123abcd.tmp", root / ".new.7.0123abcd.tmp", root / ".old.7.0123abcd.tmp"]
+        for folder in left:
+            folder.mkdir()
+            (folder / OWNER).touch()
+        (left[2] / OWNER).rename(left[2] / "vmlinuz")  # what is half removed has no owner
+        builder.sweep()
+        assert [folder.exists() for folder in (*left, building, fresh)] == [False, False, False, True, True]
 
 
 def test_too_little_disk_space_is_an_error_that_names_the_folder_and_the_free_space(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_a_build_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: p
     assert "suite cannot be reached" in Path(str(caught.value.log)).read_text(encoding="utf-8")
     assert cache_module.find(cache_module.digest(recipe)) is None
     assert list(tmp_path.glob("harness-box-*")) == []
-    assert list(cache_module.root().glob(".new-*")) == []
+    assert list(cache_module.root().glob(".new.*")) == []
 
 
 def test_the_manifest_has_the_hash_of_every_part() -> None:

@@ -119,7 +119,7 @@ def test_a_machine_that_is_not_complete_does_not_count(box: Box) -> None:
 
 def test_a_folder_that_a_killed_process_left_is_swept_but_not_that_of_a_living_one(box: Box) -> None:
     provisioned.root().mkdir()
-    dead = provisioned.root() / ".new-4194305-x"  # above the largest process id
+    dead = provisioned.root() / ".new.7.0123abcd.tmp"
     dead.mkdir()
     with provisioned.work_folder() as fresh:
         assert not dead.exists()
@@ -152,7 +152,7 @@ def test_a_full_disk_is_a_host_error_and_nothing_is_kept(box: Box, monkeypatch: 
     with pytest.raises(HostError, match="the disk is full"):
         forge_provisioned(box)
     assert list(provisioned.root().iterdir()) == []
-    monkeypatch.setattr(cache.tempfile, "mkdtemp", full)
+    monkeypatch.setattr(cache, "held_folder", full)
     with pytest.raises(HostError, match="the disk is full"):
         forge_provisioned(box)
 

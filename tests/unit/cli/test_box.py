@@ -14,6 +14,7 @@ from harness import boxes
 from harness.boxes import Box, cache, provisioned
 from harness.boxes.provisioned import ProvisionedBox
 from harness.machines import registry
+from harness.temporary import OWNER
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +86,7 @@ def test_prune_all_leaves_only_what_a_machine_uses(box: Box, kept: ProvisionedBo
 
 
 def test_prune_removes_what_a_killed_run_left_half_made(kept: ProvisionedBox) -> None:
-    half = provisioned.root() / ".new-4194305-x"  # above the largest process id
+    half = provisioned.root() / ".new.7.0123abcd.tmp"
     half.mkdir()
     harness("box", "prune", "--dry-run")
     assert half.exists()
@@ -94,8 +95,9 @@ def test_prune_removes_what_a_killed_run_left_half_made(kept: ProvisionedBox) ->
 
 
 def test_prune_after_a_killed_import_removes_its_half_and_ends_well(box: Box) -> None:
-    half = cache.root() / ".new-0123456789ab-4194305-x"
+    half = cache.root() / ".new.7.0123abcd.tmp"
     shutil.copytree(box.folder, half)
+    (half / OWNER).touch()
     assert [cached.box for cached in boxes.ls()] == [box]
     assert "removed" in harness("box", "prune", "--all").stdout
     assert list(cache.root().glob("*/box.json")) == []

@@ -12,7 +12,6 @@ from boxes_on_disk import forge_provisioned
 from harness import boxes, machines
 from harness.boxes import Box, cache, provisioned
 from harness.errors import DamagedBoxError, MachineError
-from harness.files import LEFTOVER
 from harness.machines import VagrantMachine, box_install, libvirt, registry
 from harness.machines.vagrant_cli import VagrantCli
 from harness.progress import SilentWatcher
@@ -91,11 +90,11 @@ def test_a_killed_process_leaves_no_file_in_the_run_that_the_next_lock_does_not_
 ) -> None:
     left: list[Path] = []
     monkeypatch.setattr(libvirt, "volume_size", lambda _: None)
-    monkeypatch.setattr(libvirt, "ensure_volume", lambda *_, **__: left.extend(tmp_path.glob(LEFTOVER)) or "")
+    monkeypatch.setattr(libvirt, "ensure_volume", lambda *_, **__: left.extend(tmp_path.glob(".*.tmp")) or "")
     box.initrd.write_bytes(gzip.compress(b"070701"))
     box_install._install_initrd("initrd", box, tmp_path)
     assert [path.is_dir() for path in left] == [False]
-    assert list(tmp_path.glob(LEFTOVER)) == []
+    assert list(tmp_path.glob(".*.tmp")) == []
 
 
 def test_what_versions_before_0_3_installed_is_found_and_removed_too(
