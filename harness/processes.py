@@ -1,8 +1,8 @@
 """Run a program with a time limit, in a process group of its own, so that none of its processes outlives it.
 
 Neither `mmdebstrap` nor `vagrant` limits its own time. The group of a program started here is ended when the program
-ends, when its limit is reached, and when the caller is interrupted. If this process is killed, the kernel sends SIGTERM
-to the program alone (Linux, PR_SET_PDEATHSIG through `setpriv`); the processes that it started get no signal.
+ends, when its limit is reached, and when the caller is interrupted. If this process is killed, the guardian ends the
+group, and the kernel sends SIGTERM to the program at once (Linux, PR_SET_PDEATHSIG through `setpriv`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from harness import guardian
 from harness.errors import HostError
 
 GRACE_S = 10.0  # between SIGTERM and SIGKILL
@@ -64,14 +65,15 @@ def run(
     child = _start(argv, env, cwd)
     watchdog = _Watchdog(child, timeout_s, quiet_s, clock)
     watchdog.start()
-    try:
-        if on_start:
-            on_start(child.pid)
-        output = _read_output(child, log, watchdog.note_output, on_line)
-        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # a zombie keeps the group's id for `stop`
-    finally:
-        watchdog.done.set()
-        stop(child)
+    with guardian.group(child.pid):
+        try:
+            if on_start:
+                on_start(child.pid)
+            output = _read_output(child, log, watchdog.note_output, on_line)
+            os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # a zombie keeps the group's id for `stop`
+        finally:
+            watchdog.done.set()
+            stop(child)
     return ProcessResult(tuple(argv), child.returncode, output, time.monotonic() - started, watchdog.fired)
 
 

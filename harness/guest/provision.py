@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,12 +21,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness import guardian
 from harness.errors import ProvisionError
 from harness.guest.ansible_events import AnsibleEvents, ProvisionReport
 from harness.guest.deadline import Deadline
 from harness.guest.remote import Host
 from harness.paths import data_dir
 from harness.progress import Watcher
+from harness.temporary import held_folder, sweep
 
 LIMIT_S = 1800.0
 CONNECT_S = 300  # for a key exchange, seconds of CPU on an emulated guest; the same as `timeout` in ansible.cfg
@@ -133,12 +134,14 @@ def _host_variables(host: Host) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _private_dir() -> Iterator[Path]:
-    """Make a folder for ansible-runner, with a short name for the sockets in it (107 bytes); remove it at the end."""
-    private = Path(tempfile.mkdtemp(prefix="harness-"))
-    try:
+    """Make a folder for ansible-runner, whose path is short for the sockets in it (107 bytes); remove it at the end.
+
+    If this process is killed, the guardian ends Ansible and the master process of ssh, and removes the folder.
+    """
+    root = Path(tempfile.gettempdir())
+    sweep(root)
+    with held_folder(root, "harness") as private, guardian.folder(private):
         yield private
-    finally:
-        shutil.rmtree(private, ignore_errors=True)
 
 
 def _run_in_thread(runner: Any, events: AnsibleEvents, deadline: Deadline) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from harness import paths
 from harness.errors import MachineError
 from harness.files import make_folder, write_atomic
+from harness.guardian import processes_with
 
 WAIT_FOR_ORPHANS_S = 15.0
 
@@ -85,10 +86,10 @@ def process_start(pid: int) -> str | None:
 
 def end_orphans(settings: Path) -> None:
     """End the Vagrant processes that a killed campaign left: those with this settings file in their environment."""
-    variable = f"HARNESS_MACHINE_JSON={settings}".encode()
+    variable = f"HARNESS_MACHINE_JSON={settings}"
     end = time.monotonic() + WAIT_FOR_ORPHANS_S
     number = signal.SIGTERM
-    while pids := [pid for pid in _processes() if variable in _environ(pid) and pid != os.getpid()]:
+    while pids := processes_with(variable):
         for pid in pids:
             _signal(pid, number)
         time.sleep(0.2)
@@ -105,17 +106,6 @@ def end_orphans(settings: Path) -> None:
 
 def _root() -> Path:
     return paths.state_dir() / "machines"
-
-
-def _processes() -> list[int]:
-    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
-
-
-def _environ(pid: int) -> list[bytes]:
-    try:
-        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    except OSError:
-        return []
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

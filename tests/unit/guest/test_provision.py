@@ -6,9 +6,12 @@ The project's own playbook would change this machine, so only the end-to-end tes
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
+import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +22,7 @@ import pytest
 import waiting
 
 from harness.errors import ProvisionError, RemoteError
+from harness.guardian import processes_naming
 from harness.guest import provision
 from harness.paths import data_dir
 from harness.progress import SilentWatcher
@@ -201,3 +205,43 @@ def test_an_interrupt_ends_ansible(host, playbooks, tmp_path: Path, interruptibl
         apply(host, folder, tmp_path)
     waiting.until(lambda: "ansible" not in [thread.name for thread in threading.enumerate()])
     (tmp_path / "over").touch()
+
+
+APPLIES = """
+import json, sys
+from pathlib import Path
+from harness.guest import provision
+from harness.guest.remote import Host
+from harness.progress import SilentWatcher
+paths, plain, folder, work = json.loads(sys.argv[1])
+with Host(**plain, **{name: Path(path) for name, path in paths.items()}) as host:
+    provision.apply([host], ["perf"], Path(work), SilentWatcher(), playbook_dir=Path(folder))
+"""
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder whose path is short enough for a socket in it."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
+
+
+def test_a_kill_leaves_no_ansible_no_connection_and_no_folder(
+    sshd, playbooks, tmp_path: Path, short_folder: Path
+) -> None:
+    folder, host = playbooks(waits_for(tmp_path / "over", begin=f"touch {tmp_path}/began")), sshd.host()
+    paths = {name: str(getattr(host, name)) for name in ("key_path", "known_hosts_path")}
+    plain = {name: getattr(host, name) for name in ("address", "port", "user", "name", "connect_limit_s")}
+    arguments = json.dumps([paths, plain, str(folder), str(tmp_path / "work")])
+    with subprocess.Popen(
+        [sys.executable, "-c", APPLIES, arguments], env={**os.environ, "TMPDIR": str(short_folder)}
+    ) as killed:
+        waiting.until(lambda: (tmp_path / "began").exists() or killed.poll())
+        [private] = short_folder.glob(".harness.*.tmp")
+        assert list((private / "c").iterdir()), "ssh's master process has no socket"
+        assert processes_naming(private)
+        killed.kill()
+    (tmp_path / "over").touch()
+    waiting.until(lambda: not processes_naming(private))
+    waiting.until(lambda: not list(short_folder.iterdir()))
+    waiting.until(lambda: not sshd.connected())
