@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 Stamp = tuple[str, list[tuple[str, int, int]]]  # a recording's name; name, size and time (ns) of each of its files
 SCORES, HISTORY, OUTCOMES = outcomes.SCORES, "history.parquet", outcomes.FILE
-SCORER = 10  # raised when a score or a predictor changes: stored scores are then made again
+SCORER = 11  # raised when a score or a predictor changes: stored scores are then made again
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,10 @@ from harness.report.baseline_comparison import (
     headline,
     headline_of_each_arm,
 )
+from harness.report.chance import BELOW, NO_BETTER
 from harness.report.model_scores import ScoreEstimate
 from harness.report.run_facts import RunFacts
+from harness.report.seed_groups import SeedGroup
 from harness.report.svg import element
 from harness.report.text import count, percent, percent_range, points_range
 
@@ -60,9 +62,9 @@ def _answer(comparisons: list[BaselineComparison]) -> Markup:
         mark="task’s name" if first.mark == "comm" else "task",  # noqa: RUF001
         score=element("strong", percent(score.value if score else None)),
         arm=_arm(first, comparisons),
-        interval=_interval(score),
+        interval=_interval(score, first.best),
         trials=_range_over_trials(first),
-        chance=f"; a random pick is correct at {percent(first.chance)}" if first.chance is not None else "",
+        chance=_against_chance(first),
     )
     return sentence + " " + _against_baseline(first)
 
@@ -82,17 +84,30 @@ def _arm(first: BaselineComparison, comparisons: list[BaselineComparison]) -> st
     return f" The arm is {first.arm}, one of {len(others) + 1}; in the other arms the best predictor scores {scores}."
 
 
-def _interval(score: ScoreEstimate | None) -> str:
+def _interval(score: ScoreEstimate | None, group: SeedGroup) -> str:
     interval = percent_range(score.low, score.high) if score else ""
-    return f" (95\u202f% interval {interval})" if interval else ""
+    return f" (95\u202f% interval {interval}, {group.basis.text})" if interval else ""
+
+
+def _against_chance(comparison: BaselineComparison) -> Markup:
+    """How often a blind pick is right, and whether the best predictor beats that."""
+    if comparison.chance is None:
+        return Markup("")
+    against = comparison.best.against_chance
+    said = Markup(", so this is {}").format(element("strong", against)) if against in (BELOW, NO_BETTER) else ""
+    return Markup("; a random pick is correct at {}{}").format(percent(comparison.chance), said)
 
 
 def _range_over_trials(comparison: BaselineComparison) -> str:
-    """The range of the scores of single trials, which the interval does not cover."""
+    """The range of the scores of single trials, and whether it is more than each trial's own noise explains."""
     scores = comparison.best.by_trial(comparison.split).values()
     if len(scores) < 2:
         return ""
-    return f" Its scores in the {len(scores)} single trials are {percent_range(min(scores), max(scores))}."
+    text = f" Its scores in the {len(scores)} single trials are {percent_range(min(scores), max(scores))}"
+    differ = comparison.trials_differ
+    if differ is None:
+        return f"{text}."
+    return f"{text}: they differ by {'' if differ else 'no '}more than their own noise."
 
 
 def _against_baseline(comparison: BaselineComparison) -> Markup:
@@ -108,7 +123,7 @@ def _against_baseline(comparison: BaselineComparison) -> Markup:
     reaches = f"{baseline.predictor}{inputs}, reaches {percent(score.value if score else None)}"
     if comparison.paired and comparison.paired.top1:
         return _verdict(comparison.outcome, reaches, _paired_difference(comparison.paired))
-    return _verdict(comparison.outcome, reaches + _interval(score), _interval_overlap(comparison, score))
+    return _verdict(comparison.outcome, reaches + _interval(score, baseline), _interval_overlap(comparison, score))
 
 
 def _verdict(outcome: str, baseline_reaches: str, reason: str) -> Markup:
@@ -125,7 +140,7 @@ def _paired_difference(pair: PairedComparison) -> str:
         return "there are too few switches for an interval of the difference"
     difference = top1.together.difference
     text = f"on the same events {name} hits {100 * abs(difference):.1f} points {'more' if difference >= 0 else 'less'}"
-    text += f" (95\u202f% interval of the difference {points_range(top1.together.difference_ci)}"
+    text += f" (95\u202f% interval of the difference {points_range(top1.together.difference_ci)}, {pair.basis.text}"
     return text + (", so it may be chance)" if top1.outcome == "unclear" else ")") + _bits(pair) + _seeds(pair)
 
 

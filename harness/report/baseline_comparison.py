@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import fmean
 from typing import TYPE_CHECKING
 
+from harness.report.interval_basis import IntervalBasis
 from harness.report.model_scores import ScoreEstimate
 from harness.report.seed_groups import SeedGroup, chosen_on_validation, has_fewer_inputs, ranking_key
 from harness.visible import visible
@@ -27,6 +30,13 @@ class PairedComparison:
     def of(self, part: str, score: str) -> Comparison | None:
         """Return the comparison of one score on one part, or None where the two were not compared."""
         return next((known for known in self.comparisons if (known.part, known.score) == (part, score)), None)
+
+    @property
+    def basis(self) -> IntervalBasis:
+        """What the intervals of the differences are about."""
+        return IntervalBasis(
+            min((known.interval_trials for known in self.comparisons), default=1), self.best.basis.scored
+        )
 
     @property
     def top1(self) -> Comparison | None:
@@ -104,9 +114,26 @@ class BaselineComparison:
         """Whether part of the difference comes from inputs that the baseline does not have."""
         return self.baseline is not None and self.baseline.inputs != self.inputs
 
+    @property
+    def trials_differ(self) -> bool | None:
+        """Whether the best predictor's trials differ by more than their own noise; None where that is unknown."""
+        from model.scoring.trial_spread import BlockMean, differ
+
+        return differ(
+            [
+                BlockMean(_mean([seed.top1 for seed in seeds]), _mean([seed.error for seed in seeds]), seeds[0].blocks)
+                for seeds in self.best.trial_scores(self.split).values()
+            ]
+        )
+
     def score_of(self, group: SeedGroup) -> ScoreEstimate | None:
         """Return the top-1 score that is compared."""
         return group.score(self.split, "top1")
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if len(known) == len(values) else None
 
 
 def compare_to_baselines(groups: list[SeedGroup]) -> list[BaselineComparison]:

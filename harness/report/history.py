@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,10 @@ class Curve:
 
 
 def read_curves(path: Path) -> tuple[str, tuple[Curve, ...]]:
-    """Read the losses in a training history against its epoch, update, step or order column, else the row number."""
+    """Read the losses in a training history against its epoch, update, step or order column, else the row number.
+
+    Those in nats are returned in bits, as all scores are.
+    """
     if not path.is_file():
         return "", ()
     import numpy as np  # here, because a command that lists runs needs neither
@@ -37,7 +41,7 @@ def read_curves(path: Path) -> tuple[str, tuple[Curve, ...]]:
     wanted = [name for name in frame if any(word in str(name) for word in _MEASURES)]
     curves = []
     for name in wanted:
-        y = frame[name].to_numpy(dtype=float)
+        y = frame[name].to_numpy(dtype=float) / (math.log(2) if "nats" in name else 1)
         points = tuple((float(x[i]), float(y[i])) for i in keep if np.isfinite(x[i]) and np.isfinite(y[i]))
-        curves += [Curve(visible(name).replace("_", " "), points)] if len(points) > 1 else []
+        curves += [Curve(visible(name).replace("nats", "bits").replace("_", " "), points)] if len(points) > 1 else []
     return x_label, tuple(curves)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,12 +21,14 @@ METRICS = {  # name in scores.json -> name of its interval there
     "macro_recall": "macro_recall_ci",
     "bits_per_switch": "bits_ci",
     "calibration_error": "calibration_error_ci",
-    "time_nll_nats": "time_nll_ci",
+    "time_bits": "time_bits_ci",
     "time_mae_us": "time_mae_ci",
     "time_crps_us": "time_crps_us_ci",
     "time_calibration_error": "time_calibration_error_ci",
-    "joint_nats": "joint_nats_ci",
+    "joint_bits": "joint_bits_ci",
+    "above_chance": "above_chance_ci",
 }
+IN_NATS = {"time_bits": ("time_nll_nats", "time_nll_ci"), "joint_bits": ("joint_nats", "joint_nats_ci")}  # before 0.3.0
 BASELINES = ("most_frequent", "markov", "slice_markov", "ctw", "repeat", "fifo")  # for scores that do not say it
 INPUTS = {
     "marks": "which tasks ran before, in order",
@@ -41,6 +44,20 @@ class ScoreEstimate:
     value: float
     low: float | None = None
     high: float | None = None
+
+    def scaled(self, factor: float = 1.0, less: float = 0.0) -> ScoreEstimate:
+        """Return the score and its interval in another unit, `less` a constant."""
+        ends = (None if end is None else (end - less) * factor for end in (self.low, self.high))
+        return ScoreEstimate((self.value - less) * factor, *ends)
+
+
+@dataclass(frozen=True)
+class TrialScore:
+    """Top-1 in one trial, its standard error within the trial, and over how many blocks; unknown before 0.3.0."""
+
+    top1: float
+    error: float | None = None
+    blocks: int = 0
 
 
 @dataclass(frozen=True)
@@ -71,7 +88,7 @@ class ModelScores:
     events: dict[str, float]  # split -> switches in the test part
     valid: dict[str, float]  # split -> top-1 on the validation part, by which the best is chosen
     chance: float | None
-    by_trial: dict[str, dict[str, float]]  # split -> trial -> top-1
+    by_trial: dict[str, dict[str, TrialScore]]  # split -> trial -> top-1
     fit_seconds: float | None
     parameters: float | None
     baseline: bool
@@ -79,6 +96,7 @@ class ModelScores:
     curves: tuple[Curve, ...]
     rollout: Rollout | None
     path: Path
+    interval_trials: int = 1  # number of trials that the intervals are over; 1: within the recordings
     caveat: str | None = None
     clock: RecordedClock = field(default_factory=RecordedClock)  # of the recordings that it was trained with
     fold: str = ""  # what was held out, where each recording was in turn; recordings of two runs may share a name
@@ -134,17 +152,22 @@ def _read(path: Path) -> ModelScores:
         curves=curves,
         rollout=_rollout(scores.get("rollout")),
         path=path,
+        interval_trials=round(number(scores.get("interval_trials")) or 1),
         caveat=visible(scores["caveat"]) if scores.get("caveat") else None,
         clock=RecordedClock.of(scores),
         fold=visible(path.name).partition(f"{predictor}_s{seed}.")[2],
     )
 
 
-def _by_trial(trials: dict[str, Any]) -> dict[str, dict[str, float]]:
-    names = {"overall": "top1", "contested": "contested_top1"}
+def _by_trial(trials: dict[str, Any]) -> dict[str, dict[str, TrialScore]]:
+    names = {"overall": ("top1", "blocks"), "contested": ("contested_top1", "contested_blocks")}
     return {
-        split: {visible(trial): value for trial, row in trials.items() if (value := number(row.get(name))) is not None}
-        for split, name in names.items()
+        split: {
+            visible(trial): TrialScore(value, number(row.get(f"{name}_se")), round(number(row.get(blocks)) or 0))
+            for trial, row in trials.items()
+            if (value := number(row.get(name))) is not None
+        }
+        for split, (name, blocks) in names.items()
     }
 
 
@@ -159,13 +182,22 @@ def _splits(scores: dict[str, Any]) -> dict[str, dict[str, ScoreEstimate]]:
 
 
 def _estimates(split: dict[str, Any]) -> dict[str, ScoreEstimate]:
-    estimates = {}
-    for metric, interval in METRICS.items():
-        value = number(split.get(metric))
-        if value is not None:
-            low, high = split.get(interval) or (None, None)
-            estimates[metric] = ScoreEstimate(value, number(low), number(high))
-    return estimates
+    known = {metric: _estimate(split, metric, interval) for metric, interval in METRICS.items()}
+    for metric, names in IN_NATS.items():
+        if known[metric] is None and (nats := _estimate(split, *names)):
+            known[metric] = nats.scaled(1 / math.log(2))
+    chance, top1 = number(split.get("chance_top1")), known["top1"]
+    if known["above_chance"] is None and chance is not None and top1:
+        known["above_chance"] = top1.scaled(less=chance)  # before 0.3.0, whose intervals took chance for exact
+    return {metric: estimate for metric, estimate in known.items() if estimate}
+
+
+def _estimate(split: dict[str, Any], metric: str, interval: str) -> ScoreEstimate | None:
+    value = number(split.get(metric))
+    if value is None:
+        return None
+    low, high = split.get(interval) or (None, None)
+    return ScoreEstimate(value, number(low), number(high))
 
 
 def _rollout(stored: Any) -> Rollout | None:

@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from harness.report import answer, fact_tables, figures, host_facts, integrity, text, trial_noise
 from harness.report.baseline_comparison import compare_to_baselines, headline
+from harness.report.interval_basis import explain
 from harness.report.model_scores import INPUTS, METRICS
 from harness.report.recording_summary import TaskSummary
 from harness.report.run_facts import RunFacts
@@ -91,8 +92,8 @@ def rivals(groups: list[SeedGroup]) -> list[tuple[tuple[str, str, str], list[See
 
 def scored_metrics(groups: list[SeedGroup]) -> list[str]:
     """Return the columns of the table of all scores; older versions did not score task and time jointly."""
-    joint = any(group.score("overall", "joint_nats") for group in groups)
-    return [metric for metric in METRICS if metric != "joint_nats" or joint]
+    joint = any(group.score("overall", "joint_bits") for group in groups)
+    return [metric for metric in METRICS if metric != "above_chance" and (metric != "joint_bits" or joint)]
 
 
 def switches_scored(groups: list[SeedGroup]) -> list[tuple[str, dict[str, float]]]:
@@ -137,6 +138,7 @@ def _environment() -> Environment:
         text=text,
         inputs=INPUTS,
         shares=SHARES,
+        explain_intervals=explain,
     )
     return environment
 

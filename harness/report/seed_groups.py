@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from harness.recorded_clock import RecordedClock
-from harness.report.model_scores import INPUTS, METRICS, SPLITS, ModelScores, ScoreEstimate
+from harness.report.chance import against_chance
+from harness.report.interval_basis import IntervalBasis
+from harness.report.model_scores import INPUTS, METRICS, SPLITS, ModelScores, ScoreEstimate, TrialScore
 
 
 @dataclass(frozen=True)
@@ -33,10 +35,24 @@ class SeedGroup:
 
     def by_trial(self, split: str) -> dict[str, float]:
         """Return top-1 in each trial, the mean over the seeds; trials that a seed has no score of are left out."""
+        return {trial: fmean(score.top1 for score in seeds) for trial, seeds in self.trial_scores(split).items()}
+
+    def trial_scores(self, split: str) -> dict[str, list[TrialScore]]:
+        """Return, by trial, the score of each seed; trials that a seed has no score of are left out."""
         known = [seed.by_trial.get(split, {}) for seed in self.seeds]
         return {
-            trial: fmean(top1[trial] for top1 in known) for trial in known[0] if all(trial in top1 for top1 in known)
+            trial: [scores[trial] for scores in known] for trial in known[0] if all(trial in scores for scores in known)
         }
+
+    @property
+    def basis(self) -> IntervalBasis:
+        """What the intervals of its scores are about."""
+        return IntervalBasis(min(seed.interval_trials for seed in self.seeds), len(self.by_trial("overall")))
+
+    @property
+    def against_chance(self) -> str:
+        """Whether it beats chance at contested switches, in the words of `chance`; empty where that is unknown."""
+        return against_chance(self.score("contested", "above_chance"))
 
     def mean(self, value: Callable[[ModelScores], float | None]) -> float | None:
         """Return the mean of a value over the seeds that have it."""

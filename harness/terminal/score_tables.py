@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.recorded_clock import RecordedClock
+from harness.report.chance import BELOW, NO_BETTER, against_chance
+from harness.report.interval_basis import IntervalBasis, explain
 from harness.report.model_scores import ScoreEstimate, read_models
 from harness.report.seed_groups import group_seeds, with_online
 from harness.report.text import MINUS, points, points_range
@@ -21,22 +23,19 @@ from harness.visible import visible
 if TYPE_CHECKING:
     from harness.report.baseline_comparison import PairedComparison
 
-INTERVALS = (
-    "±: longer half of the 95 % interval for another part of such recordings (block bootstrap over the test part)"
-)
-PAIRED_INTERVALS = (
-    "95 %: interval of the paired difference for another part of such recordings (block bootstrap, the same blocks for "
-    "both). spread: the same for training with other seeds (Student's t over the seeds)."
-)
+INTERVALS = "±: longer half of the 95 % interval"
+PAIRED_INTERVALS = "95 %: interval of the difference on the same events"
+SPREAD = "spread: the same for training with other seeds (Student's t over the seeds)."
 
 
 def run_scores(models: Path, arms: dict[str, str], left_out: Collection[str] = ()) -> RenderableType:
     """Show the models of a run, one row for all seeds of a predictor; `arms` maps each trial to its arm."""
     scores, problems = read_models(models, left_out)
     several_arms = len(set(arms.values())) > 1
-    numbers = (">seeds", ">contested", ">chance", ">top-1", ">bits", ">nats", ">MAE us")
+    numbers = (">seeds", ">contested", ">chance", ">top-1", ">bits", ">time bits", ">MAE us")
     table = plain_table(*(["arm"] if several_arms else []), "predictor", "inputs", *numbers)
-    for group in with_online(group_seeds(scores, arms)):
+    groups = with_online(group_seeds(scores, arms))
+    for group in groups:
         chance = group.mean(lambda seed: seed.chance)
         table.add_row(
             *([group.arm] if several_arms else []),
@@ -47,11 +46,26 @@ def run_scores(models: Path, arms: dict[str, str], left_out: Collection[str] = (
             "" if chance is None else f"{chance:.1%}",
             _number(group.score("overall", "top1"), ".1%"),
             _number(group.score("overall", "bits_per_switch"), ".3f"),
-            _number(group.score("overall", "time_nll_nats"), ".2f"),
+            _number(group.score("overall", "time_bits"), ".2f"),
             _number(group.score("overall", "time_mae_us"), ".0f"),
         )
+    notes = _chance_notes(
+        (f"{group.predictor}, {group.arm}" if several_arms else group.predictor, group.against_chance)
+        for group in groups
+    )
+    notes += [Text(f"{INTERVALS} {explain(group.basis for group in groups)}.", "dim")] if groups else []
     lines = (message(problem, "red") for problem in problems)
-    return Group(table if table.row_count else "no models", *lines)
+    return Group(table if table.row_count else "no models", *notes, *lines)
+
+
+def _chance_notes(results: Iterable[tuple[str, str]]) -> list[Text]:
+    """Return a line for each of the worst results against chance, with the names of those that have it."""
+    names: dict[str, list[str]] = {}
+    for name, result in results:
+        names.setdefault(result, []).append(name)
+    return [
+        message(f"{result}: {', '.join(names[result])}", "yellow") for result in (BELOW, NO_BETTER) if result in names
+    ]
 
 
 def score_table(scores: Sequence[Mapping[str, Any]]) -> RenderableType:
@@ -62,7 +76,7 @@ def score_table(scores: Sequence[Mapping[str, Any]]) -> RenderableType:
     table = plain_table(
         "predictor",
         *(["tested on"] if folds else ["inputs"]),
-        *(">seeds", ">contested", *over_seeds, ">chance", ">top-1", ">bits", *over_seeds, ">nats", ">MAE us"),
+        *(">seeds", ">contested", *over_seeds, ">chance", ">top-1", ">bits", *over_seeds, ">time bits", ">MAE us"),
         *([">unknown"] if unknown else []),
     )
     for row in scores:
@@ -79,17 +93,26 @@ def score_table(scores: Sequence[Mapping[str, Any]]) -> RenderableType:
             cell(overall, "top1", ".1%"),
             _plus_minus(_estimate(overall, "bits_per_switch", "bits_ci")),
             *([bits_seeds] if seeds else []),
-            cell(overall, "time_nll_nats", ".2f"),
+            cell(overall, "time_bits", ".2f"),
             cell(overall, "time_mae_us", ".0f"),
             *([cell(row, "share_unknown", ".1%")] if unknown else []),
         )
     caveats = dict.fromkeys(row["caveat"] for row in scores if row.get("caveat"))
-    return Group(table, *map(Text, map(visible, caveats))) if caveats else table
+    chance = (
+        (f"{row['predictor']}, {row['fold']}" if folds else row["predictor"], _against_chance(row)) for row in scores
+    )
+    return Group(table, *_chance_notes(chance), *map(Text, map(visible, caveats)))
+
+
+def _against_chance(row: Mapping[str, Any]) -> str:
+    return against_chance(_estimate(row.get("contested") or {}, "above_chance", "above_chance_ci"))
 
 
 def score_legend(scores: Sequence[Mapping[str, Any]], split: str | None = None) -> RenderableType:
     """Explain what the rows of `score_table` predict, and what their intervals mean."""
-    legend = f"predicts: {', '.join(dict.fromkeys(row['mark'] for row in scores))}. {INTERVALS}"
+    tested = [table for row in scores for table in row.get("folds", [row])]
+    bases = (IntervalBasis(row.get("interval_trials", 1), len(row.get("by_trial") or {})) for row in tested)
+    legend = f"predicts: {', '.join(dict.fromkeys(row['mark'] for row in scores))}. {INTERVALS} {explain(bases)}"
     legend += f"; of a mean: for another {split} (Student's t over the folds)." if split else "."
     if any(len(row["seeds"]) > 1 for row in scores):
         legend += " seeds ±: the same for training with other seeds (Student's t over the seeds)."
@@ -109,7 +132,8 @@ def comparisons(pairs: Sequence[PairedComparison]) -> list[RenderableType]:
         names = ((best.predictor, "bold"), f" (inputs: {best.inputs}) against ", (baseline.predictor, "bold"))
         shown.append(line(*names, f" (inputs: {baseline.inputs}), predicting {best.mark}{arm}"))
         shown += [message(f"not compared: {pair.missing}") if pair.missing else _comparison(pair), ""]
-    return [*shown, Text(PAIRED_INTERVALS, "dim")]
+    bases = (pair.basis for pair in pairs if not pair.missing)
+    return [*shown, Text(f"{PAIRED_INTERVALS} {explain(bases)}. {SPREAD}", "dim")]
 
 
 def _comparison(pair: PairedComparison) -> Table:

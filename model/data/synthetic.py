@@ -69,11 +69,11 @@ class Source:
         """Return the entropy rate in bits per switch: the least that any predictor can reach."""
         return float((self._pairs() * -(self.transition * np.log2(self.transition)).sum(axis=2)).sum())
 
-    def slice_nats(self) -> float:
-        """Return the least mean -log density of a slice given its task, in nats, with dt in microseconds."""
+    def slice_bits(self) -> float:
+        """Return the least mean -log2 density of a slice given its task, with dt in microseconds."""
         last = self._pairs().sum(axis=0)
         log_mean = (last * np.log(20.0 * np.arange(1, self.tasks + 1))).sum()
-        return float(log_mean + 0.5 * np.log(2 * np.pi * np.e) + np.log(LOG_SLICE_DEVIATION))
+        return float(log_mean + 0.5 * np.log(2 * np.pi * np.e) + np.log(LOG_SLICE_DEVIATION)) / np.log(2)
 
     def sample(self, events: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Return (events,) task numbers and slice lengths in nanoseconds."""

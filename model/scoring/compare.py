@@ -1,7 +1,8 @@
 """Two predictors on the same events: how much better is one, and could that be chance?
 
-A paired block bootstrap: each draw scores both predictors on the same blocks of events, so what is common to both
-cancels. Two predictors whose own intervals overlap may still differ beyond chance.
+The comparison is paired: each trial, and each draw of blocks, scores both predictors on the same events, so what is
+common to both cancels. Two predictors whose own intervals overlap may still differ beyond chance. The trial is the
+unit, as in `bootstrap`; of a single trial the interval is about this recording only.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from model.errors import SettingError, StreamError
-from model.scoring.bootstrap import Blocks, Interval, percentile_interval, seed_difference_interval
+from model.scoring.bootstrap import Blocks, Interval, seed_difference_interval
 from model.scoring.outcomes import Outcomes, read_outcomes
 from model.scoring.scores import part_masks, require_same_events
 
 PARTS = ("overall", "contested", "open")
-SCORES = {"top1": "hit", "bits_per_switch": "bits", "time_nll_nats": "slice_nats"}  # score -> column of Outcomes
+SCORES = {"top1": "hit", "bits_per_switch": "bits", "time_bits": "time_bits"}  # score -> column of Outcomes
 MORE_IS_BETTER = ("top1",)
 
 
@@ -27,7 +28,8 @@ MORE_IS_BETTER = ("top1",)
 class Difference:
     """A score of both predictors; `difference` is value - baseline, `saving` (bits only) is 1 - value / baseline.
 
-    Intervals are 95 %; None if the events lie in fewer than `bootstrap.MIN_SCORED_BLOCKS` blocks.
+    Intervals are 95 %; None if the events lie in fewer than `bootstrap.MIN_SCORED_BLOCKS` blocks, or in one of several
+    trials.
     """
 
     value: float
@@ -42,13 +44,15 @@ class Difference:
 class Comparison:
     """One score on one part of the events, for the mean of the seeds (`together`) and for each seed.
 
-    `*_seeds_ci` are Welch's intervals over the seeds of both predictors, None for one seed; a baseline of one seed
-    counts as a constant.
+    `interval_trials` is the number of trials that the other intervals are over: with 1 they are about this recording
+    only (or about these recordings, if an older scorer wrote the outcomes). `*_seeds_ci` are Welch's intervals over the
+    seeds of both predictors, None for one seed; a baseline of one seed counts as a constant.
     """
 
     part: str
     score: str
     events: int
+    interval_trials: int
     together: Difference
     by_seed: tuple[Difference, ...]
     difference_seeds_ci: Interval
@@ -94,7 +98,7 @@ def compare(
             require_same_events(ours[0], outcomes)
     except StreamError as error:
         raise StreamError(f"{folders[0]} and {baselines[0]}: {error}") from error
-    blocks, masks = Blocks.draw(ours[0].stream), part_masks(ours[0])
+    blocks, masks = Blocks.draw(ours[0].stream, ours[0].trial), part_masks(ours[0])
     return [
         _comparison(part, score, masks[part], blocks, ours, theirs)
         for part in parts
@@ -120,7 +124,8 @@ def _comparison(
     together = _difference(np.mean(our_columns, axis=0), baseline, mask, scored_blocks, relative)
     baselines = [float(seed.sum()) / count for seed in their_columns]
     difference_ci = seed_difference_interval([seed.value for seed in by_seed], baselines)
-    return Comparison(part, score, count, together, by_seed, difference_ci, _saving_interval(by_seed, baselines))
+    trials, saving_ci = len(np.unique(ours[0].trial)), _saving_interval(by_seed, baselines)
+    return Comparison(part, score, count, trials, together, by_seed, difference_ci, saving_ci)
 
 
 def _saving_interval(by_seed: Sequence[Difference], baselines: Sequence[float]) -> Interval:
@@ -141,8 +146,8 @@ def _difference(
     difference_ci = saving_ci = None
     if blocks is not None:
         sums = blocks.sums(np.column_stack([value, baseline, mask]).astype(float))
-        difference_ci = percentile_interval((sums[:, 0] - sums[:, 1]) / sums[:, 2], blocks.scored)
+        difference_ci = blocks.interval((sums[:, 0] - sums[:, 1]) / sums[:, 2], float(mean - base))
         if saving is not None:
-            sums = sums[sums[:, 1] > 0]
-            saving_ci = percentile_interval(1 - sums[:, 0] / sums[:, 1], blocks.scored)
+            spent = np.where(sums[:, 1] > 0, sums[:, 1], np.nan)
+            saving_ci = blocks.interval(1 - sums[:, 0] / spent, saving)
     return Difference(float(mean), float(base), float(mean - base), difference_ci, saving, saving_ci)

@@ -1,67 +1,74 @@
-"""Scores over chosen events, each with its 95 % block-bootstrap interval."""
+"""Scores over chosen events, each with its 95 % interval."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from model.data.marks import UNKNOWN
-from model.scoring.bootstrap import Blocks, Interval, percentile_interval
+from model.scoring.bootstrap import Blocks, Interval
 from model.scoring.outcomes import Outcomes
 
 MEANS = {  # score -> the column of Outcomes it is the mean of
     "top1": "hit",
     "top3": "hit3",
     "bits_per_switch": "bits",
-    "time_nll_nats": "slice_nats",
+    "time_bits": "time_bits",
+    "joint_bits": "joint_bits",
     "time_mae_us": "slice_error_us",
     "time_crps_us": "slice_crps_us",
+    "above_chance": "above_chance",
 }
-INTERVALS = {"bits_per_switch": "bits_ci", "time_nll_nats": "time_nll_ci", "time_mae_us": "time_mae_ci"}
+INTERVALS = {"bits_per_switch": "bits_ci", "time_mae_us": "time_mae_ci"}
+ANY = (-np.inf, np.inf)
+BOUNDS = {"time_bits": ANY, "joint_bits": ANY, "above_chance": (-1.0, 1.0)}
+BOUNDS |= dict.fromkeys(("bits_per_switch", "time_mae_us", "time_crps_us"), (0.0, np.inf))  # of others 0 to 1
 CONFIDENCE_BINS = 15
-RANK_BINS = 200  # used for the draws only; the score itself is exact
+RANK_BINS = 200  # used for the rows of blocks only; the score itself is exact
 PIT_BINS = 10  # of `time_pit`, the histogram of ranks (probability integral transform)
 
 
 @dataclass(frozen=True)
 class ScoreEstimate:
-    """A score, and its value in each of (draws,) bootstrap draws of `blocks` blocks.
+    """A score, and its value in each of the (rows,) of `blocks`: bootstrap draws, and without each of the trials.
 
-    `score` is None if no event has one; `draws` is None if the events lie in too few blocks. `centred` is set for
-    distances, such as calibration errors: chance makes the distance of the draws larger than that of the sample, so
-    the draws are shifted until their mean is the score.
+    `score` is None if no event has one; `blocks` is None if the events lie in too few. `centred` is set for distances,
+    such as calibration errors: chance makes the distance of the draws larger than that of the sample, so the draws are
+    shifted until their mean is the score.
     """
 
     score: float | None
-    draws: np.ndarray | None = None
-    blocks: int = 0
+    rows: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    blocks: Blocks | None = None
     centred: bool = False
 
     @classmethod
     def mean(cls, seeds: Sequence[ScoreEstimate]) -> ScoreEstimate:
         """Average one score over seeds, all with the same block draws."""
         scores = [seed.score for seed in seeds if seed.score is not None]
-        draws = [seed.draws for seed in seeds if seed.draws is not None]
         mean_score = float(np.mean(scores)) if len(scores) == len(seeds) else None
-        mean_draws = np.mean(draws, axis=0) if len(draws) == len(seeds) else None
-        return cls(mean_score, mean_draws, seeds[0].blocks, seeds[0].centred)
+        rows = np.mean([seed.rows for seed in seeds], axis=0)
+        return cls(mean_score, rows, seeds[0].blocks, seeds[0].centred)
 
-    def interval(self) -> Interval:
-        """Return the 95 % interval."""
-        if self.draws is None or self.score is None:
+    def interval(self, bounds: tuple[float, float] = (0.0, 1.0)) -> Interval:
+        """Return the 95 % interval, within the bounds of the score."""
+        if self.blocks is None or self.score is None:
             return None
-        if not self.centred:
-            return percentile_interval(self.draws, self.blocks)
-        low, high = percentile_interval(self.draws - self.draws.mean() + self.score, self.blocks)
-        return max(0.0, low), high
+        rows = self.rows.copy()
+        if self.centred:
+            draws = rows[: len(rows) - self.blocks.trials]
+            draws += self.score - draws.mean()
+        interval = self.blocks.interval(rows, self.score)
+        return interval and (max(bounds[0], interval[0]), min(bounds[1], interval[1]))
 
 
 def score_part(outcomes: Outcomes, mask: np.ndarray, blocks: Blocks) -> dict[str, object]:
     """Return scores and intervals of the events in mask (n,); without any event only their number.
 
-    An interval is None if the events lie in fewer than `bootstrap.MIN_SCORED_BLOCKS` blocks.
+    An interval is None if the events lie in fewer than `bootstrap.MIN_SCORED_BLOCKS` blocks, or in one of
+    several trials.
     """
     if not mask.any():
         return {"events": 0}
@@ -75,7 +82,8 @@ def summarise_scores(seeds: Sequence[dict[str, ScoreEstimate]]) -> dict[str, obj
     summary: dict[str, object] = {}
     for name in seeds[0]:
         mean = ScoreEstimate.mean([seed[name] for seed in seeds])
-        summary |= {name: mean.score, INTERVALS.get(name, f"{name}_ci"): mean.interval()}
+        interval = mean.interval(BOUNDS.get(name, (0.0, 1.0)))
+        summary |= {name: mean.score, INTERVALS.get(name, f"{name}_ci"): interval}
     return summary
 
 
@@ -92,15 +100,13 @@ def estimate_scores(outcomes: Outcomes, mask: np.ndarray, blocks: Blocks) -> dic
 
 
 def _means(outcomes: Outcomes, mask: np.ndarray, blocks: Blocks | None) -> dict[str, ScoreEstimate]:
-    names = [*MEANS, "joint_nats"]
-    columns = [getattr(outcomes, column) for column in MEANS.values()]
-    values = np.stack([*columns, outcomes.bits * np.log(2) + outcomes.slice_nats], axis=1).astype(float)
+    values = np.stack([getattr(outcomes, column) for column in MEANS.values()], axis=1).astype(float)
     mean = values[mask].mean(axis=0)
     if blocks is None:
-        return {name: ScoreEstimate(float(score)) for name, score in zip(names, mean, strict=True)}
+        return {name: ScoreEstimate(float(score)) for name, score in zip(MEANS, mean, strict=True)}
     sums = blocks.sums(np.column_stack([values * mask[:, None], mask]))
-    draws = sums[:, :-1] / sums[:, -1:]
-    return {name: ScoreEstimate(float(mean[i]), draws[:, i], blocks.scored) for i, name in enumerate(names)}
+    rows = sums[:, :-1] / sums[:, -1:]
+    return {name: ScoreEstimate(float(mean[i]), rows[:, i], blocks) for i, name in enumerate(MEANS)}
 
 
 def _top1_known(outcomes: Outcomes, mask: np.ndarray, blocks: Blocks) -> ScoreEstimate:
@@ -112,7 +118,7 @@ def _top1_known(outcomes: Outcomes, mask: np.ndarray, blocks: Blocks) -> ScoreEs
     if drawn is None:
         return ScoreEstimate(score)
     sums = drawn.sums(np.column_stack([outcomes.hit & known, known]).astype(float))
-    return ScoreEstimate(score, sums[:, 0] / sums[:, 1], drawn.scored)
+    return ScoreEstimate(score, sums[:, 0] / sums[:, 1], drawn)
 
 
 def _macro_recall(outcomes: Outcomes, mask: np.ndarray, blocks: Blocks | None) -> ScoreEstimate:
@@ -126,7 +132,7 @@ def _macro_recall(outcomes: Outcomes, mask: np.ndarray, blocks: Blocks | None) -
     events = blocks.symbol_sums(outcomes.mark, marks, mask.astype(float))
     hits = blocks.symbol_sums(outcomes.mark, marks, (mask & outcomes.hit).astype(float))
     recall = np.divide(hits, events, out=np.zeros_like(hits), where=events > 0)
-    return ScoreEstimate(score, recall.sum(axis=1) / (events > 0).sum(axis=1), blocks.scored)
+    return ScoreEstimate(score, recall.sum(axis=1) / (events > 0).sum(axis=1), blocks)
 
 
 def _calibration_error(outcomes: Outcomes, mask: np.ndarray, blocks: Blocks | None) -> ScoreEstimate:
@@ -137,8 +143,8 @@ def _calibration_error(outcomes: Outcomes, mask: np.ndarray, blocks: Blocks | No
     if blocks is None:
         return ScoreEstimate(error)
     events = blocks.sums(mask[:, None].astype(float))[:, 0]
-    draws = np.abs(blocks.symbol_sums(bins, CONFIDENCE_BINS, gap)).sum(axis=1) / events
-    return ScoreEstimate(error, draws, blocks.scored, centred=True)
+    rows = np.abs(blocks.symbol_sums(bins, CONFIDENCE_BINS, gap)).sum(axis=1) / events
+    return ScoreEstimate(error, rows, blocks, centred=True)
 
 
 def _rank_error(rank: np.ndarray, mask: np.ndarray, blocks: Blocks | None) -> ScoreEstimate:
@@ -150,5 +156,5 @@ def _rank_error(rank: np.ndarray, mask: np.ndarray, blocks: Blocks | None) -> Sc
     bins = np.clip((rank * RANK_BINS).astype(int), 0, RANK_BINS - 1)
     below = np.cumsum(blocks.symbol_sums(bins, RANK_BINS, mask.astype(float)), axis=1)
     uniform = np.arange(1, RANK_BINS + 1) / RANK_BINS
-    draws = np.abs(below / below[:, -1:] - uniform).max(axis=1)
-    return ScoreEstimate(error, draws, blocks.scored, centred=True)
+    rows = np.abs(below / below[:, -1:] - uniform).max(axis=1)
+    return ScoreEstimate(error, rows, blocks, centred=True)

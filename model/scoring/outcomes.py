@@ -41,6 +41,22 @@ class Outcomes:
     slice_error_us: np.ndarray  # |median - dt|
     slice_crps_us: np.ndarray
     slice_rank: np.ndarray  # cumulative probability at dt: uniform on 0..1 if the densities are right
+    trial: np.ndarray  # index of the recording; 0 for all events of outcomes that an older scorer wrote
+
+    @property
+    def time_bits(self) -> np.ndarray:
+        """-log2 density of dt in microseconds."""
+        return self.slice_nats / np.log(2)
+
+    @property
+    def joint_bits(self) -> np.ndarray:
+        """-log2 likelihood of the event: of its mark, and of dt given the mark."""
+        return self.bits + self.time_bits
+
+    @property
+    def above_chance(self) -> np.ndarray:
+        """The hit less the chance of a hit by a blind pick."""
+        return self.hit - self.chance
 
 
 def read_outcomes(folder: Path) -> Outcomes:
@@ -55,6 +71,8 @@ def read_outcomes(folder: Path) -> Outcomes:
     except (OSError, pa.ArrowException) as error:
         raise TableError(f"{path}: no readable table ({error}): train again") from error
     names = [item.name for item in fields(Outcomes)]
+    if "trial" not in table.column_names:
+        table = table.append_column("trial", [np.zeros(len(table), np.int32)])
     if missing := sorted({*names} - {*table.column_names}):
         raise TableError(f"{path}: written by an older scorer, without {', '.join(missing)}: train again")
     return Outcomes(**{name: table[name].to_numpy() for name in names})
@@ -77,8 +95,9 @@ def to_table(outcomes: Outcomes) -> pa.Table:
 
 def evaluate(predictor: SegmentPredictor, segments: Sequence[Segment]) -> Outcomes:
     """Predict every event of `segments` and compare with what happened. StreamError if there are no events."""
+    folders = list(dict.fromkeys(segment.stream.folder for segment in segments))
     parts = [
-        _outcomes(predictor.predict(part), part, number)
+        _outcomes(predictor.predict(part), part, number, folders.index(segment.stream.folder))
         for number, segment in enumerate(segments)
         for part in segment.parts(PART_EVENTS)
     ]
@@ -112,7 +131,7 @@ def _mark_outcomes(prediction: Prediction, segment: Segment) -> dict[str, np.nda
     }
 
 
-def _outcomes(prediction: Prediction, segment: Segment, number: int) -> Outcomes:
+def _outcomes(prediction: Prediction, segment: Segment, number: int, trial: int) -> Outcomes:
     dt_us, stream = segment.slice_us(), segment.stream
     mark, contested = segment.of(stream.mark), segment.of(stream.contested)
     event, candidate = _candidates(segment)
@@ -128,6 +147,7 @@ def _outcomes(prediction: Prediction, segment: Segment, number: int) -> Outcomes
         slice_error_us=np.abs(prediction.dt.quantile(0.5) - dt_us),
         slice_crps_us=crps(prediction.dt, dt_us),
         slice_rank=prediction.dt.cdf(dt_us),
+        trial=np.full(len(segment), trial, np.int32),
         **_mark_outcomes(prediction, segment),
     )
 

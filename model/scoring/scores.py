@@ -20,19 +20,24 @@ from model.predictor import OnlineLearner, Predictor, SegmentPredictor
 from model.scoring.bootstrap import Blocks
 from model.scoring.metrics import ScoreEstimate, estimate_scores, score_part, summarise_scores
 from model.scoring.outcomes import Outcomes, evaluate, evaluate_marks
+from model.scoring.trial_spread import block_mean
 
 PARTS = ("overall", "forced", "contested", "open")
 MAX_ONLINE_EVENTS = 500_000  # learning event by event takes a tenth of a millisecond each
 
 
 def score_outcomes(outcomes: Outcomes) -> dict[str, Any]:
-    """Score one predictor: a table for each of PARTS, and the shares of contested events and of unknown marks."""
-    blocks = Blocks.draw(outcomes.stream)
+    """Score one predictor: a table for each of PARTS, and the shares of contested events and of unknown marks.
+
+    `interval_trials` is the number of trials that the intervals are over: with 1 they are about this recording only.
+    """
+    blocks = Blocks.draw(outcomes.stream, outcomes.trial)
     parts = {name: score_part(outcomes, mask, blocks) for name, mask in part_masks(outcomes).items()}
     if outcomes.contested.any():
         parts["contested"]["chance_top1"] = float(outcomes.chance[outcomes.contested].mean())
     return {
         "test_events": len(outcomes.mark),
+        "interval_trials": len(np.unique(outcomes.trial)),
         "share_contested": float(outcomes.contested.mean()),
         "share_unknown": float((outcomes.mark == UNKNOWN).mean()),
         **parts,
@@ -66,7 +71,7 @@ def average_seeds(seeds: Iterable[Outcomes]) -> dict[str, dict[str, object]]:
     for outcomes in seeds:
         first = first or outcomes
         require_same_events(first, outcomes)
-        blocks = Blocks.draw(outcomes.stream)
+        blocks = Blocks.draw(outcomes.stream, outcomes.trial)
         for name, mask in part_masks(outcomes).items():
             if mask.any():
                 estimates[name].append(estimate_scores(outcomes, mask, blocks))
@@ -93,22 +98,31 @@ def _hit_rate_and_bits(hit: np.ndarray, bits: np.ndarray) -> dict[str, object]:
     return {"events": len(hit), "top1": float(hit.mean()), "bits_per_switch": float(bits.mean())}
 
 
-def score_recordings(outcomes: Outcomes, segments: Sequence[Segment]) -> dict[str, dict[str, float | None]]:
+def score_recordings(outcomes: Outcomes, segments: Sequence[Segment]) -> dict[str, dict[str, float | int | None]]:
     """Return `top1`, `bits_per_switch` and `contested_top1` (None if none was contested) of each recording.
 
     `outcomes` are those of `segments`. Recordings of the same name, such as trials of several runs, are named by their
-    whole paths. The scores of recordings differ by more than the intervals within each.
+    whole paths. `*_se` is how far a score may be off on another stretch of that recording: its standard error over
+    `blocks` (`contested_blocks`) blocks, None for too few. Trials that differ by more (`trial_spread`) are unlike.
     """
     folders = list(dict.fromkeys(segment.stream.folder for segment in segments))
-    numbers = [folders.index(segment.stream.folder) for segment in segments]
-    recording = np.repeat(numbers, [len(segment) for segment in segments])
     name_counts = Counter(folder.name for folder in folders)
-    rows = {}
-    for number, folder in enumerate(folders):
-        mask = recording == number
-        contested = outcomes.hit[mask & outcomes.contested]
-        name = folder.name if name_counts[folder.name] == 1 else str(folder)
-        contested_top1 = float(contested.mean()) if len(contested) else None
-        top1, bits = float(outcomes.hit[mask].mean()), float(outcomes.bits[mask].mean())
-        rows[name] = {"top1": top1, "contested_top1": contested_top1, "bits_per_switch": bits}
-    return rows
+    names = [folder.name if name_counts[folder.name] == 1 else str(folder) for folder in folders]
+    return {name: _score_recording(outcomes, outcomes.trial == number) for number, name in enumerate(names)}
+
+
+def _score_recording(outcomes: Outcomes, mask: np.ndarray) -> dict[str, float | int | None]:
+    hit, bits, stream = outcomes.hit[mask], outcomes.bits[mask], outcomes.stream[mask]
+    everything, contested = np.ones(len(hit)), outcomes.contested[mask].astype(float)
+    top1, contested_top1 = block_mean(hit, everything, stream), block_mean(hit, contested, stream)
+    surprise = block_mean(bits, everything, stream)
+    return {
+        "top1": top1.mean,
+        "contested_top1": contested_top1.mean,
+        "bits_per_switch": surprise.mean,
+        "top1_se": top1.error,
+        "contested_top1_se": contested_top1.error,
+        "bits_per_switch_se": surprise.error,
+        "blocks": top1.blocks,
+        "contested_blocks": contested_top1.blocks,
+    }

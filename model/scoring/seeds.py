@@ -1,7 +1,7 @@
 """Several seeds of one predictor as one table: means, each with two intervals that answer different questions.
 
-`*_ci`, by block bootstrap: how far the score may be off on another stretch of such recordings. `*_seeds_ci`, Student's
-over seeds: how far it may be off when the predictor is trained again; None for one seed.
+`*_ci`: how far the score may be off on another trial (of a single trial: on another stretch of it). `*_seeds_ci`,
+Student's over seeds: how far it may be off when the predictor is trained again; None for one seed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ IDENTITY = (
     *("predictor", "settings", "regime", "mark", "clock", "cpu_speed", "tested_clock"),
     *("learned_from", "trials", "test_events", "fold"),
 )
-COPIED = ("caveat", "also_learned_from", "marks", "parameters", "share_contested", "share_unknown")
+COPIED = ("interval_trials", "caveat", "also_learned_from", "marks", "parameters", "share_contested", "share_unknown")
 SEED_INDEPENDENT = ("events", "chance_top1")
 
 
@@ -51,7 +51,7 @@ def combine_seeds(members: Sequence[Table], outcomes: Iterable[Outcomes] = ()) -
 
 
 def _parts(members: Sequence[Table], averages: Mapping[str, Table]) -> dict[str, Any]:
-    """Average each part; bootstrap intervals are copied from `averages`."""
+    """Average each part; these intervals are copied from `averages`."""
     parts = {}
     for part in PARTS:
         tables = [member[part] for member in members]

@@ -73,11 +73,11 @@ def test_several_seeds_are_one_row_with_an_interval_over_seeds_and_the_bootstrap
     assert [one["seed"] for one in gru["by_seed"]] == [0, 1]
     each = [one["contested"]["top1"] for one in gru["by_seed"]]
     assert gru["contested"]["top1"] == pytest.approx(np.mean(each))
-    for name in ("top1", "bits_per_switch", "time_crps_us", "joint_nats"):
+    for name in ("top1", "bits_per_switch", "time_crps_us", "joint_bits"):
         low, high = gru["contested"][f"{name}_seeds_ci"]
         assert low <= gru["contested"][name] <= high
         assert markov["contested"][f"{name}_seeds_ci"] is None
-    for interval in ("top1_ci", "bits_ci", "time_crps_us_ci", "joint_nats_ci"):
+    for interval in ("top1_ci", "bits_ci", "time_crps_us_ci", "joint_bits_ci"):
         assert len(gru["contested"][interval]) == len(markov["contested"][interval]) == 2
     shown = harness(*wanted).stdout
     (row,) = [line.split() for line in shown.splitlines() if line.startswith("gru ")]

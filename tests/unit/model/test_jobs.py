@@ -34,7 +34,7 @@ def test_a_job_stores_all_its_files_and_scores(recording: Path, tmp_path: Path) 
     stored = json.loads((tmp_path / "scores.json").read_text())
     assert stored["overall"]["bits_per_switch"] == result["overall"]["bits_per_switch"]
     assert {"predictor", "regime", "mark", "seed", "trials", "test_events", "fit_seconds", "parameters"} <= set(stored)
-    assert {"top1", "top1_ci", "bits_per_switch", "bits_ci", "time_nll_nats", "time_mae_us"} <= set(stored["overall"])
+    assert {"top1", "top1_ci", "bits_per_switch", "bits_ci", "time_bits", "time_mae_us"} <= set(stored["overall"])
     assert 0 < stored["contested"]["chance_top1"] < 1
     assert stored["valid"]["contested"]["events"] == 1500
     assert stored["rollout"]["steps"] == 1000

@@ -130,7 +130,7 @@ def test_the_page_says_how_many_switches_were_forced_contested_and_open(tmp_path
 
 def test_every_score_of_the_protocol_is_on_the_page(tmp_path: Path) -> None:
     page = written(synthetic_run.make_run(tmp_path, 500))
-    for name in ("top-1", "top-3", "macro recall", "bits", "NLL (nats)", "MAE (µs)", "CRPS (µs)"):
+    for name in ("top-1", "top-3", "macro recall", "bits", "time bits", "MAE (µs)", "CRPS (µs)"):
         assert page.count(f'<th scope="col" class="num">{name}</th>') == 4  # contested, open, forced, all
     assert page.count('<th scope="col" class="num">calibration error</th>') == 8
     assert "mix of triples in a row" in page
@@ -151,10 +151,10 @@ def test_online_scores_are_listed_beside_the_frozen_ones_and_are_never_the_best(
 def test_the_joint_likelihood_is_shown_where_it_was_scored(tmp_path: Path) -> None:
     synthetic_run.write_manifest(tmp_path)
     synthetic_run.add_model(tmp_path, "markov", 0, 0.6)
-    assert "joint NLL" not in written(tmp_path)
-    synthetic_run.add_model(tmp_path, "rmtpp", 0, 0.6, overall={"events": 9, "top1": 0.6, "joint_nats": 5.4321})
+    assert "joint bits" not in written(tmp_path)
+    synthetic_run.add_model(tmp_path, "rmtpp", 0, 0.6, overall={"events": 9, "top1": 0.6, "joint_bits": 5.4321})
     page = written(tmp_path)
-    assert page.count('<th scope="col" class="num">joint NLL (nats)</th>') == 4
+    assert page.count('<th scope="col" class="num">joint bits</th>') == 4
     assert page.count('<td class="num">5.432</td>') == 1
 
 
@@ -165,7 +165,7 @@ def test_a_score_without_an_interval_is_shown_without_one(tmp_path: Path) -> Non
     page = written(tmp_path).replace("\u202f", " ")
     assert '<td class="num">65.4 %</td>' in page
     assert '<td class="num">0.988</td>' in page
-    assert "lie in too few blocks of time, or" in page
+    assert "lie in too few blocks of time or in one of several trials, or" in page
 
 
 def test_every_table_of_scores_names_the_arm(tmp_path: Path) -> None:

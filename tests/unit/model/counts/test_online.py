@@ -56,7 +56,7 @@ def test_an_online_learner_follows_a_source_that_changes(kind: str, dataset: str
     learned_on = score_online(predictor, [changed])
     assert learned_on is not None
     assert learned_on["overall"]["bits_per_switch"] < frozen["bits_per_switch"]  # type: ignore[index]
-    assert learned_on["overall"]["time_nll_nats"] < frozen["time_nll_nats"] - 0.02  # type: ignore[index]
+    assert learned_on["overall"]["time_bits"] < frozen["time_bits"] - 0.03  # type: ignore[index]
 
 
 def test_an_online_learner_gains_little_on_a_stationary_source(dataset: streams.Dataset) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks import coverage
 from model.scoring.bootstrap import (
     Blocks,
     block_starts,
@@ -114,3 +115,52 @@ def test_sums_by_symbol_are_those_of_the_drawn_blocks() -> None:
     by_hand = blocks.sums((symbol[:, None] == np.arange(3)).astype(float))
     assert np.array_equal(counted, by_hand)
     assert blocks.times.sum(axis=1).tolist() == [len(blocks.begin)] * len(blocks.times)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", coverage.KINDS)
+@pytest.mark.parametrize("spread", coverage.SPREADS)
+@pytest.mark.parametrize("trials", coverage.TRIALS)
+def test_intervals_over_few_trials_hold_the_true_score_95_times_in_a_hundred(
+    kind: str, spread: float, trials: int
+) -> None:
+    held = coverage.coverage(coverage.over_trials, kind, trials, spread, simulations=400)
+    assert (
+        0.92 < held <= (0.985 if spread > 1 else 1)
+    )  # trials that do not differ have the interval of the blocks at least
+
+
+def test_intervals_within_trials_do_not_hold_the_score_of_other_trials() -> None:
+    assert coverage.coverage(coverage.within, "share", 3, 4, simulations=200) < 0.7
+    assert coverage.coverage(coverage.resampled, "share", 3, 4, simulations=200) < 0.85
+
+
+def test_trials_of_unequal_lengths_are_weighed_by_their_events() -> None:
+    rng, held = np.random.default_rng(7), 0
+    trial = np.repeat(np.arange(4), [200, 300, 400, 600])
+    for seed in range(400):
+        value = np.repeat(rng.normal(0, 1, 4), np.bincount(trial)) + rng.normal(size=1_500)
+        low, high = mean_interval(value, stream=trial, trial=trial, seed=seed) or (0, 0)
+        assert low < value.mean() < high
+        held += low <= 0 <= high
+    assert 0.92 < held / 400 < 0.98
+
+
+def test_the_interval_of_equal_trials_is_students_over_their_scores() -> None:
+    scores = np.array([0.2, 0.5, 0.6])
+    value, trial = np.repeat(scores, 1_000), np.repeat([0, 1, 2], 1_000)
+    half = 4.30265 * scores.std(ddof=1) / 3**0.5
+    assert mean_interval(value, stream=trial, trial=trial) == pytest.approx(
+        (scores.mean() - half, scores.mean() + half), rel=1e-5
+    )
+
+
+def test_trials_that_agree_by_chance_have_no_narrower_interval_than_their_blocks() -> None:
+    value, trial = np.tile(np.random.default_rng(8).uniform(size=1_000), 2), np.repeat([0, 1], 1_000)
+    assert mean_interval(value, stream=trial, trial=trial) == mean_interval(value, stream=trial)
+
+
+def test_events_of_one_of_several_trials_have_no_interval() -> None:
+    value, trial = np.random.default_rng(9).uniform(size=10_000), np.repeat([0, 1], 5_000)
+    assert mean_interval(value, weight=trial == 0, stream=trial, trial=trial) is None
+    assert mean_interval(value, weight=trial == 0, stream=trial) is not None

@@ -133,7 +133,7 @@ def test_scores_of_other_events_are_not_compared(scored: Scored) -> None:
 def test_an_unknown_part_or_score_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="expected one of overall, contested, open"):
         compare.compare([tmp_path], [tmp_path], ["hard"])
-    with pytest.raises(SettingError, match="expected one of top1, bits_per_switch, time_nll_nats"):
+    with pytest.raises(SettingError, match="expected one of top1, bits_per_switch, time_bits"):
         compare.compare([tmp_path], [tmp_path], scores=["top2"])
     with pytest.raises(SettingError, match="at least one seed of both"):
         compare.compare([], [tmp_path])
@@ -187,3 +187,40 @@ def test_damaged_or_missing_outcomes_are_refused(scored: Scored, tmp_path: Path)
         compare.compare([folder], [folder])
     with pytest.raises(TableError, match="expected the folder of a scored predictor"):
         compare.compare([tmp_path], [tmp_path])
+
+
+def of_trials(gains: list[float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Hits of a baseline, hits of a predictor that gains so much in each trial, and the trial of each event."""
+    trial, rng = np.arange(3_000) * len(gains) // 3_000, np.random.default_rng(4)
+    base = rng.random(3_000) < 0.6
+    flipped = rng.random(3_000) < np.abs(np.array(gains))[trial]
+    return base, np.where(flipped, np.array(gains)[trial] > 0, base), trial.astype(np.int32)
+
+
+@pytest.mark.parametrize(
+    ("gains", "outcome"),
+    [
+        ([0.2, 0.2, 0.2], "better"),
+        ([-0.2, -0.2, -0.2], "worse"),
+        ([0.5, 0.1, -0.1], "unclear"),
+        ([0.5, 0.1], "unclear"),
+    ],
+)
+def test_a_lead_in_some_trials_only_is_unclear_though_it_is_clear_within_them(
+    gains: list[float], outcome: str, scored: Scored
+) -> None:
+    base, changed, trial = of_trials(gains)
+    sides = [scored(name, hit=hit, trial=trial) for name, hit in (("ours", changed), ("theirs", base))]
+    comparison = compare_one(sides[:1], sides[1:], "top1")
+    assert (comparison.outcome, comparison.interval_trials) == (outcome, len(gains))
+    alone = [scored(f"{name}_alone", hit=hit) for name, hit in (("ours", changed), ("theirs", base))]
+    within = compare_one(alone[:1], alone[1:], "top1")
+    assert within.interval_trials == 1
+    assert within.outcome == ("worse" if gains[0] < 0 else "better")
+
+
+def test_outcomes_without_trials_are_compared_within_the_recordings(scored: Scored) -> None:
+    folders = [scored(str(order), order) for order in (2, 0)]
+    for folder in folders:
+        pq.write_table(pq.read_table(folder / jobs.OUTCOMES).drop_columns("trial"), folder / jobs.OUTCOMES)
+    assert compare_one(folders[:1], folders[1:]).interval_trials == 1

@@ -68,7 +68,7 @@ def test_the_bootstrap_of_the_mean_draws_the_same_blocks_for_all_seeds(markov_mo
     assert combined["contested"]["bits_per_switch"] == pytest.approx(single["bits_per_switch"])  # type: ignore[index]
     assert combined["contested"]["bits_ci"] == pytest.approx(single["bits_ci"])  # type: ignore[index]
     for part in scores_module.PARTS:
-        for name in ("top1", "top3", "macro_recall", "time_crps_us", "calibration_error", "joint_nats"):
+        for name in ("top1", "top3", "macro_recall", "time_crps_us", "calibration_error", "joint_bits"):
             low, high = combined[part][f"{name}_ci"]
             assert low <= combined[part][name] <= high
             assert combined[part][f"{name}_seeds_ci"] is not None
