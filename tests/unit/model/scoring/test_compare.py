@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from model.jobs import Job
 from model.scoring import compare
 from model.scoring.bootstrap import Blocks, mean_interval
 from model.scoring.compare import Comparison
+from model.scoring.outcomes import HASHES
 
 Scored = Callable[..., Path]
 
@@ -25,7 +27,11 @@ def scored(markov_models: list[Path], tmp_path: Path) -> Scored:
     """Copy the scored model of an order to a folder of that name; keywords replace columns of its outcomes."""
 
     def copy(name: str, order: int = 0, **columns: np.ndarray) -> Path:
-        return replace_columns(Path(shutil.copytree(markov_models[order], tmp_path / name)), **columns)
+        folder = Path(shutil.copytree(markov_models[order], tmp_path / name))
+        scores = json.loads((folder / jobs.SCORES).read_text())
+        del scores[HASHES]  # the tables are to be changed
+        (folder / jobs.SCORES).write_text(json.dumps(scores))
+        return replace_columns(folder, **columns)
 
     return copy
 
