@@ -12,12 +12,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import plan, report
-from harness.campaign import training
+from harness import plan
+from harness.campaign import reporting, training
 from harness.campaign.busy_host import BusyHost
 from harness.campaign.effects import Effects
 from harness.campaign.recorder import Recorder
-from harness.campaign.steps import recorded_step
 from harness.errors import HarnessError, Interrupted
 from harness.interrupt import stop_signals_raise
 from harness.plan import Trial
@@ -57,6 +56,7 @@ class Campaign:
         self._experiment, self._folder, self._view = experiment, folder, view
         self._keep, self._workers, self._effects = keep, workers, effects or Effects()
         self._provision_anew = provision_anew
+        self._prevented = ""  # what an error prevents now, for the manifest
 
     def run(self) -> Outcome:
         """Carry out the campaign.
@@ -64,14 +64,15 @@ class Campaign:
         Raises Interrupted on Ctrl-C, SIGTERM or SIGHUP, and HarnessError when it cannot continue. In both cases
         recordings stay, and the run's state in the manifest is `interrupted` or `failed`.
         """
-        with self._folder.lock(), stop_signals_raise():
-            with self._state() as shortcomings:
-                trials = plan.trials(self._experiment)
-                unusable = self._record(trials)
-                failed = training.train(self._experiment, self._folder, self._view, trials, self._workers)
-                shortcomings += [f"{name} may not be used" for name in unusable]
-                shortcomings += [f"{name} was not scored" for name in failed]
-            page = self._report()
+        with self._folder.lock(), stop_signals_raise(), self._state() as shortcomings:
+            trials = plan.trials(self._experiment)
+            unusable = self._record(trials)
+            failed = training.train(self._experiment, self._folder, self._view, trials, self._workers)
+            shortcomings += [f"{name} may not be used" for name in unusable]
+            shortcomings += [f"{name} was not scored" for name in failed]
+            self._folder.forget_interrupted()
+            self._prevented = "the report was not written: "
+            page = reporting.write(self._folder, self._view, **_ending(shortcomings))
         return Outcome(tuple(unusable), tuple(failed), page)
 
     def _record(self, trials: list[Trial]) -> list[str]:
@@ -85,17 +86,6 @@ class Campaign:
             recorder.record(group)
         return [trial.name for trial in trials if not self._folder.is_done(f"trial:{trial.name}")]
 
-    def _report(self) -> Path:
-        """Write the report. Call this after the final state is stored; otherwise the page shows the run as running."""
-        try:
-            with recorded_step(self._folder, self._view, "report", "Write the report") as step:
-                step.outputs.append(report.build(self._folder.path))
-        except BaseException as error:
-            state = "interrupted" if isinstance(error, Interrupted) else "failed"
-            self._folder.update(state=state, error=f"the report was not written: {error}")
-            raise
-        return step.outputs[0]
-
     @contextmanager
     def _state(self) -> Iterator[list[str]]:
         """Keep the run's state in the manifest up to date; it ends as failed if the yielded list is not empty."""
@@ -103,17 +93,12 @@ class Campaign:
         shortcomings: list[str] = []
         try:
             yield shortcomings
-        except Interrupted as stop:
-            self._folder.update(state="interrupted", error=stop.what)
-            self._show_how_to_resume()
-            raise
+            self._folder.update(**_ending(shortcomings))
         except BaseException as error:
-            text = str(error) if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}"
-            self._folder.update(state="failed", error=text)
+            state = "interrupted" if isinstance(error, Interrupted) else "failed"
+            self._folder.update(state=state, error=self._prevented + _text(error))
             self._show_how_to_resume()
             raise
-        error_text = "; ".join(shortcomings) or None
-        self._folder.update(state="failed" if error_text else "done", error=error_text)
 
     def _show_how_to_resume(self) -> None:
         """Show how a run that ended early can be resumed, or reported on as it is."""
@@ -126,3 +111,16 @@ class Campaign:
                 "info",
                 f"{usable} of {len(planned)} trials are recorded: `harness run --resume {run}` goes on with them{look}",
             )
+
+
+def _ending(shortcomings: list[str]) -> dict[str, str | None]:
+    """Return the state and the error of a run that came to its end."""
+    error = "; ".join(shortcomings) or None
+    return {"state": "failed" if error else "done", "error": error}
+
+
+def _text(error: BaseException) -> str:
+    """Return why a run ended early."""
+    if isinstance(error, Interrupted):
+        return error.what
+    return str(error) if isinstance(error, HarnessError) else f"{type(error).__name__}: {error}"

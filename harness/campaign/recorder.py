@@ -44,8 +44,13 @@ class Recorder:
         """Remove machines of this run folder that a killed process left up; no process uses them any more."""
         for entry in machines.left_behind():
             if self._folder.path in Path(entry.folder).parents:
-                with self._view.step(f"down:{entry.domain}", f"Remove {entry.domain}, left by a killed process"):
+                title = f"Remove {entry.domain}, left by a killed process"
+                name = f"down:{Path(entry.folder).name}"
+                with defer_stop_signals(), recorded_step(self._folder, self._view, name, title):
                     machines.remove(entry)
+        for name, step in self._folder.manifest["steps"].items():
+            if name.startswith("down:") and step["state"] == "interrupted":
+                self._folder.finish(name)
 
     def record(self, group: Sequence[Trial]) -> None:
         """Record every trial of `group` that is not done; bring up no machine when all are done.

@@ -59,16 +59,14 @@ def report(run: RunName = None, runs_dir: RunsDir = Path("runs"), as_json: JsonF
     Exits with 1 if a file that it reads is not as the run wrote it; the page leaves out what such a file holds.
     """
     from harness import store
-    from harness.campaign.steps import recorded_step
-    from harness.report import build
+    from harness.campaign import reporting
     from harness.store.integrity import REPORTED
     from harness.terminal.progress import QuietView
 
     folder = store.RunFolder.open(store.resolve(runs_dir, run))
-    with folder.lock(), recorded_step(folder, QuietView(typer.get_text_stream("stderr")), "report", "Report") as step:
+    with folder.lock():
         problems = folder.check_files(REPORTED)
-        page = build(folder.path)
-        step.outputs.append(page)
+        page = reporting.write(folder, QuietView(typer.get_text_stream("stderr")))
     Output(as_json).data({"report": str(page), "problems": [problem.__dict__ for problem in problems.problems]})
     Output(as_json).show(str(page))
     for sentence in problems.sentences:
@@ -86,7 +84,9 @@ def verify(run: RunName = None, runs_dir: RunsDir = Path("runs"), as_json: JsonF
     folder = store.RunFolder.open(store.resolve(runs_dir, run))
     problems = folder.verify()
     output = Output(as_json)
-    output.data({"run": folder.path.name, "problems": [problem.__dict__ for problem in problems]})
+    output.data(
+        {"run": folder.path.name, "state": folder.state, "problems": [problem.__dict__ for problem in problems]}
+    )
     output.show(tables.problems_table(folder, problems))
     if problems:
         raise typer.Exit(EXIT_FAILED)

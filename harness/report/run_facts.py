@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -108,6 +108,10 @@ class RunFacts:
         box, machine = mapping(self.manifest, "box"), mapping(mapping(self.manifest, "spec"), "machine")
         return visible(box.get("asked") or machine.get("box") or "the requested box")
 
+    def ending_as(self, state: str, error: str | None) -> RunFacts:
+        """Return these facts for a run that will have ended so."""
+        return replace(self, state=state, error=visible_lines(error or ""))
+
     def error_of(self, name: str) -> str:
         """Return the error of the step named `name`; empty where it has none."""
         return next((step.error for step in self.steps if step.name == name), "")
@@ -179,4 +183,5 @@ def _steps(steps: dict[str, Any]) -> list[StepCost]:
         for name, step in steps.items()
         if isinstance(step, dict)
     ]
-    return sorted(costs, key=lambda step: step.name == REPORT_STEP)  # the step that writes this page comes last
+    others = [step for step in costs if step.name != REPORT_STEP]  # an earlier page is not this one
+    return [*others, StepCost(REPORT_STEP, "running", None, "", {})]

@@ -33,6 +33,7 @@ class RunFolder:
         self.path = path.resolve()  # Vagrant and Ansible work from other folders than this process
         self._content = content
         self._hashes: dict[tuple[str, int, int, int], str] = {}
+        self._held = False
         self._mutex = threading.RLock()
 
     @classmethod
@@ -54,14 +55,20 @@ class RunFolder:
         """Hold the lock of this folder, which only one process can have. Raises LockedError, which names the holder."""
         with locked(self.path):
             self._content = manifest.read(self.path)
+            self._held = True
             _sweep(self.path)
-            yield
+            if self._content != (left := manifest.without_process(self._content)):
+                self._write(left)
+            try:
+                yield
+            finally:
+                self._held = False
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """A copy of the manifest."""
+        """A copy of the manifest; what a killed process left running in it is interrupted."""
         with self._mutex:
-            return copy.deepcopy(self._content)
+            return copy.deepcopy(self._as_left())
 
     @property
     def is_edited(self) -> bool:
@@ -71,8 +78,19 @@ class RunFolder:
     @property
     def state(self) -> str:
         """running, interrupted, failed or done; a run whose process was killed is interrupted."""
-        state = str(self._content["state"])
-        return "interrupted" if state == "running" and not is_locked(self.path) else state
+        return str(self._as_left()["state"])
+
+    def _as_left(self) -> dict[str, Any]:
+        """Return the manifest, with the truth about a process that was killed; its report may have been the last step.
+
+        A report that is written again may be killed as well; the run is done once more when it was written.
+        """
+        content, running = self._content, manifest.without_process(self._content)
+        if running != content and not self._held and not is_locked(self.path):
+            content = running
+        if content["state"] == "done" and content["steps"].get("report", {}).get("state") == "interrupted":
+            content = {**content, "state": "interrupted"}
+        return content
 
     @property
     def experiment(self) -> Experiment:
@@ -130,6 +148,14 @@ class RunFolder:
         known = {"detail": detail} if detail else {}
         self._set_step(step, state="interrupted" if stopped else "failed", error=text, **known)
         self.event("fail", step=step, error=text)
+
+    def forget_interrupted(self) -> None:
+        """Forget the steps that an earlier process began and that were not needed again; events.jsonl has them."""
+        steps = self._content["steps"]
+        left = [name for name, step in steps.items() if step["state"] == "interrupted"]
+        if left:
+            self.update(steps={name: step for name, step in steps.items() if name not in left})
+            self.event("forget", steps=left)
 
     def is_done(self, step: str) -> bool:
         """Return whether the step succeeded and all its files exist unchanged."""

@@ -25,6 +25,7 @@ NAME = "manifest.json"
 SCHEMA_VERSION = 1
 STATES = ("running", "interrupted", "failed", "done")
 HINT = "restore it from a copy, or start a new run"
+KILLED = "its process was killed"
 MAX_DEPTH = 100
 MAX_NAME = 255  # bytes of one part of a path
 SEAL = "sha256"
@@ -132,6 +133,16 @@ def _seal(manifest: Mapping[str, Any]) -> str:
     """Return the SHA-256 of a manifest without its own, in a form that does not depend on spaces and order."""
     content = {key: value for key, value in manifest.items() if key != SEAL}
     return text_sha256(json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":")))
+
+
+def without_process(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Return the manifest of a run in which no process works: what it calls running was interrupted."""
+    steps = {name: _interrupted_if_running(step) for name, step in manifest["steps"].items()}
+    return {**_interrupted_if_running(manifest), "steps": steps}
+
+
+def _interrupted_if_running(entry: dict[str, Any]) -> dict[str, Any]:
+    return {**entry, "state": "interrupted", "error": KILLED} if entry["state"] == "running" else entry
 
 
 def check(manifest: dict[str, Any], path: Path) -> None:

@@ -173,7 +173,8 @@ def _machines(manifest: Mapping[str, Any]) -> list[RenderableType]:
 def problems_table(folder: RunFolder, files: Sequence[FileProblem]) -> RenderableType:
     """Show the files that `harness verify` found changed, missing or extra."""
     if not files:
-        return line(f"{folder.path.name}: every file is as recorded")
+        unfinished = f"{folder.state}; " if folder.state != "done" else ""
+        return line(f"{folder.path.name}: {unfinished}every file is as recorded")
     table = plain_table("file", "problem")
     for problem in files:
         table.add_row(problem.path, f"{problem.kind}: {problem.detail}")

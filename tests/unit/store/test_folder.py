@@ -177,7 +177,7 @@ def test_a_manifest_with_invalid_steps_is_damaged(folder: RunFolder, step: objec
 def test_an_invalid_state_is_refused_before_it_is_written(folder: RunFolder) -> None:
     with pytest.raises(StoreError, match="finished"):
         folder.update(state="finished")
-    assert RunFolder.open(folder.path).manifest["state"] == "running"
+    assert RunFolder.open(folder.path).manifest["state"] == "interrupted"  # nobody works in it
 
 
 def test_runs_are_found_by_path_by_the_beginning_of_their_name_and_as_the_latest(tmp_path: Path) -> None:
