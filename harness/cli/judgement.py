@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,6 +36,15 @@ def exit_unless_whole(quality: TraceQuality) -> None:
     """Exit with 1 if something of the recording is missing."""
     if not quality.whole:
         raise typer.Exit(EXIT_FAILED)
+
+
+def refuse_changed(folders: Iterable[Path]) -> None:
+    """Raise StoreError if a file of a trial or a model is not as its run wrote it; warn of what cannot be compared."""
+    from harness.store.integrity import require_unchanged
+
+    for folder in dict.fromkeys(folders):
+        for unknown in require_unchanged(folder):
+            note(f"warning: {unknown}")
 
 
 def print_qualities(recordings: Sequence[RecordedQuality], quiet: bool = False) -> None:

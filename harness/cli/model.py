@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.cli.judgement import refuse_changed
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from harness.report.baseline_comparison import PairedComparison
+    from harness.report.model_scores import ModelScores
     from harness.report.seed_groups import SeedGroup
 
 app = typer.Typer(help="Stored models: export them to C, compare them on the same events.", no_args_is_help=True)
@@ -34,6 +36,7 @@ def export(
     from model import export_c
     from model.errors import PredictionError
 
+    refuse_changed([model])
     try:
         written = export_c.export(model, out, quantize=quantize)
     except PredictionError as error:
@@ -111,16 +114,29 @@ def _of_other_clocks(groups: list[SeedGroup], *predictors: str | None) -> str:
 
 def _groups(models: Path, output: Output) -> list[SeedGroup]:
     """Read the models of a run or of a folder, grouped by predictor; warn of each that cannot be read."""
-    from harness.report.model_scores import read_models
     from harness.report.seed_groups import group_seeds
 
-    scores, problems = read_models(models / "models" if (models / "manifest.json").is_file() else models)
+    scores, problems = _read_models(models, output)
     if not scores:
         expected = problems[0] if len(problems) == 1 else "a run, or the folder that `harness train -o` wrote"
         raise ModelError("no scored models here", where=str(models), expected=expected)
     for problem in problems:
         output.view().show("warn", f"left out: {problem}")
     return group_seeds(scores, {})
+
+
+def _read_models(models: Path, output: Output) -> tuple[list[ModelScores], list[str]]:
+    """Read the models of a folder, or of a run; those with a file that is not as the run wrote it are left out."""
+    from harness.report.model_scores import read_models
+    from harness.store import RunFolder
+    from harness.store.integrity import MODELS
+
+    if not (models / "manifest.json").is_file():
+        return read_models(models)
+    integrity = RunFolder.open(models).check_files(MODELS)
+    for sentence in integrity.sentences:
+        output.view().show("warn", sentence)
+    return read_models(models / "models", integrity.unbelieved_models)
 
 
 def _plain(pair: PairedComparison) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.cli.judgement import StrictTables, exit_unless_sound
+from harness.cli.judgement import StrictTables, exit_unless_sound, refuse_changed
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.cli.train_jobs import (
     TEMPORAL,
@@ -121,6 +121,7 @@ def evaluate(
         from model.data import find_recordings
 
         folders = find_recordings.recordings(paths)
+        refuse_changed(models)
         recordings = judge(folders, strict, output)
         summaries = _score_stored(models, folders, share, across_clocks)
     for name in dict.fromkeys(name for scores in summaries for name in scores["also_learned_from"]):
@@ -154,6 +155,7 @@ def predict(
         from model.predict import clock_caveat, forecast
 
         folders = find_recordings.recordings([path])
+        refuse_changed([model])
         recordings = judge(folders, strict, output)
         warning = clock_caveat(model, folders)
         forecasts = [

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cli.judgement import exit_unless_sound, print_qualities, refuse_unsound
+from harness.cli.judgement import exit_unless_sound, print_qualities, refuse_changed, refuse_unsound
 from harness.cli.output import Output
 from harness.errors import ModelError, UsageError
 
@@ -119,9 +119,14 @@ def train_and_show(request: TrainRequest, out: Path, workers: int | None, output
 
 
 def judge(folders: Iterable[Path], strict: bool, output: Output) -> list[RecordedQuality]:
-    """Print the judgement of each recording; with `strict` raise TraceError for one that is not whole."""
+    """Print the judgement of each recording; with `strict` raise TraceError for one that is not whole.
+
+    Raises StoreError for a trial with a file that is not as its run wrote it.
+    """
     from harness.cli.recorded_quality import read_qualities
 
+    folders = list(folders)
+    refuse_changed(folders)
     recordings = read_qualities(folders)
     if strict:
         refuse_unsound(recordings)

@@ -92,11 +92,12 @@ def require_unchanged(folder: Path) -> list[str]:
     try:
         manifest = manifests.read(run)
     except StoreError as error:
-        return [f"{kind}/{folder.name} was not checked: {error.what}"]
+        return [f"{folder} was not compared with its SHA-256: {error.what}"]
     found = check(run, manifest, [f"{kind}/{folder.name}/*.{ending}" for ending in ("json", "parquet", "safetensors")])
     for problem in found.of_files:
         raise _not_as_written(run, problem)
-    return [str(problem) for problem in found.problems]
+    unknown = [] if found.intact else [f"no finished step of its run wrote {folder}: no SHA-256 to compare it with"]
+    return [*(f"{run}: {problem}" for problem in found.problems), *unknown]
 
 
 def effect(path: str) -> str:
