@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from typing import Annotated, Any
 
@@ -12,7 +13,7 @@ from harness import __version__
 from harness.cli import about, box, model, repeat, run, run_folders, trace, train
 from harness.cli.output import print_error
 from harness.cli.plain_values import QuickGroup
-from harness.errors import EXIT_FAILED, UsageError
+from harness.errors import EXIT_FAILED, EXIT_HOST, HostError, UsageError
 
 EPILOG = "Exit codes: 0 done, 1 a trial or a check failed, 2 wrong experiment file or arguments, 3 this host lacks \
 something (see `harness doctor`), 130 interrupted."
@@ -90,6 +91,16 @@ app.command("doctor")(about.doctor)
 
 def main() -> None:
     """The entry point of the `harness` command."""
+    _require_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):  # as stderr is: a terminal or pipe may not have every letter
         sys.stdout.reconfigure(errors="backslashreplace")
     app()
+
+
+def _require_streams() -> None:
+    """End the command if its results have nowhere to go. Errors may have: without stderr, none is shown."""
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
+    if sys.stdout is None:
+        print_error(HostError("stdout is closed", hint="harness ... > /dev/null, to see nothing"))
+        sys.exit(EXIT_HOST)

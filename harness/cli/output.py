@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import functools
 import json
 import sys
@@ -14,7 +13,8 @@ from typing import Annotated, Any, TextIO, TypeVar, cast
 
 import typer
 
-from harness.errors import EXIT_FAILED, EXIT_INTERRUPTED, ErrorDetails, HarnessError, HostError, Interrupted
+from harness.cli.host_trouble import host_trouble
+from harness.errors import EXIT_FAILED, EXIT_INTERRUPTED, ErrorDetails, HarnessError, Interrupted
 from harness.paths import state_dir
 from harness.progress import View
 from harness.visible import visible_message
@@ -89,7 +89,7 @@ def handled(command: Command) -> Command:
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except Exception as error:
-            known = _disk_full(error) or _defect(error)
+            known = host_trouble(error) or _defect(error)
             print_error(known, bool(kwargs.get("as_json")))
             raise typer.Exit(known.exit_code) from None
 
@@ -108,22 +108,13 @@ def print_error(error: ErrorDetails, as_json: bool = False) -> None:
         event |= {"expected": error.expected, "try": error.hint, "log": error.log, "exit_code": error.exit_code}
         typer.echo(json.dumps(event))
         return
-    from harness.terminal.console import PlainConsole
-    from harness.terminal.line import line
+    try:
+        from harness.terminal.console import PlainConsole
+        from harness.terminal.line import line
 
-    PlainConsole(sys.stderr).show(line(("error:", "bold red"), " ").append(str(error)))
-
-
-def _disk_full(error: Exception) -> HostError | None:
-    """Return the error of a full disk, which any write may meet; None for another exception."""
-    if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT):
-        return None
-    where = str(error.filename) if error.filename else None
-    return HostError(
-        "the disk is full",
-        where=where,
-        hint="free some space and try again; `harness run --resume` continues a run",
-    )
+        PlainConsole(sys.stderr).show(line(("error:", "bold red"), " ").append(str(error)))
+    except MemoryError:  # too little of it, which may be the error, for the libraries that colour text
+        sys.stderr.write(f"error: {error}\n")
 
 
 def _defect(error: Exception) -> HarnessError:
