@@ -13,7 +13,20 @@ EVIL_VALUES: tuple[Any, ...] = (
     "", "0", "a" * 5000, "\x1b]52;c;eA==\x07", "\x1b[2J", "\u202e\u200b", "\ud800", "\0", "../../etc/passwd", "/dev/zero",
     "nan", "1e999", [], {}, [[]], [None] * 50, {"": None}, {"a": {"a": {"a": {}}}}, [1, "a", {}],
 )  # fmt: skip
-EVIL_TEXTS = (b"\0", b"\xff\xfe", b"\xed\xa0\x80", b"\x1b[2J", b"9" * 400, b"-", b"\n", b"\r", b"\t", b" " * 300, b"%s", b"\xc2\x9b")
+EVIL_TEXTS = (
+    b"\0",
+    b"\xff\xfe",
+    b"\xed\xa0\x80",
+    b"\x1b[2J",
+    b"9" * 400,
+    b"-",
+    b"\n",
+    b"\r",
+    b"\t",
+    b" " * 300,
+    b"%s",
+    b"\xc2\x9b",
+)
 
 
 def damage_bytes(whole: bytes, dice: random.Random) -> bytes:

@@ -52,10 +52,20 @@ def fuzz(kind: str, first: int, count: int, seconds: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=_fast_folder()) as name:
         folder = Path(name)
         command = [sys.executable, str(Path(__file__).with_name("fuzz.py")), kind, str(first), str(count), str(seconds)]
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "TMPDIR": name, "HARNESS_CACHE": name, "HARNESS_STATE": name}
+        environment = os.environ | {
+            "OMP_NUM_THREADS": "1",
+            "TMPDIR": name,
+            "HARNESS_CACHE": name,
+            "HARNESS_STATE": name,
+        }
         try:
             done = subprocess.run(
-                [*command, name], env=environment, capture_output=True, text=True, timeout=seconds + PATIENCE_S, check=False
+                [*command, name],
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=seconds + PATIENCE_S,
+                check=False,
             )
             why = f"exit status {done.returncode}: {done.stderr[-1500:]}"
             if done.returncode == 0:

@@ -38,7 +38,9 @@ def test_an_error_of_the_system_is_said_in_words_with_its_file(number: int) -> N
     assert said.hint or said.expected
 
 
-@pytest.mark.parametrize("error", [MemoryError(), *map(RuntimeError, MEANT), ImportError("x.so: failed to map segment")])
+@pytest.mark.parametrize(
+    "error", [MemoryError(), *map(RuntimeError, MEANT), ImportError("x.so: failed to map segment")]
+)
 def test_too_little_memory_is_said_whichever_library_met_it(error: Exception) -> None:
     said = host_trouble(error)
     assert said is not None
