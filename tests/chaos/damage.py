@@ -10,8 +10,9 @@ from sanitised import damaged
 
 EVIL_VALUES: tuple[Any, ...] = (
     None, True, False, 0, -1, 2**31, 2**63, 2**64, -(2**63), 10**400, 0.5, 1e308, -1e308, float("nan"), float("inf"),
-    "", "0", "a" * 5000, "\x1b]52;c;eA==\x07", "\x1b[2J", "\u202e\u200b", "\ud800", "\0", "../../etc/passwd", "/dev/zero",
-    "nan", "1e999", [], {}, [[]], [None] * 50, {"": None}, {"a": {"a": {"a": {}}}}, [1, "a", {}],
+    "", "0", "a" * 5000, "\x1b]52;c;eA==\x07", "\x1b[2J", "\u202e\u200b", "\ud800", "\0",
+    "../../etc/passwd", "/dev/zero", "nan", "1e999", [], {},
+    [[]], [None] * 50, {"": None}, {"a": {"a": {"a": {}}}}, [1, "a", {}],
 )  # fmt: skip
 EVIL_TEXTS = (
     b"\0",

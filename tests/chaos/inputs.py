@@ -1,6 +1,6 @@
 """The kinds of file that somebody hands to the program: a whole one of each, how it is damaged, and how it is read.
 
-A damaged file is read as another whole one, or refused with one of the project's own errors. Anything else is a problem:
+A damaged file is read as another whole one, or refused with one of the project's own errors. All else is a problem:
 an exception that is none of them, a process that dies, one that takes too long.
 """
 

@@ -1,4 +1,4 @@
-"""Runs `fuzz` for every kind of input in processes of their own, and counts what came of it, dead processes included."""
+"""Runs `fuzz` for every kind of input in processes of their own, and counts what came of it, also of dead processes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Reading:
 
 
 def read_damaged(inputs: int, seconds: float, first: int = 0) -> Iterator[list[Reading]]:
-    """Read up to `inputs` damaged files in about so many seconds, each kind in turns; yield all counts after each turn."""
+    """Read up to `inputs` damaged files in about so many seconds, in turns; yield all counts after each turn."""
     readings = {name: Reading(name) for name in KINDS}
     for turn in range(PORTION):
         for name, kind in KINDS.items():
@@ -48,7 +48,7 @@ def read_damaged(inputs: int, seconds: float, first: int = 0) -> Iterator[list[R
 
 
 def fuzz(kind: str, first: int, count: int, seconds: float) -> dict[str, Any]:
-    """Run one process; if it dies or hangs, that is a problem of the input it was reading, and the next ones are left."""
+    """Run one process; if it dies or hangs, that is a problem of the input that it was reading."""
     with tempfile.TemporaryDirectory(dir=_fast_folder()) as name:
         folder = Path(name)
         command = [sys.executable, str(Path(__file__).with_name("fuzz.py")), kind, str(first), str(count), str(seconds)]

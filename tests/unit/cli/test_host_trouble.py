@@ -38,9 +38,7 @@ def test_an_error_of_the_system_is_said_in_words_with_its_file(number: int) -> N
     assert said.hint or said.expected
 
 
-@pytest.mark.parametrize(
-    "error", [MemoryError(), *map(RuntimeError, MEANT), ImportError("x.so: failed to map segment")]
-)
+@pytest.mark.parametrize("error", [MemoryError(), *map(RuntimeError, MEANT), ImportError("failed to map segment")])
 def test_too_little_memory_is_said_whichever_library_met_it(error: Exception) -> None:
     said = host_trouble(error)
     assert said is not None
@@ -55,8 +53,9 @@ def test_what_nobody_foresaw_is_none_of_these(error: Exception) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
-    [["run", LONG], ["run", LONG, "--resume"], ["ls", "--runs", LONG], ["show", LONG], ["verify", LONG], ["report", LONG],
-     ["evaluate", LONG], ["train", LONG], ["predict", LONG, "--model", LONG], ["model", "export", LONG, "--to", "c", "-o", "c"],
+    [["run", LONG], ["run", LONG, "--resume"], ["ls", "--runs", LONG], ["show", LONG], ["verify", LONG],
+     ["report", LONG],
+     ["evaluate", LONG], ["train", LONG], ["predict", LONG, "--model", LONG], ["model", "export", LONG, "--to", "c"],
      ["trace", "convert", LONG, "-o", "out"], ["trace", "summary", LONG], ["box", "import", LONG]],
     ids=lambda arguments: " ".join(arguments[:2])[:20],
 )  # fmt: skip
@@ -91,7 +90,7 @@ def test_a_device_that_takes_no_output_is_a_full_disk(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_few_open_files_are_said(tmp_path: Path) -> None:
-    recording = unpacked_into(tmp_path, "one_process")
+    recording = unpacked_into(tmp_path, "nginx_ab_one_cpu")
     assert run("trace", "convert", recording, "-o", tmp_path / "tables").returncode in (0, 1)
     files = limited(resource.RLIMIT_NOFILE, 12)
     ended = run("evaluate", tmp_path / "tables", "-p", "markov", cwd=tmp_path, preexec_fn=files)
