@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from harness.errors import MachineError
+
+MOST_CONSOLE_BYTES = 32 << 20  # a boot writes 100 kB, a trial 100 bytes
+
 
 @dataclass(frozen=True)
 class CpuTimes:
@@ -38,3 +42,16 @@ class Monitor(Protocol):
 
     def process_ids(self) -> tuple[int, ...]:
         """Return the ids of the host's processes that run this guest, such as QEMU; empty where they are not known."""
+
+
+def bounded_console(monitor: Monitor, size: int) -> str:
+    """Return the console's output, whose length was asked before.
+
+    Raises MachineError, and reads nothing, when it is longer than a guest needs.
+    """
+    if size > MOST_CONSOLE_BYTES:
+        raise MachineError(
+            f"the guest floods its serial console: {size / 1e6:.0f} MB",
+            expected=f"at most {MOST_CONSOLE_BYTES / 1e6:.0f} MB",
+        )
+    return monitor.console()

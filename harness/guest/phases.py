@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 from harness.errors import MachineError, TrialError
 from harness.guest.deadline import Clock
-from harness.guest.monitor import Monitor
+from harness.guest.monitor import Monitor, bounded_console
 
 POLL_S = 0.05  # between two looks at the length of the console
 ASK_S = 2.0  # between two looks at the guest's clock, each a call of the hypervisor
@@ -98,7 +98,8 @@ class Phases:
         self._seen: set[str] = set()
         self._looked = clock()  # what is on the console now was written since then
         with self._running():
-            self._size, self._skipped = monitor.console_size(), len(text := monitor.console())
+            self._size = monitor.console_size()
+            self._skipped = len(text := bounded_console(monitor, self._size))
         self.missed: list[str] = []
         if attach:
             self._size, self._skipped = -1, max(text.rfind(sign) for sign in STARTS) + 1
@@ -175,7 +176,7 @@ class Phases:
         if size == self._size:
             self._pause = 0.0
             return []
-        self._size, self.text = size, self._monitor.console()
+        self._size, self.text = size, bounded_console(self._monitor, size)
         if len(self.text) < self._skipped:  # it was cut off at its beginning, to keep it short
             self._skipped = 0
         fresh = self.text[self._skipped :]
@@ -188,8 +189,9 @@ class Phases:
 
     def _phases_in(self, text: str) -> list[str]:
         """Return the phases in this output of the console, without what is skipped, each once and in order."""
-        fresh = text[self._skipped :].replace("\r", "")
-        return list(dict.fromkeys(self._line.findall(KERNEL_MESSAGE.sub("", fresh))))
+        lines, newline, rest = text[self._skipped :].replace("\r", "").rpartition("\n")
+        whole = KERNEL_MESSAGE.sub("", lines + newline)  # without its end, a line would be searched from every place
+        return list(dict.fromkeys(self._line.findall(whole + rest)))
 
     def _require_alive(self, phase: str, waited_s: float, passed: GuestTime) -> None:
         ending = self._ending
@@ -217,4 +219,5 @@ class Phases:
         except MachineError as error:
             self.guest_ended = True
             what = f"{error.what}; the serial console ends with:\n{self.tail()}"
-            raise TrialError(what, where=error.where, hint=error.hint) from error
+            where = error.where or self.where
+            raise TrialError(what, where=where, expected=error.expected, hint=error.hint) from error

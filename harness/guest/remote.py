@@ -5,6 +5,9 @@ configuration, agent and keys are not used, only the key and the known hosts in 
 
 Every deadline is read from the machine's own clock, `Host.clock`, which may stand still while the host keeps the
 machine waiting. The libraries count in seconds of this host, so their limits are set so far away that ours come first.
+
+The machine is not trusted: it may answer with anything, slowly, or without end. So every wait ends with the deadline,
+which hangs up, and what it may send is bounded (`BoundedSocket`).
 """
 
 from __future__ import annotations
@@ -26,19 +29,25 @@ import paramiko
 from invoke.exceptions import ThreadException
 from tenacity import Retrying, retry_if_exception_type, wait_exponential
 
-from harness.errors import DeadlineError, HostError, RemoteError, TransientError
+from harness.errors import DeadlineError, HarnessError, HostError, RemoteError, TransientError
 from harness.files import atomic_path, sha256
+from harness.guest import remote_file
+from harness.guest.bounded_socket import BoundedSocket
 from harness.guest.deadline import Clock, Deadline, Watchdog
 
 if TYPE_CHECKING:
     import fabric
 
 CONNECT_LIMIT_S = 30.0
-GRACE_S = 5.0  # for a killed command's exit status to come back
+GRACE_S = 3.0  # for a killed command's exit status to come back
 SLOWEST_PACE = 250  # seconds of this host for one second of the slowest `Host.clock`
 LATER_ON_GUEST = SLOWEST_PACE  # so much later a command's limit is on the machine: `Host.clock` reaches it first
 KILLED = (124, 137, -1)  # exit status when `timeout` ended the command: by TERM, by KILL; -1: `timeout` was killed too
 WRONG_DIGEST = 97
+GREETING_BYTES = 1 << 18  # of the machine, until it has let us in
+OUTPUT_BYTES = 8 << 20  # of a command, both streams together
+AHEAD_BYTES = 8 << 20  # of a file, beyond what was read; SSH itself allows 2 MB
+MOST_BYTES = 16 << 30  # of a file for which the caller names no limit
 CONNECTION_ERRORS = (OSError, EOFError, paramiko.SSHException, ThreadException)
 
 Progress = Callable[[int, int], object]
@@ -89,6 +98,7 @@ class Host:
     connect_limit_s: float = CONNECT_LIMIT_S
     clock: Clock = field(default=time.monotonic, repr=False, compare=False)
     _connection: fabric.Connection | None = field(default=None, init=False, repr=False, compare=False)
+    _socket: BoundedSocket | None = field(default=None, init=False, repr=False, compare=False)
 
     def __enter__(self) -> Host:
         return self
@@ -105,6 +115,7 @@ class Host:
         """Run a shell command; after `timeout_s` it is killed on the machine, with its children (see `_guest_limit_s`).
 
         With `check`, a non-zero exit raises RemoteError with the end of the output. With `sudo`, it runs as root.
+        More than `OUTPUT_BYTES` of output is a RemoteError.
         """
         started, deadline = time.monotonic(), Deadline(timeout_s, self.clock)
         connection = self._open(deadline)
@@ -143,29 +154,59 @@ class Host:
         return digest
 
     def get(
-        self, remote: str, local: Path, timeout_s: float, progress: Progress | None = None, *, hashed: bool = False
+        self,
+        remote: str,
+        local: Path,
+        timeout_s: float,
+        progress: Progress | None = None,
+        *,
+        hashed: bool = False,
+        most_bytes: int = MOST_BYTES,
     ) -> str:
         """Copy a file from the machine and return its SHA-256; `local` appears only when complete and verified.
 
-        `hashed`: the caller has the machine's hash of it and compares; the machine does not hash it again.
+        `hashed`: the caller has the machine's hash of it and compares; the machine does not hash it again. A file that
+        is no regular one, has more than `most_bytes` or grows meanwhile is a RemoteError; one that does not fit on the
+        disk, a HostError.
         """
         deadline = Deadline(timeout_s, self.clock)
         connection = self._open(deadline)
         with atomic_path(local) as part:
             with self._mapped_errors(f"get {remote}", deadline):
-                connection.sftp().get(remote, str(part), callback=self._checked_progress(progress, deadline))
+                size = remote_file.size_of(connection.sftp(), remote, most_bytes)
+                remote_file.require_room(size, remote, local.parent)
+                self._copy(connection, remote, part, size, self._checked_progress(progress, deadline))
             ours = theirs = sha256(part)
             if not hashed:
-                theirs = self.run(f"sha256sum < {shlex.quote(remote)}", timeout_s=deadline.left()).stdout.split()[0]
-            if ours != theirs:
+                theirs = self.run(f"sha256sum < {shlex.quote(remote)}", timeout_s=deadline.left()).stdout
+            if ours != theirs.partition(" ")[0]:
                 raise self._wrong_digest(remote, theirs, ours)
         return ours
 
+    def _copy(self, connection: fabric.Connection, remote: str, part: Path, size: int, progress: Progress) -> None:
+        channel, done = connection.transport.open_session(), 0
+        channel.exec_command(f"exec cat -- {shlex.quote(remote)}")
+        with part.open("wb") as sink:
+            for block in remote_file.blocks(channel, remote, size):
+                self._allow(AHEAD_BYTES)
+                done += sink.write(block)
+                progress(done, size)
+
+    def _allow(self, size: int) -> None:
+        """Let the machine send `size` bytes from now on."""
+        if self._socket is not None:
+            self._socket.allow(size)
+
     def close(self) -> None:
         """Close the connection, which ends its sshd process on the machine; the next call opens a new one."""
+        self._hang_up()  # first: paramiko would wait until a machine that reads nothing has read its farewell
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.close()
+            connection.client.close()
+
+    def _hang_up(self) -> None:
+        if self._socket is not None:
+            self._socket.hang_up()
 
     def _open(self, deadline: Deadline) -> fabric.Connection:
         if self._connection is not None and self._connection.is_connected:
@@ -184,13 +225,14 @@ class Host:
         logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # it logs tracebacks of errors that are handled here
         with self._mapped_errors("connect", deadline, transient=True):
             tcp = socket.create_connection((self.address, self.port), timeout=max(0.1, deadline.left()))
-        connection = self._configure(tcp)
+        self._socket = BoundedSocket(tcp)
+        connection = self._configure(self._socket)
         try:
-            with Watchdog(deadline, lambda: _hang_up(tcp)), self._mapped_errors("connect", deadline, transient=True):
+            with self._mapped_errors("connect", deadline, transient=True, most_bytes=GREETING_BYTES):
                 connection.open()
         except BaseException:
             connection.close()
-            tcp.close()
+            self._socket.close()
             raise
         return connection
 
@@ -203,7 +245,7 @@ class Host:
             self.address,
             user=self.user,
             port=self.port,
-            config=Config(lazy=True, ssh_config=paramiko.SSHConfig()),
+            config=Config({"runners": {"remote": _runner()}}, lazy=True, ssh_config=paramiko.SSHConfig()),
             connect_kwargs={
                 "sock": tcp,
                 "key_filename": str(self.key_path),
@@ -222,21 +264,31 @@ class Host:
 
     @contextmanager
     def _mapped_errors(
-        self, doing: str, deadline: Deadline, grace_s: float = 0.0, transient: bool = False
+        self,
+        doing: str,
+        deadline: Deadline,
+        grace_s: float = 0.0,
+        transient: bool = False,
+        most_bytes: int = OUTPUT_BYTES,
     ) -> Iterator[None]:
         """Turn the exceptions of paramiko and sockets into this project's errors; hang up when the deadline passes.
 
-        `doing` is the action for the message; with `transient`, raise TransientError, not DeadlineError, after it.
+        `doing` is the action for the message; with `transient`, raise TransientError, not DeadlineError, after it. The
+        machine may send `most_bytes`.
         """
-        watchdog = Watchdog(deadline, self.close, grace_s)
+        self._allow(most_bytes)
+        watchdog = Watchdog(deadline, self._hang_up, grace_s)
         try:
             with watchdog:
                 yield
-        except RemoteError:
+        except HarnessError as error:
             self.close()
+            error.where = error.where or self.where
             raise
         except Exception as error:
             self.close()
+            if self._socket is not None and self._socket.exceeded:
+                raise self._flood_error(doing) from error
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise HostError(f"{doing}: the disk of this host is full", hint="free some space") from error
             if watchdog.fired and not transient:
@@ -283,6 +335,10 @@ class Host:
         root = "sudo -n -- " if sudo and self.user != "root" else ""
         return f"{root}timeout --kill-after=2 {limit_s:.1f} sh -c {shlex.quote(command)}"
 
+    def _flood_error(self, doing: str) -> RemoteError:
+        allowed = self._socket.allowed_bytes if self._socket else 0
+        return RemoteError(f"{doing}: the machine sent too much", where=self.where, expected=f"at most {allowed} bytes")
+
     def _deadline_error(self, doing: str, seconds: float) -> DeadlineError:
         return DeadlineError(f"{doing}: not done within {seconds:g} s", where=self.where)
 
@@ -305,11 +361,14 @@ def _transport(*args: Any, handshake_s: float, **more: Any) -> paramiko.Transpor
     return transport
 
 
-def _hang_up(tcp: socket.socket) -> None:
-    try:
-        tcp.shutdown(socket.SHUT_RDWR)
-    except OSError:  # already closed
-        return
+def _runner() -> Any:
+    """Return fabric's runner, which joins all that was printed after each block: fewer and larger ones here."""
+    from fabric.runners import Remote
+
+    class BlockRunner(Remote):
+        read_chunk_size = 1 << 16
+
+    return BlockRunner
 
 
 def _changed_key(where: str, known_hosts: Path) -> RemoteError:

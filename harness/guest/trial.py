@@ -20,6 +20,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
 from harness.errors import DeadlineError, GuestError, HarnessError, HostError, RemoteError, TransientError, TrialError
 from harness.files import write_atomic
+from harness.guest import result as guest_result
 from harness.guest.monitor import Monitor
 from harness.guest.phases import OnPhase, Phases
 from harness.guest.remote import Host, Result
@@ -27,7 +28,6 @@ from harness.guest.trial_progress import TrialProgress
 from harness.loads import Load
 from harness.loads.base import Metrics
 from harness.progress import Watcher
-from harness.trace.tracepoint.comm import to_text
 
 SCRIPT = Path(__file__).with_name("trial_script.py")
 FACTS_SCRIPT = Path(__file__).with_name("trial_facts.py")
@@ -37,11 +37,15 @@ PLACEHOLDER = 'CONFIG_JSON = "{}"'
 GUEST_ROOT = "/var/tmp/harness-trial"
 CONSOLE = "/dev/ttyS0"
 MB_PER_CPU_SECOND = 8  # disk space that the recording of a fast guest takes
+MOST_MB_PER_CPU_SECOND = 64  # no guest makes as many events; a larger recording is not copied
+MOST_TEXT_BYTES = 4 << 20  # of load.txt and perf.log
+MAGIC = b"PERFILE2"  # what a recording begins with; one that is packed could unpack to anything
 ALONE_S = 30.0  # for the SSH connections of others to end
 PULLED = ("perf.data", "load.txt", "perf.log")
 GRACE_S = 120.0  # for perf to begin and to write its file, besides the length of the recording
 START_LIMIT_S = 300.0  # a heavy load delays everything on the guest
 FINISH_LIMIT_S = 900.0  # for facts and hashes
+MOST_ERROR = 4000  # characters of the guest's own reason
 RESULT_TRIES = 3  # connections that are lost while the result is read
 
 
@@ -255,15 +259,7 @@ def _result(host: Host, config: Mapping[str, Any], late: str | None, watcher: Wa
         raise _no_result(host, config, late)
     result = _parse(answer.stdout, answer.stderr, host)
     _require_ok(result, host)
-    name_tasks_as_tables_do(result)
-    return result
-
-
-def name_tasks_as_tables_do(result: Mapping[str, Any]) -> None:
-    """Rewrite the names of the guest's tasks, in which lone surrogates stand for bytes that are not UTF-8."""
-    for tasks in result["facts"]["tasks"].values():
-        for task in tasks:
-            task["comm"] = to_text(task["comm"].encode("utf-8", "surrogateescape"))
+    return guest_result.trial_result(result, host.where)
 
 
 def _run_again_if_lost(host: Host, command: str, late: str | None) -> Result:
@@ -303,16 +299,40 @@ def _pull(
     pulled = {name: out_dir / f"{name}.pulled" for name in PULLED}
     try:
         for name, path in pulled.items():
-            digest = host.get(f"{config['work_dir']}/{name}", path, 600, watcher.advance, hashed=True)
+            remote, most = f"{config['work_dir']}/{name}", most_bytes(config, name)
+            digest = host.get(remote, path, 600, watcher.advance, hashed=True, most_bytes=most)
             if digest != guest["sha256"].get(name):
                 raise TrialError(f"{name} changed after it was recorded", where=host.where, expected="the same SHA-256")
+        _require_recording(pulled["perf.data"], host)
+        guest["metrics"] = _metrics(load, pulled["load.txt"], host)
         for name, path in pulled.items():
             path.replace(out_dir / name)
     finally:
         for path in pulled.values():
             path.unlink(missing_ok=True)
-    guest["metrics"] = load.parse((out_dir / "load.txt").read_text(encoding="utf-8", errors="replace"))
     write_atomic(out_dir / "guest.json", json.dumps(guest, indent=1, sort_keys=True) + "\n")
+
+
+def most_bytes(config: Mapping[str, Any], name: str) -> int:
+    """Return how many bytes a file of the guest may have."""
+    if name != "perf.data":
+        return MOST_TEXT_BYTES
+    return int(256 + MOST_MB_PER_CPU_SECOND * config["seconds"] * (config["cpus"] or 1)) << 20
+
+
+def _require_recording(path: Path, host: Host) -> None:
+    with path.open("rb") as recording:
+        if recording.read(len(MAGIC)) != MAGIC:
+            raise TrialError("perf.data is no recording of perf", where=host.where)
+
+
+def _metrics(load: Load, output: Path, host: Host) -> Metrics:
+    """Return what the load measured, by its output. Raises TrialError for numbers that none can measure."""
+    try:
+        measured = load.parse(output.read_text(encoding="utf-8", errors="replace"))
+    except ValueError as error:  # such as a number of thousands of digits
+        raise TrialError(f"load.txt cannot be read: {error}", where=host.where) from None
+    return guest_result.metrics(measured, f"{host.where}: load.txt")
 
 
 def _stop_command() -> str:
@@ -328,11 +348,13 @@ def _stop(host: Host) -> None:
     host.close()
 
 
-def _require_ok(result: Mapping[str, Any], host: Host) -> None:
-    if not result.get("ok"):
-        stage = result.get("stage", "start")
-        hint = "if the load had finished, give it more to do, such as load.requests" if stage == "warm-up" else None
-        raise GuestError(f"{stage}: {result.get('error', 'no reason given')}", where=host.where, hint=hint)
+def _require_ok(value: Any, host: Host) -> None:
+    """Raise GuestError, with the reason, for a trial that failed on the guest; TrialError for no answer at all."""
+    answer = guest_result.answer(value, host.where)
+    if not answer.ok:
+        hint = "if the load had finished, give it more to do, such as load.requests"
+        what = f"{answer.stage}: {answer.error}"
+        raise GuestError(what[:MOST_ERROR], where=host.where, hint=hint if answer.stage == "warm-up" else None)
 
 
 def _no_result(host: Host, config: Mapping[str, Any], late: str | None) -> TrialError:
@@ -346,12 +368,8 @@ def _no_result(host: Host, config: Mapping[str, Any], late: str | None) -> Trial
     return TrialError(f"the guest script ended without a result{ending}{waited}", where=host.where)
 
 
-def _parse(stdout: str, stderr: str, host: Host) -> dict[str, Any]:
-    try:
-        value = json.loads(stdout)
-    except ValueError:
+def _parse(stdout: str, stderr: str, host: Host) -> Any:
+    if not stdout.lstrip().startswith("{"):
         output = (stderr.strip() or stdout.strip() or "it printed nothing")[-1500:]
-        raise TrialError(f"the guest script did not print JSON: {output}", where=host.where) from None
-    if not isinstance(value, dict):
-        raise TrialError("the guest script did not print a JSON object", where=host.where)
-    return value
+        raise TrialError(f"the guest script did not print JSON: {output}", where=host.where)
+    return guest_result.parse(stdout, host.where)

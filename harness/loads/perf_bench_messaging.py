@@ -39,5 +39,5 @@ class PerfBenchMessaging(BaseModel):
 
     def parse(self, output: str) -> Metrics:
         """Return its running time, which it prints only when it finishes."""
-        match = re.search(r"^\s*Total time:\s+([0-9.]+)\s*\[sec\]", output, re.MULTILINE)
+        match = re.search(r"^[ \t]*Total time:\s+([0-9.]+)\s*\[sec\]", output, re.MULTILINE)
         return {"seconds": float(match[1])} if match else {}

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from harness.errors import MachineError
-from harness.guest.monitor import Monitor
+from harness.guest.monitor import Monitor, bounded_console
 
 KEY_LINE = re.compile(rb"harness-host-key ssh-ed25519 ([A-Za-z0-9+/]{68})(?![A-Za-z0-9+/=])")
 HEADER = b"\x00\x00\x00\x0bssh-ed25519\x00\x00\x00\x20"  # RFC 8709, section 4: name, then a key of 32 bytes
@@ -42,12 +42,12 @@ def wait_for(monitor: Monitor, timeout_s: float, clock: Callable[[], float] = ti
     """Wait until a booted guest has printed its host key and that SSH is up; return the key.
 
     The limit is read from `clock`, such as the pace of the guest. Nothing connects to the guest meanwhile. Raises
-    MachineError after `timeout_s`, and when the guest's kernel panics.
+    MachineError after `timeout_s`, when the guest's kernel panics, and when the console is flooded.
     """
     end, length, text, key = clock() + timeout_s, -1, b"", None
     while True:
         if (now := monitor.console_size()) != length:
-            length, text = now, monitor.console().encode()
+            length, text = now, bounded_console(monitor, now).encode()
             key = from_console(text)
         if key and READY.search(text):
             return key

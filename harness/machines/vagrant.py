@@ -236,10 +236,15 @@ class VagrantMachine:
         watcher.note("checking the machine's CPUs and kernel")
         try:
             # The connection stays open for what comes next: under emulation, each takes seconds. A trial closes it.
-            cpus, kernel = host.run("nproc && uname -r", timeout_s=CHECK_LIMIT_S).stdout.split()
+            answer = host.run("nproc && uname -r", timeout_s=CHECK_LIMIT_S).stdout
         except RemoteError as error:
             host.close()
             raise MachineError(f"the machine cannot be used over SSH: {error.what}", where=self._domain) from error
+        match = re.fullmatch(r"([0-9]{1,5})\s+([!-~]{1,64})\s*", answer)
+        if not match:
+            expected = "the number of CPUs and the kernel's release"
+            raise MachineError(f"the machine answered {answer[:200]!r}", where=self._domain, expected=expected)
+        cpus, kernel = match.groups()
         self._facts |= {"cpus": int(cpus), "kernel": kernel}
         if int(cpus) != self.spec.cpus:
             raise MachineError(f"the machine has {cpus} CPUs", where=self._domain, expected=f"{self.spec.cpus}")

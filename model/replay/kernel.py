@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from model import kernel_release
@@ -22,6 +23,7 @@ MOST_CPUS = 8  # that the settings of CFS grow with (get_update_sysctl_factor)
 _SLICE = "/sys/kernel/debug/sched/base_slice_ns"
 _CFS = ("/proc/sys/kernel/sched_{}_ns", "/sys/kernel/debug/sched/{}_ns")  # up to Linux 5.12, and since
 _FEATURES = "/sys/kernel/debug/sched/features"
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 def release(folder: Path) -> Release | None:
@@ -83,7 +85,7 @@ def create_cfs(stream: Stream, names: ThreadNames, rules: cfs_queue.Rules | None
 def _cfs_setting(folder: Path, name: str) -> int | None:
     scheduler = _scheduler(folder)
     texts = (str(scheduler.get(path.format(name), "")) for path in _CFS)
-    return next((int(text) for text in texts if text.isdigit()), None)
+    return next((int(text) for text in texts if _NUMBER.fullmatch(text)), None)
 
 
 def _cpu_factor(folder: Path) -> int:
@@ -107,7 +109,7 @@ def eevdf_rules(folder: Path, slice_ns: int | None = None, delay_dequeue: bool |
     features, defaults = str(scheduler.get(_FEATURES, "")).split(), eevdf_queue.Rules()
     if slice_ns is None:
         text = str(scheduler.get(_SLICE, ""))
-        slice_ns = int(text) if text.isdigit() and int(text) else defaults.slice_ns
+        slice_ns = int(text) if _NUMBER.fullmatch(text) and int(text) else defaults.slice_ns
     if delay_dequeue is None:
         old = (release(folder) or DELAY_DEQUEUE_SINCE) < DELAY_DEQUEUE_SINCE
         delay_dequeue = "NO_DELAY_DEQUEUE" not in features and not old

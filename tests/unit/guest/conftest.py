@@ -22,7 +22,7 @@ class Sshd:
     """An OpenSSH server on a free port, which accepts this user with a key made for the test."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, 0
+        self.folder, self.port, self.sftp = folder, 0, "internal-sftp"
         self.key, self.host_key = folder / "user_key", folder / "host_key"
         self._process: subprocess.Popen[bytes] | None = None
         for key in (self.key, self.host_key):
@@ -44,7 +44,7 @@ class Sshd:
         config = self.folder / "sshd_config"
         config.write_text(
             f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {self.host_key}\nPidFile none\nUsePAM no\n"
-            f"AuthorizedKeysFile {self.key}.pub\nStrictModes no\nPermitRootLogin yes\nSubsystem sftp internal-sftp\n"
+            f"AuthorizedKeysFile {self.key}.pub\nStrictModes no\nPermitRootLogin yes\nSubsystem sftp {self.sftp}\n"
         )
         if os.getuid() == 0:
             Path("/run/sshd").mkdir(exist_ok=True)  # required by sshd when it starts as root

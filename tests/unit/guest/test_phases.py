@@ -8,6 +8,7 @@ import pytest
 from scripted_guest import ScriptedGuest
 
 from harness.errors import MachineError, TrialError
+from harness.guest import monitor
 from harness.guest.phases import GuestTime, Phases
 
 LABEL = "000_nginx_ab-a1"
@@ -323,3 +324,19 @@ def test_a_guest_that_starts_again_while_its_trial_is_followed_has_ended() -> No
     guest.sleep(10)
     with pytest.raises(TrialError, match="the guest started again"):
         follow(guest, attached(guest))
+
+
+def test_a_guest_that_floods_its_console_ends_the_trial_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(monitor, "MOST_CONSOLE_BYTES", 1000)
+    guest = ScriptedGuest({0.0: "boot", 1.0: line("recording"), 2.0: "x" * 2000})
+    with pytest.raises(TrialError, match="floods its serial console"):
+        follow(guest)
+    assert max(guest.readings) < 2.0
+    with pytest.raises(TrialError, match="floods its serial console"):
+        phases_of(guest)
+
+
+def test_a_line_of_kernel_messages_that_never_ends_is_read_at_once() -> None:
+    guest = ScriptedGuest({0.0: "boot", 1.0: "[    0.000000] " * 200_000 + "\n".join(map(line, LIMITS))})
+    heard, _ = follow(guest)
+    assert [phase for phase, _ in heard] == ["recorded", "done"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import signal
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import waiting
+from full_disk import fill_disk
 
 from harness.errors import DeadlineError, HostError, Interrupted, RemoteError, TransientError
 from harness.guest import remote
@@ -221,11 +221,8 @@ def test_an_interrupt_during_a_command_is_not_an_error_of_the_machine(host: Host
 def test_a_full_disk_of_the_host_is_not_reported_as_a_lost_connection(
     host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr("paramiko.SFTPClient.get", full)
     (tmp_path / "there").write_text("x")
+    fill_disk(monkeypatch, tmp_path)
     with pytest.raises(HostError, match="the disk of this host is full"):
         host.get(str(tmp_path / "there"), tmp_path / "here", LIMIT_S)
     assert not (tmp_path / "here").exists()

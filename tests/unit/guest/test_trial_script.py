@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import waiting
 
+from harness.guest import result as guest_result
 from harness.guest import trial, trial_facts, trial_script
 
 pytestmark = pytest.mark.slow
@@ -137,6 +138,7 @@ def test_a_trial_leaves_its_recording_the_loads_statistics_and_a_result(guest: G
     code, _ = guest.run()
     result = guest.result()
     assert (code, result["ok"], result["stage"]) == (0, True, "done")
+    assert guest_result.trial_result(result, "guest").keys() == result.keys()
     assert result["boot_id"] == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     assert (guest.work / "load.txt").read_text() == "Complete requests: 9\n"
     assert "Captured" in (guest.work / "perf.log").read_text()

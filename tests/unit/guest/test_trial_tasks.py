@@ -15,6 +15,7 @@ import pytest
 from fake_proc import FakeProc
 
 from harness.guest import trial, trial_tasks
+from harness.guest.result import Task
 from harness.trace.tracepoint.comm import to_text
 
 V1 = "9:name=systemd:/init.scope\n4:cpu,cpuacct:{}\n0::/init.scope\n"
@@ -110,11 +111,9 @@ def test_a_task_without_an_autogroup_and_a_kernel_without_autogroups_look_the_sa
 )
 def test_every_name_arrives_as_the_tables_have_it(proc: FakeProc, comm: bytes) -> None:
     proc.task(9, comm, field_19=7)
-    facts = {"tasks": {"before": [only_task(proc)], "after": []}}
-    trial.name_tasks_as_tables_do({"facts": facts})
-    (task,) = facts["tasks"]["before"]
-    assert (task["comm"], task["nice"]) == (to_text(comm), 7)
-    json.dumps(task).encode()
+    task = Task.model_validate(only_task(proc))
+    assert (task.comm, task.nice) == (to_text(comm), 7)
+    json.dumps(task.comm).encode()
 
 
 @pytest.mark.parametrize(

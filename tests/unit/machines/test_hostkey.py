@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import MachineError
+from harness.guest import monitor
 from harness.machines import hostkey
 
 
@@ -106,3 +107,11 @@ def test_the_pinned_key_is_the_only_one_and_only_the_user_can_read_it(tmp_path: 
     hostkey.pin(known_hosts, "192.0.2.2", 2222, key(b"b" * 32))
     assert known_hosts.read_text() == f"[192.0.2.2]:2222 ssh-ed25519 {key(b'b' * 32)}\n"
     assert known_hosts.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_console_that_is_flooded_at_boot_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(monitor, "MOST_CONSOLE_BYTES", 100)
+    console = Console(b"x" * 101)
+    with pytest.raises(MachineError, match="floods its serial console"):
+        hostkey.wait_for(console, 10)
+    assert console.copies == 0
