@@ -197,7 +197,7 @@ def _cell(measured: Measurement | None, factor: float, form: str) -> str:
 
 
 def accuracies(run: RunFolder) -> dict[str, str]:
-    """Return each predictor's accuracy at contested switches, mean of the seeds, with its 95 % interval over events."""
+    """Return each predictor's accuracy at contested switches, mean of the seeds, with its 95 % interval."""
     folders = sorted(path.parent for path in run.path.glob("models/*/scores.json"))
     tables = summarise([json.loads((folder / "scores.json").read_text()) for folder in folders], folders)
     cells = {}

@@ -24,6 +24,7 @@ from paper_figure import Rows, draw
 
 from harness import spec
 from harness.errors import HarnessError
+from harness.report.interval_basis import IntervalBasis
 from model import jobs
 from model.data.find_recordings import recordings
 from model.errors import PredictionError
@@ -151,12 +152,14 @@ def fall(test: np.ndarray) -> str:
 
 def scores(trained: list[Trained]) -> Iterator[str]:
     """Yield a table of all predictors on the test part, events in order; means over seeds, and both intervals."""
+    rows = summarise([model.scores for model in trained], [model.folder for model in trained])
+    basis = IntervalBasis(rows[0].get("interval_trials", 1), len(rows[0]["by_trial"])).text
     yield (
-        "| predictor | inputs | seeds | top-1 % | bits/switch | over events | over seeds | contested top-1 % | "
-        "over events | over seeds |"
+        f"| predictor | inputs | seeds | top-1 % | bits/switch | {basis} | over seeds | contested top-1 % | {basis} | "
+        "over seeds |"
     )
     yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
-    for row in summarise([model.scores for model in trained], [model.folder for model in trained]):
+    for row in rows:
         overall, contested = row["overall"], row["contested"]
         cells = [f"{100 * overall['top1']:.1f}", *with_intervals(overall, "bits_per_switch", "{:.3f}", 1)]
         cells += with_intervals(contested, "top1", "{:.1f}", 100)
@@ -171,7 +174,7 @@ def scores(trained: list[Trained]) -> Iterator[str]:
 
 
 def with_intervals(part: Mapping[str, Any], score: str, form: str, times: float) -> list[str]:
-    """Return a score, its interval over blocks of events, and that over seeds; a dash for what is missing."""
+    """Return a score, its 95 % interval, and that over seeds; a dash for what is missing."""
     if part.get(score) is None:
         return ["-"] * 3
     intervals = [part.get(name) for name in (INTERVALS.get(score, f"{score}_ci"), f"{score}_seeds_ci")]

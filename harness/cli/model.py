@@ -55,7 +55,7 @@ def compare(
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Compare two predictors on the same events by a paired block bootstrap, per seed and over all seeds.
+    """Compare two predictors on the same events, per seed and over all seeds.
 
     Without names, compare the best predictor of each kind with the best baseline with the same or fewer inputs, as the
     report does. The interval of the difference is narrower than those of the two scores, because what both have in

@@ -13,7 +13,6 @@ from harness.report.baseline_comparison import (
     headline,
     headline_of_each_arm,
 )
-from harness.report.chance import BELOW, NO_BETTER
 from harness.report.model_scores import ScoreEstimate
 from harness.report.run_facts import RunFacts
 from harness.report.seed_groups import SeedGroup
@@ -93,8 +92,8 @@ def _against_chance(comparison: BaselineComparison) -> Markup:
     """How often a blind pick is right, and whether the best predictor beats that."""
     if comparison.chance is None:
         return Markup("")
-    against = comparison.best.against_chance
-    said = Markup(", so this is {}").format(element("strong", against)) if against in (BELOW, NO_BETTER) else ""
+    against = comparison.below_or_at_chance
+    said = Markup(", so this is {}").format(element("strong", against)) if against else ""
     return Markup("; a random pick is correct at {}{}").format(percent(comparison.chance), said)
 
 

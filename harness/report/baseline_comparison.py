@@ -8,6 +8,7 @@ from functools import cached_property
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from harness.report.chance import BELOW, NO_BETTER
 from harness.report.interval_basis import IntervalBasis
 from harness.report.model_scores import ScoreEstimate
 from harness.report.seed_groups import SeedGroup, chosen_on_validation, has_fewer_inputs, ranking_key
@@ -113,6 +114,12 @@ class BaselineComparison:
     def baseline_has_fewer_inputs(self) -> bool:
         """Whether part of the difference comes from inputs that the baseline does not have."""
         return self.baseline is not None and self.baseline.inputs != self.inputs
+
+    @property
+    def below_or_at_chance(self) -> str:
+        """`below chance` or `no better than chance`; empty where the best predictor beats chance."""
+        against = self.best.against_chance if self.chance is not None else ""
+        return against if against in (BELOW, NO_BETTER) else ""
 
     @property
     def trials_differ(self) -> bool | None:

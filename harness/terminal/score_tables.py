@@ -64,7 +64,7 @@ def _chance_notes(results: Iterable[tuple[str, str]]) -> list[Text]:
     for name, result in results:
         names.setdefault(result, []).append(name)
     return [
-        message(f"{result}: {', '.join(names[result])}", "yellow") for result in (BELOW, NO_BETTER) if result in names
+        message(f"{result}: {'; '.join(names[result])}", "yellow") for result in (BELOW, NO_BETTER) if result in names
     ]
 
 
