@@ -16,10 +16,11 @@ import pyarrow.parquet as pq
 
 from model import checkpoint
 from model.checkpoint import Checkpoint
-from model.data import clocks, parquet, streams
+from model.data import clocks, kernels, parquet, provenance, streams
 from model.data.clocks import Clock
 from model.data.find_recordings import require_run_queues
-from model.data.metadata import GUEST
+from model.data.metadata import GUEST, RECORDING
+from model.data.provenance import Provenance
 from model.files import sha256, write_atomic
 from model.predictor import OnProgress, Predictor, ignore_progress
 from model.predictors import create, find
@@ -51,11 +52,12 @@ class Job:
     params: Mapping[str, Any] = field(default_factory=dict)
     test_tables: tuple[Path, ...] = ()
     across_clocks: bool = False  # whether `test_tables` may be of another clock than `tables`
+    across_kernels: bool = False  # whether they may be of another kernel
 
     def digest(self) -> str:
         """Return the hash of what the scores depend on: the settings, and the files of the recordings."""
         known = {"scorer": SCORER, **asdict(self), "params": dict(self.params), **self.stamps(), "out_dir": None}
-        del known["across_clocks"]  # it allows the job, and changes no score
+        del known["across_clocks"], known["across_kernels"]  # they allow the job, and change no score
         return hashlib.sha256(json.dumps(known, sort_keys=True, default=str).encode()).hexdigest()
 
     def clocks(self) -> tuple[Clock, Clock]:
@@ -65,9 +67,26 @@ class Job:
         """
         learned = clocks.one_clock(self.tables)
         tested = clocks.one_clock(self.test_tables) if self.test_tables else learned
-        names = (clocks.paths_in_words(side) for side in (self.tables, self.test_tables or self.tables))
-        clocks.require_same((next(names), learned), (next(names), tested), self.across_clocks)
+        names = self._side_names()
+        clocks.require_same((names[0], learned), (names[1], tested), self.across_clocks)
         return learned, tested
+
+    def provenance(self) -> tuple[list[Provenance], list[Provenance]]:
+        """Return the provenance of the recordings learned from and of those tested on.
+
+        StreamError if the recordings of a side are of several kernels, or the two sides differ without
+        `across_kernels`.
+        """
+        sides = self.tables, self.test_tables or self.tables
+        for side in sides:
+            kernels.require_one_kernel(side)
+        learned, tested = ([provenance.of_recording(folder) for folder in side] for side in sides)
+        names = self._side_names()
+        kernels.require_same((names[0], learned), (names[1], tested), self.across_kernels)
+        return learned, tested
+
+    def _side_names(self) -> tuple[str, str]:
+        return clocks.paths_in_words(self.tables), clocks.paths_in_words(self.test_tables or self.tables)
 
     def stamps(self) -> dict[str, list[Stamp]]:
         """Return the stamps of the recordings on both sides."""
@@ -105,6 +124,7 @@ def run(job: Job, on_progress: OnProgress = ignore_progress) -> dict[str, Any]:
     _one_thread()
     digest = job.digest()
     job.clocks()
+    job.provenance()
     predictor = _predictor(job)
     require_run_queues(predictor.inputs, [*job.tables, *job.test_tables])
     on_progress("reading tables", 0, None)
@@ -160,7 +180,7 @@ def _one_thread() -> None:
 def _head(job: Job, predictor: Predictor, dataset: streams.Dataset, digest: str) -> dict[str, Any]:
     sizes = {name: array.size for name, array in predictor.arrays().items()}
     learned, tested = job.clocks()
-    recordings = [*job.tables, *job.test_tables]
+    sides, recordings = job.provenance(), [*job.tables, *job.test_tables]
     return {
         "predictor": job.predictor,
         "regime": predictor.inputs,
@@ -171,7 +191,10 @@ def _head(job: Job, predictor: Predictor, dataset: streams.Dataset, digest: str)
             caveats.find_caveat(predictor.inputs, recordings),
             caveats.find_guesses(predictor, recordings),
             clocks.caveat(learned, tested),
+            kernels.caveat(*sides),
+            provenance.caveat([*sides[0], *sides[1]]),
         ),
+        **provenance.beside_scores(*sides),
         "seed": job.seed,
         "trials": list(dataset.recordings),
         "marks": len(dataset.vocabulary),
@@ -193,6 +216,7 @@ def _write(
     about = {"seed": job.seed, "split": list(job.split), "trials": list(dataset.recordings)}
     about |= {"learned_from": checkpoint.sizes(job.tables), "tested_elsewhere": bool(job.test_tables)}
     about |= clocks.one_clock(job.tables).facts()
+    about |= {provenance.RECORDINGS: [recording.facts() for recording in job.provenance()[0]]}
     out.mkdir(parents=True, exist_ok=True)
     (out / SCORES).unlink(missing_ok=True)
     checkpoint.save(out, Checkpoint(predictor, job.predictor, dataset.vocabulary, job.mark, about))
@@ -209,9 +233,13 @@ def _parquet(table: pa.Table) -> bytes:
 
 
 def _stamp(folder: Path) -> Stamp:
-    """Return the stamp of all that a predictor may read: replays read every table, and the kernel from GUEST."""
+    """Return the stamp of all that a predictor may read: replays read every table, and the kernel from GUEST.
+
+    RECORDING counts where it is: 0.2.0 wrote none, and its scores are still those of its recordings.
+    """
     files = []
-    for name in (*(f"{table}.parquet" for table in parquet.COLUMNS), GUEST):
+    others = (GUEST, RECORDING) if (folder / RECORDING).exists() else (GUEST,)
+    for name in (*(f"{table}.parquet" for table in parquet.COLUMNS), *others):
         status = (folder / name).stat() if (folder / name).exists() else None
         files.append((name, status.st_size, status.st_mtime_ns) if status else (name, 0, 0))
     return folder.name, files

@@ -11,15 +11,18 @@ import numpy as np
 
 from model import checkpoint
 from model.checkpoint import Checkpoint
-from model.data import clocks
+from model.data import clocks, kernels, provenance
 from model.data import streams as streams_module
 from model.data.clocks import Clock
 from model.data.find_recordings import require_run_queues
+from model.data.provenance import Provenance
 from model.data.streams import Segment
 from model.errors import SettingError
 from model.scoring import caveats
 from model.scoring.outcomes import Outcomes, evaluate
 from model.scoring.scores import score_online, score_outcomes, score_recordings
+
+Sides = tuple[list[Provenance], list[Provenance]]  # of the recordings learned from, and of those tested on
 
 
 @dataclass(frozen=True)
@@ -37,28 +40,40 @@ class EventForecast:
 
 
 def scores(
-    model_folder: Path, recordings: Sequence[Path], share: float = 1.0, *, across_clocks: bool = False
+    model_folder: Path,
+    recordings: Sequence[Path],
+    share: float = 1.0,
+    *,
+    across_clocks: bool = False,
+    across_kernels: bool = False,
 ) -> dict[str, Any]:
     """Score a checkpoint on the last `share` of each recording, with the marks it learned. Raises PredictionError.
 
-    With a `share` below 1 the part before it is history that the predictor may look at. Recordings of another clock
-    than the checkpoint learned from are refused unless `across_clocks` is set; then the scores carry a caveat.
+    With a `share` below 1 the part before it is history that the predictor may look at. Recordings of another clock,
+    or of another kernel, than the checkpoint learned from are refused unless `across_clocks`, or `across_kernels`, is
+    set; then the scores carry a caveat. They also carry one where a kernel is not known, or a recording was not whole.
     """
-    return score(model_folder, recordings, share, across_clocks=across_clocks)[0]
+    return score(model_folder, recordings, share, across_clocks=across_clocks, across_kernels=across_kernels)[0]
 
 
 def score(
-    model_folder: Path, recordings: Sequence[Path], share: float = 1.0, *, across_clocks: bool = False
+    model_folder: Path,
+    recordings: Sequence[Path],
+    share: float = 1.0,
+    *,
+    across_clocks: bool = False,
+    across_kernels: bool = False,
 ) -> tuple[dict[str, Any], Outcomes]:
     """Return the scores, as `scores` does, and the outcome of each event."""
     if not 0 < share <= 1:
         raise SettingError(f"share {share}: expected more than 0 and at most 1")
     stored = checkpoint.load(model_folder)
     tested = _tested_clock(stored, model_folder, recordings, across_clocks)
+    sides = _provenance(stored, model_folder, recordings, across_kernels)
     segments = _last(_segments(stored, recordings), share)
     outcomes = evaluate(stored.predictor, segments)
     return {
-        **_head(stored, recordings, tested),
+        **_head(stored, recordings, tested, sides),
         "also_learned_from": _learned(stored, recordings, share),
         **score_outcomes(outcomes),
         "online": score_online(stored.predictor, segments),
@@ -66,9 +81,26 @@ def score(
     }, outcomes
 
 
-def clock_caveat(model_folder: Path, recordings: Sequence[Path]) -> str | None:
-    """Return the warning for recordings of another clock than the model's, else None. Raises PredictionError."""
-    return clocks.caveat(Clock.of(checkpoint.load(model_folder).about), clocks.one_clock(recordings))
+def caveat(model_folder: Path, recordings: Sequence[Path]) -> str | None:
+    """Return the warning that belongs beside a model's forecasts for recordings of another clock or kernel, or damaged.
+
+    None where nothing speaks against them. Raises PredictionError.
+    """
+    about = checkpoint.load(model_folder).about
+    learned, tested = provenance.of_model(model_folder, about), list(map(provenance.of_recording, recordings))
+    return caveats.join(
+        clocks.caveat(Clock.of(about), clocks.one_clock(recordings)),
+        kernels.caveat(learned, tested),
+        provenance.caveat([*learned, *tested]),
+    )
+
+
+def _provenance(stored: Checkpoint, model_folder: Path, recordings: Sequence[Path], across_kernels: bool) -> Sides:
+    """Return the provenance of both sides. StreamError if they are of several kernels, unless that is allowed."""
+    kernels.require_one_kernel(recordings)
+    learned, tested = provenance.of_model(model_folder, stored.about), list(map(provenance.of_recording, recordings))
+    kernels.require_same((str(model_folder), learned), (clocks.paths_in_words(recordings), tested), across_kernels)
+    return learned, tested
 
 
 def _tested_clock(stored: Checkpoint, model_folder: Path, recordings: Sequence[Path], across_clocks: bool) -> Clock:
@@ -79,7 +111,7 @@ def _tested_clock(stored: Checkpoint, model_folder: Path, recordings: Sequence[P
     return tested
 
 
-def _head(stored: Checkpoint, recordings: Sequence[Path], tested: Clock) -> dict[str, Any]:
+def _head(stored: Checkpoint, recordings: Sequence[Path], tested: Clock, sides: Sides) -> dict[str, Any]:
     settings = {name: value for name, value in stored.predictor.settings().items() if name != "seed"}
     inputs, about, learned = stored.predictor.inputs, stored.about, Clock.of(stored.about)
     return {
@@ -93,7 +125,10 @@ def _head(stored: Checkpoint, recordings: Sequence[Path], tested: Clock) -> dict
             caveats.find_caveat(inputs, recordings),
             caveats.find_guesses(stored.predictor, recordings),
             clocks.caveat(learned, tested),
+            kernels.caveat(*sides),
+            provenance.caveat([*sides[0], *sides[1]]),
         ),
+        **provenance.beside_scores(*sides),
         "seed": about.get("seed"),
         "learned_from": about.get("trials"),
         "trials": [Path(folder).name for folder in recordings],
@@ -113,16 +148,24 @@ def _learned(stored: Checkpoint, recordings: Sequence[Path], share: float) -> li
 
 
 def forecast(
-    model_folder: Path, recording: Path, events: int, top: int = 3, *, across_clocks: bool = False
+    model_folder: Path,
+    recording: Path,
+    events: int,
+    top: int = 3,
+    *,
+    across_clocks: bool = False,
+    across_kernels: bool = False,
 ) -> list[EventForecast]:
     """Forecast the last `events` events of each CPU of a recording, each from the events before it.
 
-    Raises PredictionError, also for a recording of another clock than the model's, unless `across_clocks` is set.
+    Raises PredictionError, also for a recording of another clock or kernel than the model's, unless `across_clocks`
+    or `across_kernels` is set.
     """
     if events < 1:
         raise SettingError(f"{events} events: expected at least one")
     stored = checkpoint.load(model_folder)
     _tested_clock(stored, model_folder, [recording], across_clocks)
+    _provenance(stored, model_folder, [recording], across_kernels)
     forecasts = []
     for whole in _segments(stored, [recording]):
         forecasts += _forecast(stored, Segment(whole.stream, max(0, whole.stop - events), whole.stop), top)

@@ -86,6 +86,7 @@ def list_jobs(
     suffix: str = "",
     test_tables: tuple[Path, ...] = (),
     across_clocks: bool = False,
+    across_kernels: bool = False,
 ) -> Iterator[Job]:
     """Yield one job per predictor and seed, each with its own folder under `out`.
 
@@ -97,9 +98,8 @@ def list_jobs(
     for predictor in predictors:
         for seed in seeds if find(predictor).seeded else seeds[:1]:
             folder = out / f"{prefix}{predictor}_s{seed}{suffix}"
-            yield Job(
-                tables, predictor, seed, mark, split, folder, params.get(predictor, {}), test_tables, across_clocks
-            )
+            given = params.get(predictor, {})
+            yield Job(tables, predictor, seed, mark, split, folder, given, test_tables, across_clocks, across_kernels)
 
 
 def run_jobs(

@@ -53,6 +53,13 @@ AcrossClocks = Annotated[
         help="Go on where the recordings tested on have another clock (host's or counted) than those trained on.",
     ),
 ]
+AcrossKernels = Annotated[
+    bool,
+    typer.Option(
+        "--across-kernels",
+        help="Go on where the recordings tested on are of another kernel release than those trained on.",
+    ),
+]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes that train; default: one more than CPUs.")]
 Settings = Annotated[
     list[str] | None,
@@ -72,6 +79,7 @@ def train(
     split: Split = TEMPORAL,
     test: Tested = None,
     across_clocks: AcrossClocks = False,
+    across_kernels: AcrossKernels = False,
     workers: Workers = None,
     strict: StrictTables = False,
     as_json: JsonFlag = False,
@@ -82,7 +90,8 @@ def train(
     Run again with the same folder, it continues: trained models are kept, and a network whose training was stopped
     continues after its last epoch. Exits with 1 if a recording is not whole.
     """
-    request = _request(paths, predictors, inputs, mark, seeds, settings, split, test, across_clocks, strict)
+    across = across_clocks, across_kernels
+    request = _request(paths, predictors, inputs, mark, seeds, settings, split, test, across, strict)
     train_and_show(request, out, workers, Output(as_json, quiet))
 
 
@@ -101,6 +110,7 @@ def evaluate(
     split: Split = TEMPORAL,
     test: Tested = None,
     across_clocks: AcrossClocks = False,
+    across_kernels: AcrossKernels = False,
     workers: Workers = None,
     share: Annotated[float, typer.Option(help="With --model: score only this last share of each recording.")] = 1.0,
     strict: StrictTables = False,
@@ -114,7 +124,8 @@ def evaluate(
     output = Output(as_json, quiet)
     _reject_ignored(models, [predictors, inputs, seeds, settings, test, mark != "task", split != TEMPORAL], share)
     if not models:
-        request = _request(paths, predictors, inputs, mark, seeds, settings, split, test, across_clocks, strict)
+        across = across_clocks, across_kernels
+        request = _request(paths, predictors, inputs, mark, seeds, settings, split, test, across, strict)
         with scratch_folder("models") as folder:
             return train_and_show(request, folder, workers, output)
     with as_model_error():
@@ -123,7 +134,7 @@ def evaluate(
         folders = find_recordings.recordings(paths)
         refuse_changed(models)
         recordings = judge(folders, strict, output)
-        summaries = _score_stored(models, folders, share, across_clocks)
+        summaries = _score_stored(models, folders, share, across_clocks, across_kernels)
     for name in dict.fromkeys(name for scores in summaries for name in scores["also_learned_from"]):
         why = f"a model was trained on {name}, so its scores there are too good"
         output.view().show(
@@ -140,6 +151,7 @@ def predict(
     events: Annotated[int, typer.Option(min=1, help="Number of switches at the end of each CPU's recording.")] = 20,
     top: Annotated[int, typer.Option(min=1, help="Number of likely tasks to print.")] = 3,
     across_clocks: AcrossClocks = False,
+    across_kernels: AcrossKernels = False,
     strict: StrictTables = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -152,21 +164,23 @@ def predict(
     output = Output(as_json)
     with as_model_error():
         from model.data import find_recordings
-        from model.predict import clock_caveat, forecast
+        from model.predict import caveat, forecast
 
         folders = find_recordings.recordings([path])
         refuse_changed([model])
         recordings = judge(folders, strict, output)
-        warning = clock_caveat(model, folders)
+        warning = caveat(model, folders)
         forecasts = [
             (event, one)
             for one in recordings
-            for event in forecast(model, one.folder, events, top, across_clocks=across_clocks)
+            for event in forecast(
+                model, one.folder, events, top, across_clocks=across_clocks, across_kernels=across_kernels
+            )
         ]
     if warning:
         output.view().show("warn", warning)
-    caveat = {"caveat": warning} if warning else {}
-    output.data([{**asdict(event), **caveat, "quality": one.to_dict()} for event, one in forecasts])
+    beside = {"caveat": warning} if warning else {}
+    output.data([{**asdict(event), **beside, "quality": one.to_dict()} for event, one in forecasts])
     output.show(score_tables.forecasts([event for event, _ in forecasts]))
     exit_unless_sound(recordings)
 
@@ -183,14 +197,15 @@ def _reject_ignored(models: list[Path] | None, training_options: list[Any], shar
 
 
 def _score_stored(
-    models: list[Path], recordings: list[Path], share: float, across_clocks: bool
+    models: list[Path], recordings: list[Path], share: float, across_clocks: bool, across_kernels: bool
 ) -> list[dict[str, Any]]:
     """Score stored models; those that differ in nothing but the seed become one summary."""
     from model.predict import score
     from model.scoring import seeds
 
     distinct = {model.resolve(): model for model in models}.values()  # a model named twice is no second seed
-    scored = [score(model, recordings, share, across_clocks=across_clocks) for model in distinct]
+    across = {"across_clocks": across_clocks, "across_kernels": across_kernels}
+    scored = [score(model, recordings, share, **across) for model in distinct]
     return seeds.summarise([scores for scores, _ in scored], [outcomes for _, outcomes in scored])
 
 
@@ -203,7 +218,7 @@ def _request(
     settings: list[str] | None,
     split: str,
     test: list[Path] | None,
-    across_clocks: bool,
+    across: tuple[bool, bool],
     strict: bool,
 ) -> TrainRequest:
     from model.data.marks import KINDS as MARKS
@@ -214,14 +229,15 @@ def _request(
         raise UsageError(f"--split {split}", expected=expected)
     if mark not in MARKS:
         raise UsageError(f"unknown mark {mark!r}", where="--mark", expected=" or ".join(MARKS))
-    if across_clocks and not test:
-        raise UsageError(
-            "--across-clocks applies to recordings that are tested on as a whole", expected="--test or --model with it"
-        )
+    for option, given in zip(("--across-clocks", "--across-kernels"), across, strict=True):
+        if given and not test:
+            raise UsageError(
+                f"{option} applies to recordings that are tested on as a whole", expected="--test or --model with it"
+            )
     chosen = _choose_predictors(predictors, inputs)
     distinct = list(dict.fromkeys(seeds or [0]))  # a seed given twice would be trained twice in one folder
     params = parse_settings(settings or [], chosen)
-    return TrainRequest(paths, chosen, mark, distinct, params, split, test or (), across_clocks, strict)
+    return TrainRequest(paths, chosen, mark, distinct, params, split, test or (), *across, strict)
 
 
 def _choose_predictors(predictors: list[str] | None, inputs: str | None) -> list[str]:

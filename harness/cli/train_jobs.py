@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.judgement import exit_unless_sound, print_qualities, refuse_changed, refuse_unsound
-from harness.cli.output import Output
+from harness.cli.output import Output, note
 from harness.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class TrainRequest:
     split: str = TEMPORAL
     test: Sequence[Path] = ()
     across_clocks: bool = False  # whether `test` may be of another clock than `paths`
+    across_kernels: bool = False  # whether it may be of another kernel
     strict: bool = False  # whether to refuse recordings that are not whole
 
     @property
@@ -63,18 +64,16 @@ class TrainRequest:
 
         Raises PredictionError for a wrong setting or for recordings that do not fit together.
         """
-        from model.data.find_recordings import require_one_kernel
         from model.data.streams import require_disjoint
         from model.scoring import folds
 
         self._check_settings()
         tables, test = self.recordings(), self.tested()
-        require_one_kernel([*tables, *test])
         if test:
             require_disjoint(tables, test)
         if not self.in_folds:
             jobs = list(self._jobs(tables, test, out))
-            jobs[0].clocks()  # all have the same recordings
+            jobs[0].clocks(), jobs[0].provenance()  # all have the same recordings
             return [(job, None) for job in jobs]
         return [
             (job, fold.name)
@@ -97,6 +96,7 @@ class TrainRequest:
             suffix=suffix,
             test_tables=test,
             across_clocks=self.across_clocks,
+            across_kernels=self.across_kernels,
         )
 
 
@@ -257,9 +257,17 @@ def show_scores(summaries: list[Scores], recordings: Sequence[RecordedQuality], 
 
 
 def _print_json(summaries: Sequence[Scores], recordings: Sequence[RecordedQuality], output: Output) -> None:
+    _print_notes(summaries, output)
     quality = [one.to_dict() for one in recordings]
     documents = [{**summary, "quality": quality} for summary in summaries]
     output.data(documents[0] if len(documents) == 1 else documents)
+
+
+def _print_notes(summaries: Sequence[Scores], output: Output) -> None:
+    """Print to stderr what is worth knowing beside the scores, such as machines that differ; nothing with --quiet."""
+    for text in dict.fromkeys(text for summary in summaries for text in summary.get("notes") or ()):
+        if not output.quiet:
+            note(f"note: {text}")
 
 
 def _with_online(summaries: Iterable[Scores]) -> list[Scores]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from model.data import clocks, metadata
+from model.data import clocks, kernels, metadata
 from model.errors import StreamError, TableError
 
 
@@ -23,7 +23,7 @@ def recordings(paths: Sequence[Path]) -> list[Path]:
     count = Counter(folder.resolve() for folder in folders)
     if twice := [folder for folder in folders if count[folder.resolve()] > 1]:
         raise StreamError(f"{twice[0]} is named twice, so its events would count twice: name each recording once")
-    require_one_kernel(folders)
+    kernels.require_one_kernel(folders)
     clocks.one_clock(folders)
     return folders
 
@@ -75,12 +75,3 @@ def _failed_checks(folder: Path) -> list[str]:
     if verdict.get("ok", True):
         return []
     return [str(check.get("name")) for check in verdict.get("checks", []) if not check.get("ok")] or ["no reason given"]
-
-
-def require_one_kernel(folders: Sequence[Path]) -> None:
-    """Raise StreamError if several kernels were recorded."""
-    kernels = {kernel: folder for folder in folders if (kernel := metadata.kernel(folder))}
-    if len(kernels) > 1:
-        mixed = "; ".join(f"{kernel} in {folder.name}" for kernel, folder in sorted(kernels.items()))
-        hint = "a predictor is trained on one scheduler at a time; name those of one kernel"
-        raise StreamError(f"recordings of several kernels ({mixed}): {hint}")

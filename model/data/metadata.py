@@ -16,16 +16,42 @@ def guest_facts(folder: Path) -> dict[str, Any]:
     return _mapping(_read_or_empty(Path(folder) / GUEST), "facts")
 
 
+def guest_sha256(folder: Path) -> str | None:
+    """Return the SHA-256 of perf.data as the guest took it; None where it did not."""
+    digest = _mapping(_read_or_empty(Path(folder) / GUEST), "sha256").get("perf.data")
+    return digest if isinstance(digest, str) else None
+
+
+def header(folder: Path) -> dict[str, Any]:
+    """Return what perf wrote about the recorded machine and itself; empty where it is not known."""
+    return _mapping(_read_or_empty(Path(folder) / RECORDING), "header")
+
+
+def recording_file(folder: Path) -> dict[str, Any]:
+    """Return name, bytes and SHA-256 of the file that the tables were made of; empty where they are not known."""
+    return _mapping(_read_or_empty(Path(folder) / RECORDING), "recording")
+
+
+def harness_version(folder: Path) -> str | None:
+    """Return the version that made the tables; None where it is not known."""
+    version = _read_or_empty(Path(folder) / RECORDING).get("harness_version")
+    return version if isinstance(version, str) else None
+
+
+def damage(folder: Path) -> str:
+    """Return in words what is missing from the recording; empty where nothing is, or where it was not kept."""
+    words = _read_or_empty(Path(folder) / RECORDING).get("damage")
+    return words if isinstance(words, str) else ""
+
+
 def kernel(folder: Path) -> str:
     """Return the release of the recorded kernel, as the guest or the header of perf.data names it; "" if unknown."""
-    header = _mapping(_read_or_empty(Path(folder) / RECORDING), "header")
-    return str(guest_facts(folder).get("kernel") or header.get("os_release") or "")
+    return str(guest_facts(folder).get("kernel") or header(folder).get("os_release") or "")
 
 
 def cpus(folder: Path) -> int | None:
     """Return the number of CPUs of the recorded machine, as the guest or the header of perf.data has it."""
-    header = _mapping(_read_or_empty(Path(folder) / RECORDING), "header")
-    count = guest_facts(folder).get("cpus") or header.get("nrcpus")
+    count = guest_facts(folder).get("cpus") or header(folder).get("nrcpus")
     return count if isinstance(count, int) and count > 0 else None
 
 

@@ -156,12 +156,13 @@ def summarise(folds: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _summary(folds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     summary = {name: folds[0][name] for name in ("predictor", "regime", "mark")}
-    summary |= {name: folds[0].get(name) for name in ("clock", "cpu_speed")}
+    summary |= {name: folds[0].get(name) for name in ("clock", "cpu_speed", "kernel")}
     summary |= {"seeds": list(dict.fromkeys(seed for fold in folds for seed in fold["seeds"]))}
     summary |= {"folds": list(folds), "test_events": sum(fold.get("test_events", 0) for fold in folds)}
     for name in ("share_contested", "share_unknown"):
         summary[name] = _mean([fold[name] for fold in folds])
     summary["caveat"] = next((fold["caveat"] for fold in folds if fold.get("caveat")), None)
+    summary["notes"] = list(dict.fromkeys(note for fold in folds for note in fold.get("notes", ())))
     summary["online"] = None
     if all(fold.get("online") for fold in folds):
         summary["online"] = _parts([fold["online"] for fold in folds], [])

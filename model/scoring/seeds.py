@@ -19,10 +19,13 @@ from model.scoring.scores import PARTS, average_seeds
 
 Table = Mapping[str, Any]
 IDENTITY = (
-    *("predictor", "settings", "regime", "mark", "clock", "cpu_speed", "tested_clock"),
+    *("predictor", "settings", "regime", "mark", "clock", "cpu_speed", "tested_clock", "kernel", "tested_kernel"),
     *("learned_from", "trials", "test_events", "fold"),
 )
-COPIED = ("interval_trials", "caveat", "also_learned_from", "marks", "parameters", "share_contested", "share_unknown")
+COPIED = (
+    *("interval_trials", "caveat", "notes", "recordings", "also_learned_from"),
+    *("marks", "parameters", "share_contested", "share_unknown"),
+)
 SEED_INDEPENDENT = ("events", "chance_top1")
 
 

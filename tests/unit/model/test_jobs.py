@@ -67,7 +67,8 @@ def test_a_recording_that_was_written_again_makes_another_job(short_recording: P
 
 def test_old_scores_are_gone_when_a_new_job_cannot_end(short_recording: Path, tmp_path: Path) -> None:
     jobs.run(job(short_recording, tmp_path, order=1))
-    (tmp_path / "history.parquet.tmp").mkdir()
+    (tmp_path / "history.parquet").unlink()
+    (tmp_path / "history.parquet").mkdir()
     with pytest.raises(OSError, match="history"):
         jobs.run(job(short_recording, tmp_path, order=2))
     assert not (tmp_path / "scores.json").exists()
