@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
+import os
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.errors import StoreError
 from harness.recorded_clock import RecordedClock
 from harness.report.history import Curve, read_curves
 from harness.report.text import number
+from harness.store import json_file
+from harness.store.trial_record import HINT
 from harness.visible import visible
 
 SPLITS = ("overall", "forced", "contested", "open")
@@ -120,15 +123,17 @@ def read_models(folder: Path, left_out: Collection[str] = ()) -> tuple[list[Mode
             models.append(_read(path))
         except FileNotFoundError:
             problems.append(f"{visible(path.name)} has no scores.json: it was not trained to the end.")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+        except StoreError as error:
+            problems.append(f"{visible(path.name)} cannot be read: {visible(error.what)}")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
             problems.append(f"{visible(path.name)} cannot be read: {visible(error)}")
     return models, problems
 
 
 def _read(path: Path) -> ModelScores:
-    if not (path / "scores.json").is_file():  # a pipe would be waited for
+    if not os.path.lexists(path / "scores.json"):
         raise FileNotFoundError
-    scores: dict[str, Any] = json.loads((path / "scores.json").read_text("utf-8"))
+    scores: dict[str, Any] = json_file.load(path / "scores.json", HINT)
     contested = scores.get("contested") or {}
     predictor, seed = visible(scores["predictor"]), visible(scores.get("seed", "–"))  # noqa: RUF001
     x_label, curves = read_curves(path / "history.parquet")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.errors import StoreError
 from harness.recorded_clock import RecordedClock
 from harness.report.recording_summary import RecordingSummary, assign_colours, read_slices, summarise
 from harness.report.text import number, plain
-from harness.store import Integrity
+from harness.store import Integrity, json_file
+from harness.store.trial_record import HINT
 from harness.visible import visible
 
 
@@ -134,8 +135,8 @@ def _believed(path: Path, integrity: Integrity) -> dict[str, Any]:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        return as_mapping(json.loads(path.read_text("utf-8"))) if path.is_file() else {}  # a pipe would be waited for
-    except (OSError, ValueError, RecursionError):
+        return as_mapping(json_file.load(path, HINT))
+    except StoreError:
         return {}
 
 

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from harness.files import as_host_error
+from harness.files import as_host_error, open_regular
 from harness.store.clock import now
 from harness.store.manifest import plain
 
@@ -34,7 +34,8 @@ def append(folder: Path, kind: str, **data: Any) -> None:
 def read(folder: Path) -> list[dict[str, Any]]:
     """Return all complete events, oldest first; half a line, left by a process that was killed, is skipped."""
     try:
-        raw = (folder / NAME).read_bytes()
+        with open_regular(folder / NAME) as source:
+            raw = source.read()
     except FileNotFoundError:
         return []
     return [event for line in raw.split(b"\n") if (event := _event(line)) is not None]

@@ -15,14 +15,25 @@ from harness.errors import StoreError
 from harness.files import open_regular
 
 Check = Callable[[Any, str], None]
+MOST_BYTES = 32 * 2**20  # more than any run writes; a file of holes could fill the memory
 LARGEST = 2.0**64  # a larger number is none that was measured, and its square might overflow
 
 
 def read(path: Path, check: Check, hint: str) -> dict[str, Any]:
     """Read a file whose content is a mapping. Raises StoreError that names the file, the key, and what was found."""
+    content = load(path, hint)
+    require(content, check, path, hint)
+    return dict(content)
+
+
+def load(path: Path, hint: str) -> Any:
+    """Read a file of at most MOST_BYTES. Raises StoreError that names the file and why it cannot be read."""
     try:
         with open_regular(path) as source:
-            content = json.loads(source.read())
+            text = source.read(MOST_BYTES + 1)
+        if len(text) > MOST_BYTES:
+            raise _damaged(path, "it is too large", f"at most {MOST_BYTES // 2**20} MiB", hint)
+        return json.loads(text)
     except json.JSONDecodeError as error:
         raise _damaged(path, f"{error.msg} (line {error.lineno}, column {error.colno})", None, hint) from None
     except OSError as error:
@@ -31,8 +42,6 @@ def read(path: Path, check: Check, hint: str) -> dict[str, Any]:
         raise _damaged(path, "it is nested too deeply", None, hint) from None
     except ValueError as error:  # it is not UTF-8, or holds a number of thousands of digits
         raise _damaged(path, str(error), None, hint) from None
-    require(content, check, path, hint)
-    return dict(content)
 
 
 def require(content: Any, check: Check, path: Path, hint: str) -> None:

@@ -102,12 +102,12 @@ def read(folder: Path) -> dict[str, Any]:
     """Read the manifest of a run folder. Raises StoreError when it is missing, damaged or of an unknown schema."""
     path = folder / NAME
     try:
-        there = path.is_file()
-    except PermissionError as error:
-        raise StoreError(f"this folder cannot be read: {error.strerror}", where=str(folder)) from None
-    if not there:
-        what = f"this is no run folder: it has no {NAME}"
-        raise StoreError(what, where=str(folder), hint="`harness ls` lists the runs")
+        folder.stat()
+        path.lstat()
+    except OSError as error:
+        nothing = isinstance(error, (FileNotFoundError, NotADirectoryError)) and not folder.is_symlink()
+        why = f"this is no run folder: it has no {NAME}" if nothing else f"this folder cannot be read: {error.strerror}"
+        raise StoreError(why, where=str(folder), hint="`harness ls` lists the runs") from None
     manifest = json_file.read(path, mapping(), HINT)
     check(manifest, path)
     return manifest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -13,19 +14,35 @@ TIME_LENGTH = len("2026-11-22T10-15-03")  # of runs with the same time, shorter 
 
 
 def find_runs(runs_dir: Path) -> list[Path]:
-    """Return all run folders below `runs_dir`, oldest first; a run folder has a manifest."""
-    if not runs_dir.is_dir():
+    """Return all run folders below `runs_dir`, oldest first; a run folder has a manifest.
+
+    What cannot be entered may be one, and is returned: opening it says why. Raises UsageError when `runs_dir` is there
+    and cannot be listed.
+    """
+    try:
+        runs = [path for path in runs_dir.iterdir() if _may_be_run(path)]
+    except FileNotFoundError:
         return []
-    runs = (path for path in runs_dir.iterdir() if _may_be_run(path))
+    except OSError as error:
+        what = f"the runs in this folder cannot be listed: {error.strerror}"
+        raise UsageError(what, where=str(runs_dir), expected="a folder of runs that may be read") from None
     return sorted(runs, key=lambda run: (run.name[:TIME_LENGTH], len(run.name), run.name))
 
 
 def _may_be_run(path: Path) -> bool:
-    """Return whether a folder has a manifest; also True if that cannot be seen, because opening it says why."""
+    """Return whether a folder has a manifest, of whatever kind; True for a folder or a link that cannot be entered."""
     try:
-        return (path / NAME).is_file()
-    except PermissionError:
-        return True
+        path.stat()
+        (path / NAME).lstat()
+    except NotADirectoryError:  # a file
+        return False
+    except FileNotFoundError:
+        return path.is_symlink() and not path.exists()
+    except OSError as error:
+        return error.errno != errno.ENAMETOOLONG  # such a name was given, and not found
+    except ValueError:  # a name with a zero byte
+        return False
+    return True
 
 
 def readable(runs_dir: Path) -> tuple[list[RunFolder], list[StoreError]]:

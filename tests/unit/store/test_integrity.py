@@ -115,7 +115,7 @@ def test_a_run_whose_manifest_is_damaged_or_edited_is_named_by_those_who_read_it
     edit_manifest(run, {"sha256": "0" * 64})
     assert "manifest.json: changed" in require_unchanged(run / "trials" / "000_nginx_ab")[0]
     (run / "manifest.json").write_text("{")
-    assert "was not checked" in require_unchanged(run / "trials" / "000_nginx_ab")[0]
+    assert "was not compared" in require_unchanged(run / "trials" / "000_nginx_ab")[0]
 
 
 def test_the_software_is_named_with_its_commit_and_whether_files_were_changed(
