@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -12,23 +13,33 @@ from harness.errors import Interrupted
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+class _Stop:
+    """Raises Interrupted at the first signal. A block inside another one shares its `received`."""
+
+    def __init__(self, hint: str | None, exit_code: int | None, received: list[int]) -> None:
+        self.hint, self.exit_code, self.received = hint, exit_code, received
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        if self.received:
+            return
+        self.received.append(number)
+        stopped = Interrupted(f"stopped by {signal.Signals(number).name}", hint=self.hint)
+        stopped.exit_code = self.exit_code or 128 + number
+        raise stopped
+
+
 @contextmanager
-def stop_signals_raise() -> Iterator[None]:
+def stop_signals_raise(hint: str | None = None, exit_code: int | None = None) -> Iterator[None]:
     """Raise Interrupted at the first SIGINT, SIGTERM or SIGHUP; ignore later ones.
 
     After the first signal the clean-up is under way, and it has a time limit. Ending it early would leave a machine up.
+    The exit code is 128 and the signal's number by default, as in a shell. In a thread of its own this does nothing.
     """
-    received: list[int] = []
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        if received:
-            return
-        received.append(number)
-        raise Interrupted(
-            f"stopped by {signal.Signals(number).name}",
-            hint="go on from here with `harness run --resume`; what was recorded stays",
-        )
-
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    outer = signal.getsignal(signal.SIGTERM)
+    stop = _Stop(hint, exit_code, outer.received if isinstance(outer, _Stop) else [])
     numbers = [number for number in STOP_SIGNALS if not _ignored_by_nohup(number)]
     before = {number: signal.signal(number, stop) for number in numbers}
     try:
@@ -36,6 +47,27 @@ def stop_signals_raise() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def interrupt_ends_at_once() -> Iterator[None]:
+    """Let Ctrl-C end this process without a traceback during the block, which has nothing to clean up."""
+    if not end_at_interrupt():
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def end_at_interrupt() -> bool:
+    """Let Ctrl-C end this process without a traceback from here on, unless it is handled or ignored already."""
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        return False
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return True
 
 
 def _ignored_by_nohup(number: int) -> bool:

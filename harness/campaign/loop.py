@@ -39,6 +39,9 @@ class Outcome:
         return not self.unusable and not self.failed_models
 
 
+GO_ON = "go on from here with `harness run --resume`; what was recorded stays"
+
+
 class Campaign:
     """One run folder and its experiment; `run` does the steps that are not done and leaves no machine up."""
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
-from harness.cli.main import app, main
+from harness.interrupt import interrupt_ends_at_once
+
+with interrupt_ends_at_once():  # all other imports are here
+    from harness.cli.main import app, main
 
 __all__ = ["app", "main"]

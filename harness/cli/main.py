@@ -14,9 +14,10 @@ from harness.cli import about, box, model, repeat, run, run_folders, trace, trai
 from harness.cli.output import print_error
 from harness.cli.plain_values import QuickGroup
 from harness.errors import EXIT_FAILED, EXIT_HOST, HostError, UsageError
+from harness.interrupt import end_at_interrupt
 
 EPILOG = "Exit codes: 0 done, 1 a trial or a check failed, 2 wrong experiment file or arguments, 3 this host lacks \
-something (see `harness doctor`), 130 interrupted."
+something (see `harness doctor`), 130 interrupted, 143 ended by SIGTERM outside of a run."
 
 
 class Commands(QuickGroup):
@@ -91,6 +92,7 @@ app.command("doctor")(about.doctor)
 
 def main() -> None:
     """The entry point of the `harness` command."""
+    end_at_interrupt()  # a command handles it while it runs; before and after, nothing has to be cleaned up
     _require_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):  # as stderr is: a terminal or pipe may not have every letter
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -15,6 +15,7 @@ import typer
 
 from harness.cli.host_trouble import host_trouble
 from harness.errors import EXIT_FAILED, EXIT_INTERRUPTED, ErrorDetails, HarnessError, Interrupted
+from harness.interrupt import stop_signals_raise
 from harness.paths import state_dir
 from harness.progress import View
 from harness.visible import visible_message
@@ -76,11 +77,12 @@ def handled(command: Command) -> Command:
     @functools.wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         try:
-            return command(*args, **kwargs)
+            with stop_signals_raise():
+                return command(*args, **kwargs)
         except (HarnessError, Interrupted) as error:
             print_error(error, bool(kwargs.get("as_json")))
             raise typer.Exit(error.exit_code) from None
-        except KeyboardInterrupt:
+        except KeyboardInterrupt:  # in a thread that is not the main one
             note("interrupted")
             raise typer.Exit(EXIT_INTERRUPTED) from None
         except BrokenPipeError:  # `harness ls | head`: the reader has closed the pipe

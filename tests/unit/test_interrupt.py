@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -76,3 +77,26 @@ def test_under_nohup_a_closed_terminal_is_ignored() -> None:
         with defer_stop_signals():
             send(signal.SIGHUP)
     assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+
+
+def test_a_block_inside_another_ignores_later_signals_like_the_outer_one_and_decides_the_exit_code() -> None:
+    with stop_signals_raise():
+        with pytest.raises(Interrupted) as inner, stop_signals_raise("go on with --resume", 130):
+            send(signal.SIGTERM)
+        send(signal.SIGTERM)
+    assert (inner.value.exit_code, inner.value.hint) == (130, "go on with --resume")
+    with pytest.raises(Interrupted) as alone, stop_signals_raise():
+        send(signal.SIGTERM)
+    assert alone.value.exit_code == 143
+
+
+def test_ctrl_c_during_the_imports_of_the_command_prints_no_traceback() -> None:
+    script = "import os, signal, sys; from harness.interrupt import interrupt_ends_at_once\n\
+with interrupt_ends_at_once():\n    os.kill(os.getpid(), signal.SIGINT)"
+    ended = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, preexec_fn=heed)
+    assert (ended.returncode, ended.stderr) == (-signal.SIGINT, b"")
+
+
+def heed() -> None:
+    """Undo that a shell ignores SIGINT for what it runs in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
