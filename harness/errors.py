@@ -99,6 +99,10 @@ class TrialError(HarnessError):
     """A trial could not be carried out."""
 
 
+class LostMachineError(TrialError):
+    """A machine ended, or stands still and was not resumed: only another machine can go on."""
+
+
 class GuestError(TrialError):
     """The guest reported that a step of the trial failed; the machine itself works."""
 

@@ -23,6 +23,7 @@ from harness import guardian
 from harness.errors import HostError
 
 GRACE_S = 10.0  # between SIGTERM and SIGKILL
+LONGEST_WAIT_S = 1.0  # between two questions whether to give up
 SHORTEST_WAIT_S = 0.05  # between two looks at a clock that is slower than the host's
 
 
@@ -53,17 +54,19 @@ def run(
     cwd: Path | None = None,
     clock: Callable[[], float] = time.monotonic,
     on_start: Callable[[int], None] | None = None,
+    give_up: Callable[[], bool] = lambda: False,
 ) -> ProcessResult:
     """Run `argv` to its end or its limit; standard output and error are read together, line by line.
 
     The limit is `timeout_s` in total, and `quiet_s` without a line of output, in seconds of `clock`, which may be
     slower than the host's (a guest's pace). Every line is appended to `log` and passed to `on_line`; `on_start` gets
-    the process id. Raises HostError when the program does not exist. A program that fails or is late raises nothing;
-    the result says so.
+    the process id. `give_up` is asked about once a second whether to end the program at once, as if it were late.
+    Raises HostError when the program does not exist. A program that fails or is late raises nothing; the result says
+    so.
     """
     started = time.monotonic()
     child = _start(argv, env, cwd)
-    watchdog = _Watchdog(child, timeout_s, quiet_s, clock)
+    watchdog = _Watchdog(child, timeout_s, quiet_s, clock, give_up)
     watchdog.start()
     with guardian.group(child.pid):
         try:
@@ -81,9 +84,15 @@ class _Watchdog(threading.Thread):
     """Ends a program's whole group when its time is up, so that no process keeps the pipe open."""
 
     def __init__(
-        self, child: subprocess.Popen[str], timeout_s: float, quiet_s: float | None, clock: Callable[[], float]
+        self,
+        child: subprocess.Popen[str],
+        timeout_s: float,
+        quiet_s: float | None,
+        clock: Callable[[], float],
+        give_up: Callable[[], bool],
     ) -> None:
         super().__init__(daemon=True)
+        self._give_up = give_up
         self.child, self.timeout_s, self.quiet_s, self.clock = child, timeout_s, quiet_s, clock
         self.done, self.fired = threading.Event(), False
         self._began = self._last_output = clock()
@@ -94,8 +103,8 @@ class _Watchdog(threading.Thread):
 
     def run(self) -> None:
         """Wait until the program has ended; end it when its limit is reached."""
-        while not self.done.wait(max(SHORTEST_WAIT_S, self._left())):
-            if self._left() <= 0.0:
+        while not self.done.wait(min(max(SHORTEST_WAIT_S, self._left()), LONGEST_WAIT_S)):
+            if self._left() <= 0.0 or self._give_up():
                 self.fired = True
                 _signal_group(self.child.pid, signal.SIGTERM)
                 self.done.wait(GRACE_S)

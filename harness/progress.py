@@ -15,6 +15,9 @@ class Watcher(Protocol):
     def advance(self, done: float, total: float | None) -> None:
         """Take how much is done, in any unit; `total` is None while it is unknown."""
 
+    def warn(self, text: str) -> None:
+        """Take one line that a person has to see, and soon, although the step goes on."""
+
 
 class View(Protocol):
     """Shows a campaign: a live terminal, plain lines, JSON lines, or warnings only."""
@@ -34,3 +37,6 @@ class SilentWatcher:
 
     def advance(self, done: float, total: float | None) -> None:
         """Drop the progress."""
+
+    def warn(self, text: str) -> None:
+        """Drop the line."""

@@ -79,9 +79,11 @@ class Preparation:
             with defer_stop_signals():  # a signal before it defers leaves the machine in the list
                 self._started.pop().down()
 
-    def leave_up(self) -> None:
-        """Let the machine outlive the run."""
+    def leave_up(self) -> bool:
+        """Let the machine outlive the run; return whether there is one."""
+        left = bool(self._started)
         self._started.clear()
+        return left
 
     def warn(self, text: str) -> None:
         """Show a warning and record it in the run's events."""

@@ -14,7 +14,7 @@ from harness.campaign.effects import Effects
 from harness.campaign.preparation import Preparation, RunningMachine
 from harness.campaign.steps import files_of, recorded_step
 from harness.campaign.verdict import Verdict
-from harness.errors import GuestError, RemoteError, TraceError, TrialError, VerdictError
+from harness.errors import GuestError, LostMachineError, RemoteError, TraceError, TrialError, VerdictError
 from harness.guest.remote import Host
 from harness.interrupt import defer_stop_signals
 from harness.plan import Trial
@@ -74,16 +74,34 @@ class Recorder:
             self._preparation.take_down()
 
     def _record_on_a_machine(self, group: Sequence[Trial], todo: Sequence[Trial]) -> None:
-        running = self._preparation.bring_up(self._with_clock_so_far(group), group)
+        running = self._bring_up(group)
         try:
             self._record_arms(todo, running)
             for trial in todo:
-                self._trial(running, trial)
+                running = self._trial(running, trial, group)
         finally:
             self._leave_up(running) if self._keep else self._take_down(running)
 
+    def _bring_up(self, group: Sequence[Trial]) -> RunningMachine:
+        """Bring up the machine of these trials; once more if it is lost before it is ready."""
+        spec = self._with_clock_so_far(group)
+        try:
+            return self._preparation.bring_up(spec, group)
+        except LostMachineError as lost:
+            self._warn(f"{lost}; bringing up another machine")
+            self._preparation.take_down()
+            return self._preparation.bring_up(spec, group)
+
+    def _another(self, lost: RunningMachine, group: Sequence[Trial]) -> RunningMachine:
+        """Remove a machine that was lost, and bring up one in its place."""
+        self._take_down(lost)
+        running = self._bring_up(group)
+        self._record_arms([trial for trial in group if not self._folder.is_done(f"trial:{trial.name}")], running)
+        return running
+
     def _leave_up(self, running: RunningMachine) -> None:
-        self._preparation.leave_up()
+        if not self._preparation.leave_up():
+            return
         self._view.show("warn", f"the machine stays up: {ssh_command(running.host)}; `harness down` removes it")
 
     def _with_clock_so_far(self, group: Sequence[Trial]) -> MachineSpec:
@@ -116,10 +134,11 @@ class Recorder:
         recorded_on = {"box": manifest["box"], "machine": running.facts, "packages": running.packages}
         self._folder.update(arms={**manifest.get("arms", {}), **{trial.arm.name: recorded_on for trial in trials}})
 
-    def _trial(self, running: RunningMachine, trial: Trial) -> None:
+    def _trial(self, running: RunningMachine, trial: Trial, group: Sequence[Trial]) -> RunningMachine:
         """Repeat the trial until its recording is usable, its failure would repeat, or no attempt is left.
 
-        Wait for calm before it is repeated if the host kept the guest waiting; other failures are repeated at once.
+        Wait for calm before it is repeated if the host kept the guest waiting; other failures are repeated at once, on
+        another machine where this one was lost. Return the machine that is up in the end.
 
         Raises the last attempt's TrialError, RemoteError or TraceError, because it points to the machine. A GuestError
         (a load that ended early, for example) is not raised: only this trial fails.
@@ -133,16 +152,19 @@ class Recorder:
                 if last and not isinstance(error, GuestError):
                     raise
                 self._warn(f"{trial.name}, attempt {number} of {allowed}: {error}")
+                if isinstance(error, LostMachineError):
+                    running = self._another(running, group)
                 continue
             if verdict.ok:
-                return
+                break
             again = verdict.retryable and not last
             self._warn(f"{trial.name} may not be used: {verdict.reason}" + ("; recording it again" if again else ""))
             if not again:
-                return
+                break
             if kept_waiting(verdict):
                 own = running.machine.monitor().process_ids()
                 BusyHost(self._folder, self._view, self._effects.measure_host).wait(trial, number, own)
+        return running
 
     def _attempt(self, running: RunningMachine, trial: Trial, number: int) -> Verdict:
         self._set_aside(trial)

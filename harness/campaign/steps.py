@@ -22,6 +22,19 @@ class StepRecord:
     detail: dict[str, Any] = field(default_factory=dict)
 
 
+class _RecordingWatcher:
+    """Shows what the view's own watcher shows; the run's events have the warnings, too."""
+
+    def __init__(self, watcher: Watcher, folder: RunFolder) -> None:
+        self._folder = folder
+        self._shown = watcher
+        self.note, self.advance = watcher.note, watcher.advance
+
+    def warn(self, text: str) -> None:
+        self._folder.event("warning", text=text)
+        self._shown.warn(text)
+
+
 @contextmanager
 def recorded_step(folder: RunFolder, view: View, name: str, title: str) -> Iterator[StepRecord]:
     """Begin the step `name`, show it, and finish or fail it; its outputs are hashed into the manifest.
@@ -32,7 +45,7 @@ def recorded_step(folder: RunFolder, view: View, name: str, title: str) -> Itera
     folder.begin(name)
     try:
         with view.step(name, title) as watcher:
-            step = StepRecord(watcher, detail=detail)
+            step = StepRecord(_RecordingWatcher(watcher, folder), detail=detail)
             yield step
         folder.finish(name, step.outputs, time.monotonic() - started, step.detail)
     except BaseException as error:

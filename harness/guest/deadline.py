@@ -29,11 +29,20 @@ class Deadline:
 
 
 class Watchdog:
-    """Calls `act` once, in a thread of its own, if the block is still running `grace_s` after the deadline."""
+    """Calls `act` once, in a thread of its own, if the block is still running `grace_s` after the deadline.
 
-    def __init__(self, deadline: Deadline, act: Callable[[], object], grace_s: float = 0.0) -> None:
+    It does so at once when `lost`, which is asked about once a second, says that there is nothing to wait for.
+    """
+
+    def __init__(
+        self,
+        deadline: Deadline,
+        act: Callable[[], object],
+        grace_s: float = 0.0,
+        lost: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.fired = False
-        self._deadline, self._act, self._grace_s = deadline, act, grace_s
+        self._deadline, self._act, self._grace_s, self._lost = deadline, act, grace_s, lost
         self._over = threading.Event()
 
     def __enter__(self) -> Watchdog:
@@ -46,6 +55,9 @@ class Watchdog:
     def _watch(self) -> None:
         while (left := self._deadline.left()) > 0.0:
             if self._over.wait(min(left, CHECK_S)):
+                return
+            if self._lost() and not self._over.is_set():
+                self._act()
                 return
         if not self._over.wait(self._grace_s):
             self.fired = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from harness.errors import MachineError
 
@@ -19,6 +19,21 @@ class CpuTimes:
 
     run_ns: int
     wait_ns: int
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Whether a machine runs, as its host sees it; `why`, a sentence, is empty while it does.
+
+    `paused`: it stands still, and may be resumed. `ended`: only another machine can go on. `unknown`: the hypervisor
+    does not answer, and nothing else shows that the machine does not run.
+    """
+
+    state: Literal["running", "paused", "ended", "unknown"]
+    why: str = ""
+
+
+RUNNING = Condition("running")
 
 
 @runtime_checkable
@@ -42,6 +57,9 @@ class Monitor(Protocol):
 
     def process_ids(self) -> tuple[int, ...]:
         """Return the ids of the host's processes that run this guest, such as QEMU; empty where they are not known."""
+
+    def condition(self) -> Condition:
+        """Ask the hypervisor whether the machine runs; a call of a program, within seconds. Raises nothing."""
 
 
 def bounded_console(monitor: Monitor, size: int) -> str:

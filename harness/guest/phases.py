@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from harness.errors import MachineError, TrialError
+from harness.errors import LostMachineError, MachineError, TrialError
 from harness.guest.deadline import Clock
 from harness.guest.monitor import Monitor, bounded_console
+from harness.guest.vigil import STARTS, Vigil, ending_in
 
 POLL_S = 0.05  # between two looks at the length of the console
 ASK_S = 2.0  # between two looks at the guest's clock, each a call of the hypervisor
@@ -28,8 +29,6 @@ OnPhase = Callable[[str, float], object]  # a phase, and how much later than the
 # A message of the kernel may be printed in the middle of a line; it is never interrupted itself. Some kernels add who
 # printed it, such as `[    T1]` (CONFIG_PRINTK_CALLER).
 KERNEL_MESSAGE = re.compile(r"\[ *\d+\.\d{6}\](?:\[[^\]\n]*\])? [^\n]*\n")
-STARTS = ("Linux version ", "harness-host-key ")
-ENDINGS = {"Kernel panic": "the kernel of the guest panicked", **dict.fromkeys(STARTS, "the guest started again")}
 
 
 class GuestTime:
@@ -76,8 +75,9 @@ class GuestTime:
 class Phases:
     """The phases of one trial, as they appear on the console from now on; with `attach`, since the guest started.
 
-    `where` names the machine in errors; `clock` and `sleep` are the host's, `pace` is the guest's (`Host.clock`).
-    `attach` is for a trial that another process began, and `missed` has the phases that were on the console already.
+    `where` names the machine in errors; `clock` and `sleep` are the host's, `pace` is the guest's (`Host.clock`). The
+    hypervisor is asked through `vigil` whether the machine still runs. `attach` is for a trial that another process
+    began, and `missed` has the phases that were on the console already.
     """
 
     def __init__(
@@ -90,8 +90,10 @@ class Phases:
         pace: Clock = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
         attach: bool = False,
+        vigil: Vigil | None = None,
     ) -> None:
         self.where, self.text, self._label = where, "", label
+        self._vigil = vigil or Vigil(monitor, where, reads_console=False, clock=clock)
         self.guest_ended = False  # then there is nothing on the guest to stop, and nobody who answers
         self._monitor, self._clock, self._pace, self._sleep = monitor, clock, pace, sleep
         self._line = re.compile(rf"harness-trial {re.escape(label)} (check|recording|recorded|done)(?!\w)")
@@ -114,6 +116,7 @@ class Phases:
             with self._running():
                 if "check" in self._new():
                     return
+            self._require_machine()
             if self._clock() > until:
                 raise TrialError(
                     f"nothing that the guest wrote on its serial console arrived within {CHECK_LIMIT_S:g} s",
@@ -149,6 +152,7 @@ class Phases:
                     awaited = awaited[awaited.index(phase) + 1 :]
             if not awaited:
                 return None
+            self._require_machine()
             with self._running():  # after the phase was reported: it takes a call of the hypervisor
                 now = passed.passed_s()
             if awaited != before:
@@ -180,7 +184,7 @@ class Phases:
         if len(self.text) < self._skipped:  # it was cut off at its beginning, to keep it short
             self._skipped = 0
         fresh = self.text[self._skipped :]
-        self._ending = next((meaning for sign, meaning in ENDINGS.items() if sign in fresh), None)
+        self._ending = ending_in(fresh)
         new = [phase for phase in self._phases_in(self.text) if phase not in self._seen]
         self._seen.update(new)
         self._pause = 0.0 if new else min(max(POLL_S, 2 * self._pause), LONGEST_PAUSE_S)
@@ -199,7 +203,7 @@ class Phases:
             ending = f"no progress for {passed.stalled_s():.0f} s: the guest's clock stands still"
         if ending:
             self.guest_ended = True
-            raise TrialError(
+            raise LostMachineError(
                 f"{ending}; {self._waited(phase, waited_s, passed.unit)}",
                 where=self.where,
                 hint="see whether the machine is still up",
@@ -211,12 +215,22 @@ class Phases:
             f" the serial console ends with:\n{self.tail()}"
         )
 
+    def _require_machine(self, at_once: bool = False) -> None:
+        """Raise LostMachineError if there is no machine to wait for any more."""
+        try:
+            self._vigil.require(at_once)
+        except LostMachineError as error:
+            self.guest_ended = True
+            what = f"{error.what}; the serial console ends with:\n{self.tail()}"
+            raise LostMachineError(what, where=self.where, hint=error.hint) from error
+
     @contextmanager
     def _running(self) -> Iterator[None]:
         """Turn the error of a machine that has ended into that of a trial, of which there may be another attempt."""
         try:
             yield
         except MachineError as error:
+            self._require_machine(at_once=True)
             self.guest_ended = True
             what = f"{error.what}; the serial console ends with:\n{self.tail()}"
             where = error.where or self.where

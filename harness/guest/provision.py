@@ -26,6 +26,7 @@ from harness.errors import ProvisionError
 from harness.guest.ansible_events import AnsibleEvents, ProvisionReport
 from harness.guest.deadline import Deadline
 from harness.guest.remote import Host
+from harness.guest.vigil import Vigil
 from harness.paths import data_dir
 from harness.progress import Watcher
 from harness.temporary import held_folder, sweep
@@ -49,7 +50,7 @@ def apply(
 
     The whole output is appended to `work_dir/provision.log`. Raises ProvisionError, with the task, the machine and its
     output, when a task fails or the run takes longer than `limit_s` by the clock of the first machine; RemoteError when
-    a machine cannot be reached.
+    a machine cannot be reached, LostMachineError when one ended or stands still.
     """
     folder = playbook_dir or data_dir("ansible")
     _check_roles(folder, roles)
@@ -58,16 +59,21 @@ def apply(
             host.run("true", timeout_s=60)
     work_dir.mkdir(parents=True, exist_ok=True)
     clock = hosts[0].clock
+    vigils = [host.vigil for host in hosts if host.vigil]
+    for vigil in vigils:
+        vigil.tell = watcher.warn
     events = AnsibleEvents(watcher, work_dir / "provision.log", _count_tasks(folder, roles), clock)
     variables = {"harness_roles": list(roles), **(extra_vars or {})}
     started = time.monotonic()
     with _private_dir() as private:
         runner = _runner(folder, private, _inventory(hosts), variables, events)
         try:
-            _run_in_thread(runner, events, Deadline(limit_s, clock))
+            _run_in_thread(runner, events, Deadline(limit_s, clock), vigils)
         finally:
             _close_control_connections(private)
     report = events.report(time.monotonic() - started)
+    if report.failed:
+        _require_machines(vigils, at_once=True)
     if runner.rc != 0 or report.failed:
         raise events.error()
     return report
@@ -144,8 +150,15 @@ def _private_dir() -> Iterator[Path]:
         yield private
 
 
-def _run_in_thread(runner: Any, events: AnsibleEvents, deadline: Deadline) -> None:
-    """Run Ansible; stop it when the limit passes or this thread is interrupted. Raises ProvisionError.
+def _require_machines(vigils: Sequence[Vigil], at_once: bool) -> None:
+    for vigil in vigils:
+        vigil.require(at_once)
+
+
+def _run_in_thread(runner: Any, events: AnsibleEvents, deadline: Deadline, vigils: Sequence[Vigil] = ()) -> None:
+    """Run Ansible; stop it when the limit passes, a machine is lost or this thread is interrupted.
+
+    Raises ProvisionError, and LostMachineError with the reason.
 
     Waits on an event, not with `Thread.join`, which may report a running thread as ended after an interrupt.
     """
@@ -155,7 +168,7 @@ def _run_in_thread(runner: Any, events: AnsibleEvents, deadline: Deadline) -> No
     thread.start()
     try:
         while not ended.wait(0.2) and deadline.left() > 0.0:
-            pass
+            _require_machines(vigils, at_once=False)
     finally:
         if late := not ended.is_set():
             events.stop.set()

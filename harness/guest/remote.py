@@ -19,7 +19,7 @@ import shlex
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -34,6 +34,7 @@ from harness.files import atomic_path, sha256
 from harness.guest import remote_file
 from harness.guest.bounded_socket import BoundedSocket
 from harness.guest.deadline import Clock, Deadline, Watchdog
+from harness.guest.vigil import Vigil
 
 if TYPE_CHECKING:
     import fabric
@@ -86,7 +87,8 @@ class Host:
 
     Every method takes `timeout_s`, the limit for connecting and working together, in seconds of `clock`; its time never
     passes faster than that of this host, nor more than `SLOWEST_PACE` times slower. It raises `TransientError` when the
-    connection failed, `DeadlineError` after the limit, and `RemoteError` for a failure that would repeat.
+    connection failed, `DeadlineError` after the limit, and `RemoteError` for a failure that would repeat. With a
+    `vigil`, it raises `LostMachineError` soon after the machine ended or was paused for good.
     """
 
     address: str
@@ -97,6 +99,7 @@ class Host:
     name: str
     connect_limit_s: float = CONNECT_LIMIT_S
     clock: Clock = field(default=time.monotonic, repr=False, compare=False)
+    vigil: Vigil | None = field(default=None, repr=False, compare=False)
     _connection: fabric.Connection | None = field(default=None, init=False, repr=False, compare=False)
     _socket: BoundedSocket | None = field(default=None, init=False, repr=False, compare=False)
 
@@ -218,13 +221,17 @@ class Host:
             stop=lambda attempt: until.left() <= 1.0,
             reraise=True,
         )
-        self._connection = attempts(self._connect, until)
+        try:
+            self._connection = attempts(self._connect, until)
+        except TransientError:
+            self._require_machine(at_once=True)
+            raise
         return self._connection
 
     def _connect(self, deadline: Deadline) -> fabric.Connection:
         logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # it logs tracebacks of errors that are handled here
         with self._mapped_errors("connect", deadline, transient=True):
-            tcp = socket.create_connection((self.address, self.port), timeout=max(0.1, deadline.left()))
+            tcp = self._dial(deadline)
         self._socket = BoundedSocket(tcp)
         connection = self._configure(self._socket)
         try:
@@ -235,6 +242,29 @@ class Host:
             self._socket.close()
             raise
         return connection
+
+    def _dial(self, deadline: Deadline) -> socket.socket:
+        """Open the TCP connection; a machine that is lost ends the wait. Raises OSError."""
+        failure: OSError = OSError(errno.EADDRNOTAVAIL, "it has no address")
+        for family, kind, protocol, _, address in socket.getaddrinfo(self.address, self.port, type=socket.SOCK_STREAM):
+            tcp = socket.socket(family, kind, protocol)
+            try:
+                tcp.settimeout(max(0.1, deadline.left()))
+                with Watchdog(deadline, partial(_hang_up, tcp), lost=self._lost):
+                    tcp.connect(address)
+                return tcp
+            except OSError as error:
+                tcp.close()
+                failure = error
+        raise failure
+
+    def _lost(self) -> bool:
+        return self.vigil is not None and self.vigil.lost()
+
+    def _require_machine(self, at_once: bool) -> None:
+        """Raise LostMachineError, with the reason, if the machine that just failed is not there any more."""
+        if self.vigil is not None:
+            self.vigil.require(at_once)
 
     def _configure(self, tcp: socket.socket) -> fabric.Connection:
         import fabric  # here, because a command that only lists machines connects to none
@@ -277,16 +307,18 @@ class Host:
         machine may send `most_bytes`.
         """
         self._allow(most_bytes)
-        watchdog = Watchdog(deadline, self._hang_up, grace_s)
+        watchdog = Watchdog(deadline, self._hang_up, grace_s, self._lost)
         try:
             with watchdog:
                 yield
         except HarnessError as error:
             self.close()
+            self._require_machine(at_once=not transient)
             error.where = error.where or self.where
             raise
         except Exception as error:
             self.close()
+            self._require_machine(at_once=not transient)
             if self._socket is not None and self._socket.exceeded:
                 raise self._flood_error(doing) from error
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -369,6 +401,11 @@ def _runner() -> Any:
         read_chunk_size = 1 << 16
 
     return BlockRunner
+
+
+def _hang_up(tcp: socket.socket) -> None:
+    with suppress(OSError):  # it is closed already
+        tcp.shutdown(socket.SHUT_RDWR)
 
 
 def _changed_key(where: str, known_hosts: Path) -> RemoteError:

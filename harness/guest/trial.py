@@ -18,7 +18,16 @@ from typing import Any, Protocol
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
-from harness.errors import DeadlineError, GuestError, HarnessError, HostError, RemoteError, TransientError, TrialError
+from harness.errors import (
+    DeadlineError,
+    GuestError,
+    HarnessError,
+    HostError,
+    LostMachineError,
+    RemoteError,
+    TransientError,
+    TrialError,
+)
 from harness.files import write_atomic
 from harness.guest import result as guest_result
 from harness.guest.monitor import Monitor
@@ -140,11 +149,14 @@ def run(
 
     The files appear only when all of them arrived complete, guest.json last; the script, trial.py, is written there
     before it is sent, and beside it facts.py and tasks.py, which it runs. `on_phase` is called as `Phases.follow` does.
-    Raises GuestError when a step failed on the guest, TrialError when the guest gives no result, RemoteError when it
-    cannot be reached. When interrupted, it stops what it started on the guest.
+    Raises GuestError when a step failed on the guest, LostMachineError when the machine ended or stands still,
+    TrialError when the guest gives no result, RemoteError when it cannot be reached. When interrupted, it stops what it
+    started on the guest.
     """
     started, config = time.monotonic(), script_config(trial, expected, attempt)
-    phases = Phases(monitor, config["label"], host.where, pace=host.clock)
+    if host.vigil is not None:
+        host.vigil.tell = watcher.warn
+    phases = Phases(monitor, config["label"], host.where, pace=host.clock, vigil=host.vigil)
     with stopped_on_error(host, phases, out_dir):
         _prepare(host, config, render(trial, expected, attempt), out_dir, watcher)
         phases.require_check()
@@ -184,7 +196,7 @@ def stopped_on_error(host: Host, phases: Phases, out_dir: Path) -> Iterator[None
     except BaseException as error:
         if phases.text and isinstance(error, TrialError):
             error.log = _keep_console(phases.text, out_dir)
-        if not phases.guest_ended:
+        if not phases.guest_ended and not isinstance(error, LostMachineError):
             _stop(host)
         host.close()
         raise

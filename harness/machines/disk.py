@@ -16,7 +16,7 @@ from typing import Any
 from harness import boxes, processes
 from harness.boxes import Box, builder, provisioned, rootfs
 from harness.boxes.provisioned import ProvisionedBox, Provisioning
-from harness.errors import DeadlineError, HostError, MachineError, TransientError
+from harness.errors import DeadlineError, HostError, LostMachineError, MachineError, TransientError
 from harness.files import make_folder
 from harness.guest.remote import Host
 from harness.machines import box_install, libvirt
@@ -48,15 +48,20 @@ def seal(host: Host) -> str:
 
 
 def shut_down(host: Host, domain: str) -> None:
-    """Shut the guest down and wait until it is off. Raises MachineError when it stays on: its disk is in use then."""
+    """Shut the guest down and wait until it is off.
+
+    Raises MachineError when it stays on, because its disk is in use then, and LostMachineError when it stands still.
+    """
     try:
         host.run("systemctl poweroff --no-block", timeout_s=60, sudo=True)
-    except (TransientError, DeadlineError):
-        pass  # sshd may have ended before its answer; the domain's state decides
+    except (TransientError, DeadlineError, LostMachineError):
+        pass  # sshd, or the machine, may have ended before its answer; the domain's state decides
     finally:
         host.close()
     end = host.clock() + SHUTDOWN_LIMIT_S
     while (state := libvirt.state(domain)) != "shut off":
+        if host.vigil and host.vigil.look().state == "paused":
+            host.vigil.require()
         if host.clock() > end:
             raise MachineError(
                 f"the machine did not shut down in {SHUTDOWN_LIMIT_S:.0f} s; it is {state}", where=domain

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from harness.errors import MachineError
 from harness.guest.monitor import Monitor, bounded_console
+from harness.guest.vigil import Vigil
 
 KEY_LINE = re.compile(rb"harness-host-key ssh-ed25519 ([A-Za-z0-9+/]{68})(?![A-Za-z0-9+/=])")
 HEADER = b"\x00\x00\x00\x0bssh-ed25519\x00\x00\x00\x20"  # RFC 8709, section 4: name, then a key of 32 bytes
@@ -38,11 +39,14 @@ def from_console(text: bytes) -> str | None:
     return None
 
 
-def wait_for(monitor: Monitor, timeout_s: float, clock: Callable[[], float] = time.monotonic) -> str:
+def wait_for(
+    monitor: Monitor, timeout_s: float, clock: Callable[[], float] = time.monotonic, vigil: Vigil | None = None
+) -> str:
     """Wait until a booted guest has printed its host key and that SSH is up; return the key.
 
     The limit is read from `clock`, such as the pace of the guest. Nothing connects to the guest meanwhile. Raises
-    MachineError after `timeout_s`, when the guest's kernel panics, and when the console is flooded.
+    MachineError after `timeout_s`, when the guest's kernel panics, and when the console is flooded; LostMachineError
+    when `vigil` sees that the machine ended or stands still.
     """
     end, length, text, key = clock() + timeout_s, -1, b"", None
     while True:
@@ -53,6 +57,8 @@ def wait_for(monitor: Monitor, timeout_s: float, clock: Callable[[], float] = ti
             return key
         if panic := PANIC.search(text):
             raise MachineError(f"the guest's kernel panicked: {panic.group(1).decode(errors='replace').strip()}")
+        if vigil:
+            vigil.require()
         if clock() >= end:
             missing = "that SSH is up" if key else "its SSH host key"
             when = f"within {timeout_s:g} s of its own pace"

@@ -6,6 +6,7 @@ import ipaddress
 import json
 import os
 import re
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from xml.etree import ElementTree
 from harness import processes
 from harness.errors import HostError, MachineError
 from harness.files import atomic_path
+from harness.guest.monitor import RUNNING, Condition
 
 URI = "qemu:///system"
 POOL = "default"
@@ -22,7 +24,31 @@ NETWORK = "default"
 LIMIT_S = 60.0
 CHECK_LIMIT_S = 20.0
 UPLOAD_LIMIT_S = 300.0
+ASK_LIMIT_S = 4.0  # for what is asked again and again: a stopped QEMU never answers, and a pause is to be seen soon
+RESTART_S = 30.0  # for a daemon that starts again
+NO_DAEMON = re.compile(
+    r"failed to connect|Cannot (recv|write) data|End of file while reading data|client socket is closed"
+)
 MACHINE_DISK = re.compile(r"harness-(?!.*_vagrant_box_image_).*\.(img|qcow2)")
+
+RUNS = ("running", "idle", "blocked", "in shutdown")  # the states of `virsh domstate`
+STARTING = "paused (starting up)"
+PAUSES = ("paused", "pmsuspended")
+WHY = {
+    "paused (user)": "somebody paused the machine (virsh suspend)",
+    "paused (I/O error)": "QEMU paused the machine, because its disk could not be written: is this host's disk full?",
+    "paused (watchdog)": "QEMU paused the machine, because the guest's watchdog ran out",
+    "paused (crashed)": "the kernel of the guest panicked",
+    "pmsuspended": "the guest suspended itself",
+    "crashed": "the kernel of the guest panicked",
+    "shut off (shutdown)": "the machine was shut down from inside, or its QEMU was told to end by a signal",
+    "shut off (destroyed)": "somebody ended the machine (virsh destroy)",
+    "shut off (crashed)": "the machine's QEMU ended all of a sudden: it was killed, or it crashed",
+    "shut off (failed)": "the machine's QEMU failed",
+    "shut off (saved)": "somebody saved the machine to disk and ended it (virsh managedsave)",
+}
+REMOVED = Condition("ended", "somebody removed the machine: libvirt does not know it any more")
+SILENT = Condition("unknown", "libvirtd does not answer; going on without it")
 
 
 @dataclass(frozen=True)
@@ -110,10 +136,22 @@ def state(domain: str) -> str:
     return answer.output.strip() if answer.ok else ""
 
 
-def has_ended(domain: str) -> bool:
-    """Return whether a domain does not run, or is not there; False when libvirt does not answer."""
-    answer = virsh("domstate", domain)
-    return answer.output.strip() != "running" if answer.ok else "failed to get domain" in answer.output
+def condition(domain: str) -> Condition:
+    """Return whether a domain runs, as libvirt sees it, and what became of it if not."""
+    answer = virsh("domstate", "--reason", domain, timeout_s=ASK_LIMIT_S)
+    return condition_of(answer.ok, answer.output)
+
+
+def condition_of(ok: bool, output: str) -> Condition:
+    """Return the condition in the answer of `virsh domstate --reason`; unknown when there was none."""
+    text = " ".join(output.split())
+    if not ok:
+        return REMOVED if "failed to get domain" in text else SILENT
+    state = text.partition(" (")[0]
+    if state in RUNS or text == STARTING:
+        return RUNNING
+    why = WHY.get(text) or WHY.get(state) or f"the machine does not run: libvirt says `{text}`"
+    return Condition("paused" if state in PAUSES and text != "paused (crashed)" else "ended", why)
 
 
 def disk_volume(domain: str) -> str:
@@ -147,7 +185,7 @@ def fetch_console(domain: str, target: Path) -> str:
 
 def ask_qemu(domain: str, command: Mapping[str, Any]) -> Any:
     """Send one QMP command to the QEMU of `domain` and return what it returns; None when it does not answer."""
-    answer = virsh("qemu-monitor-command", domain, json.dumps(command))
+    answer = virsh("qemu-monitor-command", domain, json.dumps(command), timeout_s=ASK_LIMIT_S)
     try:
         reply = json.loads(answer.output) if answer.ok else None
     except (ValueError, RecursionError):
@@ -205,8 +243,13 @@ def remove_volumes(names: Iterable[str]) -> None:
 
 
 def _output_of(*args: str) -> str:
-    """Return the output of virsh; raise HostError when it fails, so that no failure looks like an empty list."""
-    result = virsh(*args)
+    """Return the output of virsh; raise HostError when it fails, so that no failure looks like an empty list.
+
+    A daemon that starts again is waited for: a machine is not left behind because libvirtd was updated meanwhile.
+    """
+    until = time.monotonic() + RESTART_S
+    while not (result := virsh(*args)).ok and NO_DAEMON.search(result.output) and time.monotonic() < until:
+        time.sleep(1.0)
     if not result.ok:
         raise HostError(f"libvirtd does not answer: {result.output.strip()}", where=URI, hint="./setup.sh starts it")
     return result.output

@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import MachineError
-from harness.guest.monitor import CpuTimes
+from harness.guest.monitor import Condition, CpuTimes
 from harness.machines import libvirt, schedstat
+from harness.noise.machine_processes import MachineProcess
 
+STOPPED = Condition("paused", "the machine stands still: its QEMU was stopped by a signal (SIGSTOP)")
+ENDED = Condition("ended", "the machine's QEMU has ended")
 FETCH_S = 2.0  # between two copies of the console, where its file cannot be looked at
 
 
@@ -31,6 +34,18 @@ class LibvirtMonitor:
         self._behind_since: float | None = None  # the first of the copies that failed since the last one
         self._delay_s = 0.0
         self._threads: tuple[int, ...] = ()
+        self._process = MachineProcess(domain)
+
+    def condition(self) -> Condition:
+        """Return whether the machine runs: a look at QEMU's process, and one call of virsh.
+
+        libvirt knows who paused or ended a machine; it does not know that a signal stopped QEMU.
+        """
+        process = self._process.state()
+        if process == "stopped":
+            return STOPPED
+        told = libvirt.condition(self.domain)
+        return ENDED if process == "ended" and told.state in ("running", "unknown") else told
 
     def console_size(self) -> int:
         """Return the length of the console's output in bytes.
@@ -90,7 +105,7 @@ class LibvirtMonitor:
         failure = libvirt.fetch_console(self.domain, self.copy)
         self._tried = self._clock()
         if failure:
-            if not self._copied or libvirt.has_ended(self.domain):
+            if not self._copied or self.condition().state == "ended":
                 raise self._lost(f"its serial console cannot be copied: {failure}")
             self._behind_since = began
             return
@@ -101,14 +116,15 @@ class LibvirtMonitor:
     def _ask(self, command: dict[str, Any]) -> Any:
         """Return QEMU's answer; None when it does not answer although the domain runs."""
         answer = libvirt.ask_qemu(self.domain, command)
-        if answer is None and libvirt.has_ended(self.domain):
+        if answer is None and self.condition().state == "ended":
             raise self._lost("QEMU does not answer")
         return answer
 
     def _lost(self, failure: str) -> MachineError:
         """Return the error for a machine that cannot be looked at; `failure` is how, in case it still runs."""
+        condition = self.condition()
         return MachineError(
-            "the machine does not run any more" if libvirt.has_ended(self.domain) else failure,
+            condition.why if condition.state == "ended" else failure,
             where=self.domain,
             hint=f"virsh -c {libvirt.URI} domstate --reason {self.domain}",
         )

@@ -16,6 +16,7 @@ from harness.errors import HostError, MachineError, RemoteError
 from harness.files import write_atomic
 from harness.guest.monitor import Monitor
 from harness.guest.remote import Host
+from harness.guest.vigil import Vigil
 from harness.interrupt import defer_stop_signals
 from harness.machines import (
     box_install,
@@ -78,8 +79,9 @@ class VagrantMachine:
     def up(self, watcher: Watcher) -> list[Host]:
         """Start the VM, wait for SSH, check its CPUs and kernel.
 
-        An earlier VM of the same folder, left by a killed run, is removed first. Raises HostError or MachineError, and
-        leaves no VM behind; DamagedBoxError, before anything starts, when a part of the box is not as it was built.
+        An earlier VM of the same folder, left by a killed run, is removed first. Raises HostError or MachineError,
+        LostMachineError when it ended or was paused meanwhile, and leaves no VM behind; DamagedBoxError, before
+        anything starts, when a part of the box is not as it was built.
         """
         self._prepare()
         self.down()
@@ -176,22 +178,28 @@ class VagrantMachine:
     def _make_monitor(self, console: str) -> Monitor:
         if self._domain and self.spec.hypervisor == "libvirt":
             return LibvirtMonitor(self._domain, Path(console), self.console)
-        return VirtualBoxMonitor(self.console)
+        return VirtualBoxMonitor(self.console, str(self._domain))
 
     def _power_on(self, vagrant: VagrantCli, accelerator: str, watcher: Watcher) -> Host:
         boot = BOOT_LIMIT_S.get(accelerator, BOOT_LIMIT_S["tcg"])
         limit_s = boot + (START_LIMIT_S if self._built else DOWNLOAD_LIMIT_S)
         watcher.note(f"starting the machine ({accelerator})")
+        vigil = Vigil(self.monitor(), str(self._domain), runs=False, reads_console=False)
+        vigil.tell = watcher.warn
 
         def on_line(line: str) -> None:
             _note_progress(line, watcher)
             self._follow()
 
         try:
-            vagrant.up(self.spec.hypervisor, limit_s=limit_s, on_line=on_line, clock=self._pace)
-            return self._host(vagrant, boot, watcher)
+            vagrant.up(self.spec.hypervisor, limit_s=limit_s, on_line=on_line, clock=self._pace, give_up=vigil.lost)
+            host = self._host(vagrant, boot, watcher, vigil)
+            host.vigil = Vigil(self.monitor(), host.where)
+            host.vigil.tell = watcher.warn
+            return host
         except MachineError as error:
             self._fetch_console()
+            vigil.require(at_once=True)
             raise MachineError(
                 f"the machine did not come up: {error.what}",
                 where=self._domain,
@@ -208,13 +216,13 @@ class VagrantMachine:
                 if self._pace.following:  # from now on, so that the weight is raised once
                     self._placement = placement.raise_weight(monitor.domain, self._clock)
 
-    def _host(self, vagrant: VagrantCli, boot_limit_s: float, watcher: Watcher) -> Host:
+    def _host(self, vagrant: VagrantCli, boot_limit_s: float, watcher: Watcher, vigil: Vigil) -> Host:
         self._follow()
         known_hosts = self.folder / "known_hosts"
         if self._built:
             watcher.note("waiting until the guest's SSH is up")
-            key = hostkey.wait_for(self.monitor(), boot_limit_s, self._pace)
-            address = self._leased_address(boot_limit_s)
+            key = hostkey.wait_for(self.monitor(), boot_limit_s, self._pace, vigil)
+            address = self._leased_address(boot_limit_s, vigil)
             hostkey.pin(known_hosts, address, SSH_PORT, key)
             return Host(address, SSH_PORT, "vagrant", self.folder / "key", known_hosts, self.name, clock=self._pace)
         ssh = vagrant.ssh_config()
@@ -222,10 +230,11 @@ class VagrantMachine:
         key_path = Path(ssh["IdentityFile"])
         return Host(ssh["HostName"], int(ssh["Port"]), ssh["User"], key_path, known_hosts, self.name, clock=self._pace)
 
-    def _leased_address(self, limit_s: float) -> str:
+    def _leased_address(self, limit_s: float, vigil: Vigil) -> str:
         """Wait until the guest has an address of libvirt's network; starting Vagrant again would take seconds."""
         end = self._pace() + limit_s
         while not (address := libvirt.address(str(self._domain))):
+            vigil.require()
             if self._pace() >= end:
                 raise MachineError(f"the guest asked for no address of the network {libvirt.NETWORK!r}")
             time.sleep(hostkey.LOOK_S)

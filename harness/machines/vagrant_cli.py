@@ -33,9 +33,13 @@ class VagrantCli:
         limit_s: float,
         on_line: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        give_up: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Create and boot the machine; `on_line` receives each line of Vagrant's output, `limit_s` is by `clock`."""
-        self._run("up", provider=provider, limit_s=limit_s, on_line=on_line, clock=clock)
+        """Create and boot the machine; `on_line` receives each line of Vagrant's output, `limit_s` is by `clock`.
+
+        Vagrant is ended early once `give_up` says so, which is asked about once a second.
+        """
+        self._run("up", provider=provider, limit_s=limit_s, on_line=on_line, clock=clock, give_up=give_up)
 
     def destroy(self) -> None:
         """Stop the machine and delete it with its disk."""
@@ -57,12 +61,20 @@ class VagrantCli:
         limit_s: float = QUICK_S,
         on_line: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        give_up: Callable[[], bool] = lambda: False,
         **arguments: object,
     ) -> str:
         call = [sys.executable, "-m", "harness.machines.vagrant_call", method, json.dumps(arguments)]
         folder, command = paths.data_dir("vagrant"), f"vagrant {method.replace('box_', 'box ').replace('_', '-')}"
         result = processes.run(
-            call, timeout_s=limit_s, log=self.log, on_line=on_line, env=self.env, cwd=folder, clock=clock
+            call,
+            timeout_s=limit_s,
+            log=self.log,
+            on_line=on_line,
+            env=self.env,
+            cwd=folder,
+            clock=clock,
+            give_up=give_up,
         )
         if result.timed_out:
             raise MachineError(f"`{command}` was not done after {limit_s:.0f} s", log=self.log)

@@ -9,18 +9,36 @@ from pathlib import Path
 
 from harness import processes
 from harness.errors import HostError, MachineError
-from harness.guest.monitor import CpuTimes
+from harness.guest.monitor import RUNNING, Condition, CpuTimes
 
 PROGRAM = "VBoxManage"
 LIMIT_S = 60.0
+ASK_LIMIT_S = 4.0
 UNLOCK_S = 20.0  # a machine stays locked for a moment after it is powered off
+SILENT = Condition("unknown", "VBoxManage does not answer")
+STATE = re.compile(r'^VMState="([a-z]+)"', re.M)
+STANDS_STILL = {
+    "paused": "somebody paused the machine (VBoxManage controlvm pause)",
+    "gurumeditation": "VirtualBox stopped the machine because of an error of its own (guru meditation)",
+    "stuck": "VirtualBox stopped the machine because of an error of its own (guru meditation)",
+}
+ENDED = {
+    "poweroff": "the machine was shut down from inside, or somebody ended it (VBoxManage controlvm poweroff)",
+    "aborted": "the machine's process ended all of a sudden: it was killed, or it crashed",
+    "saved": "somebody saved the machine to disk and ended it (VBoxManage controlvm savestate)",
+}
 
 
 class VirtualBoxMonitor:
-    """The view of a machine from outside: the file of its console, which VirtualBox writes, and nothing else."""
+    """The view of a machine from outside: the file of its console, which VirtualBox writes, and VBoxManage's word."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, name: str) -> None:
+        self.path, self.name = path, name
+
+    def condition(self) -> Condition:
+        """Return whether the machine runs, as VBoxManage tells."""
+        answer = processes.run([PROGRAM, "showvminfo", self.name, "--machinereadable"], timeout_s=ASK_LIMIT_S)
+        return condition(answer.ok, answer.output)
 
     def console_size(self) -> int:
         """Return the length of the console's output in bytes; 0 until the machine has written something."""
@@ -48,6 +66,18 @@ class VirtualBoxMonitor:
     def process_ids(self) -> tuple[int, ...]:
         """Return nothing: the machine's processes are not known."""
         return ()
+
+
+def condition(ok: bool, output: str) -> Condition:
+    """Return the condition in the output of `VBoxManage showvminfo --machinereadable`; unknown when it failed."""
+    found = STATE.search(output)
+    if not ok or found is None:
+        gone = "Could not find a registered machine" in output
+        return Condition("ended", "somebody removed the machine") if gone else SILENT
+    state = found.group(1)
+    if state in STANDS_STILL:
+        return Condition("paused", STANDS_STILL[state])
+    return Condition("ended", ENDED[state]) if state in ENDED else RUNNING
 
 
 def names() -> list[str]:

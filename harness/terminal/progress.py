@@ -82,7 +82,8 @@ class LiveView:
         )
         started = time.monotonic()
         with bars:
-            watcher = _BarWatcher(bars, bars.add_task(visible(title), total=None, note=""))
+            task = bars.add_task(visible(title), total=None, note="")
+            watcher = _BarWatcher(bars, task, lambda text: self.show("warn", text))
             try:
                 yield watcher
             except BaseException:
@@ -100,8 +101,8 @@ class LiveView:
 
 
 class _BarWatcher:
-    def __init__(self, bars: Progress, task: TaskID) -> None:
-        self._bars, self._task = bars, task
+    def __init__(self, bars: Progress, task: TaskID, warn: Callable[[str], None]) -> None:
+        self._bars, self._task, self.warn = bars, task, warn
 
     def note(self, text: str) -> None:
         self._bars.update(self._task, note=" ".join(text.split()))
@@ -125,6 +126,7 @@ class PlainView:
         try:
             yield _LineWatcher(
                 lambda note, share: self._line(f"  {title}: {note}" + ("" if share is None else f" ({share:.0%})")),
+                lambda text: self.show("warn", text),
                 self._clock,
             )
         except BaseException:
@@ -145,8 +147,10 @@ class PlainView:
 class _LineWatcher:
     """Writes a note, with the share that is done if it is known, only if the last one is old enough."""
 
-    def __init__(self, write: Callable[[str, float | None], None], clock: Callable[[], float]) -> None:
-        self._write, self._clock, self._last = write, clock, clock()
+    def __init__(
+        self, write: Callable[[str, float | None], None], warn: Callable[[str], None], clock: Callable[[], float]
+    ) -> None:
+        self._write, self.warn, self._clock, self._last = write, warn, clock, clock()
         self._note = "working"
         self._lock = threading.Lock()
 
@@ -181,7 +185,9 @@ class JsonView:
         self.emit("step_started", step=name, title=title)
         try:
             yield _LineWatcher(
-                lambda note, share: self.emit("step_progress", step=name, note=note, share=share), time.monotonic
+                lambda note, share: self.emit("step_progress", step=name, note=note, share=share),
+                lambda text: self.show("warn", text),
+                time.monotonic,
             )
         except BaseException as error:
             self.emit("step_failed", step=name, seconds=_since(started), error=str(error) or type(error).__name__)
@@ -199,6 +205,14 @@ class JsonView:
         self._stream.flush()
 
 
+class _QuietWatcher(SilentWatcher):
+    def __init__(self, show: Callable[[str, str], None]) -> None:
+        self._show = show
+
+    def warn(self, text: str) -> None:
+        self._show("warn", text)
+
+
 class QuietView:
     """Only warnings, as plain lines."""
 
@@ -207,8 +221,8 @@ class QuietView:
 
     @contextmanager
     def step(self, name: str, title: str) -> Iterator[Watcher]:
-        """Show nothing."""
-        yield SilentWatcher()
+        """Show nothing but warnings."""
+        yield _QuietWatcher(self.show)
 
     def show(self, kind: str, text: str) -> None:
         """Print warnings only."""

@@ -12,7 +12,7 @@ from typing import Any
 from locations import DATA
 
 from harness.guest import trial
-from harness.guest.monitor import CpuTimes
+from harness.guest.monitor import RUNNING, Condition, CpuTimes
 from harness.guest.remote import MOST_BYTES, Result
 from harness.loads import Load, NginxAb
 from harness.progress import SilentWatcher
@@ -38,7 +38,7 @@ class FakeHost:
     `broken` maps a part of a command to the outcome of that command; `phases` are those that the started script writes.
     """
 
-    where, user, clock = "fake (user@host:22)", "vagrant", staticmethod(time.monotonic)
+    where, user, clock, vigil = "fake (user@host:22)", "vagrant", staticmethod(time.monotonic), None
 
     def __init__(self, *phases: str, **broken: Result | Exception) -> None:
         self.broken, self.phases = broken, phases or ("recording", "recorded", "done")
@@ -118,6 +118,9 @@ class FakeHost:
 
     def process_ids(self) -> tuple[int, ...]:
         return ()
+
+    def condition(self) -> Condition:
+        return RUNNING
 
 
 def carry_out(host: FakeHost, folder: Path, **more: Any) -> trial.TrialFiles:

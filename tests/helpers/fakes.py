@@ -23,7 +23,7 @@ from harness.campaign.effects import Effects
 from harness.campaign.verdict import Verdict, VerdictCheck
 from harness.errors import HarnessError
 from harness.guest.ansible_events import ProvisionReport
-from harness.guest.monitor import CpuTimes
+from harness.guest.monitor import RUNNING, Condition, CpuTimes
 from harness.guest.remote import Host
 from harness.noise.host_use import HostUse
 from harness.plan import Trial
@@ -188,3 +188,6 @@ class FakeMonitor:
 
     def process_ids(self) -> tuple[int, ...]:
         return ()
+
+    def condition(self) -> Condition:
+        return RUNNING

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from harness.errors import MachineError
-from harness.guest.monitor import CpuTimes
+from harness.guest.monitor import RUNNING, Condition, CpuTimes
 
 
 class ScriptedGuest:
@@ -28,6 +28,7 @@ class ScriptedGuest:
         self.readings: list[float] = []
         self.clock_asked: list[float] = []
         self.at_every_look: Callable[[], object] = lambda: None
+        self.conditions: dict[float, Condition] = {}  # from when on the hypervisor says which
 
     def clock(self) -> float:
         return self.now
@@ -57,6 +58,11 @@ class ScriptedGuest:
 
     def process_ids(self) -> tuple[int, ...]:
         return ()
+
+    def condition(self) -> Condition:
+        if self.now >= self.ends_at:
+            return Condition("ended", "the machine does not run any more")
+        return next((told for when, told in sorted(self.conditions.items())[::-1] if when <= self.now), RUNNING)
 
     def _text(self) -> str:
         return "".join(text for when, text in sorted(self.written.items()) if when <= self.now)

@@ -17,7 +17,7 @@ from fakes import BAD, GOOD, HOPELESS, FakeMachine, World
 
 from harness import machines
 from harness.campaign.recorder import ssh_command
-from harness.errors import BoxError, GuestError, HostError, Interrupted, MachineError, TrialError
+from harness.errors import BoxError, GuestError, HostError, Interrupted, LostMachineError, MachineError, TrialError
 from harness.guest.remote import Host
 from harness.store import RunFolder
 
@@ -225,3 +225,61 @@ def test_the_ssh_command_of_a_kept_machine_works_in_a_folder_with_a_space(tmp_pa
     words = shlex.split(ssh_command(Host("192.0.2.1", 22, "vagrant", key, known_hosts, "guest")))
     assert words[words.index("-i") + 1] == str(key)
     assert words[words.index("-o") + 1] == f'UserKnownHostsFile="{known_hosts}"'
+
+
+def test_a_machine_that_is_lost_in_an_attempt_is_replaced_and_the_attempt_repeated(start: Start, world: World) -> None:
+    world.outcomes = [LostMachineError("QEMU was killed"), GOOD, GOOD]
+    campaign, folder = start()
+    assert campaign.run().ok
+    assert [entry for entry in world.log if entry.startswith(("up", "down", "trial"))] == [
+        "up debian-12",
+        "trial 000_nginx_ab attempt 1",
+        "down debian-12",
+        "up debian-12",
+        "trial 000_nginx_ab attempt 2",
+        "trial 001_nginx_ab attempt 1",
+        "down debian-12",
+    ]
+    assert "QEMU was killed" in (folder.path / "events.jsonl").read_text()
+
+
+def test_a_machine_that_is_lost_in_the_last_attempt_ends_the_run(start: Start, world: World) -> None:
+    world.outcomes = [LostMachineError("QEMU was killed"), LostMachineError("QEMU was killed again")]
+    campaign, folder = start()
+    with pytest.raises(LostMachineError, match="killed again"):
+        campaign.run()
+    assert (folder.state, world.up) == ("failed", set())
+
+
+def test_a_machine_that_is_lost_before_it_is_ready_is_brought_up_once_more(
+    start: Start, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def up(machine: FakeMachine, watcher: Any) -> list[Host]:
+        if lost:
+            raise lost.pop()
+        return first(machine, watcher)
+
+    first, lost = FakeMachine.up, [LostMachineError("QEMU was killed")]
+    monkeypatch.setattr(FakeMachine, "up", up)
+    assert start()[0].run().ok
+    lost += [LostMachineError("QEMU was killed"), LostMachineError("QEMU was killed")]
+    with pytest.raises(LostMachineError):
+        start()[0].run()
+
+
+def test_with_keep_a_machine_that_was_lost_and_not_replaced_is_not_said_to_stay_up(
+    start: Start, world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    campaign, folder = start(keep=True)
+    world.outcomes = [LostMachineError("QEMU was killed")]
+    original = FakeMachine.up
+
+    def once(machine: FakeMachine, watcher: Any) -> list[Host]:
+        if "trial 000_nginx_ab attempt 1" in world.log:
+            raise MachineError("no machine comes up any more")
+        return original(machine, watcher)
+
+    monkeypatch.setattr(FakeMachine, "up", once)
+    with pytest.raises(MachineError):
+        campaign.run()
+    assert "stays up" not in (folder.path / "events.jsonl").read_text() + capsys.readouterr().out

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 from scripted_guest import ScriptedGuest
 
-from harness.errors import MachineError, TrialError
+from harness.errors import LostMachineError, MachineError, TrialError
 from harness.guest import monitor
+from harness.guest.monitor import RUNNING, Condition
 from harness.guest.phases import GuestTime, Phases
 
 LABEL = "000_nginx_ab-a1"
@@ -340,3 +341,43 @@ def test_a_line_of_kernel_messages_that_never_ends_is_read_at_once() -> None:
     guest = ScriptedGuest({0.0: "boot", 1.0: "[    0.000000] " * 200_000 + "\n".join(map(line, LIMITS))})
     heard, _ = follow(guest)
     assert [phase for phase, _ in heard] == ["recorded", "done"]
+
+
+@pytest.mark.parametrize("when", [4.0, 30.0, 55.0], ids=["before it records", "while it records", "after it recorded"])
+@pytest.mark.parametrize("pace", [1.0, None], ids=["its clock runs on", "its clock cannot be read"])
+def test_a_machine_that_has_ended_is_given_up_within_4_s_with_what_became_of_it(
+    when: float, pace: float | None
+) -> None:
+    guest = ScriptedGuest({10: line("recording"), 50: line("recorded"), 90: line("done")}, pace=pace)
+    guest.conditions = {when: Condition("ended", "QEMU was killed")}
+    with pytest.raises(LostMachineError, match="QEMU was killed; the serial console ends with"):
+        follow(guest)
+    assert guest.now < when + 4
+
+
+def test_a_machine_that_is_paused_is_given_up_after_30_s_although_its_clock_runs_on() -> None:
+    guest = ScriptedGuest({2: line("recording")})
+    guest.conditions = {20.0: Condition("paused", "somebody paused it")}
+    with pytest.raises(LostMachineError, match="somebody paused it; nobody resumed it within 30 s"):
+        follow(guest)
+    assert 50 <= guest.now < 54
+
+
+def test_a_machine_that_is_resumed_in_time_goes_on() -> None:
+    guest = ScriptedGuest({2: line("recording"), 50: line("recorded"), 55: line("done")})
+    guest.conditions = {20.0: Condition("paused", "somebody paused it"), 40.0: RUNNING}
+    assert len(follow(guest)[0]) == 3
+
+
+def test_a_hypervisor_that_does_not_answer_ends_no_trial() -> None:
+    guest = ScriptedGuest({2: line("recording"), 90: line("recorded"), 95: line("done")})
+    guest.conditions = {5.0: Condition("unknown", "libvirtd does not answer")}
+    assert len(follow(guest)[0]) == 3
+
+
+def test_a_machine_that_ends_during_the_checks_is_given_up_with_what_became_of_it() -> None:
+    guest = ScriptedGuest({})
+    guest.conditions = {3.0: Condition("ended", "QEMU was killed")}
+    with pytest.raises(LostMachineError, match="QEMU was killed"):
+        phases_of(guest).require_check()
+    assert guest.now < 7

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 
 import pytest
 
-from harness.errors import MachineError
+from harness.errors import HostError, MachineError
+from harness.guest.monitor import RUNNING
 from harness.machines import libvirt
 from harness.processes import ProcessResult
 
@@ -67,3 +69,62 @@ def test_the_disks_of_machines_are_those_with_the_box_as_backing_file(
     assert libvirt.overlays(["another.img"]) == []
     answer("error: no such volume", False)  # it was removed in the meantime
     assert libvirt.overlays(["the box.img"]) == []
+
+
+@pytest.mark.parametrize(
+    ("commands", "state", "why"),
+    [
+        ("", "running", ""),
+        ("suspend test;", "paused", "somebody paused the machine (virsh suspend)"),
+        ("suspend test; resume test;", "running", ""),
+        ("destroy test;", "ended", "somebody ended the machine (virsh destroy)"),
+        ("shutdown test;", "ended", "the machine was shut down from inside, or its QEMU was told to end by a signal"),
+        ("destroy test; undefine test;", "ended", "somebody removed the machine: libvirt does not know it any more"),
+    ],
+)
+def test_what_became_of_a_machine_is_told_in_the_words_of_libvirts_own_test_driver(
+    commands: str, state: str, why: str
+) -> None:
+    """The driver `test:///default` is a libvirt without a hypervisor, whose one machine lives as long as a virsh."""
+    argv = ["virsh", "-q", "-c", "test:///default", f"{commands} domstate --reason test"]
+    answer = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+    last = answer.stdout.strip().splitlines()[-1]
+    condition = libvirt.condition_of(answer.returncode == 0, last)
+    assert (condition.state, condition.why) == (state, why)
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "why"),
+    [
+        ("shut off (crashed)", "ended", "QEMU ended all of a sudden"),
+        ("shut off (saved)", "ended", "somebody saved the machine to disk and ended it (virsh managedsave)"),
+        ("paused (I/O error)", "paused", "disk could not be written"),
+        ("paused (crashed)", "ended", "panicked"),
+        ("crashed (panicked)", "ended", "panicked"),
+        ("pmsuspended (unknown)", "paused", "the guest suspended itself"),
+        ("paused (saving)", "paused", "libvirt says `paused (saving)`"),
+    ],
+)
+def test_what_became_of_a_machine_is_told_for_states_that_only_qemu_has(answer: str, state: str, why: str) -> None:
+    condition = libvirt.condition_of(True, f"{answer}\n\n")
+    assert condition.state == state
+    assert why in condition.why
+
+
+def test_a_machine_that_starts_or_shuts_down_runs_and_a_libvirt_that_does_not_answer_says_nothing() -> None:
+    assert libvirt.condition_of(True, "paused (starting up)") == libvirt.condition_of(True, "in shutdown") == RUNNING
+    unreachable = "error: failed to connect to the hypervisor\nerror: Cannot read from socket: Connection refused"
+    assert libvirt.condition_of(False, unreachable).state == "unknown"
+    assert libvirt.condition_of(False, "").state == "unknown"
+
+
+def test_a_libvirtd_that_starts_again_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    down = ProcessResult(("virsh",), 1, "error: failed to connect to the hypervisor", 0.1, False)
+    answers = [down, down, ProcessResult(("virsh",), 0, "one\ntwo\n", 0.1, False)]
+    monkeypatch.setattr(libvirt, "virsh", lambda *_, **__: answers.pop(0))
+    monkeypatch.setattr("harness.machines.libvirt.time.sleep", lambda _: None)
+    assert libvirt.domains() == ["one", "two"]
+    monkeypatch.setattr(libvirt, "RESTART_S", 0.0)
+    answers[:] = [down]
+    with pytest.raises(HostError, match="libvirtd does not answer"):
+        libvirt.domains()

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from real_qemu import qemu
 
 from harness.errors import MachineError
-from harness.guest.monitor import CpuTimes, Monitor
-from harness.machines import schedstat
+from harness.guest.monitor import RUNNING, CpuTimes, Monitor
+from harness.machines import schedstat, virtualbox
 from harness.machines.libvirt_monitor import LibvirtMonitor, seconds_since_1970, vcpu_threads
 from harness.machines.virtualbox import VirtualBoxMonitor
 
@@ -160,9 +162,9 @@ def test_a_clock_that_qemu_does_not_tell_is_none(monitor: LibvirtMonitor, replie
 
 
 def test_a_machine_that_was_shut_down_is_an_error_that_names_it(monitor: LibvirtMonitor, replies: Path) -> None:
-    (replies / "state").write_text("shut off\n")
+    (replies / "state").write_text("shut off (shutdown)\n")
     for ask in (monitor.guest_seconds, monitor.console_size, monitor.console):
-        with pytest.raises(MachineError, match="does not run any more") as caught:
+        with pytest.raises(MachineError, match="the machine was shut down from inside") as caught:
             ask()
         assert "harness-0-guest" in str(caught.value)
 
@@ -204,15 +206,15 @@ def test_a_copy_that_fails_because_the_machine_has_ended_is_an_error(monitor: Li
     (replies / "console").write_text("boot")
     monitor.console()
     (replies / "console").unlink()
-    (replies / "state").write_text("shut off\n")
-    with pytest.raises(MachineError, match="does not run any more"):
+    (replies / "state").write_text("shut off (crashed)\n")
+    with pytest.raises(MachineError, match="QEMU ended all of a sudden"):
         monitor.console()
 
 
 def test_a_machine_that_was_removed_does_not_run_any_more(monitor: LibvirtMonitor, replies: Path) -> None:
     (replies / "no-state").touch()
     (replies / "state").write_text("error: failed to get domain 'harness-0-guest'\n")
-    with pytest.raises(MachineError, match="does not run any more"):
+    with pytest.raises(MachineError, match="somebody removed the machine"):
         monitor.console_size()
 
 
@@ -266,10 +268,49 @@ def test_the_process_of_a_thread_is_its_main_thread(tmp_path: Path) -> None:
 
 
 def test_a_console_that_is_a_file_of_our_own_grows_from_nothing(tmp_path: Path) -> None:
-    monitor = VirtualBoxMonitor(tmp_path / "console.log")
+    monitor = VirtualBoxMonitor(tmp_path / "console.log", "harness-0-guest")
     assert isinstance(monitor, Monitor)
     assert (monitor.console_size(), monitor.console()) == (0, "")
     monitor.path.write_bytes(b"login: \xff")
     assert (monitor.console_size(), monitor.console()) == (8, "login: \ufffd")
     assert (monitor.guest_seconds(), monitor.cpu_times()) == (None, None)
     assert monitor.process_ids() == ()
+
+
+def test_a_qemu_that_a_signal_stopped_is_seen_although_libvirt_says_that_it_runs(replies: Path) -> None:
+    with qemu("harness-2badcafe-guest") as process:
+        monitor = LibvirtMonitor("harness-2badcafe-guest", replies / "console.log", replies / "copy")
+        assert monitor.condition() == RUNNING
+        process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+        assert monitor.condition().state == "paused"
+        assert "SIGSTOP" in monitor.condition().why
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        (replies / "no-state").touch()
+        (replies / "state").write_text("error: failed to connect to the hypervisor\n")
+        assert monitor.condition().state == "ended"  # without libvirt, too
+
+
+@pytest.mark.parametrize(
+    ("state", "condition", "why"),
+    [
+        ("running", "running", ""),
+        ("starting", "running", ""),
+        ("paused", "paused", "controlvm pause"),
+        ("gurumeditation", "paused", "guru meditation"),
+        ("poweroff", "ended", "shut down from inside"),
+        ("aborted", "ended", "killed, or it crashed"),
+        ("saved", "ended", "savestate"),
+    ],
+)
+def test_the_states_of_virtualbox_are_told(state: str, condition: str, why: str) -> None:
+    told = virtualbox.condition(True, f'name="harness-0-guest"\nVMState="{state}"\nVMStateChangeTime="2026"\n')
+    assert told.state == condition
+    assert why in told.why
+
+
+def test_a_virtualbox_that_does_not_answer_says_nothing_and_one_that_knows_no_such_machine_says_so() -> None:
+    assert virtualbox.condition(False, "").state == "unknown"
+    gone = "VBoxManage: error: Could not find a registered machine named 'harness-0-guest'"
+    assert virtualbox.condition(False, gone).state == "ended"

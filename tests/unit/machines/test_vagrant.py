@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from fakes import FakeMonitor
 
 from harness.errors import HostError, Interrupted, MachineError, RemoteError
 from harness.guest.remote import Host
+from harness.guest.vigil import Vigil
 from harness.interrupt import stop_signals_raise
 from harness.machines import registry, vagrant
 from harness.machines.libvirt_monitor import LibvirtMonitor
@@ -53,7 +55,15 @@ class Vagrant:
         self.running, self.log = running, Path("vagrant.log")
         self.clocks: list[Callable[[], float]] = []
 
-    def up(self, provider: str, *, limit_s: float, on_line: Callable[[str], None], clock: Callable[[], float]) -> None:
+    def up(
+        self,
+        provider: str,
+        *,
+        limit_s: float,
+        on_line: Callable[[str], None],
+        clock: Callable[[], float],
+        give_up: Callable[[], bool],
+    ) -> None:
         self.clocks.append(clock)
         on_line("==> guest: Creating domain")
         self.running.append(True)
@@ -97,9 +107,10 @@ def test_the_address_of_a_guest_is_waited_for_in_its_own_time(
     monkeypatch.setattr("harness.machines.libvirt.address", lambda _: next(answers))
     monkeypatch.setattr("harness.machines.hostkey.LOOK_S", 0.0)
     monkeypatch.setattr(machine, "_pace", lambda: next(readings))
-    assert machine._leased_address(420.0) == "192.168.122.7"
+    vigil = Vigil(FakeMonitor(), "guest")
+    assert machine._leased_address(420.0, vigil) == "192.168.122.7"
     with pytest.raises(MachineError, match="asked for no address of the network 'default'"):
-        machine._leased_address(420.0)
+        machine._leased_address(420.0, vigil)
 
 
 def test_a_machine_that_cannot_be_reached_is_a_machine_error(

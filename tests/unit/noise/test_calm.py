@@ -17,6 +17,9 @@ class Notes:
     def advance(self, done: float, total: float | None) -> None:
         self.done.append((done, total))
 
+    def warn(self, text: str) -> None:
+        self.notes.append(text)
+
 
 class Host:
     """A host of which these shares are taken, window by window; then it stays as it was."""
