@@ -59,7 +59,8 @@ def make(
     Raises TrialError or RemoteError when the trial fails, TraceError when the recording cannot be read.
     """
     expected = _expected(trial, machine)
-    observation = Observation(monitor, machine["cpus"])
+    troubles = host.vigil.troubles if host.vigil else tuple
+    observation = Observation(monitor, machine["cpus"], name=machine.get("domain"), troubles=troubles)
     files = guest_trial.run(
         host, trial, folder, watcher, expected=expected, monitor=monitor, on_phase=observation.phase, attempt=number
     )
@@ -77,6 +78,8 @@ def make(
         slices = parquet.read_table(source, columns=["start_ns", "contested"], page_checksum_verification=True)
     detail = _detail(files.metrics, ingested.idle_share, judged, slices["contested"])
     detail |= {"host_share": host_facts["share"], "clock": expected["clock"]}
+    if others := host_facts["other_machines"]:
+        detail["other_machines"] = others
     record = {
         "name": trial.name,
         "arm": trial.arm.name,

@@ -15,6 +15,7 @@ from harness.spec import MachineSpec
 from harness.store import RunFolder
 
 LOOK_S = 1.0
+BOTH = "each takes CPU time from the others, which counts as the host's share"
 REFUSED = "the recordings may be refused (verdict.max_host_share)"
 
 
@@ -39,6 +40,13 @@ class BusyHost:
             return
         taken = use.text.replace(" taken", f" of its {use.cpus} CPUs taken", 1)
         self._show("warn", f"the host is busy: {taken}; {_consequence(trials, kvm_works)}", use)
+
+    def name_others(self, machines: Sequence[str], when: str) -> None:
+        """Say, if there are any, which other machines of harness run on this host; `when` begins the sentence."""
+        if machines:
+            text = f"{when}: {', '.join(machines)}; {BOTH}"
+            self._folder.event("warning", text=text, other_machines=list(machines))
+            self._view.show("warn", text)
 
     def wait(self, trial: Trial, attempt: int, own: Sequence[int]) -> None:
         """Wait for calm before `trial` is recorded again, at most `trials.wait_for_calm_s`; then show how it ended.

@@ -14,7 +14,7 @@ from harness.campaign.attempt import Attempt
 from harness.guest import provision
 from harness.guest.ansible_events import ProvisionReport
 from harness.machines import Machine, kvm
-from harness.noise import host_use
+from harness.noise import host_use, machine_processes
 from harness.noise.host_use import HostUse
 from harness.progress import Watcher
 from harness.spec import MachineSpec
@@ -47,3 +47,4 @@ class Effects:
     discard_superseded: Callable[[ProvisionedBox], None] = machines.discard_superseded
     measure_host: Callable[..., HostUse] = host_use.measure  # seconds, ids of processes to leave out
     kvm_works: Callable[[], bool | None] = _kvm_works
+    other_machines: Callable[[], list[str]] = machine_processes.others

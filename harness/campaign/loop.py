@@ -84,7 +84,10 @@ class Campaign:
         )
         recorder.clear()
         todo = [trial for trial in trials if not self._folder.is_done(f"trial:{trial.name}")]
-        BusyHost(self._folder, self._view, self._effects.measure_host).warn(todo, self._effects.kvm_works())
+        busy_host = BusyHost(self._folder, self._view, self._effects.measure_host)
+        busy_host.warn(todo, self._effects.kvm_works())
+        if todo:
+            busy_host.name_others(self._effects.other_machines(), "other machines of harness run on this host")
         for group in plan.by_machine(trials):
             recorder.record(group)
         return [trial.name for trial in trials if not self._folder.is_done(f"trial:{trial.name}")]

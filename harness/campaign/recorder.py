@@ -38,6 +38,7 @@ class Recorder:
     ) -> None:
         self._folder, self._view, self._keep = folder, view, keep
         self._effects = effects or Effects()
+        self._met: list[str] = []  # the other machines that were named last
         self._preparation = Preparation(folder, view, self._effects, provision_anew=provision_anew)
 
     def clear(self) -> None:
@@ -176,9 +177,17 @@ class Recorder:
             )
             step.outputs += files_of(folder)
             step.detail.update(result.detail)
+            self._name_others(trial, result.detail.get("other_machines", []))
             if not result.verdict.ok:
                 raise VerdictError(result.verdict.reason)
         return result.verdict
+
+    def _name_others(self, trial: Trial, met: list[str]) -> None:
+        """Name the other machines of harness that ran beside a trial, unless they were named last."""
+        if met != self._met:
+            self._met = met
+            busy_host = BusyHost(self._folder, self._view, self._effects.measure_host)
+            busy_host.name_others(met, f"other machines of harness ran while {trial.name} was recorded")
 
     def _set_aside(self, trial: Trial) -> None:
         """Move the files of an earlier attempt to `attempts/`, so that no recording is lost or mixed with another."""

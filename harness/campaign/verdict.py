@@ -226,6 +226,7 @@ def _clock_steps(host: Mapping[str, Any], expected: Mapping[str, Any]) -> Verdic
             (steps.get("host"), MAX_STEP_S, "the host's clock was set"),
             (suspends.get("host"), MAX_STEP_S, "the host was suspended"),
             (*_pause(host), "the guest's seconds are not the host's: the machine was paused"),
+            *_standing_still(host),
         ]
     known = [(abs(gap), limit, why) for gap, limit, why in gaps if gap is not None]
     gap, limit, why = max(known, key=lambda entry: entry[0] / entry[1], default=(None, MAX_STEP_S, ""))
@@ -242,6 +243,18 @@ def _pause(host: Mapping[str, Any]) -> tuple[float | None, float]:
     late_s = WAIT_SHARE * (host.get("vcpu_wait_s") or 0.0) + 2 * (host.get("phases_late_s") or 0.0)
     limit = round(MAX_PAUSE_S + MAX_PAUSE_SHARE * (seconds or 0.0) + late_s, 3)
     return (None if seconds is None or guest_seconds is None else seconds - guest_seconds), limit
+
+
+def _standing_still(host: Mapping[str, Any]) -> Iterator[tuple[float | None, float, str]]:
+    """Yield how long the machine stood still, by its threads and by the hypervisor's word, each with its limit.
+
+    The clock of a guest whose QEMU was stopped by a signal goes on, so that its seconds are the host's.
+    """
+    _, limit = _pause(host)
+    yield host.get("paused_s"), limit, "the machine stood still"
+    for state, why, seconds in host.get("troubles") or []:
+        if state == "paused":
+            yield seconds, limit, why
 
 
 def _share(usage: Mapping[str, float], pattern: re.Pattern[str]) -> float:

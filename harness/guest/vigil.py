@@ -108,9 +108,9 @@ class Vigil:
         return condition if self._ran else RUNNING
 
     def _take(self, condition: Condition, began: float) -> None:
-        """Note a condition that was asked for at `began`: what is new may have begun just after the last question."""
+        """Note a condition that was asked for at `began`; a trouble lasts from its first to its last answer."""
         before, self._condition = self._condition, condition
-        if before.state in STANDING:
+        if before.state in STANDING and condition == before:
             self._troubles[-1] = replace(self._troubles[-1], until=self._clock())
         if condition == before:
             return
@@ -120,7 +120,7 @@ class Vigil:
             self.tell(f"{self.where}: {condition.why}{wait}")
         elif condition.state == "running":
             last = self._troubles[-1]
-            self.tell(f"{self.where}: {AGAIN[last.state]} after {last.until - last.since:.0f} s")
+            self.tell(f"{self.where}: {AGAIN[last.state]} after {began - last.since:.0f} s")
 
     def _ending(self) -> str | None:
         """Return what the console says of a guest that has ended or started again; read only if it has grown."""

@@ -8,7 +8,7 @@ container that has only libvirt's socket.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from harness.noise.process_times import parse_stat
@@ -26,9 +26,9 @@ def machines(proc: Path = PROC) -> Iterator[tuple[int, str]]:
             yield int(folder.name), name
 
 
-def others(own: Collection[int], proc: Path = PROC) -> list[str]:
-    """Return the names of the machines whose processes are not among `own`."""
-    return sorted({name for process, name in machines(proc) if process not in own})
+def others(own: str | None = None, proc: Path = PROC) -> list[str]:
+    """Return the names of the machines of harness that run, without the machine `own`."""
+    return sorted({name for _, name in machines(proc)} - {own})
 
 
 class MachineProcess:

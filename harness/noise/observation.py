@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from harness.noise.clocks import Clocks, elapsed_s, read_clocks, step_s, suspended_s
 from harness.noise.frequency import SYS, read_frequency
 from harness.noise.host_use import PROC, HostSample, between, sample
+from harness.noise.machine_processes import others
 from harness.noise.pause import paused_s
 from harness.noise.pressure import load_averages, stalled_us
 
@@ -21,6 +22,7 @@ KEYS = (
     *("seconds", "guest_seconds", "vcpu_run_s", "vcpu_wait_s", "share", "share_reason", "steal_share"),
     *("pressure_share", "taken_share", "stolen_share", "loadavg_before", "loadavg_after"),
     *("frequency_before", "frequency_after", "top", "clock_step_s", "suspended_s", "paused_s", "phases_late_s"),
+    *("troubles", "other_machines"),
 )
 
 
@@ -34,6 +36,26 @@ class VcpuTimes(Protocol):
     @property
     def wait_ns(self) -> int:
         """Time in which a thread could run and had no CPU, summed over the threads."""
+
+
+class Trouble(Protocol):
+    """A time in which a machine stood still (`paused`), or its hypervisor did not answer (`unknown`)."""
+
+    @property
+    def state(self) -> str:
+        """`paused` or `unknown`."""
+
+    @property
+    def why(self) -> str:
+        """What happened, as a sentence."""
+
+    @property
+    def since(self) -> float:
+        """When it was seen first, by CLOCK_MONOTONIC."""
+
+    @property
+    def until(self) -> float:
+        """When it was seen last."""
 
 
 class GuestProcesses(Protocol):
@@ -60,21 +82,28 @@ class Moment:
     frequency: Mapping[str, Any]
     use: HostSample
     late_s: float
+    other_machines: list[str]
 
 
 class Observation:
-    """The host during one recording. `phase` takes the trial's phases; `facts` sums up what lay between them."""
+    """The host during one recording. `phase` takes the trial's phases; `facts` sums up what lay between them.
+
+    `name` is the guest's machine; `troubles` are those that were seen of it until now, also before the recording.
+    """
 
     def __init__(
         self,
         guest: GuestProcesses,
         cpus: int,
         *,
+        name: str | None = None,
+        troubles: Callable[[], Iterable[Trouble]] = tuple,
         proc: Path = PROC,
         sys: Path = SYS,
         clocks: Callable[[], Clocks] = read_clocks,
     ) -> None:
         self._guest, self._cpus, self._proc, self._sys, self._clocks = guest, max(cpus, 1), proc, sys, clocks
+        self._name, self._troubles = name, troubles
         self._began: Moment | None = None
         self._ended: Moment | None = None
 
@@ -106,7 +135,8 @@ class Observation:
         vcpus, clocks = self._guest.cpu_times(), self._clocks()
         pressure, load, frequency = stalled_us(self._proc), load_averages(self._proc), read_frequency(self._sys)
         late_s += elapsed_s(asked, clocks) or 0.0
-        return Moment(clocks, vcpus, pressure, load, frequency, sample(self._proc), late_s)
+        use, other_machines = sample(self._proc), others(self._name, self._proc)
+        return Moment(clocks, vcpus, pressure, load, frequency, use, late_s, other_machines)
 
     def facts(self, recording: Mapping[str, Any]) -> dict[str, Any]:
         """Return what trial.json has under `host`; whatever is unknown is None.
@@ -118,7 +148,8 @@ class Observation:
         this guest's processes took; `stolen_share`, a part of it, what a hypervisor below the host kept. `top`: the
         three names that took the most CPU time, in CPUs; processes of one name are added up. One that began and ended
         within the recording is missed: it counts under its parent's name, or with all others that nobody waited for as
-        `short-lived processes`.
+        `short-lived processes`. `troubles`: state, sentence and seconds of what the hypervisor said meanwhile.
+        `other_machines`: those of harness that ran on this host at either end.
         """
         facts: dict[str, Any] = {**dict.fromkeys(KEYS), **_guest_facts(recording)}
         before, after = self._began, self._ended
@@ -142,7 +173,18 @@ class Observation:
             "frequency_before": before.frequency,
             "frequency_after": after.frequency,
             "phases_late_s": round(late_s, 3),
+            "troubles": self._troubles_between(before.clocks, after.clocks),
+            "other_machines": sorted({*before.other_machines, *after.other_machines}),
         }
+
+    def _troubles_between(self, before: Clocks, after: Clocks) -> list[list[str | float]]:
+        """Return each trouble that was seen between two readings, with how long of it lay there."""
+        began, ended = before["monotonic_s"], after["monotonic_s"]
+        return [
+            [trouble.state, trouble.why, round(min(trouble.until, ended) - max(trouble.since, began), 1)]
+            for trouble in self._troubles()
+            if trouble.since < ended and trouble.until > began
+        ]
 
     def _vcpu_facts(self, before: Moment, after: Moment, seconds: float) -> dict[str, Any]:
         if before.vcpus is None or after.vcpus is None:

@@ -75,6 +75,7 @@ class World:
     taken: list[float] = field(default_factory=list)
     windows: list[float] = field(default_factory=list)
     kvm_works: bool | None = None
+    other_machines: list[str] = field(default_factory=list)
     cache: Path | None = None
     keeping: dict[str, BaseException] = field(default_factory=dict)
     kept: dict[str, ProvisionedBox] = field(default_factory=dict)
@@ -93,6 +94,7 @@ class World:
             lambda _: self.log.append("discard older"),
             measure_host=self._measure,
             kvm_works=lambda: self.kvm_works,
+            other_machines=lambda: self.other_machines,
         )
 
     def _measure(self, seconds: float, own: Collection[int] = ()) -> HostUse:
@@ -140,7 +142,8 @@ class World:
             folder.mkdir(parents=True)
             raise outcome
         shutil.copytree(_recorded(), folder, copy_function=shutil.copy)  # as new files, with their own times
-        return Attempt(outcome, {"arm": trial.arm.name, "switches": 1})
+        met = {"other_machines": self.other_machines} if self.other_machines else {}
+        return Attempt(outcome, {"arm": trial.arm.name, "switches": 1, **met})
 
 
 class FakeMachine:

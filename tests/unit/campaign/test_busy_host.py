@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +122,34 @@ def test_a_trial_that_failed_for_another_reason_too_is_waited_for(start: Start, 
     world.outcomes = [Verdict([*BAD.checks, *STARVED.checks]), GOOD]
     start(trials=ONE)[0].run()
     assert world.windows == [1.0, 2.0, 2.0]
+
+
+OTHERS = ["harness-0badcafe-guest"]
+
+
+def test_another_campaign_on_this_host_is_named_before_the_machine_starts(
+    start: Start, world: World, tmp_path: Path
+) -> None:
+    world.other_machines = OTHERS
+    campaign, folder = start(trials=ONE)
+    campaign.run()
+    event = warnings(folder)[0]
+    assert event["text"].startswith("other machines of harness run on this host: harness-0badcafe-guest; each takes")
+    assert event["other_machines"] == OTHERS
+    shown = lines(tmp_path)
+    assert shown.index(event["text"]) < shown.index("Bring up")
+
+
+def test_a_campaign_that_another_one_joins_names_it_once(
+    start: Start, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def joins(**_: Any) -> list[str]:
+        world.other_machines = OTHERS
+        return []
+
+    effects = world.effects()
+    monkeypatch.setattr(world, "effects", lambda: replace(effects, other_machines=joins))
+    campaign, folder = start()
+    campaign.run()
+    (event,) = warnings(folder)
+    assert event["text"].startswith("other machines of harness ran while 000_nginx_ab was recorded: harness-0badcafe")

@@ -54,9 +54,9 @@ def test_an_id_that_another_process_took_over_is_not_the_machine(tmp_path: Path)
 def test_two_machines_see_each_other_and_nothing_that_only_has_their_name() -> None:
     with qemu(ONE) as one, qemu(OTHER) as other, subprocess.Popen(["sleep", "60"], executable="/bin/sleep") as sleep:
         assert {(one.pid, ONE), (other.pid, OTHER)} <= set(machines())
-        assert OTHER in others([one.pid])
-        assert ONE not in others([one.pid])
-        assert ONE in others([other.pid])
+        assert OTHER in others(ONE)
+        assert ONE not in others(ONE)
+        assert ONE in others(OTHER)
         assert sleep.pid not in dict(machines())
         sleep.kill()
 

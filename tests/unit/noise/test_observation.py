@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.guest.monitor import CpuTimes
+from harness.guest.vigil import Trouble
 from harness.noise.observation import END_NOT_READ, END_NOT_SEEN, KEYS, NO_SCHEDSTAT, Observation
 
 GUEST = {
@@ -34,6 +35,7 @@ class Guest:
     delay_s: float = 0.0
     look_s: float = 0.0
     now_s: float = 1000.0
+    troubles: list[Trouble] = field(default_factory=list)
 
     def clocks(self) -> dict[str, float]:
         return dict.fromkeys(("monotonic_s", "boottime_s", "realtime_s"), self.now_s)
@@ -53,7 +55,8 @@ def observe(
     proc: FakeProc, guest: Guest, cpus: int = 1, late_s: float = 0.0, recording: dict[str, Any] = GUEST
 ) -> dict[str, Any]:
     """Observe 10 s in which the guest has 8 s of CPU time and a compiler 4 s, on two CPUs."""
-    observation = Observation(guest, cpus, proc=proc.path, sys=proc.path, clocks=guest.clocks)
+    troubles = {"name": "harness-0badcafe-guest", "troubles": lambda: guest.troubles}
+    observation = Observation(guest, cpus, proc=proc.path, sys=proc.path, clocks=guest.clocks, **troubles)
     proc.process(10, "qemu", 100.0)
     proc.process(11, "cc1", 1.0)
     observation.phase("recording")
@@ -198,3 +201,28 @@ def test_this_host_can_be_observed() -> None:
     assert facts["seconds"] >= 0
     assert isinstance(facts["top"], list)
     assert len(facts["loadavg_before"]) == len(facts["loadavg_after"]) == 3
+
+
+def test_the_facts_hold_what_the_hypervisor_said_while_it_was_recorded_and_nothing_from_before(proc: FakeProc) -> None:
+    guest = Guest()
+    guest.troubles = [
+        Trouble("paused", "before the recording", 900.0, 950.0),
+        Trouble("paused", "somebody paused it", 998.0, 1004.0),
+        Trouble("unknown", "libvirtd does not answer", 1008.0, 1500.0),
+    ]
+    assert observe(proc, guest)["troubles"] == [
+        ["paused", "somebody paused it", 4.0],
+        ["unknown", "libvirtd does not answer", 2.0],
+    ]
+
+
+def test_the_facts_name_the_other_machines_of_harness_at_either_end(proc: FakeProc) -> None:
+    def machine(process: int, name: str) -> None:
+        proc.process(process, "qemu-system-x86", 1.0)
+        command = f"qemu-system-x86_64\0-name\0guest={name},debug-threads=on\0"
+        (proc.path / str(process) / "cmdline").write_bytes(command.encode())
+
+    machine(20, "harness-0badcafe-guest")  # itself
+    assert observe(proc, Guest())["other_machines"] == []
+    machine(21, "harness-1badcafe-guest")
+    assert observe(proc, Guest())["other_machines"] == ["harness-1badcafe-guest"]
