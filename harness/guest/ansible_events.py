@@ -1,4 +1,7 @@
-"""Read the events that Ansible reports while it runs: outcomes of tasks, facts, package versions, first failure."""
+"""Read the events that Ansible reports while it runs: outcomes of tasks, facts, package versions, first failure.
+
+What a module answers comes from the guest, which is not trusted: it may be of any type and length, and hold any text.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import Any
 from harness.errors import ProvisionError
 from harness.guest.deadline import Clock
 from harness.progress import Watcher
+from harness.visible import visible, visible_lines
 
 FACTS = ("ansible_distribution", "ansible_distribution_version", "ansible_kernel", "ansible_python_version")
 STATUS = {
@@ -19,6 +23,7 @@ STATUS = {
     "runner_on_unreachable": "unreachable",
     "runner_on_skipped": "skipped",
 }
+MOST_TEXT, MOST_VERSIONS = 200, 10_000  # characters of a fact or a version; packages
 VERSIONS_TASK = "Report the versions installed"  # in site.yml; its output are the versions of the packages
 
 
@@ -119,20 +124,20 @@ class AnsibleEvents:
         if not text:
             return
         self.last_lines = [*self.last_lines, *text.splitlines()][-50:]
-        with self.log_path.open("a", encoding="utf-8", errors="replace") as log:
-            log.write(text + "\n")
+        with self.log_path.open("a", encoding="utf-8") as log:
+            log.write(visible_lines(text) + "\n")
 
     def _add_outcome(self, status: str, data: dict[str, Any]) -> None:
-        result, host, task = data.get("res") or {}, data.get("host", ""), data.get("task", "")
+        result, host, task = _mapping(data.get("res")), data.get("host", ""), data.get("task", "")
         if status == "ok" and result.get("changed"):
             status = "changed"
         if status == "failed" and data.get("ignore_errors"):
             status = "ignored"
-        gathered = result.get("ansible_facts", {})
-        if facts := {key: str(gathered[key]) for key in FACTS if key in gathered}:
+        gathered = _mapping(result.get("ansible_facts"))
+        if facts := {key: _short(gathered[key]) for key in FACTS if key in gathered}:
             self.facts.setdefault(host, {}).update(facts)
         if task == VERSIONS_TASK and status == "ok":
-            self.packages[host] = dict(line.split(" ", 1) for line in result.get("stdout_lines", []) if " " in line)
+            self.packages[host] = _versions(result.get("stdout_lines"))
         failed = status in ("failed", "unreachable")
         seconds, message = float(data.get("duration", 0.0)), _failure_text(result) if failed else ""
         self.tasks.append(TaskOutcome(host, data.get("role", ""), task, status, seconds, message))
@@ -140,8 +145,24 @@ class AnsibleEvents:
 
 def _failure_text(result: dict[str, Any]) -> str:
     """Return a failed task's message and the end of its command's output."""
-    failed_items = [item for item in result.get("results", []) if item.get("failed")]
+    items = result.get("results")
+    failed_items = [item for item in items if _mapping(item).get("failed")] if isinstance(items, list) else []
     result = failed_items[0] if failed_items else result
     keys = ("msg", "stderr", "stdout", "module_stderr", "module_stdout")
     parts = [str(result.get(key, "")).strip() for key in keys]
     return "\n".join(dict.fromkeys(part[-1500:] for part in parts if part)) or "no message"
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _short(value: Any) -> str:
+    """Return what may stand in a manifest and on a terminal."""
+    return visible(str(value)[:MOST_TEXT])
+
+
+def _versions(lines: Any) -> dict[str, str]:
+    """Return the version of each package, from lines of `name version`."""
+    texts = [_short(line) for line in lines[:MOST_VERSIONS]] if isinstance(lines, list) else []
+    return dict(text.split(" ", 1) for text in texts if " " in text)  # type: ignore[misc]

@@ -37,6 +37,7 @@ from harness.guest.trial_progress import TrialProgress
 from harness.loads import Load
 from harness.loads.base import Metrics
 from harness.progress import Watcher
+from harness.visible import visible_lines
 
 SCRIPT = Path(__file__).with_name("trial_script.py")
 FACTS_SCRIPT = Path(__file__).with_name("trial_facts.py")
@@ -295,7 +296,7 @@ def _keep_console(text: str, out_dir: Path) -> str | None:
     path = out_dir / "console.log"
     with suppress(HostError, OSError):
         out_dir.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, text)
+        write_atomic(path, visible_lines(text.replace("\r", "")))  # for whoever prints it on a terminal
         return str(path)
     return None
 
