@@ -18,7 +18,7 @@ from harness.errors import EXIT_FAILED, EXIT_INTERRUPTED, ErrorDetails, HarnessE
 from harness.interrupt import stop_signals_raise
 from harness.paths import state_dir
 from harness.progress import View
-from harness.visible import visible_message
+from harness.visible import visible, visible_lines, visible_message
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -123,10 +123,10 @@ def _defect(error: Exception) -> HarnessError:
     """Write the traceback of an unexpected exception to a file, and return an error of one sentence."""
     stamp = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H-%M-%S")
     path = state_dir() / "crashes" / f"{stamp}.txt"
-    text = "".join(traceback.format_exception(error))
+    text = visible_lines("".join(traceback.format_exception(error)))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(f"{' '.join(sys.argv)}\n\n{text}", errors="backslashreplace")
+        path.write_text(f"{visible(' '.join(sys.argv))}\n\n{text}", encoding="utf-8")
     except OSError:  # a full or read-only disk may be the cause; then the message carries the traceback
         return HarnessError(f"a defect of harness: {text}")
     return HarnessError(f"a defect of harness: {type(error).__name__}: {error}", hint="report the log", log=path)

@@ -243,4 +243,4 @@ def test_a_defect_is_written_down_although_an_argument_is_no_utf8(
     monkeypatch.setattr("sys.argv", ["harness", os.fsdecode(b"\xff")])
     monkeypatch.setattr(machines, "left_behind", broken)
     assert "a defect of harness: ZeroDivisionError" in harness("down", code=1).stderr
-    assert next((tmp_path / "crashes").iterdir()).read_text().startswith(r"harness \udcff")
+    assert next((tmp_path / "crashes").iterdir()).read_text().startswith(r"harness \xff")

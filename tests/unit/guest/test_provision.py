@@ -24,6 +24,7 @@ import waiting
 from harness.errors import ProvisionError, RemoteError
 from harness.guardian import processes_naming
 from harness.guest import provision
+from harness.guest.ansible_events import VERSIONS_TASK, AnsibleEvents
 from harness.paths import data_dir
 from harness.progress import SilentWatcher
 
@@ -211,6 +212,7 @@ APPLIES = """
 import json, sys
 from pathlib import Path
 from harness.guest import provision
+from harness.guest.ansible_events import VERSIONS_TASK, AnsibleEvents
 from harness.guest.remote import Host
 from harness.progress import SilentWatcher
 paths, plain, folder, work = json.loads(sys.argv[1])
@@ -245,3 +247,18 @@ def test_a_kill_leaves_no_ansible_no_connection_and_no_folder(
     waiting.until(lambda: not processes_naming(private))
     waiting.until(lambda: not list(short_folder.iterdir()))
     waiting.until(lambda: not sshd.connected())
+
+
+def test_a_module_that_answers_with_anything_is_no_defect(tmp_path: Path) -> None:
+    values: list[object] = [None, 7, "x", [], [None, 7, "a b"], {}, {"failed": 1, "ansible_kernel": ["\x1b[2J"] * 99}]
+    for value in values:
+        events = AnsibleEvents(SilentWatcher(), tmp_path / "provision.log", 1)
+        for result in (value, dict.fromkeys(["ansible_facts", "stdout_lines", "results", "msg", "changed"], value)):
+            for kind in ("runner_on_ok", "runner_on_failed"):
+                data = {"host": "guest", "task": VERSIONS_TASK, "res": result}
+                events.on_event({"event": kind, "event_data": data, "stdout": "\x1b[2J"})
+        report = events.report(1.0)
+        facts = {**report.facts.get("guest", {}), **report.packages.get("guest", {})}
+        assert all(isinstance(fact, str) and fact.isprintable() and len(fact) < 1000 for fact in facts.values())
+        assert str(events.error()).startswith("guest: task [")
+    assert "\x1b" not in (tmp_path / "provision.log").read_text()
