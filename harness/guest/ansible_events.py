@@ -165,4 +165,4 @@ def _short(value: Any) -> str:
 def _versions(lines: Any) -> dict[str, str]:
     """Return the version of each package, from lines of `name version`."""
     texts = [_short(line) for line in lines[:MOST_VERSIONS]] if isinstance(lines, list) else []
-    return dict(text.split(" ", 1) for text in texts if " " in text)  # type: ignore[misc]
+    return dict(text.split(" ", 1) for text in texts if " " in text)
