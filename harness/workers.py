@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from harness.errors import ModelError
 from harness.interrupt import defer_stop_signals
+from harness.paths import cache_dir
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -28,6 +29,7 @@ Report = Callable[[float, "float | None", str], None]
 PR_SET_PDEATHSIG = 1
 TERMINAL_SIGNALS = (signal.SIGINT, signal.SIGHUP)  # Ctrl-C and a closed terminal reach every process of the group
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+TORCH_CACHE = "TORCHINDUCTOR_CACHE_DIR"
 
 _outbox: Any = None  # in a worker: the pipe for progress messages, and the lock for writing to it
 
@@ -60,7 +62,7 @@ def run_in_processes(
     write_lock = context.Lock()  # first of all: the start of multiprocessing's resource tracker unblocks SIGINT
     with ExitStack() as cleanup:
         with _terminal_signals_blocked():
-            cleanup.enter_context(_single_threaded_children())
+            cleanup.enter_context(_environment_of_children())
             inbox, outbox = map(cleanup.enter_context, context.Pipe(duplex=False))
             cleanup.enter_context(_reading_progress(inbox, on_progress))
             setup = ((outbox, write_lock), os.getpid())
@@ -123,9 +125,12 @@ def _terminal_signals_blocked() -> Iterator[None]:
 
 
 @contextmanager
-def _single_threaded_children() -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+def _environment_of_children() -> Iterator[None]:
+    changed = dict.fromkeys(THREAD_VARIABLES, "1")
+    if TORCH_CACHE not in os.environ:
+        changed[TORCH_CACHE] = str(cache_dir() / "torch")  # torch makes this folder, by default in /tmp
+    before = {name: os.environ.get(name) for name in changed}
+    os.environ.update(changed)
     try:
         yield
     finally:

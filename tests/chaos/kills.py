@@ -52,6 +52,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "import": ("trace", "import", "perf.txt", "-o", "out"),
     "train": ("train", TRIAL, "-p", "markov", "-p", "gru", "--set", "gru.max_epochs=2", "-o", "out"),
     "evaluate": ("evaluate", TRIAL, "-p", "markov", "-p", "gru", "--set", "gru.max_epochs=2"),
+    "evaluate a table": ("evaluate", TRIAL, "-p", "markov"),
     "evaluate a model": ("evaluate", TRIAL, "--model", f"{RUN}/models/markov_s0"),
     "predict": ("predict", TRIAL, "--model", f"{RUN}/models/markov_s0"),
     "model export": ("model", "export", f"{RUN}/models/markov_s0", "-o", "out"),
@@ -147,7 +148,8 @@ class Kills:
             killed.send_signal(outcome.signal)
         errors = killed.communicate(timeout=LIMIT_S)[1]
         outcome.exit_code = killed.returncode
-        if "Traceback" in errors or "Exception ignored" in errors:
+        said = outcome.signal != signal.SIGKILL  # after that one, workers that were about to start say so
+        if said and ("Traceback" in errors or "Exception ignored" in errors):
             outcome.problems.append(f"it printed:\n{errors}")
         if living := _living(place):
             outcome.problems.append(f"processes live on: {living}")
