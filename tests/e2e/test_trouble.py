@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,12 +18,17 @@ from real_campaign import VIRSH, Smoke, domains, harness
 
 from harness import machines, plan, spec
 from harness.campaign import attempt
-from harness.errors import ProvisionError, TrialError
+from harness.errors import LostMachineError, ProvisionError, TrialError
 from harness.guest import provision
 from harness.guest import trial as guest_trial
+from harness.guest.monitor import CpuTimes
+from harness.guest.vigil import Vigil
 from harness.machines import registry
+from harness.machines.libvirt_monitor import LibvirtMonitor
+from harness.noise import machine_processes
 from harness.plan import Trial
 from harness.progress import SilentWatcher
+from harness.store import RunFolder, find_runs
 
 
 @pytest.fixture
@@ -105,15 +113,76 @@ def _recorded(runs: Path) -> set[str]:
     return {entry.domain for entry in registry.entries() if str(runs.resolve()) in entry.folder}
 
 
-def test_a_machine_that_fails_in_a_trial_is_an_error_long_before_its_end(
+class Troubled(LibvirtMonitor):
+    """The view of a machine that somebody pauses for 10 s when its recording has begun."""
+
+    paused = False
+
+    def cpu_times(self) -> CpuTimes | None:
+        if not self.paused:
+            self.paused = True
+            subprocess.run([*VIRSH, "suspend", self.domain], check=True)
+            threading.Timer(10, subprocess.run, ([*VIRSH, "resume", self.domain],)).start()
+        return super().cpu_times()
+
+
+def test_a_pause_and_a_step_of_the_guests_clock_stand_in_the_facts_and_the_step_is_judged(
     smoke: Smoke, trial: Trial, tmp_path: Path
 ) -> None:
-    def destroy(phase: str, late_s: float) -> None:
-        subprocess.run([*VIRSH, "destroy", smoke.domain], check=True)
+    machine, seen = smoke.folder.manifest["machine"], smoke.monitor(tmp_path)
+    monitor = Troubled(seen.domain, seen.volume, seen.copy)
+    step = "until pgrep -x perf; do sleep 0.3; done; sleep 1; date -s '3 seconds ago'"
+    with smoke.host as host:
+        host.run(f"systemd-run --unit=step /bin/sh -c {shlex.quote(step)}", timeout_s=240, sudo=True)
+        host.vigil = Vigil(monitor, "the machine")
+        judged = attempt.make(host, trial, tmp_path / "t", 1, machine, SilentWatcher(), monitor).verdict
+    (check,) = (check for check in judged.failed if check.name == "clock steps")
+    assert "the guest's clock was set" in check.why
+    facts = json.loads((tmp_path / "t" / "trial.json").read_text())["host"]
+    assert facts["clock_step_s"]["guest"] == pytest.approx(-3, abs=1.5)  # `date` knows whole seconds
+    assert facts["paused_s"] > 8
+    assert [(state, why) for state, why, _ in facts["troubles"]] == [
+        ("paused", "somebody paused the machine (virsh suspend)")
+    ]
 
-    with pytest.raises(TrialError, match="somebody ended the machine"):
-        record_for_long(smoke, trial, tmp_path, destroy)
+
+def test_a_machine_whose_qemu_is_stopped_ends_a_command_with_the_reason(smoke: Smoke, tmp_path: Path) -> None:
+    (process,) = smoke.monitor(tmp_path).process_ids()
+    with smoke.host as host:
+        host.vigil = Vigil(smoke.monitor(tmp_path), "the machine", patience_s=5)
+        host.run("true", timeout_s=240)
+        os.kill(process, signal.SIGSTOP)
+        try:
+            with pytest.raises(LostMachineError, match="stopped by a signal"):
+                host.run("sleep 600", timeout_s=900)
+        finally:
+            os.kill(process, signal.SIGCONT)
+
+
+def test_a_machine_that_is_killed_in_a_trial_is_an_error_long_before_its_end(
+    smoke: Smoke, trial: Trial, tmp_path: Path
+) -> None:
+    (process,) = smoke.monitor(tmp_path).process_ids()
+    with pytest.raises(LostMachineError, match="QEMU ended all of a sudden"):
+        record_for_long(smoke, trial, tmp_path, lambda *_: os.kill(process, signal.SIGKILL))
     assert not (tmp_path / "t" / "perf.data").exists()
+
+
+def test_a_campaign_whose_machine_is_killed_repeats_the_attempt_on_another(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    runs = tmp_path_factory.mktemp("lost") / "runs"
+    short = ["record.seconds=2", "record.warmup_s=0", "model.predictors=[]"]
+    run = harness("run", "experiments/smoke.yaml", "--runs", str(runs), *(f"--set={one}" for one in short))
+    run.until(lambda event: event.get("step") == "trial:000_nginx_ab" and event["event"] == "step_started")
+    (first,) = _recorded(runs)
+    os.kill(next(process for process, name in machine_processes.machines() if name == first), signal.SIGKILL)
+    again = run.until(lambda event: event["event"] == "message" and event["kind"] == "warn")
+    assert "QEMU ended all of a sudden" in again["text"]
+    assert run.end() == 0
+    folder = RunFolder.open(find_runs(runs)[-1])
+    assert folder.manifest["steps"]["trial:000_nginx_ab"]["detail"]["attempts"] == 2
+    assert folder.manifest["machine"]["domain"] != first
 
 
 def test_down_removes_the_kept_machine_and_then_finds_none(smoke: Smoke) -> None:

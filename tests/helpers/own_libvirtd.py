@@ -1,0 +1,69 @@
+"""A libvirtd of the test's own, for one user's session, with one real machine that has no system; it can be killed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import waiting
+
+NOBODY = 65534
+DOMAIN = "harness-3badcafe-guest"
+XML = f"""<domain type='qemu'><name>{DOMAIN}</name><memory unit='MiB'>16</memory>
+<os><type arch='x86_64' machine='pc'>hvm</type></os></domain>"""
+
+
+class OwnLibvirtd:
+    """A session's libvirtd, which root starts as nobody: as root it would be the system's."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.uri = f"qemu+unix:///session?socket={folder}/run/libvirt/libvirt-sock"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        user = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"] if os.getuid() == 0 else []
+        places = {"HOME": "", "XDG_RUNTIME_DIR": "run", "XDG_CONFIG_HOME": "config", "XDG_CACHE_HOME": "cache"}
+        env = {**os.environ, **{name: str(self.folder / place) for name, place in places.items()}}
+        with (self.folder / "log").open("ab") as log:
+            command = ["setpriv", *user, "--", shutil.which("libvirtd") or "/usr/sbin/libvirtd", "--timeout", "300"]
+            self._process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
+        if not waiting.until(lambda: self.virsh("uri") == 0):
+            raise RuntimeError((self.folder / "log").read_text())
+
+    def kill(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def virsh(self, *arguments: str) -> int:
+        return subprocess.run(["virsh", "-q", "-c", self.uri, *arguments], capture_output=True, timeout=60).returncode
+
+
+@contextmanager
+def own_libvirtd() -> Iterator[OwnLibvirtd]:
+    """Start one with the machine DOMAIN; end both, and the log daemon that libvirtd started."""
+    folder = Path(tempfile.mkdtemp(prefix="libvirtd-"))  # pytest's folders are closed to nobody
+    for name in ("run", "config", "cache"):
+        (folder / name).mkdir()
+    (folder / "machine.xml").write_text(XML)
+    if os.getuid() == 0:
+        for path in (folder, *folder.iterdir()):
+            os.chown(path, NOBODY, NOBODY)
+    daemon = OwnLibvirtd(folder)
+    try:
+        daemon.start()
+        assert daemon.virsh("define", str(folder / "machine.xml")) == daemon.virsh("start", DOMAIN) == 0
+        yield daemon
+    finally:
+        daemon.virsh("destroy", DOMAIN)
+        daemon.kill()
+        with suppress(OSError, ValueError):
+            os.kill(int((folder / "run/libvirt/virtlogd.pid").read_text()), signal.SIGTERM)
+        shutil.rmtree(folder, ignore_errors=True)
