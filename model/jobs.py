@@ -193,6 +193,7 @@ def _head(job: Job, predictor: Predictor, dataset: streams.Dataset, digest: str)
             clocks.caveat(learned, tested),
             kernels.caveat(*sides),
             provenance.caveat([*sides[0], *sides[1]]),
+            provenance.overlap(*sides) if job.test_tables else None,
         ),
         **provenance.beside_scores(*sides),
         "seed": job.seed,

@@ -74,7 +74,7 @@ def score(
     outcomes = evaluate(stored.predictor, segments)
     return {
         **_head(stored, recordings, tested, sides),
-        "also_learned_from": _learned(stored, recordings, share),
+        "also_learned_from": _learned(stored, recordings, share, sides),
         **score_outcomes(outcomes),
         "online": score_online(stored.predictor, segments),
         "by_trial": score_recordings(outcomes, segments),
@@ -135,16 +135,22 @@ def _head(stored: Checkpoint, recordings: Sequence[Path], tested: Clock, sides: 
     }
 
 
-def _learned(stored: Checkpoint, recordings: Sequence[Path], share: float) -> list[str]:
+def _learned(stored: Checkpoint, recordings: Sequence[Path], share: float, sides: Sides) -> list[str]:
     """Return the recordings whose scores are too good: more than the model's test part of them is scored.
 
-    The list is empty for older checkpoints, which do not store what they learned from.
+    They are known by name and size, or by their content. The list is empty for older checkpoints, which do not store
+    what they learned from.
     """
     known: Any = stored.about.get("learned_from") or []
     split: Any = stored.about.get("split") or [0, 0, 0]
     if share <= split[2] + 1e-9 and not stored.about.get("tested_elsewhere"):
         return []
-    return [Path(folder).name for folder in recordings if checkpoint.sizes([folder])[0] in known]
+    same = provenance.shared(*sides)
+    return [
+        Path(folder).name
+        for folder, origin in zip(recordings, sides[1], strict=True)
+        if checkpoint.sizes([folder])[0] in known or origin in same
+    ]
 
 
 def forecast(

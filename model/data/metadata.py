@@ -13,23 +13,23 @@ GUEST, TRIAL, RECORDING, MANIFEST = "guest.json", "trial.json", "recording.json"
 
 def guest_facts(folder: Path) -> dict[str, Any]:
     """Return the facts of the guest that made the recording; empty where they are not known."""
-    return _mapping(_read_or_empty(Path(folder) / GUEST), "facts")
+    return mapping(_read_or_empty(Path(folder) / GUEST), "facts")
 
 
 def guest_sha256(folder: Path) -> str | None:
     """Return the SHA-256 of perf.data as the guest took it; None where it did not."""
-    digest = _mapping(_read_or_empty(Path(folder) / GUEST), "sha256").get("perf.data")
+    digest = mapping(_read_or_empty(Path(folder) / GUEST), "sha256").get("perf.data")
     return digest if isinstance(digest, str) else None
 
 
 def header(folder: Path) -> dict[str, Any]:
     """Return what perf wrote about the recorded machine and itself; empty where it is not known."""
-    return _mapping(_read_or_empty(Path(folder) / RECORDING), "header")
+    return mapping(_read_or_empty(Path(folder) / RECORDING), "header")
 
 
 def recording_file(folder: Path) -> dict[str, Any]:
     """Return name, bytes and SHA-256 of the file that the tables were made of; empty where they are not known."""
-    return _mapping(_read_or_empty(Path(folder) / RECORDING), "recording")
+    return mapping(_read_or_empty(Path(folder) / RECORDING), "recording")
 
 
 def harness_version(folder: Path) -> str | None:
@@ -57,8 +57,8 @@ def cpus(folder: Path) -> int | None:
 
 def quality(folder: Path) -> dict[str, Any]:
     """Return the judgement of the recording, as TraceQuality of `harness.trace` has it; empty where it is not known."""
-    recorded = _mapping(_read_or_empty(Path(folder) / RECORDING), "quality")
-    return recorded or _mapping(_read_or_empty(Path(folder) / TRIAL), "quality")
+    recorded = mapping(_read_or_empty(Path(folder) / RECORDING), "quality")
+    return recorded or mapping(_read_or_empty(Path(folder) / TRIAL), "quality")
 
 
 def table_sha256(table: Path) -> str | None:
@@ -68,7 +68,7 @@ def table_sha256(table: Path) -> str | None:
     """
     path = table.parent / RECORDING
     try:
-        digest = _mapping(_read(path), "table_sha256").get(table.name)
+        digest = mapping(_read(path), "table_sha256").get(table.name)
     except (OSError, ValueError, RecursionError) as error:
         raise TableError(f"{path}: {RECORDING} is damaged ({error}): convert the recording again") from error
     return digest if isinstance(digest, str) else None
@@ -94,7 +94,8 @@ def manifest(run: Path) -> dict[str, Any]:
     return _read_or_empty(run / MANIFEST)
 
 
-def _mapping(content: dict[str, Any], key: str) -> dict[str, Any]:
+def mapping(content: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return the mapping under a key; empty where there is none."""
     value = content.get(key)
     return value if isinstance(value, dict) else {}
 

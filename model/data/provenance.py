@@ -20,9 +20,9 @@ RECORDINGS = "recordings"  # the key of what a model keeps of those it learned f
 class Provenance:
     """What is known of one recording; None where nothing says it.
 
-    `name`: the folder of its tables. `perf`: the version. `recording`: the file's name, of `bytes` and `sha256`.
-    `harness`: the version that wrote the tables. `whole`: whether nothing is missing; a trial that passed its verdict
-    is whole enough. `damage`: what is missing, in words.
+    `name`: the folder of its tables. `perf`: the version. `recording`: the file's name, of `bytes` and `sha256`; the
+    contents of a compressed one have `unpacked_sha256`. `harness`: the version that wrote the tables. `whole`: whether
+    nothing is missing; a trial that passed its verdict is whole enough. `damage`: what is missing, in words.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Provenance:
     recording: str | None = None
     bytes: int | None = None
     sha256: str | None = None
+    unpacked_sha256: str | None = None
     harness: str | None = None
     whole: bool | None = None
     damage: str | None = None
@@ -42,6 +43,11 @@ class Provenance:
     def facts(self) -> dict[str, Any]:
         """Return all fields, as they are stored with a model and its scores."""
         return asdict(self)
+
+    @property
+    def content(self) -> str | None:
+        """The SHA-256 of the recording itself, compressed or not; None where it is not known."""
+        return self.unpacked_sha256 or self.sha256
 
     @property
     def machine(self) -> str:
@@ -66,6 +72,7 @@ def of_recording(folder: Path) -> Provenance:
         recording=_text(file.get("name")),
         bytes=file.get("bytes") if isinstance(file.get("bytes"), int) else None,
         sha256=_text(file.get("sha256")) or metadata.guest_sha256(folder),
+        unpacked_sha256=_text(metadata.mapping(file, "unpacked").get("sha256")),
         harness=metadata.harness_version(folder),
         whole=whole,
         damage=damage,
@@ -117,6 +124,18 @@ def caveat(recordings: Sequence[Provenance]) -> str | None:
     lost = [one for one in recordings if one.whole is False]
     damaged = [f"{one.name} ({one.damage})" if one.damage else one.name for one in lost]
     return f"Not whole: {', '.join(dict.fromkeys(damaged))}." if damaged else None
+
+
+def shared(learned: Sequence[Provenance], tested: Sequence[Provenance]) -> list[Provenance]:
+    """Return those of `tested` that are recordings learned from, by their content, whatever their names are."""
+    known = {one.content for one in learned if one.content}
+    return [one for one in tested if one.content in known]
+
+
+def overlap(learned: Sequence[Provenance], tested: Sequence[Provenance]) -> str | None:
+    """Return the warning beside scores of recordings that were learned from under another name, else None."""
+    names = ", ".join(dict.fromkeys(one.name for one in shared(learned, tested)))
+    return f"Tested on what was learned from: {names} (the same recording, by its SHA-256)." if names else None
 
 
 def unknown_kernels(recordings: Sequence[Provenance]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import shutil
@@ -189,6 +190,20 @@ def test_a_text_names_its_kernel_if_it_was_printed_with_its_header(model: Path, 
     assert unnamed.startswith("The kernel of short (short.txt does not name it) is not known: ")
     assert predict.scores(model, [tmp_path / "headed"])["caveat"] is None
     assert provenance.of_recording(tmp_path / "headed").kernel == OF_GUEST
+
+
+def test_a_recording_is_known_again_under_another_name_and_compressed(
+    model: Path, guest: Path, newer: Path, tmp_path: Path
+) -> None:
+    packed = tmp_path / "other.data.gz"
+    packed.write_bytes(gzip.compress((guest.parent / "perf.data").read_bytes()))
+    convert(packed, tmp_path / "renamed", tables=("slices", "switches"))
+    assert provenance.of_recording(tmp_path / "renamed").recording == "other.data.gz"
+    assert predict.scores(model, [tmp_path / "renamed"])["also_learned_from"] == ["renamed"]
+    assert predict.scores(model, [tmp_path / "renamed"], 0.15)["also_learned_from"] == []
+    assert predict.scores(model, [newer], across_kernels=True)["also_learned_from"] == []
+    scores = scores_of(trained(tmp_path / "out", guest, test_tables=(tmp_path / "renamed",)))
+    assert scores["caveat"] == "Tested on what was learned from: renamed (the same recording, by its SHA-256)."
 
 
 def test_a_model_of_a_version_that_kept_no_kernel_is_named(model: Path, guest: Path, tmp_path: Path) -> None:
