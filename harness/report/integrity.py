@@ -29,9 +29,9 @@ def banners(run: RunFacts) -> list[Banner]:
     """Return the banner that names the files that are not as the run wrote them, and how much each matters."""
     if not run.integrity.problems:
         return []
-    text = "What they hold is not shown as a result. Restore them from a copy; harness verify lists every such file."
+    text = "What a changed file of a trial or a model holds is left out. harness verify lists every such file."
     items = tuple(visible(sentence) for sentence in run.integrity.sentences)
-    return [Banner("bad", "Files of this run were changed after they were written", text, items)]
+    return [Banner("bad", "Files of this run are not as it wrote them", text, items)]
 
 
 def _unknown(run: RunFacts) -> str:

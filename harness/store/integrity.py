@@ -30,8 +30,9 @@ MODELS = tuple(pattern for pattern in REPORTED if pattern.startswith("models/"))
 class Integrity:
     """What was found when files were read again.
 
-    `intact` files have the SHA-256 in the manifest. `unlisted` ones stand in no finished step, so nothing is known of
-    them. `sealed`: the manifest has a SHA-256 of its own, which versions before 0.3.0 did not write.
+    `intact` files have the SHA-256 in the manifest. `unlisted` ones are of a step that is not done, so nothing is known
+    of them; a model that no step made is a problem, in a run that lists its files. `sealed`: the manifest has a SHA-256
+    of its own, which versions before 0.3.0 did not write.
     """
 
     intact: int
@@ -71,11 +72,15 @@ def check(folder: Path, manifest: Mapping[str, Any], patterns: Sequence[str]) ->
     wrong = [
         problem for path, (digest, name) in sorted(listed.items()) for problem in _output(folder, path, digest, name)
     ]
+    listing = {path.partition("/")[0] for step in manifest["steps"].values() for path in step["outputs"]}
     there = {file.relative_to(folder).as_posix() for pattern in patterns for file in folder.glob(pattern)}
+    unlisted = sorted(there - listed.keys())
+    strange = [path for path in unlisted if verify.is_of_unknown_model(path, manifest) and listing & {*verify.GUARDED}]
+    extra = [FileProblem(path, "extra", "no step of the run wrote it") for path in strange]
     return Integrity(
         intact=len(listed) - len(wrong),
-        problems=(*verify.of_manifest(manifest), *wrong),
-        unlisted=tuple(sorted(there - listed.keys())),
+        problems=(*verify.of_manifest(manifest), *wrong, *extra),
+        unlisted=tuple(path for path in unlisted if path not in strange),
         sealed=manifests.SEAL in manifest,
     )
 

@@ -42,7 +42,7 @@ def problems(folder: Path, manifest: Mapping[str, Any]) -> Iterator[FileProblem]
         listed.update(step["outputs"])
         for path, expected in step["outputs"].items():
             yield from of_output(folder / path, path, expected, name)
-    yield from _extra(folder, listed)
+    yield from _extra(folder, listed, manifest)
 
 
 def of_manifest(manifest: Mapping[str, Any]) -> Iterator[FileProblem]:
@@ -68,8 +68,16 @@ def of_output(file: Path, path: str, expected: str, step: str) -> Iterator[FileP
         yield FileProblem(path, "changed", f"SHA-256 is {digest[:12]}..., was {str(expected)[:12]}...")
 
 
-def _extra(folder: Path, listed: set[str]) -> Iterator[FileProblem]:
+def is_of_unknown_model(path: str, manifest: Mapping[str, Any]) -> bool:
+    """Return whether a path is, or is in, the folder of a model that no step of the run made."""
+    kind, _, rest = path.partition("/")
+    return kind == "models" and f"model:{rest.partition('/')[0]}" not in manifest["steps"]
+
+
+def _extra(folder: Path, listed: set[str], manifest: Mapping[str, Any]) -> Iterator[FileProblem]:
     parents = {Path(*Path(path).parts[:2]) if path.count("/") > 1 else Path(path).parent for path in listed}
+    models = (path.relative_to(folder) for path in folder.glob("models/*"))
+    parents |= {path for path in models if is_of_unknown_model(path.as_posix(), manifest)}
     for parent in sorted(parents):
         if not parent.parts or parent.parts[0] not in GUARDED:
             continue

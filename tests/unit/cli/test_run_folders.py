@@ -140,9 +140,15 @@ def test_changed_scores_are_shown_by_no_command_and_each_names_the_file(real_run
     assert "models/lstm_s0/scores.json: changed" in page
 
 
-def test_a_model_that_no_step_of_the_run_wrote_is_named(real_run: Path) -> None:
+def test_a_model_that_no_step_of_the_run_wrote_is_left_out(real_run: Path) -> None:
     shutil.copytree(real_run / "models" / "lstm_s0", real_run / "models" / "oracle_s0")
-    assert "no finished step wrote models/oracle_s0" in harness("show", real_run).stdout
+    raise_scores(real_run, "oracle_s0")
+    shown = harness("show", real_run, code=1).stdout
+    assert "models/oracle_s0/scores.json: extra (no step of the run wrote it)" in shown
+    assert "models/oracle_s0/scores.json" in harness("verify", real_run, code=1).stdout
+    assert "99.5" not in shown
+    harness("report", real_run, code=1)
+    assert "99.5" not in (real_run / "report" / "index.html").read_text("utf-8")
 
 
 def test_an_untouched_run_is_shown_without_a_warning(real_run: Path) -> None:

@@ -59,8 +59,19 @@ def test_a_file_that_is_gone_or_no_file_is_a_problem_and_one_that_no_step_wrote_
     (run / SLICES).symlink_to(run / SLICES)
     shutil.copytree(run / "models" / "markov_s0", run / "models" / "oracle_s0")
     found = RunFolder.open(run).check_files(REPORTED)
-    assert {problem.path: problem.kind for problem in found.problems} == {SCORES: "missing", SLICES: "missing"}
-    assert {path.split("/")[1] for path in found.unlisted} == {"oracle_s0"}
+    kinds = {problem.path: problem.kind for problem in found.problems}
+    oracle = {path: "extra" for path in kinds if path.startswith("models/oracle_s0/")}
+    assert kinds == {SCORES: "missing", SLICES: "missing", **oracle}
+    assert len(oracle) == 3
+    assert found.unbelieved_models == {"lstm_s0", "oracle_s0"}
+
+
+def test_the_files_of_a_step_that_is_not_done_are_unknown(run: Path) -> None:
+    folder = RunFolder.open(run)
+    folder.begin("model:markov_s0")
+    found = folder.check_files(SHOWN)
+    assert found.problems == ()
+    assert {path.split("/")[1] for path in found.unlisted} == {"markov_s0"}
 
 
 def test_a_manifest_has_a_hash_of_its_own_and_one_without_still_opens(run: Path, tmp_path: Path) -> None:
