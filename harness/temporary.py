@@ -29,30 +29,26 @@ def held_file(path: Path) -> Iterator[Path]:
 
     Others may write it by its name, but must not put another file in its place.
     """
-    temporary, lock = _held(lambda: name_beside(path))
-    with lock:
-        try:
-            yield temporary
-        finally:
-            with suppress(OSError):
-                temporary.unlink()
+    while True:
+        temporary = name_beside(path)
+        with _removed(temporary, _unlink):
+            if lock := _hold(temporary):
+                with lock:
+                    yield temporary
+                return
 
 
 @contextmanager
 def held_folder(parent: Path, name: str, remove: Callable[[Path], None] | None = None) -> Iterator[Path]:
     """Make a temporary folder in `parent`, for this user only; `remove` empties and removes it. Raises OSError."""
-
-    def make() -> Path:
+    while True:
         folder = name_beside(parent / name)
-        folder.mkdir(mode=0o700)
-        return folder / OWNER
-
-    owner, lock = _held(make)
-    with lock:
-        try:
-            yield owner.parent
-        finally:
-            (remove or remove_folder)(owner.parent)
+        with _removed(folder, remove or remove_folder):
+            folder.mkdir(mode=0o700)
+            if lock := _hold(folder / OWNER):
+                with lock:
+                    yield folder
+                return
 
 
 def sweep(folder: Path, remove: Callable[[Path], None] | None = None) -> None:
@@ -106,21 +102,37 @@ def name_beside(path: Path) -> Path:
     return path.with_name(f".{name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
 
 
-def _held(make: Callable[[], Path]) -> tuple[Path, IO[bytes]]:
-    """Create the file that `make` names, and hold it. A sweep may take it before it is held; then make another."""
-    while True:
-        path = make()
+@contextmanager
+def _removed(path: Path, remove: Callable[[Path], None]) -> Iterator[None]:
+    """Remove what the block makes. A stop signal may come in the middle of that, but only once: so do it twice."""
+    try:
         try:
-            lock = _open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-        except FileNotFoundError:
-            if not path.parent.exists() and path.name == OWNER:
-                continue
-            raise
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        if path.exists():
-            return path, lock
-        lock.close()
+            yield
+        finally:
+            remove(path)
+    finally:
+        remove(path)
+
+
+def _hold(path: Path) -> IO[bytes] | None:
+    """Create a file and hold it. Return None if a sweep took it, or its folder, before it was held."""
+    try:
+        lock = _open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    except FileNotFoundError:
+        if path.name == OWNER:
+            return None
+        raise
+    with suppress(OSError):  # a file system without locks
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    if path.exists():
+        return lock
+    lock.close()
+    return None
+
+
+def _unlink(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink()
 
 
 def _open(path: Path, flags: int) -> IO[bytes]:

@@ -32,6 +32,8 @@ from locations import DATA, ROOT
 from shorten import shortened
 from written_before import RUN, TRIAL, unpack
 
+from harness import boxes
+from harness.boxes import cache
 from harness.guardian import processes_with
 
 RECORDS = 4_000
@@ -165,20 +167,16 @@ def _make_inputs(inputs: Path) -> None:
     (work / "short.data.xz").write_bytes(lzma.compress(short))
     shutil.copy(DATA / "texts" / "windows.map.txt", work / "perf.txt")
     os.environ["HARNESS_CACHE"] = str(inputs / "cache")
-    for name in ("debian-12", "debian-13"):
-        forge_box(inputs / "cache" / "boxes", name)
+    for name in ("debian-11", "debian-12", "debian-13"):
+        box = forge_box(inputs / "cache" / "boxes", name)
+        cache.write_manifest(box.folder, box, made_from=cache.inputs(boxes.recipe(name), None))
     programs = inputs / "home" / "bin"  # nothing is asked of the libvirt and the Vagrant of this host
     programs.mkdir()
     for name in ("virsh", "vagrant"):
         (programs / name).write_text("#!/bin/sh\nexit 1\n")
         (programs / name).chmod(0o755)
-    subprocess.run(
-        [*HARNESS, "box", "export", "debian-12", "exported.tar"],
-        cwd=work,
-        env=_environment(inputs),
-        check=False,
-        capture_output=True,
-    )
+    for arguments in (("export", "debian-11", "exported.tar"), ("rm", "debian-11")):
+        subprocess.run([*HARNESS, "box", *arguments], cwd=work, env=_environment(inputs), check=True)
 
 
 def _environment(place: Path) -> dict[str, str]:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 import pytest
 import waiting
 from command_line import LIMIT_S
 
+from harness import temporary
+from harness.errors import Interrupted
 from harness.files import atomic_path
 from harness.temporary import OWNER, held_file, held_folder, remove_if_left, sweep
 
@@ -99,10 +103,43 @@ def test_writers_lose_nothing_to_sweeps_at_the_same_time(tmp_path: Path) -> None
 
 
 def test_a_long_name_gets_a_temporary_one_that_fits(tmp_path: Path) -> None:
-    with held_file(tmp_path / ("x" * 255)) as temporary:
-        assert len(temporary.name) < 255
+    with held_file(tmp_path / ("x" * 255)) as long:
+        assert len(long.name) < 255
 
 
 def test_what_cannot_be_removed_stays_without_an_error(tmp_path: Path) -> None:
     remove_if_left(tmp_path / ".gone.1.0123abcd.tmp")
     sweep(tmp_path / "no folder")
+
+
+def test_a_stop_signal_at_any_line_leaves_nothing_after_the_block(tmp_path: Path) -> None:
+    """The signal is raised at each line of this module in turn, until a run passes fewer lines than that."""
+    for line in range(1, 1000):
+        if not stopped_at(line, tmp_path):
+            break
+        assert list(tmp_path.iterdir()) == [], f"line {line}"
+    assert line > 40
+
+
+def stopped_at(line: int, folder: Path) -> bool:
+    """Hold and let go of a file and a folder; return whether Interrupted was raised at this line of the module."""
+    passed = 0
+
+    def count(frame: FrameType, event: str, _: object) -> Callable[..., object] | None:
+        nonlocal passed
+        if frame.f_code.co_filename != temporary.__file__:
+            return None
+        passed += event == "line"
+        if passed == line and event == "line":
+            raise Interrupted("stopped")
+        return count
+
+    sys.settrace(count)
+    try:
+        with held_file(folder / "a"), held_folder(folder, "b") as held:
+            (held / "part").touch()
+    except Interrupted:
+        return True
+    finally:
+        sys.settrace(None)
+    return False
