@@ -45,5 +45,5 @@ def test_too_few_events_are_refused(dataset: streams.Dataset) -> None:
 
 
 def test_an_lstm_cannot_read_the_runqueue() -> None:
-    with pytest.raises(SettingError, match="takes 'marks' or 'slices'"):
+    with pytest.raises(SettingError, match="'runqueue': expected 'marks', 'slices'"):
         create("lstm", {"regime": "runqueue"})
