@@ -59,7 +59,9 @@ class Vigil:
         self._asked, self._condition = float("-inf"), RUNNING
         self._troubles: list[Trouble] = []
         self._ran, self._reads_console = runs, reads_console
-        self._size, self._skipped = self._console_end() if reads_console else (0, 0)
+        self._size, self._skipped = -1, -1  # of the console: what it held when it was first read does not count
+        if reads_console:
+            self._ending()
 
     def look(self, at_once: bool = False) -> Condition:
         """Return the machine's condition, asked for every ASK_S, or now; that it ended is never asked again."""
@@ -127,19 +129,15 @@ class Vigil:
         try:
             if (size := self._monitor.console_size()) == self._size:
                 return None
-            self._size, text = size, bounded_console(self._monitor, size)
+            text = bounded_console(self._monitor, size)
+            self._size = size
         except MachineError:
             return None  # `condition` says it the next time
+        if self._skipped < 0:
+            self._skipped = len(text)
         if len(text) < self._skipped:  # it was cut off at its beginning, to keep it short
             self._skipped = 0
         return ending_in(text[self._skipped :])
-
-    def _console_end(self) -> tuple[int, int]:
-        try:
-            size = self._monitor.console_size()
-            return size, len(bounded_console(self._monitor, size))
-        except MachineError:
-            return 0, 0
 
 
 def ending_in(console: str) -> str | None:

@@ -12,7 +12,7 @@ from fakes import FakeMonitor
 from real_qemu import qemu
 from scripted_guest import ScriptedGuest
 
-from harness.errors import LostMachineError
+from harness.errors import LostMachineError, MachineError
 from harness.guest import vigil as vigil_module
 from harness.guest.deadline import Deadline
 from harness.guest.monitor import RUNNING, Condition
@@ -98,6 +98,21 @@ def test_a_guest_that_panics_or_starts_again_is_lost_but_not_for_what_it_wrote_b
     with pytest.raises(LostMachineError, match=r"panicked|started again"):
         looks(vigil, guest, 20)
     assert 10 <= guest.now < 14
+
+
+def test_a_boot_is_no_second_start_because_the_console_could_not_be_read_at_first() -> None:
+    guest = ScriptedGuest({0.0: "[    0.000000] Linux version 6.1.0\n", 20.0: "harness-host-key ssh-ed25519\n"})
+    guest.console = lambda: _raise(MachineError("the console cannot be copied"))  # type: ignore[method-assign]
+    vigil = Watched(guest)
+    looks(vigil, guest, 5)
+    del guest.console
+    looks(vigil, guest, 13)
+    with pytest.raises(LostMachineError, match="started again"):
+        looks(vigil, guest, 10)
+
+
+def _raise(error: Exception) -> str:
+    raise error
 
 
 class ProcessMonitor(FakeMonitor):
