@@ -80,7 +80,7 @@ class NetworkSettings(Settings):
 
     hidden: int = Field(48, ge=1, le=1024, description="Units of a layer.")
     learning_rate: float = Field(2e-2, gt=0, le=1, description="The learning rate at first; it decreases.")
-    lanes: int | None = Field(None, ge=1, le=4096, description="Batch size; null: one that suits the recordings.")
+    lanes: int | None = Field(None, ge=1, le=4096, description="Batch size, at most an eighth of the events; null: one that suits.")
     steps: int = Field(64, ge=1, le=4096, description="Events of truncated back-propagation.")
     slice_weight: float = Field(0.3, ge=0, le=1000, description="Weight of slice lengths in the loss; marks have 1.")
     max_epochs: int = Field(120, ge=1, le=10_000, description="Most passes over the train part.")
@@ -167,7 +167,9 @@ class PaperSettings(Settings):
     outlier: Literal["zero", "drop", "keep"] | None = Field(None, description="What is done with the longest time.")
     steps: int | None = Field(None, ge=1, le=1000, description="Steps of the optimiser, 20 passes each.")
     sequences: int | None = Field(None, ge=MIN_SEQUENCES, le=100_000, description="Sequences, of 3 events or more.")
-    max_events: int | None = Field(None, ge=1, description="Most events to train on; null: all.", le=100_000_000)
+    max_events: int | None = Field(
+        None, ge=3 * MIN_SEQUENCES + 1, le=100_000_000, description="Most events to train on; null: all."
+    )
 
     @field_validator("max_events")
     @classmethod

@@ -27,6 +27,7 @@ from model.settings import (
 )
 
 MIN_EVENTS = 64  # in the train part, and in the validation part
+FEWEST_STEPS = 8  # events of each row of a batch
 WARM_UP = 512  # events read before a segment, to bring the memory up to date
 
 
@@ -66,7 +67,7 @@ class Recurrent(WithSettings):
         self.network = self._build()
         training, validation = concatenate(train, self.scale, marks), concatenate(valid, self.scale, marks)
         events, batch_size = training.mark.shape[1], self._batch_size(training)
-        bptt_steps = min(self.steps, max(8, events // (4 * batch_size)))  # a short recording still gives several chunks
+        bptt_steps = min(self.steps, max(FEWEST_STEPS, events // (4 * batch_size)))  # a short recording still gives several chunks
         hyperparameters = trainer.Hyperparameters(self.learning_rate, batch_size, bptt_steps, self.slice_weight)
         budget = trainer.Budget(self.max_epochs, self.max_seconds, self.patience)
         return trainer.fit(
@@ -106,7 +107,10 @@ class Recurrent(WithSettings):
 
     def _batch_size(self, training: Inputs) -> int:
         """Return a batch size large enough for speed, and small enough that an epoch has some dozens of steps."""
-        return self.lanes or int(np.clip(training.mark.shape[1] // (self.steps * 24), 2, self.max_batch_size))
+        events = training.mark.shape[1]
+        if self.lanes:
+            return min(self.lanes, events // FEWEST_STEPS)  # more would leave no events to train on
+        return int(np.clip(events // (self.steps * 24), 2, self.max_batch_size))
 
     def _run(self, segment: Segment) -> tuple[torch.Tensor, Inputs, object]:
         """Return the memory (n, hidden) at each event of the segment, its inputs, and the state after it."""
