@@ -80,7 +80,9 @@ class NetworkSettings(Settings):
 
     hidden: int = Field(48, ge=1, le=1024, description="Units of a layer.")
     learning_rate: float = Field(2e-2, gt=0, le=1, description="The learning rate at first; it decreases.")
-    lanes: int | None = Field(None, ge=1, le=4096, description="Batch size, at most an eighth of the events; null: one that suits.")
+    lanes: int | None = Field(
+        None, ge=1, le=4096, description="Batch size, at most an eighth of the events; null: one that suits."
+    )
     steps: int = Field(64, ge=1, le=4096, description="Events of truncated back-propagation.")
     slice_weight: float = Field(0.3, ge=0, le=1000, description="Weight of slice lengths in the loss; marks have 1.")
     max_epochs: int = Field(120, ge=1, le=10_000, description="Most passes over the train part.")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import plan
-from harness.campaign import reporting, training
+from harness.campaign import reporting, spec_change, training
 from harness.campaign.busy_host import BusyHost
 from harness.campaign.effects import Effects
 from harness.campaign.recorder import Recorder
@@ -68,6 +68,7 @@ class Campaign:
         recordings stay, and the run's state in the manifest is `interrupted` or `failed`.
         """
         with self._folder.lock(), stop_signals_raise(), self._state() as shortcomings:
+            spec_change.finish(self._folder)
             trials = plan.trials(self._experiment)
             unusable = self._record(trials)
             failed = training.train(self._experiment, self._folder, self._view, trials, self._workers)

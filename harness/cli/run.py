@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -60,17 +61,20 @@ def run(
 
     The first run with a box installs the packages and keeps that machine; later runs boot it at once.
 
-    After Ctrl-C, a crash or a dead machine, --resume continues the run: finished steps are not repeated.
+    After Ctrl-C, a crash or a dead machine, --resume continues the run: finished steps are not repeated. With
+    --set model.KEY=VALUE it goes on with other models, and keeps what was recorded.
     """
     output = Output(as_json, quiet)
     if resume:
-        _refuse_changes(settings, load, machine)
-        loaded, folder = _unfinished(experiment, runs_dir)
+        changes = _changes_of_models(settings, load, machine)
+        loaded, folder = _unfinished(experiment, runs_dir, changes)
     else:
-        loaded, folder = _load(experiment, overrides(settings), load, machine), None
+        changes, loaded, folder = {}, _load(experiment, overrides(settings), load, machine), None
     if dry_run:
         return show_plan(loaded, output)
     folder = folder or _new_folder(runs_dir, loaded)
+    if changes:
+        _change_models(folder, loaded, output)
     _carry_out(loaded, folder, output, keep, workers, provision)
 
 
@@ -114,17 +118,20 @@ def overrides(settings: list[str] | None) -> dict[str, str]:
     return {path.strip(): value for path, _, value in pairs}
 
 
-def _refuse_changes(settings: list[str] | None, load: str | None, machine: str | None) -> None:
-    if settings or load or machine:
+def _changes_of_models(settings: list[str] | None, load: str | None, machine: str | None) -> dict[str, str]:
+    """Parse the values of --set, which may change what is trained, but not what was recorded."""
+    changes = overrides(settings)
+    if load or machine or not all(path.startswith("model.") for path in changes):
         raise UsageError(
-            "--resume continues a run with the experiment it was started with",
-            expected="no --set, --load or --machine with it",
-            hint="start a new run for a changed experiment",
+            "--resume may change only the models of a run, not how it was recorded",
+            expected="no --load or --machine with it, and --set only of model.KEY, such as model.params.gru.hidden=32",
+            hint="start a new run for another experiment",
         )
+    return changes
 
 
-def _unfinished(name: str | None, runs_dir: Path) -> tuple[Experiment, RunFolder]:
-    from harness import spec, store
+def _unfinished(name: str | None, runs_dir: Path, changes: Mapping[str, str]) -> tuple[Experiment, RunFolder]:
+    from harness import boxes, spec, store
 
     if name is None or name.endswith((".yaml", ".yml")):
         experiment = spec.load(_find(name)) if name else None
@@ -133,7 +140,16 @@ def _unfinished(name: str | None, runs_dir: Path) -> tuple[Experiment, RunFolder
             note(f"warning: {name} has changed; {folder.path.name} continues with the old version")
     else:
         folder = store.RunFolder.open(store.resolve(runs_dir, name))
-    return folder.experiment, folder
+    experiment = folder.experiment
+    return spec.changed(experiment, changes, kernel_of=boxes.kernel_version) if changes else experiment, folder
+
+
+def _change_models(folder: RunFolder, experiment: Experiment, output: Output) -> None:
+    """Write down that a resumed run goes on with other models, and set aside those that it no longer has."""
+    from harness.campaign import spec_change
+
+    for name in spec_change.make(folder, experiment, ["harness", *sys.argv[1:]]):
+        output.view().show("info", f"{name} is of the experiment before the change, and was set aside")
 
 
 def _latest_unfinished(runs_dir: Path, experiment: str | None) -> RunFolder:
@@ -174,5 +190,8 @@ def _carry_out(
     output.show(*tables.run_tables(folder))
     if output.as_json:
         view.show("good" if outcome.ok else "warn", f"report: {outcome.report}")
+    if outcome.failed_models and not outcome.unusable:
+        again = f"harness run --resume {shlex.quote(str(folder.path))} --set model.params.PREDICTOR.SETTING=VALUE"
+        view.show("info", f"the recordings are kept: `{again}` goes on with other models")
     if not outcome.ok:
         raise typer.Exit(EXIT_FAILED)

@@ -13,12 +13,12 @@ from harness.report.model_scores import ModelScores, read_models
 from harness.report.seed_groups import SeedGroup, group_seeds
 from harness.report.text import number
 from harness.report.trial_facts import TrialFacts, mapping, read_trials
-from harness.store import Integrity, RunFolder
+from harness.store import Integrity, RunFolder, spec_changes
 from harness.store.clock import now
 from harness.store.integrity import REPORTED
 from harness.visible import visible, visible_lines
 
-REPORT_STEP, CALM_STEP = "report", "calm:"
+REPORT_STEP, CALM_STEP, SET_ASIDE = "report", "calm:", "set-aside:"
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,11 @@ class RunFacts:
         return f"{repeated}: {conclusion}" if repeated else ""
 
     @property
+    def model_changes(self) -> list[str]:
+        """What was changed of the models after the trials were recorded, and when."""
+        return [visible(change) for change in spec_changes.in_words(self.manifest)]
+
+    @property
     def waited_for_calm_s(self) -> float:
         """How long the run waited for a busy host to become calm before it recorded a trial again."""
         return sum(step.seconds or 0.0 for step in self.steps if step.name.startswith(CALM_STEP))
@@ -100,7 +105,8 @@ class RunFacts:
         shown_elsewhere = {REPORT_STEP} | {f"trial:{trial.name}" for trial in self.trials if trial.ok is False}
         if self.fallback_reason:
             shown_elsewhere |= {f"{step}:{self.requested_box}" for step in ("box", "up")}
-        return [step for step in self.steps if step.state != "done" and step.name not in shown_elsewhere]
+        steps = [step for step in self.steps if not step.name.startswith(SET_ASIDE)]
+        return [step for step in steps if step.state != "done" and step.name not in shown_elsewhere]
 
     @property
     def requested_box(self) -> str:
@@ -118,7 +124,8 @@ class RunFacts:
 
     def seconds_of(self, *, models: bool) -> float:
         """Return the seconds of all steps of models, some of which are trained at the same time, or of all others."""
-        return sum(step.seconds or 0.0 for step in self.steps if step.name.startswith("model:") == models)
+        steps = [step for step in self.steps if not step.name.startswith(SET_ASIDE)]
+        return sum(step.seconds or 0.0 for step in steps if step.name.startswith("model:") == models)
 
 
 def read_run(folder: Path) -> RunFacts:

@@ -82,6 +82,10 @@ def truth(value: Any, key: str) -> None:
         raise wrong(key, value, "true or false")
 
 
+def anything(value: Any, key: str) -> None:
+    """Accept every value."""
+
+
 def one_of(*choices: str) -> Check:
     """Accept one of these texts."""
 
@@ -110,6 +114,18 @@ def each(inner: Check) -> Check:
         for name, item in value.items():
             text(name, f"a key of {key}")
             inner(item, f"{key}.{name}".lstrip("."))
+
+    return check
+
+
+def items(inner: Check) -> Check:
+    """Accept a list each of whose items `inner` accepts."""
+
+    def check(value: Any, key: str) -> None:
+        if not isinstance(value, list):
+            raise wrong(key, value, "a list")
+        for index, item in enumerate(value):
+            inner(item, f"{key}[{index}]")
 
     return check
 

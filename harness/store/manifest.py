@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import StoreError
 from harness.store import json_file
 from harness.store.clock import now
-from harness.store.json_file import each, mapping, null_or, number, one_of, text, truth
+from harness.store.json_file import anything, each, items, mapping, null_or, number, one_of, text, truth
 from harness.store.software import versions as versions
 
 if TYPE_CHECKING:
@@ -51,6 +51,15 @@ STEP = mapping(
     },
     versions=null_or(VERSIONS),
 )
+SPEC_CHANGE = mapping(
+    {
+        "when": text,
+        "changes": each(mapping({"old": anything, "new": anything})),
+        "old_sha256": text,
+        "new_sha256": text,
+    },
+    set_aside=items(text),
+)
 MANIFEST = mapping(
     {
         "name": text,
@@ -71,6 +80,7 @@ MANIFEST = mapping(
     machine=null_or(MACHINE),
     arms=each(mapping({"box": BOX, "machine": MACHINE}, packages=ANY)),
     repeats=mapping({"run": text}),
+    spec_changes=items(SPEC_CHANGE),
 )
 
 

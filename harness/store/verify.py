@@ -9,6 +9,7 @@ from typing import Any
 
 from harness import files
 from harness.errors import StoreError
+from harness.store import spec_changes
 from harness.store.manifest import NAME, is_edited, text_sha256
 
 GUARDED = ("trials", "models", "report")
@@ -52,6 +53,8 @@ def of_manifest(manifest: Mapping[str, Any]) -> Iterator[FileProblem]:
         yield FileProblem(NAME, "changed", f"by another program, before {noticed}" if noticed else "by another program")
     elif text_sha256(manifest["spec_text"]) != manifest["spec_sha256"]:
         yield FileProblem(NAME, "changed", "spec_text does not have the SHA-256 in spec_sha256")
+    elif why := spec_changes.problem(manifest):
+        yield FileProblem(NAME, "changed", why)
 
 
 def of_output(file: Path, path: str, expected: str, step: str) -> Iterator[FileProblem]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # By whether a box is current; None if its recipe or its lock is wrong, which is said below the table.
 CACHED = {True: "yes", False: "yes, but of an older recipe", None: "yes; see below"}
+MODELS = ("model:", "set-aside:")  # the steps of models; the second are of an experiment before it was changed
 STATES = {"done": "green", "failed": "red", "interrupted": "yellow", "running": "cyan"}
 
 
@@ -89,12 +90,13 @@ def run_row(folder: RunFolder) -> dict[str, Any]:
         "box": _box(manifest),
         "clock": _clocks(manifest),
         "host_share": max(_known_shares(trials), default=None),
-        "seconds": sum(step["seconds"] or 0.0 for name, step in steps.items() if not name.startswith("model:")),
+        "seconds": sum(step["seconds"] or 0.0 for name, step in steps.items() if not name.startswith(MODELS)),
     }
 
 
 def run_tables(folder: RunFolder, integrity: Integrity | None = None) -> list[RenderableType]:
     """Show one run: state, files that are not as written, machine, verdicts, scores, costs."""
+    from harness.store import spec_changes
     from harness.store.integrity import SHOWN  # importing the store takes time, and other tables need none
     from harness.terminal.score_tables import run_scores
 
@@ -114,6 +116,9 @@ def run_tables(folder: RunFolder, integrity: Integrity | None = None) -> list[Re
     if repeats := manifest.get("repeats"):
         conclusion = manifest["steps"].get("repeat", {}).get("detail", {}).get("conclusion", "not compared yet")
         parts.append(line(f"repeats {repeats['run']}: {conclusion}"))
+    parts += [line(f"models changed {change}") for change in spec_changes.in_words(manifest)]
+    if aside := _steps(manifest, "set-aside"):
+        parts.append(line(f"set aside in models.set-aside, of an earlier experiment: {', '.join(sorted(aside))}"))
     parts += [
         *_machines(manifest),
         _trials(manifest),
@@ -266,7 +271,7 @@ def _trial_clock(manifest: Mapping[str, Any], detail: Mapping[str, Any]) -> str:
 def _costs(steps: Mapping[str, Any]) -> RenderableType:
     table = plain_table("step", "state", ">took")
     for name, step in steps.items():
-        if not name.startswith(("model:", "attempt:")):
+        if not name.startswith((*MODELS, "attempt:")):
             took = spell_seconds(step["seconds"]) if step["seconds"] is not None else ""
             table.add_row(name, _state(step["state"]), took)
     return table

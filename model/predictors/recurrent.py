@@ -67,7 +67,9 @@ class Recurrent(WithSettings):
         self.network = self._build()
         training, validation = concatenate(train, self.scale, marks), concatenate(valid, self.scale, marks)
         events, batch_size = training.mark.shape[1], self._batch_size(training)
-        bptt_steps = min(self.steps, max(FEWEST_STEPS, events // (4 * batch_size)))  # a short recording still gives several chunks
+        bptt_steps = min(
+            self.steps, max(FEWEST_STEPS, events // (4 * batch_size))
+        )  # a short recording still gives several chunks
         hyperparameters = trainer.Hyperparameters(self.learning_rate, batch_size, bptt_steps, self.slice_weight)
         budget = trainer.Budget(self.max_epochs, self.max_seconds, self.patience)
         return trainer.fit(

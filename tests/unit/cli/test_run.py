@@ -22,7 +22,7 @@ from command_line import harness
         (["run", "nginx_ab", "--set", "machine.fallback=debain-12"], 2, "did you mean 'debian-12'"),
         (["run", "nginx_ab", "--set", "model.predictors=[lstmm]", "--dry-run"], 2, "lstm"),
         (["run", "--resume"], 2, "no unfinished run"),
-        (["run", "--resume", "--set", "a=b"], 2, "--resume continues a run with the experiment it was started with"),
+        (["run", "--resume", "--set", "a=b"], 2, "--resume may change only the models of a run"),
         (["show"], 2, "there are no runs yet"),
         (["show", "2020"], 2, "there is no run '2020'"),
         (["verify", "2020"], 2, "there is no run '2020'"),
