@@ -12,7 +12,7 @@ from harness.errors import StoreError
 from harness.store import spec_changes
 from harness.store.manifest import NAME, is_edited, text_sha256
 
-GUARDED = ("trials", "models", "report")
+GUARDED = ("trials", "models", "models.set-aside", "report")
 
 
 @dataclass(frozen=True)
