@@ -75,7 +75,10 @@ def _suffix(row: MetricComparison) -> str:
 def _notes(comparison: Comparison) -> list[str]:
     sizes = {row.trials for row in comparison.metrics}
     trials = ", ".join(f"{first} and {second}" for first, second in sorted(sizes))
-    lines = [f"noise: two such runs ({trials} trials) differ by at most this in 95 of 100 cases; ? = one trial each"]
+    lines = [
+        f"noise: two such runs differ by at most this in 95 of 100 cases, over {trials} trials; ? = one trial each, "
+        "which is about these recordings only"
+    ]
     if comparison.equal and comparison.open_recordings:
         lines.append("cannot say, of a recording: it is beyond its noise; chance gives one such metric now and then")
     if comparison.unclear:

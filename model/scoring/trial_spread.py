@@ -59,6 +59,13 @@ def chance_of_spread(means: Sequence[BlockMean]) -> float | None:
     mean, error, blocks = (np.array(column, float) for column in zip(*known, strict=True))
     if not error.all():  # all blocks of a trial are alike
         return None if error.any() else float(np.ptp(mean) == 0)
+    p = _welch(mean, error, blocks)
+    return p if np.isfinite(p) else None
+
+
+@np.errstate(all="ignore")  # of values that no score has
+def _welch(mean: np.ndarray, error: np.ndarray, blocks: np.ndarray) -> float:
+    """Return the p-value of Welch's test; all (trials,)."""
     trials, weight = len(mean), error**-2
     share = weight / weight.sum()
     distance = float((weight * (mean - share @ mean) ** 2).sum()) / (trials - 1)

@@ -48,4 +48,5 @@ def test_too_little_is_known_of_one_trial_of_few_blocks_and_of_trials_without_no
     assert differ([one, BlockMean(0.9, 0.0, 20)]) is None
     assert differ([BlockMean(0.5, 0.0, 20), BlockMean(0.9, 0.0, 20)]) is True
     assert differ([BlockMean(1.0, 0.0, 20), BlockMean(1.0, 0.0, 20)]) is False
+    assert differ([one, BlockMean(0.9, 1e-320, 20)]) is None
     assert block_mean(np.ones(10), np.zeros(10), np.zeros(10, int)) == BlockMean(None, None, 0)
