@@ -15,6 +15,7 @@ from harness.visible import visible
 
 if TYPE_CHECKING:
     from harness.cli.recorded_quality import RecordedQuality
+    from harness.store import RunFolder
     from harness.trace.quality import TraceQuality
 
 StrictTables = Annotated[bool, typer.Option("--strict", help="Refuse recordings that are not whole.")]
@@ -36,6 +37,12 @@ def exit_unless_whole(quality: TraceQuality) -> None:
     """Exit with 1 if something of the recording is missing."""
     if not quality.whole:
         raise typer.Exit(EXIT_FAILED)
+
+
+def warn_of_edits(run: RunFolder) -> None:
+    """Warn if something other than harness changed the manifest of a run that a command goes on from."""
+    if run.is_edited:
+        note(f"warning: manifest.json of {run.path} was changed by another program: its experiment may be another one")
 
 
 def refuse_changed(folders: Iterable[Path]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli.judgement import warn_of_edits
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.cli.run import RunsDir, overrides, show_plan
 from harness.errors import EXIT_FAILED, HarnessError, Interrupted, UsageError
@@ -66,6 +67,7 @@ def repeat(
         _refuse_recording_options([settings, load, machine, any_box, dry_run, keep, workers])
         second = store.RunFolder.open(store.resolve(runs_dir, other))
         return _show(comparison.compare(original, second, across_clocks=across_clocks), output)
+    warn_of_edits(original)
     experiment = _prepare(original, overrides(settings), load, machine, across_clocks, any_box)
     if dry_run:
         show_plan(experiment, output)

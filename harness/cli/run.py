@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli.judgement import warn_of_edits
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled, note
 from harness.errors import EXIT_FAILED, UsageError
 
@@ -140,6 +141,7 @@ def _unfinished(name: str | None, runs_dir: Path, changes: Mapping[str, str]) ->
             note(f"warning: {name} has changed; {folder.path.name} continues with the old version")
     else:
         folder = store.RunFolder.open(store.resolve(runs_dir, name))
+    warn_of_edits(folder)
     experiment = folder.experiment
     return spec.changed(experiment, changes, kernel_of=boxes.kernel_version) if changes else experiment, folder
 

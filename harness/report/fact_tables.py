@@ -66,7 +66,7 @@ def software(run: RunFacts) -> str:
     for name, step in mapping(run.manifest, "steps").items():
         if other := mapping(as_mapping(step), "versions"):
             steps.setdefault(_program(other), []).append(visible(name))
-    sentences += [f"{', '.join(names)}: by {program}." for program, names in steps.items()]
+    sentences += [f"Done by {program}: {', '.join(names)}." for program, names in steps.items()]
     return " ".join(sentences)
 
 

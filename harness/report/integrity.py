@@ -17,10 +17,7 @@ def line(run: RunFacts) -> tuple[str, str]:
     unknown = _unknown(run)
     if run.integrity.problems:
         wrong = counted(len(run.integrity.problems), "file")
-        return (
-            "Not verified:",
-            f"{wrong} of this run changed after it was written, see below; {files} did not ({when}).",
-        )
+        return "Not verified:", f"not as the run wrote it: {wrong}, named below; as written: {files} ({when})."
     checked = f"{files} that this page is made from have the SHA-256 in the manifest ({when})"
     return ("Verified in part:", f"{checked}. {unknown}") if unknown else ("Verified:", f"{checked}.")
 

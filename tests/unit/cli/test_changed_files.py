@@ -74,3 +74,14 @@ def test_two_runs_are_compared_with_an_edited_manifest_as_a_fact(run: Path, tmp_
     digest = sha256(path)
     assert "done, edited" in harness("repeat", run, "--with", other).stdout
     assert sha256(path) == digest
+
+
+def test_who_goes_on_from_an_edited_manifest_is_warned(run: Path) -> None:
+    folder = RunFolder.open(run)
+    folder.update(state="done")
+    for command in (["run", "--resume", run, "--dry-run"], ["repeat", run, "--dry-run", "--any-box"]):
+        assert "was changed by another program" not in harness(*command).stderr
+    path = run / "manifest.json"
+    path.write_text(path.read_text().replace('"memory_mb": 512', '"memory_mb": 768', 1))
+    for command in (["run", "--resume", run, "--dry-run"], ["repeat", run, "--dry-run", "--any-box"]):
+        assert "was changed by another program" in harness(*command).stderr

@@ -62,7 +62,9 @@ def test_the_foot_names_the_software_and_what_another_version_did(run: Path) -> 
     text = page(run)
     assert "Made by harness 0.1.0, Python 3.11.7, ansible-core 2.16.19" in text
     RunFolder.open(run).begin("report")
-    assert "report: by harness " in page(run)
+    later = page(run)
+    assert "Done by harness " in later
+    assert ": report.</p></footer>" in later
 
 
 def test_a_run_that_was_never_changed_is_verified_as_a_whole(tmp_path: Path) -> None:
