@@ -21,7 +21,9 @@ from harness.files import atomic_file, write_atomic
 from harness.guest import trial as guest_trial
 from harness.guest.monitor import Monitor
 from harness.guest.remote import Host
+from harness.guest.trial import TrialFiles
 from harness.loads.base import Metrics
+from harness.noise import moments_file
 from harness.noise.observation import Observation
 from harness.noise.within_trial import standard_errors
 from harness.plan import Trial
@@ -61,9 +63,31 @@ def make(
     expected = _expected(trial, machine)
     troubles = host.vigil.troubles if host.vigil else tuple
     observation = Observation(monitor, machine["cpus"], name=machine.get("domain"), troubles=troubles)
-    files = guest_trial.run(
-        host, trial, folder, watcher, expected=expected, monitor=monitor, on_phase=observation.phase, attempt=number
-    )
+    on_phase = moments_file.keeping(observation, monitor, folder)
+    try:
+        files = guest_trial.run(
+            host, trial, folder, watcher, expected=expected, monitor=monitor, on_phase=on_phase, attempt=number
+        )
+    except Exception:  # not a stop signal: then this recording may still be judged
+        (folder / moments_file.NAME).unlink(missing_ok=True)
+        raise
+    return judge(trial, files, number, machine, observation, watcher)
+
+
+def judge(
+    trial: Trial,
+    files: TrialFiles,
+    number: int,
+    machine: Mapping[str, Any],
+    observation: Observation,
+    watcher: Watcher,
+    recovered: Mapping[str, Any] | None = None,
+) -> Attempt:
+    """Read and judge a recording that lies in its trial's folder, and write the tables and trial.json.
+
+    `recovered`: how it got there if the process that began the trial was killed. Raises TraceError.
+    """
+    folder, expected = files.guest_json.parent, _expected(trial, machine)
     host_facts = observation.facts(files.guest.get("recording", {}))
     watcher.note("reading the recording")
     ingested = trace.ingest(files.perf_data, folder, RecordedClock.of(machine).about())
@@ -73,7 +97,8 @@ def make(
         )
     limits = trial.arm.experiment.verdict
     judged = verdict.judge(files.guest, ingested.quality, _shares(ingested), limits, expected, host_facts)
-    compress(files.perf_data)
+    if files.perf_data.suffix != ".zst":
+        compress(files.perf_data)
     with ingested.paths["slices"].open("rb") as source:
         slices = parquet.read_table(source, columns=["start_ns", "contested"], page_checksum_verification=True)
     detail = _detail(files.metrics, ingested.idle_share, judged, slices["contested"])
@@ -95,9 +120,11 @@ def make(
         "machine": dict(machine),
         "host": host_facts,
         "noise": standard_errors(slices["start_ns"].to_numpy(), slices["contested"].to_numpy()),
+        **({"recovered": recovered} if recovered else {}),
         **detail,
     }
     write_atomic(folder / "trial.json", json.dumps(plain(record), indent=1, allow_nan=False) + "\n")
+    (folder / moments_file.NAME).unlink(missing_ok=True)
     return Attempt(judged, {"arm": trial.arm.name, "attempts": number, **detail})
 
 

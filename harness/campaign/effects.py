@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from harness import boxes, machines
 from harness.boxes import Box, provisioned
@@ -13,7 +14,9 @@ from harness.campaign import attempt
 from harness.campaign.attempt import Attempt
 from harness.guest import provision
 from harness.guest.ansible_events import ProvisionReport
-from harness.machines import Machine, kvm
+from harness.guest.monitor import Monitor
+from harness.guest.remote import Host
+from harness.machines import Leftover, Machine, kvm
 from harness.noise import host_use, machine_processes
 from harness.noise.host_use import HostUse
 from harness.progress import Watcher
@@ -45,6 +48,8 @@ class Effects:
     keep_provisioned: Callable[..., ProvisionedBox] = machines.keep
     discard_provisioned: Callable[[ProvisionedBox], None] = machines.discard
     discard_superseded: Callable[[ProvisionedBox], None] = machines.discard_superseded
+    left_behind: Callable[[], list[Leftover]] = machines.left_behind
+    attach: Callable[[Leftover, Mapping[str, Any]], tuple[Host, Monitor]] = machines.attach
     measure_host: Callable[..., HostUse] = host_use.measure  # seconds, ids of processes to leave out
     kvm_works: Callable[[], bool | None] = _kvm_works
     other_machines: Callable[[], list[str]] = machine_processes.others

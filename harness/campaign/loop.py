@@ -17,6 +17,7 @@ from harness.campaign import reporting, spec_change, training
 from harness.campaign.busy_host import BusyHost
 from harness.campaign.effects import Effects
 from harness.campaign.recorder import Recorder
+from harness.campaign.recovery import Recovery
 from harness.errors import HarnessError, Interrupted
 from harness.interrupt import stop_signals_raise
 from harness.plan import Trial
@@ -83,7 +84,10 @@ class Campaign:
         recorder = Recorder(
             self._folder, self._view, keep=self._keep, provision_anew=self._provision_anew, effects=self._effects
         )
-        recorder.clear()
+        try:
+            Recovery(self._folder, self._view, self._effects).recover(trials)
+        finally:
+            recorder.clear()
         todo = [trial for trial in trials if not self._folder.is_done(f"trial:{trial.name}")]
         busy_host = BusyHost(self._folder, self._view, self._effects.measure_host)
         busy_host.warn(todo, self._effects.kvm_works())

@@ -42,8 +42,8 @@ class Recorder:
         self._preparation = Preparation(folder, view, self._effects, provision_anew=provision_anew)
 
     def clear(self) -> None:
-        """Remove machines of this run folder that a killed process left up; no process uses them any more."""
-        for entry in machines.left_behind():
+        """Remove machines of this run folder that a killed process left up; this process alone works in the folder."""
+        for entry in machines.entries():
             if self._folder.path in Path(entry.folder).parents:
                 title = f"Remove {entry.domain}, left by a killed process"
                 name = f"down:{Path(entry.folder).name}"

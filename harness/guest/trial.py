@@ -77,14 +77,17 @@ class PlannedTrial(Protocol):
 
 @dataclass(frozen=True)
 class TrialFiles:
-    """The files of a trial, the guest's result (also in `guest_json`), and what the load measured."""
+    """The files of a trial, the guest's result (also in `guest_json`), and what the load measured.
+
+    `seconds`: how long the trial took; None where another process began it.
+    """
 
     perf_data: Path
     load_txt: Path
     guest_json: Path
     guest: dict[str, Any]
     metrics: Metrics
-    seconds: float
+    seconds: float | None
 
 
 def expectations(trial: PlannedTrial, kernel: str | None, cpus: int | None) -> dict[str, Any]:

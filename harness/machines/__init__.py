@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.machines.attach import attach
 from harness.machines.base import Machine
 from harness.machines.box_install import uninstall, users
 from harness.machines.disk import check_space, discard, discard_superseded, keep
@@ -22,9 +23,11 @@ __all__ = [
     "Leftover",
     "Machine",
     "VagrantMachine",
+    "attach",
     "check_space",
     "discard",
     "discard_superseded",
+    "entries",
     "keep",
     "left_behind",
     "remove",

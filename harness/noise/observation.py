@@ -97,7 +97,7 @@ class Observation:
         cpus: int,
         *,
         name: str | None = None,
-        troubles: Callable[[], Iterable[Trouble]] = tuple,
+        troubles: Callable[[], Iterable[Trouble] | None] = tuple,
         proc: Path = PROC,
         sys: Path = SYS,
         clocks: Callable[[], Clocks] = read_clocks,
@@ -125,6 +125,21 @@ class Observation:
         """End; only the first end counts, and none before the beginning."""
         if self._began is not None and self._ended is None:
             self._ended = self._now(late_s)
+
+    @property
+    def ends(self) -> tuple[Moment | None, Moment | None]:
+        """The beginning and the end, as far as they were seen."""
+        return self._began, self._ended
+
+    @property
+    def troubles(self) -> list[Trouble] | None:
+        """The troubles so far; None where nobody watched for them all the time."""
+        troubles = self._troubles()
+        return None if troubles is None else list(troubles)
+
+    def restore(self, began: Moment | None, ended: Moment | None, troubles: list[Trouble] | None) -> None:
+        """Take over what an earlier process saw of the same recording."""
+        self._began, self._ended, self._troubles = began, ended, lambda: troubles
 
     def _now(self, late_s: float) -> Moment:
         """Read everything, what belongs exactly to the interval first: the list of processes takes milliseconds.
@@ -177,12 +192,14 @@ class Observation:
             "other_machines": sorted({*before.other_machines, *after.other_machines}),
         }
 
-    def _troubles_between(self, before: Clocks, after: Clocks) -> list[list[str | float]]:
+    def _troubles_between(self, before: Clocks, after: Clocks) -> list[list[str | float]] | None:
         """Return each trouble that was seen between two readings, with how long of it lay there."""
+        if (troubles := self.troubles) is None:
+            return None
         began, ended = before["monotonic_s"], after["monotonic_s"]
         return [
             [trouble.state, trouble.why, round(min(trouble.until, ended) - max(trouble.since, began), 1)]
-            for trouble in self._troubles()
+            for trouble in troubles
             if trouble.since < ended and trouble.until > began
         ]
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import waiting
 from command_line import HARNESS
 from real_campaign import VIRSH, Smoke, domains, harness
 
@@ -23,7 +24,7 @@ from harness.guest import provision
 from harness.guest import trial as guest_trial
 from harness.guest.monitor import CpuTimes
 from harness.guest.vigil import Vigil
-from harness.machines import registry
+from harness.machines import libvirt, registry
 from harness.machines.libvirt_monitor import LibvirtMonitor
 from harness.noise import machine_processes
 from harness.plan import Trial
@@ -106,6 +107,34 @@ def test_a_killed_harness_leaves_a_machine_that_down_finds_and_removes(
     machines.remove(left[0])
     assert not up & domains()
     smoke.host.run("true", timeout_s=240)  # the other campaign's machine was not touched
+
+
+def test_a_harness_killed_when_the_guest_has_recorded_fetches_the_recording_when_it_resumes(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    runs = tmp_path_factory.mktemp("recorded") / "runs"
+    short = ["record.seconds=3", "record.warmup_s=1", "model.predictors=[]", "machine.clock=counted"]
+    settings = [word for setting in short for word in ("--set", setting)]
+    process = harness("run", "experiments/smoke.yaml", *settings, "--runs", str(runs))
+    process.until(lambda event: event.get("step") == "trial:000_nginx_ab" and event["event"] == "step_started")
+    (domain,) = _recorded(runs)
+    volume = Path(libvirt.volume_path(f"{domain}-console.log"))
+    monitor = LibvirtMonitor(domain, volume, runs / "console.log")
+    waiting.until(lambda: "harness-trial 000_nginx_ab-a1 recorded" in monitor.console(), 1200)
+    os.kill(process.child.pid, signal.SIGKILL)
+    process.child.wait()
+    killed_at = time.time()
+    resumed = harness("run", "--resume", "--runs", str(runs))
+    assert resumed.end() == 0, resumed.events[-5:]
+    (run,) = find_runs(runs)
+    trial = json.loads((run / "trials" / "000_nginx_ab" / "trial.json").read_text())
+    guest = json.loads((run / "trials" / "000_nginx_ab" / "guest.json").read_text())
+    assert trial["recovered"]["from"] == "the machine"
+    assert guest["recording"]["started_at"] < killed_at
+    assert not [event for event in resumed.events if str(event.get("step")).startswith("up:")]
+    assert not (run / "attempts").exists()
+    assert RunFolder.open(run).verify() == []
+    assert domain not in domains()
 
 
 def _recorded(runs: Path) -> set[str]:

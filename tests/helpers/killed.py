@@ -19,10 +19,19 @@ CHANGING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 CODE = str(Path(harness.__file__).parent)
 
 
-def moments(action: Callable[[], object], folder: Path) -> list[int]:
-    """Carry out `action` in a process and return the moments in it; of those with the same place, the first."""
-    places = _run(action, folder, 0)
-    return [number for number, place in enumerate(places, 1) if place not in places[: number - 1]]
+def moments(action: Callable[[], object], folder: Path, within: str = "") -> list[int]:
+    """Carry out `action` in a process and return the moments in it; of those with the same place, the first.
+
+    `within`: only those whose place has this text.
+    """
+    all_places = places(action, folder)
+    first = [number for number, place in enumerate(all_places, 1) if place not in all_places[: number - 1]]
+    return [number for number in first if within in all_places[number - 1]]
+
+
+def places(action: Callable[[], object], folder: Path) -> list[str]:
+    """Carry out `action` in a process and return the place of each moment in it."""
+    return _run(action, folder, 0)
 
 
 def run_killed(action: Callable[[], object], folder: Path, number: int) -> str:

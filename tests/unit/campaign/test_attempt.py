@@ -27,9 +27,9 @@ CLOCKS = {"monotonic_s": 5.0, "boottime_s": 5.0, "realtime_s": 1_700_000_000.0}
 
 def recorded(host: Host, trial: Any, folder: Path, *_: Any, on_phase: Callable[[str, float], None], **__: Any) -> Any:
     """Stand in for the guest: both phases at once, and the files of a real recording."""
+    folder.mkdir()
     on_phase("recording", 0.0)
     on_phase("recorded", 0.0)
-    folder.mkdir()
     (folder / "perf.data").write_bytes(lzma.decompress(RECORDING.read_bytes()))
     guest = {"facts": {}, "load": {"ActiveState": "active"}, "metrics": {"requests_completed": 9}}
     guest["recording"] = {"clock_before": CLOCKS, "clock_after": {**CLOCKS, "realtime_s": 1_700_000_060.0}}
