@@ -105,7 +105,7 @@ def test_nothing_in_the_package_can_load_a_pickle() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"settings": {"order": "three"}}, "markov.order 'three': expected int or none"),
+        ({"settings": {"order": "three"}}, "markov.order 'three': expected a whole number"),
         ({"settings": {"ordr": 3}}, "has no setting 'ordr'"),
         ({"settings": 5}, "lacks settings"),
         ({"predictor": "markow"}, "did you mean 'markov'"),
@@ -142,10 +142,10 @@ def test_a_model_of_any_bytes_is_refused_or_is_the_one_that_was_stored(copied: P
 @pytest.mark.parametrize(
     ("kind", "wrong", "words"),
     [
-        ("gru", {"hidden": "wide"}, "gru.hidden 'wide': expected int"),
-        ("gru", {"hidden": True}, "hidden True: expected int"),
-        ("gru", {"max_seconds": [1]}, r"max_seconds \[1\]: expected float or none"),
-        ("markov", {"order": 2.5}, "order 2.5: expected int or none"),
+        ("gru", {"hidden": "wide"}, "gru.hidden 'wide': expected a whole number"),
+        ("gru", {"hidden": True}, "hidden True: expected a whole number"),
+        ("gru", {"max_seconds": [1]}, r"max_seconds \[1\]: expected a number from 0"),
+        ("markov", {"order": 2.5}, "order 2.5: expected a whole number from 0 to 8, or null"),
     ],
 )
 def test_a_setting_of_another_type_is_refused(kind: str, wrong: dict[str, object], words: str) -> None:
