@@ -49,7 +49,8 @@ CONSOLE = "/dev/ttyS0"
 MB_PER_CPU_SECOND = 8  # disk space that the recording of a fast guest takes
 MOST_MB_PER_CPU_SECOND = 64  # no guest makes as many events; a larger recording is not copied
 MOST_TEXT_BYTES = 4 << 20  # of load.txt and perf.log
-MAGIC = b"PERFILE2"  # what a recording begins with; one that is packed could unpack to anything
+MAGIC, HEADER_BYTES = b"PERFILE2", 104  # of a recording in a file, as perf.data-file-format.txt of the kernel has it
+FEATURES_AT, COMPRESSED = 72, 27  # where the header has its features, and the number of `perf record -z`
 ALONE_S = 30.0  # for the SSH connections of others to end
 PULLED = ("perf.data", "load.txt", "perf.log")
 GRACE_S = 120.0  # for perf to begin and to write its file, besides the length of the recording
@@ -337,9 +338,13 @@ def most_bytes(config: Mapping[str, Any], name: str) -> int:
 
 
 def _require_recording(path: Path, host: Host) -> None:
+    """Raise TrialError for a file that the guest script cannot have recorded, such as one that unpacks to anything."""
     with path.open("rb") as recording:
-        if recording.read(len(MAGIC)) != MAGIC:
-            raise TrialError("perf.data is no recording of perf", where=host.where)
+        head = recording.read(HEADER_BYTES)
+    features = int.from_bytes(head[FEATURES_AT:], "little")
+    size = int.from_bytes(head[len(MAGIC) :][:8], "little")
+    if not (head.startswith(MAGIC) and size == len(head) == HEADER_BYTES and features) or features >> COMPRESSED & 1:
+        raise TrialError("perf.data is no recording that perf finished and left as it is", where=host.where)
 
 
 def _metrics(load: Load, output: Path, host: Host) -> Metrics:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from forge import Forge
 from locations import DATA
 
 from harness.guest import trial
@@ -19,7 +20,8 @@ from harness.progress import SilentWatcher
 from harness.spec import RecordSpec
 
 RESULT = DATA / "guest_result.json"  # of a real trial, with few of its tasks
-FILES = {"perf.data": b"PERFILE2", "load.txt": b"Complete requests: 12\nFailed requests: 0\n", "perf.log": b""}
+RECORDING = Forge().write([])
+FILES = {"perf.data": RECORDING, "load.txt": b"Complete requests: 12\nFailed requests: 0\n", "perf.log": b""}
 
 
 @dataclass(frozen=True)

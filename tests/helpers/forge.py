@@ -45,6 +45,7 @@ class Forge:
     others: list[bytes] = field(default_factory=list)
     raw_tail: bytes = b""
     switch_format: str = SWITCH_FORMAT
+    more_features: dict[int, bytes] = field(default_factory=dict)
 
     def write(self, switches: list[Switch]) -> bytes:
         """Return a seekable recording of these switches, followed by `others` (whole records)."""
@@ -52,9 +53,10 @@ class Forge:
         attr, ids_at = self._attr(), 104
         attrs_at = ids_at + 8 * len(self.ids)
         data_at = attrs_at + len(attr) + 16
-        features = {1: self._tracing_data(), 4: self._text(self.os_release)}
+        features = {1: self._tracing_data(), 4: self._text(self.os_release), **self.more_features}
+        flags = sum(1 << number for number in features)
         header = (b"PERFILE2" if self.order == "<" else b"2ELIFREP") + self._pack(
-            "13Q", 104, len(attr) + 16, attrs_at, len(attr) + 16, data_at, len(data), 0, 0, 1 << 1 | 1 << 4, 0, 0, 0, 0
+            "13Q", 104, len(attr) + 16, attrs_at, len(attr) + 16, data_at, len(data), 0, 0, flags, 0, 0, 0, 0
         )[:-8]
         entry = attr + self._pack("QQ", ids_at, 8 * len(self.ids))
         return (

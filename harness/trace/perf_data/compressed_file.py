@@ -23,14 +23,13 @@ import zstandard
 from harness.counted import counted
 from harness.errors import HostError, TraceError
 from harness.files import NO_SPACE
-from harness.trace.perf_data.compressed_records import MAX_WINDOW
+from harness.trace.perf_data.compressed_records import MAX_RATIO, MAX_WINDOW, SMALL_BYTES
 from harness.trace.perf_data.file_kind import HEAD_BYTES, compression_of, refuse_foreign
 from harness.trace.perf_data.records import as_trace_error
 
 _BLOCK_BYTES = 1 << 20  # unpacked at a time
 _STREAM_INPUT_BYTES = 1 << 13  # of xz and bzip2; what became of these is lost where they are damaged
 _ZSTD_INPUT_BYTES, _DEFLATE_INPUT_BYTES = 1024, 1 << 14  # they become at most 32 and 16 MB, in a forged file
-_MAX_RATIO, _SMALL_BYTES = 500, 64 << 20  # a real recording shrinks to a tenth; a small one may be anything
 _CHECKED_BYTES = 64 << 20  # unpacked between two looks at the free space
 _FREE_BYTES = 256 << 20  # stay free on the disk
 _MAC_LEFTOVERS = ("__MACOSX/", ".DS_Store")  # what macOS adds to an archive
@@ -103,9 +102,9 @@ class DecompressedFile:
             self.file.seek(self._size)
 
     def _check_size(self) -> None:
-        if self._size > max(_SMALL_BYTES, _MAX_RATIO * self._packed_bytes):
+        if self._size > max(SMALL_BYTES, MAX_RATIO * self._packed_bytes):
             raise TraceError(
-                f"this {self.kind} file unpacks to more than {_MAX_RATIO} times its size",
+                f"this {self.kind} file unpacks to more than {MAX_RATIO} times its size",
                 expected="a recording, which shrinks to about a tenth",
                 hint="if you trust it, unpack it yourself and give the unpacked file",
             )

@@ -15,6 +15,7 @@ from harness.trace.perf_data.records import ByteSource
 
 COMPRESSED_RECORDS = (PERF_RECORD_COMPRESSED, PERF_RECORD_COMPRESSED2)
 MAX_WINDOW = 128 << 20  # bytes; the limit of zstd's own tools
+MAX_RATIO, SMALL_BYTES = 500, 64 << 20  # a real recording shrinks to a tenth; a small one may be anything
 _INPUT_BYTES = 1024  # bytes decompressed at a time: they become at most 32 MB, in a forged file
 
 
@@ -30,6 +31,7 @@ class DecompressedRecords:
         self.other_records: list[bytes] = []
         self.failure, self.last_kind = "", 0
         self._cut_bytes, self._payload_left = 0, 0  # of the last record; of the payload that is being decompressed
+        self._packed_bytes, self._unpacked_bytes = 0, 0
         self._pieces = self._decompress()
         self._rest = b""
 
@@ -69,6 +71,11 @@ class DecompressedRecords:
                     self.failure = f"the compressed records cannot be decompressed: {error}"
                     return
                 self._payload_left = max(0, self._payload_left - _INPUT_BYTES)
+                self._packed_bytes += _INPUT_BYTES
+                self._unpacked_bytes += len(piece)
+                if self._unpacked_bytes > max(SMALL_BYTES, MAX_RATIO * self._packed_bytes):
+                    self.failure = f"the compressed records unpack to more than {MAX_RATIO} times their size"
+                    return
                 if piece:
                     yield piece
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import forged_answers
 import pytest
-from fake_host import RESULT, FakeHost, carry_out
+from fake_host import RECORDING, RESULT, FakeHost, carry_out
+from forge import Forge
 
 from harness import files
 from harness.errors import TrialError
@@ -74,9 +75,11 @@ def test_a_load_that_measured_what_cannot_be_is_refused(output: str, tmp_path: P
 
 
 def test_a_recording_that_is_packed_or_none_is_refused(tmp_path: Path) -> None:
-    for number, content in enumerate([b"", b"\x28\xb5\x2f\xfd bomb", b"PERFILE"]):
+    packed = Forge(more_features={27: bytes(20)}).write([])
+    unfinished = RECORDING[:72] + bytes(32) + RECORDING[104:]
+    for number, content in enumerate([b"", b"\x28\xb5\x2f\xfd bomb", RECORDING[:100], packed, unfinished]):
         host = FakeHost()
         host.replace("perf.data", content)
-        with pytest.raises(TrialError, match=r"perf\.data is no recording of perf"):
+        with pytest.raises(TrialError, match=r"perf\.data is no recording"):
             carry_out(host, tmp_path / str(number))
         assert not (tmp_path / str(number) / "perf.data").exists()

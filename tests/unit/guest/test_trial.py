@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from fake_host import LABEL, FakeHost, Planned, carry_out
+from fake_host import LABEL, RECORDING, FakeHost, Planned, carry_out
 
 from harness.errors import RemoteError, TransientError, TrialError
 from harness.guest import phases, trial
@@ -20,7 +20,7 @@ from harness.spec import RecordSpec
 
 def test_a_trial_leaves_its_files_and_what_the_load_measured(tmp_path: Path) -> None:
     files = carry_out(FakeHost(), tmp_path)
-    assert files.perf_data.read_bytes() == b"PERFILE2"
+    assert files.perf_data.read_bytes() == RECORDING
     assert files.metrics == {"requests_completed": 12, "requests_failed": 0, "responses_non_2xx": 0}
     written = json.loads(files.guest_json.read_text())
     assert written["metrics"]["requests_completed"] == 12
@@ -134,7 +134,7 @@ def test_a_guest_that_panicked_is_not_asked_to_stop_anything(tmp_path: Path) -> 
 def test_a_guest_that_only_lost_its_last_line_gives_its_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial, "phase_limits", lambda config: {"recording": 30.0, "recorded": 30.0, "done": 0.0})
     files = carry_out(FakeHost("recording", "recorded", "no such phase"), tmp_path)
-    assert files.perf_data.read_bytes() == b"PERFILE2"
+    assert files.perf_data.read_bytes() == RECORDING
 
 
 def test_a_recording_that_changed_on_the_guest_is_refused_and_leaves_no_file(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ import struct
 from pathlib import Path
 
 import pytest
+import zstandard
+from forge import Forge
 from perf_record import record_to_pipe
 from shorten import DATA_OFFSET
 
@@ -164,3 +166,17 @@ def test_the_features_that_a_cut_file_lacks_are_one_warning(whole: bytes, tmp_pa
     about_features = [warning for warning in quality.warnings if "feature" in warning]
     assert len(about_features) == 1
     assert about_features[0].endswith(" (and 19 more like this)")
+
+
+def test_compressed_records_that_unpack_to_gigabytes_end_at_a_limit(tmp_path: Path) -> None:
+    forge, stream = Forge(), zstandard.ZstdCompressor().compressobj()
+    switches = b"".join(map(forge.sample, [(1, 0, b"a", 1, 1, b"b", 2), (2, 0, b"b", 2, 1, b"a", 1)])) * 5000
+    packed = b"".join(stream.compress(switches) for _ in range(1500)) + stream.flush()
+    pieces = [packed[at : at + 60_000] for at in range(0, len(packed), 60_000)]
+    records = [forge.record(PERF_RECORD_COMPRESSED, piece) for piece in pieces]
+    path = tmp_path / "perf.data"
+    path.write_bytes(Forge(others=records, more_features={27: bytes(20)}).write([]))
+    summary = harness.trace.summarize(path)
+    assert summary.quality.truncated
+    assert "unpack to more than 500 times their size" in " ".join(summary.quality.warnings)
+    assert summary.quality.unread_bytes > 0
