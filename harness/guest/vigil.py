@@ -80,9 +80,10 @@ class Vigil:
         condition = self.look(at_once)
         if condition.state == "ended":
             raise LostMachineError(condition.why, where=self.where)
-        if condition.state == "paused" and (at_once or self._stood_still_s() >= self._patience_s):
-            late = "" if at_once else f"; nobody resumed it within {self._patience_s:g} s"
-            raise LostMachineError(f"{condition.why}{late}", where=self.where)
+        late = condition.state == "paused" and self._stood_still_s() >= self._patience_s
+        if late or (condition.state == "paused" and at_once):
+            nobody = f"; nobody resumed it within {self._patience_s:g} s" if late else ""
+            raise LostMachineError(f"{condition.why}{nobody}", where=self.where)
 
     def lost(self) -> bool:
         """Return whether `require` raises."""

@@ -83,6 +83,15 @@ def test_a_pause_is_the_reason_for_a_connection_that_is_lost_already() -> None:
         Watched(guest).require(at_once=True)
 
 
+def test_whoever_waited_for_a_paused_machine_in_vain_says_so() -> None:
+    guest = conditions(s0=PAUSED)
+    vigil = Watched(guest)
+    with pytest.raises(LostMachineError):
+        looks(vigil, guest, 40)
+    with pytest.raises(LostMachineError, match="nobody resumed it within 30 s"):
+        vigil.require(at_once=True)
+
+
 def test_a_machine_that_is_about_to_start_has_not_ended() -> None:
     guest = conditions(s0=ENDED, s10=RUNNING, s20=ENDED)
     vigil = Watched(guest, runs=False, reads_console=False)
