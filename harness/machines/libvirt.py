@@ -41,7 +41,7 @@ WHY = {
     "paused (crashed)": "the kernel of the guest panicked",
     "pmsuspended": "the guest suspended itself",
     "crashed": "the kernel of the guest panicked",
-    "shut off (shutdown)": "the machine was shut down from inside, or its QEMU was told to end by a signal",
+    "shut off (shutdown)": "the guest shut down or rebooted, or QEMU was told to end by a signal",
     "shut off (destroyed)": "somebody ended the machine (virsh destroy)",
     "shut off (crashed)": "the machine's QEMU ended all of a sudden: it was killed, or it crashed",
     "shut off (failed)": "the machine's QEMU failed",

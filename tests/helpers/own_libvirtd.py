@@ -15,8 +15,9 @@ import waiting
 
 NOBODY = 65534
 DOMAIN = "harness-3badcafe-guest"
-XML = f"""<domain type='qemu'><name>{DOMAIN}</name><memory unit='MiB'>16</memory>
-<os><type arch='x86_64' machine='pc'>hvm</type></os></domain>"""
+XML = f"""<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
+<name>{DOMAIN}</name><memory unit='MiB'>16</memory><os><type arch='x86_64' machine='pc'>hvm</type></os>
+<qemu:commandline><qemu:arg value='-no-reboot'/></qemu:commandline></domain>"""  # as vagrant/Vagrantfile has it
 
 
 class OwnLibvirtd:

@@ -13,7 +13,7 @@ from locations import ROOT
 
 from harness import doctor, plan, spec
 from harness.boxes import builder, cache
-from harness.guest import phases, provision, remote, trial
+from harness.guest import phases, provision, remote, trial, vigil
 from harness.machines import disk, kvm, libvirt, pace, vagrant, vagrant_cli, virtualbox
 
 SECTION = (ROOT / "docs" / "clock.md").read_text("utf-8").split("\n## Limits\n", 1)[1].split("\n## ", 1)[0]
@@ -101,6 +101,10 @@ def test_what_the_host_does_has_the_limits_of_the_page() -> None:
         "copying a machine's disk out of the pool": spell(disk.DOWNLOAD_LIMIT_S),
         "compressing that disk": spell(disk.FLATTEN_LIMIT_S),
         "any other call of virsh or VBoxManage": spell(max(libvirt.LIMIT_S, virtualbox.LIMIT_S)),
+        "whether a machine still runs, each time; a paused one, to be resumed": (
+            f"{spell(max(libvirt.ASK_LIMIT_S, virtualbox.ASK_LIMIT_S))}; {spell(vigil.PATIENCE_S)}"
+        ),
+        "libvirtd that starts again, while a machine is taken down": spell(libvirt.RESTART_S),
         "whether libvirt answers; `vagrant plugin list`, for `harness doctor`": (
             f"{spell(libvirt.CHECK_LIMIT_S)}; {spell(doctor.LIMIT_S)}"
         ),

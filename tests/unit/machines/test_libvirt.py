@@ -78,7 +78,7 @@ def test_the_disks_of_machines_are_those_with_the_box_as_backing_file(
         ("suspend test;", "paused", "somebody paused the machine (virsh suspend)"),
         ("suspend test; resume test;", "running", ""),
         ("destroy test;", "ended", "somebody ended the machine (virsh destroy)"),
-        ("shutdown test;", "ended", "the machine was shut down from inside, or its QEMU was told to end by a signal"),
+        ("shutdown test;", "ended", "the guest shut down or rebooted, or QEMU was told to end by a signal"),
         ("destroy test; undefine test;", "ended", "somebody removed the machine: libvirt does not know it any more"),
     ],
 )

@@ -164,7 +164,7 @@ def test_a_clock_that_qemu_does_not_tell_is_none(monitor: LibvirtMonitor, replie
 def test_a_machine_that_was_shut_down_is_an_error_that_names_it(monitor: LibvirtMonitor, replies: Path) -> None:
     (replies / "state").write_text("shut off (shutdown)\n")
     for ask in (monitor.guest_seconds, monitor.console_size, monitor.console):
-        with pytest.raises(MachineError, match="the machine was shut down from inside") as caught:
+        with pytest.raises(MachineError, match="the guest shut down or rebooted") as caught:
             ask()
         assert "harness-0-guest" in str(caught.value)
 

@@ -50,6 +50,12 @@ def test_a_machine_that_is_paused_stopped_and_killed_is_told_apart(
     assert waiting.until(lambda: monitor.condition().why == libvirt.WHY["shut off (crashed)"])
 
 
+def test_a_guest_that_reboots_ends_its_machine(daemon: OwnLibvirtd, monitor: LibvirtMonitor) -> None:
+    assert monitor.condition() == RUNNING
+    daemon.virsh("reset", DOMAIN)
+    assert waiting.until(lambda: monitor.condition().why == libvirt.WHY["shut off (shutdown)"])
+
+
 def test_a_machine_runs_on_while_its_libvirtd_starts_again_and_its_end_is_seen_without_one(
     daemon: OwnLibvirtd, monitor: LibvirtMonitor
 ) -> None:
