@@ -150,8 +150,13 @@ def _read_run(path: Path) -> object:
 
 
 def _read_report(path: Path) -> object:
-    """Write the report of the run that a file three folders down is part of."""
-    return report.build(path.parent.parent.parent)
+    """Write the report of a run in which a file was changed, and its hash with it."""
+    run = path.parent.parent.parent
+    manifest = json.loads((run / "manifest.json").read_text("utf-8"))
+    for step in manifest["steps"].values():
+        step["outputs"] |= {path.relative_to(run).as_posix(): sha256(path)}
+    (run / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    return report.build(run)
 
 
 def _notice(path: Path) -> object:
