@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import safetensors.numpy
 
 from model.data.marks import Vocabulary
 from model.errors import CheckpointError, SettingError
-from model.files import WEIGHT_ERRORS, write_atomic
+from model.files import WEIGHT_ERRORS, read_json, write_atomic
 from model.predictor import Predictor
 from model.predictors import create
 
@@ -64,11 +65,28 @@ def load(folder: Path) -> Checkpoint:
     except SettingError as error:
         raise CheckpointError(f"{Path(folder) / CONFIG}: {error}: train again with this version") from error
     try:
-        predictor.restore(safetensors.numpy.load(weights))
+        arrays = safetensors.numpy.load(weights)
+        _require_numbers(path, arrays)
+        predictor.restore(arrays)
     except WEIGHT_ERRORS as error:
         raise CheckpointError(f"{path}: does not fit a {config['predictor']} ({error}): train again") from error
     vocabulary = Vocabulary(tuple(config["vocabulary"]))
     return Checkpoint(predictor, config["predictor"], vocabulary, config["mark"], config["about"])
+
+
+@contextmanager
+def applied(folder: Path) -> Iterator[None]:
+    """Turn an error of a stored predictor at work into a CheckpointError: no array that was trained leads to one.
+
+    Weights whose hash is right may still have been made by hand. Too little memory is this host's trouble.
+    """
+    try:
+        yield
+    except MemoryError:
+        raise
+    except WEIGHT_ERRORS as error:
+        what = f"{type(error).__name__}: {error}"
+        raise CheckpointError(f"{Path(folder) / WEIGHTS}: no weights to predict with ({what}): train again") from error
 
 
 def sizes(recordings: Sequence[Path]) -> list[list[object]]:
@@ -78,7 +96,9 @@ def sizes(recordings: Sequence[Path]) -> list[list[object]]:
 
 def _config(path: Path) -> dict:
     try:
-        config = json.loads(_bytes(path))
+        config = read_json(path)
+    except OSError as error:
+        raise _unreadable(path, error) from error
     except ValueError as error:
         raise CheckpointError(f"{path}: not JSON ({error}): train again") from error
     if not isinstance(config, dict) or config.get("schema") != SCHEMA:
@@ -94,4 +114,15 @@ def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise CheckpointError(f"{path}: {error.strerror}: expected the folder of a trained predictor") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> CheckpointError:
+    return CheckpointError(f"{path}: {error.strerror}: expected the folder of a trained predictor")
+
+
+def _require_numbers(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Raise CheckpointError for weights that are not finite: nothing trains to such, and scores would be none."""
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise CheckpointError(f"{path}: its array {name} holds values that are no finite numbers: train again")

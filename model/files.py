@@ -1,13 +1,17 @@
-"""Write the files of a model whole, hash files, and name the errors of reading weights that do not fit."""
+"""Write the files of a model whole, read JSON, hash files, and name the errors of weights that do not fit."""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import glob
 import hashlib
+import json
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import safetensors
 
@@ -49,6 +53,19 @@ def _remove_if_left(temporary: Path) -> None:
     with suppress(OSError), temporary.open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         temporary.unlink()
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file. Raises OSError, and ValueError for what is not JSON, or nested too deeply."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would be waited for
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is a device, a pipe or a socket", str(path))
+        content = file.read()
+    try:
+        return json.loads(content)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def sha256(path: Path) -> str:

@@ -21,7 +21,7 @@ from model.data.clocks import Clock
 from model.data.find_recordings import require_run_queues
 from model.data.metadata import GUEST, RECORDING
 from model.data.provenance import Provenance
-from model.files import sha256, write_atomic
+from model.files import read_json, sha256, write_atomic
 from model.predictor import OnProgress, Predictor, ignore_progress
 from model.predictors import create, find
 from model.scoring import caveats, outcomes, rollout, scores
@@ -101,7 +101,7 @@ def done(job: Job) -> bool:
 def stored(job: Job) -> dict[str, Any] | None:
     """Return the scores of this very job from its folder; None where it holds none, or those of another."""
     try:
-        content = json.loads((Path(job.out_dir) / SCORES).read_bytes())
+        content = read_json(Path(job.out_dir) / SCORES)
     except (OSError, ValueError):
         return None
     if not isinstance(content, dict) or content.get("job_sha256") != job.digest() or _damaged(job.out_dir, content):

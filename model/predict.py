@@ -71,12 +71,14 @@ def score(
     tested = _tested_clock(stored, model_folder, recordings, across_clocks)
     sides = _provenance(stored, model_folder, recordings, across_kernels)
     segments = _last(_segments(stored, recordings), share)
-    outcomes = evaluate(stored.predictor, segments)
+    with checkpoint.applied(model_folder):
+        outcomes = evaluate(stored.predictor, segments)
+        online = score_online(stored.predictor, segments)
     return {
         **_head(stored, recordings, tested, sides),
         "also_learned_from": _learned(stored, recordings, share, sides),
         **score_outcomes(outcomes),
-        "online": score_online(stored.predictor, segments),
+        "online": online,
         "by_trial": score_recordings(outcomes, segments),
     }, outcomes
 
@@ -174,7 +176,8 @@ def forecast(
     _provenance(stored, model_folder, [recording], across_kernels)
     forecasts = []
     for whole in _segments(stored, [recording]):
-        forecasts += _forecast(stored, Segment(whole.stream, max(0, whole.stop - events), whole.stop), top)
+        with checkpoint.applied(model_folder):
+            forecasts += _forecast(stored, Segment(whole.stream, max(0, whole.stop - events), whole.stop), top)
     return forecasts
 
 

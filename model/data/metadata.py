@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from model.errors import TableError
+from model.files import read_json
 
 GUEST, TRIAL, RECORDING, MANIFEST = "guest.json", "trial.json", "recording.json", "manifest.json"
 
@@ -109,7 +109,7 @@ def _read_or_empty(path: Path) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_bytes())
+        content = read_json(path)
     except FileNotFoundError:
         return {}
     return content if isinstance(content, dict) else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,6 +24,7 @@ COLUMNS = {
     "wakeups": ("time_ns", "cpu", "kind", "comm", "tid", "prio", "target_cpu"),
     "runtimes": ("time_ns", "cpu", "comm", "tid", "runtime_ns", "vruntime_ns"),
 }
+TEXTS = frozenset({"comm", "prev_comm", "next_comm", "kind", "end_state", "prev_state"})
 
 
 def read(folder: Path, name: str) -> pa.Table:
@@ -44,7 +45,8 @@ def about(folder: Path, name: str) -> dict[str, str]:
     """Return what the metadata of table `name` say of the recording, such as its clock. Raises TableError."""
     with _opened(folder, name) as file:
         entries = file.schema_arrow.metadata or {}
-        return {key.decode(): value.decode() for key, value in entries.items() if not key.startswith(b"ARROW:")}
+        known = {key: value for key, value in entries.items() if not key.startswith(b"ARROW:")}
+        return {key.decode(errors="replace"): value.decode(errors="replace") for key, value in known.items()}
 
 
 @contextmanager
@@ -60,7 +62,9 @@ def _opened(folder: Path, name: str) -> Iterator[pq.ParquetFile]:
         ):
             _check(path, file.schema_arrow, COLUMNS[name])
             yield file
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, UnicodeError, OSError) as error:
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno):
+            raise  # this host's trouble: Arrow gives an error in the file no number
         raise TableError(f"{path}: not a readable Parquet file ({error}): convert the recording again") from error
 
 
@@ -88,6 +92,26 @@ def _check(path: Path, schema: pa.Schema, expected: tuple[str, ...]) -> None:
     missing = [column for column in expected if column not in schema.names]
     if missing:
         raise TableError(f"{path}: lacks the columns {', '.join(missing)}: convert the recording again")
+    for column in expected:
+        kind, check = _kind(column)
+        if not check(found := schema.field(column).type):
+            raise TableError(f"{path}: its column {column} holds {found}: expected {kind}; convert the recording again")
+
+
+def _kind(column: str) -> tuple[str, Callable[[pa.DataType], bool]]:
+    """Return what a column holds, and whether a type is that."""
+    if column in TEXTS:
+        return "text", _is_text
+    if column == "runnable":
+        return "lists of integers", lambda found: pa.types.is_list(found) and pa.types.is_integer(found.value_type)
+    if column == "contested":
+        return "truth values", pa.types.is_boolean
+    return "integers", pa.types.is_integer
+
+
+def _is_text(found: pa.DataType) -> bool:
+    plain = found.value_type if pa.types.is_dictionary(found) else found
+    return bool(pa.types.is_string(plain) or pa.types.is_large_string(plain))
 
 
 def texts(table: pa.Table, column: str) -> list[str]:

@@ -18,7 +18,7 @@ from typing import Any, Protocol, runtime_checkable
 import safetensors.torch
 import torch
 
-from model.files import WEIGHT_ERRORS, write_atomic
+from model.files import WEIGHT_ERRORS, read_json, write_atomic
 
 SCHEMA = 4  # raise it when a state holds other things, or the same state leads to another end
 FOLDER, PROGRESS = "training", "progress.json"
@@ -89,7 +89,7 @@ class StateFolder:
 
     def _read(self) -> TrainingState | str:
         """Return the state, or the reason why it cannot be used."""
-        progress = json.loads((self.folder / PROGRESS).read_bytes())
+        progress = read_json(self.folder / PROGRESS)
         if progress["schema"] != SCHEMA:
             return f"the stored state has schema {progress['schema']}, this version writes {SCHEMA}"
         other = sorted(key for key in {*progress["job"], *self.job} if progress["job"].get(key) != self.job.get(key))

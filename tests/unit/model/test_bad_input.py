@@ -8,18 +8,20 @@ import pickle
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import model
 from model import checkpoint, jobs, predict, predictors
 from model.data import find_recordings, synthetic
-from model.errors import CheckpointError, PredictionError, SettingError, StreamError
+from model.errors import CheckpointError, PredictionError, SettingError, StreamError, TableError
 from model.jobs import Job
 from model.predictors import create
 
@@ -91,6 +93,51 @@ def test_weights_that_are_a_pickle_are_not_loaded(copied: Path) -> None:
     with pytest.raises(CheckpointError, match="does not fit a markov"):
         checkpoint.load(copied)
     assert not (copied / "loaded").exists()
+
+
+def with_weights(model_folder: Path, **changed: np.ndarray) -> Path:
+    """Change arrays of a stored model, and its hash with them, as one who means harm would."""
+    arrays = {**safetensors.numpy.load_file(model_folder / "weights.safetensors"), **changed}
+    weights = safetensors.numpy.save(arrays)
+    (model_folder / "weights.safetensors").write_bytes(weights)
+    config = json.loads((model_folder / "config.json").read_text())
+    changed_hash = {"weights_sha256": hashlib.sha256(weights).hexdigest()}
+    (model_folder / "config.json").write_text(json.dumps({**config, **changed_hash}))
+    return model_folder
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_no_numbers_are_refused_although_their_hash_is_right(copied: Path, value: float) -> None:
+    with pytest.raises(CheckpointError, match=r"its array slice_weights holds values that are no finite numbers"):
+        checkpoint.load(with_weights(copied, slice_weights=np.full(3, value)))
+
+
+def test_weights_that_lead_to_an_error_are_refused_although_their_hash_is_right(stored: Path, copied: Path) -> None:
+    begin = safetensors.numpy.load_file(stored / "weights.safetensors")["0.begin"]
+    with pytest.raises(CheckpointError, match=r"weights\.safetensors: (does not fit|no weights to predict with)"):
+        predict.scores(with_weights(copied, **{"0.begin": begin + 2**40}), [stored.parent / "tables"])
+
+
+def test_a_config_that_is_nested_too_deeply_is_refused(copied: Path) -> None:
+    (copied / "config.json").write_text("[" * 200_000)
+    with pytest.raises(CheckpointError, match=r"config\.json: not JSON \(it is nested too deeply\): train again"):
+        checkpoint.load(copied)
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.float64(), pa.bool_(), pa.list_(pa.string()), pa.int64(), pa.null()])
+@pytest.mark.parametrize("column", synthetic.SLICES.names)
+def test_a_column_of_another_type_is_refused_by_name(recording: Path, tmp_path: Path, column: str, kind: Any) -> None:
+    table = pq.read_table(recording / "slices.parquet")
+    right = table.schema.field(column).type
+    if kind == right or (pa.types.is_integer(kind) and pa.types.is_integer(right)):
+        return
+    if pa.types.is_string(kind) and pa.types.is_dictionary(right):
+        return
+    place = table.schema.get_field_index(column)
+    (tmp_path / "odd").mkdir()
+    pq.write_table(table.set_column(place, column, pa.nulls(len(table), kind)), tmp_path / "odd" / "slices.parquet")
+    with pytest.raises(TableError, match=rf"slices\.parquet: its column {column} holds .*: expected .*; convert"):
+        jobs.run(Job((tmp_path / "odd",), "markov", 0, "task", SPLIT, tmp_path / "out"))
 
 
 def test_nothing_in_the_package_can_load_a_pickle() -> None:
