@@ -160,11 +160,12 @@ def test_a_pause_and_a_step_of_the_guests_clock_stand_in_the_facts_and_the_step_
 ) -> None:
     machine, seen = smoke.folder.manifest["machine"], smoke.monitor(tmp_path)
     monitor = Troubled(seen.domain, seen.volume, seen.copy)
-    step = "until pgrep -x perf; do sleep 0.3; done; sleep 1; date -s '3 seconds ago'"
+    longer = plan.trials(spec.apply(trial.arm.experiment, {"record.seconds": 6.0}))[0]
+    step = "until pgrep -f '[p]erf sched record.*sleep'; do sleep 0.3; done; sleep 3; date -s '3 seconds ago'"
     with smoke.host as host:
         host.run(f"systemd-run --unit=step /bin/sh -c {shlex.quote(step)}", timeout_s=240, sudo=True)
         host.vigil = Vigil(monitor, "the machine")
-        judged = attempt.make(host, trial, tmp_path / "t", 1, machine, SilentWatcher(), monitor).verdict
+        judged = attempt.make(host, longer, tmp_path / "t", 1, machine, SilentWatcher(), monitor).verdict
     (check,) = (check for check in judged.failed if check.name == "clock steps")
     assert "the guest's clock was set" in check.why
     facts = json.loads((tmp_path / "t" / "trial.json").read_text())["host"]
