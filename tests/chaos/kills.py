@@ -43,6 +43,12 @@ TEMPORARY = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.tmp")
 FOLDERS = ("work", "cache", "state", "tmp", "home")
 _CHANGING = re.compile(r"\d{4}-\d\d-\d\dT[\d-]+")  # the times in names
 
+PROGRAMS = {  # in place of those of this host: nothing is asked of its libvirt and its Vagrant, and no box is built
+    "virsh": "exit 1",
+    "vagrant": "exit 1",
+    "mmdebstrap": 'sleep 600 >/dev/null 2>&1 & (trap "" TERM; sleep 600) >/dev/null 2>&1 &'
+    ' touch "$TMPDIR/root"; sleep 1; exit 1',
+}
 COMMANDS: dict[str, tuple[str, ...]] = {
     "convert": ("trace", "convert", "short.data", "-o", "out"),
     "convert packed": ("trace", "convert", "short.data.xz", "-o", "out"),
@@ -64,7 +70,9 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "ls": ("ls",),
     "verify": ("verify", RUN),
     "repeat": ("repeat", RUN, "--with", "runs/other"),
+    "down": ("down",),
     "box ls": ("box", "ls"),
+    "box build": ("box", "build", "debian-11"),
     "box verify": ("box", "verify", "debian-12"),
     "box export": ("box", "export", "debian-12", "box.tar"),
     "box rm": ("box", "rm", "debian-13"),
@@ -170,10 +178,10 @@ def _make_inputs(inputs: Path) -> None:
     for name in ("debian-11", "debian-12", "debian-13"):
         box = forge_box(inputs / "cache" / "boxes", name)
         cache.write_manifest(box.folder, box, made_from=cache.inputs(boxes.recipe(name), None))
-    programs = inputs / "home" / "bin"  # nothing is asked of the libvirt and the Vagrant of this host
+    programs = inputs / "home" / "bin"
     programs.mkdir()
-    for name in ("virsh", "vagrant"):
-        (programs / name).write_text("#!/bin/sh\nexit 1\n")
+    for name, script in PROGRAMS.items():
+        (programs / name).write_text(f"#!/bin/sh\n{script}\n")
         (programs / name).chmod(0o755)
     for arguments in (("export", "debian-11", "exported.tar"), ("rm", "debian-11")):
         subprocess.run([*HARNESS, "box", *arguments], cwd=work, env=_environment(inputs), check=True)
@@ -197,7 +205,7 @@ def _environment(place: Path) -> dict[str, str]:
 
 def _start(place: Path, command: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [*HARNESS, *COMMANDS[command]],
+        ["env", "--default-signal=INT", *HARNESS, *COMMANDS[command]],  # what a shell runs in the background ignores it
         cwd=place / "work",
         env=_environment(place),
         stdin=subprocess.DEVNULL,

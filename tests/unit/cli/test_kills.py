@@ -7,6 +7,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 QUICK = ("convert", "convert packed", "export csv", "export perfetto", "import", "report", "verify", "box export", "ls")
+PROGRAMS = ("box build", "evaluate a table")
 
 
 @pytest.fixture(scope="module")
@@ -20,5 +21,6 @@ def test_a_killed_command_leaves_nothing_for_good(prepared: kills.Kills, command
     assert prepared.kill_once(command, seed).problems == []
 
 
-def test_training_that_is_killed_leaves_no_worker_and_no_model_of_an_evaluation(prepared: kills.Kills) -> None:
-    assert prepared.kill_once("evaluate a table", 1).problems == []
+@pytest.mark.parametrize("command", PROGRAMS)
+def test_a_killed_command_leaves_no_program_and_no_worker(prepared: kills.Kills, command: str) -> None:
+    assert prepared.kill_once(command, 1).problems == []
