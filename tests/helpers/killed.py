@@ -59,10 +59,10 @@ def _become(action: Callable[[], object], folder: str, number: int, pipe: int) -
     def hook(event: str, arguments: tuple[object, ...]) -> None:
         nonlocal reached
         changes = event in EVENTS and (event != "open" or int(str(arguments[2])) & CHANGING)
-        if not changes or folder not in str(arguments[0]):
-            return
+        if not changes or folder not in str(arguments[0]) or (place := _place()).startswith("temporary.py"):
+            return  # of an empty temporary file nothing depends, whether it is there or gone
         reached += 1
-        os.write(pipe, f"{event} {_place()}\n".encode())
+        os.write(pipe, f"{event} {place}\n".encode())
         if reached == number:
             os.kill(os.getpid(), signal.SIGKILL)
 
