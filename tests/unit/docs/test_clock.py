@@ -13,7 +13,7 @@ from locations import ROOT
 
 from harness import doctor, plan, spec
 from harness.boxes import builder, cache
-from harness.guest import phases, provision, remote, trial, vigil
+from harness.guest import left_recording, phases, provision, remote, trial, vigil
 from harness.machines import disk, kvm, libvirt, pace, vagrant, vagrant_cli, virtualbox
 
 SECTION = (ROOT / "docs" / "clock.md").read_text("utf-8").split("\n## Limits\n", 1)[1].split("\n## ", 1)[0]
@@ -79,7 +79,7 @@ def test_what_the_guest_does_has_the_limits_of_the_page() -> None:
     assert f"at least {pace.SLOWEST:.0%}".replace("%", " %") in SECTION
 
 
-@pytest.mark.parametrize("module", [trial, vagrant, disk, provision])
+@pytest.mark.parametrize("module", [left_recording, trial, vagrant, disk, provision])
 def test_the_limits_of_single_commands_over_ssh_are_those_of_the_page(module: ModuleType) -> None:
     tree = ast.parse(Path(str(module.__file__)).read_text("utf-8"))
     calls = [call for call in ast.walk(tree) if isinstance(call, ast.Call) and "host." in ast.unparse(call)]
@@ -119,7 +119,8 @@ def test_what_the_host_does_has_the_limits_of_the_page() -> None:
 
 def test_no_limit_in_the_code_is_missing_from_the_page() -> None:
     shown = Path(__file__).read_text("utf-8")
-    inside_others = {"trial.START_LIMIT_S", "trial.FINISH_LIMIT_S", "vagrant.CHECK_LIMIT_S", "disk.SEAL_LIMIT_S"}
+    over_ssh = {"left_recording.ASK_LIMIT_S", "vagrant.CHECK_LIMIT_S", "disk.SEAL_LIMIT_S"}
+    inside_others = over_ssh | {"trial.START_LIMIT_S", "trial.FINISH_LIMIT_S"}
     no_limits_of_the_host = {"trial_facts.LIMIT_S", "machine_settings.NO_LIMIT_S"}
     for folder in ("boxes", "guest", "machines"):
         for path in (ROOT / "harness" / folder).glob("*.py"):
