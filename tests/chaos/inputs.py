@@ -9,21 +9,24 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import forged_answers
 import synthetic_run
 import zstandard
 from boxes_on_disk import forge_box
 from damage import damage_bytes, damage_json, damage_text
+from fake_host import RESULT, FakeHost
 from kept import unpacked
 from locations import DATA, EXPERIMENTS
 
 from harness import boxes, report, spec, trace
 from harness.boxes import description, lock_file
 from harness.boxes.pins import Pin, Pins
-from harness.errors import StoreError
+from harness.errors import StoreError, TrialError
 from harness.files import sha256
 from harness.store import RunFolder
 from harness.store.trial_record import read_scores, read_trial
@@ -100,6 +103,11 @@ def _scores(folder: Path) -> Path:
     return _run(folder) / "models" / "markov_s0" / "scores.json"
 
 
+def _answer(folder: Path) -> Path:
+    real = {**json.loads(RESULT.read_bytes()), "sha256": FakeHost().digests}
+    return _write(folder / "answer.json", json.dumps(real).encode())
+
+
 def _box(folder: Path) -> Path:
     return forge_box(folder / "boxes").folder / "box.json"
 
@@ -174,6 +182,15 @@ def _read_weights(path: Path) -> object:
     return predict.scores(path.parent, [path.parent.parent / "tables"])
 
 
+def _read_answer(path: Path) -> object:
+    """Carry out a trial whose guest leaves this as its result."""
+    shutil.rmtree(path.parent / "trials", ignore_errors=True)
+    outcome = forged_answers.carry_out(path.read_bytes(), path.parent / "trials" / "000_nginx_ab")
+    if outcome.state == forged_answers.REFUSED:
+        raise TrialError(outcome.message)
+    return outcome
+
+
 def _import(path: Path) -> object:
     return import_text(path, path.parent / "out")
 
@@ -186,21 +203,22 @@ KINDS = {
     kind.name: kind
     for kind in (
         Kind("perf.data", 100_000, _recording, damage_bytes, trace.read),
-        Kind("perf.data of compressed records", 50_000, _compressed_records, damage_bytes, trace.summarize),
-        Kind("perf.data.zst", 30_000, _compressed, damage_bytes, trace.read),
-        Kind("text of perf script", 30_000, _script_text, damage_text, _import),
-        Kind("text of perf sched map", 30_000, _map_text, damage_text, _import),
-        Kind("experiment file", 30_000, _experiment, damage_text, spec.load),
-        Kind("manifest.json", 120_000, _manifest, damage_json, _read_run),
-        Kind("trial.json", 200_000, _trial, damage_json, lambda path: read_trial(path.parent)),
+        Kind("perf.data of compressed records", 5_000, _compressed_records, damage_bytes, trace.summarize),
+        Kind("perf.data.zst", 60_000, _compressed, damage_bytes, trace.read),
+        Kind("text of perf script", 10_000, _script_text, damage_text, _import),
+        Kind("text of perf sched map", 20_000, _map_text, damage_text, _import),
+        Kind("experiment file", 20_000, _experiment, damage_text, spec.load),
+        Kind("manifest.json", 40_000, _manifest, damage_json, _read_run),
+        Kind("trial.json", 220_000, _trial, damage_json, lambda path: read_trial(path.parent)),
         Kind("scores.json", 200_000, _scores, damage_json, lambda path: read_scores(path.parent)),
-        Kind("trial.json in a report", 5_000, _trial, damage_json, _read_report),
-        Kind("scores.json in a report", 5_000, _scores, damage_json, _read_report),
-        Kind("box.json", 100_000, _box, damage_json, lambda path: description.read(path.parent)),
-        Kind("lock of a box", 50_000, _lock, damage_text, _read_lock),
-        Kind("slices.parquet", 20_000, _table, damage_bytes, _score_table),
-        Kind("config.json of a model", 10_000, _config, damage_json, lambda path: checkpoint.load(path.parent)),
-        Kind("weights of a model", 10_000, _weights, damage_bytes, _read_weights),
+        Kind("trial.json in a report", 500, _trial, damage_json, _read_report),
+        Kind("scores.json in a report", 500, _scores, damage_json, _read_report),
+        Kind("answer of a guest", 10_000, _answer, damage_json, _read_answer),
+        Kind("box.json", 160_000, _box, damage_json, lambda path: description.read(path.parent)),
+        Kind("lock of a box", 20_000, _lock, damage_text, _read_lock),
+        Kind("slices.parquet", 60_000, _table, damage_bytes, _score_table),
+        Kind("config.json of a model", 60_000, _config, damage_json, lambda path: checkpoint.load(path.parent)),
+        Kind("weights of a model", 4_000, _weights, damage_bytes, _read_weights),
         Kind("a file of a run, verified", 10_000, _slices_of_run, damage_bytes, _notice, must_notice=True),
     )
 }

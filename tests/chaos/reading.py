@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,8 @@ from inputs import KINDS
 
 MILLION = sum(kind.share for kind in KINDS.values())
 PATIENCE_S = 20 * LIMIT_CPU_S  # beyond its time, on a busy host: it starts, and may be in the middle of one input
-PORTION = 25  # each kind has so many turns, so that every kind gets its share of the time that there is
+MOST_TIMES = 3  # as long as others may one kind take, if its files take long to read
+MIN_SECONDS = 15.0  # of one process, whose start takes some of them
 
 
 @dataclass
@@ -40,11 +42,15 @@ class Reading:
 def read_damaged(inputs: int, seconds: float, first: int = 0) -> Iterator[list[Reading]]:
     """Read up to `inputs` damaged files in about so many seconds, in turns; yield all counts after each turn."""
     readings = {name: Reading(name) for name in KINDS}
-    for turn in range(PORTION):
+    turns = max(1, round(seconds / len(KINDS) / MIN_SECONDS))
+    end = time.monotonic() + seconds
+    for turn in range(turns):
         for name, kind in KINDS.items():
-            count = max(1, round(kind.share * inputs / MILLION / PORTION))
-            readings[name].add(fuzz(name, first + turn * count, count, seconds / PORTION / len(KINDS)))
-            yield list(readings.values())
+            count = max(1, round(kind.share * inputs / MILLION / turns))
+            longest = min(MOST_TIMES * seconds / turns / len(KINDS), end - time.monotonic())
+            if longest > 0:
+                readings[name].add(fuzz(name, first + turn * count, count, longest))
+                yield list(readings.values())
 
 
 def fuzz(kind: str, first: int, count: int, seconds: float) -> dict[str, Any]:
