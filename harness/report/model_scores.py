@@ -13,8 +13,7 @@ from harness.errors import StoreError
 from harness.recorded_clock import RecordedClock
 from harness.report.history import Curve, read_curves
 from harness.report.text import number
-from harness.store import json_file
-from harness.store.trial_record import HINT
+from harness.store.trial_record import read_scores
 from harness.visible import visible
 
 SPLITS = ("overall", "forced", "contested", "open")
@@ -125,7 +124,7 @@ def read_models(folder: Path, left_out: Collection[str] = ()) -> tuple[list[Mode
             problems.append(f"{visible(path.name)} has no scores.json: it was not trained to the end.")
         except StoreError as error:
             problems.append(f"{visible(path.name)} cannot be read: {visible(error.what)}")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError) as error:
+        except (OSError, ValueError, KeyError) as error:  # history.parquet: pyarrow's own errors derive from them
             problems.append(f"{visible(path.name)} cannot be read: {visible(error)}")
     return models, problems
 
@@ -133,7 +132,7 @@ def read_models(folder: Path, left_out: Collection[str] = ()) -> tuple[list[Mode
 def _read(path: Path) -> ModelScores:
     if not os.path.lexists(path / "scores.json"):
         raise FileNotFoundError
-    scores: dict[str, Any] = json_file.load(path / "scores.json", HINT)
+    scores = read_scores(path)
     contested = scores.get("contested") or {}
     predictor, seed = visible(scores["predictor"]), visible(scores.get("seed", "–"))  # noqa: RUF001
     x_label, curves = read_curves(path / "history.parquet")

@@ -136,7 +136,7 @@ def read_run(folder: Path) -> RunFacts:
     run = RunFolder.open(folder)
     manifest, integrity = run.manifest, run.check_files(REPORTED)
     spec = mapping(manifest, "spec")
-    trials = read_trials(folder / "trials", integrity)
+    trials, unread = read_trials(folder / "trials", integrity)
     models, problems = read_models(folder / "models", integrity.unbelieved_models)
     return RunFacts(
         name=visible(manifest.get("name") or folder.name),
@@ -152,7 +152,7 @@ def read_run(folder: Path) -> RunFacts:
         groups=group_seeds(models, {trial.name: trial.arm for trial in trials}),
         integrity=integrity,
         checked=now(),
-        problems=problems,
+        problems=[*unread, *problems],
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ from harness.errors import StoreError
 from harness.recorded_clock import RecordedClock
 from harness.report.recording_summary import RecordingSummary, assign_colours, read_slices, summarise
 from harness.report.text import number, plain
-from harness.store import Integrity, json_file
-from harness.store.trial_record import HINT
+from harness.store import Integrity
+from harness.store.trial_record import read_guest, read_trial
 from harness.visible import visible
 
 
@@ -64,8 +65,11 @@ class TrialFacts:
         return mapping(self.record, "host")
 
 
-def read_trials(folder: Path, integrity: Integrity) -> list[TrialFacts]:
-    """Read every trial folder, without its files that are not believed; a task has the same colour in all of them."""
+def read_trials(folder: Path, integrity: Integrity) -> tuple[list[TrialFacts], list[str]]:
+    """Read every trial folder, without its files that are not believed; a task has the same colour in all of them.
+
+    Return the trials, and one sentence for each file that cannot be read.
+    """
     paths = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     frames, missing = {}, {}
     for path in paths:
@@ -79,17 +83,20 @@ def read_trials(folder: Path, integrity: Integrity) -> list[TrialFacts]:
         except (OSError, ValueError, KeyError) as error:
             missing[path] = f"Its slices.parquet cannot be read: {visible(error)}"
     slots = assign_colours(list(frames.values()))
-    trials = []
+    trials, problems = [], []
     for path in paths:
         frame = frames.get(path)
         summary = summarise(frame, slots) if frame is not None and len(frame) else None
         why = missing.get(path, "" if summary else "Its recording holds no slice.")
-        trials.append(_trial(path, summary, why, integrity))
-    return trials
+        trials.append(_trial(path, summary, why, integrity, problems))
+    return trials, problems
 
 
-def _trial(path: Path, recording: RecordingSummary | None, missing: str, integrity: Integrity) -> TrialFacts:
-    facts, guest = (_believed(path / name, integrity) for name in ("trial.json", "guest.json"))
+def _trial(
+    path: Path, recording: RecordingSummary | None, missing: str, integrity: Integrity, problems: list[str]
+) -> TrialFacts:
+    facts = _believed(path, "trial.json", read_trial, integrity, problems)
+    guest = _believed(path, "guest.json", read_guest, integrity, problems)
     verdict = mapping(facts, "verdict")
     ok = verdict.get("ok")
     attempts = number(facts.get("attempts"))
@@ -98,13 +105,13 @@ def _trial(path: Path, recording: RecordingSummary | None, missing: str, integri
         arm=visible(facts.get("arm") or path.name),
         ok=ok if isinstance(ok, bool) else None,
         attempts=int(attempts) if attempts is not None else None,
-        checks=[_check(check) for check in verdict.get("checks") or () if isinstance(check, dict)],
+        checks=[_check(check) for check in verdict.get("checks") or ()],
         metrics=mapping(facts, "metrics"),
-        warnings=_warnings(facts),
+        warnings=[visible(warning) for warning in mapping(facts, "quality").get("warnings") or ()],
         guest=guest,
         record=facts,
         clock=RecordedClock.of(mapping(facts, "machine")),
-        earlier=[_why_unusable(attempt, integrity) for attempt in _earlier_attempts(path)],
+        earlier=[_why_unusable(attempt, integrity, problems) for attempt in _earlier_attempts(path)],
         recording=recording,
         missing=missing,
     )
@@ -122,21 +129,24 @@ def _earlier_attempts(trial: Path) -> list[Path]:
     return [path for _, path in sorted(numbered)]
 
 
-def _why_unusable(attempt: Path, integrity: Integrity) -> str:
-    checks = mapping(_believed(attempt / "trial.json", integrity), "verdict").get("checks") or ()
-    failed = [_check(check).brief for check in checks if isinstance(check, dict) and check.get("ok") is not True]
+def _why_unusable(attempt: Path, integrity: Integrity, problems: list[str]) -> str:
+    facts = _believed(attempt, "trial.json", read_trial, integrity, problems)
+    checks = [_check(check) for check in mapping(facts, "verdict").get("checks") or ()]
+    failed = [check.brief for check in checks if not check.ok]
     return "; ".join(failed) or "it ended without a verdict"
 
 
-def _believed(path: Path, integrity: Integrity) -> dict[str, Any]:
-    """Return the content of a JSON file two folders below the run's; nothing if it is not as the run wrote it."""
-    return _json(path) if integrity.believed("/".join(path.parts[-3:])) else {}
-
-
-def _json(path: Path) -> dict[str, Any]:
+def _believed(
+    folder: Path, name: str, read: Callable[[Path], dict[str, Any]], integrity: Integrity, problems: list[str]
+) -> dict[str, Any]:
+    """Return the content of a JSON file; nothing if there is none, or it is not as the run wrote it, or damaged."""
+    path = folder / name
+    if not os.path.lexists(path) or not integrity.believed("/".join(path.parts[-3:])):
+        return {}
     try:
-        return as_mapping(json_file.load(path, HINT))
-    except StoreError:
+        return read(folder)
+    except StoreError as error:
+        problems.append(f"{visible(folder.name)}: {visible(error.what)}")
         return {}
 
 
@@ -148,11 +158,6 @@ def _check(check: dict[str, Any]) -> CheckResult:
         limit=plain(check.get("limit")),
         why=visible(check.get("why") or ""),
     )
-
-
-def _warnings(facts: dict[str, Any]) -> list[str]:
-    warnings: Iterable[Any] = mapping(facts, "quality").get("warnings") or ()
-    return [visible(warnings)] if isinstance(warnings, str) else [visible(warning) for warning in warnings]
 
 
 def mapping(holder: Mapping[str, Any], key: str) -> dict[str, Any]:

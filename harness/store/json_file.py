@@ -7,6 +7,7 @@ are plain functions, and not pydantic models, because `harness ls` is to start f
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from harness.files import open_regular
 
 Check = Callable[[Any, str], None]
 MOST_BYTES = 32 * 2**20  # more than any run writes; a file of holes could fill the memory
+MAX_DEPTH = 100
 LARGEST = 2.0**64  # a larger number is none that was measured, and its square might overflow
 
 
@@ -84,6 +86,44 @@ def truth(value: Any, key: str) -> None:
 
 def anything(value: Any, key: str) -> None:
     """Accept every value."""
+
+
+def plain(value: Any, key: str, depth: int = 0) -> None:
+    """Refuse what can be parsed and not be written or shown: NaN, infinity, half characters, too many levels."""
+    if depth > MAX_DEPTH:
+        raise StoreError("nested too deeply", where=f"{key[:200]} is ", expected=f"at most {MAX_DEPTH} levels")
+    if isinstance(value, dict):
+        for name, item in value.items():
+            text(name, f"a key of {key}")
+            plain(item, f"{key}.{name}".lstrip("."), depth + 1)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            plain(item, f"{key}[{index}]", depth + 1)
+    elif isinstance(value, str):
+        text(value, key)
+    elif isinstance(value, (int, float)) and not abs(value) <= sys.float_info.max:
+        raise wrong(key, value, "a finite number")
+
+
+def pair_of(inner: Check) -> Check:
+    """Accept a list of two items that `inner` accepts."""
+
+    def check(value: Any, key: str) -> None:
+        if not isinstance(value, list) or len(value) != 2:
+            raise wrong(key, value, "a list of two values")
+        items(inner)(value, key)
+
+    return check
+
+
+def both(first: Check, second: Check) -> Check:
+    """Accept what two checks accept."""
+
+    def check(value: Any, key: str) -> None:
+        first(value, key)
+        second(value, key)
+
+    return check
 
 
 def one_of(*choices: str) -> Check:

@@ -26,7 +26,6 @@ SCHEMA_VERSION = 1
 STATES = ("running", "interrupted", "failed", "done")
 HINT = "restore it from a copy, or start a new run"
 KILLED = "its process was killed"
-MAX_DEPTH = 100
 MAX_NAME = 255  # bytes of one part of a path
 SEAL = "sha256"
 
@@ -198,7 +197,7 @@ def text_sha256(text: str) -> str:
 
 
 def _check(manifest: dict[str, Any], key: str) -> None:
-    _require_plain(manifest, ())
+    json_file.plain(manifest, key)
     MANIFEST(manifest, key)
     for name, step in manifest["steps"].items():
         kind, _, rest = name.partition(":")
@@ -206,24 +205,6 @@ def _check(manifest: dict[str, Any], key: str) -> None:
         for path in paths:
             if not _is_inside(path):
                 raise json_file.wrong(f"a path of step {name}", path, "a path inside of the run folder")
-
-
-def _require_plain(value: Any, path: tuple[str, ...]) -> None:
-    """Raise StoreError for values that can be parsed and not be written again: NaN, infinity, half characters."""
-    key = ".".join(path[:6])
-    if len(path) > MAX_DEPTH:
-        raise StoreError("nested too deeply", where=f"{key} is ", expected=f"at most {MAX_DEPTH} levels")
-    if isinstance(value, dict):
-        for name, item in value.items():
-            text(name, f"a key of {key}")
-            _require_plain(item, (*path, name))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            _require_plain(item, (*path, str(index)))
-    elif isinstance(value, str):
-        text(value, key)
-    elif isinstance(value, (int, float)) and not abs(value) <= sys.float_info.max:
-        raise json_file.wrong(key, value, "a finite number")
 
 
 def _is_inside(path: str) -> bool:
