@@ -15,6 +15,7 @@ from harness.spec.fields import Experiment
 from harness.spec.predictors import KernelOf
 from harness.spec.problems import Problem, as_error, dotted, shown
 
+MAX_WHERE = 200  # letters of an option in a message
 NO_SWEEP = "add --set 'sweep={}'"
 
 
@@ -88,7 +89,7 @@ def _changed(
     }
     for name in sorted(changes, key=lambda name: name not in ("load.kind", "machine.box")):
         where, value = changes[name]
-        _override(document, name, value, printable(where))
+        _override(document, name, value, printable(where[:MAX_WHERE]))
     return _valid(document, kernel_of, _without_effect(document, changes))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from harness.spec.document import Keys
 from harness.spec.fields import Experiment, MachineSpec, Section
 from harness.spec.predictors import KernelOf, predictor_problems, settings_of
-from harness.spec.problems import Problem, from_pydantic, shown, unknown
+from harness.spec.problems import MOST, Problem, from_pydantic, shown, unknown
 
 CLOCK: Keys = ("machine", "clock")
 
@@ -40,7 +41,7 @@ def validate(
     except ValidationError as error:
         return None, problems + from_pydantic(error, (), lambda path: keys_at(path, _kind(data)))
     problems += _clock_problems(experiment.machine)
-    problems += [] if stored else predictor_problems(experiment, kernel_of)
+    problems += [] if stored else islice(predictor_problems(experiment, kernel_of), MOST + 1)
     return (experiment if parameters else None), problems
 
 

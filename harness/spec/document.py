@@ -22,10 +22,11 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
 from harness.errors import SpecError
+from harness.files import open_regular
 
 Keys = tuple[str | int, ...]
 
-MAX_BYTES = 1_000_000
+MAX_BYTES = 100_000  # fifty times what an experiment has
 MAX_DEPTH = 50
 MAX_DIGITS = 300  # a longer number is a mistake, and slow to convert
 
@@ -60,14 +61,11 @@ class Document:
 
 
 def read_text(path: Path) -> str:
-    """Read a YAML file. Raises SpecError when it is missing, too large or not UTF-8 text."""
+    """Read a YAML file. Raises SpecError when it is missing, no file, too large or not UTF-8 text."""
     where = str(path)
     try:
-        if path.is_file() and path.stat().st_size > MAX_BYTES:
-            raise SpecError(
-                "this file is too large", where=where, expected=f"an experiment of at most {MAX_BYTES} bytes"
-            )
-        raw = path.read_bytes()
+        with open_regular(path) as source:
+            raw = source.read(MAX_BYTES + 1)
     except IsADirectoryError:
         raise SpecError("this is a directory", where=where, expected="an experiment file in YAML") from None
     except FileNotFoundError:
@@ -75,6 +73,8 @@ def read_text(path: Path) -> str:
         raise SpecError("there is no such file", where=where, hint=hint) from None
     except (OSError, ValueError) as error:
         raise SpecError(f"the file cannot be read: {_reason(error)}", where=where) from None
+    if len(raw) > MAX_BYTES:
+        raise SpecError("this file is too large", where=where, expected=f"at most {MAX_BYTES} bytes of YAML")
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -102,6 +102,8 @@ def parse(text: str, name: str, keys: str = "name, machine, load, ...") -> Docum
 
 def parse_value(text: str, where: str) -> Any:
     """Parse the value of `--set path=TEXT`. Raises SpecError with `where` as its position."""
+    if len(text) > MAX_BYTES:
+        raise SpecError("this value is too long", where=where, expected=f"at most {MAX_BYTES} letters")
     try:
         node = _compose(text, where)
         return None if node is None else _Reader(where).value(node, ())

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from harness.errors import SpecError
 from harness.spec.document import Document, Keys, kind_of, printable
 
+MOST = 20  # problems of one file that are shown
 EXPECTED = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
@@ -47,7 +48,7 @@ class Problem:
 
 
 class SpecProblems(SpecError):
-    """Several problems of one file; the attributes are those of the first, the text lists all of them."""
+    """Several problems of one file; the attributes are those of the first, the text lists the first MOST."""
 
     def __init__(self, problems: Sequence[SpecError]) -> None:
         first = problems[0]
@@ -55,7 +56,8 @@ class SpecProblems(SpecError):
         self.problems = tuple(problems)
 
     def __str__(self) -> str:
-        return "\n".join(str(problem) for problem in self.problems)
+        rest = [f"... and more: these are the first {MOST} problems"] if len(self.problems) > MOST else []
+        return "\n".join([*map(str, self.problems[:MOST]), *rest])
 
 
 def as_error(problems: Iterable[Problem], document: Document) -> SpecError:
@@ -74,19 +76,22 @@ def unknown(path: Keys, what: str, name: str, known: Collection[str], elsewhere:
     misplaced = [path for path in elsewhere if path.rpartition(".")[2] == name]
     near = misplaced or get_close_matches(name, list(known), n=1, cutoff=0.5) or _same_leaf(name, elsewhere)
     expected = f"one of: {', '.join(sorted(known))}" if known else None
-    return Problem(path, f"unknown {what} {name!r}", expected, f"did you mean {near[0]!r}?" if near else None)
+    return Problem(path, f"unknown {what} {shown(name)}", expected, f"did you mean {near[0]!r}?" if near else None)
 
 
 def from_pydantic(error: ValidationError, prefix: Keys, keys_at: Callable[[Keys], dict[str, str]]) -> list[Problem]:
-    """Turn pydantic's errors into problems. `keys_at(path)` returns the known keys of a section and their meanings."""
+    """Turn pydantic's errors into problems. `keys_at(path)` returns the known keys of a section and their meanings.
+
+    The first MOST say what was expected instead, which takes time.
+    """
     problems = []
     details = error.errors(include_url=False)
     wrong_items = {detail["loc"][:-1] for detail in details if detail["loc"]}
     for detail in details:
         if detail["type"] == "too_short" and detail["loc"] in wrong_items:
             continue  # its items are wrong, and not its length
-        path = (*prefix, *detail["loc"])
-        problems.append(_problem(path, detail["type"], detail["msg"], detail["input"], keys_at))
+        path, meanings = (*prefix, *detail["loc"]), keys_at if len(problems) < MOST else _none
+        problems.append(_problem(path, detail["type"], detail["msg"], detail["input"], meanings))
     return problems
 
 
@@ -122,6 +127,10 @@ def _problem(path: Keys, kind: str, message: str, value: Any, keys_at: Callable[
         what = f"{dotted(path)} is missing"
         return Problem(parent, what, meaning, on_key=bool(parent))
     return Problem(path, f"{dotted(path)} is {shown(value)}", EXPECTED.get(kind) or _plain(message))
+
+
+def _none(path: Keys) -> dict[str, str]:
+    return {}
 
 
 def _plain(message: str) -> str:

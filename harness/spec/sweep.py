@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from itertools import product
+from itertools import islice, product
 from math import prod
 from typing import Any
 
@@ -14,7 +14,7 @@ from harness.spec.check import keys_at, validate
 from harness.spec.document import Keys
 from harness.spec.fields import Experiment
 from harness.spec.predictors import KernelOf
-from harness.spec.problems import Problem, dotted, shown, unknown
+from harness.spec.problems import MOST, Problem, dotted, shown, unknown
 
 SWEEPABLE = ("machine", "load", "record")
 MAX_ARMS = 1000
@@ -44,13 +44,14 @@ def changed(data: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, A
 def problems_of(experiment: Experiment, kernel_of: KernelOf | None = None) -> list[Problem]:
     """Return the problems of `experiment.sweep`: wrong paths, wrong values, values that do not go together."""
     sweep = experiment.sweep
-    problems = [problem for path in sweep for problem in _path_problems(experiment, path)]
+    found = (problem for path in sweep for problem in _path_problems(experiment, path))
+    problems = list(islice(found, MOST + 1))
     count = prod(len(values) for values in sweep.values())
     if count > MAX_ARMS:
         problems.append(Problem(("sweep",), f"sweep makes {count} arms", f"at most {MAX_ARMS}", on_key=True))
     if problems or not sweep:
         return problems
-    return list(_combination_problems(experiment, kernel_of))
+    return list(islice(_combination_problems(experiment, kernel_of), MOST + 1))
 
 
 def _combination_problems(experiment: Experiment, kernel_of: KernelOf | None) -> Iterator[Problem]:
@@ -97,14 +98,15 @@ def _path_problems(experiment: Experiment, path: str) -> Iterator[Problem]:
     elif not values:
         yield Problem(sweep_path, f"sweep.{path} is an empty list", "at least one value")
     else:
-        texts = [json.dumps(value) for value in values]
-        for index, text in enumerate(texts):
-            if text in texts[:index]:
+        seen = set()
+        for index, text in enumerate(map(json.dumps, values)):
+            if text in seen:
                 yield Problem(
                     (*sweep_path, index),
                     f"sweep.{path} has the value {_value(values[index])} twice",
                     "different values",
                 )
+            seen.add(text)
 
 
 def _paths(section: str, kinds: list[str]) -> list[str]:

@@ -169,7 +169,7 @@ def test_every_fact_about_the_host_stands_beside_its_trial(tmp_path: Path) -> No
         frequency_before={"governor": "schedutil", "mhz_min": 800.0, "mhz_max": 3000.0, "turbo": True},
         frequency_after={"governor": None, "mhz_min": None, "mhz_max": None, "turbo": None},
     )
-    ((name, row),) = host_facts.meanwhile(read_trials(run_with(tmp_path, {"host": host}) / "trials", Integrity(0)))
+    ((name, row),) = host_facts.meanwhile(read_trials(run_with(tmp_path, {"host": host}) / "trials", Integrity(0))[0])
     assert name == "000_nginx_ab"
     assert dict(zip(host_facts.COLUMNS, row, strict=True)) == {
         "host share": "1.23\u202f%",
@@ -187,7 +187,7 @@ def test_every_fact_about_the_host_stands_beside_its_trial(tmp_path: Path) -> No
 def interruptions(run: Path, host: dict[str, Any], machine: dict[str, Any], *failed: dict[str, Any]) -> str:
     """What stands under `clock steps, pauses` for a trial with these facts, of which these checks failed."""
     run_with(run, {"host": host, "machine": machine, "verdict": {"ok": not failed, "checks": list(failed)}})
-    ((_, row),) = host_facts.meanwhile(read_trials(run / "trials", Integrity(0)))
+    ((_, row),) = host_facts.meanwhile(read_trials(run / "trials", Integrity(0))[0])
     return dict(zip(host_facts.COLUMNS, row, strict=True))["clock steps, pauses"]
 
 
