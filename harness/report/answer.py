@@ -252,4 +252,8 @@ def _fallback(run: RunFacts) -> list[Banner]:
 
 
 def _unread(run: RunFacts) -> list[Banner]:
-    return [Banner("warn", "Some of this run cannot be read", "It is left out here.", tuple(run.problems))] if run.problems else []
+    return (
+        [Banner("warn", "Some of this run cannot be read", "It is left out here.", tuple(run.problems))]
+        if run.problems
+        else []
+    )

@@ -102,14 +102,14 @@ SCORES = mapping(
 
 def read_trial(folder: Path) -> dict[str, Any]:
     """Read trial.json of a trial's folder. Raises StoreError when it is missing or damaged."""
-    return read(folder / "trial.json", both(plain, TRIAL), HINT)
+    return read(folder / "trial.json", both(TRIAL, plain), HINT)
 
 
 def read_guest(folder: Path) -> dict[str, Any]:
     """Read guest.json of a trial's folder. Raises StoreError when it is missing or damaged."""
-    return read(folder / "guest.json", both(plain, GUEST), HINT)
+    return read(folder / "guest.json", both(GUEST, plain), HINT)
 
 
 def read_scores(folder: Path) -> dict[str, Any]:
     """Read scores.json of a model's folder. Raises StoreError when it is missing or damaged."""
-    return read(folder / "scores.json", both(plain, SCORES), HINT)
+    return read(folder / "scores.json", both(SCORES, plain), HINT)
