@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from harness.errors import StoreError
 from harness.store.json_file import (
     Check,
     both,
