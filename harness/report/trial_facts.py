@@ -83,7 +83,7 @@ def read_trials(folder: Path, integrity: Integrity) -> tuple[list[TrialFacts], l
         except (OSError, ValueError, KeyError) as error:
             missing[path] = f"Its slices.parquet cannot be read: {visible(error)}"
     slots = assign_colours(list(frames.values()))
-    trials, problems = [], []
+    trials, problems = list[TrialFacts](), list[str]()
     for path in paths:
         frame = frames.get(path)
         summary = summarise(frame, slots) if frame is not None and len(frame) else None

@@ -84,7 +84,7 @@ def from_pydantic(error: ValidationError, prefix: Keys, keys_at: Callable[[Keys]
 
     The first MOST say what was expected instead, which takes time.
     """
-    problems = []
+    problems: list[Problem] = []
     details = error.errors(include_url=False)
     wrong_items = {detail["loc"][:-1] for detail in details if detail["loc"]}
     for detail in details:
