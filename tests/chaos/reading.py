@@ -43,14 +43,14 @@ def read_damaged(inputs: int, seconds: float, first: int = 0) -> Iterator[list[R
     """Read up to `inputs` damaged files in about so many seconds, in turns; yield all counts after each turn."""
     readings = {name: Reading(name) for name in KINDS}
     turns = max(1, round(seconds / len(KINDS) / MIN_SECONDS))
-    end = time.monotonic() + seconds
+    end, left = time.monotonic() + seconds, turns * len(KINDS)
     for turn in range(turns):
         for name, kind in KINDS.items():
             count = max(1, round(kind.share * inputs / MILLION / turns))
-            longest = min(MOST_TIMES * seconds / turns / len(KINDS), end - time.monotonic())
-            if longest > 0:
-                readings[name].add(fuzz(name, first + turn * count, count, longest))
-                yield list(readings.values())
+            longest = MOST_TIMES * max(0.0, end - time.monotonic()) / left
+            readings[name].add(fuzz(name, first + turn * count, count, longest))
+            left -= 1
+            yield list(readings.values())
 
 
 def fuzz(kind: str, first: int, count: int, seconds: float) -> dict[str, Any]:
