@@ -13,8 +13,8 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -68,15 +68,12 @@ def run(
     child = _start(argv, env, cwd)
     watchdog = _Watchdog(child, timeout_s, quiet_s, clock, give_up)
     watchdog.start()
-    with guardian.group(child.pid):
-        try:
-            if on_start:
-                on_start(child.pid)
-            output = _read_output(child, log, watchdog.note_output, on_line)
-            os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # a zombie keeps the group's id for `stop`
-        finally:
-            watchdog.done.set()
-            stop(child)
+    # Twice: the guardian takes time to start, and a full host may refuse it; and it is told only of what has ended.
+    with _stopping(child, watchdog), guardian.group(child.pid), _stopping(child, watchdog):
+        if on_start:
+            on_start(child.pid)
+        output = _read_output(child, log, watchdog.note_output, on_line)
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # a zombie keeps the group's id for `stop`
     return ProcessResult(tuple(argv), child.returncode, output, time.monotonic() - started, watchdog.fired)
 
 
@@ -115,6 +112,15 @@ class _Watchdog(threading.Thread):
         now = self.clock()
         ends = [self._began + self.timeout_s] + ([self._last_output + self.quiet_s] if self.quiet_s else [])
         return max(0.0, min(ends) - now)
+
+
+@contextmanager
+def _stopping(child: subprocess.Popen[str], watchdog: _Watchdog) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        watchdog.done.set()
+        stop(child)
 
 
 def stop(child: subprocess.Popen[str], grace_s: float = GRACE_S) -> None:

@@ -18,7 +18,7 @@ from harness.campaign.busy_host import BusyHost
 from harness.campaign.effects import Effects
 from harness.campaign.recorder import Recorder
 from harness.campaign.recovery import Recovery
-from harness.errors import HarnessError, Interrupted
+from harness.errors import EXIT_INTERRUPTED, HarnessError, Interrupted
 from harness.interrupt import stop_signals_raise
 from harness.plan import Trial
 from harness.progress import View
@@ -68,7 +68,7 @@ class Campaign:
         Raises Interrupted on Ctrl-C, SIGTERM or SIGHUP, and HarnessError when it cannot continue. In both cases
         recordings stay, and the run's state in the manifest is `interrupted` or `failed`.
         """
-        with self._folder.lock(), stop_signals_raise(), self._state() as shortcomings:
+        with self._folder.lock(), stop_signals_raise(GO_ON, EXIT_INTERRUPTED), self._state() as shortcomings:
             spec_change.finish(self._folder)
             trials = plan.trials(self._experiment)
             unusable = self._record(trials)

@@ -17,7 +17,8 @@ from harness.errors import EXIT_FAILED, EXIT_HOST, HostError, UsageError
 from harness.interrupt import end_at_interrupt
 
 EPILOG = "Exit codes: 0 done, 1 a trial or a check failed, 2 wrong experiment file or arguments, 3 this host lacks \
-something (see `harness doctor`), 130 interrupted, 143 ended by SIGTERM outside of a run."
+something (see `harness doctor`), 130 interrupted, \
+143 or 129 ended by SIGTERM or SIGHUP outside of a run."
 
 
 class Commands(QuickGroup):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 import waiting
 
-from harness import processes
+from harness import guardian, processes
 from harness.errors import HostError
 
 
@@ -80,6 +81,20 @@ def test_an_exception_in_on_line_stops_the_program(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         processes.run(["sh", "-c", f"echo $$ >'{tmp_path}/pid'; echo x; sleep 300"], timeout_s=200, on_line=listen)
     assert waiting.ends(int((tmp_path / "pid").read_text()))
+
+
+def test_a_program_is_stopped_when_its_guardian_cannot_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or when a stop signal comes while that starts."""
+    monkeypatch.setattr(guardian, "_process", None)
+    monkeypatch.setattr("sys.executable", str(tmp_path / "no python"))
+    children = set(processes_of_this())
+    with pytest.raises(FileNotFoundError):
+        processes.run(["sleep", "300"], timeout_s=600)
+    assert set(processes_of_this()) <= children
+
+
+def processes_of_this() -> list[str]:
+    return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
 
 
 def test_a_missing_program_is_an_error_that_names_it() -> None:

@@ -92,8 +92,10 @@ def test_a_stop_signal_keeps_the_recordings_and_leaves_no_machine_up(
     world.outcomes = Stopping()
     before = signal.getsignal(number)
     campaign, folder = start()
-    with pytest.raises(Interrupted, match=number.name):
+    with pytest.raises(Interrupted, match=number.name) as stopped:
         campaign.run()
+    assert stopped.value.exit_code == 130
+    assert "--resume" in str(stopped.value.hint)
     assert signal.getsignal(number) is before
     assert folder.state == "interrupted"
     assert folder.manifest["steps"]["trial:001_nginx_ab"]["state"] == "interrupted"
