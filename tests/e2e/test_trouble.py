@@ -161,7 +161,7 @@ def test_a_pause_and_a_step_of_the_guests_clock_stand_in_the_facts_and_the_step_
     machine, seen = smoke.folder.manifest["machine"], smoke.monitor(tmp_path)
     monitor = Troubled(seen.domain, seen.volume, seen.copy)
     longer = plan.trials(spec.apply(trial.arm.experiment, {"record.seconds": 6.0}))[0]
-    step = "until pgrep -f '[p]erf sched record.*sleep'; do sleep 0.3; done; sleep 3; date -s '3 seconds ago'"
+    step = "until pgrep -fx 'sleep 6'; do sleep 0.3; done; date -s '3 seconds ago'"  # as long as perf records
     with smoke.host as host:
         host.run(f"systemd-run --unit=step /bin/sh -c {shlex.quote(step)}", timeout_s=240, sudo=True)
         host.vigil = Vigil(monitor, "the machine")
