@@ -20,6 +20,9 @@ import harness.trace
 from harness.errors import TraceError, UsageError
 
 
+NOISE = random.Random(1).randbytes(2000)
+
+
 def in_a_tar(content: bytes) -> bytes:
     archive, member = io.BytesIO(), tarfile.TarInfo("perf.data")
     member.size = len(content)
@@ -45,7 +48,7 @@ def refusal(path: Path) -> str:
         (bytes(4096), ["only zeros"]),
         (in_a_tar(b"PERFILE2"), ["a tar archive", "tar -xf"]),
         (gzip.compress(in_a_tar(b"PERFILE2"), mtime=0), ["a tar archive", "tar -xf"]),
-        (gzip.compress(gzip.compress(random.Random(1).randbytes(2000), mtime=0), mtime=0), ["a file of gzip", "gunzip"]),
+        (gzip.compress(gzip.compress(NOISE, mtime=0), mtime=0), ["a file of gzip", "gunzip"]),
         (b"7z\xbc\xaf\x27\x1c\0\4", ["a 7z archive", "7z x"]),
         (b"Rar!\x1a\x07\x01\0", ["a RAR archive", "unrar x"]),
         (b"\x04\x22\x4d\x18abcd", ["an lz4 file", "lz4 -d"]),
