@@ -19,7 +19,6 @@ from command_line import harness as command
 import harness.trace
 from harness.errors import TraceError, UsageError
 
-
 NOISE = random.Random(1).randbytes(2000)
 
 
