@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from harness.errors import LostMachineError, MachineError
+from harness.errors import HostError, LostMachineError
 from harness.guest.deadline import Clock
 from harness.guest.monitor import RUNNING, Condition, Monitor, bounded_console
 
@@ -103,7 +103,10 @@ class Vigil:
             return self._clock() - self._troubles[-1].since if self._troubles else 0.0
 
     def _ask(self) -> Condition:
-        condition = self._monitor.condition()
+        try:
+            condition = self._monitor.condition()
+        except (HostError, OSError) as error:  # such as a host that has no room for one more process
+            condition = Condition("unknown", f"the hypervisor cannot be asked: {error}; going on without it")
         if condition.state == "running":
             self._ran = True
             ending = self._ending() if self._reads_console else None
@@ -132,7 +135,7 @@ class Vigil:
                 return None
             text = bounded_console(self._monitor, size)
             self._size = size
-        except MachineError:
+        except (HostError, OSError):
             return None  # `condition` says it the next time
         if self._skipped < 0:
             self._skipped = len(text)

@@ -34,6 +34,7 @@ MACHINE_DISK = re.compile(r"harness-(?!.*_vagrant_box_image_).*\.(img|qcow2)")
 RUNS = ("running", "idle", "blocked", "in shutdown")  # the states of `virsh domstate`
 STARTING = "paused (starting up)"
 PAUSES = ("paused", "pmsuspended")
+ENDS = ("shut off", "crashed")
 WHY = {
     "paused (user)": "somebody paused the machine (virsh suspend)",
     "paused (I/O error)": "QEMU paused the machine, because its disk could not be written: is this host's disk full?",
@@ -137,9 +138,16 @@ def state(domain: str) -> str:
 
 
 def condition(domain: str) -> Condition:
-    """Return whether a domain runs, as libvirt sees it, and what became of it if not."""
+    """Return whether a domain runs, as libvirt sees it, and what became of it if not.
+
+    That it is gone is looked up again: virsh says the same when libvirtd ends in the middle of the question.
+    """
     answer = virsh("domstate", "--reason", domain, timeout_s=ASK_LIMIT_S)
-    return condition_of(answer.ok, answer.output)
+    told = condition_of(answer.ok, answer.output)
+    if told is not REMOVED:
+        return told
+    listed = virsh("list", "--all", "--name", timeout_s=ASK_LIMIT_S)
+    return REMOVED if listed.ok and domain not in listed.output.split() else SILENT
 
 
 def condition_of(ok: bool, output: str) -> Condition:
@@ -151,7 +159,9 @@ def condition_of(ok: bool, output: str) -> Condition:
     if state in RUNS or text == STARTING:
         return RUNNING
     why = WHY.get(text) or WHY.get(state) or f"the machine does not run: libvirt says `{text}`"
-    return Condition("paused" if state in PAUSES and text != "paused (crashed)" else "ended", why)
+    if state in PAUSES and text != "paused (crashed)":
+        return Condition("paused", why)
+    return Condition("ended" if state in (*PAUSES, *ENDS) else "unknown", why)
 
 
 def disk_volume(domain: str) -> str:
@@ -183,9 +193,9 @@ def fetch_console(domain: str, target: Path) -> str:
     return "" if copied.ok else _last_line(copied.output)
 
 
-def ask_qemu(domain: str, command: Mapping[str, Any]) -> Any:
+def ask_qemu(domain: str, command: Mapping[str, Any], timeout_s: float = ASK_LIMIT_S) -> Any:
     """Send one QMP command to the QEMU of `domain` and return what it returns; None when it does not answer."""
-    answer = virsh("qemu-monitor-command", domain, json.dumps(command), timeout_s=ASK_LIMIT_S)
+    answer = virsh("qemu-monitor-command", domain, json.dumps(command), timeout_s=timeout_s)
     try:
         reply = json.loads(answer.output) if answer.ok else None
     except (ValueError, RecursionError):

@@ -94,9 +94,12 @@ class LibvirtMonitor:
         return tuple(sorted({process for thread in self.threads() if (process := schedstat.process_of(thread))}))
 
     def threads(self) -> tuple[int, ...]:
-        """Return the host's ids of the vCPU threads, which stay the same for as long as the domain runs."""
+        """Return the host's ids of the vCPU threads, which stay the same for as long as the domain runs.
+
+        Asked for once, with more patience than the clock: without them, every limit would count the host's seconds.
+        """
         if not self._threads:
-            self._threads = vcpu_threads(self._ask({"execute": "query-cpus-fast"}))
+            self._threads = vcpu_threads(self._ask({"execute": "query-cpus-fast"}, libvirt.CHECK_LIMIT_S))
         return self._threads
 
     def _fetch(self, since_last_s: float = 0.0) -> None:
@@ -113,9 +116,9 @@ class LibvirtMonitor:
             self._delay_s = max(self._delay_s, since_last_s + self._tried - began)
         self._copied, self._behind_since = True, None
 
-    def _ask(self, command: dict[str, Any]) -> Any:
+    def _ask(self, command: dict[str, Any], timeout_s: float = libvirt.ASK_LIMIT_S) -> Any:
         """Return QEMU's answer; None when it does not answer although the domain runs."""
-        answer = libvirt.ask_qemu(self.domain, command)
+        answer = libvirt.ask_qemu(self.domain, command, timeout_s)
         if answer is None and self.condition().state == "ended":
             raise self._lost("QEMU does not answer")
         return answer

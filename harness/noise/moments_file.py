@@ -1,7 +1,7 @@
 """The two ends of an observation, kept on disk until the trial is judged: its process may be killed before that.
 
 One JSON object a line, appended as the recording begins and ends; half a line, left by a process that was killed, is
-skipped. Not flushed to the disk: a machine that loses its power loses the guest, too.
+skipped. So each begins with a new line. Not flushed to the disk: a machine that loses its power loses the guest, too.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,7 @@ def keeping(observation: Observation, guest: GuestProcesses, folder: Path) -> Ca
             seen = {"moment": asdict(moment), "pids": list(guest.process_ids()), "delay_s": guest.console_delay_s()}
             seen |= {"troubles": [_plain(trouble) for trouble in observation.troubles or ()], "watched_by": os.getpid()}
             with as_host_error(folder / NAME), (folder / NAME).open("a", encoding="utf-8") as sink:
-                sink.write(json.dumps({"phase": name, **seen}) + "\n")
+                sink.write("\n" + json.dumps({"phase": name, **seen}) + "\n")
 
     return on_phase
 
@@ -98,7 +99,11 @@ def _lines(folder: Path) -> list[dict[str, Any]]:
         text = (folder / NAME).read_text(encoding="utf-8")
     except OSError:
         return []
-    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+    lines = []
+    for line in text.split("\n"):
+        with suppress(ValueError):  # half a line, or none
+            lines.append(json.loads(line))
+    return lines
 
 
 def _plain(trouble: Trouble) -> dict[str, Any]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
+import select
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -42,6 +46,32 @@ class OwnLibvirtd:
         assert self._process is not None
         self._process.kill()
         self._process.wait()
+
+    def breaking_uri(self, requests: int) -> str:
+        """Return the address of a way to this libvirtd whose first connection breaks after so many requests."""
+        path = self.folder / f"breaks-after-{requests}"
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(path))
+        listener.listen()
+        threading.Thread(target=self._forward, args=(listener, requests), daemon=True).start()
+        return f"qemu+unix:///session?socket={path}"
+
+    def _forward(self, listener: socket.socket, requests: float) -> None:
+        with listener:
+            while True:
+                with listener.accept()[0] as client, socket.socket(socket.AF_UNIX) as server:
+                    server.connect(f"{self.folder}/run/libvirt/libvirt-sock")
+                    self._forward_one(client, server, requests)
+                requests = math.inf
+
+    def _forward_one(self, client: socket.socket, server: socket.socket, requests: float) -> None:
+        while True:
+            for source in select.select([client, server], [], [])[0]:
+                received = source.recv(1 << 16)
+                requests -= source is client
+                if not received or requests < 0:
+                    return
+                (server if source is client else client).sendall(received)
 
     def virsh(self, *arguments: str) -> int:
         return subprocess.run(["virsh", "-q", "-c", self.uri, *arguments], capture_output=True, timeout=60).returncode

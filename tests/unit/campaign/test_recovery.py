@@ -175,3 +175,5 @@ def test_what_is_known_of_the_host_survives_the_process_that_saw_it(tmp_path: Pa
     with (tmp_path / moments_file.NAME).open("a") as sink:
         sink.write('{"phase": "recor')  # a killed process left half a line
     assert moments_file.restore(second, tmp_path) == ["recording", "recorded"]
+    moments_file.keeping(second, guest, tmp_path)("recorded", 0.0)  # the next one goes on below it
+    assert moments_file.restore(second, tmp_path) == ["recording", "recorded"]

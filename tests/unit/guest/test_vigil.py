@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,6 +66,21 @@ def test_a_hypervisor_that_does_not_answer_is_told_and_ends_nothing() -> None:
     looks(vigil, guest, 310)
     assert vigil.told[0] == "guest: libvirtd does not answer"
     assert "the hypervisor answers again" in vigil.told[1]
+
+
+def test_a_hypervisor_that_cannot_be_asked_ends_nothing_either() -> None:
+    """The host may have no room for one more process: the thread that asks is the one that ends a late command."""
+    guest = conditions(s10=PAUSED)
+    vigil = Watched(guest)
+    looks(vigil, guest, 3)
+    guest.condition = full_host  # type: ignore[method-assign]
+    looks(vigil, guest, 100)
+    assert "cannot be asked: [Errno 11]" in vigil.told[0]
+    assert [trouble.state for trouble in vigil.troubles()] == ["unknown"]
+
+
+def full_host() -> Condition:
+    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
 
 def test_a_machine_that_ended_is_lost_for_good_and_not_asked_for_again() -> None:

@@ -103,6 +103,7 @@ def test_what_became_of_a_machine_is_told_in_the_words_of_libvirts_own_test_driv
         ("crashed (panicked)", "ended", "panicked"),
         ("pmsuspended (unknown)", "paused", "the guest suspended itself"),
         ("paused (saving)", "paused", "libvirt says `paused (saving)`"),
+        ("no state", "unknown", "libvirt says `no state`"),
     ],
 )
 def test_what_became_of_a_machine_is_told_for_states_that_only_qemu_has(answer: str, state: str, why: str) -> None:

@@ -56,6 +56,16 @@ def test_a_guest_that_reboots_ends_its_machine(daemon: OwnLibvirtd, monitor: Lib
     assert waiting.until(lambda: monitor.condition().why == libvirt.WHY["shut off (shutdown)"])
 
 
+def test_a_connection_that_breaks_in_the_middle_of_the_question_does_not_end_the_machine(
+    daemon: OwnLibvirtd, monitor: LibvirtMonitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = set()
+    for requests in range(12):
+        monkeypatch.setattr(libvirt, "URI", daemon.breaking_uri(requests))
+        told.add(monitor.condition())
+    assert told == {libvirt.SILENT, RUNNING}
+
+
 def test_a_machine_runs_on_while_its_libvirtd_starts_again_and_its_end_is_seen_without_one(
     daemon: OwnLibvirtd, monitor: LibvirtMonitor
 ) -> None:
