@@ -8,6 +8,7 @@ from typing import Literal, Protocol, runtime_checkable
 from harness.errors import MachineError
 
 MOST_CONSOLE_BYTES = 32 << 20  # a boot writes 100 kB, a trial 100 bytes
+FLOOD = "the guest floods its serial console"
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,11 @@ def bounded_console(monitor: Monitor, size: int) -> str:
 
     Raises MachineError, and reads nothing, when it is longer than a guest needs.
     """
-    if size > MOST_CONSOLE_BYTES:
-        raise MachineError(
-            f"the guest floods its serial console: {size / 1e6:.0f} MB",
-            expected=f"at most {MOST_CONSOLE_BYTES / 1e6:.0f} MB",
-        )
+    if is_flooded(size):
+        raise MachineError(f"{FLOOD}: {size / 1e6:.0f} MB", expected=f"at most {MOST_CONSOLE_BYTES / 1e6:.0f} MB")
     return monitor.console()
+
+
+def is_flooded(size: int) -> bool:
+    """Return whether a console of this length is longer than a guest needs."""
+    return size > MOST_CONSOLE_BYTES

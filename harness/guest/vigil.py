@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from harness.errors import HostError, LostMachineError
 from harness.guest.deadline import Clock
-from harness.guest.monitor import RUNNING, Condition, Monitor, bounded_console
+from harness.guest.monitor import FLOOD, RUNNING, Condition, Monitor, bounded_console, is_flooded
 
 ASK_S = 3.0  # between two questions; each takes some 20 ms of a CPU
 PATIENCE_S = 30.0  # for a paused machine to be resumed
@@ -129,10 +129,12 @@ class Vigil:
             self.tell(f"{self.where}: {AGAIN[last.state]} after {began - last.since:.0f} s")
 
     def _ending(self) -> str | None:
-        """Return what the console says of a guest that has ended or started again; read only if it has grown."""
+        """Return what the console says of a guest that has ended, started again or floods it; read only if it grew."""
         try:
             if (size := self._monitor.console_size()) == self._size:
                 return None
+            if is_flooded(size):
+                return f"{FLOOD}: {size / 1e6:.0f} MB"
             text = bounded_console(self._monitor, size)
             self._size = size
         except (HostError, OSError):

@@ -29,6 +29,7 @@ RESTART_S = 30.0  # for a daemon that starts again
 NO_DAEMON = re.compile(
     r"failed to connect|Cannot (recv|write) data|End of file while reading data|client socket is closed"
 )
+TURNED_OVER = re.compile(r"(harness-.*)-console\.log\.\d+")  # libvirt's log daemon keeps three of them, of 2 MB each
 MACHINE_DISK = re.compile(r"harness-(?!.*_vagrant_box_image_).*\.(img|qcow2)")
 
 RUNS = ("running", "idle", "blocked", "in shutdown")  # the states of `virsh domstate`
@@ -176,7 +177,8 @@ def console_volume(domain: str) -> str:
     """Make an empty volume for the serial console of `domain` and return its path.
 
     libvirt's log daemon replaces it with a file that only root may read. Because it is a volume, every user of libvirt
-    can download it (`fetch_console`), and it is removed with the domain.
+    can download it (`fetch_console`), and it is removed with the domain, as are the parts `.0`, `.1` and `.2` that the
+    daemon puts aside when it grows.
     """
     made = virsh("vol-create-as", POOL, f"{domain}-console.log", "0", "--format", "raw")
     if not made.ok:
@@ -237,13 +239,34 @@ def remove_domain(name: str) -> None:
         for extra in (["--nvram", "--managed-save", "--snapshots-metadata"], []):
             if virsh("undefine", name, *extra).ok:
                 break
-    of_domain = re.compile(re.escape(name) + r"(-console\.log|(-vd[a-z])?\.(img|qcow2))")
+    if _has_turned_over_console(name):
+        refresh_pool()
+    of_domain = re.compile(re.escape(name) + r"(-console\.log(\.\d+)?|(-vd[a-z])?\.(img|qcow2))")
     remove_volumes(volume for volume in volumes() if of_domain.fullmatch(volume))
     if name in domains():
         raise MachineError(
             f"the machine {name!r} could not be removed",
             hint=f"virsh -c {URI} destroy {name}; virsh -c {URI} undefine {name}",
         )
+
+
+def remove_left_consoles() -> None:
+    """Delete the old parts of consoles in the pool whose machines are gone. Raises HostError without a libvirtd."""
+    known = set(domains())  # before the volumes: a machine that starts meanwhile has no old parts yet
+    parts = [match for name in volumes() if (match := TURNED_OVER.fullmatch(name))]
+    remove_volumes(part[0] for part in parts if part[1] not in known)
+
+
+def refresh_pool() -> None:
+    """Let libvirt look for files in the pool's folder that it did not make itself."""
+    virsh("pool-refresh", POOL)
+
+
+def _has_turned_over_console(domain: str) -> bool:
+    """Return whether the log daemon put old parts of a console beside its volume; True if the folder is closed."""
+    found = virsh("vol-path", "--pool", POOL, f"{domain}-console.log")
+    path = found.output.strip()
+    return found.ok and (os.path.exists(f"{path}.0") or not os.path.exists(path))
 
 
 def remove_volumes(names: Iterable[str]) -> None:

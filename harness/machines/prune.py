@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from harness import boxes, paths, temporary
 from harness.boxes import Box, CachedBox, builder, cache, provisioned
 from harness.boxes.description import DamagedFolder
 from harness.boxes.provisioned import CachedMachine, ProvisionedBox
-from harness.machines import box_install
+from harness.errors import HostError
+from harness.machines import box_install, libvirt
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,13 @@ def candidates(everything: bool = False) -> list[Removal]:
 
 
 def sweep() -> None:
-    """Remove what killed processes left half-made in the cache; keep what live processes hold."""
+    """Remove what killed processes left half-made in the cache, and parts of consoles; keep what is in use."""
     builder.sweep()
     cache.sweep(provisioned.root())
     temporary.sweep(paths.scratch_dir())
+    with contextlib.suppress(HostError):  # a host without libvirt has no pool
+        libvirt.refresh_pool()
+        libvirt.remove_left_consoles()
 
 
 def named(name: str) -> list[Removal]:

@@ -17,7 +17,7 @@ NAME = "events.jsonl"
 def append(folder: Path, kind: str, **data: Any) -> None:
     """Append one line; a line that cannot be written whole is removed again. Raises HostError when the disk is full."""
     path = folder / NAME
-    line = json.dumps(plain({"time": now(), "kind": kind, **data}), ensure_ascii=False).encode("utf-8") + b"\n"
+    line = json.dumps(plain({"time": now(), "kind": kind, **data})).encode() + b"\n"  # ASCII: safe to print
     with as_host_error(path), path.open("ab+", buffering=0) as sink:
         end = sink.seek(0, os.SEEK_END)
         if end and os.pread(sink.fileno(), 1, end - 1) != b"\n":

@@ -187,7 +187,7 @@ class RunFolder:
 
     def _write(self, content: dict[str, Any]) -> None:
         content = manifest.sealed(content, read=self._content)
-        text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(content, indent=1, allow_nan=False)  # in ASCII, so that `cat` of it is safe
         write_atomic(self.path / manifest.NAME, text + "\n")
         self._content = content
 

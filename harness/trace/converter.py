@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harness.trace.decode.native_decoder import NativeDecoder
+from harness.trace.decode.native_decoder import MOST_NAMES, NativeDecoder
 from harness.trace.decode.read_ahead import read_ahead
 from harness.trace.decode.results import Block
 from harness.trace.decode.row_release import RELEASE_ROWS, earliest_times, in_time_order
@@ -32,6 +32,7 @@ from harness.trace.tracepoint.task_state import StateNames, state_names
 
 ALL_TABLES = (*EVENT_TABLES, "slices")
 TRIAL_TABLES = ("switches", "wakeups", "slices", "runtimes")  # what a run folder keeps of a trial
+MOST_NAMES_OF_TRIAL = 1 << 17  # trial.json has a few lines for each task name, and 32 MiB at most
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ def convert(
     about: Mapping[str, str] | None = None,
     chunk_bytes: int = CHUNK_BYTES,
     release_rows: int = RELEASE_ROWS,
+    most_names: int = MOST_NAMES,
 ) -> ConvertedRecording:
     """Write `tables` of a recording as `<table>.parquet` into `out_dir`, and `recording.json` (`recording_file`) last.
 
@@ -71,23 +73,25 @@ def convert(
 
     `about` is added to the metadata of every table: facts that the recording itself does not hold, such as the clock of
     the machine. Treats damage and `states` as `read` does. Calls `on_progress` with the samples decoded so far and the
-    samples in all. Raises TraceError if the recording cannot be read, HostError if a table cannot be written.
+    samples in all. Raises TraceError if the recording cannot be read or has more than `most_names` texts, HostError if a table cannot be written.
     """
     check_states(states)
     recording = open_recording(Path(path), Path(formats_from) if formats_from is not None else None)
     with path_in_errors(Path(path)):
+        decoder = NativeDecoder(recording.header, len(recording.parts), most_names=most_names)
         return _convert(
-            recording, Path(out_dir), tables, about or {}, strict, states, on_progress, chunk_bytes, release_rows
+            recording, decoder, Path(out_dir), tables, about or {}, strict, states, on_progress, chunk_bytes, release_rows
         )
 
 
 def ingest(perf_data: Path | str, out_dir: Path | str, about: Mapping[str, str] | None = None) -> ConvertedRecording:
-    """Write the tables of a trial as `convert` does."""
-    return convert(perf_data, out_dir, tables=TRIAL_TABLES, about=about)
+    """Write the tables of a trial as `convert` does; its guest may send anything, but only so many task names."""
+    return convert(perf_data, out_dir, tables=TRIAL_TABLES, about=about, most_names=MOST_NAMES_OF_TRIAL)
 
 
 def _convert(
     recording: Recording,
+    decoder: NativeDecoder,
     folder: Path,
     tables: tuple[str, ...],
     about: Mapping[str, str],
@@ -98,7 +102,7 @@ def _convert(
     release_rows: int,
 ) -> ConvertedRecording:
     header, parts, usage = recording.header, len(recording.parts), UsageCounter()
-    counter, decoder = NativeDecoder(header, parts, counts_only=True), NativeDecoder(header, parts)
+    counter = NativeDecoder(header, parts, counts_only=True)
     earliest = earliest_times(recording, counter, chunk_bytes)
     counted, state_letters = counter.stats(), state_names(header.formats)
     reading = decide(state_letters, header.os_release, states, read_ahead(recording, earliest, chunk_bytes))

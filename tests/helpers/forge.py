@@ -131,3 +131,22 @@ def long_recording(path: Path, samples: int) -> None:
     rows = np.frombuffer(pair * (samples // 2), np.uint8).reshape(samples, len(pair) // 2).copy()
     rows[:, 32:40] = (1000 * np.arange(1, samples + 1)).astype("<u8").view(np.uint8).reshape(samples, 8)
     path.write_bytes(Forge(others=[rows.tobytes()]).write([]))
+
+
+def many_tasks(path: Path, switches: int, *, differ: str = "names", state: int = 1) -> None:
+    """One CPU that takes a microsecond to switch to a task that never ran before, by its name or its tid."""
+    base = Forge()
+    one = base.sample((0, 0, b"?" * 15, 1, state, b"?" * 15, 1))
+    rows = np.frombuffer(one * switches, np.uint8).reshape(switches, len(one)).copy()
+    rows[:, 32:40] = _bytes_of(1000 * np.arange(1, switches + 1), "<u8")
+    number, at = np.arange(1, switches + 1), one.rindex(b"?" * 15)  # next_comm, 32 bytes after prev_comm
+    tasks = _bytes_of(np.char.zfill(number.astype("S15"), 15), "S15")
+    if differ == "tids":
+        tasks, at = _bytes_of(number, "<i4"), at + 16
+    for first, place, values in ((0, at, tasks), (1, at - 32, tasks[:-1])):
+        rows[first:, place : place + tasks.shape[1]] = values
+    path.write_bytes(Forge(others=[rows.tobytes()]).write([]))
+
+
+def _bytes_of(values: np.ndarray, dtype: str) -> np.ndarray:
+    return values.astype(dtype).view(np.uint8).reshape(len(values), -1)

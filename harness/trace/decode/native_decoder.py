@@ -40,6 +40,8 @@ _MAX_REPEATS = 64  # MAX_REPEATS of native/repeats.h
 _STOP_REASONS = ("", "cut", "skip", "broken")  # in the order of `enum stop_reason`
 _CPUS = 1 << 16
 _STATES = 31  # STATES of native/sleeps.c
+MOST_NAMES = 1 << 20  # task names and other texts of one recording that differ; a busy server has some thousands
+MOST_NAME_BYTES = 64 << 20  # of all of them
 _LONG = 0.1  # of a recording: a task that waits for so long at its end
 _FOLLOWED = {  # the columns that `sleeps_feed` takes
     "switches": ("time_ns", "prev_tid", "prev_state", "next_tid"),
@@ -105,11 +107,14 @@ _FUNCTIONS: Signatures = {
 class NativeDecoder:
     """Takes buffers of records and keeps the rows they hold until they are released, sorted by time.
 
-    `parts` is the number of files of the recording. With `counts_only` no rows are kept. Raises TraceError where the
-    samples carry no times, HostError where the compiled code is missing.
+    `parts` is the number of files of the recording. With `counts_only` no rows are kept. More than `most_names` task
+    names and other texts are refused. Raises TraceError where the samples carry no times, HostError where the compiled
+    code is missing.
     """
 
-    def __init__(self, header: Header, parts: int = 1, *, counts_only: bool = False) -> None:
+    def __init__(
+        self, header: Header, parts: int = 1, *, counts_only: bool = False, most_names: int = MOST_NAMES
+    ) -> None:
         native = self._native = load_functions(_FUNCTIONS)
         layouts = sample_layouts(header)
         self._header = header
@@ -129,6 +134,7 @@ class NativeDecoder:
             raise MemoryError("no room for the tasks")
         self._config = configure_decoder(native, self._decoder, header, layouts, parts > 1)
         self._finished = False
+        self._names, self._most_names = list[bytes](), most_names
         if counts_only:
             native.decoder_count_only(self._decoder)
 
@@ -152,7 +158,10 @@ class NativeDecoder:
         self._native.decoder_enter_part(self._decoder, part)
 
     def take(self, buffer: bytearray, size: int) -> tuple[int, str]:
-        """Take records; see `BufferSink.take`. TraceError where the format of a sample lacks a needed field."""
+        """Take records; see `BufferSink.take`.
+
+        TraceError where the format of a sample lacks a needed field, and where there are too many names.
+        """
         if self._finished:
             raise ValueError("this decoder has released its last rows")
         start = ctypes.addressof(c_char.from_buffer(buffer))
@@ -161,6 +170,7 @@ class NativeDecoder:
             raise MemoryError(f"no room for {self.rows} rows")
         if self._counts.lacking_format >= 0:
             raise self._config.format_errors[self._counts.lacking_format]
+        self._require_few_names()
         return taken, _STOP_REASONS[self._counts.stop_reason]
 
     def release(self, limit_ns: int) -> dict[str, Block]:
@@ -245,7 +255,8 @@ class NativeDecoder:
 
     def names(self) -> list[bytes]:
         """Return task names and other texts, by number."""
-        return self._strings(states=False)
+        self._names += self._strings(states=False, first=len(self._names))
+        return self._names
 
     def states(self) -> list[int]:
         """Return the values of prev_state, by number."""
@@ -279,14 +290,29 @@ class NativeDecoder:
                 totals[name] = totals.get(name, 0) + samples
         return totals
 
-    def _strings(self, states: bool) -> list[bytes]:
+    def _require_few_names(self) -> None:
+        count, _, ends = self._string_table(states=False)
+        if count > self._most_names or (count and ends[count - 1] > MOST_NAME_BYTES):
+            raise TraceError(
+                f"the recording has {count:,} different task names and other texts, with {ends[count - 1]:,} bytes",
+                expected=f"at most {self._most_names:,}, with {MOST_NAME_BYTES:,} bytes",
+                hint="record for a shorter time; a machine whose tasks all differ in name is not what perf recorded",
+            )
+
+    def _strings(self, states: bool, first: int = 0) -> list[bytes]:
+        """Return the strings from number `first` on."""
+        count, start, ends = self._string_table(states)
+        if count <= first:
+            return []
+        limits = [ends[first - 1] if first else 0, *ends[first:count]]
+        content = ctypes.string_at(start + limits[0], limits[-1] - limits[0])
+        return [content[low - limits[0] : high - limits[0]] for low, high in itertools.pairwise(limits)]
+
+    def _string_table(self, states: bool) -> tuple[int, int, Any]:
+        """Return how many strings there are, the address of their bytes, and where each ends."""
         start, ends = c_void_p(), POINTER(c_int64)()
         count = self._native.decoder_strings(self._decoder, int(states), byref(start), byref(ends))
-        if not count:
-            return []
-        limits = [0, *ends[:count]]
-        content = ctypes.string_at(start.value or 0, limits[-1])
-        return [content[low:high] for low, high in itertools.pairwise(limits)]
+        return count, start.value or 0, ends
 
 
 def _copied(block: Block) -> Block:

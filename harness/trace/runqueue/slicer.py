@@ -36,7 +36,15 @@ from harness.trace.runqueue.lookahead import LOOKAHEAD
 from harness.trace.runqueue.tracker import EventBatch, SwitchWaits, Tracker
 from harness.trace.scope import HOW_TO_RECORD
 from harness.trace.tables.columns import codes, column, concatenate, numbers, plain, previous_in_group, texts
-from harness.trace.tables.schemas import SCHEMAS, dictionary_column, empty_table, numbers_column, take, texts_column
+from harness.trace.tables.schemas import (
+    SCHEMAS,
+    compact,
+    dictionary_column,
+    empty_table,
+    numbers_column,
+    take,
+    texts_column,
+)
 from harness.trace.tracepoint.task_state import IDLE_THREAD, PREEMPTED, is_runnable, true_state
 
 BATCH_TASKS = 1 << 21  # tasks in the runnable sets of one batch of slices
@@ -116,6 +124,7 @@ class Slicer:
     def add(self, switches: pa.Table, wakeups: pa.Table, migrations: pa.Table) -> None:
         """Add the next block: tables sorted by time, all of whose rows are later than all rows before."""
         tables = zip((switches, wakeups, migrations), _NEEDED, strict=True)
+        self._held = [tuple(map(compact, held)) for held in self._held]
         self._held.append(tuple(table.select(names) for table, names in tables))
 
     def ready(self) -> Iterator[pa.Table]:
@@ -177,7 +186,7 @@ class Slicer:
         batch = EventBatch(switches, wakeups, migrations, left_runnable(switches, self._shifted), group)
         waits = self._tracker.feed(batch, before_ns)
         new_ended, new_open = (_begun(block, np.flatnonzero(group == number), waits, number) for number in (1, 2))
-        self._open = concatenate([take(before, last[last < open_count]), new_open])
+        self._open = compact(concatenate([take(before, last[last < open_count]), new_open]))
         starts = pa.concat_tables([take(before, ended[ended < open_count]), new_ended]).unify_dictionaries()
         return self._finished(starts, true_states(block, self._shifted, waits.slept), block, ending_rows)
 
@@ -253,7 +262,7 @@ def _stays(open_stays: pa.Table, switches: pa.Table) -> tuple[np.ndarray, np.nda
 
 def _begun(switches: pa.Table, rows: np.ndarray, waits: SwitchWaits, group: int) -> pa.Table:
     """Return the stays that begin at these rows of `switches`, which are those of the group."""
-    chosen, runnable = take(switches.select(_OF_THE_NEXT), rows), waits.sets[group - 1]
+    chosen, runnable = compact(take(switches.select(_OF_THE_NEXT), rows)), waits.sets[group - 1]
     lengths = np.diff(plain(runnable.offsets))
     wake_ns = waits.wake_ns[rows]
     columns = [

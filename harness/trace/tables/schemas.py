@@ -14,6 +14,7 @@ from harness.trace.tracepoint.comm import to_text
 SCHEMA_VERSION = 1
 
 _FEW_ROWS = 1000
+_MANY_TEXTS = 1000  # that no row has
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 _TASK: list[tuple[str, pa.DataType]] = [("comm", _TEXT), ("tid", pa.int32()), ("prio", pa.int16())]
 _TIME_CPU: list[tuple[str, pa.DataType]] = [("time_ns", pa.int64()), ("cpu", pa.int16())]
@@ -138,6 +139,25 @@ def numbers_column(values: np.ndarray, kind: pa.DataType, valid: np.ndarray | No
 def take(table: pa.Table, rows: np.ndarray) -> pa.Table:
     """Return these rows of a table."""
     return pa.Table.from_arrays([_taken(column(table, name), rows) for name in table.column_names], schema=table.schema)
+
+
+def compact(table: pa.Table) -> pa.Table:
+    """Return a table without the texts that no row has, where those are many: a part of a table keeps all its texts.
+
+    Otherwise a task name costs time and memory in every later part, and not only in that where the task ran.
+    """
+    columns = [_with_used_texts(column(table, name)) for name in table.column_names]
+    return pa.Table.from_arrays(columns, schema=table.schema)
+
+
+def _with_used_texts(values: pa.Array) -> pa.Array:
+    if not pa.types.is_dictionary(values.type) or len(values.dictionary) <= _MANY_TEXTS + 2 * len(values):
+        return values
+    if values.null_count:
+        return values.cast(values.type.value_type).dictionary_encode().cast(values.type)
+    used, rows = np.unique(plain(values.indices), return_inverse=True)
+    texts = values.dictionary.take(numbers_column(used, pa.int64()))
+    return pa.DictionaryArray.from_arrays(numbers_column(rows, pa.int32()), texts)
 
 
 def _taken(values: pa.Array, rows: np.ndarray) -> pa.Array:

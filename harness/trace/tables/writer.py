@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from harness.files import atomic_file, used_folder
 from harness.trace.tables.background import Background
 from harness.trace.tables.columns import concatenate, numbers
-from harness.trace.tables.schemas import SCHEMAS, empty_table, take, with_about
+from harness.trace.tables.schemas import SCHEMAS, compact, empty_table, take, with_about
 
 ROW_GROUP_ROWS, ROW_GROUP_BYTES = 100_000, 16 << 20  # a row group is written when it has this many rows or bytes
 ROWS_WORTH_A_PIECE = 50  # shorter pieces of a table are copied rather than kept apart
@@ -132,7 +132,7 @@ class LateSliceWriter:
         if safe_ns is not None and cut <= self.held_rows and self._held.nbytes <= self.held_bytes:
             cut = int(np.searchsorted(numbers(self._held, "start_ns"), safe_ns))
         self._write(self._held.slice(0, cut))
-        self._held = self._held.slice(cut)
+        self._held = compact(self._held.slice(cut))
 
     def _set_late_aside(self, table: pa.Table) -> pa.Table:
         late = numbers(table, "start_ns") <= self._written_ns

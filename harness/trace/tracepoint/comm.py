@@ -13,7 +13,10 @@ _ESCAPE = re.compile(rb"\\(\\|x([0-9a-f]{2}))")
 
 def to_text(raw: bytes) -> str:
     """Return a task name as text: printable UTF-8 characters unchanged, every other byte escaped."""
-    return "".join(_escaped(char) for char in raw.decode("utf-8", "surrogateescape"))
+    text = raw.decode("utf-8", "surrogateescape")
+    if text.isprintable() and "\\" not in text:
+        return text
+    return "".join(map(_escaped, text))
 
 
 def _escaped(char: str) -> str:

@@ -15,6 +15,7 @@ from real_qemu import qemu
 from scripted_guest import ScriptedGuest
 
 from harness.errors import LostMachineError, MachineError
+from harness.guest import monitor
 from harness.guest import vigil as vigil_module
 from harness.guest.deadline import Deadline
 from harness.guest.monitor import RUNNING, Condition
@@ -135,6 +136,18 @@ def test_a_boot_is_no_second_start_because_the_console_could_not_be_read_at_firs
     looks(vigil, guest, 13)
     with pytest.raises(LostMachineError, match="started again"):
         looks(vigil, guest, 10)
+
+
+def test_a_guest_that_floods_its_console_between_two_trials_is_lost_and_its_console_not_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(monitor, "MOST_CONSOLE_BYTES", 1000)
+    guest = ScriptedGuest({0.0: "boot", 10.0: "x" * 2000})
+    vigil = Watched(guest)
+    with pytest.raises(LostMachineError, match="floods its serial console"):
+        looks(vigil, guest, 20)
+    assert 10 <= guest.now < 14
+    assert max(guest.readings) < 10.0
 
 
 def _raise(error: Exception) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -129,3 +130,61 @@ def test_a_libvirtd_that_starts_again_is_waited_for(monkeypatch: pytest.MonkeyPa
     answers[:] = [down]
     with pytest.raises(HostError, match="libvirtd does not answer"):
         libvirt.domains()
+
+
+VIRSH = """#!/bin/sh
+# A pool is a folder, whose volumes are what it held when it was last refreshed; a machine is a name in a file.
+while [ "$1" != "qemu:///system" ]; do shift; done; shift
+cd "$FAKE"
+case "$1" in
+list) cat machines ;;
+destroy | undefine) sed -i "/^$2$/d" machines ;;
+pool-refresh) ls pool > volumes ;;
+vol-list) sed "s|.*|& $FAKE/pool/&|" volumes ;;
+vol-path) grep -qxF -- "$4" volumes && echo "$FAKE/pool/$4" ;;
+vol-delete) grep -qxF -- "$4" volumes && sed -i "/^$4$/d" volumes && rm "pool/$4" ;;
+esac
+"""
+
+
+@pytest.fixture
+def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a fake pool with the consoles of two machines, one of which turned over beside libvirt's back."""
+    pool, bin_folder = tmp_path / "pool", tmp_path / "bin"
+    for folder in (pool, bin_folder):
+        folder.mkdir()
+    (bin_folder / "virsh").write_text(VIRSH)
+    (bin_folder / "virsh").chmod(0o755)
+    monkeypatch.setenv("PATH", str(bin_folder), prepend=":")
+    monkeypatch.setenv("FAKE", str(tmp_path))
+    (tmp_path / "machines").write_text("harness-1-guest\nharness-2-guest\n")
+    for name in ("harness-1-guest-console.log", "harness-2-guest-console.log", "of-others-console.log.0"):
+        (pool / name).touch()
+    libvirt.refresh_pool()
+    for number in range(3):
+        (pool / f"harness-1-guest-console.log.{number}").touch()
+    return pool
+
+
+def names(pool: Path) -> list[str]:
+    return sorted(path.name for path in pool.iterdir())
+
+
+def test_what_a_flooded_console_left_in_the_pool_goes_with_its_machine(pool: Path) -> None:
+    libvirt.remove_domain("harness-1-guest")
+    assert names(pool) == ["harness-2-guest-console.log", "of-others-console.log.0"]
+
+
+def test_what_consoles_left_in_the_pool_is_removed_only_of_machines_that_are_gone(pool: Path) -> None:
+    libvirt.refresh_pool()
+    libvirt.remove_left_consoles()
+    assert len(names(pool)) == 6
+    (pool.parent / "machines").write_text("harness-2-guest\n")
+    libvirt.remove_left_consoles()
+    assert names(pool) == ["harness-1-guest-console.log", "harness-2-guest-console.log", "of-others-console.log.0"]
+
+
+def test_a_pool_whose_consoles_did_not_turn_over_is_not_refreshed(pool: Path) -> None:
+    (pool / "made by another program").touch()
+    libvirt.remove_domain("harness-2-guest")
+    assert "made by another program" not in (pool.parent / "volumes").read_text().splitlines()

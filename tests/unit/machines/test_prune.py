@@ -25,6 +25,8 @@ def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     monkeypatch.setattr(libvirt, "overlays", lambda bases: [name for name, on in volumes.items() if on in bases])
     monkeypatch.setattr(libvirt, "remove_volumes", lambda names: [volumes.pop(name, None) for name in names])
     monkeypatch.setattr(libvirt, "volume_size", lambda name: 1_000_000 if name in volumes else None)
+    monkeypatch.setattr(libvirt, "refresh_pool", lambda: None)
+    monkeypatch.setattr(libvirt, "remove_left_consoles", lambda: None)
     return volumes
 
 
