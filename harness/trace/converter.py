@@ -73,14 +73,24 @@ def convert(
 
     `about` is added to the metadata of every table: facts that the recording itself does not hold, such as the clock of
     the machine. Treats damage and `states` as `read` does. Calls `on_progress` with the samples decoded so far and the
-    samples in all. Raises TraceError if the recording cannot be read or has more than `most_names` texts, HostError if a table cannot be written.
+    samples in all. Raises TraceError if the recording cannot be read or has more than `most_names` texts, HostError if
+    a table cannot be written.
     """
     check_states(states)
     recording = open_recording(Path(path), Path(formats_from) if formats_from is not None else None)
     with path_in_errors(Path(path)):
         decoder = NativeDecoder(recording.header, len(recording.parts), most_names=most_names)
         return _convert(
-            recording, decoder, Path(out_dir), tables, about or {}, strict, states, on_progress, chunk_bytes, release_rows
+            recording,
+            decoder,
+            Path(out_dir),
+            tables,
+            about or {},
+            strict,
+            states,
+            on_progress,
+            chunk_bytes,
+            release_rows,
         )
 
 

@@ -1,4 +1,4 @@
-"""A recording whose tasks all differ, as no machine makes it but a hostile guest may send it, is read in bounded time."""
+"""A recording whose tasks all differ, which no machine makes but a hostile guest may send, is read in bounded time."""
 
 from __future__ import annotations
 
