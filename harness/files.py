@@ -130,10 +130,14 @@ def sync(path: Path) -> None:
 
 def open_regular(path: Path) -> BinaryIO:
     """Open a regular file for reading. Raises OSError for anything else, without waiting for the writer of a pipe."""
-    source = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
+    foreign = OSError(errno.EINVAL, "it is a device, a pipe or a socket", str(path))
+    try:
+        source = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
+    except OSError as error:
+        raise (foreign if error.errno == errno.ENXIO else error) from None  # a socket cannot be opened
     if not stat.S_ISREG(os.fstat(source.fileno()).st_mode):
         source.close()
-        raise OSError(errno.EINVAL, "it is a device, a pipe or a socket", str(path))
+        raise foreign
     return source
 
 

@@ -14,7 +14,7 @@ import safetensors.numpy
 
 from model.data.marks import Vocabulary
 from model.errors import CheckpointError, SettingError
-from model.files import WEIGHT_ERRORS, read_json, write_atomic
+from model.files import WEIGHT_ERRORS, read_bytes, read_json, write_atomic
 from model.predictor import Predictor
 from model.predictors import create
 
@@ -112,7 +112,7 @@ def _config(path: Path) -> dict:
 
 def _bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_bytes(path)
     except OSError as error:
         raise _unreadable(path, error) from error
 

@@ -11,10 +11,11 @@ import os
 import stat
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import safetensors
 
+MOST_BYTES, MOST_JSON_BYTES = 2 << 30, 32 << 20  # more than any training or run writes
 WEIGHT_ERRORS = (  # raised by arrays that do not belong to the predictor which restores them
     safetensors.SafetensorError,
     LookupError,
@@ -55,13 +56,36 @@ def _remove_if_left(temporary: Path) -> None:
         temporary.unlink()
 
 
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading. Raises OSError for anything else, without waiting for the writer of a pipe."""
+    foreign = OSError(errno.EINVAL, "it is a device, a pipe or a socket", str(path))
+    try:
+        file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")
+    except OSError as error:
+        raise (foreign if error.errno in (errno.ENXIO, errno.EISDIR) else error) from None
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise foreign
+    return file
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a regular file of at most MOST_BYTES. Raises OSError."""
+    with open_regular(path) as file:
+        if os.fstat(file.fileno()).st_size > MOST_BYTES:
+            raise OSError(errno.EFBIG, f"it is larger than {MOST_BYTES >> 30} GiB", str(path))
+        return file.read()
+
+
 def read_json(path: Path) -> Any:
-    """Return the content of a JSON file. Raises OSError, and ValueError for what is not JSON, or nested too deeply."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would be waited for
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "it is a device, a pipe or a socket", str(path))
-        content = file.read()
+    """Return the content of a JSON file. Raises OSError, and ValueError for what is no file, no JSON, or too deep."""
+    try:
+        with open_regular(path) as file:
+            content = file.read(MOST_JSON_BYTES + 1)
+    except OSError as error:
+        raise (ValueError(error.strerror) if error.errno == errno.EINVAL else error) from None
+    if len(content) > MOST_JSON_BYTES:
+        raise ValueError(f"it is larger than {MOST_JSON_BYTES >> 20} MiB")
     try:
         return json.loads(content)
     except RecursionError:
@@ -71,7 +95,7 @@ def read_json(path: Path) -> Any:
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file, read block by block. Raises OSError."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()

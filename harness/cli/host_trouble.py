@@ -31,12 +31,15 @@ MEANT = {  # what other kinds of exception say when the system refused memory or
     "failed to map segment": errno.ENOMEM,
     "can't start new thread": errno.EAGAIN,
 }
+LOOP = "Symlink loop from "  # what pathlib says before Python 3.13
 
 
 def host_trouble(error: Exception) -> HarnessError | None:
     """Return the error for what this host denied, or for a name that it cannot have; None for another exception."""
     if isinstance(error, MemoryError):
         error = OSError(errno.ENOMEM, "")
+    if isinstance(error, RuntimeError) and str(error).startswith(LOOP):
+        error = OSError(errno.ELOOP, "", str(error).removeprefix(LOOP).strip("'"))
     if isinstance(error, (RuntimeError, ImportError)):
         error = next((OSError(meant, "") for text, meant in MEANT.items() if text in str(error)), error)
     if not isinstance(error, OSError):

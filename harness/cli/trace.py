@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ import typer
 from harness.cli.judgement import exit_unless_whole, print_quality
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.cli.plain_values import QuickCommand, QuickGroup
+from harness.errors import StoreError
 from harness.recorded_clock import RecordedClock
 
 app = typer.Typer(
@@ -40,10 +40,11 @@ States = Annotated[
 
 def _about(recording: Path) -> dict[str, str]:
     """Return the clock of the machine, if the recording lies beside its trial.json; a bare perf.data names none."""
+    from harness.store.trial_record import read_trial  # which a bare perf.data does not need
+
     try:
-        machine = json.loads((recording.parent / "trial.json").read_bytes())["machine"]
-        return RecordedClock.of(machine).about()
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return RecordedClock.of(read_trial(recording.parent)["machine"]).about()
+    except (StoreError, LookupError, AttributeError):
         return {}
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__
-from harness.files import as_host_error, sha256, write_atomic
+from harness.files import as_host_error, open_regular, sha256, write_atomic
 from harness.trace.identity import Identity
 from harness.trace.quality import TraceQuality, damage
 from harness.trace.reader import RecordingInfo
@@ -20,6 +20,7 @@ from harness.trace.tables.schemas import SCHEMAS
 
 NAME = "recording.json"
 SCHEMA_VERSION = 2
+_MOST_BYTES = 32 << 20
 TABLES = "table_sha256"  # the key of the SHA-256 of each table, by the name of its file
 
 Facts = dict[str, Any]
@@ -73,7 +74,8 @@ def remove_former(folder: Path, facts: Mapping[str, Any], new_tables: Collection
 def _former(folder: Path) -> Facts:
     """Return the content of the file; empty where there is none, or a damaged one."""
     try:
-        content = json.loads((folder / NAME).read_bytes())
+        with open_regular(folder / NAME) as source:
+            content = json.loads(source.read(_MOST_BYTES))
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}

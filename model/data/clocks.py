@@ -50,7 +50,7 @@ class Clock:
 
 def of_recording(folder: Path) -> Clock:
     """Return the clock of a recording: by its trial, or else by its tables. Raises TableError."""
-    return Clock.of(metadata.trial(folder).get("machine") or parquet.about(folder, "slices"))
+    return Clock.of(metadata.mapping(metadata.trial(folder), "machine") or parquet.about(folder, "slices"))
 
 
 def one_clock(folders: Sequence[Path]) -> Clock:

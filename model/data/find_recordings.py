@@ -71,7 +71,13 @@ def _refuse_bad(folder: Path) -> None:
 
 def _failed_checks(folder: Path) -> list[str]:
     """Return the names of the checks that a recording failed; none for tables that no trial made."""
-    verdict = metadata.trial(folder).get("verdict") or {}
+    verdict = metadata.mapping(metadata.trial(folder), "verdict")
     if verdict.get("ok", True):
         return []
-    return [str(check.get("name")) for check in verdict.get("checks", []) if not check.get("ok")] or ["no reason given"]
+    checks = verdict.get("checks")
+    failed = (
+        [check for check in checks if isinstance(check, dict) and not check.get("ok")]
+        if isinstance(checks, list)
+        else []
+    )
+    return [str(check.get("name")) for check in failed] or ["no reason given"]

@@ -18,7 +18,7 @@ from typing import Any, Protocol, runtime_checkable
 import safetensors.torch
 import torch
 
-from model.files import WEIGHT_ERRORS, read_json, write_atomic
+from model.files import WEIGHT_ERRORS, read_bytes, read_json, write_atomic
 
 SCHEMA = 4  # raise it when a state holds other things, or the same state leads to another end
 FOLDER, PROGRESS = "training", "progress.json"
@@ -95,7 +95,7 @@ class StateFolder:
         other = sorted(key for key in {*progress["job"], *self.job} if progress["job"].get(key) != self.job.get(key))
         if other:
             return f"the stored state belongs to another job: different {', '.join(other)}"
-        content = (self.folder / progress["tensors"]).read_bytes()
+        content = read_bytes(self.folder / progress["tensors"])
         if hashlib.sha256(content).hexdigest() != progress["sha256"]:
             return f"{progress['tensors']} is not the file that was written"
         return TrainingState(int(progress["epoch"]), dict(progress["numbers"]), safetensors.torch.load(content))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -17,6 +16,7 @@ from model.data.marks import UNKNOWN
 from model.data.streams import Segment
 from model.density import crps
 from model.errors import StreamError, TableError
+from model.files import read_bytes, read_json
 from model.predictor import Prediction, SegmentPredictor
 
 FILE, SCORES = "outcomes.parquet", "scores.json"
@@ -65,7 +65,7 @@ def read_outcomes(folder: Path) -> Outcomes:
     if not path.is_file():
         raise TableError(f"{path}: no such table: expected the folder of a scored predictor")
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
         _require_unchanged(path, content)
         table = pq.read_table(pa.BufferReader(content), page_checksum_verification=True)
     except (OSError, pa.ArrowException) as error:
@@ -81,8 +81,8 @@ def read_outcomes(folder: Path) -> Outcomes:
 def _require_unchanged(path: Path, content: bytes) -> None:
     """Raise TableError if a table is not the one that its scores were written with."""
     try:
-        expected = json.loads((path.parent / SCORES).read_bytes())[HASHES][path.name]
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        expected = read_json(path.parent / SCORES)[HASHES][path.name]
+    except (OSError, ValueError, LookupError, TypeError):
         return  # scores of 0.2.0 keep no hashes; those that cannot be read are another error
     if hashlib.sha256(content).hexdigest() != expected:
         raise TableError(f"{path}: not the table that {SCORES} was written with, as its SHA-256 differs: train again")
