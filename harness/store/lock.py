@@ -6,6 +6,7 @@ the holder. It is read only after the lock was refused, so a file that a dead pr
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -42,18 +43,18 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def is_locked(folder: Path) -> bool:
-    """Return whether a live process holds the lock."""
-    path = folder / LOCK
-    if not path.exists():
-        return False
-    probe = FileLock(path, timeout=0)
+    """Return whether a live process holds the lock.
+
+    The question shares the lock for a moment, so that two that ask at once do not take each other for the holder; and
+    it only reads, so that the runs of other users can be asked about.
+    """
     try:
-        probe.acquire()
-    except Timeout:
+        with (folder / LOCK).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
-    except OSError:  # no process works in a folder that cannot be written to, such as an archive
+    except OSError:  # it was never locked, or the file system has no locks
         return False
-    probe.release()
     return False
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,10 @@ from harness.store import RunFolder, verify
 DATA = {"name": "x", "machine": {"box": "debian-12"}, "load": {"kind": "idle"}}
 HOLD = "import sys, time; from pathlib import Path; from harness.store import RunFolder\n\
 with RunFolder.open(Path(sys.argv[1])).lock(): print('held', flush=True); time.sleep(600)"
+
+ASK = "import os, sys; from pathlib import Path; from harness.store import RunFolder\n\
+if os.getuid() == 0: os.setuid(65534)\n\
+print(RunFolder.open(Path(sys.argv[1])).state)"
 
 
 @pytest.fixture
@@ -134,6 +140,25 @@ def test_a_second_process_learns_who_holds_the_lock_and_a_dead_process_holds_non
     assert folder.state == "interrupted"
     with folder.lock():
         assert json.loads((folder.path / ".lock.json").read_text())["pid"] == os.getpid()
+
+
+def test_two_that_ask_at_once_do_not_take_each_other_for_the_process_that_works_there(folder: RunFolder) -> None:
+    folder.update(state="running")
+    with folder.path.joinpath(".lock").open("wb") as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH)
+        assert RunFolder.open(folder.path).state == "interrupted"
+
+
+def test_a_run_in_which_another_user_works_is_running() -> None:
+    """A user who may not write to the lock: nobody where the tests are root's, else by the file's mode."""
+    with tempfile.TemporaryDirectory() as runs:
+        folder = RunFolder.create(Path(runs), spec.from_dict(DATA))
+        with folder.lock():
+            folder.update(state="running")
+            os.chmod(runs, 0o755)
+            os.chmod(folder.path / ".lock", 0o444)
+            asked = subprocess.run([sys.executable, "-c", ASK, str(folder.path)], capture_output=True, timeout=LIMIT_S)
+    assert asked.stdout == b"running\n", asked.stderr
 
 
 def test_taking_the_lock_reads_the_manifest_again_and_removes_leftover_files(folder: RunFolder) -> None:
