@@ -1,7 +1,7 @@
 # `make run` and `make test` set up everything they need; the others need what `make setup` makes.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run test setup build lint types quick unit contract browser e2e clean
+.PHONY: help run test setup build lint types quick unit contract browser e2e chaos chaos-part clean
 
 EXPERIMENT ?= experiments/nginx_ab.yaml
 MACHINE ?= debian-12
@@ -14,13 +14,13 @@ ON_ALL_CPUS := -n auto --dist loadfile
 LIBRARY := harness/trace/native/libtrace.so
 
 help: ## these lines
-	@sed -n 's/^\([a-z0-9]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1|\2/p' Makefile | column -t -s '|'
 
 run: ## run an experiment: EXPERIMENT=experiments/nginx_ab.yaml MACHINE=debian-12 ARGS='--set record.seconds=10'
 	@./setup.sh -- .venv/bin/harness run "$(EXPERIMENT)" --machine "$(MACHINE)" $(ARGS)
 
 test: ## everything: lint, types, and all the tests, a real virtual machine included
-	@./setup.sh --tests -- $(MAKE) --no-print-directory lint types unit contract browser e2e
+	@./setup.sh --tests -- $(MAKE) --no-print-directory lint types unit contract browser e2e chaos-part
 
 setup: ## packages, Python environment, libvirt
 	@./setup.sh --tests
@@ -54,6 +54,12 @@ browser: $(LIBRARY) ## the report in a real browser
 
 e2e: $(LIBRARY) ## a real virtual machine, from the experiment file to the report (minutes)
 	$(PYTEST) tests/e2e
+
+chaos: $(LIBRARY) ## damage every file, kill every command and real campaigns, for an hour; writes docs/reliability.md
+	OMP_NUM_THREADS=1 .venv/bin/python tests/chaos/chaos.py --out docs/reliability.md
+
+chaos-part: $(LIBRARY) ## ten minutes of it, without a machine
+	OMP_NUM_THREADS=1 .venv/bin/python tests/chaos/chaos.py --minutes 10 --inputs 150000 --campaigns 0
 
 clean: ## remove the environment and what tools cached here; boxes and runs stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info $(LIBRARY)

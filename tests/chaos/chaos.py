@@ -70,7 +70,7 @@ def main() -> int:
         tables.replace(options.out, text)
     problems = list(results.problems())
     print("\n\n".join(problems), file=sys.stderr)
-    print(f"{len(problems)} failed, {results_held(results)} passed")
+    print(f"{results_held(results)} passed, {len(problems)} failed")
     return int(bool(problems))
 
 

@@ -1,4 +1,4 @@
-"""Commands that are killed at random moments leave nothing for good. Which moment it was decides nothing here."""
+"""Commands that are killed leave nothing for good, whichever moment it was; `make chaos-part` kills all of them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> kills.Kills:
 
 
 @pytest.mark.parametrize("command", QUICK)
-@pytest.mark.parametrize("seed", range(3))
-def test_a_killed_command_leaves_nothing_for_good(prepared: kills.Kills, command: str, seed: int) -> None:
-    assert prepared.kill_once(command, seed).problems == []
+def test_a_killed_command_leaves_nothing_for_good(prepared: kills.Kills, command: str) -> None:
+    assert prepared.kill_once(command, 0).problems == []
 
 
 @pytest.mark.parametrize("command", PROGRAMS)
