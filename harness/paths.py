@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from harness.errors import HostError
+
 APP = "harness"
 
 
@@ -36,8 +38,13 @@ def scratch_dir() -> Path:
 
 
 def _user_dir(variable: str, kind: str) -> Path:
+    """Return the folder that the variable names, or this user's own. Raises HostError for one that cannot be."""
     if override := os.environ.get(variable):
-        return Path(override).expanduser().resolve()
+        try:
+            return Path(override).expanduser().resolve()
+        except (OSError, RuntimeError) as error:  # the home of nobody, or links that lead in a circle
+            expected = "a folder that you may write to"
+            raise HostError(f"this is no folder: {error}", where=f"{variable}={override}", expected=expected) from None
     import platformdirs
 
     return platformdirs.user_cache_path(APP) if kind == "cache" else platformdirs.user_state_path(APP)
