@@ -187,7 +187,7 @@ def collect(
     late = phases.follow(phase_limits(config), on_phase, progress)
     guest = _result(host, config, late, watcher)
     _pull(host, config, guest, load, out_dir, watcher)
-    with suppress(RemoteError):  # the next trial removes it as well
+    with suppress(RemoteError, LostMachineError):  # the next trial removes it as well; a machine may end now
         host.run(f"rm -rf -- {shlex.quote(config['work_dir'])}", timeout_s=60, sudo=True)
     host.close()
     return guest

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from fake_host import LABEL, RECORDING, FakeHost, Planned, carry_out
 
-from harness.errors import RemoteError, TransientError, TrialError
+from harness.errors import LostMachineError, RemoteError, TransientError, TrialError
 from harness.guest import phases, trial
 from harness.guest.remote import Result
 from harness.loads import NginxAb
@@ -165,6 +165,11 @@ def test_a_guest_that_no_longer_answers_does_not_hide_the_first_error(tmp_path: 
     with pytest.raises(RemoteError, match="no space left"):
         carry_out(host, tmp_path, on_phase=lose)
     assert host.commands[-1].startswith("systemctl stop")
+
+
+def test_a_machine_that_ends_after_its_recording_was_copied_costs_no_recording(tmp_path: Path) -> None:
+    host = FakeHost(**{"rm -rf --": LostMachineError("QEMU was killed")})
+    assert carry_out(host, tmp_path).perf_data.read_bytes() == RECORDING
 
 
 def test_every_attempt_has_its_own_units_and_folder() -> None:
