@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import synthetic_run
 from command_line import HARNESS, LIMIT_S
 from kept import unpacked_into
 
@@ -112,3 +113,24 @@ def test_a_folder_that_is_gone_is_said(tmp_path: Path) -> None:
     ended = run("trace", "convert", "x", "-o", "y", shell='rmdir "$PWD"; "$@"', cwd=tmp_path / "gone")
     assert ended.returncode in (1, EXIT_HOST)
     assert "defect" not in ended.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", [["show", "RUN"], ["run", "smoke", "--dry-run"], ["doctor"]])
+def test_a_terminal_that_has_ascii_alone_is_sent_nothing_else(arguments: list[str], tmp_path: Path) -> None:
+    folder = str(synthetic_run.make_run(tmp_path / "run", 100))
+    plain = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    ended = run(*(folder if word == "RUN" else word for word in arguments), env={**os.environ, **plain})
+    assert ended.returncode in (0, EXIT_HOST)  # what a doctor finds is another matter
+    assert (ended.stdout + ended.stderr).isascii()
+    assert "defect" not in ended.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variable", ["HOME", "HARNESS_CACHE"])
+def test_a_home_or_a_cache_that_is_a_file_is_said(variable: str, tmp_path: Path) -> None:
+    (file := tmp_path / "file").write_text("")
+    known = {name: value for name, value in os.environ.items() if name not in ("HARNESS_CACHE", "XDG_CACHE_HOME")}
+    ended = run("box", "ls", cwd=tmp_path, env={**known, variable: str(file)})
+    assert ended.returncode == EXIT_HOST
+    assert "the cache cannot be read: Not a directory" in ended.stderr

@@ -118,6 +118,23 @@ def test_weights_that_lead_to_an_error_are_refused_although_their_hash_is_right(
         predict.scores(with_weights(copied, **{"0.begin": begin + 2**40}), [stored.parent / "tables"])
 
 
+@pytest.mark.parametrize("claim", ["header", "offsets"])
+def test_weights_that_claim_terabytes_are_refused_although_their_hash_is_right(copied: Path, claim: str) -> None:
+    path, config = copied / checkpoint.WEIGHTS, copied / checkpoint.CONFIG
+    whole = path.read_bytes()
+    size = int.from_bytes(whole[:8], "little")
+    header = json.loads(whole[8 : 8 + size])
+    next(value for name, value in header.items() if name != "__metadata__")["data_offsets"] = [0, 1 << 42]
+    text = json.dumps(header).encode()
+    claims = {"header": (1 << 40).to_bytes(8, "little") + whole[8:]}
+    claims["offsets"] = len(text).to_bytes(8, "little") + text + whole[8 + size :]
+    path.write_bytes(claims[claim])
+    known = json.loads(config.read_text())
+    config.write_text(json.dumps({**known, "weights_sha256": hashlib.sha256(claims[claim]).hexdigest()}))
+    with pytest.raises(CheckpointError, match="does not fit"):
+        checkpoint.load(copied)
+
+
 def test_a_config_that_is_nested_too_deeply_is_refused(copied: Path) -> None:
     (copied / "config.json").write_text("[" * 200_000)
     with pytest.raises(CheckpointError, match=r"config\.json: not JSON \(it is nested too deeply\): train again"):
