@@ -8,15 +8,16 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from harness.errors import HostError
 from harness.paths import scratch_dir
 from harness.temporary import held_file, held_folder, sweep
 
+SEAL = "sha256"  # the key of the SHA-256 that a JSON file has of its own content
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _BLOCK_BYTES = 1 << 20
 
@@ -155,6 +156,27 @@ def sha256_of(source: IO[bytes]) -> str:
     while block := source.read(_BLOCK_BYTES):
         digest.update(block)
     return digest.hexdigest()
+
+
+def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of a JSON file with its SHA-256, by which `is_changed` notices another program's change."""
+    plain = {key: value for key, value in content.items() if key != SEAL}
+    return {**plain, SEAL: _content_sha256(plain)}
+
+
+def is_changed(content: Mapping[str, Any]) -> bool:
+    """Return whether content that was read differs from its own SHA-256; versions before 0.3.0 wrote none."""
+    return SEAL in content and content[SEAL] != sealed(content)[SEAL]
+
+
+def _content_sha256(content: Mapping[str, Any]) -> str:
+    """Return a SHA-256 that does not depend on spaces and order."""
+    import hashlib
+    import json
+
+    plain = json.loads(json.dumps(content))  # as it will be read: keys are texts, tuples are lists
+    text = json.dumps(plain, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _refuse_device(path: Path) -> None:

@@ -14,7 +14,7 @@ import safetensors.numpy
 
 from model.data.marks import Vocabulary
 from model.errors import CheckpointError, SettingError
-from model.files import WEIGHT_ERRORS, read_bytes, read_json, write_atomic
+from model.files import WEIGHT_ERRORS, is_changed, read_bytes, read_json, sealed, write_atomic
 from model.predictor import Predictor
 from model.predictors import create
 
@@ -50,7 +50,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
         "about": dict(checkpoint.about),
     }
     write_atomic(folder / WEIGHTS, weights)
-    write_atomic(folder / CONFIG, json.dumps(config, indent=1).encode())
+    write_atomic(folder / CONFIG, json.dumps(sealed(config), indent=1).encode())
 
 
 def load(folder: Path) -> Checkpoint:
@@ -107,6 +107,8 @@ def _config(path: Path) -> dict:
     wrong = sorted(name for name, kind in FIELDS.items() if not isinstance(config.get(name), kind))
     if wrong or not all(isinstance(name, str) for name in config["vocabulary"]):
         raise CheckpointError(f"{path}: lacks {', '.join(wrong) or 'names in its vocabulary'}: train again")
+    if is_changed(config):
+        raise CheckpointError(f"{path}: not as it was written, as its SHA-256 differs: train again")
     return config
 
 

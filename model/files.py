@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import stat
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,6 +17,7 @@ from typing import Any, BinaryIO
 import safetensors
 
 MOST_BYTES, MOST_JSON_BYTES = 2 << 30, 32 << 20  # more than any training or run writes
+SEAL = "sha256"  # the key of the SHA-256 that a JSON file has of its own content
 WEIGHT_ERRORS = (  # raised by arrays that do not belong to the predictor which restores them
     safetensors.SafetensorError,
     LookupError,
@@ -90,6 +92,27 @@ def read_json(path: Path) -> Any:
         return json.loads(content)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of a JSON file with its SHA-256, by which `is_changed` notices another program's change."""
+    return {**unsealed(content), SEAL: _content_sha256(content)}
+
+
+def unsealed(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content without its SHA-256."""
+    return {key: value for key, value in content.items() if key != SEAL}
+
+
+def is_changed(content: Mapping[str, Any]) -> bool:
+    """Return whether content that was read differs from its own SHA-256; versions before 0.3.0 wrote none."""
+    return SEAL in content and content[SEAL] != _content_sha256(content)
+
+
+def _content_sha256(content: Mapping[str, Any]) -> str:
+    plain = json.loads(json.dumps(unsealed(content)))  # as it will be read: keys are texts, tuples are lists
+    text = json.dumps(plain, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def sha256(path: Path) -> str:

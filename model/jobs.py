@@ -21,7 +21,7 @@ from model.data.clocks import Clock
 from model.data.find_recordings import require_run_queues
 from model.data.metadata import GUEST, RECORDING
 from model.data.provenance import Provenance
-from model.files import read_json, sha256, write_atomic
+from model.files import is_changed, read_json, sealed, sha256, unsealed, write_atomic
 from model.predictor import OnProgress, Predictor, ignore_progress
 from model.predictors import create, find
 from model.scoring import caveats, outcomes, rollout, scores
@@ -106,12 +106,14 @@ def stored(job: Job) -> dict[str, Any] | None:
         return None
     if not isinstance(content, dict) or content.get("job_sha256") != job.digest() or _damaged(job.out_dir, content):
         return None
-    return {**Clock().facts(), "tested_clock": None, **content}  # scores of 0.2.0 do not name their clock
+    return {**Clock().facts(), "tested_clock": None, **unsealed(content)}  # scores of 0.2.0 do not name their clock
 
 
 def _damaged(folder: Path, scores: Mapping[str, Any]) -> bool:
-    """Return whether a table beside these scores is not the one that was written with them."""
+    """Return whether these scores, or a table beside them, are not as they were written."""
     tables = scores.get(outcomes.HASHES, {})  # 0.2.0 kept none
+    if is_changed(scores):
+        return True
     return any(not (path := Path(folder) / name).is_file() or sha256(path) != tables[name] for name in tables)
 
 
@@ -224,7 +226,7 @@ def _write(
     write_atomic(out / HISTORY, _parquet(pa.Table.from_pylist(history or [{"step": 0.0}])))
     write_atomic(out / OUTCOMES, _parquet(outcomes.to_table(tested)))
     result[outcomes.HASHES] = {name: sha256(out / name) for name in (HISTORY, OUTCOMES)}
-    write_atomic(out / SCORES, json.dumps(result, indent=1).encode())
+    write_atomic(out / SCORES, json.dumps(sealed(result), indent=1).encode())
 
 
 def _parquet(table: pa.Table) -> bytes:

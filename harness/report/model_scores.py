@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import StoreError
+from harness.files import is_changed
 from harness.recorded_clock import RecordedClock
 from harness.report.history import Curve, read_curves
 from harness.report.text import number
@@ -133,6 +134,8 @@ def _read(path: Path) -> ModelScores:
     if not os.path.lexists(path / "scores.json"):
         raise FileNotFoundError
     scores = read_scores(path)
+    if is_changed(scores):
+        raise StoreError("scores.json is not as it was written, as its SHA-256 differs", hint="train it again")
     contested = scores.get("contested") or {}
     predictor, seed = visible(scores["predictor"]), visible(scores.get("seed", "–"))  # noqa: RUF001
     x_label, curves = read_curves(path / "history.parquet")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import os
 import platform
@@ -12,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from harness import files
 from harness.errors import StoreError
 from harness.store import json_file
 from harness.store.clock import now
@@ -27,7 +27,7 @@ STATES = ("running", "interrupted", "failed", "done")
 HINT = "restore it from a copy, or start a new run"
 KILLED = "its process was killed"
 MAX_NAME = 255  # bytes of one part of a path
-SEAL = "sha256"
+SEAL = files.SEAL
 
 TEXT, NUMBER, ANY = null_or(text), null_or(number), mapping()
 MACHINE = mapping(clock=TEXT, accelerator=TEXT)
@@ -130,18 +130,12 @@ def sealed(content: Mapping[str, Any], read: Mapping[str, Any]) -> dict[str, Any
     unsealed = {key: value for key, value in content.items() if key not in (SEAL, "edited")}
     if edited := content.get("edited") or (now() if is_edited(read) else None):
         unsealed["edited"] = edited
-    return {**unsealed, SEAL: _seal(unsealed)}
+    return files.sealed(unsealed)
 
 
 def is_edited(manifest: Mapping[str, Any]) -> bool:
     """Return whether a manifest differs from its own SHA-256; one of a version before 0.3.0 has none."""
-    return bool(manifest.get("edited")) or (SEAL in manifest and manifest[SEAL] != _seal(manifest))
-
-
-def _seal(manifest: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of a manifest without its own, in a form that does not depend on spaces and order."""
-    content = {key: value for key, value in manifest.items() if key != SEAL}
-    return text_sha256(json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":")))
+    return bool(manifest.get("edited")) or files.is_changed(manifest)
 
 
 def without_process(manifest: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__
-from harness.files import as_host_error, open_regular, sha256, write_atomic
+from harness.files import SEAL, as_host_error, open_regular, sealed, sha256, write_atomic
 from harness.trace.identity import Identity
 from harness.trace.quality import TraceQuality, damage
 from harness.trace.reader import RecordingInfo
@@ -39,16 +39,16 @@ def recording_facts(identity: Identity, header: RecordingInfo, quality: TraceQua
 
 
 def without_tables(facts: Mapping[str, Any]) -> Facts:
-    """Return the content without the hashes of the tables."""
-    return {key: value for key, value in facts.items() if key != TABLES}
+    """Return the content without the hashes of the tables, and its own."""
+    return {key: value for key, value in facts.items() if key not in (TABLES, SEAL)}
 
 
 def write_recording_file(folder: Path, facts: Mapping[str, Any], tables: Collection[Path]) -> Path:
-    """Write the file into a folder of tables, with the SHA-256 of these. Raises HostError."""
+    """Write the file into a folder of tables, with the SHA-256 of these and its own. Raises HostError."""
     path = folder / NAME
     with as_host_error(path):
         hashes = {table.name: sha256(table) for table in tables}
-    write_atomic(path, _text({**facts, TABLES: {**facts.get(TABLES, {}), **hashes}}))
+    write_atomic(path, _text(sealed({**facts, TABLES: {**facts.get(TABLES, {}), **hashes}})))
     return path
 
 

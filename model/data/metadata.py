@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from model.errors import TableError
-from model.files import read_json
+from model.files import is_changed, read_json
 
 GUEST, TRIAL, RECORDING, MANIFEST = "guest.json", "trial.json", "recording.json", "manifest.json"
 
@@ -64,13 +64,16 @@ def quality(folder: Path) -> dict[str, Any]:
 def table_sha256(table: Path) -> str | None:
     """Return the SHA-256 that a table had when it was written; None for one of a version that kept none.
 
-    TableError if the file that keeps it is not JSON.
+    TableError if the file that keeps it is not JSON, or was changed: what it says of the recording is not believed.
     """
     path = table.parent / RECORDING
     try:
-        digest = mapping(_read(path), "table_sha256").get(table.name)
+        content = _read(path)
     except (OSError, ValueError, RecursionError) as error:
         raise TableError(f"{path}: {RECORDING} is damaged ({error}): convert the recording again") from error
+    if is_changed(content):
+        raise TableError(f"{path}: not as it was written, as its SHA-256 differs: convert the recording again")
+    digest = mapping(content, "table_sha256").get(table.name)
     return digest if isinstance(digest, str) else None
 
 

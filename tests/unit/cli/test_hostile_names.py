@@ -28,6 +28,7 @@ from harness.boxes import cache
 from harness.cli import app
 from harness.errors import MachineError
 from harness.machines import registry
+from model.files import sealed
 
 pytestmark = pytest.mark.slow
 
@@ -171,7 +172,8 @@ def host(workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         shutil.copytree(workshop.tables, workshop.unsound)
         path = workshop.unsound / "recording.json"
         facts = json.loads(path.read_bytes())
-        path.write_text(json.dumps({**facts, "quality": {**facts["quality"], "whole": False, "warnings": [NAME]}}))
+        quality = {**facts["quality"], "whole": False, "warnings": [NAME]}
+        path.write_text(json.dumps(sealed({**facts, "quality": quality})))
 
 
 def _stays(entry: registry.Entry) -> None:

@@ -12,6 +12,8 @@ from command_line import harness
 from kept import unpacked_into
 from shorten import shortened
 
+from model.files import sealed
+
 pytestmark = pytest.mark.slow
 LEARNED, TESTED = "6.1.0-56-cloud-amd64", "6.12.117+deb13-cloud-amd64"
 
@@ -102,5 +104,43 @@ def changed(tables: Path, folder: Path, **header: Any) -> Path:
     """A copy of these tables with another header."""
     path = Path(shutil.copytree(tables, folder)) / "recording.json"
     facts = json.loads(path.read_bytes())
-    path.write_text(json.dumps({**facts, "header": {**facts["header"], **header}}))
+    path.write_text(json.dumps(sealed({**facts, "header": {**facts["header"], **header}})))
     return folder
+
+
+def test_facts_of_a_recording_that_were_edited_are_not_believed(tables: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copytree(tables, tmp_path / "edited")) / "recording.json"
+    facts = json.loads(path.read_bytes())
+    for edited in (
+        {**facts, "header": {**facts["header"], "os_release": "6.1.0-57-cloud-amd64"}},
+        {**facts, "quality": {**facts["quality"], "whole": False}},
+        {key: value for key, value in facts.items() if key != "table_sha256"},
+    ):
+        path.write_text(json.dumps(edited))
+        for command in (["train", "-p", "markov", "-o", tmp_path / "models"], ["evaluate", "-p", "markov"]):
+            refused = harness(*command, path.parent, code=1)
+            assert f"{path}: not as it was written, as its SHA-256 differs: convert the recording again" in words(
+                refused.stderr
+            )
+
+
+def test_a_stored_model_whose_facts_were_edited_is_not_used(tables: Path, model: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copytree(model, tmp_path / "edited")) / "config.json"
+    config = json.loads(path.read_bytes())
+    config["about"]["recordings"][0]["kernel"] = "6.1.0-57-cloud-amd64"
+    path.write_text(json.dumps(config))
+    refused = harness("evaluate", tables, "--model", path.parent, code=1)
+    assert f"{path}: not as it was written, as its SHA-256 differs: train again" in words(refused.stderr)
+
+
+def test_scores_that_were_edited_are_made_again_and_not_compared(tables: Path, tmp_path: Path) -> None:
+    command = ["train", tables, "-p", "markov", "-p", "most_frequent", "-o", tmp_path]
+    harness(*command)
+    path = tmp_path / "markov_s0" / "scores.json"
+    scores = json.loads(path.read_bytes())
+    scores["contested"]["top1"] = 0.995
+    path.write_text(json.dumps(scores))
+    refused = harness("model", "compare", tmp_path, "markov", "most_frequent", "--json", code=1)
+    assert "markov_s0 cannot be read: scores.json is not as it was written" in words(refused.stderr)
+    assert "99.5%" not in harness(*command).stdout
+    harness("model", "compare", tmp_path, "markov", "most_frequent")

@@ -11,6 +11,8 @@ import pytest
 from command_line import harness
 from shorten import shortened
 
+from model.files import sealed
+
 pytestmark = pytest.mark.slow
 
 
@@ -34,7 +36,7 @@ def changed(tables: Path, folder: Path, **quality: Any) -> Path:
     """A copy of these tables with another judgement."""
     path = Path(shutil.copytree(tables, folder)) / "recording.json"
     facts = json.loads(path.read_bytes())
-    path.write_text(json.dumps({**facts, "quality": {**facts["quality"], **quality}}))
+    path.write_text(json.dumps(sealed({**facts, "quality": {**facts["quality"], **quality}})))
     return folder
 
 

@@ -22,6 +22,7 @@ import model
 from model import checkpoint, jobs, predict, predictors
 from model.data import find_recordings, synthetic
 from model.errors import CheckpointError, PredictionError, SettingError, StreamError, TableError
+from model.files import sealed
 from model.jobs import Job
 from model.predictors import create
 
@@ -89,7 +90,7 @@ def test_weights_that_are_a_pickle_are_not_loaded(copied: Path) -> None:
     (copied / "weights.safetensors").write_bytes(content)
     config = json.loads((copied / "config.json").read_text())
     config["weights_sha256"] = hashlib.sha256(content).hexdigest()
-    (copied / "config.json").write_text(json.dumps(config))
+    (copied / "config.json").write_text(json.dumps(sealed(config)))
     with pytest.raises(CheckpointError, match="does not fit a markov"):
         checkpoint.load(copied)
     assert not (copied / "loaded").exists()
@@ -102,7 +103,7 @@ def with_weights(model_folder: Path, **changed: np.ndarray) -> Path:
     (model_folder / "weights.safetensors").write_bytes(weights)
     config = json.loads((model_folder / "config.json").read_text())
     changed_hash = {"weights_sha256": hashlib.sha256(weights).hexdigest()}
-    (model_folder / "config.json").write_text(json.dumps({**config, **changed_hash}))
+    (model_folder / "config.json").write_text(json.dumps(sealed({**config, **changed_hash})))
     return model_folder
 
 
@@ -181,7 +182,7 @@ def test_nothing_in_the_package_can_load_a_pickle() -> None:
 )
 def test_a_config_that_was_changed_is_refused(copied: Path, change: dict[str, object], words: str) -> None:
     config = json.loads((copied / "config.json").read_text())
-    (copied / "config.json").write_text(json.dumps({**config, **change}))
+    (copied / "config.json").write_text(json.dumps(sealed({**config, **change})))
     with pytest.raises(CheckpointError, match=words):
         checkpoint.load(copied)
 

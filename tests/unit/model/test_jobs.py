@@ -14,6 +14,7 @@ import pytest
 from model import checkpoint, jobs, predictors
 from model.data import streams, synthetic
 from model.errors import CheckpointError, SettingError
+from model.files import sealed
 from model.jobs import Job
 
 pytestmark = pytest.mark.slow
@@ -138,7 +139,7 @@ def test_tampered_weights_are_refused(short_recording: Path, tmp_path: Path) -> 
 def test_a_checkpoint_of_another_schema_is_refused(short_recording: Path, tmp_path: Path) -> None:
     jobs.run(job(short_recording, tmp_path, order=1))
     config = json.loads((tmp_path / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps({**config, "schema": 7}))
+    (tmp_path / "config.json").write_text(json.dumps(sealed({**config, "schema": 7})))
     with pytest.raises(CheckpointError, match="checkpoint schema 7: this version reads 1"):
         checkpoint.load(tmp_path)
 
@@ -147,7 +148,7 @@ def test_weights_that_do_not_fit_their_settings_are_refused(short_recording: Pat
     jobs.run(job(short_recording, tmp_path, "lstm", **SHORT))
     config = json.loads((tmp_path / "config.json").read_text())
     config["settings"]["hidden"] = 16
-    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "config.json").write_text(json.dumps(sealed(config)))
     with pytest.raises(CheckpointError, match="does not fit a lstm"):
         checkpoint.load(tmp_path)
 

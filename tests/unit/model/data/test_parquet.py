@@ -16,6 +16,7 @@ from harness.trace import convert
 from model import jobs
 from model.data import parquet
 from model.errors import TableError
+from model.files import sealed
 from model.jobs import Job
 from model.scoring.outcomes import read_outcomes
 
@@ -106,7 +107,7 @@ def test_tables_of_a_version_that_kept_no_hashes_still_open(tables: Path, tmp_pa
     for without in ({**facts, "table_sha256": {}}, {"schema_version": 1, "header": facts["header"]}, None):
         (old / "recording.json").unlink(missing_ok=True)
         if without:
-            (old / "recording.json").write_text(json.dumps(without))
+            (old / "recording.json").write_text(json.dumps(sealed(without)))
         assert parquet.read(old, "slices").equals(table)
 
 

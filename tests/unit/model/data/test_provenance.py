@@ -22,6 +22,7 @@ from model.data import provenance
 from model.data.find_recordings import recordings
 from model.data.provenance import Provenance
 from model.errors import StreamError
+from model.files import sealed
 from model.jobs import Job
 
 SPLIT = (0.7, 0.15, 0.15)
@@ -68,7 +69,7 @@ def with_header(tables: Path, to: Path, **header: Any) -> Path:
     shutil.copytree(tables, to)
     facts = json.loads((to / "recording.json").read_bytes())
     facts["header"] |= header
-    (to / "recording.json").write_text(json.dumps(facts))
+    (to / "recording.json").write_text(json.dumps(sealed(facts)))
     return to
 
 

@@ -25,7 +25,7 @@ MAP = "  *A0   0.000012 secs A0 => x:1\n"
     [
         PERF_DATA,
         b"2ELIFREP" + bytes(200),
-        gzip.compress(PERF_DATA),
+        gzip.compress(PERF_DATA, mtime=0),
         lzma.compress(PERF_DATA),
         bz2.compress(PERF_DATA),
         zstandard.compress(PERF_DATA),
