@@ -15,6 +15,7 @@ from model import checkpoint, jobs, predict
 from model.data import clocks, find_recordings, streams
 from model.data.clocks import Clock
 from model.errors import StreamError
+from model.files import unsealed
 from model.jobs import Job
 
 SPLIT = (0.7, 0.15, 0.15)
@@ -118,7 +119,7 @@ def forget_clock(model: Path) -> None:
     config = json.loads((model / checkpoint.CONFIG).read_text())
     for name in COUNTED:
         del config["about"][name]
-    (model / checkpoint.CONFIG).write_text(json.dumps(config))
+    (model / checkpoint.CONFIG).write_text(json.dumps(unsealed(config)))
 
 
 def test_training_and_test_recordings_may_differ_in_their_clock_only_where_that_is_asked_for(
@@ -143,7 +144,7 @@ def test_scores_of_0_2_0_count_as_those_of_the_hosts_clock(short_recording: Path
     old = json.loads(path.read_text())
     for name in ("clock", "cpu_speed", "tested_clock"):
         del old[name]
-    path.write_text(json.dumps(old))
+    path.write_text(json.dumps(unsealed(old)))
     stored = jobs.stored(wanted)
     assert stored
     assert (stored["clock"], stored["cpu_speed"], stored["tested_clock"]) == ("host", None, None)

@@ -22,7 +22,7 @@ from model.data import provenance
 from model.data.find_recordings import recordings
 from model.data.provenance import Provenance
 from model.errors import StreamError
-from model.files import sealed
+from model.files import sealed, unsealed
 from model.jobs import Job
 
 SPLIT = (0.7, 0.15, 0.15)
@@ -229,7 +229,7 @@ def forget_recordings(model: Path) -> None:
     """Make a model one of a version that kept no provenance."""
     config = json.loads((model / checkpoint.CONFIG).read_bytes())
     del config["about"]["recordings"]
-    (model / checkpoint.CONFIG).write_text(json.dumps(config))
+    (model / checkpoint.CONFIG).write_text(json.dumps(unsealed(config)))
 
 
 def test_a_recording_that_was_not_whole_is_named_beside_its_scores(guest: Path, model: Path, tmp_path: Path) -> None:
