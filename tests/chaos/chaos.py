@@ -62,7 +62,8 @@ def main() -> int:
         _side_by_side(
             results,
             lambda: _read(results, options.inputs, 60 * options.minutes, options.first),
-            lambda: _kill(results, Path(name), options, began + 60 * options.minutes),
+            lambda: _kill_commands(results, Path(name) / "commands", options, began + 60 * options.minutes),
+            lambda: _kill_campaigns(results, Path(name) / "campaigns", options, began + 60 * options.minutes),
         )
     text = tables.markdown(results.readings, results.kills, results.campaigns, time.monotonic() - began)
     print(text)
@@ -101,21 +102,25 @@ def _read(results: Results, inputs: int, seconds: float, first: int) -> None:
         results.readings = readings
 
 
-def _kill(results: Results, folder: Path, options: argparse.Namespace, end: float) -> None:
-    """Kill campaigns first, then commands in turns; stop when the time is over."""
-    for place in ("campaigns", "commands"):
-        (folder / place).mkdir()
-    campaigns = CampaignKills(folder / "campaigns")
-    for number in range(options.campaigns):
-        if time.monotonic() < end:
-            results.campaigns.append(campaigns.kill_once(options.first + number))
-            print(results.campaigns[-1], flush=True)
-    commands, names = kills.Kills(folder / "commands"), list(kills.COMMANDS)
-    for number in range(options.kills - options.campaigns):
+def _kill_commands(results: Results, folder: Path, options: argparse.Namespace, end: float) -> None:
+    """Kill the commands in turns; stop when the time is over."""
+    folder.mkdir()
+    commands, names = kills.Kills(folder), list(kills.COMMANDS)
+    for number in range(options.kills):
         if time.monotonic() < end:
             seed = options.first + number // len(names)
             results.kills.append(commands.kill_once(names[number % len(names)], seed))
             print(results.kills[-1], flush=True)
+
+
+def _kill_campaigns(results: Results, folder: Path, options: argparse.Namespace, end: float) -> None:
+    """Kill campaigns; stop when the time is over."""
+    folder.mkdir()
+    campaigns = CampaignKills(folder)
+    for number in range(options.campaigns):
+        if time.monotonic() < end:
+            results.campaigns.append(campaigns.kill_once(options.first + number))
+            print(results.campaigns[-1], flush=True)
 
 
 if __name__ == "__main__":
