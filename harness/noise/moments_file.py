@@ -24,7 +24,7 @@ ENDS = ("recording", "recorded")
 
 
 @dataclass(frozen=True)
-class Counted:
+class VcpuTimes:
     """The times of a guest's vCPU threads, read earlier."""
 
     run_ns: int
@@ -114,4 +114,4 @@ def _moment(read: dict[str, Any]) -> Moment:
     vcpus, use = read["vcpus"], read["use"]
     processes = {int(pid): ProcessTimes(**times) for pid, times in use["processes"].items()}
     sample = HostSample(**{**use, "processes": processes})
-    return Moment(**{**read, "vcpus": Counted(**vcpus) if vcpus else None, "use": sample})
+    return Moment(**{**read, "vcpus": VcpuTimes(**vcpus) if vcpus else None, "use": sample})
