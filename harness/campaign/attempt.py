@@ -90,7 +90,8 @@ def judge(
     folder, expected = files.guest_json.parent, _expected(trial, machine)
     host_facts = observation.facts(files.guest.get("recording", {}))
     watcher.note("reading the recording")
-    ingested = trace.ingest(files.perf_data, folder, RecordedClock.of(machine).about())
+    buffer_bytes = trial.arm.experiment.record.buffer_kb * 1024 * machine["cpus"]
+    ingested = trace.ingest(files.perf_data, folder, RecordedClock.of(machine).about(), buffer_bytes)
     if not ingested.quality.run_times:
         raise TraceError(
             f"the recording does not tell what ran: {damage(ingested.quality)}", where=str(files.perf_data)

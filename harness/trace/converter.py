@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,24 @@ from harness.trace.tracepoint.task_state import StateNames, state_names
 
 ALL_TABLES = (*EVENT_TABLES, "slices")
 TRIAL_TABLES = ("switches", "wakeups", "slices", "runtimes")  # what a run folder keeps of a trial
-MOST_NAMES_OF_TRIAL = 1 << 17  # trial.json has a few lines for each task name, and 32 MiB at most
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a recording may have, so that reading it ends.
+
+    `names`: task names and other texts that differ. `waits`: tasks that wait, summed over all events, counted once or
+    twice. `held`: events that are followed by earlier ones at one place, for which there is memory.
+    """
+
+    names: int = MOST_NAMES
+    waits: float = math.inf
+    held: float = math.inf
+
+
+# trial.json has a few lines for each task name, and 32 MiB at most. In 50 s of a busy CPU there are 10 million events.
+LEAST_SAMPLE_BYTES = 64
+LIMITS_OF_TRIAL = Limits(names=1 << 17, waits=1 << 34, held=1 << 22)
 
 
 @dataclass(frozen=True)
@@ -65,7 +83,7 @@ def convert(
     about: Mapping[str, str] | None = None,
     chunk_bytes: int = CHUNK_BYTES,
     release_rows: int = RELEASE_ROWS,
-    most_names: int = MOST_NAMES,
+    limits: Limits = Limits(),
 ) -> ConvertedRecording:
     """Write `tables` of a recording as `<table>.parquet` into `out_dir`, and `recording.json` (`recording_file`) last.
 
@@ -73,13 +91,13 @@ def convert(
 
     `about` is added to the metadata of every table: facts that the recording itself does not hold, such as the clock of
     the machine. Treats damage and `states` as `read` does. Calls `on_progress` with the samples decoded so far and the
-    samples in all. Raises TraceError if the recording cannot be read or has more than `most_names` texts, HostError if
-    a table cannot be written.
+    samples in all. Raises TraceError if the recording cannot be read or is beyond `limits`, HostError if a table
+    cannot be written.
     """
     check_states(states)
     recording = open_recording(Path(path), Path(formats_from) if formats_from is not None else None)
     with path_in_errors(Path(path)):
-        decoder = NativeDecoder(recording.header, len(recording.parts), most_names=most_names)
+        decoder = NativeDecoder(recording.header, len(recording.parts), most_names=limits.names)
         return _convert(
             recording,
             decoder,
@@ -91,12 +109,19 @@ def convert(
             on_progress,
             chunk_bytes,
             release_rows,
+            limits,
         )
 
 
-def ingest(perf_data: Path | str, out_dir: Path | str, about: Mapping[str, str] | None = None) -> ConvertedRecording:
-    """Write the tables of a trial as `convert` does; its guest may send anything, but only so many task names."""
-    return convert(perf_data, out_dir, tables=TRIAL_TABLES, about=about, most_names=MOST_NAMES_OF_TRIAL)
+def ingest(
+    perf_data: Path | str, out_dir: Path | str, about: Mapping[str, str] | None = None, buffer_bytes: int = 0
+) -> ConvertedRecording:
+    """Write the tables of a trial as `convert` does; its guest may send anything, so it has limits.
+
+    `buffer_bytes`: of perf's buffers of all CPUs; what they hold at a time may be out of order.
+    """
+    held = LIMITS_OF_TRIAL.held + buffer_bytes // LEAST_SAMPLE_BYTES
+    return convert(perf_data, out_dir, tables=TRIAL_TABLES, about=about, limits=replace(LIMITS_OF_TRIAL, held=held))
 
 
 def _convert(
@@ -110,6 +135,7 @@ def _convert(
     on_progress: Callable[[int, int], None] | None,
     chunk_bytes: int,
     release_rows: int,
+    limits: Limits,
 ) -> ConvertedRecording:
     header, parts, usage = recording.header, len(recording.parts), UsageCounter()
     counter = NativeDecoder(header, parts, counts_only=True)
@@ -122,10 +148,11 @@ def _convert(
         writers = {name: stack.enter_context(TableWriter(folder, name, about=about)) for name in events}
         slices = None
         if "slices" in tables:
-            slices = SliceOutput(reading.shifted, stack.enter_context(LateSliceWriter(folder, about)), usage)
+            late_writer = stack.enter_context(LateSliceWriter(folder, about))
+            slices = SliceOutput(reading.shifted, late_writer, usage, limits.waits)
             slices.has_queues = records_wakeups(header)
         background = stack.enter_context(Background())  # after the writers, so that it ends before them
-        for blocks in in_time_order(recording, decoder, earliest, chunk_bytes, release_rows):
+        for blocks in in_time_order(recording, decoder, earliest, chunk_bytes, release_rows, limits.held):
             event_tables = _event_tables(blocks, decoder, state_letters)
             for name, writer in writers.items():
                 writer.add(event_tables[name])
@@ -182,8 +209,11 @@ def _event_tables(
 class SliceOutput:
     """Cuts events into slices, which it writes and counts."""
 
-    def __init__(self, shifted: bool, writer: LateSliceWriter, usage: UsageCounter) -> None:
-        self.slicer, self.writer, self.usage = Slicer(shifted, batch_tasks=BATCH_TASKS), writer, usage
+    def __init__(
+        self, shifted: bool, writer: LateSliceWriter, usage: UsageCounter, most_waits: float = math.inf
+    ) -> None:
+        self.slicer = Slicer(shifted, batch_tasks=BATCH_TASKS, most_waits=most_waits)
+        self.writer, self.usage = writer, usage
         self.has_queues = True  # whether the recording tells who could run
 
     def add(self, event_tables: dict[str, pa.Table]) -> None:

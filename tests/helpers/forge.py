@@ -133,12 +133,12 @@ def long_recording(path: Path, samples: int) -> None:
     path.write_bytes(Forge(others=[rows.tobytes()]).write([]))
 
 
-def many_tasks(path: Path, switches: int, *, differ: str = "names", state: int = 1) -> None:
-    """One CPU that takes a microsecond to switch to a task that never ran before, by its name or its tid."""
+def many_tasks(path: Path, switches: int, *, differ: str = "names", state: int = 1, step_ns: int = 1000) -> None:
+    """One CPU that switches after every step to a task that never ran before, by its name or its tid."""
     base = Forge()
     one = base.sample((0, 0, b"?" * 15, 1, state, b"?" * 15, 1))
     rows = np.frombuffer(one * switches, np.uint8).reshape(switches, len(one)).copy()
-    rows[:, 32:40] = _bytes_of(1000 * np.arange(1, switches + 1), "<u8")
+    rows[:, 32:40] = _bytes_of(1_000_000 + step_ns * np.arange(1, switches + 1), "<u8")
     number, at = np.arange(1, switches + 1), one.rindex(b"?" * 15)  # next_comm, 32 bytes after prev_comm
     tasks = _bytes_of(np.char.zfill(number.astype("S15"), 15), "S15")
     if differ == "tids":

@@ -8,9 +8,11 @@ all is kept back whole.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import accumulate
 
+from harness.errors import TraceError
 from harness.trace.decode.native_decoder import NativeDecoder
 from harness.trace.decode.results import NEVER, Block
 from harness.trace.perf_data.recording import Recording
@@ -36,13 +38,27 @@ def in_time_order(
     times: EarliestTimes,
     chunk_bytes: int = CHUNK_BYTES,
     release_rows: int = RELEASE_ROWS,
+    most_held: float = math.inf,
 ) -> Iterator[dict[str, Block]]:
-    """Make the second pass: yield blocks by table, sorted by time, each wholly after the one before."""
+    """Make the second pass: yield blocks by table, sorted by time, each wholly after the one before.
+
+    Raises TraceError where more than `most_held` rows cannot be released, because earlier ones are still to come.
+    """
     for limit_ns in release_times(recording, decoder, times, chunk_bytes, release_rows):
         if limit_ns is not None:
             yield decoder.release(limit_ns)
+            _require_order(decoder.rows, most_held)
         elif decoder.rows:
             yield decoder.release_all()
+
+
+def _require_order(held: int, most_held: float) -> None:
+    if held > most_held:
+        raise TraceError(
+            f"the recording is too far out of order: {held:,} events are followed by earlier ones",
+            expected=f"at most {most_held:,}, as many as perf's buffers hold",
+            hint="`harness trace convert` reads it nevertheless, with memory for all of them",
+        )
 
 
 def release_times(

@@ -23,6 +23,7 @@ rule also decides for every task that left runnable, and the `end_state` of one 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -33,7 +34,7 @@ from harness.trace.quality import damage
 from harness.trace.reader import Trace
 from harness.trace.runqueue.batches import RunnableSetBound
 from harness.trace.runqueue.lookahead import LOOKAHEAD
-from harness.trace.runqueue.tracker import EventBatch, SwitchWaits, Tracker
+from harness.trace.runqueue.tracker import MAX_VALUES, EventBatch, SwitchWaits, Tracker
 from harness.trace.scope import HOW_TO_RECORD
 from harness.trace.tables.columns import codes, column, concatenate, numbers, plain, previous_in_group, texts
 from harness.trace.tables.schemas import (
@@ -48,6 +49,7 @@ from harness.trace.tables.schemas import (
 from harness.trace.tracepoint.task_state import IDLE_THREAD, PREEMPTED, is_runnable, true_state
 
 BATCH_TASKS = 1 << 21  # tasks in the runnable sets of one batch of slices
+MOST_AT_ONCE = 1 << 27  # the same of events of one time, which cannot be parted: 512 MB
 _FIRST_EVENTS = 8192  # in the first batch, at most; each further batch has at most twice as many as the one before
 _KNOWN_AT_END = ("slice_ns", "end_state")
 _OF_THE_NEXT = ["time_ns", "cpu", "next_comm", "next_tid", "next_prio"]  # of a switch: what its slice begins with
@@ -103,15 +105,21 @@ class Slicer:
     """Cuts a stream of events into slices, block by block. The result does not depend on how it is cut into blocks.
 
     Holds the last `lookahead` events back. With `batch_tasks`, the runnable sets of the slices that begin in one batch
-    hold at most so many tasks in sum, even where a queue grows suddenly; but events of one time stay in one batch.
+    hold at most so many tasks in sum, even where a queue grows suddenly; but events of one time stay in one batch,
+    whose sets hold at most MOST_AT_ONCE. `most_waits`: see `Limits`; more raise TraceError.
     """
 
     def __init__(
-        self, shifted_states: bool = False, lookahead: int = LOOKAHEAD, batch_tasks: int | None = None
+        self,
+        shifted_states: bool = False,
+        lookahead: int = LOOKAHEAD,
+        batch_tasks: int | None = None,
+        most_waits: float = math.inf,
     ) -> None:
         self._shifted, self._lookahead, self._batch_tasks = shifted_states, lookahead, batch_tasks
         self._batch_events = 0  # in the last batch
-        self._tracker = Tracker(shifted_states, lookahead)
+        self._waits, self._most_waits = 0, most_waits
+        self._tracker = Tracker(shifted_states, lookahead, MOST_AT_ONCE if batch_tasks else MAX_VALUES)
         self._held: list[tuple[pa.Table, ...]] = []
         self._open = empty_table(_START_SCHEMA)  # the stays that have not ended, one per CPU
 
@@ -151,8 +159,19 @@ class Slicer:
             before_ns = int(times[stop]) if stop < len(times) else None
             edges = [_rows_before(column, before_ns) for column in table_times]
             self._held = [tuple(table.slice(edge) for table, edge in zip(tables, edges, strict=True))]
+            self._count_waits((stop - first) * self._tracker.waiting)
             yield self._cut(batch, before_ns)
             first = stop
+
+    def _count_waits(self, tasks: int) -> None:
+        """Count tasks that wait. Each costs time at every switch, so their sum is what a recording takes."""
+        self._waits += tasks
+        if self._waits > self._most_waits:
+            raise TraceError(
+                f"too many tasks wait in this recording: summed over its events, more than {self._most_waits:,}",
+                expected="some hundreds at a time, as on a busy machine",
+                hint="`harness trace convert` reads it nevertheless, however long it takes",
+            )
 
     def _batch_end(self, bound: RunnableSetBound, first: int, last: int) -> int:
         """Return the end of the batch that starts at event `first`, at most `last`; `first` if more must come."""
@@ -185,6 +204,7 @@ class Slicer:
         group[ended[ended >= open_count] - open_count], group[last[last >= open_count] - open_count] = 1, 2
         batch = EventBatch(switches, wakeups, migrations, left_runnable(switches, self._shifted), group)
         waits = self._tracker.feed(batch, before_ns)
+        self._count_waits(sum(len(sets.values) for sets in waits.sets))
         new_ended, new_open = (_begun(block, np.flatnonzero(group == number), waits, number) for number in (1, 2))
         self._open = compact(concatenate([take(before, last[last < open_count]), new_open]))
         starts = pa.concat_tables([take(before, ended[ended < open_count]), new_ended]).unify_dictionaries()

@@ -88,13 +88,14 @@ class Tracker:
     """Follows tasks through a stream of events that comes in batches.
 
     `shifted_states`: the kernel reports prev_state one bit too high. `lookahead`: how many events after a switch may
-    show whether the task that left it waits.
+    show whether the task that left it waits. `most_values`: tasks in the runnable sets of one batch, at most.
     """
 
-    def __init__(self, shifted_states: bool = False, lookahead: int = LOOKAHEAD) -> None:
+    def __init__(self, shifted_states: bool = False, lookahead: int = LOOKAHEAD, most_values: int = MAX_VALUES) -> None:
         native = self._native = load_functions(_FUNCTIONS)
+        self._most_values = most_values
         self._tracker = native.tracker_new(
-            shifted_states, lookahead, MAX_VALUES, int.from_bytes(os.urandom(8), "little")
+            shifted_states, lookahead, most_values, int.from_bytes(os.urandom(8), "little")
         )
         if not self._tracker:
             raise MemoryError("no room to follow tasks")
@@ -110,7 +111,7 @@ class Tracker:
 
         `batch.group` has a value for each switch before `before_ns`. The batch must have at least `lookahead` events
         from there on, or all up to the end of the stream. Raises TraceError where the runnable sets hold more than
-        MAX_VALUES tasks, ValueError where `runnable` or `group` has another length than the switches.
+        `most_values` tasks, ValueError where `runnable` or `group` has another length than the switches.
         """
         group, leave_kinds = np.ascontiguousarray(batch.group, np.uint8), batch.runnable.astype(np.uint8)
         tables = (
@@ -130,7 +131,8 @@ class Tracker:
             )
         results = [np.empty(len(group), dtype) for dtype in (np.int64, np.int64, np.int32)]
         out = _SwitchWaits(group.ctypes.data, *(column.ctypes.data for column in results))
-        _require_done(self._native.tracker_feed(self._tracker, byref(_Events(*fields)), byref(out)))
+        failed = self._native.tracker_feed(self._tracker, byref(_Events(*fields)), byref(out))
+        _require_done(failed, self._most_values)
         wait_ns, wake_ns, lengths = results
         sets = tuple(self._lists(number, lengths[group == number]) for number in (1, 2))
         return SwitchWaits(wait_ns, wake_ns, sets, leave_kinds[: len(group)] == _LEFT_ASLEEP)
@@ -159,12 +161,12 @@ def _columns(table: pa.Table, **types: str) -> list[np.ndarray]:
     return [np.ascontiguousarray(numbers(table, name), dtype) for name, dtype in types.items()]
 
 
-def _require_done(failed: int) -> None:
+def _require_done(failed: int, most_values: int) -> None:
     if failed == _NO_MEMORY:
         raise MemoryError("no room to follow tasks")
     if failed:
         raise TraceError(
-            f"the runnable sets of this recording hold more than {MAX_VALUES} tasks together",
-            expected=f"at most {MAX_VALUES}",
-            hint="convert it to files instead, which is done in parts",
+            f"the runnable sets of this recording hold more than {most_values} tasks together",
+            expected=f"at most {most_values}",
+            hint="convert it to files instead, which is done in parts; events of one time are never parted",
         )

@@ -100,6 +100,7 @@ class LateSliceWriter:
         self._folder, self._about = folder, about
         self._held = empty_table(SCHEMAS[self.name])
         self._new: list[pa.Table] = []  # not yet sorted into the rows that are held
+        self._new_rows = self._new_bytes = 0
         self._late: list[pa.Table] = []
         self._written_ns = -(1 << 62)
         self._stack = contextlib.ExitStack()
@@ -121,14 +122,14 @@ class LateSliceWriter:
         """Add slices sorted by start. The next calls add none that starts before `safe_ns` (None: before these)."""
         self.rows += table.num_rows
         self._new.append(table)
-        rows, size = (sum(getattr(new, name) for new in self._new) for name in ("num_rows", "nbytes"))
-        if rows >= self.held_rows // 4 or size >= self.held_bytes // 4:
+        self._new_rows, self._new_bytes = self._new_rows + table.num_rows, self._new_bytes + table.nbytes
+        if self._new_rows >= self.held_rows // 4 or self._new_bytes >= self.held_bytes // 4:
             self._release(safe_ns)
 
     def _release(self, safe_ns: int | None) -> None:
         """Write the rows before `safe_ns` (None: all), and more if too many are held."""
         self._held = _sorted([self._held, *map(self._set_late_aside, self._new)])
-        self._new, cut = [], self._held.num_rows
+        self._new, self._new_rows, self._new_bytes, cut = [], 0, 0, self._held.num_rows
         if safe_ns is not None and cut <= self.held_rows and self._held.nbytes <= self.held_bytes:
             cut = int(np.searchsorted(numbers(self._held, "start_ns"), safe_ns))
         self._write(self._held.slice(0, cut))

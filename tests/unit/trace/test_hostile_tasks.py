@@ -10,8 +10,9 @@ from forge import many_tasks
 
 from harness.errors import TraceError
 from harness.trace import convert, read, summarize
-from harness.trace.converter import MOST_NAMES_OF_TRIAL, ingest
+from harness.trace.converter import LIMITS_OF_TRIAL, Limits, ingest
 from harness.trace.decode import native_decoder
+from harness.trace.runqueue import slicer
 from harness.trace.tables.schemas import compact
 
 
@@ -49,6 +50,33 @@ def test_a_recording_of_more_names_than_machines_have_is_refused(
 
 
 def test_a_trial_has_fewer_names_than_would_make_its_record_too_large_to_read(tmp_path: Path) -> None:
-    many_tasks(tmp_path / "perf.data", MOST_NAMES_OF_TRIAL + 2)
-    with pytest.raises(TraceError, match=f"at most {MOST_NAMES_OF_TRIAL:,}"):
+    many_tasks(tmp_path / "perf.data", LIMITS_OF_TRIAL.names + 2)
+    with pytest.raises(TraceError, match=f"at most {LIMITS_OF_TRIAL.names:,}"):
         ingest(tmp_path / "perf.data", tmp_path / "trial")
+
+
+def test_a_recording_in_which_ever_more_tasks_wait_is_refused_long_before_its_end(tmp_path: Path) -> None:
+    many_tasks(tmp_path / "perf.data", 3000, differ="tids", state=0)
+    convert(tmp_path / "perf.data", tmp_path / "tables", limits=Limits(waits=9_100_000))
+    with pytest.raises(TraceError, match="too many tasks wait") as caught:
+        convert(tmp_path / "perf.data", tmp_path / "refused", limits=Limits(waits=2_000_000))
+    assert str(tmp_path) in str(caught.value)
+    assert not (tmp_path / "refused").exists()
+
+
+def test_events_of_one_time_that_would_fill_the_memory_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slicer, "MOST_AT_ONCE", 100_000)
+    many_tasks(tmp_path / "perf.data", 1000, differ="tids", state=0, step_ns=0)
+    with pytest.raises(TraceError, match="hold more than 100000 tasks"):
+        convert(tmp_path / "perf.data", tmp_path / "tables")
+
+
+def test_a_recording_in_reverse_order_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:
+    path = tmp_path / "perf.data"
+    many_tasks(path, 3000, differ="tids", step_ns=-1)
+    parts = {"chunk_bytes": 1 << 14, "release_rows": 50}
+    with pytest.raises(TraceError, match="too far out of order"):
+        convert(path, tmp_path / "refused", limits=Limits(held=1000), **parts)
+    convert(path, tmp_path / "tables", **parts)

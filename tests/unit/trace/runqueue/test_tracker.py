@@ -13,7 +13,6 @@ from any_events import any_tables
 from locations import HELPERS
 
 from harness.errors import TraceError
-from harness.trace.runqueue import tracker
 from harness.trace.runqueue.tracker import EventBatch, Tracker
 
 
@@ -29,10 +28,9 @@ def test_any_events_stay_within_bounds(run_sanitised: Callable[..., subprocess.C
     assert int(done.stdout) > 10_000
 
 
-def test_sets_that_would_not_fit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracker, "MAX_VALUES", 500)
+def test_sets_that_would_not_fit_are_refused() -> None:
     with pytest.raises(TraceError, match="runnable sets of this recording"):
-        Tracker(False, 10).feed(any_batch())
+        Tracker(False, 10, most_values=500).feed(any_batch())
 
 
 def test_sets_outlive_the_tracker_that_made_them() -> None:
