@@ -78,8 +78,8 @@ class OwnLibvirtd:
 
 
 @contextmanager
-def own_libvirtd() -> Iterator[OwnLibvirtd]:
-    """Start one with the machine DOMAIN; end both, and the log daemon that libvirtd started."""
+def own_libvirtd(*, with_machine: bool = True) -> Iterator[OwnLibvirtd]:
+    """Start one with the machine DOMAIN, or none; end both, and the log daemon that libvirtd started."""
     folder = Path(tempfile.mkdtemp(prefix="libvirtd-"))  # pytest's folders are closed to nobody
     for name in ("run", "config", "cache"):
         (folder / name).mkdir()
@@ -90,7 +90,8 @@ def own_libvirtd() -> Iterator[OwnLibvirtd]:
     daemon = OwnLibvirtd(folder)
     try:
         daemon.start()
-        assert daemon.virsh("define", str(folder / "machine.xml")) == daemon.virsh("start", DOMAIN) == 0
+        if with_machine:
+            assert daemon.virsh("define", str(folder / "machine.xml")) == daemon.virsh("start", DOMAIN) == 0
         yield daemon
     finally:
         daemon.virsh("destroy", DOMAIN)

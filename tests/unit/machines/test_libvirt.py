@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from own_libvirtd import own_libvirtd
 
 from harness.errors import HostError, MachineError
 from harness.guest.monitor import RUNNING
@@ -188,3 +189,21 @@ def test_a_pool_whose_consoles_did_not_turn_over_is_not_refreshed(pool: Path) ->
     (pool / "made by another program").touch()
     libvirt.remove_domain("harness-2-guest")
     assert "made by another program" not in (pool.parent / "volumes").read_text().splitlines()
+
+
+@pytest.mark.slow
+def test_a_real_libvirt_finds_what_its_log_daemon_put_aside_and_removes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with own_libvirtd(with_machine=False) as daemon:
+        monkeypatch.setattr(libvirt, "URI", daemon.uri)
+        pool = daemon.folder / "cache" / "pool"
+        daemon.virsh("pool-define-as", libvirt.POOL, "dir", "--target", str(pool))
+        daemon.virsh("pool-build", libvirt.POOL)
+        daemon.virsh("pool-start", libvirt.POOL)
+        console = Path(libvirt.console_volume("harness-1-guest"))
+        for name in ("harness-1-guest-console.log.0", "harness-1-guest-console.log.2", "harness-2-guest-console.log.1"):
+            (console.parent / name).write_text("flood")
+        assert libvirt.volumes() == ["harness-1-guest-console.log"]
+        libvirt.remove_domain("harness-1-guest")
+        assert names(console.parent) == ["harness-2-guest-console.log.1"]
+        libvirt.remove_left_consoles()
+        assert names(console.parent) == []
