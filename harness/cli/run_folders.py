@@ -77,7 +77,10 @@ def report(run: RunName = None, runs_dir: RunsDir = Path("runs"), as_json: JsonF
 
 @handled
 def verify(run: RunName = None, runs_dir: RunsDir = Path("runs"), as_json: JsonFlag = False) -> None:
-    """Compare every file of a run with the hash in its manifest; exit 1 if any differs."""
+    """Compare every file of a run with the hash in its manifest; exit 1 if any differs.
+
+    Also names the state of a run that is not done, such as interrupted.
+    """
     from harness import store
     from harness.terminal import tables
 
@@ -94,7 +97,10 @@ def verify(run: RunName = None, runs_dir: RunsDir = Path("runs"), as_json: JsonF
 
 @handled
 def down(as_json: JsonFlag = False, quiet: QuietFlag = False) -> None:
-    """Remove machines that a crash or --keep left behind; machines of running campaigns are not touched."""
+    """Remove machines that a crash or --keep left behind; machines of running campaigns are not touched.
+
+    What a machine recorded for a killed run goes with it; `harness run --resume` fetches that first.
+    """
     from harness import machines
 
     output = Output(as_json, quiet)

@@ -25,7 +25,7 @@ class IntervalBasis(NamedTuple):
         if self.trials > 1:
             within = "no narrower than the block bootstrap within them"
             return f"{self.text}: for another such trial (Student's t over trials, {within})"
-        several = "" if self.scored == 1 else ", which do not show how trials differ"
+        several = "" if self.scored == 1 else ", which does not show how trials differ"
         return f"{self.text}: for another part of {'it' if self.scored == 1 else 'them'} (block bootstrap{several})"
 
 
