@@ -7,6 +7,7 @@ are plain functions, and not pydantic models, because `harness ls` is to start f
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ from harness.files import open_regular
 Check = Callable[[Any, str], None]
 MOST_BYTES = 32 * 2**20  # more than any run writes; a file of holes could fill the memory
 MAX_DEPTH = 100
+_HALVES = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # U+DC80 to U+DCFF: Python's `surrogateescape`
 LARGEST = 2.0**64  # a larger number is none that was measured, and its square might overflow
 
 
@@ -67,8 +69,8 @@ def shown(value: Any) -> str:
 
 
 def text(value: Any, key: str) -> None:
-    """Accept text that can be written to a file; half of a surrogate pair cannot."""
-    if not isinstance(value, str) or any("\ud800" <= letter <= "\udfff" for letter in value):
+    """Accept text; half of a surrogate pair is none, unless it stands for a byte of a file name that is no UTF-8."""
+    if not isinstance(value, str) or _HALVES.search(value):
         raise wrong(key, value, "text")
 
 

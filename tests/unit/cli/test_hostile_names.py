@@ -137,7 +137,7 @@ def calls(shop: Workshop) -> dict[str, list[tuple[list[Any], int, str]]]:
         "train": [
             (["train", shop.tables, "-p", "markov", "-o", shop.folder / "more"], 0, "markov"),
             (["train", gone, "-p", "markov", "-o", shop.folder / "more"], 1, f"gone{SHOWN}"),
-            (["train", shop.tables, "-p", NAME, "-o", shop.folder / "more"], 1, "[red]x[b]:smile:"),
+            (["train", shop.tables, "-p", NAME, "-o", shop.folder / "more"], 2, "[red]x[b]:smile:"),
         ],
         "evaluate": [(["evaluate", *both], 0, "markov"), (["evaluate", shop.unsound, *both[1:]], 1, SHOWN)],
         "predict": [(["predict", *both], 0, r"\x1b[5mx"), (["predict", shop.tables, "--model", gone], 1, SHOWN)],

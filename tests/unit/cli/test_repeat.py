@@ -137,7 +137,7 @@ def test_a_repetition_with_an_unusable_trial_is_compared_and_exits_with_1(
     first = recorded(runs, tmp_path, world)
     world.outcomes = [HOPELESS]
     shown = harness("repeat", first.path.name, "--any-box", code=1).stdout
-    assert "two such runs (2 and 1 trials)" in shown
+    assert "over 2 and 1 trials" in shown
     assert "equal: " in shown.splitlines()[-1]
 
 

@@ -131,7 +131,7 @@ def test_weights_that_claim_terabytes_are_refused_although_their_hash_is_right(c
     claims["offsets"] = len(text).to_bytes(8, "little") + text + whole[8 + size :]
     path.write_bytes(claims[claim])
     known = json.loads(config.read_text())
-    config.write_text(json.dumps({**known, "weights_sha256": hashlib.sha256(claims[claim]).hexdigest()}))
+    config.write_text(json.dumps(sealed({**known, "weights_sha256": hashlib.sha256(claims[claim]).hexdigest()})))
     with pytest.raises(CheckpointError, match="does not fit"):
         checkpoint.load(copied)
 

@@ -81,7 +81,7 @@ def test_a_thread_has_its_last_name(tmp_path: Path) -> None:
 def test_the_name_of_a_slice_is_known_only_after_its_switch(tmp_path: Path) -> None:
     slices = pa.table({"start_ns": [10, 30], "comm": ["systemd", "nginx"], "tid": [7, 7]})
     wakeups = pa.table({"time_ns": [20], "comm": ["(nginx)"], "tid": [7]})
-    empty = {"slice_ns": 5, "cpu": 0, "prio": 120, "end_state": "S", "wake_ns": 0, "runnable": 0, "contested": False}
+    empty = {"slice_ns": 5, "cpu": 0, "prio": 120, "end_state": "S", "wake_ns": 0, "runnable": [7], "contested": False}
     for table, name in ((slices, "slices"), (wakeups, "wakeups")):
         extra = {**empty, "kind": "waking", "target_cpu": 0}
         for column, value in extra.items():
