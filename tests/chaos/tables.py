@@ -19,7 +19,7 @@ def markdown(
 ) -> str:
     """Return all tables, with a sentence on where and how long."""
     made = (
-        f"{seconds / 60:.0f} minutes on {platform.system()} {platform.release()}, Python {platform.python_version()}."
+        f"{seconds / 60:.0f} minutes on {platform.system()} {platform.release().partition("-")[0]}, Python {platform.python_version()}."
     )
     return "\n\n".join([made, _read(readings), _killed(kills), _campaigns(campaigns)])
 
