@@ -18,9 +18,8 @@ def markdown(
     readings: Sequence[Reading], kills: Sequence[Outcome], campaigns: Sequence[CampaignKill], seconds: float
 ) -> str:
     """Return all tables, with a sentence on where and how long."""
-    made = (
-        f"{seconds / 60:.0f} minutes on {platform.system()} {platform.release().partition("-")[0]}, Python {platform.python_version()}."
-    )
+    system = f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}"
+    made = f"{seconds / 60:.0f} minutes on {system}, Python {platform.python_version()}."
     return "\n\n".join([made, _read(readings), _killed(kills), _campaigns(campaigns)])
 
 
