@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -194,16 +196,21 @@ def test_a_command_ends_long_before_its_limit_once_qemu_was_killed(watched_host,
     assert deadline.left() > 300
 
 
-def test_a_connection_that_nobody_answers_ends_once_qemu_was_killed(watched_host, tmp_path: Path) -> None:
+@contextmanager
+def unanswered() -> Iterator[int]:
+    """The port of a server on this host that has one connection waiting and lets no other in."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as server, socket.create_connection(server.getsockname()):
+        yield server.getsockname()[1]
+
+
+def test_a_connection_that_nobody_answers_ends_once_qemu_was_killed(watched_host) -> None:
     host, process = watched_host
-    host.address, host.connect_limit_s = (
-        "192.0.2.1",
-        500.0,
-    )  # of the documentation (RFC 5737): no answer, or none at all
     deadline = Deadline(500)
-    process.kill()
-    with pytest.raises(LostMachineError, match="QEMU was killed"):
-        host.run("true", timeout_s=500)
+    with unanswered() as host.port:
+        host.connect_limit_s = 500.0
+        process.kill()
+        with pytest.raises(LostMachineError, match="QEMU was killed"):
+            host.run("true", timeout_s=500)
     assert deadline.left() > 300
 
 
