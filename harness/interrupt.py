@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from harness.errors import Interrupted
+from harness.errors import HarnessError, Interrupted
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -23,9 +23,23 @@ class _Stop:
         if self.received:
             return
         self.received.append(number)
+        raise self.interrupted()
+
+    def interrupted(self) -> Interrupted:
+        """Return the exception of the signal that was received."""
+        (number,) = self.received
         stopped = Interrupted(f"stopped by {signal.Signals(number).name}", hint=self.hint)
         stopped.exit_code = self.exit_code or 128 + number
-        raise stopped
+        return stopped
+
+    def explains(self, error: Exception) -> bool:
+        """Whether the signal came first, and C code made this error of it, or dropped it and then failed.
+
+        An error of our own says more than the signal, and so does one of the clean-up, raised while it was handled.
+        """
+        if not self.received or isinstance(error, HarnessError):
+            return False
+        return isinstance(error.__cause__, Interrupted) or not _has_in_context(error, Interrupted)
 
 
 @contextmanager
@@ -34,6 +48,8 @@ def stop_signals_raise(hint: str | None = None, exit_code: int | None = None) ->
 
     After the first signal the clean-up is under way, and it has a time limit. Ending it early would leave a machine up.
     The exit code is 128 and the signal's number by default, as in a shell. In a thread of its own this does nothing.
+
+    C code may lose the exception, as the start of pandas does, and fail a moment later: that raises Interrupted, too.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -44,9 +60,20 @@ def stop_signals_raise(hint: str | None = None, exit_code: int | None = None) ->
     before = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield
+    except Exception as error:
+        if stop.explains(error):
+            raise stop.interrupted() from error
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _has_in_context(error: BaseException | None, kind: type[BaseException]) -> bool:
+    """Whether an exception of this kind was being handled when the error was raised."""
+    while error is not None and not isinstance(error, kind):
+        error = error.__context__
+    return error is not None
 
 
 @contextmanager

@@ -161,6 +161,8 @@ class Kills:
         said = outcome.signal != signal.SIGKILL  # after that one, workers that were about to start say so
         if said and ("Traceback" in errors or "Exception ignored" in errors):
             outcome.problems.append(f"it printed:\n{errors}")
+        for crash in sorted((place / "state" / "crashes").glob("*")):
+            outcome.problems.append(f"it took the signal for a defect:\n{crash.read_text()}")
         if living := _living(place):
             outcome.problems.append(f"processes live on: {living}")
 

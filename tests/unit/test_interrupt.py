@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 import waiting
 
-from harness.errors import Interrupted
+from harness.errors import Interrupted, MachineError
 from harness.interrupt import STOP_SIGNALS, defer_stop_signals, stop_signals_raise
 
 
@@ -60,6 +61,41 @@ def test_a_stop_signal_does_not_hide_an_error_of_the_clean_up() -> None:
             raise ValueError("still there")
 
     with stop_signals_raise(), pytest.raises(ValueError, match="still there"):
+        work()
+
+
+def test_an_error_after_a_stop_signal_that_c_code_lost_is_the_stop() -> None:
+    def work() -> None:
+        with contextlib.suppress(Interrupted):  # as `PyCapsule_Import` does where nobody looks at its error
+            send(signal.SIGTERM)
+        raise AttributeError("half imported")
+
+    with pytest.raises(Interrupted) as caught, stop_signals_raise():
+        work()
+    assert caught.value.exit_code == 143
+
+
+class Named:
+    """Of what is raised here, the C code of Python 3.11 and earlier makes a RuntimeError."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        send(signal.SIGTERM)
+
+
+def test_an_error_that_c_code_made_of_a_stop_signal_is_the_stop() -> None:
+    with pytest.raises(Interrupted), stop_signals_raise():
+        type("Owner", (), {"named": Named()})
+
+
+@pytest.mark.parametrize("error", [MachineError("still up"), OSError("still there")])
+def test_a_stop_signal_does_not_hide_an_error_after_it(error: Exception) -> None:
+    def work() -> None:
+        try:
+            send(signal.SIGTERM)
+        finally:
+            raise error
+
+    with pytest.raises(type(error)), stop_signals_raise():
         work()
 
 
