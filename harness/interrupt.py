@@ -76,27 +76,6 @@ def _has_in_context(error: BaseException | None, kind: type[BaseException]) -> b
     return error is not None
 
 
-@contextmanager
-def interrupt_ends_at_once() -> Iterator[None]:
-    """Let Ctrl-C end this process without a traceback during the block, which has nothing to clean up."""
-    if not end_at_interrupt():
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def end_at_interrupt() -> bool:
-    """Let Ctrl-C end this process without a traceback from here on, unless it is handled or ignored already."""
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    if not in_main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        return False
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    return True
-
-
 def _ignored_by_nohup(number: int) -> bool:
     """Whether `nohup` has made this process ignore the signal, so that it may outlive its terminal."""
     return number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from harness.interrupt import interrupt_ends_at_once
+from harness.early_interrupt import EarlyInterrupt
 
-with interrupt_ends_at_once():  # all other imports are here
+with EarlyInterrupt():  # all other imports are here
     from harness.cli.main import app, main
 
 __all__ = ["app", "main"]

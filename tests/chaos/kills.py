@@ -159,7 +159,7 @@ class Kills:
         errors = killed.communicate(timeout=LIMIT_S)[1]
         outcome.exit_code = killed.returncode
         said = outcome.signal != signal.SIGKILL  # after that one, workers that were about to start say so
-        if said and ("Traceback" in errors or "Exception ignored" in errors):
+        if said and not _only_python_had_started(errors) and ("Traceback" in errors or "Exception ignored" in errors):
             outcome.problems.append(f"it printed:\n{errors}")
         for crash in sorted((place / "state" / "crashes").glob("*")):
             outcome.problems.append(f"it took the signal for a defect:\n{crash.read_text()}")
@@ -216,6 +216,12 @@ def _start(place: Path, command: str) -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,
     )
+
+
+def _only_python_had_started(errors: str) -> bool:
+    """Whether Ctrl-C came before the first line of the command, where Python itself prints a traceback."""
+    ours = set(re.findall(rf'File "{re.escape(str(ROOT))}/((?:harness|model)/.+?)"', errors))
+    return errors.rstrip().endswith("KeyboardInterrupt") and ours <= {"harness/__init__.py", "harness/cli/__init__.py"}
 
 
 def _living(place: Path) -> list[str]:

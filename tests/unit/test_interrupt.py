@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import os
 import signal
@@ -127,10 +128,18 @@ def test_a_block_inside_another_ignores_later_signals_like_the_outer_one_and_dec
 
 
 def test_ctrl_c_during_the_imports_of_the_command_prints_no_traceback() -> None:
-    script = "import os, signal, sys; from harness.interrupt import interrupt_ends_at_once\n\
-with interrupt_ends_at_once():\n    os.kill(os.getpid(), signal.SIGINT)"
+    script = "import os, signal, sys; from harness.early_interrupt import EarlyInterrupt\n\
+with EarlyInterrupt():\n    os.kill(os.getpid(), signal.SIGINT)"
     ended = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, preexec_fn=heed)
     assert (ended.returncode, ended.stderr) == (-signal.SIGINT, b"")
+
+
+def test_what_lets_ctrl_c_end_the_start_of_the_command_imports_nothing() -> None:
+    script = (
+        "import signal, sys; before = {*sys.modules}; import harness.early_interrupt; print({*sys.modules} - before)"
+    )
+    loaded = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
+    assert sorted(ast.literal_eval(loaded)) == ["__future__", "harness", "harness.early_interrupt"]
 
 
 def heed() -> None:
