@@ -39,7 +39,7 @@ class _Stop:
         """
         if not self.received or isinstance(error, HarnessError):
             return False
-        return isinstance(error.__cause__, Interrupted) or not _has_in_context(error, Interrupted)
+        return isinstance(error.__cause__, Interrupted) or not _came_of_handling_it(error)
 
 
 @contextmanager
@@ -69,9 +69,9 @@ def stop_signals_raise(hint: str | None = None, exit_code: int | None = None) ->
             signal.signal(number, handler)
 
 
-def _has_in_context(error: BaseException | None, kind: type[BaseException]) -> bool:
-    """Whether an exception of this kind was being handled when the error was raised."""
-    while error is not None and not isinstance(error, kind):
+def _came_of_handling_it(error: BaseException | None) -> bool:
+    """Whether Interrupted was being handled when the error was raised."""
+    while error is not None and not isinstance(error, Interrupted):
         error = error.__context__
     return error is not None
 

@@ -135,9 +135,7 @@ with EarlyInterrupt():\n    os.kill(os.getpid(), signal.SIGINT)"
 
 
 def test_what_lets_ctrl_c_end_the_start_of_the_command_imports_nothing() -> None:
-    script = (
-        "import signal, sys; before = {*sys.modules}; import harness.early_interrupt; print({*sys.modules} - before)"
-    )
+    script = "import sys; before = {*sys.modules}; import harness.early_interrupt; print({*sys.modules} - before)"
     loaded = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
     assert sorted(ast.literal_eval(loaded)) == ["__future__", "harness", "harness.early_interrupt"]
 
