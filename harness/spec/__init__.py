@@ -7,6 +7,7 @@ from harness.spec.check import load_kinds
 from harness.spec.fields import Experiment, MachineSpec, ModelSpec, RecordSpec, TrialsSpec, VerdictSpec
 from harness.spec.jsonschema import schema
 from harness.spec.problems import SpecProblems
+from harness.spec.schema_line import schema_line, with_schema_line
 from harness.spec.sweep import combinations
 
 __all__ = [
@@ -24,5 +25,7 @@ __all__ = [
     "load",
     "load_kinds",
     "schema",
+    "schema_line",
     "to_dict",
+    "with_schema_line",
 ]

@@ -11,6 +11,7 @@ from harness.spec.fields import Experiment
 from harness.spec.predictors import NAMES, settings_schema
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+NAME = "urn:sched-harness:experiment"  # a name, not an address: nothing is fetched
 
 
 def schema() -> dict[str, Any]:
@@ -36,7 +37,7 @@ def schema() -> dict[str, Any]:
         "oneOf": [{"$ref": reference} for reference in kinds.values()],
     }
     _restrict_model(definitions["ModelSpec"]["properties"])
-    return {"$schema": DIALECT, **result, "$defs": definitions}
+    return {"$schema": DIALECT, "$id": NAME, **result, "$defs": definitions}
 
 
 def _restrict_model(keys: dict[str, Any]) -> None:

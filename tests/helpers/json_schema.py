@@ -34,7 +34,7 @@ PLAIN: dict[str, Callable[[Value, Any], bool]] = {
     "const": lambda value, limit: value == limit,
 }
 NESTED = {"$ref", "anyOf", "oneOf", "items", "prefixItems", "properties", "additionalProperties"}
-WORDS = {"title", "description", "default", "discriminator", "$schema", "$defs"}
+WORDS = {"title", "description", "default", "discriminator", "$schema", "$id", "$defs"}
 
 
 def fits(value: Value, schema: Any, root: Any) -> bool:
