@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from harness.extras import install_command
 from harness.visible import visible, visible_message
 
 EXIT_DONE = 0
@@ -65,6 +66,14 @@ class HostError(HarnessError):
     """This host lacks something: a program, a service, disk space."""
 
     exit_code = EXIT_HOST
+
+
+class MissingExtraError(HostError):
+    """A package is not installed that an extra of this project brings; the hint is the command that installs it."""
+
+    def __init__(self, extra: str, package: str, *, where: str | None = None) -> None:
+        what = f"{package} is not installed: it comes with the extra {extra}"
+        super().__init__(what, where=where, hint=install_command(extra))
 
 
 class BoxError(HostError):

@@ -19,5 +19,13 @@ class SettingError(PredictionError):
     """An unknown predictor, or a setting that it does not have or cannot use."""
 
 
+class MissingLibraryError(PredictionError):
+    """A predictor needs a library that is not installed; `extra` is the extra of this project that brings it."""
+
+    def __init__(self, predictor: str, library: str, extra: str) -> None:
+        super().__init__(f"predictor {predictor!r} needs {library}, which comes with the extra {extra}")
+        self.library, self.extra = library, extra
+
+
 class CheckpointError(PredictionError):
     """A checkpoint is incomplete, was changed after it was written, or is of another schema."""

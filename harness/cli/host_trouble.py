@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 
-from harness.errors import HarnessError, HostError, UsageError
+from harness.errors import HarnessError, HostError, MissingExtraError, UsageError
+from harness.extras import MODULES
 
 GO_ON = "`harness run --resume` continues a run"
 SENTENCES = {  # errno: what failed, what to do
@@ -35,7 +36,9 @@ LOOP = "Symlink loop from "  # what pathlib says before Python 3.13
 
 
 def host_trouble(error: Exception) -> HarnessError | None:
-    """Return the error for what this host denied, or for a name that it cannot have; None for another exception."""
+    """Return the error for what this host denied or lacks, or for a name that it cannot have; None for another one."""
+    if isinstance(error, ModuleNotFoundError) and error.name in MODULES:
+        return MissingExtraError(*MODULES[error.name])
     if isinstance(error, MemoryError):
         error = OSError(errno.ENOMEM, "")
     if isinstance(error, RuntimeError) and str(error).startswith(LOOP):

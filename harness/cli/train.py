@@ -19,7 +19,7 @@ from harness.cli.train_jobs import (
     show_scores,
     train_and_show,
 )
-from harness.errors import UsageError
+from harness.errors import MissingExtraError, UsageError
 from harness.files import scratch_folder
 
 Paths = Annotated[list[Path], typer.Argument(help="Runs, or folders that `harness trace convert` wrote.")]
@@ -241,7 +241,7 @@ def _request(
 
 
 def _choose_predictors(predictors: list[str] | None, inputs: str | None) -> list[str]:
-    from model.errors import SettingError
+    from model.errors import MissingLibraryError, SettingError
     from model.predictor import INPUTS
     from model.predictors import KINDS, REPRODUCTIONS, find, installed, require_installed, require_known
 
@@ -253,6 +253,8 @@ def _choose_predictors(predictors: list[str] | None, inputs: str | None) -> list
             require_installed(name)
         except SettingError as error:
             raise UsageError(str(error), where=f"--predictor {name}") from None
+        except MissingLibraryError as error:
+            raise MissingExtraError(error.extra, error.library, where=f"--predictor {name}") from None
     with as_model_error():
         every = [name for name in KINDS if installed(name) and name not in REPRODUCTIONS]
         wanted = list(dict.fromkeys(predictors or [])) or (every if inputs else ["most_frequent", "markov"])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cli.judgement import exit_unless_sound, print_qualities, refuse_changed, refuse_unsound
 from harness.cli.output import Output, note
-from harness.errors import ModelError, UsageError
+from harness.errors import MissingExtraError, ModelError, UsageError
 
 if TYPE_CHECKING:
     from harness.cli.recorded_quality import RecordedQuality
@@ -283,9 +283,11 @@ def _with_online(summaries: Iterable[Scores]) -> list[Scores]:
 @contextmanager
 def as_model_error() -> Iterator[None]:
     """Turn an error of the package `model`, which knows no exit codes, into one of this command."""
-    from model.errors import PredictionError
+    from model.errors import MissingLibraryError, PredictionError
 
     try:
         yield
+    except MissingLibraryError as error:
+        raise MissingExtraError(error.extra, error.library) from error
     except PredictionError as error:
         raise ModelError(str(error)) from error

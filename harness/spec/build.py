@@ -7,12 +7,12 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.errors import SpecError
+from harness.errors import MissingExtraError, SpecError
 from harness.spec import sweep
 from harness.spec.check import validate
 from harness.spec.document import Document, parse, parse_value, printable, read_text
 from harness.spec.fields import Experiment
-from harness.spec.predictors import KernelOf
+from harness.spec.predictors import KernelOf, missing_libraries
 from harness.spec.problems import Problem, as_error, dotted, shown
 
 MAX_WHERE = 200  # letters of an option in a message
@@ -32,7 +32,8 @@ def load(
     `load_kind` (`--load`) replaces the load, and drops the file's parameters if it is another one. `box` (`--machine`)
     replaces the box and drops the fallback and the kernel. `overrides` (`--set load.concurrency=50`) maps dotted paths
     to YAML text and is applied last. `kernel_of` tells the kernel of a box, which a replay must fit.
-    Raises one SpecError for all wrong values, each with its file:line:column.
+    Raises one SpecError for all wrong values, each with its file:line:column, and MissingExtraError for a predictor
+    whose library is not installed.
     """
     text = read_text(Path(path))
     document = parse(text, str(path))
@@ -96,12 +97,18 @@ def _changed(
 def _valid(
     document: Document, kernel_of: KernelOf | None = None, problems: Collection[Problem] = (), *, stored: bool = False
 ) -> Experiment:
-    """Validate a document. Raises SpecError with its problems and those in `problems`."""
+    """Validate a document. Raises SpecError with its problems and those in `problems`.
+
+    MissingExtraError if it is right, but names a predictor whose library this host lacks. The recordings of a `stored`
+    one can be read without it.
+    """
     experiment, all_problems = validate(document.data, kernel_of, stored=stored)
     all_problems += problems
     all_problems += sweep.problems_of(experiment, kernel_of) if experiment and not all_problems else []
     if experiment is None or all_problems:
         raise as_error(all_problems, document)
+    for path, extra, library in () if stored else missing_libraries(experiment):
+        raise MissingExtraError(extra, library, where=document.position(path))
     return experiment
 
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from harness.spec.document import Keys
 from harness.spec.fields import Experiment
 from harness.spec.problems import Problem, shown, unknown
 from model import kernel_release
-from model.errors import SettingError
 from model.kernel_release import Release
-from model.predictors import require_installed
+from model.predictors import EXTRAS, installed
 from model.settings import SETTINGS, wrong_settings
 
 NAMES = tuple(SETTINGS)
@@ -26,10 +26,6 @@ def predictor_problems(experiment: Experiment, kernel_of: KernelOf | None = None
         if name not in SETTINGS:
             yield unknown(path, "predictor", name, SETTINGS)
             continue
-        try:
-            require_installed(name)
-        except SettingError as error:
-            yield Problem(path, str(error))
         if kernel_of and not {"machine.box", "machine.kernel"} & {*experiment.sweep}:
             yield from _misfits(experiment, index, kernel_of)
     for name, settings in model.params.items():
@@ -37,6 +33,14 @@ def predictor_problems(experiment: Experiment, kernel_of: KernelOf | None = None
             yield from _settings_problems(name, settings)
         else:
             yield replace(unknown(("model", "params", name), "predictor", name, SETTINGS), on_key=True)
+
+
+def missing_libraries(experiment: Experiment) -> Iterator[tuple[Keys, str, str]]:
+    """Return the place of each predictor whose library is not installed, the extra that brings it, and the library."""
+    for index, name in enumerate(experiment.model.predictors):
+        if not installed(name):
+            library, extra = EXTRAS[name]
+            yield ("model", "predictors", index), extra, library
 
 
 def settings_schema(predictor: str) -> dict[str, Any]:

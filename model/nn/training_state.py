@@ -114,6 +114,6 @@ class Resumable(Protocol):
 def _version() -> str:
     """Return the version of this package: a training depends on its code too."""
     try:
-        return importlib.metadata.version("harness")
+        return importlib.metadata.version("sched-harness")
     except importlib.metadata.PackageNotFoundError:
         return "not installed"

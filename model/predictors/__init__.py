@@ -8,7 +8,7 @@ import importlib.util
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from model.errors import SettingError
+from model.errors import MissingLibraryError, SettingError
 from model.settings import check, check_seed
 
 if TYPE_CHECKING:
@@ -58,10 +58,9 @@ def require_known(kind: str) -> None:
 
 
 def require_installed(kind: str) -> None:
-    """Raise SettingError if a predictor needs a library that is not installed."""
+    """Raise MissingLibraryError if a predictor needs a library that is not installed."""
     if not installed(kind):
-        library, extra = EXTRAS[kind]
-        raise SettingError(f"predictor {kind!r} needs {library}: install the extra `harness[{extra}]`")
+        raise MissingLibraryError(kind, *EXTRAS[kind])
 
 
 def find(kind: str) -> type[Any]:
@@ -72,7 +71,10 @@ def find(kind: str) -> type[Any]:
 
 
 def create(kind: str, settings: Mapping[str, Any]) -> Predictor:
-    """Make a predictor, not yet fitted. SettingError for an unknown one, a wrong setting, or a missing library."""
+    """Make a predictor, not yet fitted.
+
+    SettingError for an unknown one or a wrong setting, MissingLibraryError for a library that is not installed.
+    """
     require_known(kind)
     require_installed(kind)
     cls = find(kind)

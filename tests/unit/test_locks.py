@@ -13,9 +13,13 @@ from pathlib import Path
 
 import pytest
 from command_line import LIMIT_S
+from hatchling.metadata.core import ProjectMetadata
+from hatchling.plugin.manager import PluginManager
 from locations import ROOT
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from harness.extras import DISTRIBUTION
 
 LOCKS = ("run", "tests", "torch-cpu", "torch-cuda")
 NAME = "pinned_here-1.0-py3-none-any.whl"
@@ -38,6 +42,13 @@ def locked() -> dict[str, str]:
     return {canonicalize_name(requirement.name): str(requirement.specifier)[2:] for requirement in here}
 
 
+def declared() -> list[str]:
+    """Return what this project needs, as a wheel made of it would say."""
+    core = ProjectMetadata(str(ROOT), PluginManager()).core
+    extras = core.optional_dependencies.items()
+    return [*core.dependencies, *(f"{text} ; extra == {extra!r}" for extra, texts in extras for text in texts)]
+
+
 @pytest.mark.parametrize("lock", LOCKS)
 def test_every_line_of_a_lock_is_one_version_with_hashes_and_names_no_host(lock: str) -> None:
     assert "://" not in (ROOT / "requirements" / f"{lock}.txt").read_text("utf-8")
@@ -52,10 +63,11 @@ def test_a_cpu_build_of_torch_brings_no_package_of_a_gpu(lock: str) -> None:
 
 
 def test_what_this_project_needs_is_locked_with_all_that_that_needs() -> None:
-    wanted, seen = [Requirement("harness[test,boosting,perfetto]")], set()
+    own, seen = Requirement(f"{DISTRIBUTION}[test,boosting,perfetto]"), set()
+    wanted = [own]
     while wanted:
         requirement = wanted.pop()
-        for text in requires(requirement.name) or []:
+        for text in declared() if requirement is own else requires(requirement.name) or []:
             needed = Requirement(text)
             key = canonicalize_name(needed.name), frozenset(needed.extras)
             extras = requirement.extras or {""}

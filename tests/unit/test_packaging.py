@@ -101,10 +101,13 @@ def test_the_wheel_works_from_any_folder_and_shadows_nothing(wheel: Path, tmp_pa
 READ = "import sys, harness.trace; print(harness.trace.read(sys.argv[1]).quality.counts['sched:sched_switch'])"
 
 
+HINT = "from harness.errors import MissingExtraError; print(MissingExtraError('perfetto', 'perfetto').hint)"
+
+
 def test_the_wheel_fits_this_platform_and_any_python_and_reads_a_recording_without_a_compiler(
     wheel: Path, tmp_path: Path
 ) -> None:
-    assert re.fullmatch(r"harness-[0-9.]+(dev[0-9]+)?-py3-none-linux_\w+\.whl", wheel.name)
+    assert re.fullmatch(r"sched_harness-[0-9.]+(dev[0-9]+)?-py3-none-linux_\w+\.whl", wheel.name)
     venv.create(tmp_path / "bare", with_pip=False)  # without numpy and pyarrow too: reading needs neither
     python = tmp_path / "bare" / "bin" / "python"
     installed = pip("install", "--ignore-installed", "--prefix", str(tmp_path / "bare"), str(wheel))
@@ -114,6 +117,8 @@ def test_the_wheel_fits_this_platform_and_any_python_and_reads_a_recording_witho
     command = [str(python), "-I", "-c", READ, str(recording)]
     done = subprocess.run(command, cwd=tmp_path, env={"PATH": "/nowhere"}, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("5756\n", "")
+    done = subprocess.run([str(python), "-I", "-c", HINT], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == (f"{python} -m pip install 'perfetto>=0.9'\n", "")
 
 
 def test_an_installation_from_source_without_a_compiler_says_in_one_line_what_to_install(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.errors import UsageError
+from harness.errors import MissingExtraError, UsageError
+from harness.extras import MODULES
 from harness.trace.perf_data.recording import path_in_errors
 from harness.trace.tracepoint.state_reading import check_states
 
@@ -48,9 +49,9 @@ class Exported:
 def export(recording: Path, kind: str, target: Path | str, options: ReadOptions | None = None) -> Exported:
     """Write a recording as `kind`: into the folder `target` for csv and parquet, otherwise to the file `target`.
 
-    Each file appears whole or not at all. Raises TraceError and HostError as `read` and `convert` do, and UsageError if
-    the kind or `states` is unknown, if the kind needs a package that is not installed, or if `target` is a folder or
-    the recording where it should be a new file.
+    Each file appears whole or not at all. Raises TraceError and HostError as `read` and `convert` do, MissingExtraError
+    if the kind needs a package that is not installed, and UsageError if the kind or `states` is unknown, or if `target`
+    is a folder or the recording where it should be a new file.
     """
     if kind not in KINDS:
         raise UsageError(f"unknown format {kind!r}", where="--to", expected=f"one of {', '.join(KINDS)}")
@@ -61,10 +62,9 @@ def export(recording: Path, kind: str, target: Path | str, options: ReadOptions 
     try:
         module = import_module(KINDS[kind])
     except ModuleNotFoundError as error:
-        raise UsageError(
-            f"the format {kind} needs the package {error.name}",
-            hint=f"install it with the extra: pip install 'harness[{kind}]'",
-        ) from error
+        if error.name not in MODULES:
+            raise
+        raise MissingExtraError(*MODULES[error.name], where=f"--to {kind}") from error
     with path_in_errors(recording):
         exported: Exported = module.export(recording, Path(target), kind, options)
     return exported

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from json_schema import fits
-from locations import EXPERIMENTS
+from locations import EXPERIMENTS, ROOT
 
 from harness import boxes, spec
-from harness.errors import SpecError
+from harness.errors import MissingExtraError, SpecError
 from harness.spec.document import parse
 from model import predictors
 from model.settings import SETTINGS
@@ -154,10 +154,10 @@ def test_a_missing_library_is_an_error_at_the_predictor_that_needs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(predictors.EXTRAS, "gradient_boosting", ("no_such_library", "boosting"))
-    with pytest.raises(SpecError) as caught:
+    with pytest.raises(MissingExtraError) as caught:
         load({"predictors": ["markov", "gradient_boosting"]}, tmp_path)
     assert caught.value.where == f"{tmp_path}/e.yaml:4:34"
-    assert "harness[boosting]" in str(caught.value)
+    assert caught.value.hint.endswith(f"-m pip install -e '{ROOT}[boosting]'")
     load({"predictors": ["markov"], "params": {"gradient_boosting": {"leaves": 7}}}, tmp_path)
 
 
