@@ -126,7 +126,7 @@ def _slots(run: RunFacts) -> dict[str, int]:
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=FunctionLoader(_asset),
+        loader=FunctionLoader(_template),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -159,6 +159,11 @@ def _policy(style: str, scripts: list[str]) -> str:
 
 def _source(content: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
+
+
+def _template(name: str) -> str | None:
+    """Return the text of a template; None for one that there is not, which may be an optional part."""
+    return _asset(name) if (files("harness.report") / "templates" / name).is_file() else None
 
 
 def _asset(name: str) -> str:
