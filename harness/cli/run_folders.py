@@ -23,11 +23,13 @@ def ls(runs_dir: RunsDir = Path("runs"), as_json: JsonFlag = False) -> None:
     Reads the manifests alone. Exits with 1 if there are runs and none can be read.
     """
     from harness import store
+    from harness.report import score_rows
     from harness.terminal import tables
 
     folders, damaged = store.readable(runs_dir)
     output = Output(as_json)
-    output.data([tables.run_row(folder) for folder in folders] + [{"damaged": str(error)} for error in damaged])
+    rows = [{**tables.run_row(folder), "scores": score_rows.read(folder).rows} for folder in folders]
+    output.data({"runs": rows, "damaged": [str(error) for error in damaged]})
     runs = [] if damaged and not folders else [tables.runs_table(folders, runs_dir)]
     output.show(*runs, *map(tables.damaged_line, damaged))
     if damaged and not folders:
@@ -41,12 +43,14 @@ def show(run: RunName = None, runs_dir: RunsDir = Path("runs"), as_json: JsonFla
     Exits with 1 if a file that it reads is not as the run wrote it; what such a file holds is left out.
     """
     from harness import store
+    from harness.report import score_rows
     from harness.store.integrity import SHOWN
     from harness.terminal import tables
 
     folder = store.RunFolder.open(store.resolve(runs_dir, run))
     output, integrity = Output(as_json), folder.check_files(SHOWN)
-    output.data({**folder.manifest, "problems": [problem.__dict__ for problem in integrity.problems]})
+    problems = [problem.__dict__ for problem in integrity.problems]
+    output.data({**folder.manifest, "problems": problems, "scores": score_rows.read(folder, integrity).rows})
     output.show(*tables.run_tables(folder, integrity))
     if integrity.problems:
         raise typer.Exit(EXIT_FAILED)

@@ -110,8 +110,10 @@ class ModelScores:
         return (self.mark, self.inputs, self.trials, self.predictor, self.fold, self.clock.short)
 
 
-def read_models(folder: Path, left_out: Collection[str] = ()) -> tuple[list[ModelScores], list[str]]:
-    """Read every scored model under `folder` whose name is not in `left_out`.
+def read_models(
+    folder: Path, left_out: Collection[str] = (), *, curves: bool = True
+) -> tuple[list[ModelScores], list[str]]:
+    """Read every scored model under `folder` whose name is not in `left_out`, with or without its training curves.
 
     Return them, and one sentence for each that cannot be read.
     """
@@ -120,7 +122,7 @@ def read_models(folder: Path, left_out: Collection[str] = ()) -> tuple[list[Mode
         if path.name in left_out:
             continue
         try:
-            models.append(_read(path))
+            models.append(_read(path, curves))
         except FileNotFoundError:
             problems.append(f"{visible(path.name)} has no scores.json: it was not trained to the end.")
         except StoreError as error:
@@ -130,7 +132,7 @@ def read_models(folder: Path, left_out: Collection[str] = ()) -> tuple[list[Mode
     return models, problems
 
 
-def _read(path: Path) -> ModelScores:
+def _read(path: Path, with_curves: bool) -> ModelScores:
     if not os.path.lexists(path / "scores.json"):
         raise FileNotFoundError
     scores = read_scores(path)
@@ -138,7 +140,7 @@ def _read(path: Path) -> ModelScores:
         raise StoreError("scores.json is not as it was written, as its SHA-256 differs", hint="train it again")
     contested = scores.get("contested") or {}
     predictor, seed = visible(scores["predictor"]), visible(scores.get("seed", "–"))  # noqa: RUF001
-    x_label, curves = read_curves(path / "history.parquet")
+    x_label, curves = read_curves(path / "history.parquet") if with_curves else ("", ())
     return ModelScores(
         predictor=predictor,
         inputs=visible(scores.get("regime", "not stated")),

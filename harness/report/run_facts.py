@@ -139,8 +139,8 @@ def read_run(folder: Path) -> RunFacts:
     trials, unread = read_trials(folder / "trials", integrity)
     models, problems = read_models(folder / "models", integrity.unbelieved_models)
     return RunFacts(
-        name=visible(manifest.get("name") or folder.name),
-        question=visible(spec.get("question") or manifest.get("name") or folder.name),
+        name=visible(run.path.name),
+        question=visible(spec.get("question") or run.path.name),
         state=visible(manifest.get("state", "unknown")),
         error=visible_lines(manifest.get("error") or ""),
         manifest=manifest,

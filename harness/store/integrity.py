@@ -14,6 +14,7 @@ from harness.store import verify
 from harness.store.verify import FileProblem
 
 # The files of a run folder that a command reads, beside the manifest. A `*` stands for one folder.
+SCORES = ("models/*/scores.json",)
 SHOWN = ("trials/*/trial.json", "models/*/scores.json", "models/*/history.parquet")
 REPORTED = (
     *SHOWN,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
@@ -13,8 +12,8 @@ from rich.text import Text
 from harness.recorded_clock import RecordedClock
 from harness.report.chance import BELOW, NO_BETTER, against_chance
 from harness.report.interval_basis import IntervalBasis, explain
-from harness.report.model_scores import ScoreEstimate, read_models
-from harness.report.seed_groups import group_seeds, with_online
+from harness.report.model_scores import ScoreEstimate
+from harness.report.score_rows import RunScores
 from harness.report.text import MINUS, points, points_range
 from harness.terminal.line import line, message
 from harness.terminal.plain_table import cell, plain_table
@@ -28,34 +27,38 @@ PAIRED_INTERVALS = "95 %: interval of the difference on the same events"
 SPREAD = "spread: the same for training with other seeds (Student's t over the seeds)."
 
 
-def run_scores(models: Path, arms: dict[str, str], left_out: Collection[str] = ()) -> RenderableType:
-    """Show the models of a run, one row for all seeds of a predictor; `arms` maps each trial to its arm."""
-    scores, problems = read_models(models, left_out)
-    several_arms = len(set(arms.values())) > 1
+def run_scores(scores: RunScores) -> RenderableType:
+    """Show the models of a run, one row for all seeds of a predictor."""
+    several_arms = scores.several_arms
     numbers = (">seeds", ">contested", ">chance", ">top-1", ">bits", ">time bits", ">MAE us")
     table = plain_table(*(["arm"] if several_arms else []), "predictor", "inputs", *numbers)
-    groups = with_online(group_seeds(scores, arms))
-    for group in groups:
-        chance = group.mean(lambda seed: seed.chance)
+    for row in scores.rows:
         table.add_row(
-            *([group.arm] if several_arms else []),
-            group.predictor,
-            group.inputs,
-            str(len(group.seeds)),
-            _share(group.score("contested", "top1")),
-            "" if chance is None else f"{chance:.1%}",
-            _number(group.score("overall", "top1"), ".1%"),
-            _number(group.score("overall", "bits_per_switch"), ".3f"),
-            _number(group.score("overall", "time_bits"), ".2f"),
-            _number(group.score("overall", "time_mae_us"), ".0f"),
+            *([row["arm"]] if several_arms else []),
+            row["predictor"],
+            row["inputs"],
+            str(len(row["seeds"])),
+            contested(row),
+            cell(row, "chance_top1", ".1%"),
+            cell(row, "top1", ".1%"),
+            cell(row, "bits_per_switch", ".3f"),
+            cell(row, "time_bits", ".2f"),
+            cell(row, "time_mae_us", ".0f"),
         )
     notes = _chance_notes(
-        (f"{group.predictor}, {group.arm}" if several_arms else group.predictor, group.against_chance)
-        for group in groups
+        (f"{row['predictor']}, {row['arm']}" if several_arms else row["predictor"], row["against_chance"] or "")
+        for row in scores.rows
     )
-    notes += [Text(f"{INTERVALS} {explain(group.basis for group in groups)}.", "dim")] if groups else []
-    lines = (message(problem, "red") for problem in problems)
+    bases = [IntervalBasis(row["interval_trials"], row["scored_trials"]) for row in scores.rows]
+    notes += [Text(f"{INTERVALS} {explain(bases)}.", "dim")] if bases else []
+    lines = (message(problem, "red") for problem in scores.problems)
     return Group(table if table.row_count else "no models", *notes, *lines)
+
+
+def contested(row: Mapping[str, Any]) -> str:
+    """Format top-1 at contested switches of a row of `report.score_rows`; empty where none was contested."""
+    ends = (row["contested_top1_low"], row["contested_top1_high"])
+    return "" if row["contested_top1"] is None else _share(ScoreEstimate(row["contested_top1"], *ends))
 
 
 def _chance_notes(results: Iterable[tuple[str, str]]) -> list[Text]:
@@ -199,10 +202,6 @@ def _half(estimate: ScoreEstimate | None, scale: float, form: str) -> str:
     ends = [end for end in (estimate.low, estimate.high) if end is not None] if estimate else []
     half = max((abs(end - estimate.value) for end in ends), default=None) if estimate else None
     return "" if half is None else f"±{scale * half:{form}}"
-
-
-def _number(estimate: ScoreEstimate | None, form: str) -> str:
-    return "" if estimate is None else format(estimate.value, form)
 
 
 def _shares(interval: tuple[float, float] | None) -> str:

@@ -69,7 +69,7 @@ def runs_table(folders: Sequence[RunFolder], runs_dir: Path) -> RenderableType:
 
 
 def run_row(folder: RunFolder) -> dict[str, Any]:
-    """Summarise a run: name, state, how many of the planned trials and of the models that began are done, and more.
+    """Summarise a run: its folder's name, state, how many of the planned trials and of the begun models are done.
 
     `edited`: its manifest was changed by another program.
 
@@ -80,7 +80,7 @@ def run_row(folder: RunFolder) -> dict[str, Any]:
     steps = manifest["steps"]
     trials, models = _steps(manifest, "trial"), _steps(manifest, "model")
     return {
-        "name": manifest["name"],
+        "name": folder.path.name,
         "state": folder.state,
         "edited": folder.is_edited,
         "trials": max(len(trials), int(manifest.get("trials_planned") or 0)),
@@ -96,15 +96,15 @@ def run_row(folder: RunFolder) -> dict[str, Any]:
 
 def run_tables(folder: RunFolder, integrity: Integrity | None = None) -> list[RenderableType]:
     """Show one run: state, files that are not as written, machine, verdicts, scores, costs."""
+    from harness.report import score_rows
     from harness.store import spec_changes
     from harness.store.integrity import SHOWN  # importing the store takes time, and other tables need none
     from harness.terminal.score_tables import run_scores
 
     integrity = integrity or folder.check_files(SHOWN)
     manifest = folder.manifest
-    arms = {name: step["detail"].get("arm", "") for name, step in _steps(manifest, "trial").items()}
-    scores = run_scores(folder.path / "models", arms, integrity.unbelieved_models)
-    parts: list[RenderableType] = [line(f"{manifest['name']}: ", (folder.state, STATES[folder.state]))]
+    scores = run_scores(score_rows.read(folder, integrity))
+    parts: list[RenderableType] = [line(f"{folder.path.name}: ", (folder.state, STATES[folder.state]))]
     parts += [message(f"! {sentence}", "red") for sentence in integrity.sentences]
     if integrity.unlisted:
         parts.append(message(f"! no finished step wrote {', '.join(integrity.unlisted)}", "yellow"))

@@ -87,7 +87,7 @@ def test_the_change_is_in_the_manifest_on_the_terminal_and_in_the_report(failed:
     assert "set aside in models.set-aside, of an earlier experiment: repeat_s0" in shown
     page = (failed.path / "report" / "index.html").read_text()
     assert "model.params.markov.max_order: 99, now 2" in page
-    assert json.loads(harness("ls", "--runs", failed.path.parent, "--json").stdout)[0]["models"] == 2
+    assert json.loads(harness("ls", "--runs", failed.path.parent, "--json").stdout)["runs"][0]["models"] == 2
 
 
 def test_a_repetition_of_the_run_has_the_changed_experiment(failed: RunFolder) -> None:

@@ -124,7 +124,7 @@ def test_an_odd_trial_is_marked_at_the_head_and_at_its_verdict(tmp_path: Path) -
     shown = banners(run)
     assert "1 trial differs from the others of its arm by more than noise" in shown
     assert "002_nginx_ab: 300 requests/s, the other trials of nginx_ab 420 (standard deviation 0.707)" in shown
-    assert "delete its folder in trials/, then harness run --resume nginx_ab" in shown
+    assert f"delete its folder in trials/, then harness run --resume {run.name}" in shown
     assert "Spread: requests/s from 300 to 421 across the trials of nginx_ab." in words(run)
     assert "002_nginx_ab differs from the others of its arm" in section(run, "trust")
 
