@@ -1,3 +1,57 @@
-"""Record the Linux scheduler under load in a described machine, predict it, and report how well that went."""
+"""Record the Linux scheduler under load in a described machine, predict it, and report how well that went.
 
-__version__ = "0.3.0.dev0"
+In a notebook: `open_run` a run folder, `open_recording` a recording, `convert` a perf.data to a folder of tables; then
+`import model` to train and score predictors. `docs/api.md` shows it all. Every error is a `HarnessError`, which says
+what failed, where, what was expected, and what to do. Nothing stays open: there is nothing to close.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness import errors, trace
+    from harness.api.opening import convert, open_recording
+    from harness.api.recording import Recording
+    from harness.api.run import Run, open_run
+    from harness.api.trial import Trial
+    from harness.errors import HarnessError
+    from harness.version import __version__
+
+__all__ = [
+    "HarnessError",
+    "Recording",
+    "Run",
+    "Trial",
+    "__version__",
+    "convert",
+    "errors",
+    "open_recording",
+    "open_run",
+    "trace",
+]
+
+_PLACES = {
+    "HarnessError": "harness.errors",
+    "Recording": "harness.api.recording",
+    "Run": "harness.api.run",
+    "Trial": "harness.api.trial",
+    "__version__": "harness.version",
+    "convert": "harness.api.opening",
+    "open_recording": "harness.api.opening",
+    "open_run": "harness.api.run",
+}
+_MODULES = ("errors", "trace")
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use, so that `import harness` costs nothing: neither numpy nor pandas nor torch."""
+    from importlib import import_module
+
+    if name in _MODULES:
+        return import_module(f"harness.{name}")
+    if name not in _PLACES:
+        raise AttributeError(f"module 'harness' has no attribute {name!r}")
+    return getattr(import_module(_PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

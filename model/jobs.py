@@ -22,7 +22,7 @@ from model.data.find_recordings import require_run_queues
 from model.data.metadata import GUEST, RECORDING
 from model.data.provenance import Provenance
 from model.files import is_changed, read_json, sealed, sha256, unsealed, write_atomic
-from model.predictor import OnProgress, Predictor, ignore_progress
+from model.predictor import OnProgress, Predictor, TrainablePredictor, ignore_progress
 from model.predictors import create, find
 from model.scoring import caveats, outcomes, rollout, scores
 from model.scoring.outcomes import Outcomes
@@ -127,17 +127,19 @@ def run(job: Job, on_progress: OnProgress = ignore_progress) -> dict[str, Any]:
     digest = job.digest()
     job.clocks()
     job.provenance()
-    predictor = _predictor(job)
+    predictor = make_predictor(job)
     require_run_queues(predictor.inputs, [*job.tables, *job.test_tables])
     on_progress("reading tables", 0, None)
-    dataset = _dataset(job)
+    dataset = read_dataset(job)
     state_folder = _state_folder(job, predictor)
     began = time.monotonic()
     history = predictor.fit(dataset.train, dataset.valid, len(dataset.vocabulary), on_progress)
     fit_seconds = time.monotonic() - began
     on_progress("scoring", 0, None)
     tested = outcomes.evaluate(predictor, dataset.test)
-    result = {**_head(job, predictor, dataset, digest), **scores.score_outcomes(tested)}
+    parameters = sum(int(array.size) for array in predictor.arrays().values())
+    result = {**describe(job, predictor, dataset), "parameters": parameters, "job_sha256": digest}
+    result |= scores.score_outcomes(tested)
     result["online"] = scores.score_online(predictor, dataset.test)
     result["by_trial"] = scores.score_recordings(tested, dataset.test)
     result["valid"] = scores.score_for_selection(predictor, dataset.valid)
@@ -162,13 +164,15 @@ def _state_folder(job: Job, predictor: Predictor) -> StateFolder | None:
     return predictor.state_folder
 
 
-def _dataset(job: Job) -> streams.Dataset:
+def read_dataset(job: Job) -> streams.Dataset:
+    """Read the recordings of a job, cut into train, validation and test. Raises PredictionError."""
     if not job.test_tables:
         return streams.load(job.tables, job.mark, job.split)
     return streams.across(job.tables, job.test_tables, job.mark, job.split[1] / (job.split[0] + job.split[1]))
 
 
-def _predictor(job: Job) -> Predictor:
+def make_predictor(job: Job) -> Predictor:
+    """Make the predictor that a job names, not yet fitted. Raises PredictionError."""
     seed = {"seed": job.seed} if find(job.predictor).seeded else {}
     return create(job.predictor, {**job.params, **seed})
 
@@ -179,8 +183,8 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _head(job: Job, predictor: Predictor, dataset: streams.Dataset, digest: str) -> dict[str, Any]:
-    sizes = {name: array.size for name, array in predictor.arrays().items()}
+def describe(job: Job, predictor: TrainablePredictor, dataset: streams.Dataset) -> dict[str, Any]:
+    """Return what stands beside the scores of a job: predictor, inputs, recordings, clocks, kernels, caveats."""
     learned, tested = job.clocks()
     sides, recordings = job.provenance(), [*job.tables, *job.test_tables]
     return {
@@ -201,8 +205,6 @@ def _head(job: Job, predictor: Predictor, dataset: streams.Dataset, digest: str)
         "seed": job.seed,
         "trials": list(dataset.recordings),
         "marks": len(dataset.vocabulary),
-        "parameters": int(sum(sizes.values())),
-        "job_sha256": digest,
     }
 
 

@@ -85,6 +85,18 @@ class SegmentPredictor(Protocol):
         """Predict each event of the segment from the events before it in its stream."""
 
 
+class TrainablePredictor(Protocol):
+    """The part of a predictor that `model.evaluate` needs: what it scores need neither be stored nor roll out."""
+
+    inputs: str  # what it may look at: one of INPUTS
+
+    def fit(self, train: Sequence[Segment], valid: Sequence[Segment], marks: int, on_progress: OnProgress) -> object:
+        """Learn from `train`, choose by `valid`; `marks` is the size of the vocabulary, mark 0 is any other task."""
+
+    def predict(self, segment: Segment) -> Prediction:
+        """Predict each event of the segment from the events before it in its stream."""
+
+
 @runtime_checkable
 class OnlineLearner(Protocol):
     """A predictor that can also learn while it predicts. Its own `predict` never learns."""

@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
-from harness import __version__
 from harness.cli import about, box, model, repeat, run, run_folders, trace, train
 from harness.cli.output import print_error
 from harness.cli.plain_values import QuickGroup
 from harness.early_interrupt import end_at_interrupt
 from harness.errors import EXIT_FAILED, EXIT_HOST, HostError, UsageError
+from harness.version import __version__
 
 EPILOG = "Exit codes: 0 done, 1 a trial or a check failed, 2 wrong experiment file or arguments, 3 this host lacks \
 something (see `harness doctor`), 130 interrupted, \

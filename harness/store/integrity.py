@@ -86,10 +86,11 @@ def check(folder: Path, manifest: Mapping[str, Any], patterns: Sequence[str]) ->
     )
 
 
-def require_unchanged(folder: Path) -> list[str]:
+def require_unchanged(folder: Path, endings: Sequence[str] = ("json", "parquet", "safetensors")) -> list[str]:
     """Raise StoreError if a file of a trial's or a model's folder is not as its run wrote it; perf.data is not read.
 
-    Return what could not be checked, one sentence each. A folder outside of a run has no hashes to compare with.
+    Only files with one of the `endings` are read. Return what could not be checked, one sentence each. A folder outside
+    of a run has no hashes to compare with.
     """
     folder = folder.resolve()
     run, kind = folder.parent.parent, folder.parent.name
@@ -99,7 +100,7 @@ def require_unchanged(folder: Path) -> list[str]:
         manifest = manifests.read(run)
     except StoreError as error:
         return [f"{folder} was not compared with its SHA-256: {error.what}"]
-    found = check(run, manifest, [f"{kind}/{folder.name}/*.{ending}" for ending in ("json", "parquet", "safetensors")])
+    found = check(run, manifest, [f"{kind}/{folder.name}/*.{ending}" for ending in endings])
     for problem in found.of_files:
         raise _not_as_written(run, problem)
     unknown = [] if found.intact else [f"no finished step of its run wrote {folder}: no SHA-256 to compare it with"]

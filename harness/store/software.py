@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from harness import __version__
+from harness.version import __version__
 
 # The packages that a result may depend on; others do not touch the data.
 PACKAGES = (

@@ -11,12 +11,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from harness import __version__
 from harness.files import SEAL, as_host_error, open_regular, sealed, sha256, write_atomic
 from harness.trace.identity import Identity
 from harness.trace.quality import TraceQuality, damage
 from harness.trace.reader import RecordingInfo
 from harness.trace.tables.schemas import SCHEMAS
+from harness.version import __version__
 
 NAME = "recording.json"
 SCHEMA_VERSION = 2

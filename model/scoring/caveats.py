@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from model.data import metadata
-from model.predictor import Guesser, Predictor
+from model.predictor import Guesser, TrainablePredictor
 from model.replay import kernel
 
 # Releases of which some trace task states shifted by one bit (see harness.trace.tracepoint.state_reading).
@@ -38,7 +38,7 @@ def _warning(folder: Path) -> str:
     return _UNKNOWN if version and FIRST_SHIFTED <= version <= LAST_SHIFTED else ""
 
 
-def find_guesses(predictor: Predictor, recordings: Iterable[Path]) -> str | None:
+def find_guesses(predictor: TrainablePredictor, recordings: Iterable[Path]) -> str | None:
     """Return in words what a predictor had to guess about the recordings, else None. Raises TableError."""
     if not isinstance(predictor, Guesser):
         return None

@@ -89,15 +89,24 @@ def compare(
     if any two were scored on different events, TableError if a folder has no outcomes, SettingError for an unknown part
     or score.
     """
+    try:
+        return compare_outcomes(_read(folders), _read(baselines), parts, scores)
+    except StreamError as error:
+        raise StreamError(f"{folders[0]} and {baselines[0]}: {error}") from error
+
+
+def compare_outcomes(
+    ours: Sequence[Outcomes],
+    theirs: Sequence[Outcomes],
+    parts: Sequence[str] = PARTS,
+    scores: Sequence[str] = (*SCORES,),
+) -> list[Comparison]:
+    """Compare one predictor with another, as `compare` does, given the outcomes of the seeds of each."""
     for kind, wanted, known in (("part", parts, PARTS), ("score", scores, (*SCORES,))):
         if unknown := [name for name in wanted if name not in known]:
             raise SettingError(f"{kind} {unknown[0]!r}: expected one of {', '.join(known)}")
-    ours, theirs = _read(folders), _read(baselines)
-    try:
-        for outcomes in (*ours, *theirs):
-            require_same_events(ours[0], outcomes)
-    except StreamError as error:
-        raise StreamError(f"{folders[0]} and {baselines[0]}: {error}") from error
+    for outcomes in (*ours, *theirs):
+        require_same_events(ours[0], outcomes)
     blocks, masks = Blocks.draw(ours[0].stream, ours[0].trial), part_masks(ours[0])
     return [
         _comparison(part, score, masks[part], blocks, ours, theirs)

@@ -16,7 +16,7 @@ import numpy as np
 from model.data.marks import UNKNOWN
 from model.data.streams import Segment
 from model.errors import StreamError
-from model.predictor import OnlineLearner, Predictor, SegmentPredictor
+from model.predictor import OnlineLearner, SegmentPredictor
 from model.scoring.bootstrap import Blocks
 from model.scoring.metrics import ScoreEstimate, estimate_scores, score_part, summarise_scores
 from model.scoring.outcomes import Outcomes, evaluate, evaluate_marks
@@ -44,7 +44,7 @@ def score_outcomes(outcomes: Outcomes) -> dict[str, Any]:
     }
 
 
-def score_online(predictor: Predictor, segments: Sequence[Segment]) -> dict[str, Any] | None:
+def score_online(predictor: SegmentPredictor, segments: Sequence[Segment]) -> dict[str, Any] | None:
     """Score a predictor that learns while it predicts; None if it cannot, or for more than MAX_ONLINE_EVENTS events.
 
     Learning starts anew from the fitted state with every stream: the later events of one CPU are not another's past.

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import doctest
 import itertools
-import lzma
 import os
 import re
 import shlex
@@ -24,8 +23,8 @@ from pathlib import Path
 
 import pytest
 from command_line import HARNESS, LIMIT_S
-from locations import DATA, ROOT
-from written_before import RUN, unpack
+from locations import ROOT
+from workshop import workshop
 
 pytestmark = pytest.mark.slow
 
@@ -69,17 +68,6 @@ def run(command: str, folder: Path) -> str:
         full, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=LIMIT_S
     )
     return "\n".join(line.rstrip() for line in done.stdout.splitlines()).strip()
-
-
-def workshop(folder: Path) -> Path:
-    """A folder with the recording, the tables, the run and the models that the pages name."""
-    recording = DATA / "debian12_guest_nginx_ab.perf.data.xz"
-    (folder / "perf.data").write_bytes(lzma.decompress(recording.read_bytes()))
-    unpack(folder)
-    (folder / "runs").mkdir()
-    (folder / RUN).rename(folder / "runs" / RUN)
-    run("harness trace convert perf.data -o tables", folder)
-    return folder
 
 
 def matches(shown: str, printed: str) -> bool:

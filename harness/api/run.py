@@ -1,0 +1,128 @@
+"""A run as an object: its trials, its scores, its manifest."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.api.opening import open_recording
+from harness.api.trial import Trial
+from harness.counted import counted
+from harness.store import RunFolder, resolve
+from harness.store.integrity import MODELS, SHOWN
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.spec import Experiment
+
+NUMBERS = ("contested_share", "idle_share", "tracer_share", "host_share")  # of trial.json, in verdicts()
+
+
+class Run:
+    """A run folder, made by `open_run`. It is read as it is now; a run under way is seen as far as it came.
+
+    `os.fspath` gives its folder, so that a run goes wherever a path does: `model.evaluate("markov", run)`. The files of
+    its trials are then those that it wrote: StoreError if one is not.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+
+    @property
+    def path(self) -> Path:
+        """The run folder."""
+        return self._folder.path
+
+    @property
+    def name(self) -> str:
+        """The name of the folder: the time, and the experiment."""
+        return self.path.name
+
+    @property
+    def state(self) -> str:
+        """running, interrupted, failed or done."""
+        return self._folder.state
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """The content of `manifest.json`: spec, versions, host, box, machine, steps and their SHA-256."""
+        return self._folder.manifest
+
+    @property
+    def experiment(self) -> Experiment:
+        """The experiment, with every value resolved. Raises SpecError where this version cannot read it."""
+        return self._folder.experiment
+
+    @cached_property
+    def trials(self) -> tuple[Trial, ...]:
+        """The trials that were recorded, by name, also those that may not be used."""
+        folders = sorted(path.parent for path in self.path.glob("trials/*/trial.json"))
+        return tuple(trial for trial in map(open_recording, folders) if isinstance(trial, Trial))
+
+    @cached_property
+    def models(self) -> tuple[Path, ...]:
+        """The folders of the models that were trained; `model.load` opens one."""
+        return tuple(sorted(path.parent for path in self.path.glob("models/*/config.json")))
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """A sentence for each file that is not as the run wrote it, and how much that matters.
+
+        It reads `trial.json` and the files of models again; `harness verify` does so with all files.
+        """
+        return tuple(self._folder.check_files((*SHOWN, *MODELS)).sentences)
+
+    def scores(self) -> pd.DataFrame:
+        """Return a row for each predictor, its seeds together, best first within each arm and inputs.
+
+        `contested_top1`, `top1` and so on are shares, bits or microseconds (docs/predictors.md); `_low` and `_high` are
+        the ends of the 95 % interval over `interval_trials` trials; `best` marks what the report opens with. A model
+        with a file that is not as the run wrote it is left out, and `problems` names it.
+        """
+        import pandas as pd
+
+        from harness.report import score_rows
+
+        return pd.DataFrame(score_rows.read(self._folder).rows)
+
+    def verdicts(self) -> pd.DataFrame:
+        """Return a row for each trial: arm, whether it is usable, the checks that it failed, and what was measured.
+
+        Shares are between 0 and 1; the columns after them are the metrics of the load.
+        """
+        import pandas as pd
+
+        return pd.DataFrame([_verdict(trial) for trial in self.trials])
+
+    def __fspath__(self) -> str:
+        for trial in self.trials:
+            os.fspath(trial)
+        return os.fspath(self.path)
+
+    def __repr__(self) -> str:
+        models = counted(len(self.models), "model")
+        return f"Run({self.name!r}: {self.state}, {counted(len(self.trials), 'trial')}, {models})"
+
+
+def open_run(path: str | os.PathLike[str] | None = None, runs_dir: str | os.PathLike[str] = "runs") -> Run:
+    """Open a run by its folder, or by its name or the beginning of it below `runs_dir`; without one, the latest.
+
+    Raises UsageError where there is no such run, StoreError where its manifest is damaged or of another schema.
+    """
+    found = resolve(Path(runs_dir), None if path is None else os.fspath(path))
+    return Run(RunFolder.open(found))
+
+
+def _verdict(trial: Trial) -> dict[str, Any]:
+    return {
+        "trial": trial.name,
+        "arm": trial.arm,
+        "usable": trial.usable,
+        "failed": ", ".join(trial.failed_checks),
+        "switches": trial.switches,
+        **{name: trial.facts.get(name) for name in NUMBERS},
+        **trial.metrics,
+    }

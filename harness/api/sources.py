@@ -1,0 +1,128 @@
+"""Where the tables of a recording come from: perf.data in memory, or a folder of Parquet files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from harness.errors import StoreError, TraceError, UsageError
+from harness.files import is_changed, open_regular, sha256
+from harness.store import json_file
+from harness.store.integrity import require_unchanged
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from harness.trace import Trace
+
+RECORDING, TRIAL = "recording.json", "trial.json"
+CONVERT_AGAIN = "convert the recording again: harness.convert, or `harness trace convert`"
+
+
+class TableSource(Protocol):
+    """Gives the tables of one recording, and what is known of it."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the tables."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What was recorded, and whether it is whole, as `recording.json` and `trial.json` have it."""
+
+    def table(self, name: str, columns: Sequence[str] | None) -> pa.Table:
+        """Return one of `names`, or some columns of it."""
+
+
+class PerfData:
+    """A recording of perf, decoded in memory."""
+
+    def __init__(self, trace: Trace) -> None:
+        self.trace = trace
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """All tables; there are no slices where the switches do not tell the run times."""
+        from harness.trace.tables.schemas import EVENT_TABLES
+
+        return (*EVENT_TABLES, *(["slices"] if self.trace.quality.run_times else []))
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """The header and the judgement, as `recording.json` has them."""
+        from harness.trace.quality import damage
+
+        quality = self.trace.quality
+        return {"header": asdict(self.trace.header), "quality": quality.to_dict(), "damage": damage(quality)}
+
+    def table(self, name: str, columns: Sequence[str] | None) -> pa.Table:
+        """Make a table of the decoded events; slices are cut once."""
+        table = self._slices if name == "slices" else getattr(self.trace, name)
+        return table if columns is None else table.select(list(columns))
+
+    @cached_property
+    def _slices(self) -> pa.Table:
+        from harness.trace import slices
+
+        return slices(self.trace)
+
+
+class TableFolder:
+    """The tables that `convert`, `import` or a trial wrote into a folder. What was changed since is refused."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The tables that are there."""
+        from harness.trace.tables.schemas import SCHEMAS
+
+        return tuple(name for name in SCHEMAS if (self.folder / f"{name}.parquet").is_file())
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """The content of `recording.json` and of `trial.json`; empty where there is neither. Raises StoreError."""
+        require_unchanged(self.folder, ("json",))
+        return {**self._converted, **read_json(self.folder / TRIAL)}
+
+    def table(self, name: str, columns: Sequence[str] | None) -> pa.Table:
+        """Read a table whose bytes are those that were written. Raises StoreError, TraceError."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        path = self.folder / f"{name}.parquet"
+        require_unchanged(self.folder)
+        try:
+            with open_regular(path) as file:
+                self._require_as_converted(path)
+                return pq.read_table(file, columns=columns and list(columns), page_checksum_verification=True)
+        except (pa.ArrowException, UnicodeError, OSError) as error:
+            raise TraceError(f"not a readable table: {error}", where=str(path), hint=CONVERT_AGAIN) from error
+
+    @cached_property
+    def _converted(self) -> dict[str, Any]:
+        content, path = read_json(self.folder / RECORDING), self.folder / RECORDING
+        if is_changed(content):
+            raise StoreError("it is not as it was written: its SHA-256 differs", where=str(path), hint=CONVERT_AGAIN)
+        return content
+
+    def _require_as_converted(self, path: Path) -> None:
+        expected = self._converted.get("table_sha256", {}).get(path.name)
+        if expected and sha256(path) != expected:
+            what = f"it was changed or damaged: its SHA-256 is not that in {RECORDING}"
+            raise TraceError(what, where=str(path), hint=CONVERT_AGAIN)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a file of facts; empty where it is missing. Raises StoreError where it is no mapping."""
+    return json_file.read(path, json_file.mapping(), CONVERT_AGAIN) if path.exists() else {}
+
+
+def wrong_table(name: str, where: Path, known: Sequence[str]) -> UsageError:
+    """Return the error of a table that a recording does not have."""
+    expected = f"one of {', '.join(known)}" if known else "a recording with tables"
+    return UsageError(f"there is no table {name!r}", where=str(where), expected=expected)

@@ -1,0 +1,75 @@
+"""A trial of a run: its recording, its verdict, and what its load measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from harness.api.recording import Recording
+from harness.api.sources import read_json
+from harness.store.integrity import require_unchanged
+
+
+class Trial(Recording):
+    """The recording of one trial. `facts` also has the content of `trial.json`: host, machine, noise and so on.
+
+    Where it goes as a path, as to `model.evaluate`, its files are those that the run wrote: StoreError if one is not.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name of its folder, such as `000_nginx_ab`."""
+        return self.path.name
+
+    @property
+    def arm(self) -> str:
+        """The treatment: one combination of the values that the experiment sweeps."""
+        return str(self.facts.get("arm", ""))
+
+    @property
+    def usable(self) -> bool | None:
+        """Whether its recording may be used, by its verdict; None where there is none."""
+        verdict = self.facts.get("verdict") or {}
+        return None if verdict.get("ok") is None else bool(verdict["ok"])
+
+    @property
+    def failed_checks(self) -> tuple[str, ...]:
+        """The names of the checks that it failed; empty for a usable one."""
+        checks = (self.facts.get("verdict") or {}).get("checks") or ()
+        return tuple(str(check.get("name")) for check in checks if not check.get("ok"))
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """What the load measured, such as `requests_per_s`."""
+        return dict(self.facts.get("metrics") or {})
+
+    @cached_property
+    def guest(self) -> dict[str, Any]:
+        """What the guest said of itself, `guest.json`: kernel, packages, scheduler settings, tasks.
+
+        Raises StoreError for a file that is not as the run wrote it.
+        """
+        require_unchanged(self.path, ("json",))
+        return read_json(self.path / "guest.json")
+
+    @property
+    def kernel(self) -> str | None:
+        """The release of the kernel of the guest."""
+        return (self.guest.get("facts") or {}).get("kernel") or super().kernel
+
+    def __fspath__(self) -> str:
+        require_unchanged(self.path)
+        return super().__fspath__()
+
+    @property
+    def _shown_path(self) -> Path:
+        return Path(*self.path.parts[-2:])
+
+    def _in_words(self) -> Iterable[str]:
+        yield from list(super()._in_words())[:-1]
+        if failed := ", ".join(self.failed_checks):
+            yield f"not usable: {failed}"
+        else:
+            yield {True: "usable", False: "not usable", None: "no verdict"}[self.usable]

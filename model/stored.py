@@ -1,0 +1,150 @@
+"""A predictor that was trained and stored: its scores, and what it predicts for other recordings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from model import checkpoint, jobs, predict
+from model.data.find_recordings import recordings as find_recordings
+from model.data.streams import require_disjoint
+from model.errors import TableError
+from model.evaluation import SPLIT, Evaluation, Recordings, combine, paths_of
+from model.files import read_json
+from model.jobs import Job
+from model.predictor import OnProgress, Predictor, ignore_progress
+from model.scoring.outcomes import SCORES, read_outcomes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class StoredModel:
+    """A fitted predictor and the folder it lies in, made by `train` or `load`; nothing in it is executed.
+
+    `os.fspath` gives the folder.
+    """
+
+    def __init__(self, path: Path, stored: checkpoint.Checkpoint) -> None:
+        self.path, self._stored = path, stored
+
+    @property
+    def name(self) -> str:
+        """The name of the predictor."""
+        return self._stored.kind
+
+    @property
+    def predictor(self) -> Predictor:
+        """The fitted predictor itself, with `predict` and `session`."""
+        return self._stored.predictor
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """Its settings, such as `hidden`; the seed is one of them where it is used."""
+        return self.predictor.settings()
+
+    @property
+    def mark(self) -> str:
+        """What it predicts: `task` (name and thread) or `comm` (name)."""
+        return self._stored.mark
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """The marks by index, as `Prediction.log_probs` has its columns; the first stands for every other task."""
+        return self._stored.vocabulary.names
+
+    @property
+    def about(self) -> Mapping[str, object]:
+        """What is stored with it: the recordings it learned from, split, seed and clock."""
+        return self._stored.about
+
+    @cached_property
+    def evaluation(self) -> Evaluation:
+        """The scores that it was stored with. Raises TableError where there are none, or they were changed."""
+        try:
+            table = read_json(self.path / SCORES)
+        except (OSError, ValueError) as error:
+            raise TableError(
+                f"{self.path / SCORES}: {error}: expected the scores of a model; train it again"
+            ) from error
+        return combine([table], [read_outcomes(self.path)])
+
+    def evaluate(
+        self,
+        recordings: Recordings,
+        share: float = 1.0,
+        *,
+        across_clocks: bool = False,
+        across_kernels: bool = False,
+    ) -> Evaluation:
+        """Score it on the last `share` of each recording, best of ones that it did not learn from.
+
+        The recordings that it learned from are named in `table["also_learned_from"]`. Raises PredictionError, also for
+        recordings of another clock or kernel than it learned from, unless `across_clocks` or `across_kernels` is set.
+        """
+        across = {"across_clocks": across_clocks, "across_kernels": across_kernels}
+        table, outcomes = predict.score(self.path, paths_of(recordings), share, **across)
+        return combine([table], [outcomes])
+
+    def forecast(self, recording: str | os.PathLike[str], events: int = 20, top: int = 3) -> pd.DataFrame:
+        """Return a row for each of the last `events` switches of each CPU: what was likely, and what came.
+
+        `likeliest`: the `top` likeliest marks with their probabilities; `mark`: the one that came; `median_us`: the
+        predicted median of its stay, `slice_us`: how long it stayed, both in microseconds. Raises PredictionError.
+        """
+        import pandas as pd
+
+        folders = find_recordings([Path(recording)])
+        forecasts = [one for folder in folders for one in predict.forecast(self.path, folder, events, top)]
+        return pd.DataFrame([asdict(forecast) for forecast in forecasts])
+
+    def __fspath__(self) -> str:
+        return os.fspath(self.path)
+
+    def __repr__(self) -> str:
+        learned = ", ".join(map(str, self._trials))
+        return f"StoredModel({str(self.path)!r}: {self.name}, {len(self.marks)} marks, learned from {learned or '?'})"
+
+    @property
+    def _trials(self) -> list[Any]:
+        trials = self.about.get("trials")
+        return trials if isinstance(trials, list) else []
+
+
+def load(path: str | os.PathLike[str]) -> StoredModel:
+    """Open a model that `train`, `harness train` or a run stored. Raises CheckpointError for one that was changed."""
+    return StoredModel(Path(path), checkpoint.load(Path(path)))
+
+
+def train(
+    predictor: str,
+    recordings: Recordings,
+    out: str | os.PathLike[str],
+    *,
+    test: Recordings = (),
+    mark: str = "task",
+    seed: int = 0,
+    settings: Mapping[str, Any] | None = None,
+    split: tuple[float, float, float] = SPLIT,
+    across_clocks: bool = False,
+    across_kernels: bool = False,
+    on_progress: OnProgress = ignore_progress,
+) -> StoredModel:
+    """Fit, score and store a predictor in `out`, in the folder `PREDICTOR_sSEED`, as `harness train` does.
+
+    A folder that holds the scores of the same settings on the same recordings is not trained again, and a network
+    whose training was killed continues. The arguments are those of `evaluate`; `harness train` trains several seeds at
+    a time. Raises PredictionError.
+    """
+    tables, tested = paths_of(recordings), paths_of(test)
+    if tested:
+        require_disjoint(tables, tested)
+    folder = Path(out) / f"{predictor}_s{seed}"
+    job = Job(tables, predictor, seed, mark, split, folder, settings or {}, tested, across_clocks, across_kernels)
+    if not jobs.done(job):
+        jobs.run(job, on_progress)
+    return load(folder)
