@@ -110,9 +110,7 @@ def evaluate(
     Raises model.errors.PredictionError: TableError or StreamError for recordings that cannot be used or do not fit
     together, SettingError for a wrong setting or for predictions that cannot be scored.
     """
-    tables, tested = paths_of(recordings), paths_of(test)
-    if tested:
-        require_disjoint(tables, tested)
+    tables, tested = sides(recordings, test)
     own = None if isinstance(predictor, str) else predictor
     name = predictor if isinstance(predictor, str) else type(predictor).__name__
     used = seeds if own is None and _is_seeded(name) else seeds[:1]
@@ -132,12 +130,23 @@ def combine(tables: Sequence[Mapping[str, Any]], outcomes: Sequence[Outcomes]) -
     return Evaluation(combine_seeds(tables, outcomes), tuple(outcomes))
 
 
-def paths_of(recordings: Recordings) -> tuple[Path, ...]:
-    """Return the folders of recordings that may be named alone or as a sequence; of a run, its usable trials."""
+def sides(recordings: Recordings, test: Recordings) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """Return the recordings to learn from, and those to test on as a whole, if any. Raises PredictionError."""
+    tables, tested = folders_of(recordings), folders_of(test) if _paths(test) else ()
+    if tested:
+        require_disjoint(tables, tested)
+    return tables, tested
+
+
+def folders_of(recordings: Recordings) -> tuple[Path, ...]:
+    """Return the folders of recordings that are named alone or as a sequence; of a run, its usable trials."""
+    return tuple(find_recordings(_paths(recordings)))
+
+
+def _paths(recordings: Recordings) -> list[Path]:
     if isinstance(recordings, (str, os.PathLike)):
-        recordings = (recordings,)
-    paths = [Path(recording) for recording in recordings]
-    return tuple(find_recordings(paths)) if paths else ()
+        return [Path(recordings)]
+    return [Path(recording) for recording in recordings]
 
 
 def _is_seeded(name: str) -> bool:
@@ -159,7 +168,7 @@ def _evaluate(job: Job, own: TrainablePredictor | None, on_progress: OnProgress)
     fit_seconds = time.monotonic() - began
     honest = HonestPredictor(predictor, len(dataset.vocabulary))
     if own:
-        honest.require_no_foresight(dataset.test[0])
+        honest.require_honesty(dataset.test[0])
     tested = scoring.evaluate(honest if own else predictor, dataset.test)
     scores = {**jobs.describe(job, predictor, dataset), "fit_seconds": fit_seconds, **score_outcomes(tested)}
     scores |= {"online": score_online(predictor, dataset.test), "by_trial": score_recordings(tested, dataset.test)}

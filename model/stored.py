@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model import checkpoint, jobs, predict
-from model.data.find_recordings import recordings as find_recordings
-from model.data.streams import require_disjoint
 from model.errors import TableError
-from model.evaluation import SPLIT, Evaluation, Recordings, combine, paths_of
-from model.files import read_json
+from model.evaluation import SPLIT, Evaluation, Recordings, combine, folders_of, sides
+from model.files import is_changed, read_json
 from model.jobs import Job
 from model.predictor import OnProgress, Predictor, ignore_progress
 from model.scoring.outcomes import SCORES, read_outcomes
@@ -68,9 +66,10 @@ class StoredModel:
         try:
             table = read_json(self.path / SCORES)
         except (OSError, ValueError) as error:
-            raise TableError(
-                f"{self.path / SCORES}: {error}: expected the scores of a model; train it again"
-            ) from error
+            what = f"{self.path / SCORES}: {error}: expected the scores of a model"
+            raise TableError(f"{what}; train it again") from error
+        if is_changed(table):
+            raise TableError(f"{self.path / SCORES}: not as it was written, as its SHA-256 differs: train it again")
         return combine([table], [read_outcomes(self.path)])
 
     def evaluate(
@@ -87,7 +86,7 @@ class StoredModel:
         recordings of another clock or kernel than it learned from, unless `across_clocks` or `across_kernels` is set.
         """
         across = {"across_clocks": across_clocks, "across_kernels": across_kernels}
-        table, outcomes = predict.score(self.path, paths_of(recordings), share, **across)
+        table, outcomes = predict.score(self.path, folders_of(recordings), share, **across)
         return combine([table], [outcomes])
 
     def forecast(self, recording: str | os.PathLike[str], events: int = 20, top: int = 3) -> pd.DataFrame:
@@ -98,8 +97,9 @@ class StoredModel:
         """
         import pandas as pd
 
-        folders = find_recordings([Path(recording)])
-        forecasts = [one for folder in folders for one in predict.forecast(self.path, folder, events, top)]
+        forecasts = [
+            one for folder in folders_of(recording) for one in predict.forecast(self.path, folder, events, top)
+        ]
         return pd.DataFrame([asdict(forecast) for forecast in forecasts])
 
     def __fspath__(self) -> str:
@@ -140,9 +140,7 @@ def train(
     whose training was killed continues. The arguments are those of `evaluate`; `harness train` trains several seeds at
     a time. Raises PredictionError.
     """
-    tables, tested = paths_of(recordings), paths_of(test)
-    if tested:
-        require_disjoint(tables, tested)
+    tables, tested = sides(recordings, test)
     folder = Path(out) / f"{predictor}_s{seed}"
     job = Job(tables, predictor, seed, mark, split, folder, settings or {}, tested, across_clocks, across_kernels)
     if not jobs.done(job):

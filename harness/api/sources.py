@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.errors import StoreError, TraceError, UsageError
 from harness.files import is_changed, open_regular, sha256
-from harness.store import json_file
+from harness.store import json_file, trial_record
 from harness.store.integrity import require_unchanged
+from harness.store.json_file import each, items, mapping, null_or, number, text, truth
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     from harness.trace import Trace
 
 RECORDING, TRIAL = "recording.json", "trial.json"
+TEXT, NUMBER = null_or(text), null_or(number)
+QUALITY = mapping(whole=truth, span_ns=NUMBER, counts=null_or(each(number)), warnings=null_or(items(text)))
+FACTS = mapping(
+    header=null_or(mapping(os_release=TEXT)), quality=null_or(QUALITY), damage=TEXT, table_sha256=null_or(each(text))
+)
 CONVERT_AGAIN = "convert the recording again: harness.convert, or `harness trace convert`"
 
 
@@ -87,7 +93,9 @@ class TableFolder:
     def facts(self) -> dict[str, Any]:
         """The content of `recording.json` and of `trial.json`; empty where there is neither. Raises StoreError."""
         require_unchanged(self.folder, ("json",))
-        return {**self._converted, **read_json(self.folder / TRIAL)}
+        trial = trial_record.read_trial(self.folder) if (self.folder / TRIAL).exists() else {}
+        json_file.require(trial, FACTS, self.folder / TRIAL, trial_record.HINT)
+        return {**self._converted, **trial}
 
     def table(self, name: str, columns: Sequence[str] | None) -> pa.Table:
         """Read a table whose bytes are those that were written. Raises StoreError, TraceError."""
@@ -105,21 +113,18 @@ class TableFolder:
 
     @cached_property
     def _converted(self) -> dict[str, Any]:
-        content, path = read_json(self.folder / RECORDING), self.folder / RECORDING
+        path = self.folder / RECORDING
+        content = json_file.read(path, FACTS, CONVERT_AGAIN) if path.exists() else {}
         if is_changed(content):
-            raise StoreError("it is not as it was written: its SHA-256 differs", where=str(path), hint=CONVERT_AGAIN)
+            what = f"{RECORDING} is not as it was written: its SHA-256 differs"
+            raise StoreError(what, where=str(path), hint=CONVERT_AGAIN)
         return content
 
     def _require_as_converted(self, path: Path) -> None:
-        expected = self._converted.get("table_sha256", {}).get(path.name)
+        expected = (self._converted.get("table_sha256") or {}).get(path.name)
         if expected and sha256(path) != expected:
             what = f"it was changed or damaged: its SHA-256 is not that in {RECORDING}"
             raise TraceError(what, where=str(path), hint=CONVERT_AGAIN)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a file of facts; empty where it is missing. Raises StoreError where it is no mapping."""
-    return json_file.read(path, json_file.mapping(), CONVERT_AGAIN) if path.exists() else {}
 
 
 def wrong_table(name: str, where: Path, known: Sequence[str]) -> UsageError:

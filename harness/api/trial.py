@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.api.recording import Recording
-from harness.api.sources import read_json
 from harness.store.integrity import require_unchanged
+from harness.store.trial_record import read_guest
 
 
 class Trial(Recording):
@@ -47,12 +47,12 @@ class Trial(Recording):
 
     @cached_property
     def guest(self) -> dict[str, Any]:
-        """What the guest said of itself, `guest.json`: kernel, packages, scheduler settings, tasks.
+        """What the guest said of itself, `guest.json`: kernel, packages, scheduler settings, tasks; empty without it.
 
         Raises StoreError for a file that is not as the run wrote it.
         """
         require_unchanged(self.path, ("json",))
-        return read_json(self.path / "guest.json")
+        return read_guest(self.path) if (self.path / "guest.json").exists() else {}
 
     @property
     def kernel(self) -> str | None:

@@ -12,9 +12,10 @@ from model import checkpoint
 from model.checkpoint import Checkpoint
 from model.data import streams, synthetic
 from model.data.marks import UNKNOWN
-from model.data.streams import Segment, Stream
+from model.data.streams import Segment
 from model.predictor import INPUTS, OnlineLearner, Predictor, ignore_progress
 from model.predictors import KINDS, REPRODUCTIONS, create, find, installed
+from model.scoring.honesty import HonestPredictor, with_other_future
 from model.settings import SETTINGS
 
 SMALL: dict[str, dict[str, object]] = {
@@ -49,25 +50,6 @@ def fitted(request: pytest.FixtureRequest, dataset: streams.Dataset) -> tuple[st
     return request.param, predictor
 
 
-def changed_from(stream: Stream, event: int) -> Stream:
-    """Another future: everything that happens at `event` or later is different, but for who was runnable at `event`."""
-    mark, slice_ns, state, wake = (
-        column.copy() for column in (stream.mark, stream.slice_ns, stream.end_state, stream.wake_ns)
-    )
-    tid, listed = stream.tid.copy(), stream.runnable_tid.copy()
-    tid[event:] = tid.min() + (tid[event:] - tid.min() + 1) % 4
-    listed[stream.runnable_at[event + 1] :] = tid.min()
-    mark[event:] = 1 + mark[event:] % (mark.max() - 1)
-    slice_ns[event:] *= 50
-    state[event:] = 3
-    wake[event + 1 :] = -1
-    lists = stream.runnable_mark.copy()
-    lists[stream.runnable_at[event + 1] :] = 1
-    changes = {"mark": mark, "slice_ns": slice_ns, "end_state": state, "wake_ns": wake}
-    changes |= {"tid": tid, "runnable_tid": listed, "runnable_mark": lists}
-    return dataclasses.replace(stream, **changes)
-
-
 def test_its_settings_are_those_that_the_experiment_file_is_checked_by(fitted: tuple[str, Predictor]) -> None:
     kind, predictor = fitted
     assert find(kind).settings_type is SETTINGS[kind]
@@ -97,15 +79,8 @@ def test_slice_densities_are_densities(fitted: tuple[str, Predictor], dataset: s
     assert np.isfinite(density.log_pdf(test.of(test.stream.slice_us()))).all()
 
 
-def test_no_look_ahead(fitted: tuple[str, Predictor], dataset: streams.Dataset) -> None:
-    test = dataset.test[0]
-    event = test.start + 100
-    seen = Segment(test.stream, test.start, event + 1)
-    other = Segment(changed_from(test.stream, event), test.start, event + 1)
-    left, right = (fitted[1].predict(segment) for segment in (seen, other))
-    assert np.array_equal(left.log_probs, right.log_probs)
-    dt = seen.of(test.stream.slice_us())
-    assert np.array_equal(left.dt.log_pdf(dt)[:-1], right.dt.log_pdf(dt)[:-1])
+def test_it_looks_at_no_more_than_it_may(fitted: tuple[str, Predictor], dataset: streams.Dataset) -> None:
+    HonestPredictor(fitted[1], len(dataset.vocabulary)).require_honesty(dataset.test[0])
 
 
 def test_a_prediction_does_not_depend_on_the_length_of_the_segment(
@@ -168,7 +143,7 @@ def test_an_online_learner_does_not_look_ahead(fitted: tuple[str, Predictor], da
     test = dataset.test[0]
     event = test.start + 100
     seen = Segment(test.stream, test.start, event + 1)
-    other = Segment(changed_from(test.stream, event), test.start, event + 1)
+    other = Segment(with_other_future(test.stream, event), test.start, event + 1)
     left, right = (online(fitted).predict(segment) for segment in (seen, other))
     assert np.array_equal(left.log_probs, right.log_probs)
     dt = seen.slice_us()
