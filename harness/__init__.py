@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from harness import errors, trace
-    from harness.api.opening import convert, open_recording
+    from harness.api.opening import convert, import_text, open_recording
     from harness.api.recording import Recording
     from harness.api.run import Run, open_run
     from harness.api.trial import Trial
@@ -24,6 +24,7 @@ __all__ = [
     "__version__",
     "convert",
     "errors",
+    "import_text",
     "open_recording",
     "open_run",
     "trace",
@@ -36,6 +37,7 @@ _PLACES = {
     "Trial": "harness.api.trial",
     "__version__": "harness.version",
     "convert": "harness.api.opening",
+    "import_text": "harness.api.opening",
     "open_recording": "harness.api.opening",
     "open_run": "harness.api.run",
 }

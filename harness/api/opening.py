@@ -9,6 +9,7 @@ from harness.api.recording import Recording
 from harness.api.sources import TRIAL, PerfData, TableFolder
 from harness.api.trial import Trial
 from harness.errors import TraceError, UsageError
+from harness.store.trial_record import clock_beside
 
 MANIFEST = "manifest.json"
 
@@ -47,8 +48,11 @@ def _open(path: Path, formats_from: str | os.PathLike[str] | None, states: str |
     if path.is_dir() and (path / MANIFEST).exists():
         raise UsageError("this is a run, with several recordings", where=str(path), hint="harness.open_run(...).trials")
     from harness.trace import read
+    from harness.trace.quality import require_events
 
-    return Recording(path, PerfData(read(path, formats_from=_path(formats_from), states=states)))
+    trace = read(path, formats_from=_path(formats_from), states=states)
+    require_events(path, trace.quality)
+    return Recording(path, PerfData(trace))
 
 
 def _open_folder(folder: Path, options: bool) -> Recording:
@@ -73,7 +77,21 @@ def convert(
     """
     from harness.trace import convert as to_tables
 
-    to_tables(Path(path), Path(out), strict=strict, formats_from=_path(formats_from), states=states)
+    formats, about = _path(formats_from), clock_beside(Path(path))
+    to_tables(Path(path), Path(out), strict=strict, formats_from=formats, states=states, about=about)
+    return open_recording(out)
+
+
+def import_text(
+    path: str | os.PathLike[str], out: str | os.PathLike[str], *, strict: bool = False, states: str | None = None
+) -> Recording:
+    """Write the tables of a text that perf printed of a recording, as `harness trace import` does, and open them.
+
+    What the text does not tell is not in the tables. Raises TraceError, with file and line, for any other text.
+    """
+    from harness.trace.text import importer
+
+    importer.import_text(Path(path), Path(out), strict=strict, states=states, about=clock_beside(Path(path)))
     return open_recording(out)
 
 

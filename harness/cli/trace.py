@@ -10,8 +10,6 @@ import typer
 from harness.cli.judgement import exit_unless_whole, print_quality
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.cli.plain_values import QuickCommand, QuickGroup
-from harness.errors import StoreError
-from harness.recorded_clock import RecordedClock
 
 app = typer.Typer(
     cls=QuickGroup,
@@ -39,13 +37,9 @@ States = Annotated[
 
 
 def _about(recording: Path) -> dict[str, str]:
-    """Return the clock of the machine, if the recording lies beside its trial.json; a bare perf.data names none."""
-    from harness.store.trial_record import read_trial  # which a bare perf.data does not need
+    from harness.store.trial_record import clock_beside  # which a bare perf.data does not need
 
-    try:
-        return RecordedClock.of(read_trial(recording.parent)["machine"]).about()
-    except (StoreError, LookupError, AttributeError):
-        return {}
+    return clock_beside(recording)
 
 
 @app.command("convert", cls=QuickCommand)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from harness.errors import StoreError
+from harness.recorded_clock import RecordedClock
 from harness.store.json_file import (
     Check,
     both,
@@ -112,3 +114,11 @@ def read_guest(folder: Path) -> dict[str, Any]:
 def read_scores(folder: Path) -> dict[str, Any]:
     """Read scores.json of a model's folder. Raises StoreError when it is missing or damaged."""
     return read(folder / "scores.json", both(SCORES, plain), HINT)
+
+
+def clock_beside(recording: Path) -> dict[str, str]:
+    """Return the clock of the machine, as tables keep it, if a recording lies beside its trial.json; else nothing."""
+    try:
+        return RecordedClock.of(read_trial(recording.parent)["machine"]).about()
+    except (StoreError, LookupError, AttributeError):
+        return {}

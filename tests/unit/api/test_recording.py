@@ -160,6 +160,25 @@ def test_facts_that_are_not_as_written_are_an_error_but_not_of_repr(tables: Path
     assert repr(recording).startswith("Recording(")
 
 
+@pytest.mark.parametrize("name", ["cpu_clock", "no_samples", "from_a_pipe"])
+def test_a_recording_without_an_event_of_the_scheduler_is_an_error(tmp_path: Path, name: str) -> None:
+    with pytest.raises(TraceError, match="no scheduler events"):
+        harness.open_recording(unpacked_into(tmp_path, name))
+
+
+def test_tables_of_a_trial_s_recording_keep_the_clock_of_its_guest(perf_data: Path, tmp_path: Path) -> None:
+    recording = Path(shutil.copy(perf_data, tmp_path / "perf.data"))
+    (tmp_path / "trial.json").write_text('{"machine": {"clock": "counted", "cpu_speed": 500}}')
+    metadata = harness.convert(recording, tmp_path / "tables").table("slices").schema.metadata
+    assert (metadata[b"clock"], metadata[b"cpu_speed"]) == (b"counted", b"500")
+
+
+def test_a_text_that_perf_printed_becomes_tables(tmp_path: Path) -> None:
+    recording = harness.import_text(DATA / "texts" / "hostile_names.script.txt", tmp_path / "tables")
+    assert "slices" in recording.tables
+    assert len(recording.frame("switches")) == recording.switches
+
+
 def test_tables_are_decoded_already(converted: Path) -> None:
     with pytest.raises(UsageError, match="decoded already"):
         harness.open_recording(converted, states="shifted")
