@@ -44,15 +44,17 @@ _PLACES = {
 _MODULES = ("errors", "trace")
 
 
-def __getattr__(name: str) -> Any:
-    """Import on first use, so that `import harness` costs nothing: neither numpy nor pandas nor torch."""
-    from importlib import import_module
+if not TYPE_CHECKING:  # a type checker would take any name for one that there is
 
-    if name in _MODULES:
-        return import_module(f"harness.{name}")
-    if name not in _PLACES:
-        raise AttributeError(f"module 'harness' has no attribute {name!r}")
-    return getattr(import_module(_PLACES[name]), name)
+    def __getattr__(name: str) -> Any:
+        """Import on first use, so that `import harness` costs nothing: neither numpy nor pandas nor torch."""
+        from importlib import import_module
+
+        if name in _MODULES:
+            return import_module(f"harness.{name}")
+        if name not in _PLACES:
+            raise AttributeError(f"module 'harness' has no attribute {name!r}")
+        return getattr(import_module(_PLACES[name]), name)
 
 
 def __dir__() -> list[str]:

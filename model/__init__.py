@@ -55,15 +55,17 @@ _PLACES = {
 _MODULES = ("density", "errors", "predictors")
 
 
-def __getattr__(name: str) -> Any:
-    """Import on first use: numpy, pyarrow and scipy take half a second."""
-    from importlib import import_module
+if not TYPE_CHECKING:  # a type checker would take any name for one that there is
 
-    if name in _MODULES:
-        return import_module(f"model.{name}")
-    if name not in _PLACES:
-        raise AttributeError(f"module 'model' has no attribute {name!r}")
-    return getattr(import_module(f"model.{_PLACES[name]}"), name)
+    def __getattr__(name: str) -> Any:
+        """Import on first use: numpy, pyarrow and scipy take half a second."""
+        from importlib import import_module
+
+        if name in _MODULES:
+            return import_module(f"model.{name}")
+        if name not in _PLACES:
+            raise AttributeError(f"module 'model' has no attribute {name!r}")
+        return getattr(import_module(f"model.{_PLACES[name]}"), name)
 
 
 def __dir__() -> list[str]:

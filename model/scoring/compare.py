@@ -89,6 +89,9 @@ def compare(
     if any two were scored on different events, TableError if a folder has no outcomes, SettingError for an unknown part
     or score.
     """
+    for kind, wanted, known in (("part", parts, PARTS), ("score", scores, (*SCORES,))):
+        if unknown := [name for name in wanted if name not in known]:
+            raise SettingError(f"{kind} {unknown[0]!r}: expected one of {', '.join(known)}")
     try:
         return compare_outcomes(_read(folders), _read(baselines), parts, scores)
     except StreamError as error:
@@ -101,10 +104,10 @@ def compare_outcomes(
     parts: Sequence[str] = PARTS,
     scores: Sequence[str] = (*SCORES,),
 ) -> list[Comparison]:
-    """Compare one predictor with another, as `compare` does, given the outcomes of the seeds of each."""
-    for kind, wanted, known in (("part", parts, PARTS), ("score", scores, (*SCORES,))):
-        if unknown := [name for name in wanted if name not in known]:
-            raise SettingError(f"{kind} {unknown[0]!r}: expected one of {', '.join(known)}")
+    """Compare one predictor with another, as `compare` does, given the outcomes of the seeds of each.
+
+    Raises StreamError if any two are of different events.
+    """
     for outcomes in (*ours, *theirs):
         require_same_events(ours[0], outcomes)
     blocks, masks = Blocks.draw(ours[0].stream, ours[0].trial), part_masks(ours[0])
