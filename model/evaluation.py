@@ -76,9 +76,14 @@ class Evaluation:
 
     def __repr__(self) -> str:
         part = "contested" if (self.table.get("contested") or {}).get("events") else "overall"
-        top1, ends = self.table[part]["top1"], self.table[part]["top1_ci"]
-        interval = "" if ends is None else f" ({ends[0]:.1%} to {ends[1]:.1%}, {self._basis})"
-        return f"Evaluation({self.predictor}: {part} top-1 {top1:.1%}{interval}, {self.table['test_events']:,} events)"
+        top1, ends, chance = (self.table[part].get(name) for name in ("top1", "top1_ci", "chance_top1"))
+        words = [
+            f"{part} top-1 {top1:.1%}" + ("" if ends is None else f" ({ends[0]:.1%} to {ends[1]:.1%}, {self._basis})"),
+            *([] if chance is None else [f"chance {chance:.1%}"]),
+            f"{self.table['test_events']:,} events",
+            *(["see its caveat"] if self.caveat else []),
+        ]
+        return f"Evaluation({self.predictor}: {', '.join(words)})"
 
     @property
     def _basis(self) -> str:

@@ -40,10 +40,10 @@ def open_recording(
 
 
 def _open(path: Path, formats_from: str | os.PathLike[str] | None, states: str | None) -> Recording:
-    if not path.exists():
+    if not os.path.exists(path):  # Path.exists raises an OSError for some names
         expected = "a perf.data, a folder of tables, or a trial's"
         raise UsageError("there is no such file or folder", where=str(path), expected=expected)
-    if path.is_dir() and ((path / TRIAL).exists() or any(path.glob("*.parquet"))):
+    if path.is_dir() and ((path / TRIAL).exists() or TableFolder(path).names):
         return _open_folder(path, formats_from is not None or states is not None)
     if path.is_dir() and (path / MANIFEST).exists():
         raise UsageError("this is a run, with several recordings", where=str(path), hint="harness.open_run(...).trials")

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.api.frame import to_frame
-from harness.api.sources import TableSource, wrong_table
-from harness.errors import HarnessError, UsageError
+from harness.api.sources import TableSource, wrong_name
+from harness.errors import HarnessError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,9 +40,8 @@ class Recording:
         or was changed.
         """
         if name not in self.tables:
-            raise wrong_table(name, self.path, self.tables)
-        table = self._source.table(name, None)
-        return table if columns is None else table.select(self._known(name, columns, table.column_names))
+            raise wrong_name("table", name, str(self.path), self.tables)
+        return self._source.table(name, columns)
 
     def frame(self, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Return a table as a pandas data frame; integers with gaps are `Int64`, so that no nanosecond is lost.
@@ -93,14 +92,6 @@ class Recording:
     def _quality(self) -> dict[str, Any]:
         quality = self.facts.get("quality")
         return quality if isinstance(quality, dict) else {}
-
-    def _known(self, table: str, columns: Iterable[str], known: Sequence[str]) -> list[str]:
-        wanted = list(columns)
-        for name in wanted:
-            if name not in known:
-                where, expected = f"{self.path}: {table}", f"one of {', '.join(known)}"
-                raise UsageError(f"there is no column {name!r}", where=where, expected=expected)
-        return wanted
 
     def __fspath__(self) -> str:
         return os.fspath(self.path)

@@ -40,7 +40,7 @@ class TableSource(Protocol):
         """What was recorded, and whether it is whole, as `recording.json` and `trial.json` have it."""
 
     def table(self, name: str, columns: Sequence[str] | None) -> pa.Table:
-        """Return one of `names`, or some columns of it."""
+        """Return one of `names`, or some columns of it. Raises UsageError for a column that it does not have."""
 
 
 class PerfData:
@@ -67,7 +67,7 @@ class PerfData:
     def table(self, name: str, columns: Sequence[str] | None) -> pa.Table:
         """Make a table of the decoded events; slices are cut once."""
         table = self._slices if name == "slices" else getattr(self.trace, name)
-        return table if columns is None else table.select(list(columns))
+        return table.select(known_columns(columns, f"{self.trace.path}: {name}", table.column_names))
 
     @cached_property
     def _slices(self) -> pa.Table:
@@ -107,7 +107,8 @@ class TableFolder:
         try:
             with open_regular(path) as file:
                 self._require_as_converted(path)
-                return pq.read_table(file, columns=columns and list(columns), page_checksum_verification=True)
+                source = pq.ParquetFile(file, page_checksum_verification=True)
+                return source.read(known_columns(columns, str(path), source.schema_arrow.names))
         except (pa.ArrowException, UnicodeError, OSError) as error:
             raise TraceError(f"not a readable table: {error}", where=str(path), hint=CONVERT_AGAIN) from error
 
@@ -127,7 +128,15 @@ class TableFolder:
             raise TraceError(what, where=str(path), hint=CONVERT_AGAIN)
 
 
-def wrong_table(name: str, where: Path, known: Sequence[str]) -> UsageError:
-    """Return the error of a table that a recording does not have."""
+def known_columns(columns: Sequence[str] | None, table: str, known: Sequence[str]) -> list[str]:
+    """Return the columns that are wanted, all that are known without any. Raises UsageError for another."""
+    for name in columns or ():
+        if name not in known:
+            raise wrong_name("column", name, table, known)
+    return list(known if columns is None else columns)
+
+
+def wrong_name(what: str, name: str, where: str, known: Sequence[str]) -> UsageError:
+    """Return the error of a table or a column that is not there."""
     expected = f"one of {', '.join(known)}" if known else "a recording with tables"
-    return UsageError(f"there is no table {name!r}", where=str(where), expected=expected)
+    return UsageError(f"there is no {what} {name!r}", where=where, expected=expected)

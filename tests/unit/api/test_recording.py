@@ -119,6 +119,7 @@ def test_a_path_without_a_recording_says_what_to_open_instead(tmp_path: Path, co
         tmp_path / "missing": "there is no such file",
         run: r"open_run",
         tmp_path / "empty": "no recording",
+        tmp_path / ("x" * 300): "there is no such file",
         tmp_path / "text": "PERF",
         converted / "slices.parquet": "PERF",
     }
