@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from harness.api.frame import to_frame
 from harness.api.sources import TableSource, wrong_name
 from harness.errors import HarnessError
+from harness.visible import visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,7 +102,7 @@ class Recording:
             words = ", ".join(self._in_words())
         except HarnessError as error:
             words = error.what
-        return f"{type(self).__name__}({str(self._shown_path)!r}: {words})"
+        return f"{type(self).__name__}({str(self._shown_path)!r}: {visible(words)})"
 
     @property
     def _shown_path(self) -> Path:

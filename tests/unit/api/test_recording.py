@@ -85,6 +85,11 @@ def test_what_a_recording_cannot_tell_is_no_table_of_it(tmp_path: Path) -> None:
         recording.frame("slices")
 
 
+def test_its_repr_commands_no_terminal(tables: Path) -> None:
+    (tables / "recording.json").write_text('{"header": {"os_release": "6.1\\u001b[2J"}}')
+    assert "\x1b" not in repr(harness.open_recording(tables))
+
+
 def test_tables_without_facts_are_not_judged() -> None:
     recording = harness.open_recording(DATA / "cfs_6_1")
     assert (recording.whole, recording.kernel, recording.switches, recording.warnings) == (None, None, None, ())
