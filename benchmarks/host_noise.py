@@ -109,7 +109,7 @@ def record(settings: dict[str, Any], runs: Path, loops: int) -> RunFolder:
     command = [*HARNESS, "run", str(EXPERIMENT), "--machine", "debian-12", *options, "--runs", str(runs), "--json"]
     busy, before = BusyLoops(loops), set(runs.glob("*/manifest.json"))
     print(f"{settings['machine.clock']} clock, {loops} busy loops", file=sys.stderr, flush=True)
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=2, stderr=subprocess.PIPE, text=True)  # its answer is shown, too
     try:
         for event in events(process):
             follow(event, busy)
@@ -127,7 +127,7 @@ def record(settings: dict[str, Any], runs: Path, loops: int) -> RunFolder:
 
 def events(process: subprocess.Popen[str]) -> Iterator[dict[str, Any]]:
     """Yield what the campaign reports, one JSON object a line."""
-    for line in process.stdout or ():
+    for line in process.stderr or ():
         with suppress(ValueError):
             yield json.loads(line)
 
@@ -141,9 +141,8 @@ def follow(event: dict[str, Any], busy: BusyLoops) -> None:
             busy.start()
         if step.startswith("down:"):
             busy.end()
-    elif event.get("event") in ("message", "error", "step_failed"):
-        text = event.get("text") or event.get("what") or event.get("error")
-        print(f"  {text}", file=sys.stderr, flush=True)
+    elif event.get("event") in ("message", "step_failed"):
+        print(f"  {event.get('text') or event.get('error')}", file=sys.stderr, flush=True)
 
 
 def finish(process: subprocess.Popen[str]) -> None:

@@ -1,6 +1,8 @@
-"""`harness loads`, `schema` and `doctor`: the loads, the schema of experiment files, and a check of this host."""
+"""`harness loads`, `schema`, `doctor` and `help`: the loads, the schema of experiment files, a check of this host."""
 
 from __future__ import annotations
+
+from typing import Annotated
 
 import typer
 
@@ -15,8 +17,16 @@ def loads(as_json: JsonFlag = False) -> None:
     from harness.terminal import tables
 
     if as_json:
-        Output(as_json).data({kind: load.model_json_schema() for kind, load in KINDS.items()})
+        Output(as_json).data({"loads": {kind: load.model_json_schema() for kind, load in KINDS.items()}})
     Output(as_json).show(*tables.load_tables(KINDS))
+
+
+def help_of(
+    ctx: typer.Context,
+    command: Annotated[list[str] | None, typer.Argument(help="A command, such as: trace convert.")] = None,
+) -> None:
+    """Show the help of a command, or of all."""
+    ctx.find_root().command.main([*(command or []), "--help"], prog_name="harness")
 
 
 @handled
@@ -36,7 +46,7 @@ def doctor(as_json: JsonFlag = False) -> None:
     from harness.terminal import tables
 
     results = checks.check_host()
-    Output(as_json).data([check.__dict__ for check in results])
+    Output(as_json).data({"checks": [check.__dict__ for check in results]})
     Output(as_json).show(tables.checks_table(results))
     if not all(check.ok or check.advice for check in results):
         raise typer.Exit(EXIT_HOST)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
+from harness.cli.plain_values import CommandTree
 from harness.errors import EXIT_FAILED, HarnessError
 
 if TYPE_CHECKING:
     from harness.boxes import Recipe
 
-app = typer.Typer(
+app = CommandTree(
     help="Guest images (boxes): build, pin, list, verify, carry to another host, remove.", no_args_is_help=True
 )
 BoxName = Annotated[str, typer.Argument(help="A recipe's name; `harness box ls` lists them.")]
@@ -156,7 +157,7 @@ def import_file(
     output = Output(as_json, quiet)
     with output.view().step("import", f"Import {file.name}") as watcher:
         imported = transfer.import_file(file, watcher)
-    output.data([asdict(one) for one in imported])
+    output.data({"boxes": [asdict(one) for one in imported]})
     for one in imported:
         output.show(f"{one.box.vagrant_name}: {one.state}, kernel {one.box.kernel}, {one.box.folder}")
         if one.unused_because:

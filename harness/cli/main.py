@@ -11,7 +11,7 @@ import typer
 
 from harness.cli import about, box, model, repeat, run, run_folders, trace, train
 from harness.cli.output import print_error
-from harness.cli.plain_values import QuickGroup
+from harness.cli.plain_values import CommandTree, PlainGroup
 from harness.early_interrupt import end_at_interrupt
 from harness.errors import EXIT_FAILED, EXIT_HOST, HostError, UsageError
 from harness.version import __version__
@@ -21,7 +21,7 @@ something (see `harness doctor`), 130 interrupted, \
 143 or 129 ended by SIGTERM or SIGHUP outside of a run."
 
 
-class Commands(QuickGroup):
+class Commands(PlainGroup):
     """The commands; wrong arguments are refused in the words and the form of every other error."""
 
     def main(self, *args: Any, **options: Any) -> Any:
@@ -33,21 +33,22 @@ class Commands(QuickGroup):
         except Exception as error:
             if not hasattr(error, "format_message"):  # typer has its wrong arguments in a private module
                 raise
-            code = _refuse(error)
+            words = args[0] if args else options.get("args")
+            code = _refuse(error, "--json" in (sys.argv[1:] if words is None else words))
         if options.get("standalone_mode", True):
             sys.exit(code)
         return code
 
 
-def _refuse(error: Any) -> int:
+def _refuse(error: Any, as_json: bool) -> int:
     """Print what is wrong with the arguments; help that typer has already printed has no message. Return the code."""
     if what := error.format_message():
         command = error.ctx.command_path if getattr(error, "ctx", None) else "harness"
-        print_error(UsageError(what, hint=f"{command} --help"))
+        print_error(UsageError(what, hint=f"{command} --help"), as_json)
     return int(error.exit_code)
 
 
-app = typer.Typer(
+app = CommandTree(
     name="harness",
     cls=Commands,
     help="Record the Linux scheduler under load in a virtual machine, predict its decisions, and report how well.",
@@ -89,6 +90,7 @@ app.command("predict")(train.predict)
 app.command("loads")(about.loads)
 app.command("schema")(about.schema)
 app.command("doctor")(about.doctor)
+app.command("help")(about.help_of)
 
 
 def main() -> None:

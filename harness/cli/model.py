@@ -9,6 +9,7 @@ import typer
 
 from harness.cli.judgement import refuse_changed
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
+from harness.cli.plain_values import CommandTree
 from harness.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from harness.report.model_scores import ModelScores
     from harness.report.seed_groups import SeedGroup
 
-app = typer.Typer(help="Stored models: export them to C, compare them on the same events.", no_args_is_help=True)
+app = CommandTree(help="Stored models: export them to C, compare them on the same events.", no_args_is_help=True)
 FORMATS = ("c",)
 
 
@@ -71,7 +72,7 @@ def compare(
     pairs = _pairs(models, _groups(models, output), predictor, baseline)
     if all(pair.missing for pair in pairs):
         raise ModelError(f"nothing could be compared: {pairs[0].missing}")
-    output.data([_plain(pair) for pair in pairs])
+    output.data({"comparisons": [_plain(pair) for pair in pairs]})
     output.show(*score_tables.comparisons(pairs))
 
 

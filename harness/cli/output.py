@@ -6,7 +6,7 @@ import functools
 import json
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Annotated, Any, TextIO, TypeVar, cast
@@ -28,7 +28,7 @@ QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings a
 
 @dataclass(frozen=True)
 class Output:
-    """Prints the result of a command: rich text on a terminal, plain text in a pipe, or JSON."""
+    """Prints the answer of a command to stdout: text, or one JSON document; and shows its progress on stderr."""
 
     as_json: bool = False
     quiet: bool = False
@@ -44,26 +44,29 @@ class Output:
         for renderable in renderables:
             console.show(line(renderable) if isinstance(renderable, str) else renderable)
 
-    def data(self, value: Any) -> None:
-        """Print JSON; nothing without --json."""
+    def data(self, document: Mapping[str, Any]) -> None:
+        """Print JSON; nothing without --json. The keys are the same however many things there are to print."""
         if self.as_json:
             from harness.store.manifest import plain
 
-            typer.echo(json.dumps(plain(value), indent=2, allow_nan=False))
+            typer.echo(json.dumps(plain(document), indent=2, allow_nan=False))
 
     def view(self, *, json_lines: bool = False) -> View:
-        """Return what shows the progress of long work; with --json none, unless the command prints JSON lines."""
+        """Return what shows the progress of long work on stderr: a bar on a terminal, else a line now and then.
+
+        With --json a program reads stderr, if no person does: it gets warnings, and with `json_lines` all progress.
+        """
         from harness.terminal import progress
         from harness.terminal.console import PlainConsole
 
-        stdout, stderr = (cast(TextIO, progress.BestEffortStream(stream)) for stream in (sys.stdout, sys.stderr))
-        if self.as_json and json_lines:
-            return progress.JsonView(stdout)
-        if self.quiet or self.as_json:
+        stderr = cast(TextIO, progress.BestEffortStream(sys.stderr))
+        if self.quiet:
             return progress.QuietView(stderr)
-        if sys.stdout.isatty():
-            return progress.LiveView(PlainConsole(stdout))
-        return progress.PlainView(stdout)
+        if sys.stderr.isatty():
+            return progress.LiveView(PlainConsole(stderr))
+        if self.as_json:
+            return progress.JsonView(stderr) if json_lines else progress.QuietView(stderr)
+        return progress.PlainView(stderr)
 
 
 def note(text: str) -> None:
@@ -99,16 +102,11 @@ def handled(command: Command) -> Command:
 
 
 def print_error(error: ErrorDetails, as_json: bool = False) -> None:
-    """Print an error to stderr or, with `as_json`, to stdout."""
+    """Print an error to stderr or, with `as_json`, as the one document on stdout."""
     if as_json:
-        event: dict[str, Any] = {
-            "event": "error",
-            "type": type(error).__name__,
-            "what": error.what,
-            "where": error.where,
-        }
-        event |= {"expected": error.expected, "try": error.hint, "log": error.log, "exit_code": error.exit_code}
-        typer.echo(json.dumps(event))
+        facts: dict[str, Any] = {"type": type(error).__name__, "what": error.what, "where": error.where, "expected": error.expected}
+        facts |= {"try": error.hint, "log": error.log, "exit_code": error.exit_code}
+        typer.echo(json.dumps({"error": facts}, indent=2))
         return
     try:
         from harness.terminal.console import PlainConsole

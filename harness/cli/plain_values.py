@@ -1,4 +1,7 @@
-"""Commands that take plain values without pydantic, which typer imports to check any value: that takes 0.1 s."""
+"""Commands that take plain values without pydantic, which typer imports to check any value: that takes 0.1 s.
+
+Their help shows no type beside a flag, which takes no value.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import typer
 from typer.core import TyperCommand, TyperGroup
 
 _DIGITS = re.compile(r"[0-9]{1,18}")
@@ -21,21 +25,38 @@ class _PlainValues:
         parameters: list[Any] = super().get_params(ctx)  # type: ignore[misc]
         for parameter in parameters:
             vars(parameter)["_runtime_param"] = _PlainValue()
+            if getattr(parameter, "is_flag", False):
+                parameter.metavar = ""
         return parameters
 
 
-class QuickCommand(_PlainValues, TyperCommand):
-    """A command that starts quickly."""
+class PlainCommand(_PlainValues, TyperCommand):
+    """A command that takes plain values."""
+
+
+class PlainGroup(_PlainValues, TyperGroup):
+    """A group of such commands."""
+
+
+class CommandTree(typer.Typer):
+    """Commands and groups of these two kinds, unless others are named."""
+
+    def __init__(self, *, cls: type[TyperGroup] = PlainGroup, **options: Any) -> None:
+        super().__init__(cls=cls, **options)
+
+    def command(self, name: str | None = None, *, cls: type[TyperCommand] | None = None, **options: Any) -> Any:
+        """Return what makes a function a command of this tree."""
+        return super().command(name, cls=cls or PlainCommand, **options)
+
+
+class QuickCommand(PlainCommand):
+    """A command that imports much, and quickly."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command. What it imports stays, and is not worth the search for garbage every 700 objects."""
         gc.set_threshold(100_000)
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # else numpy starts threads for linear algebra
         return super().invoke(ctx)
-
-
-class QuickGroup(_PlainValues, TyperGroup):
-    """A group of commands that starts quickly."""
 
 
 class _PlainValue:

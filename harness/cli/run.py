@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +16,7 @@ from harness.cli.output import JsonFlag, Output, QuietFlag, handled, note
 from harness.errors import EXIT_FAILED, UsageError
 
 if TYPE_CHECKING:
+    from harness.campaign.loop import Outcome
     from harness.spec import Experiment
     from harness.store import RunFolder
 
@@ -180,6 +181,13 @@ def show_plan(experiment: Experiment, output: Output) -> None:
     output.show(*tables.plan_tables(experiment, trials))
 
 
+def _ended(folder: RunFolder, outcome: Outcome) -> dict[str, Any]:
+    """Return how a run ended; `harness show --json` has everything else."""
+    paths = {"run": folder.path.name, "folder": folder.path, "report": outcome.report}
+    failed = {"unusable_trials": outcome.unusable, "failed_models": outcome.failed_models}
+    return {**paths, "state": folder.state, **failed}
+
+
 def _carry_out(
     experiment: Experiment, folder: RunFolder, output: Output, keep: bool, workers: int | None, provision_anew: bool
 ) -> None:
@@ -190,8 +198,7 @@ def _carry_out(
     view.show("info", f"run folder: {folder.path}")
     outcome = Campaign(experiment, folder, view, keep=keep, workers=workers, provision_anew=provision_anew).run()
     output.show(*tables.run_tables(folder))
-    if output.as_json:
-        view.show("good" if outcome.ok else "warn", f"report: {outcome.report}")
+    output.data(_ended(folder, outcome))
     if outcome.failed_models and not outcome.unusable:
         again = f"harness run --resume {shlex.quote(str(folder.path))} --set model.params.PREDICTOR.SETTING=VALUE"
         view.show("info", f"the recordings are kept: `{again}` goes on with other models")

@@ -121,5 +121,5 @@ def down(as_json: JsonFlag = False, quiet: QuietFlag = False) -> None:
     if failed:
         raise MachineError(f"{len(failed)} of {len(leftovers)} machines could not be removed: {failed[0].what}")
     output.data({"removed": [leftover.domain for leftover in leftovers]})
-    if not leftovers:
-        output.show("no machine was left behind")
+    removed = [f"removed {leftover.domain}" for leftover in leftovers]
+    output.show(*(removed or ["no machine was left behind"]))

@@ -9,10 +9,9 @@ import typer
 
 from harness.cli.judgement import exit_unless_whole, print_quality
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
-from harness.cli.plain_values import QuickCommand, QuickGroup
+from harness.cli.plain_values import CommandTree, QuickCommand
 
-app = typer.Typer(
-    cls=QuickGroup,
+app = CommandTree(
     help="Read recordings of `perf sched record`: convert, summarise, export; import what perf printed.",
     no_args_is_help=True,
 )

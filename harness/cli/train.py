@@ -170,18 +170,13 @@ def predict(
         refuse_changed([model])
         recordings = judge(folders, strict, output)
         warning = caveat(model, folders)
-        forecasts = [
-            (event, one)
-            for one in recordings
-            for event in forecast(
-                model, one.folder, events, top, across_clocks=across_clocks, across_kernels=across_kernels
-            )
-        ]
+        across = {"across_clocks": across_clocks, "across_kernels": across_kernels}
+        forecasts = [event for one in recordings for event in forecast(model, one.folder, events, top, **across)]
     if warning:
         output.view().show("warn", warning)
-    beside = {"caveat": warning} if warning else {}
-    output.data([{**asdict(event), **beside, "quality": one.to_dict()} for event, one in forecasts])
-    output.show(score_tables.forecasts([event for event, _ in forecasts]))
+    qualities = [one.to_dict() for one in recordings]
+    output.data({"predictions": [asdict(event) for event in forecasts], "caveat": warning, "recordings": qualities})
+    output.show(score_tables.forecasts(forecasts))
     exit_unless_sound(recordings)
 
 

@@ -258,9 +258,7 @@ def show_scores(summaries: list[Scores], recordings: Sequence[RecordedQuality], 
 
 def _print_json(summaries: Sequence[Scores], recordings: Sequence[RecordedQuality], output: Output) -> None:
     _print_notes(summaries, output)
-    quality = [one.to_dict() for one in recordings]
-    documents = [{**summary, "quality": quality} for summary in summaries]
-    output.data(documents[0] if len(documents) == 1 else documents)
+    output.data({"scores": summaries, "recordings": [one.to_dict() for one in recordings]})
 
 
 def _print_notes(summaries: Sequence[Scores], output: Output) -> None:

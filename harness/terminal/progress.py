@@ -74,6 +74,7 @@ class LiveView:
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24 if self._console.width >= WIDE else 8),
+            TextColumn("elapsed", "dim", markup=False),
             TimeElapsedColumn(),
             TextColumn("left", "dim", markup=False),
             TimeRemainingColumn(),

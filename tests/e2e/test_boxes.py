@@ -65,7 +65,7 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_what_was_exported_is_whole_in_an_empty_cache_and_a_run_there_uses_it(
     exported: Exported, there: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    imported = json.loads(harness("box", "import", exported.file, "--json").stdout)
+    imported = json.loads(harness("box", "import", exported.file, "--json").stdout)["boxes"]
     assert [(one["state"], one["unused_because"]) for one in imported] == [("new", None)] * len(exported.folders)
     for one, original in zip(imported, exported.folders, strict=True):
         names = sorted(path.name for path in Path(one["box"]["folder"]).iterdir())

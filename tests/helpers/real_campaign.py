@@ -43,15 +43,16 @@ class Process:
         return self.child.wait(timeout=LIMIT_S)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        assert self.child.stdout
-        for line in self.child.stdout:
-            self.events.append(json.loads(line))
-            yield self.events[-1]
+        assert self.child.stderr
+        for line in self.child.stderr:
+            if line.startswith("{"):  # others are warnings
+                self.events.append(json.loads(line))
+                yield self.events[-1]
 
 
 def harness(*arguments: str) -> Process:
-    """Start `harness` with JSON output."""
-    return Process(subprocess.Popen([*HARNESS, *arguments, "--json"], stdout=subprocess.PIPE, text=True))
+    """Start `harness`, its progress as JSON lines on stderr."""
+    return Process(subprocess.Popen([*HARNESS, *arguments, "--json"], stderr=subprocess.PIPE, text=True))
 
 
 def domains() -> set[str]:

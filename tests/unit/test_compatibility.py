@@ -56,7 +56,7 @@ def test_an_old_model_predicts_what_it_predicted_then(before: Path, kind: str) -
     models = before / RUN / "models" if kind in IN_THE_RUN else before / "models"
     then = json.loads((before / "predictions" / f"{kind}.json").read_text())
     arguments = ["predict", str(before / TRIAL), "--model", str(models / f"{kind}_s0"), "--events", "5", "--json"]
-    now = json.loads(CliRunner().invoke(app, arguments, catch_exceptions=False).stdout)
+    now = json.loads(CliRunner().invoke(app, arguments, catch_exceptions=False).stdout)["predictions"]
     assert len(now) == len(then)
     for event, old in zip(now, then, strict=True):
         marks, shares = zip(*event["likeliest"], strict=True)

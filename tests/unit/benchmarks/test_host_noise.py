@@ -76,7 +76,7 @@ import comparable_run
 runs = pathlib.Path(sys.argv[sys.argv.index("--runs") + 1])
 signal.signal(signal.SIGTERM, lambda *_: sys.exit((runs / "stopped").write_text("down") and 130))
 def tell(**event):
-    print(json.dumps(event), flush=True)
+    print(json.dumps(event), file=sys.stderr, flush=True)
 for step in ("up:debian-12", "trial:000", "down:debian-12"):
     tell(event="step_started", step=step, title=step)
     if {stuck!r} == step:

@@ -71,7 +71,7 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_two_predictors_are_compared_on_the_same_events(several: Path) -> None:
-    (result,) = json.loads(model("compare", several, "decision_tree", "most_frequent", "--json").stdout)
+    (result,) = json.loads(model("compare", several, "decision_tree", "most_frequent", "--json").stdout)["comparisons"]
     assert (result["predictor"], result["baseline"], result["seeds"]) == ("decision_tree", "most_frequent", ["0"])
     found = result["parts"]["contested"]["top1"]
     assert found["outcome"] == "better"
@@ -111,7 +111,7 @@ def test_a_warning_names_a_model_that_was_not_trained_to_the_end(several: Path, 
     shutil.copytree(several, tmp_path / "models")
     (tmp_path / "models" / "decision_tree_s1").mkdir()
     ended = model("compare", tmp_path / "models", "decision_tree", "most_frequent", "--json")
-    assert json.loads(ended.stdout)[0]["seeds"] == ["0"]
+    assert json.loads(ended.stdout)["comparisons"][0]["seeds"] == ["0"]
     assert "left out: decision_tree_s1 has no scores.json" in " ".join(ended.stderr.split())
 
 
@@ -122,7 +122,8 @@ def test_folds_whose_recordings_share_a_name_are_compared_one_by_one(tmp_path: P
         synthetic.write(folder, synthetic.Source(tasks=4, seed=seed), events=2_000)
     named = ["-p", "markov", "-p", "most_frequent", "--split", "recording"]
     harness("train", *runs, *named, "-o", tmp_path / "models")
-    result = json.loads(model("compare", tmp_path / "models", "markov", "most_frequent", "--json").stdout)
+    document = json.loads(model("compare", tmp_path / "models", "markov", "most_frequent", "--json").stdout)
+    result = document["comparisons"]
     assert [(one["seeds"], one["missing"]) for one in result] == [(["0"], None)] * 2
     assert len({one["tested_on"] for one in result}) == 2
     shown = " ".join(model("compare", tmp_path / "models", "markov", "most_frequent").stdout.split())

@@ -145,5 +145,5 @@ def test_a_repetition_that_is_stopped_says_how_to_go_on(runs: Path, tmp_path: Pa
     first = recorded(runs, tmp_path, world)
     world.outcomes = [Interrupted("stopped by SIGTERM")]
     stopped = harness("repeat", first.path.name, "--any-box", code=130)
-    assert f"harness repeat {first.path} --with" in stopped.stdout
+    assert f"harness repeat {first.path} --with" in stopped.stderr
     assert world.up == set()

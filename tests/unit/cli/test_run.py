@@ -65,8 +65,8 @@ def test_a_wrong_setting_of_a_predictor_is_found_before_anything_is_recorded(
 
 
 def test_with_json_an_error_is_json_too() -> None:
-    event = json.loads(harness("run", "nope.yaml", "--json", code=2).stdout)
-    assert (event["event"], event["exit_code"], event["type"]) == ("error", 2, "SpecError")
+    document = json.loads(harness("run", "nope.yaml", "--json", code=2).stdout)
+    assert (list(document), document["error"]["exit_code"], document["error"]["type"]) == (["error"], 2, "SpecError")
 
 
 def test_a_dry_run_prints_the_plan_and_touches_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,9 +19,9 @@ pytestmark = pytest.mark.slow
 
 
 def test_a_model_is_trained_stored_scored_and_predicts(tables: Path, tmp_path: Path) -> None:
-    scores = json.loads(harness("train", tables, "-p", "markov", "-o", tmp_path, "--json").stdout)
+    (scores,) = json.loads(harness("train", tables, "-p", "markov", "-o", tmp_path, "--json").stdout)["scores"]
     assert 0 < scores["contested"]["top1"] < 1
-    scored = json.loads(harness("evaluate", tables, "--model", tmp_path / "markov_s0", "--json").stdout)
+    (scored,) = json.loads(harness("evaluate", tables, "--model", tmp_path / "markov_s0", "--json").stdout)["scores"]
     assert scored["overall"]["top1"] > 0.5
     asked = harness("predict", tables, "--model", tmp_path / "markov_s0", "--events", "5")
     assert "contested" in asked.stdout or "forced" in asked.stdout
@@ -41,12 +40,12 @@ def test_a_killed_training_continues_in_the_same_folder(tables: Path, tmp_path: 
             first.kill()  # its workers die with it
         if progress.exists() and not scores.exists():
             break
-    again = harness(*arguments(12, number)).stdout
+    again = harness(*arguments(12, number)).stderr
     assert "markov_s0 is trained already" in again
     assert "gru_s0 went on after epoch" in again
     third = json.loads(harness(*arguments(12, number), "--json").stdout)
-    assert [one["predictor"] for one in third] == ["markov", "gru"]
-    other = harness(*arguments(3, number)).stdout
+    assert [one["predictor"] for one in third["scores"]] == ["markov", "gru"]
+    other = harness(*arguments(3, number)).stderr
     assert "gru_s0 is trained already" not in other
 
 
@@ -57,7 +56,8 @@ def other(tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_recording_is_the_test_set_in_turn(tables: Path, other: Path) -> None:
-    scores = json.loads(harness("evaluate", tables, other, "-p", "markov", "--split", "recording", "--json").stdout)
+    folds = ["-p", "markov", "--split", "recording", "--json"]
+    (scores,) = json.loads(harness("evaluate", tables, other, *folds).stdout)["scores"]
     assert (scores["split"], [one["fold"] for one in scores["folds"]]) == ("recording", ["tables", "tables2"])
     assert scores["contested"]["top1"] == pytest.approx(np.mean([one["contested"]["top1"] for one in scores["folds"]]))
     assert scores["folds"][0]["trials"] == ["tables2", "tables"]
@@ -68,7 +68,7 @@ def test_every_recording_is_the_test_set_in_turn(tables: Path, other: Path) -> N
 def test_several_seeds_are_one_row_with_an_interval_over_seeds_and_the_bootstraps(tables: Path, tmp_path: Path) -> None:
     seeds = ["--seed", "0", "--seed", "1", "--set", "gru.hidden=8", "--set", "gru.max_epochs=2"]
     wanted = ["train", tables, "-p", "gru", "-p", "markov", *seeds, "-o", tmp_path]
-    gru, markov = json.loads(harness(*wanted, "--json").stdout)
+    gru, markov = json.loads(harness(*wanted, "--json").stdout)["scores"]
     assert (gru["seeds"], markov["seeds"]) == ([0, 1], [0])
     assert [one["seed"] for one in gru["by_seed"]] == [0, 1]
     each = [one["contested"]["top1"] for one in gru["by_seed"]]
@@ -85,24 +85,25 @@ def test_several_seeds_are_one_row_with_an_interval_over_seeds_and_the_bootstrap
     assert sum(cell.startswith("±") for cell in row) == 4
     assert "seeds ±: the same for training with other seeds" in shown
     stored = ["--model", tmp_path / "gru_s0", "--model", tmp_path / "gru_s1", "--model", tmp_path / "markov_s0"]
-    again = json.loads(harness("evaluate", tables, *stored, "--json").stdout)
+    again = json.loads(harness("evaluate", tables, *stored, "--json").stdout)["scores"]
     assert [(one["predictor"], one["seeds"]) for one in again] == [("gru", [0, 1]), ("markov", [0])]
     assert again[0]["overall"]["top1_seeds_ci"] is not None
 
 
 def test_a_predictor_or_seed_named_twice_is_trained_and_scored_once(tables: Path, tmp_path: Path) -> None:
     twice = ["-p", "decision_tree", "-p", "decision_tree", "--seed", "3", "--seed", "3"]
-    scores = json.loads(harness("train", tables, *twice, "-o", tmp_path, "--json").stdout)
+    (scores,) = json.loads(harness("train", tables, *twice, "-o", tmp_path, "--json").stdout)["scores"]
     assert (scores["predictor"], scores["seeds"]) == ("decision_tree", [3])
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["decision_tree_s3"]
     stored = ["--model", tmp_path / "decision_tree_s3", "--model", tmp_path / "." / "decision_tree_s3"]
-    assert json.loads(harness("evaluate", tables, *stored, "--json").stdout)["seeds"] == [3]
+    (scores,) = json.loads(harness("evaluate", tables, *stored, "--json").stdout)["scores"]
+    assert scores["seeds"] == [3]
 
 
 def test_a_predictor_that_learns_online_has_a_row_and_scores_of_its_own(tables: Path, tmp_path: Path) -> None:
     assert "markov, online" in harness("train", tables, "-p", "markov", "-o", tmp_path).stdout
     for wanted in (["-p", "markov"], ["--model", tmp_path / "markov_s0"]):
-        scores = json.loads(harness("evaluate", tables, *wanted, "--json").stdout)
+        (scores,) = json.loads(harness("evaluate", tables, *wanted, "--json").stdout)["scores"]
         assert scores["online"]["contested"]["top1"] > 0
         assert scores["online"]["test_events"] == scores["test_events"]
 
@@ -156,10 +157,11 @@ def test_a_stored_model_is_applied_to_another_clock_only_with_a_flag(
         assert "give --across-clocks" in " ".join(harness(*wanted, code=1).stderr.split())
         allowed = harness(*wanted, "--across-clocks")
         assert "Across clocks: trained with the host's clock" in " ".join(allowed.output.split())
-        (first, *_) = listed(json.loads(harness(*wanted, "--across-clocks", "--json").stdout))
-        assert first["caveat"].startswith("Across clocks")
-    (first, *_) = listed(json.loads(harness("predict", tables, "--model", tmp_path / "markov_s0", "--json").stdout))
-    assert "caveat" not in first
+        document = json.loads(harness(*wanted, "--across-clocks", "--json").stdout)
+        (one,) = document["scores"] if command == "evaluate" else [document]
+        assert one["caveat"].startswith("Across clocks")
+    document = json.loads(harness("predict", tables, "--model", tmp_path / "markov_s0", "--json").stdout)
+    assert document["caveat"] is None
 
 
 def test_the_scores_of_a_counted_clock_say_so(counted: Path) -> None:
@@ -167,14 +169,10 @@ def test_the_scores_of_a_counted_clock_say_so(counted: Path) -> None:
     assert "clock: counted: 125 instructions per microsecond (8 ns each)." in shown
 
 
-def listed(value: Any) -> list[Any]:
-    """A list as it is, anything else as a list of one."""
-    return value if isinstance(value, list) else [value]
-
-
 def test_another_recording_is_tested_on_as_a_whole(tables: Path, other: Path) -> None:
-    scores = json.loads(harness("evaluate", tables, "--test", other, "-p", "most_frequent", "--json").stdout)
-    end = json.loads(harness("evaluate", tables, "-p", "most_frequent", "--json").stdout)
+    wanted = ["-p", "most_frequent", "--json"]
+    (scores,) = json.loads(harness("evaluate", tables, "--test", other, *wanted).stdout)["scores"]
+    (end,) = json.loads(harness("evaluate", tables, *wanted).stdout)["scores"]
     assert scores["test_events"] > 6 * end["test_events"]
 
 
@@ -238,5 +236,5 @@ def test_no_table_is_printed_where_every_model_failed(tables: Path, tmp_path: Pa
 
 
 def test_with_json_a_failure_is_one_document(tables: Path) -> None:
-    scores = json.loads(harness("evaluate", tables, "-p", "markov", *TOO_MANY_SEQUENCES, "--json", code=1).stdout)
-    assert (scores["event"], scores["type"]) == ("error", "ModelError")
+    document = json.loads(harness("evaluate", tables, "-p", "markov", *TOO_MANY_SEQUENCES, "--json", code=1).stdout)
+    assert (list(document), document["error"]["type"]) == (["error"], "ModelError")

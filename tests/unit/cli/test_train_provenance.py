@@ -48,7 +48,8 @@ def test_a_model_of_one_kernel_scores_another_only_with_a_flag_and_says_so(model
         sentence = f"Across kernels: trained on Linux {LEARNED}, scored on Linux {TESTED}"
         assert sentence in words(harness(*wanted, "--across-kernels").output)
         document = json.loads(harness(*wanted, "--across-kernels", "--json").stdout)
-        assert (document[0] if command == "predict" else document)["caveat"].startswith(sentence)
+        (one,) = document["scores"] if command == "evaluate" else [document]
+        assert one["caveat"].startswith(sentence)
 
 
 def test_recordings_of_another_kernel_are_tested_on_only_with_a_flag(tables: Path, newer: Path, tmp_path: Path) -> None:
@@ -73,7 +74,7 @@ def test_models_of_different_kernels_are_no_seeds_of_one(
 ) -> None:
     harness("train", newer, "-p", "markov", "-o", tmp_path)
     both = ["evaluate", tables, "--model", model, "--model", tmp_path / "markov_s0", "--across-kernels", "--json"]
-    assert [one["kernel"] for one in json.loads(harness(*both).stdout)] == [LEARNED, TESTED]
+    assert [one["kernel"] for one in json.loads(harness(*both).stdout)["scores"]] == [LEARNED, TESTED]
 
 
 def test_a_recording_that_was_not_whole_is_named_beside_its_scores(raw: Path, tmp_path: Path) -> None:
@@ -82,7 +83,8 @@ def test_a_recording_that_was_not_whole_is_named_beside_its_scores(raw: Path, tm
     harness("trace", "convert", tmp_path / "perf.data", "-o", cut, "--formats-from", raw, code=1)
     shown = harness("evaluate", cut, "-p", "markov", code=1)
     assert "Not whole: cut (" in words(shown.stdout)
-    assert "Not whole: cut (" in json.loads(harness("evaluate", cut, "-p", "markov", "--json", code=1).stdout)["caveat"]
+    (scores,) = json.loads(harness("evaluate", cut, "-p", "markov", "--json", code=1).stdout)["scores"]
+    assert "Not whole: cut (" in scores["caveat"]
 
 
 def test_machines_that_differ_and_an_unknown_kernel_are_notes_on_stderr(

@@ -82,14 +82,14 @@ def test_json_has_the_quality_of_each_recording(tables: Path, cut: Path, model: 
     known = json.loads((cut / "recording.json").read_bytes())["quality"]
     wanted = {"recording": str(cut), "sound": False, **known}
     trained = json.loads(harness("train", tables, cut, "-p", "markov", "-o", tmp_path, "--json", code=1).stdout)
-    assert [one["sound"] for one in trained["quality"]] == [True, False]
-    assert trained["quality"][1] == wanted
+    assert [one["sound"] for one in trained["recordings"]] == [True, False]
+    assert trained["recordings"][1] == wanted
     scored = json.loads(harness("evaluate", cut, "--model", model, "--json", code=1).stdout)
-    assert scored["quality"] == [wanted]
+    assert scored["recordings"] == [wanted]
     folds = ["evaluate", tables, cut, "-p", "markov", "--split", "recording", "--json"]
-    assert json.loads(harness(*folds, code=1).stdout)["quality"] == trained["quality"]
-    events = json.loads(harness("predict", cut, "--model", model, "--events", "2", "--json", code=1).stdout)
-    assert [event["quality"] for event in events] == [wanted] * 2
+    assert json.loads(harness(*folds, code=1).stdout)["recordings"] == trained["recordings"]
+    predicted = json.loads(harness("predict", cut, "--model", model, "--events", "2", "--json", code=1).stdout)
+    assert (len(predicted["predictions"]), predicted["recordings"]) == (2, [wanted])
 
 
 def test_a_recording_tested_on_is_judged_too(tables: Path, cut: Path) -> None:
@@ -118,7 +118,7 @@ def test_tables_of_a_version_that_judged_nothing_are_no_failure(tables: Path, tm
     unjudged, unknown = ended.stderr.splitlines()
     assert unjudged == "note: 1 recording not judged: converted by an older version"
     assert unknown.startswith("note: The kernel of old (nothing names it) is not known")
-    known = json.loads(harness("evaluate", old, "-p", "markov", "--json").stdout)["quality"]
+    known = json.loads(harness("evaluate", old, "-p", "markov", "--json").stdout)["recordings"]
     assert known == [{"recording": str(old), "sound": None}]
 
 
