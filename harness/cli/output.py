@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -40,7 +41,8 @@ class Output:
         from harness.terminal.console import PlainConsole
         from harness.terminal.line import line
 
-        console = PlainConsole(sys.stdout, width=None if sys.stdout.isatty() else 120)
+        known = sys.stdout.isatty() or "COLUMNS" in os.environ
+        console = PlainConsole(sys.stdout, width=None if known else 120)
         for renderable in renderables:
             console.show(line(renderable) if isinstance(renderable, str) else renderable)
 
@@ -104,8 +106,8 @@ def handled(command: Command) -> Command:
 def print_error(error: ErrorDetails, as_json: bool = False) -> None:
     """Print an error to stderr or, with `as_json`, as the one document on stdout."""
     if as_json:
-        facts: dict[str, Any] = {"type": type(error).__name__, "what": error.what, "where": error.where, "expected": error.expected}
-        facts |= {"try": error.hint, "log": error.log, "exit_code": error.exit_code}
+        facts: dict[str, Any] = {"type": type(error).__name__, "what": error.what, "where": error.where}
+        facts |= {"expected": error.expected, "try": error.hint, "log": error.log, "exit_code": error.exit_code}
         typer.echo(json.dumps({"error": facts}, indent=2))
         return
     try:

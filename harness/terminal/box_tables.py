@@ -30,7 +30,7 @@ def provisioned_table(machines: Sequence[CachedMachine], users: Mapping[Path, Se
     """Show the machines that were provisioned and kept; `users` has the domains that use each folder."""
     if not machines:
         return "no provisioned machine is kept yet; the next run keeps one"
-    table = plain_table("provisioned from", "roles", "packages", ">MB", ">age", "used by", "state")
+    table = plain_table("provisioned from", "~roles", "~packages", ">MB", ">age", "~used by", "~state")
     for machine in machines:
         made = machine.box.provisioning
         packages = ", ".join(f"{name} {version}" for name, version in made.packages.items())
@@ -55,7 +55,7 @@ def removals_table(removals: Sequence[Removal], dry_run: bool) -> list[Renderabl
     """Show what was removed or, with `dry_run`, would be, and what stays because a machine uses it."""
     if not removals:
         return ["nothing to remove: no box and no provisioned machine is known to be unused (--all removes all)"]
-    table = plain_table("", "box or provisioned machine", "why", ">MB")
+    table = plain_table("", "box or provisioned machine", "~why", ">MB")
     for removal in removals:
         done = ("would remove" if dry_run else "removed") if removal.possible else "stays"
         why = removal.why if removal.possible else f"in use by {', '.join(removal.users)}"

@@ -88,7 +88,7 @@ def _notes(comparison: Comparison) -> list[str]:
 
 
 def _facts(comparison: Comparison) -> Table:
-    table = plain_table("differing fact", "first", "second")
+    table = plain_table("~differing fact", "~first", "~second")
     for row in comparison.facts:
         table.add_row(row.name, *(_short(row.name, value) for value in (row.first, row.second)))
     return table

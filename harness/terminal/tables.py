@@ -33,7 +33,7 @@ def plan_tables(experiment: Experiment, trials: Sequence[Trial]) -> list[Rendera
     """Show what `harness run` would do, trial by trial."""
     from harness.plan import FIRST_MACHINE_S, describe, estimate_s
 
-    table = plain_table("trial", "box", "load", ">warm-up s", ">record s", ">about s")
+    table = plain_table("trial", "box", "~load", ">warm-up s", ">record s", ">about s")
     for row in describe(trials):
         seconds = (f"{row.warmup_s:g}", f"{row.record_s:g}", f"{row.estimate_s:.0f}")
         table.add_row(row.name, row.box, row.load, *seconds)
@@ -180,7 +180,7 @@ def problems_table(folder: RunFolder, files: Sequence[FileProblem]) -> Renderabl
     if not files:
         unfinished = f"{folder.state}; " if folder.state != "done" else ""
         return line(f"{folder.path.name}: {unfinished}every file is as recorded")
-    table = plain_table("file", "problem")
+    table = plain_table("file", "~problem")
     for problem in files:
         table.add_row(problem.path, f"{problem.kind}: {problem.detail}")
     return table
@@ -189,7 +189,7 @@ def problems_table(folder: RunFolder, files: Sequence[FileProblem]) -> Renderabl
 def boxes_table(recipes: Sequence[Recipe], cached: Sequence[CachedBox]) -> RenderableType:
     """Show the recipes, and which of them are cached."""
     by_name = {built.box.name: built for built in sorted(cached, key=lambda built: built.current or False)}
-    table = plain_table("box", "suite", "kernel package", "booted in tests", "cached", ">MB", "kernel inside")
+    table = plain_table("box", "suite", "kernel package", "booted in tests", "~cached", ">MB", "kernel inside")
     for recipe in recipes:
         built = by_name.get(recipe.name)
         state = "no" if built is None else CACHED[built.current]
@@ -205,7 +205,7 @@ def load_tables(kinds: Mapping[str, Any]) -> list[RenderableType]:
     shown: list[RenderableType] = []
     for kind, load in kinds.items():
         shown.append(line((kind, "bold"), f"  {(load.__doc__ or '').strip().splitlines()[0]}"))
-        table = plain_table("parameter", "default", "meaning")
+        table = plain_table("parameter", "default", "~meaning")
         for name, field in load.model_fields.items():
             if name != "kind":
                 table.add_row(f"load.{name}", str(field.default), field.description or "")
@@ -215,7 +215,7 @@ def load_tables(kinds: Mapping[str, Any]) -> list[RenderableType]:
 
 def checks_table(host_checks: Iterable[HostCheck]) -> RenderableType:
     """Show the result of `harness doctor`."""
-    table = plain_table("", "check", "found", "what to do")
+    table = plain_table("", "check", "~found", "~what to do")
     for check in host_checks:
         mark = Text("✓", "green") if check.ok else Text("!", "yellow") if check.advice else Text("✗", "red")
         table.add_row(mark, check.name, check.detail, "" if check.ok else check.hint or "")
@@ -224,7 +224,7 @@ def checks_table(host_checks: Iterable[HostCheck]) -> RenderableType:
 
 def _trials(manifest: Mapping[str, Any]) -> RenderableType:
     numbers = (">switches", ">contested", ">idle", ">tracer", ">requests/s", ">s")
-    table = plain_table("trial", "verdict", *numbers, "clock", ">host share")
+    table = plain_table("trial", "~verdict", *numbers, "clock", ">host share")
     for name, step in sorted(_steps(manifest, "trial").items()):
         detail = step["detail"]
         shares = [cell(detail, key, ".1%") for key in ("contested_share", "idle_share", "tracer_share")]

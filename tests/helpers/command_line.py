@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from harness.cli import app
 
 HARNESS = [sys.executable, "-c", "from harness.cli import main; main()"]  # for tests that need a process of its own
 LIMIT_S = 700  # only ends what would never end
+PROGRESS = re.compile(r"^\d\d:\d\d:\d\d .*\n", re.MULTILINE)
 
 
 def harness(*arguments: str | Path, code: int = 0) -> Any:
@@ -20,3 +22,8 @@ def harness(*arguments: str | Path, code: int = 0) -> Any:
     assert result.exit_code == code, result.output
     assert "Traceback" not in result.stderr
     return result
+
+
+def notes(result: Any) -> str:
+    """What a command printed to stderr beside its progress: warnings, and the judgement of recordings."""
+    return PROGRESS.sub("", result.stderr)

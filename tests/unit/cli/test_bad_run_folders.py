@@ -151,7 +151,7 @@ def test_what_this_user_may_not_read_is_named_and_hides_nothing(tmp_path: Path) 
     runs.chmod(LOCKED)
     refused = without_root("ls", "--runs", runs)
     assert refused.returncode == 2
-    assert "is not readable" in refused.stderr
+    assert "the runs in this folder cannot be listed: Permission denied" in refused.stderr
     runs.chmod(0o755)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow.csv as pc_csv
 import pyarrow.parquet as pq
 import pytest
-from command_line import LIMIT_S, harness
+from command_line import LIMIT_S, harness, notes
 from kept import unpacked_into
 from locations import DATA
 from shorten import shortened
@@ -205,8 +205,8 @@ def test_the_text_of_perf_sched_map_is_exported_and_imported(raw: Path, tmp_path
 def test_every_command_judges_what_it_reads(raw: Path, tmp_path: Path, command: list[str]) -> None:
     name, *options = [str(tmp_path / word) if word == "out" else word for word in command]
     sound = harness("trace", name, raw, *options)
-    assert sound.stderr.startswith("sound: ")
-    assert len(sound.stderr.splitlines()) == 1
+    assert notes(sound).startswith("sound: ")
+    assert len(notes(sound).splitlines()) == 1
     short = tmp_path / "short.data"
     short.write_bytes(raw.read_bytes()[: raw.stat().st_size // 2])
     options += ["--formats-from", str(raw)]  # which lie at the end

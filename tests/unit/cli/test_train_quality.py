@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import harness
+from command_line import harness, notes
 from shorten import shortened
 
 from model.files import sealed
@@ -44,13 +44,13 @@ def test_sound_recordings_are_one_line(tables: Path, tmp_path: Path) -> None:
     twin = changed(tables, tmp_path / "twin")
     ended = harness("train", tables, twin, "-p", "markov", "-o", tmp_path / "models")
     samples = 2 * json.loads((tables / "recording.json").read_bytes())["quality"]["samples"]
-    assert ended.stderr == f"sound: 2 recordings, {samples:,} samples, nothing missing\n"
+    assert notes(ended) == f"sound: 2 recordings, {samples:,} samples, nothing missing\n"
     assert harness("train", tables, "-p", "markov", "-o", tmp_path / "models", "-q").stderr == ""
 
 
 def test_a_cut_recording_is_named_and_its_scores_are_printed_and_kept(tables: Path, cut: Path, tmp_path: Path) -> None:
     ended = harness("train", tables, cut, "-p", "markov", "-o", tmp_path, code=1)
-    first, last = ended.stderr.splitlines()
+    first, last = notes(ended).splitlines()
     assert first.startswith(f"warning: {cut}: it is not whole: ")
     assert "cut" in first
     assert last == "warning: of 2 recordings, 1 not whole, so the exit code is 1"
@@ -100,7 +100,7 @@ def test_a_recording_tested_on_is_judged_too(tables: Path, cut: Path) -> None:
 def test_a_warning_about_a_whole_recording_is_no_failure(tables: Path, tmp_path: Path) -> None:
     shifted = changed(tables, tmp_path / "shifted", warnings=["prev_state is\x1b[2J shifted"])
     ended = harness("evaluate", shifted, "-p", "markov")
-    assert ended.stderr == f"warning: {shifted}: prev_state is\\x1b[2J shifted\n"
+    assert notes(ended) == f"warning: {shifted}: prev_state is\\x1b[2J shifted\n"
 
 
 def test_the_verdict_of_a_trial_decides_because_the_experiment_sets_its_limits(tables: Path, tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_tables_of_a_version_that_judged_nothing_are_no_failure(tables: Path, tm
     old = changed(tables, tmp_path / "old")
     (old / "recording.json").unlink()
     ended = harness("evaluate", old, "-p", "markov", "--strict")
-    unjudged, unknown = ended.stderr.splitlines()
+    unjudged, unknown = notes(ended).splitlines()
     assert unjudged == "note: 1 recording not judged: converted by an older version"
     assert unknown.startswith("note: The kernel of old (nothing names it) is not known")
     known = json.loads(harness("evaluate", old, "-p", "markov", "--json").stdout)["recordings"]
