@@ -20,6 +20,8 @@ MODULES = {  # module: (extra, package)
     "torch": ("model", "torch"),
     "lightgbm": ("boosting", "lightgbm"),
     "perfetto": ("perfetto", "perfetto"),
+    "graphviz": ("graph", "graphviz"),
+    "torchview": ("graph", "torchview"),
 }
 
 

@@ -29,3 +29,11 @@ class MissingLibraryError(PredictionError):
 
 class CheckpointError(PredictionError):
     """A checkpoint is incomplete, was changed after it was written, or is of another schema."""
+
+
+class MissingProgramError(PredictionError):
+    """A program is not installed; `package` is the package of Debian that brings it."""
+
+    def __init__(self, program: str, package: str) -> None:
+        super().__init__(f"the program {program} is not installed: it comes with Debian's package {package}")
+        self.program, self.package = program, package

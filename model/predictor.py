@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
 from model.data.streams import Segment
 from model.density import Density
+
+if TYPE_CHECKING:
+    from model.one_step import OneStep
 
 INPUTS = ("marks", "slices", "runqueue")
 
@@ -114,3 +117,11 @@ class Guesser(Protocol):
 
     def guesses(self, folder: Path) -> list[str]:
         """Return what it guesses about a recording, each in words."""
+
+
+@runtime_checkable
+class Neural(Protocol):
+    """A predictor that is a network."""
+
+    def one_step(self) -> OneStep:
+        """Return its step from one event to the next."""

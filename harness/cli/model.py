@@ -1,4 +1,4 @@
-"""`harness model`: export a stored model to C, and compare stored models on the same events."""
+"""`harness model`: show a stored model, export it to C, and compare stored models on the same events."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.cli import model_show
 from harness.cli.judgement import refuse_changed
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.cli.plain_values import CommandTree
@@ -17,8 +18,12 @@ if TYPE_CHECKING:
     from harness.report.model_scores import ModelScores
     from harness.report.seed_groups import SeedGroup
 
-app = CommandTree(help="Stored models: export them to C, compare them on the same events.", no_args_is_help=True)
+app = CommandTree(
+    help="Stored models: show them, export them to C, compare them on the same events.", no_args_is_help=True
+)
 FORMATS = ("c",)
+
+app.command("show")(model_show.show)
 
 
 @app.command()

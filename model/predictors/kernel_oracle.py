@@ -23,11 +23,13 @@ from model.data.lags import column_of, past_marks
 from model.data.streams import Segment
 from model.density import Histogram
 from model.nn import kernel_oracle
+from model.one_step import OneStep, Tensors
 from model.predictor import OnProgress, Prediction
 from model.settings import PaperSettings, WithSettings
 
 WARM_UP = 512  # events read before a segment, to bring the memory up to date
 FLOORS = (1e-4, 1e-3, 1e-2, 1e-1)
+STATE = ("first hidden", "first cell", "second hidden", "second cell")
 LAGS = 2  # previous marks that the slice histograms depend on
 
 
@@ -98,6 +100,18 @@ class Paper(WithSettings):
         self.cells.load_state_dict({name: torch.from_numpy(np.array(weight)) for name, weight in weights.items()})
 
     @torch.no_grad()
+    def one_step(self) -> OneStep:
+        """Return the step from one row, a time and a column per task, to the next."""
+        row = torch.zeros(1, 1, 1 + len(self.layout.names), dtype=torch.float64)
+        _, memory = self.cells.run(row)
+        return OneStep(self.cells, {"row": row, **_named(memory)}, self._step)
+
+    def _step(self, given: Tensors) -> Tensors:
+        parts = [given[name] for name in STATE]
+        predicted, memory = self.cells.run(given["row"], ((parts[0], parts[1]), (parts[2], parts[3])))
+        return {"next row": predicted, **{f"next {name}": part for name, part in _named(memory).items()}}
+
+    @torch.no_grad()
     def _predict_rows(self, segment: Segment) -> tuple[np.ndarray, kernel_oracle.Memory]:
         """Return the predicted rows (n, columns) of the segment's events, and the memory in front of the last."""
         stream, start = segment.stream, max(0, segment.start - WARM_UP)
@@ -121,6 +135,11 @@ class Paper(WithSettings):
             return float(-np.log2(self._probabilities(rows, floor)[np.arange(len(mark)), mark]).mean())
 
         return min(FLOORS, key=bits)
+
+
+def _named(memory: kernel_oracle.Memory) -> Tensors:
+    parts = (part for cell in memory if cell is not None for part in cell)
+    return dict(zip(STATE, parts, strict=True))
 
 
 class PaperAsCoded(Paper):

@@ -12,6 +12,7 @@ from model.density import Density, WithLogNormalFloor
 from model.nn.batches import to_inputs
 from model.nn.network import Inputs
 from model.nn.point_processes import ContinuousLstm, ExponentialIntensity
+from model.one_step import Tensors
 from model.predictor import OnProgress, Prediction
 from model.predictors.recurrent import WARM_UP, Recurrent
 from model.settings import PointProcessSettings
@@ -57,6 +58,22 @@ class PointProcess(Recurrent):
         """Return the densities of the slices whose marks were read last."""
         return WithLogNormalFloor(self.network.density(memory, self._unit_us()), self.scale.mean, self.scale.deviation)
 
+    def _reads(self, name: str) -> bool:
+        return name in ("previous slice", "next mark")
+
+    def _step(self, given: Tensors) -> Tensors:
+        """Return the forecast of the mark and of the slice that follows it, and the memory."""
+        memory, state = self.network.run(self._inputs(given), self._state(given))
+        return {
+            "next mark log probabilities": self.network.log_probs(memory),
+            **self._slice(memory),
+            **self._named(state, "next "),
+        }
+
+    def _slice(self, memory: torch.Tensor) -> Tensors:
+        """Return what the density of the slice is made from."""
+        raise NotImplementedError
+
     def _build(self) -> ExponentialIntensity | ContinuousLstm:  # type: ignore[override]
         return self.network_type(self.marks, self.hidden, self.scale.deviation, self.longest_us / self._unit_us())
 
@@ -68,12 +85,21 @@ class Rmtpp(PointProcess):
     """Recurrent marked temporal point process; its density of a slice is Gompertz's, exact in closed form."""
 
     network_type = ExponentialIntensity
+    network: ExponentialIntensity
+
+    def _slice(self, memory: torch.Tensor) -> Tensors:
+        return {"log rate of the slice's end": self.network.log_rate(memory)}
 
 
 class Nhp(PointProcess):
     """Neural Hawkes process; its density takes the intensity at 161 times, and linear between them."""
 
     network_type = ContinuousLstm
+    network: ContinuousLstm
+    state_names = ("cell", "target", "decay", "output gate")
+
+    def _slice(self, memory: torch.Tensor) -> Tensors:
+        return {"rate of the slice's end": self.network.total(memory, torch.ones(1, 1, 1))}
 
 
 class PointProcessSession:

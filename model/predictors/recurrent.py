@@ -16,6 +16,7 @@ from model.nn.batches import Scale, concatenate, to_inputs
 from model.nn.cells import Attention, LinearGates
 from model.nn.network import Inputs, Network
 from model.nn.training_state import StateFolder
+from model.one_step import OneStep, Tensors
 from model.predictor import OnProgress, Prediction
 from model.settings import (
     GruSettings,
@@ -45,6 +46,7 @@ class Recurrent(WithSettings):
     layers = 1
     max_batch_size = 32
     state_folder: StateFolder | None = None
+    state_names: tuple[str, ...] = ("memory",)
 
     def __init__(self, seed: int = 0, **settings: Any) -> None:
         chosen = self.settings_type(**settings)
@@ -104,6 +106,39 @@ class Recurrent(WithSettings):
         self.network.load_state_dict({name: torch.from_numpy(np.array(weight)) for name, weight in weights.items()})
         self.network.eval()
 
+    @torch.no_grad()
+    def one_step(self) -> OneStep:
+        """Return the step from an event to the forecast of the next one."""
+        mark, number = torch.zeros(1, 1, dtype=torch.int64), torch.zeros(1, 1)
+        events = {"previous mark": mark, "previous slice": number, "previous end state": mark, "next mark": mark}
+        _, state = self.network.run(self._inputs(events))
+        used = {name: tensor for name, tensor in events.items() if self._reads(name)}
+        return OneStep(self.network, {**used, **self._named(state)}, self._step)
+
+    def _reads(self, name: str) -> bool:
+        return self.inputs == "slices" or name.endswith("mark")
+
+    def _step(self, given: Tensors) -> Tensors:
+        """Return the forecast of the next event, and the memory."""
+        memory, state = self.network.run(self._inputs(given), self._state(given))
+        names = ("slice log weights", "slice means", "slice log deviations")
+        mixture = dict(zip(names, self.network.mixture(memory, given["next mark"]), strict=True))
+        return {"next mark logits": self.network.mark_out(memory), **mixture, **self._named(state, "next ")}
+
+    def _inputs(self, given: Tensors) -> Inputs:
+        """Return the inputs of one event; what a network does not read may be missing."""
+        mark = given.get("previous mark", given["next mark"])
+        slices, states = given.get("previous slice", mark), given.get("previous end state", mark)
+        return Inputs(mark, slices, states, given["next mark"], slices)
+
+    def _state(self, given: Tensors) -> object:
+        parts = tuple(given[name] for name in self.state_names)
+        return parts if len(parts) > 1 else parts[0]
+
+    def _named(self, state: object, before: str = "") -> Tensors:
+        parts = state if isinstance(state, tuple) else (state,)
+        return {before + name: part for name, part in zip(self.state_names, parts, strict=True)}
+
     def _build(self) -> Network:
         return Network(self.marks, self.cell, self.hidden, self.layers, self.inputs == "slices")
 
@@ -144,6 +179,7 @@ class Lstm(Recurrent):
 
     cell = torch.nn.LSTM
     settings_type = LstmSettings
+    state_names = ("memory", "cell")
     max_batch_size = 64
 
 

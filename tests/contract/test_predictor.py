@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model import checkpoint
+from model import checkpoint, contents
 from model.checkpoint import Checkpoint
 from model.data import streams, synthetic
 from model.data.marks import UNKNOWN
 from model.data.streams import Segment
-from model.predictor import INPUTS, OnlineLearner, Predictor, ignore_progress
+from model.predictor import INPUTS, Neural, OnlineLearner, Predictor, ignore_progress
 from model.predictors import KINDS, REPRODUCTIONS, create, find, installed
 from model.scoring.honesty import HonestPredictor, with_other_future
 from model.settings import SETTINGS
@@ -201,3 +201,49 @@ def test_a_walk_predicts_as_predict_does(fitted: tuple[str, Predictor], dataset:
         own = session.slice_of(mark).log_pdf(dt[step : step + 1])[0]
         assert own == pytest.approx(expected.dt.log_pdf(dt)[step], abs=1e-3)
         session.push(mark, float(dt[step]), int(test.stream.end_state[event]))
+
+
+@pytest.fixture(scope="module")
+def read(
+    fitted: tuple[str, Predictor], dataset: streams.Dataset, tmp_path_factory: pytest.TempPathFactory
+) -> contents.Contents:
+    """What is read of the predictor when it is stored."""
+    (kind, predictor), folder = fitted, tmp_path_factory.mktemp("read")
+    checkpoint.save(folder, Checkpoint(predictor, kind, dataset.vocabulary, "task", {"trials": ["000_known"]}))
+    return contents.read(folder)
+
+
+def test_each_number_that_is_stored_is_in_a_layer_or_in_a_part_that_says_what_it_is(read: contents.Contents) -> None:
+    predictor = read.stored.predictor
+    stored = sum(array.size for array in predictor.arrays().values())
+    buffers = list(predictor.one_step().network.buffers()) if isinstance(predictor, Neural) else []
+    parts = sum(part.numbers for part in read.parts) + sum(buffer.numel() for buffer in buffers)
+    assert read.parameters + parts == stored
+    choices = [part for part in read.parts if part.name == "choices"]
+    assert sum(part.numbers for part in choices) < 10  # whatever is larger has a name of its own
+    assert all(part.count for part in read.parts)
+
+
+def test_a_predictor_that_is_a_network_has_a_step_and_trains_all_its_weights(read: contents.Contents) -> None:
+    import torch
+
+    networks = [value for value in vars(read.stored.predictor).values() if isinstance(value, torch.nn.Module)]
+    assert isinstance(read.stored.predictor, Neural) == bool(networks) == bool(read.layers)
+    assert read.trainable == read.parameters == sum(each.numel() for net in networks for each in net.parameters())
+
+
+def test_the_graph_of_a_network_names_its_layers_and_joins_each_input_to_a_result(read: contents.Contents) -> None:
+    pytest.importorskip("torchview", reason="the extra graph is not installed")
+    from model.graph.trace import trace
+
+    if not isinstance(predictor := read.stored.predictor, Neural):
+        return
+    step = predictor.one_step()
+    graph = trace(step)
+    names = {kind: [node.name for node in graph.nodes if node.kind == kind] for kind in ("input", "layer", "result")}
+    modules = {name for name, module in step.network.named_modules() if name and not list(module.children())}
+    unread = {"state_in"} if predictor.inputs == "marks" else set()
+    assert {*names["layer"]} == modules - unread
+    assert (sorted(names["input"]), sorted(names["result"])) == (sorted(step.inputs), sorted(step.outputs))
+    assert {*range(len(graph.nodes))} == {end for edge in graph.edges for end in edge}
+    assert len(graph.nodes) < 80

@@ -1,0 +1,90 @@
+"""The picture of one step of a network."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from command_line import LIMIT_S
+from locations import ROOT
+
+from model.errors import MissingProgramError, SettingError
+from model.graph import draw_step
+from model.nn import kernel_oracle
+from model.predictors import create
+from model.predictors.kernel_oracle import Paper
+
+pytest.importorskip("torchview", reason="the extra graph is not installed")
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture(scope="module")
+def paper() -> Paper:
+    """The paper's network for its 28 names, not trained: its graph depends on no weight."""
+    predictor = create("paper_as_coded", {})
+    assert isinstance(predictor, Paper)
+    predictor.layout = kernel_oracle.Layout(np.arange(28), 0.0, 1.0)
+    predictor.cells = kernel_oracle.Cells(29).double()
+    return predictor
+
+
+@pytest.fixture(scope="module")
+def picture(paper: Paper) -> bytes:
+    return draw_step(paper, "One step of <paper> & more")
+
+
+def test_the_picture_of_the_papers_network_has_its_layers_shapes_and_parameters(picture: bytes) -> None:
+    root = ElementTree.fromstring(picture)
+    words = "".join("".join(text.itertext()) + "|" for text in root.iter(f"{SVG}text"))
+    for label in ("first|: LSTMCell|29, 51, 51 → 51, 51|16,728 parameters", "21,216 parameters", "51 → 29|1,508 param"):
+        assert label in words
+    assert len([group for group in root.iter(f"{SVG}g") if group.get("class") == "edge"]) == 12
+
+
+def test_the_picture_says_what_it_shows_to_who_does_not_see_it(picture: bytes) -> None:
+    title, description = ElementTree.fromstring(picture)[:2]
+    assert (title.tag, title.text) == (f"{SVG}title", "One step of <paper> & more")
+    assert "Layers: first (LSTMCell, 16,728 parameters); second" in (description.text or "")
+
+
+def test_the_picture_has_a_background_no_path_and_no_name_that_another_one_has(picture: bytes) -> None:
+    assert b'<polygon fill="white"' in picture
+    assert str(ROOT).encode() not in picture
+    assert b" id=" not in picture
+    assert b"<!--" not in picture
+
+
+def test_another_process_draws_the_same_bytes(paper: Paper, picture: bytes) -> None:
+    code = (
+        f"import sys; sys.path[:0] = [{str(Path(__file__).parent)!r}]; from test_graph import *; "
+        "sys.stdout.buffer.write(draw_step(paper.__wrapped__(), 'One step of <paper> & more'))"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'helpers'}", "PYTHONHASHSEED": "7"}
+    again = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, env=environment, timeout=LIMIT_S
+    )
+    assert again.stdout == picture
+
+
+def test_other_formats_are_drawn_too(paper: Paper) -> None:
+    assert draw_step(paper, "step", "pdf").startswith(b"%PDF")
+    assert draw_step(paper, "step", "png").startswith(b"\x89PNG")
+    with pytest.raises(SettingError, match="cannot be 'gif': expected svg, pdf, png"):
+        draw_step(paper, "step", "gif")
+
+
+def test_a_host_without_graphviz_is_told_the_package(paper: Paper, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(MissingProgramError, match="dot is not installed: it comes with Debian's package graphviz"):
+        draw_step(paper, "step")
+
+
+def test_a_table_has_no_graph() -> None:
+    with pytest.raises(SettingError, match="only a network has a computational graph"):
+        draw_step(create("markov", {}), "step")
