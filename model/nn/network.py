@@ -35,11 +35,11 @@ class Inputs:
 
 
 class Embedding(nn.Embedding):
-    """torch's, with a gradient that takes less time. It returns one row per index, (indices, width)."""
+    """torch's, with a gradient that takes less time."""
 
     def forward(self, index: torch.Tensor) -> torch.Tensor:
-        """Look the rows up."""
-        return self.weight.index_select(0, index.flatten())
+        """Return (..., width) for (...)."""
+        return self.weight.index_select(0, index.flatten()).unflatten(0, index.shape)
 
 
 class Network(nn.Module):
@@ -78,10 +78,12 @@ class Network(nn.Module):
 
     def _embed(self, inputs: Inputs) -> torch.Tensor:
         """Return what enters the cell, (steps * batch, width)."""
-        mark = self.mark_in(inputs.previous_mark.T)
+        mark = self.mark_in(inputs.previous_mark.T).flatten(0, 1)
         if not self.slices:
             return mark
-        return torch.cat([mark, self.state_in(inputs.previous_state.T), inputs.previous_log.T.reshape(-1, 1)], dim=1)
+        return torch.cat(
+            [mark, self.state_in(inputs.previous_state.T).flatten(0, 1), inputs.previous_log.T.reshape(-1, 1)], dim=1
+        )
 
 
 def detach(state: object) -> object:
