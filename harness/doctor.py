@@ -18,7 +18,7 @@ from harness.spec import MachineSpec
 from harness.trace.native import library
 
 SET_UP = "./setup.sh installs and starts what is missing"
-PROGRAMS = ("vagrant", "virsh", "qemu-img", "qemu-system-x86_64", "mmdebstrap", "ssh-keygen", "setpriv")
+PROGRAMS = ("vagrant", "virsh", "qemu-img", "qemu-system-x86_64", "mmdebstrap", "ssh-keygen", "setpriv", "zstd")
 PACKAGES = ("ansible-core", "ansible-runner", "fabric", "python-vagrant", "pyarrow", "pandas", "torch", "pydantic")
 GROUPS = ("libvirt", "kvm")
 DISK_MB = 5000  # a box, its copy in the libvirt pool, and a campaign's recordings
@@ -178,7 +178,7 @@ def _package(name: str) -> HostCheck:
     try:
         return HostCheck(name, True, importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
-        return HostCheck(name, False, "not installed", "pip install -e . in the environment that runs `harness`")
+        return HostCheck(name, False, "not installed", SET_UP)
 
 
 def _group(name: str, member: bool) -> HostCheck:

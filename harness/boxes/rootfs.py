@@ -73,9 +73,11 @@ def keyring(recipe: Recipe, keyrings: Path = KEYRINGS) -> Path:
         "debian": "it is in every Debian and Ubuntu release",
         "ubuntu": "it is in every Ubuntu release, in Debian 13 and in bookworm-backports, not in Debian 12 itself",
     }[recipe.distribution]
+    ours = paths.cache_dir() / "keyrings"
     install = {
         "debian": f"apt-get install {package}",
-        "ubuntu": f"`make setup` fetches it, or apt-get install {package}",
+        "ubuntu": f"copy {KEYRINGS / recipe.keyring} of an Ubuntu or Debian 13 machine to {ours}/, which ./setup.sh "
+        "does where the archive of Debian answers",
     }
     raise BoxError(
         f"the box {recipe.name!r} cannot be built: the keys that verify {recipe.suite} are missing",

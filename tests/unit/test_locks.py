@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 import pytest
+import setup_script
 from command_line import LIMIT_S
 from hatchling.metadata.core import ProjectMetadata
 from hatchling.plugin.manager import PluginManager
@@ -107,11 +108,10 @@ def install(folder: Path, lock: str) -> subprocess.CompletedProcess[str]:
     (folder / "requirements").mkdir()
     (folder / "requirements" / "run.txt").write_text(lock)
     (folder / ".venv").symlink_to(Path(sys.executable).parent.parent)
-    own = re.search(r"^install_locked\(\) {.*?^}$", (ROOT / "setup.sh").read_text("utf-8"), re.MULTILINE | re.DOTALL)
-    assert own
+    own = setup_script.functions("say", "install_locked", "show_progress")
     place = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder), "PIP_TARGET": str(folder / "site")}
     return subprocess.run(
-        ["bash", "-euc", f"{own.group()}\ninstall_locked run.txt"],
+        ["bash", "-euo", "pipefail", "-c", f"{own}\ninstall_locked -r requirements/run.txt"],
         cwd=folder, env=os.environ | place, capture_output=True, text=True, timeout=LIMIT_S, check=False,
     )  # fmt: skip
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 from pathlib import Path
 
-from locations import ROOT
+import setup_script
 
 KEPT = {
     "HARNESS_CACHE": "/my cache",
@@ -24,9 +23,7 @@ def run_command(tmp_path: Path, environment: dict[str, str]) -> list[str]:
     for name, script in {"id": '[ "$1" = -u ] && echo 1000 || echo users', "sudo": 'shift 2; exec env -i "$@"'}.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / name).chmod(0o755)
-    text = (ROOT / "setup.sh").read_text("utf-8")
-    parts = (r"^KEPT=\(.*?\)$", r"^run_command\(\) {.*?^}$")
-    own = "\n".join(re.search(part, text, re.M | re.S).group() for part in parts)  # type: ignore[union-attr]
+    own = f"{setup_script.array('KEPT')}\n{setup_script.functions('in_group', 'run_command')}"
     script = f"user=me; command=(env)\n{own}\nrun_command"
     call = ["bash", "-euo", "pipefail", "-c", script]
     path = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": "/home/me"}

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 from pathlib import Path
 
 import pytest
-from locations import ROOT
+import setup_script
 
 KEYS = "ubuntu-archive-keyring.gpg"
-NEEDED = ("say", "fetch_ubuntu_keys", "download_ubuntu_keys")
+NEEDED = ("say", "fetch_ubuntu_keys", "download_ubuntu_keys", "download_keys_of")
 # apt-get notes how it was called; `download` leaves a package, which the stand-in for dpkg-deb unpacks.
 APT_GET = """
 echo "$*" >>"$CALLS"
 case "$*" in
 indextargets*) echo "http://mirror.invalid/debian/ bookworm" ;;
-*update) [ -e "$NETWORK" ] || exit 100; sed -n 's/^deb //p' "${3#*=}" >>"$CALLS" ;;
+*update)
+    [ -e "$NETWORK" ] || exit 100
+    sed -n 's/^deb //p' "${3#*=}" >>"$CALLS"
+    if [ -e "$LACKS_BACKPORTS" ] && grep -q backports "${3#*=}"; then exit 100; fi ;;
 *download*) : >ubuntu-keyring_1_all.deb ;;
 esac
 """
@@ -38,15 +40,14 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "my cache"))
     monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
     monkeypatch.setenv("NETWORK", str(tmp_path / "network"))
+    monkeypatch.setenv("LACKS_BACKPORTS", str(tmp_path / "lacks backports"))
     return tmp_path
 
 
 def fetch(host: Path) -> str:
     """Run the function of setup.sh as the script does, on the files of this host; return what it says."""
-    text = (ROOT / "setup.sh").read_text("utf-8")
-    functions = [re.search(rf"^{name}\(\) {{.*?(}}$|^}}$)", text, re.M | re.S).group() for name in NEEDED]  # type: ignore[union-attr]
-    script = "\n".join(functions).replace("/etc/os-release", str(host / "os-release"))
-    script = script.replace("/usr/share/keyrings/$name", str(host / "none"))
+    script = setup_script.functions(*NEEDED).replace("/etc/os-release", str(host / "os-release"))
+    script = script.replace('[ ! -f "/usr/share/keyrings/$name" ]', "true")
     call = ["bash", "-euo", "pipefail", "-c", f"{script}\nfetch_ubuntu_keys\necho went on"]
     done = subprocess.run(call, capture_output=True, text=True, check=True)
     assert done.stdout.endswith("went on\n")
@@ -70,6 +71,13 @@ def test_the_keys_come_from_the_backports_of_the_mirror_that_the_host_uses(host:
     assert "install" not in calls
 
 
+def test_a_mirror_without_backports_has_them_in_debian_13(host: Path) -> None:
+    (host / "lacks backports").touch()
+    fetch(host)
+    assert keys(host).read_text() == "keys\n"
+    assert "http://mirror.invalid/debian/ trixie main" in (host / "calls").read_text()
+
+
 def test_a_second_call_does_nothing(host: Path) -> None:
     fetch(host)
     (host / "calls").write_text("")
@@ -79,7 +87,9 @@ def test_a_second_call_does_nothing(host: Path) -> None:
 
 def test_without_network_it_warns_goes_on_and_does_not_try_again_at_once(host: Path) -> None:
     (host / "network").unlink()
-    assert "ubuntu-18.04 cannot be built here; every Debian box can" in fetch(host)
+    note = fetch(host)
+    assert "ubuntu-18.04 cannot be built here; every Debian box can" in note
+    assert f"copy /usr/share/keyrings/{KEYS} of an Ubuntu or Debian 13 machine to {keys(host).parent}" in note
     assert not keys(host).exists()
     assert fetch(host) == ""
     (host / "network").touch()
