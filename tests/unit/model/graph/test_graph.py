@@ -8,14 +8,13 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
-import numpy as np
 import pytest
 from command_line import LIMIT_S
 from locations import ROOT
 
+from benchmarks.paper_network import network
 from model.errors import MissingProgramError, SettingError
 from model.graph import draw_step
-from model.nn import kernel_oracle
 from model.predictors import create
 from model.predictors.kernel_oracle import Paper
 
@@ -26,12 +25,8 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 @pytest.fixture(scope="module")
 def paper() -> Paper:
-    """The paper's network for its 28 names, not trained: its graph depends on no weight."""
-    predictor = create("paper_as_coded", {})
-    assert isinstance(predictor, Paper)
-    predictor.layout = kernel_oracle.Layout(np.arange(28), 0.0, 1.0)
-    predictor.cells = kernel_oracle.Cells(29).double()
-    return predictor
+    """The paper's network, not trained: its graph depends on no weight."""
+    return network()
 
 
 @pytest.fixture(scope="module")
@@ -60,16 +55,20 @@ def test_the_picture_has_a_background_no_path_and_no_name_that_another_one_has(p
     assert b"<!--" not in picture
 
 
-def test_another_process_draws_the_same_bytes(paper: Paper, picture: bytes) -> None:
-    code = (
-        f"import sys; sys.path[:0] = [{str(Path(__file__).parent)!r}]; from test_graph import *; "
-        "sys.stdout.buffer.write(draw_step(paper.__wrapped__(), 'One step of <paper> & more'))"
-    )
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'helpers'}", "PYTHONHASHSEED": "7"}
-    again = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, check=True, env=environment, timeout=LIMIT_S
-    )
-    assert again.stdout == picture
+def test_the_command_of_the_docs_draws_the_same_bytes_again_and_the_picture_there_has_the_same_labels(
+    tmp_path: Path,
+) -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / "paper_network.py"), str(tmp_path / "again.svg")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "7"}
+    subprocess.run(command, check=True, env=environment, timeout=LIMIT_S)
+    again = (tmp_path / "again.svg").read_bytes()
+    assert again == draw_step(network(), "One step of the paper's network")
+    assert labels(again) == labels((ROOT / "docs" / "paper_network.svg").read_bytes())
+
+
+def labels(picture: bytes) -> list[str]:
+    """All texts of a picture; where they stand depends on the fonts and the Graphviz of a host."""
+    return ["".join(element.itertext()) for element in ElementTree.fromstring(picture).iter() if element.text]
 
 
 def test_other_formats_are_drawn_too(paper: Paper) -> None:
