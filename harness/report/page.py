@@ -17,6 +17,7 @@ from harness.report import answer, fact_tables, figures, host_facts, integrity, 
 from harness.report.baseline_comparison import compare_to_baselines, headline
 from harness.report.interval_basis import explain
 from harness.report.model_scores import INPUTS, METRICS
+from harness.report.network_picture import network_picture
 from harness.report.recording_summary import TaskSummary
 from harness.report.run_facts import RunFacts
 from harness.report.seed_groups import SeedGroup, chosen_on_validation, with_online
@@ -64,6 +65,7 @@ def render(run: RunFacts) -> str:
             timeline_meta=json_in_script([timeline.meta() for timeline in cpu_timelines]),
             rows=fact_tables.side_by_side(run.trials),
             curves=list(curve_panels(run.groups)),
+            network=network_picture(run.groups),
             counted=switches_scored(run.groups),
             caveats=caveats(run.groups),
             chosen_on_validation=chosen_on_validation(run.groups),

@@ -40,6 +40,9 @@ KINDS = {
 # Reproductions of earlier work; they take minutes, and are trained only where they are named.
 REPRODUCTIONS = ("paper_as_coded", "paper_as_written", "paper_corrected")
 
+# Those that are networks, which can be drawn (`model.predictor.Neural`).
+NETWORKS = ("lstm", "gru", "mingru", "transformer", "rmtpp", "nhp", *REPRODUCTIONS)
+
 # Libraries that some predictors need: the module, and the extra that installs it.
 EXTRAS = {"gradient_boosting": ("lightgbm", "boosting")}
 

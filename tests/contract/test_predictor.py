@@ -14,7 +14,7 @@ from model.data import streams, synthetic
 from model.data.marks import UNKNOWN
 from model.data.streams import Segment
 from model.predictor import INPUTS, Neural, OnlineLearner, Predictor, ignore_progress
-from model.predictors import KINDS, REPRODUCTIONS, create, find, installed
+from model.predictors import KINDS, NETWORKS, REPRODUCTIONS, create, find, installed
 from model.scoring.honesty import HonestPredictor, with_other_future
 from model.settings import SETTINGS
 
@@ -229,6 +229,7 @@ def test_a_predictor_that_is_a_network_has_a_step_and_trains_all_its_weights(rea
 
     networks = [value for value in vars(read.stored.predictor).values() if isinstance(value, torch.nn.Module)]
     assert isinstance(read.stored.predictor, Neural) == bool(networks) == bool(read.layers)
+    assert bool(networks) == (read.stored.kind in NETWORKS)
     assert read.trainable == read.parameters == sum(each.numel() for net in networks for each in net.parameters())
 
 
