@@ -32,7 +32,14 @@ done
 
 say() { printf '%s\n' "setup: $*" >&2; }
 die() { say "$1" && exit 3; }
-as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -- "$@"; fi; }
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    else
+        command -v sudo >/dev/null || die "root is needed for: $*; run this as root, or install sudo"
+        sudo -- "$@"
+    fi
+}
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 # grep reads from a string, not from a pipe: it exits at the first match, and pipefail makes the writer's SIGPIPE an error.
 available() { grep -q 'Candidate: [^(]' <<<"$(LC_ALL=C apt-cache policy "$1" 2>/dev/null)"; }
@@ -48,7 +55,6 @@ check_host() {
     command -v apt-get >/dev/null || die "this is neither Debian nor Ubuntu; install by hand
     what requirements/debian-run.txt lists; the README's section Installing has the other steps"
     [ "$(uname -m)" = x86_64 ] || die "the guests are x86-64 machines; this one is $(uname -m)"
-    [ "$(id -u)" = 0 ] || command -v sudo >/dev/null || die "run this as root, or install sudo"
 }
 
 # Each line is a package, or alternatives such as `chromium | chromium-browser`.
