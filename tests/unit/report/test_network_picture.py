@@ -19,10 +19,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_page_draws_the_network_of_the_run_where_the_extra_is_installed(run: Path) -> None:
-    fold = page_of(run).partition(FOLD)[2].partition("</details>")[0]
+    page = page_of(run)
+    fold = page.partition(FOLD)[2].partition("</details>")[0]
     if find_spec("torchview"):
         assert "<title>One step of lstm_s0</title>" in fold
         assert fold.count("<svg") == 1
+        assert 'class="scroll network"' in fold
+        assert ".network svg text { fill: #000; }" in page  # black on white, where the page is dark, too
     else:
         assert "No picture of lstm_s0: torchview is not installed: it comes with the extra graph." in fold
 
