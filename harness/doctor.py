@@ -17,7 +17,7 @@ from harness.machines import guest_clock, kvm, libvirt
 from harness.spec import MachineSpec
 from harness.trace.native import library
 
-SET_UP = "./setup.sh installs and starts what is missing"
+SET_UP = "./setup.sh of a checkout installs and starts what is missing"
 PROGRAMS = ("vagrant", "virsh", "qemu-img", "qemu-system-x86_64", "mmdebstrap", "ssh-keygen", "setpriv", "zstd")
 PACKAGES = ("ansible-core", "ansible-runner", "fabric", "python-vagrant", "pyarrow", "pandas", "torch", "pydantic")
 GROUPS = ("libvirt", "kvm")

@@ -76,8 +76,8 @@ def keyring(recipe: Recipe, keyrings: Path = KEYRINGS) -> Path:
     ours = paths.cache_dir() / "keyrings"
     install = {
         "debian": f"apt-get install {package}",
-        "ubuntu": f"copy {KEYRINGS / recipe.keyring} of an Ubuntu or Debian 13 machine to {ours}/, which ./setup.sh "
-        "does where the archive of Debian answers",
+        "ubuntu": "./setup.sh fetches them where Debian's archive answers; else copy "
+        f"{KEYRINGS / recipe.keyring} of an Ubuntu or Debian 13 machine to {ours}/",
     }
     raise BoxError(
         f"the box {recipe.name!r} cannot be built: the keys that verify {recipe.suite} are missing",

@@ -144,7 +144,7 @@ def test_keys_that_setup_fetched_are_used_where_the_system_has_none(
     assert rootfs.keyring(paper, tmp_path) == tmp_path / "ubuntu-archive-keyring.gpg"
 
 
-def test_missing_keys_are_an_error_that_names_their_package_and_another_box(
+def test_missing_keys_are_an_error_that_names_their_package_what_to_copy_whereto_and_another_box(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
@@ -154,6 +154,8 @@ def test_missing_keys_are_an_error_that_names_their_package_and_another_box(
     assert str(tmp_path / "ubuntu-archive-keyring.gpg") in message
     assert "ubuntu-keyring" in message
     assert "bookworm-backports" in message
+    keys = "/usr/share/keyrings/ubuntu-archive-keyring.gpg"  # as setup.sh says it
+    assert f"copy {keys} of an Ubuntu or Debian 13 machine to {tmp_path}/cache/keyrings/" in message
     assert "debian-12" in message
     assert caught.value.exit_code == 3
 
