@@ -9,17 +9,22 @@ import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness import boxes, paths, processes
 from harness.boxes import builder, cache, rootfs
-from harness.errors import HarnessError, HostError
-from harness.machines import guest_clock, kvm, libvirt
+from harness.errors import HarnessError, HostError, MissingExtraError
+from harness.extras import EXTRA_OF, MODULES, install_command
 from harness.spec import MachineSpec
 from harness.trace.native import library
 
+if TYPE_CHECKING:
+    from harness.machines.libvirt import Service
+
 SET_UP = "./setup.sh of a checkout installs and starts what is missing"
 PROGRAMS = ("vagrant", "virsh", "qemu-img", "qemu-system-x86_64", "mmdebstrap", "ssh-keygen", "setpriv", "zstd")
-PACKAGES = ("ansible-core", "ansible-runner", "fabric", "python-vagrant", "pyarrow", "pandas", "torch", "pydantic")
+PACKAGES = ("pyarrow", "pandas", "pydantic", *EXTRA_OF)
+ADVISED = ("boosting", "graph", "perfetto")  # extras that a run works without
 GROUPS = ("libvirt", "kvm")
 DISK_MB = 5000  # a box, its copy in the libvirt pool, and a campaign's recordings
 LIMIT_S = 120.0  # for a Vagrant that starts in 2 s on a quiet host
@@ -60,7 +65,7 @@ def programs(names: Iterable[str] = PROGRAMS) -> list[HostCheck]:
 
 
 def python_packages(names: Iterable[str] = PACKAGES) -> list[HostCheck]:
-    """Find the version of each Python package that the harness needs."""
+    """Find the version of each Python package that the harness needs, and of those that only some commands need."""
     return [_package(name) for name in names]
 
 
@@ -75,7 +80,9 @@ def trace_engine() -> list[HostCheck]:
 
 def libvirt_parts() -> list[HostCheck]:
     """Check that libvirtd answers and that its network and its pool are active."""
-    return [_service(service) for service in libvirt.services()]
+    from harness.machines import libvirt  # here and below, because a host that only reads recordings lacks its packages
+
+    return [_service(service, libvirt.hypervisor_version) for service in libvirt.services()]
 
 
 def groups() -> list[HostCheck]:
@@ -116,6 +123,8 @@ def built_boxes() -> list[HostCheck]:
 
 def kvm_result() -> list[HostCheck]:
     """Return the result of the last real boot under KVM. Without KVM a run works too, ten times slower."""
+    from harness.machines import kvm
+
     probed = kvm.remembered(None)
     if probed is None:
         return [HostCheck("kvm", False, "not tried yet", "the first run finds out", advice=True)]
@@ -125,6 +134,8 @@ def kvm_result() -> list[HostCheck]:
 
 def guests_clock() -> list[HostCheck]:
     """Return the clock of a machine with one CPU and without `machine.clock` here."""
+    from harness.machines import guest_clock, kvm
+
     probed = kvm.remembered(None)
     accelerator = "kvm" if probed and probed.works else "tcg"
     clock = guest_clock.choose(MachineSpec(box=boxes.names()[0]), accelerator)
@@ -147,6 +158,11 @@ def _built(cached: boxes.CachedBox) -> HostCheck:
 def _safely(name: str, find_checks: Callable[[], Iterable[HostCheck]]) -> list[HostCheck]:
     try:
         return list(find_checks())
+    except ModuleNotFoundError as missing:
+        if missing.name not in MODULES:
+            raise
+        error: HarnessError = MissingExtraError(*MODULES[missing.name])
+        return [HostCheck(name, False, error.what, error.hint or SET_UP)]
     except HarnessError as error:
         return [HostCheck(name, False, error.what, error.hint or SET_UP)]
     except OSError as error:
@@ -168,17 +184,19 @@ def _vagrant_plugin() -> HostCheck:
     return HostCheck("vagrant-libvirt", match is not None, version, "" if match else SET_UP)
 
 
-def _service(service: libvirt.Service) -> HostCheck:
+def _service(service: Service, version: Callable[[], str]) -> HostCheck:
     if not service.ok:
         return HostCheck(service.name, False, service.last_line, SET_UP)
-    return HostCheck(service.name, True, libvirt.hypervisor_version() if service.name == "libvirtd" else "active")
+    return HostCheck(service.name, True, version() if service.name == "libvirtd" else "active")
 
 
 def _package(name: str) -> HostCheck:
     try:
         return HostCheck(name, True, importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
-        return HostCheck(name, False, "not installed", SET_UP)
+        extra = EXTRA_OF.get(name)
+        hint = install_command(extra) if extra else SET_UP
+        return HostCheck(name, False, "not installed", hint, advice=extra in ADVISED)
 
 
 def _group(name: str, member: bool) -> HostCheck:

@@ -15,14 +15,14 @@ MODULES = {  # module: (extra, package)
     "paramiko": ("run", "fabric"),
     "tenacity": ("run", "tenacity"),
     "vagrant": ("run", "python-vagrant"),
-    "safetensors": ("model", "safetensors"),
     "sklearn": ("model", "scikit-learn"),
     "torch": ("model", "torch"),
-    "lightgbm": ("boosting", "lightgbm"),
-    "perfetto": ("perfetto", "perfetto"),
     "graphviz": ("graph", "graphviz"),
     "torchview": ("graph", "torchview"),
+    "lightgbm": ("boosting", "lightgbm"),
+    "perfetto": ("perfetto", "perfetto"),
 }
+EXTRA_OF = {package: extra for extra, package in MODULES.values()}
 
 
 def install_command(extra: str) -> str:

@@ -20,11 +20,11 @@ class SettingError(PredictionError):
 
 
 class MissingLibraryError(PredictionError):
-    """A predictor needs a library that is not installed; `extra` is the extra of this project that brings it."""
+    """A predictor needs a module that is not installed."""
 
-    def __init__(self, predictor: str, library: str, extra: str) -> None:
-        super().__init__(f"predictor {predictor!r} needs {library}, which comes with the extra {extra}")
-        self.library, self.extra = library, extra
+    def __init__(self, predictor: str, module: str, extra: str) -> None:
+        super().__init__(f"predictor {predictor!r} needs {module}, which comes with the extra {extra}")
+        self.module = module
 
 
 class CheckpointError(PredictionError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -121,13 +122,13 @@ def run(job: Job, on_progress: OnProgress = ignore_progress) -> dict[str, Any]:
     """Fit, score and save; return what `scores.json` holds, which is written last. Raises PredictionError.
 
     A network whose training was killed in the job's folder continues after its last whole epoch, with the same result.
-    torch uses one thread, because the jobs of several seeds run in as many processes.
+    torch, in what uses it, uses one thread, because the jobs of several seeds run in as many processes.
     """
-    _one_thread()
     digest = job.digest()
     job.clocks()
     job.provenance()
     predictor = make_predictor(job)
+    _one_thread()
     require_run_queues(predictor.inputs, [*job.tables, *job.test_tables])
     on_progress("reading tables", 0, None)
     dataset = read_dataset(job)
@@ -155,10 +156,10 @@ def run(job: Job, on_progress: OnProgress = ignore_progress) -> dict[str, Any]:
 
 def _state_folder(job: Job, predictor: Predictor) -> StateFolder | None:
     """Give a network the folder for its epochs, inside the job's own."""
-    from model.nn.training_state import Resumable, StateFolder
-
-    if not isinstance(predictor, Resumable):
+    if not hasattr(predictor, "state_folder"):
         return None
+    from model.nn.training_state import StateFolder  # and with it torch, as the network has
+
     identity = {"predictor": job.predictor, "settings": predictor.settings(), "mark": job.mark, "split": job.split}
     predictor.state_folder = StateFolder(Path(job.out_dir), {**identity, **job.stamps()})
     return predictor.state_folder
@@ -178,9 +179,8 @@ def make_predictor(job: Job) -> Predictor:
 
 
 def _one_thread() -> None:
-    import torch
-
-    torch.set_num_threads(1)
+    if torch := sys.modules.get("torch"):  # a predictor that counts has not imported it
+        torch.set_num_threads(1)
 
 
 def describe(job: Job, predictor: TrainablePredictor, dataset: streams.Dataset) -> dict[str, Any]:

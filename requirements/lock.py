@@ -14,13 +14,14 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 LOCKS = {
-    "run": "What a run needs, and what builds this project.",
-    "tests": "What the tests and checks need besides run.txt.",
+    "run": "What any command needs, and what builds this project.",
+    "tests": "What the tests, the checks and the site of the pages need besides run.txt.",
     "torch-cuda": "torch as the usual index has it, and the libraries of CUDA that it brings.",
     "torch-cpu": "torch built for CPUs: the files that the tests ran with.",
 }
 BUILD = "hatchling\neditables\n"  # an isolated build would fetch these without a hash
-EXTRAS = ("test", "boosting", "perfetto")
+EVERY_COMMAND = ("all",)
+EXTRAS = ("all", "docs", "test")
 CUDA = re.compile(r"torch|triton|cuda-.*|nvidia-.*")
 CPU_TORCH = {"cp311, x86-64": "6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b"}
 
@@ -32,7 +33,7 @@ def main() -> None:
     upgrade = sys.argv[1:] == ["--upgrade"]
     everything = resolve(upgrade, EXTRAS, held=None)
     write("tests", everything)  # holds the versions of the second resolution
-    needed = resolve(upgrade=False, extras=(), held=HERE / "tests.txt")
+    needed = resolve(upgrade=False, extras=EVERY_COMMAND, held=HERE / "tests.txt")
     cuda = {head: lines for head, lines in everything.items() if CUDA.fullmatch(name(head))}
     run = {head: lines for head, lines in needed.items() if head not in cuda}
     write("torch-cuda", cuda)

@@ -20,6 +20,7 @@ from harness.cli.train_jobs import (
     train_and_show,
 )
 from harness.errors import MissingExtraError, UsageError
+from harness.extras import MODULES
 from harness.files import scratch_folder
 
 Paths = Annotated[list[Path], typer.Argument(help="Runs, or folders that `harness trace convert` wrote.")]
@@ -249,7 +250,7 @@ def _choose_predictors(predictors: list[str] | None, inputs: str | None) -> list
         except SettingError as error:
             raise UsageError(str(error), where=f"--predictor {name}") from None
         except MissingLibraryError as error:
-            raise MissingExtraError(error.extra, error.library, where=f"--predictor {name}") from None
+            raise MissingExtraError(*MODULES[error.module], where=f"--predictor {name}") from None
     with as_model_error():
         every = [name for name in KINDS if installed(name) and name not in REPRODUCTIONS]
         wanted = list(dict.fromkeys(predictors or [])) or (every if inputs else ["most_frequent", "markov"])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from harness.cli.judgement import exit_unless_sound, print_qualities, refuse_changed, refuse_unsound
 from harness.cli.output import Output, note
 from harness.errors import MissingExtraError, ModelError, UsageError
+from harness.extras import MODULES
 
 if TYPE_CHECKING:
     from harness.cli.recorded_quality import RecordedQuality
@@ -286,6 +287,6 @@ def as_model_error() -> Iterator[None]:
     try:
         yield
     except MissingLibraryError as error:
-        raise MissingExtraError(error.extra, error.library) from error
+        raise MissingExtraError(*MODULES[error.module]) from error
     except PredictionError as error:
         raise ModelError(str(error)) from error

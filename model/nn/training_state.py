@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -102,13 +102,6 @@ class StateFolder:
 
     def _aside(self) -> Path:
         return self.folder.with_name(f"{FOLDER}.set-aside")
-
-
-@runtime_checkable
-class Resumable(Protocol):
-    """A predictor whose `fit` writes its state to this folder after each epoch, and resumes from it."""
-
-    state_folder: StateFolder | None
 
 
 def _version() -> str:

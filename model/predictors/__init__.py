@@ -44,7 +44,11 @@ REPRODUCTIONS = ("paper_as_coded", "paper_as_written", "paper_corrected")
 NETWORKS = ("lstm", "gru", "mingru", "transformer", "rmtpp", "nhp", *REPRODUCTIONS)
 
 # Libraries that some predictors need: the module, and the extra that installs it.
-EXTRAS = {"gradient_boosting": ("lightgbm", "boosting")}
+EXTRAS = {
+    "gradient_boosting": ("lightgbm", "boosting"),
+    **dict.fromkeys(("decision_tree", "replay_residual"), ("sklearn", "model")),
+    **dict.fromkeys(("lstm", "gru", "mingru", "transformer", "rmtpp", "nhp", *REPRODUCTIONS), ("torch", "model")),
+}
 
 
 def installed(kind: str) -> bool:

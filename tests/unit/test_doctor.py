@@ -10,6 +10,7 @@ from boxes_on_disk import forge_box
 
 from harness import boxes, doctor
 from harness.boxes import cache
+from harness.machines import kvm
 from harness.trace.native import library
 
 
@@ -60,7 +61,7 @@ def test_the_clock_of_a_machine_here_is_named(monkeypatch: pytest.MonkeyPatch) -
     (check,) = doctor.guests_clock()
     assert check.ok
     assert check.detail.startswith("counted, 125 instructions/us: the default of an emulated machine")
-    monkeypatch.setattr(doctor.kvm, "remembered", lambda _: doctor.kvm.ProbeResult(True, "a real boot came up"))
+    monkeypatch.setattr(kvm, "remembered", lambda _: kvm.ProbeResult(True, "a real boot came up"))
     (check,) = doctor.guests_clock()
     assert check.detail == "host: instructions cannot be counted under kvm"
 

@@ -13,7 +13,7 @@ import pytest
 
 from model import checkpoint, jobs, predictors
 from model.data import streams, synthetic
-from model.errors import CheckpointError, SettingError
+from model.errors import CheckpointError, MissingLibraryError, SettingError
 from model.files import sealed
 from model.jobs import Job
 
@@ -104,7 +104,7 @@ def test_a_predictor_whose_library_is_missing_names_the_extra(
     short_recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(predictors.EXTRAS, "markov", ("no_such_library", "counting"))
-    with pytest.raises(SettingError, match=r"needs no_such_library: install the extra `harness\[counting\]`"):
+    with pytest.raises(MissingLibraryError, match="needs no_such_library, which comes with the extra counting"):
         jobs.run(job(short_recording, tmp_path))
 
 

@@ -153,7 +153,7 @@ def test_every_predictor_has_settings_and_every_setting_says_what_it_means() -> 
 def test_a_missing_library_is_an_error_at_the_predictor_that_needs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(predictors.EXTRAS, "gradient_boosting", ("no_such_library", "boosting"))
+    monkeypatch.setitem(sys.modules, "lightgbm", None)
     with pytest.raises(MissingExtraError) as caught:
         load({"predictors": ["markov", "gradient_boosting"]}, tmp_path)
     assert caught.value.where == f"{tmp_path}/e.yaml:4:34"
