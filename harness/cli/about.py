@@ -1,4 +1,4 @@
-"""`harness loads`, `schema`, `doctor` and `help`: the loads, the schema of experiment files, a check of this host."""
+"""`harness loads`, `predictors`, `schema`, `doctor` and `help`: what harness knows, and a check of this host."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from harness.cli import completion
 from harness.cli.output import JsonFlag, Output, handled
-from harness.errors import EXIT_HOST
+from harness.errors import EXIT_HOST, UsageError
 
 
 @handled
@@ -19,6 +20,34 @@ def loads(as_json: JsonFlag = False) -> None:
     if as_json:
         Output(as_json).data({"loads": {kind: load.model_json_schema() for kind, load in KINDS.items()}})
     Output(as_json).show(*tables.load_tables(KINDS))
+
+
+@handled
+def predictors(
+    name: Annotated[
+        str | None, typer.Argument(help="A predictor's name; default: all.", autocompletion=completion.predictors)
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """List the predictors with their settings, or show one of them."""
+    from harness.terminal import tables
+    from model.errors import SettingError
+    from model.predictors import KINDS, describe, require_known
+    from model.settings import SETTINGS
+
+    try:
+        if name is not None:
+            require_known(name)
+    except SettingError as error:
+        raise UsageError(str(error)) from None
+    chosen = {kind: (describe(kind), SETTINGS[kind]) for kind in ([name] if name else KINDS)}
+    if as_json:
+        plain = {
+            kind: {"meaning": meaning, "settings": settings.model_json_schema().get("properties", {})}
+            for kind, (meaning, settings) in chosen.items()
+        }
+        Output(as_json).data({"predictors": plain})
+    Output(as_json).show(*tables.predictor_tables(chosen))
 
 
 def help_of(

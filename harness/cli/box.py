@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli import completion
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.cli.plain_values import CommandTree
 from harness.errors import EXIT_FAILED, HarnessError
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 app = CommandTree(
     help="Guest images (boxes): build, pin, list, verify, carry to another host, remove.", no_args_is_help=True
 )
-BoxName = Annotated[str, typer.Argument(help="A recipe's name; `harness box ls` lists them.")]
+BoxName = Annotated[
+    str, typer.Argument(help="A recipe's name; `harness box ls` lists them.", autocompletion=completion.boxes)
+]
 
 
 @app.command()
@@ -128,7 +131,12 @@ def verify(name: BoxName, as_json: JsonFlag = False) -> None:
 @app.command()
 @handled
 def export(
-    box: Annotated[str, typer.Argument(help="A box's name, or the beginning of its digest or of a machine's.")],
+    box: Annotated[
+        str,
+        typer.Argument(
+            help="A box's name, or the beginning of its digest or of a machine's.", autocompletion=completion.boxes
+        ),
+    ],
     file: Annotated[Path, typer.Argument(help="The file to write.")],
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,

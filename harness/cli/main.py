@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.cli import about, box, model, repeat, run, run_folders, trace, train
+from harness.cli import about, box, experiments, model, repeat, run, run_folders, trace, train
 from harness.cli.output import print_error
 from harness.cli.plain_values import CommandTree, PlainGroup
 from harness.early_interrupt import end_at_interrupt
@@ -75,6 +75,7 @@ def _root(
 
 
 app.command("run")(run.run)
+app.command("init")(experiments.init)
 app.command("repeat")(repeat.repeat)
 app.command("ls")(run_folders.ls)
 app.command("show")(run_folders.show)
@@ -88,6 +89,7 @@ app.command("train")(train.train)
 app.command("evaluate")(train.evaluate)
 app.command("predict")(train.predict)
 app.command("loads")(about.loads)
+app.command("predictors")(about.predictors)
 app.command("schema")(about.schema)
 app.command("doctor")(about.doctor)
 app.command("help")(about.help_of)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli import completion
 from harness.cli.judgement import warn_of_edits
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.cli.run import RunsDir, overrides, show_plan
@@ -23,9 +24,20 @@ if TYPE_CHECKING:
 
 @handled
 def repeat(
-    run: Annotated[str, typer.Argument(help="The folder of the run to repeat, or the beginning of its name.")],
+    run: Annotated[
+        str,
+        typer.Argument(
+            help="The folder of the run to repeat, or the beginning of its name.", autocompletion=completion.runs
+        ),
+    ],
     other: Annotated[
-        str | None, typer.Option("--with", metavar="RUN", help="Record nothing: compare with this run that exists.")
+        str | None,
+        typer.Option(
+            "--with",
+            metavar="RUN",
+            help="Record nothing: compare with this run that exists.",
+            autocompletion=completion.runs,
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -33,8 +45,13 @@ def repeat(
             "--set", metavar="PATH=VALUE", help="Change one value, such as trials.repeat=6; may be given several times."
         ),
     ] = None,
-    load: Annotated[str | None, typer.Option("--load", help="Use this load instead.")] = None,
-    machine: Annotated[str | None, typer.Option("--machine", help="Use this box instead; it needs --any-box.")] = None,
+    load: Annotated[
+        str | None, typer.Option("--load", help="Use this load instead.", autocompletion=completion.loads)
+    ] = None,
+    machine: Annotated[
+        str | None,
+        typer.Option("--machine", help="Use this box instead; it needs --any-box.", autocompletion=completion.boxes),
+    ] = None,
     across_clocks: Annotated[
         bool, typer.Option("--across-clocks", help="Go on although the clocks of the two runs differ.")
     ] = False,

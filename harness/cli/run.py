@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.cli import completion, experiments
 from harness.cli.judgement import warn_of_edits
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled, note
 from harness.errors import EXIT_FAILED, UsageError
@@ -27,7 +28,10 @@ RunsDir = Annotated[Path, typer.Option("--runs", envvar="HARNESS_RUNS", help="Th
 def run(
     experiment: Annotated[
         str | None,
-        typer.Argument(help="An experiment file, or the name of one that comes with harness; with --resume, a run."),
+        typer.Argument(
+            help="An experiment file, `-` for stdin, or the name of one that comes with harness; with --resume, a run.",
+            autocompletion=completion.experiments_or_runs,
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -37,9 +41,15 @@ def run(
             help="Change one value, such as load.concurrency=50; may be given several times.",
         ),
     ] = None,
-    load: Annotated[str | None, typer.Option("--load", help="Use this load, as `harness loads` lists it.")] = None,
+    load: Annotated[
+        str | None,
+        typer.Option("--load", help="Use this load, as `harness loads` lists it.", autocompletion=completion.loads),
+    ] = None,
     machine: Annotated[
-        str | None, typer.Option("--machine", help="Use this box, without a fallback (`harness box ls`).")
+        str | None,
+        typer.Option(
+            "--machine", help="Use this box, without a fallback (`harness box ls`).", autocompletion=completion.boxes
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue an unfinished run: the one named, or the latest.")
@@ -81,11 +91,11 @@ def run(
 
 
 def _load(name: str | None, overrides: Mapping[str, str], load: str | None, machine: str | None) -> Experiment:
-    from harness import boxes, spec
+    from harness import boxes
 
     if name is None:
         raise UsageError("no experiment is named", expected="a file", hint="harness run experiments/nginx_ab.yaml")
-    experiment = spec.load(_find(name), overrides, load_kind=load, box=machine, kernel_of=boxes.kernel_version)
+    experiment = experiments.load(name, overrides, load_kind=load, box=machine, kernel_of=boxes.kernel_version)
     _check_boxes(experiment)
     return experiment
 
@@ -99,16 +109,6 @@ def _check_boxes(experiment: Experiment) -> None:
         for box in filter(None, (machine.box, machine.fallback)):
             if "/" not in box:  # a name with a slash is a ready-made box
                 boxes.lock_file.beside(boxes.recipe(box))
-
-
-def _find(name: str) -> Path:
-    """Return the path, or that of an experiment that comes with harness, which works in any folder."""
-    from harness.paths import data_dir
-
-    path = Path(name)
-    bundled = data_dir("experiments") / (path.name if path.suffix else f"{path.name}.yaml")
-    plain = path.parent in (Path("."), Path("experiments"))
-    return bundled if not path.exists() and plain and bundled.is_file() else path
 
 
 def overrides(settings: list[str] | None) -> dict[str, str]:
@@ -135,8 +135,8 @@ def _changes_of_models(settings: list[str] | None, load: str | None, machine: st
 def _unfinished(name: str | None, runs_dir: Path, changes: Mapping[str, str]) -> tuple[Experiment, RunFolder]:
     from harness import boxes, spec, store
 
-    if name is None or name.endswith((".yaml", ".yml")):
-        experiment = spec.load(_find(name)) if name else None
+    if name is None or name == experiments.STDIN or name.endswith((".yaml", ".yml")):
+        experiment = experiments.load(name) if name else None
         folder = _latest_unfinished(runs_dir, experiment.name if experiment else None)
         if experiment and experiment.text != folder.manifest["spec_text"]:
             note(f"warning: {name} has changed; {folder.path.name} continues with the old version")

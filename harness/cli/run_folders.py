@@ -7,12 +7,16 @@ from typing import Annotated
 
 import typer
 
+from harness.cli import completion
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled, note
 from harness.cli.run import RunsDir
 from harness.errors import EXIT_FAILED, HarnessError, MachineError
 
 RunName = Annotated[
-    str | None, typer.Argument(help="The folder of a run, or the beginning of its name; default: the latest.")
+    str | None,
+    typer.Argument(
+        help="The folder of a run, or the beginning of its name; default: the latest.", autocompletion=completion.runs
+    ),
 ]
 
 

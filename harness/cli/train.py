@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from harness.cli import completion
 from harness.cli.judgement import StrictTables, exit_unless_sound, refuse_changed
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.cli.train_jobs import (
@@ -25,7 +26,13 @@ from harness.files import scratch_folder
 
 Paths = Annotated[list[Path], typer.Argument(help="Runs, or folders that `harness trace convert` wrote.")]
 Predictors = Annotated[
-    list[str] | None, typer.Option("--predictor", "-p", help="A predictor's name; may be given several times.")
+    list[str] | None,
+    typer.Option(
+        "--predictor",
+        "-p",
+        help="A predictor's name; may be given several times.",
+        autocompletion=completion.predictors,
+    ),
 ]
 Mark = Annotated[str, typer.Option(help="What to predict: task (name and thread) or comm (name).")]
 Inputs = Annotated[

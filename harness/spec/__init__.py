@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.spec.build import apply, changed, from_dict, load, to_dict
+from harness.spec.build import apply, changed, from_dict, load, load_bytes, to_dict
 from harness.spec.check import load_kinds
 from harness.spec.fields import Experiment, MachineSpec, ModelSpec, RecordSpec, TrialsSpec, VerdictSpec
 from harness.spec.jsonschema import schema
@@ -23,6 +23,7 @@ __all__ = [
     "combinations",
     "from_dict",
     "load",
+    "load_bytes",
     "load_kinds",
     "schema",
     "schema_line",

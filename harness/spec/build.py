@@ -11,7 +11,7 @@ from harness.errors import MissingExtraError, SpecError
 from harness.extras import MODULES
 from harness.spec import sweep
 from harness.spec.check import validate
-from harness.spec.document import Document, parse, parse_value, printable, read_text
+from harness.spec.document import Document, decode, parse, parse_value, printable, read_bytes
 from harness.spec.fields import Experiment
 from harness.spec.predictors import KernelOf, missing_libraries
 from harness.spec.problems import Problem, as_error, dotted, shown
@@ -36,9 +36,22 @@ def load(
     Raises one SpecError for all wrong values, each with its file:line:column, and MissingExtraError for a predictor
     whose library is not installed.
     """
-    text = read_text(Path(path))
-    document = parse(text, str(path))
-    return _changed(document, overrides, load_kind, box, kernel_of).with_origin(Path(path), text)
+    return load_bytes(read_bytes(Path(path)), str(path), overrides, load_kind=load_kind, box=box, kernel_of=kernel_of)
+
+
+def load_bytes(
+    raw: bytes,
+    name: str,
+    overrides: Mapping[str, str] | None = None,
+    *,
+    load_kind: str | None = None,
+    box: str | None = None,
+    kernel_of: KernelOf | None = None,
+) -> Experiment:
+    """Read an experiment as `load` does; `name` stands for the file in messages, such as `<stdin>:3:1`."""
+    text = decode(raw, name)
+    document = parse(text, name)
+    return _changed(document, overrides, load_kind, box, kernel_of).with_origin(Path(name), text)
 
 
 def changed(

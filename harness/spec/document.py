@@ -62,10 +62,15 @@ class Document:
 
 def read_text(path: Path) -> str:
     """Read a YAML file. Raises SpecError when it is missing, no file, too large or not UTF-8 text."""
+    return decode(read_bytes(path), str(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a file, and of a too large one enough to tell. Raises SpecError when it is missing or no file."""
     where = str(path)
     try:
         with open_regular(path) as source:
-            raw = source.read(MAX_BYTES + 1)
+            return bytes(source.read(MAX_BYTES + 1))
     except IsADirectoryError:
         raise SpecError("this is a directory", where=where, expected="an experiment file in YAML") from None
     except FileNotFoundError:
@@ -73,6 +78,10 @@ def read_text(path: Path) -> str:
         raise SpecError("there is no such file", where=where, hint=hint) from None
     except (OSError, ValueError) as error:
         raise SpecError(f"the file cannot be read: {_reason(error)}", where=where) from None
+
+
+def decode(raw: bytes, where: str) -> str:
+    """Decode the bytes of a file, or of stdin. Raises SpecError when they are too many or not UTF-8 text."""
     if len(raw) > MAX_BYTES:
         raise SpecError("this file is too large", where=where, expected=f"at most {MAX_BYTES} bytes of YAML")
     try:

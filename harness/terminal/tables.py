@@ -213,6 +213,19 @@ def load_tables(kinds: Mapping[str, Any]) -> list[RenderableType]:
     return shown[:-1]
 
 
+def predictor_tables(kinds: Mapping[str, tuple[str, Any]]) -> list[RenderableType]:
+    """Show predictors, each with its meaning and its settings."""
+    shown: list[RenderableType] = []
+    for kind, (meaning, settings) in kinds.items():
+        shown.append(line((kind, "bold"), f"  {meaning}"))
+        table = plain_table("setting", "default", "~meaning")
+        for name, field in settings.model_fields.items():
+            default = "null" if field.default is None else str(field.default)
+            table.add_row(f"{kind}.{name}", default, field.description or "")
+        shown += [table if table.row_count else "no settings", ""]
+    return shown[:-1]
+
+
 def checks_table(host_checks: Iterable[HostCheck]) -> RenderableType:
     """Show the result of `harness doctor`."""
     table = plain_table("", "check", "~found", "~what to do")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import importlib
 import importlib.util
+import pkgutil
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +70,14 @@ def require_installed(kind: str) -> None:
     """Raise MissingLibraryError if a predictor needs a library that is not installed."""
     if not installed(kind):
         raise MissingLibraryError(kind, *EXTRAS[kind])
+
+
+def describe(kind: str) -> str:
+    """Return the first line of the documentation of a predictor; its module, which may need torch, is only read."""
+    module, _, name = KINDS[kind].partition(":")
+    source = pkgutil.get_data(__name__, f"{module.rpartition('.')[2]}.py") or b""
+    classes = {node.name: node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)}
+    return (ast.get_docstring(classes[name]) or "").partition("\n")[0]
 
 
 def find(kind: str) -> type[Any]:
