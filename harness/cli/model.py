@@ -29,7 +29,7 @@ app.command("show")(model_show.show)
 @app.command()
 @handled
 def export(
-    model: Annotated[Path, typer.Argument(help="The folder of a stored model.")],
+    model: Annotated[Path, typer.Argument(exists=True, help="The folder of a stored model.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder for the C file and its header.")],
     kind: Annotated[str, typer.Option("--to", help="The format: c.")] = "c",
     quantize: Annotated[str, typer.Option(help="The weights of a network: float or int8.")] = "float",
@@ -55,7 +55,7 @@ def export(
 @app.command()
 @handled
 def compare(
-    models: Annotated[Path, typer.Argument(help="A run, or the folder that `harness train -o` wrote.")],
+    models: Annotated[Path, typer.Argument(exists=True, help="A run, or the folder that `harness train -o` wrote.")],
     predictor: Annotated[str | None, typer.Argument(help="The predictor to compare.")] = None,
     baseline: Annotated[str | None, typer.Argument(help="The predictor to compare it with.")] = None,
     as_json: JsonFlag = False,

@@ -14,6 +14,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from harness.visible import visible
+
 _DIGITS = re.compile(r"[0-9]{1,18}")
 
 
@@ -59,12 +61,26 @@ class QuickCommand(PlainCommand):
         return super().invoke(ctx)
 
 
+def _require_there(path: str, param: Any, ctx: Any) -> None:
+    """Raise BadParameter for a path that leads nowhere; whether it can be read is for the command to say."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        raise typer.BadParameter(f"{visible(path)}: there is no such file or folder", ctx=ctx, param=param) from None
+    except OSError:
+        return
+
+
 class _PlainValue:
     """Turns a plain value into what typer would make of it, and leaves any other value to typer."""
 
     def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
         """Return what the command gets for the `value` of a parameter."""
-        kind, least = param.type_descriptor.annotation, param.type_descriptor.parameter_info.min
+        kind, info = param.type_descriptor.annotation, param.type_descriptor.parameter_info
+        least = info.min
+        if info.exists:
+            for path in [value] if isinstance(value, str) else value or ():
+                _require_there(path, param, ctx)
         if value is None and param.nargs == 1 and not param.multiple:
             return None
         if kind in (str, Path) and isinstance(value, str):

@@ -18,7 +18,8 @@ app = CommandTree(
 Recording = Annotated[
     Path,
     typer.Argument(
-        help="A perf.data file (also .zst, .gz, .xz, .bz2, .zip, or a pipe's), or a folder from perf record --threads."
+        exists=True,
+        help="A perf.data file (also .zst, .gz, .xz, .bz2, .zip, or a pipe's), or a folder from perf record --threads.",
     ),
 ]
 FormatsFrom = Annotated[
@@ -125,7 +126,7 @@ def export_(
 @app.command("import")
 @handled
 def import_(
-    text: Annotated[Path, typer.Argument(help="The text that `perf script` or `perf sched map` printed.")],
+    text: Annotated[Path, typer.Argument(exists=True, help="The text that `perf script` or `perf sched map` printed.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder for the Parquet tables.")],
     strict: Strict = False,
     states: States = None,

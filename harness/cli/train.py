@@ -24,7 +24,7 @@ from harness.errors import MissingExtraError, UsageError
 from harness.extras import MODULES
 from harness.files import scratch_folder
 
-Paths = Annotated[list[Path], typer.Argument(help="Runs, or folders that `harness trace convert` wrote.")]
+Paths = Annotated[list[Path], typer.Argument(exists=True, help="Runs, or folders that `harness trace convert` wrote.")]
 Predictors = Annotated[
     list[str] | None,
     typer.Option(
@@ -52,7 +52,9 @@ Split = Annotated[
 ]
 Tested = Annotated[
     list[Path] | None,
-    typer.Option("--test", help="Test on this other run or folder, and on all of it; may be given several times."),
+    typer.Option(
+        "--test", exists=True, help="Test on this other run or folder, and on all of it; may be given several times."
+    ),
 ]
 AcrossClocks = Annotated[
     bool,
@@ -108,7 +110,9 @@ def evaluate(
     paths: Paths,
     models: Annotated[
         list[Path] | None,
-        typer.Option("--model", help="Score this stored model instead of training; may be given several times."),
+        typer.Option(
+            "--model", exists=True, help="Score this stored model instead of training; may be given several times."
+        ),
     ] = None,
     predictors: Predictors = None,
     mark: Mark = "task",
@@ -154,8 +158,10 @@ def evaluate(
 
 @handled
 def predict(
-    path: Annotated[Path, typer.Argument(help="A folder that `harness trace convert` wrote, or one trial of a run.")],
-    model: Annotated[Path, typer.Option("--model", help="The folder of a stored model.")],
+    path: Annotated[
+        Path, typer.Argument(exists=True, help="A folder that `harness trace convert` wrote, or one trial of a run.")
+    ],
+    model: Annotated[Path, typer.Option("--model", exists=True, help="The folder of a stored model.")],
     events: Annotated[int, typer.Option(min=1, help="Number of switches at the end of each CPU's recording.")] = 20,
     top: Annotated[int, typer.Option(min=1, help="Number of likely tasks to print.")] = 3,
     across_clocks: AcrossClocks = False,

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import comparable_run
 import pytest
 import typer.main
 from command_line import LIMIT_S, harness
@@ -59,3 +60,72 @@ def test_with_json_wrong_arguments_are_json_too() -> None:
     document = json.loads(harness("ls", "--no-such-option", "--json", code=2).stdout)
     assert list(document) == ["error"]
     assert document["error"]["try"] == "harness ls --help"
+
+
+@pytest.mark.parametrize("command", [path for path in tree() if path], ids=" ".join)
+def test_a_wrong_argument_of_any_command_exits_with_2(command: tuple[str, ...]) -> None:
+    ended = harness(*command, "--no-such-option", code=2)
+    assert (ended.stdout, ended.stderr.splitlines()[0]) == ("", "error: No such option: --no-such-option")
+
+
+@pytest.mark.parametrize(
+    "words",
+    """run gone.yaml
+repeat gone
+show gone
+report gone
+verify gone
+train gone -o out
+train . --test gone -o out
+evaluate gone
+evaluate . --model gone
+predict gone --model .
+predict . --model gone
+trace convert gone -o out
+trace summary gone
+trace export gone --to csv -o out
+trace import gone -o out
+model export gone -o out
+model compare gone
+box build gone
+box lock gone
+box import gone
+init gone/x.yaml
+init --from gone
+predictors gone
+help gone""".splitlines(),
+)
+def test_a_path_or_name_that_leads_nowhere_exits_with_2(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = harness(*words.split(), code=2)
+    assert ended.stderr.startswith("error: ")
+    assert "gone" in ended.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("width", [60, 100])
+def test_tables_keep_every_word_on_a_narrow_terminal(
+    width: int, tables: Path, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, other = (comparable_run.make(tmp_path / f"2026-01-01T00-00-00_{name}").path for name in "ab")
+    harness("train", tables, "-p", "markov", "-p", "most_frequent", "-o", tmp_path / "models")
+    for command in (
+        ["ls", "--runs", tmp_path],
+        ["show", run],
+        ["repeat", run, "--with", other],
+        ["run", "smoke", "--dry-run"],
+        ["loads"],
+        ["predictors"],
+        ["box", "ls"],
+        ["evaluate", tables, "--model", tmp_path / "models" / "markov_s0"],
+        ["predict", tables, "--model", tmp_path / "models" / "markov_s0", "--events", "3"],
+        ["model", "compare", tmp_path / "models", "markov", "most_frequent"],
+        ["trace", "summary", raw],
+    ):
+        words = []
+        for columns in (1000, width):
+            monkeypatch.setenv("COLUMNS", str(columns))
+            words.append(set(harness(*command).stdout.split()))
+        assert {word for word in words[0] if "─" not in word} <= words[1], command

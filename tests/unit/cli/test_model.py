@@ -52,7 +52,7 @@ def test_an_export_that_is_impossible_says_why(
 
 def test_a_folder_without_a_model_is_one_clear_error(tmp_path: Path) -> None:
     assert "expected the folder of a trained predictor" in " ".join(
-        model("export", tmp_path / "nowhere", "-o", tmp_path, code=1).stderr.split()
+        model("export", tmp_path, "-o", tmp_path, code=1).stderr.split()
     )
 
 
