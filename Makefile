@@ -1,7 +1,7 @@
 # `make run` and `make test` set up everything they need; the others need what `make setup` makes.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run test setup build lint types quick unit contract browser e2e chaos chaos-part clean
+.PHONY: help run test setup build lint types docs quick unit contract browser e2e chaos chaos-part clean
 
 EXPERIMENT ?= experiments/nginx_ab.yaml
 MACHINE ?= debian-12
@@ -39,6 +39,9 @@ lint: ## style, import directions, shell scripts
 types: ## the type checker
 	.venv/bin/mypy
 
+docs: ## the pages of docs/ as a site in site/, which opens without a server and without network
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet
+
 quick: $(LIBRARY) ## for every edit: style, and the tests that take less than a second each
 	.venv/bin/ruff check .
 	$(PYTEST) $(ON_ALL_CPUS) -q -m "not slow" tests/unit
@@ -62,5 +65,5 @@ chaos-part: $(LIBRARY) ## ten minutes of it, without a machine
 	OMP_NUM_THREADS=1 .venv/bin/python tests/chaos/chaos.py --minutes 10 --inputs 150000 --campaigns 0
 
 clean: ## remove the environment and what tools cached here; boxes and runs stay
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info $(LIBRARY)
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist site *.egg-info $(LIBRARY)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,89 @@
+"""What others find a project by: its site, how to cite it, its metadata, and the recipe that tests it elsewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from command_line import LIMIT_S
+from hatchling.metadata.core import ProjectMetadata
+from hatchling.plugin.manager import PluginManager
+from locations import ROOT
+
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+FETCHED = re.compile(r'<(?:script|img|link|iframe|source)\b[^>]*\b(?:src|href)="(?:https?:)?//[^"]*"')
+LINK = re.compile(r'\b(?:href|src)="([^":#?]+)["#?]')
+
+
+def core() -> Any:
+    return ProjectMetadata(str(ROOT), PluginManager()).core
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the site as `make docs` does; a warning is an error."""
+    folder = tmp_path_factory.mktemp("site")
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(folder)],
+        cwd=ROOT, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True, text=True, timeout=LIMIT_S, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    return folder
+
+
+@pytest.mark.slow
+def test_every_page_is_in_the_menu_of_the_site(site: Path) -> None:
+    index = (site / "index.html").read_text("utf-8")
+    menu = index[index.index("md-nav--primary") :]
+    assert [page.stem for page in PAGES if f'href="{page.stem}.html"' not in menu] == []
+
+
+@pytest.mark.slow
+def test_a_page_of_the_site_fetches_nothing_from_elsewhere(site: Path) -> None:
+    pages = {page.name: page.read_text("utf-8") for page in site.glob("*.html")}
+    assert len(pages) > len(PAGES)
+    fetched = {name: found for name, text in pages.items() if (found := FETCHED.findall(text))}
+    assert fetched == {}
+
+
+@pytest.mark.slow
+def test_a_link_of_the_site_leads_to_a_page_or_to_a_file_of_the_repository_beside_it(site: Path) -> None:
+    for page in site.glob("*.html"):
+        for target in LINK.findall(page.read_text("utf-8")):
+            if page.name == "404.html" and target.startswith("/"):
+                continue  # begins at the root of the server that has not found a page
+            place = ROOT / target.removeprefix("../") if target.startswith("../") else site / target
+            assert place.exists(), f"{page.name}: {target}"
+
+
+def test_the_citation_has_the_keys_of_its_format_and_says_what_the_metadata_say() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)  # the format requires these
+    assert (citation["cff-version"], citation["type"]) == ("1.2.0", "software")
+    assert [author["name"] for author in citation["authors"]] == [author["name"] for author in core().authors]
+    assert citation["license"] == core().license_expression
+    assert str(citation["version"]) == ProjectMetadata(str(ROOT), PluginManager()).version
+
+
+def test_both_packages_say_that_they_have_types() -> None:
+    assert "Typing :: Typed" in core().classifiers
+    assert all((ROOT / package / "py.typed").is_file() for package in ("harness", "model"))
+
+
+def test_the_recipe_of_a_hoster_runs_what_is_there_and_names_exact_versions_of_what_it_uses() -> None:
+    recipe = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text("utf-8"))
+    assert recipe["permissions"] == {"contents": "read"}
+    steps = [step for job in recipe["jobs"].values() for step in job["steps"]]
+    for step in steps:
+        assert "uses" not in step or re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", step["uses"])
+    commands = [step["run"] for step in steps if "run" in step]
+    assert commands == [".ci/run"]
+    assert os.access(ROOT / commands[0], os.X_OK)
+    assert "latest" not in "".join(job["runs-on"] for job in recipe["jobs"].values())
