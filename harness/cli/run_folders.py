@@ -22,19 +22,22 @@ RunName = Annotated[
 
 @handled
 def ls(runs_dir: RunsDir = Path("runs"), as_json: JsonFlag = False) -> None:
-    """List the runs: name, state, usable trials, trained models, box, clock, largest host share and time taken.
+    """List the runs: state, usable trials, models, the best predictor, largest host share, time taken, size, label.
 
-    Reads the manifests alone. Exits with 1 if there are runs and none can be read.
+    The best predictor is the one that the report opens with, with its accuracy at contested switches. Box, clock and
+    host stand below the table where all runs have the same. A line below it says where a run under way is.
+
+    Exits with 1 if there are runs and none can be read.
     """
     from harness import store
-    from harness.report import score_rows
-    from harness.terminal import tables
+    from harness.terminal import run_table, tables
 
     folders, damaged = store.readable(runs_dir)
     output = Output(as_json)
-    rows = [{**tables.run_row(folder), "scores": score_rows.read(folder).rows} for folder in folders]
-    output.data({"runs": rows, "damaged": [str(error) for error in damaged]})
-    runs = [] if damaged and not folders else [tables.runs_table(folders, runs_dir)]
+    if as_json:
+        rows = [run_table.run_row(folder) for folder in folders]
+        output.data({"runs": rows, "damaged": [str(error) for error in damaged]})
+    runs = [] if as_json or (damaged and not folders) else run_table.runs_table(folders, runs_dir)
     output.show(*runs, *map(tables.damaged_line, damaged))
     if damaged and not folders:
         raise typer.Exit(EXIT_FAILED)
@@ -48,13 +51,18 @@ def show(run: RunName = None, runs_dir: RunsDir = Path("runs"), as_json: JsonFla
     """
     from harness import store
     from harness.report import score_rows
+    from harness.store import label as labels
+    from harness.store import run_progress
     from harness.store.integrity import SHOWN
     from harness.terminal import tables
 
     folder = store.RunFolder.open(store.resolve(runs_dir, run))
     output, integrity = Output(as_json), folder.check_files(SHOWN)
     problems = [problem.__dict__ for problem in integrity.problems]
-    output.data({**folder.manifest, "problems": problems, "scores": score_rows.read(folder, integrity).rows})
+    progress = run_progress.of(folder)
+    more = {"label": labels.read(folder.path), "progress": progress.to_dict() if progress else None}
+    scores = score_rows.read(folder, integrity).rows
+    output.data({**folder.manifest, **more, "problems": problems, "scores": scores})
     output.show(*tables.run_tables(folder, integrity))
     if integrity.problems:
         raise typer.Exit(EXIT_FAILED)

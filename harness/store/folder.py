@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import Interrupted, StoreError
 from harness.files import as_host_error, make_folder, sync, write_atomic
-from harness.store import events, integrity, manifest, verify
+from harness.store import events, experiment_file, integrity, manifest, verify
 from harness.store.clock import name_of_now, now
 from harness.store.integrity import Integrity
 from harness.store.lock import is_locked, locked
-from harness.temporary import remove_if_left
+from harness.temporary import remove_if_left, sweep
 
 if TYPE_CHECKING:
     from harness.spec import Experiment
@@ -41,6 +41,7 @@ class RunFolder:
         """Make a new run folder, named after the time and the experiment. Raises HostError."""
         path = _new_folder(runs_dir, f"{name_of_now()}_{experiment.name}")
         content = manifest.new(path.name, experiment, sys.argv if command is None else command)
+        content["spec_file"] = experiment_file.write(path, experiment)
         folder = cls(path, content)
         folder._write(content)
         return folder
@@ -226,6 +227,7 @@ def _sweep(folder: Path) -> None:
 def _new_folder(runs_dir: Path, name: str) -> Path:
     """Make a new folder: `name`, or `name_2`, `name_3`, ... if it exists."""
     make_folder(runs_dir)
+    sweep(runs_dir)  # what a killed `harness rm` left
     with as_host_error(runs_dir / name):
         number = 1
         while True:

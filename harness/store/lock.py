@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -32,7 +33,7 @@ def locked(folder: Path) -> Iterator[None]:
         try:
             lock.acquire()
         except Timeout:
-            raise _held_by_another(folder) from None
+            raise held_by_another(folder) from None
     try:
         write_atomic(folder / HOLDER, json.dumps({"pid": os.getpid(), "since": now()}))
         yield
@@ -58,7 +59,8 @@ def is_locked(folder: Path) -> bool:
     return False
 
 
-def _held_by_another(folder: Path) -> LockedError:
+def held_by_another(folder: Path) -> LockedError:
+    """Return the error of a folder that another process has locked."""
     return LockedError(
         "another process works in this run folder",
         where=str(folder),
@@ -67,9 +69,15 @@ def _held_by_another(folder: Path) -> LockedError:
     )
 
 
-def _holder(folder: Path) -> str:
+def holder(folder: Path) -> dict[str, Any]:
+    """Return `pid` and `since` of the process that holds the lock, which has to be held; empty if it is not named."""
     try:
-        holder = json.loads((folder / HOLDER).read_text("utf-8"))
-        return f"process {holder['pid']} (since {holder['since']})"
+        named = json.loads((folder / HOLDER).read_text("utf-8"))
+        return {"pid": int(named["pid"]), "since": str(named["since"])}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return "the other process"
+        return {}
+
+
+def _holder(folder: Path) -> str:
+    named = holder(folder)
+    return f"process {named['pid']} (since {named['since']})" if named else "the other process"

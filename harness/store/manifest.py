@@ -69,6 +69,7 @@ MANIFEST = mapping(
         "steps": each(STEP),
     },
     spec_source=TEXT,
+    spec_file=TEXT,
     error=TEXT,
     sha256=TEXT,
     edited=TEXT,

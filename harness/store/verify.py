@@ -9,7 +9,7 @@ from typing import Any
 
 from harness import files
 from harness.errors import StoreError
-from harness.store import spec_changes
+from harness.store import experiment_file, spec_changes
 from harness.store.manifest import NAME, is_edited, text_sha256
 
 GUARDED = ("trials", "models", "models.set-aside", "report")
@@ -38,6 +38,9 @@ def sha256(path: Path) -> str:
 def problems(folder: Path, manifest: Mapping[str, Any]) -> Iterator[FileProblem]:
     """Check every hash again. A file in a folder of outputs (below GUARDED) that no step lists is extra."""
     yield from of_manifest(manifest)
+    if manifest.get("spec_file"):
+        path = experiment_file.NAME
+        yield from of_output(folder / path, path, manifest["spec_sha256"], "that began the run")
     listed: set[str] = set()
     for name, step in manifest["steps"].items():
         listed.update(step["outputs"])

@@ -1,9 +1,8 @@
-"""Runs, boxes, loads and checks as tables for a terminal. Each function prints nothing."""
+"""One run, boxes, loads and checks as tables for a terminal. Each function prints nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from harness.plan import Trial
     from harness.spec import Experiment
     from harness.store import FileProblem, Integrity, RunFolder
+    from harness.store.run_progress import RunProgress
 
 # By whether a box is current; None if its recipe or its lock is wrong, which is said below the table.
 CACHED = {True: "yes", False: "yes, but of an older recipe", None: "yes; see below"}
@@ -53,58 +53,21 @@ def plan_tables(experiment: Experiment, trials: Sequence[Trial]) -> list[Rendera
     ]
 
 
-def runs_table(folders: Sequence[RunFolder], runs_dir: Path) -> RenderableType:
-    """Show all runs, oldest first."""
-    if not folders:
-        return line(f"no runs in {runs_dir}; start one: harness run experiments/nginx_ab.yaml")
-    table = plain_table("run", "state", ">trials", ">models", "box", "clock", ">host share", ">took")
-    for folder in folders:
-        row = run_row(folder)
-        trials, models = f"{row['trials_done']}/{row['trials']}", f"{row['models_done']}/{row['models']}"
-        host_share = _host_share(row["host_share"]) if row["trials_done"] or row["host_share"] is not None else ""
-        machine = row["box"] or "-", row["clock"] or "", host_share
-        state = _state(row["state"]).append(", edited", "red") if row["edited"] else _state(row["state"])
-        table.add_row(row["name"], state, trials, models, *machine, spell_seconds(row["seconds"]))
-    return table
-
-
-def run_row(folder: RunFolder) -> dict[str, Any]:
-    """Summarise a run: its folder's name, state, how many of the planned trials and of the begun models are done.
-
-    `edited`: its manifest was changed by another program.
-
-    `clock` is `host` or, as `counted 125`, the instructions per microsecond, or several of these; None before the first
-    trial. `host_share` is the largest of the trials' shares; None where none was measured.
-    """
-    manifest = folder.manifest
-    steps = manifest["steps"]
-    trials, models = _steps(manifest, "trial"), _steps(manifest, "model")
-    return {
-        "name": folder.path.name,
-        "state": folder.state,
-        "edited": folder.is_edited,
-        "trials": max(len(trials), int(manifest.get("trials_planned") or 0)),
-        "trials_done": sum(step["state"] == "done" for step in trials.values()),
-        "models": len(models),
-        "models_done": sum(step["state"] == "done" for step in models.values()),
-        "box": _box(manifest),
-        "clock": _clocks(manifest),
-        "host_share": max(_known_shares(trials), default=None),
-        "seconds": sum(step["seconds"] or 0.0 for name, step in steps.items() if not name.startswith(MODELS)),
-    }
-
-
 def run_tables(folder: RunFolder, integrity: Integrity | None = None) -> list[RenderableType]:
     """Show one run: state, files that are not as written, machine, verdicts, scores, costs."""
     from harness.report import score_rows
-    from harness.store import spec_changes
+    from harness.store import label as labels
+    from harness.store import run_progress, spec_changes
     from harness.store.integrity import SHOWN  # importing the store takes time, and other tables need none
     from harness.terminal.score_tables import run_scores
 
     integrity = integrity or folder.check_files(SHOWN)
     manifest = folder.manifest
     scores = run_scores(score_rows.read(folder, integrity))
-    parts: list[RenderableType] = [line(f"{folder.path.name}: ", (folder.state, STATES[folder.state]))]
+    label = f"  {text}" if (text := labels.read(folder.path)) else ""
+    parts: list[RenderableType] = [line(f"{folder.path.name}: ", (folder.state, STATES[folder.state]), label)]
+    if progress := run_progress.of(folder):
+        parts.append(progress_line(progress))
     parts += [message(f"! {sentence}", "red") for sentence in integrity.sentences]
     if integrity.unlisted:
         parts.append(message(f"! no finished step wrote {', '.join(integrity.unlisted)}", "yellow"))
@@ -117,7 +80,7 @@ def run_tables(folder: RunFolder, integrity: Integrity | None = None) -> list[Re
         conclusion = manifest["steps"].get("repeat", {}).get("detail", {}).get("conclusion", "not compared yet")
         parts.append(line(f"repeats {repeats['run']}: {conclusion}"))
     parts += [line(f"models changed {change}") for change in spec_changes.in_words(manifest)]
-    if aside := _steps(manifest, "set-aside"):
+    if aside := steps_of(manifest, "set-aside"):
         parts.append(line(f"set aside in models.set-aside, of an earlier experiment: {', '.join(sorted(aside))}"))
     parts += [
         *_machines(manifest),
@@ -130,31 +93,7 @@ def run_tables(folder: RunFolder, integrity: Integrity | None = None) -> list[Re
     return [*parts, line(f"report: {page}" if page.is_file() else "no report yet: `harness report` writes it")]
 
 
-def _box(manifest: Mapping[str, Any]) -> str | None:
-    """Return the box, or the boxes if arms were recorded on different ones; None if none is known yet."""
-    names = dict.fromkeys(recorded_on["box"]["name"] for recorded_on in manifest.get("arms", {}).values())
-    return ", ".join(names) or (manifest.get("box") or {}).get("name")
-
-
-def _clocks(manifest: Mapping[str, Any]) -> str | None:
-    """Return the clock of the machine, or the clocks if arms were recorded with different ones.
-
-    Before the first trial the manifest's machine may be one that is only provisioned, always with the host's clock.
-    """
-    machines = [recorded_on["machine"] for recorded_on in manifest.get("arms", {}).values()]
-    if not machines and manifest.get("machine") and _steps(manifest, "trial"):
-        machines = [manifest["machine"]]
-    return ", ".join(dict.fromkeys(RecordedClock.of(machine).short for machine in machines)) or None
-
-
-def _known_shares(trials: Mapping[str, Any]) -> Iterator[float]:
-    for step in trials.values():
-        share = step["detail"].get("host_share")
-        if isinstance(share, (int, float)):
-            yield share
-
-
-def _host_share(share: float | None) -> str:
+def host_share(share: float | None) -> str:
     """Format the share of the recorded time in which the guest's CPU waited for a CPU of the host."""
     return "not measured" if share is None else f"{share:.1%}"
 
@@ -238,7 +177,7 @@ def checks_table(host_checks: Iterable[HostCheck]) -> RenderableType:
 def _trials(manifest: Mapping[str, Any]) -> RenderableType:
     numbers = (">switches", ">contested", ">idle", ">tracer", ">requests/s", ">s")
     table = plain_table("trial", "~verdict", *numbers, "clock", ">host share")
-    for name, step in sorted(_steps(manifest, "trial").items()):
+    for name, step in sorted(steps_of(manifest, "trial").items()):
         detail = step["detail"]
         shares = [cell(detail, key, ".1%") for key in ("contested_share", "idle_share", "tracer_share")]
         usable, why = step["state"] == "done", visible_lines(step["error"] or step["state"])
@@ -247,8 +186,8 @@ def _trials(manifest: Mapping[str, Any]) -> RenderableType:
         seconds = f"{step['seconds']:.0f}" if step["seconds"] else ""
         recorded = "switches" in detail
         clock = _trial_clock(manifest, detail) if recorded else ""
-        host_share = _host_share(detail.get("host_share")) if recorded else ""
-        row = (f"{detail.get('switches') or 0:,}", *shares, rate, seconds, clock, host_share)
+        waited = host_share(detail.get("host_share")) if recorded else ""
+        row = (f"{detail.get('switches') or 0:,}", *shares, rate, seconds, clock, waited)
         table.add_row(name, verdict, *row)
     return table
 
@@ -259,7 +198,7 @@ def _odd_trials(folder: RunFolder, integrity: Integrity) -> list[RenderableType]
     from harness.store.trial_record import read_trial  # importing the store takes time, and other tables need none
 
     records, damaged = [], []
-    for name, step in sorted(_steps(folder.manifest, "trial").items()):
+    for name, step in sorted(steps_of(folder.manifest, "trial").items()):
         if step["state"] != "done" or not integrity.believed(f"trials/{name}/trial.json"):
             continue
         try:
@@ -267,6 +206,14 @@ def _odd_trials(folder: RunFolder, integrity: Integrity) -> list[RenderableType]
         except StoreError as error:
             damaged.append(damaged_line(error))
     return [*damaged, *(message(f"! {text}", "yellow") for texts in odd_lines(records).values() for text in texts)]
+
+
+def progress_line(progress: RunProgress) -> Text:
+    """Say where a run under way is, since when, and which process carries it out."""
+    seconds = progress.seconds()
+    since = "" if seconds is None else f", for {spell_seconds(seconds)}"
+    process = f"; process {progress.process}" if progress.process else ""
+    return line((f"under way: {progress.text}{since}{process}", "cyan"))
 
 
 def damaged_line(error: StoreError) -> Text:
@@ -286,15 +233,15 @@ def _costs(steps: Mapping[str, Any]) -> RenderableType:
     for name, step in steps.items():
         if not name.startswith((*MODELS, "attempt:")):
             took = spell_seconds(step["seconds"]) if step["seconds"] is not None else ""
-            table.add_row(name, _state(step["state"]), took)
+            table.add_row(name, state_text(step["state"]), took)
     return table
 
 
-def _steps(manifest: Mapping[str, Any], kind: str) -> dict[str, Any]:
+def steps_of(manifest: Mapping[str, Any], kind: str) -> dict[str, Any]:
     """Return the steps of one kind, such as trial, by their name without the kind."""
     steps = manifest["steps"].items()
     return {name.split(":", 1)[1]: step for name, step in steps if name.startswith(f"{kind}:")}
 
 
-def _state(state: str) -> Text:
+def state_text(state: str) -> Text:
     return Text(visible(state), STATES.get(state, "white"))

@@ -30,7 +30,7 @@ from harness.errors import StoreError, TrialError
 from harness.files import sha256
 from harness.store import RunFolder
 from harness.store.trial_record import read_scores, read_trial
-from harness.terminal import tables
+from harness.terminal import run_table, tables
 from harness.trace.text.importer import import_text
 from model import checkpoint, jobs, predict
 from model.data import streams, synthetic
@@ -154,7 +154,11 @@ def _read_lock(path: Path) -> object:
 def _read_run(path: Path) -> object:
     """Do what `ls` and `show` do with a run."""
     folder = RunFolder.open(path.parent)
-    return tables.run_row(folder), tables.runs_table([folder], path.parent.parent), list(tables.run_tables(folder))
+    return (
+        run_table.run_row(folder),
+        run_table.runs_table([folder], path.parent.parent),
+        list(tables.run_tables(folder)),
+    )
 
 
 def _read_report(path: Path) -> object:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from harness import spec
 from harness.store import RunFolder
-from harness.terminal import tables
+from harness.terminal import run_table, tables
 
 
 def shown(run: Path) -> list[str]:
@@ -56,7 +56,7 @@ def test_machines_that_differ_from_arm_to_arm_are_shown_with_their_arms(tmp_path
         ["nginx_ab__box-debian-11", "debian-11", "5.10.0", "1", "1024", "host"],
         ["nginx_ab__box-debian-12", "debian-12", "6.1.0", "1", "1024", "host"],
     ]
-    assert tables.run_row(RunFolder.open(tmp_path))["box"] == "debian-11, debian-12"
+    assert run_table.run_row(RunFolder.open(tmp_path))["box"] == "debian-11, debian-12"
 
 
 def test_one_machine_for_all_arms_needs_no_table(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_one_machine_for_all_arms_needs_no_table(tmp_path: Path) -> None:
     on = {"box": {"name": "debian-12"}, "machine": {"kernel": "6.1.0", "cpus": 1}}
     path.write_text(json.dumps(json.loads(path.read_text()) | {"arms": {"one": on, "two": on}}))
     assert not [line for line in shown(tmp_path) if line.startswith(("one", "two", "arm"))]
-    assert tables.run_row(RunFolder.open(tmp_path))["box"] == "debian-12"
+    assert run_table.run_row(RunFolder.open(tmp_path))["box"] == "debian-12"
 
 
 COUNTED = {"clock": "counted", "cpu_speed": 125}
@@ -85,17 +85,17 @@ def run_of(folder: Path, machines: dict[str, dict[str, object]], shares: dict[st
 
 def listed(folder: RunFolder) -> list[list[str]]:
     console = Console(file=io.StringIO(), width=160)
-    console.print(tables.runs_table([folder], folder.path))
+    console.print(*run_table.runs_table([folder], folder.path), sep="\n")
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     return [re.split(r" {2,}", line.strip()) for line in lines]
 
 
 def test_runs_are_listed_with_their_clock_and_the_largest_host_share(tmp_path: Path) -> None:
     folder = run_of(tmp_path, {"one": COUNTED, "two": COUNTED}, {"one": 0.0123, "two": 0.004})
-    head, row = listed(folder)
-    assert dict(zip(head, row, strict=True))["clock"] == "counted 125"
-    assert dict(zip(head, row, strict=True))["host share"] == "1.2%"
-    assert {name: tables.run_row(folder)[name] for name in ("clock", "host_share")} == {
+    _, row, below = listed(folder)
+    assert "1.2%" in row
+    assert below == ["box: debian-12; clock: counted 125; host: AMD EPYC 9B14, 2 CPUs"]
+    assert {name: run_table.run_row(folder)[name] for name in ("clock", "host_share")} == {
         "clock": "counted 125",
         "host_share": 0.0123,
     }
@@ -118,15 +118,15 @@ def test_the_share_of_a_trial_that_failed_because_of_it_is_listed(tmp_path: Path
 
 def test_a_run_with_two_clocks_names_both_and_each_trials_own(tmp_path: Path) -> None:
     folder = run_of(tmp_path, {"one": {"clock": "host"}, "two": COUNTED}, {"one": 0.25, "two": 0.5})
-    assert tables.run_row(folder)["clock"] == "host, counted 125"
+    assert run_table.run_row(folder)["clock"] == "host, counted 125"
     rows = [re.split(r" {2,}", line.strip()) for line in shown(tmp_path) if line.startswith("00")]
     assert [row[-2:] for row in rows] == [["host", "25.0%"], ["counted 125", "50.0%"]]
 
 
 def test_a_share_that_was_not_measured_is_not_called_zero(tmp_path: Path) -> None:
     folder = run_of(tmp_path, {"one": {"kernel": "6.1"}}, {"one": None})
-    assert listed(folder)[1][-3:-1] == ["host", "not measured"]
-    assert tables.run_row(folder)["host_share"] is None
+    assert listed(folder)[1][-3] == "not measured"
+    assert run_table.run_row(folder)["host_share"] is None
     (row,) = [line for line in shown(tmp_path) if line.startswith("000_one")]
     assert row.split()[-3:] == ["host", "not", "measured"]
 
@@ -134,7 +134,7 @@ def test_a_share_that_was_not_measured_is_not_called_zero(tmp_path: Path) -> Non
 @pytest.mark.parametrize("machine", [None, {"clock": "host", "kernel": "6.1"}])
 def test_a_run_that_recorded_nothing_yet_has_no_clock(tmp_path: Path, machine: dict[str, str] | None) -> None:
     synthetic_run.write_manifest(tmp_path, steps={}, machine=machine)
-    row = tables.run_row(RunFolder.open(tmp_path))
+    row = run_table.run_row(RunFolder.open(tmp_path))
     assert (row["clock"], row["host_share"]) == (None, None)
 
 
@@ -160,3 +160,16 @@ def test_the_plan_names_a_clock_that_the_file_asks_for() -> None:
     assert machine().endswith("1 CPU, 1024 MB")
     assert machine(clock="host").endswith("1 CPU, 1024 MB; clock: host")
     assert machine(clock="counted", cpu_speed=500).endswith("1 CPU, 1024 MB; clock: counted 500")
+
+
+def test_what_all_runs_share_stands_below_the_table_and_what_differs_in_a_column(tmp_path: Path) -> None:
+    runs = [
+        run_of(tmp_path / name, {"one": clock}, {"one": 0.1})
+        for name, clock in (("a", COUNTED), ("b", {"clock": "host"}))
+    ]
+    console = Console(file=io.StringIO(), width=160)
+    console.print(*run_table.runs_table(runs, tmp_path), sep="\n")
+    head, *rows, below = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert head.split()[-1] == "clock"
+    assert [re.split(r" {2,}", row)[-1] for row in rows] == ["counted 125", "host"]
+    assert below == "box: debian-12; host: AMD EPYC 9B14, 2 CPUs"

@@ -1,0 +1,37 @@
+"""`harness label`: gives a run a line of words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli import completion
+from harness.cli.output import JsonFlag, Output, handled
+from harness.cli.run import RunsDir
+
+Text = Annotated[str, typer.Argument(help="One line of words; an empty one takes the label away.")]
+
+
+@handled
+def label(
+    run: Annotated[
+        str, typer.Argument(help="The folder of a run, or the beginning of its name.", autocompletion=completion.runs)
+    ],
+    text: Text,
+    runs_dir: RunsDir = Path("runs"),
+    as_json: JsonFlag = False,
+) -> None:
+    """Give a run a line of words, which ls, show and the report have beside its name.
+
+    It lies in the run folder as label.txt; no hash depends on it, so a run may be labelled at any time.
+    """
+    from harness import store
+    from harness.store import label as labels
+
+    folder = store.RunFolder.open(store.resolve(runs_dir, run))
+    labels.write(folder.path, text)
+    kept = labels.read(folder.path)
+    Output(as_json).data({"run": folder.path.name, "label": kept})
+    Output(as_json).show(f"{folder.path.name}: {kept or 'no label'}")
