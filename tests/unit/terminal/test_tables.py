@@ -171,5 +171,5 @@ def test_what_all_runs_share_stands_below_the_table_and_what_differs_in_a_column
     console.print(*run_table.runs_table(runs, tmp_path), sep="\n")
     head, *rows, below = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert head.split()[-1] == "clock"
-    assert [re.split(r" {2,}", row)[-1] for row in rows] == ["counted 125", "host"]
+    assert [re.split(r" {2,}", row.rstrip())[-1] for row in rows] == ["counted 125", "host"]
     assert below == "box: debian-12; host: AMD EPYC 9B14, 2 CPUs"
