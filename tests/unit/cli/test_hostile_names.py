@@ -104,6 +104,8 @@ def calls(shop: Workshop) -> dict[str, list[tuple[list[Any], int, str]]]:
             (["verify", shop.runs / "a" / NAME], 0, f"{SHOWN}: every file is as recorded"),
             (["verify", shop.runs / "b" / NAME], 1, SHOWN),
         ],
+        "label": [(["label", shop.runs / "a" / NAME, "x"], 0, f"{SHOWN}: x")],
+        "rm": [(["rm", gone], 2, f"gone{SHOWN}")],
         "down": [(["down"], 3, f"Remove {SHOWN}")],
         "box build": [(["box", "build", NAME], 2, SHOWN)],
         "box lock": [(["box", "lock", NAME], 2, SHOWN)],
