@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from harness.report import answer, fact_tables, figures, host_facts, integrity, text, trial_noise
 from harness.report.baseline_comparison import compare_to_baselines, headline
+from harness.report.hits import read_hits
 from harness.report.interval_basis import explain
 from harness.report.model_scores import INPUTS, METRICS
 from harness.report.network_picture import network_picture
@@ -24,13 +25,14 @@ from harness.report.seed_groups import SeedGroup, chosen_on_validation, with_onl
 from harness.report.timeline import timelines
 from harness.visible import visible_lines
 
-SCRIPTS = ("timeline.js", "page.js")
+SCRIPTS = ("view.js", "download.js", "tables.js", "timeline.js", "page.js")
 SHARES = ("top1", "top3", "macro_recall")  # scores that are shown as percent
 
 
 def render(run: RunFacts) -> str:
     """Return the page as text."""
-    cpu_timelines = timelines([(trial.name, trial.recording) for trial in run.trials if trial.recording])
+    recordings = [(trial.name, trial.recording) for trial in run.trials if trial.recording]
+    cpu_timelines = timelines(recordings, read_hits(run.groups, dict(recordings)))
     records = [trial.record for trial in run.trials]
     style, scripts = _asset("report.css"), [_asset(name) for name in SCRIPTS]
     comparisons, tabled = compare_to_baselines(run.groups), with_online(run.groups)

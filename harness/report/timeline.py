@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from harness.report.hits import Hits
 from harness.report.recording_summary import RecordingSummary
 from harness.visible import visible
 
@@ -25,17 +26,19 @@ _SEVEN_BITS = 7
 
 @dataclass(frozen=True)
 class Timeline:
-    """One CPU of one trial: `packed` is base64 and holds `shown` of `total` slices, from `start_ns` on."""
+    """One CPU of one trial: `packed` is base64 and holds the last `shown` of `total` slices, from `start_ns` on."""
 
     trial: str
     cpu: int
     start_ns: int
+    skipped_ns: int  # from the start of the recording to `start_ns`
     shown: int
     total: int
     busy_ns: int  # the sum of the packed slices; the page adds them up again to check that it unpacked them right
     states: tuple[str, ...]
     tasks: tuple[tuple[int, str], ...]
     packed: str
+    hits: tuple[Hits, ...] = ()
 
     def meta(self) -> dict[str, Any]:
         """Return what the page's script needs besides the packed bytes, as plain values for JSON."""
@@ -43,16 +46,23 @@ class Timeline:
             "trial": self.trial,
             "cpu": self.cpu,
             "start": str(self.start_ns),
+            "skipped": self.skipped_ns,
             "shown": self.shown,
             "total": self.total,
             "busy": self.busy_ns,
             "states": list(self.states),
             "tasks": [[slot, label] for slot, label in self.tasks],
+            "hits": [each.meta(self.shown) for each in self.hits],
         }
 
 
-def timelines(recordings: Sequence[tuple[str, RecordingSummary]], limit: int = SLICES_A_PAGE) -> list[Timeline]:
-    """Pack the slices of every (trial name, recording) and CPU; together they show at most `limit` slices."""
+def timelines(
+    recordings: Sequence[tuple[str, RecordingSummary]], hits: Sequence[Hits] = (), limit: int = SLICES_A_PAGE
+) -> list[Timeline]:
+    """Pack the slices of every (trial name, recording) and CPU; together they show at most `limit` slices.
+
+    Of a longer recording it is the end, because predictors are scored there.
+    """
     parts = [
         (name, int(str(cpu)), recording, rows)
         for name, recording in recordings
@@ -60,7 +70,7 @@ def timelines(recordings: Sequence[tuple[str, RecordingSummary]], limit: int = S
     ]
     shares = _shares([len(rows) for *_, rows in parts], limit)
     return [
-        _timeline(name, cpu, recording, rows, most)
+        _timeline(name, cpu, recording, rows, most, [each for each in hits if (each.trial, each.cpu) == (name, cpu)])
         for (name, cpu, recording, rows), most in zip(parts, shares, strict=True)
     ]
 
@@ -75,20 +85,25 @@ def _shares(wanted: list[int], limit: int) -> list[int]:
     return shares
 
 
-def _timeline(name: str, cpu: int, recording: RecordingSummary, rows: pd.DataFrame, most: int) -> Timeline:
-    head = rows.iloc[:most]
-    states, state_names = pd.factorize(head["end_state"].astype(object).fillna("?"))
-    slots = set(head["slot"].tolist())
+def _timeline(
+    name: str, cpu: int, recording: RecordingSummary, rows: pd.DataFrame, most: int, hits: Sequence[Hits]
+) -> Timeline:
+    tail = rows.iloc[len(rows) - most :]
+    states, state_names = pd.factorize(tail["end_state"].astype(object).fillna("?"))
+    slots = set(tail["slot"].tolist())
+    start_ns = int(tail["start_ns"].iloc[0]) if len(tail) else 0
     return Timeline(
         trial=name,
         cpu=cpu,
-        start_ns=int(head["start_ns"].iloc[0]) if len(head) else 0,
-        shown=len(head),
+        start_ns=start_ns,
+        skipped_ns=start_ns - int(recording.slices["start_ns"].iloc[0]) if len(tail) else 0,
+        shown=len(tail),
         total=len(rows),
-        busy_ns=int(head["slice_ns"].sum()),
+        busy_ns=int(tail["slice_ns"].sum()),
         states=tuple(visible(state) for state in state_names),
         tasks=tuple((task.slot, task.label) for task in recording.tasks if task.slot in slots),
-        packed=base64.b64encode(pack(head, states)).decode("ascii"),
+        packed=base64.b64encode(pack(tail, states)).decode("ascii"),
+        hits=tuple(hits),
     )
 
 
