@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -118,10 +119,16 @@ def score_axis(scale: Scale, metric: str) -> Markup:
     return axis(scale, "bits per switch", lambda value: fixed(value, digits), 4)
 
 
-def curves(seeds: Sequence[ModelScores], name: str) -> Markup:
-    """Draw one column of the training history, a line for each seed."""
-    lines = [curve for seed in seeds for curve in seed.curves if curve.label == name]
-    points = [point for curve in lines for point in curve.points]
+def seed_slots(groups: Iterable[SeedGroup]) -> dict[str, int]:
+    """Give each seed a colour, the same in all panels."""
+    seeds = sorted({seed.seed for group in groups for seed in group.seeds}, key=lambda seed: (len(seed), seed))
+    return {seed: index % (TASKS_SHOWN - 1) + 1 for index, seed in enumerate(seeds)}
+
+
+def curves(seeds: Sequence[ModelScores], name: str, slots: dict[str, int]) -> Markup:
+    """Draw one column of the training history, a line for each seed in its colour."""
+    lines = [(seed.seed, curve) for seed in seeds for curve in seed.curves if curve.label == name]
+    points = [point for _, curve in lines for point in curve.points]
     xs = Scale(min(x for x, _ in points), max(x for x, _ in points) + 1e-9)
     ys = nice_scale([y for _, y in points])
     top, bottom = 12, _CURVE_HEIGHT - 40
@@ -130,8 +137,9 @@ def curves(seeds: Sequence[ModelScores], name: str) -> Markup:
         y = bottom - (bottom - top) * ys.position(value) / 100
         parts.append(element("line", class_="grid", x1="10%", x2="100%", y1=y, y2=y))
         parts.append(element("text", f"{value:.4g}", class_="tick", x="8.5%", y=y + 4, text_anchor="end"))
-    drawn = [_polyline(curve, xs, ys) for curve in lines]
-    parts.append(element("svg", *drawn, x="10%", y=top, width="90%", height=bottom - top, viewBox="0 0 100 100",
+    drawn = [_polyline(curve, seed, slots[seed]) for seed, curve in lines]
+    box = f"{xs.low:.9g} {-ys.high:.9g} {xs.high - xs.low:.9g} {ys.high - ys.low:.9g}"
+    parts.append(element("svg", *drawn, x="10%", y=top, width="90%", height=bottom - top, viewBox=box,
                          preserveAspectRatio="none", overflow="visible"))  # fmt: skip
     foot = element("svg", axis(xs, seeds[0].x_label, lambda value: f"{value:.4g}"),
                    x="10%", y=bottom, width="90%", height="40")  # fmt: skip
@@ -140,9 +148,10 @@ def curves(seeds: Sequence[ModelScores], name: str) -> Markup:
     )
 
 
-def _polyline(curve: Curve, xs: Scale, ys: Scale) -> Markup:
-    points = " ".join(f"{xs.position(x):.2f},{100 - ys.position(y):.2f}" for x, y in curve.points)
-    return element("polyline", class_="curve", points=points)
+def _polyline(curve: Curve, seed: str, slot: int) -> Markup:
+    """Draw a line through the points themselves, from which the page also writes a CSV file; y grows upwards."""
+    points = " ".join(f"{x:.9g},{y:.6g}" for x, y in curve.points)
+    return element("polyline", class_=f"curve s{slot}", data_seed=seed, transform="scale(1 -1)", points=points)
 
 
 def rollout_slots(rollout: Rollout, known: dict[str, int]) -> dict[str, int]:
@@ -173,6 +182,13 @@ def strip(marks: Sequence[str], slots: dict[str, int], label: str) -> Markup:
         cells.setdefault(slots[mark], []).append(f"M{index + 0.06:.2f} 0h.88v1h-.88z")
     drawn = [element("path", class_=f"fill t{slot}", d="".join(d)) for slot, d in sorted(cells.items())]
     return _cells(drawn, 22, label)
+
+
+def strips_data(rollout: Rollout) -> str:
+    """Return the marks that the strips show as JSON: names, and for each strip indices of them."""
+    shown = [marks[:ROLLOUT_SHOWN] for marks in (rollout.real, rollout.generated)]
+    names = list(dict.fromkeys(mark for marks in shown for mark in marks))
+    return json.dumps([names, *([names.index(mark) for mark in marks] for marks in shown)], separators=(",", ":"))
 
 
 def agreement(rollout: Rollout) -> Markup:

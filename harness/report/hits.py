@@ -1,7 +1,7 @@
 """Finds, for each switch of the timeline, whether a predictor named the task that came.
 
-`outcomes.parquet` has one row for each switch of the test part, which is the end of each recording. A recording and a CPU
-are one stream of rows; streams are numbered in the order of the recordings and CPUs.
+`outcomes.parquet` has one row for each switch of the test part, which is the end of each recording. A CPU of a
+recording is one stream of rows; streams are numbered in the order of the recordings and CPUs.
 """
 
 from __future__ import annotations

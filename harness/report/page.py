@@ -15,12 +15,14 @@ from markupsafe import Markup
 
 from harness.report import answer, fact_tables, figures, host_facts, integrity, text, trial_noise
 from harness.report.baseline_comparison import compare_to_baselines, headline
+from harness.report.exact import exact, exact_score, exact_seeds
 from harness.report.hits import read_hits
 from harness.report.interval_basis import explain
 from harness.report.model_scores import INPUTS, METRICS
 from harness.report.network_picture import network_picture
 from harness.report.recording_summary import TaskSummary
 from harness.report.run_facts import RunFacts
+from harness.report.run_files import run_files
 from harness.report.seed_groups import SeedGroup, chosen_on_validation, with_online
 from harness.report.timeline import timelines
 from harness.visible import visible_lines
@@ -72,7 +74,8 @@ def render(run: RunFacts) -> str:
             caveats=caveats(run.groups),
             chosen_on_validation=chosen_on_validation(run.groups),
             slots=_slots(run),
-            hashes=[hashed for step in run.steps for hashed in step.outputs.items()],
+            files=run_files(run),
+            seed_slots=figures.seed_slots(run.groups),
             widest=max((step.seconds or 0 for step in run.steps), default=0) or 1.0,
             cut=[timeline for timeline in cpu_timelines if timeline.shown < timeline.total],
         )
@@ -118,9 +121,10 @@ def caveats(groups: list[SeedGroup]) -> list[tuple[str, str]]:
 
 def curve_panels(groups: list[SeedGroup]) -> Iterator[tuple[SeedGroup, str, Markup]]:
     """Yield (predictor, column, figure) for every predictor that has a training history."""
+    slots = figures.seed_slots(groups)
     for group in groups:
         for name in dict.fromkeys(curve.label for seed in group.seeds for curve in seed.curves):
-            yield group, name, figures.curves(group.seeds, name)
+            yield group, name, figures.curves(group.seeds, name, slots)
 
 
 def _slots(run: RunFacts) -> dict[str, int]:
@@ -137,12 +141,16 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         finalize=_finalize,
     )
+    environment.tests["in_folder"] = str.startswith
     environment.globals.update(
         figures=figures,
         text=text,
         inputs=INPUTS,
         shares=SHARES,
         explain_intervals=explain,
+        exact=exact,
+        exact_score=exact_score,
+        exact_seeds=exact_seeds,
     )
     return environment
 

@@ -49,6 +49,7 @@ class RunFacts:
     groups: list[SeedGroup]
     integrity: Integrity
     checked: str  # when the files were read again
+    folder: Path = Path()
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -152,6 +153,7 @@ def read_run(folder: Path) -> RunFacts:
         groups=group_seeds(models, {trial.name: trial.arm for trial in trials}),
         integrity=integrity,
         checked=now(),
+        folder=folder,
         problems=[*unread, *problems],
     )
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import re
+import html
+import json
+import lzma
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import hostile
 import pytest
 import synthetic_run
+from locations import DATA
+from scripted_page import DARK, with_script
 
 from harness.report import build
 
@@ -29,6 +34,17 @@ HOSTILE = [
 
 def checked(chromium: Any, run: Path) -> Any:
     return chromium(build(run), fragment="#check")
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a run whose models were scored on the end of its recordings."""
+    run = synthetic_run.make_run(tmp_path_factory.mktemp("scored") / "run", 3_000)
+    trials = ["000_nginx_ab", "001_nginx_ab"]
+    synthetic_run.add_test_part(run, "markov", 0, trials)
+    for seed in range(3):
+        synthetic_run.add_test_part(run, "lstm", seed, trials, 3)
+    return build(run)
 
 
 def test_the_timeline_shows_every_slice_and_its_keys_work(chromium: Any, tmp_path: Path) -> None:
@@ -63,14 +79,11 @@ def test_a_hostile_task_name_runs_nothing(chromium: Any, tmp_path: Path, name: s
 def test_the_clocks_and_the_hosts_share_are_seen_before_anything_is_opened(chromium: Any, tmp_path: Path) -> None:
     run = synthetic_run.make_run_of_two_clocks(tmp_path / "run")
     script = (
-        "<script>document.body.dataset.head=Math.round(document.querySelector('nav').getBoundingClientRect().top);"
+        "document.body.dataset.head=Math.round(document.querySelector('nav').getBoundingClientRect().top);"
         "document.body.dataset.seen=[...document.querySelectorAll('#conditions p, .banner h2, .meanwhile caption')]"
-        ".filter(e=>e.checkVisibility()).length</script></body>"
+        ".filter(e=>e.checkVisibility()).length"
     )
-    page = build(run)
-    bare = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text("utf-8"))
-    page.write_text(bare.replace("</body>", script), "utf-8")
-    shown = chromium(page, "--window-size=1100,1200")
+    shown = chromium(with_script(build(run), script), "--window-size=1100,1200")
     assert shown.console == []
     assert shown.attribute("data-seen") == "7"  # two clocks, that they are not compared, spread, again; banner; table
     assert int(shown.attribute("data-head") or 0) < 1800
@@ -109,3 +122,49 @@ def test_the_page_is_no_wider_than_a_phone(chromium: Any, tmp_path: Path, make: 
     page = chromium(frame, "--allow-file-access-from-files")
     assert path.is_file()
     assert page.attribute("data-wide") == "400 of 400"
+
+
+@pytest.mark.parametrize("scheme", [[], [DARK]], ids=["light", "dark"])
+def test_axe_finds_nothing_with_folds_closed_and_open(chromium: Any, scored: Path, scheme: list[str]) -> None:
+    axe = lzma.decompress((DATA / "axe_core" / "axe.min.js.xz").read_bytes()).decode("utf-8")
+    page = chromium(with_script(scored, axe + script("run_axe.js")), *scheme)
+    assert json.loads(html.unescape(page.attribute("data-violations") or "null")) == []
+    assert int(page.attribute("data-passed") or 0) > 30
+
+
+def script(name: str) -> str:
+    return (Path(__file__).parent / name).read_text("utf-8")
+
+
+def result(page: Any) -> dict[str, Any]:
+    return dict(json.loads(unquote(page.attribute("data-out") or "null")))
+
+
+def test_tables_sort_data_are_saved_and_the_address_keeps_the_view(chromium: Any, scored: Path) -> None:
+    used = result(chromium(with_script(scored, script("use_page.js"))))
+    assert used["down"] == sorted(used["before"], reverse=True)
+    assert used["up"] == sorted(used["before"])
+    assert used["again"] == used["before"]
+    assert [used[f"{way}Said"] for way in ("down", "up", "again")] == ["descending", "ascending", None]
+    assert used["without"] == 0  # every table has its data
+    assert used["miss"].endswith("lstm, seed 0: miss")
+
+    files = {name: text.splitlines() for name, text in used["files"].items()}
+    scores = json.loads((scored.parent.parent / "models" / "markov_s0" / "scores.json").read_text())
+    (row,) = [line.split(",") for line in files["scores-contested.csv"] if line.startswith("markov,")]
+    expected = [scores["contested"]["top1"], *scores["contested"]["top1_ci"]]
+    assert [float(value) for value in row[3:6]] == pytest.approx(expected)
+    assert len(files["lstm_s0-valid_bits.csv"]) == 1 + 3 * 30  # 30 epochs of three seeds
+    assert len(files["timeline.csv"]) == 1 + 3_000
+    assert files["rollout-markov_s0.csv"][1] == "0,ab#0,ab#0"
+    assert {"tasks-000_nginx_ab-distributions.csv", "best.csv", "scores-top1-seeds.csv", "files.csv"} <= set(files)
+
+    again = result(chromium(with_script(scored, script("read_view.js")), fragment=used["hash"]))
+    assert again == {
+        "trial": "1",
+        "predictor": "lstm_s0",
+        "read": used["miss"],
+        "sorted": again["sorted"],
+        "open": True,
+    }
+    assert again["sorted"].endswith("d")

@@ -193,6 +193,19 @@ def add_outcomes(run: Path, kind: str, seed: int, hit: np.ndarray) -> None:
     parquet.write_table(pa.table(columns), run / "models" / f"{kind}_s{seed}" / "outcomes.parquet")
 
 
+def add_test_part(run: Path, kind: str, seed: int, trials: list[str], wrong_every: int = 4) -> np.ndarray:
+    """The outcomes of a model on the last 15 % of each trial's slices; one in `wrong_every` is missed. Return hits."""
+    tables = [parquet.read_table(run / "trials" / trial / "slices.parquet", columns=["contested"]) for trial in trials]
+    tests = [table["contested"].to_numpy()[int(len(table) * 0.85) :] for table in tables]
+    contested = np.concatenate(tests)
+    add_outcomes(run, kind, seed, np.arange(len(contested)) % wrong_every != 0)
+    path = run / "models" / f"{kind}_s{seed}" / "outcomes.parquet"
+    stream = pa.array(np.repeat(np.arange(len(tests)), [len(test) for test in tests]).astype(np.int32))
+    table = parquet.read_table(path).set_column(0, "stream", stream)
+    parquet.write_table(table.set_column(2, "contested", pa.array(contested)), path)
+    return np.asarray(table["hit"].to_numpy())
+
+
 def online(top1: float) -> dict[str, Any]:
     """Scores of a predictor that learns online."""
     return {split: _table(top1, np.random.default_rng(0)) for split in ("overall", "forced", "contested", "open")}

@@ -66,7 +66,7 @@
       });
     });
     const grouped = bodies.some(({ group }) => group), has = ({ index }, end) => bodies.some(({ cells }) => cells[index]?.dataset[end]);
-    const name = ({ cell, texts }) => [...new Set(texts.filter(Boolean))].join(", ") + (cell.dataset.unit ? ` (${cell.dataset.unit})` : "");
+    const name = ({ cell, texts }) => (cell.dataset.csvName ?? [...new Set(texts.filter(Boolean))].join(", ")) + (cell.dataset.unit ? ` (${cell.dataset.unit})` : "");
     const out = columns.flatMap((column) => [
       { head: name(column), of: (cells) => value(cells[column.index]) },
       ...["low", "high"].filter((end) => has(column, end)).map((end) => ({ head: `${name(column)}, ${end}`, of: (cells) => cells[column.index]?.dataset[end] ?? "" })),
@@ -98,4 +98,14 @@
     });
     return out;
   }
+  document.querySelectorAll("figure.course").forEach((figure) => {
+    const lines = [...figure.querySelectorAll(".curve")];
+    Download.after(figure.lastElementChild, Download.button(figure.dataset.csv, "curves", () => [[figure.dataset.x, "seed", "value"],
+      ...lines.flatMap((line) => line.getAttribute("points").split(" ").map((point) => { const [x, y] = point.split(","); return [x, line.dataset.seed, y]; }))]));
+  });
+  document.querySelectorAll("figure.rollout").forEach((figure) => {
+    const [names, real, generated] = JSON.parse(figure.dataset.strips);
+    Download.after(figure.querySelector(".legend"), Download.button(figure.dataset.csv, "strips", () => [["position", "kernel", "generated"],
+      ...real.map((mark, at) => [at, names[mark], names[generated[at]] ?? ""])]));
+  });
 })();

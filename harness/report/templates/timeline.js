@@ -7,9 +7,12 @@
   const metas = JSON.parse(find("meta").textContent);
   const packed = figure.querySelectorAll(".timeline-data");
   const main = find("main"), over = find("over"), tip = find("tip"), read = find("read"), legend = find("legend");
-  const pick = find("pick"), stage = main.parentElement, pen = main.getContext("2d"), overPen = over.getContext("2d");
+  const pick = find("pick"), predictor = find("predictor"), stage = main.parentElement, pen = main.getContext("2d"), overPen = over.getContext("2d");
   const ROW = 24, AXIS = 24, OVER = 40, CLOSEST = 200;
   let data, meta, rows = [], hidden = new Set(), from = 0, to = 1, end = 1, chosen = -1, gutter = 120, colours = {}, queued = 0;
+  let shown = View.get("hide") ? { hidden: View.get("hide").split(" ").map(Number) } : null;
+  let wanted = View.get("predictor") === "none" ? "" : View.get("predictor");
+  let hits = null, above = 0; // of the chosen predictor, and the height of its row
   let busy = null; // the overview's columns, kept until the width or the recording changes
 
   // Five LEB128 numbers per slice; see timeline.py.
@@ -42,24 +45,46 @@
       if (Math.abs(ns) >= size * 0.9995) return `${Number((ns / size).toPrecision(3))} ${unit}`;
     return `${Math.round(ns)} ns`;
   }
-  function moment(ns, step) { // a time since the start, as fine as `step`
-    const [size, unit] = step >= 1e8 ? [1e9, "s"] : step >= 1e5 ? [1e6, "ms"] : [1e3, "µs"];
-    return `${(ns / size).toFixed(Math.max(0, Math.ceil(-Math.log10(step / size) - 1e-9)))} ${unit}`;
+  const unitOf = (ns) => [[1e9, "s"], [1e6, "ms"], [1e3, "µs"]].find(([size]) => ns >= size) ?? [1, "ns"];
+  function moment(at, step) { // a time since the recording began, as fine as `step`
+    const ns = at + meta.skipped, [size, unit] = unitOf(ns);
+    return `${(ns / size).toFixed(Math.min(9, Math.max(0, Math.ceil(-Math.log10(step / size) - 1e-9))))} ${unit}`;
   }
   const label = (slot) => (meta.tasks.find(([number]) => number === slot) || [slot, "?"])[1];
 
+  // One bit for each of the last slices, counted up so that any window is known at once; see hits.py.
+  function unpackHits(found) {
+    if (!found) return null;
+    const [name, title, n, bits] = found, raw = atob(bits), start = data.n - n, is = new Uint8Array(n), sums = new Uint32Array(n + 1);
+    for (let i = 0; i < n; i++) { is[i] = (raw.charCodeAt(i >> 3) >> (i & 7)) & 1; sums[i + 1] = sums[i] + is[i]; }
+    return { name, title, start, is: (i) => (i < start ? undefined : is[i - start] === 1),
+      count: (low, high) => { const a = Math.max(0, low - start), b = Math.max(a, high - start); return [sums[b] - sums[a], b - a]; } };
+  }
+  function predict(name) {
+    hits = unpackHits(meta.hits.find(([known]) => known === name));
+    above = hits ? ROW : 0;
+    predictor.value = hits ? name : "";
+  }
+
   function open(index) {
+    pick.value = String(index);
     meta = metas[index]; data = unpack(index); busy = null; chosen = -1;
     end = data.n ? Math.max(1, data.start[data.n - 1] + data.length[data.n - 1]) : 1;
-    hidden = new Set();
+    const option = (value, text) => Object.assign(document.createElement("option"), { value, text });
+    predictor.replaceChildren(...meta.hits.map(([name, title]) => option(name, title)), option("", "no predictor"));
+    find("of").hidden = !meta.hits.length;
+    figure.querySelector("[data-do=miss]").hidden = !meta.hits.length;
+    predict(meta.hits.some(([name]) => name === wanted) ? wanted : wanted === "" ? "" : meta.hits[0]?.[0]);
+    hidden = new Set(shown ? shown.hidden : []); shown = null;
     legend.replaceChildren(...meta.tasks.map(([slot, name]) => {
       const button = document.createElement("button"), mark = document.createElement("i");
-      button.type = "button"; button.setAttribute("aria-pressed", "true");
-      mark.style.background = `var(--t${slot})`;
+      button.type = "button"; button.setAttribute("aria-pressed", String(!hidden.has(slot)));
+      mark.className = `b${slot}`;
       button.append(mark, name);
       button.addEventListener("click", () => {
         hidden.has(slot) ? hidden.delete(slot) : hidden.add(slot);
         button.setAttribute("aria-pressed", String(!hidden.has(slot)));
+        View.set({ hide: [...hidden].join(" ") });
         layout();
       });
       return button;
@@ -77,11 +102,11 @@
   }
   function layout() {
     const style = getComputedStyle(document.documentElement);
-    colours = Object.fromEntries(["ink", "soft", "rule", "faint", "paper", "bad", "wash", ...Array.from({ length: 13 }, (_, i) => `t${i}`)]
+    colours = Object.fromEntries(["ink", "soft", "rule", "faint", "paper", "bad", "good", "wash", ...Array.from({ length: 13 }, (_, i) => `t${i}`)]
       .map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
     rows = meta.tasks.map(([slot]) => slot).filter((slot) => !hidden.has(slot));
     gutter = figure.clientWidth < 560 ? 84 : 136;
-    size(main, pen, rows.length * ROW + AXIS); size(over, overPen, OVER);
+    size(main, pen, above + rows.length * ROW + AXIS); size(over, overPen, OVER);
     busy = null; draw();
   }
   const width = () => main.clientWidth - gutter;
@@ -91,6 +116,7 @@
   function view(low, high) {
     const span = Math.min(Math.max(high - low, CLOSEST), end);
     from = Math.min(Math.max(low, 0), end - span); to = from + span;
+    View.set(span < end ? { from: Math.round(from), to: Math.round(to) } : { from: null, to: null });
     if (!queued) queued = requestAnimationFrame(() => { queued = 0; draw(); });
   }
   const zoom = (factor, at = (from + to) / 2) => view(at - (at - from) * factor, at + (to - at) * factor);
@@ -115,19 +141,48 @@
     const wide = main.clientWidth, plot = Math.max(1, Math.floor(width())), lines = rows.length;
     const lineOf = Object.fromEntries(rows.map((slot, line) => [slot, line]));
     const started = performance.now();
-    pen.clearRect(0, 0, wide, lines * ROW + AXIS);
+    pen.clearRect(0, 0, wide, above + lines * ROW + AXIS);
     pen.textBaseline = "middle"; pen.textAlign = "left";
+    const low = first(from), high = first(to), many = high - low > plot / 3;
+    if (hits) outcomes(low, high, many, wide);
+    pen.save(); pen.translate(0, above);
     rows.forEach((slot, line) => {
       pen.fillStyle = colours.faint; pen.fillRect(0, (line + 1) * ROW - 1, wide, 1);
       pen.fillStyle = colours[`t${slot}`]; pen.fillRect(0, line * ROW + 7, 9, 9);
       pen.fillStyle = colours.ink; text(label(slot), 15, line * ROW + ROW / 2, gutter - 22);
     });
-    const low = first(from), high = first(to), many = high - low > plot / 3;
     if (many) far(plot, lineOf, lines); else near(low, high, lineOf);
     axis(lines * ROW, wide);
+    pen.restore();
     overview();
     figure.dataset.drawMs = (performance.now() - started).toFixed(1);
-    if (chosen < 0) read.value = `${moment(from, (to - from) / 1e3)} to ${moment(to, (to - from) / 1e3)} of ${time(end)}: ${high - low + 1 > data.n ? data.n : high - low + 1} slices`;
+    if (chosen < 0) read.value = `${moment(from, (to - from) / 1e3)} to ${moment(to, (to - from) / 1e3)} of ${time(end)}: ${Math.min(data.n, high - low + 1)} slices${scored(low, Math.min(data.n, high + 1))}`;
+  }
+  function scored(low, high) {
+    const [right, all] = hits ? hits.count(low, high) : [0, 0];
+    return !hits ? "" : all ? `; ${hits.title}: ${right} of ${all} scored switches hit (${((100 * right) / all).toFixed(1)} %)` : `; ${hits.title}: none of them in the test part`;
+  }
+  function outcomes(low, high, many, wide) { // hits go up from the middle of the row, misses down
+    const middle = ROW / 2, half = middle - 3;
+    pen.fillStyle = colours.faint; pen.fillRect(0, ROW - 1, wide, 1); pen.fillRect(gutter, middle, width(), 1);
+    pen.fillStyle = colours.ink; text(hits.title, 0, middle, gutter - 8);
+    const mark = (left, right, good, bad) => {
+      pen.fillStyle = colours.good; pen.fillRect(left, middle - half * good, right, half * good);
+      pen.fillStyle = colours.bad; pen.fillRect(left, middle + 1, right, half * bad);
+    };
+    if (many) {
+      const plot = Math.max(1, Math.floor(width())), step = (to - from) / plot;
+      for (let c = 0, a = low; c < plot; c++) {
+        const b = Math.max(a, first(from + (c + 1) * step)), [right, all] = hits.count(a, b);
+        if (all) mark(gutter + c, 1, right / all, 1 - right / all);
+        a = b;
+      }
+      return;
+    }
+    for (let i = low; i <= high && i < data.n; i++) {
+      const is = hits.is(i), left = x(data.start[i]), room = Math.min(6, Math.max(1, (x(data.start[i] + data.length[i]) - left) * 0.8));
+      if (is !== undefined && left >= gutter) mark(left, room, is ? 1 : 0, is ? 0 : 1);
+    }
   }
   function text(value, left, middle, room) { // shortened to fit
     const mark = value.lastIndexOf("#"), tail = mark > 0 ? value.slice(mark) : "";
@@ -159,15 +214,20 @@
     }
     pen.restore();
   }
-  function axis(top, wide) {
+  function axis(top, wide) { // deep in a recording, ticks count from a round time that stands at the left
     const raw = (to - from) / Math.max(2, width() / 130), power = 10 ** Math.floor(Math.log10(raw));
-    const step = [1, 2, 5, 10].find((factor) => factor * power >= raw) * power;
-    pen.fillStyle = colours.soft; pen.textAlign = "center";
-    for (let at = Math.ceil(from / step) * step; at <= to; at += step) {
-      pen.fillRect(x(at), top, 1, 4);
-      const name = moment(at, step), half = pen.measureText(name).width / 2;
-      pen.fillText(name, Math.min(Math.max(x(at), gutter + half), wide - half), top + 14);
+    const step = Math.max(1, [1, 2, 5, 10].find((factor) => factor * power >= raw) * power), [size, unit] = unitOf(step);
+    const low = from + meta.skipped, high = to + meta.skipped, base = high >= 1000 * size ? Math.floor(low / (1000 * size)) * 1000 * size : 0;
+    const digits = Math.max(0, Math.ceil(-Math.log10(step / size) - 1e-9));
+    pen.fillStyle = colours.soft;
+    if (base) { pen.textAlign = "left"; pen.fillText(`${moment(base - meta.skipped, 1000 * size)} +`, 0, top + 14); }
+    pen.textAlign = "center";
+    for (let at = Math.ceil(low / step) * step; at <= high; at += step) {
+      const name = `${((at - base) / size).toFixed(digits)} ${unit}`, half = pen.measureText(name).width / 2, left = x(at - meta.skipped);
+      pen.fillRect(left, top, 1, 4);
+      pen.fillText(name, Math.min(Math.max(left, gutter + half), wide - half), top + 14);
     }
+    figure.dataset.step = `${step / size} ${unit}`;
   }
   function overview() {
     const wide = over.clientWidth, plot = Math.max(1, Math.floor(wide));
@@ -185,10 +245,11 @@
   const fate = (state) => (Object.hasOwn(FATES, state[0] || "") ? `${FATES[state[0]]} (${state})` : state);
   function describe(i) {
     const wait = data.wait[i] < 0 ? "had been preempted, so there was no wakeup" : `waited ${time(data.wait[i])} from its wakeup`;
-    return [`${label(data.slot[i])} at ${moment(data.start[i], 100)}`, `ran ${time(data.length[i])}, then ${fate(meta.states[data.state[i]])}`, wait, data.contested[i] ? "contested" : "forced"];
+    return [`${label(data.slot[i])} at ${moment(data.start[i], 100)}`, `ran ${time(data.length[i])}, then ${fate(meta.states[data.state[i]])}`, wait, data.contested[i] ? "contested" : "forced", ...(hits ? [`${hits.title}: ${{ true: "hit", false: "miss" }[hits.is(i)] ?? "not in the test part"}`] : [])];
   }
   function choose(i) {
     chosen = Math.min(Math.max(i, 0), data.n - 1);
+    View.set({ slice: chosen });
     const middle = data.start[chosen] + data.length[chosen] / 2;
     if (middle < from || middle > to || data.length[chosen] < (to - from) / 400) {
       const span = Math.min(to - from, Math.max(data.length[chosen] * 20, 2e5));
@@ -197,7 +258,7 @@
     draw(); read.value = describe(chosen).join("; ");
   }
   function hit(px, py) { // the slice at a point, or within two pixels of it in that row
-    const slot = rows[Math.floor(py / ROW)], reach = (2 * (to - from)) / width();
+    const slot = rows[Math.floor((py - above) / ROW)], reach = (2 * (to - from)) / width();
     if (slot === undefined || px < gutter) return -1;
     for (let i = first(ns(px) - reach); i < data.n && data.start[i] <= ns(px) + reach; i++) if (data.slot[i] === slot) return i;
     return -1;
@@ -207,13 +268,19 @@
     tip.hidden = i < 0;
     if (i < 0) return;
     tip.textContent = describe(i).join("\n");
-    tip.style.left = `${Math.max(0, Math.min(event.offsetX + 14, main.clientWidth - tip.offsetWidth - 4))}px`;
-    tip.style.top = `${event.offsetY + 16}px`;
+    const room = (at, size, all) => Math.max(4, Math.min(at, all - size - 4)), under = event.clientY + 16;
+    tip.style.left = `${room(event.clientX + 14, tip.offsetWidth, document.documentElement.clientWidth)}px`;
+    tip.style.top = `${room(under + tip.offsetHeight > innerHeight ? event.clientY - tip.offsetHeight - 12 : under, tip.offsetHeight, innerHeight)}px`;
+  }
+  function nextMiss() {
+    let i = Math.max(chosen + 1, chosen < 0 ? first(from) : 0, hits ? hits.start : 0);
+    while (i < data.n && hits?.is(i)) i++;
+    if (hits && i < data.n) choose(i);
   }
 
-  const actions = { in: () => zoom(0.5), out: () => zoom(2), left: () => pan(-0.3), right: () => pan(0.3), all: () => { chosen = -1; view(0, end); },
+  const actions = { in: () => zoom(0.5), out: () => zoom(2), left: () => pan(-0.3), right: () => pan(0.3), all: () => { chosen = -1; View.set({ slice: null }); view(0, end); }, miss: nextMiss,
     next: () => choose(chosen < 0 ? first(from) : chosen + 1), previous: () => choose(chosen < 0 ? first(from) : chosen - 1) };
-  const keys = { "+": "in", "=": "in", "-": "out", ArrowUp: "in", ArrowDown: "out", ArrowLeft: "left", ArrowRight: "right", 0: "all", Home: "all", n: "next", p: "previous" };
+  const keys = { "+": "in", "=": "in", "-": "out", ArrowUp: "in", ArrowDown: "out", ArrowLeft: "left", ArrowRight: "right", 0: "all", Home: "all", n: "next", p: "previous", m: "miss" };
   main.addEventListener("keydown", (event) => {
     const name = !event.ctrlKey && !event.metaKey && !event.altKey && keys[event.key];
     if (name) { event.preventDefault(); actions[name](); }
@@ -238,12 +305,29 @@
   const jump = (event) => { const at = (event.offsetX / over.clientWidth) * end, half = (to - from) / 2; view(at - half, at + half); };
   over.addEventListener("pointerdown", (event) => { over.setPointerCapture(event.pointerId); jump(event); });
   over.addEventListener("pointermove", (event) => { if (event.buttons) jump(event); });
-  pick.addEventListener("change", () => open(Number(pick.value)));
+  pick.addEventListener("change", () => {
+    const { trial, cpu } = metas[Number(pick.value)];
+    View.set({ trial: `${trial},${cpu}`, hide: null, slice: null });
+    open(Number(pick.value));
+  });
+  predictor.addEventListener("change", () => { wanted = predictor.value; View.set({ predictor: wanted || "none" }); predict(wanted); layout(); });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", layout);
   new ResizeObserver(() => { if (data) layout(); }).observe(figure);
 
   figure.querySelectorAll("[hidden]").forEach((part) => { if (part !== tip) part.hidden = false; });
-  open(0);
+  const known = (key) => { const value = Number(View.get(key)); return View.get(key) && Number.isFinite(value) ? value : null; };
+  const low = known("from"), high = known("to"), slice = known("slice");
+  open(Math.max(0, metas.findIndex(({ trial, cpu }) => `${trial},${cpu}` === View.get("trial"))));
+  if (low !== null && high > low) view(low, high);
+  if (slice !== null && slice < data.n) choose(slice);
+  const slices = () => {
+    const out = [["start_ns", "cpu", "task", "slice_ns", "end_state", "wakeup_latency_ns", "contested", ...(hits ? ["hit"] : [])]];
+    for (let i = first(from); i < data.n && data.start[i] < to; i++)
+      out.push([String(BigInt(meta.start) + BigInt(Math.round(data.start[i]))), meta.cpu, label(data.slot[i]), data.length[i], meta.states[data.state[i]],
+        data.wait[i] < 0 ? "" : data.wait[i], data.contested[i], ...(hits ? [{ true: 1, false: 0 }[hits.is(i)] ?? ""] : [])]);
+    return out;
+  };
+  Download.after(legend, Download.button("timeline", "slices in view", slices));
 
   // A self-test, run when the page is opened with #check: does every recording unpack to the sum it was packed with,
   // and do the controls work? The result is written to attributes of the figure.
@@ -256,8 +340,9 @@
     press("ArrowRight"); expect(from > end / 4, "right goes on");
     const i = Math.floor(data.n / 2);
     choose(i); draw();
-    const py = rows.indexOf(data.slot[i]) * ROW + ROW / 2;
+    const py = above + rows.indexOf(data.slot[i]) * ROW + ROW / 2;
     expect(hit(x(data.start[i] + data.length[i] / 2), py) >= 0, "a slice is found at its position");
+    if (hits) { const at = i; press("m"); expect(chosen >= hits.start && hits.is(chosen) === false, "m goes to a miss"); chosen = at; }
     press("n"); expect(chosen === i + 1 || data.n < 2, "n goes to the next slice");
     const button = legend.querySelector("button"), before = rows.length;
     button.click(); expect(rows.length === before - 1, "a row can be switched off");

@@ -67,6 +67,14 @@ def test_long_recordings_get_equal_shares_and_count_what_is_shown(tmp_path: Path
     assert [(one.trial, one.shown, one.total) for one in found] == [("a", 225, 900), ("b", 50, 50), ("c", 225, 900)]
 
 
+def test_of_a_long_recording_the_end_is_shown_and_how_much_came_before(tmp_path: Path) -> None:
+    found = recording(tmp_path / "a", 900)
+    (one,) = timeline.timelines([("a", found)], limit=100)
+    starts = found.slices["start_ns"]
+    assert one.start_ns == starts.iloc[800]
+    assert one.skipped_ns == starts.iloc[800] - starts.iloc[0]
+
+
 def test_slices_cost_about_a_dozen_characters_each(tmp_path: Path) -> None:
     (one,) = timeline.timelines([("a", recording(tmp_path / "a", 20_000))])
     assert len(one.packed) < 13 * 20_000
