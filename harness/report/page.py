@@ -34,10 +34,12 @@ SHARES = ("top1", "top3", "macro_recall")  # scores that are shown as percent
 def render(run: RunFacts) -> str:
     """Return the page as text."""
     recordings = [(trial.name, trial.recording) for trial in run.trials if trial.recording]
-    cpu_timelines = timelines(recordings, read_hits(run.groups, dict(recordings)))
     records = [trial.record for trial in run.trials]
     style, scripts = _asset("report.css"), [_asset(name) for name in SCRIPTS]
     comparisons, tabled = compare_to_baselines(run.groups), with_online(run.groups)
+    best = headline(comparisons)
+    groups = sorted(run.groups, key=lambda group: best is None or group is not best.best)  # that one is shown first
+    cpu_timelines = timelines(recordings, read_hits(groups, dict(recordings)))
     return (
         _environment()
         .get_template("page.html.j2")
@@ -50,7 +52,7 @@ def render(run: RunFacts) -> str:
             blocks=rivals(tabled),
             tabled=tabled,
             metrics=scored_metrics(tabled),
-            headline=headline(comparisons),
+            headline=best,
             answer=answer.answer(run, comparisons),
             banners=[*integrity.banners(run), *answer.banners(run)],
             integrity=integrity.line(run),
