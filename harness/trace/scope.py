@@ -26,6 +26,7 @@ UNPLACED = (
 )
 _MIN_STAYS, _MIN_SHARE = 3, 0.9  # of one task that never leaves; of all breaks, those at tasks that never leave
 _MIN_SHARE_OF_SOME = 0.5  # the same where the command line names no -a, and nothing was lost
+_MIN_BREAKS = 0.1  # of all switches, in a text that does not say what was recorded
 _LEAVES_TASKS_OUT = ("-p", "--pid", "-t", "--tid", "-u", "--uid")  # perf record then lists the threads (perf >= 4.16)
 _LEAVES_EVENTS_OUT = ("-G", "--cgroup", "--for-each-cgroup", "--filter", "--exclude-perf")
 
@@ -135,6 +136,8 @@ def _why_by_chain(header: Header, stats: RecordingStats) -> str:
         option = _option_of(header, _LEAVES_TASKS_OUT)
     if option in _LEAVES_EVENTS_OUT and not stats.lost_events:
         return f"perf had the option {option}, and the chain of switches breaks {counted(breaks, 'time')}"
+    if not (header.attrs or header.cmdline) and breaks < _MIN_BREAKS * stats.counts.get("sched:sched_switch", 0):
+        return ""
     explained = unended.stays + (0 if unended.idle_left else unended.idle)
     is_for_some = header.cmdline and not _is_for_all(header) and not stats.lost_events
     enough = (_MIN_SHARE_OF_SOME if is_for_some else _MIN_SHARE) * breaks

@@ -17,17 +17,18 @@ from harness.trace.tables.cpu_usage import UsageCounter
 from harness.trace.tables.writer import LateSliceWriter, TableWriter
 from harness.trace.text.absences import Absences
 from harness.trace.text.escapes import without_escapes
+from harness.trace.text.line_forms import LineForm, form_of
 from harness.trace.text.lines import Line, TextFile
 from harness.trace.text.notes import Notes
-from harness.trace.text.perf_script import ScriptReader, is_script_line
+from harness.trace.text.perf_script import ScriptReader
 from harness.trace.text.printed_states import read_states
 from harness.trace.text.rows import Tables, to_arrow
 from harness.trace.text.sched_map import SchedMapReader, is_map_line
 from harness.trace.text.soundness import assess_text, require_switches
-from harness.trace.text.wrong_file import FORMS, PERF_SCRIPT, SCHED_MAP
+from harness.trace.text.wrong_file import FORMS, FTRACE, PERF_SCRIPT, SCHED_MAP, name_text
 from harness.trace.tracepoint.state_reading import StateReading, check_states
 
-_TABLES = {PERF_SCRIPT: ALL_TABLES, SCHED_MAP: ("switches",)}
+_TABLES = {PERF_SCRIPT: ALL_TABLES, FTRACE: ALL_TABLES, SCHED_MAP: ("switches",)}
 _WAKEUP = re.compile(rb"sched_wak(?:ing|eup)(?!_)")
 _MOST_LINES = 16  # before the first that tells what the text is: a name of 15 bytes may be that many
 
@@ -41,7 +42,7 @@ def import_text(
     on_progress: Callable[[int, int], None] | None = None,
     about: Mapping[str, str] | None = None,
 ) -> ConvertedRecording:
-    """Write the tables of a text of `perf script` or `perf sched map` into `out_dir`, and `recording.json` last.
+    """Write the tables of a text of one of FORMS into `out_dir`, and `recording.json` last.
 
     The text is read line by line. Each file appears whole or not at all. `states` and `about` are as
     `convert` has them. Calls `on_progress` with the bytes read so far
@@ -50,10 +51,11 @@ def import_text(
     """
     check_states(states)
     text, folder, notes, usage = TextFile(Path(path), on_progress), Path(out_dir), Notes(), UsageCounter()
-    kind, header = kind_of(text)
+    form, header = form_of_text(text)
+    kind = form.name if form else SCHED_MAP
     info = _recording_info(header, text.path)
-    reader = ScriptReader(text, notes) if kind == PERF_SCRIPT else SchedMapReader(text, notes)
-    reading = read_states(text, info.os_release, states) if kind == PERF_SCRIPT else StateReading()
+    reader = ScriptReader(text, notes, form) if form else SchedMapReader(text, notes)
+    reading = read_states(text, form, info.os_release, states) if form else StateReading()
     with contextlib.ExitStack() as stack:
         identity = stack.enter_context(identify(text.path))
         events = [name for name in _TABLES[kind] if name != "slices"]
@@ -87,28 +89,29 @@ def _write(rows: Tables, writers: Mapping[str, TableWriter], slices: SliceOutput
         slices.add(tables)
 
 
-def kind_of(text: TextFile) -> tuple[str, dict[str, str]]:
-    """Return which command printed a text, and the facts of its header.
+def form_of_text(text: TextFile) -> tuple[LineForm | None, dict[str, str]]:
+    """Return the form of a text of events, None for one of `perf sched map`; and the facts of its header.
 
-    Raises TraceError for a text of neither command, and for one without events.
+    Raises TraceError for any other text, and for one without events.
     """
     notes, unknown = Notes(), list[Line]()
     for line in text:
         if is_map_line(line.content):
-            return SCHED_MAP, notes.header
-        if is_script_line(line.content):
-            return PERF_SCRIPT, notes.header
+            return None, notes.header
+        if form := form_of(line.content):
+            return form, notes.header
         if not notes.take(line.content):
             unknown.append(line)
         if len(unknown) > _MOST_LINES:
             break
     if not unknown:
         require_switches(text, {})
+    what, hint = name_text(unknown[0].content)
     raise TraceError(
-        f"this is no text of perf that can be read: {unknown[0].content[:60]!r}",
+        f"{what}: {unknown[0].content[:60]!r}",
         where=text.where(unknown[0].number),
         expected=FORMS,
-        hint="print it with `perf script --ns`; for the recording itself use `harness trace convert perf.data`",
+        hint=hint,
     )
 
 

@@ -1,6 +1,6 @@
-"""Reads the text of `perf script`: a line for each event, which may be followed by the functions that led to it.
+"""Reads a text of events: a line for each, which may be followed by the functions that led to it.
 
-A line begins with the task that ran, which is not read, and has a CPU in brackets, a time, the event, and its values.
+A line begins with the task that ran, which is not read, and has a CPU, a time, the event, and its values.
 A task's name may hold anything but NUL, newlines included, so an event may take several lines.
 """
 
@@ -13,19 +13,14 @@ from dataclasses import dataclass
 from harness.errors import TraceError
 from harness.trace.text.escapes import has_escapes, without_escapes
 from harness.trace.text.interruption import rejoined
+from harness.trace.text.line_forms import LineForm
 from harness.trace.text.lines import Line, TextFile
 from harness.trace.text.notes import Notes
 from harness.trace.text.rows import Rows, Tables
 from harness.trace.text.script_events import READERS, EventReader
 
-HEAD = re.compile(
-    rb"\[(?P<cpu>\d{3,4})\] +(?:[^\s:]+ +)?(?P<s>[1-8]?\d{1,9})[.,](?P<us>\d{6})(?P<ns>\d{3})?: +(?:\d+ +)?"
-    rb"(?:(?P<record>PERF_RECORD_\w+)|(?P<event>[^\s\x1b]+):(?: |$))"
-)
-_OTHER_FIELDS = re.compile(rb"\bsched:sched_\w+: ")  # an event, in a line without a CPU or a time
 _LOST = re.compile(rb" lost (\d{1,18})\s*")
-_FUNCTION = re.compile(rb"\t.*|\s+[0-9a-f]{1,16}(?: +[^\s\d].*)?")  # that led to the event: an address, a symbol
-_TASK_ID = re.compile(rb"\s*(?:\d+/)?\d+\s*$")
+_FUNCTION = re.compile(rb"\t.*|\s+[0-9a-f]{1,16}(?: +[^\s\d].*)?|\s*=> \S.*")  # that led to the event: an address, a symbol
 _MOST_LINES = 16  # of the values of an event: a name has at most 15 bytes, so at most 15 newlines
 _MOST_BEFORE_CPU = 64  # bytes: a name, the ids of process and thread
 _NAME_BYTES = 16  # perf prints names right-aligned in 16 columns
@@ -45,11 +40,11 @@ class _Unfinished:
 
 
 class ScriptReader:
-    """Reads a text into rows. `merges_states`: `R` also stands for `R+`, as libtraceevent's plugin prints it."""
+    """Reads a text into rows."""
 
-    def __init__(self, text: TextFile, notes: Notes) -> None:
-        self.rows, self.merges_states = Rows(text), False
-        self._text, self._notes = text, notes
+    def __init__(self, text: TextFile, notes: Notes, form: LineForm) -> None:
+        self.rows = Rows(text)
+        self._text, self._notes, self._form = text, notes, form
         self._event: _Unfinished | None = None
         self._begun_name: list[Line] = []  # lines that are only right as the begin of the next event's task name
 
@@ -62,10 +57,10 @@ class ScriptReader:
         yield from self.rows.rest()
 
     def _take(self, line: Line) -> None:
-        found = HEAD.search(line.content)
+        found = self._form.head.search(line.content)
         if not found and has_escapes(line.content):
             plain = Line(line.number, without_escapes(line.content))
-            found = HEAD.search(plain.content)
+            found = self._form.head.search(plain.content)
             line = plain if found else line
         if found:
             self._end_event()
@@ -79,8 +74,8 @@ class ScriptReader:
     def _begin(self, line: Line, found: re.Match[bytes]) -> None:
         time_ns = int(found["s"]) * 10**9 + int(found["us"]) * 1000 + int(found["ns"] or 0)
         self.rows.has_ns = self.rows.has_ns and found["ns"] is not None
-        cpu, values = int(found["cpu"]), line.content[found.end() :]
-        event = (found["record"] or found["event"]).decode("utf-8", "backslashreplace")
+        cpu, values = self._cpu_and_values(line, found)
+        event = self._event_name(found)
         self._event = _Unfinished(line.number, event, time_ns, cpu, values, READERS.get(event))
         if self._event.reader:
             self._finish(self._event)
@@ -88,6 +83,20 @@ class ScriptReader:
             self._take_record(event, values)
         else:
             self.rows.count(event, time_ns, cpu, line.number)
+
+    def _cpu_and_values(self, line: Line, found: re.Match[bytes]) -> tuple[int, bytes]:
+        """Return the CPU of an event and its values, without the blanks that fill the columns of the event's name."""
+        groups, values = found.groupdict(), line.content[found.end() :]
+        if (event := groups["event"]) and len(event) + 1 < self._form.event_columns:
+            filled = self._form.event_columns - len(event) - 1
+            values = values[filled:] if not values[:filled].strip(b" ") else values
+        return int(groups["cpu"] or groups["flagged_cpu"]), values
+
+    def _event_name(self, found: re.Match[bytes]) -> str:
+        """Return the name of an event with its subsystem, which perf prints and ftrace does not."""
+        groups = found.groupdict()
+        name = (groups["record"] or groups["event"] or groups["other"]).decode("utf-8", "backslashreplace")
+        return f"sched:{name}" if f"sched:{name}" in READERS and self._form.event_columns else name
 
     def _take_record(self, kind: str, values: bytes) -> None:
         """Take a record of perf itself, which `--show-lost-events` and the like print."""
@@ -111,7 +120,7 @@ class ScriptReader:
             self.rows.count(event.event, event.time_ns, event.cpu, event.line)
             self.rows.add(event.reader.table, (event.time_ns, event.cpu, *read.row))
             self._event = None
-            self.merges_states = self.merges_states or read.from_plugin
+            self.rows.merges_states = self.rows.merges_states or read.merges_states
             if read.rest.strip() and not _FUNCTION.fullmatch(read.rest):
                 raise self._unreadable(event)
 
@@ -130,7 +139,7 @@ class ScriptReader:
 
     def _take_rest(self, line: Line) -> None:
         """Take a line after the values of an event."""
-        if _OTHER_FIELDS.search(line.content):
+        if self._form.event.search(line.content):
             raise self._no_line(line)
         if _FUNCTION.fullmatch(line.content) or self._notes.take(line.content):
             return
@@ -145,7 +154,7 @@ class ScriptReader:
         lines, self._begun_name = self._begun_name, []
         if len(rest) > _MOST_BEFORE_CPU:
             raise self._no_line(lines[0])
-        name = b"\n".join([*(line.content for line in lines), _TASK_ID.sub(b"", rest)])
+        name = b"\n".join([*(line.content for line in lines), self._form.task_id.sub(b"", rest)])
         if len(name) > _NAME_BYTES:
             raise self._no_line(lines[0])
 
@@ -153,31 +162,21 @@ class ScriptReader:
         return TraceError(
             f"the values of {event.event} cannot be read: {event.text[:100]!r}",
             where=self._text.where(event.line),
-            expected="them as perf prints them",
-            hint="print the text again; it may be cut or changed here",
+            expected=f"them as `{self._form.name}` prints them",
+            hint=f"print the text again, as it may be cut or changed here: {self._form.command}",
         )
 
     def _no_line(self, line: Line) -> TraceError:
-        return no_line_of_script(self._text, line)
-
-
-def no_line_of_script(text: TextFile, line: Line) -> TraceError:
-    """Return the error for a line that is none of `perf script`."""
-    if _OTHER_FIELDS.search(line.content):
+        if self._form.event.search(line.content):
+            return TraceError(
+                "this line has no CPU or no time",
+                where=self._text.where(line.number),
+                expected=self._form.expected,
+                hint=self._form.command,
+            )
         return TraceError(
-            "this line has no CPU or no time",
-            where=text.where(line.number),
-            expected="`[000] 1234.567890:` before the event",
-            hint="perf script --ns -F comm,tid,cpu,time,event,trace",
+            f"this is no line of `{self._form.name}`: {line.content[:60]!r}",
+            where=self._text.where(line.number),
+            expected="an event with its task, CPU and time",
+            hint=f"take it out, or print the text without `2>&1` and without other options: {self._form.command}",
         )
-    return TraceError(
-        f"this is no line of `perf script`: {line.content[:60]!r}",
-        where=text.where(line.number),
-        expected="an event with its task, CPU and time",
-        hint="take out what perf did not print, or print it without `2>&1`",
-    )
-
-
-def is_script_line(content: bytes) -> bool:
-    """Whether a line is an event of `perf script`, or one in which fields are missing."""
-    return bool(HEAD.search(without_escapes(content)) or _OTHER_FIELDS.search(content))

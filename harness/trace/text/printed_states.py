@@ -1,4 +1,4 @@
-"""Decides how to read the states that a text of `perf script` prints."""
+"""Decides how to read the states that a text of events prints."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from harness.trace.tables.schemas import SCHEMAS
+from harness.trace.text.line_forms import LineForm
 from harness.trace.text.lines import TextFile
 from harness.trace.text.notes import Notes
 from harness.trace.text.perf_script import ScriptReader
@@ -15,10 +16,10 @@ from harness.trace.tracepoint.state_reading import Events, StateReading, decide
 _COLUMNS = {"wakeups": ("time_ns", "tid"), "switches": ("time_ns", "prev_tid", "next_tid", "prev_state")}
 
 
-def read_states(text: TextFile, os_release: str | None, states: str | None) -> StateReading:
+def read_states(text: TextFile, form: LineForm, os_release: str | None, states: str | None) -> StateReading:
     """Return how to read the states of a text, as `decide` does; reads the text only as far as needed."""
     letters = _Letters()
-    return decide(letters, os_release, states, _events(text, letters))
+    return decide(letters, os_release, states, _events(text, form, letters))
 
 
 class _Letters:
@@ -40,12 +41,12 @@ class _Letters:
         return range(len(self._numbers))
 
 
-def _events(text: TextFile, letters: _Letters) -> Iterator[Events]:
-    reader = ScriptReader(text, Notes())
+def _events(text: TextFile, form: LineForm, letters: _Letters) -> Iterator[Events]:
+    reader = ScriptReader(text, Notes(), form)
     for tables in reader.read():
         events = {name: _columns(name, rows) for name, rows in tables.items() if name in _COLUMNS and rows}
         if switches := events.get("switches"):
-            printed = ["R+" if reader.merges_states and state == "R" else state for state in switches["prev_state"]]
+            printed = ["R+" if reader.rows.merges_states and state == "R" else state for state in switches["prev_state"]]
             switches["prev_state"] = [letters.number(state) for state in printed]
         yield events, letters.values()
 

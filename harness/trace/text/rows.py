@@ -31,7 +31,8 @@ class Rows:
 
     `counts`: events by name. `inversions`: events earlier than the event before them, first in line `inverted_at`.
     `cpus`: those that have events; `named_cpus`: those for which tasks are woken or to which they move.
-    `has_ns`: whether all times have nanoseconds. `chain_breaks`: of the switches released, those away from another task
+    `has_ns`: whether all times have nanoseconds. `merges_states`: `R` also stands for `R+`, as libtraceevent's plugin
+    prints it. `chain_breaks`: of the switches released, those away from another task
     than the one switched to before on their CPU.
     """
 
@@ -42,7 +43,7 @@ class Rows:
         self.counts: Counter[str] = Counter()
         self.cpus: set[int] = set()
         self.named_cpus: set[int] = set()
-        self.has_ns = True
+        self.has_ns, self.merges_states = True, False
         self.inversions, self.inverted_at, self._last_ns = 0, 0, -1
         self._span_ns: tuple[int, int] | None = None
         self.chain_breaks, self._running = 0, dict[int, int | None]()

@@ -54,11 +54,11 @@ _READERS: dict[str, Callable[[bytes], Any]] = {
 
 
 class Values(NamedTuple):
-    """The values of a row, the text after them, and whether libtraceevent's plugin printed them."""
+    """The values of a row, the text after them, and whether `R` in them also stands for `R+`."""
 
     row: tuple[Any, ...]
     rest: bytes
-    from_plugin: bool
+    merges_states: bool
 
 
 class EventReader:
@@ -66,6 +66,7 @@ class EventReader:
 
     def __init__(self, event: Event) -> None:
         self.table = event.table
+        self._has_state = any(column.dtype == STATE for column in event.columns)
         self._first = tuple(event.constants.values())
         self._readers = [_READERS[column.dtype] for column in event.columns]
         self._patterns = [re.compile(_pattern(form, event), re.DOTALL) for form in _FORMS[event.name]]
@@ -81,7 +82,7 @@ class EventReader:
                     ]
                 except ValueError:  # too large a number, or a state that is no ASCII
                     return None
-                return Values((*self._first, *values), text[found.end() :], form > 0)
+                return Values((*self._first, *values), text[found.end() :], form > 0 and self._has_state)
         return None
 
 

@@ -17,7 +17,7 @@ from harness.trace.text.absences import Absences
 from harness.trace.text.lines import TextFile
 from harness.trace.text.notes import Notes
 from harness.trace.text.rows import Rows
-from harness.trace.text.wrong_file import FORMS, PERF_SCRIPT, SCHED_MAP
+from harness.trace.text.wrong_file import FORMS, PERF_SCRIPT, SCHED_MAP, WITH_NS
 from harness.trace.tracepoint.state_reading import StateReading
 
 _SWITCH, _WAKEUPS = "sched:sched_switch", {"sched:sched_waking", "sched:sched_wakeup"}
@@ -79,6 +79,7 @@ def _coverage(rows: Rows, notes: Notes, info: RecordingInfo, has_wakeups: bool) 
         first_ns=0,
         last_ns=rows.span_ns,
         lost_events=notes.lost_events or notes.lost_chunks,
+        counts=dict(rows.counts),
         chain_breaks=rows.chain_breaks,
         cpus=tuple(sorted(rows.cpus)),
         unended=rows.unended,
@@ -117,13 +118,22 @@ def _coverage_warnings(coverage: Coverage) -> Iterator[str]:
 
 def _warnings(kind: str, text: TextFile, rows: Rows, has_wakeups: bool) -> Iterator[str]:
     if kind == SCHED_MAP:
-        yield "perf sched map has no states, priorities or wakeups, and its times end at the microsecond"
+        yield (
+            "perf sched map has no states, priorities or wakeups, and its times end at the microsecond, so there are no "
+            "slices to predict from; `perf script --ns` of the same recording gives all, and so does "
+            "`harness trace convert` of the recording itself"
+        )
     elif not rows.has_ns:
         yield (
             "its times end at the microsecond; what happened within one is taken in this order: wakeups, migrations, "
-            "switches. `perf script --ns` prints nanoseconds"
+            f"switches. `{WITH_NS[kind]}` prints nanoseconds"
         )
-    if kind == PERF_SCRIPT and not has_wakeups:
+    if rows.merges_states:
+        yield (
+            "a plugin of libtraceevent printed the switches: their R also stands for R+, "
+            "and other states than S, D and T may have the letters of old kernels. `trace-cmd report -N` uses no plugin"
+        )
+    if kind != SCHED_MAP and not has_wakeups:
         yield "this text has no wakeups, so the runnable tasks and delays are not known"
     if rows.inversions:
         yield (
@@ -144,5 +154,6 @@ def require_switches(text: TextFile, counts: Mapping[str, int]) -> None:
         f"no switches in this text: it holds {others or f'nothing{cut}'}",
         where=str(text.path),
         expected=FORMS,
-        hint="print it with `perf script --ns`, of a recording of `perf sched record`",
+        hint="print it with `perf script --ns`, of a recording of `perf sched record`; "
+        "for trace-cmd, record the events `-e sched`",
     )

@@ -19,6 +19,7 @@ WORDS = [
     b"\n", b"\r\n", b"\x1b[34m", b"\x1b[m", b" ", b"\t", b"\b", b"\xff", b"-1", b"99999999999999999999",
     b" => ", b"*A0 ", b" secs ", b"x:1", b" (CPU 1)", b"[001]", b"10.000001: ", b"comm=", b" pid=", b" prio=",
     b"sched:sched_switch: ", b"sched:sched_waking: ", b"PERF_RECORD_LOST lost 7", b"# a : b", b"Warning:",
+    b"a-1 [000] 10.000001: ", b"a-1 0d..2. 10.000001: ", b"sched_switch: ", b"CPU:1 [LOST 3 EVENTS]", b"cpus=2\n",
     b"INFO: 1% lost events (3 out of 9, in 2 chunks)", b"LOST 3 events", b"Processed 5 samples and lost 99.99%!",
 ]  # fmt: skip
 
