@@ -30,7 +30,8 @@ _KINDS = (
      "convert it with perf: `perf inject -i OLD -o perf.data`"),
     (0, b"ELIFFREP", "a recording by perf from before Linux 3.4 (PERFFILE, version 1 of the format)",
      "convert it with perf: `perf inject -i OLD -o perf.data`"),
-    (0, b"\x17\x08\x44tracing", "a trace.dat file of trace-cmd", _RECORD),
+    (0, b"\x17\x08\x44tracing", "a trace.dat file of trace-cmd",
+     "print its text, which `harness trace import` reads: trace-cmd report -t -N FILE > text"),
     (0, b"\x7fELF", "an ELF file: a program, a library or a core dump", _RECORD),
     (0, b"PK\x05\x06", "an empty zip archive", _RECORD),
     (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK.format("7z x FILE")),
@@ -99,7 +100,7 @@ def _text_description(start: bytes) -> tuple[str, str]:
     if b" secs " in start:
         return "the text of `perf sched map`", "`harness trace import` reads it"
     if b"sched:sched_" in start or b"sched_switch:" in start:
-        return "the text of `perf script`", "`harness trace import` reads it"
+        return "a text of events, as `perf script` or `trace-cmd report` print it", "`harness trace import` reads it"
     if start[:1] in (b"{", b"["):
         return "JSON text, perhaps a trace for a browser", _RECORD
-    return "text", "`harness trace import` reads the text of `perf script` and of `perf sched map`"
+    return "text", "`harness trace import` reads the texts of `perf script`, `trace-cmd report` and `perf sched map`"

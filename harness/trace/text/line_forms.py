@@ -14,7 +14,8 @@ _PERF_HEAD = re.compile(
     rb"(?:(?P<record>PERF_RECORD_\w+)|(?P<event>[^\s\x1b]+):(?: |$))"
 )
 _FTRACE_HEAD = re.compile(  # the task's id; its thread group; the CPU, with flags behind it with `-l`; --ts-diff
-    rb"-\d+ +(?:\( *[-\d]+\) +)?(?:\[(?P<cpu>\d{3,4})\](?: +[^\s:]{4,8})?|(?P<flagged_cpu>\d{1,4})[^\s:\d][^\s:]{3,7}) +"
+    rb"-\d+ +(?:\( *[-\d]+\) +)?"
+    rb"(?:\[(?P<cpu>\d{3,4})\](?: +[^\s:]{4,8})?|(?P<flagged_cpu>\d{1,4})[^\s:\d][^\s:]{3,7}) +"
     + _TIME
     + rb"(?:\([+-]?\d+\) +)?(?:(?P<record>)(?!)|(?P<event>[^\s\x1b:]+):(?: |$)|(?P<other><[^>]+>|\S+ <-\S+)\s*$)"
 )

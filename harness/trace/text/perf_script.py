@@ -20,7 +20,9 @@ from harness.trace.text.rows import Rows, Tables
 from harness.trace.text.script_events import READERS, EventReader
 
 _LOST = re.compile(rb" lost (\d{1,18})\s*")
-_FUNCTION = re.compile(rb"\t.*|\s+[0-9a-f]{1,16}(?: +[^\s\d].*)?|\s*=> \S.*")  # that led to the event: an address, a symbol
+_FUNCTION = re.compile(  # that led to the event: an address, a symbol
+    rb"\t.*|\s+[0-9a-f]{1,16}(?: +[^\s\d].*)?|\s*=> \S.*"
+)
 _MOST_LINES = 16  # of the values of an event: a name has at most 15 bytes, so at most 15 newlines
 _MOST_BEFORE_CPU = 64  # bytes: a name, the ids of process and thread
 _NAME_BYTES = 16  # perf prints names right-aligned in 16 columns

@@ -46,7 +46,8 @@ def _events(text: TextFile, form: LineForm, letters: _Letters) -> Iterator[Event
     for tables in reader.read():
         events = {name: _columns(name, rows) for name, rows in tables.items() if name in _COLUMNS and rows}
         if switches := events.get("switches"):
-            printed = ["R+" if reader.rows.merges_states and state == "R" else state for state in switches["prev_state"]]
+            merged = reader.rows.merges_states
+            printed = ["R+" if merged and state == "R" else state for state in switches["prev_state"]]
             switches["prev_state"] = [letters.number(state) for state in printed]
         yield events, letters.values()
 

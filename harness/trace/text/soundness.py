@@ -17,7 +17,7 @@ from harness.trace.text.absences import Absences
 from harness.trace.text.lines import TextFile
 from harness.trace.text.notes import Notes
 from harness.trace.text.rows import Rows
-from harness.trace.text.wrong_file import FORMS, PERF_SCRIPT, SCHED_MAP, WITH_NS
+from harness.trace.text.wrong_file import FORMS, SCHED_MAP, WITH_NS
 from harness.trace.tracepoint.state_reading import StateReading
 
 _SWITCH, _WAKEUPS = "sched:sched_switch", {"sched:sched_waking", "sched:sched_wakeup"}
@@ -119,8 +119,8 @@ def _coverage_warnings(coverage: Coverage) -> Iterator[str]:
 def _warnings(kind: str, text: TextFile, rows: Rows, has_wakeups: bool) -> Iterator[str]:
     if kind == SCHED_MAP:
         yield (
-            "perf sched map has no states, priorities or wakeups, and its times end at the microsecond, so there are no "
-            "slices to predict from; `perf script --ns` of the same recording gives all, and so does "
+            "perf sched map has no states, priorities or wakeups, and its times end at the microsecond, so there are "
+            "no slices to predict from; `perf script --ns` of the same recording gives all, and so does "
             "`harness trace convert` of the recording itself"
         )
     elif not rows.has_ns:

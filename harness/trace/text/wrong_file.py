@@ -19,7 +19,7 @@ _OTHER_TEXTS = {  # how other texts of perf and trace-cmd begin
     "the text of `perf sched latency`, which has no events": rb"\s*Task +\| +Runtime ms\b",
     "the text of `perf report`, which has no times": rb"# To display the perf\.data header info|\s+[\d.]+% ",
     "the dump of `perf script -D`": rb"\.? *0x[0-9a-f]+(?:@| \[0x)",
-    "an error that perf printed": rb"\s*(?:Error:|failed to open|Invalid field|Samples for '|Usage: perf|incompatible )",
+    "an error that perf printed": rb"\s*(?:Error:|failed to open|Invalid field|Samples for '|Usage: perf)",
     "an error that trace-cmd printed": rb"\s*(?:trace-cmd: |usage:)",
 }
 _TRACE_DAT = b"\x17\x08\x44tracing"

@@ -1,4 +1,4 @@
-"""The texts of trace-cmd and of ftrace itself become the tables that a text of `perf script` of the same events gives."""
+"""The texts of trace-cmd and of ftrace itself become the tables that `perf script` gives of the same events."""
 
 from __future__ import annotations
 
