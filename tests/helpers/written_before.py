@@ -15,5 +15,6 @@ TRIAL = f"{RUN}/trials/000_nginx_ab"
 def unpack(folder: Path) -> Path:
     """Put RUN, `models` and `predictions` into `folder`."""
     with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(folder, filter="data")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # the Python of Debian 12, 3.11.2, has none
+        archive.extractall(folder)
     return folder
