@@ -5,7 +5,7 @@ In a notebook: `open_run` a run folder, `open_recording` a recording, `convert` 
 what failed, where, what was expected, and what to do. Nothing stays open: there is nothing to close.
 """
 
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # as in typing, whose import would delay the handler of an early Ctrl-C
 
 if TYPE_CHECKING:
     from harness import errors, trace
@@ -46,7 +46,7 @@ _MODULES = ("errors", "trace")
 
 if not TYPE_CHECKING:  # a type checker would take any name for one that there is
 
-    def __getattr__(name: str) -> Any:
+    def __getattr__(name: str) -> object:
         """Import on first use, so that `import harness` costs nothing: neither numpy nor pandas nor torch."""
         from importlib import import_module
 

@@ -23,7 +23,7 @@ def label(
     runs_dir: RunsDir = Path("runs"),
     as_json: JsonFlag = False,
 ) -> None:
-    """Give a run a line of words, which ls, show and the report have beside its name.
+    """Give a run a line of words, which ls and show have beside its name.
 
     It lies in the run folder as label.txt; no hash depends on it, so a run may be labelled at any time.
     """

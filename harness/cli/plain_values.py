@@ -80,7 +80,8 @@ class _PlainValue:
         least = info.min
         if info.exists:
             for path in [value] if isinstance(value, str) else value or ():
-                _require_there(path, param, ctx)
+                if not (info.allow_dash and path == "-"):
+                    _require_there(path, param, ctx)
         if value is None and param.nargs == 1 and not param.multiple:
             return None
         if kind in (str, Path) and isinstance(value, str):

@@ -19,6 +19,7 @@ Recording = Annotated[
     Path,
     typer.Argument(
         exists=True,
+        allow_dash=True,  # refused with what to do instead
         help="A perf.data file (also .zst, .gz, .xz, .bz2, .zip, or a pipe's), or a folder from perf record --threads.",
     ),
 ]

@@ -179,10 +179,10 @@ def test_another_recording_is_tested_on_as_a_whole(tables: Path, other: Path) ->
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["evaluate", "nowhere"], 1, "nowhere"),
+        (["evaluate", "nowhere"], 2, "nowhere"),
         (["evaluate", "{tables}", "-p", "markvo"], 2, "did you mean 'markov'"),
         (["evaluate", "{tables}", "--inputs", "psychic"], 2, "marks, slices, runqueue"),
-        (["predict", "{tables}", "--model", "nowhere"], 1, "nowhere"),
+        (["predict", "{tables}", "--model", "nowhere"], 2, "nowhere"),
         (["evaluate", "{tables}", "-p", "markov", "--set", "markov.ordr=2"], 2, "expected: order, max_order"),
         (
             ["evaluate", "{tables}", "-p", "markov", "--set", "markov.order=true"],
@@ -201,9 +201,9 @@ def test_another_recording_is_tested_on_as_a_whole(tables: Path, other: Path) ->
         (["evaluate", "{tables}", "--test", "{tables}"], 1, "is both learned from and tested on"),
         (["evaluate", "{tables}", "--test", "{tables}", "--split", "run"], 2, "no --test with a split"),
         (["evaluate", "{tables}", "-p", "markov", "--regime", "slices"], 2, "none of markov has the inputs slices"),
-        (["evaluate", "{tables}", "--model", "nowhere", "-p", "markov"], 2, "no --predictor, --inputs"),
-        (["evaluate", "{tables}", "--model", "nowhere", "--test", "{tables}"], 2, "or --test with it"),
-        (["evaluate", "{tables}", "--model", "nowhere", "--mark", "comm"], 2, "no --predictor, --inputs, --mark"),
+        (["evaluate", "{tables}", "--model", "{tables}", "-p", "markov"], 2, "no --predictor, --inputs"),
+        (["evaluate", "{tables}", "--model", "{tables}", "--test", "{tables}"], 2, "or --test with it"),
+        (["evaluate", "{tables}", "--model", "{tables}", "--mark", "comm"], 2, "no --predictor, --inputs, --mark"),
         (["evaluate", "{tables}", "--share", "0.5"], 2, "--share applies to a stored model"),
         (["evaluate", "{tables}", "--across-clocks"], 2, "--test or --model with it"),
     ],
