@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.find_recording import find_recording
 from harness.cli.judgement import exit_unless_whole, print_quality
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.cli.plain_values import CommandTree, QuickCommand
@@ -20,7 +21,8 @@ Recording = Annotated[
     typer.Argument(
         exists=True,
         allow_dash=True,  # refused with what to do instead
-        help="A perf.data file (also .zst, .gz, .xz, .bz2, .zip, or a pipe's), or a folder from perf record --threads.",
+        help="A perf.data file (also .zst, .gz, .xz, .bz2, .zip, or a pipe's), a folder from perf record --threads, "
+        "a trial of a run, or a run with one trial.",
     ),
 ]
 FormatsFrom = Annotated[
@@ -59,6 +61,7 @@ def convert_(
 
     from harness.trace.converter import convert
 
+    recording = find_recording(recording)
     if "jemalloc" in pa.supported_memory_backends():
         pa.set_memory_pool(pa.jemalloc_memory_pool())  # the others keep 100 MB more, of what threads have freed
     output = Output(as_json, quiet)
@@ -94,6 +97,7 @@ def summary_(
     from harness.terminal.trace_summary import render
     from harness.trace.summary import summarize
 
+    recording = find_recording(recording)
     summary = summarize(recording, strict=strict, formats_from=formats_from, states=states)
     about = _about(recording)
     Output(as_json).data({**summary.to_dict(), **({"about": about} if about else {})})
@@ -116,6 +120,7 @@ def export_(
     """Write a recording in the format of another tool."""
     from harness.trace.export import ReadOptions, export
 
+    recording = find_recording(recording)
     exported = export(recording, kind, out, ReadOptions(strict, formats_from, _about(recording), states))
     paths = [str(path) for path in exported.paths]
     Output(as_json).data({"written": paths, "quality": exported.quality.to_dict()})
@@ -127,14 +132,19 @@ def export_(
 @app.command("import")
 @handled
 def import_(
-    text: Annotated[Path, typer.Argument(exists=True, help="The text that `perf script` or `perf sched map` printed.")],
+    text: Annotated[
+        Path,
+        typer.Argument(
+            exists=True, help="The text that `perf script`, `trace-cmd report` or `perf sched map` printed."
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder for the Parquet tables.")],
     strict: Strict = False,
     states: States = None,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Read the text of `perf script`, or of `perf sched map` as the KernelOracle paper did, into tables."""
+    """Read the text of `perf script` or `trace-cmd report` into tables; that of `perf sched map` has switches only."""
     from harness.trace.text.importer import import_text
 
     output = Output(as_json, quiet)

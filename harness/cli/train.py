@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +10,7 @@ import typer
 
 from harness.cli import completion
 from harness.cli.judgement import StrictTables, exit_unless_sound, refuse_changed
+from harness.cli.made_tables import tables_of
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.cli.train_jobs import (
     TEMPORAL,
@@ -24,7 +25,10 @@ from harness.errors import MissingExtraError, UsageError
 from harness.extras import MODULES
 from harness.files import scratch_folder
 
-Paths = Annotated[list[Path], typer.Argument(exists=True, help="Runs, or folders that `harness trace convert` wrote.")]
+Paths = Annotated[
+    list[Path],
+    typer.Argument(exists=True, help="Runs, recordings, texts of them, or folders that `harness trace convert` wrote."),
+]
 Predictors = Annotated[
     list[str] | None,
     typer.Option(
@@ -53,7 +57,7 @@ Split = Annotated[
 Tested = Annotated[
     list[Path] | None,
     typer.Option(
-        "--test", exists=True, help="Test on this other run or folder, and on all of it; may be given several times."
+        "--test", exists=True, help="Test on this other run or recording, and on all of it; may be given several times."
     ),
 ]
 AcrossClocks = Annotated[
@@ -102,7 +106,8 @@ def train(
     """
     across = across_clocks, across_kernels
     request = _request(paths, predictors, inputs, mark, seeds, settings, split, test, across, strict)
-    train_and_show(request, out, workers, Output(as_json, quiet))
+    output = Output(as_json, quiet)
+    train_and_show(_with_tables(request, output), out, workers, output)
 
 
 @handled
@@ -139,11 +144,11 @@ def evaluate(
         across = across_clocks, across_kernels
         request = _request(paths, predictors, inputs, mark, seeds, settings, split, test, across, strict)
         with scratch_folder("models") as folder:
-            return train_and_show(request, folder, workers, output)
+            return train_and_show(_with_tables(request, output), folder, workers, output)
     with as_model_error():
         from model.data import find_recordings
 
-        folders = find_recordings.recordings(paths)
+        folders = find_recordings.recordings(tables_of(paths, output))
         refuse_changed(models)
         recordings = judge(folders, strict, output)
         summaries = _score_stored(models, folders, share, across_clocks, across_kernels)
@@ -159,7 +164,11 @@ def evaluate(
 @handled
 def predict(
     path: Annotated[
-        Path, typer.Argument(exists=True, help="A folder that `harness trace convert` wrote, or one trial of a run.")
+        Path,
+        typer.Argument(
+            exists=True,
+            help="A recording, a text of it, a folder that `harness trace convert` wrote, or one trial of a run.",
+        ),
     ],
     model: Annotated[Path, typer.Option("--model", exists=True, help="The folder of a stored model.")],
     events: Annotated[int, typer.Option(min=1, help="Number of switches at the end of each CPU's recording.")] = 20,
@@ -180,7 +189,7 @@ def predict(
         from model.data import find_recordings
         from model.predict import caveat, forecast
 
-        folders = find_recordings.recordings([path])
+        folders = find_recordings.recordings(tables_of([path], output))
         refuse_changed([model])
         recordings = judge(folders, strict, output)
         warning = caveat(model, folders)
@@ -247,6 +256,11 @@ def _request(
     distinct = list(dict.fromkeys(seeds or [0]))  # a seed given twice would be trained twice in one folder
     params = parse_settings(settings or [], chosen)
     return TrainRequest(paths, chosen, mark, distinct, params, split, test or (), *across, strict)
+
+
+def _with_tables(request: TrainRequest, output: Output) -> TrainRequest:
+    """Return the request with the tables of the recordings that are named by themselves."""
+    return replace(request, paths=tables_of(request.paths, output), test=tables_of(request.test, output))
 
 
 def _choose_predictors(predictors: list[str] | None, inputs: str | None) -> list[str]:

@@ -35,6 +35,11 @@ def _under(path: Path) -> list[Path]:
     trials = sorted(table.parent for table in path.glob("trials/*/slices.parquet"))
     if not trials:
         _refuse_without_slices(path)
+        if (path / "switches.parquet").is_file():
+            raise TableError(
+                f"{path}: it has switches but no slices, like tables of the text of `perf sched map`: "
+                "convert the recording itself, or import the text of `perf script --ns`"
+            )
         how = "make tables of perf.data, or of the text of `perf script`, with `harness trace convert` or `import`"
         raise TableError(
             f"{path}: no slices.parquet and no trials/*/slices.parquet: expected a run or its tables; {how}"

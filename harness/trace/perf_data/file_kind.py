@@ -63,6 +63,11 @@ def compression_of(start: bytes) -> str | None:
     return next((kind for magic, kind in _COMPRESSIONS.items() if start.startswith(magic)), None)
 
 
+def is_text(start: bytes) -> bool:
+    """Whether a file that begins with `start` (HEAD_BYTES, or the whole file) may be a text."""
+    return bool(start) and start[:8] not in (MAGIC_LITTLE, MAGIC_BIG) and not start.translate(None, _TEXT)
+
+
 def refuse_foreign(start: bytes) -> None:
     """Raise TraceError, with what the file is, unless `start` (HEAD_BYTES, or the whole file) begins a recording."""
     if start[:8] in (MAGIC_LITTLE, MAGIC_BIG):

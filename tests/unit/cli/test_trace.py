@@ -145,7 +145,7 @@ def test_convert_and_export_read_states_as_they_are_told(undecided: Path, tmp_pa
 
 @pytest.mark.parametrize("command", [("convert", "-o", "t"), ("summary",), ("export", "--to", "csv", "-o", "t")])
 def test_an_unknown_reading_of_states_is_a_usage_error_that_lists_the_right_ones(command: tuple[str, ...]) -> None:
-    result = harness("trace", command[0], "/", *command[1:], "--states", "shift", code=2)
+    result = harness("trace", command[0], "/dev/null", *command[1:], "--states", "shift", code=2)
     assert "--states: unknown reading of states 'shift'" in result.stderr
     assert "expected: shifted or unshifted" in result.stderr
 
