@@ -13,7 +13,10 @@ UNHASHED = ("manifest.json", "events.jsonl", "repeat.json")
 
 @dataclass(frozen=True)
 class RunFile:
-    """A file: its path in the run folder, the address of a link to it or nothing, its size and its SHA-256."""
+    """A file: its path in the run folder, the address of a link to it or nothing, its size and its SHA-256.
+
+    A file without a SHA-256 has no size either: it still grows after the page is written.
+    """
 
     path: str
     href: str
@@ -41,4 +44,5 @@ def _file(run: Path, path: str, digest: str) -> RunFile:
         size = real.stat().st_size if inside else None
     except (OSError, ValueError, RuntimeError):  # no path that this system can have
         size = None
-    return RunFile(path, f"../{quote(path)}" if size is not None else "", size, digest)
+    href = f"../{quote(path)}" if size is not None else ""
+    return RunFile(path, href, size if digest else None, digest)

@@ -29,4 +29,5 @@ def test_only_files_in_the_run_folder_that_exist_are_linked(tmp_path: Path) -> N
         "manifest.json": "../manifest.json",
     }
     assert {file.size_bytes for file in files if file.path in paths[:2]} == {5}
+    assert [file.size_bytes for file in files if file.path == "manifest.json"] == [None]
     assert len(files) == len(paths) + 1
