@@ -29,6 +29,12 @@ _process: subprocess.Popen[bytes] | None = None
 _mutex = threading.RLock()  # a stop signal may be handled in the middle of a call
 
 
+def start() -> None:
+    """Start the guardian, unless it runs: what is started afterwards is unguarded only until a line is written."""
+    with _mutex:
+        _guardian()
+
+
 @contextmanager
 def group(pid: int) -> Iterator[None]:
     """End this process group if this process is killed meanwhile."""

@@ -65,10 +65,12 @@ def run(
     so.
     """
     started = time.monotonic()
+    guardian.start()
     child = _start(argv, env, cwd)
     watchdog = _Watchdog(child, timeout_s, quiet_s, clock, give_up)
     watchdog.start()
-    # Twice: the guardian takes time to start, and a full host may refuse it; and it is told only of what has ended.
+    # Twice: a guardian that was killed is started anew, which a full host may refuse; and it is told only of what has
+    # ended.
     with _stopping(child, watchdog), guardian.group(child.pid), _stopping(child, watchdog):
         if on_start:
             on_start(child.pid)

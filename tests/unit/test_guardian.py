@@ -14,8 +14,8 @@ import waiting
 
 from harness import guardian, processes
 
-RUNS = "import sys; from harness import processes\n\
-processes.run(['sh', '-c', sys.argv[1]], timeout_s=600)"
+RUNS = "import pathlib, sys; from harness import processes\n\
+processes.run(['sh', '-c', sys.argv[1]], timeout_s=600, on_start=lambda pid: pathlib.Path(sys.argv[2]).touch())"
 GUARDS = "import subprocess, sys, os; from pathlib import Path; from harness import guardian\n\
 folder = Path(sys.argv[1]); (folder / 'part').mkdir(parents=True)\n\
 with guardian.folder(folder):\n\
@@ -37,7 +37,8 @@ def ignores(pid: int, number: int) -> bool:
 def test_a_killed_process_leaves_no_program_and_no_child_of_one(tmp_path: Path, trap: str) -> None:
     """`trap`: the child may ignore SIGTERM."""
     script = f"({trap}; echo $(exec sh -c 'echo $PPID') >'{tmp_path}/child'; while :; do sleep 1; done) & wait"
-    with started(RUNS, script) as parent:
+    with started(RUNS, script, str(tmp_path / "guarded")) as parent:
+        waiting.until((tmp_path / "guarded").exists)
         child = waiting.until(lambda: waiting.number_in(tmp_path / "child"))
         parent.kill()
     assert waiting.ends(child)
