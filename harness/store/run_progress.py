@@ -12,6 +12,16 @@ from harness.store.lock import holder
 
 
 @dataclass(frozen=True)
+class StepCounts:
+    """How many trials are planned and models begun, and how many of each are done."""
+
+    trials: int
+    trials_done: int
+    models: int
+    models_done: int
+
+
+@dataclass(frozen=True)
 class RunProgress:
     """The step that is under way and since when; `trial` counts from 1, None if no trial is being recorded.
 
@@ -52,12 +62,22 @@ class RunProgress:
         return {**asdict(self), "text": self.text}
 
 
+def counts(manifest: Mapping[str, Any]) -> StepCounts:
+    """Count the steps of a run, whether it is under way or not."""
+    trials, models = (_of_kind(manifest["steps"], kind) for kind in ("trial:", "model:"))
+    return StepCounts(
+        trials=max(len(trials), int(manifest.get("trials_planned") or 0)),
+        trials_done=sum(trial["state"] == "done" for trial in trials.values()),
+        models=len(models),
+        models_done=sum(model["state"] == "done" for model in models.values()),
+    )
+
+
 def of(folder: RunFolder) -> RunProgress | None:
     """Return where a run is; None if no process carries it out."""
     if folder.state != "running":
         return None
     steps = folder.manifest["steps"]
-    trials, models = (_of_kind(steps, kind) for kind in ("trial:", "model:"))
     step = _under_way(steps)
     name = step.removeprefix("trial:") if step and step.startswith("trial:") else None
     index = name.partition("_")[0] if name else ""
@@ -66,10 +86,7 @@ def of(folder: RunFolder) -> RunProgress | None:
         since=steps[step].get("started") if step else None,
         trial=int(index) + 1 if index.isdecimal() else None,
         attempt=1 + sum(other.startswith(f"attempt:{name}-") for other in steps) if name else None,
-        trials=max(len(trials), int(folder.manifest.get("trials_planned") or 0)),
-        trials_done=sum(trial["state"] == "done" for trial in trials.values()),
-        models=len(models),
-        models_done=sum(model["state"] == "done" for model in models.values()),
+        **asdict(counts(folder.manifest)),
         process=holder(folder.path).get("pid"),
     )
 

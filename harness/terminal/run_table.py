@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,6 @@ def run_row(folder: RunFolder) -> dict[str, Any]:
 
     manifest = folder.manifest
     steps = manifest["steps"]
-    trials, models = steps_of(manifest, "trial"), steps_of(manifest, "model")
     progress = run_progress.of(folder)
     return {
         "name": folder.path.name,
@@ -68,14 +68,11 @@ def run_row(folder: RunFolder) -> dict[str, Any]:
         "state": folder.state,
         "progress": progress.to_dict() if progress else None,
         "edited": folder.is_edited,
-        "trials": max(len(trials), int(manifest.get("trials_planned") or 0)),
-        "trials_done": sum(step["state"] == "done" for step in trials.values()),
-        "models": len(models),
-        "models_done": sum(step["state"] == "done" for step in models.values()),
+        **asdict(run_progress.counts(manifest)),
         "box": _box(manifest),
         "clock": _clocks(manifest),
         "host": _host(manifest),
-        "host_share": max(_known_shares(trials), default=None),
+        "host_share": max(_known_shares(steps_of(manifest, "trial")), default=None),
         "seconds": sum(step["seconds"] or 0.0 for name, step in steps.items() if not name.startswith(MODELS)),
         "bytes": disk_size.of_folder(folder.path),
         "scores": score_rows.read(folder).rows,
