@@ -77,13 +77,43 @@ def test_both_packages_say_that_they_have_types() -> None:
     assert all((ROOT / package / "py.typed").is_file() for package in ("harness", "model"))
 
 
-def test_the_recipe_of_a_hoster_runs_what_is_there_and_names_exact_versions_of_what_it_uses() -> None:
+def git(*words: object, cwd: Path) -> str:
+    who = {f"GIT_{role}_{fact}": "a@b" for role in ("AUTHOR", "COMMITTER") for fact in ("NAME", "EMAIL")}
+    done = subprocess.run(
+        ["git", *map(str, words)],
+        cwd=cwd, env={**os.environ, **who}, capture_output=True, text=True, timeout=LIMIT_S, check=True,
+    )  # fmt: skip
+    return done.stdout.strip()
+
+
+def with_merge_of_no_branch(folder: Path) -> str:
+    """Make a tagged repository; return a commit on top that only a reference like that of a request has."""
+    folder.mkdir(parents=True)
+    git("init", "--quiet", "--initial-branch=main", cwd=folder)
+    git("commit", "--quiet", "--allow-empty", "--message=first", cwd=folder)
+    git("tag", "v1", cwd=folder)
+    merge = git("commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "merge", cwd=folder)
+    git("update-ref", "refs/pull/1/merge", merge, cwd=folder)
+    return merge
+
+
+def test_the_recipe_of_a_hoster_runs_git_and_the_one_command_and_no_code_of_others(tmp_path: Path) -> None:
     recipe = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text("utf-8"))
     assert recipe["permissions"] == {"contents": "read"}
-    steps = [step for job in recipe["jobs"].values() for step in job["steps"]]
-    for step in steps:
-        assert "uses" not in step or re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", step["uses"])
-    commands = [step["run"] for step in steps if "run" in step]
-    assert commands == [".ci/run"]
-    assert os.access(ROOT / commands[0], os.X_OK)
     assert "latest" not in "".join(job["runs-on"] for job in recipe["jobs"].values())
+    steps = [step for job in recipe["jobs"].values() for step in job["steps"]]
+    assert [list(step) for step in steps] == [["run"]] * len(steps)
+    *fetching, last = [step["run"] for step in steps]
+    assert last == ".ci/run"
+    assert os.access(ROOT / last, os.X_OK)
+    merge = with_merge_of_no_branch(tmp_path / "owner" / "name")
+    known = {
+        "GITHUB_SERVER_URL": tmp_path.as_uri(), "GITHUB_REPOSITORY": "owner/name", "GITHUB_SHA": merge,
+        "PATH": os.environ["PATH"],
+    }  # fmt: skip
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    for command in fetching:  # as the hoster does it
+        subprocess.run(["bash", "-e", "-c", command], cwd=workspace, env=known, timeout=LIMIT_S, check=True)
+    assert git("rev-parse", "HEAD", cwd=workspace) == merge
+    assert git("describe", "--tags", cwd=workspace).startswith("v1-1-g")
