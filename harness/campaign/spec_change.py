@@ -15,7 +15,7 @@ from harness import plan, spec
 from harness.campaign.training import planned_models
 from harness.files import as_host_error, sync
 from harness.spec import Experiment
-from harness.store import RunFolder, spec_changes
+from harness.store import RunFolder, experiment_file, spec_changes
 
 MODEL, SET_ASIDE = "model:", "set-aside:"
 OLD_REPORT = "the models changed after it was written"
@@ -31,6 +31,7 @@ def make(folder: RunFolder, experiment: Experiment, command: Sequence[str]) -> l
         record = {**spec_changes.change(old, new, command), "set_aside": stale}
         folder.update(
             spec=new,
+            **experiment_file.write(folder.path, experiment),
             spec_changes=[*folder.manifest.get("spec_changes", ()), record],
             steps=_with_models_set_aside(folder, stale),
             state="interrupted",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import shlex
 from dataclasses import dataclass, field, replace
 from math import prod
@@ -170,14 +169,9 @@ def _planned(manifest: dict[str, Any]) -> int | None:
 
 
 def _yaml(spec: dict[str, Any]) -> str:
-    from ruamel.yaml import YAML
+    from harness.spec import to_yaml
 
-    stream = io.StringIO()
-    writer = YAML()
-    writer.default_flow_style = False
-    writer.width = 100
-    writer.dump(spec, stream)
-    return visible_lines(stream.getvalue()).rstrip()
+    return visible_lines(to_yaml(spec)).rstrip()
 
 
 def _steps(steps: dict[str, Any]) -> list[StepCost]:

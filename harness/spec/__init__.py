@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness.spec.build import apply, changed, from_dict, load, load_bytes, to_dict
 from harness.spec.check import load_kinds
+from harness.spec.document import to_yaml
 from harness.spec.fields import Experiment, MachineSpec, ModelSpec, RecordSpec, TrialsSpec, VerdictSpec
 from harness.spec.jsonschema import schema
 from harness.spec.problems import SpecProblems
@@ -28,5 +29,6 @@ __all__ = [
     "schema",
     "schema_line",
     "to_dict",
+    "to_yaml",
     "with_schema_line",
 ]

@@ -9,8 +9,10 @@ anchors, aliases and merge keys are refused, because people read these files and
 
 from __future__ import annotations
 
+import io
 import re
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
@@ -107,6 +109,15 @@ def parse(text: str, name: str, keys: str = "name, machine, load, ...") -> Docum
         what = f"the file holds {kind_of(data)}"
         raise SpecError(what, where=reader.position(node), expected=f"a mapping with {keys}")
     return Document(name, data, reader.keys, reader.values)
+
+
+def to_yaml(values: Mapping[str, Any]) -> str:
+    """Return values of JSON types as text that `parse` reads again."""
+    stream, writer = io.StringIO(), YAML()
+    writer.default_flow_style, writer.width = False, 100
+    writer.representer.ignore_aliases = lambda *_: True
+    writer.dump(dict(values), stream)
+    return stream.getvalue()
 
 
 def parse_value(text: str, where: str) -> Any:

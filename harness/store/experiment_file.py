@@ -1,21 +1,67 @@
-"""experiment.yaml: the experiment file of a run as it was given, so that the run folder alone can be run again."""
+"""experiment.yaml: the experiment of a run, so that the run folder alone can be run again.
+
+It is the file as it was given, or, where the command line changed values, the experiment as it was carried out.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from harness.errors import HarnessError
 from harness.files import write_atomic
+from harness.store import spec_changes
+from harness.visible import visible
 
 if TYPE_CHECKING:
     from harness.spec import Experiment
 
-NAME = "experiment.yaml"
+NAME, DIGEST = "experiment.yaml", "spec_file_sha256"
 
 
-def write(folder: Path, experiment: Experiment) -> str | None:
-    """Write the text of the file and return its name; None if the experiment comes from no file."""
+def write(folder: Path, experiment: Experiment) -> dict[str, str | None]:
+    """Write the file and return what the manifest keeps of it; none is written if the experiment comes from no file."""
+    from harness.store.manifest import text_sha256
+
     if not experiment.text:
+        return {"spec_file": None}
+    content = text(experiment, folder.name)
+    write_atomic(folder / NAME, content)
+    return {"spec_file": NAME, DIGEST: text_sha256(content)}
+
+
+def sha256(manifest: Mapping[str, Any]) -> str:
+    """Return the SHA-256 that the file should have; without one of its own, it is the file as it was given."""
+    return str(manifest.get(DIGEST) or manifest["spec_sha256"])
+
+
+def text(experiment: Experiment, run: str) -> str:
+    """Return the text that was given if it says what was carried out, else one that does, and what differs."""
+    from harness import spec
+
+    done, given = spec.to_dict(experiment), _values(experiment.text)
+    if done == given:
+        return experiment.text
+    return "".join(f"# {line}\n" for line in _head(done, given, run)) + spec.to_yaml(done)
+
+
+def _values(text: str) -> dict[str, Any] | None:
+    """Return the values of the file as it was given; None if it is right only with the changes of the command line."""
+    from harness import spec
+
+    try:
+        return spec.to_dict(spec.load_bytes(text.encode(), NAME))
+    except HarnessError:
         return None
-    write_atomic(folder / NAME, experiment.text)
-    return NAME
+
+
+def _head(done: Mapping[str, Any], given: Mapping[str, Any] | None, run: str) -> Iterator[str]:
+    yield "The experiment as it was carried out, with defaults: `harness run` of this file records all of it again."
+    yield f"`harness repeat {run}` does so on the same box and clock, and compares the two runs."
+    yield "The file that was given is spec_text in manifest.json, beside the command; in the run, these values differ:"
+    if given is None:
+        yield "  (it is no experiment without what the command line changed)"
+        return
+    for path, old, new in spec_changes.differences(given, done):
+        yield visible(f"  {path}: {spec_changes.shown(old)}, here {spec_changes.shown(new)}")

@@ -70,6 +70,7 @@ MANIFEST = mapping(
     },
     spec_source=TEXT,
     spec_file=TEXT,
+    spec_file_sha256=TEXT,
     error=TEXT,
     sha256=TEXT,
     edited=TEXT,

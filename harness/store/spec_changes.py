@@ -17,11 +17,11 @@ def change(old: Mapping[str, Any], new: Mapping[str, Any], command: Sequence[str
 
     Its `changes` are old and new values by path; null stands for a setting that was not given.
     """
-    differences = _differences(old["model"], new["model"], "model")
+    changed = differences(old["model"], new["model"], "model")
     return {
         "when": now(),
         "command": list(command),
-        "changes": {path: {"old": before, "new": after} for path, before, after in differences},
+        "changes": {path: {"old": before, "new": after} for path, before, after in changed},
         "old_sha256": sha256(old),
         "new_sha256": sha256(new),
     }
@@ -48,21 +48,22 @@ def in_words(manifest: Mapping[str, Any]) -> list[str]:
     return [
         f"{each['when']}: "
         + "; ".join(
-            f"{path}: {_shown(values, 'old')}, now {_shown(values, 'new')}" for path, values in each["changes"].items()
+            f"{path}: {shown(values['old'])}, now {shown(values['new'])}" for path, values in each["changes"].items()
         )
         for each in manifest.get("spec_changes", ())
     ]
 
 
-def _shown(values: Mapping[str, Any], key: str) -> str:
-    return ABSENT if values[key] is None else json.dumps(values[key], ensure_ascii=False)
+def shown(value: Any) -> str:
+    """Return a value as text; null stands for a setting that was not given."""
+    return ABSENT if value is None else json.dumps(value, ensure_ascii=False)
 
 
-def _differences(old: Any, new: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
+def differences(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
     """Yield the path, the old and the new value of all that differs; None for a key that one side lacks."""
     if not isinstance(old, dict) or not isinstance(new, dict):
         if old != new:
             yield path, old, new
         return
     for key in {**old, **new}:
-        yield from _differences(old.get(key), new.get(key), f"{path}.{key}")
+        yield from differences(old.get(key), new.get(key), f"{path}.{key}".lstrip("."))

@@ -40,7 +40,7 @@ def problems(folder: Path, manifest: Mapping[str, Any]) -> Iterator[FileProblem]
     yield from of_manifest(manifest)
     if manifest.get("spec_file"):
         path = experiment_file.NAME
-        yield from of_output(folder / path, path, manifest["spec_sha256"], "that began the run")
+        yield from of_output(folder / path, path, experiment_file.sha256(manifest), "that began the run")
     listed: set[str] = set()
     for name, step in manifest["steps"].items():
         listed.update(step["outputs"])

@@ -73,12 +73,3 @@ def test_a_training_tells_how_many_models_are_done(tmp_path: Path) -> None:
         progress = run_progress.of(folder)
     assert progress
     assert progress.text == "training, 1 of 2 models done"
-
-
-def test_the_experiment_file_lies_in_the_run_folder_as_it_was_given(tmp_path: Path) -> None:
-    text = "# why\nname: one\n"
-    run = RunFolder.create(tmp_path, spec.from_dict(DATA, text=text), []).path
-    assert (run / "experiment.yaml").read_text() == text
-    harness("verify", run)
-    (run / "experiment.yaml").write_text("name: other\n")
-    assert "experiment.yaml" in harness("verify", run, code=1).stdout
