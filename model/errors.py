@@ -20,11 +20,11 @@ class SettingError(PredictionError):
 
 
 class MissingLibraryError(PredictionError):
-    """A predictor needs a module that is not installed."""
+    """A predictor needs a package that is not installed, and that an extra of this project brings."""
 
-    def __init__(self, predictor: str, module: str, extra: str) -> None:
-        super().__init__(f"predictor {predictor!r} needs {module}, which comes with the extra {extra}")
-        self.module = module
+    def __init__(self, predictor: str, extra: str, package: str) -> None:
+        super().__init__(f"predictor {predictor}: {package} is not installed: it comes with the extra {extra}")
+        self.predictor, self.extra, self.package = predictor, extra, package
 
 
 class CheckpointError(PredictionError):

@@ -11,6 +11,7 @@ from harness.cli import model_show
 from harness.cli.judgement import refuse_changed
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.cli.plain_values import CommandTree
+from harness.cli.train_jobs import as_model_error
 from harness.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -40,13 +41,10 @@ def export(
     if kind not in FORMATS:
         raise UsageError(f"unknown format {kind!r}", where="--to", expected=", ".join(FORMATS))
     from model import export_c
-    from model.errors import PredictionError
 
     refuse_changed([model])
-    try:
+    with as_model_error():
         written = export_c.export(model, out, quantize=quantize)
-    except PredictionError as error:
-        raise ModelError(str(error)) from error
     output = Output(as_json, quiet)
     output.data({"paths": [str(path) for path in written]})
     output.show(*map(str, written))

@@ -22,7 +22,6 @@ from harness.cli.train_jobs import (
     train_and_show,
 )
 from harness.errors import MissingExtraError, UsageError
-from harness.extras import MODULES
 from harness.files import scratch_folder
 
 Paths = Annotated[
@@ -277,7 +276,7 @@ def _choose_predictors(predictors: list[str] | None, inputs: str | None) -> list
         except SettingError as error:
             raise UsageError(str(error), where=f"--predictor {name}") from None
         except MissingLibraryError as error:
-            raise MissingExtraError(*MODULES[error.module], where=f"--predictor {name}") from None
+            raise MissingExtraError(error.extra, error.package, where=f"--predictor {name}") from None
     with as_model_error():
         every = [name for name in KINDS if installed(name) and name not in REPRODUCTIONS]
         wanted = list(dict.fromkeys(predictors or [])) or (every if inputs else ["most_frequent", "markov"])

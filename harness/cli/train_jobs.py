@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from harness.cli.judgement import exit_unless_sound, print_qualities, refuse_changed, refuse_unsound
 from harness.cli.output import Output, note
 from harness.errors import MissingExtraError, ModelError, UsageError
-from harness.extras import MODULES
 
 if TYPE_CHECKING:
     from harness.cli.recorded_quality import RecordedQuality
@@ -287,6 +286,6 @@ def as_model_error() -> Iterator[None]:
     try:
         yield
     except MissingLibraryError as error:
-        raise MissingExtraError(*MODULES[error.module]) from error
+        raise MissingExtraError(error.extra, error.package, where=f"predictor {error.predictor}") from error
     except PredictionError as error:
         raise ModelError(str(error)) from error

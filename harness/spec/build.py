@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import MissingExtraError, SpecError
-from harness.extras import MODULES
 from harness.spec import sweep
 from harness.spec.check import validate
 from harness.spec.document import Document, decode, parse, parse_value, printable, read_bytes
@@ -121,8 +120,8 @@ def _valid(
     all_problems += sweep.problems_of(experiment, kernel_of) if experiment and not all_problems else []
     if experiment is None or all_problems:
         raise as_error(all_problems, document)
-    for path, module in () if stored else missing_libraries(experiment):
-        raise MissingExtraError(*MODULES[module], where=document.position(path))
+    for path, extra, package in () if stored else missing_libraries(experiment):
+        raise MissingExtraError(extra, package, where=document.position(path))
     return experiment
 
 

@@ -35,11 +35,11 @@ def predictor_problems(experiment: Experiment, kernel_of: KernelOf | None = None
             yield replace(unknown(("model", "params", name), "predictor", name, SETTINGS), on_key=True)
 
 
-def missing_libraries(experiment: Experiment) -> Iterator[tuple[Keys, str]]:
-    """Return the place of each predictor whose library is not installed, and the module of that library."""
+def missing_libraries(experiment: Experiment) -> Iterator[tuple[Keys, str, str]]:
+    """Return the place of each predictor whose library is not installed, the extra that brings it, and the package."""
     for index, name in enumerate(experiment.model.predictors):
         if not installed(name):
-            yield ("model", "predictors", index), EXTRAS[name][0]
+            yield ("model", "predictors", index), *EXTRAS[name][1:]
 
 
 def settings_schema(predictor: str) -> dict[str, Any]:

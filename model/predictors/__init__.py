@@ -45,11 +45,11 @@ REPRODUCTIONS = ("paper_as_coded", "paper_as_written", "paper_corrected")
 # Those that are networks, which can be drawn (`model.predictor.Neural`).
 NETWORKS = ("lstm", "gru", "mingru", "transformer", "rmtpp", "nhp", *REPRODUCTIONS)
 
-# Libraries that some predictors need: the module, and the extra that installs it.
+# Libraries that some predictors need: the module, the extra that brings it, and the package that it is in.
 EXTRAS = {
-    "gradient_boosting": ("lightgbm", "boosting"),
-    **dict.fromkeys(("decision_tree", "replay_residual"), ("sklearn", "model")),
-    **dict.fromkeys(("lstm", "gru", "mingru", "transformer", "rmtpp", "nhp", *REPRODUCTIONS), ("torch", "model")),
+    "gradient_boosting": ("lightgbm", "boosting", "lightgbm"),
+    **dict.fromkeys(("decision_tree", "replay_residual"), ("sklearn", "model", "scikit-learn")),
+    **dict.fromkeys(NETWORKS, ("torch", "model", "torch")),
 }
 
 
@@ -69,7 +69,7 @@ def require_known(kind: str) -> None:
 def require_installed(kind: str) -> None:
     """Raise MissingLibraryError if a predictor needs a library that is not installed."""
     if not installed(kind):
-        raise MissingLibraryError(kind, *EXTRAS[kind])
+        raise MissingLibraryError(kind, *EXTRAS[kind][1:])
 
 
 def describe(kind: str) -> str:

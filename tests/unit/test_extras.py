@@ -11,6 +11,9 @@ from command_line import LIMIT_S
 from locations import ROOT
 
 from harness.errors import EXIT_HOST, MissingExtraError
+from harness.extras import MODULES
+from model.errors import MissingLibraryError
+from model.predictors import EXTRAS
 
 # The name `harness` on the index belongs to another project, and ours has no release there: only a path is safe.
 STRANGER = re.compile(
@@ -53,3 +56,10 @@ def test_a_missing_extra_is_a_lack_of_this_host_and_names_the_command_that_insta
     assert str(error).splitlines()[0] == "--to perfetto: perfetto is not installed: it comes with the extra perfetto"
     assert error.hint is not None
     assert shlex.split(error.hint) == [sys.executable, "-m", "pip", "install", "-e", f"{ROOT}[perfetto]"]
+
+
+def test_the_packages_of_predictors_are_named_in_the_same_words_with_model_alone() -> None:
+    for predictor, (module, extra, package) in EXTRAS.items():
+        assert MODULES[module] == (extra, package)
+        with_harness = str(MissingExtraError(extra, package, where=f"predictor {predictor}"))
+        assert str(MissingLibraryError(predictor, extra, package)) == with_harness.splitlines()[0]

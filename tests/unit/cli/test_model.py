@@ -11,6 +11,7 @@ import pytest
 import synthetic_run
 from command_line import harness
 
+from model import predictors
 from model.data import synthetic
 from model.jobs import Job, run
 
@@ -54,6 +55,18 @@ def test_a_folder_without_a_model_is_one_clear_error(tmp_path: Path) -> None:
     assert "expected the folder of a trained predictor" in " ".join(
         model("export", tmp_path, "-o", tmp_path, code=1).stderr.split()
     )
+
+
+@pytest.mark.parametrize("command", ["model export", "model show", "evaluate --model", "predict --model"])
+def test_a_model_whose_library_is_missing_is_a_lack_of_this_host_and_names_the_extra(
+    command: str, stored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(predictors.EXTRAS, "markov", ("no_such_module", "boosting", "no-such-package"))
+    more = {"model export": ["-o", tmp_path / "c"], "model show": []}.get(command, [stored.parent / "tables"])
+    error = json.loads(harness(*command.split(), stored, *more, "--json", code=3).stdout)["error"]
+    what = "no-such-package is not installed: it comes with the extra boosting"
+    assert (error["type"], error["what"], error["where"]) == ("MissingExtraError", what, "predictor markov")
+    assert error["try"].endswith("[boosting]'")
 
 
 @pytest.fixture(scope="module")

@@ -103,8 +103,10 @@ def test_an_unknown_setting_names_those_there_are(short_recording: Path, tmp_pat
 def test_a_predictor_whose_library_is_missing_names_the_extra(
     short_recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(predictors.EXTRAS, "markov", ("no_such_library", "counting"))
-    with pytest.raises(MissingLibraryError, match="needs no_such_library, which comes with the extra counting"):
+    monkeypatch.setitem(predictors.EXTRAS, "markov", ("no_such_library", "counting", "no-such-library"))
+    with pytest.raises(
+        MissingLibraryError, match="markov: no-such-library is not installed: it comes with the extra counting"
+    ):
         jobs.run(job(short_recording, tmp_path))
 
 
