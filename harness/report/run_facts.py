@@ -13,6 +13,7 @@ from harness.report.seed_groups import SeedGroup, group_seeds
 from harness.report.text import number
 from harness.report.trial_facts import TrialFacts, mapping, read_trials
 from harness.store import Integrity, RunFolder, spec_changes
+from harness.store import label as labels
 from harness.store.clock import now
 from harness.store.integrity import REPORTED
 from harness.visible import visible, visible_lines
@@ -55,6 +56,11 @@ class RunFacts:
     def fallback_reason(self) -> str:
         """Why the requested box was not used; empty where it was."""
         return visible_lines(mapping(self.manifest, "box").get("fallback_reason") or "")
+
+    @property
+    def label(self) -> str:
+        """The line of words that a person gave the run; empty without one."""
+        return visible(labels.read(self.folder) or "")
 
     @property
     def repeats(self) -> str:

@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,23 @@ def locked(folder: Path) -> Iterator[None]:
         with suppress(OSError):
             (folder / HOLDER).unlink()
         lock.release()
+
+
+@contextmanager
+def unchanged(folder: Path) -> Iterator[None]:
+    """Keep other processes from locking a run folder while it is read. Raises LockedError when one has locked it.
+
+    Only a folder that was never locked, and in which this user may make no file, is read without a lock.
+    """
+    with ExitStack() as held:
+        with suppress(OSError):  # as above, or a file system without locks
+            flags = os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            lock = held.enter_context(os.fdopen(os.open(folder / LOCK, flags, 0o644), "rb"))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise held_by_another(folder) from None
+        yield
 
 
 def is_locked(folder: Path) -> bool:

@@ -1,0 +1,178 @@
+"""One file that carries a run to another host: a tar.gz that `tar xf` unpacks into the folder of the run.
+
+It holds the records of the run and each file that a step lists, hashed while it is packed. `machine/`, which has SSH
+keys, stays behind. The run is only read. Two archives of an unchanged run are the same bytes.
+"""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import hashlib
+import io
+import os
+import re
+import tarfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from harness.errors import StoreError
+from harness.files import atomic_file, open_regular, sha256
+from harness.progress import Watcher
+from harness.store import events, experiment_file, label, lock, verify
+from harness.store.folder import RunFolder
+from harness.store.manifest import NAME as MANIFEST
+from harness.store.verify import FileProblem
+
+ENDING = ".tar.gz"
+RECORDS = (MANIFEST, events.NAME, label.NAME)  # the manifest has no hash of these
+PRIVATE = "machine"
+TIME_S = 315_532_800  # 1980-01-01, of every file: tar finds 1970 implausible
+_HOST_PATH = re.compile(r"(?<![\w./-])/[\w.-]")
+
+
+@dataclass(frozen=True)
+class RunArchive:
+    """An archive that was written: its bytes and SHA-256, and the paths of the run that are in it.
+
+    `problems`: files that are not as the run wrote them. `left_out`: files outside of `machine/` that no step lists.
+    """
+
+    size: int
+    sha256: str
+    files: list[str]
+    problems: list[FileProblem]
+    left_out: list[str]
+
+
+def write(run: RunFolder, target: Path, watcher: Watcher, *, damaged: bool = False) -> RunArchive:
+    """Write the archive whole or not at all; the run cannot be changed by harness meanwhile.
+
+    Raises LockedError while a process works in the run; StoreError, unless `damaged`, if a file is not as the run wrote
+    it; HostError if the archive cannot be written.
+    """
+    with lock.unchanged(run.path):
+        run = RunFolder.open(run.path)
+        listed, problems = _listed(run), list(verify.of_manifest(run.manifest))
+        with atomic_file(target) as sink:
+            with _tar(sink) as tar:
+                problems += _pack(run, listed, tar, watcher)
+                packed = [name.partition("/")[2] for name in tar.getnames()]
+            if problems and not damaged:
+                raise _not_as_written(run.path, problems)
+        left_out = sorted(set(_files(run.path)) - listed.keys())
+    return RunArchive(target.stat().st_size, sha256(target), packed, problems, left_out)
+
+
+def host_paths(manifest: Mapping[str, Any]) -> list[str]:
+    """Return the keys of a manifest that have paths of the host that recorded the run."""
+    texts = {
+        "command": " ".join(map(str, manifest.get("command") or [])),
+        "spec_source": manifest.get("spec_source"),
+        "repeats.path": manifest.get("repeats", {}).get("path"),
+        "error": manifest.get("error"),
+        **{f"steps.{name}.error": step["error"] for name, step in manifest["steps"].items()},
+    }
+    return [key for key, text in texts.items() if _HOST_PATH.search(str(text))]
+
+
+def _listed(run: RunFolder) -> dict[str, str | None]:
+    """Return the path of each file to pack with its SHA-256, or None where the manifest has none."""
+    files: dict[str, str | None] = {name: None for name in RECORDS if (run.path / name).is_file()}
+    for step in run.manifest["steps"].values():
+        files |= step["outputs"]
+    if run.manifest["spec_text"]:
+        files[experiment_file.NAME] = run.manifest["spec_sha256"]
+    return files
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """Yield the paths of all files of a run but those of `machine/` and the lock."""
+    for parent, folders, names in os.walk(folder):
+        if Path(parent) == folder:
+            folders[:] = [name for name in folders if name != PRIVATE]
+            names = [name for name in names if name not in (lock.LOCK, lock.HOLDER)]
+        yield from ((Path(parent) / name).relative_to(folder).as_posix() for name in names)
+
+
+def _pack(
+    run: RunFolder, listed: Mapping[str, str | None], tar: tarfile.TarFile, watcher: Watcher
+) -> Iterator[FileProblem]:
+    """Put the files into the archive, and yield what is wrong with them; one that cannot be read is not in it."""
+    for number, (path, digest) in enumerate(sorted(listed.items())):
+        watcher.note(path)
+        watcher.advance(number, len(listed))
+        try:
+            source = _open(run, path)
+        except (OSError, RuntimeError) as error:
+            missing = isinstance(error, FileNotFoundError)
+            yield FileProblem(
+                path, "missing" if missing else "unreadable", getattr(error, "strerror", "") or str(error)
+            )
+            continue
+        with source:
+            actual = _add(tar, f"{run.path.name}/{path}", run.path / path, source)
+        if digest not in (None, actual):
+            yield FileProblem(path, "changed", f"SHA-256 is {actual[:12]}..., was {str(digest)[:12]}...")
+
+
+def _open(run: RunFolder, path: str) -> BinaryIO:
+    """Open a file of the run. Raises OSError, also for what a link or a forged manifest would give away."""
+    if path == experiment_file.NAME and not run.manifest.get("spec_file"):  # before 0.3.0, no file had its text
+        return io.BytesIO(run.manifest["spec_text"].encode())
+    real = (run.path / path).resolve()
+    if not real.is_relative_to(run.path) or real.is_relative_to(run.path / PRIVATE):
+        raise OSError(errno.EPERM, f"it leads to {real}, which is not given away")
+    return open_regular(real)
+
+
+def _add(tar: tarfile.TarFile, name: str, file: Path, source: BinaryIO) -> str:
+    """Put a file into the archive and return the SHA-256 of what was put there. Raises StoreError if it shrinks."""
+    member = tarfile.TarInfo(name)
+    member.size, member.mtime, member.mode = source.seek(0, os.SEEK_END), TIME_S, 0o644
+    source.seek(0)
+    reader = _HashedReader(file, source)
+    tar.addfile(member, reader)
+    return reader.digest.hexdigest()
+
+
+class _HashedReader(io.RawIOBase):
+    """Reads a file for tarfile and hashes it; an error of reading is one of this file, not of the archive."""
+
+    def __init__(self, file: Path, source: BinaryIO) -> None:
+        self._file, self._source, self.digest = file, source, hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            block = self._source.read(size)
+        except OSError as error:
+            raise StoreError(f"{self._file.name} cannot be read: {error.strerror}", where=str(self._file)) from error
+        if len(block) < size:
+            raise StoreError(f"{self._file.name} became shorter while it was packed", where=str(self._file))
+        self.digest.update(block)
+        return block
+
+
+@contextmanager
+def _tar(sink: BinaryIO) -> Iterator[tarfile.TarFile]:
+    """Write a compressed archive, whose head has no name and no time."""
+    with (
+        gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=sink, mtime=0) as packed,
+        tarfile.open(
+            fileobj=packed, mode="w", format=tarfile.GNU_FORMAT, encoding="utf-8", errors="surrogateescape"
+        ) as tar,
+    ):
+        yield tar
+
+
+def _not_as_written(folder: Path, problems: list[FileProblem]) -> StoreError:
+    more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
+    return StoreError(
+        f"this run is not as it was written: {problems[0]}{more}",
+        where=str(folder),
+        expected="the SHA-256 in manifest.json",
+        hint="`harness verify` lists all that has changed; --damaged packs the run as it is",
+    )
