@@ -23,9 +23,9 @@ def label(
     runs_dir: RunsDir = Path("runs"),
     as_json: JsonFlag = False,
 ) -> None:
-    """Give a run a line of words, which ls and show have beside its name.
+    """Give a run a line of words, which ls, show and a report written afterwards have.
 
-    It lies in the run folder as label.txt; no hash depends on it, so a run may be labelled at any time.
+    It lies in the run folder as label.txt, which verify does not compare: a run may be labelled at any time.
     """
     from harness import store
     from harness.store import label as labels

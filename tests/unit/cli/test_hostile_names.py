@@ -105,6 +105,10 @@ def calls(shop: Workshop) -> dict[str, list[tuple[list[Any], int, str]]]:
             (["verify", shop.runs / "b" / NAME], 1, SHOWN),
         ],
         "label": [(["label", shop.runs / "a" / NAME, "x"], 0, f"{SHOWN}: x")],
+        "export": [
+            (["export", shop.runs / "a" / NAME, shop.folder / "run.tar.gz"], 0, f"{SHOWN}/run.tar.gz: "),
+            (["export", shop.runs / "b" / NAME, shop.folder / "bad.tar.gz"], 1, f"{SHOWN}: missing"),
+        ],
         "rm": [(["rm", gone], 2, f"gone{SHOWN}")],
         "down": [(["down"], 3, f"Remove {SHOWN}")],
         "box build": [(["box", "build", NAME], 2, SHOWN)],
