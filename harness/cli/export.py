@@ -49,6 +49,8 @@ def export(
     file = file or Path(f"{folder.path.name}{run_archive.ENDING}")
     if os.path.lexists(file):
         raise UsageError("this file exists already", where=str(file), expected="the name of a new file")
+    if not file.parent.is_dir():
+        raise UsageError("there is no such folder", where=str(file.parent), expected="a folder for the file")
     output = Output(as_json, quiet)
     with output.view().step(f"export:{folder.path.name}", f"Export {folder.path.name}") as watcher:
         archive = run_archive.write(folder, file, watcher, damaged=damaged)

@@ -13,7 +13,7 @@ import io
 import os
 import re
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 from harness.errors import StoreError
 from harness.files import atomic_file, open_regular, sha256
 from harness.progress import Watcher
-from harness.store import events, experiment_file, label, lock, verify
+from harness.store import disk_size, events, experiment_file, label, lock, verify
 from harness.store.folder import RunFolder
 from harness.store.manifest import NAME as MANIFEST
 from harness.store.verify import FileProblem
@@ -102,39 +102,51 @@ def _pack(
     run: RunFolder, listed: Mapping[str, str | None], tar: tarfile.TarFile, watcher: Watcher
 ) -> Iterator[FileProblem]:
     """Put the files into the archive, and yield what is wrong with them; one that cannot be read is not in it."""
-    for number, (path, digest) in enumerate(sorted(listed.items())):
+    on_read = _progress(watcher, disk_size.of_files(run.path / path for path in listed))
+    for path, digest in sorted(listed.items()):
         watcher.note(path)
-        watcher.advance(number, len(listed))
         try:
             source = _open(run, path)
-        except (OSError, RuntimeError) as error:
-            missing = isinstance(error, FileNotFoundError)
-            yield FileProblem(
-                path, "missing" if missing else "unreadable", getattr(error, "strerror", "") or str(error)
-            )
+        except OSError as error:
+            kind = "missing" if error.errno == errno.ENOENT else "unreadable"
+            yield FileProblem(path, kind, error.strerror or str(error))
             continue
         with source:
-            actual = _add(tar, f"{run.path.name}/{path}", run.path / path, source)
+            actual = _add(tar, f"{run.path.name}/{path}", source, _HashedReader(run.path / path, source, on_read))
         if digest not in (None, actual):
             yield FileProblem(path, "changed", f"SHA-256 is {actual[:12]}..., was {str(digest)[:12]}...")
+
+
+def _progress(watcher: Watcher, total: int) -> Callable[[int], None]:
+    """Return what adds up the bytes that were read and shows them."""
+    done = 0
+
+    def add(size: int) -> None:
+        nonlocal done
+        done += size
+        watcher.advance(done, total)
+
+    return add
 
 
 def _open(run: RunFolder, path: str) -> BinaryIO:
     """Open a file of the run. Raises OSError, also for what a link or a forged manifest would give away."""
     if path == experiment_file.NAME and not run.manifest.get("spec_file"):  # before 0.3.0, no file had its text
         return io.BytesIO(run.manifest["spec_text"].encode())
-    real = (run.path / path).resolve()
+    try:
+        real = (run.path / path).resolve()
+    except RuntimeError:  # of Python before 3.13
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from None
     if not real.is_relative_to(run.path) or real.is_relative_to(run.path / PRIVATE):
         raise OSError(errno.EPERM, f"it leads to {real}, which is not given away")
     return open_regular(real)
 
 
-def _add(tar: tarfile.TarFile, name: str, file: Path, source: BinaryIO) -> str:
+def _add(tar: tarfile.TarFile, name: str, source: BinaryIO, reader: _HashedReader) -> str:
     """Put a file into the archive and return the SHA-256 of what was put there. Raises StoreError if it shrinks."""
     member = tarfile.TarInfo(name)
     member.size, member.mtime, member.mode = source.seek(0, os.SEEK_END), TIME_S, 0o644
     source.seek(0)
-    reader = _HashedReader(file, source)
     tar.addfile(member, reader)
     return reader.digest.hexdigest()
 
@@ -142,8 +154,8 @@ def _add(tar: tarfile.TarFile, name: str, file: Path, source: BinaryIO) -> str:
 class _HashedReader(io.RawIOBase):
     """Reads a file for tarfile and hashes it; an error of reading is one of this file, not of the archive."""
 
-    def __init__(self, file: Path, source: BinaryIO) -> None:
-        self._file, self._source, self.digest = file, source, hashlib.sha256()
+    def __init__(self, file: Path, source: BinaryIO, on_read: Callable[[int], None]) -> None:
+        self._file, self._source, self._on_read, self.digest = file, source, on_read, hashlib.sha256()
 
     def read(self, size: int = -1) -> bytes:
         try:
@@ -153,6 +165,7 @@ class _HashedReader(io.RawIOBase):
         if len(block) < size:
             raise StoreError(f"{self._file.name} became shorter while it was packed", where=str(self._file))
         self.digest.update(block)
+        self._on_read(len(block))
         return block
 
 

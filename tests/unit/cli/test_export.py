@@ -88,18 +88,21 @@ def test_a_file_that_exists_is_not_overwritten(run: Path, tmp_path: Path, monkey
     (tmp_path / "link").symlink_to("nowhere")
     harness("export", run, "link", code=2)
     assert not (tmp_path / "nowhere").exists()
+    assert "no such folder" in harness("export", run, tmp_path / "nowhere" / "a.tar.gz", code=2).stderr
 
 
 def test_a_run_under_way_is_refused_and_one_that_is_exported_cannot_begin(run: Path, tmp_path: Path) -> None:
     with RunFolder.open(run).lock():
         assert f"process {os.getpid()}" in harness("export", run, tmp_path / "a.tar.gz", code=1).stderr
 
-    class Began(SilentWatcher):
+    class Begins(SilentWatcher):
         def note(self, text: str) -> None:
-            harness("report", run, code=1)
+            if text == "manifest.json":  # once is enough: each waits a second for the lock
+                assert "another process works" in harness("report", run, code=1).stderr
 
-    run_archive.write(RunFolder.open(run), tmp_path / "a.tar.gz", Began())
-    harness("report", run)
+    run_archive.write(RunFolder.open(run), tmp_path / "a.tar.gz", Begins())
+    with RunFolder.open(run).lock():
+        pass
 
 
 def test_a_run_that_is_not_as_written_is_packed_only_if_asked_to(run: Path, tmp_path: Path) -> None:
@@ -120,10 +123,11 @@ def test_no_link_and_no_manifest_of_somebody_else_gives_away_a_file(run: Path, t
     (tmp_path / "secret").write_text("PRIVATE KEY")
     for path, target in {"trials/out": tmp_path / "secret", "trials/key": run / "machine/guest/id_ed25519"}.items():
         (run / path).symlink_to(target)
+    (run / "trials/loop").symlink_to("loop")
     (run / "label.txt").unlink()
     (run / "label.txt").symlink_to(tmp_path / "secret")
     manifest = json.loads((run / "manifest.json").read_bytes())
-    wanted = ["trials/out", "trials/key", "machine/guest/id_ed25519", "./machine/guest/id_ed25519"]
+    wanted = ["trials/loop", "trials/out", "trials/key", "machine/guest/id_ed25519", "./machine/guest/id_ed25519"]
     manifest["steps"]["report"]["outputs"] = dict.fromkeys(wanted, "ab" * 32)
     (run / "manifest.json").write_text(json.dumps(manifest))
     archive = tmp_path / "a.tar.gz"
