@@ -60,7 +60,10 @@ def export(
     for problem in archive.problems:
         note(f"warning: {problem}")
     if folder.state != "done":
-        note(f"warning: the run is {folder.state}; what no finished step lists is not in the file")
+        note(
+            f"warning: the run is {folder.state}: what no finished step lists is not in the file; "
+            f"`harness run --resume {folder.path.name}` finishes it"
+        )
     output.show(*_lines(file, folder.path.name, archive, host_paths))
 
 

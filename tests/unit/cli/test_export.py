@@ -137,17 +137,19 @@ def test_no_link_and_no_manifest_of_somebody_else_gives_away_a_file(run: Path, t
     assert b"PRIVATE KEY" not in b"".join(files(unpacked(archive, tmp_path / "there")).values())
 
 
-def test_paths_of_this_host_in_the_records_are_named(tmp_path: Path) -> None:
+def test_paths_of_this_host_in_the_records_are_named_and_so_is_a_run_that_is_not_done(tmp_path: Path) -> None:
     run = comparable_run.make(
         tmp_path / "run",
         command=["harness", "run", "/home/me/load.yaml"],
         spec_source="/home/me/load.yaml",
         repeats={"run": "other", "path": "/home/me/runs/other"},
         error="a/b failed",
+        state="interrupted",
     )
     assert run_archive.host_paths(run.manifest) == ["command", "spec_source", "repeats.path"]
-    written = harness("export", run.path, tmp_path / "a.tar.gz").stdout
-    assert "paths of this host are in manifest.json: command, spec_source, repeats.path" in written
+    written = harness("export", run.path, tmp_path / "a.tar.gz")
+    assert "paths of this host are in manifest.json: command, spec_source, repeats.path" in written.stdout
+    assert "harness run --resume" in written.stderr
 
 
 def test_a_name_that_is_no_utf8_and_long_paths_come_out_as_they_went_in(run: Path, tmp_path: Path) -> None:
