@@ -26,7 +26,8 @@ def export(
         str, typer.Argument(help="The folder of a run, or the beginning of its name.", autocompletion=completion.runs)
     ],
     file: Annotated[
-        Path | None, typer.Argument(help="The file to write, which must not exist; default: RUN.tar.gz here.")
+        Path | None,
+        typer.Argument(help="The file to write, which must not exist; or a folder for RUN.tar.gz; default: here."),
     ] = None,
     damaged: Annotated[
         bool, typer.Option("--damaged", help="Pack a run whose files are not as it wrote them, too.")
@@ -46,25 +47,38 @@ def export(
     from harness.store import run_archive
 
     folder = store.RunFolder.open(store.resolve(runs_dir, run))
-    file = file or Path(f"{folder.path.name}{run_archive.ENDING}")
-    if os.path.lexists(file):
-        raise UsageError("this file exists already", where=str(file), expected="the name of a new file")
-    if not file.parent.is_dir():
-        raise UsageError("there is no such folder", where=str(file.parent), expected="a folder for the file")
+    file = _new_file(file, folder.path)
     output = Output(as_json, quiet)
     with output.view().step(f"export:{folder.path.name}", f"Export {folder.path.name}") as watcher:
         archive = run_archive.write(folder, file, watcher, damaged=damaged)
-    host_paths = run_archive.host_paths(folder.manifest)
+    host_paths = run_archive.host_paths(folder)
     facts = {"run": folder.path.name, "state": folder.state, "file": str(file), **asdict(archive)}
     output.data({**facts, "host_paths": host_paths})
     for problem in archive.problems:
         note(f"warning: {problem}")
     if folder.state != "done":
         note(
-            f"warning: the run is {folder.state}: what no finished step lists is not in the file; "
-            f"`harness run --resume {folder.path.name}` finishes it"
+            f"warning: the run is {folder.state}: files of unfinished trials have no SHA-256 to compare them with, and "
+            f"unfinished models are not in the file; `harness run --resume {folder.path.name}` finishes it"
         )
     output.show(*_lines(file, folder.path.name, archive, host_paths))
+
+
+def _new_file(given: Path | None, run: Path) -> Path:
+    """Return the file to write. Raises UsageError if it exists, has no folder, lies in the run, or is no tar.gz."""
+    from harness.store.run_archive import ENDINGS
+
+    default = f"{run.name}{ENDINGS[0]}"
+    file = Path(default) if given is None else given / default if given.is_dir() else given
+    if not file.name.endswith(ENDINGS):
+        raise UsageError("this is no name of a tar.gz", where=str(file), expected=f"{' or '.join(ENDINGS)} at its end")
+    if os.path.lexists(file):
+        raise UsageError("this file exists already", where=str(file), expected="the name of a new file")
+    if not file.parent.is_dir():
+        raise UsageError("there is no such folder", where=str(file.parent), expected="a folder for the file")
+    if file.parent.resolve().is_relative_to(run):
+        raise UsageError("this file would lie in the run itself", where=str(file), expected="a FILE outside of the run")
+    return file
 
 
 def _lines(file: Path, name: str, archive: RunArchive, host_paths: list[str]) -> list[Any]:
@@ -73,9 +87,9 @@ def _lines(file: Path, name: str, archive: RunArchive, host_paths: list[str]) ->
 
     lines = [f"{file}: {counted(len(archive.files), 'file')}, {spelt(archive.size)}, SHA-256 {archive.sha256}"]
     if archive.left_out:
-        lines.append(f"not in it, because no finished step lists them: {_some(archive.left_out)}")
+        lines.append(f"not in it, because no step lists them: {_some(archive.left_out)}")
     if host_paths:
-        lines.append(f"paths of this host are in manifest.json: {_some(host_paths)}")
+        lines.append(f"paths of the host are in the records, and may be on the page: {_some(host_paths)}")
     return [*lines, f"there: tar xf {shlex.quote(file.name)} && harness verify {shlex.quote(name)}"]
 
 

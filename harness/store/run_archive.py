@@ -1,7 +1,8 @@
 """One file that carries a run to another host: a tar.gz that `tar xf` unpacks into the folder of the run.
 
-It holds the records of the run and each file that a step lists, hashed while it is packed. `machine/`, which has SSH
-keys, stays behind. The run is only read. Two archives of an unchanged run are the same bytes.
+It holds the records of the run and each file that a step lists, hashed while it is packed. A trial that failed has no
+such list: all its files are packed, since they say why. `machine/`, which has SSH keys, stays behind. The run is only
+read. Two archives of an unchanged run are the same bytes.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from harness.errors import StoreError
 from harness.files import atomic_file, open_regular, sha256
@@ -27,7 +28,7 @@ from harness.store.folder import RunFolder
 from harness.store.manifest import NAME as MANIFEST
 from harness.store.verify import FileProblem
 
-ENDING = ".tar.gz"
+ENDINGS = (".tar.gz", ".tgz")
 RECORDS = (MANIFEST, events.NAME, label.NAME)  # the manifest has no hash of these
 PRIVATE = "machine"
 TIME_S = 315_532_800  # 1980-01-01, of every file: tar finds 1970 implausible
@@ -38,7 +39,7 @@ _HOST_PATH = re.compile(r"(?<![\w./-])/[\w.-]")
 class RunArchive:
     """An archive that was written: its bytes and SHA-256, and the paths of the run that are in it.
 
-    `problems`: files that are not as the run wrote them. `left_out`: files outside of `machine/` that no step lists.
+    `problems`: files that are not as the run wrote them. `left_out`: files outside of `machine/` that are not in it.
     """
 
     size: int
@@ -67,26 +68,38 @@ def write(run: RunFolder, target: Path, watcher: Watcher, *, damaged: bool = Fal
     return RunArchive(target.stat().st_size, sha256(target), packed, problems, left_out)
 
 
-def host_paths(manifest: Mapping[str, Any]) -> list[str]:
-    """Return the keys of a manifest that have paths of the host that recorded the run."""
+def host_paths(run: RunFolder) -> list[str]:
+    """Return where the records have paths of the host that recorded the run: keys of the manifest, or events.jsonl."""
+    manifest = run.manifest
     texts = {
         "command": " ".join(map(str, manifest.get("command") or [])),
         "spec_source": manifest.get("spec_source"),
         "repeats.path": manifest.get("repeats", {}).get("path"),
         "error": manifest.get("error"),
         **{f"steps.{name}.error": step["error"] for name, step in manifest["steps"].items()},
+        events.NAME: "\n".join(str(value) for event in run.events() for value in event.values()),
     }
     return [key for key, text in texts.items() if _HOST_PATH.search(str(text))]
 
 
 def _listed(run: RunFolder) -> dict[str, str | None]:
     """Return the path of each file to pack with its SHA-256, or None where the manifest has none."""
-    files: dict[str, str | None] = {name: None for name in RECORDS if (run.path / name).is_file()}
+    records = (name for name in RECORDS if (run.path / name).is_file())
+    files: dict[str, str | None] = dict.fromkeys((*records, *_of_unfinished_trials(run)))
     for step in run.manifest["steps"].values():
         files |= step["outputs"]
     if run.manifest["spec_text"]:
         files[experiment_file.NAME] = run.manifest["spec_sha256"]
     return files
+
+
+def _of_unfinished_trials(run: RunFolder) -> Iterator[str]:
+    """Yield the paths of the complete files of each trial whose step is not done; temporary ones begin with a dot."""
+    steps = run.manifest["steps"].items()
+    trials = {name.replace("trial:", "trials/", 1) for name, step in steps if step["state"] != "done"}
+    for path in map(PurePosixPath, _files(run.path)):
+        if str(path.parent) in trials and not path.name.startswith("."):
+            yield str(path)
 
 
 def _files(folder: Path) -> Iterator[str]:

@@ -12,8 +12,11 @@ import comparable_run
 import pytest
 import written_before
 from command_line import harness
+from full_disk import fill_disk
 from killed import moments, run_killed
 
+from harness.campaign import spec_change
+from harness.campaign.steps import files_of
 from harness.progress import SilentWatcher
 from harness.store import RunFolder, run_archive
 from harness.temporary import sweep
@@ -47,7 +50,7 @@ def test_a_colleague_verifies_shows_reports_runs_and_repeats_what_tar_unpacks(ru
     before = files(run)
     archive = tmp_path / "run.tar.gz"
     answer = harness("export", run, archive).stdout
-    assert "not in it, because no finished step lists them: trials/notes.txt" in answer
+    assert "not in it, because no step lists them: trials/notes.txt" in answer
     assert f"tar xf run.tar.gz && harness verify {run.name}" in answer
     assert files(run) == before
     there = unpacked(archive, tmp_path / "there")
@@ -79,16 +82,63 @@ def test_the_same_run_gives_the_same_bytes_wherever_and_whenever_it_lies(run: Pa
     assert again.read_bytes() == first.read_bytes()
 
 
-def test_a_file_that_exists_is_not_overwritten(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    harness("export", run)
-    packed = (tmp_path / f"{run.name}.tar.gz").read_bytes()
-    assert "this file exists already" in harness("export", run, code=2).stderr
-    assert (tmp_path / f"{run.name}.tar.gz").read_bytes() == packed
-    (tmp_path / "link").symlink_to("nowhere")
-    harness("export", run, "link", code=2)
-    assert not (tmp_path / "nowhere").exists()
-    assert "no such folder" in harness("export", run, tmp_path / "nowhere" / "a.tar.gz", code=2).stderr
+def test_a_file_is_new_and_outside_of_the_run_and_a_folder_is_one_for_it(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "stick").mkdir()
+    (tmp_path / "link.tar.gz").symlink_to("nowhere")
+    monkeypatch.chdir(run)
+    assert harness("export", ".", "../stick").stdout.startswith(f"../stick/{run.name}.tar.gz: ")
+    packed = files(tmp_path / "stick")
+    before = files(run)
+    for file, problem in {
+        "../stick": "exists already",
+        "../link.tar.gz": "exists already",
+        "../nowhere/a.tar.gz": "no such folder",
+        "-": "no name of a tar.gz",
+        "../a.zip": "no name of a tar.gz",
+        "models/a.tgz": "in the run itself",
+    }.items():
+        assert problem in harness("export", ".", file, code=2).stderr
+    assert "in the run itself" in harness("export", ".", code=2).stderr
+    assert (files(run), files(tmp_path / "stick")) == (before, packed)
+
+
+def test_a_full_disk_leaves_no_part_of_an_archive(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill_disk(monkeypatch, tmp_path)
+    assert "the disk is full" in harness("export", run, tmp_path / "a.tar.gz", code=3).stderr
+    assert not list(tmp_path.glob("*.tar.gz"))
+
+
+def test_a_failed_run_has_its_failed_trials_and_their_attempts_and_the_models_that_were_set_aside(
+    run: Path, tmp_path: Path
+) -> None:
+    trial, name = run / "trials" / "000_nginx_ab", "000_nginx_ab-1"
+    verdict = json.loads((trial / "trial.json").read_bytes()) | {
+        "verdict": {"ok": False, "checks": [{"name": "idle_share", "ok": False, "value": 0.9, "limit": "at most 0.5"}]}
+    }
+    (trial / "trial.json").write_text(json.dumps(verdict))
+    shutil.copytree(trial, run / "attempts" / name)
+    folder = RunFolder.open(run)
+    fewer = folder.experiment.model.model_copy(update={"predictors": ("markov", "lstm")})
+    spec_change.make(folder, folder.experiment.model_copy(update={"model": fewer}), ["harness", "run", "--resume"])
+    with folder.lock():
+        folder.finish(f"attempt:{name}", files_of(run / "attempts" / name))
+        folder.begin("trial:000_nginx_ab")
+        folder.fail("trial:000_nginx_ab", "the guest idled")
+        folder.update(state="failed")
+    (trial / ".perf.data.tmp").write_text("half")
+    answer = harness("export", run, tmp_path / "a.tar.gz")
+    assert "the run is failed: files of unfinished trials have no SHA-256" in answer.stderr
+    there = unpacked(tmp_path / "a.tar.gz", tmp_path / "there")
+    missing = files(run).keys() - files(there).keys()
+    assert missing == {"machine/guest/id_ed25519", "trials/notes.txt", "trials/000_nginx_ab/.perf.data.tmp", ".lock"}
+    assert "models.set-aside/most_frequent_s0/scores.json" in files(there)
+    shown = [harness("show", path).stdout.replace(str(path), "") for path in (run, there)]
+    assert shown[0] == shown[1]
+    page = Path(harness("report", there).stdout.strip()).read_text("utf-8")
+    assert "000_nginx_ab: idle share 0.9, limit at most 0.5" in page
+    assert "attempt 1 may not be used: idle share 0.9" in page
 
 
 def test_a_run_under_way_is_refused_and_one_that_is_exported_cannot_begin(run: Path, tmp_path: Path) -> None:
@@ -127,7 +177,13 @@ def test_no_link_and_no_manifest_of_somebody_else_gives_away_a_file(run: Path, t
     (run / "label.txt").unlink()
     (run / "label.txt").symlink_to(tmp_path / "secret")
     manifest = json.loads((run / "manifest.json").read_bytes())
-    wanted = ["trials/loop", "trials/out", "trials/key", "machine/guest/id_ed25519", "./machine/guest/id_ed25519"]
+    wanted = [
+        "trials/loop",
+        "trials/out",
+        "trials/key",
+        "machine/guest/id_ed25519",
+        "./machine/guest/id_ed25519",
+    ]
     manifest["steps"]["report"]["outputs"] = dict.fromkeys(wanted, "ab" * 32)
     (run / "manifest.json").write_text(json.dumps(manifest))
     archive = tmp_path / "a.tar.gz"
@@ -146,9 +202,10 @@ def test_paths_of_this_host_in_the_records_are_named_and_so_is_a_run_that_is_not
         error="a/b failed",
         state="interrupted",
     )
-    assert run_archive.host_paths(run.manifest) == ["command", "spec_source", "repeats.path"]
+    run.event("warning", text="see /home/me/runs/console.log")
     written = harness("export", run.path, tmp_path / "a.tar.gz")
-    assert "paths of this host are in manifest.json: command, spec_source, repeats.path" in written.stdout
+    places = "command, spec_source, repeats.path, events.jsonl"
+    assert f"paths of the host are in the records, and may be on the page: {places}" in written.stdout
     assert "harness run --resume" in written.stderr
 
 
