@@ -88,8 +88,8 @@ def _listed(run: RunFolder) -> dict[str, str | None]:
     files: dict[str, str | None] = dict.fromkeys((*records, *_of_unfinished_trials(run)))
     for step in run.manifest["steps"].values():
         files |= step["outputs"]
-    if run.manifest["spec_text"]:
-        files[experiment_file.NAME] = run.manifest["spec_sha256"]
+    if run.manifest.get("spec_file"):
+        files[experiment_file.NAME] = experiment_file.sha256(run.manifest)
     return files
 
 
@@ -144,8 +144,6 @@ def _progress(watcher: Watcher, total: int) -> Callable[[int], None]:
 
 def _open(run: RunFolder, path: str) -> BinaryIO:
     """Open a file of the run. Raises OSError, also for what a link or a forged manifest would give away."""
-    if path == experiment_file.NAME and not run.manifest.get("spec_file"):  # before 0.3.0, no file had its text
-        return io.BytesIO(run.manifest["spec_text"].encode())
     try:
         real = (run.path / path).resolve()
     except RuntimeError:  # of Python before 3.13

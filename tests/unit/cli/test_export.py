@@ -18,15 +18,18 @@ from killed import moments, run_killed
 from harness.campaign import spec_change
 from harness.campaign.steps import files_of
 from harness.progress import SilentWatcher
-from harness.store import RunFolder, run_archive
+from harness.store import RunFolder, experiment_file, run_archive
 from harness.temporary import sweep
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """A run with a key in `machine`, a label, and a file that no step lists."""
+    """A run with a key in `machine`, an experiment file as of today, a label, and a file that no step lists."""
     written_before.unpack(tmp_path)
     run = tmp_path / written_before.RUN
+    folder = RunFolder.open(run)
+    with folder.lock():
+        folder.update(**experiment_file.write(run, folder.experiment))
     (run / "machine" / "guest").mkdir(parents=True)
     (run / "machine" / "guest" / "id_ed25519").write_text("PRIVATE KEY")
     (run / "label.txt").write_text("for you\n")
@@ -54,11 +57,7 @@ def test_a_colleague_verifies_shows_reports_runs_and_repeats_what_tar_unpacks(ru
     assert f"tar xf run.tar.gz && harness verify {run.name}" in answer
     assert files(run) == before
     there = unpacked(archive, tmp_path / "there")
-    assert files(there).keys() == before.keys() - {
-        "machine/guest/id_ed25519",
-        "trials/notes.txt",
-        ".lock",
-    } | {"experiment.yaml"}
+    assert files(there).keys() == before.keys() - {"machine/guest/id_ed25519", "trials/notes.txt", ".lock"}
     kept = run.rename(tmp_path / "elsewhere")
     assert "every file is as recorded" in harness("verify", there).stdout
     assert "for you" in harness("show", there).stdout
@@ -189,7 +188,7 @@ def test_no_link_and_no_manifest_of_somebody_else_gives_away_a_file(run: Path, t
     archive = tmp_path / "a.tar.gz"
     harness("export", run, archive, code=1)
     facts = json.loads(harness("export", run, archive, "--damaged", "--json").stdout)
-    assert {problem["path"] for problem in facts["problems"]} == {*wanted, "label.txt"}
+    assert {problem["path"] for problem in facts["problems"]} == {*wanted, "label.txt", "manifest.json"}
     assert b"PRIVATE KEY" not in b"".join(files(unpacked(archive, tmp_path / "there")).values())
 
 
