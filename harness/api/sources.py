@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.errors import StoreError, TraceError, UsageError
-from harness.files import is_changed, open_regular, sha256
+from harness.files import is_changed, open_regular
 from harness.store import json_file, trial_record
 from harness.store.integrity import require_unchanged
 from harness.store.json_file import each, items, mapping, null_or, number, text, truth
@@ -102,13 +102,18 @@ class TableFolder:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
+        from model.data import unchanged
+        from model.errors import TableError
+
         path = self.folder / f"{name}.parquet"
         require_unchanged(self.folder)
         try:
             with open_regular(path) as file:
-                self._require_as_converted(path)
+                unchanged.require_unchanged(path)
                 source = pq.ParquetFile(file, page_checksum_verification=True)
                 return source.read(known_columns(columns, str(path), source.schema_arrow.names))
+        except TableError as error:
+            raise TraceError(str(error).removeprefix(f"{path}: "), where=str(path), hint=CONVERT_AGAIN) from error
         except (pa.ArrowException, UnicodeError, OSError) as error:
             raise TraceError(f"not a readable table: {error}", where=str(path), hint=CONVERT_AGAIN) from error
 
@@ -120,12 +125,6 @@ class TableFolder:
             what = f"{RECORDING} is not as it was written: its SHA-256 differs"
             raise StoreError(what, where=str(path), hint=CONVERT_AGAIN)
         return content
-
-    def _require_as_converted(self, path: Path) -> None:
-        expected = (self._converted.get("table_sha256") or {}).get(path.name)
-        if expected and sha256(path) != expected:
-            what = f"it was changed or damaged: its SHA-256 is not that in {RECORDING}"
-            raise TraceError(what, where=str(path), hint=CONVERT_AGAIN)
 
 
 def known_columns(columns: Sequence[str] | None, table: str, known: Sequence[str]) -> list[str]:

@@ -56,9 +56,9 @@ def refuse_changed(folders: Iterable[Path]) -> None:
 
 def print_qualities(recordings: Sequence[RecordedQuality], quiet: bool = False) -> None:
     """Print a warning for each recording with a problem; where none has one a single line. `quiet`: warnings only."""
-    problems = {one.folder: one.problem for one in recordings if one.problem}
-    for folder, problem in problems.items():
-        note(f"warning: {visible(folder)}: {visible(problem)}")
+    problems = {one.name: one.problem for one in recordings if one.problem}
+    for name, problem in problems.items():
+        note(f"warning: {visible(name)}: {visible(problem)}")
     judged = [one for one in recordings if one.judged]
     if judged and not problems and not quiet:
         samples = sum(one.quality.samples for one in judged)
@@ -73,7 +73,7 @@ def refuse_unsound(recordings: Sequence[RecordedQuality]) -> None:
     for one in recordings:
         if not one.sound:
             hint = "record again, or leave out --strict to use what is there"
-            raise TraceError(one.problem, where=str(one.folder), hint=hint)
+            raise TraceError(one.problem, where=str(one.name), hint=hint)
 
 
 def exit_unless_sound(recordings: Sequence[RecordedQuality]) -> None:

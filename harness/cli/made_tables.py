@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from harness.cli.output import Output
-from harness.errors import TraceError
+from harness.errors import HarnessError, TraceError
 from harness.files import as_host_error, open_regular
 from harness.paths import cache_dir
 from harness.version import __version__
 
-TABLES, NAME = "tables", "recording.json"
+TABLES = "tables"
+Names = Mapping[Path, Path]
 
 
 def tables_of(paths: Sequence[Path], output: Output) -> list[Path]:
     """Return the paths, with the tables of a recording or of a text of events in its place.
 
     Those of a trial's own recording are the trial's. Others are made in the cache, unless they are there already; they
-    are then the same folder, so that what was trained on them is known again. Raises TraceError, HostError.
+    are then the same folder, so that what was trained on them is known again. Damaged ones are made again.
+    Raises TraceError, HostError.
     """
     return [_tables(path, output) if path.is_file() or (path / "data").is_file() else path for path in paths]
 
@@ -28,11 +32,41 @@ def _tables(path: Path, output: Output) -> Path:
     if (path.parent / "trial.json").is_file() and (path.parent / "slices.parquet").is_file():
         return path.parent
     folder = cache_dir() / TABLES / _key(path) / path.resolve().name
-    if not (folder / NAME).is_file():
+    if not _is_there(folder):
         _make(path, folder, output)
     if _is_map(folder):
         raise _without_slices(path)
     return folder
+
+
+def names_of(paths: Sequence[Path], tables: Sequence[Path]) -> Names:
+    """Return, by the folder in the cache that `tables_of` gave for it, what the user named."""
+    own = cache_dir() / TABLES
+    return {folder: path for path, folder in zip(paths, tables, strict=True) if folder.is_relative_to(own)}
+
+
+@contextmanager
+def named_as_given(names: Names) -> Iterator[None]:
+    """Name in an error what the user named, not the folder in the cache or a file of it."""
+    try:
+        yield
+    except HarnessError as error:
+        error.what = _named_as_given(error.what, names)
+        error.where = _named_as_given(error.where, names) if error.where else None
+        error.expected = _named_as_given(error.expected, names) if error.expected else None
+        raise
+
+
+def _named_as_given(text: str, names: Names) -> str:
+    for folder, path in names.items():
+        text = re.sub(re.escape(str(folder)) + r"(/[\w.]*\w)?", str(path).replace("\\", r"\\"), text)
+    return text
+
+
+def _is_there(folder: Path) -> bool:
+    from model.data.unchanged import are_unchanged
+
+    return folder.is_dir() and are_unchanged(folder)
 
 
 def _key(path: Path) -> str:

@@ -34,12 +34,19 @@ OF_TRIAL = mapping(quality=null_or(mapping(whole=truth, **KNOWN)))  # 0.2.0 did 
 class RecordedQuality:
     """`facts` are the fields of TraceQuality as some version wrote them; empty where it wrote none.
 
-    `passed`: the recording is of a trial that passed its verdict, whose limits the experiment file sets.
+    `passed`: the recording is of a trial that passed its verdict, whose limits the experiment file sets. `named`: what
+    the user named it by, if that is not the folder of its tables.
     """
 
     folder: Path
     facts: Mapping[str, Any]
     passed: bool = False
+    named: Path | None = None
+
+    @property
+    def name(self) -> Path:
+        """The path to show."""
+        return self.named or self.folder
 
     @property
     def judged(self) -> bool:
@@ -68,7 +75,7 @@ class RecordedQuality:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the folder and everything known, for JSON; `sound` is null where nothing is known."""
-        return {"recording": str(self.folder), "sound": self.sound if self.judged else None, **self.facts}
+        return {"recording": str(self.name), "sound": self.sound if self.judged else None, **self.facts}
 
 
 def read_quality(folder: Path) -> RecordedQuality:
@@ -83,6 +90,6 @@ def read_quality(folder: Path) -> RecordedQuality:
     return RecordedQuality(folder, facts, isinstance(verdict, dict) and verdict.get("ok") is True)
 
 
-def read_qualities(folders: Iterable[Path]) -> list[RecordedQuality]:
-    """Read those of several recordings, each once."""
-    return [read_quality(folder) for folder in dict.fromkeys(folders)]
+def read_qualities(folders: Iterable[Path], names: Mapping[Path, Path] | None = None) -> list[RecordedQuality]:
+    """Read those of several recordings, each once; `names` has what the user named some by."""
+    return [replace(read_quality(folder), named=(names or {}).get(folder)) for folder in dict.fromkeys(folders)]

@@ -10,7 +10,7 @@ import typer
 
 from harness.cli import completion
 from harness.cli.judgement import StrictTables, exit_unless_sound, refuse_changed
-from harness.cli.made_tables import tables_of
+from harness.cli.made_tables import named_as_given, names_of, tables_of
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.cli.train_jobs import (
     TEMPORAL,
@@ -144,12 +144,14 @@ def evaluate(
         request = _request(paths, predictors, inputs, mark, seeds, settings, split, test, across, strict)
         with scratch_folder("models") as folder:
             return train_and_show(_with_tables(request, output), folder, workers, output)
-    with as_model_error():
+    tables = tables_of(paths, output)
+    names = names_of(paths, tables)
+    with named_as_given(names), as_model_error():
         from model.data import find_recordings
 
-        folders = find_recordings.recordings(tables_of(paths, output))
+        folders = find_recordings.recordings(tables)
         refuse_changed(models)
-        recordings = judge(folders, strict, output)
+        recordings = judge(folders, strict, output, names)
         summaries = _score_stored(models, folders, share, across_clocks, across_kernels)
     for name in dict.fromkeys(name for scores in summaries for name in scores["also_learned_from"]):
         why = f"a model was trained on {name}, so its scores there are too good"
@@ -184,13 +186,15 @@ def predict(
     from harness.terminal import score_tables
 
     output = Output(as_json)
-    with as_model_error():
+    tables = tables_of([path], output)
+    names = names_of([path], tables)
+    with named_as_given(names), as_model_error():
         from model.data import find_recordings
         from model.predict import caveat, forecast
 
-        folders = find_recordings.recordings(tables_of([path], output))
+        folders = find_recordings.recordings(tables)
         refuse_changed([model])
-        recordings = judge(folders, strict, output)
+        recordings = judge(folders, strict, output, names)
         warning = caveat(model, folders)
         across = {"across_clocks": across_clocks, "across_kernels": across_kernels}
         forecasts = [event for one in recordings for event in forecast(model, one.folder, events, top, **across)]
@@ -254,12 +258,14 @@ def _request(
     chosen = _choose_predictors(predictors, inputs)
     distinct = list(dict.fromkeys(seeds or [0]))  # a seed given twice would be trained twice in one folder
     params = parse_settings(settings or [], chosen)
-    return TrainRequest(paths, chosen, mark, distinct, params, split, test or (), *across, strict)
+    return TrainRequest(paths, chosen, mark, distinct, params, split, test or (), *across, strict=strict)
 
 
 def _with_tables(request: TrainRequest, output: Output) -> TrainRequest:
     """Return the request with the tables of the recordings that are named by themselves."""
-    return replace(request, paths=tables_of(request.paths, output), test=tables_of(request.test, output))
+    paths, test = tables_of(request.paths, output), tables_of(request.test, output)
+    names = {**names_of(request.paths, paths), **names_of(request.test, test)}
+    return replace(request, paths=paths, test=test, names=names)
 
 
 def _choose_predictors(predictors: list[str] | None, inputs: str | None) -> list[str]:

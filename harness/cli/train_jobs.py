@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.judgement import exit_unless_sound, print_qualities, refuse_changed, refuse_unsound
+from harness.cli.made_tables import Names, named_as_given
 from harness.cli.output import Output, note
 from harness.errors import MissingExtraError, ModelError, UsageError
 
@@ -40,6 +41,7 @@ class TrainRequest:
     test: Sequence[Path] = ()
     across_clocks: bool = False  # whether `test` may be of another clock than `paths`
     across_kernels: bool = False  # whether it may be of another kernel
+    names: Names = field(default_factory=dict)  # what the user named, by the folder of its tables
     strict: bool = False  # whether to refuse recordings that are not whole
 
     @property
@@ -105,9 +107,14 @@ def train_and_show(request: TrainRequest, out: Path, workers: int | None, output
 
     Exits with 1 after all that if a recording is not whole.
     """
+    with named_as_given(request.names):
+        _train_and_show(request, out, workers, output)
+
+
+def _train_and_show(request: TrainRequest, out: Path, workers: int | None, output: Output) -> None:
     with as_model_error():
         jobs = request.jobs(out)
-        recordings = judge([*request.recordings(), *request.tested()], request.strict, output)
+        recordings = judge([*request.recordings(), *request.tested()], request.strict, output, request.names)
     with _exclusive(out):
         scores, failed = _train([job for job, _ in jobs], workers, output.view())
         trained = [(scores[job.out_dir.name], fold, job.out_dir) for job, fold in jobs if job.out_dir.name in scores]
@@ -118,7 +125,7 @@ def train_and_show(request: TrainRequest, out: Path, workers: int | None, output
     exit_unless_sound(recordings)
 
 
-def judge(folders: Iterable[Path], strict: bool, output: Output) -> list[RecordedQuality]:
+def judge(folders: Iterable[Path], strict: bool, output: Output, names: Names | None = None) -> list[RecordedQuality]:
     """Print the judgement of each recording; with `strict` raise TraceError for one that is not whole.
 
     Raises StoreError for a trial with a file that is not as its run wrote it.
@@ -127,7 +134,7 @@ def judge(folders: Iterable[Path], strict: bool, output: Output) -> list[Recorde
 
     folders = list(folders)
     refuse_changed(folders)
-    recordings = read_qualities(folders)
+    recordings = read_qualities(folders, names)
     if strict:
         refuse_unsound(recordings)
     print_qualities(recordings, output.quiet)

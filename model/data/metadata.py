@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from model.errors import TableError
-from model.files import is_changed, read_json
+from model.files import read_json
 
 GUEST, TRIAL, RECORDING, MANIFEST = "guest.json", "trial.json", "recording.json", "manifest.json"
 
@@ -61,27 +61,11 @@ def quality(folder: Path) -> dict[str, Any]:
     return recorded or mapping(_read_or_empty(Path(folder) / TRIAL), "quality")
 
 
-def table_sha256(table: Path) -> str | None:
-    """Return the SHA-256 that a table had when it was written; None for one of a version that kept none.
-
-    TableError if the file that keeps it is not JSON, or was changed: what it says of the recording is not believed.
-    """
-    path = table.parent / RECORDING
-    try:
-        content = _read(path)
-    except (OSError, ValueError, RecursionError) as error:
-        raise TableError(f"{path}: {RECORDING} is damaged ({error}): convert the recording again") from error
-    if is_changed(content):
-        raise TableError(f"{path}: not as it was written, as its SHA-256 differs: convert the recording again")
-    digest = mapping(content, "table_sha256").get(table.name)
-    return digest if isinstance(digest, str) else None
-
-
 def trial(folder: Path) -> dict[str, Any]:
     """Return the trial that made the recording; empty for tables that no trial made. TableError if it is not JSON."""
     path = Path(folder) / TRIAL
     try:
-        return _read(path)
+        return read(path)
     except ValueError as error:
         raise TableError(f"{path}: not JSON ({error}): record the trial again") from error
 
@@ -105,12 +89,13 @@ def mapping(content: dict[str, Any], key: str) -> dict[str, Any]:
 
 def _read_or_empty(path: Path) -> dict[str, Any]:
     try:
-        return _read(path)
+        return read(path)
     except (OSError, ValueError):
         return {}
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> dict[str, Any]:
+    """Return the mapping in a JSON file; empty where there is none. Raises OSError, ValueError."""
     try:
         content = read_json(path)
     except FileNotFoundError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,9 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from model.data import metadata
+from model.data.unchanged import require_unchanged
 from model.errors import TableError
-from model.files import sha256
 
 SCHEMA_VERSIONS = (b"1",)
 COLUMNS = {
@@ -55,7 +53,7 @@ def _opened(folder: Path, name: str) -> Iterator[pq.ParquetFile]:
     if not path.is_file():
         raise TableError(f"{path}: no such table: expected the folder of a converted recording")
     try:
-        _require_unchanged(path)
+        require_unchanged(path)
         with (
             pa.OSFile(os.fsencode(path)) as source,  # its name may be no UTF-8
             pq.ParquetFile(source, page_checksum_verification=True) as file,
@@ -66,22 +64,6 @@ def _opened(folder: Path, name: str) -> Iterator[pq.ParquetFile]:
         if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno):
             raise  # this host's trouble: Arrow gives an error in the file no number
         raise TableError(f"{path}: not a readable Parquet file ({error}): convert the recording again") from error
-
-
-def _require_unchanged(path: Path) -> None:
-    """Raise TableError if a table is not the one that was written: checksums of pages do not cover all of a file."""
-    expected, status = metadata.table_sha256(path), path.stat()
-    if expected and _sha256(path, status.st_size, status.st_mtime_ns) != expected:
-        raise TableError(
-            f"{path}: not the table that {metadata.RECORDING} was written with, as its SHA-256 differs: "
-            "it was changed or damaged, or is of another recording; convert the recording again"
-        )
-
-
-@functools.lru_cache(maxsize=1024)
-def _sha256(path: Path, _size: int, _modified_ns: int) -> str:
-    """Return the SHA-256 of a file; hash it again only if its size or time has changed."""
-    return sha256(path)
 
 
 def _check(path: Path, schema: pa.Schema, expected: tuple[str, ...]) -> None:

@@ -84,6 +84,61 @@ def test_the_text_of_perf_sched_map_says_that_it_tells_no_slices(tmp_path: Path)
     assert "perf script --ns" in str(caught.value.hint)
 
 
+def test_damaged_tables_in_the_cache_are_made_again(tmp_path: Path) -> None:
+    recording, output = unpacked_into(tmp_path, NAME), Output(quiet=True)
+    (folder,) = tables_of([recording], output)
+    whole = {path.name: path.read_bytes() for path in folder.iterdir()}
+    for damage in (
+        lambda: (folder / "slices.parquet").write_bytes(b"PAR1"),
+        lambda: (folder / "forks.parquet").unlink(),
+        lambda: (folder / "recording.json").write_text("{"),
+    ):
+        damage()
+        assert tables_of([recording], output) == [folder]
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
+
+
+EVALUATE: dict[str, tuple[str, int]] = {  # words of evaluate: what is said of lost.data, and the exit code
+    "lost.data": ("warning: lost.data: it is not whole: 18,129 events lost", 1),
+    "lost.data --strict": ("error: lost.data: it is not whole: 18,129 events lost", 1),
+    "lost.data lost.data": ("lost.data is named twice", 1),
+    "lost.data --test lost.data": ("lost.data is both learned from and tested on", 1),
+    "lost.data --json": ('"recording": "lost.data"', 1),
+    "lost.data --json --model models/markov_s0": ('"recording": "lost.data"', 1),
+    "switches.data": ("markov", 0),
+    "switches.data -p fifo": ("fifo_s0: switches.data: its recording does not tell who could run", 1),
+}
+
+
+@pytest.fixture(scope="module")
+def named(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two recordings that something is to be said of."""
+    folder = tmp_path_factory.mktemp("named")
+    for kept, name in (("lost_events", "lost.data"), ("switches_only", "switches.data")):
+        unpacked_into(folder, kept).rename(folder / name)
+    return folder
+
+
+@pytest.mark.slow
+def test_all_that_is_said_of_a_recording_names_what_was_given_and_never_the_cache(
+    named: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(named)
+    trained = harness("train", "lost.data", "-p", "markov", "-o", "models", code=1)
+    predicted = harness("predict", "lost.data", "--model", "models/markov_s0", "--json", code=1)
+    assert [one["recording"] for one in json.loads(predicted.stdout)["recordings"]] == ["lost.data"]
+    ended = [trained, predicted]
+    for words, (said, code) in EVALUATE.items():
+        predictor = [] if "-p" in words or "--model" in words else ["-p", "markov"]
+        ended.append(harness("evaluate", *words.split(), *predictor, code=code))
+        assert said in ended[-1].stdout + ended[-1].stderr
+    for one in ended:
+        assert os.environ["HARNESS_CACHE"] not in one.stdout + one.stderr
+    stored = [path.read_text("utf-8", "replace") for path in named.glob("models/*/*.json")]
+    assert stored
+    assert not [text for text in stored if os.environ["HARNESS_CACHE"] in text]
+
+
 @pytest.mark.slow
 def test_a_recording_its_tables_and_its_text_have_the_same_scores(tmp_path: Path) -> None:
     recording = unpacked_into(tmp_path, NAME)

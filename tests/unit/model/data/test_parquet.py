@@ -14,7 +14,7 @@ from shorten import shortened
 
 from harness.trace import convert
 from model import jobs
-from model.data import parquet
+from model.data import parquet, unchanged
 from model.errors import TableError
 from model.files import sealed
 from model.jobs import Job
@@ -40,7 +40,7 @@ def flipped(path: Path, positions: Iterable[int]) -> Iterator[int]:
         changed = bytearray(whole)
         changed[position] ^= 1 << position % 8
         path.write_bytes(changed)
-        parquet._sha256.cache_clear()  # a file that changes twice within one tick of its time looks unchanged
+        unchanged._sha256.cache_clear()  # a file that changes twice within one tick of its time looks unchanged
         yield position
     path.write_bytes(whole)
 
