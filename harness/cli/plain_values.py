@@ -14,6 +14,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from harness.cli.first_line import first_line
 from harness.visible import visible
 
 _DIGITS = re.compile(r"[0-9]{1,18}")
@@ -33,7 +34,12 @@ class _PlainValues:
 
 
 class PlainCommand(_PlainValues, TyperCommand):
-    """A command that takes plain values."""
+    """A command that takes plain values. A slow one says on a terminal that it has begun."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        with first_line(quiet=bool(ctx.params.get("quiet"))):
+            return super().invoke(ctx)
 
 
 class PlainGroup(_PlainValues, TyperGroup):

@@ -1,0 +1,76 @@
+"""What a person sees first at a terminal. No clock is read: the line has to come before what takes long."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import hostile
+import pytest
+from locations import DATA, ROOT
+from terminal import on_a_terminal
+
+from harness.cli.first_line import LIBRARIES, LINE
+
+pytestmark = pytest.mark.slow
+
+RECORDING, STORED = DATA / "one_command.perf.data.xz", DATA / "cfs_6_1"
+FIRST = LINE.strip()
+# Ends the command at the first import that takes long, so that nothing is trained or brought up.
+SCRIPT = f"""
+import os, sys
+class Ends:
+    def find_spec(self, name, path, target=None):
+        if name in {(*LIBRARIES, "harness.machines", "harness.campaign.recorder")!r}:
+            os.write(2, b"IMPORTED " + name.encode())
+            os._exit(0)
+sys.meta_path.insert(0, Ends())
+from harness.cli import main
+main()
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("first") / "run"
+    folder.mkdir()
+    return hostile.run(folder, "plain")
+
+
+def arguments(command: str, run: Path) -> list[str]:
+    places = {"RUN": run, "RECORDING": RECORDING, "TABLES": STORED, "OUT": run.parent / "out", "RUNS": run.parent}
+    return [str(places.get(word, word)) for word in command.split()]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "run smoke --runs RUNS",
+        "doctor",
+        "evaluate RECORDING",
+        "train TABLES -o OUT",
+        "predict TABLES --model RUN",
+        "report RUN",
+    ],
+)
+def test_a_slow_command_says_so_before_it_imports_what_takes_long(command: str, run: Path) -> None:
+    written = on_a_terminal(["-c", SCRIPT, *arguments(command, run)])
+    first, found, _ = written.partition("IMPORTED")
+    assert found, written
+    assert first.strip() == FIRST
+
+
+def test_a_quiet_command_says_nothing_first(run: Path) -> None:
+    written = on_a_terminal(["-c", SCRIPT, *arguments("evaluate RECORDING --quiet", run)])
+    assert written.startswith("IMPORTED")
+
+
+def test_nothing_is_said_first_where_no_terminal_is(run: Path) -> None:
+    ended = subprocess.run([sys.executable, "-c", SCRIPT, "evaluate", RECORDING], capture_output=True, cwd=ROOT)
+    assert ended.stderr.startswith(b"IMPORTED")
+    assert not ended.stdout
+
+
+def test_a_quick_command_needs_no_such_line() -> None:
+    assert FIRST not in on_a_terminal(["-c", SCRIPT, "loads"])
