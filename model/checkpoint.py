@@ -13,7 +13,7 @@ import numpy as np
 import safetensors.numpy
 
 from model.data.marks import Vocabulary
-from model.errors import CheckpointError, SettingError
+from model.errors import CheckpointError, NoModelError, SettingError
 from model.files import WEIGHT_ERRORS, is_changed, read_bytes, read_json, sealed, write_atomic
 from model.predictor import Predictor
 from model.predictors import create
@@ -120,7 +120,9 @@ def _bytes(path: Path) -> bytes:
 
 
 def _unreadable(path: Path, error: OSError) -> CheckpointError:
-    return CheckpointError(f"{path}: {error.strerror}: expected the folder of a trained predictor")
+    absent = path.name == CONFIG and isinstance(error, (FileNotFoundError, NotADirectoryError))
+    kind = NoModelError if absent else CheckpointError
+    return kind(f"{path}: {error.strerror}: expected the folder of a trained predictor")
 
 
 def _require_numbers(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

@@ -11,6 +11,10 @@ class TableError(PredictionError):
     """A table is missing, lacks columns, or is of a schema this version does not know."""
 
 
+class NoTablesError(TableError):
+    """A folder is there, and holds no tables of a recording: another one is meant."""
+
+
 class StreamError(PredictionError):
     """A stream that nothing can be learned from: empty, too short, or of a single task; or no room for its columns."""
 
@@ -29,6 +33,10 @@ class MissingLibraryError(PredictionError):
 
 class CheckpointError(PredictionError):
     """A checkpoint is incomplete, was changed after it was written, or is of another schema."""
+
+
+class NoModelError(CheckpointError):
+    """A folder is there, or is not, and holds no stored model: another one is meant."""
 
 
 class MissingProgramError(PredictionError):

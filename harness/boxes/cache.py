@@ -18,7 +18,7 @@ from harness.boxes.box import Box
 from harness.boxes.description import DISK, OTHER_CACHE, PARTS, SCHEMA, DamagedFolder
 from harness.boxes.lock_file import Lock
 from harness.boxes.recipes import Recipe
-from harness.errors import BoxError, HarnessError, HostError
+from harness.errors import BoxError, HarnessError, HostError, UsageError
 from harness.files import as_host_error, make_folder, open_regular, sha256, sync
 from harness.temporary import OWNER, held_folder, name_beside
 
@@ -117,7 +117,7 @@ def verify(name: str) -> list[str]:
     """Hash every part of every cached box of this name again; return one sentence for each part that is wrong.
 
     A box whose description cannot be read may be of any name, and is wrong too. Raises BoxError when there is neither
-    one nor a box of this name.
+    one nor a box of this name, UsageError when there is no such recipe either.
     """
     unreadable = [one.problem for one in damaged()]
     matching = [entry for entry in ls() if entry.box.name == name] if unreadable else named(name)
@@ -210,7 +210,7 @@ def lock(digest: str, timeout_s: float = LOCK_LIMIT_S) -> Iterator[None]:
 
 
 def named(name: str) -> list[CachedBox]:
-    """Return the boxes of this name. Raises BoxError when there is none."""
+    """Return the boxes of this name. Raises BoxError when there is none, UsageError when no recipe has this name."""
     cached = ls()
     if matching := [entry for entry in cached if entry.box.name == name]:
         return matching
@@ -218,10 +218,12 @@ def named(name: str) -> list[CachedBox]:
     raise unknown(name, names)
 
 
-def unknown(name: str, known: str) -> BoxError:
-    """Return the error of a box that is not in the cache, where those in `known` are."""
-    hint = "some boxes are damaged: `harness box ls` shows which" if damaged() else None
-    return BoxError(f"no box {name!r} is in the cache", where=str(root()), expected=f"one of: {known}", hint=hint)
+def unknown(name: str, known: str) -> BoxError | UsageError:
+    """Return the error of a box that is not in the cache, where those in `known` are: wrong is a name of no recipe."""
+    built = f"harness box build {name}" if name in recipes.names() else None
+    hint = "some boxes are damaged: `harness box ls` shows which" if damaged() else built
+    kind = BoxError if built else UsageError
+    return kind(f"no box {name!r} is in the cache", where=str(root()), expected=f"one of: {known}", hint=hint)
 
 
 def _describe(folder: Path) -> CachedBox:

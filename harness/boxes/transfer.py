@@ -41,7 +41,7 @@ def select(target: str) -> Box:
     """Return the box or provisioned machine with this name or this start of a digest.
 
     A name with several boxes means the one that a run would use, a digest with several machines the newest of them.
-    Raises BoxError when there is none, or no single one.
+    Raises BoxError when there is none, UsageError when no recipe has this name or several boxes match.
     """
     boxes = cache.ls()
     if named := [cached for cached in boxes if cached.box.name == target]:
@@ -156,7 +156,7 @@ def _only(target: str, boxes: Sequence[Box]) -> Box:
     if len(digests) == 1:  # of several machines with one key, the newest is used, and is first here
         return boxes[0]
     listed = ", ".join(digest[:12] for digest in digests)
-    raise BoxError(f"several boxes match {target!r}", expected=f"the beginning of one digest: {listed}")
+    raise UsageError(f"several boxes match {target!r}", expected=f"the beginning of one digest: {listed}")
 
 
 def _store(box: Box) -> str:

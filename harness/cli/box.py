@@ -155,7 +155,7 @@ def export(
 @app.command("import")
 @handled
 def import_file(
-    file: Annotated[Path, typer.Argument(exists=True, help="A file of `harness box export`.")],
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A file of `harness box export`.")],
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:

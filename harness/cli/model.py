@@ -122,8 +122,10 @@ def _groups(models: Path, output: Output) -> list[SeedGroup]:
 
     scores, problems = _read_models(models, output)
     if not scores:
-        expected = problems[0] if len(problems) == 1 else "a run, or the folder that `harness train -o` wrote"
-        raise ModelError("no scored models here", where=str(models), expected=expected)
+        if problems:
+            raise ModelError(f"no model here can be read: {problems[0]}", where=str(models))
+        expected = "a run, or the folder that `harness train -o` wrote"
+        raise UsageError("no scored models here", where=str(models), expected=expected)
     for problem in problems:
         output.view().show("warn", f"left out: {problem}")
     return group_seeds(scores, {})

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import re
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -67,14 +68,19 @@ class QuickCommand(PlainCommand):
         return super().invoke(ctx)
 
 
-def _require_there(path: str, param: Any, ctx: Any) -> None:
-    """Raise BadParameter for a path that leads nowhere; whether it can be read is for the command to say."""
+def _require_there(path: str, folder_too: bool, param: Any, ctx: Any) -> None:
+    """Raise BadParameter for a path that leads nowhere, or to a folder that is none of what is meant.
+
+    Whether it can be read is for the command to say.
+    """
     try:
-        os.stat(path)
+        is_folder = stat.S_ISDIR(os.stat(path).st_mode)
     except (FileNotFoundError, NotADirectoryError, ValueError):
         raise typer.BadParameter(f"{visible(path)}: there is no such file or folder", ctx=ctx, param=param) from None
     except OSError:
         return
+    if is_folder and not folder_too:
+        raise typer.BadParameter(f"{visible(path)}: this is a folder, not a file", ctx=ctx, param=param)
 
 
 class _PlainValue:
@@ -87,7 +93,7 @@ class _PlainValue:
         if info.exists:
             for path in [value] if isinstance(value, str) else value or ():
                 if not (info.allow_dash and path == "-"):
-                    _require_there(path, param, ctx)
+                    _require_there(path, info.dir_okay, param, ctx)
         if value is None and param.nargs == 1 and not param.multiple:
             return None
         if kind in (str, Path) and isinstance(value, str):

@@ -10,7 +10,7 @@ import typer
 from harness.cli import completion
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled, note
 from harness.cli.run import RunsDir
-from harness.errors import EXIT_FAILED, HarnessError, MachineError
+from harness.errors import EXIT_FAILED, HarnessError, MachineError, UsageError
 
 RunName = Annotated[
     str | None,
@@ -21,7 +21,7 @@ RunName = Annotated[
 
 
 @handled
-def ls(runs_dir: RunsDir = Path("runs"), as_json: JsonFlag = False) -> None:
+def ls(ctx: typer.Context, runs_dir: RunsDir = Path("runs"), as_json: JsonFlag = False) -> None:
     """List the runs: state, usable trials, models, the best predictor, largest host share, time taken, size, label.
 
     The best predictor is the one that the report opens with, with its accuracy at contested switches. Box, clock and
@@ -32,6 +32,7 @@ def ls(runs_dir: RunsDir = Path("runs"), as_json: JsonFlag = False) -> None:
     from harness import store
     from harness.terminal import run_table, tables
 
+    _require_named(ctx, runs_dir)
     folders, damaged = store.readable(runs_dir)
     output = Output(as_json)
     if as_json:
@@ -41,6 +42,13 @@ def ls(runs_dir: RunsDir = Path("runs"), as_json: JsonFlag = False) -> None:
     output.show(*runs, *map(tables.damaged_line, damaged))
     if damaged and not folders:
         raise typer.Exit(EXIT_FAILED)
+
+
+def _require_named(ctx: typer.Context, runs_dir: Path) -> None:
+    """Raise UsageError for --runs of a folder that is not there; without it, there are only no runs yet."""
+    source = ctx.get_parameter_source("runs_dir")
+    if source and source.name == "COMMANDLINE" and not runs_dir.exists():
+        raise UsageError("there is no such folder", where=f"--runs {runs_dir}", expected="a folder of runs")
 
 
 @handled

@@ -135,7 +135,9 @@ def import_(
     text: Annotated[
         Path,
         typer.Argument(
-            exists=True, help="The text that `perf script`, `trace-cmd report` or `perf sched map` printed."
+            exists=True,
+            dir_okay=False,
+            help="The text that `perf script`, `trace-cmd report` or `perf sched map` printed.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder for the Parquet tables.")],

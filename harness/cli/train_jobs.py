@@ -288,11 +288,13 @@ def _with_online(summaries: Iterable[Scores]) -> list[Scores]:
 @contextmanager
 def as_model_error() -> Iterator[None]:
     """Turn an error of the package `model`, which knows no exit codes, into one of this command."""
-    from model.errors import MissingLibraryError, PredictionError
+    from model.errors import MissingLibraryError, NoModelError, NoTablesError, PredictionError
 
     try:
         yield
     except MissingLibraryError as error:
         raise MissingExtraError(error.extra, error.package, where=f"predictor {error.predictor}") from error
+    except (NoModelError, NoTablesError) as error:
+        raise UsageError(str(error)) from error
     except PredictionError as error:
         raise ModelError(str(error)) from error

@@ -57,8 +57,8 @@ def sweep() -> None:
 def named(name: str) -> list[Removal]:
     """Return the boxes of this name and the machines that were provisioned from them, these first.
 
-    The first 12 characters of a folder's name, or more, name one whose description cannot be read. Raises BoxError when
-    there is neither, MachineError if a machine uses one of them.
+    The first 12 characters of a folder's name, or more, name one whose description cannot be read. Raises BoxError or
+    UsageError when there is neither, MachineError if a machine uses one of them.
     """
     found = [_of_damaged(one) for one in _damaged() if len(name) >= 12 and one.folder.name.startswith(name)]
     found += [_removal(one, current=True) for one in _all() if one.box.name == name]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from model.data import clocks, kernels, metadata
-from model.errors import StreamError, TableError
+from model.errors import NoTablesError, StreamError, TableError
 
 
 def recordings(paths: Sequence[Path]) -> list[Path]:
@@ -19,7 +19,7 @@ def recordings(paths: Sequence[Path]) -> list[Path]:
     """
     folders = [folder for path in paths for folder in _under(Path(path))]
     if not folders:
-        raise TableError("no recordings named: expected a run, or a folder with a slices table")
+        raise NoTablesError("no recordings named: expected a run, or a folder with a slices table")
     count = Counter(folder.resolve() for folder in folders)
     if twice := [folder for folder in folders if count[folder.resolve()] > 1]:
         raise StreamError(f"{twice[0]} is named twice, so its events would count twice: name each recording once")
@@ -41,7 +41,7 @@ def _under(path: Path) -> list[Path]:
                 "convert the recording itself, or import the text of `perf script --ns`"
             )
         how = "make tables of perf.data, or of the text of `perf script`, with `harness trace convert` or `import`"
-        raise TableError(
+        raise NoTablesError(
             f"{path}: no slices.parquet and no trials/*/slices.parquet: expected a run or its tables; {how}"
         )
     good = [trial for trial in trials if not _failed_checks(trial)]

@@ -223,7 +223,7 @@ def test_a_digest_of_several_machines_means_the_newest(to_cache: Callable[[str],
 
 def test_a_name_of_several_boxes_that_no_run_would_use_is_not_guessed(to_cache: Callable[[str], Path]) -> None:
     one, two = forge(files="e" * 64), forge(files="f" * 64)
-    with pytest.raises(BoxError) as caught:
+    with pytest.raises(UsageError) as caught:
         transfer.select("debian-12")
     for box in (one, two):
         assert box.digest[:12] in str(caught.value.expected)

@@ -72,6 +72,7 @@ def test_a_wrong_argument_of_any_command_exits_with_2(command: tuple[str, ...]) 
     "words",
     """run gone.yaml
 repeat gone
+ls --runs gone
 show gone
 report gone
 verify gone
@@ -89,6 +90,9 @@ model export gone -o out
 model compare gone
 box build gone
 box lock gone
+box verify gone
+box rm gone
+box export gone file
 box import gone
 init gone/x.yaml
 init --from gone
@@ -103,6 +107,45 @@ def test_a_path_or_name_that_leads_nowhere_exits_with_2(
     assert ended.stderr.startswith("error: ")
     assert "gone" in ended.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    """train empty -o out
+train TABLES --test empty -o out
+evaluate empty
+evaluate TABLES --model empty
+predict empty --model .
+predict TABLES --model empty
+trace convert empty -o out
+trace summary empty
+trace import empty -o out
+model show empty
+model export empty -o out
+model compare empty
+show empty
+rm empty
+run empty
+box import empty""".splitlines(),
+)
+def test_a_folder_that_holds_nothing_of_what_is_meant_exits_with_2(
+    words: str, tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    ended = harness(*words.replace("TABLES", str(tables)).split(), code=2)
+    assert "error: " in ended.stderr
+    assert "empty" in ended.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+
+
+def test_a_box_that_is_not_built_is_a_lack_of_this_host_and_says_how_to_build_it() -> None:
+    assert "harness box build debian-13" in harness("box", "verify", "debian-13", code=3).stderr
+
+
+def test_no_runs_where_no_folder_is_named_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "no runs in runs" in harness("ls").stdout
 
 
 @pytest.mark.parametrize("width", [60, 100])

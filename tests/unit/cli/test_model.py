@@ -53,7 +53,7 @@ def test_an_export_that_is_impossible_says_why(
 
 def test_a_folder_without_a_model_is_one_clear_error(tmp_path: Path) -> None:
     assert "expected the folder of a trained predictor" in " ".join(
-        model("export", tmp_path, "-o", tmp_path, code=1).stderr.split()
+        model("export", tmp_path, "-o", tmp_path, code=2).stderr.split()
     )
 
 
@@ -110,7 +110,7 @@ def test_a_comparison_that_is_impossible_says_why(several: Path, names: list[str
 
 
 def test_a_folder_without_scores_has_nothing_to_compare(tmp_path: Path) -> None:
-    assert "no scored models here" in model("compare", tmp_path, code=1).stderr
+    assert "no scored models here" in model("compare", tmp_path, code=2).stderr
 
 
 def test_models_whose_outcomes_are_missing_are_not_compared(several: Path, tmp_path: Path) -> None:
