@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from harness.api.run import Run, open_run
     from harness.api.trial import Trial
     from harness.errors import HarnessError
-    from harness.version import __version__
+
+    __version__: str
 
 __all__ = [
     "HarnessError",
@@ -35,7 +36,6 @@ _PLACES = {
     "Recording": "harness.api.recording",
     "Run": "harness.api.run",
     "Trial": "harness.api.trial",
-    "__version__": "harness.version",
     "convert": "harness.api.opening",
     "import_text": "harness.api.opening",
     "open_recording": "harness.api.opening",
@@ -50,6 +50,8 @@ if not TYPE_CHECKING:  # a type checker would take any name for one that there i
         """Import on first use, so that `import harness` costs nothing: neither numpy nor pandas nor torch."""
         from importlib import import_module
 
+        if name == "__version__":  # which asks git in a checkout
+            return str(import_module("harness.version").version())
         if name in _MODULES:
             return import_module(f"harness.{name}")
         if name not in _PLACES:

@@ -12,7 +12,7 @@ from harness.cli.output import Output
 from harness.errors import HarnessError, TraceError
 from harness.files import as_host_error, open_regular
 from harness.paths import cache_dir
-from harness.version import __version__
+from harness.version import RELEASE
 
 TABLES = "tables"
 Names = Mapping[Path, Path]
@@ -70,11 +70,11 @@ def _is_there(folder: Path) -> bool:
 
 
 def _key(path: Path) -> str:
-    """Return what changes when a recording does: its place, sizes and times, and the version that reads it."""
+    """Return what changes when a recording does: its place, sizes and times, and the release that reads it."""
     files = sorted(path.iterdir()) if path.is_dir() else [path]
     with as_host_error(path):
         stamps = [(str(file.resolve()), (stat := file.stat()).st_size, stat.st_mtime_ns) for file in files]
-    return hashlib.sha256(repr((__version__, stamps)).encode()).hexdigest()[:24]
+    return hashlib.sha256(repr((RELEASE, stamps)).encode()).hexdigest()[:24]
 
 
 def _make(path: Path, folder: Path, output: Output) -> None:

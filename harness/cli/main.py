@@ -14,7 +14,7 @@ from harness.cli.output import print_error
 from harness.cli.plain_values import CommandTree, PlainGroup
 from harness.early_interrupt import end_at_interrupt
 from harness.errors import EXIT_FAILED, EXIT_HOST, HostError, UsageError
-from harness.version import __version__
+from harness.version import version as version_of_harness
 
 EPILOG = "Exit codes: 0 done, 1 a trial or a check failed, 2 wrong experiment file or arguments, 3 this host lacks \
 something (see `harness doctor`), 130 interrupted, \
@@ -61,7 +61,7 @@ app = CommandTree(
 
 def _version(requested: bool) -> None:
     if requested:
-        typer.echo(f"harness {__version__}")
+        typer.echo(f"harness {version_of_harness()}")
         raise typer.Exit()
 
 

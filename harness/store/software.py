@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import platform
-import subprocess
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as version_of
 from typing import Any
 
-from harness.version import __version__
+from harness.version import git, version
 
 # The packages that a result may depend on; others do not touch the data.
 PACKAGES = (
     "ansible-core", "ansible-runner", "fabric", "numpy", "pandas", "paramiko", "pyarrow", "pydantic",
     "python-vagrant", "safetensors", "scikit-learn", "scipy", "torch", "zstandard",
 )  # fmt: skip
-CHECKOUT = Path(__file__).parents[2]
 DECIDING = ("harness", "model", "vagrant", "ansible")  # a change elsewhere in the checkout changes no result
-LIMIT_S = 30
 
 
 @cache
@@ -30,31 +26,14 @@ def versions() -> dict[str, Any]:
     says whether a file of DECIDING differs from the commit.
     """
     packages = {name: number for name in PACKAGES if (number := _version(name))}
-    commit = _git(CHECKOUT, "rev-parse", "HEAD") if (CHECKOUT / ".git").exists() else None
-    changes = _git(CHECKOUT, "status", "--porcelain", "--", *DECIDING) if commit else None
-    program = {"harness": __version__, "commit": commit, "dirty": None if changes is None else bool(changes)}
+    commit = git("rev-parse", "HEAD")
+    changes = git("status", "--porcelain", "--", *DECIDING) if commit else None
+    program = {"harness": version(), "commit": commit, "dirty": None if changes is None else bool(changes)}
     return {**program, "python": platform.python_version(), "packages": packages}
-
-
-def _git(checkout: Path, *arguments: str) -> str | None:
-    """Return what git prints about a checkout; None if there is no git, or git refuses the checkout."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    try:
-        ended = subprocess.run(
-            ["git", "-C", str(checkout), *arguments],
-            env={**environment, "GIT_OPTIONAL_LOCKS": "0"},
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=LIMIT_S,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return ended.stdout.strip() if ended.returncode == 0 else None
 
 
 def _version(package: str) -> str | None:
     try:
-        return version(package)
+        return version_of(package)
     except PackageNotFoundError:
         return None

@@ -16,7 +16,7 @@ from harness.trace.identity import Identity
 from harness.trace.quality import TraceQuality, damage
 from harness.trace.reader import RecordingInfo
 from harness.trace.tables.schemas import SCHEMAS
-from harness.version import __version__
+from harness.version import version
 
 NAME = "recording.json"
 SCHEMA_VERSION = 2
@@ -30,7 +30,7 @@ def recording_facts(identity: Identity, header: RecordingInfo, quality: TraceQua
     """Return the content of the file without the tables: which recording, what perf wrote, and the judgement."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "harness_version": __version__,
+        "harness_version": version(),
         "recording": identity,
         "header": asdict(header),
         "quality": quality.to_dict(),

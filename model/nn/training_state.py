@@ -105,8 +105,9 @@ class StateFolder:
 
 
 def _version() -> str:
-    """Return the version of this package: a training depends on its code too."""
+    """Return the release of this package: a training depends on its code too, and goes on after other commits."""
     try:
-        return importlib.metadata.version("sched-harness")
+        installed = importlib.metadata.version("sched-harness")
     except importlib.metadata.PackageNotFoundError:
         return "not installed"
+    return installed.partition(".dev")[0].partition("+")[0]

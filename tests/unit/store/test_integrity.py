@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import written_before
 
-from harness import spec
+from harness import spec, version
 from harness.errors import StoreError
 from harness.store import RunFolder, software
 from harness.store.integrity import REPORTED, SHOWN, require_unchanged
@@ -141,7 +141,7 @@ def test_the_software_is_named_with_its_commit_and_whether_files_were_changed(
     git("init", "-q")
     git("add", ".")
     git("commit", "-qm", "one")
-    monkeypatch.setattr(software, "CHECKOUT", tmp_path)
+    monkeypatch.setattr(version, "CHECKOUT", tmp_path)
     monkeypatch.setenv("GIT_DIR", "/nonexistent")  # a hook of git sets it
     fresh = software.versions.__wrapped__
     known = fresh()
@@ -151,7 +151,7 @@ def test_the_software_is_named_with_its_commit_and_whether_files_were_changed(
     assert fresh()["dirty"] is False
     (tmp_path / "harness" / "b.py").write_text("a new module")
     assert fresh()["dirty"] is True
-    monkeypatch.setattr(software, "CHECKOUT", tmp_path / "harness")  # as where it is installed
+    monkeypatch.setattr(version, "CHECKOUT", tmp_path / "harness")  # as where it is installed
     assert (fresh()["commit"], fresh()["dirty"]) == (None, None)
 
 

@@ -189,6 +189,14 @@ def test_a_training_of_another_version_is_not_resumed(tmp_path: Path, monkeypatc
     assert "different version" in str(later.set_aside)
 
 
+def test_a_training_goes_on_after_another_commit_of_the_same_release(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for version in ("1.2.0.dev3+gabcdef0.dirty", "1.2.0.dev0", "1.2.0"):
+        monkeypatch.setattr("importlib.metadata.version", lambda name, version=version: version)
+        assert StateFolder(tmp_path, {}).job["version"] == "1.2.0"
+
+
 def test_the_previous_epoch_stays_complete_until_the_next_one_is(tmp_path: Path) -> None:
     folder = StateFolder(tmp_path, {"seed": 1})
     folder.write(TrainingState(1, {"best": 0.5}, {"a": torch.ones(3)}))

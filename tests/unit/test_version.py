@@ -1,0 +1,103 @@
+"""The version: of a checkout it is what git says, elsewhere what was installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from locations import ROOT
+from packaging.version import Version
+
+from harness.version import RELEASE, UNKNOWN
+
+SOURCE = ROOT / "harness" / "version.py"
+Git = Callable[..., str]
+
+
+def version_in(folder: Path) -> str:
+    """Return the version of a checkout or an installation in this folder."""
+    spec = importlib.util.spec_from_file_location("version_of_another", folder / "harness" / "version.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return str(module.version())
+
+
+@pytest.fixture
+def unpacked(tmp_path: Path) -> Path:
+    """The files of a checkout, without git."""
+    (tmp_path / "harness").mkdir()
+    shutil.copy(SOURCE, tmp_path / "harness")
+    (tmp_path / "pyproject.toml").touch()
+    return tmp_path
+
+
+@pytest.fixture
+def git(unpacked: Path) -> Git:
+    def call(*words: str) -> str:
+        who = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false"]
+        command = ["git", *who, "-C", str(unpacked), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    call("init", "-q")
+    call("add", ".")
+    call("commit", "-q", "-m", "one")
+    return call
+
+
+def test_without_git_the_version_is_that_of_the_source_distribution_or_says_that_it_is_not_known(
+    unpacked: Path,
+) -> None:
+    assert version_in(unpacked) == UNKNOWN
+    (unpacked / "PKG-INFO").write_text("Metadata-Version: 2.4\nName: x\nVersion: 0.4.0.dev2+gabcdef0\n\nVersion: 9\n")
+    assert version_in(unpacked) == "0.4.0.dev2+gabcdef0"
+
+
+def test_without_tags_the_version_names_the_commit(unpacked: Path, git: Git) -> None:
+    assert version_in(unpacked) == f"{RELEASE}.dev0+g{git('rev-parse', '--short', 'HEAD')}"
+
+
+def test_a_tag_is_the_version_and_commits_after_it_come_before_the_next_release(unpacked: Path, git: Git) -> None:
+    git("tag", "v0.2.0")
+    git("tag", "vague")
+    assert version_in(unpacked) == "0.2.0"
+    git("commit", "-q", "--allow-empty", "-m", "two")
+    assert version_in(unpacked) == f"{RELEASE}.dev1+g{git('rev-parse', '--short', 'HEAD')}"
+
+
+def test_a_change_that_is_not_committed_is_no_release(unpacked: Path, git: Git) -> None:
+    git("tag", f"v{RELEASE}")
+    (unpacked / "pyproject.toml").write_text("# changed\n")
+    changed = version_in(unpacked)
+    assert changed.endswith(".dirty")
+    assert Version(changed) > Version(RELEASE)  # which is out
+    assert Version(changed).is_devrelease
+
+
+def test_an_installation_in_a_repository_of_another_project_is_not_of_its_commit(unpacked: Path, git: Git) -> None:
+    git("tag", "v7.0")
+    site = unpacked / ".venv" / "lib"
+    (site / "harness").mkdir(parents=True)
+    shutil.copy(SOURCE, site / "harness")
+    assert not version_in(site).startswith("7")
+
+
+def test_only_what_has_to_know_the_version_asks_git(tmp_path: Path) -> None:
+    asked = tmp_path / "asked"
+    (tmp_path / "git").write_text(f"#!/bin/sh\ntouch {asked}\nexit 1\n")
+    (tmp_path / "git").chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    for words in (["--help"], ["ls", "--runs", str(tmp_path)], ["loads"]):
+        subprocess.run([sys.executable, "-m", "harness", *words], env=environment, check=True, capture_output=True)
+        assert not asked.exists(), words
+    command = [sys.executable, "-m", "harness", "--version"]
+    told = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    assert told.stdout == f"harness {UNKNOWN}\n"
+    assert asked.exists()
