@@ -39,6 +39,10 @@ class NoModelError(CheckpointError):
     """A folder is there, or is not, and holds no stored model: another one is meant."""
 
 
+class FolderError(PredictionError):
+    """A folder that a model is to be stored in cannot be written."""
+
+
 class MissingProgramError(PredictionError):
     """A program is not installed; `package` is the package of Debian that brings it."""
 

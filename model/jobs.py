@@ -8,6 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,7 +129,11 @@ def run(job: Job, on_progress: OnProgress = ignore_progress) -> dict[str, Any]:
     job.clocks()
     job.provenance()
     predictor = make_predictor(job)
-    _one_thread()
+    with _one_thread():
+        return _run(job, predictor, digest, on_progress)
+
+
+def _run(job: Job, predictor: Predictor, digest: str, on_progress: OnProgress) -> dict[str, Any]:
     require_run_queues(predictor.inputs, [*job.tables, *job.test_tables])
     on_progress("reading tables", 0, None)
     dataset = read_dataset(job)
@@ -178,9 +183,12 @@ def make_predictor(job: Job) -> Predictor:
     return create(job.predictor, {**job.params, **seed})
 
 
-def _one_thread() -> None:
-    if torch := sys.modules.get("torch"):  # a predictor that counts has not imported it
-        torch.set_num_threads(1)
+def _one_thread() -> AbstractContextManager[None]:
+    if "torch" not in sys.modules:  # a predictor that counts has not imported it
+        return nullcontext()
+    from model.nn.one_thread import one_thread
+
+    return one_thread()
 
 
 def describe(job: Job, predictor: TrainablePredictor, dataset: streams.Dataset) -> dict[str, Any]:

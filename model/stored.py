@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model import checkpoint, jobs, predict
-from model.errors import TableError
+from model.errors import FolderError, TableError
 from model.evaluation import SPLIT, Evaluation, Recordings, combine, folders_of, sides
 from model.files import is_changed, read_json
 from model.jobs import Job
@@ -138,11 +139,23 @@ def train(
 
     A folder that holds the scores of the same settings on the same recordings is not trained again, and a network
     whose training was killed continues. The arguments are those of `evaluate`; `harness train` trains several seeds at
-    a time. Raises PredictionError.
+    a time. Raises PredictionError: FolderError where `out` cannot be written.
     """
     tables, tested = sides(recordings, test)
     folder = Path(out) / f"{predictor}_s{seed}"
     job = Job(tables, predictor, seed, mark, split, folder, settings or {}, tested, across_clocks, across_kernels)
     if not jobs.done(job):
-        jobs.run(job, on_progress)
+        with _writing(folder):
+            jobs.run(job, on_progress)
     return load(folder)
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Make the folder around `folder` before minutes of training, and name what cannot be written as an error."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        what = f"{error.filename or folder}: {error.strerror or error}"
+        raise FolderError(f"{what}: expected a folder that can be written, with room for a model") from error

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from harness.spec import Experiment
 
 NUMBERS = ("contested_share", "idle_share", "tracer_share", "host_share")  # of trial.json, in verdicts()
+VERDICT = ("trial", "arm", "usable", "failed", "switches")
 
 
 class Run:
@@ -86,7 +87,7 @@ class Run:
 
         from harness.report import score_rows
 
-        return pd.DataFrame(score_rows.read(self._folder).rows)
+        return pd.DataFrame(score_rows.read(self._folder).rows, columns=[*score_rows.COLUMNS])
 
     def verdicts(self) -> pd.DataFrame:
         """Return a row for each trial: arm, whether it is usable, the checks that it failed, and what was measured.
@@ -95,7 +96,8 @@ class Run:
         """
         import pandas as pd
 
-        return pd.DataFrame([_verdict(trial) for trial in self.trials])
+        verdicts = [_verdict(trial) for trial in self.trials]
+        return pd.DataFrame(verdicts, columns=None if verdicts else [*VERDICT, *NUMBERS])
 
     def __fspath__(self) -> str:
         for trial in self.trials:

@@ -20,6 +20,12 @@ ESTIMATES = {  # column -> part of the switches and metric; the ends of its 95 %
     "time_mae_us": ("overall", "time_mae_us"),
     "joint_bits": ("overall", "joint_bits"),
 }
+COLUMNS = (  # of every row, in this order
+    *("arm", "predictor", "inputs", "mark", "seeds", "best", "baseline"),
+    *(f"{column}{end}" for column in ESTIMATES for end in ("", "_low", "_high")),
+    *("chance_top1", "against_chance", "interval_trials", "scored_trials", "test_events"),
+    *("parameters", "fit_seconds", "clock"),
+)
 
 
 class RunScores(NamedTuple):

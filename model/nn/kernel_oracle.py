@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from model.errors import SettingError, StreamError
+from model.nn.one_thread import one_thread
 from model.predictor import OnProgress, ignore_progress
 from model.settings import MIN_SEQUENCES, SEQUENCES
 
@@ -169,6 +170,7 @@ class Cells(nn.Module):
         return torch.stack(predicted, dim=1), (first, second)
 
 
+@one_thread()
 def train(
     names: Sequence[str] | np.ndarray,
     slice_ns: np.ndarray,
@@ -180,7 +182,6 @@ def train(
 
     It takes minutes. `seed` 0 draws the initial weights that the paper's code draws.
     """
-    torch.set_num_threads(1)
     torch.manual_seed(SEED + seed)
     matrix = rows(names, slice_ns, choices)
     sequences = lay_out(matrix, choices.scrambled, choices.sequences)

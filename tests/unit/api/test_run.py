@@ -87,8 +87,13 @@ def test_a_changed_file_of_a_trial_is_refused_wherever_the_trial_goes(runs: Path
     assert repr(run.trials[0])
 
 
-def test_a_run_without_trials_has_empty_frames(runs: Path) -> None:
+def test_a_run_without_trials_has_empty_frames_with_their_columns(runs: Path, kept: Path) -> None:
     for name in ("trials", "models"):
         shutil.rmtree(runs / RUN / name)
     run = harness.open_run(runs / RUN)
     assert (run.trials, len(run.verdicts()), len(run.scores())) == ((), 0, 0)
+    whole = harness.open_run(kept / RUN)
+    assert [*run.scores()] == [*whole.scores()]
+    columns = [*run.verdicts()]
+    assert columns == [*whole.verdicts()][: len(columns)]  # the metrics of its load follow
+    assert run.scores()[run.scores().best].empty

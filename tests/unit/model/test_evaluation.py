@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 import model
 from model.data import synthetic
-from model.errors import CheckpointError, SettingError, StreamError, TableError
+from model.errors import CheckpointError, FolderError, SettingError, StreamError, TableError
 from model.predictors.markov import Markov
 from model.scoring.compare import compare
 
@@ -82,6 +83,35 @@ def test_seeds_of_a_network_are_put_together(short_recording: Path) -> None:
     assert evaluation.table["seeds"] == [0, 1]
     assert len(evaluation.outcomes) == 2
     assert evaluation.table["overall"]["top1_ci"]
+
+
+def test_a_training_leaves_torch_with_its_threads_also_when_it_fails(short_recording: Path, tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        model.train("gru", short_recording, tmp_path, settings=SHORT)
+        assert torch.get_num_threads() == 3
+        with pytest.raises(RuntimeError, match="stop"):
+            model.train("lstm", short_recording, tmp_path, settings=SHORT, on_progress=_stop)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
+def _stop(*_: object) -> None:
+    assert torch.get_num_threads() == 1
+    raise RuntimeError("stop")
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_that_says_so_before_the_training(
+    short_recording: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(FolderError, match=r"file.*: expected a folder that can be written"):
+        model.train("markov", short_recording, tmp_path / "file" / "models", on_progress=_stop)
+    (tmp_path / "markov_s0").touch()  # where the folder of the model belongs
+    with pytest.raises(FolderError, match="markov_s0"):
+        model.train("markov", short_recording, tmp_path)
 
 
 def test_intervals_over_recordings_say_so(source: synthetic.Source, short_recording: Path, tmp_path: Path) -> None:
