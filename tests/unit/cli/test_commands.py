@@ -13,8 +13,12 @@ from typing import Any
 import comparable_run
 import pytest
 import typer.main
+import written_before
+from boxes_on_disk import forge_box, forge_provisioned, use_empty_folders
 from command_line import LIMIT_S, harness
 
+from harness import doctor
+from harness.boxes import cache
 from harness.cli import app
 
 
@@ -167,8 +171,47 @@ def test_tables_keep_every_word_on_a_narrow_terminal(
         ["model", "compare", tmp_path / "models", "markov", "most_frequent"],
         ["trace", "summary", raw],
     ):
-        words = []
-        for columns in (1000, width):
-            monkeypatch.setenv("COLUMNS", str(columns))
-            words.append(set(harness(*command).stdout.split()))
-        assert {word for word in words[0] if "─" not in word} <= words[1], command
+        require_every_word(command, width, monkeypatch)
+
+
+def require_every_word(command: list[str | Path], width: int, monkeypatch: pytest.MonkeyPatch, code: int = 0) -> None:
+    """Run a command on a wide and on a narrow terminal: the narrow one shows all that the wide one does."""
+    words = []
+    for columns in (1000, width):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        words.append(set(harness(*command, code=code).stdout.split()))
+    assert words[0], command
+    assert {word for word in words[0] if "─" not in word} <= words[1], command
+
+
+@pytest.mark.parametrize("width", [60, 100])
+def test_what_names_models_and_runs_keeps_every_word_on_a_narrow_terminal(
+    width: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = written_before.unpack(tmp_path / "before")
+    run = before / written_before.RUN
+    (run / "models" / "lstm_s0" / "scores.json").write_text("{}")
+    (run / "report" / "more.html").touch()
+    require_every_word(["verify", run], width, monkeypatch, code=1)
+    require_every_word(["label", run, "one of two that differ in the load"], width, monkeypatch)
+    require_every_word(["predictors", "replay_residual"], width, monkeypatch)
+    for name in ("gru", "decision_tree", "replay_residual"):
+        require_every_word(["model", "show", before / "models", "-p", name], width, monkeypatch)
+    for columns in (1000, width):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        copy = comparable_run.make(tmp_path / f"2026-01-02T00-00-00_{columns}").path
+        assert harness("rm", copy, "--yes").stdout.startswith("removed 1 run, ")
+
+
+@pytest.mark.parametrize("width", [60, 100])
+def test_what_names_parts_of_the_host_keeps_every_word_on_a_narrow_terminal(
+    width: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [*doctor.python_packages(), *doctor.trace_engine(), *doctor.disk_space(), *doctor.keyrings()]
+    missing = doctor.HostCheck("vagrant", False, "not installed", doctor.SET_UP)
+    monkeypatch.setattr(doctor, "check_host", lambda: [*found, missing])  # the rest asks Vagrant, for seconds
+    require_every_word(["doctor"], width, monkeypatch, code=3)
+    use_empty_folders(tmp_path, monkeypatch)
+    forge_provisioned(forge_box(cache.root(), "debian-12"))
+    require_every_word(["box", "prune", "--all", "--dry-run"], width, monkeypatch)
+    require_every_word(["box", "verify", "debian-12"], width, monkeypatch)
