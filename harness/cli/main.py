@@ -16,8 +16,8 @@ from harness.early_interrupt import end_at_interrupt
 from harness.errors import EXIT_FAILED, EXIT_HOST, HostError, UsageError
 from harness.version import version as version_of_harness
 
-EPILOG = "Exit codes: 0 done, 1 a trial or a check failed, 2 wrong experiment file or arguments, 3 this host lacks \
-something (see `harness doctor`), 130 interrupted, \
+EPILOG = "Exit codes: 0 done, 1 a trial or a check failed, 2 the experiment file, an argument, a path or a name is \
+wrong, 3 this host lacks something (see `harness doctor`), 130 interrupted, \
 143 or 129 ended by SIGTERM or SIGHUP outside of a run."
 
 

@@ -13,7 +13,7 @@ from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.cli.plain_values import CommandTree, QuickCommand
 
 app = CommandTree(
-    help="Read recordings of `perf sched record`: convert, summarise, export; import what perf printed.",
+    help="Read recordings of `perf sched record`: convert, summarise, export; import texts of perf, trace-cmd and ftrace.",
     no_args_is_help=True,
 )
 Recording = Annotated[
@@ -100,7 +100,7 @@ def summary_(
     recording = find_recording(recording)
     summary = summarize(recording, strict=strict, formats_from=formats_from, states=states)
     about = _about(recording)
-    Output(as_json).data({**summary.to_dict(), **({"about": about} if about else {})})
+    Output(as_json).data({**summary.to_dict(), "about": about or None})
     Output(as_json).show(render(summary, limit, about))
     print_quality(summary.quality)
     exit_unless_whole(summary.quality)
@@ -137,7 +137,7 @@ def import_(
         typer.Argument(
             exists=True,
             dir_okay=False,
-            help="The text that `perf script`, `trace-cmd report` or `perf sched map` printed.",
+            help="The text that `perf script`, `trace-cmd report`, ftrace or `perf sched map` printed.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder for the Parquet tables.")],
@@ -146,7 +146,10 @@ def import_(
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Read the text of `perf script` or `trace-cmd report` into tables; that of `perf sched map` has switches only."""
+    """Read the text of `perf script`, `trace-cmd report` or ftrace into tables.
+
+    That of `perf sched map` has switches only: nothing can be trained on it.
+    """
     from harness.trace.text.importer import import_text
 
     output = Output(as_json, quiet)

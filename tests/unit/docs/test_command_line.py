@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+import written_before
 from command_line import harness
 from locations import ROOT
 
@@ -25,6 +26,19 @@ def test_the_page_names_every_exit_code() -> None:
     assert codes <= {
         int(code) for row in re.findall(r"^\| ([\d, ]+) \|", PAGE, re.MULTILINE) for code in row.split(", ")
     }
+
+
+@pytest.mark.parametrize("name", ["gru", "decision_tree"])
+def test_the_page_names_the_keys_of_a_model(name: str, tmp_path: Path) -> None:
+    models = written_before.unpack(tmp_path) / "models"
+    shown = json.loads(harness("model", "show", models, "-p", name, "--json").stdout)
+    assert list(shown) == KEYS["model show"]
+    _, page = PAGE.split("| key of `model` | value |\n| --- | --- |\n")
+    rows = dict(re.findall(r"^\| (.*) \| (.*) \|$", page, re.MULTILINE))
+    assert list(shown["model"]) == [key for keys in rows for key in keys.split(", ")]
+    for part in ("layers", "parts"):
+        named = re.split(", ", rows[part].partition(": ")[2])
+        assert [list(one) for one in shown["model"][part]] == [named] * len(shown["model"][part])
 
 
 @pytest.mark.parametrize(
