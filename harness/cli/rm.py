@@ -16,9 +16,7 @@ from harness.errors import EXIT_FAILED, UsageError
 
 RunNames = Annotated[
     list[str],
-    typer.Argument(
-        metavar="RUN", help="Folders of runs, or beginnings of their names.", autocompletion=completion.runs
-    ),
+    typer.Argument(help="Folders of runs, or beginnings of their names.", autocompletion=completion.runs),
 ]
 YesFlag = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 

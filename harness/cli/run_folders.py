@@ -47,8 +47,15 @@ def ls(ctx: typer.Context, runs_dir: RunsDir = Path("runs"), as_json: JsonFlag =
 def _require_named(ctx: typer.Context, runs_dir: Path) -> None:
     """Raise UsageError for --runs of a folder that is not there; without it, there are only no runs yet."""
     source = ctx.get_parameter_source("runs_dir")
-    if source and source.name == "COMMANDLINE" and not runs_dir.exists():
-        raise UsageError("there is no such folder", where=f"--runs {runs_dir}", expected="a folder of runs")
+    if not source or source.name != "COMMANDLINE":
+        return
+    try:
+        runs_dir.stat()
+    except FileNotFoundError:
+        what, expected = "there is no such folder", "a folder of runs"
+        raise UsageError(what, where=f"--runs {runs_dir}", expected=expected) from None
+    except OSError:
+        return  # reading it says why
 
 
 @handled

@@ -13,7 +13,7 @@ from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.cli.plain_values import CommandTree, QuickCommand
 
 app = CommandTree(
-    help="Read recordings of `perf sched record`: convert, summarise, export; import texts of perf, trace-cmd and ftrace.",
+    help="Read recordings of `perf sched record`: convert, summarise, export; import texts of perf and of ftrace.",
     no_args_is_help=True,
 )
 Recording = Annotated[

@@ -92,7 +92,7 @@ def calls(shop: Workshop) -> dict[str, list[tuple[list[Any], int, str]]]:
             (["repeat", shop.runs / "a" / NAME, "--with", shop.runs / "b" / NAME], 0, f"a {SHOWN[:8]}"),
             (["repeat", gone], 2, f"gone{SHOWN}"),
         ],
-        "ls": [(["ls", "--runs", shop.runs / "a"], 0, SHOWN), (["ls", "--runs", gone], 0, f"gone{SHOWN}")],
+        "ls": [(["ls", "--runs", shop.runs / "a"], 0, SHOWN), (["ls", "--runs", gone], 2, f"gone{SHOWN}")],
         "show": [
             (["show", shop.runs / "a" / NAME], 0, f"! ran on the fallback {SHOWN}, not on {SHOWN}"),
             (["show", gone], 2, f"gone{SHOWN}"),
@@ -115,9 +115,9 @@ def calls(shop: Workshop) -> dict[str, list[tuple[list[Any], int, str]]]:
         "box lock": [(["box", "lock", NAME], 2, SHOWN)],
         "box ls": [(["box", "ls"], 0, SHOWN)],
         "box verify": [(["box", "verify", "debian-12"], 1, SHOWN)],
-        "box export": [(["box", "export", NAME, gone], 3, SHOWN)],
+        "box export": [(["box", "export", NAME, gone], 2, SHOWN)],
         "box import": [(["box", "import", gone], 2, f"gone{SHOWN}")],
-        "box rm": [(["box", "rm", NAME], 3, SHOWN)],
+        "box rm": [(["box", "rm", NAME], 2, SHOWN)],
         "box prune": [(["box", "prune", "--dry-run"], 0, "would remove")],
         "trace convert": [
             (["trace", "convert", shop.recording, "-o", shop.folder / "again"], 0, f"{SHOWN}/recording "),

@@ -37,6 +37,7 @@ def test_commands_that_only_list_import_no_tables_and_no_models(command: list[st
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_a_letter_that_the_terminal_does_not_have_is_spelt_out(encoding: str, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    (tmp_path / "漢").mkdir()
     command = [*HARNESS, "ls", "--runs", str(tmp_path / "漢")]
     listed = subprocess.run(command, env=environment, capture_output=True, check=True, timeout=LIMIT_S)
     assert f"no runs in {tmp_path}/\\u6f22; start one".encode() in listed.stdout
