@@ -16,23 +16,27 @@ UNKNOWN = f"{RELEASE}.dev0"
 DISTRIBUTION = "sched-harness"
 CHECKOUT = Path(__file__).parents[1]  # where harness runs from one
 LIMIT_S = 30
-_DESCRIBED = re.compile(r"(?:v(\d+(?:\.\d+)*)-(\d+)-g)?([0-9a-f]{7,40})(-dirty)?")
+RELEASE_TAGS = ("--tags", "--match=v[0-9]*", "--exclude=*[!v0-9.]*")  # v0.3.0, and not v0.3.0-rc1 or vague
+_DESCRIBED = re.compile(r"(?:v(\d+(?:\.\d+)*)-(\d+)-g)?([0-9a-f]+)(-dirty)?")
 
 
 @cache
 def version() -> str:
     """Return X.Y.Z for a tag vX.Y.Z, and X.Y.Z.devN+gHASH for N commits after the last one, before X.Y.Z."""
-    if not (CHECKOUT / "pyproject.toml").exists():
+    if not _is_checkout():
         return _installed()
-    described = git("describe", "--tags", "--long", "--always", "--dirty", "--match", "v[0-9]*")
-    return _named(described) if described else _unpacked()
+    if unpacked := _unpacked():
+        return unpacked
+    # Without --abbrev, the length of a commit's hash depends on how many commits a clone has.
+    described = git("describe", *RELEASE_TAGS, "--long", "--always", "--dirty", "--abbrev=10")
+    return _named(described) if described else UNKNOWN
 
 
 def git(*arguments: str) -> str | None:
     """Return what git prints about the checkout; None if it is none, there is no git, or git refuses it."""
     import subprocess  # which most commands do not need
 
-    if not (CHECKOUT / ".git").exists():
+    if not (_is_checkout() and (CHECKOUT / ".git").exists()):
         return None
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
@@ -47,6 +51,11 @@ def git(*arguments: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return ended.stdout.strip() if ended.returncode == 0 else None
+
+
+def _is_checkout() -> bool:
+    """Return whether harness runs from its sources, and is not installed in a folder of another project."""
+    return f'name = "{DISTRIBUTION}"' in _text("pyproject.toml")
 
 
 def _named(described: str) -> str:
@@ -67,14 +76,17 @@ def _after(tag: str | None) -> str:
     return ".".join(map(str, [*numbers[:-1], numbers[-1] + 1]))
 
 
-def _unpacked() -> str:
-    """Return the version of a source distribution, which has a PKG-INFO."""
+def _unpacked() -> str | None:
+    """Return the version of a source distribution, which has a PKG-INFO; None for others."""
+    found = re.search(r"^Version: (\S+)$", _text("PKG-INFO"), re.MULTILINE)
+    return found[1] if found else None
+
+
+def _text(name: str) -> str:
     try:
-        text = (CHECKOUT / "PKG-INFO").read_text("utf-8")
-    except OSError:
-        return UNKNOWN
-    found = re.search(r"^Version: (\S+)$", text, re.MULTILINE)
-    return found[1] if found else UNKNOWN
+        return (CHECKOUT / name).read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _installed() -> str:

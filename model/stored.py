@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from model.scoring.outcomes import SCORES, read_outcomes
 
 if TYPE_CHECKING:
     import pandas as pd
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class StoredModel:
@@ -157,5 +160,15 @@ def _writing(folder: Path) -> Iterator[None]:
         folder.parent.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
+        if not _is_of(folder, error):
+            raise
         what = f"{error.filename or folder}: {error.strerror or error}"
         raise FolderError(f"{what}: expected a folder that can be written, with room for a model") from error
+
+
+def _is_of(folder: Path, error: OSError) -> bool:
+    """Return whether an error is about a path above or in `folder`; one of a full disk names none."""
+    if isinstance(error.filename, (str, os.PathLike)):
+        named = Path(error.filename).absolute()
+        return named in folder.absolute().parents or named.is_relative_to(folder.absolute())
+    return error.errno in FULL

@@ -7,17 +7,16 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from git_repository import Git, commit_all
 from locations import ROOT
 from packaging.version import Version
 
-from harness.version import RELEASE, UNKNOWN
+from harness.version import DISTRIBUTION, RELEASE, UNKNOWN
 
 SOURCE = ROOT / "harness" / "version.py"
-Git = Callable[..., str]
 
 
 def version_in(folder: Path) -> str:
@@ -35,21 +34,13 @@ def unpacked(tmp_path: Path) -> Path:
     """The files of a checkout, without git."""
     (tmp_path / "harness").mkdir()
     shutil.copy(SOURCE, tmp_path / "harness")
-    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "pyproject.toml").write_text(f'name = "{DISTRIBUTION}"\n')
     return tmp_path
 
 
 @pytest.fixture
 def git(unpacked: Path) -> Git:
-    def call(*words: str) -> str:
-        who = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false"]
-        command = ["git", *who, "-C", str(unpacked), *words]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    call("init", "-q")
-    call("add", ".")
-    call("commit", "-q", "-m", "one")
-    return call
+    return commit_all(unpacked)
 
 
 def test_without_git_the_version_is_that_of_the_source_distribution_or_says_that_it_is_not_known(
@@ -61,20 +52,22 @@ def test_without_git_the_version_is_that_of_the_source_distribution_or_says_that
 
 
 def test_without_tags_the_version_names_the_commit(unpacked: Path, git: Git) -> None:
-    assert version_in(unpacked) == f"{RELEASE}.dev0+g{git('rev-parse', '--short', 'HEAD')}"
+    assert version_in(unpacked) == f"{RELEASE}.dev0+g{git('rev-parse', '--short=10', 'HEAD')}"
 
 
 def test_a_tag_is_the_version_and_commits_after_it_come_before_the_next_release(unpacked: Path, git: Git) -> None:
     git("tag", "v0.2.0")
-    git("tag", "vague")
+    for other in ("vague", "v9-draft", "v9.0rc1"):
+        git("tag", other)
     assert version_in(unpacked) == "0.2.0"
     git("commit", "-q", "--allow-empty", "-m", "two")
-    assert version_in(unpacked) == f"{RELEASE}.dev1+g{git('rev-parse', '--short', 'HEAD')}"
+    assert version_in(unpacked) == f"{RELEASE}.dev1+g{git('rev-parse', '--short=10', 'HEAD')}"
 
 
 def test_a_change_that_is_not_committed_is_no_release(unpacked: Path, git: Git) -> None:
     git("tag", f"v{RELEASE}")
-    (unpacked / "pyproject.toml").write_text("# changed\n")
+    with (unpacked / "pyproject.toml").open("a") as file:
+        file.write("# changed\n")
     changed = version_in(unpacked)
     assert changed.endswith(".dirty")
     assert Version(changed) > Version(RELEASE)  # which is out
@@ -87,6 +80,20 @@ def test_an_installation_in_a_repository_of_another_project_is_not_of_its_commit
     (site / "harness").mkdir(parents=True)
     shutil.copy(SOURCE, site / "harness")
     assert not version_in(site).startswith("7")
+    (unpacked / "pyproject.toml").write_text('name = "another"\n')  # whose folder it was installed into itself
+    assert not version_in(unpacked).startswith("7")
+
+
+def test_a_source_distribution_in_a_repository_of_its_packagers_keeps_its_version(unpacked: Path, git: Git) -> None:
+    git("tag", "v7.0")
+    (unpacked / "PKG-INFO").write_text("Version: 0.3.0\n")
+    assert version_in(unpacked) == "0.3.0"
+
+
+def test_a_repository_that_git_refuses_has_a_version_that_says_so(unpacked: Path, git: Git) -> None:
+    git("tag", "v7.0")
+    (unpacked / ".git" / "HEAD").write_text("refused")
+    assert version_in(unpacked) == UNKNOWN
 
 
 def test_only_what_has_to_know_the_version_asks_git(tmp_path: Path) -> None:

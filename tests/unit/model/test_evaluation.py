@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -112,6 +113,19 @@ def test_a_folder_that_cannot_be_written_is_an_error_that_says_so_before_the_tra
     (tmp_path / "markov_s0").touch()  # where the folder of the model belongs
     with pytest.raises(FolderError, match="markov_s0"):
         model.train("markov", short_recording, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "error", [FileNotFoundError(errno.ENOENT, "No such file", "elsewhere"), BrokenPipeError(errno.EPIPE, "Broken pipe")]
+)
+def test_an_error_of_who_watches_a_training_stays_what_it_is(
+    error: OSError, short_recording: Path, tmp_path: Path
+) -> None:
+    def fails(*_: object) -> None:
+        raise error
+
+    with pytest.raises(type(error)):
+        model.train("markov", short_recording, tmp_path, on_progress=fails)
 
 
 def test_intervals_over_recordings_say_so(source: synthetic.Source, short_recording: Path, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_every_row_has_the_same_columns_and_each_score_its_interval(real_run: Pa
     path = tmp_path / "models" / "markov_s0" / "scores.json"
     path.write_text(json.dumps({"predictor": "markov"}))  # nothing was scored
     rows = [*score_rows.read(RunFolder.open(real_run)).rows, *score_rows.read(RunFolder.open(tmp_path)).rows]
-    assert len({tuple(row) for row in rows}) == 1
+    assert {tuple(row) for row in rows} == {score_rows.COLUMNS}
     for row in rows[:-1]:
         assert row["contested_top1_low"] <= row["contested_top1"] <= row["contested_top1_high"], row
     assert rows[-1]["contested_top1"] is None

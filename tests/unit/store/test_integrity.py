@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import written_before
+from git_repository import commit_all
 
 from harness import spec, version
 from harness.errors import StoreError
@@ -132,21 +132,16 @@ def test_a_run_whose_manifest_is_damaged_or_edited_is_named_by_those_who_read_it
 def test_the_software_is_named_with_its_commit_and_whether_files_were_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def git(*arguments: str) -> str:
-        who = ("-c", "user.name=a", "-c", "user.email=a@b")
-        return subprocess.check_output(["git", "-C", str(tmp_path), *who, *arguments], text=True)
-
     (tmp_path / "harness").mkdir()
     (tmp_path / "harness" / "a.py").write_text("a = 1\n")
-    git("init", "-q")
-    git("add", ".")
-    git("commit", "-qm", "one")
+    (tmp_path / "pyproject.toml").write_text(f'name = "{version.DISTRIBUTION}"\n')
+    git = commit_all(tmp_path)
     monkeypatch.setattr(version, "CHECKOUT", tmp_path)
     monkeypatch.setenv("GIT_DIR", "/nonexistent")  # a hook of git sets it
     fresh = software.versions.__wrapped__
     known = fresh()
     monkeypatch.delenv("GIT_DIR")
-    assert (known["commit"], known["dirty"]) == (git("rev-parse", "HEAD").strip(), False)
+    assert (known["commit"], known["dirty"]) == (git("rev-parse", "HEAD"), False)
     (tmp_path / "notes.txt").write_text("decides nothing")
     assert fresh()["dirty"] is False
     (tmp_path / "harness" / "b.py").write_text("a new module")
