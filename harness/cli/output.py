@@ -14,6 +14,7 @@ from typing import Annotated, Any, TextIO, TypeVar, cast
 
 import typer
 
+from harness.cli.first_line import no_first_line
 from harness.cli.host_trouble import host_trouble
 from harness.errors import EXIT_FAILED, EXIT_INTERRUPTED, ErrorDetails, HarnessError, Interrupted
 from harness.interrupt import stop_signals_raise
@@ -41,6 +42,7 @@ class Output:
         from harness.terminal.console import PlainConsole
         from harness.terminal.line import line
 
+        no_first_line()
         known = sys.stdout.isatty() or "COLUMNS" in os.environ
         console = PlainConsole(sys.stdout, width=None if known else 120)
         for renderable in renderables:
@@ -51,6 +53,7 @@ class Output:
         if self.as_json:
             from harness.store.manifest import plain
 
+            no_first_line()
             typer.echo(json.dumps(plain(document), indent=2, allow_nan=False))
 
     def view(self, *, json_lines: bool = False) -> View:
@@ -61,7 +64,7 @@ class Output:
         from harness.terminal import progress
         from harness.terminal.console import PlainConsole
 
-        stderr = cast(TextIO, progress.BestEffortStream(sys.stderr))
+        stderr = cast(TextIO, progress.BestEffortStream(sys.stderr, no_first_line))
         if self.quiet:
             return progress.QuietView(stderr)
         if sys.stderr.isatty():
@@ -73,6 +76,7 @@ class Output:
 
 def note(text: str) -> None:
     """Print a line beside the result, such as a warning, to stderr."""
+    no_first_line()
     typer.echo(visible_message(text), err=True)
 
 
@@ -105,6 +109,7 @@ def handled(command: Command) -> Command:
 
 def print_error(error: ErrorDetails, as_json: bool = False) -> None:
     """Print an error to stderr or, with `as_json`, as the one document on stdout."""
+    no_first_line()
     if as_json:
         facts: dict[str, Any] = {"type": type(error).__name__, "what": error.what, "where": error.where}
         facts |= {"expected": error.expected, "try": error.hint, "log": error.log, "exit_code": error.exit_code}

@@ -32,11 +32,12 @@ class BestEffortStream:
     A closed terminal or pipe must neither end a campaign nor stop its clean-up: the run folder holds everything anyway.
     """
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO, before: Callable[[], None] = lambda: None) -> None:
+        self._stream, self._before = stream, before
 
     def write(self, text: str) -> int:
-        """Write the text, or drop it if the reader is gone."""
+        """Call `before` and write the text, or drop it if the reader is gone."""
+        self._before()
         with suppress(OSError):
             self._stream.write(text)
         return len(text)

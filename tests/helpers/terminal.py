@@ -13,18 +13,29 @@ import termios
 from locations import HELPERS, ROOT
 
 
-def on_a_terminal(arguments: list[str]) -> str:
-    """Run Python on a terminal of 200 columns, and return every byte that it writes there."""
+def on_a_terminal(arguments: list[str], stdin_after: tuple[str, str] | None = None) -> str:
+    """Run Python on a terminal of 200 columns, and return every byte that it writes there.
+
+    `stdin_after`: what the terminal has to show before stdin, then a pipe, gets a text and its end.
+    """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 50, 200, 0, 0))
     environment = {**os.environ, "TERM": "xterm-256color", "PYTHONPATH": f"{ROOT}:{HELPERS}"}
     with subprocess.Popen(
-        [sys.executable, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
+        [sys.executable, *arguments],
+        stdin=subprocess.PIPE if stdin_after else theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=environment,
     ) as process:
         os.close(theirs)
-        written = b"".join(iter(lambda: _read(ours), b""))
+        written = b""
+        while more := _read(ours):
+            written += more
+            if stdin_after and process.stdin and not process.stdin.closed and stdin_after[0].encode() in written:
+                process.stdin.write(stdin_after[1].encode())
+                process.stdin.close()
         os.close(ours)
-        process.wait()
     return written.decode("utf-8")
 
 
