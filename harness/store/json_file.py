@@ -97,14 +97,20 @@ def plain(value: Any, key: str, depth: int = 0) -> None:
     if isinstance(value, dict):
         for name, item in value.items():
             text(name, f"a key of {key}")
-            plain(item, f"{key}.{name}".lstrip("."), depth + 1)
+            if not _is_finite(item):
+                plain(item, f"{key}.{name}".lstrip("."), depth + 1)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            plain(item, f"{key}[{index}]", depth + 1)
+            if not _is_finite(item):  # of thousands of numbers, none needs the name of its place
+                plain(item, f"{key}[{index}]", depth + 1)
     elif isinstance(value, str):
         text(value, key)
-    elif isinstance(value, (int, float)) and not abs(value) <= sys.float_info.max:
+    elif isinstance(value, (int, float)) and not _is_finite(value):
         raise wrong(key, value, "a finite number")
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, (int, float)) and abs(value) <= sys.float_info.max
 
 
 def pair_of(inner: Check) -> Check:
@@ -166,8 +172,12 @@ def items(inner: Check) -> Check:
     def check(value: Any, key: str) -> None:
         if not isinstance(value, list):
             raise wrong(key, value, "a list")
-        for index, item in enumerate(value):
-            inner(item, f"{key}[{index}]")
+        try:
+            for item in value:
+                inner(item, key)
+        except StoreError:  # now that one of thousands is wrong, its place is worth a name
+            for index, item in enumerate(value):
+                inner(item, f"{key}[{index}]")
 
     return check
 

@@ -77,7 +77,8 @@ def _rollout(value: Any, key: str) -> None:
     mapping(names=items(text), **_numbers(*DISTANCES))(value, key)
     known = len(value.get("names", ()))
     for name in ("marks", "real_marks") if value.get("marks") else ():
-        items(number)(value.get(name), f"{key}.{name}")
+        if not isinstance(value.get(name), list):
+            raise wrong(f"{key}.{name}", value.get(name), "a list")
         for mark in value[name]:
             if not (isinstance(mark, int) and 0 <= mark < known):
                 raise wrong(f"{key}.{name}", mark, f"positions in {key}.names, 0 to {known - 1}")

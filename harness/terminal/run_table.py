@@ -17,6 +17,7 @@ from harness.terminal.tables import MODELS, host_share, progress_line, state_tex
 
 if TYPE_CHECKING:
     from harness.store import RunFolder
+    from harness.store.run_progress import RunProgress
 
 SHARED = ("box", "clock", "host")  # a column of its own only where runs differ; else one line below the table
 
@@ -27,7 +28,8 @@ def runs_table(folders: Sequence[RunFolder], runs_dir: Path) -> list[RenderableT
 
     if not folders:
         return [line(f"no runs in {runs_dir}; start one: harness run experiments/nginx_ab.yaml")]
-    rows = [run_row(folder) for folder in folders]
+    under_way = [run_progress.of(folder) for folder in folders]
+    rows = [_row(folder, progress) for folder, progress in zip(folders, under_way, strict=True)]
     differing = [name for name in SHARED if len({row[name] for row in rows} - {None}) > 1]
     numbers = (">trials", ">models", "best", ">host share", ">took", ">size")
     table = plain_table("run", "state", *numbers, *differing)
@@ -41,8 +43,8 @@ def runs_table(folders: Sequence[RunFolder], runs_dir: Path) -> list[RenderableT
     known = {name: next((row[name] for row in rows if row[name]), None) for name in SHARED if name not in differing}
     same = "; ".join(f"{name}: {value}" for name, value in known.items() if value)
     labels = [line(f"{row['name']}: {row['label']}") for row in rows if row["label"]]
-    under_way = [(folder.path.name, run_progress.of(folder)) for folder in folders]
-    lines = [line(f"{name} ").append_text(progress_line(progress)) for name, progress in under_way if progress]
+    named = ((row["name"], progress) for row, progress in zip(rows, under_way, strict=True) if progress)
+    lines = [line(f"{name} ").append_text(progress_line(progress)) for name, progress in named]
     return [table, *([line((same, "dim"))] if same else []), *labels, *lines]
 
 
@@ -55,13 +57,18 @@ def run_row(folder: RunFolder) -> dict[str, Any]:
     trial. `host_share` is the largest of the trials' shares; None where none was measured. `progress` is None unless
     it is under way; `scores` are the rows of `report.score_rows`.
     """
+    from harness.store import run_progress
+
+    return _row(folder, run_progress.of(folder))
+
+
+def _row(folder: RunFolder, progress: RunProgress | None) -> dict[str, Any]:
     from harness.report import score_rows
     from harness.store import disk_size, run_progress
     from harness.store import label as labels
 
     manifest = folder.manifest
     steps = manifest["steps"]
-    progress = run_progress.of(folder)
     return {
         "name": folder.path.name,
         "label": labels.read(folder.path),
