@@ -98,7 +98,7 @@ def grid(scale: Scale, wanted: int = 5) -> list[Markup]:
 def axis(scale: Scale, label: str, text: Any, wanted: int = 5) -> Markup:
     """Return the row under a figure: tick marks, their values as `text(value)`, and the label of the axis."""
     parts, values = [], ticks(scale, wanted)
-    every = 2 if len(values) > 5 else 1
+    every = 2 if len(values) > 4 else 1  # the last is moved inwards: five would touch in a narrow column
     for index, value in enumerate(values):
         position, x = scale.position(value), scale.percent(value)
         anchor = "start" if position < 4 else "end" if position > 96 else "middle"
