@@ -59,7 +59,8 @@ def first_line(quiet: bool) -> Iterator[None]:
     _line.set_due(True)
     timer = threading.Timer(DELAY_S, _line.print)
     timer.daemon = True
-    timer.start()
+    with suppress(RuntimeError):  # a host that starts no further thread has no such line
+        timer.start()
     sys.meta_path.insert(0, _line)
     try:
         yield

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import hostile
@@ -105,3 +106,13 @@ def test_a_line_of_the_command_comes_instead_of_the_first(monkeypatch: pytest.Mo
         first_line._line.print()  # as when the time has passed
     assert "something" in stderr.getvalue()
     assert FIRST not in stderr.getvalue()
+
+
+def test_a_host_that_starts_no_thread_runs_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("sys.stderr", Terminal())
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with first_line.first_line(quiet=False):
+        Output().show("its answer")
