@@ -1,4 +1,4 @@
-"""The recording that a path names: a file or folder of perf, the one of a trial, or the one of a run with one trial."""
+"""The recordings that a path names: a file or folder of perf, the one of a trial, or those of a run."""
 
 from __future__ import annotations
 
@@ -6,21 +6,28 @@ from pathlib import Path
 
 from harness.errors import UsageError
 
-EXPECTED = "a perf.data, a folder of perf record --threads, a trial, or a run with one trial"
+EXPECTED = "a perf.data, a folder of perf record --threads, a trial, or a run"
+SHOWN = 6
 
 
 def find_recording(path: Path) -> Path:
-    """Return the recording that a path names. Raises UsageError if it names none, or a run with several."""
+    """Return the one recording that a path names. Raises UsageError if it names none, or a run with several."""
+    found = find_recordings(path)
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(str(one.parent) for one in found[:SHOWN]) + (", ..." if len(found) > SHOWN else "")
+    raise UsageError(f"{path}: there are {len(found)} recordings in it", expected=f"one of {names}")
+
+
+def find_recordings(path: Path) -> list[Path]:
+    """Return the recording that a path names, or those of all trials of a run. Raises UsageError if it names none."""
     if not path.is_dir() or (path / "data").exists():
-        return path
+        return [path]
     found = _recordings(path) or [
         one for trial in sorted((path / "trials").glob("*")) if trial.is_dir() for one in _recordings(trial)
     ]
-    if len(found) == 1:
-        return found[0]
     if found:
-        names = ", ".join(str(one.parent) for one in found[:6]) + (", ..." if len(found) > 6 else "")
-        raise UsageError(f"{path}: there are {len(found)} recordings in it", expected=f"one of {names}")
+        return found
     if any(path.glob("*.parquet")):
         what, hint = "this folder has tables, but not the recording they were made of", "give the recording itself"
         raise UsageError(f"{path}: {what}", expected=EXPECTED, hint=hint)

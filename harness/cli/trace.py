@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.find_recording import find_recording
-from harness.cli.judgement import exit_unless_whole, print_quality
+from harness.cli.find_recording import find_recording, find_recordings
+from harness.cli.judgement import exit_unless_sound, exit_unless_whole, print_qualities, print_quality
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.cli.plain_values import CommandTree, QuickCommand
+from harness.progress import SilentWatcher
+
+if TYPE_CHECKING:
+    from harness.trace.summary import Summary
 
 app = CommandTree(
     help="Read recordings of `perf sched record`: convert, summarise, export; import texts of perf and of ftrace.",
@@ -22,7 +28,7 @@ Recording = Annotated[
         exists=True,
         allow_dash=True,  # refused with what to do instead
         help="A perf.data file (also .zst, .gz, .xz, .bz2, .zip, or a pipe's), a folder from perf record --threads, "
-        "a trial of a run, or a run with one trial.",
+        "a trial of a run, or a run (with one trial, except for `summary`).",
     ),
 ]
 FormatsFrom = Annotated[
@@ -87,23 +93,43 @@ def convert_(
 @handled
 def summary_(
     recording: Recording,
-    limit: Annotated[int, typer.Option(min=1, help="Tasks shown.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="Tasks shown of a single recording.")] = 20,
     strict: Strict = False,
     formats_from: FormatsFrom = None,
     states: States = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Show run times, switches, preemptions and latency by task and CPU, and whether the recording is sound."""
-    from harness.terminal.trace_summary import render
+    """Show run times, switches, preemptions and latency by task and CPU, and whether the recording is sound.
+
+    Of a run with several trials, each is one line. Exits with 1 if a recording is not whole.
+    """
     from harness.trace.summary import summarize
 
-    recording = find_recording(recording)
-    summary = summarize(recording, strict=strict, formats_from=formats_from, states=states)
-    about = _about(recording)
-    Output(as_json).data({**summary.to_dict(), "about": about or None})
-    Output(as_json).show(render(summary, limit, about))
-    print_quality(summary.quality)
-    exit_unless_whole(summary.quality)
+    output, found = Output(as_json), find_recordings(recording)
+    summaries, several = [], f"Summarise {len(found)} recordings"
+    with output.view().step("summary", several) if len(found) > 1 else nullcontext(SilentWatcher()) as watcher:
+        for number, path in enumerate(found):
+            watcher.advance(number, len(found))
+            watcher.note(f"reading {path}")
+            summaries.append(summarize(path, strict=strict, formats_from=formats_from, states=states))
+    output.data({"recordings": [{**one.to_dict(), "about": _about(one.path) or None} for one in summaries]})
+    if len(found) > 1:
+        return _show_several(summaries, output)
+    from harness.terminal.trace_summary import render
+
+    output.show(render(summaries[0], limit, _about(found[0])))
+    print_quality(summaries[0].quality)
+    exit_unless_whole(summaries[0].quality)
+
+
+def _show_several(summaries: Sequence[Summary], output: Output) -> None:
+    from harness.cli.recorded_quality import RecordedQuality
+    from harness.terminal.trace_summary import render_several
+
+    output.show(*render_several(summaries))
+    qualities = [RecordedQuality(one.path, one.quality.to_dict()) for one in summaries]
+    print_qualities(qualities)
+    exit_unless_sound(qualities)
 
 
 @app.command("export")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -10,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.recorded_clock import RecordedClock
-from harness.terminal.plain_table import PlainTable
+from harness.terminal.line import line
+from harness.terminal.plain_table import PlainTable, plain_table
 from harness.trace.quality import damage
 from harness.trace.summary import CpuSummary, Summary
 from harness.trace.tracepoint.state_reading import KERNEL, NOTHING
@@ -23,6 +25,51 @@ def render(summary: Summary, limit: int = 20, about: Mapping[str, str] | None = 
     `queue` is the mean number of runnable tasks at a pick; `delay` is the time from becoming runnable to running.
     """
     return Group(_about(summary, about or {}), _cpus(summary), _tasks(summary, limit))
+
+
+def render_several(summaries: Sequence[Summary]) -> list[RenderableType]:
+    """Show each recording of a run in one line: what all its CPUs and tasks did, and whether it is sound.
+
+    `delay` and `max` are the mean and the longest time from becoming runnable to running.
+    """
+    numbers = ("seconds", "tasks", "switches", "idle %", "preempted", "contested", "most", "delay ms", "max")
+    table = plain_table("trial", *(f">{name}" for name in numbers), "sound")
+    for one in summaries:
+        table.add_row(_name(one), *_numbers(one), "yes" if one.quality.whole else "no")
+    folder = shlex.quote(str(summaries[0].path.parent))
+    return [table, line((f"the tasks and CPUs of one: harness trace summary {folder}", "dim"))]
+
+
+def _name(summary: Summary) -> str:
+    return summary.path.parent.name
+
+
+def _numbers(summary: Summary) -> list[str]:
+    cpus, tasks = summary.by_cpu, summary.by_task
+    busy_ns, idle_ns = _sum(cpu.busy_ns for cpu in cpus), _sum(cpu.idle_ns for cpu in cpus)
+    waits = [(task.delays, task.delay_mean_ns) for task in tasks if task.delays and task.delay_mean_ns is not None]
+    delays = sum(count for count, _ in waits)
+    return [
+        f"{summary.quality.span_ns / 1e9:.3f}",
+        f"{len(tasks):,}",
+        f"{sum(cpu.switches for cpu in cpus):,}",
+        "-" if busy_ns is None or idle_ns is None else f"{100 * idle_ns / max(busy_ns + idle_ns, 1):.1f}",
+        f"{sum(cpu.preemptions for cpu in cpus):,}",
+        _count(_sum(cpu.contested for cpu in cpus)),
+        _count(max((cpu.runnable_max for cpu in cpus if cpu.runnable_max is not None), default=None)),
+        _ms(sum(count * mean_ns for count, mean_ns in waits) / delays if delays else None),
+        _ms(max((task.delay_max_ns for task in tasks if task.delay_max_ns is not None), default=None)),
+    ]
+
+
+def _sum(numbers: Iterable[int | None]) -> int | None:
+    """Return the sum; None if a part of it is not known."""
+    known = list(numbers)
+    return None if None in known else sum(number or 0 for number in known)
+
+
+def _count(number: int | None) -> str:
+    return "-" if number is None else f"{number:,}"
 
 
 def _about(summary: Summary, about: Mapping[str, str]) -> Table:

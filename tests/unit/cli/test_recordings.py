@@ -51,11 +51,41 @@ def test_a_folder_without_a_recording_is_a_wrong_argument(file: str, what: str, 
         find_recording(trial(tmp_path / "folder", file))
 
 
+def run_with(folder: Path, *kept: str) -> Path:
+    """A run whose trials have these recordings."""
+    for number, name in enumerate(kept):
+        recording = unpacked_into(trial(folder / "trials" / f"{number:03}_x", "log"), name)
+        recording.rename(recording.parent / "perf.data")
+    return folder
+
+
 def test_the_summary_of_a_run_is_that_of_its_recording(tmp_path: Path) -> None:
-    recording = unpacked_into(trial(tmp_path / "run" / "trials" / "000_x", "log"), NAME)
-    recording.rename(recording.parent / "perf.data")
-    of_run = json.loads(harness("trace", "summary", str(tmp_path / "run"), "--json").stdout)
-    assert of_run["quality"]["samples"] == 32_774
+    of_run = json.loads(harness("trace", "summary", run_with(tmp_path / "run", NAME), "--json").stdout)
+    assert [one["quality"]["samples"] for one in of_run["recordings"]] == [32_774]
+
+
+def test_the_summary_of_a_run_with_several_trials_has_a_line_of_each_in_one_shape(tmp_path: Path) -> None:
+    run = run_with(tmp_path / "run", NAME, "switches_only", "lost_events")
+    ended = harness("trace", "summary", run, code=1)
+    shown = [line.split() for line in ended.stdout.splitlines()]
+    assert shown[1] == ["000_x", "10.257", "18", "11,813", "0.0", "3,859", "9,668", "7", "0.93", "287.86", "yes"]
+    assert [one[0] for one in shown[1:4]] == ["000_x", "001_x", "002_x"]
+    assert [one[-5:] for one in shown[2:4]] == [["-"] * 4 + ["yes"], ["772", "29", "1.41", "70.00", "no"]]
+    assert f"{run}/trials/002_x/perf.data: it is not whole: 18,129 events lost" in ended.stderr
+    assert "of 3 recordings, 1 not whole" in ended.stderr
+    several = json.loads(harness("trace", "summary", run, "--json", code=1).stdout)["recordings"]
+    assert [one["path"] for one in several] == [f"{run}/trials/00{number}_x/perf.data" for number in range(3)]
+    (single,) = json.loads(harness("trace", "summary", run / "trials" / "000_x", "--json").stdout)["recordings"]
+    assert single == several[0]
+
+
+@pytest.mark.parametrize("command", ["convert", "export --to csv"])
+def test_what_takes_one_recording_names_the_trials_of_a_run_to_choose_from(command: str, tmp_path: Path) -> None:
+    run, out = run_with(tmp_path / "run", "lost_events", "switches_only"), tmp_path / "out"
+    refused = harness("trace", *command.split(), run, "-o", out, code=2)
+    assert f"{run}: there are 2 recordings in it" in refused.stderr
+    assert f"expected: one of {run}/trials/000_x, {run}/trials/001_x" in refused.stderr
+    assert not out.exists()
 
 
 def test_tables_are_made_once_and_again_when_the_recording_changes(tmp_path: Path) -> None:

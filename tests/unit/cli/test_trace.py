@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pyarrow.csv as pc_csv
 import pyarrow.parquet as pq
@@ -20,6 +21,11 @@ from shorten import shortened
 
 from model.data import clocks
 from model.data.clocks import Clock
+
+
+def summary(path: Path, code: int = 0) -> Any:
+    (one,) = json.loads(harness("trace", "summary", path, "--json", code=code).stdout)["recordings"]
+    return one
 
 
 def test_convert_writes_every_table_and_prints_its_path(raw: Path, tmp_path: Path) -> None:
@@ -91,7 +97,7 @@ def test_a_file_that_is_no_recording_is_one_clear_error(tmp_path: Path) -> None:
 
 def test_the_summary_is_text_or_json(raw: Path) -> None:
     assert "nginx" in harness("trace", "summary", raw).stdout
-    document = json.loads(harness("trace", "summary", raw, "--json").stdout)
+    document = summary(raw)
     assert document["quality"]["whole"] is True
     assert {"nginx", "ab"} <= {task["comm"] for task in document["tasks"]}
 
@@ -127,7 +133,7 @@ def test_the_summary_says_what_decided_how_states_are_read(undecided: Path) -> N
     assert "UNDECIDED, taken as printed" in result.stdout
     assert "--states shifted" in result.stderr
     assert "as printed: as asked for" in harness("trace", "summary", undecided, "--states", "unshifted").stdout
-    document = json.loads(harness("trace", "summary", undecided, "--json").stdout)
+    document = summary(undecided)
     assert document["quality"]["states"]["decided_by"] == "nothing"
 
 
@@ -159,7 +165,7 @@ def test_a_recording_beside_its_trial_keeps_the_clock_of_its_machine(raw: Path, 
     assert clocks.of_recording(tmp_path / "t") == clocks.of_recording(tmp_path / "exported") == Clock("counted", 250)
     shown = harness("trace", "summary", perf_data).stdout
     assert "counted: 250 instructions per microsecond (4 ns each)" in shown
-    document = json.loads(harness("trace", "summary", perf_data, "--json").stdout)
+    document = summary(perf_data)
     assert document["about"] == {"clock": "counted", "cpu_speed": "250"}
 
 
@@ -189,7 +195,7 @@ def test_a_bare_recording_names_no_clock(raw: Path, tmp_path: Path, beside: str 
         (tmp_path / "trial.json").write_text(beside)
     harness("trace", "convert", perf_data, "-o", tmp_path / "t")
     assert b"clock" not in pq.read_schema(tmp_path / "t" / "slices.parquet").metadata
-    assert json.loads(harness("trace", "summary", perf_data, "--json").stdout)["about"] is None
+    assert summary(perf_data)["about"] is None
 
 
 def test_the_text_of_perf_sched_map_is_exported_and_imported(raw: Path, tmp_path: Path) -> None:
@@ -212,13 +218,14 @@ def test_every_command_judges_what_it_reads(raw: Path, tmp_path: Path, command: 
     options += ["--formats-from", str(raw)]  # which lie at the end
     damaged = harness("trace", name, short, *options, "--json", code=1)
     assert "this recording is not whole: " in damaged.stderr
-    assert json.loads(damaged.stdout)["quality"]["whole"] is False
+    (judged,) = json.loads(damaged.stdout).get("recordings", [json.loads(damaged.stdout)])
+    assert judged["quality"]["whole"] is False
     assert "error:" in harness("trace", name, short, *options, "--strict", code=1).stderr
 
 
 def test_a_summary_leaves_out_what_a_recording_of_one_command_does_not_tell(tmp_path: Path) -> None:
     path = unpacked_into(tmp_path, "one_command")
-    document = json.loads(harness("trace", "summary", path, "--json", code=1).stdout)
+    document = summary(path, code=1)
     assert {cpu["switches"] > 0 for cpu in document["cpus"]} == {True}
     for name in ("busy_ns", "idle_ns", "contested", "runnable_mean", "runnable_max"):
         assert [cpu[name] for cpu in document["cpus"]] == [None, None]
@@ -234,7 +241,7 @@ def test_a_summary_leaves_out_what_a_recording_of_one_command_does_not_tell(tmp_
 
 def test_a_summary_without_wakeups_has_run_times_and_no_delays(tmp_path: Path) -> None:
     path = unpacked_into(tmp_path, "switches_only")
-    document = json.loads(harness("trace", "summary", path, "--json").stdout)
+    document = summary(path)
     assert all(cpu["busy_ns"] > 0 and cpu["contested"] is None for cpu in document["cpus"])
     assert any(task["run_ns"] > 0 and task["delay_mean_ns"] is None for task in document["tasks"])
 
