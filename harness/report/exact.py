@@ -8,6 +8,7 @@ from markupsafe import Markup, escape
 
 from harness.report.model_scores import ScoreEstimate
 from harness.report.seed_groups import SeedGroup
+from harness.visible import visible
 
 
 def exact(value: Any, low: float | None = None, high: float | None = None) -> Markup:
@@ -30,4 +31,4 @@ def exact_seeds(group: SeedGroup, split: str, metric: str) -> Markup:
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else f"{value:.9g}" if isinstance(value, float) else str(value)
+    return "" if value is None else f"{value:.9g}" if isinstance(value, float) else visible(value)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from harness.recorded_clock import RecordedClock
@@ -106,28 +107,51 @@ def _flat(name: str, value: Any) -> list[tuple[str, str]]:
     return [(label, visible(value) if any(word in name for word in _EXACT) else text.plain(value))]
 
 
-def side_by_side(trials: list[TrialFacts]) -> list[tuple[str, list[str]]]:
-    """Return (name, value in each trial) rows: numbers of the recordings, then the load's own metrics."""
-    known: list[tuple[str, Callable[[RecordingSummary], str]]] = [
-        ("recorded", lambda rec: text.seconds(rec.span_s)),
-        ("slices", lambda rec: text.count(rec.switches)),
-        ("slices per second", lambda rec: text.count(rec.switches / rec.span_s if rec.span_s else None)),
-        ("slices without an end", lambda rec: text.count(rec.unended)),
-        ("tasks", lambda rec: text.count(rec.task_count)),
-        ("contested", lambda rec: text.percent(rec.contested_share)),
-        ("idle", lambda rec: text.percent(rec.idle_share)),
-        ("median wakeup latency", lambda rec: text.duration(rec.latency.p50 if rec.latency else None)),
-        ("95th percentile", lambda rec: text.duration(rec.latency.p95 if rec.latency else None)),
-        ("99th percentile", lambda rec: text.duration(rec.latency.p99 if rec.latency else None)),
+@dataclass(frozen=True)
+class Quantity:
+    """A row of the trials side by side: in each trial the text that is shown, and the exact value in `unit`."""
+
+    name: str
+    unit: str
+    cells: list[tuple[str, Any]]
+
+    @property
+    def with_unit(self) -> str:
+        """The name of the row where its values are bare numbers."""
+        return f"{self.name} ({self.unit})" if self.unit else self.name
+
+
+def side_by_side(trials: list[TrialFacts]) -> list[Quantity]:
+    """Return the clock and the host's share, numbers of the recordings, then the load's own metrics."""
+    known: list[tuple[str, str, Callable[[RecordingSummary], float | None], Callable[[float | None], str]]] = [
+        ("recorded", "s", lambda rec: rec.span_s, text.seconds),
+        ("slices", "", lambda rec: rec.switches, text.count),
+        ("slices per second", "", lambda rec: rec.switches / rec.span_s if rec.span_s else None, text.count),
+        ("slices without an end", "", lambda rec: rec.unended, text.count),
+        ("tasks", "", lambda rec: rec.task_count, text.count),
+        ("contested", "", lambda rec: rec.contested_share, text.percent),
+        ("idle", "", lambda rec: rec.idle_share, text.percent),
+        ("median wakeup latency", "ns", lambda rec: rec.latency.p50 if rec.latency else None, text.duration),
+        ("95th percentile", "ns", lambda rec: rec.latency.p95 if rec.latency else None, text.duration),
+        ("99th percentile", "ns", lambda rec: rec.latency.p99 if rec.latency else None, text.duration),
     ]
-    rows = [(name, [show(t.recording) if t.recording else text.NO_VALUE for t in trials]) for name, show in known]
-    metrics = dict.fromkeys(name for trial in trials for name in trial.metrics)
-    clock = ("clock", [trial.clock.short if trial.record else text.NO_VALUE for trial in trials])
-    shares = ("host’s share", [text.percent(host_facts.host_share(trial)) for trial in trials])  # noqa: RUF001
-    return [clock, shares, *rows] + [
-        (
-            "load: " + visible(name).replace("_per_s", " per second").replace("_", " "),
-            [text.plain(t.metrics.get(name)) for t in trials],
-        )
-        for name in metrics
+    return [
+        Quantity("clock", "", [_cell(trial.clock.short if trial.record else None, text.plain) for trial in trials]),
+        Quantity("host’s share", "", [_cell(host_facts.host_share(trial), text.percent) for trial in trials]),  # noqa: RUF001
+        *(
+            Quantity(name, unit, [_cell(get(trial.recording) if trial.recording else None, show) for trial in trials])
+            for name, unit, get, show in known
+        ),
+        *_metrics(trials),
     ]
+
+
+def _metrics(trials: list[TrialFacts]) -> Iterator[Quantity]:
+    """Yield a row for each metric that the load printed, in any trial."""
+    for name in dict.fromkeys(name for trial in trials for name in trial.metrics):
+        words = "load: " + visible(name).replace("_per_s", " per second").replace("_", " ")
+        yield Quantity(words, "", [_cell(trial.metrics.get(name), text.plain) for trial in trials])
+
+
+def _cell(value: Any, show: Callable[[Any], str]) -> tuple[str, Any]:
+    return show(value), value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -89,6 +90,22 @@ def _reason(trial: TrialFacts) -> str:
 def meanwhile(trials: Sequence[TrialFacts]) -> list[Row]:
     """Return (trial, one text for each of COLUMNS) for every trial in which the host was watched."""
     return [(trial.name, _row(trial)) for trial in trials if trial.host]
+
+
+def meanwhile_data(trials: Sequence[TrialFacts]) -> str:
+    """Return, as JSON, a head and a row for each watched trial: all that is known of the host, by its path."""
+    rows = {trial.name: dict(_values("", trial.host)) for trial in trials if trial.host}
+    names = list(dict.fromkeys(name for row in rows.values() for name in row))
+    return json.dumps([["trial", *names], *([trial, *map(row.get, names)] for trial, row in rows.items())])
+
+
+def _values(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the path and the value of each number and text in nested mappings and lists."""
+    if isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _values(f"{path}.{visible(key)}".lstrip("."), inner)
+    else:
+        yield path, value if value is None or number(value) is not None else visible(value)
 
 
 def _row(trial: TrialFacts) -> list[str]:

@@ -61,6 +61,7 @@ def render(run: RunFacts) -> str:
             recorded_again=[trial for trial in run.trials if trial.earlier],
             odd=trial_noise.odd_lines(records),
             meanwhile=host_facts.meanwhile(run.trials),
+            meanwhile_data=host_facts.meanwhile_data(run.trials),
             meanwhile_columns=host_facts.COLUMNS,
             complete=not answer.incomplete(run),
             facts=fact_tables.where_it_ran(run),

@@ -19,18 +19,18 @@ from harness.visible import visible
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One check of a verdict, as text."""
+    """One check of a verdict; its value and limit are numbers or texts."""
 
     name: str
     ok: bool
-    value: str
-    limit: str
+    value: Any
+    limit: Any
     why: str
 
     @property
     def brief(self) -> str:
         """The check as one line: its name, value and limit."""
-        return f"{self.name} {self.value}, limit {self.limit}"
+        return f"{self.name} {plain(self.value)}, limit {plain(self.limit)}"
 
     @property
     def text(self) -> str:
@@ -154,8 +154,8 @@ def _check(check: dict[str, Any]) -> CheckResult:
     return CheckResult(
         name=visible(check.get("name", "")).replace("_", " "),
         ok=check.get("ok") is True,
-        value=plain(check.get("value")),
-        limit=plain(check.get("limit")),
+        value=check.get("value"),
+        limit=check.get("limit"),
         why=visible(check.get("why") or ""),
     )
 

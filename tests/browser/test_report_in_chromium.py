@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import html
+import io
 import json
 import lzma
 import re
@@ -21,6 +23,7 @@ from harness.report import build
 
 pytestmark = pytest.mark.browser
 
+WITH_UNIT = re.compile(r"['+\u2212-]*\d[\d.]*([\s\u202f%].*|[nµm]?s|[kMG]?B)")  # a number for the eye
 MARK = "document.documentElement.dataset.owned=1"
 HOSTILE = [
     hostile.NAME,
@@ -42,6 +45,8 @@ def scored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a run whose models were scored on the end of its recordings."""
     run = synthetic_run.make_run(tmp_path_factory.mktemp("scored") / "run", 3_000)
     trials = ["000_nginx_ab", "001_nginx_ab"]
+    record = run / "trials" / trials[0] / "trial.json"
+    record.write_text(json.dumps({**json.loads(record.read_text()), "host": synthetic_run.host(0.0123456)}))
     synthetic_run.add_test_part(run, "markov", 0, trials)
     for seed in range(3):
         synthetic_run.add_test_part(run, "lstm", seed, trials, 3)
@@ -149,6 +154,19 @@ def test_tables_sort_data_are_saved_and_the_address_keeps_the_view(chromium: Any
     assert [used[f"{way}Said"] for way in ("down", "up", "again")] == ["descending", "ascending", None]
     assert used["without"] == 0  # every table has its data
     assert used["miss"].endswith("lstm, seed 0: miss")
+
+    texts = "'=1+1,'+1+1,'-1+1,'@SUM(A1),'\t=1,\"'\r=1\",\"'\n=1\",'-,a=1\r\n"
+    assert used["guarded"] == texts + "-1,-1,-2.5e-9,+3,,\r\n"  # no formula, and a number stays one
+
+    tables = {name: list(csv.DictReader(io.StringIO(text, newline=""))) for name, text in used["files"].items()}
+    for name, rows in tables.items():
+        assert not [cell for row in rows for cell in row.values() if WITH_UNIT.fullmatch(cell)], name
+    side = {row["quantity"]: row for row in tables["trials.csv"]}
+    assert 1e8 < float(side["recorded (s)"]["000_nginx_ab"]) * 1e9 < 2e8
+    assert 1e3 < float(side["median wakeup latency (ns)"]["000_nginx_ab"]) < 1e4
+    assert "contested part of all switches" not in side  # it is drawn
+    assert tables["host-meanwhile.csv"][0]["share"] == "0.0123456"
+    assert {row["outcome"] for row in tables["checks-000_nginx_ab.csv"]} == {"passed"}
 
     files = {name: text.splitlines() for name, text in used["files"].items()}
     scores = json.loads((scored.parent.parent / "models" / "markov_s0" / "scores.json").read_text())

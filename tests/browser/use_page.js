@@ -14,6 +14,7 @@ addEventListener("load", () => {
   head.click(); out.again = values(); out.againSaid = head.closest("th").getAttribute("aria-sort");
   head.click();
   out.without = [...document.querySelectorAll("table")].filter((one) => !one.dataset.csv).length;
+  out.guarded = Download.csv([["=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "-", "a=1"], ["-1", -1, -2.5e-9, "+3", "", null]]);
   document.querySelectorAll("button.csv").forEach((button) => button.click());
   const pick = document.getElementById("timeline-pick"), predictor = document.getElementById("timeline-predictor"), main = document.getElementById("timeline-main");
   const press = (key) => main.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));

@@ -3,7 +3,7 @@
 const Download = (() => {
   function field(value) {
     let text = String(value ?? "");
-    if (text !== "" && !Number.isFinite(Number(text)) && /^[=+\-@\t\r]/.test(text)) text = `'${text}`; // a spreadsheet would take it for a formula
+    if (text !== "" && !Number.isFinite(Number(text)) && /^[=+\-@\t\r\n]/.test(text)) text = `'${text}`; // a spreadsheet would take it for a formula
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   }
   const csv = (rows) => rows.map((row) => row.map(field).join(",")).join("\r\n") + "\r\n";
@@ -26,6 +26,6 @@ const Download = (() => {
     element.after(line);
   }
   // A number or a text as it is shown, without the spaces and signs that are only for the eye.
-  const plain = (text) => text.trim().replace(/\s+/g, " ").replace(/(\d)\u202f(?=\d)/g, "$1").replaceAll("\u202f", " ").replace(/^\u2212(?=\d)/, "-").replace(/^\u2013$/, "");
+  const plain = (text) => text.replace(/(\d)\u202f(?=\d)/g, "$1").trim().replace(/\s+/g, " ").replace(/^\u2212(?=\d)/, "-").replace(/^\u2013$/, "");
   return { csv, button, after, plain };
 })();

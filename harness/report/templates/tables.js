@@ -3,6 +3,7 @@
 // value of what it shows; data-low and data-high are its interval.
 (() => {
   const value = (cell) => (cell ? cell.dataset.v ?? Download.plain(cell.textContent) : "");
+  const drawn = (cell) => cell.classList.contains("plot") || cell.classList.contains("slim");
   const order = new Intl.Collator("en", { numeric: true }).compare;
 
   function heads(table) { // the head of each column in the last row of heads, and the texts of all heads above it
@@ -43,7 +44,7 @@
   }
   function sortable(table) {
     heads(table).forEach(({ cell, wide }, column) => {
-      if (wide || cell.classList.contains("plot") || cell.classList.contains("slim") || !cell.textContent.trim()) return;
+      if (wide || drawn(cell) || !cell.textContent.trim()) return;
       const button = document.createElement("button");
       button.type = "button"; button.className = "sort"; button.append(...cell.childNodes);
       cell.append(button);
@@ -56,13 +57,14 @@
     const [, column, way] = /^(\d+)([ad])$/.exec(View.get(`sort.${table.dataset.csv}`) ?? "") ?? [];
     if (way && heads(table)[column]) sort(table, Number(column), way);
   }
-  function rows(table) {
-    const columns = heads(table).map((head, index) => ({ ...head, index })).filter(({ cell }) => !cell.classList.contains("plot") && !cell.classList.contains("slim"));
+  function rows(table) { // of a table whose cells are sentences, data-rows has the numbers; a column without a name is not saved
+    if (table.dataset.rows) return JSON.parse(table.dataset.rows);
+    const columns = heads(table).map((head, index) => ({ ...head, index })).filter(({ cell }) => !drawn(cell) && cell.dataset.csvName !== "");
     const bodies = [...table.tBodies].flatMap((body) => {
       let group = "";
       return [...body.rows].flatMap((row) => {
         if (row.classList.contains("group")) { group = Download.plain(row.textContent); return []; }
-        return [{ group, cells: row.cells }];
+        return [...row.cells].every((cell) => drawn(cell) || cell.scope === "row") ? [] : [{ group, cells: row.cells }];
       });
     });
     const grouped = bodies.some(({ group }) => group), has = ({ index }, end) => bodies.some(({ cells }) => cells[index]?.dataset[end]);
