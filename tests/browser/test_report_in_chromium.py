@@ -190,10 +190,14 @@ def test_tables_sort_data_are_saved_and_the_address_keeps_the_view(chromium: Any
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
-def test_what_is_folded_is_printed(chromium: Any, scored: Path, tmp_path: Path, scripts: bool) -> None:
+def test_what_is_folded_is_printed_and_the_timeline_is_drawn_for_paper(
+    chromium: Any, scored: Path, tmp_path: Path, scripts: bool
+) -> None:
     page = scored.with_name("printed.html")
     text = scored.read_text("utf-8")
     page.write_text(text if scripts else re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL), "utf-8")
     chromium(page, f"--print-to-pdf={tmp_path / 'page.pdf'}")
     manifest = (scored.parent.parent / "manifest.json").as_uri()  # linked in a fold that is closed
-    assert manifest.encode() in (tmp_path / "page.pdf").read_bytes()
+    printed = (tmp_path / "page.pdf").read_bytes()
+    assert manifest.encode() in printed
+    assert b"/Subtype /Image" not in printed  # the screen's timeline, in its size and colours, would be one

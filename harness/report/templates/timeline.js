@@ -8,6 +8,7 @@
   const packed = figure.querySelectorAll(".timeline-data");
   const main = find("main"), over = find("over"), tip = find("tip"), read = find("read"), legend = find("legend");
   const pick = find("pick"), predictor = find("predictor"), stage = main.parentElement, pen = main.getContext("2d"), overPen = over.getContext("2d");
+  const paper = matchMedia("print"); // has the width and the colours of paper from the moment it changes
   const ROW = 24, AXIS = 24, OVER = 40, CLOSEST = 200;
   let data, meta, rows = [], hidden = new Set(), from = 0, to = 1, end = 1, chosen = -1, gutter = 120, colours = {}, queued = 0;
   let shown = View.get("hide") ? { hidden: View.get("hide").split(" ").map(Number) } : null;
@@ -93,7 +94,7 @@
   }
 
   function size(canvas, context, height) {
-    const ratio = window.devicePixelRatio || 1, width = Math.max(200, figure.clientWidth);
+    const ratio = paper.matches ? 3 : window.devicePixelRatio || 1, width = Math.max(200, figure.clientWidth);
     canvas.width = Math.round(width * ratio); canvas.height = Math.round(height * ratio);
     canvas.style.height = `${height}px`;
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -312,6 +313,7 @@
   });
   predictor.addEventListener("change", () => { wanted = predictor.value; View.set({ predictor: wanted || "none" }); predict(wanted); layout(); });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", layout);
+  paper.addEventListener("change", layout);
   new ResizeObserver(() => { if (data) layout(); }).observe(figure);
 
   figure.querySelectorAll("[hidden]").forEach((part) => { if (part !== tip) part.hidden = false; });
