@@ -95,7 +95,7 @@
   function seeds(table) {
     const all = heads(table), out = [["predictor", "switches", "seed", "value"]];
     table.querySelectorAll("[data-seeds]").forEach((cell) => {
-      const about = [Download.plain(cell.parentElement.querySelector("th").textContent), all[cell.cellIndex].texts.at(-1)];
+      const about = [value(cell.parentElement.querySelector("th")), all[cell.cellIndex].texts.at(-1)];
       cell.dataset.seeds.split(" ").forEach((pair) => out.push([...about, ...pair.split("=")]));
     });
     return out;
