@@ -134,11 +134,12 @@ def _changes_of_models(settings: list[str] | None, load: str | None, machine: st
 
 def _unfinished(name: str | None, runs_dir: Path, changes: Mapping[str, str]) -> tuple[Experiment, RunFolder]:
     from harness import boxes, spec, store
+    from harness.store import experiment_file
 
     if name is None or name == experiments.STDIN or name.endswith((".yaml", ".yml")):
         experiment = experiments.load(name) if name else None
         folder = _latest_unfinished(runs_dir, experiment.name if experiment else None)
-        if experiment and experiment.text != folder.manifest["spec_text"]:
+        if experiment and not experiment_file.is_of(folder.manifest, experiment.text):
             note(f"warning: {name} has changed; {folder.path.name} continues with the old version")
     else:
         folder = store.RunFolder.open(store.resolve(runs_dir, name))

@@ -36,6 +36,13 @@ def sha256(manifest: Mapping[str, Any]) -> str:
     return str(manifest.get(DIGEST) or manifest["spec_sha256"])
 
 
+def is_of(manifest: Mapping[str, Any], text: str) -> bool:
+    """Return whether a text is the file that was given, or that in the run folder."""
+    from harness.store.manifest import text_sha256
+
+    return text == manifest["spec_text"] or text_sha256(text) == sha256(manifest)
+
+
 def text(experiment: Experiment, run: str) -> str:
     """Return the text that was given if it says what was carried out, else one that does, and what differs."""
     from harness import spec

@@ -84,3 +84,12 @@ def test_a_run_of_an_earlier_version_has_the_file_as_it_was_given(tmp_path: Path
     }
     path.write_text(json.dumps(former))
     assert RunFolder.open(run.path).verify() == []
+
+
+def test_a_run_goes_on_by_the_file_that_was_given_or_by_its_own_and_warns_of_another(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path, spec.load(NGINX, {"model.predictors": "[markov]"}), [])
+    other = tmp_path / "other.yaml"
+    other.write_text(NGINX.read_text() + "# changed\n")
+    for file, warned in ((NGINX, False), (run.path / "experiment.yaml", False), (other, True)):
+        ended = harness("run", "--resume", file, "--runs", tmp_path, "--dry-run")
+        assert ("continues with the old version" in ended.stderr) == warned
