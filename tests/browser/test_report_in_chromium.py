@@ -201,3 +201,19 @@ def test_what_is_folded_is_printed_and_the_timeline_is_drawn_for_paper(
     printed = (tmp_path / "page.pdf").read_bytes()
     assert manifest.encode() in printed
     assert b"/Subtype /Image" not in printed  # the screen's timeline, in its size and colours, would be one
+
+
+def test_no_table_of_many_trials_is_cut_off_by_the_edge_of_the_paper(chromium: Any, tmp_path: Path) -> None:
+    synthetic_run.write_manifest(tmp_path / "run")
+    for number in range(16):
+        synthetic_run.add_trial(
+            tmp_path / "run", f"{number:03d}_nginx_ab__clock-host", synthetic_run.slices(20, number)
+        )
+    wide = (
+        "matchMedia('print').addEventListener('change',()=>{const on=(part)=>part.getBoundingClientRect().right;"
+        "document.title=[...document.querySelectorAll('table')].filter((table)=>on(table)>on(document.body)+1)"
+        ".map((table)=>table.dataset.csv).join()||'all fit'})"
+    )
+    chromium(with_script(build(tmp_path / "run"), wide), f"--print-to-pdf={tmp_path / 'page.pdf'}")
+    (title,) = re.findall(rb"/Title \((.*)\)", (tmp_path / "page.pdf").read_bytes())
+    assert title == b"all fit"
