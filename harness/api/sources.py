@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from harness import cleaned_tables
 from harness.errors import StoreError, TraceError, UsageError
 from harness.files import is_changed, open_regular
 from harness.store import json_file, trial_record
@@ -84,10 +85,11 @@ class TableFolder:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The tables that are there."""
+        """The tables that are there, and those of a trial that were cleaned."""
         from harness.trace.tables.schemas import SCHEMAS
 
-        return tuple(name for name in SCHEMAS if (self.folder / f"{name}.parquet").is_file())
+        cleaned = [Path(path).stem for path in cleaned_tables.absent(self.folder)]
+        return tuple(name for name in SCHEMAS if name in cleaned or (self.folder / f"{name}.parquet").is_file())
 
     @cached_property
     def facts(self) -> dict[str, Any]:
@@ -98,7 +100,7 @@ class TableFolder:
         return {**self._converted, **trial}
 
     def table(self, name: str, columns: Sequence[str] | None) -> pa.Table:
-        """Read a table whose bytes are those that were written. Raises StoreError, TraceError."""
+        """Read a table whose bytes are those that were written. Raises StoreError, TraceError, HostError."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -106,6 +108,7 @@ class TableFolder:
         from model.errors import TableError
 
         path = self.folder / f"{name}.parquet"
+        cleaned_tables.restore_at(self.folder)
         require_unchanged(self.folder)
         try:
             with open_regular(path) as file:

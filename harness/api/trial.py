@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.api.recording import Recording
+from harness.cleaned_tables import restore_at
 from harness.store.integrity import require_unchanged
 from harness.store.trial_record import read_guest
 
@@ -16,6 +17,7 @@ class Trial(Recording):
     """The recording of one trial. `facts` also has the content of `trial.json`: host, machine, noise and so on.
 
     Where it goes as a path, as to `model.evaluate`, its files are those that the run wrote: StoreError if one is not.
+    Tables that `harness clean` removed are made again when one is read, or the trial goes as a path.
     """
 
     @property
@@ -60,6 +62,7 @@ class Trial(Recording):
         return (self.guest.get("facts") or {}).get("kernel") or super().kernel
 
     def __fspath__(self) -> str:
+        restore_at(self.path)
         require_unchanged(self.path)
         return super().__fspath__()
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import plan
+from harness import cleaned_tables, plan
 from harness.campaign import reporting, spec_change, training
 from harness.campaign.busy_host import BusyHost
 from harness.campaign.effects import Effects
@@ -72,6 +72,7 @@ class Campaign:
             spec_change.finish(self._folder)
             trials = plan.trials(self._experiment)
             unusable = self._record(trials)
+            cleaned_tables.restore(self._folder, self._view)
             failed = training.train(self._experiment, self._folder, self._view, trials, self._workers)
             shortcomings += [f"{name} may not be used" for name in unusable]
             shortcomings += [f"{name} was not scored" for name in failed]

@@ -22,13 +22,19 @@ def tables_of(paths: Sequence[Path], output: Output) -> list[Path]:
     """Return the paths, with the tables of a recording or of a text of events in its place.
 
     Those of a trial's own recording are the trial's. Others are made in the cache, unless they are there already; they
-    are then the same folder, so that what was trained on them is known again. Damaged ones are made again.
-    Raises TraceError, HostError.
+    are then the same folder, so that what was trained on them is known again. Damaged ones are made again, and so are, in
+    their place, those that `harness clean` removed from a run or a trial. Raises TraceError, HostError, StoreError.
     """
-    return [_tables(path, output) if path.is_file() or (path / "data").is_file() else path for path in paths]
+    return [_tables(path, output) for path in paths]
 
 
 def _tables(path: Path, output: Output) -> Path:
+    from harness.cleaned_tables import restore_at
+
+    is_recording = path.is_file() or (path / "data").is_file()
+    restore_at(path.parent if is_recording else path, output.view())
+    if not is_recording:
+        return path
     if (path.parent / "trial.json").is_file() and (path.parent / "slices.parquet").is_file():
         return path.parent
     folder = cache_dir() / TABLES / _key(path) / path.resolve().name

@@ -9,7 +9,21 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.cli import about, box, experiments, export, label, model, repeat, rm, run, run_folders, trace, train
+from harness.cli import (
+    about,
+    box,
+    clean,
+    experiments,
+    export,
+    label,
+    model,
+    repeat,
+    rm,
+    run,
+    run_folders,
+    trace,
+    train,
+)
 from harness.cli.output import print_error
 from harness.cli.plain_values import CommandTree, PlainGroup
 from harness.early_interrupt import end_at_interrupt
@@ -83,6 +97,7 @@ app.command("report")(run_folders.report)
 app.command("verify")(run_folders.verify)
 app.command("label")(label.label)
 app.command("export")(export.export)
+app.command("clean")(clean.clean)
 app.command("rm")(rm.rm)
 app.command("down")(run_folders.down)
 app.add_typer(box.app, name="box")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from harness.cli import completion
+from harness.cli.confirmation import confirm
 from harness.cli.output import JsonFlag, Output, handled
 from harness.cli.run import RunsDir
 from harness.counted import counted
-from harness.errors import EXIT_FAILED, UsageError
+from harness.errors import UsageError
 
 RunNames = Annotated[
     list[str],
@@ -35,7 +35,8 @@ def rm(runs: RunNames, runs_dir: RunsDir = Path("runs"), yes: YesFlag = False, a
     sizes = {folder: disk_size.of_folder(folder) for folder in folders}
     total = disk_size.spelt(sum(sizes.values()))
     if not yes:
-        _ask([f"{folder}  {disk_size.spelt(size)}" for folder, size in sizes.items()], total)
+        lines = [f"{folder}  {disk_size.spelt(size)}" for folder, size in sizes.items()]
+        confirm(lines, f"remove {counted(len(folders), 'run')}, {total}")
     for folder in folders:
         removal.remove(folder)
     Output(as_json).data({"removed": [{"run": str(folder), "bytes": size} for folder, size in sizes.items()]})
@@ -51,16 +52,3 @@ def _require_no_machine(folders: list[Path]) -> None:
             if folder in Path(entry.folder).parents:
                 hint = f"`harness run --resume {folder}` fetches what it recorded, `harness down` removes it"
                 raise UsageError(f"the machine {entry.domain} of this run is up", where=str(folder), hint=hint)
-
-
-def _ask(lines: list[str], total: str) -> None:
-    """Ask whether to remove these runs. Raises UsageError if nobody can answer; exits with 1 after any other answer."""
-    if not sys.stdin.isatty():
-        raise UsageError("nobody can be asked whether to remove the runs", hint="--yes removes them without asking")
-    from harness.cli.output import note
-
-    for line in lines:
-        note(line)
-    if not typer.confirm(f"remove {counted(len(lines), 'run')}, {total}?", err=True):
-        note("nothing was removed")
-        raise typer.Exit(EXIT_FAILED)

@@ -89,13 +89,14 @@ def report(run: RunName = None, runs_dir: RunsDir = Path("runs"), as_json: JsonF
 
     Exits with 1 if a file that it reads is not as the run wrote it; the page leaves out what such a file holds.
     """
-    from harness import store
+    from harness import cleaned_tables, store
     from harness.campaign import reporting
     from harness.store.integrity import REPORTED
     from harness.terminal.progress import QuietView
 
     folder = store.RunFolder.open(store.resolve(runs_dir, run))
     with folder.lock():
+        cleaned_tables.restore(folder, Output(as_json).view())
         problems = folder.check_files(REPORTED)
         page = reporting.write(folder, QuietView(typer.get_text_stream("stderr")))
     Output(as_json).data({"report": str(page), "problems": [problem.__dict__ for problem in problems.problems]})
@@ -110,18 +111,19 @@ def report(run: RunName = None, runs_dir: RunsDir = Path("runs"), as_json: JsonF
 def verify(run: RunName = None, runs_dir: RunsDir = Path("runs"), as_json: JsonFlag = False) -> None:
     """Compare every file of a run with the hash in its manifest; exit 1 if any differs.
 
-    Also names the state of a run that is not done, such as interrupted.
+    Also names the state of a run that is not done, such as interrupted. Tables that `harness clean` removed are no
+    problem as long as their recording is as it was written.
     """
-    from harness import store
+    from harness import cleaned_tables, store
     from harness.terminal import tables
 
     folder = store.RunFolder.open(store.resolve(runs_dir, run))
-    problems = folder.verify()
-    output = Output(as_json)
-    output.data(
-        {"run": folder.path.name, "state": folder.state, "problems": [problem.__dict__ for problem in problems]}
-    )
-    output.show(tables.problems_table(folder, problems))
+    problems, output = folder.verify(), Output(as_json)
+    wrong = [problem.path for problem in problems]
+    cleaned = [path for path in cleaned_tables.absent(folder.path) if path not in wrong]
+    facts = {"run": folder.path.name, "state": folder.state, "cleaned": cleaned}
+    output.data({**facts, "problems": [problem.__dict__ for problem in problems]})
+    output.show(tables.problems_table(folder, problems), *tables.cleaned_lines(cleaned))
     if problems:
         raise typer.Exit(EXIT_FAILED)
 

@@ -7,7 +7,7 @@ import json
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +64,12 @@ class RunFolder:
                 yield
             finally:
                 self._held = False
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the lock, also where this object holds it already."""
+        with nullcontext() if self._held else self.lock():
+            yield
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -142,6 +148,12 @@ class RunFolder:
         self._set_step(step, state="done", seconds=seconds, outputs=hashes, detail=detail or {}, error=None)
         self.event("finish", step=step, seconds=seconds)
 
+    def replace_outputs(self, step: str, hashes: Mapping[str, str]) -> None:
+        """Record other hashes of some outputs of a step that is done."""
+        with self._mutex:
+            outputs = self._content["steps"][step]["outputs"]
+            self._set_step(step, outputs={**outputs, **hashes})
+
     def fail(self, step: str, error: BaseException | str, detail: Mapping[str, Any] | None = None) -> None:
         """Record why a step failed; after a stop signal its state is `interrupted`, not `failed`."""
         stopped = isinstance(error, (Interrupted, KeyboardInterrupt))
@@ -159,11 +171,12 @@ class RunFolder:
             self.event("forget", steps=left)
 
     def is_done(self, step: str) -> bool:
-        """Return whether the step succeeded and all its files exist unchanged."""
+        """Return whether the step succeeded and all its files exist unchanged; a cleaned table need not exist."""
         record = self._content["steps"].get(step)
         if record is None or record["state"] != "done":
             return False
-        return all(self._has(path, digest) for path, digest in record["outputs"].items())
+        cleaned = manifest.cleaned(self._content, self.path)
+        return all(path in cleaned or self._has(path, digest) for path, digest in record["outputs"].items())
 
     def verify(self) -> list[verify.FileProblem]:
         """Read every file that a step lists again and compare it with the manifest; also find files that none lists."""
@@ -184,7 +197,11 @@ class RunFolder:
                 "error": None,
             }
             steps = self._content["steps"]
-            self.update(steps={**steps, step: {**blank, **steps.get(step, {}), **changes}})
+            steps = {**steps, step: {**blank, **steps.get(step, {}), **changes}}
+            listed = {path for each in steps.values() for path in each["outputs"]}
+            cleaned = self._content.get(manifest.CLEANED, {})
+            gone = {path: entry for path, entry in cleaned.items() if path in listed}
+            self.update(steps=steps, **({manifest.CLEANED: gone} if cleaned else {}))
 
     def _write(self, content: dict[str, Any]) -> None:
         content = manifest.sealed(content, read=self._content)

@@ -6,6 +6,7 @@ import hashlib
 import math
 import os
 import platform
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -27,6 +28,8 @@ STATES = ("running", "interrupted", "failed", "done")
 HINT = "restore it from a copy, or start a new run"
 KILLED = "its process was killed"
 MAX_NAME = 255  # bytes of one part of a path
+CLEANED = "cleaned"  # the key of the tables that may be absent, by their paths
+_TABLE = re.compile(r"trials/([^/]+)/(switches|wakeups|slices|runtimes)\.parquet")
 SEAL = files.SEAL
 
 TEXT, NUMBER, ANY = null_or(text), null_or(number), mapping()
@@ -82,6 +85,7 @@ MANIFEST = mapping(
     arms=each(mapping({"box": BOX, "machine": MACHINE}, packages=ANY)),
     repeats=mapping({"run": text}),
     spec_changes=items(SPEC_CHANGE),
+    cleaned=each(mapping({"content_sha256": text, "modified_ns": number})),
 )
 
 
@@ -150,6 +154,23 @@ def _interrupted_if_running(entry: dict[str, Any]) -> dict[str, Any]:
     return {**entry, "state": "interrupted", "error": KILLED} if entry["state"] == "running" else entry
 
 
+def cleaned(manifest: Mapping[str, Any], folder: Path) -> list[str]:
+    """Return the paths of the tables that are absent because `harness clean` removed them."""
+    steps = manifest["steps"]
+    listed = (
+        path
+        for path in manifest.get(CLEANED, {})
+        if path in steps.get(f"trial:{trial_of(path)}", {}).get("outputs", ())
+    )
+    return [path for path in listed if not os.path.lexists(folder / path)]
+
+
+def trial_of(path: str) -> str | None:
+    """Return the trial of which a path in a run folder is a table; None for any other path."""
+    table = _TABLE.fullmatch(path)
+    return table[1] if table else None
+
+
 def check(manifest: dict[str, Any], path: Path) -> None:
     """Raise StoreError unless `manifest` has the shape this version writes."""
     schema = manifest.get("schema_version")
@@ -201,6 +222,9 @@ def _check(manifest: dict[str, Any], key: str) -> None:
         for path in paths:
             if not _is_inside(path):
                 raise json_file.wrong(f"a path of step {name}", path, "a path inside of the run folder")
+    for path in manifest.get(CLEANED, {}):
+        if not (_is_inside(path) and trial_of(path)):
+            raise json_file.wrong(f"a path of {CLEANED}", path, "trials/TRIAL/TABLE.parquet")
 
 
 def _is_inside(path: str) -> bool:

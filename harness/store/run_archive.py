@@ -26,6 +26,7 @@ from harness.progress import Watcher
 from harness.store import disk_size, events, experiment_file, label, lock, verify
 from harness.store.folder import RunFolder
 from harness.store.manifest import NAME as MANIFEST
+from harness.store.manifest import cleaned
 from harness.store.verify import FileProblem
 
 ENDINGS = (".tar.gz", ".tgz")
@@ -88,6 +89,8 @@ def _listed(run: RunFolder) -> dict[str, str | None]:
     files: dict[str, str | None] = dict.fromkeys((*records, *_of_unfinished_trials(run)))
     for step in run.manifest["steps"].values():
         files |= step["outputs"]
+    for path in cleaned(run.manifest, run.path):  # their recordings, which are packed, make them again
+        del files[path]
     if run.manifest.get("spec_file"):
         files[experiment_file.NAME] = experiment_file.sha256(run.manifest)
     return files

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from harness import files
 from harness.errors import StoreError
 from harness.store import experiment_file, spec_changes
+from harness.store import manifest as manifests
 from harness.store.manifest import NAME, is_edited, text_sha256
 
+RECORDING = "perf.data.zst"  # of a trial that is done
 GUARDED = ("trials", "models", "models.set-aside", "report")
 
 
@@ -42,11 +44,23 @@ def problems(folder: Path, manifest: Mapping[str, Any]) -> Iterator[FileProblem]
         path = experiment_file.NAME
         yield from of_output(folder / path, path, experiment_file.sha256(manifest), "that began the run")
     listed: set[str] = set()
+    cleaned = manifests.cleaned(manifest, folder)
     for name, step in manifest["steps"].items():
         listed.update(step["outputs"])
-        for path, expected in step["outputs"].items():
-            yield from of_output(folder / path, path, expected, name)
+        yield from _of_step(folder, name, step["outputs"], cleaned)
     yield from _extra(folder, listed, manifest)
+
+
+def _of_step(folder: Path, name: str, outputs: Mapping[str, str], cleaned: Sequence[str]) -> Iterator[FileProblem]:
+    """Compare the files of a step; those that were cleaned are missing if their recording cannot make them again."""
+    lost = False
+    for path, expected in outputs.items():
+        for problem in of_output(folder / path, path, expected, name) if path not in cleaned else ():
+            lost |= PurePosixPath(path).name == RECORDING
+            yield problem
+    for path in outputs:
+        if lost and path in cleaned:
+            yield FileProblem(path, "missing", f"{RECORDING}, which could make it again, is not as it was written")
 
 
 def of_manifest(manifest: Mapping[str, Any]) -> Iterator[FileProblem]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import RenderableType
 from rich.text import Text
 
+from harness.counted import counted
 from harness.errors import StoreError
 from harness.recorded_clock import RecordedClock
 from harness.terminal.line import line, message
@@ -123,6 +124,11 @@ def problems_table(folder: RunFolder, files: Sequence[FileProblem]) -> Renderabl
     for problem in files:
         table.add_row(problem.path, f"{problem.kind}: {problem.detail}")
     return table
+
+
+def cleaned_lines(cleaned: Sequence[str]) -> list[RenderableType]:
+    """Say how many tables `harness verify` did not miss, because they can be made again."""
+    return [line(f"{counted(len(cleaned), 'table')} cleaned; made again when needed")] if cleaned else []
 
 
 def boxes_table(recipes: Sequence[Recipe], cached: Sequence[CachedBox]) -> RenderableType:

@@ -52,6 +52,14 @@ def write_recording_file(folder: Path, facts: Mapping[str, Any], tables: Collect
     return path
 
 
+def with_tables(path: Path, hashes: Mapping[str, str]) -> str | None:
+    """Return the text of the file with these SHA-256 of the tables that it has; None where there is no such file."""
+    if not (former := _former(path.parent)):
+        return None
+    known = former.get(TABLES, {})
+    return _text(sealed({**former, TABLES: {name: hashes.get(name, digest) for name, digest in known.items()}}))
+
+
 def remove_former(folder: Path, facts: Mapping[str, Any], new_tables: Collection[Path]) -> Facts:
     """Remove `recording.json` from a folder just before `new_tables` appear there, and the tables of other recordings.
 

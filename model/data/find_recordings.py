@@ -29,6 +29,7 @@ def recordings(paths: Sequence[Path]) -> list[Path]:
 
 
 def _under(path: Path) -> list[Path]:
+    _refuse_cleaned(path)
     if (path / "slices.parquet").is_file():
         _refuse_bad(path)
         return [path]
@@ -48,6 +49,19 @@ def _under(path: Path) -> list[Path]:
     if not good:
         _refuse_bad(trials[0])
     return good
+
+
+def _refuse_cleaned(path: Path) -> None:
+    """Raise TableError if a run, or a trial of it, lacks a table that `harness clean` removed."""
+    run = path if (path / metadata.MANIFEST).is_file() else metadata.run_of(path)
+    if run is None:
+        return
+    for table in metadata.mapping(metadata.manifest(run), "cleaned"):
+        if not (run / table).exists() and path.resolve() in (run / table).resolve().parents:
+            raise TableError(
+                f"{path}: {table} was removed by `harness clean`: `harness evaluate` makes it again, and so does what "
+                "harness.open_run and harness.open_recording return"
+            )
 
 
 def _refuse_without_slices(folder: Path) -> None:
