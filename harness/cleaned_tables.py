@@ -18,7 +18,7 @@ from harness.counted import counted
 from harness.errors import HostError, StoreError
 from harness.files import as_host_error, sha256, sync, write_atomic
 from harness.progress import SilentWatcher, View, Watcher
-from harness.store import manifest, verify
+from harness.store import disk_size, manifest, verify
 from harness.store.folder import RunFolder
 from harness.store.manifest import CLEANED
 from harness.store.trial_record import clock_beside
@@ -29,8 +29,9 @@ from harness.version import __version__
 
 @dataclass(frozen=True)
 class TrialTables:
-    """Tables of one trial, as paths in the run folder."""
+    """Tables of one trial of a run, as paths in the run folder."""
 
+    run: RunFolder
     trial: str
     paths: tuple[str, ...]
 
@@ -40,45 +41,63 @@ class TrialTables:
         return f"trial:{self.trial}"
 
     @property
-    def recording(self) -> str:
-        """The path of what they were made of."""
-        return f"trials/{self.trial}/{RECORDING}"
+    def outputs(self) -> dict[str, str]:
+        """The SHA-256 of the files of the trial, by their paths."""
+        return dict(self.run.manifest["steps"][self.step]["outputs"])
+
+    def beside(self, name: str) -> str:
+        """Return the path of another file of the trial."""
+        return f"trials/{self.trial}/{name}"
+
+    def facts(self) -> dict[str, Any]:
+        """Return run, trial, paths and bytes, for lists and programs."""
+        size = disk_size.of_files(self.run.path / path for path in self.paths)
+        return {"run": str(self.run.path), "trial": self.trial, "tables": list(self.paths), "bytes": size}
 
 
 def removable(run: RunFolder) -> list[TrialTables]:
     """Return the tables of each finished trial that are there and have their recording beside them."""
     found = []
     for name, step in run.manifest["steps"].items():
-        kind, _, trial = name.partition(":")
-        if kind == "trial" and step["state"] == "done" and f"trials/{trial}/{RECORDING}" in step["outputs"]:
-            tables = tuple(
-                path for path in step["outputs"] if manifest.trial_of(path) == trial and (run.path / path).is_file()
-            )
-            found += [TrialTables(trial, tables)] if tables else []
+        trial, outputs = name.removeprefix("trial:"), step["outputs"]
+        there = [path for path in outputs if manifest.trial_of(path) == trial and (run.path / path).is_file()]
+        if there and step["state"] == "done" and f"trials/{trial}/{RECORDING}" in outputs:
+            found.append(TrialTables(run, trial, tuple(there)))
     return found
 
 
-def absent(path: Path) -> list[str]:
-    """Return the paths of the tables that a run, or one of its trials, lacks because they were cleaned."""
-    run, trial = _run_of(path)
-    return [path for tables in _missing(run, trial) for path in tables.paths] if run else []
+def absent(run: RunFolder, trial: str | None = None) -> list[TrialTables]:
+    """Return the tables that a run, or one of its trials, lacks because they were cleaned."""
+    by_trial: dict[str, list[str]] = {}
+    for path in manifest.cleaned(run.manifest, run.path):
+        by_trial.setdefault(str(manifest.trial_of(path)), []).append(path)
+    return [TrialTables(run, name, tuple(paths)) for name, paths in by_trial.items() if trial in (None, name)]
 
 
-def clean(run: RunFolder, tables: TrialTables, watcher: Watcher) -> None:
+def absent_at(path: Path) -> list[TrialTables]:
+    """Return those of the run or trial that a path names; none where it names neither."""
+    path = path.resolve()
+    run, trial = (path.parent.parent, path.name) if path.parent.name == "trials" else (path, None)
+    try:
+        return absent(RunFolder.open(run), trial) if (run / manifest.NAME).is_file() else []
+    except (StoreError, OSError):  # who reads the tables that are there says what is wrong with it
+        return []
+
+
+def clean(tables: TrialTables, watcher: Watcher) -> None:
     """Remove tables of a run that is locked, once its recording has made the same again.
 
     Raises StoreError, and removes none, if they are not as the run wrote them or this version makes others.
     """
-    outputs = run.manifest["steps"][tables.step]["outputs"]
-    for path in tables.paths:
-        _require_as_written(run, tables.step, path)
-    files = {path: run.path / path for path in tables.paths}
+    run, files = tables.run, {path: tables.run.path / path for path in tables.paths}
+    for path in files:
+        _require_as_written(tables, path)
     entries = {
         path: {"content_sha256": _content(file), "modified_ns": file.stat().st_mtime_ns} for path, file in files.items()
     }
-    with _made_again(run, tables, watcher) as made:
+    with _made_again(tables, watcher) as made:
         for path, file in made.items():
-            if sha256(file) != outputs[path] and _content(file) != entries[path]["content_sha256"]:
+            if _content(file) != entries[path]["content_sha256"]:
                 what = f"harness {__version__} makes another {file.name} of its recording than {_writer(run)}"
                 raise StoreError(what, where=str(run.path / path))
     run.update(cleaned={**run.manifest.get(CLEANED, {}), **entries})
@@ -88,80 +107,51 @@ def clean(run: RunFolder, tables: TrialTables, watcher: Watcher) -> None:
             file.unlink()
 
 
-def restore(run: RunFolder, view: View | None = None, trial: str | None = None) -> None:
-    """Make the cleaned tables of a run, or of one trial, again; do nothing where all are there.
+def restore(missing: list[TrialTables], view: View | None = None) -> None:
+    """Make absent tables of a run again; do nothing where none is.
 
     Raises LockedError, HostError if the run cannot be written to, StoreError if the recording is not as the run wrote
     it, or this version makes other tables of it.
     """
-    if not (missing := _missing(run, trial)):
+    if not missing:
         return
+    run, wanted = missing[0].run, {tables.trial for tables in missing}
     try:
         with run.held():
-            for tables in _missing(run, trial):
-                with _step(view, tables) as watcher:
-                    _restore(run, tables, watcher)
+            for tables in (still for still in absent(run) if still.trial in wanted):
+                title = f"Make the tables of {tables.trial} again"
+                step = view.step(f"tables:{tables.trial}", title) if view else nullcontext(SilentWatcher())
+                with step as watcher:
+                    _restore(tables, watcher)
     except HostError as error:
         what = f"tables of {counted(len(missing), 'trial')} were cleaned, and cannot be made again: {error.what}"
-        hint = f"harness trace convert {run.path / missing[0].recording} --out FOLDER, and name FOLDER instead"
-        raise HostError(what, where=error.where, expected=error.expected, hint=hint) from error
-
-
-def restore_at(path: Path, view: View | None = None) -> None:
-    """Do so for a path that may name a run or one of its trials."""
-    run, trial = _run_of(path)
-    if run:
-        restore(run, view, trial)
-
-
-def _run_of(path: Path) -> tuple[RunFolder | None, str | None]:
-    """Return the run that a path names, or the one of the trial that it names and the trial."""
-    path = path.resolve()
-    run, trial = (path.parent.parent, path.name) if path.parent.name == "trials" else (path, None)
-    try:
-        return (RunFolder.open(run), trial) if (run / manifest.NAME).is_file() else (None, None)
-    except (StoreError, OSError):  # who reads the tables that are there says what is wrong with it
-        return None, None
-
-
-def _missing(run: RunFolder, trial: str | None) -> list[TrialTables]:
-    """Return the tables to make again, of one trial or of all."""
-    by_trial: dict[str, list[str]] = {}
-    for path in manifest.cleaned(run.manifest, run.path):
-        name = manifest.trial_of(path)
-        if name and trial in (None, name):
-            by_trial.setdefault(name, []).append(path)
-    return [TrialTables(name, tuple(paths)) for name, paths in by_trial.items()]
-
-
-def _step(view: View | None, tables: TrialTables) -> Any:
-    title = f"Make the tables of {tables.trial} again"
-    return view.step(f"tables:{tables.trial}", title) if view else nullcontext(SilentWatcher())
+        raise HostError(what, where=error.where, expected=error.expected, hint=_convert(missing[0])) from error
 
 
 @contextmanager
-def _made_again(run: RunFolder, tables: TrialTables, watcher: Watcher) -> Iterator[dict[str, Path]]:
+def _made_again(tables: TrialTables, watcher: Watcher) -> Iterator[dict[str, Path]]:
     """Make tables of a trial in a temporary folder of the run, and yield where each is."""
     from harness.trace.converter import convert
 
-    for path in (tables.recording, f"trials/{tables.trial}/trial.json"):  # which has the clock
-        _require_as_written(run, tables.step, path)
-    recording, names = run.path / tables.recording, {path: Path(path).stem for path in tables.paths}
+    for name in (RECORDING, "trial.json"):  # which has the clock
+        _require_as_written(tables, tables.beside(name))
+    folder, recording = tables.run.path, tables.run.path / tables.beside(RECORDING)
+    names = {path: Path(path).stem for path in tables.paths}
     with ExitStack() as stack:
-        with as_host_error(run.path):
-            folder = stack.enter_context(held_folder(run.path, "tables"))
+        with as_host_error(folder):
+            out = stack.enter_context(held_folder(folder, "tables"))
         about = clock_beside(recording)
-        made = convert(recording, folder, tables=(*names.values(),), about=about, on_progress=watcher.advance)
+        made = convert(recording, out, tables=(*names.values(),), about=about, on_progress=watcher.advance)
         yield {path: made.paths[name] for path, name in names.items()}
 
 
-def _restore(run: RunFolder, tables: TrialTables, watcher: Watcher) -> None:
-    entries = run.manifest[CLEANED]
-    with _made_again(run, tables, watcher) as made:
+def _restore(tables: TrialTables, watcher: Watcher) -> None:
+    run, entries = tables.run, tables.run.manifest[CLEANED]
+    with _made_again(tables, watcher) as made:
         for path, file in made.items():
             if _content(file) != entries[path]["content_sha256"]:
-                raise _other_content(run, tables, path)
-        _accept(run, tables, {path: sha256(file) for path, file in made.items()})
+                raise _other_content(tables, path)
+        _accept(tables, {path: sha256(file) for path, file in made.items()})
         for path, file in made.items():
             with as_host_error(run.path / path):
                 os.utime(file, ns=(int(entries[path]["modified_ns"]),) * 2)
@@ -171,42 +161,43 @@ def _restore(run: RunFolder, tables: TrialTables, watcher: Watcher) -> None:
     run.event("restore", trial=tables.trial, tables=[Path(path).name for path in tables.paths])
 
 
-def _accept(run: RunFolder, tables: TrialTables, hashes: Mapping[str, str]) -> None:
+def _accept(tables: TrialTables, hashes: Mapping[str, str]) -> None:
     """Take over the hashes of tables whose bytes differ, as another pyarrow writes them, but not their content.
 
     The manifest comes first, as the tables are absent yet; `recording.json` is made to fit by whoever restores them.
     """
     from harness.trace.recording_file import NAME, with_tables
 
-    outputs = run.manifest["steps"][tables.step]["outputs"]
-    path = f"trials/{tables.trial}/{NAME}"
-    text = with_tables(run.path / path, {Path(table).name: digest for table, digest in hashes.items()})
-    hashes = {**hashes, **({path: manifest.text_sha256(text)} if text is not None else {})}
+    path = tables.beside(NAME)
+    file, outputs = tables.run.path / path, tables.outputs
+    text = with_tables(file, {Path(table).name: digest for table, digest in hashes.items()})
+    hashes = {**hashes, **({path: manifest.text_sha256(text)} if text else {})}
     if other := {name: digest for name, digest in hashes.items() if outputs.get(name) != digest}:
-        if text is not None:
-            _require_as_written(run, tables.step, path)
-        run.replace_outputs(tables.step, other)
-        run.event("rewritten", trial=tables.trial, outputs=other)
-    if text is not None and (run.path / path).read_text("utf-8") != text:
-        write_atomic(run.path / path, text)
+        if text:
+            _require_as_written(tables, path)
+        tables.run.replace_outputs(tables.step, other)
+        tables.run.event("rewritten", trial=tables.trial, outputs=other)
+    if text and file.read_text("utf-8") != text:
+        write_atomic(file, text)
 
 
-def _require_as_written(run: RunFolder, step: str, path: str) -> None:
-    expected = run.manifest["steps"][step]["outputs"].get(path)
-    for problem in verify.of_output(run.path / path, path, str(expected), step):
-        what = f"{Path(path).name} is not the file that the run wrote ({problem.kind}: {problem.detail})"
+def _require_as_written(tables: TrialTables, path: str) -> None:
+    file = tables.run.path / path
+    for problem in verify.of_output(file, path, str(tables.outputs.get(path)), tables.step):
+        what = f"{file.name} is not the file that the run wrote ({problem.kind}: {problem.detail})"
         hint = "restore it from a copy; `harness verify` lists all that has changed"
-        raise StoreError(what, where=str(run.path / path), expected="the SHA-256 in manifest.json", hint=hint)
+        raise StoreError(what, where=str(file), expected="the SHA-256 in manifest.json", hint=hint)
 
 
-def _other_content(run: RunFolder, tables: TrialTables, path: str) -> StoreError:
-    return StoreError(
-        f"this table was cleaned, and harness {__version__} makes another one of its recording",
-        where=str(run.path / path),
-        expected=f"the table that {_writer(run)} wrote",
-        hint=f"make it with that version; or harness trace convert {run.path / tables.recording} --out FOLDER, "
-        "and name FOLDER instead",
-    )
+def _other_content(tables: TrialTables, path: str) -> StoreError:
+    what = f"this table was cleaned, and harness {__version__} makes another one of its recording"
+    expected, hint = f"the table that {_writer(tables.run)} wrote", f"use that version; or {_convert(tables)}"
+    return StoreError(what, where=str(tables.run.path / path), expected=expected, hint=hint)
+
+
+def _convert(tables: TrialTables) -> str:
+    recording = tables.run.path / tables.beside(RECORDING)
+    return f"harness trace convert {recording} --out FOLDER, and name FOLDER instead"
 
 
 def _writer(run: RunFolder) -> str:

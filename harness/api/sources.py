@@ -88,7 +88,7 @@ class TableFolder:
         """The tables that are there, and those of a trial that were cleaned."""
         from harness.trace.tables.schemas import SCHEMAS
 
-        cleaned = [Path(path).stem for path in cleaned_tables.absent(self.folder)]
+        cleaned = [Path(path).stem for tables in cleaned_tables.absent_at(self.folder) for path in tables.paths]
         return tuple(name for name in SCHEMAS if name in cleaned or (self.folder / f"{name}.parquet").is_file())
 
     @cached_property
@@ -108,7 +108,7 @@ class TableFolder:
         from model.errors import TableError
 
         path = self.folder / f"{name}.parquet"
-        cleaned_tables.restore_at(self.folder)
+        cleaned_tables.restore(cleaned_tables.absent_at(self.folder))
         require_unchanged(self.folder)
         try:
             with open_regular(path) as file:

@@ -7,8 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from harness import cleaned_tables
 from harness.api.recording import Recording
-from harness.cleaned_tables import restore_at
 from harness.store.integrity import require_unchanged
 from harness.store.trial_record import read_guest
 
@@ -62,7 +62,7 @@ class Trial(Recording):
         return (self.guest.get("facts") or {}).get("kernel") or super().kernel
 
     def __fspath__(self) -> str:
-        restore_at(self.path)
+        cleaned_tables.restore(cleaned_tables.absent_at(self.path))
         require_unchanged(self.path)
         return super().__fspath__()
 

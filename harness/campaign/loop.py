@@ -72,7 +72,7 @@ class Campaign:
             spec_change.finish(self._folder)
             trials = plan.trials(self._experiment)
             unusable = self._record(trials)
-            cleaned_tables.restore(self._folder, self._view)
+            cleaned_tables.restore(cleaned_tables.absent(self._folder), self._view)
             failed = training.train(self._experiment, self._folder, self._view, trials, self._workers)
             shortcomings += [f"{name} may not be used" for name in unusable]
             shortcomings += [f"{name} was not scored" for name in failed]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +14,7 @@ from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.cli.rm import YesFlag
 from harness.cli.run import RunsDir
 from harness.counted import counted
-from harness.errors import LockedError, StoreError, TraceError
+from harness.errors import EXIT_FAILED, HarnessError, StoreError, TraceError
 from harness.paths import cache_dir
 
 if TYPE_CHECKING:
@@ -52,64 +51,49 @@ def clean(
     read the recording. So that they can, each table is made again before it is removed; one of which this version
     makes another stays, and so does that of a trial that is not done.
 
-    The cache has the tables of recordings that train, evaluate or predict were given as they are.
+    The cache has the tables of recordings that train, evaluate or predict were given as they are. Runs under way are
+    left. Exits with 1 if tables of a run that is named are left, and says why.
     """
-    output = Output(as_json, quiet)
+    from harness import cleaned_tables
+    from harness.store import disk_size, removal
+
+    output, cached = Output(as_json, quiet), cache_dir() / TABLES
     folders, left = _runs(runs, runs_dir) if runs or not cache else ([], [])
-    rows = [row for folder in folders for row in _rows(folder)]
-    cache_bytes = _cache_bytes() if cache or not runs else 0
+    rows = [tables.facts() for folder in folders for tables in cleaned_tables.removable(folder)]
+    cache_bytes = disk_size.of_folder(cached) if cache or not runs else 0
     if (rows or cache_bytes) and not (dry_run or yes):
         confirm(_sizes(rows, cache_bytes), f"remove {_total(rows, cache_bytes)}")
     if not dry_run:
         rows, kept = _remove(folders, output.view())
         left += kept
-        _remove_cache(cache_bytes)
+    if cache_bytes and not dry_run:
+        removal.remove(cached)
     total = sum((row["bytes"] for row in rows), cache_bytes)
     output.data({"dry_run": dry_run, "removed": rows, "cache_bytes": cache_bytes, "bytes": total, "left": left})
     done = f"{'would remove' if dry_run else 'removed'} {_total(rows, cache_bytes)}" if total else "nothing to clean"
-    output.show(*(_sizes(rows, cache_bytes) if dry_run else ()), done, *map(_why_left, left))
+    whys = [f"left: {' '.join(filter(None, (row['run'], row['trial'])))}: {row['why']}" for row in left]
+    output.show(*(_sizes(rows, cache_bytes) if dry_run else ()), done, *whys)
+    if runs and left:
+        raise typer.Exit(EXIT_FAILED)
 
 
 def _runs(names: list[str] | None, runs_dir: Path) -> tuple[list[RunFolder], Rows]:
-    """Open the runs that are named; without names all, and return why some of them are left as they are."""
+    """Open the runs that are named; without names all, and return why some of them are left as they are.
+
+    Raises LockedError while a process works in a run that is named.
+    """
     from harness import store
-
-    if names:
-        paths = dict.fromkeys(store.resolve(runs_dir, name).resolve() for name in names)
-        return [_not_under_way(store.RunFolder.open(path)) for path in paths], []
-    folders, damaged = store.readable(runs_dir)
-    left: Rows = [{"run": error.where, "trial": None, "why": error.what} for error in damaged]
-    found = []
-    for folder in folders:
-        try:
-            found.append(_not_under_way(folder))
-        except LockedError as error:
-            left.append({"run": str(folder.path), "trial": None, "why": error.what})
-    return found, left
-
-
-def _not_under_way(folder: RunFolder) -> RunFolder:
-    """Return a run. Raises LockedError while a process works in it."""
     from harness.store import lock
 
-    if lock.is_locked(folder.path):
-        raise lock.held_by_another(folder.path)
-    return folder
-
-
-def _rows(folder: RunFolder) -> Iterator[dict[str, Any]]:
-    """Yield the tables of each trial that can be removed, and their bytes."""
-    from harness import cleaned_tables
-
-    for tables in cleaned_tables.removable(folder):
-        yield _row(folder, tables)
-
-
-def _row(folder: RunFolder, tables: TrialTables) -> dict[str, Any]:
-    from harness.store import disk_size
-
-    size = disk_size.of_files(folder.path / path for path in tables.paths)
-    return {"run": str(folder.path), "trial": tables.trial, "tables": list(tables.paths), "bytes": size}
+    folders, damaged = store.readable(runs_dir) if not names else ([], [])
+    for path in dict.fromkeys(store.resolve(runs_dir, name).resolve() for name in names or ()):
+        if lock.is_locked(path):
+            raise lock.held_by_another(path)
+        folders.append(store.RunFolder.open(path))
+    left = [(error.where, error.what) for error in damaged]
+    left += [(str(one.path), "another process works in this run folder") for one in folders if lock.is_locked(one.path)]
+    at_rest = [folder for folder in folders if not lock.is_locked(folder.path)]
+    return at_rest, [{"run": run, "trial": None, "why": why} for run, why in left]
 
 
 def _remove(folders: list[RunFolder], view: View) -> tuple[Rows, Rows]:
@@ -117,33 +101,26 @@ def _remove(folders: list[RunFolder], view: View) -> tuple[Rows, Rows]:
     from harness import cleaned_tables
 
     removed, left = Rows(), Rows()
-    for folder in folders:
-        if not cleaned_tables.removable(folder):
-            continue
-        with folder.lock():
-            for tables in cleaned_tables.removable(folder):
-                row, title = _row(folder, tables), f"Make the tables of {tables.trial} again, before they are removed"
-                with view.step(f"clean:{tables.trial}", title) as watcher:
-                    try:
-                        cleaned_tables.clean(folder, tables, watcher)
-                        removed.append(row)
-                    except (StoreError, TraceError) as error:
-                        left.append({"run": row["run"], "trial": tables.trial, "why": error.what})
+    for folder in filter(cleaned_tables.removable, folders):
+        try:
+            with folder.lock():
+                for tables in cleaned_tables.removable(folder):
+                    _remove_tables(tables, view, removed, left)
+        except HarnessError as error:
+            left.append({"run": str(folder.path), "trial": None, "why": error.what})
     return removed, left
 
 
-def _cache_bytes() -> int:
-    """Return the bytes of the tables in the cache."""
-    from harness.store import disk_size
+def _remove_tables(tables: TrialTables, view: View, removed: Rows, left: Rows) -> None:
+    from harness import cleaned_tables
 
-    return disk_size.of_folder(cache_dir() / TABLES)
-
-
-def _remove_cache(size: int) -> None:
-    from harness.store import removal
-
-    if size:
-        removal.remove(cache_dir() / TABLES)
+    facts = tables.facts()
+    with view.step(f"clean:{tables.trial}", f"Make the tables of {tables.trial} again before they go") as watcher:
+        try:
+            cleaned_tables.clean(tables, watcher)
+            removed.append(facts)
+        except (StoreError, TraceError) as error:
+            left.append({"run": facts["run"], "trial": tables.trial, "why": error.what})
 
 
 def _sizes(rows: Rows, cache_bytes: int) -> list[str]:
@@ -161,7 +138,3 @@ def _total(rows: Rows, cache_bytes: int) -> str:
     tables = counted(sum(len(row["tables"]) for row in rows), "table")
     cached = " and those in the cache" if cache_bytes else ""
     return f"{tables}{cached}, {spelt(sum((row['bytes'] for row in rows), cache_bytes))}"
-
-
-def _why_left(row: dict[str, Any]) -> str:
-    return f"left: {' '.join(filter(None, (row['run'], row['trial'])))}: {row['why']}"

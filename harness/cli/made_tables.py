@@ -29,10 +29,10 @@ def tables_of(paths: Sequence[Path], output: Output) -> list[Path]:
 
 
 def _tables(path: Path, output: Output) -> Path:
-    from harness.cleaned_tables import restore_at
+    from harness import cleaned_tables
 
     is_recording = path.is_file() or (path / "data").is_file()
-    restore_at(path.parent if is_recording else path, output.view())
+    cleaned_tables.restore(cleaned_tables.absent_at(path.parent if is_recording else path), output.view())
     if not is_recording:
         return path
     if (path.parent / "trial.json").is_file() and (path.parent / "slices.parquet").is_file():

@@ -84,14 +84,14 @@ def repeat(
         _refuse_recording_options([settings, load, machine, any_box, dry_run, keep, workers])
         second = store.RunFolder.open(store.resolve(runs_dir, other))
         for one in (original, second):
-            cleaned_tables.restore(one, output.view())
+            cleaned_tables.restore(cleaned_tables.absent(one), output.view())
         return _show(comparison.compare(original, second, across_clocks=across_clocks), output)
     warn_of_edits(original)
     experiment = _prepare(original, overrides(settings), load, machine, across_clocks, any_box)
     if dry_run:
         show_plan(experiment, output)
         return output.show(_summary(original, experiment))
-    cleaned_tables.restore(original, output.view())
+    cleaned_tables.restore(cleaned_tables.absent(original), output.view())
     folder, whole = _record(original, experiment, runs_dir, output.view(), keep, workers)
     _show(_compare(original, folder, output, across_clocks), output)
     if not whole:

@@ -96,7 +96,7 @@ def report(run: RunName = None, runs_dir: RunsDir = Path("runs"), as_json: JsonF
 
     folder = store.RunFolder.open(store.resolve(runs_dir, run))
     with folder.lock():
-        cleaned_tables.restore(folder, Output(as_json).view())
+        cleaned_tables.restore(cleaned_tables.absent(folder), Output(as_json).view())
         problems = folder.check_files(REPORTED)
         page = reporting.write(folder, QuietView(typer.get_text_stream("stderr")))
     Output(as_json).data({"report": str(page), "problems": [problem.__dict__ for problem in problems.problems]})
@@ -114,13 +114,14 @@ def verify(run: RunName = None, runs_dir: RunsDir = Path("runs"), as_json: JsonF
     Also names the state of a run that is not done, such as interrupted. Tables that `harness clean` removed are no
     problem as long as their recording is as it was written.
     """
-    from harness import cleaned_tables, store
+    from harness import store
+    from harness.store import manifest
     from harness.terminal import tables
 
     folder = store.RunFolder.open(store.resolve(runs_dir, run))
     problems, output = folder.verify(), Output(as_json)
     wrong = [problem.path for problem in problems]
-    cleaned = [path for path in cleaned_tables.absent(folder.path) if path not in wrong]
+    cleaned = [path for path in manifest.cleaned(folder.manifest, folder.path) if path not in wrong]
     facts = {"run": folder.path.name, "state": folder.state, "cleaned": cleaned}
     output.data({**facts, "problems": [problem.__dict__ for problem in problems]})
     output.show(tables.problems_table(folder, problems), *tables.cleaned_lines(cleaned))

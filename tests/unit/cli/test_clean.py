@@ -48,7 +48,9 @@ class Recorded(World):
         return made
 
 
-def trained_here(jobs: Iterable[tuple[str, Any]], work: Any, *, on_progress: Any, **_: Any) -> Iterator[tuple[str, Any]]:
+def trained_here(
+    jobs: Iterable[tuple[str, Any]], work: Any, *, on_progress: Any, **_: Any
+) -> Iterator[tuple[str, Any]]:
     for name, job in jobs:
         yield name, work(job, lambda *progress, name=name: on_progress(name, *progress))
 
@@ -204,7 +206,7 @@ def test_a_changed_table_or_recording_stays_as_it_is_and_is_named(run: Path) -> 
     change(run / "trials" / TRIALS[0] / "slices.parquet")
     change(run / "trials" / TRIALS[1] / "perf.data.zst")
     before = tables(run)
-    answer = json.loads(harness("clean", run, "--yes", "--json").stdout)
+    answer = json.loads(harness("clean", run, "--yes", "--json", code=1).stdout)
     assert (answer["removed"], answer["bytes"], tables(run)) == ([], 0, before)
     assert [row["trial"] for row in answer["left"]] == list(TRIALS)
     assert "slices.parquet is not the file" in answer["left"][0]["why"]
@@ -213,7 +215,7 @@ def test_a_changed_table_or_recording_stays_as_it_is_and_is_named(run: Path) -> 
 def test_tables_of_an_older_version_that_this_one_makes_otherwise_stay(tmp_path: Path) -> None:
     run = written_before.unpack(tmp_path) / written_before.RUN
     before = content(run / "trials")
-    left = harness("clean", run, "--yes").stdout
+    left = harness("clean", run, "--yes", code=1).stdout
     assert "nothing to clean\nleft: " in left
     assert re.search(r"makes another .* of its recording than harness 0\.1\.0", left.replace("\n", " "))
     assert content(run / "trials") == before
@@ -255,16 +257,16 @@ def test_a_process_that_is_killed_leaves_a_whole_run_and_the_next_ends_what_it_b
 
     def clean(folder: RunFolder) -> None:
         with folder.lock():
-            cleaned_tables.clean(folder, cleaned_tables.removable(folder)[0], SilentWatcher())
+            cleaned_tables.clean(cleaned_tables.removable(folder)[0], SilentWatcher())
 
     def both(folder: RunFolder) -> None:
         clean(folder)
-        cleaned_tables.restore(folder)
+        cleaned_tables.restore(cleaned_tables.absent(folder))
 
     counted = copy("count")
     reached = places(lambda: both(counted), tmp_path)
     own = [number for number, place in enumerate(reached, 1) if "cleaned_tables" in place]
-    for number in sorted({later for number in own for later in (number, number + 2)}):  # and the manifest after them
+    for number in sorted({later for each in own for later in (each, each + 2)}):  # and the manifest after them
         run = copy(str(number))
         run_killed(lambda run=run: both(run), tmp_path, number)  # type: ignore[misc]
         left = RunFolder.open(run.path)
@@ -301,12 +303,14 @@ def _seal(path: Path) -> None:
     path.write_text(json.dumps(sealed(json.loads(path.read_text())), indent=1) + "\n")
 
 
-def test_a_version_that_makes_other_tables_says_which_one_wrote_them(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_version_that_makes_other_tables_says_which_one_wrote_them(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     harness("clean", run, "--yes")
     before = content(run)
     monkeypatch.setattr("harness.recorded_clock.RecordedClock.about", lambda _: {"clock": "another"})
     with pytest.raises(StoreError, match="makes another one of its recording") as refused:
-        cleaned_tables.restore(RunFolder.open(run))
+        cleaned_tables.restore(cleaned_tables.absent_at(run))
     assert "harness trace convert" in (refused.value.hint or "")
     assert "that harness" in (refused.value.expected or "")
     assert content(run) == before

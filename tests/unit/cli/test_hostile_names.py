@@ -109,6 +109,7 @@ def calls(shop: Workshop) -> dict[str, list[tuple[list[Any], int, str]]]:
             (["export", shop.runs / "a" / NAME, shop.folder / "run.tar.gz"], 0, f"{SHOWN}/run.tar.gz: "),
             (["export", shop.runs / "b" / NAME, shop.folder / "bad.tar.gz"], 1, f"{SHOWN}: missing"),
         ],
+        "clean": [(["clean", gone, "--yes"], 2, f"gone{SHOWN}")],
         "rm": [(["rm", gone], 2, f"gone{SHOWN}")],
         "down": [(["down"], 3, f"Remove {SHOWN}")],
         "box build": [(["box", "build", NAME], 2, SHOWN)],
