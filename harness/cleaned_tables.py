@@ -24,7 +24,7 @@ from harness.store.manifest import CLEANED
 from harness.store.trial_record import clock_beside
 from harness.store.verify import RECORDING
 from harness.temporary import held_folder
-from harness.version import __version__
+from harness.version import version
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def clean(tables: TrialTables, watcher: Watcher) -> None:
     with _made_again(tables, watcher) as made:
         for path, file in made.items():
             if _content(file) != entries[path]["content_sha256"]:
-                what = f"harness {__version__} makes another {file.name} of its recording than {_writer(run)}"
+                what = f"harness {version()} makes another {file.name} of its recording than {_writer(run)}"
                 raise StoreError(what, where=str(run.path / path))
     run.update(cleaned={**run.manifest.get(CLEANED, {}), **entries})
     run.event("clean", trial=tables.trial, tables=[file.name for file in files.values()])
@@ -190,7 +190,7 @@ def _require_as_written(tables: TrialTables, path: str) -> None:
 
 
 def _other_content(tables: TrialTables, path: str) -> StoreError:
-    what = f"this table was cleaned, and harness {__version__} makes another one of its recording"
+    what = f"this table was cleaned, and harness {version()} makes another one of its recording"
     expected, hint = f"the table that {_writer(tables.run)} wrote", f"use that version; or {_convert(tables)}"
     return StoreError(what, where=str(tables.run.path / path), expected=expected, hint=hint)
 

@@ -22,8 +22,8 @@ def tables_of(paths: Sequence[Path], output: Output) -> list[Path]:
     """Return the paths, with the tables of a recording or of a text of events in its place.
 
     Those of a trial's own recording are the trial's. Others are made in the cache, unless they are there already; they
-    are then the same folder, so that what was trained on them is known again. Damaged ones are made again, and so are, in
-    their place, those that `harness clean` removed from a run or a trial. Raises TraceError, HostError, StoreError.
+    are then the same folder, so that what was trained on them is known again. Damaged ones are made again; those that
+    `harness clean` removed from a run or a trial are made again there. Raises TraceError, HostError, StoreError.
     """
     return [_tables(path, output) for path in paths]
 
