@@ -44,15 +44,14 @@ def clean(
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Remove tables (*.parquet of trials), which harness makes again by itself; asks before it does so.
+    """Remove tables of trials, *.parquet, which harness makes again by itself; asks before it does so.
 
-    A trial keeps its recording, perf.data.zst, and a run its models, scores and report. report, run --resume, train,
-    evaluate, predict, repeat and `import harness` make tables again when they read them, in the time that it takes to
-    read the recording. So that they can, each table is made again before it is removed; one of which this version
-    makes another stays, and so does that of a trial that is not done.
+    report, run --resume, train, evaluate, predict, repeat and `import harness` make them again from the recording when
+    they read them. Each is made again before it is removed, too: one that this version makes otherwise stays.
 
-    The cache has the tables of recordings that train, evaluate or predict were given as they are. Runs under way are
-    left. Exits with 1 if tables of a run that is named are left, and says why.
+    The cache has the tables of recordings that train, evaluate or predict were given as they are.
+
+    Exits with 1 if tables of a run that is named stay, and says why.
     """
     from harness import cleaned_tables
     from harness.store import disk_size, removal
@@ -115,7 +114,7 @@ def _remove_tables(tables: TrialTables, view: View, removed: Rows, left: Rows) -
     from harness import cleaned_tables
 
     facts = tables.facts()
-    with view.step(f"clean:{tables.trial}", f"Make the tables of {tables.trial} again before they go") as watcher:
+    with view.step(f"clean:{tables.trial}", f"Check the tables of {tables.trial}") as watcher:
         try:
             cleaned_tables.clean(tables, watcher)
             removed.append(facts)

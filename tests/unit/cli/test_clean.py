@@ -290,9 +290,10 @@ def test_tables_that_another_pyarrow_writes_otherwise_are_taken_over_with_their_
         outputs = [run / path for path in folder.manifest["steps"][f"trial:{TRIALS[0]}"]["outputs"]]
         folder.finish(f"trial:{TRIALS[0]}", outputs, detail={"arm": "nginx_ab"})
     harness("clean", run, "--yes")
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(HostError):  # ends between the manifest and the file
-        patch.setattr("harness.cleaned_tables.write_atomic", _fail)
-        cleaned_tables.restore(cleaned_tables.absent_at(run))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("harness.cleaned_tables.write_atomic", _fail)  # after the manifest is written
+        with pytest.raises(HostError):
+            cleaned_tables.restore(cleaned_tables.absent_at(run))
     harness("report", run)
     assert harness("verify", run).stdout.endswith("every file is as recorded\n")
     harness("evaluate", run, "-p", "markov")
