@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,7 +58,7 @@ def _refuse_cleaned(path: Path) -> None:
     if run is None:
         return
     for table in metadata.mapping(metadata.manifest(run), "cleaned"):
-        if not (run / table).exists() and path.resolve() in (run / table).resolve().parents:
+        if not os.path.exists(run / table) and (path == run or table.startswith(f"trials/{path.resolve().name}/")):
             raise TableError(
                 f"{path}: {table} was removed by `harness clean`: `harness evaluate` makes it again, and so does what "
                 "harness.open_run and harness.open_recording return"
