@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from harness.cli import completion
+from harness.cli.first_line import no_first_line
 from harness.cli.output import JsonFlag, Output, handled
 from harness.errors import EXIT_HOST, UsageError
 
@@ -55,17 +56,16 @@ def help_of(
     command: Annotated[list[str] | None, typer.Argument(help="A command, such as: trace convert.")] = None,
 ) -> None:
     """Show the help of a command, or of all."""
+    no_first_line()
     ctx.find_root().command.main([*(command or []), "--help"], prog_name="harness")
 
 
 @handled
 def schema() -> None:
     """Print the JSON Schema of experiment files, with which an editor completes and checks them."""
-    import json
-
     from harness import spec
 
-    typer.echo(json.dumps(spec.schema(), indent=2))
+    Output(as_json=True).data(spec.schema())
 
 
 @handled

@@ -10,14 +10,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib.abc import MetaPathFinder
 
 LIBRARIES = frozenset(("ansible_runner", "lightgbm", "pandas", "pyarrow", "scipy", "sklearn", "torch"))
 LINE = "harness: one moment ...\n"
 DELAY_S = 0.2  # Python and the commands themselves take about as long before
 
 
-class _FirstLine(MetaPathFinder):
+class _FirstLine:
     """Prints the line once, unless another one came first. It is asked for every import, and finds no module itself."""
 
     def __init__(self) -> None:

@@ -6,6 +6,7 @@ import io
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import hostile
@@ -13,7 +14,7 @@ import pytest
 from locations import DATA, ROOT
 from terminal import on_a_terminal
 
-from harness.cli import first_line
+from harness.cli import app, first_line
 from harness.cli.first_line import LIBRARIES, LINE
 from harness.cli.output import Output
 
@@ -43,6 +44,14 @@ class Terminal(io.StringIO):
 
     def isatty(self) -> bool:
         return True
+
+
+class SlowTerminal(Terminal):
+    """A terminal on which the time for the first line has passed whenever something is written."""
+
+    def write(self, text: str) -> int:
+        first_line._line.print()
+        return super().write(text)
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +115,21 @@ def test_a_line_of_the_command_comes_instead_of_the_first(monkeypatch: pytest.Mo
         first_line._line.print()  # as when the time has passed
     assert "something" in stderr.getvalue()
     assert FIRST not in stderr.getvalue()
+
+
+@pytest.mark.parametrize("command", ["help trace convert", "schema", "loads", "predictors --json", "ls"])
+def test_no_line_comes_into_the_answer_of_a_command(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stdout, stderr = SlowTerminal(), Terminal()
+    monkeypatch.setattr("sys.stdout", stdout)
+    monkeypatch.setattr("sys.stderr", stderr)
+    monkeypatch.setattr(first_line, "DELAY_S", 1e6)
+    monkeypatch.chdir(tmp_path)
+    with suppress(SystemExit):  # of help
+        app(command.split(), standalone_mode=False)
+    assert stdout.getvalue()
+    assert not stderr.getvalue()
 
 
 def test_a_host_that_starts_no_thread_runs_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
