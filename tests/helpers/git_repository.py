@@ -15,8 +15,8 @@ def commit_all(folder: Path) -> Git:
     own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     own |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
 
-    def git(*words: str) -> str:
-        command = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(folder), *words]
+    def git(*words: object) -> str:
+        command = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", str(folder), *map(str, words)]
         return subprocess.check_output(command, env=own, text=True).strip()
 
     git("init", "-q")

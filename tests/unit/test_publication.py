@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from command_line import LIMIT_S
+from git_repository import Git, commit_all
 from hatchling.metadata.core import ProjectMetadata
 from hatchling.plugin.manager import PluginManager
 from locations import ROOT
@@ -82,24 +83,15 @@ def test_both_packages_say_that_they_have_types() -> None:
     assert all((ROOT / package / "py.typed").is_file() for package in ("harness", "model"))
 
 
-def git(*words: object, cwd: Path) -> str:
-    who = {f"GIT_{role}_{fact}": "a@b" for role in ("AUTHOR", "COMMITTER") for fact in ("NAME", "EMAIL")}
-    done = subprocess.run(
-        ["git", *map(str, words)],
-        cwd=cwd, env={**os.environ, **who}, capture_output=True, text=True, timeout=LIMIT_S, check=True,
-    )  # fmt: skip
-    return done.stdout.strip()
-
-
-def with_merge_of_no_branch(folder: Path) -> str:
-    """Make a tagged repository; return a commit on top that only a reference like that of a request has."""
+def with_merge_of_no_branch(folder: Path) -> tuple[Git, str]:
+    """Make a tagged repository, and a commit on top that only a reference like that of a request has."""
     folder.mkdir(parents=True)
-    git("init", "--quiet", "--initial-branch=main", cwd=folder)
-    git("commit", "--quiet", "--allow-empty", "--message=first", cwd=folder)
-    git("tag", "v1", cwd=folder)
-    merge = git("commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "merge", cwd=folder)
-    git("update-ref", "refs/pull/1/merge", merge, cwd=folder)
-    return merge
+    (folder / "file").touch()
+    git = commit_all(folder)
+    git("tag", "v1")
+    merge = git("commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "merge")
+    git("update-ref", "refs/pull/1/merge", merge)
+    return git, merge
 
 
 def test_the_recipe_of_a_hoster_runs_git_and_the_one_command_and_no_code_of_others(tmp_path: Path) -> None:
@@ -111,7 +103,7 @@ def test_the_recipe_of_a_hoster_runs_git_and_the_one_command_and_no_code_of_othe
     *fetching, last = [step["run"] for step in steps]
     assert last == ".ci/run"
     assert os.access(ROOT / last, os.X_OK)
-    merge = with_merge_of_no_branch(tmp_path / "owner" / "name")
+    git, merge = with_merge_of_no_branch(tmp_path / "owner" / "name")
     known = {
         "GITHUB_SERVER_URL": tmp_path.as_uri(), "GITHUB_REPOSITORY": "owner/name", "GITHUB_SHA": merge,
         "PATH": os.environ["PATH"],
@@ -120,5 +112,5 @@ def test_the_recipe_of_a_hoster_runs_git_and_the_one_command_and_no_code_of_othe
     workspace.mkdir()
     for command in fetching:  # as the hoster does it
         subprocess.run(["bash", "-e", "-c", command], cwd=workspace, env=known, timeout=LIMIT_S, check=True)
-    assert git("rev-parse", "HEAD", cwd=workspace) == merge
-    assert git("describe", "--tags", cwd=workspace).startswith("v1-1-g")
+    assert git("-C", workspace, "rev-parse", "HEAD") == merge
+    assert git("-C", workspace, "describe", "--tags").startswith("v1-1-g")

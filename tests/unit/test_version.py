@@ -96,15 +96,21 @@ def test_a_repository_that_git_refuses_has_a_version_that_says_so(unpacked: Path
     assert version_in(unpacked) == UNKNOWN
 
 
-def test_only_what_has_to_know_the_version_asks_git(tmp_path: Path) -> None:
-    asked = tmp_path / "asked"
-    (tmp_path / "git").write_text(f"#!/bin/sh\ntouch {asked}\nexit 1\n")
-    (tmp_path / "git").chmod(0o755)
-    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
-    for words in (["--help"], ["ls", "--runs", str(tmp_path)], ["loads"]):
-        subprocess.run([sys.executable, "-m", "harness", *words], env=environment, check=True, capture_output=True)
+def test_only_what_has_to_know_the_version_asks_git(unpacked: Path, git: Git, tmp_path: Path) -> None:
+    shutil.rmtree(unpacked / "harness")
+    (unpacked / "harness").symlink_to(ROOT / "harness")
+    asked, programs = tmp_path / "asked", tmp_path / "programs"
+    programs.mkdir()
+    (programs / "git").write_text(f"#!/bin/sh\ntouch {asked}\nexit 1\n")
+    (programs / "git").chmod(0o755)
+    environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": f"{unpacked}:{ROOT}"}
+
+    def harness(*words: str) -> str:
+        command = [sys.executable, "-m", "harness", *words]
+        return subprocess.run(command, cwd=unpacked, env=environment, check=True, capture_output=True, text=True).stdout
+
+    for words in (["--help"], ["ls"], ["loads"]):
+        harness(*words)
         assert not asked.exists(), words
-    command = [sys.executable, "-m", "harness", "--version"]
-    told = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-    assert told.stdout == f"harness {UNKNOWN}\n"
+    assert harness("--version") == f"harness {UNKNOWN}\n"
     assert asked.exists()
