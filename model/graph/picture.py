@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
@@ -60,14 +59,17 @@ def _dot(graph: Graph) -> graphviz.Digraph:
 
 
 def _label(node: Node) -> str:
-    """Return the label of a node in Graphviz's HTML: its name, and what it makes of which numbers."""
-    if node.kind == "function":
-        return f"<{escape(SIGNS.get(node.what, node.what))}>"
-    if node.kind != "layer":
-        return f"<{escape(node.name)}<BR/>{_sizes(node.given)}>"
-    change = f"{_sizes(node.taken)} → {_sizes(node.given)}"
-    weights = f"<BR/>{node.parameters:,} parameters" if node.parameters else ""
-    return f"<<B>{escape(node.name)}</B>: {escape(node.what)}<BR/>{change}{weights}>"
+    """Return the lines of a node: its name, and what it makes of which numbers.
+
+    They are plain text, which SVG centres whatever font there is; marked-up text stands where Graphviz's font would.
+    """
+    import graphviz
+
+    lines = [SIGNS.get(node.what, node.what)] if node.kind == "function" else [node.name, _sizes(node.given)]
+    if node.kind == "layer":
+        weights = [f"{node.parameters:,} parameters"] if node.parameters else []
+        lines = [f"{node.name}: {node.what}", f"{_sizes(node.taken)} → {_sizes(node.given)}", *weights]
+    return graphviz.nohtml(r"\n".join(map(graphviz.escape, lines)))
 
 
 def _sizes(shapes: tuple[Shape, ...]) -> str:
