@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -36,7 +35,7 @@ class CachedBox:
 
     box: Box
     size_mb: float
-    age_s: float
+    built: float  # seconds since 1970
     current: bool | None
 
 
@@ -105,7 +104,7 @@ def write_manifest(
 
 def ls() -> list[CachedBox]:
     """Return every box in the cache whose description is right, newest first. Raises HostError."""
-    return sorted(description.scan(root(), _describe)[0], key=lambda cached: cached.age_s)
+    return sorted(description.scan(root(), _describe)[0], key=lambda cached: -cached.built)
 
 
 def damaged() -> list[DamagedFolder]:
@@ -227,8 +226,8 @@ def unknown(name: str, known: str) -> BoxError | UsageError:
 
 
 def _describe(folder: Path) -> CachedBox:
-    box, built = open_box(folder), built_at(folder)
-    return CachedBox(box, description.size_mb(folder), max(0.0, time.time() - built), _is_current(box))
+    box = open_box(folder)
+    return CachedBox(box, description.size_mb(folder), built_at(folder), _is_current(box))
 
 
 def _is_current(box: Box) -> bool | None:

@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import tarfile
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, fields
@@ -89,7 +88,7 @@ class CachedMachine:
 
     box: ProvisionedBox
     size_mb: float
-    age_s: float
+    built: float  # seconds since 1970
     current: bool | None
 
 
@@ -146,7 +145,7 @@ def ls() -> list[CachedMachine]:
     """Return every machine in the cache whose descriptions are right, newest first. Raises HostError."""
     bases = {cached.box.digest: cached.current for cached in cache.ls()}
     machines = [machine for box in _all() if (machine := _describe(box, bases))]
-    return sorted(machines, key=lambda machine: machine.age_s)
+    return sorted(machines, key=lambda machine: -machine.built)
 
 
 def damaged() -> list[DamagedFolder]:
@@ -232,7 +231,7 @@ def _describe(box: ProvisionedBox, bases: Mapping[str, bool | None]) -> CachedMa
     made, current = box.provisioning, bases.get(box.base_digest, False)
     if key(made.base, made.roles, made.variables) != box.digest or box.folder != _newest(box.digest):
         current = False
-    return CachedMachine(box, description.size_mb(box.folder), max(0.0, time.time() - built), current)
+    return CachedMachine(box, description.size_mb(box.folder), built, current)
 
 
 def _newest(key: str) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,7 +38,9 @@ def provisioned_table(machines: Sequence[CachedMachine], users: Mapping[Path, Se
         state = STATES[machine.current]
         used_by = ", ".join(users.get(machine.box.folder, ())) or "-"
         origin, roles = f"{machine.box.name} {made.base[:12]}", ", ".join(made.roles)
-        table.add_row(origin, roles, packages, f"{machine.size_mb:.0f}", age(machine.age_s), used_by, state)
+        table.add_row(
+            origin, roles, packages, f"{machine.size_mb:.0f}", age(time.time() - machine.built), used_by, state
+        )
     return table
 
 
