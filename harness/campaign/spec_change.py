@@ -31,7 +31,7 @@ def make(folder: RunFolder, experiment: Experiment, command: Sequence[str]) -> l
         record = {**spec_changes.change(old, new, command), "set_aside": stale}
         folder.update(
             spec=new,
-            **experiment_file.write(folder.path, experiment),
+            **experiment_file.facts(experiment, folder.path.name),
             spec_changes=[*folder.manifest.get("spec_changes", ()), record],
             steps=_with_models_set_aside(folder, stale),
             state="interrupted",
@@ -42,7 +42,8 @@ def make(folder: RunFolder, experiment: Experiment, command: Sequence[str]) -> l
 
 
 def finish(folder: RunFolder) -> None:
-    """Move the folders of the models that are set aside; also after this was interrupted."""
+    """Write the changed experiment file, and move the folders of the models that are set aside; also after a kill."""
+    _write_experiment_file(folder)
     steps = folder.manifest["steps"]
     for name, step in steps.items():
         source = step["detail"].get("moved_from")
@@ -56,6 +57,15 @@ def finish(folder: RunFolder) -> None:
             target.parent.mkdir(exist_ok=True)
             origin.rename(target)
             sync(target.parent)
+
+
+def _write_experiment_file(folder: RunFolder) -> None:
+    """Write the file that the manifest has the SHA-256 of since a change, unless the folder has another name by now."""
+    if not folder.manifest.get("spec_changes"):
+        return
+    current = experiment_file.facts(folder.experiment, folder.path.name)
+    if current.items() <= folder.manifest.items():
+        experiment_file.write(folder.path, folder.experiment)
 
 
 def _stale(folder: RunFolder, experiment: Experiment, old: Mapping[str, Any]) -> Iterator[str]:

@@ -20,15 +20,19 @@ if TYPE_CHECKING:
 NAME, DIGEST = "experiment.yaml", "spec_file_sha256"
 
 
-def write(folder: Path, experiment: Experiment) -> dict[str, str | None]:
-    """Write the file and return what the manifest keeps of it; none is written if the experiment comes from no file."""
+def facts(experiment: Experiment, run: str) -> dict[str, str | None]:
+    """Return what the manifest keeps of the file; an experiment that comes from no file has none."""
     from harness.store.manifest import text_sha256
 
     if not experiment.text:
         return {"spec_file": None}
-    content = text(experiment, folder.name)
-    write_atomic(folder / NAME, content)
-    return {"spec_file": NAME, DIGEST: text_sha256(content)}
+    return {"spec_file": NAME, DIGEST: text_sha256(text(experiment, run))}
+
+
+def write(folder: Path, experiment: Experiment) -> None:
+    """Write the file, if the experiment comes from one."""
+    if experiment.text:
+        write_atomic(folder / NAME, text(experiment, folder.name))
 
 
 def sha256(manifest: Mapping[str, Any]) -> str:
@@ -54,11 +58,15 @@ def text(experiment: Experiment, run: str) -> str:
 
 
 def _values(text: str) -> dict[str, Any] | None:
-    """Return the values of the file as it was given; None if it is right only with the changes of the command line."""
+    """Return the values of the file as it was given; None if it is right only with the changes of the command line.
+
+    A predictor that this host lacks a library for is a value like any other.
+    """
     from harness import spec
+    from harness.spec.document import parse
 
     try:
-        return spec.to_dict(spec.load_bytes(text.encode(), NAME))
+        return spec.to_dict(spec.from_dict(parse(text, NAME).data))
     except HarnessError:
         return None
 

@@ -41,7 +41,8 @@ class RunFolder:
         """Make a new run folder, named after the time and the experiment. Raises HostError."""
         path = _new_folder(runs_dir, f"{name_of_now()}_{experiment.name}")
         content = manifest.new(path.name, experiment, sys.argv if command is None else command)
-        content |= experiment_file.write(path, experiment)
+        content |= experiment_file.facts(experiment, path.name)
+        experiment_file.write(path, experiment)
         folder = cls(path, content)
         folder._write(content)
         return folder

@@ -29,7 +29,8 @@ def run(tmp_path: Path) -> Path:
     run = tmp_path / written_before.RUN
     folder = RunFolder.open(run)
     with folder.lock():
-        folder.update(**experiment_file.write(run, folder.experiment))
+        folder.update(**experiment_file.facts(folder.experiment, run.name))
+        experiment_file.write(run, folder.experiment)
     (run / "machine" / "guest").mkdir(parents=True)
     (run / "machine" / "guest" / "id_ed25519").write_text("PRIVATE KEY")
     (run / "label.txt").write_text("for you\n")

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command_line import harness
+from killed import moments, run_killed
 from locations import ROOT
 
 from harness import spec
 from harness.campaign import spec_change
 from harness.spec import Experiment
 from harness.store import RunFolder
+from model.predictors import EXTRAS
 
 NGINX = ROOT / "experiments" / "nginx_ab.yaml"
 HOSTILE = '"1.2e3 #: \\n- yes\\e[2J \\u202e null"'
@@ -74,6 +77,29 @@ def test_after_a_change_of_the_models_the_file_has_the_new_ones(tmp_path: Path) 
     spec_change.make(run, changed, ["harness"])
     assert experiment_of(run)["model"]["predictors"] == ["markov"]
     assert run.verify() == []
+
+
+def test_a_change_that_is_killed_at_any_moment_leaves_the_old_file_or_is_finished(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path, spec.load(NGINX), [])
+    changed = spec.changed(run.experiment, {"model.predictors": "[markov]"})
+    whole = shutil.copytree(run.path, tmp_path / "whole" / run.path.name)
+    for number in moments(lambda: spec_change.make(RunFolder(whole, run.manifest), changed, []), whole):
+        killed = shutil.copytree(run.path, tmp_path / str(number) / run.path.name)
+        run_killed(lambda killed=killed: spec_change.make(RunFolder.open(killed), changed, []), killed, number)  # type: ignore[misc]
+        folder = RunFolder.open(killed)
+        with folder.lock():
+            spec_change.finish(folder)
+        assert folder.verify() == []
+        assert experiment_of(folder) == spec.to_dict(folder.experiment)
+
+
+def test_a_predictor_that_this_host_cannot_train_is_named_among_what_differs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(EXTRAS, "lstm", ("no_such_module", "model", "torch"))
+    run = RunFolder.create(tmp_path, spec.load(NGINX, {"model.predictors": "[markov]", "model.params": "{}"}), [])
+    head = (run.path / "experiment.yaml").read_text()
+    assert '#   model.predictors: ["most_frequent", "markov", "slice_markov", "lstm"], here ["markov"]' in head
 
 
 def test_a_run_of_an_earlier_version_has_the_file_as_it_was_given(tmp_path: Path) -> None:
