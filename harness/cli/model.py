@@ -11,11 +11,12 @@ from harness.cli import model_show
 from harness.cli.judgement import refuse_changed
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.cli.plain_values import CommandTree
+from harness.cli.run_or_path import run_or_path
 from harness.cli.train_jobs import as_model_error
 from harness.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
-    from harness.report.baseline_comparison import PairedComparison
+    from harness.report.baseline_comparison import BaselineComparison, PairedComparison
     from harness.report.model_scores import ModelScores
     from harness.report.seed_groups import SeedGroup
 
@@ -53,7 +54,9 @@ def export(
 @app.command()
 @handled
 def compare(
-    models: Annotated[Path, typer.Argument(exists=True, help="A run, or the folder that `harness train -o` wrote.")],
+    models: Annotated[
+        Path, typer.Argument(callback=run_or_path, help="A run, or the folder that `harness train -o` wrote.")
+    ],
     predictor: Annotated[str | None, typer.Argument(help="The predictor to compare.")] = None,
     baseline: Annotated[str | None, typer.Argument(help="The predictor to compare it with.")] = None,
     as_json: JsonFlag = False,
@@ -88,9 +91,10 @@ def _pairs(
     names = list(dict.fromkeys(group.predictor for group in groups))
     expected = f"two of: {', '.join(names)}" if len(names) > 1 else f"a second predictor; only {names[0]} is stored"
     if predictor is None:
-        pairs = [comparison.paired for comparison in compare_to_baselines(groups) if comparison.paired]
+        compared = compare_to_baselines(groups)
+        pairs = [comparison.paired for comparison in compared if comparison.paired]
         if not pairs:
-            raise ModelError("no predictor with a baseline to compare it with", where=str(models), expected=expected)
+            raise _no_pairs(models, compared, groups, expected)
         return pairs
     pairs = [
         compare_pair(first, second, first.judged_split)
@@ -107,6 +111,19 @@ def _pairs(
             expected=expected,
         )
     return pairs
+
+
+def _no_pairs(
+    models: Path, compared: list[BaselineComparison], groups: list[SeedGroup], expected: str
+) -> ModelError:
+    """Return the error of models without such a pair: nothing beats the best baseline, or there is only one of a kind."""
+    for best in (each.best for each in compared if each.outcome == "baseline"):
+        kind = best.mark, best.arm, best.inputs
+        other = next(each for each in groups if not each.baseline and (each.mark, each.arm, each.inputs) == kind)
+        hint = f"name both: harness model compare {models} {other.predictor} {best.predictor}"
+        what = f"nothing with the inputs {best.inputs} beats the baseline {best.predictor}"
+        return ModelError(what, where=str(models), expected=expected, hint=hint)
+    return ModelError("no predictor with a baseline to compare it with", where=str(models), expected=expected)
 
 
 def _of_other_clocks(groups: list[SeedGroup], *predictors: str | None) -> str:

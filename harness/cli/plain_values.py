@@ -92,8 +92,7 @@ class _PlainValue:
         least = info.min
         if info.exists:
             for path in [value] if isinstance(value, str) else value or ():
-                if not (info.allow_dash and path == "-"):
-                    _require_there(path, info.dir_okay, param, ctx)
+                _require_there(path, info.dir_okay, param, ctx)
         if value is None and param.nargs == 1 and not param.multiple:
             return None
         if kind in (str, Path) and isinstance(value, str):

@@ -13,6 +13,7 @@ from harness.cli.find_recording import find_recording, find_recordings
 from harness.cli.judgement import exit_unless_sound, exit_unless_whole, print_qualities, print_quality
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.cli.plain_values import CommandTree, QuickCommand
+from harness.cli.run_or_path import run_or_path
 from harness.progress import SilentWatcher
 
 if TYPE_CHECKING:
@@ -25,8 +26,7 @@ app = CommandTree(
 Recording = Annotated[
     Path,
     typer.Argument(
-        exists=True,
-        allow_dash=True,  # refused with what to do instead
+        callback=run_or_path,  # `-` is refused with what to do instead
         help="A perf.data file (also .zst, .gz, .xz, .bz2, .zip, or a pipe's), a folder from perf record --threads, "
         "a trial of a run, or a run (with one trial, except for `summary`).",
     ),

@@ -12,6 +12,7 @@ from harness.cli import completion
 from harness.cli.judgement import StrictTables, exit_unless_sound, refuse_changed
 from harness.cli.made_tables import named_as_given, names_of, tables_of
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
+from harness.cli.run_or_path import run_or_path
 from harness.cli.train_jobs import (
     TEMPORAL,
     TrainRequest,
@@ -26,7 +27,10 @@ from harness.files import scratch_folder
 
 Paths = Annotated[
     list[Path],
-    typer.Argument(exists=True, help="Runs, recordings, texts of them, or folders that `harness trace convert` wrote."),
+    typer.Argument(
+        callback=run_or_path,
+        help="Runs, recordings, texts of them, or folders that `harness trace convert` wrote; a run also by its name.",
+    ),
 ]
 Predictors = Annotated[
     list[str] | None,
@@ -56,7 +60,9 @@ Split = Annotated[
 Tested = Annotated[
     list[Path] | None,
     typer.Option(
-        "--test", exists=True, help="Test on this other run or recording, and on all of it; may be given several times."
+        "--test",
+        callback=run_or_path,
+        help="Test on this other run or recording, and on all of it; may be given several times.",
     ),
 ]
 AcrossClocks = Annotated[
@@ -167,7 +173,7 @@ def predict(
     path: Annotated[
         Path,
         typer.Argument(
-            exists=True,
+            callback=run_or_path,
             help="A recording, a text of it, a folder that `harness trace convert` wrote, or one trial of a run.",
         ),
     ],

@@ -26,6 +26,8 @@ class TrialProgress:
         elif awaited == "recorded":
             done_s = self._warmup_s + min(waited_s, self._seconds)
             note = f"recording: {waited_s:.0f} of {self._seconds:g} {unit}"
+            if waited_s >= self._seconds + 1:
+                note = f"recorded, perf ends: {waited_s - self._seconds:.0f} {unit}"
         else:
             done_s, note = self._warmup_s + self._seconds, f"after the recording: {waited_s:.0f} {unit}"
         self._watcher.note(f"{note}{ratio}; not connected")

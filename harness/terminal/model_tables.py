@@ -11,13 +11,15 @@ from harness.counted import counted
 from harness.recorded_clock import RecordedClock
 from harness.terminal.plain_table import plain_table
 
+LIMITS = ("max_seconds", "max_events")
+
 
 def model_tables(model: Mapping[str, Any]) -> RenderableType:
     """Show what a stored model was trained on and with which settings, its layers, and what else it holds.
 
     `model` is what `model.contents.Contents.as_dict` returns, with the `path` of its folder.
     """
-    facts = plain_table("", "")
+    facts = plain_table("", "~")
     facts.show_header = False
     for name, value in _facts(model).items():
         facts.add_row(name, value)
@@ -46,10 +48,9 @@ def _facts(model: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _settings(settings: Mapping[str, Any]) -> str:
-    """Return the settings in words; one that is null is chosen by the data."""
-    return (
-        ", ".join(f"{name} {'by the data' if value is None else value}" for name, value in settings.items()) or "none"
-    )
+    """Return the settings in words. One that is null is chosen by the data, except for limits: there is none."""
+    words = {name: "without limit" if name in LIMITS else "by the data" for name in settings}
+    return ", ".join(f"{name} {words[name] if value is None else value}" for name, value in settings.items()) or "none"
 
 
 def _recording(one: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -153,7 +154,7 @@ def load_tables(kinds: Mapping[str, Any]) -> list[RenderableType]:
         table = plain_table("parameter", "default", "~meaning")
         for name, field in load.model_fields.items():
             if name != "kind":
-                table.add_row(f"load.{name}", str(field.default), field.description or "")
+                table.add_row(f"load.{name}", _in_yaml(field.default), field.description or "")
         shown += [table if table.row_count else "no parameters", ""]
     return shown[:-1]
 
@@ -165,10 +166,14 @@ def predictor_tables(kinds: Mapping[str, tuple[str, Any]]) -> list[RenderableTyp
         shown.append(line((kind, "bold"), f"  {meaning}"))
         table = plain_table("setting", "default", "~meaning")
         for name, field in settings.model_fields.items():
-            default = "null" if field.default is None else str(field.default)
-            table.add_row(f"{kind}.{name}", default, field.description or "")
+            table.add_row(f"{kind}.{name}", _in_yaml(field.default), field.description or "")
         shown += [table if table.row_count else "no settings", ""]
     return shown[:-1]
+
+
+def _in_yaml(value: Any) -> str:
+    """Return a default as an experiment file would have it."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def checks_table(host_checks: Iterable[HostCheck]) -> RenderableType:

@@ -53,6 +53,7 @@ def test_an_experiment_on_stdin_is_one_of_the_name_that_it_has() -> None:
 def test_predictors_are_listed_with_their_settings() -> None:
     shown = harness("predictors").stdout
     assert "lstm.hidden" in shown
+    assert "eevdf_replay.corrects true " in " ".join(shown.split())
     one = harness("predictors", "lstm").stdout
     assert one in shown
     document = json.loads(harness("predictors", "--json").stdout)["predictors"]

@@ -109,6 +109,15 @@ def test_a_comparison_that_is_impossible_says_why(several: Path, names: list[str
     assert words in model("compare", several, *names, code=code).stderr
 
 
+def test_where_a_baseline_is_the_best_the_two_to_compare_are_named(several: Path, tmp_path: Path) -> None:
+    for kind in ("decision_tree", "slice_markov"):
+        tables, out = several.parent / "tables", tmp_path / f"{kind}_s0"
+        run(Job((tables,), kind, 0, "task", (0.7, 0.15, 0.15), out, {"depth": 1} if kind == "decision_tree" else {}))
+    ended = model("compare", tmp_path, code=1).stderr
+    assert "nothing with the inputs slices beats the baseline slice_markov" in ended
+    assert f"harness model compare {tmp_path} decision_tree slice_markov" in " ".join(ended.split())
+
+
 def test_a_folder_without_scores_has_nothing_to_compare(tmp_path: Path) -> None:
     assert "no scored models here" in model("compare", tmp_path, code=2).stderr
 

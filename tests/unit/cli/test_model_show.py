@@ -35,6 +35,7 @@ def test_a_network_is_shown_with_layers_shapes_parameters_settings_and_origin(st
     shown = words(show(stored / RUN / "models" / "lstm_s0").stdout)
     assert "predictor lstm (inputs: slices; predicts: task)" in shown
     assert "hidden 16, learning_rate 0.025, lanes by the data" in shown
+    assert "max_seconds without limit" in shown
     assert "trained on 000_nginx_ab (kernel 6.1.0-" in shown
     assert "size 23,818 bytes parameters 5,433, of which 5,433 are trained" in shown
     assert "cell LSTM weight_ih_l0 64x21, weight_hh_l0 64x16, bias_ih_l0 64, bias_hh_l0 64 2,496" in shown

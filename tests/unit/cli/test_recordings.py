@@ -64,6 +64,25 @@ def test_the_summary_of_a_run_is_that_of_its_recording(tmp_path: Path) -> None:
     assert [one["quality"]["samples"] for one in of_run["recordings"]] == [32_774]
 
 
+def test_a_run_is_named_by_the_beginning_of_its_name_wherever_its_path_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [run_with(tmp_path / "runs" / name, NAME) for name in ("2026-01-01_a", "2026-01-02_b")]
+    for run in runs:
+        (run / "manifest.json").touch()
+    monkeypatch.chdir(tmp_path)
+    harness("trace", "convert", "2026-01-01/000_x", "-o", "tables")
+    shown = harness("trace", "summary", "2026-01-02", "--limit", "1").stdout
+    monkeypatch.setenv("HARNESS_RUNS", str(runs[0].parent))
+    monkeypatch.chdir("/")
+    assert harness("trace", "summary", "2026-01-02_b/trials/000_x", "--limit", "1").stdout == shown
+    assert "2026-01: 2 runs begin so: 2026-01-01_a" in harness("trace", "summary", "2026-01", code=2).stderr
+    nothing = ("there is no such file, folder or run", "2027")
+    for command in (["predict", "2027", "--model", tmp_path], ["evaluate", "2027"], ["model", "compare", "2027"]):
+        ended = harness(*command, code=2).stderr
+        assert all(words in ended for words in nothing)
+
+
 def test_the_summary_of_a_run_with_several_trials_has_a_line_of_each_in_one_shape(tmp_path: Path) -> None:
     run = run_with(tmp_path / "run", NAME, "switches_only", "lost_events")
     ended = harness("trace", "summary", run, code=1)

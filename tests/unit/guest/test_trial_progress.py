@@ -23,13 +23,15 @@ def test_the_seconds_of_the_guest_and_what_each_costs_the_host_are_shown() -> No
     progress = TrialProgress(shown, 2.0, 50.0)
     progress("recording", 1.0, 1.3, "guest s")
     progress("recorded", 31.0, 40.3, "guest s")
+    progress("recorded", 53.0, 68.9, "guest s")
     progress("done", 7.0, 9.1, "guest s")
     assert shown.lines == [
         "before the recording: 1 guest s; not connected",
         "recording: 31 of 50 guest s, 1.3 host s each; not connected",
+        "recorded, perf ends: 3 guest s, 1.3 host s each; not connected",
         "after the recording: 7 guest s, 1.3 host s each; not connected",
     ]
-    assert shown.done == [(1.0, 52.0), (33.0, 52.0), (52.0, 52.0)]
+    assert shown.done == [(1.0, 52.0), (33.0, 52.0), (52.0, 52.0), (52.0, 52.0)]
     assert max(map(len, shown.lines)) <= 60 + 2  # the terminal cuts at 60: only the last word may be hurt
 
 
