@@ -113,10 +113,8 @@ def _pairs(
     return pairs
 
 
-def _no_pairs(
-    models: Path, compared: list[BaselineComparison], groups: list[SeedGroup], expected: str
-) -> ModelError:
-    """Return the error of models without such a pair: nothing beats the best baseline, or there is only one of a kind."""
+def _no_pairs(models: Path, compared: list[BaselineComparison], groups: list[SeedGroup], expected: str) -> ModelError:
+    """Return the error of models without such a pair: nothing beats the best baseline, or nothing is to compare."""
     for best in (each.best for each in compared if each.outcome == "baseline"):
         kind = best.mark, best.arm, best.inputs
         other = next(each for each in groups if not each.baseline and (each.mark, each.arm, each.inputs) == kind)
