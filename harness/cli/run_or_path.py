@@ -12,14 +12,14 @@ from harness.errors import UsageError
 from harness.visible import visible
 
 
-def run_or_path(ctx: typer.Context, param: typer.CallbackParam, value: Any) -> Any:
+def run_or_path(ctx: typer.Context, param: Any, value: Any) -> Any:
     """Return the path, or each of several; one that leads nowhere names a run in the folder of runs."""
     if isinstance(value, (list, tuple)):
         return [_path(one, ctx, param) for one in value]
     return value if value in (None, Path("-")) else _path(value, ctx, param)
 
 
-def _path(given: Path, ctx: typer.Context, param: typer.CallbackParam) -> Path:
+def _path(given: Path, ctx: typer.Context, param: Any) -> Path:
     """Return a path that is there, or cannot be looked at: the command says why. Raises BadParameter for any other."""
     try:
         given.stat()
@@ -34,7 +34,7 @@ def _path(given: Path, ctx: typer.Context, param: typer.CallbackParam) -> Path:
     return found
 
 
-def _named(given: Path, ctx: typer.Context, param: typer.CallbackParam) -> Path | None:
+def _named(given: Path, ctx: typer.Context, param: Any) -> Path | None:
     """Return the run or trial of this name, None if there is none. Raises BadParameter if several begin so."""
     from harness.store import find_runs
 
