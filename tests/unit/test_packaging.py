@@ -107,7 +107,8 @@ HINT = "from harness.errors import MissingExtraError; print(MissingExtraError('p
 def test_the_wheel_fits_this_platform_and_any_python_and_reads_a_recording_without_a_compiler(
     wheel: Path, tmp_path: Path
 ) -> None:
-    assert re.fullmatch(r"sched_harness-[0-9.]+(dev[0-9]+\+g[0-9a-f]+(\.dirty)?)?-py3-none-linux_\w+\.whl", wheel.name)
+    version = r"[0-9.]+(dev[0-9]+(\+g[0-9a-f]+(\.dirty)?)?)?"
+    assert re.fullmatch(rf"sched_harness-{version}-py3-none-linux_\w+\.whl", wheel.name)
     venv.create(tmp_path / "bare", with_pip=False)  # without numpy and pyarrow too: reading needs neither
     python = tmp_path / "bare" / "bin" / "python"
     installed = pip("install", "--ignore-installed", "--prefix", str(tmp_path / "bare"), str(wheel))
