@@ -218,7 +218,10 @@ def named(name: str) -> list[CachedBox]:
 
 
 def unknown(name: str, known: str) -> BoxError | UsageError:
-    """Return the error of a box that is not in the cache, where those in `known` are: wrong is a name of no recipe."""
+    """Return the error of a box that is not in the cache, where those in `known` are.
+
+    UsageError for a name of no recipe, which cannot be built.
+    """
     built = f"harness box build {name}" if name in recipes.names() else None
     hint = "some boxes are damaged: `harness box ls` shows which" if damaged() else built
     kind = BoxError if built else UsageError
