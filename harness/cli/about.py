@@ -30,10 +30,10 @@ def predictors(
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """List the predictors with their settings, or show one of them."""
+    """List the predictors with their inputs and settings, and the extra that each needs; or show one of them."""
     from harness.terminal import tables
     from model.errors import SettingError
-    from model.predictors import KINDS, describe, require_known
+    from model.predictors import EXTRAS, INPUTS_OF, KINDS, describe, require_known
     from model.settings import SETTINGS
 
     try:
@@ -41,13 +41,16 @@ def predictors(
             require_known(name)
     except SettingError as error:
         raise UsageError(str(error)) from None
-    chosen = {kind: (describe(kind), SETTINGS[kind]) for kind in ([name] if name else KINDS)}
-    if as_json:
-        plain = {
-            kind: {"meaning": meaning, "settings": settings.model_json_schema().get("properties", {})}
-            for kind, (meaning, settings) in chosen.items()
+    chosen = {
+        kind: {
+            "meaning": describe(kind),
+            "inputs": INPUTS_OF[kind],
+            "extra": EXTRAS[kind][1] if kind in EXTRAS else None,
+            "settings": SETTINGS[kind].model_json_schema().get("properties", {}),
         }
-        Output(as_json).data({"predictors": plain})
+        for kind in ([name] if name else KINDS)
+    }
+    Output(as_json).data({"predictors": chosen})
     Output(as_json).show(*tables.predictor_tables(chosen))
 
 

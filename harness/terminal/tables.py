@@ -159,14 +159,15 @@ def load_tables(kinds: Mapping[str, Any]) -> list[RenderableType]:
     return shown[:-1]
 
 
-def predictor_tables(kinds: Mapping[str, tuple[str, Any]]) -> list[RenderableType]:
-    """Show predictors, each with its meaning and its settings."""
+def predictor_tables(kinds: Mapping[str, Mapping[str, Any]]) -> list[RenderableType]:
+    """Show predictors, each with its meaning, its inputs, the extra that it needs and its settings."""
     shown: list[RenderableType] = []
-    for kind, (meaning, settings) in kinds.items():
-        shown.append(line((kind, "bold"), f"  {meaning}"))
+    for kind, about in kinds.items():
+        needs = f"; needs the extra {about['extra']}" if about["extra"] else ""
+        shown += [line((kind, "bold"), f"  {about['meaning']}"), f"inputs: {about['inputs']}{needs}"]
         table = plain_table("setting", "default", "~meaning")
-        for name, field in settings.model_fields.items():
-            table.add_row(f"{kind}.{name}", _in_yaml(field.default), field.description or "")
+        for name, field in about["settings"].items():
+            table.add_row(f"{kind}.{name}", _in_yaml(field["default"]), field.get("description", ""))
         shown += [table if table.row_count else "no settings", ""]
     return shown[:-1]
 

@@ -39,6 +39,13 @@ KINDS = {
     "paper_corrected": "model.predictors.kernel_oracle:PaperCorrected",
 }
 
+# What each may look at (`inputs` of its class, as it is by default).
+INPUTS_OF = {
+    **dict.fromkeys(KINDS, "slices"),
+    **dict.fromkeys(("most_frequent", "repeat", "markov", "ctw"), "marks"),
+    **dict.fromkeys(("fifo", "cfs_replay", "eevdf_replay", "replay_residual"), "runqueue"),
+}
+
 # Reproductions of earlier work; they take minutes, and are trained only where they are named.
 REPRODUCTIONS = ("paper_as_coded", "paper_as_written", "paper_corrected")
 

@@ -14,7 +14,7 @@ from model.data import streams, synthetic
 from model.data.marks import UNKNOWN
 from model.data.streams import Segment
 from model.predictor import INPUTS, Neural, OnlineLearner, Predictor, ignore_progress
-from model.predictors import KINDS, NETWORKS, REPRODUCTIONS, create, find, installed
+from model.predictors import INPUTS_OF, KINDS, NETWORKS, REPRODUCTIONS, create, find, installed
 from model.scoring.honesty import HonestPredictor, with_other_future
 from model.settings import SETTINGS
 
@@ -57,6 +57,7 @@ def test_its_settings_are_those_that_the_experiment_file_is_checked_by(fitted: t
 
 
 def test_it_has_known_inputs(fitted: tuple[str, Predictor]) -> None:
+    assert find(fitted[0]).inputs == INPUTS_OF[fitted[0]]
     assert fitted[1].inputs in INPUTS
 
 

@@ -59,4 +59,6 @@ def test_predictors_are_listed_with_their_settings() -> None:
     document = json.loads(harness("predictors", "--json").stdout)["predictors"]
     assert all(predictor["meaning"] for predictor in document.values())
     assert "hidden" in document["lstm"]["settings"]
+    assert "inputs: slices; needs the extra model" in one
+    assert (document["fifo"]["inputs"], document["fifo"]["extra"]) == ("runqueue", None)
     assert "did you mean 'lstm'" in harness("predictors", "lstmm", code=2).stderr
