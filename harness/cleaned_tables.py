@@ -2,13 +2,15 @@
 
 The steps in the manifest keep the SHA-256 of such tables. `cleaned` names those that may be absent, with the SHA-256 of
 their content and their time, which trained models know them by. It is written before a table is removed, and its entry
-goes after the table is back, so that a process that is killed leaves a run that is whole.
+goes after the table is back, so that a process that is killed leaves a run that is whole. The kernel's lock on the run
+folder keeps tables that are read, and the one on its `trials` lets one process at a time make tables again.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,7 @@ from harness.counted import counted
 from harness.errors import HostError, StoreError
 from harness.files import as_host_error, sha256, sync, write_atomic
 from harness.progress import SilentWatcher, View, Watcher
-from harness.store import disk_size, manifest, verify
+from harness.store import disk_size, lock, manifest, verify
 from harness.store.folder import RunFolder
 from harness.store.manifest import CLEANED
 from harness.store.trial_record import clock_beside
@@ -76,19 +78,40 @@ def absent(run: RunFolder, trial: str | None = None) -> list[TrialTables]:
 
 def absent_at(path: Path) -> list[TrialTables]:
     """Return those of the run or trial that a path names; none where it names neither."""
-    path = path.resolve()
-    run, trial = (path.parent.parent, path.name) if path.parent.name == "trials" else (path, None)
+    run, trial = _run_and_trial(path)
     try:
         return absent(RunFolder.open(run), trial) if (run / manifest.NAME).is_file() else []
     except (StoreError, OSError):  # who reads the tables that are there says what is wrong with it
         return []
 
 
+def _run_and_trial(path: Path) -> tuple[Path, str | None]:
+    path = path.resolve()
+    return (path.parent.parent, path.name) if path.parent.name == "trials" else (path, None)
+
+
+@contextmanager
+def kept(path: Path, view: View | None = None) -> Iterator[None]:
+    """Make absent tables of a run or a trial again, and keep `clean` from removing them in the block.
+
+    A path that names neither is left as it is. Raises as `restore` does.
+    """
+    with lock.of_tables(_run_and_trial(path)[0], fcntl.LOCK_SH):
+        restore(absent_at(path), view)
+        yield
+
+
 def clean(tables: TrialTables, watcher: Watcher) -> None:
     """Remove tables of a run that is locked, once its recording has made the same again.
 
-    Raises StoreError, and removes none, if they are not as the run wrote them or this version makes others.
+    Raises StoreError, and removes none, if they are not as the run wrote them or this version makes others; LockedError
+    while another process reads tables of the run.
     """
+    with lock.of_tables(tables.run.path, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        _clean(tables, watcher)
+
+
+def _clean(tables: TrialTables, watcher: Watcher) -> None:
     run, files = tables.run, {path: tables.run.path / path for path in tables.paths}
     for path in files:
         _require_as_written(tables, path)
@@ -108,7 +131,7 @@ def clean(tables: TrialTables, watcher: Watcher) -> None:
 
 
 def restore(missing: list[TrialTables], view: View | None = None) -> None:
-    """Make absent tables of a run again; do nothing where none is.
+    """Make absent tables of a run again; do nothing where none is. Waits for another process that makes them.
 
     Raises LockedError, HostError if the run cannot be written to, StoreError if the recording is not as the run wrote
     it, or this version makes other tables of it.
@@ -117,15 +140,21 @@ def restore(missing: list[TrialTables], view: View | None = None) -> None:
         return
     run, wanted = missing[0].run, {tables.trial for tables in missing}
     try:
-        with run.held():
-            for tables in (still for still in absent(run) if still.trial in wanted):
-                title = f"Make the tables of {tables.trial} again"
-                step = view.step(f"tables:{tables.trial}", title) if view else nullcontext(SilentWatcher())
-                with step as watcher:
-                    _restore(tables, watcher)
+        with lock.of_tables(run.path / "trials", fcntl.LOCK_EX):
+            if wanted & {tables.trial for tables in absent(RunFolder.open(run.path))}:
+                _restore_all(run, wanted, view)
     except HostError as error:
         what = f"tables of {counted(len(missing), 'trial')} were cleaned, and cannot be made again: {error.what}"
         raise HostError(what, where=error.where, expected=error.expected, hint=_convert(missing[0])) from error
+
+
+def _restore_all(run: RunFolder, trials: Collection[str], view: View | None) -> None:
+    with run.held():
+        for tables in (still for still in absent(run) if still.trial in trials):
+            title = f"Make the tables of {tables.trial} again"
+            step = view.step(f"tables:{tables.trial}", title) if view else nullcontext(SilentWatcher())
+            with step as watcher:
+                _restore(tables, watcher)
 
 
 @contextmanager

@@ -108,13 +108,13 @@ class TableFolder:
         from model.errors import TableError
 
         path = self.folder / f"{name}.parquet"
-        cleaned_tables.restore(cleaned_tables.absent_at(self.folder))
-        require_unchanged(self.folder)
         try:
-            with open_regular(path) as file:
-                unchanged.require_unchanged(path)
-                source = pq.ParquetFile(file, page_checksum_verification=True)
-                return source.read(known_columns(columns, str(path), source.schema_arrow.names))
+            with cleaned_tables.kept(self.folder):
+                require_unchanged(self.folder)
+                with open_regular(path) as file:
+                    unchanged.require_unchanged(path)
+                    source = pq.ParquetFile(file, page_checksum_verification=True)
+                    return source.read(known_columns(columns, str(path), source.schema_arrow.names))
         except TableError as error:
             raise TraceError(str(error).removeprefix(f"{path}: "), where=str(path), hint=CONVERT_AGAIN) from error
         except (pa.ArrowException, UnicodeError, OSError) as error:

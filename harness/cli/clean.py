@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +15,7 @@ from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.cli.rm import YesFlag
 from harness.cli.run import RunsDir
 from harness.counted import counted
-from harness.errors import EXIT_FAILED, HarnessError, StoreError, TraceError
+from harness.errors import EXIT_FAILED, HarnessError, LockedError, StoreError, TraceError
 from harness.paths import cache_dir
 
 if TYPE_CHECKING:
@@ -51,10 +52,10 @@ def clean(
 
     The cache has the tables of recordings that train, evaluate or predict were given as they are.
 
-    Exits with 1 if tables of a run that is named stay, and says why.
+    Exits with 1 if tables that were named stay, and says why: also those that a process reads.
     """
     from harness import cleaned_tables
-    from harness.store import disk_size, removal
+    from harness.store import disk_size
 
     output, cached = Output(as_json, quiet), cache_dir() / TABLES
     folders, left = _runs(runs, runs_dir) if runs or not cache else ([], [])
@@ -62,17 +63,17 @@ def clean(
     cache_bytes = disk_size.of_folder(cached) if cache or not runs else 0
     if (rows or cache_bytes) and not (dry_run or yes):
         confirm(_sizes(rows, cache_bytes), f"remove {_total(rows, cache_bytes)}")
+    if cache_bytes and not dry_run and (used := _remove_cache(cached)):  # first: to remove the others takes some space
+        cache_bytes, left = 0, [*left, used]
     if not dry_run:
         rows, kept = _remove(folders, output.view())
         left += kept
-    if cache_bytes and not dry_run:
-        removal.remove(cached)
     total = sum((row["bytes"] for row in rows), cache_bytes)
     output.data({"dry_run": dry_run, "removed": rows, "cache_bytes": cache_bytes, "bytes": total, "left": left})
     done = f"{'would remove' if dry_run else 'removed'} {_total(rows, cache_bytes)}" if total else "nothing to clean"
     whys = [f"left: {' '.join(filter(None, (row['run'], row['trial'])))}: {row['why']}" for row in left]
     output.show(*(_sizes(rows, cache_bytes) if dry_run else ()), done, *whys)
-    if runs and left:
+    if (runs or cache) and left:
         raise typer.Exit(EXIT_FAILED)
 
 
@@ -108,6 +109,18 @@ def _remove(folders: list[RunFolder], view: View) -> tuple[Rows, Rows]:
         except HarnessError as error:
             left.append({"run": str(folder.path), "trial": None, "why": error.what})
     return removed, left
+
+
+def _remove_cache(cached: Path) -> dict[str, Any] | None:
+    """Remove the tables in the cache; return why they were left while another process reads them."""
+    from harness.store import lock, removal
+
+    try:
+        with lock.of_tables(cached, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            removal.remove(cached)
+    except LockedError as error:
+        return {"run": str(cached), "trial": None, "why": error.what}
+    return None
 
 
 def _remove_tables(tables: TrialTables, view: View, removed: Rows, left: Rows) -> None:

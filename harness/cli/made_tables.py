@@ -2,53 +2,56 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from harness.cli.output import Output
 from harness.errors import HarnessError, TraceError
-from harness.files import as_host_error, open_regular
+from harness.files import as_host_error, make_folder, open_regular
 from harness.paths import cache_dir
+from harness.store import lock
 from harness.version import RELEASE
 
 TABLES = "tables"
 Names = Mapping[Path, Path]
 
 
-def tables_of(paths: Sequence[Path], output: Output) -> list[Path]:
-    """Return the paths, with the tables of a recording or of a text of events in its place.
+@contextmanager
+def tables_of(paths: Sequence[Path], output: Output) -> Iterator[tuple[list[Path], Names]]:
+    """Yield the paths, with the tables of a recording or of a text of events in its place; and what the user named.
 
     Those of a trial's own recording are the trial's. Others are made in the cache, unless they are there already; they
     are then the same folder, so that what was trained on them is known again. Damaged ones are made again; those that
-    `harness clean` removed from a run or a trial are made again there. Raises TraceError, HostError, StoreError.
+    `harness clean` removed from a run or a trial are made again there. It removes none of them until the block ends.
+    Raises TraceError, HostError, StoreError.
     """
-    return [_tables(path, output) for path in paths]
+    cached = cache_dir() / TABLES
+    with ExitStack() as kept:
+        tables = [_tables(path, cached, output, kept) for path in paths]
+        yield tables, {folder: path for path, folder in zip(paths, tables, strict=True) if cached in folder.parents}
 
 
-def _tables(path: Path, output: Output) -> Path:
+def _tables(path: Path, cached: Path, output: Output, kept: ExitStack) -> Path:
     from harness import cleaned_tables
 
     is_recording = path.is_file() or (path / "data").is_file()
-    cleaned_tables.restore(cleaned_tables.absent_at(path.parent if is_recording else path), output.view())
+    kept.enter_context(cleaned_tables.kept(path.parent if is_recording else path, output.view()))
     if not is_recording:
         return path
     if (path.parent / "trial.json").is_file() and (path.parent / "slices.parquet").is_file():
         return path.parent
-    folder = cache_dir() / TABLES / _key(path) / path.resolve().name
+    make_folder(cached)
+    kept.enter_context(lock.of_tables(cached, fcntl.LOCK_SH))
+    folder = cached / _key(path) / path.resolve().name
     if not _is_there(folder):
         _make(path, folder, output)
     if _is_map(folder):
         raise _without_slices(path)
     return folder
-
-
-def names_of(paths: Sequence[Path], tables: Sequence[Path]) -> Names:
-    """Return, by the folder in the cache that `tables_of` gave for it, what the user named."""
-    own = cache_dir() / TABLES
-    return {folder: path for path, folder in zip(paths, tables, strict=True) if folder.is_relative_to(own)}
 
 
 @contextmanager

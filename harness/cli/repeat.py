@@ -83,17 +83,20 @@ def repeat(
     if other is not None:
         _refuse_recording_options([settings, load, machine, any_box, dry_run, keep, workers])
         second = store.RunFolder.open(store.resolve(runs_dir, other))
-        for one in (original, second):
-            cleaned_tables.restore(cleaned_tables.absent(one), output.view())
-        return _show(comparison.compare(original, second, across_clocks=across_clocks), output)
+        with cleaned_tables.kept(original.path, output.view()), cleaned_tables.kept(second.path, output.view()):
+            original, second = store.RunFolder.open(original.path), store.RunFolder.open(second.path)
+            result = comparison.compare(original, second, across_clocks=across_clocks)
+        return _show(result, output)
     warn_of_edits(original)
     experiment = _prepare(original, overrides(settings), load, machine, across_clocks, any_box)
     if dry_run:
         show_plan(experiment, output)
         return output.show(_summary(original, experiment))
-    cleaned_tables.restore(cleaned_tables.absent(original), output.view())
-    folder, whole = _record(original, experiment, runs_dir, output.view(), keep, workers)
-    _show(_compare(original, folder, output, across_clocks), output)
+    with cleaned_tables.kept(original.path, output.view()):
+        original = store.RunFolder.open(original.path)
+        folder, whole = _record(original, experiment, runs_dir, output.view(), keep, workers)
+        result = _compare(original, folder, output, across_clocks)
+    _show(result, output)
     if not whole:
         raise typer.Exit(EXIT_FAILED)
 

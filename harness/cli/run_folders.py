@@ -95,8 +95,7 @@ def report(run: RunName = None, runs_dir: RunsDir = Path("runs"), as_json: JsonF
     from harness.terminal.progress import QuietView
 
     folder = store.RunFolder.open(store.resolve(runs_dir, run))
-    with folder.lock():
-        cleaned_tables.restore(cleaned_tables.absent(folder), Output(as_json).view())
+    with cleaned_tables.kept(folder.path, Output(as_json).view()), folder.lock():
         problems = folder.check_files(REPORTED)
         page = reporting.write(folder, QuietView(typer.get_text_stream("stderr")))
     Output(as_json).data({"report": str(page), "problems": [problem.__dict__ for problem in problems.problems]})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +12,7 @@ import typer
 
 from harness.cli import completion
 from harness.cli.judgement import StrictTables, exit_unless_sound, refuse_changed
-from harness.cli.made_tables import named_as_given, names_of, tables_of
+from harness.cli.made_tables import named_as_given, tables_of
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.cli.run_or_path import run_or_path
 from harness.cli.train_jobs import (
@@ -112,7 +114,8 @@ def train(
     across = across_clocks, across_kernels
     request = _request(paths, predictors, inputs, mark, seeds, settings, split, test, across, strict)
     output = Output(as_json, quiet)
-    train_and_show(_with_tables(request, output), out, workers, output)
+    with _with_tables(request, output) as request:
+        train_and_show(request, out, workers, output)
 
 
 @handled
@@ -148,11 +151,9 @@ def evaluate(
     if not models:
         across = across_clocks, across_kernels
         request = _request(paths, predictors, inputs, mark, seeds, settings, split, test, across, strict)
-        with scratch_folder("models") as folder:
-            return train_and_show(_with_tables(request, output), folder, workers, output)
-    tables = tables_of(paths, output)
-    names = names_of(paths, tables)
-    with named_as_given(names), as_model_error():
+        with scratch_folder("models") as folder, _with_tables(request, output) as request:
+            return train_and_show(request, folder, workers, output)
+    with tables_of(paths, output) as (tables, names), named_as_given(names), as_model_error():
         from model.data import find_recordings
 
         folders = find_recordings.recordings(tables)
@@ -192,9 +193,7 @@ def predict(
     from harness.terminal import score_tables
 
     output = Output(as_json)
-    tables = tables_of([path], output)
-    names = names_of([path], tables)
-    with named_as_given(names), as_model_error():
+    with tables_of([path], output) as (tables, names), named_as_given(names), as_model_error():
         from model.data import find_recordings
         from model.predict import caveat, forecast
 
@@ -267,11 +266,11 @@ def _request(
     return TrainRequest(paths, chosen, mark, distinct, params, split, test or (), *across, strict=strict)
 
 
-def _with_tables(request: TrainRequest, output: Output) -> TrainRequest:
-    """Return the request with the tables of the recordings that are named by themselves."""
-    paths, test = tables_of(request.paths, output), tables_of(request.test, output)
-    names = {**names_of(request.paths, paths), **names_of(request.test, test)}
-    return replace(request, paths=paths, test=test, names=names)
+@contextmanager
+def _with_tables(request: TrainRequest, output: Output) -> Iterator[TrainRequest]:
+    """Yield the request with the tables of the recordings that are named by themselves."""
+    with tables_of(request.paths, output) as (paths, names), tables_of(request.test, output) as (test, more):
+        yield replace(request, paths=paths, test=test, names={**names, **more})
 
 
 def _choose_predictors(predictors: list[str] | None, inputs: str | None) -> list[str]:

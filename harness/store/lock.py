@@ -60,6 +60,25 @@ def unchanged(folder: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def of_tables(folder: Path, kind: int) -> Iterator[None]:
+    """Hold a lock of the kernel (`fcntl.LOCK_*`) on a folder itself, which also those can who may not write there.
+
+    Raises LockedError, with LOCK_NB, when another process has one. A folder that is not there is not locked, nor is one
+    on a file system without such locks.
+    """
+    with ExitStack() as held:
+        with suppress(OSError):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            held.callback(os.close, descriptor)
+            try:
+                fcntl.flock(descriptor, kind)
+            except BlockingIOError:
+                what, hint = "another process reads tables in this folder", "wait for it to end, or stop it"
+                raise LockedError(what, where=str(folder), hint=hint) from None
+        yield
+
+
 def is_locked(folder: Path) -> bool:
     """Return whether a live process holds the lock.
 

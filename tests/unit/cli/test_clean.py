@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,7 @@ from harness.files import sha256
 from harness.plan import Trial
 from harness.progress import SilentWatcher
 from harness.recorded_clock import RecordedClock
-from harness.store import RunFolder
+from harness.store import RunFolder, lock
 from harness.trace import ingest
 
 TRIALS = ("000_nginx_ab", "001_nginx_ab")
@@ -247,6 +249,48 @@ def test_without_names_all_runs_and_the_cache_are_cleaned_and_a_run_under_way_is
     assert not cache.exists()
     assert tables(other) == tables(recorded)
     assert harness("clean", run, "--yes").stdout == "nothing to clean\n"
+
+
+def test_tables_that_a_process_reads_are_left_until_it_ends(run: Path, cache: Path) -> None:
+    cache.mkdir(parents=True)
+    (cache / "of_a_recording").write_text("tables")
+    with cleaned_tables.kept(run / "trials" / TRIALS[1]), lock.of_tables(cache, fcntl.LOCK_SH):
+        before = tables(run)
+        answer = json.loads(harness("clean", run, "--cache", "--yes", "--json", code=1).stdout)
+        assert (answer["bytes"], [row["run"] for row in answer["left"]]) == (0, [str(cache), str(run), str(run)])
+        assert all(row["why"] == "another process reads tables in this folder" for row in answer["left"])
+        assert (tables(run), cache.exists()) == (before, True)
+        harness("report", run)
+    harness("clean", run, "--cache", "--yes")
+    assert (tables(run), cache.exists()) == ({}, False)
+
+
+def test_a_command_keeps_the_tables_that_it_reads_until_it_ends(
+    run: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone, left = shutil.copy(run / "trials" / TRIALS[0] / "perf.data.zst", run.parent / "x.zst"), []
+
+    def clean_meanwhile(*_: Any) -> Any:
+        left.extend(json.loads(harness("clean", run, "--cache", "--yes", "--json", code=1).stdout)["left"])
+        return iter(())
+
+    with monkeypatch.context() as patch:
+        patch.setattr("model.data.find_recordings.recordings", clean_meanwhile)
+        harness("evaluate", run, alone, "-p", "markov", code=1)
+    assert len(left) == len([*TRIALS, cache])
+    harness("clean", run, "--cache", "--yes")
+
+
+def test_two_processes_that_need_the_same_tables_at_once_both_get_them(run: Path, recorded: Path) -> None:
+    harness("clean", run, "--yes")
+    missing = cleaned_tables.absent_at(run)
+    with ThreadPoolExecutor(2) as threads, lock.of_tables(run / "trials", fcntl.LOCK_EX):
+        waiting = [threads.submit(cleaned_tables.restore, missing) for _ in range(2)]
+        assert tables(run) == {}
+    results = [each.result() for each in waiting]
+    assert (results, tables(run)) == ([None, None], tables(recorded))
+    made = [event for event in RunFolder.open(run).events() if event["kind"] == "restore"]
+    assert len(made) == len(TRIALS)
 
 
 def test_a_process_that_is_killed_leaves_a_whole_run_and_the_next_ends_what_it_began(

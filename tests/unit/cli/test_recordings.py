@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,35 +108,40 @@ def test_what_takes_one_recording_names_the_trials_of_a_run_to_choose_from(comma
     assert not out.exists()
 
 
+def made(paths: Sequence[Path], output: Output) -> list[Path]:
+    with tables_of(paths, output) as (tables, _):
+        return tables
+
+
 def test_tables_are_made_once_and_again_when_the_recording_changes(tmp_path: Path) -> None:
     recording, output = unpacked_into(tmp_path, NAME), Output(quiet=True)
-    (folder,) = tables_of([recording], output)
+    (folder,) = made([recording], output)
     assert folder.name == recording.name
     written = (folder / "slices.parquet").stat().st_mtime_ns
-    assert tables_of([recording, folder], output) == [folder, folder]
+    assert made([recording, folder], output) == [folder, folder]
     assert (folder / "slices.parquet").stat().st_mtime_ns == written
     os.utime(recording, ns=(1, 1))
-    assert tables_of([recording], output) != [folder]
+    assert made([recording], output) != [folder]
 
 
 def test_the_recording_of_a_trial_has_the_tables_of_the_trial(tmp_path: Path) -> None:
     folder = trial(tmp_path / "000_x")
     (folder / "slices.parquet").touch()
     (folder / "trial.json").touch()
-    assert tables_of([folder / "perf.data.zst"], Output(quiet=True)) == [folder]
+    assert made([folder / "perf.data.zst"], Output(quiet=True)) == [folder]
 
 
 def test_the_text_of_perf_sched_map_says_that_it_tells_no_slices(tmp_path: Path) -> None:
     text = tmp_path / "map.txt"
     text.write_text("  *A0   0.000012 secs A0 => x:1\n  *.    0.000013 secs \n")
     with pytest.raises(TraceError, match="no slices to predict from") as caught:
-        tables_of([text], Output(quiet=True))
+        made([text], Output(quiet=True))
     assert "perf script --ns" in str(caught.value.hint)
 
 
 def test_damaged_tables_in_the_cache_are_made_again(tmp_path: Path) -> None:
     recording, output = unpacked_into(tmp_path, NAME), Output(quiet=True)
-    (folder,) = tables_of([recording], output)
+    (folder,) = made([recording], output)
     whole = {path.name: path.read_bytes() for path in folder.iterdir()}
     for damage in (
         lambda: (folder / "slices.parquet").write_bytes(b"PAR1"),
@@ -143,7 +149,7 @@ def test_damaged_tables_in_the_cache_are_made_again(tmp_path: Path) -> None:
         lambda: (folder / "recording.json").write_text("{"),
     ):
         damage()
-        assert tables_of([recording], output) == [folder]
+        assert made([recording], output) == [folder]
         assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
 
 
