@@ -36,7 +36,7 @@ from harness.trace import ingest
 
 TRIALS = ("000_nginx_ab", "001_nginx_ab")
 TABLES = ("switches", "wakeups", "slices", "runtimes")
-WHEN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[.\d]*Z?|\d\d:\d\d:\d\d")
+WHEN = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d[.\d]*Z?)?|\d\d:\d\d:\d\d")
 
 
 class Recorded(World):
