@@ -38,11 +38,12 @@ def bisect(
 
     low, high: (n,) logs of dt, one on each side of it.
     """
-    for _ in range(halvings):
-        middle = (low + high) / 2
-        short = below(np.exp(middle))
-        low, high = np.where(short, middle, low), np.where(short, high, middle)
-    return np.exp((low + high) / 2)
+    with np.errstate(over="ignore", divide="ignore"):  # a wide density reaches from a dt of zero to an infinite one
+        for _ in range(halvings):
+            middle = (low + high) / 2
+            short = below(np.exp(middle))
+            low, high = np.where(short, middle, low), np.where(short, high, middle)
+        return np.exp((low + high) / 2)
 
 
 @dataclass(frozen=True)

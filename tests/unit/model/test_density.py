@@ -49,6 +49,12 @@ def test_quantiles_undo_the_cumulative_probability(density: Density, share: floa
     assert density.cdf(density.quantile(share))[0] == pytest.approx(share, abs=1e-6)
 
 
+@pytest.mark.filterwarnings("error")
+def test_quantiles_of_a_density_wider_than_a_number_reaches_come_without_a_warning() -> None:
+    wide = LogNormalMixture(np.ones((1, 1)), np.zeros((1, 1)), np.full((1, 1), 100.0))
+    np.testing.assert_allclose(wide.quantile(0.5), 1.0, rtol=1e-3)
+
+
 def test_a_log_normal_scores_as_its_formula_says() -> None:
     one = LogNormalMixture(np.array([[1.0]]), np.array([[3.0]]), np.array([[0.5]]))
     dt = np.array([40.0])
