@@ -42,7 +42,10 @@ def _under(path: Path) -> list[Path]:
                 f"{path}: it has switches but no slices, like tables of the text of `perf sched map`: "
                 "convert the recording itself, or import the text of `perf script --ns`"
             )
-        how = "make tables of perf.data, or of the text of `perf script`, with `harness trace convert` or `import`"
+        how = (
+            "make tables of perf.data, or of the text of `perf script`, with `harness trace convert` or `import`, "
+            "in Python `harness.convert` or `harness.import_text`"
+        )
         raise NoTablesError(
             f"{path}: no slices.parquet and no trials/*/slices.parquet: expected a run or its tables; {how}"
         )

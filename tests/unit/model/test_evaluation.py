@@ -201,7 +201,7 @@ def test_a_wrong_name_setting_or_recording_is_an_error_that_says_so(short_record
         model.evaluate("markow", short_recording)
     with pytest.raises(SettingError, match="order"):
         model.evaluate("markov", short_recording, settings={"order": -1})
-    with pytest.raises(TableError, match="expected a run or its tables"):
+    with pytest.raises(TableError, match=r"expected a run or its tables; .*, in Python `harness.convert`"):
         model.evaluate("markov", tmp_path)
     with pytest.raises(TableError, match="no recordings named"):
         model.evaluate("markov", [])
