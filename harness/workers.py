@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from typing import Any, TypeVar
 
 from harness.errors import ModelError
@@ -63,7 +63,8 @@ def run_in_processes(
     with ExitStack() as cleanup:
         with _terminal_signals_blocked():
             cleanup.enter_context(_environment_of_children())
-            inbox, outbox = map(cleanup.enter_context, context.Pipe(duplex=False))
+            inbox, outbox = context.Pipe(duplex=False)
+            cleanup.enter_context(outbox)
             cleanup.enter_context(_reading_progress(inbox, on_progress))
             setup = ((outbox, write_lock), os.getpid())
             pool = ProcessPoolExecutor(processes or default_processes(), context, _set_up_worker, setup)
@@ -140,13 +141,17 @@ def _environment_of_children() -> Iterator[None]:
 
 @contextmanager
 def _reading_progress(inbox: Any, on_progress: Callable[..., None]) -> Iterator[None]:
-    """Pass every message in the pipe to `on_progress`, including the last ones of workers that have ended."""
+    """Pass every message in the pipe to `on_progress`, including the last ones of workers that have ended.
+
+    A signal may end the wait for the thread that reads: so that thread closes the pipe, and ends when nobody writes.
+    """
     stop, errors = threading.Event(), list[Exception]()
 
     def read() -> None:
-        while (waiting := inbox.poll(0.2)) or not stop.is_set():
-            if waiting:
-                deliver(*inbox.recv())
+        with inbox, suppress(EOFError):
+            while (waiting := inbox.poll(0.2)) or not stop.is_set():
+                if waiting:
+                    deliver(*inbox.recv())
 
     def deliver(*message: Any) -> None:
         try:

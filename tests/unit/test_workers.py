@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import traceback
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,34 @@ def test_progress_that_cannot_be_shown_blocks_no_worker_and_is_an_error_at_the_e
     with pytest.raises(OSError, match="the terminal is gone"):
         answers.extend(run_in_processes(jobs, workloads.report_often, processes=1, on_progress=fail))
     assert sorted(answers) == jobs
+
+
+def test_a_signal_while_the_last_progress_is_awaited_leaves_no_thread_that_reads_a_closed_pipe(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    errors: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", errors.append)
+    answered, stopped, main = threading.Event(), threading.Event(), threading.main_thread().ident
+    assert main is not None
+
+    def is_joining() -> bool:
+        frames = [frame.f_code for frame, _ in traceback.walk_stack(sys._current_frames()[main])]
+        return any((code.co_name, Path(code.co_filename).name) == ("join", "threading.py") for code in frames)
+
+    def stop_the_wait(*_: object) -> None:
+        answered.wait(waiting.LIMIT_S)
+        waiting.until(is_joining)
+        signal.pthread_kill(main, signal.SIGINT)
+        stopped.wait(waiting.LIMIT_S)
+
+    answers = run_in_processes([("a", 1)], workloads.double, processes=1, on_progress=stop_the_wait)
+    with pytest.raises(KeyboardInterrupt):
+        list(map(lambda _: answered.set(), answers))
+    readers = [thread for thread in threading.enumerate() if thread.name == "progress"]
+    stopped.set()
+    for reader in readers:  # a thread whose join was interrupted counts as ended
+        waiting.until(lambda ident=reader.ident: ident not in sys._current_frames())
+    assert (len(readers), errors) == (1, [])
 
 
 def test_one_job_that_fails_does_not_end_the_others() -> None:
