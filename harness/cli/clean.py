@@ -91,8 +91,9 @@ def _runs(names: list[str] | None, runs_dir: Path) -> tuple[list[RunFolder], Row
             raise lock.held_by_another(path)
         folders.append(store.RunFolder.open(path))
     left = [(error.where, error.what) for error in damaged]
-    left += [(str(one.path), "another process works in this run folder") for one in folders if lock.is_locked(one.path)]
-    at_rest = [folder for folder in folders if not lock.is_locked(folder.path)]
+    busy = [folder for folder in folders if lock.is_locked(folder.path)]
+    left += [(str(folder.path), "another process works in this run folder") for folder in busy]
+    at_rest = [folder for folder in folders if folder not in busy]
     return at_rest, [{"run": run, "trial": None, "why": why} for run, why in left]
 
 

@@ -201,8 +201,8 @@ class RunFolder:
             steps = {**steps, step: {**blank, **steps.get(step, {}), **changes}}
             listed = {path for each in steps.values() for path in each["outputs"]}
             cleaned = self._content.get(manifest.CLEANED, {})
-            gone = {path: entry for path, entry in cleaned.items() if path in listed}
-            self.update(steps=steps, **({manifest.CLEANED: gone} if cleaned else {}))
+            still = {path: entry for path, entry in cleaned.items() if path in listed}
+            self.update(steps=steps, **({manifest.CLEANED: still} if cleaned else {}))
 
     def _write(self, content: dict[str, Any]) -> None:
         content = manifest.sealed(content, read=self._content)
