@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from types import FrameType
 from harness.errors import HarnessError, Interrupted
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_AGAIN_SECONDS = 0.01  # enough to leave a finalizer; in one that takes longer, the signal is dropped and sent again
 
 
 class _Stop:
@@ -50,6 +52,7 @@ def stop_signals_raise(hint: str | None = None, exit_code: int | None = None) ->
     The exit code is 128 and the signal's number by default, as in a shell. In a thread of its own this does nothing.
 
     C code may lose the exception, as the start of pandas does, and fail a moment later: that raises Interrupted, too.
+    Where nothing can be raised, as in a finalizer, Python drops it: then it is raised a moment later.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -59,7 +62,8 @@ def stop_signals_raise(hint: str | None = None, exit_code: int | None = None) ->
     numbers = [number for number in STOP_SIGNALS if not _ignored_by_nohup(number)]
     before = {number: signal.signal(number, stop) for number in numbers}
     try:
-        yield
+        with _dropped_signals_come_again(stop):
+            yield
     except Exception as error:
         if stop.explains(error):
             raise stop.interrupted() from error
@@ -67,6 +71,33 @@ def stop_signals_raise(hint: str | None = None, exit_code: int | None = None) ->
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _dropped_signals_come_again(stop: _Stop) -> Iterator[None]:
+    """Send the signal again whose exception Python dropped, until it is raised or the block is left."""
+    hook, main, left = sys.unraisablehook, threading.get_ident(), threading.Event()
+    senders: list[threading.Thread] = []
+
+    def dropped(unraisable: sys.UnraisableHookArgs) -> None:
+        if not isinstance(unraisable.exc_value, Interrupted):
+            hook(unraisable)
+        else:
+            senders.append(threading.Thread(target=send_again, args=[stop.received.pop()], daemon=True))
+            senders[-1].start()
+
+    def send_again(number: int) -> None:
+        if not left.wait(_AGAIN_SECONDS):
+            signal.pthread_kill(main, number)
+
+    sys.unraisablehook = dropped
+    try:
+        yield
+    finally:
+        left.set()
+        for sender in senders:  # what it sends after this would meet another handler
+            sender.join()
+        sys.unraisablehook = hook
 
 
 def _came_of_handling_it(error: BaseException | None) -> bool:

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -86,6 +87,25 @@ class Named:
 def test_an_error_that_c_code_made_of_a_stop_signal_is_the_stop() -> None:
     with pytest.raises(Interrupted), stop_signals_raise():
         type("Owner", (), {"named": Named()})
+
+
+class Finalized:
+    """Python drops what is raised here, and prints it."""
+
+    def __del__(self) -> None:
+        send(signal.SIGTERM)
+
+
+def test_a_stop_signal_in_a_finalizer_is_raised_after_it(capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> None:
+        Finalized()
+        time.sleep(waiting.LIMIT_S)
+
+    hook = sys.unraisablehook
+    with pytest.raises(Interrupted) as caught, stop_signals_raise():
+        work()
+    assert sys.unraisablehook is hook
+    assert (caught.value.exit_code, capsys.readouterr().err) == (143, "")
 
 
 @pytest.mark.parametrize("error", [MachineError("still up"), OSError("still there")])
