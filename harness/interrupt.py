@@ -75,29 +75,24 @@ def stop_signals_raise(hint: str | None = None, exit_code: int | None = None) ->
 
 @contextmanager
 def _dropped_signals_come_again(stop: _Stop) -> Iterator[None]:
-    """Send the signal again whose exception Python dropped, until it is raised or the block is left."""
-    hook, main, left = sys.unraisablehook, threading.get_ident(), threading.Event()
-    senders: list[threading.Thread] = []
+    """Send the signal again whose exception Python dropped, until it is raised, at the latest where the block ends."""
+    hook, main = sys.unraisablehook, threading.get_ident()
+    again: list[threading.Timer] = []
 
     def dropped(unraisable: sys.UnraisableHookArgs) -> None:
         if not isinstance(unraisable.exc_value, Interrupted):
             hook(unraisable)
         else:
-            senders.append(threading.Thread(target=send_again, args=[stop.received.pop()], daemon=True))
-            senders[-1].start()
-
-    def send_again(number: int) -> None:
-        if not left.wait(_AGAIN_SECONDS):
-            signal.pthread_kill(main, number)
+            again.append(threading.Timer(_AGAIN_SECONDS, signal.pthread_kill, [main, stop.received.pop()]))
+            again[-1].start()
 
     sys.unraisablehook = dropped
     try:
         yield
     finally:
-        left.set()
-        for sender in senders:  # what it sends after this would meet another handler
-            sender.join()
         sys.unraisablehook = hook
+        for timer in again:  # what it sends after this would meet another handler, or a block around this one
+            timer.join()
 
 
 def _came_of_handling_it(error: BaseException | None) -> bool:

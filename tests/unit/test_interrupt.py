@@ -108,6 +108,11 @@ def test_a_stop_signal_in_a_finalizer_is_raised_after_it(capsys: pytest.CaptureF
     assert (caught.value.exit_code, capsys.readouterr().err) == (143, "")
 
 
+def test_a_stop_signal_in_the_last_finalizer_of_a_block_is_raised_where_it_ends() -> None:
+    with stop_signals_raise(), pytest.raises(Interrupted), stop_signals_raise():
+        Finalized()
+
+
 @pytest.mark.parametrize("error", [MachineError("still up"), OSError("still there")])
 def test_a_stop_signal_does_not_hide_an_error_after_it(error: Exception) -> None:
     def work() -> None:
