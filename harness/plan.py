@@ -43,6 +43,11 @@ class Trial:
     record: RecordSpec
     machine: MachineSpec
 
+    @property
+    def seed(self) -> int:
+        """Where the load's random numbers come from: the same for all arms of a repetition."""
+        return self.arm.experiment.trials.seed + self.repetition
+
 
 @dataclass(frozen=True)
 class PlanRow:

@@ -111,6 +111,7 @@ def judge(
         "arm": trial.arm.name,
         "settings": trial.arm.settings,
         "repetition": trial.repetition,
+        "seed": trial.seed,
         "attempts": number,
         "seconds": files.seconds,
         "verdict": {"ok": judged.ok, "checks": [asdict(check) for check in judged.checks]},

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from harness.loads import Limit
 from harness.noise.clocks import CLOCK_STEPS
 from harness.noise.host_use import name_busiest
 from harness.noise.observation import MISSED
@@ -146,28 +147,44 @@ def _recording(
 
 
 def _load(guest: Mapping[str, Any], limits: VerdictSpec, expected: Mapping[str, Any]) -> Iterator[VerdictCheck]:
-    state = guest.get("load", {}).get("ActiveState", "unknown")
-    metrics, counts = guest.get("metrics", {}), expected["counts_requests"]
-    ended_well = counts and _requests_lost(metrics) == 0 and metrics.get("requests_completed", 0) > 0
+    state, metrics = guest.get("load", {}).get("ActiveState", "unknown"), guest.get("metrics", {})
+    own = list(_own_limits(metrics, limits, expected["limits"]))
+    finished = state == "inactive" and all(check.ok for check in own)
     yield _check(
         "load at the end",
         state == "active",
         state,
         "active",
-        "it was done before the recording was; raise load.requests" if ended_well else "the load ended early",
-        retryable=not ended_well,
+        "it was done before the recording was; give it more to do, such as a larger load.requests"
+        if finished
+        else "the load ended early; see load.txt",
+        retryable=not finished,
     )
-    if not counts:
-        return
-    completed, lost = metrics.get("requests_completed"), _requests_lost(metrics)
-    yield _check("requests completed", bool(completed), completed, "more than 0", "it reported none; see load.txt")
-    why = "the server refused or failed requests; see load.txt"
-    yield _at_most("requests failed", lost, limits.max_failed_requests, why)
+    yield from own
 
 
-def _requests_lost(metrics: Mapping[str, Any]) -> int:
-    """Return the number of requests that failed or were answered with an error."""
-    return int(metrics.get("requests_failed", 0)) + int(metrics.get("responses_non_2xx", 0))
+def _own_limits(metrics: Mapping[str, Any], limits: VerdictSpec, own: Sequence[Limit]) -> Iterator[VerdictCheck]:
+    """Yield what the load says of itself, and the requests that failed, where it counts any."""
+    for limit in own:
+        yield _within(limit, metrics.get(limit.metric))
+    if any(limit.metric.endswith("requests_completed") for limit in own) or _lost_keys(metrics):
+        why = "the server refused or failed requests; see load.txt"
+        lost = sum(int(metrics[key]) for key in _lost_keys(metrics))
+        yield _at_most("requests failed", lost, limits.max_failed_requests, why)
+
+
+def _within(limit: Limit, value: Any) -> VerdictCheck:
+    number = isinstance(value, int | float)
+    low = limit.at_least is not None and (not number or value < limit.at_least)
+    high = limit.at_most is not None and (not number or value > limit.at_most)
+    bounds = [("at least", limit.at_least), ("at most", limit.at_most)]
+    wanted = ", ".join(f"{word} {bound:g}" for word, bound in bounds if bound is not None)
+    return _check(limit.metric.replace("_", " "), not low and not high, value, wanted, limit.why, limit.retryable)
+
+
+def _lost_keys(metrics: Mapping[str, Any]) -> list[str]:
+    """Return the metrics, also those of a part, that count requests which failed or were answered with an error."""
+    return [key for key in metrics if key.rpartition(".")[2] in ("requests_failed", "responses_non_2xx")]
 
 
 def _shares(usage: Mapping[str, float], limits: VerdictSpec, expected: Mapping[str, Any]) -> Iterator[VerdictCheck]:

@@ -35,7 +35,7 @@ from harness.guest.phases import OnPhase, Phases
 from harness.guest.remote import Host, Result
 from harness.guest.trial_progress import TrialProgress
 from harness.loads import Load
-from harness.loads.base import Metrics
+from harness.loads.base import Metrics, Timing
 from harness.progress import Watcher
 from harness.visible import visible_lines
 
@@ -75,6 +75,10 @@ class PlannedTrial(Protocol):
     def record(self) -> Any:
         """`warmup_s`, `seconds`, `buffer_kb`."""
 
+    @property
+    def seed(self) -> int:
+        """Where the load's random numbers come from."""
+
 
 @dataclass(frozen=True)
 class TrialFiles:
@@ -99,7 +103,7 @@ def expectations(trial: PlannedTrial, kernel: str | None, cpus: int | None) -> d
         "seconds": trial.record.seconds,
         "kind": trial.load.kind,
         "keeps_cpu_busy": trial.load.keeps_cpu_busy,
-        "counts_requests": trial.load.counts_requests,
+        "limits": trial.load.limits,
     }
 
 
@@ -130,6 +134,7 @@ def script_config(trial: PlannedTrial, expected: Mapping[str, Any], attempt: int
         "kind": trial.load.kind,
         "command": trial.load.command(),
         "ready": trial.load.ready(),
+        "seed": trial.seed,
         "warmup_s": record.warmup_s,
         "seconds": record.seconds,
         "grace_s": GRACE_S + record.seconds,
@@ -211,6 +216,11 @@ def files_in(out_dir: Path, guest: dict[str, Any], seconds: float) -> TrialFiles
     """Return the files that a trial left in `out_dir`."""
     data, text, result = (out_dir / name for name in ("perf.data", "load.txt", "guest.json"))
     return TrialFiles(data, text, result, guest, guest["metrics"], seconds)
+
+
+def timing_of(config: Mapping[str, Any]) -> Timing:
+    """Return the trial that a load ran for; scripts of earlier versions, which a run may have left, know no seed."""
+    return Timing(config.get("seed", 0), config["warmup_s"], config["seconds"])
 
 
 def phase_limits(config: Mapping[str, Any]) -> dict[str, float]:
@@ -321,7 +331,7 @@ def _pull(
             if digest != guest["sha256"].get(name):
                 raise TrialError(f"{name} changed after it was recorded", where=host.where, expected="the same SHA-256")
         _require_recording(pulled["perf.data"], host)
-        guest["metrics"] = _metrics(load, pulled["load.txt"], host)
+        guest["metrics"] = _metrics(load, timing_of(config), pulled["load.txt"], host)
         for name, path in pulled.items():
             path.replace(out_dir / name)
     finally:
@@ -347,10 +357,10 @@ def _require_recording(path: Path, host: Host) -> None:
         raise TrialError("perf.data is no recording that perf finished and left as it is", where=host.where)
 
 
-def _metrics(load: Load, output: Path, host: Host) -> Metrics:
+def _metrics(load: Load, timing: Timing, output: Path, host: Host) -> Metrics:
     """Return what the load measured, by its output. Raises TrialError for numbers that none can measure."""
     try:
-        measured = load.parse(output.read_text(encoding="utf-8", errors="replace"))
+        measured = load.parse(output.read_text(encoding="utf-8", errors="replace"), timing)
     except ValueError as error:  # such as a number of thousands of digits
         raise TrialError(f"load.txt cannot be read: {error}", where=host.where) from None
     return guest_result.metrics(measured, f"{host.where}: load.txt")

@@ -1,6 +1,6 @@
 """The loads: what keeps the CPU busy during a trial. One file per load.
 
-To add a load: write a class that follows the protocol `Load` (base.py) in a new file here, and add it to `KINDS`. If it
+To add a load: write a subclass of `LoadModel` (base.py) in a new file here, and add it to `KINDS`. If it
 needs a package, add a role in `ansible/roles/` and the package's names in `ansible/roles/packages/vars/`.
 `harness loads`, `--load`, the JSON Schema of experiment files and tests/contract/test_load.py then include it.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.loads.base import Load
+from harness.loads.base import Limit, Load, LoadModel, Metrics, Timing, part_names
 from harness.loads.idle import Idle
 from harness.loads.nginx_ab import NginxAb
 from harness.loads.perf_bench_messaging import PerfBenchMessaging
@@ -22,4 +22,16 @@ KINDS: dict[str, type[Any]] = {
     "idle": Idle,
 }
 
-__all__ = ["KINDS", "Idle", "Load", "NginxAb", "PerfBenchMessaging", "StressNg"]
+__all__ = [
+    "KINDS",
+    "Idle",
+    "Limit",
+    "Load",
+    "LoadModel",
+    "Metrics",
+    "NginxAb",
+    "PerfBenchMessaging",
+    "StressNg",
+    "Timing",
+    "part_names",
+]

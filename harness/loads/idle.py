@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
-from harness.loads.base import Metrics
+from harness.loads.base import LoadModel
 
 
-class Idle(BaseModel):
-    """One sleeping process, so that a trial has a load to start, to check and to stop."""
+class Idle(LoadModel):
+    """One sleeping process, so that a trial has a load to start, to check and to stop.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    roles: ClassVar[tuple[str, ...]] = ()
-    keeps_cpu_busy: ClassVar[bool] = False
-    counts_requests: ClassVar[bool] = False
+    The CPU is idle but for the tasks of the system, which wake for a moment every few milliseconds.
+    """
 
     kind: Literal["idle"] = "idle"
+
+    @property
+    def keeps_cpu_busy(self) -> bool:
+        """Return False: an idle CPU is what it is for."""
+        return False
 
     def command(self) -> list[str]:
         """Return a command that sleeps longer than any trial."""
         return ["sleep", "infinity"]
-
-    def ready(self) -> list[str] | None:
-        """Return None: it can start at once."""
-        return None
-
-    def parse(self, output: str) -> Metrics:
-        """Return nothing: it prints no statistics."""
-        return {}

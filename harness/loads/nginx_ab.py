@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from harness.loads.base import Metrics
+from harness.loads.base import Limit, LoadModel, Metrics, Timing
 
 COUNT, NUMBER = r"([0-9]+)\b", r"([0-9]+(?:\.[0-9]+)?)"
 FIELDS: dict[str, tuple[str, type]] = {
@@ -19,14 +19,10 @@ FIELDS: dict[str, tuple[str, type]] = {
 }
 
 
-class NginxAb(BaseModel):
+class NginxAb(LoadModel):
     """`ab` requests one page of nginx repeatedly over the loopback interface."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     roles: ClassVar[tuple[str, ...]] = ("nginx", "apache2_utils")
-    keeps_cpu_busy: ClassVar[bool] = True
-    counts_requests: ClassVar[bool] = True
 
     kind: Literal["nginx_ab"] = "nginx_ab"
     requests: int = Field(
@@ -35,6 +31,11 @@ class NginxAb(BaseModel):
     concurrency: int = Field(5, ge=1, le=20_000, description="requests under way at the same time")
     keepalive: bool = Field(False, description="keep connections open between requests (ab -k)")
     path: str = Field("/", pattern=r"^/[!-~]*$", max_length=200, description="path of the requested page")
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        """Return that it must have completed requests."""
+        return (Limit("requests_completed", "ab reported none; see load.txt", at_least=1),)
 
     def command(self) -> list[str]:
         """Return the `ab` command; it prints only its final statistics, also when SIGINT stops it."""
@@ -46,7 +47,7 @@ class NginxAb(BaseModel):
         """Return a single request, which fails while nginx does not listen."""
         return ["ab", "-q", "-n", "1", "-c", "1", self._url]
 
-    def parse(self, output: str) -> Metrics:
+    def parse(self, output: str, timing: Timing) -> Metrics:
         """Read the statistics of ab, which omit the line of non-2xx responses where there were none."""
         metrics: Metrics = {}
         for name, (pattern, number) in FIELDS.items():

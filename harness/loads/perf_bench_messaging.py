@@ -5,19 +5,15 @@ from __future__ import annotations
 import re
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from harness.loads.base import Metrics
+from harness.loads.base import LoadModel, Metrics, Timing
 
 
-class PerfBenchMessaging(BaseModel):
+class PerfBenchMessaging(LoadModel):
     """`perf bench sched messaging`: every sender of a group writes to every receiver of that group."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     roles: ClassVar[tuple[str, ...]] = ("perf",)
-    keeps_cpu_busy: ClassVar[bool] = True
-    counts_requests: ClassVar[bool] = False
 
     kind: Literal["perf_bench_messaging"] = "perf_bench_messaging"
     groups: int = Field(1, ge=1, le=100, description="groups of 20 senders and 20 receivers")
@@ -33,11 +29,7 @@ class PerfBenchMessaging(BaseModel):
         sizes = ["--group", str(self.groups), "--nr_loops", str(self.loops)]
         return ["perf", "bench", "sched", "messaging", *sizes, *flags]
 
-    def ready(self) -> list[str] | None:
-        """Return None: it can start at once."""
-        return None
-
-    def parse(self, output: str) -> Metrics:
+    def parse(self, output: str, timing: Timing) -> Metrics:
         """Return its running time, which it prints only when it finishes."""
         match = re.search(r"^[ \t]*Total time:\s+([0-9.]+)\s*\[sec\]", output, re.MULTILINE)
         return {"seconds": float(match[1])} if match else {}

@@ -5,19 +5,15 @@ from __future__ import annotations
 import re
 from typing import ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from harness.loads.base import Metrics
+from harness.loads.base import LoadModel, Metrics, Timing
 
 
-class StressNg(BaseModel):
+class StressNg(LoadModel):
     """`stress-ng` with one kind of stressor, until SIGINT stops it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     roles: ClassVar[tuple[str, ...]] = ("stress_ng",)
-    keeps_cpu_busy: ClassVar[bool] = True
-    counts_requests: ClassVar[bool] = False
 
     kind: Literal["stress_ng"] = "stress_ng"
     stressor: Literal["switch", "context", "pipe", "fork", "futex", "cpu"] = Field(
@@ -29,11 +25,7 @@ class StressNg(BaseModel):
         """Return the command, without a time limit; on SIGINT stress-ng stops its workers and prints its metrics."""
         return ["stress-ng", f"--{self.stressor}", str(self.workers), "--timeout", "0", "--metrics-brief"]
 
-    def ready(self) -> list[str] | None:
-        """Return None: it can start at once."""
-        return None
-
-    def parse(self, output: str) -> Metrics:
+    def parse(self, output: str, timing: Timing) -> Metrics:
         """Return the stressor's operations, the real time they took, and their rate."""
         row = re.search(rf"\s{re.escape(self.stressor)}\s+([0-9]+)\s+([0-9.]+)\s+[0-9.]+\s+[0-9.]+\s+([0-9.]+)", output)
         if not row:

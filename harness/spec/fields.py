@@ -93,7 +93,9 @@ class TrialsSpec(Section):
     order: Literal["shuffled", "listed"] = Field(
         "shuffled", description="Order of the arms within each repetition: drawn with `seed`, or as listed in `sweep`."
     )
-    seed: int = Field(2026, ge=0, le=MAX_INT, description="Seed of the order.")
+    seed: int = Field(
+        2026, ge=0, le=MAX_INT, description="Seed of the order, and of what loads draw, such as arrivals."
+    )
     attempts: int = Field(
         3,
         ge=1,

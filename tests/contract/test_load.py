@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from harness.loads import KINDS
+from harness.loads import KINDS, Timing
 from harness.paths import data_dir
 
 
@@ -39,7 +39,7 @@ def test_a_load_names_roles_that_exist(kind: str) -> None:
 
 
 def test_a_load_without_output_reports_nothing(kind: str) -> None:
-    assert KINDS[kind]().parse("") == {}
+    assert KINDS[kind]().parse("", Timing(1, 5.0, 50.0)) == {}
 
 
 def test_every_parameter_has_a_description(kind: str) -> None:

@@ -29,6 +29,7 @@ class Planned:
     name: str = "000_nginx_ab"
     load: Load = field(default_factory=NginxAb)
     record: RecordSpec = field(default_factory=lambda: RecordSpec(warmup_s=0.0, seconds=0.2))
+    seed: int = 0
 
 
 LABEL = "000_nginx_ab-a1"

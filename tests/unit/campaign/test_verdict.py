@@ -10,6 +10,7 @@ import pytest
 
 from harness.campaign.busy_host import kept_waiting
 from harness.campaign.verdict import Verdict, VerdictCheck, judge
+from harness.loads import NginxAb
 from harness.noise.observation import END_NOT_SEEN, MISSED
 from harness.spec import VerdictSpec
 
@@ -22,7 +23,7 @@ class Quality:
     span_ns: int = 10_000_000_000
 
 
-EXPECTED = {"kernel": "6.1.0-x", "cpus": 1, "seconds": 10.0, "keeps_cpu_busy": True, "counts_requests": True}
+EXPECTED = {"kernel": "6.1.0-x", "cpus": 1, "seconds": 10.0, "keeps_cpu_busy": True, "limits": NginxAb().limits}
 GUEST: dict[str, Any] = {
     "facts": {"kernel": "6.1.0-x", "cpus": 1},
     "load": {"ActiveState": "active"},
@@ -114,7 +115,7 @@ def test_without_an_expected_kernel_any_kernel_is_accepted() -> None:
 def test_the_reason_for_a_load_that_ran_out_of_requests_names_the_setting_to_raise() -> None:
     judged = verdict(guest_with("load", ActiveState="inactive"))
     assert failed(judged) == ["load at the end"]
-    assert "raise load.requests" in judged.reason
+    assert "a larger load.requests" in judged.reason
     assert not judged.retryable
 
 
@@ -134,7 +135,7 @@ def test_failed_requests_and_error_responses_both_count() -> None:
 
 def test_requests_are_not_checked_for_a_load_that_counts_none() -> None:
     guest = {**GUEST, "metrics": {}}
-    assert verdict(guest, expected={"counts_requests": False}).ok
+    assert verdict(guest, expected={"limits": ()}).ok
 
 
 @pytest.mark.parametrize("comm", ["perf", "perf_5.10", "perf-6.1"])

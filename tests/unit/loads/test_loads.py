@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from harness.loads import KINDS, Idle, NginxAb, PerfBenchMessaging, StressNg
+from harness.loads import KINDS, Idle, NginxAb, PerfBenchMessaging, StressNg, Timing
+
+TIMING = Timing(seed=1, warmup_s=5.0, seconds=50.0)
 
 # The final statistics of ab 2.3, interrupted by SIGINT.
 AB_OUTPUT = """This is ApacheBench, Version 2.3 <$Revision: 1903618 $>
@@ -43,7 +45,7 @@ def test_ab_never_sends_more_requests_at_once_than_in_total() -> None:
 
 
 def test_the_statistics_of_ab_are_read() -> None:
-    assert NginxAb().parse(AB_OUTPUT) == {
+    assert NginxAb().parse(AB_OUTPUT, TIMING) == {
         "requests_completed": 5720,
         "requests_failed": 2,
         "responses_non_2xx": 3,
@@ -54,11 +56,14 @@ def test_the_statistics_of_ab_are_read() -> None:
 
 def test_no_line_of_non_2xx_responses_means_zero() -> None:
     without = AB_OUTPUT.replace("Non-2xx responses:      3\n", "")
-    assert NginxAb().parse(without)["responses_non_2xx"] == 0
+    assert NginxAb().parse(without, TIMING)["responses_non_2xx"] == 0
 
 
 def test_a_killed_ab_reports_nothing() -> None:
-    assert NginxAb().parse("Benchmarking 127.0.0.1 (be patient)...\napr_socket_recv: Connection refused (111)\n") == {}
+    assert (
+        NginxAb().parse("Benchmarking 127.0.0.1 (be patient)...\napr_socket_recv: Connection refused (111)\n", TIMING)
+        == {}
+    )
 
 
 def test_stress_ng_metrics_are_read() -> None:
@@ -68,13 +73,13 @@ def test_stress_ng_metrics_are_read() -> None:
         "stress-ng: info:  [601]                           (secs)    (secs)    (secs)   (real time) (usr+sys time)\n"
         "stress-ng: info:  [601] switch           523776      5.00      0.61      4.29    104742.44      106893.06\n"
     )
-    assert StressNg().parse(output) == {"operations": 523776, "seconds": 5.0, "operations_per_s": 104742.44}
+    assert StressNg().parse(output, TIMING) == {"operations": 523776, "seconds": 5.0, "operations_per_s": 104742.44}
 
 
 def test_the_messaging_benchmark_reports_its_time_only_when_it_finished() -> None:
     ended = "# 2 groups == 80 processes run\n\n     Total time: 0.215 [sec]\n"
-    assert PerfBenchMessaging().parse(ended) == {"seconds": 0.215}
-    assert PerfBenchMessaging().parse("") == {}
+    assert PerfBenchMessaging().parse(ended, TIMING) == {"seconds": 0.215}
+    assert PerfBenchMessaging().parse("", TIMING) == {}
 
 
 def test_an_idle_machine_is_not_expected_to_be_busy() -> None:
@@ -90,4 +95,4 @@ def test_an_invalid_path_is_refused(path: str) -> None:
 @given(st.text())
 def test_no_parser_fails_on_any_output(output: str) -> None:
     for kind in KINDS.values():
-        assert isinstance(kind().parse(output), dict)
+        assert isinstance(kind().parse(output, TIMING), dict)
