@@ -1,38 +1,44 @@
-"""The packages that the roles of `ansible/` install in a guest, from the same tables that Ansible reads."""
+"""The packages that the roles of `ansible/` install in a guest, from the same files that Ansible reads."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from harness import paths
 from harness.boxes.recipes import Recipe
 
+RELEASES = ("debian-11", "debian-12", "debian-13", "debian-sid", "ubuntu-18.04")
+
 
 def packages(recipe: Recipe) -> dict[str, list[str]]:
-    """Return for every release in Ansible's tables (`debian-12`) the packages of all roles.
+    """Return for every release the packages of all roles, as their packages.yml name them.
 
-    A table may derive a name from the kernel; this takes the kernel that the recipe names exactly. A name that needs a
-    kernel which only the finished box knows is left out.
+    A name may be derived from the kernel; this takes the kernel that the recipe names exactly. A name that needs a
+    kernel which only the finished box knows is left out. Raises SpecError with file:line for a file that is not YAML.
     """
-    release = recipe.kernel.package.removeprefix("linux-image-")
-    tables = sorted((paths.data_dir("ansible") / "roles/packages/vars").glob("*.yml"))
-    return {table.stem.lower(): _of_table(table, release) for table in tables}
+    kernel = recipe.kernel.package.removeprefix("linux-image-")
+    tables = [_table(path) for path in sorted((paths.data_dir("ansible") / "roles").glob("*/packages.yml"))]
+    return {release: _rendered(tables, release, kernel) for release in RELEASES}
 
 
-def _of_table(path: Path, kernel: str) -> list[str]:
-    from jinja2 import Environment, TemplateError
-
+def _table(path: Path) -> dict[str, Any]:
     from harness.spec import document  # slow to import
+
+    return document.parse(document.read_text(path), str(path), "a release or `default` -> packages").data
+
+
+def _rendered(tables: list[dict[str, Any]], release: str, kernel: str) -> list[str]:
+    """Return the packages of one release, each once."""
+    from jinja2 import Environment, TemplateError
 
     environment = Environment(autoescape=False)  # a package name, not HTML
     environment.filters["regex_search"] = _regex_search
-    table = document.parse(document.read_text(path), str(path), "packages_of_role").data["packages_of_role"]
-    names = [name for role in table.values() for name in role]
-    rendered = []
-    for name in names:
+    rendered = set()
+    for name in (name for table in tables for name in table.get(release, table.get("default", ()))):
         try:
-            rendered.append(environment.from_string(name).render(ansible_kernel=kernel))
+            rendered.add(environment.from_string(name).render(ansible_kernel=kernel))
         except TemplateError:
             continue
     return sorted(name for name in rendered if re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", name))

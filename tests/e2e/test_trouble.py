@@ -83,7 +83,7 @@ def test_a_script_that_is_killed_on_the_guest_ends_the_trial_with_its_journal(
 
 
 def test_a_failed_playbook_names_the_task_and_the_error_of_the_guest(smoke: Smoke, tmp_path: Path) -> None:
-    variables = {"packages_of_role": {"perf": ["no-such-package"]}}
+    variables = {"harness_packages": ["no-such-package"]}
     with pytest.raises(ProvisionError, match="no-such-package") as caught:
         provision.apply([smoke.host], ["perf"], tmp_path, SilentWatcher(), variables)
     assert "task [" in str(caught.value)

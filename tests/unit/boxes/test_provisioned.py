@@ -51,7 +51,7 @@ def test_the_key_depends_on_box_roles_and_variables(other: tuple[object, ...]) -
         ("ansible.cfg", True),
         ("seal.sh", True),
         ("roles/baseline/defaults/main.yml", True),
-        ("roles/packages/vars/Debian-12.yml", True),
+        ("roles/nginx/packages.yml", True),
         ("roles/nginx/files/index.html", True),
         ("roles/stress_ng/tasks/main.yml", False),  # not one of the roles
     ],

@@ -25,8 +25,9 @@ import pytest
 import yaml
 from command_line import LIMIT_S
 
+from harness.boxes import provisioned
+from harness.boxes.roles import RELEASES
 from harness.guest import trial
-from harness.loads import KINDS
 from harness.paths import data_dir
 
 pytestmark = pytest.mark.slow
@@ -61,6 +62,13 @@ FACTS: dict[str, dict[str, str]] = {
         "ansible_kernel": "6.12.38+deb13-cloud-amd64",
         "ansible_python_version": "3.13.5",
     },
+    "debian-sid": {  # as Ansible reads a guest whose /etc/debian_version is `forky/sid`
+        "ansible_distribution": "Debian",
+        "ansible_distribution_version": "forky/sid",
+        "ansible_distribution_major_version": "forky/sid",
+        "ansible_kernel": "7.2.4-cloud-amd64",
+        "ansible_python_version": "3.14.10",
+    },
 }
 ROLES = ["perf", "nginx", "apache2_utils"]
 
@@ -70,10 +78,13 @@ EXPECTED = {
     "debian-11": ["linux-perf-5.10", "nginx-light", "apache2-utils"],
     "debian-12": ["linux-perf", "nginx", "apache2-utils"],
     "debian-13": ["linux-perf", "nginx", "apache2-utils"],
+    "debian-sid": ["linux-perf", "nginx", "apache2-utils"],
 }
 
 
-def choose_packages(folder: Path, machines: dict[str, tuple[dict[str, str], list[str]]]) -> tuple[int, str]:
+def choose_packages(
+    folder: Path, machines: dict[str, tuple[dict[str, str], list[str]]], more_roles: Path | None = None
+) -> tuple[int, str]:
     """Write the packages that the role `packages` chooses for each machine to MACHINE.json; return code and output."""
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     hosts = {name: {**local, **facts, "harness_roles": roles} for name, (facts, roles) in machines.items()}
@@ -87,6 +98,8 @@ def choose_packages(folder: Path, machines: dict[str, tuple[dict[str, str], list
     playbook.write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
     settings = {"ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "LC_ALL": "C.UTF-8"}
     environment = {**os.environ, **settings, "ANSIBLE_HOME": str(folder / "ansible")}
+    if more_roles:
+        environment["ANSIBLE_ROLES_PATH"] = f"{ANSIBLE / 'roles'}:{more_roles}"
     program = Path(sys.executable).parent / "ansible-playbook"
     done = subprocess.run(
         [program, "-i", inventory, playbook], env=environment, capture_output=True, text=True, timeout=LIMIT_S
@@ -102,19 +115,26 @@ def test_each_release_gets_its_own_packages_and_a_role_without_packages_adds_non
     assert chosen == {**EXPECTED, "baseline": ["linux-perf"]}
 
 
-def test_a_release_without_a_table_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+def test_a_release_that_a_role_does_not_know_is_refused_with_role_and_release(tmp_path: Path) -> None:
     facts = {**FACTS["ubuntu-18.04"], "ansible_distribution_version": "16.04"}
-    code, output = choose_packages(tmp_path, {"old": (facts, ROLES)})
+    role = tmp_path / "roles" / "old_program"
+    role.mkdir(parents=True)
+    (role / "packages.yml").write_text("ubuntu-18.04: [old-program]\n")
+    code, output = choose_packages(tmp_path, {"old": (facts, ["perf", "old_program"])}, more_roles=role.parent)
     assert code != 0
     assert list(tmp_path.glob("*.json")) == []
-    assert "no table of packages for Ubuntu 16.04" in " ".join(output.split())
-    assert "Debian-12" in output
+    assert "the role old_program names no packages for ubuntu-16.04 and no default" in " ".join(output.split())
+    assert str(role / "packages.yml") in output
 
 
-def test_every_release_has_packages_for_every_load() -> None:
-    roles = {"perf"} | {role for kind in KINDS.values() for role in kind.roles}
-    for table in sorted((ANSIBLE / "roles" / "packages" / "vars").glob("*.yml")):
-        assert roles <= set(yaml.safe_load(table.read_text())["packages_of_role"]), table.name
+def test_every_role_names_its_packages_for_every_release() -> None:
+    named = [path for path in (ANSIBLE / "roles").iterdir() if path.name not in provisioned.ALWAYS]
+    for role in named:
+        table = yaml.safe_load((role / "packages.yml").read_text())
+        assert set(table) <= {*RELEASES, "default"}, role.name
+        for release in RELEASES:
+            names = table.get(release, table.get("default"))
+            assert isinstance(names, list), (role.name, release)
 
 
 def mask(folder: Path, units: str) -> str:
