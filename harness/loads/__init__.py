@@ -1,7 +1,7 @@
 """The loads: what keeps the CPU busy during a trial. One file per load.
 
 To add a load: write a subclass of `LoadModel` (base.py) in a new file here, and add it to `KINDS`. If it
-needs a package, add a role in `ansible/roles/` and the package's names in `ansible/roles/packages/vars/`.
+needs a package, add a role `ansible/roles/NAME/` and the package's names for each release in its `packages.yml`.
 `harness loads`, `--load`, the JSON Schema of experiment files and tests/contract/test_load.py then include it.
 """
 
