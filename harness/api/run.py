@@ -89,6 +89,18 @@ class Run:
 
         return pd.DataFrame(score_rows.read(self._folder).rows, columns=[*score_rows.COLUMNS])
 
+    def load_results(self) -> pd.DataFrame:
+        """Return a row for each rate and latency of the load of each arm, over the arm's usable trials.
+
+        `metric` is the key of `Trial.metrics`, such as `requests_per_s` or, of a mix, `web.latency_p99_ms`; `sd` is
+        the standard deviation over the trials, `low` and `high` are the smallest and the largest value.
+        """
+        import pandas as pd
+
+        from harness.report import load_rows
+
+        return pd.DataFrame(load_rows.read(self.manifest), columns=[*load_rows.COLUMNS])
+
     def verdicts(self) -> pd.DataFrame:
         """Return a row for each trial: arm, whether it is usable, the checks that it failed, and what was measured.
 

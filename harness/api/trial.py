@@ -43,6 +43,11 @@ class Trial(Recording):
         return tuple(str(check.get("name")) for check in checks if not check.get("ok"))
 
     @property
+    def load(self) -> dict[str, Any]:
+        """The load that ran, `kind` and parameters as in an experiment file; empty for trials before 0.3.0."""
+        return dict(self.facts.get("load") or {})
+
+    @property
     def metrics(self) -> dict[str, Any]:
         """What the load measured, such as `requests_per_s`."""
         return dict(self.facts.get("metrics") or {})

@@ -115,7 +115,7 @@ def judge(
         "attempts": number,
         "seconds": files.seconds,
         "verdict": {"ok": judged.ok, "checks": [asdict(check) for check in judged.checks]},
-        "metrics": files.metrics,
+        "load": trial.arm.experiment.load.model_dump(mode="json"),
         "quality": ingested.quality.to_dict(),
         "usage": {comm: asdict(usage) for comm, usage in ingested.usage.items()},
         "idle_share": ingested.idle_share,
@@ -149,7 +149,7 @@ def _detail(metrics: Metrics, idle_share: float | None, judged: Verdict, contest
         "contested_share": pc.mean(contested).as_py(),
         "tracer_share": tracer,
         "idle_share": idle_share,
-        "requests_per_s": metrics.get("requests_per_s"),
+        "metrics": metrics,
     }
 
 

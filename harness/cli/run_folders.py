@@ -65,7 +65,7 @@ def show(run: RunName = None, runs_dir: RunsDir = Path("runs"), as_json: JsonFla
     Exits with 1 if a file that it reads is not as the run wrote it; what such a file holds is left out.
     """
     from harness import store
-    from harness.report import score_rows
+    from harness.report import load_rows, score_rows
     from harness.store import label as labels
     from harness.store import run_progress
     from harness.store.integrity import SHOWN
@@ -76,8 +76,8 @@ def show(run: RunName = None, runs_dir: RunsDir = Path("runs"), as_json: JsonFla
     problems = [problem.__dict__ for problem in integrity.problems]
     progress = run_progress.of(folder)
     more = {"label": labels.read(folder.path), "progress": progress.to_dict() if progress else None}
-    scores = score_rows.read(folder, integrity).rows
-    output.data({**folder.manifest, **more, "problems": problems, "scores": scores})
+    rows = {"load_results": load_rows.read(folder.manifest), "scores": score_rows.read(folder, integrity).rows}
+    output.data({**folder.manifest, **more, "problems": problems, **rows})
     output.show(*tables.run_tables(folder, integrity))
     if integrity.problems:
         raise typer.Exit(EXIT_FAILED)

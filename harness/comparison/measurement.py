@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 
 from harness.errors import StoreError
+from harness.load_results import results
 from harness.noise.odd_trials import switches_per_s
 from harness.store import RunFolder
 from harness.store.integrity import COMPARED
@@ -50,6 +51,7 @@ MARGIN = 0.01
 UNITS = {
     "rate": Unit("/s", 1.0, ".1f"),
     "us": Unit("us", 1e-3, ".1f"),
+    "ms": Unit("ms", 1.0, ".3f"),
     "share": Unit("%", 100.0, ".2f", least=0.001),
     "bits": Unit("bits", 1.0, ".3f", least=0.01),
 }
@@ -110,18 +112,19 @@ def _require_unchanged(run: RunFolder) -> None:
 
 
 def _recordings(run: RunFolder, arm: str, names: list[str]) -> Iterator[Measurement]:
-    rows = [_recording(run, name) for name in names]
-    units = {"requests/s": "rate", "switches/s": "rate", **dict.fromkeys(QUANTILES, "us")}
+    trials = [read_trial(run.trial_dir(name)) for name in names]
+    rows = [_recording(run, trial, name) for trial, name in zip(trials, names, strict=True)]
+    units = {result.name: "rate" if result.is_rate else "ms" for result in results(*trials)}
+    units |= {"switches/s": "rate", **dict.fromkeys(QUANTILES, "us")}
     for metric in rows[0]:
-        values = [row[metric] for row in rows]
+        values = [row.get(metric) for row in rows]
         if all(value is not None for value in values):
             yield Measurement(arm, metric, units.get(metric, "share"), np.array(values, float)[:, None])
 
 
-def _recording(run: RunFolder, name: str) -> dict[str, float | None]:
-    trial = read_trial(run.trial_dir(name))
+def _recording(run: RunFolder, trial: Mapping[str, Any], name: str) -> dict[str, float | None]:
     return {
-        "requests/s": trial.get("requests_per_s"),
+        **{result.name: result.mean for result in results(trial)},
         "switches/s": switches_per_s(trial),
         "contested share": trial.get("contested_share"),
         **_slice_quantiles(run.trial_dir(name) / "slices.parquet"),

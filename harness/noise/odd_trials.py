@@ -6,11 +6,12 @@ The trials of an arm repeat one treatment. A busy host, a paused machine or a br
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
+from harness.load_results import results
 from harness.recorded_clock import RecordedClock
 
 MIN_TRIALS = 3  # two others are the fewest that have a standard deviation
@@ -57,10 +58,10 @@ def odd_trials(trials: Sequence[Record]) -> list[OddTrial]:
     """Return the trials that differ from their arm's others, in the order of `trials`.
 
     `trials` are contents of trial.json, of one run; leave out those that may not be used. Recordings of different
-    clocks are never compared. A trial is odd in a metric (requests/s, switches/s, contested share) if its distance from
-    the mean of the others is more than 2.5 times their noise and more than 5 % of that mean. Their noise is the larger
-    of their standard deviation and of their mean noise within a trial (`noise` of trial.json, absent before 0.3, and
-    never of requests/s).
+    clocks are never compared. A trial is odd in a metric (a rate of the load, switches/s, contested share) if its
+    distance from the mean of the others is more than 2.5 times their noise and more than 5 % of that mean. Their noise
+    is the larger of their standard deviation and of their mean noise within a trial (`noise` of trial.json, absent
+    before 0.3, and never of a load's rate).
 
     This is a hint, not a test: docs/noise.md has how often it marks a trial where none is odd.
     """
@@ -68,11 +69,11 @@ def odd_trials(trials: Sequence[Record]) -> list[OddTrial]:
 
 
 def spreads(trials: Sequence[Record]) -> list[Spread]:
-    """Return, by arm, requests/s and switches/s if the largest is more than 1.1 times the smallest (two trials do)."""
+    """Return, by arm, each rate whose largest value is more than 1.1 times its smallest (two trials are enough)."""
     wide = []
     for arm, group in _arms(trials).items():
-        for metric in ("requests/s", "switches/s"):
-            values = [value for trial in group if (value := METRICS[metric](trial)) is not None]
+        for metric in (metric for metric in _metrics(group) if metric.endswith("/s")):
+            values = [value for trial in group if (value := compared(trial).get(metric)) is not None]
             if len(values) > 1 and max(values) > SPREAD_RATIO * min(values):
                 wide.append(Spread(arm, metric, min(values), max(values)))
     return wide
@@ -85,11 +86,16 @@ def switches_per_s(trial: Record) -> float | None:
     return switches / (span_ns / 1e9) if span_ns and switches is not None else None
 
 
-METRICS: dict[str, Callable[[Record], float | None]] = {
-    "requests/s": lambda trial: trial.get("requests_per_s"),
-    "switches/s": switches_per_s,
-    "contested share": lambda trial: trial.get("contested_share"),
-}
+def compared(trial: Record) -> dict[str, float | None]:
+    """Return the values of a trial that are compared with those of others, by metric, such as `requests/s`."""
+    rates = {result.name: result.mean for result in results(trial) if result.is_rate}
+    return {**rates, "switches/s": switches_per_s(trial), "contested share": trial.get("contested_share")}
+
+
+def _metrics(trials: Sequence[Record]) -> list[str]:
+    return list(dict.fromkeys(metric for trial in trials for metric in compared(trial)))
+
+
 NOISE_KEYS = {"switches/s": "switches_per_s", "contested share": "contested_share"}  # a recording shows no requests
 
 
@@ -111,12 +117,12 @@ def _arms(trials: Sequence[Record]) -> dict[str, list[Record]]:
 
 def _odd_ones(arm: str, group: Sequence[Record]) -> Iterator[OddTrial]:
     for index, trial in enumerate(group):
-        for metric, read in METRICS.items():
-            value = read(trial)
-            others = [other for i, other in enumerate(group) if i != index and read(other) is not None]
+        for metric, value in compared(trial).items():
+            known = {i: float(v) for i, other in enumerate(group) if (v := compared(other).get(metric)) is not None}
+            others = [other for i, other in enumerate(group) if i != index and i in known]
             if value is None or len(others) + 1 < MIN_TRIALS:
                 continue
-            values = [float(read(other) or 0.0) for other in others]
+            values = [known[i] for i in known if i != index]
             mean, sd = fmean(values), stdev(values)
             distance, noise = abs(value - mean), max(sd, _noise_within(others, metric))
             if distance > NOISE_FACTOR * noise and distance > MIN_DIFFERENCE * abs(mean):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from harness.load_results import results
 from harness.recorded_clock import RecordedClock
 from harness.report import host_facts, text
 from harness.report.recording_summary import RecordingSummary
@@ -147,10 +148,18 @@ def side_by_side(trials: list[TrialFacts]) -> list[Quantity]:
 
 
 def _metrics(trials: list[TrialFacts]) -> Iterator[Quantity]:
-    """Yield a row for each metric that the load printed, in any trial."""
-    for name in dict.fromkeys(name for trial in trials for name in trial.metrics):
-        words = "load: " + visible(name).replace("_per_s", " per second").replace("_", " ")
-        yield Quantity(words, "", [_cell(trial.metrics.get(name), text.plain) for trial in trials])
+    """Yield a row for each metric that the load of any trial has: its rates and latencies, then all others."""
+    measured = {result.key: result for result in results(*(trial.record for trial in trials))}
+    for key, result in measured.items():
+        unit, show = ("", text.plain) if result.is_rate else ("ms", _milliseconds)
+        yield Quantity(f"load: {result.name}", unit, [_cell(trial.metrics.get(key), show) for trial in trials])
+    for key in dict.fromkeys(key for trial in trials for key in trial.metrics if key not in measured):
+        words = "load: " + visible(key).replace(".", " ").replace("_", " ")
+        yield Quantity(words, "", [_cell(trial.metrics.get(key), text.plain) for trial in trials])
+
+
+def _milliseconds(value: Any) -> str:
+    return text.NO_VALUE if value is None else f"{text.plain(value)} ms"
 
 
 def _cell(value: Any, show: Callable[[Any], str]) -> tuple[str, Any]:

@@ -13,7 +13,8 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.report import answer, fact_tables, figures, host_facts, integrity, text, trial_noise
+from harness.load_results import results
+from harness.report import answer, arm_table, fact_tables, figures, host_facts, integrity, text, trial_noise
 from harness.report.baseline_comparison import compare_to_baselines, headline
 from harness.report.exact import exact, exact_score, exact_seeds
 from harness.report.hits import read_hits
@@ -71,6 +72,8 @@ def render(run: RunFacts) -> str:
             timelines=cpu_timelines,
             timeline_meta=json_in_script([timeline.meta() for timeline in cpu_timelines]),
             rows=fact_tables.side_by_side(run.trials),
+            arms=arm_table.arm_table(run.trials, comparisons),
+            load_words=lambda trial: arm_table.in_words(results(trial.record)),
             curves=list(curve_panels(run.groups)),
             network=network_picture(run.groups),
             counted=switches_scored(run.groups),

@@ -51,7 +51,7 @@ def fixed(value: float | None, digits: int = 3) -> str:
 
 
 def plain(value: Any) -> str:
-    """Format any scalar of a check or a metric: whole numbers grouped, others to four significant digits."""
+    """Format any scalar of a check or a metric: whole and large numbers grouped, others to four digits."""
     if value is None or value == "":
         return NO_VALUE
     if isinstance(value, bool):
@@ -59,7 +59,7 @@ def plain(value: Any) -> str:
     as_number = number(value)
     if as_number is None:
         return visible(value)
-    return count(as_number) if as_number == round(as_number) else f"{as_number:.4g}"
+    return count(as_number) if as_number == round(as_number) or abs(as_number) >= 9999.5 else f"{as_number:.4g}"
 
 
 def duration(ns: float | None) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.load_results import metrics_of
 from harness.noise.odd_trials import odd_trials, spreads
 from harness.recorded_clock import RecordedClock
 from harness.report.text import number
@@ -38,8 +39,9 @@ def _readable(record: Record) -> dict[str, Any]:
     clock = RecordedClock.of(_mapping(record, "machine"))
     readable: dict[str, Any] = {"name": str(record.get("name", "")), "arm": str(record.get("arm", ""))}
     readable["machine"] = {"clock": clock.kind, "cpu_speed": clock.cpu_speed}
-    for name in ("switches", "requests_per_s", "contested_share"):
+    for name in ("switches", "contested_share"):
         readable[name] = number(record.get(name))
+    readable["metrics"] = metrics_of(record)
     for name in ("quality", "noise"):
         values = _mapping(record, name)
         readable[name] = {key: known for key, value in values.items() if (known := number(value)) is not None}

@@ -54,6 +54,7 @@ TRIAL = mapping(
     arm=text,
     attempts=NUMBER,
     verdict=_maybe(ok=truth, checks=null_or(items(CHECK))),
+    load=_maybe(kind=TEXT),
     metrics=_maybe(),
     quality=_maybe(span_ns=NUMBER, warnings=null_or(items(text))),
     noise=null_or(each(NUMBER)),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from harness.store import RunFolder
     from harness.store.run_progress import RunProgress
 
-SHARED = ("box", "clock", "host")  # a column of its own only where runs differ; else one line below the table
+SHARED = ("load", "box", "clock", "host")  # a column of its own only where runs differ; else one line below the table
 
 
 def runs_table(folders: Sequence[RunFolder], runs_dir: Path) -> list[RenderableType]:
@@ -63,7 +63,7 @@ def run_row(folder: RunFolder) -> dict[str, Any]:
 
 
 def _row(folder: RunFolder, progress: RunProgress | None) -> dict[str, Any]:
-    from harness.report import score_rows
+    from harness.report import load_rows, score_rows
     from harness.store import disk_size, run_progress
     from harness.store import label as labels
 
@@ -82,8 +82,17 @@ def _row(folder: RunFolder, progress: RunProgress | None) -> dict[str, Any]:
         "host_share": max(_known_shares(steps_of(manifest, "trial")), default=None),
         "seconds": sum(step["seconds"] or 0.0 for name, step in steps.items() if not name.startswith(MODELS)),
         "bytes": disk_size.of_folder(folder.path),
+        "load": _load(manifest),
+        "load_results": load_rows.read(manifest),
         "scores": score_rows.read(folder).rows,
     }
+
+
+def _load(manifest: Mapping[str, Any]) -> str | None:
+    """Return the kind of the load, or the kinds if several are compared."""
+    spec = manifest["spec"]
+    kinds = (spec.get("sweep") or {}).get("load.kind") or [(spec.get("load") or {}).get("kind")]
+    return ", ".join(str(kind) for kind in kinds if kind) or None
 
 
 def _best(scores: Sequence[Mapping[str, Any]]) -> str:

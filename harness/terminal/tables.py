@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
@@ -11,8 +12,10 @@ from rich.text import Text
 
 from harness.counted import counted
 from harness.errors import StoreError
+from harness.load_results import results
 from harness.recorded_clock import RecordedClock
 from harness.terminal.line import line, message
+from harness.terminal.load_columns import load_columns
 from harness.terminal.plain_table import cell, plain_table
 from harness.terminal.progress import spell_seconds
 from harness.visible import visible, visible_lines
@@ -87,6 +90,7 @@ def run_tables(folder: RunFolder, integrity: Integrity | None = None) -> list[Re
     parts += [
         *_machines(manifest),
         _trials(manifest),
+        *_arms(manifest),
         *_odd_trials(folder, integrity),
         scores,
         _costs(manifest["steps"]),
@@ -187,21 +191,44 @@ def checks_table(host_checks: Iterable[HostCheck]) -> RenderableType:
 
 
 def _trials(manifest: Mapping[str, Any]) -> RenderableType:
-    numbers = (">switches", ">contested", ">idle", ">tracer", ">requests/s", ">s")
+    steps = sorted(steps_of(manifest, "trial").items())
+    columns = load_columns([results(step["detail"]) for _, step in steps])
+    numbers = (">switches", ">contested", ">idle", ">tracer", *(f">{heading}" for heading, _ in columns), ">s")
     table = plain_table("trial", "~verdict", *numbers, "clock", ">host share")
-    for name, step in sorted(steps_of(manifest, "trial").items()):
-        detail = step["detail"]
+    for index, (name, step) in enumerate(steps):
+        detail, measured = step["detail"], [cells[index] for _, cells in columns]
         shares = [cell(detail, key, ".1%") for key in ("contested_share", "idle_share", "tracer_share")]
         usable, why = step["state"] == "done", visible_lines(step["error"] or step["state"])
         verdict = Text("usable", "green") if usable else Text(why, "red")
-        rate = cell(detail, "requests_per_s", ".0f")
         seconds = f"{step['seconds']:.0f}" if step["seconds"] else ""
         recorded = "switches" in detail
         clock = _trial_clock(manifest, detail) if recorded else ""
         waited = host_share(detail.get("host_share")) if recorded else ""
-        row = (f"{detail.get('switches') or 0:,}", *shares, rate, seconds, clock, waited)
+        row = (f"{detail.get('switches') or 0:,}", *shares, *measured, seconds, clock, waited)
         table.add_row(name, verdict, *row)
     return table
+
+
+def _arms(manifest: Mapping[str, Any]) -> list[RenderableType]:
+    """Show the mean of each arm's usable trials, and the smallest and largest in brackets, if there are several."""
+    from harness.report.load_rows import usable_trials
+
+    arms = usable_trials(manifest)
+    columns = load_columns([results(*trials) for trials in arms.values()])
+    if not columns or (len(arms) == 1 and sum(map(len, arms.values())) == 1):
+        return []
+    table = plain_table("arm", ">trials", *(f">{heading}" for heading, _ in columns), ">switches", ">contested")
+    for index, (arm, trials) in enumerate(arms.items()):
+        measured = [cells[index] for _, cells in columns]
+        table.add_row(
+            arm, str(len(trials)), *measured, _mean(trials, "switches", ",.0f"), _mean(trials, "contested_share", ".1%")
+        )
+    return [table]
+
+
+def _mean(trials: Sequence[Mapping[str, Any]], name: str, form: str) -> str:
+    known = [trial[name] for trial in trials if trial.get(name) is not None]
+    return format(fmean(known), form) if known else ""
 
 
 def _odd_trials(folder: RunFolder, integrity: Integrity) -> list[RenderableType]:

@@ -78,7 +78,7 @@ def _done(**detail: Any) -> dict[str, Any]:
 
 def _add_trial(folder: Path, name: str, arm: str, rate: float, slice_factor: float) -> None:
     folder.mkdir(parents=True)
-    facts = {"requests_per_s": rate, "switches": round(rate * 52), "contested_share": 0.6 + rate / 1e4}
+    facts = {"metrics": {"requests_per_s": rate}, "switches": round(rate * 52), "contested_share": 0.6 + rate / 1e4}
     facts |= {"idle_share": 0.0001, "tracer_share": 0.011, "quality": {"span_ns": 10_000_000_000}}
     (folder / "trial.json").write_text(json.dumps({"name": name, "arm": arm, **facts}))
     lengths = np.arange(1_000, 2_000) * slice_factor * rate

@@ -311,7 +311,8 @@ def make_run_of_two_clocks(run: Path, count: int = 2_000) -> Path:
         arm = list(arms)[number // 3]
         name, busy = f"00{number}_{arm}", number == 5
         more = {"machine": arms[arm], "host": host(0.58 if busy else 0.004 * number)}
-        rate = {"requests_per_s": 300.0 if busy else 420.0 + number, "switches": count, "contested_share": 0.14}
+        metrics = {"requests_per_s": 300.0 if busy else 420.0 + number}
+        rate = {"metrics": metrics, "switches": count, "contested_share": 0.14}
         add_trial(run, name, slices(count, number), arm=arm, **more, **rate)
     add_earlier_attempt(run, f"000_{next(iter(arms))}", 1, lost_events=12)
     for index, (arm, machine) in enumerate(arms.items()):

@@ -26,7 +26,7 @@ class RecordingWorld(World):
 
     def _attempt(self, host: Any, trial: Any, folder: Path, *rest: Any) -> Any:
         result = super()._attempt(host, trial, folder, *rest)
-        facts = {"requests_per_s": 400.0, "switches": 5000, "contested_share": 0.66, "idle_share": 0.0}
+        facts = {"metrics": {"requests_per_s": 400.0}, "switches": 5000, "contested_share": 0.66, "idle_share": 0.0}
         facts |= {"tracer_share": 0.01, "quality": {"span_ns": 10**9}}
         (folder / "trial.json").write_text(json.dumps({"name": trial.name, "arm": trial.arm.name, **facts}))
         return result

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.noise.odd_trials import METRICS, NOISE_KEYS, Spread, odd_trials, spreads
+from harness.noise.odd_trials import NOISE_KEYS, Spread, compared, odd_trials, spreads
 from harness.noise.within_trial import standard_errors
 
 
@@ -17,7 +17,7 @@ def trial(name: str, requests: float | None = 400.0, arm: str = "nginx_ab", **ch
     record = {
         "name": name,
         "arm": arm,
-        "requests_per_s": requests,
+        "metrics": {} if requests is None else {"requests_per_s": requests},
         "switches": 20_000,
         "contested_share": 0.7,
         "quality": {"span_ns": 10_000_000_000},
@@ -53,7 +53,7 @@ def test_the_noise_within_the_other_trials_counts_as_well() -> None:
 
 def test_requests_have_no_noise_within_a_trial() -> None:
     assert set(standard_errors(np.arange(1000) * 10**6, np.ones(1000, bool))) == set(NOISE_KEYS.values())
-    assert set(METRICS) - set(NOISE_KEYS) == {"requests/s"}
+    assert set(compared(trial("000"))) - set(NOISE_KEYS) == {"requests/s"}
 
 
 @pytest.mark.parametrize(("change", "metric"), [({"switches": 9_000}, "switches/s"), ({"contested_share": 0.9}, None)])

@@ -113,9 +113,9 @@ def odd_run(run: Path, **last: Any) -> Path:
     same = {"machine": COUNTED, "switches": 300, "quality": {"span_ns": 1_000_000_000, "warnings": []}}
     return run_with(
         run,
-        {**same, "requests_per_s": 420.0},
-        {**same, "requests_per_s": 421.0},
-        {**same, "requests_per_s": 300.0, **last},
+        {**same, "metrics": {"requests_per_s": 420.0}},
+        {**same, "metrics": {"requests_per_s": 421.0}},
+        {**same, "metrics": {"requests_per_s": 300.0}, **last},
     )
 
 
@@ -129,7 +129,9 @@ def test_an_odd_trial_is_marked_at_the_head_and_at_its_verdict(tmp_path: Path) -
     assert "002_nginx_ab differs from the others of its arm" in section(run, "trust")
 
 
-@pytest.mark.parametrize("broken", [{"requests_per_s": "fast"}, {"quality": None}, {"switches": []}, {"noise": 3}])
+@pytest.mark.parametrize(
+    "broken", [{"metrics": {"requests_per_s": "fast"}}, {"quality": None}, {"switches": []}, {"noise": 3}]
+)
 def test_damaged_numbers_of_a_trial_do_not_stop_the_page(tmp_path: Path, broken: dict[str, Any]) -> None:
     assert "Recorded with a counted clock" in words(odd_run(tmp_path, **broken))
 

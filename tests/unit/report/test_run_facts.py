@@ -106,7 +106,7 @@ def test_the_tasks_of_the_guest_are_not_listed(tmp_path: Path) -> None:
 
 def test_metrics_of_the_load_are_marked_as_such(tmp_path: Path) -> None:
     rows = fact_tables.side_by_side(read_run(synthetic_run.make_run(tmp_path, 100)).trials)
-    (row,) = [row for row in rows if row.name == "load: requests per second"]
+    (row,) = [row for row in rows if row.name == "load: requests/s"]
     assert [shown for shown, _ in row.cells] == ["284.3", "284.3"]
 
 

@@ -94,7 +94,7 @@ def test_runs_are_listed_with_their_clock_and_the_largest_host_share(tmp_path: P
     folder = run_of(tmp_path, {"one": COUNTED, "two": COUNTED}, {"one": 0.0123, "two": 0.004})
     _, row, below = listed(folder)
     assert "1.2%" in row
-    assert below == ["box: debian-12; clock: counted 125; host: AMD EPYC 9B14, 2 CPUs"]
+    assert below == ["load: nginx_ab; box: debian-12; clock: counted 125; host: AMD EPYC 9B14, 2 CPUs"]
     assert {name: run_table.run_row(folder)[name] for name in ("clock", "host_share")} == {
         "clock": "counted 125",
         "host_share": 0.0123,
@@ -142,7 +142,7 @@ def test_a_trial_that_differs_from_the_others_of_its_arm_is_named(tmp_path: Path
     steps = {}
     for number, rate in enumerate((420.0, 421.0, 300.0)):
         name = f"00{number}_nginx_ab"
-        synthetic_run.add_trial(tmp_path, name, None, requests_per_s=rate)
+        synthetic_run.add_trial(tmp_path, name, None, metrics={"requests_per_s": rate})
         steps[f"trial:{name}"] = {"state": "done", "seconds": 9.0, "error": None, "outputs": {}, "detail": {}}
     (tmp_path / "trials" / "000_nginx_ab" / "perf.log").touch()
     synthetic_run.write_manifest(tmp_path, steps=steps)
@@ -172,4 +172,4 @@ def test_what_all_runs_share_stands_below_the_table_and_what_differs_in_a_column
     head, *rows, below = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert head.split()[-1] == "clock"
     assert [re.split(r" {2,}", row.rstrip())[-1] for row in rows] == ["counted 125", "host"]
-    assert below == "box: debian-12; host: AMD EPYC 9B14, 2 CPUs"
+    assert below == "load: nginx_ab; box: debian-12; host: AMD EPYC 9B14, 2 CPUs"

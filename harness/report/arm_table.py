@@ -1,0 +1,99 @@
+"""The arms of a run side by side: what the load of each got and what the scheduler did, over its usable trials."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from harness.load_results import LoadResult, results
+from harness.report import text
+from harness.report.baseline_comparison import BaselineComparison, headline_of_each_arm
+from harness.report.recording_summary import RecordingSummary
+from harness.report.trial_facts import TrialFacts
+
+RATE, BEST = "rate of the load", "best predictor"
+SCHEDULER: dict[str, tuple[str, Callable[[RecordingSummary], float | None], Callable[[float], str]]] = {
+    "switches per second": ("", lambda rec: rec.switches / rec.span_s if rec.span_s else None, text.count),
+    "contested": ("", lambda rec: rec.contested_share, text.percent),
+    "wakeup latency, median": (" (ns)", lambda rec: rec.latency.p50 if rec.latency else None, text.duration),
+    "wakeup latency, p99": (" (ns)", lambda rec: rec.latency.p99 if rec.latency else None, text.duration),
+}
+
+
+@dataclass(frozen=True)
+class ArmRow:
+    """One arm; `cells` has, for each of its columns, a (value, range over the trials) for each load of a mix."""
+
+    arm: str
+    trials: int
+    load: list[LoadResult]
+    cells: dict[str, list[tuple[str, str]]]
+    exact: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ArmTable:
+    """A row for each arm that has a usable trial, and the columns that any of them has a value of."""
+
+    columns: list[str]
+    rows: list[ArmRow]
+
+    @property
+    def csv(self) -> str:
+        """Return, as JSON, a head and a row for each arm, with exact values."""
+        names = list(dict.fromkeys(name for row in self.rows for name in row.exact))
+        rows = ([row.arm, row.trials, *map(row.exact.get, names)] for row in self.rows)
+        return json.dumps([["arm", "trials", *names], *rows])
+
+    def load_of(self, arm: str) -> str:
+        """Return in words what the load of an arm got; empty where it gave no rate and no latency."""
+        return next((in_words(row.load) for row in self.rows if row.arm == arm), "")
+
+
+def arm_table(trials: Sequence[TrialFacts], comparisons: list[BaselineComparison]) -> ArmTable:
+    """Make the table of a run, its arms in the order in which they were recorded first."""
+    best = {comparison.arm: comparison for comparison in headline_of_each_arm(comparisons)}
+    usable = [trial for trial in trials if trial.ok is True]
+    arms = dict.fromkeys(trial.arm for trial in usable)
+    rows = [_row(arm, [trial for trial in usable if trial.arm == arm], best.get(arm)) for arm in arms]
+    latencies = dict.fromkeys(_column(result) for row in rows for result in row.load if not result.is_rate)
+    columns = [name for name in (RATE, *latencies, *SCHEDULER, BEST) if any(name in row.cells for row in rows)]
+    return ArmTable(columns, rows)
+
+
+def in_words(load: Sequence[LoadResult]) -> str:
+    """Return what a load got: `467.5 requests/s, p99 latency 31.2 ms`."""
+    return ", ".join(result.text(text.plain) for result in load)
+
+
+def _row(arm: str, trials: list[TrialFacts], best: BaselineComparison | None) -> ArmRow:
+    row = ArmRow(arm, len(trials), results(*(trial.record for trial in trials)), {}, {})
+    for result in row.load:
+        cell = (result.value_text(text.plain), _range(result.values, text.plain))
+        row.cells.setdefault(_column(result), []).append(cell)
+        row.exact.update(_exact(f"load: {result.name}{'' if result.is_rate else ' (ms)'}", result.values))
+    for name, (unit, get, spell) in SCHEDULER.items():
+        known = [value for trial in trials if trial.recording and (value := get(trial.recording)) is not None]
+        if known:
+            row.cells[name] = [(spell(fmean(known)), _range(known, spell))]
+            row.exact.update(_exact(name + unit, known))
+    if best and (score := best.score_of(best.best)):
+        row.cells[BEST] = [(f"{text.percent(score.value)} {best.best.predictor}", "")]
+        row.exact.update({BEST: best.best.predictor, f"{BEST}, top-1, {best.split}": score.value})
+    return row
+
+
+def _column(result: LoadResult) -> str:
+    return RATE if result.is_rate else f"load’s {result.kind}"  # noqa: RUF001
+
+
+def _range(values: Sequence[float], spell: Callable[[float], str]) -> str:
+    low, high = spell(min(values)), spell(max(values))
+    return f"{low} to {high}" if low != high else ""
+
+
+def _exact(name: str, values: Sequence[float]) -> dict[str, float]:
+    return {name: fmean(values), f"{name}, low": min(values), f"{name}, high": max(values)}
