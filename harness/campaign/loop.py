@@ -23,7 +23,7 @@ from harness.interrupt import stop_signals_raise
 from harness.plan import Trial
 from harness.progress import View
 from harness.spec import Experiment
-from harness.store import RunFolder
+from harness.store import RunFolder, input_files
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,8 @@ class Campaign:
         finally:
             recorder.clear()
         todo = [trial for trial in trials if not self._folder.is_done(f"trial:{trial.name}")]
+        if todo:
+            input_files.require_unchanged(self._folder.path, self._folder.manifest)
         busy_host = BusyHost(self._folder, self._view, self._effects.measure_host)
         busy_host.warn(todo, self._effects.kvm_works())
         if todo:

@@ -15,7 +15,7 @@ from harness import plan, spec
 from harness.campaign.training import planned_models
 from harness.files import as_host_error, sync
 from harness.spec import Experiment
-from harness.store import RunFolder, experiment_file, spec_changes
+from harness.store import RunFolder, experiment_file, input_files, spec_changes
 
 MODEL, SET_ASIDE = "model:", "set-aside:"
 OLD_REPORT = "the models changed after it was written"
@@ -24,14 +24,15 @@ OLD_REPORT = "the models changed after it was written"
 def make(folder: RunFolder, experiment: Experiment, command: Sequence[str]) -> list[str]:
     """Replace the experiment of a run by one with other models; return the names of the models that were set aside."""
     with folder.lock():
-        old, new = folder.manifest["spec"], spec.to_dict(experiment)
+        old = folder.manifest["spec"]
+        new = {**old, "model": spec.to_dict(experiment)["model"]}
         if old["model"] == new["model"]:
             return []
         stale = list(_stale(folder, experiment, old["model"]))
         record = {**spec_changes.change(old, new, command), "set_aside": stale}
         folder.update(
             spec=new,
-            **experiment_file.facts(experiment, folder.path.name),
+            **experiment_file.facts(experiment, folder.path.name, _files(folder)),
             spec_changes=[*folder.manifest.get("spec_changes", ()), record],
             steps=_with_models_set_aside(folder, stale),
             state="interrupted",
@@ -63,9 +64,13 @@ def _write_experiment_file(folder: RunFolder) -> None:
     """Write the file that the manifest has the SHA-256 of since a change, unless the folder has another name by now."""
     if not folder.manifest.get("spec_changes"):
         return
-    current = experiment_file.facts(folder.experiment, folder.path.name)
+    current = experiment_file.facts(folder.experiment, folder.path.name, _files(folder))
     if current.items() <= folder.manifest.items():
-        experiment_file.write(folder.path, folder.experiment)
+        experiment_file.write(folder.path, folder.experiment, _files(folder))
+
+
+def _files(folder: RunFolder) -> input_files.Entries:
+    return dict(folder.manifest.get(input_files.KEY, {}))
 
 
 def _stale(folder: RunFolder, experiment: Experiment, old: Mapping[str, Any]) -> Iterator[str]:

@@ -96,8 +96,20 @@ def _load(name: str | None, overrides: Mapping[str, str], load: str | None, mach
     if name is None:
         raise UsageError("no experiment is named", expected="a file", hint="harness run experiments/nginx_ab.yaml")
     experiment = experiments.load(name, overrides, load_kind=load, box=machine, kernel_of=boxes.kernel_version)
+    _check_recorded_files(experiment)
     _check_boxes(experiment)
     return experiment
+
+
+def _check_recorded_files(experiment: Experiment) -> None:
+    """Raise StoreError if the experiment file of a run names a file that has changed since that run."""
+    from harness import spec
+    from harness.store import experiment_file, input_files, manifest
+
+    source = experiment.source
+    if source and source.name == experiment_file.NAME and (source.parent / manifest.NAME).is_file():
+        named = {one.text for one in spec.named_files(experiment)}
+        input_files.require_unchanged(source.parent, manifest.read(source.parent), named)
 
 
 def _check_boxes(experiment: Experiment) -> None:

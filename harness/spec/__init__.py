@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from harness.spec.build import apply, changed, from_dict, load, load_bytes, to_dict
+from harness.spec.build import apply, changed, from_dict, load, load_bytes, named_files, to_dict
 from harness.spec.check import load_kinds
 from harness.spec.document import to_yaml
 from harness.spec.fields import Experiment, MachineSpec, ModelSpec, RecordSpec, TrialsSpec, VerdictSpec
+from harness.spec.file_paths import NamedFile
 from harness.spec.jsonschema import schema
 from harness.spec.problems import SpecProblems
 from harness.spec.schema_line import schema_line, with_schema_line
@@ -15,6 +16,7 @@ __all__ = [
     "Experiment",
     "MachineSpec",
     "ModelSpec",
+    "NamedFile",
     "RecordSpec",
     "SpecProblems",
     "TrialsSpec",
@@ -26,6 +28,7 @@ __all__ = [
     "load",
     "load_bytes",
     "load_kinds",
+    "named_files",
     "schema",
     "schema_line",
     "to_dict",

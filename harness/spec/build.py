@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import MissingExtraError, SpecError
-from harness.spec import sweep
+from harness.spec import file_paths, sweep
 from harness.spec.check import validate
 from harness.spec.document import Document, decode, parse, parse_value, printable, read_bytes
 from harness.spec.fields import Experiment
+from harness.spec.file_paths import NamedFile
 from harness.spec.predictors import KernelOf, missing_libraries
 from harness.spec.problems import Problem, as_error, dotted, shown
 
@@ -33,7 +34,7 @@ def load(
     replaces the box and drops the fallback and the kernel. `overrides` (`--set load.concurrency=50`) maps dotted paths
     to YAML text and is applied last. `kernel_of` tells the kernel of a box, which a replay must fit.
     Raises one SpecError for all wrong values, each with its file:line:column, and MissingExtraError for a predictor
-    whose library is not installed.
+    whose library is not installed. Paths of files become absolute: those in the file begin at its folder.
     """
     return load_bytes(read_bytes(Path(path)), str(path), overrides, load_kind=load_kind, box=box, kernel_of=kernel_of)
 
@@ -82,6 +83,11 @@ def from_dict(
     return _valid(Document(str(where or source or "experiment"), dict(data)), stored=True).with_origin(source, text)
 
 
+def named_files(experiment: Experiment) -> list[NamedFile]:
+    """Return the files and folders that the experiment names."""
+    return file_paths.named(to_dict(experiment))
+
+
 def apply(experiment: Experiment, settings: Mapping[str, Any]) -> Experiment:
     """Return the experiment of one arm: with `settings` (dotted path -> value) and without a sweep."""
     where = ", ".join(f"{path}={shown(value)}" for path, value in settings.items())
@@ -115,8 +121,9 @@ def _valid(
     MissingExtraError if it is right, but names a predictor whose library this host lacks. The recordings of a `stored`
     one can be read without it.
     """
+    missing = [] if stored else file_paths.resolve(document, Path(document.name).parent)
     experiment, all_problems = validate(document.data, kernel_of, stored=stored)
-    all_problems += problems
+    all_problems += [*problems, *missing]
     all_problems += sweep.problems_of(experiment, kernel_of) if experiment and not all_problems else []
     if experiment is None or all_problems:
         raise as_error(all_problems, document)

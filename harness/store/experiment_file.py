@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError
 from harness.files import write_atomic
-from harness.store import spec_changes
+from harness.store import input_files, spec_changes
+from harness.store.input_files import Entries
 from harness.visible import visible
 
 if TYPE_CHECKING:
@@ -20,19 +21,19 @@ if TYPE_CHECKING:
 NAME, DIGEST = "experiment.yaml", "spec_file_sha256"
 
 
-def facts(experiment: Experiment, run: str) -> dict[str, str | None]:
+def facts(experiment: Experiment, run: str, files: Entries) -> dict[str, str | None]:
     """Return what the manifest keeps of the file; an experiment that comes from no file has none."""
     from harness.store.manifest import text_sha256
 
     if not experiment.text:
         return {"spec_file": None}
-    return {"spec_file": NAME, DIGEST: text_sha256(text(experiment, run))}
+    return {"spec_file": NAME, DIGEST: text_sha256(text(experiment, run, files))}
 
 
-def write(folder: Path, experiment: Experiment) -> None:
+def write(folder: Path, experiment: Experiment, files: Entries) -> None:
     """Write the file, if the experiment comes from one."""
     if experiment.text:
-        write_atomic(folder / NAME, text(experiment, folder.name))
+        write_atomic(folder / NAME, text(experiment, folder.name, files))
 
 
 def sha256(manifest: Mapping[str, Any]) -> str:
@@ -47,11 +48,14 @@ def is_of(manifest: Mapping[str, Any], text: str) -> bool:
     return text == manifest["spec_text"] or text_sha256(text) == sha256(manifest)
 
 
-def text(experiment: Experiment, run: str) -> str:
-    """Return the text that was given if it says what was carried out, else one that does, and what differs."""
+def text(experiment: Experiment, run: str, files: Entries) -> str:
+    """Return the text that was given if it says what was carried out, else one that does, and what differs.
+
+    It names the copies of `files` that lie in the run folder.
+    """
     from harness import spec
 
-    done, given = spec.to_dict(experiment), _values(experiment.text)
+    done, given = input_files.in_run(spec.to_dict(experiment), files, None), _values(experiment.text)
     if done == given:
         return experiment.text
     return "".join(f"# {line}\n" for line in _head(done, given, run)) + spec.to_yaml(done)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import Interrupted, StoreError
 from harness.files import as_host_error, make_folder, sync, write_atomic
-from harness.store import events, experiment_file, integrity, manifest, verify
+from harness.store import events, experiment_file, input_files, integrity, manifest, verify
 from harness.store.clock import name_of_now, now
 from harness.store.integrity import Integrity
 from harness.store.lock import is_locked, locked
@@ -41,8 +41,10 @@ class RunFolder:
         """Make a new run folder, named after the time and the experiment. Raises HostError."""
         path = _new_folder(runs_dir, f"{name_of_now()}_{experiment.name}")
         content = manifest.new(path.name, experiment, sys.argv if command is None else command)
-        content |= experiment_file.facts(experiment, path.name)
-        experiment_file.write(path, experiment)
+        if files := input_files.record(path, experiment):
+            content |= {input_files.KEY: files, "steps": input_files.step(files)}
+        content |= experiment_file.facts(experiment, path.name, files)
+        experiment_file.write(path, experiment, files)
         folder = cls(path, content)
         folder._write(content)
         return folder
@@ -102,12 +104,12 @@ class RunFolder:
 
     @property
     def experiment(self) -> Experiment:
-        """The experiment of this run. Raises SpecError when this version cannot read it."""
+        """The experiment of this run, with the files of its own that it has. Raises SpecError if it cannot be read."""
         from harness import spec  # slow to import, and not needed to list runs
 
         source = self._content.get("spec_source")
         return spec.from_dict(
-            self._content["spec"],
+            input_files.in_run(self._content["spec"], self._content.get(input_files.KEY, {}), self.path),
             Path(source) if source else None,
             self._content["spec_text"],
             where=self.path / manifest.NAME,

@@ -85,6 +85,7 @@ MANIFEST = mapping(
     arms=each(mapping({"box": BOX, "machine": MACHINE}, packages=ANY)),
     repeats=mapping({"run": text}),
     spec_changes=items(SPEC_CHANGE),
+    files=each(mapping({"path": text, "sha256": text, "copy": TEXT})),
     cleaned=each(mapping({"content_sha256": text, "modified_ns": number})),
 )
 
@@ -222,6 +223,9 @@ def _check(manifest: dict[str, Any], key: str) -> None:
         for path in paths:
             if not _is_inside(path):
                 raise json_file.wrong(f"a path of step {name}", path, "a path inside of the run folder")
+    for name, entry in manifest.get("files", {}).items():
+        if entry["copy"] and not _is_inside(entry["copy"]):
+            raise json_file.wrong(f"the copy of {name}", entry["copy"], "a path inside of the run folder")
     for path in manifest.get(CLEANED, {}):
         if not (_is_inside(path) and trial_of(path)):
             raise json_file.wrong(f"a path of {CLEANED}", path, "trials/TRIAL/TABLE.parquet")
