@@ -113,7 +113,14 @@ class LostMachineError(TrialError):
 
 
 class GuestError(TrialError):
-    """The guest reported that a step of the trial failed; the machine itself works."""
+    """The guest reported that a step of the trial failed; the machine itself works.
+
+    `retryable`: another attempt may succeed.
+    """
+
+    def __init__(self, what: str, *, where: str | None = None, hint: str | None = None, retryable: bool = True) -> None:
+        super().__init__(what, where=where, hint=hint)
+        self.retryable = retryable
 
 
 class VerdictError(HarnessError):

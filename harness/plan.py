@@ -41,7 +41,7 @@ class Trial:
     repetition: int
     load: Load
     record: RecordSpec
-    machine: MachineSpec
+    machine: MachineSpec = field(hash=False)
 
     @property
     def seed(self) -> int:
@@ -92,8 +92,11 @@ def trials(experiment: Experiment) -> list[Trial]:
 
 
 def by_machine(planned: Sequence[Trial]) -> list[list[Trial]]:
-    """Group neighbours in the plan that share one machine; each group needs one start of a machine."""
-    return [list(group) for _, group in groupby(planned, key=lambda trial: trial.machine)]
+    """Group neighbours in the plan that share one machine; each group needs one start of a machine.
+
+    Kernel settings that are set before each trial, and set back before the next one, need no other machine.
+    """
+    return [list(group) for _, group in groupby(planned, key=lambda trial: trial.machine.as_booted)]
 
 
 def describe(planned: Sequence[Trial]) -> list[PlanRow]:
@@ -142,7 +145,10 @@ def _arm_name(kind: str, settings: dict[str, Any]) -> str:
 
 def _slug(value: Any) -> str:
     """Turn a value into part of a folder's name."""
-    text = str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, dict):
+        value = [f"{name.rpartition('.')[2]}-{_slug(part)}" for name, part in value.items()]
+    text = "-".join(map(_slug, value)) if isinstance(value, list) else str(value)
+    text = text.lower() if isinstance(value, bool) else text
     return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-.")[:40] or "none"
 
 

@@ -18,6 +18,7 @@ from harness.campaign import verdict
 from harness.campaign.verdict import Verdict
 from harness.errors import HostError, TraceError
 from harness.files import atomic_file, write_atomic
+from harness.guest import setting_files
 from harness.guest import trial as guest_trial
 from harness.guest.monitor import Monitor
 from harness.guest.remote import Host
@@ -120,6 +121,7 @@ def judge(
         "usage": {comm: asdict(usage) for comm, usage in ingested.usage.items()},
         "idle_share": ingested.idle_share,
         "machine": dict(machine),
+        "kernel_settings": files.guest.get("kernel_settings", []),
         "host": host_facts,
         "noise": standard_errors(slices["start_ns"].to_numpy(), slices["contested"].to_numpy()),
         **({"recovered": recovered} if recovered else {}),
@@ -132,7 +134,11 @@ def judge(
 
 def _expected(trial: Trial, machine: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a good trial on this machine must have, and what the verdict needs to know of the machine."""
-    facts = {"clock": machine.get("clock", "host"), "accelerator": machine.get("accelerator")}
+    facts = {
+        "clock": machine.get("clock", "host"),
+        "accelerator": machine.get("accelerator"),
+        "kernel_settings": setting_files.wanted(trial.machine),
+    }
     return {**guest_trial.expectations(trial, machine["kernel"], machine["cpus"]), **facts}
 
 

@@ -164,11 +164,14 @@ class Preparation:
         return running
 
     def _make(self, spec: MachineSpec, box: Box, roles: list[str]) -> ProvisionedBox | None:
-        """Provision a machine on the host's clock, which is quicker than the counted one, shut it down and keep it."""
+        """Provision a machine on the host's clock, which is quicker than the counted one, shut it down and keep it.
+
+        What is kept serves every run, so that the kernel gets no words of this one.
+        """
         if not self._has_space():
             return None
         key = provisioned.key(box.digest, roles)  # now: the files of Ansible may change while it is provisioned
-        plain = spec.model_copy(update={"clock": "host", "cpu_speed": None})
+        plain = spec.model_copy(update={"clock": "host", "cpu_speed": None, "cmdline": ()})
         machine, hosts = self._start(plain, box, "to-provision", f"Bring up {box.name} to provision it")
         report = self._provision(hosts[0], roles)
         kept = self._keep(machine, hosts[0], box, key, _provisioning(box, roles, report, hosts[0].name))

@@ -153,6 +153,8 @@ class Recorder:
                 if last and not isinstance(error, GuestError):
                     raise
                 self._warn(f"{trial.name}, attempt {number} of {allowed}: {error}")
+                if isinstance(error, GuestError) and not error.retryable:
+                    break
                 if isinstance(error, LostMachineError):
                     running = self._another(running, group)
                 continue

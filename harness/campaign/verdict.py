@@ -101,6 +101,7 @@ def judge(
     """
     checks = [
         *_machine(guest, expected),
+        *_kernel_settings(guest),
         *_recording(guest, quality, limits, expected),
         *_load(guest, limits, expected),
         *_shares(usage, limits, expected),
@@ -122,6 +123,13 @@ def _machine(guest: Mapping[str, Any], expected: Mapping[str, Any]) -> Iterator[
             "this is not the requested machine; rebuild the box, or change the machine's settings",
             retryable=False,
         )
+
+
+def _kernel_settings(guest: Mapping[str, Any]) -> Iterator[VerdictCheck]:
+    """Judge whether the kernel settings of the experiment, which were set before the recording, held until after it."""
+    for setting in guest.get("kernel_settings", ()):
+        why = "something on the guest changed it during the trial; it was as wanted when the trial began"
+        yield _check(setting["name"], setting["actual"] == setting["wanted"], setting["actual"], setting["wanted"], why)
 
 
 def _recording(

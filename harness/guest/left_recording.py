@@ -63,7 +63,7 @@ def remove_half_copied(folder: Path) -> None:
     for name in (*PULLED, "guest.json"):
         for path in (folder / name, folder / f"{name}.pulled"):
             path.unlink(missing_ok=True)
-    scripts = {"trial.py", "facts.py", "tasks.py", ".observation.json"}
+    scripts = {"trial.py", "facts.py", "tasks.py", "settings.py", ".observation.json"}
     if {path.name for path in folder.iterdir()} <= scripts:
         for path in folder.iterdir():
             path.unlink()

@@ -47,6 +47,7 @@ class Answer(BaseModel):
     ok: bool
     stage: Line = "start"
     error: Text = "no reason given"
+    retryable: bool = True
 
 
 class Clocks(_Checked):
@@ -92,6 +93,17 @@ class Tasks(_Checked):
     after: Annotated[list[Task], Field(max_length=4000)]
 
 
+class KernelSetting(_Checked):
+    """A kernel setting of the experiment: its file in the guest, its value before any trial, the wanted one, and the
+    one after the recording."""
+
+    name: Line
+    path: Line
+    before: Line | None
+    wanted: Line
+    actual: Line
+
+
 class Facts(_Checked):
     """The guest's machine, software and tasks."""
 
@@ -131,6 +143,7 @@ class TrialResult(_Checked):
     recording: Recording
     load: Annotated[dict[Line, Line], Field(max_length=20)]
     facts: Facts
+    kernel_settings: Annotated[list[KernelSetting], Field(max_length=300)] = Field(default_factory=list)
     sha256: dict[Literal["perf.data", "load.txt", "perf.log"], Sha256]
 
 

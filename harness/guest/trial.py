@@ -42,7 +42,12 @@ from harness.visible import visible_lines
 SCRIPT = Path(__file__).with_name("trial_script.py")
 FACTS_SCRIPT = Path(__file__).with_name("trial_facts.py")
 TASKS_SCRIPT = Path(__file__).with_name("trial_tasks.py")
-SENT_ALONG = {"facts": FACTS_SCRIPT, "tasks": TASKS_SCRIPT}  # by the key of their names in the configuration
+SETTINGS_SCRIPT = Path(__file__).with_name("kernel_settings.py")
+SENT_ALONG = {
+    "facts": FACTS_SCRIPT,
+    "tasks": TASKS_SCRIPT,
+    "settings": SETTINGS_SCRIPT,
+}  # by the key of their names in the configuration
 PLACEHOLDER = 'CONFIG_JSON = "{}"'
 GUEST_ROOT = "/var/tmp/harness-trial"
 CONSOLE = "/dev/ttyS0"
@@ -129,6 +134,8 @@ def script_config(trial: PlannedTrial, expected: Mapping[str, Any], attempt: int
         "work_dir": f"{GUEST_ROOT}/{label}",
         "facts": "facts.py",
         "tasks": "tasks.py",
+        "settings": "settings.py",
+        "kernel_settings": expected.get("kernel_settings", []),
         "kernel": expected.get("kernel"),
         "cpus": cpus,
         "kind": trial.load.kind,
@@ -158,7 +165,7 @@ def run(
     """Carry the trial out on `host` and leave perf.data, load.txt, perf.log and guest.json in `out_dir`.
 
     The files appear only when all of them arrived complete, guest.json last; the script, trial.py, is written there
-    before it is sent, and beside it facts.py and tasks.py, which it runs. `on_phase` is called as `Phases.follow` does.
+    before it is sent, and beside it those of SENT_ALONG, which it runs. `on_phase` is called as `Phases.follow` does.
     Raises GuestError when a step failed on the guest, LostMachineError when the machine ended or stands still,
     TrialError when the guest gives no result, RemoteError when it cannot be reached. When interrupted, it stops what it
     started on the guest.
@@ -383,9 +390,9 @@ def _require_ok(value: Any, host: Host) -> None:
     """Raise GuestError, with the reason, for a trial that failed on the guest; TrialError for no answer at all."""
     answer = guest_result.answer(value, host.where)
     if not answer.ok:
-        hint = "if the load had finished, give it more to do, such as load.requests"
-        what = f"{answer.stage}: {answer.error}"
-        raise GuestError(what[:MOST_ERROR], where=host.where, hint=hint if answer.stage == "warm-up" else None)
+        more = "if the load had finished, give it more to do, such as load.requests"
+        what, hint = f"{answer.stage}: {answer.error}", more if answer.stage == "warm-up" else None
+        raise GuestError(what[:MOST_ERROR], where=host.where, hint=hint, retryable=answer.retryable)
 
 
 def _no_result(host: Host, config: Mapping[str, Any], late: str | None) -> TrialError:

@@ -28,6 +28,7 @@ SSH_PORT = ":0016"  # port 22, likewise
 COMMAND_S = 120  # for commands of a second: a busy host makes them a minute where the guest has the host's clock
 SETTLE_S = 1.0  # for perf to stop recording before the load is stopped
 PULLED = ("perf.data", "perf.log", "load.txt")  # what the host copies besides result.json
+SETTINGS_STATE = "/run/harness-kernel-settings.json"  # the file of kernel_settings.py, there once one was changed
 BOOT_ID = "/proc/sys/kernel/random/boot_id"  # differs after every boot
 CLOCK_BOOTTIME = 7  # of <linux/time.h>; `time` has the name from Python 3.7 on
 
@@ -36,8 +37,12 @@ class Failure(Exception):
     """A step failed; the text gives the reason to the user."""
 
 
-class Missing(Failure):
-    """A program is not installed, so that trying again is of no use."""
+class Unfit(Failure):
+    """The machine is not fit for this trial, so that trying again is of no use."""
+
+
+class Missing(Unfit):
+    """A program is not installed."""
 
 
 def call(argv: List[str], limit_s: float, check: bool = True) -> str:
@@ -125,6 +130,19 @@ def check_machine(config: Dict[str, Any]) -> None:
         raise Failure("{} MB free in {}, expected {}".format(free_mb, config["work_dir"], config["free_mb"]))
 
 
+def kernel_settings(config: Dict[str, Any], action: str) -> List[Dict[str, Any]]:
+    """Let the script for kernel settings `apply` or `read` them; return them. Raises Unfit where one cannot be set."""
+    wanted = config["kernel_settings"]
+    if not wanted and not os.path.exists(SETTINGS_STATE):
+        return []
+    outcome = run_beside(config["settings"], action, json.dumps(wanted))
+    if "error" in outcome and action == "apply":
+        raise Unfit(outcome["error"])
+    if len(outcome["settings"]) < len(wanted):
+        raise Failure(outcome["error"])
+    return list(outcome["settings"])
+
+
 def check_perf(config: Dict[str, Any]) -> None:
     """Raise Failure unless perf runs on this kernel and may record the scheduler."""
     probe = os.path.join(config["work_dir"], "probe.data")
@@ -156,6 +174,7 @@ def check(config: Dict[str, Any]) -> None:
     """Check everything that can be checked before the recording. Raises Failure."""
     check_machine(config)
     announce(config, "check")
+    kernel_settings(config, "apply")
     check_perf(config)
     check_load(config)
 
@@ -325,10 +344,10 @@ def hashes(work_dir: str) -> Dict[str, str]:
     return {name: digest for digest, name in (line.split() for line in text.splitlines())}
 
 
-def run_beside(script: str) -> Any:
+def run_beside(script: str, *arguments: str) -> Any:
     """Run a script that was sent along and return the JSON that it prints. Raises Failure."""
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), script)
-    return json.loads(call([sys.executable, path], COMMAND_S))
+    return json.loads(call([sys.executable, path, *arguments], COMMAND_S))
 
 
 def scheduling_groups(before: Dict[str, Any], after: Dict[str, Any]) -> Dict[str, Any]:
@@ -372,6 +391,7 @@ def carry_out(config: Dict[str, Any], result: Dict[str, Any]) -> None:
     step("collect")
     groups = scheduling_groups(before, result["recording"].pop("tasks"))
     result["facts"] = {**run_beside(config["facts"]), **groups}
+    result["kernel_settings"] = kernel_settings(config, "read")
     step("hash")
     result["sha256"] = hashes(config["work_dir"])
     step("done")
@@ -394,7 +414,7 @@ def main(arguments: List[str], config: Dict[str, Any]) -> int:
             carry_out(config, result)
         result["ok"] = True
     except Failure as error:
-        result["error"] = str(error)
+        result["error"], result["retryable"] = str(error), not isinstance(error, Unfit)
     except Exception as error:  # every failure must reach the host
         result["error"] = f"{type(error).__name__}: {error}"
     if arguments == ["check"]:

@@ -18,13 +18,14 @@ from pathlib import Path
 from harness.errors import MachineError
 from harness.guest.monitor import Monitor, bounded_console
 from harness.guest.vigil import Vigil
+from harness.machines import boot_console
 
 KEY_LINE = re.compile(rb"harness-host-key ssh-ed25519 ([A-Za-z0-9+/]{68})(?![A-Za-z0-9+/=])")
 HEADER = b"\x00\x00\x00\x0bssh-ed25519\x00\x00\x00\x20"  # RFC 8709, section 4: name, then a key of 32 bytes
 KEY_BYTES = len(HEADER) + 32
 READY = re.compile(rb"harness-ready|login:")  # a kernel message may interrupt one of them
-PANIC = re.compile(rb"Kernel panic - not syncing: ([^\n]*)")
 LOOK_S = 0.5
+QUIET_S = 120.0  # of the guest's pace; the slowest guest prints its first line within 20
 
 
 def from_console(text: bytes) -> str | None:
@@ -45,21 +46,27 @@ def wait_for(
     """Wait until a booted guest has printed its host key and that SSH is up; return the key.
 
     The limit is read from `clock`, such as the pace of the guest. Nothing connects to the guest meanwhile. Raises
-    MachineError after `timeout_s`, when the guest's kernel panics, and when the console is flooded; LostMachineError
+    MachineError after `timeout_s`, at once when the guest stopped where it waits for nobody (a panic, a shell of its
+    initramfs, emergency mode), after QUIET_S when it printed nothing, and when the console is flooded; LostMachineError
     when `vigil` sees that the machine ended or stands still.
     """
-    end, length, text, key = clock() + timeout_s, -1, b"", None
+    began = clock()
+    length, text, key = -1, b"", None
     while True:
         if (now := monitor.console_size()) != length:
             length, text = now, bounded_console(monitor, now).encode()
             key = from_console(text)
         if key and READY.search(text):
             return key
-        if panic := PANIC.search(text):
-            raise MachineError(f"the guest's kernel panicked: {panic.group(1).decode(errors='replace').strip()}")
+        if dead_end := boot_console.dead_end(text.decode(errors="replace")):
+            raise MachineError(dead_end.what, hint=dead_end.hint)
         if vigil:
             vigil.require()
-        if clock() >= end:
+        passed_s = clock() - began
+        if not text.strip() and passed_s >= QUIET_S:
+            what = f"the guest printed nothing on its serial console within {passed_s:.0f} s of its own pace"
+            raise MachineError(what, hint=boot_console.SILENT_HINT)
+        if passed_s >= timeout_s:
             missing = "that SSH is up" if key else "its SSH host key"
             when = f"within {timeout_s:g} s of its own pace"
             raise MachineError(f"the guest did not print {missing} on the serial console {when}")

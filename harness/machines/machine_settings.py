@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.boxes import Box
+from harness.errors import MachineError
 from harness.machines import key_pair, libvirt
 from harness.machines.box_install import PoolPaths
 from harness.machines.guest_clock import GuestClock
@@ -34,6 +35,7 @@ UNNEEDED_MODULES = (
     "ata_generic", "ata_piix", "cirrus", "floppy", "i2c_piix4", "kvm_amd", "kvm_intel", "libata", "pata_acpi", "pcspkr",
     "powernow_k8", "psmouse", "scsi_mod", "sd_mod", "sg", "sr_mod",
 )  # fmt: skip
+MOST_COMMAND_LINE = 2047  # COMMAND_LINE_SIZE of x86, less its end; the kernel cuts off what is longer
 NO_LIMIT_S = 86_400  # for Vagrant, which knows only the host's clock; the harness has limits of its own
 
 
@@ -65,7 +67,7 @@ def settings(
     }
 
 
-def direct_boot(box: Box, pool: PoolPaths, folder: Path) -> dict[str, Any]:
+def direct_boot(spec: MachineSpec, box: Box, pool: PoolPaths, folder: Path) -> dict[str, Any]:
     """Return the settings that boot the kernel of a built box, with the public key of the campaign.
 
     Units and drivers that no trial needs are left out: on an emulated CPU each takes a good part of a second. So is the
@@ -74,5 +76,12 @@ def direct_boot(box: Box, pool: PoolPaths, folder: Path) -> dict[str, Any]:
     """
     without = " ".join(f"systemd.mask={unit}" for unit in UNNEEDED_UNITS)
     without += f" modprobe.blacklist={','.join(UNNEEDED_MODULES)} no_timer_check"
-    command_line = f"{box.cmdline} {without} harness.key={key_pair.argument(key_pair.make(folder))}"
+    own = "".join(f"{word} " for word in spec.cmdline)  # the last one of several counts, for most words
+    command_line = f"{box.cmdline} {without} {own}harness.key={key_pair.argument(key_pair.make(folder))}"
+    if len(command_line) > MOST_COMMAND_LINE:
+        raise MachineError(
+            f"the kernel's command line would be {len(command_line)} letters long",
+            expected=f"at most {MOST_COMMAND_LINE}",
+            hint="leave words out of machine.cmdline",
+        )
     return {"kernel": pool.kernel, "initrd": pool.initrd, "command_line": command_line}

@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from harness.boxes import Box, names, recipe, require_unchanged
-from harness.errors import HostError, MachineError, RemoteError
+from harness.errors import HostError, LostMachineError, MachineError, RemoteError
 from harness.files import write_atomic
 from harness.guest.monitor import Monitor
 from harness.guest.remote import Host
 from harness.guest.vigil import Vigil
 from harness.interrupt import defer_stop_signals
 from harness.machines import (
+    boot_console,
     box_install,
     guest_clock,
+    guest_kernel,
     hostkey,
     kvm,
     libvirt,
@@ -139,7 +141,7 @@ class VagrantMachine:
         if self._built:
             watcher.note(f"handing the box {self._built.name} to Vagrant and libvirt")
             pool = box_install.install(self._built, vagrant)
-            settings |= machine_settings.direct_boot(self._built, pool, self.folder)
+            settings |= machine_settings.direct_boot(self.spec, self._built, pool, self.folder)
             self._write(settings)
         self._pace, self._monitor = GuestPace(clock.slower), self._make_monitor(settings["console"])
         host = self._power_on(vagrant, accelerator, watcher)
@@ -197,15 +199,29 @@ class VagrantMachine:
             host.vigil = Vigil(self.monitor(), host.where)
             host.vigil.tell = watcher.warn
             return host
-        except MachineError as error:
+        except (MachineError, LostMachineError) as error:
             self._fetch_console()
-            vigil.require(at_once=True)
-            raise MachineError(
-                f"the machine did not come up: {error.what}",
-                where=self._domain,
-                hint=f"its serial console ended with {self._last_words()!r}; see {self.console}",
-                log=self.log,
-            ) from None
+            raise self._not_up(error, vigil) from None
+
+    def _not_up(self, error: MachineError | LostMachineError, vigil: Vigil) -> MachineError | LostMachineError:
+        """Return the error of a machine that did not come up: the reason, how far it got, its console's last lines.
+
+        A machine that ended for no reason on its console is lost; another one may come up.
+        """
+        text = self.console.read_text(encoding="utf-8", errors="replace") if self.console.exists() else ""
+        dead_end, account = boot_console.dead_end(text), boot_console.account(text)
+        if dead_end is None:
+            try:
+                vigil.require(at_once=True)
+            except LostMachineError as lost:
+                what = f"the machine did not come up: {lost.what}; {account}"
+                return LostMachineError(what, where=lost.where, hint=lost.hint, log=self.console)
+        return MachineError(
+            f"the machine did not come up: {dead_end.what if dead_end else error.what}; {account}",
+            where=self._domain,
+            hint=dead_end.hint if dead_end else error.hint or f"see {self.log} for what Vagrant said",
+            log=self.console,
+        )
 
     def _follow(self) -> None:
         """Let the pace follow QEMU's threads, and raise their weight once, as soon as there are any."""
@@ -241,24 +257,25 @@ class VagrantMachine:
         return address
 
     def _check(self, host: Host, watcher: Watcher) -> None:
-        """Raise MachineError unless the machine has the CPUs and the kernel that the experiment asks for."""
+        """Raise MachineError unless CPUs, kernel and its command line are as asked for, and perf can record with it."""
         watcher.note("checking the machine's CPUs and kernel")
         try:
             # The connection stays open for what comes next: under emulation, each takes seconds. A trial closes it.
-            answer = host.run("nproc && uname -r", timeout_s=CHECK_LIMIT_S).stdout
+            answer = host.run(guest_kernel.COMMAND, timeout_s=CHECK_LIMIT_S, sudo=True).stdout
         except RemoteError as error:
             host.close()
             raise MachineError(f"the machine cannot be used over SSH: {error.what}", where=self._domain) from error
-        match = re.fullmatch(r"([0-9]{1,5})\s+([!-~]{1,64})\s*", answer)
-        if not match:
-            expected = "the number of CPUs and the kernel's release"
-            raise MachineError(f"the machine answered {answer[:200]!r}", where=self._domain, expected=expected)
-        cpus, kernel = match.groups()
-        self._facts |= {"cpus": int(cpus), "kernel": kernel}
-        if int(cpus) != self.spec.cpus:
-            raise MachineError(f"the machine has {cpus} CPUs", where=self._domain, expected=f"{self.spec.cpus}")
-        if (pattern := self._kernel_pattern()) and not re.fullmatch(pattern, kernel):
-            raise MachineError(f"the machine runs the kernel {kernel}", where=self._domain, expected=pattern)
+        try:
+            kernel = guest_kernel.read(answer)
+            self._facts |= {"cpus": kernel.cpus, "kernel": kernel.release, "cmdline": list(self.spec.cmdline)}
+            guest_kernel.require(kernel, self.spec, self._kernel_pattern())
+        except MachineError as error:
+            self._fetch_console()
+            error.where, error.log = self._domain, str(self.console)
+            raise
+        if kernel.unknown:
+            words = ", ".join(kernel.unknown)
+            watcher.warn(f"the kernel {kernel.release} says that it does not know {words} of machine.cmdline")
 
     def _kernel_pattern(self) -> str | None:
         if self.spec.kernel:
@@ -271,10 +288,6 @@ class VagrantMachine:
         """Bring console.log up to date; VirtualBox writes it by itself."""
         if self._domain and self.spec.hypervisor == "libvirt":
             libvirt.fetch_console(self._domain, self.console)
-
-    def _last_words(self) -> str:
-        lines = self.console.read_text(encoding="utf-8", errors="replace").split("\n") if self.console.exists() else []
-        return next((line.strip()[-120:] for line in reversed(lines) if line.strip()), "")
 
 
 def vagrant_for(folder: Path) -> VagrantCli:

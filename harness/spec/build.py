@@ -14,7 +14,7 @@ from harness.spec.document import Document, decode, parse, parse_value, printabl
 from harness.spec.fields import Experiment
 from harness.spec.file_paths import NamedFile
 from harness.spec.predictors import KernelOf, missing_libraries
-from harness.spec.problems import Problem, as_error, dotted, shown
+from harness.spec.problems import Problem, as_error, dotted, keys_of, shown
 
 MAX_WHERE = 200  # letters of an option in a message
 NO_SWEEP = "add --set 'sweep={}'"
@@ -143,7 +143,7 @@ def _swaps(load_kind: str | None, box: str | None) -> dict[str, tuple[str, str]]
 
 def _override(document: Document, path: str, text: str, where: str) -> None:
     """Set one value of the document; error messages name `where`, such as `--set a.b=1`, as its position."""
-    keys = tuple(path.split("."))
+    keys = keys_of(path)
     if not all(keys):
         raise SpecError(f"{path!r} is not a path of keys", where=where, expected="such as --set load.concurrency=50")
     value = parse_value(text, where)
@@ -162,7 +162,7 @@ def _without_effect(document: Document, changes: Collection[str]) -> list[Proble
     """Report settings that every arm of the sweep replaces."""
     swept = document.data.get("sweep")
     return [
-        Problem(tuple(path.split(".")), f"{path} is swept, so setting it has no effect", hint=NO_SWEEP)
+        Problem(keys_of(path), f"{path} is swept, so setting it has no effect", hint=NO_SWEEP)
         for path in changes
         if isinstance(swept, dict) and path in swept
     ]

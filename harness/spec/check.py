@@ -10,9 +10,10 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from harness.spec.document import Keys
-from harness.spec.fields import Experiment, MachineSpec, Section
+from harness.spec.fields import Experiment, MachineSpec
 from harness.spec.predictors import KernelOf, predictor_problems, settings_of
 from harness.spec.problems import MOST, Problem, from_pydantic, shown, unknown
+from harness.spec.section import Section
 
 CLOCK: Keys = ("machine", "clock")
 
@@ -41,6 +42,7 @@ def validate(
     except ValidationError as error:
         return None, problems + from_pydantic(error, (), lambda path: keys_at(path, _kind(data)))
     problems += _clock_problems(experiment.machine)
+    problems += _cmdline_problems(experiment.machine)
     problems += [] if stored else islice(predictor_problems(experiment, kernel_of), MOST + 1)
     return (experiment if parameters else None), problems
 
@@ -103,3 +105,13 @@ def _clock_problems(machine: MachineSpec) -> Iterator[Problem]:
         clock = "not set" if machine.clock is None else shown(machine.clock)
         what = f"machine.cpu_speed is {machine.cpu_speed}, and machine.clock is {clock}"
         yield Problem(("machine", "cpu_speed"), what, "clock: counted beside it; only a counted CPU has a set speed")
+
+
+def _cmdline_problems(machine: MachineSpec) -> Iterator[Problem]:
+    """Report a kernel command line of a machine whose own boot loader has it."""
+    boxes = [box for box in (machine.box, machine.fallback) if box and "/" in box]
+    whose = "VirtualBox" if machine.hypervisor == "virtualbox" else f"the ready-made box {boxes[0]}" if boxes else None
+    if machine.cmdline and whose:
+        what = f"machine.cmdline is set, and {whose} boots with a command line of its own"
+        hint = "a box of vagrant/boxes with hypervisor: libvirt; machine.sysctl and machine.sched work on every machine"
+        yield Problem(("machine", "cmdline"), what, hint=hint, on_key=True)

@@ -6,7 +6,10 @@ from math import isclose
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SerializeAsAny, field_validator
+from pydantic import BaseModel, Field, PrivateAttr, SerializeAsAny, field_validator
+
+from harness.spec.kernel_settings import Cmdline, SchedSpec, Sysctls
+from harness.spec.section import Section
 
 NAME = r"^[a-z0-9][a-z0-9_-]*$"
 BOX = r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$"
@@ -19,12 +22,6 @@ MIN_SHARE = 0.01  # of a split: a smaller part of a recording has no events to t
 
 Seed = Annotated[int, Field(ge=0, le=MAX_INT)]
 Share = Annotated[float, Field(ge=MIN_SHARE, le=1 - 2 * MIN_SHARE)]
-
-
-class Section(BaseModel):
-    """Base of all sections: frozen, no unknown keys, no silent conversion between types."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class MachineSpec(Section):
@@ -63,6 +60,23 @@ class MachineSpec(Section):
         max_length=100,
         description="The kernel release the guest must report (`uname -r`); null expects the one of the box's recipe.",
     )
+    cmdline: Cmdline = Field(
+        (),
+        description="Words added to the kernel's command line, such as [nohz=off, preempt=full].",
+    )
+    sysctl: Sysctls = Field(
+        default_factory=dict,
+        description="Kernel settings by their sysctl names, such as {kernel.sched_rt_runtime_us: -1}, set before each "
+        "trial and read back.",
+    )
+    sched: SchedSpec = Field(
+        default_factory=SchedSpec, description="Settings of the scheduler, set before each trial and read back."
+    )
+
+    @property
+    def as_booted(self) -> MachineSpec:
+        """The machine without the kernel settings that each trial sets."""
+        return self.model_copy(update={"sysctl": {}, "sched": SchedSpec()})
 
 
 class RecordSpec(Section):

@@ -17,7 +17,8 @@ NAME = "urn:sched-harness:experiment"  # a name, not an address: nothing is fetc
 def schema() -> dict[str, Any]:
     """Return the schema of an experiment file; `load` is one of the known loads, selected by `kind`.
 
-    It refuses what `load` refuses, except where several values do not go together, or do not fit this host.
+    It refuses what `load` refuses, except where several values do not go together, or do not fit this host, and except
+    words of the kernel's command line that would break the boot.
     """
     result = Experiment.model_json_schema()
     for name, key in result["properties"].items():

@@ -12,6 +12,8 @@ from pydantic import ValidationError
 from harness.errors import SpecError
 from harness.spec.document import Document, Keys, kind_of, printable
 
+SYSCTLS = "machine.sysctl"
+WRONG_KEY = "[key]"  # the end of pydantic's path to a key that is wrong itself
 MOST = 20  # problems of one file that are shown
 EXPECTED = {
     "int_type": "a whole number",
@@ -101,6 +103,12 @@ def dotted(path: Keys) -> str:
     return text.removeprefix(".")
 
 
+def keys_of(path: str) -> tuple[str, ...]:
+    """Split a dotted path into its keys; the name of a sysctl, which is one key, has dots of its own."""
+    section, dot, name = path.partition(f"{SYSCTLS}.")
+    return (*SYSCTLS.split("."), name) if dot and not section and name else tuple(path.split("."))
+
+
 def shown(value: Any) -> str:
     """Shorten a value for a message."""
     if isinstance(value, dict) or value is None:
@@ -110,6 +118,8 @@ def shown(value: Any) -> str:
 
 
 def _problem(path: Keys, kind: str, message: str, value: Any, keys_at: Callable[[Keys], dict[str, str]]) -> Problem:
+    if path[-1:] == (WRONG_KEY,):
+        return Problem(path[:-1], f"{dotted(path[:-1])} is refused", _plain(message), on_key=True)
     parent = path[:-1]
     if kind == "extra_forbidden":
         what = f"key in {dotted(parent)}:" if parent else "key"

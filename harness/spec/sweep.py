@@ -14,9 +14,10 @@ from harness.spec.check import keys_at, validate
 from harness.spec.document import Keys
 from harness.spec.fields import Experiment
 from harness.spec.predictors import KernelOf
-from harness.spec.problems import MOST, Problem, dotted, shown, unknown
+from harness.spec.problems import MOST, Problem, keys_of, shown, unknown
 
 SWEEPABLE = ("machine", "load", "record")
+OPEN: tuple[Keys, ...] = (("machine", "sysctl"), ("machine", "sched", "features"))  # their keys are not listed
 MAX_ARMS = 1000
 
 
@@ -36,8 +37,12 @@ def changed(data: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, A
     if "machine.box" in settings:
         result["machine"] |= {"fallback": None, "kernel": None}
     for path, value in settings.items():
-        section, _, key = path.partition(".")
-        result[section][key] = value
+        *sections, key = keys_of(path)
+        place: dict[str, Any] = result
+        for section in sections:
+            place[section] = dict(place.get(section) or {})
+            place = place[section]
+        place[key] = value
     return result
 
 
@@ -81,7 +86,7 @@ def _meaning(arm: Experiment) -> str:
 def _same(earlier: Mapping[str, Any], settings: Mapping[str, Any], experiment: Experiment) -> Problem:
     path = next(path for path in settings if settings[path] is not earlier[path])
     what = f"in sweep: {path} {_value(settings[path])} means the same as {_value(earlier[path])}"
-    return Problem(_swept_path(tuple(path.split(".")), settings, experiment), what, "different values")
+    return Problem(_swept_path(keys_of(path), settings, experiment), what, "different values")
 
 
 def _value(value: Any) -> str:
@@ -93,7 +98,7 @@ def _path_problems(experiment: Experiment, path: str) -> Iterator[Problem]:
     kinds = [kind for kind in experiment.sweep.get("load.kind", ()) if isinstance(kind, str)]
     kinds = kinds or [str(getattr(experiment.load, "kind", ""))]
     known = [name for section in SWEEPABLE for name in _paths(section, kinds)]
-    if path not in known:
+    if path not in known and not (keys_of(path)[:-1] in OPEN and keys_of(path)[-1]):
         yield replace(unknown(sweep_path, "path in sweep:", path, known), on_key=True)
     elif not values:
         yield Problem(sweep_path, f"sweep.{path} is an empty list", "at least one value")
@@ -112,12 +117,14 @@ def _path_problems(experiment: Experiment, path: str) -> Iterator[Problem]:
 def _paths(section: str, kinds: list[str]) -> list[str]:
     """Return the dotted paths of a section; for `load`, those that all of `kinds` have."""
     shared = [set(keys_at((section,), kind)) for kind in kinds]
-    return [f"{section}.{key}" for key in keys_at((section,), kinds[0]) if all(key in keys for keys in shared)]
+    keys = [key for key in keys_at((section,), kinds[0]) if all(key in keys for keys in shared)]
+    deeper = [f"{key}.{name}" for key in keys if section == "machine" for name in keys_at((section, key))]
+    return [f"{section}.{key}" for key in [*keys, *deeper]]
 
 
 def _swept_path(path: Keys, settings: Mapping[str, Any], experiment: Experiment) -> Keys:
     """Return the path of the swept value that makes `path` wrong, or `sweep` if a combination of values does."""
-    name = dotted(path[:2])
+    name = max((name for name in settings if path[: len(keys_of(name))] == keys_of(name)), key=len, default="")
     if path[0] == "model":  # a replay that does not fit the kernel
         name = "machine.kernel" if "machine.kernel" in settings else "machine.box"
     if name not in settings:

@@ -20,12 +20,15 @@ LIMITS: dict[str, tuple[str, Callable[[Value, Any], bool]]] = {  # keyword -> th
     "minimum": ("number", lambda value, limit: value >= limit),
     "maximum": ("number", lambda value, limit: value <= limit),
     "exclusiveMinimum": ("number", lambda value, limit: value > limit),
+    "exclusiveMaximum": ("number", lambda value, limit: value < limit),
     "multipleOf": ("number", lambda value, limit: value % limit == 0),
     "minItems": ("array", lambda value, limit: len(value) >= limit),
     "maxItems": ("array", lambda value, limit: len(value) <= limit),
     "uniqueItems": ("array", lambda value, limit: all(one not in value[:at] for at, one in enumerate(value))),
+    "minLength": ("string", lambda value, limit: len(value) >= limit),
     "maxLength": ("string", lambda value, limit: len(value) <= limit),
     "pattern": ("string", lambda value, limit: re.search(limit, value) is not None),
+    "maxProperties": ("object", lambda value, limit: len(value) <= limit),
     "required": ("object", lambda value, limit: set(limit) <= set(value)),
 }
 PLAIN: dict[str, Callable[[Value, Any], bool]] = {
@@ -33,7 +36,17 @@ PLAIN: dict[str, Callable[[Value, Any], bool]] = {
     "enum": lambda value, limit: any(value == one and type(value) is type(one) for one in limit),
     "const": lambda value, limit: value == limit,
 }
-NESTED = {"$ref", "anyOf", "oneOf", "items", "prefixItems", "properties", "additionalProperties"}
+NESTED = {
+    "$ref",
+    "anyOf",
+    "oneOf",
+    "items",
+    "prefixItems",
+    "properties",
+    "additionalProperties",
+    "patternProperties",
+    "propertyNames",
+}
 WORDS = {"title", "description", "default", "discriminator", "$schema", "$id", "$defs"}
 
 
@@ -60,9 +73,17 @@ def _choices_fit(value: Value, schema: Any, root: Any) -> bool:
 
 def _parts_fit(value: Value, schema: Any, root: Any) -> bool:
     if isinstance(value, dict):
-        known, other = schema.get("properties", {}), schema.get("additionalProperties", True)
-        return all(fits(one, known.get(key, other), root) for key, one in value.items())
+        if not all(fits(key, schema.get("propertyNames", True), root) for key in value):
+            return False
+        return all(all(fits(one, part, root) for part in _parts_of(key, schema)) for key, one in value.items())
     if isinstance(value, list):
         first, other = schema.get("prefixItems", []), schema.get("items", True)
         return all(fits(one, first[at] if at < len(first) else other, root) for at, one in enumerate(value))
     return True
+
+
+def _parts_of(key: str, schema: Any) -> list[Any]:
+    """Return the schemas of one key of an object: those that name it, else that of all others."""
+    parts = [schema["properties"][key]] if key in schema.get("properties", {}) else []
+    parts += [part for pattern, part in schema.get("patternProperties", {}).items() if re.search(pattern, key)]
+    return parts or [schema.get("additionalProperties", True)]

@@ -82,6 +82,8 @@ class Guest:
             "console": str(folder / "console"),
             "facts": "facts.py",
             "tasks": "tasks.py",
+            "settings": "settings.py",
+            "kernel_settings": [],
             "load_unit": "harness-load-test.service",
             "work_dir": str(self.work),
             "kernel": os.uname().release,

@@ -91,7 +91,9 @@ def test_the_console_is_watched_until_the_key_and_the_word_that_ssh_is_up_are_in
 
 def test_a_kernel_that_panics_is_not_waited_for() -> None:
     console = Console(b"[    2.1] Kernel panic - not syncing: VFS: Unable to mount root fs\r\n[    2.2] CPU: 0\r\n")
-    with pytest.raises(MachineError, match=r"kernel panicked: VFS: Unable to mount root fs$"):
+    with pytest.raises(
+        MachineError, match=r"kernel panicked: VFS: Unable to mount root fs\n  try: .*CONFIG_VIRTIO_BLK"
+    ):
         hostkey.wait_for(console, 420.0, lambda: 0.0)
 
 
