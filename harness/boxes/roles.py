@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,27 @@ def packages(recipe: Recipe) -> dict[str, list[str]]:
     kernel = recipe.kernel.package.removeprefix("linux-image-")
     tables = [_table(path) for path in sorted((paths.data_dir("ansible") / "roles").glob("*/packages.yml"))]
     return {release: _rendered(tables, release, kernel) for release in RELEASES}
+
+
+def packages_of(roles: Iterable[str], folder: Path | None = None) -> dict[str, list[str]]:
+    """Return for every release the packages of some roles, those in `folder` before those of `ansible/`.
+
+    A part of a name that follows from the kernel of the guest is KERNEL. A release that one of the roles does not
+    support is left out. Raises SpecError with file:line for a file that is not YAML.
+    """
+    folders = [*([folder] if folder else []), paths.data_dir("ansible") / "roles"]
+    paths_of = [path for role in roles for path in _first_file([where / role / "packages.yml" for where in folders])]
+    tables = [_table(path) for path in paths_of]
+    wanted = {release: [table.get(release, table.get("default")) for table in tables] for release in RELEASES}
+    return {
+        release: [re.sub(r"{{.*?}}", "KERNEL", str(name)) for names in lists for name in names or ()]
+        for release, lists in wanted.items()
+        if None not in lists
+    }
+
+
+def _first_file(candidates: Iterable[Path]) -> list[Path]:
+    return [path for path in candidates if path.is_file()][:1]
 
 
 def _table(path: Path) -> dict[str, Any]:

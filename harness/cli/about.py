@@ -13,14 +13,32 @@ from harness.errors import EXIT_HOST, UsageError
 
 
 @handled
-def loads(as_json: JsonFlag = False) -> None:
-    """List the loads with their parameters."""
-    from harness.loads import KINDS
-    from harness.terminal import tables
+def loads(
+    name: Annotated[
+        str | None, typer.Argument(help="A load; default: all, in a line each.", autocompletion=completion.loads)
+    ] = None,
+    example: Annotated[bool, typer.Option("--example", help="Print an experiment file with this load.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """List the loads; or show one: what it does to a CPU, its parameters, packages and services, and an example.
 
-    if as_json:
-        Output(as_json).data({"loads": {kind: load.model_json_schema() for kind, load in KINDS.items()}})
-    Output(as_json).show(*tables.load_tables(KINDS))
+    `harness loads NAME --example` prints an experiment file that runs as it stands: harness loads redis --example |
+    harness run - --dry-run
+    """
+    from harness import load_catalogue
+    from harness.terminal import load_tables
+
+    if name is None:
+        if example:
+            raise UsageError("--example is of one load", expected="its name, as in: harness loads redis --example")
+        known = load_catalogue.all_loads()
+        Output(as_json).data({"loads": {load.kind: load.to_dict() for load in known}})
+        return Output(as_json).show(*load_tables.list_of_loads(known))
+    load = load_catalogue.one_load(name)
+    if example and not as_json:
+        return typer.echo(load.example, nl=False)
+    Output(as_json).data({"loads": {load.kind: load.to_dict()}})
+    Output(as_json).show(*load_tables.about_load(load))
 
 
 @handled

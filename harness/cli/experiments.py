@@ -25,21 +25,28 @@ STDIN = "-"
 def init(
     file: Annotated[Path | None, typer.Argument(help="The file to write; default: the name with .yaml.")] = None,
     origin: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--from",
             metavar="NAME",
-            help="The experiment to start from, of those with harness.",
+            help="The experiment to start from, of those with harness; default: nginx_ab.",
             autocompletion=completion.experiments,
         ),
-    ] = "nginx_ab",
+    ] = None,
+    load: Annotated[
+        str | None,
+        typer.Option(
+            "--load", help="Begin with this load, each of its parameters explained.", autocompletion=completion.loads
+        ),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Write an experiment file with comments, to be changed and run; a file that is there stays."""
-    if origin not in bundled():
-        raise UsageError(f"no experiment {origin!r} comes with harness", where="--from", expected=_one_of_bundled())
+    if origin and load:
+        raise UsageError("--from and --load both name a beginning", expected="one of them")
+    origin = origin or load or "nginx_ab"
     path = file or Path(f"{origin}.yaml")
-    text = _renamed(bundled()[origin].read_text("utf-8"), origin, path)
+    text = _renamed(_text_of_load(load) if load else _text_of_bundled(origin), origin, path)
     try:
         with path.open("x", encoding="utf-8") as new:
             new.write(text)
@@ -51,11 +58,23 @@ def init(
     Output(as_json).show(f"{path}: change it, then: harness run {path} --dry-run")
 
 
+def _text_of_bundled(name: str) -> str:
+    if name not in bundled():
+        raise UsageError(f"no experiment {name!r} comes with harness", where="--from", expected=_one_of_bundled())
+    return bundled()[name].read_text("utf-8").replace(f"experiments/{name}.yaml", f"{name}.yaml")
+
+
+def _text_of_load(kind: str) -> str:
+    from harness import load_catalogue
+
+    return load_catalogue.one_load(kind).example
+
+
 def _renamed(text: str, origin: str, path: Path) -> str:
     """Name the experiment after its file, also in the comments that show how to run it."""
     schema = "experiment.schema.json\n"
     text = text.replace(schema, f"{schema}# An editor reads that file: harness schema > experiment.schema.json\n", 1)
-    text = text.replace(f"experiments/{origin}.yaml", str(path))
+    text = text.replace(f"harness run {origin}.yaml", f"harness run {path}")
     name = re.sub(r"[^a-z0-9_]+", "_", path.stem.lower()).strip("_") or origin
     return re.sub(r"^name: .*", f"name: {name}", text, count=1, flags=re.MULTILINE)
 

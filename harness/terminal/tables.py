@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from harness.load_results import results
 from harness.recorded_clock import RecordedClock
 from harness.terminal.line import line, message
 from harness.terminal.load_columns import load_columns
+from harness.terminal.load_tables import in_yaml
 from harness.terminal.plain_table import cell, plain_table
 from harness.terminal.progress import spell_seconds
 from harness.visible import visible, visible_lines
@@ -150,19 +150,6 @@ def boxes_table(recipes: Sequence[Recipe], cached: Sequence[CachedBox]) -> Rende
     return table
 
 
-def load_tables(kinds: Mapping[str, Any]) -> list[RenderableType]:
-    """Show every load with its parameters."""
-    shown: list[RenderableType] = []
-    for kind, load in kinds.items():
-        shown.append(line((kind, "bold"), f"  {(load.__doc__ or '').strip().splitlines()[0]}"))
-        table = plain_table("parameter", "default", "~meaning")
-        for name, field in load.model_fields.items():
-            if name != "kind":
-                table.add_row(f"load.{name}", _in_yaml(field.default), field.description or "")
-        shown += [table if table.row_count else "no parameters", ""]
-    return shown[:-1]
-
-
 def predictor_tables(kinds: Mapping[str, Mapping[str, Any]]) -> list[RenderableType]:
     """Show predictors, each with its meaning, its inputs, the extra that it needs and its settings."""
     shown: list[RenderableType] = []
@@ -171,14 +158,9 @@ def predictor_tables(kinds: Mapping[str, Mapping[str, Any]]) -> list[RenderableT
         shown += [line((kind, "bold"), f"  {about['meaning']}"), f"inputs: {about['inputs']}{needs}"]
         table = plain_table("setting", "default", "~meaning")
         for name, field in about["settings"].items():
-            table.add_row(f"{kind}.{name}", _in_yaml(field["default"]), field.get("description", ""))
+            table.add_row(f"{kind}.{name}", in_yaml(field["default"]), field.get("description", ""))
         shown += [table if table.row_count else "no settings", ""]
     return shown[:-1]
-
-
-def _in_yaml(value: Any) -> str:
-    """Return a default as an experiment file would have it."""
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def checks_table(host_checks: Iterable[HostCheck]) -> RenderableType:

@@ -164,6 +164,7 @@ def test_tables_keep_every_word_on_a_narrow_terminal(
         ["repeat", run, "--with", other],
         ["run", "smoke", "--dry-run"],
         ["loads"],
+        ["loads", "nginx_ab"],
         ["predictors"],
         ["box", "ls"],
         ["evaluate", tables, "--model", tmp_path / "models" / "markov_s0"],

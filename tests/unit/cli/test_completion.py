@@ -51,6 +51,7 @@ def completed(line: str, folder: Path) -> list[str]:
         ("train tables -p ls", ["lstm"]),
         ("predictors gr", ["gradient_boosting", "gru"]),
         ("init --from sm", ["smoke"]),
+        ("loads str", ["stress_ng"]),
     ],
 )
 def test_values_are_completed(line: str, offered: list[str], folder: Path) -> None:

@@ -1,0 +1,71 @@
+"""What there is to know of a load before it runs: what it does, its parameters, its packages, its own verdict."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import BaseModel
+
+from harness.boxes import roles
+from harness.errors import UsageError
+from harness.loads import KINDS, Limit
+from harness.loads.example import example_of, experiment_file
+from harness.loads.parameters import Parameter, parameters
+
+
+@dataclass(frozen=True)
+class LoadFacts:
+    """The facts of one load with its default parameters; `about` are paragraphs: what runs, what it does to a CPU."""
+
+    kind: str
+    about: list[str]
+    package: str  # the Python package that it comes from
+    parameters: list[Parameter]
+    roles: Sequence[str]
+    packages: dict[str, list[str]]  # by release
+    services: Sequence[str]
+    keeps_cpu_busy: bool
+    limits: Sequence[Limit]
+    example: str  # an experiment file
+    schema: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the facts as values of JSON types."""
+        return asdict(self)
+
+
+def all_loads() -> list[LoadFacts]:
+    """Return the facts of every load. Raises SpecError where a packages.yml of a role is no YAML."""
+    return [_facts(kind) for kind in KINDS]
+
+
+def one_load(kind: str) -> LoadFacts:
+    """Return the facts of one load. Raises UsageError where there is none of that name."""
+    if kind not in KINDS:
+        near = get_close_matches(kind, list(KINDS), n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else None
+        raise UsageError(f"there is no load {kind!r}", expected=f"one of: {', '.join(KINDS)}", hint=hint)
+    return _facts(kind)
+
+
+def _facts(kind: str) -> LoadFacts:
+    model: type[BaseModel] = KINDS[kind]
+    load = example_of(model)
+    packages = roles.packages_of(load.roles, load.role_folder)
+    return LoadFacts(
+        kind=kind,
+        about=[" ".join(paragraph.split()) for paragraph in inspect.cleandoc(model.__doc__ or "").split("\n\n")],
+        package=model.__module__.partition(".")[0],
+        parameters=parameters(model),
+        roles=load.roles,
+        packages={release: sorted({*names, *load.packages}) for release, names in packages.items()},
+        services=load.services,
+        keeps_cpu_busy=load.keeps_cpu_busy,
+        limits=load.limits,
+        example=experiment_file(kind, model, f"{kind}.yaml"),
+        schema=model.model_json_schema(),
+    )
