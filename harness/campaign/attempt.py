@@ -18,7 +18,7 @@ from harness.campaign import verdict
 from harness.campaign.verdict import Verdict
 from harness.errors import HostError, TraceError
 from harness.files import atomic_file, write_atomic
-from harness.guest import setting_files
+from harness.guest import setting_files, trial_config
 from harness.guest import trial as guest_trial
 from harness.guest.monitor import Monitor
 from harness.guest.remote import Host
@@ -139,7 +139,7 @@ def _expected(trial: Trial, machine: Mapping[str, Any]) -> dict[str, Any]:
         "accelerator": machine.get("accelerator"),
         "kernel_settings": setting_files.wanted(trial.machine),
     }
-    return {**guest_trial.expectations(trial, machine["kernel"], machine["cpus"]), **facts}
+    return {**trial_config.expectations(trial, machine["kernel"], machine["cpus"]), **facts}
 
 
 def _shares(ingested: ConvertedRecording) -> dict[str, float]:

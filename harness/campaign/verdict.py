@@ -96,8 +96,8 @@ def judge(
     """Judge one recording.
 
     `guest`: the content of guest.json. `usage`: the share of CPU time by task name, idle included; the shares of all
-    tasks on all CPUs add up to 1. `expected`: the result of `harness.guest.trial.expectations`, and the machine's
-    `clock` and `accelerator`. `host`: the facts of `harness.noise.observation`.
+    tasks on all CPUs add up to 1. `expected`: the result of `harness.guest.trial_config.expectations`, and the
+    machine's `clock` and `accelerator`. `host`: the facts of `harness.noise.observation`.
     """
     checks = [
         *_machine(guest, expected),
@@ -155,20 +155,22 @@ def _recording(
 
 
 def _load(guest: Mapping[str, Any], limits: VerdictSpec, expected: Mapping[str, Any]) -> Iterator[VerdictCheck]:
-    state, metrics = guest.get("load", {}).get("ActiveState", "unknown"), guest.get("metrics", {})
-    own = list(_own_limits(metrics, limits, expected["limits"]))
-    finished = state == "inactive" and all(check.ok for check in own)
-    yield _check(
-        "load at the end",
-        state == "active",
-        state,
-        "active",
-        "it was done before the recording was; give it more to do, such as a larger load.requests"
-        if finished
-        else "the load ended early; see load.txt",
-        retryable=not finished,
-    )
+    """Judge whether each part of the load, and each service, still ran at the end, and what the load says of itself."""
+    own = list(_own_limits(guest.get("metrics", {}), limits, expected["limits"]))
+    states = guest.get("loads") or {"": guest.get("load", {})}  # one nameless part, in recordings until version 0.2
+    for name, state in states.items():
+        yield _still_running(f"{name} at the end" if len(states) > 1 else "load at the end", state, own)
     yield from own
+
+
+def _still_running(name: str, state: Mapping[str, str], own: Sequence[VerdictCheck]) -> VerdictCheck:
+    """Judge whether a unit ran at the end of the recording. One that did all it had to do would do so again."""
+    actual, status = state.get("ActiveState", "unknown"), state.get("ExecMainStatus", "0")
+    finished = actual == "inactive" and status == "0" and all(check.ok for check in own)
+    why = f"it ended early, with exit status {status}; see load.txt"
+    if finished:
+        why = "it was done before the recording was; give it more to do, such as a larger load.requests"
+    return _check(name, actual == "active", actual, "active", why, retryable=not finished)
 
 
 def _own_limits(metrics: Mapping[str, Any], limits: VerdictSpec, own: Sequence[Limit]) -> Iterator[VerdictCheck]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from harness.files import sha256
 from harness.guest.monitor import Monitor
 from harness.guest.phases import OnPhase, Phases
 from harness.guest.remote import Host
-from harness.guest.trial import PULLED, TrialFiles, collect, stopped_on_error
+from harness.guest.trial import PULLED, SCRIPTS, TrialFiles, collect, stopped_on_error
 from harness.guest.trial_script import BOOT_ID
 from harness.loads import Load
 from harness.progress import Watcher
@@ -63,11 +64,9 @@ def remove_half_copied(folder: Path) -> None:
     for name in (*PULLED, "guest.json"):
         for path in (folder / name, folder / f"{name}.pulled"):
             path.unlink(missing_ok=True)
-    scripts = {"trial.py", "facts.py", "tasks.py", "settings.py", ".observation.json"}
+    scripts = {"trial.py", SCRIPTS, "facts.py", "tasks.py", ".observation.json"}  # two lay beside it until version 0.2
     if {path.name for path in folder.iterdir()} <= scripts:
-        for path in folder.iterdir():
-            path.unlink()
-        folder.rmdir()
+        shutil.rmtree(folder)
 
 
 def fetch(host: Host, load: Load, folder: Path, watcher: Watcher, *, monitor: Monitor, on_phase: OnPhase) -> TrialFiles:

@@ -96,7 +96,7 @@ class Phases:
         self._vigil = vigil or Vigil(monitor, where, reads_console=False, clock=clock)
         self.guest_ended = False  # then there is nothing on the guest to stop, and nobody who answers
         self._monitor, self._clock, self._pace, self._sleep = monitor, clock, pace, sleep
-        self._line = re.compile(rf"harness-trial {re.escape(label)} (check|recording|recorded|done)(?!\w)")
+        self._line = re.compile(rf"harness-trial {re.escape(label)} (check|prepared|recording|recorded|done)(?!\w)")
         self._seen: set[str] = set()
         self._looked = clock()  # what is on the console now was written since then
         with self._running():

@@ -141,7 +141,8 @@ class TrialResult(_Checked):
     ssh_connections_before: Count
     ssh_connections_after: Count
     recording: Recording
-    load: Annotated[dict[Line, Line], Field(max_length=20)]
+    loads: Annotated[dict[Line, Annotated[dict[Line, Line], Field(max_length=20)]], Field(max_length=100)] | None = None
+    load: Annotated[dict[Line, Line], Field(max_length=20)] | None = None  # instead of `loads`, until version 0.2
     facts: Facts
     kernel_settings: Annotated[list[KernelSetting], Field(max_length=300)] = Field(default_factory=list)
     sha256: dict[Literal["perf.data", "load.txt", "perf.log"], Sha256]

@@ -7,14 +7,13 @@ guest, and the host watches the guest's serial console (`phases.py`) until the s
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
@@ -33,56 +32,40 @@ from harness.guest import result as guest_result
 from harness.guest.monitor import Monitor
 from harness.guest.phases import OnPhase, Phases
 from harness.guest.remote import Host, Result
+from harness.guest.trial_config import (
+    GUEST_ROOT,
+    SERVICES_FILE,
+    PlannedTrial,
+    phase_limits,
+    render,
+    script_config,
+    timing_of,
+)
 from harness.guest.trial_progress import TrialProgress
 from harness.loads import Load
 from harness.loads.base import Metrics, Timing
 from harness.progress import Watcher
 from harness.visible import visible_lines
 
-SCRIPT = Path(__file__).with_name("trial_script.py")
-FACTS_SCRIPT = Path(__file__).with_name("trial_facts.py")
-TASKS_SCRIPT = Path(__file__).with_name("trial_tasks.py")
-SETTINGS_SCRIPT = Path(__file__).with_name("kernel_settings.py")
-SENT_ALONG = {
-    "facts": FACTS_SCRIPT,
-    "tasks": TASKS_SCRIPT,
-    "settings": SETTINGS_SCRIPT,
-}  # by the key of their names in the configuration
-PLACEHOLDER = 'CONFIG_JSON = "{}"'
-GUEST_ROOT = "/var/tmp/harness-trial"
-CONSOLE = "/dev/ttyS0"
-MB_PER_CPU_SECOND = 8  # disk space that the recording of a fast guest takes
+FOLDER = Path(__file__).parent
+SCRIPTS = "scripts"  # the package beside trial.py, in the guest and in the trial's folder
+SENT_ALONG = {  # name of a module in that package -> file here
+    "trial_script.py": FOLDER / "trial_script.py",
+    "trial_load.py": FOLDER / "trial_load.py",
+    "trial_recording.py": FOLDER / "trial_recording.py",
+    "trial_console.py": FOLDER / "trial_console.py",
+    "trial_command.py": FOLDER / "trial_command.py",
+    "facts.py": FOLDER / "trial_facts.py",
+    "tasks.py": FOLDER / "trial_tasks.py",
+    "settings.py": FOLDER / "kernel_settings.py",
+}
 MOST_MB_PER_CPU_SECOND = 64  # no guest makes as many events; a larger recording is not copied
 MOST_TEXT_BYTES = 4 << 20  # of load.txt and perf.log
 MAGIC, HEADER_BYTES = b"PERFILE2", 104  # of a recording in a file, as perf.data-file-format.txt of the kernel has it
 FEATURES_AT, COMPRESSED = 72, 27  # where the header has its features, and the number of `perf record -z`
-ALONE_S = 30.0  # for the SSH connections of others to end
 PULLED = ("perf.data", "load.txt", "perf.log")
-GRACE_S = 120.0  # for perf to begin and to write its file, besides the length of the recording
-START_LIMIT_S = 300.0  # a heavy load delays everything on the guest
-FINISH_LIMIT_S = 900.0  # for facts and hashes
 MOST_ERROR = 4000  # characters of the guest's own reason
 RESULT_TRIES = 3  # connections that are lost while the result is read
-
-
-class PlannedTrial(Protocol):
-    """The part of a planned trial that this module needs."""
-
-    @property
-    def name(self) -> str:
-        """Unique within the campaign; letters, digits, `_`, `-` and `.`."""
-
-    @property
-    def load(self) -> Load:
-        """The load to record."""
-
-    @property
-    def record(self) -> Any:
-        """`warmup_s`, `seconds`, `buffer_kb`."""
-
-    @property
-    def seed(self) -> int:
-        """Where the load's random numbers come from."""
 
 
 @dataclass(frozen=True)
@@ -100,57 +83,6 @@ class TrialFiles:
     seconds: float | None
 
 
-def expectations(trial: PlannedTrial, kernel: str | None, cpus: int | None) -> dict[str, Any]:
-    """Return the values that a good trial must have, for `render`, `run` and `harness.campaign.verdict.judge`."""
-    return {
-        "kernel": kernel,
-        "cpus": cpus,
-        "seconds": trial.record.seconds,
-        "kind": trial.load.kind,
-        "keeps_cpu_busy": trial.load.keeps_cpu_busy,
-        "limits": trial.load.limits,
-    }
-
-
-def render(trial: PlannedTrial, expected: Mapping[str, Any], attempt: int = 1) -> str:
-    """Return the guest script of this trial, its configuration included. `expected` comes from `expectations`."""
-    text = SCRIPT.read_text(encoding="utf-8")
-    if text.count(PLACEHOLDER) != 1:
-        raise TrialError(f"the guest script must have one line {PLACEHOLDER}", where=str(SCRIPT))
-    config = json.dumps(script_config(trial, expected, attempt), sort_keys=True)
-    return text.replace(PLACEHOLDER, f"CONFIG_JSON = {config!r}")
-
-
-def script_config(trial: PlannedTrial, expected: Mapping[str, Any], attempt: int = 1) -> dict[str, Any]:
-    """Return the guest script's configuration; units and folders are named after the attempt, so each has its own."""
-    record, cpus = trial.record, expected.get("cpus")
-    label = re.sub(r"[^A-Za-z0-9_.-]", "-", f"{trial.name}-a{attempt}")  # only characters that a unit's name may have
-    return {
-        "name": trial.name,
-        "label": label,
-        "console": CONSOLE,
-        "unit": f"harness-trial-{label}.service",
-        "load_unit": f"harness-load-{label}.service",
-        "work_dir": f"{GUEST_ROOT}/{label}",
-        "facts": "facts.py",
-        "tasks": "tasks.py",
-        "settings": "settings.py",
-        "kernel_settings": expected.get("kernel_settings", []),
-        "kernel": expected.get("kernel"),
-        "cpus": cpus,
-        "kind": trial.load.kind,
-        "command": trial.load.command(),
-        "ready": trial.load.ready(),
-        "seed": trial.seed,
-        "warmup_s": record.warmup_s,
-        "seconds": record.seconds,
-        "grace_s": GRACE_S + record.seconds,
-        "alone_s": ALONE_S,
-        "buffer_kb": record.buffer_kb,
-        "free_mb": int(256 + MB_PER_CPU_SECOND * record.seconds * (cpus or 1)),
-    }
-
-
 def run(
     host: Host,
     trial: PlannedTrial,
@@ -165,7 +97,7 @@ def run(
     """Carry the trial out on `host` and leave perf.data, load.txt, perf.log and guest.json in `out_dir`.
 
     The files appear only when all of them arrived complete, guest.json last; the script, trial.py, is written there
-    before it is sent, and beside it those of SENT_ALONG, which it runs. `on_phase` is called as `Phases.follow` does.
+    before it is sent, and beside it the package `scripts`, which it runs. `on_phase` is called as `Phases.follow` does.
     Raises GuestError when a step failed on the guest, LostMachineError when the machine ended or stands still,
     TrialError when the guest gives no result, RemoteError when it cannot be reached. When interrupted, it stops what it
     started on the guest.
@@ -175,7 +107,7 @@ def run(
         host.vigil.tell = watcher.warn
     phases = Phases(monitor, config["label"], host.where, pace=host.clock, vigil=host.vigil)
     with stopped_on_error(host, phases, out_dir):
-        _prepare(host, config, render(trial, expected, attempt), out_dir, watcher)
+        _prepare(host, config, out_dir, watcher)
         phases.require_check()
         _start(host, config)
         guest = collect(host, config, trial.load, phases, out_dir, watcher, on_phase)
@@ -225,41 +157,21 @@ def files_in(out_dir: Path, guest: dict[str, Any], seconds: float) -> TrialFiles
     return TrialFiles(data, text, result, guest, guest["metrics"], seconds)
 
 
-def timing_of(config: Mapping[str, Any]) -> Timing:
-    """Return the trial that a load ran for; scripts of earlier versions, which a run may have left, know no seed."""
-    return Timing(config.get("seed", 0), config["warmup_s"], config["seconds"])
-
-
-def phase_limits(config: Mapping[str, Any]) -> dict[str, float]:
-    """Return the guest's phases in order, each with its limit since the last one in seconds of the guest.
-
-    The guest script has limits of its own, which end it earlier; these are for a guest that no longer runs it.
-    """
-    record_s = config["seconds"] + config["grace_s"]  # the script's own limit, from the start of perf to its end
-    return {
-        "recording": config["alone_s"] + config["warmup_s"] + record_s + START_LIMIT_S,
-        "recorded": record_s + GRACE_S,
-        "done": config["grace_s"] + FINISH_LIMIT_S,
-    }
-
-
-def _prepare(host: Host, config: Mapping[str, Any], script: str, out_dir: Path, watcher: Watcher) -> None:
+def _prepare(host: Host, config: Mapping[str, Any], out_dir: Path, watcher: Watcher) -> None:
     """Remove earlier trials from the guest, upload the scripts, run the checks, and disconnect."""
     watcher.note("upload and checks on the guest")
-    folder = shlex.quote(config["work_dir"])
-    out_dir.mkdir(parents=True, exist_ok=True)
-    texts = {"trial.py": script}
-    texts |= {config[kind]: path.read_text(encoding="utf-8") for kind, path in SENT_ALONG.items()}
-    for name, text in texts.items():
-        (out_dir / name).write_text(text, encoding="utf-8")
+    folder, scripts = shlex.quote(config["work_dir"]), shlex.quote(f"{config['work_dir']}/{SCRIPTS}")
+    (out_dir / SCRIPTS).mkdir(parents=True, exist_ok=True)
+    (out_dir / "trial.py").write_text(render(config), encoding="utf-8")
+    for name, path in SENT_ALONG.items():
+        (out_dir / SCRIPTS / name).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
     # The network's start at boot leaves this service behind, which would end itself in the middle of the recording.
     calm = "systemctl stop systemd-hostnamed.service 2>/dev/null"
-    clear = (
-        f"{_stop_command()}; {calm}; rm -rf {GUEST_ROOT}; install -d -o {shlex.quote(host.user)} {GUEST_ROOT} {folder}"
-    )
-    host.run(clear, timeout_s=120, sudo=True)
-    for name in texts:
-        host.put(out_dir / name, f"{config['work_dir']}/{name}", 60)
+    make = f"install -d -o {shlex.quote(host.user)} {GUEST_ROOT} {folder} {scripts}"
+    host.run(f"{_stop_command()}; {calm}; rm -rf {GUEST_ROOT}; {make}", timeout_s=240, sudo=True)
+    host.put(out_dir / "trial.py", f"{config['work_dir']}/trial.py", 60)
+    for name in SENT_ALONG:
+        host.put(out_dir / SCRIPTS / name, f"{config['work_dir']}/{SCRIPTS}/{name}", 60)
     checked = host.run(f"python3 {folder}/trial.py check", timeout_s=300, sudo=True, check=False)
     last_line = checked.stdout.strip().rpartition("\n")[2]  # perf may print something before
     _require_ok(_parse(last_line, checked.stderr, host), host)
@@ -374,8 +286,10 @@ def _metrics(load: Load, timing: Timing, output: Path, host: Host) -> Metrics:
 
 
 def _stop_command() -> str:
+    """Return what stops a trial and its load, and then the services that it started, also those of a dead trial."""
     units = "'harness-trial-*' 'harness-load-*'"
-    return f"systemctl stop {units}; systemctl reset-failed {units} 2>/dev/null; true"
+    services = f"systemctl stop $(cat {SERVICES_FILE} 2>/dev/null) 2>/dev/null; rm -f {SERVICES_FILE}"
+    return f"systemctl stop {units}; systemctl reset-failed {units} 2>/dev/null; {services}; true"
 
 
 def _stop(host: Host) -> None:

@@ -21,7 +21,9 @@ class TrialProgress:
             return
         self._shown_at = host_s
         ratio = f", {host_s / waited_s:.1f} host s each" if unit != "s" and waited_s >= RATIO_FROM_S else ""
-        if awaited == "recording":
+        if awaited == "prepared":
+            done_s, note = 0.0, f"preparing the load: {waited_s:.0f} {unit}"
+        elif awaited == "recording":
             done_s, note = min(waited_s, self._warmup_s), f"before the recording: {waited_s:.0f} {unit}"
         elif awaited == "recorded":
             done_s = self._warmup_s + min(waited_s, self._seconds)

@@ -6,7 +6,7 @@ The docstring of `harness.loads` says how to add one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 Metrics = dict[str, float | int | str]
 START_S = 300.0  # that perf may take to begin, on a machine that the load keeps busy
+PART_SEED = 1_000_003  # between the seeds of two parts: far from those of other repetitions
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,10 @@ class Timing:
     def longest_s(self) -> float:
         """The seconds that a load must be able to run: warm-up, a slow start of perf, the recording, and a margin."""
         return self.warmup_s + 2 * self.seconds + START_S
+
+    def of_part(self, index: int) -> Timing:
+        """Return the timing of one of several parts, which draw different numbers; the first is like a load alone."""
+        return replace(self, seed=self.seed + PART_SEED * index)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from fake_host import carry_out as carry_out_on
 
 from harness.campaign import verdict
 from harness.errors import RemoteError, TraceError, TrialError
-from harness.guest import trial
+from harness.guest import trial, trial_config
 from harness.guest.remote import Result
 from harness.noise.observation import Observation
 from harness.report import fact_tables
@@ -159,7 +159,7 @@ def _read(files: trial.TrialFiles, folder: Path) -> None:
     for phase in ("recording", "recorded"):
         observation.phase(phase)
     host = observation.facts(files.guest["recording"])
-    expected = {**trial.expectations(Planned(), "6.1.0-x", 1), "clock": "host"}
+    expected = {**trial_config.expectations(Planned(), "6.1.0-x", 1), "clock": "host"}
     judged = verdict.judge(files.guest, _Quality(), {"nginx": 1.0}, VerdictSpec(), expected, host)
     checks = [asdict(check) for check in judged.checks]
     json.dumps(plain({"verdict": {"checks": checks}, "host": host, "metrics": files.metrics}), allow_nan=False)

@@ -20,7 +20,7 @@ from real_campaign import VIRSH, Smoke, domains, harness
 from harness import machines, plan, spec
 from harness.campaign import attempt
 from harness.errors import LostMachineError, ProvisionError, TrialError
-from harness.guest import provision
+from harness.guest import provision, trial_config
 from harness.guest import trial as guest_trial
 from harness.guest.monitor import CpuTimes
 from harness.guest.vigil import Vigil
@@ -45,7 +45,7 @@ def record_for_long(smoke: Smoke, trial: Trial, folder: Path, on_phase: Callable
         longer,
         folder / "t",
         SilentWatcher(),
-        expected=guest_trial.expectations(longer, None, 1),
+        expected=trial_config.expectations(longer, None, 1),
         monitor=smoke.monitor(folder),
         on_phase=on_phase,
     )

@@ -12,7 +12,7 @@ from typing import Any
 from forge import Forge
 from locations import DATA
 
-from harness.guest import trial
+from harness.guest import trial, trial_config
 from harness.guest.monitor import RUNNING, Condition, CpuTimes
 from harness.guest.remote import MOST_BYTES, Result
 from harness.loads import Load, NginxAb
@@ -44,7 +44,7 @@ class FakeHost:
     where, user, clock, vigil = "fake (user@host:22)", "vagrant", staticmethod(time.monotonic), None
 
     def __init__(self, *phases: str, **broken: Result | Exception) -> None:
-        self.broken, self.phases = broken, phases or ("recording", "recorded", "done")
+        self.broken, self.phases = broken, phases or ("prepared", "recording", "recorded", "done")
         self.commands: list[str] = []
         self.connected = False
         self.connected_at_look: list[bool] = []
@@ -129,5 +129,5 @@ class FakeHost:
 def carry_out(host: FakeHost, folder: Path, **more: Any) -> trial.TrialFiles:
     planned = Planned()
     more = {"watcher": SilentWatcher(), "monitor": host, **more}
-    expected = trial.expectations(planned, "6.1.0-x", 1)
+    expected = trial_config.expectations(planned, "6.1.0-x", 1)
     return trial.run(host, planned, folder, more.pop("watcher"), expected=expected, **more)  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ from harness.guest.monitor import RUNNING, Condition, CpuTimes
 from harness.guest.remote import Result
 
 RESULT = json.loads((DATA / "guest_result.json").read_bytes())
-PHASES = ("recording", "recorded", "done")
+PHASES = ("prepared", "recording", "recorded", "done")
 OUTPUT = b"Complete requests: 12\nFailed requests: 0\n"
 
 

@@ -13,7 +13,7 @@ from locations import ROOT
 
 from harness import doctor, plan, spec
 from harness.boxes import builder, cache
-from harness.guest import left_recording, phases, provision, remote, trial, vigil
+from harness.guest import left_recording, phases, provision, remote, trial, trial_config, vigil
 from harness.machines import disk, kvm, libvirt, pace, vagrant, vagrant_cli, virtualbox
 
 SECTION = (ROOT / "docs" / "clock.md").read_text("utf-8").split("\n## Limits\n", 1)[1].split("\n## ", 1)[0]
@@ -42,7 +42,9 @@ def phase_limits(warmup_s: float, seconds: float) -> dict[str, float]:
     experiment = spec.load(ROOT / "experiments" / "smoke.yaml")
     changed = spec.apply(experiment, {"record.warmup_s": warmup_s, "record.seconds": seconds})
     planned = plan.trials(changed)[0]
-    return trial.phase_limits(trial.script_config(planned, trial.expectations(planned, None, None)))
+    return trial_config.phase_limits(
+        trial_config.script_config(planned, trial_config.expectations(planned, None, None))
+    )
 
 
 def spell_phase(phase: str) -> str:
@@ -68,6 +70,11 @@ def test_what_the_guest_does_has_the_limits_of_the_page() -> None:
         "a command or a copy over SSH": "its own, 15 s to 10 min",  # next test
         "the whole run of Ansible": spell(provision.LIMIT_S),
         "shutting down, before its disk is kept": spell(disk.SHUTDOWN_LIMIT_S),
+        "starting and preparing the load": (
+            f"{spell(trial_config.START_LIMIT_S)} for each service and each part,"
+            f" {spell(trial_config.PREPARE_S)} for each part that is prepared,"
+            f" and {spell(trial_config.ALONE_S + trial_config.START_LIMIT_S)}"
+        ),
         "starting the load, warming up, starting perf": spell_phase("recording"),
         "the recording": spell_phase("recorded"),
         "writing perf.data, hashing it": spell_phase("done"),
@@ -120,7 +127,7 @@ def test_what_the_host_does_has_the_limits_of_the_page() -> None:
 def test_no_limit_in_the_code_is_missing_from_the_page() -> None:
     shown = Path(__file__).read_text("utf-8")
     over_ssh = {"left_recording.ASK_LIMIT_S", "vagrant.CHECK_LIMIT_S", "disk.SEAL_LIMIT_S"}
-    inside_others = over_ssh | {"trial.START_LIMIT_S", "trial.FINISH_LIMIT_S"}
+    inside_others = over_ssh | {"trial_config.START_LIMIT_S", "trial_config.FINISH_LIMIT_S"}
     no_limits_of_the_host = {"trial_facts.LIMIT_S", "machine_settings.NO_LIMIT_S"}
     for folder in ("boxes", "guest", "machines"):
         for path in (ROOT / "harness" / folder).glob("*.py"):

@@ -31,7 +31,7 @@ class Guest:
         return {"name": name, "value": value, "form": form, "paths": paths}
 
     def run(self, action: str, *rows: dict[str, Any]) -> dict[str, Any]:
-        text = trial.SETTINGS_SCRIPT.read_text().replace("/run/harness-kernel-settings.json", str(self.state))
+        text = trial.SENT_ALONG["settings.py"].read_text().replace("/run/harness-kernel-settings.json", str(self.state))
         done = subprocess.run(
             [sys.executable, "-I", "-c", text, action, json.dumps(rows)], stdout=subprocess.PIPE, text=True, check=True
         )

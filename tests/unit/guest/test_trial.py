@@ -12,7 +12,7 @@ import pytest
 from fake_host import LABEL, RECORDING, FakeHost, Planned, carry_out
 
 from harness.errors import LostMachineError, RemoteError, TransientError, TrialError
-from harness.guest import phases, trial
+from harness.guest import phases, trial, trial_config
 from harness.guest.remote import Result
 from harness.loads import NginxAb
 from harness.spec import RecordSpec
@@ -24,16 +24,9 @@ def test_a_trial_leaves_its_files_and_what_the_load_measured(tmp_path: Path) -> 
     assert files.metrics == {"requests_completed": 12, "requests_failed": 0, "responses_non_2xx": 0}
     written = json.loads(files.guest_json.read_text())
     assert written["metrics"]["requests_completed"] == 12
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "facts.py",
-        "guest.json",
-        "load.txt",
-        "perf.data",
-        "perf.log",
-        "settings.py",
-        "tasks.py",
-        "trial.py",
-    ]
+    left = {"guest.json", "load.txt", "perf.data", "perf.log", "trial.py"}
+    assert {path.name for path in tmp_path.iterdir()} == left | {"scripts"}
+    assert {path.name for path in (tmp_path / "scripts").iterdir()} == trial.SENT_ALONG.keys()
 
 
 def test_the_tasks_of_the_guest_are_named_as_in_the_tables(tmp_path: Path) -> None:
@@ -46,13 +39,13 @@ def test_the_tasks_of_the_guest_are_named_as_in_the_tables(tmp_path: Path) -> No
 def test_the_host_is_not_connected_before_the_guest_is_done(tmp_path: Path) -> None:
     host = FakeHost()
     carry_out(host, tmp_path)
-    assert host.connected_at_look == [False] * 3
+    assert host.connected_at_look == [False] * 4
 
 
 def test_the_phases_are_reported_to_whoever_asks(tmp_path: Path) -> None:
     heard: list[str] = []
     carry_out(FakeHost(), tmp_path, on_phase=lambda phase, late_s: heard.append(phase))
-    assert heard == ["recording", "recorded", "done"]
+    assert heard == ["prepared", "recording", "recorded", "done"]
 
 
 def test_a_console_that_does_not_reach_the_host_starts_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,12 +58,12 @@ def test_a_console_that_does_not_reach_the_host_starts_nothing(tmp_path: Path, m
 
 
 def test_the_unit_writes_done_also_when_the_script_was_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial, "CONSOLE", str(tmp_path / "console"))
+    monkeypatch.setattr(trial_config, "CONSOLE", str(tmp_path / "console"))
     host = FakeHost()
     carry_out(host, tmp_path / "trial")
     started = next(command for command in host.commands if "systemd-run" in command)
     command = shlex.split(started)[-1]
-    assert f"python3 {trial.GUEST_ROOT}/{LABEL}/trial.py record" in command
+    assert f"python3 {trial_config.GUEST_ROOT}/{LABEL}/trial.py record" in command
     killed = command.replace("python3", "sh -c 'kill -KILL $$'")
     subprocess.run(["/bin/sh", "-c", killed], check=True)
     assert (tmp_path / "console").read_text() == f"\nharness-trial {LABEL} done\n"
@@ -143,8 +136,7 @@ def test_a_recording_that_changed_on_the_guest_is_refused_and_leaves_no_file(tmp
     host.files["perf.data"] = b"PERFILE3"
     with pytest.raises(TrialError, match="changed after it was recorded"):
         carry_out(host, tmp_path)
-    left = {path.name for path in tmp_path.iterdir()}
-    assert left == {"console.log", "trial.py", "facts.py", "tasks.py", "settings.py"}
+    assert {path.name for path in tmp_path.iterdir()} == {"console.log", "scripts", "trial.py"}
 
 
 def test_an_interrupt_stops_what_runs_on_the_guest(tmp_path: Path) -> None:
@@ -175,40 +167,44 @@ def test_a_machine_that_ends_after_its_recording_was_copied_costs_no_recording(t
 
 
 def test_every_attempt_has_its_own_units_and_folder() -> None:
-    expected = trial.expectations(Planned(), None, None)
-    first, second = (trial.script_config(Planned(), expected, attempt) for attempt in (1, 2))
-    for key in ("unit", "load_unit", "work_dir"):
-        assert first[key] != second[key]
+    expected = trial_config.expectations(Planned(), None, None)
+    first, second = (trial_config.script_config(Planned(), expected, attempt) for attempt in (1, 2))
+    assert all(first[key] != second[key] for key in ("unit", "work_dir"))
+    assert all(first["parts"][0][key] != second["parts"][0][key] for key in ("unit", "folder"))
 
 
 def test_the_limits_of_the_host_are_longer_than_those_of_the_guest_script() -> None:
     planned = Planned(record=RecordSpec(warmup_s=3.0, seconds=600.0))
-    config = trial.script_config(planned, trial.expectations(planned, None, None))
-    limits, alarm_s = trial.phase_limits(config), config["seconds"] + config["grace_s"]
-    assert list(limits) == ["recording", "recorded", "done"]
-    assert limits["recording"] > config["alone_s"] + config["warmup_s"] + alarm_s  # where perf never begins
+    config = trial_config.script_config(planned, trial_config.expectations(planned, None, None))
+    limits, alarm_s = trial_config.phase_limits(config), config["seconds"] + config["grace_s"]
+    assert list(limits) == ["prepared", "recording", "recorded", "done"]
+    assert limits["prepared"] > config["alone_s"]
+    assert limits["recording"] > config["warmup_s"] + alarm_s  # where perf never begins
     assert limits["recorded"] > alarm_s
     assert limits["done"] > config["grace_s"]
 
 
 def test_characters_that_a_unit_name_may_not_have_are_replaced() -> None:
-    settings = trial.script_config(Planned(name="001_load=ab,c=5 %"), trial.expectations(Planned(), None, None))
+    settings = trial_config.script_config(
+        Planned(name="001_load=ab,c=5 %"), trial_config.expectations(Planned(), None, None)
+    )
     assert settings["unit"] == "harness-trial-001_load-ab-c-5---a1.service"
 
 
 @pytest.mark.slow
 def test_the_rendered_script_is_valid_python_and_contains_the_configuration() -> None:
     planned = Planned(load=NginxAb(path='/it\'s"quoted"\\n'))
-    expected = trial.expectations(planned, "6.1.0-x", 2)
-    tree = ast.parse(trial.render(planned, expected, attempt=3))
+    expected = trial_config.expectations(planned, "6.1.0-x", 2)
+    config = trial_config.script_config(planned, expected, attempt=3)
+    tree = ast.parse(trial_config.render(config))
     texts = [
         node.value.value
         for node in tree.body
         if isinstance(node, ast.Assign) and node.targets[0].id == "CONFIG_JSON"  # type: ignore[attr-defined]
     ]
-    assert [json.loads(text) for text in texts] == [trial.script_config(planned, expected, 3)]
+    assert [json.loads(text) for text in texts] == [config]
 
 
 def test_the_buffer_of_the_experiment_is_used() -> None:
     planned = Planned(record=RecordSpec(buffer_kb=512))
-    assert trial.script_config(planned, trial.expectations(planned, None, 1))["buffer_kb"] == 512
+    assert trial_config.script_config(planned, trial_config.expectations(planned, None, 1))["buffer_kb"] == 512

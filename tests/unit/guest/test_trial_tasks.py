@@ -53,7 +53,7 @@ def test_a_task_of_this_host_is_found_with_what_the_kernel_says_of_it() -> None:
 
 
 def test_the_script_prints_one_line_of_json() -> None:
-    command = [sys.executable, "-I", str(trial.TASKS_SCRIPT)]
+    command = [sys.executable, "-I", str(trial.SENT_ALONG["tasks.py"])]
     printed = subprocess.run(command, capture_output=True, check=True, timeout=240).stdout
     assert printed.count(b"\n") == 1
     assert sorted(json.loads(printed)) == ["cgroups", "left_out", "tasks"]
