@@ -45,6 +45,31 @@ def _machine_rows(machine: dict[str, Any]) -> list[tuple[str, str]]:
     return _flat("machine", {**machine, **({"clock": RecordedClock.of(machine).kind} if machine else {})})
 
 
+SETTING_KEYS = ("name", "actual", "before", "path")
+
+
+@dataclass(frozen=True)
+class KernelSetting:
+    """A kernel setting of the experiment as it was read back in the guest, and the arms that it was so in."""
+
+    name: str
+    value: str
+    before: str
+    path: str
+    arms: list[str]
+
+
+def kernel_settings(run: RunFacts) -> list[KernelSetting]:
+    """Return what the experiment set in the guest's kernel, each value once; `before` is what the kernel began with."""
+    arms: dict[tuple[str, str, str, str], dict[str, None]] = {}
+    for trial in run.trials:
+        known = trial.guest.get("kernel_settings")
+        for setting in map(as_mapping, known if isinstance(known, list) else ()):
+            name, value, before, path = (visible(setting.get(key) or "") for key in SETTING_KEYS)
+            arms.setdefault((name, value, before, path), {})[trial.arm] = None
+    return [KernelSetting(*setting, list(names)) for setting, names in arms.items()]
+
+
 def settings(run: RunFacts) -> list[tuple[str, str]]:
     """Return (path, value) rows of the guest's scheduler settings, as far as its kernel shows them."""
     trials = [mapping(mapping(trial.guest, "facts"), "scheduler") for trial in run.trials]

@@ -69,6 +69,7 @@ def render(run: RunFacts) -> str:
             versions=fact_tables.versions(run),
             software=fact_tables.software(run),
             settings=fact_tables.settings(run),
+            kernel_settings=fact_tables.kernel_settings(run),
             timelines=cpu_timelines,
             timeline_meta=json_in_script([timeline.meta() for timeline in cpu_timelines]),
             rows=fact_tables.side_by_side(run.trials),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from harness.boxes import CachedBox, Recipe
     from harness.doctor import HostCheck
     from harness.plan import Trial
-    from harness.spec import Experiment
+    from harness.spec import Experiment, MachineSpec
     from harness.store import FileProblem, Integrity, RunFolder
     from harness.store.run_progress import RunProgress
 
@@ -51,11 +51,19 @@ def plan_tables(experiment: Experiment, trials: Sequence[Trial]) -> list[Rendera
     return [
         line((experiment.name, "bold"), f"  {experiment.question}"),
         line(f"machine: {machine.box}{fallback}; {machine.cpus} CPU, {machine.memory_mb} MB{wanted_clock}"),
+        *_kernel(machine),
         table,
         line(f"predictors: {models}"),
         f"recording takes about {spell_seconds(estimate_s(trials))}, and {FIRST_MACHINE_S / 60:.0f} min more if no "
         "earlier run kept the machine; nothing was touched",
     ]
+
+
+def _kernel(machine: MachineSpec) -> list[RenderableType]:
+    """Show which kernel is wanted and what is set in it; nothing where that is left to the box."""
+    wanted = machine.model_dump(mode="json", include={"kernel", "cmdline", "sysctl", "sched"})
+    words = [f"{name}: {in_yaml(value)}" for name, value in wanted.items() if value]
+    return [line(f"kernel: {'; '.join(words).removeprefix('kernel: ')}")] if words else []
 
 
 def run_tables(folder: RunFolder, integrity: Integrity | None = None) -> list[RenderableType]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +11,7 @@ import pytest
 import synthetic_run
 
 from harness.errors import StoreError
-from harness.report import fact_tables
+from harness.report import build, fact_tables
 from harness.report.run_facts import read_run
 
 
@@ -97,6 +98,20 @@ def test_every_value_is_listed_where_the_guests_of_trials_differ(tmp_path: Path)
     rows = dict(fact_tables.where_it_ran(read_run(run)))
     assert (rows["guest cpus"], rows["guest clocksource"]) == ("1 | 2", "tsc")
     assert fact_tables.settings(read_run(run)) == [("/proc/sys/kernel/sched_autogroup_enabled", "1 | 0")]
+
+
+def test_kernel_settings_of_the_experiment_stand_with_the_arms_that_had_them(tmp_path: Path) -> None:
+    run = synthetic_run.make_run(tmp_path, 100)
+    for trial, value in (("000_nginx_ab", "700000"), ("001_nginx_ab", "3000000")):
+        path = run / "trials" / trial / "guest.json"
+        setting = {"name": "machine.sched.base_slice_ns", "path": "/sys/kernel/debug/sched/base_slice_ns"}
+        settings = [{**setting, "before": "2800000", "wanted": value, "actual": value}]
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"kernel_settings": settings}))
+    rows = fact_tables.kernel_settings(read_run(run))
+    assert [(row.value, row.before, row.arms) for row in rows] == [
+        ("700000", "2800000", ["nginx_ab"]), ("3000000", "2800000", ["nginx_ab"]),
+    ]  # fmt: skip
+    assert ">machine.sched.base_slice_ns</th><td>700000</td><td>2800000</td>" in build(run).read_text("utf-8")
 
 
 def test_the_tasks_of_the_guest_are_not_listed(tmp_path: Path) -> None:
