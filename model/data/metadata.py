@@ -16,6 +16,12 @@ def guest_facts(folder: Path) -> dict[str, Any]:
     return mapping(_read_or_empty(Path(folder) / GUEST), "facts")
 
 
+def kernel_settings(folder: Path) -> list[dict[str, Any]]:
+    """Return the kernel settings of the trial: name, file, and the values before, wanted, and after it; may be none."""
+    rows = _read_or_empty(Path(folder) / GUEST).get("kernel_settings")
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
 def guest_sha256(folder: Path) -> str | None:
     """Return the SHA-256 of perf.data as the guest took it; None where it did not."""
     digest = mapping(_read_or_empty(Path(folder) / GUEST), "sha256").get("perf.data")

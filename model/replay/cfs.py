@@ -51,12 +51,15 @@ class Cfs:
             self._enqueue(level)
 
     def fork(self, entity: Entity, parent: Entity | None) -> None:
-        """Queue a new task, one slice late (task_fork_fair, place_entity with START_DEBIT, sched_vslice)."""
+        """Queue a new task, one slice late with START_DEBIT (task_fork_fair, place_entity, sched_vslice)."""
         queue = entity.queue
         queue.update_min_vruntime()
-        late = queue.min_vruntime + self._slice_ns(entity) * NICE_0_LOAD / entity.weight
-        inherited = parent.vruntime if parent is not None and parent.queue is queue else late
-        entity.vruntime = max(inherited, late)
+        debit = self._slice_ns(entity) * NICE_0_LOAD / entity.weight if self.rules.start_debit else 0.0
+        late = queue.min_vruntime + debit
+        parent = parent if parent is not None and parent.queue is queue else None
+        entity.vruntime = max(parent.vruntime, late) if parent is not None else late
+        if self.rules.child_runs_first and parent is not None and parent.vruntime < entity.vruntime:
+            parent.vruntime, entity.vruntime = entity.vruntime, parent.vruntime
         self._enqueue(entity)
         if queue.owner is not None:
             self.enqueue(queue.owner)
@@ -119,17 +122,20 @@ class Cfs:
 
     def preempts(self, entity: Entity, running: Entity) -> bool:
         """Whether a task that woke preempts; it then becomes a buddy (check_preempt_wakeup, find_matching_se)."""
+        queue_is_long = len(running.queue.entities) >= self.rules.long_queue
+        if self.rules.next_buddy and queue_is_long:
+            entity.set_next_buddy()
         running_in = {level.queue: level for level in running.levels()}
         woken = next((level for level in entity.levels() if level.queue in running_in), None)
         if running.idle and not entity.idle:
             return True
-        if woken is None or entity.never_preempts:
+        if woken is None or entity.never_preempts or not self.rules.wakeup_preemption:
             return False
         current = running_in[woken.queue]
         if self._compare(current, woken) != 1:
             return False
         woken.set_next_buddy()
-        if current.my_q is None and len(running.queue.entities) >= self.rules.long_queue:
+        if self.rules.last_buddy and current.my_q is None and queue_is_long:
             current.set_last_buddy()
         return True
 

@@ -17,16 +17,23 @@ class Rules:
     wakeup_granularity_ns: float = 1e6
     forget_buddies_when_picked: bool = False  # True up to 5.13; later a buddy is cleared when it is switched to
     min_granularity_ns: float = 0.75e6
+    nr_latency: int | None = None  # sched_nr_latency, where it does not follow from latency and granularity
+    gentle_sleepers: bool = True  # GENTLE_FAIR_SLEEPERS
+    start_debit: bool = True  # START_DEBIT
+    next_buddy: bool = False  # NEXT_BUDDY
+    last_buddy: bool = True  # LAST_BUDDY
+    wakeup_preemption: bool = True  # WAKEUP_PREEMPTION
+    child_runs_first: bool = False
 
     @property
     def sleeper_credit_ns(self) -> float:
-        """How far before its queue's minimum a sleeper is placed at most (GENTLE_FAIR_SLEEPERS)."""
-        return self.latency_ns / 2
+        """How far before its queue's minimum a sleeper is placed at most."""
+        return self.latency_ns / 2 if self.gentle_sleepers else self.latency_ns
 
     @property
     def long_queue(self) -> float:
         """The number of entities from which on a queue is long (sched_nr_latency)."""
-        return -(-self.latency_ns // self.min_granularity_ns)
+        return self.nr_latency or -(-self.latency_ns // self.min_granularity_ns)
 
     def period_ns(self, entities: int) -> float:
         """Return the time in which each of so many entities runs once (__sched_period)."""

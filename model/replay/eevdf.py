@@ -145,8 +145,9 @@ class Eevdf:
     def _pick(self, queue: Queue) -> Entity | None:
         """Pick from one queue (pick_next_entity, pick_eevdf)."""
         moment, weight = queue.load()
-        if queue.buddy is not None and moment >= (queue.buddy.vruntime - queue.zero) * weight:
-            return queue.buddy
+        buddy = queue.buddy if self.rules.pick_buddy else None
+        if buddy is not None and moment >= (buddy.vruntime - queue.zero) * weight:
+            return buddy
         if len(queue.entities) == 1:
             return queue.entities[0]
         eligible = [entity for entity in queue.entities if moment >= (entity.vruntime - queue.zero) * weight]
@@ -165,7 +166,8 @@ class Eevdf:
 
         def rank(entity: Entity) -> tuple[bool, bool, int, int]:
             ineligible = moment < (entity.vruntime - queue.zero) * weight
-            return ineligible, entity is not queue.buddy, entity.deadline, entity.arrival
+            buddy = self.rules.pick_buddy and entity is queue.buddy
+            return ineligible, not buddy, entity.deadline, entity.arrival
 
         return min(competing, key=rank)
 
@@ -173,17 +175,18 @@ class Eevdf:
         """Place an entity by its lag, and queue it (place_entity, __enqueue_entity)."""
         queue = entity.queue
         average, lag = queue.average(), 0
-        if queue.entities and not new:
+        if queue.entities and not new and self.rules.place_lag:
             weight = sum(other.weight for other in queue.entities)
             lag = _divide(entity.lag * (weight + entity.weight), weight)
         entity.vruntime = average - lag
-        entity.deadline = entity.vruntime + self.virtual_slice(entity) // (2 if new else 1)
+        half = new and self.rules.place_deadline_initial
+        entity.deadline = entity.vruntime + self.virtual_slice(entity) // (2 if half else 1)
         entity.queued, entity.arrival = True, next(self._arrivals)
         queue.entities.append(entity)
 
     def _requeue_delayed(self, entity: Entity) -> None:
         """End the delay of a sleeper that wakes (requeue_delayed_entity)."""
-        if entity.delayed and self._lag(entity) > 0:
+        if entity.delayed and self.rules.delay_zero and self._lag(entity) > 0:
             entity.queue.entities.remove(entity)
             entity.lag = 0
             self._place(entity, False)
@@ -196,14 +199,15 @@ class Eevdf:
             entity.delayed = True
             return False
         lag = self._lag(entity)
-        entity.lag = min(lag, 0) if delayed else lag
+        entity.lag = min(lag, 0) if delayed and self.rules.delay_zero else lag
         entity.queue.entities.remove(entity)
         entity.queued = entity.delayed = False
         return True
 
     def _preempted_short(self, entity: Entity) -> bool:
         """Return whether it has another deadline than when it was picked, and is not eligible (did_preempt_short)."""
-        return entity.picked_deadline != entity.deadline and not entity.queue.eligible(entity)
+        changed = self.rules.preempt_short and entity.picked_deadline != entity.deadline
+        return changed and not entity.queue.eligible(entity)
 
     def _lag(self, entity: Entity) -> int:
         """Return V - vruntime within its limits (entity_lag)."""

@@ -15,6 +15,11 @@ class Rules:
     tick_ns: int = 4_000_000
     delay_dequeue: bool = True  # since 6.12
     run_to_parity: bool = True
+    place_lag: bool = True
+    place_deadline_initial: bool = True
+    delay_zero: bool = True
+    pick_buddy: bool = True
+    preempt_short: bool = True
 
 
 @dataclass(eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from model import kernel_release
@@ -22,7 +23,29 @@ DELAY_DEQUEUE_SINCE = (6, 12)
 MOST_CPUS = 8  # that the settings of CFS grow with (get_update_sysctl_factor)
 _SLICE = "/sys/kernel/debug/sched/base_slice_ns"
 _CFS = ("/proc/sys/kernel/sched_{}_ns", "/sys/kernel/debug/sched/{}_ns")  # up to Linux 5.12, and since
-_FEATURES = "/sys/kernel/debug/sched/features"
+_FEATURES = ("/sys/kernel/debug/sched/features", "/sys/kernel/debug/sched_features")
+_CHILD_RUNS_FIRST = "/proc/sys/kernel/sched_child_runs_first"
+NR_LATENCY_KEPT_SINCE, NR_LATENCY = (5, 13), 8  # settings in debugfs change latency_ns and leave sched_nr_latency
+_CFS_FEATURES = {
+    "GENTLE_FAIR_SLEEPERS": "gentle_sleepers",
+    "START_DEBIT": "start_debit",
+    "NEXT_BUDDY": "next_buddy",
+    "LAST_BUDDY": "last_buddy",
+    "WAKEUP_PREEMPTION": "wakeup_preemption",
+}
+_EEVDF_FEATURES = {
+    "RUN_TO_PARITY": "run_to_parity",
+    "PLACE_LAG": "place_lag",
+    "PLACE_DEADLINE_INITIAL": "place_deadline_initial",
+    "DELAY_ZERO": "delay_zero",
+    "PICK_BUDDY": "pick_buddy",
+    "PREEMPT_SHORT": "preempt_short",
+}
+# They decide when a task is preempted, which the recording shows, or on which of several CPUs it runs.
+_ELSEWHERE = re.compile(
+    r"HRTICK|HRTICK_DL|DOUBLE_TICK|TTWU_QUEUE|SIS_\w+|WA_\w+|LB_\w+|UTIL_EST\w*|NI_\w+|NONTASK_CAPACITY|ARCH_\w+|RT_\w+"
+    r"|WARN_\w+|LATENCY_WARN|ATTACH_AGE_LOAD|CACHE_HOT_BUDDY|HZ_BW|NUMA\w*|FORCE_SD_OVERLAP|ALT_PERIOD|BASE_SLICE"
+)
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
@@ -54,9 +77,9 @@ def cfs_rules(
 
     A kernel whose release is not known is taken for one since 5.14.
     """
-    defaults, factor = cfs_queue.Rules(), _cpu_factor(folder)
+    _require_known(folder, "cfs_replay", _CFS_FEATURES)
+    defaults, factor, version = cfs_queue.Rules(), _cpu_factor(folder), release(folder)
     if forget_buddies_when_picked is None:
-        version = release(folder)
         forget_buddies_when_picked = version is not None and version < BUDDIES_KEPT_SINCE
     return cfs_queue.Rules(
         latency_ns or _cfs_setting(folder, "latency") or defaults.latency_ns * factor,
@@ -67,6 +90,9 @@ def cfs_rules(
         ),
         forget_buddies_when_picked,
         _cfs_setting(folder, "min_granularity") or defaults.min_granularity_ns * factor,
+        None if version is not None and version < NR_LATENCY_KEPT_SINCE else NR_LATENCY,
+        child_runs_first=_scheduler(folder).get(_CHILD_RUNS_FIRST) == "1",
+        **_switched(folder, _CFS_FEATURES),
     )
 
 
@@ -88,6 +114,29 @@ def _cfs_setting(folder: Path, name: str) -> int | None:
     return next((int(text) for text in texts if _NUMBER.fullmatch(text)), None)
 
 
+def _features(folder: Path) -> list[str]:
+    """Return the scheduler features of the guest, `NAME` or `NO_NAME`; empty where they are not known."""
+    scheduler = _scheduler(folder)
+    return next((text.split() for path in _FEATURES if isinstance(text := scheduler.get(path), str)), [])
+
+
+def _switched(folder: Path, fields: Mapping[str, str]) -> dict[str, bool]:
+    """Return those of `fields` (feature -> field of Rules) of which the guest says whether they are on."""
+    features = {*_features(folder)}
+    known = {name: field for name, field in fields.items() if features & {name, f"NO_{name}"}}
+    return {field: name in features for name, field in known.items()}
+
+
+def _require_known(folder: Path, replay: str, known: Collection[str]) -> None:
+    """Raise StreamError if the experiment switched a feature that changes picks, and that the replay does not have."""
+    for setting in metadata.kernel_settings(folder):
+        name = str(setting.get("name", "")).partition(".features.")[2]
+        switched = name and setting.get("before") != setting.get("actual")
+        if switched and name not in known and not _ELSEWHERE.fullmatch(name):
+            what = f"{replay} has no rule for the scheduler feature {name}, which was switched for this recording"
+            raise StreamError(f"{folder}: {what} ({setting.get('actual')}); other predictors can be used")
+
+
 def _cpu_factor(folder: Path) -> int:
     """Return by what the defaults grow with the CPUs: 1 + log2 of them, rounded down; 1 where they are not known."""
     cpus = min(metadata.cpus(folder) or 1, MOST_CPUS)
@@ -106,14 +155,17 @@ def _scheduler(folder: Path) -> dict[str, object]:
 def eevdf_rules(folder: Path, slice_ns: int | None = None, delay_dequeue: bool | None = None) -> eevdf_queue.Rules:
     """Return the given rules, else those of the recording's kernel, else those of Linux 6.12 on one CPU."""
     scheduler = _scheduler(folder)
-    features, defaults = str(scheduler.get(_FEATURES, "")).split(), eevdf_queue.Rules()
+    features, defaults = _features(folder), eevdf_queue.Rules()
+    _require_known(
+        folder, "eevdf_replay", [*_EEVDF_FEATURES, "DELAY_DEQUEUE", "WAKEUP_PREEMPTION", "PLACE_REL_DEADLINE"]
+    )
     if slice_ns is None:
         text = str(scheduler.get(_SLICE, ""))
         slice_ns = int(text) if _NUMBER.fullmatch(text) and int(text) else defaults.slice_ns
     if delay_dequeue is None:
         old = (release(folder) or DELAY_DEQUEUE_SINCE) < DELAY_DEQUEUE_SINCE
         delay_dequeue = "NO_DELAY_DEQUEUE" not in features and not old
-    return eevdf_queue.Rules(slice_ns, delay_dequeue=delay_dequeue, run_to_parity="NO_RUN_TO_PARITY" not in features)
+    return eevdf_queue.Rules(slice_ns, delay_dequeue=delay_dequeue, **_switched(folder, _EEVDF_FEATURES))
 
 
 def create_replay(stream: Stream, names: ThreadNames) -> Replay:
