@@ -61,6 +61,7 @@ class PlanRow:
     warmup_s: float
     record_s: float
     estimate_s: float
+    kernel_settings: str
 
 
 def arms(experiment: Experiment) -> list[Arm]:
@@ -111,6 +112,7 @@ def describe(planned: Sequence[Trial]) -> list[PlanRow]:
             trial.record.warmup_s,
             trial.record.seconds,
             _recording_s(trial) + TRIAL_S,
+            " ".join(trial.machine.kernel_words),
         )
         for trial in planned
     ]

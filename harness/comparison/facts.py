@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
 from harness.comparison.measurement import usable_trials
-from harness.errors import SpecError
+from harness.errors import SpecError, StoreError
 from harness.recorded_clock import RecordedClock
 from harness.store import RunFolder
-from harness.store.trial_record import read_trial
+from harness.store.trial_record import read_guest, read_trial
 
 HOST = {"cpu": "host CPU", "cores": "host CPUs", "memory_mb": "host memory, MB", "kernel": "host kernel"}
 MACHINE = {
@@ -60,7 +61,7 @@ def facts(run: RunFolder) -> dict[str, str]:
     kept = [stage["box"].get("provisioned") or {} for stage in stages]
     known |= {"provisioned digest": _joined(machine.get("digest") for machine in kept)}
     known |= {"provisioned image digest": _joined(machine.get("image_sha256") for machine in kept)}
-    known |= dict(_packages(stages))
+    known |= dict(_packages(stages)) | dict(_kernel_settings(run))
     return known | dict(_versions(manifest.get("versions", {}))) | dict(_experiment(run))
 
 
@@ -88,6 +89,34 @@ def _host_share(run: RunFolder) -> str:
 def _packages(stages: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
     for name in sorted({name for stage in stages for name in stage["packages"]}):
         yield f"guest package {name}", _joined(stage["packages"].get(name) for stage in stages)
+
+
+def _kernel_settings(run: RunFolder) -> Iterator[tuple[str, str]]:
+    """Yield what the kernels of the usable trials had: their command line, and every setting of the scheduler."""
+    names = [name for names in usable_trials(run).values() for name in names]
+    guests = [guest for name in names if (guest := _guest_facts(run, name))]
+    lines = _joined(guest.get("kernel_cmdline") for guest in guests)
+    settings = [dict(_settings(guest.get("scheduler") or {})) for guest in guests]
+    if guests:
+        yield "guest kernel command line", lines
+    for path in dict.fromkeys(path for each in settings for path in each):
+        yield f"guest {path}", _joined(each.get(path) for each in settings)
+
+
+def _guest_facts(run: RunFolder, name: str) -> Mapping[str, Any]:
+    with suppress(StoreError):  # it is changed or missing, as the comparison says elsewhere
+        return read_guest(run.trial_dir(name)).get("facts") or {}
+    return {}
+
+
+def _settings(scheduler: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the settings by their paths; of the list of features, each by its name."""
+    for path, text in scheduler.items():
+        if not path.endswith("features"):
+            yield path, " ".join(text.split())
+            continue
+        for word in text.split():
+            yield f"feature {word.removeprefix('NO_')}", "off" if word.startswith("NO_") else "on"
 
 
 def _versions(versions: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, PrivateAttr, SerializeAsAny, field_validator
 
-from harness.spec.kernel_settings import Cmdline, SchedSpec, Sysctls
+from harness.spec.kernel_settings import Cmdline, SchedSpec, Sysctls, words
 from harness.spec.section import Section
 
 NAME = r"^[a-z0-9][a-z0-9_-]*$"
@@ -77,6 +77,11 @@ class MachineSpec(Section):
     def as_booted(self) -> MachineSpec:
         """The machine without the kernel settings that each trial sets."""
         return self.model_copy(update={"sysctl": {}, "sched": SchedSpec()})
+
+    @property
+    def kernel_words(self) -> list[str]:
+        """Everything that is set in the kernel, in short words."""
+        return words(self.cmdline, self.sysctl, self.sched)
 
 
 class RecordSpec(Section):

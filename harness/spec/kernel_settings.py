@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -181,3 +182,11 @@ class SchedSpec(Section):
     def given(self) -> dict[str, Any]:
         """Return the settings that are given: what is left out stays as the kernel has it."""
         return {name: value for name, value in self if value is not None and value != {}}
+
+
+def words(cmdline: Sequence[str], sysctl: Mapping[str, int | str], sched: SchedSpec) -> list[str]:
+    """Return what is set in a machine's kernel in short words, such as `base_slice_ns=3000000` and `NO_HRTICK`."""
+    given = sched.model_dump()
+    features = [name if on else f"NO_{name}" for name, on in given.pop("features", {}).items()]
+    knobs = [f"{name}={str(value).lower()}" for name, value in given.items()]
+    return [*cmdline, *(f"{name}={value}" for name, value in sysctl.items()), *knobs, *features]

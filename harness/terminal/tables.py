@@ -38,10 +38,12 @@ def plan_tables(experiment: Experiment, trials: Sequence[Trial]) -> list[Rendera
     """Show what `harness run` would do, trial by trial."""
     from harness.plan import FIRST_MACHINE_S, describe, estimate_s
 
-    table = plain_table("trial", "box", "~load", ">warm-up s", ">record s", ">about s")
-    for row in describe(trials):
+    rows = describe(trials)
+    settings = ["~kernel settings"] if any(row.kernel_settings for row in rows) else []
+    table = plain_table("trial", "box", "~load", *settings, ">warm-up s", ">record s", ">about s")
+    for row in rows:
         seconds = (f"{row.warmup_s:g}", f"{row.record_s:g}", f"{row.estimate_s:.0f}")
-        table.add_row(row.name, row.box, row.load, *seconds)
+        table.add_row(row.name, row.box, row.load, *([row.kernel_settings or "-"] if settings else []), *seconds)
     model, machine = experiment.model, experiment.machine
     seeds = ", ".join(map(str, model.seeds))
     models = f"{', '.join(model.predictors) or 'none'}; marks: {model.mark}; seeds: {seeds}"

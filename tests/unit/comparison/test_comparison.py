@@ -238,3 +238,33 @@ def test_the_result_as_plain_values_is_json(tmp_path: Path) -> None:
     assert stored["outcome"] == found.outcome
     assert {row["outcome"] for row in stored["metrics"]} <= {EQUAL, CLOSE}
     assert stored["metrics"][0]["metric"] == "requests/s"
+
+
+def told(run: RunFolder, cmdline: str, **scheduler: str) -> RunFolder:
+    """Let the first trial of a run tell what its kernel had."""
+    settings = {f"/sys/kernel/debug/sched/{name}": text for name, text in scheduler.items()}
+    facts = {"kernel_cmdline": cmdline, "scheduler": settings}
+    (run.trial_dir("000_nginx_ab") / "guest.json").write_text(json.dumps({"facts": facts}))
+    return run
+
+
+def test_kernels_that_had_other_settings_are_a_differing_fact_also_where_no_file_sets_them(tmp_path: Path) -> None:
+    first = told(
+        comparable_run.make(tmp_path / "a"), "quiet", base_slice_ns="700000\n", features="HRTICK NO_PLACE_LAG\n"
+    )
+    second = told(
+        comparable_run.make(tmp_path / "b"), "quiet nohz=off", base_slice_ns="3000000\n", features="HRTICK PLACE_LAG\n"
+    )
+    known = facts(compare(first, second))
+    assert known["guest /sys/kernel/debug/sched/base_slice_ns"] == ("700000", "3000000")
+    assert known["guest feature PLACE_LAG"] == ("off", "on")
+    assert known["guest kernel command line"] == ("quiet", "quiet nohz=off")
+    assert "guest feature HRTICK" not in known
+
+
+def test_another_sysctl_of_the_experiment_is_a_differing_fact(tmp_path: Path) -> None:
+    machine = {"box": "debian-12", "sysctl": {"vm.swappiness": 3}, "sched": {"features": {"HRTICK": True}}}
+    runs = comparable_run.make(tmp_path / "a"), comparable_run.make(tmp_path / "b", experiment={"machine": machine})
+    known = facts(compare(*runs))
+    assert known["experiment: machine.sysctl.vm.swappiness"] == ("-", "3")
+    assert known["experiment: machine.sched.features.HRTICK"] == ("-", "True")
