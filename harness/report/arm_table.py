@@ -59,7 +59,8 @@ def arm_table(trials: Sequence[TrialFacts], comparisons: list[BaselineComparison
     usable = [trial for trial in trials if trial.ok is True]
     arms = dict.fromkeys(trial.arm for trial in usable)
     rows = [_row(arm, [trial for trial in usable if trial.arm == arm], best.get(arm)) for arm in arms]
-    latencies = dict.fromkeys(_column(result) for row in rows for result in row.load if not result.is_rate)
+    latencies = sorted({_column(result) for row in rows for result in row.load if not result.is_rate})
+    latencies = [name for name in latencies if "mean" not in name] or latencies  # percentiles say more of a load
     columns = [name for name in (RATE, *latencies, *SCHEDULER, BEST) if any(name in row.cells for row in rows)]
     return ArmTable(columns, rows)
 

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from harness.load_results import LoadResult
 
 Results = Sequence[LoadResult]  # of one row
-Column = tuple[str, list[str]]  # the heading, and the cell of each row
+Column = tuple[str, list[str]]  # the heading for `plain_table`, and the cell of each row
 
 
 def load_columns(rows: Sequence[Results]) -> list[Column]:
     """Return a column of rates, and one for each kind of latency; none for what no row has."""
     rates = [[result for result in row if result.is_rate] for row in rows]
     kinds = dict.fromkeys(result.kind for row in rows for result in row if not result.is_rate)
-    latencies = [(f"{kind} ms", [[result for result in row if result.kind == kind] for row in rows]) for kind in kinds]
+    latencies = [(f">{kind} ms", [[result for result in row if result.kind == kind] for row in rows]) for kind in kinds]
     return [
         *([_rates(rates)] if any(rates) else []),
         *((head, [_values(row) for row in cells]) for head, cells in latencies),
@@ -35,8 +35,8 @@ def _rates(rows: Sequence[Results]) -> Column:
     """Return the column of rates; where all rows have one rate of one kind, its name is the heading."""
     names = {result.name for row in rows for result in row}
     if len(names) == 1:
-        return names.pop(), [_values(row) for row in rows]
-    return "rate", [", ".join(result.text(short) for result in row) for row in rows]
+        return f">{names.pop()}", [_values(row) for row in rows]
+    return "~rate", [", ".join(result.text(short) for result in row) for row in rows]
 
 
 def _values(row: Results) -> str:

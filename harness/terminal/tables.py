@@ -185,7 +185,7 @@ def checks_table(host_checks: Iterable[HostCheck]) -> RenderableType:
 def _trials(manifest: Mapping[str, Any]) -> RenderableType:
     steps = sorted(steps_of(manifest, "trial").items())
     columns = load_columns([results(step["detail"]) for _, step in steps])
-    numbers = (">switches", ">contested", ">idle", ">tracer", *(f">{heading}" for heading, _ in columns), ">s")
+    numbers = (">switches", ">contested", ">idle", ">tracer", *(heading for heading, _ in columns), ">s")
     table = plain_table("trial", "~verdict", *numbers, "clock", ">host share")
     for index, (name, step) in enumerate(steps):
         detail, measured = step["detail"], [cells[index] for _, cells in columns]
@@ -209,7 +209,7 @@ def _arms(manifest: Mapping[str, Any]) -> list[RenderableType]:
     columns = load_columns([results(*trials) for trials in arms.values()])
     if not columns or (len(arms) == 1 and sum(map(len, arms.values())) == 1):
         return []
-    table = plain_table("arm", ">trials", *(f">{heading}" for heading, _ in columns), ">switches", ">contested")
+    table = plain_table("arm", ">trials", *(heading for heading, _ in columns), ">switches", ">contested")
     for index, (arm, trials) in enumerate(arms.items()):
         measured = [cells[index] for _, cells in columns]
         table.add_row(

@@ -25,19 +25,19 @@ def columns(*rows: list[dict[str, float]]) -> dict[str, list[str]]:
 
 
 def test_one_rate_of_one_kind_is_the_heading_of_its_column() -> None:
-    assert columns([AB], [{"requests_per_s": 9.876}]) == {"requests/s": ["468", "9.88"]}
+    assert columns([AB], [{"requests_per_s": 9.876}]) == {">requests/s": ["468", "9.88"]}
 
 
 def test_rates_of_several_kinds_stand_with_their_names_and_a_mix_with_its_parts() -> None:
     assert columns([AB], [MIX], []) == {
-        "rate": ["468 requests/s", "web 60.5 requests/s, encode 24 frames/s", ""],
-        "p99 latency ms": ["", "web 80", ""],
+        "~rate": ["468 requests/s", "web 60.5 requests/s, encode 24 frames/s", ""],
+        ">p99 latency ms": ["", "web 80", ""],
     }
 
 
 def test_several_trials_show_their_mean_and_range_and_nothing_has_no_column() -> None:
     assert columns([WEB, {**WEB, "requests_per_s": 110.1}]) == {
-        "requests/s": ["113 (110 to 116)"], "p99 latency ms": ["31.2"],
+        ">requests/s": ["113 (110 to 116)"], ">p99 latency ms": ["31.2"],
     }  # fmt: skip
     assert columns([{"seconds": 3.0}], []) == {}
 
