@@ -84,6 +84,10 @@ class DamagedBoxError(BoxError):
     """A box or a provisioned machine in the cache is not as it was put there."""
 
 
+class LoadError(HostError):
+    """A load of an installed package cannot be used, or its package is not installed here."""
+
+
 class MachineError(HostError):
     """A machine did not come up, or is not the requested one."""
 

@@ -25,6 +25,7 @@ from harness.boxes.box import Box
 from harness.boxes.description import DISK, PARTS, DamagedFolder, Line, Sha256
 from harness.errors import DamagedBoxError
 from harness.files import as_host_error, sha256, write_atomic
+from harness.loads import KINDS
 
 SCHEMA = 1  # of provisioned.json, and of how a machine is provisioned and kept
 DESCRIPTION = "provisioned.json"
@@ -38,7 +39,7 @@ class Provisioning:
 
     base: Sha256
     roles: tuple[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], ...]
-    variables: dict[str, str | int] = field(hash=False)
+    variables: dict[str, str | int | list[str]] = field(hash=False)
     packages: dict[Line, Line] = field(hash=False)
     facts: dict[str, dict[str, str]] = field(hash=False)
     ok: int
@@ -104,9 +105,8 @@ def key(base: str, roles: Sequence[str], variables: Mapping[str, Any] | None = N
     """
     settings = [SCHEMA, base, list(roles), dict(variables or {}), rootfs.compression(Path("a"), Path("b"))]
     total = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    folder = paths.data_dir("ansible")
-    for path in _inputs(folder, roles):
-        total.update(f"\n{path.relative_to(folder)} {sha256(path)}".encode())
+    for name, path in _inputs(paths.data_dir("ansible"), roles):
+        total.update(f"\n{name} {sha256(path)}".encode())
     return total.hexdigest()
 
 
@@ -211,11 +211,17 @@ def _plain_fields() -> list[str]:
     return [field.name for field in fields(ProvisionedBox) if field.name not in ("folder", "provisioning")]
 
 
-def _inputs(folder: Path, roles: Sequence[str]) -> list[Path]:
-    """Return the files of Ansible that decide what is installed, in a fixed order."""
-    of_roles = [folder / "roles" / role for role in dict.fromkeys([*ALWAYS, *roles])]
-    files = [path for role in of_roles for path in sorted(role.rglob("*")) if path.is_file()]
-    return [*(folder / name for name in ("site.yml", "ansible.cfg", SEAL)), *files]
+def _inputs(folder: Path, roles: Sequence[str]) -> list[tuple[Path, Path]]:
+    """Return the files of Ansible that decide what is installed, in a fixed order: the name of each, and its path.
+
+    A role of an installed package counts with all roles beside it, which it may include.
+    """
+    own = folder / "roles"
+    found = KINDS.role_paths(own, dict.fromkeys([*ALWAYS, *roles]))
+    trees = dict.fromkeys(path if path.parent == own else path.parent for path in found.values())
+    files = [(tree, path) for tree in trees for path in sorted(tree.rglob("*")) if path.is_file()]
+    plain = [(Path(name), folder / name) for name in ("site.yml", "ansible.cfg", SEAL)]
+    return [*plain, *((path.relative_to(folder if tree.parent == own else tree), path) for tree, path in files)]
 
 
 def _all() -> list[ProvisionedBox]:

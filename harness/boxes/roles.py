@@ -1,4 +1,4 @@
-"""The packages that the roles of `ansible/` install in a guest, from the same files that Ansible reads."""
+"""The packages that roles install in a guest, from the same files that Ansible reads."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ from typing import Any
 
 from harness import paths
 from harness.boxes.recipes import Recipe
+from harness.loads import KINDS
+from harness.loads.base import PACKAGE
 
 RELEASES = ("debian-11", "debian-12", "debian-13", "debian-sid", "ubuntu-18.04")
 
 
 def packages(recipe: Recipe) -> dict[str, list[str]]:
-    """Return for every release the packages of all roles, as their packages.yml name them.
+    """Return for every release the packages of all roles, as their packages.yml name them, loads' of others included.
 
     A name may be derived from the kernel; this takes the kernel that the recipe names exactly. A name that needs a
     kernel which only the finished box knows is left out. Raises SpecError with file:line for a file that is not YAML.
     """
     kernel = recipe.kernel.package.removeprefix("linux-image-")
-    tables = [_table(path) for path in sorted((paths.data_dir("ansible") / "roles").glob("*/packages.yml"))]
+    folders = [paths.data_dir("ansible") / "roles", *KINDS.role_folders()]
+    tables = [_table(path) for folder in folders for path in sorted(folder.glob("*/packages.yml"))]
     return {release: _rendered(tables, release, kernel) for release in RELEASES}
 
 
@@ -63,7 +66,7 @@ def _rendered(tables: list[dict[str, Any]], release: str, kernel: str) -> list[s
             rendered.add(environment.from_string(name).render(ansible_kernel=kernel))
         except TemplateError:
             continue
-    return sorted(name for name in rendered if re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", name))
+    return sorted(name for name in rendered if re.fullmatch(PACKAGE, name))
 
 
 def _regex_search(value: str, pattern: str) -> str:

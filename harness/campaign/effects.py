@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from harness.boxes import Box, provisioned
 from harness.boxes.provisioned import ProvisionedBox
 from harness.campaign import attempt
 from harness.campaign.attempt import Attempt
+from harness.campaign.needs import Needs
 from harness.guest import provision
 from harness.guest.ansible_events import ProvisionReport
 from harness.guest.monitor import Monitor
@@ -23,8 +24,8 @@ from harness.progress import Watcher
 from harness.spec import MachineSpec
 
 
-def _find_provisioned(box: Box, roles: Sequence[str]) -> ProvisionedBox | None:
-    return provisioned.find(provisioned.key(box.digest, roles))
+def _find_provisioned(box: Box, needed: Needs) -> ProvisionedBox | None:
+    return provisioned.find(provisioned.key(box.digest, needed.roles, needed.variables))
 
 
 def _kvm_works() -> bool | None:
@@ -43,7 +44,7 @@ class Effects:
     ](spec, *rest)
     provision: Callable[..., ProvisionReport] = provision.apply
     make_attempt: Callable[..., Attempt] = attempt.make
-    find_provisioned: Callable[[Box, Sequence[str]], ProvisionedBox | None] = _find_provisioned
+    find_provisioned: Callable[[Box, Needs], ProvisionedBox | None] = _find_provisioned
     check_space_to_keep: Callable[[], None] = machines.check_space
     keep_provisioned: Callable[..., ProvisionedBox] = machines.keep
     discard_provisioned: Callable[[ProvisionedBox], None] = machines.discard

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import cleaned_tables, plan
-from harness.campaign import reporting, spec_change, training
+from harness.campaign import needs, reporting, spec_change, training
 from harness.campaign.busy_host import BusyHost
 from harness.campaign.effects import Effects
 from harness.campaign.recorder import Recorder
@@ -82,6 +82,7 @@ class Campaign:
         return Outcome(tuple(unusable), tuple(failed), page)
 
     def _record(self, trials: list[Trial]) -> list[str]:
+        needs.of([trial for trial in trials if not self._folder.is_done(f"trial:{trial.name}")])  # or nothing is begun
         recorder = Recorder(
             self._folder, self._view, keep=self._keep, provision_anew=self._provision_anew, effects=self._effects
         )

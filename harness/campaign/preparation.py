@@ -13,7 +13,9 @@ from typing import Any
 
 from harness.boxes import Box, provisioned
 from harness.boxes.provisioned import ProvisionedBox, Provisioning
+from harness.campaign import needs
 from harness.campaign.effects import Effects
+from harness.campaign.needs import Needs
 from harness.campaign.steps import recorded_step
 from harness.errors import DamagedBoxError, HostError, MachineError, RemoteError
 from harness.guest.ansible_events import ProvisionReport
@@ -25,8 +27,6 @@ from harness.progress import View
 from harness.spec import MachineSpec
 from harness.store import RunFolder
 from harness.store.clock import now
-
-ROLES = ("perf",)  # the Ansible roles of every trial; a load adds its own
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,12 @@ class Preparation:
         After an error or a stop signal a machine may be up, so the caller calls `take_down`. Raises HostError if no
         machine comes up or the kept one is damaged, ProvisionError if the packages cannot be installed.
         """
-        roles = list(dict.fromkeys([*ROLES, *(role for trial in trials for role in trial.load.roles)]))
+        needed = needs.of(trials)
         earlier_reason = (self._folder.manifest.get("box") or {}).get("fallback_reason")
         if spec.fallback and earlier_reason:
-            return self._ready(spec, spec.fallback, earlier_reason, roles)
+            return self._ready(spec, spec.fallback, earlier_reason, needed)
         try:
-            return self._ready(spec, spec.box, None, roles)
+            return self._ready(spec, spec.box, None, needed)
         except HostError as error:
             if not spec.fallback or isinstance(error, DamagedBoxError):
                 raise
@@ -68,7 +68,7 @@ class Preparation:
             self.take_down()
         self.warn(f"box {spec.box} is unavailable: {reason}")
         self.warn(f"going on with the fallback {spec.fallback}, as the experiment allows")
-        return self._ready(spec, spec.fallback, reason, roles)
+        return self._ready(spec, spec.fallback, reason, needed)
 
     def take_down(self) -> None:
         """Take down every machine that was started and is not left up; a stop signal waits until one is down.
@@ -90,20 +90,20 @@ class Preparation:
         self._folder.event("warning", text=text)
         self._view.show("warn", text)
 
-    def _ready(self, spec: MachineSpec, name: str, fallback_reason: str | None, roles: list[str]) -> RunningMachine:
+    def _ready(self, spec: MachineSpec, name: str, fallback_reason: str | None, needed: Needs) -> RunningMachine:
         box = self._box(name)
         facts = _facts(name, box)
         self._folder.update(box={**facts, "asked": spec.box, "fallback_reason": fallback_reason})
         used = spec.model_copy(update={"box": name, "fallback": None})
         if reason := _why_not_kept(used, box):
             self._view.show("info", f"this machine is provisioned in every run, because {reason}")
-            return self._up_and_provision(used, box, roles)
+            return self._up_and_provision(used, box, needed)
         assert isinstance(box, Box)
-        if kept := self._kept(box, roles):
+        if kept := self._kept(box, needed):
             packages = self._use(kept)
             with _hint_to_provision_anew():
                 return self._up(used, kept, packages)
-        return self._provision_and_keep(used, box, roles)
+        return self._provision_and_keep(used, box, needed)
 
     def _box(self, name: str) -> Box | str:
         if "/" in name:  # a ready-made box, which Vagrant downloads itself
@@ -116,11 +116,11 @@ class Preparation:
                 )
         return box
 
-    def _kept(self, box: Box, roles: list[str]) -> ProvisionedBox | None:
+    def _kept(self, box: Box, needed: Needs) -> ProvisionedBox | None:
         """Return the machine that an earlier run kept, None when there is none or a new one is wanted."""
-        if self._provision_anew and provisioned.key(box.digest, roles) not in self._made:
+        if self._provision_anew and provisioned.key(box.digest, needed.roles, needed.variables) not in self._made:
             return None
-        return self._effects.find_provisioned(box, roles)
+        return self._effects.find_provisioned(box, needed)
 
     def _use(self, kept: ProvisionedBox) -> dict[str, str]:
         """Record what an earlier run installed, as if this run had; return the packages."""
@@ -143,17 +143,18 @@ class Preparation:
             "roles": list(made.roles),
             "packages": made.packages,
             "made": made.made,
+            **({"variables": made.variables} if made.variables else {}),
         }
         self._folder.update(box={**self._folder.manifest["box"], "provisioned": used})
 
-    def _provision_and_keep(self, spec: MachineSpec, box: Box, roles: list[str]) -> RunningMachine:
+    def _provision_and_keep(self, spec: MachineSpec, box: Box, needed: Needs) -> RunningMachine:
         """Provision a machine, keep it, and bring up what was kept; a run is not lost because it cannot be kept."""
-        if kept := self._make(spec, box, roles):
+        if kept := self._make(spec, box, needed):
             with self._keeping_may_fail():
                 return self._up_kept(spec, kept)
             with suppress(HostError):  # then it stays in the cache, and `harness box prune` removes it
                 self._effects.discard_provisioned(kept)
-        return self._up_and_provision(spec, box, roles)
+        return self._up_and_provision(spec, box, needed)
 
     def _up_kept(self, spec: MachineSpec, kept: ProvisionedBox) -> RunningMachine:
         """Bring up a machine that this run has kept; with `provision_anew` it takes the place of older ones."""
@@ -163,18 +164,19 @@ class Preparation:
             self._effects.discard_superseded(kept)
         return running
 
-    def _make(self, spec: MachineSpec, box: Box, roles: list[str]) -> ProvisionedBox | None:
+    def _make(self, spec: MachineSpec, box: Box, needed: Needs) -> ProvisionedBox | None:
         """Provision a machine on the host's clock, which is quicker than the counted one, shut it down and keep it.
 
         What is kept serves every run, so that the kernel gets no words of this one.
         """
         if not self._has_space():
             return None
-        key = provisioned.key(box.digest, roles)  # now: the files of Ansible may change while it is provisioned
+        # Now: the files of Ansible may change while it is provisioned.
+        key = provisioned.key(box.digest, needed.roles, needed.variables)
         plain = spec.model_copy(update={"clock": "host", "cpu_speed": None, "cmdline": ()})
         machine, hosts = self._start(plain, box, "to-provision", f"Bring up {box.name} to provision it")
-        report = self._provision(hosts[0], roles)
-        kept = self._keep(machine, hosts[0], box, key, _provisioning(box, roles, report, hosts[0].name))
+        report = self._provision(hosts[0], needed)
+        kept = self._keep(machine, hosts[0], box, key, _provisioning(box, needed, report, hosts[0].name))
         self.take_down()
         return kept
 
@@ -203,9 +205,9 @@ class Preparation:
             self.warn(f"the provisioned machine cannot be kept for later runs: {error}")
             self.warn("going on with a machine that is provisioned for this run alone")
 
-    def _up_and_provision(self, spec: MachineSpec, box: Box | str, roles: list[str]) -> RunningMachine:
+    def _up_and_provision(self, spec: MachineSpec, box: Box | str, needed: Needs) -> RunningMachine:
         running = self._up(spec, box, {})
-        packages = self._provision(running.host, roles).packages.get(running.host.name, {})
+        packages = self._provision(running.host, needed).packages.get(running.host.name, {})
         return replace(running, packages=packages)
 
     def _up(self, spec: MachineSpec, box: Box | str, packages: dict[str, str]) -> RunningMachine:
@@ -222,9 +224,11 @@ class Preparation:
         self._folder.update(machine=machine.facts())
         return machine, hosts
 
-    def _provision(self, host: Host, roles: list[str]) -> ProvisionReport:
-        with recorded_step(self._folder, self._view, "provision", f"Install {', '.join(roles)}") as step:
-            report = self._effects.provision([host], roles, self._folder.path / "machine", step.watcher)
+    def _provision(self, host: Host, needed: Needs) -> ProvisionReport:
+        roles, variables, work = list(needed.roles), needed.variables, self._folder.path / "machine"
+        title = f"Install {', '.join([*roles, *variables.get('harness_packages', ())])}"
+        with recorded_step(self._folder, self._view, "provision", title) as step:
+            report = self._effects.provision([host], roles, work, step.watcher, variables)
             packages = report.packages.get(host.name, {})
             step.detail.update(roles=roles, ok=report.ok, changed=report.changed, packages=packages, facts=report.facts)
         return report
@@ -249,9 +253,11 @@ def _facts(name: str, box: Box | str) -> dict[str, Any]:
     return {**facts, "lock": box.lock} if box.lock else facts
 
 
-def _provisioning(box: Box, roles: Sequence[str], report: ProvisionReport, host: str) -> Provisioning:
+def _provisioning(box: Box, needed: Needs, report: ProvisionReport, host: str) -> Provisioning:
     packages, facts = report.packages.get(host, {}), report.facts
-    return Provisioning(box.digest, tuple(roles), {}, packages, facts, report.ok, report.changed, now())
+    return Provisioning(
+        box.digest, needed.roles, dict(needed.variables), packages, facts, report.ok, report.changed, now()
+    )
 
 
 def _why_not_kept(spec: MachineSpec, box: Box | str) -> str | None:

@@ -27,6 +27,7 @@ from harness.guest.ansible_events import AnsibleEvents, ProvisionReport
 from harness.guest.deadline import Deadline
 from harness.guest.remote import Host
 from harness.guest.vigil import Vigil
+from harness.loads import KINDS
 from harness.paths import data_dir
 from harness.progress import Watcher
 from harness.temporary import held_folder, sweep
@@ -53,7 +54,7 @@ def apply(
     a machine cannot be reached, LostMachineError when one ended or stands still.
     """
     folder = playbook_dir or data_dir("ansible")
-    _check_roles(folder, roles)
+    found = _find_roles(folder, roles)
     for host in hosts:
         with host:  # pins the host key, which Ansible then requires
             host.run("true", timeout_s=60)
@@ -62,11 +63,12 @@ def apply(
     vigils = [host.vigil for host in hosts if host.vigil]
     for vigil in vigils:
         vigil.tell = watcher.warn
-    events = AnsibleEvents(watcher, work_dir / "provision.log", _count_tasks(folder, roles), clock)
+    events = AnsibleEvents(watcher, work_dir / "provision.log", _count_tasks(folder, found), clock)
     variables = {"harness_roles": list(roles), **(extra_vars or {})}
     started = time.monotonic()
     with _private_dir() as private:
         runner = _runner(folder, private, _inventory(hosts), variables, events)
+        runner.config.env["ANSIBLE_ROLES_PATH"] = _roles_path(folder, found)
         try:
             _run_in_thread(runner, events, Deadline(limit_s, clock), vigils)
         finally:
@@ -77,6 +79,11 @@ def apply(
     if runner.rc != 0 or report.failed:
         raise events.error()
     return report
+
+
+def _roles_path(folder: Path, roles: Mapping[str, Path]) -> str:
+    """Return the folders where Ansible looks for roles, those of this project first."""
+    return os.pathsep.join(dict.fromkeys(map(str, [folder / "roles", *(path.parent for path in roles.values())])))
 
 
 def _runner(
@@ -204,20 +211,25 @@ def _close_control_connections(private: Path) -> None:
             time.sleep(0.05)
 
 
-def _check_roles(folder: Path, roles: Sequence[str]) -> None:
-    known = sorted(path.name for path in (folder / "roles").iterdir())
+def _find_roles(folder: Path, roles: Sequence[str]) -> dict[str, Path]:
+    """Return the folder of each role, which may come with a load of an installed package. Raises ProvisionError."""
+    own = folder / "roles"
+    found = KINDS.role_paths(own, roles)
     for role in roles:
-        if role not in known:
-            raise ProvisionError(f"unknown role {role!r}", where=str(folder / "roles"), expected=", ".join(known))
+        if role not in found:
+            known = sorted(path.name for place in [own, *KINDS.role_folders()] for path in place.iterdir())
+            raise ProvisionError(f"unknown role {role!r}", where=str(own), expected=", ".join(known))
+    return found
 
 
-def _count_tasks(folder: Path, roles: Sequence[str]) -> int:
+def _count_tasks(folder: Path, roles: Mapping[str, Path]) -> int:
     """Return about how many tasks a run starts: those in the files, and one for gathering facts."""
     import yaml
 
     play = yaml.safe_load((folder / "site.yml").read_text(encoding="utf-8"))[0]
     total = 1 + len(play["tasks"])
-    for role in ("baseline", "packages", *roles):
-        tasks = folder / "roles" / role / "tasks" / "main.yml"
+    always = [folder / "roles" / role for role in ("baseline", "packages")]
+    for role in (*always, *roles.values()):
+        tasks = role / "tasks" / "main.yml"
         total += len(yaml.safe_load(tasks.read_text(encoding="utf-8")) or []) if tasks.exists() else 0
     return total

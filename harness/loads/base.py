@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 Metrics = dict[str, float | int | str]
+KIND = "^[a-z][a-z0-9_]{0,39}$"  # names folders of trials
+PACKAGE = "[a-z0-9][a-z0-9+.-]*[a-z0-9+.]"  # a Debian package by name alone; apt would remove `name-`
 START_S = 300.0  # that perf may take to begin, on a machine that the load keeps busy
 PART_SEED = 1_000_003  # between the seeds of two parts: far from those of other repetitions
 
@@ -165,6 +167,14 @@ class LoadModel(BaseModel):
         while it ran), `arrivals_unanswered`, and `late_p99_ms` (how late requests were sent).
         """
         return {}
+
+
+class StoredLoad(LoadModel):
+    """A load of a stored run whose package is not installed here: its parameters can be read, but it cannot run."""
+
+    model_config = ConfigDict(extra="allow")
+
+    kind: str = Field(pattern=KIND)
 
 
 def part_names(parts: Sequence[Load]) -> list[str]:

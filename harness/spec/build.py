@@ -124,7 +124,7 @@ def _valid(
     missing = [] if stored else file_paths.resolve(document, Path(document.name).parent)
     experiment, all_problems = validate(document.data, kernel_of, stored=stored)
     all_problems += [*problems, *missing]
-    all_problems += sweep.problems_of(experiment, kernel_of) if experiment and not all_problems else []
+    all_problems += sweep.problems_of(experiment, kernel_of, stored=stored) if experiment and not all_problems else []
     if experiment is None or all_problems:
         raise as_error(all_problems, document)
     for path, extra, package in () if stored else missing_libraries(experiment):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from harness.errors import LoadError
 from harness.spec.document import Keys
 from harness.spec.fields import Experiment, MachineSpec
 from harness.spec.predictors import KernelOf, predictor_problems, settings_of
@@ -18,12 +20,11 @@ from harness.spec.section import Section
 CLOCK: Keys = ("machine", "clock")
 
 
-def load_kinds() -> dict[str, type[BaseModel]]:
-    """Return the known loads: kind -> the model of its parameters."""
+def load_kinds() -> Mapping[str, type[BaseModel]]:
+    """Return the known loads: kind -> the model of its parameters, which may come from an installed package."""
     from harness.loads import KINDS
 
-    kinds: dict[str, Any] = dict(KINDS)
-    return kinds
+    return KINDS
 
 
 def validate(
@@ -32,10 +33,10 @@ def validate(
     """Validate plain values, except those in `sweep`.
 
     `kernel_of` tells the kernel of a box, for replays; without it they fit every box. The predictors of a `stored`
-    experiment are not checked: its recordings can be read by a version that knows other ones.
+    experiment are not checked, nor a load that is not installed here: its recordings can be read without them.
     Returns the experiment (None if a section is not valid) and all problems.
     """
-    parameters, problems = _build_load(data["load"]) if "load" in data else (None, [])
+    parameters, problems = _build_load(data["load"], stored) if "load" in data else (None, [])
     stand_in = {"load": parameters or Section()} if "load" in data else {}
     try:
         experiment = Experiment.model_validate({**data, **stand_in})
@@ -53,7 +54,7 @@ def keys_at(path: Keys, load_kind: str | None = None) -> dict[str, str]:
         return settings_of(str(path[2]))
     if path == ("load",):
         kinds = load_kinds()
-        return _meanings(kinds[load_kind]) if load_kind in kinds else {"kind": "which load"}
+        return _meanings(kinds[load_kind]) if load_kind and load_kind in kinds else {"kind": "which load"}
     model: Any = Experiment
     for key in path:
         field = model.model_fields.get(key)
@@ -73,20 +74,30 @@ def _kind(data: dict[str, Any]) -> str | None:
     return kind if isinstance(kind, str) else None
 
 
-def _build_load(value: Any) -> tuple[BaseModel | None, list[Problem]]:
+def _build_load(value: Any, stored: bool) -> tuple[BaseModel | None, list[Problem]]:
     kinds = load_kinds()
     if not isinstance(value, dict):
         return None, [Problem(("load",), f"load is {shown(value)}", "a mapping with `kind`, such as {kind: nginx_ab}")]
     if "kind" not in value:
         return None, [Problem(("load",), "load.kind is missing", f"one of: {', '.join(sorted(kinds))}", on_key=True)]
     kind = value["kind"]
-    if not isinstance(kind, str) or kind not in kinds:
+    if not isinstance(kind, str) or (kind not in kinds and not stored):
         return None, [unknown(("load", "kind"), "load", kind if isinstance(kind, str) else shown(kind), kinds)]
+    model = _stored_model(kind) if stored else kinds[kind]
     try:
         # Validated as JSON: strict about types, but a list is accepted for a tuple.
-        return kinds[kind].model_validate_json(json.dumps(value), strict=True), []
+        return model.model_validate_json(json.dumps(value), strict=True), []
     except ValidationError as error:
         return None, from_pydantic(error, ("load",), lambda path: keys_at(path, kind))
+
+
+def _stored_model(kind: str) -> type[BaseModel]:
+    """Return the model of a stored run's load, one that only shows it where its package is missing or broken."""
+    from harness.loads import KINDS, StoredLoad
+
+    with suppress(LoadError):
+        return KINDS.get(kind, StoredLoad)
+    return StoredLoad
 
 
 def _clock_problems(machine: MachineSpec) -> Iterator[Problem]:

@@ -94,7 +94,8 @@ def _swept(path: str, choice: Any, load: Any, keys: Keys) -> Iterator[NamedFile]
     """Yield what one value of a sweep names; where the load is swept too, any load may be the one meant."""
     section, _, key = path.partition(".")
     kind = load.get("kind") if isinstance(load, Mapping) else None
-    loads = [load_kinds()[kind]] if kind in load_kinds() else [*load_kinds().values()]
+    kinds = load_kinds()
+    loads = [kinds[kind]] if isinstance(kind, str) and kind in kinds else [*kinds.values()]
     for model in loads if section == LOAD else _leaves_of(Experiment, section):
         yield from _in_value(choice, _leaves_of(model, key), keys)
 

@@ -24,6 +24,7 @@ from harness import boxes
 from harness.boxes import cache, lock_file, provisioned, recipes, roles
 from harness.boxes.pins import Pin, Pins
 from harness.campaign.effects import Effects
+from harness.campaign.needs import Needs
 from harness.progress import SilentWatcher
 
 RECIPE = boxes.recipe("debian-12")
@@ -32,11 +33,11 @@ LOOSE = ("ca-certificates", "sudo", "nginx", "nginx-common")  # no other package
 
 @dataclass(frozen=True)
 class Exported:
-    """A file of `harness box export`, the folders that it was made from, and the roles of the machine in it, if any."""
+    """A file of `harness box export`, the folders that it was made from, and what the machine in it has, if any."""
 
     file: Path
     folders: tuple[Path, ...]
-    roles: tuple[str, ...]
+    machine: Needs | None
 
 
 @pytest.fixture(scope="module", params=["box", "machine"])
@@ -50,7 +51,7 @@ def exported(
     told = json.loads(harness("box", "export", name, file, "--json").stdout)
     assert [one["digest"] for one in told["boxes"]] == [used["digest"], *([machine["digest"]] if machine else [])]
     folders = tuple(Path(one["folder"]) for one in told["boxes"])
-    yield Exported(file, folders, tuple(machine["roles"]) if machine else ())
+    yield Exported(file, folders, Needs(tuple(machine["roles"]), machine.get("variables", {})) if machine else None)
     file.unlink()
 
 
@@ -79,8 +80,8 @@ def test_what_was_exported_is_whole_in_an_empty_cache_and_a_run_there_uses_it(
     box = Effects().build_box("debian-12", SilentWatcher())
     assert isinstance(box, boxes.Box)
     assert box.folder == there / "boxes" / exported.folders[0].name
-    kept = Effects().find_provisioned(box, exported.roles)
-    assert (kept.folder.name if kept else None) == (exported.folders[1].name if exported.roles else None)
+    kept = Effects().find_provisioned(box, exported.machine or Needs(()))
+    assert (kept.folder.name if kept else None) == (exported.folders[1].name if exported.machine else None)
 
 
 @pytest.mark.parametrize("where", ["list", "disk", "last"])

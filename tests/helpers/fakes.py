@@ -87,7 +87,7 @@ class World:
             self._machine,
             self._provision,
             self._attempt,
-            lambda box, roles: self.kept.get(provisioned.key(box.digest, roles)),
+            lambda box, needed: self.kept.get(provisioned.key(box.digest, needed.roles, needed.variables)),
             lambda: self._fail("space"),
             self._keep,
             self._discard,

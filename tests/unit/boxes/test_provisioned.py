@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from boxes_on_disk import ROLES, forge_box, forge_provisioned, provisioning
 from harness import paths
 from harness.boxes import Box, cache, provisioned
 from harness.errors import DamagedBoxError, HostError
+from harness.loads.kinds import Kinds
 
 KEY = ("base", ROLES)
 
@@ -42,6 +44,29 @@ def test_no_machine_is_found_where_none_was_kept(box: Box) -> None:
 def test_the_key_depends_on_box_roles_and_variables(other: tuple[object, ...]) -> None:
     assert provisioned.key(*other) != provisioned.key(*KEY)  # type: ignore[arg-type]
     assert provisioned.key(*KEY, {}) == provisioned.key(*KEY)
+
+
+def test_what_a_load_asked_for_by_name_is_kept_with_the_machine_and_found_again(box: Box) -> None:
+    variables = {"harness_packages": ["redis-server"], "harness_services": ["redis-server.service"]}
+    key = provisioned.key(box.digest, ROLES, variables)
+    with provisioned.work_folder() as fresh:
+        (fresh / "box.img").write_bytes(b"disk")
+        made = replace(provisioning(box), variables=dict(variables))
+        kept = provisioned.publish(fresh, box, key, made, "redis-server 5:7.0.15-1\n")
+    assert provisioned.find(key) == kept
+    assert kept.provisioning.variables == variables
+    assert [machine.current for machine in provisioned.ls()] == [True]
+
+
+def test_the_key_depends_on_every_file_beside_a_role_of_an_installed_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "queue" / "tasks").mkdir(parents=True)
+    (tmp_path / "queue" / "tasks" / "main.yml").write_text("[]\n")
+    monkeypatch.setattr(Kinds, "role_folders", lambda _: [tmp_path])
+    absent, first = provisioned.key("base", ("perf", "elsewhere")), provisioned.key("base", ("perf", "queue"))
+    (tmp_path / "included.yml").write_text("[]\n")
+    assert len({absent, first, provisioned.key("base", ("perf", "queue"))}) == 3
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from harness import plan, spec
 from harness.cli.run import _load as load_for_run
 from harness.errors import SpecError, StoreError
-from harness.loads import KINDS
+from harness.loads import OWN
 from harness.named_files import ExistingFile, ExistingFolder, content_sha256
 from harness.spec import Experiment
 from harness.store import RunFolder, input_files
@@ -43,7 +43,7 @@ HEAD = "name: x\nmachine: {box: debian-12}\n"
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with files to name, which is not the current one."""
-    monkeypatch.setitem(KINDS, "of_files", Load)
+    monkeypatch.setitem(OWN, "of_files", Load)
     monkeypatch.chdir(tmp_path)
     inside = tmp_path / "inside"
     (inside / "tree" / "deep").mkdir(parents=True)
