@@ -72,9 +72,7 @@ SIGNS: tuple[tuple[str, str, str], ...] = (
         "log in by other means, or see `journalctl` of the guest's disk; the kernel may lack what the service needs",
     ),
 )
-TROUBLE = re.compile(
-    r"(?:BUG: |kernel BUG at |Oops: |general protection fault|watchdog: |rcu: INFO: |INFO: task )[^\n]*"
-)
+TROUBLE = re.compile(r"(?:BUG: |kernel BUG at |Oops: |general protection fault|rcu: INFO: |INFO: task )[^\n]*")
 STAGES: tuple[tuple[str, str], ...] = (
     (r"harness-ready|login:", "its SSH server"),
     (r"harness-host-key ", "the making of its SSH host key"),

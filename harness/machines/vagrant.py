@@ -273,9 +273,11 @@ class VagrantMachine:
             self._fetch_console()
             error.where, error.log = self._domain, str(self.console)
             raise
-        if kernel.unknown:
-            words = ", ".join(kernel.unknown)
-            watcher.warn(f"the kernel {kernel.release} says that it does not know {words} of machine.cmdline")
+        if unknown := [word for word in self.spec.cmdline if word in kernel.unknown]:
+            self._facts["cmdline_unknown"] = unknown
+            watcher.warn(
+                f"the kernel {kernel.release} says that it does not know {', '.join(unknown)} of machine.cmdline"
+            )
 
     def _kernel_pattern(self) -> str | None:
         if self.spec.kernel:

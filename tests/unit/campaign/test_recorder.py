@@ -62,6 +62,17 @@ def test_a_trial_whose_step_fails_in_the_guest_does_not_stop_the_others(start: S
 
 
 @pytest.mark.slow
+def test_a_trial_that_this_machine_is_not_fit_for_is_tried_once(start: Start, world: World) -> None:
+    lacks = "check: machine.sched.latency_ns: the kernel 6.12.0 has no such setting; it has base_slice_ns"
+    world.outcomes = [GuestError(lacks, retryable=False)]
+    campaign, folder = start()
+    assert not campaign.run().ok
+    steps = folder.manifest["steps"]
+    assert (steps["trial:000_nginx_ab"]["state"], steps["trial:001_nginx_ab"]["state"]) == ("failed", "done")
+    assert "trial 000_nginx_ab attempt 2" not in world.log
+    assert "it has base_slice_ns" in steps["trial:000_nginx_ab"]["error"]
+
+
 def test_a_machine_that_a_killed_process_left_up_is_removed(
     start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

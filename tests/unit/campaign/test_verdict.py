@@ -288,3 +288,14 @@ def test_clocks_that_nobody_read_are_no_failure() -> None:
     check = check_of(judged, "clock steps")
     assert check is not None
     assert (check.ok, check.value) == (True, None)
+
+
+def test_a_kernel_setting_that_did_not_last_makes_the_recording_unusable() -> None:
+    row = {"name": "machine.sysctl.vm.swappiness", "path": "/proc/sys/vm/swappiness", "before": "60", "wanted": "7"}
+    assert verdict({**GUEST, "kernel_settings": [{**row, "actual": "7"}]}).ok
+    changed = verdict({**GUEST, "kernel_settings": [{**row, "actual": "10"}]})
+    assert changed.retryable
+    assert changed.reason == (
+        "machine.sysctl.vm.swappiness 10 (limit 7): something on the guest changed it during the trial; it was as "
+        "wanted when the trial began"
+    )

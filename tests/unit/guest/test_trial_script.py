@@ -358,6 +358,42 @@ def test_the_check_finds_what_is_wrong_before_the_start(guest: Guest, change: di
     assert list(guest.work.iterdir()) == []
 
 
+SETTINGS = """import json, pathlib, sys
+file = pathlib.Path("@FILE@")
+wanted = json.loads(sys.argv[2])[0]["value"]
+if sys.argv[1] == "apply" and wanted != "8":
+    file.write_text(wanted)
+row = {"name": "machine.sysctl.vm.x", "path": str(file), "before": "1", "wanted": wanted, "actual": file.read_text()}
+print(json.dumps({"settings": [row], **({"error": "wanted 8; it has 1"} if wanted == "8" else {})}))
+"""
+
+
+def with_settings(guest: Guest, value: str, text: str = SETTINGS) -> Path:
+    """Let the script for kernel settings set a file of this test."""
+    file = guest.folder / "x"
+    file.write_text("1")
+    guest.sent_instead["settings.py"] = text.replace("@FILE@", str(file))
+    guest.config["kernel_settings"] = [{"name": "machine.sysctl.vm.x", "value": value, "form": "text", "paths": []}]
+    return file
+
+
+def test_kernel_settings_are_set_by_the_check_and_read_again_after_the_recording(guest: Guest) -> None:
+    file = with_settings(guest, "7")
+    assert guest.run("check")[0] == 0
+    assert file.read_text() == "7"
+    file.write_text("9")  # as a daemon of the guest could
+    assert guest.run("record")[0] == 0
+    (row,) = guest.result()["kernel_settings"]
+    assert (row["before"], row["wanted"], row["actual"]) == ("1", "7", "9")
+
+
+def test_a_kernel_setting_that_cannot_be_set_ends_the_check_for_good(guest: Guest) -> None:
+    with_settings(guest, "8")
+    code, output = guest.run("check")
+    answer = json.loads(output)
+    assert (code, answer["retryable"], answer["error"]) == (1, False, "wanted 8; it has 1")
+
+
 def test_the_check_finds_a_perf_that_does_not_fit_the_kernel(guest: Guest) -> None:
     guest.program("perf", "#!/bin/sh\necho 'WARNING: perf not found for kernel 4.15.0-58' >&2; exit 2\n")
     code, output = guest.run("check")

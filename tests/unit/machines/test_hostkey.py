@@ -97,6 +97,22 @@ def test_a_kernel_that_panics_is_not_waited_for() -> None:
         hostkey.wait_for(console, 420.0, lambda: 0.0)
 
 
+def test_a_guest_that_prints_nothing_is_not_waited_for_until_the_limit() -> None:
+    readings = iter([0.0, 10.0, 119.0, 120.0])
+    with pytest.raises(
+        MachineError, match=r"printed nothing on its serial console within 120 s.*\n  try: .*CONFIG_SERIAL"
+    ):
+        hostkey.wait_for(Console(b"", b"", b"\r\n"), 420.0, lambda: next(readings))
+
+
+@pytest.mark.parametrize(
+    "text", [b"ALERT!  /dev/vda does not exist.  Dropping to a shell!\r\n", b"You are in emergency mode."]
+)
+def test_a_guest_that_waits_for_a_person_is_not_waited_for(text: bytes) -> None:
+    with pytest.raises(MachineError, match="stopped in"):
+        hostkey.wait_for(Console(b"[    0.000000] Linux version 6.1\r\n" + text), 420.0, lambda: 0.0)
+
+
 def test_a_guest_that_is_up_in_the_last_moment_is_up() -> None:
     readings = iter([0.0, 999.0])
     console = Console(line(b"a" * 32) + READY)
