@@ -55,15 +55,16 @@ def one_load(kind: str) -> LoadFacts:
 def _facts(kind: str) -> LoadFacts:
     model: type[BaseModel] = KINDS[kind]
     load = example_of(model)
-    packages = roles.packages_of(load.roles, load.role_folder)
+    found = list(dict.fromkeys((role, part.role_folder) for part in load.parts for role in part.roles))
+    further = {name for part in load.parts for name in part.packages}
     return LoadFacts(
         kind=kind,
         about=[" ".join(paragraph.split()) for paragraph in inspect.cleandoc(model.__doc__ or "").split("\n\n")],
         package=model.__module__.partition(".")[0],
         parameters=parameters(model),
-        roles=load.roles,
-        packages={release: sorted({*names, *load.packages}) for release, names in packages.items()},
-        services=load.services,
+        roles=[role for role, _ in found],
+        packages={release: sorted({*names, *further}) for release, names in roles.packages_of(found).items()},
+        services=list(dict.fromkeys(service for part in load.parts for service in part.services)),
         keeps_cpu_busy=load.keeps_cpu_busy,
         limits=load.limits,
         example=experiment_file(kind, model, f"{kind}.yaml"),

@@ -27,25 +27,21 @@ def packages(recipe: Recipe) -> dict[str, list[str]]:
     return {release: _rendered(tables, release, kernel) for release in RELEASES}
 
 
-def packages_of(roles: Iterable[str], folder: Path | None = None) -> dict[str, list[str]]:
-    """Return for every release the packages of some roles, those in `folder` before those of `ansible/`.
+def packages_of(roles: Iterable[tuple[str, Path | None]]) -> dict[str, list[str]]:
+    """Return for every release the packages of some roles, each in a folder of roles; None is that of `ansible/`.
 
     A part of a name that follows from the kernel of the guest is KERNEL. A release that one of the roles does not
     support is left out. Raises SpecError with file:line for a file that is not YAML.
     """
-    folders = [*([folder] if folder else []), paths.data_dir("ansible") / "roles"]
-    paths_of = [path for role in roles for path in _first_file([where / role / "packages.yml" for where in folders])]
-    tables = [_table(path) for path in paths_of]
+    own = paths.data_dir("ansible") / "roles"
+    files = dict.fromkeys((folder or own) / role / "packages.yml" for role, folder in roles)
+    tables = [_table(path) for path in files if path.is_file()]
     wanted = {release: [table.get(release, table.get("default")) for table in tables] for release in RELEASES}
     return {
         release: [re.sub(r"{{.*?}}", "KERNEL", str(name)) for names in lists for name in names or ()]
         for release, lists in wanted.items()
         if None not in lists
     }
-
-
-def _first_file(candidates: Iterable[Path]) -> list[Path]:
-    return [path for path in candidates if path.is_file()][:1]
 
 
 def _table(path: Path) -> dict[str, Any]:

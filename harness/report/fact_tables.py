@@ -21,23 +21,27 @@ _NOT_OF_THE_MACHINE = ("scheduler", "tasks", "cgroups")  # shown elsewhere, or t
 
 def where_it_ran(run: RunFacts) -> list[tuple[str, str]]:
     """Return (name, value) rows of the box, the machine, the guest as each trial found it, and the host."""
-    box = run.manifest.get("box")
-    known = {key: value for key, value in as_mapping(box).items() if key not in _IN_BANNER}
-    if provisioned := as_mapping(known.get("provisioned")):  # its packages are those of the guest
-        known["provisioned"] = {key: value for key, value in provisioned.items() if key != "packages"}
     return [
-        *_flat("box", known),
+        *_merged([_flat("box", _known_of(box)) for box in _of_arms(run.manifest, "box")]),
         *_flat("repeats", run.manifest.get("repeats")),
-        *_merged([_machine_rows(machine) for machine in _machines(run.manifest)]),
+        *_merged([_machine_rows(machine) for machine in _of_arms(run.manifest, "machine")]),
         *_merged([_guest_rows(trial.guest) for trial in run.trials if trial.guest]),
         *_flat("host", run.manifest.get("host")),
     ]
 
 
-def _machines(manifest: dict[str, Any]) -> list[dict[str, Any]]:
-    """The machine of every arm; the manifest's own is the last one, or all there is in a run that ended early."""
-    arms = [mapping(as_mapping(recorded_on), "machine") for recorded_on in mapping(manifest, "arms").values()]
-    return [machine for machine in arms if machine] or [mapping(manifest, "machine")]
+def _of_arms(manifest: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    """The box or machine of every arm; in a run that ended early the manifest's own, which is the last one."""
+    arms = [mapping(as_mapping(recorded_on), key) for recorded_on in mapping(manifest, "arms").values()]
+    return [known for known in arms if known] or [mapping(manifest, key)]
+
+
+def _known_of(box: dict[str, Any]) -> dict[str, Any]:
+    """The facts of a box without those at the head of the page, and without packages, which are the guest's."""
+    known = {key: value for key, value in box.items() if key not in _IN_BANNER}
+    if provisioned := as_mapping(known.get("provisioned")):
+        known["provisioned"] = {key: value for key, value in provisioned.items() if key != "packages"}
+    return known
 
 
 def _machine_rows(machine: dict[str, Any]) -> list[tuple[str, str]]:
