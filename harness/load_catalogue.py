@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from harness.boxes import roles
-from harness.errors import UsageError
+from harness.errors import HarnessError, LoadError, SpecError, UsageError
 from harness.loads import KINDS, Limit
 from harness.loads.example import example_of, experiment_file
 from harness.loads.parameters import Parameter, parameters
@@ -38,13 +38,19 @@ class LoadFacts:
         return asdict(self)
 
 
-def all_loads() -> list[LoadFacts]:
-    """Return the facts of every load. Raises SpecError where a packages.yml of a role is no YAML."""
-    return [_facts(kind) for kind in KINDS]
+def all_loads() -> tuple[list[LoadFacts], list[HarnessError]]:
+    """Return the facts of every load, and why an installed package's load cannot be used."""
+    known, problems = list[LoadFacts](), list[HarnessError]()
+    for kind in KINDS:
+        try:
+            known.append(_facts(kind))
+        except (LoadError, SpecError) as error:
+            problems.append(error)
+    return known, problems
 
 
 def one_load(kind: str) -> LoadFacts:
-    """Return the facts of one load. Raises UsageError where there is none of that name."""
+    """Return the facts of one load. Raises UsageError where there is none of that name, LoadError for a broken one."""
     if kind not in KINDS:
         near = get_close_matches(kind, list(KINDS), n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(map(repr, near))}?" if near else None
@@ -55,15 +61,15 @@ def one_load(kind: str) -> LoadFacts:
 def _facts(kind: str) -> LoadFacts:
     model: type[BaseModel] = KINDS[kind]
     load = example_of(model)
-    found = list(dict.fromkeys((role, part.role_folder) for part in load.parts for role in part.roles))
+    names = list(dict.fromkeys(role for part in load.parts for role in part.roles))
     further = {name for part in load.parts for name in part.packages}
     return LoadFacts(
         kind=kind,
         about=[" ".join(paragraph.split()) for paragraph in inspect.cleandoc(model.__doc__ or "").split("\n\n")],
         package=model.__module__.partition(".")[0],
         parameters=parameters(model),
-        roles=[role for role, _ in found],
-        packages={release: sorted({*names, *further}) for release, names in roles.packages_of(found).items()},
+        roles=names,
+        packages={release: sorted({*known, *further}) for release, known in roles.packages_of(names).items()},
         services=list(dict.fromkeys(service for part in load.parts for service in part.services)),
         keeps_cpu_busy=load.keeps_cpu_busy,
         limits=load.limits,

@@ -27,15 +27,14 @@ def packages(recipe: Recipe) -> dict[str, list[str]]:
     return {release: _rendered(tables, release, kernel) for release in RELEASES}
 
 
-def packages_of(roles: Iterable[tuple[str, Path | None]]) -> dict[str, list[str]]:
-    """Return for every release the packages of some roles, each in a folder of roles; None is that of `ansible/`.
+def packages_of(roles: Iterable[str]) -> dict[str, list[str]]:
+    """Return for every release the packages of some roles.
 
     A part of a name that follows from the kernel of the guest is KERNEL. A release that one of the roles does not
     support is left out. Raises SpecError with file:line for a file that is not YAML.
     """
-    own = paths.data_dir("ansible") / "roles"
-    files = dict.fromkeys((folder or own) / role / "packages.yml" for role, folder in roles)
-    tables = [_table(path) for path in files if path.is_file()]
+    folders = KINDS.role_paths(paths.data_dir("ansible") / "roles", roles).values()
+    tables = [_table(path) for folder in folders if (path := folder / "packages.yml").is_file()]
     wanted = {release: [table.get(release, table.get("default")) for table in tables] for release in RELEASES}
     return {
         release: [re.sub(r"{{.*?}}", "KERNEL", str(name)) for names in lists for name in names or ()]

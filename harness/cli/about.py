@@ -9,7 +9,7 @@ import typer
 from harness.cli import completion
 from harness.cli.first_line import no_first_line
 from harness.cli.output import JsonFlag, Output, handled
-from harness.errors import EXIT_HOST, UsageError
+from harness.errors import EXIT_FAILED, EXIT_HOST, UsageError
 
 
 @handled
@@ -27,17 +27,23 @@ def loads(
     """
     from harness import load_catalogue
     from harness.terminal import load_tables
+    from harness.terminal.line import message
 
     if name is None:
         if example:
             raise UsageError("--example is of one load", expected="its name, as in: harness loads redis --example")
-        known = load_catalogue.all_loads()
-        Output(as_json).data({"loads": {load.kind: load.to_dict() for load in known}})
-        return Output(as_json).show(*load_tables.list_of_loads(known))
+        known, problems = load_catalogue.all_loads()
+        Output(as_json).data(
+            {"loads": {load.kind: load.to_dict() for load in known}, "problems": list(map(str, problems))}
+        )
+        Output(as_json).show(*load_tables.list_of_loads(known), *map(message, map(str, problems)))
+        if problems:
+            raise typer.Exit(EXIT_FAILED)
+        return
     load = load_catalogue.one_load(name)
     if example and not as_json:
         return typer.echo(load.example, nl=False)
-    Output(as_json).data({"loads": {load.kind: load.to_dict()}})
+    Output(as_json).data({"loads": {load.kind: load.to_dict()}, "problems": []})
     Output(as_json).show(*load_tables.about_load(load))
 
 
