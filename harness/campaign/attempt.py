@@ -129,7 +129,9 @@ def judge(
     }
     write_atomic(folder / "trial.json", json.dumps(plain(record), indent=1, allow_nan=False) + "\n")
     (folder / moments_file.NAME).unlink(missing_ok=True)
-    return Attempt(judged, {"arm": trial.arm.name, "attempts": number, **detail})
+    settings = {row["name"]: row["actual"] for row in files.guest.get("kernel_settings", ())}
+    kernel = {"kernel_settings": settings} if settings else {}
+    return Attempt(judged, {"arm": trial.arm.name, "attempts": number, **detail, **kernel})
 
 
 def _expected(trial: Trial, machine: Mapping[str, Any]) -> dict[str, Any]:

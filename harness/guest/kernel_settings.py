@@ -114,15 +114,19 @@ def apply(settings: List[Dict[str, Any]]) -> None:
             path = path_of(setting)
             known[setting["name"]] = {"path": path, "form": setting["form"], "value": value_of(setting, path)}
     keep(known)
-    wanted = {setting["name"]: setting["value"] for setting in settings}
-    for name, earlier in known.items():
-        if name not in wanted:
-            write(earlier["path"], earlier["value"], name)
+    wanted = {setting["name"] for setting in settings}
+    back = [(name, known[name]) for name in sorted(known, key=derives) if name not in wanted]
+    for name, earlier in back:
+        write(earlier["path"], earlier["value"], name)
     for setting in settings:
         write(path_of(setting), setting["value"], setting["name"])
-    for name, earlier in known.items():
-        if name not in wanted:
-            require_back(name, earlier)
+    for name, earlier in back:
+        require_back(name, earlier)
+
+
+def derives(name: str) -> bool:
+    """Return whether the kernel computes others when this one is written, so that it goes back last."""
+    return name.endswith("tunable_scaling")
 
 
 def require_back(name: str, earlier: Dict[str, str]) -> None:

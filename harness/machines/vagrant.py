@@ -208,7 +208,7 @@ class VagrantMachine:
 
         A machine that ended for no reason on its console is lost; another one may come up.
         """
-        text = self.console.read_text(encoding="utf-8", errors="replace") if self.console.exists() else ""
+        text = self._console_text()
         dead_end, account = boot_console.dead_end(text), boot_console.account(text)
         if dead_end is None:
             try:
@@ -271,8 +271,10 @@ class VagrantMachine:
             guest_kernel.require(kernel, self.spec, self._kernel_pattern())
         except MachineError as error:
             self._fetch_console()
-            error.where, error.log = self._domain, str(self.console)
-            raise
+            what = f"{error.what}; {boot_console.account(self._console_text())}"
+            raise MachineError(
+                what, where=self._domain, expected=error.expected, hint=error.hint, log=self.console
+            ) from None
         if unknown := [word for word in self.spec.cmdline if word in kernel.unknown]:
             self._facts["cmdline_unknown"] = unknown
             watcher.warn(
@@ -285,6 +287,9 @@ class VagrantMachine:
         if self._built and self._built.name in names():
             return recipe(self._built.name).kernel.release.pattern
         return None
+
+    def _console_text(self) -> str:
+        return self.console.read_text(encoding="utf-8", errors="replace") if self.console.exists() else ""
 
     def _fetch_console(self) -> None:
         """Bring console.log up to date; VirtualBox writes it by itself."""

@@ -66,6 +66,16 @@ def test_what_an_earlier_trial_had_set_goes_back_before_the_next_one(guest: Gues
     assert guest.run("read", guest.row(SLICE, "5000000"))["settings"][0]["before"] == "2800000"
 
 
+def test_what_the_kernel_computes_others_from_goes_back_last(guest: Guest) -> None:
+    """The kernel reads latency and granularity when the scaling is written, and sets what follows from them."""
+    scaling = guest.row("machine.sched.tunable_scaling", "0", "preempt")
+    guest.run("apply", scaling, guest.row(SLICE, "3000000"))
+    (guest.folder / "base_slice_ns").unlink()
+    (guest.folder / "base_slice_ns").mkdir()  # which takes no value
+    assert f"{SLICE}: the kernel does not take 2800000" in guest.run("apply")["error"]
+    assert guest.read("preempt") == "0\n"
+
+
 def test_what_the_kernel_makes_of_a_value_is_said_with_the_wanted_one(guest: Guest) -> None:
     """The features of this file stay what they are written, unlike those of a kernel: a word replaces the list."""
     outcome = guest.run("apply", guest.row(SLICE, "007 8"))

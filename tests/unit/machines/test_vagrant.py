@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import signal
 from collections.abc import Callable
@@ -10,8 +11,10 @@ from typing import Any, cast
 
 import pytest
 from fakes import FakeMonitor
+from locations import DATA
 
-from harness.errors import HostError, Interrupted, MachineError, RemoteError
+from harness.errors import HostError, Interrupted, LostMachineError, MachineError, RemoteError
+from harness.guest.monitor import Condition
 from harness.guest.remote import Host
 from harness.guest.vigil import Vigil
 from harness.interrupt import stop_signals_raise
@@ -150,3 +153,40 @@ def test_a_machine_is_removed_also_when_its_console_cannot_be_copied(
     with pytest.raises(HostError, match="the disk is full"):
         machine.down()
     assert removed == ["harness-0-guest"]
+
+
+EMERGENCY = lzma.decompress((DATA / "consoles" / "debian_12_emergency.log.xz").read_bytes()).decode(errors="replace")
+
+
+class Ended(FakeMonitor):
+    """A machine that has ended."""
+
+    def condition(self) -> Condition:
+        return Condition("ended", "the guest shut down or rebooted")
+
+
+@pytest.mark.parametrize(
+    ("console", "monitor", "kind", "what", "hint"),
+    [
+        (EMERGENCY, FakeMonitor(), MachineError, "systemd stopped in emergency mode, without SSH", "FAILED or DEPEND"),
+        (EMERGENCY, Ended(), MachineError, "systemd stopped in emergency mode, without SSH", "FAILED or DEPEND"),
+        ("", FakeMonitor(), MachineError, "it was silent; it printed nothing on its serial console", "CONFIG_PRINTK"),
+        (
+            "[ 0.1] Linux version 6\n",
+            Ended(),
+            LostMachineError,
+            "the guest shut down or rebooted; it got as far as its k",
+            "",
+        ),
+    ],
+)
+def test_a_machine_that_did_not_come_up_is_told_with_how_far_it_got(
+    machine: VagrantMachine, console: str, monitor: FakeMonitor, kind: type[Exception], what: str, hint: str
+) -> None:
+    machine.console.write_text(console)
+    vigil = Vigil(monitor, "guest", reads_console=False)
+    error = machine._not_up(MachineError("it was silent", hint="build it with CONFIG_PRINTK"), vigil)
+    assert isinstance(error, kind)
+    assert what in error.what
+    assert hint in (error.hint or "")
+    assert error.log == str(machine.console)
