@@ -34,7 +34,7 @@ lint: ## style, import directions, shell scripts
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/lint-imports
-	shellcheck setup.sh ansible/*.sh vagrant/boxes/*.sh vagrant/boxes/root/usr/local/sbin/*
+	shellcheck setup.sh ansible/*.sh vagrant/boxes/*.sh vagrant/boxes/kernel/*.sh vagrant/boxes/root/usr/local/sbin/*
 
 types: ## the type checker
 	.venv/bin/mypy

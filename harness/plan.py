@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from random import Random
@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from harness import spec
 from harness.loads import Load
-from harness.spec import Experiment, MachineSpec, RecordSpec
+from harness.spec import Experiment, MachineSpec, RecordSpec, kernels
 
 # Rough costs for `--dry-run`, measured on two cores that do little else, with an emulated guest on the counted clock.
 MACHINE_S = 50.0  # bringing up a machine that an earlier run kept, and taking it down
@@ -141,8 +141,14 @@ def _shuffled(listed: Sequence[Arm], random: Random) -> list[Arm]:
 
 
 def _arm_name(kind: str, settings: dict[str, Any]) -> str:
-    parts = [f"{path.rpartition('.')[2]}-{_slug(value)}" for path, value in settings.items() if path != "load.kind"]
+    parts = [f"{path.rpartition('.')[2]}-{_slug(value)}" for path, value in _named(settings) if path != "load.kind"]
     return "__".join([kind, *parts])[:MAX_NAME]
+
+
+def _named(settings: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the settings with a kernel by the name of its build, not by the folders where it lies."""
+    for path, value in settings.items():
+        yield path, kernels.short_name(value) if path == "machine.kernel" else value
 
 
 def _slug(value: Any) -> str:

@@ -12,7 +12,8 @@ from harness.errors import DamagedBoxError
 class Box:
     """A built guest image; `kernel` is the release inside, `cmdline` the arguments to boot it with.
 
-    `lock` is the SHA-256 of the lock that it was built from, None without one; `image_sha256` is that of `image`.
+    `kernel_source` says where a kernel that is not the recipe's came from. `lock` is the SHA-256 of the lock that the
+    box was built from, None without one; `image_sha256` is that of `image`.
     """
 
     name: str
@@ -21,6 +22,7 @@ class Box:
     cmdline: str
     provider: str
     folder: Path
+    kernel_source: str | None = field(default=None, kw_only=True)
     lock: str | None = field(default=None, kw_only=True)
     image_sha256: str | None = field(default=None, kw_only=True)
 

@@ -13,13 +13,16 @@ from pathlib import Path
 
 from harness import processes, temporary
 from harness.boxes import cache, description, lock_file, pins, recipes, roles, rootfs
+from harness.boxes import kernel as box_kernel
 from harness.boxes.box import Box
 from harness.boxes.description import OTHER_CACHE
+from harness.boxes.kernel import BoxKernel
 from harness.boxes.lock_file import Lock
 from harness.boxes.recipes import Recipe
 from harness.errors import BoxError, HostError
 from harness.files import as_host_error, make_folder, write_atomic
 from harness.progress import Watcher
+from harness.spec.kernels import KernelForm
 
 BUILD_LIMIT_S = 14_400.0
 QUIET_LIMIT_S = 1500.0  # without a line of output: on a quiet host, mmdebstrap prints one every half minute
@@ -40,21 +43,23 @@ STAGES = (
 )
 
 
-def build(recipe: Recipe, watcher: Watcher) -> Box:
-    """Return the box of this recipe and the lock beside it, from the cache or newly built.
+def build(recipe: Recipe, watcher: Watcher, form: KernelForm | None = None) -> Box:
+    """Return the box of this recipe and the lock beside it, from the cache or newly built; `form`: with that kernel.
 
     Raises SpecError when that lock is wrong, else what `build_from` raises.
     """
-    return build_from(recipe, lock_file.beside(recipe), watcher)
+    return build_from(recipe, lock_file.beside(recipe), watcher, form)
 
 
-def build_from(recipe: Recipe, lock: Lock | None, watcher: Watcher) -> Box:
+def build_from(recipe: Recipe, lock: Lock | None, watcher: Watcher, form: KernelForm | None = None) -> Box:
     """Return the box of this recipe and this lock, from the cache or newly built (about a minute, 240 MB of cache).
 
     Raises BoxError when it cannot be built, has another kernel than the recipe says or other packages than the lock,
-    HostError when a program or disk space is missing. A build that is stopped leaves no half-built box in the cache.
+    HostError when a program or disk space is missing, SpecError when `form` names no kernel. A build that is stopped
+    leaves no half-built box in the cache.
     """
-    made_from = cache.inputs(recipe, lock)
+    kernel = box_kernel.read(form) if form else None
+    made_from = cache.inputs(recipe, lock, kernel.fingerprint() if kernel else None)
     digest = description.digest_of(made_from)
     if box := cache.find(digest):
         return box
@@ -64,20 +69,27 @@ def build_from(recipe: Recipe, lock: Lock | None, watcher: Watcher) -> Box:
             return box
         sweep()
         with _work_folder() as work:
-            return _make(recipe, lock, made_from, keys, work, watcher)
+            return _make(recipe, lock, kernel, made_from, keys, work, watcher)
 
 
 def _make(
-    recipe: Recipe, lock: Lock | None, made_from: Mapping[str, str | None], keys: Path, work: Path, watcher: Watcher
+    recipe: Recipe,
+    lock: Lock | None,
+    other: BoxKernel | None,
+    made_from: Mapping[str, str | None],
+    keys: Path,
+    work: Path,
+    watcher: Watcher,
 ) -> Box:
     log = cache.root() / f"{recipe.name}.log"
     write_atomic(log, "")
-    _prepare(recipe, lock, keys, work)
-    _bootstrap(recipe, lock, work, log, watcher)
+    _prepare(recipe, lock, other, keys, work)
+    _bootstrap(recipe, lock, other, work, log, watcher)
     out = work / "out"
-    kernel = _kernel(recipe, out, log)
-    packages = pins.of_build(out)
-    if lock and (differences := pins.differences(lock.pins.box, packages.box)):
+    kernel = other.require_built(out, log) if other else _kernel(recipe, out, log)
+    packages = pins.of_build(out, own_kernel=other is None)
+    compare = pins.changed if other else pins.differences_of
+    if lock and (differences := compare(lock.pins, packages)):
         raise BoxError(
             f"the box {recipe.name!r} was built with other packages than its lock has:\n    "
             + "\n    ".join(differences),
@@ -88,7 +100,14 @@ def _make(
     digest = description.digest_of(made_from)
     with cache.fresh_folder(cache.root()) as fresh:
         box = Box(
-            recipe.name, digest, kernel, rootfs.COMMAND_LINE, "libvirt", fresh, lock=lock.sha256() if lock else None
+            recipe.name,
+            digest,
+            kernel,
+            rootfs.COMMAND_LINE,
+            "libvirt",
+            fresh,
+            kernel_source=other.source() if other else None,
+            lock=lock.sha256() if lock else None,
         )
         _pack(recipe, box, out, log, watcher)
         return cache.publish(cache.write_manifest(fresh, box, made_from=made_from), cache.root() / digest)
@@ -106,7 +125,7 @@ def _kernel(recipe: Recipe, out: Path, log: Path) -> str:
     return kernel
 
 
-def _prepare(recipe: Recipe, lock: Lock | None, keys: Path, work: Path) -> None:
+def _prepare(recipe: Recipe, lock: Lock | None, kernel: BoxKernel | None, keys: Path, work: Path) -> None:
     """Write what the build reads, readable for the user that a user namespace maps root to."""
     files = {"root.tar": rootfs.overlay(), "keys.gpg": keys.read_bytes()}
     files |= {
@@ -114,17 +133,23 @@ def _prepare(recipe: Recipe, lock: Lock | None, keys: Path, work: Path) -> None:
         for release, names in roles.packages(recipe).items()
     }
     if lock:
-        rows = "".join(f"{one}\n" for one in lock.pins.all())
-        files |= {"lock": rows.encode(), "preferences": pins.preferences(lock.pins.all()).encode()}
+        pinned = (pins.for_other_kernel(lock.pins) if kernel else lock.pins).all()
+        rows = "".join(f"{one}\n" for one in pinned)
+        files |= {"lock": rows.encode(), "preferences": pins.preferences(pinned, alone=kernel is None).encode()}
+    if kernel:
+        kernel.place(work)
     for name, content in files.items():
         (work / name).write_bytes(content)
         (work / name).chmod(0o644)
 
 
-def _bootstrap(recipe: Recipe, lock: Lock | None, work: Path, log: Path, watcher: Watcher) -> None:
+def _bootstrap(
+    recipe: Recipe, lock: Lock | None, kernel: BoxKernel | None, work: Path, log: Path, watcher: Watcher
+) -> None:
     """Run mmdebstrap, which leaves in `work/out` what image.sh writes."""
+    keys, guest = work / "keys.gpg", recipes.folder()
     result = processes.run(
-        rootfs.command(recipe, keys=work / "keys.gpg", guest=recipes.folder(), work=work, locked=lock is not None),
+        rootfs.command(recipe, keys=keys, guest=guest, work=work, locked=lock is not None, kernel=kernel),
         timeout_s=BUILD_LIMIT_S,
         quiet_s=QUIET_LIMIT_S,
         log=log,
@@ -140,6 +165,8 @@ def _bootstrap(recipe: Recipe, lock: Lock | None, work: Path, log: Path, watcher
             f"lock and make a new one: harness box lock {recipe.name}",
             log=log,
         )
+    if kernel and not result.ok and (why := work / "out" / box_kernel.PROBLEM).is_file():
+        raise kernel.error(why.read_text(encoding="utf-8").strip(), log)
     if not result.ok:
         raise BoxError(
             f"the box {recipe.name!r} could not be built: {_reason(result)}",

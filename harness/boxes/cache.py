@@ -44,8 +44,11 @@ def root() -> Path:
     return paths.cache_dir() / "boxes"
 
 
-def inputs(recipe: Recipe, lock: Lock | None) -> dict[str, str | None]:
-    """Return the SHA-256 of each thing that decides the content of a box: recipe, build commands, files, lock."""
+def inputs(recipe: Recipe, lock: Lock | None, kernel: str | None = None) -> dict[str, str | None]:
+    """Return the SHA-256 of each thing that decides the content of a box: recipe, build commands, files, lock.
+
+    `kernel` is the fingerprint of another kernel than the recipe's.
+    """
     keys, guest, work = Path(recipe.keyring), Path("guest"), Path("work")
     build = rootfs.command(recipe, keys=keys, guest=guest, work=work, locked=lock is not None)
     compress = rootfs.compression(Path("disk.raw"), Path("box.img"))
@@ -56,17 +59,18 @@ def inputs(recipe: Recipe, lock: Lock | None) -> dict[str, str | None]:
         "commands": hashlib.sha256(commands).hexdigest(),
         "files": hashlib.sha256(files).hexdigest(),
         "lock": lock.sha256() if lock else None,
+        **({"kernel": kernel} if kernel else {}),
     }
 
 
-def digest(recipe: Recipe, lock: Lock | None = None) -> str:
-    """Return the SHA-256 over all that decides the content of a box, with or without a lock."""
-    return description.digest_of(inputs(recipe, lock))
+def digest(recipe: Recipe, lock: Lock | None = None, kernel: str | None = None) -> str:
+    """Return the SHA-256 over all that decides the content of a box, with or without a lock or another kernel."""
+    return description.digest_of(inputs(recipe, lock, kernel))
 
 
-def current_digest(recipe: Recipe) -> str:
+def current_digest(recipe: Recipe, kernel: str | None = None) -> str:
     """Return the digest of the box that a run would use: locked if a lock is beside the recipe."""
-    return digest(recipe, lock_file.beside(recipe))
+    return digest(recipe, lock_file.beside(recipe), kernel)
 
 
 def find(digest: str) -> Box | None:
@@ -237,9 +241,14 @@ def _is_current(box: Box) -> bool | None:
     if box.name not in recipes.names():
         return False
     try:
-        return current_digest(recipes.recipe(box.name)) == box.digest
+        return current_digest(recipes.recipe(box.name), kernel_of(box)) == box.digest
     except HarnessError:
         return None
+
+
+def kernel_of(box: Box) -> str | None:
+    """Return the fingerprint of the kernel that a box has instead of its recipe's; None if it has that one."""
+    return (description.read(box.folder).inputs or {}).get("kernel")
 
 
 def open_box(folder: Path, name: str | None = None) -> Box:
@@ -250,7 +259,7 @@ def open_box(folder: Path, name: str | None = None) -> Box:
     described = description.read(folder, name)
     if described.image_sha256:
         raise description.damaged(folder / description.FILE, "it is that of a provisioned machine")
-    values = described.model_dump(include={"name", "digest", "kernel", "cmdline", "provider", "lock"})
+    values = described.model_dump(include={"name", "digest", "kernel", "cmdline", "provider", "lock", "kernel_source"})
     return Box(**values, folder=folder, image_sha256=described.parts[DISK])
 
 

@@ -49,6 +49,7 @@ class Description(BaseModel):
     kernel: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+~_-]*$")
     cmdline: Line
     provider: Literal["libvirt"]
+    kernel_source: Line | None = None
     lock: Sha256 | None = None
     image_sha256: Sha256 | None = None
     built: float = Field(ge=0, le=MAX_TIME_S, allow_inf_nan=False)
@@ -63,7 +64,7 @@ class Description(BaseModel):
         if self.image_sha256 not in (None, self.parts[DISK]):
             raise ValueError("its disk is another one in parts than in image_sha256")
         if self.inputs is not None and (digest_of(self.inputs) != self.digest or self.inputs.get("lock") != self.lock):
-            raise ValueError("its digest is not that of its inputs: recipe, commands, files and lock")
+            raise ValueError("its digest is not that of its inputs: recipe, commands, files, lock and kernel")
         return self
 
     @property

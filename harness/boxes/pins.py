@@ -57,28 +57,46 @@ def pin(line: str) -> Pin:
     return Pin(*words)
 
 
-def of_build(out: Path) -> Pins:
+def of_build(out: Path, *, own_kernel: bool = True) -> Pins:
     """Return the pins of the box that was just built, from what image.sh left in `out`.
 
-    Raises BoxError if the archive's lists do not have an installed package.
+    Raises BoxError if the archive's lists do not have an installed package; without the recipe's `own_kernel`, such a
+    package has come with the other one, and has no pin.
     """
     known = [pin(line) for line in _lines(out / "archive")]
     archive: dict[tuple[str, ...], Pin] = {(one.name, one.version, one.architecture): one for one in known}
     installed = [tuple(line.split()) for line in _lines(out / "installed")]
     wanted = [match.groups() for line in _lines(out / "roles") if (match := _SIMULATED.match(line))]
+    if not own_kernel:
+        installed, wanted = ([words for words in some if words in archive] for some in (installed, wanted))
     if missing := [" ".join(words) for words in [*installed, *wanted] if words not in archive]:
         raise BoxError(f"the archive's lists have no SHA-256 of {', '.join(missing)}")
     chosen = [archive[words] for words in wanted if words not in installed]
     return Pins(tuple(sorted(archive[words] for words in installed)), tuple(sorted(set(chosen))))
 
 
-def preferences(pins: Iterable[Pin]) -> str:
-    """Return a file for /etc/apt/preferences.d with which apt installs these versions and no other package."""
+def differences_of(locked: Pins, built: Pins) -> list[str]:
+    """Return one line for each package of the box that only one of the two has."""
+    return differences(locked.box, built.box)
+
+
+def for_other_kernel(locked: Pins) -> Pins:
+    """Return the pins of a box with another kernel: packages named linux-... come with that."""
+    return Pins(tuple(one for one in locked.box if not one.name.startswith("linux-")), locked.roles)
+
+
+def changed(locked: Pins, built: Pins) -> list[str]:
+    """Return one line for each package that is not as pinned; packages of only one of the two do not count."""
+    names = {one.name for one in locked.box} & {one.name for one in built.box}
+    return differences(*([one for one in pins.box if one.name in names] for pins in (locked, built)))
+
+
+def preferences(pins: Iterable[Pin], *, alone: bool = True) -> str:
+    """Return a file for /etc/apt/preferences.d with which apt installs these versions and, `alone`, nothing else."""
     entries = [f"Package: {one.name}\nPin: version {one.version}\nPin-Priority: {PRIORITY}\n" for one in pins]
-    head = (
-        "# Written by `harness box build` from the lock of this box: apt installs these versions and nothing else.\n\n"
-    )
-    return head + "\n".join([*entries, "Package: *\nPin: release *\nPin-Priority: -1\n"])
+    head = "# Written by `harness box build` from the lock of this box: apt installs these versions"
+    head += " and nothing else.\n\n" if alone else ".\n\n"
+    return head + "\n".join([*entries, *(["Package: *\nPin: release *\nPin-Priority: -1\n"] if alone else [])])
 
 
 def differences(expected: Sequence[Pin], actual: Sequence[Pin]) -> list[str]:

@@ -7,12 +7,16 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness import paths
 from harness.errors import SpecError, UsageError
+from harness.kernel_files import NotAKernelError
+
+if TYPE_CHECKING:
+    from harness.spec.kernels import KernelForm
 
 # Every guest gets these: an init, SSH, and what Ansible and a trial need.
 BASE_PACKAGES = (
@@ -49,7 +53,11 @@ class Recipe(BaseModel):
     def all_packages(self) -> tuple[str, ...]:
         """Return everything to install on top of the distribution's minimal base, each package once."""
         kernel = (self.kernel.package, self.kernel.modules)
-        return tuple(dict.fromkeys([*BASE_PACKAGES, *self.packages, *(name for name in kernel if name)]))
+        return tuple(dict.fromkeys([*self.packages_without_kernel(), *(name for name in kernel if name)]))
+
+    def packages_without_kernel(self) -> tuple[str, ...]:
+        """Return what to install in a box that gets another kernel."""
+        return tuple(dict.fromkeys([*BASE_PACKAGES, *self.packages]))
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of all that this recipe says; a comment or the order of its keys does not change it."""
@@ -89,9 +97,16 @@ def recipe(name: str) -> Recipe:
     return read(folder() / f"{name}.yaml")
 
 
-def kernel_version(box: str) -> tuple[int, int] | None:
-    """Return major and minor release of a box's kernel; None if only the booted machine can tell."""
-    return recipe(box).kernel_version() if box in names() else None
+def kernel_version(box: str, kernel: str | KernelForm | None = None) -> tuple[int, int] | None:
+    """Return major and minor release of a box with this machine.kernel; None if only the booted machine can tell."""
+    if kernel is None:
+        return recipe(box).kernel_version() if box in names() else None
+    try:
+        release = kernel if isinstance(kernel, str) else kernel.release()
+    except (NotAKernelError, OSError):  # a problem of its own
+        return None
+    numbers = re.match(r"(\d+)\.(\d+)", release or "")
+    return (int(numbers[1]), int(numbers[2])) if numbers else None
 
 
 def read(path: Path) -> Recipe:

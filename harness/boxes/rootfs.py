@@ -8,6 +8,7 @@ import tarfile
 from pathlib import Path
 
 from harness import paths
+from harness.boxes.kernel import BoxKernel
 from harness.boxes.recipes import Recipe, folder
 from harness.errors import BoxError
 
@@ -17,14 +18,20 @@ COMMAND_LINE = "root=/dev/vda rw console=ttyS0 net.ifnames=0 biosdevname=0"
 LEFT_OUT = ("/usr/share/man/*", "/usr/share/locale/*", "/usr/share/doc/*", "/usr/share/info/*", "/usr/share/lintian/*")
 
 
-def command(recipe: Recipe, *, keys: Path, guest: Path, work: Path, locked: bool = False) -> list[str]:
-    """Return the mmdebstrap command that builds `recipe` and verifies its packages with `keys`.
+def command(
+    recipe: Recipe, *, keys: Path, guest: Path, work: Path, locked: bool = False, kernel: BoxKernel | None = None
+) -> list[str]:
+    """Return the mmdebstrap command that builds `recipe`, with another `kernel`, and verifies packages with `keys`.
 
     `guest` holds the scripts; `work` has tmp/, out/, roles/ and root.tar, in a `locked` build also lock and
-    preferences. No mirror is named: mmdebstrap knows those of a suite, its updates and its security suite. It also
-    chooses its mode: `root` for root, `unshare` (user namespaces) for other users.
+    preferences, for another kernel its files. No mirror is named: mmdebstrap knows those of a suite, its updates and
+    its security suite. It also chooses its mode: `root` for root, `unshare` (user namespaces) for other users.
     """
     quoted = {name: shlex.quote(str(guest / name)) for name in ("finish.sh", "image.sh", "lock.sh")}
+    look, install = kernel.hooks(work) if kernel else ([], [])
+    packages = recipe.packages_without_kernel() if kernel else recipe.all_packages()
+    # os-release of Debian's unstable has no VERSION_ID, by which image.sh finds the packages of the roles.
+    version = f"VERSION_ID={recipe.suite} " if recipe.suite == "sid" else ""
     return [
         "mmdebstrap",
         "--variant=minbase",
@@ -32,16 +39,18 @@ def command(recipe: Recipe, *, keys: Path, guest: Path, work: Path, locked: bool
         "--architectures=amd64",
         f"--components={','.join(recipe.components)}",
         f"--keyring={keys}",
-        f"--include={','.join(recipe.all_packages())}",
+        f"--include={','.join(packages)}",
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in left_out(recipe)),
         "--dpkgopt=force-confold",  # our sshd_config was there first and stays
         '--aptopt=Acquire::Languages "none"',
         '--aptopt=Acquire::Retries "3"',
+        *look,
         *([f'--setup-hook=sh {quoted["lock.sh"]} "$1" {shlex.quote(str(work))}'] if locked else []),
         f"--essential-hook=tar-in {shlex.quote(str(work / 'root.tar'))} /",
+        *install,
         f"--customize-hook=upload {quoted['finish.sh']} /finish.sh",
         '--customize-hook=chroot "$1" sh /finish.sh && rm "$1/finish.sh"',
-        f'--customize-hook=sh {quoted["image.sh"]} "$1" {shlex.quote(str(work))} {recipe.disk_gb}G',
+        f'--customize-hook={version}sh {quoted["image.sh"]} "$1" {shlex.quote(str(work))} {recipe.disk_gb}G',
         recipe.suite,
         "/dev/null",
     ]

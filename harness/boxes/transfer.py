@@ -40,11 +40,13 @@ class ImportedBox:
 def select(target: str) -> Box:
     """Return the box or provisioned machine with this name or this start of a digest.
 
-    A name with several boxes means the one that a run would use, a digest with several machines the newest of them.
+    A name with several boxes means the one that a run would use, with the recipe's kernel if there is one; a digest
+    with several machines the newest of them.
     Raises BoxError when there is none, UsageError when no recipe has this name or several boxes match.
     """
     boxes = cache.ls()
     if named := [cached for cached in boxes if cached.box.name == target]:
+        named = [cached for cached in named if not cached.box.kernel_source] or named
         current = [cached.box for cached in named if cached.current]
         return _only(target, current or [cached.box for cached in named])
     everything = [cached.box for cached in boxes] + [machine.box for machine in provisioned.ls()]
@@ -120,7 +122,7 @@ def _why_box_unused(box: Box) -> str | None:
     if box.name not in recipes.names():
         return f"no recipe {box.name!r} is here"
     recipe = recipes.recipe(box.name)
-    here = cache.inputs(recipe, lock_file.beside(recipe))
+    here = cache.inputs(recipe, lock_file.beside(recipe), cache.kernel_of(box))
     there = description.read(box.folder).inputs or {}
     differs = {key for key in here if here[key] != there.get(key)}
     if bool(here["lock"]) != bool(box.lock):

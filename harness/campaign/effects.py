@@ -24,6 +24,12 @@ from harness.progress import Watcher
 from harness.spec import MachineSpec
 
 
+def _build_box(spec: MachineSpec, watcher: Watcher) -> Box:
+    """Return the box of a machine: with the kernel of its recipe, which may have to be a certain one, or another."""
+    form = None if isinstance(spec.kernel, str) else spec.kernel
+    return boxes.build(boxes.recipe(spec.box), watcher, form)
+
+
 def _find_provisioned(box: Box, needed: Needs) -> ProvisionedBox | None:
     return provisioned.find(provisioned.key(box.digest, needed.roles, needed.variables))
 
@@ -38,7 +44,7 @@ def _kvm_works() -> bool | None:
 class Effects:
     """The functions that act outside the run folder; tests replace them."""
 
-    build_box: Callable[[str, Watcher], Box | str] = lambda name, watcher: boxes.build(boxes.recipe(name), watcher)
+    build_box: Callable[[MachineSpec, Watcher], Box | str] = _build_box
     make_machine: Callable[[MachineSpec, Box | str, Path, str], Machine] = lambda spec, *rest: machines.KINDS[
         spec.provider
     ](spec, *rest)

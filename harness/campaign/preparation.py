@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.boxes import Box, provisioned
+from harness.boxes.kernel import BoxKernelError
 from harness.boxes.provisioned import ProvisionedBox, Provisioning
 from harness.campaign import needs
 from harness.campaign.effects import Effects
@@ -24,7 +25,7 @@ from harness.interrupt import defer_stop_signals
 from harness.machines import Machine
 from harness.plan import Trial
 from harness.progress import View
-from harness.spec import MachineSpec
+from harness.spec import MachineSpec, position
 from harness.store import RunFolder
 from harness.store.clock import now
 
@@ -91,10 +92,10 @@ class Preparation:
         self._view.show("warn", text)
 
     def _ready(self, spec: MachineSpec, name: str, fallback_reason: str | None, needed: Needs) -> RunningMachine:
-        box = self._box(name)
+        used = spec.model_copy(update={"box": name, "fallback": None})
+        box = self._box(used)
         facts = _facts(name, box)
         self._folder.update(box={**facts, "asked": spec.box, "fallback_reason": fallback_reason})
-        used = spec.model_copy(update={"box": name, "fallback": None})
         if reason := _why_not_kept(used, box):
             self._view.show("info", f"this machine is provisioned in every run, because {reason}")
             return self._up_and_provision(used, box, needed)
@@ -105,16 +106,30 @@ class Preparation:
                 return self._up(used, kept, packages)
         return self._provision_and_keep(used, box, needed)
 
-    def _box(self, name: str) -> Box | str:
+    def _box(self, spec: MachineSpec) -> Box | str:
+        name, kernel = spec.box, spec.kernel
         if "/" in name:  # a ready-made box, which Vagrant downloads itself
             return name
-        with recorded_step(self._folder, self._view, f"box:{name}", f"Get the box {name}") as step:
-            box = self._effects.build_box(name, step.watcher)
+        other = "" if kernel is None or isinstance(kernel, str) else f" with the kernel {kernel}"
+        with recorded_step(self._folder, self._view, f"box:{name}", f"Get the box {name}{other}") as step:
+            with self._position_of_kernel():
+                box = self._effects.build_box(spec, step.watcher)
             if isinstance(box, Box):
                 step.detail.update(
                     digest=box.digest, kernel=box.kernel, size_mb=round(box.path.stat().st_size / 1e6, 1)
                 )
         return box
+
+    @contextmanager
+    def _position_of_kernel(self) -> Iterator[None]:
+        """Say, of a kernel that no box can be built with, where the experiment file names it."""
+        try:
+            yield
+        except BoxKernelError as error:
+            experiment = self._folder.experiment
+            path = ("sweep", "machine.kernel") if "machine.kernel" in experiment.sweep else ("machine", "kernel")
+            error.where = position(experiment, path) or error.where
+            raise
 
     def _kept(self, box: Box, needed: Needs) -> ProvisionedBox | None:
         """Return the machine that an earlier run kept, None when there is none or a new one is wanted."""
@@ -246,11 +261,12 @@ def _hint_to_provision_anew() -> Iterator[None]:
 
 
 def _facts(name: str, box: Box | str) -> dict[str, Any]:
-    """Return the manifest's entry of a box; `lock` is there if it was built from one."""
+    """Return the manifest's entry of a box; `lock` and `kernel_source` are there if it has one."""
     if not isinstance(box, Box):
         return {"name": name}
     facts = {"name": name, "digest": box.digest, "kernel": box.kernel}
-    return {**facts, "lock": box.lock} if box.lock else facts
+    origin = {"kernel_source": box.kernel_source, "lock": box.lock}
+    return facts | {key: value for key, value in origin.items() if value}
 
 
 def _provisioning(box: Box, needed: Needs, report: ProvisionReport, host: str) -> Provisioning:

@@ -11,6 +11,7 @@ from typing import Any
 
 from harness import boxes, comparison, files, plan, spec
 from harness.boxes import cache, recipes
+from harness.boxes import kernel as box_kernel
 from harness.campaign.steps import recorded_step
 from harness.comparison import Comparison
 from harness.comparison.facts import by_arm, recorded_on
@@ -127,7 +128,8 @@ def box_differences(run: RunFolder, experiment: Experiment) -> list[BoxDifferenc
         name = arm.experiment.machine.box
         if name == box.get("name"):
             _require_recipe(run, name)
-        row = BoxDifference(arm.name, box.get("name"), box.get("digest"), name, digest_here(name))
+        here = digest_here(arm.experiment.machine)
+        row = BoxDifference(arm.name, box.get("name"), box.get("digest"), name, here)
         if (row.name_there, row.digest_there) != (row.name_here, row.digest_here):
             differences.append(row)
     return differences
@@ -165,9 +167,13 @@ def summary(run: RunFolder, experiment: Experiment) -> str:
     return f"repeats {run.path.name}; clock: {clock}; " + (f"another box: {others}" if others else "the same box")
 
 
-def digest_here(name: str) -> str | None:
+def digest_here(machine: MachineSpec) -> str | None:
     """Return the digest of the box that a campaign would use on this host; None for a ready-made box."""
-    return None if "/" in name else cache.current_digest(boxes.recipe(name))
+    if "/" in machine.box:
+        return None
+    form = None if isinstance(machine.kernel, str) else machine.kernel
+    kernel = box_kernel.read(form).fingerprint() if form else None
+    return cache.current_digest(boxes.recipe(machine.box), kernel)
 
 
 def create(runs_dir: Path, run: RunFolder, experiment: Experiment, command: list[str]) -> RunFolder:

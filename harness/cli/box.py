@@ -31,19 +31,30 @@ def build(
     lock: Annotated[
         Path | None, typer.Option("--lock", help="Install exactly the packages of this lock, not those of NAME.lock.")
     ] = None,
+    kernel: Annotated[
+        str | None,
+        typer.Option(
+            "--kernel",
+            metavar="FORM",
+            help="Put another kernel into it, as machine.kernel does: '{deb: FILE}', "
+            "'{image: FILE, modules: FOLDER}' or '{suite: SUITE, package: PACKAGE}'.",
+        ),
+    ] = None,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
     """Build a box from its recipe and the lock beside it, unless the cache holds one with the same digest."""
-    from harness import boxes
+    from harness import boxes, spec
 
     output, recipe = Output(as_json, quiet), boxes.recipe(name)
+    form = spec.kernel_form(kernel, "--kernel") if kernel else None
     pinned = boxes.lock_file.read(lock, recipe) if lock else boxes.lock_file.beside(recipe)
     with output.view().step(f"box:{name}", f"Build box {name}") as watcher:
-        box = boxes.build_from(recipe, pinned, watcher)
+        box = boxes.build_from(recipe, pinned, watcher, form)
     output.data(asdict(box))
+    origin = f" from {box.kernel_source}" if box.kernel_source else ""
     locked = f", locked {box.lock[:12]}" if box.lock else ""
-    output.show(f"{box.name}: kernel {box.kernel}{locked}, {box.path}")
+    output.show(f"{box.name}: kernel {box.kernel}{origin}{locked}, {box.path}")
 
 
 @app.command("lock")

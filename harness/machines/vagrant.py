@@ -282,8 +282,10 @@ class VagrantMachine:
             )
 
     def _kernel_pattern(self) -> str | None:
-        if self.spec.kernel:
+        if isinstance(self.spec.kernel, str):
             return re.escape(self.spec.kernel)
+        if self._built and self._built.kernel_source:
+            return re.escape(self._built.kernel)
         if self._built and self._built.name in names():
             return recipe(self._built.name).kernel.release.pattern
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.spec.build import apply, changed, from_dict, load, load_bytes, named_files, to_dict
+from harness.spec.build import apply, changed, from_dict, kernel_form, load, load_bytes, named_files, position, to_dict
 from harness.spec.check import load_kinds
 from harness.spec.document import to_yaml
 from harness.spec.fields import Experiment, MachineSpec, ModelSpec, RecordSpec, TrialsSpec, VerdictSpec
@@ -25,10 +25,12 @@ __all__ = [
     "changed",
     "combinations",
     "from_dict",
+    "kernel_form",
     "load",
     "load_bytes",
     "load_kinds",
     "named_files",
+    "position",
     "schema",
     "schema_line",
     "to_dict",

@@ -7,14 +7,17 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from harness.errors import MissingExtraError, SpecError
-from harness.spec import file_paths, sweep
+from harness.spec import file_paths, kernels, sweep
 from harness.spec.check import validate
-from harness.spec.document import Document, decode, parse, parse_value, printable, read_bytes
-from harness.spec.fields import Experiment
+from harness.spec.document import Document, Keys, decode, parse, parse_value, printable, read_bytes
+from harness.spec.fields import Experiment, MachineSpec
 from harness.spec.file_paths import NamedFile
+from harness.spec.kernels import KernelForm
 from harness.spec.predictors import KernelOf, missing_libraries
-from harness.spec.problems import Problem, as_error, dotted, keys_of, shown
+from harness.spec.problems import Problem, as_error, dotted, from_pydantic, keys_of, shown
 
 MAX_WHERE = 200  # letters of an option in a message
 NO_SWEEP = "add --set 'sweep={}'"
@@ -31,10 +34,11 @@ def load(
     """Read an experiment file.
 
     `load_kind` (`--load`) replaces the load, and drops the file's parameters if it is another one. `box` (`--machine`)
-    replaces the box and drops the fallback and the kernel. `overrides` (`--set load.concurrency=50`) maps dotted paths
-    to YAML text and is applied last. `kernel_of` tells the kernel of a box, which a replay must fit.
+    replaces the box and drops the fallback and the release that the old box had to report. `overrides`
+    (`--set load.concurrency=50`) maps dotted paths to YAML text and is applied last. `kernel_of` tells the kernel of a
+    box, which a replay must fit. Paths of files become absolute: those in the file begin at its folder.
     Raises one SpecError for all wrong values, each with its file:line:column, and MissingExtraError for a predictor
-    whose library is not installed. Paths of files become absolute: those in the file begin at its folder.
+    whose library is not installed.
     """
     return load_bytes(read_bytes(Path(path)), str(path), overrides, load_kind=load_kind, box=box, kernel_of=kernel_of)
 
@@ -83,6 +87,30 @@ def from_dict(
     return _valid(Document(str(where or source or "experiment"), dict(data)), stored=True).with_origin(source, text)
 
 
+def kernel_form(text: str, where: str) -> KernelForm:
+    """Return the kernel that a text of the command line names, as machine.kernel does. Raises SpecError."""
+    document = Document(where, {"machine": {"box": "any", "kernel": parse_value(text, where)}})
+    document.set_position((), where)
+    problems = file_paths.resolve(document, Path())
+    try:
+        kernel = MachineSpec.model_validate(document.data["machine"]).kernel
+    except ValidationError as error:
+        raise as_error(problems + from_pydantic(error, ("machine",), lambda _: {}), document) from None
+    if kernel is None or isinstance(kernel, str):
+        raise SpecError(f"{text!r} names no kernel to put into a box", where=where, expected=kernels.FORMS)
+    problems += [Problem((), what, expected) for _, what, expected in ([] if problems else kernels.problems(kernel))]
+    if problems:
+        raise as_error(problems, document)
+    return kernel
+
+
+def position(experiment: Experiment, path: Keys) -> str | None:
+    """Return where the file of an experiment has the value at `path`; None for one that comes from no file."""
+    if not experiment.text:
+        return None
+    return parse(experiment.text, str(experiment.source or experiment.name)).position(path)
+
+
 def named_files(experiment: Experiment) -> list[NamedFile]:
     """Return the files and folders that the experiment names."""
     return file_paths.named(to_dict(experiment))
@@ -104,7 +132,7 @@ def _changed(
     kernel_of: KernelOf | None,
 ) -> Experiment:
     changes = {
-        **_swaps(load_kind, box),
+        **_swaps(load_kind, box, document.data.get("machine")),
         **{name: (f"--set {name}={value}", value) for name, value in (overrides or {}).items()},
     }
     for name in sorted(changes, key=lambda name: name not in ("load.kind", "machine.box")):
@@ -132,12 +160,14 @@ def _valid(
     return experiment
 
 
-def _swaps(load_kind: str | None, box: str | None) -> dict[str, tuple[str, str]]:
+def _swaps(load_kind: str | None, box: str | None, machine: Any) -> dict[str, tuple[str, str]]:
     """Return what `--load` and `--machine` set: path -> (option, YAML text)."""
     swaps = {"load.kind": (f"--load {load_kind}", json.dumps(load_kind))} if load_kind is not None else {}
     if box is not None:
         swaps["machine.box"] = (f"--machine {box}", json.dumps(box))
-        swaps["machine.fallback"] = swaps["machine.kernel"] = (f"--machine {box}", "null")
+        swaps["machine.fallback"] = (f"--machine {box}", "null")
+        if isinstance(machine, dict) and sweep.for_other_box(machine.get("kernel")) is None:
+            swaps["machine.kernel"] = (f"--machine {box}", "null")
     return swaps
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from harness.errors import LoadError
+from harness.spec import kernels
 from harness.spec.document import Keys
 from harness.spec.fields import Experiment, MachineSpec
 from harness.spec.predictors import KernelOf, predictor_problems, settings_of
@@ -18,6 +19,7 @@ from harness.spec.problems import MOST, Problem, from_pydantic, shown, unknown
 from harness.spec.section import Section
 
 CLOCK: Keys = ("machine", "clock")
+KERNEL: Keys = ("machine", "kernel")
 
 
 def load_kinds() -> Mapping[str, type[BaseModel]]:
@@ -44,6 +46,7 @@ def validate(
         return None, problems + from_pydantic(error, (), lambda path: keys_at(path, _kind(data)))
     problems += _clock_problems(experiment.machine)
     problems += _cmdline_problems(experiment.machine)
+    problems += _kernel_problems(experiment.machine, stored)
     problems += [] if stored else islice(predictor_problems(experiment, kernel_of), MOST + 1)
     return (experiment if parameters else None), problems
 
@@ -98,6 +101,22 @@ def _stored_model(kind: str) -> type[BaseModel]:
     with suppress(LoadError):
         return KINDS.get(kind, StoredLoad)
     return StoredLoad
+
+
+def _kernel_problems(machine: MachineSpec, stored: bool) -> Iterator[Problem]:
+    """Report a kernel that no box can get; the files of a `stored` experiment may be gone."""
+    kernel = machine.kernel
+    if kernel is None or isinstance(kernel, str):
+        return
+    if machine.hypervisor != "libvirt":
+        what = f"machine.hypervisor is {machine.hypervisor!r}, and machine.kernel is a kernel to put into the box"
+        yield Problem(KERNEL, what, "hypervisor: libvirt, which boots a kernel of its own beside the disk")
+    for key in ("box", "fallback"):
+        if "/" in (getattr(machine, key) or ""):
+            what = f"machine.{key} is a ready-made box, and machine.kernel is a kernel to put into the box"
+            yield Problem(("machine", key), what, "a box that is built here: `harness box ls` lists them")
+    if not stored:
+        yield from (Problem((*KERNEL, key), what, expected) for key, what, expected in kernels.problems(kernel))
 
 
 def _clock_problems(machine: MachineSpec) -> Iterator[Problem]:

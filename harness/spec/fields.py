@@ -6,14 +6,15 @@ from math import isclose
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, PrivateAttr, SerializeAsAny, field_validator
+from pydantic import BaseModel, BeforeValidator, Field, PrivateAttr, SerializeAsAny, field_validator
 
+from harness.kernel_files import RELEASE
 from harness.spec.kernel_settings import Cmdline, SchedSpec, Sysctls, words
+from harness.spec.kernels import KernelForm, as_form
 from harness.spec.section import Section
 
 NAME = r"^[a-z0-9][a-z0-9_-]*$"
 BOX = r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$"
-RELEASE = r"^[0-9]+\.[0-9]+[A-Za-z0-9.+~_-]*$"
 MAX_INT = 2**31 - 1
 MAX_COUNT = 2**53  # larger numbers are not exact in every reader of JSON
 
@@ -21,6 +22,7 @@ MAX_COUNT = 2**53  # larger numbers are not exact in every reader of JSON
 MIN_SHARE = 0.01  # of a split: a smaller part of a recording has no events to train, validate or test on
 
 Seed = Annotated[int, Field(ge=0, le=MAX_INT)]
+Release = Annotated[str, Field(pattern=f"^{RELEASE}$", max_length=100)]
 Share = Annotated[float, Field(ge=MIN_SHARE, le=1 - 2 * MIN_SHARE)]
 
 
@@ -54,11 +56,11 @@ class MachineSpec(Section):
     cpu_speed: Literal[125, 250, 500] | None = Field(
         None, description="With the counted clock: instructions per microsecond; null is 125."
     )
-    kernel: str | None = Field(
+    kernel: Annotated[Release | KernelForm | None, BeforeValidator(as_form)] = Field(
         None,
-        pattern=RELEASE,
-        max_length=100,
-        description="The kernel release the guest must report (`uname -r`); null expects the one of the box's recipe.",
+        description="The guest's kernel: null, the one of the box's recipe; a release, which the box's own kernel must "
+        "report (`uname -r`); or the kernel to put into the box: {image, modules}, {deb} or {suite, package} "
+        "(docs/kernels.md).",
     )
     cmdline: Cmdline = Field(
         (),

@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.spec.document import Keys
 from harness.spec.fields import Experiment
+from harness.spec.kernels import KernelForm
 from harness.spec.problems import Problem, shown, unknown
 from model import kernel_release
 from model.kernel_release import Release
@@ -15,7 +16,8 @@ from model.predictors import EXTRAS, installed
 from model.settings import SETTINGS, wrong_settings
 
 NAMES = tuple(SETTINGS)
-KernelOf = Callable[[str], Release | None]  # a box -> the release of its kernel; None if only the machine can tell
+# A box and machine.kernel -> the release of the guest's kernel; None if only the machine can tell.
+KernelOf = Callable[[str, str | KernelForm | None], Release | None]
 
 
 def predictor_problems(experiment: Experiment, kernel_of: KernelOf | None = None) -> Iterator[Problem]:
@@ -68,8 +70,8 @@ def _settings_problems(name: str, settings: dict[str, Any]) -> Iterator[Problem]
 def _misfits(experiment: Experiment, index: int, kernel_of: KernelOf) -> Iterator[Problem]:
     """Report a replay of another scheduler than that of the box or of its fallback."""
     machine, name = experiment.machine, experiment.model.predictors[index]
-    kernel = kernel_release.parse(machine.kernel) if machine.kernel else kernel_of(machine.box)
-    fallback = kernel_of(machine.fallback) if machine.fallback else None
+    kernel = kernel_of(machine.box, machine.kernel)
+    fallback = kernel_of(machine.fallback, machine.kernel) if machine.fallback else None
     hint = "name the predictor that fits, or choose another box"
     if kernel and (why := kernel_release.misfit(name, kernel)):
         path, box = ("model", "predictors", index), machine.box

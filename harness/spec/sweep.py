@@ -29,13 +29,13 @@ def combinations(sweep: Mapping[str, Collection[Any]]) -> list[dict[str, Any]]:
 def changed(data: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return plain values with `settings` (dotted path -> value) in place.
 
-    Another load gets its own defaults; another box gets no fallback, and the kernel of its own recipe.
+    Another load gets its own defaults; another box gets no fallback, and need not report the release of the old one.
     """
     result = {key: dict(value) if isinstance(value, dict) else value for key, value in data.items()}
     if settings.get("load.kind", data["load"]["kind"]) != data["load"]["kind"]:
         result["load"] = {"kind": settings["load.kind"]}
     if "machine.box" in settings:
-        result["machine"] |= {"fallback": None, "kernel": None}
+        result["machine"] |= {"fallback": None, "kernel": for_other_box(result["machine"].get("kernel"))}
     for path, value in settings.items():
         *sections, key = keys_of(path)
         place: dict[str, Any] = result
@@ -44,6 +44,11 @@ def changed(data: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, A
             place = place[section]
         place[key] = value
     return result
+
+
+def for_other_box(kernel: Any) -> Any:
+    """Return machine.kernel for another box: a kernel that is put into it stays, a release to report does not."""
+    return kernel if isinstance(kernel, Mapping) else None
 
 
 def problems_of(experiment: Experiment, kernel_of: KernelOf | None = None, *, stored: bool = False) -> list[Problem]:

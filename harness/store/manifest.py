@@ -38,6 +38,7 @@ BOX = mapping(
     {"name": text},
     asked=TEXT,
     digest=TEXT,
+    kernel_source=TEXT,
     fallback_reason=TEXT,
     provisioned=null_or(mapping(digest=TEXT, image_sha256=TEXT)),
 )

@@ -26,6 +26,7 @@ from harness.boxes.pins import Pin, Pins
 from harness.campaign.effects import Effects
 from harness.campaign.needs import Needs
 from harness.progress import SilentWatcher
+from harness.spec import MachineSpec
 
 RECIPE = boxes.recipe("debian-12")
 LOOSE = ("ca-certificates", "sudo", "nginx", "nginx-common")  # no other package needs a certain version of these
@@ -77,7 +78,7 @@ def test_what_was_exported_is_whole_in_an_empty_cache_and_a_run_there_uses_it(
     assert [one["current"] for one in listed["cached"] + listed["provisioned"]] == [True] * len(exported.folders)
 
     monkeypatch.setenv("PATH", str(tmp_path))  # no mmdebstrap: whatever builds a box fails
-    box = Effects().build_box("debian-12", SilentWatcher())
+    box = Effects().build_box(MachineSpec(box="debian-12"), SilentWatcher())
     assert isinstance(box, boxes.Box)
     assert box.folder == there / "boxes" / exported.folders[0].name
     kept = Effects().find_provisioned(box, exported.machine or Needs(()))

@@ -103,7 +103,8 @@ class World:
         taken = self.taken.pop(0) if self.taken else 0.0
         return HostUse(seconds, 2, taken, 0.0, (("cc1", 2 * taken),) if taken else ())
 
-    def _box(self, name: str, watcher: Watcher) -> Box | str:
+    def _box(self, spec: MachineSpec, watcher: Watcher) -> Box | str:
+        name = spec.box
         self.log.append(f"box {name}")
         if name in self.boxes:
             raise self.boxes[name]
