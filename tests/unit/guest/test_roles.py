@@ -109,10 +109,17 @@ def choose_packages(
 
 def test_each_release_gets_its_own_packages_and_a_role_without_packages_adds_none(tmp_path: Path) -> None:
     releases = {release: (facts, ROLES) for release, facts in FACTS.items()}
-    code, output = choose_packages(tmp_path, {**releases, "baseline": (FACTS["debian-12"], ["perf", "baseline"])})
+    other_kernel = {"ansible_kernel": "6.1.192-mine"}
+    more = {
+        "baseline": (FACTS["debian-12"], ["perf", "baseline"]),
+        "ubuntu-6.1": ({**FACTS["ubuntu-18.04"], **other_kernel}, ["perf"]),
+        "debian-11-6.1": ({**FACTS["debian-11"], **other_kernel}, ["perf"]),
+    }
+    code, output = choose_packages(tmp_path, {**releases, **more})
     assert code == 0, output
     chosen = {path.stem: json.loads(path.read_text()) for path in tmp_path.glob("*.json")}
-    assert chosen == {**EXPECTED, "baseline": ["linux-perf"]}
+    of_own_kernel = {"ubuntu-6.1": ["linux-tools-4.15.0-58-generic"], "debian-11-6.1": ["linux-perf-5.10"]}
+    assert chosen == {**EXPECTED, "baseline": ["linux-perf"], **of_own_kernel}
 
 
 def test_a_release_that_a_role_does_not_know_is_refused_with_role_and_release(tmp_path: Path) -> None:
