@@ -70,8 +70,8 @@ def refusal(word: str) -> str | None:
         return OF_HARNESS
     if name in ("systemd.mask", "rd.systemd.mask") and NEEDED_UNITS.fullmatch(value):
         return f"the harness needs the guest's {value}"
-    if name.rpartition(".")[2] == "blacklist" and "virtio" in value:
-        return "the machine's disk and network are virtio"
+    if name.endswith("blacklist") and re.search(r"virtio|ext4", value):
+        return "the machine's disk and network are virtio, and its file system is ext4"
     return REFUSED.get(name)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from real_campaign import LIMIT_S, Smoke, domains, harness
+from real_campaign import KERNEL_SETTINGS, LIMIT_S, Smoke, domains, harness
 
 from harness import machines
 from harness.machines import schedstat
@@ -35,7 +35,8 @@ def smoke(tmp_path_factory: pytest.TempPathFactory, own_state: None) -> Iterator
     busy = ["--set", "verdict.max_host_share=1"] if schedstat.total((os.getpid(),)) else []
     # Relative, as by default: programs that work from other folders must find it too.
     runs = Path(os.path.relpath(tmp_path_factory.mktemp("e2e") / "runs"))
-    stopped = harness("run", "experiments/smoke.yaml", "--provision", *busy, "--runs", str(runs))
+    settings = [f"--set={path}={value}" for path, value in KERNEL_SETTINGS.items()]
+    stopped = harness("run", "experiments/smoke.yaml", "--provision", *busy, *settings, "--runs", str(runs))
     stopped.until(lambda event: event.get("step") == "trial:000_nginx_ab" and event["event"] == "step_started")
     time.sleep(5)  # some way into the trial, which takes longer: it uploads, checks, warms up and records for 10 s
     stopped.child.send_signal(signal.SIGTERM)

@@ -23,6 +23,9 @@ def test_a_run_is_recorded_again_on_its_own_clock_and_compared(smoke: Smoke) -> 
     assert (again.state, again.manifest["repeats"]["run"]) == ("done", original.name)
     for fact in ("clock", "cpu_speed", "accelerator", "box_digest"):
         assert again.manifest["machine"][fact] == smoke.folder.manifest["machine"][fact]
+    guests = [run / "trials" / "000_nginx_ab" / "guest.json" for run in (original, again.path)]
+    settings_there, settings_here = (json.loads(path.read_text())["kernel_settings"] for path in guests)
+    assert settings_here == settings_there
     rows = {row["metric"]: row for row in result["metrics"]}
     assert {"requests/s", "slice p50", "markov: contested accuracy"} <= set(rows)
     if again.manifest["machine"]["clock"] == "counted":  # on the host's clock, other work can make it a third

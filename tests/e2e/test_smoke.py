@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from command_line import HARNESS
 from real_campaign import Process, Smoke
 
 from harness import boxes
-from harness.guest import provision
+from harness.guest import provision, setting_files, trial
 from harness.progress import SilentWatcher
+from harness.spec import MachineSpec
 
 BOX = "debian-12"
 
@@ -49,6 +51,40 @@ def test_the_kept_machine_holds_nothing_of_the_machine_that_was_provisioned(smok
     assert ".deb" not in left
     assert "Packages" not in left
     assert abs(int(ids[1]) - int(boot)) < 600  # this machine made its own id when it booted
+
+
+def test_the_kernel_had_the_settings_of_the_experiment_during_the_trial(smoke: Smoke) -> None:
+    guest = json.loads((smoke.folder.trial_dir("000_nginx_ab") / "guest.json").read_text())
+    rows = {row["name"].removeprefix("machine."): (row["before"], row["actual"]) for row in guest["kernel_settings"]}
+    assert rows == {
+        "sysctl.vm.swappiness": ("60", "7"),
+        "sched.min_granularity_ns": ("750000", "3000000"),
+        "sched.features.GENTLE_FAIR_SLEEPERS": ("GENTLE_FAIR_SLEEPERS", "NO_GENTLE_FAIR_SLEEPERS"),
+    }
+    assert guest["facts"]["scheduler"]["/sys/kernel/debug/sched/min_granularity_ns"] == "3000000"
+    assert " nohz=off" in guest["facts"]["kernel_cmdline"]
+    assert smoke.folder.manifest["machine"]["cmdline"] == ["nohz=off"]
+
+
+def test_a_setting_that_the_kernel_lacks_and_one_that_it_changes_are_said_with_what_there_is(smoke: Smoke) -> None:
+    asked = {"base_slice_ns": 3_000_000, "nr_migrate": 2**32 - 1}
+    wanted = setting_files.wanted(MachineSpec.model_validate({"box": "debian-12", "sched": asked}))
+    lacking, wrapped = (next(row for row in wanted if row["name"].endswith(name)) for name in asked)
+    with smoke.host as host:
+        host.put(trial.SETTINGS_SCRIPT, "/tmp/settings.py", 240)
+        answers = [
+            json.loads(
+                host.run(
+                    f"python3 /tmp/settings.py apply {shlex.quote(json.dumps([row]))}", timeout_s=240, sudo=True
+                ).stdout
+            )
+            for row in (lacking, {**wrapped, "value": str(2**32 + 5)}, wrapped)
+        ]
+        host.run("python3 /tmp/settings.py apply '[]' && rm /tmp/settings.py", timeout_s=240, sudo=True)
+    assert "has no such setting; it has " in answers[0]["error"]
+    assert "latency_ns" in answers[0]["error"]
+    assert answers[1]["error"] == f"machine.sched.nr_migrate: wanted {2**32 + 5}; the kernel made 5 of it"
+    assert "error" not in answers[2]
 
 
 def _machine_steps(process: Process) -> list[str]:

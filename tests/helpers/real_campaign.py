@@ -19,6 +19,12 @@ from harness.machines.libvirt_monitor import LibvirtMonitor
 from harness.store import RunFolder
 
 LIMIT_S = 3000.0
+KERNEL_SETTINGS = {
+    "machine.cmdline": "[nohz=off]",
+    "machine.sysctl.vm.swappiness": "7",
+    "machine.sched.min_granularity_ns": "3_000_000",
+    "machine.sched.features.GENTLE_FAIR_SLEEPERS": "false",
+}
 VIRSH = ["virsh", "-q", "-c", "qemu:///system"]
 
 

@@ -57,6 +57,7 @@ def test_settings_survive_the_manifest_and_those_left_out_are_not_in_it() -> Non
         ("maxcpus=1", "machine.cpus"),
         ("icount=shift=3", "machine.clock"),
         ("modprobe.blacklist=virtio_blk", "virtio"),
+        ("module_blacklist=floppy,ext4", "ext4"),
         ("--", "init"),
     ],
 )
