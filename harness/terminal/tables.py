@@ -63,8 +63,7 @@ def plan_tables(experiment: Experiment, trials: Sequence[Trial]) -> list[Rendera
 
 def _kernel(machine: MachineSpec) -> list[RenderableType]:
     """Show which kernel is wanted; nothing where it is the box's own."""
-    wanted = machine.model_dump(mode="json", include={"kernel"})["kernel"]
-    return [line(f"kernel: {in_yaml(wanted)}")] if wanted else []
+    return [line(f"kernel: {machine.kernel}")] if machine.kernel else []
 
 
 def run_tables(folder: RunFolder, integrity: Integrity | None = None) -> list[RenderableType]:
