@@ -25,6 +25,7 @@ from harness.errors import ProvisionError, RemoteError
 from harness.guardian import processes_naming
 from harness.guest import provision
 from harness.guest.ansible_events import VERSIONS_TASK, AnsibleEvents
+from harness.loads.kinds import Kinds
 from harness.paths import data_dir
 from harness.progress import SilentWatcher
 
@@ -161,6 +162,21 @@ def test_an_unknown_role_is_refused_before_anything_runs(host, playbooks, tmp_pa
         apply(host, playbooks("[]"), tmp_path, roles=["prof"])
     assert caught.value.expected == "perf"
     assert not (tmp_path / "work").exists()
+
+
+def test_a_role_beside_a_load_of_an_installed_package_is_found_by_ansible(
+    host, playbooks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = tmp_path / "site" / "roles" / "elsewhere" / "tasks"
+    tasks.mkdir(parents=True)
+    copied = f"content: x\n    mode: '0644'\n    dest: {tmp_path}/written\n"
+    (tasks / "main.yml").write_text(f"- name: Write\n  ansible.builtin.copy:\n    {copied}")
+    monkeypatch.setattr(Kinds, "role_folders", lambda _: [tasks.parent.parent])
+    loop = "    name: '{{ item }}'\n  loop: '{{ harness_roles }}'\n"
+    folder = playbooks(f"- name: Set up a role\n  ansible.builtin.include_role:\n{loop}")
+    report = apply(host, folder, tmp_path, roles=["elsewhere"])
+    assert [(task.role, task.task) for task in report.tasks if task.status == "changed"] == [("elsewhere", "Write")]
+    assert (tmp_path / "written").read_text() == "x"
 
 
 def test_a_machine_that_cannot_be_reached_is_a_remote_error(sshd, playbooks, tmp_path: Path) -> None:
