@@ -11,7 +11,6 @@ not as wanted.
 # ruff: noqa: UP006, UP035, UP045  (these rules ask for syntax that Python 3.6 does not have)
 
 import difflib
-import glob
 import json
 import os
 import sys
@@ -19,7 +18,6 @@ from typing import Any, Dict, Iterable, List, Optional
 
 STATE = "/run/harness-kernel-settings.json"  # what was there before the first trial; gone after a boot
 MOST_NAMES = 60
-SCHED_FILES = ["/sys/kernel/debug/sched/*", "/proc/sys/kernel/sched_*"]
 
 
 class Unfit(Exception):
@@ -66,10 +64,9 @@ def path_of(setting: Dict[str, Any]) -> str:
     for path in setting["paths"]:
         if os.path.isfile(path):
             return path
-    if setting["name"].startswith("machine.sched"):
-        files = [path for pattern in SCHED_FILES for path in glob.glob(pattern) if os.path.isfile(path)]
-        names = (os.path.basename(path) for path in files)
-        raise Unfit(lacking(setting, (name[6:] if name.startswith("sched_") else name for name in names)))
+    if "others" in setting:
+        others = setting["others"].items()
+        raise Unfit(lacking(setting, [name for name, paths in others if any(map(os.path.isfile, paths))]))
     folder = os.path.dirname(setting["paths"][0])
     raise Unfit(lacking(setting, os.listdir(folder) if os.path.isdir(folder) else []))
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from harness.spec import MachineSpec
+from harness.spec.kernel_settings import SchedSpec
 
 DEBUGFS = "/sys/kernel/debug"
 SCALINGS = {"none": "0", "log": "1", "linear": "2"}  # enum sched_tunable_scaling
@@ -14,7 +15,10 @@ FEATURES = [f"{DEBUGFS}/sched/features", f"{DEBUGFS}/sched_features"]  # since L
 
 
 def wanted(machine: MachineSpec) -> list[dict[str, Any]]:
-    """Return name, value, form and possible files of each setting; those first that change others."""
+    """Return name, value, form and possible files of each setting; those first that change others.
+
+    `others` are the settings of the scheduler that a kernel may have instead, with their files.
+    """
     rows = [*_sysctls(machine), *_scheduler(machine.sched.model_dump())]
     return sorted(rows, key=lambda row: not row["name"].endswith("tunable_scaling"))
 
@@ -31,8 +35,15 @@ def _scheduler(given: dict[str, Any]) -> Iterator[dict[str, Any]]:
         text = (
             SCALINGS[value] if name == "tunable_scaling" else str(int(value)) if isinstance(value, bool) else str(value)
         )
-        paths = [f"{DEBUGFS}/sched/{name}", f"/proc/sys/kernel/sched_{SYSCTL_NAMES.get(name, name)}"]
-        yield _row(f"machine.sched.{name}", text, paths, "choice" if name == "preempt" else "text")
+        row = _row(f"machine.sched.{name}", text, _paths(name), "choice" if name == "preempt" else "text")
+        yield row | {"others": {other: _paths(other) for other in SchedSpec.model_fields if other != name}}
+
+
+def _paths(name: str) -> list[str]:
+    """Return where a setting of the scheduler may be: since Linux 5.13, and before; for some, to this day."""
+    if name == "features":
+        return FEATURES
+    return [f"{DEBUGFS}/sched/{name}", f"/proc/sys/kernel/sched_{SYSCTL_NAMES.get(name, name)}"]
 
 
 def _row(name: str, value: str, paths: list[str], form: str = "text") -> dict[str, Any]:

@@ -14,6 +14,7 @@ from model.errors import StreamError, TableError
 from model.predictors.scheduling_policy import CfsReplay, Fifo
 
 GUEST = DATA / "cfs_6_1"  # 4 s of nginx and ab on one CPU, Debian 12, kernel 6.1: kernel threads, the rest in a group
+SWITCHED = DATA / "cfs_6_1_no_gentle_sleepers"  # 1.2 s of the same, with the feature GENTLE_FAIR_SLEEPERS off
 OLDER = DATA / "cfs_5_10"  # the same on Debian 11, kernel 5.10: one queue for all
 
 
@@ -24,6 +25,17 @@ def test_the_replay_predicts_a_real_scheduler(recording: Path, forget_buddies: b
     assert len(hits) > 2500
     assert hits.mean() > 0.998
     assert contested_hits(whole_order(Fifo(), recording), stream).mean() < 0.7
+
+
+def test_a_feature_that_the_experiment_switched_is_a_rule_of_the_replay(tmp_path: Path) -> None:
+    hits = contested_hits(whole_order(CfsReplay(), SWITCHED), stream_of(SWITCHED))
+    assert len(hits) > 1800
+    assert (~hits).sum() <= 2
+    for path in SWITCHED.glob("*.parquet"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    guest = (SWITCHED / "guest.json").read_text()
+    (tmp_path / "guest.json").write_text(guest.replace("NO_GENTLE_FAIR_SLEEPERS", "GENTLE_FAIR_SLEEPERS"))
+    assert (~contested_hits(whole_order(CfsReplay(), tmp_path), stream_of(tmp_path))).sum() > 20
 
 
 def test_the_replay_uses_nothing_of_the_future(tmp_path: Path) -> None:
