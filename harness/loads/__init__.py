@@ -14,11 +14,19 @@ from harness.loads.base import Limit, Load, LoadModel, Metrics, StoredLoad, Timi
 from harness.loads.idle import Idle
 from harness.loads.kinds import Kinds
 from harness.loads.nginx_ab import NginxAb
+from harness.loads.nginx_wrk import NginxWrk
 from harness.loads.perf_bench_messaging import PerfBenchMessaging
+from harness.loads.pgbench import Pgbench
+from harness.loads.redis import Redis
 from harness.loads.stress_ng import StressNg
+from harness.loads.web import Web
 
 OWN: dict[str, type[Any]] = {
     "nginx_ab": NginxAb,
+    "nginx_wrk": NginxWrk,
+    "web": Web,
+    "pgbench": Pgbench,
+    "redis": Redis,
     "perf_bench_messaging": PerfBenchMessaging,
     "stress_ng": StressNg,
     "idle": Idle,
@@ -33,9 +41,13 @@ __all__ = [
     "LoadModel",
     "Metrics",
     "NginxAb",
+    "NginxWrk",
     "PerfBenchMessaging",
+    "Pgbench",
+    "Redis",
     "StoredLoad",
     "StressNg",
     "Timing",
+    "Web",
     "part_names",
 ]

@@ -32,6 +32,26 @@ Total transferred:      2379520 bytes
 HTML transferred:       1063920 bytes
 Requests per second:    261.90 [#/sec] (mean)
 Time per request:       19.091 [ms] (mean)
+Time per request:       3.818 [ms] (mean, across all concurrent requests)
+Transfer rate:          106.40 [Kbytes/sec] received
+
+Connection Times (ms)
+              min  mean[+/-sd] median   max
+Connect:        1    5   2.1      5      18
+Processing:     3   14   4.1     13      61
+Waiting:        1   10   3.4     10      52
+Total:          8   19   4.8     18      66
+
+Percentage of the requests served within a certain time (ms)
+  50%     18
+  66%     20
+  75%     21
+  80%     22
+  90%     25
+  95%     28
+  98%     32
+  99%     36
+ 100%     66 (longest request)
 """
 
 
@@ -51,6 +71,9 @@ def test_the_statistics_of_ab_are_read() -> None:
         "responses_non_2xx": 3,
         "requests_per_s": 261.9,
         "seconds": 21.841,
+        "latency_mean_ms": 19.091,
+        "latency_p50_ms": 18.0,
+        "latency_p99_ms": 36.0,
     }
 
 
