@@ -23,6 +23,7 @@ class Provenance:
     `name`: the folder of its tables. `perf`: the version. `recording`: the file's name, of `bytes` and `sha256`; the
     contents of a compressed one have `unpacked_sha256`. `harness`: the version that wrote the tables. `whole`: whether
     nothing is missing; a trial that passed its verdict is whole enough. `damage`: what is missing, in words.
+    `settings`: the kernel settings that the experiment changed, in words; None where it changed none.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Provenance:
     harness: str | None = None
     whole: bool | None = None
     damage: str | None = None
+    settings: str | None = None
 
     def facts(self) -> dict[str, Any]:
         """Return all fields, as they are stored with a model and its scores."""
@@ -76,6 +78,7 @@ def of_recording(folder: Path) -> Provenance:
         harness=metadata.harness_version(folder),
         whole=whole,
         damage=damage,
+        settings=_settings(folder),
     )
 
 
@@ -94,17 +97,31 @@ def of_model(folder: Path, about: Mapping[str, Any]) -> list[Provenance]:
 
 
 def notes(learned: Sequence[Provenance], tested: Sequence[Provenance]) -> list[str]:
-    """Return what is worth knowing beside a score, but speaks little against it: machines that differ.
+    """Return what is worth knowing beside a score, but speaks little against it: machines or settings that differ.
 
     Also that the kernel of a single recording is not known; with several, that is a caveat of `kernels`.
     """
     if learned == tested and len(tested) == 1:
         return [unknown] if (unknown := unknown_kernels(tested)) else []
+    return [*_about_machines(learned, tested), *_about_settings(learned, tested)]
+
+
+def _about_machines(learned: Sequence[Provenance], tested: Sequence[Provenance]) -> list[str]:
     sides = [list(dict.fromkeys(one.machine for one in side if one.machine)) for side in (learned, tested)]
     if all(sides) and set(sides[0]) != set(sides[1]):
         return [f"The machines differ: trained on {' and on '.join(sides[0])}; scored on {' and on '.join(sides[1])}."]
     if len(sides[1]) > 1:
         return [f"The recordings are of several machines: {'; '.join(sides[1])}."]
+    return []
+
+
+def _about_settings(learned: Sequence[Provenance], tested: Sequence[Provenance]) -> list[str]:
+    sides = [list(dict.fromkeys(one.settings or "those of the kernel" for one in side)) for side in (learned, tested)]
+    if all(sides) and set(sides[0]) != set(sides[1]):
+        first, second = (" and with ".join(side) for side in sides)
+        return [f"The kernel settings differ: trained with {first}; scored with {second}."]
+    if len(sides[1]) > 1:
+        return [f"The recordings have several kernel settings: {'; '.join(sides[1])}."]
     return []
 
 
@@ -162,6 +179,17 @@ def _wholeness(folder: Path) -> tuple[bool | None, str | None]:
 def _restored(facts: Mapping[str, Any]) -> Provenance:
     known = {one.name: facts[one.name] for one in fields(Provenance) if one.name in facts}
     return Provenance(**{"name": "a recording", **known})
+
+
+def _settings(folder: Path) -> str | None:
+    changed = [row for row in metadata.kernel_settings(folder) if row.get("before") != row.get("actual")]
+    return ", ".join(_in_words(str(row.get("name")), row.get("actual")) for row in changed) or None
+
+
+def _in_words(name: str, value: object) -> str:
+    """Return a kernel setting as the plan of a run has it: `base_slice_ns=3000000`, `NO_HRTICK`."""
+    name = name.removeprefix("machine.").removeprefix("sched.").removeprefix("sysctl.")
+    return str(value) if name.startswith("features.") else f"{name}={value}"
 
 
 def _text(value: object) -> str | None:

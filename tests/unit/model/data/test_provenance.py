@@ -93,6 +93,27 @@ def test_the_guest_of_a_trial_knows_better_than_perf(newer: Path, tmp_path: Path
     assert known.sha256 == provenance.of_recording(newer).sha256
 
 
+def with_settings(tables: Path, to: Path, **settings: str) -> provenance.Provenance:
+    """A copy of tables, of a trial whose experiment set these; what there was before is 1."""
+    shutil.copytree(tables, to)
+    rows = [{"name": f"machine.sched.{name}", "before": "1", "actual": value} for name, value in settings.items()]
+    (to / "guest.json").write_text(json.dumps({"facts": {}, "kernel_settings": rows}))
+    return provenance.of_recording(to)
+
+
+def test_kernel_settings_that_differ_are_a_note_beside_the_scores(newer: Path, tmp_path: Path) -> None:
+    changed = with_settings(newer, tmp_path / "a", base_slice_ns="3000000", nr_migrate="1")
+    other, plain = with_settings(newer, tmp_path / "b", base_slice_ns="7"), provenance.of_recording(newer)
+    assert changed.settings == "base_slice_ns=3000000"
+    assert provenance.notes([plain], [changed]) == [
+        "The kernel settings differ: trained with those of the kernel; scored with base_slice_ns=3000000."
+    ]
+    assert provenance.notes([changed, other], [changed, other]) == [
+        "The recordings have several kernel settings: base_slice_ns=3000000; base_slice_ns=7."
+    ]
+    assert provenance.notes([changed], [changed]) == []
+
+
 def test_a_trial_of_0_2_0_without_recording_json_is_known_by_its_guest(short_recording: Path, tmp_path: Path) -> None:
     trial = Path(shutil.copytree(short_recording, tmp_path / "000_a"))
     guest = {"facts": {"kernel": "6.1", "cpus": 1, "perf_version": "perf version 6.1"}, "sha256": {"perf.data": "ab"}}
