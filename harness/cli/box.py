@@ -103,7 +103,8 @@ def ls(as_json: JsonFlag = False) -> None:
         "problems": wrong,
     }
     Output(as_json).data(plain)
-    Output(as_json).show(tables.boxes_table(recipes, cached), "", box_tables.provisioned_table(kept, users))
+    kernels = box_tables.kernels_table(cached)
+    Output(as_json).show(tables.boxes_table(recipes, cached), "", *kernels, box_tables.provisioned_table(kept, users))
     Output(as_json).show(*box_tables.problems(damaged, wrong))
 
 
@@ -187,7 +188,10 @@ def import_file(
 @handled
 def rm(
     name: Annotated[
-        str, typer.Argument(help="A recipe's name; of a damaged box, the first 12 characters of its digest.")
+        str,
+        typer.Argument(
+            help="A recipe's name, for all its boxes; the first 12 characters of a digest, for one, damaged or not."
+        ),
     ],
     as_json: JsonFlag = False,
 ) -> None:

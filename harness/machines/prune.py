@@ -57,11 +57,11 @@ def sweep() -> None:
 def named(name: str) -> list[Removal]:
     """Return the boxes of this name and the machines that were provisioned from them, these first.
 
-    The first 12 characters of a folder's name, or more, name one whose description cannot be read. Raises BoxError or
-    UsageError when there is neither, MachineError if a machine uses one of them.
+    The first 12 characters of a folder's name, or more, name one box, also one whose description cannot be read. Raises
+    BoxError or UsageError when there is neither, MachineError if a machine uses one of them.
     """
     found = [_of_damaged(one) for one in _damaged() if len(name) >= 12 and one.folder.name.startswith(name)]
-    found += [_removal(one, current=True) for one in _all() if one.box.name == name]
+    found += [_removal(one, current=True) for one in _all() if _is_named(one.box, name)]
     if not found:
         cache.named(name)  # raises the error that names the boxes there are
     for removal in found:
@@ -83,6 +83,12 @@ def remove(removal: Removal) -> None:
             cache.remove_folder(removal.folder)
 
 
+def _is_named(box: Box, name: str) -> bool:
+    """Return whether a box, or that from which a machine was provisioned, has this name or this start of a digest."""
+    digests = {box.digest, box.base_digest}
+    return box.name == name or (len(name) >= 12 and any(digest.startswith(name) for digest in digests))
+
+
 def _all() -> list[CachedMachine | CachedBox]:
     return [*provisioned.ls(), *boxes.ls()]
 
@@ -99,7 +105,7 @@ def _removal(cached: CachedMachine | CachedBox, current: bool) -> Removal:
 def _title(box: Box) -> str:
     if isinstance(box, ProvisionedBox):
         return f"{box.name} with {', '.join(box.provisioning.roles)}, made {box.provisioning.made[:10]}"
-    return f"{box.name} {box.digest[:12]}"
+    return f"{box.name} {box.digest[:12]}" + (f" with the kernel {box.kernel}" if box.kernel_source else "")
 
 
 def _why(box: Box, current: bool) -> str:

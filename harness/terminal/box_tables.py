@@ -15,16 +15,33 @@ from harness.terminal.plain_table import plain_table
 from harness.visible import visible
 
 if TYPE_CHECKING:
+    from harness.boxes import CachedBox
     from harness.boxes.description import DamagedFolder
     from harness.boxes.provisioned import CachedMachine
     from harness.machines.prune import Removal
 
 DAY_S = 86_400.0
+WITH_KERNEL = {
+    True: "used by runs with this kernel",
+    False: "not used any more: `harness box prune`",
+    None: "unknown: the recipe or its lock is wrong",
+}
 STATES = {  # by whether a machine is current
     True: "used by the next run",
     False: "not used any more: `harness box prune`",
     None: "unknown: the recipe or its lock is wrong",
 }
+
+
+def kernels_table(cached: Sequence[CachedBox]) -> list[RenderableType]:
+    """Show the boxes with another kernel than their recipe's; nothing where there is none."""
+    others = [built for built in cached if built.box.kernel_source]
+    table = plain_table("box with another kernel", "kernel inside", "~from", ">MB", ">age", "~state")
+    for built in others:
+        box, size, built_ago = built.box, f"{built.size_mb:.0f}", age(time.time() - built.built)
+        state = WITH_KERNEL[built.current]
+        table.add_row(f"{box.name} {box.digest[:12]}", box.kernel, visible(box.kernel_source), size, built_ago, state)
+    return [table, ""] if others else []
 
 
 def provisioned_table(machines: Sequence[CachedMachine], users: Mapping[Path, Sequence[str]]) -> RenderableType:

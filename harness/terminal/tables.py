@@ -145,8 +145,9 @@ def cleaned_lines(cleaned: Sequence[str]) -> list[RenderableType]:
 
 
 def boxes_table(recipes: Sequence[Recipe], cached: Sequence[CachedBox]) -> RenderableType:
-    """Show the recipes, and which of them are cached."""
-    by_name = {built.box.name: built for built in sorted(cached, key=lambda built: built.current or False)}
+    """Show the recipes, and which of them are cached with their own kernel."""
+    own = [built for built in cached if not built.box.kernel_source]
+    by_name = {built.box.name: built for built in sorted(own, key=lambda built: built.current or False)}
     table = plain_table("box", "suite", "kernel package", "booted in tests", "~cached", ">MB", "kernel inside")
     for recipe in recipes:
         built = by_name.get(recipe.name)

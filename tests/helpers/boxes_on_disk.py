@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness import boxes
-from harness.boxes import Box, cache, provisioned
+from harness.boxes import Box, cache, description, kernel, provisioned
 from harness.boxes.provisioned import ProvisionedBox, Provisioning
 from harness.machines import libvirt
+from harness.spec.kernels import KernelForm
 
 ROLES = ("perf", "nginx", "apache2_utils")
 
@@ -35,6 +37,15 @@ def forge_box(root: Path, name: str = "debian-12", digest: str = "") -> Box:
     (folder / "metadata.json").write_text('{"provider": "libvirt", "format": "qcow2", "virtual_size": 6}')
     box = Box(name, digest, "6.1.0-56-cloud-amd64", "root=/dev/vda", "libvirt", folder)
     return cache.write_manifest(folder, box)
+
+
+def forge_with_kernel(root: Path, form: KernelForm, name: str = "debian-12") -> Box:
+    """Put a small box with another kernel into a cache, as it would be built from the recipe of today."""
+    chosen = kernel.read(form)
+    made_from = cache.inputs(boxes.recipe(name), None, chosen.fingerprint())
+    forged = forge_box(root, name, description.digest_of(made_from))
+    box = replace(forged, kernel="6.12.1-other", kernel_source=chosen.source())
+    return cache.write_manifest(forged.folder, box, (), made_from)
 
 
 def provisioning(box: Box, made: str = "2026-11-22T10:15:03.250Z") -> Provisioning:

@@ -7,11 +7,11 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from boxes_on_disk import forge_box
+from boxes_on_disk import forge_box, forge_with_kernel
 from kernel_files import RELEASE, deb, image, modules
 
 from harness import boxes
-from harness.boxes import builder, cache, description, kernel, pins, recipes, rootfs, transfer
+from harness.boxes import builder, cache, kernel, pins, recipes, rootfs, transfer
 from harness.boxes.kernel import BoxKernelError
 from harness.boxes.pins import Pin, Pins
 from harness.errors import BoxError, SpecError
@@ -121,13 +121,8 @@ def test_a_file_that_vanished_since_the_experiment_was_read_is_named(tmp_path: P
 
 def test_the_cache_keeps_a_box_beside_that_of_the_recipe_and_tells_them_apart(kept: Path) -> None:
     own = forge_box(cache.root())
-    chosen = kernel.read(BACKPORTS)
-    made_from = cache.inputs(RECIPE, None, chosen.fingerprint())
-    digest = description.digest_of(made_from)
-    forged = forge_box(cache.root(), digest=digest)
-    box = cache.write_manifest(
-        forged.folder, boxes.Box(**{**vars(forged), "kernel_source": chosen.source()}), (), made_from
-    )
+    box = forge_with_kernel(cache.root(), BACKPORTS)
+    digest = box.digest
     assert cache.find(digest) == box
     assert boxes.build(RECIPE, SilentWatcher(), BACKPORTS) == box
     assert boxes.build(RECIPE, SilentWatcher()) == cache.find(own.digest)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
-from boxes_on_disk import forge_box, forge_provisioned, use_empty_folders
+from boxes_on_disk import forge_box, forge_provisioned, forge_with_kernel, use_empty_folders
 from command_line import harness
 
 from harness import boxes
 from harness.boxes import Box, cache, provisioned
 from harness.boxes.provisioned import ProvisionedBox
 from harness.machines import registry
+from harness.spec.kernels import SuiteKernel
 from harness.temporary import OWNER
 
 
@@ -52,6 +54,22 @@ def test_ls_shows_box_roles_packages_age_and_use_of_a_kept_machine(kept: Provisi
 
 def test_ls_says_that_no_machine_is_kept_yet(box: Box) -> None:
     assert "no provisioned machine is kept yet" in harness("box", "ls").stdout
+
+
+def test_a_box_with_another_kernel_is_listed_beside_the_recipes_own_and_removed_by_its_digest(box: Box) -> None:
+    other = forge_with_kernel(cache.root(), SuiteKernel(suite="bookworm-backports", package="linux-image-cloud-amd64"))
+    forge_provisioned(other)
+    listed = harness("box", "ls").stdout
+    for cell in (f"debian-12 {other.digest[:12]}", "6.12.1-other", "linux-image-cloud-amd64 of bookworm-backports"):
+        assert cell in listed
+    assert "used by runs with this kernel" in listed
+    own = [line for line in listed.splitlines() if re.match(r"\s*debian-12 +bookworm ", line)]
+    assert [line.split()[-1] for line in own] == [box.kernel]
+    assert "nothing to remove" in harness("box", "prune").stdout
+    removed = harness("box", "rm", other.digest[:12]).stdout
+    assert "with the kernel 6.12.1-other" in removed
+    assert [cached.box for cached in boxes.ls()] == [box]
+    assert provisioned.ls() == []
 
 
 def test_verify_finds_a_changed_file_of_a_kept_machine_too(kept: ProvisionedBox) -> None:
