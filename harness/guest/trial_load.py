@@ -91,6 +91,7 @@ def start_load(config: Dict[str, Any]) -> None:
     """Start each part as a unit, which its signal stops and whose running time is limited."""
     for part in config["parts"]:
         options = [
+            "--property=KillMode=mixed",  # programs that stop their workers themselves need the signal alone
             "--property=KillSignal=" + part["stop_signal"],
             "--property=TimeoutStopSec=30",
             "--property=RuntimeMaxSec={}".format(int(config["longest_s"])),

@@ -11,6 +11,10 @@ from __future__ import annotations
 from typing import Any
 
 from harness.loads.base import Limit, Load, LoadModel, Metrics, StoredLoad, Timing, part_names
+from harness.loads.compile import Compile
+from harness.loads.encode import Encode
+from harness.loads.fio import Fio
+from harness.loads.hackbench import Hackbench
 from harness.loads.idle import Idle
 from harness.loads.kinds import Kinds
 from harness.loads.nginx_ab import NginxAb
@@ -18,7 +22,9 @@ from harness.loads.nginx_wrk import NginxWrk
 from harness.loads.perf_bench_messaging import PerfBenchMessaging
 from harness.loads.pgbench import Pgbench
 from harness.loads.redis import Redis
+from harness.loads.rt_app import RtApp
 from harness.loads.stress_ng import StressNg
+from harness.loads.sysbench import Sysbench
 from harness.loads.web import Web
 
 OWN: dict[str, type[Any]] = {
@@ -27,14 +33,24 @@ OWN: dict[str, type[Any]] = {
     "web": Web,
     "pgbench": Pgbench,
     "redis": Redis,
+    "hackbench": Hackbench,
     "perf_bench_messaging": PerfBenchMessaging,
     "stress_ng": StressNg,
+    "sysbench": Sysbench,
+    "rt_app": RtApp,
+    "compile": Compile,
+    "encode": Encode,
+    "fio": Fio,
     "idle": Idle,
 }
 KINDS = Kinds(OWN)  # and those of installed packages
 
 __all__ = [
     "KINDS",
+    "Compile",
+    "Encode",
+    "Fio",
+    "Hackbench",
     "Idle",
     "Limit",
     "Load",
@@ -45,8 +61,10 @@ __all__ = [
     "PerfBenchMessaging",
     "Pgbench",
     "Redis",
+    "RtApp",
     "StoredLoad",
     "StressNg",
+    "Sysbench",
     "Timing",
     "Web",
     "part_names",

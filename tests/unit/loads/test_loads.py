@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from harness.loads import KINDS, Idle, NginxAb, PerfBenchMessaging, StressNg, Timing
+from harness.loads import KINDS, Idle, NginxAb, StressNg, Timing
 
 TIMING = Timing(seed=1, warmup_s=5.0, seconds=50.0)
 
@@ -97,12 +97,6 @@ def test_stress_ng_metrics_are_read() -> None:
         "stress-ng: info:  [601] switch           523776      5.00      0.61      4.29    104742.44      106893.06\n"
     )
     assert StressNg().parse(output, TIMING) == {"operations": 523776, "seconds": 5.0, "operations_per_s": 104742.44}
-
-
-def test_the_messaging_benchmark_reports_its_time_only_when_it_finished() -> None:
-    ended = "# 2 groups == 80 processes run\n\n     Total time: 0.215 [sec]\n"
-    assert PerfBenchMessaging().parse(ended, TIMING) == {"seconds": 0.215}
-    assert PerfBenchMessaging().parse("", TIMING) == {}
 
 
 def test_an_idle_machine_is_not_expected_to_be_busy() -> None:

@@ -1,0 +1,124 @@
+"""Runs inside the guest: feeds frames to `vpxenc` at a fixed rate, as a camera does, until SIGINT.
+
+    python3 live_encoder.py SETTINGS.json
+
+A frame is due each 1/frame_rate s. It is dropped, not delayed, while the encoder still has `queue` frames before it.
+Its latency counts from when it was due until the encoder wrote its packet. The last line of a stream has its counts.
+"""
+# ruff: noqa: UP006, UP035  (these rules ask for syntax that Python 3.6 does not have)
+
+import contextlib
+import json
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import IO, Any, Dict, List
+
+FRAMES = 16  # different pictures, shown one after the other
+BLOCK = 8  # pixels of one grey, along each side
+IVF_FILE_HEADER, IVF_FRAME_HEADER = 32, 12  # bytes; a frame's header begins with the size of its packet
+
+
+def pictures(settings: Dict[str, Any]) -> List[bytes]:
+    """Return frames in I420: a window that moves over a larger picture of random grey blocks."""
+    width, height = settings["width"], settings["height"]
+    draw, rows = random.Random(settings["seed"]), []
+    for _ in range(height // BLOCK + FRAMES):
+        blocks = draw.getrandbits(8 * (width // BLOCK + FRAMES)).to_bytes(width // BLOCK + FRAMES, "big")
+        rows += [b"".join(bytes([grey]) * BLOCK for grey in blocks)] * BLOCK
+    colour = bytes([128]) * (width * height // 2)
+    moved = [[row[3 * step : 3 * step + width] for row in rows[2 * step : 2 * step + height]] for step in range(FRAMES)]
+    return [b"".join(window) + colour for window in moved]
+
+
+class Stream:
+    """One encoder and what became of its frames."""
+
+    def __init__(self, settings: Dict[str, Any], frames: List[bytes]) -> None:
+        self.settings, self.frames = settings, frames
+        self.encoder = subprocess.Popen(
+            settings["encoder"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=ignore_interrupt
+        )
+        self.due_times: List[float] = []  # of the frames that were fed
+        self.latencies: List[float] = []  # of the frames that came back, in the same order
+        self.dropped = 0
+
+    def feed(self, started: float, stop: threading.Event) -> None:
+        """Write each frame when it is due, unless the encoder is behind; close its input at the end."""
+        number, stdin = 0, self.encoder.stdin
+        assert stdin is not None
+        while not stop.is_set():
+            due = started + number / self.settings["frame_rate"]
+            time.sleep(max(0.0, due - time.monotonic()))
+            if self.is_behind(due):
+                self.dropped += 1
+            else:
+                self.due_times.append(due)
+                with contextlib.suppress(BrokenPipeError):  # then `collect` ends too
+                    stdin.write(self.frames[number % FRAMES])
+                    stdin.flush()
+            number += 1
+        with contextlib.suppress(BrokenPipeError):
+            stdin.close()
+
+    def is_behind(self, due: float) -> bool:
+        """Return whether the queue is full, or has been since this frame was due."""
+        waiting, late_s = len(self.due_times) - len(self.latencies), time.monotonic() - due
+        return waiting >= self.settings["queue"] or late_s > self.settings["queue"] / self.settings["frame_rate"]
+
+    def collect(self, stop: threading.Event) -> None:
+        """Read the packets that the encoder writes; an encoder that ends stops all."""
+        stdout = self.encoder.stdout
+        assert stdout is not None
+        stdout.read(IVF_FILE_HEADER)
+        while packet_bytes(stdout):
+            self.latencies.append(time.monotonic() - self.due_times[len(self.latencies)])
+        stop.set()
+
+    def line(self, number: int, seconds: float) -> str:
+        """Return the line of its counts."""
+        ordered = sorted(self.latencies) or [0.0]
+        p50, p99 = (1000 * ordered[int(share * (len(ordered) - 1))] for share in (0.5, 0.99))
+        late = sum(latency > 1 / self.settings["frame_rate"] for latency in self.latencies)
+        mean = 1000 * sum(ordered) / len(ordered)
+        counts = f"encoded {len(self.latencies)} late {late} dropped {self.dropped} seconds {seconds:.3f}"
+        return f"stream {number} {counts} mean_ms {mean:.3f} p50_ms {p50:.3f} p99_ms {p99:.3f}"
+
+
+def ignore_interrupt() -> None:
+    """Let an encoder finish its last frames where SIGINT reaches it too."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def packet_bytes(stdout: IO[bytes]) -> int:
+    """Read one packet; return its bytes with its header, 0 at the end."""
+    header = stdout.read(IVF_FRAME_HEADER)
+    if len(header) < IVF_FRAME_HEADER:
+        return 0
+    return IVF_FRAME_HEADER + len(stdout.read(int.from_bytes(header[:4], "little")))
+
+
+def main() -> int:
+    """Run the streams until SIGINT or until an encoder fails; return the first exit status that is not 0."""
+    with open(sys.argv[1], encoding="utf-8") as text:
+        settings = json.load(text)
+    frames, stop = pictures(settings), threading.Event()
+    streams, started = [Stream(settings, frames) for _ in range(settings["streams"])], time.monotonic()
+    signal.signal(signal.SIGINT, lambda *_: stop.set())
+    work = [threading.Thread(target=stream.feed, args=(started, stop), daemon=True) for stream in streams]
+    work += [threading.Thread(target=stream.collect, args=(stop,), daemon=True) for stream in streams]
+    for thread in work:
+        thread.start()
+    for thread in work:
+        thread.join()
+    seconds = time.monotonic() - started
+    for number, stream in enumerate(streams):
+        print(stream.line(number, seconds))
+    return max(abs(stream.encoder.wait()) for stream in streams)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

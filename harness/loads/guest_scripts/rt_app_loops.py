@@ -1,0 +1,49 @@
+"""Runs inside the guest: rt-app until SIGINT, then one line a thread from the logs that it wrote.
+
+    python3 rt_app_loops.py TASKS.json
+
+rt-app keeps a line of each loop in memory and writes them when it ends. Printed are, for a thread: its loops, how many
+missed the period of their timer, and the percentiles of its wakeup latency in microseconds.
+"""
+# ruff: noqa: UP006, UP035  (these rules ask for syntax that Python 3.6 does not have)
+
+import glob
+import signal
+import subprocess
+import sys
+from typing import Dict, List
+
+COLUMNS = ["idx", "perf", "run", "period", "start", "end", "rel_st", "slack", "c_duration", "c_period", "wu_lat"]
+
+
+def main() -> int:
+    """Run rt-app, pass SIGINT on to it, and print the lines; return its exit status."""
+    process = subprocess.Popen(["rt-app", sys.argv[1]])
+    signal.signal(signal.SIGINT, lambda *_: process.send_signal(signal.SIGINT))
+    status = process.wait()
+    for path in sorted(glob.glob("rt_app-*.log")):
+        with open(path, encoding="utf-8") as stream:
+            print(thread_line(path[len("rt_app-") : -len(".log")], loops(stream.read())))
+    return status
+
+
+def loops(log: str) -> List[Dict[str, int]]:
+    """Return the loops of one thread's log, each by the names of the columns; a line that was cut is left out."""
+    rows = [line.split() for line in log.splitlines() if not line.startswith("#")]
+    complete = [row for row in rows if len(row) == len(COLUMNS)]
+    return [dict(zip(COLUMNS, map(int, row))) for row in complete]  # noqa: B905
+
+
+def thread_line(name: str, rows: List[Dict[str, int]]) -> str:
+    """Return a thread's line; only a loop that ends with a timer has a deadline and a wakeup latency."""
+    timed = [row for row in rows if row["c_period"] > 0 and row["c_duration"] > 0]
+    missed = sum(row["slack"] < 0 for row in timed)
+    latencies = sorted(row["wu_lat"] for row in timed) or [0]
+    p50, p99 = (latencies[int(share * (len(latencies) - 1))] for share in (0.5, 0.99))
+    span = (rows[-1]["end"] - rows[0]["start"]) if rows else 0
+    counts = f"loops {len(rows)} timed {len(timed)} missed {missed} span_us {span}"
+    return f"thread {name} {counts} wakeup_p50_us {p50} wakeup_p99_us {p99}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

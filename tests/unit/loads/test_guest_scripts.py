@@ -1,0 +1,97 @@
+"""The small programs that loads send into the guest, run here as they run there."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.loads.guest_scripts import rounds, rt_app_loops
+
+ROUNDS = Path(rounds.__file__)
+LOG = """# Policy : SCHED_OTHER priority : 0
+#idx     perf      run   period           start             end          rel_st      slack c_duration   c_period     wu_lat
+   0   200000    43629    43633     75140389490     75140433123             485     -33819       3000      10000         12
+   0   200000    20361    20362     75140433125     75140453487           44120       1363       3000      10000          7
+   0        0        0    55755     75140453488     75140509243           64483          0          0          0          0
+   0   200000    28
+"""  # noqa: E501
+
+
+def stop_when_it_printed(argv: list[str], text: str, stop: signal.Signals, folder: Path) -> tuple[str, int]:
+    """Run a program until its output has a text, then send it the signal; return all output and its exit status."""
+    output = folder / "load.txt"
+    with output.open("wb") as stream:
+        process = subprocess.Popen(argv, cwd=folder, stdout=stream, stderr=stream)
+    try:
+        while process.poll() is None and text not in output.read_text():
+            time.sleep(0.01)
+        process.send_signal(stop)
+        status = process.wait(60)
+    finally:
+        process.kill()
+    return output.read_text(), status
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGALRM])
+def test_rounds_are_repeated_and_counted_until_a_signal(stop: signal.Signals, tmp_path: Path) -> None:
+    argv = [sys.executable, str(ROUNDS), "echo", "once"]
+    output, status = stop_when_it_printed(argv, "once\nonce\nonce\n", stop, tmp_path)
+    assert status == 0
+    assert int(output.splitlines()[-1].split()[1]) >= 2
+
+
+def test_a_round_that_fails_ends_all_with_its_exit_status() -> None:
+    done = subprocess.run([sys.executable, str(ROUNDS), "sh", "-c", "exit 7"], stdout=subprocess.PIPE, timeout=60)
+    assert done.returncode == 7
+    assert done.stdout.startswith(b"rounds: 0 done")
+
+
+def test_deadlines_and_wakeup_latencies_of_a_thread_are_those_of_its_timed_loops() -> None:
+    rows = rt_app_loops.loops(LOG)
+    line = rt_app_loops.thread_line("worker-0", rows)
+    assert line == ("thread worker-0 loops 3 timed 2 missed 1 span_us 119753 wakeup_p50_us 7 wakeup_p99_us 7")
+
+
+# Takes the frames of the live encoder and answers each with a packet of one byte, as vpxenc writes IVF.
+FAKE_ENCODER = """
+import sys
+size = int(sys.argv[1])
+sys.stdout.buffer.write(bytes(32))
+while sys.stdin.buffer.read(size):
+    sys.stdout.buffer.write((1).to_bytes(4, "little") + bytes(9))
+    sys.stdout.buffer.flush()
+"""
+
+
+def live(folder: Path, encoder: list[str], stop_after: str) -> tuple[str, int]:
+    settings = {"encoder": encoder, "streams": 2, "frame_rate": 200, "width": 16, "height": 16, "queue": 3, "seed": 1}
+    (folder / "encode.json").write_text(json.dumps(settings))
+    program = str(ROUNDS.with_name("live_encoder.py"))
+    return stop_when_it_printed([sys.executable, program, "encode.json"], stop_after, signal.SIGINT, folder)
+
+
+def test_frames_are_fed_until_a_signal_and_the_encoder_ends_by_itself(tmp_path: Path) -> None:
+    told = FAKE_ENCODER + "    sys.stderr.write('frame\\n')\n"
+    output, status = live(tmp_path, [sys.executable, "-c", told, str(16 * 16 * 3 // 2)], "frame\nframe\nframe\n")
+    assert status == 0
+    assert output.count("stream ") == 2
+    assert output.count(" mean_ms ") == 2
+
+
+def test_frames_are_dropped_while_the_encoder_is_behind(tmp_path: Path) -> None:
+    stuck = "import sys; sys.stdin.buffer.read(384); sys.stderr.write('frame\\n'); sys.stdin.buffer.read()"
+    output, status = live(tmp_path, [sys.executable, "-c", stuck], "frame\nframe\n")
+    assert status == 0
+    assert output.count("encoded 0 ") == 2
+
+
+def test_an_encoder_that_fails_ends_the_load(tmp_path: Path) -> None:
+    output, status = live(tmp_path, ["sh", "-c", "exit 4"], "never printed")
+    assert status == 4
+    assert output.count("encoded 0 ") == 2
