@@ -14,6 +14,7 @@ from harness.errors import LoadError
 from harness.spec import kernels
 from harness.spec.document import Keys
 from harness.spec.fields import Experiment, MachineSpec
+from harness.spec.kernel_settings import RELEASES
 from harness.spec.predictors import KernelOf, predictor_problems, settings_of
 from harness.spec.problems import MOST, Problem, from_pydantic, shown, unknown
 from harness.spec.section import Section
@@ -47,6 +48,7 @@ def validate(
     problems += _clock_problems(experiment.machine)
     problems += _cmdline_problems(experiment.machine)
     problems += _kernel_problems(experiment.machine, stored)
+    problems += _sched_problems(experiment, kernel_of) if kernel_of and not stored else []
     problems += [] if stored else islice(predictor_problems(experiment, kernel_of), MOST + 1)
     return (experiment if parameters else None), problems
 
@@ -145,3 +147,18 @@ def _cmdline_problems(machine: MachineSpec) -> Iterator[Problem]:
         what = f"machine.cmdline is set, and {whose} boots with a command line of its own"
         hint = "a box of vagrant/boxes with hypervisor: libvirt; machine.sysctl and machine.sched work on every machine"
         yield Problem(("machine", "cmdline"), what, hint=hint, on_key=True)
+
+
+def _sched_problems(experiment: Experiment, kernel_of: KernelOf) -> Iterator[Problem]:
+    """Report settings of the scheduler that the kernel of the box, or of its fallback, does not have."""
+    machine = experiment.machine
+    if {"machine.box", "machine.kernel"} & {*experiment.sweep}:
+        return
+    for box in filter(None, (machine.box, machine.fallback)):
+        release = kernel_of(box, machine.kernel)
+        for name in machine.sched.model_dump() if release else ():
+            first, gone = RELEASES.get(name, ((0, 0), (99, 0)))
+            if release and not first <= release < gone:
+                since = "since Linux {}.{}".format(*first) if release < first else "before Linux {}.{}".format(*gone)
+                what = "machine.sched.{} is set, and the kernel of {} is Linux {}.{}".format(name, box, *release)
+                yield Problem(("machine", "sched", name), what, f"a kernel {since}", on_key=True)

@@ -124,6 +124,18 @@ Feature = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=60), Aft
 CFS_ONLY = "Kernels with CFS (before Linux 6.6) have it."
 
 
+# The releases of Linux that have a setting: the first, and the first that does not have it any more.
+RELEASES: dict[str, tuple[tuple[int, int], tuple[int, int]]] = {
+    "base_slice_ns": ((6, 6), (99, 0)),
+    "latency_ns": ((0, 0), (6, 6)),
+    "min_granularity_ns": ((0, 0), (6, 6)),
+    "idle_min_granularity_ns": ((5, 15), (6, 6)),
+    "wakeup_granularity_ns": ((0, 0), (6, 6)),
+    "child_runs_first": ((0, 0), (6, 7)),
+    "preempt": ((5, 13), (99, 0)),
+}
+
+
 class SchedSpec(Section):
     """Settings of the scheduler; each is written where the guest's kernel has it, in debugfs or as a sysctl."""
 

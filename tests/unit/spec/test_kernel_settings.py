@@ -7,7 +7,7 @@ import json
 import pytest
 from json_schema import fits
 
-from harness import plan, spec
+from harness import boxes, plan, spec
 from harness.errors import SpecError
 
 START = "name: small\nload: {kind: nginx_ab}\nmachine:\n  box: debian-12\n"
@@ -107,6 +107,34 @@ def test_a_machine_with_a_boot_loader_of_its_own_takes_no_words(machine: str, wh
     assert text.startswith("file.yaml:6:3: machine.cmdline is set, and ")
     assert whose in text
     assert load(machine + "  sysctl: {vm.swappiness: 1}\n").machine.sysctl == {"vm.swappiness": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        (
+            "  sched: {base_slice_ns: 1}\n",
+            "file.yaml:5:11: machine.sched.base_slice_ns is set, and the kernel of debian-12 is Linux 6.1",
+        ),
+        (
+            "  fallback: debian-13\n  sched: {latency_ns: 1}\n",
+            "the kernel of debian-13 is Linux 6.12\n  expected: a kernel before Linux 6.6",
+        ),
+        ("  sched: {base_slice_ns: 1}\n", "expected: a kernel since Linux 6.6"),
+        ("sweep: {machine.sched.base_slice_ns: [1]}\n", "in sweep: machine.sched.base_slice_ns is set"),
+    ],
+)
+def test_a_setting_that_the_kernel_of_the_box_lacks_is_named_before_anything_boots(text: str, error: str) -> None:
+    with pytest.raises(SpecError) as raised:
+        spec.load_bytes((START + text).encode(), "file.yaml", kernel_of=boxes.kernel_version)
+    assert error in str(raised.value)
+
+
+def test_a_setting_that_one_of_several_boxes_lacks_is_an_error_of_that_arm() -> None:
+    text = "  sched: {latency_ns: 1}\nsweep: {machine.box: [debian-12, debian-11]}\n"
+    spec.load_bytes((START + text).encode(), "file.yaml", kernel_of=boxes.kernel_version)
+    with pytest.raises(SpecError, match=r"in sweep: .* the kernel of debian-13 is Linux 6\.12"):
+        spec.load_bytes((START + text.replace("11", "13")).encode(), "file.yaml", kernel_of=boxes.kernel_version)
 
 
 def test_set_reaches_single_sysctls_and_features() -> None:
