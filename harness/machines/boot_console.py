@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 LAST_LINES = 12
 MOST_LETTERS = 200  # of a line
+RECENT = 100_000  # letters in which a dead end is looked for: it is asked for again and again, and nothing follows one
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()].|\r")
 
 REBUILD = "compare the kernel's configuration with that of a kernel that boots: "
@@ -90,7 +91,7 @@ def plain(console: str) -> str:
 
 def dead_end(console: str) -> DeadEnd | None:
     """Return why a guest with this console will never come up; None if it may."""
-    text = plain(console)
+    text = plain(console[-RECENT:])
     for sign, what, hint in SIGNS:
         if match := re.search(sign, text, re.MULTILINE):
             told = next((group.strip() for group in match.groups() if group), "")

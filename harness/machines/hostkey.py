@@ -41,14 +41,18 @@ def from_console(text: bytes) -> str | None:
 
 
 def wait_for(
-    monitor: Monitor, timeout_s: float, clock: Callable[[], float] = time.monotonic, vigil: Vigil | None = None
+    monitor: Monitor,
+    timeout_s: float,
+    clock: Callable[[], float] = time.monotonic,
+    vigil: Vigil | None = None,
+    quiet_s: float = QUIET_S,
 ) -> str:
     """Wait until a booted guest has printed its host key and that SSH is up; return the key.
 
     The limit is read from `clock`, such as the pace of the guest. Nothing connects to the guest meanwhile. Raises
     MachineError after `timeout_s`, at once when the guest stopped where it waits for nobody (a panic, a shell of its
-    initramfs, emergency mode), after QUIET_S when it printed nothing, and when the console is flooded; LostMachineError
-    when `vigil` sees that the machine ended or stands still.
+    initramfs, emergency mode), after `quiet_s` when it printed nothing, and when the console is flooded;
+    LostMachineError when `vigil` sees that the machine ended or stands still.
     """
     began = clock()
     length, text, key = -1, b"", None
@@ -63,7 +67,7 @@ def wait_for(
         if vigil:
             vigil.require()
         passed_s = clock() - began
-        if not text.strip() and passed_s >= QUIET_S:
+        if not text.strip() and passed_s >= quiet_s:
             what = f"the guest printed nothing on its serial console within {passed_s:.0f} s of its own pace"
             raise MachineError(what, hint=boot_console.SILENT_HINT)
         if passed_s >= timeout_s:

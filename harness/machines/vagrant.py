@@ -237,7 +237,9 @@ class VagrantMachine:
         known_hosts = self.folder / "known_hosts"
         if self._built:
             watcher.note("waiting until the guest's SSH is up")
-            key = hostkey.wait_for(self.monitor(), boot_limit_s, self._pace, vigil)
+            silent = any(re.match("quiet$|loglevel=", word) for word in self.spec.cmdline)
+            quiet_s = boot_limit_s if silent else hostkey.QUIET_S
+            key = hostkey.wait_for(self.monitor(), boot_limit_s, self._pace, vigil, quiet_s)
             address = self._leased_address(boot_limit_s, vigil)
             hostkey.pin(known_hosts, address, SSH_PORT, key)
             return Host(address, SSH_PORT, "vagrant", self.folder / "key", known_hosts, self.name, clock=self._pace)
