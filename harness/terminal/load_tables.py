@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def list_of_loads(loads: Sequence[LoadFacts]) -> list[RenderableType]:
     """Show a line for each load; a load of another Python package than this one has that behind its name."""
-    table = plain_table("load", "~what runs", "~roles", "keeps the CPU busy")
+    table = plain_table("load", "~what runs", "~roles", "busy CPU")
     for load in loads:
         name = load.kind if load.package == __package__.partition(".")[0] else f"{load.kind} ({load.package})"
         table.add_row(name, load.about[0], ", ".join(load.roles), "yes" if load.keeps_cpu_busy else "no")
@@ -39,9 +39,8 @@ def about_load(load: LoadFacts) -> list[RenderableType]:
         facts.add_row("services", f"{', '.join(load.services)}; they run during its trials only")
     if load.roles:
         facts.add_row("roles", ", ".join(load.roles))
-    for release, names in load.packages.items():
-        if names:
-            facts.add_row(f"packages, {release}", ", ".join(names))
+    for releases, names in _by_packages(load):
+        facts.add_row(f"packages{releases}", names)
     return [
         line((load.kind, "bold")),
         *(Text(visible(paragraph)) for paragraph in load.about),
@@ -65,6 +64,15 @@ def _parameters(load: LoadFacts) -> RenderableType:
         default = "required" if each.required else "" if each.default is None else in_yaml(each.default)
         table.add_row(each.path, default, f"{each.type}, {each.bounds}" if each.bounds else each.type, each.meaning)
     return table
+
+
+def _by_packages(load: LoadFacts) -> list[tuple[str, str]]:
+    """Return the packages with the releases that have them, which are not named where all have the same."""
+    releases: dict[str, list[str]] = {}
+    for release, names in load.packages.items():
+        releases.setdefault(", ".join(names), []).append(release)
+    one = len(releases) == 1
+    return [("" if one else f", {' '.join(same)}", names) for names, same in releases.items() if names]
 
 
 def _failure(limit: Limit) -> str:

@@ -25,8 +25,8 @@ def test_all_loads_are_listed_with_what_runs() -> None:
 def test_one_load_is_shown_with_its_parameters_packages_and_own_verdict() -> None:
     words = " ".join(harness("loads", "nginx_ab").stdout.split())
     assert "load.concurrency 5 whole number, at least 1, at most 20000 requests under way" in words
-    assert "packages, debian-11 apache2-utils, nginx-light" in words
-    assert "packages, debian-12 apache2-utils, nginx " in words
+    assert "packages, debian-11 apache2-utils, nginx-light, wrk" in words
+    assert "packages, debian-12 debian-13 debian-sid apache2-utils, nginx, wrk " in words
     assert "not usable requests_completed is below 1, or missing" in words
     perf = json.loads(harness("loads", "perf_bench_messaging", "--json").stdout)["loads"]["perf_bench_messaging"]
     assert perf["packages"]["ubuntu-18.04"] == ["linux-tools-KERNEL"]
