@@ -22,9 +22,10 @@ def test_all_loads_are_listed_with_what_runs() -> None:
     assert all(len(load["about"]) >= 1 and load["schema"]["properties"] for load in document.values())
 
 
-def test_one_load_is_shown_with_its_parameters_packages_and_own_verdict() -> None:
+def test_one_load_is_shown_with_its_parameters_packages_and_own_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "400")  # a cell is one line
     words = " ".join(harness("loads", "nginx_ab").stdout.split())
-    assert "load.concurrency 5 whole number, at least 1, at most 20000 requests under way" in words
+    assert "load.concurrency 5 whole number, at least 1, at most 20000 requests of ab under way" in words
     assert "packages, debian-11 apache2-utils, nginx-light, wrk" in words
     assert "packages, debian-12 debian-13 debian-sid apache2-utils, nginx, wrk " in words
     assert "not usable requests_completed is below 1, or missing" in words
