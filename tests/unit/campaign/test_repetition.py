@@ -37,6 +37,14 @@ def test_a_repetition_keeps_the_experiment_and_pins_what_the_run_found_out(tmp_p
     assert experiment.text == run.experiment.text
 
 
+def test_a_repetition_has_the_kernel_settings_of_the_run_and_one_can_be_changed(tmp_path: Path) -> None:
+    settings = {"cmdline": ["nohz=off"], "sysctl": {"vm.swappiness": 7}, "sched": {"features": {"HRTICK": True}}}
+    run = comparable_run.make(tmp_path / "run", experiment={"machine": {"box": "debian-12", **settings}})
+    assert experiment_of(run, NOTHING).machine.kernel_words == ["nohz=off", "vm.swappiness=7", "HRTICK"]
+    other = experiment_of(run, Changes({"machine.sysctl.vm.swappiness": "8"}))
+    assert other.machine.kernel_words == ["nohz=off", "vm.swappiness=8", "HRTICK"]
+
+
 def test_a_run_of_an_earlier_version_is_repeated_on_the_host_s_clock(tmp_path: Path) -> None:
     experiment = experiment_of(comparable_run.make(tmp_path / "run", machine={}), NOTHING)
     assert (experiment.machine.clock, experiment.machine.cpu_speed) == ("host", None)
