@@ -19,19 +19,20 @@ createdb {database}
 pgbench --initialize --quiet --scale {scale} {database}
 """
 # pgbench prints nothing when SIGINT ends it, and no percentiles ever: they are taken from its log of transactions. The
-# third column is the latency in us, the fifth and the sixth are the time of the end in s and us.
+# third column is the latency in us, the fifth and the sixth are the time of the end in s and us; the last line is cut.
 RUN_SCRIPT = """\
 export PGUSER=postgres PGBENCH_RANDOM_SEED={seed}
 trap : INT
 pgbench {arguments} --log --log-prefix transactions {database}
 sort --numeric-sort --key 3 transactions.* | awk '
-    {{ us[NR] = $3; sum += $3; end = $5 + $6 / 1e6 }}
-    NR == 1 || end < first {{ first = end }}
+    NF < 6 {{ next }}
+    {{ us[++count] = $3; sum += $3; end = $5 + $6 / 1e6 }}
+    count == 1 || end < first {{ first = end }}
     end > last {{ last = end }}
     END {{
-        if (NR < 2) exit
-        printf "transactions: %d in %.3f s, latency ms: mean %.3f p50 %.3f p99 %.3f\\n", NR, last - first,
-            sum / NR / 1e3, us[int((NR + 1) / 2)] / 1e3, us[int((NR * 99 + 99) / 100)] / 1e3
+        if (count < 2) exit
+        printf "transactions: %d in %.3f s, latency ms: mean %.3f p50 %.3f p99 %.3f\\n", count, last - first,
+            sum / count / 1e3, us[int((count + 1) / 2)] / 1e3, us[int((count * 99 + 99) / 100)] / 1e3
     }}'
 """
 DONE = re.compile(
