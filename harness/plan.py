@@ -152,15 +152,24 @@ def _named(settings: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _slug(value: Any) -> str:
-    """Turn a value into part of a folder's name."""
+    """Turn a value into part of a folder's name; of the parts of a mix, their kinds."""
     if isinstance(value, dict):
-        value = [f"{name.rpartition('.')[2]}-{_slug(part)}" for name, part in value.items()]
+        value = value.get("kind") or [f"{name.rpartition('.')[2]}-{_slug(part)}" for name, part in value.items()]
     text = "-".join(map(_slug, value)) if isinstance(value, list) else str(value)
     text = text.lower() if isinstance(value, bool) else text
     return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-.")[:40] or "none"
 
 
 def _words(load: Load) -> list[str]:
-    """Return the load and its parameters, as on the command line."""
+    """Return the load and its parameters, as on the command line; the parts of a mix one after the other."""
+    if len(load.parts) > 1:
+        return [load.kind, *(word for part in load.parts for word in ("+", *_words(part)))]
     parameters = cast(Any, load).model_dump(mode="json", exclude={"kind"})
-    return [load.kind, *(f"{key}={value}" for key, value in parameters.items())]
+    given = {key: value for key, value in parameters.items() if value not in (None, [], {})}
+    return [load.kind, *(f"{key}={_one_line(value)}" for key, value in given.items())]
+
+
+def _one_line(value: Any) -> str:
+    """Return a value, of a script its first line."""
+    first, _, rest = str(value).strip().partition("\n")
+    return first + " ..." if rest else first

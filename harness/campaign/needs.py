@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 
 from harness.errors import LoadError
 from harness.loads import KINDS, Load, StoredLoad
-from harness.loads.base import PACKAGE
+from harness.loads.base import PACKAGE, UNIT
 from harness.plan import Trial
 
 ROLES = ("perf",)  # the Ansible roles of every trial; a load adds its own
-UNIT = r"[A-Za-z0-9][A-Za-z0-9:_.@\\-]*\.(service|socket)"
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ def of(trials: Sequence[Trial]) -> Needs:
 
     Raises LoadError for a load that is not installed here, and for a name that is none of a package or a unit.
     """
-    loads = [part for trial in trials for part in _installed(trial.load).parts]
+    loads = [_installed(part) for trial in trials for part in trial.load.parts]
     packages = _unique(name for load in loads for name in load.packages)
     services = _unique(name for load in loads for name in load.services)
     _require(packages, PACKAGE, "a Debian package", "its name alone, such as redis-server")

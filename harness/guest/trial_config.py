@@ -113,6 +113,7 @@ def _part(part: Load, name: str, label: str, timing: Timing) -> dict[str, Any]:
         "ready": part.ready(),
         "files": part.files(timing),
         "stop_signal": part.stop_signal,
+        "stops_all": part.stops_all,
     }
 
 

@@ -58,7 +58,7 @@ def prepare_load(config: Dict[str, Any]) -> None:
 
 def prepare_part(part: Dict[str, Any], limit_s: float) -> None:
     """Run what prepares a part as a unit, so that nothing of it outlives its limit. Raises Failure."""
-    unit, output = prepare_unit(part), os.path.join(part["folder"], "prepare.txt")
+    unit, output = prepare_unit(part), part["folder"] + "-prepare.txt"
     options = ["--wait", f"--property=RuntimeMaxSec={limit_s:g}"]
     try:
         run_unit(unit, part, part["prepare"], output, options, limit_s + COMMAND_S)
@@ -93,6 +93,7 @@ def start_load(config: Dict[str, Any]) -> None:
         options = [
             "--property=KillMode=mixed",  # programs that stop their workers themselves need the signal alone
             "--property=KillSignal=" + part["stop_signal"],
+            "--property=KillMode=" + ("control-group" if part["stops_all"] else "mixed"),
             "--property=TimeoutStopSec=30",
             "--property=RuntimeMaxSec={}".format(int(config["longest_s"])),
         ]
@@ -141,8 +142,8 @@ def stop_load(config: Dict[str, Any]) -> None:
 
 
 def output_of(part: Dict[str, Any]) -> str:
-    """Return the file that takes what a part prints."""
-    return os.path.join(part["folder"], "load.txt")
+    """Return the file that takes what a part prints, beside its folder, in which only its own files are."""
+    return part["folder"] + ".txt"
 
 
 def last_output(path: str) -> str:

@@ -11,12 +11,14 @@ from __future__ import annotations
 from typing import Any
 
 from harness.loads.base import Limit, Load, LoadModel, Metrics, StoredLoad, Timing, part_names
+from harness.loads.command import Command
 from harness.loads.compile import Compile
 from harness.loads.encode import Encode
 from harness.loads.fio import Fio
 from harness.loads.hackbench import Hackbench
 from harness.loads.idle import Idle
 from harness.loads.kinds import Kinds
+from harness.loads.mix import Mix
 from harness.loads.nginx_ab import NginxAb
 from harness.loads.nginx_wrk import NginxWrk
 from harness.loads.perf_bench_messaging import PerfBenchMessaging
@@ -42,11 +44,15 @@ OWN: dict[str, type[Any]] = {
     "encode": Encode,
     "fio": Fio,
     "idle": Idle,
+    "mix": Mix,
+    "command": Command,
 }
 KINDS = Kinds(OWN)  # and those of installed packages
+Mix.part_kinds = KINDS
 
 __all__ = [
     "KINDS",
+    "Command",
     "Compile",
     "Encode",
     "Fio",
@@ -56,6 +62,7 @@ __all__ = [
     "Load",
     "LoadModel",
     "Metrics",
+    "Mix",
     "NginxAb",
     "NginxWrk",
     "PerfBenchMessaging",

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 Metrics = dict[str, float | int | str]
 KIND = "^[a-z][a-z0-9_]{0,39}$"  # names folders of trials
 PACKAGE = "[a-z0-9][a-z0-9+.-]*[a-z0-9+.]"  # a Debian package by name alone; apt would remove `name-`
+UNIT = r"[A-Za-z0-9][A-Za-z0-9:_.@\\-]*\.(service|socket)"  # of systemd
 START_S = 300.0  # that perf may take to begin, on a machine that the load keeps busy
 PART_SEED = 1_000_003  # between the seeds of two parts: far from those of other repetitions
 
@@ -79,6 +81,10 @@ class Load(Protocol):
         """The signal that ends it so that it prints its statistics."""
 
     @property
+    def stops_all(self) -> bool:
+        """Whether that signal goes to all its processes."""
+
+    @property
     def keeps_cpu_busy(self) -> bool:
         """Whether a trial with an idle CPU fails its verdict."""
 
@@ -121,6 +127,7 @@ class LoadModel(BaseModel):
     role_folder: ClassVar[Path | None] = None  # where the roles of a third party's load are
     services: ClassVar[tuple[str, ...]] = ()  # installed disabled; started for the trial only, stopped after it
     stop_signal: ClassVar[str] = "SIGINT"
+    stops_all: ClassVar[bool] = False  # the signal goes to its first process; the rest is killed once that has ended
 
     @property
     def packages(self) -> tuple[str, ...]:
@@ -175,6 +182,11 @@ class StoredLoad(LoadModel):
     model_config = ConfigDict(extra="allow")
 
     kind: str = Field(pattern=KIND)
+
+
+def parameters_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Return the fields of a load by their keys in an experiment file."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def part_names(parts: Sequence[Load]) -> list[str]:

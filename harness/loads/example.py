@@ -13,6 +13,8 @@ from pydantic import BaseModel
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import LiteralScalarString
 
+from harness.loads.base import parameters_of
+
 WIDTH = 110
 FILE = """\
 # yaml-language-server: $schema=experiment.schema.json
@@ -55,7 +57,7 @@ def experiment_file(kind: str, model: type[BaseModel], path: str) -> str:
 
 
 def _required(model: type[BaseModel]) -> dict[str, Any]:
-    required = {name: field for name, field in model.model_fields.items() if field.is_required()}
+    required = {name: field for name, field in parameters_of(model).items() if field.is_required()}
     return {name: (field.examples or [None])[0] for name, field in required.items()}
 
 
@@ -65,7 +67,7 @@ def _parameters(model: type[BaseModel]) -> Iterator[str]:
         if name == "kind":
             continue
         entry = textwrap.indent(_entry(name, value), "  ")
-        meaning = " ".join((model.model_fields[name].description or "").split())
+        meaning = " ".join((parameters_of(model)[name].description or "").split())
         if entry.count("\n") == 1 and len(entry) + len(meaning) + 3 <= WIDTH:
             yield f"{entry.rstrip()}   # {meaning}\n" if meaning else entry
         else:
@@ -78,7 +80,13 @@ def _comment(text: str, indent: str) -> list[str]:
 
 
 def _entry(name: str, value: Any) -> str:
-    """Return a key and its value: a script as it is read, mappings and lists in one line where they fit."""
+    """Return a key and its value: a script as it is read, mappings and lists in one line where they fit.
+
+    Mappings in a list begin a line each.
+    """
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        items = (textwrap.indent(_yaml(item, flow=True), "    ").lstrip() for item in value)
+        return f"{name}:\n" + "".join(f"  - {item}" for item in items)
     if isinstance(value, dict | list):
         return f"{name}: {textwrap.indent(_yaml(value, flow=True), '  ').lstrip()}"
     return _yaml({name: LiteralScalarString(value) if isinstance(value, str) and "\n" in value else value}, flow=False)

@@ -174,18 +174,23 @@ def _swaps(load_kind: str | None, box: str | None, machine: Any) -> dict[str, tu
 def _override(document: Document, path: str, text: str, where: str) -> None:
     """Set one value of the document; error messages name `where`, such as `--set a.b=1`, as its position."""
     keys = keys_of(path)
-    if not all(keys):
+    if "" in keys:
         raise SpecError(f"{path!r} is not a path of keys", where=where, expected="such as --set load.concurrency=50")
     value = parse_value(text, where)
     section: Any = document.data
     if path == "load.kind" and isinstance(section.get("load"), dict) and section["load"].get("kind") != value:
         section["load"] = {}
     for key in keys[:-1]:
-        section = section.setdefault(key, {}) if isinstance(section, dict) else None
+        section = section.setdefault(key, {}) if isinstance(section, dict) else _item(section, key)
     if not isinstance(section, dict):
         raise SpecError(f"{dotted(keys[:-1])} is not a mapping", where=where, expected="a path of keys that exists")
     section[keys[-1]] = value
     document.set_position(keys, where)
+
+
+def _item(values: Any, index: Any) -> Any:
+    """Return an item of a list; None where there is none."""
+    return values[index] if isinstance(values, list) and isinstance(index, int) and index < len(values) else None
 
 
 def _without_effect(document: Document, changes: Collection[str]) -> list[Problem]:

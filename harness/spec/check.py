@@ -5,22 +5,28 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from harness.counted import counted
 from harness.errors import LoadError
+from harness.loads.base import parameters_of
+from harness.loads.mix import MOST_PARTS
 from harness.spec import kernels
 from harness.spec.document import Keys
 from harness.spec.fields import Experiment, MachineSpec
 from harness.spec.kernel_settings import RELEASES
 from harness.spec.predictors import KernelOf, predictor_problems, settings_of
-from harness.spec.problems import MOST, Problem, from_pydantic, shown, unknown
+from harness.spec.problems import MOST, Problem, dotted, from_pydantic, shown, unknown
 from harness.spec.section import Section
 
 CLOCK: Keys = ("machine", "clock")
 KERNEL: Keys = ("machine", "kernel")
+LOAD: Keys = ("load",)
+MIX = "mix"  # the load that holds loads
 
 
 def load_kinds() -> Mapping[str, type[BaseModel]]:
@@ -70,7 +76,7 @@ def keys_at(path: Keys, load_kind: str | None = None) -> dict[str, str]:
 
 
 def _meanings(model: type[BaseModel]) -> dict[str, str]:
-    return {name: field.description or "" for name, field in model.model_fields.items()}
+    return {name: field.description or "" for name, field in parameters_of(model).items()}
 
 
 def _kind(data: dict[str, Any]) -> str | None:
@@ -79,21 +85,45 @@ def _kind(data: dict[str, Any]) -> str | None:
     return kind if isinstance(kind, str) else None
 
 
-def _build_load(value: Any, stored: bool) -> tuple[BaseModel | None, list[Problem]]:
-    kinds = load_kinds()
+def _build_load(value: Any, stored: bool, path: Keys = LOAD) -> tuple[BaseModel | None, list[Problem]]:
+    """Validate a load, or at a longer path one part of a mix."""
+    kinds, name = load_kinds(), dotted(path)
+    known = sorted(kind for kind in kinds if path == LOAD or kind != MIX)
     if not isinstance(value, dict):
-        return None, [Problem(("load",), f"load is {shown(value)}", "a mapping with `kind`, such as {kind: nginx_ab}")]
+        return None, [Problem(path, f"{name} is {shown(value)}", "a mapping with `kind`, such as {kind: nginx_ab}")]
     if "kind" not in value:
-        return None, [Problem(("load",), "load.kind is missing", f"one of: {', '.join(sorted(kinds))}", on_key=True)]
+        return None, [Problem(path, f"{name}.kind is missing", f"one of: {', '.join(known)}", on_key=True)]
     kind = value["kind"]
     if not isinstance(kind, str) or (kind not in kinds and not stored):
-        return None, [unknown(("load", "kind"), "load", kind if isinstance(kind, str) else shown(kind), kinds)]
+        return None, [unknown((*path, "kind"), "load", kind if isinstance(kind, str) else shown(kind), known)]
+    if kind == MIX and path != LOAD:
+        what, expected = f"{name} is a mix within a mix", "its parts, in the list of the outer one"
+        return None, [Problem((*path, "kind"), what, expected)]
     model = _stored_model(kind) if stored else kinds[kind]
     try:
+        if kind == MIX and isinstance(value.get("parts"), list | tuple):
+            return _build_mix(value, model, stored)
         # Validated as JSON: strict about types, but a list is accepted for a tuple.
         return model.model_validate_json(json.dumps(value), strict=True), []
     except ValidationError as error:
-        return None, from_pydantic(error, ("load",), lambda path: keys_at(path, kind))
+        meanings = lambda at: _meanings(model) if at == path else keys_at(at, kind)  # noqa: E731
+        return None, from_pydantic(error, path, meanings)
+
+
+def _build_mix(value: dict[str, Any], model: type[BaseModel], stored: bool) -> tuple[BaseModel | None, list[Problem]]:
+    """Validate a mix whose parts are a list: each part as a load, then the whole. Raises ValidationError."""
+    built = [_build_load(part, stored, (*LOAD, "parts", index)) for index, part in enumerate(value["parts"])]
+    problems = [problem for _, found in built for problem in found]
+    if not 2 <= len(built) <= MOST_PARTS:
+        problems.append(
+            Problem((*LOAD, "parts"), f"load.parts has {counted(len(built), 'load')}", f"2 to {MOST_PARTS}")
+        )
+    if problems:
+        extra = (
+            unknown((*LOAD, key), "key in load:", key, model.model_fields) for key in value.keys() - model.model_fields
+        )
+        return None, [*problems, *(replace(problem, on_key=True) for problem in extra)]
+    return model.model_validate({**value, "parts": tuple(part for part, _ in built)}, strict=True), []
 
 
 def _stored_model(kind: str) -> type[BaseModel]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from harness.spec.check import load_kinds
+from harness.spec.check import MIX, load_kinds
 from harness.spec.fields import Experiment
 from harness.spec.predictors import NAMES, settings_schema
 
@@ -32,13 +32,19 @@ def schema() -> dict[str, Any]:
         kinds[kind] = reference
         part = definitions[reference.rpartition("/")[2]]
         part["required"] = sorted({"kind", *part.get("required", ())})
-    result["properties"]["load"] = {
-        "description": Experiment.model_fields["load"].description,
+    result["properties"]["load"] = {"description": Experiment.model_fields["load"].description, **_one_of(kinds)}
+    parts = {kind: reference for kind, reference in kinds.items() if kind != MIX}
+    definitions[kinds[MIX].rpartition("/")[2]]["properties"]["parts"]["items"] = _one_of(parts)
+    _restrict_model(definitions["ModelSpec"]["properties"])
+    return {"$schema": DIALECT, "$id": NAME, **result, "$defs": definitions}
+
+
+def _one_of(kinds: dict[str, str]) -> dict[str, Any]:
+    """Return the schema of a load that is one of these: kind -> reference."""
+    return {
         "discriminator": {"propertyName": "kind", "mapping": kinds},
         "oneOf": [{"$ref": reference} for reference in kinds.values()],
     }
-    _restrict_model(definitions["ModelSpec"]["properties"])
-    return {"$schema": DIALECT, "$id": NAME, **result, "$defs": definitions}
 
 
 def _restrict_model(keys: dict[str, Any]) -> None:

@@ -103,10 +103,15 @@ def dotted(path: Keys) -> str:
     return text.removeprefix(".")
 
 
-def keys_of(path: str) -> tuple[str, ...]:
-    """Split a dotted path into its keys; the name of a sysctl, which is one key, has dots of its own."""
+def keys_of(path: str) -> Keys:
+    """Split a dotted path into its keys; the name of a sysctl, which is one key, has dots of its own.
+
+    A number is an index, as in `load.parts.0.concurrency`.
+    """
     section, dot, name = path.partition(f"{SYSCTLS}.")
-    return (*SYSCTLS.split("."), name) if dot and not section and name else tuple(path.split("."))
+    if dot and not section and name:
+        return (*SYSCTLS.split("."), name)
+    return tuple(int(key) if key.isascii() and key.isdecimal() else key for key in path.split("."))
 
 
 def shown(value: Any) -> str:

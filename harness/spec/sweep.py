@@ -10,7 +10,7 @@ from math import prod
 from typing import Any
 
 from harness.recorded_clock import DEFAULT_SPEED
-from harness.spec.check import keys_at, validate
+from harness.spec.check import MIX, keys_at, validate
 from harness.spec.document import Keys
 from harness.spec.fields import Experiment
 from harness.spec.predictors import KernelOf
@@ -38,9 +38,10 @@ def changed(data: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, A
         result["machine"] |= {"fallback": None, "kernel": for_other_box(result["machine"].get("kernel"))}
     for path, value in settings.items():
         *sections, key = keys_of(path)
-        place: dict[str, Any] = result
+        place: Any = result  # mappings, and the list of a mix's parts
         for section in sections:
-            place[section] = dict(place.get(section) or {})
+            inside = place.get(section) or {} if isinstance(place, dict) else place[section]
+            place[section] = list(inside) if isinstance(inside, list) else dict(inside)
             place = place[section]
         place[key] = value
     return result
@@ -106,6 +107,8 @@ def _path_problems(experiment: Experiment, path: str, stored: bool) -> Iterator[
     kinds = [kind for kind in experiment.sweep.get("load.kind", ()) if isinstance(kind, str)]
     kinds = kinds or [str(getattr(experiment.load, "kind", ""))]
     known = [name for section in SWEEPABLE for name in _paths(section, kinds)]
+    if not {"load.kind", "load.parts"} & experiment.sweep.keys():
+        known += _paths_of_parts(experiment)
     of_any_load = stored and path.startswith("load.")  # the combinations are checked with it
     if path not in known and not of_any_load and not (keys_of(path)[:-1] in OPEN and keys_of(path)[-1]):
         yield replace(unknown(sweep_path, "path in sweep:", path, known), on_key=True)
@@ -129,6 +132,15 @@ def _paths(section: str, kinds: list[str]) -> list[str]:
     keys = [key for key in keys_at((section,), kinds[0]) if all(key in keys for keys in shared)]
     deeper = [f"{key}.{name}" for key in keys if section == "machine" for name in keys_at((section, key))]
     return [f"{section}.{key}" for key in [*keys, *deeper]]
+
+
+def _paths_of_parts(experiment: Experiment) -> Iterator[str]:
+    """Yield the dotted paths of the parameters of the parts of a mix."""
+    if getattr(experiment.load, "kind", "") == MIX:
+        for index, part in enumerate(experiment.load.parts):  # type: ignore[attr-defined]
+            for key in keys_at(("load",), part.kind):
+                if key != "kind":
+                    yield f"load.parts.{index}.{key}"
 
 
 def _swept_path(path: Keys, settings: Mapping[str, Any], experiment: Experiment) -> Keys:

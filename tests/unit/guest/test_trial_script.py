@@ -121,6 +121,7 @@ class Guest:
             "ready": ["true"],
             "files": {},
             "stop_signal": "SIGINT",
+            "stops_all": False,
             **more,
         }
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from harness.loads import KINDS, Idle, NginxAb, StressNg, Timing
+from harness.loads.example import example_of
 
 TIMING = Timing(seed=1, warmup_s=5.0, seconds=50.0)
 
@@ -112,4 +113,4 @@ def test_an_invalid_path_is_refused(path: str) -> None:
 @given(st.text())
 def test_no_parser_fails_on_any_output(output: str) -> None:
     for kind in KINDS.values():
-        assert isinstance(kind().parse(output, TIMING), dict)
+        assert isinstance(example_of(kind).parse(output, TIMING), dict)
