@@ -37,7 +37,7 @@ def test_the_parts_of_a_mix_are_named_by_their_kinds_also_two_of_one_kind() -> N
     both = mix(NginxAb(), StressNg(), NginxAb(concurrency=1))
     names = ["nginx_ab.requests_completed", "stress_ng.operations", "nginx_ab-2.requests_completed"]
     assert [limit.metric for limit in both.limits] == names
-    assert both.roles == ("nginx", "apache2_utils", "stress_ng")
+    assert both.roles == (*NginxAb.roles, *StressNg.roles)
 
 
 def test_each_part_reads_its_own_output() -> None:
