@@ -25,7 +25,7 @@ from harness.interrupt import defer_stop_signals
 from harness.machines import Machine
 from harness.plan import Trial
 from harness.progress import View
-from harness.spec import MachineSpec, position
+from harness.spec import MachineSpec, kernels, position
 from harness.store import RunFolder
 from harness.store.clock import now
 
@@ -112,7 +112,7 @@ class Preparation:
             return name
         other = "" if kernel is None or isinstance(kernel, str) else f" with the kernel {kernel}"
         with recorded_step(self._folder, self._view, f"box:{name}", f"Get the box {name}{other}") as step:
-            with self._position_of_kernel():
+            with self._position_of(kernel):
                 box = self._effects.build_box(spec, step.watcher)
             if isinstance(box, Box):
                 step.detail.update(
@@ -121,13 +121,14 @@ class Preparation:
         return box
 
     @contextmanager
-    def _position_of_kernel(self) -> Iterator[None]:
+    def _position_of(self, kernel: Any) -> Iterator[None]:
         """Say, of a kernel that no box can be built with, where the experiment file names it."""
         try:
             yield
         except BoxKernelError as error:
             experiment = self._folder.experiment
-            path = ("sweep", "machine.kernel") if "machine.kernel" in experiment.sweep else ("machine", "kernel")
+            swept = [kernels.as_form(value) for value in experiment.sweep.get("machine.kernel", ())]
+            path = ("sweep", "machine.kernel", swept.index(kernel)) if kernel in swept else ("machine", "kernel")
             error.where = position(experiment, path) or error.where
             raise
 

@@ -6,7 +6,7 @@ import atexit
 import lzma
 import shutil
 import tempfile
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -80,6 +80,8 @@ class World:
     keeping: dict[str, BaseException] = field(default_factory=dict)
     kept: dict[str, ProvisionedBox] = field(default_factory=dict)
     clock: str = "host"  # what a machine chooses by itself
+    refused_kernels: dict[Any, HarnessError] = field(default_factory=dict)
+    built: Callable[[Path], Box] | None = None  # makes the next boxes in the cache
 
     def effects(self) -> Effects:
         return Effects(
@@ -108,6 +110,10 @@ class World:
         self.log.append(f"box {name}")
         if name in self.boxes:
             raise self.boxes[name]
+        if spec.kernel in self.refused_kernels:
+            raise self.refused_kernels[spec.kernel]
+        if self.built and self.cache:
+            return self.built(self.cache)
         return forge_box(self.cache, name) if self.cache else name
 
     def _keep(self, facts: Any, host: Host, box: Box, key: str, made: Provisioning, watcher: Watcher) -> ProvisionedBox:

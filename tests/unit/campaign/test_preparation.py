@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from boxes_on_disk import forge_with_kernel
 from fakes import GOOD, World
 
+from harness import spec
+from harness.boxes import kernel
+from harness.campaign.loop import Campaign
 from harness.errors import (
     BoxError,
     DamagedBoxError,
@@ -21,13 +25,18 @@ from harness.errors import (
     StoreError,
     TrialError,
 )
+from harness.spec.kernels import SuiteKernel
 from harness.store import RunFolder
+from harness.terminal.progress import PlainView
 
 Start = Callable[..., Any]
 PROVISION = "provision perf nginx apache2_utils"
 MADE_AND_KEPT = ["box debian-12", "up debian-12", PROVISION, "keep", "down debian-12", "up debian-12 kept"]
 OF_ITS_OWN = ["up debian-12", PROVISION]
 TRIALS = ["trial 000_nginx_ab attempt 1", "trial 001_nginx_ab attempt 1", "down debian-12"]
+
+
+SWEPT = "machine: {box: debian-12}\nsweep:\n  machine.kernel: [null, KERNEL]\n"
 
 
 @pytest.fixture(autouse=True)
@@ -228,3 +237,31 @@ def test_machines_that_cannot_be_kept_are_provisioned_in_every_run_and_the_run_s
     assert world.log.count(PROVISION) == 2
     assert world.kept == {}
     assert reason in (tmp_path / "screen.txt").read_text()
+
+
+@pytest.mark.parametrize(("text", "where"), [("machine: {box: debian-12, kernel: KERNEL}\n", "2:35"), (SWEPT, "4:26")])
+def test_a_kernel_that_no_box_can_be_built_with_is_said_with_its_line(
+    world: World, tmp_path: Path, text: str, where: str
+) -> None:
+    form = SuiteKernel(suite="nosuch", package="linux-image-amd64")
+    world.refused_kernels[form] = kernel.read(form).error("the archive has no suite nosuch")
+    text = text.replace("KERNEL", "{suite: nosuch, package: linux-image-amd64}")
+    (tmp_path / "e.yaml").write_text(f"name: e\n{text}load: {{kind: idle}}\n")
+    experiment = spec.load(tmp_path / "e.yaml")
+    folder = RunFolder.create(tmp_path / "runs", experiment, [])
+    with pytest.raises(BoxError, match="the archive has no suite nosuch") as caught:
+        Campaign(experiment, folder, PlainView((tmp_path / "screen.txt").open("a")), effects=world.effects()).run()
+    assert caught.value.where == f"{tmp_path / 'e.yaml'}:{where}"
+    assert folder.manifest["error"] == str(caught.value)
+
+
+def test_the_manifest_says_where_a_kernel_came_from(start: Start, world: World) -> None:
+    campaign, folder = start()
+    campaign.run()
+    assert "kernel_source" not in folder.manifest["box"]
+    form = SuiteKernel(suite="trixie", package="linux-image-cloud-amd64")
+    world.built = lambda root: forge_with_kernel(root, form)
+    campaign, folder = start(machine={"box": "debian-12", "kernel": form.model_dump()})
+    assert campaign.run().ok
+    assert folder.manifest["box"]["kernel_source"] == "linux-image-cloud-amd64 of trixie"
+    assert (folder.manifest["box"]["kernel"], folder.manifest["box"]["name"]) == ("6.12.1-other", "debian-12")
