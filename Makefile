@@ -1,7 +1,7 @@
 # `make run` and `make test` set up everything they need; the others need what `make setup` makes.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run test setup build lint types docs quick unit contract browser e2e chaos chaos-part clean
+.PHONY: help run test setup build lint types docs quick unit contract browser e2e e2e-all chaos chaos-part clean
 
 EXPERIMENT ?= experiments/nginx_ab.yaml
 MACHINE ?= debian-12
@@ -56,7 +56,10 @@ browser: $(LIBRARY) ## the report in a real browser
 	$(PYTEST) tests/browser
 
 e2e: $(LIBRARY) ## a real virtual machine, from the experiment file to the report (minutes)
-	$(PYTEST) tests/e2e
+	$(PYTEST) -m "not long" tests/e2e
+
+e2e-all: $(LIBRARY) ## what takes many more minutes on a real virtual machine: kernels of other suites and packages
+	$(PYTEST) -m long tests/e2e
 
 chaos: $(LIBRARY) ## damage every file, kill every command and real campaigns, for an hour; writes docs/reliability.md
 	OMP_NUM_THREADS=1 .venv/bin/python tests/chaos/chaos.py --out docs/reliability.md

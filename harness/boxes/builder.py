@@ -32,7 +32,7 @@ WORK_MB = 2500  # the unpacked root and the raw disk, removed after the build
 CACHE_MB = 600  # the finished box
 # Part of a line that mmdebstrap prints, the share of the build done at it (measured on debian-12), the text to show.
 STAGES = (
-    ("running --setup-hook", 0.02, "comparing the archive with the lock"),
+    ("running --setup-hook", 0.02, "looking into the archive"),
     ("running apt-get update", 0.02, "reading the package lists"),
     ("downloading packages", 0.05, "downloading packages"),
     ("extracting archives", 0.12, "unpacking the base system"),

@@ -37,7 +37,7 @@ class ImageKernel(Section):
     )
 
     def __str__(self) -> str:
-        return f"image {self.image}" + (f" with the modules in {self.modules}" if self.modules else " without modules")
+        return f"image {PurePath(self.image).name} with{'' if self.modules else 'out'} modules"
 
     def release(self) -> str:
         """Return the release in the image. Raises NotAKernelError, also for modules that are not of it."""
@@ -53,7 +53,7 @@ class DebKernel(Section):
     deb: ExistingFile = Field(description="The package: linux-image-*.deb.")
 
     def __str__(self) -> str:
-        return f"package {self.deb}"
+        return f"package {PurePath(self.deb).name}"
 
     def release(self) -> str:
         """Return the release in the name of the package. Raises NotAKernelError."""

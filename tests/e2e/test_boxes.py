@@ -195,6 +195,16 @@ def test_apt_chooses_exactly_the_pins_of_a_lock_also_where_the_archive_has_newer
     assert locked.chosen == {(pin.name, pin.version, pin.architecture) for pin in pins}, locked.stderr
 
 
+def test_a_kernel_of_another_suite_brings_only_what_the_boxes_own_suite_lacks(tmp_path: Path) -> None:
+    wanted = ["?essential", "apt", *RECIPE.packages_without_kernel(), "linux-image-cloud-amd64/bookworm-backports"]
+    form = "{suite: bookworm-backports, package: linux-image-cloud-amd64}"
+    resolved = resolve(tmp_path, wanted, "--kernel", form)
+    there = set(re.findall(r"^Inst (\S+) \(\S+ Debian Backports:", resolved.log, re.MULTILINE))
+    assert "linux-image-cloud-amd64" in there, resolved.stderr
+    assert [name for name in there if not name.startswith("linux-")] == []
+    assert {*RECIPE.packages_without_kernel()} <= {name for name, _, _ in resolved.chosen}
+
+
 def test_apt_installs_no_package_that_a_lock_lacks_not_even_a_dependency(today: Resolved, tmp_path: Path) -> None:
     pins = [today.archive[words] for words in today.chosen if words[0] != "nginx-common"]
     assert len(pins) == len(today.chosen) - 1

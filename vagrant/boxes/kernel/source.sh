@@ -14,11 +14,9 @@ awk -v own="$own" -v suite="$suite" '
         if ($2 ~ /^\[/) { while ($at !~ /\]$/) at++; at++ }
         if ($(at + 1) ~ own) { $(at + 1) = suite; print; exit }
     }' "$root/etc/apt/sources.list" >"$root/etc/apt/sources.list.d/harness-kernel.list"
-cat >"$root/etc/apt/preferences.d/harness-kernel" <<END
-Package: *
-Pin: release n=$suite
-Pin-Priority: 1
-END
+# By code name, or by another name of the suite, such as unstable.
+printf 'Package: *\nPin: release %s=%s\nPin-Priority: 1\n\n' n "$suite" a "$suite" \
+    >"$root/etc/apt/preferences.d/harness-kernel"
 
 if ! apt-get update -q --error-on=any 2>"$work/out/update.log"; then
     cat "$work/out/update.log" >&2
