@@ -14,6 +14,7 @@ import sys
 from typing import Any, Dict, List, Optional
 
 LIMIT_S = 30
+WANTED = "/etc/harness/packages"  # names; the playbook writes them
 
 
 def read(path: str) -> Optional[str]:
@@ -63,12 +64,22 @@ def facts() -> Dict[str, Any]:
     }
 
 
-def packages() -> Dict[str, str]:
-    """Return the versions of the installed packages that matter to a trial."""
-    wanted = ["linux-perf*", "linux-tools*", "nginx*", "apache2-utils", "stress-ng", "systemd"]
-    show = ["dpkg-query", "--show", "--showformat", "${db:Status-Abbrev}|${Package}|${Version}\n"]
-    rows = [line.split("|") for line in output(show + wanted).splitlines()]
-    return {row[1]: row[2] for row in rows if len(row) == 3 and row[0].startswith("ii")}
+def packages(wanted_file: str = WANTED) -> Dict[str, str]:
+    """Return the versions of the packages that the loads and perf were installed by, and that of systemd.
+
+    Those that Debian builds from the same sources belong to them (redis-tools), and those that a name without a number
+    stands for (postgresql-15).
+    """
+    wanted = {*(read(wanted_file) or "").split(), "systemd"}
+    show = ["dpkg-query", "--show", "--showformat", "${db:Status-Abbrev}|${Package}|${source:Package}|${Version}\n"]
+    rows = [line.split("|") for line in output(show).splitlines()]
+    installed = {row[1]: row[2:] for row in rows if len(row) == 4 and row[0].startswith("ii")}
+    sources = {installed[name][0] for name in wanted - {"systemd"} if name in installed}
+    return {
+        name: version
+        for name, (source, version) in installed.items()
+        if source in sources or name in wanted or re.sub(r"-[0-9.]+$", "", name) in wanted
+    }
 
 
 def scheduler_settings(root: str = "") -> Dict[str, str]:

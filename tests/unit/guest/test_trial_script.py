@@ -439,6 +439,16 @@ def test_the_cpu_model_is_the_first_one_named() -> None:
     assert trial_facts.cpu_model("") == ""
 
 
+def test_a_trial_lists_the_versions_of_the_packages_that_were_asked_for_and_of_their_sources(tmp_path: Path) -> None:
+    (tmp_path / "wanted").write_text("dpkg libc6 no-such-package\n")
+    listed = ["dpkg-query", "--show", "--showformat", "${Package} ${Version}\n", "dpkg", "libc6", "libc-bin"]
+    installed = subprocess.run(listed, check=True, capture_output=True, text=True).stdout
+    found = trial_facts.packages(str(tmp_path / "wanted"))
+    assert found.items() >= dict(line.split(" ") for line in installed.splitlines()).items()  # libc-bin: of one source
+    assert "coreutils" not in found
+    assert set(trial_facts.packages(str(tmp_path / "absent"))) <= {"systemd"}
+
+
 @pytest.mark.parametrize(
     ("tunables", "features"),
     [
