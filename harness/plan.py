@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -152,24 +153,26 @@ def _named(settings: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _slug(value: Any) -> str:
-    """Turn a value into part of a folder's name; of the parts of a mix, their kinds."""
+    """Turn a value into part of a folder's name."""
     if isinstance(value, dict):
-        value = value.get("kind") or [f"{name.rpartition('.')[2]}-{_slug(part)}" for name, part in value.items()]
+        value = [f"{name.rpartition('.')[2]}-{_slug(part)}" for name, part in value.items()]
     text = "-".join(map(_slug, value)) if isinstance(value, list) else str(value)
     text = text.lower() if isinstance(value, bool) else text
     return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-.")[:40] or "none"
 
 
 def _words(load: Load) -> list[str]:
-    """Return the load and its parameters, as on the command line; the parts of a mix one after the other."""
+    """Return the load with what is not its default, as a file would have it; of a mix each part after the other."""
     if len(load.parts) > 1:
         return [load.kind, *(word for part in load.parts for word in ("+", *_words(part)))]
-    parameters = cast(Any, load).model_dump(mode="json", exclude={"kind"})
-    given = {key: value for key, value in parameters.items() if value not in (None, [], {})}
+    model = cast(Any, load)
+    given = model.model_dump(mode="json", exclude={"kind"}, exclude_defaults=True)
     return [load.kind, *(f"{key}={_one_line(value)}" for key, value in given.items())]
 
 
 def _one_line(value: Any) -> str:
-    """Return a value, of a script its first line."""
-    first, _, rest = str(value).strip().partition("\n")
+    """Return a value as YAML would have it, of a script its first line."""
+    if not isinstance(value, str):
+        return json.dumps(value)
+    first, _, rest = value.strip().partition("\n")
     return first + " ..." if rest else first

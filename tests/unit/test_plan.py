@@ -103,10 +103,11 @@ def test_neighbouring_trials_on_one_machine_form_a_group() -> None:
 
 
 def test_the_description_holds_the_load_and_the_duration_of_each_trial() -> None:
-    trials = plan.trials(experiment(record={"warmup_s": 5, "seconds": 50}, trials={"repeat": 3}))
+    load = {"kind": "nginx_ab", "concurrency": 7, "arrivals": {"poisson": {"rate_per_s": 5.0}}}
+    trials = plan.trials(experiment(load=load, record={"warmup_s": 5, "seconds": 50}, trials={"repeat": 3}))
     rows = plan.describe(trials)
     assert [row.name for row in rows] == [trial.name for trial in trials]
-    assert "concurrency=5" in rows[0].load
+    assert rows[0].load == 'nginx_ab concurrency=7 arrivals={"poisson": {"rate_per_s": 5.0}}'  # without defaults
     assert rows[0].estimate_s > 55
     assert plan.estimate_s(trials) > sum(row.estimate_s for row in rows)
 

@@ -106,7 +106,7 @@ def test_a_wrong_call_is_one_clear_message(runs: Path, arguments: list[str], wor
 def test_another_box_is_refused_before_a_run_folder_is_made(runs: Path) -> None:
     comparable_run.make(runs / "2026-01-01_a")
     assert comparable_run.DIGEST in harness("repeat", "2026-01-01", code=3).stderr
-    assert "requests=1000000" in harness("repeat", "2026-01-01", "--any-box", "--dry-run").stdout
+    assert "000_nginx_ab" in harness("repeat", "2026-01-01", "--any-box", "--dry-run").stdout
     assert [run.name for run in runs.iterdir()] == ["2026-01-01_a"]
 
 
