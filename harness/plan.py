@@ -153,9 +153,9 @@ def _named(settings: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _slug(value: Any) -> str:
-    """Turn a value into part of a folder's name."""
+    """Turn a value into part of a folder's name; of the parts of a mix, their kinds."""
     if isinstance(value, dict):
-        value = [f"{name.rpartition('.')[2]}-{_slug(part)}" for name, part in value.items()]
+        value = value.get("kind") or [f"{name.rpartition('.')[2]}-{_slug(part)}" for name, part in value.items()]
     text = "-".join(map(_slug, value)) if isinstance(value, list) else str(value)
     text = text.lower() if isinstance(value, bool) else text
     return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-.")[:40] or "none"

@@ -63,7 +63,8 @@ def _required(model: type[BaseModel]) -> dict[str, Any]:
 
 def _parameters(model: type[BaseModel]) -> Iterator[str]:
     """Yield the lines of each parameter: its value, and what it means, behind it or where this is long above it."""
-    for name, value in example_of(model).model_dump(mode="json").items():
+    values = {**example_of(model).model_dump(mode="json"), **_required(model)}
+    for name, value in values.items():
         if name == "kind":
             continue
         entry = textwrap.indent(_entry(name, value), "  ")
@@ -87,6 +88,8 @@ def _entry(name: str, value: Any) -> str:
     if isinstance(value, list) and any(isinstance(item, dict) for item in value):
         items = (textwrap.indent(_yaml(item, flow=True), "    ").lstrip() for item in value)
         return f"{name}:\n" + "".join(f"  - {item}" for item in items)
+    if value is None:
+        return f"{name}: null\n"
     if isinstance(value, dict | list):
         return f"{name}: {textwrap.indent(_yaml(value, flow=True), '  ').lstrip()}"
     return _yaml({name: LiteralScalarString(value) if isinstance(value, str) and "\n" in value else value}, flow=False)

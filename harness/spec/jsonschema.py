@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from pydantic.json_schema import models_json_schema
@@ -32,6 +33,7 @@ def schema() -> dict[str, Any]:
         kinds[kind] = reference
         part = definitions[reference.rpartition("/")[2]]
         part["required"] = sorted({"kind", *part.get("required", ())})
+        part["properties"]["kind"]["description"] = inspect.cleandoc(model.__doc__ or "")  # an editor shows it
     result["properties"]["load"] = {"description": Experiment.model_fields["load"].description, **_one_of(kinds)}
     parts = {kind: reference for kind, reference in kinds.items() if kind != MIX}
     definitions[kinds[MIX].rpartition("/")[2]]["properties"]["parts"]["items"] = _one_of(parts)
