@@ -15,6 +15,7 @@ from harness.loads import LoadModel
 from harness.plan import Trial
 
 BASE = {"name": "x", "machine": {"box": "debian-12"}, "load": {"kind": "idle"}}
+ABSENT = {"kind": "of_nobody", "level": 3}
 (TRIAL,) = plan.trials(spec.from_dict({**BASE, "trials": {"repeat": 1}}))
 
 
@@ -60,7 +61,8 @@ def test_what_is_no_name_of_a_unit_never_reaches_systemd(name: str, monkeypatch:
         needs.of([trial_of(Server())])
 
 
-def test_a_stored_run_whose_load_is_not_installed_here_cannot_go_on() -> None:
-    stored = plan.trials(spec.from_dict({**BASE, "load": {"kind": "of_nobody", "level": 3}}))
+@pytest.mark.parametrize("load", [ABSENT, {"kind": "mix", "parts": [{"kind": "idle"}, ABSENT]}], ids=["alone", "mixed"])
+def test_a_stored_run_whose_load_is_not_installed_here_cannot_go_on(load: dict[str, Any]) -> None:
+    stored = plan.trials(spec.from_dict({**BASE, "load": load}))
     with pytest.raises(LoadError, match="the load 'of_nobody' of this run is not installed here"):
         needs.of(stored)
