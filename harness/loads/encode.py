@@ -62,11 +62,15 @@ class Encode(LoadModel):
             "height": self.height,
             "queue": QUEUE,
             "seed": timing.seed,
+            "seconds": timing.seconds,
         }
         return {"live_encoder.py": script("live_encoder.py"), "encode.json": json.dumps(settings)}
 
     def parse(self, output: str, timing: Timing) -> Metrics:
-        """Return the frames of all streams; of the latencies, counted from when a frame was due, the worst stream's."""
+        """Return the frames of all streams in the recording's seconds, and the worst stream's latencies.
+
+        A latency counts from when a frame was due.
+        """
         rows = [tuple(map(float, match.groups())) for match in STREAM.finditer(output)]
         if len(rows) != self.streams or not sum(row[0] for row in rows) or not max(row[3] for row in rows):
             return {}

@@ -12,6 +12,8 @@ from harness.loads.base import Limit, LoadModel, Metrics, Timing
 from harness.loads.guest_scripts import script
 
 LOG_MB = 4  # a thread, for its last 45,000 loops
+LOOP_NS = 100  # how long a loop takes, until it is measured
+MEASURED = {"once": {"loop": 1, "phases": {"some": {"loop": 10, "run": 20_000}}}}
 KINDS = ("periodic", "bursty", "background")
 BURST = 5  # runs in one burst
 THREAD = re.compile(
@@ -69,17 +71,25 @@ class RtApp(LoadModel):
 
     def command(self) -> list[str]:
         """Return the command that runs rt-app and then reads its logs."""
-        return ["python3", "rt_app_loops.py", "rt_app.json"]
+        return ["python3", "rt_app_loops.py", "run"]
+
+    def prepare(self) -> list[str] | None:
+        """Return the command that measures the CPU, so that `run` means microseconds on it."""
+        return ["python3", "rt_app_loops.py", "calibrate"]
 
     def files(self, timing: Timing) -> dict[str, str]:
         """Return rt-app's file and the program that reads its logs."""
-        shared = {"duration": -1, "calibration": "CPU0", "log_size": LOG_MB, "log_basename": "rt_app", "logdir": "./"}
+        shared = {"duration": -1, "calibration": LOOP_NS, "log_size": LOG_MB, "logdir": "./"}
         tasks = self.tasks if self.tasks is not None else self._preset()
-        text = json.dumps({"tasks": tasks, "global": shared}, indent=1)
-        return {"rt_app.json": text, "rt_app_loops.py": script("rt_app_loops.py")}
+        return {
+            "rt_app.json": json.dumps({"tasks": tasks, "global": {**shared, "log_basename": "rt_app"}}, indent=1),
+            "rt_app_loops.py": script("rt_app_loops.py"),
+            "calibrate.json": json.dumps({"tasks": MEASURED, "global": {**shared, "log_basename": "calibrate"}}),
+            "seconds.txt": f"{timing.seconds:g}\n",
+        }
 
     def parse(self, output: str, timing: Timing) -> Metrics:
-        """Return the loops of all threads, how many missed the end of their timer's period, and wakeup latencies.
+        """Return the loops in the recording's seconds, how many missed their timer, and wakeup latencies.
 
         A latency counts from when a thread's timer expired until the thread ran; the worst thread's is given.
         """

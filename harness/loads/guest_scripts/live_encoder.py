@@ -3,7 +3,8 @@
     python3 live_encoder.py SETTINGS.json
 
 A frame is due each 1/frame_rate s. It is dropped, not delayed, while the encoder still has `queue` frames before it.
-Its latency counts from when it was due until the encoder wrote its packet. The last line of a stream has its counts.
+Its latency counts from when it was due until the encoder wrote its packet. The last line of a stream has the counts of
+its last `seconds`: the recording's, without what the start of perf delayed.
 """
 # ruff: noqa: UP006, UP035  (these rules ask for syntax that Python 3.6 does not have)
 
@@ -44,7 +45,7 @@ class Stream:
         )
         self.due_times: List[float] = []  # of the frames that were fed
         self.latencies: List[float] = []  # of the frames that came back, in the same order
-        self.dropped = 0
+        self.dropped: List[float] = []  # when those were due that were not fed
 
     def feed(self, started: float, stop: threading.Event) -> None:
         """Write each frame when it is due, unless the encoder is behind; close its input at the end."""
@@ -54,7 +55,7 @@ class Stream:
             due = started + number / self.settings["frame_rate"]
             time.sleep(max(0.0, due - time.monotonic()))
             if self.is_behind(due):
-                self.dropped += 1
+                self.dropped.append(due)
             else:
                 self.due_times.append(due)
                 with contextlib.suppress(BrokenPipeError):  # then `collect` ends too
@@ -63,6 +64,10 @@ class Stream:
             number += 1
         with contextlib.suppress(BrokenPipeError):
             stdin.close()
+
+    def is_late(self, latency: float) -> bool:
+        """Return whether a frame came back after the next was due."""
+        return latency > 1 / self.settings["frame_rate"]
 
     def is_behind(self, due: float) -> bool:
         """Return whether the queue is full, or has been since this frame was due."""
@@ -78,13 +83,15 @@ class Stream:
             self.latencies.append(time.monotonic() - self.due_times[len(self.latencies)])
         stop.set()
 
-    def line(self, number: int, seconds: float) -> str:
-        """Return the line of its counts."""
-        ordered = sorted(self.latencies) or [0.0]
-        p50, p99 = (1000 * ordered[int(share * (len(ordered) - 1))] for share in (0.5, 0.99))
-        late = sum(latency > 1 / self.settings["frame_rate"] for latency in self.latencies)
-        mean = 1000 * sum(ordered) / len(ordered)
-        counts = f"encoded {len(self.latencies)} late {late} dropped {self.dropped} seconds {seconds:.3f}"
+    def line(self, number: int, since: float, seconds: float) -> str:
+        """Return the line of its counts, of the frames that were due since a time."""
+        fed = zip(self.due_times, self.latencies)  # noqa: B905  (the last frames may not have come back)
+        latencies = sorted(latency for due, latency in fed if due >= since)
+        dropped, late = sum(due >= since for due in self.dropped), sum(map(self.is_late, latencies))
+        counts = f"encoded {len(latencies)} late {late} dropped {dropped} seconds {seconds:.3f}"
+        some = latencies or [0.0]
+        p50, p99 = (1000 * some[int(share * (len(some) - 1))] for share in (0.5, 0.99))
+        mean = 1000 * sum(some) / len(some)
         return f"stream {number} {counts} mean_ms {mean:.3f} p50_ms {p50:.3f} p99_ms {p99:.3f}"
 
 
@@ -114,9 +121,10 @@ def main() -> int:
         thread.start()
     for thread in work:
         thread.join()
-    seconds = time.monotonic() - started
+    ended = time.monotonic()
+    seconds = min(settings["seconds"], ended - started)
     for number, stream in enumerate(streams):
-        print(stream.line(number, seconds))
+        print(stream.line(number, ended - seconds, seconds))
     return max(abs(stream.encoder.wait()) for stream in streams)
 
 

@@ -52,6 +52,12 @@ def test_a_round_that_fails_ends_all_with_its_exit_status() -> None:
     assert done.stdout.startswith(b"rounds: 0 done")
 
 
+def test_only_the_last_seconds_of_a_thread_are_counted() -> None:
+    rows = rt_app_loops.loops(LOG)
+    assert rt_app_loops.last_loops(rows, 0.06) == rows[1:]
+    assert rt_app_loops.last_loops([], 5) == []
+
+
 def test_deadlines_and_wakeup_latencies_of_a_thread_are_those_of_its_timed_loops() -> None:
     rows = rt_app_loops.loops(LOG)
     line = rt_app_loops.thread_line("worker-0", rows)
@@ -70,7 +76,8 @@ while sys.stdin.buffer.read(size):
 
 
 def live(folder: Path, encoder: list[str], stop_after: str) -> tuple[str, int]:
-    settings = {"encoder": encoder, "streams": 2, "frame_rate": 200, "width": 16, "height": 16, "queue": 3, "seed": 1}
+    settings = {"encoder": encoder, "streams": 2, "frame_rate": 200, "width": 16, "height": 16, "queue": 3}
+    settings.update(seed=1, seconds=60)
     (folder / "encode.json").write_text(json.dumps(settings))
     program = str(ROUNDS.with_name("live_encoder.py"))
     return stop_when_it_printed([sys.executable, program, "encode.json"], stop_after, signal.SIGINT, folder)
@@ -95,3 +102,17 @@ def test_an_encoder_that_fails_ends_the_load(tmp_path: Path) -> None:
     output, status = live(tmp_path, ["sh", "-c", "exit 4"], "never printed")
     assert status == 4
     assert output.count("encoded 0 ") == 2
+
+
+def test_the_measured_time_of_a_loop_is_written_into_the_file_of_rt_app(tmp_path: Path) -> None:
+    timed = (
+        "   0   200000    {}    43633     75140389490     75140433123       485      0      20000          0         0"
+    )
+    program = tmp_path / "rt-app"
+    log = "\n".join(timed.format(run) for run in (30_000, 26_000, 90_000))
+    program.write_text(f"#!/bin/sh\necho '{log}' > calibrate-once-0.log\n")
+    program.chmod(0o755)
+    (tmp_path / "rt_app.json").write_text('{"tasks": {}, "global": {"calibration": 100}}')
+    argv = [sys.executable, str(ROUNDS.with_name("rt_app_loops.py")), "calibrate"]
+    subprocess.run(argv, cwd=tmp_path, env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, check=True, timeout=60)
+    assert json.loads((tmp_path / "rt_app.json").read_text())["global"]["calibration"] == 130
