@@ -36,10 +36,13 @@ image)
     [ -L "$root/lib" ] || lib=$root/lib
     mkdir -p "$lib/modules/$release"
     [ ! -s "$work/modules.tar" ] || tar -C "$lib" --strip-components=1 --no-same-owner -xf "$work/modules.tar"
+    # mkinitramfs asks the configuration whether the kernel unpacks gzip, and an image comes without one.
+    echo CONFIG_RD_GZIP=y >"$root/boot/config-$release"
     { chroot "$root" depmod "$release" && chroot "$root" update-initramfs -c -k "$release"; } >"$work/out/apt.log" 2>&1 || {
         cat "$work/out/apt.log" >&2
-        problem "no initial RAM disk could be made: $(tail -n 1 "$work/out/apt.log")"
+        problem "no initial RAM disk could be made: $(grep -E '^(E|depmod): ' "$work/out/apt.log" | tail -n 1)"
     }
+    rm "$root/boot/config-$release"
     ;;
 esac
 if [ "$kind" != image ]; then
