@@ -55,7 +55,8 @@ def load_bytes(
     """Read an experiment as `load` does; `name` stands for the file in messages, such as `<stdin>:3:1`."""
     text = decode(raw, name)
     document = parse(text, name)
-    return _changed(document, overrides, load_kind, box, kernel_of).with_origin(Path(name), text)
+    folder = Path(name).parent
+    return _changed(document, overrides, load_kind, box, kernel_of, folder).with_origin(Path(name), text)
 
 
 def changed(
@@ -66,9 +67,12 @@ def changed(
     box: str | None = None,
     kernel_of: KernelOf | None = None,
 ) -> Experiment:
-    """Return the experiment with the changes that `load` makes. Raises SpecError."""
+    """Return the experiment with the changes that `load` makes. Raises SpecError.
+
+    Of the files that it names, only those of the changes need exist.
+    """
     document = Document(str(experiment.source or experiment.name), to_dict(experiment))
-    result = _changed(document, overrides, load_kind, box, kernel_of)
+    result = _changed(document, overrides, load_kind, box, kernel_of, None)
     return result.with_origin(experiment.source, experiment.text)
 
 
@@ -130,6 +134,7 @@ def _changed(
     load_kind: str | None,
     box: str | None,
     kernel_of: KernelOf | None,
+    folder: Path | None,
 ) -> Experiment:
     changes = {
         **_swaps(load_kind, box, document.data.get("machine")),
@@ -138,7 +143,8 @@ def _changed(
     for name in sorted(changes, key=lambda name: name not in ("load.kind", "machine.box")):
         where, value = changes[name]
         _override(document, name, value, printable(where[:MAX_WHERE]))
-    return _valid(document, kernel_of, _without_effect(document, changes))
+    problems = [*_without_effect(document, changes), *file_paths.resolve(document, folder)]
+    return _valid(document, kernel_of, problems)
 
 
 def _valid(
@@ -149,9 +155,8 @@ def _valid(
     MissingExtraError if it is right, but names a predictor whose library this host lacks. The recordings of a `stored`
     one can be read without it.
     """
-    missing = [] if stored else file_paths.resolve(document, Path(document.name).parent)
     experiment, all_problems = validate(document.data, kernel_of, stored=stored)
-    all_problems += [*problems, *missing]
+    all_problems += problems
     all_problems += sweep.problems_of(experiment, kernel_of, stored=stored) if experiment and not all_problems else []
     if experiment is None or all_problems:
         raise as_error(all_problems, document)

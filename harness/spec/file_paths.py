@@ -58,14 +58,20 @@ def replaced(values: dict[str, Any], paths: Mapping[Keys, str]) -> dict[str, Any
     return result
 
 
-def resolve(document: Document, folder: Path) -> list[Problem]:
-    """Make the paths in a document absolute; return a problem for each that names nothing."""
+def resolve(document: Document, folder: Path | None) -> list[Problem]:
+    """Make the paths in a document absolute; return a problem for each that names nothing.
+
+    They begin at `folder`. With None it is the experiment of a run, whose paths are absolute, and whose files may be
+    gone: then only those of the command line are looked for.
+    """
     problems, paths = [], {}
     for one in named(document.data):
         if not one.text:
             continue  # too short for the type
-        on_command_line = document.position(one.keys).startswith("--")
-        path = Path(os.path.abspath((Path() if on_command_line else folder) / os.path.expanduser(one.text)))
+        start = Path() if document.position(one.keys).startswith("--") else folder
+        if start is None:
+            continue
+        path = Path(os.path.abspath(start / os.path.expanduser(one.text)))
         paths[one.keys] = str(path)
         if not _exists(path, one.kind):
             problems.append(Problem(one.keys, *_missing(one, path)))

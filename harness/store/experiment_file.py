@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 NAME, DIGEST = "experiment.yaml", "spec_file_sha256"
 
 
-def facts(experiment: Experiment, run: str, files: Entries) -> dict[str, str | None]:
+def facts(experiment: Experiment, run: str, files: Entries | None = None) -> dict[str, str | None]:
     """Return what the manifest keeps of the file; an experiment that comes from no file has none."""
     from harness.store.manifest import text_sha256
 
@@ -30,7 +30,7 @@ def facts(experiment: Experiment, run: str, files: Entries) -> dict[str, str | N
     return {"spec_file": NAME, DIGEST: text_sha256(text(experiment, run, files))}
 
 
-def write(folder: Path, experiment: Experiment, files: Entries) -> None:
+def write(folder: Path, experiment: Experiment, files: Entries | None = None) -> None:
     """Write the file, if the experiment comes from one."""
     if experiment.text:
         write_atomic(folder / NAME, text(experiment, folder.name, files))
@@ -48,14 +48,14 @@ def is_of(manifest: Mapping[str, Any], text: str) -> bool:
     return text == manifest["spec_text"] or text_sha256(text) == sha256(manifest)
 
 
-def text(experiment: Experiment, run: str, files: Entries) -> str:
+def text(experiment: Experiment, run: str, files: Entries | None = None) -> str:
     """Return the text that was given if it says what was carried out, else one that does, and what differs.
 
     It names the copies of `files` that lie in the run folder.
     """
     from harness import spec
 
-    done, given = input_files.in_run(spec.to_dict(experiment), files, None), _values(experiment.text)
+    done, given = input_files.in_run(spec.to_dict(experiment), files or {}, None), _values(experiment.text)
     if done == given:
         return experiment.text
     return "".join(f"# {line}\n" for line in _head(done, given, run)) + spec.to_yaml(done)
@@ -67,12 +67,14 @@ def _values(text: str) -> dict[str, Any] | None:
     A predictor that this host lacks a library for is a value like any other.
     """
     from harness import spec
+    from harness.loads import StoredLoad
     from harness.spec.document import parse
 
     try:
-        return spec.to_dict(spec.from_dict(parse(text, NAME).data))
+        experiment = spec.from_dict(parse(text, NAME).data)
     except HarnessError:
         return None
+    return None if isinstance(experiment.load, StoredLoad) else spec.to_dict(experiment)
 
 
 def _head(done: Mapping[str, Any], given: Mapping[str, Any] | None, run: str) -> Iterator[str]:

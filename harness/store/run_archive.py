@@ -23,7 +23,7 @@ from typing import BinaryIO
 from harness.errors import StoreError
 from harness.files import atomic_file, open_regular, sha256
 from harness.progress import Watcher
-from harness.store import disk_size, events, experiment_file, label, lock, verify
+from harness.store import disk_size, events, experiment_file, input_files, label, lock, verify
 from harness.store.folder import RunFolder
 from harness.store.manifest import NAME as MANIFEST
 from harness.store.manifest import cleaned
@@ -72,9 +72,11 @@ def write(run: RunFolder, target: Path, watcher: Watcher, *, damaged: bool = Fal
 def host_paths(run: RunFolder) -> list[str]:
     """Return where the records have paths of the host that recorded the run: keys of the manifest, or events.jsonl."""
     manifest = run.manifest
+    named = " ".join(entry["path"] for entry in manifest.get(input_files.KEY, {}).values())
     texts = {
         "command": " ".join(map(str, manifest.get("command") or [])),
         "spec_source": manifest.get("spec_source"),
+        **({"spec": named, input_files.KEY: named} if named else {}),
         "repeats.path": manifest.get("repeats", {}).get("path"),
         "error": manifest.get("error"),
         **{f"steps.{name}.error": step["error"] for name, step in manifest["steps"].items()},

@@ -16,7 +16,7 @@ from harness.errors import SpecError, StoreError
 from harness.loads import OWN
 from harness.named_files import ExistingFile, ExistingFolder, content_sha256
 from harness.spec import Experiment
-from harness.store import RunFolder, input_files
+from harness.store import RunFolder, input_files, run_archive
 
 
 class Inner(BaseModel):
@@ -183,6 +183,21 @@ def test_a_file_too_large_for_a_copy_must_be_as_it_was(
         input_files.require_unchanged(run.path, run.manifest)
     assert caught.value.where == str(folder / "tree")
     assert run.manifest["files"]["load.tree"]["sha256"] in str(caught.value)
+
+
+def test_other_models_are_trained_where_the_files_of_a_run_are_gone(folder: Path) -> None:
+    experiment = load(folder, "load: {kind: of_files, plain: a.csv}\nsweep: {load.plain: [a.csv, b.csv]}\n")
+    (folder / "a.csv").unlink()
+    changed = spec.changed(experiment, {"model.predictors": "[markov]"})
+    assert parameters(changed)["plain"] == str(folder / "a.csv")
+    with pytest.raises(SpecError, match="there is no") as caught:
+        spec.changed(experiment, {"sweep": "{load.plain: [c.csv, no.csv]}"})
+    assert caught.value.where.startswith("--set sweep=")
+
+
+def test_an_exported_run_says_where_it_has_paths_of_its_host(folder: Path) -> None:
+    run = RunFolder.create(folder / "runs", load(folder, "load: {kind: of_files, plain: a.csv}\n"), [])
+    assert {"spec", "files"} <= {*run_archive.host_paths(run)}
 
 
 def test_the_hash_of_a_folder_depends_on_names_contents_and_links_alone(folder: Path) -> None:
