@@ -46,7 +46,7 @@ class Process(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    rate_per_s: float = Field(gt=0, le=5000, description="Mean arrivals per second.")
+    rate_per_s: float = Field(gt=0, le=5000, description="mean arrivals per second")
 
     def times(self, random: Random) -> Iterator[float]:
         """Yield the times of the arrivals in seconds from 0 on, in order, without end."""
@@ -64,8 +64,8 @@ class Poisson(Process):
 class Bursts(Process):
     """Arrivals in bursts, which begin at random: a Poisson cluster process."""
 
-    requests: float = Field(10.0, ge=1, le=1000, description="Mean arrivals in a burst; the number is geometric.")
-    burst_ms: float = Field(50.0, ge=0, le=60_000, description="Milliseconds over which a burst's arrivals spread.")
+    requests: float = Field(10.0, ge=1, le=1000, description="mean arrivals in a burst; the number is geometric")
+    burst_ms: float = Field(50.0, ge=0, le=60_000, description="milliseconds over which the arrivals of a burst spread")
 
     def times(self, random: Random) -> Iterator[float]:
         """Yield the arrivals of all bursts, merged in time."""
@@ -80,9 +80,9 @@ class Bursts(Process):
 class Diurnal(Process):
     """A rate that rises and falls as over a day, compressed into seconds; it begins at the quietest moment."""
 
-    day_s: float = Field(30.0, gt=0, le=86_400, description="Seconds that a day lasts.")
+    day_s: float = Field(30.0, gt=0, le=86_400, description="seconds that a day lasts")
     swing: float = Field(
-        0.6, ge=0, le=1, description="How far the rate swings, as a share of its mean: from 1 - swing to 1 + swing."
+        0.6, ge=0, le=1, description="how far the rate swings, as a share of its mean: from 1 - swing to 1 + swing"
     )
 
     def times(self, random: Random) -> Iterator[float]:
@@ -103,15 +103,15 @@ class Arrivals(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     closed: int | None = Field(
-        None, ge=1, le=500, description="A closed loop: so many clients, each of which waits for its answer."
+        None, ge=1, le=500, description="a closed loop: so many clients, each of which waits for its answer"
     )
-    poisson: Poisson | None = Field(None, description="An open loop of independent arrivals.")
-    bursts: Bursts | None = Field(None, description="An open loop of bursts.")
-    diurnal: Diurnal | None = Field(None, description="An open loop whose rate rises and falls.")
+    poisson: Poisson | None = Field(None, description="an open loop of independent arrivals")
+    bursts: Bursts | None = Field(None, description="an open loop of bursts")
+    diurnal: Diurnal | None = Field(None, description="an open loop whose rate rises and falls")
     times: ExistingFile | None = Field(
         None,
-        description="An open loop with the arrivals of a file: a time in seconds on each line, rising. They count from "
-        "the first one, and begin again after the last.",
+        description="an open loop with the arrivals of a file: a time in seconds on each line, rising; they count from "
+        "the first one, and begin again after the last",
     )
 
     @model_validator(mode="after")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -63,16 +63,24 @@ def keys_at(path: Keys, load_kind: str | None = None) -> dict[str, str]:
     """Return the known keys of a section and their meanings; for `load`, those of `load_kind`."""
     if path[:2] == ("model", "params") and len(path) == 3:
         return settings_of(str(path[2]))
-    if path == ("load",):
-        kinds = load_kinds()
-        return _meanings(kinds[load_kind]) if load_kind and load_kind in kinds else {"kind": "which load"}
     model: Any = Experiment
+    if path[:1] == LOAD:
+        kinds = load_kinds()
+        if load_kind is None or load_kind not in kinds:
+            return {"kind": "which load"}
+        model, path = kinds[load_kind], path[1:]
     for key in path:
         field = model.model_fields.get(key)
-        model = field.annotation if field else None
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        model = _section_in(field.annotation) if field else None
+        if model is None:
             return {}
     return _meanings(model)
+
+
+def _section_in(annotation: Any) -> type[BaseModel] | None:
+    """Return the model in the type of a field, such as `Arrivals | None`; None where there is none."""
+    kinds = get_args(annotation) or (annotation,)
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
 
 
 def _meanings(model: type[BaseModel]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from harness.loads import LoadModel, Metrics, NginxAb, NginxWrk, Pgbench, Redis, Timing, Web
 from harness.loads.arrivals import Arrivals, Poisson
 
-OUTPUTS = Path(__file__).parents[2] / "data" / "load_outputs"
+OUTPUTS = Path(__file__).parents[2] / "data" / "load_outputs" / "servers"
 TIMING = Timing(seed=7, warmup_s=5.0, seconds=50.0)
 OPEN = Arrivals(poisson=Poisson(rate_per_s=400.0))
 
