@@ -25,12 +25,14 @@ from harness.errors import (
     StoreError,
     TrialError,
 )
+from harness.loads import NginxAb
 from harness.spec.kernels import SuiteKernel
 from harness.store import RunFolder
 from harness.terminal.progress import PlainView
 
+ROLES = ("perf", *NginxAb.roles)
 Start = Callable[..., Any]
-PROVISION = "provision perf nginx apache2_utils"
+PROVISION = f"provision {' '.join(ROLES)}"
 MADE_AND_KEPT = ["box debian-12", "up debian-12", PROVISION, "keep", "down debian-12", "up debian-12 kept"]
 OF_ITS_OWN = ["up debian-12", PROVISION]
 TRIALS = ["trial 000_nginx_ab attempt 1", "trial 001_nginx_ab attempt 1", "down debian-12"]
@@ -71,7 +73,7 @@ def test_the_manifests_of_the_first_and_of_a_later_run_hold_the_same_box_and_pac
     first, later = runs
     assert first["box"] == later["box"]
     kept = later["box"]["provisioned"]
-    assert (kept["roles"], kept["packages"]) == (["perf", "nginx", "apache2_utils"], {"nginx": "1.22"})
+    assert (kept["roles"], kept["packages"]) == (list(ROLES), {"nginx": "1.22"})
     assert kept["digest"] in world.kept
     assert first["arms"] == later["arms"]
     details = [run["steps"]["provision"]["detail"] for run in runs]
