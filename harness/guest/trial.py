@@ -168,7 +168,7 @@ def _prepare(host: Host, config: Mapping[str, Any], out_dir: Path, watcher: Watc
     # The network's start at boot leaves this service behind, which would end itself in the middle of the recording.
     calm = "systemctl stop systemd-hostnamed.service 2>/dev/null"
     make = f"install -d -o {shlex.quote(host.user)} {GUEST_ROOT} {folder} {scripts}"
-    host.run(f"{_stop_command()}; {calm}; rm -rf {GUEST_ROOT}; {make}", timeout_s=240, sudo=True)
+    host.run(f"{stop_command()}; {calm}; rm -rf {GUEST_ROOT}; {make}", timeout_s=240, sudo=True)
     host.put(out_dir / "trial.py", f"{config['work_dir']}/trial.py", 60)
     for name in SENT_ALONG:
         host.put(out_dir / SCRIPTS / name, f"{config['work_dir']}/{SCRIPTS}/{name}", 60)
@@ -285,10 +285,10 @@ def _metrics(load: Load, timing: Timing, output: Path, host: Host) -> Metrics:
     return guest_result.metrics(measured, f"{host.where}: load.txt")
 
 
-def _stop_command() -> str:
+def stop_command(services_file: str = SERVICES_FILE) -> str:
     """Return what stops a trial and its load, and then the services that it started, also those of a dead trial."""
     units = "'harness-trial-*' 'harness-load-*'"
-    services = f"systemctl stop $(cat {SERVICES_FILE} 2>/dev/null) 2>/dev/null; rm -f {SERVICES_FILE}"
+    services = f"[ ! -s {services_file} ] || systemctl stop $(cat {services_file}); rm -f {services_file}"
     return f"systemctl stop {units}; systemctl reset-failed {units} 2>/dev/null; {services}; true"
 
 
@@ -296,7 +296,7 @@ def _stop(host: Host) -> None:
     """Stop the trial's units if the guest still answers; an error here must not hide the one that led here."""
     with suppress(HarnessError):
         host.close()
-        host.run(_stop_command(), timeout_s=15, sudo=True)
+        host.run(stop_command(), timeout_s=15, sudo=True)
     host.close()
 
 

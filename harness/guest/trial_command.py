@@ -23,6 +23,10 @@ class Missing(Unfit):
     """A program is not installed."""
 
 
+class Stopped(Exception):
+    """The trial was stopped from outside: no failure of a step, after which another try could be made."""
+
+
 def call(argv: List[str], limit_s: float, check: bool = True, folder: Optional[str] = None) -> str:
     """Run a command, in `folder` if one is given, and return the output of both streams.
 

@@ -18,7 +18,7 @@ import signal
 import time
 from typing import Any, Dict, List
 
-from .trial_command import COMMAND_S, Failure, Unfit, call, read, run_beside, write_atomic
+from .trial_command import COMMAND_S, Failure, Stopped, Unfit, call, read, run_beside, write_atomic
 from .trial_console import announce
 from .trial_load import (
     collect_output,
@@ -160,8 +160,8 @@ def carry_out(config: Dict[str, Any], result: Dict[str, Any]) -> None:
 
 
 def terminated(signum: int, frame: Any) -> None:
-    """Handle SIGTERM: raise Failure, so that the load is stopped as well."""
-    raise Failure(f"stopped from outside (signal {signum})")
+    """Handle SIGTERM: raise Stopped, so that the load is stopped as well."""
+    raise Stopped(f"stopped from outside (signal {signum})")
 
 
 def main(arguments: List[str], config: Dict[str, Any]) -> int:
@@ -175,7 +175,7 @@ def main(arguments: List[str], config: Dict[str, Any]) -> int:
         if arguments != ["check"]:
             carry_out(config, result)
         result["ok"] = True
-    except Failure as error:
+    except (Failure, Stopped) as error:
         result["error"], result["retryable"] = str(error), not isinstance(error, Unfit)
     except Exception as error:  # every failure must reach the host
         result["error"] = f"{type(error).__name__}: {error}"

@@ -62,10 +62,10 @@ for unit do
     case "$do" in
     show) if running; then echo ActiveState=active; else echo ActiveState=inactive; fi
         echo ExecMainStatus=0; echo ;;
-    stop) if running; then kill -INT "$pid"; fi
+    stop) if running; then kill -s INT -- -"$pid"; fi
         while running; do sleep 0.02; done ;;
     restart) [ ! -e @FOLDER@/broken-"$unit" ] || exit 1
-        setsid sleep 1000 </dev/null >/dev/null 2>&1 & echo $! >@FOLDER@/"$unit".pid ;;
+        env --default-signal=INT setsid sleep 1000 </dev/null >/dev/null 2>&1 & echo $! >@FOLDER@/"$unit".pid ;;
     esac
 done
 """
@@ -342,6 +342,139 @@ def test_an_error_during_the_recording_kills_perf() -> None:
         assert recorder.wait(timeout=waiting.LIMIT_S) == -signal.SIGKILL
 
 
+def systemctl(guest: Guest) -> list[str]:
+    """Return what systemctl was asked to do, in order: `restart db.service`."""
+    asked = (guest.folder / "systemctl").read_text().splitlines()
+    return [line for line in asked if not line.startswith(("show ", "reset-failed "))]
+
+
+def test_services_run_during_the_trial_only_and_the_load_is_prepared_while_they_do(guest: Guest) -> None:
+    guest.config["services"] = ["db.service", "web.service"]
+    guest.part["files"] = {"table.txt": "7 rows\n"}
+    guest.part["prepare"] = ["sh", "-c", f"cat {guest.folder}/systemctl table.txt >prepared; echo filled"]
+    guest.part["ready"] = ["sh", "-c", f"cat {guest.folder}/systemctl >ready; test -s prepared"]
+    guest.part["command"] = ["sh", "-c", f"cat ready prepared; echo $HOME; : >{guest.folder}/loaded; sleep 1000"]
+    code, _ = guest.run()
+    result = guest.result()
+    assert (code, result["ok"]) == (0, True), result
+    started = ["restart db.service", "restart web.service"]
+    stopped = ["stop harness-load-test.service", "stop harness-load-test-prepare.service"]
+    assert systemctl(guest) == [*started, *stopped, "stop db.service", "stop web.service"]
+    folder = guest.part["folder"]
+    assert (guest.work / "load.txt").read_text() == "\n".join([*started, *started, "7 rows", folder, ""])
+    assert {name: state["ActiveState"] for name, state in result["loads"].items()} == {
+        "test": "active",
+        "db.service": "active",
+        "web.service": "active",
+    }
+    assert sorted(result["stages"], key=result["stages"].get) == [
+        "alone", "services", "prepare", "ready", "load", "warm-up", "tasks", "record", "collect", "hash", "done",
+    ]  # fmt: skip
+
+
+def test_the_parts_of_a_load_run_at_once_and_leave_one_output(guest: Guest) -> None:
+    waits = "while :; do sleep 0.02; done"
+    until_two = f"until [ -e ../load-two/up ]; do sleep 0.02; done; : >{guest.folder}/loaded"
+    first = f"trap 'echo one; exit 0' INT; {until_two}; {waits}"
+    guest.config["parts"] = [
+        guest.new_part("one", ["sh", "-c", first]),
+        guest.new_part(
+            "two", ["sh", "-c", f"trap 'echo two >&2; exit 0' INT; printf begun; : >up; {waits}"], ready=None
+        ),
+    ]
+    guest.run()
+    assert guest.result()["error" if "error" in guest.result() else "ok"] is True
+    assert (guest.work / "load.txt").read_text() == "==> one <==\none\n\n==> two <==\nbeguntwo\n\n"
+    assert systemctl(guest) == ["stop harness-load-one.service", "stop harness-load-two.service"]
+
+
+def test_a_part_that_ended_is_named(guest: Guest) -> None:
+    guest.config["parts"] = [guest.part, guest.new_part("short", ["sh", "-c", "echo no licence"])]
+    guest.config["warmup_s"] = 1.0
+    guest.program(
+        "systemd-run", (guest.programs / "systemd-run").read_text() + 'case "$unit" in *short*) wait ;; esac\n'
+    )
+    guest.run("record")
+    assert "the load short had ended before the recording began (exit status 0): no licence" in guest.result()["error"]
+    waiting.until(lambda: not guest.load_runs())
+
+
+@pytest.mark.parametrize(
+    ("change", "stage", "message"),
+    [
+        ({"prepare": ["sh", "-c", "echo disk full; exit 3"]}, "prepare", "failed: disk full"),
+        ({"ready": ["no-such-program"]}, "ready", "no-such-program: no such program"),
+    ],
+)
+def test_services_are_stopped_after_every_failure(
+    guest: Guest, change: dict[str, Any], stage: str, message: str
+) -> None:
+    guest.config["services"] = ["db.service"]
+    guest.part.update(change)
+    code, _ = guest.run("record")
+    result = guest.result()
+    assert (code, result["stage"]) == (1, stage)
+    assert message in result["error"]
+    assert systemctl(guest)[-1] == "stop db.service"
+    assert not waiting.runs(int((guest.folder / "db.service.pid").read_text()))
+
+
+def test_a_service_that_does_not_start_is_told_with_its_journal(guest: Guest) -> None:
+    guest.config["services"] = ["db.service", "web.service"]
+    guest.program("journalctl", "#!/bin/sh\necho bind: Address already in use\n")
+    (guest.folder / "broken-web.service").touch()
+    guest.run("record")
+    assert guest.result()["stage"] == "services"
+    assert "the service web.service did not start" in guest.result()["error"]
+    assert "Address already in use" in guest.result()["error"]
+    assert not waiting.runs(int((guest.folder / "db.service.pid").read_text()))
+
+
+def test_sigterm_while_the_load_is_prepared_stops_what_prepares_it_and_the_services(guest: Guest) -> None:
+    guest.config["services"] = ["db.service"]
+    guest.part["prepare"] = ["sh", "-c", f": >{guest.folder}/preparing; sleep 1000"]
+    process = guest.start("record")
+    waiting.until(lambda: (guest.folder / "preparing").exists())
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=LIMIT_S)
+    assert guest.result()["stage"] == "prepare"
+    assert "stopped from outside" in guest.result()["error"]
+    for unit in ("harness-load-test-prepare.service", "db.service"):
+        assert not waiting.runs(int((guest.folder / f"{unit}.pid").read_text()))
+
+
+def test_a_killed_trial_leaves_the_names_of_its_services_for_the_next_one(guest: Guest) -> None:
+    guest.config["services"] = ["db.service", "web.service"]
+    guest.part["prepare"] = ["sh", "-c", f": >{guest.folder}/preparing; sleep 1000"]
+    process = guest.start("record")
+    waiting.until(lambda: (guest.folder / "preparing").exists())
+    process.kill()
+    process.communicate(timeout=LIMIT_S)
+    stop = trial.stop_command(guest.config["services_file"])
+    subprocess.run(["/bin/sh", "-c", stop], env={"PATH": guest.path}, check=True)
+    assert systemctl(guest)[-2:] == ["stop db.service", "stop web.service"]
+    assert not Path(guest.config["services_file"]).exists()
+    for unit in ("db.service", "web.service"):
+        assert not waiting.runs(int((guest.folder / f"{unit}.pid").read_text()))
+    subprocess.run(["/bin/sh", "-c", stop], env={"PATH": guest.path}, check=True)  # with nothing to stop
+    (guest.folder / "harness-load-test-prepare.service.pid").unlink()
+
+
+def test_each_unit_is_stopped_by_its_own_signal_which_all_or_one_of_its_processes_get(guest: Guest) -> None:
+    guest.program(
+        "systemd-run",
+        (guest.programs / "systemd-run")
+        .read_text()
+        .replace("#!/bin/sh\n", f'#!/bin/sh\necho "$*" >>{guest.folder}/started\n'),
+    )
+    guest.part.update(stop_signal="SIGUSR1", stops_all=True)
+    guest.run("record")
+    started = (guest.folder / "started").read_text()
+    assert "--property=KillSignal=SIGUSR1 --property=KillMode=control-group" in started
+    assert f"--property=WorkingDirectory={guest.part['folder']}" in started
+    assert "--property=RuntimeMaxSec=300" in started
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -393,6 +526,20 @@ def test_a_kernel_setting_that_cannot_be_set_ends_the_check_for_good(guest: Gues
     code, output = guest.run("check")
     answer = json.loads(output)
     assert (code, answer["retryable"], answer["error"]) == (1, False, "wanted 8; it has 1")
+
+
+@pytest.mark.parametrize("name", ["command", "prepare", "ready"])
+def test_the_check_finds_a_program_that_the_load_lacks(guest: Guest, name: str) -> None:
+    guest.part[name] = ["no-such-program", "-v"]
+    code, output = guest.run("check")
+    answer = json.loads(output)
+    assert (code, answer["error"]) == (1, "no-such-program: no such program on this machine")
+    assert answer["retryable"] is False
+
+
+def test_a_program_of_the_loads_own_folder_may_come_to_be_there(guest: Guest) -> None:
+    guest.part["command"] = ["./built-by-prepare"]
+    assert guest.run("check")[0] == 0
 
 
 def test_the_check_finds_a_perf_that_does_not_fit_the_kernel(guest: Guest) -> None:
