@@ -81,7 +81,8 @@ def _make(
     work: Path,
     watcher: Watcher,
 ) -> Box:
-    log = cache.root() / f"{recipe.name}.log"
+    digest = description.digest_of(made_from)
+    log = cache.root() / (f"{recipe.name}-{digest[:12]}.log" if other else f"{recipe.name}.log")
     write_atomic(log, "")
     _prepare(recipe, lock, other, keys, work)
     _bootstrap(recipe, lock, other, work, log, watcher)
@@ -97,7 +98,6 @@ def _make(
             log=log,
         )
     write_atomic(out / "pins", packages.text())
-    digest = description.digest_of(made_from)
     with cache.fresh_folder(cache.root()) as fresh:
         box = Box(
             recipe.name,

@@ -63,6 +63,8 @@ def keys_at(path: Keys, load_kind: str | None = None) -> dict[str, str]:
     """Return the known keys of a section and their meanings; for `load`, those of `load_kind`."""
     if path[:2] == ("model", "params") and len(path) == 3:
         return settings_of(str(path[2]))
+    if path == KERNEL:
+        return {name: meaning for form in kernels.FORM_KINDS for name, meaning in _meanings(form).items()}
     model: Any = Experiment
     if path[:1] == LOAD:
         kinds = load_kinds()

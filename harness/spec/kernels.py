@@ -80,12 +80,13 @@ class SuiteKernel(Section):
 
 
 KernelForm = ImageKernel | DebKernel | SuiteKernel
+FORM_KINDS = (ImageKernel, DebKernel, SuiteKernel)
 
 
 def as_form(value: Any) -> Any:
     """Return the form that a mapping is; null and a release as they are. Raises ValueError, ValidationError."""
     if isinstance(value, dict):
-        for form in (ImageKernel, DebKernel, SuiteKernel):
+        for form in FORM_KINDS:
             if value.keys() & form.model_fields.keys():
                 return form.model_validate(value)
     elif value is None or isinstance(value, KernelForm) or _is_release(value):

@@ -104,6 +104,13 @@ def test_what_is_no_kernel_is_an_error_with_its_line(
     assert expected in f"{caught.value.expected} {caught.value.hint} {caught.value.what}"
 
 
+def test_a_key_that_is_nearly_right_is_suggested(files: Path) -> None:
+    with pytest.raises(SpecError) as caught:
+        load(files, "{suite: sid, packages: linux}")
+    assert "unknown key in machine.kernel: 'packages'" in str(caught.value)
+    assert "did you mean 'package'?" in str(caught.value)
+
+
 def test_only_a_box_that_is_built_here_and_booted_by_libvirt_gets_a_kernel(files: Path) -> None:
     for machine, what in {
         "box: bento/ubuntu-18.04": "machine.box is a ready-made box",
