@@ -26,7 +26,7 @@ class Hackbench(LoadModel):
     groups: int = Field(1, ge=1, le=100, description="groups of senders and receivers")
     fds: int = Field(10, ge=1, le=100, description="senders in a group, and as many receivers")
     loops: int = Field(
-        100, ge=1, le=100_000_000, description="messages that each sender sends to each receiver in a round"
+        300, ge=1, le=100_000_000, description="messages that each sender sends to each receiver in a round"
     )
     message_bytes: int = Field(100, ge=1, le=65_536, description="size of a message, in bytes")
     threads: bool = Field(False, description="threads of one process instead of processes")

@@ -26,7 +26,7 @@ class PerfBenchMessaging(LoadModel):
     kind: Literal["perf_bench_messaging"] = "perf_bench_messaging"
     groups: int = Field(1, ge=1, le=100, description="groups of 20 senders and 20 receivers")
     loops: int = Field(
-        50, ge=1, le=100_000_000, description="messages that each sender sends to each receiver in a round"
+        100, ge=1, le=100_000_000, description="messages that each sender sends to each receiver in a round"
     )
     threads: bool = Field(False, description="threads of one process instead of processes")
     pipes: bool = Field(False, description="pipes instead of socket pairs")

@@ -41,7 +41,7 @@ class Sysbench(LoadModel):
     thread_yields: int = Field(100, ge=1, le=100_000, description="test threads: yields in one event, each with a lock")
     thread_locks: int = Field(4, ge=1, le=10_000, description="test threads: mutexes that the threads share")
     mutexes: int = Field(4, ge=1, le=100_000, description="test mutex: mutexes that the threads share")
-    mutex_locks: int = Field(10_000, ge=1, le=100_000_000, description="test mutex: locks of a thread in one round")
+    mutex_locks: int = Field(50_000, ge=1, le=100_000_000, description="test mutex: locks of a thread in one round")
     mutex_loops: int = Field(500, ge=0, le=100_000_000, description="test mutex: additions between two locks")
     memory_block_kb: int = Field(64, ge=1, le=65_536, description="test memory: kilobytes that one event writes")
 

@@ -30,7 +30,7 @@ LOADS: dict[str, Load] = {
     "fio_randrw": Fio(pattern="randrw", direct=False),
     "hackbench": Hackbench(loops=500),
     "hackbench_threads": Hackbench(loops=500, threads=True, pipes=True),
-    "perf_bench_messaging": PerfBenchMessaging(),
+    "perf_bench_messaging": PerfBenchMessaging(loops=50),
     "rt_app": RtApp(),
     "stress_ng_switch": StressNg(),
     "sysbench_cpu": Sysbench(test="cpu"),
