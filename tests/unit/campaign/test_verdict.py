@@ -10,7 +10,7 @@ import pytest
 
 from harness.campaign.busy_host import kept_waiting
 from harness.campaign.verdict import Verdict, VerdictCheck, judge
-from harness.loads import NginxAb
+from harness.loads import Limit, NginxAb
 from harness.noise.observation import END_NOT_SEEN, MISSED
 from harness.spec import VerdictSpec
 
@@ -125,6 +125,51 @@ def test_a_load_that_failed_is_repeated() -> None:
     judged = verdict(guest)
     assert failed(judged) == ["load at the end", "requests completed"]
     assert judged.retryable
+
+
+MIX = {"nginx_ab": {"ActiveState": "active"}, "idle": {"ActiveState": "active"}}
+
+
+def mixed(**states: dict[str, str]) -> dict[str, Any]:
+    """Return a guest with two parts, one of which counts requests, and these other states."""
+    metrics = {f"nginx_ab.{name}": value for name, value in GUEST["metrics"].items()}
+    return {**GUEST, "loads": {**MIX, **states}, "metrics": metrics}
+
+
+def test_each_part_of_a_mix_and_each_service_must_run_at_the_end() -> None:
+    limits = tuple(replace(limit, metric=f"nginx_ab.{limit.metric}") for limit in NginxAb().limits)
+    assert verdict(mixed(), expected={"limits": limits}).ok
+    guest = mixed(idle={"ActiveState": "failed", "ExecMainStatus": "7"}, **{"db.service": {"ActiveState": "failed"}})
+    judged = verdict(guest, expected={"limits": limits})
+    assert failed(judged) == ["idle at the end", "db.service at the end"]
+    assert "idle at the end failed (limit active): it ended early, with exit status 7" in judged.reason
+    assert judged.retryable
+
+
+def test_failed_requests_of_a_part_count_too() -> None:
+    guest = mixed()
+    guest["metrics"]["nginx_ab.responses_non_2xx"] = 4
+    assert failed(verdict(guest, expected={"limits": ()})) == ["requests failed"]
+
+
+def test_a_load_that_was_done_says_so_only_if_it_keeps_its_limits() -> None:
+    guest = guest_with("load", ActiveState="inactive", ExecMainStatus="1")
+    assert verdict(guest).retryable
+    assert "it ended early, with exit status 1" in verdict(guest).reason
+
+
+@pytest.mark.parametrize(
+    ("value", "ok"), [(1, True), (0.99, False), (2.5, True), (2.6, False), ("none", False), (None, False)]
+)
+def test_a_limit_of_a_load_is_met_or_says_why(value: Any, ok: bool) -> None:
+    limit = Limit("latency_p99_ms", "it fell behind; ask for fewer", at_least=1, at_most=2.5, retryable=False)
+    guest = guest_with("metrics", **({} if value is None else {"latency_p99_ms": value}))
+    judged = verdict(guest, expected={"limits": (limit,)})
+    check = check_of(judged, "latency p99 ms")
+    assert check is not None
+    assert (check.ok, check.value, check.limit) == (ok, value, "at least 1, at most 2.5")
+    assert check.why == ("" if ok else "it fell behind; ask for fewer")
+    assert ok or not judged.retryable
 
 
 def test_failed_requests_and_error_responses_both_count() -> None:

@@ -457,7 +457,7 @@ def test_a_killed_trial_leaves_the_names_of_its_services_for_the_next_one(guest:
     for unit in ("db.service", "web.service"):
         assert not waiting.runs(int((guest.folder / f"{unit}.pid").read_text()))
     subprocess.run(["/bin/sh", "-c", stop], env={"PATH": guest.path}, check=True)  # with nothing to stop
-    (guest.folder / "harness-load-test-prepare.service.pid").unlink()
+    os.killpg(int((guest.folder / "harness-load-test-prepare.service.pid").read_text()), signal.SIGKILL)  # no systemd
 
 
 def test_each_unit_is_stopped_by_its_own_signal_which_all_or_one_of_its_processes_get(guest: Guest) -> None:
