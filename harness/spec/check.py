@@ -116,8 +116,15 @@ def _build_load(value: Any, stored: bool, path: Keys = LOAD) -> tuple[BaseModel 
         # Validated as JSON: strict about types, but a list is accepted for a tuple.
         return model.model_validate_json(json.dumps(value), strict=True), []
     except ValidationError as error:
-        meanings = lambda at: _meanings(model) if at == path else keys_at(at, kind)  # noqa: E731
-        return None, from_pydantic(error, path, meanings)
+        meanings = lambda at: _meanings(model) if at == path else keys_at((*LOAD, *at[len(path) :]), kind)  # noqa: E731
+        problems = from_pydantic(error, path, meanings)
+        return None, [_with_example(problem, kind) if problem.path == path else problem for problem in problems]
+
+
+def _with_example(problem: Problem, kind: str) -> Problem:
+    """Return a problem of a load; a parameter that is missing stands in the load's example."""
+    missing = problem.what.endswith(" is missing")
+    return replace(problem, hint=f"`harness loads {kind} --example` has one") if missing else problem
 
 
 def _build_mix(value: dict[str, Any], model: type[BaseModel], stored: bool) -> tuple[BaseModel | None, list[Problem]]:

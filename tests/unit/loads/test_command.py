@@ -140,4 +140,4 @@ def test_a_command_stays_the_same_in_a_stored_experiment_and_its_script_can_be_s
 
 def test_the_plan_shows_the_first_line_of_a_script() -> None:
     row = plan.describe(plan.trials(spec.load_bytes(FILE.encode(), "own.yaml")))[0]
-    assert row.load.startswith("command run=#!/bin/sh -e ... packages=['redis-tools']")
+    assert row.load.startswith('command run=#!/bin/sh -e ... packages=["redis-tools"]')

@@ -47,6 +47,13 @@ CASES = {
     "a wrong load parameter": (
         HEAD + "load: {kind: nginx_ab, requests: '5'}\n", "3:34", "load.requests is '5'", "whole number",
     ),
+    "an unknown key inside of a part of a mix": (
+        HEAD + "load: {kind: mix, parts: [{kind: idle}, {kind: web, arrivals: {bursts: {rate_per_s: 5, burst: 9}}}]}\n",
+        "3:88", "in load.parts[1].arrivals.bursts: 'burst'", "'burst_ms'",
+    ),
+    "a load without what it needs": (
+        HEAD + "load: {kind: command}\n", "3:1", "load.run is missing", "harness loads command --example",
+    ),
     "a section that is none": (HEAD + LOAD + "trials: 3\n", "4:9", "trials is 3", "a mapping"),
     "a name unfit for a folder": ("name: ../x\nmachine: {box: a}\n" + LOAD, "1:7", "name is '../x'", "text that"),
     "too few shares": (HEAD + LOAD + "model: {split: [0.5, 0.5]}\n", "4:16", "too few values", "Shares"),
