@@ -153,7 +153,9 @@ class VerdictSpec(Section):
         description="Largest share of the recorded time in which the guest's CPU waited for a CPU of the host; null is "
         "0.02 where the guest's clock is the host's, and no limit where it is counted.",
     )
-    max_idle_share: float = Field(0.20, ge=0, le=1, description="Largest share of CPU time spent idle.")
+    max_idle_share: float = Field(
+        0.20, ge=0, le=1, description="Largest share of CPU time spent idle, with a load that keeps the CPU busy."
+    )
 
 
 class ModelSpec(Section):
