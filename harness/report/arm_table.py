@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness.load_results import LoadResult, results
 from harness.report import text
@@ -23,14 +23,22 @@ SCHEDULER: dict[str, tuple[str, Callable[[RecordingSummary], float | None], Call
 }
 
 
+class Figure(NamedTuple):
+    """The mean over the trials of an arm as it is shown, their range if they differ, and the mean itself."""
+
+    shown: str
+    spread: str
+    mean: float
+
+
 @dataclass(frozen=True)
 class ArmRow:
-    """One arm; `cells` has, for each of its columns, a (value, range over the trials) for each load of a mix."""
+    """One arm; `cells` has for each of its columns a figure, or of a mix one for each part."""
 
     arm: str
     trials: int
     load: list[LoadResult]
-    cells: dict[str, list[tuple[str, str]]]
+    cells: dict[str, list[Figure]]
     exact: dict[str, Any]
 
 
@@ -73,16 +81,16 @@ def in_words(load: Sequence[LoadResult]) -> str:
 def _row(arm: str, trials: list[TrialFacts], best: BaselineComparison | None) -> ArmRow:
     row = ArmRow(arm, len(trials), results(*(trial.record for trial in trials)), {}, {})
     for result in row.load:
-        cell = (result.value_text(text.plain), _range(result.values, text.plain))
-        row.cells.setdefault(_column(result), []).append(cell)
+        figure = Figure(result.value_text(text.plain), _range(result.values, text.plain), result.mean)
+        row.cells.setdefault(_column(result), []).append(figure)
         row.exact.update(_exact(f"load: {result.name}{'' if result.is_rate else ' (ms)'}", result.values))
     for name, (unit, get, spell) in SCHEDULER.items():
         known = [value for trial in trials if trial.recording and (value := get(trial.recording)) is not None]
         if known:
-            row.cells[name] = [(spell(fmean(known)), _range(known, spell))]
+            row.cells[name] = [Figure(spell(fmean(known)), _range(known, spell), fmean(known))]
             row.exact.update(_exact(name + unit, known))
     if best and (score := best.score_of(best.best)):
-        row.cells[BEST] = [(f"{text.percent(score.value)} {best.best.predictor}", "")]
+        row.cells[BEST] = [Figure(f"{text.percent(score.value)} {best.best.predictor}", "", score.value)]
         row.exact.update({BEST: best.best.predictor, f"{BEST}, top-1, {best.split}": score.value})
     return row
 

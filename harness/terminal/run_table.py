@@ -89,10 +89,10 @@ def _row(folder: RunFolder, progress: RunProgress | None) -> dict[str, Any]:
 
 
 def _load(manifest: Mapping[str, Any]) -> str | None:
-    """Return the kind of the load, or the kinds if several are compared."""
+    """Return the kind of the load, or the kinds if a few are compared."""
     spec = manifest["spec"]
     kinds = (spec.get("sweep") or {}).get("load.kind") or [(spec.get("load") or {}).get("kind")]
-    return ", ".join(str(kind) for kind in kinds if kind) or None
+    return f"{len(kinds)} loads" if len(kinds) > 3 else ", ".join(str(kind) for kind in kinds if kind) or None
 
 
 def _best(scores: Sequence[Mapping[str, Any]]) -> str:

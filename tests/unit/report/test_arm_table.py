@@ -39,9 +39,9 @@ def table_of(run: Path) -> ArmTable:
 def test_an_arm_has_the_mean_of_its_trials_and_their_range(tmp_path: Path) -> None:
     (row,) = table_of(run_of(tmp_path, {"web": WEB})).rows
     assert (row.arm, row.trials) == ("web", 2)
-    assert row.cells["rate of the load"] == [("116 requests/s", "115 to 117")]
-    assert row.cells["load’s p50 latency"] == [("9.25 ms", "")]  # noqa: RUF001
-    assert row.cells["load’s p99 latency"] == [("146 ms", "145 to 147")]  # noqa: RUF001
+    assert row.cells["rate of the load"] == [("116 requests/s", "115 to 117", 116.0)]
+    assert row.cells["load’s p50 latency"] == [("9.25 ms", "", 9.25)]  # noqa: RUF001
+    assert row.cells["load’s p99 latency"] == [("146 ms", "145 to 147", 146.0)]  # noqa: RUF001
     assert row.cells["best predictor"][0][0].endswith(" markov")
 
 
@@ -56,7 +56,7 @@ def test_a_load_without_latencies_leaves_no_column_of_them(tmp_path: Path) -> No
 def test_arms_of_different_loads_share_columns_and_a_mix_shows_its_parts(tmp_path: Path) -> None:
     table = table_of(run_of(tmp_path, {"web": WEB, "mix": [MIX]}))
     mixed = table.rows[1]
-    assert [shown for shown, _ in mixed.cells["rate of the load"]] == ["web 60.5 requests/s", "encode 24 frames/s"]
+    assert [figure.shown for figure in mixed.cells["rate of the load"]] == ["web 60.5 requests/s", "encode 24 frames/s"]
     assert "load’s p50 latency" not in mixed.cells  # noqa: RUF001
     assert table.load_of("mix") == "web 60.5 requests/s, web p99 latency 80 ms, encode 24 frames/s"
 
