@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
@@ -78,6 +78,12 @@ def results(*trials: Record) -> list[LoadResult]:
         LoadResult(key, tuple(v for known in metrics if (v := _number(known.get(key))) is not None)) for key in ordered
     ]
     return [result for result in found if result.values]
+
+
+def latency_kinds(rows: Iterable[Sequence[LoadResult]]) -> list[str]:
+    """Return the kinds of latency that any row has, without the mean where there are percentiles, which say more."""
+    kinds = sorted({result.kind for row in rows for result in row if not result.is_rate})
+    return [kind for kind in kinds if not kind.startswith("mean")] or kinds
 
 
 def metrics_of(trial: Record) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from harness.load_results import LoadResult, results
+from harness.load_results import LoadResult, latency_kinds, results
 from harness.report import text
 from harness.report.baseline_comparison import BaselineComparison, headline_of_each_arm
 from harness.report.recording_summary import RecordingSummary
@@ -67,8 +67,7 @@ def arm_table(trials: Sequence[TrialFacts], comparisons: list[BaselineComparison
     usable = [trial for trial in trials if trial.ok is True]
     arms = dict.fromkeys(trial.arm for trial in usable)
     rows = [_row(arm, [trial for trial in usable if trial.arm == arm], best.get(arm)) for arm in arms]
-    latencies = sorted({_column(result) for row in rows for result in row.load if not result.is_rate})
-    latencies = [name for name in latencies if "mean" not in name] or latencies  # percentiles say more of a load
+    latencies = [f"load’s {kind}" for kind in latency_kinds(row.load for row in rows)]  # noqa: RUF001
     columns = [name for name in (RATE, *latencies, *SCHEDULER, BEST) if any(name in row.cells for row in rows)]
     return ArmTable(columns, rows)
 

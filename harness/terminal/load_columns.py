@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.load_results import LoadResult
+from harness.load_results import LoadResult, latency_kinds
 
 Results = Sequence[LoadResult]  # of one row
 Column = tuple[str, list[str]]  # the heading for `plain_table`, and the cell of each row
@@ -13,8 +13,11 @@ Column = tuple[str, list[str]]  # the heading for `plain_table`, and the cell of
 def load_columns(rows: Sequence[Results]) -> list[Column]:
     """Return a column of rates, and one for each kind of latency; none for what no row has."""
     rates = [[result for result in row if result.is_rate] for row in rows]
-    kinds = dict.fromkeys(result.kind for row in rows for result in row if not result.is_rate)
-    latencies = [(f">{kind} ms", [[result for result in row if result.kind == kind] for row in rows]) for kind in kinds]
+    kinds = latency_kinds(rows)
+    latencies = [
+        (f">{kind.removesuffix('latency')}ms", [[result for result in row if result.kind == kind] for row in rows])
+        for kind in kinds
+    ]
     return [
         *([_rates(rates)] if any(rates) else []),
         *((head, [_values(row) for row in cells]) for head, cells in latencies),

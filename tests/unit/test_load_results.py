@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.load_results import LoadResult, metrics_of, results
+from harness.load_results import LoadResult, latency_kinds, metrics_of, results
 
 WEB = {
     "requests_completed": 5800,
@@ -42,6 +42,13 @@ def test_the_trials_of_an_arm_have_a_mean_and_a_spread() -> None:
     (rate, latency) = results({"metrics": {"a_per_s": 2}}, {"metrics": {"a_per_s": 4.0, "latency_p50_ms": 1.5}})
     assert (rate.values, rate.mean, rate.sd) == ((2.0, 4.0), 3.0, pytest.approx(2**0.5))
     assert (latency.values, latency.sd, latency.unit) == ((1.5,), None, "ms")
+
+
+def test_percentiles_take_the_place_of_the_mean_where_there_are_any() -> None:
+    mean = results({"metrics": {"latency_mean_ms": 2.0}})
+    percentiles = results({"metrics": {"latency_mean_ms": 2.0, "latency_p99_ms": 9.0, "latency_p50_ms": 1.5}})
+    assert latency_kinds([mean, []]) == ["mean latency"]
+    assert latency_kinds([mean, percentiles]) == ["p50 latency", "p99 latency"]
 
 
 @pytest.mark.parametrize("value", [None, True, "fast", float("nan"), float("inf"), [1]])

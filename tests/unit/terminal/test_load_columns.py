@@ -31,13 +31,13 @@ def test_one_rate_of_one_kind_is_the_heading_of_its_column() -> None:
 def test_rates_of_several_kinds_stand_with_their_names_and_a_mix_with_its_parts() -> None:
     assert columns([AB], [MIX], []) == {
         "~rate": ["468 requests/s", "web 60.5 requests/s, encode 24 frames/s", ""],
-        ">p99 latency ms": ["", "web 80", ""],
+        ">p99 ms": ["", "web 80", ""],
     }
 
 
 def test_several_trials_show_their_mean_and_range_and_nothing_has_no_column() -> None:
     assert columns([WEB, {**WEB, "requests_per_s": 110.1}]) == {
-        ">requests/s": ["113 (110 to 116)"], ">p99 latency ms": ["31.2"],
+        ">requests/s": ["113 (110 to 116)"], ">p99 ms": ["31.2"],
     }  # fmt: skip
     assert columns([{"seconds": 3.0}], []) == {}
 
@@ -58,7 +58,7 @@ def test_a_run_shows_the_load_of_each_trial_and_of_each_arm(tmp_path: Path) -> N
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     rows = [re.split(r" {2,}", line.strip()) for line in lines if line.startswith(("web", "mix", "arm"))]
     assert rows[1][:4] == ["web_0", "usable", "5", "116 requests/s"]
-    assert rows[3][:5] == ["arm", "trials", "rate", "p99 latency ms", "switches"]
+    assert rows[3][:5] == ["arm", "trials", "rate", "p99 ms", "switches"]
     assert rows[4][:4] == ["mix", "1", "web 60.5 requests/s, encode 24 frames/s", "web 80"]
 
 
