@@ -13,7 +13,7 @@ from scipy import stats
 from harness.comparison import facts
 from harness.comparison.equivalence import LEVEL, difference, holm
 from harness.comparison.facts import FactDifference, differing_facts
-from harness.comparison.measurement import UNITS, Key, Measurement, Unit, measure
+from harness.comparison.measurement import UNITS, Key, Measurement, Unit, last_digit, measure
 from harness.errors import UsageError
 from harness.recorded_clock import RecordedClock, two_clocks
 from harness.store import RunFolder
@@ -200,7 +200,7 @@ def _compare(first: Measurement, second: Measurement) -> MetricComparison:
         seeds=(first.values.shape[1], second.values.shape[1]),
         difference=gap.value,
         noise=gap.noise,
-        margin=UNITS[first.unit].margin(first.mean),
+        margin=max(UNITS[first.unit].margin(first.mean), last_digit(first, second)),
         p=gap.p,
     )
 

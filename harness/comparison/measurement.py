@@ -48,6 +48,7 @@ class Unit:
 
 
 MARGIN = 0.01
+DIGITS = 7
 UNITS = {
     "rate": Unit("/s", 1.0, ".1f"),
     "us": Unit("us", 1e-3, ".1f"),
@@ -74,6 +75,14 @@ class Measurement:
     def mean(self) -> float:
         """The mean over all trials and seeds."""
         return float(self.values.mean())
+
+
+def last_digit(first: Measurement, second: Measurement) -> float:
+    """Return the unit of the last digit of latencies, which programs round: ab to 1 ms; 0 for every other metric."""
+    values = np.concatenate([first.values, second.values], axis=None)
+    if first.unit != "ms":
+        return 0.0
+    return float(next((10.0**-n for n in range(DIGITS) if np.allclose(values, values.round(n), rtol=0, atol=1e-9)), 0))
 
 
 Key = tuple[str, str]  # arm, metric

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import comparable_run
@@ -48,6 +49,33 @@ def test_a_shift_beyond_the_noise_but_below_one_percent_is_equal_within_one_perc
     found = compare(first, second)
     assert outcomes(found)["requests/s"] == outcomes(found)["slice p90"] == CLOSE
     assert found.equal
+
+
+def with_latencies(run: RunFolder, p50_ms: Sequence[float]) -> RunFolder:
+    for path, latency in zip(sorted(run.path.glob("trials/*/trial.json")), p50_ms, strict=True):
+        record = json.loads(path.read_text())
+        path.write_text(json.dumps(record | {"metrics": {**record["metrics"], "latency_p50_ms": latency}}))
+    return RunFolder.open(run.path)
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "outcome"),
+    [
+        ((10.0, 10.0, 10.0), (11.0, 11.0, 11.0), CLOSE),  # ab prints whole milliseconds
+        ((10.0, 10.0, 10.0), (12.0, 12.0, 12.0), DIFFERS),
+        ((0.31, 0.31, 0.32), (0.41, 0.42, 0.41), DIFFERS),
+    ],
+)
+def test_latencies_are_compared_no_finer_than_they_were_printed(
+    tmp_path: Path, here: Sequence[float], there: Sequence[float], outcome: str
+) -> None:
+    first, second = (
+        with_latencies(comparable_run.make(tmp_path / name), latencies)
+        for name, latencies in (("first", here), ("second", there))
+    )
+    found = compare(first, second)
+    assert outcomes(found)["p50 latency"] == outcome
+    assert next(row.shown_unit.name for row in found.metrics if row.metric == "p50 latency") == "ms"
 
 
 def test_a_shift_beyond_both_differs_and_is_named(tmp_path: Path) -> None:
