@@ -58,7 +58,7 @@ browser: $(LIBRARY) ## the report in a real browser
 e2e: $(LIBRARY) ## a real virtual machine, from the experiment file to the report (minutes)
 	$(PYTEST) -m "not long" tests/e2e
 
-e2e-all: $(LIBRARY) ## what takes many more minutes on a real virtual machine: kernels of other suites and packages
+e2e-all: $(LIBRARY) ## what takes many more minutes on a real virtual machine: every load, and kernels of other suites and packages
 	$(PYTEST) -m long tests/e2e
 
 chaos: $(LIBRARY) ## damage every file, kill every command and real campaigns, for an hour; writes docs/reliability.md

@@ -54,8 +54,9 @@ def smoke(tmp_path_factory: pytest.TempPathFactory, own_state: None) -> Iterator
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test of this folder as an e2e test with a longer limit."""
+    """Mark every test of this folder as an e2e test with a longer limit, unless it has one of its own."""
     for item in items:
         if Path(__file__).parent in Path(item.fspath).parents:
             item.add_marker(pytest.mark.e2e)
-            item.add_marker(pytest.mark.timeout(LIMIT_S))
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(LIMIT_S))

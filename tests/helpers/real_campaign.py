@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,12 @@ from typing import Any
 import pytest
 from command_line import HARNESS
 
+from harness import plan, spec
+from harness.campaign import attempt
 from harness.guest.remote import Host
 from harness.machines import libvirt
 from harness.machines.libvirt_monitor import LibvirtMonitor
+from harness.progress import SilentWatcher
 from harness.store import RunFolder
 
 LIMIT_S = 3000.0
@@ -83,20 +86,48 @@ class Smoke:
 
     @property
     def host(self) -> Host:
-        """The kept machine, reached with the command that the run printed."""
-        message = next(e["text"] for e in self.resumed.events if "the machine stays up: " in e.get("text", ""))
-        words = shlex.split(message.partition("stays up: ")[2].partition(";")[0])
-        user, _, address = words[-1].partition("@")
-        known_hosts = next(word for word in words if word.startswith("UserKnownHostsFile="))
-        key, port = words[words.index("-i") + 1], int(words[words.index("-p") + 1])
-        return Host(address, port, user, Path(key), Path(known_hosts.partition("=")[2].strip('"')), "guest")
+        """The kept machine."""
+        return kept_host(self.resumed)
 
     def monitor(self, folder: Path) -> LibvirtMonitor:
         """Return the view of the kept machine from outside; `folder` gets a copy of its console."""
-        volume = Path(libvirt.volume_path(f"{self.domain}-console.log"))
-        return LibvirtMonitor(self.domain, volume, folder / "console.log")
+        return monitor_of(self.domain, folder)
 
     @property
     def domain(self) -> str:
         """The kept machine's name in libvirt."""
         return str(self.folder.manifest["machine"]["domain"])
+
+
+def kept_host(process: Process) -> Host:
+    """Return the machine that a run left up, reached with the command that it printed."""
+    message = next(e["text"] for e in process.events if "the machine stays up: " in e.get("text", ""))
+    words = shlex.split(message.partition("stays up: ")[2].partition(";")[0])
+    user, _, address = words[-1].partition("@")
+    known_hosts = next(word for word in words if word.startswith("UserKnownHostsFile="))
+    key, port = words[words.index("-i") + 1], int(words[words.index("-p") + 1])
+    return Host(address, port, user, Path(key), Path(known_hosts.partition("=")[2].strip('"')), "guest")
+
+
+def monitor_of(domain: str, folder: Path) -> LibvirtMonitor:
+    """Return the view of a machine from outside; `folder` gets a copy of its console."""
+    return LibvirtMonitor(domain, Path(libvirt.volume_path(f"{domain}-console.log")), folder / "console.log")
+
+
+def record_load(
+    host: Host, domain: str, folder: RunFolder, load: Mapping[str, Any], record: Mapping[str, Any], target: Path
+) -> dict[str, Any]:
+    """Record a load on a machine that a run left up, with that run's other settings; return its trial.json.
+
+    Where another attempt may help, such as after a host that kept the guest waiting, there is one, as in a run.
+    """
+    values = {**spec.to_dict(folder.experiment), "load": dict(load), "record": dict(record), "sweep": {}}
+    (trial,) = plan.trials(spec.from_dict(values))[:1]
+    for number in range(1, trial.arm.experiment.trials.attempts + 1):
+        place = target / str(number)
+        place.mkdir(parents=True)
+        facts = folder.manifest["machine"]
+        judged = attempt.make(host, trial, place, number, facts, SilentWatcher(), monitor_of(domain, place)).verdict
+        if judged.ok or not judged.retryable:
+            break
+    return dict(json.loads((place / "trial.json").read_text()))
