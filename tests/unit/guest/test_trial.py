@@ -12,9 +12,9 @@ import pytest
 from fake_host import LABEL, RECORDING, FakeHost, Planned, carry_out
 
 from harness.errors import LostMachineError, RemoteError, TransientError, TrialError
-from harness.guest import phases, trial, trial_config
+from harness.guest import phases, trial, trial_command, trial_config
 from harness.guest.remote import Result
-from harness.loads import NginxAb
+from harness.loads import Command, Idle, Mix, NginxAb
 from harness.spec import RecordSpec
 
 
@@ -182,6 +182,21 @@ def test_the_limits_of_the_host_are_longer_than_those_of_the_guest_script() -> N
     assert limits["recording"] > config["warmup_s"] + alarm_s  # where perf never begins
     assert limits["recorded"] > alarm_s
     assert limits["done"] > config["grace_s"]
+
+
+def test_the_limit_of_the_preparation_grows_with_what_is_prepared_and_started() -> None:
+    command = {"kind": "command", "run": "sleep 9", "prepare": "seq 9 >numbers", "services": ["db.service"]}
+    loads = [Idle(), Command.model_validate(command), Mix.model_validate({"parts": [command, command]})]
+    configs = [
+        trial_config.script_config(Planned(load=load), trial_config.expectations(Planned(load=load), None, None))
+        for load in loads
+    ]
+    none, one, two = (trial_config.phase_limits(config)["prepared"] for config in configs)
+    assert one - none > trial_config.PREPARE_S + trial_command.COMMAND_S
+    assert two - one > trial_config.PREPARE_S + trial_command.COMMAND_S
+    earlier = {key: value for key, value in configs[0].items() if key not in ("parts", "services", "seed")}
+    assert list(trial_config.phase_limits(earlier)) == ["prepared", "recording", "recorded", "done"]
+    assert trial_config.timing_of(earlier).seed == 0
 
 
 def test_characters_that_a_unit_name_may_not_have_are_replaced() -> None:

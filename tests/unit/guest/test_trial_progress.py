@@ -35,6 +35,13 @@ def test_the_seconds_of_the_guest_and_what_each_costs_the_host_are_shown() -> No
     assert max(map(len, shown.lines)) <= 60 + 2  # the terminal cuts at 60: only the last word may be hurt
 
 
+def test_the_preparation_of_a_load_is_shown_with_its_seconds() -> None:
+    shown = Shown()
+    TrialProgress(shown, 2.0, 50.0)("prepared", 34.0, 40.8, "guest s")
+    assert shown.lines == ["preparing the load: 34 guest s, 1.2 host s each; not connected"]
+    assert shown.done == [(0.0, 52.0)]
+
+
 def test_without_the_guests_clock_the_seconds_are_the_hosts() -> None:
     shown = Shown()
     TrialProgress(shown, 0.0, 50.0)("recorded", 31.0, 31.0, "s")
