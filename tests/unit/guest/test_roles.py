@@ -167,11 +167,12 @@ def test_what_an_alias_stands_for_is_masked_and_a_second_call_changes_nothing(tm
 
 
 SYSTEMCTL = """systemctl() {
-    case $1 in
-    cat) test -e "$FOLDER/$2" || { echo "No files found for $2." >&2; return 1; } ;;
-    is-enabled) head -n 1 "$FOLDER/$2" ;;
-    is-active) grep -q '^active' "$FOLDER/$3" ;;
-    disable) shift 2; for unit; do echo disabled >"$FOLDER/$unit"; done ;;
+    case "$1 $2" in
+    '--root=/ is-enabled') head -n 1 "$FOLDER/$3" ;;
+    'is-active --quiet') grep -q '^active' "$FOLDER/$3" ;;
+    '--root=/ disable') shift 2; for unit; do sed -i 's/enabled/disabled/' "$FOLDER/$unit"; done ;;
+    'stop '*) shift; for unit; do sed -i '/^active/d' "$FOLDER/$unit"; done ;;
+    *) return 9 ;;
     esac
 }
 """
