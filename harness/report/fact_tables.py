@@ -22,7 +22,9 @@ _NOT_OF_THE_MACHINE = ("scheduler", "tasks", "cgroups")  # shown elsewhere, or t
 def where_it_ran(run: RunFacts) -> list[tuple[str, str]]:
     """Return (name, value) rows of the box, the machine, the guest as each trial found it, and the host."""
     return [
-        *_merged([_flat("box", _known_of(box)) for box in _of_arms(run.manifest, "box")]),
+        *_merged(
+            [_flat("box", _known_of(box)) for box in (*_of_arms(run.manifest, "box"), mapping(run.manifest, "box"))]
+        ),
         *_flat("repeats", run.manifest.get("repeats")),
         *_merged([_machine_rows(machine) for machine in _of_arms(run.manifest, "machine")]),
         *_merged([_guest_rows(trial.guest) for trial in run.trials if trial.guest]),
