@@ -39,9 +39,8 @@ def test_the_command_of_the_page_runs_until_it_is_stopped_and_is_measured(tmp_pa
     for name, text in load.files(Timing(1, 0.0, 1.0)).items():
         (tmp_path / name).write_text(text)
     assert subprocess.run(load.ready(), cwd=tmp_path, capture_output=True).returncode == 0
-    process = subprocess.Popen(
-        load.command(), cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True, env=os.environ
-    )
+    command = ["env", "--default-signal=INT", *load.command()]  # tests that run in the background ignore it
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stdout is not None
     lines = [process.stdout.readline() for _ in range(2)]
     os.killpg(process.pid, signal.Signals[load.stop_signal])
