@@ -34,7 +34,8 @@ class Compile(LoadModel):
     """`make` with gcc on thirty small C programs, the loadable commands of bash, again and again.
 
     Each file starts a handful of processes that live for a moment (the shell, gcc, the linker) and one, the compiler,
-    that computes for about a second and uses its slices up. So new tasks keep coming, and `jobs` of them compete.
+    that computes for some seconds (on an emulated CPU) and uses its slices up. So new tasks keep coming, and `jobs` of
+    them compete.
     """
 
     roles: ClassVar[tuple[str, ...]] = ("compile",)
