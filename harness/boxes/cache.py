@@ -15,6 +15,7 @@ from harness import paths, temporary
 from harness.boxes import description, lock_file, recipes, rootfs
 from harness.boxes.box import Box
 from harness.boxes.description import DISK, OTHER_CACHE, PARTS, SCHEMA, DamagedFolder
+from harness.boxes.kernel import scripts_sha256
 from harness.boxes.lock_file import Lock
 from harness.boxes.recipes import Recipe
 from harness.errors import BoxError, HarnessError, HostError, UsageError
@@ -59,7 +60,7 @@ def inputs(recipe: Recipe, lock: Lock | None, kernel: str | None = None) -> dict
         "commands": hashlib.sha256(commands).hexdigest(),
         "files": hashlib.sha256(files).hexdigest(),
         "lock": lock.sha256() if lock else None,
-        **({"kernel": kernel} if kernel else {}),
+        **({"kernel": kernel, "kernel_scripts": scripts_sha256()} if kernel else {}),
     }
 
 

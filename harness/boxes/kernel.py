@@ -37,11 +37,9 @@ class BoxKernel:
     release: str | None
 
     def fingerprint(self) -> str:
-        """Return the SHA-256 of all that decides the kernel: contents and not places, and the scripts."""
+        """Return the SHA-256 of all that decides the kernel: contents and not places."""
         named = self.form.model_dump() if isinstance(self.form, SuiteKernel) else {}
-        text = json.dumps([sorted(self.form.model_fields_set), named, self.hashes], sort_keys=True)
-        parts = [text.encode(), *(path.read_bytes() for path in scripts())]
-        return hashlib.sha256(b"\0".join(parts)).hexdigest()
+        return hashlib.sha256(json.dumps([named, self.hashes], sort_keys=True).encode()).hexdigest()
 
     def source(self) -> str:
         """Return in one line of plain letters where the kernel came from, for people."""
@@ -99,9 +97,11 @@ def read(form: KernelForm) -> BoxKernel:
         raise SpecError(what, where=str(error.filename), expected=f"machine.kernel, {form}") from None
 
 
-def scripts() -> list[Path]:
-    """Return the scripts that put a kernel into a box, in a fixed order."""
-    return sorted((folder() / "kernel").glob("*.sh"))
+def scripts_sha256() -> str:
+    """Return the SHA-256 of the scripts that put a kernel into a box."""
+    return hashlib.sha256(
+        b"".join(path.read_bytes() for path in sorted((folder() / "kernel").glob("*.sh")))
+    ).hexdigest()
 
 
 def _hook(option: str, script: str, work: Path, words: list[str]) -> str:

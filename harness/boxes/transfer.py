@@ -130,7 +130,7 @@ def _why_box_unused(box: Box) -> str | None:
     reasons = []
     if "recipe" in differs:
         reasons.append(f"the recipe {box.name}.yaml here differs")
-    if differs & {"commands", "files"}:
+    if differs & {"commands", "files", "kernel_scripts"}:
         reasons.append("another version of harness built it, with other commands, scripts or files for the guest")
     if "lock" in differs:
         reasons.append(_other_lock(box.lock, here["lock"], lock_file.path_of(recipe)))

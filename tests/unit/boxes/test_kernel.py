@@ -62,7 +62,8 @@ def test_the_digest_follows_the_content_of_the_kernel_and_not_its_place(tmp_path
     suites = [BACKPORTS, SuiteKernel(suite="trixie", package=BACKPORTS.package)]
     assert len({kernel.read(form).fingerprint() for form in suites}) == 2
     plain = cache.inputs(RECIPE, None)
-    assert cache.inputs(RECIPE, None, prints[0]) == {**plain, "kernel": prints[0]}
+    own = cache.inputs(RECIPE, None, prints[0])
+    assert own == {**plain, "kernel": prints[0], "kernel_scripts": kernel.scripts_sha256()}
 
 
 def test_the_build_installs_the_given_kernel_in_the_place_of_the_recipes() -> None:
@@ -135,6 +136,15 @@ def test_the_cache_keeps_a_box_beside_that_of_the_recipe_and_tells_them_apart(ke
     cache.remove(box)
     (imported,) = transfer.import_file(kept / "file", SilentWatcher())
     assert (imported.box, imported.unused_because) == (box, None)
+
+
+def test_a_box_that_other_scripts_put_its_kernel_into_is_not_used_any_more(
+    kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = forge_with_kernel(cache.root(), BACKPORTS)
+    monkeypatch.setattr(cache, "scripts_sha256", lambda: "a" * 64)
+    assert [one.current for one in cache.ls()] == [False]
+    assert "another version of harness built it" in str(transfer.why_unused(box))
 
 
 def test_a_lock_pins_all_but_the_kernel(kept: Path) -> None:
