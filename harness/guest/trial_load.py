@@ -91,8 +91,8 @@ def start_load(config: Dict[str, Any]) -> None:
     """Start each part as a unit, which its signal stops and whose running time is limited."""
     for part in config["parts"]:
         options = [
-            "--property=KillMode=mixed",  # programs that stop their workers themselves need the signal alone
             "--property=KillSignal=" + part["stop_signal"],
+            # Programs that stop their workers themselves need the signal alone.
             "--property=KillMode=" + ("control-group" if part["stops_all"] else "mixed"),
             "--property=TimeoutStopSec=30",
             "--property=RuntimeMaxSec={}".format(int(config["longest_s"])),

@@ -49,6 +49,7 @@ class Pgbench(LoadModel):
 
     roles: ClassVar[tuple[str, ...]] = ("postgresql",)
     services: ClassVar[tuple[str, ...]] = ("postgresql.service",)
+    stops_all: ClassVar[bool] = True  # the shell around pgbench waits for it, and does not pass the signal on
 
     kind: Literal["pgbench"] = "pgbench"
     script: Literal["select-only", "simple-update", "tpcb-like"] = Field(

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer
 
 from harness.loads import KINDS, Limit, LoadModel, Metrics, Timing, part_names
 from harness.loads.base import UNIT, parameters_of
@@ -23,6 +23,7 @@ from harness.paths import data_dir
 TIMING = Timing(seed=2026, warmup_s=5.0, seconds=50.0)
 PLAIN_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
 KIND = r"[a-z][a-z0-9_]*"
+SHELLS = ("sh", "/bin/sh", "bash", "/bin/bash", "dash", "/bin/dash")
 
 
 def problems(kind: str, model: type[Any]) -> list[str]:
@@ -78,6 +79,8 @@ def _of_what_runs(load: Any) -> Iterator[str]:
             yield f"{name}() is no argv"
     if load.stop_signal not in signal.Signals.__members__:
         yield "its stop signal is none"
+    if load.command()[0] in SHELLS and not load.stops_all:
+        yield "its command is a shell, which passes no signal on: stops_all = True"
     files = load.files(TIMING)
     if files != load.files(TIMING):
         yield "files() gives other files the second time; draw with random.Random(timing.seed)"
@@ -174,6 +177,13 @@ class Unstoppable(Good):
     stop_signal: ClassVar[str] = "SIGNONE"
 
 
+class Deaf(Good):
+    __doc__ = Good.__doc__
+
+    def command(self) -> list[str]:
+        return ["sh", "-c", "sleep infinity; echo done"]
+
+
 class Moody(Good):
     __doc__ = Good.__doc__
     drawn: ClassVar[list[int]] = []
@@ -207,10 +217,11 @@ class Boundless(Good):
 
 class Forgetful(Good):
     __doc__ = Good.__doc__
-    word: str = Field("", description="a word", exclude=True)
+    word: str = Field("drawn", description="a word")
 
-    def __init__(self, **values: Any) -> None:
-        super().__init__(**{"word": "drawn", **values})
+    @field_serializer("word")
+    def _first_letter(self, word: str) -> str:
+        return word[:1]
 
 
 class Exampleless(Good):
@@ -228,6 +239,8 @@ WRONG = {
     Shellful: "command() is no argv",
     Unready: "ready() is no argv",
     Unstoppable: "its stop signal is none",
+    Deaf: "its command is a shell, which passes no signal on: stops_all = True",
+    Forgetful: "it is another one when it is written as JSON and read again",
     Moody: "files() gives other files the second time; draw with random.Random(timing.seed)",
     Escaping: "files() must be texts by plain names",
     Inventive: "parse() measures something where nothing was printed",

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
+import waiting
 from pydantic import ValidationError
 
 from harness.loads import LoadModel, Metrics, NginxAb, NginxWrk, Pgbench, Redis, Timing, Web
@@ -78,6 +83,33 @@ def test_pgbench_gives_the_percentiles_of_its_log() -> None:
         "latency_p50_ms": 0.049,
         "latency_p99_ms": 7.092,
     }
+
+
+LOGGING = r"""#!/bin/sh
+printf '0 1 %d 0 1700000000 %d\n' 900 100000 1100 600000 >transactions.1
+exec sleep 1000
+"""
+
+
+def test_pgbench_reads_its_log_when_its_unit_is_stopped(tmp_path: Path) -> None:
+    load, program = Pgbench(), tmp_path / "pgbench"
+    program.write_text(LOGGING)
+    program.chmod(0o755)
+    for name, text in load.files(TIMING).items():
+        (tmp_path / name).write_text(text)
+    with (tmp_path / "out").open("wb") as out:
+        environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+        argv = ["env", "--default-signal=INT", *load.command()]
+        shell = subprocess.Popen(argv, cwd=tmp_path, env=environment, stdout=out, stderr=out, start_new_session=True)
+    try:
+        waiting.until(lambda: [path for path in tmp_path.glob("transactions.*") if path.stat().st_size])
+        to = os.killpg if load.stops_all else os.kill
+        to(shell.pid, signal.Signals[load.stop_signal])
+        shell.wait(waiting.LIMIT_S)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(shell.pid, signal.SIGKILL)
+    assert load.parse((tmp_path / "out").read_text(), TIMING)["operations"] == 2
 
 
 def test_redis_counts_whole_tests_and_merges_their_latencies() -> None:
