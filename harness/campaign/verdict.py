@@ -184,12 +184,16 @@ def _own_limits(metrics: Mapping[str, Any], limits: VerdictSpec, own: Sequence[L
 
 
 def _within(limit: Limit, value: Any) -> VerdictCheck:
+    """Judge one metric. Of a load that did not print it nothing is known: another attempt may."""
     number = isinstance(value, int | float)
     low = limit.at_least is not None and (not number or value < limit.at_least)
     high = limit.at_most is not None and (not number or value > limit.at_most)
     bounds = [("at least", limit.at_least), ("at most", limit.at_most)]
     wanted = ", ".join(f"{word} {bound:g}" for word, bound in bounds if bound is not None)
-    return _check(limit.metric.replace("_", " "), not low and not high, value, wanted, limit.why, limit.retryable)
+    missing = value is None
+    why = "the load did not print it; see load.txt" if missing and limit.at_least is None else limit.why
+    retryable = limit.retryable or missing
+    return _check(limit.metric.replace("_", " "), not low and not high, value, wanted, why, retryable)
 
 
 def _lost_keys(metrics: Mapping[str, Any]) -> list[str]:

@@ -277,11 +277,13 @@ def _require_recording(path: Path, host: Host) -> None:
 
 
 def _metrics(load: Load, timing: Timing, output: Path, host: Host) -> Metrics:
-    """Return what the load measured, by its output. Raises TrialError for numbers that none can measure."""
+    """Return what the load measured, by its output. Raises TrialError for what it cannot have printed."""
+    text = output.read_text(encoding="utf-8", errors="replace")
     try:
-        measured = load.parse(output.read_text(encoding="utf-8", errors="replace"), timing)
-    except ValueError as error:  # such as a number of thousands of digits
-        raise TrialError(f"load.txt cannot be read: {error}", where=host.where) from None
+        measured = load.parse(text, timing)
+    except Exception as error:  # such as a number of thousands of digits; a load may be anybody's
+        what = f"the load {load.kind} cannot read its load.txt: {type(error).__name__}: {error}"
+        raise TrialError(what, where=host.where) from error
     return guest_result.metrics(measured, f"{host.where}: load.txt")
 
 

@@ -206,9 +206,10 @@ def _time(text: str, where: str) -> float:
 
 def measured(output: str) -> Metrics:
     """Return what the script of wrk printed, empty where it was not done."""
-    if not (counts := COUNTS.search(output)):
+    counts = COUNTS.search(output)
+    if not counts or not (seconds := float(counts["seconds"])):
         return {}
-    seconds, answered = float(counts["seconds"]), int(counts["answered"])
+    answered = int(counts["answered"])
     metrics: Metrics = {
         "requests_completed": answered,
         "requests_failed": int(counts["failed"]),

@@ -126,8 +126,8 @@ class FakeHost:
         return RUNNING
 
 
-def carry_out(host: FakeHost, folder: Path, **more: Any) -> trial.TrialFiles:
-    planned = Planned()
+def carry_out(host: FakeHost, folder: Path, load: Load | None = None, **more: Any) -> trial.TrialFiles:
+    planned = Planned(load=load or NginxAb())
     more = {"watcher": SilentWatcher(), "monitor": host, **more}
     expected = trial_config.expectations(planned, "6.1.0-x", 1)
     return trial.run(host, planned, folder, more.pop("watcher"), expected=expected, **more)  # type: ignore[arg-type]

@@ -90,9 +90,14 @@ class Stream:
         dropped, late = sum(due >= since for due in self.dropped), sum(map(self.is_late, latencies))
         counts = f"encoded {len(latencies)} late {late} dropped {dropped} seconds {seconds:.3f}"
         some = latencies or [0.0]
-        p50, p99 = (1000 * some[int(share * (len(some) - 1))] for share in (0.5, 0.99))
+        p50, p99 = (1000 * percentile(some, percent) for percent in (50, 99))
         mean = 1000 * sum(some) / len(some)
         return f"stream {number} {counts} mean_ms {mean:.3f} p50_ms {p50:.3f} p99_ms {p99:.3f}"
+
+
+def percentile(rising: List[float], percent: int) -> float:
+    """Return the smallest value that so many percent do not exceed."""
+    return rising[(percent * len(rising) + 99) // 100 - 1]
 
 
 def ignore_interrupt() -> None:

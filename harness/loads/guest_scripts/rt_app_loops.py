@@ -67,7 +67,8 @@ def thread_line(name: str, rows: List[Dict[str, int]]) -> str:
     timed = [row for row in rows if row["c_period"] > 0 and row["c_duration"] > 0]
     missed = sum(row["slack"] < 0 for row in timed)
     latencies = sorted(row["wu_lat"] for row in timed) or [0]
-    p50, p99 = (latencies[int(share * (len(latencies) - 1))] for share in (0.5, 0.99))
+    # The smallest value that so many percent do not exceed.
+    p50, p99 = (latencies[(percent * len(latencies) + 99) // 100 - 1] for percent in (50, 99))
     span = (rows[-1]["end"] - rows[0]["start"]) if rows else 0
     counts = f"loops {len(rows)} timed {len(timed)} missed {missed} span_us {span}"
     return f"thread {name} {counts} wakeup_p50_us {p50} wakeup_p99_us {p99}"

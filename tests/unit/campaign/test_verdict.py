@@ -11,6 +11,7 @@ import pytest
 from harness.campaign.busy_host import kept_waiting
 from harness.campaign.verdict import Verdict, VerdictCheck, judge
 from harness.loads import Limit, NginxAb
+from harness.loads.arrivals import Arrivals
 from harness.noise.observation import END_NOT_SEEN, MISSED
 from harness.spec import VerdictSpec
 
@@ -127,6 +128,7 @@ def test_a_load_that_failed_is_repeated() -> None:
     assert judged.retryable
 
 
+OPEN = {"poisson": {"rate_per_s": 70.0}}
 MIX = {"nginx_ab": {"ActiveState": "active"}, "idle": {"ActiveState": "active"}}
 
 
@@ -169,7 +171,14 @@ def test_a_limit_of_a_load_is_met_or_says_why(value: Any, ok: bool) -> None:
     assert check is not None
     assert (check.ok, check.value, check.limit) == (ok, value, "at least 1, at most 2.5")
     assert check.why == ("" if ok else "it fell behind; ask for fewer")
-    assert ok or not judged.retryable
+    assert judged.retryable is (value is None)
+
+
+def test_a_load_that_printed_nothing_is_not_said_to_have_fallen_behind_and_is_repeated() -> None:
+    judged = verdict({**GUEST, "metrics": {}}, expected={"limits": Arrivals.model_validate(OPEN).limits})
+    assert failed(judged) == ["requests completed", "oldest unanswered s", "late p99 ms"]
+    assert "behind" not in judged.reason
+    assert judged.retryable
 
 
 def test_failed_requests_and_error_responses_both_count() -> None:

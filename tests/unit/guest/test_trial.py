@@ -14,7 +14,7 @@ from fake_host import LABEL, RECORDING, FakeHost, Planned, carry_out
 from harness.errors import LostMachineError, RemoteError, TransientError, TrialError
 from harness.guest import phases, trial, trial_command, trial_config
 from harness.guest.remote import Result
-from harness.loads import Command, Idle, Mix, NginxAb
+from harness.loads import Command, Idle, Metrics, Mix, NginxAb, Timing
 from harness.spec import RecordSpec
 
 
@@ -27,6 +27,18 @@ def test_a_trial_leaves_its_files_and_what_the_load_measured(tmp_path: Path) -> 
     left = {"guest.json", "load.txt", "perf.data", "perf.log", "trial.py"}
     assert {path.name for path in tmp_path.iterdir()} == left | {"scripts"}
     assert {path.name for path in (tmp_path / "scripts").iterdir()} == trial.SENT_ALONG.keys()
+
+
+class Careless(Idle):
+    """A load that takes for granted that its program printed something."""
+
+    def parse(self, output: str, timing: Timing) -> Metrics:
+        return {"operations": int(output.splitlines()[99])}
+
+
+def test_a_load_that_cannot_read_its_output_fails_the_trial_alone(tmp_path: Path) -> None:
+    with pytest.raises(TrialError, match="IndexError: list index out of range"):
+        carry_out(FakeHost(), tmp_path, load=Careless())
 
 
 def test_the_tasks_of_the_guest_are_named_as_in_the_tables(tmp_path: Path) -> None:

@@ -68,6 +68,10 @@ def test_open_arrivals_are_counted_from_when_they_were_due(load: LoadModel) -> N
     }
 
 
+def test_requests_of_no_time_have_no_rate() -> None:
+    assert NginxAb(arrivals=OPEN).parse(printed("nginx_open").replace("in 21.146 s", "in 0.000 s"), TIMING) == {}
+
+
 def test_a_closed_loop_of_web_has_no_late_requests() -> None:
     metrics = parsed(Web(arrivals=Arrivals(closed=4)), "web_errors_closed")
     assert "late_p99_ms" not in metrics
