@@ -42,7 +42,8 @@ LOAD = """trap 'echo "Complete requests: 9"; exit 1' INT
 while :; do sleep 0.05; done
 """
 SYSTEMD_RUN = """#!/bin/sh
-for word do case "$word" in --unit=*) unit=${word#--unit=} ;; esac; done
+group=-
+for word do case "$word" in --unit=*) unit=${word#--unit=} ;; --property=KillMode=mixed) group= ;; esac; done
 while case "$1" in --*) true ;; *) false ;; esac; do
     case "$1" in --property=WorkingDirectory=*) cd "${1##*=}" ;; --setenv=*) export "${1#--setenv=}" ;; esac
     [ "$1" != --wait ] || waits=1
@@ -50,6 +51,7 @@ while case "$1" in --*) true ;; *) false ;; esac; do
 done
 env --default-signal=INT setsid "$@" </dev/null >/dev/null 2>&1 &
 echo $! >@FOLDER@/"$unit".pid
+echo "$group$!" >@FOLDER@/"$unit".signalled
 [ -z "$waits" ] || wait $!
 """
 SYSTEMCTL = """#!/bin/sh
@@ -62,10 +64,11 @@ for unit do
     case "$do" in
     show) if running; then echo ActiveState=active; else echo ActiveState=inactive; fi
         echo ExecMainStatus=0; echo ;;
-    stop) if running; then kill -s INT -- -"$pid"; fi
-        while running; do sleep 0.02; done ;;
+    stop) if running; then kill -s INT -- $(cat @FOLDER@/"$unit".signalled); fi
+        while running; do sleep 0.02; done
+        [ -z "$pid" ] || kill -s KILL -- -"$pid" 2>/dev/null ;;
     restart) [ ! -e @FOLDER@/broken-"$unit" ] || exit 1
-        env --default-signal=INT setsid sleep 1000 </dev/null >/dev/null 2>&1 & echo $! >@FOLDER@/"$unit".pid ;;
+        env --default-signal=INT setsid sleep 1000 </dev/null >/dev/null 2>&1 & echo $! | tee @FOLDER@/"$unit".pid >@FOLDER@/"$unit".signalled ;;
     esac
 done
 """
@@ -353,7 +356,7 @@ def test_services_run_during_the_trial_only_and_the_load_is_prepared_while_they_
     guest.part["files"] = {"table.txt": "7 rows\n"}
     guest.part["prepare"] = ["sh", "-c", f"cat {guest.folder}/systemctl table.txt >prepared; echo filled"]
     guest.part["ready"] = ["sh", "-c", f"cat {guest.folder}/systemctl >ready; test -s prepared"]
-    guest.part["command"] = ["sh", "-c", f"cat ready prepared; echo $HOME; : >{guest.folder}/loaded; sleep 1000"]
+    guest.part["command"] = ["sh", "-c", f"cat ready prepared; echo $HOME; : >{guest.folder}/loaded; exec sleep 1000"]
     code, _ = guest.run()
     result = guest.result()
     assert (code, result["ok"]) == (0, True), result
