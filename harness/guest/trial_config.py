@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from harness.loads.base import Load, Timing, part_names
+from harness.loads.base import RECORDING_FILE, Load, Timing, part_names
 
 GUEST_ROOT = "/var/tmp/harness-trial"
 SERVICES_FILE = "/run/harness-trial-services"  # in the guest: the services that a trial started, a line each
@@ -81,6 +81,7 @@ def script_config(trial: PlannedTrial, expected: Mapping[str, Any], attempt: int
         "work_dir": f"{GUEST_ROOT}/{label}",
         "services": list(trial.load.services),
         "services_file": SERVICES_FILE,
+        "recording_file": RECORDING_FILE,
         "parts": [
             _part(part, name, label, timing.of_part(index))
             for index, (part, name) in enumerate(zip(trial.load.parts, part_names(trial.load.parts), strict=True))

@@ -53,7 +53,7 @@ def record(config: Dict[str, Any]) -> Dict[str, Any]:
         process = subprocess.Popen(argv, stdin=console, stdout=log, stderr=log, pass_fds=(write_fd,))
     os.close(write_fd)
     with alarm(process, int(config["seconds"] + config["grace_s"])):
-        os.read(read_fd, 1)
+        recording_began(config, bool(os.read(read_fd, 1)))
         clock_before, ticks_before = clocks(), cpu_ticks(read("/proc/stat") or "")
         sleep_ended = os.read(read_fd, 1)  # b'' if perf ended before the sleep did
         clock_after, ticks_after = clocks(), cpu_ticks(read("/proc/stat") or "")
@@ -78,6 +78,15 @@ def record(config: Dict[str, Any]) -> Dict[str, Any]:
         "cpu_ticks_before": ticks_before,
         "cpu_ticks_after": ticks_after,
     }
+
+
+def recording_began(config: Dict[str, Any], began: bool) -> None:
+    """Write when the recording began, for a load that waits for it; in memory, so that no disk is written to."""
+    if began:
+        path = config["recording_file"]
+        with open(path + ".part", "w", encoding="ascii") as stream:
+            stream.write(f"{time.time():.6f}\n")
+        os.rename(path + ".part", path)
 
 
 def clocks() -> Dict[str, float]:

@@ -1,9 +1,9 @@
 -- wrk sends each request when the schedule says so, whether or not earlier ones are answered, and counts its latency from
--- that moment. Each line of the schedule is an arrival: microseconds since the start, then, separated by tabs, path and
--- form (both optional; with a form it is a POST). Every free connection waits for one of the next arrivals; when all
+-- that moment. Each line of the schedule is an arrival: microseconds since the moment in a file, then, separated by tabs,
+-- path and form (both optional; with a form it is a POST). Every free connection waits for one of the next arrivals; when all
 -- connections wait for answers, arrivals are sent late, and that is counted too.
 --
---     wrk --threads 1 --connections 50 --duration 1h --script arrivals.lua http://127.0.0.1/ -- arrivals.txt
+--     wrk --threads 1 --connections 50 --duration 1h --script arrivals.lua http://127.0.0.1/ -- arrivals.txt began
 --
 -- The server must return the number in the query `arrival` as the header X-Arrival: wrk does not tell which connection an
 -- answer came on.
@@ -14,7 +14,6 @@ ffi.cdef [[
 ]]
 
 local NEVER_MS = 86400 * 1000
-local CONNECT_US = 0.5e6   -- the schedule begins so long after the first connection, so that all are there
 local time = ffi.new("struct arrivals_time")
 local schedule
 local requests, claimed = {}, 0
@@ -49,7 +48,11 @@ end
 function init(arguments)
    schedule_path, closed = arguments[1], arguments[2] == "closed"
    schedule = assert(io.open(schedule_path))
-   if closed then delay = nil end   -- then each connection sends as soon as it has its answer
+   if closed then
+      delay = nil   -- then each connection sends as soon as it has its answer
+   else
+      started_us = 1e6 * assert(io.open(arguments[2])):read("*n")
+   end
    head = " HTTP/1.1\r\nHost: " .. wrk.headers["Host"] .. "\r\n"
    if wrk.headers["Connection"] then head = head .. "Connection: " .. wrk.headers["Connection"] .. "\r\n" end
 end
@@ -57,10 +60,8 @@ end
 -- Milliseconds until the next arrival that no other connection waits for. wrk counts whole milliseconds of its clock, so
 -- the first that is not too early is chosen.
 function delay()
-   local now = now_us()
-   started_us = started_us or now + CONNECT_US
    if not claim() then return NEVER_MS end
-   return math.max(0, math.ceil(due[claimed] / 1000) - math.floor(now / 1000))
+   return math.max(0, math.ceil(due[claimed] / 1000) - math.floor(now_us() / 1000))
 end
 
 -- The request of the first arrival not yet sent: connections get their turn in the order of the schedule.

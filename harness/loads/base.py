@@ -17,6 +17,7 @@ Metrics = dict[str, float | int | str]
 KIND = "^[a-z][a-z0-9_]{0,39}$"  # names folders of trials
 PACKAGE = "[a-z0-9][a-z0-9+.-]*[a-z0-9+.]"  # a Debian package by name alone; apt would remove `name-`
 UNIT = r"[A-Za-z0-9][A-Za-z0-9:_.@\\-]*\.(service|socket)"  # of systemd
+RECORDING_FILE = "/run/harness-recording"  # in the guest: when the recording began, in seconds since 1970
 START_S = 300.0  # that perf may take to begin, on a machine that the load keeps busy
 PART_SEED = 1_000_003  # between the seeds of two parts: far from those of other repetitions
 
@@ -171,7 +172,7 @@ class LoadModel(BaseModel):
         Keys that mean the same in every load: the counts `requests_completed`, `requests_failed`, `responses_non_2xx`
         and `operations`; `seconds`, the load's running time; the rates `requests_per_s` and whatever else ends in
         `_per_s`; the latencies `latency_mean_ms`, `latency_p50_ms` and `latency_p99_ms`. With arrivals: `arrivals` (due
-        while it ran), `arrivals_unanswered`, and `late_p99_ms` (how late requests were sent).
+        while it was recorded), `arrivals_unanswered`, and `late_p99_ms` (how late requests were sent).
         """
         return {}
 

@@ -7,7 +7,6 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from harness.loads import arrivals
 from harness.loads.arrivals import Arrivals
 from harness.loads.base import Limit, LoadModel, Metrics, Timing
 
@@ -82,7 +81,7 @@ class NginxAb(LoadModel):
     def parse(self, output: str, timing: Timing) -> Metrics:
         """Read the statistics of ab, which omit the line of non-2xx responses where there were none; or of wrk."""
         if self._open:
-            return arrivals.measured(output)
+            return self._open.measured(output, timing)
         metrics: Metrics = {}
         for name, (pattern, number) in FIELDS.items():
             if match := re.search(pattern, output, re.MULTILINE):

@@ -7,7 +7,6 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from harness.loads import arrivals
 from harness.loads.arrivals import Arrivals
 from harness.loads.base import Limit, LoadModel, Metrics, Timing
 
@@ -80,7 +79,7 @@ class NginxWrk(LoadModel):
     def parse(self, output: str, timing: Timing) -> Metrics:
         """Read the statistics of wrk, which omit the lines of errors where there were none."""
         if self._open:
-            return arrivals.measured(output)
+            return self._open.measured(output, timing)
         done, rate = DONE.search(output), RATE.search(output)
         if not done or not rate:
             return {}

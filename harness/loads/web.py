@@ -8,7 +8,6 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from harness.loads import arrivals
 from harness.loads.arrivals import Arrivals, Poisson
 from harness.loads.base import Limit, LoadModel, Metrics, Timing
 
@@ -93,7 +92,7 @@ class Web(LoadModel):
 
     def parse(self, output: str, timing: Timing) -> Metrics:
         """Read what the script of wrk printed."""
-        return arrivals.measured(output)
+        return self.arrivals.measured(output, timing)
 
     def _requests(self, random: Random) -> Iterator[str]:
         """Yield requests without end, as lines of the schedule; the first topics are read most."""

@@ -28,6 +28,7 @@ from command_line import LIMIT_S
 from harness.boxes import provisioned
 from harness.boxes.roles import RELEASES
 from harness.guest import trial
+from harness.loads import guest_scripts
 from harness.paths import data_dir
 
 pytestmark = pytest.mark.slow
@@ -273,7 +274,9 @@ def test_ansible_sends_only_python_3_6_to_the_guest(module: str, tmp_path: Path)
 
 
 def test_the_guest_script_is_python_3_6() -> None:
-    for script in trial.SENT_ALONG.values():
+    of_loads = list(Path(guest_scripts.__file__).parent.glob("[a-z]*.py"))
+    assert len(of_loads) == 4
+    for script in [*trial.SENT_ALONG.values(), *of_loads]:
         ast.parse(script.read_text(), feature_version=(3, 6))
         assert minimum_python(script) <= (3, 6)
 

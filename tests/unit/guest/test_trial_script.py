@@ -101,6 +101,7 @@ class Guest:
             "services": [],
             "kernel_settings": [],
             "services_file": str(folder / "services"),
+            "recording_file": str(folder / "recording"),
             "prepare_s": 100,
             "work_dir": str(self.work),
             "kernel": os.uname().release,
@@ -176,6 +177,8 @@ def test_a_trial_leaves_its_recording_the_loads_statistics_and_a_result(guest: G
     assert "Captured" in (guest.work / "perf.log").read_text()
     assert result["loads"]["test"]["ActiveState"] == "active"
     assert result["recording"]["wall_s"] >= 0.3
+    began = float((guest.folder / "recording").read_text())  # for a load that waits for it
+    assert result["recording"]["started_at"] <= began <= result["recording"]["clock_before"]["realtime_s"]
     assert result["facts"]["kernel"] == os.uname().release
 
 
