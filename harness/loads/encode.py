@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from harness.loads.base import Limit, LoadModel, Metrics, Timing
+from harness.loads.base import RECORDING_FILE, Limit, LoadModel, Metrics, Timing
 from harness.loads.guest_scripts import script
 
 QUEUE = 3  # frames that an encoder may have before it; a camera drops the next
@@ -63,6 +63,7 @@ class Encode(LoadModel):
             "queue": QUEUE,
             "seed": timing.seed,
             "seconds": timing.seconds,
+            "recording_file": RECORDING_FILE,
         }
         return {"live_encoder.py": script("live_encoder.py"), "encode.json": json.dumps(settings)}
 

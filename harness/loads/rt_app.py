@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, JsonValue, StringConstraints, model_validator
 
-from harness.loads.base import Limit, LoadModel, Metrics, Timing
+from harness.loads.base import RECORDING_FILE, Limit, LoadModel, Metrics, Timing
 from harness.loads.guest_scripts import script
 
 LOG_MB = 4  # a thread, for its last 45,000 loops
@@ -71,7 +71,7 @@ class RtApp(LoadModel):
 
     def command(self) -> list[str]:
         """Return the command that runs rt-app and then reads its logs."""
-        return ["python3", "rt_app_loops.py", "run"]
+        return ["python3", "rt_app_loops.py", "run", RECORDING_FILE]
 
     def prepare(self) -> list[str] | None:
         """Return the command that measures the CPU, so that `run` means microseconds on it."""

@@ -4,7 +4,7 @@
 
 A frame is due each 1/frame_rate s. It is dropped, not delayed, while the encoder still has `queue` frames before it.
 Its latency counts from when it was due until the encoder wrote its packet. The last line of a stream has the counts of
-its last `seconds`: the recording's, without what the start of perf delayed.
+the frames that were due in the recording, or where there was none of all.
 """
 # ruff: noqa: UP006, UP035  (these rules ask for syntax that Python 3.6 does not have)
 
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from typing import IO, Any, Dict, List
+from typing import IO, Any, Dict, List, Tuple
 
 FRAMES = 16  # different pictures, shown one after the other
 BLOCK = 8  # pixels of one grey, along each side
@@ -83,12 +83,12 @@ class Stream:
             self.latencies.append(time.monotonic() - self.due_times[len(self.latencies)])
         stop.set()
 
-    def line(self, number: int, since: float, seconds: float) -> str:
-        """Return the line of its counts, of the frames that were due since a time."""
+    def line(self, number: int, since: float, until: float) -> str:
+        """Return the line of its counts, of the frames that were due between two times."""
         fed = zip(self.due_times, self.latencies)  # noqa: B905  (the last frames may not have come back)
-        latencies = sorted(latency for due, latency in fed if due >= since)
-        dropped, late = sum(due >= since for due in self.dropped), sum(map(self.is_late, latencies))
-        counts = f"encoded {len(latencies)} late {late} dropped {dropped} seconds {seconds:.3f}"
+        latencies = sorted(latency for due, latency in fed if since <= due < until)
+        dropped, late = sum(since <= due < until for due in self.dropped), sum(map(self.is_late, latencies))
+        counts = f"encoded {len(latencies)} late {late} dropped {dropped} seconds {until - since:.3f}"
         some = latencies or [0.0]
         p50, p99 = (1000 * percentile(some, percent) for percent in (50, 99))
         mean = 1000 * sum(some) / len(some)
@@ -103,6 +103,16 @@ def percentile(rising: List[float], percent: int) -> float:
 def ignore_interrupt() -> None:
     """Let an encoder finish its last frames where SIGINT reaches it too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def recorded(settings: Dict[str, Any], started: float, ended: float) -> Tuple[float, float]:
+    """Return when the recording began and ended, on the monotonic clock."""
+    try:
+        with open(settings["recording_file"], encoding="ascii") as text:
+            began = float(text.read()) - time.time() + time.monotonic()
+    except FileNotFoundError:  # nothing was recorded
+        return started, ended
+    return began, min(ended, began + settings["seconds"])
 
 
 def packet_bytes(stdout: IO[bytes]) -> int:
@@ -126,10 +136,9 @@ def main() -> int:
         thread.start()
     for thread in work:
         thread.join()
-    ended = time.monotonic()
-    seconds = min(settings["seconds"], ended - started)
+    since, until = recorded(settings, started, time.monotonic())
     for number, stream in enumerate(streams):
-        print(stream.line(number, ended - seconds, seconds))
+        print(stream.line(number, since, until))
     return max(abs(stream.encoder.wait()) for stream in streams)
 
 

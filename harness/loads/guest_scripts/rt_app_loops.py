@@ -1,11 +1,11 @@
 """Runs inside the guest: rt-app until SIGINT, then one line a thread from the logs that it wrote.
 
     python3 rt_app_loops.py calibrate      measure this CPU, alone
-    python3 rt_app_loops.py run            run the threads of rt_app.json for as long as they shall
+    python3 rt_app_loops.py run FILE       run the threads of rt_app.json for as long as they shall
 
-rt-app keeps a line of each loop in memory and writes them when it ends. Printed are, of a thread and its last seconds
-(the recording's, without what the start of perf delayed): its loops, how many missed the period of their timer, and the
-percentiles of its wakeup latency in microseconds.
+rt-app keeps a line of each loop in memory and writes them when it ends. Printed are, of a thread in the recording,
+whose beginning is in FILE: its loops, how many missed the period of their timer, and the percentiles of its wakeup
+latency in microseconds.
 """
 # ruff: noqa: UP006, UP035  (these rules ask for syntax that Python 3.6 does not have)
 
@@ -14,6 +14,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from typing import Dict, List
 
 COLUMNS = ["idx", "perf", "run", "period", "start", "end", "rel_st", "slack", "c_duration", "c_period", "wu_lat"]
@@ -43,10 +44,18 @@ def run() -> int:
     status = process.wait()
     with open("seconds.txt", encoding="utf-8") as text:
         seconds = float(text.read())
+    since = recording_us()
     for path in sorted(glob.glob("rt_app-*.log")):
         with open(path, encoding="utf-8") as stream:
-            print(thread_line(path[len("rt_app-") : -len(".log")], last_loops(loops(stream.read()), seconds)))
+            rows = [row for row in loops(stream.read()) if since <= row["end"] <= since + seconds * 1e6]
+            print(thread_line(path[len("rt_app-") : -len(".log")], rows))
     return status
+
+
+def recording_us() -> float:
+    """Return when the recording began, on the monotonic clock, which is that of rt-app's logs."""
+    with open(sys.argv[2], encoding="ascii") as text:
+        return 1e6 * (float(text.read()) - time.time() + time.monotonic())
 
 
 def loops(log: str) -> List[Dict[str, int]]:
@@ -54,12 +63,6 @@ def loops(log: str) -> List[Dict[str, int]]:
     rows = [line.split() for line in log.splitlines() if not line.startswith("#")]
     complete = [row for row in rows if len(row) == len(COLUMNS)]
     return [dict(zip(COLUMNS, map(int, row))) for row in complete]  # noqa: B905
-
-
-def last_loops(rows: List[Dict[str, int]], seconds: float) -> List[Dict[str, int]]:
-    """Return the loops that ended in the last seconds of a thread."""
-    since = rows[-1]["end"] - seconds * 1e6 if rows else 0
-    return [row for row in rows if row["end"] > since]
 
 
 def thread_line(name: str, rows: List[Dict[str, int]]) -> str:

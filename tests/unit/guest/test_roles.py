@@ -293,9 +293,9 @@ def minimum_python(path: Path) -> tuple[int, int]:
     """Return the oldest Python 3 with the syntax and the library that a file uses."""
     program = Path(sys.executable).parent / "vermin"
     done = subprocess.run([program, "--no-tips", str(path)], capture_output=True, text=True, timeout=LIMIT_S)
-    match = re.search(r"Minimum required versions:.*?\b3\.(\d+)", done.stdout)
+    match = re.search(r"Minimum required versions:.*?(?:\b3\.(\d+)|~3)", done.stdout)
     assert match is not None, done.stdout
-    return 3, int(match[1])
+    return 3, int(match[1] or 0)
 
 
 def test_apt_takes_lists_that_are_ahead_of_the_guests_clock_and_still_checks_everything_else() -> None:

@@ -68,7 +68,8 @@ for unit do
         while running; do sleep 0.02; done
         [ -z "$pid" ] || kill -s KILL -- -"$pid" 2>/dev/null ;;
     restart) [ ! -e @FOLDER@/broken-"$unit" ] || exit 1
-        env --default-signal=INT setsid sleep 1000 </dev/null >/dev/null 2>&1 & echo $! | tee @FOLDER@/"$unit".pid >@FOLDER@/"$unit".signalled ;;
+        env --default-signal=INT setsid sleep 1000 </dev/null >/dev/null 2>&1 &
+        echo $! | tee @FOLDER@/"$unit".pid >@FOLDER@/"$unit".signalled ;;
     esac
 done
 """

@@ -65,10 +65,32 @@ def test_a_command_begins_once_there_is_the_file_of_the_recording(tmp_path: Path
     assert process.returncode == 0
 
 
-def test_only_the_last_seconds_of_a_thread_are_counted() -> None:
-    rows = rt_app_loops.loops(LOG)
-    assert rt_app_loops.last_loops(rows, 0.06) == rows[1:]
-    assert rt_app_loops.last_loops([], 5) == []
+RT_APP = f"""#!/bin/sh
+echo '{LOG}' > rt_app-worker-0.log
+"""
+
+
+def test_only_the_loops_of_the_recording_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "rt-app").write_text(RT_APP)
+    (tmp_path / "rt-app").chmod(0o755)
+    began = 75_140.44 + time.time() - time.monotonic()  # on the clock of the log
+    (tmp_path / "began").write_text(f"{began:.6f}\n")
+    (tmp_path / "seconds.txt").write_text("0.06\n")
+    argv = [sys.executable, str(ROUNDS.with_name("rt_app_loops.py")), "run", "began"]
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    done = subprocess.run(argv, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, check=True, timeout=60)
+    assert done.stdout.startswith(b"thread worker-0 loops 1 timed 1 missed 0 ")
+
+
+def test_only_the_frames_of_the_recording_are_counted(tmp_path: Path) -> None:
+    settings = {"recording_file": str(tmp_path / "began"), "seconds": 2.0}
+    assert live_encoder.recorded(settings, 5.0, 90.0) == (5.0, 90.0)
+    (tmp_path / "began").write_text(f"{time.time() - time.monotonic() + 50.0:.6f}\n")
+    assert live_encoder.recorded(settings, 5.0, 90.0) == pytest.approx((50.0, 52.0), abs=0.01)
+    stream = live_encoder.Stream.__new__(live_encoder.Stream)
+    stream.settings, stream.due_times, stream.latencies = {"frame_rate": 10}, [49.9, 50.0, 51.9, 52.0], [9.0, 0.05, 0.2]
+    stream.dropped = [40.0, 51.0, 52.5]
+    assert stream.line(0, 50.0, 52.0).startswith("stream 0 encoded 2 late 1 dropped 1 seconds 2.000 ")
 
 
 def test_deadlines_and_wakeup_latencies_of_a_thread_are_those_of_its_timed_loops() -> None:
@@ -96,7 +118,7 @@ while sys.stdin.buffer.read(size):
 
 def live(folder: Path, encoder: list[str], stop_after: str) -> tuple[str, int]:
     settings = {"encoder": encoder, "streams": 2, "frame_rate": 200, "width": 16, "height": 16, "queue": 3}
-    settings.update(seed=1, seconds=60)
+    settings.update(seed=1, seconds=60, recording_file=str(folder / "began"))
     (folder / "encode.json").write_text(json.dumps(settings))
     program = str(ROUNDS.with_name("live_encoder.py"))
     return stop_when_it_printed([sys.executable, program, "encode.json"], stop_after, signal.SIGINT, folder)
