@@ -45,11 +45,15 @@ def test_the_kept_machine_holds_nothing_of_the_machine_that_was_provisioned(smok
         ids = host.run("cat /etc/machine-id; stat -c %Y /etc/machine-id", timeout_s=240).stdout.split()
         boot = host.run("stat -c %Y /proc/1", timeout_s=240).stdout
         keys = host.run("cat /home/vagrant/.ssh/authorized_keys", timeout_s=240).stdout
-        left = host.run("ls /var/lib/apt/lists /var/cache/apt/archives", timeout_s=240).stdout
+        left = host.run("ls /var/lib/apt/lists /var/cache/apt/archives /usr/sbin", timeout_s=240).stdout
+        units = host.run("systemctl --root=/ list-unit-files --state=enabled --no-legend", timeout_s=240).stdout
     assert len(ids[0]) == 32
     assert [line.split()[1] for line in keys.splitlines()] == [key]
     assert ".deb" not in left
     assert "Packages" not in left
+    assert not {"policy-rc.d", "start-stop-daemon.REAL"} & {*left.split()}  # those of the box's build
+    assert "ssh.service" in units
+    assert "nginx" not in units
     assert abs(int(ids[1]) - int(boot)) < 600  # this machine made its own id when it booted
 
 

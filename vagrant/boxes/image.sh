@@ -30,6 +30,11 @@ basename "$root"/boot/vmlinuz-* | sed 's/^vmlinuz-//' >"$out/kernel"
 chroot "$root" dpkg-query -W -f '${Package} ${Version}\n' >"$out/packages"
 rm -f "$root"/boot/initrd.img-*    # QEMU loads kernel and initrd itself; the image needs neither
 
+# While mmdebstrap installs packages it keeps their servers from starting, and ends that only after this script.
+rm -f "$root/usr/sbin/policy-rc.d"
+[ ! -e "$root/sbin/start-stop-daemon.REAL" ] ||
+    mv "$root/sbin/start-stop-daemon.REAL" "$root/sbin/start-stop-daemon"
+
 # /proc, /sys and /dev are mounted in the root now: a plain bind mount shows the tree without them.
 plain=$(mktemp -d)
 mount --bind "$root" "$plain"
