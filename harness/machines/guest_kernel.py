@@ -64,6 +64,12 @@ def require(kernel: GuestKernel, spec: MachineSpec, pattern: str | None) -> None
     if missing := [word for word in spec.cmdline if word not in kernel.cmdline]:
         what = f"the kernel's command line lacks {', '.join(missing)}; it is `{' '.join(kernel.cmdline)[:1000]}`"
         raise MachineError(what, expected="every word of machine.cmdline", hint="does CONFIG_CMDLINE override it?")
+    if unknown := [word for word in spec.cmdline if word in kernel.unknown]:
+        raise MachineError(
+            f"the kernel {kernel.release} says that it does not know {', '.join(unknown)} of machine.cmdline",
+            expected="words that this kernel takes, or that have a dot: those of programs and modules",
+            hint="correct the word, or leave it out: it has no effect here",
+        )
     if missing := missing_events(kernel):
         raise MachineError(
             f"no sched tracepoints in this kernel ({kernel.release}): it lacks {', '.join(missing)}",

@@ -277,11 +277,6 @@ class VagrantMachine:
             raise MachineError(
                 what, where=self._domain, expected=error.expected, hint=error.hint, log=self.console
             ) from None
-        if unknown := [word for word in self.spec.cmdline if word in kernel.unknown]:
-            self._facts["cmdline_unknown"] = unknown
-            watcher.warn(
-                f"the kernel {kernel.release} says that it does not know {', '.join(unknown)} of machine.cmdline"
-            )
 
     def _kernel_pattern(self) -> str | None:
         if isinstance(self.spec.kernel, str):

@@ -32,6 +32,11 @@ def test_a_machine_that_is_as_wanted_passes() -> None:
         ("6.1.0-57", "6.1.0-57-mine", r"runs the kernel 6.1.0-57-mine-cloud-amd64\n  expected: 6.1.0-d\+-cloud-amd64"),
         ("nohz=off ", "", r"lacks nohz=off; it is `root=/dev/vda quiet`"),
         (
+            EVENTS,
+            f"{EVENTS}unknown biosdevname=0 nohz=off\n",
+            r"does not know nohz=off of machine.cmdline\n  expected: words that this kernel takes",
+        ),
+        (
             "event sched_switch\n",
             "",
             r"no sched tracepoints in this kernel \(6.1.0-57-cloud-amd64\): .* sched:sched_switch",
