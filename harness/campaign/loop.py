@@ -82,7 +82,8 @@ class Campaign:
         return Outcome(tuple(unusable), tuple(failed), page)
 
     def _record(self, trials: list[Trial]) -> list[str]:
-        needs.of([trial for trial in trials if not self._folder.is_done(f"trial:{trial.name}")])  # or nothing is begun
+        missing = [trial for trial in trials if not self._folder.is_done(f"trial:{trial.name}")]
+        needs.of(missing, self._folder.manifest.get("load_packages"))  # or nothing is begun
         recorder = Recorder(
             self._folder, self._view, keep=self._keep, provision_anew=self._provision_anew, effects=self._effects
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.errors import LoadError
@@ -22,12 +22,12 @@ class Needs:
     variables: dict[str, list[str]] = field(hash=False, default_factory=dict)
 
 
-def of(trials: Sequence[Trial]) -> Needs:
-    """Return what the loads of `trials` need.
+def of(trials: Sequence[Trial], came_from: Mapping[str, str] | None = None) -> Needs:
+    """Return what the loads of `trials` need. `came_from`: load -> the package that brought it when the run began.
 
     Raises LoadError for a load that is not installed here, and for a name that is none of a package or a unit.
     """
-    loads = [_installed(part) for trial in trials for part in trial.load.parts]
+    loads = [_installed(part, came_from or {}) for trial in trials for part in trial.load.parts]
     packages = _unique(name for load in loads for name in load.packages)
     services = _unique(name for load in loads for name in load.services)
     _require(packages, PACKAGE, "a Debian package", "its name alone, such as redis-server")
@@ -37,12 +37,14 @@ def of(trials: Sequence[Trial]) -> Needs:
     return Needs(tuple(roles), {name: values for name, values in variables.items() if values})
 
 
-def _installed(load: Load) -> Load:
+def _installed(load: Load, came_from: Mapping[str, str]) -> Load:
     if isinstance(load, StoredLoad):
         if load.kind in KINDS:
             KINDS[load.kind]  # raises what is wrong with it
         what = f"the load {load.kind!r} of this run is not installed here"
-        raise LoadError(what, expected=", ".join(KINDS), hint="install the package that brings it: `harness loads`")
+        package = came_from.get(load.kind)
+        hint = f"install {package}, which it came from" if package else "install the package that brings it"
+        raise LoadError(what, expected=", ".join(KINDS), hint=hint)
     return load
 
 

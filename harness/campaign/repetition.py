@@ -12,6 +12,7 @@ from typing import Any
 from harness import boxes, comparison, files, plan, spec
 from harness.boxes import cache, recipes
 from harness.boxes import kernel as box_kernel
+from harness.campaign import needs
 from harness.campaign.steps import recorded_step
 from harness.comparison import Comparison
 from harness.comparison.facts import by_arm, recorded_on
@@ -74,7 +75,7 @@ def experiment_of(run: RunFolder, changes: Changes) -> Experiment:
     """Return the experiment to carry out here: the run's, on the box, clock and accelerator it really used, changed.
 
     Raises StoreError for a run that is not done or that this version cannot read, SpecError for a wrong change,
-    UsageError for a change that leaves no arm to compare.
+    UsageError for a change that leaves no arm to compare, LoadError for a load that is not installed here.
     """
     require_finished(run)
     changed = {path: parse_value(text, f"--set {path}={text}") for path, text in changes.settings.items()}
@@ -91,6 +92,7 @@ def experiment_of(run: RunFolder, changes: Changes) -> Experiment:
     result = spec.changed(
         pinned, changes.settings, load_kind=changes.load, box=changes.box, kernel_of=boxes.kernel_version
     )
+    needs.of(plan.trials(result), run.manifest.get("load_packages"))
     _require_shared_arm(run, result)
     return result
 

@@ -54,6 +54,11 @@ class Kinds(Mapping[str, type[Any]]):
             self._loaded[kind] = _load(entry)
         return self._loaded[kind]
 
+    def package_of(self, kind: str) -> str | None:
+        """Return name and version of the installed package that brings a load; None for one of harness."""
+        entries = [] if kind in self._own else self._installed.get(kind, [])
+        return _package(entries[0]) if entries else None
+
     def role_paths(self, own: Path, roles: Iterable[str]) -> dict[str, Path]:
         """Return the folder of each role: in `own`, else in that of a load of an installed package; missing if in none.
 

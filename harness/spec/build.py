@@ -67,12 +67,14 @@ def changed(
     box: str | None = None,
     kernel_of: KernelOf | None = None,
 ) -> Experiment:
-    """Return the experiment with the changes that `load` makes. Raises SpecError.
+    """Return the experiment of a run with the changes that `load` makes. Raises SpecError.
 
-    Of the files that it names, only those of the changes need exist.
+    Of the files that it names, only those of the changes need exist. Its load need not be installed here, which is for
+    whoever records to ask for, unless the changes name another one.
     """
     document = Document(str(experiment.source or experiment.name), to_dict(experiment))
-    result = _changed(document, overrides, load_kind, box, kernel_of, None)
+    absent_loads = load_kind is None and not {"load", "load.kind"} & {*(overrides or {})}
+    result = _changed(document, overrides, load_kind, box, kernel_of, None, absent_loads=absent_loads)
     return result.with_origin(experiment.source, experiment.text)
 
 
@@ -135,6 +137,8 @@ def _changed(
     box: str | None,
     kernel_of: KernelOf | None,
     folder: Path | None,
+    *,
+    absent_loads: bool = False,
 ) -> Experiment:
     changes = {
         **_swaps(load_kind, box, document.data.get("machine")),
@@ -144,20 +148,26 @@ def _changed(
         where, value = changes[name]
         _override(document, name, value, printable(where[:MAX_WHERE]))
     problems = [*_without_effect(document, changes), *file_paths.resolve(document, folder)]
-    return _valid(document, kernel_of, problems)
+    return _valid(document, kernel_of, problems, absent_loads=absent_loads)
 
 
 def _valid(
-    document: Document, kernel_of: KernelOf | None = None, problems: Collection[Problem] = (), *, stored: bool = False
+    document: Document,
+    kernel_of: KernelOf | None = None,
+    problems: Collection[Problem] = (),
+    *,
+    stored: bool = False,
+    absent_loads: bool = False,
 ) -> Experiment:
     """Validate a document. Raises SpecError with its problems and those in `problems`.
 
     MissingExtraError if it is right, but names a predictor whose library this host lacks. The recordings of a `stored`
     one can be read without it.
     """
-    experiment, all_problems = validate(document.data, kernel_of, stored=stored)
+    kept = {"stored": stored, "absent_loads": absent_loads}
+    experiment, all_problems = validate(document.data, kernel_of, **kept)
     all_problems += problems
-    all_problems += sweep.problems_of(experiment, kernel_of, stored=stored) if experiment and not all_problems else []
+    all_problems += sweep.problems_of(experiment, kernel_of, **kept) if experiment and not all_problems else []
     if experiment is None or all_problems:
         raise as_error(all_problems, document)
     for path, extra, package in () if stored else missing_libraries(experiment):

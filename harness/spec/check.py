@@ -37,15 +37,16 @@ def load_kinds() -> Mapping[str, type[BaseModel]]:
 
 
 def validate(
-    data: dict[str, Any], kernel_of: KernelOf | None = None, *, stored: bool = False
+    data: dict[str, Any], kernel_of: KernelOf | None = None, *, stored: bool = False, absent_loads: bool = False
 ) -> tuple[Experiment | None, list[Problem]]:
     """Validate plain values, except those in `sweep`.
 
     `kernel_of` tells the kernel of a box, for replays; without it they fit every box. The predictors of a `stored`
-    experiment are not checked, nor a load that is not installed here: its recordings can be read without them.
+    experiment are not checked, nor a load that is not installed here: its recordings can be read without them. With
+    `absent_loads`, the same holds for the load alone.
     Returns the experiment (None if a section is not valid) and all problems.
     """
-    parameters, problems = _build_load(data["load"], stored) if "load" in data else (None, [])
+    parameters, problems = _build_load(data["load"], stored or absent_loads) if "load" in data else (None, [])
     stand_in = {"load": parameters or Section()} if "load" in data else {}
     try:
         experiment = Experiment.model_validate({**data, **stand_in})
@@ -95,7 +96,7 @@ def _kind(data: dict[str, Any]) -> str | None:
     return kind if isinstance(kind, str) else None
 
 
-def _build_load(value: Any, stored: bool, path: Keys = LOAD) -> tuple[BaseModel | None, list[Problem]]:
+def _build_load(value: Any, absent: bool, path: Keys = LOAD) -> tuple[BaseModel | None, list[Problem]]:
     """Validate a load, or at a longer path one part of a mix."""
     kinds, name = load_kinds(), dotted(path)
     known = sorted(kind for kind in kinds if path == LOAD or kind != MIX)
@@ -104,15 +105,15 @@ def _build_load(value: Any, stored: bool, path: Keys = LOAD) -> tuple[BaseModel 
     if "kind" not in value:
         return None, [Problem(path, f"{name}.kind is missing", f"one of: {', '.join(known)}", on_key=True)]
     kind = value["kind"]
-    if not isinstance(kind, str) or (kind not in kinds and not stored):
+    if not isinstance(kind, str) or (kind not in kinds and not absent):
         return None, [unknown((*path, "kind"), "load", kind if isinstance(kind, str) else shown(kind), known)]
     if kind == MIX and path != LOAD:
         what, expected = f"{name} is a mix within a mix", "its parts, in the list of the outer one"
         return None, [Problem((*path, "kind"), what, expected)]
-    model = _stored_model(kind) if stored else kinds[kind]
+    model = _stored_model(kind) if absent else kinds[kind]
     try:
         if kind == MIX and isinstance(value.get("parts"), list | tuple):
-            return _build_mix(value, model, stored)
+            return _build_mix(value, model, absent)
         # Validated as JSON: strict about types, but a list is accepted for a tuple.
         return model.model_validate_json(json.dumps(value), strict=True), []
     except ValidationError as error:
@@ -127,9 +128,9 @@ def _with_example(problem: Problem, kind: str) -> Problem:
     return replace(problem, hint=f"`harness loads {kind} --example` has one") if missing else problem
 
 
-def _build_mix(value: dict[str, Any], model: type[BaseModel], stored: bool) -> tuple[BaseModel | None, list[Problem]]:
+def _build_mix(value: dict[str, Any], model: type[BaseModel], absent: bool) -> tuple[BaseModel | None, list[Problem]]:
     """Validate a mix whose parts are a list: each part as a load, then the whole. Raises ValidationError."""
-    built = [_build_load(part, stored, (*LOAD, "parts", index)) for index, part in enumerate(value["parts"])]
+    built = [_build_load(part, absent, (*LOAD, "parts", index)) for index, part in enumerate(value["parts"])]
     problems = [problem for _, found in built for problem in found]
     if not 2 <= len(built) <= MOST_PARTS:
         problems.append(

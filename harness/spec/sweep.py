@@ -52,28 +52,32 @@ def for_other_box(kernel: Any) -> Any:
     return kernel if isinstance(kernel, Mapping) else None
 
 
-def problems_of(experiment: Experiment, kernel_of: KernelOf | None = None, *, stored: bool = False) -> list[Problem]:
+def problems_of(
+    experiment: Experiment, kernel_of: KernelOf | None = None, *, stored: bool = False, absent_loads: bool = False
+) -> list[Problem]:
     """Return the problems of `experiment.sweep`: wrong paths, wrong values, values that do not go together.
 
-    Of a `stored` experiment, the parameters of a load that is not installed here may be swept.
+    Of a `stored` experiment, and with `absent_loads`, the parameters of a load that is not installed here may be swept.
     """
     sweep = experiment.sweep
-    found = (problem for path in sweep for problem in _path_problems(experiment, path, stored))
+    found = (problem for path in sweep for problem in _path_problems(experiment, path, stored or absent_loads))
     problems = list(islice(found, MOST + 1))
     count = prod(len(values) for values in sweep.values())
     if count > MAX_ARMS:
         problems.append(Problem(("sweep",), f"sweep makes {count} arms", f"at most {MAX_ARMS}", on_key=True))
     if problems or not sweep:
         return problems
-    return list(islice(_combination_problems(experiment, kernel_of, stored), MOST + 1))
+    return list(islice(_combination_problems(experiment, kernel_of, stored, absent_loads), MOST + 1))
 
 
-def _combination_problems(experiment: Experiment, kernel_of: KernelOf | None, stored: bool) -> Iterator[Problem]:
+def _combination_problems(
+    experiment: Experiment, kernel_of: KernelOf | None, stored: bool, absent_loads: bool
+) -> Iterator[Problem]:
     """Yield the problems of each combination; also of one that means the same as an earlier one, such as 1 and 1.0."""
     bare = {**experiment.model_dump(mode="json"), "sweep": {}}
     seen: dict[str, dict[str, Any]] = {}
     for settings in combinations(experiment.sweep):
-        arm, problems = validate(changed(bare, settings), kernel_of, stored=stored)
+        arm, problems = validate(changed(bare, settings), kernel_of, stored=stored, absent_loads=absent_loads)
         for problem in problems:
             path = _swept_path(problem.path, settings, experiment)
             yield Problem(path, f"in sweep: {problem.what}", problem.expected, problem.hint)
@@ -102,14 +106,14 @@ def _value(value: Any) -> str:
     return "null" if value is None else shown(value)
 
 
-def _path_problems(experiment: Experiment, path: str, stored: bool) -> Iterator[Problem]:
+def _path_problems(experiment: Experiment, path: str, absent_loads: bool) -> Iterator[Problem]:
     sweep_path, values = ("sweep", path), experiment.sweep[path]
     kinds = [kind for kind in experiment.sweep.get("load.kind", ()) if isinstance(kind, str)]
     kinds = kinds or [str(getattr(experiment.load, "kind", ""))]
     known = [name for section in SWEEPABLE for name in _paths(section, kinds)]
     if not {"load.kind", "load.parts"} & experiment.sweep.keys():
         known += _paths_of_parts(experiment)
-    of_any_load = stored and path.startswith("load.")  # the combinations are checked with it
+    of_any_load = absent_loads and path.startswith("load.")  # the combinations are checked with it
     if path not in known and not of_any_load and not (keys_of(path)[:-1] in OPEN and keys_of(path)[-1]):
         yield replace(unknown(sweep_path, "path in sweep:", path, known), on_key=True)
     elif not values:

@@ -20,6 +20,7 @@ from harness.store.json_file import anything, each, items, mapping, null_or, num
 from harness.store.software import versions as versions
 
 if TYPE_CHECKING:
+    from harness.plan import Trial
     from harness.spec import Experiment
 
 NAME = "manifest.json"
@@ -80,6 +81,7 @@ MANIFEST = mapping(
     edited=TEXT,
     trials_planned=NUMBER,
     versions=VERSIONS,
+    load_packages=each(text),
     host=ANY,
     box=null_or(BOX),
     machine=null_or(MACHINE),
@@ -95,6 +97,7 @@ def new(name: str, experiment: Experiment, command: Sequence[str]) -> dict[str, 
     """Return the manifest of a new run. `spec_text` is the file as it was read, `spec` all resolved values."""
     from harness import plan, spec  # slow to import, and reading a manifest does not need them
 
+    trials = plan.trials(experiment)
     return {
         "schema_version": SCHEMA_VERSION,
         "name": name,
@@ -105,14 +108,23 @@ def new(name: str, experiment: Experiment, command: Sequence[str]) -> dict[str, 
         "spec_source": str(experiment.source) if experiment.source else None,
         "spec_text": experiment.text,
         "spec_sha256": text_sha256(experiment.text),
-        "trials_planned": len(plan.trials(experiment)),
+        "trials_planned": len(trials),
         "versions": versions(),
+        "load_packages": _load_packages(trials),
         "host": host_facts(),
         "box": None,
         "machine": None,
         "arms": {},
         "steps": {},
     }
+
+
+def _load_packages(trials: Sequence[Trial]) -> dict[str, str]:
+    """Return name and version of the package that each load comes from; those of harness come from none."""
+    from harness.loads import KINDS
+
+    kinds = {part.kind for trial in trials for part in trial.load.parts}
+    return {kind: package for kind in sorted(kinds) if (package := KINDS.package_of(kind))}
 
 
 def read(folder: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from installed_load import LOAD, install
 
 from harness import spec
 from harness.errors import LoadError, SpecError
@@ -15,17 +16,6 @@ from harness.loads import KINDS, OWN, StoredLoad
 from harness.loads.kinds import Kinds
 from harness.paths import data_dir
 
-LOAD = """
-from pathlib import Path
-from typing import Literal
-from harness.loads import LoadModel
-class Load(LoadModel):
-    kind: Literal["{kind}"] = "{kind}"
-    roles = {roles}
-    role_folder = Path(__file__).parent / "roles_of_{module}"
-    def command(self):
-        return ["true"]
-"""
 OWN_ROLES = data_dir("ansible") / "roles"
 
 
@@ -38,18 +28,6 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in set(sys.modules) - before:
         if name.startswith("load_"):
             del sys.modules[name]
-
-
-def install(site: Path, package: str, kind: str, text: str | None = None, roles: tuple[str, ...] = ()) -> None:
-    """Put a package with one load there, as an installer does: a module, its metadata, and roles."""
-    module = f"load_{package}"
-    (site / f"{module}.py").write_text(LOAD.format(kind=kind, roles=roles, module=module) if text is None else text)
-    for role in roles:
-        (site / f"roles_of_{module}" / role / "tasks").mkdir(parents=True)
-    info = site / f"{module}-1.2.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.2\n")
-    (info / "entry_points.txt").write_text(f"[harness.loads]\n{kind} = {module}:Load\n")
 
 
 def test_a_load_of_an_installed_package_is_one_of_the_kinds_and_is_imported_only_when_asked_for(site: Path) -> None:
