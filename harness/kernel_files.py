@@ -14,6 +14,7 @@ RELEASE = r"[0-9]+\.[0-9]+[A-Za-z0-9.+~_-]*"
 FIELDS = ("Package", "Architecture")
 LIMIT_S = 120.0
 _SETUP = 0x202  # where the header of the boot protocol begins (Documentation/arch/x86/boot.rst)
+_SETUP_END = 0x238  # of the fields that are read
 _HEADER_BYTES = 0x10000  # the text of the release lies within
 _ELF, _X86_64 = b"\x7fELF", 1
 
@@ -30,7 +31,7 @@ def image_release(path: Path) -> str:
     """Return the release that a bzImage has in its header. Raises NotAKernelError."""
     with open_regular(path) as source:
         head = source.read(_HEADER_BYTES)
-    if head[_SETUP : _SETUP + 4] != b"HdrS":
+    if head[_SETUP : _SETUP + 4] != b"HdrS" or len(head) < _SETUP_END:
         what = "an uncompressed kernel, as vmlinux is" if head.startswith(_ELF) else "no x86 kernel"
         raise _no_image(f"{path} is {what}")
     version, pointer, flags = *struct.unpack_from("<H6xH", head, 0x206), struct.unpack_from("<H", head, 0x236)[0]

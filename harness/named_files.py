@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -13,6 +13,8 @@ from pydantic import Field
 from harness.files import sha256
 
 MAX_PATH = 4096
+# Names in a path that tell no file from another: every kernel is arch/x86/boot/bzImage of its build.
+GENERIC = {"bzImage", "vmlinuz", "boot", "x86", "x86_64", "arch", "build"}
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,13 @@ class Names:
 # A relative path is relative to the experiment file; `harness.spec.load` makes it absolute and looks whether it exists.
 ExistingFile = Annotated[str, Field(min_length=1, max_length=MAX_PATH), Names("file")]
 ExistingFolder = Annotated[str, Field(min_length=1, max_length=MAX_PATH), Names("folder")]
+
+
+def own_path(path: PurePath) -> PurePath:
+    """Return the end of a path, from the last name on that tells it from others: linux-a/arch/x86/boot/bzImage."""
+    names = path.parts[1:] if path.is_absolute() else path.parts
+    last = max((index for index, name in enumerate(names) if name not in GENERIC), default=None)
+    return PurePath("image", path.name) if last is None else PurePath(*names[last:])
 
 
 def content_sha256(path: Path) -> str:

@@ -7,12 +7,14 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from pathlib import PurePath
 from random import Random
 from typing import Any, cast
 
 from harness import spec
 from harness.loads import Load
-from harness.spec import Experiment, MachineSpec, RecordSpec, kernels
+from harness.named_files import own_path
+from harness.spec import Experiment, MachineSpec, RecordSpec, file_paths, kernels
 
 # Rough costs for `--dry-run`, measured on two cores that do little else, with an emulated guest on the counted clock.
 MACHINE_S = 50.0  # bringing up a machine that an earlier run kept, and taking it down
@@ -70,7 +72,7 @@ def arms(experiment: Experiment) -> list[Arm]:
     settings = spec.combinations(experiment.sweep)
     variants = [spec.apply(experiment, values) for values in settings]
     kinds = [str(getattr(variant.load, "kind", "")) for variant in variants]
-    names = [_arm_name(kind, values) for kind, values in zip(kinds, settings, strict=True)]
+    names = [_arm_name(kind, values) for kind, values in zip(kinds, _by_own_paths(experiment), strict=True)]
     return [
         Arm(name if names.count(name) == 1 else f"{name}__{number:02d}", values, variant)
         for number, (name, values, variant) in enumerate(zip(names, settings, variants, strict=True))
@@ -144,6 +146,13 @@ def _shuffled(listed: Sequence[Arm], random: Random) -> list[Arm]:
 def _arm_name(kind: str, settings: dict[str, Any]) -> str:
     parts = [f"{path.rpartition('.')[2]}-{_slug(value)}" for path, value in _named(settings) if path != "load.kind"]
     return "__".join([kind, *parts])[:MAX_NAME]
+
+
+def _by_own_paths(experiment: Experiment) -> list[dict[str, Any]]:
+    """Return the combinations with files by their own names: the folders where they lie differ in the run."""
+    values = spec.to_dict(experiment)
+    paths = {one.keys: own_path(PurePath(one.text)).as_posix() for one in file_paths.named(values)}
+    return spec.combinations(file_paths.replaced(values, paths)["sweep"])
 
 
 def _named(settings: dict[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -47,7 +47,7 @@ def build(
     from harness import boxes, spec
 
     output, recipe = Output(as_json, quiet), boxes.recipe(name)
-    form = spec.kernel_form(kernel, "--kernel") if kernel else None
+    form = spec.kernel_form(kernel, "--kernel") if kernel is not None else None
     pinned = boxes.lock_file.read(lock, recipe) if lock else boxes.lock_file.beside(recipe)
     with output.view().step(f"box:{name}", f"Build box {name}") as watcher:
         box = boxes.build_from(recipe, pinned, watcher, form)

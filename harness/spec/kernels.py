@@ -11,19 +11,11 @@ from pydantic import Field
 
 from harness import kernel_files
 from harness.kernel_files import NotAKernelError
-from harness.named_files import ExistingFile, ExistingFolder
+from harness.named_files import ExistingFile, ExistingFolder, own_path
 from harness.spec.section import Section
 
-FORMS = "a release such as 6.1.0-37-amd64, {image, modules}, {deb} or {suite, package}"
-GENERIC = {
-    "bzImage",
-    "vmlinuz",
-    "boot",
-    "x86",
-    "x86_64",
-    "arch",
-    "build",
-}  # path parts that tell no kernel from another
+KEYS = "{image, modules}, {deb} or {suite, package}"
+FORMS = f"a release such as 6.1.0-37-amd64, {KEYS}"
 
 
 class ImageKernel(Section):
@@ -86,9 +78,11 @@ FORM_KINDS = (ImageKernel, DebKernel, SuiteKernel)
 def as_form(value: Any) -> Any:
     """Return the form that a mapping is; null and a release as they are. Raises ValueError, ValidationError."""
     if isinstance(value, dict):
-        for form in FORM_KINDS:
-            if value.keys() & form.model_fields.keys():
-                return form.model_validate(value)
+        forms = [form for form in FORM_KINDS if value.keys() & form.model_fields.keys()]
+        if len(forms) > 1:
+            raise ValueError(f"the keys of one form: {KEYS}")
+        if forms:
+            return forms[0].model_validate(value)
     elif value is None or isinstance(value, KernelForm) or _is_release(value):
         return value
     raise ValueError(FORMS)
@@ -118,6 +112,5 @@ def short_name(value: Any) -> str:
         release = package.removeprefix("linux-image-")
         return version if version.startswith(release) else f"{release}-{version}".rstrip("-")
     if isinstance(form, ImageKernel):
-        own = next((part for part in reversed(PurePath(form.image).parts) if part not in GENERIC), "image")
-        return re.sub(r"^(bzImage|vmlinuz)-", "", own)
+        return re.sub(r"^(bzImage|vmlinuz)-", "", own_path(PurePath(form.image)).parts[0])
     return "own" if form is None else str(form)

@@ -10,7 +10,7 @@ from math import prod
 from typing import Any
 
 from harness.recorded_clock import DEFAULT_SPEED
-from harness.spec.check import MIX, keys_at, validate
+from harness.spec.check import KERNEL, MIX, keys_at, validate
 from harness.spec.document import Keys
 from harness.spec.fields import Experiment
 from harness.spec.predictors import KernelOf
@@ -19,6 +19,7 @@ from harness.spec.problems import MOST, Problem, keys_of, shown, unknown
 SWEEPABLE = ("machine", "load", "record")
 OPEN: tuple[Keys, ...] = (("machine", "sysctl"), ("machine", "sched", "features"))  # their keys are not listed
 MAX_ARMS = 1000
+MAX_TEXT = 60  # letters of a value in a message
 
 
 def combinations(sweep: Mapping[str, Collection[Any]]) -> list[dict[str, Any]]:
@@ -103,7 +104,10 @@ def _same(earlier: Mapping[str, Any], settings: Mapping[str, Any], experiment: E
 
 
 def _value(value: Any) -> str:
-    return "null" if value is None else shown(value)
+    if value is None or isinstance(value, dict):
+        text = json.dumps(value)
+        return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 3]}..."
+    return shown(value)
 
 
 def _path_problems(experiment: Experiment, path: str, absent_loads: bool) -> Iterator[Problem]:
@@ -134,7 +138,8 @@ def _paths(section: str, kinds: list[str]) -> list[str]:
     """Return the dotted paths of a section; for `load`, those that all of `kinds` have."""
     shared = [set(keys_at((section,), kind)) for kind in kinds]
     keys = [key for key in keys_at((section,), kinds[0]) if all(key in keys for keys in shared)]
-    deeper = [f"{key}.{name}" for key in keys if section == "machine" for name in keys_at((section, key))]
+    sections = [key for key in keys if section == "machine" and (section, key) != KERNEL]  # a kernel is swept whole
+    deeper = [f"{key}.{name}" for key in sections for name in keys_at((section, key))]
     return [f"{section}.{key}" for key in [*keys, *deeper]]
 
 

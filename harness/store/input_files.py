@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import HostError, StoreError
 from harness.files import as_host_error
-from harness.named_files import content_sha256
+from harness.named_files import content_sha256, own_path
 from harness.store.clock import now
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _entry(folder: Path, path: Path) -> dict[str, Any]:
         digest, is_small = content_sha256(path), path.is_file() and path.stat().st_size <= MAX_COPY_BYTES
     except OSError as error:
         raise HostError(f"a file of the experiment cannot be read: {error.strerror}", where=str(path)) from None
-    copy = f"{FOLDER}/{digest[:12]}/{path.name}" if is_small else None
+    copy = f"{FOLDER}/{digest[:12]}/{own_path(path)}" if is_small else None
     if copy:
         with as_host_error(folder / copy):
             (folder / copy).parent.mkdir(parents=True, exist_ok=True)

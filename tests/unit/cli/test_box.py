@@ -131,3 +131,8 @@ def test_rm_of_a_box_in_use_is_an_error_and_removes_nothing(kept: ProvisionedBox
     in_use(kept, tmp_path)
     assert "in use by harness-1-vm" in harness("box", "rm", "debian-12", code=3).stderr
     assert len(boxes.ls()) == len(provisioned.ls()) == 1
+
+
+def test_an_empty_kernel_is_a_wrong_one_and_builds_no_box_of_the_recipe_instead() -> None:
+    done = harness("box", "build", "debian-12", "--kernel", "", code=2)
+    assert "'' names no kernel to put into a box" in done.stderr

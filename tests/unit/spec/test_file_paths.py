@@ -150,9 +150,8 @@ def test_a_run_keeps_a_copy_and_the_hash_of_a_small_file_and_runs_again_from_its
     swept = spec.to_dict(again)["sweep"]["load.plain"]
     assert [Path(path).read_text() for path in swept] == ["a.csv", "b.csv"]
     assert Path(swept[0]).is_relative_to(moved)
-    names = [arm.name for arm in plan.arms(experiment)]
-    assert [arm.name for arm in plan.arms(again)] == names
-    assert [arm.name for arm in plan.arms(RunFolder.open(moved).experiment)] == names
+    for same in (experiment, again, RunFolder.open(moved).experiment):
+        assert [arm.name for arm in plan.arms(same)] == ["of_files__plain-a.csv", "of_files__plain-b.csv"]
     copy = run.manifest["files"]["load.plain"]["copy"]
     assert parameters(RunFolder.open(moved).experiment)["plain"] == str(moved / copy)
 

@@ -12,6 +12,7 @@ from harness import boxes, plan, spec
 from harness.errors import SpecError
 from harness.spec import Experiment
 from harness.spec.kernels import DebKernel, ImageKernel, SuiteKernel, short_name
+from harness.store import RunFolder
 
 
 def load(folder: Path, kernel: str, more: str = "", machine: str = "box: debian-12", **changes: str) -> Experiment:
@@ -47,7 +48,7 @@ def test_a_stored_experiment_is_read_where_its_files_are_gone(tmp_path: Path) ->
 
 WRONG = {
     "a key of no form": ("{debian: x}", "2:35", "machine.kernel is a mapping", "{deb} or {suite, package}"),
-    "two forms at once": ("{deb: e.yaml, suite: sid}", "2:49", "key in machine.kernel", "'suite'"),
+    "two forms at once": ("{deb: e.yaml, suite: sid}", "2:35", "machine.kernel is a mapping", "the keys of one form"),
     "a suite without a package": ("{suite: sid}", "2:27", "machine.kernel.package is missing", ""),
     "modules without an image": ("{modules: .}", "2:27", "machine.kernel.image is missing", ""),
     "a suite that is none": ("{suite: 'a b', package: linux}", "2:43", "machine.kernel.suite is 'a b'", "matches"),
@@ -56,6 +57,7 @@ WRONG = {
     "a text for an image": ("{image: e.yaml}", "2:43", "e.yaml is no x86 kernel", "bzImage"),
     "vmlinux for an image": ("{image: vmlinux}", "2:43", "is an uncompressed kernel, as vmlinux is", "bzImage"),
     "an arm64 Image, packed": ("{image: Image.gz}", "2:43", "Image.gz is no x86 kernel", "64-bit"),
+    "an image cut off in its header": ("{image: cut}", "2:43", "cut is no x86 kernel", "64-bit"),
     "a 32-bit image": ("{image: bzImage32}", "2:43", "is a kernel for 32-bit CPUs", "64-bit"),
     "modules of another release": (
         "{image: bzImage, modules: others}", "2:61", "has the modules of 6.1.0-other", f"lib/modules/{RELEASE}",
@@ -83,6 +85,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("kernels")
     image(folder / "bzImage")
     image(folder / "bzImage32", bits=32)
+    (folder / "cut").write_bytes((folder / "bzImage").read_bytes()[:520])
     (folder / "vmlinux").write_bytes(b"\x7fELF" + bytes(5000))
     (folder / "Image.gz").write_bytes(gzip.compress(bytes(5000)))
     (folder / "empty").mkdir()
@@ -168,6 +171,23 @@ def test_swept_kernels_name_their_arms_by_the_build_and_a_wrong_one_has_its_line
     assert caught.value.where == f"{files / 'e.yaml'}:7:5"
 
 
+def test_an_arm_is_named_alike_before_the_run_in_it_and_when_it_is_done_again(tmp_path: Path) -> None:
+    for tree, release in (("linux-a", RELEASE), ("linux-b", f"{RELEASE}-b")):
+        image(tmp_path / tree / "arch" / "x86" / "boot" / "bzImage", release)
+    images = ", ".join(f"{{image: {tree}/arch/x86/boot/bzImage}}" for tree in ("linux-a", "linux-b"))
+    experiment = load(tmp_path, "null", f"sweep: {{machine.kernel: [{images}]}}\n")
+    run = RunFolder.create(tmp_path / "runs", experiment, [])
+    for same in (experiment, run.experiment, spec.load(run.path / "experiment.yaml")):
+        assert [arm.name for arm in plan.arms(same)] == ["idle__kernel-linux-a", "idle__kernel-linux-b"]
+
+
+def test_only_whole_kernels_are_swept(files: Path) -> None:
+    for key, value in {"deb": "bzImage", "suite": "sid"}.items():
+        with pytest.raises(SpecError, match=rf"unknown path in sweep: 'machine\.kernel\.{key}'") as caught:
+            load(files, "6.1.0-37-amd64", f"sweep: {{machine.kernel.{key}: [{value}]}}\n")
+        assert caught.value.where == f"{files / 'e.yaml'}:4:9"
+
+
 @pytest.mark.parametrize(
     ("value", "name"),
     [
@@ -176,7 +196,7 @@ def test_swept_kernels_name_their_arms_by_the_build_and_a_wrong_one_has_its_line
         ({"deb": "my kernel.deb"}, "my kernel"),
         ({"image": "/home/me/linux-patched/arch/x86/boot/bzImage", "modules": "/m"}, "linux-patched"),
         ({"image": "/boot/vmlinuz-6.1.192-mine"}, "6.1.192-mine"),
-        ({"image": "/bzImage"}, "/"),
+        ({"image": "/boot/bzImage"}, "image"),
         ({"suite": "sid", "package": "linux-image-rt-amd64"}, "sid-rt-amd64"),
     ],
 )
