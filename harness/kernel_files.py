@@ -66,12 +66,18 @@ def deb_release(path: Path) -> str:
         raise _no_deb(f"{path} is no Debian package")
     fields = dict(re.findall(r"^([A-Za-z]+): (.*)$", result.output, re.MULTILINE))
     package, architecture = (fields.get(name, "") for name in FIELDS)
-    match = re.fullmatch(rf"linux-image-(?:unsigned-)?({RELEASE}?)(-dbg|-dbgsym)?", package)
-    if not match or match[2]:
+    release = release_in_name(package)
+    if release is None:
         raise _no_deb(f"{path} is the package {package}, which holds no kernel")
     if architecture != "amd64":
         raise _no_deb(f"{path} is for the architecture {architecture}, and the boxes are amd64")
-    return match[1]
+    return release
+
+
+def release_in_name(package: str) -> str | None:
+    """Return the release in the name of a kernel's package, signed or not; None for one that has none, or no kernel."""
+    match = re.fullmatch(rf"linux-image-(?:unsigned-)?({RELEASE}?)(?:-unsigned)?(-dbg|-dbgsym)?", package)
+    return match[1] if match and not match[2] else None
 
 
 def _no_image(what: str) -> NotAKernelError:

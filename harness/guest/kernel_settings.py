@@ -14,7 +14,7 @@ import difflib
 import json
 import os
 import sys
-from typing import Any, Dict, Iterable, List, Optional
+from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 STATE = "/run/harness-kernel-settings.json"  # what was there before the first trial; gone after a boot
 MOST_NAMES = 60
@@ -80,6 +80,23 @@ def write(path: str, value: str, name: str) -> None:
         raise Unfit(f"{name}: the kernel does not take {value} ({error.strerror})") from None
 
 
+def write_all(rows: List[Tuple[str, str, str]]) -> None:
+    """Write settings: path, value, name. Raises Unfit for one that the kernel never takes.
+
+    It takes no period of real-time tasks that is below their runtime, so that the order depends on the values.
+    """
+    while rows:
+        refused = []
+        for row in rows:
+            try:
+                write(*row)
+            except Unfit as error:
+                refused.append((row, error))
+        if len(refused) == len(rows):
+            raise refused[0][1]
+        rows = [row for row, _ in refused]
+
+
 def kept() -> Dict[str, Dict[str, str]]:
     """Return the settings that earlier trials changed: name -> the file, the form and the value it had before."""
     if not os.path.exists(STATE):
@@ -106,19 +123,17 @@ def described(setting: Dict[str, Any], known: Dict[str, Dict[str, str]]) -> Dict
 def apply(settings: List[Dict[str, Any]]) -> None:
     """Set everything; first what an earlier trial had set goes back to what it was. Raises Unfit, OSError."""
     known = kept()
-    for setting in settings:
+    wanted = {setting["name"] for setting in settings}
+    back = [(name, known[name]) for name in sorted(known, key=derives) if name not in wanted]
+    write_all([(earlier["path"], earlier["value"], name) for name, earlier in back])
+    for name, earlier in back:
+        require_back(name, earlier)
+    for setting in settings:  # now, for one file may have two names, and one setting may change another
         if setting["name"] not in known:
             path = path_of(setting)
             known[setting["name"]] = {"path": path, "form": setting["form"], "value": value_of(setting, path)}
     keep(known)
-    wanted = {setting["name"] for setting in settings}
-    back = [(name, known[name]) for name in sorted(known, key=derives) if name not in wanted]
-    for name, earlier in back:
-        write(earlier["path"], earlier["value"], name)
-    for setting in settings:
-        write(path_of(setting), setting["value"], setting["name"])
-    for name, earlier in back:
-        require_back(name, earlier)
+    write_all([(path_of(setting), setting["value"], setting["name"]) for setting in settings])
 
 
 def derives(name: str) -> bool:

@@ -17,7 +17,9 @@ from pydantic import (
 
 from harness.spec.section import Section
 
-WORD = r"^[!#-~]+$"  # what /proc/cmdline shows as it was written: printable ASCII, no blank and no quote
+# What /proc/cmdline shows as it was written: printable ASCII without blank and quote; and without what XML would take
+# for its own, for Vagrant puts the words into libvirt's description of the machine as they are.
+WORD = r"^[!#-%'-;=?-~]+$"
 SYSCTL = r"^(kernel|vm|net|fs)(\.[A-Za-z0-9_-]+)+$"
 MOST_LETTERS = 800  # of all words: the kernel cuts its command line at 2047, and the harness needs half of that
 NEEDED_UNITS = re.compile(
@@ -57,7 +59,7 @@ ACTIONS: dict[str, str] = {
 
 def _word(value: str) -> str:
     if not re.fullmatch(WORD, value):
-        raise ValueError("one word of printable ASCII, without blanks and quotes")
+        raise ValueError("one word of printable ASCII, without blanks, quotes, <, > and &")
     if why := refusal(value):
         raise ValueError(f"no such word: {why}")
     return value

@@ -67,8 +67,7 @@ class SuiteKernel(Section):
 
     def release(self) -> str | None:
         """Return the release if the package is named after it; None if only the archive knows."""
-        match = re.fullmatch(rf"linux-image-({kernel_files.RELEASE})", self.package)
-        return match[1] if match else None
+        return kernel_files.release_in_name(self.package)
 
 
 KernelForm = ImageKernel | DebKernel | SuiteKernel

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness.guest import setting_files, trial
+from harness.guest import kernel_settings, setting_files, trial
 from harness.spec import MachineSpec
 
 CFS_FEATURES = "GENTLE_FAIR_SLEEPERS START_DEBIT NO_NEXT_BUDDY LAST_BUDDY NO_HRTICK\n"
@@ -71,9 +71,37 @@ def test_what_the_kernel_computes_others_from_goes_back_last(guest: Guest) -> No
     scaling = guest.row("machine.sched.tunable_scaling", "0", "preempt")
     guest.run("apply", scaling, guest.row(SLICE, "3000000"))
     (guest.folder / "base_slice_ns").unlink()
-    (guest.folder / "base_slice_ns").mkdir()  # which takes no value
-    assert f"{SLICE}: the kernel does not take 2800000" in guest.run("apply")["error"]
-    assert guest.read("preempt") == "0\n"
+    (guest.folder / "base_slice_ns").symlink_to("preempt")  # which then holds what was written last
+    guest.run("apply")
+    assert guest.read("preempt") == "none (full)\n"
+
+
+def test_a_setting_with_two_names_goes_back_to_what_it_was_before_both(guest: Guest) -> None:
+    sysctl = "machine.sysctl.kernel.sched_base_slice_ns"
+    guest.run("apply", guest.row(sysctl, "3000000"))
+    outcome = guest.run("apply", guest.row(SLICE, "5000000"))
+    assert ("error" in outcome, outcome["settings"][0]["before"], guest.read()) == (False, "2800000", "5000000\n")
+    assert "error" not in guest.run("apply")
+    assert guest.read() == "2800000\n"
+
+
+def test_a_setting_that_the_kernel_takes_only_after_another_is_written_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kernel = {"period": 1_000_000, "runtime": 950_000}
+
+    def write(path: str, value: str, name: str) -> None:
+        wanted = {**kernel, path: int(value)}
+        if wanted["runtime"] > wanted["period"]:
+            raise kernel_settings.Unfit(f"{name}: the kernel does not take {value}")
+        kernel.update(wanted)
+
+    monkeypatch.setattr(kernel_settings, "write", write)
+    for period, runtime in ((100_000, 50_000), (2_000_000, 1_900_000), (1_000_000, 950_000)):
+        kernel_settings.write_all([("period", str(period), "a"), ("runtime", str(runtime), "b")])
+        assert kernel == {"period": period, "runtime": runtime}
+    with pytest.raises(kernel_settings.Unfit, match="a: the kernel does not take 1"):
+        kernel_settings.write_all([("period", "1", "a"), ("runtime", "2", "b")])
 
 
 def test_what_the_kernel_makes_of_a_value_is_said_with_the_wanted_one(guest: Guest) -> None:

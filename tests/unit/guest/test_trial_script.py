@@ -12,13 +12,15 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import waiting
 
+from harness import guardian
 from harness.guest import result as guest_result
 from harness.guest import trial, trial_command, trial_config, trial_facts, trial_recording, trial_script
 
@@ -76,8 +78,15 @@ done
 
 
 @pytest.fixture
-def guest(tmp_path: Path) -> Guest:
-    return Guest(tmp_path)
+def guest(tmp_path: Path) -> Iterator[Guest]:
+    """A guest, of which nothing is left: neither after a test that failed nor after one that was killed."""
+    with guardian.folder(tmp_path):
+        yield Guest(tmp_path)
+        while left := guardian.processes_naming(tmp_path):
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.01)
 
 
 class Guest:

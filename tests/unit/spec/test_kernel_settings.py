@@ -200,6 +200,8 @@ SCHEMA = spec.schema()
     [
         ({"cmdline": ["nohz=off"], "sysctl": {"vm.swappiness": 3}, "sched": {"features": {"HRTICK": True}}}, True),
         ({"cmdline": ["a b"]}, False),
+        ({"cmdline": ["a<b"]}, False),
+        ({"cmdline": ["a&b"]}, False),
         ({"cmdline": "quiet"}, False),
         ({"sysctl": {"swappiness": 3}}, False),
         ({"sysctl": {"vm.swappiness": True}}, False),

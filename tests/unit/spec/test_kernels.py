@@ -181,6 +181,13 @@ def test_an_arm_is_named_alike_before_the_run_in_it_and_when_it_is_done_again(tm
         assert [arm.name for arm in plan.arms(same)] == ["idle__kernel-linux-a", "idle__kernel-linux-b"]
 
 
+def test_an_unsigned_package_of_debian_has_the_release_of_the_signed_one(tmp_path: Path) -> None:
+    package = f"linux-image-{RELEASE}-unsigned"
+    for form in (DebKernel(deb=str(deb(tmp_path, package))), SuiteKernel(suite="sid", package=package)):
+        assert form.release() == RELEASE
+    assert SuiteKernel(suite="sid", package=f"linux-image-unsigned-{RELEASE}").release() == RELEASE
+
+
 def test_only_whole_kernels_are_swept(files: Path) -> None:
     for key, value in {"deb": "bzImage", "suite": "sid"}.items():
         with pytest.raises(SpecError, match=rf"unknown path in sweep: 'machine\.kernel\.{key}'") as caught:
