@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,7 @@ def settings(
         # An emulated CPU that copies a modern host's model makes guests hang; this one is the plainest there is.
         "cpu_mode": "host-passthrough" if fast else "custom",
         "cpu_model": None if fast else "qemu64",
+        "cpu_without": missing_features(libvirt.hypervisor_version()) if on_libvirt and not fast else [],
         "icount_shift": clock.shift,
         "boot_timeout_s": NO_LIMIT_S,
         "pool": libvirt.POOL,
@@ -65,6 +67,16 @@ def settings(
         "console": libvirt.console_volume(f"{prefix}{name}") if on_libvirt else str(folder / "console.log"),
         "kernel": None,
     }
+
+
+def missing_features(hypervisor: str) -> list[str]:
+    """Return the features that an emulated CPU must not have on this hypervisor, such as `QEMU 7.2.22`.
+
+    QEMU before 8.0 leaves wrong flags behind cmpxchg16b. A timer's interrupt that comes right then saves and restores
+    them: a kernel whose memory allocator uses the instruction panics, at random, often in its boot.
+    """
+    version = re.match(r"QEMU (\d+)", hypervisor)
+    return ["cx16"] if version and int(version[1]) < 8 else []
 
 
 def direct_boot(spec: MachineSpec, box: Box, pool: PoolPaths, folder: Path) -> dict[str, Any]:

@@ -52,3 +52,10 @@ def test_a_command_line_that_the_kernel_would_cut_off_is_an_error(
         machine_settings.direct_boot(
             MachineSpec(box="debian-12"), forge_box(tmp_path), PoolPaths("/kernel", "/initrd"), tmp_path
         )
+
+
+@pytest.mark.parametrize(("hypervisor", "without"), [("QEMU 7.2.22", ["cx16"]), ("QEMU 10.0.2", []), ("unknown", [])])
+def test_an_emulated_cpu_lacks_the_instruction_after_which_old_qemu_has_wrong_flags(
+    hypervisor: str, without: list[str]
+) -> None:
+    assert machine_settings.missing_features(hypervisor) == without
