@@ -14,7 +14,7 @@ from harness.visible import visible, visible_message
 EXIT_DONE = 0
 EXIT_FAILED = 1  # a trial or a check failed
 EXIT_USAGE = 2  # the experiment file or the arguments are wrong
-EXIT_HOST = 3  # this host lacks something; `harness doctor` says what
+EXIT_HOST = 3  # this host lacks something, as `harness doctor` says, or a machine did not come up as asked
 EXIT_INTERRUPTED = 130
 
 

@@ -78,6 +78,17 @@ def require(kernel: GuestKernel, spec: MachineSpec, pattern: str | None) -> None
         )
 
 
+def require_of_box(name: str, release: str, spec: MachineSpec) -> None:
+    """Raise MachineError, before anything boots, if the release in a box is not the one that the experiment names."""
+    if isinstance(spec.kernel, str) and spec.kernel != release:
+        raise MachineError(
+            f"the box {name} has the kernel {release}",
+            where="machine.kernel",
+            expected=spec.kernel,
+            hint="`harness box ls` shows the kernel of each box; {deb}, {image} or {suite, package} give it another one",
+        )
+
+
 def missing_events(kernel: GuestKernel) -> list[str]:
     """Return what perf needs and the kernel does not have."""
     missing = [f"sched:{name}" for name in EVENTS if name not in kernel.events]

@@ -125,6 +125,7 @@ class VagrantMachine:
             libvirt.check()
         if self._built:
             require_unchanged(self._built)
+            guest_kernel.require_of_box(self._built.name, self._built.kernel, self.spec)
         self.folder.mkdir(parents=True, exist_ok=True)
 
     def _start(self, watcher: Watcher) -> Host:

@@ -56,6 +56,16 @@ def test_another_answer_is_an_error(answer: str) -> None:
         guest_kernel.read(answer)
 
 
+def test_another_release_than_that_of_the_box_is_an_error_before_anything_boots() -> None:
+    guest_kernel.require_of_box("debian-12", "6.1.0-57-amd64", MachineSpec(box="debian-12", kernel="6.1.0-57-amd64"))
+    with pytest.raises(MachineError) as caught:
+        guest_kernel.require_of_box("debian-12", "6.1.0-57-amd64", MachineSpec(box="debian-12", kernel="6.1.0-1-foo"))
+    assert str(caught.value).splitlines()[:2] == [
+        "machine.kernel: the box debian-12 has the kernel 6.1.0-57-amd64",
+        "  expected: 6.1.0-1-foo",
+    ]
+
+
 def test_words_that_the_kernel_does_not_know_are_told() -> None:
     assert guest_kernel.read(ANSWER + "unknown mitigatons=off quiett\n").unknown == ("mitigatons=off", "quiett")
 
