@@ -113,19 +113,22 @@ def host_share(share: float | None) -> str:
 
 
 def _machines(manifest: Mapping[str, Any]) -> list[RenderableType]:
-    """Show the machine of each arm, if they differ."""
-    rows = {}
+    """Show the machine of each arm if they differ, and where kernels that are not the boxes' own came from."""
+    rows, sources = {}, {}
     for arm, recorded_on in manifest.get("arms", {}).items():
-        machine = recorded_on["machine"]
+        machine, box = recorded_on["machine"], recorded_on["box"]
         facts = (machine.get(key) for key in ("kernel", "accelerator", "cpus", "memory_mb"))
         clock = RecordedClock.of(machine).short
-        rows[arm] = (recorded_on["box"]["name"], *("" if fact is None else str(fact) for fact in facts), clock)
+        rows[arm] = (box["name"], *("" if fact is None else str(fact) for fact in facts), clock)
+        if source := box.get("kernel_source"):
+            sources[f"kernel {visible(machine.get('kernel'))}: {visible(source)}"] = None
+    lines = [*map(line, sources)]
     if len(set(rows.values())) < 2:
-        return []
+        return lines
     table = plain_table("arm", "box", "kernel", "accelerator", ">CPUs", ">MB", "clock")
     for arm, row in sorted(rows.items()):
         table.add_row(arm, *row)
-    return [table]
+    return [table, *lines]
 
 
 def problems_table(folder: RunFolder, files: Sequence[FileProblem]) -> RenderableType:

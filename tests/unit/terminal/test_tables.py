@@ -59,6 +59,20 @@ def test_machines_that_differ_from_arm_to_arm_are_shown_with_their_arms(tmp_path
     assert run_table.run_row(RunFolder.open(tmp_path))["box"] == "debian-11, debian-12"
 
 
+def test_a_kernel_that_is_not_the_box_s_own_is_shown_once_with_where_it_came_from(tmp_path: Path) -> None:
+    synthetic_run.write_manifest(tmp_path)
+    path = tmp_path / "manifest.json"
+    own = {"box": {"name": "debian-12"}, "machine": {"kernel": "6.1.0"}}
+    other = {
+        "box": {"name": "debian-12", "kernel_source": "linux-image-cloud-amd64 of trixie"},
+        "machine": {"kernel": "6.12.117"},
+    }
+    arms = {"kernel-own": own, "kernel-trixie": other, "kernel-trixie__cpus-2": other}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"arms": arms}))
+    rows = [line.strip() for line in shown(tmp_path) if line.startswith("kernel 6.")]
+    assert rows == ["kernel 6.12.117: linux-image-cloud-amd64 of trixie"]
+
+
 def test_one_machine_for_all_arms_needs_no_table(tmp_path: Path) -> None:
     synthetic_run.write_manifest(tmp_path)
     path = tmp_path / "manifest.json"
