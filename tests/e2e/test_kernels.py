@@ -21,7 +21,7 @@ pytestmark = pytest.mark.long
 EXPERIMENT = """
 name: kernels
 machine: {box: debian-12}
-load: {kind: perf_bench_messaging}
+load: {kind: command, run: "while :; do :; done & while :; do sleep 0.005; done", stop_signal: SIGTERM}
 record: {warmup_s: 1, seconds: 2}
 trials: {repeat: 1, order: listed}
 verdict: {max_host_share: 1}
