@@ -85,7 +85,7 @@ def require_of_box(name: str, release: str, spec: MachineSpec) -> None:
             f"the box {name} has the kernel {release}",
             where="machine.kernel",
             expected=spec.kernel,
-            hint="`harness box ls` shows the kernel of each box; {deb}, {image} or {suite, package} give it another one",
+            hint="`harness box ls` shows the kernel of each box; {deb}, {image} or {suite, package} put in another",
         )
 
 
