@@ -114,7 +114,8 @@ def host_share(share: float | None) -> str:
 
 def _machines(manifest: Mapping[str, Any]) -> list[RenderableType]:
     """Show the machine of each arm if they differ, and where kernels that are not the boxes' own came from."""
-    rows, sources = {}, {}
+    rows = {}
+    sources: dict[str, None] = {}
     for arm, recorded_on in manifest.get("arms", {}).items():
         machine, box = recorded_on["machine"], recorded_on["box"]
         facts = (machine.get(key) for key in ("kernel", "accelerator", "cpus", "memory_mb"))
@@ -122,7 +123,7 @@ def _machines(manifest: Mapping[str, Any]) -> list[RenderableType]:
         rows[arm] = (box["name"], *("" if fact is None else str(fact) for fact in facts), clock)
         if source := box.get("kernel_source"):
             sources[f"kernel {visible(machine.get('kernel'))}: {visible(source)}"] = None
-    lines = [*map(line, sources)]
+    lines: list[RenderableType] = [*map(line, sources)]
     if len(set(rows.values())) < 2:
         return lines
     table = plain_table("arm", "box", "kernel", "accelerator", ">CPUs", ">MB", "clock")
