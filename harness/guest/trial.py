@@ -61,6 +61,7 @@ SENT_ALONG = {  # name of a module in that package -> file here
 }
 MOST_MB_PER_CPU_SECOND = 64  # no guest makes as many events; a larger recording is not copied
 MOST_TEXT_BYTES = 4 << 20  # of load.txt and perf.log
+TEXT_BYTES_PER_SECOND = 1 << 20  # further ones; on a fast machine redis-benchmark reports some 200 kB a second
 MAGIC, HEADER_BYTES = b"PERFILE2", 104  # of a recording in a file, as perf.data-file-format.txt of the kernel has it
 FEATURES_AT, COMPRESSED = 72, 27  # where the header has its features, and the number of `perf record -z`
 PULLED = ("perf.data", "load.txt", "perf.log")
@@ -262,7 +263,7 @@ def _pull(
 def most_bytes(config: Mapping[str, Any], name: str) -> int:
     """Return how many bytes a file of the guest may have."""
     if name != "perf.data":
-        return MOST_TEXT_BYTES
+        return MOST_TEXT_BYTES + int(TEXT_BYTES_PER_SECOND * (config["warmup_s"] + config["seconds"]))
     return int(256 + MOST_MB_PER_CPU_SECOND * config["seconds"] * (config["cpus"] or 1)) << 20
 
 

@@ -41,6 +41,12 @@ def test_a_load_that_cannot_read_its_output_fails_the_trial_alone(tmp_path: Path
         carry_out(FakeHost(), tmp_path, load=Careless())
 
 
+def test_a_load_may_print_more_in_a_longer_trial() -> None:
+    config = {"warmup_s": 5.0, "seconds": 50.0, "cpus": 1}
+    assert trial.most_bytes(config, "load.txt") == 59 << 20
+    assert trial.most_bytes(config, "load.txt") < trial.most_bytes(config, "perf.data")
+
+
 def test_the_tasks_of_the_guest_are_named_as_in_the_tables(tmp_path: Path) -> None:
     host = FakeHost()
     host.result["facts"]["tasks"]["before"][0]["comm"] = "n\udcff\\"
