@@ -44,16 +44,23 @@ def image_release(path: Path) -> str:
 
 
 def require_modules(folder: Path, release: str) -> None:
-    """Raise NotAKernelError unless the folder holds lib/modules/RELEASE."""
+    """Raise NotAKernelError unless the folder holds lib/modules/RELEASE, and is there for modules alone."""
     modules = folder / "lib" / "modules"
     if (modules / release).is_dir():
-        return
+        return _require_inside(folder.resolve(), (modules / release).resolve())
     there = sorted(path.name for path in modules.iterdir()) if modules.is_dir() else []
     what = f"{folder} has no lib/modules" if not there else f"{modules} has the modules of {', '.join(there[:5])}"
     expected = (
         f"lib/modules/{release} in it, since the image is {release}: make modules_install INSTALL_MOD_PATH={folder}"
     )
     raise NotAKernelError("modules", what, expected)
+
+
+def _require_inside(folder: Path, modules: Path) -> None:
+    """Raise NotAKernelError for the folder of a whole host, and for a link out of it: no hash has what lies there."""
+    if folder == Path("/") or not modules.is_relative_to(folder):
+        what = f"{folder} is the whole file system" if folder == Path("/") else f"{folder} has but a link to {modules}"
+        raise NotAKernelError("modules", what, "a folder of its own that holds lib/modules/RELEASE, such as a copy")
 
 
 def deb_release(path: Path) -> str:

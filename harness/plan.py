@@ -165,6 +165,8 @@ def _slug(value: Any) -> str:
     """Turn a value into part of a folder's name; of the parts of a mix, their kinds."""
     if isinstance(value, dict):
         value = value.get("kind") or [f"{name.rpartition('.')[2]}-{_slug(part)}" for name, part in value.items()]
+    if isinstance(value, int | float) and value < 0:
+        return f"minus-{_slug(-value)}"
     text = "-".join(map(_slug, value)) if isinstance(value, list) else str(value)
     text = text.lower() if isinstance(value, bool) else text
     return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-.")[:40] or "none"

@@ -57,13 +57,18 @@ class BoxKernel:
         return setup, [_hook("--customize-hook", "install.sh", work, words)]
 
     def place(self, work: Path) -> None:
-        """Copy the files into the work folder of a build, readable for the user that a user namespace maps root to."""
+        """Copy the files into the work folder of a build, readable for the user that a user namespace maps root to.
+
+        Raises BoxError if one has changed since it was hashed, such as by a build of the kernel that goes on.
+        """
         if isinstance(self.form, DebKernel):
             _copy(Path(self.form.deb), work / "kernel.deb")
         elif isinstance(self.form, ImageKernel):
             _copy(Path(self.form.image), work / "vmlinuz")
             if self.form.modules:
                 _pack(Path(self.form.modules), str(self.release), work / "modules.tar")
+        if read(self.form).hashes != self.hashes:
+            raise self.error("its files changed while they were copied")
 
     def require_built(self, out: Path, log: Path) -> str:
         """Return the release of the kernel in a box that was built. Raises BoxError if it is not the one expected."""
@@ -126,5 +131,5 @@ def _pack(modules: Path, release: str, target: Path) -> None:
         return entry
 
     with as_host_error(target), tarfile.open(target, "w") as archive:
-        archive.add(modules / "lib" / "modules" / release, f"lib/modules/{release}", filter=as_root)
+        archive.add((modules / "lib" / "modules" / release).resolve(), f"lib/modules/{release}", filter=as_root)
     target.chmod(0o644)

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from harness.spec import MachineSpec
-from harness.spec.kernel_settings import SchedSpec
+from harness.spec.kernel_settings import SYSCTL_NAMES, SchedSpec
 
 DEBUGFS = "/sys/kernel/debug"
 SCALINGS = {"none": "0", "log": "1", "linear": "2"}  # enum sched_tunable_scaling
-SYSCTL_NAMES = {"autogroup": "autogroup_enabled"}
 FEATURES = [f"{DEBUGFS}/sched/features", f"{DEBUGFS}/sched_features"]  # since Linux 5.13, and before
 
 

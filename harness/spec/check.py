@@ -18,7 +18,7 @@ from harness.loads.mix import MOST_PARTS
 from harness.spec import kernels
 from harness.spec.document import Keys
 from harness.spec.fields import Experiment, MachineSpec
-from harness.spec.kernel_settings import RELEASES
+from harness.spec.kernel_settings import RELEASES, SYSCTL_NAMES
 from harness.spec.predictors import KernelOf, predictor_problems, settings_of
 from harness.spec.problems import MOST, Problem, dotted, from_pydantic, shown, unknown
 from harness.spec.section import Section
@@ -55,6 +55,7 @@ def validate(
     problems += _clock_problems(experiment.machine)
     problems += _cmdline_problems(experiment.machine)
     problems += _kernel_problems(experiment.machine, stored)
+    problems += _problems_of_two_names(experiment.machine)
     problems += _sched_problems(experiment, kernel_of) if kernel_of and not stored else []
     problems += [] if stored else islice(predictor_problems(experiment, kernel_of), MOST + 1)
     return (experiment if parameters else None), problems
@@ -195,6 +196,15 @@ def _cmdline_problems(machine: MachineSpec) -> Iterator[Problem]:
         what = f"machine.cmdline is set, and {whose} boots with a command line of its own"
         hint = "a box of vagrant/boxes with hypervisor: libvirt; machine.sysctl and machine.sched work on every machine"
         yield Problem(("machine", "cmdline"), what, hint=hint, on_key=True)
+
+
+def _problems_of_two_names(machine: MachineSpec) -> Iterator[Problem]:
+    """Report settings of the scheduler that are set by their names as sysctls as well."""
+    for name in machine.sched.model_dump():
+        sysctl = f"kernel.sched_{SYSCTL_NAMES.get(name, name)}"
+        if sysctl in machine.sysctl:
+            what = f"machine.sysctl.{sysctl} is machine.sched.{name}, which is set as well"
+            yield Problem(("machine", "sysctl", sysctl), what, "one of them", on_key=True)
 
 
 def _sched_problems(experiment: Experiment, kernel_of: KernelOf) -> Iterator[Problem]:

@@ -125,6 +125,7 @@ Nanoseconds = Annotated[int, Field(ge=0, lt=2**32)]  # the kernel keeps 32 bits,
 Feature = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=60), AfterValidator(_feature)]
 CFS_ONLY = "Kernels with CFS (before Linux 6.6) have it."
 
+SYSCTL_NAMES = {"autogroup": "autogroup_enabled"}  # of those whose sysctl is not kernel.sched_NAME
 
 # The releases of Linux that have a setting: the first, and the first that does not have it any more.
 RELEASES: dict[str, tuple[tuple[int, int], tuple[int, int]]] = {

@@ -66,6 +66,15 @@ def test_the_digest_follows_the_content_of_the_kernel_and_not_its_place(tmp_path
     assert own == {**plain, "kernel": prints[0], "kernel_scripts": kernel.scripts_sha256()}
 
 
+def test_a_kernel_that_is_built_anew_while_it_is_copied_makes_no_box_of_the_old_digest(tmp_path: Path) -> None:
+    form = ImageKernel(image=str(image(tmp_path / "bzImage")), modules=str(modules(tmp_path / "m")))
+    known = kernel.read(form)
+    known.place(tmp_path)
+    (tmp_path / "m" / "lib" / "modules" / RELEASE / "kernel" / "ext4.ko").write_bytes(b"newer")
+    with pytest.raises(BoxKernelError, match="its files changed while they were copied"):
+        known.place(tmp_path)
+
+
 def test_the_build_installs_the_given_kernel_in_the_place_of_the_recipes() -> None:
     def command(*form: KernelForm) -> list[str]:
         chosen = kernel.read(form[0]) if form else None

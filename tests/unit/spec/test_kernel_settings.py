@@ -184,6 +184,17 @@ def test_a_wrong_swept_setting_is_named_with_its_place(path: str, values: str, e
     assert text.startswith("file.yaml:6:")
 
 
+def test_a_setting_is_set_by_one_of_its_names() -> None:
+    for sysctl, sched in (("rt_runtime_us", "rt_runtime_us: 1"), ("autogroup_enabled", "autogroup: true")):
+        text = error_of(f"  sysctl: {{kernel.sched_{sysctl}: 5}}\n  sched: {{{sched}}}\n")
+        assert f"machine.sysctl.kernel.sched_{sysctl} is machine.sched." in text
+
+
+def test_the_name_of_an_arm_has_the_sign_of_its_value() -> None:
+    names = [arm.name for arm in plan.arms(load("sweep: {machine.sched.rt_runtime_us: [-1, 1]}\n"))]
+    assert names == ["nginx_ab__rt_runtime_us-minus-1", "nginx_ab__rt_runtime_us-1"]
+
+
 def test_only_words_of_the_command_line_need_another_boot() -> None:
     experiment = load(
         "trials: {order: listed}\nsweep:\n  machine.sched.base_slice_ns: [1, 2]\n  machine.cmdline: [[], [quiet]]\n"

@@ -58,6 +58,7 @@ WRONG = {
     "vmlinux for an image": ("{image: vmlinux}", "2:43", "is an uncompressed kernel, as vmlinux is", "bzImage"),
     "an arm64 Image, packed": ("{image: Image.gz}", "2:43", "Image.gz is no x86 kernel", "64-bit"),
     "an image cut off in its header": ("{image: cut}", "2:43", "cut is no x86 kernel", "64-bit"),
+    "modules beside the folder": ("{image: bzImage, modules: linked}", "2:61", "has but a link to", "a folder"),
     "a 32-bit image": ("{image: bzImage32}", "2:43", "is a kernel for 32-bit CPUs", "64-bit"),
     "modules of another release": (
         "{image: bzImage, modules: others}", "2:61", "has the modules of 6.1.0-other", f"lib/modules/{RELEASE}",
@@ -85,6 +86,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("kernels")
     image(folder / "bzImage")
     image(folder / "bzImage32", bits=32)
+    (folder / "linked" / "lib" / "modules").mkdir(parents=True)
+    (folder / "linked" / "lib" / "modules" / RELEASE).symlink_to(modules(folder / "tree") / "lib" / "modules" / RELEASE)
     (folder / "cut").write_bytes((folder / "bzImage").read_bytes()[:520])
     (folder / "vmlinux").write_bytes(b"\x7fELF" + bytes(5000))
     (folder / "Image.gz").write_bytes(gzip.compress(bytes(5000)))
