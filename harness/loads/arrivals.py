@@ -28,6 +28,7 @@ SCHEDULE = "arrivals.txt"
 WAITS = "when_recording.py"
 LEAD_S = 1.5  # of the recording, before the first arrival: for wrk to open its connections
 CONNECTIONS = 200  # so many requests of an open loop may wait for an answer before one that is due has to wait
+MOST_PER_S = 5000
 CLOSED_REQUESTS = 10_000  # of a closed loop, which then begins again
 SLOW = "the machine cannot answer so many requests: lower rate_per_s of its arrivals"
 IN_TIME = (
@@ -50,7 +51,7 @@ class Process(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    rate_per_s: float = Field(gt=0, le=5000, description="mean arrivals per second")
+    rate_per_s: float = Field(gt=0, le=MOST_PER_S, description="mean arrivals per second")
 
     def times(self, random: Random) -> Iterator[float]:
         """Yield the times of the arrivals in seconds from 0 on, in order, without end."""
@@ -192,21 +193,25 @@ def geometric(random: Random, mean: float) -> int:
 def recorded(path: Path) -> Iterator[float]:
     """Yield the times of a file, from 0 on, again and again; a mean gap lies between its last and its first.
 
-    Raises SpecError for a line that is no time, or an earlier one than the line before.
+    Raises SpecError for a line that is no time, or an earlier one than the line before, and for too many a second.
     """
     times = [_time(line, f"{path}:{number}") for number, line in enumerate(_lines(path), 1)]
     falls = next((number for number, (one, other) in enumerate(pairwise(times), 2) if other < one), None)
     if falls or len(times) < 2 or times[0] == times[-1]:
         where = f"{path}:{falls}" if falls else str(path)
         raise SpecError("these are no times of arrivals", where=where, expected="a later time on each line, in seconds")
-    period = (times[-1] - times[0]) * len(times) / (len(times) - 1)
+    gap_s = (times[-1] - times[0]) / (len(times) - 1)
+    if 1 / gap_s > MOST_PER_S:
+        what = f"{1 / gap_s:,.0f} arrivals per second"
+        raise SpecError(what, where=str(path), expected=f"at most {MOST_PER_S}; the times are in seconds")
+    period = gap_s * len(times)
     for turn in count():
         yield from (turn * period + time - times[0] for time in times)
 
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="ascii").split()
+        return path.read_text(encoding="ascii").rstrip().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"cannot read the times of arrivals: {error}", where=str(path)) from None
 

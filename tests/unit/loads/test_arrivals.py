@@ -129,7 +129,16 @@ def test_the_times_of_a_file_count_from_its_first_and_begin_again(tmp_path: Path
 
 @pytest.mark.parametrize(
     ("text", "where"),
-    [("1\ntwo\n", ":2"), ("1\n3\n2\n", ":3"), ("1\nnan\n", ":2"), ("1\n", ""), ("", ""), ("2\n2\n", "")],
+    [
+        ("1\ntwo\n", ":2"),
+        ("1\n3\n2\n", ":3"),
+        ("1\nnan\n", ":2"),
+        ("1\n", ""),
+        ("", ""),
+        ("2\n2\n", ""),
+        ("1\n\n2\n", ":2"),
+        ("0\n1e-4\n2e-4\n", ""),
+    ],
 )
 def test_a_file_that_holds_no_times_is_refused_with_its_line(tmp_path: Path, text: str, where: str) -> None:
     path = tmp_path / "times"
