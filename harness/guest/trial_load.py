@@ -13,7 +13,7 @@ from typing import Any, Dict, List
 
 from .trial_command import COMMAND_S, Failure, Missing, call, read, shlex_join, write_atomic
 
-READY_S = 20  # for a load whose server starts
+READY_S = 60  # for a load whose server starts: a Python server takes 12 on an emulated CPU that does not wait
 MOST_OUTPUT = 1500  # characters of what a command printed, in an error
 STATES = ("ActiveState", "SubState", "Result", "ExecMainStatus", "ExecMainCode")  # systemd's properties of a unit
 

@@ -159,7 +159,7 @@ class LoadModel(BaseModel):
         return None
 
     def ready(self) -> list[str] | None:
-        """Return the argv that exits 0 once the load can start, retried for 20 s; None where it can start at once."""
+        """Return the argv that exits 0 once the load can start, retried for 60 s; None where it can start at once."""
         return None
 
     def files(self, timing: Timing) -> dict[str, str]:

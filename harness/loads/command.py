@@ -82,7 +82,7 @@ class Command(BaseModel):
     ready_script: Script | None = Field(
         None,
         alias="ready",
-        description="A command or script that succeeds once the load can start; asked for 20 s, after `prepare`.",
+        description="A command or script that succeeds once the load can start; asked for 60 s, after `prepare`.",
     )
     results: dict[MetricName, Pattern] = Field(
         {},
