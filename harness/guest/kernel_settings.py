@@ -32,15 +32,20 @@ def read(path: str, form: str) -> str:
     return chosen[0] if form == "choice" and chosen else " ".join(words)
 
 
+def bare(feature: str) -> str:
+    """Return the name of a feature, without the NO_ of one that is off."""
+    return feature[3:] if feature.startswith("NO_") else feature
+
+
 def value_of(setting: Dict[str, Any], path: str) -> str:
     """Return the value of a setting; of a feature, `NAME` or `NO_NAME`. Raises Unfit if there is no such feature."""
     text = read(path, setting["form"])
     if setting["form"] != "feature":
         return text
-    name, features = setting["value"].replace("NO_", "", 1), text.split()
+    name, features = bare(setting["value"]), text.split()
     known = [word for word in features if word in (name, "NO_" + name)]
     if not known:
-        raise Unfit(lacking(setting, [word.replace("NO_", "", 1) for word in features]))
+        raise Unfit(lacking(setting, [bare(word) for word in features]))
     return known[0]
 
 
