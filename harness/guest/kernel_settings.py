@@ -128,8 +128,7 @@ def described(setting: Dict[str, Any], known: Dict[str, Dict[str, str]]) -> Dict
 def apply(settings: List[Dict[str, Any]]) -> None:
     """Set everything; first what an earlier trial had set goes back to what it was. Raises Unfit, OSError."""
     known = kept()
-    wanted = {setting["name"] for setting in settings}
-    back = [(name, known[name]) for name in sorted(known, key=derives) if name not in wanted]
+    back = [(name, known[name]) for name in sorted(known, key=derives)]  # also what is set again: one may limit another
     write_all([(earlier["path"], earlier["value"], name) for name, earlier in back])
     for name, earlier in back:
         require_back(name, earlier)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from harness.guest import kernel_settings, setting_files, trial
+from harness.guest import setting_files, trial
 from harness.spec import MachineSpec
 
 CFS_FEATURES = "GENTLE_FAIR_SLEEPERS START_DEBIT NO_NEXT_BUDDY LAST_BUDDY NO_HRTICK\n"
@@ -30,11 +31,12 @@ class Guest:
         paths = [str(self.folder / "not" / "there"), str(self.folder / file)]
         return {"name": name, "value": value, "form": form, "paths": paths}
 
-    def run(self, action: str, *rows: dict[str, Any]) -> dict[str, Any]:
+    def command(self, action: str, *rows: dict[str, Any]) -> list[str]:
         text = trial.SENT_ALONG["settings.py"].read_text().replace("/run/harness-kernel-settings.json", str(self.state))
-        done = subprocess.run(
-            [sys.executable, "-I", "-c", text, action, json.dumps(rows)], stdout=subprocess.PIPE, text=True, check=True
-        )
+        return [sys.executable, "-I", "-c", text, action, json.dumps(rows)]
+
+    def run(self, action: str, *rows: dict[str, Any]) -> dict[str, Any]:
+        done = subprocess.run(self.command(action, *rows), stdout=subprocess.PIPE, text=True, check=True)
         outcome = json.loads(done.stdout)
         assert isinstance(outcome, dict)
         return outcome
@@ -85,23 +87,26 @@ def test_a_setting_with_two_names_goes_back_to_what_it_was_before_both(guest: Gu
     assert guest.read() == "2800000\n"
 
 
-def test_a_setting_that_the_kernel_takes_only_after_another_is_written_after_it(
-    monkeypatch: pytest.MonkeyPatch,
+def port_row(name: str, value: str) -> dict[str, Any]:
+    path = f"/proc/sys/net/ipv4/{name}"
+    return {"name": f"machine.sysctl.net.ipv4.{name}", "value": value, "form": "text", "paths": [path]}
+
+
+def test_settings_of_which_one_limits_another_are_set_and_set_back_in_an_order_that_the_kernel_takes(
+    guest: Guest,
 ) -> None:
-    kernel = {"period": 1_000_000, "runtime": 950_000}
-
-    def write(path: str, value: str, name: str) -> None:
-        wanted = {**kernel, path: int(value)}
-        if wanted["runtime"] > wanted["period"]:
-            raise kernel_settings.Unfit(f"{name}: the kernel does not take {value}")
-        kernel.update(wanted)
-
-    monkeypatch.setattr(kernel_settings, "write", write)
-    for period, runtime in ((100_000, 50_000), (2_000_000, 1_900_000), (1_000_000, 950_000)):
-        kernel_settings.write_all([("period", str(period), "a"), ("runtime", str(runtime), "b")])
-        assert kernel == {"period": period, "runtime": runtime}
-    with pytest.raises(kernel_settings.Unfit, match="a: the kernel does not take 1"):
-        kernel_settings.write_all([("period", "1", "a"), ("runtime", "2", "b")])
+    """In a network of its own, the kernel refuses a range of ports that begins below the first unprivileged one."""
+    ports, start = port_row("ip_local_port_range", "500 1000"), port_row("ip_unprivileged_port_start", "400")
+    trials = [(ports,), (ports, start), (port_row("ip_local_port_range", "2000 3000"),), ()]
+    commands = "; ".join(shlex.join(guest.command("apply", *rows)) for rows in trials)
+    done = subprocess.run(
+        ["unshare", "--map-root-user", "--net", "sh", "-c", commands], stdout=subprocess.PIPE, text=True, check=True
+    )
+    refused, both, one, none = map(json.loads, done.stdout.splitlines())
+    assert refused["error"] == f"{ports['name']}: the kernel does not take 500 1000 (Invalid argument)"
+    assert [row["actual"] for row in both["settings"]] == ["500 1000", "400"]
+    assert [row["actual"] for row in one["settings"]] == ["2000 3000"]
+    assert none == {"settings": []}
 
 
 def test_what_the_kernel_makes_of_a_value_is_said_with_the_wanted_one(guest: Guest) -> None:
