@@ -99,7 +99,8 @@ def read(form: KernelForm) -> BoxKernel:
         raise SpecError(str(error), where=f"machine.kernel.{error.key}", expected=error.expected) from None
     except OSError as error:
         what = f"a file of the kernel cannot be read: {error.strerror}"
-        raise SpecError(what, where=str(error.filename), expected=f"machine.kernel, {form}") from None
+        hint = "put it there, or name the kernel anew: --set machine.kernel='{deb: FILE}'"
+        raise SpecError(what, where=str(error.filename), expected=f"machine.kernel, {form}", hint=hint) from None
 
 
 def scripts_sha256() -> str:

@@ -190,6 +190,11 @@ def test_a_setting_is_set_by_one_of_its_names() -> None:
         assert f"machine.sysctl.kernel.sched_{sysctl} is machine.sched." in text
 
 
+def test_two_mappings_that_mean_the_same_are_shown() -> None:
+    text = error_of("sweep: {machine.sched: [{}, {features: {}}]}\n")
+    assert 'machine.sched {"features": {}} means the same as {}' in text
+
+
 def test_the_name_of_an_arm_has_the_sign_of_its_value() -> None:
     names = [arm.name for arm in plan.arms(load("sweep: {machine.sched.rt_runtime_us: [-1, 1]}\n"))]
     assert names == ["nginx_ab__rt_runtime_us-minus-1", "nginx_ab__rt_runtime_us-1"]
