@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 from locations import ROOT
 
-from harness import spec
+from harness import guardian, spec
 from harness.loads import OWN, Timing
 
 TEXT = (ROOT / "docs" / "loads.md").read_text("utf-8")
@@ -42,9 +43,14 @@ def test_the_command_of_the_page_runs_until_it_is_stopped_and_is_measured(tmp_pa
     command = ["env", "--default-signal=INT", *load.command()]  # tests that run in the background ignore it
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stdout is not None
-    lines = [process.stdout.readline() for _ in range(2)]
-    os.killpg(process.pid, signal.Signals[load.stop_signal])
-    rest, _ = process.communicate()
+    try:
+        with guardian.group(process.pid):
+            lines = [process.stdout.readline() for _ in range(2)]
+            os.killpg(process.pid, signal.Signals[load.stop_signal])
+            rest, _ = process.communicate()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     metrics = load.parse("".join(lines) + rest, Timing(1, 0.0, 1.0))
     assert metrics["operations"] >= 2
     assert metrics["archives_per_s"] > 0
