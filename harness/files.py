@@ -158,6 +158,28 @@ def sha256_of(source: IO[bytes]) -> str:
     return digest.hexdigest()
 
 
+def tree_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, or of all files in a folder with their paths. Raises OSError."""
+    import hashlib
+
+    if not path.is_dir():
+        return sha256(path)
+    total = hashlib.sha256()
+    for file in _files(path):
+        content = f"-> {file.readlink()}" if file.is_symlink() else sha256(file)
+        total.update(f"{file.relative_to(path).as_posix()} {content}\n".encode(errors="surrogateescape"))
+    return total.hexdigest()
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the files and links in a folder, sorted; a link is not followed."""
+    return sorted(
+        Path(parent) / name
+        for parent, folders, names in os.walk(folder)
+        for name in [*names, *(one for one in folders if (Path(parent) / one).is_symlink())]
+    )
+
+
 def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return the content of a JSON file with its SHA-256, by which `is_changed` notices another program's change."""
     plain = {key: value for key, value in content.items() if key != SEAL}

@@ -16,9 +16,8 @@ from pathlib import Path
 
 from harness.boxes.recipes import folder
 from harness.errors import BoxError, SpecError
-from harness.files import as_host_error
+from harness.files import as_host_error, tree_sha256
 from harness.kernel_files import NotAKernelError, image_release
-from harness.named_files import content_sha256
 from harness.spec.kernels import DebKernel, ImageKernel, KernelForm, SuiteKernel
 
 PROBLEM = "kernel-problem"  # in the build's out/: why the kernel could not be installed, in one line
@@ -94,7 +93,7 @@ def read(form: KernelForm) -> BoxKernel:
     try:
         release = form.release()
         keys = {key: getattr(form, key) for key in ("image", "modules", "deb") if getattr(form, key, None)}
-        return BoxKernel(form, {key: content_sha256(Path(path)) for key, path in keys.items()}, release)
+        return BoxKernel(form, {key: tree_sha256(Path(path)) for key, path in keys.items()}, release)
     except NotAKernelError as error:
         raise SpecError(str(error), where=f"machine.kernel.{error.key}", expected=error.expected) from None
     except OSError as error:

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import HostError, StoreError
-from harness.files import as_host_error
-from harness.named_files import content_sha256, own_path
+from harness.files import as_host_error, tree_sha256
 from harness.store.clock import now
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def require_unchanged(folder: Path, manifest: Mapping[str, Any], paths: Collecti
         if paths is not None and str(path) not in paths:
             continue
         try:
-            actual = content_sha256(path)
+            actual = tree_sha256(path)
         except OSError as error:
             raise StoreError(
                 f"{name} of this run cannot be read: {error.strerror}",
@@ -82,8 +81,10 @@ def _expected(entry: Mapping[str, Any]) -> str:
 
 
 def _entry(folder: Path, path: Path) -> dict[str, Any]:
+    from harness.named_files import own_path  # which needs pydantic
+
     try:
-        digest, is_small = content_sha256(path), path.is_file() and path.stat().st_size <= MAX_COPY_BYTES
+        digest, is_small = tree_sha256(path), path.is_file() and path.stat().st_size <= MAX_COPY_BYTES
     except OSError as error:
         raise HostError(f"a file of the experiment cannot be read: {error.strerror}", where=str(path)) from None
     copy = f"{FOLDER}/{digest[:12]}/{own_path(path)}" if is_small else None

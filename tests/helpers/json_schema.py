@@ -47,7 +47,7 @@ NESTED = {
     "patternProperties",
     "propertyNames",
 }
-WORDS = {"title", "description", "default", "discriminator", "$schema", "$id", "$defs"}
+WORDS = {"title", "description", "default", "examples", "discriminator", "$schema", "$id", "$defs"}
 
 
 def fits(value: Value, schema: Any, root: Any) -> bool:

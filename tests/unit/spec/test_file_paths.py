@@ -13,8 +13,9 @@ from pydantic import BaseModel, ConfigDict
 from harness import plan, spec
 from harness.cli.run import _load as load_for_run
 from harness.errors import SpecError, StoreError
+from harness.files import tree_sha256
 from harness.loads import OWN
-from harness.named_files import ExistingFile, ExistingFolder, content_sha256
+from harness.named_files import ExistingFile, ExistingFolder
 from harness.spec import Experiment
 from harness.store import RunFolder, input_files, run_archive
 
@@ -140,7 +141,7 @@ def test_a_run_keeps_a_copy_and_the_hash_of_a_small_file_and_runs_again_from_its
     experiment = load(folder, "load: {kind: of_files, plain: a.csv}\nsweep: {load.plain: [a.csv, b.csv]}\n")
     run = RunFolder.create(folder / "runs", experiment, [])
     entry = run.manifest["files"]["sweep.load.plain[1]"]
-    assert entry["sha256"] == content_sha256(folder / "b.csv")
+    assert entry["sha256"] == tree_sha256(folder / "b.csv")
     assert (run.path / entry["copy"]).read_text() == "b.csv"
     assert run.verify() == []
     moved = shutil.copytree(run.path, folder / "elsewhere")
@@ -200,14 +201,14 @@ def test_an_exported_run_says_where_it_has_paths_of_its_host(folder: Path) -> No
 
 
 def test_the_hash_of_a_folder_depends_on_names_contents_and_links_alone(folder: Path) -> None:
-    first = content_sha256(folder / "tree")
+    first = tree_sha256(folder / "tree")
     copy = shutil.copytree(folder / "tree", folder / "copy")
-    assert content_sha256(copy) == first
+    assert tree_sha256(copy) == first
     (copy / "link").symlink_to("deep")
-    assert content_sha256(copy) != first
+    assert tree_sha256(copy) != first
     (copy / "link").unlink()
     (copy / "deep" / "module.ko").rename(copy / "module.ko")
-    assert content_sha256(copy) != first
+    assert tree_sha256(copy) != first
 
 
 def test_an_experiment_without_files_leaves_no_trace_of_them(folder: Path) -> None:
