@@ -15,6 +15,7 @@ CONSOLE = "/dev/ttyS0"
 MB_PER_CPU_SECOND = 8  # disk space that the recording of a fast guest takes
 ALONE_S = 30.0  # for the SSH connections of others to end
 PREPARE_S = 1800.0  # for what prepares one part of a load
+START_S = 4.0  # for one part of a load to start, and for a look at the tasks
 GRACE_S = 120.0  # for perf to begin and to write its file, besides the length of the recording
 START_LIMIT_S = 300.0  # a heavy load delays everything on the guest
 FINISH_LIMIT_S = 900.0  # for facts and hashes
@@ -92,6 +93,7 @@ def script_config(trial: PlannedTrial, expected: Mapping[str, Any], attempt: int
         "cpus": cpus,
         "kind": trial.load.kind,
         "seed": trial.seed,
+        "start_s": START_S * len(trial.load.parts),
         "warmup_s": record.warmup_s,
         "seconds": record.seconds,
         "longest_s": timing.longest_s,

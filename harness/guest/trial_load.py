@@ -89,8 +89,6 @@ def require_ready(config: Dict[str, Any]) -> None:
 
 def start_load(config: Dict[str, Any]) -> None:
     """Start each part as a unit, which its signal stops and whose running time is limited."""
-    if os.path.exists(config["recording_file"]):
-        os.unlink(config["recording_file"])  # of the last trial
     for part in config["parts"]:
         options = [
             "--property=KillSignal=" + part["stop_signal"],

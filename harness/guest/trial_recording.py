@@ -11,11 +11,13 @@ from typing import Any, Dict, Iterator, List, Sequence
 
 from .trial_command import Failure, read, run_beside
 from .trial_console import open_console, phase_line
-from .trial_load import load_states, stop_load
+from .trial_load import load_states, require_load, stop_load
 
 ESTABLISHED = "01"  # a TCP state as /proc/net/tcp shows it
 SSH_PORT = ":0016"  # port 22, likewise
 SETTLE_S = 1.0  # for perf to stop recording before the load is stopped
+LOOKS = 8  # in which a load has started: so many looks at the tasks
+CHECK_S = 0.5  # for the question whether the load still runs, before the recording begins
 CLOCK_BOOTTIME = 7  # of <linux/time.h>; `time` has the name from Python 3.7 on
 
 
@@ -39,54 +41,110 @@ def cpu_ticks(text: str) -> Dict[str, int]:
     return dict(zip(names, [int(value) for value in text.splitlines()[0].split()[1:9]]))  # noqa: B905
 
 
-def record(config: Dict[str, Any]) -> Dict[str, Any]:
-    """Record the scheduler for `config["seconds"]`, then stop the load so that perf writes its file on a free CPU.
+class Recorder:
+    """perf, which is set up before the load starts, and begins to record when the load has warmed up.
+
+    For seconds, perf needs the CPU to be set up. A load that ran meanwhile would be behind its work when the recording
+    begins: an open loop for as long as it takes to answer what came meanwhile. So perf starts first, and waits for
+    `delay_s` without recording, in which the load starts and warms up.
 
     This process waits in `os.read` and wakes only when the recording has begun and when it ends, so that it does not
-    disturb the recording. Returns the state of the load, the SSH connections and the tasks at the end of it, the clocks
-    and the CPU's ticks at both ends, and perf's running time `wall_s` and CPU time `tracer_cpu_s` in seconds.
+    disturb the recording. Use it in a `with` block: an error in it kills perf.
     """
-    started_at, started, console = time.time(), time.monotonic(), open_console(config)
-    read_fd, write_fd = os.pipe()
-    argv = record_argv(config, write_fd)
-    with open(os.path.join(config["work_dir"], "perf.log"), "wb") as log:
-        process = subprocess.Popen(argv, stdin=console, stdout=log, stderr=log, pass_fds=(write_fd,))
-    os.close(write_fd)
-    with alarm(process, int(config["seconds"] + config["grace_s"])):
-        recording_began(config, bool(os.read(read_fd, 1)))
+
+    def __init__(self, config: Dict[str, Any]) -> None:
+        self.config, self.limits = config, contextlib.ExitStack()
+        self.delay_s, self.started_at, self.started, self.begins = 0.0, 0.0, 0.0, 0.0
+
+    def __enter__(self) -> "Recorder":
+        console, self.delay_s = open_console(self.config), delay_s(self.config)
+        self.started_at, self.started = time.time(), time.monotonic()
+        self.read_fd, write_fd = os.pipe()
+        self.argv = record_argv(self.config, self.delay_s, write_fd)
+        with open(os.path.join(self.config["work_dir"], "perf.log"), "wb") as log:
+            self.process = subprocess.Popen(self.argv, stdin=console, stdout=log, stderr=log, pass_fds=(write_fd,))
+        os.close(write_fd)
+        limit_s = self.delay_s + self.config["seconds"] + self.config["grace_s"]
+        self.limits.enter_context(alarm(self.process, int(limit_s)))
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.limits.__exit__(*error)
+
+    def wait_until_set_up(self) -> None:
+        """Wait until perf is ready to record; tell the load when it will. Raises Failure if perf ended before."""
+        if not os.read(self.read_fd, 1):
+            self.end()
+        self.begins = time.monotonic() + self.delay_s
+        announce_recording(self.config, time.time() + self.delay_s)
+
+    def warm_up(self, load_started: float) -> None:
+        """Let the load run until just before the recording; `load_started` is when it started, by the monotonic clock.
+
+        Raises Failure if the load ended before, or started so late that it would not be warm.
+        """
+        warm_s = self.begins - load_started
+        if warm_s < self.config["warmup_s"] or time.monotonic() > self.begins - CHECK_S:
+            took_s = time.monotonic() - self.begins + self.delay_s
+            raise Failure(f"to start the load and to look at its tasks took {took_s:.1f} s: too late to warm it up")
+        time.sleep(max(0.0, self.begins - CHECK_S - time.monotonic()))
+        require_load(self.config, "before the recording began")
+
+    def finish(self) -> Dict[str, Any]:
+        """Wait until the recording has ended, then stop the load so that perf writes its file on a free CPU.
+
+        Returns the state of the load, the SSH connections and the tasks at the end of it, the clocks and the CPU's
+        ticks at both ends, perf's running time `wall_s` and CPU time `tracer_cpu_s` in seconds. Raises Failure.
+        """
+        os.read(self.read_fd, 1)
         clock_before, ticks_before = clocks(), cpu_ticks(read("/proc/stat") or "")
-        sleep_ended = os.read(read_fd, 1)  # b'' if perf ended before the sleep did
+        sleep_ended = os.read(self.read_fd, 1)  # b'' if perf ended before the sleep did
         clock_after, ticks_after = clocks(), cpu_ticks(read("/proc/stat") or "")
-        ssh_count, loads = ssh_connections(), load_states(config)
+        ssh_count, loads = ssh_connections(), load_states(self.config)
         if sleep_ended:
             time.sleep(SETTLE_S)
         tasks = run_beside("tasks.py")
-        stop_load(config)
-        _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = status  # os.wait4 has already reaped it; Popen must not wait again
-    require_recording(config, status)
-    return {
-        "argv": argv,
-        "loads": loads,
-        "tasks": tasks,
-        "ssh_connections": ssh_count,
-        "started_at": started_at,
-        "wall_s": time.monotonic() - started,
-        "tracer_cpu_s": usage.ru_utime + usage.ru_stime,
-        "clock_before": clock_before,
-        "clock_after": clock_after,
-        "cpu_ticks_before": ticks_before,
-        "cpu_ticks_after": ticks_after,
-    }
+        stop_load(self.config)
+        usage = self.end()
+        return {
+            "argv": self.argv,
+            "loads": loads,
+            "tasks": tasks,
+            "ssh_connections": ssh_count,
+            "started_at": self.started_at,
+            "wall_s": time.monotonic() - self.started,
+            "tracer_cpu_s": usage.ru_utime + usage.ru_stime,
+            "clock_before": clock_before,
+            "clock_after": clock_after,
+            "cpu_ticks_before": ticks_before,
+            "cpu_ticks_after": ticks_after,
+        }
+
+    def end(self) -> Any:
+        """Wait until perf has ended; return the resources that it used. Raises Failure unless it left a recording."""
+        _, status, usage = os.wait4(self.process.pid, 0)
+        self.process.returncode = status  # os.wait4 has already reaped it; Popen must not wait again
+        require_recording(self.config, status)
+        return usage
 
 
-def recording_began(config: Dict[str, Any], began: bool) -> None:
-    """Write when the recording began, for a load that waits for it; in memory, so that no disk is written to."""
-    if began:
-        path = config["recording_file"]
-        with open(path + ".part", "w", encoding="ascii") as stream:
-            stream.write(f"{time.time():.6f}\n")
-        os.rename(path + ".part", path)
+def delay_s(config: Dict[str, Any]) -> float:
+    """Return the seconds from when perf is set up until it records: the load starts and warms up in them.
+
+    How long a start takes depends on the machine; a look at the tasks, which comes after it, says how slow it is.
+    """
+    begun = time.monotonic()
+    run_beside("tasks.py")
+    start_s = max(config["start_s"], LOOKS * (time.monotonic() - begun))
+    return float(round(config["warmup_s"] + start_s + CHECK_S, 3))
+
+
+def announce_recording(config: Dict[str, Any], begins_at: float) -> None:
+    """Write when the recording will begin, in seconds since 1970; in memory, so that no disk is written to."""
+    path = config["recording_file"]
+    with open(path + ".part", "w", encoding="ascii") as stream:
+        stream.write(f"{begins_at:.6f}\n")
+    os.rename(path + ".part", path)
 
 
 def clocks() -> Dict[str, float]:
@@ -95,23 +153,25 @@ def clocks() -> Dict[str, float]:
     return {name: time.clock_gettime(clock) for name, clock in ids.items()}
 
 
-def record_argv(config: Dict[str, Any], write_fd: int) -> List[str]:
+def record_argv(config: Dict[str, Any], delay_s: float, write_fd: int) -> List[str]:
     """Return the perf command that records while a shell sleeps.
 
-    perf starts the shell when it has begun to record. Before and after its sleep, the shell writes the phase to its
-    standard input, the console, and a line to the pipe `write_fd`: one write each, by a process that runs anyway.
+    perf starts the shell when it is set up, and records after a delay of its own. The shell writes a line to the pipe
+    `write_fd` at once, when the recording has begun, and when it ends; at the latter two, before that, the phase to its
+    standard input, the console. It is one write each, by a process that runs anyway.
 
-    This script and perf start at nice -10, because a heavy load would delay the start of perf for minutes. Before it
-    sleeps, the shell sets perf and itself to nice 0. -B leaves out the build ids of the programs, for which perf would
-    read the whole recording again.
+    This script and perf start at nice -10. Before it sleeps, the shell sets perf and itself to nice 0. -B leaves out
+    the build ids of the programs, for which perf would read the whole recording again.
     """
+    tell = f"echo >/proc/self/fd/{write_fd}"
     began, ended = (
-        f"printf %s {shlex.quote(phase_line(config, phase))} >&0; echo >/proc/self/fd/{write_fd}"
-        for phase in ("recording", "recorded")
+        f"printf %s {shlex.quote(phase_line(config, name))} >&0; {tell}" for name in ("recording", "recorded")
     )
-    script = "{}; renice -n 0 -p $PPID $$ >/dev/null; sleep {:g}; {}".format(began, config["seconds"], ended)
-    options = ["-B", "-m", "{}K".format(config["buffer_kb"]), "-o", os.path.join(config["work_dir"], "perf.data")]
-    return ["perf", "sched", "record", *options, "--", "sh", "-c", script]
+    seconds = config["seconds"]
+    script = f"renice -n 0 -p $PPID $$ >/dev/null; {tell}; sleep {delay_s:g}; {began}; sleep {seconds:g}; {ended}"
+    options = ["-B", "-D", f"{1000 * delay_s:.0f}", "-m", "{}K".format(config["buffer_kb"])]
+    output = ["-o", os.path.join(config["work_dir"], "perf.data")]
+    return ["perf", "sched", "record", *options, *output, "--", "sh", "-c", script]
 
 
 def require_recording(config: Dict[str, Any], status: int) -> None:

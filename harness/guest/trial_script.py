@@ -23,7 +23,6 @@ from .trial_console import announce
 from .trial_load import (
     collect_output,
     prepare_load,
-    require_load,
     require_programs,
     require_ready,
     start_load,
@@ -31,7 +30,7 @@ from .trial_load import (
     stop_load,
     stop_services,
 )
-from .trial_recording import record, wait_until_alone
+from .trial_recording import Recorder, wait_until_alone
 
 SCHEMA = 1
 EARLIEST_CLOCK = 1700000000  # 2023-11-14: a clock that shows an earlier time was never set
@@ -132,15 +131,18 @@ def carry_out(config: Dict[str, Any], result: Dict[str, Any]) -> None:
         require_ready(config)
         os.sync()
         announce(config, "prepared")
-        step("load")
-        start_load(config)
-        step("warm-up")
-        time.sleep(config["warmup_s"])
-        require_load(config, "before the recording began")
-        step("tasks")
-        before = run_beside("tasks.py")
-        step("record")
-        result["recording"] = record(config)
+        step("perf")
+        with Recorder(config) as recorder:
+            recorder.wait_until_set_up()
+            step("load")
+            start_load(config)
+            load_started = time.monotonic()
+            step("tasks")
+            before = run_beside("tasks.py")
+            step("warm-up")
+            recorder.warm_up(load_started)
+            step("record")
+            result["recording"] = recorder.finish()
         result["loads"] = result["recording"].pop("loads")
         result["ssh_connections_after"] = result["recording"].pop("ssh_connections")
         stop_services(config)

@@ -1,9 +1,10 @@
 -- wrk sends each request when the schedule says so, whether or not earlier ones are answered, and counts its latency from
 -- that moment. Each line of the schedule is an arrival: microseconds since the moment in a file, then, separated by tabs,
--- path and form (both optional; with a form it is a POST). Every free connection waits for one of the next arrivals; when all
--- connections wait for answers, arrivals are sent late, and that is counted too.
+-- path and form (both optional; with a form it is a POST). Those before that moment, with negative times, are a warm-up
+-- and not counted. Every free connection waits for one of the next arrivals; when all connections wait for answers,
+-- arrivals are sent late, and that is counted too.
 --
---     wrk --threads 1 --connections 50 --duration 1h --script arrivals.lua http://127.0.0.1/ -- arrivals.txt began
+--     wrk --threads 1 --connections 50 --duration 1h --script arrivals.lua http://127.0.0.1/ -- arrivals.txt begins
 --
 -- The server must return the number in the query `arrival` as the header X-Arrival: wrk does not tell which connection an
 -- answer came on.
@@ -35,7 +36,7 @@ local function claim()
       line = schedule:read("*l")
    end
    if not line then return false end
-   local at, path, form = line:match("^(%d+)\t?([^\t]*)\t?(.*)$")
+   local at, path, form = line:match("^(-?%d+)\t?([^\t]*)\t?(.*)$")
    claimed = claimed + 1
    due[claimed], requests[claimed] = closed and now_us() or started_us + at, {path, form}
    return true
@@ -75,7 +76,7 @@ function request()
       claim()
    end
    sent = sent + 1
-   if not closed then late_us[sent] = now_us() - due[sent] end
+   if not closed and due[sent] >= started_us then late_us[#late_us + 1] = now_us() - due[sent] end
    local path, form = requests[sent][1], requests[sent][2]
    requests[sent] = nil
    path = path == "" and wrk.path or path
@@ -91,8 +92,10 @@ function response(status, headers, body)
       unmatched = unmatched + 1
       return
    end
-   answered = answered + 1
-   latency_us[answered] = now_us() - due[arrival]
+   if due[arrival] >= started_us then
+      answered = answered + 1
+      latency_us[answered] = now_us() - due[arrival]
+   end
    due[arrival] = nil
    if status < 200 or status > 299 then non_2xx = non_2xx + 1 end
 end
@@ -107,13 +110,14 @@ local function line_of(name, values)
       percentile(0.5), percentile(0.9), percentile(0.99), percentile(1)))
 end
 
--- How many arrivals of the schedule were due by then; in a closed loop, how many requests were sent.
+-- How many arrivals were due from the moment in the file until then; in a closed loop, how many requests were sent.
 local function due_by(ended_us)
    if sender:get("closed") then return sender:get("sent") end
    local arrivals = 0
    for line in io.lines(sender:get("schedule_path")) do
-      if tonumber(line:match("^%d+")) > ended_us - sender:get("started_us") then break end
-      arrivals = arrivals + 1
+      local at = tonumber(line:match("^-?%d+"))
+      if at > ended_us - sender:get("started_us") then break end
+      if at >= 0 then arrivals = arrivals + 1 end
    end
    return arrivals
 end

@@ -1,8 +1,9 @@
 """When requests arrive at a server: as a closed loop of clients, or in an open loop that waits for no answer.
 
 The times of an open loop are drawn on the host, with the seed of the trial, before anything runs. They count from the
-moment at which the recording begins, so that every recording of a repetition has the same. In the guest, wrk sends each
-request when it is due; `arrivals.lua` is its script. Latency counts from the moment a request was due.
+moment at which the recording begins, less the warm-up, so that every recording of a repetition has the same. In the
+guest, wrk sends each request when it is due; `arrivals.lua` is its script. Latency counts from the moment a request was
+due, and only what was due in the recording counts.
 """
 
 from __future__ import annotations
@@ -20,13 +21,10 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 
 from harness.errors import SpecError
 from harness.loads.base import RECORDING_FILE, Limit, Metrics, Timing
-from harness.loads.guest_scripts import script
 from harness.named_files import ExistingFile
 
 SCRIPT = Path(__file__).with_suffix(".lua")
 SCHEDULE = "arrivals.txt"
-WAITS = "when_recording.py"
-LEAD_S = 1.5  # of the recording, before the first arrival: for wrk to open its connections
 CONNECTIONS = 200  # so many requests of an open loop may wait for an answer before one that is due has to wait
 MOST_PER_S = 5000
 CLOSED_REQUESTS = 10_000  # of a closed loop, which then begins again
@@ -142,36 +140,33 @@ class Arrivals(BaseModel):
         return (answered, *(IN_TIME if self.is_open else ()))
 
     def draw(self, timing: Timing) -> Iterator[float]:
-        """Yield the times of an open loop in seconds of the recording, in order, until it ends."""
+        """Yield the times of an open loop in seconds of the warm-up and the recording, in order, until it ends."""
         random, process = Random(timing.seed), self.poisson or self.bursts or self.diurnal
         times = process.times(random) if process else recorded(Path(self.times or ""))
-        return takewhile(lambda time: time < timing.seconds, (LEAD_S + time for time in times))
+        return takewhile(lambda time: time < timing.warmup_s + timing.seconds, times)
 
     def schedule(self, timing: Timing, requests: Iterable[str] = repeat("")) -> dict[str, str]:
         """Return the files that `sender` needs: the script of wrk, and the schedule that it reads.
 
         `requests` has one for each arrival: its path and, if it is a POST, a tab and the form; "" is the URL's path.
         """
-        times = self.draw(timing) if self.is_open else repeat(0.0, CLOSED_REQUESTS)
+        times = (time - timing.warmup_s for time in self.draw(timing)) if self.is_open else repeat(0.0, CLOSED_REQUESTS)
         lines = (f"{time * 1e6:.0f}\t{request}".rstrip() for time, request in zip(times, requests, strict=False))
-        files = {SCRIPT.name: SCRIPT.read_text(encoding="ascii"), SCHEDULE: "".join(f"{line}\n" for line in lines)}
-        return {**files, WAITS: script(WAITS)} if self.is_open else files
+        return {SCRIPT.name: SCRIPT.read_text(encoding="ascii"), SCHEDULE: "".join(f"{line}\n" for line in lines)}
 
     def sender(self, url: str, *, keepalive: bool = True) -> list[str]:
         """Return the command that sends the requests of the schedule in the work folder."""
         close = [] if keepalive else ["--header", "Connection: close"]
         sizes = ["--threads", "1", "--connections", str(self.closed or CONNECTIONS), "--duration", "24h"]
-        command = ["wrk", *sizes, *close, "--script", SCRIPT.name, url, "--", SCHEDULE]
-        if self.is_open:
-            return ["python3", WAITS, RECORDING_FILE, *command, RECORDING_FILE]
-        return [*command, "closed"]
+        loop = [RECORDING_FILE] if self.is_open else ["closed"]
+        return ["wrk", *sizes, *close, "--script", SCRIPT.name, url, "--", SCHEDULE, *loop]
 
     def measured(self, output: str, timing: Timing) -> Metrics:
         """Return what the script of wrk printed, empty where it was not done; of an open loop in the recording."""
         counts = COUNTS.search(output)
         seconds = float(counts["seconds"]) if counts else 0.0
         if self.is_open:
-            seconds = min(seconds, timing.seconds - LEAD_S)
+            seconds = min(seconds, timing.seconds)
         if not counts or seconds <= 0:
             return {}
         return _measured(output, counts, seconds)

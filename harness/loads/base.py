@@ -17,8 +17,8 @@ Metrics = dict[str, float | int | str]
 KIND = "^[a-z][a-z0-9_]{0,39}$"  # names folders of trials
 PACKAGE = "[a-z0-9][a-z0-9+.-]*[a-z0-9+.]"  # a Debian package by name alone; apt would remove `name-`
 UNIT = r"[A-Za-z0-9][A-Za-z0-9:_.@\\-]*\.(service|socket)"  # of systemd
-RECORDING_FILE = "/run/harness-recording"  # in the guest: when the recording began, in seconds since 1970
-START_S = 300.0  # that perf may take to begin, on a machine that the load keeps busy
+RECORDING_FILE = "/run/harness-recording"  # in the guest: when the recording begins, in seconds since 1970
+MARGIN_S = 300.0  # for what the guest does before and after, on a machine that the load keeps busy
 PART_SEED = 1_000_003  # between the seeds of two parts: far from those of other repetitions
 
 
@@ -32,8 +32,8 @@ class Timing:
 
     @property
     def longest_s(self) -> float:
-        """The seconds that a load must be able to run: warm-up, a slow start of perf, the recording, and a margin."""
-        return self.warmup_s + 2 * self.seconds + START_S
+        """The seconds that a load must be able to run: its start, warm-up, the recording, and a margin."""
+        return self.warmup_s + 2 * self.seconds + MARGIN_S
 
     def of_part(self, index: int) -> Timing:
         """Return the timing of one of several parts, which draw different numbers; the first is like a load alone."""

@@ -275,7 +275,7 @@ def test_ansible_sends_only_python_3_6_to_the_guest(module: str, tmp_path: Path)
 
 def test_the_guest_script_is_python_3_6() -> None:
     of_loads = list(Path(guest_scripts.__file__).parent.glob("[a-z]*.py"))
-    assert len(of_loads) == 4
+    assert len(of_loads) == 3
     for script in [*trial.SENT_ALONG.values(), *of_loads]:
         ast.parse(script.read_text(), feature_version=(3, 6))
         assert minimum_python(script) <= (3, 6)

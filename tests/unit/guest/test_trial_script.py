@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -100,7 +101,7 @@ class Guest:
         self.folder, self.path = folder, f"{self.programs}:{os.environ['PATH']}"
         for name, text in {"systemd-run": SYSTEMD_RUN, "systemctl": SYSTEMCTL}.items():
             self.program(name, text.replace("@FOLDER@", str(folder)))
-        self.perf_that_waits_until("[ -e @FOLDER@/loaded ]")
+        self.perf_that_waits_until("true")
         self.sent_instead: dict[str, str] = {}
         self.part = self.new_part("test", ["sh", "-c", LOAD.format(folder=folder)])
         self.config: dict[str, Any] = {
@@ -116,6 +117,7 @@ class Guest:
             "work_dir": str(self.work),
             "kernel": os.uname().release,
             "cpus": os.sysconf("SC_NPROCESSORS_ONLN"),
+            "start_s": 2.0,
             "warmup_s": 0.1,
             "seconds": 0.3,
             "longest_s": 300.0,
@@ -187,8 +189,9 @@ def test_a_trial_leaves_its_recording_the_loads_statistics_and_a_result(guest: G
     assert "Captured" in (guest.work / "perf.log").read_text()
     assert result["loads"]["test"]["ActiveState"] == "active"
     assert result["recording"]["wall_s"] >= 0.3
-    began = float((guest.folder / "recording").read_text())  # for a load that waits for it
-    assert result["recording"]["started_at"] <= began <= result["recording"]["clock_before"]["realtime_s"]
+    begins = float((guest.folder / "recording").read_text())  # for a load that counts from it
+    assert result["recording"]["started_at"] + 2.6 <= begins
+    assert result["recording"]["clock_before"]["realtime_s"] >= begins - 0.2  # the shell slept from just before
     assert result["facts"]["kernel"] == os.uname().release
 
 
@@ -247,7 +250,7 @@ def test_the_phases_are_written_to_the_console_each_on_a_line_of_its_own(guest: 
 
 
 def test_recording_is_written_by_the_program_that_perf_starts_when_it_records(guest: Guest) -> None:
-    guest.perf_that_waits_until("[ -e @FOLDER@/loaded ] && ! grep recording @FOLDER@/console")
+    guest.perf_that_waits_until("! grep recording @FOLDER@/console")
     code, _ = guest.run("record")
     assert code == 0
     assert guest.console()[1] == "harness-trial 000_test-a1 recording"
@@ -293,13 +296,13 @@ def test_the_clocks_are_read_before_and_after_the_recording(guest: Guest) -> Non
     assert after["monotonic_s"] - before["monotonic_s"] <= recording["wall_s"]
 
 
-def test_the_load_is_stopped_when_the_recording_fails(guest: Guest) -> None:
+def test_no_load_is_started_for_a_perf_that_cannot_record(guest: Guest) -> None:
     guest.program("perf", '#!/bin/sh\n[ "$1" = --version ] || { echo no such event >&2; exit 129; }\n')
     code, _ = guest.run("record")
     result = guest.result()
-    assert (code, result["ok"], result["stage"]) == (1, False, "record")
+    assert (code, result["ok"], result["stage"]) == (1, False, "perf")
     assert "ended with exit status 129: no such event" in result["error"]
-    waiting.until(lambda: not guest.load_runs())
+    assert not (guest.folder / "loaded").exists()
 
 
 def test_a_load_that_ends_during_the_warm_up_is_reported_with_its_output(guest: Guest) -> None:
@@ -314,9 +317,21 @@ def test_a_load_that_ends_during_the_warm_up_is_reported_with_its_output(guest: 
     assert "cannot bind" in result["error"]
 
 
+def test_a_load_that_starts_too_late_to_be_warm_is_not_recorded(guest: Guest) -> None:
+    until_begun = f"while [ $(date +%s) -le $(cut -d. -f1 {guest.folder}/recording) ]; do sleep 0.1; done\n"
+    guest.program("systemd-run", (guest.programs / "systemd-run").read_text() + until_begun)
+    guest.run("record")
+    assert guest.result()["stage"] == "warm-up"
+    assert "too late to warm it up" in guest.result()["error"]
+    waiting.until(lambda: not guest.load_runs())
+
+
 def test_a_load_that_ends_while_it_is_recorded_is_seen(guest: Guest) -> None:
-    guest.part["command"] = ["sh", "-c", f"until [ -e {guest.folder}/recorders ]; do sleep 0.02; done"]
-    guest.perf_that_waits_until(": >>@FOLDER@/recorders; systemctl show harness-load-test.service | grep -q inactive")
+    console, ended = guest.config["console"], "systemctl show harness-load-test.service | grep -q inactive"
+    guest.part["command"] = ["sh", "-c", f"until grep -q recording {console}; do sleep 0.02; done"]
+    until_ended = f"[ $1 != 7 ] || until {ended}; do /bin/sleep 0.02; done"
+    guest.program("sleep", f'#!/bin/sh\n{until_ended}; [ $1 = 7 ] || exec /bin/sleep "$1"\n')
+    guest.config["seconds"] = 7
     guest.run("record")
     assert guest.result()["loads"]["test"]["ActiveState"] == "inactive"
 
@@ -325,6 +340,7 @@ def test_sigterm_stops_the_load_and_is_reported(guest: Guest) -> None:
     guest.config["seconds"] = 200
     process = guest.start("record")
     recorder = waiting.until(lambda: waiting.number_in(guest.folder / "recorders"))
+    waiting.until(lambda: "harness-trial 000_test-a1 recording" in guest.console())
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=LIMIT_S)
     with contextlib.suppress(ProcessLookupError):
@@ -344,6 +360,8 @@ def test_a_load_that_cannot_be_stopped_does_not_hide_why_the_trial_failed(
         return refused
 
     asked: list[str] = []
+    perf = contextlib.nullcontext(SimpleNamespace(wait_until_set_up=lambda: None))
+    monkeypatch.setattr(trial_script, "Recorder", lambda config: perf)
     monkeypatch.setattr(trial_script, "start_load", refuse("systemd-run: not done within 30 s"))
     monkeypatch.setattr(trial_script, "stop_load", refuse("systemctl stop: not done within 60 s"))
     with pytest.raises(trial_command.Failure, match="systemd-run"):
@@ -384,7 +402,8 @@ def test_services_run_during_the_trial_only_and_the_load_is_prepared_while_they_
         "web.service": "active",
     }
     assert sorted(result["stages"], key=result["stages"].get) == [
-        "alone", "services", "prepare", "ready", "load", "warm-up", "tasks", "record", "collect", "hash", "done",
+        "alone", "services", "prepare", "ready", "perf", "load", "tasks", "warm-up", "record", "collect", "hash",
+        "done",
     ]  # fmt: skip
 
 

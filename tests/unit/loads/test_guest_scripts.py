@@ -53,18 +53,6 @@ def test_a_round_that_fails_ends_all_with_its_exit_status() -> None:
     assert done.stdout.startswith(b"rounds: 0 done")
 
 
-def test_a_command_begins_once_there_is_the_file_of_the_recording(tmp_path: Path) -> None:
-    file = tmp_path / "recording"
-    argv = [sys.executable, str(ROUNDS.with_name("when_recording.py")), str(file), "cat", str(file)]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(0.5)
-        file.with_suffix(".part").write_text("1700000000.5\n")
-        file.with_suffix(".part").rename(file)
-        assert process.communicate(timeout=60)[0] == b"1700000000.5\n"
-    assert process.returncode == 0
-
-
 RT_APP = f"""#!/bin/sh
 echo '{LOG}' > rt_app-worker-0.log
 """
