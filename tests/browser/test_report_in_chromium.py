@@ -130,6 +130,17 @@ def test_the_page_is_no_wider_than_a_phone(chromium: Any, tmp_path: Path, make: 
     assert page.attribute("data-wide") == "400 of 400"
 
 
+def test_the_best_predictors_of_several_arms_are_seen_whole_on_a_small_laptop(chromium: Any, tmp_path: Path) -> None:
+    build(synthetic_run.make_run_of_two_clocks(tmp_path / "run", 500))
+    (tmp_path / "laptop.html").write_text(
+        "<iframe id=f width=1068 height=800 src='run/report/index.html'></iframe><script>f.onload=()=>{"
+        "const d=f.contentDocument.querySelector('.headline').parentElement;"
+        "document.body.dataset.wide=Math.max(0,d.scrollWidth-d.clientWidth)}</script>"
+    )
+    page = chromium(tmp_path / "laptop.html", "--allow-file-access-from-files")
+    assert page.attribute("data-wide") == "0"
+
+
 @pytest.mark.parametrize("scheme", [[], [DARK]], ids=["light", "dark"])
 def test_axe_finds_nothing_with_folds_closed_and_open(chromium: Any, scored: Path, scheme: list[str]) -> None:
     axe = lzma.decompress((DATA / "axe_core" / "axe.min.js.xz").read_bytes()).decode("utf-8")
