@@ -8,7 +8,7 @@ from dataclasses import dataclass
 LAST_LINES = 12
 MOST_LETTERS = 200  # of a line
 RECENT = 100_000  # letters in which a dead end is looked for: it is asked for again and again, and nothing follows one
-ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()].|\r")
+ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()].|\x1b[]P][^\x1b\x07\n]*(?:\x1b\\|\x07)|\r")
 
 REBUILD = "compare the kernel's configuration with that of a kernel that boots: "
 DISK_DRIVERS = (
@@ -85,7 +85,7 @@ STAGES: tuple[tuple[str, str], ...] = (
 
 
 def plain(console: str) -> str:
-    """Return the console's output without colours and carriage returns."""
+    """Return the console's output without colours, carriage returns and what systemd tells terminals of its units."""
     return ANSI.sub("", console)
 
 

@@ -102,3 +102,11 @@ def test_the_first_trouble_of_the_kernel_stands_in_the_account() -> None:
 
 def test_a_console_without_a_word_says_so() -> None:
     assert boot_console.account("\r\n\x1b[0m") == "it printed nothing on its serial console"
+
+
+def test_what_systemd_of_sid_tells_a_terminal_is_left_out() -> None:
+    console = (
+        "\x1b]3008;start=3fd1d971;user=root;hostname=harness;comm=(agetty);type=service\x1b\\\x1bP+q6E616D65\x1b\\\r\r\n"
+        "Debian GNU/Linux forky/sid harness ttyS0\r\n\r\nharness login: "
+    )
+    assert boot_console.plain(console) == "\nDebian GNU/Linux forky/sid harness ttyS0\n\nharness login: "
