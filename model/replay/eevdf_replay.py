@@ -1,15 +1,17 @@
 """Drives the EEVDF run queues with a recording: before every switch, ranks the runnable tasks as EEVDF would pick them.
 
 From Linux 6.8 on no vruntime is traced, so all vruntimes are computed: from run times (sched_stat_runtime comes at
-every update_curr of a task), and for a group of tasks between two of them from the run queue's own clock. Group
-membership is not traced either: one replay runs with a group, one without, and the better one so far is used.
+every update_curr of a task), and for a group of tasks between two of them from the run queue's own clock. Groups
+are not traced either: one replay runs with those that the guest listed, where it did, one with a group of all tasks,
+one without, and the best one so far is used.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from model.data.streams import STATES, Stream
+from model.data.task_groups import GroupFacts, groups_of
 from model.replay.candidates import UNKNOWN_STATE
 from model.replay.clock import Clock
 from model.replay.eevdf import Eevdf
@@ -25,25 +27,31 @@ SPECIAL_STATES = tuple(STATES.index(state) for state in ("X", "Z", "T", "t", "P"
 PROBATION_EVENTS = 2_000  # events after which the worse of the two replays is given up
 
 Pending = list[tuple[int, int]]  # wakeups not yet replayed: stamp in ns, tid
+KnownGroups = Mapping[int, Sequence[GroupFacts]]  # by tid
 
 
 class GroupedOrFlatEevdf:
-    """Two replays, with a task group and without; ranks by the one that was right more often on earlier events.
+    """Several replays, with task groups and without; ranks by the one that was right most often on earlier events.
 
-    After PROBATION_EVENTS events only the better one continues.
+    After PROBATION_EVENTS events only the best one continues.
     """
 
     def __init__(self, stream: Stream, names: ThreadNames, rules: Rules, corrects: bool = True) -> None:
         self.stream = stream
-        self.replays = [ReplayedEevdf(stream, names, rules, grouped, corrects) for grouped in (True, False)]
+        known = {tid: task.groups for (tid, _), task in groups_of(stream.folder).items() if task.groups is not None}
+        kinds: list[tuple[bool, KnownGroups]] = [(True, {}), (False, {})]
+        self.replays = [
+            ReplayedEevdf(stream, names, rules, grouped, corrects, groups)
+            for grouped, groups in ([(True, known)] if known else []) + kinds
+        ]
         self.better = self.replays[0]
 
     def rankings(self, events: Events, start: int) -> Iterator[list[int]]:
         """Yield for each event from `start` on the runnable tids, the likeliest first."""
-        both, right = [replay.rankings(events, 0) for replay in self.replays], [0, 0]
+        all_of_them, right = [replay.rankings(events, 0) for replay in self.replays], [0] * len(self.replays)
         for event in range(PROBATION_EVENTS):
-            rankings = [next(replay, None) for replay in both]
-            number = int(right[1] > right[0])
+            rankings = [next(replay, None) for replay in all_of_them]
+            number = right.index(max(right))
             self.better, ranking = self.replays[number], rankings[number]
             if ranking is None:
                 return
@@ -51,9 +59,9 @@ class GroupedOrFlatEevdf:
                 yield ranking
             for number, ranking in enumerate(rankings):
                 right[number] += int(ranking is not None and ranking[:1] == [int(self.stream.tid[event])])
-        number = int(right[1] > right[0])
+        number = right.index(max(right))
         self.better = self.replays[number]
-        for event, ranking in enumerate(both[number], PROBATION_EVENTS):
+        for event, ranking in enumerate(all_of_them[number], PROBATION_EVENTS):
             if event >= start:
                 yield ranking
 
@@ -65,16 +73,26 @@ class GroupedOrFlatEevdf:
 class ReplayedEevdf:
     """EEVDF on one CPU. Its state before a switch depends only on what was traced before that switch.
 
-    `grouped`: all tasks but kernel threads are in one control group, as systemd's services are. `corrects`: a wrong
-    prediction moves the entities concerned (`Eevdf.correct`).
+    `grouped`: all tasks but kernel threads are in one control group, as systemd's services are, unless `known` has the
+    groups of a task, outermost first, or of its parent. `corrects`: a wrong prediction moves the entities concerned
+    (`Eevdf.correct`).
     """
 
-    def __init__(self, stream: Stream, names: ThreadNames, rules: Rules, grouped: bool, corrects: bool = True) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        names: ThreadNames,
+        rules: Rules,
+        grouped: bool,
+        corrects: bool = True,
+        known: KnownGroups | None = None,
+    ) -> None:
         self.stream, self.names = stream, names
         self.eevdf = Eevdf(rules)
         group = Entity(self.eevdf.root)
         group.my_q = self.group_queue = Queue(owner=group)
-        self.grouped, self.corrects = grouped, corrects
+        self.grouped, self.corrects, self.known = grouped, corrects, known or {}
+        self.queues: dict[str, Queue] = {}  # of the groups in `known`
         self.clock = Clock()
         self.tasks: dict[int, Entity] = {}
         self.prio: dict[int, int] = {}
@@ -265,7 +283,25 @@ class ReplayedEevdf:
         """Return the entity of a thread, made when it is first needed."""
         task = self.tasks.get(tid)
         if task is None:
-            in_group = self.grouped and not is_kernel_thread(self.names.name_at(tid, self.now_ns))
-            queue = self.group_queue if in_group else self.eevdf.root
-            task = self.tasks[tid] = Entity(queue, weight_of(self.prio.get(tid, DEFAULT_PRIO)), tid)
+            task = self.tasks[tid] = Entity(self._queue_of(tid), weight_of(self.prio.get(tid, DEFAULT_PRIO)), tid)
         return task
+
+    def _queue_of(self, tid: int) -> Queue:
+        """Return the queue of a thread that is met for the first time; a new one begins in that of its parent."""
+        if tid in self.known:
+            return self._group_queue(self.known[tid])
+        if not self.grouped or is_kernel_thread(self.names.name_at(tid, self.now_ns)):
+            return self.eevdf.root
+        parent = self._running() if self.known else None
+        return parent.queue if parent is not None else self.group_queue
+
+    def _group_queue(self, groups: Sequence[GroupFacts]) -> Queue:
+        """Return the queue of the innermost of these groups."""
+        queue = self.eevdf.root
+        for group in groups:
+            if group.name not in self.queues:
+                weight = group.weight if group.nice is None else weight_of(DEFAULT_PRIO + group.nice)
+                entity = Entity(queue, weight)
+                entity.my_q = self.queues[group.name] = Queue(owner=entity)
+            queue = self.queues[group.name]
+        return queue

@@ -20,6 +20,7 @@ from model.replay.eevdf_queue import Entity, Queue, Rules
 US, MS = 1_000, 1_000_000
 SLICE = Rules().slice_ns
 GUEST = DATA / "eevdf_6_12"  # 5 s of nginx and ab on one CPU, Debian 13, kernel 6.12
+GROUPS = DATA / "eevdf_6_12_groups"  # 4 s of nginx, ab and three busy loops, each of the three in an autogroup; 0.7 ms
 
 
 def queue_of(*vruntimes_us: int, rules: Rules | None = None) -> tuple[Eevdf, list[Entity]]:
@@ -260,3 +261,15 @@ def test_an_unknown_kernel_is_recognised_by_whether_it_traces_vruntime(tmp_path:
     assert not kernel.is_eevdf(DATA / "cfs_6_1")
     (tmp_path / "guest.json").write_text("no json")
     assert kernel.release(tmp_path) is None
+
+
+def test_the_groups_and_the_slice_that_the_guest_had_are_those_of_the_replay(tmp_path: Path) -> None:
+    for table in GROUPS.glob("*.parquet"):
+        (tmp_path / table.name).symlink_to(table)
+    stream = stream_of(GROUPS)
+    right = contested_hits(whole_order(EevdfReplay(), GROUPS), stream).mean()
+    other_slice = contested_hits(whole_order(EevdfReplay(base_slice_ms=2.8), GROUPS), stream).mean()
+    one_group = contested_hits(whole_order(EevdfReplay(), tmp_path), stream).mean()
+    assert right > 0.9
+    assert other_slice < right - 0.1
+    assert one_group < right - 0.4
