@@ -15,7 +15,9 @@ import pytest
 from real_campaign import LIMIT_S, Process, domains, harness, kept_host, record_load
 
 from harness import machines, spec
+from harness.guest import provision
 from harness.loads import KINDS
+from harness.progress import SilentWatcher
 from harness.store import RunFolder, find_runs
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3 * LIMIT_S)]  # the first one records them all
@@ -99,6 +101,13 @@ def test_models_are_scored_and_the_report_is_written(recorded: Recorded) -> None
     assert recorded.code == 0, recorded.process.events[-5:]
     assert len(list(recorded.folder.path.glob("models/*/scores.json"))) == 2 * len(SWEPT)
     assert (recorded.folder.path / "report" / "index.html").is_file()
+
+
+def test_provisioning_a_second_time_changes_nothing_whatever_the_role(recorded: Recorded, tmp_path: Path) -> None:
+    made = recorded.folder.manifest["box"]["provisioned"]
+    host, variables = kept_host(recorded.process), made["variables"]
+    again = provision.apply([host], made["roles"], tmp_path, SilentWatcher(), variables)
+    assert (again.changed, again.failed) == (0, 0)
 
 
 @pytest.mark.parametrize("name", FURTHER)
