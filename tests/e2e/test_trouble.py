@@ -65,7 +65,7 @@ def test_a_guest_without_perf_is_an_error_that_names_it(smoke: Smoke, trial: Tri
 def test_a_load_that_ends_before_the_recording_fails_the_trial(smoke: Smoke, trial: Trial, tmp_path: Path) -> None:
     short = plan.trials(spec.apply(trial.arm.experiment, {"load.requests": 30, "record.warmup_s": 3.0}))[0]
     facts, monitor = smoke.folder.manifest["machine"], smoke.monitor(tmp_path)
-    with pytest.raises(TrialError, match="the load had ended before the recording began"):
+    with pytest.raises(TrialError, match="the load nginx_ab had ended before the recording began"):
         attempt.make(smoke.host, short, tmp_path / "t", 1, facts, SilentWatcher(), monitor)
 
 
