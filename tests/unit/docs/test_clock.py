@@ -75,7 +75,7 @@ def test_what_the_guest_does_has_the_limits_of_the_page() -> None:
             f" {spell(trial_config.PREPARE_S)} for each part that is prepared,"
             f" and {spell(trial_config.ALONE_S + trial_config.START_LIMIT_S)}"
         ),
-        "starting the load, warming up, starting perf": spell_phase("recording"),
+        "starting perf and the load, warming up": spell_phase("recording"),
         "the recording": spell_phase("recorded"),
         "writing perf.data, hashing it": spell_phase("done"),
         "standing still: its clock does not move": spell(phases.STALL_S),
