@@ -16,7 +16,7 @@ from .trial_load import load_states, require_load, stop_load
 ESTABLISHED = "01"  # a TCP state as /proc/net/tcp shows it
 SSH_PORT = ":0016"  # port 22, likewise
 SETTLE_S = 1.0  # for perf to stop recording before the load is stopped
-LOOKS = 8  # in which a load has started: so many looks at the tasks
+LOOKS = 5  # in which a load has started: so many looks at the tasks; it takes two or three
 CHECK_S = 0.5  # for the question whether the load still runs, before the recording begins
 CLOCK_BOOTTIME = 7  # of <linux/time.h>; `time` has the name from Python 3.7 on
 

@@ -16,6 +16,15 @@ class ShortRepr(bytes):
         return f"<{len(self)} bytes>"
 
 
+def count_records(whole: bytes) -> int:
+    """Return the number of records of a seekable recording."""
+    place, size = struct.unpack_from("<QQ", whole, DATA_OFFSET)
+    end, count = place + size, 0
+    while place < end:
+        place, count = place + struct.unpack_from("<H", whole, place + 6)[0], count + 1
+    return count
+
+
 def shortened(whole: bytes, records: int = 60) -> ShortRepr:
     """Return a seekable recording of the first records, with everything after them moved up."""
     offset, size = struct.unpack_from("<QQ", whole, DATA_OFFSET)

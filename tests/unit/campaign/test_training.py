@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from fakes import World
+from one_process import one_after_the_other
 
 from harness import workers
 from harness.errors import Interrupted
@@ -16,18 +17,6 @@ from harness.errors import Interrupted
 pytestmark = pytest.mark.slow
 
 Start = Callable[..., Any]
-
-
-def one_after_the_other(
-    jobs: Iterable[tuple[str, Any]],
-    work: Callable[..., Any],
-    *,
-    processes: int | None,
-    on_progress: Callable[..., None],
-) -> Iterator[tuple[str, Any]]:
-    """Do what `run_in_processes` does, but in this process: workers take seconds to start."""
-    for name, job in jobs:
-        yield name, work(job, lambda *report, name=name: on_progress(name, *report))
 
 
 def test_models_are_trained_once_and_again_when_a_recording_changes(
