@@ -23,7 +23,7 @@ from harness.store import RunFolder, find_runs
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3 * LIMIT_S)]  # the first one records them all
 
 EXPERIMENT = "experiments/loads.yaml"
-RECORD = {"warmup_s": 1.0, "seconds": 5.0, "buffer_kb": 65_536}
+RECORD = {"warmup_s": 1.0, "seconds": 7.0, "buffer_kb": 65_536}
 SETTINGS = {
     "record.warmup_s": RECORD["warmup_s"],
     "record.seconds": RECORD["seconds"],
