@@ -32,7 +32,7 @@ def test_a_campaign_records_every_trial_and_takes_the_machine_down(start: Start,
     assert world.log == [
         "box debian-12",
         "up debian-12",
-        "provision perf nginx apache2_utils",
+        "provision perf nginx apache2_utils wrk",
         "trial 000_nginx_ab attempt 1",
         "trial 001_nginx_ab attempt 1",
         "down debian-12",
