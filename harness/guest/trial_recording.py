@@ -16,8 +16,7 @@ from .trial_load import load_states, require_load, stop_load
 ESTABLISHED = "01"  # a TCP state as /proc/net/tcp shows it
 SSH_PORT = ":0016"  # port 22, likewise
 SETTLE_S = 1.0  # for perf to stop recording before the load is stopped
-LOOKS = 5  # in which a load has started: so many looks at the tasks; it takes two or three
-CHECK_S = 0.5  # for the question whether the load still runs, before the recording begins
+LOOKS = 8  # at the tasks: in so long a load has started, and systemd has told its state
 CLOCK_BOOTTIME = 7  # of <linux/time.h>; `time` has the name from Python 3.7 on
 
 
@@ -78,17 +77,17 @@ class Recorder:
         self.begins = time.monotonic() + self.delay_s
         announce_recording(self.config, time.time() + self.delay_s)
 
-    def warm_up(self, load_started: float) -> None:
-        """Let the load run until just before the recording; `load_started` is when it started, by the monotonic clock.
+    def require_warm_up(self, load_started: float) -> None:
+        """Require that the load runs and will be warm; `load_started` is when it started, by the monotonic clock.
 
-        Raises Failure if the load ended before, or started so late that it would not be warm.
+        This is asked at once, as systemd may take seconds to answer beside a heavy load. Raises Failure if the load has
+        ended, or if the recording begins too early for it.
         """
-        warm_s = self.begins - load_started
-        if warm_s < self.config["warmup_s"] or time.monotonic() > self.begins - CHECK_S:
-            took_s = time.monotonic() - self.begins + self.delay_s
-            raise Failure(f"to start the load and to look at its tasks took {took_s:.1f} s: too late to warm it up")
-        time.sleep(max(0.0, self.begins - CHECK_S - time.monotonic()))
         require_load(self.config, "before the recording began")
+        now = time.monotonic()
+        if load_started + self.config["warmup_s"] > self.begins or now > self.begins:
+            took_s = now - self.begins + self.delay_s
+            raise Failure(f"to start the load and to look at its tasks took {took_s:.1f} s: too late to warm it up")
 
     def finish(self) -> Dict[str, Any]:
         """Wait until the recording has ended, then stop the load so that perf writes its file on a free CPU.
@@ -136,7 +135,7 @@ def delay_s(config: Dict[str, Any]) -> float:
     begun = time.monotonic()
     run_beside("tasks.py")
     start_s = max(config["start_s"], LOOKS * (time.monotonic() - begun))
-    return float(round(config["warmup_s"] + start_s + CHECK_S, 3))
+    return float(round(config["warmup_s"] + start_s, 3))
 
 
 def announce_recording(config: Dict[str, Any], begins_at: float) -> None:

@@ -140,7 +140,7 @@ def carry_out(config: Dict[str, Any], result: Dict[str, Any]) -> None:
             step("tasks")
             before = run_beside("tasks.py")
             step("warm-up")
-            recorder.warm_up(load_started)
+            recorder.require_warm_up(load_started)
             step("record")
             result["recording"] = recorder.finish()
         result["loads"] = result["recording"].pop("loads")
