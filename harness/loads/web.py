@@ -38,7 +38,7 @@ class Web(LoadModel):
 
     kind: Literal["web"] = "web"
     arrivals: Arrivals = Field(
-        Arrivals(poisson=Poisson(rate_per_s=60.0)),
+        Arrivals(poisson=Poisson(rate_per_s=70.0)),
         description="when requests arrive: closed, poisson, bursts, diurnal or times; an open loop needs a rate that "
         "the machine can answer",
     )
