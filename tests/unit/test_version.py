@@ -98,7 +98,8 @@ def test_a_repository_that_git_refuses_has_a_version_that_says_so(unpacked: Path
 
 def test_only_what_has_to_know_the_version_asks_git(unpacked: Path, git: Git, tmp_path: Path) -> None:
     shutil.rmtree(unpacked / "harness")
-    (unpacked / "harness").symlink_to(ROOT / "harness")
+    for folder in ("harness", "ansible"):
+        (unpacked / folder).symlink_to(ROOT / folder)
     asked, programs = tmp_path / "asked", tmp_path / "programs"
     programs.mkdir()
     (programs / "git").write_text(f"#!/bin/sh\ntouch {asked}\nexit 1\n")

@@ -156,7 +156,7 @@ def test_no_runs_where_no_folder_is_named_is_no_error(tmp_path: Path, monkeypatc
 def test_tables_keep_every_word_on_a_narrow_terminal(
     width: int, tables: Path, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))  # others may build boxes in that of this user meanwhile
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))  # boxes of others may come meanwhile
     run, other = (comparable_run.make(tmp_path / f"2026-01-01T00-00-00_{name}").path for name in "ab")
     harness("train", tables, "-p", "markov", "-p", "most_frequent", "-o", tmp_path / "models")
     for command in (
