@@ -17,6 +17,7 @@ ESTABLISHED = "01"  # a TCP state as /proc/net/tcp shows it
 SSH_PORT = ":0016"  # port 22, likewise
 SETTLE_S = 1.0  # for perf to stop recording before the load is stopped
 LOOKS = 8  # at the tasks: in so long a load has started, and systemd has told its state
+ANSWER_S = 5.0  # for systemd to tell the state of the load, beside a heavy one
 CLOCK_BOOTTIME = 7  # of <linux/time.h>; `time` has the name from Python 3.7 on
 
 
@@ -80,9 +81,10 @@ class Recorder:
     def require_warm_up(self, load_started: float) -> None:
         """Require that the load runs and will be warm; `load_started` is when it started, by the monotonic clock.
 
-        This is asked at once, as systemd may take seconds to answer beside a heavy load. Raises Failure if the load has
-        ended, or if the recording begins too early for it.
+        Asked some time before the recording, since systemd may take seconds to answer beside a heavy load. Raises
+        Failure if the load has ended, or if the recording begins too early for it.
         """
+        time.sleep(max(0.0, self.begins - ANSWER_S - time.monotonic()))
         require_load(self.config, "before the recording began")
         now = time.monotonic()
         if load_started + self.config["warmup_s"] > self.begins or now > self.begins:

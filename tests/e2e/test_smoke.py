@@ -75,7 +75,7 @@ def test_a_setting_that_the_kernel_lacks_and_one_that_it_changes_are_said_with_w
     wanted = setting_files.wanted(MachineSpec.model_validate({"box": "debian-12", "sched": asked}))
     lacking, wrapped = (next(row for row in wanted if row["name"].endswith(name)) for name in asked)
     with smoke.host as host:
-        host.put(trial.SETTINGS_SCRIPT, "/tmp/settings.py", 240)
+        host.put(trial.SENT_ALONG["settings.py"], "/tmp/settings.py", 240)
         answers = [
             json.loads(
                 host.run(
