@@ -143,7 +143,10 @@ def test_a_folder_that_holds_nothing_of_what_is_meant_exits_with_2(
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
 
 
-def test_a_box_that_is_not_built_is_a_lack_of_this_host_and_says_how_to_build_it() -> None:
+def test_a_box_that_is_not_built_is_a_lack_of_this_host_and_says_how_to_build_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
     assert "harness box build debian-13" in harness("box", "verify", "debian-13", code=3).stderr
 
 
