@@ -122,7 +122,7 @@ def test_a_vm_that_does_not_come_up_is_reported_with_its_console_and_leaves_noth
         VagrantMachine(MachineSpec(box="debian-12", accelerator="tcg"), "a/b", folder, "vm").up(SilentWatcher())
     assert "The box could not be found." in caught.value.what
     assert "Kernel panic" in caught.value.what
-    assert caught.value.log == str(folder / "vagrant.log")
+    assert caught.value.log == str(folder / "console.log")
     assert (folder / "console.log").read_text() == "Kernel panic\n"
     assert (broken_host / "calls").read_text().split() == ["up"]
     assert machines.left_behind() == []
