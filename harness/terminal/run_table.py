@@ -90,8 +90,10 @@ def _row(folder: RunFolder, progress: RunProgress | None) -> dict[str, Any]:
 
 def _load(manifest: Mapping[str, Any]) -> str | None:
     """Return the kind of the load, or the kinds if a few are compared."""
-    spec = manifest["spec"]
-    kinds = (spec.get("sweep") or {}).get("load.kind") or [(spec.get("load") or {}).get("kind")]
+    sweep, load = (manifest["spec"].get(name) for name in ("sweep", "load"))  # anything, in a damaged manifest
+    swept = sweep.get("load.kind") if isinstance(sweep, Mapping) else None
+    one = load.get("kind") if isinstance(load, Mapping) else None
+    kinds = swept if isinstance(swept, list) and swept else [one]
     return f"{len(kinds)} loads" if len(kinds) > 3 else ", ".join(str(kind) for kind in kinds if kind) or None
 
 

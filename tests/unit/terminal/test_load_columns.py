@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 import re
 from pathlib import Path
+from typing import Any
 
+import pytest
 import synthetic_run
 from rich.console import Console
 
 from harness.load_results import results
 from harness.report import load_rows
 from harness.store import RunFolder
-from harness.terminal import tables
+from harness.terminal import run_table, tables
 from harness.terminal.load_columns import load_columns
 
 AB = {"requests_per_s": 467.52}
@@ -74,3 +76,17 @@ def test_rows_for_programs_have_a_mean_and_a_spread_for_each_arm(tmp_path: Path)
         "arm": "web__rate-5", "load": "web", "metric": "latency_p99_ms", "unit": "ms",
         "trials": 2, "mean": 31.25, "sd": 0.0, "low": 31.25, "high": 31.25,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("spec", "shown"),
+    [
+        ({"load": {"kind": "web"}}, "web"),
+        ({"load": {"kind": "web"}, "sweep": {"load.kind": ["idle", "fio"]}}, "idle, fio"),
+        ({"load": {"kind": "web"}, "sweep": {"load.kind": ["idle", "fio", "web", "redis"]}}, "4 loads"),
+        ({"load": [1], "sweep": "damaged"}, None),
+        ({"load": {"kind": "web"}, "sweep": {"load.kind": 7}}, "web"),
+    ],
+)
+def test_the_list_of_runs_shows_the_loads_of_a_run_also_from_a_damaged_manifest(spec: Any, shown: str | None) -> None:
+    assert run_table._load({"spec": spec}) == shown
