@@ -21,7 +21,7 @@ LOCKS = {
 }
 BUILD = "hatchling\neditables\n"  # an isolated build would fetch these without a hash
 EVERY_COMMAND = ("all",)
-EXTRAS = ("all", "docs", "test")
+EXTRAS = ("all", "docs", "test", "tracking")
 CUDA = re.compile(r"torch|triton|cuda-.*|nvidia-.*")
 CPU_TORCH = {"cp311, x86-64": "6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b"}
 
