@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from collections.abc import Iterator
-from importlib.resources import files
 from itertools import groupby
-from typing import Any
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from harness.load_results import results
-from harness.report import answer, arm_table, fact_tables, figures, host_facts, integrity, text, trial_noise
+from harness.report import answer, arm_table, document, fact_tables, figures, host_facts, integrity, trial_noise
 from harness.report.baseline_comparison import compare_to_baselines, headline
-from harness.report.exact import exact, exact_score, exact_seeds
+from harness.report.exact import exact_score, exact_seeds
 from harness.report.hits import read_hits
 from harness.report.interval_basis import explain
 from harness.report.model_scores import INPUTS, METRICS
@@ -26,7 +21,6 @@ from harness.report.run_facts import RunFacts
 from harness.report.run_files import run_files
 from harness.report.seed_groups import SeedGroup, chosen_on_validation, with_online
 from harness.report.timeline import timelines
-from harness.visible import visible_lines
 
 SCRIPTS = ("view.js", "download.js", "tables.js", "timeline.js", "page.js")
 SHARES = ("top1", "top3", "macro_recall")  # scores that are shown as percent
@@ -36,7 +30,7 @@ def render(run: RunFacts) -> str:
     """Return the page as text."""
     recordings = [(trial.name, trial.recording) for trial in run.trials if trial.recording]
     records = [trial.record for trial in run.trials]
-    style, scripts = _asset("report.css"), [_asset(name) for name in SCRIPTS]
+    style, scripts = document.asset("report.css"), [document.asset(name) for name in SCRIPTS]
     comparisons, tabled = compare_to_baselines(run.groups), with_online(run.groups)
     best = headline(comparisons)
     groups = sorted(run.groups, key=lambda group: best is None or group is not best.best)  # that one is shown first
@@ -46,7 +40,7 @@ def render(run: RunFacts) -> str:
         .get_template("page.html.j2")
         .render(
             run=run,
-            policy=_policy(style, scripts),
+            policy=document.policy(style, scripts),
             style=Markup(style),
             scripts=[Markup(script) for script in scripts],
             comparisons=comparisons,
@@ -71,7 +65,7 @@ def render(run: RunFacts) -> str:
             settings=fact_tables.settings(run),
             kernel_settings=fact_tables.kernel_settings(run),
             timelines=cpu_timelines,
-            timeline_meta=json_in_script([timeline.meta() for timeline in cpu_timelines]),
+            timeline_meta=document.json_in_script([timeline.meta() for timeline in cpu_timelines]),
             rows=fact_tables.side_by_side(run.trials),
             arms=arm_table.arm_table(run.trials, comparisons),
             load_words=lambda trial: arm_table.in_words(results(trial.record)),
@@ -87,14 +81,6 @@ def render(run: RunFacts) -> str:
             cut=[timeline for timeline in cpu_timelines if timeline.shown < timeline.total],
         )
     )
-
-
-def json_in_script(value: Any) -> Markup:
-    """Return JSON that cannot end the script element around it: ASCII, with `<`, `>` and `&` as escapes."""
-    encoded = json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
-    for character in "<>&":
-        encoded = encoded.replace(character, f"\\u{ord(character):04x}")
-    return Markup(encoded)
 
 
 def rivals(groups: list[SeedGroup]) -> list[tuple[tuple[str, str, str], list[SeedGroup]]]:
@@ -140,50 +126,13 @@ def _slots(run: RunFacts) -> dict[str, int]:
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FunctionLoader(_template),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-        finalize=_finalize,
-    )
+    environment = document.environment()
     environment.tests["in_folder"] = str.startswith
     environment.globals.update(
-        figures=figures,
-        text=text,
         inputs=INPUTS,
         shares=SHARES,
         explain_intervals=explain,
-        exact=exact,
         exact_score=exact_score,
         exact_seeds=exact_seeds,
     )
     return environment
-
-
-def _finalize(value: Any) -> Any:
-    """Make hidden characters visible in every text that reaches the page."""
-    return visible_lines(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _policy(style: str, scripts: list[str]) -> str:
-    """Return a content security policy that allows only this page's own style and scripts, and no request."""
-    allowed = " ".join(_source(script) for script in scripts)
-    return (
-        f"default-src 'none'; script-src {allowed}; style-src {_source(style)}; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-def _source(content: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
-
-
-def _template(name: str) -> str | None:
-    """Return the text of a template; None for one that there is not, which may be an optional part."""
-    return _asset(name) if (files("harness.report") / "templates" / name).is_file() else None
-
-
-def _asset(name: str) -> str:
-    return (files("harness.report") / "templates" / name).read_text("utf-8")

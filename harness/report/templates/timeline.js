@@ -1,18 +1,21 @@
 "use strict";
 // The timeline: unpacks the slices of one CPU and draws those in the window [from, to).
-(() => {
-  const figure = document.getElementById("timeline");
-  if (!figure) return;
-  const find = (id) => document.getElementById(`timeline-${id}`);
+document.querySelectorAll("figure.timeline").forEach((figure) => {
+  const find = (id) => document.getElementById(`${figure.id}-${id}`);
+  // The only timeline of a page keeps its view in the address under plain names, others with their id before them.
+  const key = (name) => (figure.id === "timeline" ? name : `${figure.id}.${name}`), kept = (name) => View.get(key(name));
+  const keep = (changes) => View.set(Object.fromEntries(Object.entries(changes).map(([name, value]) => [key(name), value])));
+  const group = figure.dataset.group; // timelines of a group are moved, and their rows hidden, together
+  const tell = (what) => group && document.dispatchEvent(new CustomEvent(`timeline-${group}`, { detail: { by: figure, ...what } }));
   const metas = JSON.parse(find("meta").textContent);
   const packed = figure.querySelectorAll(".timeline-data");
   const main = find("main"), over = find("over"), tip = find("tip"), read = find("read"), legend = find("legend");
   const pick = find("pick"), predictor = find("predictor"), stage = main.parentElement, pen = main.getContext("2d"), overPen = over.getContext("2d");
   const paper = matchMedia("print"); // has the width and the colours of paper from the moment it changes
   const ROW = 24, AXIS = 24, OVER = 40, CLOSEST = 200;
-  let data, meta, rows = [], hidden = new Set(), from = 0, to = 1, end = 1, chosen = -1, gutter = 120, colours = {}, queued = 0;
-  let shown = View.get("hide") ? { hidden: View.get("hide").split(" ").map(Number) } : null;
-  let wanted = View.get("predictor") === "none" ? "" : View.get("predictor");
+  let data, meta, rows = [], hidden = new Set(), from = 0, to = 1, begin = 0, end = 1, chosen = -1, gutter = 120, colours = {}, queued = 0;
+  let shown = kept("hide") ? { hidden: kept("hide").split(" ").map(Number) } : null;
+  let wanted = kept("predictor") === "none" ? "" : kept("predictor");
   let hits = null, above = 0; // of the chosen predictor, and the height of its row
   let busy = null; // the overview's columns, kept until the width or the recording changes
 
@@ -70,11 +73,13 @@
   function open(index) {
     pick.value = String(index);
     meta = metas[index]; data = unpack(index); busy = null; chosen = -1;
-    end = data.n ? Math.max(1, data.start[data.n - 1] + data.length[data.n - 1]) : 1;
+    const last = data.n ? Math.max(1, data.start[data.n - 1] + data.length[data.n - 1]) : 1;
+    [begin, end] = meta.window ?? [0, last];
     const option = (value, text) => Object.assign(document.createElement("option"), { value, text });
     predictor.replaceChildren(...meta.hits.map(([name, title]) => option(name, title)), option("", "no predictor"));
     find("of").hidden = !meta.hits.length;
-    figure.querySelector("[data-do=miss]").hidden = !meta.hits.length;
+    const miss = figure.querySelector("[data-do=miss]");
+    if (miss) miss.hidden = !meta.hits.length;
     predict(meta.hits.some(([name]) => name === wanted) ? wanted : wanted === "" ? "" : meta.hits[0]?.[0]);
     hidden = new Set(shown ? shown.hidden : []); shown = null;
     legend.replaceChildren(...meta.tasks.map(([slot, name]) => {
@@ -84,13 +89,16 @@
       button.append(mark, name);
       button.addEventListener("click", () => {
         hidden.has(slot) ? hidden.delete(slot) : hidden.add(slot);
-        button.setAttribute("aria-pressed", String(!hidden.has(slot)));
-        View.set({ hide: [...hidden].join(" ") });
-        layout();
+        hide(); tell({ hidden: [...hidden] });
       });
       return button;
     }));
-    view(0, end); layout();
+    view(...(meta.view ?? [begin, end])); layout();
+  }
+  function hide() {
+    legend.querySelectorAll("button").forEach((button, row) => button.setAttribute("aria-pressed", String(!hidden.has(meta.tasks[row][0]))));
+    keep({ hide: [...hidden].join(" ") });
+    layout();
   }
 
   function size(canvas, context, height) {
@@ -114,10 +122,11 @@
   const x = (ns) => gutter + ((ns - from) / (to - from)) * width();
   const ns = (px) => from + ((px - gutter) / width()) * (to - from);
 
-  function view(low, high) {
-    const span = Math.min(Math.max(high - low, CLOSEST), end);
-    from = Math.min(Math.max(low, 0), end - span); to = from + span;
-    View.set(span < end ? { from: Math.round(from), to: Math.round(to) } : { from: null, to: null });
+  function view(low, high, told = false) {
+    const span = Math.min(Math.max(high - low, CLOSEST), end - begin);
+    from = Math.min(Math.max(low, begin), end - span); to = from + span;
+    keep(span < end - begin ? { from: Math.round(from), to: Math.round(to) } : { from: null, to: null });
+    if (!told) tell({ low: from - begin, high: to - begin });
     if (!queued) queued = requestAnimationFrame(() => { queued = 0; draw(); });
   }
   const zoom = (factor, at = (from + to) / 2) => view(at - (at - from) * factor, at + (to - at) * factor);
@@ -157,7 +166,7 @@
     pen.restore();
     overview();
     figure.dataset.drawMs = (performance.now() - started).toFixed(1);
-    if (chosen < 0) read.value = `${moment(from, (to - from) / 1e3)} to ${moment(to, (to - from) / 1e3)} of ${time(end)}: ${Math.min(data.n, high - low + 1)} slices${scored(low, Math.min(data.n, high + 1))}`;
+    if (chosen < 0) read.value = `${moment(from, (to - from) / 1e3)} to ${moment(to, (to - from) / 1e3)} of ${time(end - begin)}: ${Math.min(data.n, high - low + 1)} slices${scored(low, Math.min(data.n, high + 1))}`;
   }
   function scored(low, high) {
     const [right, all] = hits ? hits.count(low, high) : [0, 0];
@@ -232,12 +241,12 @@
   }
   function overview() {
     const wide = over.clientWidth, plot = Math.max(1, Math.floor(wide));
-    busy ||= columns(0, end, plot, 1, (slot) => (slot === 0 ? -1 : 0));
+    busy ||= columns(begin, end, plot, 1, (slot) => (slot === 0 ? -1 : 0));
     overPen.clearRect(0, 0, wide, OVER);
     overPen.fillStyle = colours.wash; overPen.fillRect(0, 0, wide, OVER);
     overPen.fillStyle = colours.t0;
     busy.forEach((share, c) => { const tall = Math.min(1, share) * (OVER - 6); overPen.fillRect(c, OVER - tall, 1, tall); });
-    const left = (from / end) * wide, window = Math.max(3, ((to - from) / end) * wide);
+    const whole = end - begin, left = ((from - begin) / whole) * wide, window = Math.max(3, ((to - from) / whole) * wide);
     overPen.strokeStyle = colours.ink; overPen.lineWidth = 1.5; overPen.strokeRect(left + 0.75, 0.75, Math.min(window, wide - left) - 1.5, OVER - 1.5);
   }
 
@@ -250,7 +259,7 @@
   }
   function choose(i) {
     chosen = Math.min(Math.max(i, 0), data.n - 1);
-    View.set({ slice: chosen });
+    keep({ slice: chosen });
     const middle = data.start[chosen] + data.length[chosen] / 2;
     if (middle < from || middle > to || data.length[chosen] < (to - from) / 400) {
       const span = Math.min(to - from, Math.max(data.length[chosen] * 20, 2e5));
@@ -279,7 +288,7 @@
     if (hits && i < data.n) choose(i);
   }
 
-  const actions = { in: () => zoom(0.5), out: () => zoom(2), left: () => pan(-0.3), right: () => pan(0.3), all: () => { chosen = -1; View.set({ slice: null }); view(0, end); }, miss: nextMiss,
+  const actions = { in: () => zoom(0.5), out: () => zoom(2), left: () => pan(-0.3), right: () => pan(0.3), all: () => { chosen = -1; keep({ slice: null }); view(begin, end); }, miss: nextMiss,
     next: () => choose(chosen < 0 ? first(from) : chosen + 1), previous: () => choose(chosen < 0 ? first(from) : chosen - 1) };
   const keys = { "+": "in", "=": "in", "-": "out", ArrowUp: "in", ArrowDown: "out", ArrowLeft: "left", ArrowRight: "right", 0: "all", Home: "all", n: "next", p: "previous", m: "miss" };
   main.addEventListener("keydown", (event) => {
@@ -288,7 +297,7 @@
   });
   figure.querySelectorAll("[data-do]").forEach((button) => button.addEventListener("click", () => actions[button.dataset.do]()));
   main.addEventListener("wheel", (event) => {
-    if (event.deltaY > 0 && to - from >= end) return; // everything is shown: let the page scroll
+    if (event.deltaY > 0 && to - from >= end - begin) return; // everything is shown: let the page scroll
     event.preventDefault(); tip.hidden = true;
     event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY) ? pan((event.deltaX || event.deltaY) / width()) : zoom(Math.exp(Math.max(-1, Math.min(1, event.deltaY / 300))), ns(event.offsetX));
   }, { passive: false });
@@ -303,23 +312,32 @@
   main.addEventListener("pointerup", (event) => { if (grip && !grip.moved) { const i = hit(event.offsetX, event.offsetY); if (i >= 0) choose(i); } grip = null; });
   main.addEventListener("pointercancel", () => { grip = null; });
   main.addEventListener("pointerleave", () => { tip.hidden = true; });
-  const jump = (event) => { const at = (event.offsetX / over.clientWidth) * end, half = (to - from) / 2; view(at - half, at + half); };
+  const jump = (event) => { const at = begin + (event.offsetX / over.clientWidth) * (end - begin), half = (to - from) / 2; view(at - half, at + half); };
   over.addEventListener("pointerdown", (event) => { over.setPointerCapture(event.pointerId); jump(event); });
   over.addEventListener("pointermove", (event) => { if (event.buttons) jump(event); });
   pick.addEventListener("change", () => {
-    const { trial, cpu } = metas[Number(pick.value)];
-    View.set({ trial: `${trial},${cpu}`, hide: null, slice: null });
-    open(Number(pick.value));
+    change(Number(pick.value)); tell({ index: Number(pick.value) });
   });
-  predictor.addEventListener("change", () => { wanted = predictor.value; View.set({ predictor: wanted || "none" }); predict(wanted); layout(); });
+  function change(index) {
+    const { trial, cpu } = metas[index];
+    keep({ trial: `${trial},${cpu}`, hide: null, slice: null });
+    open(index);
+  }
+  if (group) document.addEventListener(`timeline-${group}`, ({ detail: { by, low, high, hidden: rows, index } }) => {
+    if (by === figure) return;
+    if (low !== undefined) view(begin + low, begin + high, true);
+    if (rows) { hidden = new Set(rows); hide(); }
+    if (index !== undefined && metas[index]) change(index);
+  });
+  predictor.addEventListener("change", () => { wanted = predictor.value; keep({ predictor: wanted || "none" }); predict(wanted); layout(); });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", layout);
   paper.addEventListener("change", layout);
   new ResizeObserver(() => { if (data) layout(); }).observe(figure);
 
   figure.querySelectorAll("[hidden]").forEach((part) => { if (part !== tip) part.hidden = false; });
-  const known = (key) => { const value = Number(View.get(key)); return View.get(key) && Number.isFinite(value) ? value : null; };
+  const known = (name) => { const value = Number(kept(name)); return kept(name) && Number.isFinite(value) ? value : null; };
   const low = known("from"), high = known("to"), slice = known("slice");
-  open(Math.max(0, metas.findIndex(({ trial, cpu }) => `${trial},${cpu}` === View.get("trial"))));
+  open(Math.max(0, metas.findIndex(({ trial, cpu }) => `${trial},${cpu}` === kept("trial"))));
   if (low !== null && high > low) view(low, high);
   if (slice !== null && slice < data.n) choose(slice);
   const slices = () => {
@@ -329,7 +347,7 @@
         data.wait[i] < 0 ? "" : data.wait[i], data.contested[i], ...(hits ? [{ true: 1, false: 0 }[hits.is(i)] ?? ""] : [])]);
     return out;
   };
-  Download.after(legend, Download.button("timeline", "slices in view", slices));
+  Download.after(legend, Download.button(figure.id, "slices in view", slices));
 
   // A self-test, run when the page is opened with #check: does every recording unpack to the sum it was packed with,
   // and do the controls work? The result is written to attributes of the figure.
@@ -338,18 +356,20 @@
     const faults = [], expect = (ok, what) => { if (!ok) faults.push(what); };
     metas.forEach((meta, index) => expect(unpack(index).sum === meta.busy, `sum of ${index}`));
     const press = (key) => main.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
-    press("+"); expect(Math.abs(to - from - end / 2) < end / 1e6 + CLOSEST, "plus halves the window");
-    press("ArrowRight"); expect(from > end / 4, "right goes on");
+    const before = to - from;
+    press("+"); expect(Math.abs(to - from - before / 2) < before / 1e6 + CLOSEST, "plus halves the window");
+    const left = from;
+    press("ArrowRight"); expect(from > left, "right goes on");
     const i = Math.floor(data.n / 2);
     choose(i); draw();
     const py = above + rows.indexOf(data.slot[i]) * ROW + ROW / 2;
     expect(hit(x(data.start[i] + data.length[i] / 2), py) >= 0, "a slice is found at its position");
     if (hits) { const at = i; press("m"); expect(chosen >= hits.start && hits.is(chosen) === false, "m goes to a miss"); chosen = at; }
     press("n"); expect(chosen === i + 1 || data.n < 2, "n goes to the next slice");
-    const button = legend.querySelector("button"), before = rows.length;
-    button.click(); expect(rows.length === before - 1, "a row can be switched off");
-    button.click(); expect(rows.length === before, "and on again");
-    press("0"); draw(); expect(from === 0 && to === end, "0 shows all");
+    const button = legend.querySelector("button"), all = rows.length;
+    button.click(); expect(rows.length === all - 1, "a row can be switched off");
+    button.click(); expect(rows.length === all, "and on again");
+    press("0"); draw(); expect(from === begin && to === end, "0 shows all");
     const fill = pen.fillRect;
     let rects = 0;
     pen.fillRect = (...at) => { rects += 1; fill.apply(pen, at); };
@@ -358,4 +378,4 @@
     figure.dataset.slices = String(metas.reduce((sum, one) => sum + one.shown, 0));
     figure.dataset.check = faults.length ? `failed: ${faults.join(", ")}` : "ok";
   }
-})();
+});

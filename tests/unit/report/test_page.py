@@ -13,7 +13,7 @@ import pytest
 import synthetic_run
 
 from harness.report import build
-from harness.report.page import json_in_script
+from harness.report.document import json_in_script
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 
