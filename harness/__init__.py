@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from harness.api.opening import convert, import_text, open_recording
     from harness.api.recording import Recording
     from harness.api.run import Run, open_run
+    from harness.api.runs import Runs, open_runs
     from harness.api.trial import Trial
     from harness.errors import HarnessError
 
@@ -21,6 +22,7 @@ __all__ = [
     "HarnessError",
     "Recording",
     "Run",
+    "Runs",
     "Trial",
     "__version__",
     "convert",
@@ -28,6 +30,7 @@ __all__ = [
     "import_text",
     "open_recording",
     "open_run",
+    "open_runs",
     "trace",
 ]
 
@@ -35,11 +38,13 @@ _PLACES = {
     "HarnessError": "harness.errors",
     "Recording": "harness.api.recording",
     "Run": "harness.api.run",
+    "Runs": "harness.api.runs",
     "Trial": "harness.api.trial",
     "convert": "harness.api.opening",
     "import_text": "harness.api.opening",
     "open_recording": "harness.api.opening",
     "open_run": "harness.api.run",
+    "open_runs": "harness.api.runs",
 }
 _MODULES = ("errors", "trace")
 

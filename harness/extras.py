@@ -21,6 +21,7 @@ MODULES = {  # module: (extra, package)
     "torchview": ("graph", "torchview"),
     "lightgbm": ("boosting", "lightgbm"),
     "perfetto": ("perfetto", "perfetto"),
+    "duckdb": ("query", "duckdb"),
 }
 EXTRA_OF = {package: extra for extra, package in MODULES.values()}
 

@@ -8,12 +8,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.api import html
 from harness.api.frame import to_frame
+from harness.api.relation import to_relation
 from harness.api.sources import TableSource, wrong_name
 from harness.errors import HarnessError
 from harness.visible import visible
 
 if TYPE_CHECKING:
+    import duckdb
     import pandas as pd
     import pyarrow as pa
 
@@ -50,6 +53,17 @@ class Recording:
         Raises what `table` raises.
         """
         return to_frame(self.table(name, columns))
+
+    def relation(
+        self, name: str, columns: Sequence[str] | None = None, *, connection: duckdb.DuckDBPyConnection | None = None
+    ) -> duckdb.DuckDBPyRelation:
+        """Return a table as a DuckDB relation, to be filtered, joined and queried: `relation.filter("cpu = 0")`.
+
+        It belongs to `connection`, by default to DuckDB's own default one, so that relations of several recordings
+        join, and `duckdb.sql` finds the variable that holds one. It is the table as it was read, in memory. Raises what
+        `table` raises, and MissingExtraError without the extra `query`.
+        """
+        return to_relation(self.table(name, columns), connection)
 
     @cached_property
     def facts(self) -> dict[str, Any]:
@@ -104,9 +118,19 @@ class Recording:
             words = error.what
         return f"{type(self).__name__}({str(self._shown_path)!r}: {visible(words)})"
 
+    @html.said
+    def _repr_html_(self) -> str:
+        return html.facts(f"{type(self).__name__} {self._shown_path}", self._in_facts())
+
     @property
     def _shown_path(self) -> Path:
         return self.path
+
+    def _in_facts(self) -> Iterable[tuple[str, Any]]:
+        yield from (("switches", self.switches), ("seconds", self.seconds), ("kernel", self.kernel))
+        yield "tables", ", ".join(self.tables)
+        yield "whole", {True: "yes", False: "no", None: "not judged"}[self.whole]
+        yield "warnings", "; ".join(self.warnings)
 
     def _in_words(self) -> Iterable[str]:
         if self.switches is not None and self.seconds is not None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.api import html
 from harness.api.opening import open_recording
 from harness.api.trial import Trial
 from harness.counted import counted
+from harness.errors import HarnessError
+from harness.report import load_rows
 from harness.store import RunFolder, resolve
 from harness.store.integrity import MODELS, SHOWN
 
@@ -64,6 +68,22 @@ class Run:
         return tuple(trial for trial in map(open_recording, folders) if isinstance(trial, Trial))
 
     @cached_property
+    def arms(self) -> tuple[str, ...]:
+        """The names of the arms, as the experiment lists them; those of its trials where it cannot be read."""
+        from harness import plan
+
+        recorded = sorted(self.manifest["steps"].items())
+        names = [str(step["detail"].get("arm", "")) for name, step in recorded if name.startswith("trial:")]
+        with suppress(HarnessError):  # this version, or this host, cannot read it
+            return tuple(dict.fromkeys([*(arm.name for arm in plan.arms(self.experiment)), *filter(None, names)]))
+        return tuple(dict.fromkeys(filter(None, names)))
+
+    @property
+    def load(self) -> str | None:
+        """The kind of the load, or the kinds where it is swept; None where the manifest does not tell."""
+        return ", ".join(dict.fromkeys(map(load_rows.kind, self.arms))) or None
+
+    @cached_property
     def models(self) -> tuple[Path, ...]:
         """The folders of the models that were trained; `model.load` opens one."""
         return tuple(sorted(path.parent for path in self.path.glob("models/*/config.json")))
@@ -97,8 +117,6 @@ class Run:
         """
         import pandas as pd
 
-        from harness.report import load_rows
-
         return pd.DataFrame(load_rows.read(self.manifest), columns=[*load_rows.COLUMNS])
 
     def verdicts(self) -> pd.DataFrame:
@@ -119,6 +137,18 @@ class Run:
     def __repr__(self) -> str:
         models = counted(len(self.models), "model")
         return f"Run({self.name!r}: {self.state}, {counted(len(self.trials), 'trial')}, {models})"
+
+    @html.said
+    def _repr_html_(self) -> str:
+        box, question = self.manifest.get("box") or {}, self.manifest["spec"].get("question")
+        machine = " ".join(str(box[key]) for key in ("name", "kernel") if box.get(key))
+        known = {"question": question, "state": self.state, "box": machine, "models": len(self.models)}
+        counts = [
+            (arm, len(trials), sum(bool(trial.usable) for trial in trials))
+            for arm in self.arms
+            for trials in [[trial for trial in self.trials if trial.arm == arm]]
+        ]
+        return html.facts(f"Run {self.name}", known.items()) + html.table("", ("arm", "trials", "usable"), counts)
 
 
 def open_run(path: str | os.PathLike[str] | None = None, runs_dir: str | os.PathLike[str] = "runs") -> Run:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,12 @@ class Trial(Recording):
     def arm(self) -> str:
         """The treatment: one combination of the values that the experiment sweeps."""
         return str(self.facts.get("arm", ""))
+
+    @property
+    def block(self) -> int | None:
+        """The round of the campaign, from 0: each holds every arm once. None where it is not known."""
+        block = self.facts.get("block", self.facts.get("repetition"))
+        return block if isinstance(block, int) else None
 
     @property
     def usable(self) -> bool | None:
@@ -77,7 +83,15 @@ class Trial(Recording):
 
     def _in_words(self) -> Iterable[str]:
         yield from list(super()._in_words())[:-1]
+        yield self._verdict
+
+    def _in_facts(self) -> Iterator[tuple[str, Any]]:
+        yield from (("arm", self.arm), ("block", self.block), ("verdict", self._verdict))
+        yield from (fact for fact in super()._in_facts() if fact[0] != "whole")
+        yield from ((name, value) for name, value in self.metrics.items() if isinstance(value, (int, float, str)))
+
+    @property
+    def _verdict(self) -> str:
         if failed := ", ".join(self.failed_checks):
-            yield f"not usable: {failed}"
-        else:
-            yield {True: "usable", False: "not usable", None: "no verdict"}[self.usable]
+            return f"not usable: {failed}"
+        return {True: "usable", False: "not usable", None: "no verdict"}[self.usable]

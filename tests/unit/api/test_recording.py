@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 from kept import unpacked_into
 from locations import DATA
@@ -67,6 +68,28 @@ def test_a_frame_loses_no_nanosecond_where_a_column_has_gaps(perf_data: Path) ->
     assert list(frame.columns) == ["wake_ns", "comm"]
     assert str(frame.wake_ns.dtype) == "Int64"
     assert frame.wake_ns.dropna().tolist() == table["wake_ns"].drop_null().to_pylist()
+
+
+def test_relations_of_two_tables_join_and_hold_every_row(converted: Path) -> None:
+    recording = harness.open_recording(converted)
+    slices, wakeups = recording.relation("slices"), recording.relation("wakeups", ["tid"])
+    assert slices.count("*").fetchall() == [(len(recording.table("slices")),)]
+    joined = slices.set_alias("slices").join(wakeups.set_alias("wakeups"), "slices.tid = wakeups.tid", how="semi")
+    woken = recording.frame("slices").tid.isin(recording.frame("wakeups").tid)
+    assert joined.count("*").fetchall() == [(woken.sum(),)]
+
+
+def test_a_relation_belongs_to_the_connection_that_is_asked_for(converted: Path) -> None:
+    with duckdb.connect() as connection:
+        relation = harness.open_recording(converted).relation("switches", connection=connection)
+        relation.create_view("switches")
+        assert connection.sql("SELECT count(*) FROM switches").fetchall() == [(3544,)]
+
+
+def test_what_a_notebook_shows_of_a_recording_is_what_it_is(converted: Path) -> None:
+    text = harness.open_recording(converted)._repr_html_()
+    for words in ("3,544", "4.15.0-147-generic", "switches, wakeups", '<th scope="row">whole</th>'):
+        assert words in text
 
 
 def test_its_repr_says_what_it_is(converted: Path) -> None:

@@ -1,0 +1,116 @@
+"""Several runs as one object: in order, by name, and as a data frame."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from harness.api import html
+from harness.api.run import Run
+from harness.counted import counted
+from harness.errors import UsageError
+from harness.store import RunFolder, label, readable, resolve, run_progress
+from harness.store.manifest import NAME as MANIFEST
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ("run", "label", "state", "box", "kernel", "load", "arms", "trials", "usable", "models")
+
+
+class Runs(Sequence[Run]):
+    """The runs below a folder, oldest first, made by `harness.open_runs`.
+
+    `runs[0]` is the oldest, `runs[-1]` the latest, `runs["2026-11-30T18"]` the one whose name begins so, and a slice
+    is `Runs` again. They are those that were there when it was made.
+    """
+
+    def __init__(self, runs: Iterable[Run], problems: Sequence[str] = ()) -> None:
+        self._runs, self._problems = tuple(runs), tuple(problems)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the runs."""
+        return tuple(run.name for run in self)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """A sentence for each run of the folder that is left out because it cannot be read."""
+        return self._problems
+
+    def frame(self) -> pd.DataFrame:
+        """Return a row for each run: name, label, state, box, kernel, load, and how many arms, trials and models.
+
+        `trials` were planned or begun, `usable` ones passed their checks. It reads the manifests only.
+        """
+        import pandas as pd
+
+        return pd.DataFrame([_row(run) for run in self], columns=[*COLUMNS])
+
+    @overload
+    def __getitem__(self, key: int | str) -> Run: ...
+
+    @overload
+    def __getitem__(self, key: slice) -> Runs: ...
+
+    def __getitem__(self, key: int | str | slice) -> Run | Runs:
+        """Return a run by position, by its name or the beginning of it, or those of a slice.
+
+        Raises IndexError for a position, and UsageError for a name that none or several of them have.
+        """
+        if isinstance(key, slice):
+            return Runs(self._runs[key])
+        return self._named(key) if isinstance(key, str) else self._runs[key]
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def __repr__(self) -> str:
+        span = [f"{self._runs[0].name} to {self._runs[-1].name}"] if len(self) > 1 else [*self.names]
+        left_out = [f"{len(self.problems)} not readable"] if self.problems else []
+        return f"Runs({', '.join([counted(len(self), 'run'), *span, *left_out])})"
+
+    @html.said
+    def _repr_html_(self) -> str:
+        rows = [[*_row(run).values()] for run in self]
+        left_out = f", {len(self.problems)} not readable" if self.problems else ""
+        return html.table(f"{counted(len(self), 'run')}{left_out}", COLUMNS, rows)
+
+    def _named(self, name: str) -> Run:
+        found = [run for run in self if run.name == name] or [run for run in self if run.name.startswith(name)]
+        if name and len(found) == 1:
+            return found[0]
+        what = f"{name!r} is the beginning of {len(found)} runs" if name and found else f"there is no run {name!r}"
+        names = ", ".join([run.name for run in found or self][:5])
+        raise UsageError(what, where="harness.open_runs", expected=f"one of {names}" if names else "a folder with runs")
+
+
+def open_runs(
+    path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = "runs",
+) -> Runs:
+    """Open all runs below a folder, oldest first; or the one of a run's own folder, or those of several folders.
+
+    A run that cannot be read is left out, and `problems` says why; one that is named itself is an error. Raises
+    UsageError where there is no such folder.
+    """
+    folders = [path] if isinstance(path, (str, os.PathLike)) else list(path)
+    opened = [_below(Path(folder)) for folder in folders]
+    return Runs([run for runs, _ in opened for run in runs], [text for _, texts in opened for text in texts])
+
+
+def _below(folder: Path) -> tuple[list[Run], list[str]]:
+    if os.path.lexists(folder / MANIFEST):
+        return [Run(RunFolder.open(resolve(folder.parent, os.fspath(folder))))], []
+    if not folder.is_dir():
+        raise UsageError("there is no such folder", where=str(folder), expected="a folder of runs, or a run")
+    folders, damaged = readable(folder)
+    return [Run(run) for run in folders], [str(error) for error in damaged]
+
+
+def _row(run: Run) -> dict[str, Any]:
+    manifest = run.manifest
+    steps, box = run_progress.counts(manifest), manifest.get("box") or {}
+    values = run.name, label.read(run.path), run.state, box.get("name"), box.get("kernel"), run.load, len(run.arms)
+    return dict(zip(COLUMNS, (*values, steps.trials, steps.trials_done, steps.models_done), strict=True))
