@@ -23,12 +23,13 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from harness.terminal.comparison_tables import difference, noise
+
 from harness.comparison import Comparison, compare
 from harness.comparison.comparison import EQUAL
 from harness.comparison.measurement import Measurement, measure, read_trial, usable_trials
 from harness.errors import HarnessError
 from harness.store import RunFolder
-from harness.terminal.comparison_tables import difference, noise
 from model.scoring.seeds import summarise
 
 EXPERIMENT = Path(__file__).parents[1] / "experiments" / "nginx_ab.yaml"

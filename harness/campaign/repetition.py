@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import boxes, comparison, files, plan, spec
+from harness import boxes, files, plan, spec
 from harness.boxes import cache, recipes
 from harness.boxes import kernel as box_kernel
 from harness.campaign import needs
 from harness.campaign.steps import recorded_step
-from harness.comparison import Comparison
 from harness.comparison.facts import by_arm, recorded_on
 from harness.comparison.measurement import usable_trials
+from harness.comparison.repeated import RepeatComparison, compare_repeated
 from harness.errors import BoxError, SpecError, StoreError, UsageError
 from harness.files import write_atomic
 from harness.machines import guest_clock
@@ -187,11 +187,11 @@ def create(runs_dir: Path, run: RunFolder, experiment: Experiment, command: list
     return folder
 
 
-def compare_and_store(run: RunFolder, repetition: RunFolder, view: View, *, across_clocks: bool) -> Comparison:
+def compare_and_store(run: RunFolder, repetition: RunFolder, view: View, *, across_clocks: bool) -> RepeatComparison:
     """Compare the repetition with the run it repeats, and write repeat.json to its folder."""
     title = f"Compare with {run.path.name}"
     with repetition.lock(), recorded_step(repetition, view, "repeat", title) as step:
-        result = comparison.compare(run, repetition, across_clocks=across_clocks)
+        result = compare_repeated(run, repetition, across_clocks=across_clocks)
         path = repetition.path / RESULT
         write_atomic(path, json.dumps(result.to_dict(), indent=1, allow_nan=False) + "\n")
         step.outputs.append(path)

@@ -16,7 +16,7 @@ from harness.cli.run import RunsDir, overrides, show_plan
 from harness.errors import EXIT_FAILED, HarnessError, Interrupted, UsageError
 
 if TYPE_CHECKING:
-    from harness.comparison import Comparison
+    from harness.comparison.repeated import RepeatComparison
     from harness.progress import View
     from harness.spec import Experiment
     from harness.store import RunFolder
@@ -76,7 +76,8 @@ def repeat(
     One metric of the recordings and a few scores that cannot be judged are no failure where chance explains them:
     docs/repeat.md has the rule.
     """
-    from harness import cleaned_tables, comparison, store
+    from harness import cleaned_tables, store
+    from harness.comparison.repeated import compare_repeated
 
     output = Output(as_json, quiet)
     original = store.RunFolder.open(store.resolve(runs_dir, run))
@@ -85,7 +86,7 @@ def repeat(
         second = store.RunFolder.open(store.resolve(runs_dir, other))
         with cleaned_tables.kept(original.path, output.view()), cleaned_tables.kept(second.path, output.view()):
             original, second = store.RunFolder.open(original.path), store.RunFolder.open(second.path)
-            result = comparison.compare(original, second, across_clocks=across_clocks)
+            result = compare_repeated(original, second, across_clocks=across_clocks)
         return _show(result, output)
     warn_of_edits(original)
     experiment = _prepare(original, overrides(settings), load, machine, across_clocks, any_box)
@@ -156,16 +157,16 @@ def _record(
     return folder, outcome.ok
 
 
-def _compare(original: RunFolder, folder: RunFolder, output: Output, across_clocks: bool) -> Comparison:
+def _compare(original: RunFolder, folder: RunFolder, output: Output, across_clocks: bool) -> RepeatComparison:
     from harness.campaign import repetition
 
     return repetition.compare_and_store(original, folder, output.view(), across_clocks=across_clocks)
 
 
-def _show(result: Comparison, output: Output) -> None:
-    from harness.terminal.comparison_tables import comparison_tables
+def _show(result: RepeatComparison, output: Output) -> None:
+    from harness.terminal.repeated_tables import repeated_tables
 
     output.data(result.to_dict())
-    output.show(*comparison_tables(result))
+    output.show(*repeated_tables(result))
     if not result.equal:
         raise typer.Exit(EXIT_FAILED)

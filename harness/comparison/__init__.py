@@ -1,7 +1,23 @@
-"""Whether two runs found the same: each metric against the spread of their trials, and the facts that differ."""
+"""Which of two is it, and how sure may one be: arms compared block by block; and a run against its repetition."""
 
 from __future__ import annotations
 
-from harness.comparison.comparison import Comparison, MetricComparison, compare
+from harness.comparison.comparison import Comparison, compare, compare_all
+from harness.comparison.design import Design
+from harness.comparison.effect import BlockEffect, Effect, Interval, Metric
+from harness.comparison.observation import Observation, observe
+from harness.comparison.sides import Side
 
-__all__ = ["Comparison", "MetricComparison", "compare"]
+__all__ = [
+    "BlockEffect",
+    "Comparison",
+    "Design",
+    "Effect",
+    "Interval",
+    "Metric",
+    "Observation",
+    "Side",
+    "compare",
+    "compare_all",
+    "observe",
+]

@@ -1,224 +1,195 @@
-"""Two runs, metric by metric: equal, equal within 1 %, different, or nothing that can be said."""
+"""Two sides compared, metric by metric: which is it, and how sure may one be."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from html import escape
 from typing import Any
 
-from scipy import stats
+import pandas as pd
 
-from harness.comparison import facts
-from harness.comparison.equivalence import LEVEL, difference, holm
-from harness.comparison.facts import FactDifference, differing_facts
-from harness.comparison.measurement import UNITS, Key, Measurement, Unit, last_digit, measure
+from harness.comparison import effects as measured
+from harness.comparison import inference, sentence, sides
+from harness.comparison.design import Design, describe, paired
+from harness.comparison.effect import Effect
+from harness.comparison.facts import FactDifference
+from harness.comparison.observation import observe
+from harness.comparison.sides import Observed, Side
 from harness.errors import UsageError
-from harness.recorded_clock import RecordedClock, two_clocks
+from harness.recorded_clock import two_clocks
 from harness.store import RunFolder
-
-CHANCE = 1 - LEVEL
-RARE = 0.01  # a recording's metric beyond its noise by so little chance is not put down to chance, not even alone
-EQUAL, CLOSE, DIFFERS, UNKNOWN = "equal", "equal within 1 %", "differs", "cannot say"
-
-
-@dataclass(frozen=True)
-class MetricComparison:
-    """One metric of one arm in two runs.
-
-    `noise`: two such runs differ by at most this in 95 of 100 cases; None if each has one trial. `margin`: a smaller
-    difference is of no practical importance. `scored`: it is a predictor's score, not a metric of the recording.
-    `p_adjusted`: `p` corrected for the number of metrics of the recordings, or of scores.
-    """
-
-    arm: str
-    metric: str
-    scored: bool
-    unit: str
-    first: float
-    second: float
-    trials: tuple[int, int]
-    seeds: tuple[int, int]
-    difference: float
-    noise: float | None
-    margin: float
-    p: float | None
-    p_adjusted: float | None = None
-
-    @property
-    def outcome(self) -> str:
-        """`differs` only for a difference that is beyond the margin, and beyond the noise after correction."""
-        if self.p is not None and not self.beyond_noise:
-            return EQUAL
-        if abs(self.difference) <= self.margin:
-            return CLOSE
-        return DIFFERS if self.p_adjusted is not None and self.p_adjusted < CHANCE else UNKNOWN
-
-    @property
-    def beyond_noise(self) -> bool:
-        """Whether two such runs differ by less in 95 of 100 cases."""
-        return self.p is not None and self.p < CHANCE
-
-    @property
-    def shown_unit(self) -> Unit:
-        """The unit that its values are shown in."""
-        return UNITS[self.unit]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two runs: every metric that both have, those that only `first` or `second` has (`missing`), facts that differ."""
+    """Two sides, their design, and the effect of each metric that both have; `missing` are those that one has.
 
-    first: str
-    second: str
-    metrics: tuple[MetricComparison, ...]
+    `null` compares two equals, the first arm and its twin, by the same method. `facts` differ besides the arm;
+    `settings` are the arm itself.
+    """
+
+    first: Side
+    second: Side
+    design: Design
+    effects: tuple[Effect, ...]
     missing: Mapping[str, tuple[str, ...]]
-    facts: tuple[FactDifference, ...]
+    null: Comparison | None = None
+    facts: tuple[FactDifference, ...] = ()
+    settings: tuple[FactDifference, ...] = ()
+    primary: str | None = None
 
     @cached_property
-    def counts(self) -> Counter[str]:
-        """How many metrics have each outcome."""
-        return Counter(metric.outcome for metric in self.metrics)
-
-    @cached_property
-    def open_recordings(self) -> list[MetricComparison]:
-        """The metrics of the recordings of which nothing can be said."""
-        return [row for row in self.metrics if not row.scored and row.outcome == UNKNOWN]
-
-    @cached_property
-    def unclear(self) -> int:
-        """How many scores are beyond the margin and their own noise, but do not stand out among all scores."""
-        return sum(row.scored and row.outcome == UNKNOWN and row.beyond_noise for row in self.metrics)
-
-    @property
-    def unclear_by_chance(self) -> int:
-        """The largest number of scores beyond their own noise that chance gives, were they independent (95 %)."""
-        scores = sum(row.scored and row.p is not None for row in self.metrics)
-        return int(stats.binom.ppf(LEVEL, scores, CHANCE))
-
-    @cached_property
-    def outcome(self) -> str:
-        """`differs` if a metric does, and `cannot say` if too many metrics of the recordings, or scores, stay open.
-
-        Metrics of a recording are few and depend on each other: chance explains one that is barely beyond its noise.
-        """
-        if self.counts[DIFFERS]:
-            return DIFFERS
-        if not self._recordings_by_chance() or self.unclear > self.unclear_by_chance:
-            return UNKNOWN
-        return CLOSE if self.counts[CLOSE] else EQUAL
-
-    def _recordings_by_chance(self) -> bool:
-        """Return whether chance explains the open metrics of the recordings: none, or one that is not rare."""
-        chances = [row.p for row in self.open_recordings]
-        return not chances or (len(chances) == 1 and chances[0] is not None and chances[0] >= RARE)
-
-    @property
-    def equal(self) -> bool:
-        """Whether the metrics are equal, or equal within 1 %, except for as many as chance gives."""
-        return self.outcome in (EQUAL, CLOSE)
-
-    @property
-    def conclusion(self) -> str:
+    def sentence(self) -> str:
         """The result in one sentence."""
-        total, within = len(self.metrics), self.counts[EQUAL]
-        if self.outcome == DIFFERS:
-            return f"differs: {self.counts[DIFFERS]} of {total} metrics: {_listed(self.metrics, DIFFERS)}"
-        if self.outcome == UNKNOWN:
-            names = _listed(self.metrics, UNKNOWN)
-            return f"cannot say: {self.counts[UNKNOWN]} of {total} metrics: {names}; record more trials"
-        near = sum(abs(row.difference) <= row.margin for row in self.metrics)
-        text = f"equal: {within} of {total} metrics within what two such runs differ by, {near} within 1 %"
-        beyond = self.counts[UNKNOWN]
-        return text + (f", {beyond} beyond that, as chance gives" if beyond else "")
+        return sentence.of(self.second.label, self.effects, self.primary, interleaved=self.design.interleaved)
+
+    def effect(self, metric: str) -> Effect:
+        """Return the effect of a metric by its name. Raises UsageError."""
+        for effect in self.effects:
+            if effect.metric.name == metric:
+                return effect
+        names = ", ".join(effect.metric.name for effect in self.effects)
+        raise UsageError(f"no metric {metric!r}", expected=f"one of: {names}")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain values, as repeat.json has it."""
+        """Return everything as plain values."""
         return {
-            "first": self.first,
-            "second": self.second,
-            "outcome": self.outcome,
-            "conclusion": self.conclusion,
-            "level": LEVEL,
-            "metrics": [{**asdict(row), "outcome": row.outcome} for row in self.metrics],
-            "missing": {run: list(names) for run, names in self.missing.items()},
-            "facts": [asdict(row) for row in self.facts],
+            "sentence": self.sentence,
+            "first": _side_values(self.first),
+            "second": _side_values(self.second),
+            "design": asdict(self.design),
+            "level": inference.LEVEL,
+            "effects": [asdict(effect) for effect in self.effects],
+            "missing": {side: list(names) for side, names in self.missing.items()},
+            "null": self.null.to_dict() if self.null else None,
+            "facts": [asdict(fact) for fact in self.facts],
+            "settings": [asdict(fact) for fact in self.settings],
         }
 
+    def frame(self) -> pd.DataFrame:
+        """Return a row for each metric: its values, effect, interval, p-values and outcome."""
+        rows = [
+            {
+                "metric": effect.metric.name,
+                "first": effect.first,
+                "second": effect.second,
+                "effect": effect.value,
+                "low": effect.interval.low if effect.interval else None,
+                "high": effect.interval.high if effect.interval else None,
+                "p": effect.p,
+                "p_adjusted": effect.p_adjusted,
+                "detectable": effect.detectable,
+                "equivalence_p": effect.equivalence_p,
+                "within": effect.within,
+                "units": effect.units,
+                "outcome": effect.outcome,
+            }
+            for effect in self.effects
+        ]
+        return pd.DataFrame(rows).set_index("metric") if rows else pd.DataFrame()
 
-def compare(first: RunFolder, second: RunFolder, *, across_clocks: bool = False) -> Comparison:
-    """Compare two runs. Changes neither.
+    def _repr_html_(self) -> str:
+        notes = "".join(f"<li>{escape(note)}</li>" for note in self.design.notes)
+        return f"<p>{escape(self.sentence)}</p>{self.frame().to_html()}<ul>{notes}</ul>"
 
-    Raises UsageError when they are one run, share no arm, or were recorded on different clocks without `across_clocks`,
-    and StoreError when one has no usable trial or is damaged.
+
+def compare(
+    runs: Sequence[RunFolder],
+    arms: tuple[str, str] | None = None,
+    metrics: Sequence[str] | None = None,
+    margin: float | None = None,
+    across_clocks: bool = False,
+) -> Comparison:
+    """Compare two sides of one or more runs. Changes none of them.
+
+    `arms`: `ARM` or `RUN:ARM` of each side; unnecessary where there are two arms, or two runs of one arm. `metrics`:
+    their names or how these begin. `margin`: a smaller difference does not matter (0.01: 1 %, a point of a share,
+    0.01 bits). Raises UsageError for names that are unknown, for no or more than two sides, for a run that is given
+    twice, and for sides of different clocks without `across_clocks`; StoreError for a run without usable trials, and
+    for a damaged one.
     """
-    if first.path == second.path:
-        raise UsageError("a run is compared with itself", where=str(first.path), expected="two runs")
-    left, right = measure(first), measure(second)
-    both = [key for key in left if key in right]
-    if not both:
-        arms = [", ".join(sorted({arm for arm, _ in run})) for run in (left, right)]
-        raise UsageError(
-            f"the two runs have no metric of any arm in common; the second has {arms[1]}",
-            where=f"{first.path.name}, {second.path.name}",
-            expected=f"an arm of the first: {arms[0]}",
-        )
+    found = compare_all(runs, arms, metrics, margin, across_clocks)
+    if len(found) > 1:
+        names = ", ".join([found[0].first.arm, *(each.second.arm for each in found)])
+        raise UsageError("there are more than two arms", expected=f"two of: {names}", hint="name the two (--arms A B)")
+    return found[0]
+
+
+def compare_all(
+    runs: Sequence[RunFolder],
+    arms: tuple[str, str] | None = None,
+    metrics: Sequence[str] | None = None,
+    margin: float | None = None,
+    across_clocks: bool = False,
+) -> tuple[Comparison, ...]:
+    """Compare the first arm with each other arm as `compare` does; p-values are adjusted over all of them together."""
+    observed = _observed(runs)
+    pairs = sides.pairs_of(observed, arms)
     if not across_clocks:
-        require_one_clock(first.manifest, second.manifest)
-    rows = _adjusted([_compare(left[key], right[key]) for key in both])
+        for pair in pairs:
+            _require_one_clock(*pair)
+    null = sides.null_pair(observed, pairs[0][0])
+    equals = _adjusted([_compare(*null, metrics, margin)])[0] if null and _shares_a_metric(*null) else None
+    return tuple(replace(each, null=equals) for each in _adjusted([_compare(*pair, metrics, margin) for pair in pairs]))
+
+
+def _observed(runs: Sequence[RunFolder]) -> Observed:
+    paths = [run.path for run in runs]
+    if not runs:
+        raise UsageError("no run is given", expected="a run, or several")
+    for path in paths:
+        if sum(path.name == other.name for other in paths) > 1:
+            raise UsageError("a run is given twice, or with a copy of it", where=path.name, expected="different runs")
+    return {run.path.name: observe(run) for run in runs}
+
+
+def _compare(first: Side, second: Side, metrics: Sequence[str] | None, margin: float | None) -> Comparison:
+    pairs = paired(first, second)
+    design = describe(first, second, pairs)
+    effects, notes = measured.of(first, second, pairs, design.unit, metrics, margin)
     return Comparison(
-        first.path.name,
-        second.path.name,
-        tuple(rows),
-        {"first": _missing(left, right), "second": _missing(right, left)},
-        tuple(differing_facts(first, second)),
+        first,
+        second,
+        replace(design, notes=(*design.notes, *notes)),
+        tuple(effects),
+        {"first": _missing(first, second), "second": _missing(second, first)},
+        settings=tuple(_settings(first, second)),
     )
 
 
-def require_one_clock(first: Mapping[str, Any], second: Mapping[str, Any]) -> None:
-    """Raise UsageError if an arm was recorded on one clock in one run and on another in the other; of manifests."""
-    left, right = facts.by_arm(first), facts.by_arm(second)
-    pairs = [(arm, left[arm]["machine"], right[arm]["machine"]) for arm in left if arm in right]
-    pairs = pairs or [("", facts.recorded_on(first)[0]["machine"], facts.recorded_on(second)[0]["machine"])]
-    for arm, *machines in pairs:
-        one, other = map(RecordedClock.of, machines)
-        if one != other:
-            raise two_clocks(f"the clock of one is {one.text}; of the other, {other.text}", arm)
+def _adjusted(found: list[Comparison]) -> list[Comparison]:
+    """Adjust the p-values of all metrics of these comparisons together, and decide what each metric shows."""
+    effects = [effect for each in found for effect in each.effects]
+    adjusted = iter(inference.holm([effect.p for effect in effects if effect.p is not None]))
+    decided = iter([measured.decided(effect, None if effect.p is None else next(adjusted)) for effect in effects])
+    return [replace(each, effects=tuple(next(decided) for _ in each.effects)) for each in found]
 
 
-def _compare(first: Measurement, second: Measurement) -> MetricComparison:
-    gap = difference(first.values, second.values)
-    return MetricComparison(
-        arm=first.arm,
-        metric=first.metric,
-        scored=first.scored,
-        unit=first.unit,
-        first=first.mean,
-        second=second.mean,
-        trials=(len(first.values), len(second.values)),
-        seeds=(first.values.shape[1], second.values.shape[1]),
-        difference=gap.value,
-        noise=gap.noise,
-        margin=max(UNITS[first.unit].margin(first.mean), last_digit(first, second)),
-        p=gap.p,
-    )
+def _require_one_clock(first: Side, second: Side) -> None:
+    clocks = dict.fromkeys(one.clock for side in (first, second) for one in side.observations)
+    if len(clocks) > 1:
+        texts = "; of the other, ".join(clock.text for clock in clocks)
+        raise two_clocks(f"the clock of one trial is {texts}", f"{first.arm}, {second.arm}")
 
 
-def _adjusted(rows: list[MetricComparison]) -> list[MetricComparison]:
-    """Correct the p-values of the recordings' metrics together, and those of the scores together."""
-    families = {
-        scored: holm([row.p for row in rows if row.p is not None and row.scored is scored]) for scored in (False, True)
-    }
-    adjusted = {scored: iter(values) for scored, values in families.items()}
-    return [row if row.p is None else replace(row, p_adjusted=next(adjusted[row.scored])) for row in rows]
+def _shares_a_metric(first: Side, second: Side) -> bool:
+    return any(one.values for one in first.observations) and any(one.values for one in second.observations)
 
 
-def _missing(run: Mapping[Key, Measurement], other: Mapping[Key, Measurement]) -> tuple[str, ...]:
-    return tuple(f"{arm} {metric}" for arm, metric in run if (arm, metric) not in other)
+def _missing(side: Side, other: Side) -> tuple[str, ...]:
+    known = {name for one in other.observations for name in one.values}
+    names = dict.fromkeys(name for one in side.observations for name in one.values)
+    return tuple(name for name in names if name not in known)
 
 
-def _listed(rows: tuple[MetricComparison, ...], outcome: str, most: int = 4) -> str:
-    arms = {row.arm for row in rows}
-    names = [row.metric if len(arms) == 1 else f"{row.arm} {row.metric}" for row in rows if row.outcome == outcome]
-    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+def _settings(first: Side, second: Side) -> list[FactDifference]:
+    left, right = first.observations[0].settings, second.observations[0].settings
+    paths = [path for path in {**left, **right} if left.get(path) != right.get(path)]
+    return [FactDifference(path, str(left.get(path, "-")), str(right.get(path, "-"))) for path in paths]
+
+
+def _side_values(side: Side) -> dict[str, Any]:
+    trials = [f"{one.run}/{one.trial}" for one in side.observations]
+    return {"label": side.label, "arm": side.arm, "runs": list(side.runs), "trials": trials}

@@ -12,7 +12,6 @@ Trials times seeds are never counted as so many independent values.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,15 +56,3 @@ def _variance(first: np.ndarray, second: np.ndarray) -> tuple[float, int] | None
         return None
     squares = sum(float(((side - side.mean()) ** 2).sum()) for side in (first, second))
     return squares / degrees * (1 / len(first) + 1 / len(second)), degrees
-
-
-def holm(values: Sequence[float]) -> list[float]:
-    """Adjust p-values so that the chance of even one below 0.05 is at most 0.05 if nothing differs.
-
-    Holm, Scandinavian Journal of Statistics 6, 1979. It holds however the metrics depend on each other.
-    """
-    order = np.argsort(values)
-    scaled = np.asarray(values, float)[order] * np.arange(len(values), 0, -1)
-    adjusted = np.empty(len(values))
-    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(scaled))
-    return [float(value) for value in adjusted]

@@ -12,13 +12,13 @@ from harness.terminal.line import line, message
 from harness.terminal.plain_table import plain_table
 
 if TYPE_CHECKING:
-    from harness.comparison import Comparison, MetricComparison
+    from harness.comparison.repeated import MetricComparison, RepeatComparison
 
 COLOURS = {"equal": "green", "equal within 1 %": "green", "differs": "red", "cannot say": "yellow"}
 LONGEST_VALUE = 40
 
 
-def comparison_tables(comparison: Comparison) -> list[RenderableType]:
+def repeated_tables(comparison: RepeatComparison) -> list[RenderableType]:
     """Show two runs: metric by metric, the facts that differ, and the conclusion last."""
     parts: list[RenderableType] = [line(f"first: {comparison.first}"), line(f"second: {comparison.second}")]
     parts.append(_metrics(comparison))
@@ -28,7 +28,7 @@ def comparison_tables(comparison: Comparison) -> list[RenderableType]:
     return [*parts, message(comparison.conclusion, f"bold {COLOURS[comparison.outcome]}")]
 
 
-def _metrics(comparison: Comparison) -> Table:
+def _metrics(comparison: RepeatComparison) -> Table:
     several = len({row.arm for row in comparison.metrics}) > 1
     headings = ("metric", ">first", ">second", "", ">difference", ">noise", "")
     table = plain_table(*(("arm",) if several else ()), *headings)
@@ -72,7 +72,7 @@ def _suffix(row: MetricComparison) -> str:
     return {"share": " points", "bits": " bits"}.get(row.unit, " %")
 
 
-def _notes(comparison: Comparison) -> list[str]:
+def _notes(comparison: RepeatComparison) -> list[str]:
     sizes = {row.trials for row in comparison.metrics}
     trials = ", ".join(f"{first} and {second}" for first, second in sorted(sizes))
     lines = [
@@ -87,7 +87,7 @@ def _notes(comparison: Comparison) -> list[str]:
     return lines
 
 
-def _facts(comparison: Comparison) -> Table:
+def _facts(comparison: RepeatComparison) -> Table:
     table = plain_table("~differing fact", "~first", "~second")
     for row in comparison.facts:
         table.add_row(row.name, *(_short(row.name, value) for value in (row.first, row.second)))

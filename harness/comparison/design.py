@@ -1,0 +1,144 @@
+"""How the trials of two sides belong together: pairs in blocks, and the units that were repeated independently."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal
+
+import numpy as np
+
+from harness.comparison.inference import MIN_FREEDOM, Sample
+from harness.comparison.observation import Observation
+from harness.comparison.sides import Side
+from harness.counted import counted
+
+Unit = Literal["block", "boot", "run", "host", "trial"]
+LEVELS: tuple[Unit, ...] = ("host", "run", "boot", "block")  # from the top down
+
+
+@dataclass(frozen=True)
+class Design:
+    """How many of each level the comparison rests on, and which level counts as its independent unit.
+
+    `unit` is `trial` where the sides share no block. `interleaved`: whether they do. `notes`: what limits the result, a
+    sentence each.
+    """
+
+    hosts: int
+    runs: int
+    boots: int
+    blocks: int
+    unit: Unit
+    interleaved: bool
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The trials of both sides in one block; pairs that share a boot have one number as their `cluster`."""
+
+    first: Observation
+    second: Observation
+    cluster: int = 0
+
+    @property
+    def host(self) -> str:
+        """The host of both trials, or their hosts."""
+        return _joined(self.first.host, self.second.host)
+
+    @property
+    def boot(self) -> str:
+        """The boot of both trials, or their boots."""
+        return _joined(self.first.boot, self.second.boot)
+
+    @property
+    def recorded_at(self) -> str:
+        """When the first of its recordings began."""
+        return min(self.first.recorded_at, self.second.recorded_at)
+
+    @property
+    def late(self) -> bool:
+        """Whether one of its trials was recorded after a later block had begun."""
+        return self.first.late or self.second.late
+
+    def key(self, level: Unit) -> tuple[object, ...]:
+        """Return what the pair has in common with others of its host, run, boot or block."""
+        keys = (self.host, self.first.run, self.cluster, self.first.block)
+        return keys[: LEVELS.index(level) + 1]
+
+
+def paired(first: Side, second: Side) -> list[Pair]:
+    """Return the blocks that hold a trial of each side, in the order of their recording."""
+    left, right = ({(one.run, one.block): one for one in side.observations} for side in (first, second))
+    pairs = sorted((Pair(left[key], right[key]) for key in left if key in right), key=lambda pair: pair.recorded_at)
+    return [Pair(pair.first, pair.second, cluster) for pair, cluster in zip(pairs, _clusters(pairs), strict=True)]
+
+
+def _clusters(pairs: Sequence[Pair]) -> list[int]:
+    """Number the pairs such that those that share a boot, also by way of others, have one number.
+
+    Where the arms need two machines, a boot may last from one block into the next.
+    """
+    numbers = list(range(len(pairs)))
+    seen: dict[tuple[str, str], int] = {}
+    for index, pair in enumerate(pairs):
+        for one in (pair.first, pair.second):
+            number = numbers[seen.setdefault((one.run, one.boot), index)]
+            numbers = [number if each == numbers[index] else each for each in numbers]
+    return numbers
+
+
+def unit_of(pairs: Sequence[Pair]) -> Unit:
+    """Return the highest level with enough units; those above it are fixed: nothing is said beyond these."""
+    for level in LEVELS[:-1]:
+        units = {pair.key(level) for pair in pairs}
+        if len(units) - len(_strata(pairs, level)) >= MIN_FREEDOM and len(units) < len(pairs):
+            return level
+    return "block"
+
+
+def _strata(pairs: Sequence[Pair], level: Unit) -> set[tuple[object, ...]]:
+    return {pair.key(level)[:-1] for pair in pairs}
+
+
+def sample(pairs: Sequence[Pair], values: Sequence[float], unit: Unit) -> Sample:
+    """Return the mean value of each unit, grouped by the fixed levels above it; each unit counts once."""
+    keyed = sorted(zip((pair.key(unit) for pair in pairs), values, strict=True), key=lambda item: repr(item[0]))
+    means = [
+        (key[:-1], float(np.mean([value for _, value in unit_values])))
+        for key, unit_values in groupby(keyed, key=lambda item: item[0])
+    ]
+    groups = [[mean for _, mean in group] for _, group in groupby(means, key=lambda item: item[0])]
+    return Sample(tuple(np.array(group) for group in groups))
+
+
+def describe(first: Side, second: Side, pairs: Sequence[Pair]) -> Design:
+    """Count the levels, choose the unit and say what limits the result."""
+    used = [one for pair in pairs for one in (pair.first, pair.second)] or [*first.observations, *second.observations]
+    hosts, runs = {one.host for one in used}, {one.run for one in used}
+    boots = {(one.run, one.boot) for one in used}
+    unit = unit_of(pairs) if pairs else "trial"
+    notes = _notes(first, second, pairs, len(hosts), len(boots))
+    return Design(len(hosts), len(runs), len(boots), len(pairs), unit, bool(pairs), tuple(notes))
+
+
+def _notes(first: Side, second: Side, pairs: Sequence[Pair], hosts: int, boots: int) -> list[str]:
+    notes = []
+    if not pairs:
+        notes.append("not interleaved: the sides share no block, so the hour of their recording is in the difference")
+    if hosts == 1:
+        notes.append("one host: how other hosts differ is not known")
+    if boots == 1:
+        notes.append("one boot: how other boots of the machine differ is not known")
+    lone = len(first.observations) + len(second.observations) - 2 * len(pairs)
+    if pairs and lone:
+        notes.append(f"left out: {counted(lone, 'trial')} whose block has no usable trial of the other side")
+    if late := sum(pair.late for pair in pairs):
+        notes.append(f"completed later: {counted(late, 'block')}, after a later block had begun")
+    return notes
+
+
+def _joined(*names: str) -> str:
+    return ", ".join(dict.fromkeys(names))

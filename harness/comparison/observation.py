@@ -1,0 +1,159 @@
+"""What each usable trial of a run measured, and where and when: host, boot, block."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import parquet
+
+from harness.comparison.measurement import QUANTILES, SCORES, usable_trials
+from harness.errors import StoreError
+from harness.load_results import results
+from harness.noise.odd_trials import switches_per_s
+from harness.recorded_clock import RecordedClock
+from harness.store import RunFolder
+from harness.store.integrity import COMPARED
+from harness.store.trial_record import HINT, read_guest, read_scores, read_trial
+
+WAKEUP_QUANTILES = {"wakeup latency p50": 0.50, "wakeup latency p90": 0.90, "wakeup latency p99": 0.99}
+COMPARED_SCORES = ("contested accuracy", "bits/switch")
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one usable trial measured.
+
+    `host` and `boot` are `unknown` where nothing names them. `block` is the round of the campaign that the trial
+    belongs to; `recorded_at` (UTC) is when its recording began; `late`: a later block had begun by then. `values` has
+    finite numbers by the metric's name, in the metric's own unit (`metrics.metric`); `settings` are the swept values.
+    """
+
+    run: str
+    trial: str
+    arm: str
+    folder: Path
+    host: str
+    boot: str
+    block: int
+    recorded_at: str
+    late: bool
+    values: Mapping[str, float]
+    settings: Mapping[str, Any]
+    clock: RecordedClock
+
+
+def observe(run: RunFolder) -> list[Observation]:
+    """Read every usable trial of a run, in recording order, each file once.
+
+    Raises StoreError for a file that is damaged or is not the one that the manifest lists, and when no trial may be
+    used.
+    """
+    trials = usable_trials(run)
+    if not trials:
+        hint = "`harness show` says why; `harness run --resume` goes on with an unfinished run"
+        raise StoreError("none of its trials may be used", where=str(run.path), hint=hint)
+    for problem in run.check_files(COMPARED).of_files:
+        what = f"{problem.path} is not the file that the run wrote: {problem.kind} ({problem.detail})"
+        raise StoreError(what, where=str(run.path), hint=HINT)
+    manifest, scores = run.manifest, _scores(run)
+    return [
+        _observation(run, manifest, name, scores.get(name, {}))
+        for name in sorted(name for names in trials.values() for name in names)
+    ]
+
+
+def _observation(
+    run: RunFolder, manifest: Mapping[str, Any], name: str, scores: Mapping[str, list[float]]
+) -> Observation:
+    folder, step = run.trial_dir(name), manifest["steps"][f"trial:{name}"]
+    trial = read_trial(folder)
+    values = dict(_recorded(trial, folder)) | {metric: float(np.mean(seeds)) for metric, seeds in scores.items()}
+    return Observation(
+        run=run.path.name,
+        trial=name,
+        arm=str(step["detail"].get("arm", "")),
+        folder=folder,
+        host=str(trial.get("host_id") or _host(manifest)),
+        boot=str(trial.get("boot_id") or _boot(folder)),
+        block=int(trial.get("block", trial.get("repetition", 0))),
+        recorded_at=str(trial.get("recorded_at") or step.get("started") or ""),
+        late=bool(trial.get("late")),
+        values={metric: float(value) for metric, value in values.items() if value is not None and isfinite(value)},
+        settings=trial.get("settings") or {},
+        clock=RecordedClock.of(trial.get("machine") or manifest.get("machine") or {}),
+    )
+
+
+def _host(manifest: Mapping[str, Any]) -> str:
+    """Return what identifies the host; of an earlier version, which kept no id, its processor, CPUs and memory."""
+    host = manifest.get("host") or {}
+    known = [str(host[key]) for key in ("cpu", "cores", "memory_mb") if host.get(key) is not None]
+    return str(host.get("id") or " ".join(known) or UNKNOWN)
+
+
+def _boot(folder: Path) -> str:
+    try:
+        return str(read_guest(folder).get("boot_id") or UNKNOWN)
+    except StoreError:  # it is no file that is compared: without it, the boot is unknown
+        return UNKNOWN
+
+
+def _recorded(trial: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, float | None]]:
+    yield from ((result.name, result.mean) for result in results(trial))
+    yield "switches/s", switches_per_s(trial)
+    yield from _from_slices(folder / "slices.parquet")
+    yield from ((f"{name} share", trial.get(f"{name}_share")) for name in ("contested", "idle", "tracer"))
+    yield "host share", (trial.get("host") or {}).get("share")
+
+
+def _from_slices(path: Path) -> Iterator[tuple[str, float]]:
+    """Yield quantiles of slice lengths and wakeup latencies, ns, without the idle task; nothing without the table."""
+    if not path.is_file():
+        return  # it was recorded without a tracer; a file that is missing was refused before
+    lengths, latencies = read_times(path)
+    for names, values in ((QUANTILES, lengths), (WAKEUP_QUANTILES, latencies)):
+        if len(values):
+            yield from zip(names, map(float, np.quantile(values, list(names.values()))), strict=True)
+
+
+def read_times(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return slice lengths and wakeup latencies of a trial, (n,) and (m,), ns, without the idle task's.
+
+    A task that had been preempted has no wakeup. A table without the time of wakeups, as of an import, has none either.
+    Raises StoreError if the table cannot be read.
+    """
+    try:
+        with pa.OSFile(os.fsencode(path)) as source:  # its name may be no UTF-8
+            file = parquet.ParquetFile(source, page_checksum_verification=True)
+            known = [name for name in ("slice_ns", "tid", "start_ns", "wake_ns") if name in file.schema_arrow.names]
+            table = file.read(columns=known)
+        table = table.filter(pc.not_equal(table["tid"], 0))
+        lengths = table["slice_ns"].cast(pa.int64()).to_numpy()
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        raise StoreError(f"{path.name} cannot be read: {error}", where=str(path), hint=HINT) from None
+    if not {"start_ns", "wake_ns"} <= {*known}:
+        return lengths, np.empty(0)
+    return lengths, pc.drop_null(pc.subtract(table["start_ns"], table["wake_ns"])).to_numpy()
+
+
+def _scores(run: RunFolder) -> dict[str, dict[str, list[float]]]:
+    """Return by trial and metric the scores of each predictor, one for each seed."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for name, step in sorted(run.manifest["steps"].items()):
+        if not name.startswith("model:") or step["state"] != "done":
+            continue
+        scores = read_scores(run.path / "models" / name.removeprefix("model:"))
+        for trial, row in (scores.get("by_trial") or {}).items():
+            for kind in COMPARED_SCORES:
+                if (value := row.get(SCORES[kind][0])) is not None and isfinite(value):
+                    found.setdefault(trial, {}).setdefault(f"{scores['predictor']}: {kind}", []).append(value)
+    return found
