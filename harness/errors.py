@@ -135,6 +135,10 @@ class TraceError(HarnessError):
     """A recording is damaged, or is not a file of the kind that it claims to be."""
 
 
+class FactsDifferError(HarnessError):
+    """The facts of two sides were to be equal besides the arm, and are not."""
+
+
 class StoreError(HarnessError):
     """A run folder is missing, locked, damaged or of an unknown schema."""
 

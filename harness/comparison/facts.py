@@ -1,82 +1,112 @@
-"""The facts that differ between two runs: host, machine, box, software, experiment."""
+"""The facts of two sides, or of two runs, that differ: those that are the arm, and those besides it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import NamedTuple, Protocol
 
+from harness.comparison import arm_settings
+from harness.comparison.fact_difference import FactDifference, differences
+from harness.comparison.fact_sources import GROUPS, Fact, RunFacts, by_arm, recorded_on
 from harness.comparison.measurement import usable_trials
-from harness.errors import SpecError, StoreError
-from harness.recorded_clock import RecordedClock
+from harness.comparison.side_facts import SideFacts, collect
+from harness.errors import FactsDifferError
 from harness.store import RunFolder
-from harness.store.trial_record import read_guest, read_trial
+from harness.store.trial_record import read_trial
 
-HOST = {"cpu": "host CPU", "cores": "host CPUs", "memory_mb": "host memory, MB", "kernel": "host kernel"}
-MACHINE = {
-    "kernel": "guest kernel",
-    "cpus": "guest CPUs",
-    "memory_mb": "guest memory, MB",
-    "hypervisor": "hypervisor",
-    "hypervisor_version": "hypervisor version",
-    "accelerator": "accelerator",
-    "vcpu_placement": "vCPU placement",
-}
-SHOWN_AS_FACTS = {  # keys of the experiment whose outcome is a fact of the machine
-    f"machine.{key}" for key in ("box", "fallback", "accelerator", "clock", "cpu_speed")
-} | {"name", "question"}
-NONE = "-"
+__all__ = ["GROUPS", "Differences", "FactDifference", "SideFacts", "by_arm", "recorded_on"]
 
 
-@dataclass(frozen=True)
-class FactDifference:
-    """One fact that is not the same in two runs, as text."""
+class Recorded(Protocol):
+    """A trial of a side."""
 
-    name: str
-    first: str
-    second: str
+    @property
+    def folder(self) -> Path:
+        """The folder of its files, RUN/trials/TRIAL."""
+
+    @property
+    def arm(self) -> str:
+        """The name of its arm."""
+
+
+class Differences(NamedTuple):
+    """The facts that differ: the arm itself and what follows from it, and those besides it."""
+
+    arm: tuple[FactDifference, ...]
+    besides: tuple[FactDifference, ...]
+
+
+def facts_of(observations: Iterable[Recorded]) -> SideFacts:
+    """Return the facts of the trials of a side, which may come from several runs and arms.
+
+    Raises StoreError when a manifest cannot be read. A trial whose own files cannot be read has the facts of its run.
+    """
+    runs = dict[Path, RunFacts]()
+    rows, settings = list[dict[Fact, str]](), set[str]()
+    for one in sorted(observations, key=lambda one: (one.folder.parents[1].name, one.folder.name)):
+        path = one.folder.parents[1]
+        run = runs[path] if path in runs else runs.setdefault(path, RunFacts(RunFolder.open(path)))
+        rows.append(run.of_trial(one.folder.name, one.arm))
+        settings |= run.settings(one.arm)
+    return SideFacts(collect(rows), len(rows), frozenset(settings))
+
+
+def differing(first: SideFacts, second: SideFacts) -> Differences:
+    """Return the facts that differ between two sides, and those that vary within one, in the order of `GROUPS`.
+
+    What the arms set differently, and what follows from that, is the arm. If no arm sets anything, it is what the
+    experiments say of load and machine. A fact that varies within a side is besides the arm, which is the same there.
+    """
+    rows = differences(first, second, varying=True)
+    changed = arm_settings.changed(rows, first.settings | second.settings)
+    causes = [None if row.varies else arm_settings.cause(row, changed) for row in rows]
+    arm = [
+        replace(row, follows="" if row.name == f"experiment: {cause}" else cause)
+        for row, cause in zip(rows, causes, strict=True)
+        if cause is not None
+    ]
+    besides = [row for row, cause in zip(rows, causes, strict=True) if cause is None]
+    return Differences(tuple(sorted(arm, key=lambda row: bool(row.follows))), tuple(besides))
+
+
+class Compared(Protocol):
+    """What two sides differ in besides the arm: a `Comparison`."""
+
+    @property
+    def facts(self) -> tuple[FactDifference, ...]:
+        """The facts that differ besides the arm, or vary within a side."""
+
+
+def require_equal(comparison: Compared) -> None:
+    """Raise FactsDifferError, which lists them, if facts besides the arm differ or vary."""
+    rows = comparison.facts
+    if not rows:
+        return
+    listed = "\n".join(f"{row.name}: {row.shown[0]} | {row.shown[1]}" for row in rows)
+    raise FactsDifferError(
+        f"besides the arm, {len(rows)} facts of the two sides are not equal:\n{listed}",
+        expected="all facts equal, in all trials of both sides",
+        hint="`harness diff RUN RUN` shows them; without --require-equal they are listed above the result",
+    )
 
 
 def differing_facts(first: RunFolder, second: RunFolder) -> list[FactDifference]:
-    """Return the facts that differ, in the order of `facts`."""
-    left, right = facts(first), facts(second)
-    names = dict.fromkeys([*left, *right])
-    rows = [FactDifference(name, left.get(name, NONE), right.get(name, NONE)) for name in names]
-    return [row for row in rows if row.first != row.second]
+    """Return the facts that differ between two runs; of a fact that differs between trials of a run, all values."""
+    return differences(of_whole_run(first), of_whole_run(second), varying=False)
 
 
-def facts(run: RunFolder) -> dict[str, str]:
-    """Return all facts of a run that are compared; of a fact that differs between its arms, all values."""
-    manifest = run.manifest
-    stages = recorded_on(manifest)
-    known = {"state": run.state + ", edited" * run.is_edited}
-    known |= {label: _text(manifest.get("host", {}).get(key)) for key, label in HOST.items()}
-    known |= {"host share": _host_share(run)}
-    known |= {label: _joined(stage["machine"].get(key) for stage in stages) for key, label in MACHINE.items()}
-    known |= {"clock": _joined(RecordedClock.of(stage["machine"]).short for stage in stages)}
-    known |= {"box": _joined(stage["box"].get("name") for stage in stages)}
-    known |= {"box digest": _joined(stage["box"].get("digest") for stage in stages)}
-    kept = [stage["box"].get("provisioned") or {} for stage in stages]
-    known |= {"provisioned digest": _joined(machine.get("digest") for machine in kept)}
-    known |= {"provisioned image digest": _joined(machine.get("image_sha256") for machine in kept)}
-    known |= dict(_packages(stages)) | dict(_kernel_settings(run))
-    return known | dict(_versions(manifest.get("versions", {}))) | dict(_experiment(run))
-
-
-def recorded_on(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return `box`, `machine` and `packages` of each arm; a manifest of an early version has one for all."""
-    return list(by_arm(manifest).values()) or [_stage(manifest)]
-
-
-def by_arm(manifest: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return `box`, `machine` and `packages` by arm; empty in a manifest of an early version."""
-    return {arm: _stage(stage) for arm, stage in manifest.get("arms", {}).items()}
-
-
-def _stage(content: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: content.get(name) or {} for name in ("box", "machine", "packages")}
+def of_whole_run(run: RunFolder) -> SideFacts:
+    """Return the facts of all usable trials of a run, and of the run itself; without such a trial, of its arms."""
+    known = RunFacts(run)
+    names = [(name, arm) for arm, names in usable_trials(run).items() for name in names]
+    rows = [known.of_trial(name, arm) for name, arm in sorted(names)] or known.without_trials()
+    own = {Fact("run", "state"): run.state, Fact("host", "host share"): _host_share(run)}
+    experiment = known.of_experiment(None)
+    values = collect([own | row | experiment for row in rows])
+    return SideFacts(values, len(names), counted=False)
 
 
 def _host_share(run: RunFolder) -> str:
@@ -84,72 +114,3 @@ def _host_share(run: RunFolder) -> str:
     trials = [read_trial(run.trial_dir(name)) for names in usable_trials(run).values() for name in names]
     shares = [share for trial in trials if (share := (trial.get("host") or {}).get("share")) is not None]
     return f"{fmean(shares):.1%}" if shares else "not measured"
-
-
-def _packages(stages: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
-    for name in sorted({name for stage in stages for name in stage["packages"]}):
-        yield f"guest package {name}", _joined(stage["packages"].get(name) for stage in stages)
-
-
-def _kernel_settings(run: RunFolder) -> Iterator[tuple[str, str]]:
-    """Yield what the kernels of the usable trials had: their command line, and every setting of the scheduler."""
-    names = [name for names in usable_trials(run).values() for name in names]
-    guests = [guest for name in names if (guest := _guest_facts(run, name))]
-    lines = _joined(guest.get("kernel_cmdline") for guest in guests)
-    settings = [dict(_settings(guest.get("scheduler") or {})) for guest in guests]
-    if guests:
-        yield "guest kernel command line", lines
-    for path in dict.fromkeys(path for each in settings for path in each):
-        yield f"guest {path}", _joined(each.get(path) for each in settings)
-
-
-def _guest_facts(run: RunFolder, name: str) -> Mapping[str, Any]:
-    with suppress(StoreError):  # it is changed or missing, as the comparison says elsewhere
-        return read_guest(run.trial_dir(name)).get("facts") or {}
-    return {}
-
-
-def _settings(scheduler: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield the settings by their paths; of the list of features, each by its name."""
-    for path, text in scheduler.items():
-        if not path.endswith("features"):
-            yield path, " ".join(text.split())
-            continue
-        for word in text.split():
-            yield f"feature {word.removeprefix('NO_')}", "off" if word.startswith("NO_") else "on"
-
-
-def _versions(versions: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for name in ("harness", "commit", "python"):
-        yield name, _text(versions.get(name))
-    for name, version in sorted(versions.get("packages", {}).items()):
-        yield f"Python package {name}", _text(version)
-
-
-def _experiment(run: RunFolder) -> Iterator[tuple[str, str]]:
-    """Yield the values of the experiment, defaults of this version included where it can read it."""
-    from harness import spec
-
-    try:
-        values = spec.to_dict(run.experiment)
-    except SpecError:
-        values = run.manifest["spec"]
-    for path, value in _flat(values):
-        if path not in SHOWN_AS_FACTS:
-            yield f"experiment: {path}", _text(value)
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
-
-
-def _joined(values: Any) -> str:
-    return ", ".join(dict.fromkeys(map(_text, values)))
-
-
-def _text(value: Any) -> str:
-    return NONE if value is None or value == {} else str(value)

@@ -90,7 +90,7 @@ def _notes(comparison: RepeatComparison) -> list[str]:
 def _facts(comparison: RepeatComparison) -> Table:
     table = plain_table("~differing fact", "~first", "~second")
     for row in comparison.facts:
-        table.add_row(row.name, *(_short(row.name, value) for value in (row.first, row.second)))
+        table.add_row(row.name, *(_short(row.name, value) for value in row.shown))
     return table
 
 
