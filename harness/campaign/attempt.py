@@ -4,35 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import zstandard
-from pyarrow import parquet
 
-from harness import trace
-from harness.campaign import verdict
+from harness.campaign import evidence, verdict
 from harness.campaign.verdict import Verdict
-from harness.errors import HostError, TraceError
+from harness.errors import HostError
 from harness.files import atomic_file, write_atomic
 from harness.guest import setting_files, trial_config
 from harness.guest import trial as guest_trial
 from harness.guest.monitor import Monitor
 from harness.guest.remote import Host
 from harness.guest.trial import TrialFiles
-from harness.loads.base import Metrics
 from harness.noise import moments_file
 from harness.noise.observation import Observation
-from harness.noise.within_trial import standard_errors
 from harness.plan import Trial
 from harness.progress import Watcher
-from harness.recorded_clock import RecordedClock
 from harness.store.manifest import plain
-from harness.trace.converter import ConvertedRecording
-from harness.trace.quality import damage
 
 COMPRESSION_LEVEL = 3  # raw recordings shrink about eightfold; higher levels cost seconds and gain little
 BLOCK_BYTES = 1 << 20
@@ -86,24 +77,18 @@ def judge(
 ) -> Attempt:
     """Read and judge a recording that lies in its trial's folder, and write the tables and trial.json.
 
-    `recovered`: how it got there if the process that began the trial was killed. Raises TraceError.
+    `recovered`: how it got there if the process that began the trial was killed. Raises TraceError, and TrialError
+    where a recording should lie there and does not.
     """
     folder, expected = files.guest_json.parent, _expected(trial, machine)
     host_facts = observation.facts(files.guest.get("recording", {}))
     watcher.note("reading the recording")
-    buffer_bytes = trial.arm.experiment.record.buffer_kb * 1024 * machine["cpus"]
-    ingested = trace.ingest(files.perf_data, folder, RecordedClock.of(machine).about(), buffer_bytes)
-    if not ingested.quality.run_times:
-        raise TraceError(
-            f"the recording does not tell what ran: {damage(ingested.quality)}", where=str(files.perf_data)
-        )
+    shown = evidence.of_trial(trial, files, machine)
     limits = trial.arm.experiment.verdict
-    judged = verdict.judge(files.guest, ingested.quality, _shares(ingested), limits, expected, host_facts)
-    if files.perf_data.suffix != ".zst":
+    judged = verdict.judge(files.guest, shown.quality, shown.shares, limits, expected, host_facts)
+    if files.perf_data and files.perf_data.suffix != ".zst":
         compress(files.perf_data)
-    with ingested.paths["slices"].open("rb") as source:
-        slices = parquet.read_table(source, columns=["start_ns", "contested"], page_checksum_verification=True)
-    detail = _detail(files.metrics, ingested.idle_share, judged, slices["contested"])
+    detail = {**shown.numbers, **_tracer_share(judged), "metrics": files.metrics}
     detail |= {"host_share": host_facts["share"], "clock": expected["clock"]}
     if others := host_facts["other_machines"]:
         detail["other_machines"] = others
@@ -115,15 +100,12 @@ def judge(
         "seed": trial.seed,
         "attempts": number,
         "seconds": files.seconds,
-        "verdict": {"ok": judged.ok, "checks": [asdict(check) for check in judged.checks]},
+        "verdict": judged.to_dict(),
         "load": trial.arm.experiment.load.model_dump(mode="json"),
-        "quality": ingested.quality.to_dict(),
-        "usage": {comm: asdict(usage) for comm, usage in ingested.usage.items()},
-        "idle_share": ingested.idle_share,
         "machine": dict(machine),
         "kernel_settings": files.guest.get("kernel_settings", []),
         "host": host_facts,
-        "noise": standard_errors(slices["start_ns"].to_numpy(), slices["contested"].to_numpy()),
+        **shown.record,
         **({"recovered": recovered} if recovered else {}),
         **detail,
     }
@@ -144,21 +126,10 @@ def _expected(trial: Trial, machine: Mapping[str, Any]) -> dict[str, Any]:
     return {**trial_config.expectations(trial, machine["kernel"], machine["cpus"]), **facts}
 
 
-def _shares(ingested: ConvertedRecording) -> dict[str, float]:
-    """Return the share of CPU time by task name; the idle tasks have the kernel's name, swapper."""
-    return {**{comm: usage.cpu_share for comm, usage in ingested.usage.items()}, "swapper": ingested.idle_share or 0.0}
-
-
-def _detail(metrics: Metrics, idle_share: float | None, judged: Verdict, contested: pa.ChunkedArray) -> dict[str, Any]:
-    """Return the few numbers that lists of trials show."""
-    tracer = next((check.value for check in judged.checks if check.name == "tracer share"), None)
-    return {
-        "switches": len(contested),
-        "contested_share": pc.mean(contested).as_py(),
-        "tracer_share": tracer,
-        "idle_share": idle_share,
-        "metrics": metrics,
-    }
+def _tracer_share(judged: Verdict) -> dict[str, Any]:
+    """Return the tracer's share of CPU time, as it was judged; nothing without a tracer."""
+    shares = [check.value for check in judged.checks if check.name == "tracer share"]
+    return {"tracer_share": shares[0]} if shares else {}
 
 
 def compress(path: Path) -> Path:

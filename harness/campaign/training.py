@@ -60,10 +60,11 @@ def train(
 
 
 def planned_models(folder: RunFolder, trials: Sequence[Trial]) -> list[PlannedModel]:
-    """List every model of the experiment."""
+    """List every model of the experiment; an arm that is recorded without a tracer has none."""
     planned = []
-    arms = {trial.arm.name: trial.arm.experiment.model for trial in trials}
-    for arm, spec in arms.items():
+    arms = {trial.arm.name: trial.arm.experiment for trial in trials}
+    traced = {arm: experiment.model for arm, experiment in arms.items() if experiment.record.tracer != "none"}
+    for arm, spec in traced.items():
         tables = tuple(
             folder.trial_dir(t.name) for t in trials if t.arm.name == arm and folder.is_done(f"trial:{t.name}")
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from harness.loads import Limit
@@ -13,6 +13,7 @@ from harness.noise.host_use import name_busiest
 from harness.noise.observation import MISSED
 from harness.spec import VerdictSpec
 
+UNTRACED = ("whole", "lost events", "chain breaks", "recorded share", "sshd share", "tracer share")  # need a trace
 TRACER = re.compile(r"perf(?:[_-][0-9.]+)?")  # Debian 11 names it perf_5.10
 SSHD = re.compile(r"sshd.*")  # newer versions give each session its own name, such as sshd-session
 IDLE = re.compile(r"swapper(?:/[0-9]+)?")
@@ -63,6 +64,7 @@ class Verdict:
     """All checks of one recording; it may be used if every check is met."""
 
     checks: list[VerdictCheck]
+    left_out: tuple[str, ...] = ()  # checks that nothing is known for, without a tracer
 
     @property
     def ok(self) -> bool:
@@ -79,6 +81,11 @@ class Verdict:
         """Whether recording again may help: every failed check is retryable."""
         return bool(self.failed) and all(check.retryable for check in self.failed)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return what trial.json has of it."""
+        left_out = {"left_out": [*self.left_out]} if self.left_out else {}
+        return {"ok": self.ok, "checks": [asdict(check) for check in self.checks], **left_out}
+
     @property
     def reason(self) -> str:
         """Why it may not be used, in one line; empty if it may."""
@@ -87,28 +94,31 @@ class Verdict:
 
 def judge(
     guest: Mapping[str, Any],
-    quality: Quality,
+    quality: Quality | None,
     usage: Mapping[str, float],
     limits: VerdictSpec,
     expected: Mapping[str, Any],
     host: Mapping[str, Any],
 ) -> Verdict:
-    """Judge one recording.
+    """Judge one recording, or one trial without a tracer: `quality` is None then.
 
     `guest`: the content of guest.json. `usage`: the share of CPU time by task name, idle included; the shares of all
-    tasks on all CPUs add up to 1. `expected`: the result of `harness.guest.trial_config.expectations`, and the
-    machine's `clock` and `accelerator`. `host`: the facts of `harness.noise.observation`.
+    tasks on all CPUs add up to 1; without a tracer only that of the idle tasks, if it is known. `expected`: the result
+    of `harness.guest.trial_config.expectations`, and the machine's `clock` and `accelerator`. `host`: the facts of
+    `harness.noise.observation`.
     """
     checks = [
         *_machine(guest, expected),
         *_kernel_settings(guest),
-        *_recording(guest, quality, limits, expected),
+        *(_recording(quality, limits, expected) if quality else [_window_share(guest, limits, expected)]),
+        _visitors(guest),
         *_load(guest, limits, expected),
-        *_shares(usage, limits, expected),
+        *(_tracer_and_sshd(usage, limits) if quality else ()),
+        *_idle(usage, limits, expected),
         *_host_share(host, limits, expected),
         _clock_steps(host, expected),
     ]
-    return Verdict(checks)
+    return Verdict(checks, () if quality else UNTRACED)
 
 
 def _machine(guest: Mapping[str, Any], expected: Mapping[str, Any]) -> Iterator[VerdictCheck]:
@@ -132,9 +142,7 @@ def _kernel_settings(guest: Mapping[str, Any]) -> Iterator[VerdictCheck]:
         yield _check(setting["name"], setting["actual"] == setting["wanted"], setting["actual"], setting["wanted"], why)
 
 
-def _recording(
-    guest: Mapping[str, Any], quality: Quality, limits: VerdictSpec, expected: Mapping[str, Any]
-) -> Iterator[VerdictCheck]:
+def _recording(quality: Quality, limits: VerdictSpec, expected: Mapping[str, Any]) -> Iterator[VerdictCheck]:
     share = quality.span_ns / (expected["seconds"] * 1e9)
     yield _check("whole", not quality.truncated, not quality.truncated, True, "the recording was cut off")
     why = "perf could not keep up; raise record.buffer_kb"
@@ -148,10 +156,20 @@ def _recording(
         limits.min_recorded_share,
         "the recording does not cover the requested time",
     )
+
+
+def _window_share(guest: Mapping[str, Any], limits: VerdictSpec, expected: Mapping[str, Any]) -> VerdictCheck:
+    """Judge how long the guest waited in place of a recording, by its own clock."""
+    ends = [guest["recording"][name]["monotonic_s"] for name in ("clock_before", "clock_after")]
+    share = (ends[1] - ends[0]) / expected["seconds"]
+    why = "the wait in place of the recording does not cover the requested time"
+    return _check("window share", share >= limits.min_recorded_share, round(share, 4), limits.min_recorded_share, why)
+
+
+def _visitors(guest: Mapping[str, Any]) -> VerdictCheck:
     visitors = max(guest.get("ssh_connections_before", 0), guest.get("ssh_connections_after", 0))
-    yield _check(
-        "SSH connections", visitors == 0, visitors, 0, "an SSH connection was open, which disturbs the scheduler"
-    )
+    why = "an SSH connection was open, which disturbs the scheduler"
+    return _check("SSH connections", visitors == 0, visitors, 0, why)
 
 
 def _load(guest: Mapping[str, Any], limits: VerdictSpec, expected: Mapping[str, Any]) -> Iterator[VerdictCheck]:
@@ -201,16 +219,23 @@ def _lost_keys(metrics: Mapping[str, Any]) -> list[str]:
     return [key for key in metrics if key.rpartition(".")[2] in ("requests_failed", "responses_non_2xx")]
 
 
-def _shares(usage: Mapping[str, float], limits: VerdictSpec, expected: Mapping[str, Any]) -> Iterator[VerdictCheck]:
-    tracer, idle, sshd = _share(usage, TRACER), _share(usage, IDLE), _share(usage, SSHD)
+def _tracer_and_sshd(usage: Mapping[str, float], limits: VerdictSpec) -> Iterator[VerdictCheck]:
+    tracer, sshd = _share(usage, TRACER), _share(usage, SSHD)
     yield _check(
         "sshd share", sshd == 0, round(sshd, 6), 0, "sshd ran during the recording, which disturbs the scheduler"
     )
     why = "recording took so much CPU time that it distorts what it records"
     yield _at_most("tracer share", tracer, limits.max_tracer_share, why)
-    if expected["keeps_cpu_busy"]:
-        why = "the load did not keep the CPUs busy; raise its concurrency, or ask for fewer CPUs"
-        yield _at_most("idle share", idle, limits.max_idle_share, why)
+
+
+def _idle(usage: Mapping[str, float], limits: VerdictSpec, expected: Mapping[str, Any]) -> Iterator[VerdictCheck]:
+    if not expected["keeps_cpu_busy"]:
+        return
+    if not usage:
+        yield _check("idle share", False, None, limits.max_idle_share, "the guest's kernel counted no CPU time")
+        return
+    why = "the load did not keep the CPUs busy; raise its concurrency, or ask for fewer CPUs"
+    yield _at_most("idle share", _share(usage, IDLE), limits.max_idle_share, why)
 
 
 def _host_share(host: Mapping[str, Any], limits: VerdictSpec, expected: Mapping[str, Any]) -> Iterator[VerdictCheck]:

@@ -20,7 +20,7 @@ from harness.files import sha256
 from harness.guest.monitor import Monitor
 from harness.guest.phases import OnPhase, Phases
 from harness.guest.remote import Host
-from harness.guest.trial import PULLED, SCRIPTS, TrialFiles, collect, stopped_on_error
+from harness.guest.trial import PULLED, SCRIPTS, TrialFiles, collect, files_in, stopped_on_error
 from harness.guest.trial_script import BOOT_ID
 from harness.loads import Load
 from harness.progress import Watcher
@@ -49,8 +49,8 @@ def complete_in(folder: Path) -> TrialFiles | None:
     try:
         guest = json.loads((folder / "guest.json").read_text(encoding="utf-8"))
         wanted = guest["sha256"]
-        data = next(path for name in ("perf.data", "perf.data.zst") if (path := folder / name).is_file())
-        if _content_sha256(data) != wanted["perf.data"] or sha256(folder / "load.txt") != wanted["load.txt"]:
+        data = _recording_in(folder) if "perf.data" in wanted else None  # a trial without a tracer has none
+        if (data and _content_sha256(data) != wanted["perf.data"]) or sha256(folder / "load.txt") != wanted["load.txt"]:
             return None
         return TrialFiles(data, folder / "load.txt", folder / "guest.json", guest, guest["metrics"], None)
     except (OSError, ValueError, KeyError, TypeError, StopIteration, zstandard.ZstdError):
@@ -87,7 +87,7 @@ def fetch(host: Host, load: Load, folder: Path, watcher: Watcher, *, monitor: Mo
         guest = collect(host, config, load, phases, folder, watcher, fresh)
         _require_same_boot(host, guest, folder)
     host.close()
-    return TrialFiles(folder / "perf.data", folder / "load.txt", folder / "guest.json", guest, guest["metrics"], None)
+    return files_in(folder, guest, None)
 
 
 def _require_same_boot(host: Host, guest: dict[str, Any], folder: Path) -> None:
@@ -98,6 +98,11 @@ def _require_same_boot(host: Host, guest: dict[str, Any], folder: Path) -> None:
     except (RemoteError, TrialError):
         (folder / "guest.json").unlink()  # without it, no recording counts as copied
         raise
+
+
+def _recording_in(folder: Path) -> Path:
+    """Return the recording in a trial's folder, which is compressed once it was judged. Raises StopIteration."""
+    return next(path for name in ("perf.data", "perf.data.zst") if (path := folder / name).is_file())
 
 
 def _content_sha256(path: Path) -> str:

@@ -59,12 +59,12 @@ class Clocks(_Checked):
 
 
 class Recording(_Checked):
-    """How perf ran."""
+    """How perf ran, or without a tracer what waited in its place."""
 
     argv: Annotated[list[Text], Field(max_length=100)]
     started_at: Seconds
     wall_s: Seconds
-    tracer_cpu_s: Seconds
+    tracer_cpu_s: Seconds | None
     clock_before: Clocks
     clock_after: Clocks
     cpu_ticks_before: Annotated[dict[Line, Count], Field(max_length=20)]

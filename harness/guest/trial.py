@@ -36,6 +36,7 @@ from harness.guest.trial_config import (
     GUEST_ROOT,
     SERVICES_FILE,
     PlannedTrial,
+    is_traced,
     phase_limits,
     render,
     script_config,
@@ -65,6 +66,7 @@ TEXT_BYTES_PER_SECOND = 1 << 20  # further ones; on a fast machine redis-benchma
 MAGIC, HEADER_BYTES = b"PERFILE2", 104  # of a recording in a file, as perf.data-file-format.txt of the kernel has it
 FEATURES_AT, COMPRESSED = 72, 27  # where the header has its features, and the number of `perf record -z`
 PULLED = ("perf.data", "load.txt", "perf.log")
+PULLED_UNTRACED = ("load.txt",)
 MOST_ERROR = 4000  # characters of the guest's own reason
 RESULT_TRIES = 3  # connections that are lost while the result is read
 
@@ -73,10 +75,11 @@ RESULT_TRIES = 3  # connections that are lost while the result is read
 class TrialFiles:
     """The files of a trial, the guest's result (also in `guest_json`), and what the load measured.
 
-    `seconds`: how long the trial took; None where another process began it.
+    `perf_data`: None of a trial without a tracer. `seconds`: how long the trial took; None where another process began
+    it.
     """
 
-    perf_data: Path
+    perf_data: Path | None
     load_txt: Path
     guest_json: Path
     guest: dict[str, Any]
@@ -97,6 +100,7 @@ def run(
 ) -> TrialFiles:
     """Carry the trial out on `host` and leave perf.data, load.txt, perf.log and guest.json in `out_dir`.
 
+    Without a tracer it leaves load.txt and guest.json.
     The files appear only when all of them arrived complete, guest.json last; the script, trial.py, is written there
     before it is sent, and beside it the package `scripts`, which it runs. `on_phase` is called as `Phases.follow` does.
     Raises GuestError when a step failed on the guest, LostMachineError when the machine ended or stands still,
@@ -152,10 +156,10 @@ def stopped_on_error(host: Host, phases: Phases, out_dir: Path) -> Iterator[None
         raise
 
 
-def files_in(out_dir: Path, guest: dict[str, Any], seconds: float) -> TrialFiles:
+def files_in(out_dir: Path, guest: dict[str, Any], seconds: float | None) -> TrialFiles:
     """Return the files that a trial left in `out_dir`."""
-    data, text, result = (out_dir / name for name in ("perf.data", "load.txt", "guest.json"))
-    return TrialFiles(data, text, result, guest, guest["metrics"], seconds)
+    data = out_dir / "perf.data" if "perf.data" in guest["sha256"] else None
+    return TrialFiles(data, out_dir / "load.txt", out_dir / "guest.json", guest, guest["metrics"], seconds)
 
 
 def _prepare(host: Host, config: Mapping[str, Any], out_dir: Path, watcher: Watcher) -> None:
@@ -243,14 +247,17 @@ def _pull(
     Add to the guest's result, under `metrics`, what the load measured.
     """
     watcher.note("copying the recording")
-    pulled = {name: out_dir / f"{name}.pulled" for name in PULLED}
+    pulled = {name: out_dir / f"{name}.pulled" for name in (PULLED if is_traced(config) else PULLED_UNTRACED)}
+    if extra := guest["sha256"].keys() - pulled.keys():
+        raise TrialError(f"the guest has {', '.join(sorted(extra))} of a trial without a tracer", where=host.where)
     try:
         for name, path in pulled.items():
             remote, most = f"{config['work_dir']}/{name}", most_bytes(config, name)
             digest = host.get(remote, path, 600, watcher.advance, hashed=True, most_bytes=most)
             if digest != guest["sha256"].get(name):
                 raise TrialError(f"{name} changed after it was recorded", where=host.where, expected="the same SHA-256")
-        _require_recording(pulled["perf.data"], host)
+        if is_traced(config):
+            _require_recording(pulled["perf.data"], host)
         guest["metrics"] = _metrics(load, timing_of(config), pulled["load.txt"], host)
         for name, path in pulled.items():
             path.replace(out_dir / name)

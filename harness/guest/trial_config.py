@@ -46,7 +46,7 @@ class PlannedTrial(Protocol):
 
     @property
     def record(self) -> Any:
-        """`warmup_s`, `seconds`, `buffer_kb`."""
+        """`warmup_s`, `seconds`, `buffer_kb`, `tracer`."""
 
     @property
     def seed(self) -> int:
@@ -100,6 +100,7 @@ def script_config(trial: PlannedTrial, expected: Mapping[str, Any], attempt: int
         "grace_s": GRACE_S + record.seconds,
         "alone_s": ALONE_S,
         "buffer_kb": record.buffer_kb,
+        "tracer": record.tracer,
         "free_mb": int(256 + MB_PER_CPU_SECOND * record.seconds * (cpus or 1)),
     }
 
@@ -123,6 +124,11 @@ def _part(part: Load, name: str, label: str, timing: Timing) -> dict[str, Any]:
 def _safe(text: str) -> str:
     """Keep only characters that a unit's name may have."""
     return re.sub(r"[^A-Za-z0-9_.-]", "-", text)
+
+
+def is_traced(config: Mapping[str, Any]) -> bool:
+    """Return whether the trial records the scheduler, as those of scripts of earlier versions all do."""
+    return bool(config.get("tracer", "perf") != "none")
 
 
 def timing_of(config: Mapping[str, Any]) -> Timing:

@@ -1,4 +1,4 @@
-"""Runs inside the guest: records the scheduler with perf. Python 3.6, standard library only."""
+"""Runs inside the guest: records the scheduler with perf, or waits in its place. Python 3.6, standard library only."""
 # ruff: noqa: UP006, UP035  (these rules ask for syntax that Python 3.6 does not have)
 
 import contextlib
@@ -42,11 +42,13 @@ def cpu_ticks(text: str) -> Dict[str, int]:
 
 
 class Recorder:
-    """perf, which is set up before the load starts, and begins to record when the load has warmed up.
+    """The tracer, which is set up before the load starts, and begins to record when the load has warmed up.
 
     For seconds, perf needs the CPU to be set up. A load that ran meanwhile would be behind its work when the recording
     begins: an open loop for as long as it takes to answer what came meanwhile. So perf starts first, and waits for
     `delay_s` without recording, in which the load starts and warms up.
+
+    Without a tracer, the shell that perf would start runs by itself: the load gets the same time, nothing is recorded.
 
     This process waits in `os.read` and wakes only when the recording has begun and when it ends, so that it does not
     disturb the recording. Use it in a `with` block: an error in it kills perf.
@@ -61,11 +63,11 @@ class Recorder:
         self.started_at, self.started = time.time(), time.monotonic()
         self.read_fd, write_fd = os.pipe()
         self.argv = record_argv(self.config, self.delay_s, write_fd)
-        with open(os.path.join(self.config["work_dir"], "perf.log"), "wb") as log:
+        with open(log_of(self.config), "wb") as log:
             self.process = subprocess.Popen(self.argv, stdin=console, stdout=log, stderr=log, pass_fds=(write_fd,))
         os.close(write_fd)
         limit_s = self.delay_s + self.config["seconds"] + self.config["grace_s"]
-        self.limits.enter_context(alarm(self.process, int(limit_s)))
+        self.limits.enter_context(alarm(self.process, int(limit_s), name_of_tracer(self.config)))
         return self
 
     def __exit__(self, *error: Any) -> None:
@@ -114,7 +116,7 @@ class Recorder:
             "ssh_connections": ssh_count,
             "started_at": self.started_at,
             "wall_s": time.monotonic() - self.started,
-            "tracer_cpu_s": usage.ru_utime + usage.ru_stime,
+            "tracer_cpu_s": usage.ru_utime + usage.ru_stime if is_traced(self.config) else None,
             "clock_before": clock_before,
             "clock_after": clock_after,
             "cpu_ticks_before": ticks_before,
@@ -122,11 +124,26 @@ class Recorder:
         }
 
     def end(self) -> Any:
-        """Wait until perf has ended; return the resources that it used. Raises Failure unless it left a recording."""
+        """Wait until the tracer has ended; return the resources that it used. Raises Failure unless it did its work."""
         _, status, usage = os.wait4(self.process.pid, 0)
         self.process.returncode = status  # os.wait4 has already reaped it; Popen must not wait again
         require_recording(self.config, status)
         return usage
+
+
+def is_traced(config: Dict[str, Any]) -> bool:
+    """Return whether the trial records the scheduler."""
+    return bool(config["tracer"] == "perf")
+
+
+def name_of_tracer(config: Dict[str, Any]) -> str:
+    """Return what the process is called in errors."""
+    return "perf sched record" if is_traced(config) else "the wait in place of perf"
+
+
+def log_of(config: Dict[str, Any]) -> str:
+    """Return the path of what the process prints; only that of perf is copied."""
+    return os.path.join(config["work_dir"], "perf.log" if is_traced(config) else "wait.log")
 
 
 def delay_s(config: Dict[str, Any]) -> float:
@@ -155,7 +172,7 @@ def clocks() -> Dict[str, float]:
 
 
 def record_argv(config: Dict[str, Any], delay_s: float, write_fd: int) -> List[str]:
-    """Return the perf command that records while a shell sleeps.
+    """Return the perf command that records while a shell sleeps; without a tracer, that shell.
 
     perf starts the shell when it is set up, and records after a delay of its own. The shell writes a line to the pipe
     `write_fd` at once, when the recording has begun, and when it ends; at the latter two, before that, the phase to its
@@ -169,31 +186,35 @@ def record_argv(config: Dict[str, Any], delay_s: float, write_fd: int) -> List[s
         f"printf %s {shlex.quote(phase_line(config, name))} >&0; {tell}" for name in ("recording", "recorded")
     )
     seconds = config["seconds"]
-    script = f"renice -n 0 -p $PPID $$ >/dev/null; {tell}; sleep {delay_s:g}; {began}; sleep {seconds:g}; {ended}"
+    parent = "$PPID " if is_traced(config) else ""  # perf; else it is this script, which stays as it is
+    script = f"renice -n 0 -p {parent}$$ >/dev/null; {tell}; sleep {delay_s:g}; {began}; sleep {seconds:g}; {ended}"
+    if not is_traced(config):
+        return ["sh", "-c", script]
     options = ["-B", "-D", f"{1000 * delay_s:.0f}", "-m", "{}K".format(config["buffer_kb"])]
     output = ["-o", os.path.join(config["work_dir"], "perf.data")]
     return ["perf", "sched", "record", *options, *output, "--", "sh", "-c", script]
 
 
 def require_recording(config: Dict[str, Any], status: int) -> None:
-    """Raise Failure unless perf succeeded and left a recording; `status` is that of wait(2).
+    """Raise Failure unless the tracer succeeded and left a recording; `status` is that of wait(2).
 
     The recording is made readable for all: perf makes it readable for root only, and the host copies it as a user.
     """
     data = os.path.join(config["work_dir"], "perf.data")
-    if status != 0 or not os.path.exists(data):
-        output = (read(os.path.join(config["work_dir"], "perf.log")) or "it printed nothing")[-1500:]
+    if status != 0 or (is_traced(config) and not os.path.exists(data)):
+        output = (read(log_of(config)) or "it printed nothing")[-1500:]
         how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"exit status {status >> 8}"
-        raise Failure(f"perf sched record ended with {how}: {output}")
-    os.chmod(data, 0o644)
+        raise Failure(f"{name_of_tracer(config)} ended with {how}: {output}")
+    if is_traced(config):
+        os.chmod(data, 0o644)
 
 
 @contextlib.contextmanager
-def alarm(process: Any, limit_s: int) -> Iterator[None]:
+def alarm(process: Any, limit_s: int, name: str = "perf sched record") -> Iterator[None]:
     """Raise Failure in the block after `limit_s` seconds, by one signal, not polling. Any error kills `process`."""
 
     def late(signum: int, frame: Any) -> None:
-        raise Failure(f"perf sched record did not end within {limit_s} s")
+        raise Failure(f"{name} did not end within {limit_s} s")
 
     signal.signal(signal.SIGALRM, late)
     signal.alarm(limit_s)

@@ -30,7 +30,7 @@ from .trial_load import (
     stop_load,
     stop_services,
 )
-from .trial_recording import Recorder, wait_until_alone
+from .trial_recording import Recorder, is_traced, wait_until_alone
 
 SCHEMA = 1
 EARLIEST_CLOCK = 1700000000  # 2023-11-14: a clock that shows an earlier time was never set
@@ -87,7 +87,8 @@ def check(config: Dict[str, Any]) -> None:
     check_machine(config)
     announce(config, "check")
     kernel_settings(config, "apply")
-    check_perf(config)
+    if is_traced(config):
+        check_perf(config)
     require_programs(config)
 
 
@@ -131,7 +132,7 @@ def carry_out(config: Dict[str, Any], result: Dict[str, Any]) -> None:
         require_ready(config)
         os.sync()
         announce(config, "prepared")
-        step("perf")
+        step("perf" if is_traced(config) else "no tracer")
         with Recorder(config) as recorder:
             recorder.wait_until_set_up()
             step("load")

@@ -245,8 +245,13 @@ def _guest_facts(recording: Mapping[str, Any]) -> dict[str, Any]:
 def _idle_s(recording: Mapping[str, Any]) -> float | None:
     """Return how long the guest's CPU was idle, as the guest counted it."""
     seconds = elapsed_s(recording.get("clock_before"), recording.get("clock_after"))
-    share = _ticks_share(recording, "idle", "iowait")
+    share = idle_share(recording)
     return None if seconds is None or share is None else seconds * share
+
+
+def idle_share(recording: Mapping[str, Any]) -> float | None:
+    """Return the share of the guest's CPU time that was idle, as its kernel counted it while it recorded."""
+    return _ticks_share(recording, "idle", "iowait")
 
 
 def _ticks_share(recording: Mapping[str, Any], *names: str) -> float | None:

@@ -98,6 +98,11 @@ class RecordSpec(Section):
         le=1_048_576,
         description="perf's buffer per CPU in KiB, a power of two (`perf record -m`); raise it if events are lost.",
     )
+    tracer: Literal["perf", "none"] = Field(
+        "perf",
+        description="perf records the scheduler. none records nothing, and runs the same load for the same time: to "
+        "measure what perf costs it.",
+    )
 
     @field_validator("buffer_kb")
     @classmethod

@@ -50,7 +50,9 @@ STEP = mapping(
         "state": one_of(*STATES),
         "seconds": NUMBER,
         "outputs": each(text),
-        "detail": mapping(arm=text, clock=TEXT, conclusion=text, metrics=null_or(ANY), **dict.fromkeys(SHOWN, NUMBER)),
+        "detail": mapping(
+            arm=text, clock=TEXT, tracer=TEXT, conclusion=text, metrics=null_or(ANY), **dict.fromkeys(SHOWN, NUMBER)
+        ),
         "error": TEXT,
     },
     versions=null_or(VERSIONS),

@@ -196,10 +196,11 @@ def _trials(manifest: Mapping[str, Any]) -> RenderableType:
         usable, why = step["state"] == "done", visible_lines(step["error"] or step["state"])
         verdict = Text("usable", "green") if usable else Text(why, "red")
         seconds = f"{step['seconds']:.0f}" if step["seconds"] else ""
-        recorded = "switches" in detail
+        recorded = "metrics" in detail or "switches" in detail
         clock = _trial_clock(manifest, detail) if recorded else ""
         waited = host_share(detail.get("host_share")) if recorded else ""
-        row = (f"{detail.get('switches') or 0:,}", *shares, *measured, seconds, clock, waited)
+        switches = "not traced" if detail.get("tracer") == "none" else f"{detail.get('switches') or 0:,}"
+        row = (switches, *shares, *measured, seconds, clock, waited)
         table.add_row(name, verdict, *row)
     return table
 

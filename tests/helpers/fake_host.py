@@ -7,7 +7,7 @@ import json
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from forge import Forge
 from locations import DATA
@@ -126,8 +126,10 @@ class FakeHost:
         return RUNNING
 
 
-def carry_out(host: FakeHost, folder: Path, load: Load | None = None, **more: Any) -> trial.TrialFiles:
-    planned = Planned(load=load or NginxAb())
+def carry_out(
+    host: FakeHost, folder: Path, load: Load | None = None, tracer: Literal["perf", "none"] = "perf", **more: Any
+) -> trial.TrialFiles:
+    planned = Planned(load=load or NginxAb(), record=RecordSpec(warmup_s=0.0, seconds=0.2, tracer=tracer))
     more = {"watcher": SilentWatcher(), "monitor": host, **more}
     expected = trial_config.expectations(planned, "6.1.0-x", 1)
     return trial.run(host, planned, folder, more.pop("watcher"), expected=expected, **more)  # type: ignore[arg-type]

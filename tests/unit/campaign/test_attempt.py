@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import lzma
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ from full_disk import fill_disk
 from harness import plan, spec
 from harness.campaign import attempt
 from harness.campaign.attempt import compress
-from harness.errors import HostError
+from harness.errors import HostError, TrialError
 from harness.guest import trial as guest_trial
 from harness.guest.remote import Host
-from harness.noise.observation import KEYS
+from harness.noise.observation import KEYS, Observation
 from harness.progress import SilentWatcher
+from harness.store.trial_record import read_trial
 
 CLOCKS = {"monotonic_s": 5.0, "boottime_s": 5.0, "realtime_s": 1_700_000_000.0}
 
@@ -54,6 +56,41 @@ def test_trial_json_holds_what_the_host_did_and_the_clock_of_the_recording(
     assert "clock steps" in [check.name for check in made.verdict.failed]
     assert "host share" not in [check["name"] for check in record["verdict"]["checks"]]
     assert 0 < record["noise"]["contested_share"] < 1
+
+
+def test_trial_json_of_a_trial_without_a_tracer_holds_its_load_and_says_what_was_not_judged(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(guest_trial, "run", untraced)
+    (trial,) = plan.trials(spec.from_dict({**BASE, "trials": {"repeat": 1}, "record": {"tracer": "none"}}))
+    machine = {"kernel": "6.1.0", "cpus": 1, "clock": "counted", "cpu_speed": 125}
+    host = Host("127.0.0.1", 22, "vagrant", tmp_path / "key", tmp_path / "known_hosts", "guest")
+    made = attempt.make(host, trial, tmp_path / "t", 1, machine, SilentWatcher(), FakeMonitor())
+    record = read_trial(tmp_path / "t")
+    assert (record["tracer"], record["idle_share"], record["metrics"]) == ("none", 0.1, {"requests_per_s": 432.1})
+    assert made.detail["tracer"] == "none"
+    assert not {"quality", "usage", "noise", "switches", "contested_share", "tracer_share"} & {*record, *made.detail}
+    assert record["verdict"]["left_out"][:2] == ["whole", "lost events"]
+    assert {check["name"] for check in record["verdict"]["checks"]} >= {"window share", "idle share", "clock steps"}
+    assert sorted(path.name for path in (tmp_path / "t").iterdir()) == ["trial.json"]
+
+
+def untraced(host: Host, trial: Any, folder: Path, *_: Any, on_phase: Callable[[str, float], None], **__: Any) -> Any:
+    """Stand in for the guest that waited in place of perf."""
+    files = recorded(host, trial, folder, on_phase=on_phase)
+    files.perf_data.unlink()
+    ticks = {"cpu_ticks_before": {"user": 5, "idle": 5}, "cpu_ticks_after": {"user": 95, "idle": 15}}
+    clock_after = {"monotonic_s": 55.0, "boottime_s": 55.0, "realtime_s": 1_700_000_050.0}
+    guest = {**files.guest, "recording": {**ticks, "clock_before": CLOCKS, "clock_after": clock_after}}
+    return replace(files, perf_data=None, guest=guest)
+
+
+def test_a_trial_that_had_a_tracer_and_left_no_recording_is_not_judged(tmp_path: Path) -> None:
+    (trial,) = plan.trials(spec.from_dict({**BASE, "trials": {"repeat": 1}}))
+    guest = {"facts": {}, "metrics": {}, "recording": {}}
+    files = guest_trial.TrialFiles(None, tmp_path / "load.txt", tmp_path / "guest.json", guest, {}, 1.0)
+    with pytest.raises(TrialError, match=r"there is no perf\.data of a trial that had a tracer"):
+        attempt.judge(trial, files, 1, {"kernel": "6", "cpus": 1}, Observation(FakeMonitor(), 1), SilentWatcher())
 
 
 def test_a_compressed_recording_holds_the_recording(tmp_path: Path) -> None:

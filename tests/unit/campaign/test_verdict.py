@@ -83,6 +83,35 @@ def test_a_good_recording_may_be_used() -> None:
     assert all(check.why == "" for check in judged.checks)
 
 
+def test_without_a_tracer_the_guest_s_own_counts_are_judged_and_the_rest_is_left_out() -> None:
+    judged = judge(untraced(10.01), None, {"swapper": 0.05}, VerdictSpec(), EXPECTED, HOST)
+    assert judged.ok
+    traced = {check.name for check in verdict().checks}
+    assert {check.name for check in judged.checks} == (traced - {*judged.left_out}) | {"window share"}
+    assert {*judged.left_out} == traced - {check.name for check in judged.checks}
+    assert judged.to_dict()["left_out"] == [*judged.left_out]
+    assert "left_out" not in verdict().to_dict()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "usage", "name"),
+    [
+        (9.0, {"swapper": 0.05}, "window share"),
+        (10.01, {"swapper": 0.5}, "idle share"),
+        (10.01, {}, "idle share"),  # a kernel that counted nothing
+    ],
+)
+def test_a_trial_without_a_tracer_is_refused_for_a_short_wait_and_an_idle_cpu(
+    seconds: float, usage: dict[str, float], name: str
+) -> None:
+    assert failed(judge(untraced(seconds), None, usage, VerdictSpec(), EXPECTED, HOST)) == [name]
+
+
+def untraced(seconds: float) -> dict[str, Any]:
+    clocks = {"clock_before": {"monotonic_s": 5.0}, "clock_after": {"monotonic_s": 5.0 + seconds}}
+    return {**GUEST, "recording": clocks}
+
+
 @pytest.mark.parametrize(
     ("change", "name"),
     [

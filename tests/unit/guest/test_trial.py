@@ -12,7 +12,7 @@ import pytest
 from fake_host import LABEL, RECORDING, FakeHost, Planned, carry_out
 
 from harness.errors import LostMachineError, RemoteError, TransientError, TrialError
-from harness.guest import phases, trial, trial_command, trial_config
+from harness.guest import left_recording, phases, trial, trial_command, trial_config
 from harness.guest.remote import Result
 from harness.loads import Command, Idle, Metrics, Mix, NginxAb, Timing
 from harness.spec import RecordSpec
@@ -149,6 +149,33 @@ def test_a_guest_that_only_lost_its_last_line_gives_its_result(tmp_path: Path, m
     assert files.perf_data.read_bytes() == RECORDING
 
 
+def test_a_trial_without_a_tracer_leaves_what_the_load_measured_and_no_recording(tmp_path: Path) -> None:
+    host = FakeHost()
+    del host.digests["perf.data"], host.digests["perf.log"]
+    files = carry_out(host, tmp_path, tracer="none")
+    assert files.perf_data is None
+    assert files.metrics == {"requests_completed": 12, "requests_failed": 0, "responses_non_2xx": 0}
+    assert {path.name for path in tmp_path.iterdir()} == {"guest.json", "load.txt", "scripts", "trial.py"}
+    assert left_recording.complete_in(tmp_path) == trial.TrialFiles(
+        None, files.load_txt, files.guest_json, files.guest, files.metrics, None
+    )
+    files.load_txt.write_bytes(b"")
+    assert left_recording.complete_in(tmp_path) is None
+
+
+def test_a_guest_that_recorded_although_it_should_not_have_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TrialError, match=r"the guest has perf\.data, perf\.log of a trial without a tracer"):
+        carry_out(FakeHost(), tmp_path, tracer="none")
+    assert not (tmp_path / "perf.data").exists()
+
+
+def test_a_guest_that_left_no_recording_of_a_traced_trial_is_refused(tmp_path: Path) -> None:
+    host = FakeHost()
+    del host.digests["perf.data"]
+    with pytest.raises(TrialError, match=r"perf\.data changed after it was recorded"):
+        carry_out(host, tmp_path)
+
+
 def test_a_recording_that_changed_on_the_guest_is_refused_and_leaves_no_file(tmp_path: Path) -> None:
     host = FakeHost()
     host.files["perf.data"] = b"PERFILE3"
@@ -215,6 +242,7 @@ def test_the_limit_of_the_preparation_grows_with_what_is_prepared_and_started() 
     earlier = {key: value for key, value in configs[0].items() if key not in ("parts", "services", "seed")}
     assert list(trial_config.phase_limits(earlier)) == ["prepared", "recording", "recorded", "done"]
     assert trial_config.timing_of(earlier).seed == 0
+    assert trial_config.is_traced({key: value for key, value in earlier.items() if key != "tracer"})
 
 
 def test_characters_that_a_unit_name_may_not_have_are_replaced() -> None:

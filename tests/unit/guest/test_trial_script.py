@@ -124,6 +124,7 @@ class Guest:
             "grace_s": 100,
             "alone_s": 0.2,
             "buffer_kb": 512,
+            "tracer": "perf",
             "free_mb": 1,
         }
 
@@ -231,6 +232,35 @@ def test_tasks_that_are_left_out_are_counted_in_the_facts(guest: Guest) -> None:
     guest.sent_instead["tasks.py"] = TASKS.format(console=guest.config["console"], left_out="len(written)")
     guest.run("record")
     assert guest.result()["facts"]["tasks_left_out"] == {"before": 3, "after": 9}  # a word of the console each
+
+
+def test_without_a_tracer_the_load_runs_for_the_same_phases_and_nothing_is_recorded(guest: Guest) -> None:
+    guest.program("perf", '#!/bin/sh\n[ "$1" = --version ] || exit 129\n')  # perf is not asked for anything else
+    guest.config["tracer"] = "none"
+    code, _ = guest.run()
+    result = guest.result()
+    assert (code, result["ok"]) == (0, True)
+    assert guest_result.trial_result(result, "guest").keys() == result.keys()
+    assert sorted(result["sha256"]) == ["load.txt"]
+    assert not (guest.work / "perf.data").exists()
+    assert (guest.work / "load.txt").read_text() == "Complete requests: 9\n"
+    recording = result["recording"]
+    assert recording["argv"][:2] == ["sh", "-c"]
+    assert recording["tracer_cpu_s"] is None
+    assert recording["clock_after"]["monotonic_s"] - recording["clock_before"]["monotonic_s"] >= 0.3
+    phases = ["check", "prepared", "recording", "recorded", "done", "done", "done"]
+    assert guest.console() == [f"harness-trial 000_test-a1 {phase}" for phase in phases]
+    begins = float((guest.folder / "recording").read_text())
+    assert recording["clock_before"]["realtime_s"] >= begins - 0.2
+    assert sorted(result["facts"]["tasks"]) == ["after", "before"]
+
+
+def test_a_wait_in_place_of_perf_that_fails_fails_the_trial(guest: Guest) -> None:
+    guest.config["tracer"] = "none"
+    guest.program("renice", "#!/bin/sh\necho no renice >&2; kill -9 $PPID\n")
+    code, _ = guest.run("record")
+    assert code == 1
+    assert guest.result()["error"] == "the wait in place of perf ended with signal 9: no renice"
 
 
 def test_the_hashes_are_those_of_the_files(guest: Guest) -> None:
