@@ -10,7 +10,7 @@ from typing import Any
 
 import zstandard
 
-from harness.campaign import evidence, verdict
+from harness.campaign import evidence, host_conditions, verdict
 from harness.campaign.verdict import Verdict
 from harness.errors import HostError
 from harness.files import atomic_file, write_atomic
@@ -105,6 +105,7 @@ def judge(
         "machine": dict(machine),
         "kernel_settings": files.guest.get("kernel_settings", []),
         "host": host_facts,
+        "host_conditions": host_conditions.read(),
         **shown.record,
         **({"recovered": recovered} if recovered else {}),
         **detail,

@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 
 GROUPS = ("run", "host", "machine", "guest kernel", "packages", "software", "experiment")
 HOST = {"cpu": "host CPU", "cores": "host CPUs", "memory_mb": "host memory, MB", "kernel": "host kernel", "id": "host"}
+CONDITIONS = {
+    "kernel": "host kernel",
+    "kernel_build": "host kernel build",
+    "microcode": "host microcode",
+    "cpu_flags_sha256": "host CPU flags digest",
+    "smt": "host SMT",
+    "clocksource": "host clocksource",
+    "transparent_hugepages": "host transparent hugepages",
+}
 MACHINE = {
     "cpus": "guest CPUs",
     "memory_mb": "guest memory, MB",
@@ -238,12 +247,9 @@ def _host_of_trial(record: Mapping[str, Any]) -> Iterator[tuple[Fact, str]]:
     for key, label in (("governor", "host CPU governor"), ("turbo", "host turbo")):
         if key in frequency:
             yield Fact("host", label), text(frequency[key])
-    for key, label in (("kernel", "host kernel"), ("kernel_build", "host kernel build")):
+    for key, label in CONDITIONS.items():
         if key in conditions:
             yield Fact("host", label), text(conditions[key])
-    for name in ("clocksource", "transparent_hugepages", "microcode", "smt"):
-        if name in conditions:
-            yield Fact("host", f"host {_words(name)}"), text(conditions[name])
     for name, state in (conditions.get("mitigations") or {}).items():
         yield Fact("host", f"host mitigation {name}"), text(state)
 
@@ -304,7 +310,3 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 def text(value: Any) -> str:
     """Return a value as text; NONE where there is none."""
     return NONE if value is None or value == {} else str(value)
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")

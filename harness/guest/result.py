@@ -104,8 +104,16 @@ class KernelSetting(_Checked):
     actual: Line
 
 
+class KernelConfig(_Checked):
+    """The configuration of the guest's kernel: where it is, its hash, and the options that concern the scheduler."""
+
+    path: Line
+    sha256: Sha256
+    options: Annotated[dict[Line, Line], Field(max_length=2000)]
+
+
 class Facts(_Checked):
-    """The guest's machine, software and tasks."""
+    """The guest's machine, software and tasks; earlier versions did not write the keys that have a default."""
 
     hostname: Line
     kernel: Line
@@ -126,6 +134,13 @@ class Facts(_Checked):
         dict[Line, Annotated[dict[Literal["shares", "weight"], Count], Field(max_length=2)]],
         Field(max_length=MOST_KEYS),
     ]
+    cpu_flags: Line = ""
+    cpu_governor: Line | None = None
+    cpu_idle: Line | None = None
+    kernel_config: KernelConfig | None = None
+    mitigations: Annotated[dict[Line, Line], Field(max_length=200)] = Field(default_factory=dict)
+    transparent_hugepages: Line | None = None
+    tainted: Line | None = None
     tasks_left_out: dict[Literal["before", "after"], Count] | None = None
 
 

@@ -5,6 +5,8 @@ The guest's own Python, 3.6 or newer, runs it with only the standard library; `t
 # ruff: noqa: UP006, UP035, UP045  (these rules ask for syntax that Python 3.6 does not have)
 
 import glob
+import gzip
+import hashlib
 import json
 import os
 import re
@@ -15,6 +17,22 @@ from typing import Any, Dict, List, Optional
 
 LIMIT_S = 30
 WANTED = "/etc/harness/packages"  # names; the playbook writes them
+CONFIGS = (
+    "/proc/config.gz",
+    "/boot/config-{}",
+    "/lib/modules/{}/config",
+)  # which of them there is depends on the kernel
+NAMES_THE_BUILD = "CONFIG_BUILD_SALT="  # the release once more, so that equal configurations would differ
+# The options on which the length of slices, the moments of preemption or the cost of a switch may depend.
+OPTIONS = re.compile(
+    r"^(CONFIG_(?:HZ|PREEMPT|SCHED|EXT_GROUP_SCHED|RT_GROUP|FAIR_GROUP|CFS_|CGROUP_SCHED|UCLAMP|NO_HZ|HIGH_RES|TICK_"
+    r"|VIRT_CPU|IRQ_TIME|RCU_|TREE_RCU|TASKS_RCU|NUMA|SMP|NR_CPUS|CPU_FREQ|CPU_IDLE|INTEL_IDLE|MITIGATION|CPU_MITIG"
+    r"|SPECULATION|PAGE_TABLE_ISO|RETPOLINE|CPU_SRSO|CPU_UNRET|CPU_IB|PARAVIRT|KVM_GUEST|HYPERVISOR_GUEST|PSI"
+    r"|TRANSPARENT_HUGE|CC_OPTIMIZE|LTO|FUNCTION_TRACER|DYNAMIC_FTRACE|PROVE_|LOCKDEP|LOCK_STAT|DEBUG_LOCK|DEBUG_PREEMPT"
+    r"|KASAN|KCSAN|UBSAN|KCOV|LATENCYTOP|JUMP_LABEL|X86_TSC|CLOCKSOURCE)\w*)=(.*)$",
+    re.MULTILINE,
+)
+CPU = "/sys/devices/system/cpu"
 
 
 def read(path: str) -> Optional[str]:
@@ -43,16 +61,26 @@ def cpu_model(cpuinfo: str) -> str:
     return match.group(1).strip() if match else ""
 
 
+def cpu_flags(cpuinfo: str) -> str:
+    """Return the flags of the first CPU in the text of /proc/cpuinfo in alphabetical order, empty without any."""
+    match = re.search(r"^(?:flags|Features)\s*:(.*)$", cpuinfo, re.MULTILINE)
+    return " ".join(sorted(match.group(1).split())) if match else ""
+
+
 def facts() -> Dict[str, Any]:
     """Return the facts about this machine on which the scheduler's behaviour may depend."""
+    cpuinfo, release = read("/proc/cpuinfo") or "", os.uname().release
     meminfo = dict(line.split(":", 1) for line in (read("/proc/meminfo") or "").splitlines() if ":" in line)
     return {
         "hostname": socket.gethostname(),
-        "kernel": os.uname().release,
+        "kernel": release,
         "kernel_version": os.uname().version,
         "kernel_cmdline": " ".join(w for w in (read("/proc/cmdline") or "").split() if not w.startswith("harness.")),
         "cpus": os.sysconf("SC_NPROCESSORS_ONLN"),
-        "cpu_model": cpu_model(read("/proc/cpuinfo") or ""),
+        "cpu_model": cpu_model(cpuinfo),
+        "cpu_flags": cpu_flags(cpuinfo)[:4000],
+        "cpu_governor": read(CPU + "/cpu0/cpufreq/scaling_governor"),
+        "cpu_idle": cpu_idle(),
         "memory_kb": int(meminfo.get("MemTotal", "0 kB").split()[0]),
         "memory_available_kb": int(meminfo.get("MemAvailable", "0 kB").split()[0]),
         "clocksource": read("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
@@ -61,7 +89,49 @@ def facts() -> Dict[str, Any]:
         "perf_version": output(["perf", "--version"]),
         "packages": packages(),
         "scheduler": scheduler_settings(),
+        "kernel_config": kernel_config(release),
+        "mitigations": mitigations(),
+        "transparent_hugepages": chosen(read("/sys/kernel/mm/transparent_hugepage/enabled")),
+        "tainted": read("/proc/sys/kernel/tainted"),
     }
+
+
+def kernel_config(release: str, root: str = "") -> Optional[Dict[str, Any]]:
+    """Return where the kernel's configuration is, its SHA-256, and its OPTIONS; None where the kernel shows none.
+
+    The SHA-256 is that of its lines `CONFIG_NAME=VALUE` in alphabetical order, without comments: they name the version.
+    """
+    paths = (root + path.format(release) for path in CONFIGS)
+    found = next((path for path in paths if os.path.isfile(path)), None)
+    if found is None:
+        return None
+    try:
+        with (gzip.open if found.endswith(".gz") else open)(found, "rb") as stream:
+            text = stream.read().decode("utf-8", "replace")
+    except (OSError, EOFError):
+        return None
+    lines = sorted(line for line in text.splitlines() if line.startswith("CONFIG_"))
+    hashed = "\n".join(line for line in lines if not line.startswith(NAMES_THE_BUILD))
+    options = {name: value[:200] for name, value in OPTIONS.findall(text)}
+    return {"path": found[len(root) :], "sha256": hashlib.sha256(hashed.encode()).hexdigest(), "options": options}
+
+
+def mitigations(root: str = "") -> Dict[str, str]:
+    """Return what the kernel does about each weakness of the CPU that it knows."""
+    paths = sorted(glob.glob(root + CPU + "/vulnerabilities/*"))
+    return {os.path.basename(path): (read(path) or "")[:1000] for path in paths}
+
+
+def cpu_idle(root: str = "") -> Optional[str]:
+    """Return the driver and the governor of the CPU's idle states; None where the kernel has none."""
+    names = [read(root + CPU + "/cpuidle/" + name) for name in ("current_driver", "current_governor_ro")]
+    return ", ".join(name for name in names if name) or None
+
+
+def chosen(text: Optional[str]) -> Optional[str]:
+    """Return the word in brackets of a file that lists choices."""
+    match = re.search(r"\[(\w+)\]", text or "")
+    return match.group(1) if match else None
 
 
 def packages(wanted_file: str = WANTED) -> Dict[str, str]:
@@ -85,7 +155,8 @@ def packages(wanted_file: str = WANTED) -> Dict[str, str]:
 def scheduler_settings(root: str = "") -> Dict[str, str]:
     """Return every scheduler setting that this kernel shows, by its path; `root` is where that path begins."""
     patterns = ["/proc/sys/kernel/sched_*", "/sys/kernel/debug/sched/*", "/sys/kernel/debug/sched_features"]
-    patterns += ["/sys/kernel/sched_ext/state", "/sys/fs/cgroup/system.slice/cgroup.subtree_control"]
+    patterns += ["/sys/kernel/sched_ext/state", "/sys/kernel/sched_ext/root/ops"]
+    patterns += ["/sys/fs/cgroup/system.slice/cgroup.subtree_control"]
     paths = (path for pattern in patterns for path in sorted(glob.glob(root + pattern)) if os.path.isfile(path))
     texts = {path[len(root) :]: read(path) for path in paths}
     return {path: text[:2000] for path, text in texts.items() if text and not path.endswith("/debug")}

@@ -24,7 +24,7 @@ from harness.store.json_file import (
 )
 
 HINT = "`harness verify` lists what has changed; restore the folder from a copy"
-NUMBER, TEXT = null_or(number), null_or(text)
+NUMBER, TEXT, TEXTS = null_or(number), null_or(text), null_or(each(text))
 INTERVAL = null_or(pair_of(NUMBER))
 
 
@@ -61,9 +61,18 @@ TRIAL = mapping(
     noise=null_or(each(NUMBER)),
     machine=MACHINE,
     host=HOST,
+    host_conditions=_maybe(mitigations=TEXTS),
     **_numbers("switches", "contested_share", "idle_share", "tracer_share", "requests_per_s"),
 )
-GUEST = mapping(facts=_maybe(scheduler=_maybe()))
+GUEST = mapping(
+    facts=_maybe(
+        scheduler=TEXTS,
+        packages=TEXTS,
+        mitigations=TEXTS,
+        kernel_config=_maybe(sha256=TEXT, options=TEXTS),
+        **dict.fromkeys(("kernel_cmdline", "cpu_flags"), TEXT),
+    )
+)
 
 
 def _split(value: Any, key: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import lzma
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -51,6 +52,7 @@ def test_trial_json_holds_what_the_host_did_and_the_clock_of_the_recording(
     record = json.loads((tmp_path / "t" / "trial.json").read_text())
     assert sorted(record["host"]) == sorted(KEYS)
     assert record["host"]["clock_step_s"]["guest"] == 60.0
+    assert record["host_conditions"]["kernel"] == os.uname().release
     assert (record["host_share"], record["clock"]) == (None, "counted")
     assert (made.detail["host_share"], made.detail["clock"]) == (None, "counted")
     assert "clock steps" in [check.name for check in made.verdict.failed]
