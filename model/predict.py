@@ -1,4 +1,4 @@
-"""Applies a stored predictor to recordings: scores it, or forecasts the last events."""
+"""Applies a stored predictor to recordings: scores it, predicts each event, or forecasts the last ones."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from model.data.streams import Segment
 from model.errors import SettingError
 from model.scoring import caveats
 from model.scoring.outcomes import Outcomes, evaluate
+from model.scoring.predictions import predictions
 from model.scoring.scores import score_online, score_outcomes, score_recordings
 
 Sides = tuple[list[Provenance], list[Provenance]]  # of the recordings learned from, and of those tested on
@@ -65,8 +66,7 @@ def score(
     across_kernels: bool = False,
 ) -> tuple[dict[str, Any], Outcomes]:
     """Return the scores, as `scores` does, and the outcome of each event."""
-    if not 0 < share <= 1:
-        raise SettingError(f"share {share}: expected more than 0 and at most 1")
+    _require_share(share)
     stored = checkpoint.load(model_folder)
     tested = _tested_clock(stored, model_folder, recordings, across_clocks)
     sides = _provenance(stored, model_folder, recordings, across_kernels)
@@ -81,6 +81,34 @@ def score(
         "online": online,
         "by_trial": score_recordings(outcomes, segments),
     }, outcomes
+
+
+def predict(
+    model_folder: Path,
+    recordings: Sequence[Path],
+    share: float = 1.0,
+    *,
+    across_clocks: bool = False,
+    across_kernels: bool = False,
+) -> dict[str, np.ndarray]:
+    """Predict each event of the last `share` of each recording; return the columns of `scoring.predictions`, (n,) each.
+
+    `learned`: whether the model learned from this recording, and more than its test part is predicted. Recordings are
+    refused as by `scores`. Raises PredictionError.
+    """
+    _require_share(share)
+    stored = checkpoint.load(model_folder)
+    _tested_clock(stored, model_folder, recordings, across_clocks)
+    sides = _provenance(stored, model_folder, recordings, across_kernels)
+    segments = _last(_segments(stored, recordings), share)
+    with checkpoint.applied(model_folder):
+        columns = predictions(stored.predictor, segments, stored.vocabulary.names)
+    return {**columns, "learned": np.isin(columns["trial"], _learned(stored, recordings, share, sides))}
+
+
+def _require_share(share: float) -> None:
+    if not 0 < share <= 1:
+        raise SettingError(f"share {share}: expected more than 0 and at most 1")
 
 
 def caveat(model_folder: Path, recordings: Sequence[Path]) -> str | None:

@@ -93,6 +93,28 @@ class StoredModel:
         table, outcomes = predict.score(self.path, folders_of(recordings), share, **across)
         return combine([table], [outcomes])
 
+    def predict(
+        self,
+        recordings: Recordings,
+        share: float = 1.0,
+        *,
+        across_clocks: bool = False,
+        across_kernels: bool = False,
+    ) -> pd.DataFrame:
+        """Return a row for each switch of the last `share` of each recording: what was likely, and what came.
+
+        `mark` came, and `likeliest` was the most probable, with the probability `confidence`; `hit` says whether they
+        are the same. `probability` is that of the mark that came, `bits` its -log2. `median_us` is the predicted median
+        of its stay and `slice_us` how long it stayed, in microseconds. `chance` is the probability of a hit by a blind
+        pick among those that could be picked, two or more of them where `contested`. `event` counts the switches of
+        a `cpu` of a `trial`, `start_ns` is on the recording's clock. `learned`: the model learned from this recording,
+        and is better than it would be elsewhere. Raises what `evaluate` raises.
+        """
+        import pandas as pd
+
+        across = {"across_clocks": across_clocks, "across_kernels": across_kernels}
+        return pd.DataFrame(predict.predict(self.path, folders_of(recordings), share, **across))
+
     def forecast(self, recording: str | os.PathLike[str], events: int = 20, top: int = 3) -> pd.DataFrame:
         """Return a row for each of the last `events` switches of each CPU: what was likely, and what came.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -128,6 +129,36 @@ class Run:
 
         verdicts = [_verdict(trial) for trial in self.trials]
         return pd.DataFrame(verdicts, columns=None if verdicts else [*VERDICT, *NUMBERS])
+
+    def predict(
+        self,
+        predictor: str | os.PathLike[str],
+        recordings: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
+        *,
+        arm: str | None = None,
+        seed: int | None = None,
+        share: float | None = None,
+        across_clocks: bool = False,
+        across_kernels: bool = False,
+    ) -> pd.DataFrame:
+        """Return what stored models predict: a row for each switch and model, beside what the kernel did.
+
+        `predictor`: the name of one that the run trained (all its arms and seeds, unless `arm` or `seed` is given), of
+        a model's folder, or the path of any stored model. Without `recordings`, each model of the run predicts the part
+        of its trials that it was tested on and did not learn from, and another one all of the run's usable trials, or
+        those of `arm`. `share`: predict the last share of each recording instead.
+
+        The columns are those of `model.StoredModel.predict`, and `model`, `seed` and the `arm` of the trial. Where
+        `learned` is true, the model learned from this recording, and is better than it would be elsewhere.
+
+        Raises UsageError (no such model or recording), ModelError (the two do not fit together, such as clocks),
+        StoreError (a file is not as the run wrote it), MissingExtraError.
+        """
+        from harness.api.prediction import Choice, predict
+
+        across = {"across_clocks": across_clocks, "across_kernels": across_kernels}
+        usable = [trial for trial in self.trials if trial.usable is not False]
+        return predict(Choice(self._folder, usable, predictor, arm, seed), recordings, share, across)
 
     def __fspath__(self) -> str:
         for trial in self.trials:

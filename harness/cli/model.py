@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from harness.api.model_errors import as_model_error
 from harness.cli import model_show
 from harness.cli.judgement import refuse_changed
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.cli.plain_values import CommandTree
 from harness.cli.run_or_path import run_or_path
-from harness.cli.train_jobs import as_model_error
 from harness.errors import ModelError, UsageError
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.api.model_errors import as_model_error
 from harness.cli.find_model import find_model
 from harness.cli.judgement import refuse_changed
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled
 from harness.cli.run import RunsDir
-from harness.cli.train_jobs import as_model_error
 from harness.errors import HostError, UsageError
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from harness.api.model_errors import as_model_error
 from harness.cli import completion
 from harness.cli.judgement import StrictTables, exit_unless_sound, refuse_changed
 from harness.cli.made_tables import named_as_given, tables_of
@@ -18,7 +19,6 @@ from harness.cli.run_or_path import run_or_path
 from harness.cli.train_jobs import (
     TEMPORAL,
     TrainRequest,
-    as_model_error,
     judge,
     parse_settings,
     show_scores,

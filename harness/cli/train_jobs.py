@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.api.model_errors import as_model_error
 from harness.cli.judgement import exit_unless_sound, print_qualities, refuse_changed, refuse_unsound
 from harness.cli.made_tables import Names, named_as_given
 from harness.cli.output import Output, note
-from harness.errors import MissingExtraError, ModelError, UsageError
+from harness.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from harness.cli.recorded_quality import RecordedQuality
@@ -283,18 +284,3 @@ def _with_online(summaries: Iterable[Scores]) -> list[Scores]:
         if scores.get("online"):
             rows.append({**scores, **scores["online"], "predictor": f"{scores['predictor']}, online"})
     return rows
-
-
-@contextmanager
-def as_model_error() -> Iterator[None]:
-    """Turn an error of the package `model`, which knows no exit codes, into one of this command."""
-    from model.errors import MissingLibraryError, NoModelError, NoTablesError, PredictionError
-
-    try:
-        yield
-    except MissingLibraryError as error:
-        raise MissingExtraError(error.extra, error.package, where=f"predictor {error.predictor}") from error
-    except (NoModelError, NoTablesError) as error:
-        raise UsageError(str(error)) from error
-    except PredictionError as error:
-        raise ModelError(str(error)) from error

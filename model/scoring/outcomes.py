@@ -97,7 +97,7 @@ def evaluate(predictor: SegmentPredictor, segments: Sequence[Segment]) -> Outcom
     """Predict every event of `segments` and compare with what happened. StreamError if there are no events."""
     folders = list(dict.fromkeys(segment.stream.folder for segment in segments))
     parts = [
-        _outcomes(predictor.predict(part), part, number, folders.index(segment.stream.folder))
+        outcomes_of(predictor.predict(part), part, number, folders.index(segment.stream.folder))
         for number, segment in enumerate(segments)
         for part in segment.parts(PART_EVENTS)
     ]
@@ -131,7 +131,8 @@ def _mark_outcomes(prediction: Prediction, segment: Segment) -> dict[str, np.nda
     }
 
 
-def _outcomes(prediction: Prediction, segment: Segment, number: int, trial: int) -> Outcomes:
+def outcomes_of(prediction: Prediction, segment: Segment, number: int = 0, trial: int = 0) -> Outcomes:
+    """Compare the predictions of a segment with its events; `number` and `trial`: its indices in the outcomes."""
     dt_us, stream = segment.slice_us(), segment.stream
     mark, contested = segment.of(stream.mark), segment.of(stream.contested)
     event, candidate = _candidates(segment)
