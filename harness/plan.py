@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain, count, groupby, islice
 from pathlib import PurePath
 from random import Random
 from typing import Any, cast
@@ -23,33 +23,45 @@ TRIAL_S = 25.0  # checks, upload, pull and reading of one trial
 SLOWER = {250: 2.4, 500: 5.7}  # seconds of the host for a second of a counted guest, by cpu_speed; else about 1
 
 MAX_NAME = 120  # folders are named after arms
+AGAIN = "__again"  # ends the name of the null arm
+FEWEST_BLOCKS = 6  # fewer have no interval
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One treatment: a combination of swept values, and the experiment with those values."""
+    """One treatment: a combination of swept values, and the experiment with those values.
+
+    `null_of`: the arm that this one is recorded like, under another name; what seems to differ between them is chance.
+    """
 
     name: str
     settings: dict[str, Any] = field(hash=False)
     experiment: Experiment = field(hash=False)
+    null_of: str | None = None
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One recording to make: arm x repetition."""
+    """One recording to make: arm x block.
+
+    Neighbours share a boot if their machines (without what each trial sets) and their `boot` are equal. `late`: it is
+    recorded after a later block began, because its own block lost it.
+    """
 
     index: int
     name: str
     arm: Arm
-    repetition: int
+    block: int
     load: Load
     record: RecordSpec
     machine: MachineSpec = field(hash=False)
+    boot: tuple[int, bool] = (0, False)
+    late: bool = False
 
     @property
     def seed(self) -> int:
-        """Where the load's random numbers come from: the same for all arms of a repetition."""
-        return self.arm.experiment.trials.seed + self.repetition
+        """Where the load's random numbers come from: the same for all arms of a block."""
+        return self.arm.experiment.trials.seed + self.block
 
 
 @dataclass(frozen=True)
@@ -58,7 +70,7 @@ class PlanRow:
 
     name: str
     arm: str
-    repetition: int
+    block: int
     box: str
     load: str
     warmup_s: float
@@ -68,39 +80,63 @@ class PlanRow:
 
 
 def arms(experiment: Experiment) -> list[Arm]:
-    """Return an arm for every combination of the swept values, the last path varying fastest; without a sweep, one."""
+    """Return an arm for every combination of the swept values, the last path varying fastest; without a sweep, one.
+
+    With `compare.null` the first arm comes again at the end.
+    """
     settings = spec.combinations(experiment.sweep)
     variants = [spec.apply(experiment, values) for values in settings]
     kinds = [str(getattr(variant.load, "kind", "")) for variant in variants]
     names = [_arm_name(kind, values) for kind, values in zip(kinds, _by_own_paths(experiment), strict=True)]
-    return [
+    listed = [
         Arm(name if names.count(name) == 1 else f"{name}__{number:02d}", values, variant)
         for number, (name, values, variant) in enumerate(zip(names, settings, variants, strict=True))
     ]
+    first = listed[0]
+    null = [replace(first, name=first.name + AGAIN, null_of=first.name)] if experiment.compare.null else []
+    return listed + null
 
 
-def trials(experiment: Experiment) -> list[Trial]:
-    """Return all trials in recording order, one repetition after the other.
+def trials(experiment: Experiment, blocks: int | None = None) -> list[Trial]:
+    """Return all trials in recording order, one block after the other, each with every arm once.
 
-    The arms of a repetition are shuffled with the seed, so that a host that grows warm or busy over the hours affects
-    every arm alike (a randomised block design), or keep the listed order (`trials.order`).
+    The arms of a block are shuffled with the seed, so that a host that grows warm or busy over the hours affects
+    every arm alike (a randomised block design), or keep the listed order (`trials.order`). The plan of fewer blocks
+    begins that of more. `blocks`: how many, by default `least_blocks`.
     """
-    listed = arms(experiment)
-    random = Random(experiment.trials.seed)
-    ordered = [
-        (repetition, arm)
-        for repetition in range(experiment.trials.repeat)
-        for arm in (_shuffled(listed, random) if experiment.trials.order == "shuffled" else listed)
-    ]
-    return [_trial(index, arm, repetition) for index, (repetition, arm) in enumerate(ordered)]
+    number = least_blocks(experiment) if blocks is None else blocks
+    return list(chain.from_iterable(islice(blocks_of(experiment), number)))
 
 
-def by_machine(planned: Sequence[Trial]) -> list[list[Trial]]:
-    """Group neighbours in the plan that share one machine; each group needs one start of a machine.
+def blocks_of(experiment: Experiment) -> Iterator[list[Trial]]:
+    """Yield one block after the other, without end."""
+    listed, random = arms(experiment), Random(experiment.trials.seed)
+    several = any(arm.experiment.machine.as_booted != listed[0].experiment.machine.as_booted for arm in listed)
+    digits = 4 if experiment.trials.blocks == "auto" else 3  # of the index in a name, by which trials are sorted
+    for block in count():
+        ordered = _shuffled(listed, random) if experiment.trials.order == "blocks" else listed
+        yield [
+            _trial(index, arm, block, digits, several) for index, arm in enumerate(ordered, start=block * len(listed))
+        ]
 
-    Kernel settings that are set before each trial, and set back before the next one, need no other machine.
+
+def least_blocks(experiment: Experiment) -> int:
+    """Return how many blocks are recorded at least; with `trials.blocks: fixed`, and at most."""
+    repeat = experiment.trials.repeat
+    return max(FEWEST_BLOCKS, repeat) if experiment.trials.blocks == "auto" else repeat
+
+
+def boot_of(trial: Trial) -> tuple[MachineSpec, tuple[int, bool]]:
+    """Return what neighbours in the plan that share one boot of a machine have in common.
+
+    Kernel settings that are set before each trial, and set back before the next one, need no other boot.
     """
-    return [list(group) for _, group in groupby(planned, key=lambda trial: trial.machine.as_booted)]
+    return trial.machine.as_booted, trial.boot
+
+
+def by_boot(planned: Iterable[Trial]) -> list[list[Trial]]:
+    """Group neighbours in the plan that share one boot of a machine."""
+    return [list(group) for _, group in groupby(planned, key=boot_of)]
 
 
 def describe(planned: Sequence[Trial]) -> list[PlanRow]:
@@ -109,7 +145,7 @@ def describe(planned: Sequence[Trial]) -> list[PlanRow]:
         PlanRow(
             trial.name,
             trial.arm.name,
-            trial.repetition,
+            trial.block,
             trial.machine.box,
             " ".join(_words(trial.load)),
             trial.record.warmup_s,
@@ -127,14 +163,22 @@ def _recording_s(trial: Trial) -> float:
 
 
 def estimate_s(planned: Sequence[Trial]) -> float:
-    """Estimate the seconds that recording takes with kept machines, including their starts but not training."""
-    return sum(row.estimate_s for row in describe(planned)) + MACHINE_S * len(by_machine(planned))
+    """Estimate the seconds that recording takes with kept machines, including their boots but not training."""
+    return sum(row.estimate_s for row in describe(planned)) + MACHINE_S * len(by_boot(planned))
 
 
-def _trial(index: int, arm: Arm, repetition: int) -> Trial:
+def block_s(experiment: Experiment) -> float:
+    """Estimate the seconds that one block takes, with its share of the boots."""
+    blocks = least_blocks(experiment)
+    return estimate_s(trials(experiment, blocks)) / blocks
+
+
+def _trial(index: int, arm: Arm, block: int, digits: int, several_machines: bool) -> Trial:
+    """Return a trial. Where arms need machines of their own, the null arm gets one too, unlike its twin's."""
     experiment = arm.experiment
-    load = cast(Load, experiment.load)
-    return Trial(index, f"{index:03d}_{arm.name}", arm, repetition, load, experiment.record, experiment.machine)
+    load, machine = cast(Load, experiment.load), experiment.machine
+    boot = (block if experiment.reboot == "every block" else 0, several_machines and arm.null_of is not None)
+    return Trial(index, f"{index:0{digits}d}_{arm.name}", arm, block, load, experiment.record, machine, boot)
 
 
 def _shuffled(listed: Sequence[Arm], random: Random) -> list[Arm]:

@@ -98,7 +98,7 @@ class Campaign:
         busy_host.warn(todo, self._effects.kvm_works())
         if todo:
             busy_host.name_others(self._effects.other_machines(), "other machines of harness run on this host")
-        for group in plan.by_machine(trials):
+        for group in plan.by_boot(trials):
             recorder.record(group)
         return [trial.name for trial in trials if not self._folder.is_done(f"trial:{trial.name}")]
 

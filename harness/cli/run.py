@@ -83,7 +83,7 @@ def run(
     else:
         changes, loaded, folder = {}, _load(experiment, overrides(settings), load, machine), None
     if dry_run:
-        return show_plan(loaded, output)
+        return show_plan(loaded, output, folder)
     folder = folder or _new_folder(runs_dir, loaded)
     if changes:
         _change_models(folder, loaded, output)
@@ -184,13 +184,17 @@ def _new_folder(runs_dir: Path, experiment: Experiment) -> RunFolder:
     return store.RunFolder.create(runs_dir, experiment, command=["harness", *sys.argv[1:]])
 
 
-def show_plan(experiment: Experiment, output: Output) -> None:
-    """Print what would be recorded."""
+def show_plan(experiment: Experiment, output: Output, folder: RunFolder | None = None) -> None:
+    """Print what would be recorded, of the run in `folder` with the blocks that it has so far."""
     from harness import plan, spec
+    from harness.store import block_record
     from harness.terminal import tables
 
-    trials = plan.trials(experiment)
-    output.data({"experiment": spec.to_dict(experiment), "trials": [asdict(row) for row in plan.describe(trials)]})
+    record = (folder and block_record.of(folder.manifest)) or block_record.new(experiment)
+    trials = plan.trials(experiment, record["planned"])
+    blocks = {**record, "seconds_each": plan.block_s(experiment), "boots": len(plan.by_boot(trials))}
+    rows = [asdict(row) for row in plan.describe(trials)]
+    output.data({"experiment": spec.to_dict(experiment), "blocks": blocks, "trials": rows})
     output.show(*tables.plan_tables(experiment, trials))
 
 

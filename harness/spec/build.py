@@ -123,9 +123,14 @@ def named_files(experiment: Experiment) -> list[NamedFile]:
 
 
 def apply(experiment: Experiment, settings: Mapping[str, Any]) -> Experiment:
-    """Return the experiment of one arm: with `settings` (dotted path -> value) and without a sweep."""
+    """Return the experiment of one arm: with `settings` (dotted path -> value), without a sweep and a null arm.
+
+    Whether its trials are booted anew, which follows from these, is explicit in it.
+    """
     where = ", ".join(f"{path}={shown(value)}" for path, value in settings.items())
     values = {**to_dict(experiment), "sweep": {}}
+    values["trials"] |= {"blocks": "fixed", "reboot": experiment.reboot}
+    values["compare"] |= {"null": False}
     document = Document(where, sweep.changed(values, settings))
     return _valid(document, stored=True).with_origin(experiment.source, experiment.text)
 

@@ -30,6 +30,7 @@ Keys = tuple[str | int, ...]
 
 MAX_BYTES = 100_000  # fifty times what an experiment has
 MAX_DEPTH = 50
+NULL = "null"  # a key may have this name: `compare: {null: true}`
 MAX_DIGITS = 300  # a longer number is a mistake, and slow to convert
 
 _INTEGER = re.compile(r"[-+]?(0o[0-7]+|0x[0-9a-fA-F]+|0b[01]+|[0-9]+)")
@@ -204,7 +205,7 @@ class _Reader:
 
     def _key(self, node: Node) -> str:
         tag = str(node.tag)
-        if isinstance(node, ScalarNode) and tag == _TAG + "str":
+        if isinstance(node, ScalarNode) and (tag == _TAG + "str" or node.value == NULL):
             return str(_scalar("str", node.value, self.position(node)))
         if isinstance(node, ScalarNode) and tag.startswith(_TAG) and not tag.endswith("merge"):
             what = f"the key {node.value!r} is read by YAML as {tag.removeprefix(_TAG)}, not as text"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
 from math import isclose
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,6 +18,7 @@ from harness.spec.section import Section
 NAME = r"^[a-z0-9][a-z0-9_-]*$"
 BOX = r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$"
 MAX_INT = 2**31 - 1
+MAX_BLOCKS = 1000
 MAX_COUNT = 2**53  # larger numbers are not exact in every reader of JSON
 
 
@@ -112,12 +115,44 @@ class RecordSpec(Section):
         return value
 
 
-class TrialsSpec(Section):
-    """How often and in which order arms are recorded, and how often one trial is tried."""
+def _as_fraction(value: Any) -> Any:
+    """Return a percentage such as "2 %" as the share that it is; everything else as it is."""
+    if isinstance(value, str) and re.fullmatch(PERCENT, value):
+        return float(Decimal(value.rstrip("% ")) / 100)
+    return value
 
-    repeat: int = Field(3, ge=1, le=1000, description="Trials per arm.")
-    order: Literal["shuffled", "listed"] = Field(
-        "shuffled", description="Order of the arms within each repetition: drawn with `seed`, or as listed in `sweep`."
+
+def _as_blocks(value: Any) -> Any:
+    """Return the order of blocks by the name that it has now; earlier versions called it shuffled."""
+    return "blocks" if value == "shuffled" else value
+
+
+PERCENT = r"^[0-9]+(\.[0-9]+)? ?%$"
+Percentage = Annotated[str, Field(pattern=PERCENT)]
+Positive = Annotated[float, Field(gt=0, le=2)]
+Fraction = Annotated[Positive, BeforeValidator(_as_fraction, json_schema_input_type=Positive | Percentage)]
+
+
+class TrialsSpec(Section):
+    """How often and in which order arms are recorded, and how often one trial is tried.
+
+    A block holds each arm once.
+    """
+
+    repeat: int = Field(
+        3, ge=1, le=MAX_BLOCKS, description="Blocks, which are trials per arm; with `blocks: auto`, the least number."
+    )
+    blocks: Literal["fixed", "auto"] = Field(
+        "fixed",
+        description="How many blocks: `repeat`, or as many as `compare.width` or `compare.max_hours` asks for.",
+    )
+    order: Annotated[Literal["blocks", "listed"], BeforeValidator(_as_blocks)] = Field(
+        "blocks", description="Order of the arms within each block: drawn with `seed`, or as listed in `sweep`."
+    )
+    reboot: Literal["every block", "never"] | None = Field(
+        None,
+        description="When the machine is booted anew without need; null: every block where arms are compared, else "
+        "never.",
     )
     seed: int = Field(
         2026, ge=0, le=MAX_INT, description="Seed of the order, and of what loads draw, such as arrivals."
@@ -133,6 +168,32 @@ class TrialsSpec(Section):
         ge=0,
         le=86_400,
         description="Longest wait, in seconds, for a busy host to become calm before a trial is recorded again.",
+    )
+
+
+class CompareSpec(Section):
+    """The comparison that the campaign is for: it decides on the number of blocks with `trials.blocks: auto`."""
+
+    metric: str | None = Field(
+        None,
+        min_length=1,
+        max_length=100,
+        description="The metric to know well, such as requests_per_s; null: the load's first rate, else switches/s.",
+    )
+    width: Fraction = Field(
+        0.02,
+        description="With `trials.blocks: auto`: the whole width of the 95 % interval that ends the recording, as a "
+        "share of the first arm, such as 0.02 or 2 %.",
+    )
+    max_hours: float = Field(
+        8.0, gt=0, le=10_000, description="With `trials.blocks: auto`: hours of recording after which no block begins."
+    )
+    null: bool = Field(
+        False,
+        description="Record the first arm once more under a second name: how far equals seem to differ.",
+    )
+    margin: Fraction = Field(
+        0.01, description="Differences below this do not matter: what `harness compare` calls equivalent."
     )
 
 
@@ -209,6 +270,7 @@ class Experiment(Section):
     load: SerializeAsAny[BaseModel] = Field(description="What keeps the CPU busy; `harness loads` lists the kinds.")
     record: RecordSpec = Field(default_factory=RecordSpec, description="How long and how one trial is recorded.")
     trials: TrialsSpec = Field(default_factory=TrialsSpec, description="How often, in which order.")
+    compare: CompareSpec = Field(default_factory=CompareSpec, description="What is compared, and how well.")
     model: ModelSpec = Field(default_factory=ModelSpec, description="The predicted marks and the predictors.")
     verdict: VerdictSpec = Field(
         default_factory=VerdictSpec, description="Limits that a recording must keep to be used."
@@ -218,6 +280,12 @@ class Experiment(Section):
         description="Values to compare: a dotted path below machine, load or record -> list of values. Several paths "
         "give every combination.",
     )
+
+    @property
+    def reboot(self) -> Literal["every block", "never"]:
+        """When the machine is booted anew without need: `trials.reboot`, or what follows from its being null."""
+        compared = bool(self.sweep) or self.compare.null
+        return self.trials.reboot or ("every block" if compared else "never")
 
     _source: Path | None = PrivateAttr(None)
     _text: str = PrivateAttr("")

@@ -66,9 +66,18 @@ def problems_of(
     count = prod(len(values) for values in sweep.values())
     if count > MAX_ARMS:
         problems.append(Problem(("sweep",), f"sweep makes {count} arms", f"at most {MAX_ARMS}", on_key=True))
+    if experiment.trials.blocks == "auto" and count == 1 and not problems:
+        problems.append(_nothing_to_compare(experiment))
     if problems or not sweep:
         return problems
     return list(islice(_combination_problems(experiment, kernel_of, stored, absent_loads), MOST + 1))
+
+
+def _nothing_to_compare(experiment: Experiment) -> Problem:
+    """Report `trials.blocks: auto` of one arm: the null arm alone does not decide on the number of blocks."""
+    what = f"trials.blocks is 'auto', and there is {'one arm' if experiment.sweep else 'no sweep'}"
+    expected = "a sweep that makes two arms or more, or blocks: fixed"
+    return Problem(("trials", "blocks"), what, expected)
 
 
 def _combination_problems(

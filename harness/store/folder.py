@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import Interrupted, StoreError
 from harness.files import as_host_error, make_folder, sync, write_atomic
-from harness.store import events, experiment_file, input_files, integrity, manifest, verify
+from harness.store import block_record, events, experiment_file, input_files, integrity, manifest, verify
 from harness.store.clock import name_of_now, now
 from harness.store.integrity import Integrity
 from harness.store.lock import is_locked, locked
@@ -109,7 +109,7 @@ class RunFolder:
 
         source = self._content.get("spec_source")
         return spec.from_dict(
-            input_files.in_run(self._content["spec"], self._content.get(input_files.KEY, {}), self.path),
+            input_files.in_run(_as_carried_out(self._content), self._content.get(input_files.KEY, {}), self.path),
             Path(source) if source else None,
             self._content["spec_text"],
             where=self.path / manifest.NAME,
@@ -236,6 +236,15 @@ class RunFolder:
         if key not in self._hashes:
             self._hashes[key] = verify.sha256(path)
         return self._hashes[key]
+
+
+def _as_carried_out(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the experiment in a manifest; a version that knew no blocks booted no machine for them."""
+    values: dict[str, Any] = content["spec"]
+    trials = values.get("trials", {})
+    if content.get(block_record.KEY) is None and isinstance(trials, dict) and "reboot" not in trials:
+        values = {**values, "trials": {**trials, "reboot": "never"}}
+    return values
 
 
 def _sweep(folder: Path) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import files
 from harness.errors import StoreError
-from harness.store import json_file
+from harness.store import block_record, json_file
 from harness.store.clock import now
 from harness.store.json_file import anything, each, items, mapping, null_or, number, one_of, text, truth
 from harness.store.software import versions as versions
@@ -88,6 +88,7 @@ MANIFEST = mapping(
     box=null_or(BOX),
     machine=null_or(MACHINE),
     arms=each(mapping({"box": BOX, "machine": MACHINE}, packages=ANY)),
+    blocks=null_or(block_record.BLOCKS),
     repeats=mapping({"run": text}),
     spec_changes=items(SPEC_CHANGE),
     files=each(mapping({"path": text, "sha256": text, "copy": TEXT})),
@@ -111,6 +112,7 @@ def new(name: str, experiment: Experiment, command: Sequence[str]) -> dict[str, 
         "spec_text": experiment.text,
         "spec_sha256": text_sha256(experiment.text),
         "trials_planned": len(trials),
+        block_record.KEY: block_record.new(experiment),
         "versions": versions(),
         "load_packages": _load_packages(trials),
         "host": host_facts(),
@@ -199,9 +201,10 @@ def check(manifest: dict[str, Any], path: Path) -> None:
 
 
 def host_facts() -> dict[str, Any]:
-    """Return CPU model, number of CPUs, memory and kernel of the host, but not its name."""
+    """Return CPU model, number of CPUs, memory and kernel of the host, and `id`, but not its name."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
+        "id": host_id(),
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),
         "memory_mb": memory // 2**20,
@@ -209,6 +212,18 @@ def host_facts() -> dict[str, Any]:
         "architecture": platform.machine(),
         "python": sys.implementation.name,
     }
+
+
+def host_id(machine_id: Path = Path("/etc/machine-id")) -> str | None:
+    """Return 16 hexadecimal digits that differ from host to host; None where the host has no machine-id.
+
+    machine-id(5) asks that the id itself is kept secret, and that a hash of it is used.
+    """
+    try:
+        secret = machine_id.read_text("ascii").strip()
+    except (OSError, ValueError):
+        return None
+    return text_sha256(f"harness host{secret}")[:16] if secret else None
 
 
 def plain(value: Any) -> Any:

@@ -13,6 +13,7 @@ from harness.counted import counted
 from harness.errors import StoreError
 from harness.load_results import results
 from harness.recorded_clock import RecordedClock
+from harness.terminal.block_lines import plan_lines, run_lines
 from harness.terminal.line import line, message
 from harness.terminal.load_columns import load_columns
 from harness.terminal.load_tables import in_yaml
@@ -50,13 +51,15 @@ def plan_tables(experiment: Experiment, trials: Sequence[Trial]) -> list[Rendera
     fallback = f", or else {machine.fallback}" if machine.fallback else ", no fallback"
     clock = RecordedClock.of({"clock": machine.clock, "cpu_speed": machine.cpu_speed})
     wanted_clock = f"; clock: {clock.short}" if machine.clock else ""
+    takes = spell_seconds(estimate_s(trials)) + (" or longer" if experiment.trials.blocks == "auto" else "")
     return [
         line((experiment.name, "bold"), f"  {experiment.question}"),
         line(f"machine: {machine.box}{fallback}; {machine.cpus} CPU, {machine.memory_mb} MB{wanted_clock}"),
         *_kernel(machine),
+        *plan_lines(experiment),
         table,
         line(f"predictors: {models}"),
-        f"recording takes about {spell_seconds(estimate_s(trials))}, and {FIRST_MACHINE_S / 60:.0f} min more if no "
+        f"recording takes about {takes}, and {FIRST_MACHINE_S / 60:.0f} min more if no "
         "earlier run kept the machine; nothing was touched",
     ]
 
@@ -92,6 +95,7 @@ def run_tables(folder: RunFolder, integrity: Integrity | None = None) -> list[Re
     if repeats := manifest.get("repeats"):
         conclusion = manifest["steps"].get("repeat", {}).get("detail", {}).get("conclusion", "not compared yet")
         parts.append(line(f"repeats {repeats['run']}: {conclusion}"))
+    parts += run_lines(manifest, len(manifest.get("arms", {})))
     parts += [line(f"models changed {change}") for change in spec_changes.in_words(manifest)]
     if aside := steps_of(manifest, "set-aside"):
         parts.append(line(f"set aside in models.set-aside, of an earlier experiment: {', '.join(sorted(aside))}"))

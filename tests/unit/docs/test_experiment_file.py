@@ -54,8 +54,8 @@ def test_every_key_of_a_section_is_documented_with_its_default(section: str) -> 
             assert shown == "required"
         elif field.get_default(call_default_factory=True) in (None, (), {}, SchedSpec()):
             assert shown in ("none", "perf's own")
-        elif isinstance(field.default, str):
-            assert shown == field.default
+        elif isinstance(field.default, (str, bool)):
+            assert shown == str(field.default).lower()
         else:
             numbers = [float(number) for number in re.findall(r"[0-9.]+", shown)]
             default = field.default if isinstance(field.default, tuple) else (field.default,)

@@ -204,8 +204,10 @@ def test_only_words_of_the_command_line_need_another_boot() -> None:
     experiment = load(
         "trials: {order: listed}\nsweep:\n  machine.sched.base_slice_ns: [1, 2]\n  machine.cmdline: [[], [quiet]]\n"
     )
-    assert len(plan.by_machine(plan.trials(load("sweep: {machine.sched.base_slice_ns: [1, 2]}\n")))) == 1
-    assert len(plan.by_machine(plan.trials(experiment))) == 12
+    assert (
+        len(plan.by_boot(plan.trials(load("sweep: {machine.sched.base_slice_ns: [1, 2]}\n")))) == 3
+    )  # a boot for each block
+    assert len(plan.by_boot(plan.trials(experiment))) == 12
 
 
 SCHEMA = spec.schema()

@@ -168,7 +168,7 @@ def test_swept_kernels_name_their_arms_by_the_build_and_a_wrong_one_has_its_line
     swept = load(files, "null", f"sweep:\n  machine.kernel: {kernels}\n")
     names = ["idle__kernel-own", f"idle__kernel-{files.name}", "idle__kernel-bookworm-backports-cloud-amd64"]
     assert [arm.name for arm in plan.arms(swept)] == names
-    assert [len(group) for group in plan.by_machine(plan.trials(swept))] == [1] * 9
+    assert [len(group) for group in plan.by_boot(plan.trials(swept))] == [1] * 9
     with pytest.raises(SpecError, match=r"in sweep: .*vmlinux is an uncompressed kernel") as caught:
         load(files, "null", "sweep:\n  machine.kernel:\n  - null\n  - {image: vmlinux}\n")
     assert caught.value.where == f"{files / 'e.yaml'}:7:5"

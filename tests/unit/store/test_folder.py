@@ -258,3 +258,20 @@ def test_a_wrong_value_of_the_stored_experiment_is_said_to_be_in_the_manifest(fo
     with pytest.raises(SpecError, match=r"trials\.repeat is 'three'") as caught:
         RunFolder.open(folder.path).experiment  # noqa: B018
     assert caught.value.where == str(path)
+
+
+def test_a_run_of_before_there_were_blocks_boots_no_machine_for_them(tmp_path: Path) -> None:
+    swept = spec.from_dict({**DATA, "sweep": {"record.seconds": [2, 3]}})
+    folder = RunFolder.create(tmp_path, swept, [])
+    assert folder.manifest["blocks"]["planned"] == swept.trials.repeat
+    path = folder.path / "manifest.json"
+    content = json.loads(path.read_text())
+    for key in ("blocks", "sha256"):
+        del content[key]
+    for key in ("blocks", "reboot"):
+        del content["spec"]["trials"][key]
+    del content["spec"]["compare"]
+    content["spec"]["trials"]["order"] = "shuffled"
+    path.write_text(json.dumps(content))
+    old = RunFolder.open(folder.path).experiment
+    assert (old.reboot, old.trials.order, old.trials.blocks) == ("never", "blocks", "fixed")

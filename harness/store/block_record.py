@@ -1,0 +1,58 @@
+"""`blocks` in the manifest: how many blocks a campaign has, by which rule it goes on, and what ended it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from harness.store.json_file import items, mapping, null_or, number, text
+
+if TYPE_CHECKING:
+    from harness.spec import Experiment
+
+KEY = "blocks"
+WIDTH, MAX_HOURS, MAX_BLOCKS, FIXED = "width", "max_hours", "max_blocks", "fixed"  # what ends a campaign
+NUMBER = null_or(number)
+RULE = mapping({"width": number, "max_hours": number, "minimum": number}, metric=null_or(text))
+BLOCKS = mapping(
+    {"planned": number, "complete": number},
+    reboot=text,
+    rule=null_or(RULE),
+    history=items(mapping({"blocks": number, "width": NUMBER}, hours=NUMBER)),
+    ended_by=null_or(text),
+)
+
+
+def new(experiment: Experiment) -> dict[str, Any]:
+    """Return the record of a campaign that has no block yet. Its `rule` is None if the number of blocks is fixed."""
+    from harness import plan  # slow to import, and reading a manifest does not need it
+
+    compare, least = experiment.compare, plan.least_blocks(experiment)
+    rule = {"metric": compare.metric, "width": compare.width, "max_hours": compare.max_hours, "minimum": least}
+    auto = experiment.trials.blocks == "auto"
+    return {
+        "planned": least,
+        "complete": 0,
+        "reboot": experiment.reboot,
+        "rule": rule if auto else None,
+        "history": [],
+        "ended_by": None,
+    }
+
+
+def of(manifest: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the record of a run; None for one that a version wrote which knew no blocks."""
+    record: Mapping[str, Any] | None = manifest.get(KEY)
+    return record
+
+
+def planned(manifest: Mapping[str, Any]) -> int | None:
+    """Return how many blocks are planned so far; None where the experiment alone decides."""
+    record = of(manifest)
+    return int(record["planned"]) if record else None
+
+
+def goes_on(manifest: Mapping[str, Any]) -> bool:
+    """Return whether further blocks may follow those that are planned."""
+    record = of(manifest)
+    return bool(record and record.get("rule") and not record.get("ended_by"))

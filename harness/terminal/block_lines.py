@@ -1,0 +1,74 @@
+"""The blocks of a campaign as lines for a terminal: what is planned, what ended it. Each function prints nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from harness.counted import counted
+from harness.store import block_record
+from harness.terminal.line import line
+from harness.terminal.progress import spell_seconds
+
+if TYPE_CHECKING:
+    from harness.spec import Experiment
+
+BOOTS = {"every block": "a new boot for every block", "never": "no boot without need"}
+
+
+def plan_lines(experiment: Experiment) -> list[Text]:
+    """Show how the arms are compared; nothing where there is one."""
+    from harness import plan
+
+    arms = plan.arms(experiment)
+    if len(arms) == 1:
+        return []
+    takes = spell_seconds(plan.block_s(experiment))
+    least, auto = plan.least_blocks(experiment), experiment.trials.blocks == "auto"
+    number = f"{least} or more" if auto else str(least)
+    order = f"drawn with the seed {experiment.trials.seed}" if experiment.trials.order == "blocks" else "as listed"
+    lines = [f"blocks: {number}, each {len(arms)} arms in an order {order}; {BOOTS[experiment.reboot]}; {takes} each"]
+    if auto:
+        lines.append(f"until {until(block_record.new(experiment)['rule'])}")
+    lines += [f"null arm: {arm.name} is {arm.null_of} again" for arm in arms if arm.null_of]
+    return [line(text) for text in lines]
+
+
+def percent(width: float | None) -> str:
+    """Format a relative width, such as `2 %` or `1.83 %`."""
+    return "an unknown share" if width is None else f"{100 * width:.3g} %"
+
+
+def until(rule: Mapping[str, Any]) -> str:
+    """Say what ends a campaign of `trials.blocks: auto`."""
+    metric = rule.get("metric") or "the load's first rate, or else of switches/s,"
+    width = f"the 95 % interval of {metric} of every arm against the first is {percent(rule['width'])} wide or less"
+    hours = f"{rule['max_hours']:g} h of recording are over"
+    return f"{width}, or {hours}; after {counted(int(rule['minimum']), 'block')} at least, 1,000 at most"
+
+
+def run_lines(manifest: Mapping[str, Any], arms: int) -> list[Text]:
+    """Show the blocks of a run with several arms: how many are complete, the boots, and what ended it."""
+    record = block_record.of(manifest)
+    if record is None or arms < 2:
+        return []
+    boots = BOOTS.get(record.get("reboot", ""), "")
+    text = f"blocks: {record['complete']} of {record['planned']} complete; {boots}"
+    if rule := record.get("rule"):
+        text += f"; {ended(record) or f'until {until(rule)}'}"
+    return [line(text)]
+
+
+def ended(record: Mapping[str, Any]) -> str | None:
+    """Say what ended a campaign of `trials.blocks: auto`; None if it goes on."""
+    by, rule, last = record.get("ended_by"), record["rule"], (record.get("history") or [{}])[-1]
+    reached = f"the interval of {rule.get('metric') or 'the first rate'} is {percent(last.get('width'))} wide"
+    wanted = f"{percent(rule['width'])} was asked for"
+    reasons = {
+        block_record.WIDTH: f"ended because {reached}, and {wanted}",
+        block_record.MAX_HOURS: f"ended after {rule['max_hours']:g} h of recording: {reached}, and {wanted}",
+        block_record.MAX_BLOCKS: f"ended at the largest number of blocks: {reached}, and {wanted}",
+    }
+    return reasons.get(by) if by else None
