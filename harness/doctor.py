@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SET_UP = "./setup.sh of a checkout installs and starts what is missing"
 PROGRAMS = ("vagrant", "virsh", "qemu-img", "qemu-system-x86_64", "mmdebstrap", "ssh-keygen", "setpriv", "zstd")
 PACKAGES = ("pyarrow", "pandas", "pydantic", *EXTRA_OF)
-ADVISED = ("boosting", "graph", "perfetto")  # extras that a run works without
+ADVISED = ("boosting", "graph", "perfetto", "tracking")  # extras that a run works without
 GROUPS = ("libvirt", "kvm")
 DISK_MB = 5000  # a box, its copy in the libvirt pool, and a campaign's recordings
 LIMIT_S = 120.0  # for a Vagrant that starts in 2 s on a quiet host

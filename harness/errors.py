@@ -108,6 +108,10 @@ class DeadlineError(RemoteError):
     """A remote command or transfer did not end within its limit."""
 
 
+class TrackingError(HarnessError):
+    """What a run measured could not be sent to a tracker."""
+
+
 class TrialError(HarnessError):
     """A trial could not be carried out."""
 

@@ -22,6 +22,9 @@ MODULES = {  # module: (extra, package)
     "lightgbm": ("boosting", "lightgbm"),
     "perfetto": ("perfetto", "perfetto"),
     "duckdb": ("query", "duckdb"),
+    "alembic": ("tracking", "alembic"),
+    "mlflow": ("tracking", "mlflow-skinny"),
+    "sqlalchemy": ("tracking", "sqlalchemy"),
 }
 EXTRA_OF = {package: extra for extra, package in MODULES.values()}
 

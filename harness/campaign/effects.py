@@ -22,6 +22,7 @@ from harness.noise import host_use, machine_processes
 from harness.noise.host_use import HostUse
 from harness.progress import Watcher
 from harness.spec import MachineSpec
+from harness.store import RunFolder
 
 
 def _build_box(spec: MachineSpec, watcher: Watcher) -> Box:
@@ -60,3 +61,4 @@ class Effects:
     measure_host: Callable[..., HostUse] = host_use.measure  # seconds, ids of processes to leave out
     kvm_works: Callable[[], bool | None] = _kvm_works
     other_machines: Callable[[], list[str]] = machine_processes.others
+    track: Callable[[RunFolder], None] = lambda folder: None  # sends what is new in a run; raises Interrupted alone

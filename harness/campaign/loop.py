@@ -68,7 +68,12 @@ class Campaign:
         Raises Interrupted on Ctrl-C, SIGTERM or SIGHUP, and HarnessError when it cannot continue. In both cases
         recordings stay, and the run's state in the manifest is `interrupted` or `failed`.
         """
-        with self._folder.lock(), stop_signals_raise(GO_ON, EXIT_INTERRUPTED), self._state() as shortcomings:
+        with (
+            self._folder.lock(),
+            stop_signals_raise(GO_ON, EXIT_INTERRUPTED),
+            self._tracked(),
+            self._state() as shortcomings,
+        ):
             spec_change.finish(self._folder)
             trials = plan.trials(self._experiment)
             unusable = self._record(trials)
@@ -103,9 +108,18 @@ class Campaign:
         return [trial.name for trial in trials if not self._folder.is_done(f"trial:{trial.name}")]
 
     @contextmanager
+    def _tracked(self) -> Iterator[None]:
+        """Send how the run ended, once its manifest has it."""
+        try:
+            yield
+        finally:
+            self._effects.track(self._folder)
+
+    @contextmanager
     def _state(self) -> Iterator[list[str]]:
         """Keep the run's state in the manifest up to date; it ends as failed if the yielded list is not empty."""
         self._folder.update(state="running", error=None)
+        self._effects.track(self._folder)
         shortcomings: list[str] = []
         try:
             yield shortcomings

@@ -80,6 +80,7 @@ class Recorder:
             self._record_arms(todo, running)
             for trial in todo:
                 running = self._trial(running, trial, group)
+                self._effects.track(self._folder)  # nothing is being recorded now
         finally:
             self._leave_up(running) if self._keep else self._take_down(running)
 

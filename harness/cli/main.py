@@ -22,6 +22,7 @@ from harness.cli import (
     run,
     run_folders,
     trace,
+    track,
     train,
 )
 from harness.cli.output import print_error
@@ -97,6 +98,7 @@ app.command("report")(run_folders.report)
 app.command("verify")(run_folders.verify)
 app.command("label")(label.label)
 app.command("export")(export.export)
+app.command("track")(track.track)
 app.command("clean")(clean.clean)
 app.command("rm")(rm.rm)
 app.command("down")(run_folders.down)

@@ -14,12 +14,14 @@ import typer
 from harness.cli import completion, experiments
 from harness.cli.judgement import warn_of_edits
 from harness.cli.output import JsonFlag, Output, QuietFlag, handled, note
+from harness.cli.track_option import TrackOption, targets
 from harness.errors import EXIT_FAILED, UsageError
 
 if TYPE_CHECKING:
     from harness.campaign.loop import Outcome
     from harness.spec import Experiment
     from harness.store import RunFolder
+    from harness.tracking import Target
 
 RunsDir = Annotated[Path, typer.Option("--runs", envvar="HARNESS_RUNS", help="The folder that holds run folders.")]
 
@@ -65,6 +67,7 @@ def run(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes that train; default: one more than CPUs.")
     ] = None,
+    track: TrackOption = None,
     runs_dir: RunsDir = Path("runs"),
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
@@ -82,12 +85,13 @@ def run(
         loaded, folder = _unfinished(experiment, runs_dir, changes)
     else:
         changes, loaded, folder = {}, _load(experiment, overrides(settings), load, machine), None
+    trackers = targets(track, runs_dir, folder)
     if dry_run:
         return show_plan(loaded, output, folder)
     folder = folder or _new_folder(runs_dir, loaded)
     if changes:
         _change_models(folder, loaded, output)
-    _carry_out(loaded, folder, output, keep, workers, provision)
+    _carry_out(loaded, folder, output, keep, workers, provision, trackers)
 
 
 def _load(name: str | None, overrides: Mapping[str, str], load: str | None, machine: str | None) -> Experiment:
@@ -206,14 +210,25 @@ def _ended(folder: RunFolder, outcome: Outcome) -> dict[str, Any]:
 
 
 def _carry_out(
-    experiment: Experiment, folder: RunFolder, output: Output, keep: bool, workers: int | None, provision_anew: bool
+    experiment: Experiment,
+    folder: RunFolder,
+    output: Output,
+    keep: bool,
+    workers: int | None,
+    provision_anew: bool,
+    trackers: list[Target],
 ) -> None:
+    from harness.campaign.effects import Effects
     from harness.campaign.loop import Campaign
     from harness.terminal import tables
+    from harness.tracking import Tracking
 
     view = output.view(json_lines=True)
     view.show("info", f"run folder: {folder.path}")
-    outcome = Campaign(experiment, folder, view, keep=keep, workers=workers, provision_anew=provision_anew).run()
+    effects = Effects(track=Tracking(trackers, view).send) if trackers else Effects()
+    outcome = Campaign(
+        experiment, folder, view, keep=keep, workers=workers, provision_anew=provision_anew, effects=effects
+    ).run()
     output.show(*tables.run_tables(folder))
     output.data(_ended(folder, outcome))
     if outcome.failed_models and not outcome.unusable:

@@ -1,0 +1,56 @@
+"""The process that sends: it imports the tracker's library, prints nothing, and ends with the harness that started it.
+
+It answers each line of JSON on stdin with one on stdout, so it works only while it is waited for: never while a
+recording is under way.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.errors import ErrorDetails
+from harness.store import RunFolder
+from harness.tracking import record
+from harness.tracking.target import KINDS
+from harness.tracking.tracker import Tracker
+from harness.visible import visible
+
+MOST_LETTERS = 400  # of an error
+
+
+def main() -> None:
+    """Answer requests until stdin ends. What the tracker's library prints goes nowhere."""
+    answers = os.fdopen(os.dup(1), "w")
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+    kind, uri = sys.argv[2:]
+    tracker = KINDS[kind](uri)
+    for line in sys.stdin:
+        print(json.dumps(_answer(tracker, json.loads(line))), file=answers, flush=True)
+
+
+def _answer(tracker: Tracker, request: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        run = record.of(RunFolder.open(Path(request["folder"])), request["key"])
+        return {"run": tracker.send(run, request["known"])}
+    except ErrorDetails as error:
+        return {"error": error.what, "hint": error.hint}
+    except Exception as error:
+        return {"error": _short(_cause(error)), "hint": None}
+
+
+def _cause(error: BaseException) -> str:
+    """Return the innermost of the errors that led to this one, which says most."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return str(error) or type(error).__name__
+
+
+def _short(text: str) -> str:
+    line = visible(" ".join(text.split()))
+    return line if len(line) <= MOST_LETTERS else f"{line[:MOST_LETTERS]}..."
