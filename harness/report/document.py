@@ -49,10 +49,15 @@ def policy(style: str, scripts: Iterable[str]) -> str:
 
 def json_in_script(value: Any) -> Markup:
     """Return JSON that cannot end the script element around it: ASCII, with `<`, `>` and `&` as escapes."""
-    encoded = json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    encoded = json_text(value)
     for character in "<>&":
         encoded = encoded.replace(character, f"\\u{ord(character):04x}")
     return Markup(encoded)
+
+
+def json_text(value: Any) -> str:
+    """Return JSON as text for an attribute, which the template escapes."""
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
 
 
 def _finalize(value: Any) -> Any:

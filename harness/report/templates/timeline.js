@@ -49,7 +49,7 @@ document.querySelectorAll("figure.timeline").forEach((figure) => {
       if (Math.abs(ns) >= size * 0.9995) return `${Number((ns / size).toPrecision(3))} ${unit}`;
     return `${Math.round(ns)} ns`;
   }
-  const unitOf = (ns) => [[1e9, "s"], [1e6, "ms"], [1e3, "µs"]].find(([size]) => ns >= size) ?? [1, "ns"];
+  const unitOf = (ns) => [[1e9, "s"], [1e6, "ms"], [1e3, "µs"]].find(([size]) => Math.abs(ns) >= size) ?? [1, "ns"];
   function moment(at, step) { // a time since the recording began, as fine as `step`
     const ns = at + meta.skipped, [size, unit] = unitOf(ns);
     return `${(ns / size).toFixed(Math.min(9, Math.max(0, Math.ceil(-Math.log10(step / size) - 1e-9))))} ${unit}`;

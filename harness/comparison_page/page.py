@@ -1,0 +1,121 @@
+"""Builds the page of a comparison: one HTML file that needs no other, in the style of the run report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment
+from markupsafe import Markup
+
+from harness.comparison.inference import MIN_FREEDOM, RESAMPLES
+from harness.comparison_page import amounts, blocks, forest, sources
+from harness.comparison_page.legend import sample
+from harness.comparison_page.timelines import typical_stretches
+from harness.counted import counted
+from harness.report import document
+from harness.version import version
+
+if TYPE_CHECKING:
+    from harness.comparison.comparison import Comparison
+    from harness.comparison.effect import Effect
+
+PACKAGE = "harness.comparison_page"
+SCRIPTS = ("view.js", "download.js", "tables.js", "timeline.js", "page.js")
+
+
+def render(comparison: Comparison) -> str:
+    """Return the page as text."""
+    style = document.asset("report.css") + document.asset("comparison.css", PACKAGE)
+    scripts = [document.asset(name) for name in SCRIPTS]
+    panels = forest.panels(comparison.effects)
+    shown, folded = blocks.choose_panels(comparison)
+    stretches = typical_stretches(comparison)
+    return (
+        _environment()
+        .get_template("comparison.html.j2")
+        .render(
+            comparison=comparison,
+            policy=document.policy(style, scripts),
+            style=Markup(style),
+            scripts=[Markup(script) for script in scripts],
+            panels=panels,
+            null_panels=_null_panels(comparison, panels),
+            null_words=null_words(comparison.null) if comparison.null else "",
+            design=design_words(comparison),
+            counts=outcome_words(comparison.effects),
+            block_figure=blocks.BlocksFigure(tuple(blocks.slots(comparison.effects))),
+            shown=shown,
+            folded=folded,
+            block_rows=document.json_text(blocks.block_rows(comparison.effects)),
+            stretches=stretches,
+            metas=[] if isinstance(stretches, str) else [document.json_in_script(list(m)) for m in stretches.metas],
+            runs=sources.run_sources(comparison),
+            trials=sources.trial_sources(comparison),
+            version=version(),
+            resamples=RESAMPLES,
+            fewest=MIN_FREEDOM + 1,
+        )
+    )
+
+
+def design_words(comparison: Comparison) -> str:
+    """Say on how many of each level the comparison rests."""
+    design = comparison.design
+    trials = len(comparison.first.observations) + len(comparison.second.observations)
+    levels = [
+        counted(design.boots, "boot"),
+        counted(design.runs, "run"),
+        counted(design.hosts, "host"),
+    ]
+    if not design.interleaved:
+        return f"{counted(trials, 'trial')} that share no block; {', '.join(levels)}"
+    return f"{counted(design.blocks, 'block')} with a trial of each side; {', '.join(levels)}"
+
+
+def outcome_words(effects: Sequence[Effect]) -> str:
+    """Count the outcomes: how many metrics differ, do not, or leave it open."""
+    found = [effect.outcome for effect in effects]
+    differ = sum(outcome in ("higher", "lower") for outcome in found)
+    parts = [
+        (differ, "differ", "differs"),
+        (
+            found.count("no different"),
+            "do not differ by more than the margin",
+            "does not differ by more than the margin",
+        ),
+        (found.count("cannot say"), "stay open", "stays open"),
+        (found.count("too few"), "rest on too few blocks to say", "rests on too few blocks to say"),
+    ]
+    words = [f"{number} {one if number == 1 else several}" for number, several, one in parts if number]
+    return f"Of {counted(len(effects), 'metric')}, " + _listed(words) if words else "No metric is on both sides"
+
+
+def null_words(null: Comparison) -> str:
+    """Say what the method found between two equals."""
+    judged = [effect for effect in null.effects if effect.outcome != "too few"]
+    if not judged:
+        return "There are too few blocks to judge these equals; the effects below are what chance alone made of them."
+    named = [effect.metric.name for effect in judged if effect.differs]
+    if not named:
+        return f"It called none of {counted(len(judged), 'metric')} different."
+    return (
+        f"It called {len(named)} of {counted(len(judged), 'metric')} different: {', '.join(named)}. "
+        "There is no difference to find: read the result below with that much doubt."
+    )
+
+
+def _null_panels(comparison: Comparison, panels: Sequence[forest.Panel]) -> list[forest.Panel]:
+    """Return the forest of the equals on the axes of the result, so that the eye can compare the two."""
+    null = comparison.null
+    return forest.panels(null.effects, {panel.kind: panel.scale for panel in panels}) if null else []
+
+
+def _listed(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _environment() -> Environment:
+    environment = document.environment(PACKAGE)
+    environment.globals.update(amounts=amounts, sample=sample)
+    return environment

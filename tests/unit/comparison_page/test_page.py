@@ -1,0 +1,97 @@
+"""The page of a comparison as text: whole, offline, in order, and never broken by what it shows."""
+
+from __future__ import annotations
+
+import html
+import re
+from pathlib import Path
+from typing import Any
+
+import campaign_run
+import compared
+import hostile
+import pytest
+
+from harness.comparison import Comparison, compare
+from harness.comparison_page import write
+
+
+def page(tmp_path: Path, *arguments: Any, **options: Any) -> str:
+    return write(compared.make(tmp_path / "run", *arguments, **options), tmp_path / "page.html").read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def compared_with_equals(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+    return compared.make(tmp_path_factory.mktemp("equals") / "run", null=True)
+
+
+@pytest.fixture(scope="module")
+def whole(compared_with_equals: Comparison, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of a comparison that has everything."""
+    return write(compared_with_equals, tmp_path_factory.mktemp("page") / "page.html").read_text("utf-8")
+
+
+def test_the_page_shows_equals_then_facts_then_the_result(whole: str) -> None:
+    order = ["answer", "equals", "facts", "metrics", "numbers", "blocks", "stretches", "method", "sources"]
+    places = [whole.index(f'id="{name}"') for name in order]
+    assert places == sorted(places)
+
+
+def test_nothing_on_the_page_points_to_a_network_and_nothing_is_inline(whole: str) -> None:
+    assert not re.findall(r"(?:https?:)?//[a-z0-9-]+\.[a-z]", whole)
+    assert set(re.findall(r'(?:src|href)="([^"#][^"]*)"', whole)) == {"data:,"}
+    assert "default-src 'none'" in html.unescape(whole)
+    assert "unsafe" not in whole
+    markup = re.sub(r"<(script|style)\b.*?</\1>", "", whole, flags=re.DOTALL)
+    assert not re.findall(r"<[a-z][^>]*\s(?:style|on[a-z]+)=", markup)
+
+
+def test_the_sentence_and_every_metric_are_on_the_page(compared_with_equals: Comparison, whole: str) -> None:
+    text = html.unescape(whole)
+    assert compared_with_equals.sentence in text
+    for effect in compared_with_equals.effects:
+        assert text.count(f'<th scope="row">{effect.metric.name}</th>') == 3  # equals, forest, exact numbers
+
+
+def test_fewer_than_six_blocks_show_effects_and_ranges_and_no_p_value(tmp_path: Path) -> None:
+    comparison = compared.make(tmp_path / "run", 4)
+    text = write(comparison, tmp_path / "page.html").read_text("utf-8")
+    assert "too few blocks to say" in text
+    assert 'data-low="' not in text
+    assert {effect.outcome for effect in comparison.effects} == {"too few"}
+    assert "No arm was recorded twice" in text
+
+
+def test_arms_that_were_recorded_without_a_tracer_have_the_numbers_of_their_load(tmp_path: Path) -> None:
+    text = page(tmp_path, slices=False, predictors=())
+    assert "no trial of concurrency 2 has a table of slices" in text
+    assert '<th scope="row">requests/s</th>' in text
+    assert '<figure class="timeline"' not in text
+
+
+def test_facts_that_differ_stand_above_the_result(tmp_path: Path) -> None:
+    comparison = compared.make(tmp_path / "run", machine={compared.ARMS[1]: {"kernel": "6.12.1"}})
+    text = write(comparison, tmp_path / "page.html").read_text("utf-8")
+    for fact in comparison.facts:
+        assert text.index(f">{html.escape(fact.name)}") < text.index('id="metrics"')
+
+
+@pytest.mark.slow
+def test_hostile_names_of_tasks_and_arms_are_text_and_nothing_else(tmp_path: Path) -> None:
+    name = hostile.NAME.replace("/", "")  # a trial's folder is named after its arm
+    names = {"ab": hostile.NAME, "perf": "</script><img src=x onerror=alert(1)>"}
+    text = page(tmp_path, names=names, arms=(f"a {name}"[:60], f"b {name}"[:60]))
+    plain = page(tmp_path / "plain", arms=("a plain", "b plain"))
+    tags = re.compile(r"<(/?[a-z][a-z0-9]*)")
+    assert tags.findall(text) == tags.findall(plain)
+    assert not set("\x07\x08\x1b\u200b\u202e") & set(text)
+
+
+def test_two_runs_that_share_no_block_have_effects_and_no_blocks(tmp_path: Path) -> None:
+    rates = {"a": 400.0, "b": 420.0}
+    runs = [campaign_run.make(tmp_path / name, {"nginx_ab": [rate, rate + 1]}) for name, rate in rates.items()]
+    comparison = compare(runs)
+    text = write(comparison, tmp_path / "page.html").read_text("utf-8")
+    assert not comparison.design.interleaved
+    assert "share no block" in text
+    assert '<figure class="block-panel">' not in text
