@@ -9,6 +9,7 @@ TYPE_CHECKING = False  # as in typing, whose import would delay the handler of a
 
 if TYPE_CHECKING:
     from harness import errors, trace
+    from harness.api.comparison import Comparison, compare
     from harness.api.opening import convert, import_text, open_recording
     from harness.api.recording import Recording
     from harness.api.run import Run, open_run
@@ -19,12 +20,14 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Comparison",
     "HarnessError",
     "Recording",
     "Run",
     "Runs",
     "Trial",
     "__version__",
+    "compare",
     "convert",
     "errors",
     "import_text",
@@ -35,11 +38,13 @@ __all__ = [
 ]
 
 _PLACES = {
+    "Comparison": "harness.api.comparison",
     "HarnessError": "harness.errors",
     "Recording": "harness.api.recording",
     "Run": "harness.api.run",
     "Runs": "harness.api.runs",
     "Trial": "harness.api.trial",
+    "compare": "harness.api.comparison",
     "convert": "harness.api.opening",
     "import_text": "harness.api.opening",
     "open_recording": "harness.api.opening",

@@ -14,12 +14,17 @@ MOST_ROWS = 20
 Shown = TypeVar("Shown")
 
 
-def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Return a table of texts and numbers; of many rows the first `MOST_ROWS`, and how many are left out."""
+def sentence(text: str) -> str:
+    """Return a paragraph."""
+    return f"<p>{_text(text)}</p>"
+
+
+def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], most: int = MOST_ROWS) -> str:
+    """Return a table of texts and numbers; of many rows the first `most`, and how many are left out."""
     head = "".join(f'<th scope="col">{_text(name)}</th>' for name in columns)
-    lines = [f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows[:MOST_ROWS]]
-    if left := len(rows) - MOST_ROWS:
-        lines += [f'<tr><td colspan="{len(columns)}">and {left:,} more</td></tr>'] if left > 0 else []
+    lines = [f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows[:most]]
+    if len(rows) > most:
+        lines.append(f'<tr><td colspan="{len(columns)}">and {len(rows) - most:,} more</td></tr>')
     return _framed(caption, f"<thead><tr>{head}</tr></thead>" if columns else "", lines)
 
 

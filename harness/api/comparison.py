@@ -1,0 +1,85 @@
+"""Two sides of one or more runs compared, as an object that a notebook shows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from typing import Any
+
+from harness import comparison
+from harness.api import html
+from harness.api.run import Run, open_run
+from harness.comparison.effect import Scale
+from harness.comparison.measurement import Unit
+from harness.comparison.sentence import amount
+from harness.store import RunFolder
+
+COLUMNS = ("metric", "first", "second", "difference", "p, adjusted", "could be shown", "outcome")
+
+
+class Comparison(comparison.Comparison):
+    """Which of two is it, and how sure may one be; made by `harness.compare`.
+
+    `sentence` is the result, `effects` has an `Effect` for each metric, `frame()` the same as a data frame, `effect()`
+    the one of a name. `null` is the comparison of two equals, where the campaign recorded them; `facts` differ besides
+    the arm, `settings` are the arm itself; `design.notes` say what the numbers can be about.
+    """
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                effect.metric.name,
+                *(_value(value, effect.metric.unit) for value in (effect.first, effect.second)),
+                amount(effect),
+                "" if effect.p_adjusted is None else f"{effect.p_adjusted:.2g}",
+                "" if effect.detectable is None else _change(effect.detectable, effect.metric.scale),
+                effect.outcome,
+            )
+            for effect in self.effects
+        ]
+        table = html.table(f"{self.first.label} and {self.second.label}", COLUMNS, rows, most=len(rows))
+        return "".join([html.sentence(self.sentence), table, *map(html.sentence, self._notes())])
+
+    def _notes(self) -> Iterator[str]:
+        if self.null:
+            yield f"Two equals, by the same method: {self.null.sentence}"
+        yield from self.design.notes
+        if self.facts:
+            yield f"Besides the arm these differ: {', '.join(fact.name for fact in self.facts)}."
+
+
+def _value(value: float, unit: Unit) -> str:
+    return f"{value * unit.factor:,{unit.form}} {unit.name}"
+
+
+def _change(value: float, scale: Scale) -> str:
+    factor, unit = {"ratio": (100, "%"), "share": (100, "points"), "bits": (1, "bits")}[scale]
+    return f"{value * factor:.2g} {unit}"
+
+
+def compare(
+    *runs: Run | str | os.PathLike[str],
+    arms: tuple[str, str] | None = None,
+    metrics: Sequence[str] | None = None,
+    margin: float | None = None,
+    across_clocks: bool = False,
+    runs_dir: str | os.PathLike[str] = "runs",
+) -> Comparison:
+    """Compare two arms of one run, or of several runs together, or two runs of one arm each. Changes none of them.
+
+    `runs`: runs, their folders, or their names below `runs_dir` or the beginnings of these. `arms`: `ARM` or `RUN:ARM`
+    of each side, or a part of it that only one has; unnecessary where there are two. `metrics`: their names, or how
+    these begin; without it all, and p-values are adjusted for as many. `margin`: a smaller difference does not matter
+    (0.01: 1 %, a point of a share, 0.01 bits).
+
+    Raises UsageError for names that are unknown, for no or more than two sides, for a run that is given twice, and for
+    sides of different clocks without `across_clocks`; StoreError for a run without usable trials, or a damaged one.
+    """
+    folders = [RunFolder.open((run if isinstance(run, Run) else open_run(run, runs_dir)).path) for run in runs]
+    return _shown(comparison.compare(folders, arms, metrics, margin, across_clocks))
+
+
+def _shown(found: comparison.Comparison) -> Comparison:
+    values: dict[str, Any] = {field.name: getattr(found, field.name) for field in fields(found)}
+    return Comparison(**{**values, "null": None if found.null is None else _shown(found.null)})

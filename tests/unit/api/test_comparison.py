@@ -1,0 +1,74 @@
+"""`harness.compare`: two arms of campaigns with chosen values, by runs, folders and names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import campaign_run
+import pytest
+
+import harness
+from harness import comparison
+from harness.errors import UsageError
+from harness.store import RunFolder
+
+FIRST, SECOND = "nginx_ab__concurrency-2", "nginx_ab__concurrency-8"
+RATES = [100.0, 104.0, 99.0, 101.0, 98.0, 103.0, 100.5, 102.0]
+RUN = "2026-11-30T10-00-00_levels"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A campaign of 8 blocks in which the second arm does 5 % more, and the first has a twin."""
+    folder = tmp_path_factory.mktemp("runs")
+    arms = {FIRST: RATES, SECOND: [rate * 1.05 for rate in RATES], f"{FIRST}__again": [rate + 0.3 for rate in RATES]}
+    campaign_run.make(folder / RUN, arms)
+    return folder
+
+
+def test_runs_are_given_as_objects_folders_and_the_beginnings_of_names(runs: Path) -> None:
+    found = [
+        harness.compare(harness.open_run(runs / RUN), metrics=["requests/s"]),
+        harness.compare(runs / RUN, metrics=["requests/s"]),
+        harness.compare("2026-11-30", metrics=["requests/s"], runs_dir=runs),
+    ]
+    assert {each.sentence for each in found} == {found[0].sentence}
+    assert found[0].effect("requests/s").value == pytest.approx(0.05)
+    assert found[0].effect("requests/s").outcome == "higher"
+
+
+def test_it_says_what_the_package_for_comparisons_says(runs: Path) -> None:
+    ours, theirs = harness.compare(runs / RUN), comparison.compare([RunFolder.open(runs / RUN)])
+    assert isinstance(ours, comparison.Comparison)
+    assert ours.frame().equals(theirs.frame())
+    assert (ours.null is None, ours.facts, ours.settings) == (theirs.null is None, theirs.facts, theirs.settings)
+    assert isinstance(ours.null, harness.Comparison)
+
+
+def test_the_order_of_the_arms_is_the_one_that_is_asked_for(runs: Path) -> None:
+    turned = harness.compare(runs / RUN, arms=(SECOND, FIRST), metrics=["requests/s"])
+    assert turned.effect("requests/s").value == pytest.approx(1 / 1.05 - 1)
+
+
+def test_a_notebook_shows_the_sentence_the_equals_and_a_row_for_each_metric(runs: Path) -> None:
+    found = harness.compare(runs / RUN)
+    text = found._repr_html_()
+    for words in ("concurrency 8", "Two equals, by the same method", "requests/s", "+5.0 %", "one host"):
+        assert words in text
+    assert text.count("<tr>") == 1 + len(found.effects)
+
+
+def test_what_a_notebook_shows_of_a_hostile_arm_is_escaped(tmp_path: Path) -> None:
+    campaign_run.make(tmp_path / "run", {"a<script>": RATES, "b\x1b[2J": RATES[::-1]})
+    text = harness.compare(tmp_path / "run")._repr_html_()
+    assert "<script" not in text
+    assert "\x1b" not in text
+
+
+def test_names_that_are_unknown_are_errors(runs: Path) -> None:
+    with pytest.raises(UsageError, match="no arm 'apache'"):
+        harness.compare(runs / RUN, arms=("apache", FIRST))
+    with pytest.raises(UsageError, match="there is no run"):
+        harness.compare("none", runs_dir=runs)
+    with pytest.raises(UsageError, match="no run is given"):
+        harness.compare()
