@@ -77,6 +77,7 @@ class PlanRow:
     record_s: float
     estimate_s: float
     kernel_settings: str
+    tracer: str
 
 
 def arms(experiment: Experiment) -> list[Arm]:
@@ -106,6 +107,11 @@ def trials(experiment: Experiment, blocks: int | None = None) -> list[Trial]:
     """
     number = least_blocks(experiment) if blocks is None else blocks
     return list(chain.from_iterable(islice(blocks_of(experiment), number)))
+
+
+def untraced(planned: Sequence[Trial]) -> list[str]:
+    """Return the names of the arms that are recorded without a tracer, of which nothing can be predicted."""
+    return list(dict.fromkeys(trial.arm.name for trial in planned if trial.record.tracer == "none"))
 
 
 def blocks_of(experiment: Experiment) -> Iterator[list[Trial]]:
@@ -152,6 +158,7 @@ def describe(planned: Sequence[Trial]) -> list[PlanRow]:
             trial.record.seconds,
             _recording_s(trial) + TRIAL_S,
             " ".join(trial.machine.kernel_words),
+            trial.record.tracer,
         )
         for trial in planned
     ]

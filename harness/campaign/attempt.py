@@ -88,7 +88,8 @@ def judge(
     judged = verdict.judge(files.guest, shown.quality, shown.shares, limits, expected, host_facts)
     if files.perf_data and files.perf_data.suffix != ".zst":
         compress(files.perf_data)
-    detail = {**shown.numbers, **_tracer_share(judged), "metrics": files.metrics}
+    detail = {**evidence.of_kernel(trial, files.guest), **shown.numbers, **_tracer_share(judged)}
+    detail |= {"metrics": files.metrics}
     detail |= {"host_share": host_facts["share"], "clock": expected["clock"]}
     if others := host_facts["other_machines"]:
         detail["other_machines"] = others

@@ -13,7 +13,7 @@ from pyarrow import parquet
 from harness import trace
 from harness.errors import TraceError, TrialError
 from harness.guest.trial import TrialFiles
-from harness.noise.observation import idle_share
+from harness.noise import observation
 from harness.noise.within_trial import standard_errors
 from harness.plan import Trial
 from harness.recorded_clock import RecordedClock
@@ -40,16 +40,24 @@ def of_trial(trial: Trial, files: TrialFiles, machine: Mapping[str, Any]) -> Evi
     Raises TraceError for a trace that cannot be read, TrialError where there is none although the trial had a tracer.
     """
     if trial.record.tracer == "none":
-        return _without_trace(files.guest)
+        idle = observation.idle_share(files.guest["recording"])
+        return Evidence(None, {} if idle is None else {"swapper": idle}, {}, {})
     if files.perf_data is None:
         raise TrialError("there is no perf.data of a trial that had a tracer", where=str(files.guest_json.parent))
     return _of_trace(files.perf_data, trial, machine)
 
 
-def _without_trace(guest: Mapping[str, Any]) -> Evidence:
-    """Return what the guest's kernel counted from the beginning of the wait to its end."""
-    idle = idle_share(guest["recording"])
-    return Evidence(None, {} if idle is None else {"swapper": idle}, {}, {"tracer": "none", "idle_share": idle})
+def of_kernel(trial: Trial, guest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the guest's kernel counted from the beginning of the recording to its end: with a tracer or without.
+
+    These numbers are measured alike in both; those of a trace are of the trace alone.
+    """
+    recording = guest.get("recording", {})
+    return {
+        "tracer": trial.record.tracer,
+        "guest_idle_share": observation.idle_share(recording),
+        "guest_switches_per_s": observation.switches_per_s(recording),
+    }
 
 
 def _of_trace(recording: Path, trial: Trial, machine: Mapping[str, Any]) -> Evidence:
@@ -66,7 +74,6 @@ def _of_trace(recording: Path, trial: Trial, machine: Mapping[str, Any]) -> Evid
         "noise": standard_errors(slices["start_ns"].to_numpy(), slices["contested"].to_numpy()),
     }
     numbers = {
-        "tracer": "perf",
         "switches": len(slices),
         "contested_share": pc.mean(slices["contested"]).as_py(),
         "idle_share": ingested.idle_share,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import workers
+from harness import plan, workers
 from harness.campaign.steps import files_of, recorded_step
 from harness.plan import Trial
 from harness.progress import View, Watcher
@@ -46,6 +46,8 @@ def train(
         return []
     from model import jobs
 
+    if untraced := plan.untraced(trials):
+        view.show("info", f"no models for {', '.join(untraced)}: recorded without a tracer")
     planned = planned_models(folder, trials)
     for arm in sorted({model.arm for model in planned if not model.job.tables}):
         view.show("warn", f"no models for {arm}: none of its trials may be used")
@@ -63,8 +65,8 @@ def planned_models(folder: RunFolder, trials: Sequence[Trial]) -> list[PlannedMo
     """List every model of the experiment; an arm that is recorded without a tracer has none."""
     planned = []
     arms = {trial.arm.name: trial.arm.experiment for trial in trials}
-    traced = {arm: experiment.model for arm, experiment in arms.items() if experiment.record.tracer != "none"}
-    for arm, spec in traced.items():
+    untraced = plan.untraced(trials)
+    for arm, spec in ((name, experiment.model) for name, experiment in arms.items() if name not in untraced):
         tables = tuple(
             folder.trial_dir(t.name) for t in trials if t.arm.name == arm and folder.is_done(f"trial:{t.name}")
         )

@@ -132,8 +132,11 @@ def _recordings(run: RunFolder, arm: str, names: list[str]) -> Iterator[Measurem
 
 
 def _recording(run: RunFolder, trial: Mapping[str, Any], name: str) -> dict[str, float | None]:
+    of_load = {result.name: result.mean for result in results(trial)}
+    if trial.get("tracer") == "none":
+        return dict(of_load)
     return {
-        **{result.name: result.mean for result in results(trial)},
+        **of_load,
         "switches/s": switches_per_s(trial),
         "contested share": trial.get("contested_share"),
         **_slice_quantiles(run.trial_dir(name) / "slices.parquet"),

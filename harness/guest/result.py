@@ -69,6 +69,7 @@ class Recording(_Checked):
     clock_after: Clocks
     cpu_ticks_before: Annotated[dict[Line, Count], Field(max_length=20)]
     cpu_ticks_after: Annotated[dict[Line, Count], Field(max_length=20)]
+    switches: Count | None = None  # absent until version 0.3
 
 
 class Task(_Checked):

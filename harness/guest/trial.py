@@ -132,7 +132,7 @@ def collect(
 
     Raises what `run` does.
     """
-    progress = TrialProgress(watcher, config["warmup_s"], config["seconds"])
+    progress = TrialProgress(watcher, config["warmup_s"], config["seconds"], is_traced(config))
     late = phases.follow(phase_limits(config), on_phase, progress)
     guest = _result(host, config, late, watcher)
     _pull(host, config, guest, load, out_dir, watcher)

@@ -11,8 +11,10 @@ RATIO_FROM_S = 5.0  # the guest's clock is known in whole seconds: before, the r
 class TrialProgress:
     """Shows the watcher how far a trial is, in seconds of the guest; without its clock, in those of the host."""
 
-    def __init__(self, watcher: Watcher, warmup_s: float, seconds: float) -> None:
+    def __init__(self, watcher: Watcher, warmup_s: float, seconds: float, traced: bool = True) -> None:
         self._watcher, self._warmup_s, self._seconds = watcher, warmup_s, seconds
+        self._recording = "recording" if traced else "without a tracer"
+        self._ending = "recorded, perf ends" if traced else "the wait ends"
         self._shown_at = float("-inf")
 
     def __call__(self, awaited: str, waited_s: float, host_s: float, unit: str) -> None:
@@ -27,9 +29,9 @@ class TrialProgress:
             done_s, note = min(waited_s, self._warmup_s), f"before the recording: {waited_s:.0f} {unit}"
         elif awaited == "recorded":
             done_s = self._warmup_s + min(waited_s, self._seconds)
-            note = f"recording: {waited_s:.0f} of {self._seconds:g} {unit}"
+            note = f"{self._recording}: {waited_s:.0f} of {self._seconds:g} {unit}"
             if waited_s >= self._seconds + 1:
-                note = f"recorded, perf ends: {waited_s - self._seconds:.0f} {unit}"
+                note = f"{self._ending}: {waited_s - self._seconds:.0f} {unit}"
         else:
             done_s, note = self._warmup_s + self._seconds, f"after the recording: {waited_s:.0f} {unit}"
         self._watcher.note(f"{note}{ratio}; not connected")

@@ -41,6 +41,11 @@ def cpu_ticks(text: str) -> Dict[str, int]:
     return dict(zip(names, [int(value) for value in text.splitlines()[0].split()[1:9]]))  # noqa: B905
 
 
+def context_switches(text: str) -> int:
+    """Read /proc/stat: context switches since boot, summed over CPUs."""
+    return int(next(line.split()[1] for line in text.splitlines() if line.startswith("ctxt ")))
+
+
 class Recorder:
     """The tracer, which is set up before the load starts, and begins to record when the load has warmed up.
 
@@ -100,9 +105,9 @@ class Recorder:
         ticks at both ends, perf's running time `wall_s` and CPU time `tracer_cpu_s` in seconds. Raises Failure.
         """
         os.read(self.read_fd, 1)
-        clock_before, ticks_before = clocks(), cpu_ticks(read("/proc/stat") or "")
+        clock_before, stat_before = clocks(), read("/proc/stat") or ""
         sleep_ended = os.read(self.read_fd, 1)  # b'' if perf ended before the sleep did
-        clock_after, ticks_after = clocks(), cpu_ticks(read("/proc/stat") or "")
+        clock_after, stat_after = clocks(), read("/proc/stat") or ""
         ssh_count, loads = ssh_connections(), load_states(self.config)
         if sleep_ended:
             time.sleep(SETTLE_S)
@@ -119,8 +124,9 @@ class Recorder:
             "tracer_cpu_s": usage.ru_utime + usage.ru_stime if is_traced(self.config) else None,
             "clock_before": clock_before,
             "clock_after": clock_after,
-            "cpu_ticks_before": ticks_before,
-            "cpu_ticks_after": ticks_after,
+            "cpu_ticks_before": cpu_ticks(stat_before),
+            "cpu_ticks_after": cpu_ticks(stat_after),
+            "switches": context_switches(stat_after) - context_switches(stat_before),
         }
 
     def end(self) -> Any:

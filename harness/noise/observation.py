@@ -254,6 +254,13 @@ def idle_share(recording: Mapping[str, Any]) -> float | None:
     return _ticks_share(recording, "idle", "iowait")
 
 
+def switches_per_s(recording: Mapping[str, Any]) -> float | None:
+    """Return the context switches a second that the guest's kernel counted while it recorded; None if it told none."""
+    seconds = elapsed_s(recording.get("clock_before"), recording.get("clock_after"))
+    count = recording.get("switches")
+    return None if count is None or not seconds else round(count / seconds, 2)
+
+
 def _ticks_share(recording: Mapping[str, Any], *names: str) -> float | None:
     """Return the share of these kinds in all CPU ticks of the guest while it recorded; None if it counted none."""
     before, after = recording.get("cpu_ticks_before") or {}, recording.get("cpu_ticks_after") or {}

@@ -16,7 +16,7 @@ from harness.spec.document import Document, Keys, decode, parse, parse_value, pr
 from harness.spec.fields import Experiment, MachineSpec
 from harness.spec.file_paths import NamedFile
 from harness.spec.kernels import KernelForm
-from harness.spec.predictors import KernelOf, missing_libraries
+from harness.spec.predictors import KernelOf, missing_libraries, untraced_problems
 from harness.spec.problems import Problem, as_error, dotted, from_pydantic, keys_of, shown
 
 MAX_WHERE = 200  # letters of an option in a message
@@ -172,6 +172,7 @@ def _valid(
     kept = {"stored": stored, "absent_loads": absent_loads}
     experiment, all_problems = validate(document.data, kernel_of, **kept)
     all_problems += problems
+    all_problems += untraced_problems(experiment) if experiment and not stored else []
     all_problems += sweep.problems_of(experiment, kernel_of, **kept) if experiment and not all_problems else []
     if experiment is None or all_problems:
         raise as_error(all_problems, document)

@@ -37,6 +37,14 @@ def predictor_problems(experiment: Experiment, kernel_of: KernelOf | None = None
             yield replace(unknown(("model", "params", name), "predictor", name, SETTINGS), on_key=True)
 
 
+def untraced_problems(experiment: Experiment) -> Iterator[Problem]:
+    """Report predictors where no arm, of a sweep any, is recorded with a tracer: there is nothing to train them on."""
+    tracers = experiment.sweep.get("record.tracer", (experiment.record.tracer,))
+    if experiment.model.predictors and {*tracers} == {"none"}:
+        what = "model.predictors has predictors, and record.tracer is 'none': nothing is recorded to train them on"
+        yield Problem(("model", "predictors"), what, "predictors: [], or tracer: perf, of one arm at least")
+
+
 def missing_libraries(experiment: Experiment) -> Iterator[tuple[Keys, str, str]]:
     """Return the place of each predictor whose library is not installed, the extra that brings it, and the package."""
     for index, name in enumerate(experiment.model.predictors):

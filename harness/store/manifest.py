@@ -43,7 +43,10 @@ BOX = mapping(
     fallback_reason=TEXT,
     provisioned=null_or(mapping(digest=TEXT, image_sha256=TEXT)),
 )
-SHOWN = ("switches", "contested_share", "idle_share", "tracer_share", "requests_per_s", "host_share")
+SHOWN = (
+    *("switches", "contested_share", "idle_share", "tracer_share", "requests_per_s", "host_share"),
+    *("guest_idle_share", "guest_switches_per_s"),  # as the guest's kernel counted them
+)
 VERSIONS = mapping(harness=text, commit=TEXT, dirty=null_or(truth), packages=ANY)
 STEP = mapping(
     {

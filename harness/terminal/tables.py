@@ -37,9 +37,9 @@ STATES = {"done": "green", "failed": "red", "interrupted": "yellow", "running": 
 
 def plan_tables(experiment: Experiment, trials: Sequence[Trial]) -> list[RenderableType]:
     """Show what `harness run` would do, trial by trial."""
-    from harness.plan import FIRST_MACHINE_S, describe, estimate_s
+    from harness.plan import FIRST_MACHINE_S, describe, estimate_s, untraced
 
-    rows = describe(trials)
+    rows, bare = describe(trials), untraced(trials)
     settings = ["~kernel settings"] if any(row.kernel_settings for row in rows) else []
     table = plain_table("trial", "box", "~load", *settings, ">warm-up s", ">record s", ">about s")
     for row in rows:
@@ -59,6 +59,7 @@ def plan_tables(experiment: Experiment, trials: Sequence[Trial]) -> list[Rendera
         *plan_lines(experiment),
         table,
         line(f"predictors: {models}"),
+        *([line(f"recorded without a tracer, so without models: {', '.join(bare)}")] if bare else []),
         f"recording takes about {takes}, and {FIRST_MACHINE_S / 60:.0f} min more if no "
         "earlier run kept the machine; nothing was touched",
     ]
@@ -196,7 +197,8 @@ def _trials(manifest: Mapping[str, Any]) -> RenderableType:
     table = plain_table("trial", "~verdict", *numbers, "clock", ">host share")
     for index, (name, step) in enumerate(steps):
         detail, measured = step["detail"], [cells[index] for _, cells in columns]
-        shares = [cell(detail, key, ".1%") for key in ("contested_share", "idle_share", "tracer_share")]
+        idle = "guest_idle_share" if detail.get("tracer") == "none" else "idle_share"
+        shares = [cell(detail, key, ".1%") for key in ("contested_share", idle, "tracer_share")]
         usable, why = step["state"] == "done", visible_lines(step["error"] or step["state"])
         verdict = Text("usable", "green") if usable else Text(why, "red")
         seconds = f"{step['seconds']:.0f}" if step["seconds"] else ""

@@ -148,6 +148,10 @@ class World:
         if isinstance(outcome, BaseException):
             folder.mkdir(parents=True)
             raise outcome
+        if trial.record.tracer == "none":
+            folder.mkdir(parents=True)
+            (folder / "load.txt").write_text("Complete requests: 9\n")
+            return Attempt(outcome, {"arm": trial.arm.name, "tracer": "none"})
         shutil.copytree(_recorded(), folder, copy_function=shutil.copy)  # as new files, with their own times
         met = {"other_machines": self.other_machines} if self.other_machines else {}
         return Attempt(outcome, {"arm": trial.arm.name, "switches": 1, **met})

@@ -69,9 +69,11 @@ def test_trial_json_of_a_trial_without_a_tracer_holds_its_load_and_says_what_was
     host = Host("127.0.0.1", 22, "vagrant", tmp_path / "key", tmp_path / "known_hosts", "guest")
     made = attempt.make(host, trial, tmp_path / "t", 1, machine, SilentWatcher(), FakeMonitor())
     record = read_trial(tmp_path / "t")
-    assert (record["tracer"], record["idle_share"], record["metrics"]) == ("none", 0.1, {"requests_per_s": 432.1})
+    assert (record["tracer"], record["metrics"]) == ("none", {"requests_per_s": 432.1})
+    assert (record["guest_idle_share"], record["guest_switches_per_s"]) == (0.1, 640.0)
     assert made.detail["tracer"] == "none"
-    assert not {"quality", "usage", "noise", "switches", "contested_share", "tracer_share"} & {*record, *made.detail}
+    of_a_trace = {"quality", "usage", "noise", "switches", "contested_share", "idle_share", "tracer_share"}
+    assert not of_a_trace & {*record, *made.detail}
     assert record["verdict"]["left_out"][:2] == ["whole", "lost events"]
     assert {check["name"] for check in record["verdict"]["checks"]} >= {"window share", "idle share", "clock steps"}
     assert sorted(path.name for path in (tmp_path / "t").iterdir()) == ["trial.json"]
@@ -83,7 +85,8 @@ def untraced(host: Host, trial: Any, folder: Path, *_: Any, on_phase: Callable[[
     files.perf_data.unlink()
     ticks = {"cpu_ticks_before": {"user": 5, "idle": 5}, "cpu_ticks_after": {"user": 95, "idle": 15}}
     clock_after = {"monotonic_s": 55.0, "boottime_s": 55.0, "realtime_s": 1_700_000_050.0}
-    guest = {**files.guest, "recording": {**ticks, "clock_before": CLOCKS, "clock_after": clock_after}}
+    recording = {**ticks, "switches": 32_000, "clock_before": CLOCKS, "clock_after": clock_after}
+    guest = {**files.guest, "recording": recording}
     return replace(files, perf_data=None, guest=guest)
 
 

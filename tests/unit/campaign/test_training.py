@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,6 +35,19 @@ def test_models_are_trained_once_and_again_when_a_recording_changes(
     start(folder=folder)[0].run()
     assert folder.manifest["steps"]["model:markov_s0"]["started"] != before
     assert folder.verify() == []
+
+
+def test_an_arm_without_a_tracer_has_no_models_and_is_no_failure(
+    start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(workers, "run_in_processes", one_after_the_other)
+    sections = {"sweep": {"record.tracer": ["perf", "none"]}, "model": {"predictors": ["markov"], "seeds": [0]}}
+    campaign, folder = start(**sections)
+    assert campaign.run().ok
+    assert [path.name for path in (folder.path / "models").iterdir()] == ["nginx_ab__tracer-perf.markov_s0"]
+    assert folder.state == "done"
+    told = "no models for nginx_ab__tracer-none: recorded without a tracer"
+    assert told in (tmp_path / "screen.txt").read_text()
 
 
 def test_a_model_that_fails_is_named_and_the_others_are_scored(start: Start) -> None:

@@ -42,6 +42,14 @@ def test_the_preparation_of_a_load_is_shown_with_its_seconds() -> None:
     assert shown.done == [(0.0, 52.0)]
 
 
+def test_nothing_is_said_to_be_recorded_without_a_tracer() -> None:
+    shown = Shown()
+    progress = TrialProgress(shown, 0.0, 10.0, traced=False)
+    progress("recorded", 3.0, 3.0, "s")
+    progress("recorded", 12.0, 12.0, "s")
+    assert shown.lines == ["without a tracer: 3 of 10 s; not connected", "the wait ends: 2 s; not connected"]
+
+
 def test_without_the_guests_clock_the_seconds_are_the_hosts() -> None:
     shown = Shown()
     TrialProgress(shown, 0.0, 50.0)("recorded", 31.0, 31.0, "s")

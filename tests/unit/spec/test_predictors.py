@@ -161,6 +161,21 @@ def test_a_missing_library_is_an_error_at_the_predictor_that_needs_it(
     load({"predictors": ["markov"], "params": {"gradient_boosting": {"leaves": 7}}}, tmp_path)
 
 
+def test_predictors_of_an_experiment_that_records_nothing_are_an_error_at_their_place(tmp_path: Path) -> None:
+    path = tmp_path / "e.yaml"
+    for untraced in ("record: {tracer: none}\n", "sweep: {record.tracer: [none]}\n"):
+        path.write_text(f"{HEAD}{untraced}model:\n  predictors: [markov]\n")
+        with pytest.raises(SpecError, match="nothing is recorded to train them on") as caught:
+            spec.load(path)
+        assert caught.value.where == f"{path}:6:15"
+    path.write_text(f"{HEAD}sweep: {{record.tracer: [perf, none]}}\nmodel:\n  predictors: [markov]\n")
+    assert spec.load(path).sweep == {"record.tracer": ("perf", "none")}
+    path.write_text(f"{HEAD}record: {{tracer: none}}\n")
+    stored = spec.load(path)
+    with pytest.raises(SpecError, match="nothing is recorded"):  # as a run goes on with other models
+        spec.changed(stored, {"model.predictors": "[markov]"})
+
+
 FITTING = [("cfs_replay", "debian-12"), ("eevdf_replay", "debian-13"), ("replay_residual", "debian-13")]
 MISFITTING = [("eevdf_replay", "debian-11"), ("cfs_replay", "debian-13"), ("eevdf_replay", "ubuntu-18.04")]
 

@@ -11,7 +11,7 @@ import pytest
 import synthetic_run
 from rich.console import Console
 
-from harness import spec
+from harness import plan, spec
 from harness.store import RunFolder
 from harness.terminal import run_table, tables
 
@@ -183,6 +183,24 @@ def test_the_plan_names_a_kernel_that_the_file_asks_for() -> None:
 
     assert kernel() == []
     assert kernel(kernel="6.1.0-57-amd64") == ["kernel: 6.1.0-57-amd64"]
+
+
+def test_the_plan_names_the_arms_that_are_recorded_without_a_tracer() -> None:
+    file = {"name": "one", "machine": {"box": "debian-12"}, "load": {"kind": "idle"}}
+    swept = spec.from_dict({**file, "sweep": {"record.tracer": ["perf", "none"]}})
+    (line,) = [text for text in map(str, tables.plan_tables(swept, plan.trials(swept))) if "tracer" in text]
+    assert line == "recorded without a tracer, so without models: idle__tracer-none"
+    assert [row.tracer for row in plan.describe(plan.trials(swept))[:2]].count("none") == 1
+    traced = spec.from_dict(file)
+    assert not [row for row in tables.plan_tables(traced, plan.trials(traced)) if "tracer" in str(row)]
+
+
+def test_a_trial_without_a_tracer_is_shown_with_what_its_kernel_counted(tmp_path: Path) -> None:
+    detail = {"arm": "none", "tracer": "none", "guest_idle_share": 0.125, "metrics": {"requests_per_s": 480.0}}
+    step = {"state": "done", "seconds": 9.0, "error": None, "outputs": {}}
+    synthetic_run.write_manifest(tmp_path, steps={"trial:000_none": {**step, "detail": {**detail, "clock": "host"}}})
+    (row,) = [re.split(r" {2,}", line.strip()) for line in shown(tmp_path) if line.startswith("000_none")]
+    assert row == ["000_none", "usable", "not traced", "12.5%", "480", "9", "host", "not measured"]
 
 
 def test_what_all_runs_share_stands_below_the_table_and_what_differs_in_a_column(tmp_path: Path) -> None:
