@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from harness import comparison
@@ -25,6 +26,15 @@ class Comparison(comparison.Comparison):
     the one of a name. `null` is the comparison of two equals, where the campaign recorded them; `facts` differ besides
     the arm, `settings` are the arm itself; `design.notes` say what the numbers can be about.
     """
+
+    def to_html(self, path: str | os.PathLike[str]) -> Path:
+        """Write one page that needs no other file and no network, as `harness compare --html` does; return its path.
+
+        Raises StoreError for a damaged table of a trial, HostError where the page cannot be written.
+        """
+        from harness.comparison_page import write
+
+        return write(self, Path(path))
 
     def _repr_html_(self) -> str:
         rows = [

@@ -9,7 +9,7 @@ import pytest
 
 import harness
 from harness import comparison
-from harness.errors import UsageError
+from harness.errors import HostError, UsageError
 from harness.store import RunFolder
 
 FIRST, SECOND = "nginx_ab__concurrency-2", "nginx_ab__concurrency-8"
@@ -72,3 +72,12 @@ def test_names_that_are_unknown_are_errors(runs: Path) -> None:
         harness.compare("none", runs_dir=runs)
     with pytest.raises(UsageError, match="no run is given"):
         harness.compare()
+
+
+def test_its_page_is_one_file_that_holds_the_sentence(runs: Path, tmp_path: Path) -> None:
+    found = harness.compare(runs / RUN)
+    page = found.to_html(tmp_path / "pages" / "page.html")
+    assert page == tmp_path / "pages" / "page.html"
+    assert found.sentence.split("[")[0] in page.read_text("utf-8")
+    with pytest.raises(HostError):
+        found.to_html(page / "below a file.html")
