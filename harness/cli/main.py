@@ -17,6 +17,7 @@ from harness.cli import (
     export,
     label,
     model,
+    query,
     repeat,
     rm,
     run,
@@ -97,6 +98,7 @@ app.command("show")(run_folders.show)
 app.command("report")(run_folders.report)
 app.command("verify")(run_folders.verify)
 app.command("label")(label.label)
+app.command("query")(query.query)
 app.command("export")(export.export)
 app.command("track")(track.track)
 app.command("clean")(clean.clean)

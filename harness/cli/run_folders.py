@@ -30,13 +30,14 @@ def ls(ctx: typer.Context, runs_dir: RunsDir = Path("runs"), as_json: JsonFlag =
     Exits with 1 if there are runs and none can be read.
     """
     from harness import store
+    from harness.report import run_rows
     from harness.terminal import run_table, tables
 
     _require_named(ctx, runs_dir)
     folders, damaged = store.readable(runs_dir)
     output = Output(as_json)
     if as_json:
-        rows = [run_table.run_row(folder) for folder in folders]
+        rows = [run_rows.run_row(folder) for folder in folders]
         output.data({"runs": rows, "damaged": [str(error) for error in damaged]})
     runs = [] if as_json or (damaged and not folders) else run_table.runs_table(folders, runs_dir)
     output.show(*runs, *map(tables.damaged_line, damaged))

@@ -28,6 +28,7 @@ from harness.boxes import description, lock_file
 from harness.boxes.pins import Pin, Pins
 from harness.errors import StoreError, TrialError
 from harness.files import sha256
+from harness.report import run_rows
 from harness.store import RunFolder
 from harness.store.trial_record import read_scores, read_trial
 from harness.terminal import run_table, tables
@@ -155,7 +156,7 @@ def _read_run(path: Path) -> object:
     """Do what `ls` and `show` do with a run."""
     folder = RunFolder.open(path.parent)
     return (
-        run_table.run_row(folder),
+        run_rows.run_row(folder),
         run_table.runs_table([folder], path.parent.parent),
         list(tables.run_tables(folder)),
     )

@@ -16,8 +16,8 @@ from harness.campaign.attempt import Attempt
 from harness.campaign.loop import Campaign
 from harness.cli.run import _latest_unfinished
 from harness.errors import UsageError
+from harness.report import run_rows
 from harness.store import RunFolder
-from harness.terminal import run_table
 from harness.terminal.progress import QuietView
 
 pytestmark = pytest.mark.slow
@@ -69,7 +69,7 @@ def files(folder: RunFolder) -> set[str]:
 
 
 def row(folder: RunFolder) -> dict[str, Any]:
-    return {key: value for key, value in run_table.run_row(folder).items() if key not in ("name", "seconds", "bytes")}
+    return {key: value for key, value in run_rows.run_row(folder).items() if key not in ("name", "seconds", "bytes")}
 
 
 def unfinished(runs: Path) -> Path | None:
@@ -84,7 +84,7 @@ def require_agreement(folder: RunFolder, place: str) -> None:
     """`ls`, `show`, `verify` and `--resume` say the same of a run in which no process works."""
     done = folder.state == "done"
     assert folder.state in ("done", "interrupted"), place
-    assert run_table.run_row(folder)["state"] == folder.manifest["state"] == folder.state, place
+    assert run_rows.run_row(folder)["state"] == folder.manifest["state"] == folder.state, place
     assert not [name for name, step in folder.manifest["steps"].items() if step["state"] == "running"], place
     assert unfinished(folder.path.parent) == (None if done else folder.path), place
     assert folder.verify() == [], place

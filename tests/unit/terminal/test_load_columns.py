@@ -12,9 +12,9 @@ import synthetic_run
 from rich.console import Console
 
 from harness.load_results import results
-from harness.report import load_rows
+from harness.report import load_rows, run_rows
 from harness.store import RunFolder
-from harness.terminal import run_table, tables
+from harness.terminal import tables
 from harness.terminal.load_columns import load_columns
 
 AB = {"requests_per_s": 467.52}
@@ -89,4 +89,4 @@ def test_rows_for_programs_have_a_mean_and_a_spread_for_each_arm(tmp_path: Path)
     ],
 )
 def test_the_list_of_runs_shows_the_loads_of_a_run_also_from_a_damaged_manifest(spec: Any, shown: str | None) -> None:
-    assert run_table._load({"spec": spec}) == shown
+    assert run_rows.load({"spec": spec}) == shown

@@ -12,6 +12,7 @@ import synthetic_run
 from rich.console import Console
 
 from harness import plan, spec
+from harness.report import run_rows
 from harness.store import RunFolder
 from harness.terminal import run_table, tables
 
@@ -56,7 +57,7 @@ def test_machines_that_differ_from_arm_to_arm_are_shown_with_their_arms(tmp_path
         ["nginx_ab__box-debian-11", "debian-11", "5.10.0", "1", "1024", "host"],
         ["nginx_ab__box-debian-12", "debian-12", "6.1.0", "1", "1024", "host"],
     ]
-    assert run_table.run_row(RunFolder.open(tmp_path))["box"] == "debian-11, debian-12"
+    assert run_rows.run_row(RunFolder.open(tmp_path))["box"] == "debian-11, debian-12"
 
 
 def test_a_kernel_that_is_not_the_box_s_own_is_shown_once_with_where_it_came_from(tmp_path: Path) -> None:
@@ -79,7 +80,7 @@ def test_one_machine_for_all_arms_needs_no_table(tmp_path: Path) -> None:
     on = {"box": {"name": "debian-12"}, "machine": {"kernel": "6.1.0", "cpus": 1}}
     path.write_text(json.dumps(json.loads(path.read_text()) | {"arms": {"one": on, "two": on}}))
     assert not [line for line in shown(tmp_path) if line.startswith(("one", "two", "arm"))]
-    assert run_table.run_row(RunFolder.open(tmp_path))["box"] == "debian-12"
+    assert run_rows.run_row(RunFolder.open(tmp_path))["box"] == "debian-12"
 
 
 COUNTED = {"clock": "counted", "cpu_speed": 125}
@@ -109,7 +110,7 @@ def test_runs_are_listed_with_their_clock_and_the_largest_host_share(tmp_path: P
     _, row, below = listed(folder)
     assert "1.2%" in row
     assert below == ["load: nginx_ab; box: debian-12; clock: counted 125; host: AMD EPYC 9B14, 2 CPUs"]
-    assert {name: run_table.run_row(folder)[name] for name in ("clock", "host_share")} == {
+    assert {name: run_rows.run_row(folder)[name] for name in ("clock", "host_share")} == {
         "clock": "counted 125",
         "host_share": 0.0123,
     }
@@ -132,7 +133,7 @@ def test_the_share_of_a_trial_that_failed_because_of_it_is_listed(tmp_path: Path
 
 def test_a_run_with_two_clocks_names_both_and_each_trials_own(tmp_path: Path) -> None:
     folder = run_of(tmp_path, {"one": {"clock": "host"}, "two": COUNTED}, {"one": 0.25, "two": 0.5})
-    assert run_table.run_row(folder)["clock"] == "host, counted 125"
+    assert run_rows.run_row(folder)["clock"] == "host, counted 125"
     rows = [re.split(r" {2,}", line.strip()) for line in shown(tmp_path) if line.startswith("00")]
     assert [row[-2:] for row in rows] == [["host", "25.0%"], ["counted 125", "50.0%"]]
 
@@ -140,7 +141,7 @@ def test_a_run_with_two_clocks_names_both_and_each_trials_own(tmp_path: Path) ->
 def test_a_share_that_was_not_measured_is_not_called_zero(tmp_path: Path) -> None:
     folder = run_of(tmp_path, {"one": {"kernel": "6.1"}}, {"one": None})
     assert listed(folder)[1][-3] == "not measured"
-    assert run_table.run_row(folder)["host_share"] is None
+    assert run_rows.run_row(folder)["host_share"] is None
     (row,) = [line for line in shown(tmp_path) if line.startswith("000_one")]
     assert row.split()[-3:] == ["host", "not", "measured"]
 
@@ -148,7 +149,7 @@ def test_a_share_that_was_not_measured_is_not_called_zero(tmp_path: Path) -> Non
 @pytest.mark.parametrize("machine", [None, {"clock": "host", "kernel": "6.1"}])
 def test_a_run_that_recorded_nothing_yet_has_no_clock(tmp_path: Path, machine: dict[str, str] | None) -> None:
     synthetic_run.write_manifest(tmp_path, steps={}, machine=machine)
-    row = run_table.run_row(RunFolder.open(tmp_path))
+    row = run_rows.run_row(RunFolder.open(tmp_path))
     assert (row["clock"], row["host_share"]) == (None, None)
 
 
