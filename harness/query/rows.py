@@ -97,12 +97,19 @@ def trial_scores(run: OpenRun) -> Iterator[Row]:
 
 
 def facts(run: OpenRun) -> Iterator[Row]:
-    """Yield a row for each fact of a run that is known."""
-    from harness.comparison.facts import NONE
-    from harness.comparison.facts import facts as known
+    """Yield a row for each value that a fact has in the usable trials of each arm."""
+    from harness.comparison.fact_sources import NONE, RunFacts
+    from harness.comparison.side_facts import collect
 
-    for name, value in known(run.folder).items():
-        yield {"name": name, "value": None if value == NONE else value}
+    known, of_arm = RunFacts(run.folder), dict[str, list[str]]()
+    for name, step in run.steps("trial"):
+        if step["state"] == "done":
+            of_arm.setdefault(_arm(step), []).append(name)
+    for arm, names in of_arm.items():
+        for fact, values in collect([known.of_trial(name, arm) for name in names]).items():
+            for value, trials in values.items():
+                kept = {"topic": fact.group, "name": fact.name, "value": None if value == NONE else value}
+                yield {"arm": arm, **kept, "trials": trials}
 
 
 def costs(run: OpenRun) -> Iterator[Row]:

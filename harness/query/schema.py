@@ -218,11 +218,14 @@ TABLES: dict[str, Table] = {
         ),
     ),
     "facts": Table(
-        "a fact of a run: host, machine, box, kernel settings, packages, software, experiment",
+        "a value that a fact has in the usable trials of an arm",
         _columns(
             RUN,
+            ARM,
+            ("topic", TEXT, "`host`, `machine`, `guest kernel`, `packages`, `software`, `experiment` or `run`"),
             ("name", TEXT, "such as `guest kernel` or `experiment: load.concurrency`"),
-            ("value", TEXT, "its value as text; several where arms or trials differ"),
+            ("value", TEXT, "its value as text; null where there is none"),
+            ("trials", COUNT, "usable trials that have it"),
         ),
     ),
     "costs": Table(
