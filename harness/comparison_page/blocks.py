@@ -177,7 +177,8 @@ class BlocksFigure:
             if path:
                 shape = f"dot {kind}{' late' if late else ''}{small}"
                 yield element("path", class_=shape, d=path)
-                yield element("path", class_=f"{shape} inner", d=path)
+                if late or kind == "first":  # these are hollow
+                    yield element("path", class_=f"{shape} inner", d=path)
 
     def _axis(self) -> Iterable[Markup]:
         count = len(self.slots)

@@ -25,7 +25,8 @@ def _parts(kind: str) -> list[Markup]:
         return [element("path", class_=kind, d=f"M2 3V{MIDDLE + 1}H{WIDTH - 2}V3")]
     if kind.startswith("dot"):
         path = f"M{WIDTH / 2} {MIDDLE}h.001"
-        return [element("path", class_=shape, d=path) for shape in (kind, f"{kind} inner")]
+        hollow = "first" in kind or "late" in kind
+        return [element("path", class_=shape, d=path) for shape in (kind, f"{kind} inner")[: 1 + hollow]]
     if kind.startswith("side"):
         return [element("path", class_=kind, d=f"M1 {MIDDLE}H{WIDTH - 1}")]
     if kind.startswith("apart"):
