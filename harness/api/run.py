@@ -130,6 +130,16 @@ class Run:
         verdicts = [_verdict(trial) for trial in self.trials]
         return pd.DataFrame(verdicts, columns=None if verdicts else [*VERDICT, *NUMBERS])
 
+    def query(self, sql: str) -> pd.DataFrame:
+        """Answer one SELECT over the tables of this run; `harness.open_runs(...).query` asks several at once.
+
+        docs/query.md lists the tables. Raises QueryError for a wrong query, StoreError for a damaged file, HostError,
+        and MissingExtraError without the extra `query`.
+        """
+        from harness.api.answer import answer
+
+        return answer(sql, [self._folder])
+
     def predict(
         self,
         predictor: str | os.PathLike[str],

@@ -11,13 +11,14 @@ from harness.api import html
 from harness.api.run import Run
 from harness.counted import counted
 from harness.errors import UsageError
-from harness.store import RunFolder, label, readable, resolve, run_progress
+from harness.report import run_rows
+from harness.store import RunFolder, readable, resolve
 from harness.store.manifest import NAME as MANIFEST
 
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = ("run", "label", "state", "box", "kernel", "load", "arms", "trials", "usable", "models")
+SHOWN = ("name", "label", "state", "box", "load", "arms", "trials", "trials_done", "models_done")
 
 
 class Runs(Sequence[Run]):
@@ -41,13 +42,26 @@ class Runs(Sequence[Run]):
         return self._problems
 
     def frame(self) -> pd.DataFrame:
-        """Return a row for each run: name, label, state, box, kernel, load, and how many arms, trials and models.
+        """Return a row for each run, as `harness ls --json` has it: name, label, state, verdict, box, load and so on.
 
-        `trials` were planned or begun, `usable` ones passed their checks. It reads the manifests only.
+        `trials` were planned or begun, `trials_done` ones are usable; `seconds` and `bytes` are its costs. It reads the
+        manifests only.
         """
         import pandas as pd
 
-        return pd.DataFrame([_row(run) for run in self], columns=[*COLUMNS])
+        rows = [_row(run) for run in self]
+        return pd.DataFrame(rows, columns=None if rows else [*SHOWN])
+
+    def query(self, sql: str) -> pd.DataFrame:
+        """Answer one SELECT over the tables of these runs, in the files where they lie.
+
+        docs/query.md lists the tables. `attrs["problems"]` of the frame has a sentence for all that was left out.
+        Raises QueryError for a wrong query, StoreError for a damaged file, HostError, and MissingExtraError without the
+        extra `query`.
+        """
+        from harness.api.answer import answer
+
+        return answer(sql, [RunFolder.open(run.path) for run in self], self.problems)
 
     @overload
     def __getitem__(self, key: int | str) -> Run: ...
@@ -74,9 +88,9 @@ class Runs(Sequence[Run]):
 
     @html.said
     def _repr_html_(self) -> str:
-        rows = [[*_row(run).values()] for run in self]
+        rows = [[row[name] for name in SHOWN] for row in map(_row, self)]
         left_out = f", {len(self.problems)} not readable" if self.problems else ""
-        return html.table(f"{counted(len(self), 'run')}{left_out}", COLUMNS, rows)
+        return html.table(f"{counted(len(self), 'run')}{left_out}", SHOWN, rows)
 
     def _named(self, name: str) -> Run:
         found = [run for run in self if run.name == name] or [run for run in self if run.name.startswith(name)]
@@ -110,7 +124,4 @@ def _below(folder: Path) -> tuple[list[Run], list[str]]:
 
 
 def _row(run: Run) -> dict[str, Any]:
-    manifest = run.manifest
-    steps, box = run_progress.counts(manifest), manifest.get("box") or {}
-    values = run.name, label.read(run.path), run.state, box.get("name"), box.get("kernel"), run.load, len(run.arms)
-    return dict(zip(COLUMNS, (*values, steps.trials, steps.trials_done, steps.models_done), strict=True))
+    return {**run_rows.facts(RunFolder.open(run.path), run.manifest), "arms": len(run.arms)}

@@ -60,16 +60,16 @@ def test_one_run_and_several_folders_can_be_named(folder: Path) -> None:
 def test_an_empty_folder_has_no_runs_and_one_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     runs = harness.open_runs(tmp_path)
     assert (len(runs), repr(runs), len(runs.frame())) == (0, "Runs(0 runs)", 0)
-    assert [*runs.frame()][:3] == ["run", "label", "state"]
+    assert [*runs.frame()][:3] == ["name", "label", "state"]
     with pytest.raises(UsageError, match="no such folder"):
         harness.open_runs(tmp_path / "none")
 
 
 def test_the_frame_has_a_row_for_each_run(folder: Path) -> None:
     frame = harness.open_runs(folder).frame()
-    assert frame.run.tolist() == [RUN, SECOND]
+    assert frame.name.tolist() == [RUN, SECOND]
     assert frame.loc[0, ["label", "state", "box", "load"]].tolist() == [None, "done", "debian-12", "nginx_ab"]
-    assert frame.loc[0, ["arms", "trials", "usable", "models"]].tolist() == [1, 1, 1, 3]
+    assert frame.loc[0, ["arms", "trials", "trials_done", "models_done"]].tolist() == [1, 1, 1, 3]
 
 
 def test_what_a_notebook_shows_is_escaped(folder: Path, tmp_path: Path) -> None:
@@ -97,3 +97,30 @@ def test_a_damaged_trial_is_shown_as_what_is_wrong_with_it(folder: Path, tmp_pat
     (trial,) = harness.open_run(run).trials
     (trial.path / "trial.json").write_text("{}")
     assert "is not the file that the run wrote" in trial._repr_html_()
+
+
+def test_a_query_reads_the_tables_of_all_runs_and_names_what_it_left_out(folder: Path) -> None:
+    runs = harness.open_runs(folder)
+    answer = runs.query("SELECT run, count(*) AS slices, sum(slice_ns) AS ns FROM slices GROUP BY run ORDER BY run")
+    slices = runs[0].trials[0].frame("slices")
+    assert answer.run.tolist() == [RUN, SECOND]
+    assert answer.slices.tolist() == [len(slices)] * 2
+    assert answer.ns.tolist() == [slices.slice_ns.sum()] * 2
+    assert answer.ns.dtype == "int64"
+    assert any(DAMAGED in problem for problem in answer.attrs["problems"])
+    assert runs[0].query("SELECT DISTINCT run FROM trials").run.tolist() == [RUN]
+
+
+def test_a_wrong_query_is_an_error_of_harness(folder: Path) -> None:
+    with pytest.raises(harness.HarnessError, match="slice"):
+        harness.open_run(folder / RUN).query("SELECT * FROM slicez")
+
+
+def test_numbers_of_an_answer_are_numbers_and_columns_of_one_name_are_numbered(folder: Path) -> None:
+    answer = harness.open_run(folder / RUN).query(
+        "SELECT 1 AS a, 2 AS a, 1.5 AS half, sum(slice_ns) AS ns, sum(slice_ns::HUGEINT * 1000000000000) AS huge "
+        "FROM slices"
+    )
+    assert answer.loc[0, ["a", "a_1", "half"]].tolist() == [1, 2, 1.5]
+    assert (answer.half.dtype, answer.ns.dtype) == ("float64", "int64")
+    assert int(answer.huge[0]) == answer.ns[0].item() * 10**12
