@@ -179,11 +179,19 @@ def _no_answer(run: RunFacts) -> Markup:
     if run.wants_models:
         return Markup("There is no answer yet: no predictor has been scored in this run.")
     usable = [trial.recording for trial in run.trials if trial.recording and trial.ok is True]
+    bare = sum(trial.untraced and trial.ok is True for trial in run.trials)
+    if bare and not usable:
+        return Markup("This experiment measures what its load gets: {}.").format(_without_tracer(bare))
     if not usable:
         return Markup("There is no answer yet: no usable recording has been made.")
     slices = count(sum(recording.switches for recording in usable))
     recordings = f"{len(usable)} recording{'s' if len(usable) > 1 else ''} with {slices} slices"
+    recordings += f", {_without_tracer(bare)}" if bare else ""
     return Markup("This experiment only records: {}, and no predictor requested.").format(recordings)
+
+
+def _without_tracer(trials: int) -> str:
+    return f"{trials} trial{'s' if trials > 1 else ''} without a tracer"
 
 
 def banners(run: RunFacts) -> list[Banner]:

@@ -15,6 +15,7 @@ from harness.report.recording_summary import RecordingSummary
 from harness.report.trial_facts import TrialFacts
 
 RATE, BEST = "rate of the load", "best predictor"
+BY_KERNEL = "switches per second, as the kernel counted"  # with a tracer and without
 SCHEDULER: dict[str, tuple[str, Callable[[RecordingSummary], float | None], Callable[[float], str]]] = {
     "switches per second": ("", lambda rec: rec.switches / rec.span_s if rec.span_s else None, text.count),
     "contested": ("", lambda rec: rec.contested_share, text.percent),
@@ -68,7 +69,8 @@ def arm_table(trials: Sequence[TrialFacts], comparisons: list[BaselineComparison
     arms = dict.fromkeys(trial.arm for trial in usable)
     rows = [_row(arm, [trial for trial in usable if trial.arm == arm], best.get(arm)) for arm in arms]
     latencies = [f"load’s {kind}" for kind in latency_kinds(row.load for row in rows)]  # noqa: RUF001
-    columns = [name for name in (RATE, *latencies, *SCHEDULER, BEST) if any(name in row.cells for row in rows)]
+    known = (RATE, *latencies, *((BY_KERNEL,) if any(trial.untraced for trial in usable) else ()), *SCHEDULER, BEST)
+    columns = [name for name in known if any(name in row.cells for row in rows)]
     return ArmTable(columns, rows)
 
 
@@ -88,6 +90,10 @@ def _row(arm: str, trials: list[TrialFacts], best: BaselineComparison | None) ->
         if known:
             row.cells[name] = [Figure(spell(fmean(known)), _range(known, spell), fmean(known))]
             row.exact.update(_exact(name + unit, known))
+    counted = [rate for trial in trials if (rate := text.number(trial.record.get("guest_switches_per_s"))) is not None]
+    if counted:
+        row.cells[BY_KERNEL] = [Figure(text.count(fmean(counted)), _range(counted, text.count), fmean(counted))]
+        row.exact.update(_exact(BY_KERNEL, counted))
     if best and (score := best.score_of(best.best)):
         row.cells[BEST] = [Figure(f"{text.percent(score.value)} {best.best.predictor}", "", score.value)]
         row.exact.update({BEST: best.best.predictor, f"{BEST}, top-1, {best.split}": score.value})

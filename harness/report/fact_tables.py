@@ -154,7 +154,10 @@ class Quantity:
 
 
 def side_by_side(trials: list[TrialFacts]) -> list[Quantity]:
-    """Return the clock and the host's share, numbers of the recordings, then the load's own metrics."""
+    """Return the clock and the host's share, numbers of the recordings, then the load's own metrics.
+
+    Where a trial has no tracer, also what the kernels of the guests counted, in all trials alike.
+    """
     known: list[tuple[str, str, Callable[[RecordingSummary], float | None], Callable[[float | None], str]]] = [
         ("recorded", "s", lambda rec: rec.span_s, text.seconds),
         ("slices", "", lambda rec: rec.switches, text.count),
@@ -167,6 +170,7 @@ def side_by_side(trials: list[TrialFacts]) -> list[Quantity]:
         ("95th percentile", "ns", lambda rec: rec.latency.p95 if rec.latency else None, text.duration),
         ("99th percentile", "ns", lambda rec: rec.latency.p99 if rec.latency else None, text.duration),
     ]
+    known = known if any(trial.recording for trial in trials) else []
     return [
         Quantity("clock", "", [_cell(trial.clock.short if trial.record else None, text.plain) for trial in trials]),
         Quantity("host’s share", "", [_cell(host_facts.host_share(trial), text.percent) for trial in trials]),  # noqa: RUF001
@@ -174,8 +178,16 @@ def side_by_side(trials: list[TrialFacts]) -> list[Quantity]:
             Quantity(name, unit, [_cell(get(trial.recording) if trial.recording else None, show) for trial in trials])
             for name, unit, get, show in known
         ),
+        *(_counted_by_kernels(trials) if any(trial.untraced for trial in trials) else ()),
         *_metrics(trials),
     ]
+
+
+def _counted_by_kernels(trials: list[TrialFacts]) -> Iterator[Quantity]:
+    rows = (("switches per second", "guest_switches_per_s", text.count), ("idle", "guest_idle_share", text.percent))
+    for name, key, show in rows:
+        cells = [_cell(text.number(trial.record.get(key)), show) for trial in trials]
+        yield Quantity(f"{name}, as the kernel counted", "", cells)
 
 
 def _metrics(trials: list[TrialFacts]) -> Iterator[Quantity]:

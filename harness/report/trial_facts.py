@@ -60,6 +60,16 @@ class TrialFacts:
     missing: str
 
     @property
+    def untraced(self) -> bool:
+        """Whether it was recorded without a tracer: then nothing is missing."""
+        return self.record.get("tracer") == "none"
+
+    @property
+    def not_judged(self) -> list[str]:
+        """The checks that nothing is known for."""
+        return [visible(name) for name in mapping(self.record, "verdict").get("left_out") or ()]
+
+    @property
     def host(self) -> dict[str, Any]:
         """What the host did meanwhile; empty for trials of versions before 0.3.0."""
         return mapping(self.record, "host")
@@ -113,7 +123,7 @@ def _trial(
         clock=RecordedClock.of(mapping(facts, "machine")),
         earlier=[_why_unusable(attempt, integrity, problems) for attempt in _earlier_attempts(path)],
         recording=recording,
-        missing=missing,
+        missing="" if facts.get("tracer") == "none" else missing,
     )
 
 
