@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness import cleaned_tables
 from harness.api.recording import Recording
+from harness.errors import UsageError
 from harness.store.integrity import require_unchanged
 from harness.store.trial_record import read_guest
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Trial(Recording):
@@ -37,8 +41,20 @@ class Trial(Recording):
         return block if isinstance(block, int) else None
 
     @property
+    def tracer(self) -> str:
+        """The tracer that recorded it: `perf`, or `none`; then it has no tables, and all else that a trial has."""
+        return str(self.facts.get("tracer") or "perf")  # versions before 0.3 had no other
+
+    def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return a table, or some columns of it, as `Recording.table` does. A trial without a tracer has none."""
+        if self.tracer == "none":
+            what, expected = "it was recorded without a tracer, so it has no tables", "a trial of another arm"
+            raise UsageError(what, where=str(self.path), expected=expected)
+        return super().table(name, columns)
+
+    @property
     def usable(self) -> bool | None:
-        """Whether its recording may be used, by its verdict; None where there is none."""
+        """Whether it may be used, by its verdict; None where there is none."""
         verdict = self.facts.get("verdict") or {}
         return None if verdict.get("ok") is None else bool(verdict["ok"])
 
@@ -82,12 +98,17 @@ class Trial(Recording):
         return Path(*self.path.parts[-2:])
 
     def _in_words(self) -> Iterable[str]:
-        yield from list(super()._in_words())[:-1]
+        if self.tracer == "none":
+            yield from ("no tracer", *([f"Linux {self.kernel}"] if self.kernel else []))
+        else:
+            yield from list(super()._in_words())[:-1]
         yield self._verdict
 
     def _in_facts(self) -> Iterator[tuple[str, Any]]:
         yield from (("arm", self.arm), ("block", self.block), ("verdict", self._verdict))
-        yield from (fact for fact in super()._in_facts() if fact[0] != "whole")
+        yield "tracer", self.tracer
+        left_out = ("whole", *(("switches", "seconds", "tables", "warnings") if self.tracer == "none" else ()))
+        yield from (fact for fact in super()._in_facts() if fact[0] not in left_out)
         yield from ((name, value) for name, value in self.metrics.items() if isinstance(value, (int, float, str)))
 
     @property

@@ -31,7 +31,16 @@ def find_recordings(path: Path) -> list[Path]:
     if any(path.glob("*.parquet")):
         what, hint = "this folder has tables, but not the recording they were made of", "give the recording itself"
         raise UsageError(f"{path}: {what}", expected=EXPECTED, hint=hint)
-    raise UsageError(f"{path}: there is no recording in this folder", expected=EXPECTED)
+    what = "it was recorded without a tracer" if _is_untraced(path) else "there is no recording in this folder"
+    raise UsageError(f"{path}: {what}", expected=EXPECTED)
+
+
+def _is_untraced(path: Path) -> bool:
+    """Return whether a path is a trial, or a run of trials, that had no tracer."""
+    from harness.store.trial_record import read_trial
+
+    folders = [folder for folder in (path, *path.glob("trials/*")) if (folder / "trial.json").is_file()]
+    return bool(folders) and all(read_trial(folder).get("tracer") == "none" for folder in folders)
 
 
 def _recordings(folder: Path) -> list[Path]:

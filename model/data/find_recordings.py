@@ -36,6 +36,7 @@ def _under(path: Path) -> list[Path]:
         return [path]
     trials = sorted(table.parent for table in path.glob("trials/*/slices.parquet"))
     if not trials:
+        _refuse_untraced(path)
         _refuse_without_slices(path)
         if (path / "switches.parquet").is_file():
             raise TableError(
@@ -66,6 +67,13 @@ def _refuse_cleaned(path: Path) -> None:
                 f"{path}: {table} was removed by `harness clean`: `harness evaluate` makes it again, and so does what "
                 "harness.open_run and harness.open_recording return"
             )
+
+
+def _refuse_untraced(path: Path) -> None:
+    """Raise NoTablesError for a trial, or a run of trials, that had no tracer."""
+    trials = [known for folder in (path, *path.glob("trials/*")) if (known := metadata.trial(folder))]
+    if trials and all(trial.get("tracer") == "none" for trial in trials):
+        raise NoTablesError(f"{path}: recorded without a tracer (record.tracer: none), so there is nothing to predict")
 
 
 def _refuse_without_slices(folder: Path) -> None:
