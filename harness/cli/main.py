@@ -13,6 +13,7 @@ from harness.cli import (
     about,
     box,
     clean,
+    diff,
     experiments,
     export,
     label,
@@ -98,6 +99,7 @@ app.command("show")(run_folders.show)
 app.command("report")(run_folders.report)
 app.command("verify")(run_folders.verify)
 app.command("label")(label.label)
+app.command("diff")(diff.diff)
 app.command("query")(query.query)
 app.command("export")(export.export)
 app.command("track")(track.track)

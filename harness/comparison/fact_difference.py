@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness.comparison.fact_sources import GROUPS, family, whole_families
 from harness.comparison.side_facts import NOT_RECORDED, SideFacts
 
-WORDS = 3  # texts with more words are shown without those that both have
-DIGEST_LETTERS = 12
+LISTS = ("guest kernel command line", "guest CPU flags")  # shown without the words that both have
+SHORTENED = ("digest", "configuration", "commit")  # the ends of names of facts that are hashes
+HASH = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{20,}\b")
 ONE_SIDE = "facts of one side only"
 
 
@@ -30,12 +32,13 @@ class FactDifference:
 
     @property
     def shown(self) -> tuple[str, str]:
-        """Both values for a person: digests in short, and of long lists of words those that the other lacks."""
-        if self.name.endswith(("digest", "configuration", "commit")):
+        """Both values for a person: digests in short, and of lists of words those that the other lacks."""
+        name = self.name.partition(", ")[0]  # the name of an arm may follow
+        if name.endswith(SHORTENED):
             return _short(self.first), _short(self.second)
-        left, right = self.first.split(), self.second.split()
-        if min(len(left), len(right)) <= WORDS or self.varies or self.name == ONE_SIDE:
+        if name not in LISTS or self.varies or NOT_RECORDED in (self.first, self.second):
             return self.first, self.second
+        left, right = self.first.split(), self.second.split()
         return _without(left, right), _without(right, left)
 
 
@@ -81,4 +84,4 @@ def _without(words: list[str], others: list[str]) -> str:
 
 
 def _short(text: str) -> str:
-    return ", ".join(digest[:DIGEST_LETTERS] for digest in text.split(", "))
+    return HASH.sub(r"\1", text)

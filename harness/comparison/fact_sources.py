@@ -6,7 +6,7 @@ What differs from trial to trial by itself is no fact: boot ids, load averages, 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from harness.errors import SpecError, StoreError
 from harness.recorded_clock import RecordedClock
 from harness.store import RunFolder
+from harness.store.integrity import Integrity
 from harness.store.trial_record import read_guest, read_trial
 
 if TYPE_CHECKING:
@@ -87,29 +88,41 @@ def whole_families(facts: Iterable[Fact]) -> set[str]:
 
 
 class RunFacts:
-    """The facts of a run, with what it takes to say those of each of its trials, read once."""
+    """The facts of a run, with what it takes to say those of each of its trials, read once.
 
-    def __init__(self, run: RunFolder) -> None:
-        self._run, self._manifest = run, run.manifest
-        self._of_run = of_run(self._manifest)
+    `integrity`: what its files say is left out where it does not believe them.
+    """
+
+    def __init__(self, run: RunFolder, integrity: Integrity | None = None) -> None:
+        self._run, self._manifest, self._integrity = run, run.manifest, integrity
+        sealed = {Fact("run", "manifest"): "changed by something else" if run.is_edited else "as written"}
+        self._of_run = sealed | of_run(self._manifest)
         self._stages = by_arm(self._manifest)
         self._arms = _arms(run)
         self._values = dict[str | None, Facts]()
 
+    @property
+    def arms(self) -> list[str]:
+        """The names of the arms, those that are planned before those that are only recorded."""
+        return list(dict.fromkeys([*self._arms, *self._stages]))
+
     def of_trial(self, name: str, arm: str) -> Facts:
         """Return the facts of a trial: those of the run, of its arm, and its own, which prevail in this order."""
         step = self._manifest["steps"].get(f"trial:{name}", {})
-        own = _of_trial(self._run.trial_dir(name), step)
-        edited = {Fact("run", "manifest"): "changed by something else"} if self._run.is_edited else {}
-        return edited | self._of_run | self._of_arm(arm) | own | self.of_experiment(arm)
+        believed = [file for file in ("trial.json", "guest.json") if self._believed(f"trials/{name}/{file}")]
+        own = _of_trial(self._run.trial_dir(name), step, believed)
+        return self._of_run | self._of_arm(arm) | own | self.of_experiment(arm)
 
-    def without_trials(self) -> list[Facts]:
-        """Return the facts of the run with those of each of its arms, as far as it came."""
-        stages = [of_stage(stage) for stage in recorded_on(self._manifest)]
-        return [self._of_run | stage for stage in stages]
+    def without_trials(self, arm: str | None = None) -> list[Facts]:
+        """Return the facts of the run with those of an arm, or of each of its arms, as far as it came."""
+        stages = [self._stages[arm]] if arm in self._stages else recorded_on(self._manifest)
+        return [self._of_run | of_stage(stage) for stage in stages]
 
     def _of_arm(self, arm: str) -> Facts:
         return of_stage(self._stages.get(arm) or recorded_on(self._manifest)[0])
+
+    def _believed(self, path: str) -> bool:
+        return self._integrity is None or self._integrity.believed(path)
 
     def settings(self, arm: str) -> frozenset[str]:
         """Return the paths of the experiment that an arm sets."""
@@ -136,13 +149,13 @@ class RunFacts:
 
         inside = f"{self._run.path}/"
         try:
-            values = spec.to_dict(self._arms[arm].experiment if arm in self._arms else self._run.experiment)
+            values = spec.to_dict(self._arms[arm].experiment if arm and arm in self._arms else self._run.experiment)
         except SpecError:
             values = self._manifest["spec"]
         yield from ((path, text(value).replace(inside, "")) for path, value in _flat(values))
 
 
-def _arms(run: RunFolder) -> dict[str | None, Arm]:
+def _arms(run: RunFolder) -> dict[str, Arm]:
     """Return the arms of a run by their names; none if this version cannot read its experiment."""
     from harness import plan
 
@@ -216,16 +229,16 @@ def _packages(packages: Mapping[str, Any]) -> Iterator[tuple[Fact, str]]:
         yield Fact("packages", f"guest package {name}"), text(version)
 
 
-def _of_trial(folder: Path, step: Mapping[str, Any]) -> Facts:
+def _of_trial(folder: Path, step: Mapping[str, Any], believed: Collection[str]) -> Facts:
     """Return what a trial's own files and its step in the manifest keep, which prevails over what the run keeps.
 
     A file that is missing or damaged has no fact: whoever reads its values says so.
     """
     record, guest = dict[str, Any](), dict[str, Any]()
     with suppress(StoreError):
-        record = read_trial(folder)
+        record = read_trial(folder) if "trial.json" in believed else {}
     with suppress(StoreError):
-        guest = read_guest(folder).get("facts") or {}
+        guest = read_guest(folder).get("facts") or {} if "guest.json" in believed else {}
     known = {fact: value for fact, value in _machine_of_trial(record.get("machine") or {}) if value != NONE}
     known |= dict(_software(step.get("versions") or {})) if step.get("versions") else {}
     return known | dict(_host_of_trial(record)) | dict(_guest(guest))

@@ -103,6 +103,7 @@ def test_every_command_names_a_bad_run_folder_and_none_has_a_defect(runs: Path) 
         for command in (["show", run], ["verify", run], ["report", run], ["run", "--resume", run]):
             assert run.name in harness(*command, code=1).stderr
         assert run.name in harness("repeat", good, "--with", run, code=1).stderr
+        assert run.name in harness("diff", good, run, code=1).stderr
 
 
 def test_where_all_runs_are_damaged_ls_fails_and_starts_none(tmp_path: Path) -> None:
@@ -167,7 +168,8 @@ def test_no_manifest_makes_a_command_end_with_a_defect(
         written_before.unpack(folder)
         shutil.copy(run / "manifest.json", folder / "whole.json")
     content = json.dumps(mutated_json.mutated(data, json.loads((folder / "whole.json").read_text())))
-    for command in (["ls", "--runs", folder], ["show", run], ["show", run, "--json"], ["report", run], ["verify", run]):
+    more = (["diff", run, run, "--all"], ["report", run], ["verify", run])
+    for command in (["ls", "--runs", folder], ["show", run], ["show", run, "--json"], *more):
         (run / "manifest.json").write_text(content)
         assert "defect" not in any_exit(*command)
 

@@ -42,6 +42,8 @@ def completed(line: str, folder: Path) -> list[str]:
         ("show ", [RUN]),
         ("show --runs nowhere ", []),
         ("repeat 2026", [RUN]),
+        ("diff 2026", [RUN]),
+        (f"diff {RUN} 2026", [RUN]),
         ("run --resume ", [RUN]),
         ("run ng", ["nginx_ab"]),
         ("run m", ["mine.yaml"]),

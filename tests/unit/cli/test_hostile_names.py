@@ -100,6 +100,10 @@ def calls(shop: Workshop) -> dict[str, list[tuple[list[Any], int, str]]]:
         "report": [
             (["report", shop.runs / "a" / NAME], 0, f"{SHOWN}/report/index.html"),
         ],
+        "diff": [
+            (["diff", shop.runs / "a" / NAME, shop.runs / "b" / NAME, "--all"], 1, SHOWN),
+            (["diff", shop.runs / "a" / NAME, gone], 2, f"gone{SHOWN}"),
+        ],
         "verify": [
             (["verify", shop.runs / "a" / NAME], 0, f"{SHOWN}: every file is as recorded"),
             (["verify", shop.runs / "b" / NAME], 1, SHOWN),
