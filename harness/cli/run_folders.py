@@ -21,11 +21,31 @@ RunName = Annotated[
 
 
 @handled
-def ls(ctx: typer.Context, runs_dir: RunsDir = Path("runs"), as_json: JsonFlag = False) -> None:
+def ls(
+    ctx: typer.Context,
+    runs_dir: RunsDir = Path("runs"),
+    where: Annotated[
+        str | None,
+        typer.Option(
+            help="List those for which this holds: SQL over the columns of `harness ls --json`, such as "
+            "\"box = 'debian-12' AND verdict = 'passed'\"; needs the extra `query`.",
+            show_default=False,
+        ),
+    ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(help="Sort by one of these columns; COLUMN:desc from the largest down.", show_default=False),
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
     """List the runs: state, usable trials, models, the best predictor, largest host share, time taken, size, label.
 
     The best predictor is the one that the report opens with, with its accuracy at contested switches. Box, clock and
     host stand below the table where all runs have the same. A line below it says where a run under way is.
+
+    The columns of --where and --sort: name, label, experiment, state, verdict (passed: every planned trial is usable;
+    failed: one is not; else none), created, edited, trials, trials_done, models, models_done, box, clock, host,
+    host_share, seconds, bytes, load, version.
 
     Exits with 1 if there are runs and none can be read.
     """
@@ -35,13 +55,17 @@ def ls(ctx: typer.Context, runs_dir: RunsDir = Path("runs"), as_json: JsonFlag =
 
     _require_named(ctx, runs_dir)
     folders, damaged = store.readable(runs_dir)
-    output = Output(as_json)
-    if as_json:
-        rows = [run_rows.run_row(folder) for folder in folders]
-        output.data({"runs": rows, "damaged": [str(error) for error in damaged]})
-    runs = [] if as_json or (damaged and not folders) else run_table.runs_table(folders, runs_dir)
-    output.show(*runs, *map(tables.damaged_line, damaged))
-    if damaged and not folders:
+    output, empty = Output(as_json), f"no runs in {runs_dir}; start one: harness run experiments/nginx_ab.yaml"
+    if where is not None and folders:
+        from harness.query.selection import matching
+
+        folders, empty = matching(folders, where), f"no run in {runs_dir} for which {where}"
+    rows = [run_rows.run_row(folder) for folder in folders]
+    rows = run_rows.in_order(rows, sort) if sort else rows
+    output.data({"runs": rows, "damaged": [str(error) for error in damaged]})
+    unreadable = damaged and not rows and where is None
+    output.show(*([] if unreadable else run_table.runs_table(rows, empty)), *map(tables.damaged_line, damaged))
+    if unreadable:
         raise typer.Exit(EXIT_FAILED)
 
 

@@ -19,7 +19,7 @@ from harness.query import event_files, rows
 from harness.query.duckdb_library import connect, library, lock, quoted
 from harness.query.event_files import EventFile, ReadableNames
 from harness.query.open_run import OpenRun
-from harness.query.result import Interruptible, QueryResult
+from harness.query.result import Interruptible, QueryResult, StreamError
 from harness.query.schema import TABLES
 from harness.query.statement import QueryError, Statement
 from harness.store import RunFolder, manifest, readable, resolve
@@ -88,6 +88,11 @@ class RunDatabase:
     def folders(self) -> list[Path]:
         """The folders of the runs."""
         return [run.path for run in self._runs]
+
+    @property
+    def names(self) -> list[str]:
+        """The name of each run in a query."""
+        return [run.name for run in self._runs]
 
     def query(self, text: str) -> QueryResult:
         """Answer one SELECT. Raises QueryError for a wrong one, StoreError for a damaged file, HostError."""
@@ -177,15 +182,15 @@ class RunDatabase:
     def _translated(self, error: Exception) -> Exception:
         """Return an error of DuckDB as one of harness; any other as it is."""
         duckdb = library()
-        if not isinstance(error, duckdb.Error):
+        if not isinstance(error, (duckdb.Error, StreamError)):
             return error
         text = self._readable.with_paths(str(error))
-        if isinstance(error, duckdb.OutOfMemoryException):
+        if isinstance(error, duckdb.OutOfMemoryException) or text.startswith("Out of Memory"):
             return HostError(f"this query needs more memory: {text}", hint="ask for fewer rows or groups, or name runs")
         files = [file for found in self._files.values() for file in found]
         if file := next((file for file in files if str(file.file) in text), None):
             return StoreError(f"{file.file.name} cannot be read: {text}", where=str(file.file), hint=HINT)
-        return QueryError(text)
+        return QueryError.of(text)
 
 
 OF_FILE = ("run", "trial", "arm")  # columns of an event table that are the same in all of a file

@@ -14,6 +14,10 @@ Answer = TypeVar("Answer")
 ROWS = 50_000  # of one piece
 
 
+class StreamError(Exception):
+    """An error of DuckDB after the first rows, of which Arrow passes on the text only."""
+
+
 class Interruptible:
     """Calls that DuckDB works on in a thread, so that a signal ends them at once."""
 
@@ -54,7 +58,7 @@ class QueryResult:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows, in order. Raises QueryError, StoreError, HostError."""
-        while (batch := self._call(lambda: next(self._reader, None))) is not None:
+        while (batch := self._call(self._next)) is not None:
             yield batch
 
     def table(self) -> pa.Table:
@@ -62,6 +66,14 @@ class QueryResult:
         import pyarrow as pa
 
         return pa.Table.from_batches(list(self.batches()), self.schema)
+
+    def _next(self) -> pa.RecordBatch | None:
+        import pyarrow as pa
+
+        try:
+            return next(self._reader, None)
+        except (OSError, pa.ArrowException) as error:
+            raise StreamError(str(error)) from None
 
     def _call(self, work: Callable[[], Any]) -> Any:
         try:

@@ -25,6 +25,12 @@ EXPECTED = "one SELECT, such as: SELECT arm, count(*) FROM switches GROUP BY arm
 class QueryError(UsageError):
     """A query that DuckDB does not understand, or that is none."""
 
+    @classmethod
+    def of(cls, message: str) -> QueryError:
+        """Return the error with a message of DuckDB, whose mark below a line of the query stays below its word."""
+        first, *others = [line for line in message.splitlines() if line.strip()] or ["no reason given"]
+        return cls("\n  ".join([first, *(line.strip("\t") for line in others)]))
+
 
 @dataclass(frozen=True)
 class Statement:
@@ -52,7 +58,7 @@ def _parsed(text: str) -> Any:
         try:
             statements = connection.extract_statements(text)
         except duckdb.Error as error:
-            raise QueryError(str(error), expected=EXPECTED) from None
+            raise QueryError.of(str(error)) from None
         if len(statements) != 1:
             raise QueryError(f"these are {len(statements)} statements", expected=EXPECTED)
         if statements[0].type != duckdb.StatementType.SELECT:
@@ -60,7 +66,7 @@ def _parsed(text: str) -> Any:
         (answer,) = connection.execute("SELECT json_serialize_sql(?)", [text]).fetchone() or ("",)
     tree = json.loads(answer)
     if tree["error"]:
-        raise QueryError(str(tree["error_message"]), expected=EXPECTED)
+        raise QueryError.of(str(tree["error_message"]))
     return tree["statements"]
 
 

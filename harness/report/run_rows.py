@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from harness.errors import UsageError
 from harness.recorded_clock import RecordedClock
 from harness.report import load_rows, score_rows
 from harness.store import disk_size, run_progress
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from harness.store import RunFolder
 
 MODELS = ("model:", "set-aside:")  # the steps of models; the second are of an experiment before it was changed
+NESTED = ("progress", "load_results", "scores")  # what a row holds beside plain values
 PASSED, FAILED, NONE = "passed", "failed", "none"
 
 
@@ -57,6 +60,25 @@ def facts(folder: RunFolder, manifest: Mapping[str, Any]) -> dict[str, Any]:
         "load": load(manifest),
         "version": manifest.get("versions", {}).get("harness"),
     }
+
+
+def in_order(rows: Sequence[dict[str, Any]], order: str) -> list[dict[str, Any]]:
+    """Sort rows by a column, with `:desc` after its name from the largest to the smallest; without a value last.
+
+    `run` stands for `name`. Raises UsageError for a column that is none, or holds several values.
+    """
+    given, _, way = order.partition(":")
+    column = "name" if given == "run" else given
+    known = [name for name in (rows[0] if rows else ()) if name not in NESTED]
+    if way not in ("", "asc", "desc"):
+        raise UsageError(f"{order!r} is no order", where="--sort", expected=f"{given}, or {given}:desc")
+    if rows and column not in known:
+        near = get_close_matches(column, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else None
+        raise UsageError(f"there is no column {column!r}", where="--sort", expected=", ".join(known), hint=hint)
+    with_value = [row for row in rows if row[column] is not None]
+    without = [row for row in rows if row[column] is None]
+    return sorted(with_value, key=lambda row: row[column], reverse=way == "desc") + without
 
 
 def verdict(manifest: Mapping[str, Any]) -> str:

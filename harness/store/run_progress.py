@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timezone
 from typing import Any
 
@@ -60,6 +60,11 @@ class RunProgress:
     def to_dict(self) -> dict[str, Any]:
         """Return all of it for programs."""
         return {**asdict(self), "text": self.text}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> RunProgress:
+        """Return what `to_dict` was called on."""
+        return cls(**{field.name: content[field.name] for field in fields(cls)})
 
 
 def counts(manifest: Mapping[str, Any]) -> StepCounts:

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from harness.errors import StoreError, UsageError
+from harness.store import label
 from harness.store.folder import RunFolder
 from harness.store.manifest import NAME
 
@@ -57,7 +58,7 @@ def readable(runs_dir: Path) -> tuple[list[RunFolder], list[StoreError]]:
 
 
 def resolve(runs_dir: Path, name: str | None = None) -> Path:
-    """Return the run folder of this name, path or unique beginning of a name; None means the newest run.
+    """Return the run folder of this name, path, unique beginning of a name, or label; None means the newest run.
 
     Raises UsageError.
     """
@@ -80,6 +81,11 @@ def _by_name(runs_dir: Path, runs: list[Path], name: str) -> Path:
     if name and matches:
         names = ", ".join(run.name for run in matches[:5])
         raise UsageError(f"{name!r} is the beginning of {len(matches)} runs", where=str(runs_dir), expected=names)
+    if labelled := [run for run in runs if name and label.read(run) == name]:
+        if len(labelled) == 1:
+            return labelled[0]
+        names = ", ".join(run.name for run in labelled[:5])
+        raise UsageError(f"{name!r} is the label of {len(labelled)} runs", where=str(runs_dir), expected=names)
     near = get_close_matches(name, [run.name for run in runs], n=1, cutoff=0.3)
     hint = f"did you mean {near[0]}?" if near else "`harness ls` lists the runs"
     raise UsageError(f"there is no run {name!r}", where=str(runs_dir), hint=hint)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from harness.query.schema import Table
 
+SENTENCE = 40  # letters, from which on a text with spaces is wrapped
 DIGITS = 6  # of a number that is no integer
 
 
@@ -29,10 +30,13 @@ def answer_table(table: pa.Table, *, more: bool) -> Iterator[RenderableType]:
     from harness.query.writers import plain
 
     numeric = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
-    heads = [f"{'>' * any(test(field.type) for test in numeric)}{visible(field.name) or ' '}" for field in table.schema]
-    shown = plain_table(*heads)
-    for values in zip(*(column.to_pylist() for column in table.columns), strict=True):
-        shown.add_row(*(_cell(plain(value)) for value in values))
+    columns = [[_cell(plain(value)) for value in column.to_pylist()] for column in table.columns]
+    numbers = [any(test(field.type) for test in numeric) for field in table.schema]
+    marks = [">" if number else "~" * _has_sentence(cells) for number, cells in zip(numbers, columns, strict=True)]
+    names = [visible(name).lstrip(">~") or " " for name in table.column_names]
+    shown = plain_table(*map(str.__add__, marks, names))
+    for cells in zip(*columns, strict=True):
+        shown.add_row(*cells)
     yield shown
     if not table.num_rows:
         yield line(("no rows", "dim"))
@@ -48,6 +52,10 @@ def schema_tables(tables: Mapping[str, Table], names: Sequence[str]) -> Iterator
         for column in tables[name].columns:
             shown.add_row(column.name, column.type, column.meaning.replace("`", ""))
         yield shown
+
+
+def _has_sentence(cells: Sequence[str]) -> bool:
+    return any(len(cell) > SENTENCE and " " in cell for cell in cells)
 
 
 def _cell(value: Any) -> str:

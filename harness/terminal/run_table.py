@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import RenderableType
 
@@ -13,21 +12,16 @@ from harness.terminal.plain_table import plain_table
 from harness.terminal.progress import spell_seconds
 from harness.terminal.tables import host_share, progress_line, state_text
 
-if TYPE_CHECKING:
-    from harness.store import RunFolder
-
 SHARED = ("load", "box", "clock", "host")  # a column of its own only where runs differ; else one line below the table
 
 
-def runs_table(folders: Sequence[RunFolder], runs_dir: Path) -> list[RenderableType]:
-    """Show all runs, oldest first, and where those under way are."""
-    from harness.report import run_rows
-    from harness.store import disk_size, run_progress
+def runs_table(rows: Sequence[Mapping[str, Any]], empty: str) -> list[RenderableType]:
+    """Show runs by their rows, as `run_rows` makes them, and where those under way are; without one, `empty`."""
+    from harness.store import disk_size
+    from harness.store.run_progress import RunProgress
 
-    if not folders:
-        return [line(f"no runs in {runs_dir}; start one: harness run experiments/nginx_ab.yaml")]
-    under_way = [run_progress.of(folder) for folder in folders]
-    rows = [run_rows.run_row(folder) for folder in folders]
+    if not rows:
+        return [line(empty)]
     differing = [name for name in SHARED if len({row[name] for row in rows} - {None}) > 1]
     numbers = (">trials", ">models", "best", ">host share", ">took", ">size")
     table = plain_table("run", "state", *numbers, *differing)
@@ -41,8 +35,8 @@ def runs_table(folders: Sequence[RunFolder], runs_dir: Path) -> list[RenderableT
     known = {name: next((row[name] for row in rows if row[name]), None) for name in SHARED if name not in differing}
     same = "; ".join(f"{name}: {value}" for name, value in known.items() if value)
     labels = [line(f"{row['name']}: {row['label']}") for row in rows if row["label"]]
-    named = ((row["name"], progress) for row, progress in zip(rows, under_way, strict=True) if progress)
-    lines = [line(f"{name} ").append_text(progress_line(progress)) for name, progress in named]
+    under_way = [(row["name"], RunProgress.from_dict(row["progress"])) for row in rows if row["progress"]]
+    lines = [line(f"{name} ").append_text(progress_line(progress)) for name, progress in under_way]
     return [table, *([line((same, "dim"))] if same else []), *labels, *lines]
 
 

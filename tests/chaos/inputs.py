@@ -157,7 +157,7 @@ def _read_run(path: Path) -> object:
     folder = RunFolder.open(path.parent)
     return (
         run_rows.run_row(folder),
-        run_table.runs_table([folder], path.parent.parent),
+        run_table.runs_table([run_rows.run_row(folder)], ""),
         list(tables.run_tables(folder)),
     )
 

@@ -43,12 +43,13 @@ def test_every_event_has_its_run_trial_and_arm(runs: Path) -> None:
     assert [tuple(row.values()) for row in found] == sorted((*trial, ROWS) for trial in trials)
 
 
-@pytest.mark.parametrize("name", TABLES)
-def test_the_columns_are_those_of_the_schema(name: str, runs: Path) -> None:
-    described = rows(runs, f"DESCRIBE {name}")
-    assert [(row["column_name"], row["column_type"]) for row in described] == [
-        (column.name, column.type) for column in TABLES[name].columns
-    ]
+def test_the_columns_are_those_of_the_schema(runs: Path) -> None:
+    with RunDatabase.open(runs) as database:
+        for name, table in TABLES.items():
+            described = database.query(f"DESCRIBE {name}").table().to_pylist()
+            assert [(row["column_name"], row["column_type"]) for row in described] == [
+                (column.name, column.type) for column in table.columns
+            ]
 
 
 def test_a_trial_that_may_not_be_used_is_a_row_of_trials_and_has_no_events(runs: Path) -> None:

@@ -100,7 +100,7 @@ def run_of(folder: Path, machines: dict[str, dict[str, object]], shares: dict[st
 
 def listed(folder: RunFolder) -> list[list[str]]:
     console = Console(file=io.StringIO(), width=160)
-    console.print(*run_table.runs_table([folder], folder.path), sep="\n")
+    console.print(*run_table.runs_table([run_rows.run_row(folder)], ""), sep="\n")
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     return [re.split(r" {2,}", line.strip()) for line in lines]
 
@@ -210,7 +210,7 @@ def test_what_all_runs_share_stands_below_the_table_and_what_differs_in_a_column
         for name, clock in (("a", COUNTED), ("b", {"clock": "host"}))
     ]
     console = Console(file=io.StringIO(), width=160)
-    console.print(*run_table.runs_table(runs, tmp_path), sep="\n")
+    console.print(*run_table.runs_table([*map(run_rows.run_row, runs)], ""), sep="\n")
     head, *rows, below = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert head.split()[-1] == "clock"
     assert [re.split(r" {2,}", row.rstrip())[-1] for row in rows] == ["counted 125", "host"]
