@@ -23,6 +23,22 @@ def runs(ctx: typer.Context, incomplete: str) -> list[str]:
     return _beginning(incomplete, lambda: sorted(found, reverse=True))
 
 
+def arms(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete the name of an arm of the runs that were typed; without one, of every run."""
+    folder = Path(ctx.params.get("runs_dir") or "runs")
+    given = ctx.params.get("runs") or [""]
+    paths = [path for name in given for path in ([Path(name)] if Path(name).is_dir() else folder.glob(f"{name}*"))]
+    return _beginning(incomplete, lambda: sorted({arm for path in paths for arm in _arms_of(path)}))
+
+
+def _arms_of(run: Path) -> list[str]:
+    from harness.store.manifest import read
+
+    with suppress(Exception):
+        return list(read(run).get("arms") or ())
+    return []
+
+
 def boxes(incomplete: str) -> list[str]:
     """Complete the name of a recipe."""
     from harness.boxes import names

@@ -13,6 +13,7 @@ from harness.cli import (
     about,
     box,
     clean,
+    compare,
     diff,
     experiments,
     export,
@@ -94,6 +95,7 @@ def _root(
 app.command("run")(run.run)
 app.command("init")(experiments.init)
 app.command("repeat")(repeat.repeat)
+app.command("compare")(compare.compare)
 app.command("ls")(run_folders.ls)
 app.command("show")(run_folders.show)
 app.command("report")(run_folders.report)

@@ -6,17 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from html import escape
+from math import ceil, log2
 from typing import Any
 
 import pandas as pd
 
 from harness.comparison import effects as measured
+from harness.comparison import facts as compared_facts
 from harness.comparison import inference, sentence, sides
 from harness.comparison.design import Design, describe, paired
 from harness.comparison.effect import Effect
-from harness.comparison.facts import FactDifference
+from harness.comparison.fact_difference import FactDifference
+from harness.comparison.metrics import primary as primary_of
 from harness.comparison.observation import observe
 from harness.comparison.sides import Observed, Side
+from harness.counted import counted
 from harness.errors import UsageError
 from harness.recorded_clock import two_clocks
 from harness.store import RunFolder
@@ -43,7 +47,10 @@ class Comparison:
     @cached_property
     def sentence(self) -> str:
         """The result in one sentence."""
-        return sentence.of(self.second.label, self.effects, self.primary, interleaved=self.design.interleaved)
+        names = [effect.metric.name for effect in self.effects]
+        main = self.primary or primary_of(names)
+        labels = self.first.label, self.second.label
+        return sentence.of(*labels, self.effects, main, interleaved=self.design.interleaved)
 
     def effect(self, metric: str) -> Effect:
         """Return the effect of a metric by its name. Raises UsageError."""
@@ -142,12 +149,13 @@ def _observed(runs: Sequence[RunFolder]) -> Observed:
     for path in paths:
         if sum(path.name == other.name for other in paths) > 1:
             raise UsageError("a run is given twice, or with a copy of it", where=path.name, expected="different runs")
-    return {run.path.name: observe(run) for run in runs}
+    return {run.path.name: sides.in_order_of_arms(run, observe(run)) for run in runs}
 
 
 def _compare(first: Side, second: Side, metrics: Sequence[str] | None, margin: float | None) -> Comparison:
     pairs = paired(first, second)
     design = describe(first, second, pairs)
+    known = compared_facts.differing(*(compared_facts.facts_of(side.observations) for side in (first, second)))
     effects, notes = measured.of(first, second, pairs, design.unit, metrics, margin)
     return Comparison(
         first,
@@ -155,16 +163,38 @@ def _compare(first: Side, second: Side, metrics: Sequence[str] | None, margin: f
         replace(design, notes=(*design.notes, *notes)),
         tuple(effects),
         {"first": _missing(first, second), "second": _missing(second, first)},
-        settings=tuple(_settings(first, second)),
+        facts=known.besides,
+        settings=known.arm,
     )
 
 
 def _adjusted(found: list[Comparison]) -> list[Comparison]:
     """Adjust the p-values of all metrics of these comparisons together, and decide what each metric shows."""
     effects = [effect for each in found for effect in each.effects]
+    limit = _smallest_p(effects)
     adjusted = iter(inference.holm([effect.p for effect in effects if effect.p is not None]))
     decided = iter([measured.decided(effect, None if effect.p is None else next(adjusted)) for effect in effects])
-    return [replace(each, effects=tuple(next(decided) for _ in each.effects)) for each in found]
+    return [
+        replace(
+            each,
+            effects=tuple(next(decided) for _ in each.effects),
+            design=replace(each.design, notes=(*each.design.notes, *limit)),
+        )
+        for each in found
+    ]
+
+
+def _smallest_p(effects: Sequence[Effect]) -> list[str]:
+    """Say where so few units and so many metrics leave no p-value below 5 %, whatever the values are."""
+    units = [effect.units for effect in effects if effect.p is not None]
+    if not units or len(units) * 2.0 ** (1 - max(units)) < inference.CHANCE:
+        return []
+    least = 2.0 ** (1 - max(units))
+    enough = ceil(log2(len(units) / inference.CHANCE)) + 1
+    return [
+        f"{max(units)} units give no p-value below {least:.3g}: of {counted(len(units), 'metric')} none can be called "
+        f"different; {enough} units can, or fewer metrics (--metric)"
+    ]
 
 
 def _require_one_clock(first: Side, second: Side) -> None:
@@ -182,12 +212,6 @@ def _missing(side: Side, other: Side) -> tuple[str, ...]:
     known = {name for one in other.observations for name in one.values}
     names = dict.fromkeys(name for one in side.observations for name in one.values)
     return tuple(name for name in names if name not in known)
-
-
-def _settings(first: Side, second: Side) -> list[FactDifference]:
-    left, right = first.observations[0].settings, second.observations[0].settings
-    paths = [path for path in {**left, **right} if left.get(path) != right.get(path)]
-    return [FactDifference(path, str(left.get(path, "-")), str(right.get(path, "-"))) for path in paths]
 
 
 def _side_values(side: Side) -> dict[str, Any]:

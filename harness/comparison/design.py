@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Literal
 
 import numpy as np
@@ -103,15 +102,18 @@ def _strata(pairs: Sequence[Pair], level: Unit) -> set[tuple[object, ...]]:
     return {pair.key(level)[:-1] for pair in pairs}
 
 
-def sample(pairs: Sequence[Pair], values: Sequence[float], unit: Unit) -> Sample:
-    """Return the mean value of each unit, grouped by the fixed levels above it; each unit counts once."""
-    keyed = sorted(zip((pair.key(unit) for pair in pairs), values, strict=True), key=lambda item: repr(item[0]))
-    means = [
-        (key[:-1], float(np.mean([value for _, value in unit_values])))
-        for key, unit_values in groupby(keyed, key=lambda item: item[0])
-    ]
-    groups = [[mean for _, mean in group] for _, group in groupby(means, key=lambda item: item[0])]
-    return Sample(tuple(np.array(group) for group in groups))
+def sample(pairs: Sequence[Pair], values: np.ndarray, unit: Unit) -> Sample:
+    """Return the mean of each unit's values, (..., pairs), grouped by the fixed levels above; each unit counts once."""
+    units: dict[tuple[object, ...], dict[tuple[object, ...], list[int]]] = {}
+    for index, pair in enumerate(pairs):
+        key = pair.key(unit)
+        units.setdefault(key[:-1], {}).setdefault(key, []).append(index)
+    return Sample(
+        tuple(
+            np.stack([values[..., indices].mean(axis=-1) for indices in group.values()], axis=-1)
+            for group in units.values()
+        )
+    )
 
 
 def describe(first: Side, second: Side, pairs: Sequence[Pair]) -> Design:

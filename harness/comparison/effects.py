@@ -11,11 +11,9 @@ import numpy as np
 from harness.comparison import inference, metrics
 from harness.comparison.design import Pair, Unit, sample
 from harness.comparison.effect import BlockEffect, Effect, Interval, Metric, Outcome
-from harness.comparison.inference import LEVEL, Sample
+from harness.comparison.inference import CHANCE, LEVEL, Sample
 from harness.comparison.observation import Observation
 from harness.comparison.sides import Side
-
-CHANCE = 1 - LEVEL
 
 
 def of(
@@ -61,9 +59,9 @@ def _paired(metric: Metric, pairs: Sequence[Pair], unit: Unit) -> Effect:
         )
         for pair, both, difference in zip(pairs, values, differences, strict=True)
     )
-    units = sample(pairs, differences, unit)
+    units = sample(pairs, np.array(differences), unit)
     first, second = zip(*values, strict=True)
-    effect = _effect(metric, first, second, back(units.mean), [each.value for each in blocks])
+    effect = _effect(metric, first, second, back(float(units.mean)), [each.value for each in blocks])
     effect = replace(effect, units=units.size, blocks=blocks)
     return _inferred(effect, units) if units.is_large_enough else effect
 
@@ -71,13 +69,13 @@ def _paired(metric: Metric, pairs: Sequence[Pair], unit: Unit) -> Effect:
 def _inferred(effect: Effect, units: Sample) -> Effect:
     _, back = _scale(effect.metric)
     margin = log1p(effect.metric.margin) if effect.metric.scale == "ratio" else effect.metric.margin
-    low, high = inference.interval(units)
-    equivalence_p, within = inference.equivalence(units, margin)
+    low, high = map(float, inference.interval(units))
+    equivalence_p, within = map(float, inference.equivalence(units, margin))
     return replace(
         effect,
         interval=Interval(back(low), back(high), LEVEL),
-        p=inference.p_of_sign_flips(units),
-        detectable=back(inference.detectable(units)),
+        p=float(inference.p_of_sign_flips(units)),
+        detectable=back(float(inference.detectable(units))),
         equivalence_p=equivalence_p,
         within=back(within),
     )

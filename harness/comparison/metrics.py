@@ -29,6 +29,17 @@ def metric(name: str, margin: float | None = None) -> Metric:
     return Metric(name, "ratio", unit, "lower" if "latency" in name else None, limit, scored=False)
 
 
+def primary(names: Iterable[str]) -> str:
+    """Return the metric that a comparison is about if nothing is said: the load's first rate, else switches/s."""
+    known = list(names)
+    return next((name for name in known if name.endswith("/s") and name != "switches/s"), "switches/s")
+
+
+def is_of_slices(name: str) -> bool:
+    """Return whether a metric is read from the table of slices."""
+    return name.startswith(("slice ", "wakeup "))
+
+
 def chosen(names: Iterable[str], wanted: Sequence[str] | None) -> list[str]:
     """Return the names that are wanted, each by its whole name or its beginning; all without a wish.
 

@@ -51,32 +51,35 @@ class Observation:
     clock: RecordedClock
 
 
-def observe(run: RunFolder) -> list[Observation]:
-    """Read every usable trial of a run, in recording order, each file once.
+def observe(run: RunFolder, *, slices: bool = True, check: bool = True) -> list[Observation]:
+    """Read every usable trial of a run, by name, each file once.
 
-    Raises StoreError for a file that is damaged or is not the one that the manifest lists, and when no trial may be
-    used.
+    Without `slices`, the metrics of slices are left out, and their tables are not read. Without `check`, files are not
+    compared with the manifest, as while a campaign goes on. Raises StoreError for a file that is damaged or is not the
+    one that the manifest lists, and when no trial may be used.
     """
     trials = usable_trials(run)
     if not trials:
         hint = "`harness show` says why; `harness run --resume` goes on with an unfinished run"
         raise StoreError("none of its trials may be used", where=str(run.path), hint=hint)
-    for problem in run.check_files(COMPARED).of_files:
+    for problem in run.check_files(COMPARED).of_files if check else ():
         what = f"{problem.path} is not the file that the run wrote: {problem.kind} ({problem.detail})"
         raise StoreError(what, where=str(run.path), hint=HINT)
     manifest, scores = run.manifest, _scores(run)
     return [
-        _observation(run, manifest, name, scores.get(name, {}))
+        _observation(run, manifest, name, scores.get(name, {}), slices)
         for name in sorted(name for names in trials.values() for name in names)
     ]
 
 
 def _observation(
-    run: RunFolder, manifest: Mapping[str, Any], name: str, scores: Mapping[str, list[float]]
+    run: RunFolder, manifest: Mapping[str, Any], name: str, scores: Mapping[str, list[float]], slices: bool
 ) -> Observation:
     folder, step = run.trial_dir(name), manifest["steps"][f"trial:{name}"]
     trial = read_trial(folder)
-    values = dict(_recorded(trial, folder)) | {metric: float(np.mean(seeds)) for metric, seeds in scores.items()}
+    values = dict(_recorded(trial, folder if slices else None)) | {
+        metric: float(np.mean(seeds)) for metric, seeds in scores.items()
+    }
     return Observation(
         run=run.path.name,
         trial=name,
@@ -107,10 +110,11 @@ def _boot(folder: Path) -> str:
         return UNKNOWN
 
 
-def _recorded(trial: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, float | None]]:
+def _recorded(trial: Mapping[str, Any], folder: Path | None) -> Iterator[tuple[str, float | None]]:
     yield from ((result.name, result.mean) for result in results(trial))
     yield "switches/s", switches_per_s(trial)
-    yield from _from_slices(folder / "slices.parquet")
+    if folder:
+        yield from _from_slices(folder / "slices.parquet")
     yield from ((f"{name} share", trial.get(f"{name}_share")) for name in ("contested", "idle", "tracer"))
     yield "host share", (trial.get("host") or {}).get("share")
 

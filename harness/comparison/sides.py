@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from harness import plan
 from harness.comparison.observation import Observation
-from harness.errors import UsageError
+from harness.errors import HarnessError, UsageError
+from harness.plan import AGAIN
+from harness.store import RunFolder
 
-AGAIN = "__again"  # ends the name of the arm that is the first one once more
 LONGEST_LABEL = 40
 Observed = Mapping[str, Sequence[Observation]]  # by the name of the run
 
@@ -35,9 +38,18 @@ class _Choice:
     run: str | None = None  # None: every run that has the arm
 
 
+def in_order_of_arms(run: RunFolder, observations: Iterable[Observation]) -> list[Observation]:
+    """Sort the trials of a run by arm as its experiment lists them, and those of an arm as they were."""
+    names: list[str] = []
+    with suppress(HarnessError):  # an experiment of another version: then as the trials are
+        names = [arm.name for arm in plan.arms(run.experiment)]
+    places = {name: place for place, name in enumerate(names)}
+    return sorted(observations, key=lambda one: places.get(one.arm, len(places)))
+
+
 def arms_of(observed: Observed) -> list[str]:
-    """Return the arms of all runs in the order of their first trials by name, without those that repeat the first."""
-    arms = sorted({one.arm for run in observed.values() for one in run})
+    """Return the arms of all runs in their order, without those that repeat the first."""
+    arms = list(dict.fromkeys(one.arm for run in observed.values() for one in run))
     return [arm for arm in arms if not (arm.endswith(AGAIN) and arm.removesuffix(AGAIN) in arms)]
 
 

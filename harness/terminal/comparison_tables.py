@@ -1,0 +1,126 @@
+"""A comparison of two sides as tables for a terminal. Each function prints nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from harness.comparison.sentence import SCALES, amount, number, spread
+from harness.counted import counted
+from harness.terminal.line import line
+from harness.terminal.plain_table import plain_table
+from harness.visible import visible
+
+if TYPE_CHECKING:
+    from harness.comparison import Comparison, Design, Effect
+
+LONGEST_VALUE = 40
+LEGEND = (
+    "p: of sign flips, adjusted for the number of metrics (Holm)",
+    "shows: the smallest difference that so many blocks find in 80 of 100 cases, alone; in the unit of the effect",
+    "within: what the difference does not exceed, in 95 of 100 cases; in the unit of the effect",
+)
+
+
+def comparison_tables(comparison: Comparison) -> list[RenderableType]:
+    """Show the sentence, the design, the facts that differ, the equals, and each metric."""
+    parts: list[RenderableType] = [Text(visible(comparison.sentence), "bold"), Text()]
+    parts += _design(comparison)
+    parts += _facts(comparison)
+    if comparison.null:
+        parts += [Text(), *_null(comparison.null)]
+    parts += [Text(), Text(visible(f"{comparison.second.label} against {comparison.first.label}:"))]
+    parts += [_effects(comparison), *(Text(text, "dim") for text in LEGEND)]
+    only = {"first": comparison.first.label, "second": comparison.second.label}
+    return parts + [line(f"only {only[side]} has: {', '.join(n)}") for side, n in comparison.missing.items() if n]
+
+
+def pair_tables(comparisons: Sequence[Comparison]) -> list[RenderableType]:
+    """Show several arms against the first: for each the sentence and a row of its main metrics; A/A first."""
+    parts: list[RenderableType] = []
+    if comparisons[0].null:
+        parts += [*_null(comparisons[0].null), Text()]
+    table = plain_table("arm", "metric", ">first", ">arm's", "", ">effect", "95 %", ">p", "outcome")
+    for comparison in comparisons:
+        for effect in comparison.effects:
+            cells = (*_values(effect), _change(effect), spread(effect), _chance(effect.p_adjusted), outcome(effect))
+            table.add_row(comparison.second.label, effect.metric.name, *cells)
+    sentences = [Text(visible(each.sentence)) for each in comparisons]
+    hint = "the p-values are adjusted over all arms and metrics; --arms A B compares two"
+    return [*sentences, Text(), *parts, table, Text(hint, "dim")]
+
+
+def outcome(effect: Effect) -> str:
+    """Return what a metric shows in words; a difference that is too small to matter is said to be so."""
+    factor, unit = SCALES[effect.metric.scale]
+    margin = f"{effect.metric.margin * factor:g} {unit}"
+    if effect.outcome == "no different":
+        return f"same within {margin}"
+    if effect.differs and effect.equivalence_p is not None and effect.equivalence_p < 0.05:
+        return f"{effect.outcome}, within {margin}"
+    return effect.outcome
+
+
+def _design(comparison: Comparison) -> list[RenderableType]:
+    design = comparison.design
+    levels = ", ".join(
+        counted(number, name) for name, number in (("run", design.runs), ("host", design.hosts), ("boot", design.boots))
+    )
+    blocks = counted(design.blocks, "block") if design.interleaved else "no block in common"
+    return [Text(f"{blocks}; {levels}; {_unit(design)}"), *(Text(visible(f"- {note}")) for note in design.notes)]
+
+
+def _unit(design: Design) -> str:
+    return f"independent unit: the {design.unit}"
+
+
+def _null(null: Comparison) -> list[RenderableType]:
+    """Show what the method finds between equals: how many metrics, and each of them that it calls different."""
+    wrong = [effect for effect in null.effects if effect.differs]
+    judged = sum(effect.p is not None for effect in null.effects)
+    head = f"A/A, {null.first.label} against itself: {len(wrong)} of {counted(judged, 'metric')} called different"
+    if not judged:
+        head = f"A/A, {null.first.label} against itself: too few blocks to judge any metric"
+    return [Text(visible(head)), _effects(null)]
+
+
+def _effects(comparison: Comparison) -> Table:
+    table = plain_table("metric", ">first", ">second", "", ">effect", "95 %", ">p", ">shows", ">within", "outcome")
+    for effect in comparison.effects:
+        limits = (number(effect, effect.detectable), number(effect, effect.within))
+        cells = (*_values(effect), _change(effect), spread(effect), _chance(effect.p_adjusted), *limits)
+        table.add_row(effect.metric.name, *cells, outcome(effect))
+    return table
+
+
+def _values(effect: Effect) -> tuple[str, str, str]:
+    unit = effect.metric.unit
+    first, second = (format(value * unit.factor, unit.form) for value in (effect.first, effect.second))
+    return first, second, unit.name
+
+
+def _change(effect: Effect) -> str:
+    return amount(effect).removesuffix(spread(effect)).strip()
+
+
+def _chance(p: float | None) -> str:
+    return "?" if p is None else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _facts(comparison: Comparison) -> list[RenderableType]:
+    parts: list[RenderableType] = []
+    for title, rows in (("the arm", comparison.settings), ("differs besides the arm", comparison.facts)):
+        if rows:
+            table = plain_table(f"~{title}", f"~{comparison.first.label}", f"~{comparison.second.label}")
+            for row in rows:
+                table.add_row(row.name, *map(_short, row.shown))
+            parts += [Text(), table]
+    return parts if comparison.facts else [*parts, Text("no other fact differs")]
+
+
+def _short(value: str) -> str:
+    return value if len(value) <= LONGEST_VALUE else f"{value[: LONGEST_VALUE - 3]}..."
