@@ -59,9 +59,9 @@ def outcome(effect: Effect) -> str:
     factor, unit = SCALES[effect.metric.scale]
     margin = f"{effect.metric.margin * factor:g} {unit}"
     if effect.outcome == "no different":
-        return f"same within {margin}"
+        return f"same, {margin}"
     if effect.differs and effect.equivalence_p is not None and effect.equivalence_p < 0.05:
-        return f"{effect.outcome}, within {margin}"
+        return f"{effect.outcome}, < {margin}"
     return effect.outcome
 
 
@@ -89,7 +89,7 @@ def _null(null: Comparison) -> list[RenderableType]:
 
 
 def _effects(comparison: Comparison) -> Table:
-    table = plain_table("metric", ">first", ">second", "", ">effect", "95 %", ">p", ">shows", ">within", "outcome")
+    table = plain_table("~metric", ">first", ">second", "", ">effect", "95 %", ">p", ">shows", ">within", "outcome")
     for effect in comparison.effects:
         limits = (number(effect, effect.detectable), number(effect, effect.within))
         cells = (*_values(effect), _change(effect), spread(effect), _chance(effect.p_adjusted), *limits)
