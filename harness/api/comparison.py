@@ -6,15 +6,19 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness import comparison
 from harness.api import html
 from harness.api.run import Run, open_run
-from harness.comparison.effect import Scale
 from harness.comparison.measurement import Unit
-from harness.comparison.sentence import amount
+from harness.comparison.sentence import amount, size
+from harness.counted import counted
 from harness.store import RunFolder
+from harness.visible import visible
+
+if TYPE_CHECKING:
+    from harness.api.distributions import Distributions
 
 COLUMNS = ("metric", "first", "second", "difference", "p, adjusted", "could be shown", "outcome")
 
@@ -27,6 +31,16 @@ class Comparison(comparison.Comparison):
     the arm, `settings` are the arm itself; `design.notes` say what the numbers can be about.
     """
 
+    def distributions(self) -> Distributions:
+        """Return slice lengths and wakeup latencies of both sides as a whole, since means hide tails.
+
+        It reads the slices of all trials. Raises StoreError for a table that cannot be read.
+        """
+        from harness.api.distributions import Distributions
+        from harness.comparison.distribution import distributions
+
+        return Distributions(distributions(self), (self.first.label, self.second.label))
+
     def to_html(self, path: str | os.PathLike[str]) -> Path:
         """Write one page that needs no other file and no network, as `harness compare --html` does; return its path.
 
@@ -36,6 +50,10 @@ class Comparison(comparison.Comparison):
 
         return write(self, Path(path))
 
+    def __repr__(self) -> str:
+        metrics, units = counted(len(self.effects), "metric"), counted(self.design.blocks, "block")
+        return visible(f"Comparison({self.second.label} against {self.first.label}: {metrics} over {units})")
+
     def _repr_html_(self) -> str:
         rows = [
             (
@@ -43,7 +61,7 @@ class Comparison(comparison.Comparison):
                 *(_value(value, effect.metric.unit) for value in (effect.first, effect.second)),
                 amount(effect),
                 "" if effect.p_adjusted is None else f"{effect.p_adjusted:.2g}",
-                "" if effect.detectable is None else _change(effect.detectable, effect.metric.scale),
+                "" if effect.detectable is None else size(effect, effect.detectable),
                 effect.outcome,
             )
             for effect in self.effects
@@ -61,11 +79,6 @@ class Comparison(comparison.Comparison):
 
 def _value(value: float, unit: Unit) -> str:
     return f"{value * unit.factor:,{unit.form}} {unit.name}"
-
-
-def _change(value: float, scale: Scale) -> str:
-    factor, unit = {"ratio": (100, "%"), "share": (100, "points"), "bits": (1, "bits")}[scale]
-    return f"{value * factor:.2g} {unit}"
 
 
 def compare(

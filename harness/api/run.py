@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from harness.spec import Experiment
 
 NUMBERS = ("contested_share", "idle_share", "tracer_share", "host_share")  # of trial.json, in verdicts()
-VERDICT = ("trial", "arm", "usable", "failed", "switches")
+VERDICT = ("trial", "arm", "block", "usable", "failed", "switches")
 
 
 class Run:
@@ -121,7 +121,7 @@ class Run:
         return pd.DataFrame(load_rows.read(self.manifest), columns=[*load_rows.COLUMNS])
 
     def verdicts(self) -> pd.DataFrame:
-        """Return a row for each trial: arm, whether it is usable, the checks that it failed, and what was measured.
+        """Return a row for each trial: arm, block, whether it is usable, failed checks, and what was measured.
 
         Shares are between 0 and 1; the columns after them are the metrics of the load.
         """
@@ -205,6 +205,7 @@ def _verdict(trial: Trial) -> dict[str, Any]:
     return {
         "trial": trial.name,
         "arm": trial.arm,
+        "block": trial.block,
         "usable": trial.usable,
         "failed": ", ".join(trial.failed_checks),
         "switches": trial.switches,

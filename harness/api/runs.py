@@ -12,7 +12,7 @@ from harness.api.run import Run
 from harness.counted import counted
 from harness.errors import UsageError
 from harness.report import run_rows
-from harness.store import RunFolder, readable, resolve
+from harness.store import RunFolder, label, readable
 from harness.store.manifest import NAME as MANIFEST
 
 if TYPE_CHECKING:
@@ -24,8 +24,9 @@ SHOWN = ("name", "label", "state", "box", "load", "arms", "trials", "trials_done
 class Runs(Sequence[Run]):
     """The runs below a folder, oldest first, made by `harness.open_runs`.
 
-    `runs[0]` is the oldest, `runs[-1]` the latest, `runs["2026-11-30T18"]` the one whose name begins so, and a slice
-    is `Runs` again. They are those that were there when it was made.
+    `runs[0]` is the oldest, `runs[-1]` the latest, `runs["2026-11-30T18"]` the one whose name begins so,
+    `runs["baseline"]` the one of this label, and a slice is `Runs` again. They are those that were
+    there when it was made.
     """
 
     def __init__(self, runs: Iterable[Run], problems: Sequence[str] = ()) -> None:
@@ -70,7 +71,7 @@ class Runs(Sequence[Run]):
     def __getitem__(self, key: slice) -> Runs: ...
 
     def __getitem__(self, key: int | str | slice) -> Run | Runs:
-        """Return a run by position, by its name or the beginning of it, or those of a slice.
+        """Return a run by position, by its name, the beginning of it, or its label; or those of a slice.
 
         Raises IndexError for a position, and UsageError for a name that none or several of them have.
         """
@@ -94,33 +95,43 @@ class Runs(Sequence[Run]):
 
     def _named(self, name: str) -> Run:
         found = [run for run in self if run.name == name] or [run for run in self if run.name.startswith(name)]
+        found = found or [run for run in self if label.read(run.path) == name]
         if name and len(found) == 1:
             return found[0]
-        what = f"{name!r} is the beginning of {len(found)} runs" if name and found else f"there is no run {name!r}"
+        what = f"{name!r} is the name of {len(found)} runs" if name and found else f"there is no run {name!r}"
         names = ", ".join([run.name for run in found or self][:5])
         raise UsageError(what, where="harness.open_runs", expected=f"one of {names}" if names else "a folder with runs")
 
 
 def open_runs(
-    path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = "runs",
+    path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] = "runs", *, where: str | None = None
 ) -> Runs:
     """Open all runs below a folder, oldest first; or the one of a run's own folder, or those of several folders.
 
-    A run that cannot be read is left out, and `problems` says why; one that is named itself is an error. Raises
-    UsageError where there is no such folder.
+    `where`: those for which this holds, as `harness ls --where` has it: SQL over the columns of `Runs.frame`, such as
+    `"box = 'debian-12' AND verdict = 'passed'"`. A run that cannot be read is left out, and `problems` says why; one
+    that is named itself is an error.
+
+    Raises UsageError where there is no such folder, StoreError for a named run that cannot be read, QueryError for a
+    wrong condition, and MissingExtraError for one without the extra `query`.
     """
-    folders = [path] if isinstance(path, (str, os.PathLike)) else list(path)
-    opened = [_below(Path(folder)) for folder in folders]
-    return Runs([run for runs, _ in opened for run in runs], [text for _, texts in opened for text in texts])
+    given = [path] if isinstance(path, (str, os.PathLike)) else list(path)
+    opened = [_below(Path(folder)) for folder in given]
+    folders = [folder for found, _ in opened for folder in found]
+    if where is not None:
+        from harness.query.selection import matching
+
+        folders = matching(folders, where)
+    return Runs(map(Run, folders), [text for _, texts in opened for text in texts])
 
 
-def _below(folder: Path) -> tuple[list[Run], list[str]]:
+def _below(folder: Path) -> tuple[list[RunFolder], list[str]]:
     if os.path.lexists(folder / MANIFEST):
-        return [Run(RunFolder.open(resolve(folder.parent, os.fspath(folder))))], []
+        return [RunFolder.open(folder)], []
     if not folder.is_dir():
         raise UsageError("there is no such folder", where=str(folder), expected="a folder of runs, or a run")
     folders, damaged = readable(folder)
-    return [Run(run) for run in folders], [str(error) for error in damaged]
+    return folders, [str(error) for error in damaged]
 
 
 def _row(run: Run) -> dict[str, Any]:

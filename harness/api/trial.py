@@ -109,7 +109,9 @@ class Trial(Recording):
         yield "tracer", self.tracer
         left_out = ("whole", *(("switches", "seconds", "tables", "warnings") if self.tracer == "none" else ()))
         yield from (fact for fact in super()._in_facts() if fact[0] not in left_out)
-        yield from ((name, value) for name, value in self.metrics.items() if isinstance(value, (int, float, str)))
+        yield from (
+            (f"load: {name}", value) for name, value in self.metrics.items() if not isinstance(value, (dict, list))
+        )
 
     @property
     def _verdict(self) -> str:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import campaign_run
 import pytest
 
 import harness
 from harness import comparison
+from harness.comparison.distribution import distributions
+from harness.comparison.sentence import amount
 from harness.errors import HostError, UsageError
 from harness.store import RunFolder
 
 FIRST, SECOND = "nginx_ab__concurrency-2", "nginx_ab__concurrency-8"
 RATES = [100.0, 104.0, 99.0, 101.0, 98.0, 103.0, 100.5, 102.0]
+SVG = "{http://www.w3.org/2000/svg}"
 RUN = "2026-11-30T10-00-00_levels"
 
 
@@ -53,7 +57,13 @@ def test_the_order_of_the_arms_is_the_one_that_is_asked_for(runs: Path) -> None:
 def test_a_notebook_shows_the_sentence_the_equals_and_a_row_for_each_metric(runs: Path) -> None:
     found = harness.compare(runs / RUN)
     text = found._repr_html_()
-    for words in ("concurrency 8", "Two equals, by the same method", "requests/s", "+5.0 %", "one host"):
+    for words in (
+        "concurrency 8",
+        "Two equals, by the same method",
+        "requests/s",
+        amount(found.effect("requests/s")),
+        "one host",
+    ):
         assert words in text
     assert text.count("<tr>") == 1 + len(found.effects)
 
@@ -63,6 +73,38 @@ def test_what_a_notebook_shows_of_a_hostile_arm_is_escaped(tmp_path: Path) -> No
     text = harness.compare(tmp_path / "run")._repr_html_()
     assert "<script" not in text
     assert "\x1b" not in text
+
+
+def test_distributions_are_those_of_the_package_and_their_frame_has_a_row_for_each_quantile(runs: Path) -> None:
+    found = harness.compare(runs / RUN)
+    ours, theirs = found.distributions(), distributions(found)
+    assert [each.name for each in ours] == [each.name for each in theirs] != []
+    frame, shift = ours.frame(), theirs[0].shifts[0]
+    assert len(frame) == sum(len(each.shifts) for each in theirs)
+    assert frame.loc[0, ["q", "first_us", "shift"]].tolist() == [shift.q, shift.first / 1000, shift.value]
+    assert repr(ours).startswith(f"Distributions({theirs[0].name}")
+    assert ours[:1].labels == ours.labels
+
+
+def test_a_notebook_draws_a_curve_and_a_band_of_each_side_inside_the_figure(runs: Path) -> None:
+    found = harness.compare(runs / RUN).distributions()
+    (svg, *_) = [*ElementTree.fromstring(f"<div>{found._repr_html_()}</div>").iter(f"{SVG}svg")]
+    _, _, width, height = map(float, svg.attrib["viewBox"].split())
+    curves, bands = [*svg.iter(f"{SVG}polyline")], [*svg.iter(f"{SVG}polygon")]
+    assert (len(curves), len(bands)) == (2, 2)
+    for shape in (*curves, *bands):
+        places = [tuple(map(float, pair.split(","))) for pair in shape.attrib["points"].split()]
+        assert all(0 <= x <= width and 0 <= y <= height for x, y in places)
+    heights = [float(pair.split(",")[1]) for pair in curves[0].attrib["points"].split()]
+    assert heights == sorted(heights, reverse=True)  # y runs downwards
+    assert [text.text for text in svg.iter(f"{SVG}text") if text.text in found.labels] == [*found.labels]
+
+
+def test_without_slices_nothing_is_drawn_and_that_is_said(tmp_path: Path) -> None:
+    campaign_run.make(tmp_path / "run", {FIRST: RATES, SECOND: RATES[::-1]}, slices=False)
+    found = harness.compare(tmp_path / "run").distributions()
+    assert (len(found), len(found.frame())) == (0, 0)
+    assert "No trials of both sides have a table of slices" in found._repr_html_()
 
 
 def test_names_that_are_unknown_are_errors(runs: Path) -> None:

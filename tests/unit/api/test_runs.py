@@ -37,7 +37,7 @@ def test_runs_are_in_the_order_of_their_times_and_found_by_position_and_by_the_b
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("2026", "the beginning of 2 runs"), ("nginx", "no run 'nginx'"), ("", "no run ''")]
+    ("name", "words"), [("2026", "the name of 2 runs"), ("nginx", "no run 'nginx'"), ("", "no run ''")]
 )
 def test_a_name_that_none_or_several_have_is_an_error_that_lists_names(folder: Path, name: str, words: str) -> None:
     with pytest.raises(UsageError, match=words) as caught:
@@ -124,3 +124,14 @@ def test_numbers_of_an_answer_are_numbers_and_columns_of_one_name_are_numbered(f
     assert answer.loc[0, ["a", "a_1", "half"]].tolist() == [1, 2, 1.5]
     assert (answer.half.dtype, answer.ns.dtype) == ("float64", "int64")
     assert int(answer.huge[0]) == answer.ns[0].item() * 10**12
+
+
+def test_runs_are_chosen_by_a_condition_and_found_by_a_label(folder: Path, tmp_path: Path) -> None:
+    runs = Path(shutil.copytree(folder, tmp_path / "runs"))
+    (runs / SECOND / "label.txt").write_text("baseline\n")
+    assert harness.open_runs(runs)["baseline"].name == SECOND
+    chosen = harness.open_runs(runs, where="label = 'baseline' AND box = 'debian-12'")
+    assert chosen.names == (SECOND,)
+    assert harness.open_runs(runs, where="models > 3").names == ()
+    with pytest.raises(harness.HarnessError, match="boxx"):
+        harness.open_runs(runs, where="boxx = 'debian-12'")
