@@ -23,7 +23,8 @@ from harness.noise import moments_file
 from harness.noise.observation import Observation
 from harness.plan import Trial
 from harness.progress import Watcher
-from harness.store.manifest import plain
+from harness.store import clock
+from harness.store.manifest import host_id, plain
 
 COMPRESSION_LEVEL = 3  # raw recordings shrink about eightfold; higher levels cost seconds and gain little
 BLOCK_BYTES = 1 << 20
@@ -98,7 +99,7 @@ def judge(
         "arm": trial.arm.name,
         "settings": trial.arm.settings,
         "repetition": trial.block,
-        "block": trial.block,
+        **_where_and_when(trial, files, observation),
         "seed": trial.seed,
         "attempts": number,
         "seconds": files.seconds,
@@ -117,6 +118,19 @@ def judge(
     settings = {row["name"]: row["actual"] for row in files.guest.get("kernel_settings", ())}
     kernel = {"kernel_settings": settings} if settings else {}
     return Attempt(judged, {"arm": trial.arm.name, "attempts": number, **detail, **kernel})
+
+
+def _where_and_when(trial: Trial, files: TrialFiles, observation: Observation) -> dict[str, Any]:
+    """Return what a comparison counts by. `recorded_at` is None if the recording's beginning was not seen."""
+    began, _ = observation.ends
+    realtime_s = began.clocks.get("realtime_s") if began else None
+    return {
+        "block": trial.block,
+        "late": trial.late,
+        "host_id": host_id(),
+        "boot_id": files.guest.get("boot_id"),
+        "recorded_at": clock.at(realtime_s - began.late_s) if began and realtime_s is not None else None,
+    }
 
 
 def _expected(trial: Trial, machine: Mapping[str, Any]) -> dict[str, Any]:

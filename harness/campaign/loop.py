@@ -10,10 +10,12 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from harness import cleaned_tables, plan
-from harness.campaign import needs, reporting, spec_change, training
+from harness.campaign import blocks, needs, reporting, spec_change, training
+from harness.campaign.blocks import Blocks, Decide
 from harness.campaign.busy_host import BusyHost
 from harness.campaign.effects import Effects
 from harness.campaign.recorder import Recorder
@@ -56,8 +58,9 @@ class Campaign:
         workers: int | None = None,
         provision_anew: bool = False,
         effects: Effects | None = None,
+        decide: Decide = blocks.decide,
     ) -> None:
-        self._experiment, self._folder, self._view = experiment, folder, view
+        self._experiment, self._folder, self._view, self._decide = experiment, folder, view, decide
         self._keep, self._workers, self._effects = keep, workers, effects or Effects()
         self._provision_anew = provision_anew
         self._prevented = ""  # what an error prevents now, for the manifest
@@ -75,8 +78,8 @@ class Campaign:
             self._state() as shortcomings,
         ):
             spec_change.finish(self._folder)
-            trials = plan.trials(self._experiment)
-            unusable = self._record(trials)
+            trials = self._record()
+            unusable = [trial.name for trial in trials if not self._folder.is_done(f"trial:{trial.name}")]
             cleaned_tables.restore(cleaned_tables.absent(self._folder), self._view)
             failed = training.train(self._experiment, self._folder, self._view, trials, self._workers)
             shortcomings += [f"{name} may not be used" for name in unusable]
@@ -86,26 +89,31 @@ class Campaign:
             page = reporting.write(self._folder, self._view, **_ending(shortcomings))
         return Outcome(tuple(unusable), tuple(failed), page)
 
-    def _record(self, trials: list[Trial]) -> list[str]:
-        missing = [trial for trial in trials if not self._folder.is_done(f"trial:{trial.name}")]
-        needs.of(missing, self._folder.manifest.get("load_packages"))  # or nothing is begun
+    def _record(self) -> list[Trial]:
+        """Record what is missing, boot after boot; return all trials, which may be more than were planned before."""
         recorder = Recorder(
             self._folder, self._view, keep=self._keep, provision_anew=self._provision_anew, effects=self._effects
         )
+        upcoming = Blocks(self._experiment, self._folder, self._view, recorder.hopeless, self._decide)
+        needs.of(upcoming.unrecorded(), self._folder.manifest.get("load_packages"))  # or nothing is begun
         try:
-            Recovery(self._folder, self._view, self._effects).recover(trials)
+            Recovery(self._folder, self._view, self._effects).recover(upcoming.trials)
         finally:
             recorder.clear()
-        todo = [trial for trial in trials if not self._folder.is_done(f"trial:{trial.name}")]
-        if todo:
+        if todo := upcoming.unrecorded():
             input_files.require_unchanged(self._folder.path, self._folder.manifest)
         busy_host = BusyHost(self._folder, self._view, self._effects.measure_host)
         busy_host.warn(todo, self._effects.kvm_works())
         if todo:
             busy_host.name_others(self._effects.other_machines(), "other machines of harness run on this host")
-        for group in plan.by_boot(trials):
-            recorder.record(group)
-        return [trial.name for trial in trials if not self._folder.is_done(f"trial:{trial.name}")]
+        else:
+            self._view.show("info", f"all {len(upcoming.trials)} trials are recorded already")
+        try:
+            for (machine, _), boot in groupby(upcoming.trials_to_record(), plan.boot_of):
+                recorder.record(boot, [trial for trial in upcoming.trials if trial.machine.as_booted == machine])
+        finally:
+            recorder.show_left()
+        return upcoming.trials
 
     @contextmanager
     def _tracked(self) -> Iterator[None]:
@@ -133,7 +141,7 @@ class Campaign:
     def _show_how_to_resume(self) -> None:
         """Show how a run that ended early can be resumed, or reported on as it is."""
         with suppress(OSError, HarnessError):  # this must not hide the error that ended the run: such as a full disk
-            planned = plan.trials(self._experiment)
+            planned = blocks.planned(self._experiment, self._folder)
             usable = sum(self._folder.is_done(f"trial:{trial.name}") for trial in planned)
             run = shlex.quote(str(self._folder.path))
             look = f"; `harness report {run}` reports on them" if usable else ""

@@ -49,6 +49,7 @@ class Preparation:
         self._provision_anew = provision_anew
         self._made: set[str] = set()  # the keys of the machines that this run kept
         self._started: list[Machine] = []  # entered before `up`, removed by `take_down` or `leave_up`
+        self._left: list[Machine] = []  # of the boot before, which are to outlive the run unless it boots another
 
     def bring_up(self, spec: MachineSpec, trials: Sequence[Trial]) -> RunningMachine:
         """Bring up the requested box or, with a warning, the fallback; a run that used the fallback keeps using it.
@@ -82,9 +83,13 @@ class Preparation:
 
     def leave_up(self) -> bool:
         """Let the machine outlive the run; return whether there is one."""
-        left = bool(self._started)
-        self._started.clear()
-        return left
+        self._left, self._started = self._started, []
+        return bool(self._left)
+
+    def take_back(self) -> bool:
+        """Let the machine that was left up be taken down; return whether there is one."""
+        self._started, self._left = [*self._started, *self._left], []
+        return bool(self._started)
 
     def warn(self, text: str) -> None:
         """Show a warning and record it in the run's events."""

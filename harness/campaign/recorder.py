@@ -1,11 +1,11 @@
-"""The trials of one machine: bring it up, provision it, record and judge each trial, take it down."""
+"""The trials of one boot: bring a machine up, provision it, record and judge each trial, take it down."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 
 from harness import machines
@@ -25,7 +25,7 @@ from harness.store import RunFolder
 
 
 class Recorder:
-    """Records those trials of one machine that are not done."""
+    """Records those trials of one boot that are not done."""
 
     def __init__(
         self,
@@ -39,6 +39,9 @@ class Recorder:
         self._folder, self._view, self._keep = folder, view, keep
         self._effects = effects or Effects()
         self._met: list[str] = []  # the other machines that were named last
+        self._clocks: set[str] = set()  # of the machines so far, and those of earlier recordings that were shown
+        self._left: RunningMachine | None = None  # up after its boot, because it is to be kept
+        self.hopeless: set[str] = set()  # trials that failed in a way that would repeat
         self._preparation = Preparation(folder, view, self._effects, provision_anew=provision_anew)
 
     def clear(self) -> None:
@@ -53,73 +56,81 @@ class Recorder:
             if name.startswith("down:") and step["state"] == "interrupted":
                 self._folder.finish(name)
 
-    def record(self, group: Sequence[Trial]) -> None:
-        """Record every trial of `group` that is not done; bring up no machine when all are done.
+    def record(self, trials: Iterable[Trial], alike: Sequence[Trial]) -> None:
+        """Record those of `trials` that are not done on one boot; bring up no machine when all are done.
+
+        Each is asked for when the one before is recorded. `alike` are all trials of the campaign on such a machine: it
+        gets what any of them needs.
 
         Mark a trial failed and go on if its recording may not be used. Raises HostError if no machine comes up,
         ProvisionError if the packages cannot be installed, and TrialError, RemoteError or TraceError if a trial
         cannot be carried out. However it ends, no machine is up afterwards that is not to be kept.
         """
-        todo = [trial for trial in group if not self._folder.is_done(f"trial:{trial.name}")]
-        if not todo:
-            self._view.show("info", f"all {len(group)} trials are recorded already")
+        todo = (trial for trial in trials if not self._folder.is_done(f"trial:{trial.name}"))
+        if (first := next(todo, None)) is None:
             return
         # A stop signal may come before the first `take_down` defers it. Only one signal raises Interrupted, so the
         # second is safe from it. A signal between these lines and those of a context manager would pass that by.
         try:
             try:
-                self._record_on_a_machine(group, todo)
+                self._record_on_a_machine(chain([first], todo), alike)
             finally:
                 self._preparation.take_down()
         finally:
             self._preparation.take_down()
 
-    def _record_on_a_machine(self, group: Sequence[Trial], todo: Sequence[Trial]) -> None:
-        running = self._bring_up(group)
+    def _record_on_a_machine(self, todo: Iterable[Trial], alike: Sequence[Trial]) -> None:
+        if self._left and self._preparation.take_back():
+            self._take_down(self._left)
+        running = self._bring_up(alike)
         try:
-            self._record_arms(todo, running)
+            self._record_arms(alike, running)
             for trial in todo:
-                running = self._trial(running, trial, group)
+                running = self._trial(running, trial, alike)
                 self._effects.track(self._folder)  # nothing is being recorded now
         finally:
             self._leave_up(running) if self._keep else self._take_down(running)
 
-    def _bring_up(self, group: Sequence[Trial]) -> RunningMachine:
+    def show_left(self) -> None:
+        """Say how a person reaches the machine that stays up, if one does."""
+        if self._left:
+            self._view.show("warn", f"the machine stays up: {ssh_command(self._left.host)}; `harness down` removes it")
+
+    def _bring_up(self, alike: Sequence[Trial]) -> RunningMachine:
         """Bring up the machine of these trials; once more if it is lost before it is ready."""
-        spec = self._with_clock_so_far(group)
+        spec = self._with_clock_so_far(alike)
         try:
-            return self._preparation.bring_up(spec, group)
+            return self._preparation.bring_up(spec, alike)
         except LostMachineError as lost:
             self._warn(f"{lost}; bringing up another machine")
             self._preparation.take_down()
-            return self._preparation.bring_up(spec, group)
+            return self._preparation.bring_up(spec, alike)
 
-    def _another(self, lost: RunningMachine, group: Sequence[Trial]) -> RunningMachine:
+    def _another(self, lost: RunningMachine, alike: Sequence[Trial]) -> RunningMachine:
         """Remove a machine that was lost, and bring up one in its place."""
         self._take_down(lost)
-        running = self._bring_up(group)
-        self._record_arms([trial for trial in group if not self._folder.is_done(f"trial:{trial.name}")], running)
+        running = self._bring_up(alike)
+        self._record_arms(alike, running)
         return running
 
     def _leave_up(self, running: RunningMachine) -> None:
-        if not self._preparation.leave_up():
-            return
-        self._view.show("warn", f"the machine stays up: {ssh_command(running.host)}; `harness down` removes it")
+        self._left = running if self._preparation.leave_up() else None
 
-    def _with_clock_so_far(self, group: Sequence[Trial]) -> MachineSpec:
+    def _with_clock_so_far(self, alike: Sequence[Trial]) -> MachineSpec:
         """Return the machine of these trials, with the clock of those recorded already if the experiment names none.
 
         What a machine chooses by itself may change: with KVM, with the host that resumes the run, with the version.
         """
-        spec, manifest = group[0].machine, self._folder.manifest
-        recorded = [trial.arm.name for trial in group if self._folder.is_done(f"trial:{trial.name}")]
+        spec, manifest = alike[0].machine, self._folder.manifest
+        recorded = [trial.arm.name for trial in alike if self._folder.is_done(f"trial:{trial.name}")]
         if spec.clock or not recorded:
             return spec
         arm = manifest.get("arms", {}).get(recorded[0])
         clock = RecordedClock.of(arm["machine"] if arm else manifest.get("machine") or {})
-        self._view.show(
-            "info", f"the trials recorded already are of the clock {clock.short}, so the others will be too"
-        )
+        if clock.short not in self._clocks:
+            text = f"the trials recorded already are of the clock {clock.short}, so the others will be too"
+            self._view.show("info", text)
+        self._clocks.add(clock.short)
         return spec.model_copy(update={"clock": clock.kind, "cpu_speed": clock.cpu_speed})
 
     def _take_down(self, running: RunningMachine) -> None:
@@ -130,13 +141,15 @@ class Recorder:
         ):
             self._preparation.take_down()
 
-    def _record_arms(self, trials: Sequence[Trial], running: RunningMachine) -> None:
+    def _record_arms(self, alike: Sequence[Trial], running: RunningMachine) -> None:
         """Store box, machine and packages under `arms`; the top-level `box` and `machine` are the last ones."""
+        self._clocks.add(RecordedClock.of(running.facts).short)
+        trials = [trial for trial in alike if not self._folder.is_done(f"trial:{trial.name}")]
         manifest = self._folder.manifest
         recorded_on = {"box": manifest["box"], "machine": running.facts, "packages": running.packages}
         self._folder.update(arms={**manifest.get("arms", {}), **{trial.arm.name: recorded_on for trial in trials}})
 
-    def _trial(self, running: RunningMachine, trial: Trial, group: Sequence[Trial]) -> RunningMachine:
+    def _trial(self, running: RunningMachine, trial: Trial, alike: Sequence[Trial]) -> RunningMachine:
         """Repeat the trial until its recording is usable, its failure would repeat, or no attempt is left.
 
         Wait for calm before it is repeated if the host kept the guest waiting; other failures are repeated at once, on
@@ -155,13 +168,15 @@ class Recorder:
                     raise
                 self._warn(f"{trial.name}, attempt {number} of {allowed}: {error}")
                 if isinstance(error, GuestError) and not error.retryable:
+                    self.hopeless.add(trial.name)
                     break
                 if isinstance(error, LostMachineError):
-                    running = self._another(running, group)
+                    running = self._another(running, alike)
                 continue
             if verdict.ok:
                 break
             again = verdict.retryable and not last
+            self.hopeless |= set() if verdict.retryable else {trial.name}
             self._warn(f"{trial.name} may not be used: {verdict.reason}" + ("; recording it again" if again else ""))
             if not again:
                 break

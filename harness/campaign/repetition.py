@@ -24,7 +24,7 @@ from harness.progress import View
 from harness.recorded_clock import COUNTED, HOST, RecordedClock, two_clocks
 from harness.spec import Experiment, MachineSpec
 from harness.spec.document import parse_value
-from harness.store import RunFolder
+from harness.store import RunFolder, block_record
 from harness.store.manifest import NAME as MANIFEST
 
 RESULT = "repeat.json"
@@ -213,8 +213,18 @@ def _pins(
     names = {stage["box"].get("name") for stage in stages}
     if not other_box and not {"machine.box", "machine.fallback"} & chosen and len(names) == 1 and names != {None}:
         pins |= {"machine.box": names.pop(), "machine.fallback": None}
+    pins |= _block_pins(manifest, changed)
     for path, value in pins.items():
         yield path, json.dumps(value)
+
+
+def _block_pins(manifest: Mapping[str, Any], changed: Mapping[str, Any]) -> dict[str, str | int | None]:
+    """Return as many blocks as are complete in the run, where its recordings decided on their number."""
+    record = block_record.of(manifest)
+    if not (record and record.get("rule")) or "trials.blocks" in changed:
+        return {}
+    number = {} if "trials.repeat" in changed else {"trials.repeat": max(1, int(record["complete"]))}
+    return {"trials.blocks": "fixed", **number}
 
 
 def _clock_pins(

@@ -11,7 +11,8 @@ from itertools import count
 from pathlib import PurePosixPath
 from typing import Any
 
-from harness import plan, spec
+from harness import spec
+from harness.campaign import blocks
 from harness.campaign.training import planned_models
 from harness.files import as_host_error, sync
 from harness.spec import Experiment
@@ -75,7 +76,7 @@ def _files(folder: RunFolder) -> input_files.Entries:
 
 def _stale(folder: RunFolder, experiment: Experiment, old: Mapping[str, Any]) -> Iterator[str]:
     """Yield the names of the models that are not wanted any more, and of those trained with other settings."""
-    wanted = {model.name: model.job for model in planned_models(folder, plan.trials(experiment))}
+    wanted = {model.name: model.job for model in planned_models(folder, blocks.planned(experiment, folder))}
     same_data = (old["mark"], old["split"]) == (experiment.model.mark, list(experiment.model.split))
     for step, record in folder.manifest["steps"].items():
         name = step.removeprefix(MODEL)

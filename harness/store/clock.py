@@ -7,7 +7,13 @@ from datetime import datetime, timezone
 
 def now() -> str:
     """Return the time, such as 2026-11-22T10:15:03.250Z."""
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return at(datetime.now(timezone.utc).timestamp())
+
+
+def at(seconds: float) -> str:
+    """Return a moment, given in seconds since 1970, in the same form."""
+    moment = datetime.fromtimestamp(seconds, timezone.utc)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def name_of_now() -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import Interrupted, StoreError
 from harness.files import as_host_error, make_folder, sync, write_atomic
-from harness.store import block_record, events, experiment_file, input_files, integrity, manifest, verify
+from harness.store import events, experiment_file, input_files, integrity, manifest, verify
 from harness.store.clock import name_of_now, now
 from harness.store.integrity import Integrity
 from harness.store.lock import is_locked, locked
@@ -239,10 +239,10 @@ class RunFolder:
 
 
 def _as_carried_out(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the experiment in a manifest; a version that knew no blocks booted no machine for them."""
+    """Return the experiment in a manifest; one of a version that knew no blocks boots no machine for them."""
     values: dict[str, Any] = content["spec"]
     trials = values.get("trials", {})
-    if content.get(block_record.KEY) is None and isinstance(trials, dict) and "reboot" not in trials:
+    if isinstance(trials, dict) and "reboot" not in trials:
         values = {**values, "trials": {**trials, "reboot": "never"}}
     return values
 

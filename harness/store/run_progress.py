@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timezone
 from typing import Any
 
+from harness.store import block_record
 from harness.store.folder import RunFolder
 from harness.store.lock import holder
 
@@ -25,7 +26,8 @@ class StepCounts:
 class RunProgress:
     """The step that is under way and since when; `trial` counts from 1, None if no trial is being recorded.
 
-    `process`: the id of the process that carries out the run, on the host that it runs on.
+    `process`: the id of the process that carries out the run, on the host that it runs on. `blocks_follow`: further
+    blocks may follow the trials that are planned.
     """
 
     step: str | None
@@ -37,18 +39,20 @@ class RunProgress:
     models: int
     models_done: int
     process: int | None
+    blocks_follow: bool = False
 
     @property
     def text(self) -> str:
         """Say where the run is, such as `trial 2 of 6 (001_nginx_ab), attempt 2`."""
+        trials = f"{self.trials} or more" if self.blocks_follow else str(self.trials)
         if self.step is None:
-            return f"between two steps, {self.trials_done} of {self.trials} trials done"
+            return f"between two steps, {self.trials_done} of {trials} trials done"
         if self.trial is not None:
             again = f", attempt {self.attempt}" if self.attempt and self.attempt > 1 else ""
-            return f"trial {self.trial} of {self.trials} ({self.step.removeprefix('trial:')}){again}"
+            return f"trial {self.trial} of {trials} ({self.step.removeprefix('trial:')}){again}"
         if self.step == "train":
             return f"training, {self.models_done} of {self.models} models done"
-        return f"{self.step}, {self.trials_done} of {self.trials} trials done"
+        return f"{self.step}, {self.trials_done} of {trials} trials done"
 
     def seconds(self) -> float | None:
         """Return for how long the step has been under way."""
@@ -93,6 +97,7 @@ def of(folder: RunFolder) -> RunProgress | None:
         attempt=1 + sum(other.startswith(f"attempt:{name}-") for other in steps) if name else None,
         **asdict(counts(folder.manifest)),
         process=holder(folder.path).get("pid"),
+        blocks_follow=block_record.goes_on(folder.manifest),
     )
 
 

@@ -81,6 +81,7 @@ class World:
     kept: dict[str, ProvisionedBox] = field(default_factory=dict)
     clock: str = "host"  # what a machine chooses by itself
     refused_kernels: dict[Any, HarnessError] = field(default_factory=dict)
+    late: list[bool] = field(default_factory=list)  # of each attempt, whether its trial is late
     built: Callable[[Path], Box] | None = None  # makes the next boxes in the cache
 
     def effects(self) -> Effects:
@@ -144,6 +145,7 @@ class World:
         self, host: Host, trial: Trial, folder: Path, number: int, machine: dict[str, Any], watcher: Watcher, *_: Any
     ) -> Attempt:
         self.log.append(f"trial {trial.name} attempt {number}")
+        self.late.append(trial.late)
         outcome = self.outcomes.pop(0) if self.outcomes else GOOD
         if isinstance(outcome, BaseException):
             folder.mkdir(parents=True)

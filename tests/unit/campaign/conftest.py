@@ -11,6 +11,8 @@ import pytest
 from fakes import BASE, World
 
 from harness import spec
+from harness.campaign import blocks
+from harness.campaign.blocks import Decide
 from harness.campaign.loop import Campaign
 from harness.interrupt import STOP_SIGNALS
 from harness.progress import View
@@ -41,12 +43,13 @@ def start(tmp_path: Path, world: World) -> Callable[..., tuple[Campaign, RunFold
         keep: bool = False,
         view: View | None = None,
         provision_anew: bool = False,
+        decide: Decide = blocks.decide,
         **sections: Any,
     ) -> tuple[Campaign, RunFolder]:
         experiment = folder.experiment if folder else spec.from_dict({**BASE, **sections})
         folder = folder or RunFolder.create(tmp_path / "runs", experiment, ["harness", "run"])
         view = view or PlainView((tmp_path / "screen.txt").open("a"))
-        effects = world.effects()
-        return Campaign(experiment, folder, view, keep=keep, provision_anew=provision_anew, effects=effects), folder
+        options = {"keep": keep, "provision_anew": provision_anew, "effects": world.effects(), "decide": decide}
+        return Campaign(experiment, folder, view, **options), folder  # type: ignore[arg-type]
 
     return make

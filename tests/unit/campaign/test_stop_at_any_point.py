@@ -147,7 +147,7 @@ def record(folder: Path, world: World, number: int) -> tuple[StopAt, set[str]]:
     with stop_signals_raise():
         try:
             with traced(tracer):
-                once.record(trials)
+                once.record(trials, trials)
         except (HarnessError, Interrupted):
             # Look while the error holds all frames: later, Python ends the generators that the signal passed by.
             return tracer, set(world.up)
