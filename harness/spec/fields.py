@@ -178,7 +178,7 @@ class CompareSpec(Section):
         None,
         min_length=1,
         max_length=100,
-        description="The metric to know well, such as requests_per_s; null: the load's first rate, else switches/s.",
+        description="The metric to know well, such as requests/s; null: the load's first rate, else switches/s.",
     )
     width: Fraction = Field(
         0.02,

@@ -23,6 +23,8 @@ from harness.guest import trial as guest_trial
 from harness.guest.remote import Host
 from harness.noise.observation import KEYS, Observation
 from harness.progress import SilentWatcher
+from harness.store import clock
+from harness.store.manifest import host_id
 from harness.store.trial_record import read_trial
 
 CLOCKS = {"monotonic_s": 5.0, "boottime_s": 5.0, "realtime_s": 1_700_000_000.0}
@@ -34,10 +36,30 @@ def recorded(host: Host, trial: Any, folder: Path, *_: Any, on_phase: Callable[[
     on_phase("recording", 0.0)
     on_phase("recorded", 0.0)
     (folder / "perf.data").write_bytes(lzma.decompress(RECORDING.read_bytes()))
-    guest = {"facts": {}, "load": {"ActiveState": "active"}, "metrics": {"requests_completed": 9}}
+    guest: dict[str, Any] = {
+        "boot_id": "a-boot",
+        "facts": {},
+        "load": {"ActiveState": "active"},
+        "metrics": {"requests_completed": 9},
+    }
     guest["recording"] = {"clock_before": CLOCKS, "clock_after": {**CLOCKS, "realtime_s": 1_700_000_060.0}}
     metrics = {"requests_per_s": 432.1}
     return guest_trial.TrialFiles(folder / "perf.data", folder / "load.txt", folder / "guest.json", guest, metrics, 1.0)
+
+
+@pytest.mark.slow
+def test_trial_json_holds_what_a_comparison_counts_by(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(guest_trial, "run", recorded)
+    one = spec.from_dict({**BASE, "sweep": {"load.concurrency": [2, 8]}, "trials": {"repeat": 2, "order": "listed"}})
+    trial = replace(plan.trials(one)[2], late=True)
+    machine = {"kernel": "6.1.0", "cpus": 1, "clock": "host"}
+    host = Host("127.0.0.1", 22, "vagrant", tmp_path / "key", tmp_path / "known_hosts", "guest")
+    before = clock.now()
+    attempt.make(host, trial, tmp_path / "t", 1, machine, SilentWatcher(), FakeMonitor())
+    record = read_trial(tmp_path / "t")
+    assert (record["block"], record["late"], record["boot_id"]) == (1, True, "a-boot")
+    assert record["host_id"] == host_id()
+    assert before <= record["recorded_at"] <= clock.now()
 
 
 @pytest.mark.slow

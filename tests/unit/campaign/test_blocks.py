@@ -77,10 +77,10 @@ def test_an_open_number_of_blocks_ends_by_the_width_that_was_asked_for(
     start: Start, world: World, tmp_path: Path
 ) -> None:
     rule = FakeRule([0.001, 0.08, 0.05, 0.018])
-    campaign, folder = start(**AUTO, compare={"metric": "requests_per_s"}, decide=rule)
+    campaign, folder = start(**AUTO, compare={"metric": "requests/s"}, decide=rule)
     assert campaign.run().ok
     assert [asked for asked, _ in rule.asked] == [1, 2, 3, 4]
-    assert rule.asked[0][1] == Rule("requests_per_s", 0.02, 8.0, 2)
+    assert rule.asked[0][1] == Rule("requests/s", 0.02, 8.0, 2)
     manifest = folder.manifest
     blocks = manifest["blocks"]
     assert (blocks["planned"], blocks["complete"], blocks["ended_by"]) == (4, 4, "width")
@@ -93,9 +93,9 @@ def test_an_open_number_of_blocks_ends_by_the_width_that_was_asked_for(
     assert manifest["trials_planned"] == 8 == len(trials_of(world))
     assert [event["blocks"] for event in folder.events() if event["kind"] == "block"] == [1, 2, 3, 4]
     screen = (tmp_path / "screen.txt").read_text()
-    assert "after block 3: the interval of requests_per_s is 5 % wide, 2 % is asked for; 0.00 of 8 h" in screen
+    assert "after block 3: the interval of requests/s is 5 % wide, 2 % is asked for; 0.00 of 8 h" in screen
     (line,) = block_lines.run_lines(manifest, 2)
-    assert "ended because the interval of requests_per_s is 1.8 % wide, and 2 % was asked for" in line.plain
+    assert "ended because the interval of requests/s is 1.8 % wide, and 2 % was asked for" in line.plain
 
 
 def test_the_hours_end_a_campaign_also_before_its_least_number_of_blocks(start: Start, world: World) -> None:

@@ -19,6 +19,7 @@ from command_line import LIMIT_S
 from harness import spec, store
 from harness.errors import EXIT_HOST, HostError, Interrupted, LockedError, SpecError, StoreError, UsageError
 from harness.store import RunFolder, verify
+from harness.store.manifest import host_id
 
 DATA = {"name": "x", "machine": {"box": "debian-12"}, "load": {"kind": "idle"}}
 HOLD = "import sys, time; from pathlib import Path; from harness.store import RunFolder\n\
@@ -275,3 +276,17 @@ def test_a_run_of_before_there_were_blocks_boots_no_machine_for_them(tmp_path: P
     path.write_text(json.dumps(content))
     old = RunFolder.open(folder.path).experiment
     assert (old.reboot, old.trials.order, old.trials.blocks) == ("never", "blocks", "fixed")
+
+
+def test_the_id_of_a_host_is_a_hash_of_its_machine_id(tmp_path: Path) -> None:
+    path = tmp_path / "machine-id"
+    assert host_id(path) is None
+    path.write_text("\n")
+    assert host_id(path) is None
+    path.write_text("0123456789abcdef0123456789abcdef\n")
+    first = host_id(path)
+    assert first is not None
+    assert re.fullmatch("[0-9a-f]{16}", first)
+    assert first not in path.read_text()
+    path.write_text("fedcba9876543210fedcba9876543210\n")
+    assert host_id(path) != first
