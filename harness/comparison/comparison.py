@@ -17,6 +17,7 @@ from harness.comparison import inference, sentence, sides
 from harness.comparison.design import Design, describe, paired
 from harness.comparison.effect import Effect
 from harness.comparison.fact_difference import FactDifference
+from harness.comparison.metrics import BY_KERNEL
 from harness.comparison.metrics import primary as primary_of
 from harness.comparison.observation import observe
 from harness.comparison.sides import Observed, Side
@@ -211,7 +212,7 @@ def _shares_a_metric(first: Side, second: Side) -> bool:
 def _missing(side: Side, other: Side) -> tuple[str, ...]:
     known = {name for one in other.observations for name in one.values}
     names = dict.fromkeys(name for one in side.observations for name in one.values)
-    return tuple(name for name in names if name not in known)
+    return tuple(name for name in names if not {name, name.removeprefix(BY_KERNEL)} & known)
 
 
 def _side_values(side: Side) -> dict[str, Any]:

@@ -29,7 +29,8 @@ def of(
     Where the sides share no block, an effect has only values and a range. Raises UsageError for an unknown metric.
     """
     known = [dict.fromkeys(name for one in side.observations for name in one.values) for side in (first, second)]
-    names = metrics.chosen((name for name in known[0] if name in known[1]), wanted)
+    shared = [name for name in known[0] if name in known[1]]
+    names = metrics.chosen(shared if wanted else metrics.without_doubles(shared), wanted)
     effects, notes = [], []
     for metric in (metrics.metric(name, margin) for name in names):
         used = [pair for pair in pairs if metric.name in pair.first.values and metric.name in pair.second.values]

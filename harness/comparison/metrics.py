@@ -10,6 +10,8 @@ from harness.comparison.measurement import UNITS
 from harness.errors import UsageError
 
 MARGIN = 0.01  # 1 %, a point of a share, or a hundredth of a bit
+BY_KERNEL = "guest "  # begins what the guest's kernel counted, which a trial without a tracer has, too
+SWITCHES = ("switches/s", f"{BY_KERNEL}switches/s")
 LOWER_IS_BETTER = ("host share", "tracer share")
 
 
@@ -24,7 +26,7 @@ def metric(name: str, margin: float | None = None) -> Metric:
     if name.endswith(" share"):
         return Metric(name, "share", UNITS["share"], "lower" if name in LOWER_IS_BETTER else None, limit, scored=False)
     if name.endswith("/s"):
-        return Metric(name, "ratio", UNITS["rate"], None if name == "switches/s" else "higher", limit, scored=False)
+        return Metric(name, "ratio", UNITS["rate"], None if name in SWITCHES else "higher", limit, scored=False)
     unit = UNITS["ms" if name.endswith("latency") else "us"]
     return Metric(name, "ratio", unit, "lower" if "latency" in name else None, limit, scored=False)
 
@@ -32,7 +34,13 @@ def metric(name: str, margin: float | None = None) -> Metric:
 def primary(names: Iterable[str]) -> str:
     """Return the metric that a comparison is about if nothing is said: the load's first rate, else switches/s."""
     known = list(names)
-    return next((name for name in known if name.endswith("/s") and name != "switches/s"), "switches/s")
+    return next((name for name in known if name.endswith("/s") and name not in SWITCHES), "switches/s")
+
+
+def without_doubles(names: Iterable[str]) -> list[str]:
+    """Leave out what the guest's kernel counted where both sides have the same from their traces."""
+    known = list(names)
+    return [name for name in known if not (name.startswith(BY_KERNEL) and name.removeprefix(BY_KERNEL) in known)]
 
 
 def is_of_slices(name: str) -> bool:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 
 from harness.comparison.measurement import QUANTILES, SCORES, usable_trials
+from harness.comparison.metrics import BY_KERNEL
 from harness.errors import StoreError
 from harness.load_results import results
 from harness.noise.odd_trials import switches_per_s
@@ -113,6 +114,8 @@ def _boot(folder: Path) -> str:
 def _recorded(trial: Mapping[str, Any], folder: Path | None) -> Iterator[tuple[str, float | None]]:
     yield from ((result.name, result.mean) for result in results(trial))
     yield "switches/s", switches_per_s(trial)
+    yield f"{BY_KERNEL}switches/s", trial.get("guest_switches_per_s")
+    yield f"{BY_KERNEL}idle share", trial.get("guest_idle_share")
     if folder:
         yield from _from_slices(folder / "slices.parquet")
     yield from ((f"{name} share", trial.get(f"{name}_share")) for name in ("contested", "idle", "tracer"))
