@@ -9,6 +9,7 @@ from harness.report.text import MINUS, NO_VALUE
 
 UNITS: dict[Scale, str] = {"ratio": "\u202f%", "share": "\u202fpoints", "bits": "\u202fbits"}
 FACTORS: dict[Scale, float] = {"ratio": 100.0, "share": 100.0, "bits": 1.0}
+CHANCE = 0.05
 MANIFOLD = 10.0  # a ratio from here on is said as a factor: +1,130 % is hard to read
 LEAST_RATIO = 1e-6  # of positions: a metric that fell to nothing has no logarithm
 
@@ -92,7 +93,8 @@ def outcome_text(effect: Effect) -> str:
     if effect.outcome == "too few":
         return "too few blocks to say"
     if effect.outcome == "cannot say":
-        return "cannot say"
+        corrected = effect.p is not None and effect.p < CHANCE
+        return f"cannot say: p {chance(effect.p_adjusted)} after correction" if corrected else "cannot say"
     return ", ".join(word for word in (effect.outcome, way(effect)) if word)
 
 

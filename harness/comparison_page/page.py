@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment
 from markupsafe import Markup
 
+from harness.comparison.distribution import distributions
 from harness.comparison.inference import MIN_FREEDOM, RESAMPLES
 from harness.comparison_page import amounts, blocks, forest, sources
+from harness.comparison_page import distributions as curves
 from harness.comparison_page.legend import sample
 from harness.comparison_page.timelines import typical_stretches
 from harness.counted import counted
 from harness.report import document
+from harness.report.text import MINUS
 from harness.version import version
 
 if TYPE_CHECKING:
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from harness.comparison.effect import Effect
 
 PACKAGE = "harness.comparison_page"
+_HYPHEN_AS_MINUS = re.compile(r"(?<=[\[( ])-(?=\d)")
 SCRIPTS = ("view.js", "download.js", "tables.js", "timeline.js", "page.js")
 
 
@@ -40,6 +45,7 @@ def render(comparison: Comparison) -> str:
             style=Markup(style),
             scripts=[Markup(script) for script in scripts],
             panels=panels,
+            sentence=sentence(comparison),
             null_panels=_null_panels(comparison, panels),
             null_words=null_words(comparison.null) if comparison.null else "",
             design=design_words(comparison),
@@ -50,6 +56,7 @@ def render(comparison: Comparison) -> str:
             block_rows=document.json_text(blocks.block_rows(comparison.effects)),
             stretches=stretches,
             metas=[] if isinstance(stretches, str) else [document.json_in_script(list(m)) for m in stretches.metas],
+            distributions=distributions(comparison),
             runs=sources.run_sources(comparison),
             trials=sources.trial_sources(comparison),
             version=version(),
@@ -57,6 +64,14 @@ def render(comparison: Comparison) -> str:
             fewest=MIN_FREEDOM + 1,
         )
     )
+
+
+def sentence(comparison: Comparison) -> str:
+    """Return the sentence as one that stands alone: a capital, unless it begins with the name of a side, and a stop."""
+    text = comparison.sentence
+    named = any(text.startswith(side.label) for side in (comparison.first, comparison.second))
+    text = _HYPHEN_AS_MINUS.sub(MINUS, text)
+    return f"{text if named else text[:1].upper() + text[1:]}."
 
 
 def design_words(comparison: Comparison) -> str:
@@ -108,7 +123,7 @@ def null_words(null: Comparison) -> str:
 def _null_panels(comparison: Comparison, panels: Sequence[forest.Panel]) -> list[forest.Panel]:
     """Return the forest of the equals on the axes of the result, so that the eye can compare the two."""
     null = comparison.null
-    return forest.panels(null.effects, {panel.kind: panel.scale for panel in panels}) if null else []
+    return forest.panels(null.effects, {panel.kind: panel.axis for panel in panels}) if null else []
 
 
 def _listed(words: Sequence[str]) -> str:
@@ -117,5 +132,7 @@ def _listed(words: Sequence[str]) -> str:
 
 def _environment() -> Environment:
     environment = document.environment(PACKAGE)
-    environment.globals.update(amounts=amounts, sample=sample)
+    environment.globals.update(
+        amounts=amounts, curves=curves, sample=sample, json_text=document.json_text, style_of=forest.style_of
+    )
     return environment

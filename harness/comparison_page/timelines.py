@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from harness.comparison.observation import Observation
-from harness.report.recording_summary import RecordingSummary, assign_colours, read_slices, summarise
+from harness.report.recording_summary import TASKS_SHOWN, RecordingSummary, assign_colours, read_slices, summarise
 from harness.report.timeline import Timeline, timelines
 from harness.visible import visible
 
@@ -76,10 +77,12 @@ def _packed(trials: tuple[Observation, Observation], frames: list[pd.DataFrame],
     cuts = [_choose(recording.slices, length_ns) for recording in recordings]
     before = min(*(cut.begin_ns - cut.start_ns for cut in cuts), AROUND * length_ns)
     after = min(*(cut.end_ns - cut.begin_ns - length_ns for cut in cuts), AROUND * length_ns)
-    tasks = _tasks(recordings)
+    spans = before, length_ns, after
+    windows = [_window(recording.slices, cut, spans) for recording, cut in zip(recordings, cuts, strict=True)]
+    tasks = _tasks(recordings, windows)
     first, second = (
-        _stretch(trial, recording, cut, (before, length_ns, after), tasks)
-        for trial, recording, cut in zip(trials, recordings, cuts, strict=True)
+        _stretch(trial, replace(recording, slices=window), cut, spans, tasks)
+        for trial, recording, window, cut in zip(trials, recordings, windows, cuts, strict=True)
     )
     keys = {(trial.run, trial.block) for trial in trials}
     return Stretches(first, second, len(keys) == 1, metric)
@@ -143,6 +146,13 @@ def _choose(slices: pd.DataFrame, length_ns: int) -> _Cut:
     return _Cut(start_ns, end_ns, int(edges[index]), float(switches[index] * per_s), typical * per_s)
 
 
+def _window(slices: pd.DataFrame, cut: _Cut, spans: tuple[int, int, int]) -> pd.DataFrame:
+    """Return the slices of the stretch and of what is packed around it, also those that reach into it."""
+    before, length_ns, after = spans
+    low, high = cut.begin_ns - before, cut.begin_ns + length_ns + after
+    return slices[(slices["start_ns"] + slices["slice_ns"] > low) & (slices["start_ns"] < high)]
+
+
 def _stretch(
     trial: Observation,
     recording: RecordingSummary,
@@ -150,15 +160,11 @@ def _stretch(
     spans: tuple[int, int, int],
     tasks: Sequence[tuple[int, str]],
 ) -> Stretch:
-    before, length_ns, after = spans
-    low, high = cut.begin_ns - before, cut.begin_ns + length_ns + after
-    rows = recording.slices
-    kept = rows[(rows["start_ns"] + rows["slice_ns"] > low) & (rows["start_ns"] < high)]
-    name = f"{trial.run} {trial.trial}"
-    packed = timelines([(name, replace(recording, slices=kept))], limit=SLICES_A_SIDE)
+    before, length_ns, _ = spans
+    packed = timelines([(f"{trial.run} {trial.trial}", recording)], limit=SLICES_A_SIDE)
     return Stretch(
         trial, cut.begin_ns - cut.start_ns, length_ns, cut.rate, cut.typical_rate, tuple(packed),
-        tuple(_meta(timeline, low, spans, tasks) for timeline in packed),
+        tuple(_meta(timeline, cut.begin_ns - before, spans, tasks) for timeline in packed),
     )  # fmt: skip
 
 
@@ -176,15 +182,12 @@ def _meta(
     }
 
 
-def _tasks(recordings: Sequence[RecordingSummary]) -> list[tuple[int, str]]:
-    """Return the tasks of both sides, those that switch most first and all others last: the rows of both figures."""
-    named: dict[int, str] = {}
-    switches: dict[int, int] = {}
-    for recording in recordings:
-        for task in recording.tasks:
-            named[task.slot] = task.label
-            switches[task.slot] = switches.get(task.slot, 0) + task.switches
-    return sorted(named.items(), key=lambda item: (item[0] == max(named) and item[0] > 11, -switches[item[0]]))
+def _tasks(recordings: Sequence[RecordingSummary], windows: Sequence[pd.DataFrame]) -> list[tuple[int, str]]:
+    """Return the tasks in either window, those that run most often first and all others last: the rows of both."""
+    named = {task.slot: task.label for recording in recordings for task in recording.tasks}
+    switches = Counter(slot for window in windows for slot in window["slot"].tolist())
+    slots = sorted(switches, key=lambda slot: (slot == TASKS_SHOWN, -switches[slot]))
+    return [(slot, named[slot]) for slot in slots]
 
 
 def _with_slices(observations: Sequence[Observation]) -> list[Observation]:

@@ -78,7 +78,7 @@
   }
   document.querySelectorAll("table[data-csv]").forEach((table) => {
     if (table.tHead && !table.classList.contains("side")) sortable(table);
-    const outer = table.closest(".scroll") ?? table, buttons = [Download.button(table.dataset.csv, "table", () => rows(table))];
+    const outer = table.closest(".scroll") ?? table, buttons = [Download.button(table.dataset.csv, table.dataset.what ?? "table", () => rows(table))];
     if (table.classList.contains("ridges")) buttons.push(Download.button(`${table.dataset.csv}-distributions`, "distributions", () => distributions(table)));
     if (table.querySelector("[data-seeds]")) buttons.push(Download.button(`${table.dataset.csv}-seeds`, "dots of seeds", () => seeds(table)));
     Download.after(outer, ...buttons);

@@ -48,7 +48,7 @@ def test_a_difference_is_better_or_worse_only_where_the_metric_has_a_better_way(
     assert amounts.outcome_text(compared.effect("requests/s", 0.03)) == "higher, better"
     assert amounts.outcome_text(compared.effect("wakeup latency p99", 0.03)) == "higher, worse"
     assert amounts.outcome_text(compared.effect("switches/s", 0.03)) == "higher"
-    assert amounts.outcome_text(compared.effect("switches/s", 0.0, outcome="cannot say")) == "cannot say"
+    assert amounts.outcome_text(compared.effect("switches/s", 0.0, p=0.3, outcome="cannot say")) == "cannot say"
     assert amounts.way(compared.effect("requests/s", 0.001, outcome="no different")) == ""
 
 
