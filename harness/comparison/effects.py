@@ -31,7 +31,8 @@ def of(
     known = [dict.fromkeys(name for one in side.observations for name in one.values) for side in (first, second)]
     shared = [name for name in known[0] if name in known[1]]
     names = metrics.chosen(shared if wanted else metrics.without_doubles(shared), wanted)
-    effects, notes = [], []
+    by_kernel = [name for name in names if name.startswith(metrics.BY_KERNEL)]
+    effects, notes = [], [f"{' and '.join(by_kernel)}: as the guest's kernel counted"] if by_kernel else []
     for metric in (metrics.metric(name, margin) for name in names):
         used = [pair for pair in pairs if metric.name in pair.first.values and metric.name in pair.second.values]
         values = [side.values(metric.name) for side in (first, second)]

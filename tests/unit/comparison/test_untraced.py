@@ -41,12 +41,14 @@ def test_a_traced_and_an_untraced_arm_are_compared_by_load_and_kernel_and_the_re
     assert result.effect("guest switches/s").metric.better is None
     assert {"switches/s", "contested share", "slice p50", "tracer share"} <= {*result.missing["first"]}
     assert result.missing["second"] == ()
+    assert "guest switches/s and guest idle share: as the guest's kernel counted" in result.design.notes
 
 
 def test_two_traced_arms_are_not_compared_twice_by_the_same(tmp_path: Path) -> None:
     run = campaign(tmp_path / "run")
     names = [effect.metric.name for effect in compare([run]).effects]
     assert not [name for name in names if name.startswith("guest ")]
+    assert not [note for note in compare([run]).design.notes if "kernel counted" in note]
     assert {"switches/s", "idle share"} <= {*names}
     (wanted,) = compare([run], metrics=["guest switches/s"]).effects
     assert wanted.metric.name == "guest switches/s"
