@@ -1,7 +1,7 @@
 """When requests arrive at a server: as a closed loop of clients, or in an open loop that waits for no answer.
 
 The times of an open loop are drawn on the host, with the seed of the trial, before anything runs. They count from the
-moment at which the recording begins, less the warm-up, so that every recording of a repetition has the same. In the
+moment at which the recording begins, less the warm-up, so that every recording of a block has the same. In the
 guest, wrk sends each request when it is due; `arrivals.lua` is its script. Latency counts from the moment a request was
 due, and only what was due in the recording counts.
 """

@@ -19,14 +19,14 @@ PACKAGE = "[a-z0-9][a-z0-9+.-]*[a-z0-9+.]"  # a Debian package by name alone; ap
 UNIT = r"[A-Za-z0-9][A-Za-z0-9:_.@\\-]*\.(service|socket)"  # of systemd
 RECORDING_FILE = "/run/harness-recording"  # in the guest: when the recording begins, in seconds since 1970
 MARGIN_S = 300.0  # for what the guest does before and after, on a machine that the load keeps busy
-PART_SEED = 1_000_003  # between the seeds of two parts: far from those of other repetitions
+PART_SEED = 1_000_003  # between the seeds of two parts: far from those of other blocks
 
 
 @dataclass(frozen=True)
 class Timing:
     """The trial that a load runs for: where its random numbers come from, and how long it must last."""
 
-    seed: int  # trials.seed + repetition: the same for all arms of a repetition
+    seed: int  # trials.seed + block: the same for all arms of a block
     warmup_s: float
     seconds: float
 
