@@ -39,6 +39,11 @@ class Panel:
         """Return what the axis is about."""
         return TITLES[self.kind]
 
+    @property
+    def has_intervals(self) -> bool:
+        """Return whether any of its rows has more than the range of its blocks."""
+        return any(effect.interval is not None for effect in self.effects)
+
     def row(self, effect: Effect) -> Markup:
         """Draw the row of one metric."""
         return row(effect, self.axis)
@@ -61,12 +66,16 @@ def row(effect: Effect, axis: EffectAxis) -> Markup:
 
 
 def style_of(effect: Effect) -> str:
-    """Return how an effect is drawn: its outcome; `clear` if open only after the correction for many metrics."""
+    """Return how an effect is drawn: `differs`, `no-different`, or where it is open by what there is to show.
+
+    `too-few` has only a range; `cannot-say` has an interval, and is `clear` if that excludes zero, so that it is open
+    only because many metrics were tested.
+    """
     if effect.differs:
         return "differs"
-    style = effect.outcome.replace(" ", "-")
-    clear = effect.outcome == "cannot say" and effect.interval is not None and not effect.interval.holds(0.0)
-    return f"{style} clear" if clear else style
+    if effect.interval is None or effect.outcome == "no different":
+        return effect.outcome.replace(" ", "-")
+    return "cannot-say" if effect.interval.holds(0.0) else "cannot-say clear"
 
 
 def mark(axis: EffectAxis, value: float, interval: Interval | None, style: str) -> list[Markup]:

@@ -23,7 +23,7 @@ def test_ratios_points_and_bits_have_an_axis_each() -> None:
     assert names == {"ratio": ["requests/s", "switches/s"], "share": ["idle share"], "bits": ["gru: bits/switch"]}
 
 
-@pytest.mark.parametrize("outcome", ["higher", "lower", "no different", "cannot say", "too few"])
+@pytest.mark.parametrize("outcome", ["higher", "lower", "no different", "cannot say"])
 def test_the_shape_of_a_mark_says_its_outcome(outcome: str) -> None:
     effect = compared.effect("requests/s", 0.001, outcome=outcome)
     drawn = str(forest.row(effect, EffectAxis.around([effect])))
@@ -31,6 +31,17 @@ def test_the_shape_of_a_mark_says_its_outcome(outcome: str) -> None:
     assert re.findall(r'class="mark ([^"]*)"', drawn) == [style]
     assert f'class="interval {style}"' in drawn
     assert drawn.count("aria-label") == 1
+
+
+def test_a_range_is_dotted_and_no_interval() -> None:
+    effect = compared.effect("requests/s", 0.05, outcome="too few", interval=None)
+    assert 'class="interval too-few"' in str(forest.row(effect, EffectAxis.around([effect])))
+    assert not forest.panels([effect])[0].has_intervals
+
+
+def test_an_interval_is_drawn_as_one_also_where_blocks_are_too_few_for_the_number_of_metrics() -> None:
+    assert forest.style_of(compared.effect("requests/s", 0.05, outcome="too few")) == "cannot-say clear"
+    assert forest.style_of(compared.effect("requests/s", 0.001, outcome="too few")) == "cannot-say"
 
 
 def test_what_is_open_only_after_the_correction_has_a_mark_of_its_own_and_says_so() -> None:
