@@ -24,7 +24,7 @@ TrackOption = Annotated[
 ]
 
 
-def targets(track: str | None, runs_dir: Path, folder: RunFolder | None) -> list[Target]:
+def targets(track: str | None, runs_dir: Path, folder: RunFolder | None, option: str = "--track") -> list[Target]:
     """Return where a run is sent: as --track says, else, if it is resumed, where it was sent before.
 
     Raises UsageError and MissingExtraError for what --track says; the other case is only worth a warning.
@@ -32,7 +32,7 @@ def targets(track: str | None, runs_dir: Path, folder: RunFolder | None) -> list
     if track is not None:
         from harness import tracking
 
-        return [tracking.parse(track, runs_dir)]
+        return [tracking.parse(track, runs_dir, option)]
     if folder is None or not folder.manifest.get("tracking"):
         return []
     from harness import tracking

@@ -95,7 +95,7 @@ MANIFEST = mapping(
     repeats=mapping({"run": text}),
     spec_changes=items(SPEC_CHANGE),
     files=each(mapping({"path": text, "sha256": text, "copy": TEXT})),
-    tracking=each(mapping({"key": text}, run=TEXT, sent=TEXT, missing=TEXT)),
+    tracking=each(mapping(run=TEXT, sent=TEXT, missing=TEXT)),
     cleaned=each(mapping({"content_sha256": text, "modified_ns": number})),
 )
 

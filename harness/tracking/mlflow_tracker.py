@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
 from harness.errors import TrackingError, UsageError
-from harness.tracking.tracker import Point, SentRun
+from harness.tracking.tracker import Point, Sent, SentRun
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment, Run
@@ -49,25 +49,18 @@ class MlflowTracker:
         variable = os.environ.get(VARIABLE)
         if given or not variable:
             default = f"{SQLITE}{runs_dir.resolve() / FOLDER / DATABASE}"
-            return _checked(given or default, f"--track mlflow={given}")
+            return _checked(given or default, f"mlflow={given}")
         return _checked(variable, f"{VARIABLE}={variable}")
 
-    @staticmethod
-    def place(uri: str, run: str | None) -> str:
-        """Return how a person looks at it: the page of a server, or the command that serves an SQLite file."""
-        if uri.startswith(SQLITE):
-            return f"mlflow ui --backend-store-uri {shlex.quote(uri)}"
-        return uri
-
-    def send(self, run: SentRun, known: str | None) -> str:
-        """Send what MLflow lacks of a run and its arms; return the run's id in MLflow."""
+    def send(self, run: SentRun, known: str | None) -> Sent:
+        """Send what MLflow lacks of a run and its arms, then its files."""
         found = self._found(run, known)
         self._update(found, run)
         for arm in run.arms:
             self._update(self._arm(found, arm), arm)
         for file in run.files:
             self._mlflow.log_artifact(found.info.run_id, str(file.path), file.folder or None)
-        return str(found.info.run_id)
+        return Sent(found.info.run_id, self._place(found))
 
     @property
     def _mlflow(self) -> Any:
@@ -80,6 +73,12 @@ class MlflowTracker:
                 _make_default_folder(_database(self._uri))
             self._client = MlflowClient(f"{self._uri}?timeout={DATABASE_WAIT_S}" if local else self._uri)
         return self._client
+
+    def _place(self, found: Run) -> str:
+        """Return the run's page at a server, or the command that serves an SQLite file."""
+        if self._uri.startswith(SQLITE):
+            return f"mlflow ui --backend-store-uri {shlex.quote(self._uri)}"
+        return f"{self._uri}/#/experiments/{found.info.experiment_id}/runs/{found.info.run_id}"
 
     def _found(self, run: SentRun, known: str | None) -> Run:
         """Return the run in MLflow, as it was or made anew."""

@@ -17,7 +17,7 @@ from harness.store import RunFolder
 from harness.store import label as labels
 from harness.store.experiment_file import NAME as EXPERIMENT
 from harness.store.manifest import NAME as MANIFEST
-from harness.store.manifest import SHOWN
+from harness.store.manifest import SHOWN, text_sha256
 from harness.tracking.tracker import Point, SentFile, SentRun
 from harness.visible import visible, visible_lines
 
@@ -25,7 +25,7 @@ FILES = (MANIFEST, EXPERIMENT, "report/index.html", "models/*/scores.json")
 Steps = Mapping[str, Mapping[str, Any]]
 
 
-def of(folder: RunFolder, key: str) -> SentRun:
+def of(folder: RunFolder) -> SentRun:
     """Return a run as its folder has it now; recordings and tables stay where they are.
 
     The arms of a run with several are runs of their own within it, with metrics of the same names; the run itself then
@@ -34,7 +34,7 @@ def of(folder: RunFolder, key: str) -> SentRun:
     manifest, experiment, scores = folder.manifest, folder.experiment, score_rows.read(folder)
     arms = plan.arms(experiment)
     whole = SentRun(
-        key=key,
+        key=text_sha256(f"{folder.path.name} {manifest['created']}")[:32],
         name=visible(folder.path.name),
         experiment=experiment.name,
         state=folder.state,
@@ -48,7 +48,8 @@ def of(folder: RunFolder, key: str) -> SentRun:
         points=tuple(_of_all(manifest)),
         files=tuple(_files(folder.path)) if folder.state != "running" else (),
     )
-    sent = [_arm(whole, manifest, arm, scores.rows) for arm in arms]
+    rows = {arm.name: [row for row in scores.rows if len(arms) == 1 or _arm_of(row) == arm.name] for arm in arms}
+    sent = [_arm(whole, manifest, arm, rows[arm.name]) for arm in arms]
     if len(sent) > 1:
         return replace(whole, arms=tuple(sent))
     return replace(whole, parameters=sent[0].parameters, points=whole.points + sent[0].points)
@@ -95,7 +96,8 @@ def _tags(manifest: Mapping[str, Any], trials: Steps, state: str) -> dict[str, s
     """Return what the run, or an arm of it, was recorded on, and whether its recordings may be used."""
     host, box, machine = manifest.get("host") or {}, manifest.get("box") or {}, manifest.get("machine") or {}
     usable = sum(step["state"] == "done" for step in trials.values())
-    verdict = "passed" if usable == len(trials) else "failed"
+    complete = "passed" if state == "done" else "incomplete"
+    verdict = complete if usable == len(trials) else "failed"
     tags = {
         "harness.version": manifest.get("versions", {}).get("harness"),
         "host": f"{host.get('cpu')}, {counted(host.get('cores') or 0, 'CPU')}" if host else None,
@@ -107,7 +109,7 @@ def _tags(manifest: Mapping[str, Any], trials: Steps, state: str) -> dict[str, s
         "clock": machine.get("clock"),
         "accelerator": machine.get("accelerator"),
         "verdict": verdict if trials and state != "running" else None,
-        "usable trials": f"{usable} of {len(trials)}" if trials else None,
+        "usable trials": f"{usable} of {len(trials)} recorded" if trials else None,
         "error": manifest.get("error"),
     }
     return {name: visible(value) for name, value in tags.items() if value}
@@ -152,14 +154,17 @@ def _of_load(manifest: Mapping[str, Any], arm: str, trials: Steps) -> Iterator[P
 def _of_scores(manifest: Mapping[str, Any], arm: str, scores: Sequence[Mapping[str, Any]]) -> Iterator[Point]:
     """Yield the scores of each predictor, means over its seeds, with the ends of their 95 % intervals."""
     for row in scores:
-        if row["arm"] != arm:
-            continue
         predictor, _, online = row["predictor"].partition(", ")
         scored = _last_ms(_models(manifest["steps"], arm, predictor), manifest["created"])
         for column in score_rows.ESTIMATES:
             for key in (column, f"{column}_low", f"{column}_high"):
                 if row[key] is not None:
                     yield Point(f"{predictor} {online}".strip() + f"/{key}", row[key], scored)
+
+
+def _arm_of(row: Mapping[str, Any]) -> str:
+    """Return the arm of a row of scores, which names the clock, too, where an arm was recorded with several."""
+    return str(row["arm"]).partition(", clock ")[0]
 
 
 def _files(folder: Path) -> Iterator[SentFile]:

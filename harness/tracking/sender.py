@@ -20,6 +20,7 @@ from typing import IO, Any
 
 from harness.errors import TrackingError
 from harness.tracking.target import Target
+from harness.tracking.tracker import Sent
 from harness.visible import visible
 
 PROGRAM = (
@@ -47,9 +48,12 @@ class Sender:
         self._process: subprocess.Popen[bytes] | None = None
         self._errors: IO[bytes] | None = None
 
-    def send(self, folder: Path, key: str, known: str | None, limit_s: float) -> dict[str, Any]:
-        """Send a run; return its id at the tracker (`run`). Raises TrackingError; the process is ended then."""
-        request = {"folder": str(folder), "key": key, "known": known}
+    def send(self, folder: Path, known: str | None, limit_s: float) -> Sent:
+        """Send a run in its folder. Raises TrackingError, and OSError if no process starts; the process is ended then.
+
+        `known` is that of `Tracker.send`.
+        """
+        request = {"folder": str(folder), "known": known}
         whole = False
         try:
             answer = self._ask(request, limit_s)
@@ -59,8 +63,8 @@ class Sender:
                 self.close()
         if error := answer.get("error"):
             self.close()
-            raise TrackingError(error, hint=answer.get("hint"))
-        return answer
+            raise TrackingError(error, where=self._target.uri, hint=answer.get("hint"))
+        return Sent(**answer)
 
     def close(self) -> None:
         """End the process at once."""
@@ -81,12 +85,12 @@ class Sender:
             process.stdin.write(json.dumps(request).encode() + b"\n")
             process.stdin.flush()
         except BrokenPipeError:
-            raise TrackingError(self._why_it_ended()) from None
+            raise self._ended() from None
         line = _line(process.stdout.fileno(), limit_s)
         if line is None:
-            raise TrackingError(f"no answer from {self._target.uri} within {limit_s:g} s")
+            raise TrackingError(f"no answer within {limit_s:g} s", where=self._target.uri)
         if not line:
-            raise TrackingError(self._why_it_ended())
+            raise self._ended()
         return dict(json.loads(line))
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -102,11 +106,13 @@ class Sender:
             start_new_session=True,
         )
 
-    def _why_it_ended(self) -> str:
+    def _ended(self) -> TrackingError:
+        """Return the error of a process that ended, with the last line that it wrote."""
         assert self._errors
         self._errors.seek(0)
         lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
-        return f"the process that sends ended: {visible(lines[-1])[:200] if lines else 'it said nothing'}"
+        why = f": {visible(lines[-1])[:200]}" if lines else ""
+        return TrackingError(f"the process that sends ended{why}", where=self._target.uri)
 
 
 def _line(descriptor: int, limit_s: float) -> bytes | None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from harness.tracking.tracker import Tracker
 from harness.visible import visible
 
 MOST_LETTERS = 400  # of an error
+NO_CONNECTION = (ConnectionError, TimeoutError, socket.gaierror)
 
 
 def main() -> None:
@@ -36,19 +39,20 @@ def main() -> None:
 
 def _answer(tracker: Tracker, request: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        run = record.of(RunFolder.open(Path(request["folder"])), request["key"])
-        return {"run": tracker.send(run, request["known"])}
+        run = record.of(RunFolder.open(Path(request["folder"])))
+        return asdict(tracker.send(run, request["known"]))
     except ErrorDetails as error:
-        return {"error": error.what, "hint": error.hint}
+        return {"error": visible(error.what), "hint": error.hint}
     except Exception as error:
-        return {"error": _short(_cause(error)), "hint": None}
+        return {"error": _short(_reason(error))}
 
 
-def _cause(error: BaseException) -> str:
-    """Return the innermost of the errors that led to this one, which says most."""
+def _reason(error: BaseException) -> str:
+    """Return what the innermost of the errors says that led to this one: it says most, and the others repeat it."""
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
-    return str(error) or type(error).__name__
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return f"no connection: {text}" if isinstance(error, NO_CONNECTION) else text or type(error).__name__
 
 
 def _short(text: str) -> str:

@@ -49,6 +49,14 @@ class SentRun:
     arms: tuple[SentRun, ...] = ()
 
 
+@dataclass(frozen=True)
+class Sent:
+    """What a run is at the tracker: its id, and where a person looks at it, an address or a command."""
+
+    run: str
+    place: str
+
+
 class Tracker(Protocol):
     """Where runs are sent. Its methods may take long and may raise anything: they run in a process of their own."""
 
@@ -61,12 +69,8 @@ class Tracker(Protocol):
     def address(given: str | None, runs_dir: Path) -> str:
         """Return the whole address for what the user wrote, or the default. Raises UsageError for a wrong one."""
 
-    @staticmethod
-    def place(uri: str, run: str | None) -> str:
-        """Return one line of text: where a person finds the run."""
+    def send(self, run: SentRun, known: str | None) -> Sent:
+        """Send what the tracker lacks of a run. `known` is the id that it had there the last time.
 
-    def send(self, run: SentRun, known: str | None) -> str:
-        """Send what the tracker lacks of a run; return its id there. `known` is the id that it had the last time.
-
-        Sending the same again changes nothing.
+        Sending the same again changes nothing. Raises TrackingError for what only a person can change.
         """

@@ -29,6 +29,7 @@ from harness.noise.host_use import HostUse
 from harness.plan import Trial
 from harness.progress import Watcher
 from harness.spec import MachineSpec
+from harness.store import RunFolder
 from harness.trace import ingest
 
 RECORDING = DATA / "nginx_ab_one_cpu.perf.data.xz"
@@ -83,6 +84,7 @@ class World:
     refused_kernels: dict[Any, HarnessError] = field(default_factory=dict)
     late: list[bool] = field(default_factory=list)  # of each attempt, whether its trial is late
     built: Callable[[Path], Box] | None = None  # makes the next boxes in the cache
+    track: Callable[[RunFolder], None] = lambda folder: None
 
     def effects(self) -> Effects:
         return Effects(
@@ -98,6 +100,7 @@ class World:
             measure_host=self._measure,
             kvm_works=lambda: self.kvm_works,
             other_machines=lambda: self.other_machines,
+            track=self.track,
         )
 
     def _measure(self, seconds: float, own: Collection[int] = ()) -> HostUse:
