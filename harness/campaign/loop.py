@@ -127,9 +127,9 @@ class Campaign:
     def _state(self) -> Iterator[list[str]]:
         """Keep the run's state in the manifest up to date; it ends as failed if the yielded list is not empty."""
         self._folder.update(state="running", error=None)
-        self._effects.track(self._folder)
         shortcomings: list[str] = []
         try:
+            self._effects.track(self._folder)
             yield shortcomings
             self._folder.update(**_ending(shortcomings))
         except BaseException as error:

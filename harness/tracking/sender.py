@@ -35,6 +35,7 @@ ENVIRONMENT = {  # of the libraries that trackers bring: no word to anybody else
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": str(REQUEST_S),
     "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool",  # opens the file each time: one kept open may have been deleted
     "GIT_PYTHON_REFRESH": "quiet",
 }
 LEFT_OUT = ("MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME")

@@ -100,7 +100,7 @@ class World:
             measure_host=self._measure,
             kvm_works=lambda: self.kvm_works,
             other_machines=lambda: self.other_machines,
-            track=self.track,
+            track=lambda folder: self.track(folder),
         )
 
     def _measure(self, seconds: float, own: Collection[int] = ()) -> HostUse:

@@ -1,0 +1,275 @@
+"""A campaign that is sent to MLflow while it goes on: what is there afterwards, and that nothing MLflow does harms it.
+
+MLflow is real: its SQLite store is read back with its own client. Servers that refuse, hang or fail are sockets.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import BAD, GOOD, World
+
+from harness import tracking
+from harness.errors import Interrupted, TrackingError
+from harness.store import RunFolder
+from harness.terminal.progress import PlainView
+from harness.tracking import Tracking
+from harness.tracking.sender import Sender
+from harness.tracking.tracker import Sent
+
+pytestmark = pytest.mark.slow  # MLflow takes seconds to start
+
+Start = Callable[..., Any]
+Track = Callable[[str], tracking.Target]
+LATER = "sends it later"
+HOOK = """
+import sys
+
+def note(event, arguments):
+    if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"):
+        with open({log!r}, "a") as log:
+            print(event, [each for each in arguments if not hasattr(each, "send")], file=log)
+
+sys.addaudithook(note)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+@pytest.fixture
+def track(tmp_path: Path, world: World) -> Iterator[Track]:
+    """Let the next campaign be sent to a target; `screen.txt` has what is shown of it."""
+    begun: list[Tracking] = []
+
+    def to(text: str) -> tracking.Target:
+        target = tracking.parse(text, tmp_path / "runs")
+        begun.append(Tracking([target], PlainView((tmp_path / "screen.txt").open("a"))))
+        world.track = begun[-1].send
+        return target
+
+    yield to
+    for each in begun:
+        each.close()
+
+
+def client(target: tracking.Target) -> Any:
+    from mlflow.tracking import MlflowClient
+
+    return MlflowClient(target.uri)
+
+
+def runs_there(target: tracking.Target) -> list[Any]:
+    there = client(target)
+    return list(there.search_runs([there.get_experiment_by_name("small").experiment_id]))
+
+
+def test_it_is_called_when_the_run_begins_after_each_trial_and_when_it_has_ended(start: Start, world: World) -> None:
+    calls: list[tuple[str, int]] = []
+    world.track = lambda folder: calls.append((folder.state, sum(line.startswith("trial") for line in world.log)))
+    world.outcomes = [BAD, GOOD]  # two attempts at the first trial
+    campaign, _ = start()
+    campaign.run()
+    assert calls == [("running", 0), ("running", 2), ("running", 3), ("done", 3)]
+
+
+def test_a_run_that_is_stopped_and_resumed_is_one_run_of_mlflow_with_its_files(
+    start: Start,
+    world: World,
+    track: Track,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    target = track("mlflow")
+    campaign, folder = start(question="Is it there?")
+    seen: list[tuple[str, int]] = []
+    send = world.track
+
+    def send_and_look(run: RunFolder) -> None:
+        send(run)
+        (there,) = runs_there(target)
+        seen.append((there.info.status, len(client(target).get_metric_history(there.info.run_id, "trial/switches"))))
+        if len(seen) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    world.track = send_and_look
+    with pytest.raises(Interrupted):
+        campaign.run()
+    assert seen == [("RUNNING", 0), ("RUNNING", 1), ("KILLED", 1)]
+    kept = folder.manifest["tracking"][str(target)]
+    track("mlflow")
+    start(folder=RunFolder.open(folder.path))[0].run()
+    (there,) = runs_there(target)
+    assert (there.info.run_id, there.info.status, there.info.run_name) == (kept["run"], "FINISHED", folder.path.name)
+    assert there.data.params["trials.repeat"] == "2"
+    assert there.data.metrics["trials/usable"] == 2
+    assert there.data.tags["verdict"] == "passed"
+    assert {file.path for file in client(target).list_artifacts(kept["run"])} == {"manifest.json", "report"}
+    assert RunFolder.open(folder.path).verify() == []
+    assert [path.name for path in (tmp_path / "runs").iterdir() if path != folder.path] == ["mlflow"]
+    printed = capfd.readouterr()
+    assert (printed.out, printed.err) == ("", "")
+    assert f"tracked by mlflow: mlflow ui --backend-store-uri {target.uri}" in (tmp_path / "screen.txt").read_text()
+
+
+@contextmanager
+def refusing() -> Iterator[str]:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: no other process gets the port
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+@contextmanager
+def hanging() -> Iterator[str]:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+@contextmanager
+def answering(code: int) -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(code)
+            self.end_headers()
+            self.wfile.write(b"<html>out of order</html>")
+
+        do_POST = do_GET
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def test_a_server_that_is_not_there_costs_one_warning_and_the_run_goes_on(
+    start: Start, track: Track, tmp_path: Path
+) -> None:
+    with refusing() as uri:
+        target = track(f"mlflow={uri}")
+        campaign, folder = start()
+        assert campaign.run().ok
+    assert folder.state == "done"
+    warnings = [line for line in (tmp_path / "screen.txt").read_text().splitlines() if "not tracked" in line]
+    assert len(warnings) == 1
+    assert f"{uri}: no connection: Connection refused" in warnings[0]
+    assert f"`harness track {folder.path}` {LATER}" in warnings[0]
+    assert folder.manifest["tracking"][str(target)]["missing"] == "no connection: Connection refused"
+    assert [event for event in folder.events() if LATER in event.get("text", "")]
+
+
+def test_what_was_deleted_meanwhile_is_sent_anew_at_the_end_and_the_run_goes_on(
+    start: Start, world: World, track: Track, tmp_path: Path
+) -> None:
+    target = track("mlflow")
+    campaign, folder = start()
+    send, calls = world.track, []
+
+    def send_and_delete(run: RunFolder) -> None:
+        send(run)
+        calls.append(run.state)
+        if len(calls) == 1:
+            shutil.rmtree(tmp_path / "runs" / "mlflow")
+
+    world.track = send_and_delete
+    assert campaign.run().ok
+    (there,) = runs_there(target)
+    assert there.info.status == "FINISHED"
+    assert there.data.params["trials.repeat"] == "2"
+    assert len(client(target).get_metric_history(there.info.run_id, "trial/switches")) == 2
+    shown = (tmp_path / "screen.txt").read_text()
+    assert shown.count("not tracked by mlflow") == 1
+    assert "tracked by mlflow after all" in shown
+    assert folder.manifest["tracking"][str(target)]["run"] == there.info.run_id
+
+
+def send_once(folder: RunFolder, uri: str, limit_s: float) -> Sent:
+    sender = Sender(tracking.Target("mlflow", uri))
+    try:
+        return sender.send(folder.path, None, limit_s)
+    finally:
+        sender.close()
+        assert sender._process is None
+
+
+@pytest.mark.parametrize(
+    ("server", "words"),
+    [(hanging, "no connection: timed out"), (lambda: answering(500), "500 error"), (lambda: answering(404), "404")],
+)
+def test_a_server_that_hangs_or_fails_is_given_up_by_the_limit_of_a_request(
+    server: Callable[[], Any], words: str, start: Start
+) -> None:
+    _, folder = start()
+    with server() as uri, pytest.raises(TrackingError, match=words):
+        send_once(folder, uri, limit_s=100)
+
+
+def test_a_sender_that_does_not_answer_in_time_is_killed(start: Start) -> None:
+    _, folder = start()
+    with hanging() as uri, pytest.raises(TrackingError, match=r"no answer within 0\.01 s"):
+        send_once(folder, uri, limit_s=0.01)
+
+
+def test_a_database_that_another_process_has_locked_is_given_up(start: Start, tmp_path: Path) -> None:
+    _, folder = start()
+    uri = f"sqlite:///{tmp_path / 'own.db'}"
+    send_once(folder, uri, limit_s=100)
+    with sqlite3.connect(tmp_path / "own.db") as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(TrackingError, match="database is locked"):
+            send_once(folder, uri, limit_s=100)
+
+
+def test_a_sender_that_is_killed_is_named_and_the_next_one_works(start: Start, tmp_path: Path) -> None:
+    _, folder = start()
+    sender = Sender(tracking.Target("mlflow", f"sqlite:///{tmp_path / 'own.db'}"))
+    sender._process = sender._start()
+    os.kill(sender._process.pid, signal.SIGKILL)
+    sender._process.wait()
+    with pytest.raises(TrackingError, match="the process that sends ended"):
+        sender.send(folder.path, None, 100)
+    try:
+        assert sender.send(folder.path, None, 100).run
+    finally:
+        sender.close()
+
+
+def test_no_socket_is_opened_to_anybody_but_the_server(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow has telemetry: each connection and each look-up of a name in the process that sends is written down."""
+    _, folder = start()
+    log = tmp_path / "sockets.txt"
+    (tmp_path / "hook").mkdir()
+    (tmp_path / "hook" / "sitecustomize.py").write_text(HOOK.format(log=str(log)))
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'hook'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    with refusing() as uri, pytest.raises(TrackingError):
+        send_once(folder, uri, 100)
+    seen = log.read_text().splitlines()
+    assert seen
+    assert [line for line in seen if f"'127.0.0.1', {uri.rpartition(':')[2]}" not in line] == []
+    log.unlink()
+    send_once(folder, f"sqlite:///{tmp_path / 'own.db'}", 100)
+    assert not log.exists(), log.read_text()
