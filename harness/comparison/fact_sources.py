@@ -6,7 +6,7 @@ What differs from trial to trial by itself is no fact: boot ids, load averages, 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -100,6 +100,7 @@ class RunFacts:
         self._stages = by_arm(self._manifest)
         self._arms = _arms(run)
         self._values = dict[str | None, Facts]()
+        self._own_settings = dict[str, dict[str, Any]]()  # of arms that this version does not find in the experiment
 
     @property
     def arms(self) -> list[str]:
@@ -107,11 +108,22 @@ class RunFacts:
         return list(dict.fromkeys([*self._arms, *self._stages]))
 
     def of_trial(self, name: str, arm: str) -> Facts:
-        """Return the facts of a trial: those of the run, of its arm, and its own, which prevail in this order."""
+        """Return the facts of a trial: those of the run, of its arm, and its own, which prevail in this order.
+
+        A file that is missing or damaged has no fact: whoever reads its values says so.
+        """
         step = self._manifest["steps"].get(f"trial:{name}", {})
-        believed = [file for file in ("trial.json", "guest.json") if self._believed(f"trials/{name}/{file}")]
-        own = _of_trial(self._run.trial_dir(name), step, believed)
+        record, guest = self._read(name, "trial.json", read_trial), self._read(name, "guest.json", read_guest)
+        if arm not in self._arms:
+            self._own_settings[arm] = record.get("settings") or {}
+        own = dict(_of_trial(record, guest.get("facts") or {}, step))
         return self._of_run | self._of_arm(arm) | own | self.of_experiment(arm)
+
+    def _read(self, trial: str, name: str, read: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
+        if self._integrity is None or self._integrity.believed(f"trials/{trial}/{name}"):
+            with suppress(StoreError):
+                return read(self._run.trial_dir(trial))
+        return {}
 
     def without_trials(self, arm: str | None = None) -> list[Facts]:
         """Return the facts of the run with those of an arm, or of each of its arms, as far as it came."""
@@ -121,12 +133,9 @@ class RunFacts:
     def _of_arm(self, arm: str) -> Facts:
         return of_stage(self._stages.get(arm) or recorded_on(self._manifest)[0])
 
-    def _believed(self, path: str) -> bool:
-        return self._integrity is None or self._integrity.believed(path)
-
     def settings(self, arm: str) -> frozenset[str]:
-        """Return the paths of the experiment that an arm sets."""
-        return frozenset(self._arms[arm].settings) if arm in self._arms else frozenset()
+        """Return the paths of the experiment that an arm sets; of an unknown one, as its trials have them."""
+        return frozenset(self._arms[arm].settings if arm in self._arms else self._own_settings.get(arm, ()))
 
     def of_experiment(self, arm: str | None) -> Facts:
         """Return the values of the experiment by their paths, or those of one of its arms: swept values are its own.
@@ -139,10 +148,13 @@ class RunFacts:
             left_out = {*SHOWN_AS_FACTS, *(NOT_OF_ARMS if arm else ())} - swept - {"machine.box" if arm else ""}
             self._values[arm] = {
                 Fact("experiment", f"experiment: {path}"): value
-                for path, value in self._flat_values(arm)
+                for path, value in {**dict(self._flat_values(arm)), **self._own_values(arm)}.items()
                 if not {path, path.partition(".")[0]} & left_out
             }
         return self._values[arm]
+
+    def _own_values(self, arm: str | None) -> dict[str, str]:
+        return {path: text(value) for path, value in self._own_settings.get(arm or "", {}).items()}
 
     def _flat_values(self, arm: str | None) -> Iterator[tuple[str, str]]:
         from harness import spec
@@ -186,7 +198,7 @@ def of_run(manifest: Mapping[str, Any]) -> Facts:
 
 def _of_run(manifest: Mapping[str, Any]) -> Iterator[tuple[Fact, str]]:
     host = manifest.get("host") or {}
-    yield from ((Fact("host", label), text(host.get(key))) for key, label in HOST.items())
+    yield from ((Fact("host", label), text(host[key])) for key, label in HOST.items() if key in host)
     yield from _software(manifest.get("versions") or {})
     for kind, package in manifest.get("load_packages", {}).items():
         yield Fact("software", f"package of the load {kind}"), text(package)
@@ -197,7 +209,8 @@ def _of_run(manifest: Mapping[str, Any]) -> Iterator[tuple[Fact, str]]:
 def _software(versions: Mapping[str, Any]) -> Iterator[tuple[Fact, str]]:
     for name in ("harness", "commit", "python"):
         yield Fact("software", name), text(versions.get(name))
-    yield Fact("software", "changed since its commit"), text(versions.get("dirty"))
+    if "dirty" in versions:
+        yield Fact("software", "changed since its commit"), text(versions["dirty"])
     for name, version in sorted(versions.get("packages", {}).items()):
         yield Fact("software", f"Python package {name}"), text(version)
 
@@ -229,19 +242,17 @@ def _packages(packages: Mapping[str, Any]) -> Iterator[tuple[Fact, str]]:
         yield Fact("packages", f"guest package {name}"), text(version)
 
 
-def _of_trial(folder: Path, step: Mapping[str, Any], believed: Collection[str]) -> Facts:
-    """Return what a trial's own files and its step in the manifest keep, which prevails over what the run keeps.
-
-    A file that is missing or damaged has no fact: whoever reads its values says so.
-    """
-    record, guest = dict[str, Any](), dict[str, Any]()
-    with suppress(StoreError):
-        record = read_trial(folder) if "trial.json" in believed else {}
-    with suppress(StoreError):
-        guest = read_guest(folder).get("facts") or {} if "guest.json" in believed else {}
-    known = {fact: value for fact, value in _machine_of_trial(record.get("machine") or {}) if value != NONE}
-    known |= dict(_software(step.get("versions") or {})) if step.get("versions") else {}
-    return known | dict(_host_of_trial(record)) | dict(_guest(guest))
+def _of_trial(
+    record: Mapping[str, Any], guest: Mapping[str, Any], step: Mapping[str, Any]
+) -> Iterator[tuple[Fact, str]]:
+    """Yield what a trial's own files and its step in the manifest keep."""
+    for fact, value in _machine_of_trial(record.get("machine") or {}):
+        if value != NONE:
+            yield fact, value
+    if step.get("versions"):
+        yield from _software(step["versions"])
+    yield from _host_of_trial(record)
+    yield from _guest(guest)
 
 
 def _machine_of_trial(machine: Mapping[str, Any]) -> Iterator[tuple[Fact, str]]:

@@ -13,6 +13,7 @@ from harness.comparison.fact_difference import FactDifference, differences
 from harness.comparison.fact_sources import GROUPS, Fact, RunFacts, by_arm, recorded_on
 from harness.comparison.measurement import usable_trials
 from harness.comparison.side_facts import SideFacts, collect
+from harness.counted import counted
 from harness.errors import FactsDifferError
 from harness.store import RunFolder
 from harness.store.trial_record import read_trial
@@ -85,9 +86,10 @@ def require_equal(comparison: Compared) -> None:
     rows = comparison.facts
     if not rows:
         return
+    is_or_are = "is" if len(rows) == 1 else "are"
     listed = "\n".join(f"{row.name}: {row.shown[0]} | {row.shown[1]}" for row in rows)
     raise FactsDifferError(
-        f"besides the arm, {len(rows)} facts of the two sides are not equal:\n{listed}",
+        f"besides the arm, {counted(len(rows), 'fact')} of the two sides {is_or_are} not equal:\n{listed}",
         expected="all facts equal, in all trials of both sides",
         hint="`harness diff RUN RUN` shows them; without --require-equal they are listed above the result",
     )

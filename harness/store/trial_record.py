@@ -52,6 +52,7 @@ CHECK = mapping(name=text, ok=truth, why=TEXT)
 TRIAL = mapping(
     name=text,
     arm=text,
+    settings=_maybe(),
     attempts=NUMBER,
     tracer=TEXT,
     verdict=_maybe(ok=truth, checks=null_or(items(CHECK)), left_out=null_or(items(text))),

@@ -9,8 +9,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import campaign_run
 import comparable_run
 import pytest
+from command_line import harness
 from guest_facts import FEATURES, KERNEL
 
 from harness.comparison.facts import Differences, FactDifference, SideFacts, differing, facts_of, require_equal
@@ -241,6 +243,27 @@ def test_another_kind_of_load_brings_its_packages_and_another_value_of_one_load_
         assert brought in found.arm
     else:
         assert [row.name for row in found.besides] == ["guest package redis-server"]
+
+
+def test_arms_of_an_experiment_that_this_version_cannot_read_set_what_their_trials_say(tmp_path: Path) -> None:
+    run = campaign(tmp_path / "run", spec={"name": "later", "load": {"kind": "of_a_later_version", "concurrency": 2}})
+    for arm, clients in zip(LEVELS, (2, 8), strict=True):
+        tell(run, f"*_{arm}", settings={"load.concurrency": clients})
+    found = of_arms(run)
+    assert values(found.arm) == {"experiment: load.concurrency": ("2", "8")}
+    assert found.besides == ()
+
+
+def test_compare_lists_what_differs_besides_the_arm_and_refuses_it_on_request(tmp_path: Path) -> None:
+    run = campaign_run.make(tmp_path / "run", {LEVELS[0]: [100.0, 101, 99], LEVELS[1]: [120.0, 121, 119]})
+    command = ["compare", run.path, "--metric", "requests/s"]
+    assert "no other fact differs" in harness(*command, "--require-equal").stdout
+    tell(run, f"*_{LEVELS[1]}", machine={**comparable_run.COUNTED, "hypervisor_version": "QEMU 10.0"})
+    assert "QEMU 10.0" in harness(*command).stdout
+    refused = harness(*command, "--require-equal", code=EXIT_FAILED)
+    assert "besides the arm, 1 fact of the two sides is not equal" in refused.stderr
+    assert "hypervisor version: - | QEMU 10.0" in refused.stderr
+    assert "requests/s" not in refused.stdout
 
 
 def test_requiring_equal_facts_is_an_error_that_names_each_that_differs(tmp_path: Path) -> None:
