@@ -93,7 +93,7 @@ def unit_of(pairs: Sequence[Pair]) -> Unit:
     """Return the highest level with enough units; those above it are fixed: nothing is said beyond these."""
     for level in LEVELS[:-1]:
         units = {pair.key(level) for pair in pairs}
-        if len(units) - len(_strata(pairs, level)) >= MIN_FREEDOM and len(units) < len(pairs):
+        if len(units) - len(_strata(pairs, level)) >= MIN_FREEDOM:
             return level
     return "block"
 

@@ -79,7 +79,7 @@ def _inferred(effect: Effect, units: Sample) -> Effect:
         p=float(inference.p_of_sign_flips(units)),
         detectable=back(float(inference.detectable(units))),
         equivalence_p=equivalence_p,
-        within=back(within),
+        within=abs(back(within if units.mean > 0 else -within)),
     )
 
 

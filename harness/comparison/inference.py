@@ -65,8 +65,10 @@ class Sample:
 def interval(sample: Sample, resamples: int = RESAMPLES) -> tuple[np.ndarray, np.ndarray]:
     """Return the ends of the 95 % interval of the mean: percentiles of the bootstrap, further out where units are few.
 
-    Whole units are resampled within their groups. Which percentiles: `_resampled_quantile`.
+    Whole units are resampled within their groups. Which percentiles: `_resampled_quantile`. An end is never nearer than
+    that of Student's interval: the mean of six resampled values has shorter tails than the normal distribution.
     """
+    half = stats.t.ppf((1 + LEVEL) / 2, sample.freedom) * sample.error
     quantile = _resampled_quantile(sample.size, sample.freedom)
     found = stats.bootstrap(
         sample.groups,
@@ -79,7 +81,8 @@ def interval(sample: Sample, resamples: int = RESAMPLES) -> tuple[np.ndarray, np
         axis=-1,
         rng=np.random.default_rng(SEED),
     )
-    return np.asarray(found.confidence_interval.low), np.asarray(found.confidence_interval.high)
+    ends = found.confidence_interval
+    return np.minimum(ends.low, sample.mean - half), np.maximum(ends.high, sample.mean + half)
 
 
 def _mean_of_groups(*groups: np.ndarray, axis: int = -1) -> np.ndarray:
@@ -102,24 +105,37 @@ def p_of_sign_flips(sample: Sample) -> np.ndarray:
     `scipy.stats.permutation_test` of one sample, which takes a hundred times as long.
     """
     signs, exact = _signs(sample.size)
-    rows = np.atleast_2d(sample.values)
-    beyond = [np.abs(signs @ row) >= np.abs(row.sum()) * (1 - 1e-12) - 1e-300 for row in rows]
-    counts = np.array([row.sum() for row in beyond]).reshape(sample.values.shape[:-1])
-    return np.asarray(counts / len(signs) if exact else (counts + 1) / (len(signs) + 1))
+    rows = sample.values.reshape(-1, sample.size)
+    step = max(1, BATCH // len(signs))
+    counts = [_as_far(rows[begin : begin + step], signs) for begin in range(0, len(rows), step)]
+    count = np.concatenate(counts).reshape(sample.values.shape[:-1])
+    return np.asarray(count / len(signs) if exact else (count + 1) / (len(signs) + 1))
+
+
+def _as_far(rows: np.ndarray, signs: np.ndarray) -> np.ndarray:
+    """Return for each row how many draws of signs bring its sum as far from 0, up to rounding; signs: (draws, n)."""
+    sums = np.abs(rows.sum(axis=-1)) * (1 - 1e-12)
+    return np.asarray((np.abs(rows @ signs.T) >= sums[:, None]).sum(axis=-1))
 
 
 @lru_cache(maxsize=8)
 def _signs(size: int) -> tuple[np.ndarray, bool]:
-    """Return the signs of each draw, (draws, size), and whether these are all that there are."""
-    if 2**size <= RESAMPLES:
-        bits = np.arange(2**size)[:, None] >> np.arange(size) & 1
+    """Return the signs of each draw, (draws, size), and whether these are all: each stands for its opposite, too."""
+    if 2**size <= 2 * RESAMPLES:
+        bits = np.arange(2 ** (size - 1))[:, None] >> np.arange(size) & 1
         return 2.0 * bits - 1, True
     return np.random.default_rng(SEED).choice([-1.0, 1.0], (RESAMPLES, size)), False
 
 
 def detectable(sample: Sample) -> np.ndarray:
-    """Return the difference that Student's paired test at 5 % finds in 80 of 100 cases, with units of this spread."""
-    return _noncentrality(sample.freedom) * sample.error
+    """Return the difference that a test at 5 % finds in 80 of 100 cases, with normal units of this spread.
+
+    That of Student's paired test, which sign flips come near to; but flips of six units find only what all six have.
+    """
+    factor = _noncentrality(sample.freedom)
+    if 2.0 ** (2 - sample.size) > CHANCE:
+        factor = max(factor, float(stats.norm.ppf(POWER ** (1 / sample.size)) * np.sqrt(sample.size)))
+    return np.asarray(factor * sample.error)
 
 
 @lru_cache(maxsize=256)
