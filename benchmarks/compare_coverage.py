@@ -151,7 +151,7 @@ def family_alarms(blocks: int, campaigns: int = CAMPAIGNS, noise: str = "skewed"
     noises = NOISES[noise](draw, shape) - NOISES[noise](draw, shape)
     noises[:, METRICS // 2 :] = noises[:, :1] + 0.3 * noises[:, METRICS // 2 :]
     p = inference.p_of_sign_flips(Sample((noises.reshape(-1, blocks),))).reshape(campaigns, METRICS)
-    return float(np.mean([min(inference.holm(row)) < inference.CHANCE for row in p]))
+    return float(np.mean(METRICS * p.min(axis=1) < inference.CHANCE))  # Holm's smallest p-value; the others follow it
 
 
 @dataclass(frozen=True)
@@ -208,11 +208,12 @@ def lines(campaigns: int, workers: int) -> Iterator[str]:
                 f"| {found.power:.0%} |"
             )
         yield ""
-        yield "| stops at a width of | noise | blocks at least | blocks: quartiles | coverage | A/A | without a difference |"
+        yield "| stops at a width of | noise | blocks at least | quartiles | coverage | A/A | no difference |"
         yield "| --- | --- | --- | --- | --- | --- | --- |"
         for (width, minimum, noise), found in zip(rules, ended, strict=True):
             quartiles = ", ".join(f"{blocks:.0f}" for blocks in found.blocks)
-            yield f"| {width} | {noise} | {minimum} | {quartiles} | {found.coverage:.1%} | {found.null_alarms:.1%} | {found.alarms:.1%} |"
+            shares = f"{found.coverage:.1%} | {found.null_alarms:.1%} | {found.alarms:.1%}"
+            yield f"| {width} | {noise} | {minimum} | {quartiles} | {shares} |"
         yield ""
         for blocks, alarms in zip((8, 12, 30), families, strict=True):
             yield f"any of {METRICS} metrics of equals called different, {blocks} blocks: {alarms:.1%}"
