@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 from harness.comparison import Comparison, compare
 from harness.comparison_page import write
+from harness.comparison_page.page import sentence
 
 
 def page(tmp_path: Path, *arguments: Any, **options: Any) -> str:
@@ -106,3 +108,37 @@ def test_two_runs_that_share_no_block_have_effects_and_no_blocks(tmp_path: Path)
     assert not comparison.design.interleaved
     assert "share no block" in text
     assert '<figure class="block-panel">' not in text
+
+
+def test_sides_without_a_metric_in_common_have_a_page(compared_with_equals: Comparison, tmp_path: Path) -> None:
+    names = {"first": ("requests/s",), "second": ("bogo ops/s",)}
+    empty = replace(compared_with_equals, effects=(), null=None, missing=names)
+    text = write(empty, tmp_path / "page.html").read_text("utf-8")
+    assert "have no metric in common" in text
+    assert "only <em>concurrency 2</em> has requests/s; only <em>concurrency 8</em> has bogo ops/s" in text
+
+
+def test_one_metric_alone_has_a_page(compared_with_equals: Comparison, tmp_path: Path) -> None:
+    alone = replace(compared_with_equals, effects=compared_with_equals.effects[:1], null=None)
+    text = write(alone, tmp_path / "page.html").read_text("utf-8")
+    assert 'class="block-panel"' in text
+    assert "more metrics, block by block" not in text
+
+
+@pytest.mark.slow
+def test_twelve_predictors_have_a_row_each_on_the_axes_of_accuracy(tmp_path: Path) -> None:
+    names = [f"predictor_{number}_with_a_long_name" for number in range(12)]
+    text = page(tmp_path, predictors=names)
+    for name in names:
+        assert text.count(f'<th scope="row">{name}: contested accuracy</th>') == 2  # forest, exact numbers
+    assert "more metrics, block by block" in text
+
+
+def test_the_sentence_begins_with_a_capital_unless_it_begins_with_a_name(compared_with_equals: Comparison) -> None:
+    def shown(text: str) -> str:
+        comparison = replace(compared_with_equals)
+        comparison.__dict__["sentence"] = text
+        return sentence(comparison)
+
+    assert shown("whether it differs: -3 % [-4, -2]") == "Whether it differs: \u22123 % [\u22124, \u22122]."
+    assert shown("concurrency 8 serves more") == "concurrency 8 serves more."
