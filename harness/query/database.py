@@ -122,16 +122,11 @@ class RunDatabase:
         if not TABLES[name].events or not self._files_of(name):
             connection.register(name, self._small_table(name))
             return
-        import pyarrow as pa
-
         files = self._files_of(name)
         names = [self._readable.of(file.file) for file in files]
-        about = {"name": names} | {
-            key: [rows.plain(getattr(file, key), "VARCHAR") for file in files] for key in OF_FILE
-        }
-        connection.register("about", pa.table(about))
-        connection.execute(f"CREATE TABLE files.{name} AS SELECT * FROM about")
-        connection.unregister("about")
+        values = [names, *([rows.plain(getattr(file, key), "VARCHAR") for file in files] for key in OF_FILE)]
+        pairs = ", ".join(f"unnest(${number}) AS {key}" for number, key in enumerate(("name", *OF_FILE), 1))
+        connection.execute(f"CREATE TABLE files.{name} AS SELECT {pairs}", values)
         columns = ", ".join(f"event.{column.name}" for column in TABLES[name].columns if column.name not in OF_FILE)
         connection.execute(
             f"CREATE VIEW {name} AS SELECT file.run, file.trial, file.arm, {columns} "

@@ -32,6 +32,7 @@ def connect(temporary: Path | None = None) -> DuckDBPyConnection:
     settings |= {"memory_limit": f"{memory_mb}MB", "temp_directory": str(temporary or "")}
     connection: DuckDBPyConnection = library().connect(":memory:", config=settings)
     connection.execute("SET python_enable_replacements = false")
+    connection.execute("SET enable_progress_bar = false")  # DuckDB prints one to stdout in `python -c` and in notebooks
     return connection
 
 

@@ -1,9 +1,8 @@
-"""Small runs of real recordings, made once, that queries are asked of."""
+"""A small run of real recordings, which the queries of docs/query.md are asked of."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from load_recordings import RecordedLoads
@@ -19,19 +18,22 @@ EXPERIMENT = {
     "name": "servers",
     "machine": {"box": "debian-12"},
     "load": {"kind": "nginx_ab"},
-    "sweep": {"load.kind": ["nginx_ab", "redis"]},
+    "sweep": {"load.kind": ["nginx_ab", "pgbench", "redis"]},
     "record": {"warmup_s": 1.0, "seconds": 3.0},
-    "trials": {"repeat": 2, "order": "listed", "attempts": 1},
+    "trials": {"repeat": 1, "order": "listed", "attempts": 1},
     "verdict": {"min_recorded_share": 0.0},  # the recordings lost their ends, to stay small
     "model": {"predictors": ["most_frequent", "markov"], "seeds": [0]},
 }
 
 
-def record(runs: Path, **changes: Any) -> RunFolder:
-    """Record a campaign of two loads, two trials each, from recordings of a real machine; train two predictors."""
-    folder = RunFolder.create(runs, spec.from_dict({**EXPERIMENT, **changes}), [])
+NAME = "2026-11-30T19-20-45_servers"
+
+
+def record(runs: Path) -> Path:
+    """Record a campaign of three loads from recordings of a real machine, train two predictors; return its folder."""
+    folder = RunFolder.create(runs, spec.from_dict(EXPERIMENT), [])
     with (folder.path / "screen.txt").open("w") as screen, pytest.MonkeyPatch.context() as patch:
         patch.setattr(workers, "run_in_processes", one_after_the_other)
         patch.setattr(rollout, "STEPS", 10)  # most of the time is spent on them
         assert Campaign(folder.experiment, folder, QuietView(screen), effects=RecordedLoads().effects()).run().ok
-    return folder
+    return folder.path.rename(runs / NAME)
