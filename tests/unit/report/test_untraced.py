@@ -56,6 +56,7 @@ def test_a_trial_without_a_tracer_is_named_and_lacks_nothing(tmp_path: Path) -> 
     assert "Without a tracer: 001_nginx_ab__tracer-none. The load ran for the same time" in shown
     assert "Not judged, since no tracer ran: whole, lost events, tracer share." in shown
     assert "No predictor is trained for nginx_ab__tracer-none: without a tracer" in shown
+    assert "Without a tracer: nginx_ab__tracer-none. What the load got was measured" in shown
     assert 'class="missing"' not in page
     assert page.count("<canvas") == build(run_of(tmp_path / "traced", "perf")).read_text("utf-8").count("<canvas")
     assert "switches per second, as the kernel counted 600 601" in shown
