@@ -239,7 +239,7 @@ class Preparation:
         folder = self._folder.path / "machine" / spec.box.replace("/", "-")
         machine = self._effects.make_machine(spec, box, folder, "guest")
         self._started.append(machine)
-        with recorded_step(self._folder, self._view, f"{step_kind}:{spec.box}", title) as step:
+        with recorded_step(self._folder, self._view, f"{step_kind}:{spec.box}", title, adds_up=True) as step:
             hosts = machine.up(step.watcher)
             step.detail.update(machine.facts())
         self._folder.update(machine=machine.facts())

@@ -135,10 +135,8 @@ class Recorder:
 
     def _take_down(self, running: RunningMachine) -> None:
         """Take the machine down as a step; `record` does it where this step cannot be shown or recorded."""
-        with (
-            defer_stop_signals(),
-            recorded_step(self._folder, self._view, f"down:{running.box}", "Take the machine down"),
-        ):
+        step = recorded_step(self._folder, self._view, f"down:{running.box}", "Take the machine down", adds_up=True)
+        with defer_stop_signals(), step:
             self._preparation.take_down()
 
     def _record_arms(self, alike: Sequence[Trial], running: RunningMachine) -> None:

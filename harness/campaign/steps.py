@@ -36,12 +36,16 @@ class _RecordingWatcher:
 
 
 @contextmanager
-def recorded_step(folder: RunFolder, view: View, name: str, title: str) -> Iterator[StepRecord]:
+def recorded_step(
+    folder: RunFolder, view: View, name: str, title: str, *, adds_up: bool = False
+) -> Iterator[StepRecord]:
     """Begin the step `name`, show it, and finish or fail it; its outputs are hashed into the manifest.
 
-    A step that failed keeps its details too: those of a trial show why it may not be used.
+    A step that failed keeps its details too: those of a trial show why it may not be used. With `adds_up` the seconds
+    are those of all times that the step was done, such as every boot.
     """
-    started, detail = time.monotonic(), dict[str, Any]()
+    earlier_s = (folder.manifest["steps"].get(name, {}).get("seconds") or 0.0) if adds_up else 0.0
+    started, detail = time.monotonic() - earlier_s, dict[str, Any]()
     folder.begin(name)
     try:
         with view.step(name, title) as watcher:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from fakes import BAD, GOOD, HOPELESS, World
 
 from harness import plan
-from harness.campaign import recording_time, spec_change
+from harness.campaign import recording_time, spec_change, steps
 from harness.campaign.repetition import Changes, experiment_of
 from harness.comparison.stopping import Decision, Rule
 from harness.errors import Interrupted, TrialError
@@ -63,6 +64,16 @@ def test_every_block_of_a_comparison_has_a_boot_of_its_own(start: Start, world: 
     assert (blocks["planned"], blocks["complete"], blocks["ended_by"], blocks["rule"]) == (2, 2, "fixed", None)
     (line,) = block_lines.run_lines(folder.manifest, 2)
     assert line.plain == "blocks: 2 of 2 complete; a new boot for every block"
+
+
+def test_the_time_of_boots_adds_up(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = iter(range(0, 100_000, 10))  # every look at the clock is 10 s after the one before
+    monkeypatch.setattr(steps, "time", SimpleNamespace(monotonic=lambda: next(moments)))
+    campaign, folder = start(sweep=LEVELS)
+    campaign.run()
+    taken = {name: step["seconds"] for name, step in folder.manifest["steps"].items()}
+    assert (taken["up:debian-12"], taken["down:debian-12"]) == (20, 20)
+    assert taken["trial:000_nginx_ab__concurrency-2"] == 10
 
 
 def test_without_reboots_all_blocks_share_one_boot_also_if_their_number_is_open(start: Start, world: World) -> None:
