@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from harness.comparison.distribution import Curve, Distribution, QuantileShift
 
 HEIGHT = 210
-GUTTER = 8  # percent of the width, for the numbers of the vertical axis
+GUTTER = 10  # percent of the width, for the numbers of the vertical axis
 TOP, BOTTOM = 8, 170  # pixels, of 100 % and of 0
 ROW = 26
 FEW_DECADES = 4

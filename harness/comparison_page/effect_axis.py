@@ -23,9 +23,9 @@ FAR = 3.0  # times as far from zero as the next: such a row leaves the axis
 KEPT_SHARE = 0.7  # of the rows at least stay whole on the axis
 DETECTABLE_SHARE = 1.5  # the axis goes as far as the brackets, but not further than this times the effects
 BENT_FROM = 15.0  # margins from zero to the end of the axis: then it is bent
-AROUND = 1.05
+INSET = 46.0  # percent of the width from zero to the end of the axis: a mark there is drawn whole
 WIDE_RATIO = math.log(1.8)
-CLOSEST = 7.0  # percent of the width between two ticks with a number
+CLOSEST, CLOSEST_LINEAR = 7.0, 11.0  # percent of the width between two ticks with a number
 
 
 @dataclass(frozen=True)
@@ -44,26 +44,26 @@ class EffectAxis:
         extents = sorted(_extent(effect) for effect in effects)
         kept = _without_outliers(extents, margin)
         if 0 < BENT_FROM * margin < kept:
-            return cls(kind, extents[-1] * AROUND, margin)
+            return cls(kind, extents[-1], margin)
         seen = max((length_of(kind, effect.detectable or 0.0) for effect in effects), default=0.0)
         kept = max(kept, 1.2 * margin) or 1.0
-        return cls(kind, max(kept, min(seen, DETECTABLE_SHARE * kept)) * AROUND)
+        return cls(kind, max(kept, min(seen, DETECTABLE_SHARE * kept)))
 
     @classmethod
     def holding(cls, kind: Scale, values: Iterable[float], margin: float) -> EffectAxis:
         """Return an axis that holds all of these values."""
         half = max((abs(length_of(kind, value)) for value in values if math.isfinite(value)), default=0.0)
-        half, bend = max(half, margin) * AROUND, length_of(kind, margin)
+        half, bend = max(half, margin), length_of(kind, margin)
         return cls(kind, half, bend if half > BENT_FROM * bend else None)
 
     def holds(self, value: float) -> bool:
         """Return whether an effect lies on the axis."""
-        return abs(length_of(self.kind, value)) <= self.half
+        return abs(length_of(self.kind, value)) <= self.half * (1 + 1e-9)
 
     def position(self, value: float) -> float:
-        """Return where an effect lies, in percent of the width, clamped to the axis."""
+        """Return where an effect lies, in percent of the width, clamped to it."""
         share = self._bent(length_of(self.kind, value)) / self._bent(self.half)
-        return 50 + 50 * min(max(share, -1.0), 1.0)
+        return min(max(50 + INSET * share, 0.0), 100.0)
 
     def percent(self, value: float) -> str:
         """Return the position as an SVG length."""
@@ -123,7 +123,7 @@ class EffectAxis:
         for sign in (-1, 1):
             last = 0.0
             for value in sorted((value for value in self.ticks() if value * sign > 0), key=abs):
-                if abs(self.position(value) - self.position(last)) >= CLOSEST * (1 + (self.bend is None)):
+                if abs(self.position(value) - self.position(last)) >= (CLOSEST if self.bend else CLOSEST_LINEAR):
                     found.add(value)
                     last = value
         return found
