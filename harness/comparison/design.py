@@ -132,6 +132,8 @@ def _notes(first: Side, second: Side, pairs: Sequence[Pair], hosts: int, boots: 
         notes.append("not interleaved: the sides share no block, so the hour of their recording is in the difference")
     if hosts == 1:
         notes.append("one host: how other hosts differ is not known")
+    elif hosts < MIN_FREEDOM + 1:
+        notes.append(f"{hosts} hosts: the result is about these")
     if boots == 1:
         notes.append("one boot: how other boots of the machine differ is not known")
     lone = len(first.observations) + len(second.observations) - 2 * len(pairs)

@@ -58,6 +58,8 @@ def _main(first: str, second: str, effect: Effect) -> str:
     if effect.outcome == "too few":
         blocks = f"in {counted(len(effect.blocks), 'block')}, too few for a verdict" if effect.blocks else "no verdict"
         return f"{name} of {second} against {first}: {amount(effect)}, {blocks}"
+    if effect.range == (0.0, 0.0):
+        return f"{name} of {second} and {first} is the same in every block"
     if effect.outcome == "no different":
         return f"{name} of {second} and {first} does not differ by more than {size(effect, effect.within)}"
     if effect.outcome == "cannot say":
