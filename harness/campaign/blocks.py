@@ -149,7 +149,7 @@ class Blocks:
         """Evaluate the rule after so many blocks; show and write down what comes of it."""
         from harness.comparison.stopping import Rule
 
-        rule = Rule(**self._record["rule"])
+        rule = Rule(**{key: self._record["rule"][key] for key in ("metric", "width", "max_hours", "minimum")})
         hours = recording_time.hours(self._folder.events())
         decision = self._decide(self._folder, self._experiment, rule, hours)
         seen = {"blocks": blocks, "width": decision.width, "hours": round(hours, 4)}

@@ -5,21 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from harness.store.json_file import items, mapping, null_or, number, text
+from harness.store.json_file import items, mapping, null_or, number, one_of, text, wrong
 
 if TYPE_CHECKING:
     from harness.spec import Experiment
 
 KEY = "blocks"
 WIDTH, MAX_HOURS, MAX_BLOCKS, FIXED = "width", "max_hours", "max_blocks", "fixed"  # what ends a campaign
+MOST = 1000  # blocks
+
+
+def _count(value: Any, key: str) -> None:
+    """Accept a number of blocks: a plan is made of so many."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST:
+        raise wrong(key, value, f"a whole number of at most {MOST}")
+
+
 NUMBER = null_or(number)
-RULE = mapping({"width": number, "max_hours": number, "minimum": number}, metric=null_or(text))
+RULE = mapping({"metric": null_or(text), "width": number, "max_hours": number, "minimum": _count})
 BLOCKS = mapping(
-    {"planned": number, "complete": number},
-    reboot=text,
-    rule=null_or(RULE),
-    history=items(mapping({"blocks": number, "width": NUMBER}, hours=NUMBER)),
-    ended_by=null_or(text),
+    {
+        "planned": _count,
+        "complete": _count,
+        "reboot": one_of("every block", "never"),
+        "rule": null_or(RULE),
+        "history": items(mapping({"blocks": _count, "width": NUMBER}, hours=NUMBER)),
+        "ended_by": null_or(one_of(WIDTH, MAX_HOURS, MAX_BLOCKS, FIXED)),
+    }
 )
 
 

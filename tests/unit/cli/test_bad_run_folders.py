@@ -45,6 +45,7 @@ def leads_nowhere(run: Path) -> None:
     run.symlink_to("gone")
 
 
+BLOCKS = {"planned": 6, "complete": 0, "reboot": "never", "rule": None, "history": [], "ended_by": None}
 BAD: dict[str, Callable[[Path], object]] = {
     "a manifest that is a folder": lambda run: (run / "manifest.json").mkdir(),
     "a manifest that is a pipe": lambda run: os.mkfifo(run / "manifest.json"),
@@ -61,6 +62,9 @@ BAD: dict[str, Callable[[Path], object]] = {
     "not a number": change(host={"cores": float("nan")}),
     "infinite": change(steps={"box": {"state": "done", "seconds": float("inf")}}),
     "too large a number": change(trials_planned=1e308),
+    "too many blocks": change(blocks={**BLOCKS, "planned": 10**9}),
+    "blocks without a number": change(blocks={**BLOCKS, "complete": None}),
+    "a rule without a width": change(blocks={**BLOCKS, "rule": {"metric": None, "max_hours": 1, "minimum": 6}}),
     "a number of many digits": text('{"schema_version": ' + "1" * 5000 + "}"),
     "text for a number": change(trials_planned="twelve"),
     "null for the steps": change(steps=None),
