@@ -167,12 +167,12 @@ class RunDatabase:
         return [file for file in event_files.of_run(run.name, run.path, run.manifest, name) if file.path not in absent]
 
     def _make_again(self, run: OpenRun, trials: set[str]) -> None:
-        try:
-            missing = [tables for tables in cleaned_tables.absent(run.folder) if tables.trial in trials]
-            cleaned_tables.restore(missing, self._view)
-            run.reopen()
-        except HarnessError as error:
-            self._noted.append(f"{run.name}: {error.what}: the rows of {', '.join(sorted(trials))} are left out")
+        for tables in cleaned_tables.absent(run.folder):
+            try:
+                cleaned_tables.restore([tables] if tables.trial in trials else [], self._view)
+            except HarnessError as error:
+                self._noted.append(f"{run.name}: {error.what}: the rows of {tables.trial} are left out")
+        run.reopen()
 
     def _translated(self, error: Exception) -> Exception:
         """Return an error of DuckDB as one of harness; any other as it is."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 ROWS = 50_000  # of one piece
+RETRY_S = 0.05
 
 
 class StreamError(Exception):
@@ -30,8 +31,9 @@ class Interruptible:
         try:
             return future.result()
         except BaseException:
-            if not future.done():
+            while not future.done():  # an interrupt that comes before DuckDB has begun is lost
                 self._connection.interrupt()
+                wait([future], timeout=RETRY_S)
             self.close()
             raise
 

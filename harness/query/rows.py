@@ -14,7 +14,10 @@ from harness.recorded_clock import RecordedClock
 from harness.report import load_rows, run_rows, score_rows
 
 Row = dict[str, Any]
-MEASURED = ("switches", "contested_share", "idle_share", "tracer_share", "host_share", "seconds", "attempts")
+MEASURED = (
+    *("switches", "contested_share", "idle_share", "tracer_share", "host_share", "seconds", "attempts"),
+    *("guest_switches_per_s", "guest_idle_share"),
+)
 TRIAL_SCORES = ("top1", "contested_top1", "bits_per_switch")
 
 
@@ -59,6 +62,7 @@ def trials(run: OpenRun) -> Iterator[Row]:
             "load": (record.get("load") or {}).get("kind") or load_rows.kind(_arm(step)),
             **_machine(record.get("machine") or {}),
             **{key: record.get(key, step["detail"].get(key)) for key in MEASURED},
+            "tracer": record.get("tracer", "perf"),  # earlier versions had no other
             "span_s": span_ns / 1e9 if span_ns else None,
             "switches_per_s": switches_per_s(record),
         }

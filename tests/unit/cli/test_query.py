@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import queried_runs
 import table_runs
 from command_line import HARNESS, harness, notes
 from pyarrow import parquet
@@ -185,3 +186,20 @@ def test_ctrl_c_interrupts_a_query_at_once(runs: Path) -> None:
     began = time.monotonic()
     _, errors = process.communicate(timeout=30)
     assert (process.returncode, time.monotonic() - began < 5) == (130, True), errors
+
+
+@pytest.mark.slow
+def test_tables_that_were_cleaned_are_made_again_or_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = queried_runs.record(tmp_path)
+    before = query(tmp_path, COUNT, "--format", "csv").stdout
+    harness("clean", run, "--yes")
+    assert not list(run.glob("trials/*/slices.parquet"))
+    one = run / "trials" / "001_pgbench"
+    os.rename(one / "perf.data.zst", one / "lost")
+    result = query(tmp_path, COUNT, "--format", "csv", code=1)
+    assert "perf.data.zst is not the file that the run wrote (missing" in notes(result)
+    assert [line.partition(",")[0] for line in result.stdout.splitlines()] == ['"arm"', '"nginx_ab"', '"redis"']
+    os.rename(one / "lost", one / "perf.data.zst")
+    result = query(tmp_path, COUNT, "--format", "csv")
+    assert result.stdout == before
+    assert len(list(run.glob("trials/*/slices.parquet"))) == 3
