@@ -13,8 +13,11 @@ from typing import Any
 from urllib.parse import unquote
 
 import compared
+import pyarrow as pa
 import pytest
+import synthetic_run
 from locations import DATA
+from pyarrow import parquet
 from scripted_page import DARK, with_script
 
 from harness.comparison import Comparison
@@ -112,3 +115,19 @@ def test_hostile_names_of_tasks_and_arms_run_nothing(chromium: Any, tmp_path: Pa
     assert shown.attribute("data-owned") is None
     assert shown.attribute("data-page") == "ready"
     assert "<img" not in shown.markup
+
+
+def test_another_cpu_is_chosen_on_both_sides_at_once(chromium: Any, tmp_path: Path) -> None:
+    comparison = compared.make(tmp_path / "run", 2, predictors=())
+    for number, folder in enumerate(sorted((tmp_path / "run" / "trials").iterdir())):
+        cpus = [synthetic_run.slices(600 + 50 * number, 2 * number + cpu, cpu=cpu) for cpu in (0, 1)]
+        parquet.write_table(pa.concat_tables(cpus), folder / "slices.parquet")
+    page = write(comparison, tmp_path / "page.html")
+    pick = (
+        "addEventListener('load',()=>{"
+        "const [a,b]=['first','second'].map(side=>document.getElementById(`timeline-${side}-pick`));"
+        "a.value='1';a.dispatchEvent(new Event('change'));"
+        "document.body.dataset.picked=[a.value,b.value,a.options.length].join()})"
+    )
+    assert chromium(with_script(page, pick)).attribute("data-picked") == "1,1,2"
+    assert re.findall(r'data-check="([^"]*)"', chromium(page, fragment="#check").markup) == ["ok", "ok"]
