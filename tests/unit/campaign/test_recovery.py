@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from fakes import BASE, FakeMachine, FakeMonitor, World
 from killed import moments, places, run_killed
-from outliving_guest import OutlivingGuest
+from outliving_guest import OUTPUT, OutlivingGuest
 
 from harness import spec
 from harness.campaign import attempt
@@ -24,6 +24,7 @@ from harness.guest import phases
 from harness.machines import Leftover
 from harness.noise import moments_file
 from harness.noise.observation import Observation
+from harness.spec import Experiment
 from harness.store import RunFolder
 from harness.terminal.progress import QuietView
 
@@ -49,8 +50,8 @@ def one_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HARNESS_STATE", str(tmp_path / "state"))
 
 
-def new_run(runs: Path) -> RunFolder:
-    return RunFolder.create(runs, EXPERIMENT, ["harness", "run"])
+def new_run(runs: Path, experiment: Experiment = EXPERIMENT) -> RunFolder:
+    return RunFolder.create(runs, experiment, ["harness", "run"])
 
 
 def carry_out(folder: RunFolder, guest: OutlivingGuest, left: OutlivingGuest | None = None) -> None:
@@ -99,6 +100,30 @@ def test_a_recording_survives_a_kill_at_any_moment_after_it_began_and_is_made_on
         assert not first.connected_while_recording
         sources.add(recovered["from"] if recovered else "")
     assert sources == {"", "the machine", "the run folder"}
+
+
+class UntracedGuest(OutlivingGuest):
+    """A guest that waited in place of perf."""
+
+    def files(self) -> dict[str, bytes]:
+        return {"load.txt": OUTPUT}
+
+
+def test_a_trial_without_a_tracer_survives_a_kill_too(tmp_path: Path) -> None:
+    untraced = spec.changed(EXPERIMENT, {"record.tracer": "none"})
+    whole = new_run(tmp_path / "whole", untraced)
+    reached = places(lambda: carry_out(whole, UntracedGuest(tmp_path / "whole-guest")), whole.path)
+    began = next(number for number, place in enumerate(reached, 1) if "moments_file" in place and "open" in place)
+    judged = max(number for number, place in enumerate(reached, 1) if "campaign/attempt.py" in place)
+    for number, source in ((began, "the machine"), (judged, "the run folder")):
+        folder, first = new_run(tmp_path / source, untraced), UntracedGuest(tmp_path / f"{number}-first")
+        run_killed(lambda folder=folder, first=first: carry_out(folder, first), folder.path, number)
+        second = UntracedGuest(tmp_path / f"{number}-second")
+        carry_out(RunFolder.open(folder.path), second, first)
+        record = trial_json(folder)
+        assert (record["tracer"], record["recovered"]["from"], second.labels) == ("none", source, [])
+        assert files(folder) == files(whole)
+        assert RunFolder.open(folder.path).verify() == []
 
 
 def killed_at(tmp_path: Path, phase: str) -> tuple[RunFolder, OutlivingGuest]:
