@@ -11,12 +11,12 @@ UNITS: dict[Scale, str] = {"ratio": "\u202f%", "share": "\u202fpoints", "bits": 
 FACTORS: dict[Scale, float] = {"ratio": 100.0, "share": 100.0, "bits": 1.0}
 CHANCE = 0.05
 MANIFOLD = 10.0  # a ratio from here on is said as a factor: +1,130 % is hard to read
-LEAST_RATIO = 1e-6  # of positions: a metric that fell to nothing has no logarithm
+LEAST_RATIO = 1e-6  # of positions, and its inverse the largest: a metric that fell to nothing has no logarithm
 
 
 def length_of(scale: Scale, value: float) -> float:
     """Return where `value` lies on its axis: the logarithm of a ratio, so that half is as far from zero as double."""
-    return math.log(max(1 + value, LEAST_RATIO)) if scale == "ratio" else value
+    return math.log(min(max(1 + value, LEAST_RATIO), 1 / LEAST_RATIO)) if scale == "ratio" else value
 
 
 def change(scale: Scale, value: float | None, digits: int | None = None) -> str:

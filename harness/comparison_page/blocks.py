@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
@@ -22,6 +23,7 @@ GUTTER = 11  # percent of the width, for the numbers of the vertical axes
 EDGE = 8  # pixels above and below the outermost dots
 MANY = 60  # blocks: then their dots are smaller
 OPEN_PANELS = 6
+LARGEST = 1e6  # ratio that is drawn
 
 
 @dataclass(frozen=True)
@@ -149,10 +151,14 @@ class BlocksFigure:
     def _effects(self, effect: Effect) -> tuple[Scale, list[tuple[float, str]], list[Markup]]:
         factor = FACTORS[effect.metric.scale]
         placed = self._placed(effect)
-        values = [factor * one.value for _, one in placed]
-        ends = [factor * end for end in (effect.interval.low, effect.interval.high)] if effect.interval else []
+        values = [factor * min(one.value, LARGEST) for _, one in placed]
+        ends = (
+            [factor * min(end, LARGEST) for end in (effect.interval.low, effect.interval.high)]
+            if effect.interval
+            else []
+        )
         scale = nice_scale([0.0, *values, *ends])
-        width, mean = len(self.slots), _y(scale, factor * effect.value, EFFECTS)
+        width, mean = len(self.slots), _y(scale, factor * min(effect.value, LARGEST), EFFECTS)
         drawn = []
         if ends:
             low, high = (_y(scale, end, EFFECTS) for end in ends)
@@ -213,7 +219,7 @@ def block_rows(effects: Sequence[Effect]) -> list[list[object]]:
     head: list[object] = ["metric", "run", "block", "host", "boot", "recorded_at", "late", "first", "second", "effect"]
     rows: list[list[object]] = [
         [effect.metric.name, one.run, one.block, one.host, one.boot, one.recorded_at, one.late,
-         float(f"{one.first:.9g}"), float(f"{one.second:.9g}"), float(f"{one.value:.9g}")]
+         *(float(f"{number:.9g}") if isfinite(number) else None for number in (one.first, one.second, one.value))]
         for effect in effects
         for one in effect.blocks
     ]  # fmt: skip

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from dataclasses import replace
 
 import compared
 
 from harness.comparison import Effect
+from harness.comparison_page import forest
 from harness.comparison_page.blocks import BlocksFigure, block_rows, slots
+from harness.comparison_page.effect_axis import EffectAxis
 
 
 def figure(*effects: Effect) -> BlocksFigure:
@@ -73,3 +77,11 @@ def test_all_effects_of_all_blocks_can_be_saved() -> None:
     head, *rows = block_rows(effects)
     assert len(rows) == 16
     assert dict(zip(head, rows[0], strict=True))["metric"] == "requests/s"
+
+
+def test_a_ratio_without_bounds_is_drawn_and_saved_without_a_number() -> None:
+    effect = replace(compared.effect("requests/s", 1.0), value=math.inf, interval=None, range=(0.1, math.inf))
+    effect = replace(effect, blocks=tuple(replace(one, value=math.inf) for one in effect.blocks))
+    assert "nan" not in str(figure(effect).panel(effect))
+    assert "nan" not in str(forest.row(effect, EffectAxis.around([effect])))
+    assert json.loads(json.dumps(block_rows([effect])[1:], allow_nan=False))[0][-1] is None
