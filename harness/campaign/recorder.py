@@ -81,7 +81,8 @@ class Recorder:
 
     def _record_on_a_machine(self, todo: Iterable[Trial], alike: Sequence[Trial]) -> None:
         if self._left and self._preparation.take_back():
-            self._take_down(self._left)
+            left, self._left = self._left, None
+            self._take_down(left)
         running = self._bring_up(alike)
         try:
             self._record_arms(alike, running)

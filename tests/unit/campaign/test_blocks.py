@@ -9,13 +9,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from fakes import BAD, GOOD, HOPELESS, World
+from fakes import BAD, GOOD, HOPELESS, FakeMachine, World
 
 from harness import plan
 from harness.campaign import recording_time, spec_change, steps
 from harness.campaign.repetition import Changes, experiment_of
 from harness.comparison.stopping import Decision, Rule
-from harness.errors import Interrupted, TrialError
+from harness.errors import BoxError, Interrupted, TrialError
 from harness.spec import Experiment
 from harness.store import RunFolder, run_progress
 from harness.terminal import block_lines
@@ -218,6 +218,21 @@ def test_only_the_machine_of_the_last_boot_stays_up_where_it_is_to_be_kept(
     assert [line.split()[0] for line in world.log if line.split()[0] in ("up", "down")] == ["up", "down", "up"]
     assert world.up == {"debian-12"}
     assert (tmp_path / "screen.txt").read_text().count("the machine stays up") == 1
+
+
+def test_no_machine_is_said_to_stay_up_where_the_next_boot_failed(
+    start: Start, world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def down(machine: FakeMachine) -> None:
+        world.boxes["debian-12"] = BoxError("no space")  # for the second block
+        taken_down(machine)
+
+    taken_down = FakeMachine.down
+    monkeypatch.setattr(FakeMachine, "down", down)
+    with pytest.raises(BoxError):
+        start(sweep=LEVELS, keep=True)[0].run()
+    assert world.up == set()
+    assert "stays up" not in (tmp_path / "screen.txt").read_text()
 
 
 def test_the_null_arm_is_recorded_in_every_block(start: Start, world: World) -> None:
