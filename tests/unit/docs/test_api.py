@@ -22,6 +22,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from campaigns import unpack_campaign
 from command_line import LIMIT_S
 from locations import ROOT
 from workshop import workshop
@@ -61,6 +62,12 @@ def shown_by(code: str, names: dict[str, Any]) -> str:
     return "".join(f"{line.rstrip()}\n" for line in printed.getvalue().splitlines())
 
 
+def _folder(folder: Path) -> Path:
+    """The folder that the page works in: a workshop, and a campaign among its runs."""
+    unpack_campaign(workshop(folder) / "runs")
+    return folder
+
+
 def run_page() -> Iterator[tuple[str, str, str]]:
     """The code of each cell, what the page shows, and what the cell shows in this folder."""
     names: dict[str, Any] = {"__name__": "api"}
@@ -71,7 +78,7 @@ def run_page() -> Iterator[tuple[str, str, str]]:
 
 @pytest.mark.slow
 def test_the_examples_show_what_the_page_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(workshop(tmp_path))
+    monkeypatch.chdir(_folder(tmp_path))
     for code, shown, printed in run_page():
         assert doctest.OutputChecker().check_output(shown, printed, doctest.ELLIPSIS), f"{code}\n{printed}"
 
@@ -100,7 +107,7 @@ def _refresh() -> None:
     """Write what the cells show now below them, where it is not what the page shows."""
     text = PAGE.read_text("utf-8")
     with tempfile.TemporaryDirectory() as folder:
-        os.chdir(workshop(Path(folder)))
+        os.chdir(_folder(Path(folder)))
         for code, shown, printed in run_page():
             if not doctest.OutputChecker().check_output(shown, printed, doctest.ELLIPSIS):
                 now = f"\n```text\n{printed}```\n" if printed else ""
