@@ -86,7 +86,7 @@ def chance(p: float | None) -> str:
 
 
 def outcome_text(effect: Effect) -> str:
-    """Say the outcome, and for a difference whether it is the better way."""
+    """Say the outcome, and of a difference whether it is the better way, and whether it is too small to matter."""
     if effect.outcome == "no different":
         within = size(effect.metric.scale, effect.within)
         return f"no different: within {'' if within.startswith('<') else '±'}{within}"
@@ -95,7 +95,9 @@ def outcome_text(effect: Effect) -> str:
     if effect.outcome == "cannot say":
         corrected = effect.p is not None and effect.p < CHANCE
         return f"cannot say: p {chance(effect.p_adjusted)} after correction" if corrected else "cannot say"
-    return ", ".join(word for word in (effect.outcome, way(effect)) if word)
+    negligible = effect.equivalence_p is not None and effect.equivalence_p < CHANCE
+    within = f"but within ±{size(effect.metric.scale, effect.metric.margin)}" if negligible else ""
+    return ", ".join(word for word in (effect.outcome, way(effect), within) if word)
 
 
 def _digits(effect: Effect) -> int:

@@ -70,9 +70,9 @@ class BlocksFigure:
 
     @property
     def several_boots(self) -> bool:
-        """Return whether boots are drawn: there are several, and some hold several blocks."""
-        boots = {(slot.run, slot.boot) for slot in self.slots if not slot.lost}
-        return 1 < len(boots) < sum(not slot.lost for slot in self.slots)
+        """Return whether boots are drawn: a run has several, and some hold several blocks."""
+        of_runs = [[slot.boot for slot in self.slots if slot.run == run and not slot.lost] for run in self.runs]
+        return any(1 < len(set(boots)) < len(boots) for boots in of_runs)
 
     @property
     def boot_for_each(self) -> bool:

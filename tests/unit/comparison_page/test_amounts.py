@@ -52,6 +52,11 @@ def test_a_difference_is_better_or_worse_only_where_the_metric_has_a_better_way(
     assert amounts.way(compared.effect("requests/s", 0.001, outcome="no different")) == ""
 
 
+def test_a_difference_that_is_sure_but_too_small_to_matter_is_said_to_be() -> None:
+    effect = compared.effect("wakeup latency p50", 0.0006, 0.0008, equivalence_p=0.001)
+    assert amounts.outcome_text(effect) == "higher, worse, but within ±1.0\u202f%"
+
+
 def test_half_is_as_far_from_zero_as_double() -> None:
     assert amounts.length_of("ratio", 1.0) == pytest.approx(-amounts.length_of("ratio", -0.5))
     assert math.isfinite(amounts.length_of("ratio", -1.0))  # it fell to nothing

@@ -62,6 +62,7 @@ def test_runs_follow_each_other_and_are_separated() -> None:
     both = replace(effect, blocks=effect.blocks + second)
     drawn = figure(both)
     assert drawn.runs == ["run", "second"]
+    assert not drawn.several_boots
     assert str(drawn.panel(both)).count('class="apart run"') == 2
 
 
