@@ -32,7 +32,9 @@ def connect(temporary: Path | None = None) -> DuckDBPyConnection:
     settings |= {"memory_limit": f"{memory_mb}MB", "temp_directory": str(temporary or "")}
     connection: DuckDBPyConnection = library().connect(":memory:", config=settings)
     connection.execute("SET python_enable_replacements = false")
-    connection.execute("SET enable_progress_bar = false")  # DuckDB prints one to stdout in `python -c` and in notebooks
+    if connection.execute("SELECT current_setting('enable_progress_bar')").fetchall() == [(True,)]:
+        # DuckDB prints one to stdout in `python -c` and in notebooks; where those lack ipywidgets, setting it fails.
+        connection.execute("SET enable_progress_bar = false")
     return connection
 
 
