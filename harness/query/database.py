@@ -116,7 +116,7 @@ class RunDatabase:
                 self._define_one(connection, name)
         free = shutil.disk_usage(self._temporary).free // 2 >> 20
         connection.execute(f"SET max_temp_directory_size = '{free}MB'")
-        lock(connection, (self._readable.of(file.file) for files in self._files.values() for file in files))
+        lock(connection, self._readable.allowed())
 
     def _define_one(self, connection: DuckDBPyConnection, name: str) -> None:
         if not TABLES[name].events or not self._files_of(name):

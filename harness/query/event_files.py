@@ -64,14 +64,23 @@ class ReadableNames:
 
     def __init__(self) -> None:
         self._open: dict[str, Path] = {}
+        self._names: dict[Path, str] = {}
 
     def of(self, path: Path) -> str:
         """Return the name of a file. Raises OSError where it has to be opened and cannot be."""
-        if _PLAIN.fullmatch(str(path)):
-            return str(path)
+        if path not in self._names:
+            self._names[path] = str(path) if _PLAIN.fullmatch(str(path)) else self._opened(path)
+        return self._names[path]
+
+    def _opened(self, path: Path) -> str:
         name = f"/proc/self/fd/{os.open(path, os.O_RDONLY | os.O_CLOEXEC)}"
         self._open[name] = path
         return name
+
+    def allowed(self) -> list[str]:
+        """Return all names so far, and the paths behind those that are none: DuckDB before 2.0 follows them first."""
+        paths = [str(path) for path in self._open.values()]
+        return [*self._names.values(), *(path for path in paths if path.isprintable())]
 
     def with_paths(self, text: str) -> str:
         """Return a message with the paths of files in place of their names."""

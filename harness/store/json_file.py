@@ -70,7 +70,7 @@ def shown(value: Any) -> str:
 
 def text(value: Any, key: str) -> None:
     """Accept text; half of a surrogate pair is none, unless it stands for a byte of a file name that is no UTF-8."""
-    if not isinstance(value, str) or _HALVES.search(value):
+    if not isinstance(value, str) or (not value.isascii() and _HALVES.search(value)):
         raise wrong(key, value, "text")
 
 

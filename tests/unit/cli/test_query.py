@@ -188,6 +188,25 @@ def test_ctrl_c_interrupts_a_query_at_once(runs: Path) -> None:
     assert (process.returncode, time.monotonic() - began < 5) == (130, True), errors
 
 
+def test_runs_are_listed_by_a_condition_and_in_an_order(tmp_path: Path) -> None:
+    for name, trials in (("first", 3), ("second", 1), ("third", 2)):
+        table_runs.make(tmp_path / name, {"redis": trials})
+    harness("label", "third", "base", "--runs", tmp_path)
+
+    def listed(*arguments: str) -> list[str]:
+        return [
+            row["name"] for row in json.loads(harness("ls", "--runs", tmp_path, "--json", *arguments).stdout)["runs"]
+        ]
+
+    assert listed("--sort", "trials") == ["second", "third", "first"]
+    assert listed("--where", "trials > 1", "--sort", "trials:desc") == ["first", "third"]
+    assert listed("--where", "label = 'base' AND verdict = 'passed'") == ["third"]
+    assert listed("--where", "false") == []
+    assert "no run in" in harness("ls", "--runs", tmp_path, "--where", "false").stdout
+    assert "Candidate bindings" in harness("ls", "--runs", tmp_path, "--where", "lable = 'base'", code=2).stderr
+    assert "did you mean trials?" in harness("ls", "--runs", tmp_path, "--sort", "trial", code=2).stderr
+
+
 @pytest.mark.slow
 def test_tables_that_were_cleaned_are_made_again_or_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = queried_runs.record(tmp_path)

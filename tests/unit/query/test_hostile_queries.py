@@ -156,7 +156,8 @@ def test_an_error_marks_the_place_and_names_what_is_near(database: RunDatabase) 
     assert lines[0] == "Catalog Error: Table with name slice does not exist!"
     assert lines[1] == '  Did you mean "slices"?'
     assert lines[2].strip() == "LINE 2: FROM slice"
-    assert lines[3] == " " * lines[2].index("slice") + "^^^^^"
+    assert lines[3].rstrip("^") == " " * lines[2].index("slice")
+    assert lines[3].endswith("^")  # one of them before DuckDB 2.0
     with pytest.raises(QueryError, match='Candidate bindings: "slice_ns"'):
         database.query("SELECT avg(slice) FROM slices")
     with pytest.raises(QueryError, match="syntax error"):
