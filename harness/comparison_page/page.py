@@ -48,6 +48,7 @@ def render(comparison: Comparison) -> str:
             sentence=sentence(comparison),
             null_panels=_null_panels(comparison, panels),
             null_words=null_words(comparison.null) if comparison.null else "",
+            null_example=null_example(comparison.null) if comparison.null else "",
             design=design_words(comparison),
             counts=outcome_words(comparison.effects),
             block_figure=blocks.BlocksFigure(tuple(blocks.slots(comparison.effects))),
@@ -118,6 +119,14 @@ def null_words(null: Comparison) -> str:
         f"It called {len(named)} of {counted(len(judged), 'metric')} different: {', '.join(named)}. "
         "There is no difference to find: read the result below with that much doubt."
     )
+
+
+def null_example(null: Comparison) -> str:
+    """Return the main metric of two equals with its effect, to be seen before any fold is opened."""
+    if not null.effects:
+        return ""
+    main = next((effect for effect in null.effects if effect.metric.name == null.primary), null.effects[0])
+    return f"{main.metric.name}: {amounts.effect_text(main)} {amounts.interval_text(main)}."
 
 
 def _null_panels(comparison: Comparison, panels: Sequence[forest.Panel]) -> list[forest.Panel]:

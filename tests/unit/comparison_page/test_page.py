@@ -14,7 +14,7 @@ import hostile
 import pytest
 
 from harness.comparison import Comparison, compare
-from harness.comparison_page import write
+from harness.comparison_page import amounts, write
 from harness.comparison_page.page import sentence
 
 
@@ -64,6 +64,15 @@ def test_the_sentence_and_every_metric_are_on_the_page(compared_with_equals: Com
     assert compared_with_equals.sentence[1:] in text.replace("\u2212", "-")
     for effect in compared_with_equals.effects:
         assert text.count(f'<th scope="row">{effect.metric.name}</th>') == 3  # equals, forest, exact numbers
+
+
+def test_the_main_metric_of_equals_is_seen_before_a_fold_is_opened(
+    compared_with_equals: Comparison, whole: str
+) -> None:
+    assert compared_with_equals.null is not None
+    main = compared_with_equals.null.effects[0]
+    shown = f"requests/s: {amounts.effect_text(main)} {amounts.interval_text(main)}."
+    assert whole.index("It called none of") < whole.index(shown) < whole.index("metrics of two equals")
 
 
 def test_fewer_than_six_blocks_show_effects_and_ranges_and_no_p_value(tmp_path: Path) -> None:
