@@ -11,6 +11,7 @@ from harness.comparison.side_facts import NOT_RECORDED, SideFacts
 
 LISTS = ("guest kernel command line", "guest CPU flags")  # shown without the words that both have
 SHORTENED = ("digest", "configuration", "commit")  # the ends of names of facts that are hashes
+LONG_WORD = 40  # letters; a longer list in one word may be broken at its commas
 HASH = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{20,}\b")
 ONE_SIDE = "facts of one side only"
 
@@ -65,7 +66,7 @@ def _differences(first: SideFacts, second: SideFacts, varying: bool) -> Iterator
 def _one_sided(first: SideFacts, second: SideFacts) -> Iterator[FactDifference]:
     """Yield a row for each group with facts that only one side recorded."""
     for side, other in ((first, second), (second, first)):
-        if not other.values:
+        if not other.trials:  # nothing was recorded yet, so nothing is known of most facts
             continue
         for group in GROUPS:
             names = _names(group, side, other)
@@ -80,7 +81,8 @@ def _names(group: str, side: SideFacts, other: SideFacts) -> list[str]:
 
 
 def _without(words: list[str], others: list[str]) -> str:
-    return " ".join(word for word in words if word not in others) or "-"
+    left = [word for word in words if word not in others]
+    return " ".join(word.replace(",", ", ") if len(word) > LONG_WORD else word for word in left) or "-"
 
 
 def _short(text: str) -> str:

@@ -77,7 +77,7 @@ def diff(first: RunFolder, second: RunFolder) -> RunDifference:
     What a file says that is not as its run wrote it is left out; `problems` names the file.
     """
     left, right = _Run(first), _Run(second)
-    shared = [arm for arm in left.arms if arm in right.arms]
+    shared = [arm for arm in left.arms if left.trials.get(arm) and right.trials.get(arm)]
     pairs = {arm: (left.side(arm), right.side(arm)) for arm in shared} or {"": (left.side(None), right.side(None))}
     rows = _over_arms({arm: differences(*sides, varying=False) for arm, sides in pairs.items()})
     return RunDifference(left.described, right.described, tuple(rows), tuple(_same(pairs, rows)), _texts(left, right))
@@ -89,18 +89,18 @@ class _Run:
     def __init__(self, run: RunFolder) -> None:
         self.run, self.integrity = run, run.check_files(READ)
         self._facts = RunFacts(run, self.integrity)
-        self._trials = usable_trials(run)
-        self.arms = list(dict.fromkeys([*self._facts.arms, *self._trials]))
+        self.trials = usable_trials(run)
+        self.arms = list(dict.fromkeys([*self._facts.arms, *self.trials]))
 
     @property
     def described(self) -> ComparedRun:
         """The run in the words of the result."""
-        trials = {arm: len(self._trials.get(arm, ())) for arm in self.arms}
+        trials = {arm: len(self.trials.get(arm, ())) for arm in self.arms}
         return ComparedRun(self.run.path.name, self.run.state, trials, tuple(self.integrity.sentences))
 
     def side(self, arm: str | None) -> SideFacts:
         """Return the facts of an arm's trials, or of all; without a trial, what the run keeps of the arm."""
-        names = [(name, one) for one, names in self._trials.items() for name in names if arm in (None, one)]
+        names = [(name, one) for one, names in self.trials.items() for name in names if arm in (None, one)]
         rows = [self._facts.of_trial(*name) for name in sorted(names)] or self._facts.without_trials(arm)
         experiment = self._facts.of_experiment(None)
         return SideFacts(collect([_without_swept(row) | experiment for row in rows]), len(names))
