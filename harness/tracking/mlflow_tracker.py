@@ -9,11 +9,13 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
 from harness.errors import TrackingError, UsageError
+from harness.temporary import held_folder, sweep
 from harness.tracking.tracker import Point, Sent, SentRun
 
 if TYPE_CHECKING:
@@ -70,7 +72,7 @@ class MlflowTracker:
 
             local = self._uri.startswith(SQLITE)
             if local:
-                _make_default_folder(_database(self._uri))
+                _make_database(_database(self._uri))
             self._client = MlflowClient(f"{self._uri}?timeout={DATABASE_WAIT_S}" if local else self._uri)
         return self._client
 
@@ -205,9 +207,22 @@ def _database(uri: str) -> Path:
     return Path(uri.removeprefix(SQLITE))
 
 
-def _make_default_folder(database: Path) -> None:
-    """Make the folder of the database, beside runs that are there: a wrong path makes no folders."""
+def _make_database(database: Path) -> None:
+    """Make the tables of MLflow in a new file, unless it is there; a process that is killed leaves no half of them.
+
+    Its folder is made, but not the folders above: a wrong path makes nothing. Raises OSError.
+    """
+    from mlflow.tracking import MlflowClient
+
     database.parent.mkdir(exist_ok=True)
+    sweep(database.parent)
+    if database.exists():
+        return
+    with held_folder(database.parent, database.name) as folder:
+        new = folder / database.name
+        MlflowClient(f"{SQLITE}{new}").search_experiments(max_results=1)  # the first question makes the tables
+        with suppress(FileExistsError):  # another process was faster
+            os.link(new, database)
 
 
 def _files_folder(uri: str) -> str | None:

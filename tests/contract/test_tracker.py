@@ -170,3 +170,24 @@ def test_a_run_in_an_experiment_that_was_renamed_there_is_still_known(
     client(uri).rename_experiment(experiment, "renamed")
     assert MlflowTracker(uri).send(run, sent.run) == sent
     assert client(uri).get_experiment_by_name(run.experiment) is None
+
+
+def test_a_database_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow.tracking import MlflowClient
+
+    def end(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MlflowClient, "search_experiments", end)
+        with pytest.raises(KeyboardInterrupt):
+            MlflowTracker(f"sqlite:///{tmp_path}/mlflow/mlflow.db").send(RUN, None)
+    assert list((tmp_path / "mlflow").iterdir()) == []
+    assert MlflowTracker(f"sqlite:///{tmp_path}/mlflow/mlflow.db").send(RUN, None).run
+    assert [path.name for path in (tmp_path / "mlflow").iterdir()] == ["mlflow.db"]
+
+
+def test_a_database_in_a_folder_that_is_not_there_makes_no_folders(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        MlflowTracker(f"sqlite:///{tmp_path}/no/such/own.db").send(RUN, None)
+    assert list(tmp_path.iterdir()) == []
