@@ -51,6 +51,7 @@ def _reason(error: BaseException) -> str:
     """Return what the innermost of the errors says that led to this one: it says most, and the others repeat it."""
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
+    error = next((each for each in error.args if isinstance(each, OSError)), error)  # as urllib3 hands it on
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return f"no connection: {text}" if isinstance(error, NO_CONNECTION) else text or type(error).__name__
 

@@ -10,9 +10,10 @@ import shutil
 import signal
 import socket
 import sqlite3
+import struct
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -273,3 +274,31 @@ def test_no_socket_is_opened_to_anybody_but_the_server(
     log.unlink()
     send_once(folder, f"sqlite:///{tmp_path / 'own.db'}", 100)
     assert not log.exists(), log.read_text()
+
+
+@contextmanager
+def hanging_up() -> Iterator[str]:
+    """Take each connection, and close it when the request has come: a server that is killed."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listening.accept()
+                    connection.recv(1)
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    connection.close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def test_a_server_that_dies_in_the_middle_of_a_request_is_named_in_words(start: Start) -> None:
+    _, folder = start()
+    with hanging_up() as uri, pytest.raises(TrackingError, match="no connection: Connection reset by peer"):
+        send_once(folder, uri, limit_s=100)
