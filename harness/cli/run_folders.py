@@ -15,7 +15,8 @@ from harness.errors import EXIT_FAILED, HarnessError, MachineError, UsageError
 RunName = Annotated[
     str | None,
     typer.Argument(
-        help="The folder of a run, or the beginning of its name; default: the latest.", autocompletion=completion.runs
+        help="The folder of a run, the beginning of its name, or its label; default: the latest.",
+        autocompletion=completion.runs,
     ),
 ]
 
