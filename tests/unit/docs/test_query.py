@@ -13,7 +13,7 @@ from locations import ROOT
 from harness.query.schema import TABLES
 
 PAGE = (ROOT / "docs" / "query.md").read_text("utf-8")
-QUESTIONS = re.findall(r"```console\n\$ harness query \"(.*?)\"\n(.*?)```", PAGE, re.DOTALL)
+QUESTIONS = re.findall(r"```sql\n(.*?)\n```\n\n```\n(.*?)```", PAGE, re.DOTALL)
 
 
 def test_the_page_has_every_table_and_every_column_with_its_type_and_meaning() -> None:
