@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 @handled
 def compare(
     runs: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
-            metavar="RUN [RUN...]",
-            help="Folders of runs, or the beginnings of their names; runs of the same arms are pooled.",
+            metavar="[RUN...]",
+            help="Folders of runs, or the beginnings of their names; same arms are pooled. Default: the latest.",
             autocompletion=completion.runs,
         ),
-    ],
+    ] = None,
     arms: Annotated[
         tuple[str, str] | None,
         typer.Option(
@@ -72,7 +72,7 @@ def compare(
     output = Output(as_json, quiet)
     share = _share(margin)
     with ExitStack() as kept:
-        folders = [kept.enter_context(_tables_of(name, runs_dir, output)) for name in runs]
+        folders = [kept.enter_context(_tables_of(name, runs_dir, output)) for name in runs or (None,)]
         found = comparison.compare_all(folders, arms, metric, share, across_clocks)
         for each in found if require_equal else ():
             facts.require_equal(each)
@@ -81,7 +81,7 @@ def compare(
 
 
 @contextmanager
-def _tables_of(name: str, runs_dir: Path, output: Output) -> Iterator[RunFolder]:
+def _tables_of(name: str | None, runs_dir: Path, output: Output) -> Iterator[RunFolder]:
     """Open a run, with the tables that were cleaned made again and kept while it is read."""
     from harness import cleaned_tables, store
 

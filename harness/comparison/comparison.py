@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from html import escape
-from math import ceil, log2
 from typing import Any
 
 import pandas as pd
@@ -32,7 +31,7 @@ class Comparison:
     """Two sides, their design, and the effect of each metric that both have; `missing` are those that one has.
 
     `null` compares two equals, the first arm and its twin, by the same method. `facts` differ besides the arm;
-    `settings` are the arm itself.
+    `settings` are the arm itself. `limit`: why no metric could be called different, whatever its values.
     """
 
     first: Side
@@ -44,6 +43,7 @@ class Comparison:
     facts: tuple[FactDifference, ...] = ()
     settings: tuple[FactDifference, ...] = ()
     primary: str | None = None
+    limit: str = ""
 
     @cached_property
     def sentence(self) -> str:
@@ -51,7 +51,8 @@ class Comparison:
         names = [effect.metric.name for effect in self.effects]
         main = self.primary or primary_of(names)
         labels = self.first.label, self.second.label
-        return sentence.of(*labels, self.effects, main, interleaved=self.design.interleaved)
+        text = sentence.of(*labels, self.effects, main, interleaved=self.design.interleaved)
+        return f"{text}; {self.limit}" if self.limit else text
 
     def effect(self, metric: str) -> Effect:
         """Return the effect of a metric by its name. Raises UsageError."""
@@ -172,30 +173,27 @@ def _compare(first: Side, second: Side, metrics: Sequence[str] | None, margin: f
 def _adjusted(found: list[Comparison]) -> list[Comparison]:
     """Adjust the p-values of all metrics of these comparisons together, and decide what each metric shows."""
     effects = [effect for each in found for effect in each.effects]
-    limit = _smallest_p(effects)
+    tested = sum(effect.p is not None for effect in effects)
     adjusted = iter(inference.holm([effect.p for effect in effects if effect.p is not None]))
-    decided = iter([measured.decided(effect, None if effect.p is None else next(adjusted)) for effect in effects])
-    return [
-        replace(
-            each,
-            effects=tuple(next(decided) for _ in each.effects),
-            design=replace(each.design, notes=(*each.design.notes, *limit)),
-        )
-        for each in found
-    ]
+    decided = iter([measured.decided(e, None if e.p is None else next(adjusted), tested) for e in effects])
+    return [_with_limit(replace(each, effects=tuple(next(decided) for _ in each.effects)), tested) for each in found]
 
 
-def _smallest_p(effects: Sequence[Effect]) -> list[str]:
+def _with_limit(found: Comparison, tested: int) -> Comparison:
+    limit = _limit(found, tested)
+    notes = (*found.design.notes, limit) if limit else found.design.notes
+    return replace(found, limit=limit, design=replace(found.design, notes=notes))
+
+
+def _limit(found: Comparison, tested: int) -> str:
     """Say where so few units and so many metrics leave no p-value below 5 %, whatever the values are."""
-    units = [effect.units for effect in effects if effect.p is not None]
-    if not units or len(units) * 2.0 ** (1 - max(units)) < inference.CHANCE:
-        return []
-    least = 2.0 ** (1 - max(units))
-    enough = ceil(log2(len(units) / inference.CHANCE)) + 1
-    return [
-        f"{max(units)} units give no p-value below {least:.3g}: of {counted(len(units), 'metric')} none can be called "
-        f"different; {enough} units can, or fewer metrics (--metric)"
-    ]
+    units, needed = max((effect.units for effect in found.effects), default=0), inference.enough_units(max(tested, 1))
+    if not tested or units >= needed:
+        return ""
+    metrics, units_text = counted(tested, "metric"), counted(units, found.design.unit)
+    return (
+        f"{units_text} are too few to call any of {metrics} different: {needed} are needed, or fewer metrics (--metric)"
+    )
 
 
 def _require_one_clock(first: Side, second: Side) -> None:

@@ -113,17 +113,19 @@ def _effect(
     )
 
 
-def decided(effect: Effect, p_adjusted: float | None) -> Effect:
-    """Return the effect with its adjusted p-value and what it shows."""
-    return replace(effect, p_adjusted=p_adjusted, outcome=_outcome(effect, p_adjusted))
+def decided(effect: Effect, p_adjusted: float | None, tested: int) -> Effect:
+    """Return the effect with its adjusted p-value and what it shows, as one of `tested` metrics."""
+    return replace(effect, p_adjusted=p_adjusted, outcome=_outcome(effect, p_adjusted, tested))
 
 
-def _outcome(effect: Effect, p_adjusted: float | None) -> Outcome:
+def _outcome(effect: Effect, p_adjusted: float | None, tested: int) -> Outcome:
     if p_adjusted is None:
         return "too few"
     if p_adjusted < CHANCE:
         return "higher" if effect.value > 0 else "lower"
-    return "no different" if (effect.equivalence_p or 0.0) < CHANCE else "cannot say"
+    if (effect.equivalence_p or 0.0) < CHANCE:
+        return "no different"
+    return "cannot say" if inference.enough_units(tested) <= effect.units else "too few"
 
 
 def _typical(metric: Metric, values: Sequence[float]) -> float:

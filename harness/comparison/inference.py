@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from math import ceil, log2
 
 import numpy as np
 from scipy import stats
@@ -156,6 +157,11 @@ def equivalence(sample: Sample, margin: float) -> tuple[np.ndarray, np.ndarray]:
     with np.errstate(divide="ignore", invalid="ignore"):
         p = stats.t.sf(np.where(error > 0, distance / error, np.sign(distance) * np.inf), sample.freedom)
     return np.nan_to_num(p, nan=1.0), np.abs(sample.mean) + stats.t.ppf(LEVEL, sample.freedom) * error
+
+
+def enough_units(tested: int) -> int:
+    """Return how many units sign flips need so that one of `tested` p-values can be below 5 % after the adjustment."""
+    return ceil(log2(tested / CHANCE) + 1e-9) + 1
 
 
 def holm(values: Sequence[float]) -> list[float]:

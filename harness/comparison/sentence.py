@@ -56,8 +56,10 @@ def _digits(effect: Effect) -> int:
 def _main(first: str, second: str, effect: Effect) -> str:
     name = effect.metric.name
     if effect.outcome == "too few":
-        blocks = f"in {counted(len(effect.blocks), 'block')}, too few for a verdict" if effect.blocks else "no verdict"
-        return f"{name} of {second} against {first}: {amount(effect)}, {blocks}"
+        blocks = (
+            f", in {counted(len(effect.blocks), 'block')}, too few for a verdict" if effect.blocks else ", no verdict"
+        )
+        return f"{name} of {second} against {first}: {amount(effect)}" + ("" if effect.interval else blocks)
     if effect.range == (0.0, 0.0):
         return f"{name} of {second} and {first} is the same in every block"
     if effect.outcome == "no different":
@@ -80,7 +82,7 @@ def _other(effect: Effect) -> str:
     if effect.metric.scored:
         predictor, _, score = name.partition(": ")
         name = f"predictability ({predictor}, {score})"
-    if effect.within is not None and not effect.differs and effect.metric.scored:
+    if effect.interval and effect.interval.holds(0.0) and not effect.differs and effect.metric.scored:
         return f"{name} does not differ by more than {size(effect, effect.within)}"
     return f"{name} {amount(effect)}" + (", which cannot be told from none" if effect.outcome == "cannot say" else "")
 

@@ -57,11 +57,13 @@ def pair_tables(comparisons: Sequence[Comparison]) -> list[RenderableType]:
 def outcome(effect: Effect) -> str:
     """Return what a metric shows in words; a difference that is too small to matter is said to be so."""
     factor, unit = SCALES[effect.metric.scale]
-    margin = f"{effect.metric.margin * factor:g} {unit}"
+    margin = f"{effect.metric.margin * factor:g} {unit}".replace(
+        "points", "point" if effect.metric.margin == 0.01 else "points"
+    )
     if effect.outcome == "no different":
-        return f"same, {margin}"
+        return f"same within {margin}"
     if effect.differs and effect.equivalence_p is not None and effect.equivalence_p < 0.05:
-        return f"{effect.outcome}, < {margin}"
+        return f"{effect.outcome}, within {margin}"
     return effect.outcome
 
 
