@@ -71,7 +71,8 @@ class Effect:
 
     `first`, `second`: typical values of the sides, the geometric mean of a ratio and else the mean, in the metric's own
     unit. `value`: of a ratio second / first - 1 (0.031 is 3.1 % more), of a share or of bits second - first.
-    `interval`, `p` and what follows are None with fewer than 6 units. `range`: the smallest and the largest block.
+    `interval`, `p` and what follows are None with fewer than 6 units; `too few` has them where many metrics need more.
+    `range`: the smallest and the largest block.
     `p`: of sign flips; `p_adjusted`: after Holm, over the metrics of the comparison. `detectable`: the smallest
     difference that these units show in 80 of 100 cases, tested at 5 %. `equivalence_p`: of two one-sided tests against
     `metric.margin`; `within`: the smallest margin that they would hold at 5 %. `units`: how many independent units

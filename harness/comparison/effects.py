@@ -12,6 +12,7 @@ from harness.comparison import inference, metrics
 from harness.comparison.design import Pair, Unit, sample
 from harness.comparison.effect import BlockEffect, Effect, Interval, Metric, Outcome
 from harness.comparison.inference import CHANCE, LEVEL, Sample
+from harness.comparison.measurement import UNITS, step_of
 from harness.comparison.observation import Observation
 from harness.comparison.sides import Side
 
@@ -41,10 +42,21 @@ def of(
         if metric.scale == "ratio" and min(map(min, values)) <= 0:
             notes.append(f"{metric.name} is left out: it is 0 in a trial, and a ratio has no sense")
             continue
+        step = _step(metric, values)
+        if step > metric.margin:
+            metric = replace(metric, margin=step)
+            notes.append(f"{metric.name} is rounded to {step:.1%} of its value: its margin is no less")
         if len(used) < len(pairs):
             notes.append(f"{metric.name}: {len(used)} of {len(pairs)} blocks have it on both sides")
         effects.append(_paired(metric, used, unit) if used else _apart(metric, *values))
     return effects, notes
+
+
+def _step(metric: Metric, values: Sequence[Sequence[float]]) -> float:
+    """Return the step in which a latency is written, as a share of the smaller side: `ab` rounds to 1 ms."""
+    if metric.unit is not UNITS["ms"]:
+        return 0.0
+    return step_of(np.concatenate(values)) / min(_typical(metric, side) for side in values)
 
 
 def _both(pairs: Sequence[Pair]) -> tuple[list[Observation], list[Observation]]:

@@ -79,9 +79,11 @@ class Measurement:
 
 def last_digit(first: Measurement, second: Measurement) -> float:
     """Return the unit of the last digit of latencies, which programs round: ab to 1 ms; 0 for every other metric."""
-    values = np.concatenate([first.values, second.values], axis=None)
-    if first.unit != "ms":
-        return 0.0
+    return step_of(np.concatenate([first.values, second.values], axis=None)) if first.unit == "ms" else 0.0
+
+
+def step_of(values: np.ndarray) -> float:
+    """Return the unit of the last digit of rounded values, 1 or less; 0 where they are not rounded."""
     return float(next((10.0**-n for n in range(DIGITS) if np.allclose(values, values.round(n), rtol=0, atol=1e-9)), 0))
 
 

@@ -145,6 +145,14 @@ def test_a_metric_that_some_trials_lack_rests_on_the_other_blocks(tmp_path: Path
     assert "p99 latency: 6 of 8 blocks have it on both sides" in found.design.notes
 
 
+def test_a_latency_that_is_rounded_is_never_the_same_within_less_than_its_last_digit(tmp_path: Path) -> None:
+    found = latencies(tmp_path, [10.0 + block for block in range(8)])
+    effect = found.effect("p99 latency")
+    assert effect.range == (0.0, 0.0)
+    assert effect.metric.margin == pytest.approx(1 / effect.first)
+    assert "p99 latency is rounded to 7.5% of its value: its margin is no less" in found.design.notes
+
+
 def test_trials_without_a_tracer_are_compared_by_their_load(tmp_path: Path) -> None:
     found = compare([campaign_run.make(tmp_path / "run", {"a": [400.0] * 6, "b": [404.0] * 6}, slices=False)])
     assert [effect.metric.name for effect in found.effects] == ["requests/s"]
