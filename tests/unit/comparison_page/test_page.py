@@ -151,3 +151,13 @@ def test_the_sentence_begins_with_a_capital_unless_it_begins_with_a_name(compare
 
     assert shown("whether it differs: -3 % [-4, -2]") == "Whether it differs: \u22123 % [\u22124, \u22122]."
     assert shown("concurrency 8 serves more") == "concurrency 8 serves more."
+
+
+def test_a_note_that_the_sentence_has_is_not_said_again(compared_with_equals: Comparison, tmp_path: Path) -> None:
+    comparison = replace(
+        compared_with_equals, design=replace(compared_with_equals.design, notes=("one host: alone", "few"))
+    )
+    comparison.__dict__["sentence"] = "it is higher; few"
+    text = write(comparison, tmp_path / "page.html").read_text("utf-8")
+    assert "<p>One host: alone.</p>" in text
+    assert "<p>Few.</p>" not in text
