@@ -67,13 +67,15 @@ def interval(sample: Sample, resamples: int = RESAMPLES) -> tuple[np.ndarray, np
     """Return the ends of the 95 % interval of the mean: percentiles of the bootstrap, further out where units are few.
 
     Whole units are resampled within their groups. Which percentiles: `_resampled_quantile`. An end is never nearer than
-    that of Student's interval: the mean of six resampled values has shorter tails than the normal distribution.
+    that of Student's interval: the mean of six resampled values has shorter tails than the normal distribution. A unit
+    that is alone in its group, as the block of a boot that died, has nothing to be resampled from and stays as it is;
+    Student's interval has its share of the spread.
     """
     half = stats.t.ppf((1 + LEVEL) / 2, sample.freedom) * sample.error
     quantile = _resampled_quantile(sample.size, sample.freedom)
     found = stats.bootstrap(
-        sample.groups,
-        _mean_of_groups,
+        [group for group in sample.groups if group.shape[-1] > 1],
+        _sum_of_groups,
         n_resamples=resamples,
         batch=max(1, BATCH // sample.values.size),
         confidence_level=float(stats.norm.cdf(quantile) - stats.norm.cdf(-quantile)),
@@ -82,12 +84,13 @@ def interval(sample: Sample, resamples: int = RESAMPLES) -> tuple[np.ndarray, np
         axis=-1,
         rng=np.random.default_rng(SEED),
     )
-    ends = found.confidence_interval
-    return np.minimum(ends.low, sample.mean - half), np.maximum(ends.high, sample.mean + half)
+    alone = np.sum([group[..., 0] for group in sample.groups if group.shape[-1] == 1], axis=0)
+    low, high = ((end + alone) / sample.size for end in found.confidence_interval)
+    return np.minimum(low, sample.mean - half), np.maximum(high, sample.mean + half)
 
 
-def _mean_of_groups(*groups: np.ndarray, axis: int = -1) -> np.ndarray:
-    return np.asarray(np.concatenate(groups, axis=axis).mean(axis=axis))
+def _sum_of_groups(*groups: np.ndarray, axis: int = -1) -> np.ndarray:
+    return np.asarray(np.concatenate(groups, axis=axis).sum(axis=axis))
 
 
 def _resampled_quantile(size: int, freedom: int) -> float:

@@ -98,6 +98,14 @@ def test_runs_of_the_same_arms_are_pooled_and_their_hosts_counted(tmp_path: Path
     assert "one host: how other hosts differ is not known" not in found.design.notes
 
 
+def test_a_boot_that_died_after_one_block_leaves_the_others_comparable(tmp_path: Path) -> None:
+    rates = [400.0 + block % 4 for block in range(10)]
+    arms = {"a": rates, "b": [rate * 1.02 + block % 3 for block, rate in enumerate(rates)]}
+    found = compare([campaign_run.make(tmp_path / "run", arms, boots=[0, *[1] * 9])], metrics=["requests/s"])
+    effect = found.effect("requests/s")
+    assert (found.design.unit, found.design.boots, effect.units, effect.outcome) == ("block", 2, 10, "higher")
+
+
 def test_two_hosts_are_fixed_and_their_blocks_are_the_units(tmp_path: Path) -> None:
     rates = [400.0, 401.0, 399.0, 402.0]
     runs = [

@@ -51,6 +51,16 @@ def test_equivalence_is_the_two_one_sided_tests_of_statsmodels() -> None:
     assert float(inference.equivalence(Sample((values,)), float(within))[0]) == pytest.approx(0.05)
 
 
+@pytest.mark.parametrize("sizes", [(8, 1), (1, 1, 9), (3, 1, 6)])
+def test_a_unit_alone_in_its_group_counts_in_the_mean_and_has_no_spread_of_its_own(sizes: tuple[int, ...]) -> None:
+    values = np.random.default_rng(7).normal(0.3, 1.0, (40, sum(sizes)))
+    units = Sample(tuple(np.split(values, np.cumsum(sizes)[:-1], axis=-1)))
+    low, high = inference.interval(units, 999)
+    half = stats.t.ppf(0.975, sum(sizes) - len(sizes)) * units.error
+    assert np.all(low <= values.mean(axis=-1) - half + 1e-12)
+    assert np.mean(high - low) == pytest.approx(np.mean(2 * half), rel=0.15)
+
+
 def test_the_interval_is_near_that_of_student_and_never_narrower() -> None:
     values = draws(30)
     low, high = inference.interval(Sample((values,)))
