@@ -23,13 +23,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from harness.terminal.comparison_tables import difference, noise
-
-from harness.comparison import Comparison, compare
-from harness.comparison.comparison import EQUAL
 from harness.comparison.measurement import Measurement, measure, read_trial, usable_trials
+from harness.comparison.repeated import EQUAL, RepeatComparison, compare_repeated
 from harness.errors import HarnessError
 from harness.store import RunFolder
+from harness.terminal.repeated_tables import difference, noise
 from model.scoring.seeds import summarise
 
 EXPERIMENT = Path(__file__).parents[1] / "experiments" / "nginx_ab.yaml"
@@ -225,7 +223,7 @@ def host_mean(run: RunFolder, name: str) -> float | None:
 
 def verdict_table(pairs: dict[str, tuple[RunFolder, RunFolder]]) -> Iterator[str]:
     """Yield how far the run beside the loops is from the quiet one, metric by metric, and a sentence for each clock."""
-    found = {clock: compare(*pair) for clock, pair in pairs.items()}
+    found = {clock: compare_repeated(*pair) for clock, pair in pairs.items()}
     yield f"| metric | {' | '.join(f'{clock}: difference | noise | within 1 %' for clock in found)} |"
     yield f"| --- |{' --- | --- | --- |' * len(found)}"
     for metric in dict.fromkeys(row.metric for comparison in found.values() for row in comparison.metrics):
@@ -236,7 +234,7 @@ def verdict_table(pairs: dict[str, tuple[RunFolder, RunFolder]]) -> Iterator[str
         yield f"{clock} clock, quiet against busy: {comparison.conclusion}."
 
 
-def verdict(comparison: Comparison, metric: str) -> Sequence[str]:
+def verdict(comparison: RepeatComparison, metric: str) -> Sequence[str]:
     """Return the cells of one metric: the difference, the noise, and whether it is within 1 % or at least the noise."""
     row = next((row for row in comparison.metrics if row.metric == metric), None)
     if row is None:
