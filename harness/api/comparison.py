@@ -67,14 +67,19 @@ class Comparison(comparison.Comparison):
             for effect in self.effects
         ]
         table = html.table(f"{self.first.label} and {self.second.label}", COLUMNS, rows, most=len(rows))
-        return "".join([html.sentence(self.sentence), table, *map(html.sentence, self._notes())])
+        return "".join(
+            [
+                *map(html.sentence, self.warnings),
+                html.sentence(self.sentence),
+                table,
+                *map(html.sentence, self._notes()),
+            ]
+        )
 
     def _notes(self) -> Iterator[str]:
         if self.null:
             yield f"Two equals, by the same method: {self.null.sentence}"
         yield from self.design.notes
-        if self.facts:
-            yield f"Besides the arm these differ: {', '.join(fact.name for fact in self.facts)}."
 
 
 def _value(value: float, unit: Unit) -> str:
@@ -94,7 +99,8 @@ def compare(
     `runs`: runs, their folders, or their names below `runs_dir` or the beginnings of these. `arms`: `ARM` or `RUN:ARM`
     of each side, or a part of it that only one has; unnecessary where there are two. `metrics`: their names, or how
     these begin; without it all, and p-values are adjusted for as many. `margin`: a smaller difference does not matter
-    (0.01: 1 %, a point of a share, 0.01 bits).
+    (0.01: 1 %, a point of a share, 0.01 bits); without it `compare.margin` of
+    the experiment, of several the smallest.
 
     Raises UsageError for names that are unknown, for no or more than two sides, for a run that is given twice, and for
     sides of different clocks without `across_clocks`; StoreError for a run without usable trials, or a damaged one.

@@ -42,8 +42,13 @@ def compare(
         typer.Option(help="Only this metric, or those that begin so, such as 'wakeup'; may be given several times."),
     ] = None,
     margin: Annotated[
-        str, typer.Option(metavar="SHARE", help="The difference that is too small to matter: 1 %, a point, 0.01 bits.")
-    ] = "1%",
+        str | None,
+        typer.Option(
+            metavar="SHARE",
+            help="The difference that is too small to matter, such as 1%: so much of a rate or a time, a point of a "
+            "share, 0.01 bits. Default: compare.margin of the experiment.",
+        ),
+    ] = None,
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Also write one offline page with all of it.")
     ] = None,
@@ -70,7 +75,7 @@ def compare(
     from harness.comparison import facts
 
     output = Output(as_json, quiet)
-    share = _share(margin)
+    share = None if margin is None else _share(margin)
     with ExitStack() as kept:
         folders = [kept.enter_context(_tables_of(name, runs_dir, output)) for name in runs or (None,)]
         found = comparison.compare_all(folders, arms, metric, share, across_clocks)

@@ -20,6 +20,7 @@ from harness.comparison.metrics import BY_KERNEL
 from harness.comparison.metrics import primary as primary_of
 from harness.comparison.observation import observe
 from harness.comparison.sides import Observed, Side
+from harness.comparison.stated import Stated, stated_by
 from harness.counted import counted
 from harness.errors import UsageError
 from harness.recorded_clock import two_clocks
@@ -31,7 +32,8 @@ class Comparison:
     """Two sides, their design, and the effect of each metric that both have; `missing` are those that one has.
 
     `null` compares two equals, the first arm and its twin, by the same method. `facts` differ besides the arm;
-    `settings` are the arm itself. `limit`: why no metric could be called different, whatever its values.
+    `settings` are the arm itself. `limit`: why no metric could be called different, whatever its values. `primary`: the
+    metric that the experiment names (`compare.metric`), else the load's first rate; None where the sides have neither.
     """
 
     first: Side
@@ -48,11 +50,24 @@ class Comparison:
     @cached_property
     def sentence(self) -> str:
         """The result in one sentence."""
-        names = [effect.metric.name for effect in self.effects]
-        main = self.primary or primary_of(names)
         labels = self.first.label, self.second.label
-        text = sentence.of(*labels, self.effects, main, interleaved=self.design.interleaved)
+        text = sentence.of(*labels, self.effects, self.primary or "", interleaved=self.design.interleaved)
         return f"{text}; {self.limit}" if self.limit else text
+
+    @cached_property
+    def warnings(self) -> tuple[str, ...]:
+        """What stands above the sentence: equals that were called different, facts that differ besides the arm."""
+        found = []
+        if self.null and (wrong := [effect.metric.name for effect in self.null.effects if effect.differs]):
+            found.append(
+                f"alarm: {self.null.first.label} against itself is called different in {len(wrong)} of "
+                f"{counted(len(self.null.effects), 'metric')} ({_named(wrong)}), so doubt every difference here"
+            )
+        if self.facts:
+            names = _named([fact.name for fact in self.facts])
+            verb = "differs" if len(self.facts) == 1 else "differ"
+            found.append(f"{counted(len(self.facts), 'fact')} {verb} besides the arm and may be the cause: {names}")
+        return tuple(found)
 
     def effect(self, metric: str) -> Effect:
         """Return the effect of a metric by its name. Raises UsageError."""
@@ -66,10 +81,12 @@ class Comparison:
         """Return everything as plain values."""
         return {
             "sentence": self.sentence,
+            "warnings": list(self.warnings),
             "first": _side_values(self.first),
             "second": _side_values(self.second),
             "design": asdict(self.design),
             "level": inference.LEVEL,
+            "primary": self.primary,
             "effects": [asdict(effect) for effect in self.effects],
             "missing": {side: list(names) for side, names in self.missing.items()},
             "null": self.null.to_dict() if self.null else None,
@@ -115,9 +132,9 @@ def compare(
 
     `arms`: `ARM` or `RUN:ARM` of each side; unnecessary where there are two arms, or two runs of one arm. `metrics`:
     their names or how these begin. `margin`: a smaller difference does not matter (0.01: 1 %, a point of a share,
-    0.01 bits). Raises UsageError for names that are unknown, for no or more than two sides, for a run that is given
-    twice, and for sides of different clocks without `across_clocks`; StoreError for a run without usable trials, and
-    for a damaged one.
+    0.01 bits); without it `compare.margin` of the experiment, of several the smallest. Raises UsageError for names that
+    are unknown, for no or more than two sides, for a run that is given twice, and for sides of different clocks without
+    `across_clocks`; StoreError for a run without usable trials, and for a damaged one.
     """
     found = compare_all(runs, arms, metrics, margin, across_clocks)
     if len(found) > 1:
@@ -139,9 +156,11 @@ def compare_all(
     if not across_clocks:
         for pair in pairs:
             _require_one_clock(*pair)
+    stated = stated_by(runs)
+    stated = stated if margin is None else replace(stated, margin=margin)
     null = sides.null_pair(observed, pairs[0][0])
-    equals = _adjusted([_compare(*null, metrics, margin)])[0] if null and _shares_a_metric(*null) else None
-    return tuple(replace(each, null=equals) for each in _adjusted([_compare(*pair, metrics, margin) for pair in pairs]))
+    equals = _adjusted([_compare(*null, metrics, stated)])[0] if null and _shares_a_metric(*null) else None
+    return tuple(replace(each, null=equals) for each in _adjusted([_compare(*pair, metrics, stated) for pair in pairs]))
 
 
 def _observed(runs: Sequence[RunFolder]) -> Observed:
@@ -154,11 +173,11 @@ def _observed(runs: Sequence[RunFolder]) -> Observed:
     return {run.path.name: sides.in_order_of_arms(run, observe(run)) for run in runs}
 
 
-def _compare(first: Side, second: Side, metrics: Sequence[str] | None, margin: float | None) -> Comparison:
+def _compare(first: Side, second: Side, metrics: Sequence[str] | None, stated: Stated) -> Comparison:
     pairs = paired(first, second)
     design = describe(first, second, pairs)
     known = compared_facts.differing(*(compared_facts.facts_of(side.observations) for side in (first, second)))
-    effects, notes = measured.of(first, second, pairs, design.unit, metrics, margin)
+    effects, notes = measured.of(first, second, pairs, design.unit, metrics, stated.margin)
     return Comparison(
         first,
         second,
@@ -167,7 +186,17 @@ def _compare(first: Side, second: Side, metrics: Sequence[str] | None, margin: f
         {"first": _missing(first, second), "second": _missing(second, first)},
         facts=known.besides,
         settings=known.arm,
+        primary=_primary([effect.metric.name for effect in effects], stated.metric),
     )
+
+
+def _primary(names: Sequence[str], stated: str | None) -> str | None:
+    name = stated if stated in names else primary_of(names)
+    return name if name in names else None
+
+
+def _named(names: Sequence[str], most: int = 6) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _adjusted(found: list[Comparison]) -> list[Comparison]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -122,20 +122,33 @@ def describe(first: Side, second: Side, pairs: Sequence[Pair]) -> Design:
     hosts, runs = {one.host for one in used}, {one.run for one in used}
     boots = {(one.run, one.boot) for one in used}
     unit = unit_of(pairs) if pairs else "trial"
-    notes = _notes(first, second, pairs, len(hosts), len(boots))
+    notes = [*_limits(pairs, unit, len(hosts), len(boots)), *_losses(first, second, pairs)]
     return Design(len(hosts), len(runs), len(boots), len(pairs), unit, bool(pairs), tuple(notes))
 
 
-def _notes(first: Side, second: Side, pairs: Sequence[Pair], hosts: int, boots: int) -> list[str]:
-    notes = []
+def _limits(pairs: Sequence[Pair], unit: Unit, hosts: int, boots: int) -> Iterator[str]:
+    """Say of each level whether it is beyond what was sampled: one host, these 2 hosts, these 3 boots."""
     if not pairs:
-        notes.append("not interleaved: the sides share no block, so the hour of their recording is in the difference")
+        yield "not interleaved: the sides share no block, so the hour of their recording is in the difference"
     if hosts == 1:
-        notes.append("one host: how other hosts differ is not known")
-    elif hosts < MIN_FREEDOM + 1:
-        notes.append(f"{hosts} hosts: the result is about these")
+        yield "one host: how other hosts differ is not known"
+    elif not pairs or unit != "host":
+        yield f"{hosts} hosts: the result is about these"
     if boots == 1:
-        notes.append("one boot: how other boots of the machine differ is not known")
+        yield "one boot: how other boots of the machine differ is not known"
+        return
+    above, known = LEVELS[1 : LEVELS.index(unit)] if pairs else (), hosts
+    for level in above:  # with as many runs as hosts, these runs are these hosts
+        count = len({pair.key(level) for pair in pairs})
+        if count > known:
+            yield f"{count} {level}s: the result is about these"
+        known = count
+    if len(pairs) > 1 and len({pair.cluster for pair in pairs}) == 1:
+        yield f"{boots} boots with blocks in common, which count as one: how other boots differ is not known"
+
+
+def _losses(first: Side, second: Side, pairs: Sequence[Pair]) -> list[str]:
+    notes = []
     lone = len(first.observations) + len(second.observations) - 2 * len(pairs)
     if pairs and lone:
         notes.append(f"left out: {counted(lone, 'trial')} whose block has no usable trial of the other side")

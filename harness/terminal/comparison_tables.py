@@ -28,7 +28,7 @@ LEGEND = (
 
 def comparison_tables(comparison: Comparison) -> list[RenderableType]:
     """Show the sentence, the design, the facts that differ, the equals, and each metric."""
-    parts: list[RenderableType] = [Text(visible(comparison.sentence), "bold"), Text()]
+    parts: list[RenderableType] = [*_warnings([comparison]), Text(visible(comparison.sentence), "bold"), Text()]
     parts += _design(comparison)
     parts += _facts(comparison)
     if comparison.null:
@@ -40,8 +40,15 @@ def comparison_tables(comparison: Comparison) -> list[RenderableType]:
 
 
 def pair_tables(comparisons: Sequence[Comparison]) -> list[RenderableType]:
-    """Show several arms against the first: for each the sentence and a row of its main metrics; A/A first."""
+    """Show several arms against the first: warnings, sentences, what each rests on, A/A, and a row for each metric."""
     parts: list[RenderableType] = []
+    for each in comparisons:
+        parts += [
+            Text(visible(f"{each.second.label} against {each.first.label}:")),
+            *_design(each),
+            *_facts(each),
+            Text(),
+        ]
     if comparisons[0].null:
         parts += [*_null(comparisons[0].null), Text()]
     table = plain_table("arm", "metric", ">first", ">arm's", "", ">effect", "95 %", ">p", "outcome")
@@ -49,15 +56,27 @@ def pair_tables(comparisons: Sequence[Comparison]) -> list[RenderableType]:
         for effect in comparison.effects:
             cells = (*_values(effect), _change(effect), spread(effect), _chance(effect.p_adjusted), outcome(effect))
             table.add_row(comparison.second.label, effect.metric.name, *cells)
-    sentences = [Text(visible(each.sentence)) for each in comparisons]
+    sentences = [*_warnings(comparisons), *(Text(visible(each.sentence), "bold") for each in comparisons)]
     hint = "the p-values are adjusted over all arms and metrics; --arms A B compares two"
     return [*sentences, Text(), *parts, table, Text(hint, "dim")]
+
+
+def _warnings(comparisons: Sequence[Comparison]) -> list[RenderableType]:
+    """Show once each what stands above the result; several arms say whose facts differ."""
+    named = len(comparisons) > 1
+    texts = dict.fromkeys(
+        text if text.startswith("alarm") or not named else f"{each.second.label}: {text}"
+        for each in comparisons
+        for text in each.warnings
+    )
+    parts: list[RenderableType] = [Text(visible(f"! {text}"), "yellow") for text in texts]
+    return [*parts, Text()] if parts else []
 
 
 def outcome(effect: Effect) -> str:
     """Return what a metric shows in words; a difference that is too small to matter is said to be so."""
     factor, unit = SCALES[effect.metric.scale]
-    margin = f"{effect.metric.margin * factor:g} {unit}".replace(
+    margin = f"{effect.metric.margin * factor:.3g} {unit}".replace(
         "points", "point" if effect.metric.margin == 0.01 else "points"
     )
     if effect.outcome == "no different":

@@ -80,6 +80,16 @@ def test_several_arms_are_shown_against_the_first(tmp_path: Path) -> None:
     ]
 
 
+def test_several_arms_stand_below_what_each_rests_on_and_what_differs_besides_it(tmp_path: Path) -> None:
+    arms = {f"ab__concurrency-{n}": [400.0 + 10 * n + block for block in range(8)] for n in (2, 4, 8)}
+    machine = {"ab__concurrency-8": {"kernel": "6.12.0"}}
+    run: RunFolder = campaign_run.make(tmp_path / "run", arms, machine=machine)
+    lines = harness(run.path, "--metric", "requests/s").stdout.splitlines()
+    assert lines[0].startswith("! concurrency 8: 1 fact differs besides the arm and may be the cause: ")
+    assert lines.count("- one host: how other hosts differ is not known") == 2
+    assert sum("kernel" in text and "6.12.0" in text for text in lines) == 1
+
+
 @pytest.mark.parametrize("margin", ["0", "-1%", "two", "100%", "1%x"])
 def test_a_margin_is_a_share(runs: Path, margin: str) -> None:
     result = harness("2026", "--runs", runs, f"--margin={margin}")

@@ -8,9 +8,11 @@ import shutil
 from pathlib import Path
 
 import campaign_run
+import comparable_run
 import pytest
 import written_before
 
+from harness import spec
 from harness.comparison import Comparison, compare, compare_all, observe
 from harness.errors import StoreError, UsageError
 from harness.store import RunFolder
@@ -67,6 +69,45 @@ def test_the_first_arm_and_its_twin_are_compared_first_and_are_not_an_arm_of_the
     assert (found.first.label, found.second.label) == ("concurrency 2", "concurrency 8")
     assert found.effect("requests/s").outcome == "higher"
     assert "concurrency 8 serves 10.00 % more requests/s [9.8" in found.sentence
+
+
+def test_equals_that_are_called_different_are_an_alarm_above_the_sentence(tmp_path: Path) -> None:
+    warmer = {**NULL, "ab__concurrency-2__again": [1.02 * rate for rate in NULL["ab__concurrency-2__again"]]}
+    found = compare([campaign_run.make(tmp_path / "run", warmer)], metrics=["requests/s", "idle share"])
+    assert found.warnings == (
+        "alarm: concurrency 2 against itself is called different in 1 of 2 metrics (requests/s), "
+        "so doubt every difference here",
+    )
+    assert compare([campaign_run.make(tmp_path / "calm", NULL)]).warnings == ()
+
+
+def test_the_margin_and_the_metric_that_the_experiment_names_are_those_of_the_comparison(tmp_path: Path) -> None:
+    experiment = spec.from_dict({**comparable_run.EXPERIMENT, "compare": {"metric": "idle share", "margin": 0.08}})
+    rates = [400.0 + block for block in range(12)]
+    arms = {"a": rates, "b": [rate * 1.05 + block % 3 for block, rate in enumerate(rates)]}
+    run = campaign_run.make(tmp_path / "run", arms, spec=spec.to_dict(experiment))
+    found = compare([run])
+    assert (found.primary, found.effect("requests/s").metric.margin) == ("idle share", 0.08)
+    assert found.sentence.startswith("idle share of b and a is the same in every block")
+    assert compare([run], margin=0.02).effect("requests/s").metric.margin == 0.02
+
+
+def test_fewer_is_said_with_an_interval_of_how_many_fewer(tmp_path: Path) -> None:
+    assert "b serves 9.091 % fewer requests/s [9.0" in shifted_down(tmp_path).sentence
+
+
+def shifted_down(tmp_path: Path) -> Comparison:
+    rates = [440.0 + block % 5 for block in range(12)]
+    fewer = [rate / 1.1 + 0.1 * (block % 3 - 1) for block, rate in enumerate(rates)]
+    return compare([campaign_run.make(tmp_path / "run", {"a": rates, "b": fewer})])
+
+
+def test_a_few_boots_are_fixed_and_said_to_be_these(tmp_path: Path) -> None:
+    rates = [400.0 + block for block in range(12)]
+    arms = {"a": rates, "b": [rate * 1.02 + block % 3 for block, rate in enumerate(rates)]}
+    design = compare([campaign_run.make(tmp_path / "run", arms, boots=[block // 4 for block in range(12)])]).design
+    assert (design.unit, design.boots) == ("block", 3)
+    assert design.notes[:2] == ("one host: how other hosts differ is not known", "3 boots: the result is about these")
 
 
 def test_one_host_and_one_boot_are_said_to_be_one(tmp_path: Path) -> None:
