@@ -18,6 +18,7 @@ KIND = "^[a-z][a-z0-9_]{0,39}$"  # names folders of trials
 PACKAGE = "[a-z0-9][a-z0-9+.-]*[a-z0-9+.]"  # a Debian package by name alone; apt would remove `name-`
 UNIT = r"[A-Za-z0-9][A-Za-z0-9:_.@\\-]*\.(service|socket)"  # of systemd
 RECORDING_FILE = "/run/harness-recording"  # in the guest: when the recording begins, in seconds since 1970
+LATENCIES = ("latency_mean_ms", "latency_p50_ms", "latency_p99_ms")
 MARGIN_S = 300.0  # for what the guest does before and after, on a machine that the load keeps busy
 PART_SEED = 1_000_003  # between the seeds of two parts: far from those of other blocks
 
@@ -94,6 +95,10 @@ class Load(Protocol):
         """What its metrics must be in a usable trial."""
 
     @property
+    def measures(self) -> tuple[str, ...] | None:
+        """The rates and latencies that `parse` may return; None where only a trial shows them."""
+
+    @property
     def parts(self) -> tuple[Load, ...]:
         """The loads that run at once."""
 
@@ -129,6 +134,7 @@ class LoadModel(BaseModel):
     services: ClassVar[tuple[str, ...]] = ()  # installed disabled; started for the trial only, stopped after it
     stop_signal: ClassVar[str] = "SIGINT"
     stops_all: ClassVar[bool] = False  # the signal goes to its first process; the rest is killed once that has ended
+    measures: ClassVar[tuple[str, ...] | None] = None  # the rates and latencies of `parse`; None: a trial shows them
 
     @property
     def packages(self) -> tuple[str, ...]:

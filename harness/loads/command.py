@@ -118,6 +118,11 @@ class Command(BaseModel):
         return tuple(Limit(name, why, limit.at_least, limit.at_most) for name, limit in self.result_limits.items())
 
     @property
+    def measures(self) -> tuple[str, ...]:
+        """The names of its results, of which those of rates and latencies can be compared."""
+        return tuple(self.results)
+
+    @property
     def parts(self) -> tuple[Load, ...]:
         """Return this load alone."""
         return (self,)

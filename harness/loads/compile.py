@@ -39,6 +39,7 @@ class Compile(LoadModel):
     """
 
     roles: ClassVar[tuple[str, ...]] = ("compile",)
+    measures: ClassVar[tuple[str, ...]] = ("operations_per_s",)
 
     kind: Literal["compile"] = "compile"
     jobs: int = Field(2, ge=1, le=64, description="files that are compiled at the same time (make -j)")

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from harness.loads.base import RECORDING_FILE, Limit, LoadModel, Metrics, Timing
+from harness.loads.base import LATENCIES, RECORDING_FILE, Limit, LoadModel, Metrics, Timing
 from harness.loads.guest_scripts import script
 
 QUEUE = 3  # frames that an encoder may have before it; a camera drops the next
@@ -29,6 +29,7 @@ class Encode(LoadModel):
     """
 
     roles: ClassVar[tuple[str, ...]] = ("vpx_tools",)
+    measures: ClassVar[tuple[str, ...]] = ("frames_per_s", *LATENCIES)
 
     kind: Literal["encode"] = "encode"
     codec: Literal["vp8", "vp9"] = Field("vp8", description="video format")

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from harness.loads.base import Limit, LoadModel, Metrics, Timing
+from harness.loads.base import LATENCIES, Limit, LoadModel, Metrics, Timing
 
 NS_PER_MS = 1e6
 FILE = "blocks.dat"
@@ -21,6 +21,7 @@ class Fio(LoadModel):
     """
 
     roles: ClassVar[tuple[str, ...]] = ("fio",)
+    measures: ClassVar[tuple[str, ...]] = ("operations_per_s", *LATENCIES)
 
     kind: Literal["fio"] = "fio"
     pattern: Literal["read", "write", "randread", "randwrite", "randrw"] = Field(

@@ -21,6 +21,7 @@ class Hackbench(LoadModel):
     """
 
     roles: ClassVar[tuple[str, ...]] = ("rt_tests",)
+    measures: ClassVar[tuple[str, ...]] = ("operations_per_s",)
 
     kind: Literal["hackbench"] = "hackbench"
     groups: int = Field(1, ge=1, le=100, description="groups of senders and receivers")

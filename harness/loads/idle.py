@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from harness.loads.base import LoadModel
 
@@ -14,6 +14,8 @@ class Idle(LoadModel):
     """
 
     kind: Literal["idle"] = "idle"
+
+    measures: ClassVar[tuple[str, ...]] = ()
 
     @property
     def keeps_cpu_busy(self) -> bool:

@@ -84,6 +84,14 @@ class Mix(BaseModel):
             for limit in part.limits
         )
 
+    @property
+    def measures(self) -> tuple[str, ...] | None:
+        """What all parts measure, each under the name of its part; None where one of them does not know."""
+        known = [getattr(part, "measures", None) for part in self.parts]  # an installed load may be older than this
+        if None in known:
+            return None
+        return tuple(f"{name}.{key}" for name, keys in zip(part_names(self.parts), known, strict=True) for key in keys)
+
     def command(self) -> list[str]:
         """Raise: the guest runs the commands of the parts."""
         raise NotImplementedError("a mix runs the commands of its parts")

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from harness.loads.arrivals import Arrivals
-from harness.loads.base import Limit, LoadModel, Metrics, Timing
+from harness.loads.base import LATENCIES, Limit, LoadModel, Metrics, Timing
 
 COUNT, NUMBER = r"([0-9]+)\b", r"([0-9]+(?:\.[0-9]+)?)"
 FIELDS: dict[str, tuple[str, type]] = {
@@ -33,6 +33,7 @@ class NginxAb(LoadModel):
     """
 
     roles: ClassVar[tuple[str, ...]] = ("nginx", "apache2_utils", "wrk")
+    measures: ClassVar[tuple[str, ...]] = ("requests_per_s", *LATENCIES)
     services: ClassVar[tuple[str, ...]] = ("nginx.service",)
 
     kind: Literal["nginx_ab"] = "nginx_ab"

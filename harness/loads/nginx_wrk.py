@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from harness.loads.arrivals import Arrivals
-from harness.loads.base import Limit, LoadModel, Metrics, Timing
+from harness.loads.base import LATENCIES, Limit, LoadModel, Metrics, Timing
 
 TIME = r"([0-9.]+)(us|ms|s|m|h)"
 UNIT_MS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 60e3, "h": 3600e3}
@@ -33,6 +33,7 @@ class NginxWrk(LoadModel):
     """
 
     roles: ClassVar[tuple[str, ...]] = ("nginx", "wrk")
+    measures: ClassVar[tuple[str, ...]] = ("requests_per_s", *LATENCIES)
     services: ClassVar[tuple[str, ...]] = ("nginx.service",)
 
     kind: Literal["nginx_wrk"] = "nginx_wrk"

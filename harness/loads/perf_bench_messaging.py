@@ -22,6 +22,7 @@ class PerfBenchMessaging(LoadModel):
     """
 
     roles: ClassVar[tuple[str, ...]] = ("perf",)
+    measures: ClassVar[tuple[str, ...]] = ("operations_per_s",)
 
     kind: Literal["perf_bench_messaging"] = "perf_bench_messaging"
     groups: int = Field(1, ge=1, le=100, description="groups of 20 senders and 20 receivers")

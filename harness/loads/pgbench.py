@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from harness.loads.base import Limit, LoadModel, Metrics, Timing
+from harness.loads.base import LATENCIES, Limit, LoadModel, Metrics, Timing
 
 DATABASE = "pgbench"
 PREPARE, RUN = "fill.sh", "pgbench.sh"
@@ -48,6 +48,7 @@ class Pgbench(LoadModel):
     """
 
     roles: ClassVar[tuple[str, ...]] = ("postgresql",)
+    measures: ClassVar[tuple[str, ...]] = ("transactions_per_s", *LATENCIES)
     services: ClassVar[tuple[str, ...]] = ("postgresql.service",)
     stops_all: ClassVar[bool] = True  # the shell around pgbench waits for it, and does not pass the signal on
 

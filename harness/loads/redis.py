@@ -31,6 +31,7 @@ class Redis(LoadModel):
     """
 
     roles: ClassVar[tuple[str, ...]] = ("redis",)
+    measures: ClassVar[tuple[str, ...]] = ("operations_per_s", "latency_p50_ms", "latency_p99_ms")
     services: ClassVar[tuple[str, ...]] = ("redis-server.service",)
 
     kind: Literal["redis"] = "redis"

@@ -33,6 +33,7 @@ class RtApp(LoadModel):
     """
 
     roles: ClassVar[tuple[str, ...]] = ("rt_app",)
+    measures: ClassVar[tuple[str, ...]] = ("operations_per_s", "latency_p50_ms", "latency_p99_ms")
 
     kind: Literal["rt_app"] = "rt_app"
     workload: Literal["periodic", "bursty", "mixed"] = Field("mixed", description="what the threads do")

@@ -23,6 +23,7 @@ class StressNg(LoadModel):
     """
 
     roles: ClassVar[tuple[str, ...]] = ("stress_ng",)
+    measures: ClassVar[tuple[str, ...]] = ("operations_per_s",)
 
     kind: Literal["stress_ng"] = "stress_ng"
     stressor: Literal[

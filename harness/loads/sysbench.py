@@ -32,6 +32,7 @@ class Sysbench(LoadModel):
     """
 
     roles: ClassVar[tuple[str, ...]] = ("sysbench",)
+    measures: ClassVar[tuple[str, ...]] = ("operations_per_s", "latency_mean_ms", "latency_p99_ms")
     stop_signal: ClassVar[str] = "SIGALRM"  # that of its own time limit: it then prints its statistics, and only then
 
     kind: Literal["sysbench"] = "sysbench"

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from harness.loads.arrivals import Arrivals, Poisson
-from harness.loads.base import Limit, LoadModel, Metrics, Timing
+from harness.loads.base import LATENCIES, Limit, LoadModel, Metrics, Timing
 
 URL = "http://127.0.0.1:8080"
 PREPARE = "forum.sh"
@@ -34,6 +34,7 @@ class Web(LoadModel):
     """
 
     roles: ClassVar[tuple[str, ...]] = ("nginx", "postgresql", "web", "wrk")
+    measures: ClassVar[tuple[str, ...]] = ("requests_per_s", *LATENCIES)
     services: ClassVar[tuple[str, ...]] = ("postgresql.service", "harness-web.service", "nginx.service")
 
     kind: Literal["web"] = "web"

@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.recorded_clock import DEFAULT_SPEED
 from harness.spec.check import KERNEL, MIX, keys_at, validate
+from harness.spec.compared_metric import metric_problems
 from harness.spec.document import Keys
 from harness.spec.fields import Experiment
 from harness.spec.predictors import KernelOf
@@ -68,6 +69,8 @@ def problems_of(
         problems.append(Problem(("sweep",), f"sweep makes {count} arms", f"at most {MAX_ARMS}", on_key=True))
     if experiment.trials.blocks == "auto" and count == 1 and not problems:
         problems.append(_nothing_to_compare(experiment))
+    if not sweep and not problems and not stored:
+        return list(metric_problems(experiment))
     if problems or not sweep:
         return problems
     return list(islice(_combination_problems(experiment, kernel_of, stored, absent_loads), MOST + 1))
@@ -93,6 +96,7 @@ def _combination_problems(
             yield Problem(path, f"in sweep: {problem.what}", problem.expected, problem.hint)
         if arm is None:
             continue
+        yield from () if stored else metric_problems(arm)
         earlier = seen.setdefault(_meaning(arm), settings)
         if earlier is not settings:
             yield _same(earlier, settings, experiment)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.load_results import results
 from harness.loads import (
     Compile,
     Encode,
@@ -145,3 +146,10 @@ def test_own_threads_of_rt_app_are_written_as_they_are() -> None:
 def test_threads_that_rt_app_would_ignore_or_end_are_refused(parameters: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         RtApp.model_validate(parameters)
+
+
+@pytest.mark.parametrize("name", sorted(LOADS))
+def test_what_a_load_measures_is_what_it_says_that_it_measures(name: str) -> None:
+    found = {result.key for result in results({"metrics": parse(name)})}
+    assert next(iter(LOADS[name].measures or ())) in found  # its rate comes first
+    assert found <= {*(LOADS[name].measures or ())}

@@ -1,0 +1,52 @@
+"""Whether the trials of an experiment will have the metric that it is to be compared by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.load_results import results
+from harness.spec.document import Keys
+from harness.spec.fields import Experiment
+from harness.spec.problems import Problem, shown, unknown
+
+OF_THE_GUEST = ("guest switches/s", "guest idle share", "host share")  # which a trial has whatever traces it
+OF_A_TRACE = (
+    "switches/s",
+    *(f"{times} {quantile}" for times in ("slice", "wakeup latency") for quantile in ("p50", "p90", "p99")),
+    *(f"{name} share" for name in ("contested", "idle", "tracer")),
+)
+OF_A_PREDICTOR = ("contested accuracy", "bits/switch")
+OF_A_LOAD = ("/s", " latency")
+METRIC: Keys = ("compare", "metric")
+
+
+def metric_problems(arm: Experiment) -> Iterator[Problem]:
+    """Report a `compare.metric` that no trial of an arm will have, so that no hour is recorded for it.
+
+    What an installed load measures may be unknown: then a metric of it is found missing after the first blocks.
+    """
+    wanted = arm.compare.metric
+    if wanted is None:
+        return
+    of_load = getattr(arm.load, "measures", None)
+    names = [result.name for result in results({"metrics": dict.fromkeys(of_load or (), 1.0)})]
+    known = [*names, *OF_THE_GUEST, *(OF_A_TRACE if arm.record.tracer == "perf" else ())]
+    if wanted in known:
+        return
+    if wanted.endswith(OF_A_PREDICTOR):
+        yield from _score_problems(arm, wanted)
+    elif wanted in OF_A_TRACE:
+        what = f"compare.metric is {shown(wanted)}, which a trial with record.tracer: none does not have"
+        yield Problem(METRIC, what, f"one of: {', '.join(known)}")
+    elif of_load is not None or not wanted.endswith(OF_A_LOAD):
+        yield unknown(METRIC, f"metric of {getattr(arm.load, 'kind', 'a load')}:", wanted, known)
+
+
+def _score_problems(arm: Experiment, wanted: str) -> Iterator[Problem]:
+    """Report a score that does not decide while a campaign is recorded, or of a predictor that is not trained."""
+    known = [f"{name}: {score}" for name in arm.model.predictors for score in OF_A_PREDICTOR]
+    if arm.trials.blocks == "auto":
+        what = f"compare.metric is {shown(wanted)}, which is known after the last block: models are trained then"
+        yield Problem(METRIC, what, "with trials.blocks: auto, a metric of the recordings, such as requests/s")
+    elif wanted not in known:
+        yield unknown(METRIC, "score of a predictor:", wanted, known)
