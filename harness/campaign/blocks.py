@@ -134,11 +134,20 @@ class Blocks:
             self._judge(number)
         if self._record["ended_by"]:
             return False
-        if number >= MAX_BLOCKS:
-            self._update(ended_by=block_record.MAX_BLOCKS)
+        if ended_by := self._limit(number):
+            self._update(ended_by=ended_by)
             return False
         self._update(planned=number + 1)
         return True
+
+    def _limit(self, number: int) -> str | None:
+        """Return what ends a campaign after so many blocks although its rule asks for more.
+
+        Where every block lost a trial, as of an arm that cannot be recorded, all hours would bring no interval.
+        """
+        if number >= self._record["rule"]["minimum"] and not self._record["complete"]:
+            return block_record.NONE_COMPLETE
+        return block_record.MAX_BLOCKS if number >= MAX_BLOCKS else None
 
     def _finished(self, number: int) -> None:
         self._update(complete=self._complete())

@@ -32,9 +32,13 @@ def metric(name: str, margin: float | None = None) -> Metric:
 
 
 def primary(names: Iterable[str]) -> str:
-    """Return the metric that a comparison is about if nothing is said: the load's first rate, else switches/s."""
+    """Return the metric that a comparison is about if nothing is said: the load's first rate, else switches/s.
+
+    Of sides of which one has no trace, those are switches/s as the guest's kernel counted them.
+    """
     known = list(names)
-    return next((name for name in known if name.endswith("/s") and name not in SWITCHES), "switches/s")
+    switches = next((name for name in SWITCHES if name in known), SWITCHES[0])
+    return next((name for name in known if name.endswith("/s") and name not in SWITCHES), switches)
 
 
 def without_doubles(names: Iterable[str]) -> list[str]:

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Literal
 from harness.comparison import effects, metrics, sides
 from harness.comparison.design import paired, unit_of
 from harness.comparison.observation import Observation, observe
+from harness.comparison.sides import Side
 from harness.errors import StoreError
 from harness.store import RunFolder
 
 if TYPE_CHECKING:
     from harness.spec import Experiment
+
+ENOUGH = 2  # trials of an arm, none of which has a metric, for that to be no accident
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,9 @@ def _widths(folder: RunFolder, rule: Rule) -> list[tuple[int, float | None]]:
         return []
     found: list[tuple[int, float | None]] = []
     for first, second in sides.pairs_of(observed, None):
-        name = rule.metric or metrics.primary(first.observations[0].values)
-        pairs = paired(first, second)
+        name = _metric_of(first, second, rule.metric)
+        both = paired(first, second)
+        pairs = [pair for pair in both if name in pair.first.values and name in pair.second.values]
         if not pairs:
             found.append((0, None))
             continue
@@ -73,6 +77,18 @@ def _widths(folder: RunFolder, rule: Rule) -> list[tuple[int, float | None]]:
         interval = effect[0].interval if effect else None
         found.append((len(pairs), interval.width if interval else None))
     return found
+
+
+def _metric_of(first: Side, second: Side, wanted: str | None) -> str:
+    """Return the metric that decides. Raises UsageError if no trial of a side has it; one trial may lack it."""
+    known = [list(dict.fromkeys(name for one in side.observations for name in one.values)) for side in (first, second)]
+    if wanted is None:
+        return metrics.primary(name for name in known[0] if name in known[1])
+    for side, names in zip((first, second), known, strict=True):
+        if len(side.observations) >= ENOUGH:
+            metrics.chosen(names, [wanted])
+    beginnings = [name for name in known[0] if name in known[1] and name.startswith(wanted)]
+    return wanted if wanted in beginnings or not beginnings else beginnings[0]
 
 
 def _observed(folder: RunFolder, metric: str | None) -> list[Observation]:

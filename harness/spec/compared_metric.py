@@ -36,7 +36,7 @@ def metric_problems(arm: Experiment) -> Iterator[Problem]:
     if wanted.endswith(OF_A_PREDICTOR):
         yield from _score_problems(arm, wanted)
     elif wanted in OF_A_TRACE:
-        what = f"compare.metric is {shown(wanted)}, which a trial with record.tracer: none does not have"
+        what = f"compare.metric is {shown(wanted)}, and a trial without a tracer has none"
         yield Problem(METRIC, what, f"one of: {', '.join(known)}")
     elif of_load is not None or not wanted.endswith(OF_A_LOAD):
         yield unknown(METRIC, f"metric of {getattr(arm.load, 'kind', 'a load')}:", wanted, known)

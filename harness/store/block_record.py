@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 KEY = "blocks"
 WIDTH, MAX_HOURS, MAX_BLOCKS, FIXED = "width", "max_hours", "max_blocks", "fixed"  # what ends a campaign
+NONE_COMPLETE = "none_complete"  # likewise: the least number of blocks is recorded, and each lost a trial
 MOST = 1000  # blocks
 
 
@@ -30,7 +31,7 @@ BLOCKS = mapping(
         "reboot": one_of("every block", "never"),
         "rule": null_or(RULE),
         "history": items(mapping({"blocks": _count, "width": NUMBER}, hours=NUMBER)),
-        "ended_by": null_or(one_of(WIDTH, MAX_HOURS, MAX_BLOCKS, FIXED)),
+        "ended_by": null_or(one_of(WIDTH, MAX_HOURS, MAX_BLOCKS, NONE_COMPLETE, FIXED)),
     }
 )
 

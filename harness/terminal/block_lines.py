@@ -69,6 +69,7 @@ def ended(record: Mapping[str, Any]) -> str | None:
     reasons = {
         block_record.WIDTH: f"ended because {reached}, and {wanted}",
         block_record.MAX_HOURS: f"ended after {rule['max_hours']:g} h of recording: {reached}, and {wanted}",
+        block_record.NONE_COMPLETE: f"ended because each of {counted(record['planned'], 'block')} lost a trial",
         block_record.MAX_BLOCKS: f"ended at the largest number of blocks: {reached}, and {wanted}",
     }
     return reasons.get(by) if by else None

@@ -124,6 +124,18 @@ def test_the_largest_number_of_blocks_ends_a_campaign(start: Start, monkeypatch:
     assert folder.manifest["blocks"]["ended_by"] == "max_blocks"
 
 
+def test_a_campaign_of_an_arm_that_cannot_be_recorded_does_not_go_on_for_all_its_hours(
+    start: Start, world: World
+) -> None:
+    world.outcomes = [GOOD, HOPELESS] * 2
+    campaign, folder = start(**AUTO, decide=FakeRule([None, None]))
+    assert campaign.run().unusable == ("0001_nginx_ab__concurrency-8", "0003_nginx_ab__concurrency-8")
+    blocks = folder.manifest["blocks"]
+    assert (blocks["planned"], blocks["complete"], blocks["ended_by"]) == (2, 0, "none_complete")
+    (line,) = block_lines.run_lines(folder.manifest, 2)
+    assert line.plain.endswith("ended because each of 2 blocks lost a trial")
+
+
 def test_a_run_stopped_in_the_middle_of_a_block_goes_on_with_the_rest_of_it(start: Start, world: World) -> None:
     world.outcomes = [GOOD, GOOD, GOOD, GOOD, GOOD, Interrupted("stopped by SIGINT")]
     campaign, folder = start(**AUTO, decide=FakeRule([None, 0.5]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -55,3 +56,32 @@ def test_another_metric_can_decide_and_an_unknown_one_is_refused(tmp_path: Path)
     assert decided(folder, Rule("wakeup latency p99", 0.02, 8.0, 6)).stop
     with pytest.raises(UsageError, match="no metric 'wakup'"):
         decided(folder, Rule("wakup", 0.02, 8.0, 6))
+
+
+def without_a_trace(folder: RunFolder, arm: str, *more: str) -> None:
+    """Leave out of each trial of an arm what only a trace has, and `more`."""
+    for path in folder.path.glob(f"trials/*_{arm}/trial.json"):
+        known = json.loads(path.read_text())
+        known |= {"guest_switches_per_s": 5 * known["metrics"]["requests_per_s"]}
+        path.write_text(json.dumps({key: value for key, value in known.items() if key not in ("switches", *more)}))
+
+
+def test_arms_with_and_without_a_tracer_are_decided_by_what_both_have(tmp_path: Path) -> None:
+    folder = run(tmp_path / "run", 8)
+    without_a_trace(folder, "a")
+    without_a_trace(folder, "b")
+    assert decided(folder).ended_by == "width"  # by requests/s
+    for path in folder.path.glob("trials/*/trial.json"):
+        path.write_text(json.dumps({**json.loads(path.read_text()), "metrics": {}}))
+    assert decided(folder).ended_by == "width"  # by what the kernels counted
+
+
+def test_one_trial_without_the_metric_does_not_end_a_campaign(tmp_path: Path) -> None:
+    folder = run(tmp_path / "run", 8)
+    first = min(folder.path.glob("trials/*_b/trial.json"))
+    first.write_text(json.dumps({**json.loads(first.read_text()), "metrics": {}}))
+    assert decided(folder, Rule("requests/s", 0.02, 8.0, 6)) == Decision(True, "width", decided(folder).width, 7)
+    alone = run(tmp_path / "alone", 1)
+    (only,) = alone.path.glob("trials/*_b/trial.json")
+    only.write_text(json.dumps({**json.loads(only.read_text()), "metrics": {}}))
+    assert decided(alone, Rule("requests/s", 0.02, 8.0, 6)) == Decision(False, None, None, 0)
