@@ -117,7 +117,8 @@ def judge(
     (folder / moments_file.NAME).unlink(missing_ok=True)
     settings = {row["name"]: row["actual"] for row in files.guest.get("kernel_settings", ())}
     kernel = {"kernel_settings": settings} if settings else {}
-    return Attempt(judged, {"arm": trial.arm.name, "attempts": number, **detail, **kernel})
+    late = {"late": True} if trial.late else {}
+    return Attempt(judged, {"arm": trial.arm.name, "attempts": number, **detail, **kernel, **late})
 
 
 def _where_and_when(trial: Trial, files: TrialFiles, observation: Observation) -> dict[str, Any]:

@@ -87,10 +87,11 @@ class Mix(BaseModel):
     @property
     def measures(self) -> tuple[str, ...] | None:
         """What all parts measure, each under the name of its part; None where one of them does not know."""
-        known = [getattr(part, "measures", None) for part in self.parts]  # an installed load may be older than this
+        known: list[tuple[str, ...] | None] = [getattr(part, "measures", None) for part in self.parts]
         if None in known:
             return None
-        return tuple(f"{name}.{key}" for name, keys in zip(part_names(self.parts), known, strict=True) for key in keys)
+        named = zip(part_names(self.parts), known, strict=True)
+        return tuple(f"{name}.{key}" for name, keys in named for key in keys or ())
 
     def command(self) -> list[str]:
         """Raise: the guest runs the commands of the parts."""
