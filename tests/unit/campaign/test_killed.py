@@ -69,7 +69,8 @@ def files(folder: RunFolder) -> set[str]:
 
 
 def row(folder: RunFolder) -> dict[str, Any]:
-    return {key: value for key, value in run_rows.run_row(folder).items() if key not in ("name", "seconds", "bytes")}
+    own = ("name", "created", "seconds", "bytes")
+    return {key: value for key, value in run_rows.run_row(folder).items() if key not in own}
 
 
 def unfinished(runs: Path) -> Path | None:
