@@ -18,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import mlflow_database
 import pytest
 from fakes import BAD, GOOD, World
 
@@ -25,7 +26,8 @@ from harness import tracking
 from harness.errors import Interrupted, TrackingError
 from harness.store import RunFolder
 from harness.terminal.progress import PlainView
-from harness.tracking import Tracking
+from harness.tracking import Tracking, sender, sending_process
+from harness.tracking.mlflow_tracker import MlflowTracker
 from harness.tracking.sender import Sender
 from harness.tracking.tracker import Sent
 
@@ -47,8 +49,11 @@ sys.addaudithook(note)
 
 
 @pytest.fixture(autouse=True)
-def _no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_variable_and_no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy host MLflow takes long, which is not what these tests are about."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    for limit in ("FIRST_S", "NEXT_S", "LAST_S", "INTERRUPTED_S"):
+        monkeypatch.setattr(f"harness.tracking.tracking.{limit}", 500.0)
 
 
 @pytest.fixture
@@ -94,6 +99,8 @@ def test_a_run_that_is_stopped_and_resumed_is_one_run_of_mlflow_with_its_files(
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
+    mlflow_database.copy_to(tmp_path / "runs" / "mlflow" / "mlflow.db")
+    capfd.readouterr()  # what MLflow says when it makes one
     target = track("mlflow")
     campaign, folder = start(question="Is it there?")
     seen: list[tuple[str, int]] = []
@@ -207,24 +214,39 @@ def test_what_was_deleted_meanwhile_is_sent_anew_at_the_end_and_the_run_goes_on(
 
 
 def send_once(folder: RunFolder, uri: str, limit_s: float) -> Sent:
-    sender = Sender(tracking.Target("mlflow", uri))
+    sending = Sender(tracking.Target("mlflow", uri))
     try:
-        return sender.send(folder.path, None, limit_s)
+        return sending.send(folder.path, None, limit_s)
     finally:
-        sender.close()
-        assert sender._process is None
+        sending.close()
+        assert sending._process is None
 
 
-@pytest.mark.parametrize(
-    ("server", "words"),
-    [(hanging, "no connection: timed out"), (lambda: answering(500), "500 error"), (lambda: answering(404), "404")],
-)
-def test_a_server_that_hangs_or_fails_is_given_up_by_the_limit_of_a_request(
-    server: Callable[[], Any], words: str, start: Start
-) -> None:
+def error_of(folder: RunFolder, uri: str) -> str:
+    """Return the answer of the process that sends, made in this one: a process takes seconds to start."""
+    return str(sending_process._answer(MlflowTracker(uri), {"folder": str(folder.path), "known": None})["error"])
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the client of MLflow in this process the environment of the one that sends, with short waits."""
+    for name, value in {**sender.ENVIRONMENT, "MLFLOW_HTTP_REQUEST_TIMEOUT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("harness.tracking.mlflow_tracker.DATABASE_WAIT_S", 0.1)
+
+
+@pytest.mark.usefixtures("waits")
+@pytest.mark.parametrize(("code", "words"), [(500, "500 error"), (404, "404")])
+def test_a_server_that_fails_is_named_by_its_answer(code: int, words: str, start: Start) -> None:
     _, folder = start()
-    with server() as uri, pytest.raises(TrackingError, match=words):
-        send_once(folder, uri, limit_s=100)
+    with answering(code) as uri:
+        assert words in error_of(folder, uri)
+
+
+def test_a_server_that_hangs_is_given_up_by_the_limit_of_a_request(start: Start) -> None:
+    _, folder = start()
+    with hanging() as uri, pytest.raises(TrackingError, match="no connection: timed out"):
+        send_once(folder, uri, limit_s=500)
 
 
 def test_a_sender_that_does_not_answer_in_time_is_killed(start: Start) -> None:
@@ -233,28 +255,27 @@ def test_a_sender_that_does_not_answer_in_time_is_killed(start: Start) -> None:
         send_once(folder, uri, limit_s=0.01)
 
 
+@pytest.mark.usefixtures("waits")
 def test_a_database_that_another_process_has_locked_is_given_up(start: Start, tmp_path: Path) -> None:
     _, folder = start()
-    uri = f"sqlite:///{tmp_path / 'own.db'}"
-    send_once(folder, uri, limit_s=100)
+    uri = mlflow_database.copy_to(tmp_path / "own.db")
     with sqlite3.connect(tmp_path / "own.db") as other:
         other.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(TrackingError, match="database is locked"):
-            send_once(folder, uri, limit_s=100)
+        assert "database is locked" in error_of(folder, uri)
 
 
 def test_a_sender_that_is_killed_is_named_and_the_next_one_works(start: Start, tmp_path: Path) -> None:
     _, folder = start()
-    sender = Sender(tracking.Target("mlflow", f"sqlite:///{tmp_path / 'own.db'}"))
-    sender._process = sender._start()
-    os.kill(sender._process.pid, signal.SIGKILL)
-    sender._process.wait()
+    killed = Sender(tracking.Target("mlflow", mlflow_database.copy_to(tmp_path / "own.db")))
+    killed._process = killed._start()
+    os.kill(killed._process.pid, signal.SIGKILL)
+    killed._process.wait()
     with pytest.raises(TrackingError, match="the process that sends ended"):
-        sender.send(folder.path, None, 100)
+        killed.send(folder.path, None, 500)
     try:
-        assert sender.send(folder.path, None, 100).run
+        assert killed.send(folder.path, None, 500).run
     finally:
-        sender.close()
+        killed.close()
 
 
 def test_no_socket_is_opened_to_anybody_but_the_server(
@@ -267,12 +288,12 @@ def test_no_socket_is_opened_to_anybody_but_the_server(
     (tmp_path / "hook" / "sitecustomize.py").write_text(HOOK.format(log=str(log)))
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'hook'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     with refusing() as uri, pytest.raises(TrackingError):
-        send_once(folder, uri, 100)
+        send_once(folder, uri, 500)
     seen = log.read_text().splitlines()
     assert seen
     assert [line for line in seen if f"'127.0.0.1', {uri.rpartition(':')[2]}" not in line] == []
     log.unlink()
-    send_once(folder, f"sqlite:///{tmp_path / 'own.db'}", 100)
+    send_once(folder, mlflow_database.copy_to(tmp_path / "own.db"), 500)
     assert not log.exists(), log.read_text()
 
 
@@ -298,7 +319,8 @@ def hanging_up() -> Iterator[str]:
         thread.join()
 
 
+@pytest.mark.usefixtures("waits")
 def test_a_server_that_dies_in_the_middle_of_a_request_is_named_in_words(start: Start) -> None:
     _, folder = start()
-    with hanging_up() as uri, pytest.raises(TrackingError, match="no connection: Connection reset by peer"):
-        send_once(folder, uri, limit_s=100)
+    with hanging_up() as uri:
+        assert "no connection: Connection reset by peer" in error_of(folder, uri)
