@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from harness.load_results import results
 from harness.spec.document import Keys
@@ -28,9 +28,8 @@ def metric_problems(arm: Experiment) -> Iterator[Problem]:
     wanted = arm.compare.metric
     if wanted is None:
         return
-    of_load = getattr(arm.load, "measures", None)
-    names = [result.name for result in results({"metrics": dict.fromkeys(of_load or (), 1.0)})]
-    known = [*names, *OF_THE_GUEST, *(OF_A_TRACE if arm.record.tracer == "perf" else ())]
+    of_load = _of_load(arm)
+    known = [*(of_load or ()), *OF_THE_GUEST, *(OF_A_TRACE if arm.record.tracer == "perf" else ())]
     if wanted in known:
         return
     if wanted.endswith(OF_A_PREDICTOR):
@@ -40,6 +39,27 @@ def metric_problems(arm: Experiment) -> Iterator[Problem]:
         yield Problem(METRIC, what, f"one of: {', '.join(known)}")
     elif of_load is not None or not wanted.endswith(OF_A_LOAD):
         yield unknown(METRIC, f"metric of {getattr(arm.load, 'kind', 'a load')}:", wanted, known)
+
+
+def metric_of(arms: Sequence[Experiment]) -> str | None:
+    """Return what arms are compared by before one of them is recorded: `compare.metric`, or what that being null means.
+
+    The first rate that every load measures, else switches/s; None where only a trial shows what a load measures.
+    """
+    if arms[0].compare.metric is not None:
+        return arms[0].compare.metric
+    measured = [_of_load(arm) for arm in arms]
+    shared = [name for name in measured[0] or () if all(name in (names or ()) for names in measured)]
+    if None in measured:
+        return None
+    traced = all(arm.record.tracer == "perf" for arm in arms)
+    return next((name for name in shared if name.endswith("/s")), OF_A_TRACE[0] if traced else OF_THE_GUEST[0])
+
+
+def _of_load(arm: Experiment) -> list[str] | None:
+    """Return the names of what the load measures, rates first; None where only a trial shows it."""
+    keys = getattr(arm.load, "measures", None)
+    return None if keys is None else [result.name for result in results({"metrics": dict.fromkeys(keys, 1.0)})]
 
 
 def _score_problems(arm: Experiment, wanted: str) -> Iterator[Problem]:

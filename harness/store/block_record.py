@@ -40,17 +40,24 @@ def new(experiment: Experiment) -> dict[str, Any]:
     """Return the record of a campaign that has no block yet. Its `rule` is None if the number of blocks is fixed."""
     from harness import plan  # slow to import, and reading a manifest does not need it
 
-    compare, least = experiment.compare, plan.least_blocks(experiment)
-    rule = {"metric": compare.metric, "width": compare.width, "max_hours": compare.max_hours, "minimum": least}
-    auto = experiment.trials.blocks == "auto"
+    least = plan.least_blocks(experiment)
     return {
         "planned": least,
         "complete": 0,
         "reboot": experiment.reboot,
-        "rule": rule if auto else None,
+        "rule": _rule(experiment, least) if experiment.trials.blocks == "auto" else None,
         "history": [],
         "ended_by": None,
     }
+
+
+def _rule(experiment: Experiment, least: int) -> dict[str, Any]:
+    from harness import plan
+    from harness.spec import compared_metric
+
+    compare, arms = experiment.compare, plan.arms(experiment)
+    metric = compare.metric or compared_metric.metric_of([arm.experiment for arm in arms])
+    return {"metric": metric, "width": compare.width, "max_hours": compare.max_hours, "minimum": least}
 
 
 def of(manifest: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -200,7 +200,7 @@ def _trials(manifest: Mapping[str, Any]) -> RenderableType:
         idle = "guest_idle_share" if detail.get("tracer") == "none" else "idle_share"
         shares = [cell(detail, key, ".1%") for key in ("contested_share", idle, "tracer_share")]
         usable, why = step["state"] == "done", visible_lines(step["error"] or step["state"])
-        late = ", its block was completed later" if detail.get("late") is True else ""
+        late = ", recorded after a later block began" if detail.get("late") is True else ""
         verdict = Text(f"usable{late}", "green") if usable else Text(why, "red")
         seconds = f"{step['seconds']:.0f}" if step["seconds"] else ""
         recorded = "metrics" in detail or "switches" in detail

@@ -55,7 +55,8 @@ def test_trial_json_holds_what_a_comparison_counts_by(monkeypatch: pytest.Monkey
     machine = {"kernel": "6.1.0", "cpus": 1, "clock": "host"}
     host = Host("127.0.0.1", 22, "vagrant", tmp_path / "key", tmp_path / "known_hosts", "guest")
     before = clock.now()
-    attempt.make(host, trial, tmp_path / "t", 1, machine, SilentWatcher(), FakeMonitor())
+    made = attempt.make(host, trial, tmp_path / "t", 1, machine, SilentWatcher(), FakeMonitor())
+    assert made.detail["late"] is True
     record = read_trial(tmp_path / "t")
     assert (record["block"], record["late"], record["boot_id"]) == (1, True, "a-boot")
     assert record["host_id"] == host_id()

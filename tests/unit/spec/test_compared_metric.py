@@ -12,6 +12,7 @@ from harness import spec
 from harness.errors import SpecError
 from harness.spec import Experiment
 from harness.spec.compared_metric import OF_A_TRACE, OF_THE_GUEST
+from harness.store import block_record
 
 LEVELS = {"load.concurrency": [2, 8]}
 
@@ -86,3 +87,22 @@ def test_the_results_of_a_command_and_of_the_parts_of_a_mix_are_known(tmp_path: 
 def test_a_stored_run_is_read_whatever_its_metric_is(tmp_path: Path) -> None:
     values = {**spec.to_dict(loaded(tmp_path, "requests/s")), "compare": {"metric": "what it was"}}
     assert spec.from_dict(values).compare.metric == "what it was"
+
+
+@pytest.mark.parametrize(
+    ("load", "sweep", "metric"),
+    [
+        ("nginx_ab", LEVELS, "requests/s"),
+        ("nginx_ab", {"load.kind": ["nginx_ab", "nginx_wrk"]}, "requests/s"),
+        ("nginx_ab", {"load.kind": ["nginx_ab", "pgbench"]}, "switches/s"),
+        ("idle", {"record.seconds": [1, 2]}, "switches/s"),
+        ("idle", {"record.tracer": ["perf", "none"]}, "guest switches/s"),
+    ],
+)
+def test_the_metric_of_an_open_campaign_is_known_before_it_is_recorded(
+    tmp_path: Path, load: str, sweep: dict[str, Any], metric: str
+) -> None:
+    path = tmp_path / "small.yaml"
+    values = {"name": "small", "machine": {"box": "debian-12"}, "load": {"kind": load}, "trials": {"blocks": "auto"}}
+    path.write_text(yaml.safe_dump({**values, "sweep": sweep}))
+    assert block_record.new(spec.load(path))["rule"]["metric"] == metric

@@ -204,6 +204,15 @@ def test_a_trial_without_a_tracer_is_shown_with_what_its_kernel_counted(tmp_path
     assert row == ["000_none", "usable", "not traced", "12.5%", "480", "9", "host", "not measured"]
 
 
+def test_a_trial_that_completed_its_block_later_is_marked(tmp_path: Path) -> None:
+    step = {"state": "done", "seconds": 9.0, "error": None, "outputs": {}}
+    details = {"000_a": {"late": True}, "001_b": {}}
+    steps = {f"trial:{name}": {**step, "detail": {"switches": 5, **late}} for name, late in details.items()}
+    synthetic_run.write_manifest(tmp_path, steps=steps)
+    rows = [re.split(r" {2,}", line.strip())[:2] for line in shown(tmp_path) if line.startswith(("000_a", "001_b"))]
+    assert rows == [["000_a", "usable, recorded after a later block began"], ["001_b", "usable"]]
+
+
 def test_what_all_runs_share_stands_below_the_table_and_what_differs_in_a_column(tmp_path: Path) -> None:
     runs = [
         run_of(tmp_path / name, {"one": clock}, {"one": 0.1})
