@@ -34,7 +34,11 @@ NOISES: dict[str, Noise] = {
     "skewed": lambda draw, shape: draw.gamma(2.0, size=shape) / np.sqrt(2) - np.sqrt(2),
     "heavy": lambda draw, shape: draw.standard_t(4, size=shape) / np.sqrt(2),
     "ties": lambda draw, shape: draw.normal(size=shape),
+    "one arm skewed": lambda draw, shape: draw.gamma(1.0, size=shape) - 1,
+    "one arm jumps": lambda draw, shape: (draw.random(size=shape) < 0.1) / 0.3 - 1 / 3,  # in one of ten trials
 }
+ONE_ARM = ("one arm skewed", "one arm jumps")  # else the skew of two arms cancels in their difference
+QUIET = 0.3  # the spread of the other arm's normal noise then
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class Case:
 
 
 CASES = [
-    *(Case(1, 1, blocks, noise) for blocks in (6, 8, 12, 30) for noise in NOISES),
+    *(Case(1, 1, blocks, noise) for blocks in (6, 8, 12, 30) for noise in NOISES if noise not in ONE_ARM),
     *(Case(1, boots, 1) for boots in (6, 8, 12, 30)),  # a new boot for every block
     Case(1, 6, 5, "skewed"),
     Case(1, 12, 3),
@@ -74,6 +78,7 @@ CASES = [
     Case(6, 1, 5),
     Case(8, 2, 3, "skewed"),
     Case(12, 2, 2),
+    *(Case(1, 1, blocks, noise) for noise in ONE_ARM for blocks in (6, 8, 12, 30)),
 ]
 
 
@@ -92,7 +97,8 @@ def simulate(case: Case, campaigns: int, draw: np.random.Generator) -> tuple[np.
     shared = 3 * draw.normal(size=hosts) + 2 * draw.normal(size=boots) + draw.normal(size=shape)
     by_host, by_boot = case.arm_host * draw.normal(size=hosts), case.arm_boot * draw.normal(size=boots)
     noise = NOISES[case.noise]
-    first, second = shared + noise(draw, shape), shared + by_host + by_boot + noise(draw, shape)
+    of_first = QUIET * draw.normal(size=shape) if case.noise in ONE_ARM else noise(draw, shape)
+    first, second = shared + of_first, shared + by_host + by_boot + noise(draw, shape)
     if case.noise == "ties":
         first, second = np.round(first), np.round(second)
     unit = unit_of(case.pairs())
@@ -104,7 +110,10 @@ def simulate(case: Case, campaigns: int, draw: np.random.Generator) -> tuple[np.
 
 @dataclass(frozen=True)
 class Found:
-    """What came of a case: all are shares of its campaigns, but `units` and `unit`."""
+    """What came of a case: all are shares of its campaigns, but `units` and `unit`.
+
+    `alarms`: of two equals; where the noise is of one arm, of two arms that have no more than the mean in common.
+    """
 
     case: str
     unit: str

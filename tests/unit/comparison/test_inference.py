@@ -114,6 +114,11 @@ def test_intervals_hold_the_truth_and_equals_are_rarely_called_different(case: c
     assert 0.68 <= found.power <= 0.92
 
 
+def test_a_rare_jump_of_one_arm_is_where_few_blocks_do_not_hold() -> None:
+    few, many = (compare_coverage.run(compare_coverage.Case(1, 1, n, "one arm jumps"), CAMPAIGNS) for n in (8, 60))
+    assert few.coverage < 0.75 < many.coverage
+
+
 def test_holm_keeps_false_alarms_of_twenty_metrics_rare() -> None:
     assert compare_coverage.family_alarms(12, CAMPAIGNS) <= ALARMS
 
