@@ -199,7 +199,7 @@ def show_plan(experiment: Experiment, output: Output, folder: RunFolder | None =
     blocks = {**record, "seconds_each": plan.block_s(experiment), "boots": len(plan.by_boot(trials))}
     rows = [asdict(row) for row in plan.describe(trials)]
     output.data({"experiment": spec.to_dict(experiment), "blocks": blocks, "trials": rows})
-    output.show(*tables.plan_tables(experiment, trials))
+    output.show(*tables.plan_tables(experiment, trials, record))
 
 
 def _ended(folder: RunFolder, outcome: Outcome) -> dict[str, Any]:

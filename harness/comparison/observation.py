@@ -88,7 +88,7 @@ def _observation(
         folder=folder,
         host=str(trial.get("host_id") or _host(manifest)),
         boot=str(trial.get("boot_id") or _boot(folder)),
-        block=int(trial.get("block", trial.get("repetition", 0))),
+        block=int(trial.get("block") or trial.get("repetition") or 0),
         recorded_at=str(trial.get("recorded_at") or step.get("started") or ""),
         late=bool(trial.get("late")),
         values={metric: float(value) for metric, value in values.items() if value is not None and isfinite(value)},

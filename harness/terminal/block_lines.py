@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 BOOTS = {"every block": "a new boot for every block", "never": "no boot without need"}
 
 
-def plan_lines(experiment: Experiment) -> list[Text]:
-    """Show how the arms are compared; nothing where there is one."""
+def plan_lines(experiment: Experiment, record: Mapping[str, Any] | None = None) -> list[Text]:
+    """Show how the arms are compared, of a run with this `record` of its blocks; nothing where there is one arm."""
     from harness import plan
 
     arms = plan.arms(experiment)
     if len(arms) == 1:
         return []
     takes = spell_seconds(plan.block_s(experiment))
-    least, auto = plan.least_blocks(experiment), experiment.trials.blocks == "auto"
-    number = f"{least} or more" if auto else str(least)
+    record = record or block_record.new(experiment)
+    number = f"{record['planned']} or more" if record["rule"] and not record["ended_by"] else str(record["planned"])
     order = f"drawn with the seed {experiment.trials.seed}" if experiment.trials.order == "blocks" else "as listed"
     lines = [f"blocks: {number}, each {len(arms)} arms in an order {order}; {BOOTS[experiment.reboot]}; {takes} each"]
-    if auto:
-        lines.append(f"until {until(block_record.new(experiment)['rule'])}")
+    if record["rule"]:
+        lines.append(ended(record) or f"until {until(record['rule'])}")
     lines += [f"null arm: {arm.name} is {arm.null_of} again" for arm in arms if arm.null_of]
     return [line(text) for text in lines]
 

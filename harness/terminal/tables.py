@@ -35,8 +35,10 @@ MODELS = ("model:", "set-aside:")  # the steps of models; the second are of an e
 STATES = {"done": "green", "failed": "red", "interrupted": "yellow", "running": "cyan"}
 
 
-def plan_tables(experiment: Experiment, trials: Sequence[Trial]) -> list[RenderableType]:
-    """Show what `harness run` would do, trial by trial."""
+def plan_tables(
+    experiment: Experiment, trials: Sequence[Trial], blocks: Mapping[str, Any] | None = None
+) -> list[RenderableType]:
+    """Show what `harness run` would do, trial by trial; `blocks` is that of the manifest of a run that goes on."""
     from harness.plan import FIRST_MACHINE_S, describe, estimate_s, untraced
 
     rows, bare = describe(trials), untraced(trials)
@@ -51,12 +53,13 @@ def plan_tables(experiment: Experiment, trials: Sequence[Trial]) -> list[Rendera
     fallback = f", or else {machine.fallback}" if machine.fallback else ", no fallback"
     clock = RecordedClock.of({"clock": machine.clock, "cpu_speed": machine.cpu_speed})
     wanted_clock = f"; clock: {clock.short}" if machine.clock else ""
-    takes = spell_seconds(estimate_s(trials)) + (" or longer" if experiment.trials.blocks == "auto" else "")
+    is_open = experiment.trials.blocks == "auto" and not (blocks and blocks["ended_by"])
+    takes = spell_seconds(estimate_s(trials)) + (" or longer" if is_open else "")
     return [
         line((experiment.name, "bold"), f"  {experiment.question}"),
         line(f"machine: {machine.box}{fallback}; {machine.cpus} CPU, {machine.memory_mb} MB{wanted_clock}"),
         *_kernel(machine),
-        *plan_lines(experiment),
+        *plan_lines(experiment, blocks),
         table,
         line(f"predictors: {models}"),
         *([line(f"recorded without a tracer, so without models: {', '.join(bare)}")] if bare else []),

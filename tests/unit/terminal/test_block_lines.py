@@ -47,6 +47,17 @@ def test_a_plan_of_an_open_number_of_blocks_says_its_rule_and_its_null_arm() -> 
     assert null == "null arm: nginx_ab__concurrency-2__again is nginx_ab__concurrency-2 again"
 
 
+def test_the_plan_of_a_run_that_goes_on_has_the_blocks_that_it_has_so_far() -> None:
+    one = experiment(sweep=SWEEP, trials={"blocks": "auto"})
+    record = {**block_record.new(one), "planned": 9, "history": [{"blocks": 9, "width": 0.018}]}
+    blocks, rule = [text.plain for text in block_lines.plan_lines(one, record)]
+    assert blocks.startswith("blocks: 9 or more, each 2 arms")
+    assert rule.startswith("until the 95 % interval of requests/s of every arm")
+    blocks, rule = [text.plain for text in block_lines.plan_lines(one, {**record, "ended_by": "width"})]
+    assert blocks.startswith("blocks: 9, each 2 arms")
+    assert rule == "ended because the interval of requests/s is 1.8 % wide, and 2 % was asked for"
+
+
 @pytest.mark.parametrize(
     ("by", "width", "words"),
     [
