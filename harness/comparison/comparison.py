@@ -63,11 +63,16 @@ class Comparison:
                 f"alarm: {self.null.first.label} against itself is called different in {len(wrong)} of "
                 f"{counted(len(self.null.effects), 'metric')} ({_named(wrong)}), so doubt every difference here"
             )
-        if self.facts:
-            names = _named([fact.name for fact in self.facts])
-            verb = "differs" if len(self.facts) == 1 else "differ"
-            found.append(f"{counted(len(self.facts), 'fact')} {verb} besides the arm and may be the cause: {names}")
+        if self.differing:
+            names = _named([fact.name for fact in self.differing])
+            verb = "differs" if len(self.differing) == 1 else "differ"
+            found.append(f"{counted(len(self.differing), 'fact')} {verb} besides the arm and may be the cause: {names}")
         return tuple(found)
+
+    @property
+    def differing(self) -> tuple[FactDifference, ...]:
+        """The facts that set the sides apart; the others of `facts` vary from block to block, alike on both sides."""
+        return tuple(fact for fact in self.facts if fact.first != fact.second)
 
     def effect(self, metric: str) -> Effect:
         """Return the effect of a metric by its name. Raises UsageError."""

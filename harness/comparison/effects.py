@@ -48,7 +48,7 @@ def of(
             notes.append(f"{metric.name} is rounded to {step:.1%} of its value: its margin is no less")
         if len(used) < len(pairs):
             notes.append(f"{metric.name}: {len(used)} of {len(pairs)} blocks have it on both sides")
-        effects.append(_paired(metric, used, unit) if used else _apart(metric, *values))
+        effects.append(_no_finer_than(step, _paired(metric, used, unit) if used else _apart(metric, *values)))
     return effects, notes
 
 
@@ -57,6 +57,11 @@ def _step(metric: Metric, values: Sequence[Sequence[float]]) -> float:
     if metric.unit is not UNITS["ms"]:
         return 0.0
     return step_of(np.concatenate(values)) / min(_typical(metric, side) for side in values)
+
+
+def _no_finer_than(step: float, effect: Effect) -> Effect:
+    """Return the effect without a claim that is finer than the step: equal digits do not make equal latencies."""
+    return effect if effect.within is None else replace(effect, within=max(effect.within, step))
 
 
 def _both(pairs: Sequence[Pair]) -> tuple[list[Observation], list[Observation]]:

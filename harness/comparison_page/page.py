@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment
@@ -131,8 +132,10 @@ def null_example(null: Comparison) -> str:
 
 def _null_panels(comparison: Comparison, panels: Sequence[forest.Panel]) -> list[forest.Panel]:
     """Return the forest of the equals on the axes of the result, so that the eye can compare the two."""
-    null = comparison.null
-    return forest.panels(null.effects, {panel.kind: panel.axis for panel in panels}) if null else []
+    if not comparison.null:
+        return []
+    effects = [replace(effect, metric=replace(effect.metric, better=None)) for effect in comparison.null.effects]
+    return forest.panels(effects, {panel.kind: panel.axis for panel in panels})  # of equals, none is the better
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -17,12 +17,16 @@ from harness.visible import visible
 
 if TYPE_CHECKING:
     from harness.comparison import Comparison, Design, Effect
+    from harness.comparison.fact_difference import FactDifference
 
 LONGEST_VALUE = 40
 LEGEND = (
     "p: of sign flips, adjusted for the number of metrics (Holm)",
     "shows: the smallest difference that so many blocks find in 80 of 100 cases, alone; in the unit of the effect",
     "within: what the difference does not exceed, in 95 of 100 cases; in the unit of the effect",
+)
+RANGES = (
+    "in parentheses: from the smallest block to the largest, or the furthest that two trials lie apart; no interval",
 )
 
 
@@ -34,7 +38,8 @@ def comparison_tables(comparison: Comparison) -> list[RenderableType]:
     if comparison.null:
         parts += [Text(), *_null(comparison.null)]
     parts += [Text(), Text(visible(f"{comparison.second.label} against {comparison.first.label}:"))]
-    parts += [_effects(comparison), *(Text(text, "dim") for text in LEGEND)]
+    ranges = RANGES if any(effect.interval is None for effect in comparison.effects) else ()
+    parts += [_effects(comparison), *(Text(text, "dim") for text in (*LEGEND, *ranges))]
     only = {"first": comparison.first.label, "second": comparison.second.label}
     return parts + [line(f"only {only[side]} has: {', '.join(n)}") for side, n in comparison.missing.items() if n]
 
@@ -134,13 +139,22 @@ def _chance(p: float | None) -> str:
 
 def _facts(comparison: Comparison) -> list[RenderableType]:
     parts: list[RenderableType] = []
-    for title, rows in (("the arm", comparison.settings), ("differs besides the arm", comparison.facts)):
+    for title, rows in _titled_facts(comparison):
         if rows:
             table = plain_table(f"~{title}", f"~{comparison.first.label}", f"~{comparison.second.label}")
             for row in rows:
                 table.add_row(row.name, *map(_short, row.shown))
             parts += [Text(), table]
     return parts if comparison.facts else [*parts, Text("no other fact differs")]
+
+
+def _titled_facts(comparison: Comparison) -> list[tuple[str, Sequence[FactDifference]]]:
+    alike = [fact for fact in comparison.facts if fact not in comparison.differing]
+    return [
+        ("the arm", comparison.settings),
+        ("differs besides the arm", comparison.differing),
+        ("varies alike on both sides", alike),
+    ]
 
 
 def _short(value: str) -> str:

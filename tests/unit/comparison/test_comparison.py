@@ -156,6 +156,8 @@ def test_two_hosts_are_fixed_and_their_blocks_are_the_units(tmp_path: Path) -> N
     found = compare(runs)
     assert (found.design.hosts, found.design.unit, found.effect("requests/s").units) == (2, "block", 8)
     assert "2 hosts: the result is about these" in found.design.notes
+    assert [fact.name for fact in found.facts] == ["host"]
+    assert (found.differing, found.warnings) == ((), ())  # each block has one host: it cannot be what differs
 
 
 def test_a_block_that_lost_a_trial_is_left_out_and_said_so(tmp_path: Path) -> None:
@@ -198,7 +200,7 @@ def test_a_latency_that_is_rounded_is_never_the_same_within_less_than_its_last_d
     found = latencies(tmp_path, [10.0 + block for block in range(8)])
     effect = found.effect("p99 latency")
     assert effect.range == (0.0, 0.0)
-    assert effect.metric.margin == pytest.approx(1 / effect.first)
+    assert effect.metric.margin == effect.within == pytest.approx(1 / effect.first)
     assert "p99 latency is rounded to 7.5% of its value: its margin is no less" in found.design.notes
 
 

@@ -50,6 +50,17 @@ def test_the_page_shows_equals_then_facts_then_the_result(whole: str) -> None:
     assert places == sorted(places)
 
 
+def test_an_alarm_stands_above_the_sentence_and_no_equal_is_the_better(tmp_path: Path) -> None:
+    rates = [400.0 + block for block in range(12)]
+    arms = {"ab": rates, "b": rates, "ab__again": [1.1 * rate for rate in rates]}
+    found = compare([campaign_run.make(tmp_path / "run", arms)], ("ab", "b"))
+    text = write(found, tmp_path / "page.html").read_text("utf-8")
+    assert text.index("Alarm: ab against itself is called different in") < text.index('id="answer"')
+    equals = text[text.index('id="equals"') : text.index('id="facts"')]
+    assert ">higher<" in equals
+    assert "better" not in equals
+
+
 def test_nothing_on_the_page_points_to_a_network_and_nothing_is_inline(whole: str) -> None:
     assert not re.findall(r"(?:https?:)?//[a-z0-9-]+\.[a-z]", whole)
     assert set(re.findall(r'(?:src|href)="([^"#][^"]*)"', whole)) == {"data:,"}
