@@ -32,6 +32,7 @@ BATCH = 100  # of one kind in one request: MLflow's limit for parameters and for
 DATABASE_WAIT_S = 5  # for another process that writes
 KEY = "harness.key"
 SQLITE = "sqlite:///"
+NOT_OPENED = "?#%"  # which mean something in an address
 FORBIDDEN = re.compile(r"[^\w\-. :/]", re.ASCII)  # in names of metrics and parameters
 
 
@@ -51,7 +52,7 @@ class MlflowTracker:
         variable = os.environ.get(VARIABLE)
         if given or not variable:
             default = f"{SQLITE}{runs_dir.resolve() / FOLDER / DATABASE}"
-            return _checked(given or default, f"mlflow={given}")
+            return _checked(given or default, f"mlflow={given or default}")
         return _checked(variable, f"{VARIABLE}={variable}")
 
     def send(self, run: SentRun, known: str | None) -> Sent:
@@ -186,7 +187,7 @@ def _checked(uri: str, where: str) -> str:
         parts.port  # noqa: B018 - raises ValueError for a wrong one
     except ValueError as error:
         raise UsageError(f"this is no address: {error}", where=where, expected=EXPECTED) from None
-    if parts.scheme in ("http", "https") and parts.hostname:
+    if parts.scheme in ("http", "https") and parts.hostname and not (parts.query or parts.fragment):
         if parts.username or parts.password:
             raise UsageError(
                 "the address has a name or a password, which would be written into the run's manifest",
@@ -197,7 +198,11 @@ def _checked(uri: str, where: str) -> str:
     path = uri.removeprefix(SQLITE)
     if not uri.startswith(SQLITE) or not path or path.startswith(":") or "?" in path:
         raise UsageError("this is no address of MLflow", where=where, expected=EXPECTED)
-    return f"{SQLITE}{Path(path).resolve()}"
+    file = Path(path).resolve()
+    if wrong := sorted({*str(file)} & {*NOT_OPENED}):
+        what = f"MLflow opens no database in {file}, because of {' and '.join(wrong)} in its path"
+        raise UsageError(what, where=where, expected="a path without ?, # and %", hint=f"mlflow={SQLITE}FILE.db")
+    return f"{SQLITE}{file}"
 
 
 EXPECTED = "http://HOST:PORT, https://HOST, or sqlite:///FILE.db"

@@ -26,6 +26,8 @@ WRONG = {
     "mlflow=sqlite:///": "this is no address of MLflow",
     "mlflow=sqlite:///:memory:": "this is no address of MLflow",
     "mlflow=sqlite:///a.db?timeout=1": "this is no address of MLflow",
+    "mlflow=sqlite:////srv/a%41.db": "because of % in its path",
+    "mlflow=https://host/x?token=secret": "this is no address of MLflow",
 }
 
 
@@ -46,6 +48,11 @@ def test_without_an_address_it_is_an_sqlite_file_in_a_folder_beside_the_runs(tmp
     target = tracking.parse("mlflow", tmp_path / "runs")
     assert str(target) == f"mlflow=sqlite:///{tmp_path}/runs/mlflow/mlflow.db"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_runs_whose_path_mlflow_cannot_open_is_refused_before_anything_is_recorded(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="because of # and % in its path"):
+        tracking.parse("mlflow", tmp_path / "100%" / "#1")
 
 
 def test_the_variable_of_mlflow_is_the_default_and_an_address_that_is_given_goes_first(
