@@ -116,10 +116,12 @@ class RecordSpec(Section):
 
 
 def _as_fraction(value: Any) -> Any:
-    """Return a percentage such as "2 %" as the share that it is; everything else as it is."""
-    if isinstance(value, str) and re.fullmatch(PERCENT, value):
-        return float(Decimal(value.rstrip("% ")) / 100)
-    return value
+    """Return a percentage such as "2 %" as the share that it is; everything but text as it is."""
+    if not isinstance(value, str):
+        return value
+    if not re.fullmatch(PERCENT, value):
+        raise ValueError("a number such as 0.02, or a percentage such as 2 %")
+    return float(Decimal(value.rstrip("% ")) / 100)
 
 
 def _as_blocks(value: Any) -> Any:

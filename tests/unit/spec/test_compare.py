@@ -41,6 +41,11 @@ def test_a_width_that_is_none_is_refused_with_its_place(text: str) -> None:
     assert message.startswith("x.yaml:5:10: compare.width is ")
 
 
+def test_a_width_in_words_is_told_how_to_write_a_percentage() -> None:
+    message = error_of("compare:\n  width: 2 percent\n")
+    assert "expected: a number such as 0.02, or a percentage such as 2 %" in message
+
+
 @pytest.mark.parametrize("width", [0.02, "2 %", "2%", 0, "2", -1, True, "two"])
 def test_the_schema_accepts_the_same_widths(width: object) -> None:
     schema = spec.schema()
