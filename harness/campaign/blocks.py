@@ -171,7 +171,7 @@ class Blocks:
 def sentence(blocks: int, width: float | None, hours: float, rule: Rule) -> str:
     """Say how far a campaign is after a block."""
     metric = rule.metric or "the first rate"
-    known = "not known yet" if width is None else f"{100 * width:.3g} %"
+    known = "is not known yet" if width is None else f"is {100 * width:.3g} % wide"
     wanted = f"{100 * rule.width:.3g} % is asked for"
     so_far = f"{hours:.2f} of {rule.max_hours:g} h"
-    return f"after block {blocks}: the interval of {metric} is {known} wide, {wanted}; {so_far}"
+    return f"after block {blocks}: the interval of {metric} {known}, {wanted}; {so_far}"

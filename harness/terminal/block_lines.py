@@ -36,9 +36,9 @@ def plan_lines(experiment: Experiment, record: Mapping[str, Any] | None = None) 
     return [line(text) for text in lines]
 
 
-def percent(width: float | None) -> str:
+def percent(width: float) -> str:
     """Format a relative width, such as `2 %` or `1.83 %`."""
-    return "an unknown share" if width is None else f"{100 * width:.3g} %"
+    return f"{100 * width:.3g} %"
 
 
 def until(rule: Mapping[str, Any]) -> str:
@@ -64,7 +64,8 @@ def run_lines(manifest: Mapping[str, Any], arms: int) -> list[Text]:
 def ended(record: Mapping[str, Any]) -> str | None:
     """Say what ended a campaign of `trials.blocks: auto`; None if it goes on."""
     by, rule, last = record.get("ended_by"), record["rule"], (record.get("history") or [{}])[-1]
-    reached = f"the interval of {rule.get('metric') or 'the first rate'} is {percent(last.get('width'))} wide"
+    known = "is not known" if last.get("width") is None else f"is {percent(last['width'])} wide"
+    reached = f"the interval of {rule.get('metric') or 'the first rate'} {known}"
     wanted = f"{percent(rule['width'])} was asked for"
     reasons = {
         block_record.WIDTH: f"ended because {reached}, and {wanted}",

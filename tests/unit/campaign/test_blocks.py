@@ -109,9 +109,14 @@ def test_an_open_number_of_blocks_ends_by_the_width_that_was_asked_for(
     assert "ended because the interval of requests/s is 1.8 % wide, and 2 % was asked for" in line.plain
 
 
-def test_the_hours_end_a_campaign_also_before_its_least_number_of_blocks(start: Start, world: World) -> None:
+def test_the_hours_end_a_campaign_also_before_its_least_number_of_blocks(
+    start: Start, world: World, tmp_path: Path
+) -> None:
     campaign, folder = start(**AUTO, decide=FakeRule([None], hours=1))
     assert campaign.run().ok
+    assert (
+        "after block 1: the interval of the first rate is not known yet, 2 %" in (tmp_path / "screen.txt").read_text()
+    )
     blocks = folder.manifest["blocks"]
     assert (blocks["planned"], blocks["complete"], blocks["ended_by"]) == (1, 1, "max_hours")
     assert folder.manifest["trials_planned"] == 2 == len(trials_of(world))

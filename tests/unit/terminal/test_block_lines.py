@@ -64,7 +64,7 @@ def test_the_plan_of_a_run_that_goes_on_has_the_blocks_that_it_has_so_far() -> N
         (None, 0.031, "until the 95 % interval of"),
         ("width", 0.0183, "ended because the interval of requests/s is 1.83 % wide, and 2 % was asked for"),
         ("max_hours", 0.031, "ended after 8 h of recording: the interval of requests/s is 3.1 % wide"),
-        ("max_hours", None, "the interval of requests/s is an unknown share wide"),
+        ("max_hours", None, "the interval of requests/s is not known, and 2 % was asked for"),
         ("max_blocks", 0.031, "ended at the largest number of blocks: the interval of requests/s is 3.1 % wide"),
     ],
 )
