@@ -114,9 +114,7 @@ def test_the_hours_end_a_campaign_also_before_its_least_number_of_blocks(
 ) -> None:
     campaign, folder = start(**AUTO, decide=FakeRule([None], hours=1))
     assert campaign.run().ok
-    assert (
-        "after block 1: the interval of the first rate is not known yet, 2 %" in (tmp_path / "screen.txt").read_text()
-    )
+    assert "after block 1: the interval of requests/s is not known yet, 2 %" in (tmp_path / "screen.txt").read_text()
     blocks = folder.manifest["blocks"]
     assert (blocks["planned"], blocks["complete"], blocks["ended_by"]) == (1, 1, "max_hours")
     assert folder.manifest["trials_planned"] == 2 == len(trials_of(world))
