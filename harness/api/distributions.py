@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 from harness.api import html
 from harness.api.distribution_figure import figure
 from harness.comparison.distribution import Distribution
+from harness.visible import visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +50,7 @@ class Distributions(Sequence[Distribution]):
 
     def __repr__(self) -> str:
         names = ", ".join(each.name for each in self) or "none"
-        return f"Distributions({names}; of {self.labels[0]} and {self.labels[1]})"
+        return visible(f"Distributions({names}; of {self.labels[0]} and {self.labels[1]})")
 
     def _repr_html_(self) -> str:
         words = html.sentence("No trials of both sides have a table of slices.") if not self else ""

@@ -118,11 +118,13 @@ def open_runs(
     given = [path] if isinstance(path, (str, os.PathLike)) else list(path)
     opened = [_below(Path(folder)) for folder in given]
     folders = [folder for found, _ in opened for folder in found]
+    problems = [text for _, texts in opened for text in texts]
     if where is not None:
         from harness.query.selection import matching
 
-        folders = matching(folders, where)
-    return Runs(map(Run, folders), [text for _, texts in opened for text in texts])
+        folders, left_out = matching(folders, where)
+        problems += left_out
+    return Runs(map(Run, folders), problems)
 
 
 def _below(folder: Path) -> tuple[list[RunFolder], list[str]]:

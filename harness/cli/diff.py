@@ -13,7 +13,10 @@ from harness.cli.run import RunsDir
 from harness.errors import EXIT_FAILED
 
 RunName = Annotated[
-    str, typer.Argument(help="The folder of a run, or the beginning of its name.", autocompletion=completion.runs)
+    str,
+    typer.Argument(
+        help="The folder of a run, the beginning of its name, or its label.", autocompletion=completion.runs
+    ),
 ]
 
 

@@ -17,7 +17,10 @@ Text = Annotated[str, typer.Argument(help="One line of words; an empty one takes
 @handled
 def label(
     run: Annotated[
-        str, typer.Argument(help="The folder of a run, or the beginning of its name.", autocompletion=completion.runs)
+        str,
+        typer.Argument(
+            help="The folder of a run, the beginning of its name, or its label.", autocompletion=completion.runs
+        ),
     ],
     text: Text,
     runs_dir: RunsDir = Path("runs"),

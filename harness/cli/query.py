@@ -27,7 +27,7 @@ Sql = Annotated[str | None, typer.Argument(help="One SELECT, in quotes; `-` read
 Runs = Annotated[
     list[str] | None,
     typer.Argument(
-        help="Runs, or beginnings of their names; default: all in --runs.",
+        help="Runs, beginnings of their names, or their labels; default: all in --runs.",
         autocompletion=completion.runs,
         show_default=False,
     ),

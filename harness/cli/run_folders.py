@@ -48,7 +48,7 @@ def ls(
     failed: one is not; else none), created, edited, trials, trials_done, models, models_done, box, clock, host,
     host_share, seconds, bytes, load, version.
 
-    Exits with 1 if there are runs and none can be read.
+    Exits with 1 if there are runs and none can be read, or if --where asks a damaged file, which is left out.
     """
     from harness import store
     from harness.report import run_rows
@@ -56,17 +56,20 @@ def ls(
 
     _require_named(ctx, runs_dir)
     folders, damaged = store.readable(runs_dir)
+    unreadable = bool(damaged) and not folders
+    problems: list[str] = []
     output, empty = Output(as_json), f"no runs in {runs_dir}; start one: harness run experiments/nginx_ab.yaml"
     if where is not None and folders:
         from harness.query.selection import matching
 
-        folders, empty = matching(folders, where), f"no run in {runs_dir} for which {where}"
+        (folders, problems), empty = matching(folders, where), f"no run in {runs_dir} for which {where}"
     rows = [run_rows.run_row(folder) for folder in folders]
     rows = run_rows.in_order(rows, sort) if sort else rows
     output.data({"runs": rows, "damaged": [str(error) for error in damaged]})
-    unreadable = damaged and not rows and where is None
     output.show(*([] if unreadable else run_table.runs_table(rows, empty)), *map(tables.damaged_line, damaged))
-    if unreadable:
+    for problem in problems:
+        note(f"warning: {problem}")
+    if unreadable or problems:
         raise typer.Exit(EXIT_FAILED)
 
 

@@ -184,7 +184,9 @@ class RunDatabase:
             return HostError(f"this query needs more memory: {text}", hint="ask for fewer rows or groups, or name runs")
         files = [file for found in self._files.values() for file in found]
         if file := next((file for file in files if str(file.file) in text), None):
-            return StoreError(f"{file.file.name} cannot be read: {text}", where=str(file.file), hint=HINT)
+            return StoreError(
+                f"{file.file.name} cannot be read: {text.splitlines()[0]}", where=str(file.file), hint=HINT
+            )
         return QueryError.of(text)
 
 

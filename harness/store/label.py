@@ -24,6 +24,10 @@ def write(folder: Path, text: str) -> None:
     text = text.strip()
     if len(text) > MOST_LETTERS or len(text.splitlines()) > 1:
         raise UsageError("this is too much for a label", expected=f"one line of at most {MOST_LETTERS} letters")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageError("this label is no UTF-8", expected="a line of words in UTF-8") from None
     if text:
         return write_atomic(folder / NAME, f"{text}\n")
     with as_host_error(folder / NAME):

@@ -10,6 +10,7 @@ import pytest
 
 import harness
 from harness import comparison
+from harness.api.distributions import Distributions
 from harness.comparison.distribution import distributions
 from harness.comparison.sentence import amount
 from harness.errors import HostError, UsageError
@@ -73,6 +74,7 @@ def test_what_a_notebook_shows_of_a_hostile_arm_is_escaped(tmp_path: Path) -> No
     text = harness.compare(tmp_path / "run")._repr_html_()
     assert "<script" not in text
     assert "\x1b" not in text
+    assert "\x1b" not in repr(Distributions((), ("a", "b\x1b[2J")))
 
 
 def test_distributions_are_those_of_the_package_and_their_frame_has_a_row_for_each_quantile(runs: Path) -> None:

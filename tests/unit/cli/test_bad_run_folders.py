@@ -116,6 +116,7 @@ def test_where_all_runs_are_damaged_ls_fails_and_starts_none(tmp_path: Path) -> 
     shown = harness("ls", "--runs", tmp_path, code=1).stdout
     assert "damaged: " in shown
     assert "start one" not in shown
+    assert harness("ls", "--runs", tmp_path, "--where", "true", code=1).stdout == shown
     (tmp_path / "none").mkdir()
     assert "start one" in harness("ls", "--runs", tmp_path / "none").stdout
 

@@ -93,6 +93,7 @@ def test_a_label_is_shown_changes_no_hash_and_can_be_taken_away(run: Path) -> No
         harness("label", run, "")  # also while another process works in it
     assert "cite" not in harness("show", run).stdout
     assert "one line" in harness("label", run, "two\nlines", code=2).stderr
+    assert "no UTF-8" in harness("label", run, "\udcff", code=2).stderr
 
 
 def test_a_label_commands_no_terminal(run: Path) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 import table_runs
+from command_line import harness
 
+from harness import open_runs
 from harness.errors import UsageError
 from harness.query.selection import matching
 from harness.query.statement import QueryError
@@ -44,11 +46,11 @@ def names(folders: list[RunFolder]) -> list[str]:
     ],
 )
 def test_the_runs_for_which_a_condition_holds_are_chosen(condition: str, chosen: list[str], runs: Path) -> None:
-    assert names(matching(readable(runs)[0], condition)) == chosen
+    assert names(matching(readable(runs)[0], condition)[0]) == chosen
 
 
 @pytest.mark.parametrize(
-    "condition", ["verdikt = 1", "true) (", "", "name = 'a'; SELECT 1", "run IN (FROM '/etc/passwd')"]
+    "condition", ["verdikt = 1", "true) (", "", " ", "name = 'a'; SELECT 1", "run IN (FROM '/etc/passwd')"]
 )
 def test_a_wrong_condition_is_named(condition: str, runs: Path) -> None:
     with pytest.raises(QueryError) as error:
@@ -90,3 +92,21 @@ def test_a_run_is_found_by_its_label_unless_a_name_begins_so_or_two_have_it(runs
         resolve(tmp_path, "pair")
     label.write(tmp_path / "one", "two")
     assert resolve(tmp_path, "two") == tmp_path / "two"
+
+
+def test_a_condition_names_the_damaged_files_that_it_was_answered_without(tmp_path: Path) -> None:
+    table_runs.make(tmp_path / "sound", {"redis": 1})
+    table_runs.make(tmp_path / "damaged", {"redis": 1})
+    with (tmp_path / "damaged" / "trials" / "000_redis" / "slices.parquet").open("ab") as file:
+        file.write(b"x")
+    chosen, problems = matching(readable(tmp_path)[0], "run IN (SELECT run FROM slices)")
+    assert names(chosen) == ["sound"]
+    assert len(problems) == 1
+    assert "damaged: trials/000_redis/slices.parquet: changed" in problems[0]
+    assert matching(readable(tmp_path)[0], "true")[1] == []
+    assert any(
+        "slices.parquet" in said for said in open_runs(tmp_path, where="run IN (FROM slices SELECT run)").problems
+    )
+    said = harness("ls", "--runs", tmp_path, "--where", "run IN (SELECT run FROM slices)", code=1)
+    assert "warning: damaged: trials/000_redis/slices.parquet" in said.stderr
+    assert "sound" in said.stdout
