@@ -115,7 +115,9 @@ def null_words(null: Comparison) -> str:
         return "There are too few blocks to judge these equals; the effects below are what chance alone made of them."
     named = [effect.metric.name for effect in judged if effect.differs]
     if not named:
-        return f"It called none of {counted(len(judged), 'metric')} different."
+        others = len(null.effects) - len(judged)
+        open_ones = f"; {others} more rest on too few blocks to say" if others else ""
+        return f"It called none of {counted(len(judged), 'metric')} different{open_ones}."
     return (
         f"It called {len(named)} of {counted(len(judged), 'metric')} different: {', '.join(named)}. "
         "There is no difference to find: read the result below with that much doubt."
