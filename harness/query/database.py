@@ -63,7 +63,7 @@ class RunDatabase:
             return cls([RunFolder.open(resolve(runs_dir, name)) for name in dict.fromkeys(names)], **options)
         folders, damaged = readable(runs_dir)
         if not folders:
-            raise damaged[0] if damaged else UsageError("there are no runs yet", where=str(runs_dir))
+            raise damaged[0] if damaged else _no_runs(runs_dir)
         database = cls(folders, **options)
         database._noted += [f"{error.where}: {error.what}: this run is left out" for error in damaged]
         return database
@@ -201,6 +201,11 @@ def _relation(connection: DuckDBPyConnection, text: str) -> DuckDBPyRelation:
     except (duckdb.CatalogException, duckdb.BinderException):
         connection.execute(text)
         raise
+
+
+def _no_runs(runs_dir: Path) -> UsageError:
+    what = "there are no runs yet" if runs_dir.exists() else "there is no such folder"
+    return UsageError(what, where=str(runs_dir), expected="a folder of runs", hint="harness run, or --runs FOLDER")
 
 
 def _names(folders: Sequence[RunFolder]) -> list[str]:

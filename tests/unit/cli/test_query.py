@@ -222,3 +222,7 @@ def test_tables_that_were_cleaned_are_made_again_or_named(tmp_path: Path, monkey
     result = query(tmp_path, COUNT, "--format", "csv")
     assert result.stdout == before
     assert len(list(run.glob("trials/*/slices.parquet"))) == 3
+
+
+def test_a_folder_of_runs_that_is_not_there_is_said_to_be_none(tmp_path: Path) -> None:
+    assert "there is no such folder" in query(tmp_path / "nowhere", "SELECT 1", code=2).stderr
