@@ -16,6 +16,7 @@ from harness.noise.machine_processes import MachineProcess
 
 STOPPED = Condition("paused", "the machine stands still: its QEMU was stopped by a signal (SIGSTOP)")
 ENDED = Condition("ended", "the machine's QEMU has ended")
+NOTICED_AFTER, NOTICED_S = 10, 0.2  # libvirt, which knows why QEMU ended, notices it later than /proc on a busy host
 FETCH_S = 2.0  # between two copies of the console, where its file cannot be looked at
 
 
@@ -45,7 +46,14 @@ class LibvirtMonitor:
         if process == "stopped":
             return STOPPED
         told = libvirt.condition(self.domain)
-        return ENDED if process == "ended" and told.state in ("running", "unknown") else told
+        if process != "ended":
+            return told
+        for _ in range(NOTICED_AFTER):
+            if told.state != "running":
+                break
+            time.sleep(NOTICED_S)
+            told = libvirt.condition(self.domain)
+        return ENDED if told.state in ("running", "unknown") else told
 
     def console_size(self) -> int:
         """Return the length of the console's output in bytes.

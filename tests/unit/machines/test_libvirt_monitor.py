@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from real_qemu import qemu
 
 from harness.errors import MachineError
-from harness.guest.monitor import RUNNING, CpuTimes, Monitor
-from harness.machines import schedstat, virtualbox
+from harness.guest.monitor import RUNNING, Condition, CpuTimes, Monitor
+from harness.machines import libvirt, libvirt_monitor, schedstat, virtualbox
 from harness.machines.libvirt_monitor import LibvirtMonitor, seconds_since_1970, vcpu_threads
 from harness.machines.virtualbox import VirtualBoxMonitor
 
@@ -209,6 +209,19 @@ def test_a_copy_that_fails_because_the_machine_has_ended_is_an_error(monitor: Li
     (replies / "state").write_text("shut off (crashed)\n")
     with pytest.raises(MachineError, match="QEMU ended all of a sudden"):
         monitor.console()
+
+
+def test_why_qemu_ended_is_asked_until_libvirt_has_noticed_that_it_did(
+    monitor: LibvirtMonitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crashed = Condition("ended", "the machine's QEMU ended all of a sudden")
+    monkeypatch.setattr(monitor._process, "state", lambda: "ended")
+    monkeypatch.setattr(libvirt_monitor, "NOTICED_S", 0.0)
+    answers = iter([Condition("running", ""), Condition("running", ""), crashed])
+    monkeypatch.setattr(libvirt, "condition", lambda domain: next(answers))
+    assert monitor.condition() == crashed
+    monkeypatch.setattr(libvirt, "condition", lambda domain: Condition("running", ""))
+    assert monitor.condition() == libvirt_monitor.ENDED
 
 
 def test_a_machine_that_was_removed_does_not_run_any_more(monitor: LibvirtMonitor, replies: Path) -> None:
