@@ -72,7 +72,7 @@ def test_two_runs_are_compared_with_an_edited_manifest_as_a_fact(run: Path, tmp_
     path = other / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"machine": None}))
     digest = sha256(path)
-    assert "done, edited" in harness("repeat", run, "--with", other).stdout
+    assert "changed by something else" in harness("repeat", run, "--with", other).stdout
     assert sha256(path) == digest
 
 

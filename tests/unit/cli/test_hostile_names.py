@@ -104,6 +104,19 @@ def calls(shop: Workshop) -> dict[str, list[tuple[list[Any], int, str]]]:
             (["diff", shop.runs / "a" / NAME, shop.runs / "b" / NAME, "--all"], 1, SHOWN),
             (["diff", shop.runs / "a" / NAME, gone], 2, f"gone{SHOWN}"),
         ],
+        "compare": [
+            (["compare", shop.runs / "a" / NAME], 0, f"2{SHOWN}"),
+            (["compare", shop.runs / "a" / NAME, "--arms", NAME, "x"], 2, SHOWN),
+            (["compare", gone], 2, f"gone{SHOWN}"),
+        ],
+        "query": [
+            (["query", "SELECT run, arm FROM arms", "--runs", shop.runs / "a"], 0, f"1{SHOWN}"),
+            (["query", f'SELECT "{NAME}" FROM runs', "--runs", shop.runs / "a"], 2, "[red]x[b]:smile:"),
+        ],
+        "track": [
+            (["track", gone], 2, f"gone{SHOWN}"),
+            (["track", shop.runs / "a" / NAME, "--to", NAME], 2, "[red]x[b]:smile:"),
+        ],
         "verify": [
             (["verify", shop.runs / "a" / NAME], 0, f"{SHOWN}: every file is as recorded"),
             (["verify", shop.runs / "b" / NAME], 1, SHOWN),
