@@ -35,7 +35,7 @@ def diff(
     may be under way, interrupted or of an earlier version; what a changed or damaged file says is left out, and the
     file is named. Of a fact that only some arms differ in, the arm is named as well.
 
-    Exits with 1 if the runs differ, as diff does.
+    Exits with 1 if the runs differ, as diff does, or if a file was left out: then it is not known.
     """
     from harness import store
     from harness.comparison import run_difference

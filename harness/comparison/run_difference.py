@@ -43,9 +43,19 @@ class RunDifference:
     experiment: tuple[str, ...]
 
     @property
+    def complete(self) -> bool:
+        """Whether everything was compared: what a file says that is not as its run wrote it was left out."""
+        return not (self.first.problems or self.second.problems)
+
+    @property
+    def differs(self) -> bool:
+        """Whether a fact, a line of the experiment or an arm differs, of what was compared."""
+        return bool(self.facts or self.experiment or self.only_first or self.only_second)
+
+    @property
     def equal(self) -> bool:
-        """Whether nothing differs: no fact, no line of the experiment, no arm."""
-        return not (self.facts or self.experiment or self.only_first or self.only_second)
+        """Whether nothing differs; what was not compared may."""
+        return self.complete and not self.differs
 
     @property
     def only_first(self) -> tuple[str, ...]:
@@ -61,6 +71,7 @@ class RunDifference:
         """Return everything as plain values."""
         return {
             "equal": self.equal,
+            "complete": self.complete,
             "first": asdict(self.first),
             "second": asdict(self.second),
             "facts": [asdict(row) for row in self.facts],

@@ -34,8 +34,14 @@ def run_difference_tables(found: RunDifference, *, show_same: bool = False) -> l
 
 
 def conclusion(found: RunDifference) -> str:
-    """Say in how much two runs differ."""
-    if found.equal:
+    """Say in how much two runs differ, and whether something was left out."""
+    if found.complete:
+        return _differing(found)
+    return f"incomplete, because the files named above are not as their run wrote them; otherwise {_differing(found)}"
+
+
+def _differing(found: RunDifference) -> str:
+    if not found.differs:
         return "no fact differs, and the experiment is the same"
     facts = [row for row in found.facts if row.group != EXPERIMENT]
     values = len(found.facts) - len(facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -49,7 +50,8 @@ def make(
 def given(path: Path, text: str = GIVEN, changes: Mapping[str, str] | None = None, **more: Any) -> Path:
     """A run of an experiment file, with changes of the command line."""
     experiment = spec.changed(spec.from_dict(_data(text), text=text), changes or {})
-    return make(path, spec=spec.to_dict(experiment), spec_text=text, **more)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return make(path, spec=spec.to_dict(experiment), spec_text=text, spec_sha256=digest, **more)
 
 
 def _data(text: str) -> dict[str, Any]:
@@ -72,7 +74,8 @@ def test_a_run_and_itself_do_not_differ_nor_does_its_copy(runs: Path) -> None:
     for second in ("2026-01-01", "2026-01-02"):
         shown = harness("diff", "2026-01-01", second).stdout
         assert shown.splitlines()[-1] == "no fact differs, and the experiment is the same"
-        assert documented("2026-01-01", second, code=0)["equal"] is True
+        found = documented("2026-01-01", second, code=0)
+        assert (found["equal"], found["complete"]) == (True, True)
 
 
 def test_facts_are_shown_under_their_groups_with_the_options_of_the_kernel(runs: Path) -> None:
@@ -174,7 +177,7 @@ def test_a_run_under_way_without_a_trial_has_the_facts_that_its_manifest_has(run
     assert "box digest" not in facts(found)
 
 
-def test_a_file_that_something_changed_is_named_and_what_it_says_left_out(runs: Path) -> None:
+def test_a_file_that_something_changed_is_named_and_left_out_so_that_equality_is_not_known(runs: Path) -> None:
     make(runs / "a")
     second = make(runs / "b")
     folder = RunFolder.open(second)
@@ -183,9 +186,12 @@ def test_a_file_that_something_changed_is_named_and_what_it_says_left_out(runs: 
             folder.finish(f"trial:{name}", [second / "trials" / name / "guest.json"], 1.0, {"arm": "nginx_ab"})
     path = second / "trials" / "000_nginx_ab" / "guest.json"
     path.write_text(json.dumps({"facts": {**KERNEL, "clocksource": "forged"}}))
-    shown = harness("diff", "a", "b").stdout
+    shown = harness("diff", "a", "b", code=1).stdout
     assert "trials/000_nginx_ab/guest.json: changed" in shown
     assert "forged" not in shown
+    assert shown.splitlines()[-1].startswith("incomplete, because")
+    found = documented("a", "b")
+    assert (found["equal"], found["complete"], found["facts"]) == (False, False, [])
     edited = json.loads((second / "manifest.json").read_text())
     (second / "manifest.json").write_text(json.dumps({**edited, "host": {**edited["host"], "cpu": "forged"}}))
     assert facts(documented("a", "b"))["manifest"] == ("as written", "changed by something else")
