@@ -209,6 +209,13 @@ def _ended(folder: RunFolder, outcome: Outcome) -> dict[str, Any]:
     return {**paths, "state": folder.state, **failed}
 
 
+def _recorded_arms(experiment: Experiment, folder: RunFolder) -> set[str]:
+    """Return the arms that have a usable trial, which can be compared."""
+    from harness.campaign import blocks
+
+    return {trial.arm.name for trial in blocks.planned(experiment, folder) if folder.is_done(f"trial:{trial.name}")}
+
+
 def _carry_out(
     experiment: Experiment,
     folder: RunFolder,
@@ -230,6 +237,8 @@ def _carry_out(
         experiment, folder, view, keep=keep, workers=workers, provision_anew=provision_anew, effects=effects
     ).run()
     output.show(*tables.run_tables(folder))
+    if len(_recorded_arms(experiment, folder)) > 1:
+        output.show(f"`harness compare {shlex.quote(str(folder.path))}` says which arm is it, and how sure one may be")
     output.data(_ended(folder, outcome))
     if outcome.failed_models and not outcome.unusable:
         again = f"harness run --resume {shlex.quote(str(folder.path))} --set model.params.PREDICTOR.SETTING=VALUE"

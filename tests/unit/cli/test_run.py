@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import harness
+from fakes import BASE, HOPELESS, World
+
+from harness import spec
 
 
 @pytest.mark.parametrize(
@@ -74,3 +79,35 @@ def test_a_dry_run_prints_the_plan_and_touches_nothing(tmp_path: Path, monkeypat
     plan = json.loads(harness("run", "experiments/nginx_ab.yaml", "--dry-run", "--json").stdout)
     assert [row["name"] for row in plan["trials"]] == [f"00{i}_nginx_ab" for i in range(3)]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Run an experiment of BASE with some sections replaced on machines that are no real ones."""
+    world = World()
+    monkeypatch.setattr("harness.campaign.effects.Effects", lambda **_: world.effects())
+    monkeypatch.chdir(tmp_path)
+
+    def run(*options: str, outcomes: list[Any] | None = None, code: int = 0, **sections: Any) -> Any:
+        world.outcomes = outcomes or []
+        path = tmp_path / "small.yaml"
+        path.write_text(spec.to_yaml({**BASE, **sections}))
+        return harness("run", path, *options, code=code)
+
+    return run
+
+
+TWO_ARMS = {"sweep": {"load.concurrency": [2, 8]}, "trials": {"repeat": 1, "attempts": 1}}
+
+
+def test_a_run_of_two_arms_ends_with_the_command_that_compares_them(recorded: Callable[..., Any]) -> None:
+    last = recorded(**TWO_ARMS).stdout.splitlines()[-1]
+    (folder,) = Path("runs").iterdir()
+    assert last.startswith(f"`harness compare {folder.resolve()}` says which arm is it")
+
+
+def test_a_run_with_nothing_to_compare_names_no_comparison(recorded: Callable[..., Any]) -> None:
+    assert "compare" not in recorded(trials={"repeat": 1}).output
+    assert "compare" not in recorded(**TWO_ARMS, outcomes=[HOPELESS], code=1).stdout
+    for option in ("--json", "--quiet"):
+        assert "harness compare" not in recorded(option, **TWO_ARMS).output
