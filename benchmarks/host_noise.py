@@ -23,10 +23,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from harness.comparison.measurement import Measurement, measure, read_trial, usable_trials
+from harness.comparison.measurement import Measurement, measure
+from harness.comparison.observation import usable_trials
 from harness.comparison.repeated import EQUAL, RepeatComparison, compare_repeated
 from harness.errors import HarnessError
 from harness.store import RunFolder
+from harness.store.trial_record import read_trial
 from harness.terminal.repeated_tables import difference, noise
 from model.scoring.seeds import summarise
 

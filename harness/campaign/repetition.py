@@ -15,7 +15,7 @@ from harness.boxes import kernel as box_kernel
 from harness.campaign import needs
 from harness.campaign.steps import recorded_step
 from harness.comparison.facts import by_arm, recorded_on
-from harness.comparison.measurement import usable_trials
+from harness.comparison.observation import usable_trials
 from harness.comparison.repeated import RepeatComparison, compare_repeated
 from harness.errors import BoxError, SpecError, StoreError, UsageError
 from harness.files import write_atomic

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.comparison.measurement import Unit
+from harness.comparison.units import Unit
 
 Scale = Literal["ratio", "share", "bits"]
 Outcome = Literal["higher", "lower", "no different", "cannot say", "too few"]

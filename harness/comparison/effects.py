@@ -12,9 +12,9 @@ from harness.comparison import inference, metrics
 from harness.comparison.design import Pair, Unit, sample
 from harness.comparison.effect import BlockEffect, Effect, Interval, Metric, Outcome
 from harness.comparison.inference import CHANCE, LEVEL, Sample
-from harness.comparison.measurement import UNITS, step_of
 from harness.comparison.observation import Observation
 from harness.comparison.sides import Side
+from harness.comparison.units import UNITS, step_of
 
 
 def of(

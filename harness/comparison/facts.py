@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 from harness.comparison import arm_settings
 from harness.comparison.fact_difference import FactDifference, differences
 from harness.comparison.fact_sources import GROUPS, Fact, RunFacts, by_arm, recorded_on
-from harness.comparison.measurement import usable_trials
+from harness.comparison.observation import usable_trials
 from harness.comparison.side_facts import SideFacts, collect
 from harness.counted import counted
 from harness.errors import FactsDifferError

@@ -4,31 +4,42 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
-from harness.comparison.effect import Metric
-from harness.comparison.measurement import UNITS
+from harness.comparison.effect import Metric, Scale
+from harness.comparison.units import MARGIN, UNITS, UnitName
 from harness.errors import UsageError
 
-MARGIN = 0.01  # 1 %, a point of a share, or a hundredth of a bit
 BY_KERNEL = "guest "  # begins what the guest's kernel counted, which a trial without a tracer has, too
 SWITCHES = ("switches/s", f"{BY_KERNEL}switches/s")
 LOWER_IS_BETTER = ("host share", "tracer share")
+SCALES: dict[str, Scale] = {"share": "share", "bits": "bits"}  # of units; all others are compared by ratios
 
 
 def metric(name: str, margin: float | None = None) -> Metric:
     """Return the metric that an observation calls `name`; `margin` is a share of 1 (0.01 is 1 %), points, or bits."""
-    predictor, _, score = name.rpartition(": ")
+    unit = unit_of(name)
     limit = MARGIN if margin is None else margin
-    if score == "bits/switch":
-        return Metric(name, "bits", UNITS["bits"], "lower", limit, scored=True)
-    if predictor:
-        return Metric(name, "share", UNITS["share"], "higher", limit, scored=True)
-    if name.endswith(" share"):
-        return Metric(name, "share", UNITS["share"], "lower" if name in LOWER_IS_BETTER else None, limit, scored=False)
+    return Metric(name, SCALES.get(unit, "ratio"), UNITS[unit], _better(name), limit, scored=is_score(name))
+
+
+def unit_of(name: str) -> UnitName:
+    """Return the key in `UNITS` of the unit of a metric."""
+    if name.endswith(": bits/switch"):
+        return "bits"
+    if is_score(name) or name.endswith(" share"):
+        return "share"
     if name.endswith("/s"):
-        return Metric(name, "ratio", UNITS["rate"], None if name in SWITCHES else "higher", limit, scored=False)
-    unit = UNITS["ms" if name.endswith("latency") else "us"]
-    return Metric(name, "ratio", unit, "lower" if "latency" in name else None, limit, scored=False)
+        return "rate"
+    return "ms" if name.endswith("latency") else "us"
+
+
+def _better(name: str) -> Literal["higher", "lower"] | None:
+    if is_score(name):
+        return "lower" if unit_of(name) == "bits" else "higher"
+    if name.endswith("/s"):
+        return None if name in SWITCHES else "higher"
+    return "lower" if name in LOWER_IS_BETTER or "latency" in name else None
 
 
 def primary(names: Iterable[str]) -> str:
@@ -45,6 +56,16 @@ def without_doubles(names: Iterable[str]) -> list[str]:
     """Leave out what the guest's kernel counted where both sides have the same from their traces."""
     known = list(names)
     return [name for name in known if not (name.startswith(BY_KERNEL) and name.removeprefix(BY_KERNEL) in known)]
+
+
+def is_score(name: str) -> bool:
+    """Return whether a metric is the score of a predictor, such as `lstm: accuracy`."""
+    return ": " in name
+
+
+def is_of_load(name: str) -> bool:
+    """Return whether a metric is a rate or a latency of the load, such as `web requests/s` and `p99 latency`."""
+    return name.endswith(("/s", " latency")) and name not in SWITCHES
 
 
 def is_of_slices(name: str) -> bool:

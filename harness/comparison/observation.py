@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from harness.comparison.measurement import QUANTILES, SCORES, usable_trials
 from harness.comparison.metrics import BY_KERNEL
 from harness.errors import StoreError
 from harness.load_results import results
@@ -24,8 +23,15 @@ from harness.store import RunFolder
 from harness.store.integrity import COMPARED
 from harness.store.trial_record import HINT, read_guest, read_scores, read_trial
 
+QUANTILES = {"slice p50": 0.50, "slice p90": 0.90, "slice p99": 0.99}
 WAKEUP_QUANTILES = {"wakeup latency p50": 0.50, "wakeup latency p90": 0.90, "wakeup latency p99": 0.99}
+SCORES = {  # of a predictor -> its name in `by_trial` of scores.json
+    "accuracy": "top1",
+    "contested accuracy": "contested_top1",
+    "bits/switch": "bits_per_switch",
+}
 COMPARED_SCORES = ("contested accuracy", "bits/switch")
+LENGTHS = pa.schema([pa.field("slice_ns", pa.int64(), nullable=False), pa.field("tid", pa.int32(), nullable=False)])
 UNKNOWN = "unknown"
 
 
@@ -35,7 +41,8 @@ class Observation:
 
     `host` and `boot` are `unknown` where nothing names them. `block` is the round of the campaign that the trial
     belongs to; `recorded_at` (UTC) is when its recording began; `late`: a later block had begun by then. `values` has
-    finite numbers by the metric's name, in the metric's own unit (`metrics.metric`); `settings` are the swept values.
+    finite numbers by the metric's name, in the metric's own unit (`metrics.metric`); those of a predictor are the means
+    of `scores`, which has one for each seed, None where the seed has none. `settings` are the swept values.
     """
 
     run: str
@@ -50,6 +57,16 @@ class Observation:
     values: Mapping[str, float]
     settings: Mapping[str, Any]
     clock: RecordedClock
+    scores: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
+
+
+def usable_trials(run: RunFolder) -> dict[str, list[str]]:
+    """Return the names of the usable trials of each arm, in recording order."""
+    trials: dict[str, list[str]] = {}
+    for name, step in sorted(run.manifest["steps"].items()):
+        if name.startswith("trial:") and step["state"] == "done":
+            trials.setdefault(_arm(step), []).append(name.removeprefix("trial:"))
+    return trials
 
 
 def observe(run: RunFolder, *, slices: bool = True, check: bool = True) -> list[Observation]:
@@ -66,7 +83,7 @@ def observe(run: RunFolder, *, slices: bool = True, check: bool = True) -> list[
     for problem in run.check_files(COMPARED).of_files if check else ():
         what = f"{problem.path} is not the file that the run wrote: {problem.kind} ({problem.detail})"
         raise StoreError(what, where=str(run.path), hint=HINT)
-    manifest, scores = run.manifest, _scores(run)
+    manifest, scores = run.manifest, _scores(run, trials)
     return [
         _observation(run, manifest, name, scores.get(name, {}), slices)
         for name in sorted(name for names in trials.values() for name in names)
@@ -74,17 +91,15 @@ def observe(run: RunFolder, *, slices: bool = True, check: bool = True) -> list[
 
 
 def _observation(
-    run: RunFolder, manifest: Mapping[str, Any], name: str, scores: Mapping[str, list[float]], slices: bool
+    run: RunFolder, manifest: Mapping[str, Any], name: str, scores: Mapping[str, Sequence[float | None]], slices: bool
 ) -> Observation:
     folder, step = run.trial_dir(name), manifest["steps"][f"trial:{name}"]
     trial = read_trial(folder)
-    values = dict(_recorded(trial, folder if slices else None)) | {
-        metric: float(np.mean(seeds)) for metric, seeds in scores.items()
-    }
+    values = dict(_recorded(trial, folder if slices else None)) | dict(_means(scores))
     return Observation(
         run=run.path.name,
         trial=name,
-        arm=str(step["detail"].get("arm", "")),
+        arm=_arm(step),
         folder=folder,
         host=str(trial.get("host_id") or _host(manifest)),
         boot=str(trial.get("boot_id") or _boot(folder)),
@@ -94,7 +109,12 @@ def _observation(
         values={metric: float(value) for metric, value in values.items() if value is not None and isfinite(value)},
         settings=trial.get("settings") or {},
         clock=RecordedClock.of(trial.get("machine") or manifest.get("machine") or {}),
+        scores=scores,
     )
+
+
+def _arm(step: Mapping[str, Any]) -> str:
+    return str(step["detail"].get("arm", ""))
 
 
 def _host(manifest: Mapping[str, Any]) -> str:
@@ -116,16 +136,14 @@ def _recorded(trial: Mapping[str, Any], folder: Path | None) -> Iterator[tuple[s
     yield "switches/s", switches_per_s(trial)
     yield f"{BY_KERNEL}switches/s", trial.get("guest_switches_per_s")
     yield f"{BY_KERNEL}idle share", trial.get("guest_idle_share")
-    if folder:
+    if folder and trial.get("tracer") != "none":
         yield from _from_slices(folder / "slices.parquet")
     yield from ((f"{name} share", trial.get(f"{name}_share")) for name in ("contested", "idle", "tracer"))
     yield "host share", (trial.get("host") or {}).get("share")
 
 
 def _from_slices(path: Path) -> Iterator[tuple[str, float]]:
-    """Yield quantiles of slice lengths and wakeup latencies, ns, without the idle task; nothing without the table."""
-    if not path.is_file():
-        return  # it was recorded without a tracer; a file that is missing was refused before
+    """Yield quantiles of slice lengths and wakeup latencies, ns, without the idle task."""
     lengths, latencies = read_times(path)
     for names, values in ((QUANTILES, lengths), (WAKEUP_QUANTILES, latencies)):
         if len(values):
@@ -136,31 +154,48 @@ def read_times(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return slice lengths and wakeup latencies of a trial, (n,) and (m,), ns, without the idle task's.
 
     A task that had been preempted has no wakeup. A table without the time of wakeups, as of an import, has none either.
-    Raises StoreError if the table cannot be read.
+    Raises StoreError if the table is missing, cannot be read, or lacks a length or a task.
     """
+    if not path.is_file():
+        raise _unreadable(path, "it is missing, or no regular file")
     try:
         with pa.OSFile(os.fsencode(path)) as source:  # its name may be no UTF-8
             file = parquet.ParquetFile(source, page_checksum_verification=True)
             known = [name for name in ("slice_ns", "tid", "start_ns", "wake_ns") if name in file.schema_arrow.names]
             table = file.read(columns=known)
-        table = table.filter(pc.not_equal(table["tid"], 0))
-        lengths = table["slice_ns"].cast(pa.int64()).to_numpy()
+        slices = table.select(LENGTHS.names).cast(LENGTHS)
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
-        raise StoreError(f"{path.name} cannot be read: {error}", where=str(path), hint=HINT) from None
+        raise _unreadable(path, error) from None
+    is_task = pc.not_equal(slices["tid"], 0)
+    lengths = slices["slice_ns"].filter(is_task).to_numpy()
     if not {"start_ns", "wake_ns"} <= {*known}:
         return lengths, np.empty(0)
+    table = table.filter(is_task)
     return lengths, pc.drop_null(pc.subtract(table["start_ns"], table["wake_ns"])).to_numpy()
 
 
-def _scores(run: RunFolder) -> dict[str, dict[str, list[float]]]:
-    """Return by trial and metric the scores of each predictor, one for each seed."""
-    found: dict[str, dict[str, list[float]]] = {}
+def _unreadable(path: Path, error: object) -> StoreError:
+    return StoreError(f"{path.name} cannot be read: {error}", where=str(path), hint=HINT)
+
+
+def _scores(run: RunFolder, trials: Mapping[str, Sequence[str]]) -> dict[str, dict[str, list[float | None]]]:
+    """Return by trial and metric the scores of each predictor of its arm, one for each seed."""
+    found: dict[str, dict[str, list[float | None]]] = {}
     for name, step in sorted(run.manifest["steps"].items()):
         if not name.startswith("model:") or step["state"] != "done":
             continue
         scores = read_scores(run.path / "models" / name.removeprefix("model:"))
-        for trial, row in (scores.get("by_trial") or {}).items():
-            for kind in COMPARED_SCORES:
-                if (value := row.get(SCORES[kind][0])) is not None and isfinite(value):
-                    found.setdefault(trial, {}).setdefault(f"{scores['predictor']}: {kind}", []).append(value)
+        rows = scores.get("by_trial") or {}
+        for trial in trials.get(_arm(step), ()):
+            for kind, key in SCORES.items():
+                seeds = found.setdefault(trial, {}).setdefault(f"{scores['predictor']}: {kind}", [])
+                seeds.append(rows.get(trial, {}).get(key))
     return found
+
+
+def _means(scores: Mapping[str, Sequence[float | None]]) -> Iterator[tuple[str, float]]:
+    """Yield the scores that are compared, each the mean over the seeds that have it."""
+    for name, seeds in scores.items():
+        known = [score for score in seeds if score is not None]
+        if known and name.rpartition(": ")[2] in COMPARED_SCORES:
+            yield name, float(np.mean(known))

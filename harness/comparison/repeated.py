@@ -14,7 +14,8 @@ from harness.comparison import facts
 from harness.comparison.equivalence import LEVEL, difference
 from harness.comparison.facts import FactDifference, differing_facts
 from harness.comparison.inference import holm
-from harness.comparison.measurement import UNITS, Key, Measurement, Unit, last_digit, measure
+from harness.comparison.measurement import Key, Measurement, last_digit, measure
+from harness.comparison.units import UNITS, Unit
 from harness.errors import UsageError
 from harness.recorded_clock import RecordedClock, two_clocks
 from harness.store import RunFolder

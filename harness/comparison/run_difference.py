@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.comparison.fact_difference import FactDifference, differences
 from harness.comparison.fact_sources import GROUPS, RunFacts
-from harness.comparison.measurement import usable_trials
+from harness.comparison.observation import usable_trials
 from harness.comparison.side_facts import SideFacts, collect
 from harness.errors import SpecError
 from harness.store import RunFolder, experiment_file, input_files

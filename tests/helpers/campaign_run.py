@@ -87,7 +87,7 @@ def _settings(arm: str) -> dict[str, Any]:
 
 def _add_trial(folder: Path, name: str, arm: str, rate: float, facts: Mapping[str, Any], slices: bool) -> None:
     folder.mkdir(parents=True)
-    known: dict[str, Any] = {"name": name, "arm": arm, **facts}
+    known: dict[str, Any] = {"name": name, "arm": arm, "tracer": "perf" if slices else "none", **facts}
     if slices:
         known |= {"switches": round(rate * 52), "contested_share": 0.6 + rate / 1e4, "idle_share": 0.0001}
         known |= {"tracer_share": 0.011, "quality": {"span_ns": 10_000_000_000}, "host": {"share": 0.001}}
