@@ -15,6 +15,7 @@ from harness.cli.output import JsonFlag, Output, QuietFlag, handled, note
 from harness.cli.run import RunsDir
 from harness.counted import counted
 from harness.errors import UsageError
+from harness.listed import shortened
 
 if TYPE_CHECKING:
     from harness.store.run_archive import RunArchive
@@ -87,12 +88,7 @@ def _lines(file: Path, name: str, archive: RunArchive, host_paths: list[str]) ->
 
     lines = [f"{file}: {counted(len(archive.files), 'file')}, {spelt(archive.size)}, SHA-256 {archive.sha256}"]
     if archive.left_out:
-        lines.append(f"not in it, because no step lists them: {_some(archive.left_out)}")
+        lines.append(f"not in it, because no step lists them: {shortened(archive.left_out)}")
     if host_paths:
-        lines.append(f"paths of the host are in the records, and may be on the page: {_some(host_paths)}")
+        lines.append(f"paths of the host are in the records, and may be on the page: {shortened(host_paths)}")
     return [*lines, f"there: tar xf {shlex.quote(file.name)} && harness verify {shlex.quote(name)}"]
-
-
-def _some(names: list[str]) -> str:
-    """Name the first five; JSON has all."""
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -23,8 +23,11 @@ from harness.comparison.sides import Observed, Side
 from harness.comparison.stated import Stated, stated_by
 from harness.counted import counted
 from harness.errors import UsageError
+from harness.listed import shortened
 from harness.recorded_clock import two_clocks
 from harness.store import RunFolder
+
+NAMED = 6  # metrics or facts in a sentence
 
 
 @dataclass(frozen=True)
@@ -59,12 +62,11 @@ class Comparison:
         """What stands above the sentence: equals that were called different, facts that differ besides the arm."""
         found = []
         if self.null and (wrong := [effect.metric.name for effect in self.null.effects if effect.differs]):
-            found.append(
-                f"alarm: {self.null.first.label} against itself is called different in {len(wrong)} of "
-                f"{counted(len(self.null.effects), 'metric')} ({_named(wrong)}), so doubt every difference here"
-            )
+            of_all = f"{len(wrong)} of {counted(len(self.null.effects), 'metric')} ({shortened(wrong, NAMED)})"
+            itself = f"{self.null.first.label} against itself is called different in {of_all}"
+            found.append(f"alarm: {itself}, so doubt every difference here")
         if self.differing:
-            names = _named([fact.name for fact in self.differing])
+            names = shortened([fact.name for fact in self.differing], NAMED)
             verb = "differs" if len(self.differing) == 1 else "differ"
             found.append(f"{counted(len(self.differing), 'fact')} {verb} besides the arm and may be the cause: {names}")
         return tuple(found)
@@ -198,10 +200,6 @@ def _compare(first: Side, second: Side, metrics: Sequence[str] | None, stated: S
 def _primary(names: Sequence[str], stated: str | None) -> str | None:
     name = stated if stated in names else primary_of(names)
     return name if name in names else None
-
-
-def _named(names: Sequence[str], most: int = 6) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _adjusted(found: list[Comparison]) -> list[Comparison]:

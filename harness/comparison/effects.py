@@ -15,6 +15,7 @@ from harness.comparison.inference import CHANCE, LEVEL, Sample
 from harness.comparison.observation import Observation
 from harness.comparison.sides import Side
 from harness.comparison.units import UNITS, step_of
+from harness.listed import listed
 
 
 def of(
@@ -33,7 +34,7 @@ def of(
     shared = [name for name in known[0] if name in known[1]]
     names = metrics.chosen(shared if wanted else metrics.without_doubles(shared), wanted)
     by_kernel = [name for name in names if name.startswith(metrics.BY_KERNEL)]
-    effects, notes = [], [f"{' and '.join(by_kernel)}: as the guest's kernel counted"] if by_kernel else []
+    effects, notes = [], [f"{listed(by_kernel)}: as the guest's kernel counted"] if by_kernel else []
     for metric in (metrics.metric(name, margin) for name in names):
         used = [pair for pair in pairs if metric.name in pair.first.values and metric.name in pair.second.values]
         values = [side.values(metric.name) for side in (first, second)]

@@ -17,6 +17,7 @@ from harness.comparison_page import distributions as curves
 from harness.comparison_page.legend import sample
 from harness.comparison_page.timelines import typical_stretches
 from harness.counted import counted
+from harness.listed import listed
 from harness.report import document
 from harness.report.text import MINUS
 from harness.version import version
@@ -105,7 +106,7 @@ def outcome_words(effects: Sequence[Effect]) -> str:
         (found.count("too few"), "rest on too few blocks to say", "rests on too few blocks to say"),
     ]
     words = [f"{number} {one if number == 1 else several}" for number, several, one in parts if number]
-    return f"Of {counted(len(effects), 'metric')}, " + _listed(words) if words else "No metric is on both sides"
+    return f"Of {counted(len(effects), 'metric')}, " + listed(words) if words else "No metric is on both sides"
 
 
 def null_words(null: Comparison) -> str:
@@ -138,10 +139,6 @@ def _null_panels(comparison: Comparison, panels: Sequence[forest.Panel]) -> list
         return []
     effects = [replace(effect, metric=replace(effect.metric, better=None)) for effect in comparison.null.effects]
     return forest.panels(effects, {panel.kind: panel.axis for panel in panels})  # of equals, none is the better
-
-
-def _listed(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def _environment() -> Environment:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from decimal import Decimal
 from math import isclose
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, Field, PrivateAttr, SerializeAsAny, field_validator
 
 from harness.kernel_files import RELEASE
+from harness.spec import percentage
 from harness.spec.kernel_settings import Cmdline, SchedSpec, Sysctls, words
 from harness.spec.kernels import KernelForm, as_form
 from harness.spec.section import Section
@@ -117,11 +116,7 @@ class RecordSpec(Section):
 
 def _as_fraction(value: Any) -> Any:
     """Return a percentage such as "2 %" as the share that it is; everything but text as it is."""
-    if not isinstance(value, str):
-        return value
-    if not re.fullmatch(PERCENT, value):
-        raise ValueError("a number such as 0.02, or a percentage such as 2 %")
-    return float(Decimal(value.rstrip("% ")) / 100)
+    return percentage.share_of(value) if isinstance(value, str) else value
 
 
 def _as_blocks(value: Any) -> Any:
@@ -129,8 +124,7 @@ def _as_blocks(value: Any) -> Any:
     return "blocks" if value == "shuffled" else value
 
 
-PERCENT = r"^[0-9]+(\.[0-9]+)? ?%$"
-Percentage = Annotated[str, Field(pattern=PERCENT)]
+Percentage = Annotated[str, Field(pattern=percentage.PATTERN)]
 Positive = Annotated[float, Field(gt=0, le=2)]
 Fraction = Annotated[Positive, BeforeValidator(_as_fraction, json_schema_input_type=Positive | Percentage)]
 

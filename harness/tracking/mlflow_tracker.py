@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
 from harness.errors import TrackingError, UsageError
+from harness.listed import listed
 from harness.temporary import held_folder, sweep
 from harness.tracking.tracker import Point, Sent, SentRun
 
@@ -200,7 +201,7 @@ def _checked(uri: str, where: str) -> str:
         raise UsageError("this is no address of MLflow", where=where, expected=EXPECTED)
     file = Path(path).resolve()
     if wrong := sorted({*str(file)} & {*NOT_OPENED}):
-        what = f"MLflow opens no database in {file}, because of {' and '.join(wrong)} in its path"
+        what = f"MLflow opens no database in {file}, because of {listed(wrong)} in its path"
         raise UsageError(what, where=where, expected="a path without ?, # and %", hint=f"mlflow={SQLITE}FILE.db")
     return f"{SQLITE}{file}"
 

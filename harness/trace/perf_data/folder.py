@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from harness.errors import TraceError
+from harness.listed import shortened
 from harness.trace.perf_data.constants import HEADER_DIR_FORMAT
 from harness.trace.perf_data.header import Header
 
@@ -43,8 +44,8 @@ def lacking_files(header: Header, files: list[Path], *, is_folder: bool) -> list
     empty = [file.name for file in files if not file.stat().st_size]
     missing_names = [f"data.{number}" for number in missing]
     return [
-        *([f"the folder lacks {_listed(missing_names)}"] if missing else []),
-        *([f"empty in the folder, while others are not: {_listed(empty)}"] if 0 < len(empty) < len(files) else []),
+        *([f"the folder lacks {shortened(missing_names)}"] if missing else []),
+        *([f"empty in the folder, while others are not: {shortened(empty)}"] if 0 < len(empty) < len(files) else []),
     ]
 
 
@@ -57,8 +58,3 @@ def _expected_files(header: Header) -> int:
         return 1
     ids = min(Counter(header.ids.values()).values(), default=1)
     return min(ids, header.nrcpus or 1)
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(names[:5]) + more

@@ -90,7 +90,7 @@ def test_several_arms_stand_below_what_each_rests_on_and_what_differs_besides_it
     assert sum("kernel" in text and "6.12.0" in text for text in lines) == 1
 
 
-@pytest.mark.parametrize("margin", ["0", "-1%", "two", "100%", "1%x"])
+@pytest.mark.parametrize("margin", ["0", "-1%", "two", "100%", "1%x", "%", "nan"])
 def test_a_margin_is_a_share(runs: Path, margin: str) -> None:
     result = harness("2026", "--runs", runs, f"--margin={margin}")
     assert result.exit_code == 2
