@@ -18,13 +18,18 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from command_line import HARNESS, LIMIT_S
+from command_line import LIMIT_S
 from locations import ROOT
+from one_process import one_after_the_other
+from typer.testing import CliRunner
 from workshop import workshop
+
+from harness import workers
+from harness.cli import app
 
 pytestmark = pytest.mark.slow
 
@@ -35,6 +40,7 @@ SETTING = re.compile(r"[A-Z_]+=")  # of the environment, before a command
 COMMAND = re.compile(
     r"^[ >]*(?:\$ |(?:[A-Z_]+=\S* )*(?:harness|make|pip|pytest|python|sudo|vagrant|virsh|\./\w\S*) ).*", re.MULTILINE
 )
+SHOWN_AS = {"COLUMNS": "120", "NO_COLOR": "1"}
 GROUPS = ("trace", "box", "model")
 
 
@@ -62,12 +68,25 @@ def outside_console(text: str) -> list[str]:
 def run(command: str, folder: Path) -> str:
     """The output of `harness ...` or `python ...` in `folder`, errors included, without trailing blanks."""
     program, *arguments = shlex.split(command)
-    full = [*({"harness": HARNESS, "python": [sys.executable]}[program]), *arguments]
-    environment = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1", "PYTHONPATH": str(ROOT)}
+    printed = {"harness": _run_harness, "python": _run_python}[program](arguments, folder)
+    return "\n".join(line.rstrip() for line in printed.splitlines()).strip()
+
+
+def _run_harness(arguments: Sequence[str], folder: Path) -> str:
+    """Run it in this process, which has imported already what each new one would import for a second or more."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(workers, "run_in_processes", one_after_the_other)
+        return str(CliRunner().invoke(app, arguments, env=SHOWN_AS, catch_exceptions=False).output)
+
+
+def _run_python(arguments: Sequence[str], folder: Path) -> str:
+    environment = {**os.environ, **SHOWN_AS, "PYTHONPATH": str(ROOT)}
+    command, pipe = [sys.executable, *arguments], subprocess.PIPE
     done = subprocess.run(
-        full, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=LIMIT_S
+        command, cwd=folder, env=environment, stdout=pipe, stderr=subprocess.STDOUT, text=True, timeout=LIMIT_S
     )
-    return "\n".join(line.rstrip() for line in done.stdout.splitlines()).strip()
+    return done.stdout
 
 
 def matches(shown: str, printed: str) -> bool:
