@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment
@@ -141,6 +142,7 @@ def _null_panels(comparison: Comparison, panels: Sequence[forest.Panel]) -> list
     return forest.panels(effects, {panel.kind: panel.axis for panel in panels})  # of equals, none is the better
 
 
+@cache  # with it, the templates are compiled once in a process and not for each page
 def _environment() -> Environment:
     environment = document.environment(PACKAGE)
     environment.globals.update(

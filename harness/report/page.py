@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from itertools import groupby
 
 from jinja2 import Environment
@@ -125,6 +126,7 @@ def _slots(run: RunFacts) -> dict[str, int]:
     return {task.label: task.slot for task in tasks}
 
 
+@cache  # with it, the templates are compiled once in a process and not for each page
 def _environment() -> Environment:
     environment = document.environment()
     environment.tests["in_folder"] = str.startswith
