@@ -24,10 +24,10 @@ from statistics import fmean
 from typing import Any
 
 from harness.comparison.measurement import Measurement, measure
-from harness.comparison.observation import usable_trials
 from harness.comparison.repeated import EQUAL, RepeatComparison, compare_repeated
 from harness.errors import HarnessError
 from harness.store import RunFolder
+from harness.store.finished_steps import usable_trials
 from harness.store.trial_record import read_trial
 from harness.terminal.repeated_tables import difference, noise
 from model.scoring.seeds import summarise
@@ -217,7 +217,7 @@ def pace(run: RunFolder) -> str:
 
 def host_mean(run: RunFolder, name: str) -> float | None:
     """Return the mean over trials of one number about the host; None where a trial lacks it."""
-    trials = [read_trial(run.trial_dir(trial)) for names in usable_trials(run).values() for trial in names]
+    trials = [read_trial(run.trial_dir(trial)) for names in usable_trials(run.manifest).values() for trial in names]
     values = [(trial.get("host") or {}).get(name) for trial in trials]
     known = [value for value in values if value is not None]
     return fmean(known) if len(known) == len(values) else None

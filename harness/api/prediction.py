@@ -13,6 +13,7 @@ from harness.api.opening import open_recording
 from harness.api.trial import Trial
 from harness.errors import UsageError
 from harness.store import RunFolder
+from harness.store.finished_steps import finished_models
 from harness.store.integrity import require_unchanged
 
 if TYPE_CHECKING:
@@ -123,7 +124,6 @@ def _test_share(stored: StoredModel) -> float:
 
 
 def _stored(run: RunFolder) -> Iterator[StoredIn]:
-    for name, step in sorted(run.manifest["steps"].items()):
-        if name.startswith("model:") and step["state"] == "done":
-            folder, detail = run.path / "models" / name.removeprefix("model:"), step["detail"]
-            yield StoredIn(folder, str(detail.get("predictor")), str(detail.get("arm")), int(detail.get("seed") or 0))
+    for name, step in finished_models(run.manifest).items():
+        folder, detail = run.path / "models" / name, step["detail"]
+        yield StoredIn(folder, str(detail.get("predictor")), str(detail.get("arm")), int(detail.get("seed") or 0))

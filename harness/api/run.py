@@ -16,6 +16,7 @@ from harness.counted import counted
 from harness.errors import HarnessError
 from harness.report import load_rows
 from harness.store import RunFolder, resolve
+from harness.store.finished_steps import arm_of
 from harness.store.integrity import MODELS, SHOWN
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Run:
         from harness import plan
 
         recorded = sorted(self.manifest["steps"].items())
-        names = [str(step["detail"].get("arm", "")) for name, step in recorded if name.startswith("trial:")]
+        names = [arm_of(step) for name, step in recorded if name.startswith("trial:")]
         with suppress(HarnessError):  # this version, or this host, cannot read it
             return tuple(dict.fromkeys([*(arm.name for arm in plan.arms(self.experiment)), *filter(None, names)]))
         return tuple(dict.fromkeys(filter(None, names)))

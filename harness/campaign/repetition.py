@@ -15,7 +15,6 @@ from harness.boxes import kernel as box_kernel
 from harness.campaign import needs
 from harness.campaign.steps import recorded_step
 from harness.comparison.facts import by_arm, recorded_on
-from harness.comparison.observation import usable_trials
 from harness.comparison.repeated import RepeatComparison, compare_repeated
 from harness.errors import BoxError, SpecError, StoreError, UsageError
 from harness.files import write_atomic
@@ -25,6 +24,7 @@ from harness.recorded_clock import COUNTED, HOST, RecordedClock, two_clocks
 from harness.spec import Experiment, MachineSpec
 from harness.spec.document import parse_value
 from harness.store import RunFolder, block_record
+from harness.store.finished_steps import usable_trials
 from harness.store.manifest import NAME as MANIFEST
 
 RESULT = "repeat.json"
@@ -57,7 +57,7 @@ class BoxDifference:
 
 def require_finished(run: RunFolder) -> None:
     """Raise StoreError unless the run is done, so that all of it can be repeated, and has a trial to compare with."""
-    usable = sum(map(len, usable_trials(run).values()))
+    usable = sum(map(len, usable_trials(run.manifest).values()))
     if run.state == "done" and usable:
         return
     resume = f"harness run --resume {shlex.quote(str(run.path))}"
@@ -250,7 +250,7 @@ def _needs_host_clock(machine: Mapping[str, Any]) -> bool:
 
 
 def _require_shared_arm(run: RunFolder, experiment: Experiment) -> None:
-    there, here = usable_trials(run), [arm.name for arm in plan.arms(experiment)]
+    there, here = usable_trials(run.manifest), [arm.name for arm in plan.arms(experiment)]
     if not set(there) & set(here):
         raise UsageError(
             f"with these changes the arms are {', '.join(here)}",

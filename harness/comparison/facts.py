@@ -11,11 +11,11 @@ from typing import NamedTuple, Protocol
 from harness.comparison import arm_settings
 from harness.comparison.fact_difference import FactDifference, differences
 from harness.comparison.fact_sources import GROUPS, Fact, RunFacts, by_arm, recorded_on
-from harness.comparison.observation import usable_trials
 from harness.comparison.side_facts import SideFacts, collect
 from harness.counted import counted
 from harness.errors import FactsDifferError
 from harness.store import RunFolder
+from harness.store.finished_steps import usable_trials
 from harness.store.trial_record import read_trial
 
 __all__ = ["GROUPS", "Differences", "FactDifference", "SideFacts", "by_arm", "recorded_on"]
@@ -103,7 +103,7 @@ def differing_facts(first: RunFolder, second: RunFolder) -> list[FactDifference]
 def of_whole_run(run: RunFolder) -> SideFacts:
     """Return the facts of all usable trials of a run, and of the run itself; without such a trial, of its arms."""
     known = RunFacts(run)
-    names = [(name, arm) for arm, names in usable_trials(run).items() for name in names]
+    names = [(name, arm) for arm, names in usable_trials(run.manifest).items() for name in names]
     rows = [known.of_trial(name, arm) for name, arm in sorted(names)] or known.without_trials()
     own = {Fact("run", "state"): run.state, Fact("host", "host share"): _host_share(run)}
     experiment = known.of_experiment(None)
@@ -113,6 +113,6 @@ def of_whole_run(run: RunFolder) -> SideFacts:
 
 def _host_share(run: RunFolder) -> str:
     """Return the share of the recorded time in which the guest's CPU waited for the host's, the mean over trials."""
-    trials = [read_trial(run.trial_dir(name)) for names in usable_trials(run).values() for name in names]
+    trials = [read_trial(run.trial_dir(name)) for names in usable_trials(run.manifest).values() for name in names]
     shares = [share for trial in trials if (share := (trial.get("host") or {}).get("share")) is not None]
     return f"{fmean(shares):.1%}" if shares else "not measured"

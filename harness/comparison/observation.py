@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
@@ -20,6 +20,7 @@ from harness.load_results import results
 from harness.noise.odd_trials import switches_per_s
 from harness.recorded_clock import RecordedClock
 from harness.store import RunFolder
+from harness.store.finished_steps import arm_of, finished_models, usable_trials
 from harness.store.integrity import COMPARED
 from harness.store.trial_record import HINT, read_guest, read_scores, read_trial
 
@@ -60,15 +61,6 @@ class Observation:
     scores: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
 
 
-def usable_trials(run: RunFolder) -> dict[str, list[str]]:
-    """Return the names of the usable trials of each arm, in recording order."""
-    trials: dict[str, list[str]] = {}
-    for name, step in sorted(run.manifest["steps"].items()):
-        if name.startswith("trial:") and step["state"] == "done":
-            trials.setdefault(_arm(step), []).append(name.removeprefix("trial:"))
-    return trials
-
-
 def observe(run: RunFolder, *, slices: bool = True, check: bool = True) -> list[Observation]:
     """Read every usable trial of a run, by name, each file once.
 
@@ -76,14 +68,15 @@ def observe(run: RunFolder, *, slices: bool = True, check: bool = True) -> list[
     compared with the manifest, as while a campaign goes on. Raises StoreError for a file that is damaged or is not the
     one that the manifest lists, and when no trial may be used.
     """
-    trials = usable_trials(run)
+    manifest = run.manifest
+    trials = usable_trials(manifest)
     if not trials:
         hint = "`harness show` says why; `harness run --resume` goes on with an unfinished run"
         raise StoreError("none of its trials may be used", where=str(run.path), hint=hint)
     for problem in run.check_files(COMPARED).of_files if check else ():
         what = f"{problem.path} is not the file that the run wrote: {problem.kind} ({problem.detail})"
         raise StoreError(what, where=str(run.path), hint=HINT)
-    manifest, scores = run.manifest, _scores(run, trials)
+    scores = _scores(run.path, manifest, trials)
     return [
         _observation(run, manifest, name, scores.get(name, {}), slices)
         for name in sorted(name for names in trials.values() for name in names)
@@ -99,7 +92,7 @@ def _observation(
     return Observation(
         run=run.path.name,
         trial=name,
-        arm=_arm(step),
+        arm=arm_of(step),
         folder=folder,
         host=str(trial.get("host_id") or _host(manifest)),
         boot=str(trial.get("boot_id") or _boot(folder)),
@@ -111,10 +104,6 @@ def _observation(
         clock=RecordedClock.of(trial.get("machine") or manifest.get("machine") or {}),
         scores=scores,
     )
-
-
-def _arm(step: Mapping[str, Any]) -> str:
-    return str(step["detail"].get("arm", ""))
 
 
 def _host(manifest: Mapping[str, Any]) -> str:
@@ -178,15 +167,15 @@ def _unreadable(path: Path, error: object) -> StoreError:
     return StoreError(f"{path.name} cannot be read: {error}", where=str(path), hint=HINT)
 
 
-def _scores(run: RunFolder, trials: Mapping[str, Sequence[str]]) -> dict[str, dict[str, list[float | None]]]:
+def _scores(
+    run: Path, manifest: Mapping[str, Any], trials: Mapping[str, Iterable[str]]
+) -> dict[str, dict[str, list[float | None]]]:
     """Return by trial and metric the scores of each predictor of its arm, one for each seed."""
     found: dict[str, dict[str, list[float | None]]] = {}
-    for name, step in sorted(run.manifest["steps"].items()):
-        if not name.startswith("model:") or step["state"] != "done":
-            continue
-        scores = read_scores(run.path / "models" / name.removeprefix("model:"))
+    for name, step in finished_models(manifest).items():
+        scores = read_scores(run / "models" / name)
         rows = scores.get("by_trial") or {}
-        for trial in trials.get(_arm(step), ()):
+        for trial in trials.get(arm_of(step), ()):
             for kind, key in SCORES.items():
                 seeds = found.setdefault(trial, {}).setdefault(f"{scores['predictor']}: {kind}", [])
                 seeds.append(rows.get(trial, {}).get(key))

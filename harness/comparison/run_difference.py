@@ -9,10 +9,10 @@ from typing import Any
 
 from harness.comparison.fact_difference import FactDifference, differences
 from harness.comparison.fact_sources import GROUPS, RunFacts
-from harness.comparison.observation import usable_trials
 from harness.comparison.side_facts import SideFacts, collect
 from harness.errors import SpecError
 from harness.store import RunFolder, experiment_file, input_files
+from harness.store.finished_steps import usable_trials
 
 READ = ("trials/*/trial.json", "trials/*/guest.json")
 
@@ -100,7 +100,7 @@ class _Run:
     def __init__(self, run: RunFolder) -> None:
         self.run, self.integrity = run, run.check_files(READ)
         self._facts = RunFacts(run, self.integrity)
-        self.trials = usable_trials(run)
+        self.trials = usable_trials(run.manifest)
         self.arms = list(dict.fromkeys([*self._facts.arms, *self.trials]))
 
     @property

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.store import verify
+from harness.store.finished_steps import arm_of
 
 _PLAIN = re.compile(r"[\w./ ,:+@%=-]+", re.ASCII)  # what means nothing to DuckDB in the name of a file
 
@@ -46,7 +47,7 @@ def of_run(run: str, folder: Path, manifest: Mapping[str, Any], table: str) -> I
         trial = name.removeprefix("trial:")
         path = f"trials/{trial}/{table}.parquet"
         if name != trial and step["state"] == "done" and path in step["outputs"]:
-            yield EventFile(run, folder, path, step["outputs"][path], trial, str(step["detail"].get("arm", "")))
+            yield EventFile(run, folder, path, step["outputs"][path], trial, arm_of(step))
 
 
 def sound(files: Iterable[EventFile], *, checked: bool) -> tuple[list[EventFile], list[str]]:

@@ -12,6 +12,7 @@ from harness.noise.odd_trials import switches_per_s
 from harness.query.open_run import OpenRun
 from harness.recorded_clock import RecordedClock
 from harness.report import load_rows, run_rows, score_rows
+from harness.store.finished_steps import arm_of
 
 Row = dict[str, Any]
 MEASURED = (
@@ -31,7 +32,7 @@ def arms(run: OpenRun) -> Iterator[Row]:
     of_arm: dict[str, list[str]] = {arm: [] for arm in run.manifest.get("arms", {})}
     steps = dict(run.steps("trial"))
     for name, step in steps.items():
-        of_arm.setdefault(_arm(step), []).append(name)
+        of_arm.setdefault(arm_of(step), []).append(name)
     for arm, names in sorted(of_arm.items()):
         recorded_on = run.manifest.get("arms", {}).get(arm) or run.manifest
         records = [run.trials[name] for name in names if name in run.trials]
@@ -52,14 +53,14 @@ def trials(run: OpenRun) -> Iterator[Row]:
         span_ns = (record.get("quality") or {}).get("span_ns")
         yield {
             "trial": name,
-            "arm": _arm(step),
+            "arm": arm_of(step),
             "usable": step["state"] == "done",
             "failed": _failed(record) or step["error"],
             "settings": _settings(record),
             "block": record.get("block", record.get("repetition")),
             **{key: record.get(key) for key in ("late", "boot_id", "host_id")},
             "recorded_at": record.get("recorded_at") or step.get("started"),
-            "load": (record.get("load") or {}).get("kind") or load_rows.kind(_arm(step)),
+            "load": (record.get("load") or {}).get("kind") or load_rows.kind(arm_of(step)),
             **_machine(record.get("machine") or {}),
             **{key: record.get(key, step["detail"].get(key)) for key in MEASURED},
             "tracer": record.get("tracer", "perf"),  # earlier versions had no other
@@ -74,7 +75,7 @@ def metrics(run: OpenRun) -> Iterator[Row]:
         for key, value in metrics_of(run.trials.get(name) or step["detail"]).items():
             if isinstance(value, int | float) and not isinstance(value, bool):
                 usable = step["state"] == "done"
-                yield {"trial": name, "arm": _arm(step), "usable": usable, "metric": key, "value": value}
+                yield {"trial": name, "arm": arm_of(step), "usable": usable, "metric": key, "value": value}
 
 
 def load_results(run: OpenRun) -> Iterator[Row]:
@@ -97,7 +98,7 @@ def trial_scores(run: OpenRun) -> Iterator[Row]:
         about = {"model": model, "predictor": content["predictor"], "inputs": content.get("regime")}
         for trial, values in sorted((content.get("by_trial") or {}).items()):
             measured = {name: values.get(name) for name in TRIAL_SCORES}
-            yield {"trial": trial, "arm": _arm(steps[model]), **about, "seed": content.get("seed"), **measured}
+            yield {"trial": trial, "arm": arm_of(steps[model]), **about, "seed": content.get("seed"), **measured}
 
 
 def facts(run: OpenRun) -> Iterator[Row]:
@@ -108,7 +109,7 @@ def facts(run: OpenRun) -> Iterator[Row]:
     known, of_arm = RunFacts(run.folder), dict[str, list[str]]()
     for name, step in run.steps("trial"):
         if step["state"] == "done":
-            of_arm.setdefault(_arm(step), []).append(name)
+            of_arm.setdefault(arm_of(step), []).append(name)
     for arm, names in of_arm.items():
         for fact, values in collect([known.of_trial(name, arm) for name in names]).items():
             for value, trials in values.items():
@@ -126,10 +127,6 @@ def costs(run: OpenRun) -> Iterator[Row]:
 ROWS: dict[str, Callable[[OpenRun], Iterator[Row]]] = {
     table.__name__: table for table in (runs, arms, trials, metrics, load_results, scores, trial_scores, facts, costs)
 }
-
-
-def _arm(step: Mapping[str, Any]) -> str:
-    return str(step["detail"].get("arm", ""))
 
 
 def _machine(machine: Mapping[str, Any]) -> Row:

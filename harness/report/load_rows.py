@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.load_results import Record, results
+from harness.load_results import results
+from harness.store.finished_steps import usable_trials
 
 COLUMNS = ("arm", "load", "metric", "unit", "trials", "mean", "sd", "low", "high")
 
@@ -25,19 +26,10 @@ def read(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
             "high": max(result.values),
         }
         for arm, trials in usable_trials(manifest).items()
-        for result in results(*trials)
+        for result in results(*(step["detail"] for step in trials.values()))
     ]
 
 
 def kind(arm: str) -> str:
     """Return the kind of the load that an arm, named after its load and its swept values, is recorded under."""
     return arm.partition("__")[0]
-
-
-def usable_trials(manifest: Mapping[str, Any]) -> dict[str, list[Record]]:
-    """Return what the manifest keeps of the usable trials of each arm, in recording order."""
-    arms: dict[str, list[Record]] = {}
-    for name, step in sorted(manifest["steps"].items()):
-        if name.startswith("trial:") and step["state"] == "done":
-            arms.setdefault(str(step["detail"].get("arm", "")), []).append(step["detail"])
-    return arms

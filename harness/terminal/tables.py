@@ -217,9 +217,10 @@ def _trials(manifest: Mapping[str, Any]) -> RenderableType:
 
 def _arms(manifest: Mapping[str, Any]) -> list[RenderableType]:
     """Show the mean of each arm's usable trials, and the smallest and largest in brackets, if there are several."""
-    from harness.report.load_rows import usable_trials
+    from harness.store import finished_steps
 
-    arms = usable_trials(manifest)
+    usable = finished_steps.usable_trials(manifest)
+    arms = {arm: [step["detail"] for step in steps.values()] for arm, steps in usable.items()}
     columns = load_columns([results(*trials) for trials in arms.values()])
     if not columns or (len(arms) == 1 and sum(map(len, arms.values())) == 1):
         return []
