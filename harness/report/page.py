@@ -10,7 +10,17 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from harness.load_results import results
-from harness.report import answer, arm_table, document, fact_tables, figures, host_facts, integrity, trial_noise
+from harness.report import (
+    answer,
+    arm_table,
+    block_facts,
+    document,
+    fact_tables,
+    figures,
+    host_facts,
+    integrity,
+    trial_noise,
+)
 from harness.report.baseline_comparison import compare_to_baselines, headline
 from harness.report.exact import exact_score, exact_seeds
 from harness.report.hits import read_hits
@@ -36,6 +46,7 @@ def render(run: RunFacts) -> str:
     best = headline(comparisons)
     groups = sorted(run.groups, key=lambda group: best is None or group is not best.best)  # that one is shown first
     cpu_timelines = timelines(recordings, read_hits(groups, dict(recordings)))
+    files = run_files(run)
     return (
         _environment()
         .get_template("page.html.j2")
@@ -76,7 +87,10 @@ def render(run: RunFacts) -> str:
             caveats=caveats(run.groups),
             chosen_on_validation=chosen_on_validation(run.groups),
             slots=_slots(run),
-            files=run_files(run),
+            files=files,
+            block_rows=block_facts.block_rows(run),
+            compare_command=block_facts.compare_command(run),
+            comparison_page=block_facts.comparison_page(files),
             seed_slots=figures.seed_slots(run.groups),
             widest=max((step.seconds or 0 for step in run.steps), default=0) or 1.0,
             cut=[timeline for timeline in cpu_timelines if timeline.shown < timeline.total],

@@ -8,7 +8,8 @@ from urllib.parse import quote
 
 from harness.report.run_facts import RunFacts
 
-UNHASHED = ("manifest.json", "events.jsonl", "repeat.json")
+COMPARISON = "comparison.html"  # what `harness compare RUN --html` may have written into the run folder
+UNHASHED = ("manifest.json", "events.jsonl", "repeat.json", COMPARISON)
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ def make(
             steps[f"trial:{name}"] = {**comparable_run._done(arm=arm), "started": _time(block, place)}
             facts = {
                 "settings": _settings(arm),
+                "verdict": {"ok": True, "checks": []},
                 "block": block,
                 "boot_id": f"boot-{boots[block] if boots else 0}",
                 "host_id": host,
