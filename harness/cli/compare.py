@@ -62,7 +62,7 @@ def compare(
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Say which of two arms is it, and how sure one may be.
+    """Say whether two arms differ, by how much, and how sure one may be.
 
     Trials of one block were recorded one after the other, so what the host did then cancels: each block has one
     difference, and these are resampled for the 95 % interval and flipped for the p-value. Fewer than 6 blocks have an
