@@ -64,7 +64,7 @@ def _main(first: str, second: str, effect: Effect) -> str:
     if effect.range == (0.0, 0.0):
         return f"{name} of {second} and {first} is the same in every block"
     if effect.outcome == "no different":
-        return f"{name} of {second} and {first} does not differ by more than {size(effect, effect.within)}"
+        return f"{name} of {second} and of {first} differ by no more than {size(effect, effect.within)}"
     if effect.outcome == "cannot say":
         return f"whether {name} of {second} and {first} differs cannot be said: {amount(effect)}"
     return f"{_change(second, effect)} {_distance(effect)} than {first}"

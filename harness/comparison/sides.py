@@ -122,14 +122,22 @@ def _labelled(side: Side, label: str) -> Side:
 
 
 def _labels(first: Side, second: Side) -> tuple[str, str]:
-    """Name each side by the settings that differ, `concurrency 8`; by its arm where that is long, or by its run."""
+    """Name each side by the settings that differ, `concurrency 8`; where that is long by its arm, or by its run."""
     if first.arm == second.arm:
         return first.runs[0], second.runs[0]
     left, right = (dict(side.observations[0].settings) for side in (first, second))
     paths = [path for path in {**left, **right} if left.get(path) != right.get(path)]
     one, other = (", ".join(_setting(path, settings) for path in paths) for settings in (left, right))
     short = one != other and max(len(one), len(other)) <= LONGEST_LABEL
-    return (one, other) if short else (first.arm, second.arm)
+    return (one, other) if short else _what_differs(first.arm, second.arm)
+
+
+def _what_differs(first: str, second: str) -> tuple[str, str]:
+    """Return the names of two arms without the parts that both have: `kernel-own` of `nginx_ab__kernel-own`."""
+    left, right = first.split("__"), second.split("__")
+    one = "__".join(part for part in left if part not in right)
+    other = "__".join(part for part in right if part not in left)
+    return (one, other) if one and other else (first, second)
 
 
 def _setting(path: str, settings: Mapping[str, Any]) -> str:

@@ -229,6 +229,15 @@ def test_a_run_and_its_repetition_of_one_arm_are_told_by_their_names(tmp_path: P
     assert compare(runs, ("tuesday:ab", "monday:ab")).first.label == "tuesday"
 
 
+def test_sides_whose_settings_are_long_are_told_by_what_their_arms_do_not_share(tmp_path: Path) -> None:
+    own, other = "ab__kernel-own__cpus-1", "ab__kernel-bookworm-backports-cloud-amd64__cpus-1"
+    run = campaign_run.make(tmp_path / "run", {own: [400.0] * 6, f"{own}__again": [400.0] * 6, other: [420.0] * 6})
+    found = compare([run])
+    assert (found.first.label, found.second.label) == ("kernel-own", "kernel-bookworm-backports-cloud-amd64")
+    twins = compare([run], (own, f"{own}__again"))
+    assert (twins.first.label, twins.second.label) == (own, f"{own}__again")
+
+
 def test_more_than_two_arms_are_compared_with_the_first_and_adjusted_together(tmp_path: Path) -> None:
     arms = {
         f"ab__concurrency-{n}": [400.0 + n + block % 3 + 0.1 * (block * n % 7) for block in range(12)]
