@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.comparison import inference
-from harness.comparison.design import Pair, sample, unit_of
-from harness.comparison.inference import Sample
-from harness.comparison.observation import Observation
+from harness.comparison.measured.observation import Observation
+from harness.comparison.statistics import inference
+from harness.comparison.statistics.design import Pair, sample, unit_of
+from harness.comparison.statistics.inference import Sample
 from harness.recorded_clock import RecordedClock
 
 CAMPAIGNS = 2_000

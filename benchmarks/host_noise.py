@@ -23,8 +23,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from harness.comparison.measurement import Measurement, measure
-from harness.comparison.repeated import EQUAL, RepeatComparison, compare_repeated
+from harness.comparison.repeat.measurement import Measurement, measure
+from harness.comparison.repeat.repeated import EQUAL, RepeatComparison, compare_repeated
 from harness.errors import HarnessError
 from harness.store import RunFolder
 from harness.store.finished_steps import usable_trials

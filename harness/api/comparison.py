@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from harness import comparison
 from harness.api import html
 from harness.api.run import Run, open_run
+from harness.comparison.measured.units import Unit
 from harness.comparison.sentence import amount, size
-from harness.comparison.units import Unit
 from harness.counted import counted
 from harness.store import RunFolder
 from harness.visible import visible

@@ -14,8 +14,8 @@ from harness.boxes import cache, recipes
 from harness.boxes import kernel as box_kernel
 from harness.campaign import needs
 from harness.campaign.steps import recorded_step
-from harness.comparison.facts import by_arm, recorded_on
-from harness.comparison.repeated import RepeatComparison, compare_repeated
+from harness.comparison.facts.fact_sources import by_arm, recorded_on
+from harness.comparison.repeat.repeated import RepeatComparison, compare_repeated
 from harness.errors import BoxError, SpecError, StoreError, UsageError
 from harness.files import write_atomic
 from harness.machines import guest_clock

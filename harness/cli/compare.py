@@ -72,7 +72,7 @@ def compare(
     docs/compare.md has the method, its sources, and how often it is right in simulated campaigns.
     """
     from harness import comparison
-    from harness.comparison import facts
+    from harness.comparison.facts import differing
 
     output = Output(as_json, quiet)
     share = None if margin is None else _share(margin)
@@ -80,7 +80,7 @@ def compare(
         folders = [kept.enter_context(_tables_of(name, runs_dir, output)) for name in runs or (None,)]
         found = comparison.compare_all(folders, arms, metric, share, across_clocks)
         for each in found if require_equal else ():
-            facts.require_equal(each)
+            differing.require_equal(each)
         page = _write_page(found, html) if html else None
     _show(found, output, page)
 

@@ -38,7 +38,7 @@ def diff(
     Exits with 1 if the runs differ, as diff does, or if a file was left out: then it is not known.
     """
     from harness import store
-    from harness.comparison import run_difference
+    from harness.comparison.facts import run_difference
     from harness.terminal.run_difference import run_difference_tables
 
     found = run_difference.diff(*(store.RunFolder.open(store.resolve(runs_dir, name)) for name in (first, second)))

@@ -16,7 +16,7 @@ from harness.cli.run import RunsDir, overrides, show_plan
 from harness.errors import EXIT_FAILED, HarnessError, Interrupted, UsageError
 
 if TYPE_CHECKING:
-    from harness.comparison.repeated import RepeatComparison
+    from harness.comparison.repeat.repeated import RepeatComparison
     from harness.progress import View
     from harness.spec import Experiment
     from harness.store import RunFolder
@@ -77,7 +77,7 @@ def repeat(
     docs/repeat.md has the rule.
     """
     from harness import cleaned_tables, store
-    from harness.comparison.repeated import compare_repeated
+    from harness.comparison.repeat.repeated import compare_repeated
 
     output = Output(as_json, quiet)
     original = store.RunFolder.open(store.resolve(runs_dir, run))

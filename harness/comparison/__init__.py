@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from harness.comparison.comparison import Comparison, compare, compare_all
-from harness.comparison.design import Design
-from harness.comparison.effect import BlockEffect, Effect, Interval, Metric
-from harness.comparison.observation import Observation, observe
+from harness.comparison.measured.metrics import Metric
+from harness.comparison.measured.observation import Observation, observe
 from harness.comparison.sides import Side
+from harness.comparison.statistics.design import Design
+from harness.comparison.statistics.effect import BlockEffect, Effect, Interval
 
 __all__ = [
     "BlockEffect",

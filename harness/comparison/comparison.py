@@ -10,17 +10,18 @@ from typing import Any
 
 import pandas as pd
 
-from harness.comparison import effects as measured
-from harness.comparison import facts as compared_facts
-from harness.comparison import inference, sentence, sides
-from harness.comparison.design import Design, describe, paired
-from harness.comparison.effect import Effect
-from harness.comparison.fact_difference import FactDifference
-from harness.comparison.metrics import BY_KERNEL
-from harness.comparison.metrics import primary as primary_of
-from harness.comparison.observation import observe
+from harness.comparison import sentence, sides
+from harness.comparison.facts.differing import differing, facts_of
+from harness.comparison.facts.fact_difference import FactDifference
+from harness.comparison.measured.metrics import BY_KERNEL
+from harness.comparison.measured.metrics import primary as primary_of
+from harness.comparison.measured.observation import observe
 from harness.comparison.sides import Observed, Side
 from harness.comparison.stated import Stated, stated_by
+from harness.comparison.statistics import effects as effects_of_metrics
+from harness.comparison.statistics import inference
+from harness.comparison.statistics.design import Design, describe, paired
+from harness.comparison.statistics.effect import Effect
 from harness.counted import counted
 from harness.errors import UsageError
 from harness.listed import shortened
@@ -183,8 +184,8 @@ def _observed(runs: Sequence[RunFolder]) -> Observed:
 def _compare(first: Side, second: Side, metrics: Sequence[str] | None, stated: Stated) -> Comparison:
     pairs = paired(first, second)
     design = describe(first, second, pairs)
-    known = compared_facts.differing(*(compared_facts.facts_of(side.observations) for side in (first, second)))
-    effects, notes = measured.of(first, second, pairs, design.unit, metrics, stated.margin)
+    known = differing(*(facts_of(side.observations) for side in (first, second)))
+    effects, notes = effects_of_metrics.of(first, second, pairs, design.unit, metrics, stated.margin)
     return Comparison(
         first,
         second,
@@ -207,7 +208,7 @@ def _adjusted(found: list[Comparison]) -> list[Comparison]:
     effects = [effect for each in found for effect in each.effects]
     tested = sum(effect.p is not None for effect in effects)
     adjusted = iter(inference.holm([effect.p for effect in effects if effect.p is not None]))
-    decided = iter([measured.decided(e, None if e.p is None else next(adjusted), tested) for e in effects])
+    decided = iter([effects_of_metrics.decided(e, None if e.p is None else next(adjusted), tested) for e in effects])
     return [_with_limit(replace(each, effects=tuple(next(decided) for _ in each.effects)), tested) for each in found]
 
 

@@ -12,11 +12,11 @@ from math import expm1
 
 import numpy as np
 
-from harness.comparison import inference
 from harness.comparison.comparison import Comparison
-from harness.comparison.design import Pair, Unit, paired, sample
-from harness.comparison.effect import Interval
-from harness.comparison.observation import Observation, read_times
+from harness.comparison.measured.observation import Observation, read_times
+from harness.comparison.statistics import inference
+from harness.comparison.statistics.design import Pair, Unit, paired, sample
+from harness.comparison.statistics.effect import Interval
 
 NAMES = ("slice length", "wakeup latency")
 QUANTILES = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from harness.comparison.effect import Effect, Interval
+from harness.comparison.statistics.effect import Effect, Interval
 from harness.counted import counted
 
 SCALES = {"ratio": (100, "%"), "share": (100, "points"), "bits": (1, "bits")}  # factor, unit of an effect

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness import plan
-from harness.comparison.observation import Observation
+from harness.comparison.measured.observation import Observation
 from harness.errors import HarnessError, UsageError
 from harness.plan import AGAIN
 from harness.store import RunFolder

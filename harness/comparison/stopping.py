@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from harness.comparison import effects, metrics, sides
-from harness.comparison.design import paired, unit_of
-from harness.comparison.observation import Observation, observe
+from harness.comparison import sides
+from harness.comparison.measured import metrics
+from harness.comparison.measured.observation import Observation, observe
 from harness.comparison.sides import Side
+from harness.comparison.statistics import effects
+from harness.comparison.statistics.design import paired, unit_of
 from harness.errors import StoreError
 from harness.store import RunFolder
 

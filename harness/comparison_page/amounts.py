@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from harness.comparison.effect import Effect, Interval, Metric, Scale
+from harness.comparison.measured.metrics import Metric, Scale
+from harness.comparison.statistics.effect import Effect, Interval
 from harness.report.text import MINUS, NO_VALUE
 
 UNITS: dict[Scale, str] = {"ratio": "\u202f%", "share": "\u202fpoints", "bits": "\u202fbits"}

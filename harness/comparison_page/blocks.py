@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from harness.comparison.effect import BlockEffect, Effect
+from harness.comparison.statistics.effect import BlockEffect, Effect
 from harness.comparison_page.amounts import FACTORS, MANIFOLD, UNITS, effect_text, interval_text
 from harness.report.svg import Scale, element, lane, nice_scale, tick_step, ticks
 from harness.report.text import MINUS

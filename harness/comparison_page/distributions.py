@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from markupsafe import Markup
 
-from harness.comparison.units import MARGIN
+from harness.comparison.measured.units import MARGIN
 from harness.comparison_page.amounts import change, digits_for, with_unit
 from harness.comparison_page.effect_axis import EffectAxis
 from harness.comparison_page.forest import mark

@@ -13,7 +13,8 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
-from harness.comparison.effect import Effect, Scale
+from harness.comparison.measured.metrics import Scale
+from harness.comparison.statistics.effect import Effect
 from harness.comparison_page.amounts import FACTORS, UNITS, ends, length_of
 from harness.report.svg import element, lane, tick_step
 from harness.report.text import MINUS

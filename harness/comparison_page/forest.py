@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from harness.comparison.effect import Effect, Interval, Scale
+from harness.comparison.measured.metrics import Scale
+from harness.comparison.statistics.effect import Effect, Interval
 from harness.comparison_page.amounts import effect_text, ends, interval_text, outcome_text, with_unit
 from harness.comparison_page.effect_axis import EffectAxis
 from harness.comparison_page.legend import point

@@ -12,7 +12,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from harness.comparison.distribution import distributions
-from harness.comparison.inference import MIN_FREEDOM, RESAMPLES
+from harness.comparison.statistics.inference import MIN_FREEDOM, RESAMPLES
 from harness.comparison_page import amounts, blocks, forest, sources
 from harness.comparison_page import distributions as curves
 from harness.comparison_page.legend import sample
@@ -25,7 +25,7 @@ from harness.version import version
 
 if TYPE_CHECKING:
     from harness.comparison.comparison import Comparison
-    from harness.comparison.effect import Effect
+    from harness.comparison.statistics.effect import Effect
 
 PACKAGE = "harness.comparison_page"
 _HYPHEN_AS_MINUS = re.compile(r"(?<=[\[( ])-(?=\d)")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.comparison.observation import Observation
+from harness.comparison.measured.observation import Observation
 from harness.errors import StoreError
 from harness.store import RunFolder
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from harness.comparison.observation import Observation
+from harness.comparison.measured.observation import Observation
 from harness.report.recording_summary import TASKS_SHOWN, RecordingSummary, assign_colours, read_slices, summarise
 from harness.report.timeline import Timeline, timelines
 from harness.visible import visible

@@ -103,8 +103,8 @@ def trial_scores(run: OpenRun) -> Iterator[Row]:
 
 def facts(run: OpenRun) -> Iterator[Row]:
     """Yield a row for each value that a fact has in the usable trials of each arm."""
-    from harness.comparison.fact_sources import NONE, RunFacts
-    from harness.comparison.side_facts import collect
+    from harness.comparison.facts.fact_sources import NONE, RunFacts
+    from harness.comparison.facts.side_facts import collect
 
     known, of_arm = RunFacts(run.folder), dict[str, list[str]]()
     for name, step in run.steps("trial"):

@@ -17,7 +17,7 @@ from harness.visible import visible
 
 if TYPE_CHECKING:
     from harness.comparison import Comparison, Design, Effect
-    from harness.comparison.fact_difference import FactDifference
+    from harness.comparison.facts.fact_difference import FactDifference
 
 LONGEST_VALUE = 40
 LEGEND = (

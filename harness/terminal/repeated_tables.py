@@ -12,7 +12,7 @@ from harness.terminal.line import line, message
 from harness.terminal.plain_table import plain_table
 
 if TYPE_CHECKING:
-    from harness.comparison.repeated import MetricComparison, RepeatComparison
+    from harness.comparison.repeat.repeated import MetricComparison, RepeatComparison
 
 COLOURS = {"equal": "green", "equal within 1 %": "green", "differs": "red", "cannot say": "yellow"}
 LONGEST_VALUE = 40

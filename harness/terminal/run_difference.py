@@ -13,8 +13,8 @@ from harness.terminal.line import line
 from harness.terminal.plain_table import plain_table
 
 if TYPE_CHECKING:
-    from harness.comparison.fact_difference import FactDifference
-    from harness.comparison.run_difference import ComparedRun, RunDifference
+    from harness.comparison.facts.fact_difference import FactDifference
+    from harness.comparison.facts.run_difference import ComparedRun, RunDifference
 
 STYLES = {"---": "bold", "+++": "bold", "-": "red", "+": "green", "@": "cyan"}  # of the lines that begin so
 EXPERIMENT = "experiment"

@@ -13,7 +13,7 @@ import synthetic_run
 from pyarrow import parquet
 
 from harness.comparison import BlockEffect, Comparison, Effect, Interval, compare
-from harness.comparison.metrics import metric
+from harness.comparison.measured.metrics import metric
 
 ARMS = ("nginx_ab__concurrency-2", "nginx_ab__concurrency-8")
 AGAIN = f"{ARMS[0]}__again"

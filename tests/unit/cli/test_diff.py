@@ -17,7 +17,7 @@ from guest_facts import KERNEL
 from hostile import Terminal
 
 from harness import spec
-from harness.comparison import run_difference
+from harness.comparison.facts import run_difference
 from harness.store import RunFolder
 from harness.terminal.console import PlainConsole
 from harness.terminal.run_difference import run_difference_tables

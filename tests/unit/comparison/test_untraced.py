@@ -9,7 +9,7 @@ from typing import Any
 import campaign_run
 
 from harness.comparison import compare
-from harness.comparison.measurement import measure
+from harness.comparison.repeat.measurement import measure
 from harness.store import RunFolder
 
 PERF, NONE = "ab__tracer-perf", "ab__tracer-none"

@@ -8,7 +8,7 @@ from pathlib import Path
 import comparable_run
 from rich.console import Console
 
-from harness.comparison.repeated import MetricComparison, RepeatComparison, compare_repeated
+from harness.comparison.repeat.repeated import MetricComparison, RepeatComparison, compare_repeated
 from harness.terminal.repeated_tables import repeated_tables
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from harness.comparison.metrics import BY_KERNEL
+from harness.comparison.measured.metrics import BY_KERNEL
 from harness.errors import StoreError
 from harness.load_results import results
 from harness.noise.odd_trials import switches_per_s

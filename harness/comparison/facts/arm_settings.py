@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from harness.comparison.fact_difference import FactDifference
-from harness.comparison.fact_sources import NONE
+from harness.comparison.facts.fact_difference import FactDifference
+from harness.comparison.facts.fact_sources import NONE
 
 EXPERIMENT = "experiment: "
 ALSO_WITHOUT_SWEEP = ("load", "machine")  # the sections in which two experiments say what their only arm is

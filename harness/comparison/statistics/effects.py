@@ -8,13 +8,15 @@ from math import expm1, inf, log, log1p
 
 import numpy as np
 
-from harness.comparison import inference, metrics
-from harness.comparison.design import Pair, Unit, sample
-from harness.comparison.effect import BlockEffect, Effect, Interval, Metric, Outcome
-from harness.comparison.inference import CHANCE, LEVEL, Sample
-from harness.comparison.observation import Observation
+from harness.comparison.measured import metrics
+from harness.comparison.measured.metrics import Metric
+from harness.comparison.measured.observation import Observation
+from harness.comparison.measured.units import UNITS, step_of
 from harness.comparison.sides import Side
-from harness.comparison.units import UNITS, step_of
+from harness.comparison.statistics import inference
+from harness.comparison.statistics.design import Pair, Unit, sample
+from harness.comparison.statistics.effect import BlockEffect, Effect, Interval, Outcome
+from harness.comparison.statistics.inference import CHANCE, LEVEL, Sample
 from harness.listed import listed
 
 

@@ -5,27 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from harness.comparison.units import Unit
+from harness.comparison.measured.metrics import Metric
 
-Scale = Literal["ratio", "share", "bits"]
 Outcome = Literal["higher", "lower", "no different", "cannot say", "too few"]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """What is compared.
-
-    `scale`: a ratio is compared by its logarithm and said in percent of the first side; shares and bits by their
-    difference. `better` is None where neither is. `margin`: a smaller difference is of no practical importance, on the
-    scale of `Effect.value`. `scored`: it is a predictor's score, and no metric of the recording.
-    """
-
-    name: str
-    scale: Scale
-    unit: Unit
-    better: Literal["higher", "lower"] | None
-    margin: float
-    scored: bool
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from harness.comparison.fact_difference import FactDifference, differences
-from harness.comparison.fact_sources import GROUPS, RunFacts
-from harness.comparison.side_facts import SideFacts, collect
+from harness.comparison.facts.fact_difference import FactDifference, differences
+from harness.comparison.facts.fact_sources import GROUPS, RunFacts
+from harness.comparison.facts.side_facts import SideFacts, collect
 from harness.errors import SpecError
 from harness.store import RunFolder, experiment_file, input_files
 from harness.store.finished_steps import usable_trials

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from harness.comparison.equivalence import difference
-from harness.comparison.inference import holm
+from harness.comparison.repeat.equivalence import difference
+from harness.comparison.statistics.inference import holm
 
 
 def column(*values: float) -> np.ndarray:

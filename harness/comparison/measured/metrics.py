@@ -4,16 +4,34 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
-from harness.comparison.effect import Metric, Scale
-from harness.comparison.units import MARGIN, UNITS, UnitName
+from harness.comparison.measured.units import MARGIN, UNITS, Unit, UnitName
 from harness.errors import UsageError
 
+Scale = Literal["ratio", "share", "bits"]
 BY_KERNEL = "guest "  # begins what the guest's kernel counted, which a trial without a tracer has, too
 SWITCHES = ("switches/s", f"{BY_KERNEL}switches/s")
 LOWER_IS_BETTER = ("host share", "tracer share")
 SCALES: dict[str, Scale] = {"share": "share", "bits": "bits"}  # of units; all others are compared by ratios
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What is compared.
+
+    `scale`: a ratio is compared by its logarithm and said in percent of the first side; shares and bits by their
+    difference. `better` is None where neither is. `margin`: a smaller difference is of no practical importance, on the
+    scale of `Effect.value`. `scored`: it is a predictor's score, and no metric of the recording.
+    """
+
+    name: str
+    scale: Scale
+    unit: Unit
+    better: Literal["higher", "lower"] | None
+    margin: float
+    scored: bool
 
 
 def metric(name: str, margin: float | None = None) -> Metric:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.comparison.fact_sources import NONE, Fact, family, whole_families
+from harness.comparison.facts.fact_sources import NONE, Fact, family, whole_families
 
 NOT_RECORDED = "not recorded"
 

@@ -8,9 +8,9 @@ from typing import Literal
 
 import numpy as np
 
-from harness.comparison.inference import MIN_FREEDOM, Sample
-from harness.comparison.observation import Observation
+from harness.comparison.measured.observation import Observation
 from harness.comparison.sides import Side
+from harness.comparison.statistics.inference import MIN_FREEDOM, Sample
 from harness.counted import counted
 
 Unit = Literal["block", "boot", "run", "host", "trial"]

@@ -15,7 +15,9 @@ import pytest
 from command_line import harness
 from guest_facts import FEATURES, KERNEL
 
-from harness.comparison.facts import Differences, FactDifference, SideFacts, differing, facts_of, require_equal
+from harness.comparison.facts.differing import Differences, differing, facts_of, require_equal
+from harness.comparison.facts.fact_difference import FactDifference
+from harness.comparison.facts.side_facts import SideFacts
 from harness.errors import EXIT_FAILED, FactsDifferError
 from harness.store import RunFolder
 

@@ -8,17 +8,15 @@ from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple, Protocol
 
-from harness.comparison import arm_settings
-from harness.comparison.fact_difference import FactDifference, differences
-from harness.comparison.fact_sources import GROUPS, Fact, RunFacts, by_arm, recorded_on
-from harness.comparison.side_facts import SideFacts, collect
+from harness.comparison.facts import arm_settings
+from harness.comparison.facts.fact_difference import FactDifference, differences
+from harness.comparison.facts.fact_sources import Fact, RunFacts
+from harness.comparison.facts.side_facts import SideFacts, collect
 from harness.counted import counted
 from harness.errors import FactsDifferError
 from harness.store import RunFolder
 from harness.store.finished_steps import usable_trials
 from harness.store.trial_record import read_trial
-
-__all__ = ["GROUPS", "Differences", "FactDifference", "SideFacts", "by_arm", "recorded_on"]
 
 
 class Recorded(Protocol):

@@ -10,7 +10,7 @@ from pathlib import Path
 import comparable_run
 import pytest
 
-from harness.comparison.repeated import (
+from harness.comparison.repeat.repeated import (
     CLOSE,
     DIFFERS,
     EQUAL,

@@ -10,10 +10,10 @@ import pytest
 from scipy import stats
 from statsmodels.stats.weightstats import DescrStatsW
 
-from harness.comparison import inference
-from harness.comparison.inference import Sample
+from harness.comparison.statistics import inference
+from harness.comparison.statistics.inference import Sample
 
-sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[4] / "benchmarks"))
 import compare_coverage
 
 CAMPAIGNS = 300

@@ -12,7 +12,7 @@ import pytest
 from pyarrow import parquet
 
 from harness.comparison import observe
-from harness.comparison.measurement import measure
+from harness.comparison.repeat.measurement import measure
 from harness.errors import StoreError
 from harness.store import RunFolder
 

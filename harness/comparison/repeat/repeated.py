@@ -10,12 +10,13 @@ from typing import Any
 
 from scipy import stats
 
-from harness.comparison import facts
-from harness.comparison.equivalence import LEVEL, difference
-from harness.comparison.facts import FactDifference, differing_facts
-from harness.comparison.inference import holm
-from harness.comparison.measurement import Key, Measurement, last_digit, measure
-from harness.comparison.units import UNITS, Unit
+from harness.comparison.facts.differing import differing_facts
+from harness.comparison.facts.fact_difference import FactDifference
+from harness.comparison.facts.fact_sources import by_arm, recorded_on
+from harness.comparison.measured.units import UNITS, Unit
+from harness.comparison.repeat.equivalence import LEVEL, difference
+from harness.comparison.repeat.measurement import Key, Measurement, last_digit, measure
+from harness.comparison.statistics.inference import holm
 from harness.errors import UsageError
 from harness.recorded_clock import RecordedClock, two_clocks
 from harness.store import RunFolder
@@ -180,9 +181,9 @@ def compare_repeated(first: RunFolder, second: RunFolder, *, across_clocks: bool
 
 def require_one_clock(first: Mapping[str, Any], second: Mapping[str, Any]) -> None:
     """Raise UsageError if an arm was recorded on one clock in one run and on another in the other; of manifests."""
-    left, right = facts.by_arm(first), facts.by_arm(second)
+    left, right = by_arm(first), by_arm(second)
     pairs = [(arm, left[arm]["machine"], right[arm]["machine"]) for arm in left if arm in right]
-    pairs = pairs or [("", facts.recorded_on(first)[0]["machine"], facts.recorded_on(second)[0]["machine"])]
+    pairs = pairs or [("", recorded_on(first)[0]["machine"], recorded_on(second)[0]["machine"])]
     for arm, *machines in pairs:
         one, other = map(RecordedClock.of, machines)
         if one != other:

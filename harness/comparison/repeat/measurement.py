@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.comparison.metrics import is_of_load, unit_of
-from harness.comparison.observation import QUANTILES, Observation, observe
-from harness.comparison.units import UnitName, step_of
+from harness.comparison.measured.metrics import is_of_load, unit_of
+from harness.comparison.measured.observation import QUANTILES, Observation, observe
+from harness.comparison.measured.units import UnitName, step_of
 from harness.store import RunFolder
 
 RECORDED = ("switches/s", "contested share", *QUANTILES, "idle share", "tracer share")

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from harness.comparison.fact_sources import GROUPS, family, whole_families
-from harness.comparison.side_facts import NOT_RECORDED, SideFacts
+from harness.comparison.facts.fact_sources import GROUPS, family, whole_families
+from harness.comparison.facts.side_facts import NOT_RECORDED, SideFacts
 
 LISTS = ("guest kernel command line", "guest CPU flags")  # shown without the words that both have
 SHORTENED = ("digest", "configuration", "commit")  # the ends of names of facts that are hashes

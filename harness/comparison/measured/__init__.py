@@ -1,0 +1,1 @@
+"""What each trial measured: its observation, and the metrics in it with their units."""

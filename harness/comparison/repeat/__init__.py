@@ -1,0 +1,1 @@
+"""A run and its repetition, for `harness repeat`: are their metrics equal?"""
