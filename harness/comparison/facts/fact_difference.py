@@ -13,6 +13,7 @@ LISTS = ("guest kernel command line", "guest CPU flags")  # shown without the wo
 SHORTENED = ("digest", "configuration", "commit")  # the ends of names of facts that are hashes
 LONG_WORD = 40  # letters; a longer list in one word may be broken at its commas
 HASH = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{20,}\b")
+OPTION = "guest CONFIG_"
 ONE_SIDE = "facts of one side only"
 
 
@@ -46,10 +47,12 @@ class FactDifference:
 def differences(first: SideFacts, second: SideFacts, *, varying: bool) -> list[FactDifference]:
     """Return the facts that differ between two sides, in the order of `GROUPS`; if `varying`, also within a side.
 
-    Facts that one side did not record at all, as earlier versions did not, are one row of each group.
+    The options of a kernel's configuration come last in their group: two kernels differ in dozens of them, among which
+    nobody would see that one of the two schedules by groups. Facts that one side did not record at all, as earlier
+    versions did not, are one row of each group.
     """
     rows = [*_one_sided(first, second), *_differences(first, second, varying)]
-    return sorted(rows, key=lambda row: GROUPS.index(row.group))
+    return sorted(rows, key=lambda row: (GROUPS.index(row.group), row.name.startswith(OPTION)))
 
 
 def _differences(first: SideFacts, second: SideFacts, varying: bool) -> Iterator[FactDifference]:

@@ -133,6 +133,8 @@ def test_all_that_another_box_brings_is_the_arm(tmp_path: Path) -> None:
     assert known["guest feature HRTICK"] == ("on", "off")
     assert known["guest feature PLACE_LAG"] == ("-", "on")
     assert "guest CONFIG_PREEMPT" not in known
+    names = list(known)
+    assert names.index("guest CONFIG_HZ") > names.index("guest feature PLACE_LAG"), "first what the scheduler does"
     assert {row.follows for row in found.arm} == {"", "machine.box"}
 
 
