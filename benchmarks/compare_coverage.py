@@ -13,7 +13,7 @@ import argparse
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +43,10 @@ QUIET = 0.3  # the spread of the other arm's normal noise then
 
 @dataclass(frozen=True)
 class Case:
-    """Campaigns of one form: hosts x boots of each x blocks of each boot; spreads in units of a trial's noise."""
+    """Campaigns of one form: hosts x boots of each x blocks of each boot; spreads in units of a trial's noise.
+
+    `split`: of each host, the first boots whose second trials are of another boot, as after an interruption.
+    """
 
     hosts: int
     boots: int
@@ -51,11 +54,13 @@ class Case:
     noise: str = "normal"
     arm_host: float = 0.5
     arm_boot: float = 0.5
+    split: int = 0
 
     @property
     def name(self) -> str:
-        """Hosts x boots x blocks, and the noise."""
-        return f"{self.hosts} x {self.boots} x {self.blocks}, {self.noise}"
+        """Hosts x boots x blocks, the noise, and the blocks in two boots."""
+        across = f", {self.split} in two boots" if self.split else ""
+        return f"{self.hosts} x {self.boots} x {self.blocks}, {self.noise}{across}"
 
     def pairs(self) -> list[Pair]:
         """Return the blocks as a comparison finds them."""
@@ -70,6 +75,7 @@ class Case:
 CASES = [
     *(Case(1, 1, blocks, noise) for blocks in (6, 8, 12, 30) for noise in NOISES if noise not in ONE_ARM),
     *(Case(1, boots, 1) for boots in (6, 8, 12, 30)),  # a new boot for every block
+    *(Case(1, boots, 1, split=1) for boots in (6, 12, 30)),  # and one that an interruption split
     Case(1, 6, 5, "skewed"),
     Case(1, 12, 3),
     Case(2, 6, 2),
@@ -94,11 +100,14 @@ def simulate(case: Case, campaigns: int, draw: np.random.Generator) -> tuple[np.
     """
     shape = (campaigns, case.hosts, case.boots, case.blocks)
     hosts, boots = ((*shape[:2], 1, 1), (*shape[:3], 1))
-    shared = 3 * draw.normal(size=hosts) + 2 * draw.normal(size=boots) + draw.normal(size=shape)
+    shared, boot = 3 * draw.normal(size=hosts), 2 * draw.normal(size=boots)
+    shared = shared + boot + draw.normal(size=shape)
     by_host, by_boot = case.arm_host * draw.normal(size=hosts), case.arm_boot * draw.normal(size=boots)
     noise = NOISES[case.noise]
     of_first = QUIET * draw.normal(size=shape) if case.noise in ONE_ARM else noise(draw, shape)
     first, second = shared + of_first, shared + by_host + by_boot + noise(draw, shape)
+    if case.split:
+        second[:, :, : case.split] += (2 * draw.normal(size=boots) - boot)[:, :, : case.split]
     if case.noise == "ties":
         first, second = np.round(first), np.round(second)
     unit = unit_of(case.pairs())
@@ -131,7 +140,7 @@ def run(case: Case, campaigns: int = CAMPAIGNS, seed: int = 1) -> Found:
     differences, truth = simulate(case, campaigns, draw)
     units = sample(pairs, differences, unit)
     low, high = inference.interval(units, RESAMPLES)
-    equals, _ = simulate(Case(case.hosts, case.boots, case.blocks, case.noise, 0.0, 0.0), campaigns, draw)
+    equals, _ = simulate(replace(case, arm_host=0.0, arm_boot=0.0), campaigns, draw)
     alarms = inference.p_of_sign_flips(sample(pairs, equals, unit)) < inference.CHANCE
     return Found(
         case.name,

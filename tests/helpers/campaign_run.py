@@ -23,6 +23,7 @@ def make(
     scores: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
     *,
     boots: Sequence[int] | None = None,
+    split: Sequence[int] = (),
     host: str = "9d3c",
     late: Sequence[int] = (),
     metrics: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
@@ -32,8 +33,9 @@ def make(
 ) -> RunFolder:
     """A campaign with a block for each value (requests/s) of an arm; None is a trial that was lost.
 
-    `boots`: the number of the boot of each block. `scores`: contested accuracy by arm, predictor and block. `metrics`:
-    more metrics of the load, by arm and block. `machine`: facts of the machine by arm.
+    `boots`: the number of the boot of each block; `split` blocks have another one after their first arm.
+    `scores`: contested accuracy by arm, predictor and block. `metrics`: more metrics of the load, by arm and block.
+    `machine`: facts of the machine by arm.
     """
     path.mkdir(parents=True)
     steps: dict[str, Any] = {}
@@ -48,7 +50,7 @@ def make(
                 "settings": _settings(arm),
                 "verdict": {"ok": True, "checks": []},
                 "block": block,
-                "boot_id": f"boot-{boots[block] if boots else 0}",
+                "boot_id": f"boot-{boots[block] if boots else 0}" + "-again" * (block in split and place > 0),
                 "host_id": host,
                 "recorded_at": _time(block, place),
                 "late": block in late,

@@ -8,10 +8,11 @@ from typing import Literal
 
 import numpy as np
 
-from harness.comparison.measured.observation import Observation
+from harness.comparison.measured.observation import UNKNOWN, Observation
 from harness.comparison.sides import Side
 from harness.comparison.statistics.inference import MIN_FREEDOM, Sample
 from harness.counted import counted
+from harness.listed import listed
 
 Unit = Literal["block", "boot", "run", "host", "trial"]
 LEVELS: tuple[Unit, ...] = ("host", "run", "boot", "block")  # from the top down
@@ -51,6 +52,11 @@ class Pair:
     def boot(self) -> str:
         """The boot of both trials, or their boots."""
         return _joined(self.first.boot, self.second.boot)
+
+    @property
+    def is_of_two_boots(self) -> bool:
+        """Whether its trials are known to be of different boots."""
+        return self.first.boot != self.second.boot and UNKNOWN not in (self.first.boot, self.second.boot)
 
     @property
     def recorded_at(self) -> str:
@@ -122,7 +128,7 @@ def describe(first: Side, second: Side, pairs: Sequence[Pair]) -> Design:
     hosts, runs = {one.host for one in used}, {one.run for one in used}
     boots = {(one.run, one.boot) for one in used}
     unit = unit_of(pairs) if pairs else "trial"
-    notes = [*_limits(pairs, unit, len(hosts), len(boots)), *_losses(first, second, pairs)]
+    notes = [*_limits(pairs, unit, len(hosts), len(boots)), *_losses(first, second, pairs), *_splits(pairs)]
     return Design(len(hosts), len(runs), len(boots), len(pairs), unit, bool(pairs), tuple(notes))
 
 
@@ -155,6 +161,27 @@ def _losses(first: Side, second: Side, pairs: Sequence[Pair]) -> list[str]:
     if late := sum(pair.late for pair in pairs):
         notes.append(f"completed later: {counted(late, 'block')}, after a later block had begun")
     return notes
+
+
+def _splits(pairs: Sequence[Pair]) -> Iterator[str]:
+    """Name the blocks whose two trials are of two boots, as after an interruption, although those of others share one.
+
+    Where no block of a run has one boot, the arms need machines of their own, as two kernels do.
+    """
+    paired_in_boots = {pair.first.run for pair in pairs if pair.first.boot == pair.second.boot}
+    split = [pair for pair in pairs if pair.first.run in paired_in_boots and pair.is_of_two_boots]
+    several_runs = len({pair.first.run for pair in pairs}) > 1
+    names = [f"{pair.first.block}" + (f" of {pair.first.run}" if several_runs else "") for pair in split]
+    if len(names) == 1:
+        yield (
+            f"block {names[0]} was split across two boots: its trials are not paired within one boot, so how boots "
+            "differ is in its difference, and the boot is no level of it"
+        )
+    elif names:
+        yield (
+            f"blocks {listed(names)} were split across boots: their trials are not paired within one boot, so how "
+            "boots differ is in their differences, and the boot is no level of them"
+        )
 
 
 def _joined(*names: str) -> str:

@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 from pathlib import Path
+from typing import Any
 
 import campaign_run
 import comparable_run
@@ -145,6 +146,40 @@ def test_a_boot_that_died_after_one_block_leaves_the_others_comparable(tmp_path:
     found = compare([campaign_run.make(tmp_path / "run", arms, boots=[0, *[1] * 9])], metrics=["requests/s"])
     effect = found.effect("requests/s")
     assert (found.design.unit, found.design.boots, effect.units, effect.outcome) == ("block", 2, 10, "higher")
+
+
+def each_block_booted(path: Path, blocks: int = 8, **options: Any) -> RunFolder:
+    """Two arms whose blocks have a boot each, but those that are `split`."""
+    rates = [400.0 + block % 4 for block in range(blocks)]
+    arms = {"a": rates, "b": [rate * 1.02 + block % 3 for block, rate in enumerate(rates)]}
+    return campaign_run.make(path, arms, boots=range(blocks), **options)
+
+
+def split_notes(found: Comparison) -> list[str]:
+    return [note for note in found.design.notes if "split across" in note]
+
+
+def test_a_block_that_an_interruption_split_across_two_boots_is_named_and_stays_one_unit(tmp_path: Path) -> None:
+    found = compare([each_block_booted(tmp_path / "run", split=[3])])
+    assert split_notes(found) == [
+        "block 3 was split across two boots: its trials are not paired within one boot, so how boots differ is in its "
+        "difference, and the boot is no level of it"
+    ]
+    effect = found.effect("requests/s")
+    assert (found.design.unit, found.design.boots, effect.units, len(effect.blocks)) == ("boot", 9, 8, 8)
+
+
+def test_several_split_blocks_are_named_with_their_runs_where_these_are_several(tmp_path: Path) -> None:
+    first = each_block_booted(tmp_path / "first", split=[0, 2])
+    (note,) = split_notes(compare([first]))
+    assert note.startswith("blocks 0 and 2 were split across boots: their trials are not paired within one boot")
+    (note,) = split_notes(compare([first, each_block_booted(tmp_path / "second", split=[5])]))
+    assert note.startswith("blocks 0 of first, 2 of first and 5 of second were split across boots")
+
+
+def test_arms_that_need_a_boot_each_have_no_split_blocks(tmp_path: Path) -> None:
+    assert split_notes(compare([each_block_booted(tmp_path / "run", split=range(8))])) == []
+    assert split_notes(compare([each_block_booted(tmp_path / "whole")])) == []
 
 
 def test_two_hosts_are_fixed_and_their_blocks_are_the_units(tmp_path: Path) -> None:
