@@ -113,4 +113,4 @@ def _host_share(run: RunFolder) -> str:
     """Return the share of the recorded time in which the guest's CPU waited for the host's, the mean over trials."""
     trials = [read_trial(run.trial_dir(name)) for names in usable_trials(run.manifest).values() for name in names]
     shares = [share for trial in trials if (share := (trial.get("host") or {}).get("share")) is not None]
-    return f"{fmean(shares):.1%}" if shares else "not measured"
+    return f"{100 * fmean(shares):.1f} %" if shares else "not measured"

@@ -48,7 +48,7 @@ def of(
         step = _step(metric, values)
         if step > metric.margin:
             metric = replace(metric, margin=step)
-            notes.append(f"{metric.name} is rounded to {step:.1%} of its value: its margin is no less")
+            notes.append(f"{metric.name} is rounded to {100 * step:.1f} % of its value: its margin is no less")
         if len(used) < len(pairs):
             notes.append(f"{metric.name}: {len(used)} of {len(pairs)} blocks have it on both sides")
         effects.append(_no_finer_than(step, _paired(metric, used, unit) if used else _apart(metric, *values)))

@@ -236,7 +236,7 @@ def test_a_latency_that_is_rounded_is_never_the_same_within_less_than_its_last_d
     effect = found.effect("p99 latency")
     assert effect.range == (0.0, 0.0)
     assert effect.metric.margin == effect.within == pytest.approx(1 / effect.first)
-    assert "p99 latency is rounded to 7.5% of its value: its margin is no less" in found.design.notes
+    assert "p99 latency is rounded to 7.5 % of its value: its margin is no less" in found.design.notes
 
 
 def test_trials_without_a_tracer_are_compared_by_their_load(tmp_path: Path) -> None:

@@ -234,7 +234,7 @@ def test_the_host_share_is_a_fact_of_both_runs(tmp_path: Path) -> None:
     for run, share in zip(runs, (0.004, 0.62), strict=True):
         for path in run.path.glob("trials/*/trial.json"):
             path.write_text(json.dumps({**json.loads(path.read_text()), "host": {"share": share}}))
-    assert facts(compare_repeated(*runs))["host share"] == ("0.4%", "62.0%")
+    assert facts(compare_repeated(*runs))["host share"] == ("0.4 %", "62.0 %")
 
 
 def test_an_unusable_trial_does_not_count(tmp_path: Path) -> None:
