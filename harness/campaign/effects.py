@@ -61,4 +61,5 @@ class Effects:
     measure_host: Callable[..., HostUse] = host_use.measure  # seconds, ids of processes to leave out
     kvm_works: Callable[[], bool | None] = _kvm_works
     other_machines: Callable[[], list[str]] = machine_processes.others
+    check_engine: Callable[[MachineSpec], None] = lambda spec: machines.KINDS[spec.provider].check_engine(spec)
     track: Callable[[RunFolder], None] = lambda folder: None  # sends what is new in a run; raises Interrupted alone

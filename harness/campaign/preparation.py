@@ -47,6 +47,7 @@ class Preparation:
     def __init__(self, folder: RunFolder, view: View, effects: Effects, *, provision_anew: bool = False) -> None:
         self._folder, self._view, self._effects = folder, view, effects
         self._provision_anew = provision_anew
+        self._engine_answers = False  # as far as it was asked
         self._made: set[str] = set()  # the keys of the machines that this run kept
         self._started: list[Machine] = []  # entered before `up`, removed by `take_down` or `leave_up`
         self._left: list[Machine] = []  # of the boot before, which are to outlive the run unless it boots another
@@ -55,8 +56,12 @@ class Preparation:
         """Bring up the requested box or, with a warning, the fallback; a run that used the fallback keeps using it.
 
         After an error or a stop signal a machine may be up, so the caller calls `take_down`. Raises HostError if no
-        machine comes up or the kept one is damaged, ProvisionError if the packages cannot be installed.
+        machine comes up, also because its hypervisor does not answer, or the kept one is damaged, ProvisionError if
+        the packages cannot be installed.
         """
+        if not self._engine_answers:  # asked before a box is downloaded and built for minutes, or a fallback is tried
+            self._effects.check_engine(spec)
+            self._engine_answers = True
         needed = needs.of(trials)
         earlier_reason = (self._folder.manifest.get("box") or {}).get("fallback_reason")
         if spec.fallback and earlier_reason:

@@ -7,11 +7,16 @@ from typing import Any, Protocol, runtime_checkable
 from harness.guest.monitor import Monitor
 from harness.guest.remote import Host
 from harness.progress import Watcher
+from harness.spec import MachineSpec
 
 
 @runtime_checkable
 class Machine(Protocol):
     """A place where trials run. The constructor only stores; `up` starts the machine and `down` removes it."""
+
+    @staticmethod
+    def check_engine(spec: MachineSpec) -> None:
+        """Raise HostError if nothing could run such a machine on this host now; asked before its box is made."""
 
     def up(self, watcher: Watcher) -> list[Host]:
         """Start and check it; every returned host answers over SSH. Raises MachineError and leaves nothing behind."""

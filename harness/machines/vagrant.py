@@ -118,11 +118,16 @@ class VagrantMachine:
             raise MachineError("the machine is not up", where=self._domain or self.name, hint="call `up` first")
         return self._monitor
 
-    def _prepare(self) -> None:
+    @staticmethod
+    def check_engine(spec: MachineSpec) -> None:
+        """Raise HostError unless Vagrant is installed and libvirt, if it is to run the VM, answers."""
         if shutil.which("vagrant") is None:
             raise HostError("the program 'vagrant' is not installed", hint="./setup.sh installs what is missing")
-        if self.spec.hypervisor == "libvirt":
+        if spec.hypervisor == "libvirt":
             libvirt.check()
+
+    def _prepare(self) -> None:
+        self.check_engine(self.spec)
         if self._built:
             require_unchanged(self._built)
             guest_kernel.require_of_box(self._built.name, self._built.kernel, self.spec)

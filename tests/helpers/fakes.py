@@ -79,6 +79,7 @@ class World:
     other_machines: list[str] = field(default_factory=list)
     cache: Path | None = None
     keeping: dict[str, BaseException] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)  # the engines that were asked whether they answer
     kept: dict[str, ProvisionedBox] = field(default_factory=dict)
     clock: str = "host"  # what a machine chooses by itself
     refused_kernels: dict[Any, HarnessError] = field(default_factory=dict)
@@ -100,6 +101,7 @@ class World:
             measure_host=self._measure,
             kvm_works=lambda: self.kvm_works,
             other_machines=lambda: self.other_machines,
+            check_engine=self._check_engine,
             track=lambda folder: self.track(folder),
         )
 
@@ -119,6 +121,10 @@ class World:
         if self.built and self.cache:
             return self.built(self.cache)
         return forge_box(self.cache, name) if self.cache else name
+
+    def _check_engine(self, spec: MachineSpec) -> None:
+        self.asked.append(spec.hypervisor)
+        self._fail("engine")
 
     def _keep(self, facts: Any, host: Host, box: Box, key: str, made: Provisioning, watcher: Watcher) -> ProvisionedBox:
         self.log.append("keep")
@@ -163,6 +169,9 @@ class World:
 
 
 class FakeMachine:
+    @staticmethod
+    def check_engine(spec: MachineSpec) -> None: ...
+
     def __init__(
         self, world: World, box: str, folder: Path, memory_mb: int, kept: bool = False, clock: Any = None
     ) -> None:

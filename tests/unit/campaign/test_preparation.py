@@ -241,6 +241,27 @@ def test_machines_that_cannot_be_kept_are_provisioned_in_every_run_and_the_run_s
     assert reason in (tmp_path / "screen.txt").read_text()
 
 
+def test_an_engine_that_does_not_answer_ends_the_run_before_a_box_is_built_or_a_fallback_tried(
+    start: Start, world: World, tmp_path: Path
+) -> None:
+    world.keeping["engine"] = HostError("libvirtd does not answer: refused", where="qemu:///system")
+    campaign, folder = start(machine={"box": "debian-12", "fallback": "debian-11"})
+    with pytest.raises(HostError, match="libvirtd does not answer: refused"):
+        campaign.run()
+    assert world.log == []
+    assert (folder.state, "fallback" in (tmp_path / "screen.txt").read_text()) == ("failed", False)
+    assert "libvirtd does not answer" in folder.manifest["error"]
+    world.keeping.clear()
+    campaign, folder = start(folder)
+    assert campaign.run().ok
+
+
+def test_an_engine_that_answered_is_not_asked_again_for_the_next_boot(start: Start, world: World) -> None:
+    campaign, _ = start(trials={"repeat": 3, "reboot": "every block"})
+    assert campaign.run().ok
+    assert (world.asked, sum(entry.startswith("box ") for entry in world.log)) == (["libvirt"], 3)
+
+
 @pytest.mark.parametrize(("text", "where"), [("machine: {box: debian-12, kernel: KERNEL}\n", "2:35"), (SWEPT, "4:26")])
 def test_a_kernel_that_no_box_can_be_built_with_is_said_with_its_line(
     world: World, tmp_path: Path, text: str, where: str

@@ -31,6 +31,20 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> VagrantMachine:
     return VagrantMachine(MachineSpec(box="a/b"), "a/b", tmp_path, "guest")
 
 
+def test_libvirt_is_asked_whether_it_answers_for_its_own_machines_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused() -> None:
+        raise HostError("libvirtd does not answer: refused")
+
+    monkeypatch.setattr(vagrant.libvirt, "check", refused)
+    monkeypatch.setattr(vagrant.shutil, "which", lambda _: "/usr/bin/vagrant")
+    VagrantMachine.check_engine(MachineSpec(box="a/b", hypervisor="virtualbox"))
+    with pytest.raises(HostError, match="libvirtd does not answer: refused"):
+        VagrantMachine.check_engine(MachineSpec(box="debian-12"))
+    monkeypatch.setattr(vagrant.shutil, "which", lambda _: None)
+    with pytest.raises(HostError, match="'vagrant' is not installed"):
+        VagrantMachine.check_engine(MachineSpec(box="a/b", hypervisor="virtualbox"))
+
+
 def test_an_interrupt_during_the_removal_of_a_failed_machine_waits_for_the_removal(
     machine: VagrantMachine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
