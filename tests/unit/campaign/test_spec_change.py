@@ -3,48 +3,60 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command_line import harness
+from fakes import BASE, World
 
-from harness import store, workers
+from harness import spec, workers
 from harness.campaign import repetition, spec_change
+from harness.campaign.loop import Campaign
 from harness.errors import SpecError
 from harness.store import RunFolder
+from harness.terminal.progress import QuietView
 from model.errors import PredictionError
 
 pytestmark = pytest.mark.slow
 
-Start = Callable[..., Any]
 FIRST = {"predictors": ["most_frequent", "markov", "repeat"], "seeds": [0], "params": {"markov": {"max_order": 99}}}
 MEND = ["--set", "model.params.markov.max_order=2", "--set", "model.predictors=[most_frequent, markov]"]
 
 
+def train_in_turn(
+    jobs: Iterable[tuple[str, Any]], work: Callable[..., Any], **options: Any
+) -> Iterator[tuple[str, Mapping[str, Any] | BaseException]]:
+    """Train without worker processes, which take seconds to start."""
+    for name, job in jobs:
+        try:
+            yield name, work(job, lambda *report: None)
+        except PredictionError as error:
+            yield name, error
+
+
 @pytest.fixture(autouse=True)
 def train_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train without worker processes, which take seconds to start."""
+    monkeypatch.setattr(workers, "run_in_processes", train_in_turn)
 
-    def in_turn(
-        jobs: Iterable[tuple[str, Any]], work: Callable[..., Any], **options: Any
-    ) -> Iterator[tuple[str, Mapping[str, Any] | BaseException]]:
-        for name, job in jobs:
-            try:
-                yield name, work(job, lambda *report: None)
-            except PredictionError as error:
-                yield name, error
 
-    monkeypatch.setattr(workers, "run_in_processes", in_turn)
+@pytest.fixture(scope="module")
+def failed_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose recordings are good, and one of whose models failed over a setting; tests get copies of it."""
+    runs = tmp_path_factory.mktemp("failed") / "runs"
+    folder = RunFolder.create(runs, spec.from_dict({**BASE, "model": FIRST}), ["harness", "run"])
+    with pytest.MonkeyPatch.context() as patch, (runs.parent / "screen.txt").open("w") as screen:
+        patch.setattr(workers, "run_in_processes", train_in_turn)
+        campaign = Campaign(folder.experiment, folder, QuietView(screen), effects=World().effects())
+        assert campaign.run().failed_models == ("markov_s0",)
+    return folder.path
 
 
 @pytest.fixture
-def failed(start: Start) -> RunFolder:
-    """A run whose recordings are good, and one of whose models failed over a setting."""
-    campaign, folder = start(model=FIRST)
-    assert campaign.run().failed_models == ("markov_s0",)
-    return store.RunFolder.open(folder.path)
+def failed(failed_once: Path, tmp_path: Path) -> RunFolder:
+    return RunFolder.open(shutil.copytree(failed_once, tmp_path / "runs" / failed_once.name))
 
 
 def resume(folder: RunFolder, *changes: str, code: int = 0) -> RunFolder:
