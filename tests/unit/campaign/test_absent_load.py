@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from command_line import harness
 from installed_load import install
+from one_process import one_after_the_other
 
-from harness import store
+from harness import store, workers
 from harness.loads import KINDS
 from harness.loads.kinds import Kinds
 
@@ -54,8 +55,9 @@ def require_gone(refused: Any) -> None:
 
 
 def test_a_run_goes_on_with_other_models_and_its_manifest_says_where_its_load_came_from(
-    package: Path, start: Start
+    package: Path, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(workers, "run_in_processes", one_after_the_other)
     campaign, folder = start(load={"kind": "queue"}, model={"predictors": ["most_frequent"], "seeds": [0]})
     assert campaign.run().ok
     uninstall(package)

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from fakes import BAD, GOOD, HOPELESS, FakeMachine, World
+from one_process import one_after_the_other
 
-from harness import plan
+from harness import plan, workers
 from harness.campaign import recording_time, spec_change, steps
 from harness.campaign.repetition import Changes, experiment_of
 from harness.comparison.stopping import Decision, Rule
@@ -266,7 +267,10 @@ def test_a_run_with_an_open_number_of_blocks_is_repeated_with_those_that_it_has(
     assert experiment_of(folder, Changes({"trials.blocks": "auto"})).trials.blocks == "auto"
 
 
-def test_other_models_of_an_open_campaign_are_trained_on_all_of_its_blocks(start: Start, world: World) -> None:
+def test_other_models_of_an_open_campaign_are_trained_on_all_of_its_blocks(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "run_in_processes", one_after_the_other)
     campaign, folder = start(**AUTO, decide=FakeRule([None, 0.5, 0.01]))
     campaign.run()
     values = {**folder.manifest["spec"], "model": {**folder.manifest["spec"]["model"], "predictors": ["most_frequent"]}}

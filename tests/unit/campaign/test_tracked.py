@@ -191,6 +191,7 @@ def test_a_server_that_is_not_there_costs_one_warning_and_the_run_goes_on(
 def test_what_was_deleted_meanwhile_is_sent_anew_at_the_end_and_the_run_goes_on(
     start: Start, world: World, track: Track, tmp_path: Path
 ) -> None:
+    mlflow_database.copy_to(tmp_path / "runs" / "mlflow" / "mlflow.db")
     target = track("mlflow")
     campaign, folder = start()
     send, calls = world.track, []
@@ -243,10 +244,28 @@ def test_a_server_that_fails_is_named_by_its_answer(code: int, words: str, start
         assert words in error_of(folder, uri)
 
 
-def test_a_server_that_hangs_is_given_up_by_the_limit_of_a_request(start: Start) -> None:
+@pytest.fixture
+def sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file in which each connection and each look-up of a name in processes that send is written down.
+
+    MLflow has telemetry.
+    """
+    log = tmp_path / "sockets.txt"
+    (tmp_path / "hook").mkdir()
+    (tmp_path / "hook" / "sitecustomize.py").write_text(HOOK.format(log=str(log)))
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'hook'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    return log
+
+
+def test_a_server_that_hangs_is_given_up_by_the_limit_of_a_request_and_no_other_is_connected_to(
+    start: Start, sockets: Path
+) -> None:
     _, folder = start()
     with hanging() as uri, pytest.raises(TrackingError, match="no connection: timed out"):
         send_once(folder, uri, limit_s=500)
+    seen = sockets.read_text().splitlines()
+    assert seen
+    assert [line for line in seen if f"'127.0.0.1', {uri.rpartition(':')[2]}" not in line] == []
 
 
 def test_a_sender_that_does_not_answer_in_time_is_killed(start: Start) -> None:
@@ -264,7 +283,9 @@ def test_a_database_that_another_process_has_locked_is_given_up(start: Start, tm
         assert "database is locked" in error_of(folder, uri)
 
 
-def test_a_sender_that_is_killed_is_named_and_the_next_one_works(start: Start, tmp_path: Path) -> None:
+def test_a_sender_that_is_killed_is_named_and_the_next_one_works_without_a_connection(
+    start: Start, tmp_path: Path, sockets: Path
+) -> None:
     _, folder = start()
     killed = Sender(tracking.Target("mlflow", mlflow_database.copy_to(tmp_path / "own.db")))
     killed._process = killed._start()
@@ -276,25 +297,7 @@ def test_a_sender_that_is_killed_is_named_and_the_next_one_works(start: Start, t
         assert killed.send(folder.path, None, 500).run
     finally:
         killed.close()
-
-
-def test_no_socket_is_opened_to_anybody_but_the_server(
-    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """MLflow has telemetry: each connection and each look-up of a name in the process that sends is written down."""
-    _, folder = start()
-    log = tmp_path / "sockets.txt"
-    (tmp_path / "hook").mkdir()
-    (tmp_path / "hook" / "sitecustomize.py").write_text(HOOK.format(log=str(log)))
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'hook'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
-    with refusing() as uri, pytest.raises(TrackingError):
-        send_once(folder, uri, 500)
-    seen = log.read_text().splitlines()
-    assert seen
-    assert [line for line in seen if f"'127.0.0.1', {uri.rpartition(':')[2]}" not in line] == []
-    log.unlink()
-    send_once(folder, mlflow_database.copy_to(tmp_path / "own.db"), 500)
-    assert not log.exists(), log.read_text()
+    assert not sockets.exists(), sockets.read_text()
 
 
 @contextmanager
