@@ -88,6 +88,11 @@ def test_a_name_that_commands_a_terminal_is_spelt_on_one_and_kept_in_a_file(runs
     assert "\x1b[31mnginx" not in shown
 
 
+def test_csv_has_what_a_spreadsheet_takes_for_a_formula_as_it_is(runs: Path) -> None:
+    text = "SELECT '=cmd' AS task, '@a' AS arm FROM trials LIMIT 1"
+    assert query(runs, text, "--format", "csv").stdout.splitlines() == ['"task","arm"', '"=cmd","@a"']
+
+
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [
