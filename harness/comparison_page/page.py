@@ -74,7 +74,7 @@ def sentence(comparison: Comparison) -> str:
     """Return the sentence as one that stands alone: a capital, unless it begins with the name of a side, and a stop."""
     text = comparison.sentence
     named = any(text.startswith(side.label) for side in (comparison.first, comparison.second))
-    text = _HYPHEN_AS_MINUS.sub(MINUS, text)
+    text = _HYPHEN_AS_MINUS.sub(MINUS, text).replace(" %", "\u202f%")  # which no line may end before
     return f"{text if named else text[:1].upper() + text[1:]}."
 
 

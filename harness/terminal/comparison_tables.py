@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from harness.comparison.facts.fact_difference import FactDifference
 
 LONGEST_VALUE = 40
+MOST_OPTIONS = 8  # of a kernel's configuration; two kernels differ in dozens
 LEGEND = (
     "p: of sign flips, adjusted for the number of metrics (Holm)",
     "shows: the smallest difference that so many blocks find in 80 of 100 cases, alone; in the unit of the effect",
@@ -142,9 +143,16 @@ def _facts(comparison: Comparison) -> list[RenderableType]:
     for title, rows in _titled_facts(comparison):
         if rows:
             table = plain_table(f"~{title}", f"~{comparison.first.label}", f"~{comparison.second.label}")
+            options = [row for row in rows if row.is_option]
+            folded = options if len(options) > MOST_OPTIONS else []
             for row in rows:
-                table.add_row(row.name, *map(_short, row.shown))
+                if row not in folded:
+                    table.add_row(row.name, *map(_short, row.shown))
             parts += [Text(), table]
+            if folded:
+                parts.append(
+                    Text(f"and {len(folded)} options of the kernel's configuration: --html and --json list them")
+                )
     return parts if comparison.facts else [*parts, Text("no other fact differs")]
 
 

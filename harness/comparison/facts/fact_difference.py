@@ -33,6 +33,11 @@ class FactDifference:
     varies: bool = False
 
     @property
+    def is_option(self) -> bool:
+        """Whether it is an option of the guest kernel's configuration."""
+        return self.name.startswith(OPTION)
+
+    @property
     def shown(self) -> tuple[str, str]:
         """Both values for a person: digests in short, and of lists of words those that the other lacks."""
         name = self.name.partition(", ")[0]  # the name of an arm may follow
@@ -52,7 +57,7 @@ def differences(first: SideFacts, second: SideFacts, *, varying: bool) -> list[F
     versions did not, are one row of each group.
     """
     rows = [*_one_sided(first, second), *_differences(first, second, varying)]
-    return sorted(rows, key=lambda row: (GROUPS.index(row.group), row.name.startswith(OPTION)))
+    return sorted(rows, key=lambda row: (GROUPS.index(row.group), row.is_option))
 
 
 def _differences(first: SideFacts, second: SideFacts, varying: bool) -> Iterator[FactDifference]:

@@ -14,6 +14,7 @@ import hostile
 import pytest
 
 from harness.comparison import Comparison, compare
+from harness.comparison.facts.fact_difference import FactDifference
 from harness.comparison_page import amounts, write
 from harness.comparison_page.page import sentence
 
@@ -61,6 +62,20 @@ def test_an_alarm_stands_above_the_sentence_and_no_equal_is_the_better(tmp_path:
     assert "better" not in equals
 
 
+def test_dozens_of_options_of_two_kernels_are_folded_below_the_facts(
+    compared_with_equals: Comparison, tmp_path: Path
+) -> None:
+    options = [FactDifference(f"guest CONFIG_{n}", "y", "-", "guest kernel", "machine.kernel") for n in range(9)]
+    kernel = FactDifference("guest kernel", "6.1", "6.12", "guest kernel", "machine.kernel")
+    found = replace(compared_with_equals, settings=(kernel, *options))
+    facts = write(found, tmp_path / "page.html").read_text("utf-8").split('id="facts"')[1].split('id="metrics"')[0]
+    shown, folded = facts.split("<details>")
+    assert "6.12" in shown
+    assert "CONFIG_" not in shown
+    assert "9 options of the kernel\u2019s configuration, which follow from the arm" in folded
+    assert folded.count("guest CONFIG_") == 9
+
+
 def test_nothing_on_the_page_points_to_a_network_and_nothing_is_inline(whole: str) -> None:
     assert not re.findall(r"(?:https?:)?//[a-z0-9-]+\.[a-z]", whole)
     assert set(re.findall(r'(?:src|href)="([^"#][^"]*)"', whole)) == {"data:,"}
@@ -72,7 +87,7 @@ def test_nothing_on_the_page_points_to_a_network_and_nothing_is_inline(whole: st
 
 def test_the_sentence_and_every_metric_are_on_the_page(compared_with_equals: Comparison, whole: str) -> None:
     text = html.unescape(whole)
-    assert compared_with_equals.sentence[1:] in text.replace("\u2212", "-")
+    assert compared_with_equals.sentence[1:] in text.replace("\u2212", "-").replace("\u202f%", " %")
     for effect in compared_with_equals.effects:
         assert text.count(f'<th scope="row">{effect.metric.name}</th>') == 3  # equals, forest, exact numbers
 
@@ -160,7 +175,7 @@ def test_the_sentence_begins_with_a_capital_unless_it_begins_with_a_name(compare
         comparison.__dict__["sentence"] = text
         return sentence(comparison)
 
-    assert shown("whether it differs: -3 % [-4, -2]") == "Whether it differs: \u22123 % [\u22124, \u22122]."
+    assert shown("whether it differs: -3 % [-4, -2]") == "Whether it differs: \u22123\u202f% [\u22124, \u22122]."
     assert shown("concurrency 8 serves more") == "concurrency 8 serves more."
 
 
