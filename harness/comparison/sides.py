@@ -49,7 +49,10 @@ def in_order_of_arms(run: RunFolder, observations: Iterable[Observation]) -> lis
 
 def arms_of(observed: Observed) -> list[str]:
     """Return the arms of all runs in their order, without those that repeat the first."""
-    arms = list(dict.fromkeys(one.arm for run in observed.values() for one in run))
+    return _without_twins(list(dict.fromkeys(one.arm for run in observed.values() for one in run)))
+
+
+def _without_twins(arms: Sequence[str]) -> list[str]:
     return [arm for arm in arms if not (arm.endswith(AGAIN) and arm.removesuffix(AGAIN) in arms)]
 
 
@@ -97,7 +100,7 @@ def _choice(observed: Observed, text: str) -> _Choice:
 
 def _matching(text: str, known: Iterable[str], what: str) -> str:
     names = sorted(known)
-    found = [name for name in names if name == text] or [name for name in names if text in name]
+    found = [name for name in names if name == text] or _without_twins([name for name in names if text in name])
     if len(found) == 1:
         return found[0]
     near = difflib.get_close_matches(text, names, 1, cutoff=0.4)

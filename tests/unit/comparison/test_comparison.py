@@ -72,6 +72,14 @@ def test_the_first_arm_and_its_twin_are_compared_first_and_are_not_an_arm_of_the
     assert "concurrency 8 serves 10.00 % more requests/s [9.8" in found.sentence
 
 
+def test_a_part_of_a_name_that_only_an_arm_and_its_twin_have_is_the_arm(tmp_path: Path) -> None:
+    run = campaign_run.make(tmp_path / "run", NULL)
+    assert compare([run], ("concurrency-2", "concurrency-8")).first.arm == "ab__concurrency-2"
+    assert compare([run], ("again", "concurrency-8")).first.arm == "ab__concurrency-2__again"
+    with pytest.raises(UsageError, match="'ab' is part of the name of 2 arms"):
+        compare([run], ("ab", "concurrency-8"))
+
+
 def test_equals_that_are_called_different_are_an_alarm_above_the_sentence(tmp_path: Path) -> None:
     warmer = {**NULL, "ab__concurrency-2__again": [1.02 * rate for rate in NULL["ab__concurrency-2__again"]]}
     found = compare([campaign_run.make(tmp_path / "run", warmer)], metrics=["requests/s", "idle share"])
