@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from markupsafe import Markup
 
@@ -75,10 +75,12 @@ class BlocksFigure:
         return any(1 < len(set(boots)) < len(boots) for boots in of_runs)
 
     @property
-    def boot_for_each(self) -> bool:
-        """Return whether no two blocks share a boot."""
+    def has_own_boot(self) -> Literal["", "block", "trial"]:
+        """Return what was recorded in a boot of its own: every block, every trial of a block, or neither."""
         kept = [slot for slot in self.slots if not slot.lost]
-        return len(kept) > 1 and len({(slot.run, slot.boot) for slot in kept}) == len(kept)
+        if len(kept) < 2 or len({(slot.run, slot.boot) for slot in kept}) < len(kept):
+            return ""
+        return "trial" if all(", " in slot.boot for slot in kept) else "block"
 
     @property
     def several_runs(self) -> bool:

@@ -49,11 +49,18 @@ def test_a_late_block_stands_where_it_was_recorded_and_has_a_mark_of_its_own() -
 
 def test_boots_are_separated_unless_each_block_has_its_own() -> None:
     own = compared.effect("requests/s", 0.03)
-    assert figure(own).boot_for_each
+    assert figure(own).has_own_boot == "block"
     assert "apart" not in str(figure(own).panel(own))
     shared = replace(own, blocks=tuple(replace(one, boot=f"boot-{one.block // 4}") for one in own.blocks))
-    assert not figure(shared).boot_for_each
+    assert figure(shared).has_own_boot == ""
     assert str(figure(shared).panel(shared)).count('class="apart boot"') == 2
+
+
+def test_arms_that_need_machines_of_their_own_have_a_boot_for_each_trial() -> None:
+    effect = compared.effect("requests/s", 0.03)
+    boots = [f"own-{one.block}, other-{one.block}" for one in effect.blocks]
+    blocks = tuple(replace(one, boot=boot) for one, boot in zip(effect.blocks, boots, strict=True))
+    assert figure(replace(effect, blocks=blocks)).has_own_boot == "trial"
 
 
 def test_runs_follow_each_other_and_are_separated() -> None:
