@@ -1,4 +1,6 @@
 // Uses the page of a comparison as a reader does, and keeps what it shows and what it would save.
+// Frames come in real time, for which the browser's virtual time does not wait; timers it does wait for.
+globalThis.requestAnimationFrame = (after) => setTimeout(after, 0);
 const saved = {};
 let last = "";
 globalThis.Blob = class { constructor(parts) { this.content = parts.join(""); } };
