@@ -209,13 +209,6 @@ def _ended(folder: RunFolder, outcome: Outcome) -> dict[str, Any]:
     return {**paths, "state": folder.state, **failed}
 
 
-def _recorded_arms(experiment: Experiment, folder: RunFolder) -> set[str]:
-    """Return the arms that have a usable trial, which can be compared."""
-    from harness.campaign import blocks
-
-    return {trial.arm.name for trial in blocks.planned(experiment, folder) if folder.is_done(f"trial:{trial.name}")}
-
-
 def _carry_out(
     experiment: Experiment,
     folder: RunFolder,
@@ -227,6 +220,7 @@ def _carry_out(
 ) -> None:
     from harness.campaign.effects import Effects
     from harness.campaign.loop import Campaign
+    from harness.store.finished_steps import usable_trials
     from harness.terminal import tables
     from harness.tracking import Tracking
 
@@ -237,7 +231,7 @@ def _carry_out(
         experiment, folder, view, keep=keep, workers=workers, provision_anew=provision_anew, effects=effects
     ).run()
     output.show(*tables.run_tables(folder))
-    if len(_recorded_arms(experiment, folder)) > 1:
+    if len(usable_trials(folder.manifest)) > 1:  # arms that can be compared
         output.show(f"`harness compare {shlex.quote(str(folder.path))}` says which arm is it, and how sure one may be")
     output.data(_ended(folder, outcome))
     if outcome.failed_models and not outcome.unusable:
