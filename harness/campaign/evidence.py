@@ -57,6 +57,7 @@ def of_kernel(trial: Trial, guest: Mapping[str, Any]) -> dict[str, Any]:
         "tracer": trial.record.tracer,
         "guest_idle_share": observation.idle_share(recording),
         "guest_switches_per_s": observation.switches_per_s(recording),
+        "guest_connections_per_s": observation.connections_per_s(recording),
     }
 
 

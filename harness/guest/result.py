@@ -70,6 +70,7 @@ class Recording(_Checked):
     cpu_ticks_before: Annotated[dict[Line, Count], Field(max_length=20)]
     cpu_ticks_after: Annotated[dict[Line, Count], Field(max_length=20)]
     switches: Count | None = None  # absent until version 0.3
+    connections: Count | None = None  # absent until version 0.3
 
 
 class Task(_Checked):

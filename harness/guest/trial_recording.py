@@ -1,5 +1,5 @@
 """Runs inside the guest: records the scheduler with perf, or waits in its place. Python 3.6, standard library only."""
-# ruff: noqa: UP006, UP035  (these rules ask for syntax that Python 3.6 does not have)
+# ruff: noqa: UP006, UP035, UP045  (these rules ask for syntax that Python 3.6 does not have)
 
 import contextlib
 import os
@@ -7,7 +7,7 @@ import shlex
 import signal
 import subprocess
 import time
-from typing import Any, Dict, Iterator, List, Sequence
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from .trial_command import Failure, read, run_beside
 from .trial_console import open_console, phase_line
@@ -44,6 +44,13 @@ def cpu_ticks(text: str) -> Dict[str, int]:
 def context_switches(text: str) -> int:
     """Read /proc/stat: context switches since boot, summed over CPUs."""
     return int(next(line.split()[1] for line in text.splitlines() if line.startswith("ctxt ")))
+
+
+def accepted_connections(text: str) -> Optional[int]:
+    """Read /proc/net/snmp: TCP connections that programs of this machine accepted since boot; None if it has none."""
+    rows = [line.split() for line in text.splitlines() if line.startswith("Tcp: ")]
+    found = dict(zip(*rows)).get("PassiveOpens") if len(rows) == 2 else None  # noqa: B905
+    return None if found is None else int(found)
 
 
 class Recorder:
@@ -105,9 +112,9 @@ class Recorder:
         ticks at both ends, perf's running time `wall_s` and CPU time `tracer_cpu_s` in seconds. Raises Failure.
         """
         os.read(self.read_fd, 1)
-        clock_before, stat_before = clocks(), read("/proc/stat") or ""
+        clock_before, stat_before, snmp_before = counts()
         sleep_ended = os.read(self.read_fd, 1)  # b'' if perf ended before the sleep did
-        clock_after, stat_after = clocks(), read("/proc/stat") or ""
+        clock_after, stat_after, snmp_after = counts()
         ssh_count, loads = ssh_connections(), load_states(self.config)
         if sleep_ended:
             time.sleep(SETTLE_S)
@@ -127,6 +134,7 @@ class Recorder:
             "cpu_ticks_before": cpu_ticks(stat_before),
             "cpu_ticks_after": cpu_ticks(stat_after),
             "switches": context_switches(stat_after) - context_switches(stat_before),
+            "connections": since(accepted_connections(snmp_before), accepted_connections(snmp_after)),
         }
 
     def end(self) -> Any:
@@ -175,6 +183,16 @@ def clocks() -> Dict[str, float]:
     """Return this machine's clocks; a step or a suspension between two looks makes them differ."""
     ids = {"monotonic_s": time.CLOCK_MONOTONIC, "boottime_s": CLOCK_BOOTTIME, "realtime_s": time.CLOCK_REALTIME}
     return {name: time.clock_gettime(clock) for name, clock in ids.items()}
+
+
+def counts() -> Tuple[Dict[str, float], str, str]:
+    """Return the clocks and what the kernel counted until now: /proc/stat and /proc/net/snmp."""
+    return clocks(), read("/proc/stat") or "", read("/proc/net/snmp") or ""
+
+
+def since(before: Optional[int], after: Optional[int]) -> Optional[int]:
+    """Return what came between two counts; None if one of them is not known."""
+    return None if before is None or after is None else after - before
 
 
 def record_argv(config: Dict[str, Any], delay_s: float, write_fd: int) -> List[str]:

@@ -256,8 +256,17 @@ def idle_share(recording: Mapping[str, Any]) -> float | None:
 
 def switches_per_s(recording: Mapping[str, Any]) -> float | None:
     """Return the context switches a second that the guest's kernel counted while it recorded; None if it told none."""
+    return _per_s(recording, "switches")
+
+
+def connections_per_s(recording: Mapping[str, Any]) -> float | None:
+    """Return the TCP connections a second that programs of the guest accepted while it recorded; None if not known."""
+    return _per_s(recording, "connections")
+
+
+def _per_s(recording: Mapping[str, Any], key: str) -> float | None:
     seconds = elapsed_s(recording.get("clock_before"), recording.get("clock_after"))
-    count = recording.get("switches")
+    count = recording.get(key)
     return None if count is None or not seconds else round(count / seconds, 2)
 
 

@@ -17,7 +17,7 @@ from harness.store.finished_steps import arm_of
 Row = dict[str, Any]
 MEASURED = (
     *("switches", "contested_share", "idle_share", "tracer_share", "host_share", "seconds", "attempts"),
-    *("guest_switches_per_s", "guest_idle_share"),
+    *("guest_switches_per_s", "guest_connections_per_s", "guest_idle_share"),
 )
 TRIAL_SCORES = ("top1", "contested_top1", "bits_per_switch")
 

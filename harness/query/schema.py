@@ -152,6 +152,11 @@ TABLES: dict[str, Table] = {
             ("idle_share", NUMBER, "share of the CPU time that was idle, 0 to 1"),
             ("tracer_share", NUMBER, "share of the CPU time that perf took, 0 to 1"),
             ("guest_switches_per_s", NUMBER, "switches per second that the guest's kernel counted"),
+            (
+                "guest_connections_per_s",
+                NUMBER,
+                "TCP connections per second that programs of the guest accepted while it recorded",
+            ),
             ("guest_idle_share", NUMBER, "share of the CPU time that was idle by the guest's kernel, 0 to 1"),
             ("host_share", NUMBER, "share of the recorded time that the guest waited for the host, 0 to 1"),
             ("seconds", NUMBER, "time that the trial took on the host, s"),

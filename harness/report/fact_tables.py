@@ -184,7 +184,11 @@ def side_by_side(trials: list[TrialFacts]) -> list[Quantity]:
 
 
 def _counted_by_kernels(trials: list[TrialFacts]) -> Iterator[Quantity]:
-    rows = (("switches per second", "guest_switches_per_s", text.count), ("idle", "guest_idle_share", text.percent))
+    rows = (
+        ("switches per second", "guest_switches_per_s", text.count),
+        ("accepted connections per second", "guest_connections_per_s", text.count),
+        ("idle", "guest_idle_share", text.percent),
+    )
     for name, key, show in rows:
         cells = [_cell(text.number(trial.record.get(key)), show) for trial in trials]
         yield Quantity(f"{name}, as the kernel counted", "", cells)

@@ -45,7 +45,7 @@ BOX = mapping(
 )
 SHOWN = (
     *("switches", "contested_share", "idle_share", "tracer_share", "requests_per_s", "host_share"),
-    *("guest_idle_share", "guest_switches_per_s"),  # as the guest's kernel counted them
+    *("guest_idle_share", "guest_switches_per_s", "guest_connections_per_s"),  # as the guest's kernel counted them
 )
 VERSIONS = mapping(harness=text, commit=TEXT, dirty=null_or(truth), packages=ANY)
 STEP = mapping(

@@ -64,7 +64,7 @@ TRIAL = mapping(
     host=HOST,
     host_conditions=_maybe(mitigations=TEXTS),
     **_numbers("switches", "contested_share", "idle_share", "tracer_share", "requests_per_s"),
-    **_numbers("guest_idle_share", "guest_switches_per_s", "block", "repetition"),
+    **_numbers("guest_idle_share", "guest_switches_per_s", "guest_connections_per_s", "block", "repetition"),
     **dict.fromkeys(("host_id", "boot_id", "recorded_at"), TEXT),
 )
 GUEST = mapping(

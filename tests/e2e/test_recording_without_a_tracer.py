@@ -15,6 +15,7 @@ def test_without_a_tracer_the_load_runs_as_long_and_no_perf_runs_beside_it(smoke
     assert [check for check in trial["verdict"]["checks"] if not check["ok"]] == []
     assert trial["metrics"]["requests_completed"] > 10
     assert trial["guest_switches_per_s"] > trial["metrics"]["requests_per_s"]  # ab and nginx take turns
+    assert trial["guest_connections_per_s"] > trial["metrics"]["requests_per_s"] / 2  # one request a connection
     guest = json.loads((written.parent / "guest.json").read_text())
     for tasks in guest["facts"]["tasks"].values():
         names = {task["comm"] for task in tasks}

@@ -67,7 +67,7 @@ def primary(names: Iterable[str]) -> str:
     """
     known = list(names)
     switches = next((name for name in SWITCHES if name in known), SWITCHES[0])
-    return next((name for name in known if name.endswith("/s") and name not in SWITCHES), switches)
+    return next((name for name in known if name.endswith("/s") and is_of_load(name)), switches)
 
 
 def without_doubles(names: Iterable[str]) -> list[str]:
@@ -83,7 +83,7 @@ def is_score(name: str) -> bool:
 
 def is_of_load(name: str) -> bool:
     """Return whether a metric is a rate or a latency of the load, such as `web requests/s` and `p99 latency`."""
-    return name.endswith(("/s", " latency")) and name not in SWITCHES
+    return name.endswith(("/s", " latency")) and name not in SWITCHES and not name.startswith(BY_KERNEL)
 
 
 def is_of_slices(name: str) -> bool:

@@ -124,6 +124,7 @@ def _recorded(trial: Mapping[str, Any], folder: Path | None) -> Iterator[tuple[s
     yield from ((result.name, result.mean) for result in results(trial))
     yield "switches/s", switches_per_s(trial)
     yield f"{BY_KERNEL}switches/s", trial.get("guest_switches_per_s")
+    yield f"{BY_KERNEL}connections/s", trial.get("guest_connections_per_s") or None  # most loads make none
     yield f"{BY_KERNEL}idle share", trial.get("guest_idle_share")
     if folder and trial.get("tracer") != "none":
         yield from _from_slices(folder / "slices.parquet")

@@ -94,6 +94,7 @@ def test_trial_json_of_a_trial_without_a_tracer_holds_its_load_and_says_what_was
     record = read_trial(tmp_path / "t")
     assert (record["tracer"], record["metrics"]) == ("none", {"requests_per_s": 432.1})
     assert (record["guest_idle_share"], record["guest_switches_per_s"]) == (0.1, 640.0)
+    assert record["guest_connections_per_s"] == 400.0
     assert made.detail["tracer"] == "none"
     of_a_trace = {"quality", "usage", "noise", "switches", "contested_share", "idle_share", "tracer_share"}
     assert not of_a_trace & {*record, *made.detail}
@@ -108,7 +109,7 @@ def untraced(host: Host, trial: Any, folder: Path, *_: Any, on_phase: Callable[[
     files.perf_data.unlink()
     ticks = {"cpu_ticks_before": {"user": 5, "idle": 5}, "cpu_ticks_after": {"user": 95, "idle": 15}}
     clock_after = {"monotonic_s": 55.0, "boottime_s": 55.0, "realtime_s": 1_700_000_050.0}
-    recording = {**ticks, "switches": 32_000, "clock_before": CLOCKS, "clock_after": clock_after}
+    recording = {**ticks, "switches": 32_000, "connections": 20_000, "clock_before": CLOCKS, "clock_after": clock_after}
     guest = {**files.guest, "recording": recording}
     return replace(files, perf_data=None, guest=guest)
 

@@ -9,6 +9,7 @@ from typing import Any
 import campaign_run
 
 from harness.comparison import compare
+from harness.comparison.measured.metrics import is_of_load
 from harness.comparison.repeat.measurement import measure
 from harness.store import RunFolder
 
@@ -16,14 +17,15 @@ PERF, NONE = "ab__tracer-perf", "ab__tracer-none"
 OF_A_TRACE = ("switches", "contested_share", "idle_share", "tracer_share", "quality")
 
 
-def campaign(path: Path, *untraced: str) -> RunFolder:
-    """Eight blocks in which perf costs 4 % of the requests; the kernels of both arms count switches."""
+def campaign(path: Path, *untraced: str, connections: float = 0.0) -> RunFolder:
+    """Eight blocks in which perf costs 4 % of the requests; the kernels of both arms count switches and connections."""
     rates = [480.0, 481.5, 479.0, 480.5, 482.0, 478.5, 480.0, 481.0]
     run = campaign_run.make(path, {PERF: [0.96 * rate for rate in rates], NONE: rates})
     for folder in (path / "trials").iterdir():
         known: dict[str, Any] = json.loads((folder / "trial.json").read_text())
         rate = known["metrics"]["requests_per_s"]
         known |= {"tracer": "perf", "guest_switches_per_s": 5 * rate, "guest_idle_share": 0.002}
+        known |= {"guest_connections_per_s": connections * rate}
         if known["arm"] in untraced:
             known = {key: value for key, value in known.items() if key not in OF_A_TRACE} | {"tracer": "none"}
             (folder / "slices.parquet").unlink()
@@ -42,6 +44,16 @@ def test_a_traced_and_an_untraced_arm_are_compared_by_load_and_kernel_and_the_re
     assert {"switches/s", "contested share", "slice p50", "tracer share"} <= {*result.missing["first"]}
     assert result.missing["second"] == ()
     assert "guest switches/s and guest idle share: as the guest's kernel counted" in result.design.notes
+
+
+def test_connections_that_the_kernel_counted_are_compared_where_a_load_makes_them_and_are_no_rate_of_the_load(
+    tmp_path: Path,
+) -> None:
+    run = campaign(tmp_path / "run", NONE, connections=1.1)
+    result = compare([run])
+    assert round(result.effect("guest connections/s").value, 4) == round(1 / 0.96 - 1, 4)
+    assert result.primary == "requests/s"
+    assert not is_of_load("guest connections/s")
 
 
 def test_two_traced_arms_are_not_compared_twice_by_the_same(tmp_path: Path) -> None:

@@ -647,6 +647,15 @@ def test_cpu_ticks_are_read_by_name() -> None:
     }
 
 
+def test_accepted_connections_are_read_by_name_and_are_unknown_where_the_kernel_tells_none() -> None:
+    text = "Ip: Forwarding\nIp: 1\nTcp: RtoMin ActiveOpens PassiveOpens InErrs\nTcp: 200 2458 972 0\nUdp: 7\n"
+    assert trial_recording.accepted_connections(text) == 972
+    for unknown in ("", "Tcp: RtoMin\nTcp: 200\n", "Ip: Forwarding\nIp: 1\n"):
+        assert trial_recording.accepted_connections(unknown) is None
+    assert trial_recording.since(900, 972) == 72
+    assert trial_recording.since(None, 972) is trial_recording.since(900, None) is None
+
+
 def test_the_cpu_model_is_the_first_one_named() -> None:
     assert trial_facts.cpu_model("processor\t: 0\nmodel name\t: QEMU Virtual CPU: 2.5+\n") == "QEMU Virtual CPU: 2.5+"
     assert trial_facts.cpu_model("") == ""
