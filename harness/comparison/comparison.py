@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.comparison import sentence, sides
+from harness.comparison import doubts, sentence, sides
 from harness.comparison.facts.differing import differing, facts_of
 from harness.comparison.facts.fact_difference import FactDifference
 from harness.comparison.measured.metrics import BY_KERNEL
@@ -60,12 +60,16 @@ class Comparison:
 
     @cached_property
     def warnings(self) -> tuple[str, ...]:
-        """What stands above the sentence: equals that were called different, facts that differ besides the arm."""
+        """What stands above the sentence: equals that seem to differ, loads of two lengths, facts besides the arm."""
         found = []
         if self.null and (wrong := [effect.metric.name for effect in self.null.effects if effect.differs]):
             of_all = f"{len(wrong)} of {counted(len(self.null.effects), 'metric')} ({shortened(wrong, NAMED)})"
             itself = f"{self.null.first.label} against itself is called different in {of_all}"
             found.append(f"alarm: {itself}, so doubt every difference here")
+        if doubtful := doubts.of_equals(self.effects, self.null.effects if self.null else ()):
+            found.append(doubtful)
+        if lengths := doubts.of_load_lengths(self.first, self.second):
+            found.append(lengths)
         if self.differing:
             names = shortened([fact.name for fact in self.differing], NAMED)
             verb = "differs" if len(self.differing) == 1 else "differ"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import inf, log1p
 
 from harness.comparison.statistics.effect import Effect, Interval
 from harness.counted import counted
@@ -31,6 +32,13 @@ def amount(effect: Effect) -> str:
 def number(effect: Effect, value: float | None) -> str:
     """Return the size of a difference in the unit of an effect, without it; a question mark without a size."""
     return "?" if value is None else f"{abs(value) * SCALES[effect.metric.scale][0]:.{_digits(effect)}f}"
+
+
+def margin(effect: Effect) -> str:
+    """Return the margin of an effect with its unit: `1 %`, `1 point`."""
+    factor, unit = SCALES[effect.metric.scale]
+    shown = f"{effect.metric.margin * factor:.3g}"
+    return f"{shown} {'point' if (shown, unit) == ('1', 'points') else unit}"
 
 
 def spread(effect: Effect) -> str:
@@ -67,7 +75,8 @@ def _main(first: str, second: str, effect: Effect) -> str:
         return f"{name} of {second} and of {first} differ by no more than {size(effect, effect.within)}"
     if effect.outcome == "cannot say":
         return f"whether {name} of {second} and {first} differs cannot be said: {amount(effect)}"
-    return f"{_change(second, effect)} {_distance(effect)} than {first}"
+    small = f", which is within {margin(effect)}" if effect.is_small else ""
+    return f"{_change(second, effect)} {_distance(effect)} than {first}{small}"
 
 
 def _distance(effect: Effect) -> str:
@@ -98,9 +107,20 @@ def _other(effect: Effect) -> str:
 
 
 def _wakeup(effects: Sequence[Effect]) -> Effect | None:
-    """Return the wakeup latency whose change is clearest; where all are alike the 99th percentile."""
+    """Return the wakeup latency whose change is largest beside its interval; where all are alike the 99th percentile.
+
+    Its p-value would not tell: of few units, all clear changes have the smallest that there is.
+    """
     found = [effect for effect in effects if effect.metric.name.startswith("wakeup latency")]
-    return min(reversed(found), key=lambda effect: 1.0 if effect.p is None else effect.p, default=None)
+    return max(reversed(found), key=_clearness, default=None)
+
+
+def _clearness(effect: Effect) -> float:
+    """Return the logarithm of a change in widths of its interval; 0 without one."""
+    if effect.interval is None or effect.value == 0:
+        return 0.0
+    width = log1p(effect.interval.high) - log1p(effect.interval.low)
+    return abs(log1p(effect.value)) / width if width else inf
 
 
 def _best_predictor(effects: Sequence[Effect]) -> Effect | None:

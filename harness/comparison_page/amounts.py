@@ -6,11 +6,11 @@ import math
 
 from harness.comparison.measured.metrics import Metric, Scale
 from harness.comparison.statistics.effect import Effect, Interval
+from harness.comparison.statistics.inference import CHANCE
 from harness.report.text import MINUS, NO_VALUE
 
 UNITS: dict[Scale, str] = {"ratio": "\u202f%", "share": "\u202fpoints", "bits": "\u202fbits"}
 FACTORS: dict[Scale, float] = {"ratio": 100.0, "share": 100.0, "bits": 1.0}
-CHANCE = 0.05
 MANIFOLD = 10.0  # a ratio from here on is said as a factor: +1,130 % is hard to read
 LEAST_RATIO = 1e-6  # of positions, and its inverse the largest: a metric that fell to nothing has no logarithm
 
@@ -96,8 +96,7 @@ def outcome_text(effect: Effect) -> str:
     if effect.outcome == "cannot say":
         corrected = effect.p is not None and effect.p < CHANCE
         return f"cannot say: p {chance(effect.p_adjusted)} after correction" if corrected else "cannot say"
-    negligible = effect.equivalence_p is not None and effect.equivalence_p < CHANCE
-    within = f"but within ±{size(effect.metric.scale, effect.metric.margin)}" if negligible else ""
+    within = f"but within ±{size(effect.metric.scale, effect.metric.margin)}" if effect.is_small else ""
     return ", ".join(word for word in (effect.outcome, way(effect), within) if word)
 
 

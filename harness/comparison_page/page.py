@@ -89,7 +89,8 @@ def design_words(comparison: Comparison) -> str:
     ]
     if not design.interleaved:
         return f"{counted(trials, 'trial')} that share no block; {', '.join(levels)}"
-    return f"{counted(design.blocks, 'block')} with a trial of each side; {', '.join(levels)}"
+    units = f"independent units: {design.units_text}"
+    return f"{counted(design.blocks, 'block')} with a trial of each side; {', '.join(levels)}; {units}"
 
 
 def outcome_words(effects: Sequence[Effect]) -> str:

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.comparison.sentence import SCALES, amount, number, spread
+from harness.comparison.sentence import amount, margin, number, spread
 from harness.counted import counted
 from harness.terminal.line import line
 from harness.terminal.plain_table import plain_table
@@ -81,15 +81,9 @@ def _warnings(comparisons: Sequence[Comparison]) -> list[RenderableType]:
 
 def outcome(effect: Effect) -> str:
     """Return what a metric shows in words; a difference that is too small to matter is said to be so."""
-    factor, unit = SCALES[effect.metric.scale]
-    margin = f"{effect.metric.margin * factor:.3g} {unit}".replace(
-        "points", "point" if effect.metric.margin == 0.01 else "points"
-    )
     if effect.outcome == "no different":
-        return f"same within {margin}"
-    if effect.differs and effect.equivalence_p is not None and effect.equivalence_p < 0.05:
-        return f"{effect.outcome}, within {margin}"
-    return effect.outcome
+        return f"same within {margin(effect)}"
+    return f"{effect.outcome}, within {margin(effect)}" if effect.is_small else effect.outcome
 
 
 def _design(comparison: Comparison) -> list[RenderableType]:
@@ -102,7 +96,8 @@ def _design(comparison: Comparison) -> list[RenderableType]:
 
 
 def _unit(design: Design) -> str:
-    return f"independent unit: the {design.unit}"
+    """Say what was repeated independently, and how often: of trials that share no block, nothing was."""
+    return f"independent units: {design.units_text}" if design.interleaved else "independent unit: the trial"
 
 
 def _null(null: Comparison) -> list[RenderableType]:

@@ -16,7 +16,7 @@ from pyarrow import parquet
 
 from harness.comparison.measured.metrics import BY_KERNEL
 from harness.errors import StoreError
-from harness.load_results import results
+from harness.load_results import metrics_of, results
 from harness.noise.odd_trials import switches_per_s
 from harness.recorded_clock import RecordedClock
 from harness.store import RunFolder
@@ -43,7 +43,8 @@ class Observation:
     `host` and `boot` are `unknown` where nothing names them. `block` is the round of the campaign that the trial
     belongs to; `recorded_at` (UTC) is when its recording began; `late`: a later block had begun by then. `values` has
     finite numbers by the metric's name, in the metric's own unit (`metrics.metric`); those of a predictor are the means
-    of `scores`, which has one for each seed, None where the seed has none. `settings` are the swept values.
+    of `scores`, which has one for each seed, None where the seed has none. `settings` are the swept values. `load_s` is
+    how long the load ran by its own count, with what it did before and after the recording; None of a mix.
     """
 
     run: str
@@ -58,6 +59,7 @@ class Observation:
     values: Mapping[str, float]
     settings: Mapping[str, Any]
     clock: RecordedClock
+    load_s: float | None = None
     scores: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
 
 
@@ -102,8 +104,13 @@ def _observation(
         values={metric: float(value) for metric, value in values.items() if value is not None and isfinite(value)},
         settings=trial.get("settings") or {},
         clock=RecordedClock.of(trial.get("machine") or manifest.get("machine") or {}),
+        load_s=_positive(metrics_of(trial).get("seconds")),
         scores=scores,
     )
+
+
+def _positive(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and isfinite(value) and value > 0 else None
 
 
 def _host(manifest: Mapping[str, Any]) -> str:

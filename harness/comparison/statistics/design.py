@@ -22,8 +22,9 @@ LEVELS: tuple[Unit, ...] = ("host", "run", "boot", "block")  # from the top down
 class Design:
     """How many of each level the comparison rests on, and which level counts as its independent unit.
 
-    `unit` is `trial` where the sides share no block. `interleaved`: whether they do. `notes`: what limits the result, a
-    sentence each.
+    `unit` is `trial` where the sides share no block. `interleaved`: whether they do. `units` is how often the unit was
+    repeated: where each arm has a boot of its own in a block, the unit is such a pair of boots. `notes`: what limits
+    the result, a sentence each.
     """
 
     hosts: int
@@ -31,8 +32,16 @@ class Design:
     boots: int
     blocks: int
     unit: Unit
+    units: int
     interleaved: bool
     notes: tuple[str, ...]
+
+    @property
+    def units_text(self) -> str:
+        """`12 blocks`, `12 boots`, `12 pairs of boots`; where pairs share boots `6 groups of boots`."""
+        if self.unit != "boot" or self.units == self.boots:
+            return counted(self.units, self.unit)
+        return f"{counted(self.units, 'pair' if 2 * self.units == self.boots else 'group')} of boots"
 
 
 @dataclass(frozen=True)
@@ -129,7 +138,8 @@ def describe(first: Side, second: Side, pairs: Sequence[Pair]) -> Design:
     boots = {(one.run, one.boot) for one in used}
     unit = unit_of(pairs) if pairs else "trial"
     notes = [*_limits(pairs, unit, len(hosts), len(boots)), *_losses(first, second, pairs), *_splits(pairs)]
-    return Design(len(hosts), len(runs), len(boots), len(pairs), unit, bool(pairs), tuple(notes))
+    units = len({pair.key(unit) for pair in pairs}) if unit != "trial" else 0
+    return Design(len(hosts), len(runs), len(boots), len(pairs), unit, units, bool(pairs), tuple(notes))
 
 
 def _limits(pairs: Sequence[Pair], unit: Unit, hosts: int, boots: int) -> Iterator[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.comparison.measured.metrics import Metric
+from harness.comparison.statistics.inference import CHANCE
 
 Outcome = Literal["higher", "lower", "no different", "cannot say", "too few"]
 
@@ -80,3 +81,8 @@ class Effect:
     def differs(self) -> bool:
         """Return whether the sides differ: whatever is said of the metric, it is not the same."""
         return self.outcome in ("higher", "lower")
+
+    @property
+    def is_small(self) -> bool:
+        """Return whether the sides differ, by less than the margin: sure, and too little to matter."""
+        return self.differs and self.equivalence_p is not None and self.equivalence_p < CHANCE
