@@ -103,7 +103,7 @@ TWO_ARMS = {"sweep": {"load.concurrency": [2, 8]}, "trials": {"repeat": 1, "atte
 def test_a_run_of_two_arms_ends_with_the_command_that_compares_them(recorded: Callable[..., Any]) -> None:
     last = recorded(**TWO_ARMS).stdout.splitlines()[-1]
     (folder,) = Path("runs").iterdir()
-    assert last.startswith(f"`harness compare {folder.resolve()}` says which arm is it")
+    assert last.startswith(f"`harness compare {folder.resolve()}` says how far its arms differ")
 
 
 def test_a_run_with_nothing_to_compare_names_no_comparison(recorded: Callable[..., Any]) -> None:

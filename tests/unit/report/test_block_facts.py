@@ -77,7 +77,7 @@ def test_a_run_of_a_version_without_blocks_names_the_command_alone(tmp_path: Pat
     facts = read_run(campaign_run.make(tmp_path / "an old run", RATES, slices=False).path)
     assert block_rows(facts) == []
     page = build(facts.folder).read_text()
-    assert "<code>harness compare &#39;an old run&#39;</code> says which arm is it" in page
+    assert "<code>harness compare &#39;an old run&#39;</code> says how far its arms differ" in page
     assert 'data-csv="blocks"' not in page
 
 
