@@ -232,7 +232,9 @@ def _carry_out(
     ).run()
     output.show(*tables.run_tables(folder))
     if len(usable_trials(folder.manifest)) > 1:  # arms that can be compared
-        output.show(f"`harness compare {shlex.quote(str(folder.path))}` says how far its arms differ, and how sure that is")
+        output.show(
+            f"`harness compare {shlex.quote(str(folder.path))}` says how far its arms differ, and how sure that is"
+        )
     output.data(_ended(folder, outcome))
     if outcome.failed_models and not outcome.unusable:
         again = f"harness run --resume {shlex.quote(str(folder.path))} --set model.params.PREDICTOR.SETTING=VALUE"

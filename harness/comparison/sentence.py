@@ -26,7 +26,8 @@ def of(first: str, second: str, effects: Sequence[Effect], primary: str, *, inte
 def amount(effect: Effect) -> str:
     """Return an effect with its unit and its interval: `+3.1 % [1.9, 4.3]`; without one, with its range."""
     factor, unit = SCALES[effect.metric.scale]
-    return f"{effect.value * factor:+.{_digits(effect)}f} {unit} {spread(effect)}"
+    shown = f"{effect.value * factor:+.{_digits(effect)}f}"
+    return f"{shown if float(shown) else shown[1:]} {unit} {spread(effect)}"
 
 
 def number(effect: Effect, value: float | None) -> str:

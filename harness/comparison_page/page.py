@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -20,7 +19,7 @@ from harness.comparison_page.timelines import typical_stretches
 from harness.counted import counted
 from harness.listed import listed
 from harness.report import document
-from harness.report.text import MINUS
+from harness.report.text import typeset
 from harness.version import version
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from harness.comparison.statistics.effect import Effect
 
 PACKAGE = "harness.comparison_page"
-_HYPHEN_AS_MINUS = re.compile(r"(?<=[\[( ])-(?=\d)")
 SCRIPTS = ("view.js", "download.js", "tables.js", "timeline.js", "page.js")
 
 
@@ -74,8 +72,7 @@ def sentence(comparison: Comparison) -> str:
     """Return the sentence as one that stands alone: a capital, unless it begins with the name of a side, and a stop."""
     text = comparison.sentence
     named = any(text.startswith(side.label) for side in (comparison.first, comparison.second))
-    text = _HYPHEN_AS_MINUS.sub(MINUS, text).replace(" %", "\u202f%")  # which no line may end before
-    return f"{text if named else text[:1].upper() + text[1:]}."
+    return typeset(f"{text if named else text[:1].upper() + text[1:]}.")
 
 
 def design_words(comparison: Comparison) -> str:
@@ -147,6 +144,11 @@ def _null_panels(comparison: Comparison, panels: Sequence[forest.Panel]) -> list
 def _environment() -> Environment:
     environment = document.environment(PACKAGE)
     environment.globals.update(
-        amounts=amounts, curves=curves, sample=sample, json_text=document.json_text, style_of=forest.style_of
+        amounts=amounts,
+        curves=curves,
+        sample=sample,
+        json_text=document.json_text,
+        style_of=forest.style_of,
+        typeset=typeset,
     )
     return environment

@@ -9,6 +9,7 @@ from contextlib import suppress
 from harness import plan
 from harness.counted import counted
 from harness.errors import HarnessError
+from harness.report import text
 from harness.report.run_facts import RunFacts
 from harness.report.run_files import COMPARISON, RunFile
 from harness.report.trial_facts import mapping
@@ -27,8 +28,8 @@ def block_rows(run: RunFacts) -> list[tuple[str, str]]:
     rows += [("null arm (A/A)", f"{arm} is {twin} again") for arm, twin in arms.items() if twin]
     rows += [("order of the arms in a block", _order(run)), ("boots", _boots(run, record.get("reboot", "")))]
     if rule := record.get("rule"):
-        rows.append(("goes on until", _typeset(until(rule))))
-        rows.append(("ended", _typeset((ended(record) or "not yet").removeprefix("ended "))))
+        rows.append(("goes on until", text.typeset(visible(until(rule)))))
+        rows.append(("ended", text.typeset(visible((ended(record) or "not yet").removeprefix("ended ")))))
     late = [trial.name for trial in run.trials if trial.record.get("late")]
     return [*rows, ("recorded late, after a later block had begun", ", ".join(late) or "no trial")]
 
@@ -65,8 +66,3 @@ def _boots(run: RunFacts, reboot: str) -> str:
     known = {trial.record["boot_id"] for trial in run.trials if trial.record.get("boot_id")}
     parts = [BOOTS.get(reboot, ""), f"the recordings are of {counted(len(known), 'boot')}" if known else ""]
     return "; ".join(filter(None, parts))
-
-
-def _typeset(words: str) -> str:
-    """Keep a percent sign on the line of its number, as everywhere on the page."""
-    return visible(words).replace(" %", "\u202f%")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any
 
 from harness.visible import visible
 
+_HYPHEN_AS_MINUS = re.compile(r"(?<=[\[( ])-(?=\d)")
 NO_VALUE = "–"  # noqa: RUF001 - an en dash is what a table shows for "none"
 MINUS = "\u2212"  # as wide as the plus sign
 
@@ -90,3 +92,8 @@ def time_of_day(when: Any) -> str:
 def _three_digits(value: float) -> str:
     digits = 2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0
     return f"{value:.{digits}f}"
+
+
+def typeset(words: str) -> str:
+    """Return a sentence with a minus before negative numbers, and percent signs on the lines of their numbers."""
+    return _HYPHEN_AS_MINUS.sub(MINUS, words).replace(" %", "\u202f%")

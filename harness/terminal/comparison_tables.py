@@ -137,7 +137,7 @@ def _facts(comparison: Comparison) -> list[RenderableType]:
     parts: list[RenderableType] = []
     for title, rows in _titled_facts(comparison):
         if rows:
-            table = plain_table(f"~{title}", f"~{comparison.first.label}", f"~{comparison.second.label}")
+            table = plain_table(*(f"/{text}" for text in (title, comparison.first.label, comparison.second.label)))
             options = [row for row in rows if row.is_option]
             folded = options if len(options) > MOST_OPTIONS else []
             for row in rows:

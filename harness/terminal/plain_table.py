@@ -80,10 +80,16 @@ class PlainTable(Table):
 
 
 def _size(column: Column, console: Console, options: ConsoleOptions) -> Measurement:
-    """Return the least width of a column, in which no name, number or word is broken, and that of its content."""
+    """Return the least width of a column, in which no name, number or word is broken, and that of its content.
+
+    With a `min_width` that is the least, and words may be broken.
+    """
     unlimited = options.update_width(UNLIMITED)
     heading, *cells = (Measurement.get(console, unlimited, cell) for cell in (column.header, *column.cells))
     widest = max((cell.maximum for cell in cells), default=0)
+    if column.min_width:
+        widest = max(widest, heading.maximum)
+        return Measurement(min(widest, column.min_width), widest)
     least = widest
     if not column.no_wrap:
         words = max((cell.minimum for cell in cells), default=0)
@@ -105,12 +111,15 @@ def _shared_out(sizes: Sequence[Measurement], spare: int) -> list[int]:
 def plain_table(*columns: str) -> PlainTable:
     """Make a table without lines; `>` begins the heading of a column of numbers, and `~` of one with sentences.
 
-    Only sentences are wrapped: names and numbers stay whole.
+    Only sentences are wrapped: names and numbers stay whole. `/` begins the heading of paths and digests, which may be
+    broken anywhere.
     """
     table = PlainTable(box=None, pad_edge=False, header_style="dim")
     for column in columns:
         justify: Literal["left", "right"] = "right" if column.startswith(">") else "left"
-        table.add_column(column.lstrip(">~"), justify=justify, no_wrap=not column.startswith("~"))
+        broken = SENTENCE if column.startswith("/") else None
+        whole = not column.startswith(("~", "/"))
+        table.add_column(column.lstrip(">~/"), justify=justify, no_wrap=whole, min_width=broken, overflow="fold")
     return table
 
 

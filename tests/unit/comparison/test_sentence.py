@@ -34,3 +34,8 @@ def _latency(quantile: str, value: float, low: float, high: float) -> Effect:
     judged = {"p": 0.0005, "p_adjusted": 0.01, "detectable": 0.01, "equivalence_p": 1.0, "within": 0.1, "units": 12}
     metric = metrics.metric(f"wakeup latency {quantile}")
     return Effect(metric=metric, **known, **judged, blocks=(), outcome="higher")  # type: ignore[arg-type]
+
+
+def test_a_change_that_is_shown_as_zero_has_no_sign() -> None:
+    assert sentence.amount(_latency("p50", -0.00001, -0.05, 0.05)) == "0.0 % [-5.0, 5.0]"
+    assert sentence.amount(_latency("p50", 0.0, 0.0, 0.0)) == "0.000 % [0.000, 0.000]"

@@ -56,6 +56,17 @@ def test_a_sentence_is_wrapped_before_a_column_has_to_go() -> None:
     assert all(len(line.rstrip()) <= 40 for line in lines)
 
 
+def test_paths_are_broken_before_a_column_has_to_go_and_nothing_of_them_is_lost() -> None:
+    path, kernel = "/sys/kernel/debug/sched/idle_min_granularity_ns", "kernel-bookworm-backports-cloud-amd64"
+    table = plain_table("/the arm", "/kernel-own", f"/{kernel}")
+    table.add_row(f"guest {path}", "750000", "6.12.95+deb12-cloud-amd64")
+    lines = printed(table, 80)
+    assert all(len(line.rstrip()) <= 80 for line in lines)
+    assert "" not in lines
+    (edge,) = [line.index("750000") for line in lines if "750000" in line]
+    assert "".join(line[:edge].strip() for line in lines).endswith(path)
+
+
 def test_a_heading_is_wrapped_between_its_words() -> None:
     table = plain_table("box", ">booted in tests")
     table.add_row("a" * 30, "1")
