@@ -28,12 +28,15 @@ def label(
 ) -> None:
     """Give a run a line of words, which ls, show and a report written afterwards have.
 
-    It lies in the run folder as label.txt, which verify does not compare: a run may be labelled at any time.
+    It lies in the run folder as label.txt, which verify does not compare: a run may be labelled at any time. It names
+    the run in other commands, so it cannot be another run's label, nor the beginning of another run's name.
     """
     from harness import store
     from harness.store import label as labels
+    from harness.store.runs import require_unambiguous
 
     folder = store.RunFolder.open(store.resolve(runs_dir, run))
+    require_unambiguous(folder.path, text)
     labels.write(folder.path, text)
     kept = labels.read(folder.path)
     Output(as_json).data({"run": folder.path.name, "label": kept})

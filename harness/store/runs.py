@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import shlex
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -71,6 +73,22 @@ def resolve(runs_dir: Path, name: str | None = None) -> Path:
     if _may_be_run(Path(name)):
         return Path(name)
     return _by_name(runs_dir, runs, name)
+
+
+def require_unambiguous(run: Path, text: str) -> None:
+    """Raise UsageError unless `text`, as the label of a run, would name this run alone of those in its folder."""
+    text, own = text.strip(), os.path.realpath(run)
+    if not text or text == run.name:  # the whole name of a run is found first
+        return
+    others = [other for other in find_runs(run.parent) if os.path.realpath(other) != own]
+    expected, hint = "a label that names this run alone", "choose another"
+    if named := [other.name for other in others if other.name.startswith(text)]:
+        what = f"{text!r} begins the name of the run {named[0]}"
+        raise UsageError(what, where=str(run), expected=expected, hint=hint)
+    if labelled := [other for other in others if label.read(other) == text]:
+        what = f"{text!r} is the label of the run {labelled[0].name}"
+        hint += f', or take it away there first: harness label {shlex.quote(str(labelled[0]))} ""'
+        raise UsageError(what, where=str(run), expected=expected, hint=hint)
 
 
 def _by_name(runs_dir: Path, runs: list[Path], name: str) -> Path:

@@ -96,6 +96,21 @@ def test_a_label_is_shown_changes_no_hash_and_can_be_taken_away(run: Path) -> No
     assert "no UTF-8" in harness("label", run, "\udcff", code=2).stderr
 
 
+def test_a_label_that_would_name_another_run_is_refused_and_one_that_is_given_again_is_not(run: Path) -> None:
+    (other,) = (each for each in find_runs(run.parent) if each != run)
+    harness("label", run, "baseline")
+    harness("label", run, " baseline ")
+    refused = harness("label", other, "baseline", code=2).stderr
+    assert f"'baseline' is the label of the run {run.name}" in refused
+    assert f'harness label {run} ""' in refused
+    for text in (run.name, run.name[:13]):
+        assert f"begins the name of the run {run.name}" in harness("label", other, text, code=2).stderr
+    harness("label", other, other.name[:13])  # the beginning of its own name
+    harness("label", run, "")
+    harness("label", other, "baseline")
+    assert "baseline" in harness("show", "baseline", "--runs", run.parent).stdout
+
+
 def test_a_label_commands_no_terminal(run: Path) -> None:
     (run / "label.txt").write_text("a\x1b[2Jb")
     assert r"a\x1b[2Jb" in harness("show", run).stdout
