@@ -50,11 +50,12 @@ class MlflowTracker:
     @staticmethod
     def address(given: str | None, runs_dir: Path) -> str:
         """Return the whole address: as given, else $MLFLOW_TRACKING_URI, else an SQLite file in the folder of runs."""
-        variable = os.environ.get(VARIABLE)
-        if given or not variable:
-            default = f"{SQLITE}{runs_dir.resolve() / FOLDER / DATABASE}"
-            return _checked(given or default, f"mlflow={given or default}")
-        return _checked(variable, f"{VARIABLE}={variable}")
+        own, variable = runs_dir.resolve() / FOLDER, os.environ.get(VARIABLE)
+        uri = given or variable or f"{SQLITE}{own / DATABASE}"
+        where = f"{VARIABLE}={uri}" if variable and not given else f"mlflow={uri}"
+        address = _checked(uri, where)
+        _require_folder(address, own, where)
+        return address
 
     def send(self, run: SentRun, known: str | None) -> Sent:
         """Send what MLflow lacks of a run and its arms, then its files."""
@@ -206,6 +207,17 @@ def _checked(uri: str, where: str) -> str:
     return f"{SQLITE}{file}"
 
 
+def _require_folder(address: str, own: Path, where: str) -> None:
+    """Raise UsageError for an SQLite file in a folder that is missing and is not `own`, which is made when it is used.
+
+    A folder that is spelt wrong would get a database of its own.
+    """
+    folder = _database(address).parent
+    if address.startswith(SQLITE) and folder != own and not os.path.isdir(folder):
+        what, hint = f"there is no folder {folder}", f"mkdir -p {shlex.quote(str(folder))}"
+        raise UsageError(what, where=where, expected="a database in a folder that exists", hint=hint)
+
+
 EXPECTED = "http://HOST:PORT, https://HOST, or sqlite:///FILE.db"
 
 
@@ -216,7 +228,7 @@ def _database(uri: str) -> Path:
 def _make_database(database: Path) -> None:
     """Make the tables of MLflow in a new file, unless it is there; a process that is killed leaves no half of them.
 
-    Its folder is made, but not the folders above: a wrong path makes nothing. Raises OSError.
+    Only the folder of the default may be missing (`_require_folder`); it is made, but not those above. Raises OSError.
     """
     from mlflow.tracking import MlflowClient
 

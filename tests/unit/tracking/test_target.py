@@ -83,7 +83,23 @@ def test_a_password_in_an_address_is_refused_and_not_repeated(
     assert "MLFLOW_TRACKING_PASSWORD" in str(caught.value)
 
 
+@pytest.mark.parametrize("given", [True, False])
+def test_an_sqlite_file_in_a_folder_that_is_missing_is_refused_and_nothing_is_made(
+    given: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = f"sqlite:///{tmp_path}/new/dir/t.db"
+    if not given:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(UsageError, match=f"there is no folder {tmp_path}/new/dir") as caught:
+        tracking.parse(f"mlflow={uri}" if given else "mlflow", tmp_path / "runs")
+    assert str(caught.value.where).endswith(f"={uri}")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "new" / "dir").mkdir(parents=True)
+    assert tracking.parse(f"mlflow={uri}", tmp_path / "runs").uri == uri
+
+
 def test_the_text_of_a_target_means_the_same_target_again(tmp_path: Path) -> None:
+    (tmp_path / "mlflow").mkdir()
     for text in ("mlflow", "mlflow=http://tracker:5000"):
         target = tracking.parse(text, tmp_path)
         assert tracking.parse(str(target), tmp_path / "elsewhere") == target
@@ -104,10 +120,11 @@ def test_a_package_that_is_not_installed_is_named_with_its_extra(
 
 
 @pytest.mark.parametrize("command", [["run", "smoke", "--track"], ["track", "--to"]])
+@pytest.mark.parametrize("address", ["mlflow=nowhere", "mlflow=sqlite:///new/t.db"])
 def test_commands_refuse_a_wrong_address_before_they_make_anything(
-    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: list[str], address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    result = harness(*command, "mlflow=nowhere", "--runs", tmp_path / "runs", code=2)
+    result = harness(*command, address, "--runs", tmp_path / "runs", code=2)
     assert "mlflow" in result.stderr or "there are no runs yet" in result.stderr
     assert list(tmp_path.iterdir()) == []
