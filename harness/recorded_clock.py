@@ -63,5 +63,5 @@ def two_clocks(what: str, arm: str, way_out: str = "") -> UsageError:
         what,
         where=arm or None,
         expected="one clock: time passes differently on each (docs/clock.md)",
-        hint=f"{way_out}--across-clocks compares them all the same",
+        hint=f"{way_out}--across-clocks (in Python across_clocks=True) compares them all the same",
     )

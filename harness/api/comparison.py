@@ -14,6 +14,7 @@ from harness.api.run import Run, open_run
 from harness.comparison.measured.units import Unit
 from harness.comparison.sentence import amount, size
 from harness.counted import counted
+from harness.errors import UsageError
 from harness.store import RunFolder
 from harness.visible import visible
 
@@ -102,11 +103,19 @@ def compare(
     (0.01: 1 %, a point of a share, 0.01 bits); without it `compare.margin` of
     the experiment, of several the smallest.
 
-    Raises UsageError for names that are unknown, for no or more than two sides, for a run that is given twice, and for
-    sides of different clocks without `across_clocks`; StoreError for a run without usable trials, or a damaged one.
+    Raises UsageError for names that are unknown, a margin that is no share, a list in place of its runs, no or more
+    than two sides, a run that is given twice, and sides of different clocks without `across_clocks`; StoreError for a
+    run without usable trials, or a damaged one.
     """
-    folders = [RunFolder.open((run if isinstance(run, Run) else open_run(run, runs_dir)).path) for run in runs]
+    folders = [_folder(run, runs_dir) for run in runs]
     return _shown(comparison.compare(folders, arms, metrics, margin, across_clocks))
+
+
+def _folder(run: Run | str | os.PathLike[str], runs_dir: str | os.PathLike[str]) -> RunFolder:
+    if not isinstance(run, (str, os.PathLike)):  # `Run` is one of the latter
+        what, expected = f"no run, but a value of the type {type(run).__name__}", "runs, their folders, or their names"
+        raise UsageError(what, where="harness.compare", expected=expected, hint="of a list: compare(*runs)")
+    return RunFolder.open((run if isinstance(run, Run) else open_run(run, runs_dir)).path)
 
 
 def _shown(found: comparison.Comparison) -> Comparison:

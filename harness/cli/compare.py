@@ -97,13 +97,14 @@ def _tables_of(name: str | None, runs_dir: Path, output: Output) -> Iterator[Run
 
 def _share(text: str) -> float:
     """Return a share that is written `0.01`, `1%` or `1 %`. Raises UsageError."""
+    from harness.comparison.stated import is_margin
     from harness.spec import percentage
 
     try:
         share = percentage.share_of(text) if "%" in text else float(text)
     except ValueError:
         share = -1.0
-    if not 0 < share < 1:
+    if not is_margin(share):
         raise UsageError(f"{text!r} is no share", where="--margin", expected="a share above 0 and below 1: 1% or 0.01")
     return share
 

@@ -17,7 +17,7 @@ from harness.comparison.measured.metrics import BY_KERNEL
 from harness.comparison.measured.metrics import primary as primary_of
 from harness.comparison.measured.observation import observe
 from harness.comparison.sides import Observed, Side
-from harness.comparison.stated import Stated, stated_by
+from harness.comparison.stated import MARGINS, Stated, is_margin, stated_by
 from harness.comparison.statistics import effects as effects_of_metrics
 from harness.comparison.statistics import inference
 from harness.comparison.statistics.design import Design, describe, paired
@@ -145,13 +145,13 @@ def compare(
     `arms`: `ARM` or `RUN:ARM` of each side; unnecessary where there are two arms, or two runs of one arm. `metrics`:
     their names or how these begin. `margin`: a smaller difference does not matter (0.01: 1 %, a point of a share,
     0.01 bits); without it `compare.margin` of the experiment, of several the smallest. Raises UsageError for names that
-    are unknown, for no or more than two sides, for a run that is given twice, and for sides of different clocks without
-    `across_clocks`; StoreError for a run without usable trials, and for a damaged one.
+    are unknown, a margin that is no share, no or more than two sides, a run that is given twice, and sides of different
+    clocks without `across_clocks`; StoreError for a run without usable trials, and for a damaged one.
     """
     found = compare_all(runs, arms, metrics, margin, across_clocks)
     if len(found) > 1:
         names = ", ".join([found[0].first.arm, *(each.second.arm for each in found)])
-        raise UsageError("there are more than two arms", expected=f"two of: {names}", hint="name the two (--arms A B)")
+        raise UsageError("there are more than two arms", expected=f"two of: {names}", hint="name the two arms")
     return found[0]
 
 
@@ -163,6 +163,8 @@ def compare_all(
     across_clocks: bool = False,
 ) -> tuple[Comparison, ...]:
     """Compare the first arm with each other arm as `compare` does; p-values are adjusted over all of them together."""
+    if margin is not None and not is_margin(margin):
+        raise UsageError(f"{margin!r} is no margin", where="margin", expected=MARGINS)
     observed = _observed(runs)
     pairs = sides.pairs_of(observed, arms)
     if not across_clocks:
@@ -228,9 +230,7 @@ def _limit(found: Comparison, tested: int) -> str:
     if not tested or units >= needed:
         return ""
     metrics, units_text = counted(tested, "metric"), counted(units, found.design.unit)
-    return (
-        f"{units_text} are too few to call any of {metrics} different: {needed} are needed, or fewer metrics (--metric)"
-    )
+    return f"{units_text} are too few to call any of {metrics} different: {needed} are needed, or fewer metrics"
 
 
 def _require_one_clock(first: Side, second: Side) -> None:

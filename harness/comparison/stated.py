@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from numbers import Real
 
 from harness.errors import HarnessError
 from harness.store import RunFolder
+
+MARGINS = "a share above 0 and below 1: 0.01 is 1 %"
 
 
 @dataclass(frozen=True)
@@ -16,6 +19,11 @@ class Stated:
 
     metric: str | None
     margin: float | None
+
+
+def is_margin(value: object) -> bool:
+    """Return whether a value, of any type, can be the margin of a comparison: one of MARGINS."""
+    return isinstance(value, Real) and 0 < float(value) < 1
 
 
 def stated_by(runs: Sequence[RunFolder]) -> Stated:

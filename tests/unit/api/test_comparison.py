@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import campaign_run
+import numpy as np
 import pytest
 
 import harness
@@ -116,6 +118,32 @@ def test_names_that_are_unknown_are_errors(runs: Path) -> None:
         harness.compare("none", runs_dir=runs)
     with pytest.raises(UsageError, match="no run is given"):
         harness.compare()
+
+
+@pytest.mark.parametrize("margin", [5, 1, 0, -0.01, float("nan"), "5 %", True, [0.01]])
+def test_a_margin_is_a_share(runs: Path, margin: Any) -> None:
+    with pytest.raises(UsageError, match="no margin") as caught:
+        harness.compare(runs / RUN, margin=margin)
+    assert "0.01 is 1 %" in str(caught.value)
+    assert harness.compare(runs / RUN, margin=np.float32(0.1)).effects
+
+
+def test_a_list_of_runs_is_answered_with_how_to_give_its_runs(runs: Path) -> None:
+    for several in ([runs / RUN, runs / RUN], (runs / RUN,), harness.open_runs(runs), None):
+        with pytest.raises(UsageError, match="no run, but a value of the type") as caught:
+            harness.compare(several)  # type: ignore[arg-type]
+        assert "compare(*runs)" in str(caught.value)
+    assert harness.compare(*harness.open_runs(runs)).effects
+
+
+def test_errors_name_no_option_of_the_command_line_alone(tmp_path: Path) -> None:
+    arms = {f"ab__concurrency-{n}": RATES for n in (2, 4, 8)}
+    run = campaign_run.make(tmp_path / "three", arms).path
+    with pytest.raises(UsageError, match="more than two arms") as caught:
+        harness.compare(run)
+    assert "--" not in str(caught.value)
+    few = harness.compare(run, arms=("concurrency-2", "concurrency-4"))
+    assert few.sentence.endswith("or fewer metrics")
 
 
 def test_its_page_is_one_file_that_holds_the_sentence(runs: Path, tmp_path: Path) -> None:
