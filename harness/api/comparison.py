@@ -27,9 +27,10 @@ COLUMNS = ("metric", "first", "second", "difference", "p, adjusted", "could be s
 class Comparison(comparison.Comparison):
     """Which of two is it, and how sure may one be; made by `harness.compare`.
 
-    `sentence` is the result, `effects` has an `Effect` for each metric, `frame()` the same as a data frame, `effect()`
-    the one of a name. `null` is the comparison of two equals, where the campaign recorded them; `facts` differ besides
-    the arm, `settings` are the arm itself; `design.notes` say what the numbers can be about.
+    `sentence` is the result, `warnings` what speaks against it, `effects` has an `Effect` for each metric, `frame()`
+    the same as a data frame, `effect()` the one of a name. `null` is the comparison of two equals, where the campaign
+    recorded them; `facts` differ besides the arm, `settings` are the arm itself; `design.notes` say what the numbers
+    can be about.
     """
 
     def distributions(self) -> Distributions:
