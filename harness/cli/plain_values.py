@@ -24,6 +24,15 @@ _DIGITS = re.compile(r"[0-9]{1,18}")
 class _PlainValues:
     """Sets what typer asks for values. A version of typer that does not ask it is only slower."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments; an error of them knows its command, which typer leaves out where values are missing."""
+        try:
+            return super().parse_args(ctx, args)  # type: ignore[misc]
+        except Exception as error:
+            if getattr(error, "ctx", ctx) is None:
+                vars(error)["ctx"] = ctx
+            raise
+
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters, as typer does."""
         parameters: list[Any] = super().get_params(ctx)  # type: ignore[misc]

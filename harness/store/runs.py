@@ -104,6 +104,10 @@ def _by_name(runs_dir: Path, runs: list[Path], name: str) -> Path:
             return labelled[0]
         names = ", ".join(run.name for run in labelled[:5])
         raise UsageError(f"{name!r} is the label of {len(labelled)} runs", where=str(runs_dir), expected=names)
+    if os.sep in name:
+        expected = "a folder with a manifest.json, the beginning of a run's name, or a label"
+        hint = "`harness ls` lists the runs"
+        raise UsageError("there is no run at this path", where=name, expected=expected, hint=hint)
     near = get_close_matches(name, [run.name for run in runs], n=1, cutoff=0.3)
     hint = f"did you mean {near[0]}?" if near else "`harness ls` lists the runs"
     raise UsageError(f"there is no run {name!r}", where=str(runs_dir), hint=hint)

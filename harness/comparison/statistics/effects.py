@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import expm1, inf, log, log1p
 
@@ -17,6 +17,7 @@ from harness.comparison.statistics import inference
 from harness.comparison.statistics.design import Pair, Unit, sample
 from harness.comparison.statistics.effect import BlockEffect, Effect, Interval, Outcome
 from harness.comparison.statistics.inference import CHANCE, LEVEL, Sample
+from harness.errors import UsageError
 from harness.listed import listed
 
 
@@ -30,10 +31,12 @@ def of(
 ) -> tuple[list[Effect], list[str]]:
     """Return the effect of each metric that both sides have, before `decided`, and notes on metrics.
 
-    Where the sides share no block, an effect has only values and a range. Raises UsageError for an unknown metric.
+    Where the sides share no block, an effect has only values and a range. Raises UsageError for an unknown metric, and
+    for one that only one side has.
     """
     known = [dict.fromkeys(name for one in side.observations for name in one.values) for side in (first, second)]
     shared = [name for name in known[0] if name in known[1]]
+    _require_on_both(wanted or (), {first.label: known[0], second.label: known[1]}, shared)
     names = metrics.chosen(shared if wanted else metrics.without_doubles(shared), wanted)
     by_kernel = [name for name in names if name.startswith(metrics.BY_KERNEL)]
     effects, notes = [], [f"{listed(by_kernel)}: as the guest's kernel counted"] if by_kernel else []
@@ -53,6 +56,15 @@ def of(
             notes.append(f"{metric.name}: {len(used)} of {len(pairs)} blocks have it on both sides")
         effects.append(_no_finer_than(step, _paired(metric, used, unit) if used else _apart(metric, *values)))
     return effects, notes
+
+
+def _require_on_both(wanted: Sequence[str], known: Mapping[str, Iterable[str]], shared: Sequence[str]) -> None:
+    """Raise UsageError for a metric, or the beginning of one, that only one side has; `known` are those of each."""
+    for beginning in wanted:
+        having = [side for side, names in known.items() if any(name.startswith(beginning) for name in names)]
+        if len(having) == 1:
+            what = f"metric {beginning!r} is not on both sides: only {having[0]} has it"
+            raise UsageError(what, expected=f"one of: {', '.join(shared)}")
 
 
 def _step(metric: Metric, values: Sequence[Sequence[float]]) -> float:

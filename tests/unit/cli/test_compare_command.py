@@ -97,6 +97,18 @@ def test_a_margin_is_a_share(runs: Path, margin: str) -> None:
     assert "is no share" in result.stderr
 
 
+@pytest.mark.parametrize("words", [["--arms", "kernel-own"], ["--metric"], ["--no-such"]])
+def test_a_wrong_option_is_answered_with_the_help_of_the_command(words: list[str]) -> None:
+    result = harness(*words)
+    assert result.exit_code == 2
+    assert result.stderr.rstrip().endswith("compare --help")
+
+
+def test_a_folder_that_is_no_run_is_named(runs: Path, tmp_path: Path) -> None:
+    for path in (tmp_path / "none", runs):
+        assert f"{path}: there is no run at this path" in harness(path, "--runs", runs).stderr.replace("\n", "")
+
+
 def test_a_margin_that_is_wide_makes_a_difference_one_that_does_not_matter(runs: Path) -> None:
     row = next(
         r for r in harness("2026", "--runs", runs, "--margin", "10%").stdout.splitlines()[::-1] if "requests/s" in r

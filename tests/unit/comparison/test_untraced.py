@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import campaign_run
+import pytest
 
 from harness.comparison import compare
 from harness.comparison.measured.metrics import is_of_load
 from harness.comparison.repeat.measurement import measure
+from harness.errors import UsageError
 from harness.store import RunFolder
 
 PERF, NONE = "ab__tracer-perf", "ab__tracer-none"
@@ -44,6 +46,15 @@ def test_a_traced_and_an_untraced_arm_are_compared_by_load_and_kernel_and_the_re
     assert {"switches/s", "contested share", "slice p50", "tracer share"} <= {*result.missing["first"]}
     assert result.missing["second"] == ()
     assert "guest switches/s and guest idle share: as the guest's kernel counted" in result.design.notes
+
+
+def test_a_metric_that_one_side_has_is_not_called_unknown(tmp_path: Path) -> None:
+    run = campaign(tmp_path / "run", NONE)
+    for metric in ("slice p50", "slice"):
+        with pytest.raises(UsageError, match=f"metric '{metric}' is not on both sides: only tracer-perf has it"):
+            compare([run], metrics=["requests/s", metric])
+    with pytest.raises(UsageError, match="no metric 'slcie p50'"):
+        compare([run], metrics=["slcie p50"])
 
 
 def test_connections_that_the_kernel_counted_are_compared_where_a_load_makes_them_and_are_no_rate_of_the_load(
