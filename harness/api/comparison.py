@@ -46,7 +46,8 @@ class Comparison(comparison.Comparison):
     def to_html(self, path: str | os.PathLike[str]) -> Path:
         """Write one page that needs no other file and no network, as `harness compare --html` does; return its path.
 
-        Raises StoreError for a damaged table of a trial, HostError where the page cannot be written.
+        Raises UsageError for a path among the files of a run, StoreError for a damaged table of a trial, HostError
+        where the page cannot be written.
         """
         from harness.comparison_page import write
 

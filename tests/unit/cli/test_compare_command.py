@@ -69,6 +69,25 @@ def test_one_page_holds_it(runs: Path, tmp_path: Path) -> None:
     assert "concurrency 8" in page.read_text()
 
 
+def test_a_page_replaces_no_file_of_a_run(runs: Path, tmp_path: Path) -> None:
+    (run,) = runs.iterdir()
+    before = contents(run)
+    (tmp_path / "link.html").symlink_to(run / "manifest.json")
+    table = next(run.glob("trials/*/slices.parquet"))
+    for page in (run / "manifest.json", tmp_path / "link.html", table, run / "trials" / "new.html", run / "label.txt"):
+        result = harness("2026", "--runs", runs, "--html", page)
+        assert result.exit_code == 2, page
+        assert "among the files of the run" in result.stderr
+    assert contents(run) == before
+    for _ in range(2):
+        assert harness("2026", "--runs", runs, "--html", run / "comparison.html").exit_code == 0
+    assert contents(run).keys() - before.keys() == {run / "comparison.html"}
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_several_arms_are_shown_against_the_first(tmp_path: Path) -> None:
     arms = {f"ab__concurrency-{n}": [400.0 + 10 * n] * 6 for n in (2, 4, 8)}
     run: RunFolder = campaign_run.make(tmp_path / "run", arms)
