@@ -101,7 +101,7 @@ def compare(
 
     `runs`: runs, their folders, or their names below `runs_dir` or the beginnings of these. `arms`: `ARM` or `RUN:ARM`
     of each side, or a part of it that only one has; unnecessary where there are two. `metrics`: their names, or how
-    these begin; without it all, and p-values are adjusted for as many. `margin`: a smaller difference does not matter
+    these begin, or one of these; without it all, and p-values are adjusted for as many. `margin`: a smaller difference does not matter
     (0.01: 1 %, a point of a share, 0.01 bits); without it `compare.margin` of
     the experiment, of several the smallest.
 
@@ -110,7 +110,8 @@ def compare(
     run without usable trials, or a damaged one.
     """
     folders = [_folder(run, runs_dir) for run in runs]
-    return _shown(comparison.compare(folders, arms, metrics, margin, across_clocks))
+    wanted = [metrics] if isinstance(metrics, str) else metrics
+    return _shown(comparison.compare(folders, arms, wanted, margin, across_clocks))
 
 
 def _folder(run: Run | str | os.PathLike[str], runs_dir: str | os.PathLike[str]) -> RunFolder:

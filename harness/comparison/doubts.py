@@ -16,12 +16,12 @@ LENGTH = 0.1  # loads whose running times differ by a larger share are not count
 
 
 def of_equals(effects: Iterable[Effect], equals: Iterable[Effect]) -> str:
-    """Name the metrics in which two equals differ by what is rare, though not by enough for so many metrics.
+    """Name the metrics called different in which two equals differ, too, by what is rare for one metric alone.
 
     An interval is about the spread from block to block. If equals differ by as much as it is wide, something that it
     does not hold sets them apart, and the result is no surer than that.
     """
-    names = {effect.metric.name for effect in effects}
+    names = {effect.metric.name for effect in effects if effect.differs}
     odd = [each for each in equals if each.metric.name in names and each.interval and _is_odd(each)]
     texts = [f"{each.metric.name} {amount(each)}" for each in odd]
     what = "so differences of this size may come from something else than the arm"

@@ -37,7 +37,7 @@ def test_runs_are_given_as_objects_folders_and_the_beginnings_of_names(runs: Pat
     found = [
         harness.compare(harness.open_run(runs / RUN), metrics=["requests/s"]),
         harness.compare(runs / RUN, metrics=["requests/s"]),
-        harness.compare("2026-11-30", metrics=["requests/s"], runs_dir=runs),
+        harness.compare("2026-11-30", metrics="requests/s", runs_dir=runs),
     ]
     assert {each.sentence for each in found} == {found[0].sentence}
     assert found[0].effect("requests/s").value == pytest.approx(0.05)
