@@ -101,9 +101,9 @@ def compare(
 
     `runs`: runs, their folders, or their names below `runs_dir` or the beginnings of these. `arms`: `ARM` or `RUN:ARM`
     of each side, or a part of it that only one has; unnecessary where there are two. `metrics`: their names, or how
-    these begin, or one of these; without it all, and p-values are adjusted for as many. `margin`: a smaller difference does not matter
-    (0.01: 1 %, a point of a share, 0.01 bits); without it `compare.margin` of
-    the experiment, of several the smallest.
+    these begin, or one of these; without it all, and p-values are adjusted for as many. `margin`: a smaller difference
+    does not matter (0.01: 1 %, a point of a share, 0.01 bits); without it `compare.margin` of the experiment, of
+    several the smallest.
 
     Raises UsageError for names that are unknown, a margin that is no share, a list in place of its runs, no or more
     than two sides, a run that is given twice, and sides of different clocks without `across_clocks`; StoreError for a

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import campaign_run
 
 from harness.comparison import Comparison, compare
 
-RATES = [400.0, 402.0, 399.0, 401.0, 398.0, 403.0, 400.0, 401.0]
+RATES = [400.0, 402.0, 399.0, 401.0, 398.0, 403.0, 400.0, 401.0, 402.0, 398.0, 399.0, 404.0]
 FIRST, SECOND, AGAIN = "ab__concurrency-2", "ab__concurrency-8", "ab__concurrency-2__again"
 
 
-def with_equals(path: Path, shift: float, spread: float = 0.0) -> Comparison:
-    """Eight blocks; the twin of the first arm has `shift` times its requests, to and fro by `spread`."""
-    again = [rate * shift * (1 + spread * (-1) ** block) for block, rate in enumerate(RATES)]
+def with_equals(path: Path, changes: Sequence[float]) -> Comparison:
+    """Twelve blocks; the twin of the first arm has so many thousandths more requests."""
+    again = [rate * (1 + change / 1000) for rate, change in zip(RATES, changes, strict=True)]
     return compare([campaign_run.make(path, {FIRST: RATES, SECOND: [1.1 * rate for rate in RATES], AGAIN: again})])
 
 
-def test_equals_that_differ_a_little_in_every_block_are_a_doubt_though_no_alarm(tmp_path: Path) -> None:
-    found = with_equals(tmp_path / "run", 1.002, 0.0001)
+def test_equals_that_differ_a_little_in_nearly_every_block_are_a_doubt_though_no_alarm(tmp_path: Path) -> None:
+    found = with_equals(tmp_path / "run", [2, 2, 2, -1.6, 2, 2, 2, 2, -1.6, 2, 2, 2])
     (doubt,) = [text for text in found.warnings if text.startswith("equals differ")]
-    assert "requests/s +0.2" in doubt
+    assert "requests/s +0.14 %" in doubt
     assert not [text for text in found.warnings if text.startswith("alarm")]
 
 
 def test_equals_that_differ_by_chance_alone_are_no_doubt(tmp_path: Path) -> None:
-    assert not [text for text in with_equals(tmp_path / "run", 1.0, 0.002).warnings if "equals" in text]
+    assert not [text for text in with_equals(tmp_path / "run", [2, -2] * 6).warnings if "equals" in text]
+
+
+def test_equals_differ_in_what_the_arms_do_not_without_a_doubt(tmp_path: Path) -> None:
+    again = [rate * (1.002 if block % 6 != 3 else 0.9984) for block, rate in enumerate(RATES)]
+    found = compare([campaign_run.make(tmp_path / "run", {FIRST: RATES, SECOND: RATES, AGAIN: again})])
+    assert found.null
+    assert found.null.effect("requests/s").p < 0.01
+    assert found.warnings == ()
 
 
 def ran_for(path: Path, first_s: float, second_s: float) -> Comparison:
