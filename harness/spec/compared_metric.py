@@ -9,7 +9,10 @@ from harness.spec.document import Keys
 from harness.spec.fields import Experiment
 from harness.spec.problems import Problem, shown, unknown
 
-OF_THE_GUEST = ("guest switches/s", "guest idle share", "host share")  # which a trial has whatever traces it
+OF_THE_GUEST = (  # which a trial has whatever traces it
+    *("guest switches/s", "guest idle share", "host share"),
+    "guest connections/s",  # a load that makes none has none, which is found after the first blocks
+)
 OF_A_TRACE = (
     "switches/s",
     *(f"{times} {quantile}" for times in ("slice", "wakeup latency") for quantile in ("p50", "p90", "p99")),

@@ -56,7 +56,7 @@ def _better(name: str) -> Literal["higher", "lower"] | None:
     if is_score(name):
         return "lower" if unit_of(name) == "bits" else "higher"
     if name.endswith("/s"):
-        return None if name in SWITCHES else "higher"
+        return "higher" if is_of_load(name) else None
     return "lower" if name in LOWER_IS_BETTER or "latency" in name else None
 
 

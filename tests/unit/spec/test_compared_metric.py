@@ -60,6 +60,7 @@ def test_every_arm_has_to_have_it(tmp_path: Path) -> None:
 def test_an_arm_without_a_tracer_has_nothing_of_a_trace(tmp_path: Path) -> None:
     tracers = {"record.tracer": ["perf", "none"]}
     assert loaded(tmp_path, "guest switches/s", sweep=tracers)
+    assert loaded(tmp_path, "guest connections/s", sweep=tracers)
     with pytest.raises(SpecError, match="and a trial without a tracer has none"):
         loaded(tmp_path, "switches/s", sweep=tracers)
 
