@@ -42,12 +42,15 @@ def _metrics(comparison: RepeatComparison) -> Table:
 
 
 def difference(row: MetricComparison) -> str:
-    """Show a difference: of shares in points, of bits in bits, of other values in percent of the first."""
+    """Show a difference: of shares in points, of bits in bits, of other values in percent of the first.
+
+    A difference that is shown as zero has no sign.
+    """
     value = _scaled(row, row.difference)
     if value is None:
         return ""
-    digits = _digits(row)
-    return f"{round(value, digits) + 0.0:+.{digits}f}{_suffix(row)}"  # + 0.0 makes a zero of a minus zero
+    shown = f"{value:+.{_digits(row)}f}"
+    return (shown if float(shown) else shown[1:]) + _suffix(row)
 
 
 def noise(row: MetricComparison) -> str:

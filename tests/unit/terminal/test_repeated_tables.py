@@ -6,10 +6,11 @@ import io
 from pathlib import Path
 
 import comparable_run
+import pytest
 from rich.console import Console
 
 from harness.comparison.repeat.repeated import MetricComparison, RepeatComparison, compare_repeated
-from harness.terminal.repeated_tables import repeated_tables
+from harness.terminal.repeated_tables import difference, repeated_tables
 
 
 def shown(comparison: RepeatComparison) -> list[str]:
@@ -40,7 +41,12 @@ def test_each_metric_has_its_unit_and_its_difference_in_percent_points_or_bits(t
         "differs",
     ]
     assert row(lines, "markov: bits")[2:7] == ["0.400", "0.300", "bits", "-0.100", "bits"]
-    assert row(lines, "idle")[5:7] == ["+0.00", "points"]
+
+
+@pytest.mark.parametrize("change", [0.0, 1e-6, -1e-6])
+def test_a_difference_that_is_shown_as_zero_has_no_sign(change: float) -> None:
+    share = MetricComparison("ab", "idle", False, "share", 0.1, 0.1 + change, (3, 3), (1, 1), 0.0, 1.0, 1.0, 1.0, 1.0)
+    assert difference(share) == "0.00 points"
 
 
 def test_one_trial_each_shows_a_question_mark_for_the_noise(tmp_path: Path) -> None:
