@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from html import escape
-from typing import Any
+from typing import Any, TypeGuard
 
 import pandas as pd
 
@@ -60,16 +60,15 @@ class Comparison:
 
     @cached_property
     def warnings(self) -> tuple[str, ...]:
-        """What stands above the sentence: equals that seem to differ, loads of two lengths, facts besides the arm."""
+        """What stands above the sentence: equals or runs that differ, loads of two lengths, facts besides the arm."""
         found = []
         if self.null and (wrong := [effect.metric.name for effect in self.null.effects if effect.differs]):
             of_all = f"{len(wrong)} of {counted(len(self.null.effects), 'metric')} ({shortened(wrong, NAMED)})"
             itself = f"{self.null.first.label} against itself is called different in {of_all}"
             found.append(f"alarm: {itself}, so doubt every difference here")
-        if doubtful := doubts.of_equals(self.effects, self.null.effects if self.null else ()):
-            found.append(doubtful)
-        if lengths := doubts.of_load_lengths(self.first, self.second):
-            found.append(lengths)
+        equals = doubts.of_equals(self.effects, self.null.effects if self.null else ())
+        lengths = doubts.of_load_lengths(self.first, self.second, self.effects)
+        found += [doubt for doubt in (equals, doubts.of_runs(self.effects), lengths) if doubt]
         if self.differing:
             names = shortened([fact.name for fact in self.differing], NAMED)
             verb = "differs" if len(self.differing) == 1 else "differ"
@@ -165,6 +164,7 @@ def compare_all(
     """Compare the first arm with each other arm as `compare` does; p-values are adjusted over all of them together."""
     if margin is not None and not is_margin(margin):
         raise UsageError(f"{margin!r} is no margin", where="margin", expected=MARGINS)
+    _require_names(arms, metrics)
     observed = _observed(runs)
     pairs = sides.pairs_of(observed, arms)
     if not across_clocks:
@@ -175,6 +175,18 @@ def compare_all(
     null = sides.null_pair(observed, pairs[0][0])
     equals = _adjusted([_compare(*null, metrics, stated)])[0] if null and _shares_a_metric(*null) else None
     return tuple(replace(each, null=equals) for each in _adjusted([_compare(*pair, metrics, stated) for pair in pairs]))
+
+
+def _require_names(arms: object, metrics: object) -> None:
+    """Raise UsageError unless the arms are two names in their order, and the metrics names, none of them empty."""
+    if arms is not None and not (_are_names(arms) and len(arms) == 2):
+        raise UsageError(f"{arms!r} is no pair of arms", where="arms", expected="two names, the first side first")
+    if metrics is not None and not _are_names(metrics):
+        raise UsageError(f"{metrics!r} is no list of metrics", where="metrics", expected="names, or how they begin")
+
+
+def _are_names(values: object) -> TypeGuard[Sequence[str]]:
+    return isinstance(values, list | tuple) and bool(values) and all(isinstance(v, str) and v for v in values)
 
 
 def _observed(runs: Sequence[RunFolder]) -> Observed:

@@ -25,9 +25,14 @@ def of(first: str, second: str, effects: Sequence[Effect], primary: str, *, inte
 
 def amount(effect: Effect) -> str:
     """Return an effect with its unit and its interval: `+3.1 % [1.9, 4.3]`; without one, with its range."""
+    return f"{change(effect, effect.value)} {spread(effect)}"
+
+
+def change(effect: Effect, value: float) -> str:
+    """Return a change with the unit and the digits of an effect: `+3.1 %`; one that is shown as zero has no sign."""
     factor, unit = SCALES[effect.metric.scale]
-    shown = f"{effect.value * factor:+.{_digits(effect)}f}"
-    return f"{shown if float(shown) else shown[1:]} {unit} {spread(effect)}"
+    shown = f"{value * factor:+.{_digits(effect)}f}"
+    return f"{shown if float(shown) else shown[1:]} {unit}"
 
 
 def number(effect: Effect, value: float | None) -> str:

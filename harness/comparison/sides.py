@@ -79,7 +79,8 @@ def pairs_of(observed: Observed, wanted: Sequence[str] | None) -> list[tuple[Sid
 
 
 def null_pair(observed: Observed, first: Side) -> tuple[Side, Side] | None:
-    """Return a side's arm and its twin, which are equals; None where no arm of these runs has one."""
+    """Return a side's arm and its twin in the runs of that side, which are equals; None where no arm there has one."""
+    observed = {run: observed[run] for run in first.runs}
     arms = {one.arm for run in observed.values() for one in run}
     twins = [arm for arm in arms if arm.endswith(AGAIN) and arm.removesuffix(AGAIN) in arms]
     base = first.arm if first.arm + AGAIN in twins else min((arm.removesuffix(AGAIN) for arm in twins), default=None)
@@ -125,13 +126,16 @@ def _labelled(side: Side, label: str) -> Side:
 
 
 def _labels(first: Side, second: Side) -> tuple[str, str]:
-    """Name each side by the settings that differ, `concurrency 8`; where that is long by its arm, or by its run."""
+    """Name each side by the settings that differ, `concurrency 8`; where that is long by its arm, or by its run.
+
+    Arms of two experiments that sweep different settings are named by what their names do not share.
+    """
     if first.arm == second.arm:
         return first.runs[0], second.runs[0]
     left, right = (dict(side.observations[0].settings) for side in (first, second))
     paths = [path for path in {**left, **right} if left.get(path) != right.get(path)]
     one, other = (", ".join(_setting(path, settings) for path in paths) for settings in (left, right))
-    short = one != other and max(len(one), len(other)) <= LONGEST_LABEL
+    short = one != other and max(len(one), len(other)) <= LONGEST_LABEL and left.keys() == right.keys()
     return (one, other) if short else _what_differs(first.arm, second.arm)
 
 

@@ -70,8 +70,13 @@ def render(comparison: Comparison) -> str:
 
 def sentence(comparison: Comparison) -> str:
     """Return the sentence as one that stands alone: a capital, unless it begins with the name of a side, and a stop."""
-    text = comparison.sentence
-    named = any(text.startswith(side.label) for side in (comparison.first, comparison.second))
+    return as_sentence(comparison, comparison.sentence)
+
+
+def as_sentence(comparison: Comparison, text: str) -> str:
+    """Return a text with a capital, unless it begins with the name of a side or of a metric, and a stop."""
+    labels = (comparison.first.label, comparison.second.label)
+    named = any(text.startswith(name) for name in (*labels, *(effect.metric.name for effect in comparison.effects)))
     return typeset(f"{text if named else text[:1].upper() + text[1:]}.")
 
 
@@ -149,6 +154,6 @@ def _environment() -> Environment:
         sample=sample,
         json_text=document.json_text,
         style_of=forest.style_of,
-        typeset=typeset,
+        as_sentence=as_sentence,
     )
     return environment

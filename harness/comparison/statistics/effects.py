@@ -51,7 +51,7 @@ def of(
         step = _step(metric, values)
         if step > metric.margin:
             metric = replace(metric, margin=step)
-            notes.append(f"{metric.name} is rounded to {100 * step:.1f} % of its value: its margin is no less")
+            notes.append(f"{metric.name} is rounded to {_percent(step)} of its value: its margin is no less")
         if len(used) < len(pairs):
             notes.append(f"{metric.name}: {len(used)} of {len(pairs)} blocks have it on both sides")
         effects.append(_no_finer_than(step, _paired(metric, used, unit) if used else _apart(metric, *values)))
@@ -72,6 +72,10 @@ def _step(metric: Metric, values: Sequence[Sequence[float]]) -> float:
     if metric.unit is not UNITS["ms"]:
         return 0.0
     return step_of(np.concatenate(values)) / min(_typical(metric, side) for side in values)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %" if share >= 0.0005 else f"{100 * share:.1g} %"
 
 
 def _no_finer_than(step: float, effect: Effect) -> Effect:

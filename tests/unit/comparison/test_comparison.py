@@ -302,6 +302,42 @@ def test_more_than_two_arms_are_compared_with_the_first_and_adjusted_together(tm
         compare([run])
 
 
+def test_arms_of_experiments_that_sweep_different_settings_are_told_by_their_names(tmp_path: Path) -> None:
+    rates = [400.0 + block for block in range(8)]
+    runs = [
+        campaign_run.make(tmp_path / "swept", {"ab__concurrency-2": rates, "ab__concurrency-8": rates}),
+        campaign_run.make(tmp_path / "plain", {"ab__kernel-own": rates, "ab__kernel-new": rates}),
+    ]
+    found = compare(runs, ("concurrency-8", "kernel-own"))
+    assert (found.first.label, found.second.label) == ("concurrency-8", "kernel-own")
+
+
+def test_equals_are_those_of_the_runs_of_the_first_side(tmp_path: Path) -> None:
+    rates = [400.0 + block for block in range(8)]
+    runs = [
+        campaign_run.make(tmp_path / f"run{by}", {"a": rates, "b": rates, "a__again": [by * r for r in rates]})
+        for by in (1.0, 1.1)
+    ]
+    found = compare(runs, ("run1.0:a", "run1.1:a"), metrics=["requests/s"])
+    assert found.null
+    assert found.null.first.runs == ("run1.0",)
+    assert found.null.effect("requests/s").value == 0.0
+
+
+@pytest.mark.parametrize("arms", [(), ("a",), ("a", "b", "c"), "ab", {"a", "b"}, (2, 8)])
+def test_arms_that_are_no_pair_of_names_are_refused(tmp_path: Path, arms: Any) -> None:
+    run = campaign_run.make(tmp_path / "run", {"a": [400.0, 401.0], "b": [402.0, 403.0]})
+    with pytest.raises(UsageError, match="is no pair of arms"):
+        compare([run], arms)
+
+
+@pytest.mark.parametrize("metrics", [[], [""], [3], 3])
+def test_metrics_that_are_no_names_are_refused(tmp_path: Path, metrics: Any) -> None:
+    run = campaign_run.make(tmp_path / "run", {"a": [400.0, 401.0], "b": [402.0, 403.0]})
+    with pytest.raises(UsageError, match="is no list of metrics"):
+        compare([run], metrics=metrics)
+
+
 def test_an_unknown_arm_or_metric_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
     run = campaign_run.make(tmp_path / "run", {"ab__concurrency-2": [400.0] * 6, "ab__concurrency-8": [400.0] * 6})
     with pytest.raises(UsageError, match="no arm 'ab__concurency-8'") as caught:
