@@ -230,8 +230,11 @@ def error_of(folder: RunFolder, uri: str) -> str:
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give the client of MLflow in this process the environment of the one that sends, with short waits."""
-    for name, value in {**sender.ENVIRONMENT, "MLFLOW_HTTP_REQUEST_TIMEOUT": "1"}.items():
+    """Give the client of MLflow in this process the environment of the one that sends; answers may take long.
+
+    What another process has locked is not waited for.
+    """
+    for name, value in {**sender.ENVIRONMENT, "MLFLOW_HTTP_REQUEST_TIMEOUT": "500"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("harness.tracking.mlflow_tracker.DATABASE_WAIT_S", 0.1)
 

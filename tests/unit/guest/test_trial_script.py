@@ -246,9 +246,10 @@ def test_without_a_tracer_the_load_runs_for_the_same_phases_and_nothing_is_recor
     assert (guest.work / "load.txt").read_text() == "Complete requests: 9\n"
     recording = result["recording"]
     assert recording["argv"][:2] == ["sh", "-c"]
+    assert f"; sleep {guest.config['seconds']:g}; " in recording["argv"][2]
     assert recording["tracer_cpu_s"] is None
     assert recording["switches"] > 0
-    assert recording["clock_after"]["monotonic_s"] - recording["clock_before"]["monotonic_s"] >= 0.3
+    assert recording["clock_after"]["monotonic_s"] > recording["clock_before"]["monotonic_s"]
     phases = ["check", "prepared", "recording", "recorded", "done", "done", "done"]
     assert guest.console() == [f"harness-trial 000_test-a1 {phase}" for phase in phases]
     begins = float((guest.folder / "recording").read_text())
