@@ -98,7 +98,7 @@ class Runs(Sequence[Run]):
         found = found or [run for run in self if label.read(run.path) == name]
         if name and len(found) == 1:
             return found[0]
-        what = f"{name!r} is the name of {len(found)} runs" if name and found else f"there is no run {name!r}"
+        what = f"{len(found)} runs are named {name!r} or begin so" if name and found else f"there is no run {name!r}"
         names = ", ".join([run.name for run in found or self][:5])
         raise UsageError(what, where="harness.open_runs", expected=f"one of {names}" if names else "a folder with runs")
 
@@ -115,7 +115,7 @@ def open_runs(
     Raises UsageError where there is no such folder, StoreError for a named run that cannot be read, QueryError for a
     wrong condition, and MissingExtraError for one without the extra `query`.
     """
-    given = [path] if isinstance(path, (str, os.PathLike)) else list(path)
+    given = [path] if isinstance(path, (str, os.PathLike)) else _several(path)
     opened = [_below(Path(folder)) for folder in given]
     folders = [folder for found, _ in opened for folder in found]
     problems = [text for _, texts in opened for text in texts]
@@ -125,6 +125,15 @@ def open_runs(
         folders, left_out = matching(folders, where)
         problems += left_out
     return Runs(map(Run, folders), problems)
+
+
+def _several(paths: Iterable[str | os.PathLike[str]]) -> list[str | os.PathLike[str]]:
+    given = list(paths) if isinstance(paths, Iterable) else [paths]
+    for one in given:
+        if not isinstance(one, (str, os.PathLike)):
+            what, expected = f"no folder, but a value of the type {type(one).__name__}", "a folder, or several"
+            raise UsageError(what, where="harness.open_runs", expected=expected)
+    return given
 
 
 def _below(folder: Path) -> tuple[list[RunFolder], list[str]]:

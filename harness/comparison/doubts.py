@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from statistics import fmean, median
+from typing import Any
 
 from harness.comparison.measured.metrics import is_of_load
 from harness.comparison.sentence import amount, change
@@ -14,6 +15,7 @@ from harness.listed import shortened
 RARE = 0.01  # one metric of equals in a hundred has a smaller p-value, before it is adjusted
 NAMED = 3  # effects in a sentence
 FEWEST = 5  # blocks of a run that can disagree with another
+TIMES = ("record.seconds", "record.warmup_s")  # settings that make a load run for longer
 LENGTH = 0.1  # loads whose running times differ by a larger share are not counted over alike times
 
 
@@ -39,8 +41,10 @@ def of_load_lengths(first: Side, second: Side, effects: Iterable[Effect]) -> str
     """Say where the load of one side ran longer than that of the other, if a number of the load is compared.
 
     Its numbers are of its whole run. A recording takes a larger part of a shorter run, and so more of what the load
-    would have done.
+    would have done. Sides that are recorded for different times are meant to run for different times.
     """
+    if any(_setting(first, path) != _setting(second, path) for path in TIMES):
+        return ""
     lengths = [list(_lengths(side)) for side in (first, second)]
     if not all(lengths) or not any(is_of_load(effect.metric.name) for effect in effects):
         return ""
@@ -49,6 +53,10 @@ def of_load_lengths(first: Side, second: Side, effects: Iterable[Effect]) -> str
         return ""
     ran = f"the load ran for {one:.1f} s on {first.label} and for {other:.1f} s on {second.label}"
     return f"{ran}, and its own numbers are of all of it: what recording costs weighs differently in them"
+
+
+def _setting(side: Side, path: str) -> Any:
+    return side.observations[0].settings.get(path) if side.observations else None
 
 
 def _lengths(side: Side) -> Iterator[float]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from harness.query.database import RunDatabase
-from harness.query.statement import QueryError
+from harness.query.statement import QueryError, Statement
 from harness.store import RunFolder
 
 EXPECTED = "a condition over the columns of runs, such as: box = 'debian-12' AND verdict = 'passed'"
@@ -25,8 +25,10 @@ def matching(folders: Sequence[RunFolder], condition: str) -> tuple[list[RunFold
         return [], []
     with RunDatabase(folders) as database:
         before = len(database.problems)
-        text = f"SELECT run FROM (SELECT *, run AS name FROM runs) runs WHERE (\n{condition}\n)"
+        start = "SELECT run FROM (SELECT *, run AS name FROM runs) runs WHERE"
         try:
+            Statement.parse(f"{start}\n{condition}")  # alone, so that it closes no parenthesis that it did not open
+            text = f"{start} (\n{condition}\n)"
             chosen = set(database.query(text).table()["run"].to_pylist())
         except QueryError as error:
             what = re.sub(r"LINE (\d+):", lambda number: f"LINE {int(number[1]) - 1}:", error.what)

@@ -43,6 +43,8 @@ class Statement:
     @classmethod
     def parse(cls, text: str) -> Statement:
         """Parse a query. Raises QueryError for a wrong one, for another statement, and for several."""
+        if not isinstance(text, str):
+            raise QueryError(f"no text, but a value of the type {type(text).__name__}", expected=EXPECTED)
         parts = list(_parts(_parsed(text)))
         for part in parts:
             _require_reading(part)

@@ -83,9 +83,11 @@ def _time(block: int, place: int) -> str:
 
 
 def _settings(arm: str) -> dict[str, Any]:
-    """Return `load.concurrency` of an arm that is named after it."""
-    _, _, concurrency = arm.removesuffix("__again").partition("__concurrency-")
-    return {"load.concurrency": int(concurrency)} if concurrency else {}
+    """Return `load.concurrency` or `record.seconds` of an arm that is named after it."""
+    _, _, setting = arm.removesuffix("__again").partition("__")
+    name, _, value = setting.partition("-")
+    paths = {"concurrency": "load.concurrency", "seconds": "record.seconds"}
+    return {paths[name]: int(value)} if name in paths else {}
 
 
 def _add_trial(folder: Path, name: str, arm: str, rate: float, facts: Mapping[str, Any], slices: bool) -> None:

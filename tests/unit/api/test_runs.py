@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from written_before import RUN, unpack
@@ -37,7 +38,7 @@ def test_runs_are_in_the_order_of_their_times_and_found_by_position_and_by_the_b
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("2026", "the name of 2 runs"), ("nginx", "no run 'nginx'"), ("", "no run ''")]
+    ("name", "words"), [("2026", "2 runs are named '2026' or begin so"), ("nginx", "no run 'nginx'"), ("", "no run ''")]
 )
 def test_a_name_that_none_or_several_have_is_an_error_that_lists_names(folder: Path, name: str, words: str) -> None:
     with pytest.raises(UsageError, match=words) as caught:
@@ -55,6 +56,12 @@ def test_a_run_that_cannot_be_read_is_left_out_and_named_and_is_an_error_where_i
 def test_one_run_and_several_folders_can_be_named(folder: Path) -> None:
     assert harness.open_runs(folder / RUN).names == (RUN,)
     assert harness.open_runs([folder / SECOND, folder / RUN]).names == (SECOND, RUN)
+
+
+@pytest.mark.parametrize("folders", [3, [3], None])
+def test_what_is_no_folder_is_named_by_its_type(folders: Any) -> None:
+    with pytest.raises(UsageError, match="no folder, but a value of the type"):
+        harness.open_runs(folders)
 
 
 def test_an_empty_folder_has_no_runs_and_one_that_is_not_there_is_an_error(tmp_path: Path) -> None:
@@ -112,6 +119,8 @@ def test_a_query_reads_the_tables_of_all_runs_and_names_what_it_left_out(folder:
 
 
 def test_a_wrong_query_is_an_error_of_harness(folder: Path) -> None:
+    with pytest.raises(harness.HarnessError, match="no text, but a value of the type NoneType"):
+        harness.open_run(folder / RUN).query(None)  # type: ignore[arg-type]
     with pytest.raises(harness.HarnessError, match="slice"):
         harness.open_run(folder / RUN).query("SELECT * FROM slicez")
 

@@ -48,6 +48,13 @@ def test_loads_that_ran_for_two_lengths_of_time_are_a_doubt(tmp_path: Path) -> N
     assert "25.3 s on concurrency 2 and for 30.7 s on concurrency 8" in doubt
 
 
+def test_sides_that_are_recorded_for_two_times_are_meant_to_run_for_two_lengths(tmp_path: Path) -> None:
+    arms = {"ab__seconds-10": RATES, "ab__seconds-20": RATES}
+    metrics = {arm: [{"seconds": ran_for_s}] * len(RATES) for arm, ran_for_s in zip(arms, (11.0, 21.0), strict=True)}
+    run = campaign_run.make(tmp_path / "run", arms, metrics=metrics)
+    assert not [text for text in compare([run]).warnings if "the load ran for" in text]
+
+
 def test_loads_that_ran_about_as_long_are_none(tmp_path: Path) -> None:
     assert ran_for(tmp_path / "run", 21.1, 21.4).warnings == ()
 

@@ -50,7 +50,17 @@ def test_the_runs_for_which_a_condition_holds_are_chosen(condition: str, chosen:
 
 
 @pytest.mark.parametrize(
-    "condition", ["verdikt = 1", "true) (", "", " ", "name = 'a'; SELECT 1", "run IN (FROM '/etc/passwd')"]
+    "condition",
+    [
+        "verdikt = 1",
+        "true) (",
+        "1=1) OR (1=1",
+        "true GROUP BY run",
+        "",
+        " ",
+        "name = 'a'; SELECT 1",
+        "run IN (FROM '/etc/passwd')",
+    ],
 )
 def test_a_wrong_condition_is_named(condition: str, runs: Path) -> None:
     with pytest.raises(QueryError) as error:
