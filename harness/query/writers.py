@@ -10,9 +10,9 @@ from decimal import Decimal
 from typing import Any, BinaryIO
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyarrow import csv
 
+from harness.parquet_writer import ParquetWriter
 from harness.query.result import QueryResult
 from harness.query.statement import QueryError
 from harness.visible import visible
@@ -85,7 +85,7 @@ def write_parquet(result: QueryResult, sink: BinaryIO, limit: int | None = None)
     """Write one Parquet file, compressed, with checksums. Return the number of rows."""
     _distinct_names(result)
     rows = 0
-    with pq.ParquetWriter(sink, result.schema, compression="zstd", write_page_checksum=True) as writer:
+    with ParquetWriter(sink, result.schema) as writer:
         for batch in first_rows(result.batches(), limit):
             writer.write_batch(batch)
             rows += batch.num_rows

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.files import atomic_file, used_folder
+from harness.parquet_writer import ParquetWriter
 from harness.trace.tables.background import Background
 from harness.trace.tables.columns import concatenate, numbers
 from harness.trace.tables.schemas import SCHEMAS, compact, empty_table, take, with_about
@@ -34,16 +35,15 @@ class TableWriter:
         self._schema = with_about(SCHEMAS[name], about or {})
         self._pending: list[pa.Table] = []
         self._pending_bytes = 0
-        self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> TableWriter:
-        self._stack.enter_context(used_folder(self.path.parent))
-        file = self._file or self._stack.enter_context(atomic_file(self.path))
-        encodings = _encodings(self._schema)
-        writer = pq.ParquetWriter(file, self._schema, compression="zstd", write_page_checksum=True, **encodings)
-        self._writer = self._stack.enter_context(writer)
-        self._background = self._stack.enter_context(Background())
-        self._stack.push(self._write_rest)
+        with contextlib.ExitStack() as stack:  # what was entered is left again if a signal comes before all is
+            stack.enter_context(used_folder(self.path.parent))
+            file = self._file or stack.enter_context(atomic_file(self.path))
+            self._writer = stack.enter_context(ParquetWriter(file, self._schema, **_encodings(self._schema)))
+            self._background = stack.enter_context(Background())
+            stack.push(self._write_rest)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(
@@ -103,14 +103,15 @@ class LateSliceWriter:
         self._new_rows = self._new_bytes = 0
         self._late: list[pa.Table] = []
         self._written_ns = -(1 << 62)
-        self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> LateSliceWriter:
-        self._stack.enter_context(used_folder(self._folder))
-        self._first_pass = self._stack.enter_context(atomic_file(self.path))
-        self._stack.push(self._merge_late)
-        self._writer = self._stack.enter_context(TableWriter(self._folder, self.name, self._first_pass, self._about))
-        self._stack.push(self._write_held)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(used_folder(self._folder))
+            self._first_pass = stack.enter_context(atomic_file(self.path))
+            stack.push(self._merge_late)
+            self._writer = stack.enter_context(TableWriter(self._folder, self.name, self._first_pass, self._about))
+            stack.push(self._write_held)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import gc
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,6 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from harness.errors import HostError
+from harness.parquet_writer import ParquetWriter
+from harness.trace.tables import writer
 from harness.trace.tables.schemas import SCHEMAS
 from harness.trace.tables.writer import LateSliceWriter, TableWriter
 
@@ -70,3 +74,32 @@ def test_a_table_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) ->
     ):
         writer.add(SCHEMAS["slices"].empty_table())
     assert [path.name for path in tmp_path.iterdir()] == ["slices.parquet"]
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("kind", [lambda folder: TableWriter(folder, "slices"), LateSliceWriter])
+def test_a_signal_while_a_table_is_opened_leaves_nothing_and_prints_nothing(
+    kind: type[LateSliceWriter], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    printed: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", printed.append)
+    monkeypatch.setattr(writer, "Background", interrupted)
+    with pytest.raises(KeyboardInterrupt), kind(tmp_path / "tables"):
+        pass
+    gc.collect()
+    assert (list(tmp_path.iterdir()), printed) == ([], [])
+
+
+def test_a_writer_that_outlives_its_file_prints_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    printed: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", printed.append)
+    for kind in (ParquetWriter, pq.ParquetWriter):
+        with (tmp_path / "table.parquet").open("wb") as file:
+            left = kind(file, SLICES.schema)
+            left.write_table(SLICES)
+        del left
+        gc.collect()
+        assert len(printed) == (kind is not ParquetWriter)  # that of pyarrow does
